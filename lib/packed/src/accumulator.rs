@@ -1,0 +1,227 @@
+//! The homomorphic sum: packed ciphertexts in, one packed ciphertext out.
+
+use crate::bits::{PackError, check_length, fold_limbs, pack, unpack};
+use crate::kernel::Fold;
+use crate::{Kernel, KernelUnavailable, Profile};
+
+/// Why a ciphertext was not added. The sum is as it was before the call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FoldError {
+    /// Not the length of a packed ciphertext of the profile.
+    #[error("a packed ciphertext has {expected} bytes, not {actual}")]
+    WrongLength {
+        /// Bytes of the profile.
+        expected: usize,
+        /// Bytes given.
+        actual: usize,
+    },
+    /// A limb value is not a residue.
+    #[error("limb value {index} is {value}, not below the modulus {modulus}")]
+    LimbOutOfRange {
+        /// Index among the words of the ciphertext.
+        index: usize,
+        /// The value.
+        value: u64,
+        /// The modulus of its limb.
+        modulus: u64,
+    },
+    /// One contributor more and the sum could wrap around the modulus.
+    #[error("a sum of this profile holds at most {max} contributors")]
+    Full {
+        /// [`Profile::max_contributors`].
+        max: u32,
+    },
+    /// Two sums of different profiles.
+    #[error("sums of the profiles \"{ours}\" and \"{theirs}\" cannot be added")]
+    ProfileMismatch {
+        /// Profile of the sum that was to grow.
+        ours: &'static str,
+        /// Profile of the other.
+        theirs: &'static str,
+    },
+}
+
+/// A running sum of ciphertexts of one profile and the number of contributors in it.
+///
+/// Words are added without reduction until one more addition could exceed 64 bits: between
+/// calls every word is at most `pending × (q − 1)` with `pending <= capacity`, and
+/// `capacity × (q − 1) < 2^64` (2^11 additions at 53 bits, 16 at 60).
+#[derive(Debug, Clone)]
+pub struct Accumulator {
+    profile: &'static Profile,
+    words: Vec<u64>,
+    contributors: u32,
+    pending: u64,
+    capacity: u64,
+    fold: Fold,
+}
+
+impl Accumulator {
+    /// An empty sum, with the fastest kernel of this processor.
+    #[must_use]
+    pub fn new(profile: &'static Profile) -> Self {
+        Self::with_fold(profile, Fold::best(profile.modulus_bits))
+    }
+
+    /// An empty sum with a kernel of choice.
+    ///
+    /// # Errors
+    /// [`KernelUnavailable`] when this processor does not have it.
+    pub fn with_kernel(
+        profile: &'static Profile,
+        kernel: Kernel,
+    ) -> Result<Self, KernelUnavailable> {
+        let fold = Fold::select(kernel, profile.modulus_bits)?;
+        Ok(Self::with_fold(profile, fold))
+    }
+
+    /// A sum that was written by [`to_packed`](Self::to_packed).
+    ///
+    /// # Errors
+    /// [`FoldError::WrongLength`], [`FoldError::LimbOutOfRange`], or [`FoldError::Full`] when
+    /// `contributors` exceeds the profile's bound.
+    pub fn from_packed(
+        profile: &'static Profile,
+        packed: &[u8],
+        contributors: u32,
+    ) -> Result<Self, FoldError> {
+        let mut sum = Self::new(profile);
+        sum.check_room(contributors)?;
+        sum.add_limbs(packed)?;
+        sum.contributors = contributors;
+        Ok(sum)
+    }
+
+    fn with_fold(profile: &'static Profile, fold: Fold) -> Self {
+        let largest = profile.moduli.iter().max().map_or(1, |q| q - 1);
+        Self {
+            profile,
+            words: vec![0; profile.words()],
+            contributors: 0,
+            pending: 0,
+            capacity: u64::MAX / largest,
+            fold,
+        }
+    }
+
+    /// Adds one packed ciphertext, as one contributor. Does not allocate.
+    ///
+    /// # Errors
+    /// [`FoldError::WrongLength`], [`FoldError::LimbOutOfRange`] or [`FoldError::Full`]; the sum
+    /// is then unchanged.
+    pub fn add(&mut self, packed: &[u8]) -> Result<(), FoldError> {
+        self.check_room(1)?;
+        self.add_limbs(packed)?;
+        self.contributors += 1;
+        Ok(())
+    }
+
+    /// Adds another sum and its contributors, which the caller knows to be other ones.
+    ///
+    /// # Errors
+    /// [`FoldError::ProfileMismatch`] or [`FoldError::Full`]; the sum is then unchanged.
+    pub fn merge(&mut self, other: &Self) -> Result<(), FoldError> {
+        if self.profile != other.profile {
+            return Err(FoldError::ProfileMismatch {
+                ours: self.profile.name,
+                theirs: other.profile.name,
+            });
+        }
+        self.check_room(other.contributors)?;
+        self.make_room();
+        for (index, (word, &theirs)) in self.words.iter_mut().zip(&other.words).enumerate() {
+            *word += theirs % self.profile.modulus_of(index);
+        }
+        self.pending += 1;
+        self.contributors += other.contributors;
+        Ok(())
+    }
+
+    /// Ciphertexts in the sum.
+    #[must_use]
+    pub fn contributors(&self) -> u32 {
+        self.contributors
+    }
+
+    /// The profile of the sum.
+    #[must_use]
+    pub fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    /// The sum as a packed ciphertext, each word reduced modulo its prime.
+    #[must_use]
+    pub fn to_packed(&self) -> Vec<u8> {
+        let mut words = self.words.clone();
+        reduce(self.profile, &mut words);
+        match pack(self.profile, &words) {
+            Ok(packed) => packed,
+            Err(error) => unreachable!("reduced words of the right number: {error}"),
+        }
+    }
+
+    fn check_room(&self, more: u32) -> Result<(), FoldError> {
+        let max = self.profile.max_contributors();
+        match self.contributors.checked_add(more) {
+            Some(total) if total <= max => Ok(()),
+            _ => Err(FoldError::Full { max }),
+        }
+    }
+
+    /// Reduces if one more addition of residues could exceed 64 bits.
+    fn make_room(&mut self) {
+        if self.pending == self.capacity {
+            reduce(self.profile, &mut self.words);
+            self.pending = 1;
+        }
+    }
+
+    fn add_limbs(&mut self, packed: &[u8]) -> Result<(), FoldError> {
+        check_length(self.profile, packed)?;
+        self.make_room();
+        if !fold_limbs(self.profile, self.fold.add, &mut self.words, packed) {
+            // Additions wrapped modulo 2^64 at worst, so taking the same values away restores
+            // every word exactly.
+            fold_limbs(self.profile, self.fold.subtract, &mut self.words, packed);
+            return Err(out_of_range(self.profile, packed));
+        }
+        self.pending += 1;
+        Ok(())
+    }
+}
+
+#[cold]
+fn out_of_range(profile: &'static Profile, packed: &[u8]) -> FoldError {
+    match unpack(profile, packed) {
+        Err(error) => error.into(),
+        Ok(_) => unreachable!("the fold and unpacking share their range check"),
+    }
+}
+
+fn reduce(profile: &Profile, words: &mut [u64]) {
+    let limbs = words.chunks_exact_mut(profile.ring_dimension);
+    for (words, &modulus) in limbs.zip(profile.moduli.iter().cycle()) {
+        for word in words {
+            *word %= modulus;
+        }
+    }
+}
+
+impl From<PackError> for FoldError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::WrongLength { expected, actual } => Self::WrongLength { expected, actual },
+            PackError::OutOfRange {
+                index,
+                value,
+                modulus,
+            } => Self::LimbOutOfRange {
+                index,
+                value,
+                modulus,
+            },
+            PackError::WrongWords { .. } => unreachable!("no words were given, only packed bytes"),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Which slot of a ciphertext carries what.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What the slots of a report carry, for a batch of `batch` intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Slot `k` is the reading of interval `k` over the feeder's reference.
+    Profile,
+    /// As [`Layout::Profile`], and slot `batch + k` is its square: mean and variance for the
+    /// price of a sum.
+    Moments,
+}
+
+/// A layout name that this build does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown slot layout \"{name}\": known are profile, moments")]
+pub struct UnknownLayout {
+    /// The name that was asked for.
+    pub name: String,
+}
+
+/// Why readings and slots could not be turned into each other.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The reference is zero or not a power of two.
+    #[error("reference of {reference_wh} Wh is not a power of two")]
+    Reference {
+        /// The reference, in watt-hours.
+        reference_wh: u64,
+    },
+    /// A reading larger than the reference, whose slot would exceed 1.
+    #[error("reading {index} of {reading_wh} Wh is beyond the reference of {reference_wh} Wh")]
+    ReadingAboveReference {
+        /// Interval of the report.
+        index: usize,
+        /// The reading, in watt-hours.
+        reading_wh: i64,
+        /// The reference, in watt-hours.
+        reference_wh: u64,
+    },
+    /// Fewer slots than the layout needs.
+    #[error("layout {layout} with a batch of {batch} needs {needed} slots, not {actual}")]
+    TooFewSlots {
+        /// The layout.
+        layout: Layout,
+        /// Intervals in a report.
+        batch: usize,
+        /// Slots it needs.
+        needed: usize,
+        /// Slots given.
+        actual: usize,
+    },
+}
+
+impl Layout {
+    /// Every layout.
+    pub const ALL: [Self; 2] = [Self::Profile, Self::Moments];
+
+    /// The name a plan carries.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Moments => "moments",
+        }
+    }
+
+    /// Slots that a batch of this many intervals takes.
+    #[must_use]
+    pub const fn slots_needed(self, batch: usize) -> usize {
+        match self {
+            Self::Profile => batch,
+            Self::Moments => 2 * batch,
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Layout {
+    type Err = UnknownLayout;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLayout> {
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.as_str() == name)
+            .ok_or_else(|| UnknownLayout {
+                name: name.to_owned(),
+            })
+    }
+}
+
+/// The slots of one report.
+///
+/// `readings_wh` are net energies per interval in watt-hours, already clamped to the declared
+/// capacity; a batch of `readings_wh.len()` intervals. Values are exact as long as a reading
+/// squared stays below 2^53.
+///
+/// # Errors
+/// [`LayoutError::Reference`] or [`LayoutError::ReadingAboveReference`].
+pub fn encode(
+    layout: Layout,
+    readings_wh: &[i64],
+    reference_wh: u64,
+) -> Result<Vec<f64>, LayoutError> {
+    let reference = check_reference(reference_wh)?;
+    let mut slots = Vec::with_capacity(layout.slots_needed(readings_wh.len()));
+    for (index, &reading_wh) in readings_wh.iter().enumerate() {
+        if reading_wh.unsigned_abs() > reference_wh {
+            return Err(LayoutError::ReadingAboveReference {
+                index,
+                reading_wh,
+                reference_wh,
+            });
+        }
+        slots.push(reading_wh as f64 / reference);
+    }
+    if layout == Layout::Moments {
+        for k in 0..readings_wh.len() {
+            slots.push(slots[k] * slots[k]);
+        }
+    }
+    Ok(slots)
+}
+
+/// What the slots of a decrypted sum say, one value an interval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Totals {
+    /// Energy of all contributors, in watt-hours.
+    pub energy_wh: Vec<f64>,
+    /// Sum of the contributors' squared readings, in square watt-hours; of
+    /// [`Layout::Moments`] only.
+    pub squares_wh2: Option<Vec<f64>>,
+}
+
+/// The totals of a decrypted sum.
+///
+/// # Errors
+/// [`LayoutError::Reference`] or [`LayoutError::TooFewSlots`].
+pub fn decode(
+    layout: Layout,
+    slots: &[f64],
+    batch: usize,
+    reference_wh: u64,
+) -> Result<Totals, LayoutError> {
+    let reference = check_reference(reference_wh)?;
+    let needed = layout.slots_needed(batch);
+    if slots.len() < needed {
+        return Err(LayoutError::TooFewSlots {
+            layout,
+            batch,
+            needed,
+            actual: slots.len(),
+        });
+    }
+    let scaled = |slots: &[f64], unit: f64| slots.iter().map(|slot| slot * unit).collect();
+    Ok(Totals {
+        energy_wh: scaled(&slots[..batch], reference),
+        squares_wh2: match layout {
+            Layout::Profile => None,
+            Layout::Moments => Some(scaled(&slots[batch..needed], reference * reference)),
+        },
+    })
+}
+
+impl Totals {
+    /// Mean reading of interval `k`, in watt-hours; none if there is no such interval or no
+    /// contributor.
+    #[must_use]
+    pub fn mean_wh(&self, k: usize, contributors: u32) -> Option<f64> {
+        let sum = self.energy_wh.get(k)?;
+        (contributors > 0).then(|| sum / f64::from(contributors))
+    }
+
+    /// Population variance of the readings of interval `k` across contributors, in square
+    /// watt-hours, at least 0 (noise can take it slightly below); none if the layout has no
+    /// squares, or as for [`mean_wh`](Self::mean_wh).
+    #[must_use]
+    pub fn variance_wh2(&self, k: usize, contributors: u32) -> Option<f64> {
+        let mean = self.mean_wh(k, contributors)?;
+        let squares = self.squares_wh2.as_ref()?.get(k)?;
+        Some((squares / f64::from(contributors) - mean * mean).max(0.0))
+    }
+}
+
+fn check_reference(reference_wh: u64) -> Result<f64, LayoutError> {
+    if reference_wh.is_power_of_two() {
+        Ok(reference_wh as f64)
+    } else {
+        Err(LayoutError::Reference { reference_wh })
+    }
+}
