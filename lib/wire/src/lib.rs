@@ -1,1 +1,64 @@
-//! TODO
+//! What Cipherwatt's processes say to each other: ids, units, windows, topics and signed
+//! messages. No I/O, and no cryptography but signatures and SHA-256.
+//!
+//! # Layout
+//! - [`ids`], [`units`], [`grid`]: names, quantities and time, each its own type;
+//! - [`topic`]: where messages are published;
+//! - [`reason`]: why a message was refused, as a small fixed set;
+//! - [`message`]: the messages, one file each, as `docs/wire.cddl` specifies them;
+//! - [`sign`]: sealing a message into bytes, and opening bytes into a message;
+//! - [`keys`], [`cbor`], [`error`]: what these are made of.
+//!
+//! # From a message to bytes and back
+//! ```
+//! use wire::{Digest, SigningKey, SumReceipt, SumStatus, Topics};
+//!
+//! let deployment = "dev".parse()?;
+//! let topics = Topics::new("cipherwatt/v1")?;
+//! let key = SigningKey::generate();
+//! let receipt = SumReceipt {
+//!     feeder: "feeder-1".parse()?,
+//!     epoch: wire::KeyEpoch(1),
+//!     window: wire::WindowStart(1_750_000_500),
+//!     part: wire::Part(0),
+//!     digest: Digest::of(b"limbs"),
+//!     status: SumStatus::Taken,
+//! };
+//! let topic = topics.sum_receipt(&receipt.feeder);
+//! let (bytes, _) = wire::seal(&receipt, None, &deployment, &topic, &key);
+//!
+//! let unverified = wire::decode::<SumReceipt>(&bytes, 1024)?;
+//! assert_eq!(unverified.claimed().feeder.as_str(), "feeder-1"); // to find the key with
+//! let opened = unverified.verify(&deployment, &topic, &key.verifying_key())?;
+//! assert_eq!(opened.message, receipt);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod cbor;
+pub mod error;
+pub mod grid;
+pub mod ids;
+pub mod keys;
+pub mod message;
+pub mod reason;
+pub mod sign;
+pub mod topic;
+pub mod units;
+
+pub use error::WireError;
+pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
+pub use ids::{AnalyticsId, DeploymentId, FeederId, GatewayId, IdError, MAX_ID_LEN, MeterId};
+pub use keys::{KeyError, SigningKey, VerifyingKey};
+pub use message::{
+    AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolRequest, EpochPlan, FORMAT, FeederPlan, Limbs,
+    MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN,
+    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Plan, Receipt, ReceiptEntry, Report,
+    RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
+};
+pub use reason::{Reason, UnknownReason};
+pub use sign::{Opened, Unverified, decode, decode_shared, seal};
+pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
+pub use units::{
+    Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, Sequence, UnixMillis,
+    UnixSeconds, WattHours, Watts,
+};

@@ -1,0 +1,130 @@
+//! Messages: what is inside the signature. One file a message.
+//!
+//! A message is a CBOR array: the format version, the fields in the order of
+//! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
+
+mod enrol;
+mod plan;
+mod receipt;
+mod report;
+mod roster;
+mod sum;
+mod total;
+
+pub use enrol::{AnalyticsEnrol, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS};
+pub use plan::{
+    AnalyticsEntry, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_FEEDERS, MAX_KEY_LEN, Plan,
+};
+pub use receipt::{MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Status};
+pub use report::Report;
+pub use roster::{MAX_ROSTER_ENTRIES, RosterEntry, RosterPage};
+pub use sum::{Sum, SumReceipt, SumStatus};
+pub use total::Total;
+
+use crate::cbor::{Reader, Writer};
+use crate::error::WireError;
+use crate::units::Digest;
+
+/// The version of the format: the first element of every message.
+pub const FORMAT: u64 = 1;
+
+/// Whether limbs (a ciphertext or public keys) travel with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limbs {
+    /// Never.
+    None,
+    /// Always.
+    Required,
+}
+
+/// What a message's digest is taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestOf {
+    /// The limbs: a report or a sum is named by its ciphertext.
+    Limbs,
+    /// The signed array.
+    Payload,
+}
+
+/// A message of the format.
+pub trait Message: Sized {
+    /// The content type in the protected header, for example `cipherwatt/report`.
+    const CONTENT_TYPE: &'static str;
+    /// Whether limbs travel with it.
+    const LIMBS: Limbs = Limbs::None;
+    /// What its digest is taken of.
+    const DIGEST_OF: DigestOf = DigestOf::Payload;
+    /// The number of its fields, without the format version and the digest of the limbs.
+    const FIELDS: usize;
+
+    /// Writes the fields, in the order of the format.
+    fn write(&self, writer: &mut Writer);
+
+    /// Reads the fields, in the order of the format, each within its limits.
+    ///
+    /// # Errors
+    /// The first field that is not as the format says.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError>;
+
+    /// Checks what no single field shows: order, sums, rules between fields.
+    ///
+    /// Run on every message read; a sender that builds a message from outside values runs it
+    /// before sealing.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    fn check(&self) -> Result<(), WireError> {
+        Ok(())
+    }
+
+    /// The length of its limbs in bytes, where the message itself fixes it.
+    fn limbs_len(&self) -> Option<usize> {
+        None
+    }
+
+    /// The signed array. `limbs` is the SHA-256 of the limbs, for messages that carry some.
+    fn to_cbor(&self, limbs: Option<&Digest>) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.array(1 + Self::FIELDS + usize::from(limbs.is_some()));
+        writer.uint(FORMAT);
+        self.write(&mut writer);
+        if let Some(digest) = limbs {
+            writer.bytes(&digest.0);
+        }
+        writer.into_bytes()
+    }
+
+    /// Reads a signed array: the message, and the SHA-256 of its limbs if it carries some.
+    ///
+    /// # Errors
+    /// Everything but the one encoding of a message that [`Message::check`] accepts.
+    fn from_cbor(payload: &[u8]) -> Result<(Self, Option<Digest>), WireError> {
+        let has_limbs = Self::LIMBS == Limbs::Required;
+        let mut reader = Reader::new(payload);
+        let found = reader.array("message")?;
+        // The version before the length: another version may have another number of fields.
+        let format = reader.u64("format")?;
+        if format != FORMAT {
+            return Err(WireError::WrongFormat {
+                expected: FORMAT,
+                found: format,
+            });
+        }
+        let expected = 1 + Self::FIELDS + usize::from(has_limbs);
+        if found != expected {
+            return Err(WireError::WrongLength {
+                field: "message",
+                expected,
+                found,
+            });
+        }
+        let message = Self::read(&mut reader)?;
+        let digest = match has_limbs {
+            true => Some(Digest(reader.bytes_of("limbs digest")?)),
+            false => None,
+        };
+        reader.finish("message")?;
+        message.check()?;
+        Ok((message, digest))
+    }
+}

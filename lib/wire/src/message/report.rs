@@ -1,0 +1,71 @@
+//! A meter's report of one window.
+
+use super::{DigestOf, Limbs, Message};
+use crate::cbor::{Reader, Writer};
+use crate::error::WireError;
+use crate::grid::WindowStart;
+use crate::ids::{FeederId, GatewayId, MeterId};
+use crate::units::{KeyEpoch, PlanVersion, Sequence, UnixMillis};
+
+/// One meter's encrypted interval data of one window; its limbs are the packed ciphertext.
+///
+/// Unique per (epoch, feeder, window, meter). It names no part: only analytics knows which
+/// sums are closed. Signed by the meter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The feeder setting it was encoded under: [`crate::FeederPlan::since`].
+    pub plan_version: PlanVersion,
+    /// The key it was encrypted under.
+    pub epoch: KeyEpoch,
+    /// The meter's feeder.
+    pub feeder: FeederId,
+    /// The meter.
+    pub meter: MeterId,
+    /// The gateway that gets the receipt.
+    pub gateway: GatewayId,
+    /// The start of the window.
+    pub window: WindowStart,
+    /// The meter's count of sealed reports.
+    pub sequence: Sequence,
+    /// Wall time of sealing.
+    pub sealed_at: UnixMillis,
+    /// Readings cut to the declared capacity.
+    pub clamped: u16,
+    /// Intervals without a reading, encoded as zero.
+    pub missing: u16,
+}
+
+impl Message for Report {
+    const CONTENT_TYPE: &'static str = "cipherwatt/report";
+    const LIMBS: Limbs = Limbs::Required;
+    const DIGEST_OF: DigestOf = DigestOf::Limbs;
+    const FIELDS: usize = 10;
+
+    fn write(&self, writer: &mut Writer) {
+        writer.uint(self.plan_version.0);
+        writer.uint(self.epoch.0);
+        writer.text(self.feeder.as_str());
+        writer.text(self.meter.as_str());
+        writer.text(self.gateway.as_str());
+        writer.uint(self.window.0);
+        writer.uint(self.sequence.0);
+        writer.uint(self.sealed_at.0);
+        writer.uint(self.clamped);
+        writer.uint(self.missing);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            plan_version: PlanVersion(reader.u64("report.plan_version")?),
+            epoch: KeyEpoch(reader.u32("report.epoch")?),
+            feeder: reader.id("report.feeder")?,
+            meter: reader.id("report.meter")?,
+            gateway: reader.id("report.gateway")?,
+            window: reader.window("report.window")?,
+            sequence: Sequence(reader.u64("report.sequence")?),
+            sealed_at: reader.millis("report.sealed_at")?,
+            clamped: reader.u16("report.clamped")?,
+            missing: reader.u16("report.missing")?,
+        })
+    }
+}

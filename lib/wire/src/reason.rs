@@ -1,0 +1,143 @@
+//! Why a message was refused: a small fixed set that is also the metric label.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $label:literal,)*) => {
+        /// Why a message was refused. [`Reason::as_str`] is the metric label, [`Reason::code`]
+        /// the number on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[repr(u8)]
+        pub enum Reason {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of their codes.
+            pub const ALL: &[Reason] = &[$(Reason::$name,)*];
+
+            /// The label: snake case, fixed for ever.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Reason::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// It is not a message of this format.
+    InvalidMessage = 10 "invalid_message",
+    /// It is longer than the receiver takes.
+    Oversize = 11 "oversize",
+    /// Its ciphertext has not the length of the plan's profile.
+    WrongLength = 12 "wrong_length",
+    /// A limb of its ciphertext is not below the modulus.
+    LimbOutOfRange = 13 "limb_out_of_range",
+    /// Its signature, or the digest its signature covers, does not fit.
+    BadSignature = 14 "bad_signature",
+    /// It names another feeder, meter or gateway than the topic it came on.
+    WrongTopic = 15 "wrong_topic",
+    /// The roster has no such meter.
+    UnknownMeter = 16 "unknown_meter",
+    /// The plan has no such feeder.
+    UnknownFeeder = 17 "unknown_feeder",
+    /// The roster has the meter on another feeder.
+    WrongFeeder = 18 "wrong_feeder",
+    /// The roster has the meter behind another gateway.
+    WrongGateway = 19 "wrong_gateway",
+    /// The plan has no such key epoch.
+    UnknownEpoch = 20 "unknown_epoch",
+    /// The window belongs to another key epoch.
+    WrongEpoch = 21 "wrong_epoch",
+    /// It was made under an older setting than the window's.
+    OutdatedConfig = 22 "outdated_config",
+    /// It was made under a plan the receiver has not seen.
+    UnknownPlan = 23 "unknown_plan",
+    /// The window does not start on the plan's grid.
+    MisalignedWindow = 24 "misaligned_window",
+    /// The window lies in the future.
+    ReportTooEarly = 25 "report_too_early",
+    /// The window is older than what is kept.
+    ReportTooLate = 26 "report_too_late",
+    /// Another report of the same meter and window was taken before.
+    Conflict = 27 "conflict",
+    /// The sum has as many contributors as its modulus can hold.
+    BatchFull = 28 "batch_full",
+    /// The window was released and takes no more.
+    BatchCollected = 29 "batch_collected",
+    /// Too many windows are open.
+    TooManyOpen = 30 "too_many_open",
+    /// The plan has no such analytics service for the feeder.
+    UnknownAnalytics = 31 "unknown_analytics",
+    /// It is signed by another key than the one known under this name.
+    WrongKey = 32 "wrong_key",
+    /// A newer version was taken before.
+    LowerVersion = 33 "lower_version",
+    /// The sum has fewer contributors than the plan's `min_meters`.
+    MinMeters = 34 "min_meters",
+    /// A declared capacity is above the feeder's reference.
+    CapacityAboveReference = 35 "capacity_above_reference",
+    /// The receiver has no plan or roster yet.
+    NotReady = 36 "not_ready",
+    /// The receiver has no room now; try again later.
+    Overloaded = 37 "overloaded",
+}
+
+impl Reason {
+    /// The number on the wire, 10 and up.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this number, if there is one.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.code() == code)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text is not a reason's label.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is not a reason")]
+pub struct UnknownReason {
+    /// The text.
+    pub found: String,
+}
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+    fn from_str(text: &str) -> Result<Self, UnknownReason> {
+        let known = Self::ALL.iter().copied().find(|r| r.as_str() == text);
+        known.ok_or_else(|| UnknownReason {
+            found: text.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_codes_lead_back_and_match_serde() {
+        for reason in Reason::ALL.iter().copied() {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+            let json = serde_json::to_string(&reason).unwrap();
+            assert_eq!(json, format!("\"{reason}\""));
+        }
+        assert_eq!(Reason::from_code(0), None);
+        assert!("Conflict".parse::<Reason>().is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! Sealing a message into bytes, and opening bytes into a message.
+//!
+//! The bytes are the CBOR array `[COSE_Sign1]` or `[COSE_Sign1, limbs]`. The COSE_Sign1 (RFC
+//! 9052 §4.2, untagged) has the algorithm EdDSA and the message's content type in its protected
+//! header, nothing in its unprotected header, and the message as its payload. Its external data
+//! is the CBOR array `[deployment, topic]`, so what is signed for one place verifies nowhere
+//! else. Limbs are signed through their SHA-256, the last element of the message.
+//!
+//! Opening has two steps, because the key to verify with depends on who the message says it is
+//! from: [`decode`] reads without believing, [`Unverified::verify`] believes.
+
+use bytes::Bytes;
+use coset::iana::Algorithm;
+use coset::{
+    CborSerializable as _, ContentType, Header, ProtectedHeader, RegisteredLabelWithPrivate,
+    SignatureContext, sig_structure_data,
+};
+
+use crate::cbor::{Reader, Writer};
+use crate::error::WireError;
+use crate::ids::DeploymentId;
+use crate::keys::{SigningKey, VerifyingKey};
+use crate::message::{DigestOf, Limbs, Message};
+use crate::units::Digest;
+
+/// Seals `message`, with its `limbs`, for `topic` of `deployment`: the bytes to publish and the
+/// message's digest.
+///
+/// # Panics
+/// If `limbs` are given to a message that carries none, or the reverse: a mistake of the caller
+/// that no input can cause.
+pub fn seal<M: Message>(
+    message: &M,
+    limbs: Option<&[u8]>,
+    deployment: &DeploymentId,
+    topic: &str,
+    key: &SigningKey,
+) -> (Vec<u8>, Digest) {
+    assert_eq!(
+        limbs.is_some(),
+        M::LIMBS == Limbs::Required,
+        "limbs of {}",
+        M::CONTENT_TYPE
+    );
+    let limbs_digest = limbs.map(Digest::of);
+    let payload = message.to_cbor(limbs_digest.as_ref());
+    let header = protected(M::CONTENT_TYPE);
+    let signature = key.sign(&to_be_signed(&header, &payload, deployment, topic));
+
+    let mut writer = Writer::with_capacity(
+        payload.len() + header.len() + limbs.map_or(0, <[u8]>::len) + FRAME_LEN,
+    );
+    writer.array(1 + usize::from(limbs.is_some()));
+    writer.array(4);
+    writer.bytes(&header);
+    writer.map(0);
+    writer.bytes(&payload);
+    writer.bytes(&signature);
+    if let Some(limbs) = limbs {
+        writer.bytes(limbs);
+    }
+    let digest = match (M::DIGEST_OF, limbs_digest) {
+        (DigestOf::Limbs, Some(digest)) => digest,
+        _ => Digest::of(&payload),
+    };
+    (writer.into_bytes(), digest)
+}
+
+/// Room for the heads around the parts of a message and for the signature.
+const FRAME_LEN: usize = 128;
+
+/// The protected header: `{1: -8, 3: content_type}` in deterministic CBOR.
+fn protected(content_type: &str) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(64);
+    writer.map(2);
+    writer.uint(1u8);
+    writer.int(-8);
+    writer.uint(3u8);
+    writer.text(content_type);
+    writer.into_bytes()
+}
+
+/// The Sig_structure of RFC 9052 §4.4.
+fn to_be_signed(header: &[u8], payload: &[u8], deployment: &DeploymentId, topic: &str) -> Vec<u8> {
+    let mut place = Writer::with_capacity(256);
+    place.array(2);
+    place.text(deployment.as_str());
+    place.text(topic);
+    let place = place.into_bytes();
+
+    let header = ProtectedHeader {
+        original_data: Some(header.to_vec()),
+        header: Header::default(),
+    };
+    sig_structure_data(SignatureContext::CoseSign1, header, None, &place, payload)
+}
+
+/// A message whose signature was not checked yet.
+#[derive(Debug)]
+pub struct Unverified<M> {
+    claimed: M,
+    payload: Bytes,
+    signature: [u8; 64],
+    limbs: Bytes,
+    limbs_digest: Option<Digest>,
+}
+
+/// A message whose signature holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened<M> {
+    /// The message.
+    pub message: M,
+    /// Its limbs; empty if it carries none.
+    pub limbs: Bytes,
+    /// Its digest, as [`seal`] returned it.
+    pub digest: Digest,
+}
+
+/// Reads a message, without believing it.
+///
+/// # Errors
+/// More than `max_len` bytes (checked before anything else), or anything but the one encoding of
+/// a message of this type. Nothing is allocated that is larger than `bytes`.
+pub fn decode<M: Message>(bytes: &[u8], max_len: usize) -> Result<Unverified<M>, WireError> {
+    check_len(bytes, max_len)?;
+    decode_shared(&Bytes::copy_from_slice(bytes), max_len)
+}
+
+/// As [`decode`], without copying: the message shares `bytes`.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn decode_shared<M: Message>(
+    bytes: &Bytes,
+    max_len: usize,
+) -> Result<Unverified<M>, WireError> {
+    check_len(bytes, max_len)?;
+    let mut reader = Reader::new(bytes);
+    let found = reader.array("envelope")?;
+    reader.array_of(4, "COSE_Sign1")?;
+    let header = reader.bytes("protected header")?;
+    check_protected::<M>(header)?;
+    let unprotected = reader.map("unprotected header")?;
+    if unprotected != 0 {
+        return Err(WireError::UnprotectedHeader { found: unprotected });
+    }
+    let payload = reader.bytes("payload")?;
+    let signature = reader.bytes_of("signature")?;
+    let limbs = match (M::LIMBS, found) {
+        (Limbs::None, 1) => &[],
+        (Limbs::Required, 2) => reader.bytes("limbs")?,
+        (Limbs::None, 2) => {
+            return Err(WireError::LimbsUnexpected {
+                message: M::CONTENT_TYPE,
+            });
+        }
+        (Limbs::Required, 1) => {
+            return Err(WireError::LimbsMissing {
+                message: M::CONTENT_TYPE,
+            });
+        }
+        (_, found) => {
+            return Err(WireError::WrongLength {
+                field: "envelope",
+                expected: 1 + usize::from(M::LIMBS == Limbs::Required),
+                found,
+            });
+        }
+    };
+    reader.finish("envelope")?;
+
+    let (claimed, limbs_digest) = M::from_cbor(payload)?;
+    if let Some(expected) = claimed.limbs_len()
+        && expected != limbs.len()
+    {
+        return Err(WireError::WrongLength {
+            field: "limbs",
+            expected,
+            found: limbs.len(),
+        });
+    }
+    Ok(Unverified {
+        claimed,
+        payload: bytes.slice_ref(payload),
+        signature,
+        limbs: bytes.slice_ref(limbs),
+        limbs_digest,
+    })
+}
+
+fn check_len(bytes: &[u8], max: usize) -> Result<(), WireError> {
+    match bytes.len() {
+        len if len > max => Err(WireError::Oversize { len, max }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the protected header is the one of `M`; says how it is not.
+fn check_protected<M: Message>(found: &[u8]) -> Result<(), WireError> {
+    if found == protected(M::CONTENT_TYPE) {
+        return Ok(());
+    }
+    let header = Header::from_slice(found).map_err(|_| WireError::ProtectedHeader)?;
+    match &header.alg {
+        Some(RegisteredLabelWithPrivate::Assigned(Algorithm::EdDSA)) => {}
+        Some(RegisteredLabelWithPrivate::Assigned(other)) => {
+            return Err(WireError::WrongAlgorithm {
+                found: format!("{other:?}"),
+            });
+        }
+        other => {
+            return Err(WireError::WrongAlgorithm {
+                found: format!("{other:?}"),
+            });
+        }
+    }
+    match header.content_type {
+        Some(ContentType::Text(text)) if text == M::CONTENT_TYPE => Err(WireError::ProtectedHeader),
+        other => Err(WireError::WrongContentType {
+            expected: M::CONTENT_TYPE,
+            found: match other {
+                Some(ContentType::Text(text)) => text,
+                other => format!("{other:?}"),
+            },
+        }),
+    }
+}
+
+impl<M: Message> Unverified<M> {
+    /// What the message says. Good for finding the key to verify it with, and for refusing it
+    /// cheaply; not to be acted on.
+    pub fn claimed(&self) -> &M {
+        &self.claimed
+    }
+
+    /// The limbs, whose digest was not checked yet.
+    pub fn claimed_limbs(&self) -> &[u8] {
+        &self.limbs
+    }
+
+    /// Checks that `key` signed the message and its limbs for `topic` of `deployment`.
+    ///
+    /// # Errors
+    /// [`WireError::LimbsDigest`] or [`WireError::BadSignature`].
+    pub fn verify(
+        self,
+        deployment: &DeploymentId,
+        topic: &str,
+        key: &VerifyingKey,
+    ) -> Result<Opened<M>, WireError> {
+        let header = protected(M::CONTENT_TYPE);
+        let signed = to_be_signed(&header, &self.payload, deployment, topic);
+        // The signature first: without it the digest it covers means nothing.
+        if !key.verifies(&signed, &self.signature) {
+            return Err(WireError::BadSignature);
+        }
+        if let Some(digest) = self.limbs_digest
+            && digest != Digest::of(&self.limbs)
+        {
+            return Err(WireError::LimbsDigest);
+        }
+        let digest = match (M::DIGEST_OF, self.limbs_digest) {
+            (DigestOf::Limbs, Some(digest)) => digest,
+            _ => Digest::of(&self.payload),
+        };
+        Ok(Opened {
+            message: self.claimed,
+            limbs: self.limbs,
+            digest,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Topics: where each message is published.
+//!
+//! All lie under one configurable root, for example `cipherwatt/v1`. A topic is part of what a
+//! signature covers, so a message is valid only where it was meant to be.
+
+use std::fmt::Display;
+
+use crate::ids::{AnalyticsId, FeederId, GatewayId, MeterId};
+
+/// The most pages of a roster. A broker hands a new wildcard subscriber only its first 100
+/// retained messages, so a roster stays below.
+pub const MAX_ROSTER_PAGES: u16 = 64;
+
+/// The longest root, in bytes.
+pub const MAX_ROOT_LEN: usize = 128;
+
+/// Why a text is not a root of topics.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{root:?} is not a topic root: it must be 1 to {MAX_ROOT_LEN} characters of [A-Za-z0-9._-] \
+     in levels separated by single slashes"
+)]
+pub struct RootError {
+    /// The text.
+    pub root: String,
+}
+
+/// The topics and subscription filters of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    root: String,
+}
+
+/// What a topic says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// The plan (operator, retained).
+    Plan,
+    /// One page of the roster (operator, retained).
+    Roster {
+        /// The page, from 0.
+        page: u16,
+    },
+    /// A meter's report.
+    Report {
+        /// The meter's feeder.
+        feeder: FeederId,
+        /// The meter.
+        meter: MeterId,
+    },
+    /// Receipts for a gateway's reports (analytics).
+    Receipt {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// A gateway asks for its meters to be enrolled.
+    Enrol {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+    /// An analytics service asks to be enrolled.
+    AnalyticsEnrol {
+        /// The analytics service.
+        analytics: AnalyticsId,
+    },
+    /// A released sum (analytics to operator).
+    Sum {
+        /// The feeder.
+        feeder: FeederId,
+    },
+    /// The operator's answer to a sum.
+    SumReceipt {
+        /// The feeder.
+        feeder: FeederId,
+    },
+    /// A decrypted total (operator, opt-in).
+    Total {
+        /// The feeder.
+        feeder: FeederId,
+    },
+}
+
+impl Topics {
+    /// The topics under `root`.
+    ///
+    /// # Errors
+    /// `root` is empty, too long, has an empty level, or a character outside `[A-Za-z0-9._-]`
+    /// (which excludes MQTT wildcards).
+    pub fn new(root: &str) -> Result<Self, RootError> {
+        let level = |level: &str| {
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            !level.is_empty() && level.bytes().all(allowed)
+        };
+        if root.len() > MAX_ROOT_LEN || !root.split('/').all(level) {
+            return Err(RootError {
+                root: root.to_owned(),
+            });
+        }
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The root.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    fn under(&self, rest: impl Display) -> String {
+        format!("{}/{rest}", self.root)
+    }
+
+    fn feeder(&self, feeder: &FeederId, rest: impl Display) -> String {
+        format!("{}/feeder/{feeder}/{rest}", self.root)
+    }
+
+    /// The topic of a [`Topic`].
+    pub fn of(&self, topic: &Topic) -> String {
+        match topic {
+            Topic::Plan => self.under("plan"),
+            Topic::Roster { page } => self.under(format_args!("roster/{page}")),
+            Topic::Report { feeder, meter } => {
+                self.feeder(feeder, format_args!("meter/{meter}/report"))
+            }
+            Topic::Receipt { gateway } => self.under(format_args!("gateway/{gateway}/receipt")),
+            Topic::Enrol { gateway } => self.under(format_args!("gateway/{gateway}/enrol")),
+            Topic::AnalyticsEnrol { analytics } => {
+                self.under(format_args!("analytics/{analytics}/enrol"))
+            }
+            Topic::Sum { feeder } => self.feeder(feeder, "sum"),
+            Topic::SumReceipt { feeder } => self.feeder(feeder, "sum/receipt"),
+            Topic::Total { feeder } => self.feeder(feeder, "total"),
+        }
+    }
+
+    /// `plan`
+    pub fn plan(&self) -> String {
+        self.of(&Topic::Plan)
+    }
+
+    /// `roster/{page}`, pages from 0.
+    pub fn roster(&self, page: u16) -> String {
+        self.of(&Topic::Roster { page })
+    }
+
+    /// `roster/+`
+    pub fn roster_filter(&self) -> String {
+        self.under("roster/+")
+    }
+
+    /// `feeder/{feeder}/meter/{meter}/report`
+    pub fn report(&self, feeder: &FeederId, meter: &MeterId) -> String {
+        self.feeder(feeder, format_args!("meter/{meter}/report"))
+    }
+
+    /// `feeder/+/meter/+/report`
+    pub fn report_filter(&self) -> String {
+        self.under("feeder/+/meter/+/report")
+    }
+
+    /// `feeder/{feeder}/meter/+/report`
+    pub fn reports_of(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "meter/+/report")
+    }
+
+    /// `gateway/{gateway}/receipt`
+    pub fn receipt(&self, gateway: &GatewayId) -> String {
+        self.under(format_args!("gateway/{gateway}/receipt"))
+    }
+
+    /// `gateway/{gateway}/enrol`
+    pub fn enrol(&self, gateway: &GatewayId) -> String {
+        self.under(format_args!("gateway/{gateway}/enrol"))
+    }
+
+    /// `gateway/+/enrol`
+    pub fn enrol_filter(&self) -> String {
+        self.under("gateway/+/enrol")
+    }
+
+    /// `analytics/{id}/enrol`
+    pub fn analytics_enrol(&self, id: &AnalyticsId) -> String {
+        self.under(format_args!("analytics/{id}/enrol"))
+    }
+
+    /// `analytics/+/enrol`
+    pub fn analytics_enrol_filter(&self) -> String {
+        self.under("analytics/+/enrol")
+    }
+
+    /// `feeder/{feeder}/sum`
+    pub fn sum(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "sum")
+    }
+
+    /// `feeder/+/sum`
+    pub fn sum_filter(&self) -> String {
+        self.under("feeder/+/sum")
+    }
+
+    /// `feeder/{feeder}/sum/receipt`
+    pub fn sum_receipt(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "sum/receipt")
+    }
+
+    /// `feeder/+/sum/receipt`
+    pub fn sum_receipt_filter(&self) -> String {
+        self.under("feeder/+/sum/receipt")
+    }
+
+    /// `feeder/{feeder}/total`
+    pub fn total(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "total")
+    }
+
+    /// What `topic` says; `None` if it is not a topic of this deployment.
+    ///
+    /// A topic is recognised only in the one form [`Topics::of`] writes.
+    pub fn parse(&self, topic: &str) -> Option<Topic> {
+        let rest = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
+        let mut levels = [""; 5];
+        let mut count = 0;
+        for level in rest.split('/') {
+            *levels.get_mut(count)? = level;
+            count += 1;
+        }
+        match levels[..count] {
+            ["plan"] => Some(Topic::Plan),
+            ["roster", page] => Some(Topic::Roster {
+                page: parse_page(page)?,
+            }),
+            ["feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
+                feeder: feeder.try_into().ok()?,
+                meter: meter.try_into().ok()?,
+            }),
+            ["gateway", gateway, "receipt"] => Some(Topic::Receipt {
+                gateway: gateway.try_into().ok()?,
+            }),
+            ["gateway", gateway, "enrol"] => Some(Topic::Enrol {
+                gateway: gateway.try_into().ok()?,
+            }),
+            ["analytics", id, "enrol"] => Some(Topic::AnalyticsEnrol {
+                analytics: id.try_into().ok()?,
+            }),
+            ["feeder", feeder, "sum"] => Some(Topic::Sum {
+                feeder: feeder.try_into().ok()?,
+            }),
+            ["feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
+                feeder: feeder.try_into().ok()?,
+            }),
+            ["feeder", feeder, "total"] => Some(Topic::Total {
+                feeder: feeder.try_into().ok()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A page number in its only form: no sign, no leading zero.
+fn parse_page(text: &str) -> Option<u16> {
+    let page: u16 = text.parse().ok()?;
+    (page < MAX_ROSTER_PAGES && page.to_string() == text).then_some(page)
+}
