@@ -1,1 +1,28 @@
-//! TODO
+//! What every Cipherwatt process shares, so that each process crate holds only its own work.
+//!
+//! # Layout
+//!
+//! - [`process`]: start-up written once: parse, load, logs, metrics, signals, exit codes.
+//! - [`cli`]: the flags common to all binaries.
+//! - [`config`]: one schema for all processes, loaded from layers whose origin is kept.
+//! - [`telemetry`]: logs on standard error and the Prometheus endpoint.
+//! - [`stop`] and [`clock`]: how a service is told to end, and what time it is.
+//! - [`mqtt`]: the MQTT 3.1.1 client: back-off, in-order acknowledgements, a publisher that cannot
+//!   deadlock with the inbox.
+//! - [`plan`] and [`roster`]: the operator's signed truth, verified, pinned and cached on disk.
+//! - [`files`]: atomic writes and key files.
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod files;
+pub mod mqtt;
+pub mod plan;
+pub mod process;
+pub mod roster;
+pub mod stop;
+pub mod telemetry;
+
+pub use clock::{Clock, MockClock, SharedClock, SystemClock};
+pub use config::Settings;
+pub use stop::{Stop, StopHandle};

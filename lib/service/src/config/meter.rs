@@ -1,0 +1,99 @@
+//! Section of the meter fleet.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::{GatewayId, UnixSeconds};
+
+use super::text;
+
+/// `[meter]`: one gateway and the meters behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meter {
+    /// Id of the gateway; also its MQTT client id.
+    pub gateway: GatewayId,
+    /// Where Prometheus scrapes; `None` (an empty string) is off.
+    #[serde(with = "text::optional")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where readings come from.
+    pub source: SourceKind,
+    /// Number of meters; for a replay, the most that are taken from the file.
+    pub meters: u32,
+    /// Number of feeders the meters are spread over.
+    pub feeders: u32,
+    /// Seed of the simulated readings and of the assignment to feeders.
+    pub seed: u64,
+    /// Simulated seconds in one second of wall time, until the simulated time reaches now.
+    pub speed: f64,
+    /// Start of simulated time; `None` (an empty string) leaves it to the source.
+    #[serde(with = "text::instant")]
+    pub start: Option<UnixSeconds>,
+    /// Length of simulated time after which the fleet ends; `None` (an empty string) never.
+    #[serde(with = "text::duration")]
+    pub duration: Option<Duration>,
+    /// CSV file to replay; `None` (an empty string) if the source is simulated.
+    #[serde(with = "text::path")]
+    pub replay: Option<PathBuf>,
+    /// First instant of the file that is replayed; `None` (an empty string) is the file's first.
+    #[serde(with = "text::instant")]
+    pub replay_start: Option<UnixSeconds>,
+    /// IANA time zone of the file's local times.
+    pub time_zone: String,
+    /// How meters share MQTT connections.
+    pub connections: Connections,
+    /// Threads that encrypt and sign; 0 takes one for each processor.
+    pub seal_threads: usize,
+    /// Sealed reports kept until their receipt arrives.
+    pub outbox_max_reports: usize,
+    /// First pause before a report without a receipt is sent again.
+    #[serde(with = "humantime_serde")]
+    pub retry_min: Duration,
+    /// Longest pause before a report without a receipt is sent again.
+    #[serde(with = "humantime_serde")]
+    pub retry_max: Duration,
+    /// Reports that may be on their way without a receipt.
+    pub max_unreceipted: usize,
+    /// Emulated faults between the gateway and the broker.
+    pub network: Network,
+}
+
+/// Where readings come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// Households, businesses and PV homes from standard load profiles.
+    Simulated,
+    /// A CSV file.
+    Replay,
+}
+
+/// How meters share MQTT connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// One connection for the whole gateway.
+    Gateway,
+    /// One connection for each meter.
+    PerMeter,
+}
+
+/// `[meter.network]`: emulated faults on the publish side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Delay of every report.
+    #[serde(with = "humantime_serde")]
+    pub latency: Duration,
+    /// Largest additional delay, drawn uniformly.
+    #[serde(with = "humantime_serde")]
+    pub jitter: Duration,
+    /// Probability, 0 to 1, that a report is lost.
+    pub loss: f64,
+    /// Probability, 0 to 1, that a report is sent twice.
+    pub duplicate: f64,
+    /// Seed of the emulator.
+    pub seed: u64,
+}

@@ -1,0 +1,71 @@
+//! One configuration schema for all processes.
+//!
+//! Every setting lives in `config/default.toml`, which is compiled in and documents each key with
+//! its unit. Layers over it, each stronger than the one before: `--config` files in the order given,
+//! environment variables `CIPHERWATT__SECTION__KEY`, flags. A key that the defaults do not have is
+//! an error in every layer, and the origin of each value is kept for messages and `--print-config`.
+
+mod error;
+mod layers;
+mod meter;
+mod services;
+mod shared;
+mod text;
+mod validate;
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use layers::{DEFAULTS, Loaded, Origin, Overrides, load, load_layers};
+pub use meter::{Connections, Meter, Network, SourceKind};
+pub use services::{Analytics, Broker, Enrolment, Operator};
+pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};
+
+/// Every setting of every process. Sections a process does not use are still checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Identity of the deployment and where its processes keep their state.
+    pub deployment: Deployment,
+    /// How to reach the broker.
+    pub mqtt: Mqtt,
+    /// Logs on standard error.
+    pub log: Log,
+    /// The plan an operator publishes when it starts for the first time.
+    pub plan: Plan,
+    /// The embedded broker.
+    pub broker: Broker,
+    /// The operator.
+    pub operator: Operator,
+    /// The analytics service.
+    pub analytics: Analytics,
+    /// The meter fleet behind one gateway.
+    pub meter: Meter,
+}
+
+impl Settings {
+    /// The settings of `config/default.toml`, with no other layer.
+    ///
+    /// # Panics
+    /// Never: a test parses the embedded file.
+    pub fn defaults() -> Self {
+        let none = std::iter::empty();
+        match load_layers(&[], none, &Overrides::default()) {
+            Ok(loaded) => loaded.settings,
+            Err(error) => unreachable!("config/default.toml is wrong: {error}"),
+        }
+    }
+
+    /// Where the process of this name serves its metrics; `None` when off or for another name.
+    pub fn metrics_listen(&self, process: &str) -> Option<SocketAddr> {
+        match process {
+            "broker" => self.broker.metrics_listen,
+            "operator" => self.operator.metrics_listen,
+            "analytics" => self.analytics.metrics_listen,
+            "meter" => self.meter.metrics_listen,
+            _ => None,
+        }
+    }
+}

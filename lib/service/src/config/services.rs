@@ -1,0 +1,102 @@
+//! Sections of the broker, the operator and the analytics service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::{AnalyticsId, FeederId};
+
+use super::text;
+
+/// `[broker]`: the embedded broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// Where MQTT clients connect; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where Prometheus scrapes; `None` (an empty string) is off.
+    #[serde(with = "text::optional")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Largest MQTT packet accepted, in bytes.
+    pub max_payload_bytes: usize,
+    /// Clients connected at the same time.
+    pub max_connections: usize,
+    /// Bytes after which a filter's log starts a new segment.
+    pub segment_bytes: usize,
+    /// Segments kept for each filter; the oldest is dropped, read or not.
+    pub segment_count: usize,
+}
+
+/// `[operator]`: keys, plan, roster, decryption.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Where Prometheus scrapes; `None` (an empty string) is off.
+    #[serde(with = "text::optional")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Totals that leave the operator are rounded to a multiple of this, in watt-hours.
+    pub publish_quantum_wh: u64,
+    /// Whether decrypted totals are published over MQTT.
+    pub publish_totals: bool,
+    /// Who may join; see [`Enrolment`].
+    pub enrolment: Enrolment,
+    /// How often plan and roster are published again.
+    #[serde(with = "humantime_serde")]
+    pub republish_every: Duration,
+    /// Factor by which a feeder's reference exceeds its largest declared capacity.
+    pub reference_headroom: u32,
+    /// File to which one JSON line is appended for each released window.
+    pub totals_file: PathBuf,
+    /// Whether decrypted load is exported as metrics.
+    pub export_load: bool,
+}
+
+/// Who may join a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enrolment {
+    /// Whoever asks, in development on loopback only.
+    Automatic,
+    /// Only what a person approved.
+    Manual,
+}
+
+/// `[analytics]`: verify, fold, close windows, release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analytics {
+    /// Id of this analytics process; also its MQTT client id.
+    pub id: AnalyticsId,
+    /// Where Prometheus scrapes; `None` (an empty string) is off.
+    #[serde(with = "text::optional")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Feeders this process owns; empty means all.
+    pub feeders: Vec<FeederId>,
+    /// Event time by which a feeder must have passed a window's end before the window closes.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// Wall time without a report after which a window closes all the same.
+    #[serde(with = "humantime_serde")]
+    pub idle_limit: Duration,
+    /// How far ahead of this machine's clock a window may end.
+    #[serde(with = "humantime_serde")]
+    pub future_tolerance: Duration,
+    /// Wall time for which digests of contributors are kept after a window closed.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Reports settled in one commit at most.
+    pub commit_max_reports: usize,
+    /// Longest time a report waits for others to be committed with it.
+    #[serde(with = "humantime_serde")]
+    pub commit_max_delay: Duration,
+    /// Windows open at the same time, over all feeders.
+    pub max_open_windows: usize,
+    /// Feeders with open windows at the same time.
+    pub max_feeders: usize,
+    /// Entries in one receipt at most.
+    pub receipt_max_entries: usize,
+    /// Longest time an entry waits for others to share its receipt.
+    #[serde(with = "humantime_serde")]
+    pub receipt_max_delay: Duration,
+}

@@ -1,0 +1,138 @@
+//! Sections that every process reads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::{DeploymentId, VerifyingKey};
+
+use super::text;
+
+/// `[deployment]`: identity of the deployment and where its processes keep their state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Id signed into every message; 1 to 64 of `[a-z0-9-]`.
+    pub id: DeploymentId,
+    /// Root of all topics, without a leading or trailing slash and without wildcards.
+    pub root: String,
+    /// What is tolerated; see [`Mode`].
+    pub mode: Mode,
+    /// Folder under which each process keeps its own folder of keys and caches.
+    pub state_dir: PathBuf,
+    /// The operator's verifying key. `None` (an empty string) trusts the first key seen, which is
+    /// accepted only in development and only with the broker on loopback.
+    #[serde(with = "text::optional")]
+    pub operator_key: Option<VerifyingKey>,
+}
+
+/// How strict a deployment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// On one machine: trust on first use and automatic enrolment are allowed, on loopback only.
+    Development,
+    /// Everything that is trusted is configured.
+    Production,
+}
+
+/// `[mqtt]`: how to reach the broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// `host:port` of an MQTT 3.1.1 broker.
+    pub address: String,
+    /// Time without traffic after which the client pings; whole seconds, 1 s to 18 h.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// Largest MQTT packet sent or accepted, in bytes.
+    pub max_packet_bytes: usize,
+    /// Published messages that may await the broker's acknowledgement.
+    pub in_flight: u16,
+    /// First pause after a failed connection.
+    #[serde(with = "humantime_serde")]
+    pub backoff_min: Duration,
+    /// Longest pause between two attempts to connect.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+}
+
+impl Mqtt {
+    /// Host and port of the address.
+    ///
+    /// # Errors
+    /// A sentence saying what is wrong with it.
+    pub fn host_port(&self) -> Result<(&str, u16), String> {
+        let (host, port) = self
+            .address
+            .rsplit_once(':')
+            .ok_or("expected host:port, such as 127.0.0.1:1883")?;
+        let port = port
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| format!("`{port}` is not a port between 1 and 65535"))?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'))
+            .unwrap_or(host);
+        if host.is_empty() {
+            return Err("the host is missing".to_owned());
+        }
+        Ok((host, port))
+    }
+
+    /// Whether the broker is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.host_port().is_ok_and(|(host, _)| {
+            host == "localhost"
+                || host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        })
+    }
+}
+
+/// `[log]`: logs on standard error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,service=debug`.
+    pub level: String,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[plan]`: what an operator publishes when it starts for the first time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Length of one interval; whole seconds.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// Intervals in one report; a window is interval × batch.
+    pub batch: u16,
+    /// Slot layout: `profile` or `moments`.
+    pub layout: String,
+    /// Parameter profile: `additive` or `additive-wide`.
+    pub profile: String,
+    /// Contributors below which no sum is released.
+    pub min_meters: u32,
+}
+
+impl Plan {
+    /// The interval in seconds; validation has ruled out fractions and overflow.
+    pub fn interval_s(&self) -> u32 {
+        u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,127 @@
+//! Settings that are written as text and may be left empty.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serializer};
+
+fn write<S: Serializer>(text: Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text.unwrap_or_default())
+}
+
+fn read<'de, T, E, D>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, D::Error>
+where
+    E: Display,
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    parse(&text).map(Some).map_err(D::Error::custom)
+}
+
+/// Anything that reads and writes itself.
+pub mod optional {
+    use super::*;
+
+    pub fn serialize<T: Display, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        write(value.as_ref().map(T::to_string), serializer)
+    }
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        read(deserializer, str::parse)
+    }
+}
+
+/// A duration such as `90s` or `2days`.
+pub mod duration {
+    use std::time::Duration;
+
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = value.map(|value| humantime::format_duration(value).to_string());
+        write(text, serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        read(deserializer, humantime::parse_duration)
+    }
+}
+
+/// A file name.
+pub mod path {
+    use std::convert::Infallible;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        value: &Option<PathBuf>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        write(
+            value.as_ref().map(|path| path.display().to_string()),
+            serializer,
+        )
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
+        read(deserializer, |text| {
+            Ok::<_, Infallible>(PathBuf::from(text))
+        })
+    }
+}
+
+/// An RFC 3339 instant in UTC with whole seconds, such as `2014-03-03T00:00:00Z`.
+pub mod instant {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use wire::UnixSeconds;
+
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        value: &Option<UnixSeconds>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = value.map(|at| {
+            let time = UNIX_EPOCH + Duration::from_secs(at.0);
+            humantime::format_rfc3339_seconds(time).to_string()
+        });
+        write(text, serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<UnixSeconds>, D::Error> {
+        read(deserializer, parse)
+    }
+
+    fn parse(text: &str) -> Result<UnixSeconds, String> {
+        let wrong = || "expected an instant in UTC such as 2014-03-03T00:00:00Z".to_owned();
+        let time = humantime::parse_rfc3339(text).map_err(|_| wrong())?;
+        let since = time.duration_since(UNIX_EPOCH).map_err(|_| wrong())?;
+        Ok(UnixSeconds(since.as_secs()))
+    }
+}

@@ -1,0 +1,258 @@
+//! Rules that a type cannot express. Each names the key it is about.
+
+use std::time::Duration;
+
+use wire::Grid;
+
+use super::{Enrolment, Mode, Plan, Settings, SourceKind};
+
+/// A value that breaks a rule.
+pub(super) struct Wrong {
+    pub key: &'static str,
+    pub problem: String,
+}
+
+type Check = Result<(), Wrong>;
+
+pub(super) fn check(settings: &Settings) -> Check {
+    deployment(settings)?;
+    mqtt(settings)?;
+    plan(&settings.plan)?;
+    broker(settings)?;
+    operator(settings)?;
+    analytics(settings)?;
+    meter(settings)
+}
+
+fn deployment(settings: &Settings) -> Check {
+    let deployment = &settings.deployment;
+    let root = &deployment.root;
+    let bad_root = root.is_empty()
+        || root.split('/').any(str::is_empty)
+        || !root
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_/.".contains(&byte));
+    require("deployment.root", !bad_root, || {
+        "expected letters, digits, `-`, `_`, `.` and single slashes in between".to_owned()
+    })?;
+    require(
+        "deployment.state_dir",
+        !deployment.state_dir.as_os_str().is_empty(),
+        || "a folder is needed".to_owned(),
+    )?;
+    let production = deployment.mode == Mode::Production;
+    require(
+        "deployment.operator_key",
+        !production || deployment.operator_key.is_some(),
+        || "in production the operator's key must be given: its start prints it".to_owned(),
+    )
+}
+
+fn mqtt(settings: &Settings) -> Check {
+    let mqtt = &settings.mqtt;
+    mqtt.host_port().map(drop).map_err(|problem| Wrong {
+        key: "mqtt.address",
+        problem,
+    })?;
+    let seconds = mqtt.keep_alive.as_secs();
+    let whole = mqtt.keep_alive.subsec_nanos() == 0;
+    require(
+        "mqtt.keep_alive",
+        whole && (1..=64_800).contains(&seconds),
+        || "expected whole seconds between 1s and 18h".to_owned(),
+    )?;
+    packet_size("mqtt.max_packet_bytes", mqtt.max_packet_bytes)?;
+    range("mqtt.in_flight", mqtt.in_flight, 1, 100)?;
+    positive("mqtt.backoff_min", mqtt.backoff_min)?;
+    at_least(
+        "mqtt.backoff_max",
+        mqtt.backoff_max,
+        "mqtt.backoff_min",
+        mqtt.backoff_min,
+    )
+}
+
+fn plan(plan: &Plan) -> Check {
+    let whole = plan.interval.subsec_nanos() == 0 && plan.interval.as_secs() <= 86_400;
+    require("plan.interval", whole && !plan.interval.is_zero(), || {
+        "expected whole seconds between 1s and 1day".to_owned()
+    })?;
+    range("plan.batch", plan.batch, 1, u16::MAX)?;
+    Grid::new(plan.interval_s(), plan.batch)
+        .map(drop)
+        .map_err(|error| Wrong {
+            key: "plan.interval",
+            problem: error.to_string(),
+        })?;
+    one_of("plan.layout", &plan.layout, &["profile", "moments"])?;
+    one_of(
+        "plan.profile",
+        &plan.profile,
+        &["additive", "additive-wide"],
+    )?;
+    range("plan.min_meters", plan.min_meters, 2, u32::MAX)
+}
+
+fn broker(settings: &Settings) -> Check {
+    let broker = &settings.broker;
+    packet_size("broker.max_payload_bytes", broker.max_payload_bytes)?;
+    range(
+        "broker.max_connections",
+        broker.max_connections,
+        1,
+        1_000_000,
+    )?;
+    range(
+        "broker.segment_bytes",
+        broker.segment_bytes,
+        1_024,
+        usize::MAX,
+    )?;
+    range("broker.segment_count", broker.segment_count, 1, 65_536)
+}
+
+fn operator(settings: &Settings) -> Check {
+    let operator = &settings.operator;
+    range(
+        "operator.publish_quantum_wh",
+        operator.publish_quantum_wh,
+        1,
+        u64::MAX,
+    )?;
+    positive("operator.republish_every", operator.republish_every)?;
+    range(
+        "operator.reference_headroom",
+        operator.reference_headroom,
+        1,
+        65_536,
+    )?;
+    require(
+        "operator.totals_file",
+        !operator.totals_file.as_os_str().is_empty(),
+        || "a file is needed".to_owned(),
+    )?;
+    let by_itself = operator.enrolment == Enrolment::Automatic;
+    let development = settings.deployment.mode == Mode::Development;
+    require("operator.enrolment", !by_itself || development, || {
+        "automatic enrolment needs deployment.mode = \"development\"; use \"manual\"".to_owned()
+    })?;
+    require(
+        "operator.enrolment",
+        !by_itself || settings.mqtt.is_loopback(),
+        || "automatic enrolment needs a broker on loopback; use \"manual\"".to_owned(),
+    )
+}
+
+fn analytics(settings: &Settings) -> Check {
+    let analytics = &settings.analytics;
+    positive("analytics.idle_limit", analytics.idle_limit)?;
+    positive("analytics.retention", analytics.retention)?;
+    range(
+        "analytics.commit_max_reports",
+        analytics.commit_max_reports,
+        1,
+        65_536,
+    )?;
+    range(
+        "analytics.max_open_windows",
+        analytics.max_open_windows,
+        1,
+        usize::MAX,
+    )?;
+    range(
+        "analytics.max_feeders",
+        analytics.max_feeders,
+        1,
+        usize::MAX,
+    )?;
+    range(
+        "analytics.receipt_max_entries",
+        analytics.receipt_max_entries,
+        1,
+        65_536,
+    )
+}
+
+fn meter(settings: &Settings) -> Check {
+    let meter = &settings.meter;
+    range("meter.meters", meter.meters, 1, 10_000_000)?;
+    range("meter.feeders", meter.feeders, 1, meter.meters)?;
+    require(
+        "meter.speed",
+        meter.speed.is_finite() && meter.speed > 0.0,
+        || "expected a number above 0".to_owned(),
+    )?;
+    let replay = meter.source == SourceKind::Replay;
+    require("meter.source", !replay || meter.replay.is_some(), || {
+        "a replay needs the name of a file in `meter.replay`".to_owned()
+    })?;
+    if let Some(duration) = meter.duration {
+        positive("meter.duration", duration)?;
+    }
+    require("meter.time_zone", !meter.time_zone.is_empty(), || {
+        "expected an IANA name such as UTC or Europe/Lisbon".to_owned()
+    })?;
+    range("meter.seal_threads", meter.seal_threads, 0, 1_024)?;
+    range(
+        "meter.outbox_max_reports",
+        meter.outbox_max_reports,
+        1,
+        usize::MAX,
+    )?;
+    positive("meter.retry_min", meter.retry_min)?;
+    at_least(
+        "meter.retry_max",
+        meter.retry_max,
+        "meter.retry_min",
+        meter.retry_min,
+    )?;
+    range(
+        "meter.max_unreceipted",
+        meter.max_unreceipted,
+        1,
+        usize::MAX,
+    )?;
+    fraction("meter.network.loss", meter.network.loss)?;
+    fraction("meter.network.duplicate", meter.network.duplicate)
+}
+
+fn require(key: &'static str, holds: bool, problem: impl FnOnce() -> String) -> Check {
+    if holds {
+        return Ok(());
+    }
+    let problem = problem();
+    Err(Wrong { key, problem })
+}
+
+fn range<T: PartialOrd + std::fmt::Display>(key: &'static str, value: T, low: T, high: T) -> Check {
+    require(key, value >= low && value <= high, || {
+        format!("expected a number between {low} and {high}")
+    })
+}
+
+fn fraction(key: &'static str, value: f64) -> Check {
+    range(key, value, 0.0, 1.0)
+}
+
+fn positive(key: &'static str, value: Duration) -> Check {
+    require(key, !value.is_zero(), || {
+        "expected a duration above zero".to_owned()
+    })
+}
+
+fn at_least(key: &'static str, value: Duration, other: &str, low: Duration) -> Check {
+    require(key, value >= low, || {
+        format!("expected no less than `{other}`")
+    })
+}
+
+/// The upper limit is that of MQTT's remaining length.
+fn packet_size(key: &'static str, bytes: usize) -> Check {
+    range(key, bytes, 1_024, 268_435_455)
+}
+
+fn one_of(key: &'static str, value: &str, known: &[&str]) -> Check {
+    require(key, known.contains(&value), || {
+        format!("expected one of {}", known.join(", "))
+    })
+}

@@ -1,0 +1,184 @@
+//! Files that must survive a crash, and keys that others must not read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use wire::SigningKey;
+use zeroize::Zeroizing;
+
+/// Permissions of files that only their owner may read.
+pub const PRIVATE: u32 = 0o600;
+
+/// Permissions of files that anybody may read.
+pub const PUBLIC: u32 = 0o644;
+
+/// A signing key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file cannot be read or written.
+    #[error("cannot use the key file {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than the owner may read the file.
+    #[error(
+        "the key file {path} has permissions {mode:03o}: others can read it; run `chmod 600 {path}`, \
+         or make a new key if it may have been read",
+        path = path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The file is not a signing key.
+    #[error("the key file {path} is not what this program writes: restore it, or remove it to make new keys", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Replaces a file in one step: after a crash there is the old content or the new, never a mixture.
+/// The temporary file is created with permissions `mode` beside the target, which must be in an
+/// existing folder. Content and folder entry are on disk when this returns.
+///
+/// # Errors
+/// Those of the operating system; the old content is then untouched.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = sibling(path)?;
+    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.and_then(|()| sync_folder(path))
+}
+
+/// The state folder of one process, `{state_dir}/{process}`, created with permissions 0700.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn state_folder(state_dir: &Path, process: &str) -> io::Result<PathBuf> {
+    let path = state_dir.join(process);
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&path)?;
+    Ok(path)
+}
+
+/// The signing key in `path`, which is created with a new key if there is none.
+///
+/// # Errors
+/// A file that others can read, that is not a key, or that cannot be read or written.
+pub fn load_or_create_signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let io = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    match File::open(path) {
+        Ok(file) => load(path, file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = SigningKey::generate();
+            let text = Zeroizing::new(hex::encode(*key.to_bytes()) + "\n");
+            create(path, text.as_bytes()).map_err(io)?;
+            // Another process may have been first; what is in the file counts.
+            load(path, File::open(path).map_err(io)?)
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn load(path: &Path, file: File) -> Result<SigningKey, KeyFileError> {
+    let malformed = || KeyFileError::Malformed {
+        path: path.to_owned(),
+    };
+    let text = read_open(path, file, 100)?;
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    hex::decode_to_slice(text.trim_ascii_end(), seed.as_mut_slice()).map_err(|_| malformed())?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+/// The content of a file that only its owner may read; `None` if there is no such file.
+///
+/// # Errors
+/// A file that others can read, that is longer than `limit` bytes, or that cannot be read.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
+    match File::open(path) {
+        Ok(file) => read_open(path, file, limit).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn read_open(path: &Path, mut file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let io = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = file.metadata().map_err(io)?;
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    if metadata.len() > limit {
+        return Err(KeyFileError::Malformed {
+            path: path.to_owned(),
+        });
+    }
+    // Of the final size from the start, so that no copy of a secret is left behind by growing.
+    let mut content = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+    (&mut file)
+        .take(limit)
+        .read_to_end(&mut content)
+        .map_err(io)?;
+    Ok(content)
+}
+
+/// Writes a file that must not exist yet, in one step; an existing one is left alone.
+fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = sibling(path)?;
+    write_new(&temporary, bytes, PRIVATE)?;
+    let linked = fs::hard_link(&temporary, path);
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(path),
+    }
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A name beside `path` that no other writer uses.
+fn sibling(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
+    let mut temporary = name.to_owned();
+    let unique: u64 = rand::random();
+    temporary.push(format!(".{unique:016x}.tmp"));
+    Ok(path.with_file_name(temporary))
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,182 @@
+//! The receiving side.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use super::LinkError;
+
+/// Messages that one connection may leave unread before those of earlier connections are dropped in
+/// their favour. Brokers deliver far fewer without acknowledgements.
+pub(super) const LIMIT: usize = 512;
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub enum Event {
+    /// The connection is up and every subscription is confirmed.
+    Connected,
+    /// The connection was lost, or an attempt failed; the client tries again by itself.
+    Disconnected {
+        /// Why.
+        error: LinkError,
+    },
+    /// A message arrived. Acknowledge it with [`Inbox::ack`] once it no longer needs to be delivered
+    /// again: the broker stops after about 100 without acknowledgement.
+    Message(Incoming),
+}
+
+/// A message that arrived.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The topic it was published to.
+    pub topic: String,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Whether the broker sent it because it retains it.
+    pub retain: bool,
+    pub(super) ticket: Ticket,
+}
+
+/// Which delivery of which connection a message is. `sequence` 0 needs no acknowledgement (QoS 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub connection: u64,
+    pub sequence: u64,
+}
+
+/// Receives messages. There is one for each connection.
+#[derive(Debug)]
+pub struct Inbox {
+    shared: Arc<Shared>,
+    acker: Acker,
+}
+
+/// Acknowledges messages from another task than the one that receives them.
+#[derive(Debug, Clone)]
+pub struct Acker(pub(super) mpsc::UnboundedSender<Ticket>);
+
+impl Acker {
+    /// Acknowledges a message. Acknowledgements reach the broker in the order of delivery whatever
+    /// the order of these calls; one for a message of an earlier connection is ignored, because the
+    /// broker delivers that message again.
+    pub fn ack(&self, message: &Incoming) {
+        // If the link is gone, so is the broker's wish for an acknowledgement.
+        let _ = self.0.send(message.ticket);
+    }
+}
+
+impl Inbox {
+    pub(super) fn new(acks: mpsc::UnboundedSender<Ticket>) -> (Self, Arc<Shared>) {
+        let shared = Arc::new(Shared::default());
+        let inbox = Self {
+            shared: shared.clone(),
+            acker: Acker(acks),
+        };
+        (inbox, shared)
+    }
+
+    /// The next event; `None` once the stop has fired. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Event> {
+        loop {
+            let notified = self.shared.arrived.notified();
+            {
+                let mut queue = self.shared.lock();
+                if queue.ended {
+                    return None;
+                }
+                if let Some(event) = queue.events.pop_front() {
+                    return Some(event);
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Acknowledges a message; see [`Acker::ack`].
+    pub fn ack(&self, message: &Incoming) {
+        self.acker.ack(message);
+    }
+
+    /// A handle for acknowledging elsewhere.
+    pub fn acker(&self) -> Acker {
+        self.acker.clone()
+    }
+
+    /// Messages that wait to be received.
+    pub fn len(&self) -> usize {
+        self.shared.lock().events.len()
+    }
+
+    /// Whether nothing waits to be received.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The queue between the link and the inbox. The link never waits on it.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code panics while it holds the lock, and the queue is valid at every step.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an event and returns how many messages were dropped for it.
+    pub fn push(&self, event: Event) -> usize {
+        let dropped = self.lock().push(event);
+        self.arrived.notify_one();
+        dropped
+    }
+
+    /// Ends the inbox. What is unread stays unacknowledged and is delivered again.
+    pub fn end(&self) {
+        let mut queue = self.lock();
+        queue.ended = true;
+        queue.events.clear();
+        drop(queue);
+        self.arrived.notify_one();
+    }
+}
+
+impl Queue {
+    fn push(&mut self, event: Event) -> usize {
+        if self.ended {
+            return 0;
+        }
+        let Event::Message(incoming) = &event else {
+            self.events.push_back(event);
+            return 0;
+        };
+        if self.events.len() < LIMIT {
+            self.events.push_back(event);
+            return 0;
+        }
+        // Full. Messages of earlier connections are delivered again, so they go first; QoS 0 may be
+        // lost at any time. What is left is bounded by the broker's own window.
+        let ticket = incoming.ticket;
+        let before = self.events.len();
+        self.events.retain(|event| match event {
+            Event::Message(old) => old.ticket.connection == ticket.connection,
+            _ => true,
+        });
+        let dropped = before - self.events.len();
+        if ticket.sequence == 0 && dropped == 0 {
+            return 1;
+        }
+        self.events.push_back(event);
+        dropped
+    }
+}

@@ -1,0 +1,48 @@
+//! The MQTT 3.1.1 client that every process uses.
+//!
+//! [`connect`] starts one task that owns the connection and returns a [`Publisher`] and an [`Inbox`].
+//!
+//! - The session is persistent and the client id stable, so that a broker which keeps sessions
+//!   delivers what arrived in between. The client subscribes again at every connection, because
+//!   other brokers forget.
+//! - All messages are QoS 1. A publish is kept until the broker acknowledges it and is sent again
+//!   over the next connection, so it may arrive twice and, if the broker dies, not at all:
+//!   an acknowledgement is flow control, receipts are what proves delivery.
+//! - The task never waits for the inbox, so a consumer may publish from the loop in which it receives.
+//!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages).
+
+mod error;
+mod inbox;
+mod link;
+mod publisher;
+
+use crate::config::Mqtt;
+use crate::stop::Stop;
+
+pub use error::{LinkError, PublishError};
+pub use inbox::{Acker, Event, Inbox, Incoming};
+pub use publisher::Publisher;
+pub use rumqttc::QoS;
+
+/// Connects in the background and stays connected until told to stop.
+///
+/// `client_id` must be stable and unique on the broker, of `[a-z0-9-]`. Each of `subscriptions` is a
+/// topic filter. The first event is [`Event::Connected`], or [`Event::Disconnected`] if there is no
+/// broker yet; attempts go on with back-off.
+///
+/// Once `stop` fires, the inbox ends, while publishing still works until [`Publisher::close`] is
+/// called or every publisher is dropped, at most [`CLOSE_GRACE`] later; then what was accepted is
+/// flushed and the connection is closed.
+///
+/// Must be called inside a Tokio runtime.
+pub fn connect(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    stop: Stop,
+) -> (Publisher, Inbox) {
+    link::spawn(settings, client_id, subscriptions, stop)
+}
+
+/// How long publishers may go on after a stop, and how long the last messages may take to flush.
+pub const CLOSE_GRACE: std::time::Duration = std::time::Duration::from_secs(3);

@@ -1,0 +1,95 @@
+//! The sending side.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use super::PublishError;
+
+/// Sends messages. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    outgoing: mpsc::Sender<Outgoing>,
+    connected: watch::Receiver<bool>,
+    closed: Arc<watch::Sender<bool>>,
+    max_packet_bytes: usize,
+}
+
+/// A message on its way to the broker.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub topic: String,
+    pub payload: Bytes,
+    pub retain: bool,
+}
+
+impl Publisher {
+    pub(super) fn new(
+        outgoing: mpsc::Sender<Outgoing>,
+        connected: watch::Receiver<bool>,
+        closed: Arc<watch::Sender<bool>>,
+        max_packet_bytes: usize,
+    ) -> Self {
+        Self {
+            outgoing,
+            connected,
+            closed,
+            max_packet_bytes,
+        }
+    }
+
+    /// Hands a message over for publishing with QoS 1. Waits while the broker does not keep up or is
+    /// out of reach, which is the flow control; returning says nothing about delivery.
+    ///
+    /// Cancel safe: dropped before it completes, the message is not sent.
+    ///
+    /// # Errors
+    /// [`PublishError::Closed`] once the connection is closed for good, [`PublishError::TooLarge`]
+    /// for a message that `mqtt.max_packet_bytes` does not allow.
+    pub async fn publish(
+        &self,
+        topic: impl Into<String>,
+        payload: impl Into<Bytes>,
+        retain: bool,
+    ) -> Result<(), PublishError> {
+        let message = Outgoing {
+            topic: topic.into(),
+            payload: payload.into(),
+            retain,
+        };
+        let bytes = message.packet_bytes();
+        if bytes > self.max_packet_bytes {
+            return Err(PublishError::TooLarge {
+                bytes,
+                limit: self.max_packet_bytes,
+            });
+        }
+        let sent = self.outgoing.send(message).await;
+        sent.map_err(|_| PublishError::Closed)
+    }
+
+    /// Whether the connection is up and all subscriptions are confirmed.
+    pub fn is_connected(&self) -> bool {
+        *self.connected.borrow()
+    }
+
+    /// Follows whether the connection is up.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+
+    /// Sends what was accepted, closes the connection and waits until that is done, at most
+    /// [`super::CLOSE_GRACE`]. Other clones can publish no more.
+    pub async fn close(self) {
+        self.closed.send_replace(true);
+        self.outgoing.closed().await;
+    }
+}
+
+impl Outgoing {
+    /// Size of the packet: fixed header of at most 5 bytes, topic with its length, packet id, payload.
+    fn packet_bytes(&self) -> usize {
+        5 + 2 + self.topic.len() + 2 + self.payload.len()
+    }
+}

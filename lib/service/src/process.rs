@@ -1,0 +1,115 @@
+//! Start-up, written once for all binaries.
+
+use std::process::ExitCode;
+
+use crate::cli::Arguments;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, Settings};
+use crate::stop::{Cause, Stop};
+use crate::telemetry;
+
+/// Everything went as asked.
+pub const OK: u8 = 0;
+/// The process failed while it ran.
+pub const FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+pub const USAGE: u8 = 2;
+/// Ended by SIGINT, after draining.
+pub const INTERRUPTED: u8 = 130;
+
+/// What a process gets at its start.
+pub struct Context<A> {
+    /// The command line.
+    pub args: A,
+    /// The settings, validated.
+    pub settings: Settings,
+    /// Wall time.
+    pub clock: SharedClock,
+    /// Fires on SIGINT and SIGTERM.
+    pub stop: Stop,
+}
+
+/// Runs a process from its command line to its exit code.
+///
+/// Parses the command line as `A`, loads the configuration (or prints it and ends), sets up logs,
+/// metrics and signals, and runs `run` to its end. Exit codes: 0, 1 `run` failed, 2 usage or
+/// configuration, 130 ended by SIGINT; a drain on SIGTERM is a success.
+///
+/// `name` is one of the names of [`Settings::metrics_listen`], which decides where metrics are served.
+pub fn main<A, R, F>(name: &'static str, run: R) -> ExitCode
+where
+    A: Arguments,
+    R: FnOnce(Context<A>) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let args = A::parse();
+    let loaded = match config::load(args.common(), &args.overrides()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    if args.common().print_config {
+        print!("{}", loaded.print());
+        return ExitCode::from(OK);
+    }
+    let settings = loaded.settings;
+    if let Err(error) = telemetry::init_logging(&settings.log) {
+        eprintln!("error: {error}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(start(name, args, settings, run));
+    // Blocking work that outlives the drain must not hold the process.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn start<A, R, F>(name: &'static str, args: A, settings: Settings, run: R) -> u8
+where
+    R: FnOnce(Context<A>) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let stop = match Stop::from_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return FAILED;
+        }
+    };
+    telemetry::install_metrics();
+    telemetry::build_info(name);
+    if let Some(listen) = settings.metrics_listen(name)
+        && let Err(error) = telemetry::serve_metrics(listen, stop.clone()).await
+    {
+        tracing::error!(%error, "cannot serve metrics: `{name}.metrics_listen` chooses another address, \"\" turns them off");
+        return FAILED;
+    }
+    tracing::info!(
+        process = name,
+        version = env!("CARGO_PKG_VERSION"),
+        "starting"
+    );
+    let context = Context {
+        args,
+        settings,
+        clock: SystemClock::shared(),
+        stop: stop.clone(),
+    };
+    match run(context).await {
+        Ok(()) if stop.cause() == Some(Cause::Interrupt) => INTERRUPTED,
+        Ok(()) => OK,
+        Err(error) => {
+            // The whole chain: the outermost context alone rarely says what to do.
+            tracing::error!(process = name, "{error:#}");
+            FAILED
+        }
+    }
+}

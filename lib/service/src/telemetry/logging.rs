@@ -1,0 +1,54 @@
+//! Logs: fields first, then a sentence. INFO is life cycle; ERROR means that data was lost or that a
+//! person must act.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// `log.level` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`log.level = {level}` is not a level or a list of directives: {detail}")]
+pub struct LogError {
+    level: String,
+    detail: String,
+}
+
+/// What is quiet unless asked for: rumqttd logs every disconnect of a client as an error, and
+/// rumqttc what [`crate::mqtt`] reports in its own words.
+const QUIET: &str = "rumqttd=off,rumqttc=off,";
+
+/// Sends logs to standard error, as text or JSON. Only the first call in a process has an effect.
+///
+/// Colour is used on a terminal unless `NO_COLOR` is set.
+///
+/// # Errors
+/// If `log.level` cannot be understood.
+pub fn init_logging(settings: &Log) -> Result<(), LogError> {
+    let filter = filter(&settings.level)?;
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!no_color && std::io::stderr().is_terminal());
+    // An error means that logging is set up already, as it is when several services share a process.
+    let _ = match settings.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    let error = |detail: String| LogError {
+        level: level.to_owned(),
+        detail,
+    };
+    if level.trim().is_empty() {
+        return Err(error("it is empty".to_owned()));
+    }
+    EnvFilter::builder()
+        .parse(format!("{QUIET}{level}"))
+        .map_err(|problem| error(problem.to_string()))
+}

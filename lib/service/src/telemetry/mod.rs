@@ -1,0 +1,9 @@
+//! Logs on standard error and metrics for Prometheus.
+
+mod endpoint;
+mod logging;
+mod recorder;
+
+pub use endpoint::{EndpointError, serve_metrics};
+pub use logging::{LogError, init_logging};
+pub use recorder::{build_info, install_metrics, render_metrics};
