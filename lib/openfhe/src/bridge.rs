@@ -1,0 +1,93 @@
+//! The generated bridge to `cpp/shim.h`; nothing outside this crate sees it.
+//!
+//! Every function that can throw is a `Result`. The pointers are those of slices whose length
+//! follows; what must hold for a call to be sound is stated at the safe functions that make it.
+
+#[allow(unsafe_code, reason = "the bridge is nothing else")]
+#[allow(
+    clippy::missing_safety_doc,
+    missing_docs,
+    reason = "documented in cpp/shim.h"
+)]
+#[cxx::bridge(namespace = "cipherwatt")]
+pub(crate) mod ffi {
+    unsafe extern "C++" {
+        include!("shim.h");
+
+        type Context;
+        type PublicKey;
+        type SecretKey;
+        type Ciphertext;
+
+        fn new_context(
+            ring_dimension: u32,
+            limbs: u32,
+            first_modulus_bits: u32,
+            scale_bits: u32,
+        ) -> Result<UniquePtr<Context>>;
+        fn modulus(context: &Context, limb: usize) -> Result<u64>;
+        fn limbs(context: &Context) -> usize;
+        unsafe fn generate(
+            context: &Context,
+            secret: *mut u64,
+            secret_len: usize,
+            key: *mut u64,
+            key_len: usize,
+        ) -> Result<()>;
+        unsafe fn public_key(
+            context: &Context,
+            words: *const u64,
+            len: usize,
+        ) -> Result<UniquePtr<PublicKey>>;
+        unsafe fn secret_key(
+            context: &Context,
+            words: *const u64,
+            len: usize,
+        ) -> Result<UniquePtr<SecretKey>>;
+        unsafe fn secret_key_words(key: &SecretKey, words: *mut u64, len: usize) -> Result<()>;
+        unsafe fn encrypt(
+            context: &Context,
+            key: &PublicKey,
+            slots: *const f64,
+            count: usize,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn decrypt(
+            context: &Context,
+            key: &SecretKey,
+            words: *const u64,
+            len: usize,
+            slots: *mut f64,
+            count: usize,
+        ) -> Result<()>;
+        unsafe fn encrypt_only(
+            context: &Context,
+            key: &PublicKey,
+            slots: *const f64,
+            count: usize,
+        ) -> Result<UniquePtr<Ciphertext>>;
+        unsafe fn ciphertext(
+            context: &Context,
+            words: *const u64,
+            len: usize,
+        ) -> Result<UniquePtr<Ciphertext>>;
+        unsafe fn ciphertext_words(
+            ciphertext: &Ciphertext,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        fn add(context: &Context, a: &Ciphertext, b: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        fn add_in_place(
+            context: &Context,
+            sum: Pin<&mut Ciphertext>,
+            other: &Ciphertext,
+        ) -> Result<()>;
+    }
+
+    #[cfg(feature = "serialisation")]
+    unsafe extern "C++" {
+        fn serialise(ciphertext: &Ciphertext) -> Result<UniquePtr<CxxVector<u8>>>;
+        unsafe fn deserialise(bytes: *const u8, len: usize) -> Result<UniquePtr<Ciphertext>>;
+    }
+}

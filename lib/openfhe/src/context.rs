@@ -1,0 +1,186 @@
+//! The parameters of a profile as OpenFHE holds them, and encryption.
+#![allow(unsafe_code, reason = "calls across the bridge")]
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use cxx::UniquePtr;
+use packed::Profile;
+
+use crate::bridge::ffi;
+use crate::{Error, PublicKey};
+
+/// Every context of this process, and the lock that orders calls into OpenFHE: written while a
+/// context or a key is made (both touch OpenFHE's global tables), read during everything else.
+static CONTEXTS: RwLock<Vec<Context>> = RwLock::new(Vec::new());
+
+/// OpenFHE set up for one profile. Clones share the same setup.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    profile: &'static Profile,
+    context: UniquePtr<ffi::Context>,
+}
+
+// SAFETY: the C++ object holds shared pointers to parameters that nothing changes after
+// `new_context` has used each of them once. It is created and destroyed without thread affinity.
+// Calls that touch OpenFHE's global tables hold the write side of `CONTEXTS`, all others its read side.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+impl Context {
+    /// The context of this profile, made on the first call in a process and shared by all later ones.
+    ///
+    /// # Errors
+    /// [`Error::OpenFhe`] if the parameters are refused, [`Error::Moduli`] if OpenFHE's primes are not
+    /// the profile's.
+    pub fn new(profile: &'static Profile) -> Result<Self, Error> {
+        let find = |contexts: &[Self]| {
+            contexts
+                .iter()
+                .find(|context| context.profile() == profile)
+                .cloned()
+        };
+        if let Some(context) = find(&shared()) {
+            return Ok(context);
+        }
+        let mut contexts = exclusive();
+        if let Some(context) = find(&contexts) {
+            return Ok(context);
+        }
+        let context = Self::create(profile)?;
+        contexts.push(context.clone());
+        Ok(context)
+    }
+
+    fn create(profile: &'static Profile) -> Result<Self, Error> {
+        let context = ffi::new_context(
+            u32::try_from(profile.ring_dimension).unwrap_or(u32::MAX),
+            u32::try_from(profile.limbs()).unwrap_or(u32::MAX),
+            profile.modulus_bits,
+            profile.scale_bits,
+        )
+        .map_err(Error::thrown("create a context"))?;
+        let actual = (0..ffi::limbs(&context))
+            .map(|limb| ffi::modulus(&context, limb).map_err(Error::thrown("name its moduli")))
+            .collect::<Result<Vec<_>, _>>()?;
+        if actual != profile.moduli {
+            return Err(Error::Moduli {
+                profile: profile.name,
+                expected: profile.moduli.to_vec(),
+                actual,
+            });
+        }
+        let inner = Inner { profile, context };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The profile that this context implements.
+    #[must_use]
+    pub fn profile(&self) -> &'static Profile {
+        self.inner.profile
+    }
+
+    /// Encrypts a slot vector and packs the ciphertext. Slots past the last value are zero.
+    ///
+    /// # Errors
+    /// [`Error::SlotCount`], [`Error::SlotRange`] (each value must lie in −1..=1, or the contributor
+    /// bound of the profile would not hold), [`Error::ProfileMismatch`] for a key of another profile.
+    pub fn encrypt(&self, key: &PublicKey, slots: &[f64]) -> Result<Vec<u8>, Error> {
+        let mut packed = Vec::new();
+        self.encrypt_into(key, slots, &mut packed)?;
+        Ok(packed)
+    }
+
+    /// As [`Context::encrypt`], into a buffer that may be used again. Its content is replaced; after
+    /// an error it is unspecified.
+    ///
+    /// # Errors
+    /// Those of [`Context::encrypt`].
+    pub fn encrypt_into(
+        &self,
+        key: &PublicKey,
+        slots: &[f64],
+        packed: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let profile = self.profile();
+        self.check_profile(key.profile())?;
+        self.check_slots(slots)?;
+        let mut words = vec![0; profile.words()];
+        {
+            let _shared = shared();
+            // SAFETY: pointers and lengths are those of the two slices, which outlive the call.
+            unsafe {
+                ffi::encrypt(
+                    self.ffi(),
+                    key.ffi(),
+                    slots.as_ptr(),
+                    slots.len(),
+                    words.as_mut_ptr(),
+                    words.len(),
+                )
+            }
+            .map_err(Error::thrown("encrypt"))?;
+        }
+        packed.resize(profile.packed_len(), 0);
+        packed::pack_into(profile, &words, packed)?;
+        Ok(())
+    }
+
+    pub(crate) fn check_slots(&self, slots: &[f64]) -> Result<(), Error> {
+        let max = self.profile().slots();
+        if slots.is_empty() || slots.len() > max {
+            return Err(Error::SlotCount {
+                max,
+                actual: slots.len(),
+            });
+        }
+        // NaN is outside every range.
+        match slots.iter().position(|value| !(-1.0..=1.0).contains(value)) {
+            Some(index) => Err(Error::SlotRange {
+                index,
+                value: slots[index],
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_profile(&self, profile: &'static Profile) -> Result<(), Error> {
+        if profile == self.profile() {
+            return Ok(());
+        }
+        Err(Error::ProfileMismatch {
+            expected: self.profile().name,
+            actual: profile.name,
+        })
+    }
+
+    pub(crate) fn ffi(&self) -> &ffi::Context {
+        &self.inner.context
+    }
+}
+
+/// Held while calling what is safe on shared objects. Not re-entrant.
+pub(crate) fn shared() -> RwLockReadGuard<'static, Vec<Context>> {
+    // A panic while the lock was held leaves the list of contexts whole.
+    CONTEXTS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held while calling what touches OpenFHE's global tables. Not re-entrant.
+pub(crate) fn exclusive() -> RwLockWriteGuard<'static, Vec<Context>> {
+    CONTEXTS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context")
+            .field(&self.profile().name)
+            .finish()
+    }
+}
