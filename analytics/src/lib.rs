@@ -1,1 +1,20 @@
-//! TODO
+//! Analytics: verify, fold, window, release. It never holds a secret key, and links no C++ at all.
+//!
+//! # Layout
+//! The data flows through the modules in this order; nothing flows back but receipts.
+//!
+//! * [`admit`]: from bytes on a topic to a report that may be folded
+//! * [`windows`]: every open sum, who is in it, when it is due
+//! * [`store`]: the one transaction that changes what must survive a crash
+//! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
+//! * [`runner`]: the engine on MQTT and on time · [`metrics`]: what it counts
+
+pub mod admit;
+pub mod engine;
+pub mod metrics;
+pub mod runner;
+pub mod store;
+pub mod windows;
+
+pub use engine::Event;
+pub use runner::{AnalyticsError, run};

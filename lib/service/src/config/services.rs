@@ -96,7 +96,7 @@ pub struct Analytics {
     pub max_feeders: usize,
     /// Entries in one receipt at most.
     pub receipt_max_entries: usize,
-    /// Longest time an entry waits for others to share its receipt.
+    /// How long a release waits for the operator's receipt before it is sent again.
     #[serde(with = "humantime_serde")]
-    pub receipt_max_delay: Duration,
+    pub release_retry: Duration,
 }

@@ -1,0 +1,284 @@
+//! Admission: from bytes on a topic to a report that may be folded.
+//!
+//! Cheap checks come first, and a refusal is answered only once the meter's own signature has been verified: else
+//! anybody could make a gateway drop a genuine report by sending a forged one with the same digest.
+
+use bytes::Bytes;
+use packed::{Profile, UnknownProfile};
+use service::config::Settings;
+use service::roster::Roster;
+use wire::{
+    DeploymentId, Digest, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topic, Topics,
+    UnixMillis, Unverified, WindowStart,
+};
+
+/// What every report is checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission<'a> {
+    /// The deployment, which every signature covers.
+    pub deployment: &'a DeploymentId,
+    /// The topics under the configured root.
+    pub topics: &'a Topics,
+    /// The newest plan.
+    pub plan: &'a Plan,
+    /// The newest roster.
+    pub roster: &'a Roster,
+    /// The plan's parameter profile.
+    pub profile: &'static Profile,
+    /// The plan's intervals and windows.
+    pub grid: Grid,
+    /// Longest message taken, in bytes.
+    pub max_len: usize,
+    /// The time now.
+    pub now: UnixMillis,
+    /// How far a report may lie in the future, in milliseconds.
+    pub future_tolerance_ms: u64,
+}
+
+/// Who is told what became of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The gateway the roster has the meter behind.
+    pub gateway: GatewayId,
+    /// The meter.
+    pub meter: MeterId,
+    /// The report's window.
+    pub window: WindowStart,
+    /// SHA-256 of the report's limbs.
+    pub digest: Digest,
+}
+
+/// A report that may be folded.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The signed part.
+    pub report: Report,
+    /// The packed ciphertext; its length fits the profile, its limbs are checked by the fold.
+    pub limbs: Bytes,
+    /// Where the receipt goes.
+    pub address: Address,
+}
+
+/// A report that may not.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why, for the counter and the receipt.
+    pub reason: Reason,
+    /// Why, in words that name the field and the value.
+    pub detail: String,
+    /// Where the receipt goes; absent where the sender is not known to be the meter, or should try again as it is.
+    pub address: Option<Address>,
+}
+
+impl Refusal {
+    fn silent(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+            address: None,
+        }
+    }
+}
+
+/// The plan cannot be checked against.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It names a profile this build does not know.
+    #[error(transparent)]
+    Profile(#[from] UnknownProfile),
+    /// Its interval and batch make no windows.
+    #[error(transparent)]
+    Grid(#[from] wire::GridError),
+}
+
+impl<'a> Admission<'a> {
+    /// Admission under `plan` and `roster` at `now`.
+    ///
+    /// # Errors
+    /// [`PlanError`] where the plan names a profile or a grid that cannot be.
+    pub fn new(
+        settings: &'a Settings,
+        topics: &'a Topics,
+        plan: &'a Plan,
+        roster: &'a Roster,
+        now: UnixMillis,
+    ) -> Result<Self, PlanError> {
+        let tolerance = settings.analytics.future_tolerance.as_millis();
+        Ok(Self {
+            deployment: &settings.deployment.id,
+            topics,
+            plan,
+            roster,
+            profile: Profile::by_name(&plan.profile)?,
+            grid: plan.grid()?,
+            max_len: settings.mqtt.max_packet_bytes,
+            now,
+            future_tolerance_ms: u64::try_from(tolerance).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Checks a message that came on `topic`.
+    ///
+    /// # Errors
+    /// The [`Refusal`] with the first check that failed.
+    pub fn admit(&self, topic: &str, payload: &Bytes) -> Result<Admitted, Refusal> {
+        let unverified: Unverified<Report> = wire::decode_shared(payload, self.max_len)
+            .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+        self.check_topic(topic, unverified.claimed())?;
+        let claimed = unverified.claimed();
+        let entry = self.roster.meter(&claimed.meter).ok_or_else(|| {
+            Refusal::silent(
+                Reason::UnknownMeter,
+                format!("the roster has no meter {}", claimed.meter),
+            )
+        })?;
+        let opened = unverified
+            .verify(self.deployment, topic, &entry.key)
+            .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+        let Opened {
+            message: report,
+            limbs,
+            digest,
+        } = opened;
+        let address = Address {
+            gateway: entry.gateway.clone(),
+            meter: report.meter.clone(),
+            window: report.window,
+            digest,
+        };
+        let checked = if report.feeder != entry.feeder {
+            Err((
+                Reason::WrongFeeder,
+                format!("meter {} is on feeder {}", report.meter, entry.feeder),
+            ))
+        } else if report.gateway != entry.gateway {
+            Err((
+                Reason::WrongGateway,
+                format!("meter {} is behind gateway {}", report.meter, entry.gateway),
+            ))
+        } else {
+            self.check_plan(&report)
+                .and_then(|()| self.check_time(&report))
+                .and_then(|()| self.check_length(&limbs))
+        };
+        match checked {
+            Ok(()) => Ok(Admitted {
+                report,
+                limbs,
+                address,
+            }),
+            Err((reason, detail)) => Err(Refusal {
+                reason,
+                detail,
+                // A gateway with a newer plan than ours is right; it tries again until the plan has come here too.
+                address: (reason != Reason::UnknownPlan).then_some(address),
+            }),
+        }
+    }
+
+    fn check_topic(&self, topic: &str, claimed: &Report) -> Result<(), Refusal> {
+        match self.topics.parse(topic) {
+            Some(Topic::Report { feeder, meter })
+                if feeder == claimed.feeder && meter == claimed.meter =>
+            {
+                Ok(())
+            }
+            _ => Err(Refusal::silent(
+                Reason::WrongTopic,
+                format!(
+                    "a report of meter {} on feeder {} came on topic {topic}",
+                    claimed.meter, claimed.feeder
+                ),
+            )),
+        }
+    }
+
+    fn check_plan(&self, report: &Report) -> Result<(), (Reason, String)> {
+        if !self.grid.is_aligned(report.window) {
+            let length = self.grid.window_s();
+            return Err((
+                Reason::MisalignedWindow,
+                format!("window {} is no multiple of {length} s", report.window),
+            ));
+        }
+        if report.plan_version > self.plan.version {
+            return Err((
+                Reason::UnknownPlan,
+                format!(
+                    "plan version {} is newer than {}",
+                    report.plan_version, self.plan.version
+                ),
+            ));
+        }
+        let Some(feeder) = self.plan.feeder(&report.feeder, report.window) else {
+            return Err((
+                Reason::UnknownFeeder,
+                format!("the plan has no feeder {}", report.feeder),
+            ));
+        };
+        match self.plan.epoch_for(report.window) {
+            Some(epoch) if epoch.epoch == report.epoch => {}
+            Some(epoch)
+                if self
+                    .plan
+                    .epochs
+                    .iter()
+                    .any(|known| known.epoch == report.epoch) =>
+            {
+                return Err((
+                    Reason::WrongEpoch,
+                    format!(
+                        "window {} belongs to epoch {}, not {}",
+                        report.window, epoch.epoch, report.epoch
+                    ),
+                ));
+            }
+            _ => {
+                return Err((
+                    Reason::UnknownEpoch,
+                    format!("the plan has no epoch {}", report.epoch),
+                ));
+            }
+        }
+        if feeder.since != report.plan_version {
+            return Err((
+                Reason::OutdatedConfig,
+                format!(
+                    "window {} of feeder {} is governed by plan version {}, not {}",
+                    report.window, report.feeder, feeder.since, report.plan_version
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_time(&self, report: &Report) -> Result<(), (Reason, String)> {
+        let latest = self.now.0.saturating_add(self.future_tolerance_ms);
+        let end_ms = (report.window.0.saturating_add(self.grid.window_s())).saturating_mul(1000);
+        if end_ms > latest || report.sealed_at.0 > latest {
+            return Err((
+                Reason::ReportTooEarly,
+                format!(
+                    "window {} ends, or sealed_at {} lies, after {} ms since the epoch",
+                    report.window, report.sealed_at, latest
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, limbs: &[u8]) -> Result<(), (Reason, String)> {
+        let expected = self.profile.packed_len();
+        if limbs.len() == expected {
+            return Ok(());
+        }
+        Err((
+            Reason::WrongLength,
+            format!(
+                "{} bytes of limbs, not the {expected} of profile {}",
+                limbs.len(),
+                self.profile.name
+            ),
+        ))
+    }
+}

@@ -1,0 +1,140 @@
+//! The store: what must survive a crash, and the one transaction that changes it.
+//!
+//! The engine applies reports to its state in memory and then commits *one* [`Transaction`] that says what changed.
+//! Only after the commit returns may a receipt or a release leave the process, so whatever a peer was told is in the
+//! store. A commit that fails is repeated as it is; nothing new is taken meanwhile.
+
+use packed::Accumulator;
+use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+
+mod memory;
+pub use memory::MemoryStore;
+
+/// Names one encrypted sum.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SumKey {
+    /// The feeder whose meters are summed.
+    pub feeder: FeederId,
+    /// The first second of the window.
+    pub window: WindowStart,
+    /// 0 for the window's first sum, 1, 2, … for its supplements.
+    pub part: Part,
+}
+
+/// A sum's row: everything about it but its contributors.
+#[derive(Debug, Clone)]
+pub struct SumRow {
+    /// Which sum.
+    pub key: SumKey,
+    /// The key epoch its ciphertexts are under.
+    pub epoch: KeyEpoch,
+    /// The plan version that governs its scale.
+    pub plan_version: PlanVersion,
+    /// Clamped intervals over all contributors.
+    pub clamped: u64,
+    /// Missing intervals over all contributors.
+    pub missing: u64,
+    /// Where the sum is in its life.
+    pub stage: Stage,
+}
+
+/// Where a sum is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Takes reports.
+    Open,
+    /// Due, but with too few contributors to be released; still takes reports.
+    Held,
+    /// Its release exists and awaits the operator's receipt.
+    Released,
+    /// The operator answered; nothing is left to do.
+    Settled,
+}
+
+/// One contributor of a sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContributorRow {
+    /// The sum it was folded into.
+    pub key: SumKey,
+    /// The meter.
+    pub meter: MeterId,
+    /// SHA-256 of the ciphertext that was folded.
+    pub digest: Digest,
+}
+
+/// A release: the exact bytes that are sent until the operator settles them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseRow {
+    /// The sum it releases.
+    pub key: SumKey,
+    /// SHA-256 of the sum's limbs, which the operator's receipt names.
+    pub digest: Digest,
+    /// The signed message.
+    pub bytes: bytes::Bytes,
+}
+
+/// One atomic change of the store.
+#[derive(Debug, Default)]
+pub struct Transaction<'a> {
+    /// Sums that changed. The accumulator is there while the sum takes reports and absent once it is released.
+    pub sums: Vec<(SumRow, Option<&'a Accumulator>)>,
+    /// Contributors that were added.
+    pub contributors: Vec<ContributorRow>,
+    /// Releases that were made.
+    pub releases: Vec<ReleaseRow>,
+    /// Releases the operator settled: their bytes go, the sum's row stays.
+    pub settled: Vec<SumKey>,
+    /// Windows past their retention: every row of theirs goes.
+    pub reclaimed: Vec<(FeederId, WindowStart)>,
+}
+
+impl Transaction<'_> {
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+            && self.contributors.is_empty()
+            && self.releases.is_empty()
+            && self.settled.is_empty()
+            && self.reclaimed.is_empty()
+    }
+}
+
+/// What a store holds, read back at start.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Every sum; limbs are packed, and absent once the sum is released.
+    pub sums: Vec<(SumRow, Option<Vec<u8>>)>,
+    /// Every contributor.
+    pub contributors: Vec<ContributorRow>,
+    /// Every release not yet settled.
+    pub releases: Vec<ReleaseRow>,
+}
+
+/// The store failed. The engine repeats the commit; it never goes on without it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The medium refused or lost a write.
+    #[error("the store failed to {operation}: {source}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Durable state of one analytics process.
+pub trait Store: Send {
+    /// Reads back all that was committed.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the medium cannot be read.
+    fn load(&mut self) -> Result<Snapshot, StoreError>;
+
+    /// Makes `transaction` durable, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the store is then as before the call.
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError>;
+}
