@@ -1,0 +1,163 @@
+//! The form of Low Carbon London: a row for each customer and half hour.
+//!
+//! The header is `LCLid,stdorToU,DateTime,KWH/hh (per half hour) `, with a space at its end; lines end in
+//! CRLF; `Null` stands for a missing value. Columns may come in any order and further ones are not looked at.
+//!
+//! # Rules
+//! * `DateTime` is taken as the start of the half hour, by the wall clock of [`ReplayOptions::time_zone`] (UTC unless set:
+//!   the trial's clocks did not change).
+//! * A customer's rows are sorted by time; customers may follow one another or interleave. Before its first
+//!   row and after its last one a customer is missing.
+//! * A row between two half hours is ignored if its value is missing (the published files have one for many
+//!   customers) and refused otherwise. A row that repeats the one before is ignored (they have those too, where
+//!   two extracts meet); a different value for the same half hour is refused.
+//! * Half hours without a row are refused or, with [`Gaps::Missing`], read as missing.
+
+use std::{collections::HashMap, io::Read};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    parse::{CsvError, Ids, Rows, instant, show, watt_hours},
+    replay::{Gaps, LARGEST_FILLED_GAP, ReplayOptions},
+    table::{Column, MISSING, Table},
+};
+
+/// Seconds of an interval.
+const HALF_HOUR_S: u32 = 1_800;
+/// Name of the customers' column, by which the form is known.
+pub(crate) const CUSTOMER: &str = "LCLid";
+const TIME: &str = "DateTime";
+const VALUE: &str = "KWH/hh (per half hour)";
+
+/// Reads the rows below a header in this form. Also returns how many rows were ignored.
+pub(crate) fn read<R: Read>(
+    mut rows: Rows<R>,
+    options: &ReplayOptions,
+    zone: &TimeZone,
+) -> Result<(Table, u64), CsvError> {
+    let (customer, time, value) = (
+        place(&rows, CUSTOMER)?,
+        place(&rows, TIME)?,
+        place(&rows, VALUE)?,
+    );
+    let mut file = File {
+        options,
+        zone,
+        ids: Ids::default(),
+        places: HashMap::new(),
+        columns: Vec::new(),
+        ignored: 0,
+    };
+    while let Some((line, row)) = rows.next()? {
+        // `Rows` gives every row a field for each column.
+        let field = |place| row.get(place).unwrap_or_default();
+        file.take(line, field(customer), field(time), field(value))?;
+    }
+    if file.columns.is_empty() {
+        return Err(CsvError::TooShort {
+            rows: rows.count,
+            needed: 1,
+        });
+    }
+    Ok((Table::new(HALF_HOUR_S, file.columns), file.ignored))
+}
+
+fn place<R: Read>(rows: &Rows<R>, name: &'static str) -> Result<usize, CsvError> {
+    rows.header
+        .iter()
+        .position(|column| column.eq_ignore_ascii_case(name))
+        .ok_or(CsvError::MissingColumn {
+            column: name,
+            rule: "the Low Carbon London form has LCLid, DateTime and \"KWH/hh (per half hour)\"",
+        })
+}
+
+struct File<'a> {
+    options: &'a ReplayOptions,
+    zone: &'a TimeZone,
+    ids: Ids,
+    /// Place in `columns` of a customer's name.
+    places: HashMap<String, usize>,
+    columns: Vec<Column>,
+    ignored: u64,
+}
+
+impl File<'_> {
+    fn take(&mut self, line: u64, name: &str, time: &str, value: &str) -> Result<(), CsvError> {
+        let wh = watt_hours(value).ok_or_else(|| CsvError::Value {
+            line,
+            column: VALUE.to_owned(),
+            value: value.to_owned(),
+        })?;
+        let place = self.places.get(name).copied();
+        let last = place
+            .and_then(|p| self.columns.get(p))
+            .map(|column| column.start + (column.values.len() as u64 - 1) * u64::from(HALF_HOUR_S));
+        let at = instant(time, self.zone, last).map_err(|problem| CsvError::Time {
+            line,
+            column: TIME.to_owned(),
+            value: time.to_owned(),
+            problem,
+        })?;
+        if at % u64::from(HALF_HOUR_S) != 0 {
+            if wh == MISSING {
+                self.ignored += 1;
+                return Ok(());
+            }
+            return Err(CsvError::OffGrid {
+                line,
+                column: TIME.to_owned(),
+                value: time.to_owned(),
+                interval_s: HALF_HOUR_S,
+            });
+        }
+        let (Some(column), Some(last)) = (place.and_then(|p| self.columns.get_mut(p)), last) else {
+            let id = self.ids.insert(line, name)?;
+            self.places.insert(name.to_owned(), self.columns.len());
+            self.columns.push(Column {
+                id,
+                start: at,
+                values: vec![wh],
+            });
+            return Ok(());
+        };
+        if at == last {
+            if column.values.last() == Some(&wh) {
+                self.ignored += 1;
+                return Ok(());
+            }
+            return Err(CsvError::Conflict {
+                line,
+                customer: name.to_owned(),
+                time: show(at),
+                value: value.to_owned(),
+            });
+        }
+        let Some(distance_s) = at.checked_sub(last) else {
+            return Err(CsvError::Unsorted {
+                line,
+                column: TIME.to_owned(),
+                value: time.to_owned(),
+                previous: show(last),
+                customer: Some(name.to_owned()),
+            });
+        };
+        let intervals = distance_s / u64::from(HALF_HOUR_S) - 1;
+        let filled = self.options.gaps == Gaps::Missing && intervals <= LARGEST_FILLED_GAP;
+        if intervals > 0 && !filled {
+            return Err(CsvError::Gap {
+                line,
+                column: TIME.to_owned(),
+                value: time.to_owned(),
+                previous: show(last),
+                intervals,
+                interval_s: HALF_HOUR_S,
+                customer: Some(name.to_owned()),
+            });
+        }
+        column.values.extend((0..intervals).map(|_| MISSING));
+        column.values.push(wh);
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Where readings come from.
+//!
+//! A [`Source`] is a fixed list of meters and, for any interval, one [`Reading`] for each of them. Time
+//! enters only through the interval asked for: a source has no clock, keeps no position, and gives the same
+//! answer to the same question however often and in whatever order it is asked.
+//!
+//! # Layout
+//! * [`simulate`]: households, businesses and homes with solar panels; [`bdew`] holds the load profiles
+//!   they follow, `appliance` what runs in them, `solar` what their panels export, `mix` the randomness
+//! * [`replay`]: interval data from a CSV file, in the [`wide`] form or that of Low Carbon London ([`lcl`]);
+//!   `parse` has what the two forms share: rows, values, timestamps, meter ids, errors
+//! * `table`: the readings of a file in memory, answering for any multiple of their interval
+//!
+//! # Rules
+//! * Energy is in whole watt-hours, net of export: what a meter sends into the grid is negative and is kept.
+//! * A reading is not clamped here. [`clamp`] does it, for the caller to count.
+//! * A reading that does not exist is [`Reading::Missing`], never an invented number.
+//! * An interval longer than the native one is the sum of the native ones it covers, and is missing if one of
+//!   them is. A shorter one, or one that is no multiple, is [`SourceError::Interval`].
+
+use std::path::PathBuf;
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use wire::{MeterId, UnixSeconds, WattHours, Watts};
+
+mod appliance;
+pub mod bdew;
+pub mod lcl;
+pub(crate) mod mix;
+mod parse;
+pub mod replay;
+pub mod simulate;
+mod solar;
+mod table;
+pub mod wide;
+
+pub use self::{
+    parse::{CsvError, LARGEST_KWH},
+    replay::{Form, Gaps, Replay, ReplayOptions, open_replay},
+    simulate::{FleetOptions, Mix, Simulated},
+};
+
+/// A meter of a source: who it is, and the most it can draw or export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterSpec {
+    /// The meter's id, unique in its source.
+    pub id: MeterId,
+    /// Declared capacity in watts: the greatest demand of either sign.
+    pub capacity_w: Watts,
+}
+
+/// What one meter has to say about one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Energy over the interval in watt-hours, export negative, not clamped: it may exceed the capacity.
+    Energy(WattHours),
+    /// There is no reading for the interval, or for a part of it.
+    Missing,
+}
+
+/// A fixed set of meters and their readings.
+pub trait Source: Send {
+    /// The meters, in the order of their readings.
+    fn meters(&self) -> &[MeterSpec];
+
+    /// The shortest interval the source can answer for, in seconds.
+    fn interval_s(&self) -> u32;
+
+    /// The time the source covers: its start, and its end (exclusive) unless it has none.
+    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>);
+
+    /// Replaces the content of `out` by the readings of the interval that starts at `interval_start`
+    /// and lasts `interval_s` seconds: one for each meter, in the order of [`Source::meters`].
+    ///
+    /// # Errors
+    /// [`SourceError::Interval`] for a length the source cannot answer for, [`SourceError::Misaligned`] for a
+    /// start between two native intervals, [`SourceError::OutOfRange`] for an interval wholly outside
+    /// [`Source::range`] (one that is partly outside reads as [`Reading::Missing`]). `out` is then empty.
+    fn read(
+        &mut self,
+        interval_start: UnixSeconds,
+        interval_s: u32,
+        out: &mut Vec<Reading>,
+    ) -> Result<(), SourceError>;
+}
+
+/// Limits `energy` to what a meter of `capacity` can draw or export in `interval_s` seconds, and says
+/// whether that changed it.
+///
+/// The limit is ±capacity × interval, rounded up to a whole watt-hour, so that a meter that runs at its
+/// capacity is not clamped for the rounding.
+pub fn clamp(energy: WattHours, capacity: Watts, interval_s: u32) -> (WattHours, bool) {
+    let limit = (u128::from(capacity.0) * u128::from(interval_s)).div_ceil(3_600);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let clamped = energy.0.clamp(-limit, limit);
+    (WattHours(clamped), clamped != energy.0)
+}
+
+/// Why a source cannot be opened, or cannot answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The interval is shorter than the source's, or not a multiple of it.
+    #[error(
+        "an interval of {asked_s} s cannot be made of the source's intervals of {native_s} s: it must be a multiple of it"
+    )]
+    Interval {
+        /// The length asked for, in seconds.
+        asked_s: u32,
+        /// The source's own length, in seconds.
+        native_s: u32,
+    },
+    /// A simulated interval does not divide a day.
+    #[error("an interval of {asked_s} s does not divide a day of 86400 s")]
+    NotInDay {
+        /// The length asked for, in seconds.
+        asked_s: u32,
+    },
+    /// The interval starts between two of the source's intervals.
+    #[error(
+        "an interval cannot start at {start}: the source's intervals start at multiples of {native_s} s since the Unix epoch"
+    )]
+    Misaligned {
+        /// The start asked for, in seconds since the Unix epoch.
+        start: u64,
+        /// The source's own interval, in seconds.
+        native_s: u32,
+    },
+    /// The interval lies outside the source's range.
+    #[error(
+        "no reading at {start}: the source covers {from} to {to} (seconds since the Unix epoch)"
+    )]
+    OutOfRange {
+        /// The start asked for.
+        start: u64,
+        /// Start of the range.
+        from: u64,
+        /// End of the range, exclusive.
+        to: u64,
+    },
+    /// The time zone is not in the IANA database.
+    #[error("unknown time zone {name:?}: give an IANA name such as \"Europe/Berlin\" or \"UTC\"")]
+    TimeZone {
+        /// The name as given.
+        name: String,
+    },
+    /// A setting of the simulated fleet is out of its bounds.
+    #[error("{name} is {value}: {rule}")]
+    Setting {
+        /// Which setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A file's content is refused.
+    #[error("{path}: {error}")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        #[source]
+        error: Box<CsvError>,
+    },
+}
+
+/// A time zone by its IANA name, from the database that is built in: the same on every machine.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, SourceError> {
+    TimeZoneDatabase::bundled()
+        .get(name)
+        .map_err(|_| SourceError::TimeZone {
+            name: name.to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clamping_is_to_the_capacity_of_the_interval() {
+        let clamp = |wh, w, s| {
+            let (energy, clamped) = clamp(WattHours(wh), Watts(w), s);
+            (energy.0, clamped)
+        };
+        assert_eq!(clamp(2_500, 10_000, 900), (2_500, false));
+        assert_eq!(clamp(2_501, 10_000, 900), (2_500, true));
+        assert_eq!(clamp(-2_501, 10_000, 900), (-2_500, true));
+        // 1.25 Wh: rounded up.
+        assert_eq!(clamp(2, 4_500, 1), (2, false));
+        assert_eq!(clamp(3, 4_500, 1), (2, true));
+        assert_eq!(clamp(-1, 0, 900), (0, true));
+        assert_eq!(clamp(i64::MIN, u64::MAX, u32::MAX), (-i64::MAX, true));
+    }
+
+    #[test]
+    fn time_zones_are_built_in() {
+        assert!(zone("Europe/Berlin").is_ok());
+        assert!(zone("UTC").is_ok());
+        let error = zone("Mars/Olympus").unwrap_err().to_string();
+        assert!(error.contains("Mars/Olympus"), "{error}");
+    }
+}

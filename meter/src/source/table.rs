@@ -1,0 +1,218 @@
+//! The readings of a file in memory.
+
+use wire::{MeterId, UnixSeconds, WattHours, Watts};
+
+use super::{MeterSpec, Reading, Source, SourceError};
+
+/// Stands for a missing value in a [`Column`]. No value of a file comes near: see
+/// [`super::parse::LARGEST_KWH`].
+pub(crate) const MISSING: i64 = i64::MIN;
+
+/// One customer's consecutive readings.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) id: MeterId,
+    /// Start of the first reading, in seconds since the Unix epoch: a multiple of the interval.
+    pub(crate) start: u64,
+    /// Watt-hours of each interval, or [`MISSING`].
+    pub(crate) values: Vec<i64>,
+}
+
+impl Column {
+    fn end(&self, interval_s: u32) -> u64 {
+        self.start + self.values.len() as u64 * u64::from(interval_s)
+    }
+
+    /// The greatest demand of either sign in watts, rounded up, and at least 1, so that a customer whose readings are
+    /// all zero or missing still has a capacity.
+    fn capacity(&self, interval_s: u32) -> Watts {
+        let wh = self.values.iter().filter(|&&v| v != MISSING);
+        let greatest = wh.map(|v| v.unsigned_abs()).max().unwrap_or(0);
+        Watts((greatest * 3_600).div_ceil(u64::from(interval_s)).max(1))
+    }
+}
+
+/// Readings of several customers at one interval, in memory: eight bytes each.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    interval_s: u32,
+    start: u64,
+    end: u64,
+    meters: Vec<MeterSpec>,
+    columns: Vec<Column>,
+}
+
+impl Table {
+    /// A table of at least one column with at least one value; otherwise its range is empty.
+    pub(crate) fn new(interval_s: u32, columns: Vec<Column>) -> Self {
+        let meters = columns
+            .iter()
+            .map(|c| MeterSpec {
+                id: c.id.clone(),
+                capacity_w: c.capacity(interval_s),
+            })
+            .collect();
+        let start = columns.iter().map(|c| c.start).min().unwrap_or(0);
+        let end = columns.iter().map(|c| c.end(interval_s)).max().unwrap_or(0);
+        Self {
+            interval_s,
+            start,
+            end,
+            meters,
+            columns,
+        }
+    }
+
+    /// Sum of `count` values of a column from `start`, or missing if one of them is.
+    fn sum(&self, column: &Column, start: u64, count: usize) -> Reading {
+        let native = u64::from(self.interval_s);
+        let values = start
+            .checked_sub(column.start)
+            .and_then(|offset| usize::try_from(offset / native).ok())
+            .and_then(|first| column.values.get(first..first.checked_add(count)?));
+        match values {
+            Some(values) if !values.contains(&MISSING) => {
+                Reading::Energy(WattHours(values.iter().sum()))
+            }
+            _ => Reading::Missing,
+        }
+    }
+}
+
+impl Source for Table {
+    fn meters(&self) -> &[MeterSpec] {
+        &self.meters
+    }
+
+    fn interval_s(&self) -> u32 {
+        self.interval_s
+    }
+
+    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>) {
+        (UnixSeconds(self.start), Some(UnixSeconds(self.end)))
+    }
+
+    fn read(
+        &mut self,
+        interval_start: UnixSeconds,
+        interval_s: u32,
+        out: &mut Vec<Reading>,
+    ) -> Result<(), SourceError> {
+        out.clear();
+        if interval_s == 0 || interval_s % self.interval_s != 0 {
+            return Err(SourceError::Interval {
+                asked_s: interval_s,
+                native_s: self.interval_s,
+            });
+        }
+        let start = interval_start.0;
+        if start >= self.end || start.saturating_add(u64::from(interval_s)) <= self.start {
+            return Err(SourceError::OutOfRange {
+                start,
+                from: self.start,
+                to: self.end,
+            });
+        }
+        // Columns start at multiples of the interval, so this is one grid for all of them.
+        if start % u64::from(self.interval_s) != 0 {
+            return Err(SourceError::Misaligned {
+                start,
+                native_s: self.interval_s,
+            });
+        }
+        let count = (interval_s / self.interval_s) as usize;
+        out.extend(self.columns.iter().map(|c| self.sum(c, start, count)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn table(columns: &[(u64, &[i64])]) -> Table {
+        let columns = columns
+            .iter()
+            .enumerate()
+            .map(|(i, (start, values))| Column {
+                id: MeterId::try_from(format!("m-{i}").as_str()).unwrap(),
+                start: *start,
+                values: values.to_vec(),
+            });
+        Table::new(1_800, columns.collect())
+    }
+
+    fn read(table: &mut Table, start: u64, interval_s: u32) -> Vec<Reading> {
+        let mut out = vec![Reading::Missing; 7];
+        table
+            .read(UnixSeconds(start), interval_s, &mut out)
+            .unwrap();
+        out
+    }
+
+    #[test]
+    fn coarser_intervals_sum_and_a_hole_makes_them_missing() {
+        let mut t = table(&[(0, &[1, 2, 3, -10]), (1_800, &[5, MISSING, 7])]);
+        let energy = |wh| Reading::Energy(WattHours(wh));
+        assert_eq!(read(&mut t, 0, 1_800), [energy(1), Reading::Missing]);
+        assert_eq!(read(&mut t, 0, 3_600), [energy(3), Reading::Missing]);
+        assert_eq!(read(&mut t, 3_600, 3_600), [energy(-7), Reading::Missing]);
+        assert_eq!(read(&mut t, 5_400, 1_800), [energy(-10), energy(7)]);
+        assert_eq!(read(&mut t, 0, 7_200), [energy(-4), Reading::Missing]);
+        // Partly after the end.
+        assert_eq!(read(&mut t, 5_400, 3_600), [Reading::Missing; 2]);
+    }
+
+    #[test]
+    fn capacity_is_the_greatest_demand_of_either_sign() {
+        let t = table(&[(0, &[100, -251, 7]), (0, &[0]), (0, &[MISSING])]);
+        let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
+        assert_eq!(capacities, [502, 1, 1]);
+    }
+
+    #[test]
+    fn refusals_name_what_was_asked_and_what_there_is() {
+        let mut t = table(&[(3_600, &[1, 2])]);
+        let mut out = Vec::new();
+        let mut error = |start, interval_s| {
+            t.read(UnixSeconds(start), interval_s, &mut out)
+                .unwrap_err()
+                .to_string()
+        };
+        let finer = error(3_600, 900);
+        assert!(
+            finer.contains("900 s") && finer.contains("1800 s"),
+            "{finer}"
+        );
+        assert!(error(3_600, 2_700).contains("2700 s"));
+        assert!(error(3_600, 0).contains("0 s"));
+        assert!(error(3_601, 1_800).contains("3601"));
+        assert!(error(7_200, 1_800).contains("7200"));
+        assert!(error(0, 3_600).contains("covers 3600 to 7200"));
+        assert!(error(u64::MAX, 1_800).contains("covers"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_counted_twice(
+            values in proptest::collection::vec(-1_000_000i64..1_000_000, 1..200),
+            per in 1u32..9,
+        ) {
+            let mut t = table(&[(0, &values)]);
+            let (_, end) = t.range();
+            let mut sum = 0;
+            let mut start = 0;
+            while start + u64::from(per) * 1_800 <= end.unwrap().0 {
+                match read(&mut t, start, per * 1_800)[0] {
+                    Reading::Energy(wh) => sum += wh.0,
+                    Reading::Missing => prop_assert!(false),
+                }
+                start += u64::from(per) * 1_800;
+            }
+            let whole = values.len() / per as usize * per as usize;
+            prop_assert_eq!(sum, values[..whole].iter().sum::<i64>());
+        }
+    }
+}
