@@ -1,7 +1,7 @@
 //! The homomorphic sum: packed ciphertexts in, one packed ciphertext out.
 
-use crate::bits::{PackError, check_length, fold_limbs, pack, unpack};
-use crate::kernel::Fold;
+use crate::bits::{PackError, check_length, flat, limbs, pack, unpack, zero};
+use crate::kernel::{Fold, Group};
 use crate::{Kernel, KernelUnavailable, Profile};
 
 /// Why a ciphertext was not added. The sum is as it was before the call.
@@ -47,10 +47,10 @@ pub enum FoldError {
 /// Words are added without reduction until one more addition could exceed 64 bits: between
 /// calls every word is at most `pending × (q − 1)` with `pending <= capacity`, and
 /// `capacity × (q − 1) < 2^64` (2^11 additions at 53 bits, 16 at 60).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Accumulator {
     profile: &'static Profile,
-    words: Vec<u64>,
+    words: Vec<Group>,
     contributors: u32,
     pending: u64,
     capacity: u64,
@@ -97,7 +97,7 @@ impl Accumulator {
         let largest = profile.moduli.iter().max().map_or(1, |q| q - 1);
         Self {
             profile,
-            words: vec![0; profile.words()],
+            words: zero(profile),
             contributors: 0,
             pending: 0,
             capacity: u64::MAX / largest,
@@ -130,8 +130,12 @@ impl Accumulator {
         }
         self.check_room(other.contributors)?;
         self.make_room();
-        for (index, (word, &theirs)) in self.words.iter_mut().zip(&other.words).enumerate() {
-            *word += theirs % self.profile.modulus_of(index);
+        let moduli = per_limb(self.profile);
+        let groups = self.words.iter_mut().zip(&other.words);
+        for ((ours, theirs), modulus) in groups.zip(moduli) {
+            for (word, theirs) in ours.0.iter_mut().zip(theirs.0) {
+                *word += theirs % modulus;
+            }
         }
         self.pending += 1;
         self.contributors += other.contributors;
@@ -155,10 +159,17 @@ impl Accumulator {
     pub fn to_packed(&self) -> Vec<u8> {
         let mut words = self.words.clone();
         reduce(self.profile, &mut words);
+        let words = flat(&words);
         match pack(self.profile, &words) {
             Ok(packed) => packed,
             Err(error) => unreachable!("reduced words of the right number: {error}"),
         }
+    }
+
+    /// The words as they are, not reduced.
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> Vec<u64> {
+        flat(&self.words)
     }
 
     fn check_room(&self, more: u32) -> Result<(), FoldError> {
@@ -180,14 +191,29 @@ impl Accumulator {
     fn add_limbs(&mut self, packed: &[u8]) -> Result<(), FoldError> {
         check_length(self.profile, packed)?;
         self.make_room();
-        if !fold_limbs(self.profile, self.fold.add, &mut self.words, packed) {
+        let mut in_range = true;
+        for (words, packed, modulus) in limbs(self.profile, &mut self.words, packed) {
+            in_range &= self.fold.add(words, packed, modulus);
+        }
+        if !in_range {
             // Additions wrapped modulo 2^64 at worst, so taking the same values away restores
             // every word exactly.
-            fold_limbs(self.profile, self.fold.subtract, &mut self.words, packed);
+            for (words, packed, modulus) in limbs(self.profile, &mut self.words, packed) {
+                self.fold.subtract(words, packed, modulus);
+            }
             return Err(out_of_range(self.profile, packed));
         }
         self.pending += 1;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Accumulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accumulator")
+            .field("profile", &self.profile.name)
+            .field("contributors", &self.contributors)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,13 +225,19 @@ fn out_of_range(profile: &'static Profile, packed: &[u8]) -> FoldError {
     }
 }
 
-fn reduce(profile: &Profile, words: &mut [u64]) {
-    let limbs = words.chunks_exact_mut(profile.ring_dimension);
-    for (words, &modulus) in limbs.zip(profile.moduli.iter().cycle()) {
-        for word in words {
+fn reduce(profile: &Profile, words: &mut [Group]) {
+    for (group, modulus) in words.iter_mut().zip(per_limb(profile)) {
+        for word in &mut group.0 {
             *word %= modulus;
         }
     }
+}
+
+/// The modulus of each group of words.
+fn per_limb(profile: &Profile) -> impl Iterator<Item = u64> {
+    let groups = profile.ring_dimension / Group::LEN;
+    let moduli = profile.moduli.iter().cycle();
+    moduli.flat_map(move |&modulus| std::iter::repeat_n(modulus, groups))
 }
 
 impl From<PackError> for FoldError {

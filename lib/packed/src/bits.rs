@@ -1,7 +1,7 @@
 //! Packing: the words of a ciphertext as one little-endian stream of bits.
 
 use crate::Profile;
-use crate::kernel::{self, Fold};
+use crate::kernel::{self, Fold, Group};
 
 /// Why numbers could not be packed or unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,32 +85,46 @@ pub fn pack_into(
 /// [`PackError::WrongLength`] or [`PackError::OutOfRange`].
 pub fn unpack(profile: &'static Profile, packed: &[u8]) -> Result<Vec<u64>, PackError> {
     check_length(profile, packed)?;
-    let mut words = vec![0; profile.words()];
+    let mut groups = zero(profile);
     // Unpacking is adding to zero.
     let fold = Fold::best(profile.modulus_bits);
-    if fold_limbs(profile, fold.add, &mut words, packed) {
+    let mut in_range = true;
+    for (words, packed, modulus) in limbs(profile, &mut groups, packed) {
+        in_range &= fold.add(words, packed, modulus);
+    }
+    let words = flat(&groups);
+    if in_range {
         Ok(words)
     } else {
         Err(first_out_of_range(profile, &words))
     }
 }
 
-/// Runs one direction of a kernel over every limb; true if all values were in range.
-pub(crate) fn fold_limbs(
-    profile: &Profile,
-    run: kernel::Loop,
-    words: &mut [u64],
-    packed: &[u8],
-) -> bool {
-    let limbs = words
-        .chunks_exact_mut(profile.ring_dimension)
-        .zip(packed.chunks_exact(profile.packed_limb_len()))
-        .zip(profile.moduli.iter().cycle());
-    let mut in_range = true;
-    for ((words, packed), &modulus) in limbs {
-        in_range &= run(words, packed, modulus);
+/// The words of a ciphertext, all zero, in groups.
+pub(crate) fn zero(profile: &Profile) -> Vec<Group> {
+    vec![Group::default(); profile.words() / Group::LEN]
+}
+
+/// The words of groups.
+pub(crate) fn flat(groups: &[Group]) -> Vec<u64> {
+    let mut words = Vec::with_capacity(groups.len() * Group::LEN);
+    for group in groups {
+        words.extend_from_slice(&group.0);
     }
-    in_range
+    words
+}
+
+/// The words, packed bytes and modulus of every limb.
+pub(crate) fn limbs<'a>(
+    profile: &Profile,
+    words: &'a mut [Group],
+    packed: &'a [u8],
+) -> impl Iterator<Item = (&'a mut [Group], &'a [u8], u64)> {
+    words
+        .chunks_exact_mut(profile.ring_dimension / Group::LEN)
+        .zip(packed.chunks_exact(profile.packed_limb_len()))
+        .zip(profile.moduli.iter().cycle())
+        .map(|((words, packed), &modulus)| (words, packed, modulus))
 }
 
 pub(crate) fn check_length(profile: &Profile, packed: &[u8]) -> Result<(), PackError> {

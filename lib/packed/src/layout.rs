@@ -197,3 +197,105 @@ fn check_reference(reference_wh: u64) -> Result<f64, LayoutError> {
         Err(LayoutError::Reference { reference_wh })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Powers of two scale without rounding, and so do squares below 2^53.
+        #[test]
+        fn totals_of_one_report_are_its_readings(
+            readings in prop::collection::vec(-65_536i64..=65_536, 1..100),
+            layout in prop::sample::select(Layout::ALL.to_vec()),
+        ) {
+            let slots = encode(layout, &readings, 65_536).unwrap();
+            prop_assert_eq!(slots.len(), layout.slots_needed(readings.len()));
+            prop_assert!(slots.iter().all(|slot| slot.abs() <= 1.0));
+            let totals = decode(layout, &slots, readings.len(), 65_536).unwrap();
+            let exact: Vec<f64> = readings.iter().map(|&wh| wh as f64).collect();
+            let squares: Vec<f64> = readings.iter().map(|&wh| (wh * wh) as f64).collect();
+            prop_assert_eq!(totals.energy_wh, exact);
+            let squares = (layout == Layout::Moments).then_some(squares);
+            prop_assert_eq!(totals.squares_wh2, squares);
+        }
+    }
+
+    #[test]
+    fn moments_give_mean_and_population_variance() {
+        let reports = [[100, -40], [300, 40], [200, 0]];
+        let mut sum = vec![0.0; 1024];
+        for report in reports {
+            let slots = encode(Layout::Moments, &report, 512).unwrap();
+            for (sum, slot) in sum.iter_mut().zip(slots) {
+                *sum += slot;
+            }
+        }
+        let totals = decode(Layout::Moments, &sum, 2, 512).unwrap();
+        assert_eq!(totals.mean_wh(0, 3), Some(200.0));
+        assert_eq!(totals.mean_wh(1, 3), Some(0.0));
+        assert!((totals.variance_wh2(0, 3).unwrap() - 20_000.0 / 3.0).abs() < 1e-9);
+        assert!((totals.variance_wh2(1, 3).unwrap() - 3_200.0 / 3.0).abs() < 1e-9);
+        assert_eq!(totals.mean_wh(2, 3), None);
+        assert_eq!(totals.variance_wh2(2, 3), None);
+        assert_eq!(totals.mean_wh(0, 0), None);
+    }
+
+    #[test]
+    fn noise_never_makes_a_variance_negative() {
+        let totals = decode(Layout::Moments, &[0.5, 0.2499], 1, 1).unwrap();
+        assert_eq!(totals.variance_wh2(0, 1), Some(0.0));
+        let totals = decode(Layout::Profile, &[0.5], 1, 1).unwrap();
+        assert_eq!(totals.variance_wh2(0, 1), None);
+    }
+
+    #[test]
+    fn readings_beyond_the_reference_are_refused_and_its_edge_is_not() {
+        assert_eq!(encode(Layout::Profile, &[64, -64], 64), Ok(vec![1.0, -1.0]));
+        for reading_wh in [65, -65, i64::MIN, i64::MAX] {
+            let error = LayoutError::ReadingAboveReference {
+                index: 1,
+                reading_wh,
+                reference_wh: 64,
+            };
+            assert_eq!(encode(Layout::Profile, &[0, reading_wh], 64), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_reference_that_is_no_power_of_two_is_refused() {
+        for reference_wh in [0, 3, 1000, u64::MAX] {
+            let error = LayoutError::Reference { reference_wh };
+            assert_eq!(
+                encode(Layout::Profile, &[0], reference_wh),
+                Err(error.clone())
+            );
+            assert_eq!(decode(Layout::Profile, &[0.0], 1, reference_wh), Err(error));
+        }
+    }
+
+    #[test]
+    fn slots_beyond_the_layout_are_ignored_and_missing_ones_refused() {
+        let totals = decode(Layout::Profile, &[1.0, 2.0, 9.0], 2, 4).unwrap();
+        assert_eq!(totals.energy_wh, [4.0, 8.0]);
+        let error = decode(Layout::Moments, &[0.0; 7], 4, 4).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "layout moments with a batch of 4 needs 8 slots, not 7"
+        );
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for layout in Layout::ALL {
+            assert_eq!(layout.to_string().parse(), Ok(layout));
+        }
+        let error = "histogram".parse::<Layout>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown slot layout \"histogram\": known are profile, moments"
+        );
+    }
+}

@@ -19,6 +19,8 @@ mod kernel;
 pub mod layout;
 pub mod noise;
 mod profile;
+#[cfg(test)]
+mod properties;
 
 pub use accumulator::{Accumulator, FoldError};
 pub use bits::{PackError, pack, pack_into, unpack};

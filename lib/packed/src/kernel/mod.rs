@@ -1,9 +1,33 @@
 //! Loops over packed limbs, in one version per instruction set, chosen at run time.
 
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 
+/// How far ahead of the bytes in use to ask for more, in bytes.
+///
+/// Measured with ciphertexts scattered in RAM on Zen 5: 4 KiB folds half again as fast as none,
+/// 2 and 8 KiB a tenth slower. Stopping at the end of the limb costs more than it saves.
+#[cfg(target_arch = "x86_64")]
+const PREFETCH: usize = 4096;
+
+/// Eight words, whose packed values fill exactly as many bytes as a value has bits.
+///
+/// Aligned to a cache line, so that a vector of words never straddles two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub(crate) struct Group(pub [u64; Group::LEN]);
+
+impl Group {
+    pub const LEN: usize = 8;
+}
+
 /// Adds or subtracts one packed limb; see [`Fold`].
-pub(crate) type Loop = fn(&mut [u64], &[u8], u64) -> bool;
+type Loop = unsafe fn(&mut [Group], &[u8], u64) -> bool;
 
 /// An instruction set the fold is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +66,15 @@ impl Kernel {
     /// Whether this processor can run it.
     #[must_use]
     pub fn is_available(self) -> bool {
-        self == Self::Portable
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
     }
 }
 
@@ -57,17 +89,20 @@ impl std::fmt::Display for Kernel {
 }
 
 /// The two directions of one kernel at one width.
-///
-/// Both take the words of a limb, its packed bytes (`words × width / 8` of them) and its modulus,
-/// work modulo 2^64, process every value even if one is out of range, and return whether all
-/// were below the modulus.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fold {
-    pub add: Loop,
-    pub subtract: Loop,
+    width: usize,
+    /// Only callable on a processor that has the kernel, which `select` has made sure of.
+    add: Loop,
+    subtract: Loop,
 }
 
 impl Fold {
+    /// The loops of the fastest kernel.
+    pub fn best(width: u32) -> Self {
+        Self::of_width(Kernel::best(), width)
+    }
+
     /// The loops for limbs of `width` bits, one of [`crate::profile::WIDTHS`].
     pub fn select(kernel: Kernel, width: u32) -> Result<Self, KernelUnavailable> {
         if !kernel.is_available() {
@@ -86,16 +121,37 @@ impl Fold {
         }
     }
 
-    /// The loops of the fastest kernel.
-    pub fn best(width: u32) -> Self {
-        Self::of_width(Kernel::best(), width)
+    fn of<const B: usize>(kernel: Kernel) -> Self {
+        let (add, subtract): (Loop, Loop) = match kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => (avx512::fold::<B, false>, avx512::fold::<B, true>),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => (avx2::fold::<B, false>, avx2::fold::<B, true>),
+            _ => (portable::fold::<B, false>, portable::fold::<B, true>),
+        };
+        Self {
+            width: B,
+            add,
+            subtract,
+        }
     }
 
-    fn of<const B: usize>(_kernel: Kernel) -> Self {
-        Self {
-            add: portable::fold::<B, false>,
-            subtract: portable::fold::<B, true>,
-        }
+    /// Adds a packed limb to its words, modulo 2^64; true if every value was below `modulus`.
+    ///
+    /// Every value is added even if one is out of range: [`subtract`](Self::subtract) undoes it.
+    pub fn add(&self, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
+        self.run(self.add, words, packed, modulus)
+    }
+
+    /// The inverse of [`add`](Self::add).
+    pub fn subtract(&self, words: &mut [Group], packed: &[u8], modulus: u64) {
+        self.run(self.subtract, words, packed, modulus);
+    }
+
+    fn run(&self, run: Loop, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
+        assert_eq!(words.len() * self.width, packed.len());
+        // SAFETY: the processor has the instructions, or `select` had failed.
+        unsafe { run(words, packed, modulus) }
     }
 }
 
@@ -108,4 +164,13 @@ pub(crate) fn pack(width: u32, words: &[u64], packed: &mut [u8], modulus: u64) -
         60 => portable::pack::<60>(words, packed, modulus),
         _ => unreachable!("Profile::new checks the width"),
     }
+}
+
+/// Asks for the cache line of a byte, which may lie past the end.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch(bytes: &[u8], at: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch of any address is without effect on memory and never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
 }

@@ -1,7 +1,6 @@
 //! The kernel for any processor, and the arithmetic of the packing itself.
 
-/// Values in a group: eight values of `B` bits fill exactly `B` bytes.
-pub(super) const GROUP: usize = 8;
+use super::Group;
 
 /// First byte of the 8-byte window of a group that holds all of value `k`.
 ///
@@ -32,15 +31,14 @@ fn value<const B: usize>(group: &[u8; B], k: usize) -> u64 {
 
 /// Adds (or takes away) one packed limb; true if every value was below `modulus`.
 pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
-    words: &mut [u64],
+    words: &mut [Group],
     packed: &[u8],
     modulus: u64,
 ) -> bool {
-    let (words, _) = words.as_chunks_mut::<GROUP>();
     let (groups, _) = packed.as_chunks::<B>();
     let mut out_of_range = false;
     for (words, group) in words.iter_mut().zip(groups) {
-        for (k, word) in words.iter_mut().enumerate() {
+        for (k, word) in words.0.iter_mut().enumerate() {
             let value = value::<B>(group, k);
             out_of_range |= value >= modulus;
             *word = if SUBTRACT {
@@ -55,11 +53,11 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
 
 /// Packs one limb; true if every word was below `modulus`. On false the output is unspecified.
 pub(super) fn pack<const B: usize>(words: &[u64], packed: &mut [u8], modulus: u64) -> bool {
-    let (words, _) = words.as_chunks::<GROUP>();
+    let (words, _) = words.as_chunks::<{ Group::LEN }>();
     let (groups, _) = packed.as_chunks_mut::<B>();
     let mut out_of_range = false;
     for (words, group) in words.iter().zip(groups) {
-        let mut bits = [0u64; GROUP];
+        let mut bits = [0u64; Group::LEN];
         for (k, &word) in words.iter().enumerate() {
             out_of_range |= word >= modulus;
             let (at, shift) = (k * B / 64, k * B % 64);
@@ -68,7 +66,7 @@ pub(super) fn pack<const B: usize>(words: &[u64], packed: &mut [u8], modulus: u6
                 bits[at + 1] |= word >> (64 - shift);
             }
         }
-        let mut bytes = [0u8; 8 * GROUP];
+        let mut bytes = [0u8; 8 * Group::LEN];
         for (bytes, bits) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(bits) {
             *bytes = bits.to_le_bytes();
         }
