@@ -1,0 +1,99 @@
+//! Reading and replacing the operator's small files, with errors that name them.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// A file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {source}", path = path.display())]
+pub struct DiskError {
+    /// `read`, `write`, `create`, …
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// For `map_err`.
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// The whole of a file of at most `max` bytes.
+///
+/// # Errors
+/// It cannot be read, or is longer.
+pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, DiskError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(DiskError::at("read", path))?;
+    file.take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(DiskError::at("read", path))?;
+    if bytes.len() > max {
+        let source = io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {max} bytes"),
+        );
+        return Err(DiskError {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Replaces a file (mode 0600) in one step, creating its folder if there is none.
+///
+/// # Errors
+/// It cannot be written; the old content is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    service::files::write_atomic(path, bytes, service::files::PRIVATE)
+        .map_err(DiskError::at("write", path))
+}
+
+/// Creates a folder that only its owner can enter, and those above it, unless they exist.
+///
+/// # Errors
+/// It cannot be created.
+pub fn create_folder(path: &Path) -> Result<(), DiskError> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(DiskError::at("create", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_read_back_within_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        replace(&path, b"first").unwrap();
+        replace(&path, b"other").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"other");
+        let error = read(&path, 4).unwrap_err().to_string();
+        assert!(
+            error.contains("a/b") && error.contains("more than 4 bytes"),
+            "{error}"
+        );
+    }
+}

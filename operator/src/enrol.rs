@@ -1,0 +1,446 @@
+//! Who may join: requests of gateways and analytics services held against what is known already.
+//!
+//! Only the rules are here. Whether a request that holds is applied at once or waits for a person is decided in
+//! [`crate::pending`]. A name belongs to the key that used it first.
+
+use std::collections::BTreeMap;
+
+use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reason, RosterEntry};
+
+use crate::gateways::{Gateways, GatewaysError};
+use crate::keyring::Keyring;
+use crate::plan::{self, PlanBook, PlanError};
+use crate::request::Request;
+use crate::roster::{RosterBook, RosterError};
+
+/// What became of a gateway's request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Meters that are new.
+    pub added: usize,
+    /// Meters whose declared capacity changed.
+    pub changed: usize,
+    /// Meters that were enrolled just so before.
+    pub known: usize,
+    /// Meters refused, and why.
+    pub refused: Vec<(MeterId, Reason)>,
+}
+
+/// Limits a request is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Length of an interval in seconds.
+    pub interval_s: u32,
+    /// Factor between the largest declared capacity and a new feeder's reference.
+    pub headroom: u32,
+    /// Most meters of a feeder.
+    pub max_contributors: u32,
+}
+
+/// Everything that is enrolled.
+pub struct Registry {
+    /// Feeders and analytics services.
+    pub plan: PlanBook,
+    /// Meters.
+    pub roster: RosterBook,
+    /// The key of each gateway.
+    pub gateways: Gateways,
+    /// Limits for new entries.
+    pub limits: Limits,
+}
+
+impl Registry {
+    /// Enrols what of a gateway's request holds. A gateway sends a large fleet in chunks; each stands for itself, and
+    /// sending one again changes nothing.
+    ///
+    /// # Errors
+    /// The gateway is known by another key, so nothing of the request holds.
+    pub fn enrol(&mut self, request: &EnrolRequest) -> Result<Outcome, Reason> {
+        if !self.gateways.admits(&request.gateway, &request.gateway_key) {
+            return Err(Reason::WrongKey);
+        }
+        let mut outcome = Outcome::default();
+        for (feeder, capacity_w) in greatest_capacities(request) {
+            self.ensure_feeder(&feeder, capacity_w);
+        }
+        for (meter, feeder, capacity_w, key) in &request.meters {
+            let entry = RosterEntry {
+                meter: meter.clone(),
+                feeder: feeder.clone(),
+                gateway: request.gateway.clone(),
+                capacity_w: *capacity_w,
+                key: *key,
+            };
+            match self.enrol_meter(entry) {
+                Ok(Change::Added) => outcome.added += 1,
+                Ok(Change::Capacity) => outcome.changed += 1,
+                Ok(Change::None) => outcome.known += 1,
+                Err(reason) => outcome.refused.push((meter.clone(), reason)),
+            }
+        }
+        if outcome.added > 0 {
+            self.gateways.pin(&request.gateway, request.gateway_key);
+        }
+        Ok(outcome)
+    }
+
+    /// Whether a request asks for nothing new.
+    pub fn knows(&self, request: &Request) -> bool {
+        match request {
+            Request::Gateway(request) => self.knows_gateway(request),
+            Request::Analytics(request) => self.plan.plan().analytics.contains(&entry(request)),
+        }
+    }
+
+    fn knows_gateway(&self, request: &EnrolRequest) -> bool {
+        self.gateways.get(&request.gateway) == Some(&request.gateway_key)
+            && request
+                .meters
+                .iter()
+                .all(|(meter, feeder, capacity_w, key)| {
+                    self.roster.get(meter).is_some_and(|entry| {
+                        entry.gateway == request.gateway
+                            && (&entry.feeder, &entry.capacity_w, &entry.key)
+                                == (feeder, capacity_w, key)
+                    })
+                })
+    }
+
+    /// Creates a feeder at the first request that names it. A reference that would be too large is left to the meters
+    /// that ask for it, which are then refused one by one.
+    fn ensure_feeder(&mut self, feeder: &FeederId, capacity_w: u64) {
+        if self.plan.reference_wh(feeder).is_some()
+            || self.plan.plan().feeders.len() >= wire::MAX_FEEDERS
+        {
+            return;
+        }
+        let headroom = u64::from(self.limits.headroom);
+        if let Some(reference_wh) =
+            plan::reference_for(capacity_w, self.limits.interval_s, headroom)
+        {
+            tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, "new feeder");
+            self.plan.add_feeder(feeder, reference_wh);
+        }
+    }
+
+    fn enrol_meter(&mut self, entry: RosterEntry) -> Result<Change, Reason> {
+        let known = self.roster.get(&entry.meter);
+        if let Some(known) = known {
+            agree(known, &entry)?;
+            if known.capacity_w == entry.capacity_w {
+                return Ok(Change::None);
+            }
+        }
+        let Some(reference_wh) = self.plan.reference_wh(&entry.feeder) else {
+            let full = self.plan.plan().feeders.len() >= wire::MAX_FEEDERS;
+            return Err(if full {
+                Reason::Overloaded
+            } else {
+                Reason::CapacityAboveReference
+            });
+        };
+        if !plan::fits(entry.capacity_w.0, self.limits.interval_s, reference_wh) {
+            return Err(Reason::CapacityAboveReference);
+        }
+        if known.is_some() {
+            self.roster.set_capacity(&entry.meter, entry.capacity_w);
+            return Ok(Change::Capacity);
+        }
+        if self.roster.on_feeder(&entry.feeder) >= self.limits.max_contributors {
+            return Err(Reason::BatchFull);
+        }
+        match self.roster.add(entry) {
+            true => Ok(Change::Added),
+            false => Err(Reason::Overloaded),
+        }
+    }
+
+    /// Makes all changes durable: first the keys meters are tied to, then the feeders, then the meters on them, so that a
+    /// kill in between leaves nothing that refers to what is not there.
+    ///
+    /// # Errors
+    /// A file cannot be written; what was not written stays unsaved.
+    pub fn save(&mut self, keyring: &Keyring) -> Result<(), SaveError> {
+        self.gateways.save()?;
+        if self.plan.is_unsaved() {
+            self.plan.save(keyring)?;
+        }
+        self.roster.save(keyring)?;
+        Ok(())
+    }
+
+    /// Puts an analytics service into the plan. `Ok(false)` if it was there just so.
+    ///
+    /// # Errors
+    /// Another key has this id, another service owns one of its feeders, or there are too many.
+    pub fn enrol_analytics(&mut self, request: &AnalyticsEnrol) -> Result<bool, Reason> {
+        let entry = entry(request);
+        let enrolled = &self.plan.plan().analytics;
+        if enrolled.contains(&entry) {
+            return Ok(false);
+        }
+        let (same, others): (Vec<_>, Vec<_>) =
+            enrolled.iter().partition(|other| other.id == entry.id);
+        if same.iter().any(|known| known.key != entry.key) {
+            return Err(Reason::WrongKey);
+        }
+        if others
+            .iter()
+            .any(|other| overlap(&other.feeders, &entry.feeders))
+        {
+            return Err(Reason::Conflict);
+        }
+        if same.is_empty() && enrolled.len() >= wire::MAX_ANALYTICS {
+            return Err(Reason::Overloaded);
+        }
+        self.plan.set_analytics(entry);
+        Ok(true)
+    }
+}
+
+/// The registry cannot be made durable.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The gateways' keys.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The roster.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+}
+
+enum Change {
+    Added,
+    Capacity,
+    None,
+}
+
+/// A known meter keeps its key, feeder and gateway: anything else would let one key take over another's readings.
+fn agree(known: &RosterEntry, asked: &RosterEntry) -> Result<(), Reason> {
+    if known.gateway != asked.gateway {
+        Err(Reason::WrongGateway)
+    } else if known.feeder != asked.feeder {
+        Err(Reason::WrongFeeder)
+    } else if known.key != asked.key {
+        Err(Reason::WrongKey)
+    } else {
+        Ok(())
+    }
+}
+
+/// Every feeder a request names with the greatest capacity it declares there.
+fn greatest_capacities(request: &EnrolRequest) -> BTreeMap<FeederId, u64> {
+    let mut capacities = BTreeMap::new();
+    let feeders = request
+        .feeders
+        .iter()
+        .map(|(feeder, watts)| (feeder, watts.0));
+    let meters = request
+        .meters
+        .iter()
+        .map(|(_, feeder, watts, _)| (feeder, watts.0));
+    for (feeder, watts) in feeders.chain(meters) {
+        let greatest = capacities.entry(feeder.clone()).or_insert(watts);
+        *greatest = watts.max(*greatest);
+    }
+    capacities
+}
+
+/// Whether two services would both add for some feeder. A service without feeders adds for those nobody names.
+fn overlap(a: &[FeederId], b: &[FeederId]) -> bool {
+    (a.is_empty() && b.is_empty()) || a.iter().any(|feeder| b.contains(feeder))
+}
+
+fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
+    let mut feeders = request.feeders.clone();
+    feeders.sort();
+    feeders.dedup();
+    AnalyticsEntry {
+        id: request.id.clone(),
+        key: request.key,
+        feeders,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::tests::{analytics, deployment, gateway, topics};
+    use packed::layout::Layout;
+    use std::path::Path;
+    use wire::Watts;
+
+    fn open(dir: &Path) -> (Registry, Keyring) {
+        let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+        let terms = plan::Terms {
+            deployment: deployment(),
+            interval_s: 900,
+            batch: 4,
+            layout: Layout::Moments,
+            min_meters: 15,
+        };
+        let registry = Registry {
+            plan: PlanBook::open(dir, topics().plan(), &terms, &mut keyring).unwrap(),
+            roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
+            gateways: Gateways::open(dir).unwrap(),
+            limits: Limits {
+                interval_s: 900,
+                headroom: 1,
+                max_contributors: 4,
+            },
+        };
+        (registry, keyring)
+    }
+
+    fn reasons(outcome: &Outcome) -> Vec<Reason> {
+        outcome.refused.iter().map(|(_, reason)| *reason).collect()
+    }
+
+    #[test]
+    fn a_fleet_is_enrolled_once_and_survives() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, keyring) = open(dir.path());
+        let request = gateway(
+            "gateway-1",
+            1,
+            &[(1, "a", 7_000), (2, "a", 12_000), (3, "b", 100)],
+        );
+        let outcome = registry.enrol(&request).unwrap();
+        assert_eq!((outcome.added, outcome.refused.len()), (3, 0));
+        // 12 kW for a quarter of an hour is 3,000 Wh.
+        let feeder = |id| FeederId::try_from(id).unwrap();
+        assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(4_096));
+        assert_eq!(registry.plan.reference_wh(&feeder("b")), Some(32));
+        registry.save(&keyring).unwrap();
+        let version = registry.plan.plan().version;
+
+        let (mut again, keyring) = open(dir.path());
+        assert!(again.knows(&Request::Gateway(request.clone())));
+        let outcome = again.enrol(&request).unwrap();
+        assert_eq!((outcome.added, outcome.known), (0, 3));
+        again.save(&keyring).unwrap();
+        assert_eq!(again.plan.plan().version, version, "nothing changed");
+    }
+
+    #[test]
+    fn chunks_share_the_reference_that_the_request_declares() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, _) = open(dir.path());
+        let mut first = gateway("gateway-1", 1, &[(1, "a", 1_000)]);
+        first.feeders = vec![(FeederId::try_from("a").unwrap(), Watts(40_000))];
+        let mut second = gateway("gateway-1", 1, &[(2, "a", 40_000)]);
+        (first.chunks, second.chunk, second.chunks) = (2, 1, 2);
+        assert_eq!(registry.enrol(&first).unwrap().added, 1);
+        assert_eq!(registry.enrol(&second).unwrap().added, 1);
+    }
+
+    #[test]
+    fn a_known_meter_keeps_key_feeder_and_gateway() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, _) = open(dir.path());
+        registry
+            .enrol(&gateway(
+                "gateway-1",
+                1,
+                &[(1, "a", 7_000), (2, "b", 7_000)],
+            ))
+            .unwrap();
+        assert_eq!(
+            registry.enrol(&gateway("gateway-1", 9, &[(5, "a", 7_000)])),
+            Err(Reason::WrongKey)
+        );
+        let other_gateway = registry
+            .enrol(&gateway("gateway-2", 2, &[(1, "a", 7_000)]))
+            .unwrap();
+        assert_eq!(reasons(&other_gateway), [Reason::WrongGateway]);
+        assert_eq!(
+            registry.gateways.get(&"gateway-2".parse().unwrap()),
+            None,
+            "a gateway without meters is not pinned"
+        );
+        let other_feeder = registry
+            .enrol(&gateway("gateway-1", 1, &[(1, "b", 7_000)]))
+            .unwrap();
+        assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
+        let mut other_key = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
+        other_key.meters[0].3 = crate::request::tests::signing(77).verifying_key();
+        assert_eq!(
+            reasons(&registry.enrol(&other_key).unwrap()),
+            [Reason::WrongKey]
+        );
+    }
+
+    #[test]
+    fn capacity_may_change_up_to_the_reference() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, _) = open(dir.path());
+        registry
+            .enrol(&gateway("gateway-1", 1, &[(1, "a", 7_000)]))
+            .unwrap();
+        let larger = gateway("gateway-1", 1, &[(1, "a", 8_192)]);
+        assert!(!registry.knows(&Request::Gateway(larger.clone())));
+        assert_eq!(registry.enrol(&larger).unwrap().changed, 1);
+        let outcome = registry
+            .enrol(&gateway(
+                "gateway-1",
+                1,
+                &[(1, "a", 8_193), (2, "a", 90_000)],
+            ))
+            .unwrap();
+        assert_eq!(reasons(&outcome), [Reason::CapacityAboveReference; 2]);
+        let absurd = registry
+            .enrol(&gateway("gateway-1", 1, &[(3, "new", u64::MAX)]))
+            .unwrap();
+        assert_eq!(reasons(&absurd), [Reason::CapacityAboveReference]);
+    }
+
+    #[test]
+    fn a_feeder_takes_as_many_meters_as_its_profile_can_add() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, _) = open(dir.path());
+        let meters: Vec<_> = (1..=5).map(|number| (number, "a", 7_000)).collect();
+        assert_eq!(
+            reasons(&registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap()),
+            [Reason::BatchFull]
+        );
+    }
+
+    #[test]
+    fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut registry, _) = open(dir.path());
+        assert_eq!(
+            registry.enrol_analytics(&analytics("one", 1, &["b", "a"])),
+            Ok(true)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("one", 1, &["a", "b"])),
+            Ok(false)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("one", 2, &["a"])),
+            Err(Reason::WrongKey)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("two", 2, &["b", "c"])),
+            Err(Reason::Conflict)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("rest", 3, &[])),
+            Ok(true)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("rest-2", 4, &[])),
+            Err(Reason::Conflict)
+        );
+        assert_eq!(
+            registry.enrol_analytics(&analytics("one", 1, &["a"])),
+            Ok(true),
+            "its feeders may change"
+        );
+        assert_eq!(registry.plan.plan().analytics.len(), 2);
+    }
+}

@@ -1,0 +1,321 @@
+//! Requests that wait for a person: one file each, moved from `pending` to `approved` by `operator approve`.
+//!
+//! The files hold the messages as they arrived. The running operator is the only one to change the registry: it picks
+//! approved requests up, verifies them again and removes them. A file's name is `KIND.ID.KEY.CHUNK`, with the first 16 digits of the
+//! key, so requests of different keys for one name do not replace each other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{self, DiskError};
+use crate::request::Request;
+
+/// Requests kept at most, over all names.
+pub const MAX_PENDING: usize = 1_024;
+
+/// Bytes of all requests kept at most.
+pub const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why a request cannot be kept or approved.
+#[derive(Debug, thiserror::Error)]
+pub enum PendingError {
+    /// A file or folder cannot be read, written or moved.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Too many requests wait.
+    #[error("{count} requests wait for approval already; approve or delete some in {dir}", dir = dir.display())]
+    Full {
+        /// How many.
+        count: usize,
+        /// Where they are.
+        dir: PathBuf,
+    },
+    /// Nobody of this name asks.
+    #[error("no request of {id:?} waits in {dir}; `operator pending` lists those that do", dir = dir.display())]
+    Unknown {
+        /// The name.
+        id: String,
+        /// Where requests wait.
+        dir: PathBuf,
+    },
+    /// Several keys ask for this name.
+    #[error(
+        "several requests of {id:?} wait: {choices}. Approve one as KIND/ID/KEY, after comparing its key"
+    )]
+    Ambiguous {
+        /// The name.
+        id: String,
+        /// Each as `KIND/ID/KEY`.
+        choices: String,
+    },
+}
+
+/// A request that waits, as its file name says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// `gateway` or `analytics`.
+    pub kind: String,
+    /// Its name.
+    pub id: String,
+    /// First 16 hexadecimal digits of its key.
+    pub key: String,
+    /// Which part of the request.
+    pub chunk: u32,
+}
+
+impl Held {
+    /// The entry for a request.
+    pub fn of(request: &Request) -> Self {
+        let key = request.key().to_string().chars().take(16).collect();
+        Self {
+            kind: request.kind().to_owned(),
+            id: request.id().to_owned(),
+            key,
+            chunk: request.chunk(),
+        }
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.{}.{}.{}", self.kind, self.id, self.key, self.chunk)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let [kind, id, key, chunk] = name.split('.').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let chunk = chunk.parse().ok()?;
+        let held = Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            key: key.to_owned(),
+            chunk,
+        };
+        matches!(kind, "gateway" | "analytics").then_some(held)
+    }
+
+    /// Who asks, without the part: `KIND/ID/KEY`.
+    pub fn subject(&self) -> String {
+        format!("{}/{}/{}", self.kind, self.id, self.key)
+    }
+
+    fn matches(&self, wanted: &str) -> bool {
+        let subject = self.subject();
+        self.id == wanted
+            || subject == wanted
+            || subject
+                .rsplit_once('/')
+                .is_some_and(|(name, _)| name == wanted)
+    }
+}
+
+/// The folders of waiting and of approved requests.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pending: PathBuf,
+    approved: PathBuf,
+}
+
+impl Desk {
+    /// The folders under `dir`, which need not exist yet.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            pending: dir.join("pending"),
+            approved: dir.join("approved"),
+        }
+    }
+
+    /// Keeps a request until a person decides. `false` if it waits already.
+    ///
+    /// # Errors
+    /// It cannot be written, or too many wait.
+    pub fn hold(&self, request: &Request, bytes: &[u8]) -> Result<bool, PendingError> {
+        let path = self.pending.join(Held::of(request).file_name());
+        let waiting = path.exists();
+        if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
+            return Ok(false);
+        }
+        let entries = list(&self.pending)?;
+        let size: u64 = entries
+            .iter()
+            .filter_map(|(path, _)| path.metadata().ok())
+            .map(|meta| meta.len())
+            .sum();
+        if !waiting
+            && (entries.len() >= MAX_PENDING || size + bytes.len() as u64 > MAX_PENDING_BYTES)
+        {
+            return Err(PendingError::Full {
+                count: entries.len(),
+                dir: self.pending.clone(),
+            });
+        }
+        disk::replace(&path, bytes)?;
+        Ok(!waiting)
+    }
+
+    /// Requests that wait, in order of kind, name, key and part.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn waiting(&self) -> Result<Vec<Held>, PendingError> {
+        Ok(list(&self.pending)?
+            .into_iter()
+            .map(|(_, held)| held)
+            .collect())
+    }
+
+    /// Approves all parts of the request of `wanted`: a name, `KIND/ID`, or `KIND/ID/KEY`.
+    ///
+    /// # Errors
+    /// Nobody or several ask under this name, or a file cannot be moved.
+    pub fn approve(&self, wanted: &str) -> Result<Vec<Held>, PendingError> {
+        let found: Vec<_> = list(&self.pending)?
+            .into_iter()
+            .filter(|(_, held)| held.matches(wanted))
+            .collect();
+        let mut subjects: Vec<_> = found.iter().map(|(_, held)| held.subject()).collect();
+        subjects.dedup();
+        match subjects.len() {
+            0 => {
+                return Err(PendingError::Unknown {
+                    id: wanted.to_owned(),
+                    dir: self.pending.clone(),
+                });
+            }
+            1 => {}
+            _ => {
+                return Err(PendingError::Ambiguous {
+                    id: wanted.to_owned(),
+                    choices: subjects.join(", "),
+                });
+            }
+        }
+        disk::create_folder(&self.approved)?;
+        for (path, held) in &found {
+            std::fs::rename(path, self.approved.join(held.file_name()))
+                .map_err(DiskError::at("move", path))?;
+        }
+        Ok(found.into_iter().map(|(_, held)| held).collect())
+    }
+
+    /// Approved requests that are not in the registry yet: each with its message.
+    ///
+    /// # Errors
+    /// A file or folder cannot be read.
+    pub fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+        let mut requests = Vec::new();
+        for (path, held) in list(&self.approved)? {
+            requests.push((held, disk::read(&path, MAX_PENDING_BYTES as usize)?));
+        }
+        Ok(requests)
+    }
+
+    /// Removes an approved request, once it is in the registry or turned out to be void.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn settle(&self, held: &Held) -> Result<(), PendingError> {
+        let path = self.approved.join(held.file_name());
+        Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
+    }
+}
+
+fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(DiskError::at("read", dir)(error).into()),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(DiskError::at("read", dir))?.path();
+        if let Some(held) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(Held::parse)
+        {
+            found.push((path, held));
+        }
+    }
+    found.sort_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::tests::{analytics, gateway};
+
+    fn desk() -> (tempfile::TempDir, Desk) {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = Desk::new(dir.path());
+        (dir, desk)
+    }
+
+    #[test]
+    fn a_request_waits_is_approved_and_settled() {
+        let (_dir, desk) = desk();
+        let request = Request::Gateway(gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]));
+        assert!(desk.hold(&request, b"message").unwrap());
+        assert!(
+            !desk.hold(&request, b"message").unwrap(),
+            "the same request waits once"
+        );
+        assert!(desk.approved().unwrap().is_empty());
+        let held = desk.approve("gateway-1").unwrap();
+        assert_eq!(held, [Held::of(&request)]);
+        assert!(desk.waiting().unwrap().is_empty());
+        assert_eq!(
+            desk.approved().unwrap(),
+            [(held[0].clone(), b"message".to_vec())]
+        );
+        desk.settle(&held[0]).unwrap();
+        assert!(desk.approved().unwrap().is_empty());
+        assert!(matches!(
+            desk.approve("gateway-1"),
+            Err(PendingError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn two_keys_for_one_name_need_the_key() {
+        let (_dir, desk) = desk();
+        let (mine, theirs) = (
+            analytics("analytics-1", 1, &[]),
+            analytics("analytics-1", 2, &[]),
+        );
+        desk.hold(&Request::Analytics(mine.clone()), b"mine")
+            .unwrap();
+        desk.hold(&Request::Analytics(theirs), b"theirs").unwrap();
+        assert!(matches!(
+            desk.approve("analytics-1"),
+            Err(PendingError::Ambiguous { .. })
+        ));
+        let held = Held::of(&Request::Analytics(mine));
+        assert_eq!(desk.approve(&held.subject()).unwrap(), [held]);
+        assert_eq!(desk.waiting().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn chunks_are_approved_together_and_strange_files_ignored() {
+        let (dir, desk) = desk();
+        for chunk in 0..3 {
+            let mut request = gateway("gateway-1", 1, &[]);
+            (request.chunk, request.chunks) = (chunk, 3);
+            desk.hold(&Request::Gateway(request), &[chunk as u8])
+                .unwrap();
+        }
+        std::fs::write(dir.path().join("pending/notes.txt"), "x").unwrap();
+        assert_eq!(desk.approve("gateway/gateway-1").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let (_dir, desk) = desk();
+        for chunk in 0..=MAX_PENDING as u32 {
+            let mut request = gateway("gateway-1", 1, &[]);
+            (request.chunk, request.chunks) = (chunk, u32::MAX);
+            let held = desk.hold(&Request::Gateway(request), b"x");
+            assert_eq!(held.is_ok(), chunk < MAX_PENDING as u32, "{chunk}");
+        }
+    }
+}

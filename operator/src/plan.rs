@@ -1,0 +1,542 @@
+//! The plan book: the one plan of a deployment, kept on disk as the very message that is published.
+//!
+//! Every change raises the version once, however many changes come together before it is saved. A plan is published
+//! only after it is on disk, so no version is ever used for two different plans.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::{AnalyticsEntry, DeploymentId, FeederId, FeederPlan, Plan, PlanVersion, WindowStart};
+
+use crate::disk::{self, DiskError};
+use crate::keyring::{FIRST_EPOCH, Keyring, KeyringError};
+
+/// The largest reference of a feeder, in Wh an interval: far above any substation, and small enough that a
+/// sum over a million meters is exact in a double.
+pub const MAX_REFERENCE_WH: u64 = 1 << 32;
+
+/// The largest stored plan that is read.
+const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DiskError),
+    /// The stored plan is damaged or signed by another key.
+    #[error(
+        "the stored plan {path} cannot be used with this operator's signing key: {source}. Restore state_dir/operator \
+         from a backup, or start a new deployment in another deployment.state_dir",
+        path = path.display()
+    )]
+    Stored {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: wire::WireError,
+    },
+    /// The configuration and the stored plan disagree.
+    #[error(
+        "{key} is {configured} in the configuration but {planned} in the plan of this deployment ({path}). Reports are \
+         sealed for the plan's value: set {key} = {planned}, or start a new deployment in another deployment.state_dir",
+        path = path.display()
+    )]
+    Contradiction {
+        /// The configuration key.
+        key: &'static str,
+        /// Its configured value.
+        configured: String,
+        /// Its value in the stored plan.
+        planned: String,
+        /// The stored plan.
+        path: PathBuf,
+    },
+    /// The configured batch and layout need more slots than a ciphertext has.
+    #[error(
+        "plan.batch = {batch} with plan.layout = {layout} needs {needed} slots, but profile {profile} has {slots}"
+    )]
+    Slots {
+        /// Intervals per report.
+        batch: u16,
+        /// Slot layout.
+        layout: String,
+        /// Slots needed.
+        needed: usize,
+        /// Parameter profile.
+        profile: &'static str,
+        /// Its slots.
+        slots: usize,
+    },
+    /// The keys of the plan's epochs cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+}
+
+/// What the configuration says about the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Length of an interval in seconds.
+    pub interval_s: u32,
+    /// Intervals per report.
+    pub batch: u16,
+    /// Slot layout.
+    pub layout: packed::layout::Layout,
+    /// Least meters of a release.
+    pub min_meters: u32,
+}
+
+/// The plan, its public keys, and where it is kept.
+pub struct PlanBook {
+    plan: Arc<Plan>,
+    limbs: Bytes,
+    path: PathBuf,
+    topic: String,
+    unsaved: bool,
+}
+
+impl PlanBook {
+    /// Whether a plan is stored in `dir`.
+    pub fn is_stored(dir: &Path) -> bool {
+        Self::path(dir).exists()
+    }
+
+    /// Opens the plan stored in `dir`, or drafts the first one with the keys of [`FIRST_EPOCH`].
+    ///
+    /// # Errors
+    /// The stored plan cannot be read, contradicts `terms`, or its keys are gone; or the terms do not fit the profile.
+    pub fn open(
+        dir: &Path,
+        topic: String,
+        terms: &Terms,
+        keyring: &mut Keyring,
+    ) -> Result<Self, PlanError> {
+        let profile = keyring.profile();
+        let needed = terms.layout.slots_needed(usize::from(terms.batch));
+        if needed > profile.slots() {
+            let (batch, layout, slots) = (terms.batch, terms.layout.to_string(), profile.slots());
+            return Err(PlanError::Slots {
+                batch,
+                layout,
+                needed,
+                profile: profile.name,
+                slots,
+            });
+        }
+        let path = Self::path(dir);
+        match path.exists() {
+            true => Self::load(path, topic, terms, keyring),
+            false => Self::draft(path, topic, terms, keyring),
+        }
+    }
+
+    fn path(dir: &Path) -> PathBuf {
+        dir.join("plan.bin")
+    }
+
+    fn draft(
+        path: PathBuf,
+        topic: String,
+        terms: &Terms,
+        keyring: &mut Keyring,
+    ) -> Result<Self, PlanError> {
+        let limbs = keyring.epoch(FIRST_EPOCH)?.public.clone().into();
+        let plan = Plan {
+            deployment: terms.deployment.clone(),
+            version: PlanVersion(1),
+            interval_s: terms.interval_s,
+            batch: terms.batch,
+            layout: terms.layout.to_string(),
+            profile: keyring.profile().name.to_owned(),
+            min_meters: terms.min_meters,
+            feeders: Vec::new(),
+            epochs: keyring
+                .entry(FIRST_EPOCH, WindowStart(0))
+                .into_iter()
+                .collect(),
+            analytics: Vec::new(),
+        };
+        Ok(Self {
+            plan: Arc::new(plan),
+            limbs,
+            path,
+            topic,
+            unsaved: true,
+        })
+    }
+
+    fn load(
+        path: PathBuf,
+        topic: String,
+        terms: &Terms,
+        keyring: &mut Keyring,
+    ) -> Result<Self, PlanError> {
+        let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
+        let stored = |source| PlanError::Stored {
+            path: path.clone(),
+            source,
+        };
+        let unverified = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES).map_err(stored)?;
+        agree(
+            "deployment.id",
+            &terms.deployment,
+            &unverified.claimed().deployment,
+            &path,
+        )?;
+        let opened = unverified
+            .verify(&terms.deployment, &topic, &keyring.verifying())
+            .map_err(stored)?;
+        let plan = opened.message;
+        agree(
+            "plan.interval",
+            &seconds(terms.interval_s),
+            &seconds(plan.interval_s),
+            &path,
+        )?;
+        agree("plan.batch", &terms.batch, &plan.batch, &path)?;
+        agree(
+            "plan.layout",
+            &terms.layout.to_string(),
+            &plan.layout,
+            &path,
+        )?;
+        agree(
+            "plan.profile",
+            &keyring.profile().name,
+            &plan.profile.as_str(),
+            &path,
+        )?;
+        for epoch in &plan.epochs {
+            keyring.require(epoch)?;
+        }
+        let mut book = Self {
+            plan: Arc::new(plan),
+            limbs: opened.limbs,
+            path,
+            topic,
+            unsaved: false,
+        };
+        if book.plan.min_meters != terms.min_meters {
+            tracing::warn!(
+                before = book.plan.min_meters,
+                now = terms.min_meters,
+                "plan.min_meters changed: it applies to every window that is not released yet"
+            );
+            book.change().min_meters = terms.min_meters;
+        }
+        Ok(book)
+    }
+
+    /// The plan as it will be published next.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Adds a feeder with a reference that never changes for windows already planned. It applies to every window, because a
+    /// replayed or simulated fleet starts in the past. Does nothing if there is such a feeder.
+    pub fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64) {
+        if self.reference_wh(feeder).is_some() {
+            return;
+        }
+        let plan = self.change();
+        let (feeder, since) = (feeder.clone(), plan.version);
+        plan.feeders.push(FeederPlan {
+            feeder,
+            reference_wh,
+            since,
+            first_window: WindowStart(0),
+        });
+        plan.sort();
+    }
+
+    /// Adds an analytics service or replaces the feeders of the one with this id.
+    pub fn set_analytics(&mut self, entry: AnalyticsEntry) {
+        if self.plan.analytics.contains(&entry) {
+            return;
+        }
+        let plan = self.change();
+        plan.analytics.retain(|other| other.id != entry.id);
+        plan.analytics.push(entry);
+        plan.sort();
+    }
+
+    /// The newest reference of a feeder, in Wh.
+    pub fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
+        self.plan
+            .feeders
+            .iter()
+            .rev()
+            .find(|entry| entry.feeder == *feeder)
+            .map(|entry| entry.reference_wh)
+    }
+
+    /// Whether there are changes to save and publish.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    /// Signs the plan, for publishing. The same plan gives the same bytes.
+    pub fn sealed(&self, keyring: &Keyring) -> Bytes {
+        let deployment = &self.plan.deployment;
+        let (bytes, _) = wire::seal(
+            &*self.plan,
+            Some(&self.limbs),
+            deployment,
+            &self.topic,
+            keyring.signing(),
+        );
+        bytes.into()
+    }
+
+    /// Makes the plan durable.
+    ///
+    /// # Errors
+    /// The file cannot be written; the plan stays unsaved.
+    pub fn save(&mut self, keyring: &Keyring) -> Result<(), PlanError> {
+        disk::replace(&self.path, &self.sealed(keyring))?;
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// The plan to change, with the version it will have.
+    fn change(&mut self) -> &mut Plan {
+        let plan = Arc::make_mut(&mut self.plan);
+        if !self.unsaved {
+            plan.version = PlanVersion(plan.version.0 + 1);
+            self.unsaved = true;
+        }
+        plan
+    }
+}
+
+/// The smallest power of two, in Wh, that no reading of a meter of `capacity_w` watts exceeds in an interval, with
+/// room for `headroom` times as much. `None` above [`MAX_REFERENCE_WH`].
+pub fn reference_for(capacity_w: u64, interval_s: u32, headroom: u64) -> Option<u64> {
+    let watt_seconds =
+        u128::from(capacity_w) * u128::from(interval_s) * u128::from(headroom.max(1));
+    let reference = watt_seconds
+        .div_ceil(3600)
+        .max(1)
+        .checked_next_power_of_two()?;
+    u64::try_from(reference)
+        .ok()
+        .filter(|&wh| wh <= MAX_REFERENCE_WH)
+}
+
+/// Whether a meter of `capacity_w` watts fits a feeder's reference.
+pub fn fits(capacity_w: u64, interval_s: u32, reference_wh: u64) -> bool {
+    u128::from(capacity_w) * u128::from(interval_s) <= u128::from(reference_wh) * 3600
+}
+
+fn agree<T: PartialEq + std::fmt::Display>(
+    key: &'static str,
+    configured: &T,
+    planned: &T,
+    path: &Path,
+) -> Result<(), PlanError> {
+    if configured == planned {
+        return Ok(());
+    }
+    let (configured, planned) = (configured.to_string(), planned.to_string());
+    Err(PlanError::Contradiction {
+        key,
+        configured,
+        planned,
+        path: path.to_owned(),
+    })
+}
+
+fn seconds(interval_s: u32) -> String {
+    format!("{interval_s}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packed::layout::Layout;
+    use proptest::prelude::*;
+
+    const TOPIC: &str = "cipherwatt/v1/plan";
+
+    fn terms() -> Terms {
+        let deployment = DeploymentId::try_from("dev").unwrap();
+        Terms {
+            deployment,
+            interval_s: 3600,
+            batch: 4,
+            layout: Layout::Moments,
+            min_meters: 15,
+        }
+    }
+
+    fn open(dir: &Path, terms: &Terms) -> Result<(PlanBook, Keyring), PlanError> {
+        let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+        PlanBook::open(dir, TOPIC.to_owned(), terms, &mut keyring).map(|book| (book, keyring))
+    }
+
+    fn feeder(id: &str) -> FeederId {
+        FeederId::try_from(id).unwrap()
+    }
+
+    #[test]
+    fn versions_rise_once_a_saved_change_and_survive() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+        book.add_feeder(&feeder("a"), 1024);
+        assert_eq!(
+            book.plan().version,
+            PlanVersion(1),
+            "nobody saw version 1 yet"
+        );
+        book.save(&keyring).unwrap();
+        book.add_feeder(&feeder("a"), 4096);
+        assert!(!book.is_unsaved(), "a known feeder keeps its reference");
+        book.add_feeder(&feeder("b"), 2048);
+        book.add_feeder(&feeder("c"), 2048);
+        assert_eq!(book.plan().version, PlanVersion(2));
+        book.save(&keyring).unwrap();
+        let (again, keyring) = open(dir.path(), &terms()).unwrap();
+        assert_eq!(again.plan(), book.plan());
+        assert_eq!(again.sealed(&keyring), book.sealed(&keyring));
+        assert_eq!(again.reference_wh(&feeder("a")), Some(1024));
+        let since: Vec<u64> = again.plan().feeders.iter().map(|f| f.since.0).collect();
+        assert_eq!(since, [1, 2, 2]);
+    }
+
+    #[test]
+    fn each_contradiction_names_both_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+        book.save(&keyring).unwrap();
+        for (key, configured, planned, other) in [
+            (
+                "plan.interval",
+                "900s",
+                "3600s",
+                Terms {
+                    interval_s: 900,
+                    ..terms()
+                },
+            ),
+            (
+                "plan.batch",
+                "8",
+                "4",
+                Terms {
+                    batch: 8,
+                    ..terms()
+                },
+            ),
+            (
+                "plan.layout",
+                "profile",
+                "moments",
+                Terms {
+                    layout: Layout::Profile,
+                    ..terms()
+                },
+            ),
+            (
+                "deployment.id",
+                "x",
+                "dev",
+                Terms {
+                    deployment: DeploymentId::try_from("x").unwrap(),
+                    ..terms()
+                },
+            ),
+        ] {
+            let message = open(dir.path(), &other).err().unwrap().to_string();
+            assert!(
+                message.starts_with(&format!(
+                    "{key} is {configured} in the configuration but {planned} in"
+                )),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_profile_is_a_contradiction_and_not_a_broken_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+        book.save(&keyring).unwrap();
+        let mut wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+        let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &terms(), &mut wide)
+            .err()
+            .unwrap();
+        assert!(
+            matches!(
+                error,
+                PlanError::Contradiction {
+                    key: "plan.profile",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_changed_minimum_is_a_new_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+        book.save(&keyring).unwrap();
+        let (again, _) = open(
+            dir.path(),
+            &Terms {
+                min_meters: 20,
+                ..terms()
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            (again.plan().version, again.plan().min_meters),
+            (PlanVersion(2), 20)
+        );
+        assert!(again.is_unsaved());
+    }
+
+    #[test]
+    fn a_damaged_plan_and_too_many_slots_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+        book.save(&keyring).unwrap();
+        let path = dir.path().join("plan.bin");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(
+            open(dir.path(), &terms()),
+            Err(PlanError::Stored { .. })
+        ));
+        assert!(matches!(
+            open(
+                dir.path(),
+                &Terms {
+                    batch: 513,
+                    ..terms()
+                }
+            ),
+            Err(PlanError::Slots { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_reference_is_the_least_power_of_two_that_fits(
+            capacity in 0u64..1_000_000_000, interval in 1u32..=86_400, headroom in 1u64..4,
+        ) {
+            if let Some(reference) = reference_for(capacity, interval, headroom) {
+                prop_assert!(reference.is_power_of_two() && fits(capacity * headroom, interval, reference));
+                prop_assert!(reference == 1 || !fits(capacity * headroom, interval, reference / 2));
+            } else {
+                prop_assert!(!fits(capacity * headroom, interval, MAX_REFERENCE_WH));
+            }
+        }
+    }
+}

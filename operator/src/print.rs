@@ -1,0 +1,148 @@
+//! Released windows on standard output: rows of a table for people, JSON lines for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use tokio::sync::mpsc;
+
+use crate::event::Event;
+use crate::report::FeederReport;
+
+/// How released windows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// A row a window, with a heading now and then.
+    #[default]
+    Table,
+    /// The line of `totals.jsonl`.
+    Json,
+}
+
+/// Rows between two headings.
+const PAGE: usize = 40;
+
+/// Writes every released window until the operator ends. If nobody reads any more, it goes on without a sound.
+pub async fn print(mut events: mpsc::UnboundedReceiver<Event>, output: Output) {
+    let mut rows = 0;
+    while let Some(event) = events.recv().await {
+        let Event::Released(report) = event else {
+            continue;
+        };
+        let text = match output {
+            Output::Json => format!("{}\n", serde_json::to_string(&*report).unwrap_or_default()),
+            Output::Table if rows % PAGE == 0 => format!("{}\n{}\n", heading(), row(&report)),
+            Output::Table => format!("{}\n", row(&report)),
+        };
+        rows += 1;
+        let mut stdout = io::stdout().lock();
+        if stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .is_err()
+        {
+            rows = 0;
+        }
+    }
+}
+
+fn heading() -> String {
+    format!(
+        "{:<20} {:<16} {:>4} {:>11} {:>12} {:>10} {:>9} {:>11} {:>5} {:>9}",
+        "feeder",
+        "window (UTC)",
+        "part",
+        "meters",
+        "energy kWh",
+        "mean kWh",
+        "std kWh",
+        "peak kW",
+        "LF",
+        "±Wh"
+    )
+}
+
+/// One window: sums over its intervals, the peak with its time.
+fn row(report: &FeederReport) -> String {
+    let total_wh = report.total_wh() as f64;
+    let peak_kw = report.peak_wh as f64 * 3.6 / f64::from(report.interval_s);
+    let peak_at =
+        report.window_start.0 + u64::from(report.peak_interval) * u64::from(report.interval_s);
+    let mut line = format!(
+        "{:<20} {:<16} {:>4} {:>11} {:>12.3} {:>10.3}",
+        report.feeder,
+        utc(report.window_start.0, "%Y-%m-%d %H:%M"),
+        report.part.0,
+        format!("{}/{}", report.meters, report.enrolled),
+        total_wh / 1e3,
+        total_wh / 1e3 / f64::from(report.meters.max(1)),
+    );
+    let std = report.std_wh.as_deref().map_or_else(
+        || "-".to_owned(),
+        |std| {
+            // The spread of one interval, averaged over the window: what "how different are homes" means at a glance.
+            let mean = std.iter().map(|&wh| wh as f64).sum::<f64>() / std.len().max(1) as f64;
+            format!("{:.3}", mean / 1e3)
+        },
+    );
+    let load_factor = report
+        .load_factor
+        .map_or_else(|| "-".to_owned(), |factor| format!("{factor:.2}"));
+    let peak = format!("{peak_kw:.1}@{}", utc(peak_at, "%H:%M"));
+    let _ = write!(
+        line,
+        " {std:>9} {peak:>11} {load_factor:>5} {:>9.2}",
+        report.bound_wh
+    );
+    if report.clamped > 0 || report.missing > 0 {
+        let _ = write!(
+            line,
+            "  {} clamped, {} missing",
+            report.clamped, report.missing
+        );
+    }
+    line
+}
+
+fn utc(seconds: u64, format: &str) -> String {
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(
+        || seconds.to_string(),
+        |time| time.strftime(format).to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::report;
+
+    #[test]
+    fn columns_line_up_and_times_are_utc() {
+        let mut report = report("feeder-1", 1_393_804_800);
+        report.energy_wh = vec![4_000, 6_000, 2_000, 3_000];
+        (report.peak_wh, report.peak_interval, report.load_factor) = (6_000, 1, Some(0.625));
+        let row = row(&report);
+        assert_eq!(row.chars().count(), heading().chars().count(), "{row}");
+        for text in [
+            "feeder-1",
+            "2014-03-03 00:00",
+            "20/50",
+            "15.000",
+            "0.750",
+            "6.0@01:00",
+            "0.62",
+            "0.50",
+        ] {
+            assert!(row.contains(text), "{text} in {row}");
+        }
+    }
+
+    #[test]
+    fn what_was_clamped_or_missing_is_said() {
+        let mut report = report("feeder-1", 0);
+        report.missing = 3;
+        assert!(row(&report).ends_with("0 clamped, 3 missing"));
+    }
+}

@@ -1,0 +1,164 @@
+//! When plan and roster are published: soon after a change, at every connection, and now and then because a broker may
+//! forget what it retains.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long changes are gathered before they are made durable and published: enrolment comes in bursts.
+pub const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// How long requests for what is known already are gathered before it is published again.
+const REMIND: Duration = Duration::from_secs(1);
+
+/// Roster pages republished at one time, so that a large roster does not crowd out everything else.
+const PAGES_AT_ONCE: u16 = 4;
+
+/// Something to publish. The plan sorts first, so that no meter is announced on a feeder nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    /// The plan.
+    Plan,
+    /// A page of the roster.
+    Page(u16),
+}
+
+/// What is to be published, and when.
+#[derive(Debug)]
+pub struct Schedule {
+    items: BTreeSet<Item>,
+    due: Option<Instant>,
+    every: Duration,
+    next_round: Instant,
+    next_page: u16,
+}
+
+impl Schedule {
+    /// Nothing to publish yet; a round every `every`.
+    pub fn new(every: Duration, now: Instant) -> Self {
+        Self {
+            items: BTreeSet::new(),
+            due: None,
+            every,
+            next_round: now + every,
+            next_page: 0,
+        }
+    }
+
+    /// Something changed: publish it once the burst it came in is over.
+    pub fn changed(&mut self, item: Item, now: Instant) {
+        self.items.insert(item);
+        self.due.get_or_insert(now + DEBOUNCE);
+    }
+
+    /// Somebody asks for what is known already, so may have missed it: publish it again, but not at every request.
+    pub fn missed(&mut self, items: impl Iterator<Item = Item>, now: Instant) {
+        self.items.extend(items);
+        self.due.get_or_insert(now + REMIND);
+    }
+
+    /// A broker that may know nothing: publish everything.
+    pub fn connected(&mut self, pages: u16, now: Instant) {
+        self.items.insert(Item::Plan);
+        self.items.extend((0..pages).map(Item::Page));
+        self.due.get_or_insert(now);
+        self.next_round = now + self.every;
+    }
+
+    /// When to look again.
+    pub fn due(&self) -> Instant {
+        self.due
+            .map_or(self.next_round, |due| due.min(self.next_round))
+    }
+
+    /// What to publish now, in order. Empty before [`Schedule::due`].
+    pub fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
+        if now >= self.next_round {
+            self.next_round = now + self.every;
+            self.items.insert(Item::Plan);
+            for _ in 0..pages.min(PAGES_AT_ONCE) {
+                self.next_page %= pages;
+                self.items.insert(Item::Page(self.next_page));
+                self.next_page += 1;
+            }
+            self.due = Some(now);
+        }
+        if self.due.is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        self.due = None;
+        std::mem::take(&mut self.items).into_iter().collect()
+    }
+
+    /// These could not be made durable: they are due again after a while.
+    pub fn postpone(&mut self, items: Vec<Item>, now: Instant) {
+        self.items.extend(items);
+        self.due = Some(now + Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, millis: u64) -> Instant {
+        start + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_burst_is_published_once_and_the_plan_first() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.changed(Item::Page(0), at(start, 0));
+        schedule.changed(Item::Plan, at(start, 60));
+        schedule.changed(Item::Page(0), at(start, 90));
+        assert_eq!(schedule.due(), at(start, 100));
+        assert!(schedule.take(1, at(start, 99)).is_empty());
+        assert_eq!(
+            schedule.take(1, at(start, 100)),
+            [Item::Plan, Item::Page(0)]
+        );
+        assert!(schedule.take(1, at(start, 101)).is_empty());
+    }
+
+    #[test]
+    fn a_connection_publishes_everything_and_rounds_go_through_the_pages() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.connected(6, start);
+        assert_eq!(schedule.take(6, start).len(), 7);
+        let rounds: Vec<Vec<Item>> = (1..=2)
+            .map(|round| schedule.take(6, at(start, round * 30_000)))
+            .collect();
+        assert_eq!(
+            rounds[0],
+            [
+                Item::Plan,
+                Item::Page(0),
+                Item::Page(1),
+                Item::Page(2),
+                Item::Page(3)
+            ]
+        );
+        assert_eq!(
+            rounds[1],
+            [
+                Item::Plan,
+                Item::Page(0),
+                Item::Page(1),
+                Item::Page(4),
+                Item::Page(5)
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_roster_a_round_is_the_plan() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        assert_eq!(schedule.take(0, at(start, 30_000)), [Item::Plan]);
+        schedule.postpone(vec![Item::Plan], at(start, 30_000));
+        assert_eq!(schedule.due(), at(start, 31_000));
+    }
+}

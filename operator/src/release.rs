@@ -1,0 +1,295 @@
+//! Which sums are taken: the rules of a release, without keys, files or clocks.
+//!
+//! The first release of a (feeder, window, part) is taken; the same limbs again are a duplicate, which is as good as
+//! taken; other limbs are a conflict. A window belongs to one key epoch, so the epoch needs no place in the key.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use wire::{Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
+
+/// What to do with a release whose signature holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Decrypt it and record it.
+    Take,
+    /// Already taken with the same limbs.
+    Duplicate,
+    /// Never to be taken.
+    Reject(Reason),
+}
+
+/// A release that was taken: a line of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The feeder.
+    pub feeder: FeederId,
+    /// Start of the window, seconds since the Unix epoch.
+    pub window_start: WindowStart,
+    /// Part of the window.
+    pub part: Part,
+    /// Key epoch of the sum.
+    pub epoch: KeyEpoch,
+    /// Meters in the sum.
+    pub meters: u32,
+    /// SHA-256 of the sum's limbs.
+    pub digest: Digest,
+}
+
+impl Taken {
+    /// The record of `sum`.
+    pub fn of(sum: &Sum, digest: &Digest) -> Self {
+        Self {
+            feeder: sum.feeder.clone(),
+            window_start: sum.window,
+            part: sum.part,
+            epoch: sum.epoch,
+            meters: sum.contributors,
+            digest: *digest,
+        }
+    }
+}
+
+/// What a release is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The plan in force.
+    pub plan: &'a Plan,
+    /// Most contributors of a sum that cannot overflow.
+    pub max_contributors: u32,
+    /// Meters enrolled on the release's feeder.
+    pub enrolled: u32,
+}
+
+/// Every release taken so far.
+#[derive(Debug, Default)]
+pub struct Releases {
+    feeders: HashMap<FeederId, BTreeMap<(WindowStart, Part), Entry>>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    digest: Digest,
+    meters: u32,
+}
+
+impl Releases {
+    /// Decides on a release whose signature holds. Changes nothing: see [`Releases::record`].
+    pub fn judge(&self, sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
+        let windows = self.feeders.get(&sum.feeder);
+        if let Some(entry) = windows.and_then(|w| w.get(&(sum.window, sum.part))) {
+            return match entry.digest == *digest {
+                true => Decision::Duplicate,
+                false => Decision::Reject(Reason::Conflict),
+            };
+        }
+        // Parts of a window have disjoint contributors, so together they are at most the meters enrolled.
+        let before: u64 = windows
+            .into_iter()
+            .flat_map(|w| w.range((sum.window, Part(0))..=(sum.window, Part(u16::MAX))))
+            .map(|(_, entry)| u64::from(entry.meters))
+            .sum();
+        match check(sum, rules, before) {
+            Ok(()) => Decision::Take,
+            Err(reason) => Decision::Reject(reason),
+        }
+    }
+
+    /// Remembers a release. `false` if its place was taken already, in which case nothing changes.
+    pub fn record(&mut self, taken: &Taken) -> bool {
+        let windows = self.feeders.entry(taken.feeder.clone()).or_default();
+        let std::collections::btree_map::Entry::Vacant(place) =
+            windows.entry((taken.window_start, taken.part))
+        else {
+            return false;
+        };
+        place.insert(Entry {
+            digest: taken.digest,
+            meters: taken.meters,
+        });
+        self.len += 1;
+        true
+    }
+
+    /// Forgets a release that could not be made durable.
+    pub fn forget(&mut self, taken: &Taken) {
+        if let Some(windows) = self.feeders.get_mut(&taken.feeder)
+            && windows.remove(&(taken.window_start, taken.part)).is_some()
+        {
+            self.len -= 1;
+        }
+    }
+
+    /// Whether this very release was taken.
+    pub fn contains(&self, taken: &Taken) -> bool {
+        let entry = self
+            .feeders
+            .get(&taken.feeder)
+            .and_then(|w| w.get(&(taken.window_start, taken.part)));
+        entry.is_some_and(|entry| entry.digest == taken.digest)
+    }
+
+    /// Releases taken.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// The rules a first release of its part must meet; `before` counts the meters of the window's other parts.
+fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
+    let plan = rules.plan;
+    if !plan.epochs.iter().any(|epoch| epoch.epoch == sum.epoch) {
+        return Err(Reason::UnknownEpoch);
+    }
+    if plan.epoch_for(sum.window).map(|epoch| epoch.epoch) != Some(sum.epoch) {
+        return Err(Reason::WrongEpoch);
+    }
+    if !plan
+        .grid()
+        .map_err(|_| Reason::NotReady)?
+        .is_aligned(sum.window)
+    {
+        return Err(Reason::MisalignedWindow);
+    }
+    let feeder = plan
+        .feeder(&sum.feeder, sum.window)
+        .ok_or(Reason::UnknownFeeder)?;
+    if sum.plan_version > plan.version {
+        return Err(Reason::UnknownPlan);
+    }
+    if sum.plan_version != feeder.since {
+        return Err(Reason::OutdatedConfig);
+    }
+    if sum.contributors > rules.max_contributors {
+        return Err(Reason::BatchFull);
+    }
+    if sum.contributors < plan.min_meters {
+        return Err(Reason::MinMeters);
+    }
+    if before + u64::from(sum.contributors) > u64::from(rules.enrolled) {
+        return Err(Reason::UnknownMeter);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{plan, sum};
+
+    const D: Digest = Digest([1; 32]);
+    const OTHER: Digest = Digest([2; 32]);
+
+    fn judge(releases: &Releases, sum: &Sum, digest: &Digest) -> Decision {
+        let plan = plan();
+        releases.judge(
+            sum,
+            digest,
+            &Rules {
+                plan: &plan,
+                max_contributors: 32_767,
+                enrolled: 50,
+            },
+        )
+    }
+
+    fn rejected(change: impl FnOnce(&mut Sum)) -> Reason {
+        let mut message = sum("feeder-1", 14_400, 0);
+        change(&mut message);
+        match judge(&Releases::default(), &message, &D) {
+            Decision::Reject(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn first_is_taken_again_is_duplicate_other_is_conflict() {
+        let mut releases = Releases::default();
+        let message = sum("feeder-1", 14_400, 0);
+        assert_eq!(judge(&releases, &message, &D), Decision::Take);
+        assert!(releases.record(&Taken::of(&message, &D)));
+        assert!(
+            !releases.record(&Taken::of(&message, &OTHER)),
+            "a place is taken once"
+        );
+        assert_eq!(judge(&releases, &message, &D), Decision::Duplicate);
+        assert_eq!(
+            judge(&releases, &message, &OTHER),
+            Decision::Reject(Reason::Conflict)
+        );
+        assert_eq!(
+            judge(&releases, &sum("feeder-1", 14_400, 1), &OTHER),
+            Decision::Take
+        );
+        assert_eq!(releases.len(), 1);
+    }
+
+    #[test]
+    fn a_duplicate_stays_one_when_its_rules_no_longer_hold() {
+        let mut releases = Releases::default();
+        let mut message = sum("feeder-1", 14_400, 0);
+        releases.record(&Taken::of(&message, &D));
+        message.plan_version = wire::PlanVersion(99);
+        assert_eq!(judge(&releases, &message, &D), Decision::Duplicate);
+    }
+
+    #[test]
+    fn forgetting_makes_room_again() {
+        let mut releases = Releases::default();
+        let taken = Taken::of(&sum("feeder-1", 14_400, 0), &D);
+        releases.record(&taken);
+        assert!(releases.contains(&taken));
+        releases.forget(&taken);
+        assert!(releases.is_empty() && !releases.contains(&taken));
+        assert_eq!(
+            judge(&releases, &sum("feeder-1", 14_400, 0), &OTHER),
+            Decision::Take
+        );
+    }
+
+    #[test]
+    fn each_rule_has_its_reason() {
+        assert_eq!(rejected(|s| s.epoch = KeyEpoch(7)), Reason::UnknownEpoch);
+        assert_eq!(
+            rejected(|s| s.window = WindowStart(14_401)),
+            Reason::MisalignedWindow
+        );
+        assert_eq!(
+            rejected(|s| s.feeder = FeederId::try_from("elsewhere").unwrap()),
+            Reason::UnknownFeeder
+        );
+        assert_eq!(
+            rejected(|s| s.plan_version = wire::PlanVersion(99)),
+            Reason::UnknownPlan
+        );
+        assert_eq!(
+            rejected(|s| s.plan_version = wire::PlanVersion(1)),
+            Reason::OutdatedConfig
+        );
+        assert_eq!(rejected(|s| s.contributors = 40_000), Reason::BatchFull);
+        assert_eq!(rejected(|s| s.contributors = 14), Reason::MinMeters);
+        assert_eq!(rejected(|s| s.contributors = 51), Reason::UnknownMeter);
+    }
+
+    #[test]
+    fn parts_together_cannot_exceed_the_enrolled_meters() {
+        let mut releases = Releases::default();
+        let mut first = sum("feeder-1", 14_400, 0);
+        first.contributors = 40;
+        releases.record(&Taken::of(&first, &D));
+        let supplement = sum("feeder-1", 14_400, 1);
+        assert_eq!(
+            judge(&releases, &supplement, &OTHER),
+            Decision::Reject(Reason::UnknownMeter)
+        );
+        let mut elsewhere = supplement;
+        elsewhere.window = WindowStart(28_800);
+        assert_eq!(judge(&releases, &elsewhere, &OTHER), Decision::Take);
+    }
+}

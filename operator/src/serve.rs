@@ -1,0 +1,486 @@
+//! The running operator: one loop over what arrives, what was settled, and what is to be published.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use service::Stop;
+use service::config::Settings;
+use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use wire::{DeploymentId, EnrolRequest, FeederId, PlanVersion, Reason, Topic, Topics, WindowStart};
+
+use crate::enrol::{Outcome, Registry};
+use crate::event::Event;
+use crate::keyring::Keyring;
+use crate::ledger::COMMIT_MAX;
+use crate::metrics;
+use crate::pending::{Desk, Held};
+use crate::publish::{Item, Schedule};
+use crate::report::FeederReport;
+use crate::request::Request;
+use crate::run::{OperatorError, Parts};
+use crate::settle::{Job, Settled, Settler};
+use crate::waiting::{Present, Waiting};
+
+/// How often approvals are looked for and waiting is mentioned.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Sums waiting for the settling thread. Beyond, the broker waits.
+const QUEUE: usize = 2 * COMMIT_MAX;
+
+pub(crate) struct Operator {
+    deployment: DeploymentId,
+    topics: Topics,
+    registry: Registry,
+    keyring: Arc<Keyring>,
+    settler: Option<Settler>,
+    desk: Desk,
+    automatic: bool,
+    export_load: bool,
+    publisher: Publisher,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    schedule: Schedule,
+    waiting: Waiting,
+    /// Approved requests that are in the registry but maybe not on disk.
+    applied: Vec<Held>,
+    pending: usize,
+    published: (PlanVersion, usize),
+    releases: usize,
+    /// Newest window exported as load of each feeder.
+    loads: HashMap<FeederId, WindowStart>,
+    /// Reasons that were logged for sums nobody vouches for: a flood of them must not fill the log.
+    mentioned: HashSet<Reason>,
+    _lock: File,
+}
+
+impl Operator {
+    pub fn new(
+        settings: &Settings,
+        parts: Parts,
+        publisher: Publisher,
+        observer: Option<mpsc::UnboundedSender<Event>>,
+    ) -> Self {
+        Self {
+            deployment: settings.deployment.id.clone(),
+            topics: parts.topics,
+            registry: parts.registry,
+            keyring: parts.keyring,
+            settler: Some(parts.settler),
+            desk: parts.desk,
+            automatic: parts.automatic,
+            export_load: settings.operator.export_load,
+            publisher,
+            observer,
+            schedule: Schedule::new(settings.operator.republish_every, Instant::now()),
+            waiting: Waiting::default(),
+            applied: Vec::new(),
+            pending: 0,
+            published: (PlanVersion(0), 0),
+            releases: 0,
+            loads: HashMap::new(),
+            mentioned: HashSet::new(),
+            _lock: parts.lock,
+        }
+    }
+
+    /// Serves until `stop` fires, then settles and answers what was accepted.
+    pub async fn serve(mut self, mut inbox: Inbox, stop: Stop) -> Result<(), OperatorError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (done, mut settled) = mpsc::unbounded_channel();
+        let Some(settler) = self.settler.take() else {
+            return Err(OperatorError::Settler);
+        };
+        let settling = tokio::task::spawn_blocking(move || settler.run(queue, &done));
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first plan is durable before anybody can ask for it.
+        self.save(Vec::new());
+
+        let lost_settler = loop {
+            tokio::select! {
+                () = stop.stopped() => break false,
+                outcome = settled.recv() => match outcome {
+                    Some(outcome) => {
+                        let messages = self.settled(outcome);
+                        self.send_all(messages, &stop).await;
+                    }
+                    None => break true,
+                },
+                event = inbox.recv() => match event {
+                    Some(mqtt::Event::Connected) => {
+                        let pages = self.registry.roster.page_count();
+                        self.schedule.connected(pages, Instant::now());
+                    }
+                    Some(mqtt::Event::Disconnected { .. }) => {}
+                    Some(mqtt::Event::Message(message)) => {
+                        if let Some(job) = self.message(&message) {
+                            tokio::select! {
+                                _ = jobs.send(job) => {}
+                                () = stop.stopped() => break false,
+                            }
+                        }
+                        inbox.ack(&message);
+                    }
+                    None => break false,
+                },
+                () = tokio::time::sleep_until(self.schedule.due()) => self.publish(&stop).await,
+                _ = tick.tick() => self.tick(),
+            }
+        };
+
+        drop(jobs);
+        let drain = async {
+            while let Some(outcome) = settled.recv().await {
+                for (topic, bytes) in self.settled(outcome) {
+                    let _ = self.publisher.publish(topic, bytes, false).await;
+                }
+            }
+        };
+        if tokio::time::timeout(CLOSE_GRACE, drain).await.is_err() {
+            tracing::warn!(
+                "not every receipt could be sent in time; analytics will send those sums again"
+            );
+        }
+        self.save(Vec::new());
+        self.publisher.close().await;
+        match settling.await {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ if lost_settler => Err(OperatorError::Settler),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            let _ = observer.send(event);
+        }
+    }
+
+    /// Acts on a message, or makes a job of it.
+    fn message(&mut self, message: &Incoming) -> Option<Job> {
+        match self.topics.parse(&message.topic) {
+            Some(Topic::Sum { feeder }) => {
+                let plan = self.registry.plan.plan().clone();
+                let enrolled = self.registry.roster.on_feeder(&feeder);
+                return Some(Job {
+                    feeder,
+                    payload: message.payload.clone(),
+                    plan,
+                    enrolled,
+                });
+            }
+            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => self.request(message),
+            _ => {
+                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's")
+            }
+        }
+        None
+    }
+
+    fn request(&mut self, message: &Incoming) {
+        let request = match Request::open(
+            &self.topics,
+            &self.deployment,
+            &message.topic,
+            &message.payload,
+        ) {
+            Ok(request) => request,
+            Err(reason) => {
+                tracing::debug!(topic = %message.topic, %reason, "a request to join that does not hold");
+                return self.refuse(message.topic.clone(), reason);
+            }
+        };
+        if self.automatic || self.registry.knows(&request) {
+            return self.apply(&request);
+        }
+        match self.desk.hold(&request, &message.payload) {
+            Ok(true) => {
+                tracing::info!(
+                    kind = request.kind(),
+                    id = request.id(),
+                    key = %request.key(),
+                    "asks to join: compare its key, then run `operator approve {}`",
+                    request.id()
+                );
+                self.count_pending();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(kind = request.kind(), id = request.id(), %error, "cannot keep a request to join");
+                self.refuse(request.id().to_owned(), Reason::Overloaded);
+            }
+        }
+    }
+
+    fn refuse(&self, id: String, reason: Reason) {
+        metrics::refused(reason);
+        self.tell(Event::EnrolmentRefused { id, reason });
+    }
+
+    /// Grants what of a request the rules allow.
+    fn apply(&mut self, request: &Request) {
+        match request {
+            Request::Gateway(request) => match self.registry.enrol(request) {
+                Ok(outcome) => self.enrolled(request, &outcome),
+                Err(reason) => {
+                    let (gateway, key) = (&request.gateway, &request.gateway_key);
+                    tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
+                    self.refuse(gateway.to_string(), reason);
+                }
+            },
+            Request::Analytics(request) => match self.registry.enrol_analytics(request) {
+                Ok(true) => {
+                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service")
+                }
+                Ok(false) => self
+                    .schedule
+                    .missed([Item::Plan].into_iter(), Instant::now()),
+                Err(reason) => {
+                    tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
+                    self.refuse(request.id.to_string(), reason);
+                }
+            },
+        }
+        let now = Instant::now();
+        if self.registry.plan.is_unsaved() {
+            self.schedule.changed(Item::Plan, now);
+        }
+        for page in self.registry.roster.unsaved() {
+            self.schedule.changed(Item::Page(page), now);
+        }
+    }
+
+    fn enrolled(&mut self, request: &EnrolRequest, outcome: &Outcome) {
+        let gateway = &request.gateway;
+        if outcome.added > 0 || outcome.changed > 0 {
+            let (added, changed) = (outcome.added, outcome.changed);
+            tracing::debug!(%gateway, added, changed, chunk = request.chunk, chunks = request.chunks, "enrolled meters");
+        }
+        if outcome.known > 0 {
+            let known = request
+                .meters
+                .iter()
+                .filter_map(|(meter, ..)| self.registry.roster.page_of(meter));
+            let pages: HashSet<u16> = known.collect();
+            let items = [Item::Plan]
+                .into_iter()
+                .chain(pages.into_iter().map(Item::Page));
+            self.schedule.missed(items, Instant::now());
+        }
+        let mut by_reason = BTreeMap::<Reason, Vec<&str>>::new();
+        for (meter, reason) in &outcome.refused {
+            by_reason.entry(*reason).or_default().push(meter.as_str());
+            self.refuse(meter.to_string(), *reason);
+        }
+        for (reason, meters) in by_reason {
+            tracing::warn!(%gateway, %reason, meters = meters.len(), first = meters[0], "{}", advice(reason));
+        }
+    }
+
+    fn tick(&mut self) {
+        match self.desk.approved() {
+            Ok(approved) => {
+                for (held, bytes) in approved {
+                    if self.applied.contains(&held) {
+                        continue;
+                    }
+                    let topic =
+                        Request::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
+                    match Request::open(&self.topics, &self.deployment, &topic, &bytes) {
+                        Ok(request) => self.apply(&request),
+                        Err(reason) => self.refuse(held.id.clone(), reason),
+                    }
+                    self.applied.push(held);
+                }
+                if !self.applied.is_empty() {
+                    self.save(Vec::new());
+                    self.count_pending();
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot look for approvals"),
+        }
+        let plan = self.registry.plan.plan();
+        let present = Present {
+            broker: self.publisher.is_connected(),
+            pending: self.pending,
+            meters: self.registry.roster.len(),
+            min_meters: plan.min_meters as usize,
+            largest_feeder: self.registry.roster.largest_feeder() as usize,
+            analytics: plan.analytics.len(),
+            releases: self.releases,
+        };
+        if let Some(text) = self.waiting.say(&present, Instant::now()) {
+            tracing::info!("{text}");
+        }
+    }
+
+    fn count_pending(&mut self) {
+        match self.desk.waiting() {
+            Ok(waiting) => self.pending = waiting.len(),
+            Err(error) => tracing::error!(%error, "cannot list requests to join"),
+        }
+        metrics::pending(self.pending);
+    }
+
+    /// Makes the registry durable. If that fails, `items` and all that changed are due again.
+    fn save(&mut self, items: Vec<Item>) -> bool {
+        if let Err(error) = self.registry.save(&self.keyring) {
+            tracing::error!(%error, "nothing new is published until plan and roster can be written");
+            self.schedule.postpone(items, Instant::now());
+            return false;
+        }
+        for held in std::mem::take(&mut self.applied) {
+            if let Err(error) = self.desk.settle(&held) {
+                tracing::error!(%error, "cannot remove an approved request");
+                self.applied.push(held);
+            }
+        }
+        let plan = self.registry.plan.plan();
+        metrics::registry(self.registry.roster.len(), plan.feeders.len(), plan.version);
+        true
+    }
+
+    /// Publishes what is due, after it is durable.
+    async fn publish(&mut self, stop: &Stop) {
+        let items = self
+            .schedule
+            .take(self.registry.roster.page_count(), Instant::now());
+        // Without a broker nothing is lost: a new connection publishes everything.
+        if items.is_empty() || !self.save(items.clone()) || !self.publisher.is_connected() {
+            return;
+        }
+        for item in items {
+            let message = match item {
+                Item::Plan => Some((self.topics.plan(), self.registry.plan.sealed(&self.keyring))),
+                Item::Page(page) => self.registry.roster.sealed(page, &self.keyring),
+            };
+            if let Some((topic, bytes)) = message {
+                self.send(topic, bytes, true, stop).await;
+            }
+        }
+        let (version, meters) = (
+            self.registry.plan.plan().version,
+            self.registry.roster.len(),
+        );
+        if self.published.0 != version {
+            tracing::info!(%version, feeders = self.registry.plan.plan().feeders.len(), "published the plan");
+            self.tell(Event::PlanPublished { version });
+        }
+        if self.published.1 != meters {
+            tracing::info!(meters, "published the roster");
+            self.tell(Event::Enrolled { meters });
+        }
+        self.published = (version, meters);
+    }
+
+    /// Tells what became of a sum and returns what is to be published.
+    fn settled(&mut self, outcome: Settled) -> Vec<(String, Bytes)> {
+        match outcome {
+            Settled::Taken { report, messages } => {
+                metrics::taken(&report);
+                self.releases += 1;
+                self.export(&report);
+                self.tell(Event::Released(report));
+                messages
+            }
+            Settled::Duplicate { sum, message } => {
+                metrics::duplicate();
+                self.tell(Event::Duplicate {
+                    feeder: sum.feeder,
+                    window: sum.window,
+                    part: sum.part,
+                });
+                vec![message]
+            }
+            Settled::Rejected {
+                feeder,
+                window,
+                reason,
+                message,
+            } => {
+                metrics::rejected(reason);
+                let (start, part) = window.unzip();
+                if reason == Reason::Conflict {
+                    tracing::error!(
+                        %feeder, window = ?start, ?part,
+                        "ALARM: a second, different sum for a window that was taken: its difference to the first could \
+                         single meters out. It was not decrypted. Find out why analytics released twice"
+                    );
+                } else if message.is_some() || self.mentioned.insert(reason) {
+                    tracing::warn!(%feeder, window = ?start, ?part, %reason, "a sum was rejected");
+                }
+                self.tell(Event::Rejected {
+                    feeder,
+                    window,
+                    reason,
+                });
+                message.into_iter().collect()
+            }
+            Settled::Deferred => Vec::new(),
+        }
+    }
+
+    fn export(&mut self, report: &FeederReport) {
+        if !self.export_load || report.part.0 != 0 {
+            return;
+        }
+        let newest = self
+            .loads
+            .entry(report.feeder.clone())
+            .or_insert(report.window_start);
+        if *newest <= report.window_start
+            && let Some(&wh) = report.energy_wh.last()
+        {
+            *newest = report.window_start;
+            metrics::load(
+                &report.feeder,
+                wh as f64 * 3600.0 / f64::from(report.interval_s),
+            );
+        }
+    }
+
+    async fn send_all(&self, messages: Vec<(String, Bytes)>, stop: &Stop) {
+        for (topic, bytes) in messages {
+            self.send(topic, bytes, false, stop).await;
+        }
+    }
+
+    /// Hands a message over, waiting for the broker if need be, but not past a stop.
+    async fn send(&self, topic: String, bytes: Bytes, retain: bool, stop: &Stop) {
+        tokio::select! {
+            sent = self.publisher.publish(topic.clone(), bytes, retain) => {
+                if let Err(error) = sent {
+                    tracing::error!(topic, %error, "cannot publish");
+                }
+            }
+            () = stop.stopped() => {}
+        }
+    }
+}
+
+/// What to do about a refused meter.
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CapacityAboveReference => {
+            "meters declare more than their feeder's reference_wh, which is fixed when the feeder is created: put them \
+             on another feeder, or start the deployment with a higher operator.reference_headroom"
+        }
+        Reason::BatchFull => {
+            "the feeder has as many meters as the parameter profile can add: put them on another feeder, or start a \
+             deployment with plan.profile = \"additive-wide\""
+        }
+        Reason::WrongKey => {
+            "meters are enrolled with another key: bring their old state folder, or choose other ids"
+        }
+        Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
+        Reason::WrongGateway => {
+            "meters are enrolled behind another gateway, and a meter cannot move"
+        }
+        Reason::Overloaded => "the roster or the plan is full",
+        _ => "meters were refused",
+    }
+}
