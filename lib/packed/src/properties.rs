@@ -95,10 +95,10 @@ fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Random bytes, many out of range, at any alignment: the same sum, or the same refusal and
-    /// the words untouched.
+    /// the sum unchanged.
     #[test]
     fn every_kernel_is_the_naive_sum(
         profile in profiles(),
@@ -112,13 +112,13 @@ proptest! {
             for i in 0..count {
                 let bytes = random_bytes(seed ^ i << 32, offset + profile.packed_len());
                 let packed = &bytes[offset..];
-                let before = sum.words();
+                let before = sum.to_packed();
                 match (sum.add(packed), naive.add(packed)) {
                     (Ok(()), Ok(())) => {}
                     (Err(error), Err((index, value))) => {
                         let modulus = profile.modulus_of(index);
                         prop_assert_eq!(error, FoldError::LimbOutOfRange { index, value, modulus });
-                        prop_assert_eq!(sum.words(), before);
+                        prop_assert_eq!(sum.to_packed(), before);
                     }
                     (ours, theirs) => prop_assert!(false, "{:?}, not {:?}", ours, theirs),
                 }
@@ -246,6 +246,22 @@ fn one_value_out_of_range_is_found_wherever_it_is() {
             }
             let packed = with_value(profile, &good_packed, index, modulus - 1);
             assert_eq!(unpack(profile, &packed).unwrap()[index], modulus - 1);
+        }
+    }
+}
+
+/// The words may be reduced before the bad value is found; the sum is still the same.
+#[test]
+fn a_refusal_when_words_are_due_for_reduction_keeps_the_sum() {
+    for kernel in Kernel::available() {
+        let good = pack(&SMALL_60, &vec![modulus(60) - 1; SMALL_60.words()]).unwrap();
+        let bad = with_value(&SMALL_60, &good, 255, modulus(60));
+        let mut sum = Accumulator::with_kernel(&SMALL_60, kernel).unwrap();
+        for count in 1..100u64 {
+            sum.add(&good).unwrap();
+            sum.add(&bad).unwrap_err();
+            let words = unpack(&SMALL_60, &sum.to_packed()).unwrap();
+            assert_eq!(words, vec![modulus(60) - count; SMALL_60.words()]);
         }
     }
 }
