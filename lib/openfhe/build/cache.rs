@@ -28,6 +28,26 @@ pub struct CacheLock<'a> {
     _file: File,
 }
 
+/// A folder that is removed when the value is dropped, unless it has been published.
+#[derive(Debug)]
+pub struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed now, the next holder of the lock removes.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
 impl Cache {
     /// `CIPHERWATT_CACHE`, else `cipherwatt` in `XDG_CACHE_HOME`, else in `~/.cache`. Creates nothing.
     pub fn locate(
@@ -99,15 +119,15 @@ impl Cache {
 }
 
 impl CacheLock<'_> {
-    /// An empty folder under a temporary name.
-    pub fn temporary(&self) -> Result<PathBuf, BuildError> {
+    /// An empty folder under a temporary name, removed when the value is dropped.
+    pub fn temporary(&self) -> Result<Temporary, BuildError> {
         let path = self
             .cache
             .root
             .join(format!("{TEMPORARY}{}", std::process::id()));
         remove(&path)?;
         fs::create_dir(&path).map_err(|e| BuildError::cache("create", &path, e))?;
-        Ok(path)
+        Ok(Temporary { path })
     }
 
     /// Gives a finished folder its final name, replacing a damaged entry of that name.

@@ -90,7 +90,7 @@ impl Default for Fetch {
 
 impl Fetch {
     /// The unpacked tree in the cache, downloaded if it is not there yet.
-    pub fn into_cache(&self, cache: &Cache) -> Result<PathBuf, BuildError> {
+    pub fn tree_in(&self, cache: &Cache) -> Result<PathBuf, BuildError> {
         let name = self.entry_name();
         let path = cache.entry(&name);
         if path.join(COMPLETE).is_file() {
@@ -102,9 +102,9 @@ impl Fetch {
         }
         self.check_python()?;
         let temporary = lock.temporary()?;
-        let tree = temporary.join("tree");
-        self.download(&temporary)?;
-        self.unpack(&temporary, &tree)?;
+        let tree = temporary.path().join("tree");
+        self.download(temporary.path())?;
+        self.unpack(temporary.path(), &tree)?;
         finish(&tree).map_err(|e| BuildError::Unpack {
             path: tree.clone(),
             details: e.to_string(),

@@ -73,7 +73,7 @@ pub fn prepare(inputs: &Inputs, fetch: &Fetch) -> Result<Prepared, BuildError> {
         Some(root) => Install::own(root.as_ref())?,
         None => {
             inputs.platform.check()?;
-            Install::fetched(&fetch.into_cache(&cache)?)?
+            Install::fetched(&fetch.tree_in(&cache)?)?
         }
     };
     let shim = Shim::build(&cache, &install, &compiler, inputs.serialisation)?;

@@ -128,14 +128,14 @@ impl Shim {
         }
         let temporary = lock.temporary()?;
         compile(
-            &temporary,
+            temporary.path(),
             &shim.file,
             install,
             compiler,
             crate_folder,
             &units,
         )?;
-        lock.publish(&temporary, &name)?;
+        lock.publish(temporary.path(), &name)?;
         Ok(shim)
     }
 }

@@ -263,4 +263,14 @@ void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& oth
     });
 }
 
+std::size_t openmp_threads() {
+    return guarded([] {
+        int threads = 0;
+#pragma omp parallel num_threads(4)
+#pragma omp single
+        threads = omp_get_num_threads();
+        return static_cast<std::size_t>(threads);
+    });
+}
+
 }  // namespace cipherwatt

@@ -89,6 +89,10 @@ void ciphertext_words(const Ciphertext& ciphertext, std::uint64_t* words, std::s
 std::unique_ptr<Ciphertext> add(const Context& context, const Ciphertext& a, const Ciphertext& b);
 void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& other);
 
+// How many threads OpenMP starts for a parallel region that asks for four, inside a call like those
+// above.
+std::size_t openmp_threads();
+
 #ifdef CIPHERWATT_SERIALISATION
 // OpenFHE's binary format. Never give deserialise anything but what serialise returned.
 std::unique_ptr<std::vector<std::uint8_t>> serialise(const Ciphertext& ciphertext);

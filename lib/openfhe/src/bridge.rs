@@ -78,6 +78,7 @@ pub(crate) mod ffi {
             len: usize,
         ) -> Result<()>;
         fn add(context: &Context, a: &Ciphertext, b: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
+        fn openmp_threads() -> Result<usize>;
         fn add_in_place(
             context: &Context,
             sum: Pin<&mut Ciphertext>,

@@ -126,3 +126,11 @@ pub fn eval_add(context: &Context, a: &[u8], b: &[u8]) -> Result<Vec<u8>, Error>
     };
     Ciphertext::new(context, sum).to_packed()
 }
+
+/// How many threads OpenMP gives a region inside a call into OpenFHE that asks for four.
+///
+/// # Errors
+/// [`Error::OpenFhe`] if it fails.
+pub fn openmp_threads() -> Result<usize, Error> {
+    ffi::openmp_threads().map_err(Error::thrown("count threads"))
+}

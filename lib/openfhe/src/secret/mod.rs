@@ -1,6 +1,7 @@
 //! Secret keys: generation, decryption, key files. The operator's alone.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
+mod error;
 mod file;
 
 use std::fmt;
@@ -10,7 +11,7 @@ use cxx::UniquePtr;
 use packed::Profile;
 use zeroize::Zeroizing;
 
-pub use file::KeyFileError;
+pub use error::KeyFileError;
 
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
