@@ -9,7 +9,8 @@ use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reas
 
 use crate::gateways::{Gateways, GatewaysError};
 use crate::keyring::Keyring;
-use crate::plan::{self, PlanBook, PlanError};
+use crate::plan::{PlanBook, PlanError};
+use crate::reference;
 use crate::request::Request;
 use crate::roster::{RosterBook, RosterError};
 
@@ -116,7 +117,7 @@ impl Registry {
         }
         let headroom = u64::from(self.limits.headroom);
         if let Some(reference_wh) =
-            plan::reference_for(capacity_w, self.limits.interval_s, headroom)
+            reference::reference_for(capacity_w, self.limits.interval_s, headroom)
         {
             tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, "new feeder");
             self.plan.add_feeder(feeder, reference_wh);
@@ -139,7 +140,7 @@ impl Registry {
                 Reason::CapacityAboveReference
             });
         };
-        if !plan::fits(entry.capacity_w.0, self.limits.interval_s, reference_wh) {
+        if !reference::fits(entry.capacity_w.0, self.limits.interval_s, reference_wh) {
             return Err(Reason::CapacityAboveReference);
         }
         if known.is_some() {
@@ -266,181 +267,4 @@ fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request::tests::{analytics, deployment, gateway, topics};
-    use packed::layout::Layout;
-    use std::path::Path;
-    use wire::Watts;
-
-    fn open(dir: &Path) -> (Registry, Keyring) {
-        let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-        let terms = plan::Terms {
-            deployment: deployment(),
-            interval_s: 900,
-            batch: 4,
-            layout: Layout::Moments,
-            min_meters: 15,
-        };
-        let registry = Registry {
-            plan: PlanBook::open(dir, topics().plan(), &terms, &mut keyring).unwrap(),
-            roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
-            gateways: Gateways::open(dir).unwrap(),
-            limits: Limits {
-                interval_s: 900,
-                headroom: 1,
-                max_contributors: 4,
-            },
-        };
-        (registry, keyring)
-    }
-
-    fn reasons(outcome: &Outcome) -> Vec<Reason> {
-        outcome.refused.iter().map(|(_, reason)| *reason).collect()
-    }
-
-    #[test]
-    fn a_fleet_is_enrolled_once_and_survives() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, keyring) = open(dir.path());
-        let request = gateway(
-            "gateway-1",
-            1,
-            &[(1, "a", 7_000), (2, "a", 12_000), (3, "b", 100)],
-        );
-        let outcome = registry.enrol(&request).unwrap();
-        assert_eq!((outcome.added, outcome.refused.len()), (3, 0));
-        // 12 kW for a quarter of an hour is 3,000 Wh.
-        let feeder = |id| FeederId::try_from(id).unwrap();
-        assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(4_096));
-        assert_eq!(registry.plan.reference_wh(&feeder("b")), Some(32));
-        registry.save(&keyring).unwrap();
-        let version = registry.plan.plan().version;
-
-        let (mut again, keyring) = open(dir.path());
-        assert!(again.knows(&Request::Gateway(request.clone())));
-        let outcome = again.enrol(&request).unwrap();
-        assert_eq!((outcome.added, outcome.known), (0, 3));
-        again.save(&keyring).unwrap();
-        assert_eq!(again.plan.plan().version, version, "nothing changed");
-    }
-
-    #[test]
-    fn chunks_share_the_reference_that_the_request_declares() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, _) = open(dir.path());
-        let mut first = gateway("gateway-1", 1, &[(1, "a", 1_000)]);
-        first.feeders = vec![(FeederId::try_from("a").unwrap(), Watts(40_000))];
-        let mut second = gateway("gateway-1", 1, &[(2, "a", 40_000)]);
-        (first.chunks, second.chunk, second.chunks) = (2, 1, 2);
-        assert_eq!(registry.enrol(&first).unwrap().added, 1);
-        assert_eq!(registry.enrol(&second).unwrap().added, 1);
-    }
-
-    #[test]
-    fn a_known_meter_keeps_key_feeder_and_gateway() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, _) = open(dir.path());
-        registry
-            .enrol(&gateway(
-                "gateway-1",
-                1,
-                &[(1, "a", 7_000), (2, "b", 7_000)],
-            ))
-            .unwrap();
-        assert_eq!(
-            registry.enrol(&gateway("gateway-1", 9, &[(5, "a", 7_000)])),
-            Err(Reason::WrongKey)
-        );
-        let other_gateway = registry
-            .enrol(&gateway("gateway-2", 2, &[(1, "a", 7_000)]))
-            .unwrap();
-        assert_eq!(reasons(&other_gateway), [Reason::WrongGateway]);
-        assert_eq!(
-            registry.gateways.get(&"gateway-2".parse().unwrap()),
-            None,
-            "a gateway without meters is not pinned"
-        );
-        let other_feeder = registry
-            .enrol(&gateway("gateway-1", 1, &[(1, "b", 7_000)]))
-            .unwrap();
-        assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
-        let mut other_key = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
-        other_key.meters[0].3 = crate::request::tests::signing(77).verifying_key();
-        assert_eq!(
-            reasons(&registry.enrol(&other_key).unwrap()),
-            [Reason::WrongKey]
-        );
-    }
-
-    #[test]
-    fn capacity_may_change_up_to_the_reference() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, _) = open(dir.path());
-        registry
-            .enrol(&gateway("gateway-1", 1, &[(1, "a", 7_000)]))
-            .unwrap();
-        let larger = gateway("gateway-1", 1, &[(1, "a", 8_192)]);
-        assert!(!registry.knows(&Request::Gateway(larger.clone())));
-        assert_eq!(registry.enrol(&larger).unwrap().changed, 1);
-        let outcome = registry
-            .enrol(&gateway(
-                "gateway-1",
-                1,
-                &[(1, "a", 8_193), (2, "a", 90_000)],
-            ))
-            .unwrap();
-        assert_eq!(reasons(&outcome), [Reason::CapacityAboveReference; 2]);
-        let absurd = registry
-            .enrol(&gateway("gateway-1", 1, &[(3, "new", u64::MAX)]))
-            .unwrap();
-        assert_eq!(reasons(&absurd), [Reason::CapacityAboveReference]);
-    }
-
-    #[test]
-    fn a_feeder_takes_as_many_meters_as_its_profile_can_add() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, _) = open(dir.path());
-        let meters: Vec<_> = (1..=5).map(|number| (number, "a", 7_000)).collect();
-        assert_eq!(
-            reasons(&registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap()),
-            [Reason::BatchFull]
-        );
-    }
-
-    #[test]
-    fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registry, _) = open(dir.path());
-        assert_eq!(
-            registry.enrol_analytics(&analytics("one", 1, &["b", "a"])),
-            Ok(true)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("one", 1, &["a", "b"])),
-            Ok(false)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("one", 2, &["a"])),
-            Err(Reason::WrongKey)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("two", 2, &["b", "c"])),
-            Err(Reason::Conflict)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("rest", 3, &[])),
-            Ok(true)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("rest-2", 4, &[])),
-            Err(Reason::Conflict)
-        );
-        assert_eq!(
-            registry.enrol_analytics(&analytics("one", 1, &["a"])),
-            Ok(true),
-            "its feeders may change"
-        );
-        assert_eq!(registry.plan.plan().analytics.len(), 2);
-    }
-}
+mod tests;

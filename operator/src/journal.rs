@@ -292,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         std::fs::write(&path, "one\ntwo\nthree\nfo").unwrap();
-        let (journal, lines) = Journal::open(&path, |len| len - 9).unwrap();
+        let (journal, lines) = Journal::open(&path, |len| len - 7).unwrap();
         assert_eq!(lines, [b"hree".to_vec()]);
         assert_eq!(journal.len(), 14);
     }

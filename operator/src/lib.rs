@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - [`run()`]: everything is opened and checked, then `serve` loops; [`event`]: what an observer is told;
-//! - [`keyring`], [`plan`], [`roster`]: what is secret, and the signed truth about time, keys, scale and members;
+//! - [`keyring`], [`plan`], [`reference`](mod@reference), [`roster`]: what is secret, and the signed truth about time, keys, scale and members;
 //! - [`request`], [`enrol`], [`gateways`], [`pending`]: who may join, by which rules, and who waits for a person;
 //! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
 //! - [`journal`], [`ledger`], [`disk`]: what survives a kill;
@@ -24,6 +24,7 @@ pub mod pending;
 pub mod plan;
 pub mod print;
 pub mod publish;
+pub mod reference;
 pub mod release;
 pub mod report;
 pub mod request;

@@ -122,6 +122,7 @@ mod tests {
     fn columns_line_up_and_times_are_utc() {
         let mut report = report("feeder-1", 1_393_804_800);
         report.energy_wh = vec![4_000, 6_000, 2_000, 3_000];
+        report.bound_wh = 0.5;
         (report.peak_wh, report.peak_interval, report.load_factor) = (6_000, 1, Some(0.625));
         let row = row(&report);
         assert_eq!(row.chars().count(), heading().chars().count(), "{row}");

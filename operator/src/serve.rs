@@ -1,6 +1,8 @@
 //! The running operator: one loop over what arrives, what was settled, and what is to be published.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod requests;
+
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +13,9 @@ use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{DeploymentId, EnrolRequest, FeederId, PlanVersion, Reason, Topic, Topics, WindowStart};
+use wire::{DeploymentId, FeederId, PlanVersion, Reason, Topic, Topics, WindowStart};
 
-use crate::enrol::{Outcome, Registry};
+use crate::enrol::Registry;
 use crate::event::Event;
 use crate::keyring::Keyring;
 use crate::ledger::COMMIT_MAX;
@@ -21,7 +23,6 @@ use crate::metrics;
 use crate::pending::{Desk, Held};
 use crate::publish::{Item, Schedule};
 use crate::report::FeederReport;
-use crate::request::Request;
 use crate::run::{OperatorError, Parts};
 use crate::settle::{Job, Settled, Settler};
 use crate::waiting::{Present, Waiting};
@@ -181,128 +182,8 @@ impl Operator {
         None
     }
 
-    fn request(&mut self, message: &Incoming) {
-        let request = match Request::open(
-            &self.topics,
-            &self.deployment,
-            &message.topic,
-            &message.payload,
-        ) {
-            Ok(request) => request,
-            Err(reason) => {
-                tracing::debug!(topic = %message.topic, %reason, "a request to join that does not hold");
-                return self.refuse(message.topic.clone(), reason);
-            }
-        };
-        if self.automatic || self.registry.knows(&request) {
-            return self.apply(&request);
-        }
-        match self.desk.hold(&request, &message.payload) {
-            Ok(true) => {
-                tracing::info!(
-                    kind = request.kind(),
-                    id = request.id(),
-                    key = %request.key(),
-                    "asks to join: compare its key, then run `operator approve {}`",
-                    request.id()
-                );
-                self.count_pending();
-            }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(kind = request.kind(), id = request.id(), %error, "cannot keep a request to join");
-                self.refuse(request.id().to_owned(), Reason::Overloaded);
-            }
-        }
-    }
-
-    fn refuse(&self, id: String, reason: Reason) {
-        metrics::refused(reason);
-        self.tell(Event::EnrolmentRefused { id, reason });
-    }
-
-    /// Grants what of a request the rules allow.
-    fn apply(&mut self, request: &Request) {
-        match request {
-            Request::Gateway(request) => match self.registry.enrol(request) {
-                Ok(outcome) => self.enrolled(request, &outcome),
-                Err(reason) => {
-                    let (gateway, key) = (&request.gateway, &request.gateway_key);
-                    tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
-                    self.refuse(gateway.to_string(), reason);
-                }
-            },
-            Request::Analytics(request) => match self.registry.enrol_analytics(request) {
-                Ok(true) => {
-                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service")
-                }
-                Ok(false) => self
-                    .schedule
-                    .missed([Item::Plan].into_iter(), Instant::now()),
-                Err(reason) => {
-                    tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
-                    self.refuse(request.id.to_string(), reason);
-                }
-            },
-        }
-        let now = Instant::now();
-        if self.registry.plan.is_unsaved() {
-            self.schedule.changed(Item::Plan, now);
-        }
-        for page in self.registry.roster.unsaved() {
-            self.schedule.changed(Item::Page(page), now);
-        }
-    }
-
-    fn enrolled(&mut self, request: &EnrolRequest, outcome: &Outcome) {
-        let gateway = &request.gateway;
-        if outcome.added > 0 || outcome.changed > 0 {
-            let (added, changed) = (outcome.added, outcome.changed);
-            tracing::debug!(%gateway, added, changed, chunk = request.chunk, chunks = request.chunks, "enrolled meters");
-        }
-        if outcome.known > 0 {
-            let known = request
-                .meters
-                .iter()
-                .filter_map(|(meter, ..)| self.registry.roster.page_of(meter));
-            let pages: HashSet<u16> = known.collect();
-            let items = [Item::Plan]
-                .into_iter()
-                .chain(pages.into_iter().map(Item::Page));
-            self.schedule.missed(items, Instant::now());
-        }
-        let mut by_reason = BTreeMap::<Reason, Vec<&str>>::new();
-        for (meter, reason) in &outcome.refused {
-            by_reason.entry(*reason).or_default().push(meter.as_str());
-            self.refuse(meter.to_string(), *reason);
-        }
-        for (reason, meters) in by_reason {
-            tracing::warn!(%gateway, %reason, meters = meters.len(), first = meters[0], "{}", advice(reason));
-        }
-    }
-
     fn tick(&mut self) {
-        match self.desk.approved() {
-            Ok(approved) => {
-                for (held, bytes) in approved {
-                    if self.applied.contains(&held) {
-                        continue;
-                    }
-                    let topic =
-                        Request::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
-                    match Request::open(&self.topics, &self.deployment, &topic, &bytes) {
-                        Ok(request) => self.apply(&request),
-                        Err(reason) => self.refuse(held.id.clone(), reason),
-                    }
-                    self.applied.push(held);
-                }
-                if !self.applied.is_empty() {
-                    self.save(Vec::new());
-                    self.count_pending();
-                }
-            }
-            Err(error) => tracing::error!(%error, "cannot look for approvals"),
-        }
+        self.approvals();
         let plan = self.registry.plan.plan();
         let present = Present {
             broker: self.publisher.is_connected(),
@@ -316,14 +197,6 @@ impl Operator {
         if let Some(text) = self.waiting.say(&present, Instant::now()) {
             tracing::info!("{text}");
         }
-    }
-
-    fn count_pending(&mut self) {
-        match self.desk.waiting() {
-            Ok(waiting) => self.pending = waiting.len(),
-            Err(error) => tracing::error!(%error, "cannot list requests to join"),
-        }
-        metrics::pending(self.pending);
     }
 
     /// Makes the registry durable. If that fails, `items` and all that changed are due again.
@@ -459,28 +332,5 @@ impl Operator {
             }
             () = stop.stopped() => {}
         }
-    }
-}
-
-/// What to do about a refused meter.
-fn advice(reason: Reason) -> &'static str {
-    match reason {
-        Reason::CapacityAboveReference => {
-            "meters declare more than their feeder's reference_wh, which is fixed when the feeder is created: put them \
-             on another feeder, or start the deployment with a higher operator.reference_headroom"
-        }
-        Reason::BatchFull => {
-            "the feeder has as many meters as the parameter profile can add: put them on another feeder, or start a \
-             deployment with plan.profile = \"additive-wide\""
-        }
-        Reason::WrongKey => {
-            "meters are enrolled with another key: bring their old state folder, or choose other ids"
-        }
-        Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
-        Reason::WrongGateway => {
-            "meters are enrolled behind another gateway, and a meter cannot move"
-        }
-        Reason::Overloaded => "the roster or the plan is full",
-        _ => "meters were refused",
     }
 }

@@ -397,3 +397,6 @@ impl Settler {
         (topic, bytes.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

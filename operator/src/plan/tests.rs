@@ -1,0 +1,169 @@
+use super::*;
+use packed::layout::Layout;
+
+const TOPIC: &str = "cipherwatt/v1/plan";
+
+fn terms() -> Terms {
+    let deployment = DeploymentId::try_from("dev").unwrap();
+    Terms {
+        deployment,
+        interval_s: 3600,
+        batch: 4,
+        layout: Layout::Moments,
+        min_meters: 15,
+    }
+}
+
+fn open(dir: &Path, terms: &Terms) -> Result<(PlanBook, Keyring), PlanError> {
+    let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    PlanBook::open(dir, TOPIC.to_owned(), terms, &mut keyring).map(|book| (book, keyring))
+}
+
+fn feeder(id: &str) -> FeederId {
+    FeederId::try_from(id).unwrap()
+}
+
+#[test]
+fn versions_rise_once_a_saved_change_and_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.add_feeder(&feeder("a"), 1024);
+    assert_eq!(
+        book.plan().version,
+        PlanVersion(1),
+        "nobody saw version 1 yet"
+    );
+    book.save(&keyring).unwrap();
+    book.add_feeder(&feeder("a"), 4096);
+    assert!(!book.is_unsaved(), "a known feeder keeps its reference");
+    book.add_feeder(&feeder("b"), 2048);
+    book.add_feeder(&feeder("c"), 2048);
+    assert_eq!(book.plan().version, PlanVersion(2));
+    book.save(&keyring).unwrap();
+    let (again, keyring) = open(dir.path(), &terms()).unwrap();
+    assert_eq!(again.plan(), book.plan());
+    assert_eq!(again.sealed(&keyring), book.sealed(&keyring));
+    assert_eq!(again.reference_wh(&feeder("a")), Some(1024));
+    let since: Vec<u64> = again.plan().feeders.iter().map(|f| f.since.0).collect();
+    assert_eq!(since, [1, 2, 2]);
+}
+
+#[test]
+fn each_contradiction_names_both_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.save(&keyring).unwrap();
+    for (key, configured, planned, other) in [
+        (
+            "plan.interval",
+            "900s",
+            "3600s",
+            Terms {
+                interval_s: 900,
+                ..terms()
+            },
+        ),
+        (
+            "plan.batch",
+            "8",
+            "4",
+            Terms {
+                batch: 8,
+                ..terms()
+            },
+        ),
+        (
+            "plan.layout",
+            "profile",
+            "moments",
+            Terms {
+                layout: Layout::Profile,
+                ..terms()
+            },
+        ),
+        (
+            "deployment.id",
+            "x",
+            "dev",
+            Terms {
+                deployment: DeploymentId::try_from("x").unwrap(),
+                ..terms()
+            },
+        ),
+    ] {
+        let message = open(dir.path(), &other).err().unwrap().to_string();
+        assert!(
+            message.starts_with(&format!(
+                "{key} is {configured} in the configuration but {planned} in"
+            )),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn another_profile_is_a_contradiction_and_not_a_broken_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.save(&keyring).unwrap();
+    let mut wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+    let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &terms(), &mut wide)
+        .err()
+        .unwrap();
+    assert!(
+        matches!(
+            error,
+            PlanError::Contradiction {
+                key: "plan.profile",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_changed_minimum_is_a_new_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.save(&keyring).unwrap();
+    let (again, _) = open(
+        dir.path(),
+        &Terms {
+            min_meters: 20,
+            ..terms()
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        (again.plan().version, again.plan().min_meters),
+        (PlanVersion(2), 20)
+    );
+    assert!(again.is_unsaved());
+}
+
+#[test]
+fn a_damaged_plan_and_too_many_slots_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.save(&keyring).unwrap();
+    let path = dir.path().join("plan.bin");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(
+        open(dir.path(), &terms()),
+        Err(PlanError::Stored { .. })
+    ));
+    assert!(matches!(
+        open(
+            dir.path(),
+            &Terms {
+                batch: 513,
+                ..terms()
+            }
+        ),
+        Err(PlanError::Slots { .. })
+    ));
+}
