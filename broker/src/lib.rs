@@ -1,31 +1,97 @@
-//! skeleton
+//! An MQTT 3.1.1 broker for one machine: rumqttd, embedded and sized for ciphertexts.
+//!
+//! Everything else in the project speaks plain MQTT 3.1.1 to an address and works with any broker;
+//! this one needs no installation. It keeps messages in memory only, forgets them when it ends, and
+//! drops the oldest silently when a consumer stalls for too long. That is why reports are kept by
+//! their gateway until a receipt arrives.
+//!
+//! **It has no guard yet.** One malformed packet from any client can end rumqttd's router, and there
+//! is neither authentication nor a limit on topics, so it belongs on loopback. The guard is to stand
+//! in [`run`] between the public listener and [`embedded`]: it will bind `broker.listen` itself,
+//! terminate TLS, authenticate, check packets and topics, cap connections, and pass what is left to
+//! an embedded rumqttd on a loopback port that only it knows.
+//!
+//! # Layout
+//!
+//! - [`run`]: from settings to a broker that runs until it is told to stop.
+//! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
+//! - `sizing`: how settings become rumqttd's limits and how much memory that is.
+//! - `probe`: a message through the router and back, every few seconds.
 
+mod embedded;
+mod probe;
+mod sizing;
+
+use std::io;
 use std::net::SocketAddr;
 
 use service::{Settings, Stop};
 use tokio::sync::oneshot;
 
+use crate::embedded::Embedded;
+
 /// The broker cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The address cannot be bound.
-    #[error("cannot listen on {listen}: {source}")]
+    #[error("cannot listen on {listen}: {source}; {}", advice(source))]
     Bind {
-        /// The address.
+        /// The configured address.
         listen: SocketAddr,
-        /// Why.
-        source: std::io::Error,
+        /// What the operating system said.
+        source: io::Error,
     },
+    /// The operating system gives no threads.
+    #[error("cannot start the broker's runtime: {0}")]
+    Runtime(io::Error),
+    /// rumqttd's router has ended, which leaves listeners that accept and do nothing.
+    #[error("the broker's router has ended: messages are lost, restart the broker")]
+    RouterEnded,
+    /// rumqttd's listener has ended.
+    #[error("the broker's listener has ended: {0}")]
+    ListenerEnded(String),
 }
 
-/// Runs the broker until the stop fires. `ready` is told the bound address.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process, perhaps another broker, uses it: stop that one, or choose another \
+             address with `broker.listen` (and `mqtt.address` for the clients)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: change `broker.listen`"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need privileges: change `broker.listen`"
+        }
+        _ => "change `broker.listen`",
+    }
+}
+
+/// Runs the broker until the stop fires. `ready` is told the bound address, which differs from
+/// `broker.listen` if its port is 0; clients can connect from then on. When this returns, every
+/// client is disconnected and the port is free.
 ///
 /// # Errors
-/// If the address cannot be bound.
+/// If the address cannot be bound (`ready` is then dropped), or rumqttd ends by itself.
 pub async fn run(
-    _settings: &Settings,
-    _stop: Stop,
-    _ready: oneshot::Sender<SocketAddr>,
+    settings: &Settings,
+    stop: Stop,
+    ready: oneshot::Sender<SocketAddr>,
 ) -> Result<(), BrokerError> {
-    unreachable!("being written")
+    let mut embedded = Embedded::start(settings).await?;
+    let address = embedded.address();
+    tracing::info!(%address, "broker ready: MQTT 3.1.1, no TLS, no authentication");
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can stop it");
+    }
+    // Nobody waiting for the address is no reason to end.
+    let _ = ready.send(address);
+    let outcome = tokio::select! {
+        () = stop.stopped() => Ok(()),
+        error = embedded.ended() => Err(error),
+    };
+    embedded.shutdown().await;
+    tracing::info!(%address, "broker stopped");
+    outcome
 }

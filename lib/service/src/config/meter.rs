@@ -37,7 +37,8 @@ pub struct Meter {
     /// CSV file to replay; `None` (an empty string) if the source is simulated.
     #[serde(with = "text::path")]
     pub replay: Option<PathBuf>,
-    /// First instant of the file that is replayed; `None` (an empty string) is the file's first.
+    /// When row 0 of a replayed file is, if its first column counts hours instead of giving times; `None` (an
+    /// empty string) takes the default of the reader.
     #[serde(with = "text::instant")]
     pub replay_start: Option<UnixSeconds>,
     /// IANA time zone of the file's local times.

@@ -1,16 +1,401 @@
 //! The task that owns the connection.
+//!
+//! rumqttc keeps unacknowledged publishes itself, but drops them when a broker has forgotten the
+//! session, and may overwrite one with another while it sends them again. So this task keeps its own
+//! window of publishes: it hands rumqttc no more than the window, clears what rumqttc would repeat,
+//! and sends the window again at every connection. Nothing here waits for anything but the network.
 
-use rumqttc::QoS;
+use std::pin::pin;
+use std::sync::Arc;
 
-use super::{Inbox, Publisher};
+use rumqttc::{
+    AsyncClient, EventLoop, MqttOptions, Outgoing as Sent, Packet, Publish, QoS, SubAck,
+    SubscribeFilter, SubscribeReasonCode,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
+
+use super::backoff::Backoff;
+use super::inbox::{self, Shared, Ticket};
+use super::metrics;
+use super::publisher::Outgoing;
+use super::window::{Deliveries, Window};
+use super::{CLOSE_GRACE, Event, Inbox, Incoming, LinkError, Publisher};
 use crate::config::Mqtt;
 use crate::stop::Stop;
 
+/// Requests rumqttc may hold: more than the window and every packet id that can be acknowledged, so
+/// that handing one over never waits.
+const REQUESTS: usize = 70_000;
+
+/// Packet ids beyond the window, so that an acknowledgement out of order does not make rumqttc wait
+/// for a free one.
+const SPARE_IDS: u16 = 32;
+
 pub(super) fn spawn(
-    _settings: &Mqtt,
-    _client_id: &str,
-    _subscriptions: Vec<(String, QoS)>,
-    _stop: Stop,
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    stop: Stop,
 ) -> (Publisher, Inbox) {
-    unreachable!("being written")
+    metrics::describe();
+    let (outgoing_in, outgoing) = mpsc::channel(usize::from(settings.in_flight));
+    let (acks_in, acks) = mpsc::unbounded_channel();
+    let (connected_in, connected) = watch::channel(false);
+    let (closed_in, closed) = watch::channel(false);
+    let (inbox, shared) = Inbox::new(acks_in);
+    let limit = settings.max_packet_bytes;
+    let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
+    let (client, eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    let link = Link {
+        client,
+        client_id: client_id.to_owned(),
+        address: settings.address.clone(),
+        limit,
+        subscriptions: subscriptions.into_iter().map(filter).collect(),
+        shared,
+        connected: connected_in,
+        closed,
+        stop,
+        phase: Phase::Open,
+        outgoing,
+        publishers_gone: false,
+        drained: false,
+        acks,
+        inbox_gone: false,
+        window: Window::new(usize::from(settings.in_flight)),
+        deliveries: Deliveries::default(),
+        connection: 0,
+        up: false,
+        backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
+        last_failure: None,
+    };
+    tokio::spawn(link.run(eventloop));
+    (publisher, inbox)
+}
+
+fn options(settings: &Mqtt, client_id: &str) -> MqttOptions {
+    // Validated when the settings were loaded; a wrong address is then one that nobody answers at.
+    let (host, port) = settings.host_port().unwrap_or((&settings.address, 1883));
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
+    let mut options = MqttOptions::new(client_id, host, port);
+    options
+        .set_keep_alive(settings.keep_alive)
+        .set_max_packet_size(settings.max_packet_bytes, settings.max_packet_bytes)
+        .set_clean_session(false)
+        .set_inflight(settings.in_flight.max(1).saturating_add(SPARE_IDS))
+        .set_manual_acks(true);
+    options
+}
+
+/// QoS 2 is not used: the broker embedded here keeps its state for ever if a client goes away.
+fn filter((path, qos): (String, QoS)) -> SubscribeFilter {
+    let qos = match qos {
+        QoS::AtMostOnce => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    };
+    SubscribeFilter::new(path, qos)
+}
+
+/// How far the end of the connection has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    /// In use.
+    Open,
+    /// The stop has fired: the inbox has ended, publishers may finish.
+    Stopped { until: Instant },
+    /// Nothing more is accepted; what was accepted awaits its acknowledgement.
+    Flushing { until: Instant },
+    /// The last packet is on its way.
+    Disconnecting { until: Instant },
+    /// Nothing is left to do.
+    Ended,
+}
+
+struct Link {
+    client: AsyncClient,
+    client_id: String,
+    address: String,
+    limit: usize,
+    subscriptions: Vec<SubscribeFilter>,
+    shared: Arc<Shared>,
+    connected: watch::Sender<bool>,
+    closed: watch::Receiver<bool>,
+    stop: Stop,
+    phase: Phase,
+    outgoing: mpsc::Receiver<Outgoing>,
+    /// The last publisher was dropped or closed.
+    publishers_gone: bool,
+    /// Nothing is left of what publishers handed over.
+    drained: bool,
+    acks: mpsc::UnboundedReceiver<Ticket>,
+    inbox_gone: bool,
+    window: Window,
+    deliveries: Deliveries,
+    /// Counts connections; tickets of earlier ones are void.
+    connection: u64,
+    /// Between a CONNACK and the loss of that connection.
+    up: bool,
+    backoff: Backoff,
+    last_failure: Option<&'static str>,
+}
+
+impl Link {
+    async fn run(mut self, mut eventloop: EventLoop) {
+        loop {
+            let polled = {
+                // Polled to its end, never dropped half-way while the connection is in use: a packet
+                // that is half written would be lost.
+                let mut poll = pin!(eventloop.poll());
+                loop {
+                    self.advance().await;
+                    if self.phase == Phase::Ended {
+                        break None;
+                    }
+                    tokio::select! {
+                        polled = &mut poll => break Some(polled),
+                        () = self.command() => {}
+                    }
+                }
+            };
+            match polled {
+                None => break,
+                Some(Ok(event)) => self.event(event).await,
+                Some(Err(error)) => {
+                    let error = LinkError::new(error, &self.address, self.limit, self.up);
+                    // What rumqttc would send again is in the window.
+                    eventloop.pending.clear();
+                    // The packet that is too large would be delivered again for ever.
+                    let oversize = matches!(error, LinkError::Oversize { .. });
+                    eventloop.mqtt_options.set_clean_session(oversize);
+                    self.lost(error).await;
+                }
+            }
+        }
+        self.shared.end();
+        if self.up {
+            metrics::down();
+        }
+    }
+
+    /// Waits for the next wish of a publisher, the inbox or the stop, and fulfils it. Cancel safe.
+    async fn command(&mut self) {
+        let until = match self.phase {
+            Phase::Open | Phase::Ended => None,
+            Phase::Stopped { until }
+            | Phase::Flushing { until }
+            | Phase::Disconnecting { until } => Some(until),
+        };
+        let usable = matches!(self.phase, Phase::Open | Phase::Stopped { .. });
+        let accepting = self.window.has_room() && !self.drained;
+        tokio::select! {
+            message = self.outgoing.recv(), if accepting => match message {
+                Some(message) => self.accept(message).await,
+                None => (self.drained, self.publishers_gone) = (true, true),
+            },
+            ticket = self.acks.recv(), if !self.inbox_gone => match ticket {
+                Some(ticket) => self.acknowledge(ticket).await,
+                None => self.inbox_gone = true,
+            },
+            () = self.stop.stopped(), if self.phase == Phase::Open => {}
+            gone = async { self.closed.wait_for(|closed| *closed).await.is_err() },
+                if usable && !self.publishers_gone => self.publishers_gone = gone,
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+        }
+    }
+
+    /// Moves the end of the connection on as far as it can go now.
+    async fn advance(&mut self) {
+        let now = Instant::now();
+        if self.phase == Phase::Open && self.stop.is_stopped() {
+            self.shared.end();
+            self.phase = Phase::Stopped {
+                until: now + CLOSE_GRACE,
+            };
+        }
+        let unused = self.publishers_gone && self.inbox_gone;
+        let finished = match self.phase {
+            Phase::Open => unused || *self.closed.borrow(),
+            Phase::Stopped { until } => {
+                self.publishers_gone || *self.closed.borrow() || now >= until
+            }
+            _ => false,
+        };
+        if finished {
+            self.shared.end();
+            self.outgoing.close();
+            self.phase = Phase::Flushing {
+                until: now + CLOSE_GRACE,
+            };
+        }
+        if let Phase::Flushing { until } = self.phase {
+            let flushed = self.window.is_empty() && self.outgoing.is_empty();
+            if !self.up {
+                self.phase = Phase::Ended;
+            } else if flushed || now >= until {
+                // There is always room for a request.
+                let _ = self.client.disconnect().await;
+                self.phase = Phase::Disconnecting {
+                    until: now + Duration::from_secs(1),
+                };
+            }
+        }
+        if let Phase::Disconnecting { until } = self.phase
+            && now >= until
+        {
+            self.phase = Phase::Ended;
+        }
+    }
+
+    async fn event(&mut self, event: rumqttc::Event) {
+        match event {
+            rumqttc::Event::Incoming(Packet::ConnAck(_)) => self.connection_made().await,
+            rumqttc::Event::Incoming(Packet::SubAck(ack)) => self.subscribed(&ack),
+            rumqttc::Event::Incoming(Packet::Publish(publish)) => self.deliver(publish),
+            rumqttc::Event::Incoming(Packet::PubAck(ack)) => {
+                if let Some(done) = self.window.acknowledged(ack.pkid) {
+                    metrics::published(done.bytes, done.since.elapsed());
+                }
+            }
+            rumqttc::Event::Outgoing(Sent::Publish(id)) => self.window.sent(id, false),
+            rumqttc::Event::Outgoing(Sent::AwaitAck(id)) => self.window.sent(id, true),
+            rumqttc::Event::Outgoing(Sent::Disconnect) => self.phase = Phase::Ended,
+            rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(_) => {}
+        }
+    }
+
+    async fn connection_made(&mut self) {
+        self.up = true;
+        self.connection += 1;
+        self.deliveries.clear();
+        self.last_failure = None;
+        self.backoff.connected();
+        metrics::up(self.connection > 1);
+        if self.subscriptions.is_empty() {
+            self.ready();
+        } else {
+            // There is always room for a request.
+            let _ = self.client.subscribe_many(self.subscriptions.clone()).await;
+        }
+        for (message, again) in self.window.restart() {
+            if again {
+                metrics::repeated();
+            }
+            hand_over(&self.client, message).await;
+        }
+    }
+
+    fn subscribed(&mut self, ack: &SubAck) {
+        let refused = ack
+            .return_codes
+            .iter()
+            .position(|code| matches!(code, SubscribeReasonCode::Failure));
+        let Some(filter) = refused.and_then(|index| self.subscriptions.get(index)) else {
+            return self.ready();
+        };
+        let error = LinkError::SubscriptionRefused {
+            filter: filter.path.clone(),
+        };
+        tracing::error!(client = %self.client_id, "{error}");
+        metrics::failed(&error);
+        self.push(Event::Disconnected { error });
+    }
+
+    fn ready(&mut self) {
+        tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
+        self.connected.send_replace(true);
+        self.push(Event::Connected);
+    }
+
+    fn deliver(&mut self, publish: Publish) {
+        metrics::received(publish.payload.len());
+        let sequence = match publish.qos {
+            QoS::AtMostOnce => 0,
+            _ => self.deliveries.delivered(publish.pkid),
+        };
+        self.push(Event::Message(Incoming {
+            topic: publish.topic,
+            payload: publish.payload,
+            retain: publish.retain,
+            ticket: Ticket {
+                connection: self.connection,
+                sequence,
+            },
+        }));
+    }
+
+    fn push(&self, event: Event) {
+        let dropped = self.shared.push(event);
+        if dropped > 0 {
+            metrics::dropped(dropped);
+            tracing::warn!(
+                dropped,
+                limit = inbox::LIMIT,
+                "the inbox is full: messages dropped"
+            );
+        }
+    }
+
+    async fn accept(&mut self, message: Outgoing) {
+        if self.up {
+            hand_over(&self.client, message.clone()).await;
+        }
+        self.window.push(message, self.up);
+    }
+
+    async fn acknowledge(&mut self, ticket: Ticket) {
+        if ticket.connection != self.connection || !self.up {
+            return;
+        }
+        for id in self.deliveries.acknowledge(ticket.sequence) {
+            let mut publish = Publish::new("", QoS::AtLeastOnce, "");
+            publish.pkid = id;
+            // There is always room for a request.
+            let _ = self.client.ack(&publish).await;
+        }
+    }
+
+    async fn lost(&mut self, error: LinkError) {
+        if self.up {
+            metrics::down();
+        }
+        self.up = false;
+        self.connected.send_replace(false);
+        metrics::failed(&error);
+        if self.phase != Phase::Open {
+            return;
+        }
+        // Once for each kind of failure: attempts go on, and their number is a metric.
+        if self.last_failure.replace(error.label()) == Some(error.label()) {
+            tracing::debug!(client = %self.client_id, "{error}");
+        } else {
+            tracing::warn!(client = %self.client_id, "{error}");
+        }
+        self.push(Event::Disconnected { error });
+        let pause = self.backoff.next();
+        let mut pause = pin!(sleep(pause));
+        while self.phase == Phase::Open {
+            tokio::select! {
+                () = &mut pause => return,
+                () = self.command() => self.advance().await,
+            }
+        }
+    }
+}
+
+/// Never waits: the window is smaller than what rumqttc may hold.
+async fn hand_over(client: &AsyncClient, message: Outgoing) {
+    let sent = client
+        .publish_bytes(
+            message.topic,
+            QoS::AtLeastOnce,
+            message.retain,
+            message.payload,
+        )
+        .await;
+    // The other end lives as long as this task.
+    debug_assert!(sent.is_ok());
 }

@@ -11,10 +11,13 @@
 //! - The task never waits for the inbox, so a consumer may publish from the loop in which it receives.
 //!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages).
 
+mod backoff;
 mod error;
 mod inbox;
 mod link;
+mod metrics;
 mod publisher;
+mod window;
 
 use crate::config::Mqtt;
 use crate::stop::Stop;

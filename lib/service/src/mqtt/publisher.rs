@@ -80,16 +80,18 @@ impl Publisher {
     }
 
     /// Sends what was accepted, closes the connection and waits until that is done, at most
-    /// [`super::CLOSE_GRACE`]. Other clones can publish no more.
-    pub async fn close(self) {
+    /// [`super::CLOSE_GRACE`] and a second. Other clones can publish no more.
+    pub async fn close(mut self) {
         self.closed.send_replace(true);
-        self.outgoing.closed().await;
+        drop(self.outgoing);
+        // The sender lives as long as the task that owns the connection.
+        while self.connected.changed().await.is_ok() {}
     }
 }
 
 impl Outgoing {
     /// Size of the packet: fixed header of at most 5 bytes, topic with its length, packet id, payload.
-    fn packet_bytes(&self) -> usize {
+    pub fn packet_bytes(&self) -> usize {
         5 + 2 + self.topic.len() + 2 + self.payload.len()
     }
 }

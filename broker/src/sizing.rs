@@ -1,0 +1,65 @@
+//! How settings become rumqttd's limits.
+//!
+//! rumqttd keeps one log for each subscription filter it has ever seen, for ever: up to
+//! `max_segment_count + 1` segments, each closed once it exceeds `max_segment_size`, kept whether it
+//! was read or not. On top come about 0.3 MB of reserved entries a segment. Plan and roster are
+//! published again and again, so their logs are kept short: a subscriber gets them as retained
+//! messages anyway.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use rumqttd::{ConnectionSettings, RouterConfig, SegmentConfig, ServerSettings};
+use service::Settings;
+
+use crate::probe;
+
+/// Messages without an acknowledgement that rumqttd sends to one client; hard-coded there.
+const IN_FLIGHT: usize = 100;
+
+/// Time for a client to send CONNECT, in milliseconds.
+const CONNECT_TIMEOUT_MS: u16 = 5_000;
+
+pub fn router(settings: &Settings) -> RouterConfig {
+    let broker = &settings.broker;
+    let root = &settings.deployment.root;
+    let short = |segments: usize| SegmentConfig {
+        max_segment_size: broker.segment_bytes,
+        max_segment_count: segments.min(broker.segment_count),
+    };
+    RouterConfig {
+        max_connections: broker.max_connections,
+        max_outgoing_packet_count: 200,
+        max_segment_size: broker.segment_bytes,
+        max_segment_count: broker.segment_count,
+        custom_segment: Some(HashMap::from([
+            (format!("{root}/plan"), short(1)),
+            (format!("{root}/roster/+"), short(8)),
+            (
+                probe::TOPIC.to_owned(),
+                SegmentConfig {
+                    max_segment_size: 1_024,
+                    max_segment_count: 1,
+                },
+            ),
+        ])),
+        ..RouterConfig::default()
+    }
+}
+
+pub fn server(settings: &Settings, listen: SocketAddr) -> ServerSettings {
+    ServerSettings {
+        name: "mqtt".to_owned(),
+        listen,
+        tls: None,
+        next_connection_delay_ms: 0,
+        connections: ConnectionSettings {
+            connection_timeout_ms: CONNECT_TIMEOUT_MS,
+            max_payload_size: settings.broker.max_payload_bytes,
+            max_inflight_count: IN_FLIGHT,
+            auth: None,
+            external_auth: None,
+            dynamic_filters: true,
+        },
+    }
+}

@@ -1,0 +1,230 @@
+//! What is on its way: publishes without an acknowledgement, and deliveries we have not acknowledged.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::publisher::Outgoing;
+
+/// Publishes that await the broker's acknowledgement, oldest first.
+#[derive(Debug)]
+pub(super) struct Window {
+    limit: usize,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: Outgoing,
+    since: Instant,
+    /// Handed to rumqttc on this connection or an earlier one.
+    handed_over: bool,
+    /// The packet id on this connection, once rumqttc has chosen it.
+    id: Option<u16>,
+    /// The id, if rumqttc keeps the message back until an earlier one with that id is acknowledged.
+    waits_for: Option<u16>,
+}
+
+/// A publish that the broker acknowledged.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub bytes: usize,
+    pub since: Instant,
+}
+
+impl Window {
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            entries: VecDeque::new(),
+        }
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.entries.len() < self.limit
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn push(&mut self, message: Outgoing, handed_over: bool) {
+        self.entries.push_back(Entry {
+            message,
+            since: Instant::now(),
+            handed_over,
+            id: None,
+            waits_for: None,
+        });
+    }
+
+    /// rumqttc sent the oldest message that has no id yet under this one; with `waiting`, it will do
+    /// so once the id is free, and says so then.
+    pub fn sent(&mut self, id: u16, waiting: bool) {
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.waits_for == Some(id)) {
+            entry.waits_for = None;
+            return;
+        }
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id.is_none()) {
+            entry.id = Some(id);
+            entry.waits_for = waiting.then_some(id);
+        }
+    }
+
+    /// The broker acknowledged the oldest message with this id.
+    pub fn acknowledged(&mut self, id: u16) -> Option<Published> {
+        let index = self.entries.iter().position(|entry| entry.id == Some(id))?;
+        let entry = self.entries.remove(index)?;
+        Some(Published {
+            bytes: entry.message.payload.len(),
+            since: entry.since,
+        })
+    }
+
+    /// A new connection: everything is sent again, in order. The flag tells whether a message was
+    /// handed over before.
+    pub fn restart(&mut self) -> Vec<(Outgoing, bool)> {
+        self.entries
+            .iter_mut()
+            .map(|entry| {
+                entry.id = None;
+                entry.waits_for = None;
+                let again = std::mem::replace(&mut entry.handed_over, true);
+                (entry.message.clone(), again)
+            })
+            .collect()
+    }
+}
+
+/// Deliveries of this connection, in order. Brokers want acknowledgements in that order, consumers
+/// settle in theirs.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    open: VecDeque<(u16, bool)>,
+    /// Sequence number of the first open delivery.
+    first: u64,
+}
+
+impl Deliveries {
+    /// Records a delivery and returns its sequence number, which is never 0.
+    pub fn delivered(&mut self, id: u16) -> u64 {
+        self.first = self.first.max(1);
+        self.open.push_back((id, false));
+        self.first + self.open.len() as u64 - 1
+    }
+
+    /// Settles a delivery and returns the packet ids that can be acknowledged now, in order.
+    pub fn acknowledge(&mut self, sequence: u64) -> Vec<u16> {
+        let index = sequence
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok());
+        let Some(entry) = index.and_then(|index| self.open.get_mut(index)) else {
+            return Vec::new();
+        };
+        entry.1 = true;
+        let ready = self.open.iter().take_while(|(_, settled)| *settled).count();
+        self.first += ready as u64;
+        self.open.drain(..ready).map(|(id, _)| id).collect()
+    }
+
+    /// A new connection: the broker delivers again what was not acknowledged.
+    pub fn clear(&mut self) {
+        self.open.clear();
+        self.first = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(text: &str) -> Outgoing {
+        Outgoing {
+            topic: text.to_owned(),
+            payload: Bytes::from(text.to_owned()),
+            retain: false,
+        }
+    }
+
+    fn topics(messages: Vec<(Outgoing, bool)>) -> Vec<(String, bool)> {
+        messages
+            .into_iter()
+            .map(|(message, again)| (message.topic, again))
+            .collect()
+    }
+
+    #[test]
+    fn a_window_takes_its_limit_and_frees_on_acknowledgement() {
+        let mut window = Window::new(2);
+        window.push(message("a"), true);
+        window.push(message("b"), true);
+        assert!(!window.has_room());
+        window.sent(7, false);
+        window.sent(8, false);
+        assert_eq!(window.acknowledged(8).map(|done| done.bytes), Some(1));
+        assert!(window.has_room());
+        assert!(window.acknowledged(8).is_none());
+        assert!(window.acknowledged(7).is_some());
+        assert!(window.is_empty());
+    }
+
+    #[test]
+    fn a_new_connection_sends_what_is_left_again_in_order() {
+        let mut window = Window::new(4);
+        for name in ["a", "b", "c"] {
+            window.push(message(name), true);
+        }
+        window.push(message("d"), false);
+        window.sent(1, false);
+        window.sent(2, false);
+        window.acknowledged(1);
+        let again = topics(window.restart());
+        let expected = [("b", true), ("c", true), ("d", false)];
+        assert_eq!(again, expected.map(|(name, flag)| (name.to_owned(), flag)));
+        // Ids of the old connection mean nothing any more.
+        assert!(window.acknowledged(2).is_none());
+    }
+
+    #[test]
+    fn an_id_that_had_to_wait_is_counted_once() {
+        let mut window = Window::new(4);
+        window.push(message("a"), true);
+        window.sent(1, false);
+        window.push(message("b"), true);
+        window.sent(1, true);
+        assert!(window.acknowledged(1).is_some());
+        window.sent(1, false);
+        window.push(message("c"), true);
+        window.sent(2, false);
+        assert!(window.acknowledged(2).is_some());
+        assert!(window.acknowledged(1).is_some());
+        assert!(window.is_empty());
+    }
+
+    proptest! {
+        /// Whatever the order in which a consumer settles, and however often, ids go out in the order
+        /// of delivery, each once.
+        #[test]
+        fn acknowledgements_keep_the_order_of_delivery(
+            order in Just((0..40_usize).collect::<Vec<_>>()).prop_shuffle(),
+            again in prop::collection::vec(0..40_usize, 40),
+        ) {
+            let mut deliveries = Deliveries::default();
+            let sequences: Vec<u64> = (1..=40).map(|id| deliveries.delivered(id)).collect();
+            prop_assert!(!sequences.contains(&0));
+            let mut out = Vec::new();
+            let mut settled = Vec::new();
+            for (index, again) in order.into_iter().zip(again) {
+                settled.push(index);
+                out.extend(deliveries.acknowledge(sequences[index]));
+                let repeated = settled[again % settled.len()];
+                out.extend(deliveries.acknowledge(sequences[repeated]));
+            }
+            prop_assert_eq!(out, (1..=40).collect::<Vec<u16>>());
+        }
+    }
+}

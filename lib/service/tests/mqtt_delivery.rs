@@ -1,0 +1,155 @@
+//! What arrives, over a real broker.
+
+mod support;
+
+use support::{Client, TestBroker, until, within};
+
+/// Bytes of a packed ciphertext.
+const REPORT: usize = 27_136;
+
+fn numbered(number: u32, len: usize) -> Vec<u8> {
+    let mut payload = vec![0x5a; len];
+    payload[..4].copy_from_slice(&number.to_le_bytes());
+    payload
+}
+
+fn numbers(payloads: &[Vec<u8>]) -> Vec<u32> {
+    let number = |payload: &Vec<u8>| u32::from_le_bytes(payload[..4].try_into().unwrap());
+    payloads.iter().map(number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_arrive_in_order_and_acknowledgements_keep_them_coming() {
+    let broker = TestBroker::start().await;
+    let mut receiver = Client::connect(broker.address, "receiver", &["t/+"]).await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    // Three times what a broker delivers without an acknowledgement.
+    let sending = tokio::spawn(async move {
+        for number in 0..300 {
+            sender.publish("t/a", numbered(number, REPORT)).await;
+        }
+        sender
+    });
+    let payloads = receiver.payloads(300).await;
+    assert!(payloads.iter().all(|payload| payload.len() == REPORT));
+    assert_eq!(numbers(&payloads), (0..300).collect::<Vec<_>>());
+    drop(within(sending).await.unwrap());
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retained_message_of_four_megabytes_reaches_a_later_subscriber() {
+    let broker = TestBroker::start().await;
+    let mut sender = Client::connect(broker.address, "sender", &["t/roster/+"]).await;
+    let payload = numbered(7, 4_000_000);
+    within(
+        sender
+            .publisher
+            .publish("t/roster/0", payload.clone(), true),
+    )
+    .await
+    .unwrap();
+    // To whoever subscribed before …
+    let first = sender.message().await;
+    assert_eq!((first.payload.len(), first.retain), (payload.len(), false));
+    // … and after.
+    let mut late = Client::connect(broker.address, "late", &["t/roster/+"]).await;
+    let message = late.message().await;
+    assert!(message.retain);
+    assert!(message.payload == payload, "the payload differs");
+    assert_eq!(message.topic, "t/roster/0");
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_may_publish_while_its_inbox_is_full() {
+    let broker = TestBroker::start().await;
+    let mut consumer = Client::connect(broker.address, "consumer", &["in"]).await;
+    let mut other = Client::connect(broker.address, "other", &["out"]).await;
+    for number in 0..200 {
+        other.publish("in", numbered(number, REPORT)).await;
+    }
+    // rumqttd stops at about a hundred without an acknowledgement.
+    until(|| consumer.inbox.len() >= 100).await;
+    for number in 0..50 {
+        consumer.publish("out", numbered(number, REPORT)).await;
+    }
+    assert_eq!(
+        numbers(&other.payloads(50).await),
+        (0..50).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        numbers(&consumer.payloads(200).await),
+        (0..200).collect::<Vec<_>>()
+    );
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledgements_out_of_order_are_put_in_order() {
+    let broker = TestBroker::start().await;
+    let mut receiver = Client::connect(broker.address, "receiver", &["t"]).await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    for round in 0..5 {
+        for number in 0..80 {
+            sender
+                .publish("t", numbered(round * 80 + number, 100))
+                .await;
+        }
+        let mut messages = Vec::new();
+        for _ in 0..80 {
+            messages.push(receiver.message().await);
+        }
+        // The broker closes the connection at an acknowledgement out of order.
+        let acker = receiver.inbox.acker();
+        messages.iter().rev().for_each(|message| acker.ack(message));
+        messages.iter().for_each(|message| acker.ack(message));
+    }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_outlives_its_connection() {
+    let broker = TestBroker::start().await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    let mut receiver = Client::connect(broker.address, "receiver", &["t"]).await;
+    for number in 0..3 {
+        sender.publish("t", numbered(number, 100)).await;
+    }
+    let first = receiver.message().await;
+    receiver.message().await;
+    receiver.message().await;
+    receiver.inbox.ack(&first);
+    receiver.close().await;
+    for number in 3..6 {
+        sender.publish("t", numbered(number, 100)).await;
+    }
+    // What was not acknowledged comes again, then what arrived in between.
+    let mut receiver = Client::connect(broker.address, "receiver", &["t"]).await;
+    let again = numbers(&receiver.payloads(5).await);
+    assert_eq!(again, [1, 2, 3, 4, 5]);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_flushes_and_ends_the_inbox() {
+    let broker = TestBroker::start().await;
+    let mut receiver = Client::connect(broker.address, "receiver", &["t"]).await;
+    let mut sender = Client::connect(broker.address, "sender", &["t"]).await;
+    for number in 0..20 {
+        sender.publish("t", numbered(number, REPORT)).await;
+    }
+    sender.stop.stop();
+    // The inbox ends, publishers may still finish their work.
+    while within(sender.inbox.recv()).await.is_some() {}
+    sender.publish("t", numbered(20, REPORT)).await;
+    let left = sender.publisher.clone();
+    sender.close().await;
+    let refused = within(left.publish("t", vec![0], false)).await;
+    assert_eq!(refused, Err(service::mqtt::PublishError::Closed));
+    assert_eq!(
+        numbers(&receiver.payloads(21).await),
+        (0..21).collect::<Vec<_>>()
+    );
+    broker.stop().await;
+}

@@ -1,0 +1,140 @@
+//! A real broker and clients for it.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use service::config::Settings;
+use service::mqtt::{self, Event, Inbox, Incoming, Publisher, QoS};
+use service::{Stop, StopHandle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Only reached by a test that fails.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub struct TestBroker {
+    pub address: SocketAddr,
+    stop: StopHandle,
+    task: JoinHandle<Result<(), broker::BrokerError>>,
+}
+
+impl TestBroker {
+    pub async fn start() -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    pub async fn start_at(listen: SocketAddr) -> Self {
+        let mut settings = Settings::defaults();
+        settings.broker.listen = listen;
+        settings.broker.segment_bytes = 4 << 20;
+        let (stop, stopped) = Stop::manual();
+        let (ready, address) = oneshot::channel();
+        let task = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
+        Self {
+            address: within(address).await.unwrap(),
+            stop,
+            task,
+        }
+    }
+
+    pub async fn stop(self) {
+        self.stop.stop();
+        within(self.task).await.unwrap().unwrap();
+    }
+}
+
+/// Fails instead of hanging.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    let outcome = tokio::time::timeout(LIMIT, future).await;
+    outcome.expect("took longer than any run of this test should")
+}
+
+pub fn settings(address: SocketAddr) -> service::config::Mqtt {
+    let mut mqtt = Settings::defaults().mqtt;
+    mqtt.address = address.to_string();
+    mqtt.backoff_min = Duration::from_millis(5);
+    mqtt.backoff_max = Duration::from_millis(50);
+    mqtt
+}
+
+/// A client with its own stop.
+pub struct Client {
+    pub publisher: Publisher,
+    pub inbox: Inbox,
+    pub stop: StopHandle,
+}
+
+impl Client {
+    /// Connects and waits until the subscriptions are confirmed.
+    pub async fn connect(address: SocketAddr, id: &str, filters: &[&str]) -> Self {
+        let mut client = Self::start(&settings(address), id, filters);
+        client.until_connected().await;
+        client
+    }
+
+    pub fn start(settings: &service::config::Mqtt, id: &str, filters: &[&str]) -> Self {
+        let filters = filters
+            .iter()
+            .map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce));
+        let (stop, stopped) = Stop::manual();
+        let (publisher, inbox) = mqtt::connect(settings, id, filters.collect(), stopped);
+        Self {
+            publisher,
+            inbox,
+            stop,
+        }
+    }
+
+    pub async fn until_connected(&mut self) {
+        while !matches!(self.event().await, Event::Connected) {}
+    }
+
+    pub async fn event(&mut self) -> Event {
+        within(self.inbox.recv())
+            .await
+            .expect("the inbox has not ended")
+    }
+
+    /// The next message, over whatever happens to the connection. Not acknowledged.
+    pub async fn message(&mut self) -> Incoming {
+        loop {
+            if let Event::Message(message) = self.event().await {
+                return message;
+            }
+        }
+    }
+
+    /// The next `count` payloads, acknowledged.
+    pub async fn payloads(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut payloads = Vec::new();
+        while payloads.len() < count {
+            let message = self.message().await;
+            self.inbox.ack(&message);
+            payloads.push(message.payload.to_vec());
+        }
+        payloads
+    }
+
+    pub async fn publish(&self, topic: &str, payload: Vec<u8>) {
+        within(self.publisher.publish(topic, payload, false))
+            .await
+            .unwrap();
+    }
+
+    /// Flushes and disconnects.
+    pub async fn close(self) {
+        within(self.publisher.close()).await;
+    }
+}
+
+/// Waits until something holds that nothing announces.
+pub async fn until(mut holds: impl FnMut() -> bool) {
+    within(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
