@@ -56,7 +56,7 @@ fn rounding_std(profile: &Profile) -> f64 {
 ///
 /// Noise is independent from encryption to encryption and grows with the root of the number of
 /// contributors. Rounding is not: contributors with the same readings round alike, so it is
-/// bounded as growing with their number (a thousandth of the bound for 100 contributors of the
+/// bounded as growing with their number (under a hundredth of the bound for 100 contributors of the
 /// profile `additive`, two fifths for a million of `additive-wide`).
 #[must_use]
 pub fn bound(profile: &Profile, contributors: u32) -> f64 {
