@@ -261,3 +261,91 @@ fn parse_page(text: &str) -> Option<u16> {
     let page: u16 = text.parse().ok()?;
     (page < MAX_ROSTER_PAGES && page.to_string() == text).then_some(page)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_are_those_of_the_design() {
+        let topics = Topics::new("cipherwatt/v1").unwrap();
+        let (feeder, meter) = ("f-1".parse().unwrap(), "m-1".parse().unwrap());
+        let (gateway, analytics) = ("g-1".parse().unwrap(), "a-1".parse().unwrap());
+        let expected = [
+            (topics.plan(), "plan"),
+            (topics.roster(63), "roster/63"),
+            (topics.roster_filter(), "roster/+"),
+            (
+                topics.report(&feeder, &meter),
+                "feeder/f-1/meter/m-1/report",
+            ),
+            (topics.report_filter(), "feeder/+/meter/+/report"),
+            (topics.reports_of(&feeder), "feeder/f-1/meter/+/report"),
+            (topics.receipt(&gateway), "gateway/g-1/receipt"),
+            (topics.enrol(&gateway), "gateway/g-1/enrol"),
+            (topics.enrol_filter(), "gateway/+/enrol"),
+            (topics.analytics_enrol(&analytics), "analytics/a-1/enrol"),
+            (topics.analytics_enrol_filter(), "analytics/+/enrol"),
+            (topics.sum(&feeder), "feeder/f-1/sum"),
+            (topics.sum_filter(), "feeder/+/sum"),
+            (topics.sum_receipt(&feeder), "feeder/f-1/sum/receipt"),
+            (topics.sum_receipt_filter(), "feeder/+/sum/receipt"),
+            (topics.total(&feeder), "feeder/f-1/total"),
+        ];
+        for (topic, rest) in expected {
+            assert_eq!(topic, format!("cipherwatt/v1/{rest}"));
+        }
+    }
+
+    #[test]
+    fn only_the_written_form_is_read() {
+        let topics = Topics::new("r").unwrap();
+        for bad in [
+            "",
+            "r",
+            "r/",
+            "plan",
+            "r/plans",
+            "rr/plan",
+            "r//plan",
+            "r/Plan",
+            "r/roster/",
+            "r/roster/64",
+            "r/roster/01",
+            "r/roster/+1",
+            "r/roster/+",
+            "r/feeder/f/meter/m",
+            "r/feeder//meter/m/report",
+            "r/feeder/F/meter/m/report",
+            "r/feeder/+/sum",
+            "r/feeder/f/meter/m/report/x",
+            "r/feeder/f/sum/receipt/x",
+            "r/a/b/c/d/e/f",
+        ] {
+            assert_eq!(topics.parse(bad), None, "{bad:?}");
+        }
+        assert_eq!(topics.parse("r/roster/0"), Some(Topic::Roster { page: 0 }));
+    }
+
+    #[test]
+    fn a_root_has_no_wildcards_and_no_empty_levels() {
+        for good in ["r", "cipherwatt/v1", "Site_A/x.y-z", &"r".repeat(128)] {
+            assert_eq!(Topics::new(good).unwrap().root(), good);
+        }
+        for bad in [
+            "",
+            "/",
+            "/r",
+            "r/",
+            "a//b",
+            "a/+",
+            "#",
+            "a b",
+            "é",
+            "$sys",
+            &"r".repeat(129),
+        ] {
+            assert!(Topics::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Deliberately bad vectors: each is a good message with one thing wrong, and is refused for
+//! exactly that.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod envelopes;
+mod fields;
+mod messages;
+mod vector;
+
+use ciborium::Value;
+use common::{MAX, Sample, deployment, id, key, limbs, public, topics};
+use vector::{Bad, Envelope, open};
+use wire::{Limbs, Message, Receipt, Report, SigningKey, SumReceipt, WireError as E};
+
+#[test]
+fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
+    let vectors: Vec<Bad> = [
+        envelopes::bad_envelopes(),
+        fields::bad_fields(),
+        messages::bad_messages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for bad in &vectors {
+        assert_eq!(bad.found, bad.expected, "{}", bad.what);
+    }
+    let mut different: Vec<String> = vectors.iter().map(|bad| bad.expected.to_string()).collect();
+    different.sort();
+    different.dedup();
+    assert!(
+        different.len() >= 60,
+        "{} different errors",
+        different.len()
+    );
+}
+
+#[test]
+fn limbs_where_none_belong_are_refused() {
+    let mut envelope = Envelope::of::<Receipt>();
+    envelope.limbs = Some(Value::Bytes(limbs(64)));
+    let expected = E::LimbsUnexpected {
+        message: Receipt::CONTENT_TYPE,
+    };
+    assert_eq!(open::<Receipt>(&envelope.bytes()), expected);
+    assert_eq!(Receipt::LIMBS, Limbs::None);
+}
+
+#[test]
+fn too_many_bytes_are_refused_before_a_look_at_them() {
+    let error = wire::decode::<Report>(&[0xff; 100], 99).unwrap_err();
+    assert_eq!(error, E::Oversize { len: 100, max: 99 });
+    assert_eq!(error.reason(), wire::Reason::Oversize);
+    let sealed = Report::sample().sealed();
+    assert!(wire::decode::<Report>(&sealed, sealed.len()).is_ok());
+}
+
+#[test]
+fn a_signature_holds_for_its_key_place_and_limbs_only() {
+    let report = Report::sample();
+    let topic = report.topic();
+    let sealed = report.sealed();
+    let open = |bytes: &[u8], deployment: &str, topic: &str, key: &SigningKey| {
+        let unverified = wire::decode::<Report>(bytes, MAX).unwrap();
+        let opened = unverified.verify(&id(deployment), topic, &key.verifying_key());
+        opened.map(|opened| opened.message)
+    };
+    let other_key = SigningKey::from_bytes(&[8; 32]);
+    let other_topic = topics().report(&id("feeder-2"), &report.meter);
+    assert_eq!(open(&sealed, "golden", &topic, &key()), Ok(report));
+    assert_eq!(
+        open(&sealed, "golden", &topic, &other_key),
+        Err(E::BadSignature)
+    );
+    assert_eq!(
+        open(&sealed, "golden", &other_topic, &key()),
+        Err(E::BadSignature)
+    );
+    assert_eq!(
+        open(&sealed, "silver", &topic, &key()),
+        Err(E::BadSignature)
+    );
+
+    let mut other_limbs = sealed;
+    *other_limbs.last_mut().unwrap() ^= 1;
+    let error = open(&other_limbs, "golden", &topic, &key()).unwrap_err();
+    assert_eq!(error, E::LimbsDigest);
+    assert_eq!(error.reason(), wire::Reason::BadSignature);
+}
+
+#[test]
+fn the_place_is_not_a_concatenation() {
+    // "golden" + "x/y" and "goldenx" + "/y" must not be the same external data.
+    let sum = SumReceipt::sample();
+    let (sealed, _) = wire::seal(&sum, None, &id("golden"), "x/y", &key());
+    let unverified = wire::decode::<SumReceipt>(&sealed, MAX).unwrap();
+    let moved = unverified.verify(&id("goldenx"), "/y", &public());
+    assert_eq!(moved.unwrap_err(), E::BadSignature);
+}

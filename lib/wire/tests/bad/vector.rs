@@ -1,0 +1,171 @@
+//! How a bad vector is made.
+
+use ciborium::{Value, cbor};
+use wire::{Digest, Message, Report, WireError as E};
+
+use crate::common::{MAX, Sample, deployment, public};
+
+/// One bad vector: what is wrong, what came of opening it, what should have.
+pub struct Bad {
+    pub what: &'static str,
+    pub found: E,
+    pub expected: E,
+}
+
+pub fn bytes_of(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+pub fn payload_of<M: Sample>(message: &M) -> Vec<u8> {
+    let digest = M::limbs().map(|limbs| Digest::of(&limbs));
+    message.to_cbor(digest.as_ref())
+}
+
+pub fn header<M: Message>() -> Value {
+    cbor!({1 => -8, 3 => (M::CONTENT_TYPE)}).unwrap()
+}
+
+/// The parts of an envelope; each vector changes one.
+pub struct Envelope {
+    pub protected: Value,
+    pub unprotected: Value,
+    pub payload: Value,
+    pub signature: Value,
+    pub limbs: Option<Value>,
+}
+
+impl Envelope {
+    pub fn of<M: Sample>() -> Self {
+        Self {
+            protected: Value::Bytes(bytes_of(&header::<M>())),
+            unprotected: Value::Map(vec![]),
+            payload: Value::Bytes(payload_of(&M::sample())),
+            signature: Value::Bytes(vec![0; 64]),
+            limbs: M::limbs().map(Value::Bytes),
+        }
+    }
+
+    pub fn bytes(self) -> Vec<u8> {
+        let sign1 = vec![
+            self.protected,
+            self.unprotected,
+            self.payload,
+            self.signature,
+        ];
+        let mut parts = vec![Value::Array(sign1)];
+        parts.extend(self.limbs);
+        bytes_of(&Value::Array(parts))
+    }
+}
+
+pub fn open<M: Sample>(bytes: &[u8]) -> E {
+    let opened = wire::decode::<M>(bytes, MAX)
+        .and_then(|it| it.verify(&deployment(), &M::sample().topic(), &public()));
+    opened.map(|opened| opened.message).unwrap_err()
+}
+
+/// A report's envelope with one part changed.
+pub fn envelope(what: &'static str, expected: E, change: impl FnOnce(&mut Envelope)) -> Bad {
+    let mut envelope = Envelope::of::<Report>();
+    change(&mut envelope);
+    let found = open::<Report>(&envelope.bytes());
+    Bad {
+        what,
+        found,
+        expected,
+    }
+}
+
+/// A report's bytes changed.
+pub fn raw(what: &'static str, expected: E, change: impl FnOnce(&mut Vec<u8>)) -> Bad {
+    let mut bytes = Report::sample().sealed();
+    change(&mut bytes);
+    let found = open::<Report>(&bytes);
+    Bad {
+        what,
+        found,
+        expected,
+    }
+}
+
+/// A payload's bytes changed.
+pub fn payload<M: Sample>(
+    what: &'static str,
+    expected: E,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Bad {
+    let mut bytes = payload_of(&M::sample());
+    change(&mut bytes);
+    let mut envelope = Envelope::of::<M>();
+    envelope.payload = Value::Bytes(bytes);
+    let found = open::<M>(&envelope.bytes());
+    Bad {
+        what,
+        found,
+        expected,
+    }
+}
+
+/// One field of a payload changed; 0 is the format version.
+pub fn field<M: Sample>(what: &'static str, index: usize, value: Value, expected: E) -> Bad {
+    payload::<M>(what, expected, |bytes| {
+        let mut fields: Vec<Value> = ciborium::from_reader(&bytes[..]).unwrap();
+        fields[index] = value;
+        *bytes = bytes_of(&Value::Array(fields));
+    })
+}
+
+/// A message that breaks a rule between its fields, sealed as it is.
+pub fn message<M: Sample>(what: &'static str, expected: E, change: impl FnOnce(&mut M)) -> Bad {
+    let mut message = M::sample();
+    change(&mut message);
+    let found = open::<M>(&message.sealed());
+    Bad {
+        what,
+        found,
+        expected,
+    }
+}
+
+pub fn int(value: i64) -> Value {
+    Value::Integer(value.into())
+}
+
+pub fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+pub fn range(field: &'static str, value: i128, min: i128, max: i128) -> E {
+    E::OutOfRange {
+        field,
+        value,
+        min,
+        max,
+    }
+}
+
+pub fn wrong_type(field: &'static str, expected: &'static str, found: &'static str) -> E {
+    E::WrongType {
+        field,
+        expected,
+        found,
+    }
+}
+
+pub fn wrong_length(field: &'static str, expected: usize, found: usize) -> E {
+    E::WrongLength {
+        field,
+        expected,
+        found,
+    }
+}
+
+pub fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
+    let found: Vec<usize> = (0..bytes.len() - from.len())
+        .filter(|at| bytes[*at..].starts_with(from))
+        .collect();
+    assert_eq!(found.len(), 1, "{from:02x?} occurs once");
+    bytes.splice(found[0]..found[0] + from.len(), to.iter().copied());
+}

@@ -1,0 +1,165 @@
+//! `docs/wire.cddl` describes what is really sent: an independent validator checks messages of
+//! every type against it, and refuses messages that differ.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod common;
+
+use cddl::validate_cbor_from_slice;
+use ciborium::Value;
+use common::Sample;
+
+const CDDL: &str = include_str!("../../../docs/wire.cddl");
+
+/// Validates `bytes` against the rule called `rule`.
+fn validate(rule: &str, bytes: &[u8]) -> Result<(), String> {
+    // The validator starts at the first rule.
+    let schema = format!("start = {rule}\n{CDDL}");
+    validate_cbor_from_slice(&schema, bytes, None).map_err(|error| error.to_string())
+}
+
+fn name<M: Sample>() -> &'static str {
+    M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap()
+}
+
+fn payload<M: Sample>() -> Vec<u8> {
+    let digest = M::limbs().map(|limbs| wire::Digest::of(&limbs));
+    M::sample().to_cbor(digest.as_ref())
+}
+
+fn to_value(bytes: &[u8]) -> Value {
+    ciborium::from_reader(bytes).unwrap()
+}
+
+fn to_bytes(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+fn real_messages_fit<M: Sample>() {
+    let sealed = M::sample().sealed();
+    let rule = format!("{}-message", name::<M>());
+    assert_eq!(validate(&rule, &sealed), Ok(()), "{rule}");
+    assert_eq!(validate("message", &sealed), Ok(()), "{rule} as message");
+    assert_eq!(validate(name::<M>(), &payload::<M>()), Ok(()), "{rule}");
+}
+
+#[test]
+fn real_messages_of_every_type_fit_their_rule() {
+    for_every_message!(real_messages_fit());
+}
+
+const NAMES: [&str; 9] = [
+    "plan",
+    "roster",
+    "enrol",
+    "analytics-enrol",
+    "report",
+    "receipt",
+    "sum",
+    "sum-receipt",
+    "total",
+];
+
+fn other_rules_refuse<M: Sample>() {
+    let sealed = M::sample().sealed();
+    for other in NAMES.into_iter().filter(|other| *other != name::<M>()) {
+        let rule = format!("{other}-message");
+        assert!(
+            validate(&rule, &sealed).is_err(),
+            "{} as {rule}",
+            name::<M>()
+        );
+        assert!(
+            validate(other, &payload::<M>()).is_err(),
+            "payload of {} as {other}",
+            name::<M>()
+        );
+    }
+}
+
+#[test]
+fn a_message_fits_no_other_type() {
+    for_every_message!(other_rules_refuse());
+}
+
+/// Every element of the signed array replaced by a value of another type, one left out, one
+/// too many: the schema refuses each, and so does the decoder.
+fn changed_fields_are_refused<M: Sample>() {
+    let Value::Array(fields) = to_value(&payload::<M>()) else {
+        panic!("not an array");
+    };
+    let refused = |fields: Vec<Value>, what: &str| {
+        let bytes = to_bytes(&Value::Array(fields));
+        assert!(
+            validate(name::<M>(), &bytes).is_err(),
+            "{} {what}",
+            name::<M>()
+        );
+        assert!(M::from_cbor(&bytes).is_err(), "{} {what}", name::<M>());
+    };
+    for index in 0..fields.len() {
+        let mut changed = fields.clone();
+        changed[index] = Value::Bool(true);
+        refused(changed, &format!("with field {index} true"));
+        let mut changed = fields.clone();
+        changed[index] = Value::Integer((-1).into());
+        refused(changed, &format!("with field {index} negative"));
+        let mut changed = fields.clone();
+        changed.remove(index);
+        refused(changed, &format!("without field {index}"));
+    }
+    let mut longer = fields.clone();
+    longer.push(Value::Integer(0.into()));
+    refused(longer, "with a field too many");
+    let mut next_format = fields;
+    next_format[0] = Value::Integer(2.into());
+    refused(next_format, "of format 2");
+}
+
+#[test]
+fn changed_fields_are_refused_by_schema_and_decoder() {
+    for_every_message!(changed_fields_are_refused());
+}
+
+#[test]
+fn the_schema_checks_ids_sizes_ranges_and_codes() {
+    let integer = |n: i64| to_bytes(&Value::Integer(n.into()));
+    let text = |t: &str| to_bytes(&Value::Text(t.into()));
+    let zeros = |n| to_bytes(&Value::Bytes(vec![0; n]));
+    assert_eq!(validate("id", &text(&"z".repeat(64))), Ok(()));
+    for bad in ["", "A", "a/b", "a b", &"z".repeat(65)] {
+        assert!(validate("id", &text(bad)).is_err(), "{bad:?}");
+    }
+    assert_eq!(validate("sha256", &zeros(32)), Ok(()));
+    assert!(validate("sha256", &zeros(31)).is_err());
+    assert!(validate("signature", &zeros(63)).is_err());
+    assert_eq!(validate("uint16", &integer(65_535)), Ok(()));
+    assert!(validate("uint16", &integer(65_536)).is_err());
+    for (code, good) in [(0, true), (1, true), (2, false), (9, false), (10, true)] {
+        assert_eq!(validate("status", &integer(code)).is_ok(), good, "{code}");
+    }
+}
+
+#[test]
+fn the_schema_lists_every_reason_and_no_other() {
+    let listed: Vec<&str> = CDDL
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    for reason in wire::Reason::ALL {
+        let code = reason.code().to_string();
+        assert!(
+            listed
+                .windows(2)
+                .any(|pair| pair == [code.as_str(), reason.as_str()]),
+            "{code} {reason}"
+        );
+        assert_eq!(
+            validate("status", &to_bytes(&Value::Integer(reason.code().into()))),
+            Ok(())
+        );
+    }
+    let above = wire::Reason::ALL.iter().map(|r| r.code()).max().unwrap() + 1;
+    assert!(validate("status", &to_bytes(&Value::Integer(above.into()))).is_err());
+}

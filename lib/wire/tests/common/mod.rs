@@ -1,0 +1,277 @@
+//! What the tests of the format share: one sample of every message, and how to seal it.
+#![allow(dead_code)] // each test uses its part
+
+use wire::{
+    AnalyticsEnrol, AnalyticsEntry, DeploymentId, Digest, EnrolRequest, EpochPlan, FeederPlan,
+    IdError, KeyEpoch, Limbs, Message, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry,
+    Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Sum, SumReceipt, SumStatus,
+    Topics, Total, UnixMillis, VerifyingKey, Watts, WindowStart,
+};
+
+/// More than any sample is long.
+pub const MAX: usize = 1 << 20;
+
+pub fn id<T: for<'t> TryFrom<&'t str, Error = IdError>>(text: &str) -> T {
+    T::try_from(text).unwrap()
+}
+
+pub fn deployment() -> DeploymentId {
+    id("golden")
+}
+
+pub fn topics() -> Topics {
+    Topics::new("cipherwatt/v1").unwrap()
+}
+
+/// The key that signs every sample.
+pub fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+pub fn public() -> VerifyingKey {
+    key().verifying_key()
+}
+
+/// Stand-ins for a ciphertext: the format does not look inside.
+pub fn limbs(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251) as u8).collect()
+}
+
+pub fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+/// A message with what it takes to seal it.
+pub trait Sample: Message + Clone + PartialEq + std::fmt::Debug {
+    fn sample() -> Self;
+    fn topic(&self) -> String;
+
+    fn limbs() -> Option<Vec<u8>> {
+        (Self::LIMBS == Limbs::Required).then(|| limbs(64))
+    }
+
+    fn sealed(&self) -> Vec<u8> {
+        let limbs = Self::limbs();
+        wire::seal(self, limbs.as_deref(), &deployment(), &self.topic(), &key()).0
+    }
+}
+
+impl Sample for Report {
+    fn sample() -> Self {
+        Self {
+            plan_version: PlanVersion(3),
+            epoch: KeyEpoch(2),
+            feeder: id("feeder-1"),
+            meter: id("meter-17"),
+            gateway: id("gateway-1"),
+            window: WindowStart(1_749_945_600),
+            sequence: Sequence(70_000),
+            sealed_at: UnixMillis(1_750_032_001_234),
+            clamped: 1,
+            missing: 300,
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().report(&self.feeder, &self.meter)
+    }
+}
+
+impl Sample for Plan {
+    fn sample() -> Self {
+        let setting = |feeder, reference_wh, since, first_window| FeederPlan {
+            feeder: id(feeder),
+            reference_wh,
+            since: PlanVersion(since),
+            first_window: WindowStart(first_window),
+        };
+        let epoch = |epoch, first_window, key_len| EpochPlan {
+            epoch: KeyEpoch(epoch),
+            fingerprint: [epoch as u8; 32],
+            first_window: WindowStart(first_window),
+            key_len,
+        };
+        Self {
+            deployment: deployment(),
+            version: PlanVersion(3),
+            interval_s: 900,
+            batch: 96,
+            layout: "moments".into(),
+            profile: "additive".into(),
+            min_meters: 15,
+            feeders: vec![
+                setting("feeder-1", 16_384, 1, 0),
+                setting("feeder-1", 32_768, 3, 1_749_945_600),
+                setting("feeder-2", 1, 1, 0),
+            ],
+            epochs: vec![epoch(1, 0, 40), epoch(2, 1_749_945_600, 24)],
+            analytics: vec![
+                AnalyticsEntry {
+                    id: id("analytics-1"),
+                    key: public(),
+                    feeders: vec![],
+                },
+                AnalyticsEntry {
+                    id: id("analytics-2"),
+                    key: public(),
+                    feeders: vec![id("feeder-2")],
+                },
+            ],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().plan()
+    }
+}
+
+impl Sample for RosterPage {
+    fn sample() -> Self {
+        let entry = |meter, feeder| RosterEntry {
+            meter: id(meter),
+            feeder: id(feeder),
+            gateway: id("gateway-1"),
+            capacity_w: Watts(14_500),
+            key: public(),
+        };
+        Self {
+            version: 12,
+            page: 1,
+            pages: 2,
+            entries: vec![entry("meter-17", "feeder-1"), entry("meter-18", "feeder-2")],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().roster(self.page)
+    }
+}
+
+impl Sample for EnrolRequest {
+    fn sample() -> Self {
+        Self {
+            gateway: id("gateway-1"),
+            gateway_key: public(),
+            chunk: 0,
+            chunks: 1,
+            feeders: vec![(id("feeder-1"), Watts(14_500))],
+            meters: vec![(id("meter-17"), id("feeder-1"), Watts(14_500), public())],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().enrol(&self.gateway)
+    }
+}
+
+impl Sample for AnalyticsEnrol {
+    fn sample() -> Self {
+        Self {
+            id: id("analytics-1"),
+            key: public(),
+            feeders: vec![id("feeder-1"), id("feeder-2")],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().analytics_enrol(&self.id)
+    }
+}
+
+impl Sample for Receipt {
+    fn sample() -> Self {
+        let entry = |meter, status| ReceiptEntry {
+            meter: id(meter),
+            window: WindowStart(1_749_945_600),
+            digest: digest(0xaa),
+            status,
+        };
+        Self {
+            analytics: id("analytics-1"),
+            gateway: id("gateway-1"),
+            entries: vec![
+                entry("meter-17", Status::Folded),
+                entry("meter-18", Status::Duplicate),
+                entry("meter-19", Status::Rejected(Reason::Conflict)),
+            ],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().receipt(&self.gateway)
+    }
+}
+
+impl Sample for Sum {
+    fn sample() -> Self {
+        Self {
+            analytics: id("analytics-1"),
+            plan_version: PlanVersion(3),
+            epoch: KeyEpoch(2),
+            feeder: id("feeder-1"),
+            window: WindowStart(1_749_945_600),
+            part: Part(0),
+            contributors: 203,
+            enrolled: 204,
+            clamped: 1,
+            missing: 70_000,
+            contributors_digest: digest(0xbb),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().sum(&self.feeder)
+    }
+}
+
+impl Sample for SumReceipt {
+    fn sample() -> Self {
+        Self {
+            feeder: id("feeder-1"),
+            epoch: KeyEpoch(2),
+            window: WindowStart(1_749_945_600),
+            part: Part(1),
+            digest: digest(0xcc),
+            status: SumStatus::Rejected(Reason::MinMeters),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().sum_receipt(&self.feeder)
+    }
+}
+
+impl Sample for Total {
+    fn sample() -> Self {
+        Self {
+            feeder: id("feeder-1"),
+            window: WindowStart(1_749_945_600),
+            part: Part(0),
+            interval_s: 900,
+            meters: 203,
+            completeness_ppm: 995_098,
+            energy_wh: vec![12_345, 0, -1, -70_000, i64::MAX],
+            bound_wh: 2,
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().total(&self.feeder)
+    }
+}
+
+/// Calls `$check::<M>($args)` for every message.
+#[macro_export]
+macro_rules! for_every_message {
+    ($check:ident($($arg:expr),*)) => {
+        $check::<wire::Plan>($($arg),*);
+        $check::<wire::RosterPage>($($arg),*);
+        $check::<wire::EnrolRequest>($($arg),*);
+        $check::<wire::AnalyticsEnrol>($($arg),*);
+        $check::<wire::Report>($($arg),*);
+        $check::<wire::Receipt>($($arg),*);
+        $check::<wire::Sum>($($arg),*);
+        $check::<wire::SumReceipt>($($arg),*);
+        $check::<wire::Total>($($arg),*);
+    };
+}

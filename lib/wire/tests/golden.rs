@@ -1,0 +1,74 @@
+//! The format is pinned by bytes: `golden/*.hex` holds one sealed message of every type.
+//!
+//! A change of the format must change these files, and the format version with them. To write
+//! them anew, deliberately:
+//!
+//! ```text
+//! WIRE_WRITE_GOLDEN=1 cargo test -p wire --test golden
+//! ```
+//!
+//! and read the difference before committing it. A run that writes them fails, so that it cannot
+//! be mistaken for a check.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use common::{MAX, Sample, deployment, public};
+
+fn path<M: Sample>() -> PathBuf {
+    let name = M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap();
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(format!("{name}.hex"))
+}
+
+/// 32 bytes a line, so that a difference shows where it is.
+fn to_lines(bytes: &[u8]) -> String {
+    bytes.chunks(32).fold(String::new(), |mut text, chunk| {
+        writeln!(text, "{}", hex::encode(chunk)).unwrap();
+        text
+    })
+}
+
+fn from_lines(text: &str) -> Vec<u8> {
+    hex::decode(text.split_whitespace().collect::<String>()).unwrap()
+}
+
+fn sealing_gives_the_golden_bytes<M: Sample>(write: bool) {
+    let sealed = M::sample().sealed();
+    let path = path::<M>();
+    if write {
+        std::fs::write(&path, to_lines(&sealed)).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(to_lines(&sealed), golden, "{}", M::CONTENT_TYPE);
+}
+
+fn the_golden_bytes_open<M: Sample>() {
+    let golden = from_lines(&std::fs::read_to_string(path::<M>()).unwrap());
+    let sample = M::sample();
+    let opened = wire::decode::<M>(&golden, MAX)
+        .unwrap()
+        .verify(&deployment(), &sample.topic(), &public())
+        .unwrap();
+    assert_eq!(opened.message, sample);
+    assert_eq!(opened.limbs, M::limbs().unwrap_or_default());
+}
+
+#[test]
+fn sealing_gives_the_golden_bytes_of_every_message() {
+    let write = std::env::var_os("WIRE_WRITE_GOLDEN").is_some();
+    for_every_message!(sealing_gives_the_golden_bytes(write));
+    assert!(
+        !write,
+        "golden files written; run again without WIRE_WRITE_GOLDEN"
+    );
+}
+
+#[test]
+fn the_golden_bytes_of_every_message_open() {
+    for_every_message!(the_golden_bytes_open());
+}
