@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What a journal writes to. A second implementation, in the tests, fails or tears its n-th write.
-pub trait Medium: Send {
+pub trait Medium: Send + Sync {
     /// Writes all of `bytes` at offset `at`, the current end.
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written is on disk.
@@ -136,7 +136,7 @@ impl Journal {
     }
 
     /// Bytes of whole lines.
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 
@@ -294,6 +294,6 @@ mod tests {
         std::fs::write(&path, "one\ntwo\nthree\nfo").unwrap();
         let (journal, lines) = Journal::open(&path, |len| len - 7).unwrap();
         assert_eq!(lines, [b"hree".to_vec()]);
-        assert_eq!(journal.len(), 14);
+        assert_eq!(journal.size(), 14);
     }
 }

@@ -132,7 +132,7 @@ impl Ledger {
         debug_assert!(reports.len() <= COMMIT_MAX);
         let lines: Vec<String> = reports.iter().map(json).collect();
         let entries: Vec<String> = reports.iter().map(|report| entry(&taken(report))).collect();
-        let before = self.totals.len();
+        let before = self.totals.size();
         let io = |path: &Path, source| LedgerError::Io {
             path: path.to_owned(),
             source,
@@ -142,7 +142,7 @@ impl Ledger {
             .map_err(|error| io(self.totals.path(), error))?;
         if let Err(error) = self.ledger.append(&entries) {
             // The release will be sent again and must not find its totals there.
-            let _ = self.totals.retract(self.totals.len() - before);
+            let _ = self.totals.retract(self.totals.size() - before);
             return Err(io(self.ledger.path(), error));
         }
         Ok(())

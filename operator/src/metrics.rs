@@ -123,3 +123,27 @@ pub fn pending(requests: usize) {
 pub fn load(feeder: &FeederId, watts: f64) {
     gauge!(LOAD, "feeder" => feeder.to_string()).set(watts);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_there_from_the_start_with_its_help() {
+        service::telemetry::install_metrics();
+        register(true);
+        let text = service::telemetry::render_metrics();
+        for name in [TAKEN, DUPLICATE, CONFLICTS, COVERED, COMMIT_FAILURES] {
+            assert!(text.contains(&format!("\n{name} ")), "{name}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        }
+        for name in [REJECTED, REFUSED] {
+            for reason in Reason::ALL {
+                assert!(
+                    text.contains(&format!("{name}{{reason=\"{reason}\"}}")),
+                    "{name} {reason}"
+                );
+            }
+        }
+    }
+}

@@ -48,7 +48,7 @@ pub enum Settled {
     /// Taken before.
     Duplicate {
         /// The sum.
-        sum: Sum,
+        sum: Box<Sum>,
         /// The receipt.
         message: (String, Bytes),
     },
@@ -208,7 +208,7 @@ impl Settler {
             Decision::Duplicate => {
                 let message = self.receipt(&opened.message, opened.digest, SumStatus::Duplicate);
                 return Err(Settled::Duplicate {
-                    sum: opened.message,
+                    sum: Box::new(opened.message),
                     message,
                 });
             }

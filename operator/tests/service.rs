@@ -1,0 +1,457 @@
+//! The operator as a service: a real broker over TCP, with a gateway and an analytics service played by the test.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use openfhe::{Context, PublicKey};
+use operator::pending::Desk;
+use operator::{Event, OperatorError};
+use packed::layout::Layout;
+use service::config::Enrolment;
+use service::mqtt::{self, Inbox, Publisher, QoS};
+use service::{Settings, Stop, StopHandle, SystemClock};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use wire::{
+    AnalyticsEnrol, Digest, EnrolRequest, KeyEpoch, Message, Part, Plan, PlanVersion, Reason,
+    RosterPage, SigningKey, Sum, SumReceipt, SumStatus, Topics, VerifyingKey, Watts, WindowStart,
+};
+
+/// Far above what anything here takes; reaching it is a failure, not a measurement.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const METERS: [[i64; 2]; 4] = [[100, 200], [-50, 1_500], [7, 0], [2_000, 3]];
+
+fn settings(dir: &Path, broker: SocketAddr) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.deployment.state_dir = dir.join("state");
+    settings.mqtt.address = broker.to_string();
+    settings.mqtt.backoff_min = Duration::from_millis(20);
+    settings.mqtt.backoff_max = Duration::from_millis(100);
+    settings.operator.totals_file = dir.join("results/totals.jsonl");
+    settings.operator.metrics_listen = None;
+    settings.plan.batch = 2;
+    settings.plan.min_meters = 3;
+    settings
+}
+
+struct Broker {
+    stop: StopHandle,
+    running: JoinHandle<Result<(), broker::BrokerError>>,
+}
+
+impl Broker {
+    async fn start(listen: SocketAddr) -> (Self, SocketAddr) {
+        let mut settings = Settings::defaults();
+        settings.broker.listen = listen;
+        settings.broker.metrics_listen = None;
+        let (stop, stopped) = Stop::manual();
+        let (ready, bound) = oneshot::channel();
+        let running = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
+        (Self { stop, running }, bound.await.unwrap())
+    }
+
+    async fn end(self) {
+        self.stop.stop();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+struct Operator {
+    stop: StopHandle,
+    events: mpsc::UnboundedReceiver<Event>,
+    running: JoinHandle<Result<(), OperatorError>>,
+}
+
+impl Operator {
+    fn start(settings: &Settings) -> Self {
+        let settings = settings.clone();
+        let (stop, stopped) = Stop::manual();
+        let (observer, events) = mpsc::unbounded_channel();
+        let running = tokio::spawn(async move {
+            operator::run(&settings, SystemClock::shared(), stopped, Some(observer)).await
+        });
+        Self {
+            stop,
+            events,
+            running,
+        }
+    }
+
+    async fn until<T>(&mut self, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let event = self.events.recv().await.expect("the operator has ended");
+                if let Some(found) = wanted(event) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, search)
+            .await
+            .expect("the event never came")
+    }
+
+    async fn end(self) {
+        self.stop.stop();
+        tokio::time::timeout(LIMIT, self.running)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// Gateway and analytics service in one client.
+struct Peer {
+    settings: Settings,
+    topics: Topics,
+    publisher: Publisher,
+    inbox: Inbox,
+    gateway: SigningKey,
+    analytics: SigningKey,
+    operator: Option<VerifyingKey>,
+    _stop: StopHandle,
+}
+
+impl Peer {
+    fn connect(settings: &Settings, id: &str) -> Self {
+        let topics = Topics::new(&settings.deployment.root).unwrap();
+        let filters = [
+            topics.plan(),
+            topics.roster_filter(),
+            topics.sum_receipt_filter(),
+        ];
+        let filters = filters
+            .into_iter()
+            .map(|filter| (filter, QoS::AtLeastOnce))
+            .collect();
+        let (stop, stopped) = Stop::manual();
+        let (publisher, inbox) = mqtt::connect(&settings.mqtt, id, filters, stopped);
+        Self {
+            settings: settings.clone(),
+            topics,
+            publisher,
+            inbox,
+            gateway: SigningKey::from_bytes(&[1; 32]),
+            analytics: SigningKey::from_bytes(&[2; 32]),
+            operator: None,
+            _stop: stop,
+        }
+    }
+
+    /// The next message of a kind for which `wanted` finds something.
+    async fn until<M: Message, T>(&mut self, wanted: impl Fn(M, &[u8]) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let Some(mqtt::Event::Message(incoming)) = self.inbox.recv().await else {
+                    continue;
+                };
+                self.inbox.ack(&incoming);
+                let Ok(unverified) = wire::decode::<M>(&incoming.payload, incoming.payload.len())
+                else {
+                    continue;
+                };
+                if let Some(key) = &self.operator {
+                    let opened = unverified
+                        .verify(&self.settings.deployment.id, &incoming.topic, key)
+                        .unwrap();
+                    if let Some(found) = wanted(opened.message, &opened.limbs) {
+                        return found;
+                    }
+                } else {
+                    let limbs = unverified.claimed_limbs().to_vec();
+                    let opened = unverified;
+                    // Before the key is known nothing is believed; the first plan is read for its shape only.
+                    if let Some(found) = wanted(clone(opened.claimed()), &limbs) {
+                        return found;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, search)
+            .await
+            .expect("the message never came")
+    }
+
+    async fn plan(&mut self, wanted: impl Fn(&Plan) -> bool) -> (Plan, Vec<u8>) {
+        self.until::<Plan, _>(|plan, limbs| wanted(&plan).then(|| (plan, limbs.to_vec())))
+            .await
+    }
+
+    /// Sends a sum, again and again as an analytics service does, until its receipt is there.
+    async fn settle(&mut self, window: u64, limbs: &[u8]) -> SumStatus {
+        loop {
+            let digest = self.release(window, limbs).await;
+            let receipt = self.until::<SumReceipt, _>(|receipt, _| {
+                (receipt.digest == digest).then_some(receipt.status)
+            });
+            if let Ok(status) = tokio::time::timeout(LIMIT / 10, receipt).await {
+                return status;
+            }
+        }
+    }
+
+    async fn publish<M: Message>(
+        &self,
+        message: &M,
+        limbs: Option<&[u8]>,
+        topic: String,
+        key: &SigningKey,
+    ) -> Digest {
+        let (bytes, digest) = wire::seal(message, limbs, &self.settings.deployment.id, &topic, key);
+        self.publisher.publish(topic, bytes, false).await.unwrap();
+        digest
+    }
+
+    async fn enrol(&self) {
+        let meters = (0..METERS.len() as u8).map(|number| {
+            let key = SigningKey::from_bytes(&[10 + number; 32]).verifying_key();
+            (
+                format!("meter-{number}").parse().unwrap(),
+                "feeder-1".parse().unwrap(),
+                Watts(3_000),
+                key,
+            )
+        });
+        let request = EnrolRequest {
+            gateway: "gateway-1".parse().unwrap(),
+            gateway_key: self.gateway.verifying_key(),
+            chunk: 0,
+            chunks: 1,
+            feeders: Vec::new(),
+            meters: meters.collect(),
+        };
+        self.publish(
+            &request,
+            None,
+            self.topics.enrol(&request.gateway),
+            &self.gateway,
+        )
+        .await;
+        let (id, key) = (
+            "analytics-1".parse().unwrap(),
+            self.analytics.verifying_key(),
+        );
+        let request = AnalyticsEnrol {
+            id,
+            key,
+            feeders: Vec::new(),
+        };
+        self.publish(
+            &request,
+            None,
+            self.topics.analytics_enrol(&request.id),
+            &self.analytics,
+        )
+        .await;
+    }
+
+    async fn release(&self, window: u64, limbs: &[u8]) -> Digest {
+        let sum = Sum {
+            analytics: "analytics-1".parse().unwrap(),
+            plan_version: PlanVersion(2),
+            epoch: KeyEpoch(1),
+            feeder: "feeder-1".parse().unwrap(),
+            window: WindowStart(window),
+            part: Part(0),
+            contributors: METERS.len() as u32,
+            enrolled: METERS.len() as u32,
+            clamped: 0,
+            missing: 0,
+            contributors_digest: Digest::of(b"contributors"),
+        };
+        self.publish(
+            &sum,
+            Some(limbs),
+            self.topics.sum(&sum.feeder),
+            &self.analytics,
+        )
+        .await
+    }
+}
+
+fn clone<M: Message>(message: &M) -> M {
+    let limbs = (M::LIMBS == wire::Limbs::Required).then(|| Digest::of(b""));
+    M::from_cbor(&message.to_cbor(limbs.as_ref())).unwrap().0
+}
+
+/// The encrypted sum of [`METERS`] under the public key of a plan.
+fn encrypted_sum(plan: &Plan, keys: &[u8]) -> Vec<u8> {
+    let profile = packed::Profile::by_name(&plan.profile).unwrap();
+    let context = Context::new(profile).unwrap();
+    let public = PublicKey::from_packed(&context, plan.public_key(0, keys).unwrap()).unwrap();
+    assert_eq!(public.fingerprint(), plan.epochs[0].fingerprint);
+    let mut sum = packed::Accumulator::new(profile);
+    for readings in METERS {
+        let slots =
+            packed::layout::encode(Layout::Moments, &readings, plan.feeders[0].reference_wh)
+                .unwrap();
+        sum.add(&context.encrypt(&public, &slots).unwrap()).unwrap();
+    }
+    sum.to_packed()
+}
+
+fn released(event: Event) -> Option<operator::FeederReport> {
+    match event {
+        Event::Released(report) => Some(*report),
+        _ => None,
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_enrolment_to_a_settled_release_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, address) = Broker::start(any_port()).await;
+    let settings = settings(dir.path(), address);
+    let mut operator = Operator::start(&settings);
+    let mut peer = Peer::connect(&settings, "peer");
+
+    let (first, _) = peer.plan(|_| true).await;
+    assert_eq!(
+        (first.version, first.interval_s, first.batch),
+        (PlanVersion(1), 3600, 2)
+    );
+    let key_file = settings.deployment.state_dir.join("operator/signing.key");
+    peer.operator = Some(
+        service::files::load_or_create_signing_key(&key_file)
+            .unwrap()
+            .verifying_key(),
+    );
+    peer.enrol().await;
+    let (plan, keys) = peer
+        .plan(|plan| !plan.feeders.is_empty() && !plan.analytics.is_empty())
+        .await;
+    assert_eq!(
+        (plan.feeders[0].reference_wh, plan.feeders[0].since),
+        (4_096, PlanVersion(2))
+    );
+    let meters = operator.until(|event| match event {
+        Event::Enrolled { meters } => Some(meters),
+        _ => None,
+    });
+    assert_eq!(meters.await, METERS.len());
+
+    let limbs = encrypted_sum(&plan, &keys);
+    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Taken);
+    let report = operator.until(released).await;
+    assert_eq!(report.energy_wh, [2_057, 1_703]);
+    assert_eq!((report.meters, report.completeness), (4, 1.0));
+    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+
+    // The receipt follows the record, so after a restart the same sum is a duplicate and another a conflict.
+    operator.end().await;
+    let operator = Operator::start(&settings);
+    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+    let other = encrypted_sum(&plan, &keys);
+    assert_eq!(
+        peer.settle(7_200, &other).await,
+        SumStatus::Rejected(Reason::Conflict)
+    );
+    let totals = std::fs::read_to_string(&settings.operator.totals_file).unwrap();
+    assert_eq!(totals.lines().count(), 1);
+    let line: serde_json::Value = serde_json::from_str(totals.trim()).unwrap();
+    assert_eq!(line["energy_wh"], serde_json::json!([2_057, 1_703]));
+
+    // A broker that forgot everything gets plan and roster again.
+    broker.end().await;
+    let (broker, _) = Broker::start(address).await;
+    let mut newcomer = Peer::connect(&settings, "newcomer");
+    newcomer.operator = peer.operator;
+    let again = newcomer.plan(|_| true).await.0;
+    assert_eq!(
+        again.version, plan.version,
+        "nothing changed over the restarts"
+    );
+    let mut newcomer = Peer::connect(&settings, "another-newcomer");
+    newcomer.operator = peer.operator;
+    let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
+    assert_eq!(page.entries.len(), METERS.len());
+    operator.end().await;
+    broker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_hand_nobody_joins_before_a_person_approves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, address) = Broker::start(any_port()).await;
+    let mut settings = settings(dir.path(), address);
+    settings.operator.enrolment = Enrolment::Manual;
+    let operator = Operator::start(&settings);
+    let mut peer = Peer::connect(&settings, "peer");
+    peer.plan(|plan| plan.version == PlanVersion(1)).await;
+    peer.enrol().await;
+
+    let desk = Desk::new(&operator::run::folder(&settings));
+    let asking = async {
+        while desk.waiting().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asking)
+        .await
+        .expect("both requests are kept");
+    desk.approve("analytics-1").unwrap();
+    let (plan, _) = peer.plan(|plan| !plan.analytics.is_empty()).await;
+    assert!(plan.feeders.is_empty(), "the gateway was not approved yet");
+    desk.approve("gateway-1").unwrap();
+    peer.plan(|plan| !plan.feeders.is_empty()).await;
+    let page = peer.until::<RosterPage, _>(|page, _| Some(page)).await;
+    assert_eq!(page.entries.len(), METERS.len());
+    operator.end().await;
+    assert!(desk.approved().unwrap().is_empty() && desk.waiting().unwrap().is_empty());
+    broker.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_a_broker_stops_without_one_and_refuses_company() {
+    let dir = tempfile::tempdir().unwrap();
+    let unused = std::net::TcpListener::bind(any_port())
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let settings = settings(dir.path(), unused);
+    let operator = Operator::start(&settings);
+    let lock = settings.deployment.state_dir.join("operator/plan.bin");
+    let opened = async {
+        while !lock.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, opened)
+        .await
+        .expect("keys and plan are made without a broker");
+    let (_handle, stop) = Stop::manual();
+    let second = operator::run(&settings, SystemClock::shared(), stop, None).await;
+    assert!(
+        matches!(second, Err(OperatorError::Busy { .. })),
+        "{second:?}"
+    );
+    operator.end().await;
+
+    let mut other = settings.clone();
+    other.plan.batch = 3;
+    let (_handle, stop) = Stop::manual();
+    let error = operator::run(&other, SystemClock::shared(), stop, None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("plan.batch is 3") && error.contains("but 2 in the plan"),
+        "{error}"
+    );
+    let mut other = settings.clone();
+    other.deployment.operator_key = Some(SigningKey::from_bytes(&[9; 32]).verifying_key());
+    let (_handle, stop) = Stop::manual();
+    let error = operator::run(&other, SystemClock::shared(), stop, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, OperatorError::OtherKey { .. }), "{error}");
+}
