@@ -11,7 +11,7 @@ mod messages;
 mod vector;
 
 use ciborium::Value;
-use common::{MAX, Sample, deployment, id, key, limbs, public, topics};
+use common::{MAX, Sample, id, key, limbs, public, topics};
 use vector::{Bad, Envelope, open};
 use wire::{Limbs, Message, Receipt, Report, SigningKey, SumReceipt, WireError as E};
 

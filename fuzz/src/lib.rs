@@ -1,0 +1,176 @@
+//! What the fuzz targets check: not only that nothing panics, but what must hold of all input.
+//!
+//! # Layout
+//! - [`message`]: any message, as an envelope and as what an envelope signs;
+//! - [`topic`]: topics;
+//! - [`fold`]: packed ciphertexts;
+//! - [`goldens`]: the golden vectors of `lib/wire`, which the corpora start from.
+
+use std::fmt::Debug;
+
+use coset::{AsCborValue as _, CoseSign1Builder, HeaderBuilder, iana::Algorithm};
+use ed25519_dalek::Signer as _;
+use packed::{Accumulator, Kernel};
+use wire::{DeploymentId, Limbs, Message, Topics, VerifyingKey, WireError};
+
+/// The longest input, as in `-max_len`.
+pub const MAX_LEN: usize = 65_536;
+
+const SEED: [u8; 32] = [7; 32];
+const TOPIC: &str = "cipherwatt/v1/fuzz";
+
+fn deployment() -> DeploymentId {
+    "golden".parse().expect("an id")
+}
+
+fn public() -> VerifyingKey {
+    wire::SigningKey::from_bytes(&SEED).verifying_key()
+}
+
+/// The limbs of the golden vectors.
+fn limbs() -> Vec<u8> {
+    (0..64).collect()
+}
+
+/// Reads `data` as an envelope, and as a signed array that is then put into a good envelope.
+///
+/// What is accepted as a signed array encodes to the same bytes, and its envelope opens to the
+/// same message unless its limbs are not those it names.
+pub fn message<M: Message + PartialEq + Debug>(data: &[u8]) {
+    if let Ok(unverified) = wire::decode::<M>(data, MAX_LEN) {
+        let _ = unverified.claimed().check();
+        let _ = unverified.verify(&deployment(), TOPIC, &public());
+    }
+    let Ok((message, digest)) = M::from_cbor(data) else {
+        return;
+    };
+    assert_eq!(message.to_cbor(digest.as_ref()), data);
+    let sealed = envelope::<M>(data);
+    let opened = wire::decode::<M>(&sealed, sealed.len())
+        .and_then(|unverified| unverified.verify(&deployment(), TOPIC, &public()));
+    match opened {
+        Ok(opened) => {
+            assert_eq!(opened.message, message);
+            assert_eq!(opened.limbs.is_empty(), M::LIMBS == Limbs::None);
+        }
+        Err(WireError::LimbsDigest | WireError::WrongLength { field: "limbs", .. }) => {
+            assert_eq!(M::LIMBS, Limbs::Required);
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// `payload` signed and framed by other means than `wire`'s own.
+fn envelope<M: Message>(payload: &[u8]) -> Vec<u8> {
+    let header = HeaderBuilder::new()
+        .algorithm(Algorithm::EdDSA)
+        .content_type(M::CONTENT_TYPE.to_owned());
+    let key = ed25519_dalek::SigningKey::from_bytes(&SEED);
+    let sign1 = CoseSign1Builder::new()
+        .protected(header.build())
+        .payload(payload.to_vec())
+        .create_signature(&to_cbor(&place()), |bytes| key.sign(bytes).to_vec())
+        .build()
+        .to_cbor_value()
+        .expect("a COSE_Sign1");
+    let mut parts = vec![sign1];
+    if M::LIMBS == Limbs::Required {
+        parts.push(ciborium::Value::Bytes(limbs()));
+    }
+    to_cbor(&ciborium::Value::Array(parts))
+}
+
+fn place() -> ciborium::Value {
+    let text = |text: &str| ciborium::Value::Text(text.to_owned());
+    ciborium::Value::Array(vec![text(deployment().as_str()), text(TOPIC)])
+}
+
+fn to_cbor(value: &ciborium::Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("a vector takes all bytes");
+    bytes
+}
+
+/// Reads `data` as a topic under a root, and as a root. A topic that is read is written the same.
+pub fn topic(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let topics = Topics::new("r").expect("a root");
+    let under = format!("r/{text}");
+    if let Some(topic) = topics.parse(&under) {
+        assert_eq!(topics.of(&topic), under);
+    }
+    assert_eq!(topics.parse(text).is_some(), {
+        let rest = text.strip_prefix("r/");
+        rest.is_some_and(|rest| topics.parse(&format!("r/{rest}")).is_some())
+    });
+    if let Ok(topics) = Topics::new(text) {
+        assert!(topics.parse(&topics.plan()).is_some());
+    }
+}
+
+/// Unpacks `data` and adds it to a sum, at its own length and at the length of a ciphertext.
+///
+/// Both refuse the same input; what is refused leaves the sum as it was; all kernels agree; and
+/// what is unpacked packs to the same bytes.
+pub fn fold(data: &[u8]) {
+    for profile in packed::Profile::all() {
+        fold_exactly(profile, data);
+        let mut ciphertext = data.to_vec();
+        ciphertext.resize(profile.packed_len(), 0);
+        fold_exactly(profile, &ciphertext);
+    }
+}
+
+fn fold_exactly(profile: &'static packed::Profile, packed: &[u8]) {
+    let words = packed::unpack(profile, packed);
+    if let Ok(words) = &words {
+        let again = packed::pack(profile, words).expect("words below their modulus");
+        assert_eq!(again, packed);
+    }
+    let mut sums = Vec::new();
+    for kernel in Kernel::available() {
+        let mut sum = Accumulator::with_kernel(profile, kernel).expect("an available kernel");
+        let before = sum.to_packed();
+        let added = sum.add(packed);
+        assert_eq!(added.is_ok(), words.is_ok(), "{kernel:?}");
+        assert_eq!(sum.contributors(), u32::from(added.is_ok()), "{kernel:?}");
+        let expected = if added.is_ok() { packed } else { &before[..] };
+        assert_eq!(sum.to_packed(), expected, "{kernel:?}");
+        if added.is_ok() {
+            sum.add(packed).expect("added once before");
+        }
+        sums.push(sum.to_packed());
+    }
+    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// The golden vectors of `lib/wire`: the fuzz target, and a sealed message for it.
+pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
+    macro_rules! golden {
+        ($target:literal, $file:literal) => {{
+            let text = include_str!(concat!("../../lib/wire/tests/golden/", $file, ".hex"));
+            let digits: String = text.split_whitespace().collect();
+            ($target, hex::decode(digits).expect("hexadecimal digits"))
+        }};
+    }
+    vec![
+        golden!("plan", "plan"),
+        golden!("roster", "roster"),
+        golden!("enrol", "enrol"),
+        golden!("analytics_enrol", "analytics-enrol"),
+        golden!("report", "report"),
+        golden!("receipt", "receipt"),
+        golden!("sum", "sum"),
+        golden!("sum_receipt", "sum-receipt"),
+        golden!("total", "total"),
+    ]
+}
+
+/// The signed array inside a sealed message.
+pub fn payload_of(sealed: &[u8]) -> Option<Vec<u8>> {
+    let value: ciborium::Value = ciborium::from_reader(sealed).ok()?;
+    let sign1 = value.as_array()?.first()?.as_array()?;
+    sign1.get(2)?.as_bytes().cloned()
+}
