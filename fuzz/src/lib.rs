@@ -69,7 +69,9 @@ fn envelope<M: Message>(payload: &[u8]) -> Vec<u8> {
     let sign1 = CoseSign1Builder::new()
         .protected(header.build())
         .payload(payload.to_vec())
-        .create_signature(&to_cbor(&place()), |bytes| key.sign(bytes).to_vec())
+        .create_signature(&to_cbor(&place()), |bytes| {
+            key.sign(bytes).to_bytes().to_vec()
+        })
         .build()
         .to_cbor_value()
         .expect("a COSE_Sign1");
