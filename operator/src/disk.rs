@@ -4,25 +4,28 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A file cannot be read or written.
+///
+/// Like all errors of this crate its text is whole: the cause is in it and not a `source` as well, which a caller that prints
+/// the chain would repeat.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {source}", path = path.display())]
+#[error("cannot {action} {path}: {cause}", path = path.display())]
 pub struct DiskError {
     /// `read`, `write`, `create`, …
     pub action: &'static str,
     /// The file or folder.
     pub path: PathBuf,
     /// What the system says.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
 impl DiskError {
     /// For `map_err`.
     pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self {
+        move |cause| Self {
             action,
             path,
-            source,
+            cause,
         }
     }
 }
@@ -38,14 +41,14 @@ pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, DiskError> {
         .read_to_end(&mut bytes)
         .map_err(DiskError::at("read", path))?;
     if bytes.len() > max {
-        let source = io::Error::new(
+        let cause = io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("more than {max} bytes"),
         );
         return Err(DiskError {
             action: "read",
             path: path.to_owned(),
-            source,
+            cause,
         });
     }
     Ok(bytes)

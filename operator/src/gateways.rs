@@ -25,12 +25,12 @@ pub enum GatewaysError {
     #[error(transparent)]
     File(#[from] DiskError),
     /// The file is damaged.
-    #[error("{path}: {source}. Restore the file from a backup", path = path.display())]
+    #[error("{path}: {cause}. Restore the file from a backup", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
 }
 
@@ -43,9 +43,9 @@ impl Gateways {
         let path = dir.join("gateways.json");
         let keys = match path.exists() {
             true => serde_json::from_slice(&disk::read(&path, MAX_GATEWAYS_BYTES)?).map_err(
-                |source| GatewaysError::Json {
+                |cause| GatewaysError::Json {
                     path: path.clone(),
-                    source,
+                    cause,
                 },
             )?,
             false => BTreeMap::new(),
@@ -82,9 +82,9 @@ impl Gateways {
     pub fn save(&mut self) -> Result<(), GatewaysError> {
         if self.unsaved {
             let json =
-                serde_json::to_vec_pretty(&self.keys).map_err(|source| GatewaysError::Json {
+                serde_json::to_vec_pretty(&self.keys).map_err(|cause| GatewaysError::Json {
                     path: self.path.clone(),
-                    source,
+                    cause,
                 })?;
             disk::replace(&self.path, &json)?;
             self.unsaved = false;

@@ -17,20 +17,20 @@ pub const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// OpenFHE could not make a context or a key.
-    #[error("cannot prepare the encryption of profile {profile}: {source}")]
+    #[error("cannot prepare the encryption of profile {profile}: {cause}")]
     Context {
         /// The parameter profile.
         profile: &'static str,
         /// What went wrong.
-        source: openfhe::Error,
+        cause: openfhe::Error,
     },
     /// A key file cannot be read, written, or must not be used as it is.
-    #[error("key epoch {epoch}: {source}")]
+    #[error("key epoch {epoch}: {cause}")]
     Epoch {
         /// The epoch.
         epoch: KeyEpoch,
         /// What is wrong with its file.
-        source: KeyFileError,
+        cause: KeyFileError,
     },
     /// The plan names an epoch whose key is gone.
     #[error(
@@ -60,8 +60,8 @@ pub enum KeyringError {
         found: String,
     },
     /// The signing key cannot be read, written, or must not be used as it is.
-    #[error(transparent)]
-    Signing(#[from] service::files::KeyFileError),
+    #[error("{0}")]
+    Signing(service::files::KeyFileError),
 }
 
 /// The keys of one epoch.
@@ -90,10 +90,11 @@ impl Keyring {
     /// # Errors
     /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile.
     pub fn open(dir: &Path, profile: &'static Profile) -> Result<Self, KeyringError> {
-        let signing = service::files::load_or_create_signing_key(&dir.join("signing.key"))?;
-        let context = Context::new(profile).map_err(|source| KeyringError::Context {
+        let signing = service::files::load_or_create_signing_key(&dir.join("signing.key"))
+            .map_err(KeyringError::Signing)?;
+        let context = Context::new(profile).map_err(|cause| KeyringError::Context {
             profile: profile.name,
-            source,
+            cause,
         })?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -110,13 +111,13 @@ impl Keyring {
     /// The file cannot be read or written, others may read it, or it is of another profile or damaged.
     pub fn epoch(&mut self, epoch: KeyEpoch) -> Result<&EpochKeys, KeyringError> {
         let path = self.path(epoch);
-        let in_file = |source| KeyringError::Epoch { epoch, source };
+        let in_file = |cause| KeyringError::Epoch { epoch, cause };
         let secret = match path.exists() {
             true => SecretKey::load(&self.context, &path).map_err(in_file)?,
             false => {
-                let context = |source| KeyringError::Context {
+                let context = |cause| KeyringError::Context {
                     profile: self.profile.name,
-                    source,
+                    cause,
                 };
                 let (secret, _) = openfhe::secret::generate(&self.context).map_err(context)?;
                 secret.save(&path).map_err(in_file)?;

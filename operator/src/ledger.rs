@@ -29,12 +29,12 @@ const CHECK_LEN: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A file cannot be opened, read or written.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {cause}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The ledger is gone although releases may have been taken.
     #[error(
@@ -92,9 +92,9 @@ impl Ledger {
                 path: ledger.to_owned(),
             });
         }
-        let io = |path: &Path, source| LedgerError::Io {
+        let io = |path: &Path, cause| LedgerError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         };
         let (mut file, lines) = Journal::open(ledger, |_| 0).map_err(|error| io(ledger, error))?;
         let mut releases = Releases::default();
@@ -133,9 +133,9 @@ impl Ledger {
         let lines: Vec<String> = reports.iter().map(json).collect();
         let entries: Vec<String> = reports.iter().map(|report| entry(&taken(report))).collect();
         let before = self.totals.size();
-        let io = |path: &Path, source| LedgerError::Io {
+        let io = |path: &Path, cause| LedgerError::Io {
             path: path.to_owned(),
-            source,
+            cause,
         };
         self.totals
             .append(&lines)
@@ -178,9 +178,9 @@ impl Ledger {
         }
         self.ledger
             .append(&entries)
-            .map_err(|source| LedgerError::Io {
+            .map_err(|cause| LedgerError::Io {
                 path: self.ledger.path().to_owned(),
-                source,
+                cause,
             })
     }
 
@@ -222,7 +222,7 @@ fn replay(
         let path = file.path().to_owned();
         return file
             .retract(torn)
-            .map_err(|source| LedgerError::Io { path, source });
+            .map_err(|cause| LedgerError::Io { path, cause });
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub enum PlanError {
     File(#[from] DiskError),
     /// The stored plan is damaged or signed by another key.
     #[error(
-        "the stored plan {path} cannot be used with this operator's signing key: {source}. Restore state_dir/operator \
+        "the stored plan {path} cannot be used with this operator's signing key: {cause}. Restore state_dir/operator \
          from a backup, or start a new deployment in another deployment.state_dir",
         path = path.display()
     )]
@@ -31,7 +31,7 @@ pub enum PlanError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: wire::WireError,
+        cause: wire::WireError,
     },
     /// The configuration and the stored plan disagree.
     #[error(
@@ -171,9 +171,9 @@ impl PlanBook {
         keyring: &mut Keyring,
     ) -> Result<Self, PlanError> {
         let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
-        let stored = |source| PlanError::Stored {
+        let stored = |cause| PlanError::Stored {
             path: path.clone(),
-            source,
+            cause,
         };
         let unverified = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES).map_err(stored)?;
         agree(

@@ -22,12 +22,12 @@ pub enum RosterError {
     #[error(transparent)]
     File(#[from] DiskError),
     /// A stored page is damaged or signed by another key.
-    #[error("the stored roster page {path} cannot be used: {source}. Restore it from a backup", path = path.display())]
+    #[error("the stored roster page {path} cannot be used: {cause}. Restore it from a backup", path = path.display())]
     Stored {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: wire::WireError,
+        cause: wire::WireError,
     },
     /// A stored page is gone.
     #[error("the roster has {pages} pages, but {path} is missing: restore it from a backup", path = path.display())]
@@ -102,9 +102,9 @@ impl RosterBook {
 
     fn read(&self, path: &Path, page: u16, keyring: &Keyring) -> Result<RosterPage, RosterError> {
         let bytes = disk::read(path, MAX_PAGE_BYTES)?;
-        let stored = |source| RosterError::Stored {
+        let stored = |cause| RosterError::Stored {
             path: path.to_owned(),
-            source,
+            cause,
         };
         let unverified = wire::decode::<RosterPage>(&bytes, MAX_PAGE_BYTES).map_err(stored)?;
         let topic = self.topics.roster(page);

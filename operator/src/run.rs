@@ -195,6 +195,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
     )?;
     tracing::info!(
         operator_key = %actual,
+        enrolment = if enrols_automatically(settings) { "automatic" } else { "by approval" },
         plan = %plan.plan().version,
         feeders = plan.plan().feeders.len(),
         meters = roster.len(),
@@ -242,6 +243,6 @@ fn lock(dir: &Path) -> Result<File, OperatorError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OperatorError::Busy { path }),
-        Err(TryLockError::Error(source)) => Err(DiskError::at("lock", &path)(source).into()),
+        Err(TryLockError::Error(cause)) => Err(DiskError::at("lock", &path)(cause).into()),
     }
 }
