@@ -1,10 +1,10 @@
 //! What the fuzz targets check: not only that nothing panics, but what must hold of all input.
 //!
 //! # Layout
-//! - [`message`]: any message, as an envelope and as what an envelope signs;
-//! - [`topic`]: topics;
-//! - [`fold`]: packed ciphertexts;
-//! - [`goldens`]: the golden vectors of `lib/wire`, which the corpora start from.
+//! - [`message`] reads any message, as an envelope and as what an envelope signs
+//! - [`topic`] reads topics
+//! - [`fold`] reads packed ciphertexts
+//! - [`goldens`] gives the golden vectors of `lib/wire`, which the corpora start from
 
 use std::fmt::Debug;
 
