@@ -5,7 +5,8 @@
 //! * *runs*: appliances switched on for minutes to hours. Each [`Appliance`] has a chance to run on a day, at
 //!   a moment drawn from the day's *activity*, which is the profile above 90 % of its minimum;
 //! * a *refrigerator*, cycling day and night at a mean that does not depend on the time;
-//! * a *base*: what is left of the profile when the mean of the other two is taken away.
+//! * a *base*: what is left of the profile when the mean of the other two is taken away. It is constant over a
+//!   quarter hour.
 
 use jiff::civil::Date;
 
@@ -55,14 +56,16 @@ const fn heated(watts: f64, minutes: f64, full: f64, tail: f64, chance: f64) -> 
 }
 
 impl Appliance {
-    /// Watt-hours of a usual run.
-    fn energy_wh(&self) -> f64 {
-        self.watts * self.mean_share() * self.minutes / 60.0
+    /// Mean demand over a run as a share of the full one.
+    fn mean_share(&self) -> f64 {
+        self.full + (1.0 - self.full) * self.tail
     }
 
-    /// Mean demand over a run as a share of the full one.
-    pub fn mean_share(&self) -> f64 {
-        self.full + (1.0 - self.full) * self.tail
+    /// The mean moment of a run's energy, as a share of its length.
+    fn middle(&self) -> f64 {
+        let full = self.full * self.full / 2.0;
+        let tail = self.tail * (1.0 - self.full * self.full) / 2.0;
+        (full + tail) / self.mean_share()
     }
 }
 
@@ -148,16 +151,6 @@ impl Kind {
         Curve::new(self, &self.profile.day(date))
     }
 
-    /// Share of the annual consumption that goes through the appliances.
-    fn run_share(&self) -> f64 {
-        let daily_wh: f64 = self
-            .appliances
-            .iter()
-            .map(|a| a.energy_wh() * a.chance)
-            .sum();
-        daily_wh * 365.0 / (self.reference_kwh * 1_000.0)
-    }
-
     /// Mean demand of the refrigerator in watts, for each kWh of annual consumption.
     pub fn fridge_w(&self) -> f64 {
         FRIDGE * 1_000.0 / 8_760.0
@@ -196,16 +189,12 @@ impl Curve {
         let total: f64 = profile.iter().sum();
         let quiet = QUIET * profile.iter().copied().fold(f64::INFINITY, f64::min);
         let active = total - quiet * QUARTERS as f64;
-        let run_wh = kind.run_share() * total;
 
         let mut cumulative = [0.0; QUARTERS + 1];
-        let mut base_w = [0.0; QUARTERS];
         let mut below = 0.0;
-        for (q, wh) in profile.iter().enumerate() {
-            let activity = (wh - quiet) / active;
-            below += activity;
-            cumulative[q + 1] = below;
-            base_w[q] = (4.0 * (wh - run_wh * activity) - kind.fridge_w()).max(0.0);
+        for (wh, above) in profile.iter().zip(&mut cumulative[1..]) {
+            below += (wh - quiet) / active;
+            *above = below;
         }
         cumulative[QUARTERS] = 1.0;
 
@@ -217,12 +206,41 @@ impl Curve {
             }
             *start = q;
         }
-        Self {
-            base_w,
+
+        let mut curve = Self {
+            base_w: [0.0; QUARTERS],
             size: total * 365.0 / 1_000.0,
             cumulative,
             guide,
+        };
+        let runs = curve.mean_runs(kind);
+        for ((base, wh), run_wh) in curve.base_w.iter_mut().zip(profile).zip(runs) {
+            *base = (4.0 * (wh - run_wh) - kind.fridge_w()).max(0.0);
         }
+        curve
+    }
+
+    /// Mean energy of all runs in each quarter hour, in watt-hours for each kWh of annual consumption: the
+    /// usual run of each appliance, at every 192nd of the day's activity.
+    fn mean_runs(&self, kind: &Kind) -> [f64; QUARTERS] {
+        const MOMENTS: usize = 2 * QUARTERS;
+        let quarter_s = f64::from(QUARTER_S);
+        let mut runs = [0.0; QUARTERS];
+        for appliance in kind.appliances {
+            let weight = appliance.chance / (MOMENTS as f64 * kind.reference_kwh);
+            for moment in 0..MOMENTS {
+                let middle_s = self.moment((moment as f64 + 0.5) / MOMENTS as f64);
+                let run = Run::new(appliance, middle_s, 1.0, self.size);
+                let first = (run.start_s / quarter_s) as usize;
+                let count = (run.length_s / quarter_s) as usize + 2;
+                for q in first..first + count {
+                    let q = q % QUARTERS;
+                    let from_s = q as f64 * quarter_s;
+                    runs[q] += weight * run.energy_wh(from_s, from_s + quarter_s);
+                }
+            }
+        }
+        runs
     }
 
     /// The second of the day before which a share `p` in [0, 1) of the activity falls.
@@ -247,11 +265,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run with its middle at second `middle_s` of the day. `size` scales its usual energy, half of it
+    /// A run around second `middle_s` of the day, so that the middle of its energy is there. `size` scales its usual energy, half of it
     /// (as a factor) in the demand, `demand`, and the rest in the length.
     pub fn new(appliance: &Appliance, middle_s: f64, demand: f64, size: f64) -> Self {
         let length_s = (appliance.minutes * 60.0 * size / demand).min(LONGEST_S);
-        let start_s = middle_s - length_s / 2.0;
+        let start_s = middle_s - appliance.middle() * length_s;
         let watts = appliance.watts * demand;
         Self {
             start_s: if start_s < 0.0 {
@@ -298,6 +316,13 @@ mod tests {
 
     use super::*;
 
+    /// Share of the annual consumption that goes through the appliances.
+    fn run_share(kind: &Kind) -> f64 {
+        let usual_wh = |a: &Appliance| a.watts * a.mean_share() * a.minutes / 60.0;
+        let daily_wh: f64 = kind.appliances.iter().map(|a| usual_wh(a) * a.chance).sum();
+        daily_wh * 365.0 / (kind.reference_kwh * 1_000.0)
+    }
+
     fn each_day(mut check: impl FnMut(&Kind, &[f64; QUARTERS], &Curve)) {
         for kind in [&HOUSEHOLD, &BUSINESS, &SOLAR_HOME] {
             let mut day = date(2025, 1, 1);
@@ -312,16 +337,14 @@ mod tests {
     #[test]
     fn the_parts_of_every_day_add_up_to_the_profile() {
         each_day(|kind, profile, curve| {
-            let run_wh = kind.run_share() * profile.iter().sum::<f64>();
-            for (q, wh) in profile.iter().enumerate() {
-                let activity = curve.cumulative[q + 1] - curve.cumulative[q];
-                let sum = (curve.base_w[q] + kind.fridge_w()) / 4.0 + run_wh * activity;
-                assert!(
-                    (sum / wh - 1.0).abs() < 1e-9,
-                    "{:?} {q}: {sum} {wh}",
-                    kind.profile
-                );
-            }
+            let total: f64 = profile.iter().sum();
+            let base: f64 = curve.base_w.iter().map(|w| w / 4.0).sum();
+            let sum = base + kind.fridge_w() * 24.0 + run_share(kind) * total;
+            assert!(
+                (sum / total - 1.0).abs() < 1e-9,
+                "{:?}: {sum} {total}",
+                kind.profile
+            );
         });
     }
 
@@ -369,11 +392,11 @@ mod tests {
 
     #[test]
     fn households_put_less_than_half_into_runs() {
-        assert!((0.40..0.46).contains(&HOUSEHOLD.run_share()));
+        assert!((0.40..0.46).contains(&run_share(&HOUSEHOLD)));
         assert!(
-            (0.40..0.50).contains(&BUSINESS.run_share()),
+            (0.40..0.50).contains(&run_share(&BUSINESS)),
             "{}",
-            BUSINESS.run_share()
+            run_share(&BUSINESS)
         );
     }
 }

@@ -18,7 +18,8 @@ use std::{collections::HashMap, io::Read};
 use jiff::tz::TimeZone;
 
 use super::{
-    parse::{CsvError, Ids, Rows, instant, show, watt_hours},
+    error::CsvError,
+    parse::{Ids, Rows, instant, show, watt_hours},
     replay::{Gaps, LARGEST_FILLED_GAP, ReplayOptions},
     table::{Column, MISSING, Table},
 };
@@ -159,5 +160,113 @@ impl File<'_> {
         column.values.extend((0..intervals).map(|_| MISSING));
         column.values.push(wh);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::UnixSeconds;
+
+    use super::super::{
+        Source,
+        replay::tests::{at, parse, refusal},
+    };
+    use super::*;
+
+    const HEADER: &str = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) \r\n";
+    /// 12 October 2012, 00:30 UTC.
+    const START: u64 = 1_350_001_800;
+
+    fn file(rows: &[&str]) -> String {
+        let rows = rows.iter().map(|row| format!("{row}\r\n"));
+        HEADER.to_owned() + &rows.collect::<String>()
+    }
+
+    #[test]
+    fn the_published_form_reads_as_it_is() {
+        let text = file(&[
+            "MAC000002,Std,2012-10-12 00:30:00.0000000, 0.143 ",
+            "MAC000002,Std,2012-10-12 01:00:00.0000000, Null ",
+            "MAC000002,Std,2012-10-12 01:15:41.0000000,Null",
+            "MAC000002,Std,2012-10-12 01:30:00.0000000, 0 ",
+            "MAC000002,Std,2012-10-12 01:30:00.0000000, 0 ",
+            "MAC000003,ToU,2012-10-12 01:00:00.0000000,-0.5",
+        ]);
+        let mut t = parse(&text, &ReplayOptions::default()).unwrap();
+        assert_eq!(t.interval_s(), 1_800);
+        assert_eq!(t.ignored_rows(), 2);
+        let ids: Vec<&str> = t.meters().iter().map(|m| m.id.as_str()).collect();
+        assert_eq!(ids, ["mac000002", "mac000003"]);
+        let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
+        assert_eq!(capacities, [286, 1_000]);
+        let end = START + 3 * 1_800;
+        assert_eq!(t.range(), (UnixSeconds(START), Some(UnixSeconds(end))));
+        assert_eq!(at(&mut t, START), [Some(143), None]);
+        assert_eq!(at(&mut t, START + 1_800), [None, Some(-500)]);
+        assert_eq!(at(&mut t, START + 3_600), [Some(0), None]);
+    }
+
+    #[test]
+    fn columns_may_come_in_any_order() {
+        let text = "datetime,KWH/hh (per half hour),LCLid\n2012-10-12 00:30:00,1,a\n";
+        let mut t = parse(text, &ReplayOptions::default()).unwrap();
+        assert_eq!(at(&mut t, START), [Some(1_000)]);
+    }
+
+    #[test]
+    fn gaps_are_refused_or_missing_as_asked() {
+        let text = file(&["a,Std,2012-10-12 00:30:00,1", "a,Std,2012-10-12 02:00:00,2"]);
+        let error = refusal(&text);
+        for part in ["line 3", "customer \"a\"", "2 interval(s)", "02:00"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let options = ReplayOptions {
+            gaps: Gaps::Missing,
+            ..ReplayOptions::default()
+        };
+        let mut t = parse(&text, &options).unwrap();
+        assert_eq!(at(&mut t, START + 1_800), [None]);
+        assert_eq!(at(&mut t, START + 5_400), [Some(2_000)]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let first = "a,Std,2012-10-12 00:30:00,1";
+        for (row, parts) in [
+            (
+                "a,Std,2012-10-12 00:00:00,1",
+                &["line 3", "sorted", "customer \"a\""][..],
+            ),
+            (
+                "a,Std,2012-10-12 00:30:00,2",
+                &["line 3", "customer \"a\"", "\"2\"", "another"],
+            ),
+            (
+                "a,Std,2012-10-12 00:45:00,1",
+                &["line 3", "DateTime", "00:45", "1800 s"],
+            ),
+            (
+                "a,Std,2012-10-12 25:00:00,1",
+                &["line 3", "DateTime", "25:00"],
+            ),
+            (
+                "a,Std,2012-10-12 01:00:00,one",
+                &["line 3", "KWH/hh", "\"one\""],
+            ),
+            ("A,Std,2012-10-12 00:30:00,1", &["line 3", "\"A\"", "\"a\""]),
+            (",Std,2012-10-12 00:30:00,1", &["line 3", "\"\""]),
+            (
+                "a,Std,2012-10-12 01:00:00",
+                &["line 3", "3 fields", "KWH/hh"],
+            ),
+        ] {
+            let error = refusal(&file(&[first, row]));
+            for part in parts {
+                assert!(error.contains(part), "{row:?}: {error}");
+            }
+        }
+        assert!(refusal("LCLid,DateTime\na,2012-10-12 00:30:00\n").contains("KWH/hh"));
+        assert!(refusal("LCLid,KWH/hh (per half hour)\na,1\n").contains("DateTime"));
+        assert!(refusal(HEADER).contains("0 row(s)"));
     }
 }

@@ -6,10 +6,12 @@
 //!
 //! # Layout
 //! * [`simulate`]: households, businesses and homes with solar panels; [`bdew`] holds the load profiles
-//!   they follow, `appliance` what runs in them, `solar` what their panels export, `mix` the randomness
+//!   they follow, `customer` and `appliance` what one of them does, `solar` what panels export, `strata` what
+//!   makes a fleet of them, `mix` the randomness
 //! * [`replay`]: interval data from a CSV file, in the [`wide`] form or that of Low Carbon London ([`lcl`]);
-//!   `parse` has what the two forms share: rows, values, timestamps, meter ids, errors
+//!   `parse` has what the two forms share: rows, values, timestamps, meter ids
 //! * `table`: the readings of a file in memory, answering for any multiple of their interval
+//! * `error`: why a source cannot be opened, or cannot answer
 //!
 //! # Rules
 //! * Energy is in whole watt-hours, net of export: what a meter sends into the grid is negative and is kept.
@@ -18,24 +20,26 @@
 //! * An interval longer than the native one is the sum of the native ones it covers, and is missing if one of
 //!   them is. A shorter one, or one that is no multiple, is [`SourceError::Interval`].
 
-use std::path::PathBuf;
-
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
 
 mod appliance;
 pub mod bdew;
+mod customer;
+mod error;
 pub mod lcl;
 pub(crate) mod mix;
 mod parse;
 pub mod replay;
 pub mod simulate;
 mod solar;
+mod strata;
 mod table;
 pub mod wide;
 
 pub use self::{
-    parse::{CsvError, LARGEST_KWH},
+    error::{CsvError, SourceError},
+    parse::LARGEST_KWH,
     replay::{Form, Gaps, Replay, ReplayOptions, open_replay},
     simulate::{FleetOptions, Mix, Simulated},
 };
@@ -94,84 +98,6 @@ pub fn clamp(energy: WattHours, capacity: Watts, interval_s: u32) -> (WattHours,
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let clamped = energy.0.clamp(-limit, limit);
     (WattHours(clamped), clamped != energy.0)
-}
-
-/// Why a source cannot be opened, or cannot answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// The interval is shorter than the source's, or not a multiple of it.
-    #[error(
-        "an interval of {asked_s} s cannot be made of the source's intervals of {native_s} s: it must be a multiple of it"
-    )]
-    Interval {
-        /// The length asked for, in seconds.
-        asked_s: u32,
-        /// The source's own length, in seconds.
-        native_s: u32,
-    },
-    /// A simulated interval does not divide a day.
-    #[error("an interval of {asked_s} s does not divide a day of 86400 s")]
-    NotInDay {
-        /// The length asked for, in seconds.
-        asked_s: u32,
-    },
-    /// The interval starts between two of the source's intervals.
-    #[error(
-        "an interval cannot start at {start}: the source's intervals start at multiples of {native_s} s since the Unix epoch"
-    )]
-    Misaligned {
-        /// The start asked for, in seconds since the Unix epoch.
-        start: u64,
-        /// The source's own interval, in seconds.
-        native_s: u32,
-    },
-    /// The interval lies outside the source's range.
-    #[error(
-        "no reading at {start}: the source covers {from} to {to} (seconds since the Unix epoch)"
-    )]
-    OutOfRange {
-        /// The start asked for.
-        start: u64,
-        /// Start of the range.
-        from: u64,
-        /// End of the range, exclusive.
-        to: u64,
-    },
-    /// The time zone is not in the IANA database.
-    #[error("unknown time zone {name:?}: give an IANA name such as \"Europe/Berlin\" or \"UTC\"")]
-    TimeZone {
-        /// The name as given.
-        name: String,
-    },
-    /// A setting of the simulated fleet is out of its bounds.
-    #[error("{name} is {value}: {rule}")]
-    Setting {
-        /// Which setting.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it must be.
-        rule: &'static str,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
-    /// A file's content is refused.
-    #[error("{path}: {error}")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        #[source]
-        error: Box<CsvError>,
-    },
 }
 
 /// A time zone by its IANA name, from the database that is built in: the same on every machine.

@@ -1,8 +1,11 @@
-//! What the two forms of CSV share: rows, values, timestamps, meter ids, and what can be wrong with them.
+//! What the two forms of CSV share: rows, values, timestamps and meter ids.
 
-use std::{collections::HashMap, io::Read};
+use std::{
+    collections::HashMap,
+    io::{Chain, Read},
+};
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{ReaderBuilder, StringRecord, Terminator, Trim};
 use jiff::{
     Timestamp,
     civil::DateTime,
@@ -10,216 +13,14 @@ use jiff::{
 };
 use wire::MeterId;
 
-use super::table::MISSING;
+use super::{error::CsvError, table::MISSING};
 
 /// The greatest energy of an interval that a file may hold, in kWh of either sign.
 pub const LARGEST_KWH: f64 = 1e6;
 
-/// Why a CSV file is refused. Lines count from 1, the header included; times are in UTC.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CsvError {
-    /// Not even a header.
-    #[error("the file is empty: it needs a header line and rows of readings")]
-    Empty,
-    /// A header and nothing, or too little, below.
-    #[error("{rows} row(s) of readings: at least {needed} are needed")]
-    TooShort {
-        /// Rows found.
-        rows: u64,
-        /// Rows needed.
-        needed: u64,
-    },
-    /// The bytes are no CSV, or no UTF-8.
-    #[error("line {line}: {error}")]
-    Line {
-        /// Where.
-        line: u64,
-        /// What is wrong.
-        #[source]
-        error: csv::Error,
-    },
-    /// A row does not have a field for each column.
-    #[error("line {line}: {fields} fields where the header has {columns} columns{}", missing(.column))]
-    Fields {
-        /// Where.
-        line: u64,
-        /// Fields in the row.
-        fields: usize,
-        /// Columns in the header.
-        columns: usize,
-        /// The first column without a field, if fields are missing.
-        column: Option<String>,
-    },
-    /// The header lacks a column.
-    #[error("line 1: no column {column:?}: {rule}")]
-    MissingColumn {
-        /// What is missing.
-        column: &'static str,
-        /// What the header must have.
-        rule: &'static str,
-    },
-    /// Two columns of the same name.
-    #[error(
-        "line 1: columns {first} and {second} are both named {name:?}: a customer can have only one"
-    )]
-    DuplicateCustomer {
-        /// Number of the first one, from 1.
-        first: usize,
-        /// Number of the second one.
-        second: usize,
-        /// Their name.
-        name: String,
-    },
-    /// Two customers whose names differ, but not as meter ids.
-    #[error("line {line}: {name:?} and {other:?} would both be meter {id}: rename one of them")]
-    SameMeter {
-        /// Where the second one appears.
-        line: u64,
-        /// The second name.
-        name: String,
-        /// The first name.
-        other: String,
-        /// The id of both.
-        id: MeterId,
-    },
-    /// A customer's name makes no meter id.
-    #[error(
-        "line {line}: {name:?} makes no meter id: it needs 1 to 64 characters and a letter or digit among them"
-    )]
-    Name {
-        /// Where.
-        line: u64,
-        /// The name.
-        name: String,
-    },
-    /// A value is not a number of kWh.
-    #[error("line {line}, column {column:?}: {value:?} is not a number of kWh between ±1000000")]
-    Value {
-        /// Where.
-        line: u64,
-        /// In which column.
-        column: String,
-        /// What is there.
-        value: String,
-    },
-    /// A time cannot be understood.
-    #[error("line {line}, column {column:?}: {value:?} {problem}")]
-    Time {
-        /// Where.
-        line: u64,
-        /// In which column.
-        column: String,
-        /// What is there.
-        value: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// A row's time is not after that of the one before it.
-    #[error("line {line}, column {column:?}: {value:?} is not after {previous}: rows must be sorted by time{}", of(.customer))]
-    Unsorted {
-        /// Where.
-        line: u64,
-        /// The time's column.
-        column: String,
-        /// The time.
-        value: String,
-        /// The time of the row before.
-        previous: Timestamp,
-        /// Whose rows, where a file has several customers' one after the other.
-        customer: Option<String>,
-    },
-    /// Two different values for the same customer and time.
-    #[error(
-        "line {line}: customer {customer:?} has {value:?} kWh at {time}, and another value on the line before"
-    )]
-    Conflict {
-        /// Where.
-        line: u64,
-        /// Who.
-        customer: String,
-        /// When.
-        time: Timestamp,
-        /// The second value.
-        value: String,
-    },
-    /// Rows are missing.
-    #[error("line {line}, column {column:?}: {value:?} leaves a gap of {intervals} interval(s) of {interval_s} s after {previous}{}", of(.customer))]
-    Gap {
-        /// Where the rows go on.
-        line: u64,
-        /// The time's column.
-        column: String,
-        /// The time at which they go on.
-        value: String,
-        /// The time of the row before.
-        previous: Timestamp,
-        /// Intervals without a row.
-        intervals: u64,
-        /// Length of an interval.
-        interval_s: u32,
-        /// Whose rows, where a file has several customers' one after the other.
-        customer: Option<String>,
-    },
-    /// A time is between two intervals.
-    #[error(
-        "line {line}, column {column:?}: {value:?} is off the grid: intervals of {interval_s} s start at multiples of {interval_s} s of UTC"
-    )]
-    OffGrid {
-        /// Where.
-        line: u64,
-        /// The time's column.
-        column: String,
-        /// The time.
-        value: String,
-        /// Length of an interval.
-        interval_s: u32,
-    },
-    /// A row's distance from the one before is no multiple of the interval.
-    #[error(
-        "line {line}, column {column:?}: {value:?} is {distance_s} s after the row before, but the first two rows are {interval_s} s apart"
-    )]
-    Spacing {
-        /// Where.
-        line: u64,
-        /// The time's column.
-        column: String,
-        /// The time.
-        value: String,
-        /// Distance from the row before.
-        distance_s: u64,
-        /// Length of an interval, by the first two rows.
-        interval_s: u32,
-    },
-    /// The first two rows are so far apart that it is no interval.
-    #[error(
-        "line {line}: the first two rows are {interval_s} s apart: an interval must divide a day of 86400 s"
-    )]
-    Interval {
-        /// Line of the second row.
-        line: u64,
-        /// Their distance.
-        interval_s: u64,
-    },
-}
-
-fn missing(column: &Option<String>) -> String {
-    column
-        .as_ref()
-        .map(|c| format!(": none for {c:?}"))
-        .unwrap_or_default()
-}
-
-fn of(customer: &Option<String>) -> String {
-    customer
-        .as_ref()
-        .map(|c| format!(" (customer {c:?})"))
-        .unwrap_or_default()
-}
-
 /// The rows of a file, each with its line and as many fields as the header.
 pub(crate) struct Rows<R> {
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Chain<R, &'static [u8]>>,
     /// The header's fields, without surrounding space.
     pub(crate) header: StringRecord,
     record: StringRecord,
@@ -229,34 +30,35 @@ pub(crate) struct Rows<R> {
 
 impl<R: Read> Rows<R> {
     /// Reads the header. A byte order mark, CRLF and space around fields are fine.
+    ///
+    /// A row ends at a line feed, and the last one does too, since one is added to the file: the line of a row is
+    /// then the one before that at which the reader stands. (By itself, the reader counts a CRLF on one side
+    /// of a row or the other.) The carriage return counts as space.
     pub(crate) fn new(input: R) -> Result<Self, CsvError> {
-        let mut reader = ReaderBuilder::new()
+        let reader = ReaderBuilder::new()
             .flexible(true)
+            .has_headers(false)
             .trim(Trim::All)
-            .from_reader(input);
-        let header = reader
-            .headers()
-            .map_err(|error| bad_line(1, error))?
-            .clone();
-        if header.iter().all(str::is_empty) {
-            return Err(CsvError::Empty);
-        }
-        Ok(Self {
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(input.chain(&b"\n"[..]));
+        let mut rows = Self {
             reader,
-            header,
+            header: StringRecord::new(),
             record: StringRecord::new(),
             count: 0,
-        })
+        };
+        if rows.read()?.is_none() || rows.record.iter().all(str::is_empty) {
+            return Err(CsvError::Empty);
+        }
+        rows.header = rows.record.clone();
+        Ok(rows)
     }
 
-    /// The next row and its line. Lines without any character are skipped.
+    /// The next row and its line. Blank lines are skipped.
     pub(crate) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>, CsvError> {
-        let before = self.reader.position().line();
-        let more = self.reader.read_record(&mut self.record);
-        if !more.map_err(|error| bad_line(before, error))? {
+        let Some(line) = self.read()? else {
             return Ok(None);
-        }
-        let line = self.record.position().map_or(before, csv::Position::line);
+        };
         let (fields, columns) = (self.record.len(), self.header.len());
         if fields != columns {
             return Err(CsvError::Fields {
@@ -269,11 +71,20 @@ impl<R: Read> Rows<R> {
         self.count += 1;
         Ok(Some((line, &self.record)))
     }
-}
 
-fn bad_line(line: u64, error: csv::Error) -> CsvError {
-    let line = error.position().map_or(line, csv::Position::line);
-    CsvError::Line { line, error }
+    /// Reads the next line that is not blank into `record`, and returns its number.
+    fn read(&mut self) -> Result<Option<u64>, CsvError> {
+        loop {
+            let more = self.reader.read_record(&mut self.record);
+            let line = self.reader.position().line().saturating_sub(1);
+            if !more.map_err(|error| CsvError::Line { line, error })? {
+                return Ok(None);
+            }
+            if self.record.len() > 1 || self.record.iter().any(|field| !field.is_empty()) {
+                return Ok(Some(line));
+            }
+        }
+    }
 }
 
 /// Watt-hours of a field in kWh, rounded to the nearest, halves away from zero; [`MISSING`] for an empty
@@ -388,6 +199,28 @@ pub(crate) fn show(at: u64) -> Timestamp {
 mod tests {
     use super::*;
     use crate::source::zone;
+
+    #[test]
+    fn every_row_knows_its_line() {
+        let rows = ["\u{feff}a,b", "1,2", "3,4", "", "\"5\" , 6 ", "7,8"];
+        for end in ["\n", "\r\n"] {
+            for last in ["", end] {
+                let text = rows.join(end) + last;
+                let mut rows = Rows::new(text.as_bytes()).unwrap();
+                assert_eq!(rows.header, vec!["a", "b"]);
+                let mut found = Vec::new();
+                while let Some((line, row)) = rows.next().unwrap() {
+                    found.push((line, row[0].to_owned()));
+                }
+                let expected = [(2, "1"), (3, "3"), (5, "5"), (6, "7")];
+                assert_eq!(
+                    found,
+                    expected.map(|(line, a)| (line, a.to_owned())),
+                    "{text:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn values_are_rounded_to_watt_hours() {

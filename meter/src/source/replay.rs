@@ -5,10 +5,8 @@ use std::{fs::File, io::Read, path::Path};
 use wire::UnixSeconds;
 
 use super::{
-    MeterSpec, Reading, Source, SourceError, lcl,
-    parse::{CsvError, Rows},
-    table::Table,
-    wide, zone,
+    MeterSpec, Reading, Source, SourceError, error::CsvError, lcl, parse::Rows, table::Table, wide,
+    zone,
 };
 
 /// No longer gap is filled, in intervals: half a year of half hours.
@@ -147,5 +145,161 @@ impl Source for Replay {
         out: &mut Vec<Reading>,
     ) -> Result<(), SourceError> {
         self.table.read(interval_start, interval_s, out)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+    use wire::WattHours;
+
+    use super::*;
+
+    /// Reads `text` with `options`.
+    pub(crate) fn parse(text: &str, options: &ReplayOptions) -> Result<Replay, SourceError> {
+        Replay::from_reader(text.as_bytes(), Path::new("test.csv"), options)
+    }
+
+    /// The message with which `text` is refused.
+    pub(crate) fn refusal(text: &str) -> String {
+        parse(text, &ReplayOptions::default())
+            .unwrap_err()
+            .to_string()
+    }
+
+    /// Readings of the native interval at `start`, `None` for missing ones.
+    pub(crate) fn at(replay: &mut Replay, start: u64) -> Vec<Option<i64>> {
+        let mut out = Vec::new();
+        let interval_s = replay.interval_s();
+        replay
+            .read(UnixSeconds(start), interval_s, &mut out)
+            .unwrap();
+        out.iter()
+            .map(|reading| match reading {
+                Reading::Energy(WattHours(wh)) => Some(*wh),
+                Reading::Missing => None,
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_table_reads_back(
+            values in prop::collection::vec(
+                prop::collection::vec(prop::option::of(-1_000_000i64..1_000_000), 3),
+                2..40,
+            ),
+            interval_s in prop::sample::select(vec![900u64, 1_800, 3_600, 86_400]),
+            first in 0u64..100_000,
+        ) {
+            let mut text = String::from("time,a,b,c\n");
+            for (k, row) in values.iter().enumerate() {
+                let at = Timestamp::from_second(((first + k as u64) * interval_s) as i64).unwrap();
+                text += &at.to_string();
+                for wh in row {
+                    text += &wh.map_or(",".to_owned(), |wh| format!(",{}", wh as f64 / 1_000.0));
+                }
+                text.push('\n');
+            }
+            let mut replay = parse(&text, &ReplayOptions::default()).unwrap();
+            prop_assert_eq!(u64::from(replay.interval_s()), interval_s);
+            for (k, row) in values.iter().enumerate() {
+                prop_assert_eq!(&at(&mut replay, (first + k as u64) * interval_s), row);
+            }
+        }
+
+        #[test]
+        fn no_file_brings_it_down(
+            header in prop::sample::select(vec![
+                "hour,a,b", "LCLid,DateTime,KWH/hh (per half hour) ", "",
+            ]),
+            fields in prop::collection::vec(
+                prop::sample::select(vec![
+                    "0", "1", "2", "-1", "1e308", "NaN", "Null", "", "a", "\"", ",", "\n", "\r\n",
+                    ",", "\n", "2014-03-03", "9999-12-31 23:30", "2014-03-30 02:30", "\u{feff}",
+                ]),
+                0..60,
+            ),
+            start: u64,
+            gaps in prop::sample::select(vec![Gaps::Refuse, Gaps::Missing]),
+        ) {
+            let options = ReplayOptions {
+                start: UnixSeconds(start),
+                time_zone: "Europe/Berlin".to_owned(),
+                gaps,
+            };
+            if let Ok(mut replay) = parse(&format!("{header}\n{}", fields.concat()), &options) {
+                let (from, to) = replay.range();
+                let mut out = Vec::new();
+                for start in [from.0, from.0.saturating_sub(900), to.map_or(0, |to| to.0), u64::MAX] {
+                    for interval_s in [0, 1, 900, 3_600, u32::MAX] {
+                        let read = replay.read(UnixSeconds(start), interval_s, &mut out);
+                        prop_assert_eq!(out.len(), if read.is_ok() { replay.meters().len() } else { 0 });
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_form_is_told_by_the_header() {
+        let options = ReplayOptions::default();
+        let wide = parse("hour,a\n0,1\n1,2\n", &options).unwrap();
+        assert_eq!(wide.form(), Form::Wide);
+        let london = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) \r\nMAC1,Std,2012-10-12 00:30:00.0000000, 0 \r\n";
+        assert_eq!(
+            parse(london, &options).unwrap().form(),
+            Form::LowCarbonLondon
+        );
+    }
+
+    #[test]
+    fn empty_and_unreadable_files_are_refused() {
+        for text in ["", "\n\n", ",,\n"] {
+            assert!(refusal(text).contains("empty"), "{text:?}");
+        }
+        let missing = open_replay(Path::new("/nowhere/x.csv"), &ReplayOptions::default());
+        assert!(missing.unwrap_err().to_string().contains("/nowhere/x.csv"));
+        let latin1: &[u8] = b"hour,a\n0,1\n1,\xe9\n";
+        let error = Replay::from_reader(latin1, Path::new("x.csv"), &ReplayOptions::default());
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("x.csv") && error.contains("line 3"),
+            "{error}"
+        );
+        let zone = ReplayOptions {
+            time_zone: "Atlantis".to_owned(),
+            ..ReplayOptions::default()
+        };
+        assert!(matches!(
+            parse("hour,a\n", &zone),
+            Err(SourceError::TimeZone { .. })
+        ));
+    }
+
+    #[test]
+    fn the_uci_file_reads_as_it_is() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/uci_electricity_hourly.csv");
+        let mut replay = open_replay(&path, &ReplayOptions::default()).unwrap();
+        assert_eq!((replay.form(), replay.interval_s()), (Form::Wide, 3_600));
+        assert_eq!(replay.meters().len(), 203);
+        let start = 1_393_804_800;
+        let end = start + 336 * 3_600;
+        assert_eq!(replay.range(), (UnixSeconds(start), Some(UnixSeconds(end))));
+        assert_eq!(replay.meters()[0].id.as_str(), "meter-001");
+        // The first fields of the file's second and third line, and its last field.
+        assert_eq!(
+            at(&mut replay, start)[..3],
+            [Some(14_000), Some(69_000), Some(234_000)]
+        );
+        assert_eq!(
+            at(&mut replay, start + 3_600)[..2],
+            [Some(18_000), Some(92_000)]
+        );
+        assert_eq!(at(&mut replay, end - 3_600)[202], Some(3_437_000));
+        // The greatest value, 111584 kWh in an hour, is the greatest capacity: nothing is clamped.
+        let greatest = replay.meters().iter().map(|m| m.capacity_w.0).max();
+        assert_eq!(greatest, Some(111_584_000));
     }
 }

@@ -12,12 +12,13 @@ const LATITUDE: (f64, f64) = (0.629_320, 0.777_146);
 const TILT: f64 = 0.397_789;
 
 /// Output of unshaded panels under a clear sky, in watts for each watt of their rating, at second `second` of
-/// solar time on a day of the year (1 to 366).
+/// solar time of a day, counted from the Unix epoch.
 ///
 /// The elevation of the sun is `sin φ sin δ + cos φ cos δ cos h`; the air takes a share that grows
 /// as the sun sinks.
-pub fn clear_sky(day_of_year: i16, second: f64) -> f64 {
-    let year = cosine((f64::from(day_of_year) + 10.0) / 365.25);
+pub fn clear_sky(day: i64, second: f64) -> f64 {
+    // The winter solstice is ten days before the new year in which the epoch starts.
+    let year = cosine((day as f64 + 11.0) / 365.25);
     let declination = -TILT * year;
     let across = (1.0 - declination * declination).sqrt();
     let hour = cosine(second / 86_400.0 - 0.5);
@@ -66,9 +67,9 @@ mod tests {
 
     #[test]
     fn nights_are_dark_and_summers_bright() {
-        assert_eq!(clear_sky(172, 0.0), 0.0);
-        assert_eq!(clear_sky(1, 6.0 * 3_600.0), 0.0);
-        let (june, december) = (clear_sky(172, 43_200.0), clear_sky(355, 43_200.0));
+        assert_eq!(clear_sky(171, 0.0), 0.0);
+        assert_eq!(clear_sky(0, 6.0 * 3_600.0), 0.0);
+        let (june, december) = (clear_sky(171, 43_200.0), clear_sky(354, 43_200.0));
         assert!((0.7..0.85).contains(&june), "{june}");
         assert!((0.1..0.3).contains(&december), "{december}");
     }
@@ -76,11 +77,11 @@ mod tests {
     #[test]
     fn a_year_yields_what_german_roofs_do() {
         // Watt-hours for each watt of rating; 950 is usual.
-        let wh: f64 = (1..=365)
+        let wh: f64 = (0..365)
             .flat_map(|day| (0..96).map(move |q| (day, q)))
             .map(|(day, q)| {
                 let second = (q as f64 + 0.5) * 900.0;
-                clear_sky(day, second) * weather(7, i64::from(day), q) / 4.0
+                clear_sky(day, second) * weather(7, day, q) / 4.0
             })
             .sum();
         assert!((800.0..1_200.0).contains(&wh), "{wh}");

@@ -99,7 +99,7 @@ impl Source for Table {
         out: &mut Vec<Reading>,
     ) -> Result<(), SourceError> {
         out.clear();
-        if interval_s == 0 || interval_s % self.interval_s != 0 {
+        if interval_s == 0 || !interval_s.is_multiple_of(self.interval_s) {
             return Err(SourceError::Interval {
                 asked_s: interval_s,
                 native_s: self.interval_s,
@@ -114,7 +114,7 @@ impl Source for Table {
             });
         }
         // Columns start at multiples of the interval, so this is one grid for all of them.
-        if start % u64::from(self.interval_s) != 0 {
+        if !start.is_multiple_of(u64::from(self.interval_s)) {
             return Err(SourceError::Misaligned {
                 start,
                 native_s: self.interval_s,
