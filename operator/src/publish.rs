@@ -91,7 +91,7 @@ impl Schedule {
         std::mem::take(&mut self.items).into_iter().collect()
     }
 
-    /// These could not be made durable: they are due again after a while.
+    /// These could not be made durable or there is no broker: they are due again after a while.
     pub fn postpone(&mut self, items: Vec<Item>, now: Instant) {
         self.items.extend(items);
         self.due = Some(now + Duration::from_secs(1));

@@ -30,6 +30,9 @@ use crate::waiting::{Present, Waiting};
 /// How often approvals are looked for and waiting is mentioned.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Refusals of different names and reasons that are logged. Beyond, they are only counted.
+const MENTIONS: usize = 4_096;
+
 /// Sums waiting for the settling thread. Beyond, the broker waits.
 const QUEUE: usize = 2 * COMMIT_MAX;
 
@@ -53,8 +56,8 @@ pub(crate) struct Operator {
     releases: usize,
     /// Newest window exported as load of each feeder.
     loads: HashMap<FeederId, WindowStart>,
-    /// Reasons that were logged for sums nobody vouches for: a flood of them must not fill the log.
-    mentioned: HashSet<Reason>,
+    /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
+    mentioned: HashSet<(String, Reason)>,
     _lock: File,
 }
 
@@ -98,6 +101,7 @@ impl Operator {
         let settling = tokio::task::spawn_blocking(move || settler.run(queue, &done));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.count_pending();
         // The first plan is durable before anybody can ask for it.
         self.save(Vec::new());
 
@@ -153,6 +157,11 @@ impl Operator {
             _ if lost_settler => Err(OperatorError::Settler),
             _ => Ok(()),
         }
+    }
+
+    /// Whether to log a refusal: the first of its name and reason, as long as there are not too many names.
+    fn mention(&mut self, id: &str, reason: Reason) -> bool {
+        self.mentioned.len() < MENTIONS && self.mentioned.insert((id.to_owned(), reason))
     }
 
     fn tell(&self, event: Event) {
@@ -222,9 +231,11 @@ impl Operator {
         let items = self
             .schedule
             .take(self.registry.roster.page_count(), Instant::now());
-        // Without a broker nothing is lost: a new connection publishes everything.
-        if items.is_empty() || !self.save(items.clone()) || !self.publisher.is_connected() {
+        if items.is_empty() || !self.save(items.clone()) {
             return;
+        }
+        if !self.publisher.is_connected() {
+            return self.schedule.postpone(items, Instant::now());
         }
         for item in items {
             let message = match item {
@@ -283,7 +294,7 @@ impl Operator {
                         "ALARM: a second, different sum for a window that was taken: its difference to the first could \
                          single meters out. It was not decrypted. Find out why analytics released twice"
                     );
-                } else if message.is_some() || self.mentioned.insert(reason) {
+                } else if message.is_some() || self.mention("", reason) {
                     tracing::warn!(%feeder, window = ?start, ?part, %reason, "a sum was rejected");
                 }
                 self.tell(Event::Rejected {

@@ -62,7 +62,9 @@ impl Operator {
                 Ok(outcome) => self.enrolled(request, &outcome),
                 Err(reason) => {
                     let (gateway, key) = (&request.gateway, &request.gateway_key);
-                    tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
+                    if self.mention(gateway.as_str(), reason) {
+                        tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
+                    }
                     self.refuse(gateway.to_string(), reason);
                 }
             },
@@ -74,7 +76,9 @@ impl Operator {
                     .schedule
                     .missed([Item::Plan].into_iter(), Instant::now()),
                 Err(reason) => {
-                    tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
+                    if self.mention(request.id.as_str(), reason) {
+                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
+                    }
                     self.refuse(request.id.to_string(), reason);
                 }
             },
@@ -111,6 +115,9 @@ impl Operator {
             self.refuse(meter.to_string(), *reason);
         }
         for (reason, meters) in by_reason {
+            if !self.mention(gateway.as_str(), reason) {
+                continue;
+            }
             tracing::warn!(%gateway, %reason, meters = meters.len(), first = meters[0], "{}", advice(reason));
         }
     }
@@ -140,7 +147,8 @@ impl Operator {
         }
     }
 
-    fn count_pending(&mut self) {
+    /// Counts the requests that wait for a person.
+    pub(super) fn count_pending(&mut self) {
         match self.desk.waiting() {
             Ok(waiting) => self.pending = waiting.len(),
             Err(error) => tracing::error!(%error, "cannot list requests to join"),
