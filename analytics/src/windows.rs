@@ -16,6 +16,8 @@ use wire::{Digest, FeederId, Grid, MeterId, Part, Reason, Report, WindowStart};
 use crate::store::{ContributorRow, ReleaseRow, Snapshot, Stage, SumKey, SumRow, Transaction};
 
 mod feeder;
+#[cfg(test)]
+mod tests;
 use feeder::{Contributor, Feeder, Sum, Window};
 
 /// What bounds the windows' memory and decides when they close.

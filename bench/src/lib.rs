@@ -1,1 +1,17 @@
-//! TODO
+//! The whole path on one machine, and what it measures.
+//!
+//! # Layout
+//! * [`cli`]: the commands · [`scenario`]: what a run is made of, as settings of the real services
+//! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP
+//! * [`oracle`]: the truth, by separate code, straight from the file or the seed
+//! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
+//! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
+
+pub mod cli;
+pub mod demo;
+pub mod oracle;
+pub mod output;
+pub mod scenario;
+pub mod stack;
+pub mod verdict;
+pub mod watch;

@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Log, LogFormat};
 
@@ -26,12 +27,27 @@ const QUIET: &str = "rumqttd=off,rumqttc=off,";
 /// # Errors
 /// If `log.level` cannot be understood.
 pub fn init_logging(settings: &Log) -> Result<(), LogError> {
-    let filter = filter(&settings.level)?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = !no_color && std::io::stderr().is_terminal();
+    log_to(settings, std::io::stderr, colour)
+}
+
+/// Sends logs to `file` instead. Only the first call of this and [`init_logging`] has an effect.
+///
+/// # Errors
+/// If `log.level` cannot be understood.
+pub fn log_to_file(settings: &Log, file: std::fs::File) -> Result<(), LogError> {
+    log_to(settings, std::sync::Mutex::new(file), false)
+}
+
+fn log_to<W>(settings: &Log, writer: W, colour: bool) -> Result<(), LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(!no_color && std::io::stderr().is_terminal());
+        .with_env_filter(filter(&settings.level)?)
+        .with_writer(writer)
+        .with_ansi(colour);
     // An error means that logging is set up already, as it is when several services share a process.
     let _ = match settings.format {
         LogFormat::Text => builder.try_init(),

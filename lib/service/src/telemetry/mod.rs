@@ -5,5 +5,5 @@ mod logging;
 mod recorder;
 
 pub use endpoint::{EndpointError, serve_metrics};
-pub use logging::{LogError, init_logging};
+pub use logging::{LogError, init_logging, log_to_file};
 pub use recorder::{build_info, install_metrics, render_metrics};

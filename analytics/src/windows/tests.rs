@@ -1,0 +1,274 @@
+//! The rules of the windows, driven step by step. A ciphertext here is any valid limbs: adding needs no key.
+
+use packed::ADDITIVE;
+use wire::{
+    Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report, Sequence, UnixMillis,
+    WindowStart,
+};
+
+use super::{Held, Outcome, Rules, Windows};
+use crate::store::{MemoryStore, ReleaseRow, Stage, Store, SumKey};
+
+const HOUR: u64 = 3600;
+const IDLE_MS: u64 = 30_000;
+
+fn rules() -> Rules {
+    Rules {
+        min_meters: 3,
+        grace_s: HOUR,
+        idle_limit_ms: IDLE_MS,
+        retention_s: 24 * HOUR,
+        max_open: 100,
+        max_feeders: 10,
+    }
+}
+
+fn windows_with(rules: Rules) -> Windows {
+    Windows::new(&ADDITIVE, Grid::new(3600, 1).unwrap(), rules)
+}
+
+fn windows() -> Windows {
+    windows_with(rules())
+}
+
+fn feeder() -> FeederId {
+    "feeder-1".parse().unwrap()
+}
+
+fn key(window: u64, part: u16) -> SumKey {
+    SumKey {
+        feeder: feeder(),
+        window: WindowStart(window),
+        part: Part(part),
+    }
+}
+
+fn report(meter: u32, window: u64) -> Report {
+    Report {
+        plan_version: PlanVersion(1),
+        epoch: KeyEpoch(1),
+        feeder: feeder(),
+        meter: format!("meter-{meter}").parse::<MeterId>().unwrap(),
+        gateway: "gateway-1".parse::<GatewayId>().unwrap(),
+        window: WindowStart(window),
+        sequence: Sequence(1),
+        sealed_at: UnixMillis(0),
+        clamped: 0,
+        missing: 0,
+    }
+}
+
+/// A ciphertext all of whose words are `word`.
+fn limbs(word: u64) -> Vec<u8> {
+    packed::pack(&ADDITIVE, &vec![word; ADDITIVE.words()]).unwrap()
+}
+
+fn digest(meter: u32) -> Digest {
+    let mut digest = [0; 32];
+    digest[..4].copy_from_slice(&meter.to_be_bytes());
+    Digest(digest)
+}
+
+fn fold(windows: &mut Windows, meter: u32, window: u64, active_ms: u64) -> Result<Outcome, Reason> {
+    windows.fold(&report(meter, window), &limbs(u64::from(meter)), digest(meter), active_ms)
+}
+
+/// Closes what is due as the engine does, and returns the sums with the word all of theirs are.
+fn close(windows: &mut Windows, enrolled: u32, active_ms: u64) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
+    let (due, held) = windows.due(|_| enrolled, active_ms);
+    let mut closed = Vec::new();
+    for due in due {
+        let words = packed::unpack(&ADDITIVE, &due.limbs).unwrap();
+        assert!(words.iter().all(|word| *word == words[0]));
+        closed.push((due.row.key.clone(), due.contributors, words[0]));
+        windows.released(ReleaseRow {
+            key: due.row.key,
+            digest: Digest([9; 32]),
+            bytes: bytes::Bytes::from_static(b"release"),
+        });
+    }
+    (closed, held)
+}
+
+#[test]
+fn a_meter_counts_once_in_a_window() {
+    let mut windows = windows();
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    let other = windows.fold(&report(1, 0), &limbs(8), digest(8), 0);
+    assert_eq!(other, Err(Reason::Conflict));
+    fold(&mut windows, 2, 0, 0).unwrap();
+    fold(&mut windows, 4, 0, 0).unwrap();
+    assert_eq!(close(&mut windows, 3, 0).0, vec![(key(0, 0), 3, 1 + 2 + 4)]);
+    // As good as folded, even after the release; and still no way in for another.
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(windows.fold(&report(1, 0), &limbs(8), digest(8), 0), Err(Reason::Conflict));
+}
+
+#[test]
+fn a_bad_ciphertext_costs_nobody_else_anything() {
+    let mut windows = windows();
+    let bad = vec![0xff; ADDITIVE.packed_len()];
+    assert_eq!(windows.fold(&report(1, 0), &bad, digest(1), 0), Err(Reason::LimbOutOfRange));
+    assert_eq!(windows.fold(&report(1, 0), &[0; 7], digest(1), 0), Err(Reason::WrongLength));
+    assert_eq!(windows.open(), 0);
+    assert!(windows.transaction().is_empty());
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    assert_eq!(windows.fold(&report(4, 0), &bad, digest(4), 0), Err(Reason::LimbOutOfRange));
+    assert_eq!(fold(&mut windows, 4, 0, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(close(&mut windows, 4, 0).0, vec![(key(0, 0), 4, 10)]);
+}
+
+#[test]
+fn one_fast_clock_closes_nothing() {
+    let mut windows = windows();
+    for meter in 1..=5 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    fold(&mut windows, 1, 10 * HOUR, 0).unwrap();
+    fold(&mut windows, 1, 20 * HOUR, 0).unwrap();
+    assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
+    assert_eq!(close(&mut windows, 6, 0).0, vec![]);
+    // Three meters have passed the end of the window by the grace, in windows of their own.
+    fold(&mut windows, 2, 2 * HOUR, 0).unwrap();
+    fold(&mut windows, 3, HOUR, 0).unwrap();
+    assert_eq!(windows.feeder_time(&feeder()), Some(2 * HOUR));
+    assert_eq!(close(&mut windows, 6, 0).0, vec![(key(0, 0), 5, 15)]);
+}
+
+#[test]
+fn idleness_closes_a_window_and_an_outage_does_not() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 1_000).unwrap();
+    }
+    // `active_ms` stands still while the broker is out of reach, however long that is.
+    assert_eq!(close(&mut windows, 9, 1_000).0.len(), 0);
+    assert_eq!(close(&mut windows, 9, 1_000 + IDLE_MS - 1).0.len(), 0);
+    assert_eq!(close(&mut windows, 9, 1_000 + IDLE_MS).0, vec![(key(0, 0), 3, 6)]);
+}
+
+#[test]
+fn too_few_are_held_and_released_only_if_enough_come() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    fold(&mut windows, 2, 0, 0).unwrap();
+    let held = Held {
+        key: key(0, 0),
+        contributors: 2,
+    };
+    assert_eq!(close(&mut windows, 2, 0), (vec![], vec![held]));
+    assert_eq!(close(&mut windows, 2, 10 * IDLE_MS), (vec![], vec![]));
+    fold(&mut windows, 3, 0, 10 * IDLE_MS).unwrap();
+    assert_eq!(close(&mut windows, 3, 10 * IDLE_MS).0, vec![(key(0, 0), 3, 6)]);
+}
+
+#[test]
+fn late_reports_make_a_supplement_of_other_meters() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    close(&mut windows, 9, IDLE_MS);
+    assert_eq!(fold(&mut windows, 4, 0, IDLE_MS), Ok(Outcome::Folded(Part(1))));
+    assert_eq!(fold(&mut windows, 5, 0, IDLE_MS), Ok(Outcome::Folded(Part(1))));
+    // Two are too few for a release of their own, however long ago the window ended.
+    assert_eq!(close(&mut windows, 9, 2 * IDLE_MS).0, vec![]);
+    assert_eq!(fold(&mut windows, 6, 0, 2 * IDLE_MS), Ok(Outcome::Folded(Part(1))));
+    assert_eq!(close(&mut windows, 9, 3 * IDLE_MS).0, vec![(key(0, 1), 3, 15)]);
+    assert_eq!(fold(&mut windows, 7, 0, 3 * IDLE_MS), Ok(Outcome::Folded(Part(2))));
+}
+
+#[test]
+fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    close(&mut windows, 3, 0);
+    fold(&mut windows, 1, HOUR, 0).unwrap();
+    close(&mut windows, 3, IDLE_MS);
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 25 * HOUR, 0).unwrap();
+    }
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 26 * HOUR, 0).unwrap();
+    }
+    // The release is still unsettled: its window is not forgotten, but takes nothing new. The other one had too few.
+    let withheld = vec![Held {
+        key: key(HOUR, 0),
+        contributors: 1,
+    }];
+    assert_eq!(windows.reclaim(), withheld);
+    assert_eq!(fold(&mut windows, 9, 0, 0), Err(Reason::ReportTooLate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert!(windows.settled(&key(0, 0)));
+    assert_eq!(windows.reclaim(), vec![]);
+    assert_eq!(fold(&mut windows, 1, 0, 0), Err(Reason::ReportTooLate));
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut windows = windows_with(Rules {
+        max_open: 2,
+        max_feeders: 1,
+        ..rules()
+    });
+    fold(&mut windows, 1, 0, 0).unwrap();
+    fold(&mut windows, 1, HOUR, 0).unwrap();
+    assert_eq!(fold(&mut windows, 1, 2 * HOUR, 0), Err(Reason::TooManyOpen));
+    assert_eq!(fold(&mut windows, 2, HOUR, 0), Ok(Outcome::Folded(Part(0))));
+    let elsewhere = Report {
+        feeder: "feeder-2".parse().unwrap(),
+        ..report(5, 0)
+    };
+    assert_eq!(windows.fold(&elsewhere, &limbs(1), digest(5), 0), Err(Reason::TooManyOpen));
+}
+
+#[test]
+fn one_sum_has_one_key_and_one_scale() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    let other_epoch = Report {
+        epoch: KeyEpoch(2),
+        ..report(2, 0)
+    };
+    assert_eq!(windows.fold(&other_epoch, &limbs(2), digest(2), 0), Err(Reason::WrongEpoch));
+    let other_scale = Report {
+        plan_version: PlanVersion(2),
+        ..report(2, 0)
+    };
+    assert_eq!(windows.fold(&other_scale, &limbs(2), digest(2), 0), Err(Reason::OutdatedConfig));
+}
+
+#[test]
+fn a_restart_goes_on_where_the_last_commit_left_off() {
+    let mut store = MemoryStore::default();
+    let mut before = windows();
+    for meter in 1..=3 {
+        fold(&mut before, meter, 0, 0).unwrap();
+    }
+    fold(&mut before, 1, HOUR, 0).unwrap();
+    close(&mut before, 3, 0);
+    store.commit(&before.transaction()).unwrap();
+    before.committed();
+    assert!(before.transaction().is_empty());
+    // Not committed, so not there afterwards: no receipt has named it.
+    fold(&mut before, 2, HOUR, 0).unwrap();
+
+    let mut after = windows();
+    let snapshot = store.load().unwrap();
+    let stages: Vec<Stage> = snapshot.sums.iter().map(|(row, _)| row.stage).collect();
+    assert_eq!(stages, [Stage::Released, Stage::Open]);
+    assert_eq!(snapshot.releases.len(), 1);
+    after.restore(snapshot).unwrap();
+    assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
+    assert_eq!(fold(&mut after, 3, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut after, 1, HOUR, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut after, 2, HOUR, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(fold(&mut after, 3, HOUR, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(close(&mut after, 3, 0).0, vec![(key(HOUR, 0), 3, 6)]);
+}

@@ -1,0 +1,146 @@
+//! The commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use service::cli::Common;
+use service::config::{Overrides, Settings};
+use service::process::{FAILED, INTERRUPTED, OK, USAGE};
+use service::stop::{Cause, Stop};
+use service::telemetry;
+
+use crate::demo;
+use crate::scenario::{Options, Scenario};
+
+/// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Examples:
+  bench demo
+  bench demo --meters 1000 --feeders 10
+  bench demo --replay my.csv --output json
+  bench run --duration 120s --meters 500")]
+struct Command {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Two days of real customers from encryption to decrypted feeder totals, in seconds.
+    Demo {
+        #[command(flatten)]
+        options: Options,
+        #[command(flatten)]
+        output: Output,
+        /// Give up after this long.
+        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
+    /// The same, continuously, until the time is up.
+    Run {
+        #[command(flatten)]
+        options: Options,
+        #[command(flatten)]
+        output: Output,
+        /// How long readings are taken.
+        #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
+        duration: Duration,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Output {
+    /// What goes to stdout.
+    #[arg(long, value_enum, default_value_t = Form::Table)]
+    output: Form,
+    /// Folder for the results of runs.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A table and figures, for people.
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+/// Time beyond a run's duration in which its last reports are settled.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// Runs the command line to its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = Command::parse();
+    let loaded = match service::config::load(&command.common, &Overrides::new()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    if command.common.print_config {
+        print!("{}", loaded.print());
+        return ExitCode::from(OK);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(run(command.action, loaded.settings));
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn run(action: Action, settings: Settings) -> u8 {
+    let stop = match Stop::from_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            eprintln!("error: cannot listen for signals: {error}");
+            return FAILED;
+        }
+    };
+    match act(action, settings, stop.clone()).await {
+        Ok(true) => OK,
+        Ok(false) => FAILED,
+        Err(_) if stop.cause() == Some(Cause::Interrupt) => INTERRUPTED,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            FAILED
+        }
+    }
+}
+
+/// Whether the run was correct.
+async fn act(action: Action, settings: Settings, stop: Stop) -> Result<bool> {
+    let (scenario, output, limit) = match action {
+        Action::Demo {
+            options,
+            output,
+            timeout,
+        } => (Scenario::demo(&settings, &options)?, output, timeout),
+        Action::Run {
+            options,
+            output,
+            duration,
+        } => (Scenario::run(&settings, &options, duration)?, output, duration + DRAIN),
+    };
+    let results = demo::results_folder(&output.results)?;
+    telemetry::log_to_file(&settings.log, std::fs::File::create(results.join("log.txt"))?)?;
+    telemetry::install_metrics();
+    let outcome = demo::run(&scenario, &results, limit, stop).await?;
+    match output.output {
+        Form::Table => print!("{}", outcome.table()),
+        Form::Json => println!("{}", serde_json::to_string(&outcome)?),
+    }
+    Ok(outcome.correct)
+}

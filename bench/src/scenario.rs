@@ -1,0 +1,184 @@
+//! What a run is made of, as settings of the real services.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use meter::source::{FleetOptions, Mix, ReplayOptions, Simulated, Source, open_replay};
+use service::config::{Settings, SourceKind};
+use wire::{Grid, UnixSeconds, WindowStart};
+
+use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
+
+/// The customers of the demo, unless another input is named.
+pub const UCI: &str = "data/uci_electricity_hourly.csv";
+
+/// Event time the demo covers: two days.
+const DEMO_DAYS: Duration = Duration::from_secs(2 * 86_400);
+/// Wall time in which the demo's readings pass.
+const DEMO_WALL: Duration = Duration::from_secs(6);
+/// Wall time without a report after which a window with meters missing is closed. The services run on one machine.
+const IDLE_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the command line asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Simulate this many meters instead of replaying real customers.
+    #[arg(long, conflicts_with = "replay")]
+    pub meters: Option<u32>,
+    /// Replay a CSV file: one column a customer, or Low Carbon London's form.
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Number of feeders the meters are spread over in turn.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub feeders: u32,
+    /// Intervals in a report.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Seed of a simulated fleet and of the emulated network.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Length of an interval, such as 15m; a file's own unless set, an hour for a simulated fleet.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub interval: Option<Duration>,
+}
+
+/// A run: settings for the services, and what they must come to.
+pub struct Scenario {
+    /// Settings of all four services. Address and state folder are still to be set.
+    pub settings: Settings,
+    /// The truth of every window.
+    pub truths: Truths,
+    /// Meters in the fleet.
+    pub meters: usize,
+    /// Where the readings come from, in words.
+    pub input: String,
+}
+
+impl Scenario {
+    /// The demo: two days of event time.
+    ///
+    /// # Errors
+    /// Where the input cannot be read or the options contradict each other.
+    pub fn demo(base: &Settings, options: &Options) -> Result<Self> {
+        let speed = DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64();
+        Self::new(base, options, DEMO_DAYS, speed)
+    }
+
+    /// A continuous run of `wall` time.
+    ///
+    /// # Errors
+    /// As [`Scenario::demo`].
+    pub fn run(base: &Settings, options: &Options, wall: Duration) -> Result<Self> {
+        let demo_speed = DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64();
+        let source = open(base, options)?;
+        let (from, until) = source.range();
+        // A file is stretched over the whole run if it would be over sooner.
+        let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
+        let speed = longest.map_or(demo_speed, |longest| longest.min(demo_speed));
+        Self::new(base, options, wall.mul_f64(speed), speed)
+    }
+
+    fn new(base: &Settings, options: &Options, event: Duration, speed: f64) -> Result<Self> {
+        let source = open(base, options)?;
+        let interval_s = match options.interval {
+            Some(interval) => u32::try_from(interval.as_secs()).context("--interval")?,
+            None if options.meters.is_some() => 3600,
+            None => source.interval_s(),
+        };
+        let grid = Grid::new(interval_s, options.batch)?;
+        let (from, until) = source.range();
+        let start = match until {
+            Some(_) => from,
+            // Simulated time starts far enough in the past not to catch up with now.
+            None => UnixSeconds(from.0.max(jiff::Timestamp::now().as_second() as u64 - event.as_secs() - grid.window_s())),
+        };
+        let window = WindowStart(start.0.div_ceil(grid.window_s()) * grid.window_s());
+        let windows = (event.as_secs() / grid.window_s()).max(1);
+        let end = (window.0 + windows * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
+        ensure!(
+            window.0 < end,
+            "the input covers no whole window of {} intervals of {interval_s} s: choose a smaller --batch",
+            grid.batch()
+        );
+        let mut settings = base.clone();
+        settings.plan.interval = Duration::from_secs(u64::from(interval_s));
+        settings.plan.batch = options.batch;
+        settings.analytics.idle_limit = IDLE_LIMIT;
+        settings.operator.reference_headroom = 1;
+        let fleet = &mut settings.meter;
+        fleet.feeders = options.feeders;
+        fleet.seed = options.seed;
+        fleet.network.seed = options.seed;
+        fleet.speed = speed;
+        fleet.start = Some(UnixSeconds(window.0));
+        fleet.duration = Some(Duration::from_secs(end - window.0));
+        let input = match (options.meters, &options.replay) {
+            (Some(meters), _) => {
+                fleet.source = SourceKind::Simulated;
+                fleet.meters = meters;
+                format!("{meters} simulated meters, seed {}", options.seed)
+            }
+            (None, file) => {
+                let path = input_file(file.as_deref())?;
+                fleet.source = SourceKind::Replay;
+                let named = path.display().to_string();
+                fleet.replay = Some(path);
+                named
+            }
+        };
+        fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * source.meters().len());
+        let meters = source.meters().len();
+        let mut clear: Box<dyn Clear> = match &settings.meter.replay {
+            Some(path) if settings.meter.source == SourceKind::Replay => {
+                let zero = settings.meter.replay_start.unwrap_or(ReplayOptions::default().start);
+                Box::new(FileTruth::open(path, zero, &settings.meter.time_zone)?)
+            }
+            _ => Box::new(Seeded(source)),
+        };
+        let truths = truths(clear.as_mut(), grid, options.feeders, window, end)?;
+        Ok(Self {
+            settings,
+            truths,
+            meters,
+            input,
+        })
+    }
+}
+
+/// The input, to learn its range and its meters.
+fn open(base: &Settings, options: &Options) -> Result<Box<dyn Source>> {
+    let zone = base.meter.time_zone.clone();
+    if let Some(meters) = options.meters {
+        return Ok(Box::new(Simulated::new(&FleetOptions {
+            meters,
+            seed: options.seed,
+            mix: Mix::SUBURB,
+            time_zone: zone,
+            ..FleetOptions::default()
+        })?));
+    }
+    let default = ReplayOptions::default();
+    let path = input_file(options.replay.as_deref())?;
+    let replay = open_replay(
+        &path,
+        &ReplayOptions {
+            start: base.meter.replay_start.unwrap_or(default.start),
+            time_zone: zone,
+            ..default
+        },
+    )?;
+    Ok(Box::new(replay))
+}
+
+/// The file to replay: the one named, or the project's own customers, wherever the command is started.
+fn input_file(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let in_source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(UCI);
+    [PathBuf::from(UCI), in_source]
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| format!("{UCI} is not here: start in the project's folder, or name a file with --replay"))
+}

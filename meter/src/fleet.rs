@@ -1,0 +1,213 @@
+//! The fleet: the meters behind this gateway, their readings, their feeders and their keys.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
+use service::config::{Settings, SourceKind};
+use service::files::{self, KeyFileError};
+use wire::{EnrolRequest, FeederId, MeterId, SigningKey, Watts};
+use zeroize::Zeroizing;
+
+use crate::seal::Member;
+use crate::source::{
+    FleetOptions, MeterSpec, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay,
+};
+
+/// Longest file of meter keys taken: some millions of meters.
+const MAX_KEY_FILE: u64 = 1 << 30;
+/// Meters in one enrolment request.
+const ENROL_METERS: usize = 4_096;
+
+/// The meters behind a gateway.
+pub struct Fleet {
+    /// What the source says of them, in its order.
+    pub specs: Vec<MeterSpec>,
+    /// Who they are, in the same order.
+    pub members: Arc<Vec<Member>>,
+    /// Where a meter is in that order.
+    pub index: HashMap<MeterId, usize>,
+    key: SigningKey,
+}
+
+/// Why a fleet cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The readings cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// `meter.source` is `replay` and no file is named.
+    #[error("meter.source is \"replay\" but meter.replay names no file: give --replay FILE")]
+    NoFile,
+    /// A key file is unreadable, unsafe or damaged.
+    #[error(transparent)]
+    Key(#[from] files::KeyFileError),
+}
+
+/// The feeder of the meter at `index` of a fleet spread over `feeders` feeders: `feeder-1` to `feeder-N` in turn.
+///
+/// # Panics
+/// Never: the name is within the alphabet and the length of an id.
+#[must_use]
+pub fn feeder_of(index: usize, feeders: u32) -> FeederId {
+    let number = index % feeders.max(1) as usize + 1;
+    FeederId::try_from(format!("feeder-{number}").as_str()).expect("a feeder's name is a valid id")
+}
+
+impl Fleet {
+    /// The fleet of `settings` and its readings; its keys are read from `directory`, or made there.
+    ///
+    /// # Errors
+    /// [`FleetError`].
+    pub fn open(
+        settings: &Settings,
+        directory: &Path,
+    ) -> Result<(Self, Box<dyn Source>), FleetError> {
+        let meter = &settings.meter;
+        let source: Box<dyn Source> = match meter.source {
+            SourceKind::Simulated => Box::new(Simulated::new(&FleetOptions {
+                meters: meter.meters,
+                seed: meter.seed,
+                mix: Mix::SUBURB,
+                time_zone: meter.time_zone.clone(),
+                ..FleetOptions::default()
+            })?),
+            SourceKind::Replay => {
+                let path = meter.replay.as_deref().ok_or(FleetError::NoFile)?;
+                let default = ReplayOptions::default();
+                let options = ReplayOptions {
+                    start: meter.replay_start.unwrap_or(default.start),
+                    time_zone: meter.time_zone.clone(),
+                    ..default
+                };
+                Box::new(open_replay(path, &options)?)
+            }
+        };
+        let ids = source.meters().iter().map(|spec| spec.id.clone());
+        let mut keys = MeterKeys::load_or_create(&directory.join("meters.keys"), ids)?;
+        let members: Vec<Member> = source
+            .meters()
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| {
+                let key = keys.take(&spec.id);
+                Member {
+                    meter: spec.id.clone(),
+                    feeder: feeder_of(index, meter.feeders),
+                    verifying_key: key.verifying_key(),
+                    key,
+                }
+            })
+            .collect();
+        let index = members
+            .iter()
+            .enumerate()
+            .map(|(index, member)| (member.meter.clone(), index))
+            .collect();
+        let fleet = Self {
+            specs: source.meters().to_vec(),
+            members: Arc::new(members),
+            index,
+            key: files::load_or_create_signing_key(&directory.join("gateway.key"))?,
+        };
+        Ok((fleet, source))
+    }
+
+    /// The signed requests that ask the operator to enrol the meters at `pending`.
+    #[must_use]
+    pub fn enrol_requests(
+        &self,
+        settings: &Settings,
+        topic: &str,
+        pending: &[usize],
+    ) -> Vec<Vec<u8>> {
+        let mut feeders: HashMap<FeederId, Watts> = HashMap::new();
+        for (member, spec) in self.members.iter().zip(&self.specs) {
+            let greatest = feeders.entry(member.feeder.clone()).or_insert(Watts(0));
+            greatest.0 = greatest.0.max(spec.capacity_w.0);
+        }
+        let mut feeders: Vec<(FeederId, Watts)> = feeders.into_iter().collect();
+        feeders.sort();
+        let chunks = pending.chunks(ENROL_METERS);
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        chunks
+            .zip(0..)
+            .map(|(chunk, number)| {
+                let request = EnrolRequest {
+                    gateway: settings.meter.gateway.clone(),
+                    gateway_key: self.key.verifying_key(),
+                    chunk: number,
+                    chunks: count,
+                    feeders: feeders.clone(),
+                    meters: chunk
+                        .iter()
+                        .map(|&index| {
+                            let member = &self.members[index];
+                            let capacity = self.specs[index].capacity_w;
+                            (
+                                member.meter.clone(),
+                                member.feeder.clone(),
+                                capacity,
+                                member.verifying_key,
+                            )
+                        })
+                        .collect(),
+                };
+                wire::seal(&request, None, &settings.deployment.id, topic, &self.key).0
+            })
+            .collect()
+    }
+}
+
+/// The signing keys of the meters, each made once and kept in one file of mode 0600.
+#[derive(Default)]
+struct MeterKeys(HashMap<MeterId, SigningKey>);
+
+#[derive(Serialize, Deserialize)]
+struct KeyRow(MeterId, ByteArray<32>);
+
+impl MeterKeys {
+    fn load_or_create(path: &Path, ids: impl Iterator<Item = MeterId>) -> Result<Self, FleetError> {
+        let mut keys = Self::default();
+        if let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? {
+            let rows: Vec<KeyRow> =
+                ciborium::from_reader(bytes.as_slice()).map_err(|_| KeyFileError::Malformed {
+                    path: path.to_owned(),
+                })?;
+            for KeyRow(meter, seed) in rows {
+                keys.0.insert(meter, SigningKey::from_bytes(&seed));
+            }
+        }
+        let known = keys.0.len();
+        for id in ids {
+            keys.0.entry(id).or_insert_with(SigningKey::generate);
+        }
+        if keys.0.len() > known {
+            keys.save(path)?;
+        }
+        Ok(keys)
+    }
+
+    fn save(&self, path: &Path) -> Result<(), FleetError> {
+        let rows: Vec<KeyRow> = self
+            .0
+            .iter()
+            .map(|(meter, key)| KeyRow(meter.clone(), ByteArray::new(*key.to_bytes())))
+            .collect();
+        let io = |source| KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(rows.len() * 128));
+        ciborium::into_writer(&rows, &mut *bytes)
+            .map_err(|error| io(std::io::Error::other(error)))?;
+        files::write_atomic(path, &bytes, files::PRIVATE).map_err(io)?;
+        Ok(())
+    }
+
+    fn take(&mut self, id: &MeterId) -> SigningKey {
+        self.0.remove(id).unwrap_or_else(SigningKey::generate)
+    }
+}

@@ -1,0 +1,416 @@
+//! The outbox: what was read and is not yet known to be in a sum.
+//!
+//! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest.
+//! The readings stay with it: if the plan changes under it, the report is sealed again from them. Reports without a
+//! receipt are sent again with jittered back-off; how many are under way at once is capped, and so is everything that
+//! waits.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::RngExt as _;
+use wire::{Digest, Reason, Status, WindowStart};
+
+use crate::batch::Batch;
+
+/// Names one report of this gateway.
+pub type Key = (usize, WindowStart);
+
+/// A signed report, ready to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Index of the meter in the fleet.
+    pub meter: usize,
+    /// The window.
+    pub window: WindowStart,
+    /// SHA-256 of the ciphertext: what a receipt names.
+    pub digest: Digest,
+    /// The envelope.
+    pub payload: Bytes,
+}
+
+/// How much may wait, and how often what waits is tried.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Greatest number of reports in the outbox, sealed or not.
+    pub capacity: usize,
+    /// Greatest number of sealed reports without a receipt.
+    pub unreceipted: usize,
+    /// First wait before a report is sent again.
+    pub retry_min: Duration,
+    /// Longest wait before a report is sent again.
+    pub retry_max: Duration,
+}
+
+/// What a receipt did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The report is in a sum.
+    Done(Status),
+    /// It was refused for a reason that passes; it stays and is sent again.
+    Retry(Reason),
+    /// It was made under another plan than its window's; it is sealed again from its readings.
+    Reseal(Reason),
+    /// It was refused for good: its readings are in no sum.
+    Lost(Reason),
+    /// No such report is waiting: an old receipt.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Entry {
+    batch: Batch,
+    sealed: Option<Sealed>,
+    sealed_ms: u64,
+    attempts: u32,
+    due_ms: Option<u64>,
+}
+
+/// Reports from their readings to their receipts.
+#[derive(Debug)]
+pub struct Outbox {
+    limits: Limits,
+    entries: HashMap<Key, Entry>,
+    to_seal: VecDeque<Key>,
+    sealing: usize,
+    sealed: usize,
+    due: BTreeSet<(u64, Key)>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            entries: HashMap::new(),
+            to_seal: VecDeque::new(),
+            sealing: 0,
+            sealed: 0,
+            due: BTreeSet::new(),
+        }
+    }
+
+    /// Number of reports waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether `more` reports fit.
+    #[must_use]
+    pub fn has_room(&self, more: usize) -> bool {
+        self.entries.len() + more <= self.limits.capacity
+    }
+
+    /// Takes a batch of readings. The caller has seen to it that there is room.
+    pub fn accept(&mut self, batch: Batch) {
+        let key = (batch.meter, batch.window);
+        self.to_seal.push_back(key);
+        self.entries.insert(
+            key,
+            Entry {
+                batch,
+                sealed: None,
+                sealed_ms: 0,
+                attempts: 0,
+                due_ms: None,
+            },
+        );
+    }
+
+    /// Up to `most` batches to seal now: as many as the cap on unreceipted reports leaves room for.
+    pub fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
+        let room = self
+            .limits
+            .unreceipted
+            .saturating_sub(self.sealed + self.sealing);
+        let mut batches = Vec::new();
+        while batches.len() < most.min(room) {
+            let Some(key) = self.to_seal.pop_front() else {
+                break;
+            };
+            batches.extend(self.entries.get(&key).map(|entry| entry.batch.clone()));
+        }
+        self.sealing += batches.len();
+        batches
+    }
+
+    /// Enters a sealed report: it is due at once.
+    pub fn sealed(&mut self, sealed: Sealed, now_ms: u64) {
+        self.sealing = self.sealing.saturating_sub(1);
+        let key = (sealed.meter, sealed.window);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.sealed = Some(sealed);
+            entry.sealed_ms = now_ms;
+            self.sealed += 1;
+            self.schedule(key, now_ms);
+        }
+    }
+
+    /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
+    pub fn unsealed(&mut self, key: Key, now_ms: u64) {
+        self.sealing = self.sealing.saturating_sub(1);
+        self.reopen(key, now_ms);
+    }
+
+    /// When the next report is due, in the caller's milliseconds.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.due.first().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Takes the next report that is due, and books its next attempt. The flag: it has been sent before.
+    pub fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
+        let (due_ms, key) = *self.due.first()?;
+        if due_ms > now_ms {
+            return None;
+        }
+        self.due.pop_first();
+        let entry = self.entries.get_mut(&key)?;
+        entry.due_ms = None;
+        let Some(sealed) = entry.sealed.clone() else {
+            self.to_seal.push_back(key);
+            return None;
+        };
+        let (wait, again) = (self.limits.back_off(entry.attempts), entry.attempts > 0);
+        entry.attempts = entry.attempts.saturating_add(1);
+        self.schedule(key, now_ms.saturating_add(wait));
+        Some((sealed, again))
+    }
+
+    fn schedule(&mut self, key: Key, due_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            if let Some(earlier) = entry.due_ms.replace(due_ms) {
+                self.due.remove(&(earlier, key));
+            }
+            self.due.insert((due_ms, key));
+        }
+    }
+
+    /// Enters a receipt's entry. With what it did comes the time the report was sealed.
+    pub fn settle(
+        &mut self,
+        key: Key,
+        digest: Digest,
+        status: Status,
+        now_ms: u64,
+    ) -> (Settled, Option<u64>) {
+        let fits = |entry: &&Entry| {
+            entry
+                .sealed
+                .as_ref()
+                .is_some_and(|sealed| sealed.digest == digest)
+        };
+        let Some(sealed_ms) = self
+            .entries
+            .get(&key)
+            .filter(fits)
+            .map(|entry| entry.sealed_ms)
+        else {
+            return (Settled::Unknown, None);
+        };
+        let settled = match status {
+            Status::Folded | Status::Duplicate => {
+                self.remove(key);
+                Settled::Done(status)
+            }
+            Status::Rejected(reason) => match kind(reason) {
+                Kind::Passes => Settled::Retry(reason),
+                Kind::Plan => {
+                    self.reopen(key, now_ms);
+                    Settled::Reseal(reason)
+                }
+                Kind::Final => {
+                    self.remove(key);
+                    Settled::Lost(reason)
+                }
+            },
+        };
+        (settled, Some(sealed_ms))
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(entry) = self.entries.remove(&key) {
+            self.sealed -= usize::from(entry.sealed.is_some());
+            if let Some(due_ms) = entry.due_ms {
+                self.due.remove(&(due_ms, key));
+            }
+        }
+    }
+
+    /// Back to its readings, to be sealed again after a wait: the newer plan may not have come yet.
+    fn reopen(&mut self, key: Key, now_ms: u64) {
+        let wait = self
+            .entries
+            .get(&key)
+            .map_or(0, |entry| self.limits.back_off(entry.attempts));
+        if let Some(entry) = self.entries.get_mut(&key) {
+            self.sealed -= usize::from(entry.sealed.take().is_some());
+            if let Some(due_ms) = entry.due_ms.take() {
+                self.due.remove(&(due_ms, key));
+            }
+            self.schedule(key, now_ms.saturating_add(wait));
+        }
+    }
+}
+
+impl Limits {
+    /// The wait after `attempts` attempts, in milliseconds: doubling from `retry_min` to `retry_max`, and a random half
+    /// of it, so that gateways that lost the same broker do not come back as one.
+    fn back_off(&self, attempts: u32) -> u64 {
+        let longest = self.retry_max.max(self.retry_min);
+        let wait = self
+            .retry_min
+            .saturating_mul(1 << attempts.min(16))
+            .min(longest);
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        rand::rng().random_range(wait_ms.div_ceil(2)..=wait_ms)
+    }
+}
+
+enum Kind {
+    Passes,
+    Plan,
+    Final,
+}
+
+fn kind(reason: Reason) -> Kind {
+    match reason {
+        Reason::WrongEpoch | Reason::UnknownEpoch | Reason::OutdatedConfig => Kind::Plan,
+        Reason::UnknownPlan
+        | Reason::UnknownFeeder
+        | Reason::ReportTooEarly
+        | Reason::TooManyOpen
+        | Reason::NotReady
+        | Reason::Overloaded => Kind::Passes,
+        _ => Kind::Final,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(capacity: usize, unreceipted: usize) -> Outbox {
+        Outbox::new(Limits {
+            capacity,
+            unreceipted,
+            retry_min: Duration::from_millis(100),
+            retry_max: Duration::from_secs(1),
+        })
+    }
+
+    fn batch(meter: usize) -> Batch {
+        Batch {
+            meter,
+            window: WindowStart(0),
+            readings_wh: vec![1, 2],
+            clamped: 0,
+            missing: 0,
+        }
+    }
+
+    fn sealed(meter: usize, digest: u8) -> Sealed {
+        Sealed {
+            meter,
+            window: WindowStart(0),
+            digest: Digest([digest; 32]),
+            payload: Bytes::from_static(b"report"),
+        }
+    }
+
+    #[test]
+    fn a_report_stays_until_a_receipt_names_its_digest() {
+        let mut outbox = outbox(10, 10);
+        outbox.accept(batch(0));
+        assert_eq!(outbox.next_to_seal(8).len(), 1);
+        outbox.sealed(sealed(0, 1), 0);
+        assert_eq!(outbox.pop_due(0), Some((sealed(0, 1), false)));
+        let key = (0, WindowStart(0));
+        assert_eq!(
+            outbox.settle(key, Digest([2; 32]), Status::Folded, 0).0,
+            Settled::Unknown
+        );
+        assert_eq!(outbox.len(), 1);
+        assert_eq!(
+            outbox.settle(key, Digest([1; 32]), Status::Folded, 0).0,
+            Settled::Done(Status::Folded)
+        );
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.next_due_ms(), None);
+    }
+
+    #[test]
+    fn an_unanswered_report_is_due_again_later_and_later() {
+        let mut outbox = outbox(10, 10);
+        outbox.accept(batch(0));
+        outbox.next_to_seal(1);
+        outbox.sealed(sealed(0, 1), 0);
+        let mut now_ms = 0;
+        for longest_ms in [100, 200, 400, 800, 1000, 1000] {
+            assert!(outbox.pop_due(now_ms).is_some());
+            assert_eq!(outbox.pop_due(now_ms), None);
+            let wait_ms = outbox.next_due_ms().unwrap() - now_ms;
+            assert!(
+                wait_ms >= longest_ms / 2 && wait_ms <= longest_ms,
+                "{wait_ms}"
+            );
+            now_ms += wait_ms;
+        }
+    }
+
+    #[test]
+    fn the_cap_on_unreceipted_reports_holds_sealing_back() {
+        let mut outbox = outbox(10, 3);
+        for meter in 0..5 {
+            outbox.accept(batch(meter));
+        }
+        assert_eq!(outbox.next_to_seal(2).len(), 2);
+        assert_eq!(outbox.next_to_seal(2).len(), 1);
+        assert_eq!(outbox.next_to_seal(2).len(), 0);
+        outbox.sealed(sealed(0, 1), 0);
+        assert_eq!(outbox.next_to_seal(2).len(), 0);
+        outbox.settle((0, WindowStart(0)), Digest([1; 32]), Status::Folded, 0);
+        assert_eq!(outbox.next_to_seal(2).len(), 1);
+        assert!(outbox.has_room(6) && !outbox.has_room(7));
+    }
+
+    #[test]
+    fn a_report_under_an_older_plan_is_sealed_again_and_one_refused_for_good_is_lost() {
+        let mut outbox = outbox(10, 10);
+        outbox.accept(batch(0));
+        outbox.next_to_seal(1);
+        outbox.sealed(sealed(0, 1), 0);
+        let key = (0, WindowStart(0));
+        let outdated = Status::Rejected(Reason::OutdatedConfig);
+        assert_eq!(
+            outbox.settle(key, Digest([1; 32]), outdated, 0).0,
+            Settled::Reseal(Reason::OutdatedConfig)
+        );
+        assert_eq!(outbox.next_to_seal(1), vec![]);
+        let due_ms = outbox.next_due_ms().unwrap();
+        assert!(due_ms > 0);
+        assert_eq!(outbox.pop_due(due_ms), None);
+        assert_eq!(outbox.next_to_seal(1), vec![batch(0)]);
+        outbox.sealed(sealed(0, 2), 0);
+        let early = Status::Rejected(Reason::ReportTooEarly);
+        assert_eq!(
+            outbox.settle(key, Digest([2; 32]), early, 0).0,
+            Settled::Retry(Reason::ReportTooEarly)
+        );
+        let conflict = Status::Rejected(Reason::Conflict);
+        assert_eq!(
+            outbox.settle(key, Digest([2; 32]), conflict, 0).0,
+            Settled::Lost(Reason::Conflict)
+        );
+        assert!(outbox.is_empty());
+    }
+}

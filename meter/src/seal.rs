@@ -1,0 +1,184 @@
+//! Sealing: a batch of readings becomes a signed report of ciphertext.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use openfhe::{Context, PublicKey};
+use packed::Profile;
+use packed::layout::{self, Layout, LayoutError};
+use wire::{
+    DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence, SigningKey,
+    Topics, UnixMillis, VerifyingKey,
+};
+
+use crate::batch::Batch;
+use crate::metrics as meter;
+use crate::outbox::Sealed;
+
+/// What sealing needs of one meter.
+#[derive(Debug)]
+pub struct Member {
+    /// The meter's id.
+    pub meter: MeterId,
+    /// Its feeder.
+    pub feeder: FeederId,
+    /// Its own signing key.
+    pub key: SigningKey,
+    /// The other half of the key, as the roster has it.
+    pub verifying_key: VerifyingKey,
+}
+
+/// Why a batch was not sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The plan has no key epoch for the window.
+    #[error("the plan has no key epoch for window {0}")]
+    NoEpoch(wire::WindowStart),
+    /// The plan does not have the feeder.
+    #[error("the plan has no feeder {0}")]
+    NoFeeder(FeederId),
+    /// A reading does not fit the plan's scale.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The plan names a profile or a layout that this build does not know, or its key is not of the profile.
+    #[error("the plan cannot be used: {0}")]
+    Plan(String),
+    /// OpenFHE refused.
+    #[error(transparent)]
+    Openfhe(#[from] openfhe::Error),
+}
+
+/// Everything sealing shares between meters, under one plan. Cheap to share between threads.
+#[derive(Debug)]
+pub struct Sealer {
+    deployment: DeploymentId,
+    gateway: GatewayId,
+    topics: Topics,
+    members: Arc<Vec<Member>>,
+    plan: Plan,
+    grid: Grid,
+    layout: Layout,
+    context: Context,
+    keys: Vec<(EpochPlan, PublicKey)>,
+}
+
+impl Sealer {
+    /// A sealer under `plan`, whose public keys are in `limbs`.
+    ///
+    /// # Errors
+    /// [`SealError::Plan`] where the plan's profile, layout or keys cannot be used.
+    pub fn new(
+        deployment: DeploymentId,
+        gateway: GatewayId,
+        topics: Topics,
+        members: Arc<Vec<Member>>,
+        plan: Plan,
+        limbs: &[u8],
+    ) -> Result<Self, SealError> {
+        let unusable = |error: &dyn std::fmt::Display| SealError::Plan(error.to_string());
+        let profile = Profile::by_name(&plan.profile).map_err(|error| unusable(&error))?;
+        let layout: Layout = plan.layout.parse().map_err(|error| unusable(&error))?;
+        let needed = layout.slots_needed(usize::from(plan.batch));
+        if needed > profile.slots() {
+            return Err(SealError::Plan(format!(
+                "plan.batch {} needs {needed} slots in layout {layout}; profile {} has {}",
+                plan.batch,
+                profile.name,
+                profile.slots()
+            )));
+        }
+        let grid = plan.grid().map_err(|error| unusable(&error))?;
+        let context = Context::new(profile)?;
+        let mut keys = Vec::new();
+        for (index, epoch) in plan.epochs.iter().enumerate() {
+            let bytes = plan.public_key(index, limbs).ok_or_else(|| {
+                SealError::Plan(format!(
+                    "the public key of epoch {} is missing",
+                    epoch.epoch
+                ))
+            })?;
+            let key = PublicKey::from_packed(&context, bytes)?;
+            if key.fingerprint() != epoch.fingerprint {
+                return Err(SealError::Plan(format!(
+                    "the public key of epoch {} has not the fingerprint the plan states",
+                    epoch.epoch
+                )));
+            }
+            keys.push((epoch.clone(), key));
+        }
+        Ok(Self {
+            deployment,
+            gateway,
+            topics,
+            members,
+            plan,
+            grid,
+            layout,
+            context,
+            keys,
+        })
+    }
+
+    /// Encrypts and signs `batch`. The sequence number is the window's number since the epoch, so that it grows with
+    /// time, survives a restart without being stored, and is the same when the same window is sealed again.
+    ///
+    /// # Errors
+    /// [`SealError`] where the plan has no place for the batch; nothing has been lost then.
+    pub fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
+        let started = Instant::now();
+        let member = self
+            .members
+            .get(batch.meter)
+            .ok_or_else(|| SealError::Plan(format!("the fleet has no meter {}", batch.meter)))?;
+        let feeder = self
+            .plan
+            .feeder(&member.feeder, batch.window)
+            .ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
+        let (epoch, key) = self
+            .plan
+            .epoch_for(batch.window)
+            .and_then(|governing| {
+                self.keys
+                    .iter()
+                    .find(|(epoch, _)| epoch.epoch == governing.epoch)
+            })
+            .ok_or(SealError::NoEpoch(batch.window))?;
+        let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh)?;
+        let limbs = self.context.encrypt(key, &slots)?;
+        let encrypted = Instant::now();
+        let report = Report {
+            plan_version: feeder.since,
+            epoch: epoch.epoch,
+            feeder: member.feeder.clone(),
+            meter: member.meter.clone(),
+            gateway: self.gateway.clone(),
+            window: batch.window,
+            sequence: Sequence(batch.window.0 / self.grid.window_s()),
+            sealed_at: now,
+            clamped: batch.clamped,
+            missing: batch.missing,
+        };
+        let topic = self.topics.report(&member.feeder, &member.meter);
+        let (payload, digest) =
+            wire::seal(&report, Some(&limbs), &self.deployment, &topic, &member.key);
+        meter::sealed(encrypted - started, started.elapsed(), payload.len());
+        Ok(Sealed {
+            meter: batch.meter,
+            window: batch.window,
+            digest,
+            payload: payload.into(),
+        })
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan's intervals and windows.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        self.grid
+    }
+}

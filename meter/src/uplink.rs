@@ -1,0 +1,117 @@
+//! The uplink: sealed reports to the broker, over one connection or one a meter, through the emulated network.
+
+use service::config::{Connections, Settings};
+use service::mqtt::{self, Inbox, Publisher};
+use service::stop::Stop;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use wire::{MeterId, Topics};
+
+use crate::metrics as meter;
+use crate::network::{Network, NetworkError, NetworkOptions};
+use crate::outbox::Sealed;
+use crate::seal::Member;
+
+/// Reports handed over and not yet published. Small: what is in it cannot be settled before it is sent.
+const QUEUE: usize = 4;
+
+/// A report on its way to the broker.
+#[derive(Debug)]
+pub struct Departure {
+    /// The report.
+    pub report: Sealed,
+    /// Whether it has been sent before.
+    pub again: bool,
+}
+
+/// Connections over which reports leave.
+enum Lines {
+    Gateway(Publisher),
+    PerMeter(Vec<Publisher>),
+}
+
+/// Starts the uplink; it ends when the sender is dropped and what it took is published, or when `stop` fires.
+///
+/// # Errors
+/// Where the emulated network's settings contradict each other.
+pub fn spawn(
+    settings: &Settings,
+    topics: Topics,
+    members: std::sync::Arc<Vec<Member>>,
+    gateway: Publisher,
+    stop: Stop,
+) -> Result<(mpsc::Sender<Departure>, JoinHandle<()>), NetworkError> {
+    let lines = match settings.meter.connections {
+        Connections::Gateway => Lines::Gateway(gateway),
+        Connections::PerMeter => Lines::PerMeter(
+            members
+                .iter()
+                .map(|member| connect(settings, &member.meter, stop.clone()))
+                .collect(),
+        ),
+    };
+    let network = emulated(settings)?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let task = tokio::spawn(run(receiver, topics, members, lines, network));
+    Ok((sender, task))
+}
+
+fn connect(settings: &Settings, id: &MeterId, stop: Stop) -> Publisher {
+    let client = format!("{}-{id}", settings.meter.gateway);
+    let (publisher, inbox) = mqtt::connect(&settings.mqtt, &client, Vec::new(), stop);
+    tokio::spawn(drain(inbox));
+    publisher
+}
+
+async fn drain(mut inbox: Inbox) {
+    while inbox.recv().await.is_some() {}
+}
+
+fn emulated(settings: &Settings) -> Result<Network, NetworkError> {
+    let network = &settings.meter.network;
+    Network::new(NetworkOptions {
+        latency: network.latency,
+        jitter: network.jitter,
+        loss: network.loss,
+        duplicate: network.duplicate,
+        seed: network.seed,
+    })
+}
+
+async fn run(
+    mut departures: mpsc::Receiver<Departure>,
+    topics: Topics,
+    members: std::sync::Arc<Vec<Member>>,
+    lines: Lines,
+    mut network: Network,
+) {
+    let mut delayed = JoinSet::new();
+    while let Some(Departure { report, again }) = departures.recv().await {
+        while delayed.try_join_next().is_some() {}
+        let Some(member) = members.get(report.meter) else {
+            continue;
+        };
+        let publisher = match &lines {
+            Lines::Gateway(publisher) => publisher,
+            Lines::PerMeter(publishers) => &publishers[report.meter],
+        };
+        let topic = topics.report(&member.feeder, &member.meter);
+        meter::published(again);
+        if network.is_perfect() {
+            if publisher.publish(topic, report.payload, false).await.is_err() {
+                return;
+            }
+            continue;
+        }
+        for delay in network.deliveries() {
+            let (publisher, topic, payload) =
+                (publisher.clone(), topic.clone(), report.payload.clone());
+            delayed.spawn(async move {
+                tokio::time::sleep(delay).await;
+                // An error means that the process is stopping; the report stays in the outbox.
+                let _ = publisher.publish(topic, payload, false).await;
+            });
+        }
+    }
+    delayed.join_all().await;
+}
