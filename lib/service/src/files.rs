@@ -71,11 +71,30 @@ pub fn state_folder(state_dir: &Path, process: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// The signing key in `path`, which is created with a new key if there is none.
+/// Where [`load_or_create_signing_key`] leaves the verifying key: `signing.pub` for `signing.key`.
+pub fn verifying_key_path(signing: &Path) -> PathBuf {
+    signing.with_extension("pub")
+}
+
+/// The signing key in `path`, which is created with a new key if there is none. Its verifying key is
+/// left beside it as 64 hex digits, in the file that [`verifying_key_path`] names.
 ///
 /// # Errors
 /// A file that others can read, that is not a key, or that cannot be read or written.
 pub fn load_or_create_signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let key = load_or_create(path)?;
+    let public = verifying_key_path(path);
+    let text = format!("{}\n", key.verifying_key());
+    if fs::read(&public).ok().as_deref() != Some(text.as_bytes()) {
+        write_atomic(&public, text.as_bytes(), PUBLIC).map_err(|source| KeyFileError::Io {
+            path: public,
+            source,
+        })?;
+    }
+    Ok(key)
+}
+
+fn load_or_create(path: &Path) -> Result<SigningKey, KeyFileError> {
     let io = |source| KeyFileError::Io {
         path: path.to_owned(),
         source,
@@ -181,4 +200,98 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn writing_replaces_the_whole_file_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_atomic(&path, b"a longer first content", PRIVATE).unwrap();
+        write_atomic(&path, b"second", PRIVATE).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(mode(&path), PRIVATE);
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::create_dir(&path).unwrap();
+        assert!(write_atomic(&path, b"new", PRIVATE).is_err());
+        assert_eq!(names(folder.path()), ["file"]);
+        assert!(write_atomic(&folder.path().join("no/such/folder"), b"", PRIVATE).is_err());
+    }
+
+    #[test]
+    fn a_signing_key_is_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signing.key");
+        let made = load_or_create_signing_key(&path).unwrap();
+        let loaded = load_or_create_signing_key(&path).unwrap();
+        assert_eq!(made.verifying_key(), loaded.verifying_key());
+        assert_eq!(mode(&path), PRIVATE);
+        let public = fs::read_to_string(folder.path().join("signing.pub")).unwrap();
+        assert_eq!(public.trim_end().parse(), Ok(made.verifying_key()));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signing.key");
+        load_or_create_signing_key(&path).unwrap();
+        for open in [0o640, 0o604, 0o666] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let error = load_or_create_signing_key(&path).unwrap_err();
+            assert!(matches!(error, KeyFileError::Exposed { mode, .. } if mode == open));
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_key_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signing.key");
+        for content in [
+            "",
+            "0123",
+            &"zz".repeat(32),
+            &"00".repeat(33),
+            &"a".repeat(1_000),
+        ] {
+            write_atomic(&path, content.as_bytes(), PRIVATE).unwrap();
+            let error = load_or_create_signing_key(&path).unwrap_err();
+            assert!(
+                matches!(error, KeyFileError::Malformed { .. }),
+                "{content}: {error}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn state_folders_are_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = state_folder(&folder.path().join("state"), "gateway-1").unwrap();
+        assert_eq!(mode(&path), 0o700);
+        state_folder(&folder.path().join("state"), "gateway-1").unwrap();
+    }
 }

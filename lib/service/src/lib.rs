@@ -10,6 +10,7 @@
 //! - [`mqtt`]: the MQTT 3.1.1 client: back-off, in-order acknowledgements, a publisher that cannot
 //!   deadlock with the inbox.
 //! - [`plan`] and [`roster`]: the operator's signed truth, verified, pinned and cached on disk.
+//! - [`pin`]: which operator a process trusts.
 //! - [`files`]: atomic writes and key files.
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod files;
 pub mod mqtt;
+pub mod pin;
 pub mod plan;
 pub mod process;
 pub mod roster;

@@ -1,5 +1,7 @@
 //! What arrives, over a real broker.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
 use support::{Client, TestBroker, until, within};

@@ -3,7 +3,7 @@
 mod support;
 
 use service::mqtt::{Event, LinkError, PublishError};
-use support::{Client, TestBroker, settings, until, within};
+use support::{Client, TestBroker, settings, within};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
@@ -28,7 +28,6 @@ async fn a_client_outlives_its_broker_and_loses_nothing_it_had_not_sent() {
             publisher.publish("t", vec![number], false).await.unwrap();
         }
     });
-    until(|| !matches!(client.publisher.is_connected(), true)).await;
     let broker = TestBroker::start_at(address).await;
     client.until_connected().await;
     let payloads = client.payloads(20).await;

@@ -59,6 +59,8 @@ pub struct Meter {
     pub max_unreceipted: usize,
     /// Emulated faults between the gateway and the broker.
     pub network: Network,
+    /// Kinds of simulated customer.
+    pub mix: Mix,
 }
 
 /// Where readings come from.
@@ -79,6 +81,18 @@ pub enum Connections {
     Gateway,
     /// One connection for each meter.
     PerMeter,
+}
+
+/// `[meter.mix]`: shares of the kinds of simulated customer. They need not sum to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mix {
+    /// Households (BDEW H25).
+    pub household: f64,
+    /// Businesses (G25).
+    pub business: f64,
+    /// Homes with solar panels (P25).
+    pub solar: f64,
 }
 
 /// `[meter.network]`: emulated faults on the publish side.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
 pub use layers::{DEFAULTS, Loaded, Origin, Overrides, load, load_layers};
-pub use meter::{Connections, Meter, Network, SourceKind};
+pub use meter::{Connections, Meter, Mix, Network, SourceKind};
 pub use services::{Analytics, Broker, Enrolment, Operator};
 pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};
 

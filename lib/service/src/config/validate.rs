@@ -212,6 +212,16 @@ fn meter(settings: &Settings) -> Check {
         1,
         usize::MAX,
     )?;
+    let mix = &meter.mix;
+    for (key, share) in [
+        ("meter.mix.household", mix.household),
+        ("meter.mix.business", mix.business),
+        ("meter.mix.solar", mix.solar),
+    ] {
+        require(key, share.is_finite() && share >= 0.0, || {
+            "expected a number of at least 0".to_owned()
+        })?;
+    }
     fraction("meter.network.loss", meter.network.loss)?;
     fraction("meter.network.duplicate", meter.network.duplicate)
 }

@@ -32,6 +32,10 @@ const REQUESTS: usize = 70_000;
 /// for a free one.
 const SPARE_IDS: u16 = 32;
 
+/// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
+/// includes its acknowledgements of what we publish.
+const BROKER_WINDOW: usize = 100;
+
 pub(super) fn spawn(
     settings: &Mqtt,
     client_id: &str,
@@ -65,6 +69,7 @@ pub(super) fn spawn(
         inbox_gone: false,
         window: Window::new(usize::from(settings.in_flight)),
         deliveries: Deliveries::default(),
+        held: None,
         connection: 0,
         up: false,
         backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
@@ -135,6 +140,9 @@ struct Link {
     inbox_gone: bool,
     window: Window,
     deliveries: Deliveries,
+    /// Messages of this connection that came before its subscriptions were confirmed, as they do in
+    /// a session that goes on. They follow [`Event::Connected`].
+    held: Option<Vec<Event>>,
     /// Counts connections; tickets of earlier ones are void.
     connection: u64,
     /// Between a CONNACK and the loss of that connection.
@@ -207,8 +215,27 @@ impl Link {
         }
     }
 
-    /// Moves the end of the connection on as far as it can go now.
+    /// Does what has become possible or necessary.
     async fn advance(&mut self) {
+        self.unblock().await;
+        self.wind_down().await;
+    }
+
+    /// A consumer that publishes before it acknowledges would wait for a broker that waits for its
+    /// acknowledgement. One is given early then: the message is in the inbox and at worst lost with
+    /// this process, which receipts make good.
+    async fn unblock(&mut self) {
+        let stalled = self.up && !self.window.has_room() && self.deliveries.len() >= BROKER_WINDOW;
+        if stalled {
+            metrics::early();
+            for id in self.deliveries.give_up_first() {
+                self.send_acknowledgement(id).await;
+            }
+        }
+    }
+
+    /// Moves the end of the connection on as far as it can go now.
+    async fn wind_down(&mut self) {
         let now = Instant::now();
         if self.phase == Phase::Open && self.stop.is_stopped() {
             self.shared.end();
@@ -232,7 +259,8 @@ impl Link {
             };
         }
         if let Phase::Flushing { until } = self.phase {
-            let flushed = self.window.is_empty() && self.outgoing.is_empty();
+            let flushed =
+                self.window.is_empty() && self.outgoing.is_empty() && self.acks.is_empty();
             if !self.up {
                 self.phase = Phase::Ended;
             } else if flushed || now >= until {
@@ -277,6 +305,7 @@ impl Link {
         if self.subscriptions.is_empty() {
             self.ready();
         } else {
+            self.held = Some(Vec::new());
             // There is always room for a request.
             let _ = self.client.subscribe_many(self.subscriptions.clone()).await;
         }
@@ -302,12 +331,20 @@ impl Link {
         tracing::error!(client = %self.client_id, "{error}");
         metrics::failed(&error);
         self.push(Event::Disconnected { error });
+        self.release();
     }
 
     fn ready(&mut self) {
         tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
         self.connected.send_replace(true);
         self.push(Event::Connected);
+        self.release();
+    }
+
+    fn release(&mut self) {
+        for event in self.held.take().unwrap_or_default() {
+            self.push(event);
+        }
     }
 
     fn deliver(&mut self, publish: Publish) {
@@ -316,7 +353,7 @@ impl Link {
             QoS::AtMostOnce => 0,
             _ => self.deliveries.delivered(publish.pkid),
         };
-        self.push(Event::Message(Incoming {
+        let event = Event::Message(Incoming {
             topic: publish.topic,
             payload: publish.payload,
             retain: publish.retain,
@@ -324,7 +361,11 @@ impl Link {
                 connection: self.connection,
                 sequence,
             },
-        }));
+        });
+        match &mut self.held {
+            Some(held) => held.push(event),
+            None => self.push(event),
+        }
     }
 
     fn push(&self, event: Event) {
@@ -351,11 +392,15 @@ impl Link {
             return;
         }
         for id in self.deliveries.acknowledge(ticket.sequence) {
-            let mut publish = Publish::new("", QoS::AtLeastOnce, "");
-            publish.pkid = id;
-            // There is always room for a request.
-            let _ = self.client.ack(&publish).await;
+            self.send_acknowledgement(id).await;
         }
+    }
+
+    async fn send_acknowledgement(&self, id: u16) {
+        let mut publish = Publish::new("", QoS::AtLeastOnce, "");
+        publish.pkid = id;
+        // There is always room for a request.
+        let _ = self.client.ack(&publish).await;
     }
 
     async fn lost(&mut self, error: LinkError) {
@@ -363,6 +408,7 @@ impl Link {
             metrics::down();
         }
         self.up = false;
+        self.held = None;
         self.connected.send_replace(false);
         metrics::failed(&error);
         if self.phase != Phase::Open {

@@ -17,6 +17,7 @@ const PUBLISHED: &str = "cipherwatt_mqtt_messages_published_total";
 const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
 const REPEATED: &str = "cipherwatt_mqtt_messages_repeated_total";
 const DROPPED: &str = "cipherwatt_mqtt_inbox_dropped_total";
+const EARLY: &str = "cipherwatt_mqtt_early_acknowledgements_total";
 const PUBLISH: &str = "cipherwatt_mqtt_publish_seconds";
 
 /// Describes every metric and makes every counter start at 0.
@@ -38,6 +39,10 @@ pub(super) fn describe() {
     );
     describe_counter!(REPEATED, "Messages sent again over a new connection");
     describe_counter!(DROPPED, "Messages dropped because the inbox was full");
+    describe_counter!(
+        EARLY,
+        "Messages acknowledged before they were processed, to keep publishing possible"
+    );
     let help = "Time from taking a message over to the broker's acknowledgement";
     describe_histogram!(PUBLISH, Unit::Seconds, help);
     gauge!(CONNECTIONS).increment(0.0);
@@ -49,6 +54,7 @@ pub(super) fn describe() {
         PUBLISHED_BYTES,
         REPEATED,
         DROPPED,
+        EARLY,
     ] {
         counter!(name).increment(0);
     }
@@ -87,4 +93,8 @@ pub(super) fn repeated() {
 
 pub(super) fn dropped(messages: usize) {
     counter!(DROPPED).increment(messages as u64);
+}
+
+pub(super) fn early() {
+    counter!(EARLY).increment(1);
 }

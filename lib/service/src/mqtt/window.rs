@@ -128,6 +128,16 @@ impl Deliveries {
         self.open.drain(..ready).map(|(id, _)| id).collect()
     }
 
+    /// Gives the first open delivery up and returns the packet ids that can be acknowledged now.
+    pub fn give_up_first(&mut self) -> Vec<u16> {
+        self.acknowledge(self.first)
+    }
+
+    /// Deliveries that were not acknowledged to the broker.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// A new connection: the broker delivers again what was not acknowledged.
     pub fn clear(&mut self) {
         self.open.clear();
@@ -203,6 +213,16 @@ mod tests {
         assert!(window.acknowledged(2).is_some());
         assert!(window.acknowledged(1).is_some());
         assert!(window.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_given_up_is_not_acknowledged_twice() {
+        let mut deliveries = Deliveries::default();
+        let (first, second) = (deliveries.delivered(7), deliveries.delivered(8));
+        assert_eq!(deliveries.give_up_first(), [7]);
+        assert!(deliveries.acknowledge(first).is_empty());
+        assert_eq!(deliveries.acknowledge(second), [8]);
+        assert_eq!(deliveries.len(), 0);
     }
 
     proptest! {

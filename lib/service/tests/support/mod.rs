@@ -1,6 +1,7 @@
 //! A real broker and clients for it.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

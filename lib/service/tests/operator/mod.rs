@@ -1,0 +1,133 @@
+//! An operator that signs what a test asks for.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+
+use service::Settings;
+use service::files;
+use service::pin::{OPERATOR, SIGNING_KEY};
+use service::plan::PlanKeeper;
+use service::roster::RosterKeeper;
+use tempfile::TempDir;
+use wire::{
+    EpochPlan, KeyEpoch, Plan, PlanVersion, RosterEntry, RosterPage, SigningKey, Topics, Watts,
+    WindowStart,
+};
+
+/// The public key of the only epoch.
+pub const LIMBS: [u8; 64] = [7; 64];
+
+pub struct Operator {
+    pub settings: Settings,
+    pub key: SigningKey,
+    topics: Topics,
+    _state: TempDir,
+}
+
+impl Operator {
+    /// An operator whose verifying key lies in the state folder, as after its start.
+    pub fn new() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = state.path().to_owned();
+        let folder = files::state_folder(state.path(), OPERATOR).unwrap();
+        let key = files::load_or_create_signing_key(&folder.join(SIGNING_KEY)).unwrap();
+        Self {
+            topics: Topics::new(&settings.deployment.root).unwrap(),
+            settings,
+            key,
+            _state: state,
+        }
+    }
+
+    pub fn public_key_file(&self) -> PathBuf {
+        let signing = self
+            .settings
+            .deployment
+            .state_dir
+            .join(OPERATOR)
+            .join(SIGNING_KEY);
+        files::verifying_key_path(&signing)
+    }
+
+    pub fn leave_key(&self) {
+        let text = format!("{}\n", self.key.verifying_key());
+        files::write_atomic(&self.public_key_file(), text.as_bytes(), files::PUBLIC).unwrap();
+    }
+
+    pub fn folder(&self, process: &str) -> PathBuf {
+        files::state_folder(&self.settings.deployment.state_dir, process).unwrap()
+    }
+
+    pub fn keeper(&self, process: &str) -> PlanKeeper {
+        PlanKeeper::open(&self.settings, &self.folder(process)).unwrap()
+    }
+
+    pub fn rosters(&self, process: &str) -> RosterKeeper {
+        RosterKeeper::open(&self.settings, &self.folder(process), None).unwrap()
+    }
+
+    pub fn plan_topic(&self) -> String {
+        self.topics.plan()
+    }
+
+    pub fn plan(&self, version: u64) -> Vec<u8> {
+        self.plan_with(version, |_| {})
+    }
+
+    pub fn plan_with(&self, version: u64, change: impl FnOnce(&mut Plan)) -> Vec<u8> {
+        let mut plan = Plan {
+            deployment: self.settings.deployment.id.clone(),
+            version: PlanVersion(version),
+            interval_s: 3_600,
+            batch: 4,
+            layout: "moments".to_owned(),
+            profile: "additive".to_owned(),
+            min_meters: 15,
+            feeders: Vec::new(),
+            epochs: vec![EpochPlan {
+                epoch: KeyEpoch(1),
+                fingerprint: [1; 32],
+                first_window: WindowStart(0),
+                key_len: LIMBS.len() as u32,
+            }],
+            analytics: Vec::new(),
+        };
+        change(&mut plan);
+        let deployment = &self.settings.deployment.id;
+        wire::seal(
+            &plan,
+            Some(&LIMBS),
+            deployment,
+            &self.plan_topic(),
+            &self.key,
+        )
+        .0
+    }
+
+    /// Topic and bytes of each page; a page is a list of meters with their feeders.
+    pub fn roster(&self, version: u64, pages: &[&[(&str, &str)]]) -> Vec<(String, Vec<u8>)> {
+        let count = pages.len() as u16;
+        let page = |(number, meters): (u16, &&[(&str, &str)])| {
+            let entry = |&(meter, feeder): &(&str, &str)| RosterEntry {
+                meter: meter.try_into().unwrap(),
+                feeder: feeder.try_into().unwrap(),
+                gateway: "gateway-1".try_into().unwrap(),
+                capacity_w: Watts(10_000),
+                key: self.key.verifying_key(),
+            };
+            let message = RosterPage {
+                version,
+                page: number,
+                pages: count,
+                entries: meters.iter().map(entry).collect(),
+            };
+            let topic = self.topics.roster(number);
+            let deployment = &self.settings.deployment.id;
+            let sealed = wire::seal(&message, None, deployment, &topic, &self.key);
+            (topic, sealed.0)
+        };
+        (0..count).zip(pages).map(page).collect()
+    }
+}
