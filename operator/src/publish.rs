@@ -46,10 +46,18 @@ impl Schedule {
         }
     }
 
-    /// Something changed: publish it once the burst it came in is over.
-    pub fn changed(&mut self, item: Item, now: Instant) {
-        self.items.insert(item);
+    /// The plan changed: publish it once the burst it came in is over.
+    pub fn plan_changed(&mut self, now: Instant) {
+        self.items.insert(Item::Plan);
         self.due.get_or_insert(now + DEBOUNCE);
+    }
+
+    /// The roster changed, and with it the version on each of its pages. The more there are, the longer changes are
+    /// gathered: a million meters are 64 pages of megabytes each.
+    pub fn roster_changed(&mut self, pages: u16, now: Instant) {
+        self.items.extend((0..pages).map(Item::Page));
+        let patience = DEBOUNCE * u32::from(1 + pages / 4);
+        self.due.get_or_insert(now + patience);
     }
 
     /// Somebody asks for what is known already, so may have missed it: publish it again, but not at every request.
@@ -110,9 +118,9 @@ mod tests {
     fn a_burst_is_published_once_and_the_plan_first() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Duration::from_secs(30), start);
-        schedule.changed(Item::Page(0), at(start, 0));
-        schedule.changed(Item::Plan, at(start, 60));
-        schedule.changed(Item::Page(0), at(start, 90));
+        schedule.roster_changed(1, at(start, 0));
+        schedule.plan_changed(at(start, 60));
+        schedule.roster_changed(1, at(start, 90));
         assert_eq!(schedule.due(), at(start, 100));
         assert!(schedule.take(1, at(start, 99)).is_empty());
         assert_eq!(
@@ -120,6 +128,15 @@ mod tests {
             [Item::Plan, Item::Page(0)]
         );
         assert!(schedule.take(1, at(start, 101)).is_empty());
+    }
+
+    #[test]
+    fn a_large_roster_is_gathered_longer() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.roster_changed(64, start);
+        assert_eq!(schedule.due(), at(start, 1_700));
+        assert_eq!(schedule.take(64, at(start, 1_700)).len(), 64);
     }
 
     #[test]

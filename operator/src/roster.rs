@@ -1,7 +1,8 @@
-//! The roster book: every enrolled meter, in pages that are kept on disk as the very messages that are published.
+//! The roster book: every enrolled meter, in signed pages.
 //!
-//! Meters are appended to the last page, so enrolling changes one page and not all. The version is one number for the
-//! whole roster; a page carries the version of its own last change.
+//! Meters are appended to the last page, so enrolling writes one page to disk and not all. The version is one number for
+//! the whole roster and every published page carries it, so that a receiver can tell pages of different states apart. A page on
+//! disk carries the version of its own last change; the newest of them is the roster's.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -183,14 +184,12 @@ impl RosterBook {
         true
     }
 
-    /// Marks a page as changed and gives it the roster's next version, which all changes up to the next save share.
+    /// Marks a page as changed. All changes up to the next save share the roster's next version.
     fn touch(&mut self, page: u16) {
-        if !self.pages.iter().any(|page| page.unsaved) {
+        if !self.is_unsaved() {
             self.version += 1;
         }
-        let page = &mut self.pages[usize::from(page)];
-        page.unsaved = true;
-        page.message.version = self.version;
+        self.pages[usize::from(page)].unsaved = true;
     }
 
     /// Meters in the roster.
@@ -223,8 +222,13 @@ impl RosterBook {
         self.pages.len() as u16
     }
 
+    /// Whether there are changes to save and publish.
+    pub fn is_unsaved(&self) -> bool {
+        self.pages.iter().any(|page| page.unsaved)
+    }
+
     /// Pages changed since the last save.
-    pub fn unsaved(&self) -> Vec<u16> {
+    fn unsaved(&self) -> Vec<u16> {
         self.pages
             .iter()
             .filter(|page| page.unsaved)
@@ -232,9 +236,11 @@ impl RosterBook {
             .collect()
     }
 
-    /// The topic of a page and the page, signed. The same page gives the same bytes.
-    pub fn sealed(&self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
-        let message = &self.pages.get(usize::from(page))?.message;
+    /// The topic of a page and the page with the roster's version, signed. The same roster gives the same bytes.
+    pub fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
+        let pages = self.page_count();
+        let message = &mut self.pages.get_mut(usize::from(page))?.message;
+        (message.version, message.pages) = (self.version, pages);
         let topic = self.topics.roster(page);
         let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
         Some((topic, bytes.into()))
@@ -245,9 +251,7 @@ impl RosterBook {
     /// # Errors
     /// A page cannot be written; it stays unsaved.
     pub fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
-        let pages = self.page_count();
         for page in self.unsaved() {
-            self.pages[usize::from(page)].message.pages = pages;
             if let Some((_, bytes)) = self.sealed(page, keyring) {
                 disk::replace(&self.path(page), &bytes)?;
                 self.pages[usize::from(page)].unsaved = false;

@@ -48,7 +48,7 @@ fn pages_fill_change_alone_and_survive() {
     assert_eq!((book.unsaved(), book.version), (vec![0], 3));
     book.save(&keyring).unwrap();
 
-    let (again, keyring) = open(dir.path()).unwrap();
+    let (mut again, keyring) = open(dir.path()).unwrap();
     assert_eq!((again.len(), again.version), (8, 3));
     assert_eq!(again.on_feeder(&entry(0).feeder), 4);
     for number in 0..8 {
@@ -59,7 +59,12 @@ fn pages_fill_change_alone_and_survive() {
         assert_eq!(again.get(&expected.meter), Some(&expected));
     }
     for page in 0..3 {
-        assert_eq!(again.sealed(page, &keyring), book.sealed(page, &keyring));
+        let (topic, bytes) = again.sealed(page, &keyring).unwrap();
+        assert_eq!(Some((topic, bytes.clone())), book.sealed(page, &keyring));
+        // Receivers put pages together by version.
+        let published = wire::decode::<RosterPage>(&bytes, bytes.len()).unwrap();
+        let published = published.claimed();
+        assert_eq!((published.version, published.pages), (3, 3));
     }
 }
 

@@ -85,10 +85,11 @@ impl Operator {
         }
         let now = Instant::now();
         if self.registry.plan.is_unsaved() {
-            self.schedule.changed(Item::Plan, now);
+            self.schedule.plan_changed(now);
         }
-        for page in self.registry.roster.unsaved() {
-            self.schedule.changed(Item::Page(page), now);
+        if self.registry.roster.is_unsaved() {
+            self.schedule
+                .roster_changed(self.registry.roster.page_count(), now);
         }
     }
 
