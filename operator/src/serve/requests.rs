@@ -72,9 +72,11 @@ impl Operator {
                 Ok(true) => {
                     tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service")
                 }
-                Ok(false) => self
-                    .schedule
-                    .missed([Item::Plan].into_iter(), Instant::now()),
+                Ok(false) => {
+                    let pages = 0..self.registry.roster.page_count();
+                    let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
+                    self.schedule.missed(items, Instant::now());
+                }
                 Err(reason) => {
                     if self.mention(request.id.as_str(), reason) {
                         tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
