@@ -17,11 +17,14 @@ use crate::scenario::{Options, Scenario};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:
+#[command(
+    version,
+    after_help = "Examples:
   bench demo
   bench demo --meters 1000 --feeders 10
   bench demo --replay my.csv --output json
-  bench run --duration 120s --meters 500")]
+  bench run --duration 120s --meters 500"
+)]
 struct Command {
     #[command(flatten)]
     common: Common,
@@ -132,10 +135,17 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<bool> {
             options,
             output,
             duration,
-        } => (Scenario::run(&settings, &options, duration)?, output, duration + DRAIN),
+        } => (
+            Scenario::run(&settings, &options, duration)?,
+            output,
+            duration + DRAIN,
+        ),
     };
     let results = demo::results_folder(&output.results)?;
-    telemetry::log_to_file(&settings.log, std::fs::File::create(results.join("log.txt"))?)?;
+    telemetry::log_to_file(
+        &settings.log,
+        std::fs::File::create(results.join("log.txt"))?,
+    )?;
     telemetry::install_metrics();
     let outcome = demo::run(&scenario, &results, limit, stop).await?;
     match output.output {

@@ -20,10 +20,18 @@ use crate::watch::{Seen, Watch};
 /// # Errors
 /// Where a service fails, the run is interrupted or does not end in time. Wrong totals are no error here; they are
 /// in the outcome.
-pub async fn run(scenario: &Scenario, results: &Path, limit: Duration, stop: Stop) -> Result<Outcome> {
+pub async fn run(
+    scenario: &Scenario,
+    results: &Path,
+    limit: Duration,
+    stop: Stop,
+) -> Result<Outcome> {
     let began = Instant::now();
     // Keys and journals of a run that is over are worth nothing, and a secret key least of all.
-    let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir().context("a folder for the state")?;
+    let state = tempfile::Builder::new()
+        .prefix("cipherwatt-")
+        .tempdir()
+        .context("a folder for the state")?;
     let (sender, mut seen) = mpsc::unbounded_channel();
     let mut stack = Stack::start(&scenario.settings, state.path(), sender).await?;
     let mut watch = Watch::new(scenario.settings.plan.min_meters);
@@ -62,13 +70,23 @@ pub async fn run(scenario: &Scenario, results: &Path, limit: Duration, stop: Sto
             humantime::format_duration(limit),
             watch.progress(&scenario.truths),
             scenario.truths.len(),
-            verdict.wrong.first().map_or("no total is wrong so far", String::as_str),
+            verdict
+                .wrong
+                .first()
+                .map_or("no total is wrong so far", String::as_str),
             results.join("log.txt").display(),
         ),
     }
     stopped?;
     let summary = summary.unwrap_or_default();
-    Outcome::new(scenario, &watch, &summary, verdict, began.elapsed(), results)
+    Outcome::new(
+        scenario,
+        &watch,
+        &summary,
+        verdict,
+        began.elapsed(),
+        results,
+    )
 }
 
 /// A new folder for a run's results under `parent`, named by the time.
@@ -78,19 +96,29 @@ pub async fn run(scenario: &Scenario, results: &Path, limit: Duration, stop: Sto
 pub fn results_folder(parent: &Path) -> Result<PathBuf> {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S");
     for attempt in 0_u32.. {
-        let name = if attempt == 0 { format!("{now}") } else { format!("{now}-{attempt}") };
+        let name = if attempt == 0 {
+            format!("{now}")
+        } else {
+            format!("{now}-{attempt}")
+        };
         let folder = parent.join(name);
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make {}", parent.display()))?;
         match std::fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot make {}", folder.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make {}", folder.display()));
+            }
         }
     }
     bail!("no free name under {}", parent.display())
 }
 
 fn progress_bar(windows: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} feeder windows, {msg}");
-    ProgressBar::new(windows as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = ProgressStyle::with_template(
+        "{elapsed_precise} {bar:30} {pos}/{len} feeder windows, {msg}",
+    );
+    ProgressBar::new(windows as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

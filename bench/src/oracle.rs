@@ -41,8 +41,16 @@ pub trait Clear {
 ///
 /// # Errors
 /// Where the input cannot be read on.
-pub fn truths(clear: &mut dyn Clear, grid: Grid, feeders: u32, from: WindowStart, until: u64) -> Result<Truths> {
-    let of: Vec<FeederId> = (0..clear.meters()).map(|index| feeder_of(index, feeders)).collect();
+pub fn truths(
+    clear: &mut dyn Clear,
+    grid: Grid,
+    feeders: u32,
+    from: WindowStart,
+    until: u64,
+) -> Result<Truths> {
+    let of: Vec<FeederId> = (0..clear.meters())
+        .map(|index| feeder_of(index, feeders))
+        .collect();
     let mut truths = Truths::new();
     let mut window = from;
     while window.0 < until {
@@ -59,7 +67,11 @@ pub fn truths(clear: &mut dyn Clear, grid: Grid, feeders: u32, from: WindowStart
                 }
             }
         }
-        for (meter, _) in reported.iter().enumerate().filter(|(_, reported)| **reported) {
+        for (meter, _) in reported
+            .iter()
+            .enumerate()
+            .filter(|(_, reported)| **reported)
+        {
             if let Some(truth) = truths.get_mut(&(of[meter].clone(), window)) {
                 truth.meters += 1;
             }
@@ -112,7 +124,12 @@ impl FileTruth {
         }
     }
 
-    fn wide(mut reader: csv::Reader<std::fs::File>, customers: usize, start: UnixSeconds, zone: &TimeZone) -> Result<Self> {
+    fn wide(
+        mut reader: csv::Reader<std::fs::File>,
+        customers: usize,
+        start: UnixSeconds,
+        zone: &TimeZone,
+    ) -> Result<Self> {
         let rows = reader.records().collect::<Result<Vec<_>, _>>()?;
         let time = |row: usize| -> Result<f64> {
             let field = rows.get(row).and_then(|row| row.get(0)).unwrap_or_default();
@@ -173,8 +190,11 @@ impl Clear for FileTruth {
     }
 
     fn interval(&mut self, start: UnixSeconds, interval_s: u32) -> Result<Vec<Option<f64>>> {
-        let native = (0..u64::from(interval_s) / self.native_s).map(|k| start.0 + k * self.native_s);
-        let sum = |customer: &HashMap<u64, f64>| native.clone().map(|at| customer.get(&at).copied()).sum();
+        let native =
+            (0..u64::from(interval_s) / self.native_s).map(|k| start.0 + k * self.native_s);
+        let sum = |customer: &HashMap<u64, f64>| {
+            native.clone().map(|at| customer.get(&at).copied()).sum()
+        };
         Ok(self.customers.iter().map(sum).collect())
     }
 }
@@ -187,7 +207,9 @@ fn instant(field: &str, zone: &TimeZone) -> Result<u64> {
     let at = match field.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) => {
-            let civil: DateTime = field.parse().with_context(|| format!("{field:?} is no time"))?;
+            let civil: DateTime = field
+                .parse()
+                .with_context(|| format!("{field:?} is no time"))?;
             zone.to_ambiguous_timestamp(civil).compatible()?
         }
     };

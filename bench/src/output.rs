@@ -38,7 +38,9 @@ impl Totals {
     /// Where it cannot be made.
     pub fn create(results: &Path) -> Result<Self> {
         let path = results.join("totals.jsonl");
-        Ok(Self(File::create(&path).with_context(|| format!("cannot make {}", path.display()))?))
+        Ok(Self(File::create(&path).with_context(|| {
+            format!("cannot make {}", path.display())
+        })?))
     }
 
     /// Appends a line.
@@ -141,7 +143,11 @@ impl Outcome {
             feeders: scenario.settings.meter.feeders,
             reports_sent: summary.reports,
             reports_folded: watch.folded,
-            reports_rejected: watch.rejected.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
+            reports_rejected: watch
+                .rejected
+                .iter()
+                .map(|(reason, count)| (reason.to_string(), *count))
+                .collect(),
             reports_duplicate: watch.duplicates,
             readings_clamped: summary.clamped,
             readings_missing: summary.missing,
@@ -167,16 +173,28 @@ impl Outcome {
     #[must_use]
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table
+            .load_style(UTF8_HORIZONTAL_ONLY)
+            .set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
-            "feeder", "window (UTC)", "meters", "energy kWh", "true kWh", "error Wh", "mean Wh", "std Wh", "peak kWh",
+            "feeder",
+            "window (UTC)",
+            "meters",
+            "energy kWh",
+            "true kWh",
+            "error Wh",
+            "mean Wh",
+            "std Wh",
+            "peak kWh",
             "load factor",
         ]);
         for row in &self.rows {
             table.add_row([
                 row.feeder.to_string(),
-                jiff::Timestamp::from_second(row.window.0 as i64)
-                    .map_or_else(|_| row.window.to_string(), |at| at.strftime("%Y-%m-%d %H:%M").to_string()),
+                jiff::Timestamp::from_second(row.window.0 as i64).map_or_else(
+                    |_| row.window.to_string(),
+                    |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
+                ),
                 row.meters.to_string(),
                 format!("{:.3}", row.energy_wh as f64 / 1e3),
                 format!("{:.3}", row.true_wh / 1e3),
@@ -184,7 +202,8 @@ impl Outcome {
                 format!("{:.0}", row.mean_wh),
                 row.std_wh.map_or("-".to_owned(), |std| format!("{std:.0}")),
                 format!("{:.3}", row.peak_wh as f64 / 1e3),
-                row.load_factor.map_or("-".to_owned(), |factor| format!("{factor:.2}")),
+                row.load_factor
+                    .map_or("-".to_owned(), |factor| format!("{factor:.2}")),
             ]);
         }
         for column in table.column_iter_mut().skip(2) {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use meter::source::{FleetOptions, Mix, ReplayOptions, Simulated, Source, open_replay};
+use meter::fleet::{replayed, simulated};
+use meter::source::{Simulated, Source, open_replay};
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
@@ -61,8 +62,9 @@ impl Scenario {
     /// # Errors
     /// Where the input cannot be read or the options contradict each other.
     pub fn demo(base: &Settings, options: &Options) -> Result<Self> {
-        let speed = DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64();
-        Self::new(base, options, DEMO_DAYS, speed)
+        let settings = with_input(base, options)?;
+        let source = open(&settings)?;
+        Self::new(settings, source, options, DEMO_DAYS, demo_speed())
     }
 
     /// A continuous run of `wall` time.
@@ -70,17 +72,22 @@ impl Scenario {
     /// # Errors
     /// As [`Scenario::demo`].
     pub fn run(base: &Settings, options: &Options, wall: Duration) -> Result<Self> {
-        let demo_speed = DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64();
-        let source = open(base, options)?;
+        let settings = with_input(base, options)?;
+        let source = open(&settings)?;
         let (from, until) = source.range();
         // A file is stretched over the whole run if it would be over sooner.
         let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
-        let speed = longest.map_or(demo_speed, |longest| longest.min(demo_speed));
-        Self::new(base, options, wall.mul_f64(speed), speed)
+        let speed = longest.map_or(demo_speed(), |longest| longest.min(demo_speed()));
+        Self::new(settings, source, options, wall.mul_f64(speed), speed)
     }
 
-    fn new(base: &Settings, options: &Options, event: Duration, speed: f64) -> Result<Self> {
-        let source = open(base, options)?;
+    fn new(
+        mut settings: Settings,
+        source: Box<dyn Source>,
+        options: &Options,
+        event: Duration,
+        speed: f64,
+    ) -> Result<Self> {
         let interval_s = match options.interval {
             Some(interval) => u32::try_from(interval.as_secs()).context("--interval")?,
             None if options.meters.is_some() => 3600,
@@ -91,50 +98,38 @@ impl Scenario {
         let start = match until {
             Some(_) => from,
             // Simulated time starts far enough in the past not to catch up with now.
-            None => UnixSeconds(from.0.max(jiff::Timestamp::now().as_second() as u64 - event.as_secs() - grid.window_s())),
+            None => UnixSeconds(from.0.max(
+                jiff::Timestamp::now().as_second() as u64 - event.as_secs() - grid.window_s(),
+            )),
         };
         let window = WindowStart(start.0.div_ceil(grid.window_s()) * grid.window_s());
         let windows = (event.as_secs() / grid.window_s()).max(1);
-        let end = (window.0 + windows * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
+        let end =
+            (window.0 + windows * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
         ensure!(
             window.0 < end,
             "the input covers no whole window of {} intervals of {interval_s} s: choose a smaller --batch",
             grid.batch()
         );
-        let mut settings = base.clone();
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;
         settings.analytics.idle_limit = IDLE_LIMIT;
-        settings.operator.reference_headroom = 1;
+        let meters = source.meters().len();
         let fleet = &mut settings.meter;
-        fleet.feeders = options.feeders;
-        fleet.seed = options.seed;
-        fleet.network.seed = options.seed;
         fleet.speed = speed;
         fleet.start = Some(UnixSeconds(window.0));
         fleet.duration = Some(Duration::from_secs(end - window.0));
-        let input = match (options.meters, &options.replay) {
-            (Some(meters), _) => {
-                fleet.source = SourceKind::Simulated;
-                fleet.meters = meters;
-                format!("{meters} simulated meters, seed {}", options.seed)
+        fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * meters);
+        let (input, mut clear): (String, Box<dyn Clear>) = match &settings.meter.replay {
+            Some(path) => {
+                let options = replayed(&settings);
+                let clear = FileTruth::open(path, options.start, &options.time_zone)?;
+                (path.display().to_string(), Box::new(clear))
             }
-            (None, file) => {
-                let path = input_file(file.as_deref())?;
-                fleet.source = SourceKind::Replay;
-                let named = path.display().to_string();
-                fleet.replay = Some(path);
-                named
-            }
-        };
-        fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * source.meters().len());
-        let meters = source.meters().len();
-        let mut clear: Box<dyn Clear> = match &settings.meter.replay {
-            Some(path) if settings.meter.source == SourceKind::Replay => {
-                let zero = settings.meter.replay_start.unwrap_or(ReplayOptions::default().start);
-                Box::new(FileTruth::open(path, zero, &settings.meter.time_zone)?)
-            }
-            _ => Box::new(Seeded(source)),
+            None => (
+                format!("{meters} simulated meters, seed {}", options.seed),
+                Box::new(Seeded(source)),
+            ),
         };
         let truths = truths(clear.as_mut(), grid, options.feeders, window, end)?;
         Ok(Self {
@@ -146,29 +141,38 @@ impl Scenario {
     }
 }
 
+/// Seconds of event time a second in the demo.
+fn demo_speed() -> f64 {
+    DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64()
+}
+
 /// The input, to learn its range and its meters.
-fn open(base: &Settings, options: &Options) -> Result<Box<dyn Source>> {
-    let zone = base.meter.time_zone.clone();
-    if let Some(meters) = options.meters {
-        return Ok(Box::new(Simulated::new(&FleetOptions {
-            meters,
-            seed: options.seed,
-            mix: Mix::SUBURB,
-            time_zone: zone,
-            ..FleetOptions::default()
-        })?));
+fn open(settings: &Settings) -> Result<Box<dyn Source>> {
+    Ok(match &settings.meter.replay {
+        Some(path) => Box::new(open_replay(path, &replayed(settings))?),
+        None => Box::new(Simulated::new(&simulated(settings))?),
+    })
+}
+
+/// `base` with the input that `options` name.
+fn with_input(base: &Settings, options: &Options) -> Result<Settings> {
+    let mut settings = base.clone();
+    let fleet = &mut settings.meter;
+    fleet.feeders = options.feeders;
+    fleet.seed = options.seed;
+    fleet.network.seed = options.seed;
+    match options.meters {
+        Some(meters) => {
+            fleet.source = SourceKind::Simulated;
+            fleet.meters = meters;
+            fleet.replay = None;
+        }
+        None => {
+            fleet.source = SourceKind::Replay;
+            fleet.replay = Some(input_file(options.replay.as_deref())?);
+        }
     }
-    let default = ReplayOptions::default();
-    let path = input_file(options.replay.as_deref())?;
-    let replay = open_replay(
-        &path,
-        &ReplayOptions {
-            start: base.meter.replay_start.unwrap_or(default.start),
-            time_zone: zone,
-            ..default
-        },
-    )?;
-    Ok(Box::new(replay))
+    Ok(settings)
 }
 
 /// The file to replay: the one named, or the project's own customers, wherever the command is started.
@@ -180,5 +184,9 @@ fn input_file(named: Option<&Path>) -> Result<PathBuf> {
     [PathBuf::from(UCI), in_source]
         .into_iter()
         .find(|path| path.is_file())
-        .with_context(|| format!("{UCI} is not here: start in the project's folder, or name a file with --replay"))
+        .with_context(|| {
+            format!(
+                "{UCI} is not here: start in the project's folder, or name a file with --replay"
+            )
+        })
 }

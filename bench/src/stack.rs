@@ -28,7 +28,11 @@ impl Stack {
     ///
     /// # Errors
     /// Where the broker cannot listen.
-    pub async fn start(settings: &Settings, state: &Path, seen: mpsc::UnboundedSender<Seen>) -> Result<Self> {
+    pub async fn start(
+        settings: &Settings,
+        state: &Path,
+        seen: mpsc::UnboundedSender<Seen>,
+    ) -> Result<Self> {
         let (stop, stopped) = Stop::manual();
         let mut settings = settings.clone();
         settings.deployment.state_dir = state.to_owned();
@@ -40,7 +44,10 @@ impl Stack {
         };
         let Ok(address) = bound.await else {
             let ended = broker.await?;
-            return Err(ended.err().map_or_else(|| anyhow!("the broker ended"), Into::into)).context("starting the broker");
+            return Err(ended
+                .err()
+                .map_or_else(|| anyhow!("the broker ended"), Into::into))
+            .context("starting the broker");
         };
         settings.mqtt.address = address.to_string();
         let clock = SystemClock::shared();
@@ -52,7 +59,9 @@ impl Stack {
         let analytics = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
             let observer = relay(seen.clone(), Seen::Analytics);
-            tokio::spawn(async move { analytics::run(&settings, clock, stop, Some(observer)).await })
+            tokio::spawn(
+                async move { analytics::run(&settings, clock, stop, Some(observer)).await },
+            )
         };
         let fleet = {
             let observer = relay(seen, Seen::Meter);
@@ -103,7 +112,10 @@ impl Stack {
 }
 
 /// A sender whose messages arrive at `seen` as `wrap` makes them.
-fn relay<T: Send + 'static>(seen: mpsc::UnboundedSender<Seen>, wrap: fn(T) -> Seen) -> mpsc::UnboundedSender<T> {
+fn relay<T: Send + 'static>(
+    seen: mpsc::UnboundedSender<Seen>,
+    wrap: fn(T) -> Seen,
+) -> mpsc::UnboundedSender<T> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(event) = receiver.recv().await {

@@ -59,7 +59,10 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
     let mut verdict = Verdict::default();
     let mut parts: BTreeMap<(&FeederId, WindowStart), Vec<&FeederReport>> = BTreeMap::new();
     for report in &watch.released {
-        parts.entry((&report.feeder, report.window_start)).or_default().push(report);
+        parts
+            .entry((&report.feeder, report.window_start))
+            .or_default()
+            .push(report);
     }
     for ((feeder, window), truth) in truths {
         match parts.remove(&(feeder, *window)) {
@@ -72,7 +75,9 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
         }
     }
     for (feeder, window) in parts.keys() {
-        verdict.wrong.push(format!("{feeder}, window {window}: released, but no meter should have reported it"));
+        verdict.wrong.push(format!(
+            "{feeder}, window {window}: released, but no meter should have reported it"
+        ));
     }
     if verdict.released == 0 {
         verdict.wrong.push("no window was released".to_owned());
@@ -83,7 +88,13 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
 
 impl Verdict {
     /// A window's parts together are its total; their bounds add up.
-    fn compare(&mut self, feeder: &FeederId, window: WindowStart, reports: &[&FeederReport], truth: &Truth) {
+    fn compare(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        reports: &[&FeederReport],
+        truth: &Truth,
+    ) {
         self.released += 1;
         let meters: u32 = reports.iter().map(|report| report.meters).sum();
         if meters != truth.meters {

@@ -63,14 +63,18 @@ impl Watch {
                 self.released.push(*report);
             }
             Seen::Operator(
-                alarm @ (operator::Event::Rejected { .. } | operator::Event::EnrolmentRefused { .. }),
+                alarm @ (operator::Event::Rejected { .. }
+                | operator::Event::EnrolmentRefused { .. }),
             ) => self.alarms.push(format!("{alarm:?}")),
             Seen::Analytics(event) => match event {
                 analytics::Event::Folded(count) => self.folded += count,
                 analytics::Event::Duplicate(count) => self.duplicates += count,
-                analytics::Event::Rejected(reason) => *self.rejected.entry(reason).or_default() += 1,
+                analytics::Event::Rejected(reason) => {
+                    *self.rejected.entry(reason).or_default() += 1
+                }
                 analytics::Event::Held(held) => {
-                    self.held.insert((held.key.feeder, held.key.window), held.contributors);
+                    self.held
+                        .insert((held.key.feeder, held.key.window), held.contributors);
                 }
                 analytics::Event::Released(_) | analytics::Event::Settled(_) => {}
             },
@@ -83,7 +87,11 @@ impl Watch {
     #[must_use]
     pub fn meters_of(&self, feeder: &FeederId, window: WindowStart) -> u32 {
         let of = |report: &&FeederReport| report.feeder == *feeder && report.window_start == window;
-        self.released.iter().filter(of).map(|report| report.meters).sum()
+        self.released
+            .iter()
+            .filter(of)
+            .map(|report| report.meters)
+            .sum()
     }
 
     /// Whether a window is accounted for: released whole, or rightly withheld.
@@ -99,9 +107,10 @@ impl Watch {
     /// How many windows of `truths` are accounted for.
     #[must_use]
     pub fn progress(&self, truths: &Truths) -> usize {
-        let accounted = |((feeder, window), truth): &(&(FeederId, WindowStart), &crate::oracle::Truth)| {
-            self.accounted(feeder, *window, truth.meters)
-        };
+        let accounted =
+            |((feeder, window), truth): &(&(FeederId, WindowStart), &crate::oracle::Truth)| {
+                self.accounted(feeder, *window, truth.meters)
+            };
         truths.iter().filter(accounted).count()
     }
 }

@@ -56,6 +56,35 @@ pub fn feeder_of(index: usize, feeders: u32) -> FeederId {
     FeederId::try_from(format!("feeder-{number}").as_str()).expect("a feeder's name is a valid id")
 }
 
+/// The simulated fleet of `settings`. Its meters are named after the gateway, so that two gateways have no name in common.
+#[must_use]
+pub fn simulated(settings: &Settings) -> FleetOptions {
+    let meter = &settings.meter;
+    FleetOptions {
+        meters: meter.meters,
+        seed: meter.seed,
+        mix: Mix {
+            household: meter.mix.household,
+            business: meter.mix.business,
+            solar: meter.mix.solar,
+        },
+        time_zone: meter.time_zone.clone(),
+        id_prefix: format!("{}-meter", meter.gateway),
+        ..FleetOptions::default()
+    }
+}
+
+/// What is replayed and how it is dated, after `settings`.
+#[must_use]
+pub fn replayed(settings: &Settings) -> ReplayOptions {
+    let default = ReplayOptions::default();
+    ReplayOptions {
+        start: settings.meter.replay_start.unwrap_or(default.start),
+        time_zone: settings.meter.time_zone.clone(),
+        ..default
+    }
+}
+
 impl Fleet {
     /// The fleet of `settings` and its readings; its keys are read from `directory`, or made there.
     ///
@@ -67,22 +96,10 @@ impl Fleet {
     ) -> Result<(Self, Box<dyn Source>), FleetError> {
         let meter = &settings.meter;
         let source: Box<dyn Source> = match meter.source {
-            SourceKind::Simulated => Box::new(Simulated::new(&FleetOptions {
-                meters: meter.meters,
-                seed: meter.seed,
-                mix: Mix::SUBURB,
-                time_zone: meter.time_zone.clone(),
-                ..FleetOptions::default()
-            })?),
+            SourceKind::Simulated => Box::new(Simulated::new(&simulated(settings))?),
             SourceKind::Replay => {
                 let path = meter.replay.as_deref().ok_or(FleetError::NoFile)?;
-                let default = ReplayOptions::default();
-                let options = ReplayOptions {
-                    start: meter.replay_start.unwrap_or(default.start),
-                    time_zone: meter.time_zone.clone(),
-                    ..default
-                };
-                Box::new(open_replay(path, &options)?)
+                Box::new(open_replay(path, &replayed(settings))?)
             }
         };
         let ids = source.meters().iter().map(|spec| spec.id.clone());

@@ -317,6 +317,8 @@ impl Gateway {
         )?;
         tracing::info!(version = %held.plan.version, "plan taken");
         self.sealer = Some(Arc::new(sealer));
+        // The operator is there now, whatever it missed before.
+        self.last_asked = None;
         Ok(())
     }
 
@@ -427,10 +429,7 @@ impl Gateway {
         );
         let topic = self.topics.enrol(gateway);
         for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
-            let _ = self
-                .publisher
-                .publish(topic.clone(), request, false)
-                .await;
+            let _ = self.publisher.publish(topic.clone(), request, false).await;
         }
     }
 

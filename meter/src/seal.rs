@@ -7,8 +7,8 @@ use openfhe::{Context, PublicKey};
 use packed::Profile;
 use packed::layout::{self, Layout, LayoutError};
 use wire::{
-    DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence, SigningKey,
-    Topics, UnixMillis, VerifyingKey,
+    DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence,
+    SigningKey, Topics, UnixMillis, VerifyingKey,
 };
 
 use crate::batch::Batch;

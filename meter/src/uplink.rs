@@ -98,7 +98,11 @@ async fn run(
         let topic = topics.report(&member.feeder, &member.meter);
         meter::published(again);
         if network.is_perfect() {
-            if publisher.publish(topic, report.payload, false).await.is_err() {
+            if publisher
+                .publish(topic, report.payload, false)
+                .await
+                .is_err()
+            {
                 return;
             }
             continue;

@@ -2,8 +2,8 @@
 
 use packed::ADDITIVE;
 use wire::{
-    Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report, Sequence, UnixMillis,
-    WindowStart,
+    Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report,
+    Sequence, UnixMillis, WindowStart,
 };
 
 use super::{Held, Outcome, Rules, Windows};
@@ -70,11 +70,20 @@ fn digest(meter: u32) -> Digest {
 }
 
 fn fold(windows: &mut Windows, meter: u32, window: u64, active_ms: u64) -> Result<Outcome, Reason> {
-    windows.fold(&report(meter, window), &limbs(u64::from(meter)), digest(meter), active_ms)
+    windows.fold(
+        &report(meter, window),
+        &limbs(u64::from(meter)),
+        digest(meter),
+        active_ms,
+    )
 }
 
 /// Closes what is due as the engine does, and returns the sums with the word all of theirs are.
-fn close(windows: &mut Windows, enrolled: u32, active_ms: u64) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
+fn close(
+    windows: &mut Windows,
+    enrolled: u32,
+    active_ms: u64,
+) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
     let (due, held) = windows.due(|_| enrolled, active_ms);
     let mut closed = Vec::new();
     for due in due {
@@ -102,21 +111,33 @@ fn a_meter_counts_once_in_a_window() {
     assert_eq!(close(&mut windows, 3, 0).0, vec![(key(0, 0), 3, 1 + 2 + 4)]);
     // As good as folded, even after the release; and still no way in for another.
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
-    assert_eq!(windows.fold(&report(1, 0), &limbs(8), digest(8), 0), Err(Reason::Conflict));
+    assert_eq!(
+        windows.fold(&report(1, 0), &limbs(8), digest(8), 0),
+        Err(Reason::Conflict)
+    );
 }
 
 #[test]
 fn a_bad_ciphertext_costs_nobody_else_anything() {
     let mut windows = windows();
     let bad = vec![0xff; ADDITIVE.packed_len()];
-    assert_eq!(windows.fold(&report(1, 0), &bad, digest(1), 0), Err(Reason::LimbOutOfRange));
-    assert_eq!(windows.fold(&report(1, 0), &[0; 7], digest(1), 0), Err(Reason::WrongLength));
+    assert_eq!(
+        windows.fold(&report(1, 0), &bad, digest(1), 0),
+        Err(Reason::LimbOutOfRange)
+    );
+    assert_eq!(
+        windows.fold(&report(1, 0), &[0; 7], digest(1), 0),
+        Err(Reason::WrongLength)
+    );
     assert_eq!(windows.open(), 0);
     assert!(windows.transaction().is_empty());
     for meter in 1..=3 {
         fold(&mut windows, meter, 0, 0).unwrap();
     }
-    assert_eq!(windows.fold(&report(4, 0), &bad, digest(4), 0), Err(Reason::LimbOutOfRange));
+    assert_eq!(
+        windows.fold(&report(4, 0), &bad, digest(4), 0),
+        Err(Reason::LimbOutOfRange)
+    );
     assert_eq!(fold(&mut windows, 4, 0, 0), Ok(Outcome::Folded(Part(0))));
     assert_eq!(close(&mut windows, 4, 0).0, vec![(key(0, 0), 4, 10)]);
 }
@@ -147,7 +168,10 @@ fn idleness_closes_a_window_and_an_outage_does_not() {
     // `active_ms` stands still while the broker is out of reach, however long that is.
     assert_eq!(close(&mut windows, 9, 1_000).0.len(), 0);
     assert_eq!(close(&mut windows, 9, 1_000 + IDLE_MS - 1).0.len(), 0);
-    assert_eq!(close(&mut windows, 9, 1_000 + IDLE_MS).0, vec![(key(0, 0), 3, 6)]);
+    assert_eq!(
+        close(&mut windows, 9, 1_000 + IDLE_MS).0,
+        vec![(key(0, 0), 3, 6)]
+    );
 }
 
 #[test]
@@ -162,7 +186,10 @@ fn too_few_are_held_and_released_only_if_enough_come() {
     assert_eq!(close(&mut windows, 2, 0), (vec![], vec![held]));
     assert_eq!(close(&mut windows, 2, 10 * IDLE_MS), (vec![], vec![]));
     fold(&mut windows, 3, 0, 10 * IDLE_MS).unwrap();
-    assert_eq!(close(&mut windows, 3, 10 * IDLE_MS).0, vec![(key(0, 0), 3, 6)]);
+    assert_eq!(
+        close(&mut windows, 3, 10 * IDLE_MS).0,
+        vec![(key(0, 0), 3, 6)]
+    );
 }
 
 #[test]
@@ -172,13 +199,28 @@ fn late_reports_make_a_supplement_of_other_meters() {
         fold(&mut windows, meter, 0, 0).unwrap();
     }
     close(&mut windows, 9, IDLE_MS);
-    assert_eq!(fold(&mut windows, 4, 0, IDLE_MS), Ok(Outcome::Folded(Part(1))));
-    assert_eq!(fold(&mut windows, 5, 0, IDLE_MS), Ok(Outcome::Folded(Part(1))));
+    assert_eq!(
+        fold(&mut windows, 4, 0, IDLE_MS),
+        Ok(Outcome::Folded(Part(1)))
+    );
+    assert_eq!(
+        fold(&mut windows, 5, 0, IDLE_MS),
+        Ok(Outcome::Folded(Part(1)))
+    );
     // Two are too few for a release of their own, however long ago the window ended.
     assert_eq!(close(&mut windows, 9, 2 * IDLE_MS).0, vec![]);
-    assert_eq!(fold(&mut windows, 6, 0, 2 * IDLE_MS), Ok(Outcome::Folded(Part(1))));
-    assert_eq!(close(&mut windows, 9, 3 * IDLE_MS).0, vec![(key(0, 1), 3, 15)]);
-    assert_eq!(fold(&mut windows, 7, 0, 3 * IDLE_MS), Ok(Outcome::Folded(Part(2))));
+    assert_eq!(
+        fold(&mut windows, 6, 0, 2 * IDLE_MS),
+        Ok(Outcome::Folded(Part(1)))
+    );
+    assert_eq!(
+        close(&mut windows, 9, 3 * IDLE_MS).0,
+        vec![(key(0, 1), 3, 15)]
+    );
+    assert_eq!(
+        fold(&mut windows, 7, 0, 3 * IDLE_MS),
+        Ok(Outcome::Folded(Part(2)))
+    );
 }
 
 #[test]
@@ -225,7 +267,10 @@ fn memory_is_bounded() {
         feeder: "feeder-2".parse().unwrap(),
         ..report(5, 0)
     };
-    assert_eq!(windows.fold(&elsewhere, &limbs(1), digest(5), 0), Err(Reason::TooManyOpen));
+    assert_eq!(
+        windows.fold(&elsewhere, &limbs(1), digest(5), 0),
+        Err(Reason::TooManyOpen)
+    );
 }
 
 #[test]
@@ -236,12 +281,18 @@ fn one_sum_has_one_key_and_one_scale() {
         epoch: KeyEpoch(2),
         ..report(2, 0)
     };
-    assert_eq!(windows.fold(&other_epoch, &limbs(2), digest(2), 0), Err(Reason::WrongEpoch));
+    assert_eq!(
+        windows.fold(&other_epoch, &limbs(2), digest(2), 0),
+        Err(Reason::WrongEpoch)
+    );
     let other_scale = Report {
         plan_version: PlanVersion(2),
         ..report(2, 0)
     };
-    assert_eq!(windows.fold(&other_scale, &limbs(2), digest(2), 0), Err(Reason::OutdatedConfig));
+    assert_eq!(
+        windows.fold(&other_scale, &limbs(2), digest(2), 0),
+        Err(Reason::OutdatedConfig)
+    );
 }
 
 #[test]
