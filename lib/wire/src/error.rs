@@ -5,7 +5,8 @@ use crate::reason::Reason;
 
 /// Why bytes were refused: one variant a cause, naming the field and the value.
 ///
-/// A field is named as in `docs/wire.cddl`, for example `report.window`.
+/// A field is named after its message and its place in `docs/wire.cddl`, for example
+/// `report.window`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {

@@ -69,6 +69,9 @@ pub fn seal<M: Message>(
 /// Room for the heads around the parts of a message and for the signature.
 const FRAME_LEN: usize = 128;
 
+/// The longest protected header looked into, in bytes.
+const MAX_HEADER_LEN: usize = 256;
+
 /// The protected header: `{1: -8, 3: content_type}` in deterministic CBOR.
 fn protected(content_type: &str) -> Vec<u8> {
     let mut writer = Writer::with_capacity(64);
@@ -120,7 +123,8 @@ pub struct Opened<M> {
 ///
 /// # Errors
 /// More than `max_len` bytes (checked before anything else), or anything but the one encoding of
-/// a message of this type. Nothing is allocated that is larger than `bytes`.
+/// a message of this type. Memory taken is a small multiple of the length of `bytes`, whatever
+/// lengths they claim inside.
 pub fn decode<M: Message>(bytes: &[u8], max_len: usize) -> Result<Unverified<M>, WireError> {
     check_len(bytes, max_len)?;
     decode_shared(&Bytes::copy_from_slice(bytes), max_len)
@@ -199,6 +203,10 @@ fn check_len(bytes: &[u8], max: usize) -> Result<(), WireError> {
 fn check_protected<M: Message>(found: &[u8]) -> Result<(), WireError> {
     if found == protected(M::CONTENT_TYPE) {
         return Ok(());
+    }
+    // Only to name the difference, so only for headers small enough to be worth it.
+    if found.len() > MAX_HEADER_LEN {
+        return Err(WireError::ProtectedHeader);
     }
     let header = Header::from_slice(found).map_err(|_| WireError::ProtectedHeader)?;
     match &header.alg {

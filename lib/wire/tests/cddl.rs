@@ -141,6 +141,25 @@ fn the_schema_checks_ids_sizes_ranges_and_codes() {
     }
 }
 
+/// The most entries of a list that the schema allows are the most that are read.
+#[test]
+fn the_schema_has_the_limits_of_the_decoder() {
+    for limit in [
+        format!("feeders: [*{} feeder-setting]", wire::MAX_FEEDERS),
+        format!("analytics: [*{} analytics-entry]", wire::MAX_ANALYTICS),
+        format!("key_len: 1..{},", wire::MAX_KEY_LEN),
+        format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),
+        format!("entries: [*{} roster-entry]", wire::MAX_ROSTER_ENTRIES),
+        format!("chunks: 1..{},", wire::MAX_ENROL_CHUNKS),
+        format!("meters: [*{} [meter: id", wire::MAX_ENROL_METERS),
+        format!("entries: [*{} receipt-entry]", wire::MAX_RECEIPT_ENTRIES),
+        format!("interval_s: 1..{},", wire::MAX_INTERVAL_S),
+        format!("seconds = 0..{} ", wire::MAX_UNIX_SECONDS),
+    ] {
+        assert!(CDDL.contains(&limit), "{limit}");
+    }
+}
+
 #[test]
 fn the_schema_lists_every_reason_and_no_other() {
     let listed: Vec<&str> = CDDL

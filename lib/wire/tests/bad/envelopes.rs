@@ -128,6 +128,11 @@ pub fn bad_envelopes() -> Vec<Bad> {
         envelope("a key id in the protected header", E::ProtectedHeader, {
             protected(cbor!({1 => -8, 3 => "cipherwatt/report", 4 => (Value::Bytes(vec![1]))}))
         }),
+        // Read as a general header it would be fine; it is not looked into.
+        envelope("a protected header of 300 bytes", E::ProtectedHeader, {
+            let long = Value::Bytes(vec![0; 300]);
+            protected(cbor!({1 => -8, 3 => "cipherwatt/sum", 4 => long}))
+        }),
         envelope("a protected header out of order", E::ProtectedHeader, {
             protected(cbor!({3 => "cipherwatt/report", 1 => -8}))
         }),
