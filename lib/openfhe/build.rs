@@ -5,7 +5,6 @@
 mod build;
 
 use std::env;
-use std::process::ExitCode;
 
 use build::error::BuildError;
 use build::fetch::Fetch;
@@ -13,7 +12,7 @@ use build::platform::Platform;
 use build::shim::Shim;
 use build::{Inputs, Prepared};
 
-fn main() -> ExitCode {
+fn main() {
     watch();
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let inputs = Inputs {
@@ -29,10 +28,7 @@ fn main() -> ExitCode {
         serialisation: env::var_os("CARGO_FEATURE_SERIALISATION").is_some(),
     };
     match build::prepare(&inputs, &Fetch::default()) {
-        Ok(prepared) => {
-            link(&prepared);
-            ExitCode::SUCCESS
-        }
+        Ok(prepared) => link(&prepared),
         Err(error) => fail(&error),
     }
 }
@@ -80,10 +76,17 @@ fn link(prepared: &Prepared) {
     }
 }
 
-fn fail(error: &BuildError) -> ExitCode {
-    if let Some(details) = error.details() {
-        eprintln!("{}", details.trim_end());
+/// Cargo fails the build on these lines, and unlike after a failed exit adds next to nothing to them.
+fn fail(error: &BuildError) {
+    const LAST_LINES: usize = 20;
+    let lines: Vec<_> = error
+        .details()
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        println!("cargo::error=| {line}");
     }
     println!("cargo::error={error}");
-    ExitCode::FAILURE
 }

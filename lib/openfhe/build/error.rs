@@ -6,9 +6,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::compiler::Missing;
+
 /// A build that cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Not Linux, where the linking is known to work.
+    #[error(
+        "the OpenFHE bridge builds on Linux only, not for {target}. Use a Linux machine, container or virtual machine \
+         (x86-64 with glibc 2.34 or later needs nothing else)"
+    )]
+    NotLinux { target: String },
     /// Not a machine the published libraries run on.
     #[error(
         "the published OpenFHE libraries are for x86_64-unknown-linux-gnu, not for {target}. Build OpenFHE 1.4.2 on \
@@ -82,11 +90,8 @@ pub enum BuildError {
     )]
     OwnInstall { root: PathBuf, problem: String },
     /// No C++ compiler.
-    #[error(
-        "no C++ compiler: `{compiler}` was not found. Install one (Debian, Ubuntu: `apt install g++`; Fedora: `dnf install \
-         gcc-c++`), or set CXX to yours"
-    )]
-    CompilerMissing { compiler: String },
+    #[error(transparent)]
+    CompilerMissing(#[from] Missing),
     /// The shim does not compile.
     #[error(
         "`{compiler}` could not compile the OpenFHE bridge. It must know C++17 and OpenMP, as g++ 9 and later do: install g++ \

@@ -7,11 +7,13 @@
 //! - [`error`]: one sentence for each thing that can go wrong, with what to do about it.
 //! - [`platform`]: which machines the published libraries run on.
 //! - [`cache`]: the folder shared by all builds, its lock and its renames.
+//! - [`compiler`]: which C++ compiler.
 //! - [`fetch`]: pip, the hashes, the unpacked tree.
 //! - [`install`]: an OpenFHE to compile and link against, fetched or the user's own.
 //! - [`shim`]: the C++ that touches OpenFHE, compiled once into a shared library.
 
 pub mod cache;
+pub mod compiler;
 pub mod error;
 pub mod fetch;
 pub mod install;
@@ -21,11 +23,12 @@ pub mod shim;
 use std::ffi::OsString;
 
 use cache::Cache;
+use compiler::Compiler;
 use error::BuildError;
 use fetch::Fetch;
 use install::Install;
 use platform::Platform;
-use shim::{Compiler, Shim};
+use shim::Shim;
 
 /// What the build reads from its environment.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ pub struct Prepared {
 
 /// Obtains OpenFHE and compiles the shim, or says why not. Does nothing that is already done.
 pub fn prepare(inputs: &Inputs, fetch: &Fetch) -> Result<Prepared, BuildError> {
+    inputs.platform.check_linux()?;
     let cache = Cache::locate(
         inputs.cipherwatt_cache.as_deref(),
         inputs.xdg_cache_home.as_deref(),

@@ -17,6 +17,16 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Refuses what not even an own install of OpenFHE helps.
+    pub fn check_linux(&self) -> Result<(), BuildError> {
+        if self.target.split('-').any(|part| part == "linux") {
+            return Ok(());
+        }
+        Err(BuildError::NotLinux {
+            target: self.target.clone(),
+        })
+    }
+
     /// Refuses targets that the published libraries were not built for.
     pub fn check(&self) -> Result<(), BuildError> {
         let mut parts = self.target.split('-');

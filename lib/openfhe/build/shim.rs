@@ -5,7 +5,6 @@
 //! the loader opens a name with a slash as it is. Its own run path (old style, which is inherited)
 //! then finds OpenFHE. The price: binaries break when the cache moves.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
+use super::compiler::{Compiler, Missing};
 use super::error::BuildError;
 use super::fetch::hex;
 use super::install::Install;
@@ -48,40 +48,6 @@ const LINK: [&str; 9] = [
     "-Wl,--as-needed,--no-undefined,--disable-new-dtags",
     "-Wl,-z,relro,-z,now",
 ];
-
-/// A C++ compiler that runs.
-#[derive(Debug, Clone)]
-pub struct Compiler {
-    /// The command.
-    pub path: OsString,
-    /// What `--version` prints.
-    version: String,
-}
-
-impl Compiler {
-    /// `CXX` if it is set, else `g++`, else `c++`.
-    pub fn find(cxx: Option<&OsStr>) -> Result<Self, BuildError> {
-        let own = cxx.filter(|cxx| !cxx.is_empty());
-        let candidates = own.map_or_else(
-            || vec![OsStr::new("g++"), OsStr::new("c++")],
-            |cxx| vec![cxx],
-        );
-        for path in &candidates {
-            match Command::new(path).arg("--version").output() {
-                Ok(output) if output.status.success() => {
-                    return Ok(Self {
-                        path: path.into(),
-                        version: String::from_utf8_lossy(&output.stdout).into_owned(),
-                    });
-                }
-                _ => {}
-            }
-        }
-        Err(BuildError::CompilerMissing {
-            compiler: candidates[0].to_string_lossy().into_owned(),
-        })
-    }
-}
 
 /// The compiled library.
 #[derive(Debug)]
@@ -243,9 +209,10 @@ fn compile(
 fn run(mut command: Command, compiler: &Compiler) -> Result<(), BuildError> {
     let name = compiler.path.to_string_lossy().into_owned();
     let output = command.output().map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => BuildError::CompilerMissing {
+        io::ErrorKind::NotFound => Missing {
             compiler: name.clone(),
-        },
+        }
+        .into(),
         _ => BuildError::Compile {
             compiler: name.clone(),
             details: e.to_string(),

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use build::cache::Cache;
+use build::compiler::Compiler;
 use build::error::BuildError;
 use build::fetch::{Fetch, WHEELS};
 use build::install::Install;
 use build::platform::{Platform, check_libc};
-use build::shim::{Compiler, Shim};
+use build::shim::Shim;
 use build::{Inputs, prepare};
 use local::{Local, entries, fetch_error, offline, write_wheel};
 
@@ -253,7 +254,6 @@ fn missing_tools_are_named_with_the_command_that_installs_them() {
     ));
 
     let error = Compiler::find(Some("/nowhere/c++".as_ref())).unwrap_err();
-    assert!(matches!(error, BuildError::CompilerMissing { .. }));
     assert!(error.to_string().contains("apt install g++"));
 }
 
@@ -296,10 +296,12 @@ fn an_unsupported_platform_is_refused_before_anything_is_fetched() {
     let cache = local.folder.path().join("cache");
     let mut inputs = inputs(&cache);
     inputs.platform.target = "riscv64gc-unknown-linux-gnu".into();
-    assert!(matches!(
-        prepare(&inputs, &local.fetch),
-        Err(BuildError::UnsupportedTarget { .. })
-    ));
+    let error = prepare(&inputs, &local.fetch).unwrap_err();
+    assert!(matches!(error, BuildError::UnsupportedTarget { .. }));
+    inputs.platform.target = "aarch64-apple-darwin".into();
+    inputs.openfhe_root = Some("/opt/openfhe".into());
+    let error = prepare(&inputs, &local.fetch).unwrap_err();
+    assert!(matches!(error, BuildError::NotLinux { .. }));
     assert!(!cache.exists());
 }
 
