@@ -271,6 +271,8 @@ impl Runner {
         match self.plan.offer(&incoming.topic, &incoming.payload) {
             Ok(Offer::New) => {
                 tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
+                // The operator is there now, whatever it missed before.
+                self.asked = None;
                 Handled::Plan
             }
             Ok(_) => Handled::Nothing,
