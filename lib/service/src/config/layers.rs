@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
-use super::{ConfigError, Settings, validate};
+use super::{ConfigError, Origin, Overrides, Settings, validate};
 use crate::cli::Common;
 
 /// The text of `config/default.toml`.
@@ -16,63 +16,6 @@ pub const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 
 /// What an environment variable that is a setting starts with.
 const ENVIRONMENT: &str = "CIPHERWATT__";
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// `config/default.toml`.
-    Default,
-    /// A `--config` file.
-    File(PathBuf),
-    /// An environment variable, by name.
-    Environment(String),
-    /// A flag on the command line.
-    Flag,
-}
-
-impl Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("the defaults"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag => f.write_str("a flag"),
-        }
-    }
-}
-
-/// Values from flags, as dotted keys with text; later entries win.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides(Vec<(String, String)>);
-
-impl Overrides {
-    /// No overrides.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Overrides `key`, such as `meter.meters`.
-    #[must_use]
-    pub fn set(mut self, key: &str, value: impl Display) -> Self {
-        self.0.push((key.to_owned(), value.to_string()));
-        self
-    }
-
-    /// Overrides `key` if the flag was given.
-    #[must_use]
-    pub fn option(self, key: &str, value: Option<impl Display>) -> Self {
-        match value {
-            Some(value) => self.set(key, value),
-            None => self,
-        }
-    }
-}
-
-impl From<Vec<(String, String)>> for Overrides {
-    fn from(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
-    }
-}
 
 /// Settings together with the origin of each value.
 #[derive(Debug, Clone)]
@@ -108,7 +51,7 @@ impl Loaded {
 /// The first problem found, naming key, value and origin.
 pub fn load(common: &Common, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let mut all = common.overrides();
-    all.0.extend(overrides.0.iter().cloned());
+    all.extend(overrides);
     load_layers(&common.config, std::env::vars_os(), &all)
 }
 
@@ -129,7 +72,7 @@ pub fn load_layers(
     for (name, value) in environment {
         layers.variable(&name, &value)?;
     }
-    for (key, value) in &overrides.0 {
+    for (key, value) in overrides.pairs() {
         layers.text(key, value, Origin::Flag)?;
     }
     layers.finish()
@@ -280,7 +223,7 @@ fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
 }
 
 /// The values of a table by dotted key. An empty section has none.
-pub(super) fn leaves(table: Table) -> Vec<(String, Value)> {
+fn leaves(table: Table) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for (key, value) in table {
         match value {

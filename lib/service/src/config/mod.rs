@@ -8,6 +8,7 @@
 mod error;
 mod layers;
 mod meter;
+mod origin;
 mod services;
 mod shared;
 mod text;
@@ -18,8 +19,9 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use error::ConfigError;
-pub use layers::{DEFAULTS, Loaded, Origin, Overrides, load, load_layers};
+pub use layers::{DEFAULTS, Loaded, load, load_layers};
 pub use meter::{Connections, Meter, Mix, Network, SourceKind};
+pub use origin::{Origin, Overrides};
 pub use services::{Analytics, Broker, Enrolment, Operator};
 pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};
 

@@ -180,3 +180,62 @@ impl Queue {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(connection: u64, sequence: u64) -> Event {
+        Event::Message(Incoming {
+            topic: "t".to_owned(),
+            payload: Bytes::new(),
+            retain: false,
+            ticket: Ticket {
+                connection,
+                sequence,
+            },
+        })
+    }
+
+    fn inbox() -> (Inbox, Arc<Shared>) {
+        Inbox::new(mpsc::unbounded_channel().0)
+    }
+
+    #[tokio::test]
+    async fn events_come_out_in_order_and_end_when_told() {
+        let (mut inbox, shared) = inbox();
+        shared.push(Event::Connected);
+        shared.push(message(1, 1));
+        assert!(matches!(inbox.recv().await, Some(Event::Connected)));
+        assert!(matches!(inbox.recv().await, Some(Event::Message(_))));
+        shared.push(message(1, 2));
+        shared.end();
+        assert!(inbox.recv().await.is_none());
+        shared.push(message(1, 3));
+        assert!(inbox.recv().await.is_none());
+    }
+
+    #[test]
+    fn a_full_inbox_drops_what_will_be_delivered_again() {
+        let (inbox, shared) = inbox();
+        for sequence in 1..=LIMIT as u64 - 1 {
+            assert_eq!(shared.push(message(1, sequence)), 0);
+        }
+        assert_eq!(shared.push(message(2, 1)), 0);
+        assert_eq!(shared.push(message(2, 2)), LIMIT - 1);
+        assert_eq!(inbox.len(), 2);
+    }
+
+    #[test]
+    fn a_full_inbox_keeps_what_only_this_connection_has() {
+        let (inbox, shared) = inbox();
+        for sequence in 1..=LIMIT as u64 {
+            shared.push(message(1, sequence));
+        }
+        // QoS 0 may be lost, QoS 1 of this connection may not.
+        assert_eq!(shared.push(message(1, 0)), 1);
+        assert_eq!(inbox.len(), LIMIT);
+        assert_eq!(shared.push(message(1, 1_000)), 0);
+        assert_eq!(inbox.len(), LIMIT + 1);
+    }
+}

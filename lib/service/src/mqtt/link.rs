@@ -5,22 +5,25 @@
 //! window of publishes: it hands rumqttc no more than the window, clears what rumqttc would repeat,
 //! and sends the window again at every connection. Nothing here waits for anything but the network.
 
+mod ending;
+mod session;
+
 use std::pin::pin;
 use std::sync::Arc;
 
 use rumqttc::{
-    AsyncClient, EventLoop, MqttOptions, Outgoing as Sent, Packet, Publish, QoS, SubAck,
-    SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, EventLoop, MqttOptions, Outgoing as Sent, Packet, QoS, SubscribeFilter,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Duration, Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use self::ending::Phase;
 use super::backoff::Backoff;
-use super::inbox::{self, Shared, Ticket};
+use super::inbox::{Shared, Ticket};
 use super::metrics;
 use super::publisher::Outgoing;
 use super::window::{Deliveries, Window};
-use super::{CLOSE_GRACE, Event, Inbox, Incoming, LinkError, Publisher};
+use super::{Event, Inbox, LinkError, Publisher};
 use crate::config::Mqtt;
 use crate::stop::Stop;
 
@@ -31,10 +34,6 @@ const REQUESTS: usize = 70_000;
 /// Packet ids beyond the window, so that an acknowledgement out of order does not make rumqttc wait
 /// for a free one.
 const SPARE_IDS: u16 = 32;
-
-/// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
-/// includes its acknowledgements of what we publish.
-const BROKER_WINDOW: usize = 100;
 
 pub(super) fn spawn(
     settings: &Mqtt,
@@ -103,21 +102,6 @@ fn filter((path, qos): (String, QoS)) -> SubscribeFilter {
         _ => QoS::AtLeastOnce,
     };
     SubscribeFilter::new(path, qos)
-}
-
-/// How far the end of the connection has come.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
-    /// In use.
-    Open,
-    /// The stop has fired: the inbox has ended, publishers may finish.
-    Stopped { until: Instant },
-    /// Nothing more is accepted; what was accepted awaits its acknowledgement.
-    Flushing { until: Instant },
-    /// The last packet is on its way.
-    Disconnecting { until: Instant },
-    /// Nothing is left to do.
-    Ended,
 }
 
 struct Link {
@@ -191,13 +175,8 @@ impl Link {
 
     /// Waits for the next wish of a publisher, the inbox or the stop, and fulfils it. Cancel safe.
     async fn command(&mut self) {
-        let until = match self.phase {
-            Phase::Open | Phase::Ended => None,
-            Phase::Stopped { until }
-            | Phase::Flushing { until }
-            | Phase::Disconnecting { until } => Some(until),
-        };
-        let usable = matches!(self.phase, Phase::Open | Phase::Stopped { .. });
+        let until = self.phase.until();
+        let usable = !self.phase.is_ending();
         let accepting = self.window.has_room() && !self.drained;
         tokio::select! {
             message = self.outgoing.recv(), if accepting => match message {
@@ -221,63 +200,6 @@ impl Link {
         self.wind_down().await;
     }
 
-    /// A consumer that publishes before it acknowledges would wait for a broker that waits for its
-    /// acknowledgement. One is given early then: the message is in the inbox and at worst lost with
-    /// this process, which receipts make good.
-    async fn unblock(&mut self) {
-        let stalled = self.up && !self.window.has_room() && self.deliveries.len() >= BROKER_WINDOW;
-        if stalled {
-            metrics::early();
-            for id in self.deliveries.give_up_first() {
-                self.send_acknowledgement(id).await;
-            }
-        }
-    }
-
-    /// Moves the end of the connection on as far as it can go now.
-    async fn wind_down(&mut self) {
-        let now = Instant::now();
-        if self.phase == Phase::Open && self.stop.is_stopped() {
-            self.shared.end();
-            self.phase = Phase::Stopped {
-                until: now + CLOSE_GRACE,
-            };
-        }
-        let unused = self.publishers_gone && self.inbox_gone;
-        let finished = match self.phase {
-            Phase::Open => unused || *self.closed.borrow(),
-            Phase::Stopped { until } => {
-                self.publishers_gone || *self.closed.borrow() || now >= until
-            }
-            _ => false,
-        };
-        if finished {
-            self.shared.end();
-            self.outgoing.close();
-            self.phase = Phase::Flushing {
-                until: now + CLOSE_GRACE,
-            };
-        }
-        if let Phase::Flushing { until } = self.phase {
-            let flushed =
-                self.window.is_empty() && self.outgoing.is_empty() && self.acks.is_empty();
-            if !self.up {
-                self.phase = Phase::Ended;
-            } else if flushed || now >= until {
-                // There is always room for a request.
-                let _ = self.client.disconnect().await;
-                self.phase = Phase::Disconnecting {
-                    until: now + Duration::from_secs(1),
-                };
-            }
-        }
-        if let Phase::Disconnecting { until } = self.phase
-            && now >= until
-        {
-            self.phase = Phase::Ended;
-        }
-    }
-
     async fn event(&mut self, event: rumqttc::Event) {
         match event {
             rumqttc::Event::Incoming(Packet::ConnAck(_)) => self.connection_made().await,
@@ -290,117 +212,11 @@ impl Link {
             }
             rumqttc::Event::Outgoing(Sent::Publish(id)) => self.window.sent(id, false),
             rumqttc::Event::Outgoing(Sent::AwaitAck(id)) => self.window.sent(id, true),
+            // A broker that waits for acknowledgements does not answer pings either.
+            rumqttc::Event::Outgoing(Sent::PingReq) => self.acknowledge_early().await,
             rumqttc::Event::Outgoing(Sent::Disconnect) => self.phase = Phase::Ended,
             rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(_) => {}
         }
-    }
-
-    async fn connection_made(&mut self) {
-        self.up = true;
-        self.connection += 1;
-        self.deliveries.clear();
-        self.last_failure = None;
-        self.backoff.connected();
-        metrics::up(self.connection > 1);
-        if self.subscriptions.is_empty() {
-            self.ready();
-        } else {
-            self.held = Some(Vec::new());
-            // There is always room for a request.
-            let _ = self.client.subscribe_many(self.subscriptions.clone()).await;
-        }
-        for (message, again) in self.window.restart() {
-            if again {
-                metrics::repeated();
-            }
-            hand_over(&self.client, message).await;
-        }
-    }
-
-    fn subscribed(&mut self, ack: &SubAck) {
-        let refused = ack
-            .return_codes
-            .iter()
-            .position(|code| matches!(code, SubscribeReasonCode::Failure));
-        let Some(filter) = refused.and_then(|index| self.subscriptions.get(index)) else {
-            return self.ready();
-        };
-        let error = LinkError::SubscriptionRefused {
-            filter: filter.path.clone(),
-        };
-        tracing::error!(client = %self.client_id, "{error}");
-        metrics::failed(&error);
-        self.push(Event::Disconnected { error });
-        self.release();
-    }
-
-    fn ready(&mut self) {
-        tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
-        self.connected.send_replace(true);
-        self.push(Event::Connected);
-        self.release();
-    }
-
-    fn release(&mut self) {
-        for event in self.held.take().unwrap_or_default() {
-            self.push(event);
-        }
-    }
-
-    fn deliver(&mut self, publish: Publish) {
-        metrics::received(publish.payload.len());
-        let sequence = match publish.qos {
-            QoS::AtMostOnce => 0,
-            _ => self.deliveries.delivered(publish.pkid),
-        };
-        let event = Event::Message(Incoming {
-            topic: publish.topic,
-            payload: publish.payload,
-            retain: publish.retain,
-            ticket: Ticket {
-                connection: self.connection,
-                sequence,
-            },
-        });
-        match &mut self.held {
-            Some(held) => held.push(event),
-            None => self.push(event),
-        }
-    }
-
-    fn push(&self, event: Event) {
-        let dropped = self.shared.push(event);
-        if dropped > 0 {
-            metrics::dropped(dropped);
-            tracing::warn!(
-                dropped,
-                limit = inbox::LIMIT,
-                "the inbox is full: messages dropped"
-            );
-        }
-    }
-
-    async fn accept(&mut self, message: Outgoing) {
-        if self.up {
-            hand_over(&self.client, message.clone()).await;
-        }
-        self.window.push(message, self.up);
-    }
-
-    async fn acknowledge(&mut self, ticket: Ticket) {
-        if ticket.connection != self.connection || !self.up {
-            return;
-        }
-        for id in self.deliveries.acknowledge(ticket.sequence) {
-            self.send_acknowledgement(id).await;
-        }
-    }
-
-    async fn send_acknowledgement(&self, id: u16) {
-        let mut publish = Publish::new("", QoS::AtLeastOnce, "");
-        publish.pkid = id;
-        // There is always room for a request.
-        let _ = self.client.ack(&publish).await;
     }
 
     async fn lost(&mut self, error: LinkError) {
@@ -411,7 +227,7 @@ impl Link {
         self.held = None;
         self.connected.send_replace(false);
         metrics::failed(&error);
-        if self.phase != Phase::Open {
+        if self.phase.is_ending() {
             return;
         }
         // Once for each kind of failure: attempts go on, and their number is a metric.
@@ -423,25 +239,11 @@ impl Link {
         self.push(Event::Disconnected { error });
         let pause = self.backoff.next();
         let mut pause = pin!(sleep(pause));
-        while self.phase == Phase::Open {
+        while !self.phase.is_ending() {
             tokio::select! {
                 () = &mut pause => return,
                 () = self.command() => self.advance().await,
             }
         }
     }
-}
-
-/// Never waits: the window is smaller than what rumqttc may hold.
-async fn hand_over(client: &AsyncClient, message: Outgoing) {
-    let sent = client
-        .publish_bytes(
-            message.topic,
-            QoS::AtLeastOnce,
-            message.retain,
-            message.payload,
-        )
-        .await;
-    // The other end lives as long as this task.
-    debug_assert!(sent.is_ok());
 }

@@ -1,0 +1,100 @@
+//! The broker as a library: binding, announcing, stopping.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use broker::BrokerError;
+use service::mqtt::{self, Event, LinkError, QoS};
+use service::{Settings, Stop, telemetry};
+use tokio::sync::oneshot;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn settings(listen: SocketAddr) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.broker.listen = listen;
+    settings
+}
+
+fn any_port() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_names_the_address() {
+    let taken = TcpListener::bind(any_port()).unwrap();
+    let address = taken.local_addr().unwrap();
+    let (_handle, stop) = Stop::manual();
+    let (ready, announced) = oneshot::channel();
+    let outcome = broker::run(&settings(address), stop, ready).await;
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(error, BrokerError::Bind { listen, .. } if listen == address),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()), "{text}");
+    assert!(text.contains("broker.listen"), "{text}");
+    assert!(announced.await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_an_error() {
+    let (_handle, stop) = Stop::manual();
+    let (ready, _) = oneshot::channel();
+    let outcome = broker::run(&settings("192.0.2.1:0".parse().unwrap()), stop, ready).await;
+    assert!(
+        matches!(outcome, Err(BrokerError::Bind { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn stopping_disconnects_clients_and_frees_the_port() {
+    let (handle, stop) = Stop::manual();
+    let (ready, announced) = oneshot::channel();
+    let settings = settings(any_port());
+    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
+    let address = announced.await.unwrap();
+    assert_ne!(address.port(), 0);
+
+    let mut client = Settings::defaults().mqtt;
+    client.address = address.to_string();
+    let (_stop_client, client_stop) = Stop::manual();
+    let filters = vec![("t".to_owned(), QoS::AtLeastOnce)];
+    let (_publisher, mut inbox) = mqtt::connect(&client, "client", filters, client_stop);
+    assert!(matches!(inbox.recv().await, Some(Event::Connected)));
+
+    handle.stop();
+    tokio::time::timeout(LIMIT, task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    TcpListener::bind(address).unwrap();
+    let event = tokio::time::timeout(LIMIT, inbox.recv()).await.unwrap();
+    let Some(Event::Disconnected { error }) = event else {
+        panic!("the client is still connected: {event:?}");
+    };
+    assert!(matches!(error, LinkError::Lost { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_probe_comes_back() {
+    telemetry::install_metrics();
+    let (handle, stop) = Stop::manual();
+    let (ready, announced) = oneshot::channel();
+    let settings = settings(any_port());
+    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
+    announced.await.unwrap();
+    let probed = async {
+        while !telemetry::render_metrics().contains("\ncipherwatt_broker_up 1\n") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, probed).await.unwrap();
+    handle.stop();
+    task.await.unwrap().unwrap();
+}

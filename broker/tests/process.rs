@@ -1,0 +1,147 @@
+//! The broker as a process: start-up, signals, exit codes. Start-up is the same code for all
+//! processes, so this stands for them too.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn broker(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+    command
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "broker.metrics_listen=127.0.0.1:0",
+        ])
+        .args(arguments)
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
+    command
+}
+
+fn finish(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = broker(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A broker with JSON logs, read until it is ready.
+struct Running {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let mut child = broker(&["--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut running = Self { child, log };
+        while !running.line()["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("broker ready")
+        {}
+        running
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.log.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is not JSON: {error}"))
+    }
+
+    /// Sends a signal and returns the exit code.
+    fn signal(mut self, name: &str) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("broker stopped"), "{rest}");
+        self.child.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn sigterm_ends_it_with_success() {
+    assert_eq!(Running::start().signal("-TERM"), Some(0));
+}
+
+#[test]
+fn sigint_ends_it_as_interrupted() {
+    assert_eq!(Running::start().signal("-INT"), Some(130));
+}
+
+#[test]
+fn a_port_in_use_is_a_failure_that_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stdout, stderr) = finish(&["--set", &format!("broker.metrics_listen={address}")]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert!(
+        stderr.contains(&address) && stderr.contains("broker.metrics_listen"),
+        "{stderr}"
+    );
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+    command.args(["--listen", &address, "--set", "broker.metrics_listen="]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains(&address) && stderr.contains("another broker"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn wrong_settings_are_usage_errors_that_name_the_key() {
+    for (arguments, expected) in [
+        (
+            ["--set", "broker.lissten=x"],
+            "unknown key `broker.lissten`",
+        ),
+        (
+            ["--set", "broker.max_connections=-1"],
+            "broker.max_connections",
+        ),
+        (["--log-level", "a=b=c"], "log.level"),
+        (["--set", "nothing"], "KEY=VALUE"),
+        (["--config", "no/such.toml"], "no/such.toml"),
+    ] {
+        let (code, stdout, stderr) = finish(&arguments);
+        assert_eq!(
+            (code, stdout.as_str()),
+            (Some(2), ""),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_configuration_is_printed_on_standard_output() {
+    let (code, stdout, stderr) = finish(&["--print-config"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let listen = stdout
+        .lines()
+        .find(|line| line.starts_with("broker.listen = "));
+    assert!(listen.unwrap().ends_with("# a flag"), "{stdout}");
+}

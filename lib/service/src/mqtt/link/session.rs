@@ -1,0 +1,155 @@
+//! What happens on a connection that is up: subscriptions, deliveries, acknowledgements.
+
+use rumqttc::{AsyncClient, Publish, QoS, SubAck, SubscribeReasonCode};
+
+use super::Link;
+use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
+use crate::mqtt::publisher::Outgoing;
+use crate::mqtt::{LinkError, metrics};
+
+/// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
+/// includes its acknowledgements of what we publish.
+const BROKER_WINDOW: usize = 100;
+
+impl Link {
+    pub(super) async fn connection_made(&mut self) {
+        self.up = true;
+        self.connection += 1;
+        self.deliveries.clear();
+        self.last_failure = None;
+        self.backoff.connected();
+        metrics::up(self.connection > 1);
+        if self.subscriptions.is_empty() {
+            self.ready();
+        } else {
+            self.held = Some(Vec::new());
+            // There is always room for a request.
+            let _ = self.client.subscribe_many(self.subscriptions.clone()).await;
+        }
+        for (message, again) in self.window.restart() {
+            if again {
+                metrics::repeated();
+            }
+            hand_over(&self.client, message).await;
+        }
+    }
+
+    pub(super) fn subscribed(&mut self, ack: &SubAck) {
+        let refused = ack
+            .return_codes
+            .iter()
+            .position(|code| matches!(code, SubscribeReasonCode::Failure));
+        let Some(filter) = refused.and_then(|index| self.subscriptions.get(index)) else {
+            return self.ready();
+        };
+        let error = LinkError::SubscriptionRefused {
+            filter: filter.path.clone(),
+        };
+        tracing::error!(client = %self.client_id, "{error}");
+        metrics::failed(&error);
+        self.push(Event::Disconnected { error });
+        self.release();
+    }
+
+    fn ready(&mut self) {
+        tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
+        self.connected.send_replace(true);
+        self.push(Event::Connected);
+        self.release();
+    }
+
+    fn release(&mut self) {
+        for event in self.held.take().unwrap_or_default() {
+            self.push(event);
+        }
+    }
+
+    pub(super) fn deliver(&mut self, publish: Publish) {
+        metrics::received(publish.payload.len());
+        let sequence = match publish.qos {
+            QoS::AtMostOnce => 0,
+            _ => self.deliveries.delivered(publish.pkid),
+        };
+        let event = Event::Message(Incoming {
+            topic: publish.topic,
+            payload: publish.payload,
+            retain: publish.retain,
+            ticket: Ticket {
+                connection: self.connection,
+                sequence,
+            },
+        });
+        match &mut self.held {
+            Some(held) => held.push(event),
+            None => self.push(event),
+        }
+    }
+
+    pub(super) fn push(&self, event: Event) {
+        let dropped = self.shared.push(event);
+        if dropped > 0 {
+            metrics::dropped(dropped);
+            tracing::warn!(
+                dropped,
+                limit = inbox::LIMIT,
+                "the inbox is full: messages dropped"
+            );
+        }
+    }
+
+    pub(super) async fn accept(&mut self, message: Outgoing) {
+        if self.up {
+            hand_over(&self.client, message.clone()).await;
+        }
+        self.window.push(message, self.up);
+    }
+
+    pub(super) async fn acknowledge(&mut self, ticket: Ticket) {
+        if ticket.connection != self.connection || !self.up {
+            return;
+        }
+        for id in self.deliveries.acknowledge(ticket.sequence) {
+            self.send_acknowledgement(id).await;
+        }
+    }
+
+    async fn send_acknowledgement(&self, id: u16) {
+        let mut publish = Publish::new("", QoS::AtLeastOnce, "");
+        publish.pkid = id;
+        // There is always room for a request.
+        let _ = self.client.ack(&publish).await;
+    }
+
+    /// A consumer that publishes before it acknowledges would wait for a broker that waits for its
+    /// acknowledgement. One is given early then: the message is in the inbox and at worst lost with
+    /// this process, which receipts make good.
+    pub(super) async fn unblock(&mut self) {
+        if self.up && !self.window.has_room() {
+            self.acknowledge_early().await;
+        }
+    }
+
+    /// Acknowledges one message that the consumer has not settled, if the broker waits for that.
+    pub(super) async fn acknowledge_early(&mut self) {
+        if self.deliveries.len() >= BROKER_WINDOW {
+            metrics::early();
+            for id in self.deliveries.give_up_first() {
+                self.send_acknowledgement(id).await;
+            }
+        }
+    }
+}
+
+/// Never waits: the window is smaller than what rumqttc may hold.
+async fn hand_over(client: &AsyncClient, message: Outgoing) {
+    let sent = client
+        .publish_bytes(
+            message.topic,
+            QoS::AtLeastOnce,
+            message.retain,
+            message.payload,
+        )
+        .await;
+    // The other end lives as long as this task.
+    debug_assert!(sent.is_ok());
+}

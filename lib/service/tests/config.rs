@@ -1,0 +1,321 @@
+//! The schema, its documentation, and what happens to settings that are wrong.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use service::Settings;
+use service::config::{ConfigError, DEFAULTS, Loaded, Origin, Overrides, load_layers};
+use toml::{Table, Value};
+
+fn load(
+    files: &[PathBuf],
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Loaded, ConfigError> {
+    let variables = environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    let variables = variables.collect::<Vec<(OsString, OsString)>>();
+    let overrides = flags
+        .iter()
+        .fold(Overrides::new(), |overrides, (key, value)| {
+            overrides.set(key, value)
+        });
+    load_layers(files, variables.into_iter(), &overrides)
+}
+
+fn keys(table: &Table, prefix: &str, found: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => keys(inner, &format!("{prefix}{key}."), found),
+            _ => {
+                found.insert(format!("{prefix}{key}"));
+            }
+        }
+    }
+}
+
+fn keys_of(table: &Table) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    keys(table, "", &mut found);
+    found
+}
+
+#[test]
+fn the_defaults_and_the_schema_have_the_same_keys() {
+    let schema = Table::try_from(Settings::defaults()).unwrap();
+    let defaults = DEFAULTS.parse::<Table>().unwrap();
+    assert_eq!(keys_of(&defaults), keys_of(&schema));
+}
+
+/// A key follows a comment, or another key that shares it.
+#[test]
+fn every_key_is_documented() {
+    let mut documented = false;
+    for line in DEFAULTS.lines() {
+        let line = line.trim();
+        let is_key = !line.is_empty() && !line.starts_with(['#', '[']);
+        assert!(!is_key || documented, "no comment before `{line}`");
+        documented = line.starts_with('#') || is_key && documented;
+    }
+}
+
+#[test]
+fn every_file_in_config_can_be_loaded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            if let Err(error) = load(std::slice::from_ref(&path), &[], &[]) {
+                panic!("{}: {error}", path.display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 1);
+}
+
+#[test]
+fn layers_win_in_order_and_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first.toml");
+    let second = folder.path().join("second.toml");
+    fs::write(
+        &first,
+        "[meter]\nmeters = 1\nfeeders = 1\nseed = 1\nspeed = 10\n",
+    )
+    .unwrap();
+    fs::write(
+        &second,
+        "meter.meters = 20\nmeter.seed = 2\nmeter.feeders = 2\n",
+    )
+    .unwrap();
+    let environment = [
+        ("CIPHERWATT__METER__METERS", "300"),
+        ("CIPHERWATT__METER__SEED", "3"),
+        ("PATH", "/"),
+    ];
+    let loaded = load(
+        &[first.clone(), second.clone()],
+        &environment,
+        &[("meter.meters", "4000")],
+    )
+    .unwrap();
+    let meter = &loaded.settings.meter;
+    assert_eq!((meter.meters, meter.seed, meter.feeders), (4_000, 3, 2));
+    assert_eq!(meter.speed, 10.0);
+    let origins = [
+        "meter.meters",
+        "meter.seed",
+        "meter.feeders",
+        "meter.speed",
+        "meter.gateway",
+    ];
+    let expected = [
+        Origin::Flag,
+        Origin::Environment("CIPHERWATT__METER__SEED".to_owned()),
+        Origin::File(second),
+        Origin::File(first),
+        Origin::Default,
+    ];
+    assert_eq!(
+        origins.map(|key| loaded.origin(key).cloned().unwrap()),
+        expected
+    );
+}
+
+#[test]
+fn text_takes_the_type_of_the_default() {
+    let flags = [
+        ("meter.speed", "900"),
+        ("meter.duration", "2days"),
+        ("meter.start", "2025-01-06T00:00:00Z"),
+        ("operator.publish_totals", "true"),
+        ("analytics.feeders", "north, south"),
+        ("broker.metrics_listen", ""),
+        ("meter.network.latency", "20ms"),
+        ("meter.max_unreceipted", "1_000"),
+    ];
+    let settings = load(&[], &[], &flags).unwrap().settings;
+    assert_eq!(settings.meter.speed, 900.0);
+    assert_eq!(settings.meter.duration, Some(Duration::from_secs(172_800)));
+    assert_eq!(settings.meter.start, Some(wire::UnixSeconds(1_736_121_600)));
+    assert!(settings.operator.publish_totals);
+    let feeders = settings.analytics.feeders.iter().map(AsRef::as_ref);
+    assert_eq!(feeders.collect::<Vec<&str>>(), ["north", "south"]);
+    assert_eq!(settings.broker.metrics_listen, None);
+    assert_eq!(settings.meter.network.latency, Duration::from_millis(20));
+    assert_eq!(settings.meter.max_unreceipted, 1_000);
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name_in_every_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, "[mqtt]\nadress = \"127.0.0.1:1\"\n").unwrap();
+    let cases = [
+        (
+            load(&[file], &[], &[]),
+            "unknown key `mqtt.adress` from",
+            "mine.toml; did you mean `mqtt.address`?",
+        ),
+        (
+            load(&[], &[("CIPHERWATT__METER__METER", "1")], &[]),
+            "unknown key `meter.meter` from CIPHERWATT__METER__METER",
+            "did you mean `meter.meters`?",
+        ),
+        (
+            load(&[], &[], &[("nonsense", "1")]),
+            "unknown key `nonsense` from a flag",
+            "a flag",
+        ),
+        (
+            load(&[], &[], &[("meter.network", "1")]),
+            "unknown key `meter.network` from a flag",
+            "",
+        ),
+    ];
+    for (outcome, start, end) in cases {
+        let text = outcome.unwrap_err().to_string();
+        assert!(text.starts_with(start) && text.ends_with(end), "{text}");
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_with_key_value_and_reason() {
+    let cases = [
+        (
+            "meter.meters",
+            "-5",
+            "invalid value: integer `-5`, expected u32",
+        ),
+        ("meter.meters", "0", "expected a number between 1"),
+        ("meter.meters", "many", "expected a whole number"),
+        (
+            "meter.feeders",
+            "101",
+            "expected a number between 1 and 100",
+        ),
+        ("meter.speed", "-1", "expected a number above 0"),
+        ("meter.speed", "nan", "expected a number above 0"),
+        ("meter.start", "yesterday", "expected an instant in UTC"),
+        ("meter.duration", "0s", "expected a duration above zero"),
+        ("meter.source", "replay", "`meter.replay`"),
+        ("meter.source", "guess", "unknown variant `guess`"),
+        ("meter.retry_max", "1s", "no less than `meter.retry_min`"),
+        (
+            "meter.network.loss",
+            "1.5",
+            "expected a number between 0 and 1",
+        ),
+        ("deployment.id", "Not An Id", "Not An Id"),
+        ("deployment.root", "/a", "single slashes"),
+        ("deployment.root", "a/+/b", "single slashes"),
+        ("deployment.mode", "production", "`\"production\"`"),
+        ("deployment.operator_key", "12", "hex"),
+        ("mqtt.address", "localhost", "expected host:port"),
+        ("mqtt.address", "localhost:0", "not a port"),
+        ("mqtt.keep_alive", "-3s", "duration"),
+        ("mqtt.keep_alive", "0s", "between 1s and 18h"),
+        ("mqtt.backoff_max", "1ms", "no less than `mqtt.backoff_min`"),
+        (
+            "mqtt.max_packet_bytes",
+            "10",
+            "expected a number between 1024",
+        ),
+        ("plan.interval", "1500ms", "whole seconds"),
+        ("plan.batch", "0", "expected a number between 1"),
+        ("plan.layout", "histogram", "profile, moments"),
+        ("plan.profile", "wide", "additive, additive-wide"),
+        ("plan.min_meters", "1", "expected a number between 2"),
+        ("broker.listen", "here", "socket address"),
+        (
+            "broker.segment_bytes",
+            "1",
+            "expected a number between 1024",
+        ),
+        ("operator.enrolment", "never", "unknown variant"),
+        ("analytics.feeders", "a,B!", "B!"),
+        ("log.format", "xml", "unknown variant `xml`"),
+    ];
+    for (key, value, problem) in cases {
+        let Err(error) = load(&[], &[], &[(key, value)]) else {
+            panic!("{key} = {value} was accepted");
+        };
+        let text = error.to_string();
+        let named = match key {
+            // Production needs a key, so that is what the message is about.
+            "deployment.mode" => "deployment.operator_key",
+            key => key,
+        };
+        assert!(text.contains(named), "{key} = {value}: {text}");
+        assert!(
+            text.contains(problem) || key == "deployment.mode",
+            "{key} = {value}: {text}"
+        );
+        assert!(matches!(error, ConfigError::Value { .. }), "{text}");
+    }
+}
+
+#[test]
+fn trust_without_a_key_stays_on_loopback() {
+    let remote = load(&[], &[], &[("mqtt.address", "192.0.2.1:1883")]).unwrap_err();
+    assert!(
+        remote.to_string().contains("operator.enrolment"),
+        "{remote}"
+    );
+    let manual = [
+        ("mqtt.address", "192.0.2.1:1883"),
+        ("operator.enrolment", "manual"),
+    ];
+    load(&[], &[], &manual).unwrap();
+    for address in ["localhost:1883", "[::1]:1883", "127.8.8.8:1883"] {
+        load(&[], &[], &[("mqtt.address", address)]).unwrap();
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let missing = load(&[PathBuf::from("no/such.toml")], &[], &[]).unwrap_err();
+    assert!(missing.to_string().contains("no/such.toml"), "{missing}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.toml");
+    fs::write(&file, "[mqtt\n").unwrap();
+    let broken = load(&[file], &[], &[]).unwrap_err();
+    assert!(
+        broken.to_string().contains("broken.toml is not valid TOML"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn the_printed_configuration_is_complete_and_can_be_loaded() {
+    let flags = [
+        ("meter.meters", "7"),
+        ("analytics.feeders", "north"),
+        ("meter.replay", "a\"b.csv"),
+    ];
+    let loaded = load(&[], &[], &flags).unwrap();
+    let printed = loaded.print();
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("meter.meters = 7"));
+    assert!(line.unwrap().ends_with("# a flag"), "{printed}");
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("mqtt.address = "));
+    assert!(line.unwrap().ends_with("# the defaults"), "{printed}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("printed.toml");
+    fs::write(&file, printed).unwrap();
+    assert_eq!(load(&[file], &[], &[]).unwrap().settings, loaded.settings);
+}
