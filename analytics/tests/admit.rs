@@ -1,0 +1,379 @@
+//! Every bad report is refused for its own reason, answered only where the answer cannot harm, and stops nothing.
+
+use analytics::admit::Admission;
+use analytics::engine::{Engine, Identity, Incoming};
+use analytics::store::MemoryStore;
+use analytics::windows::Rules;
+use bytes::Bytes;
+use service::config::Settings;
+use service::roster::Roster;
+use wire::{
+    Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion, Reason,
+    Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics, UnixMillis,
+    Unverified, VerifyingKey, Watts, WindowStart,
+};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+const HOUR: u64 = 3600;
+/// A window that ended an hour ago.
+const WINDOW: WindowStart = WindowStart(1_700_000_000 / HOUR * HOUR - 2 * HOUR);
+
+struct World {
+    settings: Settings,
+    topics: Topics,
+    plan: Plan,
+    roster: Roster,
+    meter: SigningKey,
+    analytics: SigningKey,
+}
+
+fn world() -> World {
+    let meter = SigningKey::from_bytes(&[1; 32]);
+    let settings = Settings::defaults();
+    let mut plan = Plan {
+        deployment: settings.deployment.id.clone(),
+        version: PlanVersion(5),
+        interval_s: 3600,
+        batch: 1,
+        layout: "profile".into(),
+        profile: "additive".into(),
+        min_meters: 15,
+        feeders: vec![FeederPlan {
+            feeder: "feeder-1".parse().unwrap(),
+            reference_wh: 1 << 16,
+            since: PlanVersion(2),
+            first_window: WindowStart(0),
+        }],
+        epochs: vec![
+            EpochPlan {
+                epoch: KeyEpoch(1),
+                fingerprint: [1; 32],
+                first_window: WindowStart(0),
+                key_len: 1,
+            },
+            EpochPlan {
+                epoch: KeyEpoch(2),
+                fingerprint: [2; 32],
+                first_window: WindowStart(WINDOW.0 + HOUR),
+                key_len: 1,
+            },
+        ],
+        analytics: Vec::new(),
+    };
+    plan.sort();
+    let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
+        meter: meter.parse().unwrap(),
+        feeder: feeder.parse().unwrap(),
+        gateway: "gateway-1".parse().unwrap(),
+        capacity_w: Watts(14_490),
+        key: key.verifying_key(),
+    };
+    let page = RosterPage {
+        version: 1,
+        page: 0,
+        pages: 1,
+        entries: vec![
+            entry("meter-1", "feeder-1", &meter),
+            entry("meter-2", "feeder-2", &meter),
+        ],
+    };
+    World {
+        topics: Topics::new(&settings.deployment.root).unwrap(),
+        settings,
+        plan,
+        roster: Roster::from_pages([page]).unwrap(),
+        meter,
+        analytics: SigningKey::from_bytes(&[2; 32]),
+    }
+}
+
+fn report() -> Report {
+    Report {
+        plan_version: PlanVersion(2),
+        epoch: KeyEpoch(1),
+        feeder: "feeder-1".parse().unwrap(),
+        meter: "meter-1".parse().unwrap(),
+        gateway: "gateway-1".parse().unwrap(),
+        window: WINDOW,
+        sequence: Sequence(1),
+        sealed_at: NOW,
+        clamped: 0,
+        missing: 0,
+    }
+}
+
+fn limbs(word: u64) -> Vec<u8> {
+    packed::pack(&packed::ADDITIVE, &vec![word; packed::ADDITIVE.words()]).unwrap()
+}
+
+impl World {
+    /// The report on the topic it names, sealed with the meter's key.
+    fn sealed(&self, report: &Report, limbs: &[u8]) -> Incoming {
+        let topic = self.topics.report(&report.feeder, &report.meter);
+        let (payload, _) = wire::seal(
+            report,
+            Some(limbs),
+            &self.settings.deployment.id,
+            &topic,
+            &self.meter,
+        );
+        Incoming {
+            topic,
+            payload: payload.into(),
+        }
+    }
+
+    fn engine(&self) -> Engine<MemoryStore> {
+        let identity = Identity {
+            deployment: self.settings.deployment.id.clone(),
+            id: "analytics-1".parse().unwrap(),
+            key: self.analytics.clone(),
+            topics: self.topics.clone(),
+            receipt_entries: 100,
+        };
+        let rules = Rules {
+            min_meters: 15,
+            grace_s: HOUR,
+            idle_limit_ms: 1000,
+            retention_s: 24 * HOUR,
+            max_open: 10,
+            max_feeders: 10,
+        };
+        Engine::start(identity, &self.plan, rules, MemoryStore::default()).unwrap()
+    }
+
+    /// What the gateway is told of each of `incoming`, in order; `None` where it is told nothing.
+    fn answers(&self, incoming: &[Incoming]) -> Vec<Option<Status>> {
+        let mut engine = self.engine();
+        let admission =
+            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW).unwrap();
+        incoming
+            .iter()
+            .map(|message| {
+                engine.take(&admission, std::slice::from_ref(message), 0);
+                let outgoing = engine.commit().unwrap().outgoing;
+                assert!(outgoing.len() <= 1);
+                outgoing
+                    .first()
+                    .map(|message| self.open(message.topic.as_str(), &message.payload))
+            })
+            .collect()
+    }
+
+    fn open(&self, topic: &str, payload: &Bytes) -> Status {
+        let unverified: Unverified<Receipt> = wire::decode_shared(payload, 1 << 20).unwrap();
+        let key: VerifyingKey = self.analytics.verifying_key();
+        let receipt = unverified
+            .verify(&self.settings.deployment.id, topic, &key)
+            .unwrap()
+            .message;
+        assert_eq!(receipt.gateway, "gateway-1".parse::<GatewayId>().unwrap());
+        assert_eq!(receipt.entries.len(), 1);
+        receipt.entries[0].status
+    }
+
+    /// The reason a message is refused for, and whether its gateway is told.
+    fn refusal(&self, incoming: &Incoming) -> (Reason, bool) {
+        let admission =
+            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW).unwrap();
+        let refusal = admission
+            .admit(&incoming.topic, &incoming.payload)
+            .expect_err("it is refused");
+        assert!(!refusal.detail.is_empty());
+        (refusal.reason, refusal.address.is_some())
+    }
+
+    fn refused(&self, report: &Report) -> (Reason, bool) {
+        self.refusal(&self.sealed(report, &limbs(1)))
+    }
+}
+
+#[test]
+fn a_good_report_is_folded_and_its_repetition_is_a_duplicate() {
+    let world = world();
+    let good = world.sealed(&report(), &limbs(1));
+    assert_eq!(
+        world.answers(&[good.clone(), good]),
+        [Some(Status::Folded), Some(Status::Duplicate)]
+    );
+}
+
+#[test]
+fn what_does_not_say_what_the_roster_says_is_refused() {
+    let world = world();
+    let unknown = Report {
+        meter: "meter-9".parse().unwrap(),
+        ..report()
+    };
+    assert_eq!(world.refused(&unknown), (Reason::UnknownMeter, false));
+    let elsewhere = Report {
+        meter: "meter-2".parse().unwrap(),
+        ..report()
+    };
+    assert_eq!(world.refused(&elsewhere), (Reason::WrongFeeder, true));
+    let other_gateway = Report {
+        gateway: "gateway-2".parse().unwrap(),
+        ..report()
+    };
+    assert_eq!(world.refused(&other_gateway), (Reason::WrongGateway, true));
+}
+
+#[test]
+fn what_the_plan_does_not_have_is_refused() {
+    let world = world();
+    let no_feeder = Report {
+        meter: "meter-2".parse().unwrap(),
+        feeder: "feeder-2".parse().unwrap(),
+        ..report()
+    };
+    assert_eq!(world.refused(&no_feeder), (Reason::UnknownFeeder, true));
+    for (epoch, reason) in [(2, Reason::WrongEpoch), (3, Reason::UnknownEpoch)] {
+        let report = Report {
+            epoch: KeyEpoch(epoch),
+            ..report()
+        };
+        assert_eq!(world.refused(&report), (reason, true));
+    }
+    // A gateway ahead of us is right; it is told nothing, and sends again.
+    for (version, expected) in [
+        (1, (Reason::OutdatedConfig, true)),
+        (6, (Reason::UnknownPlan, false)),
+    ] {
+        let report = Report {
+            plan_version: PlanVersion(version),
+            ..report()
+        };
+        assert_eq!(world.refused(&report), expected);
+    }
+}
+
+#[test]
+fn what_is_at_no_time_of_the_plan_is_refused() {
+    let world = world();
+    for window in [WINDOW.0 + 1, WINDOW.0 + HOUR / 2] {
+        let report = Report {
+            window: WindowStart(window),
+            ..report()
+        };
+        assert_eq!(world.refused(&report), (Reason::MisalignedWindow, true));
+    }
+    let future = Report {
+        window: WindowStart(WINDOW.0 + 3 * HOUR),
+        epoch: KeyEpoch(2),
+        ..report()
+    };
+    assert_eq!(world.refused(&future), (Reason::ReportTooEarly, true));
+    let far_future = Report {
+        window: WindowStart(u64::MAX / HOUR * HOUR),
+        epoch: KeyEpoch(2),
+        ..report()
+    };
+    assert_eq!(world.refused(&far_future), (Reason::ReportTooEarly, true));
+    let sealed_tomorrow = Report {
+        sealed_at: UnixMillis(NOW.0 + 86_400_000),
+        ..report()
+    };
+    assert_eq!(
+        world.refused(&sealed_tomorrow),
+        (Reason::ReportTooEarly, true)
+    );
+}
+
+#[test]
+fn what_the_meter_did_not_sign_is_refused_in_silence() {
+    let mut world = world();
+    let good = world.sealed(&report(), &limbs(1));
+    // Signed for another topic.
+    let moved = Incoming {
+        topic: world
+            .topics
+            .report(&"feeder-1".parse().unwrap(), &"meter-2".parse().unwrap()),
+        payload: good.payload.clone(),
+    };
+    assert_eq!(world.refusal(&moved), (Reason::WrongTopic, false));
+    // Another ciphertext than the one that was signed.
+    let mut bytes = good.payload.to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let swapped = Incoming {
+        payload: bytes.into(),
+        ..good.clone()
+    };
+    assert_eq!(world.refusal(&swapped), (Reason::BadSignature, false));
+    // Signed by somebody else: the digest is the genuine report's, so an answer would make the gateway drop it.
+    world.meter = SigningKey::from_bytes(&[3; 32]);
+    let forged = world.sealed(&report(), &limbs(1));
+    assert_eq!(world.refusal(&forged), (Reason::BadSignature, false));
+    assert_eq!(
+        world.answers(&[forged, swapped, moved, good]),
+        [None, None, None, Some(Status::Folded)]
+    );
+}
+
+#[test]
+fn what_is_no_report_is_refused_in_silence() {
+    let world = world();
+    let good = world.sealed(&report(), &limbs(1));
+    let with = |payload: Vec<u8>| Incoming {
+        payload: payload.into(),
+        ..good.clone()
+    };
+    let truncated = with(good.payload[..good.payload.len() - 1].to_vec());
+    let trailing = with([&good.payload[..], &[0]].concat());
+    let oversize = with(vec![0; world.settings.mqtt.max_packet_bytes + 1]);
+    let empty = with(Vec::new());
+    assert_eq!(world.refusal(&truncated), (Reason::InvalidMessage, false));
+    assert_eq!(world.refusal(&trailing), (Reason::InvalidMessage, false));
+    assert_eq!(world.refusal(&oversize), (Reason::Oversize, false));
+    assert_eq!(world.refusal(&empty), (Reason::InvalidMessage, false));
+    assert_eq!(
+        world.answers(&[truncated, trailing, oversize, empty, good]),
+        [None, None, None, None, Some(Status::Folded)]
+    );
+}
+
+#[test]
+fn a_ciphertext_that_cannot_be_added_is_refused_and_a_good_one_still_counts() {
+    let world = world();
+    let short = world.sealed(&report(), &limbs(1)[1..]);
+    assert_eq!(world.refusal(&short), (Reason::WrongLength, true));
+    let out_of_range = world.sealed(&report(), &vec![0xff; packed::ADDITIVE.packed_len()]);
+    let conflicting = world.sealed(&report(), &limbs(2));
+    let good = world.sealed(&report(), &limbs(1));
+    assert_eq!(
+        world.answers(&[short, out_of_range, good, conflicting]),
+        [
+            Some(Status::Rejected(Reason::WrongLength)),
+            Some(Status::Rejected(Reason::LimbOutOfRange)),
+            Some(Status::Folded),
+            Some(Status::Rejected(Reason::Conflict)),
+        ]
+    );
+}
+
+#[test]
+fn a_receipt_names_the_digest_of_the_ciphertext() {
+    let world = world();
+    let mut engine = world.engine();
+    let admission = Admission::new(
+        &world.settings,
+        &world.topics,
+        &world.plan,
+        &world.roster,
+        NOW,
+    )
+    .unwrap();
+    let topic = world.topics.report(&report().feeder, &report().meter);
+    let deployment = &world.settings.deployment.id;
+    let (payload, digest) =
+        wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);
+    let payload = Bytes::from(payload);
+    engine.take(&admission, &[Incoming { topic, payload }], 0);
+    let outgoing = engine.commit().unwrap().outgoing;
+    let unverified: Unverified<Receipt> =
+        wire::decode_shared(&outgoing[0].payload, 1 << 20).unwrap();
+    let entry = &unverified.claimed().entries[0];
+    assert_eq!(entry.meter, "meter-1".parse::<MeterId>().unwrap());
+    assert_eq!((entry.window, entry.digest), (WINDOW, digest));
+    assert_ne!(digest, Digest([0; 32]));
+}
