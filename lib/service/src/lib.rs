@@ -12,10 +12,12 @@
 //! - [`plan`] and [`roster`]: the operator's signed truth, verified, pinned and cached on disk.
 //! - [`pin`]: which operator a process trusts.
 //! - [`files`]: atomic writes and key files.
+//! - [`failpoint`]: named points at which a test kills the process.
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod failpoint;
 pub mod files;
 pub mod mqtt;
 pub mod pin;
