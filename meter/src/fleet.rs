@@ -43,7 +43,7 @@ pub enum FleetError {
     NoFile,
     /// A key file is unreadable, unsafe or damaged.
     #[error(transparent)]
-    Key(#[from] files::KeyFileError),
+    Key(#[from] KeyFileError),
 }
 
 /// The feeder of the meter at `index` of a fleet spread over `feeders` feeders: `feeder-1` to `feeder-N` in turn.

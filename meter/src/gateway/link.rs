@@ -1,0 +1,146 @@
+//! What comes from the broker: the plan, the roster, receipts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::mqtt::Event as Link;
+use service::plan::Offer;
+use wire::{Receipt, Status, Topic, Unverified};
+
+use super::Gateway;
+use crate::MeterError;
+use crate::metrics as meter;
+use crate::outbox::Settled;
+use crate::seal::Sealer;
+
+impl Gateway {
+    pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
+        match event {
+            Link::Connected => self.last_asked = None,
+            Link::Disconnected { .. } => {}
+            Link::Message(incoming) => {
+                match self.topics.parse(&incoming.topic) {
+                    Some(Topic::Plan) => self.take_plan(&incoming.topic, &incoming.payload)?,
+                    Some(Topic::Roster { .. }) => {
+                        self.take_roster(&incoming.topic, &incoming.payload)
+                    }
+                    Some(Topic::Receipt { .. }) => {
+                        self.take_receipt(&incoming.topic, &incoming.payload)
+                    }
+                    _ => {}
+                }
+                self.inbox.ack(&incoming);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_plan(&mut self, topic: &str, payload: &bytes::Bytes) -> Result<(), MeterError> {
+        match self.keeper.offer(topic, payload) {
+            Ok(Offer::New) => self.use_plan(),
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                tracing::warn!(reason = %refused.reason, "refused a plan: {refused}");
+                Ok(())
+            }
+        }
+    }
+
+    fn use_plan(&mut self) -> Result<(), MeterError> {
+        let Some(held) = self.keeper.current() else {
+            return Ok(());
+        };
+        let sealer = Sealer::new(
+            self.settings.deployment.id.clone(),
+            self.settings.meter.gateway.clone(),
+            self.topics.clone(),
+            self.fleet.members.clone(),
+            held.plan.clone(),
+            &held.limbs,
+        )?;
+        tracing::info!(version = %held.plan.version, "plan taken");
+        self.sealer = Some(Arc::new(sealer));
+        // The operator is there now, whatever it missed before.
+        self.last_asked = None;
+        Ok(())
+    }
+
+    fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
+        if let Err(refused) = self
+            .roster
+            .offer(self.keeper.operator_key(), topic, payload)
+        {
+            tracing::warn!(reason = %refused.reason, "refused a roster page: {refused}");
+        }
+    }
+
+    fn take_receipt(&mut self, topic: &str, payload: &bytes::Bytes) {
+        let receipt = match self.open_receipt(topic, payload) {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                tracing::warn!("refused a receipt: {error}");
+                return;
+            }
+        };
+        let (now, now_ms) = (self.clock.now(), self.now_ms());
+        for entry in receipt.entries {
+            let Some(&index) = self.fleet.index.get(&entry.meter) else {
+                continue;
+            };
+            let (settled, sealed_ms) =
+                self.outbox
+                    .settle((index, entry.window), entry.digest, entry.status, now_ms);
+            let waited =
+                sealed_ms.map(|sealed_ms| Duration::from_millis(now_ms.saturating_sub(sealed_ms)));
+            meter::receipt(settled, waited);
+            match settled {
+                Settled::Done(Status::Duplicate) => self.summary.duplicates += 1,
+                Settled::Done(_) => self.summary.folded += 1,
+                Settled::Retry(reason) | Settled::Reseal(reason) => {
+                    *self.summary.rejected.entry(reason).or_default() += 1;
+                }
+                Settled::Lost(reason) => {
+                    *self.summary.rejected.entry(reason).or_default() += 1;
+                    self.summary.lost += 1;
+                    tracing::error!(
+                        meter = %entry.meter, window = entry.window.0, %reason, at = now.0,
+                        "a report was refused for good: its readings are in no total"
+                    );
+                }
+                Settled::Unknown => {}
+            }
+        }
+    }
+
+    /// A receipt counts only from the analytics service that adds for the meter's feeder.
+    fn open_receipt(&self, topic: &str, payload: &bytes::Bytes) -> Result<Receipt, String> {
+        let max_len = self.settings.mqtt.max_packet_bytes;
+        let unverified: Unverified<Receipt> =
+            wire::decode_shared(payload, max_len).map_err(|error| error.to_string())?;
+        let held = self.keeper.current().ok_or("no plan yet")?;
+        let claimed = &unverified.claimed().analytics;
+        let entry = held
+            .plan
+            .analytics
+            .iter()
+            .find(|entry| entry.id == *claimed);
+        let key = entry
+            .ok_or_else(|| format!("the plan has no analytics service {claimed}"))?
+            .key;
+        let opened = unverified
+            .verify(&self.settings.deployment.id, topic, &key)
+            .map_err(|error| error.to_string())?;
+        let mut receipt = opened.message;
+        receipt.entries.retain(|entry| {
+            let member = self
+                .fleet
+                .index
+                .get(&entry.meter)
+                .and_then(|&index| self.fleet.members.get(index));
+            member
+                .and_then(|member| held.plan.analytics_for(&member.feeder))
+                .is_some_and(|analytics| analytics.id == receipt.analytics)
+        });
+        Ok(receipt)
+    }
+}

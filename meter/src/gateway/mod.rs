@@ -1,0 +1,232 @@
+//! The gateway: the loop that turns readings into settled reports.
+//!
+//! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
+//! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing
+//! threads encrypt and sign; the uplink publishes; receipts settle. When the outbox is full it takes no new readings.
+
+mod enrol;
+mod link;
+mod run;
+mod sealing;
+mod summary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::clock::SharedClock;
+use service::config::Settings;
+use service::mqtt::{self, Inbox, Publisher, QoS};
+use service::plan::PlanKeeper;
+use service::roster::RosterKeeper;
+use service::stop::Stop;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use wire::Topics;
+
+use crate::MeterError;
+use crate::fleet::Fleet;
+use crate::metrics as meter;
+use crate::outbox::{Key, Limits, Outbox, Sealed};
+use crate::seal::{SealError, Sealer};
+use crate::uplink::{self, Departure};
+use run::{Read, Run, Source_, finished};
+
+pub use summary::{Event, Summary};
+
+/// How often enrolment is asked for again, and what is waited for is said again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// One gateway.
+pub struct Gateway {
+    settings: Arc<Settings>,
+    clock: SharedClock,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    topics: Topics,
+    keeper: PlanKeeper,
+    roster: RosterKeeper,
+    fleet: Fleet,
+    publisher: Publisher,
+    inbox: Inbox,
+    sealer: Option<Arc<Sealer>>,
+    outbox: Outbox,
+    sealing: JoinSet<Vec<(Key, Result<Sealed, SealError>)>>,
+    seal_threads: usize,
+    origin: Instant,
+    source: Option<Source_>,
+    reading: Option<Read>,
+    run: Option<Run>,
+    ended: bool,
+    last_asked: Option<Instant>,
+    alarm: bool,
+    summary: Summary,
+}
+
+impl Gateway {
+    /// A gateway that has opened its fleet and begun to connect.
+    ///
+    /// # Errors
+    /// [`MeterError`] where the fleet cannot be opened or the settings contradict each other.
+    pub fn open(
+        settings: &Settings,
+        clock: SharedClock,
+        stop: &Stop,
+        observer: Option<mpsc::UnboundedSender<Event>>,
+    ) -> Result<Self, MeterError> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let directory = service::files::state_folder(
+            &settings.deployment.state_dir,
+            settings.meter.gateway.as_ref(),
+        )
+        .map_err(MeterError::State)?;
+        let (fleet, source) = Fleet::open(settings, &directory)?;
+        let limits = Limits {
+            capacity: settings.meter.outbox_max_reports,
+            unreceipted: settings.meter.max_unreceipted,
+            retry_min: settings.meter.retry_min,
+            retry_max: settings.meter.retry_max,
+        };
+        if limits.capacity < fleet.members.len() {
+            return Err(MeterError::Outbox {
+                capacity: limits.capacity,
+                meters: fleet.members.len(),
+            });
+        }
+        let subscriptions = [
+            topics.plan(),
+            topics.roster_filter(),
+            topics.receipt(&settings.meter.gateway),
+        ];
+        let (publisher, inbox) = mqtt::connect(
+            &settings.mqtt,
+            settings.meter.gateway.as_ref(),
+            subscriptions
+                .map(|filter| (filter, QoS::AtLeastOnce))
+                .to_vec(),
+            stop.clone(),
+        );
+        let keeper = PlanKeeper::open(settings, &directory)?;
+        let roster = RosterKeeper::open(settings, &directory, keeper.operator_key())?;
+        let automatic = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            seal_threads: match settings.meter.seal_threads {
+                0 => automatic,
+                threads => threads,
+            },
+            settings: Arc::new(settings.clone()),
+            clock,
+            observer,
+            topics,
+            keeper,
+            roster,
+            fleet,
+            publisher,
+            inbox,
+            sealer: None,
+            outbox: Outbox::new(limits),
+            sealing: JoinSet::new(),
+            origin: Instant::now(),
+            source: Some(source),
+            reading: None,
+            run: None,
+            ended: false,
+            last_asked: None,
+            alarm: false,
+            summary: Summary::default(),
+        })
+    }
+
+    /// Runs until the source ends and every report is settled, or until `stop` fires.
+    ///
+    /// # Errors
+    /// [`MeterError`] where the readings cannot be read on or the plan cannot be used.
+    pub async fn run(mut self, stop: Stop) -> Result<Summary, MeterError> {
+        let (departures, uplink) = uplink::spawn(
+            &self.settings,
+            self.topics.clone(),
+            self.fleet.members.clone(),
+            self.publisher.clone(),
+            stop.clone(),
+        )?;
+        while !(self.ended && self.outbox.is_empty()) {
+            self.start_sealing();
+            self.start_reading();
+            let due = self.outbox.next_due_ms();
+            let (wake, is_due) = (
+                self.next_wake(due),
+                due.is_some_and(|due| due <= self.now_ms()),
+            );
+            tokio::select! {
+                biased;
+                () = stop.stopped() => break,
+                Some(sealed) = self.sealing.join_next() => self.enter_sealed(sealed.map_err(MeterError::Task)?)?,
+                Some(read) = finished(&mut self.reading) => {
+                    self.reading = None;
+                    self.enter_readings(read.map_err(MeterError::Task)?)?;
+                }
+                event = self.inbox.recv() => match event {
+                    Some(event) => self.handle(event).await?,
+                    None => break,
+                },
+                permit = departures.reserve(), if is_due => {
+                    let Ok(permit) = permit else { break };
+                    if let Some((report, again)) = self.outbox.pop_due(self.now_ms()) {
+                        permit.send(Departure { report, again });
+                    }
+                }
+                () = sleep_until(wake) => self.ask().await,
+            }
+            meter::outbox(self.outbox.len());
+        }
+        self.summary.unsettled = self.outbox.len() as u64;
+        if !self.outbox.is_empty() {
+            tracing::warn!(
+                reports = self.outbox.len(),
+                "stopping with reports that have no receipt"
+            );
+        }
+        drop(departures);
+        let _ = uplink.await;
+        self.publisher.close().await;
+        Ok(self.summary)
+    }
+
+    /// Milliseconds since the gateway began: the time its outbox counts in.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When there is something to do next if nothing happens.
+    fn next_wake(&self, due_ms: Option<u64>) -> Instant {
+        let asked = self
+            .last_asked
+            .map_or_else(Instant::now, |asked| asked + ASK_AGAIN);
+        let due = due_ms.map(|due_ms| self.origin + Duration::from_millis(due_ms));
+        let due = due.filter(|due| *due > Instant::now());
+        let interval = self
+            .run
+            .as_ref()
+            .filter(|_| self.reading.is_none() && !self.ended)
+            .map(|run| {
+                let ahead_ms = run
+                    .timeline
+                    .wall_at(run.interval_end())
+                    .0
+                    .saturating_sub(self.clock.now().0);
+                // A full outbox is looked at again by receipts, not by spinning.
+                Instant::now()
+                    + Duration::from_millis(ahead_ms.max(if self.alarm { 1000 } else { 0 }))
+            });
+        [Some(asked), due, interval]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(asked)
+    }
+
+    fn tell(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            let _ = observer.send(event);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Batches to the sealing threads, and sealed reports back.
+
+use super::Gateway;
+use crate::MeterError;
+use crate::outbox::{Key, Sealed};
+use crate::seal::SealError;
+
+/// Batches one sealing task takes: some milliseconds of work.
+const SEAL_CHUNK: usize = 8;
+
+impl Gateway {
+    pub(super) fn start_sealing(&mut self) {
+        let Some(sealer) = &self.sealer else { return };
+        while self.sealing.len() < self.seal_threads {
+            let batches = self.outbox.next_to_seal(SEAL_CHUNK);
+            if batches.is_empty() {
+                return;
+            }
+            let (sealer, clock) = (sealer.clone(), self.clock.clone());
+            self.sealing.spawn_blocking(move || {
+                batches
+                    .iter()
+                    .map(|batch| ((batch.meter, batch.window), sealer.seal(batch, clock.now())))
+                    .collect()
+            });
+        }
+    }
+
+    pub(super) fn enter_sealed(
+        &mut self,
+        sealed: Vec<(Key, Result<Sealed, SealError>)>,
+    ) -> Result<(), MeterError> {
+        let now_ms = self.now_ms();
+        for (key, sealed) in sealed {
+            match sealed {
+                Ok(report) => {
+                    self.summary.sealed.0 += report.payload.len() as u64;
+                    self.summary.sealed.1 += 1;
+                    self.outbox.sealed(report, now_ms);
+                }
+                // The plan that has a place for it may still come.
+                Err(error @ (SealError::NoEpoch(_) | SealError::NoFeeder(_))) => {
+                    tracing::warn!("{error}: waiting for a plan that does");
+                    self.outbox.unsealed(key, now_ms);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

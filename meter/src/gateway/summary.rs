@@ -1,0 +1,41 @@
+//! What a gateway tells: while it runs, and at its end.
+
+use std::collections::BTreeMap;
+
+use wire::{Reason, UnixSeconds, WindowStart};
+
+/// What an observer in the same process may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Every meter is enrolled; readings begin at this time.
+    Started(UnixSeconds),
+    /// A window's readings are in the outbox.
+    Window(WindowStart),
+    /// The source is at its end: nothing more will be read.
+    Ended,
+}
+
+/// What a gateway did between its start and its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Readings taken: one a meter and interval.
+    pub readings: u64,
+    /// Readings that were clamped to the declared capacity.
+    pub clamped: u64,
+    /// Intervals without a reading.
+    pub missing: u64,
+    /// Reports accepted into the outbox.
+    pub reports: u64,
+    /// Bytes of the reports sealed, and how many they were.
+    pub sealed: (u64, u64),
+    /// Reports a receipt called folded.
+    pub folded: u64,
+    /// Reports a receipt called duplicates: they had been folded before.
+    pub duplicates: u64,
+    /// Receipts that refused a report, by reason, whether it was lost or sent again.
+    pub rejected: BTreeMap<Reason, u64>,
+    /// Reports refused for good: their readings are in no sum.
+    pub lost: u64,
+    /// Reports still without a receipt at the end.
+    pub unsettled: u64,
+}
