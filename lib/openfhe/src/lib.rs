@@ -20,7 +20,7 @@
 //! - [`Context`]: the parameters of a profile, set up once a process; encryption.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
-//! - [`reference`]: OpenFHE's own addition and objects, for tests and benches.
+//! - [`mod@reference`]: OpenFHE's own addition and objects, for tests and benches.
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.
 
