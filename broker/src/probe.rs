@@ -41,7 +41,14 @@ pub async fn run(mut sender: LinkTx, mut receiver: LinkRx) {
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut number = 0_u64;
     loop {
-        every.tick().await;
+        tokio::select! {
+            _ = every.tick() => {}
+            // Late answers are of no use; that the router has ended is.
+            outcome = come_back(&mut receiver) => match outcome {
+                Ok(()) => continue,
+                Err(Ended) => break,
+            },
+        }
         number += 1;
         // A full channel is a router that does not keep up, not one that has ended.
         subscribed = subscribed || sender.try_subscribe(TOPIC).is_ok();

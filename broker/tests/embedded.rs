@@ -8,6 +8,8 @@ use std::time::Duration;
 use broker::BrokerError;
 use service::mqtt::{self, Event, LinkError, QoS};
 use service::{Settings, Stop, telemetry};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -79,6 +81,31 @@ async fn stopping_disconnects_clients_and_frees_the_port() {
         panic!("the client is still connected: {event:?}");
     };
     assert!(matches!(error, LinkError::Lost { .. }), "{error:?}");
+}
+
+/// One of the packets that the guard will stop; until then the broker at least ends instead of
+/// accepting clients that it does not serve.
+#[tokio::test]
+async fn a_dead_router_ends_the_broker() {
+    let (_handle, stop) = Stop::manual();
+    let (ready, announced) = oneshot::channel();
+    let settings = settings(any_port());
+    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
+    let mut client = TcpStream::connect(announced.await.unwrap()).await.unwrap();
+    client
+        .write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01k")
+        .await
+        .unwrap();
+    client.read_exact(&mut [0; 4]).await.unwrap();
+    client
+        .write_all("\x30\x05\x00\x03é!".as_bytes())
+        .await
+        .unwrap();
+    let outcome = tokio::time::timeout(LIMIT, task).await.unwrap().unwrap();
+    assert!(
+        matches!(outcome, Err(BrokerError::RouterEnded)),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -38,6 +38,7 @@ fn finish(arguments: &[&str]) -> (Option<i32>, String, String) {
 struct Running {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
+    address: String,
 }
 
 impl Running {
@@ -47,13 +48,22 @@ impl Running {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut running = Self { child, log };
-        while !running.line()["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("broker ready")
-        {}
-        running
+        let mut running = Self {
+            child,
+            log,
+            address: String::new(),
+        };
+        loop {
+            let line = running.line();
+            if line["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("broker ready")
+            {
+                running.address = line["address"].as_str().unwrap().to_owned();
+                return running;
+            }
+        }
     }
 
     fn line(&mut self) -> Value {
@@ -79,6 +89,14 @@ impl Running {
     }
 }
 
+/// A test that fails leaves no process behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn sigterm_ends_it_with_success() {
     assert_eq!(Running::start().signal("-TERM"), Some(0));
@@ -87,6 +105,19 @@ fn sigterm_ends_it_with_success() {
 #[test]
 fn sigint_ends_it_as_interrupted() {
     assert_eq!(Running::start().signal("-INT"), Some(130));
+}
+
+/// A packet that ends rumqttd's router; the guard will stop it.
+#[test]
+fn a_panic_inside_ends_it_as_failed() {
+    let mut running = Running::start();
+    let mut client = TcpStream::connect(&running.address).unwrap();
+    client
+        .write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01k")
+        .unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    client.write_all("\x30\x05\x00\x03é!".as_bytes()).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
