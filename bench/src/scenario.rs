@@ -18,8 +18,13 @@ pub const UCI: &str = "data/uci_electricity_hourly.csv";
 const DEMO_DAYS: Duration = Duration::from_secs(2 * 86_400);
 /// Wall time in which the demo's readings pass.
 const DEMO_WALL: Duration = Duration::from_secs(6);
-/// Wall time without a report after which a window with meters missing is closed. The services run on one machine.
-const IDLE_LIMIT: Duration = Duration::from_secs(3);
+/// Wall time for which a window with meters missing is waited for, by idleness and by event time alike. The services
+/// run on one machine, so only an emulated network makes a report late.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The same where reports are lost on purpose: many times the longest wait before a report is sent again.
+const LOSSY_PATIENCE: Duration = Duration::from_secs(12);
+/// Waits before a report is sent again, first and longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
 /// What the command line asks for.
 #[derive(Debug, Clone, clap::Args)]
@@ -113,7 +118,15 @@ impl Scenario {
         );
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;
-        settings.analytics.idle_limit = IDLE_LIMIT;
+        let network = &settings.meter.network;
+        let patience = match network.loss > 0.0 || network.latency + network.jitter > RETRY.0 {
+            true => LOSSY_PATIENCE,
+            false => PATIENCE,
+        };
+        settings.analytics.idle_limit = patience;
+        // Event time runs ahead of the wall clock; what is waited for is wall time.
+        settings.analytics.grace = patience.mul_f64(speed.max(1.0));
+        (settings.meter.retry_min, settings.meter.retry_max) = RETRY;
         let meters = source.meters().len();
         let fleet = &mut settings.meter;
         fleet.speed = speed;

@@ -89,6 +89,7 @@ impl Gateway {
             .min();
         let known = |feeder| sealer.plan().feeder(feeder, window).is_some();
         if !self.unenrolled().is_empty()
+            || !self.has_analytics()
             || !self
                 .fleet
                 .members
