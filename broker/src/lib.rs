@@ -7,7 +7,7 @@
 //!
 //! **It has no guard yet.** One malformed packet from any client can end rumqttd's router, and there
 //! is neither authentication nor a limit on topics, so it belongs on loopback. The guard is to stand
-//! in [`run`] between the public listener and [`embedded`]: it will bind `broker.listen` itself,
+//! in [`run`] between the public listener and `embedded`: it will bind `broker.listen` itself,
 //! terminate TLS, authenticate, check packets and topics, cap connections, and pass what is left to
 //! an embedded rumqttd on a loopback port that only it knows.
 //!
