@@ -72,16 +72,16 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?} is not JSON: {error}"))
     }
 
-    /// Sends a signal and returns the exit code.
-    fn signal(mut self, name: &str) -> Option<i32> {
+    fn signal(self, name: &str) -> Option<i32> {
+        self.signals(name, 1)
+    }
+
+    /// Sends a signal so many times, waits for the drain and returns the exit code.
+    fn signals(mut self, name: &str, times: usize) -> Option<i32> {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let mut kill = Command::new("kill");
+        kill.arg(name).args(std::iter::repeat_n(&id, times));
+        assert!(kill.status().unwrap().success());
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("broker stopped"), "{rest}");
@@ -105,6 +105,11 @@ fn sigterm_ends_it_with_success() {
 #[test]
 fn sigint_ends_it_as_interrupted() {
     assert_eq!(Running::start().signal("-INT"), Some(130));
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_still_drains() {
+    assert_eq!(Running::start().signals("-INT", 2), Some(130));
 }
 
 /// A packet that ends rumqttd's router; the guard will stop it.

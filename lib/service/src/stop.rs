@@ -4,9 +4,15 @@
 //! what they hold (they *drain*) and return; whoever started them waits for that.
 
 use std::io;
+use std::pin::pin;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Signals that follow the first one this closely mean the same.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// Why a stop fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +40,8 @@ impl Stop {
         (StopHandle(sender), Self(receiver))
     }
 
-    /// A stop that fires on SIGINT or SIGTERM. A second signal ends the process at once with exit
-    /// code 130: a drain must never hold a person hostage.
+    /// A stop that fires on SIGINT or SIGTERM. A second signal, half a second later or more, ends the process
+    /// at once with exit code 130: a drain must never hold a person hostage.
     ///
     /// # Errors
     /// If the signal handlers cannot be installed. Must be called inside a Tokio runtime.
@@ -53,6 +59,14 @@ impl Stop {
             let cause = next().await;
             tracing::info!(?cause, "stopping; a second signal ends the process at once");
             sender.send_replace(Some(cause));
+            // `timeout` and some supervisors signal the process and its group: one wish, twice.
+            let mut same_wish = pin!(sleep(SAME_WISH));
+            loop {
+                tokio::select! {
+                    () = &mut same_wish => break,
+                    _ = next() => {}
+                }
+            }
             next().await;
             std::process::exit(130);
         });
