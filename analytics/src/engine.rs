@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use packed::FoldError;
+use service::failpoint;
 use service::roster::Roster;
 use wire::{
     AnalyticsId, DeploymentId, FeederId, GatewayId, Plan, Reason, Receipt, ReceiptEntry,
@@ -16,7 +17,7 @@ use wire::{
 
 use crate::admit::{Address, Admission};
 use crate::metrics as meter;
-use crate::store::{ReleaseRow, Store, StoreError, SumKey};
+use crate::store::{ReleaseRow, Store, StoreError, SumKey, Terms};
 use crate::windows::{Due, Held, Outcome, Rules, Windows};
 
 /// Who this analytics process is.
@@ -82,6 +83,7 @@ pub struct Effects {
 #[derive(Debug)]
 pub struct Engine<S> {
     identity: Identity,
+    terms: Terms,
     windows: Windows,
     store: S,
     unsettled: BTreeMap<SumKey, ReleaseRow>,
@@ -117,9 +119,12 @@ impl<S: Store> Engine<S> {
         rules: Rules,
         mut store: S,
     ) -> Result<Self, StartError> {
-        let profile = packed::Profile::by_name(&plan.profile)?;
-        let mut windows = Windows::new(profile, plan.grid()?, rules);
-        let snapshot = store.load()?;
+        let terms = Terms {
+            profile: packed::Profile::by_name(&plan.profile)?,
+            grid: plan.grid()?,
+        };
+        let mut windows = Windows::new(terms.profile, terms.grid, rules);
+        let snapshot = store.load(&terms)?;
         let unsettled = snapshot
             .releases
             .iter()
@@ -128,12 +133,19 @@ impl<S: Store> Engine<S> {
         windows.restore(snapshot)?;
         Ok(Self {
             identity,
+            terms,
             windows,
             store,
             unsettled,
             answers: HashMap::new(),
             ready: Effects::default(),
         })
+    }
+
+    /// Whether `plan` has the windows and the profile this engine was started with.
+    #[must_use]
+    pub fn fits(&self, plan: &Plan) -> bool {
+        plan.profile == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
     }
 
     /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.
@@ -297,9 +309,11 @@ impl<S: Store> Engine<S> {
         let transaction = self.windows.transaction();
         let releases = transaction.releases.clone();
         if !transaction.is_empty() {
+            failpoint::hit("analytics.before_commit");
             let started = Instant::now();
             self.store.commit(&transaction)?;
             meter::committed(started.elapsed());
+            failpoint::hit("analytics.after_commit");
         }
         self.windows.committed();
         let mut effects = std::mem::take(&mut self.ready);

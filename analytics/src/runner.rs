@@ -1,23 +1,35 @@
 //! The engine on MQTT and on time.
+//!
+//! A turn takes what has arrived, folds it, closes what is due, commits, and only then lets receipts and releases out.
+//! Folding and committing run off the threads that serve the network, one turn at a time, so that a slow disk slows
+//! the intake and nothing else. While a commit fails nothing new is taken.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::clock::SharedClock;
 use service::config::Settings;
+use service::failpoint;
 use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
-use service::plan::{HeldPlan, KeepError, Offer, PlanKeeper};
-use service::roster::RosterKeeper;
+use service::plan::{HeldPlan, KeepError, PlanKeeper};
+use service::roster::{Roster, RosterKeeper};
 use service::stop::Stop;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
-use wire::{AnalyticsEnrol, SigningKey, SumReceipt, Topic, Topics, Unverified};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use wire::{AnalyticsEnrol, SigningKey, Topics, UnixMillis};
 
 use crate::admit::Admission;
-use crate::engine::{Engine, Event, Identity, Incoming, Outgoing, StartError};
+use crate::engine::{Effects, Engine, Event, Identity, Incoming, Outgoing, StartError};
 use crate::metrics as meter;
-use crate::store::{MemoryStore, Store};
+use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
+
+mod mail;
+mod reach;
+use mail::Handled;
+use reach::Reach;
 
 /// How often windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,6 +37,8 @@ const TICK: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// The wait before a failed commit is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
+/// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
+pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Why analytics ended.
 #[derive(Debug, thiserror::Error)]
@@ -44,28 +58,75 @@ pub enum AnalyticsError {
     /// The engine cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The plan's interval and batch make no windows.
+    /// The store cannot be opened, or is of no use any more.
     #[error(transparent)]
-    Grid(#[from] wire::GridError),
+    Store(#[from] StoreError),
+    /// The plan's windows or profile are no longer those the process started with.
+    #[error(
+        "plan version {version} changes the windows or the profile, under which no stored sum could be read: \
+         start again with another `analytics.store_file`"
+    )]
+    PlanChanged {
+        /// The new plan's version.
+        version: u64,
+    },
+    /// The store did not take the last commit before the drain was over.
+    #[error(
+        "stopped without the last commit, which did not succeed within {} s: its reports were not answered, so their \
+         gateways send them again",
+        DRAIN.as_secs()
+    )]
+    Undrained,
     /// The engine panicked.
     #[error("the engine failed: {0}")]
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Runs analytics until `stop` fires; what was taken by then is committed and answered.
+/// Runs analytics until `stop` fires. What was taken by then is committed within [`DRAIN`] and answered; the process
+/// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.
 ///
 /// # Errors
-/// [`AnalyticsError`] where it cannot start, or its store belongs to another plan.
+/// [`AnalyticsError`] where it cannot start, its store is of no use, or the last commit failed.
 pub async fn run(
     settings: &Settings,
     clock: SharedClock,
     stop: Stop,
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), AnalyticsError> {
+    let (path, deployment) = (store_path(settings)?, settings.deployment.id.clone());
+    // Before anything else: a second process must not take the first one's place at the broker.
+    let store = spawn_blocking(move || FileStore::open(&path, &deployment))
+        .await
+        .map_err(AnalyticsError::Task)??;
+    run_on(settings, clock, stop, observer, store).await
+}
+
+/// [`run`] on a store of the caller's.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_on<S: Store + 'static>(
+    settings: &Settings,
+    clock: SharedClock,
+    stop: Stop,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    store: S,
+) -> Result<(), AnalyticsError> {
     meter::describe();
     Runner::open(settings, clock, &stop, observer)?
-        .run(stop, MemoryStore::default())
+        .run(stop, store)
         .await
+}
+
+/// The store's file: `analytics.store_file`, within the process's own state folder unless it is absolute.
+///
+/// # Errors
+/// Where the state folder cannot be made.
+pub fn store_path(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
+    let analytics = &settings.analytics;
+    service::files::state_folder(&settings.deployment.state_dir, analytics.id.as_ref())
+        .map(|folder| folder.join(&analytics.store_file))
+        .map_err(AnalyticsError::State)
 }
 
 /// What the process holds besides its engine.
@@ -137,7 +198,7 @@ impl Runner {
             self.publisher.close().await;
             return Ok(());
         };
-        let mut engine = self.start_engine(&held, store)?;
+        let mut engine = self.start_engine(held, store).await?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -150,14 +211,10 @@ impl Runner {
                 },
                 _ = tick.tick() => Vec::new(),
             };
-            engine = self.step(engine, batch).await?;
-            if !self.commit(&mut engine, &stop).await {
-                break;
-            }
+            engine = self.turn(engine, batch, &stop).await?;
             self.ask_and_resend(&engine).await;
         }
-        // What was taken is committed and answered before the process goes.
-        self.commit(&mut engine, &stop).await;
+        // Nothing is taken between turns, and each turn committed and answered what it took.
         self.publisher.close().await;
         Ok(())
     }
@@ -183,13 +240,12 @@ impl Runner {
         }
     }
 
-    fn start_engine<S: Store>(
+    async fn start_engine<S: Store + 'static>(
         &mut self,
-        held: &HeldPlan,
+        held: Arc<HeldPlan>,
         store: S,
     ) -> Result<Engine<S>, AnalyticsError> {
         let analytics = &self.settings.analytics;
-        held.plan.grid()?;
         let identity = Identity {
             deployment: self.settings.deployment.id.clone(),
             id: analytics.id.clone(),
@@ -205,7 +261,10 @@ impl Runner {
             max_open: analytics.max_open_windows,
             max_feeders: analytics.max_feeders,
         };
-        Ok(Engine::start(identity, &held.plan, rules, store)?)
+        let start = move || Engine::start(identity, &held.plan, rules, store);
+        Ok(spawn_blocking(start)
+            .await
+            .map_err(AnalyticsError::Task)??)
     }
 
     /// Takes what has arrived: at most `commit_max_reports` reports, waiting at most `commit_max_delay` for more.
@@ -235,107 +294,63 @@ impl Runner {
         batch
     }
 
-    async fn handle(&mut self, event: Link) -> Handled {
-        match event {
-            Link::Connected => {
-                self.reach.connected(true);
-                self.asked = None;
-                self.resent = Instant::now() - ASK_AGAIN;
-                Handled::Nothing
-            }
-            Link::Disconnected { .. } => {
-                self.reach.connected(false);
-                Handled::Nothing
-            }
-            Link::Message(incoming) => {
-                self.inbox.ack(&incoming);
-                match self.topics.parse(&incoming.topic) {
-                    Some(Topic::Report { .. }) => Handled::Report(Incoming {
-                        topic: incoming.topic,
-                        payload: incoming.payload,
-                    }),
-                    Some(Topic::Plan) => self.take_plan(&incoming),
-                    Some(Topic::Roster { .. }) => self.take_roster(&incoming),
-                    Some(Topic::SumReceipt { .. }) => self.take_sum_receipt(&incoming),
-                    _ => {
-                        meter::received(incoming.payload.len());
-                        meter::rejected(wire::Reason::WrongTopic, || incoming.topic);
-                        Handled::Nothing
-                    }
-                }
-            }
-        }
-    }
-
-    fn take_plan(&mut self, incoming: &mqtt::Incoming) -> Handled {
-        match self.plan.offer(&incoming.topic, &incoming.payload) {
-            Ok(Offer::New) => {
-                tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
-                // The operator is there now, whatever it missed before.
-                self.asked = None;
-                Handled::Plan
-            }
-            Ok(_) => Handled::Nothing,
-            Err(refused) => {
-                tracing::warn!(reason = %refused.reason, "refused a plan: {refused}");
-                Handled::Nothing
-            }
-        }
-    }
-
-    fn take_roster(&mut self, incoming: &mqtt::Incoming) -> Handled {
-        if let Err(refused) =
-            self.roster
-                .offer(self.plan.operator_key(), &incoming.topic, &incoming.payload)
-        {
-            tracing::warn!(reason = %refused.reason, "refused a roster page: {refused}");
-        }
-        Handled::Nothing
-    }
-
-    fn take_sum_receipt(&self, incoming: &mqtt::Incoming) -> Handled {
-        let Some(operator) = self.plan.operator_key() else {
-            return Handled::Nothing;
-        };
-        let opened = wire::decode_shared(&incoming.payload, self.settings.mqtt.max_packet_bytes)
-            .and_then(|unverified: Unverified<SumReceipt>| {
-                unverified.verify(&self.settings.deployment.id, &incoming.topic, &operator)
-            });
-        match opened {
-            Ok(opened) => Handled::SumReceipt(opened.message),
-            Err(error) => {
-                tracing::warn!(reason = %error.reason(), "refused an operator's receipt: {error}");
-                Handled::Nothing
-            }
-        }
-    }
-
-    /// One turn of the engine, off the threads that serve the network.
-    async fn step<S: Store + 'static>(
-        &mut self,
-        mut engine: Engine<S>,
+    /// One turn: fold, close, commit however often it takes, and let the effects out.
+    async fn turn<S: Store + 'static>(
+        &self,
+        engine: Engine<S>,
         batch: Vec<Incoming>,
+        stop: &Stop,
     ) -> Result<Engine<S>, AnalyticsError> {
+        let work = self.work(&engine, batch)?;
+        let committed = tokio::select! {
+            committed = commit(engine, work) => committed,
+            () = async { stop.stopped().await; sleep(DRAIN).await } => return Err(AnalyticsError::Undrained),
+        };
+        let (engine, effects) = committed?;
+        self.let_out(effects).await;
+        Ok(engine)
+    }
+
+    /// What a turn folds and closes; `None` while reports cannot be judged, or gateways could not check the receipts.
+    fn work<S: Store>(
+        &self,
+        engine: &Engine<S>,
+        batch: Vec<Incoming>,
+    ) -> Result<Option<Work>, AnalyticsError> {
         let (Some(held), Some(roster)) = (self.plan.current(), self.roster.current()) else {
             meter::not_ready(batch.len());
-            return Ok(engine);
+            return Ok(None);
         };
-        if !self.is_enrolled(&held) {
-            // Gateways could not check our receipts yet; they send again.
-            meter::not_ready(batch.len());
-            return Ok(engine);
+        if !engine.fits(&held.plan) {
+            let version = held.plan.version.0;
+            return Err(AnalyticsError::PlanChanged { version });
         }
-        let (settings, topics) = (self.settings.clone(), self.topics.clone());
-        let (now, active_ms) = (self.clock.now(), self.reach.milliseconds());
-        tokio::task::spawn_blocking(move || {
-            if let Ok(admission) = Admission::new(&settings, &topics, &held.plan, &roster, now) {
-                engine.take(&admission, &batch, active_ms);
-            }
-            engine.tick(&roster, active_ms);
-            engine
-        })
-        .await
-        .map_err(AnalyticsError::Task)
+        if !self.is_enrolled(&held) {
+            meter::not_ready(batch.len());
+            return Ok(None);
+        }
+        Ok(Some(Work {
+            settings: self.settings.clone(),
+            topics: self.topics.clone(),
+            held,
+            roster,
+            now: self.clock.now(),
+            active_ms: self.reach.milliseconds(),
+            batch,
+        }))
+    }
+
+    async fn let_out(&self, effects: Effects) {
+        let any = !effects.outgoing.is_empty();
+        self.publish(effects.outgoing).await;
+        if any {
+            failpoint::hit("analytics.after_publish");
+        }
+        if let Some(observer) = &self.observer {
+            effects.events.into_iter().for_each(|event| {
+                let _ = observer.send(event);
+            });
+        }
     }
 
     fn is_enrolled(&self, held: &HeldPlan) -> bool {
@@ -346,38 +361,20 @@ impl Runner {
             .any(|entry| entry.id == *id && entry.key == key)
     }
 
-    /// Commits, however often it takes, and lets the effects out. Nothing new is taken meanwhile. False: stopped.
-    async fn commit<S: Store>(&self, engine: &mut Engine<S>, stop: &Stop) -> bool {
-        let effects = loop {
-            match engine.commit() {
-                Ok(effects) => break effects,
-                Err(error) => {
-                    meter::commit_failed();
-                    tracing::error!("{error}: nothing is taken until the store works again");
-                }
-            }
-            tokio::select! {
-                () = stop.stopped() => return false,
-                () = tokio::time::sleep(COMMIT_AGAIN) => {}
-            }
-        };
-        self.publish(effects.outgoing).await;
-        if let Some(observer) = &self.observer {
-            effects.events.into_iter().for_each(|event| {
-                let _ = observer.send(event);
-            });
-        }
-        true
-    }
-
+    /// Hands messages to the connection. What does not leave is asked for again: a receipt by the gateway's next
+    /// attempt, a release by being unsettled. So nothing waits for a broker that is away, which would keep
+    /// [`Reach`] from noticing.
     async fn publish(&self, outgoing: Vec<Outgoing>) {
+        let mut connected = self.publisher.connected();
         for message in outgoing {
-            // An error means that the process is stopping. What is not sent is asked for again: a receipt by the
-            // gateway's next attempt, a release by being unsettled.
-            let _ = self
+            let sent = self
                 .publisher
-                .publish(message.topic, message.payload, false)
-                .await;
+                .publish(message.topic, message.payload, false);
+            tokio::select! {
+                biased;
+                _ = sent => {}
+                _ = connected.wait_for(|connected| !connected) => return,
+            }
         }
     }
 
@@ -423,29 +420,68 @@ impl Runner {
     }
 }
 
-/// What a message was.
-enum Handled {
-    Report(Incoming),
-    SumReceipt(SumReceipt),
-    Plan,
-    Nothing,
+/// What one turn works on.
+struct Work {
+    settings: Arc<Settings>,
+    topics: Arc<Topics>,
+    held: Arc<HeldPlan>,
+    roster: Arc<Roster>,
+    now: UnixMillis,
+    active_ms: u64,
+    batch: Vec<Incoming>,
 }
 
-/// Counts the milliseconds during which the broker was within reach, so that an outage closes no window.
-#[derive(Debug, Default)]
-struct Reach {
-    before_ms: u64,
-    since: Option<Instant>,
-}
-
-impl Reach {
-    fn connected(&mut self, connected: bool) {
-        self.before_ms = self.milliseconds();
-        self.since = connected.then(Instant::now);
+impl Work {
+    fn apply<S: Store>(self, engine: &mut Engine<S>) {
+        let Self {
+            settings,
+            topics,
+            held,
+            roster,
+            now,
+            active_ms,
+            batch,
+        } = self;
+        if let Ok(admission) = Admission::new(&settings, &topics, &held.plan, &roster, now) {
+            engine.take(&admission, &batch, active_ms);
+        }
+        engine.tick(&roster, active_ms);
     }
+}
 
-    fn milliseconds(&self) -> u64 {
-        let now = self.since.map_or(Duration::ZERO, |since| since.elapsed());
-        self.before_ms + u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+/// Does the work and commits it, however often that takes.
+async fn commit<S: Store + 'static>(
+    mut engine: Engine<S>,
+    mut work: Option<Work>,
+) -> Result<(Engine<S>, Effects), AnalyticsError> {
+    let mut failing = false;
+    loop {
+        let work = work.take();
+        let turn = spawn_blocking(move || {
+            if let Some(work) = work {
+                work.apply(&mut engine);
+            }
+            let effects = engine.commit();
+            (engine, effects)
+        });
+        let (back, effects) = turn.await.map_err(AnalyticsError::Task)?;
+        match effects {
+            Ok(effects) => {
+                if failing {
+                    tracing::info!("the store works again: the commit that failed is done");
+                }
+                return Ok((back, effects));
+            }
+            Err(error) if !error.may_pass() => return Err(error.into()),
+            Err(error) => {
+                meter::commit_failed();
+                if !failing {
+                    tracing::error!("{error}: nothing is taken until the store works again");
+                }
+            }
+        }
+        failing = true;
+        engine = back;
+        sleep(COMMIT_AGAIN).await;
     }
 }

@@ -2,12 +2,19 @@
 //!
 //! The engine applies reports to its state in memory and then commits *one* [`Transaction`] that says what changed.
 //! Only after the commit returns may a receipt or a release leave the process, so whatever a peer was told is in the
-//! store. A commit that fails is repeated as it is; nothing new is taken meanwhile.
+//! store. A commit that fails is repeated as it is; nothing new is taken meanwhile. A commit may fail after it took
+//! effect, so every row is absolute and repeating one changes nothing.
+//!
+//! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
-use packed::Accumulator;
-use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+use packed::{Accumulator, Profile};
+use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
+mod error;
+mod file;
 mod memory;
+pub use error::StoreError;
+pub use file::{FileStore, Inspection};
 pub use memory::MemoryStore;
 
 /// Names one encrypted sum.
@@ -22,7 +29,7 @@ pub struct SumKey {
 }
 
 /// A sum's row: everything about it but its contributors.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumRow {
     /// Which sum.
     pub key: SumKey,
@@ -80,6 +87,8 @@ pub struct Transaction<'a> {
     pub sums: Vec<(SumRow, Option<&'a Accumulator>)>,
     /// Contributors that were added.
     pub contributors: Vec<ContributorRow>,
+    /// Feeders whose time moved on, with their new time in Unix seconds.
+    pub times: Vec<(FeederId, u64)>,
     /// Releases that were made.
     pub releases: Vec<ReleaseRow>,
     /// Releases the operator settled: their bytes go, the sum's row stays.
@@ -94,6 +103,7 @@ impl Transaction<'_> {
     pub fn is_empty(&self) -> bool {
         self.sums.is_empty()
             && self.contributors.is_empty()
+            && self.times.is_empty()
             && self.releases.is_empty()
             && self.settled.is_empty()
             && self.reclaimed.is_empty()
@@ -101,40 +111,40 @@ impl Transaction<'_> {
 }
 
 /// What a store holds, read back at start.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Every sum; limbs are packed, and absent once the sum is released.
     pub sums: Vec<(SumRow, Option<Vec<u8>>)>,
     /// Every contributor.
     pub contributors: Vec<ContributorRow>,
+    /// The time of every feeder that has one. It outlives the windows it came from, so that what was reclaimed is
+    /// refused for good.
+    pub times: Vec<(FeederId, u64)>,
     /// Every release not yet settled.
     pub releases: Vec<ReleaseRow>,
 }
 
-/// The store failed. The engine repeats the commit; it never goes on without it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The medium refused or lost a write.
-    #[error("the store failed to {operation}: {source}")]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
+/// What the rows of a store mean: they can be read under nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The profile of every stored ciphertext.
+    pub profile: &'static Profile,
+    /// The grid of every stored window.
+    pub grid: Grid,
 }
 
 /// Durable state of one analytics process.
 pub trait Store: Send {
-    /// Reads back all that was committed.
+    /// Reads back all that was committed, which must have been under the same `terms`.
     ///
     /// # Errors
-    /// [`StoreError`] where the medium cannot be read.
-    fn load(&mut self) -> Result<Snapshot, StoreError>;
+    /// [`StoreError`] where the medium cannot be read, or was written under other terms.
+    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError>;
 
     /// Makes `transaction` durable, whole or not at all.
     ///
     /// # Errors
-    /// [`StoreError`]; the store is then as before the call.
+    /// [`StoreError`]; the store then holds either what it held before or that and the whole transaction, so that the
+    /// caller may only repeat the same transaction, or more than it.
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError>;
 }

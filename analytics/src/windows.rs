@@ -17,7 +17,7 @@ use crate::store::{ContributorRow, ReleaseRow, Snapshot, Stage, SumKey, SumRow, 
 
 mod feeder;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 use feeder::{Contributor, Feeder, Sum, Window};
 
 /// What bounds the windows' memory and decides when they close.
@@ -62,6 +62,7 @@ pub struct Windows {
 struct Changes {
     sums: BTreeSet<SumKey>,
     contributors: Vec<ContributorRow>,
+    times: BTreeSet<FeederId>,
     releases: Vec<ReleaseRow>,
     settled: Vec<SumKey>,
     reclaimed: Vec<(FeederId, WindowStart)>,
@@ -140,11 +141,16 @@ impl Windows {
             );
             window.parts.push(Sum::restored(row, accumulator, count));
         }
-        for feeder in self.feeders.values_mut() {
+        for (id, time) in snapshot.times {
+            self.feeders.entry(id).or_default().time = Some(time);
+        }
+        for (id, feeder) in &mut self.feeders {
             for window in feeder.windows.values_mut() {
                 window.parts.sort_by_key(|sum| sum.row.key.part);
             }
-            feeder.advance(self.rules.min_meters, self.grid);
+            if feeder.advance(self.rules.min_meters, self.grid) {
+                self.changes.times.insert(id.clone());
+            }
         }
         Ok(())
     }
@@ -248,7 +254,9 @@ impl Windows {
                 .contributors
                 .insert(report.meter.clone(), Contributor { digest, part });
         }
-        feeder.advance(self.rules.min_meters, self.grid);
+        if feeder.advance(self.rules.min_meters, self.grid) {
+            self.changes.times.insert(report.feeder.clone());
+        }
         self.changes.contributors.push(ContributorRow {
             key: key.clone(),
             meter: report.meter.clone(),
@@ -385,6 +393,12 @@ impl Windows {
                 .map(|sum| (sum.row.clone(), sum.accumulator.as_ref()))
                 .collect(),
             contributors: self.changes.contributors.clone(),
+            times: self
+                .changes
+                .times
+                .iter()
+                .filter_map(|id| Some((id.clone(), self.feeders.get(id)?.time?)))
+                .collect(),
             releases: self.changes.releases.clone(),
             settled: self.changes.settled.clone(),
             reclaimed: self.changes.reclaimed.clone(),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use wire::{Digest, MeterId};
+use wire::{Digest, FeederId, MeterId};
 
-use super::{ContributorRow, ReleaseRow, Snapshot, Store, StoreError, SumKey, SumRow, Transaction};
+use super::{
+    ContributorRow, ReleaseRow, Snapshot, Store, StoreError, SumKey, SumRow, Terms, Transaction,
+};
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
 #[derive(Debug, Clone, Default)]
@@ -15,18 +17,19 @@ pub struct MemoryStore(Arc<Mutex<Rows>>);
 #[derive(Debug, Default)]
 struct Rows {
     sums: BTreeMap<SumKey, Entry>,
+    times: BTreeMap<FeederId, u64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     row: SumRow,
     limbs: Option<Vec<u8>>,
-    contributors: Vec<(MeterId, Digest)>,
+    contributors: BTreeMap<MeterId, Digest>,
     release: Option<(Digest, Bytes)>,
 }
 
 impl Store for MemoryStore {
-    fn load(&mut self) -> Result<Snapshot, StoreError> {
+    fn load(&mut self, _: &Terms) -> Result<Snapshot, StoreError> {
         let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut snapshot = Snapshot::default();
         for (key, entry) in &rows.sums {
@@ -51,6 +54,11 @@ impl Store for MemoryStore {
                     bytes: bytes.clone(),
                 }));
         }
+        snapshot.times = rows
+            .times
+            .iter()
+            .map(|(feeder, time)| (feeder.clone(), *time))
+            .collect();
         Ok(snapshot)
     }
 
@@ -67,14 +75,17 @@ impl Store for MemoryStore {
                 .or_insert_with(|| Entry {
                     row: row.clone(),
                     limbs,
-                    contributors: Vec::new(),
+                    contributors: BTreeMap::new(),
                     release: None,
                 });
         }
         for added in &transaction.contributors {
             if let Some(entry) = rows.sums.get_mut(&added.key) {
-                entry.contributors.push((added.meter.clone(), added.digest));
+                entry.contributors.insert(added.meter.clone(), added.digest);
             }
+        }
+        for (feeder, time) in &transaction.times {
+            rows.times.insert(feeder.clone(), *time);
         }
         for release in &transaction.releases {
             if let Some(entry) = rows.sums.get_mut(&release.key) {

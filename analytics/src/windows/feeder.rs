@@ -20,23 +20,24 @@ pub(super) struct Feeder {
 impl Feeder {
     /// Moves the feeder's time on. A meter that reported a window has passed its end and those of all before it, so
     /// the time is the end of the newest window such that it and the later ones name `min_meters` distinct meters.
-    /// One meter with a fast clock moves nothing.
-    pub(super) fn advance(&mut self, min_meters: u32, grid: Grid) {
+    /// One meter with a fast clock moves nothing. Returns whether the time moved.
+    pub(super) fn advance(&mut self, min_meters: u32, grid: Grid) -> bool {
         let needed = min_meters.max(1) as usize;
         let mut distinct = Distinct::new();
         for (start, window) in self.windows.iter().rev() {
             let end = start.0 + grid.window_s();
             if self.time.is_some_and(|time| end <= time) {
-                return;
+                return false;
             }
             for meter in window.contributors.keys() {
                 distinct.insert(meter);
                 if distinct.len() >= needed {
                     self.time = Some(end);
-                    return;
+                    return true;
                 }
             }
         }
+        false
     }
 }
 

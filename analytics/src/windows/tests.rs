@@ -7,12 +7,12 @@ use wire::{
 };
 
 use super::{Held, Outcome, Rules, Windows};
-use crate::store::{MemoryStore, ReleaseRow, Stage, Store, SumKey};
+use crate::store::{MemoryStore, ReleaseRow, Stage, Store, SumKey, Terms};
 
-const HOUR: u64 = 3600;
-const IDLE_MS: u64 = 30_000;
+pub(crate) const HOUR: u64 = 3600;
+pub(crate) const IDLE_MS: u64 = 30_000;
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         min_meters: 3,
         grace_s: HOUR,
@@ -23,19 +23,23 @@ fn rules() -> Rules {
     }
 }
 
-fn windows_with(rules: Rules) -> Windows {
-    Windows::new(&ADDITIVE, Grid::new(3600, 1).unwrap(), rules)
+pub(crate) fn grid() -> Grid {
+    Grid::new(3600, 1).unwrap()
 }
 
-fn windows() -> Windows {
+pub(crate) fn windows_with(rules: Rules) -> Windows {
+    Windows::new(&ADDITIVE, grid(), rules)
+}
+
+pub(crate) fn windows() -> Windows {
     windows_with(rules())
 }
 
-fn feeder() -> FeederId {
+pub(crate) fn feeder() -> FeederId {
     "feeder-1".parse().unwrap()
 }
 
-fn key(window: u64, part: u16) -> SumKey {
+pub(crate) fn key(window: u64, part: u16) -> SumKey {
     SumKey {
         feeder: feeder(),
         window: WindowStart(window),
@@ -69,7 +73,12 @@ fn digest(meter: u32) -> Digest {
     Digest(digest)
 }
 
-fn fold(windows: &mut Windows, meter: u32, window: u64, active_ms: u64) -> Result<Outcome, Reason> {
+pub(crate) fn fold(
+    windows: &mut Windows,
+    meter: u32,
+    window: u64,
+    active_ms: u64,
+) -> Result<Outcome, Reason> {
     windows.fold(
         &report(meter, window),
         &limbs(u64::from(meter)),
@@ -79,7 +88,7 @@ fn fold(windows: &mut Windows, meter: u32, window: u64, active_ms: u64) -> Resul
 }
 
 /// Closes what is due as the engine does, and returns the sums with the word all of theirs are.
-fn close(
+pub(crate) fn close(
     windows: &mut Windows,
     enrolled: u32,
     active_ms: u64,
@@ -311,7 +320,12 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     fold(&mut before, 2, HOUR, 0).unwrap();
 
     let mut after = windows();
-    let snapshot = store.load().unwrap();
+    let snapshot = store
+        .load(&Terms {
+            profile: &ADDITIVE,
+            grid: grid(),
+        })
+        .unwrap();
     let stages: Vec<Stage> = snapshot.sums.iter().map(|(row, _)| row.stage).collect();
     assert_eq!(stages, [Stage::Released, Stage::Open]);
     assert_eq!(snapshot.releases.len(), 1);

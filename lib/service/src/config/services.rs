@@ -85,6 +85,8 @@ pub struct Analytics {
     /// Wall time for which digests of contributors are kept after a window closed.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
+    /// The file of sums, contributors and releases, within the process's own state folder unless it is absolute.
+    pub store_file: PathBuf,
     /// Reports settled in one commit at most.
     pub commit_max_reports: usize,
     /// Longest time a report waits for others to be committed with it.

@@ -147,6 +147,11 @@ fn analytics(settings: &Settings) -> Check {
     let analytics = &settings.analytics;
     positive("analytics.idle_limit", analytics.idle_limit)?;
     positive("analytics.retention", analytics.retention)?;
+    require(
+        "analytics.store_file",
+        analytics.store_file.file_name().is_some(),
+        || "expected the name of a file".to_owned(),
+    )?;
     range(
         "analytics.commit_max_reports",
         analytics.commit_max_reports,

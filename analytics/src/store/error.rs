@@ -1,0 +1,83 @@
+//! Why a store refuses.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The medium refused or lost a read or a write: a full disk, a read-only folder, a failing device.
+    #[error("cannot {operation} the store {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has the file open.
+    #[error(
+        "the store {path} is in use by another process: stop that one, or give this one another `analytics.id`",
+        path = path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was damaged after it was written.
+    #[error(
+        "the store {path} is damaged ({problem}): restore a copy of it; without it, reports that were answered are lost",
+        path = path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file is something else.
+    #[error("{path} is no store of analytics: {problem}", path = path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file was written under other terms, so its rows would mean something else.
+    #[error(
+        "the store {path} was written with {what} {found}, not {expected}: use the settings or the program it was written with, \
+         or another `analytics.store_file`",
+        path = path.display()
+    )]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// Which term.
+        what: &'static str,
+        /// The file's.
+        found: String,
+        /// This process's.
+        expected: String,
+    },
+    /// The file under the name is no longer the one that was opened.
+    #[error(
+        "the store {path} was moved, removed or replaced while it was in use ({problem}): put it back and start again",
+        path = path.display()
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        problem: String,
+    },
+}
+
+impl StoreError {
+    /// Whether trying again may help: the file is as it should be, and only the medium or another process is in the
+    /// way.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::InUse { .. })
+    }
+}

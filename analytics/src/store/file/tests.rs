@@ -1,0 +1,347 @@
+//! The file store: what it keeps, what it refuses, and that it stays bounded.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use packed::{ADDITIVE, ADDITIVE_WIDE};
+use tempfile::TempDir;
+use wire::{DeploymentId, Grid, Part, WindowStart};
+
+use super::{FileStore, Inspection};
+use crate::store::{
+    MemoryStore, ReleaseRow, Snapshot, Stage, Store, StoreError, SumKey, Terms, Transaction,
+};
+use crate::windows::Windows;
+use crate::windows::tests::{HOUR, IDLE_MS, close, fold, grid, key, rules, windows, windows_with};
+
+mod crash;
+mod disk;
+
+pub(super) fn deployment() -> DeploymentId {
+    "dev".parse().unwrap()
+}
+
+pub(super) fn terms() -> Terms {
+    Terms {
+        profile: &ADDITIVE,
+        grid: grid(),
+    }
+}
+
+/// Folds, closes, settles and reclaims, in so many commits.
+pub(super) const STEPS: usize = 11;
+
+/// What happens before commit `step`. Meters are numbered; a sum needs three.
+pub(super) fn act(windows: &mut Windows, step: usize) {
+    let mut fold_all = |meters: std::ops::RangeInclusive<u32>, window, now| {
+        for meter in meters {
+            fold(windows, meter, window, now).unwrap();
+        }
+    };
+    match step {
+        0 => fold_all(1..=2, 0, 0),
+        1 => {
+            fold_all(3..=3, 0, 0);
+            assert_eq!(close(windows, 3, 0).0.len(), 1);
+        }
+        2 => fold_all(1..=2, HOUR, 0),
+        3 => assert!(windows.settled(&key(0, 0))),
+        4 => fold_all(4..=4, 0, 0),
+        5 => assert_eq!(close(windows, 9, IDLE_MS).1.len(), 2),
+        6 => {
+            fold_all(5..=6, 0, IDLE_MS);
+            assert_eq!(close(windows, 9, 2 * IDLE_MS).0.len(), 1);
+        }
+        7 => assert!(windows.settled(&key(0, 1))),
+        8 => fold_all(1..=3, 30 * HOUR, 0),
+        // Both old windows go: one settled, one withheld.
+        9 => assert_eq!(windows.reclaim().len(), 1),
+        10 => fold_all(4..=6, 31 * HOUR, 0),
+        _ => unreachable!("there are {STEPS} steps"),
+    }
+}
+
+/// The rows in one order, whatever order a store returns them in.
+pub(super) fn sorted(mut snapshot: Snapshot) -> Snapshot {
+    snapshot
+        .contributors
+        .sort_by(|a, b| (&a.key, &a.meter).cmp(&(&b.key, &b.meter)));
+    snapshot
+}
+
+/// The state after each commit, the first being that before any.
+pub(super) fn states() -> Vec<Snapshot> {
+    let (mut model, mut windows) = (MemoryStore::default(), windows());
+    let mut states = vec![sorted(model.load(&terms()).unwrap())];
+    for step in 0..STEPS {
+        act(&mut windows, step);
+        model.commit(&windows.transaction()).unwrap();
+        windows.committed();
+        states.push(sorted(model.load(&terms()).unwrap()));
+    }
+    states
+}
+
+fn file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sums.redb");
+    (folder, path)
+}
+
+fn open(path: &Path) -> Result<FileStore, StoreError> {
+    FileStore::open(path, &deployment())
+}
+
+/// A file with everything in it, and what that is.
+fn filled(path: &Path) -> Snapshot {
+    let (mut store, mut windows) = (open(path).unwrap(), windows());
+    store.load(&terms()).unwrap();
+    for step in 0..7 {
+        act(&mut windows, step);
+        store.commit(&windows.transaction()).unwrap();
+        windows.committed();
+    }
+    store.load(&terms()).unwrap()
+}
+
+#[test]
+fn what_was_committed_is_there_after_every_restart() {
+    let (_folder, path) = file();
+    let (states, mut windows) = (states(), windows());
+    for step in 0..STEPS {
+        let mut store = open(&path).unwrap();
+        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step]);
+        act(&mut windows, step);
+        store.commit(&windows.transaction()).unwrap();
+        windows.committed();
+        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step + 1]);
+    }
+    let last = &states[STEPS];
+    assert_eq!(last.sums.len(), 2, "the rest is reclaimed");
+    assert_eq!(last.times.len(), 1, "the feeder's time is not");
+}
+
+#[test]
+fn a_repeated_commit_changes_nothing() {
+    let (_folder, path) = file();
+    let (states, mut windows) = (states(), windows());
+    let mut store = open(&path).unwrap();
+    store.load(&terms()).unwrap();
+    for step in 0..STEPS {
+        act(&mut windows, step);
+        store.commit(&windows.transaction()).unwrap();
+        store.commit(&windows.transaction()).unwrap();
+        windows.committed();
+        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step + 1]);
+    }
+}
+
+#[test]
+fn one_process_has_the_file() {
+    let (_folder, path) = file();
+    let store = open(&path).unwrap();
+    assert!(matches!(open(&path), Err(StoreError::InUse { .. })));
+    let error = Inspection::of(&path).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }));
+    assert!(error.to_string().contains("in use by another process"));
+    drop(store);
+    Inspection::of(&path).unwrap();
+    open(&path).unwrap();
+}
+
+#[test]
+fn other_terms_are_refused_by_both_their_names() {
+    let (_folder, path) = file();
+    filled(&path);
+    let wide = Terms {
+        profile: &ADDITIVE_WIDE,
+        ..terms()
+    };
+    let coarse = Terms {
+        grid: Grid::new(900, 4).unwrap(),
+        ..terms()
+    };
+    let refusals = [
+        (
+            FileStore::open(&path, &"other".parse().unwrap()).err(),
+            ["dev", "other"],
+        ),
+        (
+            open(&path).unwrap().load(&wide).err(),
+            ["additive (", "additive-wide ("],
+        ),
+        (
+            open(&path).unwrap().load(&coarse).err(),
+            ["1 × 3600 s", "4 × 900 s"],
+        ),
+    ];
+    for (error, names) in refusals {
+        let text = error.unwrap().to_string();
+        for name in names {
+            assert!(text.contains(name), "{text}");
+        }
+    }
+    open(&path).unwrap().load(&terms()).unwrap();
+}
+
+#[test]
+fn another_format_is_refused_by_both_numbers() {
+    let (_folder, path) = file();
+    filled(&path);
+    let database = redb::Database::open(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    {
+        let mut meta = change.open_table(super::format::META).unwrap();
+        meta.insert(super::format::FORMAT_KEY, "99").unwrap();
+    }
+    change.commit().unwrap();
+    drop(database);
+    let text = open(&path).unwrap_err().to_string();
+    assert!(text.contains("format version 99, not 1"), "{text}");
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_left_alone() {
+    let (folder, path) = file();
+    let alien = folder.path().join("alien.redb");
+    let database = redb::Database::create(&alien).unwrap();
+    let change = database.begin_write().unwrap();
+    let table: redb::TableDefinition<u64, u64> = redb::TableDefinition::new("x");
+    change.open_table(table).unwrap().insert(1, 2).unwrap();
+    change.commit().unwrap();
+    drop(database);
+    let alien = fs::read(&alien).unwrap();
+    for content in [&b""[..], b"x", &[0; 100_000], &alien] {
+        fs::write(&path, content).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(!error.may_pass(), "{} bytes: {error}", content.len());
+        assert_eq!(fs::read(&path).unwrap().len(), content.len());
+        assert!(Inspection::of(&path).is_err());
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    open(&path).unwrap_err();
+}
+
+#[test]
+fn a_truncated_file_is_refused() {
+    let (_folder, path) = file();
+    filled(&path);
+    let whole = fs::read(&path).unwrap();
+    for eighth in 0..8 {
+        let length = whole.len() * eighth / 8 + eighth % 2;
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(!error.may_pass(), "{length} bytes: {error}");
+        assert!(Inspection::of(&path).is_err());
+    }
+}
+
+/// A byte that is in use is noticed; one that is not changes nothing. Never is something else read.
+#[test]
+fn a_damaged_file_is_refused_or_harmless() {
+    let (folder, path) = file();
+    let state = filled(&path);
+    let closed = fs::read(&path).unwrap();
+    // What a killed process leaves: the same, not closed.
+    let store = open(&path).unwrap();
+    let left = fs::read(&path).unwrap();
+    drop(store);
+    let copy = folder.path().join("copy.redb");
+    let (mut refused, mut harmless) = (0, 0);
+    for whole in [closed, left] {
+        let header = (0..512).step_by(3);
+        for at in header.chain((512..whole.len()).step_by(1021)) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            fs::write(&copy, &damaged).unwrap();
+            match open(&copy).and_then(|mut store| store.load(&terms())) {
+                Ok(read) => {
+                    assert_eq!(read, state, "byte {at}");
+                    harmless += 1;
+                }
+                Err(error) => {
+                    assert!(!error.may_pass(), "byte {at}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 50 && harmless > 50, "{refused} {harmless}");
+}
+
+#[test]
+fn what_a_killed_process_left_can_be_inspected_and_opened() {
+    let (folder, path) = file();
+    let state = filled(&path);
+    let store = open(&path).unwrap();
+    let left = folder.path().join("left.redb");
+    fs::copy(&path, &left).unwrap();
+    drop(store);
+    let before = fs::read(&left).unwrap();
+    let seen = Inspection::of(&left).unwrap();
+    assert_eq!(fs::read(&left).unwrap(), before, "inspecting repaired it");
+    assert_eq!(seen.deployment, "dev");
+    assert_eq!(seen.commits, 7);
+    assert_eq!(seen.snapshot.contributors, state.contributors);
+    assert_eq!(seen.snapshot.releases, state.releases);
+    assert_eq!(open(&left).unwrap().load(&terms()).unwrap(), state);
+}
+
+#[test]
+fn a_file_that_was_taken_away_ends_the_service() {
+    let (folder, path) = file();
+    filled(&path);
+    let mut store = open(&path).unwrap();
+    fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    let error = store.commit(&Transaction::default()).unwrap_err();
+    assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
+    filled(&path);
+    let error = store.commit(&Transaction::default()).unwrap_err();
+    assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
+}
+
+/// Space of reclaimed windows is used again: the file stays as large as the most it ever held.
+#[test]
+fn the_file_stays_bounded() {
+    let (_folder, path) = file();
+    let mut store = open(&path).unwrap();
+    store.load(&terms()).unwrap();
+    let mut windows = windows_with(crate::windows::Rules {
+        retention_s: 5 * HOUR,
+        ..rules()
+    });
+    let mut commit = |windows: &mut Windows| {
+        store.commit(&windows.transaction()).unwrap();
+        windows.committed();
+    };
+    let (mut early, mut late) = (0, 0);
+    for hour in 0..200 {
+        let start = hour * HOUR;
+        for meter in 1..=20 {
+            fold(&mut windows, meter, start, 0).unwrap();
+        }
+        commit(&mut windows);
+        close(&mut windows, 20, 0);
+        commit(&mut windows);
+        windows.settled(&SumKey {
+            window: WindowStart(start),
+            part: Part(0),
+            ..key(0, 0)
+        });
+        windows.reclaim();
+        commit(&mut windows);
+        let length = fs::metadata(&path).unwrap().len();
+        match hour {
+            0..20 => early = early.max(length),
+            _ => late = late.max(length),
+        }
+    }
+    assert!(late <= early, "grew from {early} to {late} bytes");
+    drop(store);
+    let seen = Inspection::of(&path).unwrap();
+    assert!(seen.snapshot.sums.len() <= 8);
+    let settled = |row: &crate::store::SumRow| row.stage == Stage::Settled;
+    assert!(seen.snapshot.sums.iter().all(|(row, _)| settled(row)));
+    assert_eq!(seen.snapshot.releases, Vec::<ReleaseRow>::new());
+}
