@@ -10,7 +10,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError};
 
 /// Something a store can be opened on, again and again.
-pub(super) trait Medium: Debug + Send {
+pub(super) trait Medium: Debug + Send + Sync {
     /// Opens what is there; it never makes a new store.
     fn open(&mut self, builder: &Builder) -> Result<Database, DatabaseError>;
 
