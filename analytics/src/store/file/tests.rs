@@ -94,6 +94,11 @@ fn open(path: &Path) -> Result<FileStore, StoreError> {
 
 /// A file with everything in it, and what that is.
 fn filled(path: &Path) -> Snapshot {
+    filling(path).1
+}
+
+/// The same, still open: the file is as a killed process leaves it.
+fn filling(path: &Path) -> (FileStore, Snapshot) {
     let (mut store, mut windows) = (open(path).unwrap(), windows());
     store.load(&terms()).unwrap();
     for step in 0..7 {
@@ -101,7 +106,8 @@ fn filled(path: &Path) -> Snapshot {
         store.commit(&windows.transaction()).unwrap();
         windows.committed();
     }
-    store.load(&terms()).unwrap()
+    let state = store.load(&terms()).unwrap();
+    (store, state)
 }
 
 #[test]
@@ -241,12 +247,10 @@ fn a_truncated_file_is_refused() {
 #[test]
 fn a_damaged_file_is_refused_or_harmless() {
     let (folder, path) = file();
-    let state = filled(&path);
-    let closed = fs::read(&path).unwrap();
-    // What a killed process leaves: the same, not closed.
-    let store = open(&path).unwrap();
+    let (store, state) = filling(&path);
     let left = fs::read(&path).unwrap();
     drop(store);
+    let closed = fs::read(&path).unwrap();
     let copy = folder.path().join("copy.redb");
     let (mut refused, mut harmless) = (0, 0);
     for whole in [closed, left] {
@@ -273,8 +277,7 @@ fn a_damaged_file_is_refused_or_harmless() {
 #[test]
 fn what_a_killed_process_left_can_be_inspected_and_opened() {
     let (folder, path) = file();
-    let state = filled(&path);
-    let store = open(&path).unwrap();
+    let (store, state) = filling(&path);
     let left = folder.path().join("left.redb");
     fs::copy(&path, &left).unwrap();
     drop(store);
