@@ -8,13 +8,15 @@
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * [`runner`]: the engine on MQTT and on time · [`metrics`]: what it counts
+//! * [`inspect`]: a look into a store that no process uses
 
 pub mod admit;
 pub mod engine;
+pub mod inspect;
 pub mod metrics;
 pub mod runner;
 pub mod store;
 pub mod windows;
 
 pub use engine::Event;
-pub use runner::{AnalyticsError, run};
+pub use runner::{AnalyticsError, DRAIN, run, run_on, store_path};

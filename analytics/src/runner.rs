@@ -93,7 +93,8 @@ pub async fn run(
     stop: Stop,
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), AnalyticsError> {
-    let (path, deployment) = (store_path(settings)?, settings.deployment.id.clone());
+    state_folder(settings)?;
+    let (path, deployment) = (store_path(settings), settings.deployment.id.clone());
     // Before anything else: a second process must not take the first one's place at the broker.
     let store = spawn_blocking(move || FileStore::open(&path, &deployment))
         .await
@@ -119,14 +120,16 @@ pub async fn run_on<S: Store + 'static>(
 }
 
 /// The store's file: `analytics.store_file`, within the process's own state folder unless it is absolute.
-///
-/// # Errors
-/// Where the state folder cannot be made.
-pub fn store_path(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
+#[must_use]
+pub fn store_path(settings: &Settings) -> PathBuf {
     let analytics = &settings.analytics;
-    service::files::state_folder(&settings.deployment.state_dir, analytics.id.as_ref())
-        .map(|folder| folder.join(&analytics.store_file))
-        .map_err(AnalyticsError::State)
+    let folder = settings.deployment.state_dir.join(analytics.id.as_str());
+    folder.join(&analytics.store_file)
+}
+
+fn state_folder(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
+    let (state, id) = (&settings.deployment.state_dir, &settings.analytics.id);
+    service::files::state_folder(state, id.as_ref()).map_err(AnalyticsError::State)
 }
 
 /// What the process holds besides its engine.
@@ -154,9 +157,7 @@ impl Runner {
     ) -> Result<Self, AnalyticsError> {
         let topics = Topics::new(&settings.deployment.root)?;
         let analytics = &settings.analytics;
-        let folder =
-            service::files::state_folder(&settings.deployment.state_dir, analytics.id.as_ref())
-                .map_err(AnalyticsError::State)?;
+        let folder = state_folder(settings)?;
         let key = service::files::load_or_create_signing_key(&folder.join("signing.key"))?;
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;

@@ -1,0 +1,245 @@
+//! `analytics inspect`: what a store holds, for people and for programs.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+use wire::{FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+
+use crate::store::{ContributorRow, Inspection, Stage, StoreError, SumKey, SumRow};
+
+/// What goes to the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// A table, for people.
+    Table,
+    /// One JSON object.
+    Json,
+}
+
+/// Why nothing, or not all, was shown.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// The output cannot be written as JSON.
+    #[error("cannot write the output: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Lists every sum in the store in `path`, and with `contributors` the meters in each with the digests of their
+/// reports. The file is not changed.
+///
+/// # Errors
+/// [`InspectError`] where the store cannot be read (a running process has it locked) or `out` cannot be written.
+pub fn inspect(
+    path: &Path,
+    form: Form,
+    contributors: bool,
+    out: &mut impl Write,
+) -> Result<(), InspectError> {
+    let inspection = Inspection::of(path)?;
+    let listing = Listing::of(&inspection, contributors);
+    match form {
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut *out, &listing)?;
+            writeln!(out)?;
+        }
+        Form::Table => listing.tables(out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// The whole store.
+#[derive(Debug, Serialize)]
+struct Listing<'a> {
+    format: &'a str,
+    deployment: &'a str,
+    profile: Option<&'a str>,
+    grid: Option<&'a str>,
+    commits: u64,
+    feeders: Vec<FeederLine<'a>>,
+    sums: Vec<SumLine<'a>>,
+}
+
+/// A feeder and how far its meters have come.
+#[derive(Debug, Serialize)]
+struct FeederLine<'a> {
+    feeder: &'a FeederId,
+    /// Unix seconds.
+    time: u64,
+}
+
+/// A sum.
+#[derive(Debug, Serialize)]
+struct SumLine<'a> {
+    feeder: &'a FeederId,
+    window_start: WindowStart,
+    part: Part,
+    stage: &'static str,
+    contributors: usize,
+    epoch: KeyEpoch,
+    plan_version: PlanVersion,
+    clamped: u64,
+    missing: u64,
+    /// Digest of the release that awaits the operator's receipt.
+    release: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meters: Option<Vec<MeterLine<'a>>>,
+}
+
+/// A contributor.
+#[derive(Debug, Serialize)]
+struct MeterLine<'a> {
+    meter: &'a MeterId,
+    digest: String,
+}
+
+impl<'a> Listing<'a> {
+    fn of(inspection: &'a Inspection, contributors: bool) -> Self {
+        let snapshot = &inspection.snapshot;
+        let mut meters: HashMap<&SumKey, Vec<&ContributorRow>> = HashMap::new();
+        for row in &snapshot.contributors {
+            meters.entry(&row.key).or_default().push(row);
+        }
+        let releases: HashMap<_, _> = snapshot
+            .releases
+            .iter()
+            .map(|release| (&release.key, release.digest.to_string()))
+            .collect();
+        let line = |row: &'a SumRow| {
+            let of_sum = meters.get(&row.key).map_or(&[][..], Vec::as_slice);
+            SumLine {
+                feeder: &row.key.feeder,
+                window_start: row.key.window,
+                part: row.key.part,
+                stage: stage(row.stage),
+                contributors: of_sum.len(),
+                epoch: row.epoch,
+                plan_version: row.plan_version,
+                clamped: row.clamped,
+                missing: row.missing,
+                release: releases.get(&row.key).cloned(),
+                meters: contributors.then(|| of_sum.iter().map(|row| meter(row)).collect()),
+            }
+        };
+        Self {
+            format: &inspection.format,
+            deployment: &inspection.deployment,
+            profile: inspection.profile.as_deref(),
+            grid: inspection.grid.as_deref(),
+            commits: inspection.commits,
+            feeders: snapshot
+                .times
+                .iter()
+                .map(|(feeder, time)| FeederLine {
+                    feeder,
+                    time: *time,
+                })
+                .collect(),
+            sums: snapshot.sums.iter().map(|(row, _)| line(row)).collect(),
+        }
+    }
+
+    fn tables(&self, out: &mut impl Write) -> io::Result<()> {
+        let unknown = "not known yet";
+        writeln!(out, "deployment  {}", self.deployment)?;
+        writeln!(out, "profile     {}", self.profile.unwrap_or(unknown))?;
+        writeln!(out, "grid        {}", self.grid.unwrap_or(unknown))?;
+        writeln!(out, "format      {}", self.format)?;
+        writeln!(out, "commits     {}", self.commits)?;
+        let mut feeders = table(&["feeder", "time (UTC)"], 2);
+        for line in &self.feeders {
+            feeders.add_row([line.feeder.to_string(), utc(line.time)]);
+        }
+        writeln!(out, "\n{feeders}")?;
+        let header = [
+            "feeder",
+            "window (UTC)",
+            "stage",
+            "part",
+            "contributors",
+            "epoch",
+            "plan",
+            "clamped",
+            "missing",
+        ];
+        let mut sums = table(&header, 3);
+        for line in &self.sums {
+            sums.add_row([
+                line.feeder.to_string(),
+                utc(line.window_start.0),
+                line.stage.to_owned(),
+                line.part.to_string(),
+                line.contributors.to_string(),
+                line.epoch.to_string(),
+                line.plan_version.to_string(),
+                line.clamped.to_string(),
+                line.missing.to_string(),
+            ]);
+        }
+        writeln!(out, "\n{sums}")?;
+        if self.sums.iter().all(|line| line.meters.is_none()) {
+            return Ok(());
+        }
+        let mut meters = table(&["feeder", "window (UTC)", "part", "meter", "digest"], 5);
+        for line in &self.sums {
+            for meter in line.meters.iter().flatten() {
+                meters.add_row([
+                    line.feeder.to_string(),
+                    utc(line.window_start.0),
+                    line.part.to_string(),
+                    meter.meter.to_string(),
+                    meter.digest.clone(),
+                ]);
+            }
+        }
+        writeln!(out, "\n{meters}")
+    }
+}
+
+fn meter(row: &ContributorRow) -> MeterLine<'_> {
+    MeterLine {
+        meter: &row.meter,
+        digest: row.digest.to_string(),
+    }
+}
+
+/// A table whose columns after the first `text` are numbers.
+fn table(header: &[&str], text: usize) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.iter().copied());
+    for column in table.column_iter_mut().skip(text) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Open => "open",
+        Stage::Held => "held",
+        Stage::Released => "released",
+        Stage::Settled => "settled",
+    }
+}
+
+fn utc(seconds: u64) -> String {
+    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        Some(time) if seconds < 253_402_300_800 => {
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        _ => seconds.to_string(),
+    }
+}

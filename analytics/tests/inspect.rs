@@ -1,0 +1,116 @@
+//! `analytics inspect` as a process.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use analytics::store::{
+    ContributorRow, FileStore, Stage, Store, SumKey, SumRow, Terms, Transaction,
+};
+use packed::{ADDITIVE, Accumulator};
+use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, WindowStart};
+
+fn inspect(state: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_analytics"));
+    command
+        .args([
+            "--set",
+            &format!("deployment.state_dir={}", state.display()),
+        ])
+        .arg("inspect")
+        .args(arguments);
+    command.output().unwrap()
+}
+
+/// A store with one open sum of two meters.
+fn store(state: &Path) -> FileStore {
+    let folder = service::files::state_folder(state, "analytics-1").unwrap();
+    let mut store = FileStore::open(&folder.join("sums.redb"), &"dev".parse().unwrap()).unwrap();
+    let terms = Terms {
+        profile: &ADDITIVE,
+        grid: Grid::new(3600, 4).unwrap(),
+    };
+    store.load(&terms).unwrap();
+    let key = SumKey {
+        feeder: "feeder-1".parse().unwrap(),
+        window: WindowStart(1_393_804_800),
+        part: Part(0),
+    };
+    let mut sum = Accumulator::new(&ADDITIVE);
+    let limbs = packed::pack(&ADDITIVE, &vec![1; ADDITIVE.words()]).unwrap();
+    sum.add(&limbs).unwrap();
+    sum.add(&limbs).unwrap();
+    let row = SumRow {
+        key: key.clone(),
+        epoch: KeyEpoch(1),
+        plan_version: PlanVersion(7),
+        clamped: 3,
+        missing: 4,
+        stage: Stage::Open,
+    };
+    let contributor = |meter: &str, digest| ContributorRow {
+        key: key.clone(),
+        meter: meter.parse().unwrap(),
+        digest: Digest([digest; 32]),
+    };
+    let transaction = Transaction {
+        sums: vec![(row, Some(&sum))],
+        contributors: vec![contributor("meter-a", 0xab), contributor("meter-b", 0xcd)],
+        times: vec![("feeder-1".parse().unwrap(), 1_393_819_200)],
+        ..Transaction::default()
+    };
+    store.commit(&transaction).unwrap();
+    store
+}
+
+#[test]
+fn a_stopped_process_store_is_listed() {
+    let state = tempfile::tempdir().unwrap();
+    drop(store(state.path()));
+    let table = inspect(state.path(), &[]);
+    let text = String::from_utf8(table.stdout).unwrap();
+    assert!(table.status.success(), "{text}");
+    assert!(table.stderr.is_empty(), "{:?}", table.stderr);
+    for expected in [
+        "additive (N=2048",
+        "4 × 3600 s",
+        "2014-03-03T00:00:00Z",
+        "open",
+        "feeder-1",
+    ] {
+        assert!(text.contains(expected), "no {expected} in\n{text}");
+    }
+    assert!(!text.contains("meter-a"));
+
+    let json = inspect(state.path(), &["--output", "json", "--contributors"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let sum = &value["sums"][0];
+    assert_eq!(value["commits"], 1);
+    assert_eq!(value["feeders"][0]["time"], 1_393_819_200);
+    assert_eq!(sum["contributors"], 2);
+    assert_eq!(sum["stage"], "open");
+    assert_eq!(sum["plan_version"], 7);
+    assert_eq!(sum["meters"][1]["meter"], "meter-b");
+    assert_eq!(sum["meters"][1]["digest"], "cd".repeat(32));
+}
+
+#[test]
+fn a_store_in_use_or_missing_is_said_to_be() {
+    let state = tempfile::tempdir().unwrap();
+    let missing = inspect(state.path(), &[]);
+    assert_eq!(missing.status.code(), Some(1));
+    let text = String::from_utf8(missing.stderr).unwrap();
+    assert!(text.contains("sums.redb"), "{text}");
+    assert!(
+        !state.path().join("analytics-1").exists(),
+        "looking makes nothing"
+    );
+
+    let running = store(state.path());
+    let refused = inspect(state.path(), &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("in use by another process"), "{text}");
+    drop(running);
+}
