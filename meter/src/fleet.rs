@@ -25,10 +25,10 @@ const ENROL_METERS: usize = 4_096;
 pub struct Fleet {
     /// What the source says of them, in its order.
     pub specs: Vec<MeterSpec>,
-    /// Who they are, in the same order.
+    /// Who they are, in the same order; after them, meters that are gone and have reports in the journal.
     pub members: Arc<Vec<Member>>,
-    /// Where a meter is in that order.
-    pub index: HashMap<MeterId, usize>,
+    index: HashMap<MeterId, usize>,
+    gone: HashMap<MeterId, Vec<usize>>,
     key: SigningKey,
 }
 
@@ -86,13 +86,16 @@ pub fn replayed(settings: &Settings) -> ReplayOptions {
 }
 
 impl Fleet {
-    /// The fleet of `settings` and its readings; its keys are read from `directory`, or made there.
+    /// The fleet of `settings` and its readings; its keys are read from `directory`, or made there. `journaled` are the
+    /// meters, each with its feeder, that still have something in the journal: those that the settings no longer name, or
+    /// name for another feeder, stay members until it is settled.
     ///
     /// # Errors
     /// [`FleetError`].
     pub fn open(
         settings: &Settings,
         directory: &Path,
+        journaled: impl IntoIterator<Item = (FeederId, MeterId)>,
     ) -> Result<(Self, Box<dyn Source>), FleetError> {
         let meter = &settings.meter;
         let source: Box<dyn Source> = match meter.source {
@@ -104,32 +107,59 @@ impl Fleet {
         };
         let ids = source.meters().iter().map(|spec| spec.id.clone());
         let mut keys = MeterKeys::load_or_create(&directory.join("meters.keys"), ids)?;
-        let members: Vec<Member> = source
+        let mut members: Vec<Member> = source
             .meters()
             .iter()
             .enumerate()
-            .map(|(index, spec)| {
-                let key = keys.take(&spec.id);
-                Member {
-                    meter: spec.id.clone(),
-                    feeder: feeder_of(index, meter.feeders),
-                    verifying_key: key.verifying_key(),
-                    key,
-                }
-            })
+            .map(|(index, spec)| keys.member(&spec.id, feeder_of(index, meter.feeders)))
             .collect();
-        let index = members
+        let index: HashMap<MeterId, usize> = members
             .iter()
             .enumerate()
             .map(|(index, member)| (member.meter.clone(), index))
             .collect();
+        let mut gone: HashMap<MeterId, Vec<usize>> = HashMap::new();
+        for (feeder, meter) in journaled {
+            let known = index
+                .get(&meter)
+                .into_iter()
+                .chain(gone.get(&meter).into_iter().flatten());
+            if known
+                .into_iter()
+                .any(|&index| members[index].feeder == feeder)
+            {
+                continue;
+            }
+            members.push(keys.member(&meter, feeder));
+            gone.entry(meter).or_default().push(members.len() - 1);
+        }
         let fleet = Self {
             specs: source.meters().to_vec(),
             members: Arc::new(members),
             index,
+            gone,
             key: files::load_or_create_signing_key(&directory.join("gateway.key"))?,
         };
         Ok((fleet, source))
+    }
+
+    /// Number of meters that readings are taken of: the first of the members.
+    #[must_use]
+    pub fn meters(&self) -> usize {
+        self.specs.len()
+    }
+
+    /// Where a meter is among the members: once, or more often if it has changed its feeder.
+    pub fn indices(&self, meter: &MeterId) -> impl Iterator<Item = usize> {
+        let gone = self.gone.get(meter).into_iter().flatten();
+        self.index.get(meter).into_iter().chain(gone).copied()
+    }
+
+    /// Where a meter of a feeder is among the members.
+    #[must_use]
+    pub fn position(&self, feeder: &FeederId, meter: &MeterId) -> Option<usize> {
+        self.indices(meter)
+            .find(|&index| self.members[index].feeder == *feeder)
     }
 
     /// The signed requests that ask the operator to enrol the meters at `pending`.
@@ -224,7 +254,19 @@ impl MeterKeys {
         Ok(())
     }
 
-    fn take(&mut self, id: &MeterId) -> SigningKey {
-        self.0.remove(id).unwrap_or_else(SigningKey::generate)
+    fn member(&mut self, id: &MeterId, feeder: FeederId) -> Member {
+        // Every meter of the fleet has a key. One that is gone and whose key is lost cannot sign any more; what it has
+        // sealed is sent as it is.
+        let key = self
+            .0
+            .entry(id.clone())
+            .or_insert_with(SigningKey::generate);
+        let key = SigningKey::from_bytes(&key.to_bytes());
+        Member {
+            meter: id.clone(),
+            feeder,
+            verifying_key: key.verifying_key(),
+            key,
+        }
     }
 }

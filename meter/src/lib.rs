@@ -5,13 +5,14 @@
 //!
 //! * [`source`]: readings, simulated or replayed · [`fleet`]: the meters they belong to, and their keys
 //! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
-//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet
+//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`journal`]: all of it, on disk
 //! * [`uplink`]: publishing, through the emulated [`network`]
 //! * [`gateway`]: the loop that drives all of it · [`metrics`]: what it counts
 
 pub mod batch;
 pub mod fleet;
 pub mod gateway;
+pub mod journal;
 pub mod metrics;
 pub mod network;
 pub mod outbox;
@@ -42,6 +43,9 @@ pub enum MeterError {
     /// The plan or the roster cannot be kept.
     #[error(transparent)]
     Keep(#[from] service::plan::KeepError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] journal::JournalError),
     /// The outbox cannot hold one window.
     #[error(
         "meter.outbox_max_reports is {capacity}: it must be at least the {meters} meters, so that a window fits"

@@ -19,6 +19,11 @@ const RESENT: &str = "cipherwatt_meter_reports_resent_total";
 const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
 const REJECTED: &str = "cipherwatt_meter_reports_rejected_total";
 const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
+const FULL: &str = "cipherwatt_meter_outbox_full";
+const COMMITS: &str = "cipherwatt_meter_journal_commits_total";
+const COMMIT: &str = "cipherwatt_meter_journal_commit_duration_seconds";
+const FAILURES: &str = "cipherwatt_meter_journal_failures_total";
+const FAILING: &str = "cipherwatt_meter_journal_failing";
 const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
 const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
 const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
@@ -41,6 +46,11 @@ pub fn describe() {
             RESENT,
             "Reports handed to the MQTT client again for want of a receipt.",
         ),
+        (COMMITS, "Commits of the journal."),
+        (
+            FAILURES,
+            "Commits of the journal that failed and are tried again.",
+        ),
     ] {
         describe_counter!(name, help);
         counter!(name).absolute(0);
@@ -61,6 +71,20 @@ pub fn describe() {
     }
     describe_gauge!(OUTBOX, "Reports without a receipt, sealed or not.");
     for (name, help) in [
+        (
+            FULL,
+            "1 while the outbox is full and no readings are taken.",
+        ),
+        (
+            FAILING,
+            "1 while the journal cannot be written and no readings are taken.",
+        ),
+    ] {
+        describe_gauge!(name, help);
+        gauge!(name).set(0.0);
+    }
+    for (name, help) in [
+        (COMMIT, "One commit of the journal."),
         (ENCRYPT, "Encoding and encrypting one report."),
         (SEAL, "Encoding, encrypting and signing one report."),
         (RECEIPT, "From sealing a report to its receipt."),
@@ -89,6 +113,23 @@ pub(crate) fn published(resent: bool) {
 
 pub(crate) fn outbox(waiting: usize) {
     gauge!(OUTBOX).set(waiting as f64);
+}
+
+pub(crate) fn outbox_full(full: bool) {
+    gauge!(FULL).set(f64::from(u8::from(full)));
+}
+
+pub(crate) fn journaled(done: bool, took: Duration) {
+    if done {
+        counter!(COMMITS).increment(1);
+        histogram!(COMMIT).record(took.as_secs_f64());
+    } else {
+        counter!(FAILURES).increment(1);
+    }
+}
+
+pub(crate) fn journal_failing(failing: bool) {
+    gauge!(FAILING).set(f64::from(u8::from(failing)));
 }
 
 pub(crate) fn receipt(settled: Settled, since_sealed: Option<Duration>) {

@@ -3,7 +3,7 @@
 //! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest.
 //! The readings stay with it: if the plan changes under it, the report is sealed again from them. Reports without a
 //! receipt are sent again with jittered back-off; how many are under way at once is capped, and so is everything that
-//! waits.
+//! waits. The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -62,7 +62,10 @@ pub enum Settled {
 struct Entry {
     batch: Batch,
     sealed: Option<Sealed>,
-    sealed_ms: u64,
+    /// None for a report that an earlier process sealed.
+    sealed_ms: Option<u64>,
+    /// Whether it may have been sent before.
+    sent: bool,
     attempts: u32,
     due_ms: Option<u64>,
 }
@@ -114,16 +117,23 @@ impl Outbox {
     pub fn accept(&mut self, batch: Batch) {
         let key = (batch.meter, batch.window);
         self.to_seal.push_back(key);
-        self.entries.insert(
-            key,
-            Entry {
-                batch,
-                sealed: None,
-                sealed_ms: 0,
-                attempts: 0,
-                due_ms: None,
-            },
-        );
+        self.entries.insert(key, Entry::new(batch));
+    }
+
+    /// Takes over a report that an earlier process sealed: it is due at once, with the bytes it had.
+    pub fn restore(&mut self, batch: Batch, sealed: Sealed, now_ms: u64) {
+        let key = (batch.meter, batch.window);
+        let mut entry = Entry::new(batch);
+        (entry.sealed, entry.sent) = (Some(sealed), true);
+        self.entries.insert(key, entry);
+        self.sealed += 1;
+        self.schedule(key, now_ms);
+    }
+
+    /// The readings of a report.
+    #[must_use]
+    pub fn batch(&self, key: Key) -> Option<&Batch> {
+        self.entries.get(&key).map(|entry| &entry.batch)
     }
 
     /// Up to `most` batches to seal now: as many as the cap on unreceipted reports leaves room for.
@@ -149,7 +159,7 @@ impl Outbox {
         let key = (sealed.meter, sealed.window);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.sealed = Some(sealed);
-            entry.sealed_ms = now_ms;
+            entry.sealed_ms = Some(now_ms);
             self.sealed += 1;
             self.schedule(key, now_ms);
         }
@@ -180,7 +190,8 @@ impl Outbox {
             self.to_seal.push_back(key);
             return None;
         };
-        let (wait, again) = (self.limits.back_off(entry.attempts), entry.attempts > 0);
+        let (wait, again) = (self.limits.back_off(entry.attempts), entry.sent);
+        entry.sent = true;
         entry.attempts = entry.attempts.saturating_add(1);
         self.schedule(key, now_ms.saturating_add(wait));
         Some((sealed, again))
@@ -234,7 +245,7 @@ impl Outbox {
                 }
             },
         };
-        (settled, Some(sealed_ms))
+        (settled, sealed_ms)
     }
 
     fn remove(&mut self, key: Key) {
@@ -254,10 +265,24 @@ impl Outbox {
             .map_or(0, |entry| self.limits.back_off(entry.attempts));
         if let Some(entry) = self.entries.get_mut(&key) {
             self.sealed -= usize::from(entry.sealed.take().is_some());
+            entry.sent = false;
             if let Some(due_ms) = entry.due_ms.take() {
                 self.due.remove(&(due_ms, key));
             }
             self.schedule(key, now_ms.saturating_add(wait));
+        }
+    }
+}
+
+impl Entry {
+    fn new(batch: Batch) -> Self {
+        Self {
+            batch,
+            sealed: None,
+            sealed_ms: None,
+            sent: false,
+            attempts: 0,
+            due_ms: None,
         }
     }
 }
@@ -346,6 +371,19 @@ mod tests {
         );
         assert!(outbox.is_empty());
         assert_eq!(outbox.next_due_ms(), None);
+    }
+
+    #[test]
+    fn a_report_of_an_earlier_process_is_sent_again_as_it_was() {
+        let mut outbox = outbox(10, 1);
+        outbox.restore(batch(0), sealed(0, 1), 5);
+        outbox.accept(batch(1));
+        assert_eq!(outbox.next_to_seal(1), vec![], "it counts as unreceipted");
+        assert_eq!(outbox.pop_due(5), Some((sealed(0, 1), true)));
+        let key = (0, WindowStart(0));
+        let duplicate = outbox.settle(key, Digest([1; 32]), Status::Duplicate, 5);
+        assert_eq!(duplicate, (Settled::Done(Status::Duplicate), None));
+        assert_eq!(outbox.next_to_seal(1), vec![batch(1)]);
     }
 
     #[test]

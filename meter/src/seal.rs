@@ -37,6 +37,9 @@ pub enum SealError {
     /// The plan does not have the feeder.
     #[error("the plan has no feeder {0}")]
     NoFeeder(FeederId),
+    /// The batch was made for other intervals than the plan's.
+    #[error("the plan has no window {0} of as many intervals")]
+    OtherGrid(wire::WindowStart),
     /// A reading does not fit the plan's scale.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -130,6 +133,11 @@ impl Sealer {
             .members
             .get(batch.meter)
             .ok_or_else(|| SealError::Plan(format!("the fleet has no meter {}", batch.meter)))?;
+        if batch.readings_wh.len() != usize::from(self.grid.batch())
+            || !self.grid.is_aligned(batch.window)
+        {
+            return Err(SealError::OtherGrid(batch.window));
+        }
         let feeder = self
             .plan
             .feeder(&member.feeder, batch.window)

@@ -32,6 +32,12 @@ impl Timeline {
         UnixMillis(event_ms.max(self.origin_ms.saturating_add(ahead_ms.ceil() as u64)))
     }
 
+    /// Whether event time has caught up with the wall clock when it reaches `event`.
+    #[must_use]
+    pub fn is_live(&self, event: UnixSeconds) -> bool {
+        self.wall_at(event).0 == event.0.saturating_mul(1000)
+    }
+
     /// Event time at wall time `now`, in Unix milliseconds.
     #[must_use]
     pub fn event_at(&self, now: UnixMillis) -> UnixMillis {
@@ -72,6 +78,18 @@ mod tests {
             timeline.wall_at(UnixSeconds(NOW_MS / 1000 + 90)).0,
             NOW_MS + 90_000
         );
+    }
+
+    #[test]
+    fn is_live_from_when_it_has_caught_up() {
+        let now = NOW_MS / 1000;
+        let behind = Timeline::new(UnixSeconds(now - 3600), UnixMillis(NOW_MS), 61.0);
+        assert!(!behind.is_live(UnixSeconds(now + 50)));
+        assert!(behind.is_live(UnixSeconds(now + 70)));
+        let level = Timeline::new(UnixSeconds(now), UnixMillis(NOW_MS), 1.0);
+        assert!(level.is_live(UnixSeconds(now + 1)));
+        let never = Timeline::new(UnixSeconds(now - 10), UnixMillis(NOW_MS), 1.0);
+        assert!(!never.is_live(UnixSeconds(now + 100_000)));
     }
 
     #[test]

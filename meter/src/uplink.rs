@@ -1,12 +1,14 @@
 //! The uplink: sealed reports to the broker, over one connection or one a meter, through the emulated network.
 
 use service::config::{Connections, Settings};
+use service::failpoint;
 use service::mqtt::{self, Inbox, Publisher};
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use wire::{MeterId, Topics};
 
+use crate::fleet::Fleet;
 use crate::metrics as meter;
 use crate::network::{Network, NetworkError, NetworkOptions};
 use crate::outbox::Sealed;
@@ -27,32 +29,36 @@ pub struct Departure {
 /// Connections over which reports leave.
 enum Lines {
     Gateway(Publisher),
-    PerMeter(Vec<Publisher>),
+    /// One for each meter of the fleet; those that are gone share the gateway's.
+    PerMeter(Vec<Publisher>, Publisher),
 }
 
-/// Starts the uplink; it ends when the sender is dropped and what it took is published, or when `stop` fires.
+/// Starts the uplink; it ends when the sender is dropped and what it took is published, or when `stop` fires: what it
+/// had not published by then is in the journal.
 ///
 /// # Errors
 /// Where the emulated network's settings contradict each other.
 pub fn spawn(
     settings: &Settings,
     topics: Topics,
-    members: std::sync::Arc<Vec<Member>>,
+    fleet: &Fleet,
     gateway: Publisher,
     stop: Stop,
 ) -> Result<(mpsc::Sender<Departure>, JoinHandle<()>), NetworkError> {
     let lines = match settings.meter.connections {
         Connections::Gateway => Lines::Gateway(gateway),
         Connections::PerMeter => Lines::PerMeter(
-            members
+            fleet
+                .specs
                 .iter()
-                .map(|member| connect(settings, &member.meter, stop.clone()))
+                .map(|spec| connect(settings, &spec.id, stop.clone()))
                 .collect(),
+            gateway,
         ),
     };
     let network = emulated(settings)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(run(receiver, topics, members, lines, network));
+    let task = tokio::spawn(run(receiver, topics, fleet.members.clone(), lines, network));
     Ok((sender, task))
 }
 
@@ -93,10 +99,11 @@ async fn run(
         };
         let publisher = match &lines {
             Lines::Gateway(publisher) => publisher,
-            Lines::PerMeter(publishers) => &publishers[report.meter],
+            Lines::PerMeter(publishers, gateway) => publishers.get(report.meter).unwrap_or(gateway),
         };
         let topic = topics.report(&member.feeder, &member.meter);
         meter::published(again);
+        failpoint::hit("meter.before_publish");
         if network.is_perfect() {
             if publisher
                 .publish(topic, report.payload, false)
@@ -105,6 +112,7 @@ async fn run(
             {
                 return;
             }
+            failpoint::hit("meter.after_publish");
             continue;
         }
         for delay in network.deliveries() {
@@ -114,6 +122,7 @@ async fn run(
                 tokio::time::sleep(delay).await;
                 // An error means that the process is stopping; the report stays in the outbox.
                 let _ = publisher.publish(topic, payload, false).await;
+                failpoint::hit("meter.after_publish");
             });
         }
     }

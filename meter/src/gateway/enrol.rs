@@ -33,8 +33,8 @@ impl Gateway {
             return;
         }
         tracing::info!(
-            enrolled = self.fleet.members.len() - pending.len(),
-            meters = self.fleet.members.len(),
+            enrolled = self.fleet.meters() - pending.len(),
+            meters = self.fleet.meters(),
             "waiting for the operator to enrol the meters"
         );
         let topic = self.topics.enrol(gateway);
@@ -68,6 +68,7 @@ impl Gateway {
         };
         let members = self.fleet.members.iter().enumerate();
         members
+            .take(self.fleet.meters())
             .filter(|(_, member)| !enrolled(member))
             .map(|(index, _)| index)
             .collect()

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use service::mqtt::Event as Link;
 use service::plan::Offer;
-use wire::{Receipt, Status, Topic, Unverified};
+use wire::{AnalyticsId, Receipt, ReceiptEntry, Status, Topic, Unverified};
 
 use super::Gateway;
 use crate::MeterError;
+use crate::journal::{Op, Place};
 use crate::metrics as meter;
 use crate::outbox::Settled;
 use crate::seal::Sealer;
@@ -46,7 +47,7 @@ impl Gateway {
         }
     }
 
-    fn use_plan(&mut self) -> Result<(), MeterError> {
+    pub(super) fn use_plan(&mut self) -> Result<(), MeterError> {
         let Some(held) = self.keeper.current() else {
             return Ok(());
         };
@@ -82,37 +83,64 @@ impl Gateway {
                 return;
             }
         };
-        let (now, now_ms) = (self.clock.now(), self.now_ms());
-        for entry in receipt.entries {
-            let Some(&index) = self.fleet.index.get(&entry.meter) else {
-                continue;
-            };
-            let (settled, sealed_ms) =
-                self.outbox
-                    .settle((index, entry.window), entry.digest, entry.status, now_ms);
-            let waited =
-                sealed_ms.map(|sealed_ms| Duration::from_millis(now_ms.saturating_sub(sealed_ms)));
-            meter::receipt(settled, waited);
-            match settled {
-                Settled::Done(Status::Duplicate) => self.summary.duplicates += 1,
-                Settled::Done(_) => self.summary.folded += 1,
-                Settled::Retry(reason) | Settled::Reseal(reason) => {
-                    *self.summary.rejected.entry(reason).or_default() += 1;
-                }
-                Settled::Lost(reason) => {
-                    *self.summary.rejected.entry(reason).or_default() += 1;
-                    self.summary.lost += 1;
-                    tracing::error!(
-                        meter = %entry.meter, window = entry.window.0, %reason, at = now.0,
-                        "a report was refused for good: its readings are in no total"
-                    );
-                }
-                Settled::Unknown => {}
+        for entry in &receipt.entries {
+            for index in self.addressed(&receipt.analytics, entry) {
+                self.settle(index, entry);
             }
         }
     }
 
-    /// A receipt counts only from the analytics service that adds for the meter's feeder.
+    /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
+    fn addressed(&self, analytics: &AnalyticsId, entry: &ReceiptEntry) -> Vec<usize> {
+        let Some(held) = self.keeper.current() else {
+            return Vec::new();
+        };
+        let adds = |&index: &usize| {
+            let service = held.plan.analytics_for(&self.fleet.members[index].feeder);
+            service.is_some_and(|service| service.id == *analytics)
+        };
+        self.fleet.indices(&entry.meter).filter(adds).collect()
+    }
+
+    fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
+        let (key, now_ms) = ((index, entry.window), self.now_ms());
+        let (settled, sealed_ms) = self.outbox.settle(key, entry.digest, entry.status, now_ms);
+        let waited =
+            sealed_ms.map(|sealed_ms| Duration::from_millis(now_ms.saturating_sub(sealed_ms)));
+        meter::receipt(settled, waited);
+        let place = || Place {
+            window: entry.window,
+            feeder: self.fleet.members[index].feeder.clone(),
+            meter: entry.meter.clone(),
+        };
+        match settled {
+            Settled::Done(_) | Settled::Lost(_) => self.writer.push(Op::Settled(place())),
+            Settled::Reseal(_) => {
+                if let Some(batch) = self.outbox.batch(key) {
+                    self.writer.push(Op::Reopened(place(), batch.clone()));
+                }
+            }
+            Settled::Retry(_) | Settled::Unknown => {}
+        }
+        match settled {
+            Settled::Done(Status::Duplicate) => self.summary.duplicates += 1,
+            Settled::Done(_) => self.summary.folded += 1,
+            Settled::Retry(reason) | Settled::Reseal(reason) => {
+                *self.summary.rejected.entry(reason).or_default() += 1;
+            }
+            Settled::Lost(reason) => {
+                *self.summary.rejected.entry(reason).or_default() += 1;
+                self.summary.lost += 1;
+                tracing::error!(
+                    meter = %entry.meter, window = entry.window.0, %reason,
+                    "a report was refused for good: its readings are in no total"
+                );
+            }
+            Settled::Unknown => {}
+        }
+    }
+
+    /// A receipt counts only if an analytics service of the plan signed it.
     fn open_receipt(&self, topic: &str, payload: &bytes::Bytes) -> Result<Receipt, String> {
         let max_len = self.settings.mqtt.max_packet_bytes;
         let unverified: Unverified<Receipt> =
@@ -130,17 +158,6 @@ impl Gateway {
         let opened = unverified
             .verify(&self.settings.deployment.id, topic, &key)
             .map_err(|error| error.to_string())?;
-        let mut receipt = opened.message;
-        receipt.entries.retain(|entry| {
-            let member = self
-                .fleet
-                .index
-                .get(&entry.meter)
-                .and_then(|&index| self.fleet.members.get(index));
-            member
-                .and_then(|member| held.plan.analytics_for(&member.feeder))
-                .is_some_and(|analytics| analytics.id == receipt.analytics)
-        });
-        Ok(receipt)
+        Ok(opened.message)
     }
 }

@@ -3,13 +3,20 @@
 //! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
 //! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing
 //! threads encrypt and sign; the uplink publishes; receipts settle. When the outbox is full it takes no new readings.
+//! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
+//!
+//! # Layout
+//! [`run`](self): the loop · `start`: which run it is · `run`: readings to batches · `sealing`: batches to reports ·
+//! `link`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
 
 mod enrol;
 mod link;
 mod run;
 mod sealing;
+mod start;
 mod summary;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,21 +28,30 @@ use service::roster::RosterKeeper;
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
-use wire::Topics;
+use tokio::time::{Instant, sleep_until, timeout};
+use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
+use crate::journal::spans::Spans;
+use crate::journal::writer::{WriteError, Writer};
+use crate::journal::{Held, Journal};
 use crate::metrics as meter;
 use crate::outbox::{Key, Limits, Outbox, Sealed};
 use crate::seal::{SealError, Sealer};
 use crate::uplink::{self, Departure};
 use run::{Read, Run, Source_, finished};
+use start::LastRun;
 
 pub use summary::{Event, Summary};
 
 /// How often enrolment is asked for again, and what is waited for is said again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long the journal may take for its last commit once the gateway is to stop.
+const CLOSE_JOURNAL: Duration = Duration::from_secs(5);
+/// How long the uplink may take for what it holds once the gateway is to stop: all of it is in the journal.
+const CLOSE_UPLINK: Duration = Duration::from_secs(3);
 
 /// One gateway.
 pub struct Gateway {
@@ -50,6 +66,9 @@ pub struct Gateway {
     inbox: Inbox,
     sealer: Option<Arc<Sealer>>,
     outbox: Outbox,
+    writer: Writer,
+    reported: HashMap<MeterId, Spans>,
+    last: Option<LastRun>,
     sealing: JoinSet<Vec<(Key, Result<Sealed, SealError>)>>,
     seal_threads: usize,
     origin: Instant,
@@ -63,10 +82,10 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that has opened its fleet and begun to connect.
+    /// A gateway that has opened its journal and its fleet and begun to connect.
     ///
     /// # Errors
-    /// [`MeterError`] where the fleet cannot be opened or the settings contradict each other.
+    /// [`MeterError`] where journal or fleet cannot be opened or the settings contradict each other.
     pub fn open(
         settings: &Settings,
         clock: SharedClock,
@@ -79,17 +98,18 @@ impl Gateway {
             settings.meter.gateway.as_ref(),
         )
         .map_err(MeterError::State)?;
-        let (fleet, source) = Fleet::open(settings, &directory)?;
+        let (journal, held) = Journal::open(&directory)?;
+        let (fleet, source) = Fleet::open(settings, &directory, places(&held))?;
         let limits = Limits {
             capacity: settings.meter.outbox_max_reports,
             unreceipted: settings.meter.max_unreceipted,
             retry_min: settings.meter.retry_min,
             retry_max: settings.meter.retry_max,
         };
-        if limits.capacity < fleet.members.len() {
+        if limits.capacity < fleet.meters() {
             return Err(MeterError::Outbox {
                 capacity: limits.capacity,
-                meters: fleet.members.len(),
+                meters: fleet.meters(),
             });
         }
         let subscriptions = [
@@ -108,7 +128,7 @@ impl Gateway {
         let keeper = PlanKeeper::open(settings, &directory)?;
         let roster = RosterKeeper::open(settings, &directory, keeper.operator_key())?;
         let automatic = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self {
+        let mut gateway = Self {
             seal_threads: match settings.meter.seal_threads {
                 0 => automatic,
                 threads => threads,
@@ -124,6 +144,9 @@ impl Gateway {
             inbox,
             sealer: None,
             outbox: Outbox::new(limits),
+            writer: Writer::new(journal),
+            reported: HashMap::new(),
+            last: None,
             sealing: JoinSet::new(),
             origin: Instant::now(),
             source: Some(source),
@@ -133,7 +156,41 @@ impl Gateway {
             last_asked: None,
             alarm: false,
             summary: Summary::default(),
-        })
+        };
+        gateway.restore(held);
+        gateway.use_plan()?;
+        Ok(gateway)
+    }
+
+    /// Takes over what an earlier process left.
+    fn restore(&mut self, held: Held) {
+        let (batches, sealed) = (held.batches.len(), held.sealed.len());
+        for (place, mut batch, mut report) in held.sealed {
+            if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
+                (batch.meter, report.meter) = (meter, meter);
+                self.outbox.restore(batch, report, 0);
+            }
+        }
+        for (place, mut batch) in held.batches {
+            if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
+                batch.meter = meter;
+                self.outbox.accept(batch);
+            }
+        }
+        self.summary.resumed = self.outbox.len() as u64;
+        if !self.outbox.is_empty() {
+            tracing::info!(
+                batches,
+                sealed,
+                "reports of an earlier process wait in the journal"
+            );
+        }
+        self.reported = held.reported;
+        self.last = held.progress.map(|progress| LastRun {
+            progress,
+            fleet: held.fleet,
+            filling: held.filling,
+        });
     }
 
     /// Runs until the source ends and every report is settled, or until `stop` fires.
@@ -144,13 +201,14 @@ impl Gateway {
         let (departures, uplink) = uplink::spawn(
             &self.settings,
             self.topics.clone(),
-            self.fleet.members.clone(),
+            &self.fleet,
             self.publisher.clone(),
             stop.clone(),
         )?;
-        while !(self.ended && self.outbox.is_empty()) {
+        while !(self.ended && self.outbox.is_empty() && self.writer.is_idle()) {
             self.start_sealing();
-            self.start_reading();
+            self.start_reading()?;
+            self.writer.start();
             let due = self.outbox.next_due_ms();
             let (wake, is_due) = (
                 self.next_wake(due),
@@ -164,6 +222,7 @@ impl Gateway {
                     self.reading = None;
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
+                done = self.writer.committed() => self.durable(done?),
                 event = self.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
@@ -186,7 +245,13 @@ impl Gateway {
             );
         }
         drop(departures);
-        let _ = uplink.await;
+        let publishing = async {
+            let task = uplink.abort_handle();
+            if timeout(CLOSE_UPLINK, uplink).await.is_err() {
+                task.abort();
+            }
+        };
+        tokio::join!(publishing, self.writer.close(CLOSE_JOURNAL));
         self.publisher.close().await;
         Ok(self.summary)
     }
@@ -206,7 +271,8 @@ impl Gateway {
         let interval = self
             .run
             .as_ref()
-            .filter(|_| self.reading.is_none() && !self.ended)
+            .filter(|run| self.reading.is_none() && !run.accepting && !self.ended)
+            .filter(|_| !self.writer.is_failing())
             .map(|run| {
                 let ahead_ms = run
                     .timeline
@@ -217,7 +283,7 @@ impl Gateway {
                 Instant::now()
                     + Duration::from_millis(ahead_ms.max(if self.alarm { 1000 } else { 0 }))
             });
-        [Some(asked), due, interval]
+        [Some(asked), due, interval, self.writer.next_wake()]
             .into_iter()
             .flatten()
             .min()
@@ -227,6 +293,30 @@ impl Gateway {
     fn tell(&self, event: Event) {
         if let Some(observer) = &self.observer {
             let _ = observer.send(event);
+        }
+    }
+}
+
+/// The meters, each with its feeder, that an earlier process left something of.
+fn places(held: &Held) -> Vec<(FeederId, MeterId)> {
+    let batches = held.batches.iter().map(|(place, _)| place);
+    let sealed = held.sealed.iter().map(|(place, ..)| place);
+    let waiting = batches
+        .chain(sealed)
+        .map(|place| (place.feeder.clone(), place.meter.clone()));
+    let filling = held
+        .fleet
+        .iter()
+        .filter(|_| !held.filling.is_empty())
+        .cloned();
+    waiting.chain(filling).collect()
+}
+
+impl From<WriteError> for MeterError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Journal(error) => Self::Journal(error),
+            WriteError::Task(error) => Self::Task(error),
         }
     }
 }

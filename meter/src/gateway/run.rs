@@ -1,17 +1,18 @@
 //! A run over event time: readings, interval by interval, until a window is full.
+//!
+//! An interval is accepted once the journal has it; only then is the next one read. A full window becomes batches in the
+//! journal first, and in the outbox once they are durable.
 
 use tokio::task::{JoinError, JoinHandle};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use super::{Event, Gateway};
 use crate::MeterError;
-use crate::batch::{Batch, Filling};
+use crate::batch::{Batch, Filling, Interval};
+use crate::journal::{Op, Place, Progress};
 use crate::metrics as meter;
 use crate::source::{Reading, Source, SourceError};
 use crate::timeline::Timeline;
-
-/// How far in the past a simulated fleet that runs faster than the clock starts, unless told.
-const SIMULATED_PAST_S: u64 = 7 * 86_400;
 
 /// The source, lent to the task that reads it.
 pub(super) type Source_ = Box<dyn Source>;
@@ -21,97 +22,63 @@ pub(super) type Read = JoinHandle<(Source_, Result<Vec<Reading>, SourceError>)>;
 pub(super) struct Run {
     pub(super) timeline: Timeline,
     pub(super) grid: Grid,
-    end: Option<u64>,
-    filling: Filling,
+    pub(super) filling: Filling,
+    /// As it was when the window being filled began; [`Run::progress`] is where it is now.
+    pub(super) base: Progress,
+    /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.
+    pub(super) simulated: bool,
+    /// Whether an interval waits for the journal.
+    pub(super) accepting: bool,
 }
 
 impl Gateway {
     /// Starts reading the next interval if its time has come and the outbox has room for the window it completes.
-    pub(super) fn start_reading(&mut self) {
+    pub(super) fn start_reading(&mut self) -> Result<(), MeterError> {
         if self.reading.is_some() || self.ended {
-            return;
+            return Ok(());
         }
-        if self.run.is_none() && !self.start_run() {
-            return;
+        if self.run.is_none() {
+            self.start_run()?;
         }
-        let Some(run) = &self.run else { return };
+        let Some(run) = &self.run else { return Ok(()) };
+        if self.ended || run.accepting || self.writer.is_failing() {
+            return Ok(());
+        }
         if run.timeline.wall_at(run.interval_end()) > self.clock.now() {
-            return;
-        }
-        let room = self.outbox.has_room(self.fleet.members.len());
-        if !room && !self.alarm {
-            tracing::error!(
-                reports = self.outbox.len(),
-                "the outbox is full: no new readings are taken until receipts come"
-            );
-        }
-        self.alarm = !room;
-        if !room {
-            return;
+            return Ok(());
         }
         let (start, interval_s) = (run.interval_start(), run.grid.interval_s());
+        let room = self.outbox.has_room(self.fleet.meters());
+        if self.alarm == room {
+            self.raise(!room);
+        }
+        if !room {
+            return Ok(());
+        }
         let Some(mut source) = self.source.take() else {
-            return;
+            return Ok(());
         };
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let mut readings = Vec::new();
             let read = source.read(start, interval_s, &mut readings);
             (source, read.map(|()| readings))
         }));
+        Ok(())
     }
 
-    /// Begins the run once the plan is here and has every feeder, and every meter is enrolled.
-    fn start_run(&mut self) -> bool {
-        let Some(sealer) = &self.sealer else {
-            return false;
-        };
-        let grid = sealer.grid();
-        let Some((from, until)) = self.source.as_ref().map(|source| source.range()) else {
-            return false;
-        };
-        let now = self.clock.now();
-        let meter = &self.settings.meter;
-        let simulated_start = || match meter.speed > 1.0 {
-            true => UnixSeconds((now.0 / 1000).saturating_sub(SIMULATED_PAST_S)),
-            false => UnixSeconds(now.0 / 1000),
-        };
-        let start = match (meter.start, until) {
-            (Some(start), _) => UnixSeconds(start.0.max(from.0)),
-            (None, Some(_)) => from,
-            (None, None) => simulated_start(),
-        };
-        // The first whole window: an interval before it has no report to be in.
-        let window = WindowStart(start.0.div_ceil(grid.window_s()) * grid.window_s());
-        let asked_end = meter.duration.map(|duration| window.0 + duration.as_secs());
-        let end = [asked_end, until.map(|until| until.0)]
-            .into_iter()
-            .flatten()
-            .min();
-        let known = |feeder| sealer.plan().feeder(feeder, window).is_some();
-        if !self.unenrolled().is_empty()
-            || !self.has_analytics()
-            || !self
-                .fleet
-                .members
-                .iter()
-                .all(|member| known(&member.feeder))
-        {
-            return false;
+    /// Raises the alarm of a full outbox, or ends it.
+    fn raise(&mut self, full: bool) {
+        let reports = self.outbox.len();
+        if full {
+            tracing::error!(
+                reports,
+                "the outbox is full: no new readings are taken until receipts come"
+            );
+        } else {
+            tracing::info!(reports, "the outbox has room again: taking readings");
         }
-        if end.is_some_and(|end| window.0 >= end) {
-            tracing::warn!(start = start.0, ?end, "there is no whole window to report");
-            self.ended = true;
-            return false;
-        }
-        tracing::info!(start = %window, meters = self.fleet.members.len(), speed = meter.speed, "every meter is enrolled; reading");
-        self.run = Some(Run {
-            timeline: Timeline::new(UnixSeconds(window.0), now, meter.speed),
-            grid,
-            end,
-            filling: Filling::new(grid, window, self.fleet.members.len()),
-        });
-        self.tell(Event::Started(UnixSeconds(window.0)));
-        true
+        self.alarm = full;
+        meter::outbox_full(full);
     }
 
     pub(super) fn enter_readings(
@@ -125,30 +92,95 @@ impl Gateway {
             Err(SourceError::OutOfRange { .. }) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let Some(run) = &mut self.run else {
-            return Ok(());
-        };
-        run.filling.add(&self.fleet.specs, &readings);
-        if !run.filling.is_full() {
-            return Ok(());
-        }
-        let window = run.filling.window();
-        let next = WindowStart(window.0 + run.grid.window_s());
-        let full = std::mem::replace(
-            &mut run.filling,
-            Filling::new(run.grid, next, self.fleet.members.len()),
-        );
-        self.ended = run.end.is_some_and(|end| next.0 >= end);
-        for batch in full.finish() {
-            self.count(&batch);
-            self.outbox.accept(batch);
-        }
-        self.tell(Event::Window(window));
-        if self.ended {
-            tracing::info!(waiting = self.outbox.len(), "the source is at its end");
-            self.tell(Event::Ended);
+        if let Some(run) = &self.run {
+            let interval_s = run.grid.interval_s();
+            self.enter(Interval::of(&self.fleet.specs, &readings, interval_s));
         }
         Ok(())
+    }
+
+    /// Hands the next interval of the run to the journal, as a window of batches if it completes one.
+    pub(super) fn enter(&mut self, interval: Interval) {
+        let Some(run) = &mut self.run else { return };
+        run.base.live = run.simulated && run.timeline.is_live(run.interval_end());
+        run.accepting = true;
+        run.filling.add(&interval);
+        if !run.filling.is_full() {
+            let progress = run.progress();
+            self.writer.push(Op::Interval { progress, interval });
+            return;
+        }
+        let next = run.grid.next_window(run.filling.window());
+        let full = run.move_to(next);
+        let (grid, progress) = (run.grid, run.progress());
+        self.batch_up(full.finish(), grid, progress);
+    }
+
+    /// Hands a window's batches to the journal, with where the run is then. A meter's window that has been reported is
+    /// left out: it can be in one sum only.
+    pub(super) fn batch_up(&mut self, filled: Vec<Batch>, grid: Grid, progress: Progress) {
+        let (mut batches, mut reported) = (Vec::new(), Vec::new());
+        for batch in filled {
+            let member = &self.fleet.members[batch.meter];
+            let (from, to) = (batch.window.0, grid.window_end(batch.window).0);
+            let spans = self.reported.entry(member.meter.clone()).or_default();
+            if spans.overlapping(from, to).is_some() {
+                self.summary.already_reported += 1;
+                continue;
+            }
+            spans.insert(from, to);
+            reported.push((member.meter.clone(), spans.clone()));
+            let place = Place {
+                window: batch.window,
+                feeder: member.feeder.clone(),
+                meter: member.meter.clone(),
+            };
+            batches.push((place, batch));
+        }
+        let ends = self.run.is_some() && progress.is_over();
+        self.writer.push(Op::Window {
+            progress,
+            batches,
+            reported,
+        });
+        if ends {
+            self.end();
+        }
+    }
+
+    /// The source is at its end.
+    pub(super) fn end(&mut self) {
+        tracing::info!(
+            waiting = self.outbox.len(),
+            already_reported = self.summary.already_reported,
+            "the source is at its end"
+        );
+        self.ended = true;
+        self.tell(Event::Ended);
+    }
+
+    /// Goes on with what has become durable.
+    pub(super) fn durable(&mut self, ops: Vec<Op>) {
+        let now_ms = self.now_ms();
+        for op in ops {
+            if let (Op::Interval { .. } | Op::Window { .. }, Some(run)) = (&op, &mut self.run) {
+                run.accepting = false;
+            }
+            match op {
+                Op::Window { batches, .. } => {
+                    let window = batches.first().map(|(place, _)| place.window);
+                    for (_, batch) in batches {
+                        self.count(&batch);
+                        self.outbox.accept(batch);
+                    }
+                    if let Some(window) = window {
+                        self.tell(Event::Window(window));
+                    }
+                }
+                Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed, now_ms),
+                Op::Begin { .. } | Op::Interval { .. } | Op::Reopened(..) | Op::Settled(_) => {}
+            }
+        }
     }
 
     fn count(&mut self, batch: &Batch) {
@@ -163,13 +195,28 @@ impl Gateway {
 }
 
 impl Run {
-    fn interval_start(&self) -> UnixSeconds {
+    pub(super) fn interval_start(&self) -> UnixSeconds {
         let passed = u64::from(self.filling.next_interval()) * u64::from(self.grid.interval_s());
         UnixSeconds(self.filling.window().0 + passed)
     }
 
     pub(super) fn interval_end(&self) -> UnixSeconds {
         UnixSeconds(self.interval_start().0 + u64::from(self.grid.interval_s()))
+    }
+
+    /// Where the run is.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            window: self.filling.window().0,
+            interval: u16::try_from(self.filling.next_interval()).unwrap_or(u16::MAX),
+            ..self.base.clone()
+        }
+    }
+
+    /// Begins to fill `window` and returns what was being filled.
+    pub(super) fn move_to(&mut self, window: WindowStart) -> Filling {
+        let empty = Filling::new(self.grid, window, self.filling.meters());
+        std::mem::replace(&mut self.filling, empty)
     }
 }
 

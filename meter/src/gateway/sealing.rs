@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use crate::MeterError;
+use crate::journal::{Op, Place};
 use crate::outbox::{Key, Sealed};
 use crate::seal::SealError;
 
@@ -33,13 +34,26 @@ impl Gateway {
         let now_ms = self.now_ms();
         for (key, sealed) in sealed {
             match sealed {
+                // It is due once the journal has it.
                 Ok(report) => {
                     self.summary.sealed.0 += report.payload.len() as u64;
                     self.summary.sealed.1 += 1;
-                    self.outbox.sealed(report, now_ms);
+                    let member = &self.fleet.members[report.meter];
+                    let place = Place {
+                        window: report.window,
+                        feeder: member.feeder.clone(),
+                        meter: member.meter.clone(),
+                    };
+                    if let Some(batch) = self.outbox.batch(key) {
+                        self.writer.push(Op::Sealed(place, batch.clone(), report));
+                    }
                 }
                 // The plan that has a place for it may still come.
-                Err(error @ (SealError::NoEpoch(_) | SealError::NoFeeder(_))) => {
+                Err(
+                    error @ (SealError::NoEpoch(_)
+                    | SealError::NoFeeder(_)
+                    | SealError::OtherGrid(_)),
+                ) => {
                     tracing::warn!("{error}: waiting for a plan that does");
                     self.outbox.unsealed(key, now_ms);
                 }

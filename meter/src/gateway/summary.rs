@@ -7,7 +7,7 @@ use wire::{Reason, UnixSeconds, WindowStart};
 /// What an observer in the same process may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Every meter is enrolled; readings begin at this time.
+    /// Every meter is enrolled; readings begin, or go on, at this time.
     Started(UnixSeconds),
     /// A window's readings are in the outbox.
     Window(WindowStart),
@@ -26,6 +26,10 @@ pub struct Summary {
     pub missing: u64,
     /// Reports accepted into the outbox.
     pub reports: u64,
+    /// Reports an earlier process had accepted and that were taken over from the journal.
+    pub resumed: u64,
+    /// Reports not made because an earlier run of this gateway had reported the meter's window.
+    pub already_reported: u64,
     /// Bytes of the reports sealed, and how many they were.
     pub sealed: (u64, u64),
     /// Reports a receipt called folded.

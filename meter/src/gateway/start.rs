@@ -1,0 +1,296 @@
+//! Which run it is: a new one, or the last one from where the journal has it.
+//!
+//! * The same settings and a run that is not over, or whose reports still wait: it goes on with the next interval.
+//! * Anything else begins a new run. What the last one had of a window is reported first, the rest of it missing.
+//! * A meter's window is reported once, whatever the run: windows that have been are left out, and a simulated fleet
+//!   without `meter.start` goes on after the newest of them. So a replay that is started again after its end has
+//!   nothing to report, says so, and ends.
+//! * A simulated fleet that had caught up with the clock was live: nobody was there to take the readings of the intervals
+//!   that passed since, so they are missing. All other time resumes where it stopped.
+
+use std::fmt::Write as _;
+
+use service::config::SourceKind;
+use wire::{Digest, FeederId, Grid, MeterId, UnixMillis, UnixSeconds, WindowStart};
+
+use super::run::Run;
+use super::{Event, Gateway};
+use crate::MeterError;
+use crate::batch::{Filling, Interval};
+use crate::journal::{Op, Progress};
+use crate::timeline::Timeline;
+
+/// How far in the past a simulated fleet that runs faster than the clock starts, unless told.
+const SIMULATED_PAST_S: u64 = 7 * 86_400;
+
+/// The last run, as the journal has it.
+pub(super) struct LastRun {
+    pub(super) progress: Progress,
+    pub(super) fleet: Vec<(FeederId, MeterId)>,
+    pub(super) filling: Vec<Interval>,
+}
+
+/// What a new run would read.
+struct Span {
+    from: WindowStart,
+    end: Option<u64>,
+    /// Whether some of it has been reported.
+    shortened: bool,
+}
+
+impl Gateway {
+    /// Starts a run once the plan is here and has every feeder, and every meter is enrolled.
+    pub(super) fn start_run(&mut self) -> Result<(), MeterError> {
+        let Some(grid) = self.sealer.as_ref().map(|sealer| sealer.grid()) else {
+            return Ok(());
+        };
+        if self.source.is_none() || !self.unenrolled().is_empty() {
+            return Ok(());
+        }
+        let settings = self.run_settings(grid);
+        if let Some(last) = self.last.take_if(|last| {
+            let waits = !last.progress.is_over() || !self.outbox.is_empty();
+            last.progress.settings == settings && waits
+        }) {
+            self.resume(last, grid);
+            return Ok(());
+        }
+        self.close_last();
+        let span = self.span(grid);
+        let known = |feeder| {
+            let sealer = self.sealer.as_ref();
+            sealer.is_some_and(|sealer| sealer.plan().feeder(feeder, span.from).is_some())
+        };
+        let mut current = self.fleet.members.iter().take(self.fleet.meters());
+        if !current.all(|member| known(&member.feeder)) {
+            return Ok(());
+        }
+        if span.end.is_some_and(|end| span.from.0 >= end) {
+            if span.shortened {
+                tracing::warn!(
+                    "every window of this run has been reported by an earlier run of this gateway, and a window can be \
+                     in one total only: nothing is read. To report it again, into a deployment that begins anew, \
+                     remove deployment.state_dir"
+                );
+            } else {
+                tracing::warn!(start = %span.from, end = ?span.end, "there is no whole window to report");
+            }
+            self.end();
+            return Ok(());
+        }
+        self.begin(settings, grid, &span);
+        Ok(())
+    }
+
+    /// What decides which readings a run has. Speed does not: a run may go on at another one.
+    fn run_settings(&self, grid: Grid) -> String {
+        let meter = &self.settings.meter;
+        let mut fleet = String::new();
+        for spec in &self.fleet.specs {
+            // Writing to a string cannot fail.
+            let _ = writeln!(fleet, "{} {}", spec.id, spec.capacity_w.0);
+        }
+        let source = match meter.source {
+            SourceKind::Simulated => format!("simulated, seed {}, {:?}", meter.seed, meter.mix),
+            SourceKind::Replay => format!(
+                "replay of {:?} from {:?}",
+                meter.replay.as_deref().unwrap_or("".as_ref()),
+                meter.replay_start
+            ),
+        };
+        format!(
+            "{source}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {} intervals of {} s",
+            meter.time_zone,
+            self.fleet.meters(),
+            Digest::of(fleet.as_bytes()),
+            meter.feeders,
+            meter.start,
+            meter.duration,
+            grid.batch(),
+            grid.interval_s(),
+        )
+    }
+
+    /// Reports what the last run had of a window: those readings were accepted.
+    fn close_last(&mut self) {
+        let Some(last) = self.last.as_mut().filter(|last| last.progress.interval > 0) else {
+            return;
+        };
+        let Ok(grid) = last.progress.grid() else {
+            return;
+        };
+        let window = WindowStart(last.progress.window);
+        tracing::info!(
+            run = last.progress.run,
+            window = %window,
+            intervals = last.progress.interval,
+            "the last run had other settings: closing its window with what it has"
+        );
+        let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
+        (last.progress.window, last.progress.interval) = (grid.next_window(window).0, 0);
+        last.filling.clear();
+        let (progress, fleet) = (last.progress.clone(), &last.fleet);
+        let mut batches = filling.close();
+        batches.retain_mut(|batch| {
+            let (feeder, meter) = &fleet[batch.meter];
+            let position = self.fleet.position(feeder, meter);
+            batch.meter = position.unwrap_or(batch.meter);
+            position.is_some()
+        });
+        self.batch_up(batches, grid, progress);
+    }
+
+    /// The windows a new run reads: the whole ones of the source, or of the settings, that are not yet reported.
+    fn span(&self, grid: Grid) -> Span {
+        let meter = &self.settings.meter;
+        let now_s = self.clock.now().0 / 1000;
+        let range = self.source.as_ref().map(|source| source.range());
+        let (from, until) = range.unwrap_or((UnixSeconds(0), None));
+        let reported = || {
+            let current = self.fleet.specs.iter();
+            current.map(|spec| self.reported.get(&spec.id))
+        };
+        let simulated_start = || {
+            let past = if meter.speed > 1.0 {
+                SIMULATED_PAST_S
+            } else {
+                0
+            };
+            let newest = reported().flatten().filter_map(|spans| spans.end()).max();
+            now_s.saturating_sub(past).max(newest.unwrap_or(0))
+        };
+        let start = match (meter.start, until) {
+            (Some(start), _) => start.0.max(from.0),
+            (None, Some(_)) => from.0,
+            (None, None) => simulated_start(),
+        };
+        // The first whole window: an interval before it has no report to be in.
+        let whole = |time: u64| WindowStart(time.div_ceil(grid.window_s()) * grid.window_s());
+        let first = whole(start);
+        let asked_end = meter.duration.map(|duration| first.0 + duration.as_secs());
+        let ends = [asked_end, until.map(|until| until.0)];
+        let end = ends.into_iter().flatten().min();
+        let mut from = first;
+        let all_reported = |window: WindowStart| {
+            let to = grid.window_end(window).0;
+            reported()
+                .map(|spans| spans?.overlapping(window.0, to))
+                .try_fold(u64::MAX, |least, end| Some(least.min(end?)))
+        };
+        while let Some(reported) = all_reported(from)
+            && end.is_none_or(|end| from.0 < end)
+        {
+            from = whole(reported).max(grid.next_window(from));
+        }
+        Span {
+            from,
+            end,
+            shortened: from > first,
+        }
+    }
+
+    fn begin(&mut self, settings: String, grid: Grid, span: &Span) {
+        let meter = &self.settings.meter;
+        let now = self.clock.now();
+        let timeline = Timeline::new(span.from.seconds(), now, meter.speed);
+        let simulated = meter.source == SourceKind::Simulated;
+        let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
+        let progress = Progress {
+            run: self.last.as_ref().map_or(0, |last| last.progress.run) + 1,
+            settings,
+            interval_s: grid.interval_s(),
+            batch: grid.batch(),
+            from: span.from.0,
+            end: span.end,
+            window: span.from.0,
+            interval: 0,
+            live: simulated && timeline.is_live(first_end),
+        };
+        tracing::info!(
+            run = progress.run, start = %span.from, meters = self.fleet.meters(), speed = meter.speed,
+            "every meter is enrolled; a new run begins"
+        );
+        let members = self.fleet.members.iter().take(self.fleet.meters());
+        self.writer.push(Op::Begin {
+            progress: progress.clone(),
+            fleet: members
+                .map(|member| (member.feeder.clone(), member.meter.clone()))
+                .collect(),
+        });
+        self.run = Some(Run {
+            timeline,
+            grid,
+            filling: Filling::new(grid, span.from, self.fleet.meters()),
+            base: progress,
+            simulated,
+            accepting: false,
+        });
+        self.tell(Event::Started(span.from.seconds()));
+    }
+
+    fn resume(&mut self, last: LastRun, grid: Grid) {
+        let LastRun {
+            progress, filling, ..
+        } = last;
+        let (now, speed) = (self.clock.now(), self.settings.meter.speed);
+        let window = WindowStart(progress.window);
+        let next = grid.interval_start(window, progress.interval);
+        let filling = Filling::resume(grid, window, self.fleet.meters(), &filling);
+        // Live time has gone on meanwhile; all other time waited.
+        let (live, event) = match progress.live {
+            true => (true, UnixSeconds(now.0.div_ceil(1000))),
+            false => (false, next),
+        };
+        tracing::info!(
+            run = progress.run,
+            next = next.0,
+            live,
+            waiting = self.outbox.len(),
+            "the last run goes on where it was"
+        );
+        let over = progress.is_over();
+        self.run = Some(Run {
+            timeline: Timeline::new(event, now, speed),
+            grid,
+            filling,
+            base: progress,
+            simulated: self.settings.meter.source == SourceKind::Simulated,
+            accepting: false,
+        });
+        self.tell(Event::Started(next));
+        if over {
+            self.end();
+        } else if live {
+            self.miss_until(now);
+        }
+    }
+
+    /// Enters the intervals of a live run that passed while no process was there: nobody took their readings.
+    fn miss_until(&mut self, now: UnixMillis) {
+        let now = UnixSeconds(now.0 / 1000);
+        let mut missed = 0;
+        while let Some(run) = &mut self.run
+            && !self.ended
+            && run.interval_end() <= now
+        {
+            let (window, present) = (run.filling.window(), run.grid.window_of(now));
+            if run.filling.next_interval() > 0 || window == present {
+                missed += 1;
+                let meters = run.filling.meters();
+                self.enter(Interval::missed(meters));
+                continue;
+            }
+            // Whole windows without a reading have no report.
+            missed += (present.0 - window.0) / u64::from(run.grid.interval_s());
+            run.move_to(present);
+            let (grid, progress) = (run.grid, run.progress());
+            self.batch_up(Vec::new(), grid, progress);
+        }
+        if missed > 0 {
+            tracing::warn!(
+                intervals = missed,
+                "intervals passed while the gateway was down: they have no readings"
+            );
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a journal must hold after a list of changes, said plainly; and a list that has all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use wire::{Digest, Grid, WattHours, WindowStart};
+
+use crate::batch::{Batch, Filling, Interval, Taken};
+use crate::journal::spans::Spans;
+use crate::journal::{Held, Op, Place, Progress};
+use crate::outbox::Sealed;
+
+const METERS: usize = 3;
+
+/// The journal in memory.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    held: Held,
+    batches: BTreeMap<Place, Batch>,
+    sealed: BTreeMap<Place, (Batch, Sealed)>,
+    settled: BTreeSet<i64>,
+    accepted: BTreeSet<i64>,
+}
+
+impl Model {
+    pub fn apply(&mut self, ops: &[Op]) {
+        for op in ops {
+            match op.clone() {
+                Op::Begin { progress, fleet } => {
+                    self.held.filling.clear();
+                    (self.held.progress, self.held.fleet) = (Some(progress), fleet);
+                }
+                Op::Interval { progress, interval } => {
+                    self.accepted.extend(energies(&interval));
+                    self.held.filling.push(interval);
+                    self.held.progress = Some(progress);
+                }
+                Op::Window {
+                    progress,
+                    batches,
+                    reported,
+                } => {
+                    self.held.filling.clear();
+                    self.held.progress = Some(progress);
+                    for (place, batch) in batches {
+                        self.accepted.extend(&batch.readings_wh);
+                        self.batches.insert(place, batch);
+                    }
+                    self.held.reported.extend(reported);
+                }
+                Op::Sealed(place, batch, sealed) => {
+                    self.batches.remove(&place);
+                    self.sealed.insert(place, (batch, sealed));
+                }
+                Op::Reopened(place, batch) => {
+                    self.sealed.remove(&place);
+                    self.batches.insert(place, batch);
+                }
+                Op::Settled(place) => {
+                    let (batch, _) = self.sealed.remove(&place).unwrap();
+                    self.settled.extend(batch.readings_wh);
+                }
+            }
+        }
+    }
+
+    pub fn held(&self) -> Held {
+        let batches = self.batches.clone().into_iter().collect();
+        let sealed = self.sealed.clone().into_iter();
+        Held {
+            batches,
+            sealed: sealed
+                .map(|(place, (batch, sealed))| (place, batch, sealed))
+                .collect(),
+            ..self.held.clone()
+        }
+    }
+
+    /// Every reading that was accepted and is not settled is in one place. Each has an energy of its own.
+    pub fn check_places(&self, held: &Held) {
+        let batches = held.batches.iter().map(|(_, batch)| batch);
+        let sealed = held.sealed.iter().map(|(_, batch, _)| batch);
+        let batched = batches
+            .chain(sealed)
+            .flat_map(|batch| batch.readings_wh.clone());
+        let mut seen = BTreeSet::new();
+        for energy in held.filling.iter().flat_map(energies).chain(batched) {
+            assert!(seen.insert(energy), "{energy} is in two places");
+        }
+        assert!(seen.is_disjoint(&self.settled));
+        seen.extend(&self.settled);
+        assert_eq!(seen, self.accepted);
+    }
+}
+
+fn energies(interval: &Interval) -> Vec<i64> {
+    let energy = |taken: &Taken| match taken {
+        Taken::Energy(WattHours(wh), _) => Some(*wh),
+        Taken::Missing => None,
+    };
+    interval.0.iter().filter_map(energy).collect()
+}
+
+fn place(window: WindowStart, meter: usize) -> Place {
+    Place {
+        window,
+        feeder: format!("feeder-{}", meter % 2 + 1).parse().unwrap(),
+        meter: format!("meter-{meter}").parse().unwrap(),
+    }
+}
+
+fn sealed(window: WindowStart, number: u8) -> Sealed {
+    Sealed {
+        meter: 0,
+        window,
+        digest: Digest([number; 32]),
+        // More than a page, as a real one.
+        payload: Bytes::from(vec![number; 9_000]),
+    }
+}
+
+/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, and a
+/// second run.
+pub fn script() -> Vec<Vec<Op>> {
+    let grid = Grid::new(60, 2).unwrap();
+    let mut progress = Progress {
+        run: 1,
+        settings: "some".to_owned(),
+        interval_s: 60,
+        batch: 2,
+        from: 1_200,
+        end: Some(1_560),
+        window: 1_200,
+        interval: 0,
+        live: false,
+    };
+    let fleet = (0..METERS).map(|meter| {
+        let place = place(WindowStart(0), meter);
+        (place.feeder, place.meter)
+    });
+    let begin = Op::Begin {
+        progress: progress.clone(),
+        fleet: fleet.clone().collect(),
+    };
+    let mut groups = vec![vec![begin]];
+    let mut reported = Spans::default();
+    let mut energy = 1;
+    let mut digest = 0;
+    for _ in 0..3 {
+        let window = WindowStart(progress.window);
+        let mut filling = Filling::new(grid, window, METERS);
+        let mut next = || {
+            let meters = energy..energy + METERS as i64;
+            energy += METERS as i64;
+            Interval(
+                meters
+                    .map(|wh| Taken::Energy(WattHours(wh), wh % 2 == 0))
+                    .collect(),
+            )
+        };
+        let (first, second) = (next(), next());
+        filling.add(&first);
+        filling.add(&second);
+        progress.interval = 1;
+        groups.push(vec![Op::Interval {
+            progress: progress.clone(),
+            interval: first,
+        }]);
+        (progress.window, progress.interval) = (grid.next_window(window).0, 0);
+        reported.insert(window.0, progress.window);
+        let batches: Vec<_> = filling.finish();
+        // Indices are not kept.
+        let batches: Vec<_> = batches
+            .into_iter()
+            .map(|batch| (place(window, batch.meter), Batch { meter: 0, ..batch }))
+            .collect();
+        groups.push(vec![Op::Window {
+            progress: progress.clone(),
+            reported: batches
+                .iter()
+                .map(|(place, _)| (place.meter.clone(), reported.clone()))
+                .collect(),
+            batches: batches.clone(),
+        }]);
+        let mut seal = |(place, batch): &(Place, Batch)| {
+            digest += 1;
+            Op::Sealed(place.clone(), batch.clone(), sealed(window, digest))
+        };
+        groups.push(vec![seal(&batches[0]), seal(&batches[1])]);
+        let (refused, batch) = batches[1].clone();
+        groups.push(vec![
+            Op::Settled(batches[0].0.clone()),
+            Op::Reopened(refused, batch),
+            seal(&batches[2]),
+        ]);
+        groups.push(vec![seal(&batches[1])]);
+        groups.push(vec![Op::Settled(batches[2].0.clone())]);
+    }
+    progress.run = 2;
+    groups.push(vec![Op::Begin {
+        progress,
+        fleet: fleet.rev().collect(),
+    }]);
+    groups
+}
