@@ -12,8 +12,8 @@ use service::process::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
 
-use crate::demo;
 use crate::scenario::{Options, Scenario};
+use crate::{demo, load};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -23,7 +23,8 @@ use crate::scenario::{Options, Scenario};
   bench demo
   bench demo --meters 1000 --feeders 10
   bench demo --replay my.csv --output json
-  bench run --duration 120s --meters 500"
+  bench run --duration 120s --meters 500
+  bench load --rate 1112 --duration 60s"
 )]
 struct Command {
     #[command(flatten)]
@@ -54,6 +55,13 @@ enum Action {
         #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
         duration: Duration,
     },
+    /// Reports of many distinct meters at a stated rate, open-loop, with every window decrypted and compared.
+    Load {
+        #[command(flatten)]
+        options: load::Options,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +81,9 @@ enum Form {
     /// One JSON object.
     Json,
 }
+
+/// Exit code of a benchmark that missed its threshold.
+const MISSED: u8 = 3;
 
 /// Time beyond a run's duration in which its last reports are settled.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -113,8 +124,7 @@ async fn run(action: Action, settings: Settings) -> u8 {
         }
     };
     match act(action, settings, stop.clone()).await {
-        Ok(true) => OK,
-        Ok(false) => FAILED,
+        Ok(code) => code,
         Err(_) if stop.cause() == Some(Cause::Interrupt) => INTERRUPTED,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -123,8 +133,8 @@ async fn run(action: Action, settings: Settings) -> u8 {
     }
 }
 
-/// Whether the run was correct.
-async fn act(action: Action, settings: Settings, stop: Stop) -> Result<bool> {
+/// The exit code of a run that came to its end.
+async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
     let (scenario, output, limit) = match action {
         Action::Demo {
             options,
@@ -140,17 +150,45 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<bool> {
             output,
             duration + DRAIN,
         ),
+        Action::Load { options, output } => return offer(&settings, &options, &output, stop).await,
     };
-    let results = demo::results_folder(&output.results)?;
-    telemetry::log_to_file(
-        &settings.log,
-        std::fs::File::create(results.join("log.txt"))?,
-    )?;
-    telemetry::install_metrics();
+    let results = output.folder(&settings)?;
     let outcome = demo::run(&scenario, &results, limit, stop).await?;
-    match output.output {
-        Form::Table => print!("{}", outcome.table()),
-        Form::Json => println!("{}", serde_json::to_string(&outcome)?),
+    output.print(&outcome, || outcome.table())?;
+    Ok(if outcome.correct { OK } else { FAILED })
+}
+
+async fn offer(
+    settings: &Settings,
+    options: &load::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let outcome = load::run(settings, options, &results, stop).await?;
+    output.print(&outcome, || outcome.text())?;
+    Ok(match (outcome.correct, outcome.within_limit) {
+        (false, _) => FAILED,
+        (true, false) => MISSED,
+        (true, true) => OK,
+    })
+}
+
+impl Output {
+    /// A new results folder, which the logs go to.
+    fn folder(&self, settings: &Settings) -> Result<PathBuf> {
+        let results = demo::results_folder(&self.results)?;
+        let log = std::fs::File::create(results.join("log.txt"))?;
+        telemetry::log_to_file(&settings.log, log)?;
+        telemetry::install_metrics();
+        Ok(results)
     }
-    Ok(outcome.correct)
+
+    fn print(&self, outcome: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
+        match self.output {
+            Form::Table => print!("{}", text()),
+            Form::Json => println!("{}", serde_json::to_string(outcome)?),
+        }
+        Ok(())
+    }
 }

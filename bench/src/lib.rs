@@ -6,11 +6,14 @@
 //! * [`oracle`]: the truth, by separate code, straight from the file or the seed
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
+//! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
 
 pub mod cli;
 pub mod demo;
+pub mod load;
 pub mod oracle;
 pub mod output;
+pub mod resources;
 pub mod scenario;
 pub mod stack;
 pub mod verdict;

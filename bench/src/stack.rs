@@ -20,15 +20,36 @@ pub struct Stack {
     operator: JoinHandle<Result<(), operator::OperatorError>>,
     analytics: JoinHandle<Result<(), AnalyticsError>>,
     fleet: Option<JoinHandle<Result<Summary, meter::MeterError>>>,
+    settings: Settings,
+    stopped: Stop,
 }
 
 impl Stack {
-    /// Starts everything on a free port of the loopback interface, with its state in `state`. What the services
-    /// report goes to `seen`.
+    /// Starts the services and a gateway with its fleet; see [`Stack::services`].
     ///
     /// # Errors
     /// Where the broker cannot listen.
     pub async fn start(
+        settings: &Settings,
+        state: &Path,
+        seen: mpsc::UnboundedSender<Seen>,
+    ) -> Result<Self> {
+        let mut stack = Self::services(settings, state, seen.clone()).await?;
+        let (settings, stop) = (stack.settings.clone(), stack.stopped.clone());
+        let observer = relay(seen, Seen::Meter);
+        let clock = SystemClock::shared();
+        stack.fleet = Some(tokio::spawn(async move {
+            meter::run(&settings, clock, stop, Some(observer)).await
+        }));
+        Ok(stack)
+    }
+
+    /// Starts broker, operator and analytics on a free port of the loopback interface, with their state in `state`.
+    /// What they report goes to `seen`.
+    ///
+    /// # Errors
+    /// Where the broker cannot listen.
+    pub async fn services(
         settings: &Settings,
         state: &Path,
         seen: mpsc::UnboundedSender<Seen>,
@@ -58,21 +79,19 @@ impl Stack {
         };
         let analytics = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
-            let observer = relay(seen.clone(), Seen::Analytics);
+            let observer = relay(seen, Seen::Analytics);
             tokio::spawn(
                 async move { analytics::run(&settings, clock, stop, Some(observer)).await },
             )
-        };
-        let fleet = {
-            let observer = relay(seen, Seen::Meter);
-            tokio::spawn(async move { meter::run(&settings, clock, stopped, Some(observer)).await })
         };
         Ok(Self {
             stop,
             broker,
             operator,
             analytics,
-            fleet: Some(fleet),
+            fleet: None,
+            settings,
+            stopped,
         })
     }
 
@@ -89,7 +108,13 @@ impl Stack {
         Ok(ended??)
     }
 
-    /// The first service that has failed, if one has.
+    /// The settings the services run with: the address and the state folder are theirs.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether a service has ended.
     pub fn is_broken(&self) -> bool {
         self.broker.is_finished() || self.operator.is_finished() || self.analytics.is_finished()
     }

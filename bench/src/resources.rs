@@ -1,0 +1,60 @@
+//! Processor time and memory of this process, as the kernel counts them.
+
+use std::time::Duration;
+
+/// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
+const TICKS: u64 = 100;
+
+/// What has been used up to a moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    cpu: Duration,
+    peak_mib: f64,
+}
+
+/// What was used between two moments.
+#[derive(Debug, Clone, Copy)]
+pub struct Used {
+    /// Processor time, user and system.
+    pub cpu: Duration,
+    /// The same as a number of cores.
+    pub cores: f64,
+    /// Greatest resident memory so far, in MiB.
+    pub peak_mib: f64,
+}
+
+impl Usage {
+    /// What has been used up to now; zero where there is no `/proc`.
+    #[must_use]
+    pub fn now() -> Self {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // After the command's closing parenthesis, utime and stime are the 12th and 13th fields.
+        let fields = stat
+            .rsplit_once(')')
+            .map_or("", |(_, fields)| fields)
+            .split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Self {
+            cpu: Duration::from_millis(ticks * 1000 / TICKS),
+            peak_mib: kib.unwrap_or(0.0) / 1024.0,
+        }
+    }
+
+    /// What was used since `before`, `wall` ago.
+    #[must_use]
+    pub fn since(&self, before: &Self, wall: Duration) -> Used {
+        let cpu = self.cpu.saturating_sub(before.cpu);
+        Used {
+            cpu,
+            cores: cpu.as_secs_f64() / wall.as_secs_f64().max(f64::MIN_POSITIVE),
+            peak_mib: self.peak_mib,
+        }
+    }
+}
