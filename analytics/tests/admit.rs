@@ -1,5 +1,7 @@
 //! Every bad report is refused for its own reason, answered only where the answer cannot harm, and stops nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use analytics::admit::Admission;
 use analytics::engine::{Engine, Identity, Incoming};
 use analytics::store::MemoryStore;

@@ -1,6 +1,8 @@
 //! The bound on the error separates noise from a mistake: real sums are within it, and a sum in which one customer's
 //! reading is dropped or counted twice is not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use bench::oracle::{Clear as _, FileTruth, Truth, Truths};

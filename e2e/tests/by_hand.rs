@@ -1,5 +1,7 @@
 //! The four processes as a newcomer starts them: in any order, each saying what it waits for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! `meter` links `openfhe` for encryption; `meter/clippy.toml` keeps it from the module of secret keys.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, PackageId};
