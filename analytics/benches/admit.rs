@@ -10,8 +10,8 @@ use packed::{ADDITIVE, Accumulator};
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics,
-    UnixMillis, Watts, WindowStart,
+    EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence,
+    SigningKey, Topics, UnixMillis, Watts, WindowStart,
 };
 
 /// Reports from as many meters: 27 MB, more than the caches hold.
@@ -102,9 +102,18 @@ fn world() -> World {
 
 fn reports(criterion: &mut Criterion) {
     let world = world();
-    let admission = Admission::new(&world.settings, &world.topics, &world.plan, &world.roster, NOW).expect("a plan");
+    let admission = Admission::new(
+        &world.settings,
+        &world.topics,
+        &world.plan,
+        &world.roster,
+        NOW,
+    )
+    .expect("a plan");
     let mut group = criterion.benchmark_group("analytics");
-    group.throughput(Throughput::Elements(REPORTS as u64)).sample_size(20);
+    group
+        .throughput(Throughput::Elements(REPORTS as u64))
+        .sample_size(20);
     group.bench_function("decode + verify", |bencher| {
         bencher.iter(|| {
             for message in &world.incoming {
@@ -117,7 +126,9 @@ fn reports(criterion: &mut Criterion) {
             || Accumulator::new(&ADDITIVE),
             |sum| {
                 for message in &world.incoming {
-                    let admitted = admission.admit(&message.topic, &message.payload).expect("a good report");
+                    let admitted = admission
+                        .admit(&message.topic, &message.payload)
+                        .expect("a good report");
                     sum.add(&admitted.limbs).expect("a good ciphertext");
                 }
             },
