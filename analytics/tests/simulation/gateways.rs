@@ -1,0 +1,143 @@
+//! The gateways: an outbox that keeps a report until a receipt names its digest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use wire::{Digest, Opened, Reason, Receipt, Status};
+
+use crate::world::{RETENTION_WINDOWS, Sealed, Slot, WORLD, slot_of};
+
+/// What a gateway was told in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// `folded` or `duplicate`.
+    Counted,
+    /// `rejected`, for good.
+    Refused(Reason),
+}
+
+#[derive(Debug)]
+pub struct Entry {
+    pub sealed: Arc<Sealed>,
+    pub second_plan: bool,
+    pub told: Option<Told>,
+}
+
+/// All gateways' outboxes; each entry is a slot and a variant. Receipts find their entry by what they say, as they
+/// find their gateway by topic.
+#[derive(Debug, Default)]
+pub struct Gateways {
+    pub entries: BTreeMap<(Slot, u8), Entry>,
+    by_digest: HashMap<Digest, (Slot, u8)>,
+    /// Every digest a receipt called counted, by slot: there must never be two.
+    pub counted: BTreeMap<Slot, Digest>,
+    /// Receipts' entries, by what they said.
+    pub folded: u64,
+    pub duplicates: u64,
+    pub rejected: BTreeMap<&'static str, u64>,
+}
+
+impl Gateways {
+    /// Seals the report of a slot, unless that was done.
+    pub fn seal(&mut self, slot: Slot, variant: u8, second_plan: bool) {
+        let sealed = WORLD.report(slot, second_plan, variant);
+        self.by_digest.insert(sealed.digest, (slot, variant));
+        self.entries.entry((slot, variant)).or_insert(Entry {
+            sealed,
+            second_plan,
+            told: None,
+        });
+    }
+
+    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| entry.told.is_none())
+    }
+
+    /// Takes a receipt. `newest`: the newest window that any meter has sent.
+    pub fn take(&mut self, topic: &str, payload: &[u8], newest: u64) -> Result<(), String> {
+        let opened: Opened<Receipt> = wire::decode(payload, payload.len())
+            .and_then(|receipt| {
+                receipt.verify(
+                    &WORLD.settings.deployment.id,
+                    topic,
+                    &WORLD.analytics.verifying_key(),
+                )
+            })
+            .map_err(|error| error.to_string())?;
+        for entry in opened.message.entries {
+            let slot = slot_of(&entry.meter, entry.window);
+            let Some((named, variant)) = self.by_digest.get(&entry.digest).copied() else {
+                return Err(format!(
+                    "a receipt names {}, which nobody sent",
+                    entry.digest
+                ));
+            };
+            if named != slot {
+                return Err(format!(
+                    "a receipt names {slot:?} for the digest of {named:?}"
+                ));
+            }
+            self.told(slot, variant, entry.digest, entry.status, newest)?;
+        }
+        Ok(())
+    }
+
+    fn told(
+        &mut self,
+        slot: Slot,
+        variant: u8,
+        digest: Digest,
+        status: Status,
+        newest: u64,
+    ) -> Result<(), String> {
+        let conflicts = (0..2).all(|variant| self.entries.contains_key(&(slot, variant)));
+        let Some(entry) = self.entries.get_mut(&(slot, variant)) else {
+            return Err(format!("a receipt for {slot:?}, which was not sent"));
+        };
+        match status {
+            Status::Folded | Status::Duplicate => {
+                match status {
+                    Status::Folded => self.folded += 1,
+                    _ => self.duplicates += 1,
+                }
+                let first = *self.counted.entry(slot).or_insert(digest);
+                if first != digest {
+                    return Err(format!("both {first} and {digest} count for {slot:?}"));
+                }
+                if entry.sealed.digest == digest {
+                    entry.told = Some(Told::Counted);
+                }
+                return Ok(());
+            }
+            Status::Rejected(reason) => {
+                *self.rejected.entry(reason.as_str()).or_default() += 1;
+                match reason {
+                    // It was sealed under the first plan. Now its gateway has the second, and seals it anew.
+                    Reason::WrongEpoch | Reason::OutdatedConfig if !entry.second_plan => {
+                        let sealed = WORLD.report(slot, true, variant);
+                        self.by_digest.insert(sealed.digest, (slot, variant));
+                        entry.sealed = sealed;
+                        entry.second_plan = true;
+                    }
+                    // An answer to what was sealed before.
+                    _ if entry.sealed.digest != digest => {}
+                    // Analytics has yet to hear of the plan.
+                    Reason::UnknownEpoch if entry.second_plan => {}
+                    Reason::Conflict if conflicts => {
+                        entry.told = Some(Told::Refused(reason));
+                    }
+                    Reason::ReportTooLate if slot.window + RETENTION_WINDOWS < newest => {
+                        entry.told.get_or_insert(Told::Refused(reason));
+                    }
+                    _ => return Err(format!("{slot:?} variant {variant} was refused: {reason}")),
+                }
+            }
+        }
+        if entry.told == Some(Told::Refused(Reason::Conflict))
+            && self.counted.get(&slot) == Some(&digest)
+        {
+            return Err(format!("{slot:?} counts, and conflicts with itself"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Analytics between gateways, an operator and a network that are as bad as they may be, thousands of times.
+//!
+//! A case is a seed: it draws a schedule of operations (send, deliver out of order, duplicate, drop, turn, crash before
+//! the commit or between commit and publish, commits that fail before or after they took effect, restart from the
+//! store, idle, the next hour, a conflicting report, a new plan with a new epoch) and runs it on the real engine with
+//! real messages. Then everything heals, and the invariants of `check.rs` are held against what the operator took.
+//! Those see each meter's share in each released sum, without help from the engine or its store: see
+//! [`world::word`].
+//!
+//! # What is not a failure
+//! * A report that is in no released sum although it was answered `folded`, if fewer than `min_meters` of its window
+//!   are in that position: the sum is held, and withheld for good once its retention is over.
+//! * `rejected(report_too_late)` for a report that was folded, if its receipt was lost and its window is past the
+//!   retention since. Outboxes give up long before.
+//! * A receipt that comes twice, or says `duplicate` where none said `folded`.
+//! * A release that is sent many times, as long as its bytes are the same.
+//! * Reports of one window in several parts.
+//! * `rejected` for a plan or an epoch that a gateway had not heard of yet; it seals anew.
+//!
+//! # What is taken for granted
+//! Analytics has a plan before the first window that the plan changes ends, and never goes back to an older one.
+//!
+//! `SIMULATION_CASES=10000 cargo test --release -p analytics --test simulation` runs more; the seeds of cases that
+//! once failed are tests of their own.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod check;
+mod gateways;
+mod model;
+mod operator;
+mod stores;
+mod world;
+
+use model::{Kind, run};
+
+fn cases(default: u64) -> u64 {
+    std::env::var("SIMULATION_CASES").map_or(default, |cases| cases.parse().unwrap())
+}
+
+/// The seed of a failing case is the test to write: `run(seed, kind).unwrap()`.
+fn all(seeds: std::ops::Range<u64>, kind: Kind) {
+    let mut seen = model::Seen::default();
+    for seed in seeds {
+        match run(seed, kind) {
+            Ok(case) => seen.add(&case),
+            Err(problem) => panic!("case {seed} on {kind:?}: {problem}"),
+        }
+    }
+    println!("{seen:?}");
+    // A simulation in which nothing happens holds every invariant.
+    assert!(seen.is_rich(), "{seen:?}");
+}
+
+#[test]
+fn every_schedule_keeps_the_contract() {
+    all(0..cases(400), Kind::Memory);
+}
+
+#[test]
+fn every_schedule_keeps_the_contract_on_the_file() {
+    all(0..cases(400) / 20, Kind::File);
+}
+
+/// The simulation notices an engine that forgets who contributed.
+#[test]
+fn forgetting_contributors_is_noticed() {
+    let failed = (0..20).filter(|seed| run(*seed, Kind::Forgetful).is_err());
+    assert!(failed.count() > 5);
+}
+
+/// The simulation notices a store that reports commits it did not make.
+#[test]
+fn losing_commits_is_noticed() {
+    let failed = (0..20).filter(|seed| run(*seed, Kind::Lossy).is_err());
+    assert!(failed.count() > 5);
+}

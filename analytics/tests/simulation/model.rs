@@ -1,0 +1,387 @@
+//! A case: the schedule, and everything it acts on.
+
+use analytics::admit::Admission;
+use analytics::engine::{Engine, Identity, Incoming, Outgoing};
+use analytics::windows::Rules;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use wire::{SumReceipt, Topic};
+
+use crate::check::check;
+use crate::gateways::{Gateways, Told};
+use crate::operator::Operator;
+use crate::stores::{Durable, Failing, Fault};
+use crate::world::{
+    FEEDERS, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot, WINDOWS, WORLD,
+};
+
+const IDLE_MS: u64 = 30_000;
+const OPERATIONS: usize = 120;
+
+/// What is under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The engine on a store in memory.
+    Memory,
+    /// The engine on the file.
+    File,
+    /// A broken store: it forgets every third contributor at a restart.
+    Forgetful,
+    /// A broken store: it reports every fourth commit as done and does not do it.
+    Lossy,
+}
+
+/// What happened, so that a run in which nothing happens is noticed.
+#[derive(Debug, Default)]
+pub struct Seen {
+    cases: u64,
+    restarts: u64,
+    failed_commits: u64,
+    folded: u64,
+    duplicates: u64,
+    conflicts: u64,
+    outdated: u64,
+    too_late: u64,
+    releases: u64,
+    supplements: u64,
+    repeated_releases: u64,
+    never_released: u64,
+}
+
+impl Seen {
+    pub fn add(&mut self, case: &Self) {
+        self.cases += 1;
+        self.restarts += case.restarts;
+        self.failed_commits += case.failed_commits;
+        self.folded += case.folded;
+        self.duplicates += case.duplicates;
+        self.conflicts += case.conflicts;
+        self.outdated += case.outdated;
+        self.too_late += case.too_late;
+        self.releases += case.releases;
+        self.supplements += case.supplements;
+        self.repeated_releases += case.repeated_releases;
+        self.never_released += case.never_released;
+    }
+
+    /// Whether everything that can happen did, often.
+    pub fn is_rich(&self) -> bool {
+        let often = [
+            self.restarts,
+            self.failed_commits,
+            self.folded,
+            self.duplicates,
+            self.conflicts,
+            self.outdated,
+            self.releases,
+            self.supplements,
+            self.repeated_releases,
+            self.never_released,
+        ];
+        often.iter().all(|count| *count >= self.cases / 4) && self.too_late > 0
+    }
+}
+
+struct Case {
+    rng: ChaCha8Rng,
+    durable: Durable,
+    engine: Option<Engine<Failing>>,
+    gateways: Gateways,
+    operator: Operator,
+    to_analytics: Vec<Incoming>,
+    sum_receipts: Vec<SumReceipt>,
+    from_analytics: Vec<Outgoing>,
+    /// The window that is being read.
+    hour: u64,
+    active_ms: u64,
+    analytics_has_second: bool,
+    seen: Seen,
+}
+
+/// Runs the case of `seed`, and says what is wrong with what came of it.
+pub fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
+    let mut case = Case {
+        rng: ChaCha8Rng::seed_from_u64(seed),
+        durable: Durable::new(kind),
+        engine: None,
+        gateways: Gateways::default(),
+        operator: Operator::default(),
+        to_analytics: Vec::new(),
+        sum_receipts: Vec::new(),
+        from_analytics: Vec::new(),
+        hour: 0,
+        active_ms: 0,
+        analytics_has_second: false,
+        seen: Seen::default(),
+    };
+    case.restart()?;
+    case.read();
+    for _ in 0..OPERATIONS {
+        case.step()?;
+    }
+    case.heal()?;
+    check(&case.gateways, &case.operator)?;
+    Ok(case.finish())
+}
+
+impl Case {
+    fn step(&mut self) -> Result<(), String> {
+        match self.rng.random_range(0..100) {
+            0..22 => self.send(),
+            22..28 => self.duplicate(),
+            28..33 => self.lose(),
+            33..60 => self.turn(false)?,
+            60..75 => self.receive()?,
+            75..80 => self.active_ms += self.rng.random_range(1..40_000),
+            80..88 => self.next_hour(),
+            88..91 => self.conflict(),
+            91..94 => self.fail_commits(),
+            94..96 => self.restart()?,
+            96..98 => self.analytics_has_second = true,
+            _ => {
+                let unsettled = self.engine().unsettled();
+                self.from_analytics.extend(unsettled);
+            }
+        }
+        Ok(())
+    }
+
+    fn engine(&mut self) -> &mut Engine<Failing> {
+        self.engine.as_mut().unwrap()
+    }
+
+    /// A new process on what the last one committed.
+    fn restart(&mut self) -> Result<(), String> {
+        self.engine = None;
+        let identity = Identity {
+            deployment: WORLD.settings.deployment.id.clone(),
+            id: WORLD.settings.analytics.id.clone(),
+            key: WORLD.analytics.clone(),
+            topics: WORLD.topics.clone(),
+            receipt_entries: 3,
+        };
+        let rules = Rules {
+            min_meters: MIN_METERS,
+            grace_s: HOUR,
+            idle_limit_ms: IDLE_MS,
+            retention_s: RETENTION_WINDOWS * HOUR,
+            max_open: 100,
+            max_feeders: 10,
+        };
+        let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
+        let engine = Engine::start(identity, plan, rules, self.durable.open());
+        self.engine = Some(engine.map_err(|error| error.to_string())?);
+        self.seen.restarts += 1;
+        Ok(())
+    }
+
+    /// Meters read the present hour; some are silent.
+    fn read(&mut self) {
+        for feeder in 0..FEEDERS {
+            let share = [0.2, 0.6, 1.0][self.rng.random_range(0..3)];
+            for meter in 0..METERS {
+                let slot = Slot {
+                    feeder,
+                    meter,
+                    window: self.hour,
+                };
+                if self.rng.random_bool(share) {
+                    self.seal(slot, 0);
+                }
+            }
+        }
+    }
+
+    /// A gateway may be behind with the plan only while analytics is not.
+    fn seal(&mut self, slot: Slot, variant: u8) {
+        let behind = self.analytics_has_second || slot.window < SECOND_EPOCH;
+        let second_plan = !(behind && self.rng.random_bool(0.5));
+        self.gateways.seal(slot, variant, second_plan);
+    }
+
+    fn next_hour(&mut self) {
+        if self.hour + 1 < WINDOWS {
+            self.hour += 1;
+            self.read();
+        }
+    }
+
+    /// A meter that makes two reports of one window.
+    fn conflict(&mut self) {
+        let count = self.gateways.entries.len();
+        if count == 0 {
+            return;
+        }
+        let chosen = self.rng.random_range(0..count);
+        if let Some((slot, _)) = self.gateways.entries.keys().nth(chosen).copied() {
+            self.seal(slot, 1);
+        }
+    }
+
+    /// Gateways send some of what is not settled, and sometimes what is.
+    fn send(&mut self) {
+        let share = self.rng.random_range(0.05..0.9);
+        for entry in self.gateways.entries.values() {
+            let share = if entry.told.is_none() {
+                share
+            } else {
+                share / 20.0
+            };
+            if self.rng.random_bool(share) {
+                self.to_analytics.push(Incoming {
+                    topic: entry.sealed.topic.clone(),
+                    payload: entry.sealed.payload.clone(),
+                });
+            }
+        }
+    }
+
+    fn duplicate(&mut self) {
+        double(&mut self.rng, &mut self.to_analytics);
+        double(&mut self.rng, &mut self.from_analytics);
+        double(&mut self.rng, &mut self.sum_receipts);
+    }
+
+    fn lose(&mut self) {
+        draw(&mut self.rng, &mut self.to_analytics, 5);
+        draw(&mut self.rng, &mut self.from_analytics, 3);
+        draw(&mut self.rng, &mut self.sum_receipts, 1);
+    }
+
+    fn fail_commits(&mut self) {
+        let mut faults = self.durable.faults.lock().unwrap();
+        for _ in 0..self.rng.random_range(1..4) {
+            let after = self.rng.random_bool(0.5);
+            faults.push_back(if after { Fault::After } else { Fault::Before });
+        }
+    }
+
+    /// Analytics takes what has arrived, in any order, commits, and publishes, unless it dies in between.
+    fn turn(&mut self, healed: bool) -> Result<(), String> {
+        let most = if healed { usize::MAX } else { 40 };
+        let batch = draw(&mut self.rng, &mut self.to_analytics, most);
+        let receipts = draw(&mut self.rng, &mut self.sum_receipts, most);
+        let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
+        let (settings, topics) = (&WORLD.settings, &WORLD.topics);
+        let admission = Admission::new(settings, topics, plan, &WORLD.roster, NOW).unwrap();
+        let active_ms = self.active_ms;
+        let engine = self.engine();
+        receipts.iter().for_each(|receipt| engine.settle(receipt));
+        engine.take(&admission, &batch, active_ms);
+        engine.tick(&WORLD.roster, active_ms);
+        let crash = if healed {
+            9
+        } else {
+            self.rng.random_range(0..10)
+        };
+        if crash == 0 {
+            return self.restart();
+        }
+        let effects = loop {
+            match self.engine().commit() {
+                Ok(effects) => break effects,
+                Err(_) => self.seen.failed_commits += 1,
+            }
+            if !healed && self.rng.random_bool(0.3) {
+                return self.restart();
+            }
+        };
+        if crash == 1 {
+            return self.restart();
+        }
+        self.from_analytics.extend(effects.outgoing);
+        if crash == 2 {
+            return self.restart();
+        }
+        Ok(())
+    }
+
+    /// Gateways and the operator get some of what was published.
+    fn receive(&mut self) -> Result<(), String> {
+        let most = self.rng.random_range(1..20);
+        for message in draw(&mut self.rng, &mut self.from_analytics, most) {
+            match WORLD.topics.parse(&message.topic) {
+                Some(Topic::Sum { .. }) => {
+                    let busy = self.rng.random_bool(0.2);
+                    let receipt = self.operator.take(&message.topic, &message.payload, busy)?;
+                    self.sum_receipts.push(receipt);
+                }
+                _ => self
+                    .gateways
+                    .take(&message.topic, &message.payload, self.hour)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The network and the disk work, everybody has the plan, and time goes on until nothing is left to do.
+    fn heal(&mut self) -> Result<(), String> {
+        self.analytics_has_second = true;
+        self.durable.faults.lock().unwrap().clear();
+        for _ in 0..100 {
+            for entry in self.gateways.pending() {
+                self.to_analytics.push(Incoming {
+                    topic: entry.sealed.topic.clone(),
+                    payload: entry.sealed.payload.clone(),
+                });
+            }
+            self.active_ms += IDLE_MS;
+            self.turn(true)?;
+            let unsettled = self.engine().unsettled();
+            let idle = self.from_analytics.is_empty() && unsettled.is_empty();
+            self.from_analytics.extend(unsettled);
+            while !self.from_analytics.is_empty() {
+                self.receive()?;
+            }
+            if idle && self.gateways.pending().next().is_none() {
+                return Ok(());
+            }
+        }
+        Err("it does not come to rest".to_owned())
+    }
+
+    fn finish(self) -> Seen {
+        let rejected = |reason| self.gateways.rejected.get(reason).copied().unwrap_or(0);
+        let told = |told| {
+            self.gateways
+                .entries
+                .values()
+                .filter(|entry| entry.told == Some(told))
+                .count() as u64
+        };
+        let taken = &self.operator.taken;
+        let in_releases: u64 = taken
+            .values()
+            .map(|taken| u64::from(taken.sum.contributors))
+            .sum();
+        Seen {
+            folded: self.gateways.folded,
+            duplicates: self.gateways.duplicates,
+            conflicts: told(Told::Refused(wire::Reason::Conflict)),
+            outdated: rejected("outdated_config") + rejected("wrong_epoch"),
+            too_late: rejected("report_too_late"),
+            releases: taken.len() as u64,
+            supplements: taken.keys().filter(|key| key.part.0 > 0).count() as u64,
+            repeated_releases: self.operator.repeats,
+            never_released: self.gateways.counted.len() as u64
+                - in_releases.min(self.gateways.counted.len() as u64),
+            ..self.seen
+        }
+    }
+}
+
+/// Takes up to `most` of `from`, at random.
+fn draw<T>(rng: &mut ChaCha8Rng, from: &mut Vec<T>, most: usize) -> Vec<T> {
+    let mut drawn = Vec::new();
+    while !from.is_empty() && drawn.len() < most {
+        drawn.push(from.swap_remove(rng.random_range(0..from.len())));
+    }
+    drawn
+}
+
+fn double<T: Clone>(rng: &mut ChaCha8Rng, messages: &mut Vec<T>) {
+    if !messages.is_empty() {
+        let message = messages[rng.random_range(0..messages.len())].clone();
+        messages.push(message);
+    }
+}

@@ -1,0 +1,108 @@
+//! Stores that fail when told to, and two that are broken.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use analytics::store::{FileStore, MemoryStore, Snapshot, Store, StoreError, Terms, Transaction};
+use tempfile::TempDir;
+
+use crate::model::Kind;
+use crate::world::WORLD;
+
+/// How a commit fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It did nothing.
+    Before,
+    /// It was done, and reported as failed.
+    After,
+}
+
+pub type Faults = Arc<Mutex<VecDeque<Fault>>>;
+
+/// What survives the engine.
+pub struct Durable {
+    kind: Kind,
+    memory: MemoryStore,
+    folder: Option<TempDir>,
+    pub faults: Faults,
+    commits: Arc<Mutex<u64>>,
+}
+
+impl Durable {
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            memory: MemoryStore::default(),
+            folder: (kind == Kind::File).then(|| tempfile::tempdir().unwrap()),
+            faults: Faults::default(),
+            commits: Arc::default(),
+        }
+    }
+
+    /// The store as a started process opens it; the one before must be gone.
+    pub fn open(&self) -> Failing {
+        let inner: Box<dyn Store> = match &self.folder {
+            None => Box::new(self.memory.clone()),
+            Some(folder) => {
+                let path = folder.path().join("sums.redb");
+                Box::new(FileStore::open(&path, &WORLD.settings.deployment.id).unwrap())
+            }
+        };
+        Failing {
+            inner,
+            kind: self.kind,
+            faults: self.faults.clone(),
+            commits: self.commits.clone(),
+        }
+    }
+}
+
+pub struct Failing {
+    inner: Box<dyn Store>,
+    kind: Kind,
+    faults: Faults,
+    commits: Arc<Mutex<u64>>,
+}
+
+impl std::fmt::Debug for Failing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Failing")
+    }
+}
+
+impl Store for Failing {
+    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError> {
+        let mut snapshot = self.inner.load(terms)?;
+        if self.kind == Kind::Forgetful {
+            let mut index = 0;
+            snapshot.contributors.retain(|_| {
+                index += 1;
+                index % 3 != 0
+            });
+        }
+        Ok(snapshot)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let error = || StoreError::Io {
+            operation: "write to",
+            path: "simulated".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        let fault = self.faults.lock().unwrap().pop_front();
+        if fault == Some(Fault::Before) {
+            return Err(error());
+        }
+        let mut commits = self.commits.lock().unwrap();
+        *commits += 1;
+        if self.kind == Kind::Lossy && commits.is_multiple_of(4) {
+            return Ok(());
+        }
+        self.inner.commit(transaction)?;
+        match fault {
+            Some(Fault::After) => Err(error()),
+            _ => Ok(()),
+        }
+    }
+}
