@@ -213,7 +213,9 @@ impl Runner {
                 _ = tick.tick() => Vec::new(),
             };
             engine = self.turn(engine, batch, &stop).await?;
-            self.ask_and_resend(&engine).await;
+            self.ask().await;
+            let resent = self.resent(&engine);
+            self.publish(resent).await;
         }
         // Nothing is taken between turns, and each turn committed and answered what it took.
         self.publisher.close().await;
@@ -379,14 +381,15 @@ impl Runner {
         }
     }
 
-    async fn ask_and_resend<S: Store>(&mut self, engine: &Engine<S>) {
-        self.ask().await;
-        if self.resent.elapsed() >= self.settings.analytics.release_retry
-            && self.publisher.is_connected()
+    /// The releases to send again, if it is time to.
+    fn resent<S: Store>(&mut self, engine: &Engine<S>) -> Vec<Outgoing> {
+        if self.resent.elapsed() < self.settings.analytics.release_retry
+            || !self.publisher.is_connected()
         {
-            self.resent = Instant::now();
-            self.publish(engine.unsettled()).await;
+            return Vec::new();
         }
+        self.resent = Instant::now();
+        engine.unsettled()
     }
 
     /// Asks to be enrolled for as long as the plan does not name this service and its key.

@@ -1,0 +1,364 @@
+//! The running service when its disk fails and when it is told to stop, over a real broker.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use analytics::AnalyticsError;
+use analytics::store::{
+    FileStore, Inspection, MemoryStore, Snapshot, Store, StoreError, Terms, Transaction,
+};
+use packed::ADDITIVE;
+use service::config::Settings;
+use service::mqtt::{self, Event, Inbox, Publisher, QoS};
+use service::{Stop, StopHandle, SystemClock};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use wire::{
+    AnalyticsEntry, EpochPlan, FeederPlan, KeyEpoch, Opened, Plan, PlanVersion, Receipt, Report,
+    RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics, UnixMillis, Watts, WindowStart,
+};
+
+/// Only reached by a test that fails.
+const LIMIT: Duration = Duration::from_secs(60);
+const WINDOW: WindowStart = WindowStart(1_393_804_800);
+
+async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .expect("took longer than any run should")
+}
+
+/// A store whose commits the test holds back, or lets fail.
+#[derive(Clone)]
+struct Gate {
+    inner: MemoryStore,
+    full: Arc<AtomicBool>,
+    refused: Arc<AtomicU64>,
+    held: Arc<(Mutex<bool>, Condvar)>,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            inner: MemoryStore::default(),
+            full: Arc::default(),
+            refused: Arc::default(),
+            held: Arc::default(),
+            waiting: Arc::default(),
+        }
+    }
+
+    fn hold(&self, hold: bool) {
+        *self.held.0.lock().unwrap() = hold;
+        self.held.1.notify_all();
+    }
+}
+
+impl Store for Gate {
+    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError> {
+        self.inner.load(terms)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let held = self.held.0.lock().unwrap();
+        drop(self.held.1.wait_while(held, |held| *held).unwrap());
+        if self.full.load(Ordering::SeqCst) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(StoreError::Io {
+                operation: "write to",
+                path: "full".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
+        self.inner.commit(transaction)
+    }
+}
+
+/// A broker, an operator's plan and roster on it, a gateway, and analytics.
+struct Scene {
+    settings: Settings,
+    topics: Topics,
+    key: SigningKey,
+    gateway: Publisher,
+    receipts: Inbox,
+    stop: StopHandle,
+    analytics: JoinHandle<Result<(), AnalyticsError>>,
+    _gateway_stop: StopHandle,
+    _broker_stop: StopHandle,
+    _state: TempDir,
+}
+
+impl Scene {
+    async fn start<S: Store + 'static>(store: impl FnOnce(&Settings) -> S) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = state.path().to_owned();
+        settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+        settings.analytics.metrics_listen = None;
+        let (broker_stop, stopped) = Stop::manual();
+        let (ready, address) = oneshot::channel();
+        let broker = settings.clone();
+        tokio::spawn(async move { broker::run(&broker, stopped, ready).await });
+        settings.mqtt.address = within(address).await.unwrap().to_string();
+
+        let key = SigningKey::from_bytes(&[1; 32]);
+        settings.deployment.operator_key = Some(key.verifying_key());
+        let topics = Topics::new(&settings.deployment.root).unwrap();
+        let folder = service::files::state_folder(state.path(), "analytics-1").unwrap();
+        let identity =
+            service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap();
+
+        let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
+        let (gateway_stop, stopped) = Stop::manual();
+        let filters = vec![(gateway_topic, QoS::AtLeastOnce)];
+        let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
+        while !matches!(within(receipts.recv()).await.unwrap(), Event::Connected) {}
+        let limbs = vec![7; 64];
+        let deployment = &settings.deployment.id;
+        let plan = wire::seal(
+            &plan(&settings, &identity),
+            Some(&limbs),
+            deployment,
+            &topics.plan(),
+            &key,
+        );
+        gateway.publish(topics.plan(), plan.0, true).await.unwrap();
+        let page = RosterPage {
+            version: 1,
+            page: 0,
+            pages: 1,
+            entries: (0..200).map(|meter| entry(meter, &key)).collect(),
+        };
+        let roster = wire::seal(&page, None, deployment, &topics.roster(0), &key);
+        gateway
+            .publish(topics.roster(0), roster.0, true)
+            .await
+            .unwrap();
+
+        let (stop, stopped) = Stop::manual();
+        let analytics = {
+            let (settings, store) = (settings.clone(), store(&settings));
+            let clock = SystemClock::shared();
+            tokio::spawn(
+                async move { analytics::run_on(&settings, clock, stopped, None, store).await },
+            )
+        };
+        Self {
+            settings,
+            topics,
+            key,
+            gateway,
+            receipts,
+            stop,
+            analytics,
+            _gateway_stop: gateway_stop,
+            _broker_stop: broker_stop,
+            _state: state,
+        }
+    }
+
+    async fn send(&self, meter: u32) {
+        let report = Report {
+            plan_version: PlanVersion(1),
+            epoch: KeyEpoch(1),
+            feeder: "feeder-1".parse().unwrap(),
+            meter: format!("meter-{meter}").parse().unwrap(),
+            gateway: "gateway-1".parse().unwrap(),
+            window: WINDOW,
+            sequence: Sequence(1),
+            sealed_at: UnixMillis(1),
+            clamped: 0,
+            missing: 0,
+        };
+        let words = vec![u64::from(meter); ADDITIVE.words()];
+        let limbs = packed::pack(&ADDITIVE, &words).unwrap();
+        let topic = self.topics.report(&report.feeder, &report.meter);
+        let deployment = &self.settings.deployment.id;
+        let sealed = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
+        within(self.gateway.publish(topic, sealed.0, false))
+            .await
+            .unwrap();
+    }
+
+    /// The meters in the next receipt, all of which are folded or duplicates.
+    async fn receipt(&mut self) -> Vec<String> {
+        loop {
+            let Some(Event::Message(message)) = within(self.receipts.recv()).await else {
+                continue;
+            };
+            self.receipts.ack(&message);
+            let (folder, mut key) = (&self.settings.deployment.state_dir, None);
+            let path = folder.join("analytics-1").join("signing.key");
+            let key = key.get_or_insert_with(|| {
+                service::files::load_or_create_signing_key(&path)
+                    .unwrap()
+                    .verifying_key()
+            });
+            let opened: Opened<Receipt> = wire::decode(&message.payload, message.payload.len())
+                .unwrap()
+                .verify(&self.settings.deployment.id, &message.topic, key)
+                .unwrap();
+            let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
+            assert!(
+                opened
+                    .message
+                    .entries
+                    .iter()
+                    .all(|entry| counted(entry.status))
+            );
+            let meters = opened.message.entries.into_iter();
+            return meters.map(|entry| entry.meter.to_string()).collect();
+        }
+    }
+
+    /// Sends a report until its receipt comes, as a gateway does: before the roster is there, reports are dropped.
+    async fn until_ready(&mut self) {
+        loop {
+            self.send(0).await;
+            let receipt = tokio::time::timeout(Duration::from_millis(100), self.receipt());
+            if receipt.await.is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
+    Plan {
+        deployment: settings.deployment.id.clone(),
+        version: PlanVersion(1),
+        interval_s: 3600,
+        batch: 4,
+        layout: "moments".to_owned(),
+        profile: "additive".to_owned(),
+        min_meters: 15,
+        feeders: vec![FeederPlan {
+            feeder: "feeder-1".parse().unwrap(),
+            reference_wh: 1 << 16,
+            since: PlanVersion(1),
+            first_window: WindowStart(0),
+        }],
+        epochs: vec![EpochPlan {
+            epoch: KeyEpoch(1),
+            fingerprint: [1; 32],
+            first_window: WindowStart(0),
+            key_len: 64,
+        }],
+        analytics: vec![AnalyticsEntry {
+            id: "analytics-1".parse().unwrap(),
+            key: analytics.verifying_key(),
+            feeders: Vec::new(),
+        }],
+    }
+}
+
+fn entry(meter: u32, key: &SigningKey) -> RosterEntry {
+    RosterEntry {
+        meter: format!("meter-{meter}").parse().unwrap(),
+        feeder: "feeder-1".parse().unwrap(),
+        gateway: "gateway-1".parse().unwrap(),
+        capacity_w: Watts(10_000),
+        key: key.verifying_key(),
+    }
+}
+
+async fn until(mut holds: impl FnMut() -> bool) {
+    within(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// A stop in the middle of a commit: what was taken is committed and answered, and the service ends well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_is_committed_and_answered_before_the_end() {
+    let gate = Gate::new();
+    let mut scene = Scene::start(|_| gate.clone()).await;
+    scene.until_ready().await;
+    gate.hold(true);
+    let before = gate.waiting.load(Ordering::SeqCst);
+    scene.send(1).await;
+    until(|| gate.waiting.load(Ordering::SeqCst) > before).await;
+    scene.stop.stop();
+    gate.hold(false);
+    while !scene.receipt().await.contains(&"meter-1".to_owned()) {}
+    within(&mut scene.analytics).await.unwrap().unwrap();
+    let mut store = gate.inner.clone();
+    let terms = Terms {
+        profile: &ADDITIVE,
+        grid: wire::Grid::new(3600, 4).unwrap(),
+    };
+    let kept = store.load(&terms).unwrap().contributors;
+    assert!(kept.iter().any(|row| row.meter.as_str() == "meter-1"));
+}
+
+/// A full disk: no receipt, nothing more is taken, and everything goes on once there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_delays_and_loses_nothing() {
+    let gate = Gate::new();
+    let mut scene = Scene::start(|_| gate.clone()).await;
+    scene.until_ready().await;
+    gate.full.store(true, Ordering::SeqCst);
+    scene.send(1).await;
+    until(|| gate.refused.load(Ordering::SeqCst) >= 2).await;
+    // Taken while no commit succeeds: nothing.
+    for meter in 2..50 {
+        scene.send(meter).await;
+    }
+    gate.full.store(false, Ordering::SeqCst);
+    let mut answered = std::collections::BTreeSet::new();
+    while answered.len() < 49 {
+        answered.extend(
+            scene
+                .receipt()
+                .await
+                .into_iter()
+                .filter(|meter| meter != "meter-0"),
+        );
+    }
+    scene.stop.stop();
+    within(&mut scene.analytics).await.unwrap().unwrap();
+}
+
+/// A disk that stays full does not hold the process: it ends with an error once the drain is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_cannot_commit_ends_all_the_same() {
+    let gate = Gate::new();
+    let mut scene = Scene::start(|_| gate.clone()).await;
+    scene.until_ready().await;
+    gate.full.store(true, Ordering::SeqCst);
+    scene.send(1).await;
+    until(|| gate.refused.load(Ordering::SeqCst) >= 1).await;
+    scene.stop.stop();
+    let ended = within(&mut scene.analytics).await.unwrap();
+    assert!(matches!(ended, Err(AnalyticsError::Undrained)), "{ended:?}");
+}
+
+/// The default store: a second process is refused before it disturbs the first, and the file is there afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_store_is_a_locked_file() {
+    let open = |settings: &Settings| {
+        FileStore::open(&analytics::store_path(settings), &settings.deployment.id).unwrap()
+    };
+    let mut scene = Scene::start(open).await;
+    scene.until_ready().await;
+    let (_stop, stopped) = Stop::manual();
+    let second = analytics::run(&scene.settings, SystemClock::shared(), stopped, None);
+    let refused = within(second).await.unwrap_err();
+    let in_use = matches!(refused, AnalyticsError::Store(StoreError::InUse { .. }));
+    assert!(in_use, "{refused}");
+    scene.send(1).await;
+    while !scene.receipt().await.contains(&"meter-1".to_owned()) {}
+    scene.stop.stop();
+    within(&mut scene.analytics).await.unwrap().unwrap();
+    let kept = Inspection::of(&analytics::store_path(&scene.settings)).unwrap();
+    assert_eq!(kept.snapshot.contributors.len(), 2);
+}
