@@ -2,7 +2,7 @@
 //!
 //! While one commit is under way, whatever else must become durable waits; then all of it is one commit. So a commit is
 //! as large as the disk is slow, and nothing waits for a timer. What nobody waits for goes along with the next commit,
-//! or by itself after [`LAZY`].
+//! or by itself after `LAZY`.
 
 use std::time::Duration;
 
@@ -128,17 +128,20 @@ impl Writer {
         self.failing
     }
 
-    /// Commits what waits and closes the file, as far as that is possible within `limit`. What is left out is as if the
-    /// process had been killed: consistent, and done again after a restart.
-    pub async fn close(mut self, limit: Duration) {
+    /// Commits what waits and closes the file, as far as that is possible within `limit`, and returns what became
+    /// durable. What is left out is as if the process had been killed: consistent, and done again after a restart.
+    pub async fn close(&mut self, limit: Duration) -> Vec<Op> {
+        let mut durable = Vec::new();
         let closing = async {
-            if self.committing.is_some() {
-                let _ = self.committed().await;
+            for _ in 0..2 {
+                if self.committing.is_some() {
+                    durable.extend(self.committed().await.unwrap_or_default());
+                }
+                self.due = Some(Instant::now());
+                self.start();
             }
-            self.due = Some(Instant::now());
-            self.start();
             if self.committing.is_some() {
-                let _ = self.committed().await;
+                durable.extend(self.committed().await.unwrap_or_default());
             }
             if let Some(journal) = self.journal.take() {
                 let _ = tokio::task::spawn_blocking(move || drop(journal)).await;
@@ -149,6 +152,7 @@ impl Writer {
                 "the journal is slow: stopping without its last commit, which is done again after a restart"
             );
         }
+        durable
     }
 }
 
