@@ -50,7 +50,7 @@ pub enum Settled {
     Done(Status),
     /// It was refused for a reason that passes; it stays and is sent again.
     Retry(Reason),
-    /// It was made under another plan than its window's; it is sealed again from its readings.
+    /// It was made under another plan than the one in force; it is sealed again from its readings.
     Reseal(Reason),
     /// It was refused for good: its readings are in no sum.
     Lost(Reason),
@@ -207,12 +207,17 @@ impl Outbox {
     }
 
     /// Enters a receipt's entry. With what it did comes the time the report was sealed.
+    ///
+    /// A report that is refused for its plan is sealed again only if it `is_outdated` under the plan in force. If it is
+    /// not, the analytics service has not heard of that plan yet, and may take a copy under way as soon as it has: a
+    /// second ciphertext would then be a conflict.
     pub fn settle(
         &mut self,
         key: Key,
         digest: Digest,
         status: Status,
         now_ms: u64,
+        is_outdated: impl FnOnce(&Sealed) -> bool,
     ) -> (Settled, Option<u64>) {
         let fits = |entry: &&Entry| {
             entry
@@ -220,14 +225,10 @@ impl Outbox {
                 .as_ref()
                 .is_some_and(|sealed| sealed.digest == digest)
         };
-        let Some(sealed_ms) = self
-            .entries
-            .get(&key)
-            .filter(fits)
-            .map(|entry| entry.sealed_ms)
-        else {
+        let Some(entry) = self.entries.get(&key).filter(fits) else {
             return (Settled::Unknown, None);
         };
+        let sealed_ms = entry.sealed_ms;
         let settled = match status {
             Status::Folded | Status::Duplicate => {
                 self.remove(key);
@@ -235,6 +236,9 @@ impl Outbox {
             }
             Status::Rejected(reason) => match kind(reason) {
                 Kind::Passes => Settled::Retry(reason),
+                Kind::Plan if !entry.sealed.as_ref().is_some_and(is_outdated) => {
+                    Settled::Retry(reason)
+                }
                 Kind::Plan => {
                     self.reopen(key, now_ms);
                     Settled::Reseal(reason)
@@ -333,6 +337,10 @@ mod tests {
         })
     }
 
+    fn outdated(_: &Sealed) -> bool {
+        true
+    }
+
     fn batch(meter: usize) -> Batch {
         Batch {
             meter,
@@ -361,12 +369,16 @@ mod tests {
         assert_eq!(outbox.pop_due(0), Some((sealed(0, 1), false)));
         let key = (0, WindowStart(0));
         assert_eq!(
-            outbox.settle(key, Digest([2; 32]), Status::Folded, 0).0,
+            outbox
+                .settle(key, Digest([2; 32]), Status::Folded, 0, outdated)
+                .0,
             Settled::Unknown
         );
         assert_eq!(outbox.len(), 1);
         assert_eq!(
-            outbox.settle(key, Digest([1; 32]), Status::Folded, 0).0,
+            outbox
+                .settle(key, Digest([1; 32]), Status::Folded, 0, outdated)
+                .0,
             Settled::Done(Status::Folded)
         );
         assert!(outbox.is_empty());
@@ -381,7 +393,7 @@ mod tests {
         assert_eq!(outbox.next_to_seal(1), vec![], "it counts as unreceipted");
         assert_eq!(outbox.pop_due(5), Some((sealed(0, 1), true)));
         let key = (0, WindowStart(0));
-        let duplicate = outbox.settle(key, Digest([1; 32]), Status::Duplicate, 5);
+        let duplicate = outbox.settle(key, Digest([1; 32]), Status::Duplicate, 5, outdated);
         assert_eq!(duplicate, (Settled::Done(Status::Duplicate), None));
         assert_eq!(outbox.next_to_seal(1), vec![batch(1)]);
     }
@@ -416,7 +428,13 @@ mod tests {
         assert_eq!(outbox.next_to_seal(2).len(), 0);
         outbox.sealed(sealed(0, 1), 0);
         assert_eq!(outbox.next_to_seal(2).len(), 0);
-        outbox.settle((0, WindowStart(0)), Digest([1; 32]), Status::Folded, 0);
+        outbox.settle(
+            (0, WindowStart(0)),
+            Digest([1; 32]),
+            Status::Folded,
+            0,
+            outdated,
+        );
         assert_eq!(outbox.next_to_seal(2).len(), 1);
         assert!(outbox.has_room(6) && !outbox.has_room(7));
     }
@@ -428,9 +446,11 @@ mod tests {
         outbox.next_to_seal(1);
         outbox.sealed(sealed(0, 1), 0);
         let key = (0, WindowStart(0));
-        let outdated = Status::Rejected(Reason::OutdatedConfig);
+        const REFUSED: Status = Status::Rejected(Reason::OutdatedConfig);
+        let ahead = outbox.settle(key, Digest([1; 32]), REFUSED, 0, |_| false).0;
+        assert_eq!(ahead, Settled::Retry(Reason::OutdatedConfig));
         assert_eq!(
-            outbox.settle(key, Digest([1; 32]), outdated, 0).0,
+            outbox.settle(key, Digest([1; 32]), REFUSED, 0, outdated).0,
             Settled::Reseal(Reason::OutdatedConfig)
         );
         assert_eq!(outbox.next_to_seal(1), vec![]);
@@ -441,12 +461,12 @@ mod tests {
         outbox.sealed(sealed(0, 2), 0);
         let early = Status::Rejected(Reason::ReportTooEarly);
         assert_eq!(
-            outbox.settle(key, Digest([2; 32]), early, 0).0,
+            outbox.settle(key, Digest([2; 32]), early, 0, outdated).0,
             Settled::Retry(Reason::ReportTooEarly)
         );
         let conflict = Status::Rejected(Reason::Conflict);
         assert_eq!(
-            outbox.settle(key, Digest([2; 32]), conflict, 0).0,
+            outbox.settle(key, Digest([2; 32]), conflict, 0, outdated).0,
             Settled::Lost(Reason::Conflict)
         );
         assert!(outbox.is_empty());

@@ -178,6 +178,20 @@ impl Sealer {
         })
     }
 
+    /// Whether the plan asks for another report than `sealed`: other keys, or another scale.
+    #[must_use]
+    pub fn is_outdated(&self, sealed: &Sealed) -> bool {
+        let Ok(envelope) = wire::decode_shared::<Report>(&sealed.payload, sealed.payload.len())
+        else {
+            return true;
+        };
+        let report = envelope.claimed();
+        let feeder = self.plan.feeder(&report.feeder, report.window);
+        let epoch = self.plan.epoch_for(report.window);
+        feeder.is_none_or(|feeder| feeder.since != report.plan_version)
+            || epoch.is_none_or(|epoch| epoch.epoch != report.epoch)
+    }
+
     /// The plan in force.
     #[must_use]
     pub fn plan(&self) -> &Plan {

@@ -104,7 +104,11 @@ impl Gateway {
 
     fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
         let (key, now_ms) = ((index, entry.window), self.now_ms());
-        let (settled, sealed_ms) = self.outbox.settle(key, entry.digest, entry.status, now_ms);
+        let sealer = self.sealer.as_deref();
+        let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
+        let (settled, sealed_ms) =
+            self.outbox
+                .settle(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
             sealed_ms.map(|sealed_ms| Duration::from_millis(now_ms.saturating_sub(sealed_ms)));
         meter::receipt(settled, waited);

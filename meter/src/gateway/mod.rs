@@ -237,13 +237,6 @@ impl Gateway {
             }
             meter::outbox(self.outbox.len());
         }
-        self.summary.unsettled = self.outbox.len() as u64;
-        if !self.outbox.is_empty() {
-            tracing::warn!(
-                reports = self.outbox.len(),
-                "stopping with reports that have no receipt"
-            );
-        }
         drop(departures);
         let publishing = async {
             let task = uplink.abort_handle();
@@ -251,7 +244,15 @@ impl Gateway {
                 task.abort();
             }
         };
-        tokio::join!(publishing, self.writer.close(CLOSE_JOURNAL));
+        let ((), durable) = tokio::join!(publishing, self.writer.close(CLOSE_JOURNAL));
+        self.durable(durable);
+        self.summary.unsettled = self.outbox.len() as u64;
+        if !self.outbox.is_empty() {
+            tracing::warn!(
+                reports = self.outbox.len(),
+                "stopping with reports that have no receipt"
+            );
+        }
         self.publisher.close().await;
         Ok(self.summary)
     }

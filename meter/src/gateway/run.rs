@@ -48,11 +48,7 @@ impl Gateway {
             return Ok(());
         }
         let (start, interval_s) = (run.interval_start(), run.grid.interval_s());
-        let room = self.outbox.has_room(self.fleet.meters());
-        if self.alarm == room {
-            self.raise(!room);
-        }
-        if !room {
+        if !self.has_room() {
             return Ok(());
         }
         let Some(mut source) = self.source.take() else {
@@ -66,19 +62,23 @@ impl Gateway {
         Ok(())
     }
 
-    /// Raises the alarm of a full outbox, or ends it.
-    fn raise(&mut self, full: bool) {
+    /// Whether the outbox has room for another window. Raises the alarm if it has not; the alarm is over once the outbox
+    /// is half empty, so that an outbox that is full and empties slowly is one alarm.
+    fn has_room(&mut self) -> bool {
         let reports = self.outbox.len();
-        if full {
+        let room = self.outbox.has_room(self.fleet.meters());
+        if !room && !self.alarm {
+            self.alarm = true;
             tracing::error!(
                 reports,
                 "the outbox is full: no new readings are taken until receipts come"
             );
-        } else {
-            tracing::info!(reports, "the outbox has room again: taking readings");
+        } else if room && self.alarm && reports <= self.settings.meter.outbox_max_reports / 2 {
+            self.alarm = false;
+            tracing::info!(reports, "the outbox has room again");
         }
-        self.alarm = full;
-        meter::outbox_full(full);
+        meter::outbox_full(self.alarm);
+        room
     }
 
     pub(super) fn enter_readings(
@@ -137,15 +137,11 @@ impl Gateway {
             };
             batches.push((place, batch));
         }
-        let ends = self.run.is_some() && progress.is_over();
         self.writer.push(Op::Window {
             progress,
             batches,
             reported,
         });
-        if ends {
-            self.end();
-        }
     }
 
     /// The source is at its end.
@@ -167,7 +163,9 @@ impl Gateway {
                 run.accepting = false;
             }
             match op {
-                Op::Window { batches, .. } => {
+                Op::Window {
+                    progress, batches, ..
+                } => {
                     let window = batches.first().map(|(place, _)| place.window);
                     for (_, batch) in batches {
                         self.count(&batch);
@@ -176,9 +174,18 @@ impl Gateway {
                     if let Some(window) = window {
                         self.tell(Event::Window(window));
                     }
+                    let current = self.run.as_ref().map(|run| run.base.run);
+                    if current == Some(progress.run) && progress.is_over() {
+                        self.end();
+                    }
+                }
+                Op::Interval { progress, .. } => {
+                    let number = u64::from(progress.interval.saturating_sub(1));
+                    let start = progress.window + number * u64::from(progress.interval_s);
+                    self.tell(Event::Interval(UnixSeconds(start)));
                 }
                 Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed, now_ms),
-                Op::Begin { .. } | Op::Interval { .. } | Op::Reopened(..) | Op::Settled(_) => {}
+                Op::Begin { .. } | Op::Reopened(..) | Op::Settled(_) => {}
             }
         }
     }

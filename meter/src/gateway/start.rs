@@ -270,7 +270,7 @@ impl Gateway {
         let now = UnixSeconds(now.0 / 1000);
         let mut missed = 0;
         while let Some(run) = &mut self.run
-            && !self.ended
+            && !run.progress().is_over()
             && run.interval_end() <= now
         {
             let (window, present) = (run.filling.window(), run.grid.window_of(now));

@@ -9,6 +9,8 @@ use wire::{Reason, UnixSeconds, WindowStart};
 pub enum Event {
     /// Every meter is enrolled; readings begin, or go on, at this time.
     Started(UnixSeconds),
+    /// The readings of the interval that starts at this time are accepted: the journal has them. The last one of a window is told as [`Event::Window`].
+    Interval(UnixSeconds),
     /// A window's readings are in the outbox.
     Window(WindowStart),
     /// The source is at its end: nothing more will be read.

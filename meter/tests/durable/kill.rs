@@ -1,0 +1,122 @@
+//! The real process, killed at its named points and from outside.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use wire::Status;
+
+use crate::world::{LIMIT, World, windows};
+
+fn meter(world: &World) -> Command {
+    let settings = &world.settings;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meter"));
+    let mut set = |key: &str, value: String| {
+        command.arg("--set").arg(format!("{key}={value}"));
+    };
+    let key = settings.deployment.operator_key.unwrap();
+    set("deployment.operator_key", key.to_string());
+    set(
+        "deployment.state_dir",
+        settings.deployment.state_dir.display().to_string(),
+    );
+    set("mqtt.address", settings.mqtt.address.clone());
+    set("mqtt.backoff_min", "20ms".to_owned());
+    set("meter.metrics_listen", String::new());
+    set("meter.meters", "5".to_owned());
+    set("meter.feeders", "2".to_owned());
+    set("meter.speed", "1e9".to_owned());
+    set("meter.start", "2023-11-14T22:13:20Z".to_owned());
+    set("meter.duration", "8h".to_owned());
+    set("meter.seal_threads", "1".to_owned());
+    set("meter.max_unreceipted", "9".to_owned());
+    set("meter.outbox_max_reports", "12".to_owned());
+    set("meter.retry_min", "100ms".to_owned());
+    set("meter.retry_max", "200ms".to_owned());
+    command
+        .current_dir(world.folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Loses the first receipt of every third report: it is then sent again.
+fn forgetful(world: &World) {
+    let mut count = 0;
+    world.answer(move |_, times| {
+        count += 1;
+        (times > 0 || count % 3 != 0).then_some(Status::Folded)
+    });
+}
+
+async fn ended(child: &mut Child) -> std::process::ExitStatus {
+    let ended = tokio::time::timeout(LIMIT, child.wait()).await;
+    ended.expect("it never ended").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_named_point_it_loses_and_repeats_nothing() {
+    let world = World::start().await;
+    forgetful(&world);
+    let mut killed = 0;
+    for count in [1, 2, 4, 7] {
+        for point in [
+            "meter.before_journal",
+            "meter.after_journal",
+            "meter.before_publish",
+            "meter.after_publish",
+        ] {
+            let mut command = meter(&world);
+            command.env("CIPHERWATT_FAILPOINT", format!("{point}:{count}"));
+            let status = ended(&mut command.spawn().unwrap()).await;
+            // It may have come to its end before it came to the point so often.
+            assert!(
+                status.signal() == Some(6) || status.success(),
+                "{point}: {status}"
+            );
+            killed += u32::from(status.signal() == Some(6));
+        }
+    }
+    assert!(killed >= 8, "{killed}");
+    let status = ended(&mut meter(&world).spawn().unwrap()).await;
+    assert!(status.success(), "{status}");
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_from_outside_and_terminated_it_goes_on() {
+    let world = World::start().await;
+    forgetful(&world);
+    for taken in [3, 11, 17] {
+        let mut child = meter(&world).spawn().unwrap();
+        world
+            .until("some reports are taken", |books| books.taken.len() >= taken)
+            .await;
+        child.start_kill().unwrap();
+        ended(&mut child).await;
+    }
+    // No answers: it cannot end by itself, and is told to.
+    world.answer(|_, _| None);
+    let mut child = meter(&world).spawn().unwrap();
+    let arrivals = world.books().arrivals.len();
+    world
+        .until("it sends again", |books| books.arrivals.len() > arrivals)
+        .await;
+    let pid = child.id().unwrap().to_string();
+    let told = Command::new("kill")
+        .args(["-TERM", &pid])
+        .status()
+        .await
+        .unwrap();
+    assert!(told.success());
+    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await;
+    let status = status.expect("it drains within a stated time").unwrap();
+    assert!(status.success(), "{status}");
+    forgetful(&world);
+    let status = ended(&mut meter(&world).spawn().unwrap()).await;
+    assert!(status.success(), "{status}");
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}

@@ -1,0 +1,267 @@
+//! Gateways in this process, stopped and started again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use meter::{Event, MeterError, Summary};
+use service::clock::{MockClock, SharedClock, SystemClock};
+use service::{Settings, Stop, StopHandle};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use wire::{Digest, PlanVersion, Reason, Status, UnixMillis, UnixSeconds, WindowStart};
+
+use crate::world::{Books, LIMIT, WINDOW_S, World, windows};
+
+struct Gateway {
+    stop: StopHandle,
+    events: mpsc::UnboundedReceiver<Event>,
+    running: JoinHandle<Result<Summary, MeterError>>,
+}
+
+impl Gateway {
+    fn start(settings: &Settings) -> Self {
+        Self::start_at(settings, SystemClock::shared())
+    }
+
+    fn start_at(settings: &Settings, clock: SharedClock) -> Self {
+        let settings = settings.clone();
+        let (stop, stopped) = Stop::manual();
+        let (observer, events) = mpsc::unbounded_channel();
+        let running =
+            tokio::spawn(
+                async move { meter::run(&settings, clock, stopped, Some(observer)).await },
+            );
+        Self {
+            stop,
+            events,
+            running,
+        }
+    }
+
+    async fn until(&mut self, wanted: Event) {
+        let search = async {
+            while let Some(event) = self.events.recv().await {
+                if event == wanted {
+                    return;
+                }
+            }
+            panic!("the gateway has ended without {wanted:?}");
+        };
+        let found = tokio::time::timeout(LIMIT, search).await;
+        assert!(found.is_ok(), "{wanted:?} never came");
+    }
+
+    /// Waits until it ends by itself.
+    async fn ended(self) -> Summary {
+        let ended = tokio::time::timeout(LIMIT, self.running).await;
+        ended.expect("it never ended").unwrap().unwrap()
+    }
+
+    /// Stops it, as SIGTERM does.
+    async fn end(self) -> Summary {
+        self.stop.stop();
+        self.ended().await
+    }
+}
+
+fn digests(world: &World) -> BTreeMap<(String, u64), BTreeSet<(Digest, Digest)>> {
+    let mut digests: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for arrival in &world.books().arrivals {
+        let slot = (arrival.meter.to_string(), arrival.window);
+        let sent = (arrival.digest, arrival.envelope);
+        digests.entry(slot).or_default().insert(sent);
+    }
+    digests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_outbox_waits_and_a_restart_sends_the_same_bytes() {
+    let mut world = World::start().await;
+    world.settings.meter.max_unreceipted = 7;
+    world.settings.meter.outbox_max_reports = 12;
+    world.answer(|_, _| None);
+    let gateway = Gateway::start(&world.settings);
+    world
+        .until("seven reports are sent, some of them twice", |books| {
+            books.taken.len() == 7 && books.arrivals.len() > 10
+        })
+        .await;
+    let stopped = gateway.end().await;
+    // Two windows of five fit into twelve, and a third does not.
+    assert_eq!(
+        (stopped.reports, stopped.unsettled, stopped.folded),
+        (10, 10, 0)
+    );
+
+    world.answer(|_, _| Some(Status::Folded));
+    let resumed = Gateway::start(&world.settings).ended().await;
+    assert_eq!((resumed.resumed, resumed.reports), (10, 30));
+    assert_eq!((resumed.folded + resumed.duplicates, resumed.lost), (40, 0));
+    assert!(resumed.duplicates >= 7, "{resumed:?}");
+    assert_eq!(resumed.sealed.1, 33, "what was sealed is not sealed again");
+    world.check_taken(&windows(), 5);
+    assert!(digests(&world).values().all(|sent| sent.len() == 1));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_refused_for_its_plan_is_sealed_again_and_survives_a_stop() {
+    let world = World::start().await;
+    let old = Status::Rejected(Reason::OutdatedConfig);
+    world.answer(move |arrival, _| (arrival.plan_version < PlanVersion(2)).then_some(old));
+    let gateway = Gateway::start(&world.settings);
+    let resent = |books: &Books| books.arrivals.len() > 60 && books.taken.is_empty();
+    world
+        .until("all of it is refused and sent again", resent)
+        .await;
+    assert!(
+        digests(&world).values().all(|sent| sent.len() == 1),
+        "no newer plan, no other bytes"
+    );
+    world.change_plan();
+    let newer = |books: &Books| books.taken.len() > 5;
+    world.until("some of it is sealed again", newer).await;
+    gateway.end().await;
+    world.answer(move |arrival, _| {
+        let outdated = arrival.plan_version < PlanVersion(2);
+        Some(if outdated { old } else { Status::Folded })
+    });
+    let resumed = Gateway::start(&world.settings).ended().await;
+    assert_eq!((resumed.lost, resumed.unsettled), (0, 0));
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_over_reports_nothing_twice() {
+    let mut world = World::start().await;
+    let first = Gateway::start(&world.settings).ended().await;
+    assert_eq!((first.reports, first.folded), (40, 40));
+    let arrivals = world.books().arrivals.len();
+    let again = Gateway::start(&world.settings).ended().await;
+    assert_eq!((again.reports, again.resumed), (0, 0));
+    assert_eq!(world.books().arrivals.len(), arrivals);
+
+    // Another run that overlaps the first one: what is new of it is reported.
+    world.settings.meter.duration = Some(Duration::from_secs(10 * WINDOW_S));
+    let mut longer = Gateway::start(&world.settings);
+    let next = windows()[7] + WINDOW_S;
+    longer.until(Event::Started(UnixSeconds(next))).await;
+    assert_eq!(longer.ended().await.reports, 10);
+    let mut all = windows();
+    all.extend([next, next + WINDOW_S]);
+    world.check_taken(&all, 5);
+
+    // With a meter more, its windows are all new.
+    world.settings.meter.meters = 6;
+    let wider = Gateway::start(&world.settings).ended().await;
+    assert_eq!((wider.reports, wider.already_reported), (10, 50));
+    world.check_taken(&all, 6);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_meters_that_are_gone_or_moved_are_sent_all_the_same() {
+    let mut world = World::start().await;
+    world.answer(|_, _| None);
+    let mut gateway = Gateway::start(&world.settings);
+    gateway.until(Event::Ended).await;
+    world
+        .until("some arrived", |books| !books.taken.is_empty())
+        .await;
+    assert_eq!(gateway.end().await.unsettled, 40);
+    // Fewer meters, and meter 3 is on feeder 3 now.
+    (world.settings.meter.meters, world.settings.meter.feeders) = (3, 3);
+    world.answer(|_, _| Some(Status::Folded));
+    let resumed = Gateway::start(&world.settings).ended().await;
+    assert_eq!(
+        (resumed.resumed, resumed.lost, resumed.unsettled),
+        (40, 0, 0)
+    );
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_intervals_that_passed_while_it_was_down_are_missing() {
+    let mut world = World::start().await;
+    let meter = &mut world.settings.meter;
+    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
+    let first = windows()[0];
+    let at = |seconds: u64| UnixMillis((first + seconds) * 1000 + 17);
+    let clock = MockClock::new(UnixMillis((first - 100) * 1000 + 17));
+    let shared: SharedClock = clock.clone();
+
+    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
+    gateway.until(Event::Started(UnixSeconds(first))).await;
+    clock.set(at(1_800));
+    gateway
+        .until(Event::Interval(UnixSeconds(first + 900)))
+        .await;
+    gateway.end().await;
+
+    // The third interval ended while nobody was there; the fourth is under way.
+    clock.set(at(2_750));
+    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
+    gateway
+        .until(Event::Interval(UnixSeconds(first + 1_800)))
+        .await;
+    clock.set(at(3_600));
+    gateway.until(Event::Window(WindowStart(first))).await;
+    world
+        .until("the first window", |books| books.taken.len() == 5)
+        .await;
+    assert!(
+        world
+            .books()
+            .taken
+            .values()
+            .all(|arrival| arrival.missing == 1)
+    );
+    gateway.end().await;
+
+    // Two windows without a reading have no report; half of the third one has passed.
+    clock.set(at(3 * WINDOW_S + 1_900));
+    let mut gateway = Gateway::start_at(&world.settings, shared);
+    let third = first + 3 * WINDOW_S;
+    gateway
+        .until(Event::Interval(UnixSeconds(third + 900)))
+        .await;
+    clock.set(at(4 * WINDOW_S));
+    gateway.until(Event::Window(WindowStart(third))).await;
+    world
+        .until("the third window", |books| books.taken.len() == 10)
+        .await;
+    gateway.end().await;
+    world.check_taken(&[first, third], 5);
+    let taken = world.books().taken.clone();
+    let mut of_third = taken.values().filter(|arrival| arrival.window == third);
+    assert!(of_third.all(|arrival| arrival.missing == 2));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_journal_and_a_second_process_are_refused() {
+    let world = World::start().await;
+    world.answer(|_, _| None);
+    let mut gateway = Gateway::start(&world.settings);
+    gateway.until(Event::Ended).await;
+    let (_handle, stop) = Stop::manual();
+    let second = meter::run(&world.settings, SystemClock::shared(), stop, None).await;
+    assert!(second.unwrap_err().to_string().contains("another gateway"));
+    gateway.end().await;
+    let journal = world
+        .settings
+        .deployment
+        .state_dir
+        .join("gateway-1/outbox.redb");
+    std::fs::write(&journal, b"").unwrap();
+    let (_handle, stop) = Stop::manual();
+    let refused = meter::run(&world.settings, SystemClock::shared(), stop, None).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("is damaged") && refused.contains("outbox.redb"),
+        "{refused}"
+    );
+    world.end().await;
+}
