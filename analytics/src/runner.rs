@@ -96,9 +96,13 @@ pub async fn run(
     state_folder(settings)?;
     let (path, deployment) = (store_path(settings), settings.deployment.id.clone());
     // Before anything else: a second process must not take the first one's place at the broker.
-    let store = spawn_blocking(move || FileStore::open(&path, &deployment))
-        .await
-        .map_err(AnalyticsError::Task)??;
+    let store = spawn_blocking(move || {
+        let store = FileStore::open(&path, &deployment)?;
+        tracing::info!(path = %path.display(), commits = store.commits(), "store opened and verified");
+        Ok::<_, StoreError>(store)
+    })
+    .await
+    .map_err(AnalyticsError::Task)??;
     run_on(settings, clock, stop, observer, store).await
 }
 
