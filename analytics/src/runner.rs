@@ -13,14 +13,13 @@ use service::config::Settings;
 use service::failpoint;
 use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
 use service::plan::{HeldPlan, KeepError, PlanKeeper};
-use service::roster::{Roster, RosterKeeper};
+use service::roster::RosterKeeper;
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
-use wire::{AnalyticsEnrol, SigningKey, Topics, UnixMillis};
+use wire::{AnalyticsEnrol, SigningKey, Topics};
 
-use crate::admit::Admission;
 use crate::engine::{Effects, Engine, Event, Identity, Incoming, Outgoing, StartError};
 use crate::metrics as meter;
 use crate::store::{FileStore, Store, StoreError};
@@ -28,15 +27,15 @@ use crate::windows::Rules;
 
 mod mail;
 mod reach;
+mod turn;
 use mail::Handled;
 use reach::Reach;
+use turn::{Work, commit};
 
 /// How often windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
 /// How often what is waited for is asked for, and said, again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// The wait before a failed commit is tried again.
-const COMMIT_AGAIN: Duration = Duration::from_millis(500);
 /// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
@@ -425,71 +424,5 @@ impl Runner {
         if self.plan.current().is_some() {
             tracing::info!("waiting for the operator to enrol {}", analytics.id);
         }
-    }
-}
-
-/// What one turn works on.
-struct Work {
-    settings: Arc<Settings>,
-    topics: Arc<Topics>,
-    held: Arc<HeldPlan>,
-    roster: Arc<Roster>,
-    now: UnixMillis,
-    active_ms: u64,
-    batch: Vec<Incoming>,
-}
-
-impl Work {
-    fn apply<S: Store>(self, engine: &mut Engine<S>) {
-        let Self {
-            settings,
-            topics,
-            held,
-            roster,
-            now,
-            active_ms,
-            batch,
-        } = self;
-        if let Ok(admission) = Admission::new(&settings, &topics, &held.plan, &roster, now) {
-            engine.take(&admission, &batch, active_ms);
-        }
-        engine.tick(&roster, active_ms);
-    }
-}
-
-/// Does the work and commits it, however often that takes.
-async fn commit<S: Store + 'static>(
-    mut engine: Engine<S>,
-    mut work: Option<Work>,
-) -> Result<(Engine<S>, Effects), AnalyticsError> {
-    let mut failing = false;
-    loop {
-        let work = work.take();
-        let turn = spawn_blocking(move || {
-            if let Some(work) = work {
-                work.apply(&mut engine);
-            }
-            let effects = engine.commit();
-            (engine, effects)
-        });
-        let (back, effects) = turn.await.map_err(AnalyticsError::Task)?;
-        match effects {
-            Ok(effects) => {
-                if failing {
-                    tracing::info!("the store works again: the commit that failed is done");
-                }
-                return Ok((back, effects));
-            }
-            Err(error) if !error.may_pass() => return Err(error.into()),
-            Err(error) => {
-                meter::commit_failed();
-                if !failing {
-                    tracing::error!("{error}: nothing is taken until the store works again");
-                }
-            }
-        }
-        failing = true;
-        engine = back;
-        sleep(COMMIT_AGAIN).await;
     }
 }

@@ -69,6 +69,12 @@ impl FileStore {
         Self::open_on(Box::new(OnDisk::new(path)), deployment)
     }
 
+    /// Transactions committed to the file since it was made.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+
     fn open_on(mut medium: Box<dyn Medium>, deployment: &DeploymentId) -> Result<Self, StoreError> {
         let (database, commits) = connect(medium.as_mut(), deployment)?;
         Ok(Self {
