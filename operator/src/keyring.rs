@@ -1,9 +1,11 @@
 //! The operator's keys: a CKKS key pair an epoch, and the Ed25519 key that signs plan, roster and receipts.
 //!
-//! They live in `state_dir/operator`, readable by their owner only, and are made on the first start.
+//! They live in `state_dir/operator`, readable by their owner only. The first are made on the first start, later ones by
+//! `operator rotate`; none is ever deleted, because a sum of an old epoch can still come.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use openfhe::Context;
 use openfhe::secret::{KeyFileError, SecretKey};
@@ -80,7 +82,8 @@ pub struct Keyring {
     context: Context,
     profile: &'static Profile,
     signing: SigningKey,
-    epochs: BTreeMap<KeyEpoch, EpochKeys>,
+    /// Grows while the settling thread reads: a rotation needs no restart.
+    epochs: RwLock<BTreeMap<KeyEpoch, Arc<EpochKeys>>>,
 }
 
 impl Keyring {
@@ -101,15 +104,15 @@ impl Keyring {
             context,
             profile,
             signing,
-            epochs: BTreeMap::new(),
+            epochs: RwLock::default(),
         })
     }
 
-    /// The keys of `epoch`, loaded from their file or made now. Making takes about a second.
+    /// The keys of `epoch`, loaded from their file or made now.
     ///
     /// # Errors
     /// The file cannot be read or written, others may read it, or it is of another profile or damaged.
-    pub fn epoch(&mut self, epoch: KeyEpoch) -> Result<&EpochKeys, KeyringError> {
+    pub fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
         let path = self.path(epoch);
         let in_file = |cause| KeyringError::Epoch { epoch, cause };
         let secret = match path.exists() {
@@ -126,26 +129,27 @@ impl Keyring {
             }
         };
         let public = secret.public_key();
-        let keys = EpochKeys {
+        let keys = Arc::new(EpochKeys {
             public: public.to_packed(),
             fingerprint: public.fingerprint(),
             secret,
-        };
-        Ok(self.epochs.entry(epoch).insert_entry(keys).into_mut())
+        });
+        self.write().insert(epoch, keys.clone());
+        Ok(keys)
     }
 
     /// Loads the key of an epoch that a stored plan names.
     ///
     /// # Errors
     /// As [`Keyring::epoch`]; and the file is missing, or holds another key than the plan says.
-    pub fn require(&mut self, planned: &EpochPlan) -> Result<(), KeyringError> {
+    pub fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
         let (epoch, path) = (planned.epoch, self.path(planned.epoch));
         if !path.exists() {
             return Err(KeyringError::Missing { epoch, path });
         }
         let found = self.epoch(epoch)?.fingerprint;
         if found != planned.fingerprint {
-            self.epochs.remove(&epoch);
+            self.write().remove(&epoch);
             let (planned, found) = (hex::encode(planned.fingerprint), hex::encode(found));
             return Err(KeyringError::Fingerprint {
                 epoch,
@@ -159,7 +163,7 @@ impl Keyring {
 
     /// The plan's entry for an epoch whose keys are loaded.
     pub fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> Option<EpochPlan> {
-        let keys = self.epochs.get(&epoch)?;
+        let keys = self.get(epoch)?;
         let key_len = u32::try_from(keys.public.len()).ok()?;
         Some(EpochPlan {
             epoch,
@@ -170,8 +174,22 @@ impl Keyring {
     }
 
     /// The keys of an epoch, if loaded.
-    pub fn get(&self, epoch: KeyEpoch) -> Option<&EpochKeys> {
-        self.epochs.get(&epoch)
+    pub fn get(&self, epoch: KeyEpoch) -> Option<Arc<EpochKeys>> {
+        let epochs = self.epochs.read().unwrap_or_else(PoisonError::into_inner);
+        epochs.get(&epoch).cloned()
+    }
+
+    /// Loads the keys of the epochs before `first` that have left the plan, for releases that come late. One that cannot
+    /// be used is left out with a warning: everything newer works without it.
+    pub fn load_retired(&self, first: KeyEpoch) {
+        for epoch in (FIRST_EPOCH.0..first.0).map(KeyEpoch) {
+            let path = self.path(epoch);
+            if !path.exists() {
+                tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone: its late sums cannot be read");
+            } else if let Err(error) = self.epoch(epoch) {
+                tracing::warn!(%epoch, %error, "the key of an old epoch cannot be used: its late sums cannot be read");
+            }
+        }
     }
 
     /// The parameter profile of all keys.
@@ -194,6 +212,10 @@ impl Keyring {
         self.verifying().to_string().chars().take(16).collect()
     }
 
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<KeyEpoch, Arc<EpochKeys>>> {
+        self.epochs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn path(&self, epoch: KeyEpoch) -> PathBuf {
         self.dir.join(format!("epoch-{epoch}.key"))
     }
@@ -201,7 +223,8 @@ impl Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let epochs: Vec<_> = self.epochs.keys().collect();
+        let epochs = self.epochs.read().unwrap_or_else(PoisonError::into_inner);
+        let epochs: Vec<_> = epochs.keys().collect();
         f.debug_struct("Keyring")
             .field("dir", &self.dir)
             .field("epochs", &epochs)
@@ -222,7 +245,7 @@ mod tests {
     #[test]
     fn keys_are_made_once_kept_private_and_decrypt() {
         let dir = tempfile::tempdir().unwrap();
-        let mut first = open(dir.path());
+        let first = open(dir.path());
         let fingerprint = first.epoch(FIRST_EPOCH).unwrap().fingerprint;
         for name in ["signing.key", "epoch-1.key"] {
             let mode = dir
@@ -234,7 +257,7 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
-        let mut again = open(dir.path());
+        let again = open(dir.path());
         again
             .require(&first.entry(FIRST_EPOCH, WindowStart(0)).unwrap())
             .unwrap();
@@ -248,9 +271,37 @@ mod tests {
     }
 
     #[test]
+    fn a_second_epoch_is_a_pair_of_its_own_and_retired_ones_are_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = open(dir.path());
+        let (old, new) = (
+            keyring.epoch(FIRST_EPOCH).unwrap(),
+            keyring.epoch(KeyEpoch(2)).unwrap(),
+        );
+        assert_ne!(old.fingerprint, new.fingerprint);
+        let path = dir.path().join("epoch-2.key");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // Asked for again, an epoch is loaded and not made anew: a kill between key and plan leaves one pair.
+        let again = open(dir.path());
+        assert_eq!(
+            again.epoch(KeyEpoch(2)).unwrap().fingerprint,
+            new.fingerprint
+        );
+        assert!(again.get(FIRST_EPOCH).is_none());
+        again.load_retired(KeyEpoch(2));
+        let retired = again.get(FIRST_EPOCH).unwrap();
+        assert_eq!(retired.fingerprint, old.fingerprint);
+        let public = PublicKey::from_packed(&again.context, &old.public).unwrap();
+        let ciphertext = again.context.encrypt(&public, &[0.25]).unwrap();
+        assert!((retired.secret.decrypt(&ciphertext).unwrap()[0] - 0.25).abs() < 1e-6);
+        let other = new.secret.decrypt(&ciphertext);
+        assert!(other.is_err() || other.unwrap()[0].abs() > 1.0);
+    }
+
+    #[test]
     fn a_key_others_can_read_or_of_another_profile_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut keyring = open(dir.path());
+        let keyring = open(dir.path());
         keyring.epoch(FIRST_EPOCH).unwrap();
         let path = dir.path().join("epoch-1.key");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -259,7 +310,7 @@ mod tests {
             Err(KeyringError::Epoch { .. })
         ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let mut wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+        let wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
         assert!(matches!(
             wide.epoch(FIRST_EPOCH),
             Err(KeyringError::Epoch { .. })
@@ -269,11 +320,11 @@ mod tests {
     #[test]
     fn a_planned_key_that_is_missing_or_another_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let mut keyring = open(dir.path());
+        let keyring = open(dir.path());
         keyring.epoch(FIRST_EPOCH).unwrap();
         let planned = keyring.entry(FIRST_EPOCH, WindowStart(0)).unwrap();
         std::fs::remove_file(dir.path().join("epoch-1.key")).unwrap();
-        let mut other = open(dir.path());
+        let other = open(dir.path());
         assert!(matches!(
             other.require(&planned),
             Err(KeyringError::Missing { .. })

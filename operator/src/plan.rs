@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{AnalyticsEntry, DeploymentId, FeederId, FeederPlan, Plan, PlanVersion, WindowStart};
+use wire::{
+    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart,
+};
 
 use crate::disk::{self, DiskError};
 use crate::keyring::{FIRST_EPOCH, Keyring, KeyringError};
@@ -108,7 +110,7 @@ impl PlanBook {
         dir: &Path,
         topic: String,
         terms: &Terms,
-        keyring: &mut Keyring,
+        keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let profile = keyring.profile();
         let needed = terms.layout.slots_needed(usize::from(terms.batch));
@@ -137,7 +139,7 @@ impl PlanBook {
         path: PathBuf,
         topic: String,
         terms: &Terms,
-        keyring: &mut Keyring,
+        keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let limbs = keyring.epoch(FIRST_EPOCH)?.public.clone().into();
         let plan = Plan {
@@ -168,7 +170,7 @@ impl PlanBook {
         path: PathBuf,
         topic: String,
         terms: &Terms,
-        keyring: &mut Keyring,
+        keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
         let stored = |cause| PlanError::Stored {
@@ -207,6 +209,9 @@ impl PlanBook {
         )?;
         for epoch in &plan.epochs {
             keyring.require(epoch)?;
+        }
+        if let Some(first) = plan.epochs.first() {
+            keyring.load_retired(first.epoch);
         }
         let mut book = Self {
             plan: Arc::new(plan),
@@ -257,6 +262,21 @@ impl PlanBook {
         plan.analytics.retain(|other| other.id != entry.id);
         plan.analytics.push(entry);
         plan.sort();
+    }
+
+    /// Adds an epoch with its public key. The plan has room for two: with a third, the oldest leaves.
+    pub fn add_epoch(&mut self, entry: EpochPlan, public: &[u8]) {
+        let newest = self.plan.epochs.len().saturating_sub(1);
+        let mut limbs = self
+            .plan
+            .public_key(newest, &self.limbs)
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default();
+        limbs.extend_from_slice(public);
+        let plan = self.change();
+        plan.epochs.drain(..newest);
+        plan.epochs.push(entry);
+        self.limbs = limbs.into();
     }
 
     /// The newest reference of a feeder, in Wh.

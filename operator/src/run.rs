@@ -165,7 +165,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;
-    let mut keyring = Keyring::open(&dir, profile)?;
+    let keyring = Keyring::open(&dir, profile)?;
     let actual = keyring.verifying();
     if let Some(configured) = settings
         .deployment
@@ -180,7 +180,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
     }
 
     let stored = PlanBook::is_stored(&dir);
-    let plan = PlanBook::open(&dir, topics.plan(), &terms, &mut keyring)?;
+    let plan = PlanBook::open(&dir, topics.plan(), &terms, &keyring)?;
     let roster = RosterBook::open(&dir, terms.deployment.clone(), topics.clone(), &keyring)?;
     let gateways = Gateways::open(&dir)?;
     if let Some(parent) = settings.operator.totals_file.parent() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use wire::Watts;
 
 fn open(dir: &Path) -> (Registry, Keyring) {
-    let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
     let terms = crate::plan::Terms {
         deployment: deployment(),
         interval_s: 900,
@@ -14,7 +14,7 @@ fn open(dir: &Path) -> (Registry, Keyring) {
         min_meters: 15,
     };
     let registry = Registry {
-        plan: PlanBook::open(dir, topics().plan(), &terms, &mut keyring).unwrap(),
+        plan: PlanBook::open(dir, topics().plan(), &terms, &keyring).unwrap(),
         roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
         gateways: Gateways::open(dir).unwrap(),
         limits: Limits {

@@ -15,8 +15,8 @@ fn terms() -> Terms {
 }
 
 fn open(dir: &Path, terms: &Terms) -> Result<(PlanBook, Keyring), PlanError> {
-    let mut keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-    PlanBook::open(dir, TOPIC.to_owned(), terms, &mut keyring).map(|book| (book, keyring))
+    let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    PlanBook::open(dir, TOPIC.to_owned(), terms, &keyring).map(|book| (book, keyring))
 }
 
 fn feeder(id: &str) -> FeederId {
@@ -106,8 +106,8 @@ fn another_profile_is_a_contradiction_and_not_a_broken_key() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
     book.save(&keyring).unwrap();
-    let mut wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
-    let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &terms(), &mut wide)
+    let wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+    let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &terms(), &wide)
         .err()
         .unwrap();
     assert!(

@@ -27,7 +27,7 @@ fn terms() -> Terms {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut keyring = Keyring::open(dir.path(), &packed::ADDITIVE).unwrap();
+        let keyring = Keyring::open(dir.path(), &packed::ADDITIVE).unwrap();
         let plan_terms = PlanTerms {
             deployment: deployment(),
             interval_s: 3600,
@@ -35,8 +35,7 @@ impl Bench {
             layout: Layout::Moments,
             min_meters: 3,
         };
-        let mut book =
-            PlanBook::open(dir.path(), topics().plan(), &plan_terms, &mut keyring).unwrap();
+        let mut book = PlanBook::open(dir.path(), topics().plan(), &plan_terms, &keyring).unwrap();
         book.add_feeder(&"feeder-1".parse().unwrap(), 1024);
         let request = analytics("analytics-1", 3, &[]);
         book.set_analytics(AnalyticsEntry {
