@@ -133,6 +133,27 @@ async fn a_session_outlives_its_connection() {
     broker.stop().await;
 }
 
+/// Found by `bench chaos`: the broker sends what waits before it confirms subscriptions, and confirms nothing while a
+/// hundred messages are unacknowledged. They were kept back until the confirmation, so nobody could acknowledge them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_with_more_waiting_than_a_broker_delivers_at_once_goes_on() {
+    let broker = TestBroker::start().await;
+    let sender = Client::connect(broker.address, "sender", &[]).await;
+    let receiver = Client::connect(broker.address, "receiver", &["t"]).await;
+    receiver.close().await;
+    for number in 0..300 {
+        sender.publish("t", numbered(number, REPORT)).await;
+    }
+    let mut mqtt = support::settings(broker.address);
+    // No ping helps out while the test waits.
+    mqtt.keep_alive = std::time::Duration::from_secs(3_600);
+    let mut receiver = Client::start(&mqtt, "receiver", &["t"]);
+    let payloads = receiver.payloads(300).await;
+    assert_eq!(numbers(&payloads), (0..300).collect::<Vec<_>>());
+    until(|| receiver.publisher.is_connected()).await;
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_flushes_and_ends_the_inbox() {
     let broker = TestBroker::start().await;

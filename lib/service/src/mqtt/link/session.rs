@@ -123,8 +123,10 @@ impl Link {
     /// A consumer that publishes before it acknowledges would wait for a broker that waits for its
     /// acknowledgement. One is given early then: the message is in the inbox and at worst lost with
     /// this process, which receipts make good.
+    ///
+    /// The same goes for subscriptions: until they are confirmed the consumer has nothing to acknowledge.
     pub(super) async fn unblock(&mut self) {
-        if self.up && !self.window.has_room() {
+        if self.up && (!self.window.has_room() || self.held.is_some()) {
             self.acknowledge_early().await;
         }
     }
