@@ -11,23 +11,23 @@ use crate::config::Overrides;
 #[command(next_help_heading = "Configuration")]
 pub struct Common {
     /// Read settings from this TOML file; may be repeated, the last one wins
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Vec<PathBuf>,
 
     /// Set any setting, such as `--set mqtt.address=10.0.0.5:1883`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, global = true)]
     pub set: Vec<(String, String)>,
 
     /// Print every setting with its value and origin, and end
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub print_config: bool,
 
     /// Log level: error, warn, info, debug, trace, or directives
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
 
     /// Log format: text or json
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", global = true)]
     pub log_format: Option<String>,
 }
 
