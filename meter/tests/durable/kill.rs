@@ -120,3 +120,71 @@ async fn killed_from_outside_and_terminated_it_goes_on() {
     world.check_taken(&windows(), 5);
     world.end().await;
 }
+
+/// A limit on the size of files stands for a full disk: the process must not die of it, and can be freed of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_it_from_taking_and_not_from_going_on() {
+    let world = World::start().await;
+    world.answer(|_, _| None);
+    let mut child = meter(&world).spawn().unwrap();
+    let journal = world
+        .settings
+        .deployment
+        .state_dir
+        .join("gateway-1/outbox.redb");
+    world
+        .until("two windows are taken in", |books| books.taken.len() == 9)
+        .await;
+    let limit = |child: &Child, limit: &str| {
+        let pid = child.id().unwrap().to_string();
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]);
+        command.status()
+    };
+    child.start_kill().unwrap();
+    ended(&mut child).await;
+    assert!(journal.exists());
+
+    // SIGXFSZ would end the process; ignored, the write fails as it does on a full disk.
+    let settings = meter(&world);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+    command.arg(settings.as_std().get_program());
+    command.args(settings.as_std().get_args());
+    command.current_dir(world.folder.path()).kill_on_drop(true);
+    let log = world.folder.path().join("log.txt");
+    command
+        .stderr(std::fs::File::create(&log).unwrap())
+        .stdin(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let arrivals = world.books().arrivals.len();
+    world
+        .until("it sends again", |books| books.arrivals.len() > arrivals)
+        .await;
+    assert!(
+        limit(&child, "4096").await.unwrap().success(),
+        "prlimit is of util-linux"
+    );
+    // Receipts are taken all the same; what they would make room for is not.
+    forgetful(&world);
+    let stated = || std::fs::read_to_string(&log).unwrap();
+    let failing = async {
+        while !stated().contains("no new readings are taken until it can be written") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, failing)
+        .await
+        .expect("it says that it cannot write");
+    assert!(child.try_wait().unwrap().is_none());
+    assert!(limit(&child, "unlimited").await.unwrap().success());
+    assert!(ended(&mut child).await.success(), "{}", stated());
+    assert_eq!(
+        stated().matches("until it can be written").count(),
+        1,
+        "{}",
+        stated()
+    );
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}

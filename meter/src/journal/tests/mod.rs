@@ -21,7 +21,7 @@ fn survives(step: u64, death: Death) -> bool {
     disk.die_at(step, death);
     let mut model = Model::default();
     let mut journal = open(&disk).ok().map(|(journal, _)| journal);
-    for group in script() {
+    for (number, group) in script().into_iter().enumerate() {
         let before = model.held();
         model.apply(&group);
         let committed = journal
@@ -40,6 +40,9 @@ fn survives(step: u64, death: Death) -> bool {
             // "Done, but the reply was lost" included: what was not answered is done again.
             opened.commit(&group).unwrap();
             journal = Some(opened);
+        }
+        if number % 6 != 5 {
+            continue;
         }
         drop(journal.take());
         // Closing and opening write too, and may be where it dies.
@@ -78,37 +81,6 @@ fn a_write_that_is_torn_leaves_every_reading_in_one_place() {
 #[test]
 fn a_power_failure_leaves_every_reading_in_one_place() {
     survives_everywhere(Death::PowerLoss);
-}
-
-/// The same without reopening between the commits, as it is in a gateway.
-#[test]
-fn a_long_session_that_is_torn_leaves_every_reading_in_one_place() {
-    for step in 1.. {
-        let disk = Disk::new(step);
-        let (mut journal, _) = open(&disk).unwrap();
-        let opened = disk.steps();
-        disk.die_at(opened + step, Death::PowerLoss);
-        let mut model = Model::default();
-        let mut before = model.clone();
-        for group in script() {
-            before = model.clone();
-            model.apply(&group);
-            if journal.commit(&group).is_err() {
-                break;
-            }
-        }
-        drop(journal);
-        let died = disk.is_dead();
-        disk.revive();
-        let held = open(&disk).unwrap().1;
-        let model = if held == model.held() { model } else { before };
-        assert_eq!(held, model.held(), "step {step}");
-        model.check_places(&held);
-        if !died {
-            assert!(step > 50, "the script has {step} steps only");
-            return;
-        }
-    }
 }
 
 #[test]
