@@ -162,11 +162,18 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.toml");
     fs::write(&file, "[mqtt]\nadress = \"127.0.0.1:1\"\n").unwrap();
+    let quoted = folder.path().join("quoted.toml");
+    fs::write(&quoted, "[meter]\n\"network.loss\" = 0.5\n").unwrap();
     let cases = [
         (
             load(&[file], &[], &[]),
             "unknown key `mqtt.adress` from",
             "mine.toml; did you mean `mqtt.address`?",
+        ),
+        (
+            load(&[quoted], &[], &[]),
+            "unknown key `meter.\"network.loss\"` from",
+            "quoted.toml; did you mean `meter.network.loss`?",
         ),
         (
             load(&[], &[("CIPHERWATT__METER__METER", "1")], &[]),
@@ -264,6 +271,82 @@ fn wrong_values_are_refused_with_key_value_and_reason() {
         );
         assert!(matches!(error, ConfigError::Value { .. }), "{text}");
     }
+}
+
+/// A file says its types, so nothing in it is converted.
+#[test]
+fn values_of_another_type_in_a_file_are_refused_with_key_value_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = [
+        ("meter.meters", "1.7", "expected u32"),
+        ("meter.meters", "\"7\"", "expected u32"),
+        ("meter.meters", "-7", "expected u32"),
+        ("meter.meters", "true", "expected u32"),
+        ("meter.meters", "{}", "expected u32"),
+        ("deployment.root", "7", "expected a string"),
+        ("operator.publish_totals", "\"yes\"", "expected a boolean"),
+        ("operator.publish_totals", "1", "expected a boolean"),
+        ("analytics.feeders", "\"north\"", "expected a sequence"),
+    ];
+    for (number, (key, value, problem)) in cases.into_iter().enumerate() {
+        let file = folder.path().join(format!("{number}.toml"));
+        fs::write(&file, format!("{key} = {value}\n")).unwrap();
+        let text = match load(std::slice::from_ref(&file), &[], &[]) {
+            Ok(_) => panic!("{key} = {value} was accepted"),
+            Err(error) => error.to_string(),
+        };
+        let start = format!("`{key} = {value}` from {}: ", file.display());
+        assert!(text.starts_with(&start) && text.contains(problem), "{text}");
+    }
+}
+
+#[test]
+fn a_file_needs_no_extension_and_its_empty_sections_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine");
+    fs::write(&file, "[meter]\n[meter.network]\n[mqtt]\nin_flight = 7\n").unwrap();
+    let loaded = load(std::slice::from_ref(&file), &[], &[]).unwrap();
+    assert_eq!(loaded.settings.mqtt.in_flight, 7);
+    assert_eq!(loaded.settings.meter, Settings::defaults().meter);
+    fs::write(&file, "[metre]\n").unwrap();
+    let text = load(&[file], &[], &[]).unwrap_err().to_string();
+    assert!(text.starts_with("unknown key `metre` from"), "{text}");
+}
+
+#[test]
+fn text_that_looks_like_a_number_stays_text_where_text_is_expected() {
+    let environment = [
+        ("CIPHERWATT__DEPLOYMENT__ID", "123"),
+        ("CIPHERWATT__analytics__feeders", "1, 2"),
+        ("CIPHERWATT__METER__GATEWAY", "true"),
+        (
+            "cipherwatt__meter__seed",
+            "not a setting: the prefix is in capitals",
+        ),
+    ];
+    let loaded = load(&[], &environment, &[("deployment.root", "007")]).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.deployment.id.as_ref(), "123");
+    assert_eq!(settings.deployment.root, "007");
+    assert_eq!(settings.meter.gateway.as_ref(), "true");
+    let feeders = settings.analytics.feeders.iter().map(AsRef::as_ref);
+    assert_eq!(feeders.collect::<Vec<&str>>(), ["1", "2"]);
+    let named = Origin::Environment("CIPHERWATT__analytics__feeders".to_owned());
+    assert_eq!(loaded.origin("analytics.feeders"), Some(&named));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_a_setting_must_be_unicode() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let load = |name: &str| {
+        let variable = (name.into(), OsString::from_vec(vec![0xff]));
+        load_layers(&[], std::iter::once(variable), &Overrides::new())
+    };
+    load("PATH").unwrap();
+    let text = load("CIPHERWATT__METER__SEED").unwrap_err().to_string();
+    assert!(text.contains("CIPHERWATT__METER__SEED"), "{text}");
 }
 
 #[test]

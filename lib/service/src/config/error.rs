@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::Origin;
 
-/// A configuration that cannot be used. Every variant names the key or the file at fault.
+/// A configuration that cannot be used. Every variant names the key or the file at fault, except a
+/// failure of the merge itself, which checked keys rule out.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A `--config` file cannot be read.
@@ -21,7 +22,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: Box<config::ConfigError>,
     },
     /// A key that no setting has.
     #[error("unknown key `{key}` from {origin}{}", hint(similar))]
@@ -51,6 +52,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The layers cannot be merged.
+    #[error("cannot merge the layers of the configuration: {0}")]
+    Merge(#[from] config::ConfigError),
 }
 
 fn hint(similar: &Option<String>) -> String {

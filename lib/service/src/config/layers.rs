@@ -1,10 +1,11 @@
 //! Layers, their order, and where each value came from.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use config::{Config, Environment, File, FileFormat, Source as _};
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
@@ -14,15 +15,21 @@ use crate::cli::Common;
 /// The text of `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 
-/// What an environment variable that is a setting starts with.
-const ENVIRONMENT: &str = "CIPHERWATT__";
+/// What the name of an environment variable that is a setting starts with.
+const PREFIX: &str = "CIPHERWATT";
+
+/// What separates prefix, sections and key in it.
+const SEPARATOR: &str = "__";
+
+/// Values by dotted key, and where each came from.
+type Values = BTreeMap<String, (Value, Origin)>;
 
 /// Settings together with the origin of each value.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The settings, validated.
     pub settings: Settings,
-    values: BTreeMap<String, (Value, Origin)>,
+    values: Values,
 }
 
 impl Loaded {
@@ -65,61 +72,91 @@ pub fn load_layers(
     environment: impl Iterator<Item = (OsString, OsString)>,
     overrides: &Overrides,
 ) -> Result<Loaded, ConfigError> {
-    let mut layers = Layers::defaults()?;
+    let mut keys = Keys::of_defaults()?;
+    let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     for path in files {
-        layers.file(path)?;
-    }
-    for (name, value) in environment {
-        layers.variable(&name, &value)?;
-    }
-    for (key, value) in overrides.pairs() {
-        layers.text(key, value, Origin::Flag)?;
-    }
-    layers.finish()
-}
-
-/// Values by dotted key. The defaults decide which keys exist and which type a text becomes.
-struct Layers(BTreeMap<String, (Value, Origin)>);
-
-impl Layers {
-    fn defaults() -> Result<Self, ConfigError> {
-        let table = parse(DEFAULTS, Path::new("config/default.toml"))?;
-        let leaves = leaves(table).into_iter();
-        Ok(Self(
-            leaves
-                .map(|(key, value)| (key, (value, Origin::Default)))
-                .collect(),
-        ))
-    }
-
-    fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        // Read here: `File::from(path)` takes no pipe, tries other names and replaces bad UTF-8.
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         })?;
         for (key, value) in leaves(parse(&text, path)?) {
-            self.put(&key, value, Origin::File(path.to_owned()))?;
+            keys.found(&key, &value, Origin::File(path.clone()))?;
+        }
+        layers = layers.add_source(File::from_str(&text, FileFormat::Toml));
+    }
+    // Overrides of the same key replace each other, so flags come after the environment.
+    for (name, value) in environment {
+        if let Some((key, text, name)) = setting(&name, &value)? {
+            let value = keys.text(&key, &text, Origin::Environment(name))?;
+            layers = layers.set_override(key, value)?;
+        }
+    }
+    for (key, text) in overrides.pairs() {
+        layers = layers.set_override(key, keys.text(key, text, Origin::Flag)?)?;
+    }
+    keys.finish(layers.build()?)
+}
+
+/// Key, text and name of an environment variable if it is a setting. One source a variable, so that
+/// the origin of a key is the name as it was given.
+fn setting(name: &OsStr, value: &OsStr) -> Result<Option<(String, String, String)>, ConfigError> {
+    let readable = name.to_string_lossy();
+    if !readable.starts_with(&format!("{PREFIX}{SEPARATOR}")) {
+        return Ok(None);
+    }
+    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+        return Err(ConfigError::NotUnicode {
+            name: readable.into_owned(),
+        });
+    };
+    // Without `try_parsing`, which would make a number of the deployment id "123".
+    let source = Environment::with_prefix(PREFIX)
+        .prefix_separator(SEPARATOR)
+        .separator(SEPARATOR)
+        .source(Some([(name.to_owned(), value.to_owned())].into()));
+    let found = source.collect()?.into_iter().next();
+    Ok(found.map(|(key, value)| (key, value.to_string(), name.to_owned())))
+}
+
+/// The keys that exist. The defaults decide, also about the type that a text becomes.
+struct Keys {
+    defaults: BTreeMap<String, Value>,
+    /// The strongest layer so far that has the key; the defaults if none.
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Keys {
+    fn of_defaults() -> Result<Self, ConfigError> {
+        Ok(Self {
+            defaults: leaves(parse(DEFAULTS, Path::new("config/default.toml"))?),
+            origins: BTreeMap::new(),
+        })
+    }
+
+    fn found(&mut self, key: &str, value: &Value, origin: Origin) -> Result<(), ConfigError> {
+        let section = format!("{key}.");
+        let is_section = || {
+            self.defaults
+                .keys()
+                .any(|known| known.starts_with(&section))
+        };
+        if self.defaults.contains_key(key) {
+            self.origins.insert(key.to_owned(), origin);
+        } else if !value.is_table() || !is_section() {
+            return Err(self.unknown(key, origin));
         }
         Ok(())
     }
 
-    fn variable(&mut self, name: &OsString, value: &OsString) -> Result<(), ConfigError> {
-        let readable = name.to_string_lossy();
-        let Some(path) = readable.strip_prefix(ENVIRONMENT) else {
-            return Ok(());
-        };
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-            return Err(ConfigError::NotUnicode {
-                name: readable.into_owned(),
-            });
-        };
-        let key = path.to_ascii_lowercase().replace("__", ".");
-        self.text(&key, value, Origin::Environment(name.to_owned()))
-    }
-
     /// A value given as text takes the type that the key has in the defaults.
-    fn text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        let Some((current, _)) = self.0.get(key) else {
+    fn text(
+        &mut self,
+        key: &str,
+        text: &str,
+        origin: Origin,
+    ) -> Result<config::Value, ConfigError> {
+        let Some(default) = self.defaults.get(key) else {
             return Err(self.unknown(key, origin));
         };
         let problem = |problem: &str| ConfigError::Value {
@@ -128,43 +165,35 @@ impl Layers {
             origin: origin.clone(),
             problem: problem.to_owned(),
         };
-        let value = match current {
-            Value::String(_) => Value::String(text.to_owned()),
+        let value = match default {
+            Value::String(_) => text.into(),
             Value::Integer(_) => text
                 .replace('_', "")
-                .parse()
-                .map(Value::Integer)
-                .map_err(|_| problem("expected a whole number"))?,
+                .parse::<i64>()
+                .map_err(|_| problem("expected a whole number"))?
+                .into(),
             Value::Float(_) => text
-                .parse()
-                .map(Value::Float)
-                .map_err(|_| problem("expected a number"))?,
+                .parse::<f64>()
+                .map_err(|_| problem("expected a number"))?
+                .into(),
             Value::Boolean(_) => text
-                .parse()
-                .map(Value::Boolean)
-                .map_err(|_| problem("expected true or false"))?,
-            _ => Value::Array(
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|item| !item.is_empty())
-                    .map(|item| Value::String(item.to_owned()))
-                    .collect(),
-            ),
+                .parse::<bool>()
+                .map_err(|_| problem("expected true or false"))?
+                .into(),
+            _ => text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .collect::<Vec<_>>()
+                .into(),
         };
-        self.put(key, value, origin)
-    }
-
-    fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
-        match self.0.get_mut(key) {
-            Some(entry) => *entry = (value, origin),
-            None => return Err(self.unknown(key, origin)),
-        }
-        Ok(())
+        self.origins.insert(key.to_owned(), origin);
+        Ok(value)
     }
 
     fn unknown(&self, key: &str, origin: Origin) -> ConfigError {
         let similar = self
-            .0
+            .defaults
             .keys()
             .map(|known| (strsim::jaro_winkler(known, key), known))
             .filter(|(similarity, _)| *similarity > 0.85)
@@ -177,29 +206,35 @@ impl Layers {
         }
     }
 
-    fn finish(self) -> Result<Loaded, ConfigError> {
+    fn finish(mut self, merged: Config) -> Result<Loaded, ConfigError> {
+        // By way of a table: deserialised directly, `config` rounds 1.7 to 2 and takes "yes" as true.
+        let table = merged.try_deserialize::<Table>()?;
+        let values = leaves(table.clone())
+            .into_iter()
+            .map(|(key, value)| {
+                let origin = self.origins.remove(&key).unwrap_or(Origin::Default);
+                (key, (value, origin))
+            })
+            .collect::<Values>();
         let settings =
-            Settings::deserialize_from(nest(&self.0)).map_err(|(key, text)| self.at(&key, text))?;
-        validate::check(&settings).map_err(|wrong| self.at(wrong.key, wrong.problem))?;
-        Ok(Loaded {
-            settings,
-            values: self.0,
-        })
+            Settings::deserialize_from(table).map_err(|(key, text)| wrong(&values, &key, text))?;
+        validate::check(&settings).map_err(|found| wrong(&values, found.key, found.problem))?;
+        Ok(Loaded { settings, values })
     }
+}
 
-    fn at(&self, key: &str, problem: String) -> ConfigError {
-        // A list element is reported as `analytics.feeders[0]`; its origin is the list's.
-        let known = key.split('[').next().unwrap_or(key);
-        let (value, origin) = match self.0.get(known) {
-            Some((value, origin)) => (value.to_string(), origin.clone()),
-            None => (String::from("?"), Origin::Default),
-        };
-        ConfigError::Value {
-            key: known.to_owned(),
-            value,
-            origin,
-            problem,
-        }
+fn wrong(values: &Values, key: &str, problem: String) -> ConfigError {
+    // A list element is reported as `analytics.feeders[0]`; its origin is the list's.
+    let known = key.split('[').next().unwrap_or(key);
+    let (value, origin) = match values.get(known) {
+        Some((value, origin)) => (value.to_string(), origin.clone()),
+        None => (String::from("?"), Origin::Default),
+    };
+    ConfigError::Value {
+        key: known.to_owned(),
+        value,
+        origin,
+        problem,
     }
 }
 
@@ -216,49 +251,33 @@ impl Settings {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
-    text.parse::<Table>().map_err(|source| ConfigError::Syntax {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    Config::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .build()
+        .and_then(Config::try_deserialize)
+        .map_err(|source| ConfigError::Syntax {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
 }
 
-/// The values of a table by dotted key. An empty section has none.
-fn leaves(table: Table) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    for (key, value) in table {
+/// The values of a table by dotted key; an empty section is a value.
+fn leaves(table: Table) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for (mut key, value) in table {
+        // Quoted in the file, such as `meter."network.loss"`: not the key of that name.
+        if key.contains('.') {
+            key = format!("\"{key}\"");
+        }
         match value {
-            Value::Table(inner) => {
-                for (rest, value) in leaves(inner) {
-                    found.push((format!("{key}.{rest}"), value));
-                }
+            Value::Table(inner) if !inner.is_empty() => {
+                let inner = leaves(inner).into_iter();
+                found.extend(inner.map(|(rest, value)| (format!("{key}.{rest}"), value)));
             }
-            leaf => found.push((key, leaf)),
+            leaf => {
+                found.insert(key, leaf);
+            }
         }
     }
     found
-}
-
-fn nest(values: &BTreeMap<String, (Value, Origin)>) -> Table {
-    let mut root = Table::new();
-    for (key, (value, _)) in values {
-        insert(&mut root, key, value.clone());
-    }
-    root
-}
-
-fn insert(table: &mut Table, key: &str, value: Value) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let inner = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
-            // The keys come from the defaults, where a section is never also a value.
-            if let Value::Table(inner) = inner {
-                insert(inner, rest, value);
-            }
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! its unit. Layers over it, each stronger than the one before: `--config` files in the order given,
 //! environment variables `CIPHERWATT__SECTION__KEY`, flags. A key that the defaults do not have is
 //! an error in every layer, and the origin of each value is kept for messages and `--print-config`.
+//! The `config` crate reads and merges the layers; what it does not keep or check is in `layers`.
 
 mod error;
 mod layers;
