@@ -76,6 +76,19 @@ pub struct EpochKeys {
     pub fingerprint: [u8; 32],
 }
 
+impl EpochKeys {
+    /// The plan's entry for these keys.
+    pub fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> EpochPlan {
+        EpochPlan {
+            epoch,
+            fingerprint: self.fingerprint,
+            first_window,
+            // A public key of the largest profile has a few hundred kilobytes.
+            key_len: self.public.len() as u32,
+        }
+    }
+}
+
 /// All keys the operator holds. Debug output shows no secret.
 pub struct Keyring {
     dir: PathBuf,
@@ -163,14 +176,7 @@ impl Keyring {
 
     /// The plan's entry for an epoch whose keys are loaded.
     pub fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> Option<EpochPlan> {
-        let keys = self.get(epoch)?;
-        let key_len = u32::try_from(keys.public.len()).ok()?;
-        Some(EpochPlan {
-            epoch,
-            fingerprint: keys.fingerprint,
-            first_window,
-            key_len,
-        })
+        Some(self.get(epoch)?.entry(epoch, first_window))
     }
 
     /// The keys of an epoch, if loaded.

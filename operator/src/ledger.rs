@@ -18,6 +18,9 @@ use crate::report::FeederReport;
 /// Most releases written in one commit. Opening looks at so many lines of totals.
 pub const COMMIT_MAX: usize = 64;
 
+/// The ledger's name in the operator's folder.
+pub const FILE: &str = "releases.ledger";
+
 /// Bytes at the end of `totals.jsonl` that hold at least [`COMMIT_MAX`] lines: a line of 1,024 intervals with statistics
 /// has less than 64 KB.
 const TOTALS_TAIL: u64 = COMMIT_MAX as u64 * 64 * 1024;
@@ -244,7 +247,8 @@ fn entry(taken: &Taken) -> String {
     format!("{} {json}", check(json.as_bytes()))
 }
 
-fn parse(line: &[u8]) -> Option<Taken> {
+/// A ledger line that matches its checksum.
+pub(crate) fn parse(line: &[u8]) -> Option<Taken> {
     let (sum, rest) = line.split_at_checked(CHECK_LEN)?;
     let json = rest.strip_prefix(b" ")?;
     (sum == check(json).as_bytes())

@@ -7,6 +7,7 @@
 //! - [`run()`]: everything is opened and checked, then `serve` loops; [`event`]: what an observer is told;
 //! - [`keyring`], [`plan`], [`reference`](mod@reference), [`roster`]: what is secret, and the signed truth about time, keys, scale and members;
 //! - [`request`], [`enrol`], [`gateways`], [`pending`]: who may join, by which rules, and who waits for a person;
+//! - [`rotate`]: when a new key epoch may begin;
 //! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
 //! - [`journal`], [`ledger`], [`disk`]: what survives a kill;
 //! - [`publish`], [`waiting`], [`metrics`]: when things are published, said and counted;
@@ -29,6 +30,7 @@ pub mod release;
 pub mod report;
 pub mod request;
 pub mod roster;
+pub mod rotate;
 pub mod run;
 mod serve;
 pub mod settle;

@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use operator::pending::Desk;
+use operator::plan;
 use operator::print::{self, Output};
+use operator::rotate::{self, Facts, Inbox};
 use service::cli::{Arguments, Common};
-use service::config::Overrides;
+use service::config::{Overrides, Settings};
 use service::process;
 use tokio::sync::mpsc;
+use wire::{Topics, UnixSeconds};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -33,6 +37,17 @@ enum Command {
     Approve {
         /// Its name, KIND/NAME, or KIND/NAME/KEY as `pending` shows it
         id: String,
+    },
+    /// Begin a new key epoch; a running operator makes its keys and publishes the plan within a second
+    Rotate {
+        /// First window of the new epoch, RFC 3339 or Unix seconds, rounded up to the start of a window; the first
+        /// that begins at least one window from now unless given
+        #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+        first_window: Option<UnixSeconds>,
+
+        /// End the older of two epochs although reports of its windows may still come
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -67,6 +82,13 @@ fn main() -> ExitCode {
         match context.args.command {
             Some(Command::Pending) => list(&desk),
             Some(Command::Approve { id }) => approve(&desk, &id),
+            Some(Command::Rotate {
+                first_window,
+                force,
+            }) => {
+                let now = UnixSeconds(context.clock.now().0 / 1000);
+                begin_epoch(settings, now, first_window, force)
+            }
             None => {
                 let output = match context.args.output {
                     OutputArg::Table => Output::Table,
@@ -100,6 +122,43 @@ fn approve(desk: &Desk, id: &str) -> anyhow::Result<()> {
     let approved = desk.approve(id)?;
     if let Some(first) = approved.first() {
         println!("approved {} ({} messages)", first.subject(), approved.len());
+    }
+    Ok(())
+}
+
+fn begin_epoch(
+    settings: &Settings,
+    now: UnixSeconds,
+    first_window: Option<UnixSeconds>,
+    force: bool,
+) -> anyhow::Result<()> {
+    let dir = operator::run::folder(settings);
+    let topic = Topics::new(&settings.deployment.root)?.plan();
+    let plan = plan::stored(&dir, &settings.deployment.id, &topic)?;
+    let plan = plan.with_context(|| {
+        format!(
+            "there is no plan in {} yet: start the operator once",
+            dir.display()
+        )
+    })?;
+    let facts = Facts {
+        plan: &plan,
+        released: &rotate::newest_released(&dir)?,
+        now,
+        retention_s: settings.analytics.retention.as_secs(),
+    };
+    let request = rotate::next(&facts, first_window, force)?;
+    Inbox::new(&dir).leave(&request)?;
+    let (epoch, first) = (request.epoch, rotate::time(request.first_window));
+    println!("asked for key epoch {epoch}, from the window of {first} on");
+    if first_window.is_some_and(|asked| asked.0 != request.first_window.0) {
+        eprintln!("{first} is the first window that begins at or after the time given");
+    }
+    if request.first_window.0 <= now.0 {
+        eprintln!(
+            "windows of the new epoch may be under way: one that analytics has begun to add under the old key is \
+             released in two parts, each only with plan.min_meters meters"
+        );
     }
     Ok(())
 }

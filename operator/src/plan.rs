@@ -72,6 +72,30 @@ pub enum PlanError {
     Keys(#[from] KeyringError),
 }
 
+/// The plan stored in `dir`, for a command beside a running operator; `None` if there is none yet.
+///
+/// # Errors
+/// The plan or the operator's signing key cannot be read, or do not fit.
+pub fn stored(
+    dir: &Path,
+    deployment: &DeploymentId,
+    topic: &str,
+) -> Result<Option<Plan>, PlanError> {
+    let path = PlanBook::path(dir);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let key = service::files::load_or_create_signing_key(&dir.join("signing.key"))
+        .map_err(KeyringError::Signing)?;
+    let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
+    let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
+        .and_then(|plan| plan.verify(deployment, topic, &key.verifying_key()));
+    match opened {
+        Ok(opened) => Ok(Some(opened.message)),
+        Err(cause) => Err(PlanError::Stored { path, cause }),
+    }
+}
+
 /// What the configuration says about the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {

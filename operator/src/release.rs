@@ -144,12 +144,7 @@ impl Releases {
 /// The rules a first release of its part must meet; `before` counts the meters of the window's other parts.
 fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
     let plan = rules.plan;
-    if !plan.epochs.iter().any(|epoch| epoch.epoch == sum.epoch) {
-        return Err(Reason::UnknownEpoch);
-    }
-    if plan.epoch_for(sum.window).map(|epoch| epoch.epoch) != Some(sum.epoch) {
-        return Err(Reason::WrongEpoch);
-    }
+    check_epoch(sum, plan)?;
     if !plan
         .grid()
         .map_err(|_| Reason::NotReady)?
@@ -176,6 +171,23 @@ fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
         return Err(Reason::UnknownMeter);
     }
     Ok(())
+}
+
+/// A window's sum is of the window's epoch or of an older one. Reports that analytics added before it heard of a new epoch
+/// have been answered and are in this sum alone, so refusing it would lose them; that it is read with an old key
+/// discloses nothing, because its reports were sealed with that key. A newer epoch than the window's nobody was told to use.
+fn check_epoch(sum: &Sum, plan: &Plan) -> Result<(), Reason> {
+    let newest = plan.epochs.last().map(|epoch| epoch.epoch);
+    if newest.is_none_or(|newest| sum.epoch > newest) {
+        return Err(Reason::UnknownEpoch);
+    }
+    let allowed = match (plan.epoch_for(sum.window), plan.epochs.first()) {
+        (Some(governing), _) => sum.epoch <= governing.epoch,
+        // The window's epoch has left the plan.
+        (None, Some(first)) => sum.epoch < first.epoch,
+        (None, None) => false,
+    };
+    allowed.then_some(()).ok_or(Reason::WrongEpoch)
 }
 
 #[cfg(test)]
@@ -275,6 +287,31 @@ mod tests {
         assert_eq!(rejected(|s| s.contributors = 40_000), Reason::BatchFull);
         assert_eq!(rejected(|s| s.contributors = 14), Reason::MinMeters);
         assert_eq!(rejected(|s| s.contributors = 51), Reason::UnknownMeter);
+    }
+
+    #[test]
+    fn a_sum_is_of_its_windows_epoch_or_an_older_one() {
+        let mut plan = plan();
+        let epoch = |epoch, first| wire::EpochPlan {
+            epoch: KeyEpoch(epoch),
+            first_window: WindowStart(first),
+            ..plan.epochs[0].clone()
+        };
+        plan.epochs = vec![epoch(2, 14_400), epoch(3, 28_800)];
+        let check = |epoch, window| {
+            let mut sum = sum("feeder-1", window, 0);
+            sum.epoch = KeyEpoch(epoch);
+            check_epoch(&sum, &plan).err()
+        };
+        for (window, allowed, newest) in [(0, 1..=1, 1), (14_400, 1..=2, 2), (28_800, 1..=3, 3)] {
+            for epoch in allowed {
+                assert_eq!(check(epoch, window), None, "epoch {epoch}, window {window}");
+            }
+            for epoch in newest + 1..=3 {
+                assert_eq!(check(epoch, window), Some(Reason::WrongEpoch));
+            }
+            assert_eq!(check(4, window), Some(Reason::UnknownEpoch));
+        }
     }
 
     #[test]

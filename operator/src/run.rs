@@ -16,11 +16,12 @@ use crate::enrol::{Limits, Registry};
 use crate::event::Event;
 use crate::gateways::{Gateways, GatewaysError};
 use crate::keyring::{Keyring, KeyringError};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{self, Ledger, LedgerError};
 use crate::metrics;
 use crate::pending::Desk;
 use crate::plan::{self, PlanBook, PlanError};
 use crate::roster::{RosterBook, RosterError};
+use crate::rotate;
 use crate::serve::Operator;
 use crate::settle::{self, Settler};
 
@@ -122,10 +123,19 @@ pub(crate) struct Parts {
     pub keyring: Arc<Keyring>,
     pub settler: Settler,
     pub desk: Desk,
+    pub rotation: Rotation,
     /// Requests are granted without a person.
     pub automatic: bool,
     /// Held as long as the operator runs.
     pub lock: File,
+}
+
+/// What a new key epoch is judged by, apart from the plan.
+pub(crate) struct Rotation {
+    pub dir: PathBuf,
+    pub inbox: rotate::Inbox,
+    pub retention_s: u64,
+    pub clock: SharedClock,
 }
 
 /// The operator's folder of state.
@@ -187,7 +197,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
         disk::create_folder(parent)?;
     }
     let (ledger, releases) = Ledger::open(
-        &dir.join("releases.ledger"),
+        &dir.join(ledger::FILE),
         &settings.operator.totals_file,
         &terms.deployment,
         &keyring.name(),
@@ -222,6 +232,12 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
             roster,
             gateways,
             limits,
+        },
+        rotation: Rotation {
+            inbox: rotate::Inbox::new(&dir),
+            retention_s: settings.analytics.retention.as_secs(),
+            clock: clock.clone(),
+            dir: dir.clone(),
         },
         settler: Settler::new(keyring.clone(), ledger, releases, settle_terms, clock),
         keyring,

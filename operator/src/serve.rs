@@ -1,5 +1,6 @@
 //! The running operator: one loop over what arrives, what was settled, and what is to be published.
 
+mod epochs;
 mod requests;
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,7 @@ use crate::metrics;
 use crate::pending::{Desk, Held};
 use crate::publish::{Item, Schedule};
 use crate::report::FeederReport;
-use crate::run::{OperatorError, Parts};
+use crate::run::{OperatorError, Parts, Rotation};
 use crate::settle::{Job, Settled, Settler};
 use crate::waiting::{Present, Waiting};
 
@@ -43,6 +44,7 @@ pub(crate) struct Operator {
     keyring: Arc<Keyring>,
     settler: Option<Settler>,
     desk: Desk,
+    rotation: Rotation,
     automatic: bool,
     export_load: bool,
     publisher: Publisher,
@@ -75,6 +77,7 @@ impl Operator {
             keyring: parts.keyring,
             settler: Some(parts.settler),
             desk: parts.desk,
+            rotation: parts.rotation,
             automatic: parts.automatic,
             export_load: settings.operator.export_load,
             publisher,
@@ -133,7 +136,10 @@ impl Operator {
                     None => break false,
                 },
                 () = tokio::time::sleep_until(self.schedule.due()) => self.publish(&stop).await,
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => {
+                    self.tick();
+                    self.rotate().await;
+                }
             }
         };
 

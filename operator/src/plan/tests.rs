@@ -49,6 +49,37 @@ fn versions_rise_once_a_saved_change_and_survive() {
 }
 
 #[test]
+fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    book.save(&keyring).unwrap();
+    for (number, first) in [(2, 14_400), (3, 28_800)] {
+        let keys = keyring.epoch(wire::KeyEpoch(number)).unwrap();
+        let entry = keys.entry(wire::KeyEpoch(number), WindowStart(first));
+        book.add_epoch(entry, &keys.public);
+        assert_eq!(book.plan().version, PlanVersion(u64::from(number)));
+        book.save(&keyring).unwrap();
+    }
+    let (again, keyring) = open(dir.path(), &terms()).unwrap();
+    let epochs = &again.plan().epochs;
+    let numbers: Vec<u32> = epochs.iter().map(|entry| entry.epoch.0).collect();
+    assert_eq!(numbers, [2, 3]);
+    for (index, entry) in epochs.iter().enumerate() {
+        let keys = keyring.get(entry.epoch).unwrap();
+        assert_eq!(keys.fingerprint, entry.fingerprint);
+        let public = again.plan().public_key(index, &again.limbs);
+        assert_eq!(public, Some(&keys.public[..]));
+    }
+    assert!(
+        keyring.get(FIRST_EPOCH).is_some(),
+        "for sums that come late"
+    );
+    let topic = TOPIC.to_owned();
+    let read = stored(dir.path(), &terms().deployment, &topic).unwrap();
+    assert_eq!(read.as_ref(), Some(&**again.plan()));
+}
+
+#[test]
 fn each_contradiction_names_both_values() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &terms()).unwrap();

@@ -1,0 +1,97 @@
+//! A new key epoch, asked for by `operator rotate`.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wire::{EpochPlan, UnixSeconds};
+
+use super::Operator;
+use crate::keyring::{Keyring, KeyringError};
+use crate::rotate::{self, Facts, Request, RotateError};
+
+/// Why a request was not granted: for good, or until the next look.
+enum Refused {
+    Rule(RotateError),
+    Later(String),
+}
+
+impl Operator {
+    /// Grants a request for a new epoch: key, plan, and only then the end of the request, so that a kill in between is
+    /// taken up where it was.
+    pub(super) async fn rotate(&mut self) {
+        let request = match self.rotation.inbox.waiting() {
+            Ok(None) => return,
+            Ok(Some(request)) => request,
+            Err(error @ RotateError::Malformed { .. }) => return self.turn_down(&error),
+            Err(error) => return tracing::error!(%error, "cannot look for a new key epoch"),
+        };
+        let plan = self.registry.plan.plan();
+        if (plan.epochs.last()).is_some_and(|newest| newest.epoch >= request.epoch) {
+            return self.granted();
+        }
+        match self.prepare(&request).await {
+            Ok((entry, public)) => {
+                tracing::info!(
+                    epoch = %entry.epoch, first_window = %rotate::time(entry.first_window),
+                    "a new key epoch: windows from then on are sealed under a new key"
+                );
+                self.registry.plan.add_epoch(entry, &public);
+                self.schedule.plan_changed(Instant::now());
+                self.granted();
+            }
+            Err(Refused::Rule(error)) => self.turn_down(&error),
+            Err(Refused::Later(error)) => {
+                tracing::error!(%error, "cannot make the keys of a new epoch");
+            }
+        }
+    }
+
+    /// Ends the request once the plan that has the epoch is durable.
+    fn granted(&mut self) {
+        if self.registry.plan.is_unsaved() && !self.save(Vec::new()) {
+            return;
+        }
+        if let Err(error) = self.rotation.inbox.settle() {
+            tracing::error!(%error, "cannot remove a granted request");
+        }
+    }
+
+    fn turn_down(&self, error: &RotateError) {
+        tracing::error!(%error, "no new key epoch begins");
+        if let Err(error) = self.rotation.inbox.settle() {
+            tracing::error!(%error, "cannot remove a refused request");
+        }
+    }
+
+    /// Checks the rules again, for time has passed, and makes the keys, off the threads that serve the network.
+    async fn prepare(&self, request: &Request) -> Result<(EpochPlan, Vec<u8>), Refused> {
+        let (plan, request) = (self.registry.plan.plan().clone(), request.clone());
+        let (dir, keyring) = (self.rotation.dir.clone(), self.keyring.clone());
+        let (now, retention_s) = (
+            self.rotation.clock.now().0 / 1000,
+            self.rotation.retention_s,
+        );
+        let work = move || {
+            let released =
+                rotate::newest_released(&dir).map_err(|e| Refused::Later(e.to_string()))?;
+            let facts = Facts {
+                plan: &plan,
+                released: &released,
+                now: UnixSeconds(now),
+                retention_s,
+            };
+            rotate::check(&request, &facts).map_err(Refused::Rule)?;
+            make(&keyring, &request).map_err(|error| Refused::Later(error.to_string()))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(made) => made,
+            Err(error) => Err(Refused::Later(error.to_string())),
+        }
+    }
+}
+
+fn make(keyring: &Arc<Keyring>, request: &Request) -> Result<(EpochPlan, Vec<u8>), KeyringError> {
+    let keys = keyring.epoch(request.epoch)?;
+    let entry = keys.entry(request.epoch, request.first_window);
+    Ok((entry, keys.public.clone()))
+}
