@@ -182,6 +182,13 @@ impl<S: Store> Engine<S> {
                     };
                     self.answer(admitted.address, status);
                 }
+                Err(refusal) if self.folded_before(admission, refusal.address.as_ref()) => {
+                    meter::duplicate();
+                    duplicate += 1;
+                    if let Some(address) = refusal.address {
+                        self.answer(address, Status::Duplicate);
+                    }
+                }
                 Err(refusal) => {
                     meter::rejected(refusal.reason, || refusal.detail);
                     self.ready.events.push(Event::Rejected(refusal.reason));
@@ -199,6 +206,19 @@ impl<S: Store> Engine<S> {
                 self.ready.events.push(event);
             }
         }
+    }
+
+    /// Whether a refused report is in a sum: it was admitted under an older plan, and its receipt did not arrive. Told the
+    /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
+    fn folded_before(&self, admission: &Admission<'_>, address: Option<&Address>) -> bool {
+        let Some(address) = address else {
+            return false;
+        };
+        let entry = admission.roster.meter(&address.meter);
+        entry.is_some_and(|entry| {
+            let (window, meter) = (address.window, &address.meter);
+            (self.windows).holds(&entry.feeder, window, meter, address.digest)
+        })
     }
 
     fn answer(&mut self, address: Address, status: Status) {

@@ -2,6 +2,7 @@
 //!
 //! A meter is counted once in a window, over all of the window's parts. The first sum of a window is part 0; once it
 //! is released, a late report opens the next part, a *supplement*, whose contributors are disjoint from the others'.
+//! So does a report of a newer key epoch than the sum that is open: two keys cannot be added.
 //!
 //! A sum is due when every enrolled meter of the feeder has reported the window; or (part 0 only) when the feeder's
 //! time passed the window's end by the grace; or when nothing arrived for it during the idle limit, counted only while
@@ -187,7 +188,7 @@ impl Windows {
             .feeders
             .get(&report.feeder)
             .and_then(|feeder| feeder.windows.get(&report.window));
-        let part = match window.and_then(Window::taking) {
+        let part = match window.and_then(|window| window.taking(report.epoch)) {
             Some(part) => part,
             None if self.open.len() >= self.rules.max_open => return Err(Reason::TooManyOpen),
             None => {
@@ -351,7 +352,10 @@ impl Windows {
                 .windows
                 .iter()
                 .take_while(|(start, _)| start.0 + retention < time)
-                .filter(|(_, window)| window.parts.iter().all(Sum::at_rest))
+                .filter(|(_, window)| {
+                    let mut parts = window.parts.iter();
+                    parts.all(|sum| sum.at_rest(self.rules.min_meters))
+                })
                 .map(|(start, _)| *start)
                 .collect();
             for start in old {
@@ -425,6 +429,21 @@ impl Windows {
     #[must_use]
     pub fn feeder_time(&self, feeder: &FeederId) -> Option<u64> {
         self.feeders.get(feeder)?.time
+    }
+
+    /// Whether this very ciphertext of the meter is in a sum of the window.
+    #[must_use]
+    pub fn holds(
+        &self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+        digest: Digest,
+    ) -> bool {
+        let window = (self.feeders.get(feeder)).and_then(|feeder| feeder.windows.get(&window));
+        window
+            .and_then(|window| window.contributors.get(meter))
+            .is_some_and(|earlier| earlier.digest == digest)
     }
 
     fn past_retention(&self, window: WindowStart, time: u64) -> bool {

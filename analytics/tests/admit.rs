@@ -380,3 +380,40 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
     assert_eq!((entry.window, entry.digest), (WINDOW, digest));
     assert_ne!(digest, Digest([0; 32]));
 }
+
+#[test]
+fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_again() {
+    let world = world();
+    let (folded, late) = (
+        world.sealed(&report(), &limbs(1)),
+        world.sealed(&report(), &limbs(2)),
+    );
+    let newer = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = world.plan.clone();
+        plan.version = PlanVersion(6);
+        change(&mut plan);
+        plan
+    };
+    // The window's epoch becomes another, or it leaves the plan altogether.
+    let moved = newer(&|plan| plan.epochs[1].first_window = WINDOW);
+    let gone = newer(&|plan| {
+        plan.epochs.remove(0);
+    });
+    for (plan, reason) in [(moved, Reason::WrongEpoch), (gone, Reason::UnknownEpoch)] {
+        let mut engine = world.engine();
+        let mut answer = |plan: &Plan, message: &Incoming| {
+            let admission =
+                Admission::new(&world.settings, &world.topics, plan, &world.roster, NOW).unwrap();
+            engine.take(&admission, std::slice::from_ref(message), 0);
+            let outgoing = engine.commit().unwrap().outgoing;
+            world.open(&outgoing[0].topic, &outgoing[0].payload)
+        };
+        assert_eq!(answer(&world.plan, &folded), Status::Folded);
+        assert_eq!(
+            answer(&plan, &folded),
+            Status::Duplicate,
+            "its receipt was lost, and sealed again it would be a conflict"
+        );
+        assert_eq!(answer(&plan, &late), Status::Rejected(reason));
+    }
+}

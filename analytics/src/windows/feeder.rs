@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use packed::{Accumulator, FoldError, Profile};
 use sha2::{Digest as _, Sha256};
-use wire::{Digest, Grid, MeterId, Part, Reason, Report};
+use wire::{Digest, Grid, KeyEpoch, MeterId, Part, Reason, Report};
 
 use super::{ByStart, Distinct};
 use crate::store::{Stage, SumKey, SumRow};
@@ -56,11 +56,11 @@ pub(super) struct Contributor {
 }
 
 impl Window {
-    /// The part that takes reports, if one does. At most one does: the last.
-    pub(super) fn taking(&self) -> Option<Part> {
+    /// The part that takes reports of `epoch`, if one does. At most one of an epoch does.
+    pub(super) fn taking(&self, epoch: KeyEpoch) -> Option<Part> {
         self.parts
-            .last()
-            .filter(|sum| sum.takes_reports())
+            .iter()
+            .rfind(|sum| sum.takes_reports() && sum.row.epoch == epoch)
             .map(|sum| sum.row.key.part)
     }
 
@@ -154,9 +154,14 @@ impl Sum {
         matches!(self.row.stage, Stage::Open | Stage::Held)
     }
 
-    /// Whether nothing is awaited for it: it may go once its retention is over.
-    pub(super) fn at_rest(&self) -> bool {
-        matches!(self.row.stage, Stage::Settled | Stage::Held)
+    /// Whether nothing is awaited for it: it may go once its retention is over. A held sum that has become large enough
+    /// is still to be released.
+    pub(super) fn at_rest(&self, min_meters: u32) -> bool {
+        match self.row.stage {
+            Stage::Settled => true,
+            Stage::Held => self.contributors < min_meters.max(1),
+            _ => false,
+        }
     }
 }
 
