@@ -6,7 +6,7 @@
 //! 2. A plan has two epochs, so a rotation ends the older one: nobody can seal or add a report of its windows any more.
 //!    That is refused until they would be too late anyway, which is when `analytics.retention` has passed since the
 //!    newest epoch began, by the wall clock *and* by what each feeder that releases has released (a replay runs in a time of its own).
-//!    A feeder that is silent for good needs `--force`.
+//!    A feeder that is silent for good needs `--force`; no force ends an epoch before the next has begun.
 //!
 //! Only the running operator makes keys and changes the plan: two commands at once then cannot make two keys for an
 //! epoch. The command checks the rules to answer at once; the operator checks them again.
@@ -70,6 +70,17 @@ pub enum RotateError {
         who: String,
         /// What time that is.
         at: WindowStart,
+    },
+    /// The newest epoch is still to come, so the older one is in use.
+    #[error(
+        "epoch {epoch} begins at {first}, and until then windows are sealed under the one before: wait until it has begun",
+        first = time(*first)
+    )]
+    NotBegun {
+        /// The newest epoch.
+        epoch: KeyEpoch,
+        /// Its first window.
+        first: WindowStart,
     },
     /// A request waits already.
     #[error("a new epoch was asked for already: {path} waits for a running operator", path = path.display())]
@@ -188,6 +199,12 @@ pub fn check(request: &Request, facts: &Facts<'_>) -> Result<(), RotateError> {
     let [older, newest] = &facts.plan.epochs[..] else {
         return Ok(());
     };
+    if facts.now.0 < newest.first_window.0 {
+        return Err(RotateError::NotBegun {
+            epoch: newest.epoch,
+            first: newest.first_window,
+        });
+    }
     let until = newest.first_window.0.saturating_add(facts.retention_s);
     let clock = ("the clock".to_owned(), facts.now.0);
     let feeders = (facts.released.iter())

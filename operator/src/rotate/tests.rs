@@ -48,7 +48,7 @@ fn unless_told_an_epoch_begins_at_least_a_window_from_now_and_times_are_rounded_
     let request = ask(&plan(), &[], None, false).unwrap();
     let first_window = request.first_window.0;
     assert_eq!((request.epoch, request.force), (KeyEpoch(2), false));
-    assert!(first_window >= NOW + WINDOW && first_window < NOW + 2 * WINDOW);
+    assert!((NOW + WINDOW..NOW + 2 * WINDOW).contains(&first_window));
     for asked in [WINDOW + 1, 2 * WINDOW] {
         let request = ask(&plan(), &[], Some(asked), false).unwrap();
         assert_eq!(request.first_window.0, 2 * WINDOW);
@@ -86,6 +86,13 @@ fn an_epoch_stays_while_its_reports_are_taken_unless_forced() {
         other => panic!("{other:?}"),
     }
     assert_eq!(ask(&recent, &[], None, true).unwrap().epoch, KeyEpoch(3));
+
+    // Nothing could be sealed until the newer one begins.
+    let to_come = two_epochs(aligned(NOW + WINDOW));
+    assert!(matches!(
+        ask(&to_come, &[], Some(NOW + 9 * WINDOW), true),
+        Err(RotateError::NotBegun { .. })
+    ));
 
     // By what each feeder has released: a replay of the past is long over by the wall clock.
     let replay = two_epochs(10 * WINDOW);

@@ -5,7 +5,7 @@ use crate::plan::{PlanBook, Terms as PlanTerms};
 use crate::request::tests::{analytics, deployment, signing, topics};
 use openfhe::{Context, PublicKey};
 use service::MockClock;
-use wire::{AnalyticsEntry, PlanVersion, UnixMillis};
+use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, UnixMillis};
 
 /// A settler over fresh keys, a plan with feeder-1, and its analytics service (key 3).
 struct Bench {
@@ -62,10 +62,13 @@ impl Bench {
 
     /// The encrypted sum of readings, one row a meter.
     fn limbs(&self, meters: &[[i64; 2]]) -> Vec<u8> {
+        self.limbs_of(FIRST_EPOCH, meters)
+    }
+
+    fn limbs_of(&self, epoch: KeyEpoch, meters: &[[i64; 2]]) -> Vec<u8> {
         let context = Context::new(self.keyring.profile()).unwrap();
         let public =
-            PublicKey::from_packed(&context, &self.keyring.get(FIRST_EPOCH).unwrap().public)
-                .unwrap();
+            PublicKey::from_packed(&context, &self.keyring.get(epoch).unwrap().public).unwrap();
         let mut sum = packed::Accumulator::new(self.keyring.profile());
         for readings in meters {
             let slots = packed::layout::encode(Layout::Moments, readings, 1024).unwrap();
@@ -172,6 +175,35 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
         "after a restart too"
     );
     assert_eq!(bench.totals(), 1);
+}
+
+#[test]
+fn each_sum_is_read_with_the_key_of_its_epoch_also_of_one_that_left_the_plan() {
+    let mut bench = Bench::new();
+    let old = bench.limbs(&METERS);
+    let mut plan = (*bench.plan).clone();
+    let keys = bench.keyring.epoch(KeyEpoch(2)).unwrap();
+    plan.epochs = vec![keys.entry(KeyEpoch(2), WindowStart(7_200))];
+    bench.plan = Arc::new(plan);
+    let late = bench.job(|sum| sum.window = WindowStart(0), &old);
+    // Under way when its window came to belong to epoch 2.
+    let under_way = bench.job(|_| {}, &old);
+    let next = bench.job(
+        |sum| (sum.epoch, sum.window) = (KeyEpoch(2), WindowStart(14_400)),
+        &bench.limbs_of(KeyEpoch(2), &METERS),
+    );
+    for job in [late, under_way, next] {
+        let settled = bench.settle(vec![job]);
+        let [Settled::Taken { report, .. }] = &settled[..] else {
+            panic!("{settled:?}")
+        };
+        assert_eq!(report.energy_wh, [63, 1095]);
+    }
+    let wrong_key = bench.job(
+        |sum| (sum.epoch, sum.window) = (KeyEpoch(2), WindowStart(21_600)),
+        &old,
+    );
+    assert_eq!(bench.reason(wrong_key), (Reason::InvalidMessage, true));
 }
 
 #[test]

@@ -1,0 +1,385 @@
+//! A new key epoch in mid-stream: every window is released once, whole, under the key of its epoch, whether gateways
+//! heard of the epoch before they sealed or after.
+//!
+//! All processes but the clock are real, in this process and over TCP. The clock goes on by a window when the test says so.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bench::oracle::{Seeded, truths};
+use meter::Summary;
+use meter::fleet::simulated;
+use meter::source::Simulated;
+use operator::rotate::{self, Facts, Inbox, RotateError};
+use operator::{FeederReport, plan};
+use service::clock::MockClock;
+use service::mqtt::{self, QoS};
+use service::{Settings, Stop, StopHandle};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use wire::{
+    FeederId, Grid, KeyEpoch, MeterId, Plan, Reason, Report, Topics, UnixMillis, UnixSeconds,
+    WindowStart,
+};
+
+/// Far above what anything here takes; reaching it is a failure, not a measurement.
+const LIMIT: Duration = Duration::from_secs(90);
+
+const METERS: u32 = 40;
+const FEEDERS: u32 = 2;
+const WINDOW_S: u64 = 7_200;
+/// The first window.
+const START: u64 = 1_700_000_000 / WINDOW_S * WINDOW_S;
+/// Clock time in which a window's readings pass.
+const WINDOW_MS: u64 = 200;
+/// When the clock stands before the first window.
+const ORIGIN_MS: u64 = (START + 1_000 * WINDOW_S) * 1_000;
+
+fn window(number: u64) -> WindowStart {
+    WindowStart(START + number * WINDOW_S)
+}
+
+/// A service of the deployment, with its own stop.
+struct Running<T> {
+    stop: StopHandle,
+    task: JoinHandle<T>,
+}
+
+impl<T> Running<T> {
+    async fn end(self) -> T {
+        self.stop.stop();
+        limited(self.task).await.unwrap()
+    }
+}
+
+async fn limited<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future)
+        .await
+        .expect("it never came")
+}
+
+struct Deployment {
+    settings: Settings,
+    clock: Arc<MockClock>,
+    broker: Running<Result<(), broker::BrokerError>>,
+    operator: Running<Result<(), operator::OperatorError>>,
+    fleet: JoinHandle<Result<Summary, meter::MeterError>>,
+    fleet_stop: StopHandle,
+    operated: mpsc::UnboundedReceiver<operator::Event>,
+    measured: mpsc::UnboundedReceiver<meter::Event>,
+    released: Vec<FeederReport>,
+    /// Number of windows whose readings have passed.
+    passed: u64,
+    _state: tempfile::TempDir,
+}
+
+impl Deployment {
+    /// Everything but analytics.
+    async fn start(windows: u64) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = settings(&state, windows);
+        let clock = MockClock::new(UnixMillis(ORIGIN_MS));
+        let (stop, stopped) = Stop::manual();
+        let (ready, bound) = oneshot::channel();
+        let of_broker = settings.clone();
+        let broker = Running {
+            stop,
+            task: tokio::spawn(async move { broker::run(&of_broker, stopped, ready).await }),
+        };
+        settings.mqtt.address = limited(bound).await.unwrap().to_string();
+
+        let (observer, operated) = mpsc::unbounded_channel();
+        let (stop, stopped) = Stop::manual();
+        let (of_operator, time) = (settings.clone(), clock.clone());
+        let operator = Running {
+            stop,
+            task: tokio::spawn(async move {
+                operator::run(&of_operator, time, stopped, Some(observer)).await
+            }),
+        };
+        let (observer, measured) = mpsc::unbounded_channel();
+        let (fleet_stop, stopped) = Stop::manual();
+        let (of_fleet, time) = (settings.clone(), clock.clone());
+        let fleet =
+            tokio::spawn(async move { meter::run(&of_fleet, time, stopped, Some(observer)).await });
+        Self {
+            settings,
+            clock,
+            broker,
+            operator,
+            fleet,
+            fleet_stop,
+            operated,
+            measured,
+            released: Vec::new(),
+            passed: 0,
+            _state: state,
+        }
+    }
+
+    fn analytics(&self) -> Running<Result<(), analytics::AnalyticsError>> {
+        let (settings, clock) = (self.settings.clone(), self.clock.clone());
+        let (stop, stopped) = Stop::manual();
+        let task =
+            tokio::spawn(async move { analytics::run(&settings, clock, stopped, None).await });
+        Running { stop, task }
+    }
+
+    /// Lets the readings of the next window pass, and waits until they are in the outbox.
+    async fn pass(&mut self) {
+        let next = window(self.passed);
+        self.passed += 1;
+        (self.clock).set(UnixMillis(ORIGIN_MS + self.passed * WINDOW_MS));
+        let taken = async {
+            while self.measured.recv().await.expect("the fleet goes on")
+                != meter::Event::Window(next)
+            {}
+        };
+        limited(taken).await;
+    }
+
+    async fn started(&mut self) {
+        let started = async {
+            while !matches!(self.measured.recv().await, Some(meter::Event::Started(_))) {}
+        };
+        limited(started).await;
+    }
+
+    async fn event(&mut self) -> operator::Event {
+        let event = limited(self.operated.recv()).await.expect("it runs");
+        if let operator::Event::Released(report) = &event {
+            self.released.push((**report).clone());
+        }
+        event
+    }
+
+    /// Waits until every window that has passed is released on every feeder.
+    async fn all_released(&mut self) {
+        while (self.released.len() as u64) < self.passed * u64::from(FEEDERS) {
+            self.event().await;
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let topic = Topics::new(&self.settings.deployment.root).unwrap().plan();
+        let dir = operator::run::folder(&self.settings);
+        let stored = plan::stored(&dir, &self.settings.deployment.id, &topic);
+        stored.unwrap().unwrap()
+    }
+
+    /// What `operator rotate` does.
+    fn ask_for_epoch(&self, first: WindowStart, force: bool) -> Result<(), RotateError> {
+        let dir = operator::run::folder(&self.settings);
+        let facts = Facts {
+            plan: &self.plan(),
+            released: &rotate::newest_released(&dir).unwrap(),
+            now: UnixSeconds(ORIGIN_MS / 1_000),
+            retention_s: self.settings.analytics.retention.as_secs(),
+        };
+        let request = rotate::next(&facts, Some(first.seconds()), force)?;
+        Inbox::new(&dir).leave(&request)
+    }
+
+    /// Rotates, and waits until the plan is published.
+    async fn rotate(&mut self, first: WindowStart) {
+        let before = self.plan().version;
+        self.ask_for_epoch(first, false).unwrap();
+        loop {
+            if let operator::Event::PlanPublished { version } = self.event().await
+                && version > before
+            {
+                break;
+            }
+        }
+        let plan = self.plan();
+        let epochs: Vec<_> = (plan.epochs.iter())
+            .map(|entry| (entry.epoch.0, entry.first_window))
+            .collect();
+        assert_eq!(epochs, [(1, WindowStart(0)), (2, first)]);
+    }
+
+    /// Waits for the fleet's end and stops everything.
+    async fn end(
+        mut self,
+        analytics: Running<Result<(), analytics::AnalyticsError>>,
+    ) -> (Summary, Vec<FeederReport>) {
+        let summary = limited(&mut self.fleet).await.unwrap().unwrap();
+        self.all_released().await;
+        analytics.end().await.unwrap();
+        self.operator.end().await.unwrap();
+        self.broker.end().await.unwrap();
+        drop(self.fleet_stop);
+        while let Ok(event) = self.operated.try_recv() {
+            if let operator::Event::Released(report) = event {
+                self.released.push(*report);
+            }
+        }
+        (summary, self.released)
+    }
+}
+
+fn settings(state: &tempfile::TempDir, windows: u64) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.deployment.state_dir = state.path().join("state");
+    settings.operator.totals_file = state.path().join("totals.jsonl");
+    settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+    settings.broker.metrics_listen = None;
+    settings.operator.metrics_listen = None;
+    settings.analytics.metrics_listen = None;
+    settings.meter.metrics_listen = None;
+    settings.mqtt.backoff_min = Duration::from_millis(20);
+    settings.mqtt.backoff_max = Duration::from_millis(200);
+    settings.plan.interval = Duration::from_secs(WINDOW_S / 2);
+    settings.plan.batch = 2;
+    // A window closes when it is complete, and for no other reason.
+    settings.analytics.grace = Duration::from_secs(1_000 * WINDOW_S);
+    settings.analytics.idle_limit = LIMIT;
+    settings.analytics.release_retry = Duration::from_millis(500);
+    let fleet = &mut settings.meter;
+    (fleet.meters, fleet.feeders) = (METERS, FEEDERS);
+    fleet.start = Some(window(0).seconds());
+    fleet.duration = Some(Duration::from_secs(windows * WINDOW_S));
+    fleet.speed = (WINDOW_S * 1_000 / WINDOW_MS) as f64;
+    fleet.retry_min = Duration::from_millis(200);
+    fleet.retry_max = Duration::from_secs(1);
+    settings
+}
+
+/// Every window of every feeder is in one release, of all its meters, equal to the truth, under the key of its epoch.
+fn check(settings: &Settings, windows: u64, second: WindowStart, released: &[FeederReport]) {
+    let grid = Grid::new((WINDOW_S / 2) as u32, 2).unwrap();
+    let source = Simulated::new(&simulated(settings)).unwrap();
+    let mut clear = Seeded(Box::new(source));
+    let truths = truths(&mut clear, grid, FEEDERS, window(0), window(windows).0).unwrap();
+    let mut of_window: BTreeMap<(FeederId, WindowStart), Vec<&FeederReport>> = BTreeMap::new();
+    for report in released {
+        let key = (report.feeder.clone(), report.window_start);
+        of_window.entry(key).or_default().push(report);
+    }
+    assert!(of_window.keys().eq(truths.keys()));
+    for (key, truth) in &truths {
+        let [report] = of_window[key][..] else {
+            panic!("{key:?} is released {} times", of_window[key].len());
+        };
+        let epoch = if key.1 < second { 1 } else { 2 };
+        assert_eq!(report.epoch, KeyEpoch(epoch), "{key:?}");
+        assert_eq!(report.meters, METERS / FEEDERS, "{key:?}");
+        assert_eq!(truth.meters, report.meters);
+        for (decrypted, true_wh) in report.energy_wh.iter().zip(&truth.energy_wh) {
+            let error = (*decrypted as f64 - true_wh).abs();
+            assert!(error <= report.bound_wh, "{key:?}: {error} Wh");
+        }
+    }
+    let epochs: BTreeSet<_> = released.iter().map(|report| report.epoch.0).collect();
+    assert_eq!(epochs, BTreeSet::from([1, 2]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_epoch_in_mid_stream_loses_and_doubles_nothing() {
+    const WINDOWS: u64 = 8;
+    let mut deployment = Deployment::start(WINDOWS).await;
+    let analytics = deployment.analytics();
+    deployment.started().await;
+    for _ in 0..3 {
+        deployment.pass().await;
+    }
+    // Windows 1 and 2 may be anywhere on their way.
+    deployment.rotate(window(5)).await;
+    deployment.all_released().await;
+    let refused = deployment.ask_for_epoch(window(6), false);
+    assert!(
+        matches!(refused, Err(RotateError::Needed { .. })),
+        "reports of epoch 1 are still taken: {refused:?}"
+    );
+    for _ in 3..WINDOWS {
+        deployment.pass().await;
+        deployment.all_released().await;
+    }
+    let settings = deployment.settings.clone();
+    let (summary, released) = deployment.end(analytics).await;
+    check(&settings, WINDOWS, window(5), &released);
+    assert_eq!(
+        summary.folded + summary.duplicates,
+        WINDOWS * u64::from(METERS)
+    );
+    assert_eq!((summary.lost, summary.unsettled), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_sealed_before_their_window_changed_its_epoch_are_sealed_again() {
+    const WINDOWS: u64 = 5;
+    let mut deployment = Deployment::start(WINDOWS).await;
+    let analytics = deployment.analytics();
+    deployment.started().await;
+    for _ in 0..2 {
+        deployment.pass().await;
+    }
+    deployment.all_released().await;
+
+    // Nobody adds while gateways seal windows 2 and 3 under the only epoch they know.
+    analytics.end().await.unwrap();
+    let sealed = Sealed::watch(&deployment.settings);
+    for _ in 2..4 {
+        deployment.pass().await;
+    }
+    sealed.until_all(window(3)).await;
+    deployment.rotate(window(3)).await;
+
+    // It comes back with the newest plan and not with the one it had.
+    let folder = deployment.settings.deployment.state_dir.join("analytics-1");
+    std::fs::remove_file(folder.join("plan.cbor")).unwrap();
+    let analytics = deployment.analytics();
+    deployment.all_released().await;
+    deployment.pass().await;
+    let settings = deployment.settings.clone();
+    let (summary, released) = deployment.end(analytics).await;
+    check(&settings, WINDOWS, window(3), &released);
+    assert!(summary.rejected.get(&Reason::WrongEpoch) >= Some(&u64::from(METERS)));
+    assert_eq!((summary.lost, summary.unsettled), (0, 0));
+}
+
+/// Sees what gateways publish.
+struct Sealed {
+    inbox: mqtt::Inbox,
+    _publisher: mqtt::Publisher,
+    _stop: StopHandle,
+}
+
+impl Sealed {
+    fn watch(settings: &Settings) -> Self {
+        let topics = Topics::new(&settings.deployment.root).unwrap();
+        let (stop, stopped) = Stop::manual();
+        let filter = vec![(topics.report_filter(), QoS::AtLeastOnce)];
+        let (publisher, inbox) = mqtt::connect(&settings.mqtt, "onlooker", filter, stopped);
+        Self {
+            inbox,
+            _publisher: publisher,
+            _stop: stop,
+        }
+    }
+
+    /// Returns once every meter's report of `window` has been published under epoch 1.
+    async fn until_all(mut self, window: WindowStart) {
+        let mut seen: BTreeSet<MeterId> = BTreeSet::new();
+        let all = async {
+            while seen.len() < METERS as usize {
+                let Some(mqtt::Event::Message(message)) = self.inbox.recv().await else {
+                    continue;
+                };
+                self.inbox.ack(&message);
+                let envelope =
+                    wire::decode::<Report>(&message.payload, message.payload.len()).unwrap();
+                let report = envelope.claimed();
+                assert_eq!(report.epoch, KeyEpoch(1));
+                if report.window == window {
+                    seen.insert(report.meter.clone());
+                }
+            }
+        };
+        limited(all).await;
+    }
+}
