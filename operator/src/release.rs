@@ -1,7 +1,7 @@
 //! Which sums are taken: the rules of a release, without keys, files or clocks.
 //!
 //! The first release of a (feeder, window, part) is taken; the same limbs again are a duplicate, which is as good as
-//! taken; other limbs are a conflict. A window belongs to one key epoch, so the epoch needs no place in the key.
+//! taken; other limbs are a conflict. A part is of one key epoch, so the epoch needs no place in the key.
 
 use std::collections::{BTreeMap, HashMap};
 
