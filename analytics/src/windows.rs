@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use packed::{Accumulator, FoldError, Profile};
+use service::failpoint;
 use wire::{Digest, FeederId, Grid, MeterId, Part, Reason, Report, WindowStart};
 
 use crate::store::{ContributorRow, ReleaseRow, Snapshot, Stage, SumKey, SumRow, Transaction};
@@ -201,6 +202,9 @@ impl Windows {
     }
 
     fn seen(&self, report: &Report, digest: Digest) -> Option<Result<Outcome, Reason>> {
+        if failpoint::sabotaged("dedup") {
+            return None;
+        }
         let window = self
             .feeders
             .get(&report.feeder)?

@@ -95,3 +95,13 @@ pub async fn run(
     tracing::info!(%address, "broker stopped");
     outcome
 }
+
+/// A panic inside rumqttd ends its router or poisons its listener while the process lives on: better
+/// to end, so that whoever supervises the process starts it again. For binaries: it sets the process's panic hook.
+pub fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::exit(i32::from(service::process::FAILED));
+    }));
+}

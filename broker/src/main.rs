@@ -34,20 +34,10 @@ impl Arguments for Command {
 }
 
 fn main() -> ExitCode {
-    end_on_panic();
+    broker::end_on_panic();
     service::process::main("broker", async |context: Context<Command>| {
         let (ready, _) = oneshot::channel();
         broker::run(&context.settings, context.stop, ready).await?;
         Ok(())
     })
-}
-
-/// A panic inside rumqttd ends its router or poisons its listener while the process lives on: better
-/// to end, so that whoever supervises the process starts it again.
-fn end_on_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        std::process::exit(i32::from(service::process::FAILED));
-    }));
 }

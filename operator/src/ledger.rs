@@ -8,6 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use service::failpoint;
 use sha2::{Digest as _, Sha256};
 use wire::DeploymentId;
 
@@ -143,6 +144,7 @@ impl Ledger {
         self.totals
             .append(&lines)
             .map_err(|error| io(self.totals.path(), error))?;
+        failpoint::hit("operator.between_records");
         if let Err(error) = self.ledger.append(&entries) {
             // The release will be sent again and must not find its totals there.
             let _ = self.totals.retract(self.totals.size() - before);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use service::Stop;
 use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
+use service::{Stop, failpoint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::{DeploymentId, FeederId, PlanVersion, Reason, Topic, Topics, WindowStart};
@@ -113,8 +113,12 @@ impl Operator {
                 () = stop.stopped() => break false,
                 outcome = settled.recv() => match outcome {
                     Some(outcome) => {
+                        let taken = matches!(outcome, Settled::Taken { .. });
                         let messages = self.settled(outcome);
                         self.send_all(messages, &stop).await;
+                        if taken {
+                            failpoint::hit("operator.after_receipt");
+                        }
                     }
                     None => break true,
                 },

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use packed::layout::Layout;
-use service::SharedClock;
+use service::{SharedClock, failpoint};
 use tokio::sync::mpsc;
 use wire::{
     DeploymentId, FeederId, Opened, Part, Plan, Reason, Sum, SumReceipt, SumStatus, Topics, Total,
@@ -327,8 +327,10 @@ impl Settler {
             .iter()
             .map(|candidate| candidate.report.clone())
             .collect();
+        failpoint::hit("operator.before_record");
         match self.ledger.commit(&reports) {
             Ok(()) => {
+                failpoint::hit("operator.after_record");
                 metrics::committed(start.elapsed());
                 true
             }

@@ -10,12 +10,18 @@
 //!
 //! The process then aborts, without unwinding or flushing anything, when it comes to `analytics.before_commit` for the
 //! third time. Without the variable, [`hit`] is one relaxed load.
+//!
+//! A test that never fails proves nothing either, so there is a second variable for the test of such tests: [`SABOTAGE`]
+//! switches a safeguard off. The process says so, as an error, in its log.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The environment variable: `name:count`, the count from 1 (and 1 if left out).
 pub const VARIABLE: &str = "CIPHERWATT_FAILPOINT";
+
+/// The environment variable that names a safeguard to leave out: see [`sabotaged`].
+pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 
 const UNREAD: u8 = 0;
 const OFF: u8 = 1;
@@ -34,6 +40,24 @@ pub fn hit(name: &str) {
     if STATE.load(Ordering::Relaxed) != OFF {
         passed(name);
     }
+}
+
+/// Whether the environment says to leave the safeguard `name` out. Only the self-test of `bench chaos` ever does: it must
+/// notice.
+#[must_use]
+pub fn sabotaged(name: &str) -> bool {
+    static NAMED: OnceLock<Option<String>> = OnceLock::new();
+    let named = NAMED.get_or_init(|| {
+        let named = std::env::var(SABOTAGE).ok();
+        if let Some(named) = &named {
+            tracing::error!(
+                safeguard = named,
+                "left out, as {SABOTAGE} says: nothing this process does can be trusted"
+            );
+        }
+        named
+    });
+    named.as_deref() == Some(name)
 }
 
 #[cold]

@@ -227,7 +227,11 @@ impl Journal {
             open,
             database: None,
         };
-        let held = tables::load(journal.database()?).map_err(|failure| journal.failed(failure))?;
+        let mut held =
+            tables::load(journal.database()?).map_err(|failure| journal.failed(failure))?;
+        if failpoint::sabotaged("journal") {
+            (held.batches, held.sealed) = (Vec::new(), Vec::new());
+        }
         Ok((journal, held))
     }
 
