@@ -13,7 +13,7 @@ use service::stop::{Cause, Stop};
 use service::telemetry;
 
 use crate::scenario::{Options, Scenario};
-use crate::{demo, load};
+use crate::{chaos, demo, load};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -24,7 +24,8 @@ use crate::{demo, load};
   bench demo --meters 1000 --feeders 10
   bench demo --replay my.csv --output json
   bench run --duration 120s --meters 500
-  bench load --rate 1112 --duration 60s"
+  bench load --rate 1112 --duration 60s
+  bench chaos --kills 50 --seed 1"
 )]
 struct Command {
     #[command(flatten)]
@@ -62,6 +63,16 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
+    /// Processes killed while they work, over a bad network: nothing may be lost, and nothing counted twice.
+    Chaos {
+        #[command(flatten)]
+        options: chaos::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One of the processes of `chaos`.
+    #[command(hide = true)]
+    Serve(chaos::serve::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +103,9 @@ const DRAIN: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Command::parse();
+    if let Action::Serve(arguments) = &command.action {
+        return chaos::serve::main(arguments.role);
+    }
     let loaded = match service::config::load(&command.common, &Overrides::new()) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -151,6 +165,11 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
             duration + DRAIN,
         ),
         Action::Load { options, output } => return offer(&settings, &options, &output, stop).await,
+        Action::Chaos { options, output } => {
+            return disrupt(&settings, &options, &output, stop).await;
+        }
+        // Never here: `main` has gone there.
+        Action::Serve(_) => return Ok(USAGE),
     };
     let results = output.folder(&settings)?;
     let outcome = demo::run(&scenario, &results, limit, stop).await?;
@@ -172,6 +191,25 @@ async fn offer(
         (true, false) => MISSED,
         (true, true) => OK,
     })
+}
+
+async fn disrupt(
+    settings: &Settings,
+    options: &chaos::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let passed = if options.self_test {
+        let found = chaos::selftest::run(settings, options, &results, stop).await?;
+        output.print(&found, || chaos::selftest::table(&found))?;
+        found.iter().all(|found| found.noticed)
+    } else {
+        let outcome = chaos::run(settings, options, &results, stop).await?;
+        output.print(&outcome, || outcome.table())?;
+        outcome.correct
+    };
+    Ok(if passed { OK } else { FAILED })
 }
 
 impl Output {

@@ -7,7 +7,9 @@
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
 //! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
+//! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
 
+pub mod chaos;
 pub mod cli;
 pub mod demo;
 pub mod load;

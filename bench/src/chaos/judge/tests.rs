@@ -1,0 +1,204 @@
+use wire::MeterId;
+
+use super::super::observer::Release;
+use super::*;
+
+const METERS: u32 = 4;
+const WINDOW: WindowStart = WindowStart(3_600);
+
+fn feeder() -> FeederId {
+    "feeder-1".parse().unwrap()
+}
+
+fn meter(number: u32) -> MeterId {
+    format!("meter-{number}").parse().unwrap()
+}
+
+fn digest(number: u32) -> Digest {
+    Digest::of(&number.to_le_bytes())
+}
+
+/// Three ledgers of one window that agree.
+struct Ledgers {
+    truths: Truths,
+    seen: Seen,
+    totals: Vec<Total>,
+}
+
+impl Ledgers {
+    fn new() -> Self {
+        let truth = Truth {
+            energy_wh: vec![400.0, -20.0],
+            meters: METERS,
+        };
+        let mut seen = Seen::default();
+        for number in 0..METERS {
+            let mut sealed = Sealed::default();
+            sealed.folded.insert(digest(1_000));
+            seen.reports.insert(
+                (meter(number), WINDOW),
+                BTreeMap::from([(digest(number), sealed)]),
+            );
+            seen.feeders.insert(meter(number), feeder());
+        }
+        let mut digests: Vec<Digest> = (0..METERS).map(digest).collect();
+        digests.sort_unstable();
+        let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        let release = Release {
+            contributors: METERS,
+            contributors_digest: Digest::of(&bytes),
+            answered: true,
+            refused: BTreeSet::new(),
+        };
+        seen.releases.insert(
+            (feeder(), WINDOW, Part(0)),
+            BTreeMap::from([(digest(2_000), release)]),
+        );
+        let total = Total {
+            feeder: feeder(),
+            window_start: WINDOW,
+            part: Part(0),
+            meters: METERS,
+            energy_wh: vec![401, -20],
+            bound_wh: 1.5,
+            digest: digest(2_000),
+        };
+        Self {
+            truths: Truths::from([((feeder(), WINDOW), truth)]),
+            seen,
+            totals: vec![total],
+        }
+    }
+
+    fn judge(&self) -> Verdict {
+        judge(&self.truths, &self.seen, &self.totals, 2)
+    }
+
+    /// Lost, duplicated, wrong windows, once `change` is made.
+    fn after(change: impl FnOnce(&mut Self)) -> (u64, u64, usize) {
+        let mut ledgers = Self::new();
+        change(&mut ledgers);
+        let verdict = ledgers.judge();
+        assert!(!verdict.is_clean(), "{verdict:?}");
+        (verdict.lost, verdict.duplicated, verdict.windows_wrong)
+    }
+}
+
+#[test]
+fn ledgers_that_agree_are_clean_and_the_contributors_identified() {
+    let verdict = Ledgers::new().judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.reports_expected, verdict.reports_folded), (4, 4));
+    assert_eq!((verdict.windows, verdict.windows_identified), (1, 1));
+    assert_eq!(verdict.receipts_seen, 4);
+    assert_eq!(verdict.max_relative_error, 1.0 / 400.0);
+}
+
+#[test]
+fn a_meter_missing_from_the_total_is_lost() {
+    assert_eq!(Ledgers::after(|l| l.totals[0].meters = 3), (1, 0, 1));
+    assert_eq!(Ledgers::after(|l| l.totals.clear()), (4, 0, 1));
+}
+
+#[test]
+fn a_meter_too_many_is_a_duplicate_and_so_is_a_second_line() {
+    assert_eq!(Ledgers::after(|l| l.totals[0].meters = 6), (0, 2, 1));
+    let twice = |l: &mut Ledgers| l.totals.push(l.totals[0].clone());
+    assert_eq!(Ledgers::after(twice), (0, 4, 1));
+}
+
+#[test]
+fn one_lost_and_another_doubled_make_the_window_wrong() {
+    assert_eq!(
+        Ledgers::after(|l| l.totals[0].energy_wh[0] = 390),
+        (0, 0, 1)
+    );
+    let other = |l: &mut Ledgers| {
+        let of = l.seen.releases.values_mut().next().unwrap();
+        of.get_mut(&digest(2_000)).unwrap().contributors_digest = digest(9);
+    };
+    assert_eq!(Ledgers::after(other), (0, 0, 1));
+}
+
+#[test]
+fn two_receipts_of_folding_are_a_duplicate_though_the_totals_are_right() {
+    let sealed = |l: &mut Ledgers, receipt| {
+        let of = l.seen.reports.get_mut(&(meter(0), WINDOW)).unwrap();
+        of.get_mut(&digest(0)).unwrap().folded.insert(receipt);
+    };
+    assert_eq!(Ledgers::after(|l| sealed(l, digest(1_001))), (0, 1, 1));
+    // The same receipt delivered again is no second one.
+    let mut ledgers = Ledgers::new();
+    sealed(&mut ledgers, digest(1_000));
+    assert!(ledgers.judge().is_clean());
+}
+
+#[test]
+fn a_report_with_two_ciphertexts_or_a_sum_released_twice_is_wrong() {
+    let resealed = |l: &mut Ledgers| {
+        let of = l.seen.reports.get_mut(&(meter(0), WINDOW)).unwrap();
+        of.insert(digest(77), Sealed::default());
+    };
+    assert_eq!(Ledgers::after(resealed), (0, 0, 1));
+    let twice = |l: &mut Ledgers| {
+        let of = l.seen.releases.values_mut().next().unwrap();
+        let second = of[&digest(2_000)].clone();
+        of.insert(digest(2_001), second);
+    };
+    assert_eq!(Ledgers::after(twice), (0, 0, 1));
+}
+
+#[test]
+fn a_window_nobody_should_have_reported_is_wrong() {
+    assert_eq!(Ledgers::after(|l| l.truths.clear()), (0, 0, 1));
+}
+
+#[test]
+fn parts_add_up_and_what_the_subscriber_missed_proves_nothing() {
+    let mut ledgers = Ledgers::new();
+    let mut second = ledgers.totals[0].clone();
+    (ledgers.totals[0].meters, ledgers.totals[0].energy_wh) = (2, vec![300, -20]);
+    (second.meters, second.energy_wh, second.part) = (2, vec![101, 0], Part(1));
+    ledgers.totals.push(second);
+    let verdict = ledgers.judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!(verdict.windows_identified, 0);
+    let mut ledgers = Ledgers::new();
+    ledgers.seen.reports.remove(&(meter(2), WINDOW));
+    let verdict = ledgers.judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!(verdict.windows_identified, 0);
+}
+
+#[test]
+fn a_window_with_too_few_meters_is_withheld_and_wrong_once_released() {
+    let mut ledgers = Ledgers::new();
+    for truth in ledgers.truths.values_mut() {
+        truth.meters = 1;
+    }
+    ledgers.totals.clear();
+    let verdict = ledgers.judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.windows_withheld, verdict.lost), (1, 0));
+    let released = |l: &mut Ledgers| {
+        l.truths.values_mut().for_each(|truth| truth.meters = 1);
+        l.totals[0].meters = 1;
+    };
+    assert_eq!(Ledgers::after(released), (0, 0, 1));
+}
+
+#[test]
+fn totals_are_read_line_by_line_and_a_torn_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("totals.jsonl");
+    assert_eq!(read_totals(&path).unwrap(), []);
+    let line = format!(
+        r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[401,-20],"bound_wh":1.5,"digest":"{}","more":1}}"#,
+        digest(2_000)
+    );
+    std::fs::write(&path, format!("{line}\n")).unwrap();
+    assert_eq!(read_totals(&path).unwrap(), Ledgers::new().totals);
+    std::fs::write(&path, format!("{line}\n{}", &line[..40])).unwrap();
+    let error = format!("{:#}", read_totals(&path).unwrap_err());
+    assert!(error.contains("line 2"), "{error}");
+}

@@ -1,0 +1,96 @@
+//! One of the four processes, run by this binary: `bench serve analytics --config FILE`.
+//!
+//! `cargo run -p bench` builds no other binary, so the processes that get killed are this one under another name. Start-up,
+//! configuration, signals and exit codes are those of the real binaries ([`service::process`]), and so is the library.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use service::cli::{self, Common};
+use service::process::{self, Context};
+use tokio::sync::oneshot;
+
+/// One of the four processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The MQTT broker.
+    Broker,
+    /// The operator.
+    Operator,
+    /// The analytics service.
+    Analytics,
+    /// The gateway with its fleet.
+    Meter,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Broker, Self::Operator, Self::Analytics, Self::Meter];
+
+    /// Its name, as on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Operator => "operator",
+            Self::Analytics => "analytics",
+            Self::Meter => "meter",
+        }
+    }
+}
+
+/// Arguments of the hidden command.
+#[derive(Debug, Clone, Args)]
+pub struct Arguments {
+    /// Which process to be.
+    #[arg(value_enum)]
+    pub role: Role,
+}
+
+#[derive(Debug, Parser)]
+struct Command {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    _action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Serve(Arguments),
+}
+
+impl cli::Arguments for Command {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// Runs the process to its exit code. The command line is read again, as the real binaries read theirs.
+#[must_use]
+pub fn main(role: Role) -> ExitCode {
+    match role {
+        Role::Broker => {
+            broker::end_on_panic();
+            process::main("broker", async |context: Context<Command>| {
+                let (ready, _) = oneshot::channel();
+                broker::run(&context.settings, context.stop, ready).await?;
+                Ok(())
+            })
+        }
+        Role::Operator => process::main("operator", async |context: Context<Command>| {
+            operator::run(&context.settings, context.clock, context.stop, None).await?;
+            Ok(())
+        }),
+        Role::Analytics => process::main("analytics", async |context: Context<Command>| {
+            analytics::run(&context.settings, context.clock, context.stop, None).await?;
+            Ok(())
+        }),
+        Role::Meter => process::main("meter", async |context: Context<Command>| {
+            meter::run(&context.settings, context.clock, context.stop, None).await?;
+            Ok(())
+        }),
+    }
+}
