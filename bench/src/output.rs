@@ -81,6 +81,8 @@ pub struct Outcome {
     pub reports_duplicate: u64,
     /// Readings clamped to the declared capacity.
     pub readings_clamped: u64,
+    /// Readings below zero: more was exported than drawn.
+    pub readings_exported: u64,
     /// Intervals without a reading.
     pub readings_missing: u64,
     /// Greatest relative error of an interval.
@@ -150,6 +152,7 @@ impl Outcome {
                 .collect(),
             reports_duplicate: watch.duplicates,
             readings_clamped: summary.clamped,
+            readings_exported: summary.exported,
             readings_missing: summary.missing,
             max_relative_error: verdict.max_relative_error,
             error_bound: verdict.error_bound,
@@ -214,7 +217,7 @@ impl Outcome {
 
     fn figures(&self) -> String {
         let mut text = format!(
-            "{}\n{} meters on {} feeders: {} reports sent, {} folded, {} duplicates, {} rejected; {} readings clamped, {} missing\n\
+            "{}\n{} meters on {} feeders: {} reports sent, {} folded, {} duplicates, {} rejected; {} readings clamped, {} exported, {} missing\n\
              {} windows released, {} withheld\n\
              greatest relative error {:.1e}, allowed by the noise {:.1e}\n\
              {:.0} reports/s, {:.0} readings/s, {:.0} bytes a report, {:.1} s in all\n\
@@ -227,6 +230,7 @@ impl Outcome {
             self.reports_duplicate,
             self.reports_rejected.values().sum::<u64>(),
             self.readings_clamped,
+            self.readings_exported,
             self.readings_missing,
             self.windows,
             self.windows_withheld,

@@ -10,6 +10,7 @@ use wire::{Reason, Status};
 use crate::outbox::Settled;
 
 const READINGS: &str = "cipherwatt_meter_readings_total";
+const EXPORTED: &str = "cipherwatt_meter_readings_exported_total";
 const CLAMPED: &str = "cipherwatt_meter_readings_clamped_total";
 const MISSING: &str = "cipherwatt_meter_readings_missing_total";
 const SEALED: &str = "cipherwatt_meter_reports_sealed_total";
@@ -32,6 +33,10 @@ const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
 pub fn describe() {
     for (name, help) in [
         (READINGS, "Readings taken: one a meter and interval."),
+        (
+            EXPORTED,
+            "Readings below zero: more was exported than drawn.",
+        ),
         (
             CLAMPED,
             "Readings beyond the declared capacity, clamped to it.",
@@ -93,8 +98,9 @@ pub fn describe() {
     }
 }
 
-pub(crate) fn readings(taken: u64, clamped: u64, missing: u64) {
+pub(crate) fn readings(taken: u64, exported: u64, clamped: u64, missing: u64) {
     counter!(READINGS).increment(taken);
+    counter!(EXPORTED).increment(exported);
     counter!(CLAMPED).increment(clamped);
     counter!(MISSING).increment(missing);
 }

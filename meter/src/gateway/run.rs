@@ -193,8 +193,11 @@ impl Gateway {
     fn count(&mut self, batch: &Batch) {
         let (clamped, missing) = (u64::from(batch.clamped), u64::from(batch.missing));
         let taken = batch.readings_wh.len() as u64 - missing;
-        meter::readings(taken, clamped, missing);
+        // A missing reading is carried as 0, so what is below is an export.
+        let exported = batch.readings_wh.iter().filter(|wh| **wh < 0).count() as u64;
+        meter::readings(taken, exported, clamped, missing);
         self.summary.readings += taken;
+        self.summary.exported += exported;
         self.summary.clamped += clamped;
         self.summary.missing += missing;
         self.summary.reports += 1;
