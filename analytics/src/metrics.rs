@@ -20,6 +20,7 @@ const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
 const HELD: &str = "cipherwatt_analytics_sums_held_total";
 const WITHHELD: &str = "cipherwatt_analytics_sums_withheld_total";
 const COMMIT_FAILED: &str = "cipherwatt_analytics_commits_failed_total";
+const COMMIT_SLOW: &str = "cipherwatt_analytics_commits_slow_total";
 const OPEN: &str = "cipherwatt_analytics_open_sums";
 const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
 const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
@@ -43,6 +44,7 @@ pub fn describe() {
             COMMIT_FAILED,
             "Commits the store refused; each is tried again.",
         ),
+        (COMMIT_SLOW, "Commits that took more than two seconds."),
         (RELEASED, "Sums released to the operator."),
         (RELEASED_REPORTS, "Reports covered by releases."),
         (HELD, "Sums that were due with too few contributors."),
@@ -104,6 +106,10 @@ pub(crate) fn duplicate() {
 
 pub(crate) fn not_ready(reports: usize) {
     counter!(NOT_READY).increment(reports as u64);
+}
+
+pub(crate) fn commit_slow() {
+    counter!(COMMIT_SLOW).increment(1);
 }
 
 pub(crate) fn commit_failed() {

@@ -362,3 +362,30 @@ async fn the_default_store_is_a_locked_file() {
     let kept = Inspection::of(&analytics::store_path(&scene.settings)).unwrap();
     assert_eq!(kept.snapshot.contributors.len(), 2);
 }
+
+/// A disk that is slow, not broken: nothing is answered before its commit is done, and everything afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_disk_delays_answers_and_loses_nothing() {
+    let gate = Gate::new();
+    let mut scene = Scene::start(|_| gate.clone()).await;
+    scene.until_ready().await;
+    gate.hold(true);
+    let before = gate.waiting.load(Ordering::SeqCst);
+    scene.send(1).await;
+    until(|| gate.waiting.load(Ordering::SeqCst) > before).await;
+    for meter in 2..40 {
+        scene.send(meter).await;
+    }
+    // Answers to the repeated reports of `until_ready` may still be under way; none to these.
+    while let Ok(meters) = tokio::time::timeout(Duration::from_millis(300), scene.receipt()).await {
+        assert_eq!(meters, ["meter-0"]);
+    }
+    gate.hold(false);
+    let mut missing: std::collections::BTreeSet<String> =
+        (1..40).map(|meter| format!("meter-{meter}")).collect();
+    while !missing.is_empty() {
+        for meter in scene.receipt().await {
+            missing.remove(&meter);
+        }
+    }
+}

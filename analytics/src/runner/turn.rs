@@ -7,7 +7,7 @@ use service::config::Settings;
 use service::plan::HeldPlan;
 use service::roster::Roster;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wire::{Topics, UnixMillis};
 
 use super::AnalyticsError;
@@ -18,6 +18,9 @@ use crate::store::Store;
 
 /// The wait before a failed commit is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a turn may take before it is said that nothing is taken meanwhile.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// What one turn works on.
 pub(super) struct Work {
@@ -56,14 +59,24 @@ pub(super) async fn commit<S: Store + 'static>(
     let mut failing = false;
     loop {
         let work = work.take();
-        let turn = spawn_blocking(move || {
+        let mut turn = spawn_blocking(move || {
             if let Some(work) = work {
                 work.apply(&mut engine);
             }
             let effects = engine.commit();
             (engine, effects)
         });
-        let (back, effects) = turn.await.map_err(AnalyticsError::Task)?;
+        let done = match timeout(SLOW, &mut turn).await {
+            Ok(done) => done,
+            Err(_) => {
+                meter::commit_slow();
+                tracing::warn!(
+                    "a commit takes more than {SLOW:?}: nothing is taken until the disk is done"
+                );
+                turn.await
+            }
+        };
+        let (back, effects) = done.map_err(AnalyticsError::Task)?;
         match effects {
             Ok(effects) => {
                 if failing {
