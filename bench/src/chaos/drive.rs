@@ -38,12 +38,19 @@ pub struct Kill {
 }
 
 /// A life whose recovery was timed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Recovery {
     /// Whose.
     pub role: Role,
+    /// Which of its lives did useful work again, from 1.
+    pub life: u32,
     /// From the kill to useful work.
+    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
     pub took: Duration,
+}
+
+fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(took.as_secs_f64() * 1e3)
 }
 
 /// The four processes, watched and killed.
@@ -311,6 +318,7 @@ async fn time(
                 if let Some(down) = down.take() {
                     let _ = recoveries.send(Recovery {
                         role: probe.role,
+                        life,
                         took: down.elapsed(),
                     });
                 }

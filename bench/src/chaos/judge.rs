@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use wire::{Digest, FeederId, Part, Reason, WindowStart};
 
-use super::observer::{Sealed, Seen};
+use super::observer::{Sealed, Seen, settled};
 use crate::oracle::{Truth, Truths};
 
 /// What is wrong is said in so many lines at most.
@@ -75,7 +75,7 @@ pub struct Verdict {
     pub windows: usize,
     /// Windows with anything wrong.
     pub windows_wrong: usize,
-    /// Windows with too few meters, rightly withheld.
+    /// Windows that have too few meters, or a supplement that has: rightly withheld.
     pub windows_withheld: usize,
     /// Windows whose release is, by its digest of contributors, the sum of exactly the reports seen on the wire.
     pub windows_identified: usize,
@@ -93,11 +93,20 @@ pub struct Verdict {
     pub wrong: Vec<String>,
 }
 
+/// What is no fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Contributors below which no sum is released.
+    pub min_meters: u32,
+    /// Whether windows close before every meter has reported, so that there are supplements, and some too small to release.
+    pub supplements: bool,
+}
+
 type Key<'a> = (&'a FeederId, WindowStart);
 
 /// Compares the three.
 #[must_use]
-pub fn judge(truths: &Truths, seen: &Seen, totals: &[Total], min_meters: u32) -> Verdict {
+pub fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Verdict {
     let mut verdict = Verdict {
         windows: truths.len(),
         receipts_seen: seen.settled(),
@@ -122,7 +131,7 @@ pub fn judge(truths: &Truths, seen: &Seen, totals: &[Total], min_meters: u32) ->
             lines: lines.remove(&key).unwrap_or_default(),
             reports: reports.remove(&key).unwrap_or_default(),
             seen,
-            min_meters,
+            rules,
         };
         window.judge(&mut verdict);
     }
@@ -162,7 +171,7 @@ struct Window<'a> {
     lines: Vec<&'a Total>,
     reports: Vec<&'a BTreeMap<Digest, Sealed>>,
     seen: &'a Seen,
-    min_meters: u32,
+    rules: Rules,
 }
 
 impl Window<'_> {
@@ -174,16 +183,22 @@ impl Window<'_> {
         verdict.reports_folded += released;
 
         let missing = expected.saturating_sub(released);
-        // Windows close when every meter has reported, so only a feeder that is too small has a sum that is held; the gateway
-        // ends once every report has its receipt.
-        let withheld = released == 0 && expected < u64::from(self.min_meters);
+        // The rest of a window is held if it is too small to be released. Receipts of every meter say that it is there; that
+        // the gateway has ended says so too, where no meter was ever released.
+        let too_few = missing < u64::from(self.rules.min_meters);
+        let rest = self.rules.supplements && self.all_settled();
+        let withheld = missing > 0 && too_few && (released == 0 || rest);
         if withheld {
             verdict.windows_withheld += 1;
         } else if missing > 0 {
             verdict.lost += missing;
             wrong.push(format!("{released} of {expected} meters in the total"));
         }
-        if let Some(line) = self.lines.iter().find(|line| line.meters < self.min_meters) {
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.meters < self.rules.min_meters)
+        {
             wrong.push(format!("a part of {} meters was released", line.meters));
         }
         let twice = self.reports.iter().filter(|sealed| folded_twice(sealed));
@@ -209,6 +224,12 @@ impl Window<'_> {
         for words in wrong {
             verdict.say(format!("{feeder}, window {window}: {words}"));
         }
+    }
+
+    /// Whether receipts were seen for every meter.
+    fn all_settled(&self) -> bool {
+        let settled = |sealed: &&&BTreeMap<Digest, Sealed>| settled(sealed);
+        self.reports.iter().filter(settled).count() >= self.truth.meters as usize
     }
 
     /// The energies of all parts together against the truth; their bounds add up.

@@ -39,7 +39,7 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
 use drive::Drive;
-use judge::{judge, read_totals};
+use judge::{Rules, judge, read_totals};
 use observer::Observer;
 use outcome::Outcome;
 use process::{Cause, Process, Start};
@@ -72,6 +72,10 @@ pub struct Options {
     /// Windows of each feeder; three for each kill unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub windows: Option<u32>,
+    /// Close a window after this long without a report, so that what a kill holds up comes late, in supplements. Unless set,
+    /// windows close when every meter has reported.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub idle_limit: Option<Duration>,
     /// Whether the network between the processes and the broker has faults too.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub network_faults: bool,
@@ -132,7 +136,10 @@ pub async fn run(
         &stage.truths,
         &observer.seen(),
         &totals,
-        stage.settings.plan.min_meters,
+        Rules {
+            min_meters: stage.settings.plan.min_meters,
+            supplements: options.idle_limit.is_some(),
+        },
     );
     if kills.len() < options.kills as usize {
         wrong.push(format!("{} kills of {} landed", kills.len(), options.kills));
@@ -166,6 +173,7 @@ pub async fn run(
         outcome.state = Some(folder.keep());
     }
     write(results, "kills.json", &kills)?;
+    write(results, "recoveries.json", &recoveries)?;
     write(results, "summary.json", &outcome)?;
     Ok(outcome)
 }

@@ -72,14 +72,7 @@ impl Seen {
     /// Meter-windows that a receipt called folded or duplicate.
     #[must_use]
     pub fn settled(&self) -> u64 {
-        let settled = |sealed: &BTreeMap<Digest, Sealed>| {
-            let mut all = sealed.values();
-            all.any(|sealed| !sealed.folded.is_empty() || sealed.duplicate)
-        };
-        self.reports
-            .values()
-            .filter(|sealed| settled(sealed))
-            .count() as u64
+        self.reports.values().filter(|of| settled(of)).count() as u64
     }
 
     /// Whether the last release seen for the first time waits for the operator's answer.
@@ -181,6 +174,13 @@ impl Seen {
         }
         Ok(false)
     }
+}
+
+/// Whether a receipt called one of a report's ciphertexts folded or duplicate.
+#[must_use]
+pub fn settled(of: &BTreeMap<Digest, Sealed>) -> bool {
+    of.values()
+        .any(|sealed| !sealed.folded.is_empty() || sealed.duplicate)
 }
 
 /// A message and the digest of its limbs. Nobody but the processes of this run publishes, so no signature is checked.

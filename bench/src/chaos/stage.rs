@@ -21,6 +21,8 @@ const WINDOWS_PER_KILL: u32 = 3;
 const FEWEST_WINDOWS: u32 = 30;
 /// Windows of each feeder a second, as long as nothing holds them up.
 const WINDOWS_PER_S: f64 = 2.0;
+/// Smallest group where there are supplements: few of them are too small to be released then.
+const SUPPLEMENT: u32 = 2;
 /// Windows the gateway may be ahead of its receipts.
 const AHEAD: usize = 4;
 /// Ports to choose from: below those the system gives to outgoing connections, so that none takes the broker's while it
@@ -112,6 +114,9 @@ fn settings(
     settings.mqtt.backoff_max = settings.mqtt.backoff_max.min(Duration::from_secs(1));
     settings.plan.interval = Duration::from_secs(u64::from(grid.interval_s()));
     settings.plan.batch = grid.batch();
+    if options.idle_limit.is_some() {
+        settings.plan.min_meters = SUPPLEMENT;
+    }
 
     settings.broker.listen = broker;
     settings.broker.metrics_listen = Some(ports.next()?);
@@ -121,9 +126,9 @@ fn settings(
 
     let analytics = &mut settings.analytics;
     analytics.metrics_listen = Some(ports.next()?);
-    // Windows close when every meter has reported: a report that a kill makes late must still come, and be in the sum.
+    // A report that a kill makes late must still come, and be in a sum.
     analytics.grace = Duration::from_secs(2 * length);
-    analytics.idle_limit = Duration::from_secs(3_600);
+    analytics.idle_limit = options.idle_limit.unwrap_or(Duration::from_secs(3_600));
     analytics.retention = Duration::from_secs(2 * length);
     analytics.release_retry = Duration::from_secs(1);
 

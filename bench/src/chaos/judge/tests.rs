@@ -23,6 +23,7 @@ struct Ledgers {
     truths: Truths,
     seen: Seen,
     totals: Vec<Total>,
+    supplements: bool,
 }
 
 impl Ledgers {
@@ -67,11 +68,16 @@ impl Ledgers {
             truths: Truths::from([((feeder(), WINDOW), truth)]),
             seen,
             totals: vec![total],
+            supplements: false,
         }
     }
 
     fn judge(&self) -> Verdict {
-        judge(&self.truths, &self.seen, &self.totals, 2)
+        let rules = Rules {
+            min_meters: 2,
+            supplements: self.supplements,
+        };
+        judge(&self.truths, &self.seen, &self.totals, rules)
     }
 
     /// Lost, duplicated, wrong windows, once `change` is made.
@@ -185,6 +191,26 @@ fn a_window_with_too_few_meters_is_withheld_and_wrong_once_released() {
         l.totals[0].meters = 1;
     };
     assert_eq!(Ledgers::after(released), (0, 0, 1));
+}
+
+#[test]
+fn a_supplement_that_is_too_small_is_withheld_if_there_are_receipts_for_it() {
+    let small = |l: &mut Ledgers| (l.totals[0].meters, l.supplements) = (METERS - 1, true);
+    let mut ledgers = Ledgers::new();
+    small(&mut ledgers);
+    let verdict = ledgers.judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.windows_withheld, verdict.lost), (1, 0));
+    let unanswered = |l: &mut Ledgers| {
+        small(l);
+        l.seen.reports.remove(&(meter(2), WINDOW));
+    };
+    assert_eq!(Ledgers::after(unanswered), (1, 0, 1));
+    let too_many = |l: &mut Ledgers| {
+        small(l);
+        l.totals[0].meters = METERS - 2;
+    };
+    assert_eq!(Ledgers::after(too_many), (2, 0, 1));
 }
 
 #[test]
