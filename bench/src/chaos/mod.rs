@@ -8,7 +8,7 @@
 //! # Layout
 //! * [`serve`]: the processes · [`process`]: kept running, killed, started again · [`probe`]: what they say of themselves
 //! * [`stage`]: settings, ports and the truth · [`schedule`]: who is killed when · [`drive`]: the killing
-//! * [`proxy`]: the network · [`observer`]: what was on the wire · [`judge`]: the verdict · [`outcome`]: the figures
+//! * [`proxy`]: the network · [`observer`]: what was on the wire · [`mod@judge`]: the verdict · [`outcome`]: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found
 
 pub mod drive;
