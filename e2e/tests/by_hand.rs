@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; nothing is asserted about speed.
@@ -46,12 +47,25 @@ struct Process {
     log: PathBuf,
 }
 
+/// A free port that nobody else is given: below those the system hands out by itself, for listening or for an outgoing
+/// connection, since nobody holds this one until the broker starts.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 1_000) as u16 * 11;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 32_000, "no free port from {first} on");
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().expect("an address");
+        }
+    }
+}
+
 impl Deployment {
     fn new() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            address: free.local_addr().expect("an address"),
+            address: free_address(),
         }
     }
 
