@@ -217,7 +217,7 @@ impl<S: Store> Engine<S> {
         let entry = admission.roster.meter(&address.meter);
         entry.is_some_and(|entry| {
             let (window, meter) = (address.window, &address.meter);
-            (self.windows).holds(&entry.feeder, window, meter, address.digest)
+            (self.windows).holds(entry.feeder, window, meter, address.digest)
         })
     }
 
@@ -277,6 +277,8 @@ impl<S: Store> Engine<S> {
             enrolled,
             clamped: due.row.clamped,
             missing: due.row.missing,
+            oldest_sealed_at: due.row.sealed_at.0,
+            newest_sealed_at: due.row.sealed_at.1,
             contributors_digest: due.contributors_digest,
         };
         let topic = self.identity.topics.sum(&key.feeder);

@@ -8,7 +8,9 @@
 //! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
 use packed::{Accumulator, Profile};
-use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+use wire::{
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart,
+};
 
 mod error;
 mod file;
@@ -41,6 +43,8 @@ pub struct SumRow {
     pub clamped: u64,
     /// Missing intervals over all contributors.
     pub missing: u64,
+    /// The earliest and the latest `sealed_at` over all contributors.
+    pub sealed_at: (UnixMillis, UnixMillis),
     /// Where the sum is in its life.
     pub stage: Stage,
 }

@@ -9,7 +9,7 @@ use analytics::store::{
     ContributorRow, FileStore, Stage, Store, SumKey, SumRow, Terms, Transaction,
 };
 use packed::{ADDITIVE, Accumulator};
-use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, WindowStart};
+use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, UnixMillis, WindowStart};
 
 fn inspect(state: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_analytics"));
@@ -47,6 +47,7 @@ fn store(state: &Path) -> FileStore {
         plan_version: PlanVersion(7),
         clamped: 3,
         missing: 4,
+        sealed_at: (UnixMillis(1_393_819_201_000), UnixMillis(1_393_819_202_500)),
         stage: Stage::Open,
     };
     let contributor = |meter: &str, digest| ContributorRow {

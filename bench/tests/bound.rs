@@ -81,6 +81,8 @@ impl Feeder {
             enrolled: meters,
             clamped: 0,
             missing: 0,
+            oldest_sealed_at: UnixMillis(0),
+            newest_sealed_at: UnixMillis(0),
             contributors_digest: Digest([0; 32]),
         };
         let scale = Scale {

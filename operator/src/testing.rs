@@ -46,6 +46,8 @@ pub fn sum(feeder: &str, window: u64, part: u16) -> Sum {
         enrolled: 50,
         clamped: 0,
         missing: 0,
+        oldest_sealed_at: wire::UnixMillis(1_699_999_990_000),
+        newest_sealed_at: wire::UnixMillis(1_699_999_998_500),
         contributors_digest: Digest([3; 32]),
     }
 }

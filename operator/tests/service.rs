@@ -262,6 +262,8 @@ impl Peer {
             enrolled: METERS.len() as u32,
             clamped: 0,
             missing: 0,
+            oldest_sealed_at: wire::UnixMillis(0),
+            newest_sealed_at: wire::UnixMillis(0),
             contributors_digest: Digest::of(b"contributors"),
         };
         self.publish(

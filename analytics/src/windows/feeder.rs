@@ -102,6 +102,7 @@ impl Sum {
                 plan_version: report.plan_version,
                 clamped: 0,
                 missing: 0,
+                sealed_at: (report.sealed_at, report.sealed_at),
                 stage: Stage::Open,
             },
             accumulator: Some(Accumulator::new(profile)),
@@ -142,6 +143,9 @@ impl Sum {
         self.contributors = accumulator.contributors();
         self.row.clamped += u64::from(report.clamped);
         self.row.missing += u64::from(report.missing);
+        let (oldest, newest) = &mut self.row.sealed_at;
+        *oldest = (*oldest).min(report.sealed_at);
+        *newest = (*newest).max(report.sealed_at);
         self.last_arrival_ms = active_ms;
         Ok(())
     }

@@ -275,8 +275,17 @@ impl<'a> Reader<'a> {
 
     /// A wall time in milliseconds, no later than the year 9999.
     pub fn millis(&mut self, field: &'static str) -> Result<UnixMillis, WireError> {
+        self.millis_from(UnixMillis(0), field)
+    }
+
+    /// The same, no earlier than `min`.
+    pub fn millis_from(
+        &mut self,
+        min: UnixMillis,
+        field: &'static str,
+    ) -> Result<UnixMillis, WireError> {
         let max = MAX_UNIX_SECONDS * 1000 + 999;
-        self.u64_in(0, max, field).map(UnixMillis)
+        self.u64_in(min.0, max, field).map(UnixMillis)
     }
 
     /// A byte string, not copied.

@@ -5,18 +5,21 @@
 
 use packed::Profile;
 use redb::TableDefinition;
-use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+use wire::{
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart,
+};
 
 use crate::store::{ContributorRow, ReleaseRow, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
-pub(super) const FORMAT: &str = "1";
+pub(super) const FORMAT: &str = "2";
 
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Numbers by name; so far [`COMMITS`] alone.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
-/// A sum's row: epoch, plan version, clamped, missing, stage.
+/// A sum's row: epoch, plan version, clamped, missing, earliest and latest sealing in Unix
+/// milliseconds, stage.
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 /// The packed ciphertext of each sum that takes reports.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
@@ -31,7 +34,7 @@ pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times
 
 /// Feeder, window in Unix seconds, part.
 pub(super) type SumColumns = (&'static str, u64, u16);
-type RowColumns = (u32, u64, u64, u64, u8);
+type RowColumns = (u32, u64, u64, u64, u64, u64, u8);
 type MeterColumns = (&'static str, u64, &'static str);
 type DigestColumns = (u16, &'static [u8; 32]);
 type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
@@ -88,6 +91,8 @@ pub(super) fn row_columns(row: &SumRow) -> RowColumns {
         row.plan_version.0,
         row.clamped,
         row.missing,
+        row.sealed_at.0.0,
+        row.sealed_at.1.0,
         stage,
     )
 }
@@ -122,7 +127,7 @@ impl Reader {
     pub(super) fn row(
         &mut self,
         key: (&str, u64, u16),
-        (epoch, plan_version, clamped, missing, stage): RowColumns,
+        (epoch, plan_version, clamped, missing, oldest, newest, stage): RowColumns,
     ) -> Result<SumRow, String> {
         let stage = match stage {
             0 => Stage::Open,
@@ -137,6 +142,7 @@ impl Reader {
             plan_version: PlanVersion(plan_version),
             clamped,
             missing,
+            sealed_at: (UnixMillis(oldest), UnixMillis(newest)),
             stage,
         })
     }

@@ -203,7 +203,7 @@ fn another_format_is_refused_by_both_numbers() {
     change.commit().unwrap();
     drop(database);
     let text = open(&path).unwrap_err().to_string();
-    assert!(text.contains("format version 99, not 1"), "{text}");
+    assert!(text.contains("format version 99, not 2"), "{text}");
 }
 
 #[test]

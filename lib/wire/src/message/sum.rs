@@ -6,7 +6,7 @@ use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::{AnalyticsId, FeederId};
 use crate::reason::Reason;
-use crate::units::{Digest, KeyEpoch, Part, PlanVersion};
+use crate::units::{Digest, KeyEpoch, Part, PlanVersion, UnixMillis};
 
 /// The encrypted sum over one part of a window; its limbs are the packed ciphertext. Signed by
 /// analytics.
@@ -32,6 +32,10 @@ pub struct Sum {
     pub clamped: u64,
     /// Intervals without a reading, over all contributors.
     pub missing: u64,
+    /// The earliest `sealed_at` of its reports: wall time, by the gateways' clocks.
+    pub oldest_sealed_at: UnixMillis,
+    /// The latest `sealed_at` of its reports, no earlier than the earliest.
+    pub newest_sealed_at: UnixMillis,
     /// SHA-256 over what contributed, as analytics defines it.
     pub contributors_digest: Digest,
 }
@@ -40,7 +44,7 @@ impl Message for Sum {
     const CONTENT_TYPE: &'static str = "cipherwatt/sum";
     const LIMBS: Limbs = Limbs::Required;
     const DIGEST_OF: DigestOf = DigestOf::Limbs;
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 13;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.analytics.as_str());
@@ -53,11 +57,13 @@ impl Message for Sum {
         writer.uint(self.enrolled);
         writer.uint(self.clamped);
         writer.uint(self.missing);
+        writer.uint(self.oldest_sealed_at.0);
+        writer.uint(self.newest_sealed_at.0);
         writer.bytes(&self.contributors_digest.0);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self {
+        let mut sum = Self {
             analytics: reader.id("sum.analytics")?,
             plan_version: PlanVersion(reader.u64("sum.plan_version")?),
             epoch: KeyEpoch(reader.u32("sum.epoch")?),
@@ -68,8 +74,13 @@ impl Message for Sum {
             enrolled: reader.u32("sum.enrolled")?,
             clamped: reader.u64("sum.clamped")?,
             missing: reader.u64("sum.missing")?,
-            contributors_digest: Digest(reader.bytes_of("sum.contributors_digest")?),
-        })
+            oldest_sealed_at: reader.millis("sum.oldest_sealed_at")?,
+            newest_sealed_at: UnixMillis(0),
+            contributors_digest: Digest::default(),
+        };
+        sum.newest_sealed_at = reader.millis_from(sum.oldest_sealed_at, "sum.newest_sealed_at")?;
+        sum.contributors_digest = Digest(reader.bytes_of("sum.contributors_digest")?);
+        Ok(sum)
     }
 }
 

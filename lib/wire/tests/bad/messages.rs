@@ -2,8 +2,8 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolRequest, Plan, Receipt, RosterPage, Sum, SumReceipt, Total, WindowStart,
-    WireError as E,
+    AnalyticsEnrol, EnrolRequest, Plan, Receipt, RosterPage, Sum, SumReceipt, Total, UnixMillis,
+    WindowStart, WireError as E,
 };
 
 use crate::common::id;
@@ -11,6 +11,7 @@ use crate::vector::*;
 
 pub fn bad_messages() -> Vec<Bad> {
     let order = |field, index| E::OutOfOrder { field, index };
+    let backwards = range("sum.newest_sealed_at", 1, 2, 253_402_300_799_999);
     let zero_sum = range("sum.contributors", 0, 1, 0xffff_ffff);
     // A point of order 1: every message has the same signature under it.
     let mut weak = vec![0; 32];
@@ -135,6 +136,9 @@ pub fn bad_messages() -> Vec<Bad> {
             },
         ),
         message::<Sum>("a sum of nobody", zero_sum, |m| m.contributors = 0),
+        message::<Sum>("a newest report before the oldest", backwards, |m| {
+            (m.oldest_sealed_at, m.newest_sealed_at) = (UnixMillis(2), UnixMillis(1));
+        }),
         message::<Total>(
             "no intervals",
             E::Empty {

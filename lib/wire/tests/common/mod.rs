@@ -215,6 +215,8 @@ impl Sample for Sum {
             enrolled: 204,
             clamped: 1,
             missing: 70_000,
+            oldest_sealed_at: UnixMillis(1_749_960_000_123),
+            newest_sealed_at: UnixMillis(1_749_960_061_456),
             contributors_digest: digest(0xbb),
         }
     }

@@ -22,6 +22,10 @@ fn window() -> impl Strategy<Value = WindowStart> {
     (0..=MAX_UNIX_SECONDS).prop_map(WindowStart)
 }
 
+fn millis() -> impl Strategy<Value = UnixMillis> {
+    (0..=MAX_UNIX_SECONDS * 1000 + 999).prop_map(UnixMillis)
+}
+
 fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest)
 }
@@ -42,8 +46,7 @@ pub fn report() -> impl Strategy<Value = Report> {
         any::<u16>(),
         any::<u16>(),
     );
-    let millis = 0..=MAX_UNIX_SECONDS * 1000 + 999;
-    (name(), name(), name(), window(), millis, numbers).prop_map(
+    (name(), name(), name(), window(), millis(), numbers).prop_map(
         |(feeder, meter, gateway, window, sealed_at, numbers)| Report {
             plan_version: PlanVersion(numbers.0),
             epoch: KeyEpoch(numbers.1),
@@ -52,7 +55,7 @@ pub fn report() -> impl Strategy<Value = Report> {
             gateway,
             window,
             sequence: Sequence(numbers.2),
-            sealed_at: UnixMillis(sealed_at),
+            sealed_at,
             clamped: numbers.3,
             missing: numbers.4,
         },
@@ -207,10 +210,11 @@ pub fn sum() -> impl Strategy<Value = Sum> {
         window(),
         numbers,
         any::<(u64, u64)>(),
+        (millis(), millis()),
         digest(),
     )
         .prop_map(
-            |(analytics, feeder, window, numbers, (clamped, missing), contributors_digest)| Sum {
+            |(analytics, feeder, window, numbers, (clamped, missing), sealed, contributors_digest)| Sum {
                 analytics,
                 plan_version: PlanVersion(numbers.0),
                 epoch: KeyEpoch(numbers.1),
@@ -221,6 +225,8 @@ pub fn sum() -> impl Strategy<Value = Sum> {
                 enrolled: numbers.4,
                 clamped,
                 missing,
+                oldest_sealed_at: sealed.0.min(sealed.1),
+                newest_sealed_at: sealed.0.max(sealed.1),
                 contributors_digest,
             },
         )
