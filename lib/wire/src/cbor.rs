@@ -75,6 +75,11 @@ impl Writer {
         self.out.extend_from_slice(value);
     }
 
+    /// An item that is encoded already.
+    pub(crate) fn raw(&mut self, item: &[u8]) {
+        self.out.extend_from_slice(item);
+    }
+
     /// A text string.
     pub fn text(&mut self, value: &str) {
         self.head(Header::Text(Some(value.len())));

@@ -36,34 +36,58 @@ pub fn seal<M: Message>(
     topic: &str,
     key: &SigningKey,
 ) -> (Vec<u8>, Digest) {
+    let limbs_digest = limbs.map(Digest::of);
+    let (signed, digest) = sign(message, limbs_digest, deployment, topic, key);
+    (envelope(&signed, limbs), digest)
+}
+
+/// Signs `message`, which is to travel with limbs of this digest: its COSE_Sign1 alone, and the message's digest.
+/// [`envelope`] makes the bytes to publish of it. [`seal`] does both; the two steps are for a sender that knows the
+/// digest, or signs long before it sends.
+///
+/// # Panics
+/// If a digest of limbs is given to a message that carries none, or the reverse: a mistake of the caller that no input
+/// can cause.
+pub fn sign<M: Message>(
+    message: &M,
+    limbs: Option<Digest>,
+    deployment: &DeploymentId,
+    topic: &str,
+    key: &SigningKey,
+) -> (Vec<u8>, Digest) {
     assert_eq!(
         limbs.is_some(),
         M::LIMBS == Limbs::Required,
         "limbs of {}",
         M::CONTENT_TYPE
     );
-    let limbs_digest = limbs.map(Digest::of);
-    let payload = message.to_cbor(limbs_digest.as_ref());
+    let payload = message.to_cbor(limbs.as_ref());
     let header = protected(M::CONTENT_TYPE);
     let signature = key.sign(&to_be_signed(&header, &payload, deployment, topic));
 
-    let mut writer = Writer::with_capacity(
-        payload.len() + header.len() + limbs.map_or(0, <[u8]>::len) + FRAME_LEN,
-    );
-    writer.array(1 + usize::from(limbs.is_some()));
+    let mut writer = Writer::with_capacity(payload.len() + header.len() + FRAME_LEN);
     writer.array(4);
     writer.bytes(&header);
     writer.map(0);
     writer.bytes(&payload);
     writer.bytes(&signature);
-    if let Some(limbs) = limbs {
-        writer.bytes(limbs);
-    }
-    let digest = match (M::DIGEST_OF, limbs_digest) {
+    let digest = match (M::DIGEST_OF, limbs) {
         (DigestOf::Limbs, Some(digest)) => digest,
         _ => Digest::of(&payload),
     };
     (writer.into_bytes(), digest)
+}
+
+/// The bytes to publish: what [`sign`] returned, with the limbs it was signed for.
+pub fn envelope(signed: &[u8], limbs: Option<&[u8]>) -> Vec<u8> {
+    let len = signed.len() + limbs.map_or(0, <[u8]>::len) + FRAME_LEN;
+    let mut writer = Writer::with_capacity(len);
+    writer.array(1 + usize::from(limbs.is_some()));
+    writer.raw(signed);
+    if let Some(limbs) = limbs {
+        writer.bytes(limbs);
+    }
+    writer.into_bytes()
 }
 
 /// Room for the heads around the parts of a message and for the signature.

@@ -16,7 +16,7 @@ mod common;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use common::{MAX, Sample, deployment, public};
+use common::{MAX, Sample, deployment, key, public};
 
 fn path<M: Sample>() -> PathBuf {
     let name = M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap();
@@ -47,6 +47,18 @@ fn sealing_gives_the_golden_bytes<M: Sample>(write: bool) {
     assert_eq!(to_lines(&sealed), golden, "{}", M::CONTENT_TYPE);
 }
 
+fn signing_first_gives_the_same_bytes<M: Sample>() {
+    let (sample, limbs) = (M::sample(), M::limbs());
+    let digest = limbs.as_deref().map(wire::Digest::of);
+    let (signed, _) = wire::sign(&sample, digest, &deployment(), &sample.topic(), &key());
+    assert_eq!(
+        wire::envelope(&signed, limbs.as_deref()),
+        sample.sealed(),
+        "{}",
+        M::CONTENT_TYPE
+    );
+}
+
 fn the_golden_bytes_open<M: Sample>() {
     let golden = from_lines(&std::fs::read_to_string(path::<M>()).unwrap());
     let sample = M::sample();
@@ -71,4 +83,9 @@ fn sealing_gives_the_golden_bytes_of_every_message() {
 #[test]
 fn the_golden_bytes_of_every_message_open() {
     for_every_message!(the_golden_bytes_open());
+}
+
+#[test]
+fn a_message_that_was_signed_before_it_was_sent_is_the_same() {
+    for_every_message!(signing_first_gives_the_same_bytes());
 }
