@@ -1,77 +1,154 @@
 //! The operator's metrics: names, help and starting values.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
-use wire::{FeederId, PlanVersion, Reason};
+use metrics::{counter, describe_gauge, gauge, histogram};
+use service::telemetry::register;
+use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
 use crate::report::FeederReport;
 
+const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
+const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";
+const QUEUE: &str = "cipherwatt_operator_queue_releases";
 const TAKEN: &str = "cipherwatt_operator_releases_taken_total";
 const DUPLICATE: &str = "cipherwatt_operator_releases_duplicate_total";
 const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
+const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
 const COMMIT_FAILURES: &str = "cipherwatt_operator_commit_failures_total";
+const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
 const DECRYPT: &str = "cipherwatt_operator_decrypt_duration_seconds";
 const COMMIT: &str = "cipherwatt_operator_commit_duration_seconds";
+const END_TO_END: &str = "cipherwatt_operator_end_to_end_duration_seconds";
+const OLDEST: &str = "cipherwatt_operator_oldest_report_seconds";
+const COMPLETENESS: &str = "cipherwatt_operator_completeness_ratio";
 const METERS: &str = "cipherwatt_operator_enrolled_meters";
 const FEEDERS: &str = "cipherwatt_operator_feeders";
 const VERSION: &str = "cipherwatt_operator_plan_version";
 const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
 const PENDING: &str = "cipherwatt_operator_enrolments_pending";
+const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
+const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
+const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
+const ERROR_BOUND: &str = "cipherwatt_operator_feeder_error_bound_watts";
 
 /// Describes every metric and registers every counter at 0, with every reason it can have.
 pub fn register(export_load: bool) {
-    describe_counter!(TAKEN, "Sums taken: verified, decrypted and made durable");
-    describe_counter!(DUPLICATE, "Sums sent again after they had been taken");
-    describe_counter!(REJECTED, "Sums not taken, by reason");
-    describe_counter!(
-        CONFLICTS,
-        "Sums that differ from the one taken for their window: a person must look"
-    );
-    describe_counter!(COVERED, "Reports of meters in the sums taken");
-    describe_counter!(
-        COMMIT_FAILURES,
-        "Attempts to make sums durable that failed; no receipt was sent"
-    );
-    describe_histogram!(DECRYPT, Unit::Seconds, "Time to decrypt and decode one sum");
-    describe_histogram!(
-        COMMIT,
-        Unit::Seconds,
-        "Time to make a group of sums durable"
-    );
-    describe_gauge!(METERS, "Meters in the roster");
-    describe_gauge!(FEEDERS, "Feeders in the plan");
-    describe_gauge!(VERSION, "Version of the plan");
-    describe_counter!(
-        REFUSED,
-        "Requests, or meters in them, that were not enrolled, by reason"
-    );
-    describe_gauge!(PENDING, "Requests that wait for approval");
-    for name in [TAKEN, DUPLICATE, CONFLICTS, COVERED, COMMIT_FAILURES] {
-        counter!(name).absolute(0);
+    for (name, help) in [
+        (RECEIVED, "Messages that came on a feeder's sum topic"),
+        (
+            RECEIVED_BYTES,
+            "Bytes of the messages that came on a feeder's sum topic",
+        ),
+        (TAKEN, "Sums taken: verified, decrypted and made durable"),
+        (DUPLICATE, "Sums sent again after they had been taken"),
+        (
+            CONFLICTS,
+            "Sums that differ from the one taken for their window: a person must look",
+        ),
+        (COVERED, "Reports of meters in the sums taken"),
+        (PUBLISHED, "Decrypted totals handed to the MQTT client"),
+        (
+            COMMIT_FAILURES,
+            "Attempts to make sums durable that failed; no receipt was sent",
+        ),
+    ] {
+        register::counter(name, help);
     }
-    for reason in Reason::ALL {
-        counter!(REJECTED, "reason" => reason.as_str()).absolute(0);
-        counter!(REFUSED, "reason" => reason.as_str()).absolute(0);
+    for (name, help) in [
+        (REJECTED, "Sums not taken, by reason"),
+        (
+            REFUSED,
+            "Requests, or meters in them, that were not enrolled, by reason",
+        ),
+    ] {
+        let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+        register::counters(name, help, "reason", reasons);
     }
+    for (name, help) in [
+        (QUEUE, "Sums received that wait for the settling thread"),
+        (METERS, "Meters in the roster"),
+        (FEEDERS, "Feeders in the plan"),
+        (VERSION, "Version of the plan"),
+        (PENDING, "Requests that wait for approval"),
+        (
+            UNLABELLED,
+            "Feeders with totals that have no metrics of their own, because of operator.metrics_max_feeders",
+        ),
+    ] {
+        register::gauge(name, help);
+    }
+    for (name, help) in [
+        (VERIFY, "Decoding and verifying one sum"),
+        (DECRYPT, "Decrypting and decoding one sum"),
+        (COMMIT, "Making a group of sums durable"),
+        (
+            END_TO_END,
+            "From sealing a sum's newest report to its durable total; 0 where the clocks disagree by more than that",
+        ),
+        (
+            OLDEST,
+            "From sealing a sum's oldest report to its durable total; 0 where the clocks disagree by more than that",
+        ),
+        (
+            COMPLETENESS,
+            "Share of the feeder's enrolled meters in each sum taken",
+        ),
+    ] {
+        register::histogram(name, help);
+    }
+    describe_gauge!(
+        FEEDER_COMPLETENESS,
+        "Share of the enrolled meters in the newest window taken, over its parts"
+    );
     if export_load {
         describe_gauge!(
             LOAD,
-            Unit::Count,
-            "Average power of the newest interval released, in watts"
+            "Decrypted: average power of the newest interval released, net of export"
+        );
+        describe_gauge!(
+            LOAD_FACTOR,
+            "Decrypted: average over peak of the newest window released; NaN where its peak is no consumption"
+        );
+        describe_gauge!(
+            ERROR_BOUND,
+            "How far feeder_load_watts may be from the sum of the readings"
         );
     }
+}
+
+/// A message came on a sum topic.
+pub fn received(bytes: usize) {
+    counter!(RECEIVED).increment(1);
+    counter!(RECEIVED_BYTES).increment(bytes as u64);
+}
+
+/// So many sums wait for the settling thread.
+pub fn queue(waiting: usize) {
+    gauge!(QUEUE).set(waiting as f64);
 }
 
 /// A sum was taken.
 pub fn taken(report: &FeederReport) {
     counter!(TAKEN).increment(1);
     counter!(COVERED).increment(u64::from(report.meters));
+    histogram!(COMPLETENESS).record(report.completeness);
+}
+
+/// The total of `sum` became durable at `now`. Clocks of gateways and operator can disagree: no age is below 0.
+pub fn total(sum: &Sum, now: UnixMillis) {
+    let age = |sealed_at: UnixMillis| Duration::from_millis(now.0.saturating_sub(sealed_at.0));
+    histogram!(END_TO_END).record(age(sum.newest_sealed_at));
+    histogram!(OLDEST).record(age(sum.oldest_sealed_at));
+}
+
+/// A total was handed to the MQTT client.
+pub fn published() {
+    counter!(PUBLISHED).increment(1);
 }
 
 /// A sum was sent again.
@@ -90,6 +167,11 @@ pub fn rejected(reason: Reason) {
 /// A group of sums could not be made durable.
 pub fn commit_failed() {
     counter!(COMMIT_FAILURES).increment(1);
+}
+
+/// A sum was verified.
+pub fn verified(took: Duration) {
+    histogram!(VERIFY).record(took);
 }
 
 /// A sum was decrypted.
@@ -119,31 +201,128 @@ pub fn pending(requests: usize) {
     gauge!(PENDING).set(requests as f64);
 }
 
-/// The newest load of a feeder; only if `operator.export_load` allows it.
-pub fn load(feeder: &FeederId, watts: f64) {
-    gauge!(LOAD, "feeder" => feeder.to_string()).set(watts);
+/// The metrics that have a feeder's name on them: those of the first so many feeders with a total, the others are
+/// counted.
+#[derive(Debug)]
+pub struct Feeders {
+    limit: usize,
+    export_load: bool,
+    /// The newest window of each feeder, and the meters in its parts.
+    newest: HashMap<FeederId, (WindowStart, u32)>,
+    unlabelled: HashSet<FeederId>,
+}
+
+impl Feeders {
+    /// Metrics of at most `limit` feeders; their decrypted load too if `export_load` says so.
+    pub fn new(limit: usize, export_load: bool) -> Self {
+        Self {
+            limit,
+            export_load,
+            newest: HashMap::new(),
+            unlabelled: HashSet::new(),
+        }
+    }
+
+    /// A total of a feeder was taken.
+    pub fn taken(&mut self, report: &FeederReport) {
+        let feeder = &report.feeder;
+        if !self.newest.contains_key(feeder) && self.newest.len() >= self.limit {
+            self.unlabelled.insert(feeder.clone());
+            gauge!(UNLABELLED).set(self.unlabelled.len() as f64);
+            return;
+        }
+        let start = report.window_start;
+        let (newest, meters) = self.newest.entry(feeder.clone()).or_insert((start, 0));
+        match start.cmp(newest) {
+            std::cmp::Ordering::Less => return,
+            std::cmp::Ordering::Equal => *meters = meters.saturating_add(report.meters),
+            std::cmp::Ordering::Greater => (*newest, *meters) = (start, report.meters),
+        }
+        let complete = f64::from(*meters) / f64::from(report.enrolled.max(*meters).max(1));
+        gauge!(FEEDER_COMPLETENESS, "feeder" => feeder.to_string()).set(complete);
+        // A supplement is a load of its own; the window's is that of its first part.
+        if self.export_load && report.part.0 == 0 {
+            load(report);
+        }
+    }
+}
+
+fn load(report: &FeederReport) {
+    let Some(&wh) = report.energy_wh.last() else {
+        return;
+    };
+    let label = || report.feeder.to_string();
+    let watts = 3600.0 / f64::from(report.interval_s.max(1));
+    gauge!(LOAD, "feeder" => label()).set(wh as f64 * watts);
+    gauge!(LOAD_FACTOR, "feeder" => label()).set(report.load_factor.unwrap_or(f64::NAN));
+    gauge!(ERROR_BOUND, "feeder" => label()).set(report.bound_wh * watts);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::report;
 
+    /// One test, because the recorder is the process's: what one registers, another sees.
     #[test]
-    fn every_counter_is_there_from_the_start_with_its_help() {
+    fn metrics_are_there_from_the_start_and_few_name_a_feeder() {
         service::telemetry::install_metrics();
-        register(true);
+        register(false);
         let text = service::telemetry::render_metrics();
         for name in [TAKEN, DUPLICATE, CONFLICTS, COVERED, COMMIT_FAILURES] {
-            assert!(text.contains(&format!("\n{name} ")), "{name}");
+            assert!(text.contains(&format!("\n{name} 0\n")), "{name}");
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");
         }
         for name in [REJECTED, REFUSED] {
             for reason in Reason::ALL {
-                assert!(
-                    text.contains(&format!("{name}{{reason=\"{reason}\"}}")),
-                    "{name} {reason}"
-                );
+                let line = format!("\n{name}{{reason=\"{reason}\"}} 0\n");
+                assert!(text.contains(&line), "{name} {reason}");
             }
         }
+        assert!(
+            text.contains(&format!("\n{END_TO_END}_count 0\n")),
+            "{text}"
+        );
+
+        let mut feeders = Feeders::new(2, false);
+        for (feeder, window) in [("a", 0), ("b", 0), ("c", 0), ("d", 0), ("c", 14_400)] {
+            feeders.taken(&report(feeder, window));
+        }
+        let text = service::telemetry::render_metrics();
+        for (feeder, there) in [("a", true), ("b", true), ("c", false), ("d", false)] {
+            let line = format!("{FEEDER_COMPLETENESS}{{feeder=\"{feeder}\"}} 0.4\n");
+            assert_eq!(text.contains(&line), there, "{feeder} in {text}");
+        }
+        assert!(text.contains(&format!("\n{UNLABELLED} 2\n")), "{text}");
+        assert!(
+            !text.contains("_watts"),
+            "decrypted load that nobody asked for: {text}"
+        );
+
+        let mut feeders = Feeders::new(2, true);
+        let mut supplement = report("a", 14_400);
+        supplement.part = wire::Part(1);
+        for report in [report("a", 14_400), supplement, report("a", 0)] {
+            feeders.taken(&report);
+        }
+        let text = service::telemetry::render_metrics();
+        for line in [
+            format!("{FEEDER_COMPLETENESS}{{feeder=\"a\"}} 0.8\n"),
+            format!("{LOAD}{{feeder=\"a\"}} 3\n"),
+            format!("{LOAD_FACTOR}{{feeder=\"a\"}} 0.625\n"),
+        ] {
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_negative_age() {
+        service::telemetry::install_metrics();
+        register(false);
+        let sum = crate::testing::sum("feeder-1", 0, 0);
+        total(&sum, UnixMillis(sum.newest_sealed_at.0 - 1));
+        let text = service::telemetry::render_metrics();
+        let least = format!("{END_TO_END}_bucket{{le=\"0.00001\"}} 1\n");
+        assert!(text.contains(&least), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 mod epochs;
 mod requests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::{Stop, failpoint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{DeploymentId, FeederId, PlanVersion, Reason, Topic, Topics, WindowStart};
+use wire::{DeploymentId, PlanVersion, Reason, Topic, Topics};
 
 use crate::enrol::Registry;
 use crate::event::Event;
@@ -23,7 +23,6 @@ use crate::ledger::COMMIT_MAX;
 use crate::metrics;
 use crate::pending::{Desk, Held};
 use crate::publish::{Item, Schedule};
-use crate::report::FeederReport;
 use crate::run::{OperatorError, Parts, Rotation};
 use crate::settle::{Job, Settled, Settler};
 use crate::waiting::{Present, Waiting};
@@ -46,7 +45,6 @@ pub(crate) struct Operator {
     desk: Desk,
     rotation: Rotation,
     automatic: bool,
-    export_load: bool,
     publisher: Publisher,
     observer: Option<mpsc::UnboundedSender<Event>>,
     schedule: Schedule,
@@ -56,8 +54,7 @@ pub(crate) struct Operator {
     pending: usize,
     published: (PlanVersion, usize),
     releases: usize,
-    /// Newest window exported as load of each feeder.
-    loads: HashMap<FeederId, WindowStart>,
+    feeders: metrics::Feeders,
     /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
     mentioned: HashSet<(String, Reason)>,
     _lock: File,
@@ -79,7 +76,6 @@ impl Operator {
             desk: parts.desk,
             rotation: parts.rotation,
             automatic: parts.automatic,
-            export_load: settings.operator.export_load,
             publisher,
             observer,
             schedule: Schedule::new(settings.operator.republish_every, Instant::now()),
@@ -88,7 +84,10 @@ impl Operator {
             pending: 0,
             published: (PlanVersion(0), 0),
             releases: 0,
-            loads: HashMap::new(),
+            feeders: metrics::Feeders::new(
+                settings.operator.metrics_max_feeders,
+                settings.operator.export_load,
+            ),
             mentioned: HashSet::new(),
             _lock: parts.lock,
         }
@@ -113,6 +112,7 @@ impl Operator {
                 () = stop.stopped() => break false,
                 outcome = settled.recv() => match outcome {
                     Some(outcome) => {
+                        metrics::queue(QUEUE - jobs.capacity());
                         let taken = matches!(outcome, Settled::Taken { .. });
                         let messages = self.settled(outcome);
                         self.send_all(messages, &stop).await;
@@ -130,8 +130,9 @@ impl Operator {
                     Some(mqtt::Event::Disconnected { .. }) => {}
                     Some(mqtt::Event::Message(message)) => {
                         if let Some(job) = self.message(&message) {
+                            metrics::received(job.payload.len());
                             tokio::select! {
-                                _ = jobs.send(job) => {}
+                                _ = jobs.send(job) => metrics::queue(QUEUE - jobs.capacity()),
                                 () = stop.stopped() => break false,
                             }
                         }
@@ -277,7 +278,7 @@ impl Operator {
             Settled::Taken { report, messages } => {
                 metrics::taken(&report);
                 self.releases += 1;
-                self.export(&report);
+                self.feeders.taken(&report);
                 self.tell(Event::Released(report));
                 messages
             }
@@ -315,25 +316,6 @@ impl Operator {
                 message.into_iter().collect()
             }
             Settled::Deferred => Vec::new(),
-        }
-    }
-
-    fn export(&mut self, report: &FeederReport) {
-        if !self.export_load || report.part.0 != 0 {
-            return;
-        }
-        let newest = self
-            .loads
-            .entry(report.feeder.clone())
-            .or_insert(report.window_start);
-        if *newest <= report.window_start
-            && let Some(&wh) = report.energy_wh.last()
-        {
-            *newest = report.window_start;
-            metrics::load(
-                &report.feeder,
-                wh as f64 * 3600.0 / f64::from(report.interval_s),
-            );
         }
     }
 

@@ -186,8 +186,12 @@ impl Settler {
     }
 
     fn consider(&self, job: Job, index: usize) -> Result<Candidate, Settled> {
+        let start = Instant::now();
         let opened = match self.verify(&job) {
-            Ok(opened) => opened,
+            Ok(opened) => {
+                metrics::verified(start.elapsed());
+                opened
+            }
             Err((window, reason)) => {
                 return Err(Settled::Rejected {
                     feeder: job.feeder,
@@ -346,8 +350,10 @@ impl Settler {
         let Candidate {
             taken, report, sum, ..
         } = candidate;
+        metrics::total(&sum, self.clock.now());
         let mut messages = vec![self.receipt(&sum, taken.digest, SumStatus::Taken)];
         if self.terms.publish_totals {
+            metrics::published();
             messages.push(self.total(&report));
         }
         Settled::Taken {

@@ -50,6 +50,8 @@ pub struct Operator {
     pub totals_file: PathBuf,
     /// Whether decrypted load is exported as metrics.
     pub export_load: bool,
+    /// Feeders with metrics of their own, at most. Feeders.
+    pub metrics_max_feeders: usize,
 }
 
 /// Who may join a deployment.

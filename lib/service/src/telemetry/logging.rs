@@ -40,6 +40,14 @@ pub fn log_to_file(settings: &Log, file: std::fs::File) -> Result<(), LogError> 
     log_to(settings, std::sync::Mutex::new(file), false)
 }
 
+/// Whether [`init_logging`] would take this level.
+///
+/// # Errors
+/// If it cannot be understood.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    filter(level).map(drop)
+}
+
 fn log_to<W>(settings: &Log, writer: W, colour: bool) -> Result<(), LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -3,7 +3,8 @@
 mod endpoint;
 mod logging;
 mod recorder;
+pub mod register;
 
 pub use endpoint::{EndpointError, serve_metrics};
-pub use logging::{LogError, init_logging, log_to_file};
+pub use logging::{LogError, check_level, init_logging, log_to_file};
 pub use recorder::{build_info, install_metrics, render_metrics};

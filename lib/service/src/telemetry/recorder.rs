@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Seconds: from tens of microseconds (one fold) to the length of a window.
+/// Seconds: from tens of microseconds (one fold) to a day (a report that waited in an outbox).
 const SECONDS: &[f64] = &[
     0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
-    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0,
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0,
+    86_400.0,
 ];
 
 /// Bytes: powers of four from 64 bytes to 16 MiB.
@@ -58,14 +59,18 @@ pub fn render_metrics() -> String {
     handle.render()
 }
 
+/// The commit this was built from, if whoever built it set `CIPHERWATT_COMMIT`.
+const COMMIT: Option<&str> = option_env!("CIPHERWATT_COMMIT");
+
 /// Exports which version of which service this is, as `cipherwatt_build_info`.
 pub fn build_info(service: &'static str) {
+    const NAME: &str = "cipherwatt_build_info";
     describe_gauge!(
-        "cipherwatt_build_info",
-        "Version of a service; the value is always 1"
+        NAME,
+        "Which version of which service this is, and the commit it was built from; the value is always 1"
     );
-    gauge!("cipherwatt_build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION"))
-        .set(1.0);
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), COMMIT.unwrap_or("unknown"));
+    gauge!(NAME, "service" => service, "version" => version, "commit" => commit).set(1.0);
 }
 
 fn builder() -> PrometheusBuilder {
