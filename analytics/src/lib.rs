@@ -8,9 +8,10 @@
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * [`runner`]: the engine on MQTT and on time · [`metrics`]: what it counts
-//! * [`inspect`]: a look into a store that no process uses
+//! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
 
 pub mod admit;
+pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod metrics;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use analytics::inspect::{self, Form, InspectError};
 use clap::{Parser, Subcommand};
-use service::cli::{Arguments, Common};
-use service::config::Overrides;
+use service::cli::{Arguments, Common, Tool};
+use service::config::{Overrides, Settings};
+use service::doctor::Subject;
 use service::process::Context;
 
 /// Verifies encrypted reports, adds each to its feeder's sum exactly once, and releases sums over enough meters.
@@ -18,7 +19,8 @@ use service::process::Context;
     version,
     after_help = "Examples:
   analytics --set analytics.grace=15m
-  analytics inspect --output json"
+  analytics inspect --output json
+  analytics doctor"
 )]
 struct Command {
     #[command(flatten)]
@@ -30,6 +32,9 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Lists what the store holds, without changing it. The process that uses it must be stopped.
+    #[command(after_help = "Examples:
+  analytics inspect
+  analytics inspect state/analytics-1/sums.redb --contributors --output json")]
     Inspect {
         /// The store's file; by default the one of `analytics.id` and `analytics.store_file`.
         #[arg(value_name = "FILE")]
@@ -41,6 +46,8 @@ enum Action {
         #[arg(long)]
         contributors: bool,
     },
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 impl Arguments for Command {
@@ -50,28 +57,39 @@ impl Arguments for Command {
 
     fn overrides(&self) -> Overrides {
         let overrides = Overrides::new();
-        if self.action.is_none() {
+        let Some(Action::Inspect { .. }) = self.action else {
             return overrides;
-        }
+        };
         // A look at a file serves no metrics, and says nothing unless something is wrong.
         let level = self.common.log_level.is_none().then_some("warn");
         overrides
             .set("analytics.metrics_listen", "")
             .option("log.level", level.as_ref())
     }
+
+    fn tool(&self) -> Option<&Tool> {
+        match &self.action {
+            Some(Action::Tool(tool)) => Some(tool),
+            _ => None,
+        }
+    }
+
+    fn subjects(settings: &Settings) -> Vec<Subject> {
+        vec![analytics::doctor::subject(settings)]
+    }
 }
 
 fn main() -> ExitCode {
     service::process::main("analytics", async |context: Context<Command>| {
-        let Some(action) = &context.args.action else {
-            analytics::run(&context.settings, context.clock, context.stop, None).await?;
-            return Ok(());
-        };
-        let Action::Inspect {
+        let Some(Action::Inspect {
             file,
             output,
             contributors,
-        } = action;
+        }) = &context.args.action
+        else {
+            analytics::run(&context.settings, context.clock, context.stop, None).await?;
+            return Ok(());
+        };
         let path = match file {
             Some(file) => file.clone(),
             None => analytics::store_path(&context.settings),

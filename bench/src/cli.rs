@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use service::cli::Common;
+use service::cli::{self, Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
+use service::doctor::Subject;
 use service::process::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
@@ -25,7 +26,8 @@ use crate::{chaos, demo, load};
   bench demo --replay my.csv --output json
   bench run --duration 120s --meters 500
   bench load --rate 1112 --duration 60s
-  bench chaos --kills 50 --seed 1"
+  bench chaos --kills 50 --seed 1
+  bench doctor"
 )]
 struct Command {
     #[command(flatten)]
@@ -37,6 +39,9 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Two days of real customers from encryption to decrypted feeder totals, in seconds.
+    #[command(
+        after_help = "Examples:\n  bench demo\n  bench demo --meters 1000 --feeders 10\n  bench demo --replay my.csv --output json"
+    )]
     Demo {
         #[command(flatten)]
         options: Options,
@@ -47,6 +52,7 @@ enum Action {
         timeout: Duration,
     },
     /// The same, continuously, until the time is up.
+    #[command(after_help = "Examples:\n  bench run --duration 120s --meters 500")]
     Run {
         #[command(flatten)]
         options: Options,
@@ -57,6 +63,9 @@ enum Action {
         duration: Duration,
     },
     /// Reports of many distinct meters at a stated rate, open-loop, with every window decrypted and compared.
+    #[command(
+        after_help = "Examples:\n  bench load --rate 1112 --duration 60s\n  bench load --rate 200 --duration 10s --output json"
+    )]
     Load {
         #[command(flatten)]
         options: load::Options,
@@ -64,15 +73,41 @@ enum Action {
         output: Output,
     },
     /// Processes killed while they work, over a bad network: nothing may be lost, and nothing counted twice.
+    #[command(after_help = "Examples:\n  bench chaos --kills 50 --seed 1")]
     Chaos {
         #[command(flatten)]
         options: chaos::Options,
         #[command(flatten)]
         output: Output,
     },
+    #[command(flatten)]
+    Tool(Tool),
     /// One of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
+}
+
+impl Arguments for Command {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn tool(&self) -> Option<&Tool> {
+        match &self.action {
+            Action::Tool(tool) => Some(tool),
+            _ => None,
+        }
+    }
+
+    /// Those of the four processes, which run as they are or within a run.
+    fn subjects(settings: &Settings) -> Vec<Subject> {
+        vec![
+            broker::doctor::subject(settings),
+            operator::doctor::subject(settings),
+            analytics::doctor::subject(settings),
+            meter::doctor::subject(settings),
+        ]
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +137,10 @@ const DRAIN: Duration = Duration::from_secs(60);
 /// Runs the command line to its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = Command::parse();
+    let command: Command = cli::parse();
+    if let Some(tool) = command.tool().filter(|_| !command.common.print_config) {
+        return ExitCode::from(cli::run(&command, tool));
+    }
     if let Action::Serve(arguments) = &command.action {
         return chaos::serve::main(arguments.role);
     }
@@ -169,7 +207,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
             return disrupt(&settings, &options, &output, stop).await;
         }
         // Never here: `main` has gone there.
-        Action::Serve(_) => return Ok(USAGE),
+        Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
     };
     let results = output.folder(&settings)?;
     let outcome = demo::run(&scenario, &results, limit, stop).await?;

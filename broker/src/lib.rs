@@ -17,7 +17,9 @@
 //! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
+//! - [`doctor`]: what the set-up lacks.
 
+pub mod doctor;
 mod embedded;
 mod probe;
 mod sizing;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use service::cli::{Arguments, Common};
-use service::config::Overrides;
+use service::cli::{Arguments, Common, Tool};
+use service::config::{Overrides, Settings};
+use service::doctor::Subject;
 use service::process::Context;
 use tokio::sync::oneshot;
 
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  broker\n  broker --listen 127.0.0.1:2883\n  broker --config my.toml --log-format json"
+    after_help = "Examples:\n  broker\n  broker --listen 127.0.0.1:2883\n  broker --config my.toml --log-format json\n  broker doctor"
 )]
 struct Command {
     /// Address for MQTT clients; port 0 takes a free one
@@ -21,6 +22,9 @@ struct Command {
 
     #[command(flatten)]
     common: Common,
+
+    #[command(subcommand)]
+    tool: Option<Tool>,
 }
 
 impl Arguments for Command {
@@ -30,6 +34,14 @@ impl Arguments for Command {
 
     fn overrides(&self) -> Overrides {
         Overrides::new().option("broker.listen", self.listen.as_ref())
+    }
+
+    fn tool(&self) -> Option<&Tool> {
+        self.tool.as_ref()
+    }
+
+    fn subjects(settings: &Settings) -> Vec<Subject> {
+        vec![broker::doctor::subject(settings)]
     }
 }
 

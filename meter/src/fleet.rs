@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 use service::config::{Settings, SourceKind};
 use service::files::{self, KeyFileError};
-use wire::{EnrolRequest, FeederId, MeterId, SigningKey, Watts};
+use wire::{EnrolRequest, FeederId, MeterId, SigningKey, VerifyingKey, Watts};
 use zeroize::Zeroizing;
 
 use crate::seal::Member;
@@ -18,6 +18,22 @@ use crate::source::{
 
 /// Longest file of meter keys taken: some millions of meters.
 const MAX_KEY_FILE: u64 = 1 << 30;
+
+/// The meters' signing keys, in the gateway's folder.
+pub const KEYS: &str = "meters.keys";
+
+/// The meters that have a key in `directory`, each with its verifying key; `None` if there is no file of keys.
+///
+/// # Errors
+/// A file that cannot be read, that others can read, or that is damaged.
+pub fn verifying_keys(directory: &Path) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, FleetError> {
+    let keys = MeterKeys::load(&directory.join(KEYS))?;
+    let public = |keys: MeterKeys| {
+        let keys = keys.0.into_iter();
+        keys.map(|(meter, key)| (meter, key.verifying_key())).collect()
+    };
+    Ok(keys.map(public))
+}
 /// Meters in one enrolment request.
 const ENROL_METERS: usize = 4_096;
 
@@ -106,7 +122,7 @@ impl Fleet {
             }
         };
         let ids = source.meters().iter().map(|spec| spec.id.clone());
-        let mut keys = MeterKeys::load_or_create(&directory.join("meters.keys"), ids)?;
+        let mut keys = MeterKeys::load_or_create(&directory.join(KEYS), ids)?;
         let mut members: Vec<Member> = source
             .meters()
             .iter()
@@ -217,16 +233,7 @@ struct KeyRow(MeterId, ByteArray<32>);
 
 impl MeterKeys {
     fn load_or_create(path: &Path, ids: impl Iterator<Item = MeterId>) -> Result<Self, FleetError> {
-        let mut keys = Self::default();
-        if let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? {
-            let rows: Vec<KeyRow> =
-                ciborium::from_reader(bytes.as_slice()).map_err(|_| KeyFileError::Malformed {
-                    path: path.to_owned(),
-                })?;
-            for KeyRow(meter, seed) in rows {
-                keys.0.insert(meter, SigningKey::from_bytes(&seed));
-            }
-        }
+        let mut keys = Self::load(path)?.unwrap_or_default();
         let known = keys.0.len();
         for id in ids {
             keys.0.entry(id).or_insert_with(SigningKey::generate);
@@ -235,6 +242,19 @@ impl MeterKeys {
             keys.save(path)?;
         }
         Ok(keys)
+    }
+
+    fn load(path: &Path) -> Result<Option<Self>, FleetError> {
+        let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? else {
+            return Ok(None);
+        };
+        let rows: Vec<KeyRow> =
+            ciborium::from_reader(bytes.as_slice()).map_err(|_| KeyFileError::Malformed {
+                path: path.to_owned(),
+            })?;
+        let keys = rows.into_iter();
+        let keys = keys.map(|KeyRow(meter, seed)| (meter, SigningKey::from_bytes(&seed)));
+        Ok(Some(Self(keys.collect())))
     }
 
     fn save(&self, path: &Path) -> Result<(), FleetError> {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use service::cli::{Arguments, Common};
-use service::config::Overrides;
+use service::cli::{Arguments, Common, Tool};
+use service::config::{Overrides, Settings};
+use service::doctor::Subject;
 
 /// A gateway for many meters: encrypts their interval data, publishes it, and keeps each report until it is receipted.
 ///
@@ -17,7 +18,8 @@ use service::config::Overrides;
     after_help = "Examples:
   meter --meters 1000 --speed 900
   meter --replay data/uci_electricity_hourly.csv --speed 3600
-  meter --meters 200 --connections per-meter --set meter.network.loss=0.1"
+  meter --meters 200 --connections per-meter --set meter.network.loss=0.1
+  meter doctor"
 )]
 struct Command {
     #[command(flatten)]
@@ -43,6 +45,8 @@ struct Command {
     /// MQTT connections: gateway (one for all) or per-meter [meter.connections]
     #[arg(long)]
     connections: Option<String>,
+    #[command(subcommand)]
+    tool: Option<Tool>,
 }
 
 impl Arguments for Command {
@@ -61,6 +65,14 @@ impl Arguments for Command {
             .option("meter.source", replay.as_ref().map(|_| "replay"))
             .option("meter.replay", replay.as_ref())
             .option("meter.connections", self.connections.as_ref())
+    }
+
+    fn tool(&self) -> Option<&Tool> {
+        self.tool.as_ref()
+    }
+
+    fn subjects(settings: &Settings) -> Vec<Subject> {
+        vec![meter::doctor::subject(settings)]
     }
 }
 

@@ -11,9 +11,10 @@
 //! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
 //! - [`journal`], [`ledger`], [`disk`]: what survives a kill;
 //! - [`publish`], [`waiting`], [`metrics`]: when things are published, said and counted;
-//! - [`print`](mod@print): released windows on standard output.
+//! - [`print`](mod@print): released windows on standard output; [`doctor`]: what the set-up lacks.
 
 pub mod disk;
+pub mod doctor;
 pub mod enrol;
 pub mod event;
 pub mod gateways;

@@ -8,15 +8,24 @@ use operator::pending::Desk;
 use operator::plan;
 use operator::print::{self, Output};
 use operator::rotate::{self, Facts, Inbox};
-use service::cli::{Arguments, Common};
+use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
+use service::doctor::Subject;
 use service::process;
 use tokio::sync::mpsc;
 use wire::{Topics, UnixSeconds};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "Examples:
+  operator
+  operator --output json --set plan.interval=15m --set plan.batch=96
+  operator --set operator.enrolment=manual
+  operator pending
+  operator doctor"
+)]
 struct Args {
     #[command(flatten)]
     common: Common,
@@ -32,13 +41,20 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List requests to join that wait for approval
+    #[command(after_help = "Examples:\n  operator pending\n  operator pending --config my.toml")]
     Pending,
     /// Approve a request to join; a running operator grants it within a second
+    #[command(
+        after_help = "Examples:\n  operator approve gateway-1\n  operator approve analytics/analytics-1"
+    )]
     Approve {
         /// Its name, KIND/NAME, or KIND/NAME/KEY as `pending` shows it
         id: String,
     },
     /// Begin a new key epoch; a running operator makes its keys and publishes the plan within a second
+    #[command(
+        after_help = "Examples:\n  operator rotate\n  operator rotate --first-window 2027-01-01T00:00:00Z"
+    )]
     Rotate {
         /// First window of the new epoch, RFC 3339 or Unix seconds, rounded up to the start of a window; the first
         /// that begins at least one window from now unless given
@@ -49,6 +65,8 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,11 +85,24 @@ impl Arguments for Args {
     fn overrides(&self) -> Overrides {
         match self.command {
             // Beside a running operator: no second metrics endpoint, and only the answer on the terminal.
-            Some(_) => Overrides::new()
-                .set("operator.metrics_listen", "")
-                .set("log.level", "warn"),
-            None => Overrides::new(),
+            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. }) => {
+                Overrides::new()
+                    .set("operator.metrics_listen", "")
+                    .set("log.level", "warn")
+            }
+            Some(Command::Tool(_)) | None => Overrides::new(),
         }
+    }
+
+    fn tool(&self) -> Option<&Tool> {
+        match &self.command {
+            Some(Command::Tool(tool)) => Some(tool),
+            _ => None,
+        }
+    }
+
+    fn subjects(settings: &Settings) -> Vec<Subject> {
+        vec![operator::doctor::subject(settings)]
     }
 }
 
@@ -89,7 +120,8 @@ fn main() -> ExitCode {
                 let now = UnixSeconds(context.clock.now().0 / 1000);
                 begin_epoch(settings, now, first_window, force)
             }
-            None => {
+            // What every binary has is done by now.
+            Some(Command::Tool(_)) | None => {
                 let output = match context.args.output {
                     OutputArg::Table => Output::Table,
                     OutputArg::Json => Output::Json,

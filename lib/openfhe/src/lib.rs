@@ -21,6 +21,7 @@
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
 //! - [`mod@reference`]: OpenFHE's own addition and objects, for tests and benches.
+//! - [`self_test`](fn@self_test): whether OpenFHE works here.
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.
 
@@ -30,7 +31,9 @@ mod error;
 mod public_key;
 pub mod reference;
 pub mod secret;
+mod self_test;
 
 pub use context::Context;
 pub use error::Error;
 pub use public_key::PublicKey;
+pub use self_test::self_test;

@@ -1,10 +1,15 @@
-//! Flags that every binary takes.
+//! Flags and commands that every binary takes.
+
+mod tools;
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::Overrides;
+use crate::config::{Overrides, Settings};
+use crate::doctor::Subject;
+
+pub use tools::{Tool, command, parse, run};
 
 /// Flags that every binary takes: `#[command(flatten)] common: Common`.
 #[derive(Debug, Clone, Default, Args)]
@@ -49,6 +54,12 @@ pub trait Arguments: clap::Parser {
     fn overrides(&self) -> Overrides {
         Overrides::new()
     }
+
+    /// Which of the commands that every binary has was given, if one was.
+    fn tool(&self) -> Option<&Tool>;
+
+    /// The processes whose set-up `doctor` checks.
+    fn subjects(settings: &Settings) -> Vec<Subject>;
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! - [`process`]: start-up written once: parse, load, logs, metrics, signals, exit codes.
-//! - [`cli`]: the flags common to all binaries.
+//! - [`cli`]: the flags and commands common to all binaries; [`doctor`]: what is wrong with a set-up.
 //! - [`config`]: one schema for all processes, loaded from layers whose origin is kept.
 //! - [`telemetry`]: logs on standard error and the Prometheus endpoint.
 //! - [`stop`] and [`clock`]: how a service is told to end, and what time it is.
@@ -17,6 +17,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod failpoint;
 pub mod files;
 pub mod mqtt;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::Arguments;
+use crate::cli::{self, Arguments};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, Settings};
 use crate::stop::{Cause, Stop};
@@ -31,8 +31,8 @@ pub struct Context<A> {
 
 /// Runs a process from its command line to its exit code.
 ///
-/// Parses the command line as `A`, loads the configuration (or prints it and ends), sets up logs,
-/// metrics and signals, and runs `run` to its end. Exit codes: 0, 1 `run` failed, 2 usage or
+/// Parses the command line as `A`, runs a command that all binaries have (see [`cli::Tool`]) and ends, or loads the
+/// configuration (or prints it and ends), sets up logs, metrics and signals, and runs `run` to its end. Exit codes: 0, 1 `run` failed, 2 usage or
 /// configuration, 130 ended by SIGINT; a drain on SIGTERM is a success.
 ///
 /// `name` is one of the names of [`Settings::metrics_listen`], which decides where metrics are served.
@@ -42,7 +42,10 @@ where
     R: FnOnce(Context<A>) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let args = A::parse();
+    let args = cli::parse::<A>();
+    if let Some(tool) = args.tool().filter(|_| !args.common().print_config) {
+        return ExitCode::from(cli::run(&args, tool));
+    }
     let loaded = match config::load(args.common(), &args.overrides()) {
         Ok(loaded) => loaded,
         Err(error) => {

@@ -38,6 +38,12 @@ impl Loaded {
         self.values.get(key).map(|(_, origin)| origin)
     }
 
+    /// How many settings were given in a layer over the defaults.
+    pub fn changed(&self) -> usize {
+        let origins = self.values.values().map(|(_, origin)| origin);
+        origins.filter(|origin| **origin != Origin::Default).count()
+    }
+
     /// Every key with its value and, as a comment, its origin: what `--print-config` prints. It is
     /// valid TOML.
     pub fn print(&self) -> String {

@@ -78,7 +78,7 @@ pub(super) fn spawn(
     (publisher, inbox)
 }
 
-fn options(settings: &Mqtt, client_id: &str) -> MqttOptions {
+pub(super) fn options(settings: &Mqtt, client_id: &str) -> MqttOptions {
     // Validated when the settings were loaded; a wrong address is then one that nobody answers at.
     let (host, port) = settings.host_port().unwrap_or((&settings.address, 1883));
     let host = match host.contains(':') {

@@ -16,6 +16,7 @@ mod error;
 mod inbox;
 mod link;
 mod metrics;
+mod probe;
 mod publisher;
 mod window;
 
@@ -24,6 +25,7 @@ use crate::stop::Stop;
 
 pub use error::{LinkError, PublishError};
 pub use inbox::{Acker, Event, Inbox, Incoming};
+pub use probe::probe;
 pub use publisher::Publisher;
 pub use rumqttc::QoS;
 

@@ -1,0 +1,67 @@
+//! What `doctor` checks of an analytics service's set-up.
+
+use packed::Kernel;
+use service::Settings;
+use service::doctor::{Findings, Subject, Trusted};
+
+/// An open window with its sum in memory, in bytes.
+const WINDOW: u64 = 33_000;
+
+/// Everything else: reports under way, the store's cache, the plan and a roster of a hundred thousand meters.
+const OWN_MEMORY: u64 = 64 << 20;
+
+/// One connection, the metrics endpoint with its visitors, the store.
+const DESCRIPTORS: u64 = 64;
+
+/// What an analytics service needs, and the checks that only it can make.
+#[must_use]
+pub fn subject(settings: &Settings) -> Subject {
+    let analytics = &settings.analytics;
+    let folder = settings.deployment.state_dir.join(analytics.id.as_str());
+    let metrics = analytics.metrics_listen;
+    let metrics = metrics.map(|address| ("analytics.metrics_listen", address));
+    Subject {
+        process: "analytics",
+        secrets: vec![folder.join("signing.key")],
+        folder: Some(folder),
+        listens: metrics.into_iter().collect(),
+        client: true,
+        member: true,
+        descriptors: DESCRIPTORS,
+        memory: OWN_MEMORY + WINDOW.saturating_mul(analytics.max_open_windows as u64),
+        examine,
+    }
+}
+
+fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    kernel(findings);
+    let id = &settings.analytics.id;
+    let Some(held) = &trusted.plan else {
+        return;
+    };
+    let feeders = held.plan.feeders.iter().filter(|feeder| {
+        let entry = held.plan.analytics_for(&feeder.feeder);
+        entry.is_some_and(|entry| entry.id == *id)
+    });
+    match feeders.count() {
+        0 => findings.warn(
+            "enrolled",
+            format!("the plan gives {id} no feeder"),
+            "start it while the operator runs; with manual enrolment, `operator pending` and `operator approve` admit it",
+        ),
+        feeders => findings.ok("enrolled", format!("the plan gives {id} {feeders} feeders")),
+    }
+}
+
+/// The instruction set with which sums are folded.
+fn kernel(findings: &mut Findings) {
+    let chosen = format!("{} on this processor", Kernel::best());
+    match Kernel::best() {
+        Kernel::Portable => findings.warn(
+            "fold kernel",
+            chosen,
+            "nothing is wrong; a processor with AVX2 or AVX-512 folds several times as fast",
+        ),
+        _ => findings.ok("fold kernel", chosen),
+    }
+}

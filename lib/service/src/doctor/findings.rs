@@ -1,0 +1,221 @@
+//! What was found, and how it is printed.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use procfs::process::{MMapPath, Process};
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// It works, but somebody should look at it.
+    Warn,
+    /// It will not work, or is not safe, until it is fixed.
+    Fail,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+
+    fn style(self) -> Style {
+        let colour = match self {
+            Self::Ok => AnsiColor::Green,
+            Self::Warn => AnsiColor::Yellow,
+            Self::Fail => AnsiColor::Red,
+        };
+        Style::new().fg_color(Some(colour.into())).bold()
+    }
+}
+
+/// A thousand times what the noise of a fresh encryption comes to in a slot.
+const ROUND_TRIP_ERROR: f64 = 1e-3;
+
+const REBUILD: &str = "build again, with OPENFHE_ROOT unset or at an installed OpenFHE 1.4.2";
+
+/// The file of OpenFHE that this process has loaded.
+fn library() -> Option<PathBuf> {
+    let maps = Process::myself().and_then(|process| process.maps()).ok()?;
+    maps.into_iter().find_map(|map| match map.pathname {
+        MMapPath::Path(path) => {
+            let name = path.file_name()?.to_str()?;
+            name.starts_with("libOPENFHEcore").then_some(path)
+        }
+        _ => None,
+    })
+}
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The process it is about; `None`: the machine or the configuration.
+    pub process: Option<&'static str>,
+    /// What was checked.
+    pub check: &'static str,
+    /// How it stands.
+    pub status: Status,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it; `None` if nothing.
+    pub remedy: Option<String>,
+}
+
+/// How the findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// One line a check, for people
+    Table,
+    /// One JSON object
+    Json,
+}
+
+/// All that was found, in the order in which it was looked at.
+#[derive(Debug, Default)]
+pub struct Findings {
+    process: Option<&'static str>,
+    all: Vec<Finding>,
+}
+
+impl Findings {
+    /// What follows is about this process.
+    pub fn about(&mut self, process: Option<&'static str>) {
+        self.process = process;
+    }
+
+    /// All is well.
+    pub fn ok(&mut self, check: &'static str, detail: impl Into<String>) {
+        self.enter(Status::Ok, check, detail.into(), None);
+    }
+
+    /// Somebody should look at it.
+    pub fn warn(
+        &mut self,
+        check: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.enter(Status::Warn, check, detail.into(), Some(remedy.into()));
+    }
+
+    /// It must be fixed.
+    pub fn fail(
+        &mut self,
+        check: &'static str,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.enter(Status::Fail, check, detail.into(), Some(remedy.into()));
+    }
+
+    /// Whether OpenFHE was found and a round trip under `profile` came back, with its greatest error in slot units.
+    pub fn encryption(&mut self, profile: &str, tested: Result<f64, String>) {
+        const CHECK: &str = "openfhe";
+        let at = library().map_or_else(String::new, |path| format!(" ({})", path.display()));
+        match tested {
+            Ok(error) if error < ROUND_TRIP_ERROR => self.ok(
+                CHECK,
+                format!("profile {profile} encrypts and decrypts, within {error:.0e}{at}"),
+            ),
+            Ok(error) => self.fail(
+                CHECK,
+                format!("profile {profile}: a slot is off by {error:.0e} after a round trip{at}"),
+                REBUILD,
+            ),
+            Err(error) => self.fail(CHECK, format!("profile {profile}: {error}{at}"), REBUILD),
+        }
+    }
+
+    fn enter(&mut self, status: Status, check: &'static str, detail: String, fix: Option<String>) {
+        self.all.push(Finding {
+            process: self.process,
+            check,
+            status,
+            detail,
+            remedy: fix,
+        });
+    }
+
+    /// Everything found so far.
+    pub fn all(&self) -> &[Finding] {
+        &self.all
+    }
+
+    /// The worst of it.
+    pub fn worst(&self) -> Status {
+        let all = self.all.iter().map(|finding| finding.status);
+        all.max().unwrap_or(Status::Ok)
+    }
+
+    fn count(&self, status: Status) -> usize {
+        let all = self.all.iter();
+        all.filter(|finding| finding.status == status).count()
+    }
+
+    /// Prints everything on standard output, with colour on a terminal unless `NO_COLOR` is set.
+    pub(super) fn print(&self, form: Form) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        let printed = match form {
+            Form::Table => self.all.iter().try_for_each(|finding| {
+                let style = finding.status.style();
+                let word = finding.status.word();
+                let process = finding.process.unwrap_or("-");
+                write!(
+                    out,
+                    "{style}{word:<4}{style:#}  {process:<9}  {:<13}  {}",
+                    finding.check, finding.detail
+                )?;
+                match &finding.remedy {
+                    Some(remedy) => writeln!(out, "; to fix: {remedy}"),
+                    None => writeln!(out),
+                }
+            }),
+            Form::Json => {
+                let object = serde_json::json!({
+                    "status": self.worst(),
+                    "ok": self.count(Status::Ok),
+                    "warnings": self.count(Status::Warn),
+                    "failures": self.count(Status::Fail),
+                    "checks": self.all,
+                });
+                writeln!(out, "{object}")
+            }
+        };
+        match printed.and_then(|()| out.flush()) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_decides() {
+        let mut findings = Findings::default();
+        assert_eq!(findings.worst(), Status::Ok);
+        findings.ok("clock", "fine");
+        findings.about(Some("meter"));
+        findings.fail("secret", "open", "close it");
+        findings.warn("memory", "little", "buy some");
+        assert_eq!(findings.worst(), Status::Fail);
+        assert_eq!(
+            (findings.count(Status::Ok), findings.count(Status::Warn)),
+            (1, 1)
+        );
+        assert_eq!(findings.all()[1].process, Some("meter"));
+        assert_eq!(findings.all()[1].remedy.as_deref(), Some("close it"));
+    }
+}

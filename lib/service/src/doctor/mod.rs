@@ -1,0 +1,123 @@
+//! What is wrong with a set-up, and what to do about it: the command `doctor` of every binary.
+//!
+//! It looks and changes nothing: it makes no key and no folder, starts no session at the broker that outlives it, and
+//! removes the one file it writes to time the disk. It prints no secret.
+//!
+//! # Layout
+//! - [`Subject`]: what a process needs of its machine, and the checks it adds; [`examine`] goes through all of it.
+//! - [`Findings`]: what was found; [`Form`]: how it is printed.
+//! - `machine`, `state`, `network`, `trust`: the checks themselves.
+
+mod findings;
+mod machine;
+mod network;
+mod state;
+mod trust;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use findings::{Finding, Findings, Form, Status};
+
+use crate::cli::Arguments;
+use crate::config::{self, Loaded, Settings};
+use crate::plan::HeldPlan;
+use crate::process::{FAILED, OK};
+use crate::roster::Roster;
+use crate::telemetry;
+
+/// What a process needs of its machine, and the checks that only it can make.
+#[derive(Debug)]
+pub struct Subject {
+    /// Its name, as in the settings.
+    pub process: &'static str,
+    /// Its folder of state; `None` if it keeps none.
+    pub folder: Option<PathBuf>,
+    /// Files of secrets, which only their owner may read. One that is missing is made at the first start.
+    pub secrets: Vec<PathBuf>,
+    /// Where it listens, by the key of the setting.
+    pub listens: Vec<(&'static str, SocketAddr)>,
+    /// Whether it is a client of the broker.
+    pub client: bool,
+    /// Whether it waits for the operator's plan and roster.
+    pub member: bool,
+    /// Files and connections it may have open at the same time.
+    pub descriptors: u64,
+    /// Memory it may come to use under these settings, in bytes.
+    pub memory: u64,
+    /// The checks that only it can make.
+    pub examine: fn(&Settings, &Trusted, &mut Findings),
+}
+
+/// What a process has of the operator's truth, verified.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    /// The plan.
+    pub plan: Option<Arc<HeldPlan>>,
+    /// The roster.
+    pub roster: Option<Arc<Roster>>,
+}
+
+/// `doctor` from its command line to its exit code.
+pub fn main<A: Arguments>(args: &A, form: Form) -> u8 {
+    let mut findings = Findings::default();
+    match config::load(args.common(), &args.overrides()) {
+        Ok(loaded) => {
+            configuration(&loaded, &mut findings);
+            let subjects = A::subjects(&loaded.settings);
+            examine(&loaded.settings, &subjects, &mut findings);
+        }
+        Err(error) => {
+            let remedy = "correct it; `--print-config` shows each value and where it came from";
+            findings.fail("configuration", error.to_string(), remedy);
+            machine::examine(&[], &mut findings);
+        }
+    }
+    match findings.print(form) {
+        Ok(()) if findings.worst() < Status::Fail => OK,
+        Ok(()) => FAILED,
+        Err(error) => {
+            eprintln!("error: cannot print what was found: {error}");
+            FAILED
+        }
+    }
+}
+
+/// Checks everything that `subjects` need.
+pub fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
+    machine::examine(subjects, findings);
+    network::broker(settings, subjects, findings);
+    for subject in subjects {
+        findings.about(Some(subject.process));
+        if let Some(folder) = &subject.folder {
+            state::folder(folder, findings);
+        }
+        state::secrets(&subject.secrets, findings);
+        network::listeners(subject, findings);
+        let trusted = match (&subject.folder, subject.member) {
+            (Some(folder), true) => trust::examine(settings, folder, findings),
+            _ => Trusted::default(),
+        };
+        (subject.examine)(settings, &trusted, findings);
+    }
+    findings.about(None);
+}
+
+fn configuration(loaded: &Loaded, findings: &mut Findings) {
+    let log = &loaded.settings.log.level;
+    if let Err(error) = telemetry::check_level(log) {
+        let remedy = "such as \"info\" or \"info,service=debug\"";
+        findings.fail("configuration", error.to_string(), remedy);
+        return;
+    }
+    let changed = loaded.changed();
+    let mode = match loaded.settings.deployment.mode {
+        config::Mode::Development => "development",
+        config::Mode::Production => "production",
+    };
+    findings.ok(
+        "configuration",
+        format!("valid, {changed} settings differ from the defaults, deployment.mode is {mode}"),
+    );
+}

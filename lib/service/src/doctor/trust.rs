@@ -1,0 +1,125 @@
+//! What a process has of the operator's truth.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::{Findings, Trusted};
+use crate::config::Settings;
+use crate::plan::PlanKeeper;
+use crate::roster::RosterKeeper;
+
+/// The plan and the roster that a process has cached in its folder.
+pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Findings) -> Trusted {
+    const CHECK: &str = "plan";
+    let opened = links(folder).and_then(|links| {
+        let plan = PlanKeeper::open(settings, links.path()).map_err(io::Error::other)?;
+        let roster = RosterKeeper::open(settings, links.path(), plan.operator_key());
+        let refused = ["plan.refused", "roster.refused"].map(|name| links.path().join(name));
+        let refused = refused.iter().any(|path| path.is_symlink());
+        Ok((plan, roster.map_err(io::Error::other)?, refused))
+    });
+    let (plan, roster, refused) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let remedy = "set deployment.operator_key to the key that the operator prints at its start, and see \
+                          that the state folder can be read";
+            findings.fail(CHECK, error.to_string(), remedy);
+            return Trusted::default();
+        }
+    };
+    let trusted = Trusted {
+        plan: plan.current(),
+        roster: roster.current(),
+    };
+    if refused {
+        findings.warn(
+            CHECK,
+            "a cached plan or roster does not verify: it is another operator's, another deployment's or damaged",
+            "see that deployment.id, deployment.root and deployment.operator_key are the operator's; it is set aside \
+             at the next start, and a good one is fetched",
+        );
+    } else if let Some(held) = &trusted.plan {
+        let plan = &held.plan;
+        findings.ok(
+            CHECK,
+            format!(
+                "version {} is cached: {} feeders, {} intervals of {} s a report",
+                plan.version,
+                plan.feeders.len(),
+                plan.batch,
+                plan.interval_s
+            ),
+        );
+    } else if plan.operator_key().is_some() {
+        let text = "none is cached yet; the operator's key is known";
+        findings.warn(CHECK, text, "start the process while the operator runs");
+    } else {
+        findings.warn(
+            CHECK,
+            "none is cached yet, and the operator's key is not known",
+            "start the operator, or set deployment.operator_key to the key that it prints at its start",
+        );
+    }
+    trusted
+}
+
+/// A folder of links to the caches in `folder`. A keeper sets aside a cache that it refuses, and doctor changes nothing:
+/// here it is the link that is set aside.
+fn links(folder: &Path) -> io::Result<tempfile::TempDir> {
+    let links = tempfile::tempdir()?;
+    for name in ["plan.cbor", "roster.pages", "operator.pin"] {
+        let file = folder.join(name);
+        if file.exists() {
+            symlink(fs::canonicalize(&file)?, links.path().join(name))?;
+        }
+    }
+    Ok(links)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Status;
+
+    #[test]
+    fn a_cache_that_is_refused_is_said_and_left_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = state.path().to_owned();
+        settings.deployment.operator_key = Some(wire::SigningKey::generate().verifying_key());
+        let folder = crate::files::state_folder(state.path(), "gateway-1").unwrap();
+        let mut findings = Findings::default();
+        let trusted = examine(&settings, &folder, &mut findings);
+        assert!(trusted.plan.is_none() && trusted.roster.is_none());
+        assert_eq!(findings.worst(), Status::Warn);
+
+        fs::write(folder.join("plan.cbor"), "not a plan").unwrap();
+        let mut findings = Findings::default();
+        examine(&settings, &folder, &mut findings);
+        assert!(
+            findings.all()[0].detail.contains("does not verify"),
+            "{findings:?}"
+        );
+        assert_eq!(
+            fs::read_to_string(folder.join("plan.cbor")).unwrap(),
+            "not a plan"
+        );
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_broker_elsewhere_needs_the_operators_key() {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.mqtt.address = "broker.example:1883".to_owned();
+        let mut findings = Findings::default();
+        examine(&settings, state.path(), &mut findings);
+        assert_eq!(findings.worst(), Status::Fail);
+        assert!(
+            findings.all()[0].detail.contains("deployment.operator_key"),
+            "{findings:?}"
+        );
+    }
+}

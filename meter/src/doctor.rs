@@ -1,0 +1,105 @@
+//! What `doctor` checks of a gateway's set-up.
+
+use packed::Profile;
+use service::Settings;
+use service::config::Connections;
+use service::doctor::{Findings, Subject, Trusted};
+
+use crate::fleet;
+
+/// A sealed report under way, and what a waiting one takes in memory, in bytes.
+const REPORT: u64 = 27_500;
+
+/// OpenFHE's tables, the source of readings and the journal's cache.
+const OWN_MEMORY: u64 = 128 << 20;
+
+/// The metrics endpoint with its visitors, the journal, one connection.
+const OWN_DESCRIPTORS: u64 = 64;
+
+/// What a gateway needs, and the checks that only it can make.
+#[must_use]
+pub fn subject(settings: &Settings) -> Subject {
+    let meter = &settings.meter;
+    let folder = settings.deployment.state_dir.join(meter.gateway.as_str());
+    let metrics = meter.metrics_listen;
+    let metrics = metrics.map(|address| ("meter.metrics_listen", address));
+    let connections = match meter.connections {
+        Connections::Gateway => 1,
+        Connections::PerMeter => u64::from(meter.meters),
+    };
+    Subject {
+        process: "meter",
+        secrets: vec![folder.join("gateway.key"), folder.join(fleet::KEYS)],
+        folder: Some(folder),
+        listens: metrics.into_iter().collect(),
+        client: true,
+        member: true,
+        descriptors: connections + OWN_DESCRIPTORS,
+        memory: OWN_MEMORY + REPORT.saturating_mul(meter.max_unreceipted as u64),
+        examine,
+    }
+}
+
+fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    openfhe(settings, findings);
+    replay(settings, findings);
+    enrolled(settings, trusted, findings);
+}
+
+fn openfhe(settings: &Settings, findings: &mut Findings) {
+    let name = &settings.plan.profile;
+    let tested = Profile::by_name(name).map_err(|error| error.to_string());
+    let tested =
+        tested.and_then(|profile| openfhe::self_test(profile).map_err(|error| error.to_string()));
+    findings.encryption(name, tested);
+}
+
+fn replay(settings: &Settings, findings: &mut Findings) {
+    let Some(file) = &settings.meter.replay else {
+        return;
+    };
+    match std::fs::File::open(file) {
+        Ok(_) => findings.ok("replay", format!("{} can be read", file.display())),
+        Err(error) => findings.fail(
+            "replay",
+            format!("meter.replay = {}: {error}", file.display()),
+            "correct the path; it is relative to the working directory",
+        ),
+    }
+}
+
+/// How many of the meters with a key here the roster has.
+fn enrolled(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    const CHECK: &str = "enrolled";
+    const REMEDY: &str = "start it while the operator runs; with manual enrolment, `operator pending` and `operator \
+                          approve` admit it";
+    let gateway = &settings.meter.gateway;
+    let folder = settings.deployment.state_dir.join(gateway.as_str());
+    let meters = match fleet::verifying_keys(&folder) {
+        Ok(Some(meters)) => meters,
+        // A file that cannot be used is a finding already.
+        Ok(None) | Err(_) => {
+            findings.ok(
+                CHECK,
+                format!("{gateway} has no meters yet: the first start makes their keys"),
+            );
+            return;
+        }
+    };
+    let enrolled = trusted.roster.as_ref().map_or(0, |roster| {
+        let known = meters.iter().filter(|(meter, key)| {
+            let entry = roster.meter(meter);
+            entry.is_some_and(|entry| *entry.key == *key && *entry.gateway == *gateway)
+        });
+        known.count()
+    });
+    let text = format!(
+        "{enrolled} of the {} meters of {gateway} are in the roster",
+        meters.len()
+    );
+    if enrolled < meters.len() {
+        findings.warn(CHECK, text, REMEDY);
+    } else {
+        findings.ok(CHECK, text);
+    }
+}
