@@ -2,100 +2,148 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{counter, gauge, histogram};
+use service::telemetry::register;
 use wire::{Reason, Status};
 
 use crate::outbox::Settled;
 
+const METERS: &str = "cipherwatt_meter_meters";
 const READINGS: &str = "cipherwatt_meter_readings_total";
 const EXPORTED: &str = "cipherwatt_meter_readings_exported_total";
 const CLAMPED: &str = "cipherwatt_meter_readings_clamped_total";
 const MISSING: &str = "cipherwatt_meter_readings_missing_total";
+const ACCEPTED: &str = "cipherwatt_meter_reports_accepted_total";
 const SEALED: &str = "cipherwatt_meter_reports_sealed_total";
 const SEALED_BYTES: &str = "cipherwatt_meter_sealed_bytes_total";
 const PUBLISHED: &str = "cipherwatt_meter_reports_published_total";
 const RESENT: &str = "cipherwatt_meter_reports_resent_total";
 const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
 const REJECTED: &str = "cipherwatt_meter_reports_rejected_total";
+const LOST: &str = "cipherwatt_meter_reports_lost_total";
+const RECEIPTS: &str = "cipherwatt_meter_receipts_total";
+const REFUSED: &str = "cipherwatt_meter_receipts_refused_total";
 const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
+const UNRECEIPTED: &str = "cipherwatt_meter_unreceipted_reports";
 const FULL: &str = "cipherwatt_meter_outbox_full";
 const COMMITS: &str = "cipherwatt_meter_journal_commits_total";
 const COMMIT: &str = "cipherwatt_meter_journal_commit_duration_seconds";
 const FAILURES: &str = "cipherwatt_meter_journal_failures_total";
 const FAILING: &str = "cipherwatt_meter_journal_failing";
+const ENCODE: &str = "cipherwatt_meter_encode_duration_seconds";
 const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
+const PACK: &str = "cipherwatt_meter_pack_duration_seconds";
+const SIGN: &str = "cipherwatt_meter_sign_duration_seconds";
 const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
 const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
 
-/// Describes every metric and registers the counters, so that each is there at 0 from the start.
+/// Describes every metric and registers it, so that each is there from the start.
 pub fn describe() {
     for (name, help) in [
-        (READINGS, "Readings taken: one a meter and interval."),
+        (READINGS, "Readings taken: one a meter and interval"),
         (
             EXPORTED,
-            "Readings below zero: more was exported than drawn.",
+            "Readings below zero: more was exported than drawn",
         ),
         (
             CLAMPED,
-            "Readings beyond the declared capacity, clamped to it.",
+            "Readings beyond the declared capacity, clamped to it",
         ),
-        (MISSING, "Intervals without a reading."),
-        (SEALED, "Reports encrypted and signed."),
+        (MISSING, "Intervals without a reading"),
+        (
+            ACCEPTED,
+            "Reports whose readings are in the journal and the outbox",
+        ),
+        (
+            SEALED,
+            "Reports encrypted and signed, those sealed again included",
+        ),
+        (
+            SEALED_BYTES,
+            "Bytes of the reports encrypted and signed",
+        ),
         (
             PUBLISHED,
-            "Reports handed to the MQTT client, the repeated ones included.",
+            "Reports handed to the MQTT client, the repeated ones included",
         ),
         (
             RESENT,
-            "Reports handed to the MQTT client again for want of a receipt.",
+            "Reports handed to the MQTT client again for want of a receipt",
         ),
-        (COMMITS, "Commits of the journal."),
+        (
+            LOST,
+            "Reports refused for good: their readings are in no total",
+        ),
+        (RECEIPTS, "Receipts of analytics; one has many reports"),
+        (
+            REFUSED,
+            "Messages on the receipt topic that are no receipt of an analytics service of the plan",
+        ),
+        (COMMITS, "Commits of the journal"),
         (
             FAILURES,
-            "Commits of the journal that failed and are tried again.",
+            "Commits of the journal that failed and are tried again",
         ),
     ] {
-        describe_counter!(name, help);
-        counter!(name).absolute(0);
+        register::counter(name, help);
     }
-    describe_counter!(
-        SEALED_BYTES,
-        Unit::Bytes,
-        "Bytes of the reports encrypted and signed."
+    register::counters(
+        SETTLED,
+        "Reports a receipt settled as in a sum, by what it said",
+        "status",
+        ["folded", "duplicate"],
     );
-    counter!(SEALED_BYTES).absolute(0);
-    describe_counter!(SETTLED, "Reports a receipt settled, by what it said.");
-    for status in ["folded", "duplicate"] {
-        counter!(SETTLED, "status" => status).absolute(0);
-    }
-    describe_counter!(REJECTED, "Receipts that refused a report, by reason.");
-    for reason in Reason::ALL {
-        counter!(REJECTED, "reason" => reason.as_str()).absolute(0);
-    }
-    describe_gauge!(OUTBOX, "Reports without a receipt, sealed or not.");
+    register::counters(
+        REJECTED,
+        "Reports a receipt refused, by reason",
+        "reason",
+        Reason::ALL.iter().map(|reason| reason.as_str()),
+    );
     for (name, help) in [
+        (METERS, "Meters behind this gateway"),
+        (OUTBOX, "Reports without a receipt, sealed or not"),
+        (
+            UNRECEIPTED,
+            "Reports sealed and without a receipt, under way or about to be sent",
+        ),
         (
             FULL,
-            "1 while the outbox is full and no readings are taken.",
+            "1 while the outbox is full and no readings are taken",
         ),
         (
             FAILING,
-            "1 while the journal cannot be written and no readings are taken.",
+            "1 while the journal cannot be written and no readings are taken",
         ),
     ] {
-        describe_gauge!(name, help);
-        gauge!(name).set(0.0);
+        register::gauge(name, help);
     }
     for (name, help) in [
-        (COMMIT, "One commit of the journal."),
-        (ENCRYPT, "Encoding and encrypting one report."),
-        (SEAL, "Encoding, encrypting and signing one report."),
-        (RECEIPT, "From sealing a report to its receipt."),
+        (COMMIT, "One commit of the journal"),
+        (ENCODE, "Encoding one report's readings as a CKKS plaintext"),
+        (ENCRYPT, "Encrypting one report's plaintext"),
+        (PACK, "Packing one report's ciphertext"),
+        (SIGN, "Hashing, signing and enveloping one report"),
+        (SEAL, "Sealing one report: encode, encrypt, pack and sign"),
+        (
+            RECEIPT,
+            "From a report's first publish to its receipt, not counting reports of an earlier process",
+        ),
     ] {
-        describe_histogram!(name, Unit::Seconds, help);
+        register::histogram(name, help);
     }
+}
+
+/// How long the stages of sealing a report took.
+pub(crate) struct Stages {
+    pub encode: Duration,
+    pub encrypt: Duration,
+    pub pack: Duration,
+    pub sign: Duration,
+    pub whole: Duration,
+}
+
+pub(crate) fn meters(meters: usize) {
+    gauge!(METERS).set(meters as f64);
 }
 
 pub(crate) fn readings(taken: u64, exported: u64, clamped: u64, missing: u64) {
@@ -103,13 +151,21 @@ pub(crate) fn readings(taken: u64, exported: u64, clamped: u64, missing: u64) {
     counter!(EXPORTED).increment(exported);
     counter!(CLAMPED).increment(clamped);
     counter!(MISSING).increment(missing);
+    counter!(ACCEPTED).increment(1);
 }
 
-pub(crate) fn sealed(encrypt: Duration, whole: Duration, bytes: usize) {
+pub(crate) fn sealed(stages: &Stages, bytes: usize) {
     counter!(SEALED).increment(1);
     counter!(SEALED_BYTES).increment(bytes as u64);
-    histogram!(ENCRYPT).record(encrypt.as_secs_f64());
-    histogram!(SEAL).record(whole.as_secs_f64());
+    for (name, took) in [
+        (ENCODE, stages.encode),
+        (ENCRYPT, stages.encrypt),
+        (PACK, stages.pack),
+        (SIGN, stages.sign),
+        (SEAL, stages.whole),
+    ] {
+        histogram!(name).record(took.as_secs_f64());
+    }
 }
 
 pub(crate) fn published(resent: bool) {
@@ -117,8 +173,9 @@ pub(crate) fn published(resent: bool) {
     counter!(RESENT).increment(u64::from(resent));
 }
 
-pub(crate) fn outbox(waiting: usize) {
+pub(crate) fn outbox(waiting: usize, sealed: usize) {
     gauge!(OUTBOX).set(waiting as f64);
+    gauge!(UNRECEIPTED).set(sealed as f64);
 }
 
 pub(crate) fn outbox_full(full: bool) {
@@ -138,7 +195,11 @@ pub(crate) fn journal_failing(failing: bool) {
     gauge!(FAILING).set(f64::from(u8::from(failing)));
 }
 
-pub(crate) fn receipt(settled: Settled, since_sealed: Option<Duration>) {
+pub(crate) fn receipt_message(taken: bool) {
+    counter!(if taken { RECEIPTS } else { REFUSED }).increment(1);
+}
+
+pub(crate) fn receipt(settled: Settled, since_sent: Option<Duration>) {
     match settled {
         Settled::Done(status) => {
             let label = if status == Status::Duplicate {
@@ -147,12 +208,13 @@ pub(crate) fn receipt(settled: Settled, since_sealed: Option<Duration>) {
                 "folded"
             };
             counter!(SETTLED, "status" => label).increment(1);
-            if let Some(waited) = since_sealed {
+            if let Some(waited) = since_sent {
                 histogram!(RECEIPT).record(waited.as_secs_f64());
             }
         }
         Settled::Retry(reason) | Settled::Reseal(reason) | Settled::Lost(reason) => {
             counter!(REJECTED, "reason" => reason.as_str()).increment(1);
+            counter!(LOST).increment(u64::from(matches!(settled, Settled::Lost(_))));
         }
         Settled::Unknown => {}
     }

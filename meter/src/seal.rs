@@ -152,7 +152,9 @@ impl Sealer {
             })
             .ok_or(SealError::NoEpoch(batch.window))?;
         let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh)?;
-        let limbs = self.context.encrypt(key, &slots)?;
+        let laid_out = started.elapsed();
+        let mut limbs = Vec::new();
+        let steps = self.context.encrypt_timed(key, &slots, &mut limbs)?;
         let encrypted = Instant::now();
         let report = Report {
             plan_version: feeder.since,
@@ -169,7 +171,16 @@ impl Sealer {
         let topic = self.topics.report(&member.feeder, &member.meter);
         let (payload, digest) =
             wire::seal(&report, Some(&limbs), &self.deployment, &topic, &member.key);
-        meter::sealed(encrypted - started, started.elapsed(), payload.len());
+        meter::sealed(
+            &meter::Stages {
+                encode: laid_out + steps.encode,
+                encrypt: steps.encrypt,
+                pack: steps.pack,
+                sign: encrypted.elapsed(),
+                whole: started.elapsed(),
+            },
+            payload.len(),
+        );
         Ok(Sealed {
             meter: batch.meter,
             window: batch.window,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <chrono>
 #include <cmath>
 
 namespace cipherwatt {
@@ -97,11 +98,14 @@ lbcrypto::Ciphertext<DCRTPoly> rebuild(const Internals& in, const std::uint64_t*
     return ciphertext;
 }
 
+lbcrypto::Plaintext encode(const Internals& in, const double* slots, std::size_t count) {
+    const std::vector<double> values(slots, slots + count);
+    return in.context->MakeCKKSPackedPlaintext(values, 1, 0, nullptr, in.ring_dimension / 2);
+}
+
 lbcrypto::Ciphertext<DCRTPoly> seal(const Internals& in, const lbcrypto::PublicKey<DCRTPoly>& key, const double* slots,
                                     std::size_t count) {
-    const std::vector<double> values(slots, slots + count);
-    const auto plaintext = in.context->MakeCKKSPackedPlaintext(values, 1, 0, nullptr, in.ring_dimension / 2);
-    return in.context->Encrypt(key, plaintext);
+    return in.context->Encrypt(key, encode(in, slots, count));
 }
 
 std::vector<double> open(const Internals& in, const lbcrypto::PrivateKey<DCRTPoly>& key,
@@ -211,11 +215,16 @@ void secret_key_words(const SecretKey& key, std::uint64_t* words, std::size_t le
     });
 }
 
-void encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count, std::uint64_t* words,
-             std::size_t len) {
-    guarded([&] {
-        const auto ciphertext = seal(*context.internals, key.internals->key, slots, count);
+std::uint64_t encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count,
+                      std::uint64_t* words, std::size_t len) {
+    return guarded([&] {
+        const Internals& in = *context.internals;
+        const auto start = std::chrono::steady_clock::now();
+        const auto plaintext = encode(in, slots, count);
+        const auto encoding = std::chrono::steady_clock::now() - start;
+        const auto ciphertext = in.context->Encrypt(key.internals->key, plaintext);
         write_words(ciphertext->GetElements(), words, len);
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(encoding).count());
     });
 }
 

@@ -73,9 +73,9 @@ std::unique_ptr<SecretKey> secret_key(const Context& context, const std::uint64_
 // The polynomial of a secret key. The caller owns the copy and must overwrite it.
 void secret_key_words(const SecretKey& key, std::uint64_t* words, std::size_t len);
 
-// Encodes the slots (at most N/2; the rest are zero) and encrypts them.
-void encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count, std::uint64_t* words,
-             std::size_t len);
+// Encodes the slots (at most N/2; the rest are zero) and encrypts them. Returns the nanoseconds the encoding took.
+std::uint64_t encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count,
+                      std::uint64_t* words, std::size_t len);
 
 // Decrypts and decodes into exactly N/2 slots.
 void decrypt(const Context& context, const SecretKey& key, const std::uint64_t* words, std::size_t len, double* slots,

@@ -52,7 +52,7 @@ pub(crate) mod ffi {
             count: usize,
             words: *mut u64,
             len: usize,
-        ) -> Result<()>;
+        ) -> Result<u64>;
         unsafe fn decrypt(
             context: &Context,
             key: &SecretKey,

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use cxx::UniquePtr;
 use packed::Profile;
@@ -18,6 +19,17 @@ static CONTEXTS: RwLock<Vec<Context>> = RwLock::new(Vec::new());
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Inner>,
+}
+
+/// How long the steps of an encryption took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// From slots to a CKKS plaintext.
+    pub encode: Duration,
+    /// From the plaintext to the residues of a ciphertext.
+    pub encrypt: Duration,
+    /// From residues to packed bytes.
+    pub pack: Duration,
 }
 
 struct Inner {
@@ -109,11 +121,25 @@ impl Context {
         slots: &[f64],
         packed: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        self.encrypt_timed(key, slots, packed).map(drop)
+    }
+
+    /// As [`Context::encrypt_into`], and says how long each step took.
+    ///
+    /// # Errors
+    /// Those of [`Context::encrypt`].
+    pub fn encrypt_timed(
+        &self,
+        key: &PublicKey,
+        slots: &[f64],
+        packed: &mut Vec<u8>,
+    ) -> Result<Steps, Error> {
         let profile = self.profile();
         self.check_profile(key.profile())?;
         self.check_slots(slots)?;
         let mut words = vec![0; profile.words()];
-        {
+        let started = Instant::now();
+        let encode = {
             let _shared = shared();
             // SAFETY: pointers and lengths are those of the two slices, which outlive the call.
             unsafe {
@@ -126,11 +152,16 @@ impl Context {
                     words.len(),
                 )
             }
-            .map_err(Error::thrown("encrypt"))?;
-        }
+            .map_err(Error::thrown("encrypt"))?
+        };
+        let (encode, encrypted) = (Duration::from_nanos(encode), Instant::now());
         packed.resize(profile.packed_len(), 0);
         packed::pack_into(profile, &words, packed)?;
-        Ok(())
+        Ok(Steps {
+            encode,
+            encrypt: (encrypted - started).saturating_sub(encode),
+            pack: encrypted.elapsed(),
+        })
     }
 
     pub(crate) fn check_slots(&self, slots: &[f64]) -> Result<(), Error> {

@@ -33,7 +33,7 @@ pub mod reference;
 pub mod secret;
 mod self_test;
 
-pub use context::Context;
+pub use context::{Context, Steps};
 pub use error::Error;
 pub use public_key::PublicKey;
 pub use self_test::self_test;

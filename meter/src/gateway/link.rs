@@ -77,8 +77,12 @@ impl Gateway {
 
     fn take_receipt(&mut self, topic: &str, payload: &bytes::Bytes) {
         let receipt = match self.open_receipt(topic, payload) {
-            Ok(receipt) => receipt,
+            Ok(receipt) => {
+                meter::receipt_message(true);
+                receipt
+            }
             Err(error) => {
+                meter::receipt_message(false);
                 tracing::warn!("refused a receipt: {error}");
                 return;
             }
