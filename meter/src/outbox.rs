@@ -1,18 +1,18 @@
 //! The outbox: what was read and is not yet known to be in a sum.
 //!
 //! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest.
-//! The readings stay with it: if the plan changes under it, the report is sealed again from them. Reports without a
-//! receipt are sent again with jittered back-off; how many are under way at once is capped, and so is everything that
-//! waits. The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
+//! The readings stay with it: if the plan changes under it, the report is sealed again from them. How many are under way
+//! at once, and when one without a receipt is sent again, is for [`crate::flow`] to say; everything that waits is capped.
+//! The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt as _;
 use wire::{Digest, Reason, Status, WindowStart};
 
 use crate::batch::Batch;
+use crate::flow::{self, Flow};
 
 /// Names one report of this gateway.
 pub type Key = (usize, WindowStart);
@@ -35,12 +35,9 @@ pub struct Sealed {
 pub struct Limits {
     /// Greatest number of reports in the outbox, sealed or not.
     pub capacity: usize,
-    /// Greatest number of sealed reports without a receipt.
-    pub unreceipted: usize,
-    /// First wait before a report is sent again.
-    pub retry_min: Duration,
-    /// Longest wait before a report is sent again.
-    pub retry_max: Duration,
+    /// Of those that are sealed and without a receipt. A report that was refused for a reason that passes waits between
+    /// `retry_min` and `retry_max`, too.
+    pub flow: flow::Limits,
 }
 
 /// What a receipt did.
@@ -66,7 +63,11 @@ struct Entry {
     sealed_ms: Option<u64>,
     /// Whether it may have been sent before.
     sent: bool,
+    /// Whether it waits in `ready` to be sent.
+    ready: bool,
+    /// How often it was sent, or failed to be sealed.
     attempts: u32,
+    /// When it comes back after a refusal: to be sent, or sealed, again.
     due_ms: Option<u64>,
 }
 
@@ -78,6 +79,9 @@ pub struct Outbox {
     to_seal: VecDeque<Key>,
     sealing: usize,
     sealed: usize,
+    /// Sealed reports to send, the oldest first; those to be sent again before all others.
+    ready: VecDeque<Key>,
+    flow: Flow<Key>,
     due: BTreeSet<(u64, Key)>,
 }
 
@@ -86,11 +90,13 @@ impl Outbox {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
+            flow: Flow::new(limits.flow.clone()),
             limits,
             entries: HashMap::new(),
             to_seal: VecDeque::new(),
             sealing: 0,
             sealed: 0,
+            ready: VecDeque::new(),
             due: BTreeSet::new(),
         }
     }
@@ -120,14 +126,20 @@ impl Outbox {
         self.entries.insert(key, Entry::new(batch));
     }
 
-    /// Takes over a report that an earlier process sealed: it is due at once, with the bytes it had.
-    pub fn restore(&mut self, batch: Batch, sealed: Sealed, now_ms: u64) {
+    /// Takes over a report that an earlier process sealed: it is to be sent, with the bytes it had.
+    pub fn restore(&mut self, batch: Batch, sealed: Sealed) {
         let key = (batch.meter, batch.window);
         let mut entry = Entry::new(batch);
-        (entry.sealed, entry.sent) = (Some(sealed), true);
+        (entry.sealed, entry.sent, entry.ready) = (Some(sealed), true, true);
         self.entries.insert(key, entry);
         self.sealed += 1;
-        self.schedule(key, now_ms);
+        self.ready.push_back(key);
+    }
+
+    /// Number of reports that are sealed and have no receipt.
+    #[must_use]
+    pub fn unreceipted(&self) -> usize {
+        self.sealed
     }
 
     /// The readings of a report.
@@ -140,7 +152,8 @@ impl Outbox {
     pub fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
         let room = self
             .limits
-            .unreceipted
+            .flow
+            .reports
             .saturating_sub(self.sealed + self.sealing);
         let mut batches = Vec::new();
         while batches.len() < most.min(room) {
@@ -153,15 +166,15 @@ impl Outbox {
         batches
     }
 
-    /// Enters a sealed report: it is due at once.
+    /// Enters a sealed report: it is to be sent.
     pub fn sealed(&mut self, sealed: Sealed, now_ms: u64) {
         self.sealing = self.sealing.saturating_sub(1);
         let key = (sealed.meter, sealed.window);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.sealed = Some(sealed);
-            entry.sealed_ms = Some(now_ms);
+            (entry.sealed_ms, entry.ready) = (Some(now_ms), true);
             self.sealed += 1;
-            self.schedule(key, now_ms);
+            self.ready.push_back(key);
         }
     }
 
@@ -171,38 +184,81 @@ impl Outbox {
         self.reopen(key, now_ms);
     }
 
-    /// When the next report is due, in the caller's milliseconds.
+    /// Reports under way: sent, and without a receipt that is not overdue.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.flow.under_way()
+    }
+
+    /// When there is something to do next, in the caller's milliseconds: 0 if a report may be sent at once.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        self.due.first().map(|(due_ms, _)| *due_ms)
-    }
-
-    /// Takes the next report that is due, and books its next attempt. The flag: it has been sent before.
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
-        let (due_ms, key) = *self.due.first()?;
-        if due_ms > now_ms {
-            return None;
+        let first = self.ready.iter().find_map(|key| self.waiting(*key));
+        if first.is_some_and(|sealed| self.flow.has_room(sealed.payload.len())) {
+            return Some(0);
         }
-        self.due.pop_first();
-        let entry = self.entries.get_mut(&key)?;
-        entry.due_ms = None;
-        let Some(sealed) = entry.sealed.clone() else {
-            self.to_seal.push_back(key);
-            return None;
-        };
-        let (wait, again) = (self.limits.back_off(entry.attempts), entry.sent);
-        entry.sent = true;
-        entry.attempts = entry.attempts.saturating_add(1);
-        self.schedule(key, now_ms.saturating_add(wait));
-        Some((sealed, again))
+        let back = self.due.first().map(|(due_ms, _)| *due_ms);
+        [self.flow.next_overdue_ms(), back]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    fn schedule(&mut self, key: Key, due_ms: u64) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            if let Some(earlier) = entry.due_ms.replace(due_ms) {
-                self.due.remove(&(earlier, key));
+    /// Takes the next report that may be sent now. The flag: it may have been sent before.
+    pub fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
+        self.come_back(now_ms);
+        while let Some(&key) = self.ready.front() {
+            let Some(sealed) = self.waiting(key) else {
+                self.ready.pop_front();
+                continue;
+            };
+            let bytes = sealed.payload.len();
+            if !self.flow.has_room(bytes) {
+                return None;
             }
-            self.due.insert((due_ms, key));
+            self.ready.pop_front();
+            let entry = self.entries.get_mut(&key)?;
+            entry.attempts = entry.attempts.saturating_add(1);
+            entry.ready = false;
+            let again = std::mem::replace(&mut entry.sent, true);
+            self.flow.sent(key, bytes, again, now_ms);
+            return entry.sealed.clone().map(|sealed| (sealed, again));
+        }
+        None
+    }
+
+    /// The report, if it waits to be sent: it may have been settled, or reopened, while it was in line.
+    fn waiting(&self, key: Key) -> Option<&Sealed> {
+        let entry = self.entries.get(&key)?;
+        entry.sealed.as_ref().filter(|_| entry.ready)
+    }
+
+    /// What is overdue or has waited after a refusal is in line again.
+    fn come_back(&mut self, now_ms: u64) {
+        let mut overdue = Vec::new();
+        while let Some(key) = self.flow.overdue(now_ms) {
+            overdue.push(key);
+        }
+        for key in overdue.into_iter().rev() {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.ready = true;
+                self.ready.push_front(key);
+            }
+        }
+        while let Some(&(due_ms, key)) = self.due.first()
+            && due_ms <= now_ms
+        {
+            self.due.pop_first();
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            entry.due_ms = None;
+            if entry.sealed.is_some() {
+                entry.ready = true;
+                self.ready.push_back(key);
+            } else {
+                self.to_seal.push_back(key);
+            }
         }
     }
 
@@ -229,19 +285,20 @@ impl Outbox {
             return (Settled::Unknown, None);
         };
         let sealed_ms = entry.sealed_ms;
+        self.flow.receipt(&key, now_ms);
         let settled = match status {
             Status::Folded | Status::Duplicate => {
                 self.remove(key);
                 Settled::Done(status)
             }
             Status::Rejected(reason) => match kind(reason) {
-                Kind::Passes => Settled::Retry(reason),
-                Kind::Plan if !entry.sealed.as_ref().is_some_and(is_outdated) => {
-                    Settled::Retry(reason)
-                }
-                Kind::Plan => {
+                Kind::Plan if entry.sealed.as_ref().is_some_and(is_outdated) => {
                     self.reopen(key, now_ms);
                     Settled::Reseal(reason)
+                }
+                Kind::Passes | Kind::Plan => {
+                    self.come_back_later(key, now_ms);
+                    Settled::Retry(reason)
                 }
                 Kind::Final => {
                     self.remove(key);
@@ -255,6 +312,7 @@ impl Outbox {
     fn remove(&mut self, key: Key) {
         if let Some(entry) = self.entries.remove(&key) {
             self.sealed -= usize::from(entry.sealed.is_some());
+            self.flow.release(&key);
             if let Some(due_ms) = entry.due_ms {
                 self.due.remove(&(due_ms, key));
             }
@@ -263,18 +321,25 @@ impl Outbox {
 
     /// Back to its readings, to be sealed again after a wait: the newer plan may not have come yet.
     fn reopen(&mut self, key: Key, now_ms: u64) {
-        let wait = self
-            .entries
-            .get(&key)
-            .map_or(0, |entry| self.limits.back_off(entry.attempts));
+        self.flow.release(&key);
         if let Some(entry) = self.entries.get_mut(&key) {
             self.sealed -= usize::from(entry.sealed.take().is_some());
             entry.sent = false;
-            if let Some(due_ms) = entry.due_ms.take() {
-                self.due.remove(&(due_ms, key));
-            }
-            self.schedule(key, now_ms.saturating_add(wait));
         }
+        self.come_back_later(key, now_ms);
+    }
+
+    /// In line again after a wait that doubles with each attempt.
+    fn come_back_later(&mut self, key: Key, now_ms: u64) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        let due_ms = now_ms.saturating_add(self.limits.back_off(entry.attempts.saturating_sub(1)));
+        entry.ready = false;
+        if let Some(earlier) = entry.due_ms.replace(due_ms) {
+            self.due.remove(&(earlier, key));
+        }
+        self.due.insert((due_ms, key));
     }
 }
 
@@ -285,6 +350,7 @@ impl Entry {
             sealed: None,
             sealed_ms: None,
             sent: false,
+            ready: false,
             attempts: 0,
             due_ms: None,
         }
@@ -292,11 +358,12 @@ impl Entry {
 }
 
 impl Limits {
-    /// The wait after `attempts` attempts, in milliseconds: doubling from `retry_min` to `retry_max`, and a random half
-    /// of it, so that gateways that lost the same broker do not come back as one.
+    /// The wait after a refusal, in milliseconds: doubling from `retry_min` to `retry_max`, and a random half of it, so
+    /// that gateways that lost the same broker do not come back as one.
     fn back_off(&self, attempts: u32) -> u64 {
-        let longest = self.retry_max.max(self.retry_min);
+        let longest = self.flow.retry_max.max(self.flow.retry_min);
         let wait = self
+            .flow
             .retry_min
             .saturating_mul(1 << attempts.min(16))
             .min(longest);
@@ -326,14 +393,20 @@ fn kind(reason: Reason) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn outbox(capacity: usize, unreceipted: usize) -> Outbox {
         Outbox::new(Limits {
             capacity,
-            unreceipted,
-            retry_min: Duration::from_millis(100),
-            retry_max: Duration::from_secs(1),
+            flow: flow::Limits {
+                reports: unreceipted,
+                bytes: 1 << 20,
+                delay_target: Duration::from_millis(250),
+                retry_min: Duration::from_millis(100),
+                retry_max: Duration::from_secs(1),
+            },
         })
     }
 
@@ -388,7 +461,7 @@ mod tests {
     #[test]
     fn a_report_of_an_earlier_process_is_sent_again_as_it_was() {
         let mut outbox = outbox(10, 1);
-        outbox.restore(batch(0), sealed(0, 1), 5);
+        outbox.restore(batch(0), sealed(0, 1));
         outbox.accept(batch(1));
         assert_eq!(outbox.next_to_seal(1), vec![], "it counts as unreceipted");
         assert_eq!(outbox.pop_due(5), Some((sealed(0, 1), true)));
@@ -405,16 +478,65 @@ mod tests {
         outbox.next_to_seal(1);
         outbox.sealed(sealed(0, 1), 0);
         let mut now_ms = 0;
-        for longest_ms in [100, 200, 400, 800, 1000, 1000] {
-            assert!(outbox.pop_due(now_ms).is_some());
+        for (attempt, least_ms) in [100, 200, 400, 800, 1000, 1000].into_iter().enumerate() {
+            assert_eq!(outbox.next_due_ms(), Some(now_ms).filter(|_| attempt > 0).or(Some(0)));
+            assert_eq!(outbox.pop_due(now_ms), Some((sealed(0, 1), attempt > 0)));
             assert_eq!(outbox.pop_due(now_ms), None);
             let wait_ms = outbox.next_due_ms().unwrap() - now_ms;
             assert!(
-                wait_ms >= longest_ms / 2 && wait_ms <= longest_ms,
+                (least_ms..=least_ms * 6 / 5).contains(&wait_ms),
                 "{wait_ms}"
             );
             now_ms += wait_ms;
         }
+    }
+
+    #[test]
+    fn a_pipeline_that_stands_still_is_asked_with_one_report_and_a_late_receipt_is_enough() {
+        const REPORTS: usize = 16;
+        let mut outbox = outbox(100, 100);
+        for meter in 0..REPORTS {
+            outbox.accept(batch(meter));
+        }
+        outbox.next_to_seal(REPORTS);
+        for meter in 0..REPORTS {
+            outbox.sealed(sealed(meter, 1), 0);
+        }
+        while outbox.pop_due(0).is_some() {}
+        assert_eq!(outbox.under_way(), REPORTS);
+        let (mut now_ms, mut again) = (0, 0);
+        while now_ms < 10_000 {
+            now_ms = outbox.next_due_ms().unwrap();
+            while let Some((_, repeated)) = outbox.pop_due(now_ms) {
+                assert!(repeated);
+                again += 1;
+            }
+            assert!(outbox.under_way() <= REPORTS);
+        }
+        // At 100, 200, 400, 800 ms and then once a second, jittered, and not sixteen times that.
+        assert!((5..=14).contains(&again), "{again}");
+        for meter in 0..REPORTS {
+            let key = (meter, WindowStart(0));
+            outbox.settle(key, Digest([1; 32]), Status::Folded, now_ms, outdated);
+        }
+        assert_eq!(outbox.next_due_ms(), None);
+        assert_eq!(outbox.pop_due(u64::MAX), None);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_report_refused_for_a_reason_that_passes_waits_and_is_not_under_way() {
+        let mut outbox = outbox(10, 10);
+        outbox.accept(batch(0));
+        outbox.next_to_seal(1);
+        outbox.sealed(sealed(0, 1), 0);
+        assert!(outbox.pop_due(0).is_some());
+        let early = Status::Rejected(Reason::ReportTooEarly);
+        outbox.settle((0, WindowStart(0)), Digest([1; 32]), early, 0, outdated);
+        assert_eq!((outbox.under_way(), outbox.pop_due(0)), (0, None));
+        let due_ms = outbox.next_due_ms().unwrap();
+        assert!((50..=100).contains(&due_ms), "{due_ms}");
+        assert_eq!(outbox.pop_due(due_ms), Some((sealed(0, 1), true)));
     }
 
     #[test]

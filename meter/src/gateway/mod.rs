@@ -33,6 +33,7 @@ use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
+use crate::flow;
 use crate::journal::spans::Spans;
 use crate::journal::writer::{WriteError, Writer};
 use crate::journal::{Held, Journal};
@@ -102,9 +103,7 @@ impl Gateway {
         let (fleet, source) = Fleet::open(settings, &directory, places(&held))?;
         let limits = Limits {
             capacity: settings.meter.outbox_max_reports,
-            unreceipted: settings.meter.max_unreceipted,
-            retry_min: settings.meter.retry_min,
-            retry_max: settings.meter.retry_max,
+            flow: flow::Limits::of(&settings.meter),
         };
         if limits.capacity < fleet.meters() {
             return Err(MeterError::Outbox {
@@ -157,6 +156,7 @@ impl Gateway {
             alarm: false,
             summary: Summary::default(),
         };
+        meter::meters(gateway.fleet.meters());
         gateway.restore(held);
         gateway.use_plan()?;
         Ok(gateway)
@@ -168,7 +168,7 @@ impl Gateway {
         for (place, mut batch, mut report) in held.sealed {
             if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
                 (batch.meter, report.meter) = (meter, meter);
-                self.outbox.restore(batch, report, 0);
+                self.outbox.restore(batch, report);
             }
         }
         for (place, mut batch) in held.batches {
@@ -235,7 +235,7 @@ impl Gateway {
                 }
                 () = sleep_until(wake) => self.ask().await,
             }
-            meter::outbox(self.outbox.len());
+            meter::outbox(self.outbox.len(), self.outbox.unreceipted());
         }
         drop(departures);
         let publishing = async {

@@ -49,14 +49,19 @@ pub struct Meter {
     pub seal_threads: usize,
     /// Sealed reports kept until their receipt arrives.
     pub outbox_max_reports: usize,
-    /// First pause before a report without a receipt is sent again.
+    /// Shortest wait for a receipt before a report is sent again.
     #[serde(with = "humantime_serde")]
     pub retry_min: Duration,
-    /// Longest pause before a report without a receipt is sent again.
+    /// Longest wait for a receipt before a report is sent again.
     #[serde(with = "humantime_serde")]
     pub retry_max: Duration,
-    /// Reports that may be on their way without a receipt.
+    /// Reports that may be sealed and on their way without a receipt.
     pub max_unreceipted: usize,
+    /// Bytes of reports that may be on their way without a receipt.
+    pub max_unreceipted_bytes: usize,
+    /// How much longer than the quickest a receipt may take before fewer reports are sent at once.
+    #[serde(with = "humantime_serde")]
+    pub receipt_delay_target: Duration,
     /// Emulated faults between the gateway and the broker.
     pub network: Network,
     /// Kinds of simulated customer.
