@@ -1,5 +1,6 @@
 //! What `doctor` checks of the operator's set-up.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use packed::Profile;
@@ -13,6 +14,9 @@ use crate::{plan, run};
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
 
+/// No key of any profile is longer, in bytes.
+const MAX_CREDENTIAL: u64 = 16 << 20;
+
 /// One connection, the metrics endpoint with its visitors, journals.
 const DESCRIPTORS: u64 = 64;
 
@@ -24,7 +28,7 @@ pub fn subject(settings: &Settings) -> Subject {
     let metrics = metrics.map(|address| ("operator.metrics_listen", address));
     Subject {
         process: "operator",
-        secrets: secrets(&folder),
+        secrets: secrets(&folder, settings.operator.credentials_dir.as_deref()),
         folder: Some(folder),
         listens: metrics.into_iter().collect(),
         client: true,
@@ -35,25 +39,29 @@ pub fn subject(settings: &Settings) -> Subject {
     }
 }
 
-/// The signing key and the keys of all epochs that are there, at least of the first.
-fn secrets(folder: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut secrets: Vec<_> = files
-        .map(|file| file.file_name())
-        .filter(|name| {
-            name.to_str()
-                .is_some_and(|name| name.starts_with("epoch-") && name.ends_with(".key"))
-        })
+/// The signing key and the keys of all epochs that are in the folder, and the first two unless they are credentials.
+fn secrets(folder: &Path, credentials: Option<&Path>) -> Vec<PathBuf> {
+    let mut names: BTreeSet<String> = key_names(folder).collect();
+    names.extend(["signing.key", "epoch-1.key"].map(str::to_owned));
+    let elsewhere = |name: &String| credentials.is_some_and(|folder| folder.join(name).exists());
+    let names = names.into_iter();
+    names
+        .filter(|name| folder.join(name).exists() || !elsewhere(name))
         .map(|name| folder.join(name))
-        .collect();
-    secrets.sort();
-    secrets.insert(0, folder.join("signing.key"));
-    secrets
+        .collect()
+}
+
+/// Files in a folder that have the name of a key.
+fn key_names(folder: &Path) -> impl Iterator<Item = String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".key"))
 }
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     openfhe(settings, findings);
     let folder = run::folder(settings);
+    credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
     enrolment(settings, findings);
 }
@@ -64,6 +72,44 @@ fn openfhe(settings: &Settings, findings: &mut Findings) {
     let tested =
         tested.and_then(|profile| openfhe::self_test(profile).map_err(|error| error.to_string()));
     findings.encryption(name, tested);
+}
+
+fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
+    const CHECK: &str = "credential";
+    let Some(credentials) = &settings.operator.credentials_dir else {
+        return;
+    };
+    if !credentials.is_dir() {
+        findings.fail(
+            CHECK,
+            format!(
+                "operator.credentials_dir = {} is not a folder",
+                credentials.display()
+            ),
+            "correct it; systemd makes the one it gives a unit only while the unit runs",
+        );
+        return;
+    }
+    for name in key_names(credentials) {
+        let path = credentials.join(&name);
+        let shown = path.display();
+        match files::read_credential(&path, MAX_CREDENTIAL) {
+            Ok(_) if folder.join(&name).exists() => findings.warn(
+                CHECK,
+                format!(
+                    "{shown} is used, and there is a {name} in {} too",
+                    folder.display()
+                ),
+                "once the operator has run with the credential, remove the other",
+            ),
+            Ok(_) => findings.ok(CHECK, format!("{shown} is private")),
+            Err(error) => findings.fail(
+                CHECK,
+                error.to_string(),
+                "`chmod 600` it, or correct the unit",
+            ),
+        }
+    }
 }
 
 /// Signing key, plan and what the settings say of both.

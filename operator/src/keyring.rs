@@ -1,7 +1,8 @@
 //! The operator's keys: a CKKS key pair an epoch, and the Ed25519 key that signs plan, roster and receipts.
 //!
 //! They live in `state_dir/operator`, readable by their owner only. The first are made on the first start, later ones by
-//! `operator rotate`; none is ever deleted, because a sum of an old epoch can still come.
+//! `operator rotate`; none is ever deleted, because a sum of an old epoch can still come. A person may move any of them
+//! to `operator.credentials_dir`, which is only read: a key there takes the place of one of the same name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,24 @@ pub enum KeyringError {
     /// The signing key cannot be read, written, or must not be used as it is.
     #[error("{0}")]
     Signing(service::files::KeyFileError),
+    /// The signing key is gone, and its verifying key is not.
+    #[error(
+        "the signing key {path} is missing, and not in operator.credentials_dir either, but its public half is here: \
+         restore it. With another key nobody would trust this operator any more",
+        path = path.display()
+    )]
+    SigningMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A credential cannot be read, or must not be used as it is.
+    #[error("key epoch {epoch}: {cause}")]
+    Credential {
+        /// The epoch.
+        epoch: KeyEpoch,
+        /// What is wrong with it.
+        cause: service::files::KeyFileError,
+    },
 }
 
 /// The keys of one epoch.
@@ -92,6 +111,7 @@ impl EpochKeys {
 /// All keys the operator holds. Debug output shows no secret.
 pub struct Keyring {
     dir: PathBuf,
+    credentials: Option<PathBuf>,
     context: Context,
     profile: &'static Profile,
     signing: SigningKey,
@@ -106,14 +126,26 @@ impl Keyring {
     /// # Errors
     /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile.
     pub fn open(dir: &Path, profile: &'static Profile) -> Result<Self, KeyringError> {
-        let signing = service::files::load_or_create_signing_key(&dir.join("signing.key"))
-            .map_err(KeyringError::Signing)?;
+        Self::open_with(dir, None, profile)
+    }
+
+    /// As [`Keyring::open`]; keys in `credentials` are used where they are, and new ones are made in `dir`.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`]; and the signing key was made here once and is in neither folder.
+    pub fn open_with(
+        dir: &Path,
+        credentials: Option<&Path>,
+        profile: &'static Profile,
+    ) -> Result<Self, KeyringError> {
+        let signing = signing(dir, credentials)?;
         let context = Context::new(profile).map_err(|cause| KeyringError::Context {
             profile: profile.name,
             cause,
         })?;
         Ok(Self {
             dir: dir.to_owned(),
+            credentials: credentials.map(Path::to_owned),
             context,
             profile,
             signing,
@@ -128,9 +160,10 @@ impl Keyring {
     pub fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
         let path = self.path(epoch);
         let in_file = |cause| KeyringError::Epoch { epoch, cause };
-        let secret = match path.exists() {
-            true => SecretKey::load(&self.context, &path).map_err(in_file)?,
-            false => {
+        let secret = match self.credential(epoch)? {
+            Some(secret) => secret,
+            None if path.exists() => SecretKey::load(&self.context, &path).map_err(in_file)?,
+            None => {
                 let context = |cause| KeyringError::Context {
                     profile: self.profile.name,
                     cause,
@@ -157,7 +190,7 @@ impl Keyring {
     /// As [`Keyring::epoch`]; and the file is missing, or holds another key than the plan says.
     pub fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
         let (epoch, path) = (planned.epoch, self.path(planned.epoch));
-        if !path.exists() {
+        if !self.has(epoch) {
             return Err(KeyringError::Missing { epoch, path });
         }
         let found = self.epoch(epoch)?.fingerprint;
@@ -190,7 +223,7 @@ impl Keyring {
     pub fn load_retired(&self, first: KeyEpoch) {
         for epoch in (FIRST_EPOCH.0..first.0).map(KeyEpoch) {
             let path = self.path(epoch);
-            if !path.exists() {
+            if !self.has(epoch) {
                 tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone: its late sums cannot be read");
             } else if let Err(error) = self.epoch(epoch) {
                 tracing::warn!(%epoch, %error, "the key of an old epoch cannot be used: its late sums cannot be read");
@@ -223,7 +256,61 @@ impl Keyring {
     }
 
     fn path(&self, epoch: KeyEpoch) -> PathBuf {
-        self.dir.join(format!("epoch-{epoch}.key"))
+        self.dir.join(file_name(epoch))
+    }
+
+    fn credential_path(&self, epoch: KeyEpoch) -> Option<PathBuf> {
+        Some(self.credentials.as_ref()?.join(file_name(epoch)))
+    }
+
+    fn has(&self, epoch: KeyEpoch) -> bool {
+        let credential = self.credential_path(epoch);
+        credential.is_some_and(|path| path.exists()) || self.path(epoch).exists()
+    }
+
+    fn credential(&self, epoch: KeyEpoch) -> Result<Option<SecretKey>, KeyringError> {
+        let Some(path) = self.credential_path(epoch) else {
+            return Ok(None);
+        };
+        let content = service::files::read_credential(&path, MAX_KEY_BYTES)
+            .map_err(|cause| KeyringError::Credential { epoch, cause })?;
+        let Some(content) = content else {
+            return Ok(None);
+        };
+        superseded(&self.path(epoch));
+        SecretKey::from_content(&self.context, &content, &path)
+            .map(Some)
+            .map_err(|cause| KeyringError::Epoch { epoch, cause })
+    }
+}
+
+/// No key file of any profile is longer.
+const MAX_KEY_BYTES: u64 = 16 << 20;
+
+fn file_name(epoch: KeyEpoch) -> String {
+    format!("epoch-{epoch}.key")
+}
+
+fn signing(dir: &Path, credentials: Option<&Path>) -> Result<SigningKey, KeyringError> {
+    use service::files;
+    let path = dir.join("signing.key");
+    if let Some(credentials) = credentials {
+        let found = files::load_signing_credential(&credentials.join("signing.key"), &path);
+        if let Some(key) = found.map_err(KeyringError::Signing)? {
+            superseded(&path);
+            return Ok(key);
+        }
+    }
+    // A new key in its place would be one that nobody trusts.
+    if !path.exists() && files::verifying_key_path(&path).exists() {
+        return Err(KeyringError::SigningMissing { path });
+    }
+    files::load_or_create_signing_key(&path).map_err(KeyringError::Signing)
+}
+
+fn superseded(path: &Path) {
+    if path.exists() {
+        tracing::warn!(path = %path.display(), "not used: operator.credentials_dir has this key too; remove one of them");
     }
 }
 
@@ -321,6 +408,50 @@ mod tests {
             wide.epoch(FIRST_EPOCH),
             Err(KeyringError::Epoch { .. })
         ));
+    }
+
+    #[test]
+    fn keys_moved_to_the_credentials_are_used_and_never_made_anew() {
+        let (dir, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let open = || Keyring::open_with(dir.path(), Some(credentials.path()), &packed::ADDITIVE);
+        // The first start makes them in the folder of state.
+        let made = open().unwrap();
+        let fingerprint = made.epoch(FIRST_EPOCH).unwrap().fingerprint;
+        let planned = made.entry(FIRST_EPOCH, WindowStart(0)).unwrap();
+        for name in ["signing.key", "epoch-1.key"] {
+            std::fs::rename(dir.path().join(name), credentials.path().join(name)).unwrap();
+        }
+        let moved = open().unwrap();
+        moved.require(&planned).unwrap();
+        assert_eq!(moved.verifying(), made.verifying());
+        let keys = moved.get(FIRST_EPOCH).unwrap();
+        let public = PublicKey::from_packed(&moved.context, &keys.public).unwrap();
+        let ciphertext = moved.context.encrypt(&public, &[0.25]).unwrap();
+        assert!((keys.secret.decrypt(&ciphertext).unwrap()[0] - 0.25).abs() < 1e-6);
+        assert!(
+            !dir.path().join("signing.key").exists() && !dir.path().join("epoch-1.key").exists()
+        );
+        // A rotation makes its key in the folder of state, and the old one stays where it is.
+        moved.epoch(KeyEpoch(2)).unwrap();
+        assert!(dir.path().join("epoch-2.key").exists());
+        moved.load_retired(KeyEpoch(2));
+        assert_eq!(moved.get(FIRST_EPOCH).unwrap().fingerprint, fingerprint);
+
+        // Without the credentials nothing is made in their place.
+        assert!(matches!(
+            Keyring::open(dir.path(), &packed::ADDITIVE),
+            Err(KeyringError::SigningMissing { .. })
+        ));
+        assert!(!dir.path().join("signing.key").exists());
+        std::fs::remove_file(credentials.path().join("epoch-1.key")).unwrap();
+        assert!(matches!(
+            open().unwrap().require(&planned),
+            Err(KeyringError::Missing { .. })
+        ));
+        // One that others can read is refused like any other key.
+        let signing = credentials.path().join("signing.key");
+        std::fs::set_permissions(&signing, std::fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(matches!(open(), Err(KeyringError::Signing(_))));
     }
 
     #[test]

@@ -85,11 +85,13 @@ pub fn stored(
     if !path.exists() {
         return Ok(None);
     }
-    let key = service::files::load_or_create_signing_key(&dir.join("signing.key"))
-        .map_err(KeyringError::Signing)?;
+    let signing = dir.join("signing.key");
+    let key = service::files::load_verifying_key(&signing)
+        .map_err(KeyringError::Signing)?
+        .ok_or(KeyringError::SigningMissing { path: signing })?;
     let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
     let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
-        .and_then(|plan| plan.verify(deployment, topic, &key.verifying_key()));
+        .and_then(|plan| plan.verify(deployment, topic, &key));
     match opened {
         Ok(opened) => Ok(Some(opened.message)),
         Err(cause) => Err(PlanError::Stored { path, cause }),

@@ -175,7 +175,8 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;
-    let keyring = Keyring::open(&dir, profile)?;
+    let credentials = settings.operator.credentials_dir.as_deref();
+    let keyring = Keyring::open_with(&dir, credentials, profile)?;
     let actual = keyring.verifying();
     if let Some(configured) = settings
         .deployment

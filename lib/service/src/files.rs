@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use wire::SigningKey;
+use wire::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 /// Permissions of files that only their owner may read.
@@ -13,6 +13,9 @@ pub const PRIVATE: u32 = 0o600;
 
 /// Permissions of files that anybody may read.
 pub const PUBLIC: u32 = 0o644;
+
+/// Longest file of a signing key: 64 hex digits and what an editor may add. Bytes.
+const MAX_SIGNING_KEY: u64 = 100;
 
 /// A signing key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +55,76 @@ pub enum KeyFileError {
 /// # Errors
 /// Those of the operating system; the old content is then untouched.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let temporary = sibling(path)?;
-    let written = write_new(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+    let mut replacement = Replacement::begin(path, mode)?;
+    replacement.append(bytes)?;
+    replacement.finish()
+}
+
+/// The new content of a file, written bit by bit; it takes the file's place in one step, as with [`write_atomic`], or
+/// is dropped without a trace.
+#[derive(Debug)]
+pub struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Replacement {
+    /// Begins the new content of `path`, with permissions `mode`.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
+        let temporary = sibling(path)?;
+        let file = create_new(&temporary, mode)?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            file,
+        })
     }
-    written.and_then(|()| sync_folder(path))
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Puts it in the file's place; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the operating system; the old content is then untouched.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        sync_folder(&self.path)
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // Renamed, it is there no more.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Removes what processes that were killed left of replacements of `path`. Only for a file that one process writes.
+pub fn remove_unfinished(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return;
+    };
+    let mut prefix = name.to_owned().into_encoded_bytes();
+    prefix.push(b'.');
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        if name.starts_with(&prefix) && name.ends_with(b".tmp") {
+            // Space is all that is lost if it stays.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The state folder of one process, `{state_dir}/{process}`, created with permissions 0700.
@@ -83,6 +150,48 @@ pub fn verifying_key_path(signing: &Path) -> PathBuf {
 /// A file that others can read, that is not a key, or that cannot be read or written.
 pub fn load_or_create_signing_key(path: &Path) -> Result<SigningKey, KeyFileError> {
     let key = load_or_create(path)?;
+    leave_verifying_key(path, &key)?;
+    Ok(key)
+}
+
+/// The signing key in `credential`, as [`load_or_create_signing_key`] wrote it; its verifying key is left where that one
+/// would leave it for `path`. `None` if there is no such credential.
+///
+/// # Errors
+/// A credential that others can read, that is not a key, or that cannot be read; those of writing the verifying key.
+pub fn load_signing_credential(
+    credential: &Path,
+    path: &Path,
+) -> Result<Option<SigningKey>, KeyFileError> {
+    let Some(text) = read_credential(credential, MAX_SIGNING_KEY)? else {
+        return Ok(None);
+    };
+    let key = parse_signing_key(credential, &text)?;
+    leave_verifying_key(path, &key)?;
+    Ok(Some(key))
+}
+
+/// The verifying key that was left for the signing key in `path`; `None` if none was.
+///
+/// # Errors
+/// A file that cannot be read, or that is not a verifying key.
+pub fn load_verifying_key(path: &Path) -> Result<Option<VerifyingKey>, KeyFileError> {
+    let public = verifying_key_path(path);
+    match fs::read_to_string(&public) {
+        Ok(text) => text
+            .trim_end()
+            .parse()
+            .map(Some)
+            .map_err(|_| KeyFileError::Malformed { path: public }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyFileError::Io {
+            path: public,
+            source,
+        }),
+    }
+}
+
+fn leave_verifying_key(path: &Path, key: &SigningKey) -> Result<(), KeyFileError> {
     let public = verifying_key_path(path);
     let text = format!("{}\n", key.verifying_key());
     if fs::read(&public).ok().as_deref() != Some(text.as_bytes()) {
@@ -91,7 +200,7 @@ pub fn load_or_create_signing_key(path: &Path) -> Result<SigningKey, KeyFileErro
             source,
         })?;
     }
-    Ok(key)
+    Ok(())
 }
 
 fn load_or_create(path: &Path) -> Result<SigningKey, KeyFileError> {
@@ -113,12 +222,16 @@ fn load_or_create(path: &Path) -> Result<SigningKey, KeyFileError> {
 }
 
 fn load(path: &Path, file: File) -> Result<SigningKey, KeyFileError> {
-    let malformed = || KeyFileError::Malformed {
+    let text = read_open(path, file, MAX_SIGNING_KEY, Readers::Owner)?;
+    parse_signing_key(path, &text)
+}
+
+fn parse_signing_key(path: &Path, text: &[u8]) -> Result<SigningKey, KeyFileError> {
+    let malformed = |_| KeyFileError::Malformed {
         path: path.to_owned(),
     };
-    let text = read_open(path, file, 100)?;
     let mut seed = Zeroizing::new([0_u8; 32]);
-    hex::decode_to_slice(text.trim_ascii_end(), seed.as_mut_slice()).map_err(|_| malformed())?;
+    hex::decode_to_slice(text.trim_ascii_end(), seed.as_mut_slice()).map_err(malformed)?;
     Ok(SigningKey::from_bytes(&seed))
 }
 
@@ -127,8 +240,36 @@ fn load(path: &Path, file: File) -> Result<SigningKey, KeyFileError> {
 /// # Errors
 /// A file that others can read, that is longer than `limit` bytes, or that cannot be read.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
+    read_if_there(path, limit, Readers::Owner)
+}
+
+/// As [`read_private`], for a file in systemd's folder of credentials. Those belong to root there and are shared with the
+/// service's user by an access control list, whose mask shows as read permission of the group.
+///
+/// # Errors
+/// Those of [`read_private`].
+pub fn read_credential(
+    path: &Path,
+    limit: u64,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
+    read_if_there(path, limit, Readers::OwnerAndList)
+}
+
+/// Who may be able to read a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Owner,
+    /// The owner, and whom root has put on the access control list of a file of its own.
+    OwnerAndList,
+}
+
+fn read_if_there(
+    path: &Path,
+    limit: u64,
+    readers: Readers,
+) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
     match File::open(path) {
-        Ok(file) => read_open(path, file, limit).map(Some),
+        Ok(file) => read_open(path, file, limit, readers).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(KeyFileError::Io {
             path: path.to_owned(),
@@ -137,14 +278,21 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>
     }
 }
 
-fn read_open(path: &Path, mut file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+fn read_open(
+    path: &Path,
+    mut file: File,
+    limit: u64,
+    readers: Readers,
+) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let io = |source| KeyFileError::Io {
         path: path.to_owned(),
         source,
     };
     let metadata = file.metadata().map_err(io)?;
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let listed = readers == Readers::OwnerAndList && metadata.uid() == 0;
+    let exposed = mode & if listed { 0o037 } else { 0o077 };
+    if exposed != 0 {
         return Err(KeyFileError::Exposed {
             path: path.to_owned(),
             mode,
@@ -177,10 +325,14 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = create_new(path, mode)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).open(path)
 }
 
 /// A name beside `path` that no other writer uses.
@@ -284,6 +436,42 @@ mod tests {
                 "{content}: {error}"
             );
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_credential_is_read_where_it_is_and_leaves_its_public_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let (credentials, state) = (folder.path().join("c"), folder.path().join("s"));
+        [&credentials, &state].map(|folder| fs::create_dir(folder).unwrap());
+        let (credential, path) = (credentials.join("signing.key"), state.join("signing.key"));
+        assert!(
+            load_signing_credential(&credential, &path)
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(load_verifying_key(&path).unwrap(), None);
+        let made = load_or_create_signing_key(&path).unwrap().verifying_key();
+        fs::rename(&path, &credential).unwrap();
+        fs::remove_file(verifying_key_path(&path)).unwrap();
+        fs::set_permissions(&credential, fs::Permissions::from_mode(0o400)).unwrap();
+        let loaded = load_signing_credential(&credential, &path)
+            .unwrap()
+            .unwrap();
+        assert_eq!(loaded.verifying_key(), made);
+        assert_eq!(load_verifying_key(&path).unwrap(), Some(made));
+        assert!(!path.exists());
+        // As systemd shows one that root shares by an access control list: 0440, but only if it is root's.
+        fs::set_permissions(&credential, fs::Permissions::from_mode(0o440)).unwrap();
+        let root = fs::metadata(&credential).unwrap().uid() == 0;
+        assert_eq!(load_signing_credential(&credential, &path).is_ok(), root);
+        for open in [0o444, 0o460, 0o404] {
+            fs::set_permissions(&credential, fs::Permissions::from_mode(open)).unwrap();
+            let error = load_signing_credential(&credential, &path).unwrap_err();
+            assert!(
+                matches!(error, KeyFileError::Exposed { .. }),
+                "{open:o}: {error}"
+            );
         }
     }
 

@@ -61,12 +61,19 @@ pub(super) fn save(key: &SecretKey, path: &Path) -> Result<(), KeyFileError> {
 }
 
 pub(super) fn load(context: &Context, path: &Path) -> Result<SecretKey, KeyFileError> {
-    let bytes = read(path)?;
+    decode(context, &read(path)?, path)
+}
+
+pub(super) fn decode(
+    context: &Context,
+    bytes: &[u8],
+    path: &Path,
+) -> Result<SecretKey, KeyFileError> {
     let damaged = |problem| KeyFileError::Damaged {
         path: path.to_path_buf(),
         problem,
     };
-    let parts = parse(&bytes, path)?;
+    let parts = parse(bytes, path)?;
     let profile = context.profile();
     if parts.profile != profile.name {
         return Err(KeyFileError::Profile {

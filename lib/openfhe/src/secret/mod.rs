@@ -101,6 +101,19 @@ impl SecretKey {
         file::load(context, path)
     }
 
+    /// As [`SecretKey::load`], from the content of the file at `path`, which whoever read it made sure nobody else can
+    /// read.
+    ///
+    /// # Errors
+    /// Those of [`SecretKey::load`] but for reading.
+    pub fn from_content(
+        context: &Context,
+        content: &[u8],
+        path: &Path,
+    ) -> Result<Self, KeyFileError> {
+        file::decode(context, content, path)
+    }
+
     /// The public key of the pair.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {

@@ -48,6 +48,9 @@ pub struct Operator {
     pub reference_headroom: u32,
     /// File to which one JSON line is appended for each released window.
     pub totals_file: PathBuf,
+    /// Folder of keys that is only read; `None` (an empty string) if all are in the folder of state.
+    #[serde(with = "text::path")]
+    pub credentials_dir: Option<PathBuf>,
     /// Whether decrypted load is exported as metrics.
     pub export_load: bool,
     /// Feeders with metrics of their own, at most. Feeders.
@@ -89,13 +92,24 @@ pub struct Analytics {
     pub retention: Duration,
     /// The file of sums, contributors and releases, within the process's own state folder unless it is absolute.
     pub store_file: PathBuf,
+    /// Threads that verify reports; 0: one for each processor.
+    pub verify_threads: usize,
+    /// Reports received and not added to a sum yet, at most.
+    pub queue_max_reports: usize,
+    /// Bytes of the messages of such reports, at most.
+    pub queue_max_bytes: usize,
     /// Reports settled in one commit at most.
     pub commit_max_reports: usize,
-    /// Longest time a report waits for others to be committed with it.
+    /// How long a report waits for others to be committed with it.
+    #[serde(with = "humantime_serde")]
+    pub commit_min_delay: Duration,
+    /// How long it waits at most, after commits that took long.
     #[serde(with = "humantime_serde")]
     pub commit_max_delay: Duration,
     /// Windows open at the same time, over all feeders.
     pub max_open_windows: usize,
+    /// Sums kept in memory between commits; others are read back when a report comes for them.
+    pub max_hot_sums: usize,
     /// Feeders with open windows at the same time.
     pub max_feeders: usize,
     /// Entries in one receipt at most.
