@@ -1,0 +1,212 @@
+//! The newest state of everything a page shows, in bounded memory.
+//!
+//! A page gets all of it when it connects, and what changes from then on; both under one lock, so that nothing is
+//! missing between them and nothing comes twice. What changes is never queued for one page: all read from one ring, and a
+//! page that falls a whole ring behind is dropped. It connects again and gets the state.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use wire::FeederId;
+
+use crate::figures::Figures;
+use crate::model::{About, Accuracy, Ciphertext, Source, Verdict, Window};
+
+/// Changes a page may lag behind before it is dropped.
+const RING: usize = 256;
+
+/// Pages connected at the same time. A browser keeps at most six connections to a host, so this is several of them.
+pub const MAX_PAGES: usize = 32;
+
+/// One message of the stream, encoded once for all pages.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// `snapshot`, `window`, `ciphertext`, `figures` or `verdict`.
+    pub kind: &'static str,
+    /// Counts the changes of this server.
+    pub sequence: u64,
+    /// JSON.
+    pub data: Arc<str>,
+}
+
+/// The state, shared by whoever enters something and the server. Cheap to clone.
+#[derive(Clone)]
+pub struct Live(Arc<Shared>);
+
+struct Shared {
+    board: Mutex<Board>,
+    frames: broadcast::Sender<Frame>,
+    pages: Arc<Semaphore>,
+}
+
+#[derive(Serialize)]
+struct Board {
+    version: &'static str,
+    #[serde(flatten)]
+    about: About,
+    feeders: BTreeMap<FeederId, VecDeque<Window>>,
+    /// Windows of feeders beyond `max_feeders`.
+    windows_not_shown: u64,
+    accuracy: Option<Accuracy>,
+    ciphertext: Option<Ciphertext>,
+    figures: Option<Figures>,
+    verdict: Option<Verdict>,
+    #[serde(skip)]
+    sequence: u64,
+}
+
+/// A page's share of the stream: what it gets first, and what comes after.
+pub struct Page {
+    /// The state.
+    pub snapshot: Frame,
+    /// What changes from then on.
+    pub changes: broadcast::Receiver<Frame>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Live {
+    /// A state with nothing in it.
+    #[must_use]
+    pub fn new(about: About) -> Self {
+        let accuracy = (about.source == Source::Bench && about.load).then(Accuracy::default);
+        Self(Arc::new(Shared {
+            board: Mutex::new(Board {
+                version: env!("CARGO_PKG_VERSION"),
+                about,
+                feeders: BTreeMap::new(),
+                windows_not_shown: 0,
+                accuracy,
+                ciphertext: None,
+                figures: None,
+                verdict: None,
+                sequence: 0,
+            }),
+            frames: broadcast::Sender::new(RING),
+            pages: Arc::new(Semaphore::new(MAX_PAGES)),
+        }))
+    }
+
+    /// The plan's smallest group is known.
+    pub fn min_meters(&self, meters: u32) {
+        self.board().about.min_meters = Some(meters);
+    }
+
+    /// A window was released. One that is there already is replaced.
+    pub fn window(&self, mut window: Window) {
+        let mut board = self.board();
+        if !board.about.load {
+            window.load = None;
+        }
+        if let Some(load) = &window.load
+            && let Some(truth) = &load.truth
+            && let Some(accuracy) = &mut board.accuracy
+        {
+            accuracy.enter(load, truth, window.bound_wh);
+        }
+        if board.keep(&window) {
+            let accuracy = board.accuracy.clone();
+            self.tell(&mut board, "window", &Released { window, accuracy });
+        } else {
+            board.windows_not_shown += 1;
+        }
+    }
+
+    /// A sum came over the network.
+    pub fn ciphertext(&self, ciphertext: Ciphertext) {
+        let mut board = self.board();
+        self.tell(&mut board, "ciphertext", &ciphertext);
+        board.ciphertext = Some(ciphertext);
+    }
+
+    /// Rates and latencies were taken anew.
+    pub fn figures(&self, figures: Figures) {
+        let mut board = self.board();
+        self.tell(&mut board, "figures", &figures);
+        board.figures = Some(figures);
+    }
+
+    /// The run is over.
+    pub fn verdict(&self, verdict: Verdict) {
+        let mut board = self.board();
+        self.tell(&mut board, "verdict", &verdict);
+        board.verdict = Some(verdict);
+    }
+
+    /// Pages connected.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        MAX_PAGES - self.0.pages.available_permits()
+    }
+
+    /// The state and what follows it, for a new page; `None` if there are too many.
+    #[must_use]
+    pub fn connect(&self) -> Option<Page> {
+        let place = self.0.pages.clone().try_acquire_owned().ok()?;
+        let board = self.board();
+        Some(Page {
+            snapshot: Frame::new("snapshot", board.sequence, &*board),
+            changes: self.0.frames.subscribe(),
+            _place: place,
+        })
+    }
+
+    fn tell(&self, board: &mut Board, kind: &'static str, change: &impl Serialize) {
+        board.sequence += 1;
+        if self.0.frames.receiver_count() > 0 {
+            // Nobody listens any more: that is no error.
+            let _ = self.0.frames.send(Frame::new(kind, board.sequence, change));
+        }
+    }
+
+    /// Every change is one assignment or insertion, so a panic elsewhere leaves a state that can be shown.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A released window, with the accuracy it led to.
+#[derive(Serialize)]
+struct Released {
+    #[serde(flatten)]
+    window: Window,
+    accuracy: Option<Accuracy>,
+}
+
+impl Frame {
+    fn new(kind: &'static str, sequence: u64, data: &impl Serialize) -> Self {
+        // Everything sent has string keys, which serde_json always writes.
+        let data = serde_json::to_string(data).unwrap_or_default().into();
+        Self {
+            kind,
+            sequence,
+            data,
+        }
+    }
+}
+
+impl Board {
+    /// Keeps a window in the order of windows; `false` if its feeder is one too many.
+    fn keep(&mut self, window: &Window) -> bool {
+        let known = self.feeders.contains_key(&window.feeder);
+        if !known && self.feeders.len() >= self.about.max_feeders {
+            return false;
+        }
+        let windows = self.feeders.entry(window.feeder.clone()).or_default();
+        let key = |window: &Window| (window.start, window.part);
+        match windows.binary_search_by_key(&key(window), key) {
+            Ok(place) => windows[place] = window.clone(),
+            Err(place) => windows.insert(place, window.clone()),
+        }
+        let mut intervals: usize = windows.iter().map(|window| window.intervals as usize).sum();
+        while intervals > self.about.intervals && windows.len() > 1 {
+            let oldest = windows.pop_front();
+            intervals -= oldest.map_or(0, |window| window.intervals as usize);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+
+fn sample(text: &str, at: Instant) -> Sample {
+    Sample::read(text, at)
+}
+
+const THEN: &str = "cipherwatt_operator_releases_taken_total 10
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.001\"} 10
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.01\"} 10
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"+Inf\"} 10
+";
+
+const NOW: &str = "cipherwatt_operator_releases_taken_total 14
+cipherwatt_operator_releases_duplicate_total 1
+cipherwatt_operator_releases_rejected_total{reason=\"conflict\"} 2
+cipherwatt_operator_releases_rejected_total{reason=\"too_few_meters\"} 0
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.001\"} 10
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.01\"} 14
+cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"+Inf\"} 14
+cipherwatt_mqtt_connections 1
+";
+
+#[tokio::test]
+async fn an_operator_shows_what_it_knows_and_nothing_else() {
+    let start = Instant::now();
+    let then = sample(THEN, start);
+    let now = sample(NOW, start + Duration::from_secs(2));
+    let figures = Figures::between(Some(&then), &now);
+    let step = |id| figures.steps.iter().find(|step| step.id == id).unwrap();
+    for id in ["reading", "encrypt", "sign", "verify", "fold"] {
+        let unknown = StepFigures {
+            id,
+            ..StepFigures::default()
+        };
+        assert_eq!(*step(id), unknown);
+    }
+    assert_eq!(step("release").total, Some(17.0));
+    let decrypt = step("decrypt");
+    assert_eq!((decrypt.total, decrypt.per_s), (Some(14.0), Some(2.0)));
+    // Only the four of these two seconds, all in the second bucket.
+    let latency = decrypt.latency.unwrap();
+    assert!((latency.p50_s - 0.005_5).abs() < 1e-12, "{latency:?}");
+    let rejected = Rejected {
+        what: "sums",
+        reason: "conflict".to_owned(),
+        count: 2,
+    };
+    assert_eq!(figures.rejected, [rejected]);
+    assert_eq!(figures.rejects_known, ["sums"]);
+    assert_eq!((figures.connected, figures.held), (Some(true), None));
+}
+
+#[tokio::test]
+async fn a_latency_stays_when_nothing_new_was_observed() {
+    let start = Instant::now();
+    let (then, now) = (sample(THEN, start), sample(THEN, start + SPAN));
+    let figures = Figures::between(Some(&then), &now);
+    let decrypt = figures.steps.last().unwrap();
+    assert_eq!(decrypt.per_s, Some(0.0));
+    assert!(decrypt.latency.unwrap().p99_s < 0.001);
+}
+
+#[tokio::test]
+async fn the_first_figures_have_no_rate() {
+    let figures = Figures::between(None, &sample(NOW, Instant::now()));
+    assert_eq!(figures.steps.last().unwrap().per_s, None);
+    assert_eq!(figures.steps.last().unwrap().total, Some(14.0));
+}
+
+#[test]
+fn a_quantile_is_interpolated_and_never_beyond_the_last_bound() {
+    let buckets = [(1.0, 2.0), (2.0, 2.0), (4.0, 4.0), (f64::INFINITY, 5.0)];
+    assert_eq!(quantile(&buckets, 0.2), Some(0.5));
+    assert_eq!(quantile(&buckets, 0.6), Some(3.0));
+    assert_eq!(quantile(&buckets, 0.99), Some(4.0));
+    assert_eq!(quantile(&[(1.0, 0.0)], 0.5), None);
+    assert_eq!(quantile(&[], 0.5), None);
+}

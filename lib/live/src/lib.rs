@@ -1,0 +1,22 @@
+//! The live page: one small page on loopback that shows the path as it runs.
+//!
+//! Only who may decrypt links this crate: the operator, and the demo, which runs one. A page shows decrypted load only
+//! if its server was told to ([`About::load`]); otherwise load is dropped before it is kept, so that neither the page
+//! nor its stream of events can have any.
+//!
+//! # Layout
+//! * [`model`]: what a page shows, as it is sent
+//! * [`board`]: the newest state of all of it, in bounded memory, and who is told of changes
+//! * [`sample`]: this process's metrics at one time · [`figures`]: rates and latencies between two of them
+//! * [`server`]: routes, headers, the stream of events
+//! * `assets/`: the page itself · `vendor/`: its chart library, as published
+
+pub mod board;
+pub mod figures;
+pub mod model;
+pub mod sample;
+pub mod server;
+
+pub use board::Live;
+pub use model::{About, Ciphertext, Load, Source, Truth, Verdict, Window};
+pub use server::{LiveError, serve};
