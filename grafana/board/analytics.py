@@ -1,0 +1,57 @@
+"""Sums: open, due, released, held, and the store that holds them."""
+
+from shapes import BAD, GOOD, NEUTRAL, WATCH, line, rate, series, total
+
+
+def row():
+    return "Analytics", False, [
+        series(
+            "Under way", "Sums that take reports; reports received and not yet committed; releases without the "
+            "operator's receipt.", "short",
+            [
+                line(total("cipherwatt_analytics_open_sums"), "open sums", GOOD),
+                line(total("cipherwatt_analytics_queue_reports"), "reports in the queue", "orange"),
+                line(total("cipherwatt_analytics_unsettled_releases"), "unsettled releases", NEUTRAL),
+            ],
+            links=[("releases unsettled", "cipherwattreleasesunsettled")],
+        ),
+        series(
+            "Sums, by what became of them", "Sums a second: released to the operator; held for too few meters; withheld "
+            "for good, because the retention was over.", "ops",
+            [
+                line(rate("cipherwatt_analytics_releases_total"), "released", GOOD),
+                line(rate("cipherwatt_analytics_sums_held_total"), "held", WATCH),
+                line(rate("cipherwatt_analytics_sums_withheld_total"), "withheld for good", BAD),
+            ],
+            links=[("sums held", "cipherwattsumsheld"), ("sums withheld", "cipherwattsumswithheld")],
+        ),
+        series(
+            "Store", "Size of the file of sums, contributors and releases.", "bytes",
+            [line(total("cipherwatt_analytics_store_bytes", "job, instance"), "{{job}} {{instance}}")],
+            links=[("store growing", "cipherwattstoregrowing")],
+        ),
+        series(
+            "Reports that took a detour", "A second: late ones that joined a supplement; duplicates; those that came "
+            "before plan and roster.", "reqps",
+            [
+                line(rate("cipherwatt_analytics_reports_late_total"), "late", WATCH),
+                line(rate("cipherwatt_analytics_reports_duplicate_total"), "duplicates", NEUTRAL),
+                line(rate("cipherwatt_analytics_reports_not_ready_total"), "before the plan", "purple"),
+            ],
+            size=(8, 7),
+        ),
+        series(
+            "Commits in trouble", "Commits a second that failed and are tried again, or took more than two seconds.",
+            "ops",
+            [
+                line(rate("cipherwatt_analytics_commits_failed_total"), "failed", BAD),
+                line(rate("cipherwatt_analytics_commits_slow_total"), "slow", WATCH),
+            ],
+            size=(8, 7),
+            links=[("commit failing", "cipherwattanalyticscommitfailing"), ("commits slow", "cipherwattcommitsslow")],
+        ),
+        series(
+            "Reports released", "Reports a second that releases cover.", "reqps",
+            [line(rate("cipherwatt_analytics_released_reports_total"), "released", GOOD)], size=(8, 7),
+        ),
+    ]

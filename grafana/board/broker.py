@@ -1,0 +1,54 @@
+"""The broker, and every process's connection to it."""
+
+from shapes import BAD, GOOD, NEUTRAL, WATCH, line, percentiles, rate, series, total
+
+
+def row():
+    return "Broker", False, [
+        series(
+            "Connections", "Clients connected to the broker, and connections each process has up.", "short",
+            [
+                line(total("cipherwatt_broker_connections"), "at the broker", "purple"),
+                line(total("cipherwatt_mqtt_connections", "job, instance"), "{{job}} {{instance}}"),
+            ],
+            links=[("disconnected", "cipherwattdisconnected")],
+        ),
+        series(
+            "Messages", "Messages a second into and out of the broker.", "reqps",
+            [
+                line(rate("cipherwatt_broker_messages_received_total"), "in", "orange"),
+                line(rate("cipherwatt_broker_messages_sent_total"), "out", GOOD),
+            ],
+        ),
+        series(
+            "Bytes", "Bytes a second into and out of the broker.", "Bps",
+            [
+                line(rate("cipherwatt_broker_received_bytes_total"), "in", "orange"),
+                line(rate("cipherwatt_broker_sent_bytes_total"), "out", GOOD),
+            ],
+        ),
+        percentiles(
+            "Through the router", "Time of the broker's own message through its router and back, every five seconds.",
+            "cipherwatt_broker_probe_duration_seconds", size=(8, 7),
+            links=[("broker stalled", "cipherwattbrokerstalled")],
+        ),
+        series(
+            "Connections lost", "Connections made again, and connections lost or refused by reason, a second.", "cps",
+            [
+                line(rate("cipherwatt_mqtt_reconnects_total"), "made again", NEUTRAL),
+                line(rate("cipherwatt_mqtt_failures_total", "reason") + " > 0", "lost: {{reason}}"),
+            ],
+            size=(8, 7), links=[("reconnect storm", "cipherwattreconnectstorm")],
+        ),
+        series(
+            "Messages repeated and dropped", "Sent again over a new connection; acknowledged early to keep publishing "
+            "possible; dropped because an inbox was full; probes that did not come back. All a second.", "reqps",
+            [
+                line(rate("cipherwatt_mqtt_messages_repeated_total"), "repeated", WATCH),
+                line(rate("cipherwatt_mqtt_early_acknowledgements_total"), "acknowledged early", NEUTRAL),
+                line(rate("cipherwatt_mqtt_inbox_dropped_total"), "dropped from an inbox", BAD),
+                line(rate("cipherwatt_broker_probe_failures_total"), "probes lost", "dark-red"),
+            ],
+            size=(8, 7), links=[("inbox drops", "cipherwattinboxdrops")],
+        ),
+    ]

@@ -1,0 +1,49 @@
+"""What gateways hold, and what becomes of readings."""
+
+from shapes import BAD, GOOD, NEUTRAL, PROCESS, WATCH, by_role, line, percentiles, rate, series, total
+
+
+def row():
+    return "Gateways", False, [
+        series(
+            "Outboxes", "Reports without a receipt; of them sealed and on their way; and the meters behind the gateways. "
+            "A healthy outbox empties between windows.", "short",
+            [
+                line(total("cipherwatt_meter_outbox_reports"), "in outboxes", "orange"),
+                line(total("cipherwatt_meter_unreceipted_reports"), "sealed and on their way", "purple"),
+                line(total("cipherwatt_meter_meters"), "meters", NEUTRAL),
+            ],
+            links=[("outbox growing", "cipherwattoutboxgrowing"), ("outbox full", "cipherwattoutboxfull")],
+        ),
+        series(
+            "Readings clamped and missing", "Share of the readings that were clamped to the declared capacity, or never "
+            "came and count as zero.", "percentunit",
+            [
+                line(f"{rate('cipherwatt_meter_readings_clamped_total')} / ({rate('cipherwatt_meter_readings_total')} > 0)",
+                     "clamped", WATCH),
+                line(f"{rate('cipherwatt_meter_readings_missing_total')} / ({rate('cipherwatt_meter_readings_total')} > 0)",
+                     "missing", BAD),
+            ],
+            links=[("readings clamped", "cipherwattreadingsclamped"), ("readings missing", "cipherwattreadingsmissing")],
+        ),
+        series(
+            "Receipts", "What receipts said, a second.", "reqps",
+            [
+                line(rate("cipherwatt_meter_reports_settled_total", "status"), "{{status}}"),
+                line(rate("cipherwatt_meter_reports_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
+            ],
+        ),
+        percentiles(
+            "Journal commits", "Time of one commit of a gateway's journal, before which no reading counts as taken.",
+            "cipherwatt_meter_journal_commit_duration_seconds", size=(12, 7),
+            links=[("journal failing", "cipherwattjournalfailing")],
+        ),
+        series(
+            "Journal", "Commits of the journal a second, and those that failed and are tried again.", "ops",
+            [
+                line(rate("cipherwatt_meter_journal_commits_total"), "commits", GOOD),
+                line(rate("cipherwatt_meter_journal_failures_total"), "failures", BAD),
+            ],
+            size=(12, 7), links=[("journal failing", "cipherwattjournalfailing")],
+        ),
+    ]

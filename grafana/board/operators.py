@@ -1,0 +1,87 @@
+"""Totals: load, completeness and error by feeder, and who is enrolled.
+
+Load, load factor and error bound are there only with operator.export_load, because they are decrypted.
+"""
+
+from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, percentiles, rate, series, table
+
+LOAD = "cipherwatt_operator_feeder_load_watts"
+FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
+COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
+BOUND = "cipherwatt_operator_feeder_error_bound_watts"
+
+
+def by_feeder(metric):
+    return f"max by (feeder) ({metric}{{{FEEDER}}})"
+
+
+def row():
+    return "Operator", False, [
+        series(
+            "Load profile, by feeder", "Average power of the newest interval released, decrypted. Empty unless "
+            "operator.export_load is on.", "watt", [line(by_feeder(LOAD), "{{feeder}}")],
+            size=(12, 9), stack=True, least=None, calcs=("lastNotNull", "mean", "max"),
+        ),
+        series(
+            "Load factor, by feeder", "Average power of the newest window over its peak, decrypted. Empty unless "
+            "operator.export_load is on.", "percentunit", [line(by_feeder(FACTOR), "{{feeder}}")],
+            size=(12, 9), least=None, most=1, calcs=("lastNotNull", "mean"),
+        ),
+        series(
+            "Completeness, by feeder", "Share of the feeder's enrolled meters that its newest total covers.",
+            "percentunit", [line(by_feeder(COMPLETE), "{{feeder}}")], size=(8, 8), most=1,
+            calcs=("lastNotNull", "min"), links=[("completeness low", "cipherwattcompletenesslow")],
+        ),
+        heatmap("Completeness, every total", "Totals a second by the share of enrolled meters they cover.",
+                "percentunit", "cipherwatt_operator_completeness_ratio"),
+        series(
+            "Error bound, by feeder", "How far the newest load may be from the truth, from the noise of the encryption. "
+            "Empty unless operator.export_load is on.", "watt", [line(by_feeder(BOUND), "{{feeder}}")], size=(8, 8),
+            calcs=("lastNotNull", "max"),
+        ),
+        table(
+            "Feeders", "The newest total of each feeder.",
+            [
+                ("Load", "watt", by_feeder(LOAD)),
+                ("Load factor", "percentunit", by_feeder(FACTOR)),
+                ("Completeness", "percentunit", by_feeder(COMPLETE)),
+                ("Error bound", "watt", by_feeder(BOUND)),
+            ],
+            "feeder", size=(12, 8),
+        ),
+        series(
+            "Releases, by what became of them", "Sums a second: taken; sent again; refused by reason.", "ops",
+            [
+                line(rate("cipherwatt_operator_releases_taken_total"), "taken", GOOD),
+                line(rate("cipherwatt_operator_releases_duplicate_total"), "sent again", NEUTRAL),
+                line(rate("cipherwatt_operator_releases_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
+            ],
+            size=(12, 8),
+            links=[("releases rejected", "cipherwattreleasesrejected"), ("release conflict", "cipherwattreleaseconflict")],
+        ),
+        percentiles(
+            "Commits", "Time to make a group of sums durable.", "cipherwatt_operator_commit_duration_seconds", size=(8, 7),
+            links=[("commit failing", "cipherwattoperatorcommitfailing")],
+        ),
+        series(
+            "Alarms", "A second: sums that differ from the one taken for their window, and commits that failed.", "ops",
+            [
+                line(rate("cipherwatt_operator_release_conflicts_total"), "conflicts", BAD),
+                line(rate("cipherwatt_operator_commit_failures_total"), "commit failures", WATCH),
+            ],
+            size=(8, 7), links=[("release conflict", "cipherwattreleaseconflict")],
+        ),
+        series(
+            "Registry", "Meters and feeders enrolled, the plan's version, requests that wait for approval, and feeders "
+            "beyond operator.metrics_max_feeders.", "short",
+            [
+                line(f"max(cipherwatt_operator_enrolled_meters{{{PROCESS}}})", "meters", "orange"),
+                line(f"max(cipherwatt_operator_feeders{{{PROCESS}}})", "feeders", GOOD),
+                line(f"max(cipherwatt_operator_plan_version{{{PROCESS}}})", "plan version", NEUTRAL),
+                line(f"max(cipherwatt_operator_enrolments_pending{{{PROCESS}}})", "pending requests", WATCH),
+                line(f"max(cipherwatt_operator_feeders_unlabelled{{{PROCESS}}})", "feeders without a label", "purple"),
+                line(rate("cipherwatt_operator_enrolments_refused_total", "reason") + " > 0", "refused: {{reason}}"),
+            ],
+            size=(8, 7), links=[("enrolments pending", "cipherwattenrolmentspending")],
+        ),
+    ]

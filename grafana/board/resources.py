@@ -1,0 +1,22 @@
+"""What each process takes from its machine."""
+
+from shapes import PROCESS, by_role, line, rate, series, table
+
+
+def row():
+    return "Resources", False, [
+        series("Processors", "Processor seconds a second: 1 is one processor, fully used.", "none",
+               [by_role(rate("process_cpu_seconds_total", "job, instance"))], size=(8, 7), decimals=2),
+        series("Memory", "Resident memory.", "bytes",
+               [by_role(f"process_resident_memory_bytes{{{PROCESS}}}")], size=(8, 7)),
+        series("Open files", "File descriptors open, as a share of those allowed.", "percentunit",
+               [by_role(f"process_open_fds{{{PROCESS}}} / process_max_fds{{{PROCESS}}}")], size=(8, 7),
+               links=[("files running out", "cipherwattfilesrunningout")]),
+        series("Threads", "Threads of each process.", "none",
+               [by_role(f"process_threads{{{PROCESS}}}")], size=(8, 7)),
+        series("Uptime", "Time since each process started.", "s",
+               [by_role(f"time() - process_start_time_seconds{{{PROCESS}}}")], size=(8, 7)),
+        table("Versions", "Version of each process.",
+              [("Running", "none", f"max by (job, instance, version) (cipherwatt_build_info{{{PROCESS}}})")],
+              "instance", size=(8, 7)),
+    ]

@@ -1,0 +1,54 @@
+"""How much goes through, in readings, reports, bytes and commits."""
+
+from shapes import BAD, GOOD, NEUTRAL, WATCH, line, mean, rate, series, total
+
+
+def row():
+    return "Throughput", False, [
+        series(
+            "Readings", "Readings taken from meters, a second.", "rps",
+            [
+                line(rate("cipherwatt_meter_readings_total"), "taken", "orange"),
+                line(rate("cipherwatt_meter_readings_exported_total"), "of them exports", "light-green"),
+            ],
+        ),
+        series(
+            "Reports published and received", "Reports a second between gateways and analytics; what is published again "
+            "comes again and is counted once as folded.", "reqps",
+            [
+                line(rate("cipherwatt_meter_reports_published_total"), "published", "orange"),
+                line(rate("cipherwatt_meter_reports_resent_total"), "of them again", WATCH),
+                line(rate("cipherwatt_analytics_reports_received_total"), "received", "purple"),
+                line(rate("cipherwatt_analytics_reports_folded_total"), "folded", GOOD),
+                line(rate("cipherwatt_analytics_reports_duplicate_total"), "duplicates", NEUTRAL),
+                line(rate("cipherwatt_meter_reports_rejected_total"), "refused by a receipt", BAD),
+            ],
+        ),
+        series(
+            "Bytes of reports", "Bytes a second: sealed by gateways and received by analytics.", "Bps",
+            [
+                line(rate("cipherwatt_meter_sealed_bytes_total"), "sealed", "orange"),
+                line(rate("cipherwatt_analytics_received_bytes_total"), "received", GOOD),
+            ],
+        ),
+        series(
+            "Reports a commit", "Reports that analytics settles in one commit, on average: it grows with the load.",
+            "short", [line(mean("cipherwatt_analytics_commit_reports"), "mean", GOOD)], size=(8, 7),
+        ),
+        series(
+            "MQTT messages, by process", "Messages a second that each process received and published.", "reqps",
+            [
+                line(rate("cipherwatt_mqtt_messages_received_total", "job, instance"), "{{job}} {{instance}} received"),
+                line(rate("cipherwatt_mqtt_messages_published_total", "job, instance"), "{{job}} {{instance}} published"),
+            ],
+            size=(8, 7),
+        ),
+        series(
+            "MQTT payload, by process", "Bytes a second that each process received and published.", "Bps",
+            [
+                line(rate("cipherwatt_mqtt_received_bytes_total", "job, instance"), "{{job}} {{instance}} received"),
+                line(rate("cipherwatt_mqtt_published_bytes_total", "job, instance"), "{{job}} {{instance}} published"),
+            ],
+            size=(8, 7),
+        ),
+    ]
