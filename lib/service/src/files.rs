@@ -443,7 +443,8 @@ mod tests {
     fn a_credential_is_read_where_it_is_and_leaves_its_public_half() {
         let folder = tempfile::tempdir().unwrap();
         let (credentials, state) = (folder.path().join("c"), folder.path().join("s"));
-        [&credentials, &state].map(|folder| fs::create_dir(folder).unwrap());
+        fs::create_dir(&credentials).unwrap();
+        fs::create_dir(&state).unwrap();
         let (credential, path) = (credentials.join("signing.key"), state.join("signing.key"));
         assert!(
             load_signing_credential(&credential, &path)
