@@ -59,8 +59,8 @@ pub enum Settled {
 struct Entry {
     batch: Batch,
     sealed: Option<Sealed>,
-    /// None for a report that an earlier process sealed.
-    sealed_ms: Option<u64>,
+    /// When this process first sent it; none if an earlier one may have.
+    first_sent_ms: Option<u64>,
     /// Whether it may have been sent before.
     sent: bool,
     /// Whether it waits in `ready` to be sent.
@@ -167,12 +167,12 @@ impl Outbox {
     }
 
     /// Enters a sealed report: it is to be sent.
-    pub fn sealed(&mut self, sealed: Sealed, now_ms: u64) {
+    pub fn sealed(&mut self, sealed: Sealed) {
         self.sealing = self.sealing.saturating_sub(1);
         let key = (sealed.meter, sealed.window);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.sealed = Some(sealed);
-            (entry.sealed_ms, entry.ready) = (Some(now_ms), true);
+            entry.ready = true;
             self.sealed += 1;
             self.ready.push_back(key);
         }
@@ -221,6 +221,9 @@ impl Outbox {
             entry.attempts = entry.attempts.saturating_add(1);
             entry.ready = false;
             let again = std::mem::replace(&mut entry.sent, true);
+            if !again {
+                entry.first_sent_ms = Some(now_ms);
+            }
             self.flow.sent(key, bytes, again, now_ms);
             return entry.sealed.clone().map(|sealed| (sealed, again));
         }
@@ -262,7 +265,7 @@ impl Outbox {
         }
     }
 
-    /// Enters a receipt's entry. With what it did comes the time the report was sealed.
+    /// Enters a receipt's entry. With what it did comes the time at which this process first sent the report.
     ///
     /// A report that is refused for its plan is sealed again only if it `is_outdated` under the plan in force. If it is
     /// not, the analytics service has not heard of that plan yet, and may take a copy under way as soon as it has: a
@@ -284,7 +287,7 @@ impl Outbox {
         let Some(entry) = self.entries.get(&key).filter(fits) else {
             return (Settled::Unknown, None);
         };
-        let sealed_ms = entry.sealed_ms;
+        let first_sent_ms = entry.first_sent_ms;
         self.flow.receipt(&key, now_ms);
         let settled = match status {
             Status::Folded | Status::Duplicate => {
@@ -306,7 +309,7 @@ impl Outbox {
                 }
             },
         };
-        (settled, sealed_ms)
+        (settled, first_sent_ms)
     }
 
     fn remove(&mut self, key: Key) {
@@ -348,7 +351,7 @@ impl Entry {
         Self {
             batch,
             sealed: None,
-            sealed_ms: None,
+            first_sent_ms: None,
             sent: false,
             ready: false,
             attempts: 0,
@@ -438,7 +441,7 @@ mod tests {
         let mut outbox = outbox(10, 10);
         outbox.accept(batch(0));
         assert_eq!(outbox.next_to_seal(8).len(), 1);
-        outbox.sealed(sealed(0, 1), 0);
+        outbox.sealed(sealed(0, 1));
         assert_eq!(outbox.pop_due(0), Some((sealed(0, 1), false)));
         let key = (0, WindowStart(0));
         assert_eq!(
@@ -459,6 +462,20 @@ mod tests {
     }
 
     #[test]
+    fn the_wait_for_a_receipt_counts_from_the_first_attempt() {
+        let mut outbox = outbox(10, 10);
+        outbox.accept(batch(0));
+        outbox.next_to_seal(1);
+        outbox.sealed(sealed(0, 1));
+        assert!(outbox.pop_due(7).is_some());
+        let again_ms = outbox.next_due_ms().unwrap();
+        assert!(outbox.pop_due(again_ms).is_some());
+        let key = (0, WindowStart(0));
+        let folded = outbox.settle(key, Digest([1; 32]), Status::Folded, again_ms, outdated);
+        assert_eq!(folded, (Settled::Done(Status::Folded), Some(7)));
+    }
+
+    #[test]
     fn a_report_of_an_earlier_process_is_sent_again_as_it_was() {
         let mut outbox = outbox(10, 1);
         outbox.restore(batch(0), sealed(0, 1));
@@ -476,7 +493,7 @@ mod tests {
         let mut outbox = outbox(10, 10);
         outbox.accept(batch(0));
         outbox.next_to_seal(1);
-        outbox.sealed(sealed(0, 1), 0);
+        outbox.sealed(sealed(0, 1));
         let mut now_ms = 0;
         for (attempt, least_ms) in [100, 200, 400, 800, 1000, 1000].into_iter().enumerate() {
             assert_eq!(outbox.next_due_ms(), Some(now_ms).filter(|_| attempt > 0).or(Some(0)));
@@ -500,7 +517,7 @@ mod tests {
         }
         outbox.next_to_seal(REPORTS);
         for meter in 0..REPORTS {
-            outbox.sealed(sealed(meter, 1), 0);
+            outbox.sealed(sealed(meter, 1));
         }
         while outbox.pop_due(0).is_some() {}
         assert_eq!(outbox.under_way(), REPORTS);
@@ -529,7 +546,7 @@ mod tests {
         let mut outbox = outbox(10, 10);
         outbox.accept(batch(0));
         outbox.next_to_seal(1);
-        outbox.sealed(sealed(0, 1), 0);
+        outbox.sealed(sealed(0, 1));
         assert!(outbox.pop_due(0).is_some());
         let early = Status::Rejected(Reason::ReportTooEarly);
         outbox.settle((0, WindowStart(0)), Digest([1; 32]), early, 0, outdated);
@@ -548,7 +565,7 @@ mod tests {
         assert_eq!(outbox.next_to_seal(2).len(), 2);
         assert_eq!(outbox.next_to_seal(2).len(), 1);
         assert_eq!(outbox.next_to_seal(2).len(), 0);
-        outbox.sealed(sealed(0, 1), 0);
+        outbox.sealed(sealed(0, 1));
         assert_eq!(outbox.next_to_seal(2).len(), 0);
         outbox.settle(
             (0, WindowStart(0)),
@@ -566,7 +583,7 @@ mod tests {
         let mut outbox = outbox(10, 10);
         outbox.accept(batch(0));
         outbox.next_to_seal(1);
-        outbox.sealed(sealed(0, 1), 0);
+        outbox.sealed(sealed(0, 1));
         let key = (0, WindowStart(0));
         const REFUSED: Status = Status::Rejected(Reason::OutdatedConfig);
         let ahead = outbox.settle(key, Digest([1; 32]), REFUSED, 0, |_| false).0;
@@ -580,7 +597,7 @@ mod tests {
         assert!(due_ms > 0);
         assert_eq!(outbox.pop_due(due_ms), None);
         assert_eq!(outbox.next_to_seal(1), vec![batch(0)]);
-        outbox.sealed(sealed(0, 2), 0);
+        outbox.sealed(sealed(0, 2));
         let early = Status::Rejected(Reason::ReportTooEarly);
         assert_eq!(
             outbox.settle(key, Digest([2; 32]), early, 0, outdated).0,

@@ -110,11 +110,11 @@ impl Gateway {
         let (key, now_ms) = ((index, entry.window), self.now_ms());
         let sealer = self.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
-        let (settled, sealed_ms) =
+        let (settled, first_sent_ms) =
             self.outbox
                 .settle(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
-            sealed_ms.map(|sealed_ms| Duration::from_millis(now_ms.saturating_sub(sealed_ms)));
+            first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
         meter::receipt(settled, waited);
         let place = || Place {
             window: entry.window,

@@ -157,7 +157,6 @@ impl Gateway {
 
     /// Goes on with what has become durable.
     pub(super) fn durable(&mut self, ops: Vec<Op>) {
-        let now_ms = self.now_ms();
         for op in ops {
             if let (Op::Interval { .. } | Op::Window { .. }, Some(run)) = (&op, &mut self.run) {
                 run.accepting = false;
@@ -184,7 +183,7 @@ impl Gateway {
                     let start = progress.window + number * u64::from(progress.interval_s);
                     self.tell(Event::Interval(UnixSeconds(start)));
                 }
-                Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed, now_ms),
+                Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed),
                 Op::Begin { .. } | Op::Reopened(..) | Op::Settled(_) => {}
             }
         }
