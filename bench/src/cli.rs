@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use service::cli::{self, Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -14,7 +15,7 @@ use service::stop::{Cause, Stop};
 use service::telemetry;
 
 use crate::scenario::{Options, Scenario};
-use crate::{chaos, demo, load};
+use crate::{budget, chaos, demo, load, peers};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -27,13 +28,19 @@ use crate::{chaos, demo, load};
   bench run --duration 120s --meters 500
   bench load --rate 1112 --duration 60s
   bench chaos --kills 50 --seed 1
+  bench --peers
+  bench budget
   bench doctor"
 )]
 struct Command {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    measure: Measure,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,9 +89,49 @@ enum Action {
     },
     #[command(flatten)]
     Tool(Tool),
+    /// Every row of the design's budget, measured in one run.
+    #[command(
+        after_help = "Examples:\n  bench budget\n  bench budget --rows seal,bytes --quick\n  bench budget --rows admit --limit admit=90"
+    )]
+    Budget {
+        #[command(flatten)]
+        options: budget::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What `--peers` asks for, without a subcommand.
+    #[command(skip)]
+    Measure(Measure, Output),
     /// One of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
+}
+
+/// What is measured without a subcommand.
+#[derive(Debug, Clone, clap::Args)]
+struct Measure {
+    /// Other systems on the same work in the same run: all of them, or those named, such as --peers=tenseal,prio3.
+    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, default_missing_value = "", value_delimiter = ',')]
+    peers: Option<Vec<String>>,
+    /// Fewer rounds.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Command {
+    /// The one thing that was asked for; ends the process where it is none or two.
+    fn asked(self) -> Action {
+        let (kind, problem) = match (self.action, self.measure.peers.is_some()) {
+            (Some(action), false) => return action,
+            (None, true) => return Action::Measure(self.measure, self.output),
+            (Some(_), true) => (ErrorKind::ArgumentConflict, "--peers takes no command"),
+            (None, false) => (
+                ErrorKind::MissingSubcommand,
+                "say what to do: a command, such as demo, or --peers; --help lists them",
+            ),
+        };
+        Self::command().error(kind, problem).exit()
+    }
 }
 
 impl Arguments for Command {
@@ -94,7 +141,7 @@ impl Arguments for Command {
 
     fn tool(&self) -> Option<&Tool> {
         match &self.action {
-            Action::Tool(tool) => Some(tool),
+            Some(Action::Tool(tool)) => Some(tool),
             _ => None,
         }
     }
@@ -141,7 +188,7 @@ pub fn main() -> ExitCode {
     if let Some(tool) = command.tool().filter(|_| !command.common.print_config) {
         return ExitCode::from(cli::run(&command, tool));
     }
-    if let Action::Serve(arguments) = &command.action {
+    if let Some(Action::Serve(arguments)) = &command.action {
         return chaos::serve::main(arguments.role);
     }
     let loaded = match service::config::load(&command.common, &Overrides::new()) {
@@ -155,6 +202,7 @@ pub fn main() -> ExitCode {
         print!("{}", loaded.print());
         return ExitCode::from(OK);
     }
+    let action = command.asked();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -162,7 +210,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let code = runtime.block_on(run(command.action, loaded.settings));
+    let code = runtime.block_on(run(action, loaded.settings));
     runtime.shutdown_background();
     ExitCode::from(code)
 }
@@ -206,6 +254,10 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Chaos { options, output } => {
             return disrupt(&settings, &options, &output, stop).await;
         }
+        Action::Budget { options, output } => {
+            return hold(&settings, &options, &output, stop).await;
+        }
+        Action::Measure(what, output) => return measure(&settings, what, &output, stop).await,
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
     };
@@ -229,6 +281,33 @@ async fn offer(
         (true, false) => MISSED,
         (true, true) => OK,
     })
+}
+
+async fn measure(
+    settings: &Settings,
+    measure: Measure,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let mut plan = peers::Plan::new(measure.quick);
+    plan.peers = measure.peers.unwrap_or_default();
+    plan.peers.retain(|name| !name.is_empty());
+    let results = output.folder(settings)?;
+    let outcome = peers::run(settings, &plan, &results, stop).await?;
+    output.print(&outcome, || outcome.text())?;
+    Ok(if outcome.correct { OK } else { FAILED })
+}
+
+async fn hold(
+    settings: &Settings,
+    options: &budget::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let outcome = budget::run(settings, options, &results, stop).await?;
+    output.print(&outcome, || outcome.text())?;
+    Ok(if outcome.met { OK } else { MISSED })
 }
 
 async fn disrupt(

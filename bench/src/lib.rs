@@ -7,14 +7,18 @@
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
 //! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
+//! * [`peers`]: other systems on the same work · [`budget`]: the design's limits, measured · [`ratio`]: their figures
 //! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
 
+pub mod budget;
 pub mod chaos;
 pub mod cli;
 pub mod demo;
 pub mod load;
 pub mod oracle;
 pub mod output;
+pub mod peers;
+pub mod ratio;
 pub mod resources;
 pub mod scenario;
 pub mod stack;

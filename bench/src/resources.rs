@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
 const TICKS: u64 = 100;
 
@@ -27,7 +29,14 @@ impl Usage {
     /// What has been used up to now; zero where there is no `/proc`.
     #[must_use]
     pub fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Self::of(std::process::id())
+    }
+
+    /// The same of another process; zero once it is gone.
+    #[must_use]
+    pub fn of(process: u32) -> Self {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}"));
+        let stat = read("stat").unwrap_or_default();
         // After the command's closing parenthesis, utime and stime are the 12th and 13th fields.
         let fields = stat
             .rsplit_once(')')
@@ -38,7 +47,7 @@ impl Usage {
             .take(2)
             .filter_map(|field| field.parse::<u64>().ok())
             .sum();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let status = read("status").unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
         Self {
@@ -57,4 +66,14 @@ impl Usage {
             peak_mib: self.peak_mib,
         }
     }
+}
+
+/// Processor time of this thread up to now. Unlike a wall clock, it stands still while others have the processor.
+#[must_use]
+pub fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

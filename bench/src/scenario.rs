@@ -189,7 +189,7 @@ fn with_input(base: &Settings, options: &Options) -> Result<Settings> {
 }
 
 /// The file to replay: the one named, or the project's own customers, wherever the command is started.
-fn input_file(named: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn input_file(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }

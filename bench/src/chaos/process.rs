@@ -260,7 +260,7 @@ fn spawn(start: &Start, life: u32, point: Option<&FailPoint>) -> Result<Child> {
 }
 
 /// This binary. On Linux even one that has been built anew meanwhile, so that all lives are of one build.
-fn own_binary() -> Result<PathBuf> {
+pub(crate) fn own_binary() -> Result<PathBuf> {
     let own = PathBuf::from("/proc/self/exe");
     if File::open(&own).is_ok() {
         return Ok(own);

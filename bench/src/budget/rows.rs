@@ -1,0 +1,182 @@
+//! The rows of the budget, as the design states them.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// A step of the path that has a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[value(rename_all = "kebab-case")]
+pub enum Row {
+    /// Sealing a report over OpenFHE's encode and encrypt alone.
+    Seal,
+    /// TenSEAL's encrypt and serialise over sealing a report.
+    Tenseal,
+    /// Bytes of a report.
+    Bytes,
+    /// Copying ciphertexts over folding them, with AVX-512.
+    FoldAvx512,
+    /// The same with AVX2.
+    FoldAvx2,
+    /// Decoding, verifying and folding a report in analytics.
+    Admit,
+    /// The latency of a million meters' reports.
+    Load,
+    /// Analytics' memory for a million meters.
+    Memory,
+}
+
+/// What a row promises.
+#[derive(Debug, Clone, Copy)]
+pub struct Promise {
+    /// In words.
+    pub step: &'static str,
+    /// The unit of value and limit.
+    pub unit: &'static str,
+    /// The limit of the design.
+    pub limit: f64,
+    /// On which side of it the value must be.
+    pub side: Side,
+}
+
+/// On which side of its limit a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// No more than the limit.
+    AtMost,
+    /// No less.
+    AtLeast,
+    /// Less than the limit.
+    Below,
+}
+
+impl Row {
+    /// All of them, in the design's order.
+    pub const ALL: [Self; 8] = [
+        Self::Seal,
+        Self::Tenseal,
+        Self::Bytes,
+        Self::FoldAvx512,
+        Self::FoldAvx2,
+        Self::Admit,
+        Self::Load,
+        Self::Memory,
+    ];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seal => "seal",
+            Self::Tenseal => "tenseal",
+            Self::Bytes => "bytes",
+            Self::FoldAvx512 => "fold-avx512",
+            Self::FoldAvx2 => "fold-avx2",
+            Self::Admit => "admit",
+            Self::Load => "load",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// What it promises.
+    #[must_use]
+    pub const fn promise(self) -> Promise {
+        match self {
+            Self::Seal => Promise {
+                step: "seal (encode, encrypt, pack, sign) ÷ OpenFHE's encode + encrypt",
+                unit: "×",
+                limit: 1.15,
+                side: Side::AtMost,
+            },
+            Self::Tenseal => Promise {
+                step: "TenSEAL N=8192 encrypt + serialise ÷ seal",
+                unit: "×",
+                limit: 6.0,
+                side: Side::AtLeast,
+            },
+            Self::Bytes => Promise {
+                step: "bytes of a report, 1,024 slots",
+                unit: "B",
+                limit: 27_500.0,
+                side: Side::AtMost,
+            },
+            Self::FoldAvx512 => Promise {
+                step: "memcpy ÷ fold, AVX-512",
+                unit: "×",
+                limit: 0.8,
+                side: Side::AtLeast,
+            },
+            Self::FoldAvx2 => Promise {
+                step: "memcpy ÷ fold, AVX2",
+                unit: "×",
+                limit: 0.4,
+                side: Side::AtLeast,
+            },
+            Self::Admit => Promise {
+                step: "decode + verify + fold in analytics, processor time",
+                unit: "µs",
+                limit: 60.0,
+                side: Side::AtMost,
+            },
+            Self::Load => Promise {
+                step: "1,112 reports/s, durable, generator included: p99",
+                unit: "ms",
+                limit: 1_000.0,
+                side: Side::Below,
+            },
+            Self::Memory => Promise {
+                step: "analytics: 1,000 feeders, a million meters, two windows each",
+                unit: "MB",
+                limit: 256.0,
+                side: Side::AtMost,
+            },
+        }
+    }
+}
+
+impl Side {
+    /// Whether a value is on it.
+    #[must_use]
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::AtMost => value <= limit,
+            Self::AtLeast => value >= limit,
+            Self::Below => value < limit,
+        }
+    }
+
+    /// As a sign.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::AtMost => "≤",
+            Self::AtLeast => "≥",
+            Self::Below => "<",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_named_as_on_the_command_line() {
+        assert_eq!(Row::ALL, Row::value_variants());
+        for row in Row::ALL {
+            assert_eq!(row.to_possible_value().unwrap().get_name(), row.name());
+            assert_eq!(serde_json::to_value(row).unwrap(), row.name());
+        }
+    }
+
+    #[test]
+    fn a_limit_belongs_to_its_side_unless_it_is_strict() {
+        assert!(Side::AtMost.holds(1.15, 1.15) && !Side::AtMost.holds(1.16, 1.15));
+        assert!(Side::AtLeast.holds(6.0, 6.0) && !Side::AtLeast.holds(5.9, 6.0));
+        assert!(Side::Below.holds(999.0, 1_000.0) && !Side::Below.holds(1_000.0, 1_000.0));
+        for side in [Side::AtMost, Side::AtLeast, Side::Below] {
+            assert!(!side.holds(f64::NAN, 1.0));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The rows of one thread: sealing, its bytes, and what analytics does with a report.
+
+use anyhow::Result;
+use packed::{ADDITIVE, Accumulator};
+use service::config::Settings;
+
+use super::Effort;
+use crate::peers::ours::{Ours, Sealed, admit};
+use crate::peers::work::Work;
+use crate::ratio::Spread;
+use crate::resources::thread_time;
+
+/// Reports that analytics is given in a round: 27 MB, more than most caches hold.
+const REPORTS: usize = 1_000;
+
+/// Sealing over OpenFHE's encode and encrypt, in each round.
+///
+/// # Errors
+/// Where OpenFHE fails.
+pub fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
+    let (rounds, each) = effort.choose((40, 25), (15, 10));
+    let ours = Ours::new(settings, Work::real(each)?)?;
+    let slots = (0..each)
+        .map(|index| ours.slots(index))
+        .collect::<Result<Vec<_>>>()?;
+    let mut ratios = Vec::with_capacity(rounds);
+    for round in 0..=rounds {
+        let began = thread_time();
+        for slots in &slots {
+            ours.openfhe_alone(slots)?;
+        }
+        let alone = thread_time();
+        for index in 0..each {
+            ours.seal(index)?;
+        }
+        let sealed = thread_time();
+        if round > 0 {
+            ratios.push((sealed - alone).as_secs_f64() / (alone - began).as_secs_f64());
+        }
+    }
+    Ok(ratios)
+}
+
+/// Bytes of reports that are published, each.
+///
+/// # Errors
+/// Where OpenFHE fails.
+pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
+    let ours = Ours::new(settings, Work::real(20)?)?;
+    (0..20)
+        .map(|index| Ok(ours.seal(index)?.envelope.len() as f64))
+        .collect()
+}
+
+/// Processor time of decoding, verifying and folding a report, in microseconds, in each round.
+///
+/// # Errors
+/// Where a report is refused.
+pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
+    let rounds = effort.choose(20, 5);
+    let ours = Ours::new(settings, Work::real(REPORTS)?)?;
+    let sealed = (0..REPORTS)
+        .map(|index| ours.seal(index))
+        .collect::<Result<Vec<Sealed>>>()?;
+    let admission = ours.admission()?;
+    let mut values = Vec::with_capacity(rounds);
+    for round in 0..=rounds {
+        let mut sum = Accumulator::new(&ADDITIVE);
+        let began = thread_time();
+        for sealed in &sealed {
+            let admitted = admit(&admission, ours.topic(sealed.index), &sealed.envelope)?;
+            sum.add(&admitted.limbs)?;
+        }
+        let took = thread_time() - began;
+        if round > 0 {
+            values.push(took.as_secs_f64() * 1e6 / REPORTS as f64);
+        }
+    }
+    Ok(values)
+}
+
+/// The values of a row as a spread.
+pub(super) fn spread(values: &[f64]) -> Result<Spread> {
+    Spread::of(values).ok_or_else(|| anyhow::anyhow!("no figure in any round"))
+}

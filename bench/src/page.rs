@@ -1,0 +1,123 @@
+//! The live page of a run: everything the operator knows, and beside it the truth, which only a run knows.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+use live::{About, Live, Source, Truth, Verdict};
+use operator::report::FeederReport;
+use service::Stop;
+use service::config::Settings;
+
+use crate::oracle::Truths;
+use crate::output::Outcome;
+use crate::scenario::Scenario;
+use crate::watch::Seen;
+
+/// Where the page of a run is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Keep the live page after the run until Ctrl-C, at ADDR or a free port of loopback.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0", conflicts_with = "no_live")]
+    live: Option<SocketAddr>,
+    /// No live page.
+    #[arg(long)]
+    no_live: bool,
+}
+
+/// The page of a run, for as long as this lives or its stop fires.
+pub struct Page {
+    live: Live,
+    address: SocketAddr,
+    kept: bool,
+    began: tokio::time::Instant,
+    watching: tokio::task::JoinHandle<()>,
+}
+
+impl Page {
+    /// Starts the page, if there is to be one, and says where it is.
+    ///
+    /// # Errors
+    /// Its address cannot be used.
+    pub async fn start(
+        options: &Options,
+        scenario: &Scenario,
+        settings: &Settings,
+        stop: &Stop,
+    ) -> Result<Option<Self>> {
+        if options.no_live {
+            return Ok(None);
+        }
+        let wanted = &settings.operator;
+        let live = Live::new(About {
+            source: Source::Bench,
+            deployment: settings.deployment.id.to_string(),
+            input: Some(scenario.input.clone()),
+            // The readings are a public file's or simulated, and the truth is here anyhow.
+            load: true,
+            min_meters: Some(scenario.settings.plan.min_meters),
+            intervals: wanted.live_intervals,
+            max_feeders: wanted.live_max_feeders,
+        });
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listen = options.live.unwrap_or(any);
+        let address = live::serve(live.clone(), listen, wanted.live_remote, stop.clone()).await?;
+        eprintln!("live page: http://{address}");
+        let watching = tokio::spawn(live::figures::watch(live.clone(), stop.clone()));
+        Ok(Some(Self {
+            live,
+            address,
+            kept: options.live.is_some(),
+            began: tokio::time::Instant::now(),
+            watching,
+        }))
+    }
+
+    /// Shows what a service reported.
+    pub fn enter(&self, seen: &Seen, truths: &Truths) {
+        match seen {
+            Seen::Operator(operator::Event::Released(report)) => {
+                self.live.window(window(report, truths));
+            }
+            Seen::Operator(event) => operator::page::enter(&self.live, event),
+            // The metrics of this process count what else there is.
+            Seen::Analytics(_) | Seen::Meter(_) => {}
+        }
+    }
+
+    /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
+    pub async fn end(self, outcome: &Outcome, stop: &Stop) {
+        self.watching.abort();
+        self.live.figures(live::figures::whole(self.began));
+        let text = match outcome.wrong.first() {
+            None => "every decrypted interval equals the truth within the bound".to_owned(),
+            Some(wrong) => wrong.clone(),
+        };
+        self.live.verdict(Verdict {
+            correct: outcome.correct,
+            text,
+        });
+        if self.kept {
+            eprintln!(
+                "the live page stays at http://{} until Ctrl-C",
+                self.address
+            );
+            stop.stopped().await;
+        } else {
+            eprintln!("the live page ends with the run; --live keeps it");
+        }
+    }
+}
+
+/// A window with its truth. The truth is of all meters of a window, so a part of one is shown without.
+fn window(report: &FeederReport, truths: &Truths) -> live::Window {
+    let mut window = operator::page::window(report);
+    let truth = truths.get(&(report.feeder.clone(), report.window_start));
+    if let (Some(load), Some(truth)) = (&mut window.load, truth)
+        && truth.meters == report.meters
+    {
+        load.truth = Some(Truth {
+            energy_wh: truth.energy_wh.clone(),
+        });
+    }
+    window
+}

@@ -1,0 +1,225 @@
+//! Messages of a report's size through a broker, with nothing but a broker in between.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use tokio::time::{sleep_until, timeout};
+
+/// Connections that publish.
+const PUBLISHERS: usize = 4;
+/// Bytes of a message: a report of ours.
+pub const BYTES: usize = 27_330;
+/// Messages of one publisher without an acknowledgement.
+const INFLIGHT: u16 = 100;
+/// Silence after which what has not come is lost.
+const QUIET: Duration = Duration::from_secs(3);
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came of one load.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Share of the messages that the subscriber got.
+    pub delivered: f64,
+    /// Milliseconds from handing a message to the client until the subscriber has it, median.
+    pub p50_ms: f64,
+    /// The same, 99th percentile.
+    pub p99_ms: f64,
+    /// Messages a second, from the first published to the last received.
+    pub per_s: f64,
+}
+
+/// Publishes `messages` to one subscriber at QoS 1, `rate` a second or as fast as the broker takes them.
+///
+/// # Errors
+/// Where the broker cannot be reached.
+pub async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Delivery> {
+    let (subscriber, mut events) = client("subscriber", port);
+    let began = Instant::now();
+    subscriber.subscribe("load/+", QoS::AtLeastOnce).await?;
+    timeout(PATIENCE, subscribed(&mut events))
+        .await
+        .context("no connection to the broker")??;
+    let began_publishing = began.elapsed();
+    let mut publishers = tokio::task::JoinSet::new();
+    for publisher in 0..PUBLISHERS {
+        let due = move |n: usize| rate.map(|rate| Duration::from_secs_f64(n as f64 / rate));
+        publishers.spawn(publish(port, publisher, messages, due, began, began_publishing));
+    }
+    let mut tally = Tally::new(messages);
+    let mut publishing = true;
+    while tally.count < messages {
+        tokio::select! {
+            event = timeout(QUIET, events.poll()) => match event {
+                Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
+                    tally.take(&message.payload, began.elapsed());
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => bail!("the subscriber: {error}"),
+                Err(_) if publishing => {}
+                Err(_) => break,
+            },
+            ended = publishers.join_next(), if publishing => match ended {
+                Some(ended) => ended??,
+                None => publishing = false,
+            },
+        }
+    }
+    Ok(tally.delivery(began_publishing))
+}
+
+fn client(name: &str, port: u16) -> (AsyncClient, EventLoop) {
+    let mut options = MqttOptions::new(name, "127.0.0.1", port);
+    options
+        .set_max_packet_size(4 * BYTES, 4 * BYTES)
+        .set_inflight(INFLIGHT);
+    AsyncClient::new(options, usize::from(INFLIGHT))
+}
+
+async fn subscribed(events: &mut EventLoop) -> Result<()> {
+    loop {
+        if let Event::Incoming(Packet::SubAck(_)) = events.poll().await? {
+            return Ok(());
+        }
+    }
+}
+
+/// One publisher's share, until all of it is acknowledged.
+async fn publish(
+    port: u16,
+    publisher: usize,
+    messages: usize,
+    due: impl Fn(usize) -> Option<Duration>,
+    began: Instant,
+    from: Duration,
+) -> Result<()> {
+    let (client, mut events) = client(&format!("publisher-{publisher}"), port);
+    let mine: Vec<usize> = (publisher..messages).step_by(PUBLISHERS).collect();
+    let count = mine.len();
+    let acknowledged = async {
+        let mut acknowledged = 0;
+        while acknowledged < count {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::PubAck(_))) => acknowledged += 1,
+                Ok(_) => {}
+                Err(error) => bail!("publisher {publisher}: {error}"),
+            }
+        }
+        Ok(())
+    };
+    let hand_over = async {
+        let topic = format!("load/{publisher}");
+        for n in mine {
+            if let Some(due) = due(n) {
+                sleep_until((began + from + due).into()).await;
+            }
+            let payload = message(n, began.elapsed());
+            client
+                .publish_bytes(&topic, QoS::AtLeastOnce, false, payload)
+                .await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(acknowledged, hand_over)?;
+    Ok(())
+}
+
+/// A message's number and the time it is handed over at, and a report's worth of bytes.
+fn message(n: usize, at: Duration) -> Bytes {
+    let mut payload = vec![0x5a; BYTES];
+    payload[..8].copy_from_slice(&(n as u64).to_le_bytes());
+    payload[8..16].copy_from_slice(&(at.as_nanos() as u64).to_le_bytes());
+    Bytes::from(payload)
+}
+
+/// What the subscriber got.
+struct Tally {
+    seen: Vec<bool>,
+    count: usize,
+    latencies_ms: Vec<f64>,
+    last: Duration,
+}
+
+impl Tally {
+    fn new(messages: usize) -> Self {
+        Self {
+            seen: vec![false; messages],
+            count: 0,
+            latencies_ms: Vec::with_capacity(messages),
+            last: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, payload: &[u8], now: Duration) {
+        let word = |at: usize| -> Option<u64> {
+            let bytes = payload.get(at..at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let (Some(n), Some(sent)) = (word(0), word(8)) else {
+            return;
+        };
+        // QoS 1 may bring one twice.
+        let Some(seen @ false) = self.seen.get_mut(n as usize) else {
+            return;
+        };
+        *seen = true;
+        self.count += 1;
+        self.last = now;
+        let latency = now.saturating_sub(Duration::from_nanos(sent));
+        self.latencies_ms.push(latency.as_secs_f64() * 1e3);
+    }
+
+    fn delivery(mut self, from: Duration) -> Delivery {
+        self.latencies_ms.sort_by(f64::total_cmp);
+        let quantile = |share: f64| {
+            let rank = (share * self.latencies_ms.len() as f64) as usize;
+            let last = self.latencies_ms.len().saturating_sub(1);
+            self.latencies_ms.get(rank.min(last)).copied().unwrap_or(f64::NAN)
+        };
+        let took = self.last.saturating_sub(from).as_secs_f64();
+        Delivery {
+            delivered: self.count as f64 / self.seen.len().max(1) as f64,
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+            per_s: self.count as f64 / took.max(f64::MIN_POSITIVE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_counts_once_and_latency_is_from_its_hand_over() {
+        let mut tally = Tally::new(4);
+        let ms = Duration::from_millis;
+        tally.take(&message(0, ms(10)), ms(12));
+        tally.take(&message(0, ms(10)), ms(19));
+        tally.take(&message(3, ms(10)), ms(20));
+        tally.take(b"short", ms(21));
+        tally.take(&message(9, ms(10)), ms(22));
+        let delivery = tally.delivery(ms(0));
+        assert!((delivery.delivered - 0.5).abs() < 1e-9);
+        assert!((delivery.p99_ms - 10.0).abs() < 1e-9);
+        assert!((delivery.per_s - 100.0).abs() < 1e-9);
+    }
+
+    #[tokio::test]
+    async fn every_message_of_a_small_load_arrives_through_our_broker() {
+        let mut settings = service::config::Settings::defaults();
+        settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+        settings.broker.metrics_listen = None;
+        let (stop, stopped) = service::stop::Stop::manual();
+        let (ready, bound) = tokio::sync::oneshot::channel();
+        let broker = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
+        let port = bound.await.unwrap().port();
+        let delivery = offer(port, 40, None).await.unwrap();
+        assert!((delivery.delivered - 1.0).abs() < 1e-9);
+        assert!(delivery.p50_ms <= delivery.p99_ms && delivery.per_s > 0.0);
+        stop.stop();
+        broker.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,430 @@
+//! Brokers under the same load: messages of a report's size at QoS 1, from four publishers to one subscriber.
+//!
+//! Each broker is a process of its own, started anew for every round, so that its processor time and memory are its own.
+
+pub mod load;
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use comfy_table::CellAlignment;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use service::config::Settings;
+use tokio::process::{Child, Command};
+
+use super::outcome::plain_table;
+use crate::chaos::process::own_binary;
+use crate::ratio::{Spread, figure};
+use crate::resources::Usage;
+use load::{BYTES, Delivery, offer};
+
+/// Longest wait until a broker listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much is offered.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Messages a second when paced: a million meters every quarter of an hour.
+    pub rate: f64,
+    /// Messages when paced.
+    pub paced: usize,
+    /// Messages when sent as fast as the broker takes them.
+    pub saturated: usize,
+    /// Rounds over all brokers.
+    pub rounds: usize,
+}
+
+impl Load {
+    /// Five seconds paced and 270 MB saturated, three times; or once, and less.
+    #[must_use]
+    pub fn new(quick: bool) -> Self {
+        Self {
+            rate: 1_112.0,
+            paced: if quick { 1_112 } else { 5_560 },
+            saturated: if quick { 3_000 } else { 10_000 },
+            rounds: if quick { 1 } else { 3 },
+        }
+    }
+}
+
+/// What the brokers did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Outcome {
+    /// Messages a second when paced.
+    pub rate: f64,
+    /// Messages of a paced load.
+    pub paced_messages: usize,
+    /// Messages of a saturated load.
+    pub saturated_messages: usize,
+    /// Bytes of a message.
+    pub bytes: usize,
+    /// Every broker, measured or not.
+    pub brokers: Vec<Broker>,
+}
+
+/// A broker, measured or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Broker {
+    /// Its name in the results.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: String,
+    /// What it gives that ours does not, or the reverse.
+    pub gives: &'static str,
+    /// Under the paced load.
+    pub paced: Option<Figures>,
+    /// Under the saturated load.
+    pub saturated: Option<Figures>,
+    /// Why there are no figures.
+    pub not_measured: Option<String>,
+}
+
+/// Figures of one load.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figures {
+    /// Share of the messages that arrived.
+    pub delivered: Spread,
+    /// Median latency, in milliseconds.
+    pub p50_ms: Spread,
+    /// 99th percentile of the latency, in milliseconds.
+    pub p99_ms: Spread,
+    /// Messages that arrived in a second.
+    pub per_s: Spread,
+    /// The broker's processor time for a message, in microseconds.
+    pub cpu_us: Spread,
+    /// The same over that of bare rumqttd in the same round.
+    pub cpu_over_rumqttd: Option<Spread>,
+    /// Its greatest resident memory, in MiB.
+    pub peak_mib: Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Rumqttd,
+    Guard,
+    Mosquitto { unlimited: bool },
+}
+
+const KINDS: [(Kind, &str, &str, &str); 4] = [
+    (
+        Kind::Rumqttd,
+        "rumqttd",
+        "rumqttd, embedded in ours",
+        "no installation, one binary with ours; everything in memory, oldest dropped when it is full",
+    ),
+    (
+        Kind::Guard,
+        "guard",
+        "our guard before rumqttd",
+        "TLS, accounts and topic rules, and a shield against the packets that end rumqttd",
+    ),
+    (
+        Kind::Mosquitto { unlimited: false },
+        "mosquitto",
+        "mosquitto, default queue of 1,000",
+        "persistence, TLS, accounts and topic rules, bridges; a tenth of the memory for idle connections",
+    ),
+    (
+        Kind::Mosquitto { unlimited: true },
+        "mosquitto-unlimited",
+        "mosquitto, max_queued_messages 0",
+        "the same, without loss as long as memory lasts",
+    ),
+];
+
+/// One load on one broker.
+struct Run {
+    delivery: Delivery,
+    cpu_us: f64,
+    peak_mib: f64,
+}
+
+/// Every run of a broker, or why there are none.
+struct Record {
+    kind: Kind,
+    runs: Result<Vec<[Run; 2]>>,
+}
+
+/// Loads every broker in turns.
+///
+/// # Errors
+/// Where files or ports for them cannot be had. A broker that fails is in the outcome.
+pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
+    let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
+    let mut records: Vec<Record> = KINDS
+        .iter()
+        .map(|&(kind, ..)| Record {
+            kind,
+            runs: Ok(Vec::new()),
+        })
+        .collect();
+    for round in 1..=load.rounds {
+        for record in &mut records {
+            let Ok(runs) = &mut record.runs else { continue };
+            bar.set_message(format!("brokers, round {round} of {}", load.rounds));
+            match loaded(record.kind, settings, load, folder.path()).await {
+                Ok(run) => runs.push(run),
+                Err(error) => record.runs = Err(error),
+            }
+        }
+    }
+    Ok(Outcome {
+        rate: load.rate,
+        paced_messages: load.paced,
+        saturated_messages: load.saturated,
+        bytes: BYTES,
+        brokers: brokers(&records),
+    })
+}
+
+async fn loaded(
+    kind: Kind,
+    settings: &Settings,
+    load: &Load,
+    folder: &Path,
+) -> Result<[Run; 2]> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    let port = listener.local_addr()?.port();
+    drop(listener);
+    let mut child = start(kind, settings, port, folder)?;
+    listening(&mut child, port).await?;
+    let paced = one(&child, port, load.paced, Some(load.rate)).await?;
+    let saturated = one(&child, port, load.saturated, None).await?;
+    // Killed when dropped, and waited for here so that the next one has the machine to itself.
+    child.kill().await.context("ending a broker")?;
+    Ok([paced, saturated])
+}
+
+async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Result<Run> {
+    let process = child.id().context("the broker ended")?;
+    let (before, began) = (Usage::of(process), Instant::now());
+    let delivery = offer(port, messages, rate).await?;
+    let used = Usage::of(process).since(&before, began.elapsed());
+    Ok(Run {
+        delivery,
+        cpu_us: used.cpu.as_secs_f64() * 1e6 / messages as f64,
+        peak_mib: used.peak_mib,
+    })
+}
+
+fn start(kind: Kind, settings: &Settings, port: u16, folder: &Path) -> Result<Child> {
+    let mut command = match kind {
+        Kind::Rumqttd => {
+            let mut settings = settings.clone();
+            settings.broker.listen = (Ipv4Addr::LOCALHOST, port).into();
+            settings.broker.metrics_listen = None;
+            let config = folder.join("broker.toml");
+            std::fs::write(&config, toml::to_string(&settings)?).context("broker.toml")?;
+            let mut command = Command::new(own_binary()?);
+            command.args(["serve", "broker", "--config"]).arg(config);
+            command
+        }
+        Kind::Guard => bail!("there is no guard yet (README, \"Status and limits\")"),
+        Kind::Mosquitto { unlimited } => {
+            let binary = mosquitto().context("apt install mosquitto")?;
+            let config = folder.join("mosquitto.conf");
+            std::fs::write(&config, mosquitto_conf(port, unlimited)).context("mosquitto.conf")?;
+            let mut command = Command::new(binary);
+            command.arg("-c").arg(config);
+            command
+        }
+    };
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("the broker cannot be started")
+}
+
+fn mosquitto_conf(port: u16, unlimited: bool) -> String {
+    let queue = if unlimited { "max_queued_messages 0\n" } else { "" };
+    format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{queue}")
+}
+
+/// Debian has it in `/usr/sbin`, which is not in everybody's path.
+fn mosquitto() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|folder| folder.join("mosquitto"))
+        .find(|binary| binary.is_file())
+}
+
+async fn listening(child: &mut Child, port: u16) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if let Some(status) = child.try_wait()? {
+            bail!("the broker ended: {status}");
+        }
+        ensure!(Instant::now() < until, "the broker does not listen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+fn brokers(records: &[Record]) -> Vec<Broker> {
+    let bare = records
+        .iter()
+        .find(|record| record.kind == Kind::Rumqttd)
+        .and_then(|record| record.runs.as_ref().ok());
+    let named = records.iter().zip(KINDS);
+    named
+        .map(|(record, (_, name, title, gives))| {
+            let (paced, saturated, not_measured) = match &record.runs {
+                Ok(runs) => (figures(runs, bare, 0), figures(runs, bare, 1), None),
+                Err(error) => (None, None, Some(format!("{error:#}"))),
+            };
+            Broker {
+                name,
+                title: title.to_owned(),
+                gives,
+                paced,
+                saturated,
+                not_measured,
+            }
+        })
+        .collect()
+}
+
+fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Option<Figures> {
+    let column = |value: fn(&Run) -> f64| {
+        let values: Vec<f64> = runs.iter().map(|run| value(&run[load])).collect();
+        values
+    };
+    let cpu = column(|run| run.cpu_us);
+    let bare = bare.map(|bare| bare.iter().map(|run| run[load].cpu_us).collect::<Vec<_>>());
+    Some(Figures {
+        delivered: Spread::of(&column(|run| run.delivery.delivered))?,
+        p50_ms: Spread::of(&column(|run| run.delivery.p50_ms))?,
+        p99_ms: Spread::of(&column(|run| run.delivery.p99_ms))?,
+        per_s: Spread::of(&column(|run| run.delivery.per_s))?,
+        cpu_us: Spread::of(&cpu)?,
+        cpu_over_rumqttd: bare.and_then(|bare| Spread::ratio(&cpu, &bare)),
+        peak_mib: Spread::of(&column(|run| run.peak_mib))?,
+    })
+}
+
+impl Outcome {
+    /// The table, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.brokers.is_empty() {
+            return String::new();
+        }
+        let mut table = plain_table();
+        table.set_header([
+            "broker", "load", "delivered", "p50 ms", "p99 ms", "msg/s", "CPU µs/msg", "÷ rumqttd",
+            "peak MiB",
+        ]);
+        for broker in &self.brokers {
+            if let Some(reason) = &broker.not_measured {
+                table.add_row([format!("{}\nnot measured: {reason}", broker.title)]);
+            }
+            for (load, figures) in [("paced", &broker.paced), ("saturated", &broker.saturated)] {
+                if let Some(figures) = figures {
+                    table.add_row(figures.row(&broker.title, load));
+                }
+            }
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let mut text = format!(
+            "{table}\npaced: {} messages of {} bytes at {}/s; saturated: {} as fast as they are taken; QoS 1, 4 publishers, 1 subscriber\n",
+            figure(self.paced_messages as f64),
+            figure(self.bytes as f64),
+            figure(self.rate),
+            figure(self.saturated_messages as f64),
+        );
+        for broker in &self.brokers {
+            text += &format!(" {}: {}\n", broker.title, broker.gives);
+        }
+        text
+    }
+}
+
+impl Figures {
+    fn row(&self, title: &str, load: &str) -> Vec<String> {
+        vec![
+            title.to_owned(),
+            load.to_owned(),
+            format!(
+                "{:.1} % ({:.1} to {:.1})",
+                self.delivered.median * 100.0,
+                self.delivered.min * 100.0,
+                self.delivered.max * 100.0
+            ),
+            self.p50_ms.to_string(),
+            self.p99_ms.to_string(),
+            self.per_s.to_string(),
+            self.cpu_us.to_string(),
+            self.cpu_over_rumqttd
+                .map_or("-".to_owned(), |ratio| ratio.to_string()),
+            self.peak_mib.to_string(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(cpu_us: f64) -> Run {
+        Run {
+            delivery: Delivery {
+                delivered: 1.0,
+                p50_ms: 1.0,
+                p99_ms: 2.0,
+                per_s: 3.0,
+            },
+            cpu_us,
+            peak_mib: 4.0,
+        }
+    }
+
+    #[test]
+    fn a_broker_that_is_missing_is_shown_with_the_reason() {
+        let records = [
+            Record {
+                kind: Kind::Rumqttd,
+                runs: Ok(vec![[run(10.0), run(20.0)]]),
+            },
+            Record {
+                kind: Kind::Guard,
+                runs: Err(anyhow::anyhow!("there is no guard yet")),
+            },
+            Record {
+                kind: Kind::Mosquitto { unlimited: false },
+                runs: Ok(vec![[run(20.0), run(10.0)]]),
+            },
+        ];
+        let outcome = Outcome {
+            brokers: brokers(&records),
+            ..Outcome::default()
+        };
+        let over = |figures: &Option<Figures>| {
+            figures.as_ref().unwrap().cpu_over_rumqttd.unwrap().median
+        };
+        assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
+        assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
+        let text = outcome.text();
+        assert!(text.contains("not measured: there is no guard yet"), "{text}");
+        let json = serde_json::to_value(&outcome).unwrap();
+        assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
+        assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);
+    }
+
+    #[test]
+    fn mosquitto_listens_on_loopback_alone() {
+        let conf = mosquitto_conf(4_711, true);
+        assert!(conf.contains("listener 4711 127.0.0.1\n"));
+        assert!(conf.contains("max_queued_messages 0\n"));
+        assert!(!mosquitto_conf(4_711, false).contains("max_queued"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The peers, and what each gives that we do not.
+
+use super::venv::{self, Packages};
+
+/// A system that is measured beside ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name on the command line and in the results.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+    /// How right its sums must be.
+    pub precision: Precision,
+    /// What it gives that we do not.
+    pub gives: &'static str,
+    /// What we give that it does not.
+    pub lacks: &'static str,
+}
+
+/// Where a peer comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// A Python package, run by `bench/peers/peers.py`.
+    Python(Packages),
+    /// A program of `bench/peers`.
+    Native,
+}
+
+/// How right a sum must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Precision {
+    /// To the watt-hour.
+    Exact,
+    /// The sum of readings rounded to 16 bits is exact.
+    Rounded,
+    /// Within this share of the greatest total.
+    Share(f64),
+}
+
+/// Share of the greatest total that the error of a CKKS sum of this size stays below.
+const CKKS: Precision = Precision::Share(1e-4);
+
+/// All of them.
+pub const PEERS: [Entry; 6] = [
+    Entry {
+        name: "tenseal",
+        title: "TenSEAL N=8192 [60,40,60]",
+        source: Source::Python(venv::TENSEAL),
+        precision: CKKS,
+        gives: "multiplications and rotations on the server, 4,096 slots, the parameters most tutorials use, Python",
+        lacks: "signatures, a broker path, replay and group-size rules; bytes a hostile sender may choose",
+    },
+    Entry {
+        name: "tenseal-small",
+        title: "TenSEAL N=4096 [54,55]",
+        source: Source::Python(venv::TENSEAL),
+        precision: CKKS,
+        gives: "2,048 slots, Python; additions only, like ours",
+        lacks: "as above; it cannot do without the second modulus, so N=2048 is out of its reach",
+    },
+    Entry {
+        name: "paillier",
+        title: "Paillier 2048, a ciphertext a reading",
+        source: Source::Python(venv::PAILLIER),
+        precision: Precision::Exact,
+        gives: "exact integers, sums of any length, a much older assumption than ring-LWE",
+        lacks: "speed; security against quantum computers; signatures and everything after them",
+    },
+    Entry {
+        name: "paillier-packed",
+        title: "Paillier 2048, 48 readings a ciphertext",
+        source: Source::Python(venv::PAILLIER),
+        precision: Precision::Exact,
+        gives: "exact integers in a twenty-seventh of our bytes, and a server as cheap as ours",
+        lacks: "speed on the meter; negative readings, unless offset; room for squares; security against quantum computers",
+    },
+    Entry {
+        name: "prio3",
+        title: "Prio3SumVec 96 × 16 bits",
+        source: Source::Native,
+        precision: Precision::Rounded,
+        gives: "a proof that every reading is in range, which a dishonest meter cannot forge; no holder of a single key: \
+                two aggregators must collude to see a reading; exact sums",
+        lacks: "a deployment with one aggregator; reports that outlive a lost aggregator; signatures (DAP uses HPKE and TLS)",
+    },
+    Entry {
+        name: "openfhe",
+        title: "OpenFHE's own serialisation, our parameters",
+        source: Source::Native,
+        precision: CKKS,
+        gives: "every other scheme and operation of the library on the same objects",
+        lacks: "a deserialiser that may be given bytes from the network; ours checks every residue in the pass that adds it",
+    },
+];
+
+/// What the comparison leaves out.
+pub const CAVEATS: &str = "\
+Times are processor time of one thread; ratios are medians over rounds in which all were measured in turn, with their extremes.
+No peer signs. So \"÷ seal\" and \"÷ ours\" compare with all we do, signature included, and \"÷ encrypt\" and \"÷ fold\" with our
+encryption and our addition alone. Parameters are at about 128 bits of security against classical computers; Paillier's 2048 bits are at 112.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_peer_has_its_own_name_and_says_what_it_gives() {
+        let mut names: Vec<_> = PEERS.iter().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), PEERS.len());
+        for entry in PEERS {
+            assert!(!entry.gives.is_empty() && !entry.lacks.is_empty(), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn the_python_program_knows_every_python_peer() {
+        for entry in PEERS {
+            let known = venv::PROGRAM.contains(&format!("    \"{}\": ", entry.name));
+            assert_eq!(known, matches!(entry.source, Source::Python(_)), "{}", entry.name);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! `bench --peers`: other systems on the same work, in the same run, in turns.
+//!
+//! Every system gets the same readings of real customers and does client's and server's work for the same reports, a few
+//! at a time, one system after the other, for a number of rounds. A round gives a ratio to ours; the result is the median
+//! of the rounds. Every sum is opened at the end and compared with the truth. What cannot be measured is shown with the
+//! reason.
+//!
+//! # Layout
+//! * [`catalogue`]: who they are and what each gives · [`work`]: the readings
+//! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
+//! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures, tables, JSON
+
+pub mod brokers;
+pub mod catalogue;
+pub mod native;
+pub mod ours;
+pub mod outcome;
+pub mod process;
+pub mod venv;
+pub mod work;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use service::config::Settings;
+use service::stop::Stop;
+use tokio::process::Command;
+
+use catalogue::{Entry, PEERS, Source};
+use ours::{Ours, Steps};
+use outcome::{Figures, Outcome, Peer, fault};
+use process::{Measured, Opened, Prepared, Process, Request};
+use work::{BATCH, Work};
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Names of the peers; all if empty.
+    pub peers: Vec<String>,
+    /// Rounds, after one that warms everything up.
+    pub rounds: usize,
+    /// Reports in a round.
+    pub reports: usize,
+    /// The load on the brokers; none where they are left out.
+    pub brokers: Option<brokers::Load>,
+}
+
+impl Plan {
+    /// 200 reports, and the brokers at the rate of a million meters; or what fits into half a minute.
+    #[must_use]
+    pub fn new(quick: bool) -> Self {
+        Self {
+            peers: Vec::new(),
+            rounds: if quick { 3 } else { 10 },
+            reports: if quick { 10 } else { 20 },
+            brokers: Some(brokers::Load::new(quick)),
+        }
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>> {
+        for name in &self.peers {
+            if !PEERS.iter().any(|entry| entry.name == name) {
+                let known: Vec<_> = PEERS.iter().map(|entry| entry.name).collect();
+                bail!("--peers: no peer {name:?}; there are {}", known.join(", "));
+            }
+        }
+        let wanted =
+            |entry: &&Entry| self.peers.is_empty() || self.peers.iter().any(|p| p == entry.name);
+        Ok(PEERS.iter().filter(wanted).copied().collect())
+    }
+}
+
+/// Measures everything in turns and writes `peers.json`.
+///
+/// # Errors
+/// Where our own side fails or the run is interrupted. A peer that fails is in the outcome.
+pub async fn run(settings: &Settings, plan: &Plan, results: &Path, stop: Stop) -> Result<Outcome> {
+    let bar = spinner();
+    let outcome = tokio::select! {
+        () = stop.stopped() => bail!("interrupted"),
+        outcome = measure(settings, plan, results, &bar) => outcome?,
+    };
+    bar.finish_and_clear();
+    outcome.write(results)?;
+    Ok(outcome)
+}
+
+async fn measure(
+    settings: &Settings,
+    plan: &Plan,
+    results: &Path,
+    bar: &ProgressBar,
+) -> Result<Outcome> {
+    let entries = plan.entries()?;
+    let work = Work::real(plan.reports * plan.rounds)?;
+    let mut ours = Ours::new(settings, work.clone())?;
+    let mut contestants = enter(&entries, &work, bar).await;
+    let mut steps = Vec::new();
+    for round in 0..=plan.rounds {
+        bar.set_message(format!("round {round} of {}", plan.rounds));
+        // Round 0 warms caches and clocks; its reports come again.
+        let first = round.saturating_sub(1) * plan.reports;
+        let reports: Vec<usize> = (first..first + plan.reports).collect();
+        let own = ours.round(&reports)?;
+        if round > 0 {
+            steps.push(own);
+        }
+        for contestant in &mut contestants {
+            contestant.round(&reports, round > 0).await;
+        }
+    }
+    let mut wrong = Vec::new();
+    let mut peers = Vec::new();
+    for contestant in contestants {
+        bar.set_message(format!("opening the sum of {}", contestant.entry.title));
+        let (peer, fault) = contestant.finish(&work, &steps).await;
+        peers.push(peer);
+        wrong.extend(fault);
+    }
+    let (totals_wh, included, bound_wh) = ours.open()?;
+    let opened = Opened {
+        totals_wh,
+        included: included.to_vec(),
+    };
+    let ours = outcome::Ours::new(&steps, &work, &opened, bound_wh)?;
+    if ours.max_error_wh > bound_wh {
+        wrong.push(format!("ours: off by {} Wh", ours.max_error_wh));
+    }
+    let brokers = match &plan.brokers {
+        Some(load) => brokers::run(settings, load, bar).await?,
+        None => brokers::Outcome::default(),
+    };
+    Ok(Outcome {
+        rounds: plan.rounds,
+        reports_per_round: plan.reports,
+        readings_per_report: BATCH,
+        reference_wh: work.reference_wh,
+        input: outcome::input(work.readings.len()),
+        ours,
+        peers,
+        brokers,
+        correct: wrong.is_empty(),
+        wrong,
+        results: results.to_owned(),
+    })
+}
+
+/// A peer on its way through the rounds.
+struct Contestant {
+    entry: Entry,
+    version: Option<String>,
+    process: Result<Process>,
+    rounds: Vec<Measured>,
+}
+
+impl Contestant {
+    async fn round(&mut self, reports: &[usize], counts: bool) {
+        let Ok(process) = &mut self.process else {
+            return;
+        };
+        let measured = process.ask::<Measured>(&Request::Round { reports }).await;
+        match measured.and_then(Measured::checked) {
+            Ok(measured) if counts => self.rounds.push(measured),
+            Ok(_) => {}
+            Err(error) => self.process = Err(error),
+        }
+    }
+
+    async fn finish(self, work: &Work, steps: &[Steps]) -> (Peer, Option<String>) {
+        let mut peer = Peer::of(&self.entry);
+        peer.version = self.version;
+        let opened = async {
+            let mut process = self.process?;
+            let opened: Opened = process.ask(&Request::Finish).await?;
+            let known = |report: &usize| *report < work.readings.len();
+            if !opened.included.iter().all(known) {
+                bail!("its sum has reports that nobody gave it");
+            }
+            let figures = Figures::new(&self.rounds, steps, work, &opened)?;
+            anyhow::Ok((figures, opened))
+        };
+        match opened.await {
+            Ok((figures, opened)) => {
+                let fault = fault(&self.entry, &figures, work, &opened);
+                peer.figures = Some(figures);
+                (peer, fault)
+            }
+            Err(error) => {
+                peer.not_measured = Some(format!("{error:#}"));
+                (peer, None)
+            }
+        }
+    }
+}
+
+/// Starts every peer and lets it make its keys.
+async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contestant> {
+    let mut programs = None;
+    let mut contestants = Vec::new();
+    for entry in entries {
+        bar.set_message(format!("making {} ready (the first time takes minutes)", entry.title));
+        let mut version = None;
+        let process = async {
+            let mut command = match entry.source {
+                Source::Python(packages) => {
+                    let mut command = Command::new(venv::interpreter(packages).await?);
+                    command.args(["-u", "-c", venv::PROGRAM, entry.name]);
+                    command
+                }
+                Source::Native => {
+                    if programs.is_none() {
+                        // One failure is both peers' reason.
+                        programs = Some(native::build().await.map_err(|error| format!("{error:#}")));
+                    }
+                    match &programs {
+                        Some(Ok(built)) => {
+                            Command::new(built.get(entry.name).context("cargo did not build it")?)
+                        }
+                        Some(Err(error)) => bail!("{error}"),
+                        None => bail!("nothing was built"),
+                    }
+                }
+            };
+            let mut process = Process::start(&mut command)?;
+            let request = Request::Prepare {
+                readings: &work.readings,
+                reference_wh: work.reference_wh,
+            };
+            let prepared: Prepared = process.ask(&request).await?;
+            version = Some(prepared.describe);
+            Ok(process)
+        };
+        let process = process.await;
+        if let Err(error) = &process {
+            tracing::warn!(peer = entry.name, "not measured: {error:#}");
+        }
+        contestants.push(Contestant {
+            entry: *entry,
+            version,
+            process,
+            rounds: Vec::new(),
+        });
+    }
+    contestants
+}
+
+/// One peer alone, beside ours: the client's ratio to our seal in each round.
+///
+/// # Errors
+/// Why it could not be measured.
+pub async fn client_ratios(settings: &Settings, name: &str, plan: &Plan) -> Result<Vec<f64>> {
+    let work = Work::real(plan.reports * plan.rounds)?;
+    let mut ours = Ours::new(settings, work.clone())?;
+    let entry = PEERS.iter().find(|entry| entry.name == name);
+    let entry = *entry.with_context(|| format!("no peer {name:?}"))?;
+    let mut contestant = enter(&[entry], &work, &ProgressBar::hidden()).await;
+    let contestant = contestant.first_mut().context("no peer")?;
+    let mut steps = Vec::new();
+    for round in 0..=plan.rounds {
+        let first = round.saturating_sub(1) * plan.reports;
+        let reports: Vec<usize> = (first..first + plan.reports).collect();
+        let own = ours.round(&reports)?;
+        if round > 0 {
+            steps.push(own);
+        }
+        contestant.round(&reports, round > 0).await;
+    }
+    if let Err(error) = &contestant.process {
+        return Err(anyhow!("{error:#}"));
+    }
+    let ratios = contestant.rounds.iter().zip(&steps);
+    Ok(ratios
+        .map(|(measured, own)| measured.client_us() / (own.seal() * 1e6))
+        .collect())
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,379 @@
+//! Our own steps, one by one and on one thread: what peers and the budget are measured against.
+
+use std::hint::black_box;
+
+use analytics::admit::{Admission, Admitted};
+use anyhow::{Context as _, Result, anyhow};
+use bytes::Bytes;
+use openfhe::secret::{self, SecretKey};
+use openfhe::{Context, PublicKey, reference};
+use packed::layout::{self, Layout};
+use packed::{ADDITIVE, Accumulator, noise};
+use service::config::Settings;
+use service::roster::Roster;
+use wire::{
+    EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence,
+    SigningKey, Topics, UnixMillis, Watts, WindowStart,
+};
+
+use super::work::{BATCH, INTERVAL_S, Work};
+use crate::resources::thread_time;
+
+/// Wall time of the run, as far as the messages are concerned.
+const NOW: UnixMillis = UnixMillis(1_700_600_000_000);
+/// A window that is over by then, and aligned.
+const WINDOW: WindowStart = WindowStart(1_699_660_800);
+/// Times a round repeats what takes only microseconds.
+const REPEAT: usize = 20;
+
+/// A deployment in memory: the keys of operator and meters, plan and roster.
+pub struct Ours {
+    settings: Settings,
+    topics: Topics,
+    plan: Plan,
+    roster: Roster,
+    context: Context,
+    secret: SecretKey,
+    public: PublicKey,
+    members: Vec<Member>,
+    work: Work,
+    sum: Accumulator,
+    included: Vec<usize>,
+}
+
+struct Member {
+    report: Report,
+    topic: String,
+    key: SigningKey,
+}
+
+/// A sealed report.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// Which report.
+    pub index: usize,
+    /// The packed ciphertext alone.
+    pub limbs: Vec<u8>,
+    /// The message that is published.
+    pub envelope: Bytes,
+}
+
+/// Processor time of each step for a report, in seconds, and its bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Steps {
+    /// Slot values to a packed ciphertext.
+    pub encrypt: f64,
+    /// The ciphertext into a signed message.
+    pub sign: f64,
+    /// The message checked against plan, roster and signature.
+    pub admit: f64,
+    /// Its ciphertext added to the sum.
+    pub fold: f64,
+    /// The same addition, the ciphertext being in the cache, many times over.
+    pub fold_alone: f64,
+    /// A copy of the ciphertext, likewise.
+    pub copy: f64,
+    /// Bytes of the message.
+    pub bytes: f64,
+}
+
+impl Ours {
+    /// Keys, plan and roster for `work`: a meter a report.
+    ///
+    /// # Errors
+    /// Where OpenFHE fails.
+    pub fn new(settings: &Settings, work: Work) -> Result<Self> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let context = Context::new(&ADDITIVE)?;
+        let (secret, public) = secret::generate(&context)?;
+        let members = members(&topics, work.readings.len())?;
+        Ok(Self {
+            plan: plan(settings, work.reference_wh)?,
+            roster: roster(&members)?,
+            settings: settings.clone(),
+            topics,
+            context,
+            secret,
+            public,
+            members,
+            work,
+            sum: Accumulator::new(&ADDITIVE),
+            included: Vec::new(),
+        })
+    }
+
+    /// The reports in the clear.
+    #[must_use]
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// The slot values of a report.
+    ///
+    /// # Errors
+    /// Where a reading is above the reference.
+    pub fn slots(&self, index: usize) -> Result<Vec<f64>> {
+        let readings = &self.work.readings[index];
+        Ok(layout::encode(
+            Layout::Profile,
+            readings,
+            self.work.reference_wh,
+        )?)
+    }
+
+    /// OpenFHE's encode and encrypt, and nothing else.
+    ///
+    /// # Errors
+    /// Where OpenFHE fails.
+    pub fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
+        let made = reference::Ciphertext::encrypt(&self.context, &self.public, slots)?;
+        drop(black_box(made));
+        Ok(())
+    }
+
+    /// Readings to a packed ciphertext.
+    ///
+    /// # Errors
+    /// Where OpenFHE fails.
+    pub fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
+        Ok(self.context.encrypt(&self.public, &self.slots(index)?)?)
+    }
+
+    /// The packed ciphertext in a signed message.
+    #[must_use]
+    pub fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
+        let Member { report, topic, key } = &self.members[index];
+        let deployment = &self.settings.deployment.id;
+        Bytes::from(wire::seal(report, Some(limbs), deployment, topic, key).0)
+    }
+
+    /// Readings to the message that is published.
+    ///
+    /// # Errors
+    /// Where OpenFHE fails.
+    pub fn seal(&self, index: usize) -> Result<Sealed> {
+        let limbs = self.encrypt(index)?;
+        let envelope = self.sign(index, &limbs);
+        Ok(Sealed {
+            index,
+            limbs,
+            envelope,
+        })
+    }
+
+    /// What analytics checks every message against.
+    ///
+    /// # Errors
+    /// Never: the plan is this type's own.
+    pub fn admission(&self) -> Result<Admission<'_>> {
+        let admission =
+            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)?;
+        Ok(admission)
+    }
+
+    /// The topic of a report.
+    #[must_use]
+    pub fn topic(&self, index: usize) -> &str {
+        &self.members[index].topic
+    }
+
+    /// Every step for these reports, added to the sum; the mean of each.
+    ///
+    /// # Errors
+    /// Where a report is refused.
+    pub fn round(&mut self, reports: &[usize]) -> Result<Steps> {
+        let mut steps = Steps::default();
+        let mut sealed = Vec::with_capacity(reports.len());
+        for &index in reports {
+            let began = thread_time();
+            let limbs = self.encrypt(index)?;
+            let encrypted = thread_time();
+            let envelope = self.sign(index, &limbs);
+            steps.sign += (thread_time() - encrypted).as_secs_f64();
+            steps.encrypt += (encrypted - began).as_secs_f64();
+            steps.bytes += envelope.len() as f64;
+            sealed.push(Sealed {
+                index,
+                limbs,
+                envelope,
+            });
+        }
+        let mut sum = self.sum.clone();
+        let admission = self.admission()?;
+        for sealed in &sealed {
+            let began = thread_time();
+            let admitted = admit(&admission, self.topic(sealed.index), &sealed.envelope)?;
+            let admitted_at = thread_time();
+            sum.add(&admitted.limbs)?;
+            steps.fold += (thread_time() - admitted_at).as_secs_f64();
+            steps.admit += (admitted_at - began).as_secs_f64();
+        }
+        self.sum = sum;
+        self.included.extend_from_slice(reports);
+        self.from_cache(&sealed, &mut steps)?;
+        Ok(steps.over(reports.len() as f64))
+    }
+
+    /// What takes so little that a single time would be the clock's.
+    fn from_cache(&self, sealed: &[Sealed], steps: &mut Steps) -> Result<()> {
+        let Some(first) = sealed.first() else {
+            return Ok(());
+        };
+        let mut sum = Accumulator::new(&ADDITIVE);
+        let began = thread_time();
+        for _ in 0..REPEAT {
+            for sealed in sealed {
+                sum.add(black_box(&sealed.limbs))?;
+            }
+        }
+        let folded = thread_time();
+        let mut copy = first.limbs.clone();
+        let copying = thread_time();
+        for _ in 0..REPEAT {
+            for sealed in sealed {
+                copy.copy_from_slice(black_box(&sealed.limbs));
+                black_box(&mut copy);
+            }
+        }
+        steps.copy += (thread_time() - copying).as_secs_f64() / REPEAT as f64;
+        steps.fold_alone += (folded - began).as_secs_f64() / REPEAT as f64;
+        black_box(&sum);
+        Ok(())
+    }
+
+    /// The sum of all rounds, opened: each interval in watt-hours, which reports are in it, and the error the noise allows.
+    ///
+    /// # Errors
+    /// Where it cannot be decrypted.
+    pub fn open(&self) -> Result<(Vec<f64>, &[usize], f64)> {
+        let slots = self.secret.decrypt(&self.sum.to_packed())?;
+        let reference = self.work.reference_wh as f64;
+        let totals = slots[..BATCH].iter().map(|slot| slot * reference).collect();
+        let bound = noise::bound(&ADDITIVE, self.sum.contributors()) * reference;
+        Ok((totals, &self.included, bound))
+    }
+}
+
+impl Steps {
+    /// What a gateway spends on a report, in seconds.
+    #[must_use]
+    pub fn seal(&self) -> f64 {
+        self.encrypt + self.sign
+    }
+
+    /// What analytics spends on a report before it commits, in seconds.
+    #[must_use]
+    pub fn server(&self) -> f64 {
+        self.admit + self.fold
+    }
+
+    fn over(self, reports: f64) -> Self {
+        Self {
+            encrypt: self.encrypt / reports,
+            sign: self.sign / reports,
+            admit: self.admit / reports,
+            fold: self.fold / reports,
+            fold_alone: self.fold_alone / reports,
+            copy: self.copy / reports,
+            bytes: self.bytes / reports,
+        }
+    }
+}
+
+/// A message through analytics' own admission.
+///
+/// # Errors
+/// Where it is refused.
+pub fn admit(admission: &Admission<'_>, topic: &str, envelope: &Bytes) -> Result<Admitted> {
+    let refused = |refusal: analytics::admit::Refusal| anyhow!("refused: {}", refusal.detail);
+    admission.admit(topic, envelope).map_err(refused)
+}
+
+fn members(topics: &Topics, count: usize) -> Result<Vec<Member>> {
+    (0..count)
+        .map(|index| {
+            let report = Report {
+                plan_version: PlanVersion(1),
+                epoch: KeyEpoch(1),
+                feeder: "feeder-1".parse()?,
+                meter: format!("meter-{index:06}").parse()?,
+                gateway: "gateway-1".parse()?,
+                window: WINDOW,
+                sequence: Sequence(1),
+                sealed_at: NOW,
+                clamped: 0,
+                missing: 0,
+            };
+            Ok(Member {
+                topic: topics.report(&report.feeder, &report.meter),
+                key: SigningKey::generate(),
+                report,
+            })
+        })
+        .collect()
+}
+
+fn plan(settings: &Settings, reference_wh: u64) -> Result<Plan> {
+    Ok(Plan {
+        deployment: settings.deployment.id.clone(),
+        version: PlanVersion(1),
+        interval_s: INTERVAL_S,
+        batch: u16::try_from(BATCH)?,
+        layout: Layout::Profile.to_string(),
+        profile: ADDITIVE.name.into(),
+        min_meters: settings.plan.min_meters,
+        feeders: vec![FeederPlan {
+            feeder: "feeder-1".parse()?,
+            reference_wh,
+            since: PlanVersion(1),
+            first_window: WindowStart(0),
+        }],
+        epochs: vec![EpochPlan {
+            epoch: KeyEpoch(1),
+            fingerprint: [1; 32],
+            first_window: WindowStart(0),
+            key_len: 1,
+        }],
+        analytics: Vec::new(),
+    })
+}
+
+fn roster(members: &[Member]) -> Result<Roster> {
+    let entries = members
+        .iter()
+        .map(|member| RosterEntry {
+            meter: member.report.meter.clone(),
+            feeder: member.report.feeder.clone(),
+            gateway: member.report.gateway.clone(),
+            capacity_w: Watts(1),
+            key: member.key.verifying_key(),
+        })
+        .collect();
+    let page = RosterPage {
+        version: 1,
+        page: 0,
+        pages: 1,
+        entries,
+    };
+    Roster::from_pages([page]).context("a roster of one page")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_adds_its_reports_and_the_sum_is_true_within_the_bound() {
+        let work = Work::real(4).unwrap();
+        let mut ours = Ours::new(&Settings::defaults(), work.clone()).unwrap();
+        let steps = ours.round(&[0, 1]).unwrap();
+        ours.round(&[2, 3, 0]).unwrap();
+        assert!(steps.encrypt > 0.0 && steps.admit > 0.0 && steps.fold_alone > 0.0);
+        assert!((27_136.0..27_500.0).contains(&steps.bytes));
+        let (totals, included, bound) = ours.open().unwrap();
+        assert_eq!(included, [0, 1, 2, 3, 0]);
+        for (total, truth) in totals.iter().zip(work.totals_wh(included, BATCH)) {
+            assert!((total - truth as f64).abs() <= bound);
+        }
+    }
+}

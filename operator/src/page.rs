@@ -1,0 +1,154 @@
+//! What the live page shows of an operator.
+
+use live::{About, Ciphertext, Live, Load, Source, Window};
+use service::Stop;
+use service::config::Settings;
+
+use crate::event::Event;
+use crate::report::FeederReport;
+
+/// Starts the page where `operator.live_listen` says, if it does. What happens is to be told to [`enter`].
+///
+/// # Errors
+/// The address cannot be used.
+pub async fn start(settings: &Settings, stop: &Stop) -> Result<Option<Live>, live::LiveError> {
+    let wanted = &settings.operator;
+    let Some(listen) = wanted.live_listen else {
+        return Ok(None);
+    };
+    let live = Live::new(About {
+        source: Source::Operator,
+        deployment: settings.deployment.id.to_string(),
+        input: None,
+        load: wanted.live_load,
+        min_meters: None,
+        intervals: wanted.live_intervals,
+        max_feeders: wanted.live_max_feeders,
+    });
+    live::serve(live.clone(), listen, wanted.live_remote, stop.clone()).await?;
+    tokio::spawn(live::figures::watch(live.clone(), stop.clone()));
+    Ok(Some(live))
+}
+
+/// Shows what the operator tells.
+pub fn enter(live: &Live, event: &Event) {
+    match event {
+        Event::Opened { min_meters, recent } => {
+            live.min_meters(*min_meters);
+            for report in recent {
+                live.window(window(report));
+            }
+        }
+        Event::Ciphertext {
+            feeder,
+            window,
+            part,
+            excerpt,
+        } => live.ciphertext(Ciphertext {
+            feeder: feeder.clone(),
+            start: *window,
+            part: *part,
+            bytes: excerpt.bytes,
+            head: hex::encode(&excerpt.head),
+        }),
+        Event::Released(report) => live.window(window(report)),
+        // The metrics count what else there is.
+        _ => {}
+    }
+}
+
+/// A window as the page shows it, without a truth.
+#[must_use]
+pub fn window(report: &FeederReport) -> Window {
+    Window {
+        feeder: report.feeder.clone(),
+        start: report.window_start,
+        part: report.part,
+        interval_s: report.interval_s,
+        intervals: u32::try_from(report.energy_wh.len()).unwrap_or(u32::MAX),
+        meters: report.meters,
+        enrolled: report.enrolled,
+        completeness: report.completeness,
+        clamped: report.clamped,
+        missing: report.missing,
+        bound_wh: report.bound_wh,
+        taken_at: report.by.taken_at.0,
+        load: Some(Load {
+            energy_wh: report.energy_wh.clone(),
+            peak_wh: report.peak_wh,
+            peak_interval: report.peak_interval,
+            load_factor: report.load_factor,
+            truth: None,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Excerpt;
+    use crate::testing::report;
+
+    fn live(load: bool) -> Live {
+        Live::new(About {
+            source: Source::Operator,
+            deployment: "dev".to_owned(),
+            input: None,
+            load,
+            min_meters: None,
+            intervals: 100,
+            max_feeders: 2,
+        })
+    }
+
+    fn shown(load: bool) -> String {
+        let live = live(load);
+        let mut before = report("feeder-1", 0);
+        before.energy_wh = vec![123_456_789; 4];
+        enter(
+            &live,
+            &Event::Opened {
+                min_meters: 15,
+                recent: vec![before],
+            },
+        );
+        let mut now = report("feeder-2", 14_400);
+        now.energy_wh = vec![987_654_321; 4];
+        enter(&live, &Event::Released(Box::new(now)));
+        enter(
+            &live,
+            &Event::Ciphertext {
+                feeder: "feeder-2".parse().unwrap(),
+                window: wire::WindowStart(14_400),
+                part: wire::Part(0),
+                excerpt: Excerpt::of(&[0xab; 27_136]),
+            },
+        );
+        live.connect().unwrap().snapshot.data.to_string()
+    }
+
+    #[test]
+    fn windows_from_before_and_now_and_the_newest_ciphertext_are_shown() {
+        let text = shown(true);
+        for part in [
+            "\"min_meters\":15",
+            "123456789",
+            "987654321",
+            "\"bytes\":27136",
+            &"ab".repeat(Excerpt::HEAD),
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains(&"ab".repeat(Excerpt::HEAD + 1)), "{text}");
+    }
+
+    #[test]
+    fn without_live_load_nothing_decrypted_is_shown() {
+        let text = shown(false);
+        assert!(text.contains("feeder-2"), "{text}");
+        assert!(
+            !text.contains("123456789") && !text.contains("987654321"),
+            "{text}"
+        );
+    }
+}
