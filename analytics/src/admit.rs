@@ -6,10 +6,10 @@
 use bytes::Bytes;
 use packed::{Profile, UnknownProfile};
 use service::config::Settings;
-use service::roster::Roster;
+use service::roster::{Entry, Roster};
 use wire::{
-    DeploymentId, Digest, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topic, Topics,
-    UnixMillis, Unverified, WindowStart,
+    DeploymentId, Digest, FeederId, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topic,
+    Topics, UnixMillis, Unverified, WindowStart, WireError,
 };
 
 /// What every report is checked against.
@@ -38,6 +38,8 @@ pub struct Admission<'a> {
 /// Who is told what became of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
+    /// The feeder the roster has the meter on.
+    pub feeder: FeederId,
     /// The gateway the roster has the meter behind.
     pub gateway: GatewayId,
     /// The meter.
@@ -57,6 +59,13 @@ pub struct Admitted {
     pub limbs: Bytes,
     /// Where the receipt goes.
     pub address: Address,
+}
+
+/// A report that came on its topic from an enrolled meter, if its signature holds.
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) unverified: Unverified<Report>,
+    pub(crate) entry: Entry<'a>,
 }
 
 /// A report that may not.
@@ -122,36 +131,50 @@ impl<'a> Admission<'a> {
     /// # Errors
     /// The [`Refusal`] with the first check that failed.
     pub fn admit(&self, topic: &str, payload: &Bytes) -> Result<Admitted, Refusal> {
+        let Candidate { unverified, entry } = self.examine(topic, payload)?;
+        let opened = unverified.verify(self.deployment, topic, entry.key);
+        self.judge(entry, opened)
+    }
+
+    /// The checks before the signature's.
+    pub(crate) fn examine(&self, topic: &str, payload: &Bytes) -> Result<Candidate<'a>, Refusal> {
         let unverified: Unverified<Report> = wire::decode_shared(payload, self.max_len)
             .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
-        self.check_topic(topic, unverified.claimed())?;
         let claimed = unverified.claimed();
-        let entry = self.roster.meter(&claimed.meter).ok_or_else(|| {
-            Refusal::silent(
-                Reason::UnknownMeter,
-                format!("the roster has no meter {}", claimed.meter),
-            )
-        })?;
-        let opened = unverified
-            .verify(self.deployment, topic, &entry.key)
-            .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+        self.check_topic(topic, claimed)?;
+        match self.roster.meter(&claimed.meter) {
+            Some(entry) => Ok(Candidate { unverified, entry }),
+            None => {
+                let detail = format!("the roster has no meter {}", claimed.meter);
+                Err(Refusal::silent(Reason::UnknownMeter, detail))
+            }
+        }
+    }
+
+    /// The checks after the signature's.
+    pub(crate) fn judge(
+        &self,
+        entry: Entry<'_>,
+        opened: Result<Opened<Report>, WireError>,
+    ) -> Result<Admitted, Refusal> {
         let Opened {
             message: report,
             limbs,
             digest,
-        } = opened;
+        } = opened.map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
         let address = Address {
+            feeder: entry.feeder.clone(),
             gateway: entry.gateway.clone(),
             meter: report.meter.clone(),
             window: report.window,
             digest,
         };
-        let checked = if report.feeder != entry.feeder {
+        let checked = if report.feeder != *entry.feeder {
             Err((
                 Reason::WrongFeeder,
                 format!("meter {} is on feeder {}", report.meter, entry.feeder),
             ))
-        } else if report.gateway != entry.gateway {
+        } else if report.gateway != *entry.gateway {
             Err((
                 Reason::WrongGateway,
                 format!("meter {} is behind gateway {}", report.meter, entry.gateway),

@@ -7,18 +7,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use bytes::Bytes;
-use packed::FoldError;
 use service::failpoint;
 use service::roster::Roster;
 use wire::{
-    AnalyticsId, DeploymentId, FeederId, GatewayId, Plan, Reason, Receipt, ReceiptEntry,
-    SigningKey, Status, Sum, SumReceipt, SumStatus, Topics,
+    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Plan, Reason, ReceiptEntry, SigningKey,
+    Status, Topics, UnixMillis,
 };
 
-use crate::admit::{Address, Admission};
+use crate::admit::{Admission, Admitted, Refusal};
 use crate::metrics as meter;
-use crate::store::{ReleaseRow, Store, StoreError, SumKey, Terms};
-use crate::windows::{Due, Held, Outcome, Rules, Windows};
+use crate::store::{Store, StoreError, SumKey, Terms};
+use crate::verify::{Verdicts, verify};
+use crate::windows::{Held, Outcome, Rules, Windows};
+
+mod answers;
+mod releases;
+
+/// Sums released in one turn at most: each takes 27 kB until it has been published.
+const RELEASES_A_TURN: usize = 128;
 
 /// Who this analytics process is.
 #[derive(Debug)]
@@ -77,6 +83,8 @@ pub struct Effects {
     pub outgoing: Vec<Outgoing>,
     /// For observers.
     pub events: Vec<Event>,
+    /// When the reports of the commit were sealed.
+    pub sealed_at: Vec<UnixMillis>,
 }
 
 /// One analytics process's state machine.
@@ -86,7 +94,8 @@ pub struct Engine<S> {
     terms: Terms,
     windows: Windows,
     store: S,
-    unsettled: BTreeMap<SumKey, ReleaseRow>,
+    /// The releases that await the operator's receipt. Their bytes are in the store.
+    unsettled: BTreeMap<SumKey, Digest>,
     answers: HashMap<GatewayId, Vec<ReceiptEntry>>,
     ready: Effects,
 }
@@ -97,9 +106,6 @@ pub enum StartError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored sums were made under another profile.
-    #[error("the store holds a sum that does not fit the plan's profile: {0}")]
-    Profile(#[from] FoldError),
     /// The plan's interval and batch make no windows.
     #[error(transparent)]
     Grid(#[from] wire::GridError),
@@ -124,13 +130,7 @@ impl<S: Store> Engine<S> {
             grid: plan.grid()?,
         };
         let mut windows = Windows::new(terms.profile, terms.grid, rules);
-        let snapshot = store.load(&terms)?;
-        let unsettled = snapshot
-            .releases
-            .iter()
-            .map(|release| (release.key.clone(), release.clone()))
-            .collect();
-        windows.restore(snapshot)?;
+        let unsettled = windows.restore(&mut store)?.into_iter().collect();
         Ok(Self {
             identity,
             terms,
@@ -149,55 +149,44 @@ impl<S: Store> Engine<S> {
     }
 
     /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.
-    pub fn take(&mut self, admission: &Admission<'_>, batch: &[Incoming], active_ms: u64) {
-        let (mut folded, mut duplicate) = (0, 0);
-        for incoming in batch {
-            meter::received(incoming.payload.len());
-            let started = Instant::now();
-            match admission.admit(&incoming.topic, &incoming.payload) {
-                Ok(admitted) => {
-                    let verified = Instant::now();
-                    let digest = admitted.address.digest;
-                    let outcome =
-                        self.windows
-                            .fold(&admitted.report, &admitted.limbs, digest, active_ms);
-                    meter::verified(verified - started);
-                    meter::folding(verified.elapsed());
-                    let status = match outcome {
-                        Ok(Outcome::Folded(part)) => {
-                            meter::folded(part);
-                            folded += 1;
-                            Status::Folded
-                        }
-                        Ok(Outcome::Duplicate) => {
-                            meter::duplicate();
-                            duplicate += 1;
-                            Status::Duplicate
-                        }
-                        Err(reason) => {
-                            meter::rejected(reason, || incoming.topic.clone());
-                            self.ready.events.push(Event::Rejected(reason));
-                            Status::Rejected(reason)
-                        }
-                    };
-                    self.answer(admitted.address, status);
-                }
-                Err(refusal) if self.folded_before(admission, refusal.address.as_ref()) => {
-                    meter::duplicate();
-                    duplicate += 1;
-                    if let Some(address) = refusal.address {
-                        self.answer(address, Status::Duplicate);
-                    }
-                }
-                Err(refusal) => {
-                    meter::rejected(refusal.reason, || refusal.detail);
-                    self.ready.events.push(Event::Rejected(refusal.reason));
-                    if let Some(address) = refusal.address {
-                        self.answer(address, Status::Rejected(refusal.reason));
-                    }
+    ///
+    /// # Errors
+    /// Those of [`Engine::fold`].
+    pub fn take(
+        &mut self,
+        admission: &Admission<'_>,
+        batch: &[Incoming],
+        active_ms: u64,
+    ) -> Result<(), StoreError> {
+        self.fold(verify(admission, batch, 1), active_ms)
+    }
+
+    /// Folds what was found to be a report, and answers the rest. `active_ms`: milliseconds during which the broker was
+    /// within reach.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read. The report at which that was noticed, and those after it, are not
+    /// folded and not answered, so that their gateways send them again.
+    pub fn fold(&mut self, verdicts: Verdicts, active_ms: u64) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let (mut folded, mut duplicate, reports) = (0, 0, verdicts.len());
+        let mut folding = Ok(());
+        for verdict in verdicts {
+            let status = match verdict {
+                Ok(admitted) => self.fold_one(admitted, active_ms),
+                Err(refusal) => self.refuse(refusal),
+            };
+            match status {
+                Ok(Some(Status::Folded)) => folded += 1,
+                Ok(Some(Status::Duplicate)) => duplicate += 1,
+                Ok(_) => {}
+                Err(error) => {
+                    folding = Err(error);
+                    break;
                 }
             }
         }
+        meter::folding(started.elapsed(), reports);
         for (count, event) in [
             (folded, Event::Folded(folded)),
             (duplicate, Event::Duplicate(duplicate)),
@@ -206,40 +195,104 @@ impl<S: Store> Engine<S> {
                 self.ready.events.push(event);
             }
         }
+        folding
     }
 
-    /// Whether a refused report is in a sum: it was admitted under an older plan, and its receipt did not arrive. Told the
-    /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
-    fn folded_before(&self, admission: &Admission<'_>, address: Option<&Address>) -> bool {
-        let Some(address) = address else {
-            return false;
+    /// Folds a report and answers it; returns the answer.
+    fn fold_one(
+        &mut self,
+        admitted: Admitted,
+        active_ms: u64,
+    ) -> Result<Option<Status>, StoreError> {
+        let Admitted {
+            report,
+            limbs,
+            address,
+        } = admitted;
+        let (windows, store) = (&mut self.windows, &mut self.store);
+        let outcome = windows.fold(&report, &limbs, address.digest, active_ms, store)?;
+        let status = match outcome {
+            Ok(Outcome::Folded(part)) => {
+                meter::folded(part);
+                self.ready.sealed_at.push(report.sealed_at);
+                Status::Folded
+            }
+            Ok(Outcome::Duplicate) => {
+                meter::duplicate();
+                Status::Duplicate
+            }
+            Err(reason) => {
+                meter::rejected(reason, || format!("a report of meter {}", report.meter));
+                self.ready.events.push(Event::Rejected(reason));
+                Status::Rejected(reason)
+            }
         };
-        let entry = admission.roster.meter(&address.meter);
-        entry.is_some_and(|entry| {
-            let (window, meter) = (address.window, &address.meter);
-            (self.windows).holds(entry.feeder, window, meter, address.digest)
-        })
+        self.answer(address, status);
+        Ok(Some(status))
     }
 
-    fn answer(&mut self, address: Address, status: Status) {
-        self.answers
-            .entry(address.gateway)
-            .or_default()
-            .push(ReceiptEntry {
-                meter: address.meter,
-                window: address.window,
-                digest: address.digest,
-                status,
-            });
+    /// Answers a report that may not be folded, if it is to be answered; returns the answer.
+    ///
+    /// It may be in a sum all the same: it was admitted under an older plan, and its receipt did not arrive. Told the
+    /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
+    fn refuse(&mut self, refusal: Refusal) -> Result<Option<Status>, StoreError> {
+        let Refusal {
+            reason,
+            detail,
+            address,
+        } = refusal;
+        if let Some(address) = &address {
+            let (window, meter, digest) = (address.window, &address.meter, address.digest);
+            let (windows, store) = (&self.windows, &mut self.store);
+            if windows.holds(&address.feeder, window, meter, digest, store)? {
+                meter::duplicate();
+                self.answer(address.clone(), Status::Duplicate);
+                return Ok(Some(Status::Duplicate));
+            }
+        }
+        meter::rejected(reason, || detail);
+        self.ready.events.push(Event::Rejected(reason));
+        Ok(address.map(|address| {
+            let status = Status::Rejected(reason);
+            self.answer(address, status);
+            status
+        }))
     }
 
     /// Closes what is due and forgets what is past its retention.
-    pub fn tick(&mut self, roster: &Roster, active_ms: u64) {
+    ///
+    /// # Errors
+    /// Those of [`Engine::close`].
+    pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<(), StoreError> {
+        self.close(roster, active_ms, true)?;
+        for held in self.windows.reclaim() {
+            tracing::warn!(
+                feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
+                contributors = held.contributors,
+                "withheld for good: the retention of the window is over"
+            );
+            meter::withheld();
+        }
+        meter::open_windows(self.windows.open());
+        Ok(())
+    }
+
+    /// Closes what is due: at most 128 sums a call. Looks at `all` sums that take reports, else at those that changed since
+    /// the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
+    pub fn close(&mut self, roster: &Roster, active_ms: u64, all: bool) -> Result<(), StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
-        let (due, held) = self.windows.due(enrolled, active_ms);
+        let (windows, store) = (&mut self.windows, &mut self.store);
+        let looking = Instant::now();
+        let (due, held) = windows.due(all, RELEASES_A_TURN, enrolled, active_ms, store)?;
+        let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
         for due in due {
+            let signing = Instant::now();
             let release = self.release(&due, enrolled(&due.row.key.feeder));
-            self.unsettled.insert(release.key.clone(), release.clone());
+            meter::releasing(packing + signing.elapsed());
+            self.unsettled.insert(release.key.clone(), release.digest);
             meter::released(due.contributors);
             self.ready.events.push(Event::Released(release.key.clone()));
             self.windows.released(release);
@@ -253,74 +306,7 @@ impl<S: Store> Engine<S> {
             );
             self.ready.events.push(Event::Held(held));
         }
-        for held in self.windows.reclaim() {
-            tracing::warn!(
-                feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
-                contributors = held.contributors,
-                "withheld for good: the retention of the window is over"
-            );
-            meter::withheld();
-        }
-        meter::open_windows(self.windows.open());
-    }
-
-    fn release(&self, due: &Due, enrolled: u32) -> ReleaseRow {
-        let key = due.row.key.clone();
-        let sum = Sum {
-            analytics: self.identity.id.clone(),
-            plan_version: due.row.plan_version,
-            epoch: due.row.epoch,
-            feeder: key.feeder.clone(),
-            window: key.window,
-            part: key.part,
-            contributors: due.contributors,
-            enrolled,
-            clamped: due.row.clamped,
-            missing: due.row.missing,
-            oldest_sealed_at: due.row.sealed_at.0,
-            newest_sealed_at: due.row.sealed_at.1,
-            contributors_digest: due.contributors_digest,
-        };
-        let topic = self.identity.topics.sum(&key.feeder);
-        let (bytes, digest) = wire::seal(
-            &sum,
-            Some(&due.limbs),
-            &self.identity.deployment,
-            &topic,
-            &self.identity.key,
-        );
-        ReleaseRow {
-            key,
-            digest,
-            bytes: bytes.into(),
-        }
-    }
-
-    /// Enters the operator's receipt, whose signature has been checked.
-    pub fn settle(&mut self, receipt: &SumReceipt) {
-        let key = SumKey {
-            feeder: receipt.feeder.clone(),
-            window: receipt.window,
-            part: receipt.part,
-        };
-        if self
-            .unsettled
-            .get(&key)
-            .is_none_or(|release| release.digest != receipt.digest)
-        {
-            return;
-        }
-        match receipt.status {
-            SumStatus::Taken | SumStatus::Duplicate => {}
-            SumStatus::Rejected(reason) if is_transient(reason) => return,
-            SumStatus::Rejected(reason) => {
-                tracing::error!(feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason, "the operator refused a release");
-            }
-        }
-        self.unsettled.remove(&key);
-        if self.windows.settled(&key) {
-            self.ready.events.push(Event::Settled(key));
-        }
+        Ok(())
     }
 
     /// Makes everything since the last commit durable and returns what may now leave the process.
@@ -338,6 +324,8 @@ impl<S: Store> Engine<S> {
             failpoint::hit("analytics.after_commit");
         }
         self.windows.committed();
+        meter::unsettled(self.unsettled.len());
+        meter::store_bytes(self.store.bytes());
         let mut effects = std::mem::take(&mut self.ready);
         effects.outgoing.extend(self.receipts());
         effects
@@ -346,60 +334,8 @@ impl<S: Store> Engine<S> {
         Ok(effects)
     }
 
-    /// The releases the operator has not settled, to be sent again.
-    #[must_use]
-    pub fn unsettled(&self) -> Vec<Outgoing> {
-        self.unsettled
-            .values()
-            .map(|release| self.outgoing(release))
-            .collect()
-    }
-
     /// Takes the plan's minimum group, which applies to every sum not yet released.
     pub fn set_min_meters(&mut self, min_meters: u32) {
         self.windows.set_min_meters(min_meters);
     }
-
-    fn outgoing(&self, release: &ReleaseRow) -> Outgoing {
-        Outgoing {
-            topic: self.identity.topics.sum(&release.key.feeder),
-            payload: release.bytes.clone(),
-        }
-    }
-
-    fn receipts(&mut self) -> Vec<Outgoing> {
-        let Identity {
-            deployment,
-            id,
-            topics,
-            key,
-            receipt_entries,
-        } = &self.identity;
-        let mut outgoing = Vec::new();
-        for (gateway, entries) in self.answers.drain() {
-            let topic = topics.receipt(&gateway);
-            for chunk in entries.chunks((*receipt_entries).max(1)) {
-                let receipt = Receipt {
-                    analytics: id.clone(),
-                    gateway: gateway.clone(),
-                    entries: chunk.to_vec(),
-                };
-                let (payload, _) = wire::seal(&receipt, None, deployment, &topic, key);
-                outgoing.push(Outgoing {
-                    topic: topic.clone(),
-                    payload: payload.into(),
-                });
-            }
-        }
-        outgoing
-    }
-}
-
-/// Reasons for which a release is worth sending again as it is.
-fn is_transient(reason: Reason) -> bool {
-    use Reason::{NotReady, Overloaded, UnknownAnalytics, UnknownPlan};
-    matches!(
-        reason,
-        NotReady | Overloaded | UnknownAnalytics | UnknownPlan
-    )
 }

@@ -46,7 +46,7 @@ pub fn inspect(
     contributors: bool,
     out: &mut impl Write,
 ) -> Result<(), InspectError> {
-    let inspection = Inspection::of(path)?;
+    let inspection = Inspection::of(path, contributors)?;
     let listing = Listing::of(&inspection, contributors);
     match form {
         Form::Json => {
@@ -85,7 +85,7 @@ struct SumLine<'a> {
     window_start: WindowStart,
     part: Part,
     stage: &'static str,
-    contributors: usize,
+    contributors: u32,
     epoch: KeyEpoch,
     plan_version: PlanVersion,
     clamped: u64,
@@ -105,15 +105,15 @@ struct MeterLine<'a> {
 
 impl<'a> Listing<'a> {
     fn of(inspection: &'a Inspection, contributors: bool) -> Self {
-        let snapshot = &inspection.snapshot;
         let mut meters: HashMap<&SumKey, Vec<&ContributorRow>> = HashMap::new();
-        for row in &snapshot.contributors {
+        for row in &inspection.contributors {
             meters.entry(&row.key).or_default().push(row);
         }
-        let releases: HashMap<_, _> = snapshot
+        let releases: HashMap<_, _> = inspection
+            .loaded
             .releases
             .iter()
-            .map(|release| (&release.key, release.digest.to_string()))
+            .map(|(key, digest)| (key, digest.to_string()))
             .collect();
         let line = |row: &'a SumRow| {
             let of_sum = meters.get(&row.key).map_or(&[][..], Vec::as_slice);
@@ -122,7 +122,7 @@ impl<'a> Listing<'a> {
                 window_start: row.key.window,
                 part: row.key.part,
                 stage: stage(row.stage),
-                contributors: of_sum.len(),
+                contributors: row.contributors,
                 epoch: row.epoch,
                 plan_version: row.plan_version,
                 clamped: row.clamped,
@@ -137,7 +137,8 @@ impl<'a> Listing<'a> {
             profile: inspection.profile.as_deref(),
             grid: inspection.grid.as_deref(),
             commits: inspection.commits,
-            feeders: snapshot
+            feeders: inspection
+                .loaded
                 .times
                 .iter()
                 .map(|(feeder, time)| FeederLine {
@@ -145,7 +146,7 @@ impl<'a> Listing<'a> {
                     time: *time,
                 })
                 .collect(),
-            sums: snapshot.sums.iter().map(|(row, _)| line(row)).collect(),
+            sums: inspection.sums.iter().map(line).collect(),
         }
     }
 

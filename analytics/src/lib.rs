@@ -3,7 +3,7 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`admit`]: from bytes on a topic to a report that may be folded
+//! * [`admit`]: from bytes on a topic to a report that may be folded · [`verify`]: many at once
 //! * [`windows`]: every open sum, who is in it, when it is due
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod metrics;
 pub mod runner;
 pub mod store;
+pub mod verify;
 pub mod windows;
 
 pub use engine::Event;

@@ -1,12 +1,10 @@
-//! What analytics counts and times, and how often a refusal is worth a line in the log.
+//! What analytics counts and times.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
-use wire::{Part, Reason};
+use metrics::{counter, gauge, histogram};
+use service::telemetry::{ByReason, register};
+use wire::{Part, Reason, UnixMillis};
 
 const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
@@ -15,64 +13,96 @@ const LATE: &str = "cipherwatt_analytics_reports_late_total";
 const DUPLICATE: &str = "cipherwatt_analytics_reports_duplicate_total";
 const REJECTED: &str = "cipherwatt_analytics_reports_rejected_total";
 const NOT_READY: &str = "cipherwatt_analytics_reports_not_ready_total";
+const QUEUED: &str = "cipherwatt_analytics_queue_reports";
+const AGE: &str = "cipherwatt_analytics_report_age_seconds";
 const RELEASED: &str = "cipherwatt_analytics_releases_total";
 const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
+const SETTLED: &str = "cipherwatt_analytics_releases_settled_total";
+const REFUSED: &str = "cipherwatt_analytics_releases_refused_total";
+const UNSETTLED: &str = "cipherwatt_analytics_unsettled_releases";
 const HELD: &str = "cipherwatt_analytics_sums_held_total";
 const WITHHELD: &str = "cipherwatt_analytics_sums_withheld_total";
+const COMMITS: &str = "cipherwatt_analytics_commits_total";
 const COMMIT_FAILED: &str = "cipherwatt_analytics_commits_failed_total";
 const COMMIT_SLOW: &str = "cipherwatt_analytics_commits_slow_total";
+const COMMIT_REPORTS: &str = "cipherwatt_analytics_commit_reports";
 const OPEN: &str = "cipherwatt_analytics_open_sums";
+const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
 const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
 const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
 const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
+const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 
-/// Describes every metric and registers the counters, so that each is there at 0 from the start.
+/// Describes every metric and registers it, so that each is there from the start.
 pub fn describe() {
     for (name, help) in [
-        (RECEIVED, "Messages that came on a report topic."),
-        (FOLDED, "Reports added to a sum."),
+        (RECEIVED, "Messages that came on a report topic"),
+        (
+            RECEIVED_BYTES,
+            "Bytes of the messages that came on a report topic",
+        ),
+        (FOLDED, "Reports added to a sum"),
         (
             LATE,
-            "Folded reports that went into a supplement, part 1 or later.",
+            "Folded reports that went into a supplement, part 1 or later",
         ),
-        (DUPLICATE, "Reports that had been folded before."),
+        (DUPLICATE, "Reports that had been folded before"),
         (
             NOT_READY,
-            "Reports dropped before the plan and the roster had come.",
+            "Reports dropped before the plan and the roster had come",
         ),
+        (COMMITS, "Commits of the store"),
         (
             COMMIT_FAILED,
-            "Commits the store refused; each is tried again.",
+            "Commits the store refused; each is tried again",
         ),
-        (COMMIT_SLOW, "Commits that took more than two seconds."),
-        (RELEASED, "Sums released to the operator."),
-        (RELEASED_REPORTS, "Reports covered by releases."),
-        (HELD, "Sums that were due with too few contributors."),
+        (COMMIT_SLOW, "Commits that took more than two seconds"),
+        (RELEASED, "Sums released to the operator"),
+        (RELEASED_REPORTS, "Reports covered by releases"),
+        (SETTLED, "Releases the operator answered for good"),
+        (
+            REFUSED,
+            "Releases the operator refused for good: their reports are in no total",
+        ),
+        (HELD, "Sums that were due with too few contributors"),
         (
             WITHHELD,
-            "Sums that reached the end of their retention with too few contributors.",
+            "Sums that reached the end of their retention with too few contributors",
         ),
     ] {
-        describe_counter!(name, help);
-        counter!(name).absolute(0);
+        register::counter(name, help);
     }
-    describe_counter!(
-        RECEIVED_BYTES,
-        Unit::Bytes,
-        "Bytes of the messages that came on a report topic."
-    );
-    counter!(RECEIVED_BYTES).absolute(0);
-    describe_counter!(REJECTED, "Reports refused, by reason.");
-    for reason in Reason::ALL {
-        counter!(REJECTED, "reason" => reason.as_str()).absolute(0);
-    }
-    describe_gauge!(OPEN, "Sums that take reports.");
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+    register::counters(REJECTED, "Reports refused, by reason", "reason", reasons);
     for (name, help) in [
-        (VERIFY, "Decoding and verifying one report."),
-        (FOLD, "Folding one report."),
-        (COMMIT, "One commit of the store."),
+        (QUEUED, "Reports received and not committed yet"),
+        (OPEN, "Sums that take reports: open windows and supplements"),
+        (
+            UNSETTLED,
+            "Releases that the operator has not answered for good",
+        ),
+        (STORE_BYTES, "Size of the store's file"),
     ] {
-        describe_histogram!(name, Unit::Seconds, help);
+        register::gauge(name, help);
+    }
+    for (name, help) in [
+        (
+            VERIFY,
+            "Decoding and verifying one report; those verified together share the time",
+        ),
+        (
+            FOLD,
+            "Folding one report; those folded together share the time",
+        ),
+        (COMMIT, "One commit of the store"),
+        (COMMIT_REPORTS, "Reports in one commit"),
+        (RELEASE, "Making one release: packing and signing a sum"),
+        (
+            AGE,
+            "From sealing a folded report to its commit; 0 where the clocks disagree by more than that",
+        ),
+    ] {
+        register::histogram(name, help);
     }
 }
 
@@ -81,16 +111,45 @@ pub(crate) fn received(bytes: usize) {
     counter!(RECEIVED_BYTES).increment(bytes as u64);
 }
 
-pub(crate) fn verified(took: Duration) {
-    histogram!(VERIFY).record(took.as_secs_f64());
+/// So many reports took so long together.
+pub(crate) fn verified(took: Duration, reports: usize) {
+    if reports > 0 {
+        histogram!(VERIFY).record_many(took.as_secs_f64() / reports as f64, reports);
+    }
 }
 
-pub(crate) fn folding(took: Duration) {
-    histogram!(FOLD).record(took.as_secs_f64());
+/// So many reports took so long together.
+pub(crate) fn folding(took: Duration, reports: usize) {
+    if reports > 0 {
+        histogram!(FOLD).record_many(took.as_secs_f64() / reports as f64, reports);
+    }
+}
+
+pub(crate) fn queued(reports: usize) {
+    gauge!(QUEUED).set(reports as f64);
+}
+
+pub(crate) fn committing(reports: usize) {
+    if reports > 0 {
+        histogram!(COMMIT_REPORTS).record(reports as f64);
+    }
 }
 
 pub(crate) fn committed(took: Duration) {
+    counter!(COMMITS).increment(1);
     histogram!(COMMIT).record(took.as_secs_f64());
+}
+
+/// Reports sealed at these times were committed at `now`. Clocks of gateways and analytics can disagree: no age is
+/// below 0.
+pub(crate) fn ages(sealed_at: &[UnixMillis], now: UnixMillis) {
+    if sealed_at.is_empty() {
+        return;
+    }
+    let age = histogram!(AGE);
+    for at in sealed_at {
+        age.record(Duration::from_millis(now.0.saturating_sub(at.0)));
+    }
 }
 
 pub(crate) fn folded(part: Part) {
@@ -116,9 +175,22 @@ pub(crate) fn commit_failed() {
     counter!(COMMIT_FAILED).increment(1);
 }
 
+pub(crate) fn releasing(took: Duration) {
+    histogram!(RELEASE).record(took.as_secs_f64());
+}
+
 pub(crate) fn released(contributors: u32) {
     counter!(RELEASED).increment(1);
     counter!(RELEASED_REPORTS).increment(u64::from(contributors));
+}
+
+pub(crate) fn settled(refused: bool) {
+    counter!(SETTLED).increment(1);
+    counter!(REFUSED).increment(u64::from(refused));
+}
+
+pub(crate) fn unsettled(releases: usize) {
+    gauge!(UNSETTLED).set(releases as f64);
 }
 
 pub(crate) fn held() {
@@ -133,16 +205,15 @@ pub(crate) fn open_windows(open: usize) {
     gauge!(OPEN).set(open as f64);
 }
 
-/// Counts a refusal. The count is exact; the log has the first of each power of two, so that a flood is no flood of lines.
+pub(crate) fn store_bytes(bytes: u64) {
+    gauge!(STORE_BYTES).set(bytes as f64);
+}
+
+/// Counts a refusal. The count is exact; the log has few lines, so that a flood is no flood of lines.
 pub(crate) fn rejected(reason: Reason, detail: impl FnOnce() -> String) {
-    static SEEN: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+    static LINES: ByReason = ByReason::new();
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);
-    let index = Reason::ALL
-        .iter()
-        .position(|known| *known == reason)
-        .unwrap_or(63);
-    let count = SEEN[index.min(63)].fetch_add(1, Ordering::Relaxed) + 1;
-    if count.is_power_of_two() {
-        tracing::warn!(%reason, count, detail = detail(), "refused a report");
+    if let Some(line) = LINES.line(reason) {
+        tracing::warn!(%reason, count = line.count, unlogged = line.unlogged, detail = detail(), "refused a report");
     }
 }

@@ -1,8 +1,10 @@
 //! The engine on MQTT and on time.
 //!
-//! A turn takes what has arrived, folds it, closes what is due, commits, and only then lets receipts and releases out.
-//! Folding and committing run off the threads that serve the network, one turn at a time, so that a slow disk slows
-//! the intake and nothing else. While a commit fails nothing new is taken.
+//! Reports go through three stages at once: while one lot is being committed, the next is verified and another is
+//! received. The engine folds what was verified whenever it is not committing, and commits once the oldest of it has
+//! waited long enough; only then are receipts and releases let out. All of that runs off the threads that serve the
+//! network. What the stages hold is bounded: when it is full, or while commits fail, nothing is received and so nothing
+//! acknowledged, and the broker waits.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,29 +12,31 @@ use std::time::Duration;
 
 use service::clock::SharedClock;
 use service::config::Settings;
-use service::failpoint;
-use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
+use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::plan::{HeldPlan, KeepError, PlanKeeper};
-use service::roster::RosterKeeper;
+use service::roster::{Roster, RosterKeeper};
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
-use wire::{AnalyticsEnrol, SigningKey, Topics};
+use tokio::time::{Instant, timeout_at};
+use wire::{SigningKey, SumReceipt, Topics};
 
-use crate::engine::{Effects, Engine, Event, Identity, Incoming, Outgoing, StartError};
+use crate::engine::{Engine, Event, Identity, StartError};
 use crate::metrics as meter;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
+mod enrol;
+mod flow;
+mod intake;
 mod mail;
+mod outlet;
 mod reach;
 mod turn;
-use mail::Handled;
+use flow::Flow;
 use reach::Reach;
-use turn::{Work, commit};
 
-/// How often windows are looked at for closing.
+/// How often all windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
 /// How often what is waited for is asked for, and said, again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -147,6 +151,8 @@ struct Runner {
     publisher: Publisher,
     inbox: Inbox,
     reach: Reach,
+    /// The operator's receipts that the engine has not been told of.
+    settled: Vec<SumReceipt>,
     asked: Option<Instant>,
     resent: Instant,
 }
@@ -192,6 +198,7 @@ impl Runner {
             publisher,
             inbox,
             reach: Reach::default(),
+            settled: Vec::new(),
             asked: None,
             resent: Instant::now(),
         })
@@ -202,27 +209,8 @@ impl Runner {
             self.publisher.close().await;
             return Ok(());
         };
-        let mut engine = self.start_engine(held, store).await?;
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let batch = tokio::select! {
-                biased;
-                () = stop.stopped() => break,
-                event = self.inbox.recv() => match event {
-                    Some(event) => self.gather(event, &mut engine).await,
-                    None => break,
-                },
-                _ = tick.tick() => Vec::new(),
-            };
-            engine = self.turn(engine, batch, &stop).await?;
-            self.ask().await;
-            let resent = self.resent(&engine);
-            self.publish(resent).await;
-        }
-        // Nothing is taken between turns, and each turn committed and answered what it took.
-        self.publisher.close().await;
-        Ok(())
+        let engine = self.start_engine(held, store).await?;
+        Flow::new(self, engine).run(stop).await
     }
 
     /// Applies the plan cached on disk, or the first that comes.
@@ -238,7 +226,8 @@ impl Runner {
                 event = timeout_at(until, self.inbox.recv()) => match event {
                     Ok(None) => return None,
                     Ok(Some(event)) => {
-                        self.handle(event).await;
+                        let dropped = self.handle(event).is_some();
+                        meter::not_ready(usize::from(dropped));
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
                 },
@@ -266,6 +255,8 @@ impl Runner {
             retention_s: analytics.retention.as_secs(),
             max_open: analytics.max_open_windows,
             max_feeders: analytics.max_feeders,
+            max_hot: analytics.max_hot_sums,
+            fingerprint_bits: u32::BITS,
         };
         let start = move || Engine::start(identity, &held.plan, rules, store);
         Ok(spawn_blocking(start)
@@ -273,156 +264,10 @@ impl Runner {
             .map_err(AnalyticsError::Task)??)
     }
 
-    /// Takes what has arrived: at most `commit_max_reports` reports, waiting at most `commit_max_delay` for more.
-    async fn gather<S: Store>(&mut self, first: Link, engine: &mut Engine<S>) -> Vec<Incoming> {
-        let analytics = &self.settings.analytics;
-        let (most, until) = (
-            analytics.commit_max_reports,
-            Instant::now() + analytics.commit_max_delay,
-        );
-        let mut batch = Vec::new();
-        let mut next = Some(first);
-        while let Some(event) = next.take() {
-            match self.handle(event).await {
-                Handled::Report(report) => batch.push(report),
-                Handled::SumReceipt(receipt) => engine.settle(&receipt),
-                Handled::Plan => {
-                    if let Some(held) = self.plan.current() {
-                        engine.set_min_meters(held.plan.min_meters);
-                    }
-                }
-                Handled::Nothing => {}
-            }
-            if batch.len() < most && !batch.is_empty() {
-                next = timeout_at(until, self.inbox.recv()).await.ok().flatten();
-            }
-        }
-        batch
-    }
-
-    /// One turn: fold, close, commit however often it takes, and let the effects out.
-    async fn turn<S: Store + 'static>(
-        &self,
-        engine: Engine<S>,
-        batch: Vec<Incoming>,
-        stop: &Stop,
-    ) -> Result<Engine<S>, AnalyticsError> {
-        let work = self.work(&engine, batch)?;
-        let committed = tokio::select! {
-            committed = commit(engine, work) => committed,
-            () = async { stop.stopped().await; sleep(DRAIN).await } => return Err(AnalyticsError::Undrained),
-        };
-        let (engine, effects) = committed?;
-        self.let_out(effects).await;
-        Ok(engine)
-    }
-
-    /// What a turn folds and closes; `None` while reports cannot be judged, or gateways could not check the receipts.
-    fn work<S: Store>(
-        &self,
-        engine: &Engine<S>,
-        batch: Vec<Incoming>,
-    ) -> Result<Option<Work>, AnalyticsError> {
-        let (Some(held), Some(roster)) = (self.plan.current(), self.roster.current()) else {
-            meter::not_ready(batch.len());
-            return Ok(None);
-        };
-        if !engine.fits(&held.plan) {
-            let version = held.plan.version.0;
-            return Err(AnalyticsError::PlanChanged { version });
-        }
-        if !self.is_enrolled(&held) {
-            meter::not_ready(batch.len());
-            return Ok(None);
-        }
-        Ok(Some(Work {
-            settings: self.settings.clone(),
-            topics: self.topics.clone(),
-            held,
-            roster,
-            now: self.clock.now(),
-            active_ms: self.reach.milliseconds(),
-            batch,
-        }))
-    }
-
-    async fn let_out(&self, effects: Effects) {
-        let any = !effects.outgoing.is_empty();
-        self.publish(effects.outgoing).await;
-        if any {
-            failpoint::hit("analytics.after_publish");
-        }
-        if let Some(observer) = &self.observer {
-            effects.events.into_iter().for_each(|event| {
-                let _ = observer.send(event);
-            });
-        }
-    }
-
-    fn is_enrolled(&self, held: &HeldPlan) -> bool {
-        let (id, key) = (&self.settings.analytics.id, self.key.verifying_key());
-        held.plan
-            .analytics
-            .iter()
-            .any(|entry| entry.id == *id && entry.key == key)
-    }
-
-    /// Hands messages to the connection. What does not leave is asked for again: a receipt by the gateway's next
-    /// attempt, a release by being unsettled. So nothing waits for a broker that is away, which would keep
-    /// [`Reach`] from noticing.
-    async fn publish(&self, outgoing: Vec<Outgoing>) {
-        let mut connected = self.publisher.connected();
-        for message in outgoing {
-            let sent = self
-                .publisher
-                .publish(message.topic, message.payload, false);
-            tokio::select! {
-                biased;
-                _ = sent => {}
-                _ = connected.wait_for(|connected| !connected) => return,
-            }
-        }
-    }
-
-    /// The releases to send again, if it is time to.
-    fn resent<S: Store>(&mut self, engine: &Engine<S>) -> Vec<Outgoing> {
-        if self.resent.elapsed() < self.settings.analytics.release_retry
-            || !self.publisher.is_connected()
-        {
-            return Vec::new();
-        }
-        self.resent = Instant::now();
-        engine.unsettled()
-    }
-
-    /// Asks to be enrolled for as long as the plan does not name this service and its key.
-    async fn ask(&mut self) {
-        let recently = self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
-        let enrolled = self
-            .plan
-            .current()
-            .is_some_and(|held| self.is_enrolled(&held));
-        if enrolled || recently || !self.publisher.is_connected() {
-            return;
-        }
-        self.asked = Some(Instant::now());
-        let analytics = &self.settings.analytics;
-        let request = AnalyticsEnrol {
-            id: analytics.id.clone(),
-            key: self.key.verifying_key(),
-            feeders: analytics.feeders.clone(),
-        };
-        let topic = self.topics.analytics_enrol(&analytics.id);
-        let (payload, _) = wire::seal(
-            &request,
-            None,
-            &self.settings.deployment.id,
-            &topic,
-            &self.key,
-        );
-        let _ = self.publisher.publish(topic, payload, false).await;
-        if self.plan.current().is_some() {
-            tracing::info!("waiting for the operator to enrol {}", analytics.id);
-        }
+    /// What reports can be judged by; `None` while the plan or the roster is not there, or gateways could not check the
+    /// receipts.
+    fn ready(&self) -> Option<(Arc<HeldPlan>, Arc<Roster>)> {
+        let (held, roster) = (self.plan.current()?, self.roster.current()?);
+        self.is_enrolled(&held).then_some((held, roster))
     }
 }

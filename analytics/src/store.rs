@@ -5,12 +5,13 @@
 //! store. A commit that fails is repeated as it is; nothing new is taken meanwhile. A commit may fail after it took
 //! effect, so every row is absolute and repeating one changes nothing.
 //!
+//! A store is read while the process runs, too: what is remembered of the contributors, and the sums that nothing was
+//! added to for a while, are in the store alone.
+//!
 //! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
 use packed::{Accumulator, Profile};
-use wire::{
-    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart,
-};
+use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
 
 mod error;
 mod file;
@@ -39,6 +40,8 @@ pub struct SumRow {
     pub epoch: KeyEpoch,
     /// The plan version that governs its scale.
     pub plan_version: PlanVersion,
+    /// Meters in it.
+    pub contributors: u32,
     /// Clamped intervals over all contributors.
     pub clamped: u64,
     /// Missing intervals over all contributors.
@@ -84,12 +87,23 @@ pub struct ReleaseRow {
     pub bytes: bytes::Bytes,
 }
 
+/// What a transaction does to a sum's ciphertext.
+#[derive(Debug, Clone, Copy)]
+pub enum Limbs<'a> {
+    /// It is this one now.
+    Changed(&'a Accumulator),
+    /// It is what it was.
+    Kept,
+    /// The sum is released: there is none any more.
+    Gone,
+}
+
 /// One atomic change of the store.
 #[derive(Debug, Default)]
 pub struct Transaction<'a> {
-    /// Sums that changed. The accumulator is there while the sum takes reports and absent once it is released.
-    pub sums: Vec<(SumRow, Option<&'a Accumulator>)>,
-    /// Contributors that were added.
+    /// Sums that changed.
+    pub sums: Vec<(SumRow, Limbs<'a>)>,
+    /// Contributors that were added, those of a window one after the other.
     pub contributors: Vec<ContributorRow>,
     /// Feeders whose time moved on, with their new time in Unix seconds.
     pub times: Vec<(FeederId, u64)>,
@@ -114,18 +128,14 @@ impl Transaction<'_> {
     }
 }
 
-/// What a store holds, read back at start.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Every sum; limbs are packed, and absent once the sum is released.
-    pub sums: Vec<(SumRow, Option<Vec<u8>>)>,
-    /// Every contributor.
-    pub contributors: Vec<ContributorRow>,
+/// What a process starts with, besides the sums' rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loaded {
     /// The time of every feeder that has one. It outlives the windows it came from, so that what was reclaimed is
     /// refused for good.
     pub times: Vec<(FeederId, u64)>,
-    /// Every release not yet settled.
-    pub releases: Vec<ReleaseRow>,
+    /// Every release not yet settled, with its digest.
+    pub releases: Vec<(SumKey, Digest)>,
 }
 
 /// What the rows of a store mean: they can be read under nothing else.
@@ -138,12 +148,16 @@ pub struct Terms {
 }
 
 /// Durable state of one analytics process.
+///
+/// Every method but `load` and `commit` reads what was committed, and fails with a [`StoreError`] where the medium cannot
+/// be read.
 pub trait Store: Send {
-    /// Reads back all that was committed, which must have been under the same `terms`.
+    /// Checks all that was committed, which must have been under the same `terms`, and gives every sum's row to `each`,
+    /// ascending by key.
     ///
     /// # Errors
     /// [`StoreError`] where the medium cannot be read, or was written under other terms.
-    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError>;
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError>;
 
     /// Makes `transaction` durable, whole or not at all.
     ///
@@ -151,4 +165,43 @@ pub trait Store: Send {
     /// [`StoreError`]; the store then holds either what it held before or that and the whole transaction, so that the
     /// caller may only repeat the same transaction, or more than it.
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError>;
+
+    /// The part a meter is in and the digest of its report, if it reported the window.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError>;
+
+    /// Gives every contributor of a window, over all its parts, to `each`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError>;
+
+    /// The packed ciphertext of a sum that takes reports.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// A release that is not settled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError>;
+
+    /// Bytes on the medium; 0 where there is none.
+    fn bytes(&self) -> u64 {
+        0
+    }
 }

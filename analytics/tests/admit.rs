@@ -140,6 +140,8 @@ impl World {
             retention_s: 24 * HOUR,
             max_open: 10,
             max_feeders: 10,
+            max_hot: 10,
+            fingerprint_bits: 32,
         };
         Engine::start(identity, &self.plan, rules, MemoryStore::default()).unwrap()
     }
@@ -152,7 +154,9 @@ impl World {
         incoming
             .iter()
             .map(|message| {
-                engine.take(&admission, std::slice::from_ref(message), 0);
+                engine
+                    .take(&admission, std::slice::from_ref(message), 0)
+                    .unwrap();
                 let outgoing = engine.commit().unwrap().outgoing;
                 assert!(outgoing.len() <= 1);
                 outgoing
@@ -371,7 +375,9 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
     let (payload, digest) =
         wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);
     let payload = Bytes::from(payload);
-    engine.take(&admission, &[Incoming { topic, payload }], 0);
+    engine
+        .take(&admission, &[Incoming { topic, payload }], 0)
+        .unwrap();
     let outgoing = engine.commit().unwrap().outgoing;
     let unverified: Unverified<Receipt> =
         wire::decode_shared(&outgoing[0].payload, 1 << 20).unwrap();
@@ -404,7 +410,9 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
         let mut answer = |plan: &Plan, message: &Incoming| {
             let admission =
                 Admission::new(&world.settings, &world.topics, plan, &world.roster, NOW).unwrap();
-            engine.take(&admission, std::slice::from_ref(message), 0);
+            engine
+                .take(&admission, std::slice::from_ref(message), 0)
+                .unwrap();
             let outgoing = engine.commit().unwrap().outgoing;
             world.open(&outgoing[0].topic, &outgoing[0].payload)
         };

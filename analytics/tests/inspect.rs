@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use analytics::store::{
-    ContributorRow, FileStore, Stage, Store, SumKey, SumRow, Terms, Transaction,
+    ContributorRow, FileStore, Limbs, Stage, Store, SumKey, SumRow, Terms, Transaction,
 };
 use packed::{ADDITIVE, Accumulator};
 use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, UnixMillis, WindowStart};
@@ -31,7 +31,7 @@ fn store(state: &Path) -> FileStore {
         profile: &ADDITIVE,
         grid: Grid::new(3600, 4).unwrap(),
     };
-    store.load(&terms).unwrap();
+    store.load(&terms, &mut drop).unwrap();
     let key = SumKey {
         feeder: "feeder-1".parse().unwrap(),
         window: WindowStart(1_393_804_800),
@@ -45,6 +45,7 @@ fn store(state: &Path) -> FileStore {
         key: key.clone(),
         epoch: KeyEpoch(1),
         plan_version: PlanVersion(7),
+        contributors: 2,
         clamped: 3,
         missing: 4,
         sealed_at: (UnixMillis(1_393_819_201_000), UnixMillis(1_393_819_202_500)),
@@ -56,7 +57,7 @@ fn store(state: &Path) -> FileStore {
         digest: Digest([digest; 32]),
     };
     let transaction = Transaction {
-        sums: vec![(row, Some(&sum))],
+        sums: vec![(row, Limbs::Changed(&sum))],
         contributors: vec![contributor("meter-a", 0xab), contributor("meter-b", 0xcd)],
         times: vec![("feeder-1".parse().unwrap(), 1_393_819_200)],
         ..Transaction::default()

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use service::config::Settings;
-use service::plan::HeldPlan;
 use service::roster::Roster;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use wire::{Topics, UnixMillis};
+use wire::SumReceipt;
 
 use super::AnalyticsError;
-use crate::admit::Admission;
-use crate::engine::{Effects, Engine, Incoming};
+use crate::engine::{Effects, Engine};
 use crate::metrics as meter;
-use crate::store::Store;
+use crate::store::{Store, StoreError, SumKey};
+use crate::verify::Verdicts;
 
 /// The wait before a failed commit is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_millis(500);
@@ -22,67 +20,114 @@ const COMMIT_AGAIN: Duration = Duration::from_millis(500);
 /// How long a turn may take before it is said that nothing is taken meanwhile.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// Releases read from the store in one turn, to be sent again.
+const RESEND: usize = 64;
+
 /// What one turn works on.
+#[derive(Default)]
 pub(super) struct Work {
-    pub(super) settings: Arc<Settings>,
-    pub(super) topics: Arc<Topics>,
-    pub(super) held: Arc<HeldPlan>,
+    /// The operator's receipts.
+    pub(super) settled: Vec<SumReceipt>,
+    /// Reports to fold.
+    pub(super) verdicts: Verdicts,
+    /// What windows are closed by; without it none is.
+    pub(super) terms: Option<Terms>,
+    /// Whether to look at all windows, and not only those that changed.
+    pub(super) all: bool,
+    /// Whether to commit.
+    pub(super) commit: bool,
+    /// The release after which to read those that are to be sent again.
+    pub(super) resend: Option<Option<SumKey>>,
+}
+
+/// What windows are closed by.
+pub(super) struct Terms {
     pub(super) roster: Arc<Roster>,
-    pub(super) now: UnixMillis,
+    pub(super) min_meters: u32,
     pub(super) active_ms: u64,
-    pub(super) batch: Vec<Incoming>,
+}
+
+/// What came of a turn.
+pub(super) struct Turned<S> {
+    pub(super) engine: Engine<S>,
+    /// What may leave now.
+    pub(super) effects: Effects,
+    /// The release after which there are more to be sent again.
+    pub(super) resend: Option<Option<SumKey>>,
 }
 
 impl Work {
-    fn apply<S: Store>(self, engine: &mut Engine<S>) {
-        let Self {
-            settings,
-            topics,
-            held,
-            roster,
-            now,
-            active_ms,
-            batch,
-        } = self;
-        if let Ok(admission) = Admission::new(&settings, &topics, &held.plan, &roster, now) {
-            engine.take(&admission, &batch, active_ms);
+    /// Everything but the commit.
+    fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Effects, StoreError> {
+        self.settled
+            .drain(..)
+            .for_each(|receipt| engine.settle(&receipt));
+        if let Some(terms) = self.terms.take() {
+            engine.set_min_meters(terms.min_meters);
+            engine.fold(std::mem::take(&mut self.verdicts), terms.active_ms)?;
+            if self.all {
+                engine.tick(&terms.roster, terms.active_ms)?;
+            } else if self.commit {
+                engine.close(&terms.roster, terms.active_ms, false)?;
+            }
         }
-        engine.tick(&roster, active_ms);
+        let mut effects = Effects::default();
+        if let Some(last) = self.resend.take() {
+            let releases = engine.unsettled(last.as_ref(), RESEND)?;
+            if releases.len() == RESEND {
+                self.resend = releases.last().map(|(key, _)| Some(key.clone()));
+            }
+            let outgoing = releases.into_iter().map(|(_, outgoing)| outgoing);
+            effects.outgoing.extend(outgoing);
+        }
+        Ok(effects)
     }
 }
 
 /// Does the work and commits it, however often that takes.
-pub(super) async fn commit<S: Store + 'static>(
+pub(super) async fn turn<S: Store + 'static>(
     mut engine: Engine<S>,
-    mut work: Option<Work>,
-) -> Result<(Engine<S>, Effects), AnalyticsError> {
+    mut work: Work,
+) -> Result<Turned<S>, AnalyticsError> {
     let mut failing = false;
+    let mut again = Effects::default();
     loop {
-        let work = work.take();
-        let mut turn = spawn_blocking(move || {
-            if let Some(work) = work {
-                work.apply(&mut engine);
-            }
-            let effects = engine.commit();
-            (engine, effects)
+        let mut task = spawn_blocking(move || {
+            let applied = work.apply(&mut engine);
+            let effects = match work.commit {
+                true => engine.commit(),
+                false => Ok(Effects::default()),
+            };
+            (engine, work, applied, effects)
         });
-        let done = match timeout(SLOW, &mut turn).await {
+        let done = match timeout(SLOW, &mut task).await {
             Ok(done) => done,
             Err(_) => {
                 meter::commit_slow();
                 tracing::warn!(
                     "a commit takes more than {SLOW:?}: nothing is taken until the disk is done"
                 );
-                turn.await
+                task.await
             }
         };
-        let (back, effects) = done.map_err(AnalyticsError::Task)?;
+        let (back, left, applied, effects) = done.map_err(AnalyticsError::Task)?;
+        match applied {
+            Ok(effects) => again.outgoing.extend(effects.outgoing),
+            Err(error) if !error.may_pass() => return Err(error.into()),
+            // What could not be judged was not answered, and what could not be released is still due.
+            Err(error) => tracing::error!("{error}: reports that need it are not answered"),
+        }
         match effects {
-            Ok(effects) => {
+            Ok(mut effects) => {
                 if failing {
                     tracing::info!("the store works again: the commit that failed is done");
                 }
-                return Ok((back, effects));
+                effects.outgoing.append(&mut again.outgoing);
+                return Ok(Turned {
+                    engine: back,
+                    effects,
+                    resend: left.resend,
+                });
             }
             Err(error) if !error.may_pass() => return Err(error.into()),
             Err(error) => {
@@ -93,7 +138,7 @@ pub(super) async fn commit<S: Store + 'static>(
             }
         }
         failing = true;
-        engine = back;
+        (engine, work) = (back, left);
         sleep(COMMIT_AGAIN).await;
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::SumKey;
+
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -33,6 +35,17 @@ pub enum StoreError {
     Corrupt {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The ciphertext of a sum that takes reports is not what the plan's profile makes.
+    #[error(
+        "the stored ciphertext of part {} of window {} of feeder {} cannot be used: {problem}",
+        key.part, key.window, key.feeder
+    )]
+    Ciphertext {
+        /// The sum.
+        key: SumKey,
         /// What is wrong with it.
         problem: String,
     },

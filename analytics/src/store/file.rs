@@ -26,10 +26,13 @@ use std::path::Path;
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
-use wire::DeploymentId;
+use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
-use super::{Snapshot, Store, StoreError, Terms, Transaction};
+use super::{
+    ContributorRow, Loaded, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms, Transaction,
+};
 
+mod fault;
 mod format;
 mod inspect;
 mod medium;
@@ -37,6 +40,8 @@ mod overlay;
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
+use fault::fault;
 pub use inspect::Inspection;
 use medium::{Medium, OnDisk};
 
@@ -97,6 +102,20 @@ impl FileStore {
         })
     }
 
+    /// Reads what is committed. A read that fails changes nothing.
+    fn read<T>(
+        &mut self,
+        read: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
+        };
+        let read = read(&database).map_err(|error| fault(self.medium.path(), "read", error));
+        self.database = Some(database);
+        read
+    }
+
     fn ready(&mut self) -> Result<Database, StoreError> {
         if let Some(problem) = self.medium.replaced() {
             return Err(StoreError::Replaced {
@@ -109,29 +128,55 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError> {
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
         let database = self.ready()?;
         let path = self.medium.path();
-        let fault = |error| fault(path, "read", error);
         bind(&database, path, terms)?;
-        let snapshot = read::snapshot(&database, true).map_err(fault)?;
-        read::check(&snapshot).map_err(|problem| StoreError::Corrupt {
-            path: path.to_owned(),
-            problem,
-        })?;
+        let loaded = read::load(&database, each).map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
-        Ok(snapshot)
+        Ok(loaded)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let database = self.ready()?;
         let next = self.commits + 1;
         // On an error the database is dropped, and thereby closed: redb takes no more writes after a failed one.
-        write(&database, transaction, next)
+        write::transaction(&database, transaction, next)
             .map_err(|error| fault(self.medium.path(), "write to", error))?;
         self.database = Some(database);
         self.commits = next;
         Ok(())
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        self.read(|database| read::contributor(database, feeder, window, meter))
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        self.read(|database| read::contributors(database, feeder, window, each))
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|database| read::limbs(database, key))
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.read(|database| read::release(database, key))
+    }
+
+    fn bytes(&self) -> u64 {
+        let file = self.medium.path().metadata();
+        file.map_or(0, |file| file.len())
     }
 }
 
@@ -153,40 +198,13 @@ fn create(path: &Path, deployment: &DeploymentId) -> Result<(), StoreError> {
     let file = temporary.reopen().map_err(io)?;
     FileBackend::new(file)
         .map_err(Into::into)
-        .and_then(|backend| initialise(&builder(), backend, deployment))
+        .and_then(|backend| write::initialise(&builder(), backend, deployment))
         .map_err(|error| fault(path, "create", error))?;
     temporary.as_file().sync_all().map_err(io)?;
     match temporary.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(io(error.error)),
         _ => medium::sync_folder(path).map_err(io),
     }
-}
-
-/// Writes the tables of a new store onto `backend`.
-fn initialise(
-    builder: &Builder,
-    backend: impl redb::StorageBackend,
-    deployment: &DeploymentId,
-) -> Result<(), redb::Error> {
-    let database = builder.create_with_backend(backend)?;
-    let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
-    {
-        let mut meta = changes.open_table(format::META)?;
-        meta.insert(format::FORMAT_KEY, format::FORMAT)?;
-        meta.insert(format::DEPLOYMENT_KEY, deployment.as_str())?;
-        changes
-            .open_table(format::COUNTERS)?
-            .insert(format::COMMITS, 0)?;
-        changes.open_table(format::SUMS)?;
-        changes.open_table(format::LIMBS)?;
-        changes.open_table(format::CONTRIBUTORS)?;
-        changes.open_table(format::RELEASES)?;
-        changes.open_table(format::TIMES)?;
-    }
-    changes.commit()?;
-    database.close()?;
-    Ok(())
 }
 
 fn builder() -> Builder {
@@ -254,101 +272,4 @@ fn expect(path: &Path, what: &'static str, found: &str, expected: &str) -> Resul
         found: found.to_owned(),
         expected: expected.to_owned(),
     })
-}
-
-/// One transaction. Every row is absolute, so that writing it again changes nothing.
-fn write(
-    database: &Database,
-    transaction: &Transaction<'_>,
-    commit: u64,
-) -> Result<(), redb::Error> {
-    let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
-    {
-        let mut sums = changes.open_table(format::SUMS)?;
-        let mut limbs = changes.open_table(format::LIMBS)?;
-        let mut contributors = changes.open_table(format::CONTRIBUTORS)?;
-        let mut releases = changes.open_table(format::RELEASES)?;
-        let mut times = changes.open_table(format::TIMES)?;
-        for (row, accumulator) in &transaction.sums {
-            let key = format::key_columns(&row.key);
-            sums.insert(key, format::row_columns(row))?;
-            match accumulator {
-                Some(accumulator) => drop(limbs.insert(key, accumulator.to_packed().as_slice())?),
-                None => drop(limbs.remove(key)?),
-            }
-        }
-        for row in &transaction.contributors {
-            let key = (
-                row.key.feeder.as_str(),
-                row.key.window.0,
-                row.meter.as_str(),
-            );
-            contributors.insert(key, (row.key.part.0, &row.digest.0))?;
-        }
-        for (feeder, time) in &transaction.times {
-            times.insert(feeder.as_str(), time)?;
-        }
-        for row in &transaction.releases {
-            releases.insert(
-                format::key_columns(&row.key),
-                (&row.digest.0, row.bytes.as_ref()),
-            )?;
-        }
-        for key in &transaction.settled {
-            releases.remove(format::key_columns(key))?;
-        }
-        for (feeder, window) in &transaction.reclaimed {
-            let parts = || format::parts_of(feeder, *window);
-            sums.retain_in(parts(), |_, _| false)?;
-            limbs.retain_in(parts(), |_, _| false)?;
-            releases.retain_in(parts(), |_, _| false)?;
-            let meters = (feeder.as_str(), window.0, "")..(feeder.as_str(), window.0 + 1, "");
-            contributors.retain_in(meters, |_, _| false)?;
-        }
-        changes
-            .open_table(format::COUNTERS)?
-            .insert(format::COMMITS, commit)?;
-    }
-    changes.commit()?;
-    Ok(())
-}
-
-/// What redb's error means to whoever runs this.
-fn fault(path: &Path, operation: &'static str, error: redb::Error) -> StoreError {
-    let path = path.to_owned();
-    match error {
-        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-            StoreError::InUse { path }
-        }
-        redb::Error::Corrupted(problem) => StoreError::Corrupt { path, problem },
-        redb::Error::Io(source) => match source.kind() {
-            io::ErrorKind::InvalidData => StoreError::NotAStore {
-                path,
-                problem: source.to_string(),
-            },
-            io::ErrorKind::UnexpectedEof => StoreError::Corrupt {
-                path,
-                problem: format!("truncated: {source}"),
-            },
-            _ => StoreError::Io {
-                operation,
-                path,
-                source,
-            },
-        },
-        redb::Error::TableDoesNotExist(_)
-        | redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TableIsMultimap(_)
-        | redb::Error::TypeDefinitionChanged { .. }
-        | redb::Error::UpgradeRequired(_) => StoreError::NotAStore {
-            path,
-            problem: error.to_string(),
-        },
-        other => StoreError::Io {
-            operation,
-            path,
-            source: io::Error::other(other),
-        },
-    }
 }

@@ -1,13 +1,15 @@
 //! A store in memory: it survives the engine, not the process.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use wire::{Digest, FeederId, MeterId};
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, ReleaseRow, Snapshot, Store, StoreError, SumKey, SumRow, Terms, Transaction,
+    ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms,
+    Transaction,
 };
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
@@ -28,56 +30,44 @@ struct Entry {
     release: Option<(Digest, Bytes)>,
 }
 
+impl MemoryStore {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store for MemoryStore {
-    fn load(&mut self, _: &Terms) -> Result<Snapshot, StoreError> {
-        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut snapshot = Snapshot::default();
+    fn load(&mut self, _: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+        let rows = self.rows();
+        let mut loaded = Loaded::default();
         for (key, entry) in &rows.sums {
-            snapshot.sums.push((entry.row.clone(), entry.limbs.clone()));
-            snapshot
-                .contributors
-                .extend(
-                    entry
-                        .contributors
-                        .iter()
-                        .map(|(meter, digest)| ContributorRow {
-                            key: key.clone(),
-                            meter: meter.clone(),
-                            digest: *digest,
-                        }),
-                );
-            snapshot
-                .releases
-                .extend(entry.release.iter().map(|(digest, bytes)| ReleaseRow {
-                    key: key.clone(),
-                    digest: *digest,
-                    bytes: bytes.clone(),
-                }));
+            each(entry.row.clone());
+            let release = entry.release.as_ref();
+            (loaded.releases).extend(release.map(|(digest, _)| (key.clone(), *digest)));
         }
-        snapshot.times = rows
+        loaded.times = rows
             .times
             .iter()
             .map(|(feeder, time)| (feeder.clone(), *time))
             .collect();
-        Ok(snapshot)
+        Ok(loaded)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (row, accumulator) in &transaction.sums {
-            let limbs = accumulator.map(packed::Accumulator::to_packed);
-            rows.sums
-                .entry(row.key.clone())
-                .and_modify(|entry| {
-                    entry.row = row.clone();
-                    entry.limbs.clone_from(&limbs);
-                })
-                .or_insert_with(|| Entry {
-                    row: row.clone(),
-                    limbs,
-                    contributors: BTreeMap::new(),
-                    release: None,
-                });
+        let mut rows = self.rows();
+        for (row, limbs) in &transaction.sums {
+            let entry = rows.sums.entry(row.key.clone()).or_insert_with(|| Entry {
+                row: row.clone(),
+                limbs: None,
+                contributors: BTreeMap::new(),
+                release: None,
+            });
+            entry.row = row.clone();
+            match limbs {
+                Limbs::Changed(accumulator) => entry.limbs = Some(accumulator.to_packed()),
+                Limbs::Kept => {}
+                Limbs::Gone => entry.limbs = None,
+            }
         }
         for added in &transaction.contributors {
             if let Some(entry) = rows.sums.get_mut(&added.key) {
@@ -103,4 +93,57 @@ impl Store for MemoryStore {
         }
         Ok(())
     }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        let rows = self.rows();
+        let mut parts = rows.sums.range(parts_of(feeder, window));
+        Ok(parts.find_map(|(key, entry)| Some((key.part, *entry.contributors.get(meter)?))))
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        for (key, entry) in self.rows().sums.range(parts_of(feeder, window)) {
+            for (meter, digest) in &entry.contributors {
+                each(ContributorRow {
+                    key: key.clone(),
+                    meter: meter.clone(),
+                    digest: *digest,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        let rows = self.rows();
+        Ok(rows.sums.get(key).and_then(|entry| entry.limbs.clone()))
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        let rows = self.rows();
+        let release = rows.sums.get(key).and_then(|entry| entry.release.as_ref());
+        Ok(release.map(|(digest, bytes)| ReleaseRow {
+            key: key.clone(),
+            digest: *digest,
+            bytes: bytes.clone(),
+        }))
+    }
+}
+
+fn parts_of(feeder: &FeederId, window: WindowStart) -> RangeInclusive<SumKey> {
+    let part = |part| SumKey {
+        feeder: feeder.clone(),
+        window,
+        part: Part(part),
+    };
+    part(0)..=part(u16::MAX)
 }

@@ -1,179 +1,116 @@
-//! One feeder's windows, and one window's sums.
+//! One feeder's windows and its time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use packed::{Accumulator, FoldError, Profile};
-use sha2::{Digest as _, Sha256};
-use wire::{Digest, Grid, KeyEpoch, MeterId, Part, Reason, Report};
+use wire::{KeyEpoch, MeterId, Part, WindowStart};
 
-use super::{ByStart, Distinct};
-use crate::store::{Stage, SumKey, SumRow};
+use super::Sum;
+use super::fingerprints::{Fingerprint, Fingerprints};
 
 /// A feeder's windows and its time.
 #[derive(Debug, Default)]
 pub(super) struct Feeder {
-    pub(super) windows: ByStart,
+    pub(super) windows: BTreeMap<WindowStart, Window>,
     /// The newest window end that `min_meters` distinct meters have passed; it never goes back.
     pub(super) time: Option<u64>,
+    pub(super) ahead: Ahead,
 }
 
-impl Feeder {
-    /// Moves the feeder's time on. A meter that reported a window has passed its end and those of all before it, so
-    /// the time is the end of the newest window such that it and the later ones name `min_meters` distinct meters.
-    /// One meter with a fast clock moves nothing. Returns whether the time moved.
-    pub(super) fn advance(&mut self, min_meters: u32, grid: Grid) -> bool {
-        let needed = min_meters.max(1) as usize;
-        let mut distinct = Distinct::new();
-        for (start, window) in self.windows.iter().rev() {
-            let end = start.0 + grid.window_s();
-            if self.time.is_some_and(|time| end <= time) {
-                return false;
-            }
-            for meter in window.contributors.keys() {
-                distinct.insert(meter);
-                if distinct.len() >= needed {
-                    self.time = Some(end);
-                    return true;
-                }
-            }
+/// The newest window end that each meter has passed, of those meters that are ahead of the feeder's time: fewer than
+/// `min_meters`, or it would have moved on.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(HashMap<MeterId, u64>);
+
+impl Ahead {
+    /// A meter reported the window that ends at `end`, after the feeder's time.
+    pub(super) fn reported(&mut self, meter: &MeterId, end: u64) {
+        match self.0.get_mut(meter) {
+            Some(newest) => *newest = (*newest).max(end),
+            None => drop(self.0.insert(meter.clone(), end)),
         }
-        false
     }
 }
 
-/// One window: who reported it, and its sums in the order of their parts.
-#[derive(Debug, Default)]
-pub(super) struct Window {
-    pub(super) contributors: HashMap<MeterId, Contributor>,
-    pub(super) parts: Vec<Sum>,
+impl Feeder {
+    /// A meter reported the window that ends at `end`. Returns whether the feeder's time moved.
+    pub(super) fn reported(&mut self, meter: &MeterId, end: u64, min_meters: u32) -> bool {
+        if self.time.is_some_and(|time| end <= time) {
+            return false;
+        }
+        self.ahead.reported(meter, end);
+        self.advance(min_meters)
+    }
+
+    /// Moves the feeder's time on. A meter that reported a window has passed its end and those of all before it, so
+    /// the time is the end of the newest window such that it and the later ones name `min_meters` distinct meters.
+    /// One meter with a fast clock moves nothing. Returns whether the time moved.
+    pub(super) fn advance(&mut self, min_meters: u32) -> bool {
+        let needed = min_meters.max(1) as usize;
+        let ahead = &mut self.ahead.0;
+        if ahead.len() < needed {
+            return false;
+        }
+        let mut ends: Vec<u64> = ahead.values().copied().collect();
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        let time = ends[needed - 1];
+        ahead.retain(|_, end| *end > time);
+        self.time = Some(time);
+        true
+    }
 }
 
-/// What is remembered of a meter's report until the window's retention ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Contributor {
-    pub(super) digest: Digest,
-    pub(super) part: Part,
+/// One window. There is one for every window within the retention, so it is small unless something is awaited of it.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Sums it has had so far.
+    pub(super) parts: u16,
+    /// Meters in them, each once.
+    pub(super) contributors: u32,
+    /// There while a sum takes reports or awaits the operator's receipt.
+    pub(super) active: Option<Box<Active>>,
+}
+
+/// What is kept of a window that something is awaited of.
+#[derive(Debug, Default)]
+pub(super) struct Active {
+    /// The sums that are not settled, in the order of their parts.
+    pub(super) sums: Vec<Sum>,
+    /// The contributors over all parts; absent where every report is to be looked up.
+    pub(super) seen: Option<Fingerprints>,
 }
 
 impl Window {
+    /// Whether no contributor has this fingerprint. If one has, it may still be another meter.
+    pub(super) fn is_new(&self, fingerprint: Fingerprint) -> bool {
+        let seen = (self.active.as_ref()).and_then(|active| active.seen.as_ref());
+        seen.is_some_and(|seen| !seen.contains(&fingerprint))
+    }
+
     /// The part that takes reports of `epoch`, if one does. At most one of an epoch does.
     pub(super) fn taking(&self, epoch: KeyEpoch) -> Option<Part> {
-        self.parts
-            .iter()
+        let sums = &self.active.as_ref()?.sums;
+        sums.iter()
             .rfind(|sum| sum.takes_reports() && sum.row.epoch == epoch)
             .map(|sum| sum.row.key.part)
     }
 
-    /// SHA-256 over the contributors' digests in ascending order: what two releases of one sum can be compared by.
-    pub(super) fn contributors_digest(&self, part: Part) -> Digest {
-        let mut digests: Vec<&[u8; 32]> = self
-            .contributors
-            .values()
-            .filter(|contributor| contributor.part == part)
-            .map(|contributor| &contributor.digest.0)
-            .collect();
-        digests.sort_unstable();
-        let mut hash = Sha256::new();
-        for digest in digests {
-            hash.update(digest);
-        }
-        Digest(hash.finalize().into())
-    }
-}
-
-/// One encrypted sum.
-#[derive(Debug)]
-pub(super) struct Sum {
-    pub(super) row: SumRow,
-    /// There while the sum takes reports.
-    pub(super) accumulator: Option<Accumulator>,
-    /// When the last report came, in milliseconds of reach; 0 after a restart, so that idleness is counted anew.
-    pub(super) last_arrival_ms: u64,
-    contributors: u32,
-}
-
-impl Sum {
-    /// An empty sum whose scale and key are those `report` was checked against.
-    pub(super) fn open(profile: &'static Profile, key: SumKey, report: &Report) -> Self {
-        Self {
-            row: SumRow {
-                key,
-                epoch: report.epoch,
-                plan_version: report.plan_version,
-                clamped: 0,
-                missing: 0,
-                sealed_at: (report.sealed_at, report.sealed_at),
-                stage: Stage::Open,
-            },
-            accumulator: Some(Accumulator::new(profile)),
-            last_arrival_ms: 0,
-            contributors: 0,
-        }
-    }
-
-    pub(super) fn restored(
-        row: SumRow,
-        accumulator: Option<Accumulator>,
-        contributors: usize,
-    ) -> Self {
-        Self {
-            row,
-            accumulator,
-            last_arrival_ms: 0,
-            contributors: u32::try_from(contributors).unwrap_or(u32::MAX),
-        }
-    }
-
-    /// Adds a ciphertext; on an error nothing has changed.
-    pub(super) fn fold(
-        &mut self,
-        report: &Report,
-        limbs: &[u8],
-        active_ms: u64,
-    ) -> Result<(), Reason> {
-        // One sum, one key and one scale, whatever the plan said in between.
-        if report.epoch != self.row.epoch {
-            return Err(Reason::WrongEpoch);
-        }
-        if report.plan_version != self.row.plan_version {
-            return Err(Reason::OutdatedConfig);
-        }
-        let accumulator = self.accumulator.as_mut().ok_or(Reason::BatchCollected)?;
-        accumulator.add(limbs).map_err(|error| reason_of(&error))?;
-        self.contributors = accumulator.contributors();
-        self.row.clamped += u64::from(report.clamped);
-        self.row.missing += u64::from(report.missing);
-        let (oldest, newest) = &mut self.row.sealed_at;
-        *oldest = (*oldest).min(report.sealed_at);
-        *newest = (*newest).max(report.sealed_at);
-        self.last_arrival_ms = active_ms;
-        Ok(())
-    }
-
-    pub(super) fn contributors(&self) -> u32 {
-        self.contributors
-    }
-
     pub(super) fn takes_reports(&self) -> bool {
-        matches!(self.row.stage, Stage::Open | Stage::Held)
+        let active = self.active.as_ref();
+        active.is_some_and(|active| active.sums.iter().any(Sum::takes_reports))
     }
 
-    /// Whether nothing is awaited for it: it may go once its retention is over. A held sum that has become large enough
-    /// is still to be released.
-    pub(super) fn at_rest(&self, min_meters: u32) -> bool {
-        match self.row.stage {
-            Stage::Settled => true,
-            Stage::Held => self.contributors < min_meters.max(1),
-            _ => false,
-        }
+    /// The sums that are not settled.
+    pub(super) fn sums(&self) -> &[Sum] {
+        self.active.as_ref().map_or(&[], |active| &active.sums)
     }
 }
 
-fn reason_of(error: &FoldError) -> Reason {
-    match error {
-        FoldError::WrongLength { .. } => Reason::WrongLength,
-        FoldError::LimbOutOfRange { .. } => Reason::LimbOutOfRange,
-        FoldError::Full { .. } => Reason::BatchFull,
-        _ => Reason::InvalidMessage,
+impl Active {
+    pub(super) fn sum(&self, part: Part) -> Option<&Sum> {
+        self.sums.iter().find(|sum| sum.row.key.part == part)
+    }
+
+    pub(super) fn sum_mut(&mut self, part: Part) -> Option<&mut Sum> {
+        self.sums.iter_mut().find(|sum| sum.row.key.part == part)
     }
 }

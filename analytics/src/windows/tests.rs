@@ -1,13 +1,17 @@
 //! The rules of the windows, driven step by step. A ciphertext here is any valid limbs: adding needs no key.
 
 use packed::ADDITIVE;
+use proptest::prelude::*;
 use wire::{
     Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report,
     Sequence, UnixMillis, WindowStart,
 };
 
 use super::{Held, Outcome, Rules, Windows};
-use crate::store::{MemoryStore, ReleaseRow, Stage, Store, SumKey, Terms};
+use crate::store::{
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms,
+    Transaction,
+};
 
 pub(crate) const HOUR: u64 = 3600;
 pub(crate) const IDLE_MS: u64 = 30_000;
@@ -20,6 +24,8 @@ pub(crate) fn rules() -> Rules {
         retention_s: 24 * HOUR,
         max_open: 100,
         max_feeders: 10,
+        max_hot: 100,
+        fingerprint_bits: 32,
     }
 }
 
@@ -73,18 +79,46 @@ fn digest(meter: u32) -> Digest {
     Digest(digest)
 }
 
+/// Folds into windows of which nothing was committed.
 pub(crate) fn fold(
     windows: &mut Windows,
     meter: u32,
     window: u64,
     active_ms: u64,
 ) -> Result<Outcome, Reason> {
-    windows.fold(
-        &report(meter, window),
-        &limbs(u64::from(meter)),
-        digest(meter),
+    fold_on(
+        &mut MemoryStore::default(),
+        windows,
+        meter,
+        window,
         active_ms,
     )
+}
+
+/// Folds into windows that were committed to `store`.
+pub(crate) fn fold_on(
+    store: &mut dyn Store,
+    windows: &mut Windows,
+    meter: u32,
+    window: u64,
+    active_ms: u64,
+) -> Result<Outcome, Reason> {
+    let (report, limbs) = (report(meter, window), limbs(u64::from(meter)));
+    windows
+        .fold(&report, &limbs, digest(meter), active_ms, store)
+        .unwrap()
+}
+
+/// Folds a report as it is into windows of which nothing was committed.
+fn fold_report(
+    windows: &mut Windows,
+    report: &Report,
+    limbs: &[u8],
+    digest: Digest,
+) -> Result<Outcome, Reason> {
+    windows
+        .fold(report, limbs, digest, 0, &mut MemoryStore::default())
+        .unwrap()
 }
 
 /// Closes what is due as the engine does, and returns the sums with the word all of theirs are.
@@ -93,7 +127,19 @@ pub(crate) fn close(
     enrolled: u32,
     active_ms: u64,
 ) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
-    let (due, held) = windows.due(|_| enrolled, active_ms);
+    close_on(&mut MemoryStore::default(), windows, enrolled, active_ms)
+}
+
+/// The same, of windows that were committed to `store`.
+pub(crate) fn close_on(
+    store: &mut dyn Store,
+    windows: &mut Windows,
+    enrolled: u32,
+    active_ms: u64,
+) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
+    let (due, held) = windows
+        .due(true, 100, |_| enrolled, active_ms, store)
+        .unwrap();
     let mut closed = Vec::new();
     for due in due {
         let words = packed::unpack(&ADDITIVE, &due.limbs).unwrap();
@@ -113,7 +159,7 @@ fn a_meter_counts_once_in_a_window() {
     let mut windows = windows();
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Folded(Part(0))));
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
-    let other = windows.fold(&report(1, 0), &limbs(8), digest(8), 0);
+    let other = fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8));
     assert_eq!(other, Err(Reason::Conflict));
     fold(&mut windows, 2, 0, 0).unwrap();
     fold(&mut windows, 4, 0, 0).unwrap();
@@ -121,7 +167,7 @@ fn a_meter_counts_once_in_a_window() {
     // As good as folded, even after the release; and still no way in for another.
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
     assert_eq!(
-        windows.fold(&report(1, 0), &limbs(8), digest(8), 0),
+        fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8)),
         Err(Reason::Conflict)
     );
 }
@@ -131,11 +177,11 @@ fn a_bad_ciphertext_costs_nobody_else_anything() {
     let mut windows = windows();
     let bad = vec![0xff; ADDITIVE.packed_len()];
     assert_eq!(
-        windows.fold(&report(1, 0), &bad, digest(1), 0),
+        fold_report(&mut windows, &report(1, 0), &bad, digest(1)),
         Err(Reason::LimbOutOfRange)
     );
     assert_eq!(
-        windows.fold(&report(1, 0), &[0; 7], digest(1), 0),
+        fold_report(&mut windows, &report(1, 0), &[0; 7], digest(1)),
         Err(Reason::WrongLength)
     );
     assert_eq!(windows.open(), 0);
@@ -144,7 +190,7 @@ fn a_bad_ciphertext_costs_nobody_else_anything() {
         fold(&mut windows, meter, 0, 0).unwrap();
     }
     assert_eq!(
-        windows.fold(&report(4, 0), &bad, digest(4), 0),
+        fold_report(&mut windows, &report(4, 0), &bad, digest(4)),
         Err(Reason::LimbOutOfRange)
     );
     assert_eq!(fold(&mut windows, 4, 0, 0), Ok(Outcome::Folded(Part(0))));
@@ -277,7 +323,7 @@ fn memory_is_bounded() {
         ..report(5, 0)
     };
     assert_eq!(
-        windows.fold(&elsewhere, &limbs(1), digest(5), 0),
+        fold_report(&mut windows, &elsewhere, &limbs(1), digest(5)),
         Err(Reason::TooManyOpen)
     );
 }
@@ -291,7 +337,7 @@ fn one_sum_has_one_key_and_one_scale() {
         ..report(2, 0)
     };
     assert_eq!(
-        windows.fold(&other_scale, &limbs(2), digest(2), 0),
+        fold_report(&mut windows, &other_scale, &limbs(2), digest(2)),
         Err(Reason::OutdatedConfig)
     );
 }
@@ -329,7 +375,7 @@ fn a_window_whose_epoch_changes_under_way_is_released_in_a_part_for_each() {
             epoch: KeyEpoch(2),
             ..report(meter, 0)
         };
-        windows.fold(&report, &limbs(u64::from(meter)), digest(meter), 0)
+        fold_report(windows, &report, &limbs(u64::from(meter)), digest(meter))
     };
     for meter in 1..=3 {
         fold(&mut windows, meter, 0, 0).unwrap();
@@ -357,23 +403,167 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     before.committed();
     assert!(before.transaction().is_empty());
     // Not committed, so not there afterwards: no receipt has named it.
-    fold(&mut before, 2, HOUR, 0).unwrap();
+    fold_on(&mut store, &mut before, 2, HOUR, 0).unwrap();
 
     let mut after = windows();
-    let snapshot = store
-        .load(&Terms {
-            profile: &ADDITIVE,
-            grid: grid(),
-        })
-        .unwrap();
-    let stages: Vec<Stage> = snapshot.sums.iter().map(|(row, _)| row.stage).collect();
-    assert_eq!(stages, [Stage::Released, Stage::Open]);
-    assert_eq!(snapshot.releases.len(), 1);
-    after.restore(snapshot).unwrap();
+    let released = after.restore(&mut store).unwrap();
+    assert_eq!(released, [(key(0, 0), Digest([9; 32]))]);
+    let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
-    assert_eq!(fold(&mut after, 3, 0, 0), Ok(Outcome::Duplicate));
-    assert_eq!(fold(&mut after, 1, HOUR, 0), Ok(Outcome::Duplicate));
-    assert_eq!(fold(&mut after, 2, HOUR, 0), Ok(Outcome::Folded(Part(0))));
-    assert_eq!(fold(&mut after, 3, HOUR, 0), Ok(Outcome::Folded(Part(0))));
-    assert_eq!(close(&mut after, 3, 0).0, vec![(key(HOUR, 0), 3, 6)]);
+    for (meter, window, outcome) in [
+        (3, 0, Outcome::Duplicate),
+        (1, HOUR, Outcome::Duplicate),
+        (2, HOUR, Outcome::Folded(Part(0))),
+        (3, HOUR, Outcome::Folded(Part(0))),
+    ] {
+        assert_eq!(fold_on(store, &mut after, meter, window, 0), Ok(outcome));
+    }
+    let (closed, _) = close_on(store, &mut after, 3, 0);
+    assert_eq!(closed, vec![(key(HOUR, 0), 3, 6)]);
+}
+
+/// A store that says how often it was asked for a contributor.
+#[derive(Default)]
+struct Asked {
+    inner: MemoryStore,
+    contributors: u32,
+    broken: bool,
+}
+
+impl Store for Asked {
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+        self.inner.load(terms, each)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        self.inner.commit(transaction)
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        self.contributors += 1;
+        if self.broken {
+            return Err(StoreError::Io {
+                operation: "read",
+                path: "broken".into(),
+                source: std::io::ErrorKind::Other.into(),
+            });
+        }
+        self.inner.contributor(feeder, window, meter)
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        self.inner.contributors(feeder, window, each)
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.limbs(key)
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.inner.release(key)
+    }
+}
+
+fn commit(store: &mut dyn Store, windows: &mut Windows) {
+    store.commit(&windows.transaction()).unwrap();
+    windows.committed();
+}
+
+#[test]
+fn only_who_may_have_reported_is_looked_up() {
+    let (mut store, mut windows) = (Asked::default(), windows());
+    for meter in 1..=5 {
+        fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
+        commit(&mut store, &mut windows);
+    }
+    assert_eq!(store.contributors, 0);
+    let again = fold_on(&mut store, &mut windows, 3, 0, 0);
+    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 1));
+    // The window is released: nothing is left of it in memory, so everybody is looked up.
+    close_on(&mut store, &mut windows, 5, 0);
+    commit(&mut store, &mut windows);
+    let late = fold_on(&mut store, &mut windows, 6, 0, 0);
+    assert_eq!(
+        (late, store.contributors),
+        (Ok(Outcome::Folded(Part(1))), 2)
+    );
+    let again = fold_on(&mut store, &mut windows, 1, 0, 0);
+    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 3));
+    // After a restart those of windows that take reports are told apart in memory again.
+    commit(&mut store, &mut windows);
+    let mut windows = self::windows();
+    windows.restore(&mut store).unwrap();
+    let late = fold_on(&mut store, &mut windows, 7, 0, 0);
+    assert_eq!(
+        (late, store.contributors),
+        (Ok(Outcome::Folded(Part(1))), 3)
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_read_answers_nothing() {
+    let (mut store, mut windows) = (Asked::default(), windows());
+    fold_on(&mut store, &mut windows, 1, 0, 0).unwrap();
+    commit(&mut store, &mut windows);
+    store.broken = true;
+    let (report, limbs) = (report(1, 0), limbs(1));
+    let failed = windows.fold(&report, &limbs, digest(1), 0, &mut store);
+    assert!(matches!(failed, Err(StoreError::Io { .. })), "{failed:?}");
+    assert!(windows.transaction().is_empty());
+    store.broken = false;
+    let outcome = fold_on(&mut store, &mut windows, 1, 0, 0);
+    assert_eq!(outcome, Ok(Outcome::Duplicate));
+}
+
+proptest! {
+    /// However little tells contributors apart and however few sums stay in memory, the answers and the sums are those of
+    /// windows that keep everything; and so they are after a restart.
+    #[test]
+    fn what_is_kept_in_memory_changes_no_answer(
+        steps in prop::collection::vec((0_u32..12, 0_u64..4, 0_u32..16), 1..80),
+        fingerprint_bits in prop::sample::select(vec![0, 1, 3, 32]),
+        max_hot in 0_usize..3,
+    ) {
+        let small = || windows_with(Rules { fingerprint_bits, max_hot, ..rules() });
+        let (mut store, mut frugal) = (MemoryStore::default(), small());
+        let mut lavish = windows();
+        for (meter, window, action) in steps {
+            match action {
+                0 => {
+                    let closed = close(&mut lavish, 6, 0);
+                    prop_assert_eq!(close_on(&mut store, &mut frugal, 6, 0), closed);
+                }
+                1 => {
+                    let key = key(window * HOUR, 0);
+                    prop_assert_eq!(frugal.settled(&key), lavish.settled(&key));
+                }
+                2 => prop_assert_eq!(frugal.reclaim(), lavish.reclaim()),
+                3..6 => commit(&mut store, &mut frugal),
+                6 => {
+                    commit(&mut store, &mut frugal);
+                    frugal = small();
+                    frugal.restore(&mut store).unwrap();
+                }
+                _ => {
+                    let expected = fold(&mut lavish, meter, window * HOUR, 0);
+                    let outcome = fold_on(&mut store, &mut frugal, meter, window * HOUR, 0);
+                    prop_assert_eq!(outcome, expected);
+                }
+            }
+            prop_assert_eq!(frugal.feeder_time(&feeder()), lavish.feeder_time(&feeder()));
+            prop_assert_eq!(frugal.open(), lavish.open());
+        }
+        commit(&mut store, &mut frugal);
+        prop_assert!(frugal.hot.len() <= max_hot.max(frugal.open()));
+    }
 }

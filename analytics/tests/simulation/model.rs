@@ -2,6 +2,7 @@
 
 use analytics::admit::Admission;
 use analytics::engine::{Engine, Identity, Incoming, Outgoing};
+use analytics::store::StoreError;
 use analytics::windows::Rules;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +26,7 @@ pub enum Kind {
     Memory,
     /// The engine on the file.
     File,
-    /// A broken store: it forgets every third contributor at a restart.
+    /// A broken store: it forgets every third meter.
     Forgetful,
     /// A broken store: it reports every fourth commit as done and does not do it.
     Lossy,
@@ -139,7 +140,7 @@ impl Case {
             94..96 => self.restart()?,
             96..98 => self.analytics_has_second = true,
             _ => {
-                let unsettled = self.engine().unsettled();
+                let unsettled = self.unsettled()?;
                 self.from_analytics.extend(unsettled);
             }
         }
@@ -148,6 +149,20 @@ impl Case {
 
     fn engine(&mut self) -> &mut Engine<Failing> {
         self.engine.as_mut().unwrap()
+    }
+
+    /// The releases to send again, read in twos.
+    fn unsettled(&mut self) -> Result<Vec<Outgoing>, String> {
+        let (mut all, mut last) = (Vec::new(), None);
+        loop {
+            let some = self.engine().unsettled(last.as_ref(), 2);
+            let some = some.map_err(|error| error.to_string())?;
+            let Some((key, _)) = some.last() else {
+                return Ok(all);
+            };
+            last = Some(key.clone());
+            all.extend(some.into_iter().map(|(_, outgoing)| outgoing));
+        }
     }
 
     /// A new process on what the last one committed.
@@ -167,6 +182,9 @@ impl Case {
             retention_s: RETENTION_WINDOWS * HOUR,
             max_open: 100,
             max_feeders: 10,
+            // What is kept in memory must change nothing.
+            max_hot: [0, 1, 100][self.rng.random_range(0..3)],
+            fingerprint_bits: [0, 2, 32][self.rng.random_range(0..3)],
         };
         let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
         let engine = Engine::start(identity, plan, rules, self.durable.open());
@@ -267,8 +285,9 @@ impl Case {
         let active_ms = self.active_ms;
         let engine = self.engine();
         receipts.iter().for_each(|receipt| engine.settle(receipt));
-        engine.take(&admission, &batch, active_ms);
-        engine.tick(&WORLD.roster, active_ms);
+        let text = |error: StoreError| error.to_string();
+        engine.take(&admission, &batch, active_ms).map_err(text)?;
+        engine.tick(&WORLD.roster, active_ms).map_err(text)?;
         let crash = if healed {
             9
         } else {
@@ -327,7 +346,7 @@ impl Case {
             }
             self.active_ms += IDLE_MS;
             self.turn(true)?;
-            let unsettled = self.engine().unsettled();
+            let unsettled = self.unsettled()?;
             let idle = self.from_analytics.is_empty() && unsettled.is_empty();
             self.from_analytics.extend(unsettled);
             while !self.from_analytics.is_empty() {

@@ -3,8 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use analytics::store::{FileStore, MemoryStore, Snapshot, Store, StoreError, Terms, Transaction};
+use analytics::store::{
+    ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError, SumKey, SumRow,
+    Terms, Transaction,
+};
 use tempfile::TempDir;
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use crate::model::Kind;
 use crate::world::WORLD;
@@ -72,16 +76,42 @@ impl std::fmt::Debug for Failing {
 }
 
 impl Store for Failing {
-    fn load(&mut self, terms: &Terms) -> Result<Snapshot, StoreError> {
-        let mut snapshot = self.inner.load(terms)?;
-        if self.kind == Kind::Forgetful {
-            let mut index = 0;
-            snapshot.contributors.retain(|_| {
-                index += 1;
-                index % 3 != 0
-            });
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+        self.inner.load(terms, each)
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        if forgets(self.kind, meter) {
+            return Ok(None);
         }
-        Ok(snapshot)
+        self.inner.contributor(feeder, window, meter)
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        let kind = self.kind;
+        self.inner.contributors(feeder, window, &mut |row| {
+            if !forgets(kind, &row.meter) {
+                each(row);
+            }
+        })
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.limbs(key)
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.inner.release(key)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
@@ -105,4 +135,8 @@ impl Store for Failing {
             _ => Ok(()),
         }
     }
+}
+
+fn forgets(kind: Kind, meter: &MeterId) -> bool {
+    kind == Kind::Forgetful && meter.as_str().ends_with(['0', '3', '6'])
 }

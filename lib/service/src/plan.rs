@@ -224,8 +224,12 @@ pub(crate) fn read_cache(path: &Path) -> Result<Option<Vec<u8>>, KeepError> {
 /// A disk that does not take the cache must not stop a process that has what it needs.
 pub(crate) fn write_cache(path: &Path, bytes: &[u8]) {
     if let Err(error) = files::write_atomic(path, bytes, files::PRIVATE) {
-        tracing::error!(path = %path.display(), %error, "cannot cache what the operator published");
+        not_cached(path, &error);
     }
+}
+
+pub(crate) fn not_cached(path: &Path, error: &io::Error) {
+    tracing::error!(path = %path.display(), %error, "cannot cache what the operator published");
 }
 
 /// Keeps a cache that is not trusted, for whoever wants to know why.

@@ -56,7 +56,9 @@ pub use message::{
     RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
 };
 pub use reason::{Reason, UnknownReason};
-pub use sign::{Opened, Unverified, decode, decode_shared, envelope, seal, sign};
+pub use sign::{
+    Awaiting, Opened, Unverified, decode, decode_shared, envelope, seal, sign, verify_all,
+};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, Sequence, UnixMillis,

@@ -19,7 +19,7 @@ use coset::{
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
 use crate::ids::DeploymentId;
-use crate::keys::{SigningKey, VerifyingKey};
+use crate::keys::{Signed, SigningKey, VerifyingKey};
 use crate::message::{DigestOf, Limbs, Message};
 use crate::units::Digest;
 
@@ -280,12 +280,22 @@ impl<M: Message> Unverified<M> {
         topic: &str,
         key: &VerifyingKey,
     ) -> Result<Opened<M>, WireError> {
-        let header = protected(M::CONTENT_TYPE);
-        let signed = to_be_signed(&header, &self.payload, deployment, topic);
+        let signed = self.signed(deployment, topic);
         // The signature first: without it the digest it covers means nothing.
         if !key.verifies(&signed, &self.signature) {
             return Err(WireError::BadSignature);
         }
+        self.open()
+    }
+
+    /// What the signature is over.
+    fn signed(&self, deployment: &DeploymentId, topic: &str) -> Vec<u8> {
+        let header = protected(M::CONTENT_TYPE);
+        to_be_signed(&header, &self.payload, deployment, topic)
+    }
+
+    /// Opens a message whose signature holds.
+    fn open(self) -> Result<Opened<M>, WireError> {
         if let Some(digest) = self.limbs_digest
             && digest != Digest::of(&self.limbs)
         {
@@ -301,4 +311,52 @@ impl<M: Message> Unverified<M> {
             digest,
         })
     }
+}
+
+/// A message that was not verified yet, with the topic it came on and the key it is to be verified with.
+#[derive(Debug)]
+pub struct Awaiting<'a, M> {
+    /// The message.
+    pub unverified: Unverified<M>,
+    /// The topic it came on.
+    pub topic: &'a str,
+    /// The key it is said to be signed with.
+    pub key: &'a VerifyingKey,
+}
+
+/// [`Unverified::verify`] for many messages of one deployment, at half its price: signatures are verified together, and
+/// one by one only if that fails. The results are in the order of the messages.
+///
+/// A signature that only the holder of the key can make, with a component of small order, may be accepted here and
+/// refused there.
+pub fn verify_all<M: Message>(
+    messages: Vec<Awaiting<'_, M>>,
+    deployment: &DeploymentId,
+) -> Vec<Result<Opened<M>, WireError>> {
+    let bytes: Vec<Vec<u8>> = messages
+        .iter()
+        .map(|message| message.unverified.signed(deployment, message.topic))
+        .collect();
+    let signed: Vec<Signed<'_>> = messages
+        .iter()
+        .zip(&bytes)
+        .map(|(message, bytes)| Signed {
+            bytes,
+            signature: &message.unverified.signature,
+            key: message.key,
+        })
+        .collect();
+    let together = signed.len() > 1 && VerifyingKey::all_verify(&signed);
+    let hold: Vec<bool> = signed
+        .iter()
+        .map(|signed| together || signed.key.verifies(signed.bytes, signed.signature))
+        .collect();
+    let verified = messages.into_iter().zip(hold).map(|(message, holds)| {
+        if holds {
+            message.unverified.open()
+        } else {
+            Err(WireError::BadSignature)
+        }
+    });
+    verified.collect()
 }

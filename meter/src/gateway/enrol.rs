@@ -61,9 +61,9 @@ impl Gateway {
                 .as_ref()
                 .and_then(|roster| roster.meter(&member.meter));
             entry.is_some_and(|entry| {
-                entry.key == member.verifying_key
-                    && entry.feeder == member.feeder
-                    && entry.gateway == *gateway
+                *entry.key == member.verifying_key
+                    && *entry.feeder == member.feeder
+                    && entry.gateway == gateway
             })
         };
         let members = self.fleet.members.iter().enumerate();

@@ -5,11 +5,9 @@
 
 use packed::Profile;
 use redb::TableDefinition;
-use wire::{
-    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart,
-};
+use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
 
-use crate::store::{ContributorRow, ReleaseRow, Stage, SumKey, SumRow};
+use crate::store::{ContributorRow, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
 pub(super) const FORMAT: &str = "2";
@@ -18,7 +16,7 @@ pub(super) const FORMAT: &str = "2";
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Numbers by name; so far [`COMMITS`] alone.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
-/// A sum's row: epoch, plan version, clamped, missing, earliest and latest sealing in Unix
+/// A sum's row: epoch, plan version, contributors, clamped, missing, earliest and latest sealing in Unix
 /// milliseconds, stage.
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 /// The packed ciphertext of each sum that takes reports.
@@ -34,9 +32,9 @@ pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times
 
 /// Feeder, window in Unix seconds, part.
 pub(super) type SumColumns = (&'static str, u64, u16);
-type RowColumns = (u32, u64, u64, u64, u64, u64, u8);
-type MeterColumns = (&'static str, u64, &'static str);
-type DigestColumns = (u16, &'static [u8; 32]);
+type RowColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
+pub(super) type MeterColumns = (&'static str, u64, &'static str);
+pub(super) type DigestColumns = (u16, &'static [u8; 32]);
 type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
 
 /// Meta: [`FORMAT`].
@@ -75,6 +73,14 @@ pub(super) fn parts_of(
     (feeder.as_str(), window.0, 0)..=(feeder.as_str(), window.0, u16::MAX)
 }
 
+/// A window's contributors as a range of keys.
+pub(super) fn meters_of(
+    feeder: &FeederId,
+    window: WindowStart,
+) -> std::ops::Range<(&str, u64, &str)> {
+    (feeder.as_str(), window.0, "")..(feeder.as_str(), window.0 + 1, "")
+}
+
 pub(super) fn key_columns(key: &SumKey) -> (&str, u64, u16) {
     (key.feeder.as_str(), key.window.0, key.part.0)
 }
@@ -89,6 +95,7 @@ pub(super) fn row_columns(row: &SumRow) -> RowColumns {
     (
         row.epoch.0,
         row.plan_version.0,
+        row.contributors,
         row.clamped,
         row.missing,
         row.sealed_at.0.0,
@@ -127,7 +134,7 @@ impl Reader {
     pub(super) fn row(
         &mut self,
         key: (&str, u64, u16),
-        (epoch, plan_version, clamped, missing, oldest, newest, stage): RowColumns,
+        (epoch, plan_version, contributors, clamped, missing, oldest, newest, stage): RowColumns,
     ) -> Result<SumRow, String> {
         let stage = match stage {
             0 => Stage::Open,
@@ -140,6 +147,7 @@ impl Reader {
             key: self.key(key)?,
             epoch: KeyEpoch(epoch),
             plan_version: PlanVersion(plan_version),
+            contributors,
             clamped,
             missing,
             sealed_at: (UnixMillis(oldest), UnixMillis(newest)),
@@ -156,18 +164,6 @@ impl Reader {
             key: self.key((feeder, window, part))?,
             meter: MeterId::try_from(meter).map_err(|error| error.to_string())?,
             digest: Digest(*digest),
-        })
-    }
-
-    pub(super) fn release(
-        &mut self,
-        key: (&str, u64, u16),
-        (digest, bytes): (&[u8; 32], &[u8]),
-    ) -> Result<ReleaseRow, String> {
-        Ok(ReleaseRow {
-            key: self.key(key)?,
-            digest: Digest(*digest),
-            bytes: bytes::Bytes::copy_from_slice(bytes),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{fault, overlay::Overlay, read};
-use crate::store::{Snapshot, StoreError};
+use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
 #[derive(Debug)]
@@ -18,30 +18,41 @@ pub struct Inspection {
     pub grid: Option<String>,
     /// Transactions committed to it.
     pub commits: u64,
-    /// Every row, in the order of feeder, window, part and meter, without the ciphertexts.
-    pub snapshot: Snapshot,
+    /// Every sum, in the order of feeder, window and part.
+    pub sums: Vec<SumRow>,
+    /// Every contributor, in the order of feeder, window and meter, if they were asked for.
+    pub contributors: Vec<ContributorRow>,
+    /// Feeders' times, and the releases that await the operator's receipt.
+    pub loaded: Loaded,
 }
 
 impl Inspection {
     /// Reads the store in `path`, which no process may have open. A file that a killed process left is read as that
-    /// process would find it at its next start; it is not repaired.
+    /// process would find it at its next start; it is not repaired. The meters are a hundred bytes a report.
     ///
     /// # Errors
     /// [`StoreError`] if there is no such file, or it is in use, damaged, or no store.
-    pub fn of(path: &Path) -> Result<Self, StoreError> {
-        Self::read(path).map_err(|error| fault(path, "read", error))
+    pub fn of(path: &Path, contributors: bool) -> Result<Self, StoreError> {
+        Self::read(path, contributors).map_err(|error| fault(path, "read", error))
     }
 
-    fn read(path: &Path) -> Result<Self, redb::Error> {
+    fn read(path: &Path, contributors: bool) -> Result<Self, redb::Error> {
         let database = super::builder().create_with_backend(Overlay::open(path)?)?;
         let meta = read::meta(&database)?;
+        let mut sums = Vec::new();
+        let loaded = read::load(&database, &mut |row| sums.push(row))?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,
             profile: meta.profile,
             grid: meta.grid,
             commits: meta.commits,
-            snapshot: read::snapshot(&database, false)?,
+            sums,
+            contributors: match contributors {
+                true => read::all_contributors(&database)?,
+                false => Vec::new(),
+            },
+            loaded,
         })
     }
 }

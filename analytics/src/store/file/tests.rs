@@ -9,10 +9,13 @@ use wire::{DeploymentId, Grid, Part, WindowStart};
 
 use super::{FileStore, Inspection};
 use crate::store::{
-    MemoryStore, ReleaseRow, Snapshot, Stage, Store, StoreError, SumKey, Terms, Transaction,
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, SumKey, SumRow,
+    Terms, Transaction,
 };
 use crate::windows::Windows;
-use crate::windows::tests::{HOUR, IDLE_MS, close, fold, grid, key, rules, windows, windows_with};
+use crate::windows::tests::{
+    HOUR, IDLE_MS, close_on, fold_on, grid, key, rules, windows, windows_with,
+};
 
 mod crash;
 mod disk;
@@ -31,26 +34,26 @@ pub(super) fn terms() -> Terms {
 /// Folds, closes, settles and reclaims, in so many commits.
 pub(super) const STEPS: usize = 11;
 
-/// What happens before commit `step`. Meters are numbered; a sum needs three.
-pub(super) fn act(windows: &mut Windows, step: usize) {
+/// What happens before commit `step`. Meters are numbered; a sum needs three. `store` has the commits before.
+pub(super) fn act(windows: &mut Windows, store: &mut dyn Store, step: usize) {
     let mut fold_all = |meters: std::ops::RangeInclusive<u32>, window, now| {
         for meter in meters {
-            fold(windows, meter, window, now).unwrap();
+            fold_on(store, windows, meter, window, now).unwrap();
         }
     };
     match step {
         0 => fold_all(1..=2, 0, 0),
         1 => {
             fold_all(3..=3, 0, 0);
-            assert_eq!(close(windows, 3, 0).0.len(), 1);
+            assert_eq!(close_on(store, windows, 3, 0).0.len(), 1);
         }
         2 => fold_all(1..=2, HOUR, 0),
         3 => assert!(windows.settled(&key(0, 0))),
         4 => fold_all(4..=4, 0, 0),
-        5 => assert_eq!(close(windows, 9, IDLE_MS).1.len(), 2),
+        5 => assert_eq!(close_on(store, windows, 9, IDLE_MS).1.len(), 2),
         6 => {
             fold_all(5..=6, 0, IDLE_MS);
-            assert_eq!(close(windows, 9, 2 * IDLE_MS).0.len(), 1);
+            assert_eq!(close_on(store, windows, 9, 2 * IDLE_MS).0.len(), 1);
         }
         7 => assert!(windows.settled(&key(0, 1))),
         8 => fold_all(1..=3, 30 * HOUR, 0),
@@ -61,23 +64,48 @@ pub(super) fn act(windows: &mut Windows, step: usize) {
     }
 }
 
-/// The rows in one order, whatever order a store returns them in.
-pub(super) fn sorted(mut snapshot: Snapshot) -> Snapshot {
-    snapshot
-        .contributors
-        .sort_by(|a, b| (&a.key, &a.meter).cmp(&(&b.key, &b.meter)));
-    snapshot
+/// Everything a store holds, in one order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Dump {
+    pub(super) loaded: Loaded,
+    pub(super) sums: Vec<(SumRow, Option<Vec<u8>>)>,
+    pub(super) contributors: Vec<ContributorRow>,
+    pub(super) releases: Vec<ReleaseRow>,
+}
+
+pub(super) fn dump(store: &mut dyn Store) -> Result<Dump, StoreError> {
+    let (mut dump, mut rows) = (Dump::default(), Vec::new());
+    dump.loaded = store.load(&terms(), &mut |row| rows.push(row))?;
+    for row in rows {
+        let SumKey {
+            feeder,
+            window,
+            part,
+        } = &row.key;
+        if part.0 == 0 {
+            store.contributors(feeder, *window, &mut |row| dump.contributors.push(row))?;
+        }
+        dump.releases.extend(store.release(&row.key)?);
+        dump.sums.push((row.clone(), store.limbs(&row.key)?));
+    }
+    let order = |row: &ContributorRow| (row.key.clone(), row.meter.clone());
+    dump.contributors.sort_by_key(order);
+    for row in &dump.contributors {
+        let found = store.contributor(&row.key.feeder, row.key.window, &row.meter)?;
+        assert_eq!(found, Some((row.key.part, row.digest)));
+    }
+    Ok(dump)
 }
 
 /// The state after each commit, the first being that before any.
-pub(super) fn states() -> Vec<Snapshot> {
+pub(super) fn states() -> Vec<Dump> {
     let (mut model, mut windows) = (MemoryStore::default(), windows());
-    let mut states = vec![sorted(model.load(&terms()).unwrap())];
+    let mut states = vec![dump(&mut model).unwrap()];
     for step in 0..STEPS {
-        act(&mut windows, step);
+        act(&mut windows, &mut model, step);
         model.commit(&windows.transaction()).unwrap();
         windows.committed();
-        states.push(sorted(model.load(&terms()).unwrap()));
+        states.push(dump(&mut model).unwrap());
     }
     states
 }
@@ -93,20 +121,20 @@ fn open(path: &Path) -> Result<FileStore, StoreError> {
 }
 
 /// A file with everything in it, and what that is.
-fn filled(path: &Path) -> Snapshot {
+fn filled(path: &Path) -> Dump {
     filling(path).1
 }
 
 /// The same, still open: the file is as a killed process leaves it.
-fn filling(path: &Path) -> (FileStore, Snapshot) {
+fn filling(path: &Path) -> (FileStore, Dump) {
     let (mut store, mut windows) = (open(path).unwrap(), windows());
-    store.load(&terms()).unwrap();
+    dump(&mut store).unwrap();
     for step in 0..7 {
-        act(&mut windows, step);
+        act(&mut windows, &mut store, step);
         store.commit(&windows.transaction()).unwrap();
         windows.committed();
     }
-    let state = store.load(&terms()).unwrap();
+    let state = dump(&mut store).unwrap();
     (store, state)
 }
 
@@ -116,15 +144,15 @@ fn what_was_committed_is_there_after_every_restart() {
     let (states, mut windows) = (states(), windows());
     for step in 0..STEPS {
         let mut store = open(&path).unwrap();
-        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step]);
-        act(&mut windows, step);
+        assert_eq!(dump(&mut store).unwrap(), states[step]);
+        act(&mut windows, &mut store, step);
         store.commit(&windows.transaction()).unwrap();
         windows.committed();
-        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step + 1]);
+        assert_eq!(dump(&mut store).unwrap(), states[step + 1]);
     }
     let last = &states[STEPS];
     assert_eq!(last.sums.len(), 2, "the rest is reclaimed");
-    assert_eq!(last.times.len(), 1, "the feeder's time is not");
+    assert_eq!(last.loaded.times.len(), 1, "the feeder's time is not");
 }
 
 #[test]
@@ -132,13 +160,13 @@ fn a_repeated_commit_changes_nothing() {
     let (_folder, path) = file();
     let (states, mut windows) = (states(), windows());
     let mut store = open(&path).unwrap();
-    store.load(&terms()).unwrap();
+    dump(&mut store).unwrap();
     for step in 0..STEPS {
-        act(&mut windows, step);
+        act(&mut windows, &mut store, step);
         store.commit(&windows.transaction()).unwrap();
         store.commit(&windows.transaction()).unwrap();
         windows.committed();
-        assert_eq!(sorted(store.load(&terms()).unwrap()), states[step + 1]);
+        assert_eq!(dump(&mut store).unwrap(), states[step + 1]);
     }
 }
 
@@ -147,11 +175,11 @@ fn one_process_has_the_file() {
     let (_folder, path) = file();
     let store = open(&path).unwrap();
     assert!(matches!(open(&path), Err(StoreError::InUse { .. })));
-    let error = Inspection::of(&path).unwrap_err();
+    let error = Inspection::of(&path, true).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }));
     assert!(error.to_string().contains("in use by another process"));
     drop(store);
-    Inspection::of(&path).unwrap();
+    Inspection::of(&path, true).unwrap();
     open(&path).unwrap();
 }
 
@@ -173,11 +201,11 @@ fn other_terms_are_refused_by_both_their_names() {
             ["dev", "other"],
         ),
         (
-            open(&path).unwrap().load(&wide).err(),
+            open(&path).unwrap().load(&wide, &mut drop).err(),
             ["additive (", "additive-wide ("],
         ),
         (
-            open(&path).unwrap().load(&coarse).err(),
+            open(&path).unwrap().load(&coarse, &mut drop).err(),
             ["1 × 3600 s", "4 × 900 s"],
         ),
     ];
@@ -187,7 +215,7 @@ fn other_terms_are_refused_by_both_their_names() {
             assert!(text.contains(name), "{text}");
         }
     }
-    open(&path).unwrap().load(&terms()).unwrap();
+    dump(&mut open(&path).unwrap()).unwrap();
 }
 
 #[test]
@@ -222,7 +250,7 @@ fn what_is_no_store_is_refused_and_left_alone() {
         let error = open(&path).unwrap_err();
         assert!(!error.may_pass(), "{} bytes: {error}", content.len());
         assert_eq!(fs::read(&path).unwrap().len(), content.len());
-        assert!(Inspection::of(&path).is_err());
+        assert!(Inspection::of(&path, true).is_err());
     }
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
@@ -239,7 +267,7 @@ fn a_truncated_file_is_refused() {
         fs::write(&path, &whole[..length]).unwrap();
         let error = open(&path).unwrap_err();
         assert!(!error.may_pass(), "{length} bytes: {error}");
-        assert!(Inspection::of(&path).is_err());
+        assert!(Inspection::of(&path, true).is_err());
     }
 }
 
@@ -259,7 +287,7 @@ fn a_damaged_file_is_refused_or_harmless() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x10;
             fs::write(&copy, &damaged).unwrap();
-            match open(&copy).and_then(|mut store| store.load(&terms())) {
+            match open(&copy).and_then(|mut store| dump(&mut store)) {
                 Ok(read) => {
                     assert_eq!(read, state, "byte {at}");
                     harmless += 1;
@@ -282,13 +310,15 @@ fn what_a_killed_process_left_can_be_inspected_and_opened() {
     fs::copy(&path, &left).unwrap();
     drop(store);
     let before = fs::read(&left).unwrap();
-    let seen = Inspection::of(&left).unwrap();
+    let seen = Inspection::of(&left, true).unwrap();
     assert_eq!(fs::read(&left).unwrap(), before, "inspecting repaired it");
     assert_eq!(seen.deployment, "dev");
     assert_eq!(seen.commits, 7);
-    assert_eq!(seen.snapshot.contributors, state.contributors);
-    assert_eq!(seen.snapshot.releases, state.releases);
-    assert_eq!(open(&left).unwrap().load(&terms()).unwrap(), state);
+    let mut contributors = seen.contributors;
+    contributors.sort_by_key(|row| (row.key.clone(), row.meter.clone()));
+    assert_eq!(contributors, state.contributors);
+    assert_eq!(seen.loaded, state.loaded);
+    assert_eq!(dump(&mut open(&left).unwrap()).unwrap(), state);
 }
 
 #[test]
@@ -309,31 +339,31 @@ fn a_file_that_was_taken_away_ends_the_service() {
 fn the_file_stays_bounded() {
     let (_folder, path) = file();
     let mut store = open(&path).unwrap();
-    store.load(&terms()).unwrap();
+    dump(&mut store).unwrap();
     let mut windows = windows_with(crate::windows::Rules {
         retention_s: 5 * HOUR,
         ..rules()
     });
-    let mut commit = |windows: &mut Windows| {
-        store.commit(&windows.transaction()).unwrap();
-        windows.committed();
-    };
     let (mut early, mut late) = (0, 0);
     for hour in 0..200 {
         let start = hour * HOUR;
+        let commit = |store: &mut FileStore, windows: &mut Windows| {
+            store.commit(&windows.transaction()).unwrap();
+            windows.committed();
+        };
         for meter in 1..=20 {
-            fold(&mut windows, meter, start, 0).unwrap();
+            fold_on(&mut store, &mut windows, meter, start, 0).unwrap();
         }
-        commit(&mut windows);
-        close(&mut windows, 20, 0);
-        commit(&mut windows);
+        commit(&mut store, &mut windows);
+        close_on(&mut store, &mut windows, 20, 0);
+        commit(&mut store, &mut windows);
         windows.settled(&SumKey {
             window: WindowStart(start),
             part: Part(0),
             ..key(0, 0)
         });
         windows.reclaim();
-        commit(&mut windows);
+        commit(&mut store, &mut windows);
         let length = fs::metadata(&path).unwrap().len();
         match hour {
             0..20 => early = early.max(length),
@@ -342,9 +372,8 @@ fn the_file_stays_bounded() {
     }
     assert!(late <= early, "grew from {early} to {late} bytes");
     drop(store);
-    let seen = Inspection::of(&path).unwrap();
-    assert!(seen.snapshot.sums.len() <= 8);
-    let settled = |row: &crate::store::SumRow| row.stage == Stage::Settled;
-    assert!(seen.snapshot.sums.iter().all(|(row, _)| settled(row)));
-    assert_eq!(seen.snapshot.releases, Vec::<ReleaseRow>::new());
+    let seen = Inspection::of(&path, true).unwrap();
+    assert!(seen.sums.len() <= 8);
+    assert!(seen.sums.iter().all(|row| row.stage == Stage::Settled));
+    assert_eq!(seen.loaded.releases, []);
 }

@@ -55,6 +55,17 @@ pub struct Operator {
     pub export_load: bool,
     /// Feeders with metrics of their own, at most. Feeders.
     pub metrics_max_feeders: usize,
+    /// Where the live page is served; `None` (an empty string) is off.
+    #[serde(with = "text::optional")]
+    pub live_listen: Option<SocketAddr>,
+    /// Whether that may be an address beyond loopback.
+    pub live_remote: bool,
+    /// Whether decrypted load is on the live page.
+    pub live_load: bool,
+    /// Intervals of each feeder the live page has, at most.
+    pub live_intervals: usize,
+    /// Feeders the live page has, at most.
+    pub live_max_feeders: usize,
 }
 
 /// Who may join a deployment.

@@ -131,6 +131,30 @@ fn operator(settings: &Settings) -> Check {
         !operator.totals_file.as_os_str().is_empty(),
         || "a file is needed".to_owned(),
     )?;
+    require(
+        "operator.live_listen",
+        operator.live_remote
+            || operator
+                .live_listen
+                .is_none_or(|listen| listen.ip().is_loopback()),
+        || {
+            "expected an address on loopback, such as 127.0.0.1:9470, because the page has no login; \
+             operator.live_remote = true allows others"
+                .to_owned()
+        },
+    )?;
+    range(
+        "operator.live_intervals",
+        operator.live_intervals,
+        1,
+        1_000_000,
+    )?;
+    range(
+        "operator.live_max_feeders",
+        operator.live_max_feeders,
+        1,
+        10_000,
+    )?;
     let by_itself = operator.enrolment == Enrolment::Automatic;
     let development = settings.deployment.mode == Mode::Development;
     require("operator.enrolment", !by_itself || development, || {
@@ -151,6 +175,31 @@ fn analytics(settings: &Settings) -> Check {
         "analytics.store_file",
         analytics.store_file.file_name().is_some(),
         || "expected the name of a file".to_owned(),
+    )?;
+    range(
+        "analytics.verify_threads",
+        analytics.verify_threads,
+        0,
+        1_024,
+    )?;
+    range(
+        "analytics.queue_max_reports",
+        analytics.queue_max_reports,
+        1,
+        1_000_000,
+    )?;
+    // One message more than the limit is taken, so any limit lets every message in.
+    range(
+        "analytics.queue_max_bytes",
+        analytics.queue_max_bytes,
+        1,
+        usize::MAX,
+    )?;
+    at_least(
+        "analytics.commit_max_delay",
+        analytics.commit_max_delay,
+        "analytics.commit_min_delay",
+        analytics.commit_min_delay,
     )?;
     range(
         "analytics.commit_max_reports",
@@ -217,6 +266,13 @@ fn meter(settings: &Settings) -> Check {
         1,
         usize::MAX,
     )?;
+    range(
+        "meter.max_unreceipted_bytes",
+        meter.max_unreceipted_bytes,
+        1,
+        usize::MAX,
+    )?;
+    positive("meter.receipt_delay_target", meter.receipt_delay_target)?;
     let mix = &meter.mix;
     for (key, share) in [
         ("meter.mix.household", mix.household),

@@ -4,11 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use wire::{DeploymentId, Reason, RosterPage, Topic, Topics, VerifyingKey, WireError};
+use wire::{
+    DeploymentId, Digest, Opened, Reason, RosterPage, Topic, Topics, Unverified, VerifyingKey,
+    WireError,
+};
 
 use super::Roster;
+use super::cache::{Cached, Caching};
+use super::page::Page;
 use crate::config::Settings;
-use crate::plan::{KeepError, Offer, Refused, read_cache, set_aside, write_cache};
+use crate::files;
+use crate::plan::{KeepError, Offer, Refused, set_aside};
 
 /// Keeps the newest complete roster: in memory, on disk, and for whoever watches.
 #[derive(Debug)]
@@ -22,10 +28,19 @@ pub struct RosterKeeper {
     current: watch::Sender<Option<Arc<Roster>>>,
 }
 
+/// A roster some of whose pages are there: packed in memory, as they came on disk.
 #[derive(Debug)]
 struct Collecting {
     version: u64,
-    pages: Vec<Option<(RosterPage, Vec<u8>)>>,
+    pages: Vec<Option<Collected>>,
+    caching: Caching,
+}
+
+#[derive(Debug)]
+struct Collected {
+    page: Arc<Page>,
+    /// Of the message it came in.
+    digest: Digest,
 }
 
 impl RosterKeeper {
@@ -48,11 +63,12 @@ impl RosterKeeper {
             collecting: None,
             current: watch::Sender::new(None),
         };
+        files::remove_unfinished(&keeper.file);
         let Some(operator) = operator else {
             return Ok(keeper);
         };
-        if let Some(bytes) = read_cache(&keeper.file)?
-            && let Err(refused) = keeper.restore(operator, &bytes)
+        if let Some(cached) = Cached::open(&keeper.file, keeper.limit)?
+            && let Err(refused) = keeper.restore(operator, cached)
         {
             set_aside(&keeper.file, &refused);
         }
@@ -76,8 +92,9 @@ impl RosterKeeper {
             let detail = "a roster came before the operator's key is known";
             return Err(Refused::new(Reason::NotReady, detail));
         };
-        let page = self.verify(operator, topic, payload)?;
-        let offer = self.take(page, payload)?;
+        let unverified = self.decode(payload)?;
+        let opened = self.verify(operator, topic, unverified)?;
+        let offer = self.take(&opened, payload)?;
         if let Some(roster) = self.complete()? {
             self.current.send_replace(Some(Arc::new(roster)));
             return Ok(Offer::New);
@@ -95,40 +112,40 @@ impl RosterKeeper {
         self.current.subscribe()
     }
 
+    fn decode(&self, payload: &[u8]) -> Result<Unverified<RosterPage>, Refused> {
+        wire::decode(payload, self.limit).map_err(refused)
+    }
+
     fn verify(
         &self,
         operator: VerifyingKey,
         topic: &str,
-        payload: &[u8],
-    ) -> Result<RosterPage, Refused> {
-        let refused = |error: WireError| Refused::of(&error, "the roster page", "");
-        let unverified = wire::decode::<RosterPage>(payload, self.limit).map_err(refused)?;
-        let page = unverified
+        unverified: Unverified<RosterPage>,
+    ) -> Result<Opened<RosterPage>, Refused> {
+        let opened = unverified
             .verify(&self.deployment, topic, &operator)
-            .map_err(refused)?
-            .message;
-        if self.topics.parse(topic) != Some(Topic::Roster { page: page.page }) {
-            let detail = format!("page {} of the roster came on {topic}", page.page);
+            .map_err(refused)?;
+        let page = opened.message.page;
+        if self.topics.parse(topic) != Some(Topic::Roster { page }) {
+            let detail = format!("page {page} of the roster came on {topic}");
             return Err(Refused::new(Reason::WrongTopic, detail));
         }
-        Ok(page)
+        Ok(opened)
     }
 
     /// Puts a verified page where it belongs.
-    fn take(&mut self, page: RosterPage, payload: &[u8]) -> Result<Offer, Refused> {
-        let current = self
-            .current
-            .borrow()
-            .as_ref()
-            .map(|roster| roster.version());
+    fn take(&mut self, opened: &Opened<RosterPage>, payload: &[u8]) -> Result<Offer, Refused> {
+        let (page, digest) = (&opened.message, opened.digest);
+        let current = self.current();
+        let current_version = current.as_ref().map(|roster| roster.version());
         let collecting = self.collecting.as_ref().map(|pages| pages.version);
-        let newest = current.max(collecting);
+        let newest = current_version.max(collecting);
         if newest.is_some_and(|newest| page.version < newest) {
             let newest = newest.unwrap_or_default();
             let detail = format!("roster {} is older than roster {newest}", page.version);
             return Err(Refused::new(Reason::LowerVersion, detail));
         }
-        if current == Some(page.version) {
+        if current_version == Some(page.version) {
             return Ok(Offer::Same);
         }
         let (version, pages) = (page.version, usize::from(page.pages));
@@ -137,7 +154,8 @@ impl RosterKeeper {
             .take_if(|known| known.version == version)
             .unwrap_or_else(|| Collecting {
                 version,
-                pages: vec![None; pages],
+                pages: std::iter::repeat_with(|| None).take(pages).collect(),
+                caching: Caching::begin(&self.file),
             });
         let collecting = self.collecting.insert(collecting);
         if collecting.pages.len() != pages {
@@ -147,15 +165,22 @@ impl RosterKeeper {
             );
             return Err(Refused::new(Reason::Conflict, detail));
         }
+        let number = usize::from(page.page);
         // Decoding has checked that the page is one of them.
-        match collecting.pages.get_mut(usize::from(page.page)) {
-            Some(Some((known, _))) if *known == page => Ok(Offer::Same),
+        match collecting.pages.get_mut(number) {
+            Some(Some(known)) if known.digest == digest => Ok(Offer::Same),
             Some(Some(_)) => {
-                let detail = format!("there are two pages {} of roster {version}", page.page);
+                let detail = format!("there are two pages {number} of roster {version}");
                 Err(Refused::new(Reason::Conflict, detail))
             }
             Some(free) => {
-                *free = Some((page, payload.to_vec()));
+                // Most pages are as they were in the version before: a million meters are not there twice.
+                let known = current.and_then(|roster| roster.page_like(number, page));
+                *free = Some(Collected {
+                    page: known.unwrap_or_else(|| Arc::new(Page::pack(page))),
+                    digest,
+                });
+                collecting.caching.append(payload);
                 Ok(Offer::Partial)
             }
             None => Err(Refused::new(
@@ -171,55 +196,42 @@ impl RosterKeeper {
         let Some(known) = self.collecting.take_if(complete) else {
             return Ok(None);
         };
-        let (pages, payloads): (Vec<_>, Vec<_>) = known.pages.into_iter().flatten().unzip();
-        let roster = Roster::from_pages(pages)
+        let pages = known.pages.into_iter().flatten();
+        let roster = Roster::of(known.version, pages.map(|known| known.page).collect())
             .map_err(|twice| Refused::new(Reason::InvalidMessage, twice.to_string()))?;
-        write_cache(&self.file, &join(&payloads));
+        known.caching.finish();
         Ok(Some(roster))
     }
 
-    fn restore(&mut self, operator: VerifyingKey, bytes: &[u8]) -> Result<(), Refused> {
+    /// Takes up the cached pages, which are in the order in which they came.
+    fn restore(&mut self, operator: VerifyingKey, cached: Cached) -> Result<(), Refused> {
         let damaged = || Refused::new(Reason::InvalidMessage, "the cache is damaged");
-        let payloads = split(bytes).ok_or_else(damaged)?;
-        let mut pages = Vec::new();
-        for (number, payload) in (0_u16..).zip(&payloads) {
-            pages.push(self.verify(operator, &self.topics.roster(number), payload)?);
+        let mut pages: Vec<Option<Arc<Page>>> = Vec::new();
+        let mut version = None;
+        for payload in cached {
+            let unverified = self.decode(&payload.map_err(|_| damaged())?)?;
+            let topic = self.topics.roster(unverified.claimed().page);
+            let page = self.verify(operator, &topic, unverified)?.message;
+            let terms = (page.version, usize::from(page.pages));
+            if *version.get_or_insert(terms) != terms {
+                return Err(damaged());
+            }
+            pages.resize(terms.1, None);
+            match pages.get_mut(usize::from(page.page)) {
+                Some(free) if free.is_none() => *free = Some(Arc::new(Page::pack(&page))),
+                _ => return Err(damaged()),
+            }
         }
-        let expected = pages
-            .first()
-            .map(|page| (page.version, page.pages, pages.len()));
-        let whole = expected.is_some_and(|(version, count, found)| {
-            usize::from(count) == found && pages.iter().all(|page| page.version == version)
-        });
-        if !whole {
+        let pages: Option<Vec<_>> = pages.into_iter().collect();
+        let (Some(pages), Some((version, _))) = (pages, version) else {
             return Err(damaged());
-        }
-        let roster = Roster::from_pages(pages).map_err(|_| damaged())?;
+        };
+        let roster = Roster::of(version, pages).map_err(|_| damaged())?;
         self.current.send_replace(Some(Arc::new(roster)));
         Ok(())
     }
 }
 
-/// Pages one after the other, each behind its length in four bytes, little-endian.
-fn join(payloads: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(payloads.iter().map(|payload| payload.len() + 4).sum());
-    for payload in payloads {
-        // An MQTT payload is below 256 MB.
-        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        bytes.extend_from_slice(&len.to_le_bytes());
-        bytes.extend_from_slice(payload);
-    }
-    bytes
-}
-
-fn split(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut payloads = Vec::new();
-    while !bytes.is_empty() {
-        let (len, rest) = bytes.split_first_chunk::<4>()?;
-        let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
-        let (payload, rest) = rest.split_at_checked(len)?;
-        payloads.push(payload);
-        bytes = rest;
-    }
-    Some(payloads)
+fn refused(error: WireError) -> Refused {
+    Refused::of(&error, "the roster page", "")
 }

@@ -1,9 +1,10 @@
 //! Crash consistency: every operation of a scripted life of the store goes wrong once, in every way.
 
-use super::super::{FileStore, builder, initialise};
+use super::super::write::initialise;
+use super::super::{FileStore, builder};
 use super::disk::{Disk, Fault};
-use super::{STEPS, act, deployment, sorted, states, terms};
-use crate::store::{Snapshot, Store, StoreError};
+use super::{Dump, STEPS, act, deployment, dump, states};
+use crate::store::{Store, StoreError};
 use crate::windows::tests::windows;
 
 /// Ways in which what was not synced may be lost.
@@ -20,19 +21,19 @@ fn open(disk: &Disk) -> Result<FileStore, StoreError> {
     FileStore::open_on(Box::new(disk.clone()), &deployment())
 }
 
-fn read(disk: &Disk) -> Snapshot {
-    sorted(open(disk).unwrap().load(&terms()).unwrap())
+fn read(disk: &Disk) -> Dump {
+    dump(&mut open(disk).unwrap()).unwrap()
 }
 
 /// Goes through the script until a commit fails; returns how many did not.
 fn live(disk: &Disk) -> usize {
     let Ok(mut store) = open(disk) else { return 0 };
-    if store.load(&terms()).is_err() {
+    if dump(&mut store).is_err() {
         return 0;
     }
     let mut windows = windows();
     for step in 0..STEPS {
-        act(&mut windows, step);
+        act(&mut windows, &mut store, step);
         if store.commit(&windows.transaction()).is_err() {
             return step;
         }
@@ -78,14 +79,14 @@ fn a_failure_at_any_operation_is_made_good_by_trying_again() {
             let disk = disk();
             disk.fail(n, fault);
             let mut store = loop {
-                match open(&disk).and_then(|mut store| store.load(&terms()).map(|_| store)) {
+                match open(&disk).and_then(|mut store| dump(&mut store).map(|_| store)) {
                     Ok(store) => break store,
                     Err(error) => assert!(error.may_pass(), "{fault:?} at {n}: {error}"),
                 }
             };
             let mut windows = windows();
             for step in 0..STEPS {
-                act(&mut windows, step);
+                act(&mut windows, &mut store, step);
                 while let Err(error) = store.commit(&windows.transaction()) {
                     assert!(error.may_pass(), "{fault:?} at {n}: {error}");
                 }

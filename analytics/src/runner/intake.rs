@@ -1,0 +1,119 @@
+//! What was received and is in no sum yet: bounded in reports and in bytes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::Incoming;
+use crate::verify::{TOGETHER, Verdicts};
+
+/// Reports verified in one go at most, so that the first of a long queue are not kept waiting by the last.
+const ONE_GO: usize = 8 * TOGETHER;
+
+/// Reports on their way to the engine.
+#[derive(Debug)]
+pub(super) struct Intake {
+    max_reports: usize,
+    max_bytes: usize,
+    /// Received, with the time at which they were.
+    queue: VecDeque<(Instant, Incoming)>,
+    /// Verified, and the time at which the first of them was received.
+    verified: VecDeque<Lot>,
+    /// Reports and bytes in all stages before the fold, those being verified included.
+    reports: usize,
+    bytes: usize,
+}
+
+/// Reports that are verified together.
+#[derive(Debug)]
+pub(super) struct Lot {
+    /// When the first was received.
+    pub(super) since: Instant,
+    /// How many they are, and bytes of their messages.
+    pub(super) reports: usize,
+    pub(super) bytes: usize,
+    /// What became of them.
+    pub(super) verdicts: Verdicts,
+}
+
+impl Intake {
+    pub(super) fn new(max_reports: usize, max_bytes: usize) -> Self {
+        Self {
+            max_reports,
+            max_bytes,
+            queue: VecDeque::new(),
+            verified: VecDeque::new(),
+            reports: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether another report may be received.
+    pub(super) fn has_room(&self) -> bool {
+        self.reports < self.max_reports && self.bytes < self.max_bytes
+    }
+
+    /// Reports received and not folded.
+    pub(super) fn reports(&self) -> usize {
+        self.reports
+    }
+
+    pub(super) fn receive(&mut self, report: Incoming, now: Instant) {
+        self.reports += 1;
+        self.bytes += report.payload.len();
+        self.queue.push_back((now, report));
+    }
+
+    /// When the queue is to be verified: at once if it is worth it, else when its first report has waited for others.
+    pub(super) fn verify_at(&self, wait: Duration) -> Option<Instant> {
+        let (since, _) = self.queue.front()?;
+        Some(match self.queue.len() {
+            0..TOGETHER => *since + wait,
+            _ => *since,
+        })
+    }
+
+    /// Takes reports to verify. They count until their lot is taken, or forgotten.
+    pub(super) fn take_queue(&mut self) -> Option<(Instant, Vec<Incoming>)> {
+        let since = self.queue.front()?.0;
+        let most = self.queue.len().min(ONE_GO);
+        Some((
+            since,
+            self.queue.drain(..most).map(|(_, report)| report).collect(),
+        ))
+    }
+
+    /// The reports of a lot were dropped.
+    pub(super) fn forget(&mut self, reports: usize, bytes: usize) {
+        self.reports -= reports;
+        self.bytes -= bytes;
+    }
+
+    pub(super) fn enter_verified(&mut self, lot: Lot) {
+        self.verified.push_back(lot);
+    }
+
+    /// Takes lots to fold, up to so many reports or one lot.
+    pub(super) fn take_verified(&mut self, most: usize) -> Option<(Instant, Verdicts)> {
+        let first = self.verified.pop_front()?;
+        self.forget(first.reports, first.bytes);
+        let (since, mut verdicts) = (first.since, first.verdicts);
+        while let Some(next) = self.verified.front()
+            && verdicts.len() + next.verdicts.len() <= most
+            && let Some(next) = self.verified.pop_front()
+        {
+            self.forget(next.reports, next.bytes);
+            verdicts.extend(next.verdicts);
+        }
+        Some((since, verdicts))
+    }
+
+    pub(super) fn has_verified(&self) -> bool {
+        !self.verified.is_empty()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.reports == 0
+    }
+}

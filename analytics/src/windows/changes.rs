@@ -1,0 +1,136 @@
+//! What changed since the last commit.
+
+use std::collections::{BTreeSet, HashMap};
+
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+
+use super::{Sum, Windows};
+use crate::store::{ContributorRow, Limbs, ReleaseRow, SumKey, SumRow, Transaction};
+
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) sums: BTreeSet<SumKey>,
+    contributors: HashMap<(FeederId, WindowStart), Contributors>,
+    pub(super) times: BTreeSet<FeederId>,
+    pub(super) releases: Vec<ReleaseRow>,
+    pub(super) settled: Vec<SumRow>,
+    pub(super) reclaimed: Vec<(FeederId, WindowStart)>,
+}
+
+/// New contributors of a window.
+pub(super) type Contributors = HashMap<MeterId, (Part, Digest)>;
+
+impl Changes {
+    pub(super) fn contributed(&mut self, key: &SumKey, meter: &MeterId, digest: Digest) {
+        let window = (key.feeder.clone(), key.window);
+        let contributors = self.contributors.entry(window).or_default();
+        contributors.insert(meter.clone(), (key.part, digest));
+    }
+
+    pub(super) fn contributor(
+        &self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Option<(Part, Digest)> {
+        self.contributors(feeder, window)?.get(meter).copied()
+    }
+
+    /// The window's contributors that are not in the store, or are there and not known to be.
+    pub(super) fn contributors(
+        &self,
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Option<&Contributors> {
+        self.contributors.get(&(feeder.clone(), window))
+    }
+
+    /// A window goes, and whatever changed in it.
+    pub(super) fn reclaim(&mut self, feeder: &FeederId, window: WindowStart) {
+        self.sums
+            .retain(|key| key.feeder != *feeder || key.window != window);
+        self.contributors.remove(&(feeder.clone(), window));
+        self.reclaimed.push((feeder.clone(), window));
+    }
+}
+
+impl Windows {
+    /// What changed since the last [`Windows::committed`], as one transaction.
+    #[must_use]
+    pub fn transaction(&self) -> Transaction<'_> {
+        let changes = &self.changes;
+        let sums = changes.sums.iter().filter_map(|key| self.sum(key));
+        let mut windows: Vec<_> = changes.contributors.iter().collect();
+        windows.sort_unstable_by_key(|(window, _)| *window);
+        let rows = windows.into_iter().flat_map(|((feeder, window), meters)| {
+            let mut meters: Vec<_> = meters.iter().collect();
+            meters.sort_unstable_by_key(|(meter, _)| *meter);
+            meters
+                .into_iter()
+                .map(|(meter, (part, digest))| ContributorRow {
+                    key: SumKey {
+                        feeder: feeder.clone(),
+                        window: *window,
+                        part: *part,
+                    },
+                    meter: meter.clone(),
+                    digest: *digest,
+                })
+        });
+        let settled = &changes.settled;
+        Transaction {
+            sums: sums
+                .map(|sum| (sum.row.clone(), limbs_of(sum)))
+                .chain(settled.iter().map(|row| (row.clone(), Limbs::Gone)))
+                .collect(),
+            contributors: rows.collect(),
+            times: changes
+                .times
+                .iter()
+                .filter_map(|id| Some((id.clone(), self.feeders.get(id)?.time?)))
+                .collect(),
+            releases: changes.releases.clone(),
+            settled: settled.iter().map(|row| row.key.clone()).collect(),
+            reclaimed: changes.reclaimed.clone(),
+        }
+    }
+
+    /// The store holds everything that [`Windows::transaction`] returned.
+    pub fn committed(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        for key in &changes.sums {
+            if let Some(sum) = self.sum_mut(key) {
+                sum.changed = false;
+            }
+        }
+        self.cool();
+    }
+
+    /// Lets ciphertexts beyond `max_hot` leave memory, those first that nothing was added to for longest. All of them
+    /// are in the store.
+    fn cool(&mut self) {
+        let mut looks = 2 * self.hot.len();
+        while self.hot.len() > self.rules.max_hot && looks > 0 {
+            looks -= 1;
+            let Some(key) = self.hot.pop_front() else {
+                return;
+            };
+            let Some(sum) = self.sum_mut(&key) else {
+                continue;
+            };
+            if std::mem::take(&mut sum.used) {
+                self.hot.push_back(key);
+            } else if !sum.changed {
+                sum.accumulator = None;
+            }
+        }
+    }
+}
+
+fn limbs_of(sum: &Sum) -> Limbs<'_> {
+    match &sum.accumulator {
+        _ if !sum.takes_reports() => Limbs::Gone,
+        Some(accumulator) if sum.changed => Limbs::Changed(accumulator),
+        _ => Limbs::Kept,
+    }
+}

@@ -1,0 +1,196 @@
+//! Sums that are due, and what comes after.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+use wire::{Digest, FeederId, WindowStart};
+
+use super::{Due, Held, Windows};
+use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
+
+impl Windows {
+    /// Sums that are due and large enough, at most `most` of them, and those that are newly held. Both change stage when
+    /// the caller has made their releases ([`Windows::released`]); held sums do so here.
+    ///
+    /// `all`: of all sums that take reports, else of those that changed since the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
+    pub fn due(
+        &mut self,
+        all: bool,
+        most: usize,
+        enrolled: impl Fn(&FeederId) -> u32,
+        active_ms: u64,
+        store: &mut dyn Store,
+    ) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
+        let (mut large, mut small) = (Vec::new(), Vec::new());
+        let looked_at = if all { &self.open } else { &self.changes.sums };
+        for key in looked_at {
+            if large.len() < most
+                && let Some((row, is_large)) = self.is_due(key, &enrolled, active_ms)
+            {
+                match is_large {
+                    true => large.push(key.clone()),
+                    false if row.stage == Stage::Open => small.push(key.clone()),
+                    false => {}
+                }
+            }
+        }
+        let mut due = Vec::new();
+        for key in large {
+            if let Some(sum) = self.sum(&key) {
+                due.push(Due {
+                    limbs: sum.limbs(store)?,
+                    row: sum.row.clone(),
+                    contributors: sum.row.contributors,
+                    contributors_digest: self.contributors_digest(&sum.row, store)?,
+                });
+            }
+        }
+        let mut held = Vec::new();
+        for key in small {
+            if let Some(sum) = self.sum_mut(&key) {
+                sum.row.stage = Stage::Held;
+                let contributors = sum.row.contributors;
+                self.changes.sums.insert(key.clone());
+                held.push(Held { key, contributors });
+            }
+        }
+        Ok((due, held))
+    }
+
+    /// The row of a sum that is due, and whether it has enough contributors.
+    fn is_due(
+        &self,
+        key: &SumKey,
+        enrolled: impl Fn(&FeederId) -> u32,
+        active_ms: u64,
+    ) -> Option<(&SumRow, bool)> {
+        let feeder = self.feeders.get(&key.feeder)?;
+        let window = feeder.windows.get(&key.window)?;
+        let sum = window.active.as_ref()?.sum(key.part)?;
+        if !sum.takes_reports() {
+            return None;
+        }
+        let members = enrolled(&key.feeder);
+        let complete = members > 0 && window.contributors >= members;
+        let close = key.window.0 + self.grid.window_s() + self.rules.grace_s;
+        let passed = key.part.0 == 0 && feeder.time.is_some_and(|time| time >= close);
+        let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;
+        let is_large = sum.row.contributors >= self.rules.min_meters.max(1);
+        (complete || passed || idle).then_some((&sum.row, is_large))
+    }
+
+    /// SHA-256 over the contributors' digests in ascending order: what two releases of one sum can be compared by.
+    fn contributors_digest(
+        &self,
+        row: &SumRow,
+        store: &mut dyn Store,
+    ) -> Result<Digest, StoreError> {
+        let SumKey {
+            feeder,
+            window,
+            part,
+        } = &row.key;
+        let none = HashMap::new();
+        let new = self.changes.contributors(feeder, *window).unwrap_or(&none);
+        let mut digests: Vec<[u8; 32]> = new
+            .values()
+            .filter(|(of, _)| of == part)
+            .map(|(_, digest)| digest.0)
+            .collect();
+        // After a commit that failed, the store may have the new ones too.
+        store.contributors(feeder, *window, &mut |row| {
+            if row.key.part == *part && !new.contains_key(&row.meter) {
+                digests.push(row.digest.0);
+            }
+        })?;
+        digests.sort_unstable();
+        let mut hash = Sha256::new();
+        for digest in digests {
+            hash.update(digest);
+        }
+        Ok(Digest(hash.finalize().into()))
+    }
+
+    /// Enters a release: the sum takes no more reports.
+    pub fn released(&mut self, release: ReleaseRow) {
+        let Some(sum) = self.sum_mut(&release.key) else {
+            return;
+        };
+        if !sum.takes_reports() {
+            return;
+        }
+        sum.row.stage = Stage::Released;
+        sum.accumulator = None;
+        self.changes.sums.insert(release.key.clone());
+        self.open.remove(&release.key);
+        let feeder = self.feeders.get_mut(&release.key.feeder);
+        if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&release.key.window))
+            && !window.takes_reports()
+            && let Some(active) = &mut window.active
+        {
+            active.seen = None;
+        }
+        self.changes.releases.push(release);
+    }
+
+    /// Enters the operator's receipt for a release. Returns whether it settled anything.
+    pub fn settled(&mut self, key: &SumKey) -> bool {
+        let feeder = self.feeders.get_mut(&key.feeder);
+        let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) else {
+            return false;
+        };
+        let Some(active) = &mut window.active else {
+            return false;
+        };
+        let mut sums = active.sums.iter();
+        let released =
+            sums.position(|sum| sum.row.key.part == key.part && sum.row.stage == Stage::Released);
+        let Some(index) = released else {
+            return false;
+        };
+        let mut row = active.sums.remove(index).row;
+        if active.sums.is_empty() {
+            window.active = None;
+        }
+        row.stage = Stage::Settled;
+        self.changes.sums.remove(key);
+        self.changes.settled.push(row);
+        true
+    }
+
+    /// Forgets windows past their retention whose sums are all settled or held. Returns the held sums that are
+    /// thereby withheld for good.
+    pub fn reclaim(&mut self) -> Vec<Held> {
+        let (mut withheld, retention) = (Vec::new(), self.rules.retention_s + self.grid.window_s());
+        for (id, feeder) in &mut self.feeders {
+            let Some(time) = feeder.time else { continue };
+            let old: Vec<WindowStart> = feeder
+                .windows
+                .iter()
+                .take_while(|(start, _)| start.0 + retention < time)
+                .filter(|(_, window)| {
+                    let mut sums = window.sums().iter();
+                    sums.all(|sum| sum.at_rest(self.rules.min_meters))
+                })
+                .map(|(start, _)| *start)
+                .collect();
+            for start in old {
+                let Some(window) = feeder.windows.remove(&start) else {
+                    continue;
+                };
+                for sum in window.sums() {
+                    self.open.remove(&sum.row.key);
+                    withheld.push(Held {
+                        key: sum.row.key.clone(),
+                        contributors: sum.row.contributors,
+                    });
+                }
+                self.changes.reclaim(id, start);
+            }
+        }
+        withheld
+    }
+}

@@ -1,0 +1,120 @@
+//! One page of a roster, packed.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use wire::{FeederId, GatewayId, RosterPage, VerifyingKey, Watts};
+
+use super::Entry;
+
+/// The entries of a page in columns: 44 bytes a meter and the text of its id. What many meters of a page share is
+/// there once, and named by its index; a page has at most 16,384 entries, so 16 bits do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// The meters' ids, one after the other.
+    ids: Box<str>,
+    /// Where each id ends in `ids`.
+    ends: Box<[u32]>,
+    feeder: Column<FeederId>,
+    gateway: Column<GatewayId>,
+    capacity_w: Column<Watts>,
+    keys: Box<[VerifyingKey]>,
+}
+
+/// A column whose values repeat.
+#[derive(Debug, PartialEq, Eq)]
+struct Column<T> {
+    values: Box<[T]>,
+    index: Box<[u16]>,
+}
+
+impl Page {
+    /// Packs a page. It has no more entries than a message may carry.
+    pub(super) fn pack(page: &RosterPage) -> Self {
+        let entries = &page.entries;
+        let mut ids = String::with_capacity(entries.iter().map(|e| e.meter.as_str().len()).sum());
+        let ends = entries.iter().map(|entry| {
+            ids.push_str(entry.meter.as_str());
+            // At most 16,384 ids of 64 characters.
+            ids.len() as u32
+        });
+        Self {
+            ends: ends.collect(),
+            ids: ids.into(),
+            feeder: Column::of(entries.iter().map(|entry| &entry.feeder)),
+            gateway: Column::of(entries.iter().map(|entry| &entry.gateway)),
+            capacity_w: Column::of(entries.iter().map(|entry| &entry.capacity_w)),
+            keys: entries.iter().map(|entry| entry.key).collect(),
+        }
+    }
+
+    /// Entries.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The id of the meter at `position`, which is below [`Page::len`].
+    pub(super) fn id(&self, position: usize) -> &str {
+        let start = match position {
+            0 => 0,
+            _ => self.ends[position - 1] as usize,
+        };
+        &self.ids[start..self.ends[position] as usize]
+    }
+
+    /// The entry at `position`, which is below [`Page::len`].
+    pub(super) fn entry(&self, position: usize) -> Entry<'_> {
+        Entry {
+            feeder: self.feeder.at(position),
+            gateway: self.gateway.at(position),
+            capacity_w: *self.capacity_w.at(position),
+            key: &self.keys[position],
+        }
+    }
+
+    /// Feeders with the number of this page's meters on each.
+    pub(super) fn feeders(&self) -> impl Iterator<Item = (&FeederId, u32)> {
+        let mut counts = vec![0; self.feeder.values.len()];
+        for index in &self.feeder.index {
+            counts[usize::from(*index)] += 1;
+        }
+        self.feeder.values.iter().zip(counts)
+    }
+
+    /// Whether this is what [`Page::pack`] would make of `page`.
+    pub(super) fn is(&self, page: &RosterPage) -> bool {
+        self.len() == page.entries.len()
+            && page.entries.iter().enumerate().all(|(position, entry)| {
+                let mine = self.entry(position);
+                self.id(position) == entry.meter.as_str()
+                    && *mine.feeder == entry.feeder
+                    && *mine.gateway == entry.gateway
+                    && mine.capacity_w == entry.capacity_w
+                    && *mine.key == entry.key
+            })
+    }
+}
+
+impl<T: Clone + Eq + Hash> Column<T> {
+    fn of<'a>(cells: impl Iterator<Item = &'a T>) -> Self
+    where
+        T: 'a,
+    {
+        let mut known: HashMap<&T, u16> = HashMap::new();
+        let mut values = Vec::new();
+        let index = cells.map(|cell| {
+            *known.entry(cell).or_insert_with(|| {
+                values.push(cell.clone());
+                (values.len() - 1) as u16
+            })
+        });
+        Self {
+            index: index.collect(),
+            values: values.into(),
+        }
+    }
+
+    fn at(&self, position: usize) -> &T {
+        &self.values[usize::from(self.index[position])]
+    }
+}
