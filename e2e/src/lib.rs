@@ -3,4 +3,38 @@
 //! # Layout
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
+//! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/dependencies.rs`: which crate may reach which
+//! * [`binaries`]: where they are
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Every binary.
+pub const NAMES: [&str; 5] = ["broker", "operator", "analytics", "meter", "bench"];
+
+/// The folder of the real binaries, which are built first. For tests.
+///
+/// # Panics
+/// Where they do not build.
+#[must_use]
+pub fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        build.arg("build");
+        build.args(NAMES.iter().flat_map(|name| ["-p", name]));
+        assert!(
+            build.status().expect("cargo runs").success(),
+            "the binaries do not build"
+        );
+        let test = std::env::current_exe().expect("a path");
+        test.ancestors()
+            .nth(2)
+            .expect("the folder of the profile")
+            .to_owned()
+    })
+}

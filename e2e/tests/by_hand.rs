@@ -6,35 +6,13 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use e2e::binaries;
+
 /// Long enough for a loaded machine; nothing is asserted about speed.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The folder of the real binaries, which are built first.
-fn binaries() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        build.arg("build").args(
-            ["broker", "operator", "analytics", "meter"]
-                .iter()
-                .flat_map(|name| ["-p", name]),
-        );
-        assert!(
-            build.status().expect("cargo runs").success(),
-            "the binaries do not build"
-        );
-        let test = std::env::current_exe().expect("a path");
-        test.ancestors()
-            .nth(2)
-            .expect("the folder of the profile")
-            .to_owned()
-    })
-}
 
 /// A deployment in a folder of its own, on a port of its own.
 struct Deployment {

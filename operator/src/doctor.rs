@@ -24,13 +24,18 @@ const DESCRIPTORS: u64 = 64;
 #[must_use]
 pub fn subject(settings: &Settings) -> Subject {
     let folder = run::folder(settings);
-    let metrics = settings.operator.metrics_listen;
-    let metrics = metrics.map(|address| ("operator.metrics_listen", address));
+    let listens = [
+        ("operator.metrics_listen", settings.operator.metrics_listen),
+        ("operator.live_listen", settings.operator.live_listen),
+    ];
+    let listens = listens.into_iter();
     Subject {
         process: "operator",
         secrets: secrets(&folder, settings.operator.credentials_dir.as_deref()),
         folder: Some(folder),
-        listens: metrics.into_iter().collect(),
+        listens: listens
+            .filter_map(|(key, address)| Some((key, address?)))
+            .collect(),
         client: true,
         member: false,
         descriptors: DESCRIPTORS,

@@ -1,0 +1,505 @@
+//! What every binary has in common on its command line: help, completions, manual pages, `doctor`, colour, progress.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use e2e::{NAMES, binaries};
+use serde_json::Value;
+
+/// A folder to run in, with what examples name.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("my.toml"), "").unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binaries().join(name));
+        command
+            .current_dir(self.path())
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm")
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, name: &str, arguments: &[&str]) -> Output {
+        self.command(name, arguments).output().unwrap()
+    }
+
+    fn stdout(&self, name: &str, arguments: &[&str]) -> String {
+        let output = self.run(name, arguments);
+        assert!(
+            output.status.success(),
+            "{name} {arguments:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+
+    /// On a terminal, with standard output and standard error in one.
+    fn on_a_terminal(&self, name: &str, arguments: &[&str], no_color: bool) -> String {
+        let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
+        let mut command = Command::new("python3");
+        command
+            .current_dir(self.path())
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm")
+            .args(["-c", spawn])
+            .arg(binaries().join(name))
+            .args(arguments)
+            .stdin(Stdio::null());
+        if no_color {
+            command.env("NO_COLOR", "1");
+        }
+        text(&command.output().unwrap().stdout)
+    }
+
+    /// What `doctor` found and its exit code. The broker is one that nobody runs, unless given.
+    fn doctor(&self, name: &str, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+        let mut all = vec!["doctor", "--output", "json"];
+        if !arguments
+            .iter()
+            .any(|argument| argument.starts_with("mqtt.address"))
+        {
+            all.extend(["--set", "mqtt.address=127.0.0.1:1"]);
+        }
+        for process in ["broker", "operator", "analytics", "meter"] {
+            all.extend(["--set", String::leak(format!("{process}.metrics_listen="))]);
+        }
+        all.extend(["--set", "broker.listen=127.0.0.1:0"]);
+        all.extend(["--set", "operator.live_listen="]);
+        all.extend(arguments);
+        let output = self.run(name, &all);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (
+            output.status.code(),
+            found["checks"].as_array().unwrap().clone(),
+        )
+    }
+
+    /// Every file and folder with its mode.
+    fn tree(&self) -> Vec<(PathBuf, u32)> {
+        let mut found = Vec::new();
+        let mut todo = vec![self.path().to_owned()];
+        while let Some(path) = todo.pop() {
+            let metadata = path.symlink_metadata().unwrap();
+            if metadata.is_dir() {
+                todo.extend(
+                    fs::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
+            }
+            found.push((path, metadata.permissions().mode()));
+        }
+        found.sort();
+        found
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The first finding of a check that is not well.
+fn wrong<'a>(checks: &'a [Value], check: &str) -> &'a Value {
+    let mut found = checks
+        .iter()
+        .filter(|found| found["check"] == check && found["status"] != "ok");
+    found
+        .next()
+        .unwrap_or_else(|| panic!("{check} is well: {checks:?}"))
+}
+
+/// A process that is killed at the end of the test.
+struct Running {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        command.args(["--log-format", "json"]);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    /// The next log line with this field.
+    fn says(&mut self, field: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.log.read_line(&mut line).unwrap() > 0,
+                "it ended without {field}"
+            );
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if let Some(value) = line[field].as_str() {
+                return value.to_owned();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_examples_that_hold() {
+    let place = Place::new();
+    for name in NAMES {
+        let page = place.stdout(name, &["man"]);
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+        place.stdout(name, &["man", "pages"]);
+        let mut pages = 0;
+        for entry in fs::read_dir(place.path().join("pages")).unwrap() {
+            let path = entry.unwrap().path();
+            let title = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let page = fs::read_to_string(&path).unwrap();
+            for part in [".TH ", ".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION"] {
+                assert!(page.contains(part), "{title}: {part}");
+            }
+            let known = [
+                ".TH", ".SH", ".TP", ".RS", ".RE", ".br", ".ie", ".el", ".PP", ".IP", ".sp",
+            ];
+            for line in page.lines().filter(|line| line.starts_with('.')) {
+                assert!(
+                    known.iter().any(|word| line.starts_with(word)),
+                    "{title}: {line}"
+                );
+            }
+            // The same of its help, for which clap itself writes none.
+            let command = title.strip_prefix(name).unwrap().trim_start_matches('-');
+            if command != "help" && !command.starts_with("help-") {
+                examples_hold(&place, name, command);
+            }
+            pages += 1;
+        }
+        assert!(pages > 3, "{name}: {pages} pages");
+        fs::remove_dir_all(place.path().join("pages")).unwrap();
+    }
+}
+
+fn examples_hold(place: &Place, name: &str, command: &str) {
+    let arguments: Vec<&str> = (!command.is_empty())
+        .then_some(command)
+        .into_iter()
+        .collect();
+    let help = place.stdout(name, &[arguments.as_slice(), &["--help"]].concat());
+    let examples = help
+        .split_once("\nExamples:\n")
+        .unwrap_or_else(|| panic!("{name} {command}: {help}"))
+        .1;
+    for line in examples
+        .lines()
+        .filter(|line| !line.contains(['|', '>', '~']))
+    {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words.first(), Some(&name), "{line}");
+        // Parsed and checked, not run.
+        let output = place.run(name, &[&words[1..], &["--print-config"]].concat());
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn every_binary_prints_completions_that_shells_can_read() {
+    let place = Place::new();
+    for name in NAMES {
+        let bash = place.stdout(name, &["completions", "bash"]);
+        let mut shell = Command::new("bash")
+            .arg("-n")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(bash.as_bytes())
+            .unwrap();
+        assert!(shell.wait().unwrap().success(), "{name}");
+        assert!(
+            bash.contains(&format!("_{name}")) && bash.contains("doctor"),
+            "{name}"
+        );
+        let zsh = place.stdout(name, &["completions", "zsh"]);
+        assert!(zsh.starts_with(&format!("#compdef {name}")), "{zsh}");
+        let fish = place.stdout(name, &["completions", "fish"]);
+        assert!(fish.contains(&format!("complete -c {name}")), "{fish}");
+    }
+    let unknown = place.run("meter", &["completions", "csh"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn a_set_up_without_fault_passes_in_every_binary_and_is_left_as_it_was() {
+    let place = Place::new();
+    let mut command = place.command("broker", &["--listen", "127.0.0.1:0"]);
+    let mut broker = Running::start({
+        command.args(["--set", "broker.metrics_listen="]);
+        command
+    });
+    let address = format!("mqtt.address={}", broker.says("address"));
+    let before = place.tree();
+    for name in NAMES {
+        let (code, checks) = place.doctor(name, &["--set", &address]);
+        assert_eq!(code, Some(0), "{name}: {checks:?}");
+        let well = |check: &str| {
+            checks
+                .iter()
+                .any(|found| found["check"] == check && found["status"] == "ok")
+        };
+        assert_eq!(well("broker"), name != "broker", "{name}: {checks:?}");
+        assert_eq!(
+            well("openfhe"),
+            ["operator", "meter", "bench"].contains(&name),
+            "{name}"
+        );
+        assert_eq!(
+            checks.iter().any(|found| found["check"] == "fold kernel"),
+            ["analytics", "bench"].contains(&name)
+        );
+    }
+    assert_eq!(place.tree(), before);
+}
+
+#[test]
+fn what_is_broken_is_named_with_its_remedy() {
+    let place = Place::new();
+    // No broker.
+    let (code, checks) = place.doctor("meter", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        wrong(&checks, "broker")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("127.0.0.1:1")
+    );
+
+    // Folder and key open to others.
+    let folder = place.path().join("state/operator");
+    fs::create_dir_all(&folder).unwrap();
+    let secret = "ab".repeat(32);
+    fs::write(folder.join("signing.key"), &secret).unwrap();
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.join("signing.key"), Permissions::from_mode(0o644)).unwrap();
+    let before = place.tree();
+    let (code, checks) = place.doctor("operator", &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        wrong(&checks, "state folder")["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("chmod 700")
+    );
+    assert!(
+        wrong(&checks, "secret")["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("chmod 600")
+    );
+    assert!(!format!("{checks:?}").contains(&secret));
+    assert_eq!(place.tree(), before);
+
+    // A port that another process has.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("broker.listen={}", taken.local_addr().unwrap());
+    let (code, checks) = place.doctor("broker", &["--set", &listen]);
+    assert_eq!(code, Some(1));
+    assert!(
+        wrong(&checks, "port")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("held by")
+    );
+
+    // Settings.
+    for (set, named) in [
+        ("mqtt.adress=x", "mqtt.address"),
+        ("log.level=a=b=c", "log.level"),
+        ("meter.speed=-1", "meter.speed"),
+    ] {
+        let (code, checks) = place.doctor("analytics", &["--set", set]);
+        assert_eq!(code, Some(1), "{set}");
+        assert!(
+            wrong(&checks, "configuration")["detail"]
+                .as_str()
+                .unwrap()
+                .contains(named),
+            "{set}: {checks:?}"
+        );
+    }
+
+    // For people: one line a check.
+    let output = place.run("operator", &["doctor", "--set", "mqtt.address=127.0.0.1:1"]);
+    let lines = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        lines.lines().all(|line| ["ok ", "warn", "fail"]
+            .iter()
+            .any(|word| line.starts_with(word))),
+        "{lines}"
+    );
+    let failed = lines.lines().filter(|line| line.starts_with("fail"));
+    assert!(
+        failed.into_iter().all(|line| line.contains("; to fix: ")),
+        "{lines}"
+    );
+}
+
+/// OpenFHE is linked: without it nothing of the program runs, and the loader names the file.
+#[test]
+fn a_missing_openfhe_is_named_by_the_loader() {
+    let place = Place::new();
+    let mut program = fs::read(binaries().join("operator")).unwrap();
+    let (name, other) = (b"libopenfhe_shim.so", b"libopenfhe_gone.so");
+    let mut places = 0;
+    while let Some(at) = program
+        .windows(name.len())
+        .position(|window| window == name)
+    {
+        program[at..at + name.len()].copy_from_slice(other);
+        places += 1;
+    }
+    assert!(places > 0);
+    let path = place.path().join("operator");
+    fs::write(&path, program).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(&path).arg("doctor").output().unwrap();
+    assert_eq!(output.status.code(), Some(127));
+    assert!(text(&output.stderr).contains("libopenfhe_gone.so: cannot open shared object file"));
+}
+
+/// The way of docs/operations.md: keys are made once, and used from then on where systemd puts them.
+#[test]
+fn keys_are_made_once_and_then_credentials() {
+    let place = Place::new();
+    let start = |state: &str, more: &[&str]| {
+        let settings = [
+            "deployment.state_dir=".to_owned() + state,
+            "operator.metrics_listen=".to_owned(),
+            "operator.live_listen=".to_owned(),
+            "mqtt.address=127.0.0.1:1".to_owned(),
+        ];
+        let mut command = place.command("operator", more);
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+        Running::start(command).says("operator_key")
+    };
+    let key = start("made", &[]);
+    let credentials = place.path().join("credentials");
+    fs::create_dir(&credentials).unwrap();
+    for name in ["signing.key", "epoch-1.key"] {
+        fs::copy(
+            place.path().join("made/operator").join(name),
+            credentials.join(name),
+        )
+        .unwrap();
+        fs::set_permissions(credentials.join(name), Permissions::from_mode(0o400)).unwrap();
+    }
+    let setting = format!("operator.credentials_dir={}", credentials.display());
+    let use_them = ["--set", setting.as_str()];
+    assert_eq!(start("used", &use_them), key);
+    let names = fs::read_dir(place.path().join("used/operator"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        names
+            .into_iter()
+            .all(|name| !name.to_str().unwrap().ends_with(".key"))
+    );
+
+    let state = ["--set", "deployment.state_dir=used"];
+    let (_, checks) = place.doctor("operator", &[use_them, state].concat());
+    let found = checks
+        .iter()
+        .filter(|found| found["check"] == "credential" && found["status"] == "ok");
+    assert_eq!(found.count(), 2, "{checks:?}");
+    assert!(
+        checks
+            .iter()
+            .any(|found| found["check"] == "plan" && found["status"] == "ok"),
+        "{checks:?}"
+    );
+    // Without them nothing is made in their place.
+    let command = place
+        .command("operator", &["--set", "operator.metrics_listen="])
+        .args(state)
+        .output()
+        .unwrap();
+    assert_eq!(command.status.code(), Some(1));
+    assert!(
+        text(&command.stderr).contains("operator.credentials_dir"),
+        "{}",
+        text(&command.stderr)
+    );
+}
+
+#[test]
+fn colour_is_for_terminals_without_no_color() {
+    const ESCAPE: &str = "\u{1b}[";
+    let place = Place::new();
+    let doctor = ["doctor", "--set", "mqtt.address=127.0.0.1:1"];
+    let log = [
+        "--set",
+        "analytics.metrics_listen=127.0.0.1:1",
+        "--log-level",
+        "info",
+    ];
+    for (name, arguments) in [
+        ("operator", doctor.as_slice()),
+        ("meter", &["--help"]),
+        ("bench", &["--wrong"]),
+        ("analytics", &log),
+    ] {
+        assert!(
+            place.on_a_terminal(name, arguments, false).contains(ESCAPE),
+            "{name} {arguments:?}"
+        );
+        let plain = place.on_a_terminal(name, arguments, true);
+        assert!(
+            !plain.is_empty() && !plain.contains(ESCAPE),
+            "{name} {arguments:?}: {plain}"
+        );
+        let piped = place.run(name, arguments);
+        assert!(
+            !text(&piped.stdout).contains(ESCAPE) && !text(&piped.stderr).contains(ESCAPE),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn progress_is_for_terminals() {
+    let place = Place::new();
+    let demo = ["demo", "--meters", "40", "--feeders", "2"];
+    let seen = place.on_a_terminal("bench", &demo, false);
+    assert!(seen.contains("feeder windows"), "{seen}");
+    let piped = place.run("bench", &demo);
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    assert_eq!(text(&piped.stderr), "");
+    assert!(!text(&piped.stdout).contains("feeder windows,"));
+}
