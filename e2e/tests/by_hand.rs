@@ -57,6 +57,7 @@ impl Deployment {
                 format!("CIPHERWATT__{}__METRICS_LISTEN", name.to_uppercase()),
                 "127.0.0.1:0",
             )
+            .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(File::create(self.folder.path().join(format!("{name}.out"))).expect("a file"))

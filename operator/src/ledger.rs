@@ -5,7 +5,8 @@
 //! both. A kill between the two leaves totals without a ledger line; opening adds the missing lines, so that the release, which
 //! analytics sends again, is a duplicate and not a second line of totals.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use service::failpoint;
@@ -199,6 +200,32 @@ impl Ledger {
             totals: self.totals,
         }
     }
+}
+
+/// The windows at the end of `totals` that this `operator` wrote, in the order of release.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn recent(totals: &Path, operator: &str) -> Result<Vec<FeederReport>, LedgerError> {
+    let read = || {
+        let mut file = File::open(totals)?;
+        let start = file.metadata()?.len().saturating_sub(TOTALS_TAIL);
+        file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    let tail = read().map_err(|cause| LedgerError::Io {
+        path: totals.to_owned(),
+        cause,
+    })?;
+    // The rest of a line at the beginning is no report, nor need be what somebody else wrote.
+    let reports = tail
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok());
+    Ok(reports
+        .filter(|report: &FeederReport| report.by.operator == operator)
+        .collect())
 }
 
 /// Reads the ledger's lines. A bad last line was torn; a bad one before it is damage.

@@ -11,7 +11,7 @@
 //! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
 //! - [`journal`], [`ledger`], [`disk`]: what survives a kill;
 //! - [`publish`], [`waiting`], [`metrics`]: when things are published, said and counted;
-//! - [`print`](mod@print): released windows on standard output; [`doctor`]: what the set-up lacks.
+//! - [`print`](mod@print): released windows on standard output; [`page`]: what happens, for the live page; [`doctor`]: what the set-up lacks.
 
 pub mod disk;
 pub mod doctor;
@@ -22,6 +22,7 @@ pub mod journal;
 pub mod keyring;
 pub mod ledger;
 pub mod metrics;
+pub mod page;
 pub mod pending;
 pub mod plan;
 pub mod print;

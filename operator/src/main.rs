@@ -21,6 +21,7 @@ use wire::{Topics, UnixSeconds};
     version,
     after_help = "Examples:
   operator
+  operator --live-load
   operator --output json --set plan.interval=15m --set plan.batch=96
   operator --set operator.enrolment=manual
   operator pending
@@ -33,6 +34,10 @@ struct Args {
     /// How released windows are written to standard output
     #[arg(long, value_enum, default_value_t = OutputArg::Table)]
     output: OutputArg,
+
+    /// Show decrypted load on the live page, where whoever can reach it can read it
+    #[arg(long)]
+    live_load: bool,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -88,9 +93,12 @@ impl Arguments for Args {
             Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. }) => {
                 Overrides::new()
                     .set("operator.metrics_listen", "")
+                    .set("operator.live_listen", "")
                     .set("log.level", "warn")
             }
-            Some(Command::Tool(_)) | None => Overrides::new(),
+            Some(Command::Tool(_)) | None => {
+                Overrides::new().option("operator.live_load", self.live_load.then_some(true))
+            }
         }
     }
 
@@ -127,7 +135,12 @@ fn main() -> ExitCode {
                     OutputArg::Json => Output::Json,
                 };
                 let (events, observed) = mpsc::unbounded_channel();
-                let printer = tokio::spawn(print::print(observed, output));
+                let page = operator::page::start(settings, &context.stop)
+                    .await
+                    .context(
+                        "`operator.live_listen` chooses another address, \"\" turns the page off",
+                    )?;
+                let printer = tokio::spawn(print::print(observed, output, page));
                 let ended =
                     operator::run(settings, context.clock, context.stop, Some(events)).await;
                 // The operator has dropped its end, so the printer ends after the last row.

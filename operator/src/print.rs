@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use live::Live;
 use tokio::sync::mpsc;
 
 use crate::event::Event;
+use crate::page;
 use crate::report::FeederReport;
 
 /// How released windows are written.
@@ -21,10 +23,13 @@ pub enum Output {
 /// Rows between two headings.
 const PAGE: usize = 40;
 
-/// Writes every released window until the operator ends. If nobody reads any more, it goes on without a sound.
-pub async fn print(mut events: mpsc::UnboundedReceiver<Event>, output: Output) {
+/// Writes every released window until the operator ends, and tells the live page, if there is one, what happens. If nobody reads any more, it goes on without a sound.
+pub async fn print(mut events: mpsc::UnboundedReceiver<Event>, output: Output, page: Option<Live>) {
     let mut rows = 0;
     while let Some(event) = events.recv().await {
+        if let Some(page) = &page {
+            page::enter(page, &event);
+        }
         let Event::Released(report) = event else {
             continue;
         };

@@ -20,6 +20,7 @@ use crate::ledger::{self, Ledger, LedgerError};
 use crate::metrics;
 use crate::pending::Desk;
 use crate::plan::{self, PlanBook, PlanError};
+use crate::report::FeederReport;
 use crate::roster::{RosterBook, RosterError};
 use crate::rotate;
 use crate::serve::Operator;
@@ -126,6 +127,8 @@ pub(crate) struct Parts {
     pub rotation: Rotation,
     /// Requests are granted without a person.
     pub automatic: bool,
+    /// The last windows released before this start.
+    pub recent: Vec<FeederReport>,
     /// Held as long as the operator runs.
     pub lock: File,
 }
@@ -204,6 +207,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
         &keyring.name(),
         stored,
     )?;
+    let recent = ledger::recent(&settings.operator.totals_file, &keyring.name())?;
     tracing::info!(
         operator_key = %actual,
         enrolment = if enrols_automatically(settings) { "automatic" } else { "by approval" },
@@ -244,6 +248,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
         keyring,
         desk: Desk::new(&dir),
         automatic: enrols_automatically(settings),
+        recent,
         lock,
     })
 }

@@ -23,6 +23,7 @@ use crate::ledger::COMMIT_MAX;
 use crate::metrics;
 use crate::pending::{Desk, Held};
 use crate::publish::{Item, Schedule};
+use crate::report::FeederReport;
 use crate::run::{OperatorError, Parts, Rotation};
 use crate::settle::{Job, Settled, Settler};
 use crate::waiting::{Present, Waiting};
@@ -57,6 +58,8 @@ pub(crate) struct Operator {
     feeders: metrics::Feeders,
     /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
     mentioned: HashSet<(String, Reason)>,
+    /// Windows released before this start, until the observer is told.
+    recent: Vec<FeederReport>,
     _lock: File,
 }
 
@@ -89,6 +92,7 @@ impl Operator {
                 settings.operator.export_load,
             ),
             mentioned: HashSet::new(),
+            recent: parts.recent,
             _lock: parts.lock,
         }
     }
@@ -104,6 +108,9 @@ impl Operator {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.count_pending();
+        let recent = std::mem::take(&mut self.recent);
+        let min_meters = self.registry.plan.plan().min_meters;
+        self.tell(Event::Opened { min_meters, recent });
         // The first plan is durable before anybody can ask for it.
         self.save(Vec::new());
 
@@ -275,10 +282,20 @@ impl Operator {
     /// Tells what became of a sum and returns what is to be published.
     fn settled(&mut self, outcome: Settled) -> Vec<(String, Bytes)> {
         match outcome {
-            Settled::Taken { report, messages } => {
+            Settled::Taken {
+                report,
+                excerpt,
+                messages,
+            } => {
                 metrics::taken(&report);
                 self.releases += 1;
                 self.feeders.taken(&report);
+                self.tell(Event::Ciphertext {
+                    feeder: report.feeder.clone(),
+                    window: report.window_start,
+                    part: report.part,
+                    excerpt,
+                });
                 self.tell(Event::Released(report));
                 messages
             }

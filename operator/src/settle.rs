@@ -16,6 +16,7 @@ use wire::{
     WindowStart,
 };
 
+use crate::event::Excerpt;
 use crate::keyring::Keyring;
 use crate::ledger::{COMMIT_MAX, Ledger};
 use crate::metrics;
@@ -42,6 +43,8 @@ pub enum Settled {
     Taken {
         /// What it says.
         report: Box<FeederReport>,
+        /// The beginning of its ciphertext.
+        excerpt: Excerpt,
         /// Messages to publish: topic and bytes.
         messages: Vec<(String, Bytes)>,
     },
@@ -109,6 +112,7 @@ pub struct Settler {
 struct Candidate {
     taken: Taken,
     report: FeederReport,
+    excerpt: Excerpt,
     sum: Sum,
     /// Its place among the jobs of the group.
     index: usize,
@@ -224,6 +228,7 @@ impl Settler {
                 Ok(Candidate {
                     taken,
                     report,
+                    excerpt: Excerpt::of(&opened.limbs),
                     sum: opened.message,
                     index,
                 })
@@ -348,7 +353,11 @@ impl Settler {
 
     fn taken(&self, candidate: Candidate) -> Settled {
         let Candidate {
-            taken, report, sum, ..
+            taken,
+            report,
+            excerpt,
+            sum,
+            ..
         } = candidate;
         metrics::total(&sum, self.clock.now());
         let mut messages = vec![self.receipt(&sum, taken.digest, SumStatus::Taken)];
@@ -358,6 +367,7 @@ impl Settler {
         }
         Settled::Taken {
             report: Box::new(report),
+            excerpt,
             messages,
         }
     }

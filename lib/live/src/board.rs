@@ -23,7 +23,7 @@ pub const MAX_PAGES: usize = 32;
 /// One message of the stream, encoded once for all pages.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// `snapshot`, `window`, `ciphertext`, `figures` or `verdict`.
+    /// `snapshot`, `group`, `window`, `ciphertext`, `figures` or `verdict`.
     pub kind: &'static str,
     /// Counts the changes of this server.
     pub sequence: u64,
@@ -90,7 +90,9 @@ impl Live {
 
     /// The plan's smallest group is known.
     pub fn min_meters(&self, meters: u32) {
-        self.board().about.min_meters = Some(meters);
+        let mut board = self.board();
+        board.about.min_meters = Some(meters);
+        self.tell(&mut board, "group", &meters);
     }
 
     /// A window was released. One that is there already is replaced.

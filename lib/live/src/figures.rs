@@ -22,8 +22,8 @@ struct Step {
     id: &'static str,
     /// What it has done: the first of these of which anything is there, summed.
     counters: &'static [&'static [&'static str]],
-    /// How long it takes.
-    histogram: Option<&'static str>,
+    /// How long it takes: the first of these that is there.
+    histograms: &'static [&'static str],
 }
 
 /// The path, in the order data takes.
@@ -31,17 +31,17 @@ const STEPS: [Step; 8] = [
     Step {
         id: "reading",
         counters: &[&["cipherwatt_meter_readings_total"]],
-        histogram: None,
+        histograms: &[],
     },
     Step {
         id: "encrypt",
         counters: &[&["cipherwatt_meter_encrypt_duration_seconds_count"]],
-        histogram: Some("cipherwatt_meter_encrypt_duration_seconds"),
+        histograms: &["cipherwatt_meter_encrypt_duration_seconds"],
     },
     Step {
         id: "sign",
         counters: &[&["cipherwatt_meter_sign_duration_seconds_count"]],
-        histogram: Some("cipherwatt_meter_sign_duration_seconds"),
+        histograms: &["cipherwatt_meter_sign_duration_seconds"],
     },
     Step {
         id: "broker",
@@ -50,17 +50,24 @@ const STEPS: [Step; 8] = [
             // All that is known without the broker's own metrics: what this process published.
             &["cipherwatt_mqtt_messages_published_total"],
         ],
-        histogram: Some("cipherwatt_mqtt_publish_duration_seconds"),
+        histograms: &["cipherwatt_mqtt_publish_duration_seconds"],
     },
     Step {
         id: "verify",
-        counters: &[&["cipherwatt_analytics_verify_duration_seconds_count"]],
-        histogram: Some("cipherwatt_analytics_verify_duration_seconds"),
+        counters: &[
+            &["cipherwatt_analytics_verify_duration_seconds_count"],
+            &["cipherwatt_operator_verify_duration_seconds_count"],
+        ],
+        histograms: &[
+            "cipherwatt_analytics_verify_duration_seconds",
+            // The operator's own: of a sum, not of a report.
+            "cipherwatt_operator_verify_duration_seconds",
+        ],
     },
     Step {
         id: "fold",
         counters: &[&["cipherwatt_analytics_reports_folded_total"]],
-        histogram: Some("cipherwatt_analytics_fold_duration_seconds"),
+        histograms: &["cipherwatt_analytics_fold_duration_seconds"],
     },
     Step {
         id: "release",
@@ -73,12 +80,12 @@ const STEPS: [Step; 8] = [
                 "cipherwatt_operator_releases_rejected_total",
             ],
         ],
-        histogram: Some("cipherwatt_analytics_release_duration_seconds"),
+        histograms: &["cipherwatt_analytics_release_duration_seconds"],
     },
     Step {
         id: "decrypt",
         counters: &[&["cipherwatt_operator_releases_taken_total"]],
-        histogram: Some("cipherwatt_operator_decrypt_duration_seconds"),
+        histograms: &["cipherwatt_operator_decrypt_duration_seconds"],
     },
 ];
 
@@ -245,8 +252,9 @@ impl Step {
                 .filter(|_| over_s > 0.0)
                 .map(|total| (total - before).max(0.0) / over_s),
             latency: self
-                .histogram
-                .and_then(|histogram| latency(histogram, then, now)),
+                .histograms
+                .iter()
+                .find_map(|histogram| latency(histogram, then, now)),
         }
     }
 }

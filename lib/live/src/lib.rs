@@ -20,3 +20,10 @@ pub mod server;
 pub use board::Live;
 pub use model::{About, Ciphertext, Load, Source, Truth, Verdict, Window};
 pub use server::{LiveError, serve};
+
+/// The chart library, as published; the report of `bench` draws with the same.
+pub const CHART_SCRIPT: &str = include_str!("../vendor/uplot/uPlot.iife.min.js");
+/// The chart library's style sheet.
+pub const CHART_STYLE: &str = include_str!("../vendor/uplot/uPlot.min.css");
+/// The chart library's licence.
+pub const CHART_LICENCE: &str = include_str!("../vendor/uplot/LICENSE");

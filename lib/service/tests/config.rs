@@ -251,6 +251,12 @@ fn wrong_values_are_refused_with_key_value_and_reason() {
             "expected a number between 1024",
         ),
         ("operator.enrolment", "never", "unknown variant"),
+        (
+            "operator.live_listen",
+            "0.0.0.0:9470",
+            "expected an address on loopback",
+        ),
+        ("operator.live_intervals", "0", "between 1 and"),
         ("analytics.feeders", "a,B!", "B!"),
         ("log.format", "xml", "unknown variant `xml`"),
     ];

@@ -151,3 +151,19 @@ fn lines_of_others_in_totals_are_left_alone() {
     let (_, releases) = files.open(true).unwrap();
     assert_eq!((releases.len(), files.lines()), (1, 3));
 }
+
+/// What the live page has after a restart.
+#[test]
+fn the_windows_released_before_a_restart_are_those_this_operator_wrote() {
+    let files = Files::new();
+    let (mut ledger, _) = files.open(false).unwrap();
+    let reports = [report("feeder-1", 0), report("feeder-1", 14_400)];
+    ledger.commit(&reports).unwrap();
+    let mut other = report("feeder-1", 28_800);
+    other.by.operator = "of-another-deployment".to_owned();
+    let line = format!("# a note\n{}\n{{\"torn\":", json(&other));
+    files.append(files.totals(), line.as_bytes());
+    let found = recent(&files.totals(), &reports[0].by.operator).unwrap();
+    assert_eq!(found, reports);
+    assert!(recent(&files.dir.path().join("none"), "x").is_err());
+}

@@ -144,7 +144,12 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
     let mut bench = Bench::new();
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
     let settled = bench.settle(vec![job.clone()]);
-    let [Settled::Taken { report, messages }] = &settled[..] else {
+    let [
+        Settled::Taken {
+            report, messages, ..
+        },
+    ] = &settled[..]
+    else {
         panic!("{settled:?}")
     };
     assert_eq!(report.energy_wh, [63, 1095]);

@@ -104,7 +104,6 @@ fn a_page_gets_the_state_and_then_each_change_once() {
     live.window(window("f", 0));
     let mut page = live.connect().unwrap();
     live.window(window("f", 7200));
-    live.min_meters(15);
     let state: Value = serde_json::from_str(&page.snapshot.data).unwrap();
     assert_eq!(starts(&state, "f"), [0]);
     let change = page.changes.try_recv().unwrap();
@@ -112,6 +111,10 @@ fn a_page_gets_the_state_and_then_each_change_once() {
     let data: Value = serde_json::from_str(&change.data).unwrap();
     assert_eq!(data["start"], 7200);
     assert!(page.changes.try_recv().is_err());
+    live.min_meters(15);
+    let change = page.changes.try_recv().unwrap();
+    assert_eq!((change.kind, &*change.data), ("group", "15"));
+    assert_eq!(snapshot(&live)["min_meters"], 15);
 }
 
 #[test]

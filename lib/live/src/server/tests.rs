@@ -319,7 +319,10 @@ async fn a_page_that_takes_nothing_is_dropped() {
         if live.pages() == 0 {
             return;
         }
-        assert!(start < 1_000, "a hundred megabytes were taken from the server");
+        assert!(
+            start < 1_000,
+            "a hundred megabytes were taken from the server"
+        );
         big.start = WindowStart(start * 3600);
         live.window(big.clone());
         tokio::time::sleep(STALLED / 10).await;
