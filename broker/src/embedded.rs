@@ -75,6 +75,12 @@ impl Embedded {
         };
         probe::describe();
         let probe = spawn_probe(&runtime, sender, receiver)?;
+        // It ends with the runtime.
+        #[cfg(target_os = "linux")]
+        runtime
+            .handle()
+            .map_err(BrokerError::Runtime)?
+            .spawn(crate::sockets::run(address));
         Ok(Self {
             address,
             runtime: runtime.0.take(),

@@ -17,12 +17,15 @@
 //! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
+//! - `sockets`: how many clients are connected.
 //! - [`doctor`]: what the set-up lacks.
 
 pub mod doctor;
 mod embedded;
 mod probe;
 mod sizing;
+#[cfg(target_os = "linux")]
+mod sockets;
 
 use std::io;
 use std::net::SocketAddr;

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{counter, gauge, histogram};
 use rumqttd::Notification;
 use rumqttd::local::{LinkRx, LinkTx};
+use service::telemetry::register;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// Where the probe goes. Outside every deployment's root.
@@ -20,18 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const UP: &str = "cipherwatt_broker_up";
 const FAILURES: &str = "cipherwatt_broker_probe_failures_total";
-const ROUND_TRIP: &str = "cipherwatt_broker_probe_seconds";
+const ROUND_TRIP: &str = "cipherwatt_broker_probe_duration_seconds";
 
 pub fn describe() {
-    describe_gauge!(UP, "Whether the last message through the router came back");
-    describe_counter!(
+    register::gauge(UP, "1 if the last message through the router came back");
+    register::counter(
         FAILURES,
-        "Messages through the router that did not come back in time"
+        "Messages through the router that did not come back in time",
     );
-    let help = "Time of a message through the router and back";
-    describe_histogram!(ROUND_TRIP, Unit::Seconds, help);
-    gauge!(UP).set(0.0);
-    counter!(FAILURES).increment(0);
+    register::histogram(ROUND_TRIP, "A message through the router and back");
 }
 
 /// Probes until the router has ended.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::LinkError;
+use super::{LinkError, metrics};
 
 /// Messages that one connection may leave unread before those of earlier connections are dropped in
 /// their favour. Brokers deliver far fewer without acknowledgements.
@@ -86,7 +86,9 @@ impl Inbox {
                 if queue.ended {
                     return None;
                 }
+                let before = queue.events.len();
                 if let Some(event) = queue.events.pop_front() {
+                    metrics::inbox(before, before - 1);
                     return Some(event);
                 }
             }
@@ -136,7 +138,11 @@ impl Shared {
 
     /// Adds an event and returns how many messages were dropped for it.
     pub fn push(&self, event: Event) -> usize {
-        let dropped = self.lock().push(event);
+        let mut queue = self.lock();
+        let before = queue.events.len();
+        let dropped = queue.push(event);
+        metrics::inbox(before, queue.events.len());
+        drop(queue);
         self.arrived.notify_one();
         dropped
     }
@@ -145,9 +151,16 @@ impl Shared {
     pub fn end(&self) {
         let mut queue = self.lock();
         queue.ended = true;
+        metrics::inbox(queue.events.len(), 0);
         queue.events.clear();
         drop(queue);
         self.arrived.notify_one();
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        metrics::inbox(self.events.len(), 0);
     }
 }
 

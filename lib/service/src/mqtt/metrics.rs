@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{counter, gauge, histogram};
 
 use super::LinkError;
+use crate::telemetry::register;
 
 const CONNECTIONS: &str = "cipherwatt_mqtt_connections";
 const RECONNECTS: &str = "cipherwatt_mqtt_reconnects_total";
@@ -18,49 +17,55 @@ const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
 const REPEATED: &str = "cipherwatt_mqtt_messages_repeated_total";
 const DROPPED: &str = "cipherwatt_mqtt_inbox_dropped_total";
 const EARLY: &str = "cipherwatt_mqtt_early_acknowledgements_total";
-const PUBLISH: &str = "cipherwatt_mqtt_publish_seconds";
+const INBOX: &str = "cipherwatt_mqtt_inbox_messages";
+const IN_FLIGHT: &str = "cipherwatt_mqtt_in_flight_messages";
+const PUBLISH: &str = "cipherwatt_mqtt_publish_duration_seconds";
 
 /// Describes every metric and makes every counter start at 0.
 pub(super) fn describe() {
-    describe_gauge!(CONNECTIONS, "Connections to the broker that are up");
-    describe_counter!(RECONNECTS, "Connections made after the first one");
-    describe_counter!(FAILURES, "Connections lost and attempts failed, by reason");
-    describe_counter!(RECEIVED, "Messages received from the broker");
-    describe_counter!(
-        RECEIVED_BYTES,
-        Unit::Bytes,
-        "Payload received from the broker"
-    );
-    describe_counter!(PUBLISHED, "Messages the broker acknowledged");
-    describe_counter!(
-        PUBLISHED_BYTES,
-        Unit::Bytes,
-        "Payload the broker acknowledged"
-    );
-    describe_counter!(REPEATED, "Messages sent again over a new connection");
-    describe_counter!(DROPPED, "Messages dropped because the inbox was full");
-    describe_counter!(
-        EARLY,
-        "Messages acknowledged before they were processed, to keep publishing possible"
-    );
-    let help = "Time from taking a message over to the broker's acknowledgement";
-    describe_histogram!(PUBLISH, Unit::Seconds, help);
-    gauge!(CONNECTIONS).increment(0.0);
-    for name in [
-        RECONNECTS,
-        RECEIVED,
-        RECEIVED_BYTES,
-        PUBLISHED,
-        PUBLISHED_BYTES,
-        REPEATED,
-        DROPPED,
-        EARLY,
+    for (name, help) in [
+        (RECONNECTS, "Connections made after the first one"),
+        (RECEIVED, "Messages received from the broker"),
+        (RECEIVED_BYTES, "Payload received from the broker"),
+        (PUBLISHED, "Messages the broker acknowledged"),
+        (PUBLISHED_BYTES, "Payload the broker acknowledged"),
+        (REPEATED, "Messages sent again over a new connection"),
+        (DROPPED, "Messages dropped because the inbox was full"),
+        (
+            EARLY,
+            "Messages acknowledged before they were processed, to keep publishing possible",
+        ),
     ] {
-        counter!(name).increment(0);
+        register::counter(name, help);
     }
-    for reason in LinkError::LABELS {
-        counter!(FAILURES, "reason" => reason).increment(0);
+    register::counters(
+        FAILURES,
+        "Connections lost and attempts failed, by reason",
+        "reason",
+        LinkError::LABELS,
+    );
+    for (name, help) in [
+        (CONNECTIONS, "Connections to the broker that are up"),
+        (INBOX, "Messages received that nobody has taken yet"),
+        (
+            IN_FLIGHT,
+            "Messages taken over that the broker has not acknowledged",
+        ),
+    ] {
+        register::gauge(name, help);
     }
+    let help = "From taking a message over to the broker's acknowledgement";
+    register::histogram(PUBLISH, help);
+}
+
+/// The inbox went from so many messages to so many.
+pub(super) fn inbox(before: usize, after: usize) {
+    gauge!(INBOX).increment(after as f64 - before as f64);
+}
+
+/// The messages without an acknowledgement went from so many to so many.
+pub(super) fn in_flight(before: usize, after: usize) {
+    gauge!(IN_FLIGHT).increment(after as f64 - before as f64);
 }
 
 pub(super) fn up(again: bool) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::publisher::Outgoing;
+use super::{metrics, publisher::Outgoing};
 
 /// Publishes that await the broker's acknowledgement, oldest first.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl Window {
     }
 
     pub fn push(&mut self, message: Outgoing, handed_over: bool) {
+        metrics::in_flight(0, 1);
         self.entries.push_back(Entry {
             message,
             since: Instant::now(),
@@ -76,6 +77,7 @@ impl Window {
     pub fn acknowledged(&mut self, id: u16) -> Option<Published> {
         let index = self.entries.iter().position(|entry| entry.id == Some(id))?;
         let entry = self.entries.remove(index)?;
+        metrics::in_flight(1, 0);
         Some(Published {
             bytes: entry.message.payload.len(),
             since: entry.since,
@@ -94,6 +96,12 @@ impl Window {
                 (entry.message.clone(), again)
             })
             .collect()
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        metrics::in_flight(self.entries.len(), 0);
     }
 }
 
