@@ -14,6 +14,7 @@ use service::process::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
 
+use crate::page::{self, Page};
 use crate::scenario::{Options, Scenario};
 use crate::{budget, chaos, demo, load, peers};
 
@@ -23,6 +24,7 @@ use crate::{budget, chaos, demo, load, peers};
     version,
     after_help = "Examples:
   bench demo
+  bench demo --live
   bench demo --meters 1000 --feeders 10
   bench demo --replay my.csv --output json
   bench run --duration 120s --meters 500
@@ -54,6 +56,8 @@ enum Action {
         options: Options,
         #[command(flatten)]
         output: Output,
+        #[command(flatten)]
+        page: page::Options,
         /// Give up after this long.
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
@@ -65,6 +69,8 @@ enum Action {
         options: Options,
         #[command(flatten)]
         output: Output,
+        #[command(flatten)]
+        page: page::Options,
         /// How long readings are taken.
         #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
         duration: Duration,
@@ -235,19 +241,22 @@ async fn run(action: Action, settings: Settings) -> u8 {
 
 /// The exit code of a run that came to its end.
 async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
-    let (scenario, output, limit) = match action {
+    let (scenario, output, page, limit) = match action {
         Action::Demo {
             options,
             output,
+            page,
             timeout,
-        } => (Scenario::demo(&settings, &options)?, output, timeout),
+        } => (Scenario::demo(&settings, &options)?, output, page, timeout),
         Action::Run {
             options,
             output,
+            page,
             duration,
         } => (
             Scenario::run(&settings, &options, duration)?,
             output,
+            page,
             duration + DRAIN,
         ),
         Action::Load { options, output } => return offer(&settings, &options, &output, stop).await,
@@ -262,8 +271,12 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
     };
     let results = output.folder(&settings)?;
-    let outcome = demo::run(&scenario, &results, limit, stop).await?;
+    let page = Page::start(&page, &scenario, &settings, &stop).await?;
+    let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
     output.print(&outcome, || outcome.table())?;
+    if let Some(page) = page {
+        page.end(&outcome, &stop).await;
+    }
     Ok(if outcome.correct { OK } else { FAILED })
 }
 

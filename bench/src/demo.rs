@@ -10,12 +10,13 @@ use service::stop::Stop;
 use tokio::sync::mpsc;
 
 use crate::output::{Outcome, Totals};
+use crate::page::Page;
 use crate::scenario::Scenario;
 use crate::stack::Stack;
 use crate::verdict::judge;
 use crate::watch::{Seen, Watch};
 
-/// Runs `scenario` to its end, at most for `limit`, with its results in `results`.
+/// Runs `scenario` to its end, at most for `limit`, with its results in `results`, and shows it on `page`.
 ///
 /// # Errors
 /// Where a service fails, the run is interrupted or does not end in time. Wrong totals are no error here; they are
@@ -25,6 +26,7 @@ pub async fn run(
     results: &Path,
     limit: Duration,
     stop: Stop,
+    page: Option<&Page>,
 ) -> Result<Outcome> {
     let began = Instant::now();
     // Keys and journals of a run that is over are worth nothing, and a secret key least of all.
@@ -47,6 +49,9 @@ pub async fn run(
                     let Some(event) = event else { bail!("the services ended") };
                     if let Seen::Operator(operator::Event::Released(report)) = &event {
                         totals.append(report)?;
+                    }
+                    if let Some(page) = page {
+                        page.enter(&event, &scenario.truths);
                     }
                     watch.enter(event);
                     bar.set_position(watch.progress(&scenario.truths) as u64);

@@ -6,6 +6,7 @@
 //! * [`oracle`]: the truth, by separate code, straight from the file or the seed
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
+//! * [`page`]: the live page of a run
 //! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
 //! * [`peers`]: other systems on the same work · [`budget`]: the design's limits, measured · [`ratio`]: their figures
 //! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
@@ -17,6 +18,7 @@ pub mod demo;
 pub mod load;
 pub mod oracle;
 pub mod output;
+pub mod page;
 pub mod peers;
 pub mod ratio;
 pub mod resources;
