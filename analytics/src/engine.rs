@@ -17,6 +17,7 @@ use wire::{
 use crate::admit::{Admission, Admitted, Refusal};
 use crate::metrics as meter;
 use crate::store::{Store, StoreError, SumKey, Terms};
+use crate::trace;
 use crate::verify::{Verdicts, verify};
 use crate::windows::{Held, Outcome, Rules, Windows};
 
@@ -85,6 +86,7 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// When the reports of the commit were sealed.
     pub sealed_at: Vec<UnixMillis>,
+    folded: Vec<trace::Folded>,
 }
 
 /// One analytics process's state machine.
@@ -215,10 +217,14 @@ impl<S: Store> Engine<S> {
             Ok(Outcome::Folded(part)) => {
                 meter::folded(part);
                 self.ready.sealed_at.push(report.sealed_at);
+                let deployment = &self.identity.deployment;
+                let folded = trace::folded(deployment, &report, &address.digest, part);
+                self.ready.folded.extend(folded);
                 Status::Folded
             }
             Ok(Outcome::Duplicate) => {
                 meter::duplicate();
+                trace::duplicate(&self.identity.deployment, &report, &address.digest);
                 Status::Duplicate
             }
             Err(reason) => {
@@ -327,6 +333,10 @@ impl<S: Store> Engine<S> {
         meter::unsettled(self.unsettled.len());
         meter::store_bytes(self.store.bytes());
         let mut effects = std::mem::take(&mut self.ready);
+        trace::committed(&self.identity.deployment, &effects.folded);
+        for release in &releases {
+            trace::released(&self.identity.deployment, &release.key, &release.digest);
+        }
         effects.outgoing.extend(self.receipts());
         effects
             .outgoing

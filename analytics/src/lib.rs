@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod metrics;
 pub mod runner;
 pub mod store;
+mod trace;
 pub mod verify;
 pub mod windows;
 

@@ -54,6 +54,10 @@ mod tests {
             .collect();
         assert_eq!(connected(port), 3);
         drop(clients);
-        assert_eq!(connected(port), 0, "a closed connection is no longer established");
+        assert_eq!(
+            connected(port),
+            0,
+            "a closed connection is no longer established"
+        );
     }
 }

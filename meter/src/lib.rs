@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod seal;
 pub mod source;
 pub mod timeline;
+mod trace;
 pub mod uplink;
 
 use service::clock::SharedClock;

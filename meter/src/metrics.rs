@@ -58,10 +58,7 @@ pub fn describe() {
             SEALED,
             "Reports encrypted and signed, those sealed again included",
         ),
-        (
-            SEALED_BYTES,
-            "Bytes of the reports encrypted and signed",
-        ),
+        (SEALED_BYTES, "Bytes of the reports encrypted and signed"),
         (
             PUBLISHED,
             "Reports handed to the MQTT client, the repeated ones included",
@@ -106,10 +103,7 @@ pub fn describe() {
             UNRECEIPTED,
             "Reports sealed and without a receipt, under way or about to be sent",
         ),
-        (
-            FULL,
-            "1 while the outbox is full and no readings are taken",
-        ),
+        (FULL, "1 while the outbox is full and no readings are taken"),
         (
             FAILING,
             "1 while the journal cannot be written and no readings are taken",

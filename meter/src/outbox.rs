@@ -496,7 +496,10 @@ mod tests {
         outbox.sealed(sealed(0, 1));
         let mut now_ms = 0;
         for (attempt, least_ms) in [100, 200, 400, 800, 1000, 1000].into_iter().enumerate() {
-            assert_eq!(outbox.next_due_ms(), Some(now_ms).filter(|_| attempt > 0).or(Some(0)));
+            assert_eq!(
+                outbox.next_due_ms(),
+                Some(now_ms).filter(|_| attempt > 0).or(Some(0))
+            );
             assert_eq!(outbox.pop_due(now_ms), Some((sealed(0, 1), attempt > 0)));
             assert_eq!(outbox.pop_due(now_ms), None);
             let wait_ms = outbox.next_due_ms().unwrap() - now_ms;

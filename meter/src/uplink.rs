@@ -4,9 +4,10 @@ use service::config::{Connections, Settings};
 use service::failpoint;
 use service::mqtt::{self, Inbox, Publisher};
 use service::stop::Stop;
+use service::telemetry::{ReportId, Trace};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
-use wire::{MeterId, Topics};
+use wire::{DeploymentId, MeterId, Topics};
 
 use crate::fleet::Fleet;
 use crate::metrics as meter;
@@ -58,7 +59,8 @@ pub fn spawn(
     };
     let network = emulated(settings)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let task = tokio::spawn(run(receiver, topics, fleet.members.clone(), lines, network));
+    let (deployment, members) = (settings.deployment.id.clone(), fleet.members.clone());
+    let task = tokio::spawn(run(receiver, deployment, topics, members, lines, network));
     Ok((sender, task))
 }
 
@@ -86,6 +88,7 @@ fn emulated(settings: &Settings) -> Result<Network, NetworkError> {
 
 async fn run(
     mut departures: mpsc::Receiver<Departure>,
+    deployment: DeploymentId,
     topics: Topics,
     members: std::sync::Arc<Vec<Member>>,
     lines: Lines,
@@ -103,6 +106,11 @@ async fn run(
         };
         let topic = topics.report(&member.feeder, &member.meter);
         meter::published(again);
+        tracing::debug!(
+            trace_id = %Trace { deployment: &deployment, feeder: &member.feeder, window: report.window },
+            report = %ReportId(&report.digest), meter = %member.meter, again,
+            "published"
+        );
         failpoint::hit("meter.before_publish");
         if network.is_perfect() {
             if publisher

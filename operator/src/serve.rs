@@ -11,10 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
+use service::telemetry::{ByReason, Line};
 use service::{Stop, failpoint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{DeploymentId, PlanVersion, Reason, Topic, Topics};
+use wire::{DeploymentId, FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
 
 use crate::enrol::Registry;
 use crate::event::Event;
@@ -315,16 +316,7 @@ impl Operator {
                 message,
             } => {
                 metrics::rejected(reason);
-                let (start, part) = window.unzip();
-                if reason == Reason::Conflict {
-                    tracing::error!(
-                        %feeder, window = ?start, ?part,
-                        "ALARM: a second, different sum for a window that was taken: its difference to the first could \
-                         single meters out. It was not decrypted. Find out why analytics released twice"
-                    );
-                } else if message.is_some() || self.mention("", reason) {
-                    tracing::warn!(%feeder, window = ?start, ?part, %reason, "a sum was rejected");
-                }
+                say_rejected(&feeder, window, reason);
                 self.tell(Event::Rejected {
                     feeder,
                     window,
@@ -352,5 +344,23 @@ impl Operator {
             }
             () = stop.stopped() => {}
         }
+    }
+}
+
+/// Says that a sum was not taken, if it is worth a line.
+fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {
+    static LINES: ByReason = ByReason::new();
+    let Some(Line { count, unlogged }) = LINES.line(reason) else {
+        return;
+    };
+    let (start, part) = window.unzip();
+    if reason == Reason::Conflict {
+        tracing::error!(
+            %feeder, window = ?start, ?part, count, unlogged,
+            "ALARM: a second, different sum for a window that was taken: its difference to the first could \
+             single meters out. It was not decrypted. Find out why analytics released twice"
+        );
+    } else {
+        tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");
     }
 }

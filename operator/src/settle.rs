@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use packed::layout::Layout;
+use service::telemetry::{ReportId, Trace};
 use service::{SharedClock, failpoint};
 use tokio::sync::mpsc;
 use wire::{
@@ -205,6 +206,7 @@ impl Settler {
                 });
             }
         };
+        tracing::debug!(trace_id = %self.trace(&opened.message), sum = %ReportId(&opened.digest), "received");
         let max_contributors = self.keyring.profile().max_contributors();
         let rules = Rules {
             plan: &job.plan,
@@ -317,7 +319,16 @@ impl Settler {
         };
         let report = FeederReport::new(sum, &opened.digest, &totals, &scale, &self.by());
         metrics::decrypted(start.elapsed());
+        tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), contributors = sum.contributors, "decrypted");
         Ok(report)
+    }
+
+    fn trace<'a>(&'a self, sum: &'a Sum) -> Trace<'a> {
+        Trace {
+            deployment: &self.terms.deployment,
+            feeder: &sum.feeder,
+            window: sum.window,
+        }
     }
 
     fn by(&self) -> By {
@@ -360,6 +371,11 @@ impl Settler {
             ..
         } = candidate;
         metrics::total(&sum, self.clock.now());
+        tracing::info!(
+            trace_id = %self.trace(&sum), sum = %ReportId(&taken.digest),
+            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors,
+            "total written"
+        );
         let mut messages = vec![self.receipt(&sum, taken.digest, SumStatus::Taken)];
         if self.terms.publish_totals {
             metrics::published();

@@ -7,6 +7,7 @@ use wire::{Reason, Sum, SumReceipt, SumStatus};
 use super::{Engine, Event, Outgoing};
 use crate::metrics as meter;
 use crate::store::{ReleaseRow, Store, StoreError, SumKey};
+use crate::trace;
 use crate::windows::Due;
 
 impl<S: Store> Engine<S> {
@@ -66,6 +67,7 @@ impl<S: Store> Engine<S> {
         }
         self.unsettled.remove(&key);
         if self.windows.settled(&key) {
+            trace::settled(&self.identity.deployment, &key, &receipt.digest);
             self.ready.events.push(Event::Settled(key));
         }
     }

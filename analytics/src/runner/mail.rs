@@ -2,6 +2,7 @@
 
 use service::mqtt::{self, Event as Link};
 use service::plan::Offer;
+use service::telemetry::ByReason;
 use tokio::time::Instant;
 use wire::{SumReceipt, Topic, Unverified};
 
@@ -55,7 +56,10 @@ impl Runner {
             }
             Ok(_) => {}
             Err(refused) => {
-                tracing::warn!(reason = %refused.reason, "refused a plan: {refused}");
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
+                }
             }
         }
     }
@@ -65,7 +69,10 @@ impl Runner {
             self.roster
                 .offer(self.plan.operator_key(), &incoming.topic, &incoming.payload)
         {
-            tracing::warn!(reason = %refused.reason, "refused a roster page: {refused}");
+            static LINES: ByReason = ByReason::new();
+            if let Some(line) = LINES.line(refused.reason) {
+                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+            }
         }
     }
 
@@ -80,7 +87,10 @@ impl Runner {
         match opened {
             Ok(opened) => self.settled.push(opened.message),
             Err(error) => {
-                tracing::warn!(reason = %error.reason(), "refused an operator's receipt: {error}");
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(error.reason()) {
+                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {error}");
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use service::mqtt::Event as Link;
 use service::plan::Offer;
+use service::telemetry::{ByReason, ReportId, Sparing};
 use wire::{AnalyticsId, Receipt, ReceiptEntry, Status, Topic, Unverified};
 
 use super::Gateway;
@@ -13,6 +14,7 @@ use crate::journal::{Op, Place};
 use crate::metrics as meter;
 use crate::outbox::Settled;
 use crate::seal::Sealer;
+use crate::trace;
 
 impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
@@ -41,7 +43,10 @@ impl Gateway {
             Ok(Offer::New) => self.use_plan(),
             Ok(_) => Ok(()),
             Err(refused) => {
-                tracing::warn!(reason = %refused.reason, "refused a plan: {refused}");
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
+                }
                 Ok(())
             }
         }
@@ -71,7 +76,10 @@ impl Gateway {
             .roster
             .offer(self.keeper.operator_key(), topic, payload)
         {
-            tracing::warn!(reason = %refused.reason, "refused a roster page: {refused}");
+            static LINES: ByReason = ByReason::new();
+            if let Some(line) = LINES.line(refused.reason) {
+                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+            }
         }
     }
 
@@ -83,7 +91,14 @@ impl Gateway {
             }
             Err(error) => {
                 meter::receipt_message(false);
-                tracing::warn!("refused a receipt: {error}");
+                static LINES: Sparing = Sparing::new();
+                if let Some(line) = LINES.line() {
+                    tracing::warn!(
+                        count = line.count,
+                        unlogged = line.unlogged,
+                        "refused a receipt: {error}"
+                    );
+                }
                 return;
             }
         };
@@ -116,6 +131,12 @@ impl Gateway {
         let waited =
             first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
         meter::receipt(settled, waited);
+        let feeder = &self.fleet.members[index].feeder;
+        tracing::debug!(
+            trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),
+            meter = %entry.meter, status = ?entry.status,
+            "receipt"
+        );
         let place = || Place {
             window: entry.window,
             feeder: self.fleet.members[index].feeder.clone(),
@@ -139,10 +160,14 @@ impl Gateway {
             Settled::Lost(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
                 self.summary.lost += 1;
-                tracing::error!(
-                    meter = %entry.meter, window = entry.window.0, %reason,
-                    "a report was refused for good: its readings are in no total"
-                );
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(reason) {
+                    tracing::error!(
+                        meter = %entry.meter, window = entry.window.0, %reason,
+                        count = line.count, unlogged = line.unlogged,
+                        "a report was refused for good: its readings are in no total"
+                    );
+                }
             }
             Settled::Unknown => {}
         }

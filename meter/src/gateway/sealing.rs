@@ -1,10 +1,13 @@
 //! Batches to the sealing threads, and sealed reports back.
 
+use service::telemetry::{ReportId, Sparing};
+
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::outbox::{Key, Sealed};
 use crate::seal::SealError;
+use crate::trace;
 
 /// Batches one sealing task takes: some milliseconds of work.
 const SEAL_CHUNK: usize = 8;
@@ -39,6 +42,11 @@ impl Gateway {
                     self.summary.sealed.0 += report.payload.len() as u64;
                     self.summary.sealed.1 += 1;
                     let member = &self.fleet.members[report.meter];
+                    tracing::debug!(
+                        trace_id = %trace::of(&self.settings, &member.feeder, report.window),
+                        report = %ReportId(&report.digest), meter = %member.meter, bytes = report.payload.len(),
+                        "sealed"
+                    );
                     let place = Place {
                         window: report.window,
                         feeder: member.feeder.clone(),
@@ -54,7 +62,14 @@ impl Gateway {
                     | SealError::NoFeeder(_)
                     | SealError::OtherGrid(_)),
                 ) => {
-                    tracing::warn!("{error}: waiting for a plan that does");
+                    static LINES: Sparing = Sparing::new();
+                    if let Some(line) = LINES.line() {
+                        tracing::warn!(
+                            count = line.count,
+                            unlogged = line.unlogged,
+                            "{error}: waiting for a plan that does"
+                        );
+                    }
                     self.outbox.unsealed(key, now_ms);
                 }
                 Err(error) => return Err(error.into()),

@@ -5,8 +5,10 @@ mod logging;
 mod recorder;
 pub mod register;
 mod sparing;
+mod trace;
 
 pub use endpoint::{EndpointError, serve_metrics};
 pub use logging::{LogError, check_level, init_logging, log_to_file};
 pub use recorder::{build_info, install_metrics, render_metrics};
 pub use sparing::{ByReason, Line, Sparing};
+pub use trace::{ReportId, Trace};

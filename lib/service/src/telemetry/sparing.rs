@@ -129,10 +129,7 @@ mod tests {
             lines.extend(sparing.line_at(start + Duration::from_millis(millis)));
         }
         let counts: Vec<u64> = lines.iter().map(|line| line.count).collect();
-        assert_eq!(
-            counts,
-            [1, 2, 3, 4, 10_001, 20_001, 30_001, 40_001, 50_001]
-        );
+        assert_eq!(counts, [1, 2, 3, 4, 10_001, 20_001, 30_001, 40_001, 50_001]);
         let unlogged: Vec<u64> = lines.iter().map(|line| line.unlogged).collect();
         assert_eq!(unlogged, [0, 0, 0, 0, 9_996, 9_999, 9_999, 9_999, 9_999]);
     }

@@ -1,0 +1,84 @@
+//! What the log says of reports and sums, so that each can be followed: [`Trace`] has the rules. Reports are lines at
+//! level debug, and cost nothing where that is off; sums are lines at level info.
+
+use service::telemetry::{ReportId, Trace};
+use tracing::{Level, enabled};
+use wire::{DeploymentId, Digest, FeederId, Part, Report, WindowStart};
+
+use crate::store::SumKey;
+
+/// A report that is folded and not committed.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    feeder: FeederId,
+    window: WindowStart,
+    digest: Digest,
+}
+
+/// A report went into a sum. What is returned is to be told to [`committed`].
+pub(crate) fn folded(
+    deployment: &DeploymentId,
+    report: &Report,
+    digest: &Digest,
+    part: Part,
+) -> Option<Folded> {
+    if !enabled!(Level::DEBUG) {
+        return None;
+    }
+    let (feeder, window) = (&report.feeder, report.window);
+    tracing::debug!(trace_id = %trace(deployment, feeder, window), report = %ReportId(digest), part = part.0, "folded");
+    Some(Folded {
+        feeder: feeder.clone(),
+        window,
+        digest: *digest,
+    })
+}
+
+/// A report came again that is in a sum.
+pub(crate) fn duplicate(deployment: &DeploymentId, report: &Report, digest: &Digest) {
+    tracing::debug!(
+        trace_id = %trace(deployment, &report.feeder, report.window), report = %ReportId(digest),
+        "folded before"
+    );
+}
+
+/// What was folded is durable, and answered.
+pub(crate) fn committed(deployment: &DeploymentId, folded: &[Folded]) {
+    for Folded {
+        feeder,
+        window,
+        digest,
+    } in folded
+    {
+        tracing::debug!(
+            trace_id = %trace(deployment, feeder, *window), report = %ReportId(digest),
+            "committed"
+        );
+    }
+}
+
+/// The release of a sum is durable; `digest` is that of its limbs.
+pub(crate) fn released(deployment: &DeploymentId, key: &SumKey, digest: &Digest) {
+    tracing::info!(
+        trace_id = %trace(deployment, &key.feeder, key.window), sum = %ReportId(digest),
+        feeder = %key.feeder, window = key.window.0, part = key.part.0,
+        "released"
+    );
+}
+
+/// The operator answered a release for good.
+pub(crate) fn settled(deployment: &DeploymentId, key: &SumKey, digest: &Digest) {
+    tracing::info!(
+        trace_id = %trace(deployment, &key.feeder, key.window), sum = %ReportId(digest),
+        feeder = %key.feeder, window = key.window.0, part = key.part.0,
+        "settled"
+    );
+}
+
+fn trace<'a>(deployment: &'a DeploymentId, feeder: &'a FeederId, window: WindowStart) -> Trace<'a> {
+    Trace {
+        deployment,
+        feeder,
+        window,
+    }
+}
