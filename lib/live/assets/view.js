@@ -1,1 +1,253 @@
+// From the state to the page. Text goes in as text; only what changed is drawn.
 
+import { names, newest, profile } from "./state.js";
+
+const STEPS = {
+  reading: { place: "meter", unit: "readings", plain: true },
+  encrypt: { place: "meter", unit: "reports" },
+  sign: { place: "meter", unit: "reports" },
+  broker: { place: "broker", unit: "messages" },
+  verify: { place: "analytics", unit: "reports" },
+  fold: { place: "analytics", unit: "reports" },
+  release: { place: "analytics", unit: "sums" },
+  decrypt: { place: "operator", unit: "sums", plain: true },
+};
+// What an operator's own metrics are about where another process's would be needed.
+const OWN = { broker: "its own messages", verify: "sums verified", release: "sums received" };
+
+const $ = (id) => document.getElementById(id);
+const number = (value, digits = 0) =>
+  value === null || value === undefined ? "–" : value.toLocaleString("en-GB", { maximumFractionDigits: digits });
+
+export function seconds(value) {
+  if (value < 1e-3) return `${(value * 1e6).toPrecision(2)} µs`;
+  if (value < 1) return `${Number((value * 1e3).toPrecision(2))} ms`;
+  return `${Number(value.toPrecision(2))} s`;
+}
+
+function rate(value) {
+  if (value === null || value === undefined) return "–";
+  return `${number(value, value < 10 ? 1 : 0)}/s`;
+}
+
+export function utc(at) {
+  return new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function pairs(list, entries) {
+  list.replaceChildren(
+    ...entries.map(([term, text, className]) => {
+      const pair = element("div");
+      pair.append(element("dt", term), element("dd", text, className));
+      return pair;
+    }),
+  );
+}
+
+function table(root, head, rows) {
+  const row = (cells, tag) => {
+    const made = element("tr");
+    cells.forEach((cell, index) => {
+      const node = cell instanceof Node ? cell : document.createTextNode(cell);
+      const box = element(index === 0 ? "th" : tag);
+      if (tag === "th") box.scope = "col";
+      else if (index === 0) box.scope = "row";
+      box.append(node);
+      made.append(box);
+    });
+    return made;
+  };
+  root.tHead.replaceChildren(row(head, "th"));
+  root.tBodies[0].replaceChildren(...rows.map((cells) => row(cells, "td")));
+}
+
+export function about(state) {
+  const bench = state.source === "bench";
+  $("about").textContent = state.input
+    ? `What a feeder consumed, never what a household consumed: ${state.input}`
+    : `What a feeder consumed, never what a household consumed: deployment ${state.deployment}`;
+  $("source").textContent = bench
+    ? "All processes of the path run in one here, so this page knows every step, and the truth."
+    : "Served by an operator, from what it knows itself: the dashed steps are in the metrics of other processes.";
+  $("version").textContent = state.version ?? "";
+  $("accuracy").hidden = !state.accuracy;
+}
+
+export function figures(state) {
+  const { figures, source } = state;
+  if (!figures) return;
+  $("path").replaceChildren(
+    ...figures.steps.map((step) => {
+      const { place, unit, plain } = STEPS[step.id];
+      const own = source === "operator" ? OWN[step.id] : undefined;
+      const known = step.total !== null;
+      const item = element("li", undefined, `${plain ? "plain" : ""} ${known ? "" : "unknown"}`);
+      item.dataset.step = step.id;
+      item.append(element("span", step.id, "name"), element("span", own && known ? "seen by the operator" : place, "place"));
+      if (known) {
+        item.append(element("span", rate(step.per_s), "rate"));
+        item.append(element("small", `${number(step.total)} ${own ?? unit}`));
+        if (step.latency) {
+          item.append(element("small", `${seconds(step.latency.p50_s)} median`), element("small", `${seconds(step.latency.p99_s)} p99`));
+        }
+      } else {
+        item.append(element("small", "not seen from here"));
+      }
+      return item;
+    }),
+  );
+  const facts = [];
+  const fact = (term, value, text) => {
+    if (value !== null && value !== undefined) facts.push([term, text ?? number(value)]);
+  };
+  const end = figures.end_to_end;
+  fact("sealed to total", end, end && `${seconds(end.p50_s)} median, ${seconds(end.p99_s)} p99`);
+  fact("sealed", figures.sealed_bytes, `${number((figures.sealed_bytes ?? 0) / 1e6, 1)} MB`);
+  fact("meters enrolled", figures.enrolled);
+  fact("feeders", figures.feeders);
+  fact("smallest group", state.min_meters, `${state.min_meters} meters`);
+  fact("came twice, counted once", figures.duplicates);
+  fact("sums withheld, too few meters", figures.held);
+  if (figures.pending) fact("wait for approval", figures.pending);
+  if (source === "operator") fact("broker", figures.connected, figures.connected ? "connected" : "out of reach");
+  pairs($("facts"), facts);
+  rejected(figures);
+}
+
+function rejected(figures) {
+  const rows = figures.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
+  $("rejected").hidden = rows.length === 0;
+  const known = figures.rejects_known.join(", ") || "nothing";
+  $("rejected-note").textContent = rows.length === 0 ? `Nothing so far. Counted here: ${known}.` : `Counted here: ${known}.`;
+  table($("rejected"), ["what", "reason", "count"], rows);
+}
+
+export function choice(state) {
+  const select = $("feeder");
+  const wanted = names(state);
+  const shown = [...select.options].map((option) => option.value);
+  if (wanted.join() !== shown.join()) {
+    const chosen = select.value;
+    select.replaceChildren(...wanted.map((name) => new Option(name, name)));
+    if (wanted.includes(chosen)) select.value = chosen;
+  }
+  select.disabled = wanted.length === 0;
+}
+
+// The chosen feeder: its profile, its newest window, its intervals.
+export function load(state, chart) {
+  const feeder = $("feeder").value;
+  const off = state.load === false;
+  $("load-note").hidden = !off;
+  $("load-note").textContent = "Decrypted load is not shown here: operator.live_load = true, or operator --live-load, shows it.";
+  $("chart").hidden = off;
+  $("intervals").hidden = off;
+  const points = off ? [] : profile(state, feeder);
+  if (!off) chart.show(points);
+  const last = newest(state, feeder);
+  if (!last) return;
+  $("window").textContent = `${describe(state, last)}${figuresOf(last)}`;
+  const loads = points.map((point) => point.load);
+  $("chart").setAttribute(
+    "aria-label",
+    `Load of ${feeder}: ${points.length} intervals, ${number(Math.min(...loads))} to ${number(Math.max(...loads))} kW. The table below has each.`,
+  );
+  if ($("intervals").open) intervals(points);
+}
+
+function describe(state, window) {
+  const part = window.part > 0 ? `, part ${window.part}` : "";
+  const group = state.min_meters ? ` (at least ${state.min_meters})` : "";
+  const share = number(window.completeness * 100, 1);
+  return `Newest window, ${utc(window.start)} UTC${part}: ${window.meters} of ${window.enrolled} meters${group}, ${share} % complete`;
+}
+
+function figuresOf(window) {
+  const bound = `no interval is off by more than ${number(window.bound_wh)} Wh`;
+  if (!window.load) return `; ${bound}.`;
+  const kw = (wh) => `${number((wh * 3.6) / window.interval_s, 1)} kW`;
+  const factor = window.load.load_factor === null ? "" : `, load factor ${window.load.load_factor.toFixed(2)}`;
+  const peak_at = utc(window.start + window.load.peak_interval * window.interval_s).slice(11);
+  return `, peak ${kw(window.load.peak_wh)} at ${peak_at}${factor}; ${bound}.`;
+}
+
+function intervals(points) {
+  const truth = points.some((point) => point.truth !== null);
+  const rows = points.toReversed().map((point) => [
+    utc(point.at),
+    number(point.load, 3),
+    ...(truth ? [number(point.truth, 3), point.truth === null ? "–" : number(((point.load - point.truth) * point.length) / 3.6, 1)] : []),
+  ]);
+  const head = ["interval (UTC)", "decrypted kW", ...(truth ? ["true kW", "error Wh"] : [])];
+  table($("intervals").querySelector("table"), head, rows);
+}
+
+// The newest sum twice: its bytes, and what the operator makes of them.
+export function sum(state) {
+  const sum = state.ciphertext;
+  if (!sum) return;
+  const shown = sum.head.length / 2;
+  const name = `${sum.feeder}, ${utc(sum.start)} UTC`;
+  $("cipher-note").textContent = `The sum of ${name}: the first ${shown} of ${number(sum.bytes)} bytes.`;
+  $("cipher").textContent = sum.head.replace(/(..)(?=.)/g, "$1 ");
+  const window = state.feeders[sum.feeder]?.find((other) => other.start === sum.start && other.part === sum.part);
+  if (!state.load) {
+    $("plain-note").textContent = "The same sum decrypted. Not shown on this page.";
+  } else if (window?.load) {
+    $("plain-note").textContent = `The same sum decrypted, over ${window.meters} meters, in kWh an interval.`;
+    $("plain").replaceChildren(
+      ...window.load.energy_wh.slice(0, 24).map((wh, k) => {
+        const item = element("li");
+        item.append(element("time", utc(window.start + k * window.interval_s).slice(11)), element("span", number(wh / 1e3, 1)));
+        return item;
+      }),
+    );
+  }
+}
+
+export function windows(state) {
+  const rows = names(state).map((feeder) => {
+    const window = newest(state, feeder);
+    const share = element("span");
+    const bar = element("span", undefined, "share");
+    const full = element("i");
+    full.style.width = `${window.completeness * 100}%`;
+    bar.append(full);
+    share.append(bar, `${number(window.completeness * 100, 1)} %`);
+    return [feeder, utc(window.start), `${window.meters}/${window.enrolled}`, share, `±${number(window.bound_wh)}`];
+  });
+  table($("windows"), ["feeder", "window (UTC)", "meters", "complete", "bound Wh"], rows);
+}
+
+export function accuracy(state) {
+  const { accuracy, verdict } = state;
+  $("accuracy").hidden = !accuracy;
+  if (!accuracy) return;
+  const none = accuracy.intervals === 0;
+  pairs($("errors"), [
+    ["greatest error", none ? "–" : `${number(accuracy.error_wh, 1)} Wh`],
+    ["bound of that window", none ? "–" : `${number(accuracy.bound_wh, 1)} Wh`],
+    ["greatest share of a bound used", none ? "–" : `${number(accuracy.share * 100)} %`],
+    ["intervals compared", number(accuracy.intervals)],
+    ["beyond their bound", number(accuracy.outside), accuracy.outside > 0 ? "bad" : "good"],
+    ...(verdict ? [["the run", verdict.correct ? "correct" : "WRONG", verdict.correct ? "good" : "bad"]] : []),
+  ]);
+}
+
+export function news(state, window) {
+  $("news").textContent = `${window.feeder}. ${describe(state, window)}.`;
+}
+
+export function status(kind, text) {
+  const pill = $("status");
+  if (pill.textContent === text) return;
+  pill.dataset.state = kind;
+  pill.textContent = text;
+}
