@@ -16,10 +16,12 @@ def row():
             links=[("releases unsettled", "cipherwattreleasesunsettled")],
         ),
         series(
-            "Sums, by what became of them", "Sums a second: released to the operator; held for too few meters; withheld "
-            "for good, because the retention was over.", "ops",
+            "Sums, by what became of them", "Sums a second: released, settled by the operator or refused by it for good; "
+            "held for too few meters; withheld for good, because the retention was over.", "ops",
             [
                 line(rate("cipherwatt_analytics_releases_total"), "released", GOOD),
+                line(rate("cipherwatt_analytics_releases_settled_total"), "settled", NEUTRAL),
+                line(rate("cipherwatt_analytics_releases_refused_total"), "refused for good", "dark-red"),
                 line(rate("cipherwatt_analytics_sums_held_total"), "held", WATCH),
                 line(rate("cipherwatt_analytics_sums_withheld_total"), "withheld for good", BAD),
             ],
@@ -41,9 +43,10 @@ def row():
             size=(8, 7),
         ),
         series(
-            "Commits in trouble", "Commits a second that failed and are tried again, or took more than two seconds.",
+            "Commits", "Commits of the store a second; those that failed and are tried again, or took more than two seconds.",
             "ops",
             [
+                line(rate("cipherwatt_analytics_commits_total"), "commits", GOOD),
                 line(rate("cipherwatt_analytics_commits_failed_total"), "failed", BAD),
                 line(rate("cipherwatt_analytics_commits_slow_total"), "slow", WATCH),
             ],

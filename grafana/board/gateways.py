@@ -1,6 +1,6 @@
 """What gateways hold, and what becomes of readings."""
 
-from shapes import BAD, GOOD, NEUTRAL, PROCESS, WATCH, by_role, line, percentiles, rate, series, total
+from shapes import BAD, GOOD, NEUTRAL, WATCH, line, percentiles, rate, series, total
 
 
 def row():
@@ -27,11 +27,16 @@ def row():
             links=[("readings clamped", "cipherwattreadingsclamped"), ("readings missing", "cipherwattreadingsmissing")],
         ),
         series(
-            "Receipts", "What receipts said, a second.", "reqps",
+            "Receipts", "What receipts said of reports, a second; messages on the receipt topic that are no receipt of the "
+            "plan's analytics; and reports refused for good, whose readings are in no total.", "reqps",
             [
+                line(rate("cipherwatt_meter_receipts_total"), "receipts", NEUTRAL),
+                line(rate("cipherwatt_meter_receipts_refused_total"), "no receipt", WATCH),
+                line(rate("cipherwatt_meter_reports_lost_total"), "lost for good", BAD),
                 line(rate("cipherwatt_meter_reports_settled_total", "status"), "{{status}}"),
                 line(rate("cipherwatt_meter_reports_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
             ],
+            links=[("reports lost", "cipherwattreportslost")],
         ),
         percentiles(
             "Journal commits", "Time of one commit of a gateway's journal, before which no reading counts as taken.",

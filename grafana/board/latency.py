@@ -6,17 +6,17 @@ END_TO_END = "cipherwatt_operator_end_to_end_duration_seconds"
 
 # In the order of the path: name, histogram, what is timed, colour.
 STAGES = [
-    ("encode", "cipherwatt_meter_encode_duration_seconds", "Encoding one report into slots", "light-yellow"),
-    ("encrypt", "cipherwatt_meter_encrypt_duration_seconds", "Encrypting one report", "yellow"),
-    ("pack", "cipherwatt_meter_pack_duration_seconds", "Packing one ciphertext into its envelope's bytes", "light-orange"),
-    ("sign", "cipherwatt_meter_sign_duration_seconds", "Hashing and signing one report", "orange"),
+    ("encode", "cipherwatt_meter_encode_duration_seconds", "Encoding the readings of one report as a plaintext", "light-yellow"),
+    ("encrypt", "cipherwatt_meter_encrypt_duration_seconds", "Encrypting the plaintext of one report", "yellow"),
+    ("pack", "cipherwatt_meter_pack_duration_seconds", "Packing the ciphertext of one report", "light-orange"),
+    ("sign", "cipherwatt_meter_sign_duration_seconds", "Hashing, signing and enveloping one report", "orange"),
     ("publish to receipt", "cipherwatt_meter_receipt_duration_seconds",
      "From the first publish of a report to the receipt that settles it", "purple"),
     ("verify", "cipherwatt_analytics_verify_duration_seconds", "Decoding and verifying one report", "light-green"),
     ("fold", "cipherwatt_analytics_fold_duration_seconds", "Adding one report to its sum", "green"),
     ("commit", "cipherwatt_analytics_commit_duration_seconds", "One commit of the store of analytics", "dark-green"),
     ("release", "cipherwatt_analytics_release_duration_seconds",
-     "From closing a sum to the operator's receipt for it", "light-blue"),
+     "Making one release: packing and signing a sum", "light-blue"),
     ("decrypt", "cipherwatt_operator_decrypt_duration_seconds", "Decrypting and decoding one sum", "blue"),
     ("end to end", END_TO_END, "From sealing the newest report of a sum to its total", "red"),
 ]

@@ -3,7 +3,7 @@
 Load, load factor and error bound are there only with operator.export_load, because they are decrypted.
 """
 
-from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, percentiles, rate, series, table
+from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, percentiles, quantile, rate, series, table
 
 LOAD = "cipherwatt_operator_feeder_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
@@ -50,17 +50,22 @@ def row():
             "feeder", size=(12, 8),
         ),
         series(
-            "Releases, by what became of them", "Sums a second: taken; sent again; refused by reason.", "ops",
+            "Releases, by what became of them", "Sums a second: received; taken; sent again; refused by reason; and totals "
+            "published in the clear, with operator.publish_totals.", "ops",
             [
+                line(rate("cipherwatt_operator_releases_received_total"), "received", "purple"),
                 line(rate("cipherwatt_operator_releases_taken_total"), "taken", GOOD),
                 line(rate("cipherwatt_operator_releases_duplicate_total"), "sent again", NEUTRAL),
+                line(rate("cipherwatt_operator_totals_published_total"), "totals published", "light-blue"),
                 line(rate("cipherwatt_operator_releases_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
             ],
             size=(12, 8),
             links=[("releases rejected", "cipherwattreleasesrejected"), ("release conflict", "cipherwattreleaseconflict")],
         ),
         percentiles(
-            "Commits", "Time to make a group of sums durable.", "cipherwatt_operator_commit_duration_seconds", size=(8, 7),
+            "Commits", "Time to make a group of sums durable, and to verify one sum.",
+            "cipherwatt_operator_commit_duration_seconds", size=(8, 7),
+            more=[line(quantile(0.99, "cipherwatt_operator_verify_duration_seconds"), "verify, p99", GOOD)],
             links=[("commit failing", "cipherwattoperatorcommitfailing")],
         ),
         series(
@@ -72,12 +77,13 @@ def row():
             size=(8, 7), links=[("release conflict", "cipherwattreleaseconflict")],
         ),
         series(
-            "Registry", "Meters and feeders enrolled, the plan's version, requests that wait for approval, and feeders "
-            "beyond operator.metrics_max_feeders.", "short",
+            "Registry", "Meters and feeders enrolled, the plan's version, sums and requests that wait, and feeders beyond "
+            "operator.metrics_max_feeders.", "short",
             [
                 line(f"max(cipherwatt_operator_enrolled_meters{{{PROCESS}}})", "meters", "orange"),
                 line(f"max(cipherwatt_operator_feeders{{{PROCESS}}})", "feeders", GOOD),
                 line(f"max(cipherwatt_operator_plan_version{{{PROCESS}}})", "plan version", NEUTRAL),
+                line(f"max(cipherwatt_operator_queue_releases{{{PROCESS}}})", "sums in the queue", "dark-blue"),
                 line(f"max(cipherwatt_operator_enrolments_pending{{{PROCESS}}})", "pending requests", WATCH),
                 line(f"max(cipherwatt_operator_feeders_unlabelled{{{PROCESS}}})", "feeders without a label", "purple"),
                 line(rate("cipherwatt_operator_enrolments_refused_total", "reason") + " > 0", "refused: {{reason}}"),

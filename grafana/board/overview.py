@@ -58,9 +58,11 @@ def row():
             ],
         ),
         series(
-            "Reports along the path", "Reports a second: sealed, folded, told to be folded, and covered by totals.",
+            "Reports along the path", "Reports a second: their readings journaled, sealed, folded, settled by a receipt, and covered by totals. In "
+            "the long run all five are the same.",
             "reqps",
             [
+                line(rate("cipherwatt_meter_reports_accepted_total"), "accepted", "yellow"),
                 line(rate("cipherwatt_meter_reports_sealed_total"), "sealed", "orange"),
                 line(rate("cipherwatt_analytics_reports_folded_total"), "folded", GOOD),
                 line(rate("cipherwatt_meter_reports_settled_total"), "settled by a receipt", "purple"),

@@ -25,10 +25,11 @@ def row():
             ],
         ),
         series(
-            "Bytes of reports", "Bytes a second: sealed by gateways and received by analytics.", "Bps",
+            "Bytes of reports", "Bytes a second: sealed by gateways, received by analytics, and as sums by the operator.", "Bps",
             [
                 line(rate("cipherwatt_meter_sealed_bytes_total"), "sealed", "orange"),
                 line(rate("cipherwatt_analytics_received_bytes_total"), "received", GOOD),
+                line(rate("cipherwatt_operator_received_bytes_total"), "sums at the operator", NEUTRAL),
             ],
         ),
         series(
