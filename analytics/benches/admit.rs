@@ -1,21 +1,27 @@
-//! The CPU cost of one report in analytics: decode, verify, fold. DESIGN's budget is 60 µs.
+//! The processor time of one report in analytics, on one core and by part: decode, verify, fold. DESIGN's budget is 60 µs.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use analytics::admit::Admission;
-use analytics::engine::Incoming;
+use analytics::engine::{Engine, Identity, Incoming};
+use analytics::store::MemoryStore;
+use analytics::verify::{TOGETHER, verify};
+use analytics::windows::Rules;
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use packed::{ADDITIVE, Accumulator};
+use rustix::time::{ClockId, clock_gettime};
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence,
-    SigningKey, Topics, UnixMillis, Watts, WindowStart,
+    Awaiting, Digest, EpochPlan, FeederPlan, KeyEpoch, MeterId, Plan, PlanVersion, Report,
+    RosterEntry, RosterPage, Sequence, SigningKey, Topic, Topics, UnixMillis, Unverified, Watts,
+    WindowStart,
 };
 
 /// Reports from as many meters: 27 MB, more than the caches hold.
-const REPORTS: usize = 1_000;
+const REPORTS: usize = 1_024;
+const ROUNDS: usize = 15;
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const WINDOW: WindowStart = WindowStart(1_699_992_000);
 
@@ -25,6 +31,36 @@ struct World {
     plan: Plan,
     roster: Roster,
     incoming: Vec<Incoming>,
+}
+
+impl World {
+    fn meter(&self, message: &Incoming) -> MeterId {
+        match self.topics.parse(&message.topic) {
+            Some(Topic::Report { meter, .. }) => meter,
+            _ => unreachable!("all of them came on topics of reports"),
+        }
+    }
+
+    fn engine(&self) -> Engine<MemoryStore> {
+        let identity = Identity {
+            deployment: self.settings.deployment.id.clone(),
+            id: self.settings.analytics.id.clone(),
+            key: SigningKey::from_bytes(&[2; 32]),
+            topics: self.topics.clone(),
+            receipt_entries: 256,
+        };
+        let rules = Rules {
+            min_meters: 15,
+            grace_s: 3600,
+            idle_limit_ms: 30_000,
+            retention_s: 7 * 86_400,
+            max_open: 10,
+            max_feeders: 10,
+            max_hot: 10,
+            fingerprint_bits: 32,
+        };
+        Engine::start(identity, &self.plan, rules, MemoryStore::default()).expect("an empty store")
+    }
 }
 
 fn world() -> World {
@@ -100,7 +136,117 @@ fn world() -> World {
     }
 }
 
-fn reports(criterion: &mut Criterion) {
+/// Processor time of this thread.
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// A part of the work, done for all reports.
+type Part<'a> = (String, Box<dyn Fn() + 'a>);
+
+fn parts<'a>(world: &'a World, admission: &'a Admission<'a>) -> Vec<Part<'a>> {
+    let max = world.settings.mqtt.max_packet_bytes;
+    let deployment = &world.settings.deployment.id;
+    let decode = move |message: &Incoming| -> Unverified<Report> {
+        wire::decode_shared(&message.payload, max).expect("a report")
+    };
+    let key = |message: &Unverified<Report>| {
+        let meter = &message.claimed().meter;
+        world.roster.meter(meter).expect("an enrolled meter").key
+    };
+    let mut parts: Vec<Part<'a>> = vec![
+        (
+            "decode".into(),
+            Box::new(move || {
+                for message in &world.incoming {
+                    black_box(decode(message));
+                }
+            }),
+        ),
+        (
+            "topic and roster".into(),
+            Box::new(move || {
+                for message in &world.incoming {
+                    black_box(world.topics.parse(&message.topic));
+                    black_box(world.roster.meter(&world.meter(message)));
+                }
+            }),
+        ),
+        (
+            "digest".into(),
+            Box::new(move || {
+                for message in &world.incoming {
+                    black_box(Digest::of(&message.payload));
+                }
+            }),
+        ),
+        (
+            "decode, digest, signature alone".into(),
+            Box::new(move || {
+                for message in &world.incoming {
+                    let unverified = decode(message);
+                    let key = key(&unverified);
+                    let opened = unverified.verify(deployment, &message.topic, key);
+                    black_box(opened.expect("a good signature"));
+                }
+            }),
+        ),
+    ];
+    for together in [16, 32, 64, 128, 256] {
+        let name = format!("decode, digest, {together} signatures together");
+        let part = move || {
+            for chunk in world.incoming.chunks(together) {
+                let awaiting = chunk.iter().map(|message| {
+                    let unverified = decode(message);
+                    Awaiting {
+                        key: key(&unverified),
+                        topic: &message.topic,
+                        unverified,
+                    }
+                });
+                let opened = wire::verify_all(awaiting.collect(), deployment);
+                assert!(opened.iter().all(Result::is_ok));
+                black_box(opened);
+            }
+        };
+        parts.push((name, Box::new(part)));
+    }
+    parts.push((
+        "fold".into(),
+        Box::new(move || {
+            let mut sum = Accumulator::new(&ADDITIVE);
+            let limbs = ADDITIVE.packed_len();
+            for message in &world.incoming {
+                let (_, limbs) = message.payload.split_at(message.payload.len() - limbs);
+                sum.add(limbs).expect("a good ciphertext");
+            }
+            black_box(sum);
+        }),
+    ));
+    let engine = |alone: bool| {
+        move || {
+            let mut engine = world.engine();
+            let verdicts = match alone {
+                true => (world.incoming.iter())
+                    .map(|message| admission.admit(&message.topic, &message.payload))
+                    .collect(),
+                false => verify(admission, &world.incoming, 1),
+            };
+            engine.fold(verdicts, 0).expect("a store in memory");
+            black_box(engine);
+        }
+    };
+    parts.push(("all of it, signatures alone".into(), Box::new(engine(true))));
+    parts.push((
+        format!("all of it, {TOGETHER} signatures together"),
+        Box::new(engine(false)),
+    ));
+    parts
+}
+
+/// Prints the processor time of each part, as the median and the range over rounds in which the parts take turns.
+fn main() {
     let world = world();
     let admission = Admission::new(
         &world.settings,
@@ -110,33 +256,21 @@ fn reports(criterion: &mut Criterion) {
         NOW,
     )
     .expect("a plan");
-    let mut group = criterion.benchmark_group("analytics");
-    group
-        .throughput(Throughput::Elements(REPORTS as u64))
-        .sample_size(20);
-    group.bench_function("decode + verify", |bencher| {
-        bencher.iter(|| {
-            for message in &world.incoming {
-                black_box(admission.admit(&message.topic, &message.payload).is_ok());
-            }
-        });
-    });
-    group.bench_function("decode + verify + fold", |bencher| {
-        bencher.iter_batched_ref(
-            || Accumulator::new(&ADDITIVE),
-            |sum| {
-                for message in &world.incoming {
-                    let admitted = admission
-                        .admit(&message.topic, &message.payload)
-                        .expect("a good report");
-                    sum.add(&admitted.limbs).expect("a good ciphertext");
-                }
-            },
-            BatchSize::SmallInput,
-        );
-    });
-    group.finish();
+    let parts = parts(&world, &admission);
+    let mut took = vec![Vec::new(); parts.len()];
+    for _ in 0..ROUNDS {
+        for ((_, part), took) in parts.iter().zip(&mut took) {
+            let before = cpu();
+            part();
+            took.push((cpu() - before).as_secs_f64() * 1e6 / REPORTS as f64);
+        }
+    }
+    println!(
+        "processor time a report, µs: median (range) of {ROUNDS} rounds over {REPORTS} reports"
+    );
+    for ((name, _), mut took) in parts.iter().zip(took) {
+        took.sort_by(f64::total_cmp);
+        let (least, median, most) = (took[0], took[ROUNDS / 2], took[ROUNDS - 1]);
+        println!("{name:42} {median:6.1} ({least:.1} to {most:.1})");
+    }
 }
-
-criterion_group!(benches, reports);
-criterion_main!(benches);

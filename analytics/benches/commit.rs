@@ -1,4 +1,5 @@
-//! What a commit of the file store costs: 100 reports over 100 feeders, 256 over 256, and 256 over 8.
+//! What a commit of the file store costs: 100 reports over 100 feeders, 256 over 256, 256 over 8, and 2,048
+//! over 1,000.
 //!
 //! The file is in the folder of temporary files (`TMPDIR`), so that is the disk that is measured.
 
@@ -13,7 +14,7 @@ use wire::{Digest, Grid, KeyEpoch, PlanVersion, Report, Sequence, UnixMillis, Wi
 fn commits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("commit");
     group.sample_size(50);
-    for (reports, feeders) in [(100, 100), (256, 256), (256, 8)] {
+    for (reports, feeders) in [(100, 100), (256, 256), (256, 8), (2048, 1000)] {
         group.throughput(Throughput::Elements(reports));
         group.bench_function(
             format!("{reports} reports over {feeders} feeders"),
@@ -27,7 +28,7 @@ fn commits(criterion: &mut Criterion) {
                     profile: &ADDITIVE,
                     grid,
                 };
-                store.load(&terms).expect("an empty store");
+                store.load(&terms, &mut drop).expect("an empty store");
                 let rules = Rules {
                     min_meters: 15,
                     grace_s: 3600,
@@ -35,6 +36,8 @@ fn commits(criterion: &mut Criterion) {
                     retention_s: 7 * 86_400,
                     max_open: 4096,
                     max_feeders: 1024,
+                    max_hot: 1024,
+                    fingerprint_bits: 32,
                 };
                 let mut windows = Windows::new(&ADDITIVE, grid, rules);
                 let limbs = packed::pack(&ADDITIVE, &vec![3; ADDITIVE.words()]).expect("limbs");
@@ -46,7 +49,14 @@ fn commits(criterion: &mut Criterion) {
                             meter += 1;
                             // A sum takes so many meters, then the next window.
                             let window = meter / (feeders * 1_000);
-                            fold(&mut windows, meter, meter % feeders, window, &limbs);
+                            fold(
+                                &mut windows,
+                                &mut store,
+                                meter,
+                                meter % feeders,
+                                window,
+                                &limbs,
+                            );
                         }
                         let started = Instant::now();
                         store.commit(&windows.transaction()).expect("a commit");
@@ -61,7 +71,14 @@ fn commits(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn fold(windows: &mut Windows, meter: u64, feeder: u64, window: u64, limbs: &[u8]) {
+fn fold(
+    windows: &mut Windows,
+    store: &mut FileStore,
+    meter: u64,
+    feeder: u64,
+    window: u64,
+    limbs: &[u8],
+) {
     let report = Report {
         plan_version: PlanVersion(1),
         epoch: KeyEpoch(1),
@@ -76,7 +93,8 @@ fn fold(windows: &mut Windows, meter: u64, feeder: u64, window: u64, limbs: &[u8
     };
     let digest = Digest::of(&meter.to_le_bytes());
     windows
-        .fold(&report, limbs, digest, 0)
+        .fold(&report, limbs, digest, 0, store)
+        .expect("a store that can be read")
         .expect("a good report");
 }
 
