@@ -16,7 +16,7 @@ use service::telemetry;
 
 use crate::page::{self, Page};
 use crate::scenario::{Options, Scenario};
-use crate::{budget, chaos, demo, load, peers};
+use crate::{budget, chaos, demo, load, peers, report};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -75,9 +75,10 @@ enum Action {
         #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
         duration: Duration,
     },
-    /// Reports of many distinct meters at a stated rate, open-loop, with every window decrypted and compared.
+    /// The greatest rate of reports the pipeline settles, or what it makes of a stated one: open-loop, from up to a
+    /// million distinct meters, with every window decrypted and compared.
     #[command(
-        after_help = "Examples:\n  bench load --rate 1112 --duration 60s\n  bench load --rate 200 --duration 10s --output json"
+        after_help = "Examples:\n  bench load --quick\n  bench load --floor 1112\n  bench load --rate 1112 --duration 60s\n  bench load --rate 4000 --meters 1000000 --duration 250s --output json"
     )]
     Load {
         #[command(flatten)]
@@ -93,6 +94,9 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
+    /// Joins the results of several commands and draws them as one HTML file.
+    #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
+    Report(report::Options),
     #[command(flatten)]
     Tool(Tool),
     /// Every row of the design's budget, measured in one run.
@@ -263,6 +267,10 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Chaos { options, output } => {
             return disrupt(&settings, &options, &output, stop).await;
         }
+        Action::Report(options) => {
+            println!("{}", report::join(&options)?.display());
+            return Ok(OK);
+        }
         Action::Budget { options, output } => {
             return hold(&settings, &options, &output, stop).await;
         }
@@ -287,6 +295,15 @@ async fn offer(
     stop: Stop,
 ) -> Result<u8> {
     let results = output.folder(settings)?;
+    if options.rate.is_none() {
+        let load = load::explore(settings, options, &results, stop).await?;
+        output.print(&load, || load.text())?;
+        return Ok(match (load.correct(), load.within_floor) {
+            (false, _) => FAILED,
+            (true, false) => MISSED,
+            (true, true) => OK,
+        });
+    }
     let outcome = load::run(settings, options, &results, stop).await?;
     output.print(&outcome, || outcome.text())?;
     Ok(match (outcome.correct, outcome.within_limit) {

@@ -8,7 +8,9 @@
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
 //! * [`page`]: the live page of a run
 //! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
+//! * [`report`]: a run as one HTML file
 //! * [`peers`]: other systems on the same work · [`budget`]: the design's limits, measured · [`ratio`]: their figures
+//! * [`sweep`]: one parameter over its values · [`results`]: the files a run leaves
 //! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
 
 pub mod budget;
@@ -21,8 +23,11 @@ pub mod output;
 pub mod page;
 pub mod peers;
 pub mod ratio;
+pub mod report;
 pub mod resources;
+pub mod results;
 pub mod scenario;
 pub mod stack;
+pub mod sweep;
 pub mod verdict;
 pub mod watch;

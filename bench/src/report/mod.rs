@@ -1,0 +1,155 @@
+//! `report.html`: a run as one file that needs no network.
+//!
+//! The document of the run is embedded as it is; a script in the file draws it with the chart library the live page has.
+//! `bench report` makes the file again, and joins what several commands measured.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::results::schema::Run;
+
+const PAGE: &str = include_str!("assets/report.html");
+const STYLE: &str = include_str!("assets/report.css");
+const CHARTS: &str = include_str!("assets/charts.js");
+const SCRIPT: &str = include_str!("assets/report.js");
+
+/// The file's name in a results folder.
+pub const FILE: &str = "report.html";
+
+/// What other commands write into their folders, and its place in the document.
+type Part = (&'static str, fn(&mut Run) -> &mut Option<Value>);
+
+const PARTS: [Part; 3] = [
+    ("load.json", |run| &mut run.load),
+    ("peers.json", |run| &mut run.peers),
+    ("budget.json", |run| &mut run.budget),
+];
+
+/// Which results to report.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Results folders; the first has `run.json` and gets the report, the others give `load.json`, `peers.json` or
+    /// `budget.json`
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+}
+
+/// Joins the results in the folders, and writes `run.json` and `report.html` into the first.
+///
+/// # Errors
+/// Where the first has no readable `run.json`, another file is no JSON, or the folder cannot be written to.
+pub fn join(options: &Options) -> Result<PathBuf> {
+    let first = options.folders.first().context("no results folder")?;
+    let path = first.join("run.json");
+    let mut run: Run = serde_json::from_value(read(&path)?)
+        .with_context(|| format!("{} is no document of this version", path.display()))?;
+    for folder in &options.folders {
+        for (name, place) in PARTS {
+            let path = folder.join(name);
+            if path.exists() {
+                *place(&mut run) = Some(read(&path)?);
+            }
+        }
+    }
+    let text = serde_json::to_string_pretty(&run)? + "\n";
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    write(&run, first)
+}
+
+/// Writes `report.html` into `folder` and returns its path.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write(run: &Run, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join(FILE);
+    std::fs::write(&path, page(run)?).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+}
+
+fn page(run: &Run) -> Result<String> {
+    // In a script element only a `<` could end the data.
+    let data = serde_json::to_string(run)?.replace('<', "\\u003c");
+    let parts = [
+        ("{{uplot_licence}}", live::CHART_LICENCE),
+        ("{{uplot_css}}", live::CHART_STYLE),
+        ("{{css}}", STYLE),
+        ("{{uplot_js}}", live::CHART_SCRIPT),
+        ("{{charts_js}}", CHARTS),
+        ("{{js}}", SCRIPT),
+        ("{{data}}", &data),
+    ];
+    let mut page = String::with_capacity(PAGE.len() + data.len() + 128 * 1024);
+    let mut rest = PAGE;
+    while let Some(start) = rest.find("{{") {
+        let (before, after) = rest.split_at(start);
+        let (mark, text) = parts
+            .iter()
+            .find(|(mark, _)| after.starts_with(mark))
+            .context("report.html has a mark that nothing replaces")?;
+        page += before;
+        page += text;
+        rest = &after[mark.len()..];
+    }
+    Ok(page + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Run {
+        serde_json::from_str(include_str!("../results/example.json")).unwrap()
+    }
+
+    #[test]
+    fn the_page_holds_the_whole_document_and_asks_for_nothing() {
+        let run = example();
+        let page = page(&run).unwrap();
+        assert!(!page.contains("{{"));
+        assert!(!page.contains("src=") && !page.contains("<link"), "something is fetched");
+        let data = page.split_once("type=\"application/json\">").unwrap().1;
+        let data = data.split_once("</script>").unwrap().0;
+        assert_eq!(serde_json::from_str::<Run>(data).unwrap(), run);
+    }
+
+    #[test]
+    fn text_of_a_run_cannot_end_the_script_it_is_in() {
+        let mut run = example();
+        run.failures = vec!["</script><b>".to_owned()];
+        let page = page(&run).unwrap();
+        assert!(!page.contains("</script><b>"));
+    }
+
+    #[test]
+    fn what_other_commands_measured_is_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        for path in [&first, &second] {
+            std::fs::create_dir(path).unwrap();
+        }
+        let text = serde_json::to_string(&example()).unwrap();
+        std::fs::write(first.join("run.json"), text).unwrap();
+        std::fs::write(second.join("load.json"), r#"{"steps": []}"#).unwrap();
+        let folders = vec![first.clone(), second];
+        let written = join(&Options { folders }).unwrap();
+        assert_eq!(written, first.join(FILE));
+        let run: Run = serde_json::from_value(read(&first.join("run.json")).unwrap()).unwrap();
+        assert_eq!(run.load, Some(serde_json::json!({"steps": []})));
+    }
+
+    #[test]
+    fn a_folder_without_a_run_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = vec![folder.path().to_owned()];
+        let error = join(&Options { folders }).unwrap_err().to_string();
+        assert!(error.contains("run.json"), "{error}");
+    }
+}
