@@ -19,8 +19,10 @@ const $ = (id) => document.getElementById(id);
 const number = (value, digits = 0) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en-GB", { maximumFractionDigits: digits });
 
+const kwh = (wh) => (wh / 1e3).toLocaleString("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
 export function seconds(value) {
-  if (value < 1e-3) return `${(value * 1e6).toPrecision(2)} µs`;
+  if (value < 1e-3) return `${Number((value * 1e6).toPrecision(2))} µs`;
   if (value < 1) return `${Number((value * 1e3).toPrecision(2))} ms`;
   return `${Number(value.toPrecision(2))} s`;
 }
@@ -90,12 +92,13 @@ export function figures(state) {
       const known = step.total !== null;
       const item = element("li", undefined, `${plain ? "plain" : ""} ${known ? "" : "unknown"}`);
       item.dataset.step = step.id;
-      item.append(element("span", step.id, "name"), element("span", own && known ? "seen by the operator" : place, "place"));
+      item.append(element("span", step.id, "name"), element("span", own && known ? "operator" : place, "place"));
       if (known) {
         item.append(element("span", rate(step.per_s), "rate"));
         item.append(element("small", `${number(step.total)} ${own ?? unit}`));
         if (step.latency) {
-          item.append(element("small", `${seconds(step.latency.p50_s)} median`), element("small", `${seconds(step.latency.p99_s)} p99`));
+          const { p50_s, p99_s } = step.latency;
+          item.append(element("small", `p50 ${seconds(p50_s)}`), element("small", `p99 ${seconds(p99_s)}`));
         }
       } else {
         item.append(element("small", "not seen from here"));
@@ -108,13 +111,14 @@ export function figures(state) {
     if (value !== null && value !== undefined) facts.push([term, text ?? number(value)]);
   };
   const end = figures.end_to_end;
-  fact("sealed to total", end, end && `${seconds(end.p50_s)} median, ${seconds(end.p99_s)} p99`);
+  fact("sealed to total, p50", end, end && seconds(end.p50_s));
+  fact("sealed to total, p99", end, end && seconds(end.p99_s));
   fact("sealed", figures.sealed_bytes, `${number((figures.sealed_bytes ?? 0) / 1e6, 1)} MB`);
   fact("meters enrolled", figures.enrolled);
   fact("feeders", figures.feeders);
   fact("smallest group", state.min_meters, `${state.min_meters} meters`);
-  fact("came twice, counted once", figures.duplicates);
-  fact("sums withheld, too few meters", figures.held);
+  fact("came twice", figures.duplicates);
+  fact("sums withheld", figures.held);
   if (figures.pending) fact("wait for approval", figures.pending);
   if (source === "operator") fact("broker", figures.connected, figures.connected ? "connected" : "out of reach");
   pairs($("facts"), facts);
@@ -205,7 +209,7 @@ export function sum(state) {
     $("plain").replaceChildren(
       ...window.load.energy_wh.slice(0, 24).map((wh, k) => {
         const item = element("li");
-        item.append(element("time", utc(window.start + k * window.interval_s).slice(11)), element("span", number(wh / 1e3, 1)));
+        item.append(element("time", utc(window.start + k * window.interval_s).slice(11)), element("span", kwh(wh)));
         return item;
       }),
     );
