@@ -25,6 +25,12 @@ export class Chart {
     }
   }
 
+  clear() {
+    this.plot?.destroy();
+    this.plot = null;
+    this.data = [[], []];
+  }
+
   resize() {
     const width = this.element.clientWidth;
     if (this.plot && width > 0 && width !== this.plot.width) {

@@ -154,16 +154,26 @@ export function load(state, chart) {
   $("chart").hidden = off;
   $("intervals").hidden = off;
   const points = off ? [] : profile(state, feeder);
-  if (!off) chart.show(points);
+  if (off) forget(chart);
+  else chart.show(points);
   const last = newest(state, feeder);
   if (!last) return;
   $("window").textContent = `${describe(state, last)}${figuresOf(last)}`;
+  if (off) return;
   const loads = points.map((point) => point.load);
   $("chart").setAttribute(
     "aria-label",
     `Load of ${feeder}: ${points.length} intervals, ${number(Math.min(...loads))} to ${number(Math.max(...loads))} kW. The table below has each.`,
   );
   if ($("intervals").open) intervals(points);
+}
+
+// A server that shows no load may follow one that did.
+function forget(chart) {
+  chart.clear();
+  $("chart").setAttribute("aria-label", "Load profile, not shown");
+  $("intervals").querySelector("tbody").replaceChildren();
+  $("plain").replaceChildren();
 }
 
 function describe(state, window) {
