@@ -14,22 +14,23 @@ def row():
             links=[("disconnected", "cipherwattdisconnected")],
         ),
         series(
-            "Messages", "Messages a second into and out of the broker.", "reqps",
+            "Messages", "Messages a second into and out of the broker, as its clients count them: acknowledged and "
+            "received, over all processes.", "reqps",
             [
-                line(rate("cipherwatt_broker_messages_received_total"), "in", "orange"),
-                line(rate("cipherwatt_broker_messages_sent_total"), "out", GOOD),
+                line(rate("cipherwatt_mqtt_messages_published_total"), "in", "orange"),
+                line(rate("cipherwatt_mqtt_messages_received_total"), "out", GOOD),
             ],
         ),
         series(
-            "Bytes", "Bytes a second into and out of the broker.", "Bps",
+            "Payload", "Bytes a second into and out of the broker, as its clients count them.", "Bps",
             [
-                line(rate("cipherwatt_broker_received_bytes_total"), "in", "orange"),
-                line(rate("cipherwatt_broker_sent_bytes_total"), "out", GOOD),
+                line(rate("cipherwatt_mqtt_published_bytes_total"), "in", "orange"),
+                line(rate("cipherwatt_mqtt_received_bytes_total"), "out", GOOD),
             ],
         ),
         percentiles(
             "Through the router", "Time of the broker's own message through its router and back, every five seconds.",
-            "cipherwatt_broker_probe_duration_seconds", size=(8, 7),
+            "cipherwatt_broker_probe_duration_seconds", size=(6, 7),
             links=[("broker stalled", "cipherwattbrokerstalled")],
         ),
         series(
@@ -38,10 +39,19 @@ def row():
                 line(rate("cipherwatt_mqtt_reconnects_total"), "made again", NEUTRAL),
                 line(rate("cipherwatt_mqtt_failures_total", "reason") + " > 0", "lost: {{reason}}"),
             ],
-            size=(8, 7), links=[("reconnect storm", "cipherwattreconnectstorm")],
+            size=(6, 7), links=[("reconnect storm", "cipherwattreconnectstorm")],
         ),
         series(
-            "Messages repeated and dropped", "Sent again over a new connection; acknowledged early to keep publishing "
+            "Messages that wait", "In each process: received and not yet taken; published and not yet acknowledged.",
+            "short",
+            [
+                line(total("cipherwatt_mqtt_inbox_messages", "job, instance"), "{{job}} {{instance}} received"),
+                line(total("cipherwatt_mqtt_in_flight_messages", "job, instance"), "{{job}} {{instance}} published"),
+            ],
+            size=(6, 7), links=[("inbox drops", "cipherwattinboxdrops")],
+        ),
+        series(
+            "Repeated and dropped", "Sent again over a new connection; acknowledged early to keep publishing "
             "possible; dropped because an inbox was full; probes that did not come back. All a second.", "reqps",
             [
                 line(rate("cipherwatt_mqtt_messages_repeated_total"), "repeated", WATCH),
@@ -49,6 +59,6 @@ def row():
                 line(rate("cipherwatt_mqtt_inbox_dropped_total"), "dropped from an inbox", BAD),
                 line(rate("cipherwatt_broker_probe_failures_total"), "probes lost", "dark-red"),
             ],
-            size=(8, 7), links=[("inbox drops", "cipherwattinboxdrops")],
+            size=(6, 7), links=[("inbox drops", "cipherwattinboxdrops")],
         ),
     ]
