@@ -6,9 +6,11 @@
 //!
 //! # Layout
 //! * [`rows`]: the rows and their limits · [`steps`], [`fold`]: measured on one thread
+//! * [`memory`]: analytics' memory, by its own bench
 //! * TenSEAL is measured by [`crate::peers`], the load by [`crate::load`]
 
 pub mod fold;
+pub mod memory;
 pub mod rows;
 pub mod steps;
 
@@ -161,7 +163,13 @@ async fn measure(
         Row::FoldAvx512 => folded(Kernel::Avx512, effort).await,
         Row::FoldAvx2 => folded(Kernel::Avx2, effort).await,
         Row::Load => offered(settings, effort, results, stop).await,
-        Row::Memory => Ok(Found::Nothing("there is no measurement of it yet".to_owned())),
+        Row::Memory if effort == Effort::Quick => {
+            Ok(Found::Nothing("it takes minutes: not with --quick".to_owned()))
+        }
+        Row::Memory => Ok(match memory::peak().await {
+            Ok(mb) => Found::Value(Spread::exact(mb), None),
+            Err(error) => Found::Nothing(format!("{error:#}")),
+        }),
     }
 }
 

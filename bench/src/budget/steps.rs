@@ -1,17 +1,21 @@
 //! The rows of one thread: sealing, its bytes, and what analytics does with a report.
 
-use anyhow::Result;
+use analytics::engine::Incoming;
+use analytics::verify::verify;
+use anyhow::{Result, anyhow};
 use packed::{ADDITIVE, Accumulator};
 use service::config::Settings;
 
 use super::Effort;
-use crate::peers::ours::{Ours, Sealed, admit};
+use crate::peers::ours::Ours;
 use crate::peers::work::Work;
 use crate::ratio::Spread;
 use crate::resources::thread_time;
 
 /// Reports that analytics is given in a round: 27 MB, more than most caches hold.
 const REPORTS: usize = 1_000;
+/// Reports that analytics takes from its queue at a time under load.
+const LOT: usize = 250;
 
 /// Sealing over OpenFHE's encode and encrypt, in each round.
 ///
@@ -59,17 +63,25 @@ pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
 pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     let rounds = effort.choose(20, 5);
     let ours = Ours::new(settings, Work::real(REPORTS)?)?;
-    let sealed = (0..REPORTS)
-        .map(|index| ours.seal(index))
-        .collect::<Result<Vec<Sealed>>>()?;
+    let incoming = (0..REPORTS)
+        .map(|index| {
+            Ok(Incoming {
+                topic: ours.topic(index).to_owned(),
+                payload: ours.seal(index)?.envelope,
+            })
+        })
+        .collect::<Result<Vec<Incoming>>>()?;
     let admission = ours.admission()?;
     let mut values = Vec::with_capacity(rounds);
     for round in 0..=rounds {
         let mut sum = Accumulator::new(&ADDITIVE);
         let began = thread_time();
-        for sealed in &sealed {
-            let admitted = admit(&admission, ours.topic(sealed.index), &sealed.envelope)?;
-            sum.add(&admitted.limbs)?;
+        for lot in incoming.chunks(LOT) {
+            // One thread: this one, whose clock is read.
+            for verdict in verify(&admission, lot, 1) {
+                let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;
+                sum.add(&admitted.limbs)?;
+            }
         }
         let took = thread_time() - began;
         if round > 0 {
@@ -81,5 +93,5 @@ pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
 
 /// The values of a row as a spread.
 pub(super) fn spread(values: &[f64]) -> Result<Spread> {
-    Spread::of(values).ok_or_else(|| anyhow::anyhow!("no figure in any round"))
+    Spread::of(values).ok_or_else(|| anyhow!("no figure in any round"))
 }
