@@ -8,6 +8,7 @@ use meter::Summary;
 use service::clock::SystemClock;
 use service::config::Settings;
 use service::stop::{Stop, StopHandle};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -34,11 +35,28 @@ impl Stack {
         state: &Path,
         seen: mpsc::UnboundedSender<Seen>,
     ) -> Result<Self> {
-        let mut stack = Self::services(settings, state, seen.clone()).await?;
+        let here = Handle::current();
+        Self::start_on(settings, state, seen, &here, &here, &here).await
+    }
+
+    /// [`Stack::start`] with operator, analytics and gateway on runtimes of the caller's.
+    ///
+    /// # Errors
+    /// Where the broker cannot listen.
+    pub async fn start_on(
+        settings: &Settings,
+        state: &Path,
+        seen: mpsc::UnboundedSender<Seen>,
+        on_operator: &Handle,
+        on_analytics: &Handle,
+        on_meter: &Handle,
+    ) -> Result<Self> {
+        let mut stack =
+            Self::services_on(settings, state, seen.clone(), on_operator, on_analytics).await?;
         let (settings, stop) = (stack.settings.clone(), stack.stopped.clone());
         let observer = relay(seen, Seen::Meter);
         let clock = SystemClock::shared();
-        stack.fleet = Some(tokio::spawn(async move {
+        stack.fleet = Some(on_meter.spawn(async move {
             meter::run(&settings, clock, stop, Some(observer)).await
         }));
         Ok(stack)
@@ -53,6 +71,21 @@ impl Stack {
         settings: &Settings,
         state: &Path,
         seen: mpsc::UnboundedSender<Seen>,
+    ) -> Result<Self> {
+        let here = Handle::current();
+        Self::services_on(settings, state, seen, &here, &here).await
+    }
+
+    /// [`Stack::services`] with operator and analytics on runtimes of the caller's.
+    ///
+    /// # Errors
+    /// Where the broker cannot listen.
+    pub async fn services_on(
+        settings: &Settings,
+        state: &Path,
+        seen: mpsc::UnboundedSender<Seen>,
+        on_operator: &Handle,
+        on_analytics: &Handle,
     ) -> Result<Self> {
         let (stop, stopped) = Stop::manual();
         let mut settings = settings.clone();
@@ -75,12 +108,12 @@ impl Stack {
         let operator = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
             let observer = relay(seen.clone(), Seen::Operator);
-            tokio::spawn(async move { operator::run(&settings, clock, stop, Some(observer)).await })
+            on_operator.spawn(async move { operator::run(&settings, clock, stop, Some(observer)).await })
         };
         let analytics = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
             let observer = relay(seen, Seen::Analytics);
-            tokio::spawn(
+            on_analytics.spawn(
                 async move { analytics::run(&settings, clock, stop, Some(observer)).await },
             )
         };

@@ -66,6 +66,14 @@ impl cli::Arguments for Command {
     fn common(&self) -> &Common {
         &self.common
     }
+
+    fn tool(&self) -> Option<&cli::Tool> {
+        None
+    }
+
+    fn subjects(_: &service::Settings) -> Vec<service::doctor::Subject> {
+        Vec::new()
+    }
 }
 
 /// Runs the process to its exit code. The command line is read again, as the real binaries read theirs.

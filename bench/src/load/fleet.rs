@@ -1,207 +1,343 @@
-//! The meters: ids, keys, and their enrolment with the operator.
+//! The meters: who they are, where they are, and what they ask the operator.
+//!
+//! Reports are numbered by *rows*. A *cell* is one feeder in one window; its rows are those of the feeder's meters. Cells
+//! go through the feeders and then to the next window, so that any run of rows is a number of whole cells.
 
-use std::sync::Arc;
-use std::time::Duration;
+use anyhow::{Result, ensure};
+use meter::fleet::feeder_of;
+use wire::{
+    DeploymentId, Digest, EnrolRequest, FeederId, GatewayId, MeterId, SigningKey, Topics,
+    VerifyingKey, Watts, WindowStart,
+};
 
-use anyhow::{Context as _, Result, bail};
-use service::config::Settings;
-use service::mqtt::{self, Event, Inbox, Publisher, QoS};
-use service::plan::{HeldPlan, PlanKeeper};
-use service::roster::RosterKeeper;
-use service::stop::Stop;
-use wire::{EnrolRequest, FeederId, GatewayId, MeterId, SigningKey, Topic, Topics, Watts};
-
+use super::cache::Cache;
 use super::pool::GREATEST_WH;
-use super::schedule::{INTERVAL_S, Schedule};
 
+/// Length of a window, in seconds: a quarter of an hour.
+pub const INTERVAL_S: u32 = 900;
+/// The first window: 2025-01-01, far enough in the past for every window of a run to be over, and the same in all runs,
+/// so that signed reports can be used again.
+const FIRST_WINDOW: u64 = 1_735_689_600;
 /// Meters in one enrolment request.
-const CHUNK: u32 = 4_096;
-/// How often enrolment is asked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// Longest wait for the plan and the roster.
-const PATIENCE: Duration = Duration::from_secs(120);
+const CHUNK: usize = 4_096;
+/// The file of the cache with the meters' verifying keys.
+const KEYS: &str = "meters.bin";
 
-/// Enrolled meters behind one gateway, and the connection that receives for it.
+/// Meters on feeders, behind gateways.
+#[derive(Debug)]
 pub struct Fleet {
-    /// The gateway's name.
-    pub gateway: GatewayId,
-    /// The topics.
-    pub topics: Topics,
-    /// The plan, with a setting for every feeder and an analytics service.
-    pub held: Arc<HeldPlan>,
-    /// The meters, in the schedule's order.
-    pub members: Vec<(MeterId, SigningKey)>,
-    /// Receives receipts.
-    pub inbox: Inbox,
+    seed: u64,
+    a_feeder: u32,
+    feeders: Vec<FeederId>,
+    gateways: Vec<GatewayId>,
+}
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the meter.
+    pub meter: u32,
+    /// Index of its feeder.
+    pub feeder: u32,
+    /// The window.
+    pub window: WindowStart,
+    /// Index of its gateway.
+    pub gateway: u32,
 }
 
 impl Fleet {
-    /// Makes the meters and has the operator enrol them.
+    /// `meters` on `feeders`, the same number on each, rounded down.
     ///
     /// # Errors
-    /// Where that takes too long.
-    pub async fn enrol(settings: &Settings, schedule: &Schedule, stop: &Stop) -> Result<Self> {
-        let gateway: GatewayId = "load".parse()?;
-        let topics = Topics::new(&settings.deployment.root)?;
-        let members = (0..schedule.meters())
-            .map(|meter| Ok((meter_id(meter)?, SigningKey::generate())))
-            .collect::<Result<Vec<_>>>()?;
-        let filters = [
-            topics.plan(),
-            topics.roster_filter(),
-            topics.receipt(&gateway),
-        ];
-        let subscriptions = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
-        let (publisher, inbox) = mqtt::connect(
-            &settings.mqtt,
-            gateway.as_ref(),
-            subscriptions,
-            stop.clone(),
+    /// Where a feeder would have fewer than two meters.
+    pub fn new(meters: u32, feeders: u32, gateways: u32, seed: u64) -> Result<Self> {
+        let a_feeder = meters.checked_div(feeders).unwrap_or(0);
+        ensure!(
+            a_feeder >= 2,
+            "{meters} meters on {feeders} feeders: a feeder needs at least two"
         );
-        let folder =
-            service::files::state_folder(&settings.deployment.state_dir, gateway.as_ref())?;
-        let plan = PlanKeeper::open(settings, &folder)?;
-        let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;
-        let requests = requests(settings, &topics, &gateway, schedule, &members)?;
-        let mut waiting = Waiting {
-            plan,
-            roster,
-            topics: &topics,
-            schedule,
-            inbox,
-        };
-        let held = tokio::time::timeout(
-            PATIENCE,
-            waiting.until_enrolled(&publisher, &requests, &topics.enrol(&gateway)),
-        )
-        .await
-        .context("the operator did not enrol the meters in time")??;
-        let inbox = waiting.inbox;
         Ok(Self {
-            gateway,
-            topics,
-            held,
-            members,
-            inbox,
+            seed,
+            a_feeder,
+            feeders: (0..feeders as usize)
+                .map(|index| feeder_of(index, feeders))
+                .collect(),
+            gateways: (0..gateways)
+                .map(|gateway| Ok(format!("load-{gateway}").parse()?))
+                .collect::<Result<_>>()?,
         })
     }
-}
 
-fn meter_id(index: u32) -> Result<MeterId> {
-    Ok(format!("load-{index:07}").parse()?)
-}
+    /// Number of meters.
+    #[must_use]
+    pub fn meters(&self) -> u32 {
+        self.a_feeder * self.feeders()
+    }
 
-/// The index of a meter of [`Fleet`].
-#[must_use]
-pub fn meter_index(id: &MeterId) -> Option<u32> {
-    id.as_ref().strip_prefix("load-")?.parse().ok()
-}
+    /// Meters on each feeder.
+    #[must_use]
+    pub fn meters_a_feeder(&self) -> u32 {
+        self.a_feeder
+    }
 
-fn requests(
-    settings: &Settings,
-    topics: &Topics,
-    gateway: &GatewayId,
-    schedule: &Schedule,
-    members: &[(MeterId, SigningKey)],
-) -> Result<Vec<Vec<u8>>> {
-    let key = SigningKey::generate();
-    let capacity = Watts(GREATEST_WH.unsigned_abs() * 3600 / u64::from(INTERVAL_S));
-    let mut feeders: Vec<(FeederId, Watts)> = (0..schedule.feeders())
-        .map(|index| (schedule.feeder(index).clone(), capacity))
-        .collect();
-    feeders.sort();
-    let chunks = schedule.meters().div_ceil(CHUNK);
-    let topic = topics.enrol(gateway);
-    Ok((0..chunks)
-        .map(|chunk| {
-            let indices = chunk * CHUNK..((chunk + 1) * CHUNK).min(schedule.meters());
-            let request = EnrolRequest {
-                gateway: gateway.clone(),
-                gateway_key: key.verifying_key(),
-                chunk,
-                chunks,
-                feeders: feeders.clone(),
-                meters: indices
-                    .map(|index| {
-                        let (id, key) = &members[index as usize];
-                        (
-                            id.clone(),
-                            schedule.feeder(index).clone(),
-                            capacity,
-                            key.verifying_key(),
-                        )
+    /// Number of feeders.
+    #[must_use]
+    pub fn feeders(&self) -> u32 {
+        self.feeders.len() as u32
+    }
+
+    /// The gateways.
+    #[must_use]
+    pub fn gateways(&self) -> &[GatewayId] {
+        &self.gateways
+    }
+
+    /// The feeder of this index.
+    #[must_use]
+    pub fn feeder(&self, index: u32) -> &FeederId {
+        &self.feeders[index as usize % self.feeders.len()]
+    }
+
+    /// The feeder and the window of a cell.
+    #[must_use]
+    pub fn cell(&self, cell: u64) -> (u32, WindowStart) {
+        let feeders = u64::from(self.feeders());
+        let window = FIRST_WINDOW + cell / feeders * u64::from(INTERVAL_S);
+        ((cell % feeders) as u32, WindowStart(window))
+    }
+
+    /// What a row is about.
+    #[must_use]
+    pub fn place(&self, row: u64) -> Place {
+        let a_feeder = u64::from(self.a_feeder);
+        let (feeder, window) = self.cell(row / a_feeder);
+        let member = (row % a_feeder) as u32;
+        Place {
+            meter: feeder * self.a_feeder + member,
+            feeder,
+            window,
+            gateway: self.gateway(feeder, member),
+        }
+    }
+
+    /// In turn, so that what is due at one time is spread over all gateways.
+    fn gateway(&self, feeder: u32, member: u32) -> u32 {
+        (feeder + member) % self.gateways.len() as u32
+    }
+
+    /// The row of a meter in a window.
+    #[must_use]
+    pub fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
+        let meter: u32 = meter.as_ref().strip_prefix("load-")?.parse().ok()?;
+        let since = window.0.checked_sub(FIRST_WINDOW)? / u64::from(INTERVAL_S);
+        let cell = since * u64::from(self.feeders()) + u64::from(meter / self.a_feeder);
+        (meter < self.meters())
+            .then(|| cell * u64::from(self.a_feeder) + u64::from(meter % self.a_feeder))
+    }
+
+    /// The id of a meter.
+    ///
+    /// # Errors
+    /// Never, for an index of this fleet.
+    pub fn meter_id(&self, meter: u32) -> Result<MeterId> {
+        Ok(format!("load-{meter:07}").parse()?)
+    }
+
+    /// The signing key of a meter: it follows from the seed, so it is no secret.
+    #[must_use]
+    pub fn meter_key(&self, meter: u32) -> SigningKey {
+        self.derived("meter", meter)
+    }
+
+    fn derived(&self, kind: &str, index: u32) -> SigningKey {
+        let text = format!("cipherwatt bench load, {kind} {index}, seed {}", self.seed);
+        SigningKey::from_bytes(&Digest::of(text.as_bytes()).0)
+    }
+
+    /// The verifying keys of all meters: from the cache, or derived now.
+    ///
+    /// # Errors
+    /// Where the cache cannot be read or written.
+    pub fn verifying_keys(&self, cache: &Cache) -> Result<Vec<VerifyingKey>> {
+        let bytes = match cache.read(KEYS)? {
+            Some(bytes) if bytes.len() == 32 * self.meters() as usize => bytes,
+            _ => {
+                tracing::info!(meters = self.meters(), "deriving the meters' keys");
+                let mut bytes = vec![0; 32 * self.meters() as usize];
+                in_parallel(&mut bytes, 32, |meter, key| {
+                    let meter = self.meter_key(meter as u32);
+                    key.copy_from_slice(meter.verifying_key().as_bytes());
+                    Ok(())
+                })?;
+                cache.write(KEYS, bytes.clone())?;
+                bytes
+            }
+        };
+        let key = |key: &[u8; 32]| VerifyingKey::from_bytes(*key);
+        Ok(bytes.as_chunks::<32>().0.iter().map(key).collect())
+    }
+
+    /// A request that names all feeders and no meters: it founds the plan.
+    #[must_use]
+    pub fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
+        self.request(deployment, topics, 0, 0, 1, Vec::new())
+    }
+
+    /// What a gateway asks the operator: to enrol its meters.
+    ///
+    /// # Errors
+    /// Never, for a gateway of this fleet.
+    pub fn requests(
+        &self,
+        deployment: &DeploymentId,
+        topics: &Topics,
+        gateway: u32,
+        keys: &[VerifyingKey],
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let own: Vec<u32> = (0..self.meters())
+            .filter(|meter| {
+                self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway
+            })
+            .collect();
+        let chunks = own.len().div_ceil(CHUNK) as u32;
+        (0..)
+            .zip(own.chunks(CHUNK))
+            .map(|(chunk, own)| {
+                let meters = own
+                    .iter()
+                    .map(|&meter| {
+                        let feeder = self.feeder(meter / self.a_feeder).clone();
+                        let key = keys[meter as usize];
+                        Ok((self.meter_id(meter)?, feeder, capacity(), key))
                     })
-                    .collect(),
-            };
-            wire::seal(&request, None, &settings.deployment.id, &topic, &key).0
+                    .collect::<Result<_>>()?;
+                Ok(self.request(deployment, topics, gateway, chunk, chunks, meters))
+            })
+            .collect()
+    }
+
+    fn request(
+        &self,
+        deployment: &DeploymentId,
+        topics: &Topics,
+        gateway: u32,
+        chunk: u32,
+        chunks: u32,
+        meters: Vec<(MeterId, FeederId, Watts, VerifyingKey)>,
+    ) -> (String, Vec<u8>) {
+        let key = self.derived("gateway", gateway);
+        let id = &self.gateways[gateway as usize];
+        let mut feeders: Vec<_> = (self.feeders.iter())
+            .map(|feeder| (feeder.clone(), capacity()))
+            .collect();
+        feeders.sort();
+        let request = EnrolRequest {
+            gateway: id.clone(),
+            gateway_key: key.verifying_key(),
+            chunk,
+            chunks,
+            feeders,
+            meters,
+        };
+        let topic = topics.enrol(id);
+        let (bytes, _) = wire::seal(&request, None, deployment, &topic, &key);
+        (topic, bytes)
+    }
+}
+
+fn capacity() -> Watts {
+    Watts(GREATEST_WH.unsigned_abs() * 3600 / u64::from(INTERVAL_S))
+}
+
+/// Fills the rows of `bytes` on all processors.
+///
+/// # Errors
+/// The first error of `fill`.
+pub fn in_parallel(
+    bytes: &mut [u8],
+    row: usize,
+    fill: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let rows = (bytes.len() / row).div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts = bytes.chunks_mut(rows * row).enumerate();
+        let tasks: Vec<_> = parts
+            .map(|(part, bytes)| {
+                let fill = &fill;
+                scope.spawn(move || {
+                    bytes
+                        .chunks_exact_mut(row)
+                        .enumerate()
+                        .try_for_each(|(index, row)| fill(part * rows + index, row))
+                })
+            })
+            .collect();
+        tasks.into_iter().try_for_each(|task| match task.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
         })
-        .collect())
+    })
 }
 
-struct Waiting<'a> {
-    plan: PlanKeeper,
-    roster: RosterKeeper,
-    topics: &'a Topics,
-    schedule: &'a Schedule,
-    inbox: Inbox,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Waiting<'_> {
-    async fn until_enrolled(
-        &mut self,
-        publisher: &Publisher,
-        requests: &[Vec<u8>],
-        topic: &str,
-    ) -> Result<Arc<HeldPlan>> {
-        let mut ask = tokio::time::interval(ASK_AGAIN);
-        loop {
-            tokio::select! {
-                _ = ask.tick() => {
-                    for request in requests {
-                        publisher.publish(topic, request.clone(), false).await?;
-                    }
+    #[test]
+    fn a_row_is_a_meter_in_a_window_and_back() {
+        let fleet = Fleet::new(1_000, 7, 3, 1).unwrap();
+        assert_eq!((fleet.meters(), fleet.meters_a_feeder()), (994, 142));
+        for row in [0, 141, 142, 993, 994, 5_000] {
+            let place = fleet.place(row);
+            let id = fleet.meter_id(place.meter).unwrap();
+            assert_eq!(fleet.row(&id, place.window), Some(row));
+            assert_eq!(place.feeder, place.meter / 142);
+        }
+        assert_eq!(fleet.place(994).meter, 0);
+        let stranger = fleet.meter_id(994).unwrap();
+        assert_eq!(fleet.row(&stranger, fleet.place(0).window), None);
+        let early = WindowStart(FIRST_WINDOW - 1);
+        assert_eq!(fleet.row(&fleet.meter_id(0).unwrap(), early), None);
+        assert!(Fleet::new(10, 6, 1, 1).is_err());
+    }
+
+    #[test]
+    fn every_meter_is_asked_for_once_and_by_the_gateway_it_is_behind() {
+        let parent = tempfile::tempdir().unwrap();
+        let fleet = Fleet::new(20_000, 3, 4, 1).unwrap();
+        let cache = Cache::open(parent.path(), &1).unwrap();
+        let keys = fleet.verifying_keys(&cache).unwrap();
+        assert_eq!(keys, fleet.verifying_keys(&cache).unwrap());
+        assert_eq!(keys[7], fleet.meter_key(7).verifying_key());
+        let deployment: DeploymentId = "dev".parse().unwrap();
+        let topics = Topics::new("cipherwatt/v1").unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for gateway in 0..4 {
+            for (_, bytes) in fleet.requests(&deployment, &topics, gateway, &keys).unwrap() {
+                let request = wire::decode::<EnrolRequest>(&bytes, 8 << 20).unwrap();
+                for (meter, feeder, ..) in &request.claimed().meters {
+                    let row = fleet.row(meter, WindowStart(FIRST_WINDOW)).unwrap();
+                    assert_eq!(fleet.place(row).gateway, gateway);
+                    assert_eq!(fleet.feeder(fleet.place(row).feeder), feeder);
+                    assert!(seen.insert(meter.clone()));
                 }
-                event = self.inbox.recv() => match event {
-                    Some(Event::Message(incoming)) => {
-                        self.take(&incoming);
-                        self.inbox.ack(&incoming);
-                    }
-                    Some(Event::Connected) => ask.reset_immediately(),
-                    Some(Event::Disconnected { .. }) => {}
-                    None => bail!("the connection ended"),
-                },
-            }
-            if let Some(held) = self.enrolled() {
-                return Ok(held);
             }
         }
+        assert_eq!(seen.len(), fleet.meters() as usize);
     }
 
-    fn take(&mut self, incoming: &mqtt::Incoming) {
-        // What is refused here is refused and logged by the services too; without it, the wait runs out.
-        match self.topics.parse(&incoming.topic) {
-            Some(Topic::Plan) => drop(self.plan.offer(&incoming.topic, &incoming.payload)),
-            Some(Topic::Roster { .. }) => {
-                drop(self.roster.offer(
-                    self.plan.operator_key(),
-                    &incoming.topic,
-                    &incoming.payload,
-                ));
-            }
-            _ => {}
+    #[test]
+    fn rows_are_filled_each_once_whatever_the_number_of_threads() {
+        for len in [0, 1, 2, 3, 10, 1_001] {
+            let mut bytes = vec![0; len * 4];
+            in_parallel(&mut bytes, 4, |index, row| {
+                row.copy_from_slice(&(index as u32 + 1).to_le_bytes());
+                Ok(())
+            })
+            .unwrap();
+            let rows: Vec<u32> = bytes.as_chunks().0.iter().map(|row| u32::from_le_bytes(*row)).collect();
+            assert_eq!(rows, (1..=len as u32).collect::<Vec<_>>());
         }
-    }
-
-    fn enrolled(&self) -> Option<Arc<HeldPlan>> {
-        let held = self.plan.current()?;
-        let roster = self.roster.current()?;
-        let window = self.schedule.slot(0).window;
-        let ready = roster.len() >= self.schedule.meters() as usize
-            && (0..self.schedule.feeders()).all(|index| {
-                let feeder = self.schedule.feeder(index);
-                held.plan.feeder(feeder, window).is_some()
-                    && held.plan.analytics_for(feeder).is_some()
-            });
-        ready.then_some(held)
     }
 }

@@ -1,0 +1,328 @@
+//! A gateway of the generator: it sends what is due, as receipts allow, and sends again what has none.
+//!
+//! It keeps the pace a real one keeps, by the same code ([`meter::flow`]). What is due and not yet allowed waits here,
+//! and its latency goes on counting, so the load is open-loop whatever the pipeline makes of it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use meter::flow::{Flow, Limits};
+use service::config::Settings;
+use service::mqtt::{self, Event, Inbox, Publisher, QoS};
+use service::stop::{Stop, StopHandle};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use wire::{Reason, Receipt, Status, Unverified};
+
+use super::reports::Reports;
+use super::step::Step;
+
+/// Sleeping is no finer than this.
+const NAP: Duration = Duration::from_millis(1);
+
+/// All gateways of the generator.
+pub struct Gateways {
+    shared: Arc<Shared>,
+    step: watch::Sender<Option<Arc<Step>>>,
+    publishers: Vec<Publisher>,
+    tasks: JoinSet<()>,
+    stop: StopHandle,
+}
+
+struct Shared {
+    settings: Settings,
+    reports: Arc<RwLock<Reports>>,
+    resent: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What one gateway's sender and receiver share.
+struct Line {
+    index: u32,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// A receipt came.
+    receipt: Notify,
+}
+
+struct State {
+    origin: Instant,
+    flow: Flow<u64>,
+    step: Option<Arc<Step>>,
+    /// Rows to send again.
+    again: VecDeque<u64>,
+    /// Rows refused for a reason that passes, and when they are tried again.
+    later: VecDeque<(u64, u64)>,
+    /// The next report of the step to look at.
+    next: u64,
+    /// Since when there is room for another report.
+    room_since: Instant,
+}
+
+enum Next {
+    Send { row: u64, again: bool },
+    Wait(Option<Instant>),
+}
+
+impl Gateways {
+    /// Connects the gateways on the runtime of `generator`.
+    #[must_use]
+    pub fn connect(
+        settings: &Settings,
+        reports: &Arc<RwLock<Reports>>,
+        generator: &Handle,
+    ) -> Self {
+        let _within = generator.enter();
+        let shared = Arc::new(Shared {
+            settings: settings.clone(),
+            reports: reports.clone(),
+            resent: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        });
+        let (step, steps) = watch::channel(None);
+        let (stop, stopped) = Stop::manual();
+        let (mut tasks, mut publishers) = (JoinSet::new(), Vec::new());
+        let (ids, receipts): (Vec<_>, Vec<_>) = {
+            let reports = read(reports);
+            let topics = reports.topics();
+            (reports.fleet().gateways().iter())
+                .map(|id| (id.clone(), topics.receipt(id)))
+                .unzip()
+        };
+        for ((index, id), receipt) in (0..).zip(ids).zip(receipts) {
+            let filter = vec![(receipt, QoS::AtLeastOnce)];
+            let (publisher, inbox) =
+                mqtt::connect(&settings.mqtt, id.as_ref(), filter, stopped.clone());
+            let line = Arc::new(Line {
+                index,
+                shared: shared.clone(),
+                state: Mutex::new(State {
+                    origin: Instant::now(),
+                    flow: Flow::new(Limits::of(&settings.meter)),
+                    step: None,
+                    again: VecDeque::new(),
+                    later: VecDeque::new(),
+                    next: 0,
+                    room_since: Instant::now(),
+                }),
+                receipt: Notify::new(),
+            });
+            tasks.spawn(receive(line.clone(), inbox));
+            tasks.spawn(send(line, publisher.clone(), steps.clone()));
+            publishers.push(publisher);
+        }
+        Self {
+            shared,
+            step,
+            publishers,
+            tasks,
+            stop,
+        }
+    }
+
+    /// The connections, by gateway.
+    #[must_use]
+    pub fn publishers(&self) -> &[Publisher] {
+        &self.publishers
+    }
+
+    /// Sets all gateways to work on a step, whose clock starts now.
+    pub fn begin(&self, step: &Arc<Step>) {
+        self.shared.resent.store(0, Ordering::Relaxed);
+        self.shared.refused.store(0, Ordering::Relaxed);
+        step.start();
+        self.step.send_replace(Some(step.clone()));
+    }
+
+    /// Reports sent again and reports refused in this step.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (of(&self.shared.resent), of(&self.shared.refused))
+    }
+
+    /// Disconnects.
+    pub async fn stop(mut self) {
+        self.stop.stop();
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settle(&self, topic: &str, payload: &bytes::Bytes) {
+        let settings = &self.shared.settings;
+        let reports = read(&self.shared.reports);
+        let opened = wire::decode_shared(payload, settings.mqtt.max_packet_bytes).and_then(
+            |unverified: Unverified<Receipt>| {
+                let from = &unverified.claimed().analytics;
+                let services = &reports.held().plan.analytics;
+                let key = services.iter().find(|entry| entry.id == *from);
+                let key = key.map_or(wire::VerifyingKey::from_bytes([0; 32]), |entry| entry.key);
+                unverified.verify(&settings.deployment.id, topic, &key)
+            },
+        );
+        let Ok(opened) = opened else { return };
+        let retry_ms = settings.meter.retry_min.as_millis() as u64;
+        let mut state = self.lock();
+        let had_room = state.flow.has_room(reports.bytes());
+        let now_ms = state.now_ms();
+        for entry in opened.message.entries {
+            let Some(row) = reports.fleet().row(&entry.meter, entry.window) else {
+                continue;
+            };
+            state.flow.receipt(&row, now_ms);
+            let number = state.step.as_ref().and_then(|step| step.number(row));
+            match (number, &state.step, entry.status) {
+                (Some(n), Some(step), Status::Folded | Status::Duplicate) => step.settle(n),
+                (_, _, Status::Rejected(reason)) => {
+                    self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                    if passes(reason) {
+                        state.later.push_back((now_ms + retry_ms, row));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !had_room {
+            state.room_since = Instant::now();
+        }
+        drop(state);
+        self.receipt.notify_one();
+    }
+}
+
+/// Whether a refused report is worth sending again as it is.
+fn passes(reason: Reason) -> bool {
+    use Reason::{NotReady, Overloaded, ReportTooEarly, TooManyOpen, UnknownFeeder, UnknownPlan};
+    matches!(
+        reason,
+        UnknownPlan | UnknownFeeder | ReportTooEarly | TooManyOpen | NotReady | Overloaded
+    )
+}
+
+impl State {
+    fn now_ms(&self) -> u64 {
+        self.origin.elapsed().as_millis() as u64
+    }
+
+    /// What the gateway does next.
+    fn next(&mut self, index: u32, reports: &Reports) -> Next {
+        let Some(step) = self.step.clone() else {
+            return Next::Wait(None);
+        };
+        let now_ms = self.now_ms();
+        while let Some(row) = self.flow.overdue(now_ms) {
+            self.again.push_back(row);
+        }
+        while let Some((_, row)) = self.later.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
+            self.again.push_back(row);
+        }
+        let at = |ms: u64| self.origin + Duration::from_millis(ms);
+        let mut wake = self.flow.next_overdue_ms().map(at);
+        if let Some((at_ms, _)) = self.later.front() {
+            wake = Some(wake.map_or(at(*at_ms), |wake| wake.min(at(*at_ms))));
+        }
+        if !self.flow.has_room(reports.bytes()) {
+            return Next::Wait(wake);
+        }
+        while let Some(row) = self.again.pop_front() {
+            if step.number(row).is_some_and(|n| !step.is_settled(n)) {
+                return Next::Send { row, again: true };
+            }
+        }
+        while self.next < step.reports() {
+            let row = step.row(self.next);
+            if reports.fleet().place(row).gateway != index {
+                self.next += 1;
+                continue;
+            }
+            let due = step.due(self.next);
+            if due > Instant::now() {
+                return Next::Wait(Some(wake.map_or(due, |wake| wake.min(due))));
+            }
+            return Next::Send { row, again: false };
+        }
+        Next::Wait(wake)
+    }
+
+    fn sent(&mut self, row: u64, bytes: usize, again: bool) {
+        let now_ms = self.now_ms();
+        self.flow.sent(row, bytes, again, now_ms);
+    }
+}
+
+/// Sends what is due and allowed, step after step.
+async fn send(line: Arc<Line>, publisher: Publisher, mut steps: watch::Receiver<Option<Arc<Step>>>) {
+    loop {
+        if steps.has_changed().unwrap_or(false) {
+            let mut state = line.lock();
+            state.step = steps.borrow_and_update().clone();
+            state.next = 0;
+            state.room_since = Instant::now();
+        }
+        let prepared = {
+            let reports = read(&line.shared.reports);
+            let mut state = line.lock();
+            match state.next(line.index, &reports) {
+                Next::Wait(until) => Err(until),
+                Next::Send { row, again } => Ok((row, again, state.room_since, reports.message(row))),
+            }
+        };
+        match prepared {
+            Ok((row, again, allowed, message)) => {
+                let (topic, payload) = match message {
+                    Ok(message) => message,
+                    Err(error) => return tracing::error!("the generator ends: {error:#}"),
+                };
+                let bytes = payload.len();
+                // Before it leaves: its receipt may be here before this task goes on.
+                line.lock().sent(row, bytes, again);
+                if publisher.publish(topic, payload, false).await.is_err() {
+                    return;
+                }
+                let mut state = line.lock();
+                if again {
+                    line.shared.resent.fetch_add(1, Ordering::Relaxed);
+                } else if let Some(step) = state.step.clone() {
+                    step.sent(state.next, allowed);
+                    state.next += 1;
+                }
+            }
+            Err(until) => {
+                let nap = async {
+                    match until {
+                        Some(until) => tokio::time::sleep_until(until.max(Instant::now() + NAP).into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = nap => {}
+                    () = line.receipt.notified() => {}
+                    changed = steps.changed() => if changed.is_err() { return } else { steps.mark_changed() },
+                }
+            }
+        }
+    }
+}
+
+async fn receive(line: Arc<Line>, mut inbox: Inbox) {
+    while let Some(event) = inbox.recv().await {
+        if let Event::Message(incoming) = event {
+            line.settle(&incoming.topic, &incoming.payload);
+            inbox.ack(&incoming);
+        }
+    }
+}
+
+/// The lock is only written between steps.
+pub(super) fn read(reports: &RwLock<Reports>) -> std::sync::RwLockReadGuard<'_, Reports> {
+    reports.read().unwrap_or_else(PoisonError::into_inner)
+}

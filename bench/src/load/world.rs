@@ -1,0 +1,338 @@
+//! The services and the generator at work: started once, and offered step after step.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use operator::Event;
+use serde::Serialize;
+use service::config::Settings;
+use service::stop::Stop;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use wire::Topics;
+
+use super::cache::Cache;
+use super::fleet::{Fleet, INTERVAL_S};
+use super::gateway::{Gateways, read};
+use super::machine::Machine;
+use super::outcome::Outcome;
+use super::pool::Pool;
+use super::reports::Reports;
+use super::step::Step;
+use super::{Options, deployment};
+use crate::oracle::{Truth, Truths};
+use crate::resources::Usage;
+use crate::stack::Stack;
+use crate::verdict::judge;
+use crate::watch::{Seen, Watch};
+
+/// Longest wait for the enrolment of all meters.
+const ENROLMENT: Duration = Duration::from_secs(300);
+/// Time after a step in which everything must settle, beyond three times its own.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How often threads and progress are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// The rate of the first cell, which only shows that analytics has the roster.
+const WARM_UP: f64 = 1_000.0;
+
+/// Services and generator, each on threads of its own name.
+pub struct World {
+    stack: Stack,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    settings: Settings,
+    fleet: Arc<Fleet>,
+    reports: Arc<RwLock<Reports>>,
+    gateways: Gateways,
+    next_cell: u64,
+    /// How long it took until every meter was enrolled.
+    pub enrolled: Duration,
+    _state: TempDir,
+    _threads: Threads,
+}
+
+/// All that decides what the cache holds.
+#[derive(Serialize)]
+struct Inputs<'a> {
+    deployment: &'a wire::DeploymentId,
+    root: &'a str,
+    analytics: &'a wire::AnalyticsId,
+    plan: &'a service::config::Plan,
+    reference_headroom: u32,
+    meters: u32,
+    feeders: u32,
+    gateways: usize,
+    pool: u32,
+    seed: u64,
+}
+
+impl World {
+    /// Starts everything and enrols the meters.
+    ///
+    /// # Errors
+    /// Where a service fails or enrolment does not come to an end.
+    pub async fn start(base: &Settings, options: &Options, cache: &Path, stop: &Stop) -> Result<Self> {
+        let meters = options.meters();
+        let feeders = options.feeders(meters);
+        let fleet = Fleet::new(meters, feeders, options.gateways, options.seed)?;
+        let fleet = Arc::new(fleet);
+        let settings = settings(base, &fleet);
+        let inputs = Inputs {
+            deployment: &settings.deployment.id,
+            root: &settings.deployment.root,
+            analytics: &settings.analytics.id,
+            plan: &settings.plan,
+            reference_headroom: settings.operator.reference_headroom,
+            meters: fleet.meters(),
+            feeders: fleet.feeders(),
+            gateways: fleet.gateways().len(),
+            pool: options.pool,
+            seed: options.seed,
+        };
+        let cache = Cache::open(cache, &inputs)?;
+        let (state, held) = deployment::open(&cache, &settings, &fleet, stop).await?;
+        let pool = Pool::open(&cache, &held, &fleet, options.pool, options.seed)?;
+        let keys = fleet.verifying_keys(&cache)?;
+        let topics = Topics::new(&settings.deployment.root)?;
+        let deployment = settings.deployment.id.clone();
+        let reports = Reports::new(fleet.clone(), pool, cache, held, topics.clone(), deployment);
+        let reports = Arc::new(RwLock::new(reports));
+        let threads = Threads::new()?;
+        let (sender, seen) = mpsc::unbounded_channel();
+        let began = Instant::now();
+        let stack = Stack::services_on(
+            &settings,
+            state.path(),
+            sender,
+            threads.operator.handle(),
+            threads.analytics.handle(),
+        )
+        .await?;
+        let settings = stack.settings().clone();
+        let gateways = Gateways::connect(&settings, &reports, threads.generator.handle());
+        let mut world = Self {
+            stack,
+            seen,
+            settings,
+            fleet,
+            reports,
+            gateways,
+            next_cell: 0,
+            enrolled: Duration::ZERO,
+            _state: state,
+            _threads: threads,
+        };
+        let enrolled = tokio::time::timeout(ENROLMENT, world.enrol(&topics, keys, stop)).await;
+        enrolled.context("the operator did not enrol the meters in time")??;
+        world.enrolled = began.elapsed();
+        // Analytics has the roster once it takes reports.
+        let step = world.make(WARM_UP, Duration::from_millis(1))?;
+        let warm = world.offer(&step, ENROLMENT, stop).await?;
+        if let Some(wrong) = warm.wrong.first() {
+            bail!("the first reports: {wrong}");
+        }
+        Ok(world)
+    }
+
+    /// Has every gateway ask for its meters until the operator has published them all.
+    async fn enrol(
+        &mut self,
+        topics: &Topics,
+        keys: Vec<wire::VerifyingKey>,
+        stop: &Stop,
+    ) -> Result<()> {
+        let meters = self.fleet.meters() as usize;
+        self.until(stop, |event| matches!(event, Event::PlanPublished { .. })).await?;
+        let (fleet, topics) = (self.fleet.clone(), topics.clone());
+        let deployment = self.settings.deployment.id.clone();
+        let publishers = self.gateways.publishers().to_vec();
+        let asking = Handle::current().spawn(async move {
+            for (gateway, publisher) in (0..).zip(publishers) {
+                let requests = fleet.requests(&deployment, &topics, gateway, &keys)?;
+                for (topic, request) in requests {
+                    publisher.publish(topic, request, false).await?;
+                }
+            }
+            anyhow::Ok(())
+        });
+        self.until(stop, |event| {
+            matches!(event, Event::Enrolled { meters: known } if *known == meters)
+        })
+        .await?;
+        asking.await?
+    }
+
+    async fn until(&mut self, stop: &Stop, wanted: impl Fn(&Event) -> bool) -> Result<()> {
+        loop {
+            tokio::select! {
+                () = stop.stopped() => bail!("interrupted"),
+                event = self.seen.recv() => match event.context("the services ended")? {
+                    Seen::Operator(event) if wanted(&event) => return Ok(()),
+                    Seen::Operator(Event::EnrolmentRefused { id, reason }) => bail!("{id} was not enrolled: {reason}"),
+                    _ => {}
+                },
+                () = tokio::time::sleep(LOOK) => if self.stack.is_broken() { bail!("a service ended") },
+            }
+        }
+    }
+
+    /// Offers reports at `rate` for `duration` and judges what the services made of them.
+    ///
+    /// # Errors
+    /// Where a service fails or the run is interrupted.
+    pub async fn step(&mut self, rate: f64, duration: Duration, stop: &Stop) -> Result<Outcome> {
+        let step = self.make(rate, duration)?;
+        let limit = step.duration() * 4 + DRAIN;
+        self.offer(&step, limit, stop).await
+    }
+
+    /// A step over the next cells, with its reports prepared.
+    fn make(&mut self, rate: f64, duration: Duration) -> Result<Arc<Step>> {
+        let step = Arc::new(Step::new(&self.fleet, rate, duration, self.next_cell));
+        self.next_cell = step.cells().end;
+        let rows = self.next_cell * u64::from(self.fleet.meters_a_feeder());
+        let prepare = || {
+            let mut reports = self.reports.write().unwrap_or_else(PoisonError::into_inner);
+            reports.prepare(rows)
+        };
+        tokio::task::block_in_place(prepare)?;
+        Ok(step)
+    }
+
+    async fn offer(&mut self, step: &Arc<Step>, limit: Duration, stop: &Stop) -> Result<Outcome> {
+        let truths = self.truths(step);
+        while self.seen.try_recv().is_ok() {}
+        let mut watch = Watch::new(self.settings.plan.min_meters);
+        let bar = progress_bar(step);
+        let (mut machine, before, began) = (Machine::now(), Usage::now(), Instant::now());
+        self.gateways.begin(step);
+        let mut look = tokio::time::interval(LOOK);
+        let ended = tokio::time::timeout(limit, async {
+            loop {
+                tokio::select! {
+                    () = stop.stopped() => bail!("interrupted"),
+                    event = self.seen.recv() => watch.enter(event.context("the services ended")?),
+                    _ = look.tick() => {
+                        machine.look();
+                        bar.set_position(step.settled());
+                        if self.stack.is_broken() {
+                            bail!("a service ended");
+                        }
+                        if step.settled() == step.reports() && watch.progress(&truths) == truths.len() {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        })
+        .await;
+        bar.finish_and_clear();
+        if let Ok(ended) = ended {
+            ended?;
+        }
+        let used = Usage::now().since(&before, began.elapsed());
+        let (resent, refused) = self.gateways.counts();
+        let verdict = judge(&watch, &truths);
+        Ok(Outcome::new(
+            &self.fleet,
+            step,
+            (resent, refused),
+            verdict,
+            used,
+            &mut machine,
+        ))
+    }
+
+    fn truths(&self, step: &Step) -> Truths {
+        let reports = read(&self.reports);
+        let a_feeder = u64::from(self.fleet.meters_a_feeder());
+        let truth = |cell: u64| {
+            let (feeder, window) = self.fleet.cell(cell);
+            let rows = cell * a_feeder..(cell + 1) * a_feeder;
+            let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
+            let truth = Truth {
+                energy_wh: vec![wh as f64],
+                meters: self.fleet.meters_a_feeder(),
+            };
+            ((self.fleet.feeder(feeder).clone(), window), truth)
+        };
+        step.cells().map(truth).collect()
+    }
+
+    /// Stops generator and services.
+    ///
+    /// # Errors
+    /// The first service that failed.
+    pub async fn stop(self) -> Result<()> {
+        self.gateways.stop().await;
+        self.stack.stop().await.map(drop)
+    }
+}
+
+/// One interval a report: what a fleet that reports every quarter of an hour sends.
+fn settings(base: &Settings, fleet: &Fleet) -> Settings {
+    let mut settings = base.clone();
+    settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
+    settings.plan.batch = 1;
+    settings.plan.min_meters = settings.plan.min_meters.min(fleet.meters_a_feeder());
+    // Windows close when they are complete: what is late is part of what is measured.
+    let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
+    settings.analytics.grace = years(1);
+    settings.analytics.idle_limit = years(1);
+    settings.analytics.retention = years(20);
+    settings
+}
+
+/// A runtime for each role, so that its threads can be told apart.
+struct Threads {
+    operator: Named,
+    analytics: Named,
+    generator: Named,
+}
+
+impl Threads {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            operator: Named::new("operator")?,
+            analytics: Named::new("analytics")?,
+            generator: Named::new("generator")?,
+        })
+    }
+}
+
+/// A runtime that may be dropped inside another one.
+struct Named(Option<Runtime>, Handle);
+
+impl Named {
+    fn new(name: &str) -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .context("starting a runtime")?;
+        let handle = runtime.handle().clone();
+        Ok(Self(Some(runtime), handle))
+    }
+
+    fn handle(&self) -> &Handle {
+        &self.1
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn progress_bar(step: &Step) -> ProgressBar {
+    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} reports {msg}");
+    ProgressBar::new(step.reports())
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_message(format!("at {:.0}/s", step.rate()))
+}
