@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use service::cli::{self, Arguments, Common, Tool};
@@ -121,7 +122,9 @@ enum Action {
 #[derive(Debug, Clone, clap::Args)]
 struct Measure {
     /// Other systems on the same work in the same run: all of them, or those named, such as --peers=tenseal,prio3.
-    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, default_missing_value = "", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',',
+        default_missing_value = peers::catalogue::ALL,
+        value_parser = PossibleValuesParser::new(peers::catalogue::names()))]
     peers: Option<Vec<String>>,
     /// Fewer rounds.
     #[arg(long)]

@@ -95,6 +95,14 @@ pub const PEERS: [Entry; 6] = [
     },
 ];
 
+/// On the command line: all of them.
+pub const ALL: &str = "all";
+
+/// What may be named on the command line.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    std::iter::once(ALL).chain(PEERS.iter().map(|entry| entry.name))
+}
+
 /// What the comparison leaves out.
 pub const CAVEATS: &str = "\
 Times are processor time of one thread; ratios are medians over rounds in which all were measured in turn, with their extremes.

@@ -37,7 +37,7 @@ use work::{BATCH, Work};
 /// How much is measured.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Names of the peers; all if empty.
+    /// Names of the peers; all if empty or [`catalogue::ALL`].
     pub peers: Vec<String>,
     /// Rounds, after one that warms everything up.
     pub rounds: usize,
@@ -59,16 +59,11 @@ impl Plan {
         }
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
-        for name in &self.peers {
-            if !PEERS.iter().any(|entry| entry.name == name) {
-                let known: Vec<_> = PEERS.iter().map(|entry| entry.name).collect();
-                bail!("--peers: no peer {name:?}; there are {}", known.join(", "));
-            }
-        }
-        let wanted =
-            |entry: &&Entry| self.peers.is_empty() || self.peers.iter().any(|p| p == entry.name);
-        Ok(PEERS.iter().filter(wanted).copied().collect())
+    fn entries(&self) -> Vec<Entry> {
+        let named = |name: &str| self.peers.iter().any(|peer| peer == name);
+        let all = self.peers.is_empty() || named(catalogue::ALL);
+        let wanted = |entry: &&Entry| all || named(entry.name);
+        PEERS.iter().filter(wanted).copied().collect()
     }
 }
 
@@ -93,7 +88,7 @@ async fn measure(
     results: &Path,
     bar: &ProgressBar,
 ) -> Result<Outcome> {
-    let entries = plan.entries()?;
+    let entries = plan.entries();
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
     let mut contestants = enter(&entries, &work, bar).await;
