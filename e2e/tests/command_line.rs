@@ -463,12 +463,10 @@ fn colour_is_for_terminals_without_no_color() {
     const ESCAPE: &str = "\u{1b}[";
     let place = Place::new();
     let doctor = ["doctor", "--set", "mqtt.address=127.0.0.1:1"];
-    let log = [
-        "--set",
-        "analytics.metrics_listen=127.0.0.1:1",
-        "--log-level",
-        "info",
-    ];
+    // A port in use ends it after its first lines.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("analytics.metrics_listen={}", taken.local_addr().unwrap());
+    let log = ["--set", &listen, "--log-level", "info"];
     for (name, arguments) in [
         ("operator", doctor.as_slice()),
         ("meter", &["--help"]),
