@@ -83,11 +83,7 @@ impl Spread {
 /// "1.08 (1.05 to 1.12)": the median and the extremes, with as many digits as mean something.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (median, min, max) = (
-            figure(self.median),
-            figure(self.min),
-            figure(self.max),
-        );
+        let (median, min, max) = (figure(self.median), figure(self.min), figure(self.max));
         match min == max {
             true => f.pad(&median),
             false => f.pad(&format!("{median} ({min} to {max})")),
@@ -102,7 +98,9 @@ pub fn figure(value: f64) -> String {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 1.0 || size == 0.0 => 2,
-        size => (2 - size.log10().floor() as i32).clamp(0, 12).unsigned_abs() as usize,
+        size => (2 - size.log10().floor() as i32)
+            .clamp(0, 12)
+            .unsigned_abs() as usize,
     };
     let text = format!("{value:.digits$}");
     let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
@@ -133,7 +131,10 @@ mod tests {
     #[test]
     fn the_median_is_the_middle_and_between_two_middles() {
         let odd = Spread::of(&[9.0, 1.0, 5.0]).unwrap();
-        assert_eq!((odd.median, odd.min, odd.max, odd.rounds), (5.0, 1.0, 9.0, 3));
+        assert_eq!(
+            (odd.median, odd.min, odd.max, odd.rounds),
+            (5.0, 1.0, 9.0, 3)
+        );
         let even = Spread::of(&[4.0, 1.0, 2.0, 3.0]).unwrap();
         assert_eq!((even.median, even.q1, even.q3), (2.5, 1.75, 3.25));
     }

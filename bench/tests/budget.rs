@@ -31,7 +31,10 @@ fn a_row_that_misses_its_limit_ends_with_code_3() {
     let written: Value = serde_json::from_slice(&std::fs::read(written).unwrap()).unwrap();
     assert_eq!(written, outcome);
 
-    let missed = bench(&[&bytes[..], &["--limit", "bytes=27000"]].concat(), results.path());
+    let missed = bench(
+        &[&bytes[..], &["--limit", "bytes=27000"]].concat(),
+        results.path(),
+    );
     assert_eq!(missed.status.code(), Some(3), "{missed:?}");
     let outcome: Value = serde_json::from_slice(&missed.stdout).unwrap();
     assert_eq!(outcome["missed"], serde_json::json!(["bytes"]));

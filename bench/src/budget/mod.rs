@@ -128,7 +128,11 @@ pub async fn run(
     results: &Path,
     stop: Stop,
 ) -> Result<Outcome> {
-    let effort = if options.quick { Effort::Quick } else { Effort::Full };
+    let effort = if options.quick {
+        Effort::Quick
+    } else {
+        Effort::Full
+    };
     let wanted = |row: &Row| options.rows.is_empty() || options.rows.contains(row);
     let mut entries = Vec::new();
     for row in Row::ALL.into_iter().filter(wanted) {
@@ -163,9 +167,9 @@ async fn measure(
         Row::FoldAvx512 => folded(Kernel::Avx512, effort).await,
         Row::FoldAvx2 => folded(Kernel::Avx2, effort).await,
         Row::Load => offered(settings, effort, results, stop).await,
-        Row::Memory if effort == Effort::Quick => {
-            Ok(Found::Nothing("it takes minutes: not with --quick".to_owned()))
-        }
+        Row::Memory if effort == Effort::Quick => Ok(Found::Nothing(
+            "it takes minutes: not with --quick".to_owned(),
+        )),
         Row::Memory => Ok(match memory::peak().await {
             Ok(mb) => Found::Value(Spread::exact(mb), None),
             Err(error) => Found::Nothing(format!("{error:#}")),
@@ -196,12 +200,7 @@ async fn tenseal(settings: &Settings, effort: Effort) -> Found {
     }
 }
 
-async fn offered(
-    settings: &Settings,
-    effort: Effort,
-    results: &Path,
-    stop: Stop,
-) -> Result<Found> {
+async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop) -> Result<Found> {
     /// The load's own defaults, but for what the budget says.
     #[derive(Parser)]
     struct Defaults {
@@ -227,7 +226,11 @@ async fn offered(
 
 fn entry(row: Row, found: Found, options: &Options) -> Entry {
     let promise = row.promise();
-    let limit = options.limit.iter().rev().find(|(limited, _)| *limited == row);
+    let limit = options
+        .limit
+        .iter()
+        .rev()
+        .find(|(limited, _)| *limited == row);
     let limit = limit.map_or(promise.limit, |(_, limit)| *limit);
     let (value, verdict, note) = match found {
         Found::Value(value, note) if promise.side.holds(value.median, limit) => {
@@ -275,17 +278,27 @@ impl Outcome {
         let mut table = plain_table();
         table.set_header(["row", "step", "budget", "measured", "verdict"]);
         for entry in &self.rows {
-            let value = entry.value.map_or("-".to_owned(), |value| value.to_string());
+            let value = entry
+                .value
+                .map_or("-".to_owned(), |value| value.to_string());
             let verdict = match entry.verdict {
                 Verdict::Met => "met",
                 Verdict::Missed => "MISSED",
                 Verdict::NotMeasured => "not measured",
             };
-            let note = entry.note.as_ref().map_or(String::new(), |note| format!("\n{note}"));
+            let note = entry
+                .note
+                .as_ref()
+                .map_or(String::new(), |note| format!("\n{note}"));
             table.add_row([
                 entry.row.name().to_owned(),
                 format!("{}{note}", entry.step),
-                format!("{} {} {}", entry.side.sign(), figure(entry.limit), entry.unit),
+                format!(
+                    "{} {} {}",
+                    entry.side.sign(),
+                    figure(entry.limit),
+                    entry.unit
+                ),
                 value,
                 verdict.to_owned(),
             ]);
@@ -344,7 +357,10 @@ mod tests {
     #[test]
     fn a_load_that_loses_reports_misses_however_fast_it_was() {
         let found = Found::Wrong(Spread::exact(5.0), "3 reports without a receipt".to_owned());
-        assert_eq!(entry(Row::Load, found, &options(&[])).verdict, Verdict::Missed);
+        assert_eq!(
+            entry(Row::Load, found, &options(&[])).verdict,
+            Verdict::Missed
+        );
     }
 
     #[test]

@@ -120,7 +120,11 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), PEERS.len());
         for entry in PEERS {
-            assert!(!entry.gives.is_empty() && !entry.lacks.is_empty(), "{}", entry.name);
+            assert!(
+                !entry.gives.is_empty() && !entry.lacks.is_empty(),
+                "{}",
+                entry.name
+            );
         }
     }
 
@@ -128,7 +132,12 @@ mod tests {
     fn the_python_program_knows_every_python_peer() {
         for entry in PEERS {
             let known = venv::PROGRAM.contains(&format!("    \"{}\": ", entry.name));
-            assert_eq!(known, matches!(entry.source, Source::Python(_)), "{}", entry.name);
+            assert_eq!(
+                known,
+                matches!(entry.source, Source::Python(_)),
+                "{}",
+                entry.name
+            );
         }
     }
 }

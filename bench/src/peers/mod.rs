@@ -92,20 +92,7 @@ async fn measure(
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
     let mut contestants = enter(&entries, &work, bar).await;
-    let mut steps = Vec::new();
-    for round in 0..=plan.rounds {
-        bar.set_message(format!("round {round} of {}", plan.rounds));
-        // Round 0 warms caches and clocks; its reports come again.
-        let first = round.saturating_sub(1) * plan.reports;
-        let reports: Vec<usize> = (first..first + plan.reports).collect();
-        let own = ours.round(&reports)?;
-        if round > 0 {
-            steps.push(own);
-        }
-        for contestant in &mut contestants {
-            contestant.round(&reports, round > 0).await;
-        }
-    }
+    let steps = rounds(plan, &mut ours, &mut contestants, bar).await?;
     let mut wrong = Vec::new();
     let mut peers = Vec::new();
     for contestant in contestants {
@@ -140,6 +127,30 @@ async fn measure(
         wrong,
         results: results.to_owned(),
     })
+}
+
+/// Everybody in turns; our own steps in each round that counts.
+async fn rounds(
+    plan: &Plan,
+    ours: &mut Ours,
+    contestants: &mut [Contestant],
+    bar: &ProgressBar,
+) -> Result<Vec<Steps>> {
+    let mut steps = Vec::with_capacity(plan.rounds);
+    for round in 0..=plan.rounds {
+        bar.set_message(format!("round {round} of {}", plan.rounds));
+        // Round 0 warms caches and clocks; its reports come again.
+        let first = round.saturating_sub(1) * plan.reports;
+        let reports: Vec<usize> = (first..first + plan.reports).collect();
+        let own = ours.round(&reports)?;
+        if round > 0 {
+            steps.push(own);
+        }
+        for contestant in &mut *contestants {
+            contestant.round(&reports, round > 0).await;
+        }
+    }
+    Ok(steps)
 }
 
 /// A peer on its way through the rounds.
@@ -195,7 +206,10 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
     let mut programs = None;
     let mut contestants = Vec::new();
     for entry in entries {
-        bar.set_message(format!("making {} ready (the first time takes minutes)", entry.title));
+        bar.set_message(format!(
+            "making {} ready (the first time takes minutes)",
+            entry.title
+        ));
         let mut version = None;
         let process = async {
             let mut command = match entry.source {
@@ -207,7 +221,8 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
                 Source::Native => {
                     if programs.is_none() {
                         // One failure is both peers' reason.
-                        programs = Some(native::build().await.map_err(|error| format!("{error:#}")));
+                        programs =
+                            Some(native::build().await.map_err(|error| format!("{error:#}")));
                     }
                     match &programs {
                         Some(Ok(built)) => {
@@ -250,18 +265,10 @@ pub async fn client_ratios(settings: &Settings, name: &str, plan: &Plan) -> Resu
     let mut ours = Ours::new(settings, work.clone())?;
     let entry = PEERS.iter().find(|entry| entry.name == name);
     let entry = *entry.with_context(|| format!("no peer {name:?}"))?;
-    let mut contestant = enter(&[entry], &work, &ProgressBar::hidden()).await;
-    let contestant = contestant.first_mut().context("no peer")?;
-    let mut steps = Vec::new();
-    for round in 0..=plan.rounds {
-        let first = round.saturating_sub(1) * plan.reports;
-        let reports: Vec<usize> = (first..first + plan.reports).collect();
-        let own = ours.round(&reports)?;
-        if round > 0 {
-            steps.push(own);
-        }
-        contestant.round(&reports, round > 0).await;
-    }
+    let bar = ProgressBar::hidden();
+    let mut contestants = enter(&[entry], &work, &bar).await;
+    let steps = rounds(plan, &mut ours, &mut contestants, &bar).await?;
+    let contestant = contestants.first().context("no peer")?;
     if let Err(error) = &contestant.process {
         return Err(anyhow!("{error:#}"));
     }

@@ -297,7 +297,11 @@ impl Outcome {
         ]);
         let ours = &self.ours;
         let (one, none) = ("1", "-");
-        let error = format!("{} (≤ {})", figure(ours.max_error_wh), figure(ours.bound_wh));
+        let error = format!(
+            "{} (≤ {})",
+            figure(ours.max_error_wh),
+            figure(ours.bound_wh)
+        );
         table.add_row([
             "ours: seal; verify + fold",
             &ours.seal_us.to_string(),
@@ -414,5 +418,8 @@ pub fn plain_table() -> Table {
 /// The words for [`Outcome::input`].
 #[must_use]
 pub fn input(reports: usize) -> String {
-    format!("the first {BATCH} hours of real customers of {}, {reports} reports", crate::scenario::UCI)
+    format!(
+        "the first {BATCH} hours of real customers of {}, {reports} reports",
+        crate::scenario::UCI
+    )
 }

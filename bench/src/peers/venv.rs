@@ -105,7 +105,12 @@ async fn run(command: &mut Command) -> Result<String> {
 
 /// The line that says what is wrong: pip's last error, or simply the last.
 pub(super) fn complaint(text: &str) -> Option<&str> {
-    let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || {
+        text.lines()
+            .rev()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
     lines()
         .find(|line| line.to_ascii_lowercase().starts_with("error"))
         .or_else(|| lines().next())
@@ -113,7 +118,11 @@ pub(super) fn complaint(text: &str) -> Option<&str> {
 
 /// The cache folder of the whole project: that of `lib/openfhe`'s build.
 fn cache_root(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(root) = set("CIPHERWATT_CACHE") {
         return Ok(root);
     }
@@ -151,10 +160,16 @@ mod tests {
     fn every_package_is_pinned_with_hashes() {
         for packages in [TENSEAL, PAILLIER] {
             let joined = packages.requirements.replace("\\\n", " ");
-            let lines: Vec<_> = joined.lines().filter(|line| !line.starts_with('#')).collect();
+            let lines: Vec<_> = joined
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .collect();
             assert!(!lines.is_empty());
             for line in lines {
-                assert!(line.contains("==") && line.contains("--hash=sha256:"), "{line}");
+                assert!(
+                    line.contains("==") && line.contains("--hash=sha256:"),
+                    "{line}"
+                );
             }
         }
     }
@@ -167,7 +182,11 @@ mod tests {
                 found.map(|(_, value)| OsString::from(value))
             })
         };
-        let all = with(&[("CIPHERWATT_CACHE", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")]);
+        let all = with(&[
+            ("CIPHERWATT_CACHE", "/a"),
+            ("XDG_CACHE_HOME", "/b"),
+            ("HOME", "/c"),
+        ]);
         assert_eq!(all.unwrap(), Path::new("/a"));
         let xdg = with(&[("CIPHERWATT_CACHE", ""), ("XDG_CACHE_HOME", "/b")]);
         assert_eq!(xdg.unwrap(), Path::new("/b/cipherwatt"));
@@ -183,7 +202,10 @@ mod tests {
             complaint(text),
             Some("ERROR: No matching distribution found for tenseal==0.3.18")
         );
-        assert_eq!(complaint("a\nModuleNotFoundError: ensurepip\n"), Some("ModuleNotFoundError: ensurepip"));
+        assert_eq!(
+            complaint("a\nModuleNotFoundError: ensurepip\n"),
+            Some("ModuleNotFoundError: ensurepip")
+        );
         assert_eq!(complaint("\n"), None);
     }
 }

@@ -49,7 +49,12 @@ impl Work {
     /// What the first `intervals` of these reports come to, in watt-hours.
     #[must_use]
     pub fn totals_wh(&self, included: &[usize], intervals: usize) -> Vec<i64> {
-        let interval = |k: usize| included.iter().map(|&report| self.readings[report][k]).sum();
+        let interval = |k: usize| {
+            included
+                .iter()
+                .map(|&report| self.readings[report][k])
+                .sum()
+        };
         (0..intervals.min(BATCH)).map(interval).collect()
     }
 }

@@ -46,7 +46,14 @@ pub async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Deli
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..PUBLISHERS {
         let due = move |n: usize| rate.map(|rate| Duration::from_secs_f64(n as f64 / rate));
-        publishers.spawn(publish(port, publisher, messages, due, began, began_publishing));
+        publishers.spawn(publish(
+            port,
+            publisher,
+            messages,
+            due,
+            began,
+            began_publishing,
+        ));
     }
     let mut tally = Tally::new(messages);
     let mut publishing = true;
@@ -176,7 +183,10 @@ impl Tally {
         let quantile = |share: f64| {
             let rank = (share * self.latencies_ms.len() as f64) as usize;
             let last = self.latencies_ms.len().saturating_sub(1);
-            self.latencies_ms.get(rank.min(last)).copied().unwrap_or(f64::NAN)
+            self.latencies_ms
+                .get(rank.min(last))
+                .copied()
+                .unwrap_or(f64::NAN)
         };
         let took = self.last.saturating_sub(from).as_secs_f64();
         Delivery {

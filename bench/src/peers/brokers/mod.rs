@@ -181,12 +181,7 @@ pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<
     })
 }
 
-async fn loaded(
-    kind: Kind,
-    settings: &Settings,
-    load: &Load,
-    folder: &Path,
-) -> Result<[Run; 2]> {
+async fn loaded(kind: Kind, settings: &Settings, load: &Load, folder: &Path) -> Result<[Run; 2]> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     let port = listener.local_addr()?.port();
     drop(listener);
@@ -243,8 +238,14 @@ fn start(kind: Kind, settings: &Settings, port: u16, folder: &Path) -> Result<Ch
 }
 
 fn mosquitto_conf(port: u16, unlimited: bool) -> String {
-    let queue = if unlimited { "max_queued_messages 0\n" } else { "" };
-    format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{queue}")
+    let queue = if unlimited {
+        "max_queued_messages 0\n"
+    } else {
+        ""
+    };
+    format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{queue}"
+    )
 }
 
 /// Debian has it in `/usr/sbin`, which is not in everybody's path.
@@ -319,7 +320,14 @@ impl Outcome {
         }
         let mut table = plain_table();
         table.set_header([
-            "broker", "load", "delivered", "p50 ms", "p99 ms", "msg/s", "CPU µs/msg", "÷ rumqttd",
+            "broker",
+            "load",
+            "delivered",
+            "p50 ms",
+            "p99 ms",
+            "msg/s",
+            "CPU µs/msg",
+            "÷ rumqttd",
             "peak MiB",
         ]);
         for broker in &self.brokers {
@@ -408,13 +416,15 @@ mod tests {
             brokers: brokers(&records),
             ..Outcome::default()
         };
-        let over = |figures: &Option<Figures>| {
-            figures.as_ref().unwrap().cpu_over_rumqttd.unwrap().median
-        };
+        let over =
+            |figures: &Option<Figures>| figures.as_ref().unwrap().cpu_over_rumqttd.unwrap().median;
         assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
         assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
         let text = outcome.text();
-        assert!(text.contains("not measured: there is no guard yet"), "{text}");
+        assert!(
+            text.contains("not measured: there is no guard yet"),
+            "{text}"
+        );
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
         assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);

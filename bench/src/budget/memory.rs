@@ -1,0 +1,68 @@
+//! Analytics' memory at a million meters: what its own bench says, in a process that has nothing else in it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::process::Command;
+
+/// What stands before the figure in a line of the bench.
+const PEAK: &str = "at the peak";
+
+/// Greatest resident memory in megabytes, over folding and over starting again on what was folded.
+///
+/// # Errors
+/// Why it could not be measured: no sources, no cargo, a bench that failed.
+pub async fn peak() -> Result<f64> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = project.join("Cargo.toml");
+    ensure!(
+        manifest.is_file(),
+        "no sources at {}: this program was moved away from the project",
+        project.display()
+    );
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["bench", "--quiet", "--locked", "-p", "analytics"])
+        .args(["--bench", "memory", "--manifest-path"])
+        .arg(manifest)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("cargo cannot be started")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "the bench failed: {}",
+            errors.lines().last().unwrap_or("it said nothing")
+        );
+    }
+    greatest(&text).context("the bench printed no peak")
+}
+
+/// The greatest peak of all lines that have one.
+fn greatest(text: &str) -> Option<f64> {
+    text.lines()
+        .filter_map(|line| {
+            let (_, rest) = line.split_once(PEAK)?;
+            rest.split_whitespace().next()?.parse::<f64>().ok()
+        })
+        .reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_peak_counts_whichever_process_had_it() {
+        let text = "with the roster  resident  120.0 MB, at the peak  130.5 MB, after 1.0 s\n\
+                    window 1 folded  resident  180.1 MB, at the peak  231.7 MB, after 9.9 s\n\
+                    store: 812 MB\n\
+                    started again    resident  140.0 MB, at the peak  150.0 MB, after 2.0 s\n";
+        assert_eq!(greatest(text), Some(231.7));
+        assert_eq!(greatest("store: 812 MB\n"), None);
+    }
+}
