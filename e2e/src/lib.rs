@@ -3,6 +3,7 @@
 //! # Layout
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
+//! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/dependencies.rs`: which crate may reach which
 //! * [`binaries`]: where they are

@@ -1,0 +1,422 @@
+//! What the services tell while they work: metrics that follow the rules and are documented, and logs in which a report
+//! can be followed from its seal to its total.
+//!
+//! All processes are real, in this process and over TCP, so one export has the metrics of all.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use service::config::{Log, LogFormat};
+use service::{Settings, Stop, SystemClock, telemetry};
+use tokio::sync::{mpsc, oneshot};
+
+/// Far above what anything here takes; reaching it is a failure, not a measurement.
+const LIMIT: Duration = Duration::from_secs(120);
+
+const METERS: u32 = 40;
+const FEEDERS: u32 = 2;
+/// A day in windows of four hours.
+const WINDOWS: usize = 6;
+
+/// What was seen of one day of two feeders.
+struct Observed {
+    metrics: String,
+    log: Vec<Value>,
+}
+
+static OBSERVED: LazyLock<Observed> = LazyLock::new(|| {
+    // Tests may be on a runtime of their own, which must not be blocked by another.
+    std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(run()))
+        .join()
+        .unwrap()
+});
+
+fn settings(state: &Path) -> Settings {
+    let mut settings = Settings::defaults();
+    settings.deployment.state_dir = state.join("state");
+    settings.operator.totals_file = state.join("totals.jsonl");
+    settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+    settings.operator.export_load = true;
+    settings.operator.live_listen = None;
+    (settings.meter.meters, settings.meter.feeders) = (METERS, FEEDERS);
+    settings.meter.speed = 28_800.0;
+    settings.meter.duration = Some(Duration::from_secs(86_400));
+    settings
+}
+
+async fn run() -> Observed {
+    let state = tempfile::tempdir().unwrap();
+    let log = state.path().join("log");
+    let format = Log {
+        level: "debug".to_owned(),
+        format: LogFormat::Json,
+    };
+    telemetry::log_to_file(&format, File::create(&log).unwrap()).unwrap();
+    telemetry::install_metrics();
+    telemetry::build_info("observe");
+    let mut settings = settings(state.path());
+    let (handle, stop) = Stop::manual();
+    let (ready, bound) = oneshot::channel();
+    let (of_broker, stopped) = (settings.clone(), stop.clone());
+    let broker = tokio::spawn(async move { broker::run(&of_broker, stopped, ready).await });
+    settings.mqtt.address = bound.await.unwrap().to_string();
+    let (observer, mut events) = mpsc::unbounded_channel();
+    let (of_operator, stopped) = (settings.clone(), stop.clone());
+    let operator = tokio::spawn(async move {
+        operator::run(&of_operator, SystemClock::shared(), stopped, Some(observer)).await
+    });
+    let (of_analytics, stopped) = (settings.clone(), stop.clone());
+    let analytics = tokio::spawn(async move {
+        analytics::run(&of_analytics, SystemClock::shared(), stopped, None).await
+    });
+    let fleet = meter::run(&settings, SystemClock::shared(), stop.clone(), None);
+    let summary = tokio::time::timeout(LIMIT, fleet).await.unwrap().unwrap();
+    assert_eq!(summary.folded, u64::from(METERS) * WINDOWS as u64);
+    let totals = async {
+        let mut released = 0;
+        while released < WINDOWS * FEEDERS as usize {
+            let event = events.recv().await.expect("the operator goes on");
+            released += usize::from(matches!(event, operator::Event::Released(_)));
+        }
+    };
+    tokio::time::timeout(LIMIT, totals).await.unwrap();
+    let metrics = telemetry::render_metrics();
+    handle.stop();
+    operator.await.unwrap().unwrap();
+    analytics.await.unwrap().unwrap();
+    broker.await.unwrap().unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
+    Observed {
+        metrics,
+        log: (log.lines())
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect(),
+    }
+}
+
+/// A metric as it is exported, or documented.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Metric {
+    name: String,
+    kind: String,
+    unit: String,
+    labels: BTreeSet<String>,
+    meaning: String,
+}
+
+/// Our metrics in an export, and its samples.
+fn exported(text: &str) -> (Vec<Metric>, Vec<(String, f64)>) {
+    let header = |prefix: &'static str| -> BTreeMap<String, String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
+        let split = lines.map(|line| line.split_once(' ').unwrap());
+        split
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect()
+    };
+    let (help, kinds) = (header("# HELP "), header("# TYPE "));
+    let mut labels: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut samples = Vec::new();
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let (name, rest) = series.split_once('{').unwrap_or((series, ""));
+        let family = kinds.keys().rfind(|known| {
+            let rest = name.strip_prefix(known.as_str());
+            rest.is_some_and(|rest| ["", "_bucket", "_sum", "_count"].contains(&rest))
+        });
+        let family = family.unwrap_or_else(|| panic!("{name} has no type"));
+        let of_family = labels.entry(family).or_default();
+        let pairs = rest
+            .trim_end_matches('}')
+            .split("\",")
+            .filter(|pair| !pair.is_empty());
+        of_family.extend(pairs.map(|pair| pair.split_once('=').unwrap().0.to_owned()));
+        of_family.remove("le");
+        samples.push((series.to_owned(), value.parse().unwrap()));
+    }
+    let metrics = kinds.iter().map(|(name, kind)| Metric {
+        name: name.clone(),
+        kind: kind.clone(),
+        unit: unit(name).to_owned(),
+        labels: labels.remove(name.as_str()).unwrap_or_default(),
+        meaning: help
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name} has no help")),
+    });
+    (metrics.collect(), samples)
+}
+
+fn unit(name: &str) -> &'static str {
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    let ends = |unit: &&&str| {
+        base.strip_suffix(**unit)
+            .is_some_and(|rest| rest.ends_with('_'))
+    };
+    ["seconds", "bytes", "ratio", "watts"]
+        .iter()
+        .find(ends)
+        .copied()
+        .unwrap_or("")
+}
+
+fn is_ours(metric: &Metric) -> bool {
+    metric.name.starts_with("cipherwatt_")
+}
+
+#[test]
+fn metrics_follow_the_rules() {
+    const LABELS: [&str; 6] = ["reason", "status", "feeder", "service", "version", "commit"];
+    let (metrics, samples) = exported(&OBSERVED.metrics);
+    for metric in &metrics {
+        let Metric {
+            name, kind, labels, ..
+        } = metric;
+        assert!(!metric.meaning.trim().is_empty(), "{name} says nothing");
+        assert_eq!(
+            kind == "counter",
+            name.ends_with("_total"),
+            "{name} is a {kind}"
+        );
+        assert!(
+            ["counter", "gauge", "histogram"].contains(&kind.as_str()),
+            "{name} is a {kind}"
+        );
+        assert!(is_ours(metric) || name.starts_with("process_"), "{name}");
+        assert!(
+            labels.iter().all(|label| LABELS.contains(&label.as_str())),
+            "{name} {labels:?}"
+        );
+        for unit in ["milli", "micro", "_ms", "_us", "kilo", "_wh", "percent"] {
+            assert!(!name.contains(unit), "{name} has no base unit");
+        }
+        assert_eq!(
+            labels.contains("feeder"),
+            name.contains("_feeder_"),
+            "{name} {labels:?}"
+        );
+    }
+    for (series, value) in &samples {
+        assert!(value.is_finite(), "{series} is {value}");
+    }
+}
+
+#[test]
+fn metrics_are_those_documented() {
+    let documented = include_str!("../../docs/metrics.md")
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [name, kind, unit, labels, meaning] = cells[..] else {
+                return None;
+            };
+            let name = name.strip_prefix("`cipherwatt_")?.strip_suffix('`')?;
+            Some(Metric {
+                name: format!("cipherwatt_{name}"),
+                kind: kind.to_owned(),
+                unit: unit.to_owned(),
+                labels: labels
+                    .split(' ')
+                    .map(|label| label.trim_matches('`').to_owned())
+                    .filter(|label| !label.is_empty())
+                    .collect(),
+                meaning: meaning.to_owned(),
+            })
+        });
+    let documented: BTreeSet<Metric> = documented.collect();
+    let (exported, _) = exported(&OBSERVED.metrics);
+    let exported: BTreeSet<Metric> = exported.into_iter().filter(is_ours).collect();
+    let undocumented: Vec<_> = exported.difference(&documented).collect();
+    assert!(
+        undocumented.is_empty(),
+        "not in docs/metrics.md: {undocumented:#?}"
+    );
+    let gone: Vec<_> = documented.difference(&exported).collect();
+    assert!(
+        gone.is_empty(),
+        "in docs/metrics.md, not exported: {gone:#?}"
+    );
+}
+
+/// Every step of the path has been counted and timed.
+#[test]
+fn metrics_say_what_happened() {
+    let (_, samples) = exported(&OBSERVED.metrics);
+    let samples: BTreeMap<String, f64> = samples.into_iter().collect();
+    let reports = f64::from(METERS) * WINDOWS as f64;
+    let sums = f64::from(FEEDERS) * WINDOWS as f64;
+    for (name, expected) in [
+        ("cipherwatt_meter_meters", f64::from(METERS)),
+        ("cipherwatt_meter_reports_accepted_total", reports),
+        (
+            "cipherwatt_meter_reports_settled_total{status=\"folded\"}",
+            reports,
+        ),
+        ("cipherwatt_meter_reports_lost_total", 0.0),
+        ("cipherwatt_meter_outbox_reports", 0.0),
+        ("cipherwatt_meter_encode_duration_seconds_count", reports),
+        ("cipherwatt_meter_encrypt_duration_seconds_count", reports),
+        ("cipherwatt_meter_pack_duration_seconds_count", reports),
+        ("cipherwatt_meter_sign_duration_seconds_count", reports),
+        ("cipherwatt_meter_seal_duration_seconds_count", reports),
+        ("cipherwatt_meter_receipt_duration_seconds_count", reports),
+        ("cipherwatt_analytics_reports_folded_total", reports),
+        ("cipherwatt_analytics_report_age_seconds_count", reports),
+        ("cipherwatt_analytics_commit_reports_sum", reports),
+        ("cipherwatt_analytics_releases_total", sums),
+        ("cipherwatt_analytics_release_duration_seconds_count", sums),
+        ("cipherwatt_analytics_open_sums", 0.0),
+        ("cipherwatt_operator_releases_taken_total", sums),
+        ("cipherwatt_operator_reports_covered_total", reports),
+        ("cipherwatt_operator_decrypt_duration_seconds_count", sums),
+        (
+            "cipherwatt_operator_end_to_end_duration_seconds_count",
+            sums,
+        ),
+        ("cipherwatt_operator_oldest_report_seconds_count", sums),
+        ("cipherwatt_operator_completeness_ratio_sum", sums),
+        (
+            "cipherwatt_operator_feeder_completeness_ratio{feeder=\"feeder-2\"}",
+            1.0,
+        ),
+        ("cipherwatt_operator_feeders_unlabelled", 0.0),
+        ("cipherwatt_mqtt_connections", 3.0),
+        ("cipherwatt_broker_connections", 3.0),
+        ("cipherwatt_broker_up", 1.0),
+    ] {
+        let found = samples.get(name).copied();
+        // A report that was sent twice for a slow machine's sake is counted twice in the queue of its commit.
+        let fits = found.is_some_and(|found| match name {
+            "cipherwatt_analytics_commit_reports_sum" => found >= expected,
+            // The gateway has ended; the kernel is asked every few seconds.
+            "cipherwatt_mqtt_connections" | "cipherwatt_broker_connections" => found <= expected,
+            _ => found == expected,
+        });
+        assert!(fits, "{name} is {found:?}, not {expected}");
+    }
+    for name in [
+        "cipherwatt_analytics_store_bytes",
+        "cipherwatt_operator_feeder_load_watts{feeder=\"feeder-1\"}",
+        "cipherwatt_operator_feeder_error_bound_watts{feeder=\"feeder-1\"}",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(samples[name] > 0.0, "{name}");
+    }
+}
+
+fn lines<'a>(trace: &'a str, message: &'a str) -> impl Iterator<Item = &'a Value> {
+    let log = OBSERVED.log.iter();
+    log.filter(move |line| line["trace_id"] == trace && line["message"] == message)
+}
+
+#[test]
+fn a_report_can_be_followed_from_seal_to_total_by_one_id() {
+    let sealed = OBSERVED
+        .log
+        .iter()
+        .find(|line| line["message"] == "sealed")
+        .unwrap();
+    assert!(
+        sealed["target"].as_str().unwrap().starts_with("meter"),
+        "{sealed}"
+    );
+    let (trace, report) = (sealed["trace_id"].as_str().unwrap(), &sealed["report"]);
+    let digits = |text: &str| text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    assert!(trace.len() == 32 && digits(trace), "{sealed}");
+    for (process, message) in [
+        ("meter", "sealed"),
+        ("meter", "published"),
+        ("analytics", "folded"),
+        ("analytics", "committed"),
+        ("meter", "receipt"),
+    ] {
+        let mut of_report = lines(trace, message).filter(|line| line["report"] == *report);
+        let line = of_report
+            .next()
+            .unwrap_or_else(|| panic!("{message} of {report}"));
+        assert!(
+            line["target"].as_str().unwrap().starts_with(process),
+            "{line}"
+        );
+    }
+    let released = lines(trace, "released").next().unwrap();
+    for (process, message) in [
+        ("analytics", "released"),
+        ("operator", "received"),
+        ("operator", "decrypted"),
+        ("operator", "total written"),
+        ("analytics", "settled"),
+    ] {
+        let mut of_sum = lines(trace, message).filter(|line| line["sum"] == released["sum"]);
+        let line = of_sum
+            .next()
+            .unwrap_or_else(|| panic!("{message} of {released}"));
+        assert!(
+            line["target"].as_str().unwrap().starts_with(process),
+            "{line}"
+        );
+    }
+    // Everybody of the same window and feeder is on the trace, and nobody else.
+    let of_trace: BTreeSet<String> = lines(trace, "folded")
+        .map(|line| line["report"].to_string())
+        .collect();
+    assert_eq!(of_trace.len(), (METERS / FEEDERS) as usize);
+}
+
+#[test]
+fn what_is_logged_of_a_report_has_nothing_of_its_contents() {
+    const FIELDS: [&str; 16] = [
+        "timestamp",
+        "level",
+        "target",
+        "message",
+        "trace_id",
+        "report",
+        "sum",
+        "meter",
+        "feeder",
+        "window",
+        "part",
+        "bytes",
+        "again",
+        "status",
+        "contributors",
+        "threadId",
+    ];
+    let traced = OBSERVED
+        .log
+        .iter()
+        .filter(|line| !line["trace_id"].is_null());
+    let mut count = 0;
+    for line in traced {
+        count += 1;
+        for (field, value) in line.as_object().unwrap() {
+            assert!(FIELDS.contains(&field.as_str()), "{field} in {line}");
+            assert!(!value.is_array() && !value.is_object(), "{field} in {line}");
+            assert!(
+                value.as_str().is_none_or(|text| text.len() <= 64),
+                "{field} in {line}"
+            );
+        }
+    }
+    assert!(count > 0);
+    // Nor has any other line a list of numbers, or a text as long as a ciphertext.
+    for line in &OBSERVED.log {
+        assert!(line.to_string().len() < 2_000, "{line}");
+        assert!(
+            line.as_object()
+                .unwrap()
+                .values()
+                .all(|value| !value.is_array()),
+            "{line}"
+        );
+    }
+}
