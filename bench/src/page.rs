@@ -15,6 +15,7 @@ use crate::watch::Seen;
 
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "page")]
 pub struct Options {
     /// Keep the live page after the run until Ctrl-C, at ADDR or a free port of loopback.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0", conflicts_with = "no_live")]
