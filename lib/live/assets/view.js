@@ -206,15 +206,14 @@ function intervals(points) {
 // The newest sum twice: its bytes, and what the operator makes of them.
 export function sum(state) {
   const sum = state.ciphertext;
+  if (!state.load) $("plain-note").textContent = "The sums decrypted. Not shown on this page.";
   if (!sum) return;
   const shown = sum.head.length / 2;
   const name = `${sum.feeder}, ${utc(sum.start)} UTC`;
   $("cipher-note").textContent = `The sum of ${name}: the first ${shown} of ${number(sum.bytes)} bytes.`;
   $("cipher").textContent = sum.head.replace(/(..)(?=.)/g, "$1 ");
   const window = state.feeders[sum.feeder]?.find((other) => other.start === sum.start && other.part === sum.part);
-  if (!state.load) {
-    $("plain-note").textContent = "The same sum decrypted. Not shown on this page.";
-  } else if (window?.load) {
+  if (window?.load) {
     $("plain-note").textContent = `The same sum decrypted, over ${window.meters} meters, in kWh an interval.`;
     $("plain").replaceChildren(
       ...window.load.energy_wh.slice(0, 24).map((wh, k) => {
