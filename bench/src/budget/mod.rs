@@ -25,7 +25,7 @@ use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
 
-use crate::peers::outcome::plain_table;
+use crate::peers::table::plain_table;
 use crate::ratio::{Spread, figure};
 use crate::{load, peers};
 use rows::{Row, Side};

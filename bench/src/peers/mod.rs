@@ -8,7 +8,7 @@
 //! # Layout
 //! * [`catalogue`]: who they are and what each gives · [`work`]: the readings
 //! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
-//! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures, tables, JSON
+//! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures and JSON · [`table`]: for people
 
 pub mod brokers;
 pub mod catalogue;
@@ -16,6 +16,7 @@ pub mod native;
 pub mod ours;
 pub mod outcome;
 pub mod process;
+pub mod table;
 pub mod venv;
 pub mod work;
 

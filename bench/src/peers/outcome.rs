@@ -1,15 +1,13 @@
-//! What a comparison came to: the typed result, its JSON, and the tables.
+//! What a comparison came to: the typed result and its JSON.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::brokers;
-use super::catalogue::{CAVEATS, Entry, Precision};
+use super::catalogue::{Entry, Precision};
 use super::ours::Steps;
 use super::process::{Measured, Opened};
 use super::work::{BATCH, Work};
@@ -257,116 +255,6 @@ impl Outcome {
         std::fs::write(&path, serde_json::to_string_pretty(self)? + "\n")
             .with_context(|| format!("cannot write {}", path.display()))
     }
-
-    /// The tables and the words, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n\n{}\n", self.table(), self.stages());
-        text += CAVEATS;
-        text += &format!(
-            "\nreports: {}, {} readings each; {} rounds of {}\n",
-            self.input, self.readings_per_report, self.rounds, self.reports_per_round
-        );
-        text += "\nwhat each gives that we do not, and what it lacks:\n";
-        for peer in &self.peers {
-            text += &format!(
-                " {}\n   gives: {}\n   lacks: {}\n",
-                peer.title, peer.gives, peer.lacks
-            );
-        }
-        text += &format!("\n{}", self.brokers.text());
-        for wrong in &self.wrong {
-            text += &format!("WRONG: {wrong}\n");
-        }
-        text + &format!("results: {}\n", self.results.display())
-    }
-
-    fn table(&self) -> Table {
-        let mut table = plain_table();
-        table.set_header([
-            "a report of 96 readings",
-            "client µs",
-            "÷ seal",
-            "÷ encrypt",
-            "bytes",
-            "÷ ours",
-            "server µs",
-            "÷ ours",
-            "÷ fold",
-            "error Wh",
-        ]);
-        let ours = &self.ours;
-        let (one, none) = ("1", "-");
-        let error = format!(
-            "{} (≤ {})",
-            figure(ours.max_error_wh),
-            figure(ours.bound_wh)
-        );
-        table.add_row([
-            "ours: seal; verify + fold",
-            &ours.seal_us.to_string(),
-            one,
-            none,
-            &figure(ours.bytes),
-            one,
-            &ours.server_us.to_string(),
-            one,
-            none,
-            &error,
-        ]);
-        table.add_row([
-            "ours: encrypt + pack; fold",
-            &ours.encrypt_us.to_string(),
-            none,
-            one,
-            "27,136",
-            none,
-            &ours.fold_alone_us.to_string(),
-            none,
-            one,
-            "the same",
-        ]);
-        table.add_row([
-            "memcpy of the ciphertext",
-            none,
-            none,
-            none,
-            "27,136",
-            none,
-            &ours.copy_us.to_string(),
-            none,
-            &format!("1/{}", ours.fold_over_copy),
-            none,
-        ]);
-        for peer in &self.peers {
-            table.add_row(peer.row());
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
-    }
-
-    fn stages(&self) -> String {
-        let mut text = String::new();
-        for peer in &self.peers {
-            let (Some(version), Some(figures)) = (&peer.version, &peer.figures) else {
-                continue;
-            };
-            let list = |stages: &BTreeMap<String, Spread>| {
-                let stages = stages.iter();
-                let each = stages.map(|(stage, us)| format!("{stage} {}", figure(us.median)));
-                each.collect::<Vec<_>>().join(", ")
-            };
-            text += &format!(
-                "{version}: {}; {} µs; {} reports measured\n",
-                list(&figures.client_stages_us),
-                list(&figures.server_stages_us),
-                figure(figures.reports),
-            );
-        }
-        text
-    }
 }
 
 impl Peer {
@@ -383,36 +271,6 @@ impl Peer {
             not_measured: None,
         }
     }
-
-    fn row(&self) -> Vec<String> {
-        let Some(figures) = &self.figures else {
-            let reason = self.not_measured.as_deref().unwrap_or("no figures");
-            return vec![format!("{}\nnot measured: {reason}", self.title)];
-        };
-        let ratios = &figures.ratios;
-        vec![
-            self.title.clone(),
-            figures.client_us.to_string(),
-            ratios.client_over_seal.to_string(),
-            ratios.client_over_encrypt.to_string(),
-            figure(figures.bytes),
-            figure(ratios.bytes),
-            figures.server_us.to_string(),
-            ratios.server_over_ours.to_string(),
-            ratios.server_over_fold.to_string(),
-            figure(figures.max_error_wh),
-        ]
-    }
-}
-
-/// A table in the project's style.
-#[must_use]
-pub fn plain_table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table
 }
 
 /// The words for [`Outcome::input`].
@@ -423,3 +281,6 @@ pub fn input(reports: usize) -> String {
         crate::scenario::UCI
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use service::config::Settings;
 use tokio::process::{Child, Command};
 
-use super::outcome::plain_table;
+use super::table::plain_table;
 use crate::chaos::process::own_binary;
 use crate::ratio::{Spread, figure};
 use crate::resources::Usage;
