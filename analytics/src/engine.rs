@@ -89,6 +89,14 @@ pub struct Effects {
     folded: Vec<trace::Folded>,
 }
 
+impl Effects {
+    /// Whether nobody is to be told anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.outgoing.is_empty() && self.events.is_empty()
+    }
+}
+
 /// One analytics process's state machine.
 #[derive(Debug)]
 pub struct Engine<S> {

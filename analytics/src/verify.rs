@@ -10,7 +10,7 @@ use crate::engine::Incoming;
 
 /// Reports whose signatures are verified together. More are hardly cheaper, and one bad signature costs all of them a
 /// verification of their own. `cargo bench -p analytics --bench admit` prints what each size costs.
-pub const TOGETHER: usize = 64;
+pub const TOGETHER: usize = 128;
 
 /// What became of each report, in their order.
 pub type Verdicts = Vec<Result<Admitted, Refusal>>;

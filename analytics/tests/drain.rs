@@ -124,8 +124,14 @@ struct Scene {
 
 impl Scene {
     async fn start<S: Store + 'static>(store: impl FnOnce(&Settings) -> S) -> Self {
+        Self::start_with(Settings::defaults(), store).await
+    }
+
+    async fn start_with<S: Store + 'static>(
+        mut settings: Settings,
+        store: impl FnOnce(&Settings) -> S,
+    ) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut settings = Settings::defaults();
         settings.deployment.state_dir = state.path().to_owned();
         settings.broker.listen = "127.0.0.1:0".parse().unwrap();
         settings.analytics.metrics_listen = None;
@@ -413,4 +419,31 @@ async fn a_slow_disk_delays_answers_and_loses_nothing() {
             missing.remove(&meter);
         }
     }
+}
+
+/// Room for next to nothing: the broker waits, and nothing needs to be sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_delays_and_loses_nothing() {
+    let gate = Gate::new();
+    let mut settings = Settings::defaults();
+    settings.analytics.queue_max_reports = 3;
+    settings.analytics.queue_max_bytes = 1;
+    settings.analytics.commit_max_reports = 2;
+    settings.analytics.max_hot_sums = 0;
+    let mut scene = Scene::start_with(settings, |_| gate.clone()).await;
+    scene.until_ready().await;
+    gate.hold(true);
+    for meter in 1..40 {
+        scene.send(meter).await;
+    }
+    gate.hold(false);
+    let mut missing: std::collections::BTreeSet<String> =
+        (1..40).map(|meter| format!("meter-{meter}")).collect();
+    while !missing.is_empty() {
+        for meter in scene.receipt().await {
+            missing.remove(&meter);
+        }
+    }
+    scene.stop.stop();
+    within(&mut scene.analytics).await.unwrap().unwrap();
 }

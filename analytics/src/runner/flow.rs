@@ -251,7 +251,9 @@ impl<S: Store + 'static> Flow<S> {
         self.engine = Some(turned.engine);
         self.resend = turned.resend;
         meter::ages(&turned.effects.sealed_at, self.runner.clock.now());
-        self.outlet.let_out(turned.effects).await;
+        if !turned.effects.is_empty() {
+            self.outlet.let_out(turned.effects).await;
+        }
     }
 
     /// Begins to send releases again, if it is time to.

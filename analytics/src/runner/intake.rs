@@ -9,7 +9,7 @@ use crate::engine::Incoming;
 use crate::verify::{TOGETHER, Verdicts};
 
 /// Reports verified in one go at most, so that the first of a long queue are not kept waiting by the last.
-const ONE_GO: usize = 8 * TOGETHER;
+const ONE_GO: usize = 4 * TOGETHER;
 
 /// Reports on their way to the engine.
 #[derive(Debug)]
@@ -115,5 +115,78 @@ impl Intake {
 
     pub(super) fn is_empty(&self) -> bool {
         self.reports == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(10);
+
+    fn report(bytes: usize) -> Incoming {
+        Incoming {
+            topic: "t".to_owned(),
+            payload: vec![0; bytes].into(),
+        }
+    }
+
+    fn lot(intake: &mut Intake) -> Lot {
+        let (since, batch) = intake.take_queue().unwrap();
+        Lot {
+            since,
+            reports: batch.len(),
+            bytes: batch.iter().map(|report| report.payload.len()).sum(),
+            // What they are found to be does not matter here.
+            verdicts: Verdicts::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_in_reports_and_in_bytes_until_it_is_taken_to_be_folded() {
+        for (max_reports, max_bytes, fits) in [(3, 1_000, 3), (100, 250, 3), (100, 1, 1)] {
+            let mut intake = Intake::new(max_reports, max_bytes);
+            let mut received = 0;
+            while intake.has_room() {
+                intake.receive(report(100), Instant::now());
+                received += 1;
+            }
+            assert_eq!((received, intake.reports()), (fits, fits));
+            let verified = lot(&mut intake);
+            assert!(!intake.has_room(), "what is being verified counts");
+            intake.enter_verified(verified);
+            assert!(!intake.has_room(), "what was verified counts");
+            assert!(intake.take_verified(usize::MAX).is_some());
+            assert!(intake.has_room() && intake.is_empty() && !intake.has_verified());
+        }
+    }
+
+    #[test]
+    fn reports_wait_for_others_and_enough_of_them_do_not() {
+        let (mut intake, first) = (Intake::new(10_000, usize::MAX), Instant::now());
+        assert_eq!(intake.verify_at(WAIT), None);
+        for index in 0..TOGETHER - 1 {
+            intake.receive(report(1), first + WAIT * index as u32);
+        }
+        assert_eq!(intake.verify_at(WAIT), Some(first + WAIT));
+        intake.receive(report(1), first);
+        assert_eq!(intake.verify_at(WAIT), Some(first));
+    }
+
+    #[test]
+    fn a_lot_is_as_old_as_its_oldest_report_and_one_go_is_bounded() {
+        let (mut intake, first) = (Intake::new(10_000, usize::MAX), Instant::now());
+        for index in 0..ONE_GO + 1 {
+            intake.receive(report(1), first + WAIT * index as u32);
+        }
+        for (reports, since) in [(ONE_GO, first), (1, first + WAIT * ONE_GO as u32)] {
+            let lot = lot(&mut intake);
+            assert_eq!((lot.reports, lot.since), (reports, since));
+            intake.enter_verified(lot);
+        }
+        // Lots without verdicts fit any number: all of them are taken, and the first says how old they are.
+        let (since, _) = intake.take_verified(0).unwrap();
+        assert_eq!(since, first);
+        assert!(intake.is_empty());
     }
 }

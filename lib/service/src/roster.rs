@@ -3,6 +3,8 @@
 mod cache;
 mod keeper;
 mod page;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

@@ -7,7 +7,7 @@ use wire::{FeederId, GatewayId, RosterPage, VerifyingKey, Watts};
 
 use super::Entry;
 
-/// The entries of a page in columns: 44 bytes a meter and the text of its id. What many meters of a page share is
+/// The entries of a page in columns: 42 bytes a meter and the text of its id. What many meters of a page share is
 /// there once, and named by its index; a page has at most 16,384 entries, so 16 bits do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
@@ -70,6 +70,17 @@ impl Page {
             capacity_w: *self.capacity_w.at(position),
             key: &self.keys[position],
         }
+    }
+
+    /// Bytes of its columns.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.ids.len()
+            + size_of_val(&*self.ends)
+            + size_of_val(&*self.keys)
+            + size_of_val(&*self.feeder.index)
+            + size_of_val(&*self.gateway.index)
+            + size_of_val(&*self.capacity_w.index)
     }
 
     /// Feeders with the number of this page's meters on each.

@@ -1,0 +1,160 @@
+//! What is kept in memory, and what is read back from the store.
+
+use proptest::prelude::*;
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+
+use super::{
+    HOUR, close, close_on, digest, feeder, fold, fold_on, key, limbs, report, rules, windows,
+    windows_with,
+};
+use crate::store::{
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms,
+    Transaction,
+};
+use crate::windows::{Outcome, Rules, Windows};
+
+/// A store that says how often it was asked for a contributor.
+#[derive(Default)]
+struct Asked {
+    inner: MemoryStore,
+    contributors: u32,
+    broken: bool,
+}
+
+impl Store for Asked {
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+        self.inner.load(terms, each)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        self.inner.commit(transaction)
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        self.contributors += 1;
+        if self.broken {
+            return Err(StoreError::Io {
+                operation: "read",
+                path: "broken".into(),
+                source: std::io::ErrorKind::Other.into(),
+            });
+        }
+        self.inner.contributor(feeder, window, meter)
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        self.inner.contributors(feeder, window, each)
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.limbs(key)
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.inner.release(key)
+    }
+}
+
+fn commit(store: &mut dyn Store, windows: &mut Windows) {
+    store.commit(&windows.transaction()).unwrap();
+    windows.committed();
+}
+
+#[test]
+fn only_who_may_have_reported_is_looked_up() {
+    let (mut store, mut windows) = (Asked::default(), windows());
+    for meter in 1..=5 {
+        fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
+        commit(&mut store, &mut windows);
+    }
+    assert_eq!(store.contributors, 0);
+    let again = fold_on(&mut store, &mut windows, 3, 0, 0);
+    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 1));
+    // The window is released: nothing is left of it in memory, so everybody is looked up.
+    close_on(&mut store, &mut windows, 5, 0);
+    commit(&mut store, &mut windows);
+    let late = fold_on(&mut store, &mut windows, 6, 0, 0);
+    assert_eq!(
+        (late, store.contributors),
+        (Ok(Outcome::Folded(Part(1))), 2)
+    );
+    let again = fold_on(&mut store, &mut windows, 1, 0, 0);
+    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 3));
+    // After a restart those of windows that take reports are told apart in memory again.
+    commit(&mut store, &mut windows);
+    let mut windows = super::windows();
+    windows.restore(&mut store).unwrap();
+    let late = fold_on(&mut store, &mut windows, 7, 0, 0);
+    assert_eq!(
+        (late, store.contributors),
+        (Ok(Outcome::Folded(Part(1))), 3)
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_read_answers_nothing() {
+    let (mut store, mut windows) = (Asked::default(), windows());
+    fold_on(&mut store, &mut windows, 1, 0, 0).unwrap();
+    commit(&mut store, &mut windows);
+    store.broken = true;
+    let (report, limbs) = (report(1, 0), limbs(1));
+    let failed = windows.fold(&report, &limbs, digest(1), 0, &mut store);
+    assert!(matches!(failed, Err(StoreError::Io { .. })), "{failed:?}");
+    assert!(windows.transaction().is_empty());
+    store.broken = false;
+    let outcome = fold_on(&mut store, &mut windows, 1, 0, 0);
+    assert_eq!(outcome, Ok(Outcome::Duplicate));
+}
+
+proptest! {
+    /// However little tells contributors apart and however few sums stay in memory, the answers and the sums are those of
+    /// windows that keep everything; and so they are after a restart.
+    #[test]
+    fn what_is_kept_in_memory_changes_no_answer(
+        steps in prop::collection::vec((0_u32..12, 0_u64..4, 0_u32..16), 1..80),
+        fingerprint_bits in prop::sample::select(vec![0, 1, 3, 32]),
+        max_hot in 0_usize..3,
+    ) {
+        let small = || windows_with(Rules { fingerprint_bits, max_hot, ..rules() });
+        let (mut store, mut frugal) = (MemoryStore::default(), small());
+        let mut lavish = windows();
+        for (meter, window, action) in steps {
+            match action {
+                0 => {
+                    let closed = close(&mut lavish, 6, 0);
+                    prop_assert_eq!(close_on(&mut store, &mut frugal, 6, 0), closed);
+                }
+                1 => {
+                    let key = key(window * HOUR, 0);
+                    prop_assert_eq!(frugal.settled(&key), lavish.settled(&key));
+                }
+                2 => prop_assert_eq!(frugal.reclaim(), lavish.reclaim()),
+                3..6 => commit(&mut store, &mut frugal),
+                6 => {
+                    commit(&mut store, &mut frugal);
+                    frugal = small();
+                    frugal.restore(&mut store).unwrap();
+                }
+                _ => {
+                    let expected = fold(&mut lavish, meter, window * HOUR, 0);
+                    let outcome = fold_on(&mut store, &mut frugal, meter, window * HOUR, 0);
+                    prop_assert_eq!(outcome, expected);
+                }
+            }
+            prop_assert_eq!(frugal.feeder_time(&feeder()), lavish.feeder_time(&feeder()));
+            prop_assert_eq!(frugal.open(), lavish.open());
+        }
+        commit(&mut store, &mut frugal);
+        prop_assert!(frugal.hot.len() <= max_hot.max(frugal.open()));
+    }
+}
