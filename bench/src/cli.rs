@@ -17,7 +17,8 @@ use service::telemetry;
 
 use crate::page::{self, Page};
 use crate::scenario::{Options, Scenario};
-use crate::{budget, chaos, demo, load, peers, report};
+use crate::results::{self, Files};
+use crate::{budget, capacity, chaos, demo, load, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -31,6 +32,9 @@ use crate::{budget, chaos, demo, load, peers, report};
   bench run --duration 120s --meters 500
   bench load --rate 1112 --duration 60s
   bench chaos --kills 50 --seed 1
+  bench --sweep meters
+  bench --sweep meters,batch --quick
+  bench --sweep interval --values 1s,5s,10s --repeats 5
   bench --peers
   bench budget
   bench doctor"
@@ -40,6 +44,8 @@ struct Command {
     common: Common,
     #[command(flatten)]
     measure: Measure,
+    #[command(flatten)]
+    sweep: sweep::Options,
     #[command(flatten)]
     output: Output,
     #[command(subcommand)]
@@ -98,6 +104,9 @@ enum Action {
     /// Joins the results of several commands and draws them as one HTML file.
     #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
     Report(report::Options),
+    /// What a city and a country need, from what was measured, as Markdown.
+    #[command(after_help = "Examples:\n  bench capacity results/joined --store-bytes 85")]
+    Capacity(capacity::Options),
     #[command(flatten)]
     Tool(Tool),
     /// Every row of the design's budget, measured in one run.
@@ -110,9 +119,9 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
-    /// What `--peers` asks for, without a subcommand.
+    /// What `--sweep` and `--peers` ask for, without a subcommand.
     #[command(skip)]
-    Measure(Measure, Output),
+    Measure(Measure, Box<sweep::Options>, Output),
     /// One of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
@@ -126,21 +135,29 @@ struct Measure {
         default_missing_value = peers::catalogue::ALL,
         value_parser = PossibleValuesParser::new(peers::catalogue::names()))]
     peers: Option<Vec<String>>,
-    /// Fewer rounds.
+    /// Fewer values, repeats and rounds: all chosen sweeps within a minute.
     #[arg(long)]
     quick: bool,
 }
 
 impl Command {
     /// The one thing that was asked for; ends the process where it is none or two.
-    fn asked(self) -> Action {
-        let (kind, problem) = match (self.action, self.measure.peers.is_some()) {
+    fn asked(mut self) -> Action {
+        self.sweep.quick = self.measure.quick;
+        let measured = self.measure.peers.is_some() || !self.sweep.sweeps.is_empty();
+        let (kind, problem) = match (self.action, measured) {
             (Some(action), false) => return action,
-            (None, true) => return Action::Measure(self.measure, self.output),
-            (Some(_), true) => (ErrorKind::ArgumentConflict, "--peers takes no command"),
+            (None, true) => match sweep::plan::Plan::new(&self.sweep) {
+                Ok(_) => return Action::Measure(self.measure, Box::new(self.sweep), self.output),
+                Err(error) => (ErrorKind::ValueValidation, format!("{error:#}")),
+            },
+            (Some(_), true) => (
+                ErrorKind::ArgumentConflict,
+                "--sweep and --peers take no command".to_owned(),
+            ),
             (None, false) => (
                 ErrorKind::MissingSubcommand,
-                "say what to do: a command, such as demo, or --peers; --help lists them",
+                "say what to do: a command, such as demo, or --sweep or --peers; --help lists them".to_owned(),
             ),
         };
         Self::command().error(kind, problem).exit()
@@ -270,6 +287,10 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Chaos { options, output } => {
             return disrupt(&settings, &options, &output, stop).await;
         }
+        Action::Capacity(options) => {
+            print!("{}", capacity::text(&options)?);
+            return Ok(OK);
+        }
         Action::Report(options) => {
             println!("{}", report::join(&options)?.display());
             return Ok(OK);
@@ -277,7 +298,9 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Budget { options, output } => {
             return hold(&settings, &options, &output, stop).await;
         }
-        Action::Measure(what, output) => return measure(&settings, what, &output, stop).await,
+        Action::Measure(what, swept, output) => {
+            return measure(&settings, what, &swept, &output, stop).await;
+        }
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
     };
@@ -316,19 +339,39 @@ async fn offer(
     })
 }
 
+/// Sweeps, peers or both, into one results folder and one report.
 async fn measure(
     settings: &Settings,
     measure: Measure,
+    swept: &sweep::Options,
     output: &Output,
     stop: Stop,
 ) -> Result<u8> {
-    let mut plan = peers::Plan::new(measure.quick);
-    plan.peers = measure.peers.unwrap_or_default();
-    plan.peers.retain(|name| !name.is_empty());
-    let results = output.folder(settings)?;
-    let outcome = peers::run(settings, &plan, &results, stop).await?;
-    output.print(&outcome, || outcome.text())?;
-    Ok(if outcome.correct { OK } else { FAILED })
+    let peers = measure.peers.map(|mut names| {
+        names.retain(|name| !name.is_empty());
+        let mut plan = peers::Plan::new(measure.quick);
+        plan.peers = names;
+        plan
+    });
+    let results = output.log_folder(settings)?;
+    if swept.sweeps.is_empty() {
+        telemetry::install_metrics();
+        let outcome = peers::run(settings, &peers.unwrap_or(peers::Plan::new(measure.quick)), &results, stop).await?;
+        output.print(&outcome, || outcome.text())?;
+        return Ok(if outcome.correct { OK } else { FAILED });
+    }
+    let mut run = sweep::run(settings, swept, &results, &stop).await?;
+    let mut text = String::new();
+    if let Some(plan) = peers {
+        let outcome = peers::run(settings, &plan, &results, stop).await?;
+        text = outcome.text();
+        run.add_peers(serde_json::to_value(&outcome)?, outcome.correct);
+        Files::new(&results).document(&run)?;
+    }
+    let page = report::write(&run, &results)?;
+    eprintln!("report: {}", page.display());
+    output.print(&run, || results::table::of(&run, &results) + &text)?;
+    Ok(if run.correct { OK } else { FAILED })
 }
 
 async fn hold(
@@ -365,10 +408,15 @@ async fn disrupt(
 impl Output {
     /// A new results folder, which the logs go to.
     fn folder(&self, settings: &Settings) -> Result<PathBuf> {
+        telemetry::install_metrics();
+        self.log_folder(settings)
+    }
+
+    /// The same without a recorder of metrics: a sweep has its own.
+    fn log_folder(&self, settings: &Settings) -> Result<PathBuf> {
         let results = demo::results_folder(&self.results)?;
         let log = std::fs::File::create(results.join("log.txt"))?;
         telemetry::log_to_file(&settings.log, log)?;
-        telemetry::install_metrics();
         Ok(results)
     }
 

@@ -8,12 +8,13 @@
 //! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
 //! * [`page`]: the live page of a run
 //! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
-//! * [`report`]: a run as one HTML file
+//! * [`report`]: a run as one HTML file · [`capacity`]: what a city needs, by what was measured
 //! * [`peers`]: other systems on the same work · [`budget`]: the design's limits, measured · [`ratio`]: their figures
 //! * [`sweep`]: one parameter over its values · [`results`]: the files a run leaves
 //! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
 
 pub mod budget;
+pub mod capacity;
 pub mod chaos;
 pub mod cli;
 pub mod demo;

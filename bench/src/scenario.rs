@@ -10,6 +10,7 @@ use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
+use crate::sweep::work::Work;
 
 /// The customers of the demo, unless another input is named.
 pub const UCI: &str = "data/uci_electricity_hourly.csv";
@@ -84,6 +85,36 @@ impl Scenario {
         let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
         let speed = longest.map_or(demo_speed(), |longest| longest.min(demo_speed()));
         Self::new(settings, source, options, wall.mul_f64(speed), speed)
+    }
+
+    /// One point of a sweep. Its windows close when they are complete, so none closes early in a repeat that may take
+    /// `limit`.
+    ///
+    /// # Errors
+    /// Where the fleet cannot be.
+    pub fn sweep(base: &Settings, work: &Work, seed: u64, limit: Duration) -> Result<Self> {
+        let options = Options {
+            meters: Some(work.meters),
+            replay: None,
+            feeders: work.feeders,
+            batch: work.batch,
+            seed,
+            interval: Some(Duration::from_secs(u64::from(work.interval_s))),
+        };
+        let mut settings = with_input(base, &options)?;
+        work.layout.as_str().clone_into(&mut settings.plan.layout);
+        work.profile.name.clone_into(&mut settings.plan.profile);
+        settings.plan.min_meters = work.min_meters(base.plan.min_meters);
+        settings.meter.network.latency = work.latency;
+        settings.meter.network.loss = work.loss;
+        let source = open(&settings)?;
+        let event = Duration::from_secs(work.event_s());
+        // All of it is due within a millisecond: what it waits for is the pipeline.
+        let speed = work.speed.unwrap_or(event.as_secs_f64() * 1e3);
+        let mut scenario = Self::new(settings, source, &options, event, speed)?;
+        scenario.settings.analytics.idle_limit = limit;
+        scenario.settings.analytics.grace = limit.mul_f64(speed.max(1.0));
+        Ok(scenario)
     }
 
     fn new(

@@ -20,6 +20,8 @@ pub struct Verdict {
     pub max_relative_error: f64,
     /// Greatest bound / |true| over all intervals: what the relative error may be by the noise of the encryption.
     pub error_bound: f64,
+    /// Intervals compared.
+    pub intervals: u64,
     /// Rows for the table, one a released window.
     pub rows: Vec<Row>,
     /// What is wrong, in words; empty if nothing is.
@@ -112,6 +114,7 @@ impl Verdict {
         }
         for (k, (&decrypted, &true_wh)) in energy.iter().zip(&truth.energy_wh).enumerate() {
             let error = (decrypted as f64 - true_wh).abs();
+            self.intervals += 1;
             greatest = greatest.max(error);
             // An interval with no energy at all has no relative error; a watt-hour stands for it.
             let scale = true_wh.abs().max(1.0);

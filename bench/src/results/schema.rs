@@ -54,6 +54,17 @@ pub struct Run {
     pub budget: Option<Value>,
 }
 
+impl Run {
+    /// Adds what `bench --peers` measured in the same run.
+    pub fn add_peers(&mut self, document: Value, correct: bool) {
+        self.peers = Some(document);
+        if !correct {
+            self.failures.push("peers: a sum differs from the truth".to_owned());
+            self.correct = false;
+        }
+    }
+}
+
 /// The machine, the build and the command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {

@@ -1,0 +1,95 @@
+//! The machine, the build and the command, as far as they can be learnt.
+
+use std::path::Path;
+use std::process::Command;
+
+use packed::Profile;
+use procfs::{Current as _, LoadAverage, Meminfo};
+
+use super::schema::{Environment, Profile as ProfileRow};
+
+/// The version of OpenFHE that the crate `openfhe` is built with.
+const OPENFHE: &str = "1.4.2";
+
+/// Instruction sets that matter to the fold, to SHA-256 and to signatures.
+const FLAGS: [&str; 9] = [
+    "sse4_2", "avx", "avx2", "bmi2", "sha_ni", "avx512f", "avx512dq", "avx512ifma", "avx512vbmi",
+];
+
+/// The environment at this moment; what follows later is left open.
+#[must_use]
+pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
+    let cpu = procfs::CpuInfo::current().ok();
+    let model = cpu.as_ref().and_then(|cpu| cpu.model_name(0).map(str::to_owned));
+    let has = cpu.as_ref().and_then(|cpu| cpu.flags(0)).unwrap_or_default();
+    let meminfo = Meminfo::current().ok();
+    let kernel = procfs::sys::kernel::Version::current().ok();
+    Environment {
+        started_at: timestamp(),
+        ended_at: None,
+        wall_s: 0.0,
+        command_line: std::env::args().collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: answer("git", &["rev-parse", "HEAD"]),
+        commit_dirty: answer("git", &["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        rustc: answer("rustc", &["--version"]),
+        openfhe: OPENFHE.to_owned(),
+        cpu_model: model.unwrap_or_else(|| "unknown".to_owned()),
+        cpu_cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cpu_flags: FLAGS.iter().filter(|flag| has.contains(flag)).map(ToString::to_string).collect(),
+        fold_kernel: packed::Kernel::best().to_string(),
+        memory_bytes: meminfo.map_or(0, |meminfo| meminfo.mem_total),
+        kernel: format!(
+            "{} {}",
+            std::env::consts::OS,
+            kernel.map_or_else(|| "unknown".to_owned(), |kernel| format!("{}.{}.{}", kernel.major, kernel.minor, kernel.patch))
+        ),
+        load_average_before: load_average().unwrap_or_default(),
+        load_average_after: None,
+        profiles: Profile::all().iter().map(|profile| row(profile)).collect(),
+        repeats,
+        warmup,
+        quick,
+        estimate_s: 0.0,
+    }
+}
+
+/// Load averages over 1, 5 and 15 minutes.
+#[must_use]
+pub fn load_average() -> Option<[f64; 3]> {
+    let load = LoadAverage::current().ok()?;
+    Some([load.one, load.five, load.fifteen].map(|load| (f64::from(load) * 100.0).round() / 100.0))
+}
+
+/// Memory that can be had without swapping, in bytes.
+#[must_use]
+pub fn memory_available() -> Option<u64> {
+    Meminfo::current().ok()?.mem_available
+}
+
+/// Now, RFC 3339, UTC, to the second.
+#[must_use]
+pub fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn row(profile: &Profile) -> ProfileRow {
+    ProfileRow {
+        name: profile.name.to_owned(),
+        ring_dimension: profile.ring_dimension,
+        slots: profile.slots(),
+        modulus_bits: profile.modulus_bits,
+        scale_bits: profile.scale_bits,
+        max_contributors: profile.max_contributors(),
+        ciphertext_bytes: profile.packed_len(),
+    }
+}
+
+/// What a program says of the sources this was built from; `None` where it or they are not there.
+fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(program).args(arguments).current_dir(sources).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}

@@ -1,0 +1,206 @@
+//! `analytics_results.json`, `performance_metrics.json` and `server_stats.json`: the files that users of the field's
+//! earlier demo look for, with what they expect in them. `docs/results.md` lists the keys. `run.json` has all of it and
+//! more.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::files::Extras;
+use super::schema::{Cost, Parameter, Point, Repeat, Run, StageName};
+use crate::sweep::samples::Recorded;
+use crate::sweep::work;
+use crate::verdict::Row;
+
+/// What the server's side counted in one repeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStats {
+    /// Reports that reached analytics, repetitions included.
+    pub messages_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Reports folded into a sum.
+    pub reports_folded: u64,
+    /// Reports that came again.
+    pub reports_duplicate: u64,
+    /// Reports refused, by reason.
+    pub reports_rejected: BTreeMap<String, u64>,
+    /// Sums released to the operator.
+    pub sums_released: u64,
+    /// Commits of the store.
+    pub commits: u64,
+    /// MQTT messages and bytes that all clients published.
+    pub mqtt_messages_published: u64,
+    /// Their bytes.
+    pub mqtt_bytes_published: u64,
+    /// Time the services ran.
+    pub uptime_s: f64,
+    /// Greatest resident memory of the whole process.
+    pub peak_rss_bytes: Option<u64>,
+    /// Processor time by service.
+    pub cpu_s_by_service: BTreeMap<String, f64>,
+}
+
+impl ServerStats {
+    /// From what was recorded in a repeat.
+    #[must_use]
+    pub fn of(recorded: &Recorded, cost: &Cost) -> Self {
+        Self {
+            messages_received: recorded.count("cipherwatt_analytics_reports_received_total"),
+            bytes_received: recorded.count("cipherwatt_analytics_received_bytes_total"),
+            reports_folded: cost.reports,
+            reports_duplicate: cost.reports_duplicate,
+            reports_rejected: cost.reports_rejected.clone(),
+            sums_released: recorded.count("cipherwatt_analytics_releases_total"),
+            commits: recorded.samples("cipherwatt_analytics_commit_duration_seconds"),
+            mqtt_messages_published: recorded.count("cipherwatt_mqtt_messages_published_total"),
+            mqtt_bytes_published: cost.published_bytes,
+            uptime_s: cost.total_wall_s,
+            peak_rss_bytes: cost.peak_rss_bytes,
+            cpu_s_by_service: cost.cpu_s_by_service.clone(),
+        }
+    }
+}
+
+/// Decrypted totals and averages of each feeder and window, beside the truth.
+pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
+    let window = |row: &Row| {
+        json!({
+            "feeder": row.feeder.to_string(),
+            "window_start": row.window.0,
+            "meters": row.meters,
+            "total_wh": row.energy_wh,
+            "true_total_wh": row.true_wh,
+            "average_wh": row.mean_wh,
+            "std_wh": row.std_wh,
+            "peak_wh": row.peak_wh,
+            "load_factor": row.load_factor,
+            "max_abs_error_wh": row.error_wh,
+            "error_bound_wh": row.bound_wh,
+        })
+    };
+    let point = |(parameter, extras): &(Parameter, Extras)| {
+        json!({
+            "parameter": work::name(*parameter),
+            "value": extras.label,
+            "windows": extras.rows.iter().map(window).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "description": "Decrypted totals per feeder and window, one repeat of each point; energies in Wh",
+        "started_at": run.environment.started_at,
+        "correct": run.correct,
+        "points": extras.iter().filter(|(_, extras)| !extras.rows.is_empty()).map(point).collect::<Vec<_>>(),
+    })
+}
+
+/// Times of encryption, aggregation and decryption, throughput and payload sizes, by parameter and value.
+pub(super) fn performance_metrics(run: &Run) -> Value {
+    let by_sweep = run.sweeps.iter().map(|sweep| {
+        let points: Vec<Value> = sweep.points.iter().map(performance).collect();
+        (work::name(sweep.parameter), Value::from(points))
+    });
+    json!({
+        "description": "Medians over the repeats; times in ms, sizes in bytes",
+        "started_at": run.environment.started_at,
+        "correct": run.correct,
+        "by_parameter": by_sweep.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn performance(point: &Point) -> Value {
+    let ms = |stage: StageName| {
+        let median = point.median.as_ref();
+        median.and_then(|median| median.stage_p50_s.get(&stage)).map(|spread| spread.median * 1e3)
+    };
+    let median = point.median.as_ref();
+    json!({
+        "value": point.label,
+        "status": point.status,
+        "reasons": point.reasons,
+        "num_meters": point.settings.meters,
+        "interval_s": point.settings.interval_s,
+        "batch_size": point.settings.batch,
+        "encryption_time_ms": ms(StageName::Encrypt),
+        "seal_time_ms": ms(StageName::Seal),
+        "aggregation_time_ms": ms(StageName::Fold),
+        "verification_time_ms": ms(StageName::Verify),
+        "decryption_time_ms": ms(StageName::Decrypt),
+        "publish_to_receipt_time_ms": ms(StageName::PublishToReceipt),
+        "end_to_end_time_ms": ms(StageName::EndToEnd),
+        "throughput_reports_per_s": median.map(|median| median.reports_per_s.median),
+        "throughput_readings_per_s": median.map(|median| median.readings_per_s.median),
+        "payload_size_bytes": median.map(|median| median.bytes_per_report.median),
+        "payload_bytes_per_reading": median.map(|median| median.bytes_per_reading.median),
+        "total_time_s": median.map(|median| median.wall_s.median),
+        "max_abs_error_wh": median.map(|median| median.max_abs_error_wh.median),
+    })
+}
+
+/// What the server's side counted, of each point and in all.
+pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
+    let points: Vec<(&(Parameter, Extras), &ServerStats)> =
+        extras.iter().filter_map(|entry| Some((entry, entry.1.server.as_ref()?))).collect();
+    let sum = |of: fn(&ServerStats) -> u64| points.iter().map(|(_, server)| of(server)).sum::<u64>();
+    let rejected: u64 = points.iter().flat_map(|(_, server)| server.reports_rejected.values()).sum();
+    let repeats = run.sweeps.iter().flat_map(|sweep| &sweep.points).flat_map(|point| &point.repeats);
+    let peak = repeats.filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes).max();
+    let each = points.iter().map(|((parameter, extras), server)| {
+        json!({"parameter": work::name(*parameter), "value": extras.label, "stats": server})
+    });
+    json!({
+        "description": "Counts of analytics and the broker's clients, of the last repeat of each point and over those",
+        "started_at": run.environment.started_at,
+        "total": {
+            "messages_received": sum(|server| server.messages_received),
+            "bytes_received": sum(|server| server.bytes_received),
+            "reports_folded": sum(|server| server.reports_folded),
+            "reports_duplicate": sum(|server| server.reports_duplicate),
+            "reports_rejected": rejected,
+            "sums_released": sum(|server| server.sums_released),
+            "uptime_s": run.environment.wall_s,
+            "peak_rss_bytes": peak,
+        },
+        "points": each.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_earlier_demo_have_what_is_looked_for() {
+        let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
+        let metrics = performance_metrics(&run);
+        let points = metrics["by_parameter"]["meters"].as_array().unwrap();
+        assert_eq!(points.len(), run.sweeps[0].points.len());
+        assert!(points[0]["encryption_time_ms"].as_f64().unwrap() > 0.0);
+        assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(27_325.0));
+        let skipped = points.iter().find(|point| point["status"] == "skipped").unwrap();
+        assert!(skipped["encryption_time_ms"].is_null());
+
+        let server = ServerStats::of(&Recorded::default(), run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap());
+        let row = Row {
+            feeder: "feeder-1".parse().unwrap(),
+            window: wire::WindowStart(86_400),
+            meters: 5,
+            energy_wh: 1_000,
+            true_wh: 999.5,
+            error_wh: 0.5,
+            bound_wh: 3.0,
+            mean_wh: 10.0,
+            std_wh: None,
+            peak_wh: 90,
+            load_factor: Some(0.5),
+        };
+        let extras = Extras { label: "5".to_owned(), rows: vec![row], server: Some(server.clone()) };
+        let extras = [(Parameter::Meters, extras)];
+        let analytics = analytics_results(&run, &extras);
+        assert_eq!(analytics["points"][0]["windows"][0]["total_wh"], 1_000);
+        let stats = server_stats(&run, &extras);
+        assert_eq!(stats["total"]["reports_folded"], server.reports_folded);
+        assert_eq!(stats["points"][0]["stats"]["uptime_s"], server.uptime_s);
+    }
+}

@@ -1,0 +1,191 @@
+//! A run for people: a line a point while it runs, and tables at the end.
+
+use std::time::Duration;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::schema::{Parameter, Plaintext, Point, Run, StageName, Status, Sweep};
+use crate::ratio::{Spread, figure};
+use crate::sweep::work;
+
+/// Stages that a table shows, with their heads.
+const STAGES: [(StageName, &str); 11] = [
+    (StageName::Encode, "encode"),
+    (StageName::Encrypt, "encrypt"),
+    (StageName::Pack, "pack"),
+    (StageName::Sign, "sign"),
+    (StageName::PublishToReceipt, "publish→receipt"),
+    (StageName::Verify, "verify"),
+    (StageName::Fold, "fold"),
+    (StageName::Commit, "commit"),
+    (StageName::Release, "release"),
+    (StageName::Decrypt, "decrypt"),
+    (StageName::EndToEnd, "end to end"),
+];
+
+/// A point that is done, in a line.
+#[must_use]
+pub fn progress(parameter: Parameter, point: &Point) -> String {
+    let mut text = format!("{} {}: {}", work::name(parameter), point.label, state(point));
+    if let Some(median) = &point.median {
+        text += &format!(
+            ", {} reports/s, {} µs of processor a report",
+            figure(median.reports_per_s.median),
+            figure(median.cpu_us_per_report.median)
+        );
+    }
+    if let Some(reason) = point.reasons.first() {
+        text += &format!(": {reason}");
+    }
+    text
+}
+
+/// Everything, for standard output.
+#[must_use]
+pub fn of(run: &Run, folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for sweep in &run.sweeps {
+        text += &format!("{}: {}\n{}\n\n{}\n\n", work::name(sweep.parameter), sweep.varies, figures(sweep), stages(sweep));
+        text += &notes(sweep);
+    }
+    if let Some(plaintext) = &run.plaintext {
+        text += &overhead(plaintext);
+    }
+    for failure in &run.failures {
+        text += &format!("WRONG: {failure}\n");
+    }
+    if run.correct {
+        text += "every decrypted interval of every point equals the truth within the bound\n";
+    }
+    let (wall, about) = (run.environment.wall_s, run.environment.estimate_s);
+    text += &format!(
+        "{} (estimated {}), results: {}\n",
+        humantime::format_duration(Duration::from_secs(wall.round() as u64)),
+        humantime::format_duration(Duration::from_secs(about.round() as u64)),
+        folder.display()
+    );
+    text
+}
+
+fn new_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(heads);
+    table
+}
+
+fn right(mut table: Table, from: usize) -> Table {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn state(point: &Point) -> &'static str {
+    match point.status {
+        Status::Ok => "ok",
+        Status::Wrong => "WRONG",
+        Status::Failed => "FAILED",
+        Status::Skipped => "skipped",
+    }
+}
+
+fn figures(sweep: &Sweep) -> Table {
+    let mut table = new_table([
+        "value", "meters", "feeders", "min", "reports", "reports/s", "readings/s", "cores", "CPU µs/report",
+        "CPU µs/reading", "B/report", "B/reading", "peak MiB", "error Wh", "state",
+    ]);
+    for point in &sweep.points {
+        let settings = &point.settings;
+        let cost = point.repeats.iter().find_map(|repeat| repeat.cost.as_ref());
+        let error = point.repeats.iter().find_map(|repeat| repeat.error);
+        let median = point.median.as_ref();
+        let spread = |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| spread.to_string());
+        let short = |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| figure(spread.median));
+        let lowered = if settings.min_meters_lowered_from.is_some() { "*" } else { "" };
+        table.add_row([
+            point.label.clone(),
+            settings.meters.to_string(),
+            settings.feeders.to_string(),
+            format!("{}{lowered}", settings.min_meters),
+            cost.map_or("-".to_owned(), |cost| cost.reports.to_string()),
+            spread(median.map(|median| median.reports_per_s)),
+            short(median.map(|median| median.readings_per_s)),
+            cost.map_or("-".to_owned(), |cost| format!("{:.2}", cost.cpu_cores)),
+            spread(median.map(|median| median.cpu_us_per_report)),
+            short(median.map(|median| median.cpu_us_per_reading)),
+            short(median.map(|median| median.bytes_per_report)),
+            short(median.map(|median| median.bytes_per_reading)),
+            short(median.and_then(|median| median.peak_rss_bytes).map(|bytes| bytes.scaled(1.0 / f64::from(1 << 20)))),
+            error.map_or("-".to_owned(), |error| format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)),
+            state(point).to_owned(),
+        ]);
+    }
+    right(table, 1)
+}
+
+/// Medians of the stages, in milliseconds.
+fn stages(sweep: &Sweep) -> Table {
+    let heads = std::iter::once("p50 in ms").chain(STAGES.iter().map(|(_, head)| *head));
+    let mut table = new_table(heads);
+    for point in sweep.points.iter() {
+        let Some(median) = &point.median else { continue };
+        let cell = |stage: &StageName| {
+            let spread = median.stage_p50_s.get(stage);
+            spread.map_or("-".to_owned(), |spread| figure(spread.median * 1e3))
+        };
+        let cells = STAGES.iter().map(|(stage, _)| cell(stage));
+        table.add_row(std::iter::once(point.label.clone()).chain(cells).collect::<Vec<_>>());
+    }
+    right(table, 1)
+}
+
+/// What a reader must know of single points.
+fn notes(sweep: &Sweep) -> String {
+    let mut text = String::new();
+    let lowered = sweep.points.iter().find_map(|point| point.settings.min_meters_lowered_from);
+    if let Some(configured) = lowered {
+        text += &format!(
+            "* plan.min_meters is {configured}; these points have fewer meters on a feeder and the minimum was lowered to \
+             that for them\n\n"
+        );
+    }
+    for point in sweep.points.iter().filter(|point| point.status == Status::Skipped) {
+        text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
+    }
+    text
+}
+
+fn overhead(plaintext: &Plaintext) -> String {
+    let (work, ratio) = (&plaintext.work, &plaintext.overhead);
+    let mut text = format!(
+        "encrypted ÷ plaintext, {} reports of {} readings through the same pipeline: {} × the bytes, {} × the processor \
+         time a report, {} × the time to seal, {} × end to end\n",
+        u64::from(work.meters) * u64::from(work.windows),
+        work.batch,
+        ratio.bytes_per_report,
+        ratio.cpu_us_per_report,
+        ratio.seal_us,
+        ratio.end_to_end_s,
+    );
+    text += &format!("  both: {}\n  only one: {}\n\n", plaintext.shares.join("; "), plaintext.differs.join("; "));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_is_shown_with_what_is_wrong_lowered_or_skipped() {
+        let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
+        let text = of(&run, std::path::Path::new("results/x"));
+        for wanted in ["WRONG", "FAILED", "skipped: estimated", "plan.min_meters is 15", "2*", "encrypt", "÷ plaintext"] {
+            assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
+        }
+        assert!(!text.contains("every decrypted interval"), "{text}");
+        let wrong = run.sweeps[0].points.iter().find(|point| point.status == Status::Wrong).unwrap();
+        assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
+    }
+}
