@@ -3,6 +3,7 @@
 use rumqttc::{AsyncClient, Publish, QoS, SubAck, SubscribeReasonCode};
 
 use super::Link;
+use crate::telemetry::Sparing;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
 use crate::mqtt::publisher::Outgoing;
 use crate::mqtt::{LinkError, metrics};
@@ -75,6 +76,7 @@ impl Link {
             payload: publish.payload,
             retain: publish.retain,
             ticket: Ticket {
+                bulk: self.bulk,
                 connection: self.connection,
                 sequence,
             },
@@ -89,11 +91,16 @@ impl Link {
         let dropped = self.shared.push(event);
         if dropped > 0 {
             metrics::dropped(dropped);
-            tracing::warn!(
-                dropped,
-                limit = inbox::LIMIT,
-                "the inbox is full: messages dropped"
-            );
+            static LINES: Sparing = Sparing::new();
+            if let Some(line) = LINES.line() {
+                tracing::warn!(
+                    dropped,
+                    limit = inbox::LIMIT,
+                    count = line.count,
+                    unlogged = line.unlogged,
+                    "the inbox is full: messages dropped"
+                );
+            }
         }
     }
 
