@@ -221,12 +221,12 @@ impl Ours {
         steps.fold += (thread_time() - admitted_at).as_secs_f64();
         self.sum = sum;
         self.included.extend_from_slice(reports);
-        self.from_cache(&sealed, &mut steps)?;
+        self.repeat_cached(&sealed, &mut steps)?;
         Ok(steps.over(reports.len() as f64))
     }
 
     /// What takes so little that a single time would be the clock's.
-    fn from_cache(&self, sealed: &[Sealed], steps: &mut Steps) -> Result<()> {
+    fn repeat_cached(&self, sealed: &[Sealed], steps: &mut Steps) -> Result<()> {
         let Some(first) = sealed.first() else {
             return Ok(());
         };
