@@ -38,9 +38,12 @@ class Process:
         flags = [flag for key, value in self.settings.items() for flag in ("--set", f"{key}={value}")]
         # A write beyond RLIMIT_FSIZE fails, instead of ending the process, once SIGXFSZ is ignored.
         ignore = lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        # The log goes through a process of its own, because the limit would hold for it too.
         with open(self.folder / f"{self.name}.log", "ab") as log:
+            copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
+        with copy.stdin as pipe:
             self.child = subprocess.Popen(
-                [self.binary, *flags], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=ignore
+                [self.binary, *flags], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, preexec_fn=ignore
             )
 
     def stop(self, how=signal.SIGTERM):
@@ -94,7 +97,7 @@ class Process:
 
 
 class Deployment:
-    """Broker, operator, analytics and three gateways."""
+    """Broker, operator, analytics and four gateways."""
 
     def __init__(self, binaries, folder):
         self.folder, self.mqtt = folder, free_port()
@@ -113,7 +116,7 @@ class Deployment:
         self.analytics = process(
             "analytics", "analytics-1",
             {"analytics.grace": "1h", "analytics.idle_limit": "4s", "analytics.release_retry": "1s",
-             "analytics.retention": "1day", "analytics.commit_max_delay": "5ms"},
+             "analytics.retention": "1day"},
         )
         # Loses, repeats and delays reports.
         self.gateway = process(
@@ -131,19 +134,26 @@ class Deployment:
         self.replay = process(
             "meter", "gateway-3",
             fleet | {"meter.gateway": "gateway-3", "meter.feeders": "1", "meter.source": "replay",
-                     "meter.replay": str(folder / "customers.csv"), "meter.start": "", "meter.speed": "3600"},
+                     "meter.replay": str(folder / "customers.csv"), "meter.start": ""},
         )
-        write_customers(folder / "customers.csv", start, 1)
-        write_customers(folder / "giants.csv", start, 1000)
+        # Customers too large for the feeder they name, who are never enrolled.
+        self.giants = process(
+            "meter", "gateway-4",
+            fleet | {"meter.gateway": "gateway-4", "meter.feeders": "1", "meter.source": "replay",
+                     "meter.replay": str(folder / "giants.csv"), "meter.start": ""},
+        )
+        write_customers(folder / "customers.csv", start, "customer", 1)
+        write_customers(folder / "giants.csv", start, "giant", 10_000)
         self.all = [self.broker, self.operator, self.analytics, self.gateway, self.late, self.replay]
 
     def send_rubbish(self):
-        """A message on a report topic that is none."""
-        topic = "cipherwatt/v1/feeder/feeder-1/meter/gateway-1-meter-000001/report"
-        subprocess.run(
-            ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.mqtt), "-q", "1", "-t", topic, "-m", "rubbish"],
-            check=True, timeout=10,
-        )
+        """A message on a report topic, and one on a receipt topic, that are none."""
+        for topic in ("feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt"):
+            subprocess.run(
+                ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.mqtt), "-q", "1",
+                 "-t", f"cipherwatt/v1/{topic}", "-m", "rubbish"],
+                check=True, timeout=10,
+            )
 
     def stop(self):
         """Ends everything, the broker last."""
@@ -151,11 +161,11 @@ class Deployment:
             process.stop()
 
 
-def write_customers(file, start, factor):
+def write_customers(file, start, name, factor):
     """Wide CSV, a row an hour for ten days: every seventh reading is missing, one customer exports."""
     begin = time.mktime(time.strptime(start, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
     with open(file, "w") as out:
-        out.write("time," + ",".join(f"customer {n}" for n in range(20)) + "\n")
+        out.write("time," + ",".join(f"{name} {n}" for n in range(20)) + "\n")
         for hour in range(240):
             row = [f"{factor * ((hour * 7 + n * 3) % 11 / 4 - (n == 3)):.2f}" for n in range(20)]
             row = ["" if (hour + n) % 7 == 0 else value for n, value in enumerate(row)]

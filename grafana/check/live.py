@@ -39,7 +39,10 @@ def provoke(deployment):
         process.wait()
     yield
     time.sleep(14)
-    say("a report that is none, an operator that sleeps, a gateway that has forgotten what it reported")
+    say("messages that are none, customers too large for their feeder, an operator that sleeps, "
+        "a gateway that has forgotten what it reported")
+    d.all.append(d.giants)
+    d.giants.start()
     d.send_rubbish()
     d.operator.frozen(4)
     d.gateway.stop(signal.SIGKILL)
@@ -48,21 +51,18 @@ def provoke(deployment):
     d.send_rubbish()
     time.sleep(8)
     say("full disks")
-    for process in (d.analytics, d.operator, d.gateway):
+    # One after the other: where analytics cannot write, nothing reaches the operator.
+    for process in (d.operator, d.analytics, d.gateway):
         process.disk_full(True)
-    time.sleep(6)
-    for process in (d.analytics, d.operator, d.gateway):
+        time.sleep(6)
         process.disk_full(False)
-    say("a slow analytics")
-    for _ in range(4):
-        d.analytics.frozen(2.2)
-        time.sleep(0.3)
-    say("a broker that is killed")
+    say("a broker that hangs and is killed")
+    d.broker.frozen(3)
     d.broker.stop(signal.SIGKILL)
     time.sleep(3)
     d.broker.start()
     time.sleep(5)
-    say("analytics that has forgotten all, customers too large for their feeder, an operator that asks a person")
+    say("analytics that has forgotten all, an operator that asks a person")
     d.operator.stop()
     d.operator.start(operator__enrolment="manual", operator__metrics_max_feeders="2")
     d.analytics.stop(signal.SIGKILL)
@@ -71,8 +71,6 @@ def provoke(deployment):
     d.gateway.forget("outbox.redb")
     d.analytics.start()
     d.gateway.start()
-    d.replay.stop()
-    d.replay.start(meter__replay=str(d.folder / "giants.csv"))
     time.sleep(12)
 
 
@@ -174,13 +172,14 @@ def main():
     try:
         script = provoke(deployment)
         next(script)
-        prometheus = Prometheus(folder, "first", source, deployment.all)
+        scraped = [*deployment.all, deployment.giants]
+        prometheus = Prometheus(folder, "first", source, scraped)
         servers.append(prometheus)
-        second = Prometheus(folder, "second", source, deployment.all, rename=VICTIM)
+        second = Prometheus(folder, "second", source, scraped, rename=VICTIM)
         servers.append(second)
         version = prometheus.wait()
         second.wait()
-        say(f"Prometheus {version} scrapes {len(deployment.all)} processes")
+        say(f"Prometheus {version} scrapes {len(scraped)} processes")
         for _ in script:
             pass
         panels = list(expressions.of_panels(VARIABLES))

@@ -51,6 +51,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=30) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:
+                raise OSError("it is starting") from error
             raise SystemExit(f"Prometheus refuses {parameters}: {error.read().decode()}") from error
 
     def wait(self):
