@@ -79,7 +79,7 @@ def _alerts():
 
 
 def _variables():
-    def labels(name, label, metric, description):
+    def labels(name, label, metric, description, every=".*"):
         query = f"label_values({metric}, {name})"
         return {
             "name": name,
@@ -92,7 +92,7 @@ def _variables():
             "sort": 7,
             "multi": True,
             "includeAll": True,
-            "allValue": ".*",
+            "allValue": every,
             "current": {"text": ["All"], "value": ["$__all"]},
         }
 
@@ -106,7 +106,7 @@ def _variables():
             "refresh": 1,
             "current": {"text": "Prometheus", "value": "cipherwatt-prometheus"},
         },
-        labels("job", "Job", "cipherwatt_build_info", "Kind of process"),
+        labels("job", "Job", "cipherwatt_build_info", "Kind of process", "cipherwatt-.*"),
         labels("instance", "Instance", 'cipherwatt_build_info{job=~"$job"}', "One process"),
         labels("feeder", "Feeder", "cipherwatt_operator_feeder_completeness_ratio", "Feeders the operator labels"),
         {

@@ -33,10 +33,12 @@ def panels(dashboard):
             yield panel
 
 
-def of_panels(variables):
-    """Every panel's expressions, with the variables substituted."""
+def of_panels(intervals):
+    """Every panel's expressions, with `intervals` substituted and "All" chosen for every variable."""
     for file in DASHBOARDS:
         dashboard = json.loads(file.read_text())
+        chosen = {variable["name"]: variable.get("allValue", "") for variable in dashboard["templating"]["list"]}
+        variables = intervals | chosen
         for panel in panels(dashboard):
             for target in panel["targets"]:
                 where = f"panel {panel['title']!r}, query {target['refId']}"

@@ -177,6 +177,10 @@ def around(dashboard, sections):
             if "alert" in rule:
                 names.add(rule["alert"].lower())
                 yield from of_alert(rule, sections)
+    titles = {panel["title"] for panel in panels(dashboard)}
+    for title in sorted(set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", RUNBOOK.read_text().replace("\n  ", " ")))):
+        if title not in titles:
+            yield f"the runbook sends people to a panel {title!r}, which is not there"
     for section in sorted(sections):
         if section.startswith("cipherwatt") and section not in names and section != "cipherwatt-runbook":
             yield f"the runbook has a section #{section}, and there is no such alert"

@@ -22,7 +22,7 @@ from server import Prometheus
 
 VICTIM = "cipherwatt_analytics_reports_folded_total"
 # As Grafana does: four scrapes.
-VARIABLES = {"__rate_interval": "4s", "__interval": "1s", "job": ".*", "instance": ".*", "feeder": ".*"}
+INTERVALS = {"__rate_interval": "4s", "__interval": "1s"}
 PATIENCE_S = 30
 
 
@@ -182,7 +182,7 @@ def main():
         say(f"Prometheus {version} scrapes {len(scraped)} processes")
         for _ in script:
             pass
-        panels = list(expressions.of_panels(VARIABLES))
+        panels = list(expressions.of_panels(INTERVALS))
         rules, alerts = list(expressions.of_rules("record")), list(expressions.of_rules("alert"))
         known, failures = exported(deployment)
         queries = panels + [expressions.Query(rule.where, rule.recorded) for rule in rules]
