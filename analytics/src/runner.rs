@@ -170,21 +170,25 @@ impl Runner {
         let key = service::files::load_or_create_signing_key(&folder.join("signing.key"))?;
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;
-        let mut filters = vec![topics.plan(), topics.roster_filter()];
+        let (mut filters, mut reports) = (vec![topics.plan(), topics.roster_filter()], Vec::new());
         if analytics.feeders.is_empty() {
-            filters.extend([topics.report_filter(), topics.sum_receipt_filter()]);
+            filters.push(topics.sum_receipt_filter());
+            reports.push(topics.report_filter());
         }
         for feeder in &analytics.feeders {
-            filters.extend([topics.reports_of(feeder), topics.sum_receipt(feeder)]);
+            filters.push(topics.sum_receipt(feeder));
+            reports.push(topics.reports_of(feeder));
         }
-        let subscriptions = filters
-            .into_iter()
-            .map(|filter| (filter, QoS::AtLeastOnce))
-            .collect();
-        let (publisher, inbox) = mqtt::connect(
+        let at_least_once = |filters: Vec<String>| {
+            let with_qos = |filter| (filter, QoS::AtLeastOnce);
+            filters.into_iter().map(with_qos).collect()
+        };
+        // Reports by themselves: plan, roster and the operator's receipts must not wait behind a backlog of them.
+        let (publisher, inbox) = mqtt::connect_with_bulk(
             &settings.mqtt,
             analytics.id.as_ref(),
-            subscriptions,
+            at_least_once(filters),
+            at_least_once(reports),
             stop.clone(),
         );
         Ok(Self {

@@ -87,6 +87,15 @@ pub async fn run(
     let mut embedded = Embedded::start(settings).await?;
     let address = embedded.address();
     tracing::info!(%address, "broker ready: MQTT 3.1.1, no TLS, no authentication");
+    let gateways = sizing::gateways(settings);
+    if gateways == 0 {
+        tracing::warn!(
+            "broker.segment_bytes and broker.segment_count keep less than the meter.max_unreceipted_bytes that one \
+             gateway may send before it is answered: reports can be dropped and sent again"
+        );
+    } else {
+        tracing::info!(gateways, "unread reports of so many gateways are kept while analytics stands still");
+    }
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can stop it");
     }

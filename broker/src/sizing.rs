@@ -5,6 +5,11 @@
 //! was read or not. On top come about 0.3 MB of reserved entries a segment. Plan and roster are
 //! published again and again, so their logs are kept short: a subscriber gets them as retained
 //! messages anyway.
+//!
+//! A message that nobody has read is dropped as silently as any other. What a log keeps of them at least is one segment
+//! less than it may have, because a new segment is empty. Gateways never have more than `meter.max_unreceipted_bytes`
+//! each on their way without a receipt, so nothing is dropped for as long as that, times their number, is no more; a
+//! report that is sent again for want of a receipt adds itself once in `meter.retry_min` and ever more rarely.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,6 +24,13 @@ const IN_FLIGHT: usize = 100;
 
 /// Time for a client to send CONNECT, in milliseconds.
 const CONNECT_TIMEOUT_MS: u16 = 5_000;
+
+/// Gateways with these settings that may send all they may while nobody reads, and nothing is dropped.
+pub fn gateways(settings: &Settings) -> usize {
+    let broker = &settings.broker;
+    let unread = broker.segment_bytes.saturating_mul(broker.segment_count.saturating_sub(1));
+    unread / settings.meter.max_unreceipted_bytes.max(1)
+}
 
 pub fn router(settings: &Settings) -> RouterConfig {
     let broker = &settings.broker;
@@ -61,5 +73,21 @@ pub fn server(settings: &Settings, listen: SocketAddr) -> ServerSettings {
             external_auth: None,
             dynamic_filters: true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_enough_for_fifteen_gateways() {
+        let mut settings = Settings::defaults();
+        assert_eq!(gateways(&settings), 15);
+        // Every report a gateway may have sealed is 27,332 bytes at most, and its topic.
+        let reports = settings.meter.max_unreceipted * (27_332 + 200);
+        assert!(reports <= settings.meter.max_unreceipted_bytes);
+        settings.broker.segment_count = 1;
+        assert_eq!(gateways(&settings), 0);
     }
 }

@@ -42,28 +42,37 @@ pub struct Incoming {
 /// Which delivery of which connection a message is. `sequence` 0 needs no acknowledgement (QoS 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
+    /// Whether it came over the connection for bulk.
+    pub bulk: bool,
     pub connection: u64,
     pub sequence: u64,
 }
 
-/// Receives messages. There is one for each connection.
+/// Receives messages: of one connection, or of the two of [`super::connect_with_bulk`].
 #[derive(Debug)]
 pub struct Inbox {
     shared: Arc<Shared>,
+    bulk: Option<Arc<Shared>>,
+    /// Which of the two are up.
+    up: [bool; 2],
     acker: Acker,
 }
 
 /// Acknowledges messages from another task than the one that receives them.
 #[derive(Debug, Clone)]
-pub struct Acker(pub(super) mpsc::UnboundedSender<Ticket>);
+pub struct Acker {
+    acks: mpsc::UnboundedSender<Ticket>,
+    bulk: Option<mpsc::UnboundedSender<Ticket>>,
+}
 
 impl Acker {
     /// Acknowledges a message. Acknowledgements reach the broker in the order of delivery whatever
     /// the order of these calls; one for a message of an earlier connection is ignored, because the
     /// broker delivers that message again.
     pub fn ack(&self, message: &Incoming) {
+        let bulk = self.bulk.as_ref().filter(|_| message.ticket.bulk);
         // If the link is gone, so is the broker's wish for an acknowledgement.
-        let _ = self.0.send(message.ticket);
+        let _ = bulk.unwrap_or(&self.acks).send(message.ticket);
     }
 }
 
@@ -72,28 +81,61 @@ impl Inbox {
         let shared = Arc::new(Shared::default());
         let inbox = Self {
             shared: shared.clone(),
-            acker: Acker(acks),
+            bulk: None,
+            up: [false; 2],
+            acker: Acker { acks, bulk: None },
         };
         (inbox, shared)
     }
 
+    /// Adds a second connection, whose messages come after those of the first, and the end of its queue.
+    pub(super) fn with_bulk(&mut self, acks: mpsc::UnboundedSender<Ticket>) -> Arc<Shared> {
+        let bulk = Arc::new(Shared {
+            queue: Mutex::default(),
+            arrived: self.shared.arrived.clone(),
+        });
+        self.bulk = Some(bulk.clone());
+        self.acker.bulk = Some(acks);
+        bulk
+    }
+
     /// The next event; `None` once the stop has fired. Cancel safe.
     pub async fn recv(&mut self) -> Option<Event> {
+        let arrived = self.shared.arrived.clone();
         loop {
-            let notified = self.shared.arrived.notified();
-            {
-                let mut queue = self.shared.lock();
-                if queue.ended {
-                    return None;
-                }
-                let before = queue.events.len();
-                if let Some(event) = queue.events.pop_front() {
-                    metrics::inbox(before, before - 1);
+            let notified = arrived.notified();
+            while let Some(event) = self.next()? {
+                if let Some(event) = self.noted(event) {
                     return Some(event);
                 }
             }
             notified.await;
         }
+    }
+
+    /// The next event that is there, with whether it is of the connection for bulk; `None` once there will be no more.
+    fn next(&self) -> Option<Option<(Event, bool)>> {
+        let mut queue = self.shared.lock();
+        if queue.ended {
+            return None;
+        }
+        let first = queue.events.pop_front().map(|event| (event, false));
+        drop(queue);
+        Some(first.or_else(|| {
+            let event = self.bulk.as_ref()?.lock().events.pop_front()?;
+            Some((event, true))
+        }))
+    }
+
+    /// Two connections are connected once both are.
+    fn noted(&mut self, (event, bulk): (Event, bool)) -> Option<Event> {
+        match event {
+            Event::Connected => self.up[usize::from(bulk)] = true,
+            Event::Disconnected { .. } => self.up[usize::from(bulk)] = false,
+            Event::Message(_) => {}
+        }
+        let other_up = self.bulk.is_none() || self.up[usize::from(!bulk)];
+        (other_up || !matches!(event, Event::Connected)).then_some(event)
     }
 
     /// Acknowledges a message; see [`Acker::ack`].
@@ -108,7 +150,8 @@ impl Inbox {
 
     /// Messages that wait to be received.
     pub fn len(&self) -> usize {
-        self.shared.lock().events.len()
+        let bulk = self.bulk.as_ref();
+        self.shared.lock().events.len() + bulk.map_or(0, |bulk| bulk.lock().events.len())
     }
 
     /// Whether nothing waits to be received.
@@ -121,7 +164,7 @@ impl Inbox {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     queue: Mutex<Queue>,
-    arrived: Notify,
+    arrived: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -204,6 +247,7 @@ mod tests {
             payload: Bytes::new(),
             retain: false,
             ticket: Ticket {
+                bulk: false,
                 connection,
                 sequence,
             },
@@ -226,6 +270,61 @@ mod tests {
         assert!(inbox.recv().await.is_none());
         shared.push(message(1, 3));
         assert!(inbox.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn bulk_comes_last_and_is_acknowledged_where_it_came_from() {
+        let (acks, mut acknowledged) = mpsc::unbounded_channel();
+        let (mut inbox, control) = Inbox::new(acks);
+        let (acks, mut acknowledged_bulk) = mpsc::unbounded_channel();
+        let bulk = inbox.with_bulk(acks);
+        for sequence in 1..=3 {
+            let Event::Message(mut report) = message(1, sequence) else {
+                unreachable!()
+            };
+            report.ticket.bulk = true;
+            bulk.push(Event::Message(report));
+        }
+        control.push(message(1, 7));
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            let Some(Event::Message(incoming)) = inbox.recv().await else {
+                unreachable!()
+            };
+            order.push(incoming.ticket.sequence);
+            inbox.ack(&incoming);
+        }
+        assert_eq!(order, [7, 1, 2, 3]);
+        assert_eq!(acknowledged.try_recv().map(|ticket| ticket.sequence), Ok(7));
+        assert!(acknowledged.try_recv().is_err());
+        assert_eq!(acknowledged_bulk.len(), 3);
+        assert!(acknowledged_bulk.try_recv().is_ok_and(|ticket| ticket.bulk));
+        control.end();
+        assert!(inbox.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn two_connections_are_connected_once_both_are() {
+        let (mut inbox, control) = inbox();
+        let bulk = inbox.with_bulk(mpsc::unbounded_channel().0);
+        let lost = || Event::Disconnected {
+            error: LinkError::SubscriptionRefused {
+                filter: "f".to_owned(),
+            },
+        };
+        bulk.push(Event::Connected);
+        control.push(lost());
+        control.push(Event::Connected);
+        assert!(matches!(inbox.recv().await, Some(Event::Disconnected { .. })));
+        // The first one of bulk is still to come.
+        assert!(matches!(inbox.recv().await, Some(Event::Connected)));
+        bulk.push(lost());
+        assert!(matches!(inbox.recv().await, Some(Event::Disconnected { .. })));
+        control.push(Event::Connected);
+        control.push(message(1, 1));
+        assert!(matches!(inbox.recv().await, Some(Event::Message(_))));
+        bulk.push(Event::Connected);
+        assert!(matches!(inbox.recv().await, Some(Event::Connected)));
     }
 
     #[test]

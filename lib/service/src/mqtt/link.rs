@@ -41,12 +41,39 @@ pub(super) fn spawn(
     subscriptions: Vec<(String, QoS)>,
     stop: Stop,
 ) -> (Publisher, Inbox) {
+    let (acks_in, acks) = mpsc::unbounded_channel();
+    let (inbox, shared) = Inbox::new(acks_in);
+    let publisher = start(settings, client_id, subscriptions, shared, acks, false, stop);
+    (publisher, inbox)
+}
+
+/// A second connection, for messages that come in bulk, to the same inbox. Nothing is published over it, so the broker
+/// may wait for its acknowledgements for as long as the consumer likes.
+pub(super) fn spawn_bulk(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    inbox: &mut Inbox,
+    stop: Stop,
+) {
+    let (acks_in, acks) = mpsc::unbounded_channel();
+    let shared = inbox.with_bulk(acks_in);
+    drop(start(settings, client_id, subscriptions, shared, acks, true, stop));
+}
+
+fn start(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    shared: Arc<Shared>,
+    acks: mpsc::UnboundedReceiver<Ticket>,
+    bulk: bool,
+    stop: Stop,
+) -> Publisher {
     metrics::describe();
     let (outgoing_in, outgoing) = mpsc::channel(usize::from(settings.in_flight));
-    let (acks_in, acks) = mpsc::unbounded_channel();
     let (connected_in, connected) = watch::channel(false);
     let (closed_in, closed) = watch::channel(false);
-    let (inbox, shared) = Inbox::new(acks_in);
     let limit = settings.max_packet_bytes;
     let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
     let (client, eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
@@ -57,6 +84,7 @@ pub(super) fn spawn(
         limit,
         subscriptions: subscriptions.into_iter().map(filter).collect(),
         shared,
+        bulk,
         connected: connected_in,
         closed,
         stop,
@@ -75,7 +103,7 @@ pub(super) fn spawn(
         last_failure: None,
     };
     tokio::spawn(link.run(eventloop));
-    (publisher, inbox)
+    publisher
 }
 
 pub(super) fn options(settings: &Mqtt, client_id: &str) -> MqttOptions {
@@ -111,6 +139,8 @@ struct Link {
     limit: usize,
     subscriptions: Vec<SubscribeFilter>,
     shared: Arc<Shared>,
+    /// Whether this is the connection for bulk of two.
+    bulk: bool,
     connected: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
     stop: Stop,

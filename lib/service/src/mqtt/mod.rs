@@ -49,5 +49,25 @@ pub fn connect(
     link::spawn(settings, client_id, subscriptions, stop)
 }
 
+/// [`connect`] with a second connection for `bulk`, under the id `client_id` and `-bulk`: messages that come in such
+/// numbers that they would hold up the rest. rumqttd gives a connection a hundred messages and no more until they are
+/// acknowledged, and the filter that has a backlog takes every place that becomes free, so what else was subscribed to
+/// would not come for as long as the backlog lasts.
+///
+/// There is one inbox. It gives what came over the first connection first, is connected once both are, and the
+/// publisher publishes over the first.
+pub fn connect_with_bulk(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    bulk: Vec<(String, QoS)>,
+    stop: Stop,
+) -> (Publisher, Inbox) {
+    let (publisher, mut inbox) = link::spawn(settings, client_id, subscriptions, stop.clone());
+    let id = format!("{client_id}-bulk");
+    link::spawn_bulk(settings, &id, bulk, &mut inbox, stop);
+    (publisher, inbox)
+}
+
 /// How long publishers may go on after a stop, and how long the last messages may take to flush.
 pub const CLOSE_GRACE: std::time::Duration = std::time::Duration::from_secs(3);
