@@ -12,6 +12,7 @@ const TICKS: u64 = 100;
 pub struct Usage {
     cpu: Duration,
     peak_mib: f64,
+    written_bytes: u64,
 }
 
 /// What was used between two moments.
@@ -23,6 +24,8 @@ pub struct Used {
     pub cores: f64,
     /// Greatest resident memory so far, in MiB.
     pub peak_mib: f64,
+    /// Bytes the kernel wrote, or is to write, to disks.
+    pub written_bytes: u64,
 }
 
 impl Usage {
@@ -50,9 +53,12 @@ impl Usage {
         let status = read("status").unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        let io = read("io").unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok());
         Self {
             cpu: Duration::from_millis(ticks * 1000 / TICKS),
             peak_mib: kib.unwrap_or(0.0) / 1024.0,
+            written_bytes: written.unwrap_or(0),
         }
     }
 
@@ -64,6 +70,7 @@ impl Usage {
             cpu,
             cores: cpu.as_secs_f64() / wall.as_secs_f64().max(f64::MIN_POSITIVE),
             peak_mib: self.peak_mib,
+            written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
         }
     }
 }
