@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use service::config::Settings;
-use service::files::{PRIVATE, state_folder, write_atomic};
+use service::files::{PRIVATE, load_or_create_signing_key, state_folder, write_atomic};
 use service::mqtt::{self, Event, QoS};
 use service::plan::{HeldPlan, PlanKeeper};
 use service::stop::Stop;
@@ -47,9 +47,13 @@ pub async fn open(
             bail!("the deployment in the cache cannot be read");
         }
     }
-    let plan = std::fs::read(state.path().join(OPERATOR).join(PLAN))?;
+    let operator = state.path().join(OPERATOR);
+    let plan = std::fs::read(operator.join(PLAN))?;
+    let key = load_or_create_signing_key(&operator.join("signing.key"))?;
     let folder = state_folder(state.path(), "load")?;
-    let mut keeper = PlanKeeper::open(settings, &folder)?;
+    let mut settings = settings.clone();
+    settings.deployment.operator_key = Some(key.verifying_key());
+    let mut keeper = PlanKeeper::open(&settings, &folder)?;
     let topics = Topics::new(&settings.deployment.root)?;
     keeper
         .offer(&topics.plan(), &plan)

@@ -195,9 +195,7 @@ impl Fleet {
         keys: &[VerifyingKey],
     ) -> Result<Vec<(String, Vec<u8>)>> {
         let own: Vec<u32> = (0..self.meters())
-            .filter(|meter| {
-                self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway
-            })
+            .filter(|meter| self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway)
             .collect();
         let chunks = own.len().div_ceil(CHUNK) as u32;
         (0..)
@@ -314,7 +312,10 @@ mod tests {
         let topics = Topics::new("cipherwatt/v1").unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for gateway in 0..4 {
-            for (_, bytes) in fleet.requests(&deployment, &topics, gateway, &keys).unwrap() {
+            for (_, bytes) in fleet
+                .requests(&deployment, &topics, gateway, &keys)
+                .unwrap()
+            {
                 let request = wire::decode::<EnrolRequest>(&bytes, 8 << 20).unwrap();
                 for (meter, feeder, ..) in &request.claimed().meters {
                     let row = fleet.row(meter, WindowStart(FIRST_WINDOW)).unwrap();
@@ -336,7 +337,12 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-            let rows: Vec<u32> = bytes.as_chunks().0.iter().map(|row| u32::from_le_bytes(*row)).collect();
+            let rows: Vec<u32> = bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|row| u32::from_le_bytes(*row))
+                .collect();
             assert_eq!(rows, (1..=len as u32).collect::<Vec<_>>());
         }
     }

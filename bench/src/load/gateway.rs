@@ -260,7 +260,11 @@ impl State {
 }
 
 /// Sends what is due and allowed, step after step.
-async fn send(line: Arc<Line>, publisher: Publisher, mut steps: watch::Receiver<Option<Arc<Step>>>) {
+async fn send(
+    line: Arc<Line>,
+    publisher: Publisher,
+    mut steps: watch::Receiver<Option<Arc<Step>>>,
+) {
     loop {
         if steps.has_changed().unwrap_or(false) {
             let mut state = line.lock();
@@ -273,7 +277,9 @@ async fn send(line: Arc<Line>, publisher: Publisher, mut steps: watch::Receiver<
             let mut state = line.lock();
             match state.next(line.index, &reports) {
                 Next::Wait(until) => Err(until),
-                Next::Send { row, again } => Ok((row, again, state.room_since, reports.message(row))),
+                Next::Send { row, again } => {
+                    Ok((row, again, state.room_since, reports.message(row)))
+                }
             }
         };
         match prepared {
@@ -299,7 +305,9 @@ async fn send(line: Arc<Line>, publisher: Publisher, mut steps: watch::Receiver<
             Err(until) => {
                 let nap = async {
                     match until {
-                        Some(until) => tokio::time::sleep_until(until.max(Instant::now() + NAP).into()).await,
+                        Some(until) => {
+                            tokio::time::sleep_until(until.max(Instant::now() + NAP).into()).await
+                        }
                         None => std::future::pending().await,
                     }
                 };

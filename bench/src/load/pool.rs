@@ -40,7 +40,13 @@ impl Pool {
     ///
     /// # Errors
     /// Where the plan's key cannot be used, or the cache not be read or written.
-    pub fn open(cache: &Cache, held: &HeldPlan, fleet: &Fleet, size: u32, seed: u64) -> Result<Self> {
+    pub fn open(
+        cache: &Cache,
+        held: &HeldPlan,
+        fleet: &Fleet,
+        size: u32,
+        seed: u64,
+    ) -> Result<Self> {
         let profile = Profile::by_name(&held.plan.profile)?;
         let row = 8 + profile.packed_len();
         let bytes = match cache.read(FILE)? {

@@ -66,12 +66,17 @@ impl Reports {
         while (self.files.len() as u64) * self.file_rows < rows {
             let name = format!("reports-{:05}.bin", self.files.len());
             let len = ROW as u64 * self.file_rows;
-            if self.cache.read(&name)?.is_none_or(|bytes| bytes.len() as u64 != len) {
+            if self
+                .cache
+                .read(&name)?
+                .is_none_or(|bytes| bytes.len() as u64 != len)
+            {
                 tracing::info!(file = name, "signing reports");
                 self.cache.write(&name, self.sign_file()?)?;
             }
             let path = self.cache.path(&name);
-            let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+            let file =
+                File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
             self.files.push(file);
         }
         Ok(())
@@ -84,7 +89,11 @@ impl Reports {
         in_parallel(&mut bytes, ROW, |index, row| {
             let signed = self.sign(first + index as u64)?;
             let (len, rest) = row.split_first_chunk_mut::<2>().context("a short row")?;
-            ensure!(signed.len() <= rest.len(), "a report of {} bytes", signed.len());
+            ensure!(
+                signed.len() <= rest.len(),
+                "a report of {} bytes",
+                signed.len()
+            );
             *len = (signed.len() as u16).to_le_bytes();
             rest[..signed.len()].copy_from_slice(&signed);
             Ok(())
@@ -97,9 +106,10 @@ impl Reports {
         let feeder = self.fleet.feeder(place.feeder).clone();
         let meter = self.fleet.meter_id(place.meter)?;
         let plan = &self.held.plan;
-        let (Some(setting), Some(epoch)) =
-            (plan.feeder(&feeder, place.window), plan.epoch_for(place.window))
-        else {
+        let (Some(setting), Some(epoch)) = (
+            plan.feeder(&feeder, place.window),
+            plan.epoch_for(place.window),
+        ) else {
             bail!("the plan has no {feeder} in window {}", place.window);
         };
         let topic = self.topics.report(&feeder, &meter);

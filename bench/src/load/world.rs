@@ -74,7 +74,12 @@ impl World {
     ///
     /// # Errors
     /// Where a service fails or enrolment does not come to an end.
-    pub async fn start(base: &Settings, options: &Options, cache: &Path, stop: &Stop) -> Result<Self> {
+    pub async fn start(
+        base: &Settings,
+        options: &Options,
+        cache: &Path,
+        stop: &Stop,
+    ) -> Result<Self> {
         let meters = options.meters();
         let feeders = options.feeders(meters);
         let fleet = Fleet::new(meters, feeders, options.gateways, options.seed)?;
@@ -145,7 +150,8 @@ impl World {
         stop: &Stop,
     ) -> Result<()> {
         let meters = self.fleet.meters() as usize;
-        self.until(stop, |event| matches!(event, Event::PlanPublished { .. })).await?;
+        self.until(stop, |event| matches!(event, Event::PlanPublished { .. }))
+            .await?;
         let (fleet, topics) = (self.fleet.clone(), topics.clone());
         let deployment = self.settings.deployment.id.clone();
         let publishers = self.gateways.publishers().to_vec();
@@ -158,9 +164,10 @@ impl World {
             }
             anyhow::Ok(())
         });
-        self.until(stop, |event| {
-            matches!(event, Event::Enrolled { meters: known } if *known == meters)
-        })
+        self.until(
+            stop,
+            |event| matches!(event, Event::Enrolled { meters: known } if *known == meters),
+        )
         .await?;
         asking.await?
     }
@@ -331,7 +338,8 @@ impl Drop for Named {
 }
 
 fn progress_bar(step: &Step) -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} reports {msg}");
+    let style =
+        ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} reports {msg}");
     ProgressBar::new(step.reports())
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_message(format!("at {:.0}/s", step.rate()))
