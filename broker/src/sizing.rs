@@ -28,7 +28,9 @@ const CONNECT_TIMEOUT_MS: u16 = 5_000;
 /// Gateways with these settings that may send all they may while nobody reads, and nothing is dropped.
 pub fn gateways(settings: &Settings) -> usize {
     let broker = &settings.broker;
-    let unread = broker.segment_bytes.saturating_mul(broker.segment_count.saturating_sub(1));
+    let unread = broker
+        .segment_bytes
+        .saturating_mul(broker.segment_count.saturating_sub(1));
     unread / settings.meter.max_unreceipted_bytes.max(1)
 }
 

@@ -315,11 +315,17 @@ mod tests {
         bulk.push(Event::Connected);
         control.push(lost());
         control.push(Event::Connected);
-        assert!(matches!(inbox.recv().await, Some(Event::Disconnected { .. })));
+        assert!(matches!(
+            inbox.recv().await,
+            Some(Event::Disconnected { .. })
+        ));
         // The first one of bulk is still to come.
         assert!(matches!(inbox.recv().await, Some(Event::Connected)));
         bulk.push(lost());
-        assert!(matches!(inbox.recv().await, Some(Event::Disconnected { .. })));
+        assert!(matches!(
+            inbox.recv().await,
+            Some(Event::Disconnected { .. })
+        ));
         control.push(Event::Connected);
         control.push(message(1, 1));
         assert!(matches!(inbox.recv().await, Some(Event::Message(_))));

@@ -43,7 +43,15 @@ pub(super) fn spawn(
 ) -> (Publisher, Inbox) {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let (inbox, shared) = Inbox::new(acks_in);
-    let publisher = start(settings, client_id, subscriptions, shared, acks, false, stop);
+    let publisher = start(
+        settings,
+        client_id,
+        subscriptions,
+        shared,
+        acks,
+        false,
+        stop,
+    );
     (publisher, inbox)
 }
 
@@ -58,7 +66,15 @@ pub(super) fn spawn_bulk(
 ) {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let shared = inbox.with_bulk(acks_in);
-    drop(start(settings, client_id, subscriptions, shared, acks, true, stop));
+    drop(start(
+        settings,
+        client_id,
+        subscriptions,
+        shared,
+        acks,
+        true,
+        stop,
+    ));
 }
 
 fn start(

@@ -3,10 +3,10 @@
 use rumqttc::{AsyncClient, Publish, QoS, SubAck, SubscribeReasonCode};
 
 use super::Link;
-use crate::telemetry::Sparing;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
 use crate::mqtt::publisher::Outgoing;
 use crate::mqtt::{LinkError, metrics};
+use crate::telemetry::Sparing;
 
 /// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
 /// includes its acknowledgements of what we publish.
