@@ -50,7 +50,7 @@ pub const PEERS: [Entry; 6] = [
         source: Source::Python(venv::TENSEAL),
         precision: CKKS,
         gives: "multiplications and rotations on the server, 4,096 slots, the parameters most tutorials use, Python",
-        lacks: "signatures, a broker path, replay and group-size rules; bytes a hostile sender may choose",
+        lacks: "signatures, a broker path, replay and group-size rules; a parser made for hostile bytes",
     },
     Entry {
         name: "tenseal-small",
@@ -73,7 +73,7 @@ pub const PEERS: [Entry; 6] = [
         title: "Paillier 2048, 48 readings a ciphertext",
         source: Source::Python(venv::PAILLIER),
         precision: Precision::Exact,
-        gives: "exact integers in a twenty-seventh of our bytes, and a server as cheap as ours",
+        gives: "exact integers in a twenty-seventh of our bytes, and a server cheaper than ours",
         lacks: "speed on the meter; negative readings, unless offset; room for squares; security against quantum computers",
     },
     Entry {
@@ -91,7 +91,7 @@ pub const PEERS: [Entry; 6] = [
         source: Source::Native,
         precision: CKKS,
         gives: "every other scheme and operation of the library on the same objects",
-        lacks: "a deserialiser that may be given bytes from the network; ours checks every residue in the pass that adds it",
+        lacks: "a parser made for hostile bytes: ours checks every residue in the pass that adds it",
     },
 ];
 
