@@ -121,7 +121,7 @@ class Deployment:
         # Loses, repeats and delays reports.
         self.gateway = process(
             "meter", "gateway-1",
-            fleet | {"meter.gateway": "gateway-1", "meter.meters": "90", "meter.feeders": "3", "meter.network.loss": "0.05",
+            fleet | {"meter.gateway": "gateway-1", "meter.meters": "240", "meter.feeders": "3", "meter.network.loss": "0.05",
                      "meter.network.duplicate": "0.1", "meter.network.jitter": "100ms"},
         )
         # Late at the large feeders, and alone at small ones; a small outbox.

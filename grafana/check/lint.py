@@ -178,7 +178,7 @@ def around(dashboard, sections):
                 names.add(rule["alert"].lower())
                 yield from of_alert(rule, sections)
     titles = {panel["title"] for panel in panels(dashboard)}
-    for title in sorted(set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", RUNBOOK.read_text().replace("\n  ", " ")))):
+    for title in sorted(set(re.findall(r"(?<!\*)\*([A-Z0-9][^*]+)\*(?!\*)", RUNBOOK.read_text().replace("\n  ", " ")))):
         if title not in titles:
             yield f"the runbook sends people to a panel {title!r}, which is not there"
     for section in sorted(sections):
