@@ -107,6 +107,8 @@ enum Found {
     /// A value that does not count, because something is wrong.
     Wrong(Spread, String),
     Nothing(String),
+    /// The measurement failed.
+    Failed(String),
 }
 
 impl Effort {
@@ -121,7 +123,7 @@ impl Effort {
 /// Measures the rows and writes `budget.json`.
 ///
 /// # Errors
-/// Where our own code fails or the run is interrupted.
+/// Where the results cannot be written or the run is interrupted. A row whose measurement fails is a miss.
 pub async fn run(
     settings: &Settings,
     options: &Options,
@@ -141,7 +143,8 @@ pub async fn run(
             () = stop.stopped() => bail!("interrupted"),
             found = measure(row, settings, effort, results, stop.clone()) => found,
         };
-        let found = found.with_context(|| format!("row {}", row.name()))?;
+        // A row whose measurement fails is not met; the others are still worth knowing.
+        let found = found.unwrap_or_else(|error| Found::Failed(format!("{error:#}")));
         entries.push(entry(row, found, options));
     }
     let outcome = Outcome::new(entries, results);
@@ -210,6 +213,7 @@ async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop
     let duration = effort.choose(Duration::from_secs(45), Duration::from_secs(10));
     let mut options = Defaults::try_parse_from(["load", "--rate", "1112"])?.options;
     options.duration = duration;
+    options.quick = effort == Effort::Quick;
     let outcome = load::run(settings, &options, results, stop).await?;
     let note = format!(
         "{} reports/s settled in {} s, {:.2} cores",
@@ -239,6 +243,7 @@ fn entry(row: Row, found: Found, options: &Options) -> Entry {
         Found::Value(value, note) => (Some(value), Verdict::Missed, note),
         Found::Wrong(value, note) => (Some(value), Verdict::Missed, Some(note)),
         Found::Nothing(reason) => (None, Verdict::NotMeasured, Some(reason)),
+        Found::Failed(error) => (None, Verdict::Missed, Some(error)),
     };
     Entry {
         row,
@@ -361,6 +366,10 @@ mod tests {
             entry(Row::Load, found, &options(&[])).verdict,
             Verdict::Missed
         );
+        let failed = Found::Failed("the broker ended".to_owned());
+        let failed = entry(Row::Load, failed, &options(&[]));
+        assert_eq!(failed.verdict, Verdict::Missed);
+        assert_eq!(failed.note.as_deref(), Some("the broker ended"));
     }
 
     #[test]
