@@ -312,7 +312,7 @@ impl Outcome {
             column.set_cell_alignment(CellAlignment::Right);
         }
         let mut text = format!("{table}\n");
-        text += "medians, with the extremes of the rounds; limits are docs/design.md's, unless set with --limit\n";
+        text += "medians, with the extremes of the rounds; limits as in docs/measurements.md, unless set with --limit\n";
         if !self.met {
             text += &format!("MISSED: {}\n", self.missed.join(", "));
         }
