@@ -14,9 +14,9 @@ use rustix::time::{ClockId, clock_gettime};
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    Awaiting, Digest, EpochPlan, FeederPlan, KeyEpoch, MeterId, Plan, PlanVersion, Report,
-    RosterEntry, RosterPage, Sequence, SigningKey, Topic, Topics, UnixMillis, Unverified, Watts,
-    WindowStart,
+    Awaiting, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
+    Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,
+    Topics, UnixMillis, Unverified, Watts, WindowStart,
 };
 
 /// Reports from as many meters: 27 MB, more than the caches hold.
@@ -222,6 +222,29 @@ fn parts<'a>(world: &'a World, admission: &'a Admission<'a>) -> Vec<Part<'a>> {
                 sum.add(limbs).expect("a good ciphertext");
             }
             black_box(sum);
+        }),
+    ));
+    parts.push((
+        "receipts, 256 to a message".into(),
+        Box::new(move || {
+            let key = SigningKey::from_bytes(&[2; 32]);
+            let (analytics, gateway) = (&world.settings.analytics.id, "gateway-1");
+            let gateway: GatewayId = gateway.parse().expect("an id");
+            let topic = world.topics.receipt(&gateway);
+            for chunk in world.incoming.chunks(256) {
+                let entries = chunk.iter().map(|message| ReceiptEntry {
+                    meter: world.meter(message),
+                    window: WINDOW,
+                    digest: Digest([1; 32]),
+                    status: Status::Folded,
+                });
+                let receipt = Receipt {
+                    analytics: analytics.clone(),
+                    gateway: gateway.clone(),
+                    entries: entries.collect(),
+                };
+                black_box(wire::seal(&receipt, None, deployment, &topic, &key));
+            }
         }),
     ));
     let engine = |alone: bool| {
