@@ -25,7 +25,10 @@ fn document(folder: &Path) -> Run {
         "server_stats.json",
         "report.html",
     ] {
-        assert!(entry.path().join(name).metadata().unwrap().len() > 0, "{name} is empty");
+        assert!(
+            entry.path().join(name).metadata().unwrap().len() > 0,
+            "{name} is empty"
+        );
     }
     serde_json::from_str(&text).unwrap()
 }
@@ -33,11 +36,24 @@ fn document(folder: &Path) -> Run {
 #[test]
 fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
     let folder = tempfile::tempdir().unwrap();
-    let flags = ["--sweep", "meters", "--values", "2,5", "--repeats", "1", "--quick", "--output", "json"];
+    let flags = [
+        "--sweep",
+        "meters",
+        "--values",
+        "2,5",
+        "--repeats",
+        "1",
+        "--quick",
+        "--output",
+        "json",
+    ];
     let output = sweep(folder.path(), &flags);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
-    assert!(errors.contains("2 points, 1 repeats each: about"), "no estimate in {errors}");
+    assert!(
+        errors.contains("1 sweep, 2 points, 1 repeat of each: about"),
+        "no estimate in {errors}"
+    );
     let run: Run = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(run, document(folder.path()));
     assert!(run.correct && run.failures.is_empty());
@@ -46,18 +62,48 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
         assert_eq!((point.status, point.settings.meters), (Status::Ok, meters));
         // Fewer than the plan's minimum: lowered for this point, and said so.
         assert_eq!(point.settings.min_meters, meters);
-        assert!(point.settings.min_meters_lowered_from.is_some_and(|from| from > meters));
+        assert!(
+            point
+                .settings
+                .min_meters_lowered_from
+                .is_some_and(|from| from > meters)
+        );
         let repeat = &point.repeats[0];
         let cost = repeat.cost.as_ref().unwrap();
         assert_eq!(cost.reports, u64::from(meters * point.settings.windows));
-        assert_eq!(cost.readings, cost.reports * u64::from(point.settings.batch));
-        assert!(cost.bytes_per_report > 27_000.0 && cost.cpu_us_per_report > 0.0 && cost.wall_s > 0.0);
-        assert!(repeat.error.is_some_and(|error| error.intervals > 0 && error.max_abs_wh <= error.bound_wh));
-        let count = |name| repeat.stages.iter().find(|stage| stage.stage == name).map_or(0, |stage| stage.count);
-        for stage in [StageName::Encode, StageName::Encrypt, StageName::Pack, StageName::Sign, StageName::Seal] {
+        assert_eq!(
+            cost.readings,
+            cost.reports * u64::from(point.settings.batch)
+        );
+        assert!(
+            cost.bytes_per_report > 27_000.0 && cost.cpu_us_per_report > 0.0 && cost.wall_s > 0.0
+        );
+        assert!(
+            repeat
+                .error
+                .is_some_and(|error| error.intervals > 0 && error.max_abs_wh <= error.bound_wh)
+        );
+        let count = |name| {
+            repeat
+                .stages
+                .iter()
+                .find(|stage| stage.stage == name)
+                .map_or(0, |stage| stage.count)
+        };
+        for stage in [
+            StageName::Encode,
+            StageName::Encrypt,
+            StageName::Pack,
+            StageName::Sign,
+            StageName::Seal,
+        ] {
             assert_eq!(count(stage), cost.reports, "{stage:?}");
         }
-        for stage in [StageName::PublishToReceipt, StageName::Verify, StageName::Fold] {
+        for stage in [
+            StageName::PublishToReceipt,
+            StageName::Verify,
+            StageName::Fold,
+        ] {
             assert!(count(stage) >= cost.reports, "{stage:?}");
         }
         for stage in [StageName::Release, StageName::Decrypt, StageName::EndToEnd] {
@@ -67,19 +113,38 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
     }
     let plaintext = run.plaintext.unwrap();
     assert!(plaintext.correct);
-    assert!(plaintext.overhead.bytes_per_report.median > 10.0, "{:?}", plaintext.overhead);
+    assert!(
+        plaintext.overhead.bytes_per_report.median > 10.0,
+        "{:?}",
+        plaintext.overhead
+    );
 }
 
 #[test]
 fn a_wrong_total_is_found_shown_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
-    let flags = ["--sweep", "meters", "--values", "2,5", "--quick", "--no-plaintext", "--shift-truth"];
+    let flags = [
+        "--sweep",
+        "meters",
+        "--values",
+        "2,5",
+        "--quick",
+        "--no-plaintext",
+        "--shift-truth",
+    ];
     let output = sweep(folder.path(), &flags);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("WRONG: meters 2:") && text.contains("the truth is"), "{text}");
+    assert!(
+        text.contains("WRONG: meters 2:") && text.contains("the truth is"),
+        "{text}"
+    );
     let run = document(folder.path());
-    let status: Vec<Status> = run.sweeps[0].points.iter().map(|point| point.status).collect();
+    let status: Vec<Status> = run.sweeps[0]
+        .points
+        .iter()
+        .map(|point| point.status)
+        .collect();
     assert_eq!(status, [Status::Wrong, Status::Ok]);
     assert!(!run.correct);
 }
@@ -88,8 +153,14 @@ fn a_wrong_total_is_found_shown_and_ends_with_1() {
 fn what_makes_no_sense_is_a_usage_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, named) in [
-        (&["--sweep", "meters,batch", "--values", "2"][..], "--values"),
-        (&["--sweep", "meters", "--values", "1"], "--values 1 of --sweep meters"),
+        (
+            &["--sweep", "meters,batch", "--values", "2"][..],
+            "--values",
+        ),
+        (
+            &["--sweep", "meters", "--values", "1"],
+            "--values 1 of --sweep meters",
+        ),
         (&["--sweep", "colour"], "colour"),
         (&["--values", "2"], "--sweep"),
         (&["--sweep", "meters", "demo"], "no command"),
@@ -100,5 +171,9 @@ fn what_makes_no_sense_is_a_usage_error_that_names_it() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
         assert!(errors.contains(named), "{arguments:?}: {errors}");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a folder of results for nothing");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "a folder of results for nothing"
+    );
 }

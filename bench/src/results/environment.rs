@@ -13,15 +13,28 @@ const OPENFHE: &str = "1.4.2";
 
 /// Instruction sets that matter to the fold, to SHA-256 and to signatures.
 const FLAGS: [&str; 9] = [
-    "sse4_2", "avx", "avx2", "bmi2", "sha_ni", "avx512f", "avx512dq", "avx512ifma", "avx512vbmi",
+    "sse4_2",
+    "avx",
+    "avx2",
+    "bmi2",
+    "sha_ni",
+    "avx512f",
+    "avx512dq",
+    "avx512ifma",
+    "avx512vbmi",
 ];
 
 /// The environment at this moment; what follows later is left open.
 #[must_use]
 pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
     let cpu = procfs::CpuInfo::current().ok();
-    let model = cpu.as_ref().and_then(|cpu| cpu.model_name(0).map(str::to_owned));
-    let has = cpu.as_ref().and_then(|cpu| cpu.flags(0)).unwrap_or_default();
+    let model = cpu
+        .as_ref()
+        .and_then(|cpu| cpu.model_name(0).map(str::to_owned));
+    let has = cpu
+        .as_ref()
+        .and_then(|cpu| cpu.flags(0))
+        .unwrap_or_default();
     let meminfo = Meminfo::current().ok();
     let kernel = procfs::sys::kernel::Version::current().ok();
     Environment {
@@ -32,18 +45,30 @@ pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: answer("git", &["rev-parse", "HEAD"]),
         commit_dirty: answer("git", &["status", "--porcelain"]).map(|changes| !changes.is_empty()),
-        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        build: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        }
+        .to_owned(),
         rustc: answer("rustc", &["--version"]),
         openfhe: OPENFHE.to_owned(),
         cpu_model: model.unwrap_or_else(|| "unknown".to_owned()),
         cpu_cores: std::thread::available_parallelism().map_or(1, usize::from),
-        cpu_flags: FLAGS.iter().filter(|flag| has.contains(flag)).map(ToString::to_string).collect(),
+        cpu_flags: FLAGS
+            .iter()
+            .filter(|flag| has.contains(flag))
+            .map(ToString::to_string)
+            .collect(),
         fold_kernel: packed::Kernel::best().to_string(),
         memory_bytes: meminfo.map_or(0, |meminfo| meminfo.mem_total),
         kernel: format!(
             "{} {}",
             std::env::consts::OS,
-            kernel.map_or_else(|| "unknown".to_owned(), |kernel| format!("{}.{}.{}", kernel.major, kernel.minor, kernel.patch))
+            kernel.map_or_else(
+                || "unknown".to_owned(),
+                |kernel| format!("{}.{}.{}", kernel.major, kernel.minor, kernel.patch)
+            )
         ),
         load_average_before: load_average().unwrap_or_default(),
         load_average_after: None,
@@ -71,7 +96,9 @@ pub fn memory_available() -> Option<u64> {
 /// Now, RFC 3339, UTC, to the second.
 #[must_use]
 pub fn timestamp() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 fn row(profile: &Profile) -> ProfileRow {
@@ -89,7 +116,11 @@ fn row(profile: &Profile) -> ProfileRow {
 /// What a program says of the sources this was built from; `None` where it or they are not there.
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(program).args(arguments).current_dir(sources).output().ok()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(sources)
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     output.status.success().then_some(text)
 }

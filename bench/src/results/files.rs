@@ -111,7 +111,10 @@ impl Files {
     /// For a run in `folder`.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), extras: Vec::new() }
+        Self {
+            folder: folder.to_owned(),
+            extras: Vec::new(),
+        }
     }
 
     /// Adds what a point has besides.
@@ -127,9 +130,18 @@ impl Files {
         self.document(run)?;
         self.csv("sweep.csv", sweep_rows(run))?;
         self.csv("stages.csv", stage_rows(run))?;
-        self.json("analytics_results.json", &legacy::analytics_results(run, &self.extras))?;
-        self.json("performance_metrics.json", &legacy::performance_metrics(run))?;
-        self.json("server_stats.json", &legacy::server_stats(run, &self.extras))
+        self.json(
+            "analytics_results.json",
+            &legacy::analytics_results(run, &self.extras),
+        )?;
+        self.json(
+            "performance_metrics.json",
+            &legacy::performance_metrics(run),
+        )?;
+        self.json(
+            "server_stats.json",
+            &legacy::server_stats(run, &self.extras),
+        )
     }
 
     /// Writes `run.json` alone anew.
@@ -165,9 +177,14 @@ fn points(run: &Run) -> impl Iterator<Item = (Parameter, &Point)> {
 
 fn sweep_rows(run: &Run) -> impl Iterator<Item = SweepRow<'_>> {
     points(run).flat_map(|(parameter, point)| {
-        let skipped = point.repeats.is_empty().then(|| sweep_row(parameter, point, None));
+        let skipped = point
+            .repeats
+            .is_empty()
+            .then(|| sweep_row(parameter, point, None));
         let repeats = point.repeats.iter();
-        repeats.map(move |repeat| sweep_row(parameter, point, Some(repeat))).chain(skipped)
+        repeats
+            .map(move |repeat| sweep_row(parameter, point, Some(repeat)))
+            .chain(skipped)
     })
 }
 
@@ -231,12 +248,20 @@ fn sweep_row<'a>(parameter: Parameter, point: &'a Point, repeat: Option<&Repeat>
 fn stage_rows(run: &Run) -> impl Iterator<Item = StageRow<'_>> {
     points(run).flat_map(|(parameter, point)| {
         point.repeats.iter().flat_map(move |repeat| {
-            repeat.stages.iter().map(move |stage| stage_row(parameter, point, repeat.repeat, stage))
+            repeat
+                .stages
+                .iter()
+                .map(move |stage| stage_row(parameter, point, repeat.repeat, stage))
         })
     })
 }
 
-fn stage_row<'a>(parameter: Parameter, point: &'a Point, repeat: u32, stage: &'a Stage) -> StageRow<'a> {
+fn stage_row<'a>(
+    parameter: Parameter,
+    point: &'a Point,
+    repeat: u32,
+    stage: &'a Stage,
+) -> StageRow<'a> {
     StageRow {
         parameter: work::name(parameter),
         label: &point.label,
@@ -274,16 +299,30 @@ mod tests {
             (header, rows)
         };
         let (header, rows) = read("sweep.csv");
-        let repeats: usize = points(&run).map(|(_, point)| point.repeats.len().max(1)).sum();
+        let repeats: usize = points(&run)
+            .map(|(_, point)| point.repeats.len().max(1))
+            .sum();
         assert_eq!(rows.len(), repeats);
         let column = |name: &str| header.iter().position(|field| field == name).unwrap();
-        let skipped = rows.iter().find(|row| &row[column("status")] == "skipped").unwrap();
+        let skipped = rows
+            .iter()
+            .find(|row| &row[column("status")] == "skipped")
+            .unwrap();
         assert!(skipped[column("reasons")].contains("--point-limit"));
-        assert!(skipped[column("reports_per_s")].is_empty(), "not measured is empty, never 0");
-        let wrong = rows.iter().find(|row| &row[column("status")] == "wrong").unwrap();
+        assert!(
+            skipped[column("reports_per_s")].is_empty(),
+            "not measured is empty, never 0"
+        );
+        let wrong = rows
+            .iter()
+            .find(|row| &row[column("status")] == "wrong")
+            .unwrap();
         assert_eq!(&wrong[column("min_meters_lowered_from")], "15");
         let (_, stages) = read("stages.csv");
-        let expected: usize = points(&run).flat_map(|(_, point)| &point.repeats).map(|r| r.stages.len()).sum();
+        let expected: usize = points(&run)
+            .flat_map(|(_, point)| &point.repeats)
+            .map(|r| r.stages.len())
+            .sum();
         assert_eq!(stages.len(), expected);
     }
 

@@ -112,7 +112,9 @@ pub(super) fn performance_metrics(run: &Run) -> Value {
 fn performance(point: &Point) -> Value {
     let ms = |stage: StageName| {
         let median = point.median.as_ref();
-        median.and_then(|median| median.stage_p50_s.get(&stage)).map(|spread| spread.median * 1e3)
+        median
+            .and_then(|median| median.stage_p50_s.get(&stage))
+            .map(|spread| spread.median * 1e3)
     };
     let median = point.median.as_ref();
     json!({
@@ -140,12 +142,24 @@ fn performance(point: &Point) -> Value {
 
 /// What the server's side counted, of each point and in all.
 pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
-    let points: Vec<(&(Parameter, Extras), &ServerStats)> =
-        extras.iter().filter_map(|entry| Some((entry, entry.1.server.as_ref()?))).collect();
-    let sum = |of: fn(&ServerStats) -> u64| points.iter().map(|(_, server)| of(server)).sum::<u64>();
-    let rejected: u64 = points.iter().flat_map(|(_, server)| server.reports_rejected.values()).sum();
-    let repeats = run.sweeps.iter().flat_map(|sweep| &sweep.points).flat_map(|point| &point.repeats);
-    let peak = repeats.filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes).max();
+    let points: Vec<(&(Parameter, Extras), &ServerStats)> = extras
+        .iter()
+        .filter_map(|entry| Some((entry, entry.1.server.as_ref()?)))
+        .collect();
+    let sum =
+        |of: fn(&ServerStats) -> u64| points.iter().map(|(_, server)| of(server)).sum::<u64>();
+    let rejected: u64 = points
+        .iter()
+        .flat_map(|(_, server)| server.reports_rejected.values())
+        .sum();
+    let repeats = run
+        .sweeps
+        .iter()
+        .flat_map(|sweep| &sweep.points)
+        .flat_map(|point| &point.repeats);
+    let peak = repeats
+        .filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes)
+        .max();
     let each = points.iter().map(|((parameter, extras), server)| {
         json!({"parameter": work::name(*parameter), "value": extras.label, "stats": server})
     });
@@ -178,10 +192,16 @@ mod tests {
         assert_eq!(points.len(), run.sweeps[0].points.len());
         assert!(points[0]["encryption_time_ms"].as_f64().unwrap() > 0.0);
         assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(27_325.0));
-        let skipped = points.iter().find(|point| point["status"] == "skipped").unwrap();
+        let skipped = points
+            .iter()
+            .find(|point| point["status"] == "skipped")
+            .unwrap();
         assert!(skipped["encryption_time_ms"].is_null());
 
-        let server = ServerStats::of(&Recorded::default(), run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap());
+        let server = ServerStats::of(
+            &Recorded::default(),
+            run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap(),
+        );
         let row = Row {
             feeder: "feeder-1".parse().unwrap(),
             window: wire::WindowStart(86_400),
@@ -195,7 +215,11 @@ mod tests {
             peak_wh: 90,
             load_factor: Some(0.5),
         };
-        let extras = Extras { label: "5".to_owned(), rows: vec![row], server: Some(server.clone()) };
+        let extras = Extras {
+            label: "5".to_owned(),
+            rows: vec![row],
+            server: Some(server.clone()),
+        };
         let extras = [(Parameter::Meters, extras)];
         let analytics = analytics_results(&run, &extras);
         assert_eq!(analytics["points"][0]["windows"][0]["total_wh"], 1_000);

@@ -27,9 +27,14 @@ mod tests {
         let again: Run = serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap();
         assert_eq!(run, again);
         let raw: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(serde_json::to_value(&run).unwrap(), raw, "a field the document does not have");
+        assert_eq!(
+            serde_json::to_value(&run).unwrap(),
+            raw,
+            "a field the document does not have"
+        );
         for status in [Status::Ok, Status::Wrong, Status::Failed, Status::Skipped] {
-            let has = |sweep: &super::schema::Sweep| sweep.points.iter().any(|p| p.status == status);
+            let has =
+                |sweep: &super::schema::Sweep| sweep.points.iter().any(|p| p.status == status);
             assert!(run.sweeps.iter().any(has), "no point that is {status:?}");
         }
     }

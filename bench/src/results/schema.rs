@@ -59,7 +59,8 @@ impl Run {
     pub fn add_peers(&mut self, document: Value, correct: bool) {
         self.peers = Some(document);
         if !correct {
-            self.failures.push("peers: a sum differs from the truth".to_owned());
+            self.failures
+                .push("peers: a sum differs from the truth".to_owned());
             self.correct = false;
         }
     }
@@ -137,7 +138,17 @@ pub struct Profile {
 
 /// The parameter a sweep varies.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Parameter {
@@ -325,9 +336,7 @@ pub struct Error {
 }
 
 /// A step of the path.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageName {
     /// Readings to slots (meter; per report).

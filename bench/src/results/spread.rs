@@ -8,14 +8,26 @@ use crate::ratio::Spread;
 /// Spread of the main figures over the repeats that are ok; `None` without any.
 #[must_use]
 pub fn of(repeats: &[Repeat]) -> Option<PointSpread> {
-    let ok: Vec<&Repeat> = repeats.iter().filter(|repeat| repeat.status == Status::Ok).collect();
-    let costs: Vec<&Cost> = ok.iter().filter_map(|repeat| repeat.cost.as_ref()).collect();
+    let ok: Vec<&Repeat> = repeats
+        .iter()
+        .filter(|repeat| repeat.status == Status::Ok)
+        .collect();
+    let costs: Vec<&Cost> = ok
+        .iter()
+        .filter_map(|repeat| repeat.cost.as_ref())
+        .collect();
     let over = |of: fn(&Cost) -> f64| {
         let values: Vec<f64> = costs.iter().map(|cost| of(cost)).collect();
         Spread::of(&values)
     };
-    let peaks: Vec<f64> = costs.iter().filter_map(|cost| cost.peak_rss_bytes.map(|bytes| bytes as f64)).collect();
-    let errors: Vec<f64> = ok.iter().filter_map(|repeat| repeat.error.map(|error| error.max_abs_wh)).collect();
+    let peaks: Vec<f64> = costs
+        .iter()
+        .filter_map(|cost| cost.peak_rss_bytes.map(|bytes| bytes as f64))
+        .collect();
+    let errors: Vec<f64> = ok
+        .iter()
+        .filter_map(|repeat| repeat.error.map(|error| error.max_abs_wh))
+        .collect();
     Some(PointSpread {
         wall_s: over(|cost| cost.wall_s)?,
         reports_per_s: over(|cost| cost.reports_per_s)?,
@@ -36,6 +48,8 @@ fn stages(repeats: &[&Repeat], of: fn(&Stage) -> f64) -> BTreeMap<StageName, Spr
     for stage in repeats.iter().flat_map(|repeat| &repeat.stages) {
         values.entry(stage.stage).or_default().push(of(stage));
     }
-    let spread = values.into_iter().filter_map(|(stage, values)| Some((stage, Spread::of(&values)?)));
+    let spread = values
+        .into_iter()
+        .filter_map(|(stage, values)| Some((stage, Spread::of(&values)?)));
     spread.collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::schema::{Parameter, Plaintext, Point, Run, StageName, Status, Sweep};
+use super::schema::{Cost, Parameter, Plaintext, Point, Run, StageName, Status, Sweep};
 use crate::ratio::{Spread, figure};
 use crate::sweep::work;
 
@@ -27,7 +27,12 @@ const STAGES: [(StageName, &str); 11] = [
 /// A point that is done, in a line.
 #[must_use]
 pub fn progress(parameter: Parameter, point: &Point) -> String {
-    let mut text = format!("{} {}: {}", work::name(parameter), point.label, state(point));
+    let mut text = format!(
+        "{} {}: {}",
+        work::name(parameter),
+        point.label,
+        state(point)
+    );
     if let Some(median) = &point.median {
         text += &format!(
             ", {} reports/s, {} µs of processor a report",
@@ -46,7 +51,13 @@ pub fn progress(parameter: Parameter, point: &Point) -> String {
 pub fn of(run: &Run, folder: &std::path::Path) -> String {
     let mut text = String::new();
     for sweep in &run.sweeps {
-        text += &format!("{}: {}\n{}\n\n{}\n\n", work::name(sweep.parameter), sweep.varies, figures(sweep), stages(sweep));
+        text += &format!(
+            "{}: {}\n{}\n\n{}\n\n",
+            work::name(sweep.parameter),
+            sweep.varies,
+            figures(sweep),
+            stages(sweep)
+        );
         text += &notes(sweep);
     }
     if let Some(plaintext) = &run.plaintext {
@@ -70,7 +81,9 @@ pub fn of(run: &Run, folder: &std::path::Path) -> String {
 
 fn new_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heads);
     table
 }
@@ -93,17 +106,36 @@ fn state(point: &Point) -> &'static str {
 
 fn figures(sweep: &Sweep) -> Table {
     let mut table = new_table([
-        "value", "meters", "feeders", "min", "reports", "reports/s", "readings/s", "cores", "CPU µs/report",
-        "CPU µs/reading", "B/report", "B/reading", "peak MiB", "error Wh", "state",
+        "value",
+        "meters",
+        "feeders",
+        "min",
+        "reports",
+        "reports/s",
+        "readings/s",
+        "cores",
+        "CPU µs/report",
+        "CPU µs/reading",
+        "B/report",
+        "B/reading",
+        "peak MiB (grown)",
+        "error Wh",
+        "state",
     ]);
     for point in &sweep.points {
         let settings = &point.settings;
         let cost = point.repeats.iter().find_map(|repeat| repeat.cost.as_ref());
         let error = point.repeats.iter().find_map(|repeat| repeat.error);
         let median = point.median.as_ref();
-        let spread = |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| spread.to_string());
-        let short = |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| figure(spread.median));
-        let lowered = if settings.min_meters_lowered_from.is_some() { "*" } else { "" };
+        let spread =
+            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| spread.to_string());
+        let short =
+            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| figure(spread.median));
+        let lowered = if settings.min_meters_lowered_from.is_some() {
+            "*"
+        } else {
+            ""
+        };
         table.add_row([
             point.label.clone(),
             settings.meters.to_string(),
@@ -117,12 +149,25 @@ fn figures(sweep: &Sweep) -> Table {
             short(median.map(|median| median.cpu_us_per_reading)),
             short(median.map(|median| median.bytes_per_report)),
             short(median.map(|median| median.bytes_per_reading)),
-            short(median.and_then(|median| median.peak_rss_bytes).map(|bytes| bytes.scaled(1.0 / f64::from(1 << 20)))),
-            error.map_or("-".to_owned(), |error| format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)),
+            cost.and_then(memory).unwrap_or("-".to_owned()),
+            error.map_or("-".to_owned(), |error| {
+                format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)
+            }),
             state(point).to_owned(),
         ]);
     }
     right(table, 1)
+}
+
+/// The peak, and how far it is above what was there before: earlier points leave memory with the allocator.
+fn memory(cost: &Cost) -> Option<String> {
+    let mib = |bytes: u64| figure(bytes as f64 / f64::from(1 << 20));
+    let (peak, before) = (cost.peak_rss_bytes?, cost.rss_before_bytes?);
+    Some(format!(
+        "{} (+{})",
+        mib(peak),
+        mib(peak.saturating_sub(before))
+    ))
 }
 
 /// Medians of the stages, in milliseconds.
@@ -130,13 +175,19 @@ fn stages(sweep: &Sweep) -> Table {
     let heads = std::iter::once("p50 in ms").chain(STAGES.iter().map(|(_, head)| *head));
     let mut table = new_table(heads);
     for point in sweep.points.iter() {
-        let Some(median) = &point.median else { continue };
+        let Some(median) = &point.median else {
+            continue;
+        };
         let cell = |stage: &StageName| {
             let spread = median.stage_p50_s.get(stage);
             spread.map_or("-".to_owned(), |spread| figure(spread.median * 1e3))
         };
         let cells = STAGES.iter().map(|(stage, _)| cell(stage));
-        table.add_row(std::iter::once(point.label.clone()).chain(cells).collect::<Vec<_>>());
+        table.add_row(
+            std::iter::once(point.label.clone())
+                .chain(cells)
+                .collect::<Vec<_>>(),
+        );
     }
     right(table, 1)
 }
@@ -144,14 +195,21 @@ fn stages(sweep: &Sweep) -> Table {
 /// What a reader must know of single points.
 fn notes(sweep: &Sweep) -> String {
     let mut text = String::new();
-    let lowered = sweep.points.iter().find_map(|point| point.settings.min_meters_lowered_from);
+    let lowered = sweep
+        .points
+        .iter()
+        .find_map(|point| point.settings.min_meters_lowered_from);
     if let Some(configured) = lowered {
         text += &format!(
             "* plan.min_meters is {configured}; these points have fewer meters on a feeder and the minimum was lowered to \
              that for them\n\n"
         );
     }
-    for point in sweep.points.iter().filter(|point| point.status == Status::Skipped) {
+    for point in sweep
+        .points
+        .iter()
+        .filter(|point| point.status == Status::Skipped)
+    {
         text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
     }
     text
@@ -169,7 +227,11 @@ fn overhead(plaintext: &Plaintext) -> String {
         ratio.seal_us,
         ratio.end_to_end_s,
     );
-    text += &format!("  both: {}\n  only one: {}\n\n", plaintext.shares.join("; "), plaintext.differs.join("; "));
+    text += &format!(
+        "  both: {}\n  only one: {}\n\n",
+        plaintext.shares.join("; "),
+        plaintext.differs.join("; ")
+    );
     text
 }
 
@@ -181,11 +243,23 @@ mod tests {
     fn every_point_is_shown_with_what_is_wrong_lowered_or_skipped() {
         let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
         let text = of(&run, std::path::Path::new("results/x"));
-        for wanted in ["WRONG", "FAILED", "skipped: estimated", "plan.min_meters is 15", "2*", "encrypt", "÷ plaintext"] {
+        for wanted in [
+            "WRONG",
+            "FAILED",
+            "skipped: estimated",
+            "plan.min_meters is 15",
+            "2*",
+            "encrypt",
+            "÷ plaintext",
+        ] {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
         assert!(!text.contains("every decrypted interval"), "{text}");
-        let wrong = run.sweeps[0].points.iter().find(|point| point.status == Status::Wrong).unwrap();
+        let wrong = run.sweeps[0]
+            .points
+            .iter()
+            .find(|point| point.status == Status::Wrong)
+            .unwrap();
         assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
     }
 }

@@ -43,7 +43,9 @@ impl Estimate {
     /// Seconds that one repeat takes, start and stop included.
     #[must_use]
     pub fn seconds(&self, work: &Work) -> f64 {
-        let paced = work.speed.map_or(0.0, |speed| work.event_s() as f64 / speed);
+        let paced = work
+            .speed
+            .map_or(0.0, |speed| work.event_s() as f64 / speed);
         (modelled(work) * self.factor).max(paced + START_S * self.factor)
     }
 
@@ -57,7 +59,11 @@ impl Estimate {
 fn modelled(work: &Work) -> f64 {
     let intervals = f64::from(work.windows) * f64::from(work.batch);
     let meters = f64::from(work.meters);
-    let retries = if work.loss > 0.0 { RETRIES * RETRY_S } else { 0.0 };
+    let retries = if work.loss > 0.0 {
+        RETRIES * RETRY_S
+    } else {
+        0.0
+    };
     START_S
         + meters * METER_S
         + intervals * (INTERVAL_S + meters * READING_S)

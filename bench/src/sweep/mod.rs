@@ -38,7 +38,7 @@ use self::work::Work;
 /// Wall time of a quick run, all sweeps together.
 pub const QUICK: Duration = Duration::from_secs(60);
 /// What of it is planned for; the rest is for what takes longer than estimated.
-const QUICK_PLANNED: f64 = 0.7;
+const QUICK_PLANNED: f64 = 0.75;
 /// Repeats that take this many times their estimate, and this long at least, have failed.
 const OVERRUN: f64 = 6.0;
 const LEAST_LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +47,12 @@ const LEAST_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Measure over the values of a parameter; several with commas or by repeating the flag.
-    #[arg(long = "sweep", value_enum, value_delimiter = ',', value_name = "PARAMETER")]
+    #[arg(
+        long = "sweep",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "PARAMETER"
+    )]
     pub sweeps: Vec<Parameter>,
     /// The values, with commas, of the one parameter that is swept; each has its own by default.
     #[arg(long, value_delimiter = ',', value_name = "VALUE", requires = "sweeps")]
@@ -127,16 +132,17 @@ pub struct Interrupted;
 /// # Errors
 /// Where it is interrupted or the results cannot be written. A wrong or failed point is no error here; it is in the
 /// document.
-pub async fn run(
-    base: &Settings,
-    options: &Options,
-    results: &Path,
-    stop: &Stop,
-) -> Result<Run> {
+pub async fn run(base: &Settings, options: &Options, results: &Path, stop: &Stop) -> Result<Run> {
     let began = Instant::now();
     let plan = Plan::new(options)?;
     let samples = Samples::install()?;
-    let bench = Bench { base, seed: options.seed, samples: &samples, stop, shift_truth: false };
+    let bench = Bench {
+        base,
+        seed: options.seed,
+        samples: &samples,
+        stop,
+        shift_truth: false,
+    };
     let mut run = Run {
         format: FORMAT,
         correct: true,
@@ -149,7 +155,9 @@ pub async fn run(
         budget: None,
     };
     let estimate = calibrate(&bench).await?;
-    let left = options.quick.then(|| (QUICK.as_secs_f64() * QUICK_PLANNED) - began.elapsed().as_secs_f64());
+    let left = options
+        .quick
+        .then(|| (QUICK.as_secs_f64() * QUICK_PLANNED) - began.elapsed().as_secs_f64());
     let plan = plan.within(&estimate, options, left);
     run.environment.estimate_s = plan.seconds(options);
     eprintln!("{}", plan.announce(options, began.elapsed()));
@@ -165,9 +173,13 @@ pub async fn run(
         });
         let mut warmup = options.warmup();
         for planned in points {
-            let bench = Bench { shift_truth: std::mem::take(&mut shift), ..bench };
+            let bench = Bench {
+                shift_truth: std::mem::take(&mut shift),
+                ..bench
+            };
             let late = options.quick.then(|| QUICK.saturating_sub(began.elapsed()));
-            let (point, extras) = measure(&bench, planned, options, parameter, &mut warmup, late).await?;
+            let (point, extras) =
+                measure(&bench, planned, options, parameter, &mut warmup, late).await?;
             eprintln!("{}", table::progress(parameter, &point));
             if let Some(sweep) = run.sweeps.last_mut() {
                 sweep.points.push(point);
@@ -179,7 +191,8 @@ pub async fn run(
     }
     if !options.no_plaintext {
         let rounds = if options.quick { 1 } else { 5 };
-        run.plaintext = Some(plaintext::run(base, rounds, options.quick, options.seed, stop).await?);
+        run.plaintext =
+            Some(plaintext::run(base, rounds, options.quick, options.seed, stop).await?);
     }
     run.environment.load_average_after = environment::load_average();
     run.environment.ended_at = Some(environment::timestamp());
@@ -190,12 +203,20 @@ pub async fn run(
 
 /// Runs a small point to see how fast the machine is now.
 async fn calibrate(bench: &Bench<'_>) -> Result<Estimate> {
-    let options = Options { quick: true, ..Options::default() };
+    let options = Options {
+        quick: true,
+        ..Options::default()
+    };
     let work = Work::of(Parameter::Meters, "100", &options)?;
     let began = Instant::now();
-    let outcome = bench.repeat(&work, 0, LEAST_LIMIT, &ProgressBar::hidden()).await?;
+    let outcome = bench
+        .repeat(&work, 0, LEAST_LIMIT, &ProgressBar::hidden())
+        .await?;
     if outcome.repeat.status == Status::Failed {
-        anyhow::bail!("the first, small point came to no end: {}", outcome.repeat.reasons.join("; "));
+        anyhow::bail!(
+            "the first, small point came to no end: {}",
+            outcome.repeat.reasons.join("; ")
+        );
     }
     Ok(Estimate::calibrated(&work, began.elapsed()))
 }
@@ -209,7 +230,11 @@ async fn measure(
     warmup: &mut u32,
     late: Option<Duration>,
 ) -> Result<(Point, Extras)> {
-    let Planned { work, estimate_s, skip } = planned;
+    let Planned {
+        work,
+        estimate_s,
+        skip,
+    } = planned;
     let mut point = Point {
         label: work.label.clone(),
         value: work.value,
@@ -220,10 +245,15 @@ async fn measure(
         repeats: Vec::new(),
         median: None,
     };
-    let mut extras = Extras { label: work.label.clone(), ..Extras::default() };
+    let mut extras = Extras {
+        label: work.label.clone(),
+        ..Extras::default()
+    };
     let began = Instant::now();
-    let overrun = late.filter(|left| left.as_secs_f64() < estimate_s * f64::from(options.repeats()));
-    if let Some(reason) = skip.or_else(|| overrun.map(|_| "--quick: the minute is over".to_owned())) {
+    let overrun =
+        late.filter(|left| left.as_secs_f64() < estimate_s * f64::from(options.repeats()));
+    if let Some(reason) = skip.or_else(|| overrun.map(|_| "--quick: the minute is over".to_owned()))
+    {
         point.reasons.push(reason);
         return Ok((point, extras));
     }
@@ -242,7 +272,9 @@ async fn measure(
         bar.set_message(format!("repeat {number} of {}", options.repeats()));
         let outcome = bench.repeat(&work, number, limit, &bar).await?;
         let reasons = outcome.repeat.reasons.iter();
-        point.reasons.extend(reasons.map(|reason| format!("repeat {number}: {reason}")));
+        point
+            .reasons
+            .extend(reasons.map(|reason| format!("repeat {number}: {reason}")));
         point.repeats.push(outcome.repeat);
         extras.take(outcome.rows, outcome.server);
     }
@@ -265,12 +297,21 @@ fn close(run: &mut Run, began: Instant) {
         for point in &sweep.points {
             if matches!(point.status, Status::Wrong | Status::Failed) {
                 let what = point.reasons.first().map_or("", String::as_str);
-                run.failures.push(format!("{} {}: {what}", work::name(sweep.parameter), point.label));
+                run.failures.push(format!(
+                    "{} {}: {what}",
+                    work::name(sweep.parameter),
+                    point.label
+                ));
             }
         }
     }
-    if run.plaintext.as_ref().is_some_and(|plaintext| !plaintext.correct) {
-        run.failures.push("plaintext: a sum differs from the truth".to_owned());
+    if run
+        .plaintext
+        .as_ref()
+        .is_some_and(|plaintext| !plaintext.correct)
+    {
+        run.failures
+            .push("plaintext: a sum differs from the truth".to_owned());
     }
     run.correct = run.failures.is_empty();
 }

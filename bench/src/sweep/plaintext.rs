@@ -24,14 +24,16 @@ use service::mqtt::{self, Event, Inbox, Incoming, Publisher, QoS};
 use service::stop::Stop;
 use tokio::sync::{mpsc, oneshot};
 use wire::{
-    AnalyticsId, Awaiting, FeederId, GatewayId, MeterId, Receipt, ReceiptEntry, Report, Sequence, SigningKey, Status,
-    Topics, UnixMillis, VerifyingKey, WindowStart,
+    AnalyticsId, Awaiting, FeederId, GatewayId, MeterId, Receipt, ReceiptEntry, Report, Sequence,
+    SigningKey, Status, Topics, UnixMillis, VerifyingKey, WindowStart,
 };
 
 use super::Interrupted;
 use crate::ratio::Spread;
 use crate::resources::thread_time;
-use crate::results::schema::{PathCost, Plaintext, PlaintextOverhead, PlaintextRound, PlaintextWork};
+use crate::results::schema::{
+    PathCost, Plaintext, PlaintextOverhead, PlaintextRound, PlaintextWork,
+};
 
 /// Readings are below this, in watt-hours: a power of two, as a feeder's reference is.
 const REFERENCE_WH: u64 = 4_096;
@@ -81,7 +83,13 @@ type Sealed = Arc<Mutex<BTreeMap<(FeederId, WindowStart), Instant>>>;
 ///
 /// # Errors
 /// Where a turn comes to no end, or is interrupted.
-pub async fn run(base: &Settings, rounds: u32, quick: bool, seed: u64, stop: &Stop) -> Result<Plaintext> {
+pub async fn run(
+    base: &Settings,
+    rounds: u32,
+    quick: bool,
+    seed: u64,
+    stop: &Stop,
+) -> Result<Plaintext> {
     let work = PlaintextWork {
         meters: 100,
         feeders: 4,
@@ -91,13 +99,20 @@ pub async fn run(base: &Settings, rounds: u32, quick: bool, seed: u64, stop: &St
     let fleet = Arc::new(Fleet::new(base, work, seed)?);
     let context = Context::new(&ADDITIVE)?;
     let (secret, public) = secret::generate(&context)?;
-    let encrypted = Form::Encrypted(Arc::new(Keys { context, secret, public }));
+    let encrypted = Form::Encrypted(Arc::new(Keys {
+        context,
+        secret,
+        public,
+    }));
     let (mut turns, mut correct) = (Vec::new(), true);
     for _ in 0..rounds {
         let (encrypted, right) = turn(base, &fleet, encrypted.clone(), stop).await?;
         let (plaintext, also) = turn(base, &fleet, Form::Plain, stop).await?;
         correct &= right && also;
-        turns.push(PlaintextRound { encrypted, plaintext });
+        turns.push(PlaintextRound {
+            encrypted,
+            plaintext,
+        });
     }
     Ok(Plaintext {
         shares: [
@@ -125,7 +140,10 @@ pub async fn run(base: &Settings, rounds: u32, quick: bool, seed: u64, stop: &St
 
 fn overhead(turns: &[PlaintextRound]) -> Option<PlaintextOverhead> {
     let ratio = |of: fn(&PathCost) -> f64| {
-        let ratios: Vec<f64> = turns.iter().map(|turn| of(&turn.encrypted) / of(&turn.plaintext)).collect();
+        let ratios: Vec<f64> = turns
+            .iter()
+            .map(|turn| of(&turn.encrypted) / of(&turn.plaintext))
+            .collect();
         Spread::of(&ratios)
     };
     Some(PlaintextOverhead {
@@ -143,12 +161,21 @@ impl Fleet {
         let meters = (0..work.meters as usize).map(|index| {
             let key = SigningKey::generate();
             let public = key.verifying_key();
-            Ok((format!("meter-{index}").parse()?, meter::fleet::feeder_of(index, work.feeders), key, public))
+            Ok((
+                format!("meter-{index}").parse()?,
+                meter::fleet::feeder_of(index, work.feeders),
+                key,
+                public,
+            ))
         });
         Ok(Self {
             meters: meters.collect::<Result<_>>()?,
             readings_wh: (0..u64::from(work.meters) * u64::from(work.windows))
-                .map(|_| (0..work.batch).map(|_| random.random_range(0..REFERENCE_WH as i64)).collect())
+                .map(|_| {
+                    (0..work.batch)
+                        .map(|_| random.random_range(0..REFERENCE_WH as i64))
+                        .collect()
+                })
                 .collect(),
             work,
             gateway: "plain-gateway".parse()?,
@@ -226,7 +253,12 @@ impl Sum {
             Self::Encrypted(sum) => sum.add(limbs)?,
             Self::Plain(sum) => {
                 let (values, rest) = limbs.as_chunks::<8>();
-                ensure!(rest.is_empty() && values.len() == sum.len(), "{} bytes for {} readings", limbs.len(), sum.len());
+                ensure!(
+                    rest.is_empty() && values.len() == sum.len(),
+                    "{} bytes for {} readings",
+                    limbs.len(),
+                    sum.len()
+                );
                 for (sum, value) in sum.iter_mut().zip(values) {
                     *sum += i64::from_le_bytes(*value);
                 }
@@ -244,7 +276,12 @@ impl Sum {
 }
 
 /// One pipeline from its first report to its last total; whether all of them are right.
-async fn turn(base: &Settings, fleet: &Arc<Fleet>, form: Form, stop: &Stop) -> Result<(PathCost, bool)> {
+async fn turn(
+    base: &Settings,
+    fleet: &Arc<Fleet>,
+    form: Form,
+    stop: &Stop,
+) -> Result<(PathCost, bool)> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let (handle, stopped) = Stop::manual();
     let mut settings = base.clone();
@@ -256,7 +293,12 @@ async fn turn(base: &Settings, fleet: &Arc<Fleet>, form: Form, stop: &Stop) -> R
     };
     settings.mqtt.address = bound.await.context("the broker ended")?.to_string();
     let subscribe = |id: &str, filter| {
-        mqtt::connect(&settings.mqtt, id, vec![(filter, QoS::AtLeastOnce)], stopped.clone())
+        mqtt::connect(
+            &settings.mqtt,
+            id,
+            vec![(filter, QoS::AtLeastOnce)],
+            stopped.clone(),
+        )
     };
     let mut server = Server {
         fleet: fleet.clone(),
@@ -308,7 +350,10 @@ async fn connected(inbox: &mut Inbox) -> Result<()> {
 
 fn process_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 fn open(folder: &Path) -> Result<Database> {
@@ -321,7 +366,12 @@ fn open(folder: &Path) -> Result<Database> {
 }
 
 /// Seals on a thread of its own and publishes. Returns the bytes and the processor time that sealing took.
-async fn send(fleet: &Arc<Fleet>, form: Form, publisher: &Publisher, times: &Sealed) -> Result<(usize, Duration)> {
+async fn send(
+    fleet: &Arc<Fleet>,
+    form: Form,
+    publisher: &Publisher,
+    times: &Sealed,
+) -> Result<(usize, Duration)> {
     let (sender, mut reports) = mpsc::channel(16);
     let (fleet, times) = (fleet.clone(), times.clone());
     let sealing = tokio::task::spawn_blocking(move || -> Result<Duration> {
@@ -379,17 +429,32 @@ struct Server {
 
 impl Server {
     async fn run(&mut self, sealed: &Sealed) -> Result<Totals> {
-        let mut totals = Totals { end_to_end_s: Vec::new(), right: true };
+        let mut totals = Totals {
+            end_to_end_s: Vec::new(),
+            right: true,
+        };
         while self.seen.len() < self.fleet.reports() {
             let batch = self.collect().await?;
             let changed = self.take(batch).await?;
             for key in changed {
-                let Some((count, sum)) = self.sums.get(&key) else { continue };
-                let members = self.fleet.meters.iter().filter(|meter| meter.1 == key.0).count();
+                let Some((count, sum)) = self.sums.get(&key) else {
+                    continue;
+                };
+                let members = self
+                    .fleet
+                    .meters
+                    .iter()
+                    .filter(|meter| meter.1 == key.0)
+                    .count();
                 if *count as usize == members {
                     totals.right &= self.is_right(&key, sum)?;
-                    let newest = sealed.lock().ok().and_then(|sealed| sealed.get(&key).copied());
-                    totals.end_to_end_s.extend(newest.map(|newest| newest.elapsed().as_secs_f64()));
+                    let newest = sealed
+                        .lock()
+                        .ok()
+                        .and_then(|sealed| sealed.get(&key).copied());
+                    totals
+                        .end_to_end_s
+                        .extend(newest.map(|newest| newest.elapsed().as_secs_f64()));
                 }
             }
         }
@@ -422,10 +487,20 @@ impl Server {
     async fn take(&mut self, batch: Vec<Incoming>) -> Result<BTreeSet<(FeederId, WindowStart)>> {
         let mut awaiting = Vec::new();
         for incoming in &batch {
-            let unverified = wire::decode_shared::<Report>(&incoming.payload, self.max_packet_bytes)?;
+            let unverified =
+                wire::decode_shared::<Report>(&incoming.payload, self.max_packet_bytes)?;
             let claimed = &unverified.claimed().meter;
-            let member = self.fleet.meters.iter().find(|member| member.0 == *claimed).context("a stranger")?;
-            awaiting.push(Awaiting { unverified, topic: &incoming.topic, key: &member.3 });
+            let member = self
+                .fleet
+                .meters
+                .iter()
+                .find(|member| member.0 == *claimed)
+                .context("a stranger")?;
+            awaiting.push(Awaiting {
+                unverified,
+                topic: &incoming.topic,
+                key: &member.3,
+            });
         }
         let (mut changed, mut entries) = (BTreeSet::new(), Vec::new());
         for opened in wire::verify_all(awaiting, &self.fleet.deployment) {
@@ -444,12 +519,20 @@ impl Server {
                 meter: report.meter,
                 window: report.window,
                 digest: opened.digest,
-                status: if new { Status::Folded } else { Status::Duplicate },
+                status: if new {
+                    Status::Folded
+                } else {
+                    Status::Duplicate
+                },
             });
         }
         self.commit(&entries, &changed)?;
         let analytics: AnalyticsId = "plain-analytics".parse()?;
-        let receipt = Receipt { analytics, gateway: self.fleet.gateway.clone(), entries };
+        let receipt = Receipt {
+            analytics,
+            gateway: self.fleet.gateway.clone(),
+            entries,
+        };
         let topic = self.fleet.topics.receipt(&self.fleet.gateway);
         let (payload, _) = wire::seal(&receipt, None, &self.fleet.deployment, &topic, &self.key);
         self.link.0.publish(topic, payload, false).await?;
@@ -457,7 +540,11 @@ impl Server {
     }
 
     /// Contributors and changed sums in one durable transaction.
-    fn commit(&self, entries: &[ReceiptEntry], changed: &BTreeSet<(FeederId, WindowStart)>) -> Result<()> {
+    fn commit(
+        &self,
+        entries: &[ReceiptEntry],
+        changed: &BTreeSet<(FeederId, WindowStart)>,
+    ) -> Result<()> {
         let changes = self.database.begin_write()?;
         {
             let mut contributors = changes.open_table(CONTRIBUTORS)?;
@@ -468,7 +555,10 @@ impl Server {
             let mut sums = changes.open_table(SUMS)?;
             for key in changed {
                 if let Some((_, sum)) = self.sums.get(key) {
-                    sums.insert(format!("{} {}", key.1.0, key.0).as_bytes(), sum.to_bytes().as_slice())?;
+                    sums.insert(
+                        format!("{} {}", key.1.0, key.0).as_bytes(),
+                        sum.to_bytes().as_slice(),
+                    )?;
                 }
             }
         }
@@ -482,9 +572,15 @@ impl Server {
         for (n, readings) in self.fleet.readings_wh.iter().enumerate() {
             let (index, window) = self.fleet.slot(n);
             if window == key.1 && self.fleet.meters[index].1 == key.0 {
-                truth.iter_mut().zip(readings).for_each(|(sum, wh)| *sum += wh);
+                truth
+                    .iter_mut()
+                    .zip(readings)
+                    .for_each(|(sum, wh)| *sum += wh);
             }
         }
-        Ok(truth.iter().zip(&energy_wh).all(|(&truth, &wh)| (wh - truth as f64).abs() <= bound))
+        Ok(truth
+            .iter()
+            .zip(&energy_wh)
+            .all(|(&truth, &wh)| (wh - truth as f64).abs() <= bound))
     }
 }

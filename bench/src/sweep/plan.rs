@@ -54,7 +54,11 @@ impl Plan {
             };
             let planned = labels.into_iter().map(|label| {
                 let work = Work::of(parameter, label, options)?;
-                Ok(Planned { work, estimate_s: 0.0, skip: None })
+                Ok(Planned {
+                    work,
+                    estimate_s: 0.0,
+                    skip: None,
+                })
             });
             Ok((parameter, planned.collect::<Result<Vec<_>>>()?))
         };
@@ -73,26 +77,43 @@ impl Plan {
             planned.estimate_s = estimate.seconds(&planned.work);
             let bytes = estimate.bytes(&planned.work);
             planned.skip = if planned.estimate_s > limit {
-                Some(format!("a repeat is estimated to take {:.0} s, longer than --point-limit {limit:.0}s", planned.estimate_s))
+                Some(format!(
+                    "a repeat is estimated to take {:.0} s, longer than --point-limit {limit:.0}s",
+                    planned.estimate_s
+                ))
             } else if memory.is_some_and(|memory| bytes > memory) {
-                Some(format!("needs about {} MiB of memory, more than is free", bytes >> 20))
+                Some(format!(
+                    "needs about {} MiB of memory, more than is free",
+                    bytes >> 20
+                ))
             } else {
                 None
             };
         }
         let Some(mut left) = left else { return self };
         left -= plaintext_s(options);
-        let longest = self.sweeps.iter().map(|(_, points)| points.len()).max().unwrap_or(0);
+        let longest = self
+            .sweeps
+            .iter()
+            .map(|(_, points)| points.len())
+            .max()
+            .unwrap_or(0);
         for place in 0..longest {
             for (_, points) in &mut self.sweeps {
-                let Some(planned) = points.get_mut(place).filter(|planned| planned.skip.is_none()) else {
+                let Some(planned) = points
+                    .get_mut(place)
+                    .filter(|planned| planned.skip.is_none())
+                else {
                     continue;
                 };
-                let takes = planned.estimate_s * f64::from(options.repeats() + u32::from(place == 0) * options.warmup());
+                let takes = planned.estimate_s
+                    * f64::from(options.repeats() + u32::from(place == 0) * options.warmup());
                 if takes <= left {
                     left -= takes;
                 } else {
-                    planned.skip = Some(format!("--quick: {takes:.1} s more would not fit into a minute"));
+                    planned.skip = Some(format!(
+                        "--quick: {takes:.1} s more would not fit into a minute"
+                    ));
                 }
             }
         }
@@ -103,11 +124,19 @@ impl Plan {
     #[must_use]
     pub fn seconds(&self, options: &Options) -> f64 {
         let of = |points: &Vec<Planned>| {
-            let run: Vec<f64> = points.iter().filter(|point| point.skip.is_none()).map(|point| point.estimate_s).collect();
+            let run: Vec<f64> = points
+                .iter()
+                .filter(|point| point.skip.is_none())
+                .map(|point| point.estimate_s)
+                .collect();
             run.iter().sum::<f64>() * f64::from(options.repeats())
                 + run.first().unwrap_or(&0.0) * f64::from(options.warmup())
         };
-        self.sweeps.iter().map(|(_, points)| of(points)).sum::<f64>() + plaintext_s(options)
+        self.sweeps
+            .iter()
+            .map(|(_, points)| of(points))
+            .sum::<f64>()
+            + plaintext_s(options)
     }
 
     /// What is about to be done, in a line.
@@ -117,18 +146,23 @@ impl Plan {
         let skipped = points().filter(|point| point.skip.is_some()).count();
         let about = Duration::from_secs(self.seconds(options).ceil() as u64);
         let mut text = format!(
-            "{} sweeps, {} points, {} repeats each: about {} (the machine was tried for {:.1} s)",
-            self.sweeps.len(),
-            points().count() - skipped,
-            options.repeats(),
+            "{}, {}, {} of each: about {} (the machine was tried for {:.1} s)",
+            number(self.sweeps.len(), "sweep"),
+            number(points().count() - skipped, "point"),
+            number(options.repeats() as usize, "repeat"),
             humantime::format_duration(about),
             calibration.as_secs_f64(),
         );
         if skipped > 0 {
-            text += &format!("; {skipped} points are skipped");
+            text += &format!("; skipped: {}", number(skipped, "point"));
         }
         text
     }
+}
+
+/// "1 point", "2 points".
+fn number(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn plaintext_s(options: &Options) -> f64 {
@@ -144,7 +178,10 @@ mod tests {
     use super::*;
 
     fn options(sweeps: &[Parameter]) -> Options {
-        Options { sweeps: sweeps.to_vec(), ..Options::default() }
+        Options {
+            sweeps: sweeps.to_vec(),
+            ..Options::default()
+        }
     }
 
     fn estimate(seconds: u64) -> Estimate {
@@ -155,35 +192,84 @@ mod tests {
     #[test]
     fn values_belong_to_one_parameter() {
         let values = vec!["2".to_owned(), "7".to_owned()];
-        let one = Options { values: values.clone(), ..options(&[Parameter::Meters, Parameter::Meters]) };
+        let one = Options {
+            values: values.clone(),
+            ..options(&[Parameter::Meters, Parameter::Meters])
+        };
         let plan = Plan::new(&one).unwrap();
-        assert_eq!(plan.sweeps.len(), 1, "a parameter named twice is swept once");
-        let labels: Vec<&str> = plan.sweeps[0].1.iter().map(|p| p.work.label.as_str()).collect();
+        assert_eq!(
+            plan.sweeps.len(),
+            1,
+            "a parameter named twice is swept once"
+        );
+        let labels: Vec<&str> = plan.sweeps[0]
+            .1
+            .iter()
+            .map(|p| p.work.label.as_str())
+            .collect();
         assert_eq!(labels, ["2", "7"]);
-        let two = Options { values, ..options(&[Parameter::Meters, Parameter::Batch]) };
-        assert!(Plan::new(&two).unwrap_err().to_string().contains("--values"));
+        let two = Options {
+            values,
+            ..options(&[Parameter::Meters, Parameter::Batch])
+        };
+        assert!(
+            Plan::new(&two)
+                .unwrap_err()
+                .to_string()
+                .contains("--values")
+        );
     }
 
     #[test]
     fn a_point_that_takes_too_long_is_skipped_and_says_why() {
         let options = options(&[Parameter::Meters]);
-        let plan = Plan::new(&options).unwrap().within(&estimate(20), &options, None);
+        let plan = Plan::new(&options)
+            .unwrap()
+            .within(&estimate(20), &options, None);
         let last = plan.sweeps[0].1.last().unwrap();
-        assert!(last.skip.as_ref().is_some_and(|why| why.contains("--point-limit 180s")), "{last:?}");
+        assert!(
+            last.skip
+                .as_ref()
+                .is_some_and(|why| why.contains("--point-limit 180s")),
+            "{last:?}"
+        );
         assert!(plan.sweeps[0].1[0].skip.is_none());
         let line = plan.announce(&options, Duration::from_secs(2));
-        assert!(line.contains("skipped") && line.contains("3 repeats"), "{line}");
-        let run: f64 = plan.sweeps[0].1.iter().filter(|p| p.skip.is_none()).map(|p| p.estimate_s).sum();
+        assert!(
+            line.contains("skipped") && line.contains("3 repeats"),
+            "{line}"
+        );
+        let run: f64 = plan.sweeps[0]
+            .1
+            .iter()
+            .filter(|p| p.skip.is_none())
+            .map(|p| p.estimate_s)
+            .sum();
         assert!(plan.seconds(&options) > 3.0 * run);
     }
 
     #[test]
     fn a_quick_run_gives_every_sweep_its_first_points() {
         let all = <Parameter as clap::ValueEnum>::value_variants();
-        let options = Options { quick: true, ..options(all) };
-        let plan = Plan::new(&options).unwrap().within(&estimate(2), &options, Some(40.0));
-        assert!(plan.sweeps.iter().all(|(_, points)| points[0].skip.is_none()), "{plan:?}");
-        assert!(plan.sweeps.iter().any(|(_, points)| points.iter().any(|p| p.skip.is_some())));
-        assert!(plan.seconds(&options) <= 40.0);
+        let options = Options {
+            quick: true,
+            ..options(all)
+        };
+        let plan = Plan::new(&options).unwrap();
+        let whole = plan.clone().within(&estimate(2), &options, None);
+        let left = whole.seconds(&options) * 0.7;
+        let plan = plan.within(&estimate(2), &options, Some(left));
+        assert!(
+            plan.sweeps
+                .iter()
+                .all(|(_, points)| points[0].skip.is_none()),
+            "{plan:?}"
+        );
+        assert!(
+            plan.sweeps
+                .iter()
+                .any(|(_, points)| points.iter().any(|p| p.skip.is_some()))
+        );
+        assert!(plan.seconds(&options) <= left);
     }
 }

@@ -108,9 +108,17 @@ impl Bench<'_> {
             .context("a folder for the state")?;
         let runtimes = Runtimes::start().context("threads for the services")?;
         drop(self.samples.take());
-        let finished = self.drive(&scenario, &runtimes, state.path(), limit, bar).await;
+        let finished = self
+            .drive(&scenario, &runtimes, state.path(), limit, bar)
+            .await;
         runtimes.end();
-        let Finished { watch, summary, spent, recorded, peak } = finished?;
+        let Finished {
+            watch,
+            summary,
+            spent,
+            recorded,
+            peak,
+        } = finished?;
         let verdict = judge(&watch, &scenario.truths);
         let total_wall_s = began.elapsed().as_secs_f64();
         let mut reasons = verdict.wrong.clone();
@@ -118,7 +126,10 @@ impl Bench<'_> {
             reasons.push(format!("{} reports were refused for good", summary.lost));
         }
         if watch.folded != summary.reports {
-            reasons.push(format!("{} reports sent, {} folded", summary.reports, watch.folded));
+            reasons.push(format!(
+                "{} reports sent, {} folded",
+                summary.reports, watch.folded
+            ));
         }
         let left_out = reasons.len().saturating_sub(MOST_REASONS);
         reasons.truncate(MOST_REASONS);
@@ -126,13 +137,21 @@ impl Bench<'_> {
             reasons.push(format!("and {left_out} more"));
         }
         let cost = cost(&watch, &summary, &spent, &recorded, &verdict, total_wall_s);
-        let cost = Cost { peak_rss_bytes: peak, rss_before_bytes, ..cost };
+        let cost = Cost {
+            peak_rss_bytes: peak,
+            rss_before_bytes,
+            ..cost
+        };
         let server = ServerStats::of(&recorded, &cost);
         let error = error(&verdict);
         Ok(Outcome {
             repeat: Repeat {
                 repeat: number,
-                status: if reasons.is_empty() { Status::Ok } else { Status::Wrong },
+                status: if reasons.is_empty() {
+                    Status::Ok
+                } else {
+                    Status::Wrong
+                },
                 reasons,
                 cost: Some(cost),
                 error: Some(error),
@@ -219,7 +238,11 @@ impl Bench<'_> {
 
 /// Makes the truth of the first window false.
 fn shift(truths: &mut Truths) {
-    if let Some(wh) = truths.values_mut().next().and_then(|truth| truth.energy_wh.first_mut()) {
+    if let Some(wh) = truths
+        .values_mut()
+        .next()
+        .and_then(|truth| truth.energy_wh.first_mut())
+    {
         *wh += 1e6;
     }
 }

@@ -12,18 +12,78 @@ use crate::results::schema::{Stage, StageName};
 
 /// Each stage with its histogram, what one execution is for, and whether it only computes.
 const STAGES: [(StageName, &str, &str, bool); 12] = [
-    (StageName::Encode, "cipherwatt_meter_encode_duration_seconds", "report", true),
-    (StageName::Encrypt, "cipherwatt_meter_encrypt_duration_seconds", "report", true),
-    (StageName::Pack, "cipherwatt_meter_pack_duration_seconds", "report", true),
-    (StageName::Sign, "cipherwatt_meter_sign_duration_seconds", "report", true),
-    (StageName::Seal, "cipherwatt_meter_seal_duration_seconds", "report", true),
-    (StageName::PublishToReceipt, "cipherwatt_meter_receipt_duration_seconds", "report", false),
-    (StageName::Verify, "cipherwatt_analytics_verify_duration_seconds", "report", true),
-    (StageName::Fold, "cipherwatt_analytics_fold_duration_seconds", "report", true),
-    (StageName::Commit, "cipherwatt_analytics_commit_duration_seconds", "commit", false),
-    (StageName::Release, "cipherwatt_analytics_release_duration_seconds", "window", true),
-    (StageName::Decrypt, "cipherwatt_operator_decrypt_duration_seconds", "window", true),
-    (StageName::EndToEnd, "cipherwatt_operator_end_to_end_duration_seconds", "window", false),
+    (
+        StageName::Encode,
+        "cipherwatt_meter_encode_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Encrypt,
+        "cipherwatt_meter_encrypt_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Pack,
+        "cipherwatt_meter_pack_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Sign,
+        "cipherwatt_meter_sign_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Seal,
+        "cipherwatt_meter_seal_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::PublishToReceipt,
+        "cipherwatt_meter_receipt_duration_seconds",
+        "report",
+        false,
+    ),
+    (
+        StageName::Verify,
+        "cipherwatt_analytics_verify_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Fold,
+        "cipherwatt_analytics_fold_duration_seconds",
+        "report",
+        true,
+    ),
+    (
+        StageName::Commit,
+        "cipherwatt_analytics_commit_duration_seconds",
+        "commit",
+        false,
+    ),
+    (
+        StageName::Release,
+        "cipherwatt_analytics_release_duration_seconds",
+        "window",
+        true,
+    ),
+    (
+        StageName::Decrypt,
+        "cipherwatt_operator_decrypt_duration_seconds",
+        "window",
+        true,
+    ),
+    (
+        StageName::EndToEnd,
+        "cipherwatt_operator_end_to_end_duration_seconds",
+        "window",
+        false,
+    ),
 ];
 
 /// The recorder of this process.
@@ -86,7 +146,9 @@ impl Recorded {
     /// How many samples a histogram has.
     #[must_use]
     pub fn samples(&self, name: &str) -> u64 {
-        self.samples.get(name).map_or(0, |samples| samples.len() as u64)
+        self.samples
+            .get(name)
+            .map_or(0, |samples| samples.len() as u64)
     }
 
     /// The stages that were seen, in the order of the path.
@@ -128,8 +190,14 @@ mod tests {
     fn percentiles_are_of_samples() {
         let samples = (1..=200).rev().map(f64::from).collect();
         let stage = stage_of(StageName::Fold, "report", true, samples).unwrap();
-        assert_eq!((stage.count, stage.total_s, stage.mean_s), (200, 20_100.0, 100.5));
-        assert_eq!((stage.p50_s, stage.p90_s, stage.p99_s, stage.max_s), (100.0, 180.0, 198.0, 200.0));
+        assert_eq!(
+            (stage.count, stage.total_s, stage.mean_s),
+            (200, 20_100.0, 100.5)
+        );
+        assert_eq!(
+            (stage.p50_s, stage.p90_s, stage.p99_s, stage.max_s),
+            (100.0, 180.0, 198.0, 200.0)
+        );
         assert_eq!(stage.cpu_us, Some(100.0e6));
         let few = stage_of(StageName::Commit, "commit", false, vec![2.0, 1.0]).unwrap();
         assert_eq!((few.p50_s, few.p99_s, few.cpu_us), (1.0, 2.0, None));

@@ -52,7 +52,10 @@ impl Runtimes {
         let others = threads().map(|(id, ..)| id).collect();
         let start = |name: &'static str| {
             let mut builder = Builder::new_multi_thread();
-            let runtime = builder.thread_name(name).thread_keep_alive(KEEP).enable_all();
+            let runtime = builder
+                .thread_name(name)
+                .thread_keep_alive(KEEP)
+                .enable_all();
             Ok((name, runtime.build()?))
         };
         let runtimes = SERVICES.into_iter().map(start).collect::<io::Result<_>>()?;
@@ -66,7 +69,10 @@ impl Runtimes {
     #[must_use]
     pub fn of(&self, service: &str) -> &Handle {
         let found = self.runtimes.iter().find(|(name, _)| *name == service);
-        found.unwrap_or_else(|| unreachable!("no service is called {service}")).1.handle()
+        found
+            .unwrap_or_else(|| unreachable!("no service is called {service}"))
+            .1
+            .handle()
     }
 
     /// What has been used up to now.
@@ -77,13 +83,18 @@ impl Runtimes {
             if self.others.contains(&id) {
                 continue;
             }
-            let known = SERVICES.into_iter().find(|service| name.starts_with(service));
+            let known = SERVICES
+                .into_iter()
+                .find(|service| name.starts_with(service));
             *services.entry(known.unwrap_or("broker")).or_default() += cpu;
         }
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Used {
             at: Instant::now(),
-            cpu: Duration::new(cpu.tv_sec.unsigned_abs(), u32::try_from(cpu.tv_nsec).unwrap_or(0)),
+            cpu: Duration::new(
+                cpu.tv_sec.unsigned_abs(),
+                u32::try_from(cpu.tv_nsec).unwrap_or(0),
+            ),
             services,
         }
     }
@@ -104,7 +115,10 @@ impl Used {
         let mut by_service: BTreeMap<String, f64> = BTreeMap::new();
         for (service, cpu) in &self.services {
             let earlier = before.services.get(service).copied().unwrap_or_default();
-            by_service.insert((*service).to_owned(), cpu.saturating_sub(earlier).as_secs_f64());
+            by_service.insert(
+                (*service).to_owned(),
+                cpu.saturating_sub(earlier).as_secs_f64(),
+            );
         }
         let known: f64 = by_service.values().sum();
         by_service.insert("bench".to_owned(), (cpu_s - known).max(0.0));
@@ -163,7 +177,10 @@ mod tests {
         wait.recv().unwrap();
         let spent = runtimes.used().since(&before);
         assert!(spent.by_service["analytics"] > 0.0, "{spent:?}");
-        assert!(spent.by_service["analytics"] > spent.by_service["meter"], "{spent:?}");
+        assert!(
+            spent.by_service["analytics"] > spent.by_service["meter"],
+            "{spent:?}"
+        );
         let sum: f64 = spent.by_service.values().sum();
         assert!(sum + 1e-9 >= spent.cpu_s, "{spent:?}");
         runtimes.end();

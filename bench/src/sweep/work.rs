@@ -60,7 +60,14 @@ pub fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
         Parameter::Interval => (&["1s", "5s", "10s", "30s", "60s"], 4),
         Parameter::Batch => (&["1", "5", "10", "20", "48", "96"], 4),
         Parameter::Payload => (
-            &["profile:1", "profile:96", "moments:96", "profile:24", "profile:384", "moments:384"],
+            &[
+                "profile:1",
+                "profile:96",
+                "moments:96",
+                "profile:24",
+                "profile:384",
+                "moments:384",
+            ],
             3,
         ),
         Parameter::Feeders => (&["1", "4", "10", "20"], 2),
@@ -71,9 +78,17 @@ pub fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
     let mut chosen = all[..if quick { quickly } else { all.len() }].to_vec();
     // Written in the order of their worth to a quick run; shown by size.
     match parameter {
-        Parameter::Payload => chosen.sort_by_key(|label| payload(label).map_or(0, |(layout, n)| layout.slots_needed(n.into()))),
-        Parameter::Latency => chosen.sort_by_key(|label| humantime::parse_duration(label).unwrap_or_default()),
-        Parameter::Loss => chosen.sort_by(|a, b| a.parse().unwrap_or(0.0_f64).total_cmp(&b.parse().unwrap_or(0.0))),
+        Parameter::Payload => chosen.sort_by_key(|label| {
+            payload(label).map_or(0, |(layout, n)| layout.slots_needed(n.into()))
+        }),
+        Parameter::Latency => {
+            chosen.sort_by_key(|label| humantime::parse_duration(label).unwrap_or_default())
+        }
+        Parameter::Loss => chosen.sort_by(|a, b| {
+            a.parse()
+                .unwrap_or(0.0_f64)
+                .total_cmp(&b.parse().unwrap_or(0.0))
+        }),
         _ => {}
     }
     chosen
@@ -162,7 +177,10 @@ impl Work {
                 let interval = seconds(label)?;
                 work.value = Some(interval.as_secs_f64());
                 work.interval_s = u32::try_from(interval.as_secs()).context("too long")?;
-                ensure!(interval.subsec_nanos() == 0 && work.interval_s > 0, "an interval has whole seconds");
+                ensure!(
+                    interval.subsec_nanos() == 0 && work.interval_s > 0,
+                    "an interval has whole seconds"
+                );
                 work.speed = Some(INTERVAL_SPEED);
             }
             Parameter::Batch => {
@@ -184,28 +202,50 @@ impl Work {
             }
             Parameter::Loss => {
                 work.loss = label.parse().context("a fraction")?;
-                ensure!((0.0..1.0).contains(&work.loss), "a fraction from 0 to below 1");
+                ensure!(
+                    (0.0..1.0).contains(&work.loss),
+                    "a fraction from 0 to below 1"
+                );
                 work.value = Some(work.loss);
             }
             Parameter::Profile => work.profile = Profile::by_name(label)?,
         }
         ensure!(work.batch > 0, "a report has at least one interval");
         if work.feeders == 0 {
-            work.feeders = options.feeders.unwrap_or(if work.meters < 60 { 1 } else { 4 });
+            work.feeders = options
+                .feeders
+                .unwrap_or(if work.meters < 60 { 1 } else { 4 });
         }
         let least = work.meters / work.feeders;
-        ensure!(least >= 2, "{} meters on {} feeders: a sum needs at least 2", work.meters, work.feeders);
+        ensure!(
+            least >= 2,
+            "{} meters on {} feeders: a sum needs at least 2",
+            work.meters,
+            work.feeders
+        );
         let most = work.meters.div_ceil(work.feeders);
         let room = work.profile.max_contributors();
-        ensure!(most <= room, "{most} meters on a feeder, and {} holds {room}: take more --feeders", work.profile.name);
+        ensure!(
+            most <= room,
+            "{most} meters on a feeder, and {} holds {room}: take more --feeders",
+            work.profile.name
+        );
         let (slots, needed) = (work.profile.slots(), work.slots_used());
-        ensure!(needed <= slots, "{needed} slots, and a ciphertext has {slots}");
+        ensure!(
+            needed <= slots,
+            "{needed} slots, and a ciphertext has {slots}"
+        );
         let pick = |both: (u32, u32)| if quick { both.1 } else { both.0 };
         let (fewest, most) = if quick { WINDOWS.1 } else { WINDOWS.0 };
         work.windows = match parameter {
             Parameter::Interval => {
-                let wall = if quick { INTERVAL_WALL_S.1 } else { INTERVAL_WALL_S.0 };
-                (wall * INTERVAL_SPEED / f64::from(work.interval_s) / f64::from(work.batch)).max(1.0) as u32
+                let wall = if quick {
+                    INTERVAL_WALL_S.1
+                } else {
+                    INTERVAL_WALL_S.0
+                };
+                (wall * INTERVAL_SPEED / f64::from(work.interval_s) / f64::from(work.batch))
+                    .max(1.0) as u32
             }
             Parameter::Batch => (pick(BATCH_INTERVALS) / u32::from(work.batch)).max(1),
             // One window of a large fleet is enough, and long enough.
@@ -254,7 +294,9 @@ impl Work {
             slots_used: self.slots_used(),
             profile: self.profile.name.to_owned(),
             speed: self.speed,
-            offered_reports_per_s: self.speed.map(|speed| f64::from(self.meters) * speed / per_report),
+            offered_reports_per_s: self
+                .speed
+                .map(|speed| f64::from(self.meters) * speed / per_report),
             latency_s: self.latency.as_secs_f64(),
             jitter_s: 0.0,
             loss_ratio: self.loss,
@@ -302,13 +344,19 @@ mod tests {
     fn default_values_begin_with_those_of_the_earlier_demo() {
         let starts = |parameter, values: &[&str]| {
             for quick in [true, false] {
-                assert!(default_values(parameter, quick).starts_with(values), "{parameter:?}");
+                assert!(
+                    default_values(parameter, quick).starts_with(values),
+                    "{parameter:?}"
+                );
             }
         };
         starts(Parameter::Meters, &["2", "5", "10", "20"]);
         starts(Parameter::Interval, &["1s", "5s", "10s", "30s"]);
         starts(Parameter::Batch, &["1", "5", "10", "20"]);
-        assert_eq!(default_values(Parameter::Meters, false).last(), Some(&"100000"));
+        assert_eq!(
+            default_values(Parameter::Meters, false).last(),
+            Some(&"100000")
+        );
     }
 
     #[test]
@@ -321,7 +369,11 @@ mod tests {
                     .map(|label| Work::of(*parameter, label, &options).unwrap())
                     .collect();
                 assert!(works.is_sorted_by(|a, b| a.value <= b.value), "{works:?}");
-                assert!(works.iter().all(|work| work.windows >= 1 && work.reports() > 1));
+                assert!(
+                    works
+                        .iter()
+                        .all(|work| work.windows >= 1 && work.reports() > 1)
+                );
             }
         }
     }
@@ -336,7 +388,11 @@ mod tests {
             assert_eq!(u32::from(work.batch) * work.windows, BATCH_INTERVALS.0);
         }
         let payloads = works(Parameter::Payload, &["1", "profile:96", "moments:512"]);
-        assert!(payloads.iter().all(|work| work.reports() == payloads[0].reports()));
+        assert!(
+            payloads
+                .iter()
+                .all(|work| work.reports() == payloads[0].reports())
+        );
         assert_eq!(payloads[2].slots_used(), 1024);
     }
 
@@ -344,10 +400,16 @@ mod tests {
     fn the_minimum_group_is_lowered_only_where_a_feeder_has_fewer_meters_and_says_so() {
         let five = Work::of(Parameter::Meters, "5", &options()).unwrap();
         let settings = five.settings(15, 1);
-        assert_eq!((settings.min_meters, settings.min_meters_lowered_from), (5, Some(15)));
+        assert_eq!(
+            (settings.min_meters, settings.min_meters_lowered_from),
+            (5, Some(15))
+        );
         let hundred = Work::of(Parameter::Meters, "100", &options()).unwrap();
         let settings = hundred.settings(15, 1);
-        assert_eq!((settings.min_meters, settings.min_meters_lowered_from), (15, None));
+        assert_eq!(
+            (settings.min_meters, settings.min_meters_lowered_from),
+            (15, None)
+        );
     }
 
     #[test]
@@ -377,7 +439,10 @@ mod tests {
             (Parameter::Profile, "none"),
         ] {
             let error = format!("{:#}", Work::of(parameter, label, &options()).unwrap_err());
-            assert!(error.contains(label) && error.contains(&name(parameter)), "{error}");
+            assert!(
+                error.contains(label) && error.contains(&name(parameter)),
+                "{error}"
+            );
         }
     }
 }
