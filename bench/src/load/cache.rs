@@ -79,6 +79,20 @@ impl Cache {
         Ok(Some(bytes))
     }
 
+    /// Removes everything: what is made next does not fit the rest.
+    ///
+    /// # Errors
+    /// Where a file cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        let clear = || {
+            for entry in std::fs::read_dir(&self.folder)? {
+                std::fs::remove_file(entry?.path())?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        clear().with_context(|| format!("cannot clear {}", self.folder.display()))
+    }
+
     /// Puts a file in place in one step.
     ///
     /// # Errors
@@ -114,6 +128,9 @@ mod tests {
             bytes[damage] ^= 1;
         }
         std::fs::write(cache.path("pool"), [0; TRAILER - 1]).unwrap();
+        assert_eq!(cache.read("pool").unwrap(), None);
+        cache.write("pool", vec![4]).unwrap();
+        cache.clear().unwrap();
         assert_eq!(cache.read("pool").unwrap(), None);
     }
 }

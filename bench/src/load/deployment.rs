@@ -63,11 +63,13 @@ pub async fn open(
 }
 
 /// Whose files are kept.
-fn files(settings: &Settings) -> [(&str, &'static str); 4] {
+fn files(settings: &Settings) -> [(&str, &'static str); 5] {
     [
         (OPERATOR, "signing.key"),
         (OPERATOR, "epoch-1.key"),
         (OPERATOR, PLAN),
+        // Without a release in it; the operator does not go on without one.
+        (OPERATOR, "releases.ledger"),
         (settings.analytics.id.as_str(), "signing.key"),
     ]
 }
@@ -85,6 +87,8 @@ fn restore(cache: &Cache, settings: &Settings, state: &Path) -> Result<bool> {
 
 /// Runs the services until the plan has every feeder and the analytics service.
 async fn found(cache: &Cache, settings: &Settings, fleet: &Fleet, stop: &Stop) -> Result<()> {
+    // Ciphertexts and reports of another deployment are of no use in this one.
+    cache.clear()?;
     let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let (sender, _seen) = mpsc::unbounded_channel();
     let stack = Stack::services(settings, state.path(), sender).await?;

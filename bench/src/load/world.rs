@@ -130,16 +130,30 @@ impl World {
             _state: state,
             _threads: threads,
         };
-        let enrolled = tokio::time::timeout(ENROLMENT, world.enrol(&topics, keys, stop)).await;
+        match world.prepare(&topics, keys, began, stop).await {
+            Ok(()) => Ok(world),
+            // The service that failed says more than that one did.
+            Err(error) => Err(world.stop().await.err().unwrap_or(error)),
+        }
+    }
+
+    async fn prepare(
+        &mut self,
+        topics: &Topics,
+        keys: Vec<wire::VerifyingKey>,
+        began: Instant,
+        stop: &Stop,
+    ) -> Result<()> {
+        let enrolled = tokio::time::timeout(ENROLMENT, self.enrol(topics, keys, stop)).await;
         enrolled.context("the operator did not enrol the meters in time")??;
-        world.enrolled = began.elapsed();
+        self.enrolled = began.elapsed();
         // Analytics has the roster once it takes reports.
-        let step = world.make(WARM_UP, Duration::from_millis(1))?;
-        let warm = world.offer(&step, ENROLMENT, stop).await?;
+        let step = self.make(WARM_UP, Duration::from_millis(1))?;
+        let warm = self.offer(&step, ENROLMENT, stop).await?;
         if let Some(wrong) = warm.wrong.first() {
             bail!("the first reports: {wrong}");
         }
-        Ok(world)
+        Ok(())
     }
 
     /// Has every gateway ask for its meters until the operator has published them all.
