@@ -54,7 +54,9 @@ impl Usage {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
         let io = read("io").unwrap_or_default();
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok());
+        let written = io
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok());
         Self {
             cpu: Duration::from_millis(ticks * 1000 / TICKS),
             peak_mib: kib.unwrap_or(0.0) / 1024.0,

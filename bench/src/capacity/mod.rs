@@ -59,9 +59,14 @@ struct Costs {
 /// Where the run lacks something, which is named with the command that measures it.
 pub fn text(options: &Options) -> Result<String> {
     let path = options.folder.join("run.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let run: Run = serde_json::from_str(&text).with_context(|| format!("{} is no run", path.display()))?;
-    let load = run.load.as_ref().context("the run has no load: `bench load`, then `bench report` to join it")?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let run: Run =
+        serde_json::from_str(&text).with_context(|| format!("{} is no run", path.display()))?;
+    let load = run
+        .load
+        .as_ref()
+        .context("the run has no load: `bench load`, then `bench report` to join it")?;
     let model = Model::new(&model::steps(load)?)?;
     let costs = costs(&run, options)?;
     Ok(measured(&model, &costs) + &needs(&model, &costs, options.utilisation))
@@ -72,8 +77,14 @@ fn costs(run: &Run, options: &Options) -> Result<Costs> {
     let median = points
         .find_map(|point| point.median.as_ref())
         .context("the run has no point that is right: `bench --sweep meters`")?;
-    let seal = median.stage_p50_s.get(&StageName::Seal).context("the sweep has no sealing time")?;
-    let rows = run.budget.as_ref().and_then(|budget| budget["rows"].as_array());
+    let seal = median
+        .stage_p50_s
+        .get(&StageName::Seal)
+        .context("the sweep has no sealing time")?;
+    let rows = run
+        .budget
+        .as_ref()
+        .and_then(|budget| budget["rows"].as_array());
     let memory_mb = rows
         .and_then(|rows| rows.iter().find(|row| row["row"] == "memory"))
         .and_then(|row| row["value"]["median"].as_f64())
@@ -87,9 +98,15 @@ fn costs(run: &Run, options: &Options) -> Result<Costs> {
 }
 
 fn measured(model: &Model, costs: &Costs) -> String {
-    let mut text = String::from("| service | cores without load | core-microseconds a report |\n|---|---|---|\n");
+    let mut text = String::from(
+        "| service | cores without load | core-microseconds a report |\n|---|---|---|\n",
+    );
     for (service, line) in &model.services {
-        text += &format!("| {service} | {:.3} | {:.0} |\n", line.idle, line.cost_s * 1e6);
+        text += &format!(
+            "| {service} | {:.3} | {:.0} |\n",
+            line.idle,
+            line.cost_s * 1e6
+        );
     }
     text += &format!(
         "| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
@@ -110,7 +127,10 @@ fn measured(model: &Model, costs: &Costs) -> String {
             (check.modelled / check.measured - 1.0) * 100.0
         );
     }
-    text + &format!("\nUncertainty of the cores below: ± {:.0} %.\n\n", model.uncertainty() * 100.0)
+    text + &format!(
+        "\nUncertainty of the cores below: ± {:.0} %.\n\n",
+        model.uncertainty() * 100.0
+    )
 }
 
 fn needs(model: &Model, costs: &Costs, utilisation: f64) -> String {
@@ -121,10 +141,14 @@ fn needs(model: &Model, costs: &Costs, utilisation: f64) -> String {
     for (place, meters) in PLACES {
         for (rhythm, _, every_s) in RHYTHMS {
             let rate = meters / every_s;
-            let processes = (rate / model.knee / utilisation).ceil().max((meters / 1e6).ceil());
+            let processes = (rate / model.knee / utilisation)
+                .ceil()
+                .max((meters / 1e6).ceil());
             let cores = |service: &str| {
                 let line = model.services.get(service).copied();
-                line.map_or(0.0, |line| (line.idle * processes + line.cost_s * rate) / utilisation)
+                line.map_or(0.0, |line| {
+                    (line.idle * processes + line.cost_s * rate) / utilisation
+                })
             };
             let reports = meters * (RETENTION_DAYS * 86_400.0 / every_s);
             text += &format!(
@@ -159,7 +183,8 @@ mod tests {
         };
         let steps = [500.0, 1000.0, 2000.0, 4000.0].map(step);
         run.load = Some(serde_json::json!({"steps": steps}));
-        run.budget = Some(serde_json::json!({"rows": [{"row": "memory", "value": {"median": 200.0}}]}));
+        run.budget =
+            Some(serde_json::json!({"rows": [{"row": "memory", "value": {"median": 200.0}}]}));
         run
     }
 
@@ -179,7 +204,10 @@ mod tests {
     fn a_city_that_reports_every_quarter_of_an_hour_needs_what_the_arithmetic_says() {
         let (_folder, options) = options(&run());
         let text = text(&options).unwrap();
-        let row = text.lines().find(|line| line.contains("city | quarter-hourly")).unwrap();
+        let row = text
+            .lines()
+            .find(|line| line.contains("city | quarter-hourly"))
+            .unwrap();
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         assert_eq!(cells[3], "1,111");
         // 1,111 reports/s of 100 µs, planned at half of a core.

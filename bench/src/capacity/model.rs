@@ -64,7 +64,9 @@ fn service(role: &str) -> Option<&'static str> {
 /// # Errors
 /// Where the document has no steps.
 pub fn steps(load: &Value) -> Result<Vec<Step>> {
-    let all = load["steps"].as_array().context("the load has no `steps`")?;
+    let all = load["steps"]
+        .as_array()
+        .context("the load has no `steps`")?;
     let held = |step: &Value, key: &str| step[key].as_bool().unwrap_or(false);
     let mut steps: Vec<Step> = all
         .iter()
@@ -94,14 +96,20 @@ impl Line {
         let mean = |value: fn(&(f64, f64)) -> f64| points.iter().map(value).sum::<f64>() / n;
         let (x, y) = (mean(|point| point.0), mean(|point| point.1));
         let var: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
-        let cov: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+        let cov: f64 = points
+            .iter()
+            .map(|point| (point.0 - x) * (point.1 - y))
+            .sum();
         let (cost_s, idle) = (cov / var, y - cov / var * x);
         if idle >= 0.0 {
             return Self { idle, cost_s };
         }
         let squares: f64 = points.iter().map(|point| point.0 * point.0).sum();
         let products: f64 = points.iter().map(|point| point.0 * point.1).sum();
-        Self { idle: 0.0, cost_s: products / squares }
+        Self {
+            idle: 0.0,
+            cost_s: products / squares,
+        }
     }
 
     /// Cores at a rate.
@@ -124,7 +132,12 @@ impl Model {
         );
         // Held against one in the lower half and one in the upper, neither of them an end.
         let unseen = [1, steps.len() - 2];
-        let seen = || steps.iter().enumerate().filter(|(index, _)| !unseen.contains(index));
+        let seen = || {
+            steps
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| !unseen.contains(index))
+        };
         let names = steps.iter().flat_map(|step| step.cores.keys().copied());
         let services: BTreeMap<_, _> = names
             .map(|name| {
@@ -138,7 +151,10 @@ impl Model {
             .map(|index| Check {
                 rate: steps[index].rate,
                 measured: steps[index].cores.values().sum(),
-                modelled: services.values().map(|line| line.at(steps[index].rate)).sum(),
+                modelled: services
+                    .values()
+                    .map(|line| line.at(steps[index].rate))
+                    .sum(),
             })
             .collect();
         let last = &steps[steps.len() - 1];
@@ -186,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_deviation_of_an_unseen_step_is_the_uncertainty() {
-        let mut steps: Vec<Step> =
-            [500.0, 1000.0, 2000.0, 4000.0].map(|rate| step(rate, 0.0, rate * 1e-4)).to_vec();
+        let mut steps: Vec<Step> = [500.0, 1000.0, 2000.0, 4000.0]
+            .map(|rate| step(rate, 0.0, rate * 1e-4))
+            .to_vec();
         steps[1].cores.insert("analytics", 0.2);
         assert!((Model::new(&steps).unwrap().uncertainty() - 0.5).abs() < 1e-9);
     }
@@ -197,7 +214,11 @@ mod tests {
         let line = Line::fit(&[(1000.0, 0.05), (2000.0, 0.2)]);
         assert_eq!(line.idle, 0.0);
         assert!(line.cost_s > 0.0);
-        let steps = [step(1.0, 0.1, 0.1), step(2.0, 0.1, 0.1), step(3.0, 0.1, 0.1)];
+        let steps = [
+            step(1.0, 0.1, 0.1),
+            step(2.0, 0.1, 0.1),
+            step(3.0, 0.1, 0.1),
+        ];
         assert!(Model::new(&steps).is_err());
     }
 

@@ -64,13 +64,14 @@ pub fn join(options: &Options) -> Result<PathBuf> {
 /// Where it cannot be written.
 pub fn write(run: &Run, folder: &Path) -> Result<PathBuf> {
     let path = folder.join(FILE);
-    std::fs::write(&path, page(run)?).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, page(run)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
 fn read(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
 }
 
@@ -114,7 +115,10 @@ mod tests {
         let run = example();
         let page = page(&run).unwrap();
         assert!(!page.contains("{{"));
-        assert!(!page.contains("src=") && !page.contains("<link"), "something is fetched");
+        assert!(
+            !page.contains("src=") && !page.contains("<link"),
+            "something is fetched"
+        );
         let data = page.split_once("type=\"application/json\">").unwrap().1;
         let data = data.split_once("</script>").unwrap().0;
         assert_eq!(serde_json::from_str::<Run>(data).unwrap(), run);
