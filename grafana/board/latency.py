@@ -1,6 +1,6 @@
 """How long each step takes, from a reading to its total."""
 
-from shapes import NEUTRAL, WATCH, heatmap, line, percentiles, quantile, series
+from shapes import WATCH, heatmap, line, percentiles, quantile, series
 
 END_TO_END = "cipherwatt_operator_end_to_end_duration_seconds"
 

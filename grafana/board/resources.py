@@ -1,6 +1,6 @@
 """What each process takes from its machine."""
 
-from shapes import PROCESS, by_role, line, rate, series, table
+from shapes import PROCESS, by_role, rate, series, table
 
 
 def row():

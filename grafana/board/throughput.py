@@ -1,6 +1,6 @@
 """How much goes through, in readings, reports, bytes and commits."""
 
-from shapes import BAD, GOOD, NEUTRAL, WATCH, line, mean, rate, series, total
+from shapes import BAD, GOOD, NEUTRAL, WATCH, line, mean, rate, series
 
 
 def row():

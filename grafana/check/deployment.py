@@ -1,9 +1,7 @@
 """The four real processes on loopback, on free ports, in a folder of their own."""
 
-import os
 import pathlib
 import resource
-import shutil
 import signal
 import socket
 import subprocess

@@ -2,7 +2,6 @@
 
 import json
 import math
-import pathlib
 import subprocess
 import time
 import urllib.error
