@@ -1,5 +1,7 @@
 //! `bench --sweep`, as a user starts it: the whole path at each point, and what is left behind.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
