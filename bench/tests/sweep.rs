@@ -1,6 +1,6 @@
 //! `bench --sweep`, as a user starts it: the whole path at each point, and what is left behind.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::process::{Command, Output};
