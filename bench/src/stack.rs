@@ -90,6 +90,8 @@ impl Stack {
         let (stop, stopped) = Stop::manual();
         let mut settings = settings.clone();
         settings.deployment.state_dir = state.to_owned();
+        // Not into the working directory: whoever runs this has the totals from what is seen.
+        settings.operator.totals_file = state.join("totals.jsonl");
         settings.broker.listen = "127.0.0.1:0".parse()?;
         let (ready, bound) = oneshot::channel();
         let broker = {
