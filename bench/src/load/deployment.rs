@@ -90,13 +90,15 @@ async fn found(cache: &Cache, settings: &Settings, fleet: &Fleet, stop: &Stop) -
     // Ciphertexts and reports of another deployment are of no use in this one.
     cache.clear()?;
     let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
+    let mut settings = settings.clone();
+    settings.operator.totals_file = state.path().join("totals.jsonl");
     let (sender, _seen) = mpsc::unbounded_channel();
-    let stack = Stack::services(settings, state.path(), sender).await?;
+    let stack = Stack::services(&settings, state.path(), sender).await?;
     let asked = tokio::time::timeout(PATIENCE, ask(stack.settings(), fleet, stop)).await;
     let stopped = stack.stop().await;
     asked.context("the operator did not publish the plan in time")??;
     stopped?;
-    for (role, file) in files(settings) {
+    for (role, file) in files(&settings) {
         let path = state.path().join(role).join(file);
         let bytes =
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

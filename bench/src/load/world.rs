@@ -84,7 +84,7 @@ impl World {
         let feeders = options.feeders(meters);
         let fleet = Fleet::new(meters, feeders, options.gateways, options.seed)?;
         let fleet = Arc::new(fleet);
-        let settings = settings(base, &fleet);
+        let mut settings = settings(base, &fleet);
         let inputs = Inputs {
             deployment: &settings.deployment.id,
             root: &settings.deployment.root,
@@ -99,6 +99,8 @@ impl World {
         };
         let cache = Cache::open(cache, &inputs)?;
         let (state, held) = deployment::open(&cache, &settings, &fleet, stop).await?;
+        // Totals of another run would be taken for releases of this one: the windows are the same.
+        settings.operator.totals_file = state.path().join("totals.jsonl");
         let pool = Pool::open(&cache, &held, &fleet, options.pool, options.seed)?;
         let keys = fleet.verifying_keys(&cache)?;
         let topics = Topics::new(&settings.deployment.root)?;
