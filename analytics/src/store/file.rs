@@ -46,8 +46,8 @@ pub use inspect::Inspection;
 use medium::{Medium, OnDisk};
 
 /// Bytes of the file that redb keeps in memory. Half of it may await a commit, and what does not fit there is written
-/// twice: a commit of 4,096 reports on as many as 1,000 feeders rewrites 33 MB of sums and 4 MB of other pages.
-const CACHE_BYTES: usize = 80 * 1024 * 1024;
+/// twice: a commit that touches 1,000 feeders rewrites 33 MB of sums.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A durable store in one file.
 #[derive(Debug)]

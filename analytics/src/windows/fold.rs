@@ -3,7 +3,6 @@
 use service::failpoint;
 use wire::{Digest, Part, Reason, Report, WindowStart};
 
-use super::feeder::Window;
 use super::{Fingerprints, Sum, Windows};
 use crate::store::{Store, StoreError, SumKey};
 
@@ -129,10 +128,7 @@ impl Windows {
     fn enter_new(&mut self, sum: Sum) {
         let key = sum.row.key.clone();
         let feeder = self.feeders.entry(key.feeder.clone()).or_default();
-        let window = feeder
-            .windows
-            .entry(key.window)
-            .or_insert_with(Window::default);
+        let window = feeder.windows.entry(key.window).or_default();
         if window.active.is_none() {
             let active = window.active.get_or_insert_default();
             // Of a window that is new, nobody is in the store.
