@@ -493,7 +493,7 @@ fn colour_is_for_terminals_without_no_color() {
 #[test]
 fn progress_is_for_terminals() {
     let place = Place::new();
-    let demo = ["demo", "--meters", "40", "--feeders", "2"];
+    let demo = ["demo", "--no-live", "--meters", "40", "--feeders", "2"];
     let seen = place.on_a_terminal("bench", &demo, false);
     assert!(seen.contains("feeder windows"), "{seen}");
     let piped = place.run("bench", &demo);

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub cpu_us_per_report: f64,
     /// Of that, the generator's, with its MQTT clients.
     pub generator_cpu_us_per_report: f64,
+    /// Bytes written to the disk for a report.
+    pub written_bytes_per_report: f64,
     /// Who used how many cores.
     pub split: Split,
     /// Greatest resident memory of the whole process so far, in MiB.
@@ -99,6 +101,7 @@ impl Outcome {
             wrong,
             cores: used.cores,
             cpu_us_per_report: us_per_report(used.cpu),
+            written_bytes_per_report: used.written_bytes as f64 / reports,
             split: machine.split(),
             generator_cpu_us_per_report: us_per_report(machine.of("generator")),
             peak_mib: used.peak_mib,

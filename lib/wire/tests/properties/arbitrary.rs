@@ -214,7 +214,15 @@ pub fn sum() -> impl Strategy<Value = Sum> {
         digest(),
     )
         .prop_map(
-            |(analytics, feeder, window, numbers, (clamped, missing), sealed, contributors_digest)| Sum {
+            |(
+                analytics,
+                feeder,
+                window,
+                numbers,
+                (clamped, missing),
+                sealed,
+                contributors_digest,
+            )| Sum {
                 analytics,
                 plan_version: PlanVersion(numbers.0),
                 epoch: KeyEpoch(numbers.1),
