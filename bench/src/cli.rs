@@ -16,8 +16,8 @@ use service::stop::{Cause, Stop};
 use service::telemetry;
 
 use crate::page::{self, Page};
-use crate::scenario::{Options, Scenario};
 use crate::results::{self, Files};
+use crate::scenario::{Options, Scenario};
 use crate::{budget, capacity, chaos, demo, load, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
@@ -157,7 +157,8 @@ impl Command {
             ),
             (None, false) => (
                 ErrorKind::MissingSubcommand,
-                "say what to do: a command, such as demo, or --sweep or --peers; --help lists them".to_owned(),
+                "say what to do: a command, such as demo, or --sweep or --peers; --help lists them"
+                    .to_owned(),
             ),
         };
         Self::command().error(kind, problem).exit()
@@ -356,7 +357,13 @@ async fn measure(
     let results = output.log_folder(settings)?;
     if swept.sweeps.is_empty() {
         telemetry::install_metrics();
-        let outcome = peers::run(settings, &peers.unwrap_or(peers::Plan::new(measure.quick)), &results, stop).await?;
+        let outcome = peers::run(
+            settings,
+            &peers.unwrap_or(peers::Plan::new(measure.quick)),
+            &results,
+            stop,
+        )
+        .await?;
         output.print(&outcome, || outcome.text())?;
         return Ok(if outcome.correct { OK } else { FAILED });
     }

@@ -56,9 +56,9 @@ impl Stack {
         let (settings, stop) = (stack.settings.clone(), stack.stopped.clone());
         let observer = relay(seen, Seen::Meter);
         let clock = SystemClock::shared();
-        stack.fleet = Some(on_meter.spawn(async move {
-            meter::run(&settings, clock, stop, Some(observer)).await
-        }));
+        stack.fleet = Some(
+            on_meter.spawn(async move { meter::run(&settings, clock, stop, Some(observer)).await }),
+        );
         Ok(stack)
     }
 
@@ -110,14 +110,14 @@ impl Stack {
         let operator = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
             let observer = relay(seen.clone(), Seen::Operator);
-            on_operator.spawn(async move { operator::run(&settings, clock, stop, Some(observer)).await })
+            on_operator
+                .spawn(async move { operator::run(&settings, clock, stop, Some(observer)).await })
         };
         let analytics = {
             let (settings, clock, stop) = (settings.clone(), clock.clone(), stopped.clone());
             let observer = relay(seen, Seen::Analytics);
-            on_analytics.spawn(
-                async move { analytics::run(&settings, clock, stop, Some(observer)).await },
-            )
+            on_analytics
+                .spawn(async move { analytics::run(&settings, clock, stop, Some(observer)).await })
         };
         Ok(Self {
             stop,

@@ -94,7 +94,10 @@ pub async fn run(
              gateway may send before it is answered: reports can be dropped and sent again"
         );
     } else {
-        tracing::info!(gateways, "unread reports of so many gateways are kept while analytics stands still");
+        tracing::info!(
+            gateways,
+            "unread reports of so many gateways are kept while analytics stands still"
+        );
     }
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can stop it");

@@ -26,11 +26,14 @@ pub const KEYS: &str = "meters.keys";
 ///
 /// # Errors
 /// A file that cannot be read, that others can read, or that is damaged.
-pub fn verifying_keys(directory: &Path) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, FleetError> {
+pub fn verifying_keys(
+    directory: &Path,
+) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, FleetError> {
     let keys = MeterKeys::load(&directory.join(KEYS))?;
     let public = |keys: MeterKeys| {
         let keys = keys.0.into_iter();
-        keys.map(|(meter, key)| (meter, key.verifying_key())).collect()
+        keys.map(|(meter, key)| (meter, key.verifying_key()))
+            .collect()
     };
     Ok(keys.map(public))
 }

@@ -194,9 +194,16 @@ impl Outcome {
         roles.sort_by(|a, b| b.1.total_cmp(a.1));
         let scale = self.cpu_us_per_report / self.cores.max(f64::MIN_POSITIVE);
         let mut text = String::from("by thread ");
-        for (index, (role, cores)) in roles.iter().filter(|(_, cores)| **cores >= 0.005).enumerate() {
+        for (index, (role, cores)) in roles
+            .iter()
+            .filter(|(_, cores)| **cores >= 0.005)
+            .enumerate()
+        {
             let comma = if index == 0 { "" } else { "; " };
-            text += &format!("{comma}{role} {cores:.2} cores, {:.0} µs a report", *cores * scale);
+            text += &format!(
+                "{comma}{role} {cores:.2} cores, {:.0} µs a report",
+                *cores * scale
+            );
         }
         text + "\n"
     }
