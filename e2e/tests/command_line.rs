@@ -501,3 +501,18 @@ fn progress_is_for_terminals() {
     assert_eq!(text(&piped.stderr), "");
     assert!(!text(&piped.stdout).contains("feeder windows,"));
 }
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nobody() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("broker.listen={}", taken.local_addr().unwrap());
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let arguments = ["--set", &listen, "--set", "broker.metrics_listen="];
+    let mut broker = place.command("broker", &arguments);
+    // 101 would be a panic.
+    assert_eq!(broker.stderr(full).status().unwrap().code(), Some(1));
+}

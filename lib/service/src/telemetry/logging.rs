@@ -55,6 +55,8 @@ where
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(&settings.level)?)
         .with_writer(writer)
+        // A line that cannot be written would be told to standard error, and that panics where it is the same full disk.
+        .log_internal_errors(false)
         .with_ansi(colour);
     // An error means that logging is set up already, as it is when several services share a process.
     let _ = match settings.format {
