@@ -26,8 +26,8 @@ pub fn binaries() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        build.arg("build");
-        build.args(NAMES.iter().flat_map(|name| ["-p", name]));
+        // What `cargo test --workspace` has built already, so that nothing is built twice.
+        build.args(["build", "--workspace", "--bins", "--tests", "--locked"]);
         assert!(
             build.status().expect("cargo runs").success(),
             "the binaries do not build"
