@@ -301,7 +301,6 @@ fn metrics_say_what_happened() {
     for name in [
         "cipherwatt_mqtt_connections",
         "cipherwatt_mqtt_messages_published_total",
-        "cipherwatt_broker_connections",
         "cipherwatt_analytics_store_bytes",
         "cipherwatt_operator_feeder_load_watts{feeder=\"feeder-1\"}",
         "cipherwatt_operator_feeder_error_bound_watts{feeder=\"feeder-1\"}",
