@@ -6,7 +6,7 @@
 //! - [`topic`]: where messages are published;
 //! - [`reason`]: why a message was refused, as a small fixed set;
 //! - [`message`]: the messages, one file each, as `docs/wire.cddl` specifies them;
-//! - [`sign`]: sealing a message into bytes, and opening bytes into a message;
+//! - [`mod@sign`]: sealing a message into bytes, and opening bytes into a message;
 //! - [`keys`], [`cbor`], [`error`]: what these are made of.
 //!
 //! # From a message to bytes and back

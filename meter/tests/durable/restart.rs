@@ -119,7 +119,8 @@ async fn a_report_refused_for_its_plan_is_sealed_again_and_survives_a_stop() {
         "no newer plan, no other bytes"
     );
     world.change_plan();
-    let newer = |books: &Books| books.taken.len() > 5;
+    // Without receipts few are under way.
+    let newer = |books: &Books| !books.taken.is_empty();
     world.until("some of it is sealed again", newer).await;
     gateway.end().await;
     world.answer(move |arrival, _| {
