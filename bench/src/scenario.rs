@@ -26,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOSSY_PATIENCE: Duration = Duration::from_secs(12);
 /// Waits before a report is sent again, first and longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+/// For how long a sweep's contributors are kept, in event time: longer than any sweep covers.
+const RETENTION: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// The broker's log of a sweep's point, in bytes a segment and segments: seven of them hold more than its one gateway sends
+/// without receipts.
+const SWEEP_LOG: (usize, usize) = (4 * 1024 * 1024, 8);
 
 /// What the command line asks for.
 #[derive(Debug, Clone, clap::Args)]
@@ -105,6 +110,8 @@ impl Scenario {
         work.layout.as_str().clone_into(&mut settings.plan.layout);
         work.profile.name.clone_into(&mut settings.plan.profile);
         settings.plan.min_meters = work.min_meters(base.plan.min_meters);
+        // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
+        (settings.broker.segment_bytes, settings.broker.segment_count) = SWEEP_LOG;
         settings.meter.network.latency = work.latency;
         settings.meter.network.loss = work.loss;
         let source = open(&settings)?;
@@ -114,6 +121,8 @@ impl Scenario {
         let mut scenario = Self::new(settings, source, &options, event, speed)?;
         scenario.settings.analytics.idle_limit = limit;
         scenario.settings.analytics.grace = limit.mul_f64(speed.max(1.0));
+        // Days of event time pass in a second: a meter that lags a moment is not to be too late.
+        scenario.settings.analytics.retention = RETENTION;
         Ok(scenario)
     }
 
