@@ -174,6 +174,9 @@ impl<K: Copy + Ord + Hash> Flow<K> {
     pub fn receipt(&mut self, key: &K, now_ms: u64) {
         let Some(sent) = self.forget(key) else { return };
         if sent.again {
+            // It may be for either copy, so it says nothing about time; that the pipeline lives, it does say. After an
+            // outage everything is sent again, and would be one at a time for as long as these did not count.
+            self.grow();
             return;
         }
         let took_ms = now_ms.saturating_sub(sent.sent_ms);
@@ -188,12 +191,16 @@ impl<K: Copy + Ord + Hash> Flow<K> {
                 self.window = self.threshold;
             }
         } else if self.filled_ms.is_some_and(|filled| filled >= sent.sent_ms) {
-            let step = match self.window < self.threshold {
-                true => 1.0,
-                false => 1.0 / self.window,
-            };
-            self.window = (self.window + step).min(self.limits.reports.max(1) as f64);
+            self.grow();
         }
+    }
+
+    fn grow(&mut self) {
+        let step = match self.window < self.threshold {
+            true => 1.0,
+            false => 1.0 / self.window,
+        };
+        self.window = (self.window + step).min(self.limits.reports.max(1) as f64);
     }
 
     /// The next report whose receipt is overdue. It is no longer under way, and the caller's to send again.

@@ -188,6 +188,21 @@ fn patience_follows_the_time_receipts_take_within_its_bounds() {
 }
 
 #[test]
+fn after_an_outage_the_window_grows_with_receipts_for_what_is_sent_again() {
+    let mut flow = Flow::new(limits(512));
+    for key in 0..64 {
+        flow.sent(key, REPORT, false, 0);
+    }
+    while flow.overdue(120_000).is_some() {}
+    assert_eq!(flow.window(), 1);
+    for key in 0..64 {
+        flow.sent(key, REPORT, true, 120_000 + key);
+        flow.receipt(&key, 120_050 + key);
+    }
+    assert!(flow.window() > 8, "{}", flow.window());
+}
+
+#[test]
 fn a_window_that_is_not_used_up_does_not_grow() {
     let mut flow = Flow::new(limits(512));
     for key in 0..1_000 {
