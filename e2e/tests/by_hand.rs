@@ -200,3 +200,96 @@ fn an_interrupt_is_130_and_a_bad_setting_2() {
         meter.log()
     );
 }
+
+const PRODUCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/production.toml");
+
+impl Deployment {
+    /// A day of quarter hours of 20 homes, as a file to replay.
+    fn readings(&self) -> PathBuf {
+        let mut text = "time".to_owned();
+        text.extend((1..=20).map(|home| format!(",home-{home}")));
+        for quarter in 0..96 {
+            let (hour, minute) = (quarter / 4, quarter % 4 * 15);
+            text += &format!("\n2025-01-06 {hour:02}:{minute:02}");
+            text.extend(
+                (1..=20).map(|home| format!(",0.{:03}", (quarter * 7 + home * 31) % 1_000)),
+            );
+        }
+        let path = self.folder.path().join("readings.csv");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// Runs an operator command to its end, such as `pending`, and returns what it printed.
+    fn operator(&self, arguments: &[&str]) -> String {
+        let output = Command::new(binaries().join("operator"))
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[test]
+fn the_production_configuration_needs_a_key_and_approvals_and_then_totals_come() {
+    let deployment = Deployment::new();
+    let readings = deployment.readings();
+    let replay = [
+        "--config",
+        PRODUCTION,
+        "--replay",
+        readings.to_str().expect("UTF-8"),
+    ];
+
+    let mut analytics = deployment.start("analytics", &replay[..2]);
+    assert_eq!(analytics.ends().code(), Some(2));
+    assert!(
+        analytics.log().contains("deployment.operator_key"),
+        "{}",
+        analytics.log()
+    );
+
+    // The operator makes its key at a first start without one, as docs/operations.md has it.
+    let development = ["--set", "deployment.mode=development"];
+    let mut operator = deployment.start("operator", &[&replay[..2], &development].concat());
+    let key_file = deployment.folder.path().join("state/operator/signing.pub");
+    operator.says("operator_key");
+    operator.signal("TERM");
+    assert_eq!(operator.ends().code(), Some(0), "{}", operator.log());
+    let key = std::fs::read_to_string(key_file).expect("the verifying key");
+    let key = format!("deployment.operator_key={}", key.trim());
+    let settings = [&replay[..2], &["--set", &key]].concat();
+
+    let meter = deployment.start(
+        "meter",
+        &[
+            &replay[..],
+            &["--set", &key, "--speed", "1000000", "--feeders", "1"],
+        ]
+        .concat(),
+    );
+    meter.says("cargo run --release -p broker");
+    let analytics = deployment.start("analytics", &settings);
+    analytics.says("cargo run --release -p broker");
+    let _broker = deployment.start("broker", &settings);
+    let operator = deployment.start("operator", &settings);
+    operator.says("operator approve");
+    for id in ["analytics/analytics-1", "gateway-1"] {
+        let waits = || {
+            deployment
+                .operator(&[&["pending"], &settings[..]].concat())
+                .contains(id)
+        };
+        wait_for(id, waits, || operator.log());
+        deployment.operator(&[&["approve", id], &settings[..]].concat());
+    }
+    wait_for(
+        "the day's total",
+        || !deployment.totals().is_empty(),
+        || operator.log(),
+    );
+    assert_eq!(deployment.totals()[0]["meters"], 20);
+}
