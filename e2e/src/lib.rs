@@ -6,6 +6,7 @@
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/dependencies.rs`: which crate may reach which
+//! * `tests/documents.rs`: links and commands in the documents
 //! * [`binaries`]: where they are
 
 use std::path::{Path, PathBuf};
