@@ -12,6 +12,17 @@ use wire::{Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, Windo
 /// One released window of one feeder.
 ///
 /// Serialised, it is a line of `totals.jsonl`: the first six fields are its stable part, the others follow.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = include_str!("../examples/totals.jsonl");
+/// for line in file.lines() {
+///     let total: operator::FeederReport = serde_json::from_str(line)?;
+///     println!("{} {}: {} Wh", total.feeder, total.window_start, total.energy_wh.iter().sum::<i64>());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeederReport {
     /// The feeder.
