@@ -184,3 +184,35 @@ fn every_script_that_is_named_exists() {
         }
     }
 }
+
+/// All Rust sources of the project in one text.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_test_that_the_rules_for_faults_name_exists() {
+    let text = fs::read_to_string(root().join("docs/faults.md")).unwrap();
+    let is_name = |word: &&str| {
+        word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let named = text.split('`').filter(is_name).collect::<BTreeSet<_>>();
+    assert!(named.len() > 10, "{named:?}");
+    let sources = sources();
+    let gone = named
+        .iter()
+        .filter(|name| !sources.contains(&format!("fn {name}(")));
+    assert_eq!(gone.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
