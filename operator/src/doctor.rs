@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use packed::Profile;
-use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
-use service::files;
+use service::{Chain, Settings, files};
 use wire::Topics;
 
-use crate::{plan, run};
+use crate::plan::PlanBook;
+use crate::{ledger, plan, run};
 
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
@@ -68,6 +68,7 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     let folder = run::folder(settings);
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
+    ledger(settings, &folder, findings);
     enrolment(settings, findings);
 }
 
@@ -158,6 +159,33 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
             CHECK,
             format!("{error:#}"),
             "restore the state folder from a backup",
+        ),
+    }
+}
+
+/// What was released, and whether the state folder knows of more.
+fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
+    const CHECK: &str = "ledger";
+    let expected = PlanBook::is_stored(folder);
+    match ledger::state(folder, &settings.deployment.id, expected) {
+        Ok(None) => findings.ok(CHECK, "the next start makes it"),
+        Ok(Some(state)) => findings.ok(
+            CHECK,
+            format!(
+                "{} releases of {} feeders, and the count beside it knows of no more",
+                state.releases,
+                state.newest.len()
+            ),
+        ),
+        Err(error) if error.is_left_open() => findings.warn(
+            CHECK,
+            Chain(&error).to_string(),
+            "start the operator: it verifies the ledger and completes it",
+        ),
+        Err(error) => findings.fail(
+            CHECK,
+            Chain(&error).to_string(),
+            "see \"Backups\" in docs/operations.md; never remove the ledger",
         ),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use openfhe::Context;
 use openfhe::secret::{KeyFileError, SecretKey};
 use packed::Profile;
+use service::Chain;
 use wire::{EpochPlan, KeyEpoch, SigningKey, VerifyingKey, WindowStart};
 
 /// The epoch a new deployment starts with.
@@ -226,7 +227,7 @@ impl Keyring {
             if !self.has(epoch) {
                 tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone: its late sums cannot be read");
             } else if let Err(error) = self.epoch(epoch) {
-                tracing::warn!(%epoch, %error, "the key of an old epoch cannot be used: its late sums cannot be read");
+                tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used: its late sums cannot be read");
             }
         }
     }

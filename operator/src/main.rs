@@ -188,7 +188,7 @@ fn begin_epoch(
     })?;
     let facts = Facts {
         plan: &plan,
-        released: &rotate::newest_released(&dir)?,
+        released: &rotate::newest_released(&dir, &settings.deployment.id)?,
         now,
         retention_s: settings.analytics.retention.as_secs(),
     };

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use packed::layout::Layout;
 use service::telemetry::{ReportId, Trace};
-use service::{SharedClock, failpoint};
+use service::{Chain, SharedClock, failpoint};
 use tokio::sync::mpsc;
 use wire::{
     DeploymentId, FeederId, Opened, Part, Plan, Reason, Sum, SumReceipt, SumStatus, Topics, Total,
@@ -21,7 +21,7 @@ use crate::event::Excerpt;
 use crate::keyring::Keyring;
 use crate::ledger::{COMMIT_MAX, Ledger};
 use crate::metrics;
-use crate::release::{Decision, Releases, Rules, Taken};
+use crate::release::{self, Decision, Rules, Taken};
 use crate::report::{By, FeederReport, Scale};
 
 /// A sum as it arrived on a feeder's topic, with what it is held against.
@@ -103,7 +103,6 @@ pub struct Terms {
 pub struct Settler {
     keyring: Arc<Keyring>,
     ledger: Ledger,
-    releases: Releases,
     terms: Terms,
     clock: SharedClock,
     operator: String,
@@ -120,19 +119,12 @@ struct Candidate {
 }
 
 impl Settler {
-    /// A settler that knows what was taken before.
-    pub fn new(
-        keyring: Arc<Keyring>,
-        ledger: Ledger,
-        releases: Releases,
-        terms: Terms,
-        clock: SharedClock,
-    ) -> Self {
+    /// A settler that goes on with `ledger`.
+    pub fn new(keyring: Arc<Keyring>, ledger: Ledger, terms: Terms, clock: SharedClock) -> Self {
         let operator = keyring.name();
         Self {
             keyring,
             ledger,
-            releases,
             terms,
             clock,
             operator,
@@ -147,6 +139,10 @@ impl Settler {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = settled.send(outcome);
             }
+            // The receipts need not wait for it.
+            if let Err(error) = self.ledger.count() {
+                tracing::error!(error = %Chain(&error), "cannot write down how many releases there are");
+            }
         }
     }
 
@@ -155,9 +151,8 @@ impl Settler {
         let mut outcomes: Vec<Option<Settled>> = Vec::with_capacity(jobs.len());
         let mut candidates = Vec::new();
         for (index, job) in jobs.into_iter().enumerate() {
-            outcomes.push(match self.consider(job, index) {
+            outcomes.push(match self.consider(job, index, &candidates) {
                 Ok(candidate) => {
-                    self.releases.record(&candidate.taken);
                     candidates.push(candidate);
                     None
                 }
@@ -166,9 +161,6 @@ impl Settler {
         }
         let durable = self.commit(&candidates);
         if !durable {
-            candidates
-                .iter()
-                .for_each(|candidate| self.releases.forget(&candidate.taken));
             // What was judged against a sum of this group has to be judged again.
             let retracted = |outcome: &Settled| candidates.iter().any(|c| outcome.is_about(&c.sum));
             for outcome in outcomes
@@ -190,7 +182,13 @@ impl Settler {
         outcomes.into_iter().flatten().collect()
     }
 
-    fn consider(&self, job: Job, index: usize) -> Result<Candidate, Settled> {
+    /// Verifies, judges and decrypts a sum. `before` are those of the group that are to be taken before it.
+    fn consider(
+        &mut self,
+        job: Job,
+        index: usize,
+        before: &[Candidate],
+    ) -> Result<Candidate, Settled> {
         let start = Instant::now();
         let opened = match self.verify(&job) {
             Ok(opened) => {
@@ -213,7 +211,8 @@ impl Settler {
             max_contributors,
             enrolled: job.enrolled,
         };
-        let decided = match self.releases.judge(&opened.message, &opened.digest, &rules) {
+        let window = self.window(&opened.message, before)?;
+        let decided = match release::judge(&window, &opened.message, &opened.digest, &rules) {
             Decision::Take => self.decrypt(&opened, &job.plan),
             Decision::Duplicate => {
                 let message = self.receipt(&opened.message, opened.digest, SumStatus::Duplicate);
@@ -247,6 +246,18 @@ impl Settler {
                 })
             }
         }
+    }
+
+    /// What was taken of the window of `sum`, and what is to be taken `before` it.
+    fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, Settled> {
+        let mut window = self.ledger.window(&sum.feeder, sum.window).map_err(|error| {
+            metrics::commit_failed();
+            tracing::error!(error = %Chain(&error), "releases are not taken until the ledger can be used");
+            Settled::Deferred
+        })?;
+        let before = before.iter().map(|candidate| &candidate.taken);
+        window.extend(before.filter(|taken| taken.is_of_window(sum)).cloned());
+        Ok(window)
     }
 
     /// Checks who sent it. The digest of the limbs is checked with the signature.
@@ -356,7 +367,7 @@ impl Settler {
             }
             Err(error) => {
                 metrics::commit_failed();
-                tracing::error!(%error, releases = candidates.len(), "releases are not taken until they can be written");
+                tracing::error!(error = %Chain(&error), releases = candidates.len(), "releases are not taken until they can be written");
                 false
             }
         }

@@ -457,3 +457,32 @@ async fn it_waits_for_a_broker_stops_without_one_and_refuses_company() {
         .unwrap_err();
     assert!(matches!(error, OperatorError::OtherKey { .. }), "{error}");
 }
+
+/// Starts an operator that is to stop at once, and returns how that went.
+async fn start_and_stop(settings: &Settings) -> Result<(), OperatorError> {
+    let (handle, stop) = Stop::manual();
+    handle.stop();
+    operator::run(settings, SystemClock::shared(), stop, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_whose_ledger_was_emptied_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path(), any_port());
+    start_and_stop(&settings).await.unwrap();
+    start_and_stop(&settings).await.unwrap();
+    let ledger = operator::run::folder(&settings).join(operator::ledger::FILE);
+    for content in [&b""[..], b"x"] {
+        std::fs::write(&ledger, content).unwrap();
+        let error = start_and_stop(&settings).await.unwrap_err();
+        assert!(
+            error.to_string().contains(operator::ledger::FILE),
+            "{error}"
+        );
+        assert_eq!(
+            std::fs::read(&ledger).unwrap(),
+            content,
+            "it is left as it is"
+        );
+    }
+}

@@ -63,13 +63,14 @@ pub async fn open(
 }
 
 /// Whose files are kept.
-fn files(settings: &Settings) -> [(&str, &'static str); 5] {
+fn files(settings: &Settings) -> [(&str, &'static str); 6] {
     [
         (OPERATOR, "signing.key"),
         (OPERATOR, "epoch-1.key"),
         (OPERATOR, PLAN),
         // Without a release in it; the operator does not go on without one.
-        (OPERATOR, "releases.ledger"),
+        (OPERATOR, "releases.redb"),
+        (OPERATOR, "releases.count"),
         (settings.analytics.id.as_str(), "signing.key"),
     ]
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use service::Chain;
 use service::mqtt::Incoming;
 use tokio::time::Instant;
 use wire::{EnrolRequest, Reason};
@@ -44,7 +45,7 @@ impl Operator {
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(kind = request.kind(), id = request.id(), %error, "cannot keep a request to join");
+                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep a request to join");
                 self.refuse(request.id().to_owned(), Reason::Overloaded);
             }
         }
@@ -146,7 +147,7 @@ impl Operator {
                     self.count_pending();
                 }
             }
-            Err(error) => tracing::error!(%error, "cannot look for approvals"),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot look for approvals"),
         }
     }
 
@@ -154,7 +155,7 @@ impl Operator {
     pub(super) fn count_pending(&mut self) {
         match self.desk.waiting() {
             Ok(waiting) => self.pending = waiting.len(),
-            Err(error) => tracing::error!(%error, "cannot list requests to join"),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot list requests to join"),
         }
         metrics::pending(self.pending);
     }
