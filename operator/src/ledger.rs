@@ -20,7 +20,6 @@ mod migrate;
 mod store;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use service::failpoint;
@@ -194,6 +193,9 @@ impl Ledger {
         };
         if let Some(earlier) = &earlier {
             ledger.store.add(earlier)?;
+            if ledger.count.known().is_none() {
+                ledger.count()?;
+            }
         }
         ledger.complete(place)?;
         if earlier.is_some() {
@@ -230,30 +232,27 @@ impl Ledger {
     }
 
     /// Adds to the ledger what only the totals know. They are read from their end back to a whole commit of lines that the ledger
-    /// has: any earlier ones were there before.
+    /// has: it has any earlier ones too, since all come in the order of the file.
     fn adopt(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
-        let unreadable = |error| LedgerError::from(DiskError::at("read", place.totals)(error));
+        let reports = |start| totals::reports(place.totals, start, place.operator);
         let mut tail = totals::TAIL;
-        loop {
+        let start = loop {
             let start = self.totals.size().saturating_sub(tail);
-            let mut reports =
-                totals::reports(place.totals, start, place.operator).map_err(unreadable)?;
-            let mut complete = None;
-            loop {
-                let rows = reports.by_ref().take(COMMIT_MAX);
-                let rows = rows.map(|report| report.map(|report| taken(&report)));
-                let rows: Vec<Taken> = rows.collect::<io::Result<_>>().map_err(unreadable)?;
-                if rows.is_empty() {
-                    break;
-                }
-                let missing = self.store.missing(&rows)?;
-                complete.get_or_insert(missing.is_empty() && rows.len() == COMMIT_MAX);
-                self.store.add(&missing)?;
-            }
-            if complete == Some(true) || start == 0 {
-                return Ok(());
+            let rows = next_rows(&mut reports(start)?)?;
+            let known = rows.len() == COMMIT_MAX && self.store.missing(&rows)?.is_empty();
+            if known || start == 0 {
+                break start;
             }
             tail = tail.saturating_mul(4);
+        };
+        let mut reports = reports(start)?;
+        loop {
+            let rows = next_rows(&mut reports)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let missing = self.store.missing(&rows)?;
+            self.store.add(&missing)?;
         }
     }
 
@@ -349,6 +348,14 @@ pub fn state(
     let state = store::state(&path, deployment)?;
     count.compare(&path, state.releases)?;
     Ok(Some(state))
+}
+
+/// The next releases of the totals, as many as a commit has at most.
+fn next_rows(
+    reports: &mut impl Iterator<Item = Result<FeederReport, DiskError>>,
+) -> Result<Vec<Taken>, DiskError> {
+    let reports = reports.take(COMMIT_MAX);
+    reports.map(|report| Ok(taken(&report?))).collect()
 }
 
 fn taken(report: &FeederReport) -> Taken {

@@ -88,12 +88,12 @@ pub enum RotateError {
         path: PathBuf,
     },
     /// What waits is no request.
-    #[error("{path} is no request for a new epoch: {cause}", path = path.display())]
+    #[error("{path} is no request for a new epoch", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Why.
-        cause: serde_json::Error,
+        source: serde_json::Error,
     },
     /// The time is beyond any calendar.
     #[error("{0} s since the Unix epoch is beyond any calendar")]
@@ -255,7 +255,7 @@ impl Inbox {
             let path = self.path.clone();
             return Err(RotateError::Waiting { path });
         }
-        let json = serde_json::to_vec(request).map_err(|cause| self.malformed(cause))?;
+        let json = serde_json::to_vec(request).map_err(|error| self.malformed(error))?;
         Ok(disk::replace(&self.path, &json)?)
     }
 
@@ -270,7 +270,7 @@ impl Inbox {
         let json = disk::read(&self.path, MAX_REQUEST)?;
         serde_json::from_slice(&json)
             .map(Some)
-            .map_err(|cause| self.malformed(cause))
+            .map_err(|error| self.malformed(error))
     }
 
     /// Removes the request, once the plan has the epoch or the rules refused it.
@@ -286,9 +286,9 @@ impl Inbox {
         }
     }
 
-    fn malformed(&self, cause: serde_json::Error) -> RotateError {
+    fn malformed(&self, source: serde_json::Error) -> RotateError {
         let path = self.path.clone();
-        RotateError::Malformed { path, cause }
+        RotateError::Malformed { path, source }
     }
 }
 

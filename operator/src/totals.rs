@@ -159,16 +159,19 @@ pub fn reports(
     path: &Path,
     start: u64,
     operator: &str,
-) -> io::Result<impl Iterator<Item = io::Result<FeederReport>>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(start))?;
-    let lines = BufReader::new(file).split(b'\n');
+) -> Result<impl Iterator<Item = Result<FeederReport, DiskError>>, DiskError> {
+    let open = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(start))?;
+        Ok(BufReader::new(file).split(b'\n'))
+    };
+    let lines = open().map_err(DiskError::at("read", path))?;
     Ok(lines.filter_map(move |line| match line {
         Ok(line) => serde_json::from_slice(&line)
             .ok()
             .filter(|report: &FeederReport| report.by.operator == operator)
             .map(Ok),
-        Err(error) => Some(Err(error)),
+        Err(error) => Some(Err(DiskError::at("read", path)(error))),
     }))
 }
 
@@ -177,10 +180,8 @@ pub fn reports(
 /// # Errors
 /// The file cannot be read.
 pub fn recent(path: &Path, operator: &str) -> Result<Vec<FeederReport>, DiskError> {
-    let start = |len: u64| len.saturating_sub(TAIL);
-    std::fs::metadata(path)
-        .and_then(|file| reports(path, start(file.len()), operator)?.collect())
-        .map_err(DiskError::at("read", path))
+    let file = std::fs::metadata(path).map_err(DiskError::at("read", path))?;
+    reports(path, file.len().saturating_sub(TAIL), operator)?.collect()
 }
 
 #[cfg(test)]
