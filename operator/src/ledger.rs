@@ -6,8 +6,9 @@
 //! the ledger before anything else is asked of it, so that the release, which analytics sends again, is a duplicate and not
 //! a second line of totals.
 //!
-//! `releases.count` holds the number of releases in the ledger and is written after it. A kill in between leaves the count
-//! behind the ledger; a ledger behind the count is an older copy. Releases are never removed, so their number counts commits.
+//! `releases.count` holds the number of releases in the ledger and is written after it, when no sum waits. A kill in between
+//! leaves the count behind the ledger; a ledger behind the count is an older copy. Releases are never removed, so their number
+//! counts commits.
 //!
 //! # Layout
 //! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`: `releases.redb`

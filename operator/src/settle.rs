@@ -24,6 +24,10 @@ use crate::metrics;
 use crate::release::{self, Decision, Rules, Taken};
 use crate::report::{By, FeederReport, Scale};
 
+/// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, so that an older copy
+/// of it from in between would have to be noticed by the totals.
+const COUNT_EVERY: u32 = 16;
+
 /// A sum as it arrived on a feeder's topic, with what it is held against.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -134,14 +138,19 @@ impl Settler {
     /// Settles sums until `jobs` is closed and drained. Blocks: give it a thread.
     pub fn run(mut self, mut jobs: mpsc::Receiver<Job>, settled: &mpsc::UnboundedSender<Settled>) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
+        let mut uncounted = 0;
         while jobs.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
             for outcome in self.settle(std::mem::take(&mut group)) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = settled.send(outcome);
             }
-            // The receipts need not wait for it.
-            if let Err(error) = self.ledger.count() {
-                tracing::error!(error = %Chain(&error), "cannot write down how many releases there are");
+            uncounted += 1;
+            // Receipts never wait for it, and other sums seldom.
+            if jobs.is_empty() || uncounted == COUNT_EVERY {
+                uncounted = 0;
+                if let Err(error) = self.ledger.count() {
+                    tracing::error!(error = %Chain(&error), "cannot write down how many releases there are");
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `releases.redb`: a row a release taken.
 //!
-//! A commit has one phase, that is one sync. If the newest commit is damaged later, redb falls back to the one before it; the
-//! count then shows that releases are missing, and the totals have them.
+//! A commit has two phases, that is two syncs, as redb has it wherever other processes may read. The newest commit cannot be
+//! mistaken for a torn one then: if it is damaged later, the file is refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
