@@ -20,7 +20,7 @@ use crate::files::{PRIVATE, sync_folder};
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The disk is full, read-only or failing. What was committed is there; trying again may help.
-    #[error("the disk refuses")]
+    #[error("it cannot be read or written")]
     Disk(#[source] io::Error),
     /// Another process writes to it.
     #[error("another process uses it")]
