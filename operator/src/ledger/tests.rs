@@ -7,7 +7,7 @@ use faults::FailingDisk;
 
 const OPERATOR: &str = "0123456789abcdef";
 
-/// A ledger of format 1 as version 0.1 left it: feeder-1 with three releases, feeder-2 with one.
+/// A ledger of format 1 as the operator wrote it before format 2: feeder-1 with three releases, feeder-2 with one.
 const FORMAT_1: &[u8] = include_bytes!("kept/releases-1.ledger");
 
 /// The folder of an operator.
