@@ -48,7 +48,12 @@ impl Deployment {
     }
 
     fn start(&self, name: &str, arguments: &[&str]) -> Process {
-        let log = self.folder.path().join(format!("{name}.log"));
+        self.start_as(name, name, arguments)
+    }
+
+    /// Starts a binary whose log is called `label`.
+    fn start_as(&self, label: &str, name: &str, arguments: &[&str]) -> Process {
+        let log = self.folder.path().join(format!("{label}.log"));
         let child = Command::new(binaries().join(name))
             .current_dir(self.folder.path())
             .env("CIPHERWATT__MQTT__ADDRESS", self.address.to_string())
@@ -60,7 +65,7 @@ impl Deployment {
             .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(File::create(self.folder.path().join(format!("{name}.out"))).expect("a file"))
+            .stdout(File::create(self.folder.path().join(format!("{label}.out"))).expect("a file"))
             .stderr(File::create(&log).expect("a file"))
             .spawn()
             .expect("the process starts");
@@ -167,6 +172,53 @@ fn in_any_order_each_says_what_it_waits_for_and_totals_come() {
         process.signal("TERM");
         assert_eq!(process.ends().code(), Some(0), "{}", process.log());
     }
+}
+
+#[test]
+fn an_analytics_service_that_is_killed_stops_no_feeder_of_another() {
+    const WINDOWS: usize = 8;
+    let deployment = Deployment::new();
+    let analytics = |id: &str, feeders: &str| {
+        let settings = format!("[analytics]\nid = \"{id}\"\nfeeders = {feeders}\n");
+        let file = format!("{id}.toml");
+        std::fs::write(deployment.folder.path().join(&file), settings).expect("a file");
+        deployment.start_as(id, "analytics", &["--config", &file])
+    };
+    let _broker = deployment.start("broker", &[]);
+    let operator = deployment.start("operator", &[]);
+    let _first = analytics("analytics-1", r#"["feeder-1", "feeder-2"]"#);
+    let second = analytics("analytics-2", r#"["feeder-3", "feeder-4"]"#);
+    for id in ["analytics-1", "analytics-2"] {
+        let enrolled = || operator.log().matches(id).count() > 0;
+        wait_for(id, enrolled, || operator.log());
+    }
+    // A window of four hours every second.
+    let arguments = "--meters 200 --feeders 4 --speed 14400 --duration 32h";
+    let mut meter = deployment.start("meter", &arguments.split(' ').collect::<Vec<_>>());
+    let totals = |feeders: [&str; 2]| {
+        let of = |total: &serde_json::Value| {
+            feeders.contains(&total["feeder"].as_str().unwrap_or_default())
+        };
+        deployment.totals().iter().filter(|total| of(total)).count()
+    };
+    let (first_two, last_two) = (["feeder-1", "feeder-2"], ["feeder-3", "feeder-4"]);
+    let began = || totals(last_two) > 0;
+    wait_for("the second service works", began, || meter.log());
+    second.signal("KILL");
+    let whole = || totals(first_two) == 2 * WINDOWS;
+    wait_for("all windows of the first service", whole, || meter.log());
+    assert!(totals(last_two) < 2 * WINDOWS, "it was killed too late");
+
+    let _second = analytics("analytics-2", r#"["feeder-3", "feeder-4"]"#);
+    assert!(meter.ends().success(), "{}", meter.log());
+    let all = || totals(first_two) + totals(last_two) == 4 * WINDOWS;
+    wait_for("all windows of both", all, || operator.log());
+    assert!(
+        deployment
+            .totals()
+            .iter()
+            .all(|total| total["meters"] == 50)
+    );
 }
 
 #[test]

@@ -5,20 +5,20 @@
 //!
 //! * [`source`]: readings, simulated or replayed · [`fleet`]: the meters they belong to, and their keys
 //! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
-//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`flow`]: how much of it may be under way ·
-//!   [`journal`]: all of it, on disk
+//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`pacing`]: how much of it may be on its way
+//!   to a destination · [`journal`]: all of it, on disk
 //! * [`uplink`]: publishing, through the emulated [`network`]
 //! * [`gateway`]: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
 pub mod batch;
 pub mod doctor;
 pub mod fleet;
-pub mod flow;
 pub mod gateway;
 pub mod journal;
 pub mod metrics;
 pub mod network;
 pub mod outbox;
+pub mod pacing;
 pub mod seal;
 pub mod source;
 pub mod timeline;

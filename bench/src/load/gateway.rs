@@ -1,6 +1,6 @@
 //! A gateway of the generator: it sends what is due, as receipts allow, and sends again what has none.
 //!
-//! It keeps the pace a real one keeps, by the same code ([`meter::flow`]). What is due and not yet allowed waits here,
+//! It keeps the pace a real one keeps, by the same code ([`meter::pacing`]). What is due and not yet allowed waits here,
 //! and its latency goes on counting, so the load is open-loop whatever the pipeline makes of it.
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use meter::flow::{Flow, Limits};
+use meter::pacing::{Limits, Pace};
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::stop::{Stop, StopHandle};
@@ -50,7 +50,7 @@ struct Line {
 
 struct State {
     origin: Instant,
-    flow: Flow<u64>,
+    pace: Pace<u64>,
     step: Option<Arc<Step>>,
     /// Rows to send again.
     again: VecDeque<u64>,
@@ -101,7 +101,7 @@ impl Gateways {
                 shared: shared.clone(),
                 state: Mutex::new(State {
                     origin: Instant::now(),
-                    flow: Flow::new(Limits::of(&settings.meter)),
+                    pace: Pace::new(Limits::of(&settings.meter)),
                     step: None,
                     again: VecDeque::new(),
                     later: VecDeque::new(),
@@ -172,13 +172,13 @@ impl Line {
         let Ok(opened) = opened else { return };
         let retry_ms = settings.meter.retry_min.as_millis() as u64;
         let mut state = self.lock();
-        let had_room = state.flow.has_room(reports.bytes());
+        let had_room = state.pace.has_room(reports.bytes());
         let now_ms = state.now_ms();
         for entry in opened.message.entries {
             let Some(row) = reports.fleet().row(&entry.meter, entry.window) else {
                 continue;
             };
-            state.flow.receipt(&row, now_ms);
+            state.pace.receipt(&row, now_ms);
             let number = state.step.as_ref().and_then(|step| step.number(row));
             match (number, &state.step, entry.status) {
                 (Some(n), Some(step), Status::Folded | Status::Duplicate) => step.settle(n),
@@ -219,18 +219,18 @@ impl State {
             return Next::Wait(None);
         };
         let now_ms = self.now_ms();
-        while let Some(row) = self.flow.overdue(now_ms) {
+        while let Some(row) = self.pace.lost(now_ms) {
             self.again.push_back(row);
         }
         while let Some((_, row)) = self.later.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
             self.again.push_back(row);
         }
         let at = |ms: u64| self.origin + Duration::from_millis(ms);
-        let mut wake = self.flow.next_overdue_ms().map(at);
+        let mut wake = self.pace.next_lost_ms().map(at);
         if let Some((at_ms, _)) = self.later.front() {
             wake = Some(wake.map_or(at(*at_ms), |wake| wake.min(at(*at_ms))));
         }
-        if !self.flow.has_room(reports.bytes()) {
+        if !self.pace.has_room(reports.bytes()) {
             return Next::Wait(wake);
         }
         while let Some(row) = self.again.pop_front() {
@@ -255,7 +255,7 @@ impl State {
 
     fn sent(&mut self, row: u64, bytes: usize, again: bool) {
         let now_ms = self.now_ms();
-        self.flow.sent(row, bytes, again, now_ms);
+        self.pace.sent(row, bytes, again, now_ms);
     }
 }
 

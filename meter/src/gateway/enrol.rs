@@ -25,11 +25,6 @@ impl Gateway {
         let gateway = &self.settings.meter.gateway;
         let pending = self.unenrolled();
         if pending.is_empty() {
-            if !self.has_analytics() {
-                tracing::info!(
-                    "waiting for an analytics service to be enrolled: start `cargo run --release -p analytics`"
-                );
-            }
             return;
         }
         tracing::info!(
@@ -41,15 +36,6 @@ impl Gateway {
         for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
             let _ = self.publisher.publish(topic.clone(), request, false).await;
         }
-    }
-
-    /// Whether the plan names an analytics service for every feeder: without one no report can be settled.
-    pub(super) fn has_analytics(&self) -> bool {
-        let held = self.keeper.current();
-        held.is_some_and(|held| {
-            let mut members = self.fleet.members.iter();
-            members.all(|member| held.plan.analytics_for(&member.feeder).is_some())
-        })
     }
 
     /// The meters that the roster does not have as they are here.

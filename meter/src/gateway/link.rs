@@ -1,19 +1,20 @@
 //! What comes from the broker: the plan, the roster, receipts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::mqtt::Event as Link;
 use service::plan::Offer;
 use service::telemetry::{ByReason, ReportId, Sparing};
-use wire::{AnalyticsId, Receipt, ReceiptEntry, Status, Topic, Unverified};
+use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Unverified};
 
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::metrics as meter;
 use crate::outbox::Settled;
-use crate::seal::Sealer;
+use crate::seal::{Member, Sealer};
 use crate::trace;
 
 impl Gateway {
@@ -65,10 +66,36 @@ impl Gateway {
             &held.limbs,
         )?;
         tracing::info!(version = %held.plan.version, "plan taken");
+        let to = |member: &Member| {
+            held.plan
+                .analytics_for(&member.feeder)
+                .map(|service| service.id.clone())
+        };
+        let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
+        self.outbox.route(&destinations);
+        self.say_unowned(&destinations);
         self.sealer = Some(Arc::new(sealer));
         // The operator is there now, whatever it missed before.
         self.last_asked = None;
         Ok(())
+    }
+
+    /// Says, once for each change, which feeders have no destination.
+    fn say_unowned(&mut self, destinations: &[Option<AnalyticsId>]) {
+        let members = self.fleet.members.iter().zip(destinations);
+        let unowned: BTreeSet<FeederId> = members
+            .filter(|(_, to)| to.is_none())
+            .map(|(member, _)| member.feeder.clone())
+            .collect();
+        if let Some(first) = unowned.first()
+            && unowned != self.unowned
+        {
+            tracing::info!(
+                feeders = unowned.len(), %first,
+                "waiting for an analytics service that adds for these feeders: start `cargo run --release -p analytics`"
+            );
+        }
+        self.unowned = unowned;
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {

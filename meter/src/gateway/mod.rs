@@ -2,7 +2,7 @@
 //!
 //! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
 //! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing
-//! threads encrypt and sign; the uplink publishes; receipts settle. When the outbox is full it takes no new readings.
+//! threads encrypt and sign; the uplink publishes; receipts settle. A feeder for which the outbox is full waits.
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
@@ -16,7 +16,7 @@ mod sealing;
 mod start;
 mod summary;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,15 +33,15 @@ use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::flow;
 use crate::journal::spans::Spans;
 use crate::journal::writer::{WriteError, Writer};
 use crate::journal::{Held, Journal};
 use crate::metrics as meter;
 use crate::outbox::{Key, Limits, Outbox, Sealed};
+use crate::pacing;
 use crate::seal::{SealError, Sealer};
 use crate::uplink::{self, Departure};
-use run::{Read, Run, Source_, finished};
+use run::{BoxedSource, Read, Run, finished};
 use start::LastRun;
 
 pub use summary::{Event, Summary};
@@ -63,6 +63,8 @@ pub struct Gateway {
     keeper: PlanKeeper,
     roster: RosterKeeper,
     fleet: Fleet,
+    /// The feeders of the fleet, each with one of its meters.
+    feeders: BTreeMap<FeederId, usize>,
     publisher: Publisher,
     inbox: Inbox,
     sealer: Option<Arc<Sealer>>,
@@ -73,10 +75,12 @@ pub struct Gateway {
     sealing: JoinSet<Vec<(Key, Result<Sealed, SealError>)>>,
     seal_threads: usize,
     origin: Instant,
-    source: Option<Source_>,
+    source: Option<BoxedSource>,
     reading: Option<Read>,
     run: Option<Run>,
     ended: bool,
+    /// Feeders without a destination, as it was last said.
+    unowned: BTreeSet<FeederId>,
     last_asked: Option<Instant>,
     alarm: bool,
     summary: Summary,
@@ -103,7 +107,8 @@ impl Gateway {
         let (fleet, source) = Fleet::open(settings, &directory, places(&held))?;
         let limits = Limits {
             capacity: settings.meter.outbox_max_reports,
-            flow: flow::Limits::of(&settings.meter),
+            meters: fleet.meters(),
+            pace: pacing::Limits::of(&settings.meter),
         };
         if limits.capacity < fleet.meters() {
             return Err(MeterError::Outbox {
@@ -138,6 +143,7 @@ impl Gateway {
             topics,
             keeper,
             roster,
+            feeders: feeders(&fleet),
             fleet,
             publisher,
             inbox,
@@ -152,6 +158,7 @@ impl Gateway {
             reading: None,
             run: None,
             ended: false,
+            unowned: BTreeSet::new(),
             last_asked: None,
             alarm: false,
             summary: Summary::default(),
@@ -273,7 +280,7 @@ impl Gateway {
             .run
             .as_ref()
             .filter(|run| self.reading.is_none() && !run.accepting && !self.ended)
-            .filter(|_| !self.writer.is_failing())
+            .filter(|run| !self.writer.is_failing() && run.progress().has_intervals())
             .map(|run| {
                 let ahead_ms = run
                     .timeline
@@ -282,7 +289,7 @@ impl Gateway {
                     .saturating_sub(self.clock.now().0);
                 // A full outbox is looked at again by receipts, not by spinning.
                 Instant::now()
-                    + Duration::from_millis(ahead_ms.max(if self.alarm { 1000 } else { 0 }))
+                    + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))
             });
         [Some(asked), due, interval, self.writer.next_wake()]
             .into_iter()
@@ -296,6 +303,13 @@ impl Gateway {
             let _ = observer.send(event);
         }
     }
+}
+
+fn feeders(fleet: &Fleet) -> BTreeMap<FeederId, usize> {
+    let members = fleet.members.iter().take(fleet.meters()).enumerate();
+    members
+        .map(|(meter, member)| (member.feeder.clone(), meter))
+        .collect()
 }
 
 /// The meters, each with its feeder, that an earlier process left something of.

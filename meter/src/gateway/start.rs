@@ -8,6 +8,7 @@
 //! * A simulated fleet that had caught up with the clock was live: nobody was there to take the readings of the intervals
 //!   that passed since, so they are missing. All other time resumes where it stopped.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use service::config::SourceKind;
@@ -129,6 +130,8 @@ impl Gateway {
         let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
         (last.progress.window, last.progress.interval) = (grid.next_window(window).0, 0);
         last.filling.clear();
+        // What they are behind with was never accepted: the new run reads what it has of it.
+        last.progress.behind.clear();
         let (progress, fleet) = (last.progress.clone(), &last.fleet);
         let mut batches = filling.close();
         batches.retain_mut(|batch| {
@@ -205,6 +208,7 @@ impl Gateway {
             window: span.from.0,
             interval: 0,
             live: simulated && timeline.is_live(first_end),
+            behind: BTreeMap::new(),
         };
         tracing::info!(
             run = progress.run, start = %span.from, meters = self.fleet.meters(), speed = meter.speed,
@@ -270,7 +274,7 @@ impl Gateway {
         let now = UnixSeconds(now.0 / 1000);
         let mut missed = 0;
         while let Some(run) = &mut self.run
-            && !run.progress().is_over()
+            && run.progress().has_intervals()
             && run.interval_end() <= now
         {
             let (window, present) = (run.filling.window(), run.grid.window_of(now));
