@@ -142,26 +142,24 @@ impl World {
 
 #[test]
 fn one_loss_in_twenty_leaves_half_of_the_rate_and_more_and_one_in_five_comes_to_an_end() {
-    for gateways in [1, 4, 40] {
-        for jitter_ms in [0, 30] {
-            let settled = |loss: f64| {
-                let mut world = World::lossy(gateways, loss);
-                world.jitter_ms = jitter_ms;
-                world.run(5_000, 5);
-                let before = (world.sent, world.repeated);
-                world.run(20_000, 5);
-                // What is lost is sent again, and hardly anything that is not.
-                let sent = (world.sent - before.0) as f64;
-                let repeated = (world.repeated - before.1) as f64;
-                assert!(repeated <= sent * (loss * 1.1 + 0.02), "{repeated}");
-                world.settled.len()
-            };
-            let [without, some, many] = [0.0, 0.05, 0.2].map(settled);
-            assert!(some * 10 >= without * 9, "{gateways}: {some} of {without}");
-            assert!(many * 2 >= without, "{gateways}: {many} of {without}");
-        }
+    for (gateways, jitter_ms) in [(1, 0), (4, 30), (40, 30)] {
+        let settled = |loss: f64| {
+            let mut world = World::lossy(gateways, loss);
+            world.jitter_ms = jitter_ms;
+            world.run(5_000, 5);
+            let before = (world.sent, world.repeated);
+            world.run(12_000, 5);
+            // What is lost is sent again, and hardly anything that is not.
+            let sent = (world.sent - before.0) as f64;
+            let repeated = (world.repeated - before.1) as f64;
+            assert!(repeated <= sent * (loss * 1.1 + 0.02), "{repeated}");
+            world.settled.len()
+        };
+        let [without, some, many] = [0.0, 0.05, 0.2].map(settled);
+        assert!(some * 10 >= without * 9, "{gateways}: {some} of {without}");
+        assert!(many * 2 >= without, "{gateways}: {many} of {without}");
         let mut world = World::lossy(gateways, 0.2);
-        let took_ms = world.settle(20_000, 5);
+        let took_ms = world.settle(10_000, 5);
         assert!(took_ms < 60_000, "{gateways}: {took_ms} ms");
     }
 }

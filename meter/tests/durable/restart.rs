@@ -113,14 +113,16 @@ async fn a_feeder_that_nobody_adds_for_stops_no_other_and_its_readings_are_taken
     let others = |books: &Books| books.taken.len() == 3 * 8;
     world.until("the other feeder is done", others).await;
     let stopped = gateway.end().await;
-    // Two windows of two fit into its share of four.
-    assert_eq!((stopped.reports, stopped.unsettled), (3 * 8 + 4, 4));
+    // Two windows of two fit into its share of four. The receipts of the others may not be there yet.
+    assert_eq!(stopped.reports, 3 * 8 + 4);
+    assert!(stopped.unsettled >= 4, "{stopped:?}");
 
     let gateway = Gateway::start(&world.settings);
     world.change_plan();
     let resumed = gateway.ended().await;
-    assert_eq!((resumed.resumed, resumed.reports), (4, 12));
-    assert_eq!((resumed.folded, resumed.lost), (16, 0));
+    assert_eq!((resumed.resumed, resumed.reports), (stopped.unsettled, 12));
+    assert_eq!(resumed.folded + resumed.duplicates, stopped.unsettled + 12);
+    assert_eq!((resumed.lost, resumed.unsettled), (0, 0));
     world.check_taken(&windows(), 5);
     world.end().await;
 }
