@@ -1,25 +1,34 @@
 //! What a gateway waits for before it reads: the plan, and its meters' enrolment.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
+use wire::FeederId;
 
 use super::{ASK_AGAIN, Gateway};
 use crate::seal::Member;
 
+/// What is waited for, as it was last said.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// When enrolment was last asked for.
+    pub(super) last_asked: Option<Instant>,
+    /// Feeders without an analytics service.
+    pub(super) unowned: BTreeSet<FeederId>,
+}
+
 impl Gateway {
     /// Asks for what is missing and says what is waited for; starts the run once nothing is.
     pub(super) async fn ask(&mut self) {
-        let recently = self
-            .last_asked
-            .is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
-        if self.run.is_some() || recently || !self.publisher.is_connected() {
-            self.last_asked = self
-                .last_asked
-                .filter(|_| recently)
-                .or_else(|| Some(Instant::now()));
+        let asked = self.waiting.last_asked;
+        if asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
             return;
         }
-        self.last_asked = Some(Instant::now());
-        if self.sealer.is_none() {
+        self.waiting.last_asked = Some(Instant::now());
+        if self.reader.run.is_some() || !self.publisher.is_connected() {
+            return;
+        }
+        if self.sealing.sealer.is_none() {
             tracing::info!("waiting for the plan: start `cargo run --release -p operator`");
         }
         let gateway = &self.settings.meter.gateway;

@@ -20,7 +20,7 @@ use crate::trace;
 impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
         match event {
-            Link::Connected => self.last_asked = None,
+            Link::Connected => self.waiting.last_asked = None,
             Link::Disconnected { .. } => {}
             Link::Message(incoming) => {
                 match self.topics.parse(&incoming.topic) {
@@ -74,9 +74,9 @@ impl Gateway {
         let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
         self.outbox.route(&destinations);
         self.say_unowned(&destinations);
-        self.sealer = Some(Arc::new(sealer));
+        self.sealing.sealer = Some(Arc::new(sealer));
         // The operator is there now, whatever it missed before.
-        self.last_asked = None;
+        self.waiting.last_asked = None;
         Ok(())
     }
 
@@ -88,14 +88,14 @@ impl Gateway {
             .map(|(member, _)| member.feeder.clone())
             .collect();
         if let Some(first) = unowned.first()
-            && unowned != self.unowned
+            && unowned != self.waiting.unowned
         {
             tracing::info!(
                 feeders = unowned.len(), %first,
                 "waiting for an analytics service that adds for these feeders: start `cargo run --release -p analytics`"
             );
         }
-        self.unowned = unowned;
+        self.waiting.unowned = unowned;
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
@@ -150,7 +150,7 @@ impl Gateway {
 
     fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
         let (key, now_ms) = ((index, entry.window), self.now_ms());
-        let sealer = self.sealer.as_deref();
+        let sealer = self.sealing.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
         let (settled, first_sent_ms) =
             self.outbox

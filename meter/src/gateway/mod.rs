@@ -6,17 +6,18 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is · `run`: readings to batches · `sealing`: batches to reports ·
+//! [`run`](self): the loop · `start`: which run it is · `reader`: what is read · `run`: readings to batches · `sealing`: batches to reports ·
 //! `link`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
 
 mod enrol;
 mod link;
+mod reader;
 mod run;
 mod sealing;
 mod start;
 mod summary;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,21 +28,20 @@ use service::plan::PlanKeeper;
 use service::roster::RosterKeeper;
 use service::stop::Stop;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::journal::spans::Spans;
 use crate::journal::writer::{WriteError, Writer};
 use crate::journal::{Held, Journal};
 use crate::metrics as meter;
-use crate::outbox::{Key, Limits, Outbox, Sealed};
+use crate::outbox::{Limits, Outbox};
 use crate::pacing;
-use crate::seal::{SealError, Sealer};
 use crate::uplink::{self, Departure};
-use run::{BoxedSource, Read, Run, finished};
+use enrol::Waiting;
+use reader::{Reader, finished};
+use sealing::Sealing;
 use start::LastRun;
 
 pub use summary::{Event, Summary};
@@ -63,26 +63,14 @@ pub struct Gateway {
     keeper: PlanKeeper,
     roster: RosterKeeper,
     fleet: Fleet,
-    /// The feeders of the fleet, each with one of its meters.
-    feeders: BTreeMap<FeederId, usize>,
     publisher: Publisher,
     inbox: Inbox,
-    sealer: Option<Arc<Sealer>>,
     outbox: Outbox,
     writer: Writer,
-    reported: HashMap<MeterId, Spans>,
-    last: Option<LastRun>,
-    sealing: JoinSet<Vec<(Key, Result<Sealed, SealError>)>>,
-    seal_threads: usize,
     origin: Instant,
-    source: Option<BoxedSource>,
-    reading: Option<Read>,
-    run: Option<Run>,
-    ended: bool,
-    /// Feeders without a destination, as it was last said.
-    unowned: BTreeSet<FeederId>,
-    last_asked: Option<Instant>,
-    alarm: bool,
+    reader: Reader,
+    sealing: Sealing,
+    waiting: Waiting,
     summary: Summary,
 }
 
@@ -131,36 +119,22 @@ impl Gateway {
         );
         let keeper = PlanKeeper::open(settings, &directory)?;
         let roster = RosterKeeper::open(settings, &directory, keeper.operator_key())?;
-        let automatic = std::thread::available_parallelism().map_or(1, usize::from);
         let mut gateway = Self {
-            seal_threads: match settings.meter.seal_threads {
-                0 => automatic,
-                threads => threads,
-            },
             settings: Arc::new(settings.clone()),
             clock,
             observer,
             topics,
             keeper,
             roster,
-            feeders: feeders(&fleet),
+            reader: Reader::new(source, feeders(&fleet)),
+            sealing: Sealing::new(settings.meter.seal_threads),
+            waiting: Waiting::default(),
             fleet,
             publisher,
             inbox,
-            sealer: None,
             outbox: Outbox::new(limits),
             writer: Writer::new(journal),
-            reported: HashMap::new(),
-            last: None,
-            sealing: JoinSet::new(),
             origin: Instant::now(),
-            source: Some(source),
-            reading: None,
-            run: None,
-            ended: false,
-            unowned: BTreeSet::new(),
-            last_asked: None,
-            alarm: false,
             summary: Summary::default(),
         };
         meter::meters(gateway.fleet.meters());
@@ -192,8 +166,8 @@ impl Gateway {
                 "reports of an earlier process wait in the journal"
             );
         }
-        self.reported = held.reported;
-        self.last = held.progress.map(|progress| LastRun {
+        self.reader.reported = held.reported;
+        self.reader.last = held.progress.map(|progress| LastRun {
             progress,
             fleet: held.fleet,
             filling: held.filling,
@@ -212,7 +186,7 @@ impl Gateway {
             self.publisher.clone(),
             stop.clone(),
         )?;
-        while !(self.ended && self.outbox.is_empty() && self.writer.is_idle()) {
+        while !(self.reader.ended && self.outbox.is_empty() && self.writer.is_idle()) {
             self.start_sealing();
             self.start_reading()?;
             self.writer.start();
@@ -224,9 +198,9 @@ impl Gateway {
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                Some(sealed) = self.sealing.join_next() => self.enter_sealed(sealed.map_err(MeterError::Task)?)?,
-                Some(read) = finished(&mut self.reading) => {
-                    self.reading = None;
+                Some(sealed) = self.sealing.tasks.join_next() => self.enter_sealed(sealed.map_err(MeterError::Task)?)?,
+                Some(read) = finished(&mut self.reader.reading) => {
+                    self.reader.reading = None;
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
                 done = self.writer.committed() => self.durable(done?),
@@ -272,14 +246,16 @@ impl Gateway {
     /// When there is something to do next if nothing happens.
     fn next_wake(&self, due_ms: Option<u64>) -> Instant {
         let asked = self
+            .waiting
             .last_asked
             .map_or_else(Instant::now, |asked| asked + ASK_AGAIN);
         let due = due_ms.map(|due_ms| self.origin + Duration::from_millis(due_ms));
         let due = due.filter(|due| *due > Instant::now());
         let interval = self
+            .reader
             .run
             .as_ref()
-            .filter(|run| self.reading.is_none() && !run.accepting && !self.ended)
+            .filter(|run| self.reader.reading.is_none() && !run.accepting && !self.reader.ended)
             .filter(|run| !self.writer.is_failing() && run.progress().has_intervals())
             .map(|run| {
                 let ahead_ms = run

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use wire::AnalyticsId;
+use wire::{AnalyticsId, WindowStart};
 
-use super::Key;
 use crate::pacing::{Limits, Pace};
+
+/// Names one report of this gateway: the index of the meter in the fleet, and the window.
+pub type Key = (usize, WindowStart);
 
 /// What waits for one destination.
 #[derive(Debug)]
