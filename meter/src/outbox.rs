@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use rand::RngExt as _;
-use wire::{AnalyticsId, Digest, Reason, Status, WindowStart};
+use wire::{Digest, Reason, Status, WindowStart};
 
 use crate::batch::Batch;
 use crate::pacing;

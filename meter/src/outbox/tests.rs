@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use wire::AnalyticsId;
+
 use super::*;
 
 fn limits(capacity: usize, unreceipted: usize) -> Limits {
