@@ -367,6 +367,7 @@ fn taken(report: &FeederReport) -> Taken {
         epoch: report.epoch,
         meters: report.meters,
         digest: report.digest,
+        analytics: report.analytics.clone(),
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! The first release of a (feeder, window, part) is taken; the same limbs again are a duplicate, which is as good as
 //! taken; other limbs are a conflict. A part is of one key epoch, so the epoch needs no place in the key.
+//!
+//! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
+//! has been handed over, a part from the new owner could count a meter a second time.
 
 use serde::Deserialize;
-use wire::{Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
+use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
 
 /// What to do with a release whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,9 @@ pub struct Taken {
     pub meters: u32,
     /// SHA-256 of the sum's limbs.
     pub digest: Digest,
+    /// The analytics service that released it; releases taken by earlier versions do not say.
+    #[serde(default)]
+    pub analytics: Option<AnalyticsId>,
 }
 
 impl Taken {
@@ -49,6 +55,7 @@ impl Taken {
             epoch: sum.epoch,
             meters: sum.contributors,
             digest: *digest,
+            analytics: Some(sum.analytics.clone()),
         }
     }
 }
@@ -66,11 +73,19 @@ pub struct Rules<'a> {
 
 /// Decides on a release whose signature holds. `window` is what was taken of its feeder's window.
 pub fn judge(window: &[Taken], sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
-    if let Some(taken) = window.iter().find(|taken| taken.part == sum.part) {
-        return match taken.digest == *digest {
-            true => Decision::Duplicate,
-            false => Decision::Reject(Reason::Conflict),
-        };
+    let same = window.iter().find(|taken| taken.part == sum.part);
+    if same.is_some_and(|taken| taken.digest == *digest) {
+        return Decision::Duplicate;
+    }
+    let elsewhere = |taken: &Taken| {
+        let service = taken.analytics.as_ref();
+        service.is_some_and(|service| *service != sum.analytics)
+    };
+    if window.iter().any(elsewhere) {
+        return Decision::Reject(Reason::BatchCollected);
+    }
+    if same.is_some() {
+        return Decision::Reject(Reason::Conflict);
     }
     // Parts of a window have disjoint contributors, so together they are at most the meters enrolled.
     let before = window.iter().map(|taken| u64::from(taken.meters)).sum();
@@ -173,6 +188,36 @@ mod tests {
         assert_eq!(
             judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
             Decision::Take
+        );
+    }
+
+    #[test]
+    fn all_parts_of_a_window_come_from_the_service_whose_part_was_taken_first() {
+        let mut window = [Taken::of(&sum("feeder-1", 14_400, 0), &D)];
+        for part in [0, 1] {
+            let mut other = sum("feeder-1", 14_400, part);
+            other.analytics = "analytics-2".parse().unwrap();
+            assert_eq!(
+                judge(&window, &other, &OTHER),
+                Decision::Reject(Reason::BatchCollected),
+                "part {part}: its meters may be in the other service's part"
+            );
+            if part == 0 {
+                assert_eq!(judge(&window, &other, &D), Decision::Duplicate);
+            }
+            assert_eq!(judge(&[], &other, &OTHER), Decision::Take);
+        }
+        assert_eq!(
+            judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
+            Decision::Take
+        );
+        // What an earlier version took does not say by whom: the digests decide, as they did then.
+        window[0].analytics = None;
+        let mut other = sum("feeder-1", 14_400, 0);
+        other.analytics = "analytics-2".parse().unwrap();
+        assert_eq!(
+            judge(&window, &other, &OTHER),
+            Decision::Reject(Reason::Conflict)
         );
     }
 

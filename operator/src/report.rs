@@ -7,7 +7,7 @@
 use packed::Profile;
 use packed::layout::Totals;
 use serde::{Deserialize, Serialize};
-use wire::{Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart};
+use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart};
 
 /// One released window of one feeder.
 ///
@@ -63,6 +63,9 @@ pub struct FeederReport {
     pub bound_wh: f64,
     /// SHA-256 of the sum's limbs: what the receipt names.
     pub digest: Digest,
+    /// The analytics service that released it; lines of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analytics: Option<AnalyticsId>,
     /// Who decrypted it and when.
     #[serde(flatten)]
     pub by: By,
@@ -134,6 +137,7 @@ impl FeederReport {
             energy_wh,
             bound_wh: error_bound_wh(scale, meters),
             digest: *digest,
+            analytics: Some(sum.analytics.clone()),
             by: by.clone(),
         }
     }

@@ -11,7 +11,7 @@ use redb::{
     ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
 };
 use service::store::{self, Fault};
-use wire::{DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
+use wire::{AnalyticsId, DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
 use super::{LedgerError, Place, State};
 use crate::release::Taken;
@@ -21,13 +21,13 @@ const FORMAT: &str = "2";
 
 /// What the rows mean, as text by name.
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
-/// Key epoch, meters, and digest of the limbs by release. The window comes first, so that releases of the same time lie together:
+/// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by release. The window comes first, so that releases of the same time lie together:
 /// a commit touches few pages, whatever the number of feeders.
 const RELEASES: TableDefinition<Key, Row> = TableDefinition::new("releases");
 
 /// Start of the window in Unix seconds, feeder, part.
 type Key = (u64, &'static str, u16);
-type Row = (u32, u32, &'static [u8; 32]);
+type Row = (u32, u32, &'static [u8; 32], &'static str);
 
 const FORMAT_KEY: &str = "format version";
 const DEPLOYMENT_KEY: &str = "deployment";
@@ -151,7 +151,7 @@ impl Store {
             let parts = |part| (window.0, feeder.as_str(), part);
             let rows = table.range(parts(0)..=parts(u16::MAX))?.map(|row| {
                 let (key, columns) = row?;
-                let (epoch, meters, digest) = columns.value();
+                let (epoch, meters, digest, analytics) = columns.value();
                 Ok(Taken {
                     feeder: feeder.clone(),
                     window_start: window,
@@ -159,6 +159,7 @@ impl Store {
                     epoch: KeyEpoch(epoch),
                     meters,
                     digest: Digest(*digest),
+                    analytics: service_id(analytics)?,
                 })
             });
             rows.collect()
@@ -229,6 +230,15 @@ fn feeder_id(text: &str) -> Result<FeederId, Error> {
     FeederId::try_from(text).map_err(|error| Error::Corrupted(error.to_string()))
 }
 
+fn service_id(text: &str) -> Result<Option<AnalyticsId>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let id = AnalyticsId::try_from(text);
+    id.map(Some)
+        .map_err(|error| Error::Corrupted(error.to_string()))
+}
+
 fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] {
     [(FORMAT_KEY, FORMAT), (DEPLOYMENT_KEY, deployment.as_str())]
 }
@@ -266,7 +276,9 @@ fn write(database: &Database, rows: &[Taken]) -> Result<u64, Error> {
         let mut table = changes.open_table(RELEASES)?;
         for row in rows {
             if table.get(key(row))?.is_none() {
-                table.insert(key(row), (row.epoch.0, row.meters, &row.digest.0))?;
+                let analytics = row.analytics.as_ref().map_or("", AnalyticsId::as_str);
+                let columns = (row.epoch.0, row.meters, &row.digest.0, analytics);
+                table.insert(key(row), columns)?;
             }
         }
         table.len()?
