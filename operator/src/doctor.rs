@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use packed::Profile;
 use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
-use wire::Topics;
+use wire::{Plan, Topics};
 
 use crate::plan::PlanBook;
 use crate::{ledger, plan, run};
@@ -146,14 +146,17 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
             )?)
         });
     match stored {
-        Ok(Some(plan)) => findings.ok(
-            CHECK,
-            format!(
-                "version {} with {} feeders, signed by {key}",
-                plan.version,
-                plan.feeders.len()
-            ),
-        ),
+        Ok(Some(plan)) => {
+            findings.ok(
+                CHECK,
+                format!(
+                    "version {} with {} feeders, signed by {key}",
+                    plan.version,
+                    plan.feeders.len()
+                ),
+            );
+            owners(&plan, findings);
+        }
         Ok(None) => findings.ok(CHECK, format!("the next start makes it, signed by {key}")),
         Err(error) => findings.fail(
             CHECK,
@@ -187,6 +190,21 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
             Chain(&error).to_string(),
             "see \"Backups\" in docs/operations.md; never remove the ledger",
         ),
+    }
+}
+
+/// Whether every feeder has an analytics service.
+fn owners(plan: &Plan, findings: &mut Findings) {
+    let unowned = plan::unowned(plan);
+    if let (Some(first), false) = (unowned.first(), plan.analytics.is_empty()) {
+        findings.warn(
+            "owners",
+            format!(
+                "{} feeders, of which {first} is the first, belong to no analytics service",
+                unowned.len()
+            ),
+            "start a service whose `analytics.feeders` lists them; until then their reports wait at the gateways",
+        );
     }
 }
 

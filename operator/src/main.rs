@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use operator::pending::Desk;
+use operator::enrol::{AnalyticsRefused, check_analytics};
+use operator::pending::{Desk, Held};
 use operator::plan;
 use operator::print::{self, Output};
+use operator::request::Request;
 use operator::rotate::{self, Facts, Inbox};
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
@@ -119,7 +121,7 @@ fn main() -> ExitCode {
         let settings = &context.settings;
         let desk = Desk::new(&operator::run::folder(settings));
         match context.args.command {
-            Some(Command::Pending) => list(&desk),
+            Some(Command::Pending) => list(settings, &desk),
             Some(Command::Approve { id }) => approve(&desk, &id),
             Some(Command::Rotate {
                 first_window,
@@ -151,16 +153,41 @@ fn main() -> ExitCode {
     })
 }
 
-fn list(desk: &Desk) -> anyhow::Result<()> {
+fn list(settings: &Settings, desk: &Desk) -> anyhow::Result<()> {
     let mut waiting = desk.waiting()?;
     waiting.dedup_by_key(|held| held.subject());
     for held in &waiting {
         println!("{}", held.subject());
     }
+    for (held, refused) in refused(settings, desk)? {
+        eprintln!("{} cannot be granted yet: {refused}", held.subject());
+    }
     if waiting.is_empty() {
         eprintln!("no request waits for approval");
     }
     Ok(())
+}
+
+/// The analytics services that ask for what the plan cannot give them, whether they are approved or not.
+fn refused(settings: &Settings, desk: &Desk) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
+    let topics = Topics::new(&settings.deployment.root)?;
+    let deployment = &settings.deployment.id;
+    let folder = operator::run::folder(settings);
+    let Some(plan) = plan::stored(&folder, deployment, &topics.plan())? else {
+        return Ok(Vec::new());
+    };
+    let messages = desk.messages()?.into_iter();
+    let refused = messages.filter_map(|(held, bytes)| {
+        let topic = Request::topic(&topics, &held.kind, &held.id)?;
+        match Request::open(&topics, deployment, &topic, &bytes) {
+            Ok(Request::Analytics(request)) => {
+                let refused = check_analytics(&plan, &request).err()?;
+                Some((held, refused))
+            }
+            _ => None,
+        }
+    });
+    Ok(refused.collect())
 }
 
 fn approve(desk: &Desk, id: &str) -> anyhow::Result<()> {

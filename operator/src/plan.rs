@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart,
+    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Owners, Plan, PlanVersion,
+    WindowStart,
 };
 
 use crate::disk::{self, DiskError};
@@ -96,6 +97,20 @@ pub fn stored(
         Ok(opened) => Ok(Some(opened.message)),
         Err(cause) => Err(PlanError::Stored { path, cause }),
     }
+}
+
+/// The feeders that no analytics service adds for: their reports wait at the gateways.
+pub fn unowned(plan: &Plan) -> Vec<&FeederId> {
+    let owners = Owners::of(&plan.analytics);
+    if owners.rest().is_some() {
+        return Vec::new();
+    }
+    let feeders = plan.feeders.iter().map(|setting| &setting.feeder);
+    let mut unowned: Vec<_> = feeders
+        .filter(|feeder| owners.named(feeder).is_none())
+        .collect();
+    unowned.dedup();
+    unowned
 }
 
 /// What the configuration says about the plan.

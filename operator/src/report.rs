@@ -7,7 +7,9 @@
 use packed::Profile;
 use packed::layout::Totals;
 use serde::{Deserialize, Serialize};
-use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart};
+use wire::{
+    AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart,
+};
 
 /// One released window of one feeder.
 ///

@@ -23,6 +23,7 @@ use crate::keyring::Keyring;
 use crate::ledger::COMMIT_MAX;
 use crate::metrics;
 use crate::pending::{Desk, Held};
+use crate::plan;
 use crate::publish::{Item, Schedule};
 use crate::report::FeederReport;
 use crate::run::{OperatorError, Parts, Rotation};
@@ -220,6 +221,7 @@ impl Operator {
             min_meters: plan.min_meters as usize,
             largest_feeder: self.registry.roster.largest_feeder() as usize,
             analytics: plan.analytics.len(),
+            unowned: plan::unowned(plan).len(),
             releases: self.releases,
         };
         if let Some(text) = self.waiting.say(&present, Instant::now()) {

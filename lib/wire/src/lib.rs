@@ -52,7 +52,7 @@ pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use message::{
     AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolRequest, EpochPlan, FORMAT, FeederPlan, Limbs,
     MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN,
-    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Plan, Receipt, ReceiptEntry, Report,
+    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt, ReceiptEntry, Report,
     RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
 };
 pub use reason::{Reason, UnknownReason};

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use wire::{EnrolRequest, Reason};
 
 use super::Operator;
-use crate::enrol::Outcome;
+use crate::enrol::{AnalyticsRefused, Outcome};
 use crate::event::Event;
 use crate::metrics;
 use crate::publish::Item;
@@ -30,7 +30,8 @@ impl Operator {
             }
         };
         if self.automatic || self.registry.knows(&request) {
-            return self.apply(&request);
+            self.apply(&request);
+            return;
         }
         match self.desk.hold(&request, &message.payload) {
             Ok(true) => {
@@ -56,8 +57,9 @@ impl Operator {
         self.tell(Event::EnrolmentRefused { id, reason });
     }
 
-    /// Grants what of a request the rules allow.
-    fn apply(&mut self, request: &Request) {
+    /// Grants what of a request the rules allow. Returns whether it waits for another service to give up a feeder.
+    fn apply(&mut self, request: &Request) -> bool {
+        let mut waits = false;
         match request {
             Request::Gateway(request) => match self.registry.enrol(request) {
                 Ok(outcome) => self.enrolled(request, &outcome),
@@ -78,9 +80,11 @@ impl Operator {
                     let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
                     self.schedule.missed(items, Instant::now());
                 }
-                Err(reason) => {
+                Err(refused) => {
+                    waits = matches!(refused, AnalyticsRefused::Owned { .. });
+                    let reason = refused.reason();
                     if self.mention(request.id.as_str(), reason) {
-                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
+                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused: {refused}");
                     }
                     self.refuse(request.id.to_string(), reason);
                 }
@@ -94,6 +98,7 @@ impl Operator {
             self.schedule
                 .roster_changed(self.registry.roster.page_count(), now);
         }
+        waits
     }
 
     fn enrolled(&mut self, request: &EnrolRequest, outcome: &Outcome) {
@@ -137,7 +142,12 @@ impl Operator {
                     let topic =
                         Request::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
                     match Request::open(&self.topics, &self.deployment, &topic, &bytes) {
-                        Ok(request) => self.apply(&request),
+                        // It stays approved, so that it is granted in the second in which its feeders are free.
+                        Ok(request) => {
+                            if self.apply(&request) {
+                                continue;
+                            }
+                        }
                         Err(reason) => self.refuse(held.id.clone(), reason),
                     }
                     self.applied.push(held);

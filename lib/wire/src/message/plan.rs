@@ -336,8 +336,17 @@ mod tests {
         };
         assert_eq!(owner(&plan, "b").as_deref(), Some("named"));
         assert_eq!(owner(&plan, "a").as_deref(), Some("rest"));
+        let agree = |plan: &Plan| {
+            let owners = crate::Owners::of(&plan.analytics);
+            for feeder in ["a", "b", "c"] {
+                let found = owners.owner(&id(feeder)).map(ToString::to_string);
+                assert_eq!(found, owner(plan, feeder), "{feeder}");
+            }
+        };
+        agree(&plan);
         plan.analytics.retain(|entry| !entry.feeders.is_empty());
         assert_eq!(owner(&plan, "a"), None);
+        agree(&plan);
     }
 
     #[test]
