@@ -4,6 +4,8 @@ use packed::Kernel;
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
 
+use crate::assignment::AssignedPlan;
+
 /// An open window with its sum in memory, in bytes.
 const WINDOW: u64 = 33_000;
 
@@ -39,11 +41,20 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     let Some(held) = &trusted.plan else {
         return;
     };
-    let feeders = held.plan.feeders.iter().filter(|feeder| {
-        let entry = held.plan.analytics_for(&feeder.feeder);
-        entry.is_some_and(|entry| entry.id == *id)
-    });
-    match feeders.count() {
+    let assigned = AssignedPlan::new(held.plan.clone(), id.clone());
+    let leaving = assigned.leaving(&settings.analytics.feeders);
+    if let Some(first) = leaving.first() {
+        findings.warn(
+            "handover",
+            format!(
+                "{} feeders that the plan gives {id}, of which {first} is the first, are not in `analytics.feeders`",
+                leaving.len()
+            ),
+            "let it run: it releases what is open of them and then gives them up, and its log says what it waits for",
+        );
+    }
+    let feeders = held.plan.feeders.iter();
+    match feeders.filter(|setting| assigned.owns(&setting.feeder)).count() {
         0 => findings.warn(
             "enrolled",
             format!("the plan gives {id} no feeder"),

@@ -3,7 +3,8 @@
 //! It is plain synchronous code without a clock or a socket, so a test drives it step by step. Nothing it produces may
 //! leave the process before [`Engine::commit`] returned it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use wire::{
 };
 
 use crate::admit::{Admission, Admitted, Refusal};
+use crate::assignment::AssignedPlan;
 use crate::metrics as meter;
 use crate::store::{Store, StoreError, SumKey, Terms};
 use crate::trace;
@@ -22,7 +24,9 @@ use crate::verify::{Verdicts, verify};
 use crate::windows::{Held, Outcome, Rules, Windows};
 
 mod answers;
+mod handover;
 mod releases;
+pub use handover::Handover;
 
 /// Sums released in one turn at most: each takes 27 kB until it has been published.
 const RELEASES_A_TURN: usize = 128;
@@ -104,6 +108,10 @@ pub struct Engine<S> {
     terms: Terms,
     windows: Windows,
     store: S,
+    /// Whose feeders are whose; before the first plan, all are this service's.
+    assigned: Option<Arc<AssignedPlan>>,
+    /// The feeders that are being given up.
+    leaving: Arc<BTreeSet<FeederId>>,
     /// The releases that await the operator's receipt. Their bytes are in the store.
     unsettled: BTreeMap<SumKey, Digest>,
     answers: HashMap<GatewayId, Vec<ReceiptEntry>>,
@@ -146,6 +154,8 @@ impl<S: Store> Engine<S> {
             terms,
             windows,
             store,
+            assigned: None,
+            leaving: Arc::default(),
             unsettled,
             answers: HashMap::new(),
             ready: Effects::default(),
@@ -287,6 +297,7 @@ impl<S: Store> Engine<S> {
             );
             meter::withheld();
         }
+        self.withhold();
         meter::open_windows(self.windows.open());
         Ok(())
     }
@@ -346,14 +357,11 @@ impl<S: Store> Engine<S> {
             trace::released(&self.identity.deployment, &release.key, &release.digest);
         }
         effects.outgoing.extend(self.receipts());
+        let releases = releases.into_iter();
+        let accepted = releases.filter(|release| self.owns(&release.key.feeder));
         effects
             .outgoing
-            .extend(releases.into_iter().map(|release| self.outgoing(&release)));
+            .extend(accepted.map(|release| self.outgoing(&release)));
         Ok(effects)
-    }
-
-    /// Takes the plan's minimum group, which applies to every sum not yet released.
-    pub fn set_min_meters(&mut self, min_meters: u32) {
-        self.windows.set_min_meters(min_meters);
     }
 }

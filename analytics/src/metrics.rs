@@ -6,6 +6,8 @@ use metrics::{counter, gauge, histogram};
 use service::telemetry::{ByReason, register};
 use wire::{Part, Reason, UnixMillis};
 
+use crate::engine::Handover;
+
 const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
 const FOLDED: &str = "cipherwatt_analytics_reports_folded_total";
@@ -27,6 +29,10 @@ const COMMIT_FAILED: &str = "cipherwatt_analytics_commits_failed_total";
 const COMMIT_SLOW: &str = "cipherwatt_analytics_commits_slow_total";
 const COMMIT_REPORTS: &str = "cipherwatt_analytics_commit_reports";
 const OPEN: &str = "cipherwatt_analytics_open_sums";
+const HANDOVER_FEEDERS: &str = "cipherwatt_analytics_handover_feeders";
+const HANDOVER_SUMS: &str = "cipherwatt_analytics_handover_open_sums";
+const HANDOVER_UNSETTLED: &str = "cipherwatt_analytics_handover_unsettled_releases";
+const STRANDED: &str = "cipherwatt_analytics_stranded_releases";
 const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
 const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
 const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
@@ -80,6 +86,22 @@ pub fn describe() {
         (
             UNSETTLED,
             "Releases that the operator has not answered for good",
+        ),
+        (
+            HANDOVER_FEEDERS,
+            "Feeders that are being given up: the plan still gives them to this service",
+        ),
+        (
+            HANDOVER_SUMS,
+            "Sums of feeders being given up that are still to be released",
+        ),
+        (
+            HANDOVER_UNSETTLED,
+            "Releases of feeders being given up that the operator has not answered for good",
+        ),
+        (
+            STRANDED,
+            "Releases that wait because the plan gives their feeder to another service",
         ),
         (STORE_BYTES, "Size of the store's file"),
     ] {
@@ -203,6 +225,20 @@ pub(crate) fn withheld() {
 
 pub(crate) fn open_windows(open: usize) {
     gauge!(OPEN).set(open as f64);
+}
+
+pub(crate) fn handover(feeders: usize, handover: &Handover) {
+    let draining = || handover.draining.iter();
+    gauge!(HANDOVER_FEEDERS).set(feeders as f64);
+    gauge!(HANDOVER_SUMS).set(draining().map(|(_, open, _)| *open).sum::<usize>() as f64);
+    let unsettled: usize = draining().map(|(_, _, unsettled)| *unsettled).sum();
+    gauge!(HANDOVER_UNSETTLED).set(unsettled as f64);
+    let stranded: usize = handover
+        .stranded
+        .iter()
+        .map(|(_, releases)| *releases)
+        .sum();
+    gauge!(STRANDED).set(stranded as f64);
 }
 
 pub(crate) fn store_bytes(bytes: u64) {

@@ -207,6 +207,16 @@ pub trait Store: Send {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError>;
 
+    /// Gives the rows of every sum of a feeder to `each`, ascending by key, and returns the feeder's time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError>;
+
     /// The packed ciphertext of a sum that takes reports.
     ///
     /// # Errors

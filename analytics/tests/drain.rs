@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wire::{
     AnalyticsEntry, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Opened, Part, Plan,
-    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,
-    UnixMillis, Watts, WindowStart,
+    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,
+    Topics, UnixMillis, Watts, WindowStart,
 };
 
 /// Only reached by a test that fails.
@@ -82,6 +82,14 @@ impl Store for Gate {
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
         self.inner.contributors(feeder, window, each)
+    }
+
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
     }
 
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
@@ -150,7 +158,9 @@ impl Scene {
 
         let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
         let (gateway_stop, stopped) = Stop::manual();
-        let filters = vec![(gateway_topic, QoS::AtLeastOnce)];
+        // It stands for the operator, too, which hears of releases.
+        let sums = topics.sum(&"feeder-1".parse().unwrap());
+        let filters = vec![(gateway_topic, QoS::AtLeastOnce), (sums, QoS::AtLeastOnce)];
         let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
         while !matches!(within(receipts.recv()).await.unwrap(), Event::Connected) {}
         let limbs = vec![7; 64];
@@ -227,6 +237,9 @@ impl Scene {
                 continue;
             };
             self.receipts.ack(&message);
+            if matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })) {
+                continue;
+            }
             let (folder, mut key) = (&self.settings.deployment.state_dir, None);
             let path = folder.join("analytics-1").join("signing.key");
             let key = key.get_or_insert_with(|| {
@@ -248,6 +261,19 @@ impl Scene {
             );
             let meters = opened.message.entries.into_iter();
             return meters.map(|entry| entry.meter.to_string()).collect();
+        }
+    }
+
+    /// Waits for a release.
+    async fn release(&mut self) {
+        loop {
+            let Some(Event::Message(message)) = within(self.receipts.recv()).await else {
+                continue;
+            };
+            self.receipts.ack(&message);
+            if matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })) {
+                return;
+            }
         }
     }
 
@@ -446,4 +472,27 @@ async fn a_full_queue_delays_and_loses_nothing() {
     }
     scene.stop.stop();
     within(&mut scene.analytics).await.unwrap().unwrap();
+}
+
+/// A release without a receipt is sent at each new connection, whatever `analytics.release_retry` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsettled_release_is_sent_at_once_after_a_connection_is_made() {
+    let gate = Gate::new();
+    let settings = || {
+        let mut settings = Settings::defaults();
+        settings.analytics.idle_limit = Duration::from_millis(100);
+        settings.analytics.release_retry = LIMIT * 10;
+        settings
+    };
+    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    scene.until_ready().await;
+    for meter in 1..20 {
+        scene.send(meter).await;
+    }
+    scene.release().await;
+    scene.stop.stop();
+    within(&mut scene.analytics).await.unwrap().unwrap();
+    // Another broker, another connection, and the same store.
+    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    scene.release().await;
 }

@@ -3,19 +3,23 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use service::config::Settings;
+use service::roster::Roster;
 use service::stop::Stop;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use wire::{Reason, Topics, UnixMillis};
 
 use super::intake::{Intake, Lot};
 use super::outlet::Outlet;
 use super::turn::{Terms, Turned, Work, turn};
 use super::{AnalyticsError, DRAIN, Runner, TICK};
-use crate::admit::Admission;
-use crate::engine::Engine;
+use crate::admit::{Admission, Refusal};
+use crate::assignment::AssignedPlan;
+use crate::engine::{Engine, Incoming};
 use crate::metrics as meter;
 use crate::store::{Store, SumKey};
-use crate::verify::verify;
+use crate::verify::{Verdicts, verify};
 
 /// How many times as long as a commit the next one waits, if that is longer than the configured wait: so the disk is
 /// busy for at most a quarter of the time, and commits grow with the load.
@@ -159,7 +163,7 @@ impl<S: Store + 'static> Flow<S> {
             return;
         };
         let bytes = batch.iter().map(|report| report.payload.len()).sum();
-        let Some((held, roster)) = self.runner.ready() else {
+        let Some((assigned, roster)) = self.runner.ready() else {
             meter::not_ready(batch.len());
             self.intake.forget(batch.len(), bytes);
             return;
@@ -168,10 +172,14 @@ impl<S: Store + 'static> Flow<S> {
         let now = self.runner.clock.now();
         self.verifying = Some(spawn_blocking(move || {
             let started = Instant::now();
-            let verdicts = match Admission::new(&settings, &topics, &held.plan, &roster, now) {
-                Ok(admission) => verify(&admission, &batch, settings.analytics.verify_threads),
-                Err(_) => Vec::new(),
+            let judge = Judge {
+                settings: &settings,
+                topics: &topics,
+                assigned: &assigned,
+                roster: &roster,
+                now,
             };
+            let verdicts = judge.verdicts(&batch);
             meter::verified(started.elapsed(), verdicts.len());
             Lot {
                 since,
@@ -205,10 +213,10 @@ impl<S: Store + 'static> Flow<S> {
         if terms.is_none() {
             meter::not_ready(taken.as_ref().map_or(0, |(_, verdicts)| verdicts.len()));
         }
-        if let Some((held, _)) = &terms
-            && !engine.fits(&held.plan)
+        if let Some((assigned, _)) = &terms
+            && !engine.fits(&assigned.plan)
         {
-            let version = held.plan.version.0;
+            let version = assigned.plan.version.0;
             return Err(AnalyticsError::PlanChanged { version });
         }
         let (since, verdicts) = taken.map_or((None, Vec::new()), |(since, verdicts)| {
@@ -219,14 +227,16 @@ impl<S: Store + 'static> Flow<S> {
         let work = Work {
             settled: std::mem::take(&mut self.runner.settled),
             verdicts,
-            terms: terms.map(|(held, roster)| Terms {
+            terms: terms.map(|(assigned, roster)| Terms {
+                assigned,
+                leaving: self.runner.leaving.clone(),
                 roster,
-                min_meters: held.plan.min_meters,
                 active_ms: self.runner.reach.milliseconds(),
             }),
             all: std::mem::take(&mut self.tick),
             commit,
             resend: self.resend.take(),
+            version: None,
         };
         if commit {
             meter::committing(self.folded);
@@ -250,6 +260,9 @@ impl<S: Store + 'static> Flow<S> {
         }
         self.engine = Some(turned.engine);
         self.resend = turned.resend;
+        if let Some((version, handover)) = turned.handover {
+            self.runner.committed(version, handover);
+        }
         meter::ages(&turned.effects.sealed_at, self.runner.clock.now());
         if !turned.effects.is_empty() {
             self.outlet.let_out(turned.effects).await;
@@ -261,11 +274,36 @@ impl<S: Store + 'static> Flow<S> {
         let runner = &mut self.runner;
         let retry = runner.settings.analytics.release_retry;
         if self.resend.is_none()
-            && runner.resent.elapsed() >= retry
+            && runner.resent.is_none_or(|resent| resent.elapsed() >= retry)
             && runner.publisher.is_connected()
         {
-            runner.resent = Instant::now();
+            runner.resent = Some(Instant::now());
             self.resend = Some(None);
+        }
+    }
+}
+
+/// What reports are checked against.
+struct Judge<'a> {
+    settings: &'a Settings,
+    topics: &'a Topics,
+    assigned: &'a AssignedPlan,
+    roster: &'a Roster,
+    now: UnixMillis,
+}
+
+impl Judge<'_> {
+    /// What becomes of each report. Under a plan by which nothing can be checked, all are counted and not answered, so
+    /// that their gateways keep them and send them again.
+    fn verdicts(&self, batch: &[Incoming]) -> Verdicts {
+        let (settings, assigned) = (self.settings, self.assigned);
+        match Admission::new(settings, self.topics, assigned, self.roster, self.now) {
+            Ok(admission) => verify(&admission, batch, settings.analytics.verify_threads),
+            Err(error) => {
+                let detail = format!("the plan cannot be used: {error}");
+                let refused = || Err(Refusal::silent(Reason::NotReady, detail.clone()));
+                batch.iter().map(|_| refused()).collect()
+            }
         }
     }
 }
@@ -278,5 +316,52 @@ async fn ended<T, F: Future + Unpin>(
     match slot {
         Some(held) => future(held).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{Plan, PlanVersion};
+
+    use super::*;
+
+    /// They used to vanish: neither folded nor counted.
+    #[test]
+    fn reports_under_a_plan_that_cannot_be_used_are_counted_and_not_answered() {
+        let settings = Settings::defaults();
+        let topics = Topics::new(&settings.deployment.root).unwrap();
+        let plan = Plan {
+            deployment: settings.deployment.id.clone(),
+            version: PlanVersion(1),
+            interval_s: 3600,
+            batch: 1,
+            layout: "profile".to_owned(),
+            profile: "of-a-later-version".to_owned(),
+            min_meters: 15,
+            feeders: Vec::new(),
+            epochs: Vec::new(),
+            analytics: Vec::new(),
+        };
+        let assigned = AssignedPlan::new(plan, settings.analytics.id.clone());
+        let roster = Roster::from_pages([]).unwrap();
+        let report = Incoming {
+            topic: "t".to_owned(),
+            payload: Vec::new().into(),
+        };
+        let judged = Judge {
+            settings: &settings,
+            topics: &topics,
+            assigned: &assigned,
+            roster: &roster,
+            now: UnixMillis(0),
+        };
+        let verdicts = judged.verdicts(&[report.clone(), report]);
+        assert_eq!(verdicts.len(), 2);
+        for verdict in verdicts {
+            let refusal = verdict.unwrap_err();
+            assert_eq!(refusal.reason, Reason::NotReady);
+            assert!(refusal.detail.contains("of-a-later-version"));
+            assert!(refusal.address.is_none(), "so it is sent again");
+        }
     }
 }

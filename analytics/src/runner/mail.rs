@@ -3,10 +3,9 @@
 use service::mqtt::{self, Event as Link};
 use service::plan::Offer;
 use service::telemetry::ByReason;
-use tokio::time::Instant;
 use wire::{SumReceipt, Topic, Unverified};
 
-use super::{ASK_AGAIN, Runner};
+use super::Runner;
 use crate::engine::Incoming;
 use crate::metrics as meter;
 
@@ -17,7 +16,7 @@ impl Runner {
             Link::Connected => {
                 self.reach.connected(true);
                 self.asked = None;
-                self.resent = Instant::now() - ASK_AGAIN;
+                self.resent = None;
                 None
             }
             Link::Disconnected { .. } => {
@@ -53,6 +52,7 @@ impl Runner {
                 tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
                 // The operator is there now, whatever it missed before.
                 self.asked = None;
+                self.use_plan();
             }
             Ok(_) => {}
             Err(refused) => {

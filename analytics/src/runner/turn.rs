@@ -1,15 +1,17 @@
 //! One turn of the engine, off the threads that serve the network.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::roster::Roster;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use wire::SumReceipt;
+use wire::{FeederId, PlanVersion, SumReceipt};
 
 use super::AnalyticsError;
-use crate::engine::{Effects, Engine};
+use crate::assignment::AssignedPlan;
+use crate::engine::{Effects, Engine, Handover};
 use crate::metrics as meter;
 use crate::store::{Store, StoreError, SumKey};
 use crate::verify::Verdicts;
@@ -38,12 +40,16 @@ pub(super) struct Work {
     pub(super) commit: bool,
     /// The release after which to read those that are to be sent again.
     pub(super) resend: Option<Option<SumKey>>,
+    /// The version of the plan that was gone by.
+    pub(super) version: Option<PlanVersion>,
 }
 
 /// What windows are closed by.
 pub(super) struct Terms {
+    pub(super) assigned: Arc<AssignedPlan>,
+    /// The feeders that are being given up.
+    pub(super) leaving: Arc<BTreeSet<FeederId>>,
     pub(super) roster: Arc<Roster>,
-    pub(super) min_meters: u32,
     pub(super) active_ms: u64,
 }
 
@@ -54,6 +60,8 @@ pub(super) struct Turned<S> {
     pub(super) effects: Effects,
     /// The release after which there are more to be sent again.
     pub(super) resend: Option<Option<SumKey>>,
+    /// What keeps feeders from being handed over under a version of the plan; known after a commit.
+    pub(super) handover: Option<(PlanVersion, Handover)>,
 }
 
 impl Work {
@@ -63,7 +71,8 @@ impl Work {
             .drain(..)
             .for_each(|receipt| engine.settle(&receipt));
         if let Some(terms) = self.terms.take() {
-            engine.set_min_meters(terms.min_meters);
+            self.version = Some(terms.assigned.plan.version);
+            engine.use_plan(terms.assigned, terms.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), terms.active_ms)?;
             if self.all {
                 engine.tick(&terms.roster, terms.active_ms)?;
@@ -123,7 +132,9 @@ pub(super) async fn turn<S: Store + 'static>(
                     tracing::info!("the store works again: the commit that failed is done");
                 }
                 effects.outgoing.append(&mut again.outgoing);
+                let version = left.version.filter(|_| left.commit);
                 return Ok(Turned {
+                    handover: version.map(|version| (version, back.handover())),
                     engine: back,
                     effects,
                     resend: left.resend,

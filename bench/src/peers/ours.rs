@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use analytics::admit::Admission;
+use analytics::assignment::AssignedPlan;
 use analytics::engine::Incoming;
 use analytics::verify::verify;
 use anyhow::{Context as _, Result, anyhow};
@@ -32,7 +33,7 @@ const REPEAT: usize = 20;
 pub struct Ours {
     settings: Settings,
     topics: Topics,
-    plan: Plan,
+    plan: AssignedPlan,
     roster: Roster,
     context: Context,
     secret: SecretKey,
@@ -90,7 +91,10 @@ impl Ours {
         let (secret, public) = secret::generate(&context)?;
         let members = members(&topics, work.readings.len())?;
         Ok(Self {
-            plan: plan(settings, work.reference_wh)?,
+            plan: AssignedPlan::new(
+                plan(settings, work.reference_wh)?,
+                settings.analytics.id.clone(),
+            ),
             roster: roster(&members)?,
             settings: settings.clone(),
             topics,
@@ -336,7 +340,11 @@ fn plan(settings: &Settings, reference_wh: u64) -> Result<Plan> {
             first_window: WindowStart(0),
             key_len: 1,
         }],
-        analytics: Vec::new(),
+        analytics: vec![wire::AnalyticsEntry {
+            id: settings.analytics.id.clone(),
+            key: SigningKey::generate().verifying_key(),
+            feeders: Vec::new(),
+        }],
     })
 }
 
