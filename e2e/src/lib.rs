@@ -2,12 +2,15 @@
 //!
 //! # Layout
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
+//! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/dependencies.rs`: which crate may reach which
 //! * `tests/documents.rs`: links and commands in the documents
-//! * [`binaries`]: where they are
+//! * [`binaries`]: where they are · [`processes`]: starting them, and what they say
+
+pub mod processes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

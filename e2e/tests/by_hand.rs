@@ -2,136 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+use std::path::PathBuf;
 
-use e2e::binaries;
-
-/// Long enough for a loaded machine; nothing is asserted about speed.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A deployment in a folder of its own, on a port of its own.
-struct Deployment {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-}
-
-struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-/// A free port that nobody else is given: below those the system hands out by itself, for listening or for an outgoing
-/// connection, since nobody holds this one until the broker starts.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + (std::process::id() % 1_000) as u16 * 11;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(port < 32_000, "no free port from {first} on");
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().expect("an address");
-        }
-    }
-}
-
-impl Deployment {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            address: free_address(),
-        }
-    }
-
-    fn start(&self, name: &str, arguments: &[&str]) -> Process {
-        self.start_as(name, name, arguments)
-    }
-
-    /// Starts a binary whose log is called `label`.
-    fn start_as(&self, label: &str, name: &str, arguments: &[&str]) -> Process {
-        let log = self.folder.path().join(format!("{label}.log"));
-        let child = Command::new(binaries().join(name))
-            .current_dir(self.folder.path())
-            .env("CIPHERWATT__MQTT__ADDRESS", self.address.to_string())
-            .env("CIPHERWATT__BROKER__LISTEN", self.address.to_string())
-            .env(
-                format!("CIPHERWATT__{}__METRICS_LISTEN", name.to_uppercase()),
-                "127.0.0.1:0",
-            )
-            .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(File::create(self.folder.path().join(format!("{label}.out"))).expect("a file"))
-            .stderr(File::create(&log).expect("a file"))
-            .spawn()
-            .expect("the process starts");
-        Process { child, log }
-    }
-
-    fn totals(&self) -> Vec<serde_json::Value> {
-        let find = |folder: &Path| std::fs::read_to_string(folder.join("totals.jsonl")).ok();
-        let text =
-            find(self.folder.path()).or_else(|| find(&self.folder.path().join("state/operator")));
-        text.unwrap_or_default()
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    }
-}
-
-impl Process {
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    fn says(&self, words: &str) {
-        wait_for(words, || self.log().contains(words), || self.log());
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
-    }
-
-    fn ends(&mut self) -> ExitStatus {
-        let log = self.log.clone();
-        let mut status = None;
-        wait_for(
-            "the process ends",
-            || {
-                status = self.child.try_wait().expect("a status");
-                status.is_some()
-            },
-            || std::fs::read_to_string(&log).unwrap_or_default(),
-        );
-        status.expect("it has ended")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool, log: impl Fn() -> String) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(
-            began.elapsed() < PATIENCE,
-            "waited in vain: {what}\n{}",
-            log()
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use e2e::processes::{Deployment, wait_for};
 
 #[test]
 fn in_any_order_each_says_what_it_waits_for_and_totals_come() {
@@ -255,40 +129,24 @@ fn an_interrupt_is_130_and_a_bad_setting_2() {
 
 const PRODUCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/production.toml");
 
-impl Deployment {
-    /// A day of quarter hours of 20 homes, as a file to replay.
-    fn readings(&self) -> PathBuf {
-        let mut text = "time".to_owned();
-        text.extend((1..=20).map(|home| format!(",home-{home}")));
-        for quarter in 0..96 {
-            let (hour, minute) = (quarter / 4, quarter % 4 * 15);
-            text += &format!("\n2025-01-06 {hour:02}:{minute:02}");
-            text.extend(
-                (1..=20).map(|home| format!(",0.{:03}", (quarter * 7 + home * 31) % 1_000)),
-            );
-        }
-        let path = self.folder.path().join("readings.csv");
-        std::fs::write(&path, text).expect("a file");
-        path
+/// A day of quarter hours of 20 homes, as a file to replay.
+fn readings(deployment: &Deployment) -> PathBuf {
+    let mut text = "time".to_owned();
+    text.extend((1..=20).map(|home| format!(",home-{home}")));
+    for quarter in 0..96 {
+        let (hour, minute) = (quarter / 4, quarter % 4 * 15);
+        text += &format!("\n2025-01-06 {hour:02}:{minute:02}");
+        text.extend((1..=20).map(|home| format!(",0.{:03}", (quarter * 7 + home * 31) % 1_000)));
     }
-
-    /// Runs an operator command to its end, such as `pending`, and returns what it printed.
-    fn operator(&self, arguments: &[&str]) -> String {
-        let output = Command::new(binaries().join("operator"))
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .output()
-            .expect("it runs");
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {errors}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
+    let path = deployment.folder.path().join("readings.csv");
+    std::fs::write(&path, text).expect("a file");
+    path
 }
 
 #[test]
 fn the_production_configuration_needs_a_key_and_approvals_and_then_totals_come() {
     let deployment = Deployment::new();
-    let readings = deployment.readings();
+    let readings = readings(&deployment);
     let replay = [
         "--config",
         PRODUCTION,
