@@ -48,6 +48,14 @@ impl<S: Store> Store for Counting<S> {
         self.inner.contributors(feeder, window, each)
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.limbs(key)
     }
