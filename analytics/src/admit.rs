@@ -146,7 +146,7 @@ impl<'a> Admission<'a> {
     /// The checks before the signature's.
     pub(crate) fn examine(&self, topic: &str, payload: &Bytes) -> Result<Candidate<'a>, Refusal> {
         let unverified: Unverified<Report> = wire::decode_shared(payload, self.max_len)
-            .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+            .map_err(|error| Refusal::silent(error.reason(), service::Chain(&error).to_string()))?;
         let claimed = unverified.claimed();
         self.check_topic(topic, claimed)?;
         self.check_owner(claimed)?;
@@ -169,7 +169,8 @@ impl<'a> Admission<'a> {
             message: report,
             limbs,
             digest,
-        } = opened.map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+        } = opened
+            .map_err(|error| Refusal::silent(error.reason(), service::Chain(&error).to_string()))?;
         let address = Address {
             feeder: entry.feeder.clone(),
             gateway: entry.gateway.clone(),

@@ -3,6 +3,7 @@
 use packed::Kernel;
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
+use wire::Topics;
 
 use crate::assignment::AssignedPlan;
 
@@ -22,12 +23,24 @@ pub fn subject(settings: &Settings) -> Subject {
     let folder = settings.deployment.state_dir.join(analytics.id.as_str());
     let metrics = analytics.metrics_listen;
     let metrics = metrics.map(|address| ("analytics.metrics_listen", address));
+    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
+        let mut filters = vec![topics.plan(), topics.roster_filter()];
+        match analytics.feeders.is_empty() {
+            true => filters.extend([topics.sum_receipt_filter(), topics.report_filter()]),
+            false => filters.extend(
+                (analytics.feeders.iter())
+                    .flat_map(|feeder| [topics.sum_receipt(feeder), topics.reports_of(feeder)]),
+            ),
+        }
+        filters
+    });
     Subject {
         process: "analytics",
         secrets: vec![folder.join("signing.key")],
         folder: Some(folder),
         listens: metrics.into_iter().collect(),
         client: true,
+        subscriptions: subscriptions.unwrap_or_default(),
         member: true,
         descriptors: DESCRIPTORS,
         memory: OWN_MEMORY + WINDOW.saturating_mul(analytics.max_open_windows as u64),

@@ -54,7 +54,7 @@ pub enum AnalyticsError {
     #[error(transparent)]
     Root(#[from] wire::RootError),
     /// The state folder cannot be used.
-    #[error("cannot use the state folder: {0}")]
+    #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
     /// The signing key cannot be used.
     #[error(transparent)]
@@ -85,7 +85,7 @@ pub enum AnalyticsError {
     )]
     Undrained,
     /// The engine panicked.
-    #[error("the engine failed: {0}")]
+    #[error("the engine failed")]
     Task(#[source] tokio::task::JoinError),
 }
 
@@ -200,7 +200,7 @@ impl Runner {
         // Reports by themselves: plan, roster and the operator's receipts must not wait behind a backlog of them.
         let (publisher, inbox) = mqtt::connect_with_bulk(
             &settings.mqtt,
-            analytics.id.as_ref(),
+            &mqtt::Client::Analytics(&analytics.id).id(&settings.deployment),
             at_least_once(filters),
             at_least_once(reports),
             stop.clone(),

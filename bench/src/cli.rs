@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use service::Chain;
 use service::cli::{self, Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -15,10 +16,11 @@ use service::process::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
 
+use crate::fixed::Kind;
 use crate::page::{self, Page};
 use crate::results::{self, Files};
 use crate::scenario::{Options, Scenario};
-use crate::{budget, capacity, chaos, demo, load, peers, report, sweep};
+use crate::{budget, capacity, chaos, demo, fixed, load, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -127,6 +129,21 @@ enum Action {
     Serve(chaos::serve::Arguments),
 }
 
+impl Action {
+    /// What decides which settings are the command's own; `None` where no services are started.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Demo { .. } | Self::Run { .. } => Some(Kind::Run),
+            Self::Load { .. } => Some(Kind::Load),
+            Self::Chaos { .. } => Some(Kind::Chaos),
+            Self::Budget { .. } => Some(Kind::Parts),
+            Self::Measure(_, swept, _) if swept.sweeps.is_empty() => Some(Kind::Parts),
+            Self::Measure(..) => Some(Kind::Sweep),
+            Self::Report(_) | Self::Capacity(_) | Self::Tool(_) | Self::Serve(_) => None,
+        }
+    }
+}
+
 /// What is measured without a subcommand.
 #[derive(Debug, Clone, clap::Args)]
 struct Measure {
@@ -144,6 +161,12 @@ impl Command {
     /// The one thing that was asked for; ends the process where it is none or two.
     fn asked(mut self) -> Action {
         self.sweep.quick = self.measure.quick;
+        if self.action.is_some() && self.measure.quick {
+            let problem = "`--quick` before a command would not be used: write it after a command that has it";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, problem)
+                .exit()
+        }
         let measured = self.measure.peers.is_some() || !self.sweep.sweeps.is_empty();
         let (kind, problem) = match (self.action, measured) {
             (Some(action), false) => return action,
@@ -168,6 +191,10 @@ impl Command {
 impl Arguments for Command {
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn tool(&self) -> Option<&Tool> {
@@ -225,7 +252,7 @@ pub fn main() -> ExitCode {
     let loaded = match service::config::load(&command.common, &Overrides::new()) {
         Ok(loaded) => loaded,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", Chain(&error));
             return ExitCode::from(USAGE);
         }
     };
@@ -234,6 +261,12 @@ pub fn main() -> ExitCode {
         return ExitCode::from(OK);
     }
     let action = command.asked();
+    if let Some(kind) = action.kind()
+        && let Err(error) = fixed::check(&loaded, kind)
+    {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(USAGE);
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

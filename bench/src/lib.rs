@@ -18,6 +18,7 @@ pub mod capacity;
 pub mod chaos;
 pub mod cli;
 pub mod demo;
+mod fixed;
 pub mod load;
 pub mod oracle;
 pub mod output;

@@ -139,6 +139,10 @@ impl Scenario {
             None => source.interval_s(),
         };
         let grid = Grid::new(interval_s, options.batch)?;
+        ensure!(
+            86_400 % interval_s == 0,
+            "an interval of {interval_s} s does not divide a day: choose another --interval"
+        );
         let (from, until) = source.range();
         let start = match until {
             Some(_) => from,

@@ -39,7 +39,7 @@ use crate::embedded::Embedded;
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The address cannot be bound.
-    #[error("cannot listen on {listen}: {source}; {}", advice(source))]
+    #[error("cannot listen on {listen}, {}", advice(source))]
     Bind {
         /// The configured address.
         listen: SocketAddr,
@@ -47,8 +47,8 @@ pub enum BrokerError {
         source: io::Error,
     },
     /// The operating system gives no threads.
-    #[error("cannot start the broker's runtime: {0}")]
-    Runtime(io::Error),
+    #[error("cannot start the broker's runtime")]
+    Runtime(#[source] io::Error),
     /// rumqttd's router has ended, which leaves listeners that accept and do nothing.
     #[error("the broker's router has ended: messages are lost, restart the broker")]
     RouterEnded,

@@ -6,6 +6,7 @@
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
+//! * `tests/errors.rs`: every cause of an error is printed, and printed once
 //! * `tests/dependencies.rs`: which crate may reach which
 //! * `tests/documents.rs`: links and commands in the documents
 //! * [`binaries`]: where they are · [`processes`]: starting them, and what they say

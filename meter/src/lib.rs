@@ -39,7 +39,7 @@ pub enum MeterError {
     #[error(transparent)]
     Root(#[from] wire::RootError),
     /// The state folder cannot be used.
-    #[error("cannot use the state folder: {0}")]
+    #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
     /// The fleet cannot be set up.
     #[error(transparent)]
@@ -70,7 +70,7 @@ pub enum MeterError {
     #[error(transparent)]
     Seal(#[from] seal::SealError),
     /// A task of the gateway panicked.
-    #[error("a task of the gateway failed: {0}")]
+    #[error("a task of the gateway failed")]
     Task(#[source] tokio::task::JoinError),
 }
 

@@ -29,6 +29,10 @@ pub fn subject(settings: &Settings) -> Subject {
         ("operator.live_listen", settings.operator.live_listen),
     ];
     let listens = listens.into_iter();
+    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
+        let requests = [topics.enrol_filter(), topics.analytics_enrol_filter()];
+        requests.into_iter().chain([topics.sum_filter()]).collect()
+    });
     Subject {
         process: "operator",
         secrets: secrets(&folder, settings.operator.credentials_dir.as_deref()),
@@ -37,6 +41,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .filter_map(|(key, address)| Some((key, address?)))
             .collect(),
         client: true,
+        subscriptions: subscriptions.unwrap_or_default(),
         member: false,
         descriptors: DESCRIPTORS,
         memory: MEMORY,
@@ -111,7 +116,7 @@ fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
             Ok(_) => findings.ok(CHECK, format!("{shown} is private")),
             Err(error) => findings.fail(
                 CHECK,
-                error.to_string(),
+                service::Chain(&error).to_string(),
                 "`chmod 600` it, or correct the unit",
             ),
         }

@@ -21,19 +21,21 @@ pub const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// OpenFHE could not make a context or a key.
-    #[error("cannot prepare the encryption of profile {profile}: {cause}")]
+    #[error("cannot prepare the encryption of profile {profile}")]
     Context {
         /// The parameter profile.
         profile: &'static str,
         /// What went wrong.
+        #[source]
         cause: openfhe::Error,
     },
     /// A key file cannot be read, written, or must not be used as it is.
-    #[error("key epoch {epoch}: {cause}")]
+    #[error("the key of epoch {epoch} cannot be used")]
     Epoch {
         /// The epoch.
         epoch: KeyEpoch,
         /// What is wrong with its file.
+        #[source]
         cause: KeyFileError,
     },
     /// The plan names an epoch whose key is gone.
@@ -64,7 +66,7 @@ pub enum KeyringError {
         found: String,
     },
     /// The signing key cannot be read, written, or must not be used as it is.
-    #[error("{0}")]
+    #[error(transparent)]
     Signing(service::files::KeyFileError),
     /// The signing key is gone, and its verifying key is not.
     #[error(
@@ -77,11 +79,12 @@ pub enum KeyringError {
         path: PathBuf,
     },
     /// A credential cannot be read, or must not be used as it is.
-    #[error("key epoch {epoch}: {cause}")]
+    #[error("the key of epoch {epoch} cannot be used")]
     Credential {
         /// The epoch.
         epoch: KeyEpoch,
         /// What is wrong with it.
+        #[source]
         cause: service::files::KeyFileError,
     },
 }

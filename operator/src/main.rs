@@ -89,19 +89,19 @@ impl Arguments for Args {
         &self.common
     }
 
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
     fn overrides(&self) -> Overrides {
-        match self.command {
-            // Beside a running operator: no second metrics endpoint, and only the answer on the terminal.
-            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. }) => {
-                Overrides::new()
-                    .set("operator.metrics_listen", "")
-                    .set("operator.live_listen", "")
-                    .set("log.level", "warn")
-            }
-            Some(Command::Tool(_)) | None => {
-                Overrides::new().option("operator.live_load", self.live_load.then_some(true))
-            }
-        }
+        Overrides::new().option("operator.live_load", self.live_load.then_some(true))
+    }
+
+    fn is_short(&self) -> bool {
+        matches!(
+            self.command,
+            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. })
+        )
     }
 
     fn tool(&self) -> Option<&Tool> {

@@ -26,14 +26,15 @@ pub enum PlanError {
     File(#[from] DiskError),
     /// The stored plan is damaged or signed by another key.
     #[error(
-        "the stored plan {path} cannot be used with this operator's signing key: {cause}. Restore state_dir/operator \
-         from a backup, or start a new deployment in another deployment.state_dir",
+        "the stored plan {path} cannot be used with this operator's signing key: restore state_dir/operator from a \
+         backup, or start a new deployment in another deployment.state_dir",
         path = path.display()
     )]
     Stored {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         cause: wire::WireError,
     },
     /// The configuration and the stored plan disagree.

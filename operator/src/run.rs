@@ -112,7 +112,7 @@ pub async fn run(
         .into_iter()
         .map(|filter| (filter, QoS::AtLeastOnce))
         .collect();
-    let client_id = format!("operator-{}", settings.deployment.id);
+    let client_id = mqtt::Client::Operator.id(&settings.deployment);
     let (publisher, inbox) = mqtt::connect(&settings.mqtt, &client_id, subscriptions, stop.clone());
     let operator = Operator::new(settings, parts, publisher, observer);
     operator.serve(inbox, stop).await

@@ -89,7 +89,7 @@ impl Runner {
             Err(error) => {
                 static LINES: ByReason = ByReason::new();
                 if let Some(line) = LINES.line(error.reason()) {
-                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {error}");
+                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {}", service::Chain(&error));
                 }
             }
         }

@@ -124,7 +124,10 @@ pub(super) async fn turn<S: Store + 'static>(
             Ok(effects) => again.outgoing.extend(effects.outgoing),
             Err(error) if !error.may_pass() => return Err(error.into()),
             // What could not be judged was not answered, and what could not be released is still due.
-            Err(error) => tracing::error!("{error}: reports that need it are not answered"),
+            Err(error) => tracing::error!(
+                error = %service::Chain(&error),
+                "reports that need it are not answered"
+            ),
         }
         match effects {
             Ok(mut effects) => {
@@ -144,7 +147,10 @@ pub(super) async fn turn<S: Store + 'static>(
             Err(error) => {
                 meter::commit_failed();
                 if !failing {
-                    tracing::error!("{error}: nothing is taken until the store works again");
+                    tracing::error!(
+                        error = %service::Chain(&error),
+                        "nothing is taken until the store works again"
+                    );
                 }
             }
         }

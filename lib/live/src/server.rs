@@ -87,7 +87,7 @@ pub enum LiveError {
         listen: SocketAddr,
     },
     /// The address is in use or not this machine's.
-    #[error("cannot listen on {listen} for the live page: {source}")]
+    #[error("cannot listen on {listen} for the live page")]
     Listen {
         /// The address.
         listen: SocketAddr,

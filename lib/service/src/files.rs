@@ -21,7 +21,7 @@ const MAX_SIGNING_KEY: u64 = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be read or written.
-    #[error("cannot use the key file {path}: {source}", path = path.display())]
+    #[error("cannot use the key file {path}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,

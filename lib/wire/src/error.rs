@@ -123,7 +123,7 @@ pub enum WireError {
         field: &'static str,
     },
     /// A text is not an id.
-    #[error("{field}: {source}")]
+    #[error("{field} is not a valid id")]
     BadId {
         /// Where.
         field: &'static str,

@@ -203,8 +203,8 @@ impl Gateway {
     /// A receipt counts only if an analytics service of the plan signed it.
     fn open_receipt(&self, topic: &str, payload: &bytes::Bytes) -> Result<Receipt, String> {
         let max_len = self.settings.mqtt.max_packet_bytes;
-        let unverified: Unverified<Receipt> =
-            wire::decode_shared(payload, max_len).map_err(|error| error.to_string())?;
+        let unverified: Unverified<Receipt> = wire::decode_shared(payload, max_len)
+            .map_err(|error| service::Chain(&error).to_string())?;
         let held = self.keeper.current().ok_or("no plan yet")?;
         let claimed = &unverified.claimed().analytics;
         let entry = held
@@ -217,7 +217,7 @@ impl Gateway {
             .key;
         let opened = unverified
             .verify(&self.settings.deployment.id, topic, &key)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| service::Chain(&error).to_string())?;
         Ok(opened.message)
     }
 }

@@ -111,7 +111,7 @@ impl Gateway {
         ];
         let (publisher, inbox) = mqtt::connect(
             &settings.mqtt,
-            settings.meter.gateway.as_ref(),
+            &mqtt::Client::Gateway(&settings.meter.gateway).id(&settings.deployment),
             subscriptions
                 .map(|filter| (filter, QoS::AtLeastOnce))
                 .to_vec(),

@@ -11,7 +11,7 @@ use crate::Error;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// Reading or writing failed.
-    #[error("cannot {action} key file {}: {source}", path.display())]
+    #[error("cannot {action} key file {}", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
