@@ -17,11 +17,13 @@
 //! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
-//! - `sockets`: how many clients are connected.
+//! - `sockets`: how many clients are connected · `nodelay`: their packets leave at once.
 //! - [`doctor`]: what the set-up lacks.
 
 pub mod doctor;
 mod embedded;
+#[cfg(target_os = "linux")]
+mod nodelay;
 mod probe;
 mod sizing;
 #[cfg(target_os = "linux")]

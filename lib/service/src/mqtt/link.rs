@@ -93,7 +93,9 @@ fn start(
     let (closed_in, closed) = watch::channel(false);
     let limit = settings.max_packet_bytes;
     let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
-    let (client, eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    let (client, mut eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    // Else a message waits for the acknowledgement of the one before it, which the peer's kernel delays by 40 ms.
+    eventloop.network_options.set_tcp_nodelay(true);
     let link = Link {
         client,
         client_id: client_id.to_owned(),
