@@ -283,12 +283,12 @@ impl<S: Store> Engine<S> {
         }))
     }
 
-    /// Closes what is due and forgets what is past its retention.
+    /// Closes what is due and forgets what is past its retention. Returns whether more may be due.
     ///
     /// # Errors
     /// Those of [`Engine::close`].
-    pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<(), StoreError> {
-        self.close(roster, active_ms, true)?;
+    pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<bool, StoreError> {
+        let more = self.close(roster, active_ms, true)?;
         for held in self.windows.reclaim() {
             tracing::warn!(
                 feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
@@ -299,20 +299,21 @@ impl<S: Store> Engine<S> {
         }
         self.withhold();
         meter::open_windows(self.windows.open());
-        Ok(())
+        Ok(more)
     }
 
     /// Closes what is due: at most 128 sums a call. Looks at `all` sums that take reports, else at those that changed since
-    /// the last commit.
+    /// the last commit. Returns whether more may be due; those are found among `all`.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
-    pub fn close(&mut self, roster: &Roster, active_ms: u64, all: bool) -> Result<(), StoreError> {
+    pub fn close(&mut self, roster: &Roster, active_ms: u64, all: bool) -> Result<bool, StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
         let (windows, store) = (&mut self.windows, &mut self.store);
         let looking = Instant::now();
         let (due, held) = windows.due(all, RELEASES_A_TURN, enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
+        let more = due.len() == RELEASES_A_TURN;
         for due in due {
             let signing = Instant::now();
             let release = self.release(&due, enrolled(&due.row.key.feeder));
@@ -331,7 +332,7 @@ impl<S: Store> Engine<S> {
             );
             self.ready.events.push(Event::Held(held));
         }
-        Ok(())
+        Ok(more)
     }
 
     /// Makes everything since the last commit durable and returns what may now leave the process.

@@ -55,7 +55,7 @@ pub fn describe() {
         (DUPLICATE, "Reports that had been folded before"),
         (
             NOT_READY,
-            "Reports dropped before the plan and the roster had come",
+            "Reports that came before the plan and the roster",
         ),
         (COMMITS, "Commits of the store"),
         (

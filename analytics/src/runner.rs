@@ -28,6 +28,7 @@ use crate::metrics as meter;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
+mod early;
 mod enrol;
 mod flow;
 mod hint;
@@ -36,6 +37,7 @@ mod mail;
 mod outlet;
 mod reach;
 mod turn;
+use early::Early;
 use flow::Flow;
 use hint::Hint;
 use reach::Reach;
@@ -155,6 +157,10 @@ struct Runner {
     publisher: Publisher,
     inbox: Inbox,
     reach: Reach,
+    /// Counts the plans and rosters taken.
+    generation: u64,
+    /// Reports that came before the plan or the roster they are judged by.
+    early: Early,
     /// The operator's receipts that the engine has not been told of.
     settled: Vec<SumReceipt>,
     asked: Option<Instant>,
@@ -216,6 +222,8 @@ impl Runner {
             publisher,
             inbox,
             reach: Reach::default(),
+            generation: 0,
+            early: Early::new(analytics.queue_max_bytes),
             settled: Vec::new(),
             asked: None,
             resent: None,
@@ -250,8 +258,9 @@ impl Runner {
                 event = timeout_at(until, self.inbox.recv()) => match event {
                     Ok(None) => return None,
                     Ok(Some(event)) => {
-                        let dropped = self.handle(event).is_some();
-                        meter::not_ready(usize::from(dropped));
+                        let report = self.handle(event);
+                        meter::not_ready(usize::from(report.is_some()));
+                        self.early.keep(report, self.generation);
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
                 },

@@ -1,4 +1,4 @@
-//! The running service when its disk fails and when it is told to stop, over a real broker.
+//! The running service when messages come out of turn, when its disk fails and when it is told to stop, over a real broker.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -136,6 +136,17 @@ impl Scene {
     }
 
     async fn start_with<S: Store + 'static>(
+        settings: Settings,
+        store: impl FnOnce(&Settings) -> S,
+    ) -> Self {
+        let scene = Self::begin(settings, store).await;
+        scene.announce_plan().await;
+        scene.announce_roster(1, 200).await;
+        scene
+    }
+
+    /// Without plan and roster.
+    async fn begin<S: Store + 'static>(
         mut settings: Settings,
         store: impl FnOnce(&Settings) -> S,
     ) -> Self {
@@ -152,39 +163,15 @@ impl Scene {
         let key = SigningKey::from_bytes(&[1; 32]);
         settings.deployment.operator_key = Some(key.verifying_key());
         let topics = Topics::new(&settings.deployment.root).unwrap();
-        let folder = service::files::state_folder(state.path(), "analytics-1").unwrap();
-        let identity =
-            service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap();
-
+        service::files::state_folder(state.path(), "analytics-1").unwrap();
         let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
         let (gateway_stop, stopped) = Stop::manual();
-        // It stands for the operator, too, which hears of releases.
+        // It stands for the operator, too, which hears of releases and of who asks to be enrolled.
         let sums = topics.sum(&"feeder-1".parse().unwrap());
-        let filters = vec![(gateway_topic, QoS::AtLeastOnce), (sums, QoS::AtLeastOnce)];
+        let filters = [gateway_topic, sums, topics.analytics_enrol_filter()];
+        let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
         while !matches!(within(receipts.recv()).await.unwrap(), Event::Connected) {}
-        let limbs = vec![7; 64];
-        let deployment = &settings.deployment.id;
-        let plan = wire::seal(
-            &plan(&settings, &identity),
-            Some(&limbs),
-            deployment,
-            &topics.plan(),
-            &key,
-        );
-        gateway.publish(topics.plan(), plan.0, true).await.unwrap();
-        let page = RosterPage {
-            version: 1,
-            page: 0,
-            pages: 1,
-            entries: (0..200).map(|meter| entry(meter, &key)).collect(),
-        };
-        let roster = wire::seal(&page, None, deployment, &topics.roster(0), &key);
-        gateway
-            .publish(topics.roster(0), roster.0, true)
-            .await
-            .unwrap();
-
         let (stop, stopped) = Stop::manual();
         let analytics = {
             let (settings, store) = (settings.clone(), store(&settings));
@@ -204,6 +191,50 @@ impl Scene {
             _gateway_stop: gateway_stop,
             _broker_stop: broker_stop,
             _state: state,
+        }
+    }
+
+    /// The key of analytics.
+    fn identity(&self) -> SigningKey {
+        let folder = self.settings.deployment.state_dir.join("analytics-1");
+        service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap()
+    }
+
+    async fn announce_plan(&self) {
+        let (plan, topic) = (plan(&self.settings, &self.identity()), self.topics.plan());
+        let deployment = &self.settings.deployment.id;
+        let sealed = wire::seal(&plan, Some(&[7; 64]), deployment, &topic, &self.key);
+        within(self.gateway.publish(topic, sealed.0, true))
+            .await
+            .unwrap();
+    }
+
+    async fn announce_roster(&self, version: u64, meters: u32) {
+        let page = RosterPage {
+            version,
+            page: 0,
+            pages: 1,
+            entries: (0..meters).map(|meter| entry(meter, &self.key)).collect(),
+        };
+        let (deployment, topic) = (&self.settings.deployment.id, self.topics.roster(0));
+        let sealed = wire::seal(&page, None, deployment, &topic, &self.key);
+        within(self.gateway.publish(topic, sealed.0, true))
+            .await
+            .unwrap();
+    }
+
+    /// Waits until analytics asks to be enrolled: it receives reports from then on.
+    async fn until_asked(&mut self) {
+        loop {
+            if let Some(Event::Message(message)) = within(self.receipts.recv()).await {
+                self.receipts.ack(&message);
+                if matches!(
+                    self.topics.parse(&message.topic),
+                    Some(Topic::AnalyticsEnrol { .. })
+                ) {
+                    return;
+                }
+            }
         }
     }
 
@@ -237,19 +268,16 @@ impl Scene {
                 continue;
             };
             self.receipts.ack(&message);
-            if matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })) {
+            if !matches!(
+                self.topics.parse(&message.topic),
+                Some(Topic::Receipt { .. })
+            ) {
                 continue;
             }
-            let (folder, mut key) = (&self.settings.deployment.state_dir, None);
-            let path = folder.join("analytics-1").join("signing.key");
-            let key = key.get_or_insert_with(|| {
-                service::files::load_or_create_signing_key(&path)
-                    .unwrap()
-                    .verifying_key()
-            });
+            let key = self.identity().verifying_key();
             let opened: Opened<Receipt> = wire::decode(&message.payload, message.payload.len())
                 .unwrap()
-                .verify(&self.settings.deployment.id, &message.topic, key)
+                .verify(&self.settings.deployment.id, &message.topic, &key)
                 .unwrap();
             let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
             assert!(
@@ -277,7 +305,7 @@ impl Scene {
         }
     }
 
-    /// Sends a report until its receipt comes, as a gateway does: before the roster is there, reports are dropped.
+    /// Sends a report until its receipt comes, as a gateway does: before analytics is subscribed, reports are dropped.
     async fn until_ready(&mut self) {
         loop {
             self.send(0).await;
@@ -335,6 +363,27 @@ async fn until(mut holds: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Plan, roster and reports come in any order: what came too early is judged again, and its gateway need not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
+    let mut scene = Scene::begin(Settings::defaults(), |_| MemoryStore::default()).await;
+    scene.until_asked().await;
+    scene.send(0).await;
+    scene.announce_plan().await;
+    scene.send(1).await;
+    scene.announce_roster(1, 2).await;
+    // On a roster that is still to come.
+    scene.send(2).await;
+    let mut missing = std::collections::BTreeSet::from(["meter-0", "meter-1"]);
+    while !missing.is_empty() {
+        for meter in scene.receipt().await {
+            missing.remove(meter.as_str());
+        }
+    }
+    scene.announce_roster(2, 3).await;
+    assert_eq!(scene.receipt().await, ["meter-2"]);
 }
 
 /// A stop in the middle of a commit: what was taken is committed and answered, and the service ends well.
@@ -435,7 +484,7 @@ async fn a_slow_disk_delays_answers_and_loses_nothing() {
     }
     // Answers to the repeated reports of `until_ready` may still be under way; none to these.
     while let Ok(meters) = tokio::time::timeout(Duration::from_millis(300), scene.receipt()).await {
-        assert_eq!(meters, ["meter-0"]);
+        assert!(meters.iter().all(|meter| meter == "meter-0"), "{meters:?}");
     }
     gate.hold(false);
     let mut missing: std::collections::BTreeSet<String> =

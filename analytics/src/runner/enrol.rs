@@ -7,10 +7,12 @@ use super::{ASK_AGAIN, Runner};
 use crate::engine::Handover;
 
 impl Runner {
-    /// Asks the operator for as long as the plan does not have this service with its key and its feeders.
+    /// Asks the operator for as long as the plan does not have this service with its key and its feeders; not before
+    /// reports can come, because a broker drops those that nobody is subscribed to, and gateways send once the plan names
+    /// this service.
     pub(super) async fn ask(&mut self) {
         let recently = self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
-        if recently || !self.publisher.is_connected() {
+        if recently || !self.reach.is_connected() {
             return;
         }
         self.asked = Some(Instant::now());

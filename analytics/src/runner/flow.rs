@@ -8,8 +8,9 @@ use service::roster::Roster;
 use service::stop::Stop;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use wire::{Reason, Topics, UnixMillis};
+use wire::{Reason, Topic, Topics, UnixMillis};
 
+use super::early;
 use super::intake::{Intake, Lot};
 use super::outlet::Outlet;
 use super::turn::{Terms, Turned, Work, turn};
@@ -34,7 +35,7 @@ pub(super) struct Flow<S> {
     /// Where the engine is between turns.
     engine: Option<Engine<S>>,
     turning: Option<Turning<S>>,
-    /// Reports folded since the last commit, and when the first of them was received.
+    /// Reports folded since the last commit, and when the first of them, or an operator's receipt, was received.
     folded: usize,
     folded_since: Option<Instant>,
     /// How long the oldest report waits before a commit.
@@ -73,6 +74,7 @@ impl<S: Store + 'static> Flow<S> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.judge_again();
             self.start_verifying(false);
             self.start_turn(false)?;
             meter::queued(self.intake.reports() + self.folded);
@@ -85,8 +87,7 @@ impl<S: Store + 'static> Flow<S> {
                     self.turned(turned?).await;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
-                    self.verifying = None;
-                    self.intake.enter_verified(lot.map_err(AnalyticsError::Task)?);
+                    self.verified(lot.map_err(AnalyticsError::Task)?);
                 }
                 _ = tick.tick() => {
                     self.tick = true;
@@ -94,11 +95,10 @@ impl<S: Store + 'static> Flow<S> {
                     self.resend_if_due();
                 }
                 event = self.runner.inbox.recv(), if receives => match event {
-                    Some(event) => {
-                        if let Some(report) = self.runner.handle(event) {
-                            self.intake.receive(report, Instant::now());
-                        }
-                    }
+                    Some(event) => match self.runner.handle(event) {
+                        Some(report) => self.intake.receive(report, Instant::now()),
+                        None => self.runner.ask().await,
+                    },
                     None => break,
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
@@ -129,11 +129,25 @@ impl<S: Store + 'static> Flow<S> {
                     self.turned(turned?).await;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
-                    self.verifying = None;
-                    self.intake.enter_verified(lot.map_err(AnalyticsError::Task)?);
+                    self.verified(lot.map_err(AnalyticsError::Task)?);
                 }
             }
         }
+    }
+
+    /// Takes up the reports that came too early for the plan and the roster before these.
+    fn judge_again(&mut self) {
+        for report in self.runner.early.take(self.runner.generation) {
+            self.intake.receive(report, Instant::now());
+        }
+    }
+
+    fn verified(&mut self, mut lot: Lot) {
+        self.verifying = None;
+        self.runner
+            .early
+            .keep(std::mem::take(&mut lot.early), lot.generation);
+        self.intake.enter_verified(lot);
     }
 
     /// When something is to be done that no event announces.
@@ -163,9 +177,11 @@ impl<S: Store + 'static> Flow<S> {
             return;
         };
         let bytes = batch.iter().map(|report| report.payload.len()).sum();
+        let (reports, generation) = (batch.len(), self.runner.generation);
         let Some((assigned, roster)) = self.runner.ready() else {
-            meter::not_ready(batch.len());
-            self.intake.forget(batch.len(), bytes);
+            meter::not_ready(reports);
+            self.intake.forget(reports, bytes);
+            self.runner.early.keep(batch, generation);
             return;
         };
         let (settings, topics) = (self.runner.settings.clone(), self.runner.topics.clone());
@@ -181,10 +197,16 @@ impl<S: Store + 'static> Flow<S> {
             };
             let verdicts = judge.verdicts(&batch);
             meter::verified(started.elapsed(), verdicts.len());
+            let is_unowned = |topic: &str| match topics.parse(topic) {
+                Some(Topic::Report { feeder, .. }) => assigned.owner(&feeder).is_none(),
+                _ => false,
+            };
             Lot {
                 since,
-                reports: batch.len(),
+                reports,
                 bytes,
+                early: early::of(batch, &verdicts, is_unowned),
+                generation,
                 verdicts,
             }
         }));
@@ -197,7 +219,8 @@ impl<S: Store + 'static> Flow<S> {
         let due = |since: Instant| now >= since + self.wait;
         let waited = self.folded_since.is_some_and(due) || self.folded >= most;
         let commit = last || waited || (self.tick && self.folded == 0);
-        let something = self.intake.has_verified() || self.resend.is_some();
+        let settles = !self.runner.settled.is_empty();
+        let something = self.intake.has_verified() || self.resend.is_some() || settles;
         if !(commit || self.tick || something) {
             return Ok(());
         }
@@ -223,7 +246,7 @@ impl<S: Store + 'static> Flow<S> {
             (Some(since), verdicts)
         });
         self.folded += verdicts.len();
-        self.folded_since = self.folded_since.or(since);
+        self.folded_since = self.folded_since.or(since).or(settles.then_some(now));
         let work = Work {
             settled: std::mem::take(&mut self.runner.settled),
             verdicts,
@@ -263,6 +286,7 @@ impl<S: Store + 'static> Flow<S> {
         if let Some((version, handover)) = turned.handover {
             self.runner.committed(version, handover);
         }
+        self.tick |= turned.more;
         meter::ages(&turned.effects.sealed_at, self.runner.clock.now());
         if !turned.effects.is_empty() {
             self.outlet.let_out(turned.effects).await;

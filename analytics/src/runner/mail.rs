@@ -53,6 +53,7 @@ impl Runner {
                 // The operator is there now, whatever it missed before.
                 self.asked = None;
                 self.use_plan();
+                self.generation += 1;
             }
             Ok(_) => {}
             Err(refused) => {
@@ -65,13 +66,18 @@ impl Runner {
     }
 
     fn take_roster(&mut self, incoming: &mqtt::Incoming) {
-        if let Err(refused) =
-            self.roster
-                .offer(self.plan.operator_key(), &incoming.topic, &incoming.payload)
+        let operator = self.plan.operator_key();
+        match self
+            .roster
+            .offer(operator, &incoming.topic, &incoming.payload)
         {
-            static LINES: ByReason = ByReason::new();
-            if let Some(line) = LINES.line(refused.reason) {
-                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+            Ok(Offer::New) => self.generation += 1,
+            Ok(_) => {}
+            Err(refused) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+                }
             }
         }
     }

@@ -62,10 +62,12 @@ pub(super) struct Turned<S> {
     pub(super) resend: Option<Option<SumKey>>,
     /// What keeps feeders from being handed over under a version of the plan; known after a commit.
     pub(super) handover: Option<(PlanVersion, Handover)>,
+    /// Whether there are more windows to be closed.
+    pub(super) more: bool,
 }
 
 impl Work {
-    /// Everything but the commit.
+    /// Everything but the commit. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Effects, StoreError> {
         self.settled
             .drain(..)
@@ -74,11 +76,11 @@ impl Work {
             self.version = Some(terms.assigned.plan.version);
             engine.use_plan(terms.assigned, terms.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), terms.active_ms)?;
-            if self.all {
-                engine.tick(&terms.roster, terms.active_ms)?;
-            } else if self.commit {
-                engine.close(&terms.roster, terms.active_ms, false)?;
-            }
+            self.all = match (self.all, self.commit) {
+                (true, _) => engine.tick(&terms.roster, terms.active_ms)?,
+                (false, true) => engine.close(&terms.roster, terms.active_ms, false)?,
+                (false, false) => false,
+            };
         }
         let mut effects = Effects::default();
         if let Some(last) = self.resend.take() {
@@ -141,6 +143,7 @@ pub(super) async fn turn<S: Store + 'static>(
                     engine: back,
                     effects,
                     resend: left.resend,
+                    more: left.all,
                 });
             }
             Err(error) if !error.may_pass() => return Err(error.into()),
