@@ -66,6 +66,7 @@ pub fn of(run: &Run, folder: &std::path::Path) -> String {
     for failure in &run.failures {
         text += &format!("WRONG: {failure}\n");
     }
+    text += &stragglers(&run.sweeps);
     if run.correct {
         text += "every decrypted interval of every point equals the truth within the bound\n";
     }
@@ -77,6 +78,44 @@ pub fn of(run: &Run, folder: &std::path::Path) -> String {
         folder.display()
     );
     text
+}
+
+/// The repeats below half of the median of their point, where something was waited for that the others had at once.
+fn stragglers(sweeps: &[Sweep]) -> String {
+    let (mut repeats, mut lines) = (0, Vec::new());
+    for sweep in sweeps {
+        for point in &sweep.points {
+            let Some(median) = point
+                .median
+                .as_ref()
+                .map(|spread| spread.reports_per_s.median)
+            else {
+                continue;
+            };
+            for repeat in &point.repeats {
+                let Some(cost) = &repeat.cost else { continue };
+                repeats += 1;
+                if cost.reports_per_s < median / 2.0 {
+                    lines.push(format!(
+                        "  {} {}, repeat {}: {} reports/s, {} sent again\n",
+                        work::name(sweep.parameter),
+                        point.label,
+                        repeat.repeat,
+                        figure(cost.reports_per_s),
+                        cost.reports_resent
+                    ));
+                }
+            }
+        }
+    }
+    match repeats {
+        0 => String::new(),
+        _ => format!(
+            "{} of {repeats} repeats below half of the median of their point\n{}",
+            lines.len(),
+            lines.concat()
+        ),
+    }
 }
 
 fn new_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
@@ -255,11 +294,29 @@ mod tests {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
         assert!(!text.contains("every decrypted interval"), "{text}");
+        assert!(text.contains("repeats below half of the median"), "{text}");
         let wrong = run.sweeps[0]
             .points
             .iter()
             .find(|point| point.status == Status::Wrong)
             .unwrap();
         assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
+    }
+
+    #[test]
+    fn a_repeat_below_half_of_its_points_median_is_named() {
+        let mut run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
+        let points = run.sweeps.iter_mut().flat_map(|sweep| &mut sweep.points);
+        let mut measured = points.filter(|point| point.median.is_some());
+        let point = measured.next().unwrap();
+        let median = point.median.as_ref().unwrap().reports_per_s.median;
+        let cost = point.repeats[0].cost.as_mut().unwrap();
+        (cost.reports_per_s, cost.reports_resent) = (median * 0.49, 16);
+        let text = stragglers(&run.sweeps);
+        assert!(text.starts_with("1 of "), "{text}");
+        assert!(
+            text.contains("repeat 1: ") && text.contains("16 sent again"),
+            "{text}"
+        );
     }
 }
