@@ -307,7 +307,12 @@ impl<S: Store> Engine<S> {
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
-    pub fn close(&mut self, roster: &Roster, active_ms: u64, all: bool) -> Result<bool, StoreError> {
+    pub fn close(
+        &mut self,
+        roster: &Roster,
+        active_ms: u64,
+        all: bool,
+    ) -> Result<bool, StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
         let (windows, store) = (&mut self.windows, &mut self.store);
         let looking = Instant::now();

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use analytics::admit::Admission;
 use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::engine::{Engine, Event, Identity, Incoming};
 use analytics::store::MemoryStore;
 use analytics::windows::Rules;
 use bytes::Bytes;
@@ -136,6 +138,10 @@ impl World {
     }
 
     fn engine(&self) -> Engine<MemoryStore> {
+        self.engine_with(10)
+    }
+
+    fn engine_with(&self, max_open: usize) -> Engine<MemoryStore> {
         let identity = Identity {
             deployment: self.settings.deployment.id.clone(),
             id: "analytics-1".parse().unwrap(),
@@ -148,7 +154,7 @@ impl World {
             grace_s: HOUR,
             idle_limit_ms: 1000,
             retention_s: 24 * HOUR,
-            max_open: 10,
+            max_open,
             max_feeders: 10,
             max_hot: 10,
             fingerprint_bits: 32,
@@ -386,6 +392,35 @@ fn a_ciphertext_that_cannot_be_added_is_refused_and_a_good_one_still_counts() {
             Some(Status::Rejected(Reason::Conflict)),
         ]
     );
+}
+
+#[test]
+fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
+    let mut world = world();
+    world.plan.min_meters = 1;
+    let assigned = Arc::new(assigned(&world.plan));
+    let (settings, topics) = (&world.settings, &world.topics);
+    let admission = Admission::new(settings, topics, &assigned, &world.roster, NOW).unwrap();
+    let mut engine = world.engine_with(200);
+    engine.use_plan(assigned.clone(), Arc::default());
+    // Each is complete: the feeder has one meter.
+    let of = |hours_ago| Report {
+        window: WindowStart(WINDOW.0 - hours_ago * HOUR),
+        ..report()
+    };
+    let batch: Vec<Incoming> = (0..129)
+        .rev()
+        .map(|hours_ago| world.sealed(&of(hours_ago), &limbs(1)))
+        .collect();
+    engine.take(&admission, &batch, 0).unwrap();
+    let mut close = |all| {
+        let more = engine.close(&world.roster, 0, all).unwrap();
+        let events = engine.commit().unwrap().events;
+        let released = |event: &&Event| matches!(event, Event::Released(_));
+        (more, events.iter().filter(released).count())
+    };
+    assert_eq!(close(false), (true, 128));
+    assert_eq!(close(true), (false, 1));
 }
 
 #[test]
