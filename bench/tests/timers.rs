@@ -10,9 +10,10 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use service::clock::{Clock, SharedClock, SystemClock};
+use service::mqtt::{self, Event, QoS};
 use service::{Settings, Stop};
 use tokio::sync::{mpsc, oneshot};
-use wire::UnixMillis;
+use wire::{Plan, Topics, UnixMillis, Unverified};
 
 const METERS: u32 = 20;
 const FEEDERS: u32 = 2;
@@ -47,6 +48,23 @@ fn settings(state: &std::path::Path) -> Settings {
     settings
 }
 
+async fn until_analytics_is_in_the_plan(settings: &Settings, stop: Stop) {
+    let topic = Topics::new(&settings.deployment.root).unwrap().plan();
+    let plans = vec![(topic, QoS::AtLeastOnce)];
+    let (_publisher, mut plans) = mqtt::connect(&settings.mqtt, "onlooker", plans, stop);
+    while let Some(event) = plans.recv().await {
+        let Event::Message(message) = event else {
+            continue;
+        };
+        plans.ack(&message);
+        let plan: Unverified<Plan> =
+            wire::decode_shared(&message.payload, settings.mqtt.max_packet_bytes).unwrap();
+        if !plan.claimed().analytics.is_empty() {
+            return;
+        }
+    }
+}
+
 /// From the first reading to the operator's receipt for the last sum.
 #[tokio::test]
 async fn readings_become_settled_sums_while_time_stands_still() {
@@ -73,7 +91,8 @@ async fn readings_become_settled_sums_while_time_stands_still() {
     let fleet = tokio::spawn(async move { meter::run(&of, at, stop, Some(meter)).await });
 
     // Enrolment gathers requests, so it may take its time.
-    while !matches!(read.recv().await, Some(meter::Event::Started(_))) {}
+    let started = async { while !matches!(read.recv().await, Some(meter::Event::Started(_))) {} };
+    tokio::join!(started, until_analytics_is_in_the_plan(&settings, stopped));
     // Paused time runs ahead whenever nothing else does, but not while a blocking task is under way.
     let (done, waiting) = std_mpsc::channel::<()>();
     let limit = tokio::task::spawn_blocking(move || waiting.recv_timeout(LIMIT));
