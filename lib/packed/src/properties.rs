@@ -26,10 +26,8 @@ fn naive_unpack(profile: &Profile, packed: &[u8]) -> Vec<u64> {
     let limb_bits = profile.ring_dimension * width;
     (0..profile.words())
         .map(|index| {
-            let (limb, i) = (
-                index / profile.ring_dimension,
-                index % profile.ring_dimension,
-            );
+            let limb = index / profile.ring_dimension;
+            let i = index % profile.ring_dimension;
             (0..width).fold(0, |value, bit| {
                 let at = limb * limb_bits + i * width + bit;
                 value | u64::from(packed[at / 8] >> (at % 8) & 1) << bit

@@ -86,10 +86,8 @@ async fn an_operator_shows_what_it_knows_and_nothing_else() {
 #[tokio::test]
 async fn a_latency_stays_when_nothing_new_was_observed() {
     let start = Instant::now();
-    let (then, now) = (
-        sample(THEN, start),
-        sample(THEN, start + Duration::from_secs(5)),
-    );
+    let then = sample(THEN, start);
+    let now = sample(THEN, start + Duration::from_secs(5));
     let rates = Rates::between(Some(&then), &now, &OPERATOR);
     let decrypt = rates.steps.last().unwrap();
     assert_eq!(decrypt.per_s, Some(0.0));
