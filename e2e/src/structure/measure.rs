@@ -1,5 +1,7 @@
 //! Lines, public items, the longest functions.
 
+use std::collections::BTreeSet;
+
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
@@ -74,50 +76,62 @@ impl Measures {
 
     pub(super) fn of(shipped: &[Target], around: &[Target]) -> Self {
         let mut measures = Self::default();
+        let mut seen = BTreeSet::new();
         for target in shipped {
-            measures.enter(target, false);
+            measures.enter(target, false, &mut seen);
         }
         for target in around {
-            measures.enter(target, true);
+            measures.enter(target, true, &mut seen);
         }
         measures
             .functions
             .sort_by_key(|function| std::cmp::Reverse(function.lines));
-        // A file that two targets share is read twice.
-        measures.functions.dedup();
         measures
     }
 
-    fn enter(&mut self, target: &Target, around: bool) {
+    /// Adds a target. A file that targets share counts once, for the first.
+    fn enter<'t>(&mut self, target: &'t Target, around: bool, seen: &mut BTreeSet<&'t str>) {
+        let files = target.files.iter();
+        let new: Vec<bool> = files.map(|file| seen.insert(&file.path)).collect();
         let mut of_tests = vec![0; target.files.len()];
-        for module in &target.modules {
-            let whole_file = target.files[module.file].test;
-            if module.test && !whole_file && !around {
+        for module in target.modules.iter().filter(|module| new[module.file]) {
+            let file = &target.files[module.file];
+            if module.test && !file.test {
                 of_tests[module.file] += lines_of(module);
             }
-            let mut functions = Functions {
-                file: &target.files[module.file].path,
-                owner: None,
-                test: module.test || around,
-                public: 0,
-                found: Vec::new(),
-            };
-            for item in &module.items {
-                functions.visit_item(item);
-            }
-            self.functions.append(&mut functions.found);
-            self.public += functions.public + usize::from(module.public && !functions.test);
+            self.functions(module, &file.path, around);
         }
-        for (file, of_tests) in target.files.iter().zip(of_tests) {
+        for (index, file) in target
+            .files
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| new[*index])
+        {
             let lines = file.text.lines().count();
             if file.test || around {
                 self.lines_around += lines;
             } else {
-                self.lines += lines - of_tests;
-                self.lines_around += of_tests;
-                self.files.push((file.path.clone(), lines - of_tests));
+                let code = lines - of_tests[index];
+                self.lines += code;
+                self.lines_around += of_tests[index];
+                self.files.push((file.path.clone(), code));
             }
         }
+    }
+
+    fn functions(&mut self, module: &Module, file: &str, around: bool) {
+        let mut functions = Functions {
+            file,
+            owner: None,
+            test: module.test || around,
+            public: 0,
+            found: Vec::new(),
+        };
+        for item in &module.items {
+            functions.visit_item(item);
+        }
+        self.public += functions.public + usize::from(module.public && !functions.test);
+        self.functions.append(&mut functions.found);
     }
 }
 

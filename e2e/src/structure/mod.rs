@@ -73,7 +73,8 @@ pub fn workspace(root: &Path) -> Vec<Package> {
 /// The folder of the workspace this was built in.
 #[must_use]
 pub fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().expect("the folder this is built in")
 }
 
 impl Package {

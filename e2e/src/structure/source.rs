@@ -40,6 +40,7 @@ struct Place {
 }
 
 impl Target {
+    /// Reads the root file and every file its modules are in. Both paths are absolute, without links.
     pub(super) fn read(root: &Path, file: &Path) -> Self {
         let mut target = Self {
             files: Vec::new(),
@@ -140,7 +141,8 @@ impl Place {
             };
         }
         if let Some(path) = path_of(&child.attrs) {
-            let file = self.file.parent().expect("a folder").join(path);
+            let folder = self.file.parent().expect("a folder");
+            let file = folder.join(path).canonicalize().expect("a file");
             let children = file.parent().expect("a folder").to_owned();
             return Self { file, children };
         }
