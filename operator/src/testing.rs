@@ -14,8 +14,8 @@ pub fn plan() -> Plan {
         version: PlanVersion(3),
         interval_s: 3600,
         batch: 4,
-        layout: "moments".parse().unwrap(),
-        profile: "additive".parse().unwrap(),
+        layout: "moments".parse().expect("a name"),
+        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),
