@@ -116,7 +116,7 @@ fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
             Ok(_) => findings.ok(CHECK, format!("{shown} is private")),
             Err(error) => findings.fail(
                 CHECK,
-                service::Chain(&error).to_string(),
+                Chain(&error).to_string(),
                 "`chmod 600` it, or correct the unit",
             ),
         }
