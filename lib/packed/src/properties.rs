@@ -209,6 +209,22 @@ fn merging_full_words_is_exact() {
     assert_eq!(unpack(&ADDITIVE, &sum.to_packed()), Ok(expected));
 }
 
+/// Sixteen additions fill a word of 60 bits, so a merge that did not count would wrap.
+#[test]
+fn many_merges_in_a_row_are_exact() {
+    let largest = SMALL_60.moduli[0] - 1;
+    let packed = pack(&SMALL_60, &vec![largest; SMALL_60.words()]).unwrap();
+    let mut one = Accumulator::new(&SMALL_60);
+    one.add(&packed).unwrap();
+    let mut sum = Accumulator::new(&SMALL_60);
+    for merged in 1..=40 {
+        sum.merge(&one).unwrap();
+        // (q − 1) × n = q − n modulo q
+        let expected = vec![SMALL_60.moduli[0] - merged; SMALL_60.words()];
+        assert_eq!(unpack(&SMALL_60, &sum.to_packed()), Ok(expected));
+    }
+}
+
 /// One bad value, at every position of a group, at the start and the end of each limb.
 #[test]
 fn one_value_out_of_range_is_found_wherever_it_is() {
