@@ -72,8 +72,8 @@ fn world() -> World {
         version: PlanVersion(1),
         interval_s: 3600,
         batch: 1,
-        layout: "profile".into(),
-        profile: "additive".into(),
+        layout: "profile".parse().expect("a name"),
+        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().expect("an id"),

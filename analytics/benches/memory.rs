@@ -142,8 +142,8 @@ impl World {
             version: PlanVersion(1),
             interval_s: 3600,
             batch: 1,
-            layout: "profile".into(),
-            profile: "additive".into(),
+            layout: "profile".parse().expect("a name"),
+            profile: "additive".parse().expect("a name"),
             min_meters: 15,
             feeders: (0..options.feeders)
                 .map(|index| FeederPlan {

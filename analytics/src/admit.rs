@@ -125,7 +125,7 @@ impl<'a> Admission<'a> {
             plan,
             assigned,
             roster,
-            profile: Profile::by_name(&plan.profile)?,
+            profile: Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
             max_len: settings.mqtt.max_packet_bytes,
             now,

@@ -144,7 +144,7 @@ impl<S: Store> Engine<S> {
         mut store: S,
     ) -> Result<Self, StartError> {
         let terms = Terms {
-            profile: packed::Profile::by_name(&plan.profile)?,
+            profile: packed::Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
         };
         let mut windows = Windows::new(terms.profile, terms.grid, rules);
@@ -165,7 +165,7 @@ impl<S: Store> Engine<S> {
     /// Whether `plan` has the windows and the profile this engine was started with.
     #[must_use]
     pub fn fits(&self, plan: &Plan) -> bool {
-        plan.profile == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
+        plan.profile.as_str() == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
     }
 
     /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.

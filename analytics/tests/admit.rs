@@ -40,8 +40,8 @@ fn world() -> World {
         version: PlanVersion(5),
         interval_s: 3600,
         batch: 1,
-        layout: "profile".into(),
-        profile: "additive".into(),
+        layout: "profile".parse().unwrap(),
+        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),

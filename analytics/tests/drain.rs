@@ -323,8 +323,8 @@ fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
         version: PlanVersion(1),
         interval_s: 3600,
         batch: 4,
-        layout: "moments".to_owned(),
-        profile: "additive".to_owned(),
+        layout: "moments".parse().unwrap(),
+        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),

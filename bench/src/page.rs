@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
-use live::{About, Live, Source, Truth, Verdict};
+use live::{About, Live, Metrics, Rates, Source, Step, Truth, Verdict};
 use operator::report::FeederReport;
 use service::Stop;
 use service::config::Settings;
@@ -12,6 +12,43 @@ use crate::oracle::Truths;
 use crate::output::Outcome;
 use crate::scenario::Scenario;
 use crate::watch::Seen;
+
+/// The metrics of the whole path, all of it in this process.
+const METRICS: Metrics = Metrics {
+    reading: Step {
+        counters: &[meter::metrics::READINGS],
+        histogram: None,
+    },
+    encrypt: Step {
+        counters: &[],
+        histogram: Some(meter::metrics::ENCRYPT),
+    },
+    sign: Step {
+        counters: &[],
+        histogram: Some(meter::metrics::SIGN),
+    },
+    verify: Step {
+        counters: &[],
+        histogram: Some(analytics::metrics::VERIFY),
+    },
+    fold: Step {
+        counters: &[analytics::metrics::FOLDED],
+        histogram: Some(analytics::metrics::FOLD),
+    },
+    release: Step {
+        counters: &[analytics::metrics::RELEASED],
+        histogram: Some(analytics::metrics::RELEASE),
+    },
+    sealed_bytes: meter::metrics::SEALED_BYTES,
+    duplicates: analytics::metrics::DUPLICATE,
+    held: analytics::metrics::HELD,
+    rejected: &[
+        ("reports", analytics::metrics::REJECTED),
+        ("sums", operator::metrics::REJECTED),
+        ("enrolments", operator::metrics::REFUSED),
+    ],
+    ..operator::page::METRICS
+};
 
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
@@ -63,7 +100,7 @@ impl Page {
         let listen = options.live.unwrap_or(any);
         let address = live::serve(live.clone(), listen, wanted.live_remote, stop.clone()).await?;
         eprintln!("live page: http://{address}");
-        let watching = tokio::spawn(live::figures::watch(live.clone(), stop.clone()));
+        let watching = tokio::spawn(live::watch(live.clone(), &METRICS, stop.clone()));
         Ok(Some(Self {
             live,
             address,
@@ -88,7 +125,7 @@ impl Page {
     /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
     pub async fn end(self, outcome: &Outcome, stop: &Stop) {
         self.watching.abort();
-        self.live.figures(live::figures::whole(self.began));
+        self.live.rates(Rates::since(self.began, &METRICS));
         let text = match outcome.wrong.first() {
             None => "every decrypted interval equals the truth within the bound".to_owned(),
             Some(wrong) => wrong.clone(),

@@ -9,9 +9,12 @@
 //! * `tests/errors.rs`: every cause of an error is printed, and printed once
 //! * `tests/dependencies.rs`: which crate may reach which
 //! * `tests/documents.rs`: links and commands in the documents
+//! * `tests/structure.rs`: no circles between modules, no long files and functions
 //! * [`binaries`]: where they are · [`processes`]: starting them, and what they say
+//! * [`structure`]: what `tests/structure.rs` looks at, and a table of it (`src/bin/structure.rs`)
 
 pub mod processes;
+pub mod structure;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

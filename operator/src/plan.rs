@@ -189,8 +189,8 @@ impl PlanBook {
             version: PlanVersion(1),
             interval_s: terms.interval_s,
             batch: terms.batch,
-            layout: terms.layout.to_string(),
-            profile: keyring.profile().name.to_owned(),
+            layout: name(terms.layout.as_str()),
+            profile: name(keyring.profile().name),
             min_meters: terms.min_meters,
             feeders: Vec::new(),
             epochs: keyring
@@ -239,8 +239,8 @@ impl PlanBook {
         agree("plan.batch", &terms.batch, &plan.batch, &path)?;
         agree(
             "plan.layout",
-            &terms.layout.to_string(),
-            &plan.layout,
+            &terms.layout.as_str(),
+            &plan.layout.as_str(),
             &path,
         )?;
         agree(
@@ -365,6 +365,11 @@ impl PlanBook {
         }
         plan
     }
+}
+
+/// The name of a layout or profile for the plan. They are compiled in, and short.
+fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
+    T::try_from(name).expect("a name of `packed` is an id")
 }
 
 fn agree<T: PartialEq + std::fmt::Display>(

@@ -300,7 +300,7 @@ impl Settler {
         let feeder = plan
             .feeder(&sum.feeder, sum.window)
             .ok_or(Reason::UnknownFeeder)?;
-        let layout: Layout = plan.layout.parse().map_err(|_| Reason::NotReady)?;
+        let layout: Layout = plan.layout.as_str().parse().map_err(|_| Reason::NotReady)?;
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(feeder = %sum.feeder, window = %sum.window, part = %sum.part, %error, "a sum does not decrypt");
             Reason::InvalidMessage

@@ -283,7 +283,7 @@ fn clone<M: Message>(message: &M) -> M {
 
 /// The encrypted sum of [`METERS`] under the public key of a plan.
 fn encrypted_sum(plan: &Plan, keys: &[u8]) -> Vec<u8> {
-    let profile = packed::Profile::by_name(&plan.profile).unwrap();
+    let profile = packed::Profile::by_name(plan.profile.as_str()).unwrap();
     let context = Context::new(profile).unwrap();
     let public = PublicKey::from_packed(&context, plan.public_key(0, keys).unwrap()).unwrap();
     assert_eq!(public.fingerprint(), plan.epochs[0].fingerprint);

@@ -47,7 +47,7 @@ impl Pool {
         size: u32,
         seed: u64,
     ) -> Result<Self> {
-        let profile = Profile::by_name(&held.plan.profile)?;
+        let profile = Profile::by_name(held.plan.profile.as_str())?;
         let row = 8 + profile.packed_len();
         let bytes = match cache.read(FILE)? {
             Some(bytes) => bytes,
@@ -94,7 +94,7 @@ fn encrypt(
     size: u32,
     seed: u64,
 ) -> Result<Vec<u8>> {
-    let layout: Layout = held.plan.layout.parse()?;
+    let layout: Layout = held.plan.layout.as_str().parse()?;
     let context = Context::new(profile)?;
     let key = held
         .plan

@@ -325,8 +325,8 @@ fn plan(settings: &Settings, reference_wh: u64) -> Result<Plan> {
         version: PlanVersion(1),
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
-        layout: Layout::Profile.to_string(),
-        profile: ADDITIVE.name.into(),
+        layout: Layout::Profile.as_str().parse()?,
+        profile: ADDITIVE.name.parse()?,
         min_meters: settings.plan.min_meters,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse()?,

@@ -82,11 +82,11 @@ export function about(state) {
   $("accuracy").hidden = !state.accuracy;
 }
 
-export function figures(state) {
-  const { figures, source } = state;
-  if (!figures) return;
+export function rates(state) {
+  const { rates, source } = state;
+  if (!rates) return;
   $("path").replaceChildren(
-    ...figures.steps.map((step) => {
+    ...rates.steps.map((step) => {
       const { place, unit, plain } = STEPS[step.id];
       const own = source === "operator" ? OWN[step.id] : undefined;
       const known = step.total !== null;
@@ -110,25 +110,25 @@ export function figures(state) {
   const fact = (term, value, text) => {
     if (value !== null && value !== undefined) facts.push([term, text ?? number(value)]);
   };
-  const end = figures.end_to_end;
+  const end = rates.end_to_end;
   fact("sealed to total, p50", end, end && seconds(end.p50_s));
   fact("sealed to total, p99", end, end && seconds(end.p99_s));
-  fact("sealed", figures.sealed_bytes, `${number((figures.sealed_bytes ?? 0) / 1e6, 1)} MB`);
-  fact("meters enrolled", figures.enrolled);
-  fact("feeders", figures.feeders);
+  fact("sealed", rates.sealed_bytes, `${number((rates.sealed_bytes ?? 0) / 1e6, 1)} MB`);
+  fact("meters enrolled", rates.enrolled);
+  fact("feeders", rates.feeders);
   fact("minimum group", state.min_meters, `${state.min_meters} meters`);
-  fact("duplicates", figures.duplicates);
-  fact("sums withheld", figures.held);
-  if (figures.pending) fact("waiting for approval", figures.pending);
-  if (source === "operator") fact("broker", figures.connected, figures.connected ? "connected" : "out of reach");
+  fact("duplicates", rates.duplicates);
+  fact("sums withheld", rates.held);
+  if (rates.pending) fact("waiting for approval", rates.pending);
+  if (source === "operator") fact("broker", rates.connected, rates.connected ? "connected" : "out of reach");
   pairs($("facts"), facts);
-  rejected(figures);
+  rejected(rates);
 }
 
-function rejected(figures) {
-  const rows = figures.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
+function rejected(rates) {
+  const rows = rates.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
   $("rejected").hidden = rows.length === 0;
-  const known = figures.rejects_known.join(", ") || "nothing";
+  const known = rates.rejects_known.join(", ") || "nothing";
   $("rejected-note").textContent = rows.length === 0 ? `None so far. Counted: ${known}.` : `Counted: ${known}.`;
   table($("rejected"), ["what", "reason", "count"], rows);
 }

@@ -12,9 +12,9 @@ const OURS: &str = "cipherwatt_";
 
 /// The metrics of this process at one time.
 #[derive(Debug, Clone)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// When.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// Values by name, with the labels as they are written.
     series: BTreeMap<String, Vec<(String, f64)>>,
 }
@@ -22,13 +22,13 @@ pub struct Sample {
 impl Sample {
     /// The metrics now.
     #[must_use]
-    pub fn take() -> Self {
+    pub(crate) fn take() -> Self {
         Self::read(&service::telemetry::render_metrics(), Instant::now())
     }
 
     /// The metrics in `text`.
     #[must_use]
-    pub fn read(text: &str, at: Instant) -> Self {
+    pub(crate) fn read(text: &str, at: Instant) -> Self {
         let mut series = BTreeMap::<String, Vec<(String, f64)>>::new();
         for line in text.lines().filter(|line| line.starts_with(OURS)) {
             let Some((name, value)) = line.rsplit_once(' ') else {
@@ -48,14 +48,14 @@ impl Sample {
 
     /// The sum of a metric over its labels, if it is there.
     #[must_use]
-    pub fn sum(&self, name: &str) -> Option<f64> {
+    pub(crate) fn sum(&self, name: &str) -> Option<f64> {
         let values = self.series.get(name)?;
         Some(values.iter().map(|(_, value)| value).sum())
     }
 
     /// A metric by one of its labels.
     #[must_use]
-    pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+    pub(crate) fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut values = BTreeMap::new();
         for (labels, value) in self.series.get(name).into_iter().flatten() {
             if let Some(key) = label_of(labels, label) {
@@ -67,7 +67,7 @@ impl Sample {
 
     /// A histogram's upper bounds with the number of observations up to each, over all labels; empty if it is not there.
     #[must_use]
-    pub fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
+    pub(crate) fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
         let mut buckets: Vec<(f64, f64)> = self
             .by(&format!("{name}_bucket"), "le")
             .into_iter()

@@ -252,8 +252,8 @@ impl Peer {
             version: PlanVersion(1),
             interval_s: INTERVAL_S,
             batch: BATCH,
-            layout: "profile".to_owned(),
-            profile: packed::ADDITIVE.name.to_owned(),
+            layout: "profile".parse().unwrap(),
+            profile: packed::ADDITIVE.name.parse().unwrap(),
             min_meters: 2,
             feeders: (1..=3).map(feeder).collect(),
             epochs: vec![EpochPlan {

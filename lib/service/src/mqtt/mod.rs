@@ -17,7 +17,7 @@ mod error;
 pub(crate) mod health;
 mod inbox;
 mod link;
-mod metrics;
+pub mod metrics;
 mod probe;
 mod publisher;
 mod window;

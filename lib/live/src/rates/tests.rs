@@ -1,4 +1,33 @@
+use std::time::Duration;
+
 use super::*;
+
+/// What an operator knows.
+const OPERATOR: Metrics = Metrics {
+    verify: Step {
+        counters: &[],
+        histogram: Some("cipherwatt_operator_verify_duration_seconds"),
+    },
+    release: Step {
+        counters: &[
+            "cipherwatt_operator_releases_taken_total",
+            "cipherwatt_operator_releases_duplicate_total",
+            "cipherwatt_operator_releases_rejected_total",
+        ],
+        histogram: Some("cipherwatt_nowhere_seconds"),
+    },
+    decrypt: Step {
+        counters: &["cipherwatt_operator_releases_taken_total"],
+        histogram: Some("cipherwatt_operator_decrypt_duration_seconds"),
+    },
+    connections: "cipherwatt_mqtt_connections",
+    held: "cipherwatt_nowhere_total",
+    rejected: &[
+        ("reports", "cipherwatt_nowhere_total"),
+        ("sums", "cipherwatt_operator_releases_rejected_total"),
+    ],
+    ..Metrics::NONE
+};
 
 fn sample(text: &str, at: Instant) -> Sample {
     Sample::read(text, at)
@@ -17,6 +46,8 @@ cipherwatt_operator_releases_rejected_total{reason=\"too_few_meters\"} 0
 cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.001\"} 10
 cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.01\"} 14
 cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"+Inf\"} 14
+cipherwatt_operator_verify_duration_seconds_bucket{le=\"0.001\"} 15
+cipherwatt_operator_verify_duration_seconds_bucket{le=\"+Inf\"} 17
 cipherwatt_mqtt_connections 1
 ";
 
@@ -25,16 +56,18 @@ async fn an_operator_shows_what_it_knows_and_nothing_else() {
     let start = Instant::now();
     let then = sample(THEN, start);
     let now = sample(NOW, start + Duration::from_secs(2));
-    let figures = Figures::between(Some(&then), &now);
-    let step = |id| figures.steps.iter().find(|step| step.id == id).unwrap();
-    for id in ["reading", "encrypt", "sign", "verify", "fold"] {
-        let unknown = StepFigures {
+    let rates = Rates::between(Some(&then), &now, &OPERATOR);
+    let step = |id| rates.steps.iter().find(|step| step.id == id).unwrap();
+    for id in ["reading", "encrypt", "sign", "fold"] {
+        let unknown = StepRates {
             id,
-            ..StepFigures::default()
+            ..StepRates::default()
         };
         assert_eq!(*step(id), unknown);
     }
     assert_eq!(step("release").total, Some(17.0));
+    // Without a counter, what its histogram has observed.
+    assert_eq!(step("verify").total, Some(17.0));
     let decrypt = step("decrypt");
     assert_eq!((decrypt.total, decrypt.per_s), (Some(14.0), Some(2.0)));
     // Only the four of these two seconds, all in the second bucket.
@@ -45,26 +78,27 @@ async fn an_operator_shows_what_it_knows_and_nothing_else() {
         reason: "conflict".to_owned(),
         count: 2,
     };
-    assert_eq!(figures.rejected, [rejected]);
-    assert_eq!(figures.rejects_known, ["sums"]);
-    assert_eq!((figures.connected, figures.held), (Some(true), None));
+    assert_eq!(rates.rejected, [rejected]);
+    assert_eq!(rates.rejects_known, ["sums"]);
+    assert_eq!((rates.connected, rates.held), (Some(true), None));
 }
 
 #[tokio::test]
 async fn a_latency_stays_when_nothing_new_was_observed() {
     let start = Instant::now();
-    let (then, now) = (sample(THEN, start), sample(THEN, start + SPAN));
-    let figures = Figures::between(Some(&then), &now);
-    let decrypt = figures.steps.last().unwrap();
+    let then = sample(THEN, start);
+    let now = sample(THEN, start + Duration::from_secs(5));
+    let rates = Rates::between(Some(&then), &now, &OPERATOR);
+    let decrypt = rates.steps.last().unwrap();
     assert_eq!(decrypt.per_s, Some(0.0));
     assert!(decrypt.latency.unwrap().p99_s < 0.001);
 }
 
 #[tokio::test]
-async fn the_first_figures_have_no_rate() {
-    let figures = Figures::between(None, &sample(NOW, Instant::now()));
-    assert_eq!(figures.steps.last().unwrap().per_s, None);
-    assert_eq!(figures.steps.last().unwrap().total, Some(14.0));
+async fn the_first_sample_gives_no_rate() {
+    let rates = Rates::between(None, &sample(NOW, Instant::now()), &OPERATOR);
+    assert_eq!(rates.steps.last().unwrap().per_s, None);
+    assert_eq!(rates.steps.last().unwrap().total, Some(14.0));
 }
 
 #[test]
