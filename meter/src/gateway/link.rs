@@ -13,7 +13,7 @@ use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::metrics as meter;
-use crate::outbox::Settled;
+use crate::outbox::ReceiptEffect;
 use crate::seal::{Member, Sealer};
 use crate::trace;
 
@@ -131,7 +131,7 @@ impl Gateway {
         };
         for entry in &receipt.entries {
             for index in self.addressed(&receipt.analytics, entry) {
-                self.settle(index, entry);
+                self.apply_receipt(index, entry);
             }
         }
     }
@@ -148,16 +148,16 @@ impl Gateway {
         self.fleet.indices(&entry.meter).filter(adds).collect()
     }
 
-    fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
+    fn apply_receipt(&mut self, index: usize, entry: &ReceiptEntry) {
         let (key, now_ms) = ((index, entry.window), self.now_ms());
         let sealer = self.sealing.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
-        let (settled, first_sent_ms) =
+        let (effect, first_sent_ms) =
             self.outbox
                 .settle(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
             first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
-        meter::receipt(settled, waited);
+        meter::receipt(effect, waited);
         let feeder = &self.fleet.members[index].feeder;
         tracing::debug!(
             trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),
@@ -169,22 +169,24 @@ impl Gateway {
             feeder: self.fleet.members[index].feeder.clone(),
             meter: entry.meter.clone(),
         };
-        match settled {
-            Settled::Done(_) | Settled::Lost(_) => self.writer.push(Op::Settled(place())),
-            Settled::Reseal(_) => {
+        match effect {
+            ReceiptEffect::Done(_) | ReceiptEffect::Lost(_) => {
+                self.writer.push(Op::Settled(place()))
+            }
+            ReceiptEffect::Reseal(_) => {
                 if let Some(batch) = self.outbox.batch(key) {
                     self.writer.push(Op::Reopened(place(), batch.clone()));
                 }
             }
-            Settled::Retry(_) | Settled::Unknown => {}
+            ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}
         }
-        match settled {
-            Settled::Done(Status::Duplicate) => self.summary.duplicates += 1,
-            Settled::Done(_) => self.summary.folded += 1,
-            Settled::Retry(reason) | Settled::Reseal(reason) => {
+        match effect {
+            ReceiptEffect::Done(Status::Duplicate) => self.summary.duplicates += 1,
+            ReceiptEffect::Done(_) => self.summary.folded += 1,
+            ReceiptEffect::Retry(reason) | ReceiptEffect::Reseal(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
             }
-            Settled::Lost(reason) => {
+            ReceiptEffect::Lost(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
                 self.summary.lost += 1;
                 static LINES: ByReason = ByReason::new();
@@ -196,7 +198,7 @@ impl Gateway {
                     );
                 }
             }
-            Settled::Unknown => {}
+            ReceiptEffect::Unknown => {}
         }
     }
 

@@ -5,11 +5,11 @@
 //! answer to the same question however often and in whatever order it is asked.
 //!
 //! # Layout
-//! * [`simulate`]: households, businesses and homes with solar panels; [`bdew`] holds the load profiles
-//!   they follow, `customer` and `appliance` what one of them does, `solar` what panels export, `strata` what
+//! * `simulate`: households, businesses and homes with solar panels; `bdew` holds the load profiles
+//!   they follow, `customer`, `curve` and `appliance` what one of them does, `solar` what panels export, `strata` what
 //!   makes a fleet of them, `mix` the randomness
-//! * [`replay`]: interval data from a CSV file, in the [`wide`] form or that of Low Carbon London ([`lcl`]);
-//!   `parse` has what the two forms share: rows, values, timestamps, meter ids
+//! * `replay`: interval data from a CSV file, in the `wide` form or that of Low Carbon London (`lcl`), by its `options`;
+//!   `parse` (rows, values, meter ids) and `times` (timestamps, gaps) are what the two forms share
 //! * `table`: the readings of a file in memory, answering for any multiple of their interval
 //! * `error`: why a source cannot be opened, or cannot answer
 //!
@@ -24,23 +24,26 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
 
 mod appliance;
-pub mod bdew;
+mod bdew;
+mod curve;
 mod customer;
 mod error;
-pub mod lcl;
+mod lcl;
 pub(crate) mod mix;
+mod options;
 mod parse;
-pub mod replay;
-pub mod simulate;
+mod replay;
+mod simulate;
 mod solar;
 mod strata;
 mod table;
-pub mod wide;
+mod times;
+mod wide;
 
 pub use self::{
     error::{CsvError, SourceError},
-    parse::LARGEST_KWH,
-    replay::{Form, Gaps, Replay, ReplayOptions, open_replay},
+    options::{Gaps, ReplayOptions},
+    replay::{Replay, open_replay},
     simulate::{FleetOptions, Mix, Simulated},
 };
 
