@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use meter::batch::Batch;
-use meter::journal::spans::Spans;
-use meter::journal::{FILE, Journal, Op, Place, Progress};
+use meter::journal::{FILE, Journal, Op, Place, Progress, Spans};
 use meter::outbox::Sealed;
 use wire::{Digest, FeederId, MeterId, WindowStart};
 

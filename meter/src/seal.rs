@@ -12,7 +12,7 @@ use wire::{
 };
 
 use crate::batch::Batch;
-use crate::metrics as meter;
+use crate::metrics;
 use crate::outbox::Sealed;
 
 /// What sealing needs of one meter.
@@ -175,8 +175,8 @@ impl Sealer {
         let topic = self.topics.report(&member.feeder, &member.meter);
         let (payload, digest) =
             wire::seal(&report, Some(&limbs), &self.deployment, &topic, &member.key);
-        meter::sealed(
-            &meter::Stages {
+        metrics::sealed(
+            &metrics::Stages {
                 encode: laid_out + steps.encode,
                 encrypt: steps.encrypt,
                 pack: steps.pack,

@@ -12,7 +12,7 @@ use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Unverifi
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
-use crate::metrics as meter;
+use crate::metrics;
 use crate::outbox::ReceiptEffect;
 use crate::seal::{Member, Sealer};
 use crate::trace;
@@ -113,11 +113,11 @@ impl Gateway {
     fn take_receipt(&mut self, topic: &str, payload: &bytes::Bytes) {
         let receipt = match self.open_receipt(topic, payload) {
             Ok(receipt) => {
-                meter::receipt_message(true);
+                metrics::receipt_message(true);
                 receipt
             }
             Err(error) => {
-                meter::receipt_message(false);
+                metrics::receipt_message(false);
                 static LINES: Sparing = Sparing::new();
                 if let Some(line) = LINES.line() {
                     tracing::warn!(
@@ -157,7 +157,7 @@ impl Gateway {
                 .settle(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
             first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
-        meter::receipt(effect, waited);
+        metrics::receipt(effect, waited);
         let feeder = &self.fleet.members[index].feeder;
         tracing::debug!(
             trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),

@@ -33,9 +33,8 @@ use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::journal::writer::{WriteError, Writer};
-use crate::journal::{Held, Journal};
-use crate::metrics as meter;
+use crate::journal::{Held, Journal, WriteError, Writer};
+use crate::metrics;
 use crate::outbox::{Limits, Outbox};
 use crate::pacing;
 use crate::uplink::{self, Departure};
@@ -137,7 +136,7 @@ impl Gateway {
             origin: Instant::now(),
             summary: Summary::default(),
         };
-        meter::meters(gateway.fleet.meters());
+        metrics::meters(gateway.fleet.meters());
         gateway.restore(held);
         gateway.use_plan()?;
         Ok(gateway)
@@ -216,7 +215,7 @@ impl Gateway {
                 }
                 () = sleep_until(wake) => self.ask().await,
             }
-            meter::outbox(self.outbox.len(), self.outbox.unreceipted());
+            metrics::outbox(self.outbox.len(), self.outbox.unreceipted());
         }
         drop(departures);
         let publishing = async {

@@ -14,8 +14,8 @@ use super::run::Run;
 use super::start::LastRun;
 use crate::MeterError;
 use crate::batch::{Batch, Filling, Interval};
-use crate::journal::spans::Spans;
-use crate::metrics as meter;
+use crate::journal::Spans;
+use crate::metrics;
 use crate::source::{Reading, Source, SourceError};
 
 /// The source, lent to the task that reads it.
@@ -173,7 +173,7 @@ impl Gateway {
             self.reader.alarm = false;
             tracing::info!(reports, "the outbox has room again");
         }
-        meter::outbox_full(self.reader.alarm);
+        metrics::outbox_full(self.reader.alarm);
     }
 
     pub(super) fn enter_readings(&mut self, read: ReadDone) -> Result<(), MeterError> {

@@ -8,7 +8,7 @@ use wire::{Grid, UnixSeconds, WindowStart};
 use super::{Event, Gateway};
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::{Op, Place, Progress};
-use crate::metrics as meter;
+use crate::metrics;
 use crate::timeline::Timeline;
 
 /// A run over event time: where it is, and where it ends.
@@ -132,7 +132,7 @@ impl Gateway {
         let taken = batch.readings_wh.len() as u64 - missing;
         // A missing reading is carried as 0, so what is below is an export.
         let exported = batch.readings_wh.iter().filter(|wh| **wh < 0).count() as u64;
-        meter::readings(taken, exported, clamped, missing);
+        metrics::readings(taken, exported, clamped, missing);
         self.summary.readings += taken;
         self.summary.exported += exported;
         self.summary.clamped += clamped;

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
 use super::{Journal, JournalError, Op};
-use crate::metrics as meter;
+use crate::metrics;
 
 /// Longest wait of what nobody waits for.
 const LAZY: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Writer {
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let started = std::time::Instant::now();
             let done = journal.commit(&ops);
-            meter::journaled(done.is_ok(), started.elapsed());
+            metrics::journaled(done.is_ok(), started.elapsed());
             (journal, ops, done)
         }));
     }
@@ -96,7 +96,7 @@ impl Writer {
                     tracing::info!("the journal can be written again: going on");
                 }
                 self.failing = false;
-                meter::journal_failing(false);
+                metrics::journal_failing(false);
                 Ok(ops)
             }
             Err(error) if error.passes() => {
@@ -104,7 +104,7 @@ impl Writer {
                     tracing::error!("{error}: no new readings are taken until it can be written");
                 }
                 self.failing = true;
-                meter::journal_failing(true);
+                metrics::journal_failing(true);
                 // Later changes of the same report stay behind it.
                 ops.append(&mut self.waiting);
                 self.waiting = ops;
