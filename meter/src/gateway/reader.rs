@@ -16,11 +16,10 @@ use crate::MeterError;
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::Spans;
 use crate::metrics;
-use crate::source::{Reading, Source, SourceError};
+use crate::readings::Readings;
+use crate::source::{BoxedSource, Reading, SourceError};
 
-/// The source, lent to the task that reads it.
-pub(super) type BoxedSource = Box<dyn Source>;
-pub(super) type Read = JoinHandle<ReadDone>;
+type Read = JoinHandle<ReadDone>;
 
 /// What a reading task comes back with.
 pub(super) struct ReadDone {
@@ -41,6 +40,10 @@ enum Target {
 pub(super) struct Reader {
     /// Lent to the task that reads it.
     pub(super) source: Option<BoxedSource>,
+    /// What decides which readings they are, as text.
+    pub(super) identity: String,
+    /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.
+    pub(super) live: bool,
     pub(super) reading: Option<Read>,
     pub(super) run: Option<Run>,
     /// The run of an earlier process, until it goes on or is closed.
@@ -56,9 +59,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: BoxedSource, feeders: BTreeMap<FeederId, usize>) -> Self {
+    pub(super) fn new(readings: Readings, feeders: BTreeMap<FeederId, usize>) -> Self {
         Self {
-            source: Some(source),
+            source: Some(readings.source),
+            identity: readings.identity,
+            live: readings.live,
             reading: None,
             run: None,
             last: None,

@@ -18,8 +18,6 @@ pub(super) struct Run {
     pub(super) filling: Filling,
     /// As it was when the window being filled began; [`Run::progress`] is where it is now.
     pub(super) base: Progress,
-    /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.
-    pub(super) simulated: bool,
     /// Whether an interval waits for the journal.
     pub(super) accepting: bool,
 }
@@ -27,10 +25,11 @@ pub(super) struct Run {
 impl Gateway {
     /// Hands the next interval of the run to the journal, as a window of batches if it completes one.
     pub(super) fn enter(&mut self, interval: Interval) {
+        let live = self.reader.live;
         let Some(run) = &mut self.reader.run else {
             return;
         };
-        run.base.live = run.simulated && run.timeline.is_live(run.interval_end());
+        run.base.live = live && run.timeline.is_live(run.interval_end());
         run.accepting = true;
         run.filling.add(&interval);
         if !run.filling.is_full() {

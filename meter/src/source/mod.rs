@@ -109,6 +109,9 @@ pub trait Source: Send {
     ) -> Result<(), SourceError>;
 }
 
+/// A source, whichever it is.
+pub(crate) type BoxedSource = Box<dyn Source>;
+
 /// Limits `energy` to what a meter of `capacity` can draw or export in `interval_s` seconds, and says
 /// whether that changed it.
 ///

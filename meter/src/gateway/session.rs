@@ -1,13 +1,17 @@
-//! What comes from the broker: the plan, the roster, receipts.
+//! The session with the broker: the plan and the roster that it brought, and receipts.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service::mqtt::Event as Link;
-use service::plan::Offer;
+use service::config::Settings;
+use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
+use service::plan::{Offer, PlanKeeper};
+use service::roster::RosterKeeper;
+use service::stop::Stop;
 use service::telemetry::{ByReason, ReportId, Sparing};
-use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Unverified};
+use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
 
 use super::Gateway;
 use crate::MeterError;
@@ -17,13 +21,54 @@ use crate::outbox::ReceiptEffect;
 use crate::seal::{Member, Sealer};
 use crate::trace;
 
+/// The connection for everything but the meters' own, and what it brought last.
+pub(super) struct Session {
+    pub(super) topics: Topics,
+    pub(super) keeper: PlanKeeper,
+    pub(super) roster: RosterKeeper,
+    pub(super) publisher: Publisher,
+    pub(super) inbox: Inbox,
+}
+
+impl Session {
+    /// Begins to connect. The plan and the roster of an earlier process are read from `directory`.
+    pub(super) fn open(
+        settings: &Settings,
+        directory: &Path,
+        stop: &Stop,
+    ) -> Result<Self, MeterError> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let keeper = PlanKeeper::open(settings, directory)?;
+        let roster = RosterKeeper::open(settings, directory, keeper.operator_key())?;
+        let gateway = &settings.meter.gateway;
+        let filters = [
+            topics.plan(),
+            topics.roster_filter(),
+            topics.receipt(gateway),
+        ];
+        let (publisher, inbox) = mqtt::connect(
+            &settings.mqtt,
+            &mqtt::Client::Gateway(gateway).id(&settings.deployment),
+            filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec(),
+            stop.clone(),
+        );
+        Ok(Self {
+            topics,
+            keeper,
+            roster,
+            publisher,
+            inbox,
+        })
+    }
+}
+
 impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
         match event {
             Link::Connected => self.waiting.last_asked = None,
             Link::Disconnected { .. } => {}
             Link::Message(incoming) => {
-                match self.topics.parse(&incoming.topic) {
+                match self.session.topics.parse(&incoming.topic) {
                     Some(Topic::Plan) => self.take_plan(&incoming.topic, &incoming.payload)?,
                     Some(Topic::Roster { .. }) => {
                         self.take_roster(&incoming.topic, &incoming.payload)
@@ -33,14 +78,14 @@ impl Gateway {
                     }
                     _ => {}
                 }
-                self.inbox.ack(&incoming);
+                self.session.inbox.ack(&incoming);
             }
         }
         Ok(())
     }
 
     fn take_plan(&mut self, topic: &str, payload: &bytes::Bytes) -> Result<(), MeterError> {
-        match self.keeper.offer(topic, payload) {
+        match self.session.keeper.offer(topic, payload) {
             Ok(Offer::New) => self.use_plan(),
             Ok(_) => Ok(()),
             Err(refused) => {
@@ -54,13 +99,13 @@ impl Gateway {
     }
 
     pub(super) fn use_plan(&mut self) -> Result<(), MeterError> {
-        let Some(held) = self.keeper.current() else {
+        let Some(held) = self.session.keeper.current() else {
             return Ok(());
         };
         let sealer = Sealer::new(
             self.settings.deployment.id.clone(),
             self.settings.meter.gateway.clone(),
-            self.topics.clone(),
+            self.session.topics.clone(),
             self.fleet.members.clone(),
             held.plan.clone(),
             &held.limbs,
@@ -99,9 +144,10 @@ impl Gateway {
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
-        if let Err(refused) = self
-            .roster
-            .offer(self.keeper.operator_key(), topic, payload)
+        if let Err(refused) =
+            self.session
+                .roster
+                .offer(self.session.keeper.operator_key(), topic, payload)
         {
             static LINES: ByReason = ByReason::new();
             if let Some(line) = LINES.line(refused.reason) {
@@ -138,7 +184,7 @@ impl Gateway {
 
     /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
     fn addressed(&self, analytics: &AnalyticsId, entry: &ReceiptEntry) -> Vec<usize> {
-        let Some(held) = self.keeper.current() else {
+        let Some(held) = self.session.keeper.current() else {
             return Vec::new();
         };
         let adds = |&index: &usize| {
@@ -207,7 +253,7 @@ impl Gateway {
         let max_len = self.settings.mqtt.max_packet_bytes;
         let unverified: Unverified<Receipt> = wire::decode_shared(payload, max_len)
             .map_err(|error| service::Chain(&error).to_string())?;
-        let held = self.keeper.current().ok_or("no plan yet")?;
+        let held = self.session.keeper.current().ok_or("no plan yet")?;
         let claimed = &unverified.claimed().analytics;
         let entry = held
             .plan
