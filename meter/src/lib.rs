@@ -4,25 +4,25 @@
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
 //! * [`source`]: readings, simulated or replayed · `readings`: which of them · [`fleet`]: the meters they belong to, and their keys
-//! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
-//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`pacing`]: how much of it may be on its way
+//! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time
+//! * `seal`: encode, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · [`journal`]: all of it, on disk
-//! * [`uplink`]: publishing, through the emulated [`network`]
-//! * [`gateway`]: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
+//! * `uplink`: publishing, through the emulated [`network`]
+//! * `gateway`: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
-pub mod batch;
+mod batch;
 pub mod doctor;
 pub mod fleet;
-pub mod gateway;
+mod gateway;
 pub mod journal;
 pub mod metrics;
 pub mod network;
-pub mod outbox;
+mod outbox;
 pub mod pacing;
 mod readings;
-pub mod seal;
+mod seal;
 pub mod source;
-pub mod timeline;
+mod timeline;
 mod trace;
 pub mod uplink;
 

@@ -56,7 +56,7 @@ pub struct Sealed {
 
 /// Reports from their readings to their receipts.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     limits: Limits,
     reports: HashMap<Key, WaitingReport>,
     /// The lane of each meter; of those beyond, the first.
@@ -71,7 +71,7 @@ pub struct Outbox {
 impl Outbox {
     /// An empty outbox. Nothing leaves it before [`Outbox::route`] says where to.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             lanes: vec![Lane::new(None, &limits.pace)],
             limits,
@@ -93,25 +93,25 @@ impl Outbox {
 
     /// Number of reports waiting.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.reports.len()
     }
 
     /// Whether nothing waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.reports.is_empty()
     }
 
     /// Whether another window of the destination of this meter fits.
     #[must_use]
-    pub fn has_room(&self, meter: usize) -> bool {
+    pub(crate) fn has_room(&self, meter: usize) -> bool {
         self.fits(&self.lanes[self.lane_of((meter, WindowStart(0)))])
     }
 
     /// Whether another window of every destination fits.
     #[must_use]
-    pub fn has_room_for_all(&self) -> bool {
+    pub(crate) fn has_room_for_all(&self) -> bool {
         self.lanes.iter().all(|lane| self.fits(lane))
     }
 
@@ -122,14 +122,14 @@ impl Outbox {
     }
 
     /// Takes a batch of readings. The caller has seen to it that there is room.
-    pub fn accept(&mut self, batch: Batch) {
+    pub(crate) fn accept(&mut self, batch: Batch) {
         let key = (batch.meter, batch.window);
         self.enter(key, WaitingReport::new(batch));
         self.lane(key).to_seal.push_back(key);
     }
 
     /// Takes over a report that an earlier process sealed: it is to be sent, with the bytes it had.
-    pub fn restore(&mut self, batch: Batch, sealed: Sealed) {
+    pub(crate) fn restore(&mut self, batch: Batch, sealed: Sealed) {
         let key = (batch.meter, batch.window);
         let mut report = WaitingReport::new(batch);
         report.sealed = Some(sealed);
@@ -149,13 +149,13 @@ impl Outbox {
 
     /// Number of reports that are sealed and have no receipt.
     #[must_use]
-    pub fn unreceipted(&self) -> usize {
+    pub(crate) fn unreceipted(&self) -> usize {
         self.lanes.iter().map(|lane| lane.sealed).sum()
     }
 
     /// The readings of a report.
     #[must_use]
-    pub fn batch(&self, key: Key) -> Option<&Batch> {
+    pub(crate) fn batch(&self, key: Key) -> Option<&Batch> {
         self.reports.get(&key).map(|report| &report.batch)
     }
 }

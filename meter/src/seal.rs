@@ -17,15 +17,15 @@ use crate::outbox::Sealed;
 
 /// What sealing needs of one meter.
 #[derive(Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// The meter's id.
-    pub meter: MeterId,
+    pub(crate) meter: MeterId,
     /// Its feeder.
-    pub feeder: FeederId,
+    pub(crate) feeder: FeederId,
     /// Its own signing key.
-    pub key: SigningKey,
+    pub(crate) key: SigningKey,
     /// The other half of the key, as the roster has it.
-    pub verifying_key: VerifyingKey,
+    pub(crate) verifying_key: VerifyingKey,
 }
 
 /// Why a batch was not sealed.
@@ -53,7 +53,7 @@ pub enum SealError {
 
 /// Everything sealing shares between meters, under one plan. Cheap to share between threads.
 #[derive(Debug)]
-pub struct Sealer {
+pub(crate) struct Sealer {
     deployment: DeploymentId,
     gateway: GatewayId,
     topics: Topics,
@@ -70,7 +70,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::Plan`] where the plan's profile, layout or keys cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         deployment: DeploymentId,
         gateway: GatewayId,
         topics: Topics,
@@ -131,7 +131,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError`] where the plan has no place for the batch; nothing has been lost then.
-    pub fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
+    pub(crate) fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
         let started = Instant::now();
         let member = self
             .members
@@ -195,7 +195,7 @@ impl Sealer {
 
     /// Whether the plan asks for another report than `sealed`: other keys, or another scale.
     #[must_use]
-    pub fn is_outdated(&self, sealed: &Sealed) -> bool {
+    pub(crate) fn is_outdated(&self, sealed: &Sealed) -> bool {
         let Ok(envelope) = wire::decode_shared::<Report>(&sealed.payload, sealed.payload.len())
         else {
             return true;
@@ -209,13 +209,13 @@ impl Sealer {
 
     /// The plan in force.
     #[must_use]
-    pub fn plan(&self) -> &Plan {
+    pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// The plan's intervals and windows.
     #[must_use]
-    pub fn grid(&self) -> Grid {
+    pub(crate) fn grid(&self) -> Grid {
         self.grid
     }
 }

@@ -53,7 +53,7 @@ const CLOSE_JOURNAL: Duration = Duration::from_secs(5);
 const CLOSE_UPLINK: Duration = Duration::from_secs(3);
 
 /// One gateway.
-pub struct Gateway {
+pub(crate) struct Gateway {
     settings: Arc<Settings>,
     clock: SharedClock,
     observer: Option<mpsc::UnboundedSender<Event>>,
@@ -73,7 +73,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MeterError`] where journal or fleet cannot be opened or the settings contradict each other.
-    pub fn open(
+    pub(crate) fn open(
         settings: &Settings,
         readings: Readings,
         clock: SharedClock,
@@ -148,7 +148,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MeterError`] where the readings cannot be read on or the plan cannot be used.
-    pub async fn run(mut self, stop: Stop) -> Result<Summary, MeterError> {
+    pub(crate) async fn run(mut self, stop: Stop) -> Result<Summary, MeterError> {
         let (departures, uplink) = uplink::spawn(
             &self.settings,
             self.session.topics.clone(),

@@ -30,6 +30,8 @@ use redb::Database;
 use service::failpoint;
 use service::store::{self, Fault};
 
+pub use crate::batch::{Batch, Interval, Taken};
+pub use crate::outbox::Sealed;
 pub use content::{Held, Op, Place, Progress};
 pub use error::JournalError;
 pub use spans::Spans;

@@ -6,14 +6,14 @@ use crate::pacing;
 
 /// How much may wait, and how often what waits is tried.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Greatest number of reports in the outbox, sealed or not.
-    pub capacity: usize,
+    pub(crate) capacity: usize,
     /// Number of meters whose readings come in: the first of the destinations that [`Outbox::route`](super::Outbox::route) is given.
-    pub meters: usize,
+    pub(crate) meters: usize,
     /// Of those that are sealed and without a receipt, over all destinations. A report that was refused for a reason that
     /// passes waits between `retry_min` and `retry_max`, too.
-    pub pace: pacing::Limits,
+    pub(crate) pace: pacing::Limits,
 }
 
 impl Limits {

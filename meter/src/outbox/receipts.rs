@@ -7,7 +7,7 @@ use super::{Key, Outbox, Sealed};
 
 /// What a receipt did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReceiptEffect {
+pub(crate) enum ReceiptEffect {
     /// The report is in a sum.
     Done(Status),
     /// It was refused for a reason that passes; it stays and is sent again.
@@ -26,7 +26,7 @@ impl Outbox {
     /// A report that is refused for its plan is sealed again only if it `is_outdated` under the plan in force. If it is
     /// not, the analytics service has not heard of that plan yet, and may take a copy under way as soon as it has: a
     /// second ciphertext would then be a conflict.
-    pub fn settle(
+    pub(crate) fn settle(
         &mut self,
         key: Key,
         digest: Digest,

@@ -9,7 +9,7 @@ use super::lane::{Key, Lane};
 
 impl Outbox {
     /// Says which analytics service the reports of each meter go to, by index; `None`: there is none yet.
-    pub fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
+    pub(crate) fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
         let known: BTreeSet<&AnalyticsId> = destinations.iter().flatten().collect();
         let limits = self.limits.pace.shared_by(known.len());
         let lanes = std::iter::once(None).chain(known.into_iter().cloned().map(Some));

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 impl Outbox {
     /// Up to `most` batches to seal now, of the destinations in turn: as many as the cap on unreceipted reports leaves room
     /// for.
-    pub fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
+    pub(crate) fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
         let mut batches = Vec::new();
         let mut passed = 0;
         while batches.len() < most && passed < self.lanes.len() {
@@ -27,7 +27,7 @@ impl Outbox {
     }
 
     /// Takes a report that was sealed: it is to be sent.
-    pub fn sealed(&mut self, sealed: Sealed) {
+    pub(crate) fn sealed(&mut self, sealed: Sealed) {
         let key = (sealed.meter, sealed.window);
         let index = self.lane_of(key);
         if let Some(report) = self.reports.get_mut(&key) {
@@ -41,7 +41,7 @@ impl Outbox {
     }
 
     /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
-    pub fn unsealed(&mut self, key: Key, now_ms: u64) {
+    pub(crate) fn unsealed(&mut self, key: Key, now_ms: u64) {
         if let Some(report) = self.reports.get_mut(&key) {
             let sealing = usize::from(std::mem::take(&mut report.sealing));
             self.lane(key).sealing -= sealing;

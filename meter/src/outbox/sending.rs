@@ -6,13 +6,13 @@ use super::{Key, Outbox, Sealed};
 impl Outbox {
     /// Reports under way: sent, and neither receipted nor taken for lost.
     #[must_use]
-    pub fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.lanes.iter().map(|lane| lane.pace.under_way()).sum()
     }
 
     /// When there is something to do next, in the caller's milliseconds: 0 if a report may be sent at once.
     #[must_use]
-    pub fn next_due_ms(&self) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
         let back = self.due.first().map(|(due_ms, _)| *due_ms);
         let of_lane = |lane: &Lane| match self.next_of(lane) {
             Some(_) => Some(0),
@@ -23,7 +23,7 @@ impl Outbox {
     }
 
     /// Takes the next report that may be sent now, of the destinations in turn. The flag: it may have been sent before.
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
+    pub(crate) fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
         self.come_back(now_ms);
         for _ in 0..self.lanes.len() {
             self.turn = (self.turn + 1) % self.lanes.len();

@@ -83,7 +83,7 @@ pub enum Reading {
 /// # }
 /// ```
 ///
-/// `meter/examples/custom_source.rs` implements it.
+/// `meter/examples/custom_source.rs` implements it, and runs a gateway on it.
 pub trait Source: Send {
     /// The meters, in the order of their readings.
     fn meters(&self) -> &[MeterSpec];
