@@ -24,7 +24,7 @@ mod seal;
 pub mod source;
 mod timeline;
 mod trace;
-pub mod uplink;
+mod uplink;
 
 use service::clock::SharedClock;
 use service::config::Settings;

@@ -39,8 +39,8 @@ impl Timeline {
     }
 
     /// Event time at wall time `now`, in Unix milliseconds.
-    #[must_use]
-    pub(crate) fn event_at(&self, now: UnixMillis) -> UnixMillis {
+    #[cfg(test)]
+    fn event_at(&self, now: UnixMillis) -> UnixMillis {
         let passed_ms = now.0.saturating_sub(self.origin_ms) as f64 * self.speed;
         UnixMillis(
             self.start_ms

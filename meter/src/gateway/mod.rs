@@ -115,7 +115,8 @@ impl Gateway {
 
     /// Takes over what an earlier process left.
     fn restore(&mut self, held: Held) {
-        let (batches, sealed) = (held.batches.len(), held.sealed.len());
+        let batches = held.batches.len();
+        let sealed = held.sealed.len();
         for (place, mut batch, mut report) in held.sealed {
             if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
                 (batch.meter, report.meter) = (meter, meter);

@@ -201,7 +201,8 @@ impl Gateway {
     /// Takes a window of the feeders that are behind with it.
     fn catch_up(&mut self, window: WindowStart, intervals: &[Interval]) {
         let Some(run) = &self.reader.run else { return };
-        let (grid, present) = (run.grid, run.filling.window());
+        let grid = run.grid;
+        let present = run.filling.window();
         let next = grid.next_window(window);
         let feeders: Vec<FeederId> = (run.base.behind.iter())
             .filter(|(feeder, behind)| **behind == window.0 && self.has_room(feeder))

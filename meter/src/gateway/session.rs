@@ -18,7 +18,7 @@ use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::metrics;
 use crate::outbox::ReceiptEffect;
-use crate::seal::{Member, Sealer};
+use crate::seal::{Member, Origin, Sealer};
 use crate::trace;
 
 /// The connection for everything but the meters' own, and what it brought last.
@@ -102,14 +102,13 @@ impl Gateway {
         let Some(held) = self.session.keeper.current() else {
             return Ok(());
         };
-        let sealer = Sealer::new(
-            self.settings.deployment.id.clone(),
-            self.settings.meter.gateway.clone(),
-            self.session.topics.clone(),
-            self.fleet.members.clone(),
-            held.plan.clone(),
-            &held.limbs,
-        )?;
+        let origin = Origin {
+            deployment: self.settings.deployment.id.clone(),
+            gateway: self.settings.meter.gateway.clone(),
+            topics: self.session.topics.clone(),
+            members: self.fleet.members.clone(),
+        };
+        let sealer = Sealer::new(origin, held.plan.clone(), &held.limbs)?;
         tracing::info!(version = %held.plan.version, "plan taken");
         let to = |member: &Member| {
             held.plan
@@ -195,7 +194,8 @@ impl Gateway {
     }
 
     fn apply_receipt(&mut self, index: usize, entry: &ReceiptEntry) {
-        let (key, now_ms) = ((index, entry.window), self.now_ms());
+        let key = (index, entry.window);
+        let now_ms = self.now_ms();
         let sealer = self.sealing.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
         let (effect, first_sent_ms) =

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use wire::{Digest, FeederId, Grid, MeterId, UnixMillis, UnixSeconds, WindowStart};
+use wire::{Digest, FeederId, Grid, MeterId, UnixSeconds, WindowStart};
 
 use super::run::Run;
 use super::{Event, Gateway};
@@ -269,35 +269,6 @@ impl Gateway {
             self.end();
         } else if live {
             self.miss_until(now);
-        }
-    }
-
-    /// Enters the intervals of a live run that passed while no process was there: nobody took their readings.
-    fn miss_until(&mut self, now: UnixMillis) {
-        let now = UnixSeconds(now.0 / 1000);
-        let mut missed = 0;
-        while let Some(run) = &mut self.reader.run
-            && run.progress().has_intervals()
-            && run.interval_end() <= now
-        {
-            let (window, present) = (run.filling.window(), run.grid.window_of(now));
-            if run.filling.next_interval() > 0 || window == present {
-                missed += 1;
-                let meters = run.filling.meters();
-                self.enter(Interval::missed(meters));
-                continue;
-            }
-            // Whole windows without a reading have no report.
-            missed += (present.0 - window.0) / u64::from(run.grid.interval_s());
-            run.move_to(present);
-            let (grid, progress) = (run.grid, run.progress());
-            self.batch_up(Vec::new(), grid, progress);
-        }
-        if missed > 0 {
-            tracing::warn!(
-                intervals = missed,
-                "intervals passed while the gateway was down: they have no readings"
-            );
         }
     }
 }

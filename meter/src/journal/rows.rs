@@ -124,7 +124,8 @@ pub(super) fn write_spans(spans: &Spans) -> Vec<u8> {
 pub(super) fn read_spans(mut row: &[u8]) -> Result<Spans, Malformed> {
     let mut spans = Spans::default();
     while !row.is_empty() {
-        let (from, to) = (get(&mut row)?, get(&mut row)?);
+        let from = get(&mut row)?;
+        let to = get(&mut row)?;
         if from >= to || spans.end().is_some_and(|end| end >= from) {
             return Err(Malformed);
         }

@@ -51,7 +51,7 @@ pub(super) fn initialise(change: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Enters the format of everything below.
+/// Writes down the format of everything below.
 pub(super) fn put_format(change: &WriteTransaction) -> Result<(), StoreError> {
     let mut meta = change.open_table(META)?;
     meta.insert("format", FORMAT.as_bytes())?;

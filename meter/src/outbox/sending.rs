@@ -5,7 +5,7 @@ use super::{Key, Outbox, Sealed};
 
 impl Outbox {
     /// Reports under way: sent, and neither receipted nor taken for lost.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.lanes.iter().map(|lane| lane.pace.under_way()).sum()
     }

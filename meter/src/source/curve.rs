@@ -94,7 +94,8 @@ impl Curve {
         while self.cumulative[q + 1] <= p {
             q += 1;
         }
-        let (below, above) = (self.cumulative[q], self.cumulative[q + 1]);
+        let below = self.cumulative[q];
+        let above = self.cumulative[q + 1];
         (q as f64 + (p - below) / (above - below)) * f64::from(QUARTER_S)
     }
 }

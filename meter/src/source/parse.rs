@@ -54,7 +54,8 @@ impl<R: Read> Rows<R> {
         let Some(line) = self.read()? else {
             return Ok(None);
         };
-        let (fields, columns) = (self.record.len(), self.header.len());
+        let fields = self.record.len();
+        let columns = self.header.len();
         if fields != columns {
             return Err(CsvError::Fields {
                 line,
