@@ -1,8 +1,8 @@
 //! How many reports may be under way.
 
-/// The window before anything is known.
+/// The allowance before anything is known.
 pub(super) const INITIAL: f64 = 16.0;
-/// What is left of the window when receipts take too long.
+/// What is left of the allowance when receipts take too long.
 const SHRINK: f64 = 0.7;
 /// The share of lost reports above which they are taken for a ring's overrun. Well above what a network loses that is of
 /// any use; a ring is then sent at most half as much again as the destination takes.
@@ -11,9 +11,9 @@ const OVERRUN: f64 = 1.0 / 3.0;
 /// third.
 const SAMPLE: u64 = 128;
 
-/// The window of one destination, in reports.
+/// Reports that may be under way to one destination.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct Allowance {
     size: f64,
     most: usize,
     /// The size up to which it grows by one for each receipt.
@@ -35,7 +35,7 @@ struct Sample {
     lost: u64,
 }
 
-impl Window {
+impl Allowance {
     pub(super) fn new(most: usize) -> Self {
         Self {
             size: INITIAL,
@@ -61,7 +61,7 @@ impl Window {
         self.filled_ms = Some(now_ms);
     }
 
-    /// A report sent at `sent_ms` has its receipt in time: a larger window could do more, if this one was used up since.
+    /// A report sent at `sent_ms` has its receipt in time: a larger allowance could do more, if this one was used up since.
     pub(super) fn grow(&mut self, sent_ms: u64) {
         if self.filled_ms.is_none_or(|filled_ms| filled_ms < sent_ms) {
             return;

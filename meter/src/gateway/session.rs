@@ -1,21 +1,66 @@
-//! What comes from the broker: the plan, the roster, receipts.
+//! The session with the broker: the plan and the roster that it brought, and receipts.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service::mqtt::Event as Link;
-use service::plan::Offer;
+use service::config::Settings;
+use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
+use service::plan::{Offer, PlanKeeper};
+use service::roster::RosterKeeper;
+use service::stop::Stop;
 use service::telemetry::{ByReason, ReportId, Sparing};
-use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Unverified};
+use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
 
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
-use crate::metrics as meter;
-use crate::outbox::Settled;
-use crate::seal::{Member, Sealer};
+use crate::metrics;
+use crate::outbox::ReceiptEffect;
+use crate::seal::{Member, Origin, Sealer};
 use crate::trace;
+
+/// The connection for everything but the meters' own, and what it brought last.
+pub(super) struct Session {
+    pub(super) topics: Topics,
+    pub(super) keeper: PlanKeeper,
+    pub(super) roster: RosterKeeper,
+    pub(super) publisher: Publisher,
+    pub(super) inbox: Inbox,
+}
+
+impl Session {
+    /// Begins to connect. The plan and the roster of an earlier process are read from `directory`.
+    pub(super) fn open(
+        settings: &Settings,
+        directory: &Path,
+        stop: &Stop,
+    ) -> Result<Self, MeterError> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let keeper = PlanKeeper::open(settings, directory)?;
+        let roster = RosterKeeper::open(settings, directory, keeper.operator_key())?;
+        let gateway = &settings.meter.gateway;
+        let filters = [
+            topics.plan(),
+            topics.roster_filter(),
+            topics.receipt(gateway),
+        ];
+        let (publisher, inbox) = mqtt::connect(
+            &settings.mqtt,
+            &mqtt::Client::Gateway(gateway).id(&settings.deployment),
+            filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec(),
+            stop.clone(),
+        );
+        Ok(Self {
+            topics,
+            keeper,
+            roster,
+            publisher,
+            inbox,
+        })
+    }
+}
 
 impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
@@ -23,7 +68,7 @@ impl Gateway {
             Link::Connected => self.waiting.last_asked = None,
             Link::Disconnected { .. } => {}
             Link::Message(incoming) => {
-                match self.topics.parse(&incoming.topic) {
+                match self.session.topics.parse(&incoming.topic) {
                     Some(Topic::Plan) => self.take_plan(&incoming.topic, &incoming.payload)?,
                     Some(Topic::Roster { .. }) => {
                         self.take_roster(&incoming.topic, &incoming.payload)
@@ -33,14 +78,14 @@ impl Gateway {
                     }
                     _ => {}
                 }
-                self.inbox.ack(&incoming);
+                self.session.inbox.ack(&incoming);
             }
         }
         Ok(())
     }
 
     fn take_plan(&mut self, topic: &str, payload: &bytes::Bytes) -> Result<(), MeterError> {
-        match self.keeper.offer(topic, payload) {
+        match self.session.keeper.offer(topic, payload) {
             Ok(Offer::New) => self.use_plan(),
             Ok(_) => Ok(()),
             Err(refused) => {
@@ -54,17 +99,16 @@ impl Gateway {
     }
 
     pub(super) fn use_plan(&mut self) -> Result<(), MeterError> {
-        let Some(held) = self.keeper.current() else {
+        let Some(held) = self.session.keeper.current() else {
             return Ok(());
         };
-        let sealer = Sealer::new(
-            self.settings.deployment.id.clone(),
-            self.settings.meter.gateway.clone(),
-            self.topics.clone(),
-            self.fleet.members.clone(),
-            held.plan.clone(),
-            &held.limbs,
-        )?;
+        let origin = Origin {
+            deployment: self.settings.deployment.id.clone(),
+            gateway: self.settings.meter.gateway.clone(),
+            topics: self.session.topics.clone(),
+            members: self.fleet.members.clone(),
+        };
+        let sealer = Sealer::new(origin, held.plan.clone(), &held.limbs)?;
         tracing::info!(version = %held.plan.version, "plan taken");
         let to = |member: &Member| {
             held.plan
@@ -99,9 +143,10 @@ impl Gateway {
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
-        if let Err(refused) = self
-            .roster
-            .offer(self.keeper.operator_key(), topic, payload)
+        if let Err(refused) =
+            self.session
+                .roster
+                .offer(self.session.keeper.operator_key(), topic, payload)
         {
             static LINES: ByReason = ByReason::new();
             if let Some(line) = LINES.line(refused.reason) {
@@ -113,11 +158,11 @@ impl Gateway {
     fn take_receipt(&mut self, topic: &str, payload: &bytes::Bytes) {
         let receipt = match self.open_receipt(topic, payload) {
             Ok(receipt) => {
-                meter::receipt_message(true);
+                metrics::receipt_message(true);
                 receipt
             }
             Err(error) => {
-                meter::receipt_message(false);
+                metrics::receipt_message(false);
                 static LINES: Sparing = Sparing::new();
                 if let Some(line) = LINES.line() {
                     tracing::warn!(
@@ -131,14 +176,14 @@ impl Gateway {
         };
         for entry in &receipt.entries {
             for index in self.addressed(&receipt.analytics, entry) {
-                self.settle(index, entry);
+                self.apply_receipt(index, entry);
             }
         }
     }
 
     /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
     fn addressed(&self, analytics: &AnalyticsId, entry: &ReceiptEntry) -> Vec<usize> {
-        let Some(held) = self.keeper.current() else {
+        let Some(held) = self.session.keeper.current() else {
             return Vec::new();
         };
         let adds = |&index: &usize| {
@@ -148,16 +193,17 @@ impl Gateway {
         self.fleet.indices(&entry.meter).filter(adds).collect()
     }
 
-    fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
-        let (key, now_ms) = ((index, entry.window), self.now_ms());
+    fn apply_receipt(&mut self, index: usize, entry: &ReceiptEntry) {
+        let key = (index, entry.window);
+        let now_ms = self.now_ms();
         let sealer = self.sealing.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
-        let (settled, first_sent_ms) =
+        let (effect, first_sent_ms) =
             self.outbox
                 .settle(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
             first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
-        meter::receipt(settled, waited);
+        metrics::receipt(effect, waited);
         let feeder = &self.fleet.members[index].feeder;
         tracing::debug!(
             trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),
@@ -169,22 +215,24 @@ impl Gateway {
             feeder: self.fleet.members[index].feeder.clone(),
             meter: entry.meter.clone(),
         };
-        match settled {
-            Settled::Done(_) | Settled::Lost(_) => self.writer.push(Op::Settled(place())),
-            Settled::Reseal(_) => {
+        match effect {
+            ReceiptEffect::Done(_) | ReceiptEffect::Lost(_) => {
+                self.writer.push(Op::Settled(place()))
+            }
+            ReceiptEffect::Reseal(_) => {
                 if let Some(batch) = self.outbox.batch(key) {
                     self.writer.push(Op::Reopened(place(), batch.clone()));
                 }
             }
-            Settled::Retry(_) | Settled::Unknown => {}
+            ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}
         }
-        match settled {
-            Settled::Done(Status::Duplicate) => self.summary.duplicates += 1,
-            Settled::Done(_) => self.summary.folded += 1,
-            Settled::Retry(reason) | Settled::Reseal(reason) => {
+        match effect {
+            ReceiptEffect::Done(Status::Duplicate) => self.summary.duplicates += 1,
+            ReceiptEffect::Done(_) => self.summary.folded += 1,
+            ReceiptEffect::Retry(reason) | ReceiptEffect::Reseal(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
             }
-            Settled::Lost(reason) => {
+            ReceiptEffect::Lost(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
                 self.summary.lost += 1;
                 static LINES: ByReason = ByReason::new();
@@ -196,7 +244,7 @@ impl Gateway {
                     );
                 }
             }
-            Settled::Unknown => {}
+            ReceiptEffect::Unknown => {}
         }
     }
 
@@ -205,7 +253,7 @@ impl Gateway {
         let max_len = self.settings.mqtt.max_packet_bytes;
         let unverified: Unverified<Receipt> = wire::decode_shared(payload, max_len)
             .map_err(|error| service::Chain(&error).to_string())?;
-        let held = self.keeper.current().ok_or("no plan yet")?;
+        let held = self.session.keeper.current().ok_or("no plan yet")?;
         let claimed = &unverified.claimed().analytics;
         let entry = held
             .plan
