@@ -15,7 +15,7 @@ use meter::Summary;
 use meter::fleet::simulated;
 use meter::source::Simulated;
 use operator::rotate::{self, Facts, Inbox, RotateError};
-use operator::{FeederReport, plan};
+use operator::{FeederReport, stored_plan};
 use service::clock::MockClock;
 use service::mqtt::{self, QoS};
 use service::{Settings, Stop, StopHandle};
@@ -167,7 +167,7 @@ impl Deployment {
     fn plan(&self) -> Plan {
         let topic = Topics::new(&self.settings.deployment.root).unwrap().plan();
         let dir = operator::run::folder(&self.settings);
-        let stored = plan::stored(&dir, &self.settings.deployment.id, &topic);
+        let stored = stored_plan(&dir, &self.settings.deployment.id, &topic);
         stored.unwrap().unwrap()
     }
 

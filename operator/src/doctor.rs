@@ -8,8 +8,10 @@ use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
-use crate::plan::PlanBook;
-use crate::{ledger, plan, run};
+use crate::plan::book::{self, PlanBook};
+
+use crate::release::ledger;
+use crate::run;
 
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
@@ -144,7 +146,7 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
     let stored = Topics::new(&settings.deployment.root)
         .map_err(anyhow::Error::from)
         .and_then(|topics| {
-            Ok(plan::stored(
+            Ok(book::stored(
                 folder,
                 &settings.deployment.id,
                 &topics.plan(),
@@ -200,7 +202,7 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
 
 /// Whether every feeder has an analytics service.
 fn owners(plan: &Plan, findings: &mut Findings) {
-    let unowned = plan::unowned(plan);
+    let unowned = book::unowned(plan);
     if let (Some(first), false) = (unowned.first(), plan.analytics.is_empty()) {
         findings.warn(
             "owners",

@@ -2,7 +2,7 @@
 
 use wire::{FeederId, Part, PlanVersion, Reason, WindowStart};
 
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 /// The beginning of a ciphertext.
 #[derive(Clone, Debug, PartialEq, Eq)]

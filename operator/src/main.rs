@@ -4,12 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use operator::enrol::{AnalyticsRefused, check_analytics};
-use operator::pending::{Desk, Held};
-use operator::plan;
 use operator::print::{self, Output};
-use operator::request::Request;
 use operator::rotate::{self, Facts, Inbox};
+use operator::{AnalyticsRefused, Desk, EnrolmentRequest, Held, check_analytics, stored_plan};
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -173,14 +170,14 @@ fn refused(settings: &Settings, desk: &Desk) -> anyhow::Result<Vec<(Held, Analyt
     let topics = Topics::new(&settings.deployment.root)?;
     let deployment = &settings.deployment.id;
     let folder = operator::run::folder(settings);
-    let Some(plan) = plan::stored(&folder, deployment, &topics.plan())? else {
+    let Some(plan) = stored_plan(&folder, deployment, &topics.plan())? else {
         return Ok(Vec::new());
     };
     let messages = desk.messages()?.into_iter();
     let refused = messages.filter_map(|(held, bytes)| {
-        let topic = Request::topic(&topics, &held.kind, &held.id)?;
-        match Request::open(&topics, deployment, &topic, &bytes) {
-            Ok(Request::Analytics(request)) => {
+        let topic = EnrolmentRequest::topic(&topics, &held.kind, &held.id)?;
+        match EnrolmentRequest::open(&topics, deployment, &topic, &bytes) {
+            Ok(EnrolmentRequest::Analytics(request)) => {
                 let refused = check_analytics(&plan, &request).err()?;
                 Some((held, refused))
             }
@@ -206,7 +203,7 @@ fn begin_epoch(
 ) -> anyhow::Result<()> {
     let dir = operator::run::folder(settings);
     let topic = Topics::new(&settings.deployment.root)?.plan();
-    let plan = plan::stored(&dir, &settings.deployment.id, &topic)?;
+    let plan = stored_plan(&dir, &settings.deployment.id, &topic)?;
     let plan = plan.with_context(|| {
         format!(
             "there is no plan in {} yet: start the operator once",

@@ -7,7 +7,7 @@ use metrics::{counter, describe_gauge, gauge, histogram};
 use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";

@@ -12,20 +12,20 @@ use tokio::sync::mpsc;
 use wire::{Topics, VerifyingKey};
 
 use crate::disk::{self, DiskError};
-use crate::enrol::{Limits, Registry};
+use crate::enrolment::approvals::Desk;
+use crate::enrolment::gateways::{Gateways, GatewaysError};
+use crate::enrolment::registry::{Limits, Registry};
 use crate::event::Event;
-use crate::gateways::{Gateways, GatewaysError};
-use crate::keyring::{Keyring, KeyringError};
-use crate::ledger::{Ledger, LedgerError, Place};
+use crate::event_loop::Operator;
+use crate::keys::keyring::{Keyring, KeyringError};
+use crate::keys::rotate;
 use crate::metrics;
-use crate::pending::Desk;
-use crate::plan::{self, PlanBook, PlanError};
-use crate::report::FeederReport;
-use crate::roster::{RosterBook, RosterError};
-use crate::rotate;
-use crate::serve::Operator;
-use crate::settle::{self, Settler};
-use crate::totals;
+use crate::plan::book::{self, PlanBook, PlanError};
+use crate::plan::roster::{RosterBook, RosterError};
+use crate::release::ledger::{Ledger, LedgerError, Place};
+use crate::release::report::FeederReport;
+use crate::release::take_sums::{self, Settler};
+use crate::release::totals;
 
 /// Why the operator does not run.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +168,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
         .layout
         .parse()
         .map_err(|error| invalid("plan.layout", &error))?;
-    let terms = plan::Terms {
+    let terms = book::Terms {
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
         batch: settings.plan.batch,
@@ -224,7 +224,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
         headroom: settings.operator.reference_headroom,
         max_contributors: profile.max_contributors(),
     };
-    let settle_terms = settle::Terms {
+    let settle_terms = take_sums::Terms {
         deployment: terms.deployment,
         topics: topics.clone(),
         quantum_wh: settings.operator.publish_quantum_wh,

@@ -5,7 +5,7 @@ use wire::{
     PlanVersion, Sum, WindowStart,
 };
 
-use crate::report::{By, FeederReport};
+use crate::release::report::{By, FeederReport};
 
 /// Hourly intervals, windows of four, one feeder (`feeder-1`, since version 2) and one epoch.
 pub fn plan() -> Plan {
@@ -66,7 +66,7 @@ pub fn report(feeder: &str, window: u64) -> FeederReport {
         energy_wh: vec![4.0, 6.0, 2.0, 3.0],
         squares_wh2: None,
     };
-    let scale = crate::report::Scale {
+    let scale = crate::release::report::Scale {
         profile: &packed::ADDITIVE,
         interval_s: 3600,
         reference_wh: 16_384,

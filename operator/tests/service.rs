@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use openfhe::{Context, PublicKey};
-use operator::pending::Desk;
-use operator::{Event, OperatorError};
+
+use operator::{Desk, Event, OperatorError};
 use packed::layout::Layout;
 use service::config::Enrolment;
 use service::mqtt::{self, Inbox, Publisher, QoS};
@@ -471,14 +471,11 @@ async fn an_operator_whose_ledger_was_emptied_does_not_start() {
     let settings = settings(dir.path(), any_port());
     start_and_stop(&settings).await.unwrap();
     start_and_stop(&settings).await.unwrap();
-    let ledger = operator::run::folder(&settings).join(operator::ledger::FILE);
+    let ledger = operator::run::folder(&settings).join(operator::LEDGER_FILE);
     for content in [&b""[..], b"x"] {
         std::fs::write(&ledger, content).unwrap();
         let error = start_and_stop(&settings).await.unwrap_err();
-        assert!(
-            error.to_string().contains(operator::ledger::FILE),
-            "{error}"
-        );
+        assert!(error.to_string().contains(operator::LEDGER_FILE), "{error}");
         assert_eq!(
             std::fs::read(&ledger).unwrap(),
             content,

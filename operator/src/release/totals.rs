@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use service::files;
 
 use crate::disk::DiskError;
-use crate::ledger::COMMIT_MAX;
-use crate::report::FeederReport;
+use crate::release::ledger::COMMIT_MAX;
+use crate::release::report::FeederReport;
 
 /// Bytes at the end of the file that hold a commit, the longest there is: a line of 1,024 intervals with statistics has less
 /// than 64 KB. A file with so many and no end of line is something else, and is not touched.

@@ -17,7 +17,7 @@ use wire::{
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let file = include_str!("../examples/totals.jsonl");
+/// let file = include_str!("../../examples/totals.jsonl");
 /// for line in file.lines() {
 ///     let total: operator::FeederReport = serde_json::from_str(line)?;
 ///     println!("{} {}: {} Wh", total.feeder, total.window_start, total.energy_wh.iter().sum::<i64>());

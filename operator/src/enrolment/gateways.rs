@@ -97,7 +97,7 @@ impl Gateways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::tests::signing;
+    use crate::enrolment::message::tests::signing;
 
     #[test]
     fn the_first_key_stays() {

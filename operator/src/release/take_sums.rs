@@ -18,11 +18,11 @@ use wire::{
 };
 
 use crate::event::Excerpt;
-use crate::keyring::Keyring;
-use crate::ledger::{COMMIT_MAX, Ledger};
+use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::release::{self, Decision, Rules, Taken};
-use crate::report::{By, FeederReport, Scale};
+use crate::release::ledger::{COMMIT_MAX, Ledger};
+use crate::release::report::{By, FeederReport, Scale};
+use crate::release::rules::{self, Decision, Rules, Taken};
 
 /// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, so that an older copy
 /// of it from in between would have to be noticed by the totals.

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{LedgerError, Place};
 use crate::disk::DiskError;
-use crate::release::Taken;
+use crate::release::rules::Taken;
 
 const FILE: &str = "releases.ledger";
 const OLD: &str = "releases.ledger.old";

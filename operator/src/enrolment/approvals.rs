@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, DiskError};
-use crate::request::Request;
+use crate::enrolment::message::Request;
 
 /// Requests kept at most, over all names.
 pub const MAX_PENDING: usize = 1_024;
@@ -262,7 +262,7 @@ fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::tests::{analytics, gateway};
+    use crate::enrolment::message::tests::{analytics, gateway};
 
     fn desk() -> (tempfile::TempDir, Desk) {
         let dir = tempfile::tempdir().unwrap();

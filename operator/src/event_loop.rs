@@ -2,6 +2,7 @@
 
 mod epochs;
 mod requests;
+mod status_hints;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -17,18 +18,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::{DeploymentId, FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
 
-use crate::enrol::Registry;
+use crate::enrolment::approvals::{Desk, Held};
+use crate::enrolment::registry::Registry;
 use crate::event::Event;
-use crate::keyring::Keyring;
-use crate::ledger::COMMIT_MAX;
+use crate::event_loop::status_hints::{Present, Waiting};
+use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::pending::{Desk, Held};
-use crate::plan;
-use crate::publish::{Item, Schedule};
-use crate::report::FeederReport;
+use crate::plan::book;
+use crate::plan::publish::{Item, Schedule};
+use crate::release::ledger::COMMIT_MAX;
+use crate::release::report::FeederReport;
+use crate::release::take_sums::{Job, Settled, Settler};
 use crate::run::{OperatorError, Parts, Rotation};
-use crate::settle::{Job, Settled, Settler};
-use crate::waiting::{Present, Waiting};
 
 /// How often approvals are looked for and waiting is mentioned.
 const TICK: Duration = Duration::from_secs(1);
@@ -221,7 +222,7 @@ impl Operator {
             min_meters: plan.min_meters as usize,
             largest_feeder: self.registry.roster.largest_feeder() as usize,
             analytics: plan.analytics.len(),
-            unowned: plan::unowned(plan).len(),
+            unowned: book::unowned(plan).len(),
             releases: self.releases,
         };
         if let Some(text) = self.waiting.say(&present, Instant::now()) {

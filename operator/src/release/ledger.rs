@@ -28,9 +28,9 @@ use service::store::Fault;
 use wire::{DeploymentId, FeederId, WindowStart};
 
 use crate::disk::DiskError;
-use crate::release::Taken;
-use crate::report::FeederReport;
-use crate::totals::{self, Totals};
+use crate::release::report::FeederReport;
+use crate::release::rules::Taken;
+use crate::release::totals::{self, Totals};
 use count::Count;
 use store::Store;
 
@@ -157,7 +157,7 @@ pub struct Place<'a> {
     pub totals: &'a Path,
     /// The deployment.
     pub deployment: &'a DeploymentId,
-    /// What this operator writes into [`By::operator`](crate::report::By::operator): totals of another one, say of an
+    /// What this operator writes into [`By::operator`](crate::release::report::By::operator): totals of another one, say of an
     /// earlier deployment, are not its own.
     pub operator: &'a str,
 }

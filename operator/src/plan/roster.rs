@@ -11,7 +11,7 @@ use bytes::Bytes;
 use wire::{DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics, Watts};
 
 use crate::disk::{self, DiskError};
-use crate::keyring::Keyring;
+use crate::keys::keyring::Keyring;
 
 /// The largest stored page that is read.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;

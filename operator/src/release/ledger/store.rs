@@ -14,7 +14,7 @@ use service::store::{self, Fault};
 use wire::{AnalyticsId, DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
 use super::{LedgerError, Place, State};
-use crate::release::Taken;
+use crate::release::rules::Taken;
 
 /// Version of the tables below. Format 1 was a file of text; `migrate` reads it.
 const FORMAT: &str = "2";

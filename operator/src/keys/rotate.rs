@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use wire::{DeploymentId, FeederId, GridError, KeyEpoch, Plan, UnixSeconds, WindowStart};
 
 use crate::disk::{self, DiskError};
-use crate::ledger::{self, LedgerError};
+use crate::release::ledger::{self, LedgerError};
 
 /// Longest request that is read, in bytes.
 const MAX_REQUEST: usize = 4_096;

@@ -1,7 +1,7 @@
 //! Who may join: requests of gateways and analytics services held against what is known already.
 //!
 //! Only the rules are here. Whether a request that holds is applied at once or waits for a person is decided in
-//! [`crate::pending`]. A name belongs to the key that used it first.
+//! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use wire::{
     Reason, RosterEntry, WindowStart,
 };
 
-use crate::gateways::{Gateways, GatewaysError};
-use crate::keyring::Keyring;
-use crate::plan::{PlanBook, PlanError};
-use crate::reference;
-use crate::request::Request;
-use crate::roster::{RosterBook, RosterError};
+use crate::enrolment::gateways::{Gateways, GatewaysError};
+use crate::enrolment::message::Request;
+use crate::keys::keyring::Keyring;
+use crate::plan::book::{PlanBook, PlanError};
+use crate::plan::reference;
+use crate::plan::roster::{RosterBook, RosterError};
 
 /// What became of a gateway's request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 use super::*;
-use crate::request::tests::{analytics, deployment, gateway, topics};
+use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
 use packed::layout::Layout;
 use std::path::Path;
 use wire::Watts;
 
 fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-    let terms = crate::plan::Terms {
+    let terms = crate::plan::book::Terms {
         deployment: deployment(),
         interval_s: 900,
         batch: 4,
@@ -97,7 +97,7 @@ fn a_known_meter_keeps_key_feeder_and_gateway() {
         .unwrap();
     assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
     let mut other_key = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
-    other_key.meters[0].3 = crate::request::tests::signing(77).verifying_key();
+    other_key.meters[0].3 = crate::enrolment::message::tests::signing(77).verifying_key();
     assert_eq!(
         reasons(&registry.enrol(&other_key).unwrap()),
         [Reason::WrongKey]

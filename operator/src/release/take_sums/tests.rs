@@ -1,12 +1,12 @@
 use std::path::Path;
 
 use super::*;
-use crate::keyring::FIRST_EPOCH;
-use crate::ledger::Place;
-use crate::ledger::faults::FailingDisk;
-use crate::plan::{PlanBook, Terms as PlanTerms};
-use crate::request::tests::{analytics, deployment, signing, topics};
-use crate::totals::faults::Tearing;
+use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
+use crate::keys::keyring::FIRST_EPOCH;
+use crate::plan::book::{PlanBook, Terms as PlanTerms};
+use crate::release::ledger::Place;
+use crate::release::ledger::faults::FailingDisk;
+use crate::release::totals::faults::Tearing;
 use openfhe::{Context, PublicKey};
 use service::MockClock;
 use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, UnixMillis};

@@ -13,7 +13,7 @@ use wire::{
 };
 
 use crate::disk::{self, DiskError};
-use crate::keyring::{FIRST_EPOCH, Keyring, KeyringError};
+use crate::keys::keyring::{FIRST_EPOCH, Keyring, KeyringError};
 
 /// The largest stored plan that is read.
 const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;

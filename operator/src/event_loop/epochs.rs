@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use wire::{EpochPlan, UnixSeconds};
 
 use super::Operator;
-use crate::keyring::{Keyring, KeyringError};
-use crate::rotate::{self, Facts, Request, RotateError};
+use crate::keys::keyring::{Keyring, KeyringError};
+use crate::keys::rotate::{self, Facts, Request, RotateError};
 
 /// Why a request was not granted: for good, or until the next look.
 enum Refused {

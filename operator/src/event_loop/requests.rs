@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use wire::{EnrolRequest, Reason};
 
 use super::Operator;
-use crate::enrol::{AnalyticsRefused, Outcome};
+use crate::enrolment::message::Request;
+use crate::enrolment::registry::{AnalyticsRefused, Outcome};
 use crate::event::Event;
 use crate::metrics;
-use crate::publish::Item;
-use crate::request::Request;
+use crate::plan::publish::Item;
 
 impl Operator {
     /// Acts on a request to join.

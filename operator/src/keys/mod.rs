@@ -1,0 +1,4 @@
+//! The secret keys, and when a new key epoch may begin.
+
+pub(crate) mod keyring;
+pub mod rotate;

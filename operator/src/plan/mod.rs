@@ -1,0 +1,7 @@
+//! The signed truth that every other process holds against what it receives: the plan (time, scale, key epochs, analytics
+//! services) and the roster (meters).
+
+pub(crate) mod book;
+pub(crate) mod publish;
+pub(crate) mod reference;
+pub(crate) mod roster;
