@@ -166,14 +166,14 @@ impl Deployment {
 
     fn plan(&self) -> Plan {
         let topic = Topics::new(&self.settings.deployment.root).unwrap().plan();
-        let dir = operator::run::folder(&self.settings);
+        let dir = operator::folder(&self.settings);
         let stored = stored_plan(&dir, &self.settings.deployment.id, &topic);
         stored.unwrap().unwrap()
     }
 
     /// What `operator rotate` does.
     fn ask_for_epoch(&self, first: WindowStart, force: bool) -> Result<(), RotateError> {
-        let dir = operator::run::folder(&self.settings);
+        let dir = operator::folder(&self.settings);
         let facts = Facts {
             plan: &self.plan(),
             released: &rotate::newest_released(&dir, &self.settings.deployment.id).unwrap(),

@@ -11,7 +11,7 @@ use wire::{Plan, Topics};
 use crate::plan::book::{self, PlanBook};
 
 use crate::release::ledger;
-use crate::run;
+use crate::setup;
 
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
@@ -25,7 +25,7 @@ const DESCRIPTORS: u64 = 64;
 /// What the operator needs, and the checks that only it can make.
 #[must_use]
 pub fn subject(settings: &Settings) -> Subject {
-    let folder = run::folder(settings);
+    let folder = setup::folder(settings);
     let listens = [
         ("operator.metrics_listen", settings.operator.metrics_listen),
         ("operator.live_listen", settings.operator.live_listen),
@@ -72,7 +72,7 @@ fn key_names(folder: &Path) -> impl Iterator<Item = String> {
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     openfhe(settings, findings);
-    let folder = run::folder(settings);
+    let folder = setup::folder(settings);
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
     ledger(settings, &folder, findings);
@@ -139,7 +139,7 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
         findings.fail(
             CHECK,
             format!("deployment.operator_key is {configured}, but this operator's key is {key}"),
-            "bring the right state folder, or correct the setting everywhere",
+            "use the right state folder, or correct the setting everywhere",
         );
         return;
     }
@@ -216,7 +216,7 @@ fn owners(plan: &Plan, findings: &mut Findings) {
 }
 
 fn enrolment(settings: &Settings, findings: &mut Findings) {
-    if run::enrols_automatically(settings) {
+    if setup::enrols_automatically(settings) {
         findings.ok(
             "enrolment",
             "automatic: whoever asks on loopback is enrolled",

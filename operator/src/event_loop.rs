@@ -1,10 +1,19 @@
-//! The running operator: one loop over what arrives, what was settled, and what is to be published.
+//! The running operator: one loop over what arrives, what became of sums, and what is to be published.
+//!
+//! The loop itself never waits. Sums are taken by a thread of their own, and messages leave through a task of their own;
+//! where one of them falls behind, the loop stops taking in what would add to it and goes on with the rest. Every queue
+//! between them has a limit, so that in the end the broker waits.
+//!
+//! # Layout
+//! - `egress`: what leaves for the broker
+//! - `epochs`: a new key epoch, asked for by `operator rotate`
+//! - `status_hints`: saying what the operator waits for
 
+mod egress;
 mod epochs;
-mod requests;
 mod status_hints;
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,280 +22,338 @@ use bytes::Bytes;
 use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::telemetry::{ByReason, Line};
-use service::{Chain, Stop, failpoint};
+use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{DeploymentId, FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
+use wire::{FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
 
-use crate::enrolment::approvals::{Desk, Held};
+use crate::enrolment::handler::EnrolmentHandler;
 use crate::enrolment::registry::Registry;
-use crate::event::Event;
-use crate::event_loop::status_hints::{Present, Waiting};
+use crate::error::OperatorError;
+use crate::event::{Event, Observer};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::book;
 use crate::plan::publish::{Item, Schedule};
 use crate::release::ledger::COMMIT_MAX;
 use crate::release::report::FeederReport;
-use crate::release::take_sums::{Job, Settled, Settler};
-use crate::run::{OperatorError, Parts, Rotation};
+use crate::release::take_sums::{Job, SumTaker, TakeResult};
+use egress::{Egress, Outgoing};
+use epochs::Rotation;
+use status_hints::{Present, StatusHints};
 
 /// How often approvals are looked for and waiting is mentioned.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Refusals of different names and reasons that are logged. Beyond, they are only counted.
-const MENTIONS: usize = 4_096;
-
-/// Sums waiting for the settling thread. Beyond, the broker waits.
+/// Sums that may wait to be taken, and results that may wait to be announced. Beyond, the broker waits.
 const QUEUE: usize = 2 * COMMIT_MAX;
 
-pub(crate) struct Operator {
-    deployment: DeploymentId,
+/// What the loop works with, opened and consistent.
+pub(crate) struct Opened {
+    pub(crate) topics: Topics,
+    pub(crate) registry: Registry,
+    pub(crate) keyring: Arc<Keyring>,
+    /// The last windows released before this start.
+    pub(crate) recent: Vec<FeederReport>,
+    /// Held as long as the operator runs.
+    pub(crate) lock: File,
+}
+
+pub(crate) struct EventLoop {
     topics: Topics,
-    registry: Registry,
+    enrolment: EnrolmentHandler,
     keyring: Arc<Keyring>,
-    settler: Option<Settler>,
-    desk: Desk,
     rotation: Rotation,
-    automatic: bool,
     publisher: Publisher,
-    observer: Option<mpsc::UnboundedSender<Event>>,
+    observer: Observer,
     schedule: Schedule,
-    waiting: Waiting,
-    /// Approved requests that are in the registry but maybe not on disk.
-    applied: Vec<Held>,
-    pending: usize,
+    /// Documents that are durable and leave as soon as there is room. The registry does not change meanwhile: pages of
+    /// different roster versions would be no roster, and no plan leaves before it is durable.
+    leaving: VecDeque<Item>,
     published: (PlanVersion, usize),
+    hints: StatusHints,
     releases: usize,
     feeders: metrics::Feeders,
-    /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
-    mentioned: HashSet<(String, Reason)>,
     /// Windows released before this start, until the observer is told.
     recent: Vec<FeederReport>,
     _lock: File,
 }
 
-impl Operator {
-    pub fn new(
+/// A sum that waits for its place in the queue, and the message to acknowledge once it has it.
+struct WaitingSum {
+    job: Job,
+    message: Incoming,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    SumTakerLost,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
         settings: &Settings,
-        parts: Parts,
+        opened: Opened,
         publisher: Publisher,
-        observer: Option<mpsc::UnboundedSender<Event>>,
+        observer: Observer,
+        clock: SharedClock,
     ) -> Self {
+        let Opened {
+            topics,
+            registry,
+            keyring,
+            recent,
+            lock,
+        } = opened;
+        let configured = &settings.operator;
+        let enrolment = EnrolmentHandler::new(
+            settings,
+            topics.clone(),
+            registry,
+            keyring.clone(),
+            observer.clone(),
+        );
         Self {
-            deployment: settings.deployment.id.clone(),
-            topics: parts.topics,
-            registry: parts.registry,
-            keyring: parts.keyring,
-            settler: Some(parts.settler),
-            desk: parts.desk,
-            rotation: parts.rotation,
-            automatic: parts.automatic,
+            rotation: Rotation::new(settings, clock),
+            topics,
+            enrolment,
+            keyring,
             publisher,
             observer,
-            schedule: Schedule::new(settings.operator.republish_every, Instant::now()),
-            waiting: Waiting::default(),
-            applied: Vec::new(),
-            pending: 0,
+            schedule: Schedule::new(configured.republish_every, Instant::now()),
+            leaving: VecDeque::new(),
             published: (PlanVersion(0), 0),
+            hints: StatusHints::default(),
             releases: 0,
-            feeders: metrics::Feeders::new(
-                settings.operator.metrics_max_feeders,
-                settings.operator.export_load,
-            ),
-            mentioned: HashSet::new(),
-            recent: parts.recent,
-            _lock: parts.lock,
+            feeders: metrics::Feeders::new(configured.metrics_max_feeders, configured.export_load),
+            recent,
+            _lock: lock,
         }
     }
 
-    /// Serves until `stop` fires, then settles and answers what was accepted.
-    pub async fn serve(mut self, mut inbox: Inbox, stop: Stop) -> Result<(), OperatorError> {
+    /// Serves until `stop` fires, then takes and answers what was accepted.
+    pub(crate) async fn run(
+        mut self,
+        taker: SumTaker,
+        mut inbox: Inbox,
+        stop: Stop,
+    ) -> Result<(), OperatorError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (done, mut settled) = mpsc::unbounded_channel();
-        let Some(settler) = self.settler.take() else {
-            return Err(OperatorError::Settler);
-        };
-        let settling = tokio::task::spawn_blocking(move || settler.run(queue, &done));
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.count_pending();
+        let (done, mut results) = mpsc::channel(QUEUE);
+        let taking = tokio::task::spawn_blocking(move || taker.run(queue, &done));
+        let egress = Egress::open(self.publisher.clone());
+        self.enrolment.count_pending();
         let recent = std::mem::take(&mut self.recent);
-        let min_meters = self.registry.plan.plan().min_meters;
-        self.tell(Event::Opened { min_meters, recent });
+        let min_meters = self.enrolment.registry.plan.plan().min_meters;
+        self.observer.tell(Event::Opened { min_meters, recent });
         // The first plan is durable before anybody can ask for it.
-        self.save(Vec::new());
+        self.save();
 
-        let lost_settler = loop {
-            tokio::select! {
-                () = stop.stopped() => break false,
-                outcome = settled.recv() => match outcome {
-                    Some(outcome) => {
-                        metrics::queue(QUEUE - jobs.capacity());
-                        let taken = matches!(outcome, Settled::Taken { .. });
-                        let messages = self.settled(outcome);
-                        self.send_all(messages, &stop).await;
-                        if taken {
-                            failpoint::hit("operator.after_receipt");
-                        }
-                    }
-                    None => break true,
-                },
-                event = inbox.recv() => match event {
-                    Some(mqtt::Event::Connected) => {
-                        let pages = self.registry.roster.page_count();
-                        self.schedule.connected(pages, Instant::now());
-                    }
-                    Some(mqtt::Event::Disconnected { .. }) => {}
-                    Some(mqtt::Event::Message(message)) => {
-                        if let Some(job) = self.message(&message) {
-                            metrics::received(job.payload.len());
-                            tokio::select! {
-                                _ = jobs.send(job) => metrics::queue(QUEUE - jobs.capacity()),
-                                () = stop.stopped() => break false,
-                            }
-                        }
-                        inbox.ack(&message);
-                    }
-                    None => break false,
-                },
-                () = tokio::time::sleep_until(self.schedule.due()) => self.publish(&stop).await,
-                _ = tick.tick() => {
-                    self.tick();
-                    self.rotate().await;
-                }
-            }
-        };
+        let ended = self
+            .serve(&mut inbox, &jobs, &mut results, &egress, &stop)
+            .await;
 
         drop(jobs);
-        let drain = async {
-            while let Some(outcome) = settled.recv().await {
-                for (topic, bytes) in self.settled(outcome) {
-                    let _ = self.publisher.publish(topic, bytes, false).await;
-                }
-            }
-        };
-        if tokio::time::timeout(CLOSE_GRACE, drain).await.is_err() {
+        let drained = self.drain(results, egress);
+        if tokio::time::timeout(CLOSE_GRACE, drained).await.is_err() {
             tracing::warn!(
                 "not every receipt could be sent in time; analytics will send those sums again"
             );
         }
-        self.save(Vec::new());
+        self.save();
         self.publisher.close().await;
-        match settling.await {
+        match taking.await {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            _ if lost_settler => Err(OperatorError::Settler),
+            _ if ended == Ended::SumTakerLost => Err(OperatorError::SumTaker),
             _ => Ok(()),
         }
     }
 
-    /// Whether to log a refusal: the first of its name and reason, as long as there are not too many names.
-    fn mention(&mut self, id: &str, reason: Reason) -> bool {
-        self.mentioned.len() < MENTIONS && self.mentioned.insert((id.to_owned(), reason))
-    }
-
-    fn tell(&self, event: Event) {
-        if let Some(observer) = &self.observer {
-            let _ = observer.send(event);
+    async fn serve(
+        &mut self,
+        inbox: &mut Inbox,
+        jobs: &mpsc::Sender<Job>,
+        results: &mut mpsc::Receiver<TakeResult>,
+        egress: &Egress,
+        stop: &Stop,
+    ) -> Ended {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waiting: Option<WaitingSum> = None;
+        loop {
+            let is_publishing = !self.leaving.is_empty();
+            tokio::select! {
+                () = stop.stopped() => return Ended::Stopped,
+                result = next(results, egress) => {
+                    let Some(result) = result else {
+                        return Ended::SumTakerLost;
+                    };
+                    metrics::queue(QUEUE - jobs.capacity());
+                    egress.send(self.announce(result)).await;
+                }
+                () = egress.room(), if is_publishing => self.publish_next(egress).await,
+                place = jobs.reserve(), if waiting.is_some() => {
+                    if let (Ok(place), Some(sum)) = (place, waiting.take()) {
+                        place.send(sum.job);
+                        metrics::queue(QUEUE - jobs.capacity());
+                        inbox.ack(&sum.message);
+                    }
+                }
+                event = inbox.recv(), if waiting.is_none() && !is_publishing => match event {
+                    Some(mqtt::Event::Connected) => {
+                        let pages = self.enrolment.registry.roster.page_count();
+                        self.schedule.connected(pages, Instant::now());
+                    }
+                    Some(mqtt::Event::Disconnected { .. }) => {}
+                    Some(mqtt::Event::Message(message)) => waiting = self.receive(message, inbox),
+                    None => return Ended::Stopped,
+                },
+                () = tokio::time::sleep_until(self.schedule.due()), if !is_publishing => self.begin_publishing(),
+                _ = tick.tick() => self.tick().await,
+            }
         }
     }
 
-    /// Acts on a message, or makes a job of it.
-    fn message(&mut self, message: &Incoming) -> Option<Job> {
+    /// Answers what was accepted before the end, until nothing is left.
+    async fn drain(&mut self, mut results: mpsc::Receiver<TakeResult>, egress: Egress) {
+        while let Some(result) = results.recv().await {
+            egress.send(self.announce(result)).await;
+        }
+        egress.close().await;
+    }
+
+    /// Acts on a message and acknowledges it, or returns the sum in it.
+    fn receive(&mut self, message: Incoming, inbox: &Inbox) -> Option<WaitingSum> {
         match self.topics.parse(&message.topic) {
             Some(Topic::Sum { feeder }) => {
-                let plan = self.registry.plan.plan().clone();
-                let enrolled = self.registry.roster.on_feeder(&feeder);
-                return Some(Job {
-                    feeder,
+                metrics::received(message.payload.len());
+                let registry = &self.enrolment.registry;
+                let job = Job {
+                    enrolled: registry.roster.on_feeder(&feeder),
+                    plan: registry.plan.plan().clone(),
                     payload: message.payload.clone(),
-                    plan,
-                    enrolled,
-                });
+                    feeder,
+                };
+                return Some(WaitingSum { job, message });
             }
-            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => self.request(message),
+            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
+                self.enrolment.handle(&message, &mut self.schedule);
+            }
             _ => {
-                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's")
+                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
             }
         }
+        inbox.ack(&message);
         None
     }
 
-    fn tick(&mut self) {
-        self.approvals();
-        let plan = self.registry.plan.plan();
+    async fn tick(&mut self) {
+        if !self.leaving.is_empty() {
+            if !self.publisher.is_connected() {
+                let rest = self.leaving.drain(..).collect();
+                self.schedule.postpone(rest, Instant::now());
+            }
+            return;
+        }
+        self.enrolment.apply_approved(&mut self.schedule);
+        self.say_what_is_missing();
+        self.rotate().await;
+    }
+
+    fn say_what_is_missing(&mut self) {
+        let registry = &self.enrolment.registry;
+        let plan = registry.plan.plan();
         let present = Present {
             broker: self.publisher.is_connected(),
-            pending: self.pending,
-            meters: self.registry.roster.len(),
+            pending: self.enrolment.pending(),
+            meters: registry.roster.len(),
             min_meters: plan.min_meters as usize,
-            largest_feeder: self.registry.roster.largest_feeder() as usize,
+            largest_feeder: registry.roster.largest_feeder() as usize,
             analytics: plan.analytics.len(),
             unowned: book::unowned(plan).len(),
             releases: self.releases,
         };
-        if let Some(text) = self.waiting.say(&present, Instant::now()) {
+        if let Some(text) = self.hints.say(&present, Instant::now()) {
             tracing::info!("{text}");
         }
     }
 
-    /// Makes the registry durable. If that fails, `items` and all that changed are due again.
-    fn save(&mut self, items: Vec<Item>) -> bool {
-        if let Err(error) = self.registry.save(&self.keyring) {
-            tracing::error!(error = %Chain(&error), "nothing new is published until plan and roster can be written");
-            self.schedule.postpone(items, Instant::now());
-            return false;
+    /// Makes the registry durable. If that fails, all that changed is due again.
+    fn save(&mut self) -> bool {
+        let saved = self.enrolment.save();
+        if !saved {
+            self.schedule.postpone(Vec::new(), Instant::now());
         }
-        for held in std::mem::take(&mut self.applied) {
-            if let Err(error) = self.desk.settle(&held) {
-                tracing::error!(error = %Chain(&error), "cannot remove an approved request");
-                self.applied.push(held);
-            }
-        }
-        let plan = self.registry.plan.plan();
-        metrics::registry(self.registry.roster.len(), plan.feeders.len(), plan.version);
-        true
+        saved
     }
 
-    /// Publishes what is due, after it is durable.
-    async fn publish(&mut self, stop: &Stop) {
-        let items = self
-            .schedule
-            .take(self.registry.roster.page_count(), Instant::now());
-        if items.is_empty() || !self.save(items.clone()) {
+    /// Makes what is due durable and lets it leave.
+    fn begin_publishing(&mut self) {
+        let pages = self.enrolment.registry.roster.page_count();
+        let items = self.schedule.take(pages, Instant::now());
+        if items.is_empty() {
             return;
         }
-        if !self.publisher.is_connected() {
-            return self.schedule.postpone(items, Instant::now());
+        if self.enrolment.save() && self.publisher.is_connected() {
+            self.leaving.extend(items);
+        } else {
+            self.schedule.postpone(items, Instant::now());
         }
-        for item in items {
-            let message = match item {
-                Item::Plan => Some((self.topics.plan(), self.registry.plan.sealed(&self.keyring))),
-                Item::Page(page) => self.registry.roster.sealed(page, &self.keyring),
+    }
+
+    /// Signs the next document and hands it over.
+    async fn publish_next(&mut self, egress: &Egress) {
+        let registry = &mut self.enrolment.registry;
+        let message = match self.leaving.pop_front() {
+            Some(Item::Plan) => Some((self.topics.plan(), registry.plan.sealed(&self.keyring))),
+            Some(Item::Page(page)) => registry.roster.sealed(page, &self.keyring),
+            None => None,
+        };
+        if let Some(message) = message {
+            let outgoing = Outgoing {
+                messages: vec![message],
+                retain: true,
+                after_taking: false,
             };
-            if let Some((topic, bytes)) = message {
-                self.send(topic, bytes, true, stop).await;
-            }
+            egress.send(outgoing).await;
         }
-        let (version, meters) = (
-            self.registry.plan.plan().version,
-            self.registry.roster.len(),
-        );
+        if self.leaving.is_empty() {
+            self.published();
+        }
+    }
+
+    /// Tells what is new in what was published.
+    fn published(&mut self) {
+        let registry = &self.enrolment.registry;
+        let plan = registry.plan.plan();
+        let version = plan.version;
+        let meters = registry.roster.len();
         if self.published.0 != version {
-            tracing::info!(%version, feeders = self.registry.plan.plan().feeders.len(), "published the plan");
-            self.tell(Event::PlanPublished { version });
+            tracing::info!(%version, feeders = plan.feeders.len(), "published the plan");
+            self.observer.tell(Event::PlanPublished { version });
         }
         if self.published.1 != meters {
             tracing::info!(meters, "published the roster");
-            self.tell(Event::Enrolled { meters });
+            self.observer.tell(Event::Enrolled { meters });
         }
         self.published = (version, meters);
     }
 
-    /// Tells what became of a sum and returns what is to be published.
-    fn settled(&mut self, outcome: Settled) -> Vec<(String, Bytes)> {
-        match outcome {
-            Settled::Taken {
+    /// Tells what became of a sum and returns its answer.
+    fn announce(&mut self, result: TakeResult) -> Outgoing {
+        let after_taking = matches!(result, TakeResult::Taken { .. });
+        Outgoing {
+            messages: self.answers(result),
+            retain: false,
+            after_taking,
+        }
+    }
+
+    fn answers(&mut self, result: TakeResult) -> Vec<(String, Bytes)> {
+        match result {
+            TakeResult::Taken {
                 report,
                 excerpt,
                 messages,
@@ -294,25 +361,25 @@ impl Operator {
                 metrics::taken(&report);
                 self.releases += 1;
                 self.feeders.taken(&report);
-                self.tell(Event::Ciphertext {
+                self.observer.tell(Event::Ciphertext {
                     feeder: report.feeder.clone(),
                     window: report.window_start,
                     part: report.part,
                     excerpt,
                 });
-                self.tell(Event::Released(report));
+                self.observer.tell(Event::Released(report));
                 messages
             }
-            Settled::Duplicate { sum, message } => {
+            TakeResult::Duplicate { sum, message } => {
                 metrics::duplicate();
-                self.tell(Event::Duplicate {
+                self.observer.tell(Event::Duplicate {
                     feeder: sum.feeder,
                     window: sum.window,
                     part: sum.part,
                 });
                 vec![message]
             }
-            Settled::Rejected {
+            TakeResult::Rejected {
                 feeder,
                 window,
                 reason,
@@ -320,34 +387,22 @@ impl Operator {
             } => {
                 metrics::rejected(reason);
                 say_rejected(&feeder, window, reason);
-                self.tell(Event::Rejected {
+                self.observer.tell(Event::Rejected {
                     feeder,
                     window,
                     reason,
                 });
                 message.into_iter().collect()
             }
-            Settled::Deferred => Vec::new(),
+            TakeResult::Deferred => Vec::new(),
         }
     }
+}
 
-    async fn send_all(&self, messages: Vec<(String, Bytes)>, stop: &Stop) {
-        for (topic, bytes) in messages {
-            self.send(topic, bytes, false, stop).await;
-        }
-    }
-
-    /// Hands a message over, waiting for the broker if need be, but not past a stop.
-    async fn send(&self, topic: String, bytes: Bytes, retain: bool, stop: &Stop) {
-        tokio::select! {
-            sent = self.publisher.publish(topic.clone(), bytes, retain) => {
-                if let Err(error) = sent {
-                    tracing::error!(topic, error = %Chain(&error), "cannot publish");
-                }
-            }
-            () = stop.stopped() => {}
-        }
-    }
+/// The next result, once its answer can leave. Cancel safe.
+async fn next(results: &mut mpsc::Receiver<TakeResult>, egress: &Egress) -> Option<TakeResult> {
+    egress.room().await;
+    results.recv().await
 }
 
 /// Says that a sum was not taken, if it is worth a line.

@@ -16,6 +16,7 @@
 mod disk;
 pub mod doctor;
 mod enrolment;
+mod error;
 mod event;
 mod event_loop;
 mod keys;
@@ -24,17 +25,20 @@ pub mod page;
 mod plan;
 pub mod print;
 mod release;
-pub mod run;
+mod run;
+mod setup;
 
-pub use enrolment::approvals::{Desk, Held};
-pub use enrolment::message::Request as EnrolmentRequest;
+pub use enrolment::approvals::{Approvals, Held};
+pub use enrolment::message::EnrolmentRequest;
 pub use enrolment::registry::{AnalyticsRefused, check_analytics};
+pub use error::OperatorError;
 pub use event::Event;
 pub use keys::rotate;
 pub use plan::book::stored as stored_plan;
 pub use release::ledger::FILE as LEDGER_FILE;
 pub use release::report::{By, FeederReport, Scale};
-pub use run::{OperatorError, run};
+pub use run::run;
+pub use setup::folder;
 
 #[cfg(test)]
 mod testing;

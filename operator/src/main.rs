@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use operator::print::{self, Output};
 use operator::rotate::{self, Facts, Inbox};
-use operator::{AnalyticsRefused, Desk, EnrolmentRequest, Held, check_analytics, stored_plan};
+use operator::{AnalyticsRefused, Approvals, EnrolmentRequest, Held, check_analytics, stored_plan};
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -116,10 +116,10 @@ impl Arguments for Args {
 fn main() -> ExitCode {
     process::main("operator", |context: process::Context<Args>| async move {
         let settings = &context.settings;
-        let desk = Desk::new(&operator::run::folder(settings));
+        let approvals = Approvals::new(&operator::folder(settings));
         match context.args.command {
-            Some(Command::Pending) => list(settings, &desk),
-            Some(Command::Approve { id }) => approve(&desk, &id),
+            Some(Command::Pending) => list(settings, &approvals),
+            Some(Command::Approve { id }) => approve(&approvals, &id),
             Some(Command::Rotate {
                 first_window,
                 force,
@@ -150,13 +150,13 @@ fn main() -> ExitCode {
     })
 }
 
-fn list(settings: &Settings, desk: &Desk) -> anyhow::Result<()> {
-    let mut waiting = desk.waiting()?;
+fn list(settings: &Settings, approvals: &Approvals) -> anyhow::Result<()> {
+    let mut waiting = approvals.waiting()?;
     waiting.dedup_by_key(|held| held.subject());
     for held in &waiting {
         println!("{}", held.subject());
     }
-    for (held, refused) in refused(settings, desk)? {
+    for (held, refused) in refused(settings, approvals)? {
         eprintln!("{} cannot be granted yet: {refused}", held.subject());
     }
     if waiting.is_empty() {
@@ -166,14 +166,17 @@ fn list(settings: &Settings, desk: &Desk) -> anyhow::Result<()> {
 }
 
 /// The analytics services that ask for what the plan cannot give them, whether they are approved or not.
-fn refused(settings: &Settings, desk: &Desk) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
+fn refused(
+    settings: &Settings,
+    approvals: &Approvals,
+) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
     let topics = Topics::new(&settings.deployment.root)?;
     let deployment = &settings.deployment.id;
-    let folder = operator::run::folder(settings);
+    let folder = operator::folder(settings);
     let Some(plan) = stored_plan(&folder, deployment, &topics.plan())? else {
         return Ok(Vec::new());
     };
-    let messages = desk.messages()?.into_iter();
+    let messages = approvals.messages()?.into_iter();
     let refused = messages.filter_map(|(held, bytes)| {
         let topic = EnrolmentRequest::topic(&topics, &held.kind, &held.id)?;
         match EnrolmentRequest::open(&topics, deployment, &topic, &bytes) {
@@ -187,8 +190,8 @@ fn refused(settings: &Settings, desk: &Desk) -> anyhow::Result<Vec<(Held, Analyt
     Ok(refused.collect())
 }
 
-fn approve(desk: &Desk, id: &str) -> anyhow::Result<()> {
-    let approved = desk.approve(id)?;
+fn approve(approvals: &Approvals, id: &str) -> anyhow::Result<()> {
+    let approved = approvals.approve(id)?;
     if let Some(first) = approved.first() {
         println!("approved {} ({} messages)", first.subject(), approved.len());
     }
@@ -201,7 +204,7 @@ fn begin_epoch(
     first_window: Option<UnixSeconds>,
     force: bool,
 ) -> anyhow::Result<()> {
-    let dir = operator::run::folder(settings);
+    let dir = operator::folder(settings);
     let topic = Topics::new(&settings.deployment.root)?.plan();
     let plan = stored_plan(&dir, &settings.deployment.id, &topic)?;
     let plan = plan.with_context(|| {

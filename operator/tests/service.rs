@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use openfhe::{Context, PublicKey};
 
-use operator::{Desk, Event, OperatorError};
+use operator::{Approvals, Event, OperatorError};
 use packed::layout::Layout;
 use service::config::Enrolment;
 use service::mqtt::{self, Inbox, Publisher, QoS};
@@ -183,7 +183,7 @@ impl Peer {
     }
 
     /// Sends a sum, again and again as an analytics service does, until its receipt is there.
-    async fn settle(&mut self, window: u64, limbs: &[u8]) -> SumStatus {
+    async fn release_until_answered(&mut self, window: u64, limbs: &[u8]) -> SumStatus {
         loop {
             let digest = self.release(window, limbs).await;
             let receipt = self.until::<SumReceipt, _>(|receipt, _| {
@@ -309,7 +309,7 @@ fn any_port() -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_enrolment_to_a_settled_release_across_restarts() {
+async fn from_enrolment_to_a_taken_release_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let (broker, address) = Broker::start(any_port()).await;
     let settings = settings(dir.path(), address);
@@ -342,19 +342,28 @@ async fn from_enrolment_to_a_settled_release_across_restarts() {
     assert_eq!(meters.await, METERS.len());
 
     let limbs = encrypted_sum(&plan, &keys);
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Taken);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Taken
+    );
     let report = operator.until(released).await;
     assert_eq!(report.energy_wh, [2_057, 1_703]);
     assert_eq!((report.meters, report.completeness), (4, 1.0));
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Duplicate
+    );
 
     // The receipt follows the record, so after a restart the same sum is a duplicate and another a conflict.
     operator.end().await;
     let operator = Operator::start(&settings);
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Duplicate
+    );
     let other = encrypted_sum(&plan, &keys);
     assert_eq!(
-        peer.settle(7_200, &other).await,
+        peer.release_until_answered(7_200, &other).await,
         SumStatus::Rejected(Reason::Conflict)
     );
     let totals = std::fs::read_to_string(&settings.operator.totals_file).unwrap();
@@ -391,24 +400,24 @@ async fn by_hand_nobody_joins_before_a_person_approves() {
     peer.plan(|plan| plan.version == PlanVersion(1)).await;
     peer.enrol().await;
 
-    let desk = Desk::new(&operator::run::folder(&settings));
+    let approvals = Approvals::new(&operator::folder(&settings));
     let asking = async {
-        while desk.waiting().unwrap().len() < 2 {
+        while approvals.waiting().unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(LIMIT, asking)
         .await
         .expect("both requests are kept");
-    desk.approve("analytics-1").unwrap();
+    approvals.approve("analytics-1").unwrap();
     let (plan, _) = peer.plan(|plan| !plan.analytics.is_empty()).await;
     assert!(plan.feeders.is_empty(), "the gateway was not approved yet");
-    desk.approve("gateway-1").unwrap();
+    approvals.approve("gateway-1").unwrap();
     peer.plan(|plan| !plan.feeders.is_empty()).await;
     let page = peer.until::<RosterPage, _>(|page, _| Some(page)).await;
     assert_eq!(page.entries.len(), METERS.len());
     operator.end().await;
-    assert!(desk.approved().unwrap().is_empty() && desk.waiting().unwrap().is_empty());
+    assert!(approvals.approved().unwrap().is_empty() && approvals.waiting().unwrap().is_empty());
     broker.end().await;
 }
 
@@ -471,7 +480,7 @@ async fn an_operator_whose_ledger_was_emptied_does_not_start() {
     let settings = settings(dir.path(), any_port());
     start_and_stop(&settings).await.unwrap();
     start_and_stop(&settings).await.unwrap();
-    let ledger = operator::run::folder(&settings).join(operator::LEDGER_FILE);
+    let ledger = operator::folder(&settings).join(operator::LEDGER_FILE);
     for content in [&b""[..], b"x"] {
         std::fs::write(&ledger, content).unwrap();
         let error = start_and_stop(&settings).await.unwrap_err();

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, DiskError};
-use crate::enrolment::message::Request;
+use crate::enrolment::message::EnrolmentRequest;
 
 /// Requests kept at most, over all names.
 pub const MAX_PENDING: usize = 1_024;
@@ -65,7 +65,7 @@ pub struct Held {
 
 impl Held {
     /// The entry for a request.
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &EnrolmentRequest) -> Self {
         let key = request.key().to_string().chars().take(16).collect();
         Self {
             kind: request.kind().to_owned(),
@@ -110,12 +110,12 @@ impl Held {
 
 /// The folders of waiting and of approved requests.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub struct Approvals {
     pending: PathBuf,
     approved: PathBuf,
 }
 
-impl Desk {
+impl Approvals {
     /// The folders under `dir`, which need not exist yet.
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Desk {
     ///
     /// # Errors
     /// It cannot be written, or too many wait.
-    pub fn hold(&self, request: &Request, bytes: &[u8]) -> Result<bool, PendingError> {
+    pub fn hold(&self, request: &EnrolmentRequest, bytes: &[u8]) -> Result<bool, PendingError> {
         let path = self.pending.join(Held::of(request).file_name());
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
@@ -219,7 +219,7 @@ impl Desk {
     ///
     /// # Errors
     /// The file cannot be removed.
-    pub fn settle(&self, held: &Held) -> Result<(), PendingError> {
+    pub fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
         let path = self.approved.join(held.file_name());
         Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
     }
@@ -264,76 +264,80 @@ mod tests {
     use super::*;
     use crate::enrolment::message::tests::{analytics, gateway};
 
-    fn desk() -> (tempfile::TempDir, Desk) {
+    fn approvals() -> (tempfile::TempDir, Approvals) {
         let dir = tempfile::tempdir().unwrap();
-        let desk = Desk::new(dir.path());
-        (dir, desk)
+        let approvals = Approvals::new(dir.path());
+        (dir, approvals)
     }
 
     #[test]
-    fn a_request_waits_is_approved_and_settled() {
-        let (_dir, desk) = desk();
-        let request = Request::Gateway(gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]));
-        assert!(desk.hold(&request, b"message").unwrap());
+    fn a_request_waits_is_approved_and_removed() {
+        let (_dir, approvals) = approvals();
+        let request = EnrolmentRequest::Gateway(gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]));
+        assert!(approvals.hold(&request, b"message").unwrap());
         assert!(
-            !desk.hold(&request, b"message").unwrap(),
+            !approvals.hold(&request, b"message").unwrap(),
             "the same request waits once"
         );
-        assert!(desk.approved().unwrap().is_empty());
-        let held = desk.approve("gateway-1").unwrap();
+        assert!(approvals.approved().unwrap().is_empty());
+        let held = approvals.approve("gateway-1").unwrap();
         assert_eq!(held, [Held::of(&request)]);
-        assert!(desk.waiting().unwrap().is_empty());
+        assert!(approvals.waiting().unwrap().is_empty());
         assert_eq!(
-            desk.approved().unwrap(),
+            approvals.approved().unwrap(),
             [(held[0].clone(), b"message".to_vec())]
         );
-        desk.settle(&held[0]).unwrap();
-        assert!(desk.approved().unwrap().is_empty());
+        approvals.remove_approved(&held[0]).unwrap();
+        assert!(approvals.approved().unwrap().is_empty());
         assert!(matches!(
-            desk.approve("gateway-1"),
+            approvals.approve("gateway-1"),
             Err(PendingError::Unknown { .. })
         ));
     }
 
     #[test]
     fn two_keys_for_one_name_need_the_key() {
-        let (_dir, desk) = desk();
+        let (_dir, approvals) = approvals();
         let (mine, theirs) = (
             analytics("analytics-1", 1, &[]),
             analytics("analytics-1", 2, &[]),
         );
-        desk.hold(&Request::Analytics(mine.clone()), b"mine")
+        approvals
+            .hold(&EnrolmentRequest::Analytics(mine.clone()), b"mine")
             .unwrap();
-        desk.hold(&Request::Analytics(theirs), b"theirs").unwrap();
+        approvals
+            .hold(&EnrolmentRequest::Analytics(theirs), b"theirs")
+            .unwrap();
         assert!(matches!(
-            desk.approve("analytics-1"),
+            approvals.approve("analytics-1"),
             Err(PendingError::Ambiguous { .. })
         ));
-        let held = Held::of(&Request::Analytics(mine));
-        assert_eq!(desk.approve(&held.subject()).unwrap(), [held]);
-        assert_eq!(desk.waiting().unwrap().len(), 1);
+        let held = Held::of(&EnrolmentRequest::Analytics(mine));
+        assert_eq!(approvals.approve(&held.subject()).unwrap(), [held]);
+        assert_eq!(approvals.waiting().unwrap().len(), 1);
     }
 
     #[test]
     fn chunks_are_approved_together_and_strange_files_ignored() {
-        let (dir, desk) = desk();
+        let (dir, approvals) = approvals();
         for chunk in 0..3 {
             let mut request = gateway("gateway-1", 1, &[]);
             (request.chunk, request.chunks) = (chunk, 3);
-            desk.hold(&Request::Gateway(request), &[chunk as u8])
+            approvals
+                .hold(&EnrolmentRequest::Gateway(request), &[chunk as u8])
                 .unwrap();
         }
         std::fs::write(dir.path().join("pending/notes.txt"), "x").unwrap();
-        assert_eq!(desk.approve("gateway/gateway-1").unwrap().len(), 3);
+        assert_eq!(approvals.approve("gateway/gateway-1").unwrap().len(), 3);
     }
 
     #[test]
     fn only_so_many_wait() {
-        let (_dir, desk) = desk();
+        let (_dir, approvals) = approvals();
         for chunk in 0..=MAX_PENDING as u32 {
             let mut request = gateway("gateway-1", 1, &[]);
             (request.chunk, request.chunks) = (chunk, u32::MAX);
-            let held = desk.hold(&Request::Gateway(request), b"x");
+            let held = approvals.hold(&EnrolmentRequest::Gateway(request), b"x");
             assert_eq!(held.is_ok(), chunk < MAX_PENDING as u32, "{chunk}");
         }
     }

@@ -4,14 +4,14 @@ use wire::{AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, Ve
 
 /// A request whose signature holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum EnrolmentRequest {
     /// A gateway and its meters.
     Gateway(EnrolRequest),
     /// An analytics service.
     Analytics(AnalyticsEnrol),
 }
 
-impl Request {
+impl EnrolmentRequest {
     /// Reads and verifies what came in on a topic.
     ///
     /// # Errors
@@ -147,8 +147,8 @@ pub(crate) mod tests {
         }
     }
 
-    fn open(topic: &str, payload: &[u8]) -> Result<Request, Reason> {
-        Request::open(&topics(), &deployment(), topic, payload)
+    fn open(topic: &str, payload: &[u8]) -> Result<EnrolmentRequest, Reason> {
+        EnrolmentRequest::open(&topics(), &deployment(), topic, payload)
     }
 
     #[test]
@@ -156,7 +156,10 @@ pub(crate) mod tests {
         let request = gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]);
         let topic = topics().enrol(&request.gateway);
         let (bytes, _) = wire::seal(&request, None, &deployment(), &topic, &signing(1));
-        assert_eq!(open(&topic, &bytes), Ok(Request::Gateway(request.clone())));
+        assert_eq!(
+            open(&topic, &bytes),
+            Ok(EnrolmentRequest::Gateway(request.clone()))
+        );
 
         let (forged, _) = wire::seal(&request, None, &deployment(), &topic, &signing(2));
         assert_eq!(open(&topic, &forged), Err(Reason::BadSignature));
@@ -179,7 +182,7 @@ pub(crate) mod tests {
             ("analytics", "analytics-1", &request.key)
         );
         assert_eq!(
-            Request::topic(&topics(), opened.kind(), opened.id()),
+            EnrolmentRequest::topic(&topics(), opened.kind(), opened.id()),
             Some(topic.clone())
         );
         let other = topics().analytics_enrol(&AnalyticsId::try_from("analytics-2").unwrap());

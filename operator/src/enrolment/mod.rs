@@ -3,5 +3,6 @@
 
 pub(crate) mod approvals;
 pub(crate) mod gateways;
+pub(crate) mod handler;
 pub(crate) mod message;
 pub(crate) mod registry;

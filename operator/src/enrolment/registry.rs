@@ -11,7 +11,7 @@ use wire::{
 };
 
 use crate::enrolment::gateways::{Gateways, GatewaysError};
-use crate::enrolment::message::Request;
+use crate::enrolment::message::EnrolmentRequest;
 use crate::keys::keyring::Keyring;
 use crate::plan::book::{PlanBook, PlanError};
 use crate::plan::reference;
@@ -19,7 +19,7 @@ use crate::plan::roster::{RosterBook, RosterError};
 
 /// What became of a gateway's request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct EnrolmentResult {
     /// Meters that are new.
     pub added: usize,
     /// Meters whose declared capacity changed.
@@ -59,11 +59,11 @@ impl Registry {
     ///
     /// # Errors
     /// The gateway is known by another key, so nothing of the request holds.
-    pub fn enrol(&mut self, request: &EnrolRequest) -> Result<Outcome, Reason> {
+    pub fn enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentResult, Reason> {
         if !self.gateways.admits(&request.gateway, &request.gateway_key) {
             return Err(Reason::WrongKey);
         }
-        let mut outcome = Outcome::default();
+        let mut result = EnrolmentResult::default();
         for (feeder, capacity_w) in greatest_capacities(request) {
             self.ensure_feeder(&feeder, capacity_w);
         }
@@ -76,23 +76,25 @@ impl Registry {
                 key: *key,
             };
             match self.enrol_meter(entry) {
-                Ok(Change::Added) => outcome.added += 1,
-                Ok(Change::Capacity) => outcome.changed += 1,
-                Ok(Change::None) => outcome.known += 1,
-                Err(reason) => outcome.refused.push((meter.clone(), reason)),
+                Ok(Change::Added) => result.added += 1,
+                Ok(Change::Capacity) => result.changed += 1,
+                Ok(Change::None) => result.known += 1,
+                Err(reason) => result.refused.push((meter.clone(), reason)),
             }
         }
-        if outcome.added > 0 {
+        if result.added > 0 {
             self.gateways.pin(&request.gateway, request.gateway_key);
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     /// Whether a request asks for nothing new.
-    pub fn knows(&self, request: &Request) -> bool {
+    pub fn knows(&self, request: &EnrolmentRequest) -> bool {
         match request {
-            Request::Gateway(request) => self.knows_gateway(request),
-            Request::Analytics(request) => self.plan.plan().analytics.contains(&entry(request)),
+            EnrolmentRequest::Gateway(request) => self.knows_gateway(request),
+            EnrolmentRequest::Analytics(request) => {
+                self.plan.plan().analytics.contains(&entry(request))
+            }
         }
     }
 

@@ -73,11 +73,11 @@ impl Present {
 
 /// Says what is missing: once it has been for a while, and again now and then.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub struct StatusHints {
     current: Option<(String, Instant)>,
 }
 
-impl Waiting {
+impl StatusHints {
     /// What to say now, if anything. Call it about once a second.
     pub fn say(&mut self, present: &Present, now: Instant) -> Option<String> {
         let Some(missing) = present.missing() else {
@@ -136,22 +136,22 @@ mod tests {
     fn it_is_said_after_a_while_and_seldom() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut waiting = Waiting::default();
+        let mut hints = StatusHints::default();
         let present = Present {
             broker: true,
             ..Present::default()
         };
-        assert_eq!(waiting.say(&present, at(0)), None);
-        assert!(waiting.say(&present, at(3)).is_some());
-        assert_eq!(waiting.say(&present, at(10)), None);
-        assert!(waiting.say(&present, at(63)).is_some());
+        assert_eq!(hints.say(&present, at(0)), None);
+        assert!(hints.say(&present, at(3)).is_some());
+        assert_eq!(hints.say(&present, at(10)), None);
+        assert!(hints.say(&present, at(63)).is_some());
         let meters = Present {
             meters: 100,
             largest_feeder: 100,
             ..present
         };
         assert_eq!(
-            waiting.say(&meters, at(64)),
+            hints.say(&meters, at(64)),
             None,
             "something new is given time too"
         );

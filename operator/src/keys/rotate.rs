@@ -277,7 +277,7 @@ impl Inbox {
     ///
     /// # Errors
     /// It cannot be removed.
-    pub fn settle(&self) -> Result<(), RotateError> {
+    pub fn remove_request(&self) -> Result<(), RotateError> {
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(DiskError::at("remove", &self.path)(error).into())

@@ -116,7 +116,7 @@ pub fn unowned(plan: &Plan) -> Vec<&FeederId> {
 
 /// What the configuration says about the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct PlanSettings {
     /// The deployment.
     pub deployment: DeploymentId,
     /// Length of an interval in seconds.
@@ -147,17 +147,18 @@ impl PlanBook {
     /// Opens the plan stored in `dir`, or drafts the first one with the keys of [`FIRST_EPOCH`].
     ///
     /// # Errors
-    /// The stored plan cannot be read, contradicts `terms`, or its keys are gone; or the terms do not fit the profile.
+    /// The stored plan cannot be read, contradicts `settings`, or its keys are gone; or the settings do not fit the profile.
     pub fn open(
         dir: &Path,
         topic: String,
-        terms: &Terms,
+        settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let profile = keyring.profile();
-        let needed = terms.layout.slots_needed(usize::from(terms.batch));
+        let needed = settings.layout.slots_needed(usize::from(settings.batch));
         if needed > profile.slots() {
-            let (batch, layout, slots) = (terms.batch, terms.layout.to_string(), profile.slots());
+            let (batch, layout, slots) =
+                (settings.batch, settings.layout.to_string(), profile.slots());
             return Err(PlanError::Slots {
                 batch,
                 layout,
@@ -168,8 +169,8 @@ impl PlanBook {
         }
         let path = Self::path(dir);
         match path.exists() {
-            true => Self::load(path, topic, terms, keyring),
-            false => Self::draft(path, topic, terms, keyring),
+            true => Self::load(path, topic, settings, keyring),
+            false => Self::draft(path, topic, settings, keyring),
         }
     }
 
@@ -180,18 +181,18 @@ impl PlanBook {
     fn draft(
         path: PathBuf,
         topic: String,
-        terms: &Terms,
+        settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let limbs = keyring.epoch(FIRST_EPOCH)?.public.clone().into();
         let plan = Plan {
-            deployment: terms.deployment.clone(),
+            deployment: settings.deployment.clone(),
             version: PlanVersion(1),
-            interval_s: terms.interval_s,
-            batch: terms.batch,
-            layout: name(terms.layout.as_str()),
+            interval_s: settings.interval_s,
+            batch: settings.batch,
+            layout: name(settings.layout.as_str()),
             profile: name(keyring.profile().name),
-            min_meters: terms.min_meters,
+            min_meters: settings.min_meters,
             feeders: Vec::new(),
             epochs: keyring
                 .entry(FIRST_EPOCH, WindowStart(0))
@@ -211,7 +212,7 @@ impl PlanBook {
     fn load(
         path: PathBuf,
         topic: String,
-        terms: &Terms,
+        settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
@@ -222,24 +223,24 @@ impl PlanBook {
         let unverified = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES).map_err(stored)?;
         agree(
             "deployment.id",
-            &terms.deployment,
+            &settings.deployment,
             &unverified.claimed().deployment,
             &path,
         )?;
         let opened = unverified
-            .verify(&terms.deployment, &topic, &keyring.verifying())
+            .verify(&settings.deployment, &topic, &keyring.verifying())
             .map_err(stored)?;
         let plan = opened.message;
         agree(
             "plan.interval",
-            &seconds(terms.interval_s),
+            &seconds(settings.interval_s),
             &seconds(plan.interval_s),
             &path,
         )?;
-        agree("plan.batch", &terms.batch, &plan.batch, &path)?;
+        agree("plan.batch", &settings.batch, &plan.batch, &path)?;
         agree(
             "plan.layout",
-            &terms.layout.as_str(),
+            &settings.layout.as_str(),
             &plan.layout.as_str(),
             &path,
         )?;
@@ -262,13 +263,13 @@ impl PlanBook {
             topic,
             unsaved: false,
         };
-        if book.plan.min_meters != terms.min_meters {
+        if book.plan.min_meters != settings.min_meters {
             tracing::warn!(
                 before = book.plan.min_meters,
-                now = terms.min_meters,
+                now = settings.min_meters,
                 "plan.min_meters changed: it applies to every window that is not released yet"
             );
-            book.change().min_meters = terms.min_meters;
+            book.change().min_meters = settings.min_meters;
         }
         Ok(book)
     }

@@ -264,7 +264,7 @@ impl Ledger {
     /// taken.
     pub fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
         debug_assert!(reports.len() <= COMMIT_MAX);
-        self.store.settle()?;
+        self.store.add_owed()?;
         let lines: Vec<String> = reports.iter().map(json).collect();
         let rows: Vec<Taken> = reports.iter().map(taken).collect();
         self.totals.append(&lines)?;

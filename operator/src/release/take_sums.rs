@@ -43,7 +43,7 @@ pub struct Job {
 
 /// What became of a sum.
 #[derive(Clone, Debug)]
-pub enum Settled {
+pub enum TakeResult {
     /// Taken; the report is durable.
     Taken {
         /// What it says.
@@ -75,7 +75,7 @@ pub enum Settled {
     Deferred,
 }
 
-impl Settled {
+impl TakeResult {
     /// Whether it answers a release of the feeder and window of `sum`.
     fn is_about(&self, sum: &Sum) -> bool {
         match self {
@@ -90,9 +90,9 @@ impl Settled {
     }
 }
 
-/// Settings of the settler.
+/// Settings of the taker.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct TakeSettings {
     /// The deployment.
     pub deployment: DeploymentId,
     /// Its topics.
@@ -104,10 +104,10 @@ pub struct Terms {
 }
 
 /// Takes sums.
-pub struct Settler {
+pub struct SumTaker {
     keyring: Arc<Keyring>,
     ledger: Ledger,
-    terms: Terms,
+    settings: TakeSettings,
     clock: SharedClock,
     operator: String,
 }
@@ -122,27 +122,32 @@ struct Candidate {
     index: usize,
 }
 
-impl Settler {
-    /// A settler that goes on with `ledger`.
-    pub fn new(keyring: Arc<Keyring>, ledger: Ledger, terms: Terms, clock: SharedClock) -> Self {
+impl SumTaker {
+    /// A taker that goes on with `ledger`.
+    pub fn new(
+        keyring: Arc<Keyring>,
+        ledger: Ledger,
+        settings: TakeSettings,
+        clock: SharedClock,
+    ) -> Self {
         let operator = keyring.name();
         Self {
             keyring,
             ledger,
-            terms,
+            settings,
             clock,
             operator,
         }
     }
 
     /// Settles sums until `jobs` is closed and drained. Blocks: give it a thread.
-    pub fn run(mut self, mut jobs: mpsc::Receiver<Job>, settled: &mpsc::UnboundedSender<Settled>) {
+    pub fn run(mut self, mut jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<TakeResult>) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
         let mut uncounted = 0;
         while jobs.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
-            for outcome in self.settle(std::mem::take(&mut group)) {
+            for result in self.take(std::mem::take(&mut group)) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
-                let _ = settled.send(outcome);
+                let _ = results.blocking_send(result);
             }
             uncounted += 1;
             // Receipts never wait for it, and other sums seldom.
@@ -156,39 +161,40 @@ impl Settler {
     }
 
     /// Settles a group of at most [`COMMIT_MAX`] sums, in order.
-    pub fn settle(&mut self, jobs: Vec<Job>) -> Vec<Settled> {
-        let mut outcomes: Vec<Option<Settled>> = Vec::with_capacity(jobs.len());
+    pub fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
+        let mut results: Vec<Option<TakeResult>> = Vec::with_capacity(jobs.len());
         let mut candidates = Vec::new();
         for (index, job) in jobs.into_iter().enumerate() {
-            outcomes.push(match self.consider(job, index, &candidates) {
+            results.push(match self.consider(job, index, &candidates) {
                 Ok(candidate) => {
                     candidates.push(candidate);
                     None
                 }
-                Err(outcome) => Some(outcome),
+                Err(result) => Some(result),
             });
         }
         let durable = self.commit(&candidates);
         if !durable {
             // What was judged against a sum of this group has to be judged again.
-            let retracted = |outcome: &Settled| candidates.iter().any(|c| outcome.is_about(&c.sum));
-            for outcome in outcomes
+            let retracted =
+                |result: &TakeResult| candidates.iter().any(|c| result.is_about(&c.sum));
+            for result in results
                 .iter_mut()
                 .flatten()
-                .filter(|outcome| retracted(outcome))
+                .filter(|result| retracted(result))
             {
-                *outcome = Settled::Deferred;
+                *result = TakeResult::Deferred;
             }
         }
         for candidate in candidates {
             let index = candidate.index;
-            outcomes[index] = Some(if durable {
+            results[index] = Some(if durable {
                 self.taken(candidate)
             } else {
-                Settled::Deferred
+                TakeResult::Deferred
             });
         }
-        outcomes.into_iter().flatten().collect()
+        results.into_iter().flatten().collect()
     }
 
     /// Verifies, judges and decrypts a sum. `before` are those of the group that are to be taken before it.
@@ -197,7 +203,7 @@ impl Settler {
         job: Job,
         index: usize,
         before: &[Candidate],
-    ) -> Result<Candidate, Settled> {
+    ) -> Result<Candidate, TakeResult> {
         let start = Instant::now();
         let opened = match self.verify(&job) {
             Ok(opened) => {
@@ -205,7 +211,7 @@ impl Settler {
                 opened
             }
             Err((window, reason)) => {
-                return Err(Settled::Rejected {
+                return Err(TakeResult::Rejected {
                     feeder: job.feeder,
                     window,
                     reason,
@@ -221,11 +227,11 @@ impl Settler {
             enrolled: job.enrolled,
         };
         let window = self.window(&opened.message, before)?;
-        let decided = match release::judge(&window, &opened.message, &opened.digest, &rules) {
+        let decided = match rules::judge(&window, &opened.message, &opened.digest, &rules) {
             Decision::Take => self.decrypt(&opened, &job.plan),
             Decision::Duplicate => {
                 let message = self.receipt(&opened.message, opened.digest, SumStatus::Duplicate);
-                return Err(Settled::Duplicate {
+                return Err(TakeResult::Duplicate {
                     sum: Box::new(opened.message),
                     message,
                 });
@@ -247,7 +253,7 @@ impl Settler {
                 let message =
                     Some(self.receipt(&opened.message, opened.digest, SumStatus::Rejected(reason)));
                 let window = Some((opened.message.window, opened.message.part));
-                Err(Settled::Rejected {
+                Err(TakeResult::Rejected {
                     feeder: job.feeder,
                     window,
                     reason,
@@ -258,11 +264,11 @@ impl Settler {
     }
 
     /// What was taken of the window of `sum`, and what is to be taken `before` it.
-    fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, Settled> {
+    fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, TakeResult> {
         let mut window = self.ledger.window(&sum.feeder, sum.window).map_err(|error| {
             metrics::commit_failed();
             tracing::error!(error = %Chain(&error), "releases are not taken until the ledger can be used");
-            Settled::Deferred
+            TakeResult::Deferred
         })?;
         let before = before.iter().map(|candidate| &candidate.taken);
         window.extend(before.filter(|taken| taken.is_of_window(sum)).cloned());
@@ -287,9 +293,9 @@ impl Settler {
             .analytics_for(&job.feeder)
             .filter(|entry| entry.id == claimed.analytics);
         let key = owner.ok_or((window, Reason::UnknownAnalytics))?.key;
-        let topic = self.terms.topics.sum(&job.feeder);
+        let topic = self.settings.topics.sum(&job.feeder);
         unverified
-            .verify(&self.terms.deployment, &topic, &key)
+            .verify(&self.settings.deployment, &topic, &key)
             .map_err(|error| (window, error.reason()))
     }
 
@@ -335,7 +341,7 @@ impl Settler {
             profile,
             interval_s: plan.interval_s,
             reference_wh: feeder.reference_wh,
-            quantum_wh: self.terms.quantum_wh,
+            quantum_wh: self.settings.quantum_wh,
         };
         let report = FeederReport::new(sum, &opened.digest, &totals, &scale, &self.by());
         metrics::decrypted(start.elapsed());
@@ -345,7 +351,7 @@ impl Settler {
 
     fn trace<'a>(&'a self, sum: &'a Sum) -> Trace<'a> {
         Trace {
-            deployment: &self.terms.deployment,
+            deployment: &self.settings.deployment,
             feeder: &sum.feeder,
             window: sum.window,
         }
@@ -382,7 +388,7 @@ impl Settler {
         }
     }
 
-    fn taken(&self, candidate: Candidate) -> Settled {
+    fn taken(&self, candidate: Candidate) -> TakeResult {
         let Candidate {
             taken,
             report,
@@ -397,11 +403,11 @@ impl Settler {
             "total written"
         );
         let mut messages = vec![self.receipt(&sum, taken.digest, SumStatus::Taken)];
-        if self.terms.publish_totals {
+        if self.settings.publish_totals {
             metrics::published();
             messages.push(self.total(&report));
         }
-        Settled::Taken {
+        TakeResult::Taken {
             report: Box::new(report),
             excerpt,
             messages,
@@ -410,7 +416,7 @@ impl Settler {
 
     fn receipt(&self, sum: &Sum, digest: wire::Digest, status: SumStatus) -> (String, Bytes) {
         let (feeder, epoch, window, part) = (sum.feeder.clone(), sum.epoch, sum.window, sum.part);
-        let topic = self.terms.topics.sum_receipt(&feeder);
+        let topic = self.settings.topics.sum_receipt(&feeder);
         let receipt = SumReceipt {
             feeder,
             epoch,
@@ -422,7 +428,7 @@ impl Settler {
         let (bytes, _) = wire::seal(
             &receipt,
             None,
-            &self.terms.deployment,
+            &self.settings.deployment,
             &topic,
             self.keyring.signing(),
         );
@@ -430,7 +436,7 @@ impl Settler {
     }
 
     fn total(&self, report: &FeederReport) -> (String, Bytes) {
-        let topic = self.terms.topics.total(&report.feeder);
+        let topic = self.settings.topics.total(&report.feeder);
         let total = Total {
             feeder: report.feeder.clone(),
             window: report.window_start,
@@ -444,7 +450,7 @@ impl Settler {
         let (bytes, _) = wire::seal(
             &total,
             None,
-            &self.terms.deployment,
+            &self.settings.deployment,
             &topic,
             self.keyring.signing(),
         );

@@ -6,7 +6,7 @@ use wire::Watts;
 
 fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-    let terms = crate::plan::book::Terms {
+    let settings = crate::plan::book::PlanSettings {
         deployment: deployment(),
         interval_s: 900,
         batch: 4,
@@ -14,7 +14,7 @@ fn open(dir: &Path) -> (Registry, Keyring) {
         min_meters: 15,
     };
     let registry = Registry {
-        plan: PlanBook::open(dir, topics().plan(), &terms, &keyring).unwrap(),
+        plan: PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap(),
         roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
         gateways: Gateways::open(dir).unwrap(),
         limits: Limits {
@@ -26,8 +26,8 @@ fn open(dir: &Path) -> (Registry, Keyring) {
     (registry, keyring)
 }
 
-fn reasons(outcome: &Outcome) -> Vec<Reason> {
-    outcome.refused.iter().map(|(_, reason)| *reason).collect()
+fn reasons(result: &EnrolmentResult) -> Vec<Reason> {
+    result.refused.iter().map(|(_, reason)| *reason).collect()
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn a_fleet_is_enrolled_once_and_survives() {
         1,
         &[(1, "a", 7_000), (2, "a", 12_000), (3, "b", 100)],
     );
-    let outcome = registry.enrol(&request).unwrap();
-    assert_eq!((outcome.added, outcome.refused.len()), (3, 0));
+    let result = registry.enrol(&request).unwrap();
+    assert_eq!((result.added, result.refused.len()), (3, 0));
     // 12 kW for a quarter of an hour is 3,000 Wh.
     let feeder = |id| FeederId::try_from(id).unwrap();
     assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(4_096));
@@ -49,9 +49,9 @@ fn a_fleet_is_enrolled_once_and_survives() {
     let version = registry.plan.plan().version;
 
     let (mut again, keyring) = open(dir.path());
-    assert!(again.knows(&Request::Gateway(request.clone())));
-    let outcome = again.enrol(&request).unwrap();
-    assert_eq!((outcome.added, outcome.known), (0, 3));
+    assert!(again.knows(&EnrolmentRequest::Gateway(request.clone())));
+    let result = again.enrol(&request).unwrap();
+    assert_eq!((result.added, result.known), (0, 3));
     again.save(&keyring).unwrap();
     assert_eq!(again.plan.plan().version, version, "nothing changed");
 }
@@ -112,16 +112,16 @@ fn capacity_may_change_up_to_the_reference() {
         .enrol(&gateway("gateway-1", 1, &[(1, "a", 7_000)]))
         .unwrap();
     let larger = gateway("gateway-1", 1, &[(1, "a", 8_192)]);
-    assert!(!registry.knows(&Request::Gateway(larger.clone())));
+    assert!(!registry.knows(&EnrolmentRequest::Gateway(larger.clone())));
     assert_eq!(registry.enrol(&larger).unwrap().changed, 1);
-    let outcome = registry
+    let result = registry
         .enrol(&gateway(
             "gateway-1",
             1,
             &[(1, "a", 8_193), (2, "a", 90_000)],
         ))
         .unwrap();
-    assert_eq!(reasons(&outcome), [Reason::CapacityAboveReference; 2]);
+    assert_eq!(reasons(&result), [Reason::CapacityAboveReference; 2]);
     let absurd = registry
         .enrol(&gateway("gateway-1", 1, &[(3, "new", u64::MAX)]))
         .unwrap();

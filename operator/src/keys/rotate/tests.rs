@@ -139,8 +139,8 @@ fn a_request_waits_once_and_what_is_none_is_told() {
         Err(RotateError::Waiting { .. })
     ));
     assert_eq!(inbox.waiting().unwrap(), Some(request));
-    inbox.settle().unwrap();
-    inbox.settle().unwrap();
+    inbox.remove_request().unwrap();
+    inbox.remove_request().unwrap();
     assert!(inbox.waiting().unwrap().is_none());
     std::fs::write(dir.path().join("rotate.json"), b"{}").unwrap();
     assert!(matches!(

@@ -3,9 +3,9 @@ use packed::layout::Layout;
 
 const TOPIC: &str = "cipherwatt/v1/plan";
 
-fn terms() -> Terms {
+fn settings() -> PlanSettings {
     let deployment = DeploymentId::try_from("dev").unwrap();
-    Terms {
+    PlanSettings {
         deployment,
         interval_s: 3600,
         batch: 4,
@@ -14,9 +14,9 @@ fn terms() -> Terms {
     }
 }
 
-fn open(dir: &Path, terms: &Terms) -> Result<(PlanBook, Keyring), PlanError> {
+fn open(dir: &Path, settings: &PlanSettings) -> Result<(PlanBook, Keyring), PlanError> {
     let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-    PlanBook::open(dir, TOPIC.to_owned(), terms, &keyring).map(|book| (book, keyring))
+    PlanBook::open(dir, TOPIC.to_owned(), settings, &keyring).map(|book| (book, keyring))
 }
 
 fn feeder(id: &str) -> FeederId {
@@ -26,7 +26,7 @@ fn feeder(id: &str) -> FeederId {
 #[test]
 fn versions_rise_once_a_saved_change_and_survive() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.add_feeder(&feeder("a"), 1024);
     assert_eq!(
         book.plan().version,
@@ -40,7 +40,7 @@ fn versions_rise_once_a_saved_change_and_survive() {
     book.add_feeder(&feeder("c"), 2048);
     assert_eq!(book.plan().version, PlanVersion(2));
     book.save(&keyring).unwrap();
-    let (again, keyring) = open(dir.path(), &terms()).unwrap();
+    let (again, keyring) = open(dir.path(), &settings()).unwrap();
     assert_eq!(again.plan(), book.plan());
     assert_eq!(again.sealed(&keyring), book.sealed(&keyring));
     assert_eq!(again.reference_wh(&feeder("a")), Some(1024));
@@ -51,7 +51,7 @@ fn versions_rise_once_a_saved_change_and_survive() {
 #[test]
 fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     for (number, first) in [(2, 14_400), (3, 28_800)] {
         let keys = keyring.epoch(wire::KeyEpoch(number)).unwrap();
@@ -60,7 +60,7 @@ fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
         assert_eq!(book.plan().version, PlanVersion(u64::from(number)));
         book.save(&keyring).unwrap();
     }
-    let (again, keyring) = open(dir.path(), &terms()).unwrap();
+    let (again, keyring) = open(dir.path(), &settings()).unwrap();
     let epochs = &again.plan().epochs;
     let numbers: Vec<u32> = epochs.iter().map(|entry| entry.epoch.0).collect();
     assert_eq!(numbers, [2, 3]);
@@ -75,50 +75,50 @@ fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
         "for sums that come late"
     );
     let topic = TOPIC.to_owned();
-    let read = stored(dir.path(), &terms().deployment, &topic).unwrap();
+    let read = stored(dir.path(), &settings().deployment, &topic).unwrap();
     assert_eq!(read.as_ref(), Some(&**again.plan()));
 }
 
 #[test]
 fn each_contradiction_names_both_values() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     for (key, configured, planned, other) in [
         (
             "plan.interval",
             "900s",
             "3600s",
-            Terms {
+            PlanSettings {
                 interval_s: 900,
-                ..terms()
+                ..settings()
             },
         ),
         (
             "plan.batch",
             "8",
             "4",
-            Terms {
+            PlanSettings {
                 batch: 8,
-                ..terms()
+                ..settings()
             },
         ),
         (
             "plan.layout",
             "profile",
             "moments",
-            Terms {
+            PlanSettings {
                 layout: Layout::Profile,
-                ..terms()
+                ..settings()
             },
         ),
         (
             "deployment.id",
             "x",
             "dev",
-            Terms {
+            PlanSettings {
                 deployment: DeploymentId::try_from("x").unwrap(),
-                ..terms()
+                ..settings()
             },
         ),
     ] {
@@ -135,10 +135,10 @@ fn each_contradiction_names_both_values() {
 #[test]
 fn another_profile_is_a_contradiction_and_not_a_broken_key() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     let wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
-    let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &terms(), &wide)
+    let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &settings(), &wide)
         .err()
         .unwrap();
     assert!(
@@ -156,13 +156,13 @@ fn another_profile_is_a_contradiction_and_not_a_broken_key() {
 #[test]
 fn a_changed_minimum_is_a_new_version() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     let (again, _) = open(
         dir.path(),
-        &Terms {
+        &PlanSettings {
             min_meters: 20,
-            ..terms()
+            ..settings()
         },
     )
     .unwrap();
@@ -176,7 +176,7 @@ fn a_changed_minimum_is_a_new_version() {
 #[test]
 fn a_damaged_plan_and_too_many_slots_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut book, keyring) = open(dir.path(), &terms()).unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     let path = dir.path().join("plan.bin");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -184,15 +184,15 @@ fn a_damaged_plan_and_too_many_slots_are_refused() {
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert!(matches!(
-        open(dir.path(), &terms()),
+        open(dir.path(), &settings()),
         Err(PlanError::Stored { .. })
     ));
     assert!(matches!(
         open(
             dir.path(),
-            &Terms {
+            &PlanSettings {
                 batch: 513,
-                ..terms()
+                ..settings()
             }
         ),
         Err(PlanError::Slots { .. })

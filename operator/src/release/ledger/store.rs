@@ -108,11 +108,11 @@ impl Store {
     /// Adds releases, unless their place is taken. On an error they are owed: nothing else is done before they are there.
     pub(super) fn add(&mut self, rows: &[Taken]) -> Result<(), LedgerError> {
         self.owed.extend_from_slice(rows);
-        self.settle()
+        self.add_owed()
     }
 
     /// Adds what is owed.
-    pub(super) fn settle(&mut self) -> Result<(), LedgerError> {
+    pub(super) fn add_owed(&mut self) -> Result<(), LedgerError> {
         if self.owed.is_empty() {
             return Ok(());
         }
@@ -145,7 +145,7 @@ impl Store {
         feeder: &FeederId,
         window: WindowStart,
     ) -> Result<Vec<Taken>, LedgerError> {
-        self.settle()?;
+        self.add_owed()?;
         self.with(|database| {
             let table = database.begin_read()?.open_table(RELEASES)?;
             let parts = |part| (window.0, feeder.as_str(), part);

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
 use crate::keys::keyring::FIRST_EPOCH;
-use crate::plan::book::{PlanBook, Terms as PlanTerms};
+use crate::plan::book::{PlanBook, PlanSettings};
 use crate::release::ledger::Place;
 use crate::release::ledger::faults::FailingDisk;
 use crate::release::totals::faults::Tearing;
@@ -11,17 +11,17 @@ use openfhe::{Context, PublicKey};
 use service::MockClock;
 use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, UnixMillis};
 
-/// A settler over fresh keys, a plan with feeder-1, and its analytics service (key 3).
+/// A taker over fresh keys, a plan with feeder-1, and its analytics service (key 3).
 struct Bench {
     dir: tempfile::TempDir,
     keyring: Arc<Keyring>,
     plan: Arc<Plan>,
     /// One at a time: it has the ledger open.
-    settler: Option<Settler>,
+    taker: Option<SumTaker>,
 }
 
-fn terms() -> Terms {
-    Terms {
+fn settings() -> TakeSettings {
+    TakeSettings {
         deployment: deployment(),
         topics: topics(),
         quantum_wh: 1,
@@ -33,14 +33,15 @@ impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keyring = Keyring::open(dir.path(), &packed::ADDITIVE).unwrap();
-        let plan_terms = PlanTerms {
+        let plan_settings = PlanSettings {
             deployment: deployment(),
             interval_s: 3600,
             batch: 2,
             layout: Layout::Moments,
             min_meters: 3,
         };
-        let mut book = PlanBook::open(dir.path(), topics().plan(), &plan_terms, &keyring).unwrap();
+        let mut book =
+            PlanBook::open(dir.path(), topics().plan(), &plan_settings, &keyring).unwrap();
         book.add_feeder(&"feeder-1".parse().unwrap(), 1024);
         let request = analytics("analytics-1", 3, &[]);
         book.set_analytics(AnalyticsEntry {
@@ -50,17 +51,17 @@ impl Bench {
         });
         let keyring = Arc::new(keyring);
         let ledger = open(dir.path(), &keyring);
-        let settler = Settler::new(
+        let taker = SumTaker::new(
             keyring.clone(),
             ledger,
-            terms(),
+            settings(),
             MockClock::new(UnixMillis(5)),
         );
         Self {
             plan: book.plan().clone(),
             dir,
             keyring,
-            settler: Some(settler),
+            taker: Some(taker),
         }
     }
 
@@ -99,8 +100,8 @@ impl Bench {
         }
     }
 
-    fn settle(&mut self, jobs: Vec<Job>) -> Vec<Settled> {
-        self.settler.as_mut().unwrap().settle(jobs)
+    fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
+        self.taker.as_mut().unwrap().take(jobs)
     }
 
     fn status(&self, (topic, bytes): &(String, Bytes)) -> SumStatus {
@@ -113,9 +114,9 @@ impl Bench {
     }
 
     fn reason(&mut self, job: Job) -> (Reason, bool) {
-        match &self.settle(vec![job])[..] {
+        match &self.take(vec![job])[..] {
             [
-                Settled::Rejected {
+                TakeResult::Rejected {
                     reason, message, ..
                 },
             ] => {
@@ -128,12 +129,17 @@ impl Bench {
         }
     }
 
-    /// Ends the settler and starts another one on what it left.
+    /// Ends the taker and starts another one on what it left.
     fn restart(&mut self, change: impl FnOnce(Ledger) -> Ledger) {
-        self.settler = None;
+        self.taker = None;
         let ledger = change(open(self.dir.path(), &self.keyring));
         let clock = MockClock::new(UnixMillis(6));
-        self.settler = Some(Settler::new(self.keyring.clone(), ledger, terms(), clock));
+        self.taker = Some(SumTaker::new(
+            self.keyring.clone(),
+            ledger,
+            settings(),
+            clock,
+        ));
     }
 
     fn totals(&self) -> usize {
@@ -160,14 +166,14 @@ const METERS: [[i64; 2]; 3] = [[10, -5], [20, 100], [33, 1000]];
 fn a_sum_is_decrypted_made_durable_and_answered() {
     let mut bench = Bench::new();
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
-    let settled = bench.settle(vec![job.clone()]);
+    let results = bench.take(vec![job.clone()]);
     let [
-        Settled::Taken {
+        TakeResult::Taken {
             report, messages, ..
         },
-    ] = &settled[..]
+    ] = &results[..]
     else {
-        panic!("{settled:?}")
+        panic!("{results:?}")
     };
     assert_eq!(report.energy_wh, [63, 1095]);
     // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05.
@@ -184,14 +190,14 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
     );
     assert_eq!(bench.totals(), 1);
 
-    let again = bench.settle(vec![job.clone()]);
-    let [Settled::Duplicate { message, .. }] = &again[..] else {
+    let again = bench.take(vec![job.clone()]);
+    let [TakeResult::Duplicate { message, .. }] = &again[..] else {
         panic!("{again:?}")
     };
     assert_eq!(bench.status(message), SumStatus::Duplicate);
     bench.restart(|ledger| ledger);
     assert!(
-        matches!(bench.settle(vec![job])[..], [Settled::Duplicate { .. }]),
+        matches!(bench.take(vec![job])[..], [TakeResult::Duplicate { .. }]),
         "after a restart too"
     );
     assert_eq!(bench.totals(), 1);
@@ -213,9 +219,9 @@ fn each_sum_is_read_with_the_key_of_its_epoch_also_of_one_that_left_the_plan() {
         &bench.limbs_of(KeyEpoch(2), &METERS),
     );
     for job in [late, under_way, next] {
-        let settled = bench.settle(vec![job]);
-        let [Settled::Taken { report, .. }] = &settled[..] else {
-            panic!("{settled:?}")
+        let results = bench.take(vec![job]);
+        let [TakeResult::Taken { report, .. }] = &results[..] else {
+            panic!("{results:?}")
         };
         assert_eq!(report.energy_wh, [63, 1095]);
     }
@@ -236,9 +242,9 @@ fn dropping_or_doubling_a_reading_breaks_the_bound() {
             |sum| (sum.window, sum.contributors) = (WindowStart(window), contributors),
             &limbs,
         );
-        let settled = bench.settle(vec![job]);
-        let [Settled::Taken { report, .. }] = &settled[..] else {
-            panic!("{settled:?}")
+        let results = bench.take(vec![job]);
+        let [TakeResult::Taken { report, .. }] = &results[..] else {
+            panic!("{results:?}")
         };
         for (k, truth) in [63.0, 1095.0].into_iter().enumerate() {
             assert!((report.energy_wh[k] as f64 - truth).abs() > report.bound_wh);
@@ -286,7 +292,7 @@ fn what_breaks_a_rule_is_rejected_with_a_receipt() {
     assert_eq!(bench.totals(), 0, "none of these was taken");
 
     let job = bench.job(|_| {}, &limbs);
-    bench.settle(vec![job]);
+    bench.take(vec![job]);
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
     assert_eq!(bench.reason(job), (Reason::Conflict, true));
     assert_eq!(bench.totals(), 1);
@@ -306,16 +312,16 @@ fn what_cannot_be_written_is_not_answered_and_taken_later() {
     });
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
     let other = bench.job(|_| {}, &bench.limbs(&METERS));
-    let settled = bench.settle(vec![job.clone(), job.clone(), other]);
-    assert!(all_deferred(&settled), "{settled:?}");
+    let results = bench.take(vec![job.clone(), job.clone(), other]);
+    assert!(all_deferred(&results), "{results:?}");
     assert_eq!(bench.totals(), 0);
-    let settled = bench.settle(vec![job.clone(), job]);
+    let results = bench.take(vec![job.clone(), job]);
     assert!(
         matches!(
-            settled[..],
-            [Settled::Taken { .. }, Settled::Duplicate { .. }]
+            results[..],
+            [TakeResult::Taken { .. }, TakeResult::Duplicate { .. }]
         ),
-        "{settled:?}"
+        "{results:?}"
     );
     assert_eq!(bench.totals(), 1);
 }
@@ -328,24 +334,28 @@ fn what_only_the_totals_could_be_written_is_found_taken_later() {
     let failing = disk.clone();
     bench.restart(|ledger| ledger.on(failing));
     let before = bench.job(|sum| sum.window = WindowStart(0), &bench.limbs(&METERS));
-    bench.settle(vec![before]);
+    bench.take(vec![before]);
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
     let other = bench.job(|_| {}, &bench.limbs(&METERS));
     disk.fail_after(0, u64::MAX);
     for _ in 0..3 {
-        let settled = bench.settle(vec![job.clone(), other.clone()]);
-        assert!(all_deferred(&settled), "{settled:?}");
+        let results = bench.take(vec![job.clone(), other.clone()]);
+        assert!(all_deferred(&results), "{results:?}");
     }
     disk.fail_after(0, 0);
-    let settled = bench.settle(vec![other, job]);
-    let [Settled::Rejected { reason, .. }, Settled::Duplicate { .. }] = &settled[..] else {
-        panic!("{settled:?}")
+    let results = bench.take(vec![other, job]);
+    let [
+        TakeResult::Rejected { reason, .. },
+        TakeResult::Duplicate { .. },
+    ] = &results[..]
+    else {
+        panic!("{results:?}")
     };
     assert_eq!(*reason, Reason::Conflict);
     assert_eq!(bench.totals(), 2);
 }
 
-fn all_deferred(settled: &[Settled]) -> bool {
-    let mut settled = settled.iter();
-    settled.all(|outcome| matches!(outcome, Settled::Deferred))
+fn all_deferred(results: &[TakeResult]) -> bool {
+    let mut results = results.iter();
+    results.all(|result| matches!(result, TakeResult::Deferred))
 }
