@@ -8,7 +8,8 @@ use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
-use crate::plan::book::{self, PlanBook};
+use crate::plan::book::PlanBook;
+use crate::plan::stored::{stored_plan, unowned};
 
 use crate::release::ledger;
 use crate::setup;
@@ -146,7 +147,7 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
     let stored = Topics::new(&settings.deployment.root)
         .map_err(anyhow::Error::from)
         .and_then(|topics| {
-            Ok(book::stored(
+            Ok(stored_plan(
                 folder,
                 &settings.deployment.id,
                 &topics.plan(),
@@ -202,13 +203,13 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
 
 /// Whether every feeder has an analytics service.
 fn owners(plan: &Plan, findings: &mut Findings) {
-    let unowned = book::unowned(plan);
-    if let (Some(first), false) = (unowned.first(), plan.analytics.is_empty()) {
+    let without = unowned(plan);
+    if let (Some(first), false) = (without.first(), plan.analytics.is_empty()) {
         findings.warn(
             "owners",
             format!(
                 "{} feeders, of which {first} is the first, belong to no analytics service",
-                unowned.len()
+                without.len()
             ),
             "start a service whose `analytics.feeders` lists them; until then their reports wait at the gateways",
         );

@@ -6,8 +6,8 @@ use wire::VerifyingKey;
 
 use crate::disk::DiskError;
 use crate::enrolment::gateways::GatewaysError;
-use crate::keys::keyring::KeyringError;
-use crate::plan::book::PlanError;
+use crate::keys::error::KeyringError;
+use crate::plan::error::PlanError;
 use crate::plan::roster::RosterError;
 use crate::release::ledger::LedgerError;
 

@@ -5,12 +5,14 @@
 //! between them has a limit, so that in the end the broker waits.
 //!
 //! # Layout
-//! - `egress`: what leaves for the broker
+//! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker
 //! - `epochs`: a new key epoch, asked for by `operator rotate`
 //! - `status_hints`: saying what the operator waits for
 
+mod announce;
 mod egress;
 mod epochs;
+mod publishing;
 mod status_hints;
 
 use std::collections::VecDeque;
@@ -18,14 +20,12 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
-use service::telemetry::{ByReason, Line};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
+use wire::{PlanVersion, Topic, Topics};
 
 use crate::enrolment::handler::EnrolmentHandler;
 use crate::enrolment::registry::Registry;
@@ -33,12 +33,13 @@ use crate::error::OperatorError;
 use crate::event::{Event, Observer};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::plan::book;
 use crate::plan::publish::{Item, Schedule};
-use crate::release::ledger::COMMIT_MAX;
+use crate::plan::stored::unowned;
 use crate::release::report::FeederReport;
-use crate::release::take_sums::{Job, SumTaker, TakeResult};
-use egress::{Egress, Outgoing};
+use crate::release::take_result::{Job, TakeResult};
+use crate::release::take_sums::SumTaker;
+use crate::release::totals::COMMIT_MAX;
+use egress::Egress;
 use epochs::Rotation;
 use status_hints::{Present, StatusHints};
 
@@ -272,129 +273,11 @@ impl EventLoop {
             min_meters: plan.min_meters as usize,
             largest_feeder: registry.roster.largest_feeder() as usize,
             analytics: plan.analytics.len(),
-            unowned: book::unowned(plan).len(),
+            unowned: unowned(plan).len(),
             releases: self.releases,
         };
         if let Some(text) = self.hints.say(&present, Instant::now()) {
             tracing::info!("{text}");
-        }
-    }
-
-    /// Makes the registry durable. If that fails, all that changed is due again.
-    fn save(&mut self) -> bool {
-        let saved = self.enrolment.save();
-        if !saved {
-            self.schedule.postpone(Vec::new(), Instant::now());
-        }
-        saved
-    }
-
-    /// Makes what is due durable and lets it leave.
-    fn begin_publishing(&mut self) {
-        let pages = self.enrolment.registry.roster.page_count();
-        let items = self.schedule.take(pages, Instant::now());
-        if items.is_empty() {
-            return;
-        }
-        if self.enrolment.save() && self.publisher.is_connected() {
-            self.leaving.extend(items);
-        } else {
-            self.schedule.postpone(items, Instant::now());
-        }
-    }
-
-    /// Signs the next document and hands it over.
-    async fn publish_next(&mut self, egress: &Egress) {
-        let registry = &mut self.enrolment.registry;
-        let message = match self.leaving.pop_front() {
-            Some(Item::Plan) => Some((self.topics.plan(), registry.plan.sealed(&self.keyring))),
-            Some(Item::Page(page)) => registry.roster.sealed(page, &self.keyring),
-            None => None,
-        };
-        if let Some(message) = message {
-            let outgoing = Outgoing {
-                messages: vec![message],
-                retain: true,
-                after_taking: false,
-            };
-            egress.send(outgoing).await;
-        }
-        if self.leaving.is_empty() {
-            self.published();
-        }
-    }
-
-    /// Tells what is new in what was published.
-    fn published(&mut self) {
-        let registry = &self.enrolment.registry;
-        let plan = registry.plan.plan();
-        let version = plan.version;
-        let meters = registry.roster.len();
-        if self.published.0 != version {
-            tracing::info!(%version, feeders = plan.feeders.len(), "published the plan");
-            self.observer.tell(Event::PlanPublished { version });
-        }
-        if self.published.1 != meters {
-            tracing::info!(meters, "published the roster");
-            self.observer.tell(Event::Enrolled { meters });
-        }
-        self.published = (version, meters);
-    }
-
-    /// Tells what became of a sum and returns its answer.
-    fn announce(&mut self, result: TakeResult) -> Outgoing {
-        let after_taking = matches!(result, TakeResult::Taken { .. });
-        Outgoing {
-            messages: self.answers(result),
-            retain: false,
-            after_taking,
-        }
-    }
-
-    fn answers(&mut self, result: TakeResult) -> Vec<(String, Bytes)> {
-        match result {
-            TakeResult::Taken {
-                report,
-                excerpt,
-                messages,
-            } => {
-                metrics::taken(&report);
-                self.releases += 1;
-                self.feeders.taken(&report);
-                self.observer.tell(Event::Ciphertext {
-                    feeder: report.feeder.clone(),
-                    window: report.window_start,
-                    part: report.part,
-                    excerpt,
-                });
-                self.observer.tell(Event::Released(report));
-                messages
-            }
-            TakeResult::Duplicate { sum, message } => {
-                metrics::duplicate();
-                self.observer.tell(Event::Duplicate {
-                    feeder: sum.feeder,
-                    window: sum.window,
-                    part: sum.part,
-                });
-                vec![message]
-            }
-            TakeResult::Rejected {
-                feeder,
-                window,
-                reason,
-                message,
-            } => {
-                metrics::rejected(reason);
-                say_rejected(&feeder, window, reason);
-                self.observer.tell(Event::Rejected {
-                    feeder,
-                    window,
-                    reason,
-                });
-                message.into_iter().collect()
-            }
-            TakeResult::Deferred => Vec::new(),
         }
     }
 }
@@ -403,22 +286,4 @@ impl EventLoop {
 async fn next(results: &mut mpsc::Receiver<TakeResult>, egress: &Egress) -> Option<TakeResult> {
     egress.room().await;
     results.recv().await
-}
-
-/// Says that a sum was not taken, if it is worth a line.
-fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {
-    static LINES: ByReason = ByReason::new();
-    let Some(Line { count, unlogged }) = LINES.line(reason) else {
-        return;
-    };
-    let (start, part) = window.unzip();
-    if reason == Reason::Conflict {
-        tracing::error!(
-            %feeder, window = ?start, ?part, count, unlogged,
-            "ALARM: a second, different sum for a window that was taken: its difference to the first could \
-             single meters out. It was not decrypted. Find out why analytics released twice"
-        );
-    } else {
-        tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");
-    }
 }

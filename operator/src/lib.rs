@@ -10,9 +10,11 @@
 //! - `keys`: the secret keys, and when a new key epoch may begin;
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
+//! - [`commands`]: `pending`, `approve` and `rotate`;
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
+pub mod commands;
 mod disk;
 pub mod doctor;
 mod enrolment;
@@ -21,6 +23,7 @@ mod event;
 mod event_loop;
 mod keys;
 pub mod metrics;
+mod open;
 pub mod page;
 mod plan;
 pub mod print;
@@ -28,13 +31,10 @@ mod release;
 mod run;
 mod setup;
 
-pub use enrolment::approvals::{Approvals, Held};
-pub use enrolment::message::EnrolmentRequest;
-pub use enrolment::registry::{AnalyticsRefused, check_analytics};
 pub use error::OperatorError;
-pub use event::Event;
+pub use event::{Event, Excerpt};
 pub use keys::rotate;
-pub use plan::book::stored as stored_plan;
+pub use plan::stored::stored_plan;
 pub use release::ledger::FILE as LEDGER_FILE;
 pub use release::report::{By, FeederReport, Scale};
 pub use run::run;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use openfhe::{Context, PublicKey};
 
-use operator::{Approvals, Event, OperatorError};
+use operator::{Event, OperatorError};
 use packed::layout::Layout;
 use service::config::Enrolment;
 use service::mqtt::{self, Inbox, Publisher, QoS};
@@ -308,14 +308,8 @@ fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn from_enrolment_to_a_taken_release_across_restarts() {
-    let dir = tempfile::tempdir().unwrap();
-    let (broker, address) = Broker::start(any_port()).await;
-    let settings = settings(dir.path(), address);
-    let mut operator = Operator::start(&settings);
-    let mut peer = Peer::connect(&settings, "peer");
-
+/// The gateway and the analytics service join; returns the plan that has both, with its keys.
+async fn join(peer: &mut Peer, settings: &Settings) -> (Plan, Vec<u8>) {
     let (first, _) = peer.plan(|_| true).await;
     assert_eq!(
         (first.version, first.interval_s, first.batch),
@@ -335,6 +329,34 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
         (plan.feeders[0].reference_wh, plan.feeders[0].since),
         (4_096, PlanVersion(2))
     );
+    (plan, keys)
+}
+
+/// Who subscribes only now is given the plan and the roster.
+async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
+    let settings = &peer.settings;
+    let mut newcomer = Peer::connect(settings, "newcomer");
+    newcomer.operator = peer.operator;
+    let again = newcomer.plan(|_| true).await.0;
+    assert_eq!(
+        again.version, plan.version,
+        "nothing changed over the restarts"
+    );
+    let mut newcomer = Peer::connect(settings, "another-newcomer");
+    newcomer.operator = peer.operator;
+    let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
+    assert_eq!(page.entries.len(), METERS.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_enrolment_to_a_taken_release_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, address) = Broker::start(any_port()).await;
+    let settings = settings(dir.path(), address);
+    let mut operator = Operator::start(&settings);
+    let mut peer = Peer::connect(&settings, "peer");
+
+    let (plan, keys) = join(&mut peer, &settings).await;
     let meters = operator.until(|event| match event {
         Event::Enrolled { meters } => Some(meters),
         _ => None,
@@ -374,17 +396,7 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
     // A broker that forgot everything gets plan and roster again.
     broker.end().await;
     let (broker, _) = Broker::start(address).await;
-    let mut newcomer = Peer::connect(&settings, "newcomer");
-    newcomer.operator = peer.operator;
-    let again = newcomer.plan(|_| true).await.0;
-    assert_eq!(
-        again.version, plan.version,
-        "nothing changed over the restarts"
-    );
-    let mut newcomer = Peer::connect(&settings, "another-newcomer");
-    newcomer.operator = peer.operator;
-    let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
-    assert_eq!(page.entries.len(), METERS.len());
+    newcomers_get_plan_and_roster(&peer, &plan).await;
     operator.end().await;
     broker.end().await;
 }
@@ -400,24 +412,28 @@ async fn by_hand_nobody_joins_before_a_person_approves() {
     peer.plan(|plan| plan.version == PlanVersion(1)).await;
     peer.enrol().await;
 
-    let approvals = Approvals::new(&operator::folder(&settings));
+    let requests = |folder: &str| {
+        let folder = operator::folder(&settings).join(folder);
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    };
+    let approve = |id: &str| operator::commands::approve(&settings, id).unwrap();
     let asking = async {
-        while approvals.waiting().unwrap().len() < 2 {
+        while requests("pending") < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(LIMIT, asking)
         .await
         .expect("both requests are kept");
-    approvals.approve("analytics-1").unwrap();
+    approve("analytics-1");
     let (plan, _) = peer.plan(|plan| !plan.analytics.is_empty()).await;
     assert!(plan.feeders.is_empty(), "the gateway was not approved yet");
-    approvals.approve("gateway-1").unwrap();
+    approve("gateway-1");
     peer.plan(|plan| !plan.feeders.is_empty()).await;
     let page = peer.until::<RosterPage, _>(|page, _| Some(page)).await;
     assert_eq!(page.entries.len(), METERS.len());
     operator.end().await;
-    assert!(approvals.approved().unwrap().is_empty() && approvals.waiting().unwrap().is_empty());
+    assert_eq!((requests("approved"), requests("pending")), (0, 0));
     broker.end().await;
 }
 

@@ -11,14 +11,14 @@ use crate::disk::{self, DiskError};
 use crate::enrolment::message::EnrolmentRequest;
 
 /// Requests kept at most, over all names.
-pub const MAX_PENDING: usize = 1_024;
+pub(crate) const MAX_PENDING: usize = 1_024;
 
 /// Bytes of all requests kept at most.
-pub const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Why a request cannot be kept or approved.
 #[derive(Debug, thiserror::Error)]
-pub enum PendingError {
+pub(crate) enum PendingError {
     /// A file or folder cannot be read, written or moved.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -52,7 +52,7 @@ pub enum PendingError {
 
 /// A request that waits, as its file name says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Held {
+pub(crate) struct Held {
     /// `gateway` or `analytics`.
     pub kind: String,
     /// Its name.
@@ -65,7 +65,7 @@ pub struct Held {
 
 impl Held {
     /// The entry for a request.
-    pub fn of(request: &EnrolmentRequest) -> Self {
+    pub(crate) fn of(request: &EnrolmentRequest) -> Self {
         let key = request.key().to_string().chars().take(16).collect();
         Self {
             kind: request.kind().to_owned(),
@@ -94,7 +94,7 @@ impl Held {
     }
 
     /// Who asks, without the part: `KIND/ID/KEY`.
-    pub fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         format!("{}/{}/{}", self.kind, self.id, self.key)
     }
 
@@ -110,14 +110,14 @@ impl Held {
 
 /// The folders of waiting and of approved requests.
 #[derive(Clone, Debug)]
-pub struct Approvals {
+pub(crate) struct Approvals {
     pending: PathBuf,
     approved: PathBuf,
 }
 
 impl Approvals {
     /// The folders under `dir`, which need not exist yet.
-    pub fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         Self {
             pending: dir.join("pending"),
             approved: dir.join("approved"),
@@ -128,7 +128,11 @@ impl Approvals {
     ///
     /// # Errors
     /// It cannot be written, or too many wait.
-    pub fn hold(&self, request: &EnrolmentRequest, bytes: &[u8]) -> Result<bool, PendingError> {
+    pub(crate) fn hold(
+        &self,
+        request: &EnrolmentRequest,
+        bytes: &[u8],
+    ) -> Result<bool, PendingError> {
         let path = self.pending.join(Held::of(request).file_name());
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
@@ -156,7 +160,7 @@ impl Approvals {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn waiting(&self) -> Result<Vec<Held>, PendingError> {
+    pub(crate) fn waiting(&self) -> Result<Vec<Held>, PendingError> {
         Ok(list(&self.pending)?
             .into_iter()
             .map(|(_, held)| held)
@@ -167,7 +171,7 @@ impl Approvals {
     ///
     /// # Errors
     /// A file or folder cannot be read.
-    pub fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    pub(crate) fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
         let mut messages = read_all(&self.pending)?;
         messages.extend(read_all(&self.approved)?);
         Ok(messages)
@@ -177,7 +181,7 @@ impl Approvals {
     ///
     /// # Errors
     /// Nobody or several ask under this name, or a file cannot be moved.
-    pub fn approve(&self, wanted: &str) -> Result<Vec<Held>, PendingError> {
+    pub(crate) fn approve(&self, wanted: &str) -> Result<Vec<Held>, PendingError> {
         let found: Vec<_> = list(&self.pending)?
             .into_iter()
             .filter(|(_, held)| held.matches(wanted))
@@ -211,7 +215,7 @@ impl Approvals {
     ///
     /// # Errors
     /// A file or folder cannot be read.
-    pub fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    pub(crate) fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
         read_all(&self.approved)
     }
 
@@ -219,7 +223,7 @@ impl Approvals {
     ///
     /// # Errors
     /// The file cannot be removed.
-    pub fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
+    pub(crate) fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
         let path = self.approved.join(held.file_name());
         Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
     }

@@ -9,7 +9,7 @@ use crate::disk::{self, DiskError};
 
 /// The verifying key of each gateway, in `gateways.json`.
 #[derive(Debug)]
-pub struct Gateways {
+pub(crate) struct Gateways {
     path: PathBuf,
     keys: BTreeMap<GatewayId, VerifyingKey>,
     unsaved: bool,
@@ -40,7 +40,7 @@ impl Gateways {
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
-    pub fn open(dir: &Path) -> Result<Self, GatewaysError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, GatewaysError> {
         let path = dir.join("gateways.json");
         let keys = match path.exists() {
             true => serde_json::from_slice(&disk::read(&path, MAX_GATEWAYS_BYTES)?).map_err(
@@ -59,17 +59,17 @@ impl Gateways {
     }
 
     /// The key of a gateway.
-    pub fn get(&self, gateway: &GatewayId) -> Option<&VerifyingKey> {
+    pub(crate) fn get(&self, gateway: &GatewayId) -> Option<&VerifyingKey> {
         self.keys.get(gateway)
     }
 
     /// Whether a key may speak for a gateway: it is the known one, or none is.
-    pub fn admits(&self, gateway: &GatewayId, key: &VerifyingKey) -> bool {
+    pub(crate) fn admits(&self, gateway: &GatewayId, key: &VerifyingKey) -> bool {
         self.keys.get(gateway).is_none_or(|known| known == key)
     }
 
     /// Ties a gateway that has none yet to its key.
-    pub fn pin(&mut self, gateway: &GatewayId, key: VerifyingKey) {
+    pub(crate) fn pin(&mut self, gateway: &GatewayId, key: VerifyingKey) {
         if !self.keys.contains_key(gateway) {
             self.keys.insert(gateway.clone(), key);
             self.unsaved = true;
@@ -80,7 +80,7 @@ impl Gateways {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&mut self) -> Result<(), GatewaysError> {
+    pub(crate) fn save(&mut self) -> Result<(), GatewaysError> {
         if self.unsaved {
             let json =
                 serde_json::to_vec_pretty(&self.keys).map_err(|cause| GatewaysError::Json {

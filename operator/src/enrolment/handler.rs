@@ -8,9 +8,10 @@ use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 
+use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, Held};
 use super::message::EnrolmentRequest;
-use super::registry::{AnalyticsRefused, EnrolmentResult, Registry};
+use super::registry::{EnrolmentResult, Registry};
 use crate::event::{Event, Observer};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
@@ -109,7 +110,8 @@ impl EnrolmentHandler {
             EnrolmentRequest::Gateway(request) => match self.registry.enrol(request) {
                 Ok(result) => self.enrolled(request, &result, schedule),
                 Err(reason) => {
-                    let (gateway, key) = (&request.gateway, &request.gateway_key);
+                    let gateway = &request.gateway;
+                    let key = &request.gateway_key;
                     if self.mention(gateway.as_str(), reason) {
                         tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
                     }
@@ -153,7 +155,8 @@ impl EnrolmentHandler {
     ) {
         let gateway = &request.gateway;
         if result.added > 0 || result.changed > 0 {
-            let (added, changed) = (result.added, result.changed);
+            let added = result.added;
+            let changed = result.changed;
             tracing::debug!(%gateway, added, changed, chunk = request.chunk, chunks = request.chunks, "enrolled meters");
         }
         if result.known > 0 {

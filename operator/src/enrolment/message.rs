@@ -4,7 +4,7 @@ use wire::{AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, Ve
 
 /// A request whose signature holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EnrolmentRequest {
+pub(crate) enum EnrolmentRequest {
     /// A gateway and its meters.
     Gateway(EnrolRequest),
     /// An analytics service.
@@ -16,7 +16,7 @@ impl EnrolmentRequest {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn open(
+    pub(crate) fn open(
         topics: &Topics,
         deployment: &DeploymentId,
         topic: &str,
@@ -27,26 +27,25 @@ impl EnrolmentRequest {
             Some(Topic::Enrol { gateway }) => {
                 let unverified =
                     wire::decode::<EnrolRequest>(payload, payload.len()).map_err(refused)?;
-                let (claimed, key) = (
-                    unverified.claimed().gateway.clone(),
-                    unverified.claimed().gateway_key,
-                );
+                let key = unverified.claimed().gateway_key;
                 let opened = unverified
                     .verify(deployment, topic, &key)
                     .map_err(refused)?;
-                (claimed == gateway)
-                    .then_some(Self::Gateway(opened.message))
+                let request = opened.message;
+                (request.gateway == gateway)
+                    .then_some(Self::Gateway(request))
                     .ok_or(Reason::WrongTopic)
             }
             Some(Topic::AnalyticsEnrol { analytics }) => {
                 let unverified =
                     wire::decode::<AnalyticsEnrol>(payload, payload.len()).map_err(refused)?;
-                let (claimed, key) = (unverified.claimed().id.clone(), unverified.claimed().key);
+                let key = unverified.claimed().key;
                 let opened = unverified
                     .verify(deployment, topic, &key)
                     .map_err(refused)?;
-                (claimed == analytics)
-                    .then_some(Self::Analytics(opened.message))
+                let request = opened.message;
+                (request.id == analytics)
+                    .then_some(Self::Analytics(request))
                     .ok_or(Reason::WrongTopic)
             }
             _ => Err(Reason::WrongTopic),
@@ -54,7 +53,7 @@ impl EnrolmentRequest {
     }
 
     /// Whether a gateway or an analytics service asks.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Gateway(_) => "gateway",
             Self::Analytics(_) => "analytics",
@@ -62,7 +61,7 @@ impl EnrolmentRequest {
     }
 
     /// The name of who asks.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         match self {
             Self::Gateway(request) => request.gateway.as_str(),
             Self::Analytics(request) => request.id.as_str(),
@@ -70,7 +69,7 @@ impl EnrolmentRequest {
     }
 
     /// The key of who asks.
-    pub fn key(&self) -> &VerifyingKey {
+    pub(crate) fn key(&self) -> &VerifyingKey {
         match self {
             Self::Gateway(request) => &request.gateway_key,
             Self::Analytics(request) => &request.key,
@@ -78,7 +77,7 @@ impl EnrolmentRequest {
     }
 
     /// Which part of the request this is.
-    pub fn chunk(&self) -> u32 {
+    pub(crate) fn chunk(&self) -> u32 {
         match self {
             Self::Gateway(request) => request.chunk,
             Self::Analytics(_) => 0,
@@ -86,7 +85,7 @@ impl EnrolmentRequest {
     }
 
     /// The topic such a request comes on.
-    pub fn topic(topics: &Topics, kind: &str, id: &str) -> Option<String> {
+    pub(crate) fn topic(topics: &Topics, kind: &str, id: &str) -> Option<String> {
         match kind {
             "gateway" => Some(topics.enrol(&id.try_into().ok()?)),
             "analytics" => Some(topics.analytics_enrol(&id.try_into().ok()?)),
@@ -100,20 +99,20 @@ pub(crate) mod tests {
     use super::*;
     use wire::{AnalyticsId, FeederId, GatewayId, MeterId, SigningKey, Watts};
 
-    pub fn topics() -> Topics {
+    pub(crate) fn topics() -> Topics {
         Topics::new("cipherwatt/v1").unwrap()
     }
 
-    pub fn deployment() -> DeploymentId {
+    pub(crate) fn deployment() -> DeploymentId {
         DeploymentId::try_from("dev").unwrap()
     }
 
-    pub fn signing(seed: u8) -> SigningKey {
+    pub(crate) fn signing(seed: u8) -> SigningKey {
         SigningKey::from_bytes(&[seed; 32])
     }
 
     /// A gateway's request: each meter with its number, feeder and capacity in watts.
-    pub fn gateway(name: &str, seed: u8, meters: &[(u8, &str, u64)]) -> EnrolRequest {
+    pub(crate) fn gateway(name: &str, seed: u8, meters: &[(u8, &str, u64)]) -> EnrolRequest {
         EnrolRequest {
             gateway: GatewayId::try_from(name).unwrap(),
             gateway_key: signing(seed).verifying_key(),
@@ -136,7 +135,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub fn analytics(id: &str, seed: u8, feeders: &[&str]) -> AnalyticsEnrol {
+    pub(crate) fn analytics(id: &str, seed: u8, feeders: &[&str]) -> AnalyticsEnrol {
         AnalyticsEnrol {
             id: AnalyticsId::try_from(id).unwrap(),
             key: signing(seed).verifying_key(),

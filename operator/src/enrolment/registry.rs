@@ -5,21 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use wire::{
-    AnalyticsEnrol, AnalyticsEntry, AnalyticsId, EnrolRequest, FeederId, MeterId, Owners, Plan,
-    Reason, RosterEntry, WindowStart,
-};
+use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reason, RosterEntry};
 
+use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::gateways::{Gateways, GatewaysError};
 use crate::enrolment::message::EnrolmentRequest;
 use crate::keys::keyring::Keyring;
-use crate::plan::book::{PlanBook, PlanError};
+use crate::plan::book::PlanBook;
+use crate::plan::error::PlanError;
 use crate::plan::reference;
 use crate::plan::roster::{RosterBook, RosterError};
 
 /// What became of a gateway's request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnrolmentResult {
+pub(crate) struct EnrolmentResult {
     /// Meters that are new.
     pub added: usize,
     /// Meters whose declared capacity changed.
@@ -32,7 +31,7 @@ pub struct EnrolmentResult {
 
 /// Limits a request is held against.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Length of an interval in seconds.
     pub interval_s: u32,
     /// Factor between the largest declared capacity and a new feeder's reference.
@@ -42,7 +41,7 @@ pub struct Limits {
 }
 
 /// Everything that is enrolled.
-pub struct Registry {
+pub(crate) struct Registry {
     /// Feeders and analytics services.
     pub plan: PlanBook,
     /// Meters.
@@ -59,7 +58,7 @@ impl Registry {
     ///
     /// # Errors
     /// The gateway is known by another key, so nothing of the request holds.
-    pub fn enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentResult, Reason> {
+    pub(crate) fn enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentResult, Reason> {
         if !self.gateways.admits(&request.gateway, &request.gateway_key) {
             return Err(Reason::WrongKey);
         }
@@ -89,7 +88,7 @@ impl Registry {
     }
 
     /// Whether a request asks for nothing new.
-    pub fn knows(&self, request: &EnrolmentRequest) -> bool {
+    pub(crate) fn knows(&self, request: &EnrolmentRequest) -> bool {
         match request {
             EnrolmentRequest::Gateway(request) => self.knows_gateway(request),
             EnrolmentRequest::Analytics(request) => {
@@ -166,7 +165,7 @@ impl Registry {
     ///
     /// # Errors
     /// A file cannot be written; what was not written stays unsaved.
-    pub fn save(&mut self, keyring: &Keyring) -> Result<(), SaveError> {
+    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), SaveError> {
         self.gateways.save()?;
         if self.plan.is_unsaved() {
             self.plan.save(keyring)?;
@@ -179,7 +178,10 @@ impl Registry {
     ///
     /// # Errors
     /// [`AnalyticsRefused`]; nothing has changed then.
-    pub fn enrol_analytics(&mut self, request: &AnalyticsEnrol) -> Result<bool, AnalyticsRefused> {
+    pub(crate) fn enrol_analytics(
+        &mut self,
+        request: &AnalyticsEnrol,
+    ) -> Result<bool, AnalyticsRefused> {
         let plan = self.plan.plan();
         let entry = entry(request);
         if plan.analytics.contains(&entry) {
@@ -191,109 +193,9 @@ impl Registry {
     }
 }
 
-/// Why an analytics service is not put into the plan as it asks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnalyticsRefused {
-    /// Another key has this id.
-    #[error("the plan has an analytics service {id} with another key")]
-    OtherKey {
-        /// The id.
-        id: AnalyticsId,
-    },
-    /// It would have a feeder that another service adds for.
-    #[error(
-        "feeder {feeder}{} belongs to analytics service {owner}, which has receipted readings of it that are in no total \
-         yet. Have {owner} give it up first: start {owner} again with `analytics.feeders` set to the feeders it keeps, and \
-         this request is granted once {owner} has released the rest",
-        and_more(*.more)
-    )]
-    Owned {
-        /// The first such feeder.
-        feeder: FeederId,
-        /// How many others there are.
-        more: usize,
-        /// The service that has the first.
-        owner: AnalyticsId,
-    },
-    /// A second service would add for all feeders that nobody names.
-    #[error(
-        "analytics service {owner} adds for all feeders that no service names, and only one can: list this one's feeders \
-         in its `analytics.feeders`"
-    )]
-    SecondRest {
-        /// The service that does.
-        owner: AnalyticsId,
-    },
-    /// The plan is full.
-    #[error(
-        "the plan has {} analytics services, and no room for more",
-        wire::MAX_ANALYTICS
-    )]
-    Full,
-}
-
-fn and_more(more: usize) -> String {
-    match more {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    }
-}
-
-impl AnalyticsRefused {
-    /// The metric label.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::OtherKey { .. } => Reason::WrongKey,
-            Self::Owned { .. } | Self::SecondRest { .. } => Reason::Conflict,
-            Self::Full => Reason::Overloaded,
-        }
-    }
-}
-
-/// Whether the plan may have an analytics service as it asks.
-///
-/// A feeder that has a setting in the plan leaves its owner only by the owner's own request: only the owner knows when all
-/// that it has answered `folded` is in a total. A feeder without a setting can be named freely, because no report of it is
-/// taken under any plan so far.
-///
-/// # Errors
-/// [`AnalyticsRefused`].
-pub fn check_analytics(plan: &Plan, request: &AnalyticsEnrol) -> Result<(), AnalyticsRefused> {
-    let same = plan.analytics.iter().find(|other| other.id == request.id);
-    if same.is_some_and(|known| known.key != request.key) {
-        let id = request.id.clone();
-        return Err(AnalyticsRefused::OtherKey { id });
-    }
-    let others = Owners::of(plan.analytics.iter().filter(|other| other.id != request.id));
-    if let (true, Some(owner)) = (request.feeders.is_empty(), others.rest()) {
-        let owner = owner.clone();
-        return Err(AnalyticsRefused::SecondRest { owner });
-    }
-    let is_planned = |feeder: &FeederId| plan.feeder(feeder, WindowStart(u64::MAX)).is_some();
-    // What this service has itself stays its own, also where another adds for all that nobody names.
-    let own = |feeder: &FeederId| same.is_some_and(|entry| entry.feeders.contains(feeder));
-    let mut owned = request.feeders.iter().filter_map(|feeder| {
-        let rest = || others.rest().filter(|_| is_planned(feeder) && !own(feeder));
-        Some((feeder, others.named(feeder).or_else(rest)?))
-    });
-    if let Some((feeder, owner)) = owned.next() {
-        let (feeder, owner) = (feeder.clone(), owner.clone());
-        let more = owned.count();
-        return Err(AnalyticsRefused::Owned {
-            feeder,
-            more,
-            owner,
-        });
-    }
-    match same.is_none() && plan.analytics.len() >= wire::MAX_ANALYTICS {
-        true => Err(AnalyticsRefused::Full),
-        false => Ok(()),
-    }
-}
-
 /// The registry cannot be made durable.
 #[derive(Debug, thiserror::Error)]
-pub enum SaveError {
+pub(crate) enum SaveError {
     /// The gateways' keys.
     #[error(transparent)]
     Gateways(#[from] GatewaysError),

@@ -75,3 +75,49 @@ async fn publish(publisher: Publisher, mut waiting: mpsc::Receiver<Outgoing>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::{Settings, Stop, mqtt};
+
+    fn outgoing() -> Outgoing {
+        Outgoing {
+            messages: vec![("topic".to_owned(), Bytes::from_static(b"receipt"))],
+            retain: false,
+            after_taking: false,
+        }
+    }
+
+    /// Whether there is room once the task has done all it can.
+    async fn has_room(egress: &Egress) -> bool {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        egress.outgoing.capacity() > 0
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_takes_nothing_costs_room_and_no_waiting() {
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut settings = Settings::defaults();
+        settings.mqtt.address = unused.local_addr().unwrap().to_string();
+        drop(unused);
+        let (_stop, stopped) = Stop::manual();
+        let (publisher, _inbox) = mqtt::connect(&settings.mqtt, "egress", Vec::new(), stopped);
+        let egress = Egress::open(publisher);
+        let mut sent = 0;
+        while has_room(&egress).await {
+            egress.send(outgoing()).await;
+            sent += 1;
+            assert!(sent < 100_000, "what waits has no limit");
+        }
+        assert!(sent >= WAITING);
+        // A loop asks beside everything else it does, and drops the question when something else comes first.
+        tokio::select! {
+            biased;
+            () = egress.room() => panic!("there is room"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+}

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use wire::{EpochPlan, UnixSeconds};
 
 use super::EventLoop;
-use crate::keys::keyring::{Keyring, KeyringError};
+use crate::keys::error::KeyringError;
+use crate::keys::keyring::Keyring;
 use crate::keys::rotate::{self, Facts, Inbox, Request, RotateError};
 use crate::setup::folder;
 

@@ -10,7 +10,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// What is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Present {
+pub(crate) struct Present {
     /// A connection to the broker.
     pub broker: bool,
     /// Requests that wait for approval.
@@ -33,14 +33,14 @@ impl Present {
     /// The first thing that is missing for a release, if anything.
     ///
     /// A missing broker is said by the MQTT client, which knows why.
-    pub fn missing(&self) -> Option<String> {
+    pub(crate) fn missing(&self) -> Option<String> {
         if !self.broker {
             return None;
         }
         if self.pending > 0 {
             let requests = self.pending;
             return Some(format!(
-                "{requests} requests to join wait for approval: list them with `operator pending`, approve one with `operator approve ID`"
+                "{requests} enrolment requests wait for approval: list them with `operator pending`, approve one with `operator approve ID`"
             ));
         }
         if self.meters == 0 {
@@ -73,13 +73,13 @@ impl Present {
 
 /// Says what is missing: once it has been for a while, and again now and then.
 #[derive(Debug, Default)]
-pub struct StatusHints {
+pub(crate) struct StatusHints {
     current: Option<(String, Instant)>,
 }
 
 impl StatusHints {
     /// What to say now, if anything. Call it about once a second.
-    pub fn say(&mut self, present: &Present, now: Instant) -> Option<String> {
+    pub(crate) fn say(&mut self, present: &Present, now: Instant) -> Option<String> {
         let Some(missing) = present.missing() else {
             self.current = None;
             return None;

@@ -9,88 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use openfhe::Context;
-use openfhe::secret::{KeyFileError, SecretKey};
+use openfhe::secret::SecretKey;
 use packed::Profile;
 use service::Chain;
 use wire::{EpochPlan, KeyEpoch, SigningKey, VerifyingKey, WindowStart};
 
-/// The epoch a new deployment starts with.
-pub const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
+use super::error::KeyringError;
 
-/// Why the keys cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyringError {
-    /// OpenFHE could not make a context or a key.
-    #[error("cannot prepare the encryption of profile {profile}")]
-    Context {
-        /// The parameter profile.
-        profile: &'static str,
-        /// What went wrong.
-        #[source]
-        cause: openfhe::Error,
-    },
-    /// A key file cannot be read, written, or must not be used as it is.
-    #[error("the key of epoch {epoch} cannot be used")]
-    Epoch {
-        /// The epoch.
-        epoch: KeyEpoch,
-        /// What is wrong with its file.
-        #[source]
-        cause: KeyFileError,
-    },
-    /// The plan names an epoch whose key is gone.
-    #[error(
-        "the plan names key epoch {epoch}, but its key {path} is missing: restore it from a backup. Without it no \
-         report of that epoch can ever be read; to start over, use another deployment.state_dir",
-        path = path.display()
-    )]
-    Missing {
-        /// The epoch.
-        epoch: KeyEpoch,
-        /// Where the key should be.
-        path: PathBuf,
-    },
-    /// The key on disk is not the one the plan names.
-    #[error(
-        "the plan names key epoch {epoch} with fingerprint {planned}, but {path} holds {found}: restore the right file",
-        path = path.display()
-    )]
-    Fingerprint {
-        /// The epoch.
-        epoch: KeyEpoch,
-        /// The file.
-        path: PathBuf,
-        /// In the plan, hexadecimal.
-        planned: String,
-        /// On disk, hexadecimal.
-        found: String,
-    },
-    /// The signing key cannot be read, written, or must not be used as it is.
-    #[error(transparent)]
-    Signing(service::files::KeyFileError),
-    /// The signing key is gone, and its verifying key is not.
-    #[error(
-        "the signing key {path} is missing, and not in operator.credentials_dir either, but its public half is here: \
-         restore it. With another key nobody would trust this operator any more",
-        path = path.display()
-    )]
-    SigningMissing {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// A credential cannot be read, or must not be used as it is.
-    #[error("the key of epoch {epoch} cannot be used")]
-    Credential {
-        /// The epoch.
-        epoch: KeyEpoch,
-        /// What is wrong with it.
-        #[source]
-        cause: service::files::KeyFileError,
-    },
-}
+/// The epoch a new deployment starts with.
+pub(crate) const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
 
 /// The keys of one epoch.
-pub struct EpochKeys {
+pub(crate) struct EpochKeys {
     /// Decrypts sums of the epoch.
     pub secret: SecretKey,
     /// The public key as the plan carries it.
@@ -101,7 +31,7 @@ pub struct EpochKeys {
 
 impl EpochKeys {
     /// The plan's entry for these keys.
-    pub fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> EpochPlan {
+    pub(crate) fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> EpochPlan {
         EpochPlan {
             epoch,
             fingerprint: self.fingerprint,
@@ -113,13 +43,13 @@ impl EpochKeys {
 }
 
 /// All keys the operator holds. Debug output shows no secret.
-pub struct Keyring {
+pub(crate) struct Keyring {
     dir: PathBuf,
     credentials: Option<PathBuf>,
     context: Context,
     profile: &'static Profile,
     signing: SigningKey,
-    /// Grows while the settling thread reads: a rotation needs no restart.
+    /// Grows while the thread that takes sums reads: a rotation needs no restart.
     epochs: RwLock<BTreeMap<KeyEpoch, Arc<EpochKeys>>>,
 }
 
@@ -129,7 +59,7 @@ impl Keyring {
     ///
     /// # Errors
     /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile.
-    pub fn open(dir: &Path, profile: &'static Profile) -> Result<Self, KeyringError> {
+    pub(crate) fn open(dir: &Path, profile: &'static Profile) -> Result<Self, KeyringError> {
         Self::open_with(dir, None, profile)
     }
 
@@ -137,7 +67,7 @@ impl Keyring {
     ///
     /// # Errors
     /// As [`Keyring::open`]; and the signing key was made here once and is in neither folder.
-    pub fn open_with(
+    pub(crate) fn open_with(
         dir: &Path,
         credentials: Option<&Path>,
         profile: &'static Profile,
@@ -161,7 +91,7 @@ impl Keyring {
     ///
     /// # Errors
     /// The file cannot be read or written, others may read it, or it is of another profile or damaged.
-    pub fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
+    pub(crate) fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
         let path = self.path(epoch);
         let in_file = |cause| KeyringError::Epoch { epoch, cause };
         let secret = match self.credential(epoch)? {
@@ -192,66 +122,66 @@ impl Keyring {
     ///
     /// # Errors
     /// As [`Keyring::epoch`]; and the file is missing, or holds another key than the plan says.
-    pub fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
-        let (epoch, path) = (planned.epoch, self.path(planned.epoch));
+    pub(crate) fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
+        let epoch = planned.epoch;
+        let path = self.path(epoch);
         if !self.has(epoch) {
             return Err(KeyringError::Missing { epoch, path });
         }
         let found = self.epoch(epoch)?.fingerprint;
         if found != planned.fingerprint {
             self.write().remove(&epoch);
-            let (planned, found) = (hex::encode(planned.fingerprint), hex::encode(found));
             return Err(KeyringError::Fingerprint {
                 epoch,
                 path,
-                planned,
-                found,
+                planned: hex::encode(planned.fingerprint),
+                found: hex::encode(found),
             });
         }
         Ok(())
     }
 
     /// The plan's entry for an epoch whose keys are loaded.
-    pub fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> Option<EpochPlan> {
+    pub(crate) fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> Option<EpochPlan> {
         Some(self.get(epoch)?.entry(epoch, first_window))
     }
 
     /// The keys of an epoch, if loaded.
-    pub fn get(&self, epoch: KeyEpoch) -> Option<Arc<EpochKeys>> {
+    pub(crate) fn get(&self, epoch: KeyEpoch) -> Option<Arc<EpochKeys>> {
         let epochs = self.epochs.read().unwrap_or_else(PoisonError::into_inner);
         epochs.get(&epoch).cloned()
     }
 
     /// Loads the keys of the epochs before `first` that have left the plan, for releases that come late. One that cannot
     /// be used is left out with a warning: everything newer works without it.
-    pub fn load_retired(&self, first: KeyEpoch) {
+    pub(crate) fn load_retired(&self, first: KeyEpoch) {
         for epoch in (FIRST_EPOCH.0..first.0).map(KeyEpoch) {
             let path = self.path(epoch);
             if !self.has(epoch) {
-                tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone: its late sums cannot be read");
+                tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone, so late sums of that epoch cannot be decrypted");
             } else if let Err(error) = self.epoch(epoch) {
-                tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used: its late sums cannot be read");
+                tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used, so late sums of that epoch cannot be decrypted");
             }
         }
     }
 
     /// The parameter profile of all keys.
-    pub fn profile(&self) -> &'static Profile {
+    pub(crate) fn profile(&self) -> &'static Profile {
         self.profile
     }
 
     /// The key that signs plan, roster and receipts.
-    pub fn signing(&self) -> &SigningKey {
+    pub(crate) fn signing(&self) -> &SigningKey {
         &self.signing
     }
 
     /// What everybody else pins.
-    pub fn verifying(&self) -> VerifyingKey {
+    pub(crate) fn verifying(&self) -> VerifyingKey {
         self.signing.verifying_key()
     }
 
     /// The first 16 hexadecimal digits of the verifying key.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.verifying().to_string().chars().take(16).collect()
     }
 

@@ -11,106 +11,21 @@
 //! Only the running operator makes keys and changes the plan: two commands at once then cannot make two keys for an
 //! epoch. The command checks the rules to answer at once; the operator checks them again.
 
+mod error;
+mod inbox;
+mod time;
+
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wire::{DeploymentId, FeederId, GridError, KeyEpoch, Plan, UnixSeconds, WindowStart};
+use wire::{DeploymentId, FeederId, KeyEpoch, Plan, UnixSeconds, WindowStart};
 
-use crate::disk::{self, DiskError};
 use crate::release::ledger::{self, LedgerError};
 
-/// Longest request that is read, in bytes.
-const MAX_REQUEST: usize = 4_096;
-
-/// Why no new epoch begins.
-#[derive(Debug, thiserror::Error)]
-pub enum RotateError {
-    /// The first window is not after the newest epoch's.
-    #[error(
-        "epoch {epoch} begins at {current}, and the next one must begin later, not at {asked}",
-        current = time(*current), asked = time(*asked)
-    )]
-    NotLater {
-        /// The newest epoch.
-        epoch: KeyEpoch,
-        /// Its first window.
-        current: WindowStart,
-        /// The first window asked for.
-        asked: WindowStart,
-    },
-    /// A window of the new epoch was released under the old one.
-    #[error(
-        "{feeder} has released the window of {released} already, so the next epoch must begin later, not at {asked}",
-        released = time(*released), asked = time(*asked)
-    )]
-    Released {
-        /// The feeder.
-        feeder: FeederId,
-        /// Its newest released window.
-        released: WindowStart,
-        /// The first window asked for.
-        asked: WindowStart,
-    },
-    /// The older epoch could still be needed.
-    #[error(
-        "a plan has two epochs, so epoch {epoch} would end, but reports of it are taken until {until} (analytics.retention \
-         after its last window), and {who} is at {at}. Wait, or use --force: such reports are then in no sum",
-        until = time(*until), at = time(*at)
-    )]
-    Needed {
-        /// The epoch that would leave the plan.
-        epoch: KeyEpoch,
-        /// When it may.
-        until: WindowStart,
-        /// Whose time: `the clock` or a feeder.
-        who: String,
-        /// What time that is.
-        at: WindowStart,
-    },
-    /// The newest epoch is still to come, so the older one is in use.
-    #[error(
-        "epoch {epoch} begins at {first}, and until then windows are sealed under the one before: wait until it has begun",
-        first = time(*first)
-    )]
-    NotBegun {
-        /// The newest epoch.
-        epoch: KeyEpoch,
-        /// Its first window.
-        first: WindowStart,
-    },
-    /// A request waits already.
-    #[error("a new epoch was asked for already: {path} waits for a running operator", path = path.display())]
-    Waiting {
-        /// The request.
-        path: PathBuf,
-    },
-    /// What waits is no request.
-    #[error("{path} is no request for a new epoch", path = path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The time is beyond any calendar.
-    #[error("{0} s since the Unix epoch is beyond any calendar")]
-    Beyond(u64),
-    /// The plan has no windows or no epochs: never for a plan that was published.
-    #[error("the plan cannot be used: {0}")]
-    Plan(String),
-    /// A file cannot be used.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-}
-
-impl From<GridError> for RotateError {
-    fn from(error: GridError) -> Self {
-        Self::Plan(error.to_string())
-    }
-}
+pub use error::RotateError;
+pub use inbox::Inbox;
+pub use time::{parse_time, time};
 
 /// A new epoch that may begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +69,7 @@ pub fn next(
         .map(WindowStart)
         .ok_or(RotateError::Beyond(wanted))?;
     let newest = (facts.plan.epochs.last())
-        .ok_or_else(|| RotateError::Plan("it has no key epoch".to_owned()))?;
+        .ok_or_else(|| RotateError::Plan("the plan has no key epoch".to_owned()))?;
     let epoch = KeyEpoch(newest.epoch.0.saturating_add(1));
     let request = Request {
         epoch,
@@ -169,14 +84,15 @@ pub fn next(
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub fn check(request: &Request, facts: &Facts<'_>) -> Result<(), RotateError> {
-    let (grid, asked) = (facts.plan.grid()?, request.first_window);
+pub(crate) fn check(request: &Request, facts: &Facts<'_>) -> Result<(), RotateError> {
+    let grid = facts.plan.grid()?;
+    let asked = request.first_window;
     let [.., newest] = &facts.plan.epochs[..] else {
-        return Err(RotateError::Plan("it has no key epoch".to_owned()));
+        return Err(RotateError::Plan("the plan has no key epoch".to_owned()));
     };
     if !grid.is_aligned(asked) || request.epoch.0 != newest.epoch.0.saturating_add(1) {
         return Err(RotateError::Plan(format!(
-            "it has no room for epoch {} from {asked} on",
+            "the plan has no room for epoch {} from {asked} on",
             request.epoch
         )));
     }
@@ -229,91 +145,6 @@ pub fn newest_released(
 ) -> Result<BTreeMap<FeederId, WindowStart>, LedgerError> {
     let state = ledger::state(dir, deployment, false)?;
     Ok(state.map_or_else(BTreeMap::new, |state| state.newest))
-}
-
-/// The request in `dir`, between the command and the operator.
-#[derive(Clone, Debug)]
-pub struct Inbox {
-    path: PathBuf,
-}
-
-impl Inbox {
-    /// The place in `dir`, which need not exist yet.
-    #[must_use]
-    pub fn new(dir: &Path) -> Self {
-        Self {
-            path: dir.join("rotate.json"),
-        }
-    }
-
-    /// Leaves a request.
-    ///
-    /// # Errors
-    /// One waits already, or it cannot be written.
-    pub fn leave(&self, request: &Request) -> Result<(), RotateError> {
-        if self.path.exists() {
-            let path = self.path.clone();
-            return Err(RotateError::Waiting { path });
-        }
-        let json = serde_json::to_vec(request).map_err(|error| self.malformed(error))?;
-        Ok(disk::replace(&self.path, &json)?)
-    }
-
-    /// The request that waits, if one does.
-    ///
-    /// # Errors
-    /// It cannot be read or is none.
-    pub fn waiting(&self) -> Result<Option<Request>, RotateError> {
-        if !self.path.exists() {
-            return Ok(None);
-        }
-        let json = disk::read(&self.path, MAX_REQUEST)?;
-        serde_json::from_slice(&json)
-            .map(Some)
-            .map_err(|error| self.malformed(error))
-    }
-
-    /// Removes the request, once the plan has the epoch or the rules refused it.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn remove_request(&self) -> Result<(), RotateError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(DiskError::at("remove", &self.path)(error).into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn malformed(&self, source: serde_json::Error) -> RotateError {
-        let path = self.path.clone();
-        RotateError::Malformed { path, source }
-    }
-}
-
-/// A time as people write it: RFC 3339, or seconds since the Unix epoch.
-///
-/// # Errors
-/// It is neither, or before 1970.
-pub fn parse_time(text: &str) -> Result<UnixSeconds, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(UnixSeconds(seconds));
-    }
-    let time: Timestamp = text.parse().map_err(|_| {
-        format!("{text:?} is neither a time such as 2026-01-01T00:00:00Z nor seconds since 1970")
-    })?;
-    u64::try_from(time.as_second())
-        .map(UnixSeconds)
-        .map_err(|_| format!("{text:?} is before 1970"))
-}
-
-/// A window's start for people.
-#[must_use]
-pub fn time(window: WindowStart) -> String {
-    let time = i64::try_from(window.0).ok();
-    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map_or_else(|| format!("{window} s"), |time| time.to_string())
 }
 
 #[cfg(test)]

@@ -8,129 +8,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Owners, Plan, PlanVersion,
-    WindowStart,
+    AnalyticsEntry, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart,
 };
 
-use crate::disk::{self, DiskError};
-use crate::keys::keyring::{FIRST_EPOCH, Keyring, KeyringError};
+use super::error::PlanError;
+use super::settings::{PlanSettings, agree, check_agreement};
+use crate::disk;
+use crate::keys::keyring::{FIRST_EPOCH, Keyring};
 
 /// The largest stored plan that is read.
-const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] DiskError),
-    /// The stored plan is damaged or signed by another key.
-    #[error(
-        "the stored plan {path} cannot be used with this operator's signing key: restore state_dir/operator from a \
-         backup, or start a new deployment in another deployment.state_dir",
-        path = path.display()
-    )]
-    Stored {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        cause: wire::WireError,
-    },
-    /// The configuration and the stored plan disagree.
-    #[error(
-        "{key} is {configured} in the configuration but {planned} in the plan of this deployment ({path}). Reports are \
-         sealed for the plan's value: set {key} = {planned}, or start a new deployment in another deployment.state_dir",
-        path = path.display()
-    )]
-    Contradiction {
-        /// The configuration key.
-        key: &'static str,
-        /// Its configured value.
-        configured: String,
-        /// Its value in the stored plan.
-        planned: String,
-        /// The stored plan.
-        path: PathBuf,
-    },
-    /// The configured batch and layout need more slots than a ciphertext has.
-    #[error(
-        "plan.batch = {batch} with plan.layout = {layout} needs {needed} slots, but profile {profile} has {slots}"
-    )]
-    Slots {
-        /// Intervals per report.
-        batch: u16,
-        /// Slot layout.
-        layout: String,
-        /// Slots needed.
-        needed: usize,
-        /// Parameter profile.
-        profile: &'static str,
-        /// Its slots.
-        slots: usize,
-    },
-    /// The keys of the plan's epochs cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeyringError),
-}
-
-/// The plan stored in `dir`, for a command beside a running operator; `None` if there is none yet.
-///
-/// # Errors
-/// The plan or the operator's signing key cannot be read, or do not fit.
-pub fn stored(
-    dir: &Path,
-    deployment: &DeploymentId,
-    topic: &str,
-) -> Result<Option<Plan>, PlanError> {
-    let path = PlanBook::path(dir);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let signing = dir.join("signing.key");
-    let key = service::files::load_verifying_key(&signing)
-        .map_err(KeyringError::Signing)?
-        .ok_or(KeyringError::SigningMissing { path: signing })?;
-    let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
-    let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
-        .and_then(|plan| plan.verify(deployment, topic, &key));
-    match opened {
-        Ok(opened) => Ok(Some(opened.message)),
-        Err(cause) => Err(PlanError::Stored { path, cause }),
-    }
-}
-
-/// The feeders that no analytics service adds for: their reports wait at the gateways.
-pub fn unowned(plan: &Plan) -> Vec<&FeederId> {
-    let owners = Owners::of(&plan.analytics);
-    if owners.rest().is_some() {
-        return Vec::new();
-    }
-    let feeders = plan.feeders.iter().map(|setting| &setting.feeder);
-    let mut unowned: Vec<_> = feeders
-        .filter(|feeder| owners.named(feeder).is_none())
-        .collect();
-    unowned.dedup();
-    unowned
-}
-
-/// What the configuration says about the plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanSettings {
-    /// The deployment.
-    pub deployment: DeploymentId,
-    /// Length of an interval in seconds.
-    pub interval_s: u32,
-    /// Intervals per report.
-    pub batch: u16,
-    /// Slot layout.
-    pub layout: packed::layout::Layout,
-    /// Least meters of a release.
-    pub min_meters: u32,
-}
+pub(super) const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
 
 /// The plan, its public keys, and where it is kept.
-pub struct PlanBook {
+pub(crate) struct PlanBook {
     plan: Arc<Plan>,
     limbs: Bytes,
     path: PathBuf,
@@ -140,7 +30,7 @@ pub struct PlanBook {
 
 impl PlanBook {
     /// Whether a plan is stored in `dir`.
-    pub fn is_stored(dir: &Path) -> bool {
+    pub(crate) fn is_stored(dir: &Path) -> bool {
         Self::path(dir).exists()
     }
 
@@ -148,7 +38,7 @@ impl PlanBook {
     ///
     /// # Errors
     /// The stored plan cannot be read, contradicts `settings`, or its keys are gone; or the settings do not fit the profile.
-    pub fn open(
+    pub(crate) fn open(
         dir: &Path,
         topic: String,
         settings: &PlanSettings,
@@ -174,7 +64,7 @@ impl PlanBook {
         }
     }
 
-    fn path(dir: &Path) -> PathBuf {
+    pub(super) fn path(dir: &Path) -> PathBuf {
         dir.join("plan.bin")
     }
 
@@ -231,25 +121,7 @@ impl PlanBook {
             .verify(&settings.deployment, &topic, &keyring.verifying())
             .map_err(stored)?;
         let plan = opened.message;
-        agree(
-            "plan.interval",
-            &seconds(settings.interval_s),
-            &seconds(plan.interval_s),
-            &path,
-        )?;
-        agree("plan.batch", &settings.batch, &plan.batch, &path)?;
-        agree(
-            "plan.layout",
-            &settings.layout.as_str(),
-            &plan.layout.as_str(),
-            &path,
-        )?;
-        agree(
-            "plan.profile",
-            &keyring.profile().name,
-            &plan.profile.as_str(),
-            &path,
-        )?;
+        check_agreement(settings, keyring.profile().name, &plan, &path)?;
         for epoch in &plan.epochs {
             keyring.require(epoch)?;
         }
@@ -275,29 +147,28 @@ impl PlanBook {
     }
 
     /// The plan as it will be published next.
-    pub fn plan(&self) -> &Arc<Plan> {
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
     /// Adds a feeder with a reference that never changes for windows already planned. It applies to every window, because a
     /// replayed or simulated fleet starts in the past. Does nothing if there is such a feeder.
-    pub fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64) {
+    pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64) {
         if self.reference_wh(feeder).is_some() {
             return;
         }
         let plan = self.change();
-        let (feeder, since) = (feeder.clone(), plan.version);
         plan.feeders.push(FeederPlan {
-            feeder,
+            feeder: feeder.clone(),
             reference_wh,
-            since,
+            since: plan.version,
             first_window: WindowStart(0),
         });
         plan.sort();
     }
 
     /// Adds an analytics service or replaces the feeders of the one with this id.
-    pub fn set_analytics(&mut self, entry: AnalyticsEntry) {
+    pub(crate) fn set_analytics(&mut self, entry: AnalyticsEntry) {
         if self.plan.analytics.contains(&entry) {
             return;
         }
@@ -308,7 +179,7 @@ impl PlanBook {
     }
 
     /// Adds an epoch with its public key. The plan has room for two: with a third, the oldest leaves.
-    pub fn add_epoch(&mut self, entry: EpochPlan, public: &[u8]) {
+    pub(crate) fn add_epoch(&mut self, entry: EpochPlan, public: &[u8]) {
         let newest = self.plan.epochs.len().saturating_sub(1);
         let mut limbs = self
             .plan
@@ -323,19 +194,19 @@ impl PlanBook {
     }
 
     /// The newest reference of a feeder, in Wh.
-    pub fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
+    pub(crate) fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
         // The list is sorted: this is asked for each of a million meters.
         let newest = self.plan.feeder(feeder, WindowStart(u64::MAX));
         newest.map(|entry| entry.reference_wh)
     }
 
     /// Whether there are changes to save and publish.
-    pub fn is_unsaved(&self) -> bool {
+    pub(crate) fn is_unsaved(&self) -> bool {
         self.unsaved
     }
 
     /// Signs the plan, for publishing. The same plan gives the same bytes.
-    pub fn sealed(&self, keyring: &Keyring) -> Bytes {
+    pub(crate) fn sealed(&self, keyring: &Keyring) -> Bytes {
         let deployment = &self.plan.deployment;
         let (bytes, _) = wire::seal(
             &*self.plan,
@@ -351,7 +222,7 @@ impl PlanBook {
     ///
     /// # Errors
     /// The file cannot be written; the plan stays unsaved.
-    pub fn save(&mut self, keyring: &Keyring) -> Result<(), PlanError> {
+    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), PlanError> {
         disk::replace(&self.path, &self.sealed(keyring))?;
         self.unsaved = false;
         Ok(())
@@ -371,28 +242,6 @@ impl PlanBook {
 /// The name of a layout or profile for the plan. They are compiled in, and short.
 fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
     T::try_from(name).expect("a name of `packed` is an id")
-}
-
-fn agree<T: PartialEq + std::fmt::Display>(
-    key: &'static str,
-    configured: &T,
-    planned: &T,
-    path: &Path,
-) -> Result<(), PlanError> {
-    if configured == planned {
-        return Ok(());
-    }
-    let (configured, planned) = (configured.to_string(), planned.to_string());
-    Err(PlanError::Contradiction {
-        key,
-        configured,
-        planned,
-        path: path.to_owned(),
-    })
-}
-
-fn seconds(interval_s: u32) -> String {
-    format!("{interval_s}s")
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //! services) and the roster (meters).
 
 pub(crate) mod book;
+pub(crate) mod error;
 pub(crate) mod publish;
 pub(crate) mod reference;
 pub(crate) mod roster;
+pub(crate) mod settings;
+pub(crate) mod stored;

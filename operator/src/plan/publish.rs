@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long changes are gathered before they are made durable and published: enrolment comes in bursts.
-pub const DEBOUNCE: Duration = Duration::from_millis(100);
+pub(crate) const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// How long requests for what is known already are gathered before it is published again.
 const REMIND: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const PAGES_AT_ONCE: u16 = 4;
 
 /// Something to publish. The plan sorts first, so that no meter is announced on a feeder nobody knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Item {
+pub(crate) enum Item {
     /// The plan.
     Plan,
     /// A page of the roster.
@@ -26,7 +26,7 @@ pub enum Item {
 
 /// What is to be published, and when.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Each with the time by which it is published. A change must not wait because a reminder is pending.
     items: BTreeMap<Item, Instant>,
     every: Duration,
@@ -36,7 +36,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Nothing to publish yet; a round every `every`.
-    pub fn new(every: Duration, now: Instant) -> Self {
+    pub(crate) fn new(every: Duration, now: Instant) -> Self {
         Self {
             items: BTreeMap::new(),
             every,
@@ -46,13 +46,13 @@ impl Schedule {
     }
 
     /// The plan changed: publish it once the burst it came in is over.
-    pub fn plan_changed(&mut self, now: Instant) {
+    pub(crate) fn plan_changed(&mut self, now: Instant) {
         self.publish_by(Item::Plan, now + DEBOUNCE);
     }
 
     /// The roster changed, and with it the version on each of its pages. The more there are, the longer changes are
     /// gathered: a million meters are 64 pages of megabytes each.
-    pub fn roster_changed(&mut self, pages: u16, now: Instant) {
+    pub(crate) fn roster_changed(&mut self, pages: u16, now: Instant) {
         let patience = DEBOUNCE * u32::from(1 + pages / 4);
         for page in 0..pages {
             self.publish_by(Item::Page(page), now + patience);
@@ -60,14 +60,14 @@ impl Schedule {
     }
 
     /// Somebody asks for what is known already, so may have missed it: publish it again, but not at every request.
-    pub fn missed(&mut self, items: impl Iterator<Item = Item>, now: Instant) {
+    pub(crate) fn missed(&mut self, items: impl Iterator<Item = Item>, now: Instant) {
         for item in items {
             self.items.entry(item).or_insert(now + REMIND);
         }
     }
 
     /// A broker that may know nothing: publish everything.
-    pub fn connected(&mut self, pages: u16, now: Instant) {
+    pub(crate) fn connected(&mut self, pages: u16, now: Instant) {
         self.publish_by(Item::Plan, now);
         for page in 0..pages {
             self.publish_by(Item::Page(page), now);
@@ -81,13 +81,13 @@ impl Schedule {
     }
 
     /// When to look again.
-    pub fn due(&self) -> Instant {
+    pub(crate) fn due(&self) -> Instant {
         let due = self.items.values().copied();
         due.fold(self.next_round, Instant::min)
     }
 
     /// What to publish now, in order. Empty before [`Schedule::due`].
-    pub fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
+    pub(crate) fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
         if now >= self.next_round {
             self.next_round = now + self.every;
             self.publish_by(Item::Plan, now);
@@ -109,7 +109,7 @@ impl Schedule {
     }
 
     /// These could not be made durable or there is no broker: they are due again after a while.
-    pub fn postpone(&mut self, items: Vec<Item>, now: Instant) {
+    pub(crate) fn postpone(&mut self, items: Vec<Item>, now: Instant) {
         for item in items {
             self.publish_by(item, now + Duration::from_secs(1));
         }

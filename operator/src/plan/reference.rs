@@ -2,11 +2,11 @@
 
 /// The largest reference of a feeder, in Wh an interval: far above any substation, and small enough that a
 /// sum over a million meters is exact in a double.
-pub const MAX_REFERENCE_WH: u64 = 1 << 32;
+pub(crate) const MAX_REFERENCE_WH: u64 = 1 << 32;
 
 /// The smallest power of two, in Wh, that no reading of a meter of `capacity_w` watts exceeds in an interval, with
 /// room for `headroom` times as much. `None` above [`MAX_REFERENCE_WH`].
-pub fn reference_for(capacity_w: u64, interval_s: u32, headroom: u64) -> Option<u64> {
+pub(crate) fn reference_for(capacity_w: u64, interval_s: u32, headroom: u64) -> Option<u64> {
     let watt_seconds =
         u128::from(capacity_w) * u128::from(interval_s) * u128::from(headroom.max(1));
     let reference = watt_seconds
@@ -19,7 +19,7 @@ pub fn reference_for(capacity_w: u64, interval_s: u32, headroom: u64) -> Option<
 }
 
 /// Whether a meter of `capacity_w` watts fits a feeder's reference.
-pub fn fits(capacity_w: u64, interval_s: u32, reference_wh: u64) -> bool {
+pub(crate) fn fits(capacity_w: u64, interval_s: u32, reference_wh: u64) -> bool {
     u128::from(capacity_w) * u128::from(interval_s) <= u128::from(reference_wh) * 3600
 }
 

@@ -42,7 +42,7 @@ pub enum RosterError {
 }
 
 /// Every meter of the deployment.
-pub struct RosterBook {
+pub(crate) struct RosterBook {
     dir: PathBuf,
     deployment: DeploymentId,
     topics: Topics,
@@ -64,7 +64,7 @@ impl RosterBook {
     ///
     /// # Errors
     /// A page cannot be read, is damaged, missing, or not signed by this operator.
-    pub fn open(
+    pub(crate) fn open(
         dir: &Path,
         deployment: DeploymentId,
         topics: Topics,
@@ -130,7 +130,7 @@ impl RosterBook {
     }
 
     /// The entry of a meter.
-    pub fn get(&self, meter: &MeterId) -> Option<&RosterEntry> {
+    pub(crate) fn get(&self, meter: &MeterId) -> Option<&RosterEntry> {
         let &(page, position) = self.places.get(meter)?;
         self.pages
             .get(usize::from(page))?
@@ -140,7 +140,7 @@ impl RosterBook {
     }
 
     /// Adds a meter that is not in the roster yet. `false` if the roster is full.
-    pub fn add(&mut self, entry: RosterEntry) -> bool {
+    pub(crate) fn add(&mut self, entry: RosterEntry) -> bool {
         debug_assert!(!self.places.contains_key(&entry.meter));
         let full = self
             .pages
@@ -160,7 +160,7 @@ impl RosterBook {
     }
 
     /// Changes the declared capacity of a meter in the roster.
-    pub fn set_capacity(&mut self, meter: &MeterId, capacity_w: Watts) {
+    pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity_w: Watts) {
         if let Some(&(page, position)) = self.places.get(meter) {
             self.touch(page);
             self.pages[usize::from(page)].message.entries[position].capacity_w = capacity_w;
@@ -194,37 +194,37 @@ impl RosterBook {
     }
 
     /// Meters in the roster.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
     /// Whether no meter is enrolled.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
     /// Meters enrolled on a feeder.
-    pub fn on_feeder(&self, feeder: &FeederId) -> u32 {
+    pub(crate) fn on_feeder(&self, feeder: &FeederId) -> u32 {
         self.on_feeder.get(feeder).copied().unwrap_or(0)
     }
 
     /// The most meters on one feeder.
-    pub fn largest_feeder(&self) -> u32 {
+    pub(crate) fn largest_feeder(&self) -> u32 {
         self.on_feeder.values().copied().max().unwrap_or(0)
     }
 
     /// The page a meter is on.
-    pub fn page_of(&self, meter: &MeterId) -> Option<u16> {
+    pub(crate) fn page_of(&self, meter: &MeterId) -> Option<u16> {
         self.places.get(meter).map(|&(page, _)| page)
     }
 
     /// Pages of the roster.
-    pub fn page_count(&self) -> u16 {
+    pub(crate) fn page_count(&self) -> u16 {
         self.pages.len() as u16
     }
 
     /// Whether there are changes to save and publish.
-    pub fn is_unsaved(&self) -> bool {
+    pub(crate) fn is_unsaved(&self) -> bool {
         self.pages.iter().any(|page| page.unsaved)
     }
 
@@ -238,7 +238,7 @@ impl RosterBook {
     }
 
     /// The topic of a page and the page with the roster's version, signed. The same roster gives the same bytes.
-    pub fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
+    pub(crate) fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
         let pages = self.page_count();
         let message = &mut self.pages.get_mut(usize::from(page))?.message;
         (message.version, message.pages) = (self.version, pages);
@@ -251,7 +251,7 @@ impl RosterBook {
     ///
     /// # Errors
     /// A page cannot be written; it stays unsaved.
-    pub fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
+    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
         for page in self.unsaved() {
             if let Some((_, bytes)) = self.sealed(page, keyring) {
                 disk::replace(&self.path(page), &bytes)?;

@@ -15,142 +15,32 @@
 //! * `migrate`: ledgers of earlier formats
 
 mod count;
+mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 mod migrate;
 mod store;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use service::failpoint;
-use service::store::Fault;
 use wire::{DeploymentId, FeederId, WindowStart};
 
 use crate::disk::DiskError;
 use crate::release::report::FeederReport;
 use crate::release::rules::Taken;
-use crate::release::totals::{self, Totals};
+use crate::release::totals::{self, COMMIT_MAX, Totals};
 use count::Count;
+pub use error::LedgerError;
 use store::Store;
-
-/// Most releases written in one commit.
-pub const COMMIT_MAX: usize = 64;
 
 /// The ledger's name in the operator's folder.
 pub const FILE: &str = "releases.redb";
 
-/// What to do without a ledger.
-const RESTORE: &str = "Without the ledger a window could be released twice: restore the state folder from a backup, or start a new \
-                       deployment in another deployment.state_dir";
-
-/// Why the record of releases cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// A file beside the ledger cannot be read or written.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The ledger is in use, or the disk fails.
-    #[error("cannot use the ledger {path}", path = path.display())]
-    Unavailable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Fault,
-    },
-    /// The ledger is damaged or is something else.
-    #[error("{path} is not as the operator left it. {RESTORE}", path = path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// How that shows.
-        source: Fault,
-    },
-    /// A line of a ledger of format 1 is damaged.
-    #[error("{path}, line {line}, is damaged. {RESTORE}", path = path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The ledger is gone although releases may have been taken.
-    #[error("{path} is missing although this operator has published a plan before. {RESTORE}", path = path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The ledger belongs to another deployment or operator, or has another format.
-    #[error(
-        "{path} has {what} {found:?}, not {expected:?}: restore the ledger of this deployment and operator, or use the \
-         program that wrote it",
-        path = path.display()
-    )]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// Which part of its header.
-        what: &'static str,
-        /// What it says.
-        found: String,
-        /// What it should say.
-        expected: String,
-    },
-    /// What should be the count is something else.
-    #[error(
-        "{path} does not hold a number of releases: restore the state folder from a backup. If releases.redb is the newest \
-         copy for certain, remove {path}",
-        path = path.display()
-    )]
-    Count {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The ledger is an older copy.
-    #[error(
-        "{path} has {found} releases, but {count} knows of {known}: it is an older copy, and {lost} windows could be \
-         released twice. Restore the newest copy of the ledger or of totals.jsonl; to go on with this one all the same, \
-         remove {count}",
-        path = path.display(), count = count.display(), lost = known - found
-    )]
-    Older {
-        /// The ledger.
-        path: PathBuf,
-        /// Releases in it.
-        found: u64,
-        /// The count's file.
-        count: PathBuf,
-        /// Releases there were.
-        known: u64,
-    },
-}
-
-impl LedgerError {
-    /// Whether a killed operator left the ledger to its next start.
-    #[must_use]
-    pub fn is_left_open(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable {
-                source: Fault::LeftOpen,
-                ..
-            }
-        )
-    }
-
-    /// For `map_err`.
-    fn at(path: &Path) -> impl FnOnce(Fault) -> Self {
-        let path = path.to_owned();
-        move |source| match source {
-            source @ (Fault::Damaged(_) | Fault::Foreign(_)) => Self::Unusable { path, source },
-            source => Self::Unavailable { path, source },
-        }
-    }
-}
-
 /// Where the record is and whose it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The operator's folder.
     pub dir: &'a Path,
     /// The file of totals.
@@ -163,7 +53,7 @@ pub struct Place<'a> {
 }
 
 /// The operator's durable record of releases.
-pub struct Ledger {
+pub(crate) struct Ledger {
     store: Store,
     count: Count,
     totals: Totals,
@@ -177,7 +67,7 @@ impl Ledger {
     /// # Errors
     /// A file cannot be read or written; the ledger is missing, damaged, an older copy, or of another deployment, operator or
     /// format.
-    pub fn open(place: &Place<'_>, expected: bool) -> Result<Self, LedgerError> {
+    pub(crate) fn open(place: &Place<'_>, expected: bool) -> Result<Self, LedgerError> {
         let path = place.dir.join(FILE);
         let count = Count::open(place.dir)?;
         let earlier = migrate::read(place)?;
@@ -262,7 +152,7 @@ impl Ledger {
     /// # Errors
     /// A file could not be written. None of the reports may be answered then; those that the totals have by now will be found
     /// taken.
-    pub fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
+    pub(crate) fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
         debug_assert!(reports.len() <= COMMIT_MAX);
         self.store.add_owed()?;
         let lines: Vec<String> = reports.iter().map(json).collect();
@@ -276,7 +166,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The count cannot be written; the next call tries again.
-    pub fn count(&mut self) -> Result<(), LedgerError> {
+    pub(crate) fn count(&mut self) -> Result<(), LedgerError> {
         self.count.write(self.store.len())
     }
 
@@ -284,7 +174,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub fn window(
+    pub(crate) fn window(
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
@@ -293,12 +183,12 @@ impl Ledger {
     }
 
     /// Releases taken.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.store.len()
     }
 
     /// Whether nothing was taken yet.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -322,7 +212,7 @@ impl Ledger {
 
 /// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct State {
+pub(crate) struct State {
     /// Releases in it.
     pub releases: u64,
     /// The newest window each feeder has released.
@@ -333,7 +223,7 @@ pub struct State {
 ///
 /// # Errors
 /// As [`Ledger::open`], as far as it shows without changing anything; [`Fault::LeftOpen`] after a kill, until the next start.
-pub fn state(
+pub(crate) fn state(
     dir: &Path,
     deployment: &DeploymentId,
     expected: bool,

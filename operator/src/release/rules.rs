@@ -11,7 +11,7 @@ use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, Win
 
 /// What to do with a release whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Decrypt it and record it.
     Take,
     /// Already taken with the same limbs.
@@ -22,7 +22,7 @@ pub enum Decision {
 
 /// A release that was taken: a row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Taken {
+pub(crate) struct Taken {
     /// The feeder.
     pub feeder: FeederId,
     /// Start of the window, seconds since the Unix epoch.
@@ -42,12 +42,12 @@ pub struct Taken {
 
 impl Taken {
     /// Whether it is of the window of `sum`, in any part.
-    pub fn is_of_window(&self, sum: &Sum) -> bool {
+    pub(crate) fn is_of_window(&self, sum: &Sum) -> bool {
         self.feeder == sum.feeder && self.window_start == sum.window
     }
 
     /// The record of `sum`.
-    pub fn of(sum: &Sum, digest: &Digest) -> Self {
+    pub(crate) fn of(sum: &Sum, digest: &Digest) -> Self {
         Self {
             feeder: sum.feeder.clone(),
             window_start: sum.window,
@@ -62,7 +62,7 @@ impl Taken {
 
 /// What a release is held against.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     /// The plan in force.
     pub plan: &'a Plan,
     /// Most contributors of a sum that cannot overflow.
@@ -72,7 +72,7 @@ pub struct Rules<'a> {
 }
 
 /// Decides on a release whose signature holds. `window` is what was taken of its feeder's window.
-pub fn judge(window: &[Taken], sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
+pub(crate) fn judge(window: &[Taken], sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
     let same = window.iter().find(|taken| taken.part == sum.part);
     if same.is_some_and(|taken| taken.digest == *digest) {
         return Decision::Duplicate;

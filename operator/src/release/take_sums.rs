@@ -1,4 +1,4 @@
-//! Settling sums: verify, judge, decrypt, make durable, and only then answer.
+//! Taking sums: verify, judge, decrypt, make durable, and only then answer.
 //!
 //! This is the blocking half of the operator and runs on a thread of its own. Sums that arrive together are made durable
 //! together. One that cannot be verified gets no answer at all: whoever can publish could otherwise name somebody else's
@@ -7,92 +7,30 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use packed::layout::Layout;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock, failpoint};
 use tokio::sync::mpsc;
-use wire::{
-    DeploymentId, FeederId, Opened, Part, Plan, Reason, Sum, SumReceipt, SumStatus, Topics, Total,
-    WindowStart,
-};
+use wire::{DeploymentId, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
+use super::answers::Signer;
+use super::ledger::Ledger;
+use super::report::{By, FeederReport, Scale};
+use super::rules::{self, Decision, Rules, Taken};
+use super::take_result::{Job, TakeResult};
+use super::totals::COMMIT_MAX;
+use super::verify::verify;
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::release::ledger::{COMMIT_MAX, Ledger};
-use crate::release::report::{By, FeederReport, Scale};
-use crate::release::rules::{self, Decision, Rules, Taken};
+use crate::open::decrypt::decrypt;
 
-/// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, so that an older copy
-/// of it from in between would have to be noticed by the totals.
+/// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, and only the
+/// totals show that a copy from in between is older.
 const COUNT_EVERY: u32 = 16;
 
-/// A sum as it arrived on a feeder's topic, with what it is held against.
+/// What taking a sum depends on, apart from keys and plan.
 #[derive(Clone, Debug)]
-pub struct Job {
-    /// The feeder of the topic.
-    pub feeder: FeederId,
-    /// The message.
-    pub payload: Bytes,
-    /// The plan in force.
-    pub plan: Arc<Plan>,
-    /// Meters enrolled on the feeder.
-    pub enrolled: u32,
-}
-
-/// What became of a sum.
-#[derive(Clone, Debug)]
-pub enum TakeResult {
-    /// Taken; the report is durable.
-    Taken {
-        /// What it says.
-        report: Box<FeederReport>,
-        /// The beginning of its ciphertext.
-        excerpt: Excerpt,
-        /// Messages to publish: topic and bytes.
-        messages: Vec<(String, Bytes)>,
-    },
-    /// Taken before.
-    Duplicate {
-        /// The sum.
-        sum: Box<Sum>,
-        /// The receipt.
-        message: (String, Bytes),
-    },
-    /// Not taken.
-    Rejected {
-        /// The feeder of the topic.
-        feeder: FeederId,
-        /// The window and part it names, if it could be read.
-        window: Option<(WindowStart, Part)>,
-        /// Why.
-        reason: Reason,
-        /// The receipt, if the sum was verified.
-        message: Option<(String, Bytes)>,
-    },
-    /// Could not be made durable: no answer, analytics sends it again.
-    Deferred,
-}
-
-impl TakeResult {
-    /// Whether it answers a release of the feeder and window of `sum`.
-    fn is_about(&self, sum: &Sum) -> bool {
-        match self {
-            Self::Duplicate { sum: other, .. } => {
-                other.feeder == sum.feeder && other.window == sum.window
-            }
-            Self::Rejected { feeder, window, .. } => {
-                *feeder == sum.feeder && window.is_some_and(|(window, _)| window == sum.window)
-            }
-            Self::Taken { .. } | Self::Deferred => false,
-        }
-    }
-}
-
-/// Settings of the taker.
-#[derive(Clone, Debug)]
-pub struct TakeSettings {
+pub(crate) struct TakeSettings {
     /// The deployment.
     pub deployment: DeploymentId,
     /// Its topics.
@@ -104,12 +42,11 @@ pub struct TakeSettings {
 }
 
 /// Takes sums.
-pub struct SumTaker {
+pub(crate) struct SumTaker {
     keyring: Arc<Keyring>,
     ledger: Ledger,
     settings: TakeSettings,
     clock: SharedClock,
-    operator: String,
 }
 
 /// A sum on its way to being taken.
@@ -124,24 +61,22 @@ struct Candidate {
 
 impl SumTaker {
     /// A taker that goes on with `ledger`.
-    pub fn new(
+    pub(crate) fn new(
         keyring: Arc<Keyring>,
         ledger: Ledger,
         settings: TakeSettings,
         clock: SharedClock,
     ) -> Self {
-        let operator = keyring.name();
         Self {
             keyring,
             ledger,
             settings,
             clock,
-            operator,
         }
     }
 
-    /// Settles sums until `jobs` is closed and drained. Blocks: give it a thread.
-    pub fn run(mut self, mut jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<TakeResult>) {
+    /// Takes sums until `jobs` is closed and drained. Blocks: give it a thread.
+    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<TakeResult>) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
         let mut uncounted = 0;
         while jobs.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
@@ -160,8 +95,8 @@ impl SumTaker {
         }
     }
 
-    /// Settles a group of at most [`COMMIT_MAX`] sums, in order.
-    pub fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
+    /// Takes a group of at most [`COMMIT_MAX`] sums, in order.
+    pub(crate) fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
         let mut results: Vec<Option<TakeResult>> = Vec::with_capacity(jobs.len());
         let mut candidates = Vec::new();
         for (index, job) in jobs.into_iter().enumerate() {
@@ -204,33 +139,21 @@ impl SumTaker {
         index: usize,
         before: &[Candidate],
     ) -> Result<Candidate, TakeResult> {
-        let start = Instant::now();
-        let opened = match self.verify(&job) {
-            Ok(opened) => {
-                metrics::verified(start.elapsed());
-                opened
-            }
-            Err((window, reason)) => {
-                return Err(TakeResult::Rejected {
-                    feeder: job.feeder,
-                    window,
-                    reason,
-                    message: None,
-                });
-            }
-        };
-        tracing::debug!(trace_id = %self.trace(&opened.message), sum = %ReportId(&opened.digest), "received");
-        let max_contributors = self.keyring.profile().max_contributors();
+        let opened = self.verified(&job)?;
+        let sum = &opened.message;
+        tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), "received");
         let rules = Rules {
             plan: &job.plan,
-            max_contributors,
+            max_contributors: self.keyring.profile().max_contributors(),
             enrolled: job.enrolled,
         };
-        let window = self.window(&opened.message, before)?;
-        let decided = match rules::judge(&window, &opened.message, &opened.digest, &rules) {
-            Decision::Take => self.decrypt(&opened, &job.plan),
+        let window = self.window(sum, before)?;
+        let report = match rules::judge(&window, sum, &opened.digest, &rules) {
+            Decision::Take => self.report(&opened, &job.plan),
             Decision::Duplicate => {
-                let message = self.receipt(&opened.message, opened.digest, SumStatus::Duplicate);
+                let message = self
+                    .signer()
+                    .receipt(sum, opened.digest, SumStatus::Duplicate);
                 return Err(TakeResult::Duplicate {
                     sum: Box::new(opened.message),
                     message,
@@ -238,28 +161,38 @@ impl SumTaker {
             }
             Decision::Reject(reason) => Err(reason),
         };
-        match decided {
-            Ok(report) => {
-                let taken = Taken::of(&opened.message, &opened.digest);
-                Ok(Candidate {
-                    taken,
-                    report,
-                    excerpt: Excerpt::of(&opened.limbs),
-                    sum: opened.message,
-                    index,
-                })
-            }
-            Err(reason) => {
-                let message =
-                    Some(self.receipt(&opened.message, opened.digest, SumStatus::Rejected(reason)));
-                let window = Some((opened.message.window, opened.message.part));
-                Err(TakeResult::Rejected {
-                    feeder: job.feeder,
-                    window,
-                    reason,
-                    message,
-                })
-            }
+        let report = report.map_err(|reason| self.rejected(&opened, reason))?;
+        Ok(Candidate {
+            taken: Taken::of(sum, &opened.digest),
+            report,
+            excerpt: Excerpt::of(&opened.limbs),
+            sum: opened.message,
+            index,
+        })
+    }
+
+    /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.
+    fn verified(&self, job: &Job) -> Result<Opened<Sum>, TakeResult> {
+        let start = Instant::now();
+        let opened = verify(job, &self.settings.deployment, &self.settings.topics);
+        let opened = opened.map_err(|(window, reason)| TakeResult::Rejected {
+            feeder: job.feeder.clone(),
+            window,
+            reason,
+            message: None,
+        })?;
+        metrics::verified(start.elapsed());
+        Ok(opened)
+    }
+
+    fn rejected(&self, opened: &Opened<Sum>, reason: Reason) -> TakeResult {
+        let sum = &opened.message;
+        let status = SumStatus::Rejected(reason);
+        TakeResult::Rejected {
+            feeder: sum.feeder.clone(),
+            window: Some((sum.window, sum.part)),
+            reason,
+            message: Some(self.signer().receipt(sum, opened.digest, status)),
         }
     }
 
@@ -275,78 +208,36 @@ impl SumTaker {
         Ok(window)
     }
 
-    /// Checks who sent it. The digest of the limbs is checked with the signature.
-    #[allow(
-        clippy::type_complexity,
-        reason = "a reason and, if it can be read, what it names"
-    )]
-    fn verify(&self, job: &Job) -> Result<Opened<Sum>, (Option<(WindowStart, Part)>, Reason)> {
-        let unverified = wire::decode_shared::<Sum>(&job.payload, job.payload.len())
-            .map_err(|error| (None, error.reason()))?;
-        let claimed = unverified.claimed();
-        let window = Some((claimed.window, claimed.part));
-        if claimed.feeder != job.feeder {
-            return Err((window, Reason::WrongTopic));
-        }
-        let owner = job
-            .plan
-            .analytics_for(&job.feeder)
-            .filter(|entry| entry.id == claimed.analytics);
-        let key = owner.ok_or((window, Reason::UnknownAnalytics))?.key;
-        let topic = self.settings.topics.sum(&job.feeder);
-        unverified
-            .verify(&self.settings.deployment, &topic, &key)
-            .map_err(|error| (window, error.reason()))
-    }
-
-    fn decrypt(&self, opened: &Opened<Sum>, plan: &Plan) -> Result<FeederReport, Reason> {
+    /// Decrypts a sum. The report has rounded values only.
+    fn report(&self, opened: &Opened<Sum>, plan: &Plan) -> Result<FeederReport, Reason> {
         let start = Instant::now();
         let sum = &opened.message;
-        let keys = self.keyring.get(sum.epoch).ok_or(Reason::UnknownEpoch)?;
         let feeder = plan
             .feeder(&sum.feeder, sum.window)
             .ok_or(Reason::UnknownFeeder)?;
-        let layout: Layout = plan.layout.as_str().parse().map_err(|_| Reason::NotReady)?;
-        let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(feeder = %sum.feeder, window = %sum.window, part = %sum.part, %error, "a sum does not decrypt");
-            Reason::InvalidMessage
-        };
-        let slots = keys
-            .secret
-            .decrypt(&opened.limbs)
-            .map_err(|error| match error {
-                openfhe::Error::Packed(packed::PackError::WrongLength { .. }) => {
-                    Reason::WrongLength
-                }
-                openfhe::Error::Packed(_) => Reason::LimbOutOfRange,
-                error => failed(&error),
-            })?;
-        let profile = self.keyring.profile();
-        let greatest =
-            f64::from(sum.contributors) + packed::noise::bound(profile, sum.contributors);
-        // Every slot of a report is within ±1, so a sum beyond its contributors is not one of this key or these meters.
-        if let Some(slot) = slots
-            .iter()
-            .position(|slot| slot.abs() > greatest || slot.is_nan())
-        {
-            return Err(failed(&format!(
-                "slot {slot} is beyond {} contributors",
-                sum.contributors
-            )));
-        }
-        let totals =
-            packed::layout::decode(layout, &slots, usize::from(plan.batch), feeder.reference_wh)
-                .map_err(|error| failed(&error))?;
+        let totals = decrypt(opened, plan, feeder.reference_wh, &self.keyring)?;
         let scale = Scale {
-            profile,
+            profile: self.keyring.profile(),
             interval_s: plan.interval_s,
             reference_wh: feeder.reference_wh,
             quantum_wh: self.settings.quantum_wh,
         };
-        let report = FeederReport::new(sum, &opened.digest, &totals, &scale, &self.by());
+        let by = By {
+            operator: self.keyring.name(),
+            taken_at: self.clock.now(),
+        };
+        let report = FeederReport::new(sum, &opened.digest, &totals, &scale, &by);
         metrics::decrypted(start.elapsed());
         tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), contributors = sum.contributors, "decrypted");
         Ok(report)
+    }
+
+    fn signer(&self) -> Signer<'_> {
+        Signer {
+            deployment: &self.settings.deployment,
+            topics: &self.settings.topics,
+            key: self.keyring.signing(),
+        }
     }
 
     fn trace<'a>(&'a self, sum: &'a Sum) -> Trace<'a> {
@@ -357,22 +248,13 @@ impl SumTaker {
         }
     }
 
-    fn by(&self) -> By {
-        By {
-            operator: self.operator.clone(),
-            taken_at: self.clock.now(),
-        }
-    }
-
     fn commit(&mut self, candidates: &[Candidate]) -> bool {
         if candidates.is_empty() {
             return true;
         }
         let start = Instant::now();
-        let reports: Vec<FeederReport> = candidates
-            .iter()
-            .map(|candidate| candidate.report.clone())
-            .collect();
+        let reports = candidates.iter().map(|candidate| candidate.report.clone());
+        let reports: Vec<FeederReport> = reports.collect();
         failpoint::hit("operator.before_record");
         match self.ledger.commit(&reports) {
             Ok(()) => {
@@ -402,59 +284,16 @@ impl SumTaker {
             feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors,
             "total written"
         );
-        let mut messages = vec![self.receipt(&sum, taken.digest, SumStatus::Taken)];
+        let mut messages = vec![self.signer().receipt(&sum, taken.digest, SumStatus::Taken)];
         if self.settings.publish_totals {
             metrics::published();
-            messages.push(self.total(&report));
+            messages.push(self.signer().total(&report));
         }
         TakeResult::Taken {
             report: Box::new(report),
             excerpt,
             messages,
         }
-    }
-
-    fn receipt(&self, sum: &Sum, digest: wire::Digest, status: SumStatus) -> (String, Bytes) {
-        let (feeder, epoch, window, part) = (sum.feeder.clone(), sum.epoch, sum.window, sum.part);
-        let topic = self.settings.topics.sum_receipt(&feeder);
-        let receipt = SumReceipt {
-            feeder,
-            epoch,
-            window,
-            part,
-            digest,
-            status,
-        };
-        let (bytes, _) = wire::seal(
-            &receipt,
-            None,
-            &self.settings.deployment,
-            &topic,
-            self.keyring.signing(),
-        );
-        (topic, bytes.into())
-    }
-
-    fn total(&self, report: &FeederReport) -> (String, Bytes) {
-        let topic = self.settings.topics.total(&report.feeder);
-        let total = Total {
-            feeder: report.feeder.clone(),
-            window: report.window_start,
-            part: report.part,
-            interval_s: report.interval_s,
-            meters: report.meters,
-            completeness_ppm: (report.completeness * 1e6).round() as u32,
-            energy_wh: report.energy_wh.clone(),
-            bound_wh: report.bound_wh.ceil() as u64,
-        };
-        let (bytes, _) = wire::seal(
-            &total,
-            None,
-            &self.settings.deployment,
-            &topic,
-            self.keyring.signing(),
-        );
-        (topic, bytes.into())
     }
 }
 

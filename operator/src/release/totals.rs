@@ -12,15 +12,17 @@ use std::path::{Path, PathBuf};
 use service::files;
 
 use crate::disk::DiskError;
-use crate::release::ledger::COMMIT_MAX;
 use crate::release::report::FeederReport;
+
+/// Most releases written in one commit.
+pub(crate) const COMMIT_MAX: usize = 64;
 
 /// Bytes at the end of the file that hold a commit, the longest there is: a line of 1,024 intervals with statistics has less
 /// than 64 KB. A file with so many and no end of line is something else, and is not touched.
-pub const TAIL: u64 = COMMIT_MAX as u64 * 64 * 1024;
+pub(crate) const TAIL: u64 = COMMIT_MAX as u64 * 64 * 1024;
 
 /// What the lines are written to. A second implementation, in the tests, fails or tears its n-th write.
-pub trait Medium: Send + Sync {
+pub(crate) trait Medium: Send + Sync {
     /// Writes all of `bytes` at offset `at`, the current end.
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written is on disk.
@@ -44,7 +46,7 @@ impl Medium for File {
 }
 
 /// The file, open for appending.
-pub struct Totals {
+pub(crate) struct Totals {
     medium: Box<dyn Medium>,
     path: PathBuf,
     /// Bytes of whole, synced lines.
@@ -58,7 +60,7 @@ impl Totals {
     ///
     /// # Errors
     /// The file cannot be opened, read, repaired or synced.
-    pub fn open(path: &Path) -> Result<Self, DiskError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DiskError> {
         Self::repaired(path).map_err(DiskError::at("open", path))
     }
 
@@ -86,7 +88,7 @@ impl Totals {
     ///
     /// # Errors
     /// The write or the sync failed; then none of the lines counts.
-    pub fn append(&mut self, lines: &[String]) -> Result<(), DiskError> {
+    pub(crate) fn append(&mut self, lines: &[String]) -> Result<(), DiskError> {
         self.write(lines)
             .map_err(DiskError::at("write to", &self.path))
     }
@@ -114,7 +116,7 @@ impl Totals {
     }
 
     /// Bytes of whole lines.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.len
     }
 
@@ -129,7 +131,10 @@ impl Totals {
 
     /// Replaces what is written to.
     #[cfg(test)]
-    pub fn with_medium(mut self, wrap: impl FnOnce(Box<dyn Medium>) -> Box<dyn Medium>) -> Self {
+    pub(crate) fn with_medium(
+        mut self,
+        wrap: impl FnOnce(Box<dyn Medium>) -> Box<dyn Medium>,
+    ) -> Self {
         self.medium = wrap(self.medium);
         self
     }
@@ -155,7 +160,7 @@ fn whole_lines(file: &File, len: u64) -> io::Result<u64> {
 ///
 /// # Errors
 /// The file cannot be opened or read.
-pub fn reports(
+pub(crate) fn reports(
     path: &Path,
     start: u64,
     operator: &str,
@@ -179,7 +184,7 @@ pub fn reports(
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn recent(path: &Path, operator: &str) -> Result<Vec<FeederReport>, DiskError> {
+pub(crate) fn recent(path: &Path, operator: &str) -> Result<Vec<FeederReport>, DiskError> {
     let file = std::fs::metadata(path).map_err(DiskError::at("read", path))?;
     reports(path, file.len().saturating_sub(TAIL), operator)?.collect()
 }
@@ -189,7 +194,7 @@ pub(crate) mod faults {
     use super::*;
 
     /// Writes only half of the n-th write, then says it failed; `stuck` keeps it from being cut back at once.
-    pub struct Tearing {
+    pub(crate) struct Tearing {
         pub inner: Box<dyn Medium>,
         pub writes_until_torn: usize,
         pub stuck: bool,

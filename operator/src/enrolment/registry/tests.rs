@@ -6,7 +6,7 @@ use wire::Watts;
 
 fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
-    let settings = crate::plan::book::PlanSettings {
+    let settings = crate::plan::settings::PlanSettings {
         deployment: deployment(),
         interval_s: 900,
         batch: 4,

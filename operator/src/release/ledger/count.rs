@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::LedgerError;
+use super::error::LedgerError;
 use crate::disk;
 
 /// Its name in the operator's folder.

@@ -12,7 +12,7 @@ use super::store::CACHE;
 
 /// Counts writes, changes of length and syncs, and refuses some of them. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub struct FailingDisk(Arc<Mutex<Counts>>);
+pub(crate) struct FailingDisk(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -23,14 +23,14 @@ struct Counts {
 
 impl FailingDisk {
     /// Lets `count` operations fail, after `n` more that do not.
-    pub fn fail_after(&self, n: u64, count: u64) {
+    pub(crate) fn fail_after(&self, n: u64, count: u64) {
         let mut counts = self.0.lock().unwrap();
         let first = counts.done + n;
         counts.refused = first..first.saturating_add(count);
     }
 
     /// Operations so far.
-    pub fn operations(&self) -> u64 {
+    pub(crate) fn operations(&self) -> u64 {
         self.0.lock().unwrap().done
     }
 

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{LedgerError, Place};
+use super::Place;
+use super::error::LedgerError;
 use crate::disk::DiskError;
 use crate::release::rules::Taken;
 

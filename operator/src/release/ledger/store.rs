@@ -13,7 +13,8 @@ use redb::{
 use service::store::{self, Fault};
 use wire::{AnalyticsId, DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
-use super::{LedgerError, Place, State};
+use super::error::LedgerError;
+use super::{Place, State};
 use crate::release::rules::Taken;
 
 /// Version of the tables below. Format 1 was a file of text; `migrate` reads it.

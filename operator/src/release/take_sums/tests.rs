@@ -3,13 +3,16 @@ use std::path::Path;
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
 use crate::keys::keyring::FIRST_EPOCH;
-use crate::plan::book::{PlanBook, PlanSettings};
+use crate::plan::book::PlanBook;
+use crate::plan::settings::PlanSettings;
 use crate::release::ledger::Place;
 use crate::release::ledger::faults::FailingDisk;
 use crate::release::totals::faults::Tearing;
+use bytes::Bytes;
 use openfhe::{Context, PublicKey};
+use packed::layout::Layout;
 use service::MockClock;
-use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, UnixMillis};
+use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, SumReceipt, Total, UnixMillis, WindowStart};
 
 /// A taker over fresh keys, a plan with feeder-1, and its analytics service (key 3).
 struct Bench {
