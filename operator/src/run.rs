@@ -130,7 +130,7 @@ fn open_keys(
     profile: &'static Profile,
 ) -> Result<Keyring, OperatorError> {
     let credentials = settings.operator.credentials_dir.as_deref();
-    let keyring = Keyring::open_with(dir, credentials, profile)?;
+    let keyring = Keyring::open(dir, credentials, profile)?;
     let actual = keyring.verifying();
     match settings.deployment.operator_key {
         Some(configured) if configured != actual => Err(OperatorError::OtherKey {

@@ -55,19 +55,12 @@ pub(crate) struct Keyring {
 
 impl Keyring {
     /// Opens the keys in `dir`, making the signing key if there is none. Epoch keys come with [`Keyring::epoch`] or
-    /// [`Keyring::require`].
+    /// [`Keyring::require`]. Keys in `credentials` are used where they are, and new ones are made in `dir`.
     ///
     /// # Errors
-    /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile.
-    pub(crate) fn open(dir: &Path, profile: &'static Profile) -> Result<Self, KeyringError> {
-        Self::open_with(dir, None, profile)
-    }
-
-    /// As [`Keyring::open`]; keys in `credentials` are used where they are, and new ones are made in `dir`.
-    ///
-    /// # Errors
-    /// As [`Keyring::open`]; and the signing key was made here once and is in neither folder.
-    pub(crate) fn open_with(
+    /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile; or the signing key was made
+    /// here once and is in neither folder.
+    pub(crate) fn open(
         dir: &Path,
         credentials: Option<&Path>,
         profile: &'static Profile,
@@ -266,7 +259,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn open(dir: &Path) -> Keyring {
-        Keyring::open(dir, &packed::ADDITIVE).unwrap()
+        Keyring::open(dir, None, &packed::ADDITIVE).unwrap()
     }
 
     #[test]
@@ -337,7 +330,7 @@ mod tests {
             Err(KeyringError::Epoch { .. })
         ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+        let wide = Keyring::open(dir.path(), None, &packed::ADDITIVE_WIDE).unwrap();
         assert!(matches!(
             wide.epoch(FIRST_EPOCH),
             Err(KeyringError::Epoch { .. })
@@ -347,7 +340,7 @@ mod tests {
     #[test]
     fn keys_moved_to_the_credentials_are_used_and_never_made_anew() {
         let (dir, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let open = || Keyring::open_with(dir.path(), Some(credentials.path()), &packed::ADDITIVE);
+        let open = || Keyring::open(dir.path(), Some(credentials.path()), &packed::ADDITIVE);
         // The first start makes them in the folder of state.
         let made = open().unwrap();
         let fingerprint = made.epoch(FIRST_EPOCH).unwrap().fingerprint;
@@ -373,7 +366,7 @@ mod tests {
 
         // Without the credentials nothing is made in their place.
         assert!(matches!(
-            Keyring::open(dir.path(), &packed::ADDITIVE),
+            Keyring::open(dir.path(), None, &packed::ADDITIVE),
             Err(KeyringError::SigningMissing { .. })
         ));
         assert!(!dir.path().join("signing.key").exists());

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{
-    AnalyticsEntry, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart,
-};
+use wire::{AnalyticsEntry, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart};
 
 use super::error::PlanError;
 use super::settings::{PlanSettings, agree, check_agreement};

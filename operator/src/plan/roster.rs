@@ -198,11 +198,6 @@ impl RosterBook {
         self.places.len()
     }
 
-    /// Whether no meter is enrolled.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Meters enrolled on a feeder.
     pub(crate) fn on_feeder(&self, feeder: &FeederId) -> u32 {
         self.on_feeder.get(feeder).copied().unwrap_or(0)

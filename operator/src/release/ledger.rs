@@ -187,11 +187,6 @@ impl Ledger {
         self.store.len()
     }
 
-    /// Whether nothing was taken yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Replaces what the totals are written to.
     #[cfg(test)]
     pub(crate) fn with_totals(

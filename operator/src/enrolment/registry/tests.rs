@@ -5,7 +5,7 @@ use std::path::Path;
 use wire::Watts;
 
 fn open(dir: &Path) -> (Registry, Keyring) {
-    let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
     let settings = crate::plan::settings::PlanSettings {
         deployment: deployment(),
         interval_s: 900,

@@ -1,5 +1,7 @@
 use super::*;
+use crate::plan::stored::stored_plan;
 use packed::layout::Layout;
+use wire::DeploymentId;
 
 const TOPIC: &str = "cipherwatt/v1/plan";
 
@@ -15,7 +17,7 @@ fn settings() -> PlanSettings {
 }
 
 fn open(dir: &Path, settings: &PlanSettings) -> Result<(PlanBook, Keyring), PlanError> {
-    let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
     PlanBook::open(dir, TOPIC.to_owned(), settings, &keyring).map(|book| (book, keyring))
 }
 
@@ -75,7 +77,7 @@ fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
         "for sums that come late"
     );
     let topic = TOPIC.to_owned();
-    let read = stored(dir.path(), &settings().deployment, &topic).unwrap();
+    let read = stored_plan(dir.path(), &settings().deployment, &topic).unwrap();
     assert_eq!(read.as_ref(), Some(&**again.plan()));
 }
 
@@ -137,7 +139,7 @@ fn another_profile_is_a_contradiction_and_not_a_broken_key() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
-    let wide = Keyring::open(dir.path(), &packed::ADDITIVE_WIDE).unwrap();
+    let wide = Keyring::open(dir.path(), None, &packed::ADDITIVE_WIDE).unwrap();
     let error = PlanBook::open(dir.path(), TOPIC.to_owned(), &settings(), &wide)
         .err()
         .unwrap();

@@ -2,7 +2,7 @@ use super::*;
 use wire::{GatewayId, SigningKey};
 
 fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
-    let keyring = Keyring::open(dir, &packed::ADDITIVE).unwrap();
+    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
     let topics = Topics::new("cipherwatt/v1").unwrap();
     let mut book = RosterBook::open(
         dir,

@@ -1,9 +1,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use super::*;
 use crate::testing::report;
 use faults::FailingDisk;
+use service::store::Fault;
 
 const OPERATOR: &str = "0123456789abcdef";
 
@@ -105,7 +107,7 @@ fn has(ledger: &mut Ledger, report: &FeederReport) -> bool {
 fn releases_survive_a_restart() {
     let folder = Folder::new();
     let mut ledger = folder.open(false).unwrap();
-    assert!(ledger.is_empty());
+    assert_eq!(ledger.len(), 0);
     let two = [report("feeder-1", 0), report("feeder-2", 0)];
     ledger.commit(&two).unwrap();
     ledger.commit(&reports(1..2)).unwrap();

@@ -35,7 +35,7 @@ fn settings() -> TakeSettings {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let keyring = Keyring::open(dir.path(), &packed::ADDITIVE).unwrap();
+        let keyring = Keyring::open(dir.path(), None, &packed::ADDITIVE).unwrap();
         let plan_settings = PlanSettings {
             deployment: deployment(),
             interval_s: 3600,
