@@ -92,7 +92,7 @@ impl EnrolmentHandler {
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep a request to join");
+                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep an enrolment request");
                 self.refuse(request.id().to_owned(), Reason::Overloaded);
             }
         }
@@ -249,7 +249,7 @@ impl EnrolmentHandler {
     pub(crate) fn count_pending(&mut self) {
         match self.approvals.waiting() {
             Ok(waiting) => self.pending = waiting.len(),
-            Err(error) => tracing::error!(error = %Chain(&error), "cannot list requests to join"),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot list enrolment requests"),
         }
         metrics::pending(self.pending);
     }
