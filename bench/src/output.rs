@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use meter::Summary;
-use operator::report::FeederReport;
+use operator::FeederReport;
 use serde::Serialize;
 
 use crate::scenario::Scenario;

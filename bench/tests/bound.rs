@@ -9,7 +9,7 @@ use bench::oracle::{Clear as _, FileTruth, Truth, Truths};
 use bench::verdict::judge;
 use bench::watch::{Seen, Watch};
 use openfhe::{Context, secret};
-use operator::report::{By, FeederReport, Scale};
+use operator::{By, FeederReport, Scale};
 use packed::layout::{self, Layout};
 use packed::{ADDITIVE, Accumulator};
 use wire::{
