@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use analytics::store::{FileStore, Store, Terms};
-use analytics::windows::{Rules, Windows};
+use analytics::store::{FileStore, Store, StoreFormat};
+use analytics::windows::{Contribution, FoldResult, Rules, Windows};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use packed::ADDITIVE;
 use wire::{Digest, Grid, KeyEpoch, PlanVersion, Report, Sequence, UnixMillis, WindowStart};
@@ -24,11 +24,11 @@ fn commits(criterion: &mut Criterion) {
                 let mut store = FileStore::open(&folder.path().join("sums.redb"), &deployment)
                     .expect("a store");
                 let grid = Grid::new(3600, 1).expect("a grid");
-                let terms = Terms {
+                let format = StoreFormat {
                     profile: &ADDITIVE,
                     grid,
                 };
-                store.load(&terms, &mut drop).expect("an empty store");
+                store.load(&format, &mut drop).expect("an empty store");
                 let rules = Rules {
                     min_meters: 15,
                     grace_s: 3600,
@@ -91,11 +91,13 @@ fn fold(
         clamped: 0,
         missing: 0,
     };
-    let digest = Digest::of(&meter.to_le_bytes());
-    windows
-        .fold(&report, limbs, digest, 0, store)
-        .expect("a store that can be read")
-        .expect("a good report");
+    let contribution = Contribution {
+        report: &report,
+        limbs,
+        digest: Digest::of(&meter.to_le_bytes()),
+    };
+    let result = windows.fold(&contribution, 0, store);
+    assert!(matches!(result, Ok(FoldResult::Folded(_))), "{result:?}");
 }
 
 criterion_group!(benches, commits);

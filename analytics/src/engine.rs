@@ -18,10 +18,10 @@ use wire::{
 use crate::admit::{Admission, Admitted, Refusal};
 use crate::assignment::AssignedPlan;
 use crate::metrics as meter;
-use crate::store::{Store, StoreError, SumKey, Terms};
+use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
 use crate::verify::{Verdicts, verify};
-use crate::windows::{Held, Outcome, Rules, Windows};
+use crate::windows::{Contribution, FoldResult, Held, Rules, Windows};
 
 mod answers;
 mod handover;
@@ -105,7 +105,7 @@ impl Effects {
 #[derive(Debug)]
 pub struct Engine<S> {
     identity: Identity,
-    terms: Terms,
+    format: StoreFormat,
     windows: Windows,
     store: S,
     /// Whose feeders are whose; before the first plan, all are this service's.
@@ -143,15 +143,15 @@ impl<S: Store> Engine<S> {
         rules: Rules,
         mut store: S,
     ) -> Result<Self, StartError> {
-        let terms = Terms {
+        let format = StoreFormat {
             profile: packed::Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
         };
-        let mut windows = Windows::new(terms.profile, terms.grid, rules);
+        let mut windows = Windows::new(format.profile, format.grid, rules);
         let unsettled = windows.restore(&mut store)?.into_iter().collect();
         Ok(Self {
             identity,
-            terms,
+            format,
             windows,
             store,
             assigned: None,
@@ -165,7 +165,7 @@ impl<S: Store> Engine<S> {
     /// Whether `plan` has the windows and the profile this engine was started with.
     #[must_use]
     pub fn fits(&self, plan: &Plan) -> bool {
-        plan.profile.as_str() == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
+        plan.profile.as_str() == self.format.profile.name && plan.grid() == Ok(self.format.grid)
     }
 
     /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.
@@ -229,10 +229,14 @@ impl<S: Store> Engine<S> {
             limbs,
             address,
         } = admitted;
-        let (windows, store) = (&mut self.windows, &mut self.store);
-        let outcome = windows.fold(&report, &limbs, address.digest, active_ms, store)?;
-        let status = match outcome {
-            Ok(Outcome::Folded(part)) => {
+        let contribution = Contribution {
+            report: &report,
+            limbs: &limbs,
+            digest: address.digest,
+        };
+        let windows = &mut self.windows;
+        let status = match windows.fold(&contribution, active_ms, &mut self.store)? {
+            FoldResult::Folded(part) => {
                 meter::folded(part);
                 self.ready.sealed_at.push(report.sealed_at);
                 let deployment = &self.identity.deployment;
@@ -240,12 +244,12 @@ impl<S: Store> Engine<S> {
                 self.ready.folded.extend(folded);
                 Status::Folded
             }
-            Ok(Outcome::Duplicate) => {
+            FoldResult::Duplicate => {
                 meter::duplicate();
                 trace::duplicate(&self.identity.deployment, &report, &address.digest);
                 Status::Duplicate
             }
-            Err(reason) => {
+            FoldResult::Refused(reason) => {
                 meter::rejected(reason, || format!("a report of meter {}", report.meter));
                 self.ready.events.push(Event::Rejected(reason));
                 Status::Rejected(reason)

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use packed::Profile;
 use wire::{Digest, FeederId, Grid, MeterId, Part, WindowStart};
 
-use crate::store::{Stage, Store, StoreError, SumKey, SumRow, Terms};
+use crate::store::{Stage, Store, StoreError, StoreFormat, SumKey, SumRow};
 
 mod changes;
 mod close;
@@ -34,7 +34,7 @@ pub(crate) mod tests;
 use changes::Changes;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
-pub use fold::Outcome;
+pub use fold::{Contribution, FoldResult};
 use sum::Sum;
 
 /// What bounds the windows' memory and decides when they close.
@@ -126,11 +126,11 @@ impl Windows {
     /// # Errors
     /// [`StoreError`] where the store cannot be read or belongs to another plan.
     pub fn restore(&mut self, store: &mut dyn Store) -> Result<Vec<(SumKey, Digest)>, StoreError> {
-        let terms = Terms {
+        let format = StoreFormat {
             profile: self.profile,
             grid: self.grid,
         };
-        let loaded = store.load(&terms, &mut |row| self.enter(row))?;
+        let loaded = store.load(&format, &mut |row| self.enter(row))?;
         self.trim(self.rules.max_feeders);
         for (id, time) in loaded.times {
             if let Some(feeder) = self.feeders.get_mut(&id) {

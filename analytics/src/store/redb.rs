@@ -29,13 +29,14 @@ use redb::{Builder, Database};
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, Loaded, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms, Transaction,
+    ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 
 mod fault;
 mod format;
 mod inspect;
 mod medium;
+mod migrate;
 mod overlay;
 mod read;
 #[cfg(test)]
@@ -61,11 +62,12 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in `path`, or makes one if there is no such file. It stays locked until this is dropped.
+    /// Opens the store in `path`, or makes one if there is no such file. It stays locked until this is dropped. A file of
+    /// an earlier format is brought to the present one.
     ///
     /// # Errors
-    /// [`StoreError`]: in use, damaged, no store, of another deployment or format, or out of reach. Nothing is changed
-    /// then.
+    /// [`StoreError`]: in use, damaged, no store, of another deployment or a newer format, or out of reach. Nothing is
+    /// changed then.
     pub fn open(path: &Path, deployment: &DeploymentId) -> Result<Self, StoreError> {
         if let Err(error) = path.symlink_metadata()
             && error.kind() == io::ErrorKind::NotFound
@@ -129,10 +131,14 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
         let database = self.ready()?;
         let path = self.medium.path();
-        bind(&database, path, terms)?;
+        bind(&database, path, format)?;
         let loaded = read::load(&database, each).map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
         Ok(loaded)
@@ -233,21 +239,37 @@ fn connect(
     let path = medium.path();
     let database = opened.map_err(|error| fault(path, "open", error))?;
     let meta = read::meta(&database).map_err(|error| fault(path, "open", error))?;
-    expect(path, format::FORMAT_KEY, &meta.format, format::FORMAT)?;
-    expect(
-        path,
-        format::DEPLOYMENT_KEY,
-        &meta.deployment,
-        deployment.as_str(),
-    )?;
+    let expected = deployment.as_str();
+    expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
+    migrate(&database, path, &meta.format)?;
     Ok((database, meta.commits))
 }
 
-/// Compares the terms with those in the file; a new file takes them.
-fn bind(database: &Database, path: &Path, terms: &Terms) -> Result<(), StoreError> {
+/// Brings a file of format `found` to the present one, or refuses it.
+fn migrate(database: &Database, path: &Path, found: &str) -> Result<(), StoreError> {
+    let lost = migrate::lost_releases(database, found);
+    let releases = lost.map_err(|error| fault(path, "read", error))?;
+    if releases > 0 {
+        return Err(StoreError::OldReleases {
+            path: path.to_owned(),
+            releases,
+        });
+    }
+    let migrated = migrate::migrate(database, found);
+    match migrated.map_err(|error| fault(path, "migrate", error))? {
+        true => {
+            tracing::info!(path = %path.display(), from = found, to = format::FORMAT, "store migrated");
+            Ok(())
+        }
+        false => expect(path, format::FORMAT_KEY, found, format::FORMAT),
+    }
+}
+
+/// Compares profile and grid with those in the file; a new file takes them.
+fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), StoreError> {
     let expected = [
-        (format::PROFILE_KEY, format::profile_text(terms.profile)),
-        (format::GRID_KEY, format::grid_text(terms.grid)),
+        (format::PROFILE_KEY, format::profile_text(format.profile)),
+        (format::GRID_KEY, format::grid_text(format.grid)),
     ];
     let meta = read::meta(database).map_err(|error| fault(path, "read", error))?;
     if let (Some(profile), Some(grid)) = (&meta.profile, &meta.grid) {
