@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use analytics::admit::Admission;
+use analytics::admit::{Admission, Incoming};
 use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::engine::{Engine, Identity};
 use analytics::store::MemoryStore;
 use analytics::verify::{TOGETHER, verify};
 use analytics::windows::Rules;

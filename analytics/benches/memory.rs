@@ -11,9 +11,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use analytics::admit::Admission;
+use analytics::admit::{Admission, Incoming};
 use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::engine::{Engine, Identity};
 use analytics::store::FileStore;
 use analytics::verify::verify;
 use analytics::windows::Rules;

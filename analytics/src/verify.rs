@@ -5,8 +5,7 @@ use std::thread;
 
 use wire::Awaiting;
 
-use crate::admit::{Admission, Admitted, Refusal};
-use crate::engine::Incoming;
+use crate::admit::{Admission, Admitted, Incoming, Refusal};
 
 /// Reports whose signatures are verified together. More are hardly cheaper, and one bad signature costs all of them a
 /// verification of their own. `cargo bench -p analytics --bench admit` prints what each size costs.

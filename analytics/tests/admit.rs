@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use analytics::admit::Admission;
+use analytics::admit::{Admission, Incoming};
 use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Event, Identity, Incoming};
 use analytics::store::MemoryStore;
+use analytics::verify::verify;
 use analytics::windows::Rules;
 use bytes::Bytes;
 use service::config::Settings;
@@ -172,7 +173,7 @@ impl World {
             .iter()
             .map(|message| {
                 engine
-                    .take(&admission, std::slice::from_ref(message), 0)
+                    .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
                     .unwrap();
                 let outgoing = engine.commit().unwrap().outgoing;
                 assert!(outgoing.len() <= 1);
@@ -442,7 +443,7 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
         wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);
     let payload = Bytes::from(payload);
     engine
-        .take(&admission, &[Incoming { topic, payload }], 0)
+        .fold(verify(&admission, &[Incoming { topic, payload }], 1), 0)
         .unwrap();
     let outgoing = engine.commit().unwrap().outgoing;
     let unverified: Unverified<Receipt> =
@@ -484,7 +485,7 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
             )
             .unwrap();
             engine
-                .take(&admission, std::slice::from_ref(message), 0)
+                .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
                 .unwrap();
             let outgoing = engine.commit().unwrap().outgoing;
             world.open(&outgoing[0].topic, &outgoing[0].payload)

@@ -8,7 +8,7 @@ use wire::FeederId;
 
 use super::Engine;
 use crate::assignment::AssignedPlan;
-use crate::metrics as meter;
+use crate::metrics;
 use crate::store::Store;
 
 /// What keeps feeders from being handed over.
@@ -48,7 +48,7 @@ impl<S: Store> Engine<S> {
                 contributors = held.contributors,
                 "withheld for good: too few meters, and the feeder was handed over"
             );
-            meter::withheld();
+            metrics::withheld();
         }
     }
 
@@ -68,7 +68,7 @@ impl<S: Store> Engine<S> {
                 _ => {}
             }
         }
-        meter::handover(self.leaving.len(), &handover);
+        metrics::handover(self.leaving.len(), &handover);
         handover
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use analytics::admit::Admission;
-use analytics::engine::{Engine, Identity, Incoming, Outgoing};
+use analytics::admit::{Admission, Incoming};
+use analytics::engine::{Engine, Identity, Outgoing};
 use analytics::store::StoreError;
+use analytics::verify::verify;
 use analytics::windows::Rules;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -372,7 +373,8 @@ impl Case {
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
         receipts.iter().for_each(|receipt| engine.settle(receipt));
         let text = |error: StoreError| error.to_string();
-        engine.take(&admission, &batch, active_ms).map_err(text)?;
+        let verdicts = verify(&admission, &batch, 1);
+        engine.fold(verdicts, active_ms).map_err(text)?;
         engine.tick(&WORLD.roster, active_ms).map_err(text)?;
         let crash = if healed {
             9

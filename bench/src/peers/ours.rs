@@ -2,9 +2,8 @@
 
 use std::hint::black_box;
 
-use analytics::admit::Admission;
+use analytics::admit::{Admission, Incoming};
 use analytics::assignment::AssignedPlan;
-use analytics::engine::Incoming;
 use analytics::verify::verify;
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;

@@ -11,15 +11,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use wire::{Reason, Topic, Topics, UnixMillis};
 
 use super::early;
+use super::egress::Egress;
+use super::engine_step::{CloseRules, Resend, StepResult, Work, step};
 use super::intake::{Intake, Lot};
-use super::outlet::Outlet;
-use super::turn::{Terms, Turned, Work, turn};
 use super::{AnalyticsError, DRAIN, Runner, TICK};
-use crate::admit::{Admission, Refusal};
+use crate::admit::{Admission, Incoming, Refusal};
 use crate::assignment::AssignedPlan;
-use crate::engine::{Engine, Incoming};
-use crate::metrics as meter;
-use crate::store::{Store, SumKey};
+use crate::engine::Engine;
+use crate::metrics;
+use crate::store::Store;
 use crate::verify::{Verdicts, verify};
 
 /// How many times as long as a commit the next one waits, if that is longer than the configured wait: so the disk is
@@ -27,14 +27,14 @@ use crate::verify::{Verdicts, verify};
 const REST: u32 = 3;
 
 /// The runner at work.
-pub(super) struct Flow<S> {
+pub(super) struct Pipeline<S> {
     runner: Runner,
-    outlet: Outlet,
+    egress: Egress,
     intake: Intake,
     verifying: Option<JoinHandle<Lot>>,
-    /// Where the engine is between turns.
+    /// Where the engine is between steps.
     engine: Option<Engine<S>>,
-    turning: Option<Turning<S>>,
+    stepping: Option<Stepping<S>>,
     /// Reports folded since the last commit, and when the first of them, or an operator's receipt, was received.
     folded: usize,
     folded_since: Option<Instant>,
@@ -42,30 +42,29 @@ pub(super) struct Flow<S> {
     wait: Duration,
     /// Whether all windows are to be looked at.
     tick: bool,
-    /// The release after which there are more to be sent again.
-    resend: Option<Option<SumKey>>,
+    resend: Resend,
 }
 
-struct Turning<S> {
+struct Stepping<S> {
     began: Instant,
     commits: bool,
-    turned: Pin<Box<dyn Future<Output = Result<Turned<S>, AnalyticsError>> + Send>>,
+    result: Pin<Box<dyn Future<Output = Result<StepResult<S>, AnalyticsError>> + Send>>,
 }
 
-impl<S: Store + 'static> Flow<S> {
+impl<S: Store + 'static> Pipeline<S> {
     pub(super) fn new(runner: Runner, engine: Engine<S>) -> Self {
         let analytics = &runner.settings.analytics;
         Self {
-            outlet: Outlet::open(runner.publisher.clone(), runner.observer.clone()),
+            egress: Egress::open(runner.publisher.clone(), runner.observer.clone()),
             intake: Intake::new(analytics.queue_max_reports, analytics.queue_max_bytes),
             verifying: None,
             engine: Some(engine),
-            turning: None,
+            stepping: None,
             folded: 0,
             folded_since: None,
             wait: analytics.commit_min_delay,
             tick: false,
-            resend: None,
+            resend: Resend::Nothing,
             runner,
         }
     }
@@ -76,15 +75,15 @@ impl<S: Store + 'static> Flow<S> {
         loop {
             self.judge_again();
             self.start_verifying(false);
-            self.start_turn(false)?;
-            meter::queued(self.intake.reports() + self.folded);
+            self.start_step(false)?;
+            metrics::queued(self.intake.reports() + self.folded);
             let wake = self.wake();
             let receives = self.intake.has_room();
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                turned = ended(&mut self.turning, |turning| &mut turning.turned) => {
-                    self.turned(turned?).await;
+                result = ended(&mut self.stepping, |stepping| &mut stepping.result) => {
+                    self.stepped(result?).await;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
                     self.verified(lot.map_err(AnalyticsError::Task)?);
@@ -108,7 +107,7 @@ impl<S: Store + 'static> Flow<S> {
             Ok(drained) => drained?,
             Err(_) => return Err(AnalyticsError::Undrained),
         }
-        self.outlet.close().await.map_err(AnalyticsError::Task)?;
+        self.egress.close().await.map_err(AnalyticsError::Task)?;
         self.runner.publisher.close().await;
         Ok(())
     }
@@ -118,15 +117,15 @@ impl<S: Store + 'static> Flow<S> {
         loop {
             self.start_verifying(true);
             let nothing_left = self.intake.is_empty() && self.folded == 0;
-            if nothing_left && self.turning.is_none() {
+            if nothing_left && self.stepping.is_none() {
                 return Ok(());
             }
             if self.intake.has_verified() || self.folded > 0 {
-                self.start_turn(true)?;
+                self.start_step(true)?;
             }
             tokio::select! {
-                turned = ended(&mut self.turning, |turning| &mut turning.turned) => {
-                    self.turned(turned?).await;
+                result = ended(&mut self.stepping, |stepping| &mut stepping.result) => {
+                    self.stepped(result?).await;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
                     self.verified(lot.map_err(AnalyticsError::Task)?);
@@ -157,7 +156,7 @@ impl<S: Store + 'static> Flow<S> {
             None => self.intake.verify_at(self.verify_wait()),
         };
         let commit = self.folded_since.map(|since| since + self.wait);
-        let commit = commit.filter(|_| self.turning.is_none());
+        let commit = commit.filter(|_| self.stepping.is_none());
         verify.into_iter().chain(commit).min()
     }
 
@@ -179,7 +178,7 @@ impl<S: Store + 'static> Flow<S> {
         let bytes = batch.iter().map(|report| report.payload.len()).sum();
         let (reports, generation) = (batch.len(), self.runner.generation);
         let Some((assigned, roster)) = self.runner.ready() else {
-            meter::not_ready(reports);
+            metrics::not_ready(reports);
             self.intake.forget(reports, bytes);
             self.runner.early.keep(batch, generation);
             return;
@@ -196,7 +195,7 @@ impl<S: Store + 'static> Flow<S> {
                 now,
             };
             let verdicts = judge.verdicts(&batch);
-            meter::verified(started.elapsed(), verdicts.len());
+            metrics::verified(started.elapsed(), verdicts.len());
             let is_unowned = |topic: &str| match topics.parse(topic) {
                 Some(Topic::Report { feeder, .. }) => assigned.owner(&feeder).is_none(),
                 _ => false,
@@ -213,83 +212,104 @@ impl<S: Store + 'static> Flow<S> {
     }
 
     /// Gives the engine what there is for it to do, if it is there.
-    fn start_turn(&mut self, last: bool) -> Result<(), AnalyticsError> {
+    fn start_step(&mut self, last: bool) -> Result<(), AnalyticsError> {
         let now = Instant::now();
-        let most = self.runner.settings.analytics.commit_max_reports;
-        let due = |since: Instant| now >= since + self.wait;
-        let waited = self.folded_since.is_some_and(due) || self.folded >= most;
-        let commit = last || waited || (self.tick && self.folded == 0);
-        let settles = !self.runner.settled.is_empty();
-        let something = self.intake.has_verified() || self.resend.is_some() || settles;
-        if !(commit || self.tick || something) {
+        let commit = last || self.is_commit_due(now);
+        let has_receipts = !self.runner.settled.is_empty();
+        let has_work = has_receipts || self.intake.has_verified() || self.resend != Resend::Nothing;
+        if !(commit || self.tick || has_work) {
             return Ok(());
         }
         let Some(engine) = self.engine.take() else {
             return Ok(());
         };
+        let since = has_receipts.then_some(now);
+        let (received, verdicts) = self.take_verified();
+        self.folded += verdicts.len();
+        self.folded_since = self.folded_since.or(received).or(since);
+        let work = Work {
+            settled: std::mem::take(&mut self.runner.settled),
+            rules: self.close_rules(&engine, verdicts.len())?,
+            verdicts,
+            all: std::mem::take(&mut self.tick),
+            commit,
+            resend: std::mem::take(&mut self.resend),
+            version: None,
+        };
+        if commit {
+            metrics::committing(self.folded);
+            self.folded = 0;
+            self.folded_since = None;
+        }
+        self.stepping = Some(Stepping {
+            began: now,
+            commits: commit,
+            result: Box::pin(step(engine, work)),
+        });
+        Ok(())
+    }
+
+    fn is_commit_due(&self, now: Instant) -> bool {
+        let waited = |since: Instant| now >= since + self.wait;
+        let most = self.runner.settings.analytics.commit_max_reports;
+        self.folded >= most
+            || self.folded_since.is_some_and(waited)
+            || (self.tick && self.folded == 0)
+    }
+
+    /// Takes what was verified, as far as the next commit has room for it, and when the first of it was received.
+    fn take_verified(&mut self) -> (Option<Instant>, Verdicts) {
+        let most = self.runner.settings.analytics.commit_max_reports;
         let room = most.saturating_sub(self.folded);
         let taken = match room {
             0 => None,
             _ => self.intake.take_verified(room),
         };
-        let terms = self.runner.ready();
-        if terms.is_none() {
-            meter::not_ready(taken.as_ref().map_or(0, |(_, verdicts)| verdicts.len()));
+        match taken {
+            Some((since, verdicts)) => (Some(since), verdicts),
+            None => (None, Vec::new()),
         }
-        if let Some((assigned, _)) = &terms
-            && !engine.fits(&assigned.plan)
-        {
+    }
+
+    /// What the windows are closed by, if it is there; `reports` are dropped if it is not.
+    fn close_rules(
+        &self,
+        engine: &Engine<S>,
+        reports: usize,
+    ) -> Result<Option<CloseRules>, AnalyticsError> {
+        let Some((assigned, roster)) = self.runner.ready() else {
+            metrics::not_ready(reports);
+            return Ok(None);
+        };
+        if !engine.fits(&assigned.plan) {
             let version = assigned.plan.version.0;
             return Err(AnalyticsError::PlanChanged { version });
         }
-        let (since, verdicts) = taken.map_or((None, Vec::new()), |(since, verdicts)| {
-            (Some(since), verdicts)
-        });
-        self.folded += verdicts.len();
-        self.folded_since = self.folded_since.or(since).or(settles.then_some(now));
-        let work = Work {
-            settled: std::mem::take(&mut self.runner.settled),
-            verdicts,
-            terms: terms.map(|(assigned, roster)| Terms {
-                assigned,
-                leaving: self.runner.leaving.clone(),
-                roster,
-                active_ms: self.runner.reach.milliseconds(),
-            }),
-            all: std::mem::take(&mut self.tick),
-            commit,
-            resend: self.resend.take(),
-            version: None,
-        };
-        if commit {
-            meter::committing(self.folded);
-            (self.folded, self.folded_since) = (0, None);
-        }
-        self.turning = Some(Turning {
-            began: now,
-            commits: commit,
-            turned: Box::pin(turn(engine, work)),
-        });
-        Ok(())
+        Ok(Some(CloseRules {
+            assigned,
+            leaving: self.runner.leaving.clone(),
+            roster,
+            active_ms: self.runner.uptime.milliseconds(),
+        }))
     }
 
-    async fn turned(&mut self, turned: Turned<S>) {
-        if let Some(turning) = self.turning.take()
-            && turning.commits
+    async fn stepped(&mut self, result: StepResult<S>) {
+        if let Some(stepping) = self.stepping.take()
+            && stepping.commits
         {
             let analytics = &self.runner.settings.analytics;
-            let rest = turning.began.elapsed() * REST;
+            let rest = stepping.began.elapsed() * REST;
             self.wait = rest.clamp(analytics.commit_min_delay, analytics.commit_max_delay);
         }
-        self.engine = Some(turned.engine);
-        self.resend = turned.resend;
-        if let Some((version, handover)) = turned.handover {
+        self.engine = Some(result.engine);
+        self.resend = result.resend;
+        if let Some((version, handover)) = result.handover {
             self.runner.committed(version, handover);
         }
-        self.tick |= turned.more;
-        meter::ages(&turned.effects.sealed_at, self.runner.clock.now());
-        if !turned.effects.is_empty() {
-            self.outlet.let_out(turned.effects).await;
+        self.tick |= result.more;
+        metrics::ages(&result.effects.sealed_at, self.runner.clock.now());
+        if !result.effects.is_empty() {
+            self.egress.let_out(result.effects).await;
         }
     }
 
@@ -297,12 +317,12 @@ impl<S: Store + 'static> Flow<S> {
     fn resend_if_due(&mut self) {
         let runner = &mut self.runner;
         let retry = runner.settings.analytics.release_retry;
-        if self.resend.is_none()
+        if self.resend == Resend::Nothing
             && runner.resent.is_none_or(|resent| resent.elapsed() >= retry)
             && runner.publisher.is_connected()
         {
             runner.resent = Some(Instant::now());
-            self.resend = Some(None);
+            self.resend = Resend::All;
         }
     }
 }

@@ -24,23 +24,23 @@ use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
 
 use crate::assignment::{self, AssignedPlan};
 use crate::engine::{Engine, Event, Handover, Identity, StartError};
-use crate::metrics as meter;
+use crate::metrics;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
+mod broker_uptime;
+mod dispatch;
 mod early;
+mod egress;
+mod engine_step;
 mod enrol;
-mod flow;
 mod hint;
 mod intake;
-mod mail;
-mod outlet;
-mod reach;
-mod turn;
+mod stages;
+use broker_uptime::BrokerUptime;
 use early::Early;
-use flow::Flow;
 use hint::Hint;
-use reach::Reach;
+use stages::Pipeline;
 
 /// How often all windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
@@ -126,7 +126,7 @@ pub async fn run_on<S: Store + 'static>(
     observer: Option<mpsc::UnboundedSender<Event>>,
     store: S,
 ) -> Result<(), AnalyticsError> {
-    meter::describe();
+    metrics::describe();
     Runner::open(settings, clock, &stop, observer)?
         .run(stop, store)
         .await
@@ -156,7 +156,7 @@ struct Runner {
     roster: RosterKeeper,
     publisher: Publisher,
     inbox: Inbox,
-    reach: Reach,
+    uptime: BrokerUptime,
     /// Counts the plans and rosters taken.
     generation: u64,
     /// Reports that came before the plan or the roster they are judged by.
@@ -221,7 +221,7 @@ impl Runner {
             roster,
             publisher,
             inbox,
-            reach: Reach::default(),
+            uptime: BrokerUptime::default(),
             generation: 0,
             early: Early::new(analytics.queue_max_bytes),
             settled: Vec::new(),
@@ -242,7 +242,7 @@ impl Runner {
             return Ok(());
         };
         let engine = self.start_engine(held, store).await?;
-        Flow::new(self, engine).run(stop).await
+        Pipeline::new(self, engine).run(stop).await
     }
 
     /// Applies the plan cached on disk, or the first that comes.
@@ -259,7 +259,7 @@ impl Runner {
                     Ok(None) => return None,
                     Ok(Some(event)) => {
                         let report = self.handle(event);
-                        meter::not_ready(usize::from(report.is_some()));
+                        metrics::not_ready(usize::from(report.is_some()));
                         self.early.keep(report, self.generation);
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),

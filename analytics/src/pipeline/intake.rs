@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::Incoming;
+use crate::admit::Incoming;
 use crate::verify::{TOGETHER, Verdicts};
 
 /// Reports verified in one go at most, so that the first of a long queue are not kept waiting by the last.
