@@ -49,14 +49,8 @@ fn commits(criterion: &mut Criterion) {
                             meter += 1;
                             // A sum takes so many meters, then the next window.
                             let window = meter / (feeders * 1_000);
-                            fold(
-                                &mut windows,
-                                &mut store,
-                                meter,
-                                meter % feeders,
-                                window,
-                                &limbs,
-                            );
+                            let report = report(meter, meter % feeders, window);
+                            fold(&mut windows, &mut store, &report, &limbs);
                         }
                         let started = Instant::now();
                         store.commit(&windows.transaction()).expect("a commit");
@@ -71,15 +65,8 @@ fn commits(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn fold(
-    windows: &mut Windows,
-    store: &mut FileStore,
-    meter: u64,
-    feeder: u64,
-    window: u64,
-    limbs: &[u8],
-) {
-    let report = Report {
+fn report(meter: u64, feeder: u64, window: u64) -> Report {
+    Report {
         plan_version: PlanVersion(1),
         epoch: KeyEpoch(1),
         feeder: format!("feeder-{feeder}").parse().expect("an id"),
@@ -90,11 +77,14 @@ fn fold(
         sealed_at: UnixMillis(0),
         clamped: 0,
         missing: 0,
-    };
+    }
+}
+
+fn fold(windows: &mut Windows, store: &mut FileStore, report: &Report, limbs: &[u8]) {
     let contribution = Contribution {
-        report: &report,
+        report,
         limbs,
-        digest: Digest::of(&meter.to_le_bytes()),
+        digest: Digest::of(report.meter.as_str().as_bytes()),
     };
     let result = windows.fold(&contribution, 0, store);
     assert!(matches!(result, Ok(FoldResult::Folded(_))), "{result:?}");

@@ -8,7 +8,7 @@
 //! * [`windows`]: every open sum, who is in it, when it is due
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
-//! * [`pipeline`]: the engine on MQTT and on time · [`metrics`]: what it counts
+//! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
 //! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
 
 pub mod admit;
@@ -17,7 +17,7 @@ pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod metrics;
-pub mod pipeline;
+mod pipeline;
 pub mod store;
 mod trace;
 pub mod verify;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use service::clock::SharedClock;
 use service::config::Settings;
 use service::mqtt::{self, Inbox, Publisher, QoS};
-use service::plan::{HeldPlan, KeepError, PlanKeeper};
+use service::plan::{HeldPlan, PlanKeeper};
 use service::roster::{Roster, RosterKeeper};
 use service::stop::Stop;
 use tokio::sync::mpsc;
@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
 
 use crate::assignment::{self, AssignedPlan};
-use crate::engine::{Engine, Event, Handover, Identity, StartError};
+use crate::engine::{Engine, Event, Handover, Identity};
 use crate::metrics;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
@@ -34,11 +34,14 @@ mod early;
 mod egress;
 mod engine_step;
 mod enrol;
+mod error;
 mod hint;
 mod intake;
+mod judge;
 mod stages;
 use broker_uptime::BrokerUptime;
 use early::Early;
+pub use error::AnalyticsError;
 use hint::Hint;
 use stages::Pipeline;
 
@@ -48,48 +51,6 @@ const TICK: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
 pub const DRAIN: Duration = Duration::from_secs(2);
-
-/// Why analytics ended.
-#[derive(Debug, thiserror::Error)]
-pub enum AnalyticsError {
-    /// The configured topic root is no topic.
-    #[error(transparent)]
-    Root(#[from] wire::RootError),
-    /// The state folder cannot be used.
-    #[error("cannot use the state folder")]
-    State(#[source] std::io::Error),
-    /// The signing key cannot be used.
-    #[error(transparent)]
-    Key(#[from] service::files::KeyFileError),
-    /// The plan or the roster cannot be kept.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// The engine cannot start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The store cannot be opened, or is of no use any more.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The plan's windows or profile are no longer those the process started with.
-    #[error(
-        "plan version {version} changes the windows or the profile, under which no stored sum could be read: \
-         start again with another `analytics.store_file`"
-    )]
-    PlanChanged {
-        /// The new plan's version.
-        version: u64,
-    },
-    /// The store did not take the last commit before the drain was over.
-    #[error(
-        "stopped without the last commit, which did not succeed within {} s: its reports were not answered, so their \
-         gateways send them again",
-        DRAIN.as_secs()
-    )]
-    Undrained,
-    /// The engine panicked.
-    #[error("the engine failed")]
-    Task(#[source] tokio::task::JoinError),
-}
 
 /// Runs analytics until `stop` fires. What was taken by then is committed within [`DRAIN`] and answered; the process
 /// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.

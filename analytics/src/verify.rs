@@ -52,7 +52,7 @@ pub fn verify(admission: &Admission<'_>, batch: &[Incoming], threads: usize) -> 
 }
 
 /// Checks reports with one verification of all their signatures.
-pub fn verify_together(admission: &Admission<'_>, batch: &[Incoming]) -> Verdicts {
+fn verify_together(admission: &Admission<'_>, batch: &[Incoming]) -> Verdicts {
     let mut entries = Vec::with_capacity(batch.len());
     let mut awaiting = Vec::with_capacity(batch.len());
     for incoming in batch {

@@ -33,9 +33,7 @@ struct World {
     analytics: SigningKey,
 }
 
-fn world() -> World {
-    let meter = SigningKey::from_bytes(&[1; 32]);
-    let settings = Settings::defaults();
+fn plan(settings: &Settings) -> Plan {
     let mut plan = Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(5),
@@ -71,6 +69,12 @@ fn world() -> World {
         }],
     };
     plan.sort();
+    plan
+}
+
+fn world() -> World {
+    let meter = SigningKey::from_bytes(&[1; 32]);
+    let settings = Settings::defaults();
     let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
         meter: meter.parse().unwrap(),
         feeder: feeder.parse().unwrap(),
@@ -89,8 +93,8 @@ fn world() -> World {
     };
     World {
         topics: Topics::new(&settings.deployment.root).unwrap(),
+        plan: plan(&settings),
         settings,
-        plan,
         roster: Roster::from_pages([page]).unwrap(),
         meter,
         analytics: SigningKey::from_bytes(&[2; 32]),

@@ -68,7 +68,11 @@ impl<S: Store> Engine<S> {
                 _ => {}
             }
         }
-        metrics::handover(self.leaving.len(), &handover);
+        let draining = || handover.draining.iter();
+        let open = draining().map(|(_, open, _)| open).sum();
+        let unsettled = draining().map(|(_, _, unsettled)| unsettled).sum();
+        metrics::handover(self.leaving.len(), open, unsettled);
+        metrics::stranded(handover.stranded.iter().map(|(_, releases)| releases).sum());
         handover
     }
 }

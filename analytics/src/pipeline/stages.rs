@@ -3,24 +3,20 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use service::config::Settings;
-use service::roster::Roster;
 use service::stop::Stop;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use wire::{Reason, Topic, Topics, UnixMillis};
 
-use super::early;
 use super::egress::Egress;
 use super::engine_step::{CloseRules, Resend, StepResult, Work, step};
 use super::intake::{Intake, Lot};
 use super::{AnalyticsError, DRAIN, Runner, TICK};
-use crate::admit::{Admission, Incoming, Refusal};
-use crate::assignment::AssignedPlan;
 use crate::engine::Engine;
 use crate::metrics;
 use crate::store::Store;
-use crate::verify::{Verdicts, verify};
+use crate::verify::Verdicts;
+
+mod verifying;
 
 /// How many times as long as a commit the next one waits, if that is longer than the configured wait: so the disk is
 /// busy for at most a quarter of the time, and commits grow with the load.
@@ -134,21 +130,6 @@ impl<S: Store + 'static> Pipeline<S> {
         }
     }
 
-    /// Takes up the reports that came too early for the plan and the roster before these.
-    fn judge_again(&mut self) {
-        for report in self.runner.early.take(self.runner.generation) {
-            self.intake.receive(report, Instant::now());
-        }
-    }
-
-    fn verified(&mut self, mut lot: Lot) {
-        self.verifying = None;
-        self.runner
-            .early
-            .keep(std::mem::take(&mut lot.early), lot.generation);
-        self.intake.enter_verified(lot);
-    }
-
     /// When something is to be done that no event announces.
     fn wake(&self) -> Option<Instant> {
         let verify = match self.verifying {
@@ -158,57 +139,6 @@ impl<S: Store + 'static> Pipeline<S> {
         let commit = self.folded_since.map(|since| since + self.wait);
         let commit = commit.filter(|_| self.stepping.is_none());
         verify.into_iter().chain(commit).min()
-    }
-
-    /// A report waits half its time for others to be verified with, and half to be committed with.
-    fn verify_wait(&self) -> Duration {
-        self.runner.settings.analytics.commit_min_delay / 2
-    }
-
-    /// Verifies what was received, if nothing is being verified and it is time to.
-    fn start_verifying(&mut self, at_once: bool) {
-        let due = self.intake.verify_at(self.verify_wait());
-        let due = due.is_some_and(|due| at_once || due <= Instant::now());
-        if !due || self.verifying.is_some() {
-            return;
-        }
-        let Some((since, batch)) = self.intake.take_queue() else {
-            return;
-        };
-        let bytes = batch.iter().map(|report| report.payload.len()).sum();
-        let (reports, generation) = (batch.len(), self.runner.generation);
-        let Some((assigned, roster)) = self.runner.ready() else {
-            metrics::not_ready(reports);
-            self.intake.forget(reports, bytes);
-            self.runner.early.keep(batch, generation);
-            return;
-        };
-        let (settings, topics) = (self.runner.settings.clone(), self.runner.topics.clone());
-        let now = self.runner.clock.now();
-        self.verifying = Some(spawn_blocking(move || {
-            let started = Instant::now();
-            let judge = Judge {
-                settings: &settings,
-                topics: &topics,
-                assigned: &assigned,
-                roster: &roster,
-                now,
-            };
-            let verdicts = judge.verdicts(&batch);
-            metrics::verified(started.elapsed(), verdicts.len());
-            let is_unowned = |topic: &str| match topics.parse(topic) {
-                Some(Topic::Report { feeder, .. }) => assigned.owner(&feeder).is_none(),
-                _ => false,
-            };
-            Lot {
-                since,
-                reports,
-                bytes,
-                early: early::of(batch, &verdicts, is_unowned),
-                generation,
-                verdicts,
-            }
-        }));
     }
 
     /// Gives the engine what there is for it to do, if it is there.
@@ -327,31 +257,6 @@ impl<S: Store + 'static> Pipeline<S> {
     }
 }
 
-/// What reports are checked against.
-struct Judge<'a> {
-    settings: &'a Settings,
-    topics: &'a Topics,
-    assigned: &'a AssignedPlan,
-    roster: &'a Roster,
-    now: UnixMillis,
-}
-
-impl Judge<'_> {
-    /// What becomes of each report. Under a plan by which nothing can be checked, all are counted and not answered, so
-    /// that their gateways keep them and send them again.
-    fn verdicts(&self, batch: &[Incoming]) -> Verdicts {
-        let (settings, assigned) = (self.settings, self.assigned);
-        match Admission::new(settings, self.topics, assigned, self.roster, self.now) {
-            Ok(admission) => verify(&admission, batch, settings.analytics.verify_threads),
-            Err(error) => {
-                let detail = format!("the plan cannot be used: {error}");
-                let refused = || Err(Refusal::silent(Reason::NotReady, detail.clone()));
-                batch.iter().map(|_| refused()).collect()
-            }
-        }
-    }
-}
-
 /// Waits for what a slot holds to end; for ever while it is empty. Cancel safe.
 async fn ended<T, F: Future + Unpin>(
     slot: &mut Option<T>,
@@ -360,52 +265,5 @@ async fn ended<T, F: Future + Unpin>(
     match slot {
         Some(held) => future(held).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wire::{Plan, PlanVersion};
-
-    use super::*;
-
-    /// They used to vanish: neither folded nor counted.
-    #[test]
-    fn reports_under_a_plan_that_cannot_be_used_are_counted_and_not_answered() {
-        let settings = Settings::defaults();
-        let topics = Topics::new(&settings.deployment.root).unwrap();
-        let plan = Plan {
-            deployment: settings.deployment.id.clone(),
-            version: PlanVersion(1),
-            interval_s: 3600,
-            batch: 1,
-            layout: "profile".parse().unwrap(),
-            profile: "of-a-later-version".parse().unwrap(),
-            min_meters: 15,
-            feeders: Vec::new(),
-            epochs: Vec::new(),
-            analytics: Vec::new(),
-        };
-        let assigned = AssignedPlan::new(plan, settings.analytics.id.clone());
-        let roster = Roster::from_pages([]).unwrap();
-        let report = Incoming {
-            topic: "t".to_owned(),
-            payload: Vec::new().into(),
-        };
-        let judged = Judge {
-            settings: &settings,
-            topics: &topics,
-            assigned: &assigned,
-            roster: &roster,
-            now: UnixMillis(0),
-        };
-        let verdicts = judged.verdicts(&[report.clone(), report]);
-        assert_eq!(verdicts.len(), 2);
-        for verdict in verdicts {
-            let refusal = verdict.unwrap_err();
-            assert_eq!(refusal.reason, Reason::NotReady);
-            assert!(refusal.detail.contains("of-a-later-version"));
-            assert!(refusal.address.is_none(), "so it is sent again");
-        }
     }
 }

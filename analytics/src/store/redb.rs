@@ -24,7 +24,6 @@
 use std::io;
 use std::path::Path;
 
-use redb::backends::FileBackend;
 use redb::{Builder, Database};
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
@@ -32,9 +31,11 @@ use super::{
     ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 
+mod create;
 mod fault;
 mod format;
 mod inspect;
+mod load;
 mod medium;
 mod migrate;
 mod overlay;
@@ -72,7 +73,7 @@ impl FileStore {
         if let Err(error) = path.symlink_metadata()
             && error.kind() == io::ErrorKind::NotFound
         {
-            create(path, deployment)?;
+            create::create(path, deployment)?;
         }
         Self::open_on(Box::new(OnDisk::new(path)), deployment)
     }
@@ -139,7 +140,7 @@ impl Store for FileStore {
         let database = self.ready()?;
         let path = self.medium.path();
         bind(&database, path, format)?;
-        let loaded = read::load(&database, each).map_err(|error| fault(path, "read", error))?;
+        let loaded = load::load(&database, each).map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
         Ok(loaded)
     }
@@ -192,33 +193,6 @@ impl Store for FileStore {
     fn bytes(&self) -> u64 {
         let file = self.medium.path().metadata();
         file.map_or(0, |file| file.len())
-    }
-}
-
-/// A complete store without rows under `path`, unless another process is first.
-fn create(path: &Path, deployment: &DeploymentId) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io {
-        operation: "create",
-        path: path.to_owned(),
-        source,
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let temporary = tempfile::Builder::new()
-        .prefix(".new-store-")
-        .tempfile_in(folder)
-        .map_err(io)?;
-    let file = temporary.reopen().map_err(io)?;
-    FileBackend::new(file)
-        .map_err(Into::into)
-        .and_then(|backend| write::initialise(&builder(), backend, deployment))
-        .map_err(|error| fault(path, "create", error))?;
-    temporary.as_file().sync_all().map_err(io)?;
-    match temporary.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(io(error.error)),
-        _ => medium::sync_folder(path).map_err(io),
     }
 }
 

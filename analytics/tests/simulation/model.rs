@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use wire::{SumReceipt, Topic};
 
 use crate::check::check;
-use crate::gateways::{Entry, Gateways, Told};
+use crate::gateways::{Gateways, SimulatedReport, Told};
 use crate::operator::Operator;
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
@@ -500,7 +500,7 @@ impl Case {
 }
 
 /// A report comes to every service that listens to its feeder.
-fn deliver(services: &mut [Service], entry: &Entry) {
+fn deliver(services: &mut [Service], entry: &SimulatedReport) {
     for service in services {
         service.reports.push(Incoming {
             topic: entry.sealed.topic.clone(),

@@ -35,7 +35,7 @@ pub(super) type SumColumns = (&'static str, u64, u16);
 pub(super) type RowColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
 pub(super) type MeterColumns = (&'static str, u64, &'static str);
 pub(super) type DigestColumns = (u16, &'static [u8; 32]);
-type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
+pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
 
 /// Meta: [`FORMAT`].
 pub(super) const FORMAT_KEY: &str = "format version";

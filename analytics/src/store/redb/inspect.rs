@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{fault, migrate, overlay::Overlay, read};
+use super::overlay::Overlay;
+use super::{fault, load, migrate, read};
 use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
@@ -42,7 +43,7 @@ impl Inspection {
         // The overlay keeps it from the file.
         migrate::migrate(&database, &meta.format)?;
         let mut sums = Vec::new();
-        let loaded = read::load(&database, &mut |row| sums.push(row))?;
+        let loaded = load::load(&database, &mut |row| sums.push(row))?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,

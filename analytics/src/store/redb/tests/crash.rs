@@ -1,6 +1,6 @@
 //! Crash consistency: every operation of a scripted life of the store goes wrong once, in every way.
 
-use super::super::write::initialise;
+use super::super::create::initialise;
 use super::super::{FileStore, builder};
 use super::disk::{Disk, Fault};
 use super::{Dump, STEPS, act, deployment, dump, states};
