@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use analytics::admit::{Admission, Incoming};
 use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Event, Identity, Incoming};
+use analytics::engine::{Engine, Event, Identity};
 use analytics::store::MemoryStore;
 use analytics::verify::verify;
 use analytics::windows::Rules;
@@ -417,7 +417,7 @@ fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
         .rev()
         .map(|hours_ago| world.sealed(&of(hours_ago), &limbs(1)))
         .collect();
-    engine.take(&admission, &batch, 0).unwrap();
+    engine.fold(verify(&admission, &batch, 1), 0).unwrap();
     let mut close = |all| {
         let more = engine.close(&world.roster, 0, all).unwrap();
         let events = engine.commit().unwrap().events;
