@@ -3,12 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use analytics::admit::{Admission, Incoming};
-use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Identity};
 use analytics::store::MemoryStore;
-use analytics::verify::{TOGETHER, verify};
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, TOGETHER, verify};
 use bytes::Bytes;
 use packed::{ADDITIVE, Accumulator};
 use rustix::time::{ClockId, clock_gettime};

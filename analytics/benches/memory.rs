@@ -11,12 +11,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use analytics::admit::{Admission, Incoming};
-use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Identity};
 use analytics::store::FileStore;
-use analytics::verify::verify;
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use clap::Parser;
 use packed::ADDITIVE;

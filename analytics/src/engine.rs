@@ -189,7 +189,8 @@ impl<S: Store> Engine<S> {
         all: bool,
     ) -> Result<bool, StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
-        let (windows, store) = (&mut self.windows, &mut self.store);
+        let windows = &mut self.windows;
+        let store = &mut self.store;
         let looking = Instant::now();
         let (due, held) = windows.due(all, RELEASES_A_STEP, enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);

@@ -64,7 +64,8 @@ pub async fn run(
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), AnalyticsError> {
     state_folder(settings)?;
-    let (path, deployment) = (store_path(settings), settings.deployment.id.clone());
+    let path = store_path(settings);
+    let deployment = settings.deployment.id.clone();
     // Before anything else: a second process must not take the first one's place at the broker.
     let store = spawn_blocking(move || {
         let store = FileStore::open(&path, &deployment)?;
@@ -102,7 +103,8 @@ pub fn store_path(settings: &Settings) -> PathBuf {
 }
 
 fn state_folder(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
-    let (state, id) = (&settings.deployment.state_dir, &settings.analytics.id);
+    let state = &settings.deployment.state_dir;
+    let id = &settings.analytics.id;
     service::files::state_folder(state, id.as_ref()).map_err(AnalyticsError::State)
 }
 

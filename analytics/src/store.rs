@@ -34,7 +34,7 @@ pub struct SumKey {
 /// A sum's row: everything about it but its contributors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumRow {
-    /// Which sum.
+    /// Feeder, window and part.
     pub key: SumKey,
     /// The key epoch its ciphertexts are under.
     pub epoch: KeyEpoch,

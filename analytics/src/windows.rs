@@ -84,7 +84,7 @@ pub struct Windows {
 /// A sum that is due and has enough contributors.
 #[derive(Debug)]
 pub(crate) struct Due {
-    /// Which sum.
+    /// Feeder, window and part.
     pub(crate) row: SumRow,
     /// The packed sum.
     pub(crate) limbs: Vec<u8>,
@@ -97,7 +97,7 @@ pub(crate) struct Due {
 /// A sum that is due but has too few contributors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Which sum.
+    /// Feeder, window and part.
     pub key: SumKey,
     /// Number of contributors.
     pub contributors: u32,

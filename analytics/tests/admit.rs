@@ -4,12 +4,10 @@
 
 use std::sync::Arc;
 
-use analytics::admit::{Admission, Incoming};
-use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Event, Identity};
 use analytics::store::MemoryStore;
-use analytics::verify::verify;
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use service::config::Settings;
 use service::roster::Roster;

@@ -21,7 +21,9 @@ impl<S: Store> Engine<S> {
     /// folded and not answered, so that their gateways send them again.
     pub fn fold(&mut self, verdicts: Verdicts, active_ms: u64) -> Result<(), StoreError> {
         let started = Instant::now();
-        let (mut folded, mut duplicate, reports) = (0, 0, verdicts.len());
+        let mut folded = 0;
+        let mut duplicate = 0;
+        let reports = verdicts.len();
         let mut folding = Ok(());
         for verdict in verdicts {
             let status = match verdict {
@@ -102,8 +104,11 @@ impl<S: Store> Engine<S> {
             address,
         } = refusal;
         if let Some(address) = &address {
-            let (window, meter, digest) = (address.window, &address.meter, address.digest);
-            let (windows, store) = (&self.windows, &mut self.store);
+            let window = address.window;
+            let meter = &address.meter;
+            let digest = address.digest;
+            let windows = &self.windows;
+            let store = &mut self.store;
             if windows.holds(&address.feeder, window, meter, digest, store)? {
                 metrics::duplicate();
                 self.answer(address.clone(), Status::Duplicate);

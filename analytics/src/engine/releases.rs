@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Enters the operator's receipt, whose signature has been checked.
+    /// Records the operator's receipt, whose signature has been checked.
     pub fn settle(&mut self, receipt: &SumReceipt) {
         let key = SumKey {
             feeder: receipt.feeder.clone(),

@@ -21,7 +21,8 @@ impl Judge<'_> {
     /// What becomes of each report. Under a plan by which nothing can be checked, all are counted and not answered, so
     /// that their gateways keep them and send them again.
     pub(super) fn verdicts(&self, batch: &[Incoming]) -> Verdicts {
-        let (settings, assigned) = (self.settings, self.assigned);
+        let settings = self.settings;
+        let assigned = self.assigned;
         match Admission::new(settings, self.topics, assigned, self.roster, self.now) {
             Ok(admission) => verify(&admission, batch, settings.analytics.verify_threads),
             Err(error) => {

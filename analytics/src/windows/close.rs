@@ -25,7 +25,8 @@ impl Windows {
         active_ms: u64,
         store: &mut dyn Store,
     ) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
-        let (mut large, mut small) = (Vec::new(), Vec::new());
+        let mut large = Vec::new();
+        let mut small = Vec::new();
         let looked_at = if all { &self.open } else { &self.changes.sums };
         for key in looked_at {
             if large.len() < most
@@ -115,7 +116,7 @@ impl Windows {
         Ok(Digest(hash.finalize().into()))
     }
 
-    /// Enters a release: the sum takes no more reports.
+    /// Records a release: the sum takes no more reports.
     pub(crate) fn released(&mut self, release: ReleaseRow) {
         let Some(sum) = self.sum_mut(&release.key) else {
             return;
@@ -137,7 +138,7 @@ impl Windows {
         self.changes.releases.push(release);
     }
 
-    /// Enters the operator's receipt for a release. Returns whether it settled anything.
+    /// Records the operator's receipt for a release. Returns whether it settled anything.
     pub(crate) fn settled(&mut self, key: &SumKey) -> bool {
         let is_released = |sum: &Sum| sum.row.stage == Stage::Released;
         self.sum(key).is_some_and(is_released) && self.rest(key).is_some()
@@ -198,7 +199,8 @@ impl Windows {
     /// Forgets windows past their retention whose sums are all settled or held. Returns the held sums that are
     /// thereby withheld for good.
     pub(crate) fn reclaim(&mut self) -> Vec<Held> {
-        let (mut withheld, retention) = (Vec::new(), self.rules.retention_s + self.grid.window_s());
+        let mut withheld = Vec::new();
+        let retention = self.rules.retention_s + self.grid.window_s();
         for (id, feeder) in &mut self.feeders {
             let Some(time) = feeder.time else { continue };
             let old: Vec<WindowStart> = feeder

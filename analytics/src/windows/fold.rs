@@ -133,7 +133,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Enters a new contributor of a sum.
+    /// Records a new contributor of a sum.
     fn remember(&mut self, key: &SumKey, meter: &MeterId, digest: Digest) {
         let fingerprint = self.hasher.of(meter);
         let feeder = self.feeders.entry(key.feeder.clone()).or_default();
@@ -151,7 +151,7 @@ impl Windows {
         self.changes.sums.insert(key.clone());
     }
 
-    /// Enters the next sum of a window.
+    /// Adds the next sum of a window.
     fn enter_new(&mut self, sum: Sum) {
         let key = sum.row.key.clone();
         self.change(&key.feeder, |feeder| {

@@ -59,7 +59,8 @@ impl Windows {
         id: &FeederId,
         store: &mut dyn Store,
     ) -> Result<(), StoreError> {
-        let (hasher, length) = (&self.hasher, self.grid.window_s());
+        let hasher = &self.hasher;
+        let length = self.grid.window_s();
         let Some(feeder) = self.feeders.get_mut(id) else {
             return Ok(());
         };
@@ -87,7 +88,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Enters a sum of the store; a window's come in the order of their parts.
+    /// Takes up a sum of the store; those of a window come in the order of their parts.
     fn enter(&mut self, row: SumRow) {
         let id = row.key.feeder.clone();
         self.change(&id, |feeder| {

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use analytics::admit::{Admission, Incoming};
 use analytics::engine::{Engine, Identity, Outgoing};
 use analytics::store::StoreError;
-use analytics::verify::verify;
 use analytics::windows::Rules;
+use analytics::{Admission, Incoming, verify};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use wire::{SumReceipt, Topic};

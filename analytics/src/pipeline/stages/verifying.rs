@@ -45,14 +45,16 @@ impl<S: Store + 'static> Pipeline<S> {
             return;
         };
         let bytes = batch.iter().map(|report| report.payload.len()).sum();
-        let (reports, generation) = (batch.len(), self.runner.generation);
+        let reports = batch.len();
+        let generation = self.runner.generation;
         let Some((assigned, roster)) = self.runner.ready() else {
             metrics::not_ready(reports);
             self.intake.forget(reports, bytes);
             self.runner.early.keep(batch, generation);
             return;
         };
-        let (settings, topics) = (self.runner.settings.clone(), self.runner.topics.clone());
+        let settings = self.runner.settings.clone();
+        let topics = self.runner.topics.clone();
         let now = self.runner.clock.now();
         self.verifying = Some(spawn_blocking(move || {
             let started = Instant::now();
