@@ -9,8 +9,6 @@ use e2e::structure::{here, workspace};
 
 /// Circles that are to be mended, as their files.
 const CIRCLES: &[&str] = &[
-    "analytics/src/engine.rs analytics/src/verify.rs",
-    "analytics/src/engine/handover.rs analytics/src/metrics.rs",
     "bench/src/load/fleet.rs bench/src/load/pool.rs",
     "bench/src/peers/brokers/mod.rs bench/src/peers/outcome.rs bench/src/peers/table.rs",
     "bench/src/results/files.rs bench/src/results/legacy.rs",

@@ -2,10 +2,7 @@
 
 use std::hint::black_box;
 
-use analytics::admit::Admission;
-use analytics::assignment::AssignedPlan;
-use analytics::engine::Incoming;
-use analytics::verify::verify;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use openfhe::secret::{self, SecretKey};

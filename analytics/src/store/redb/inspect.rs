@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{fault, overlay::Overlay, read};
+use super::overlay::Overlay;
+use super::{fault, load, migrate, read};
 use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
@@ -28,7 +29,7 @@ pub struct Inspection {
 
 impl Inspection {
     /// Reads the store in `path`, which no process may have open. A file that a killed process left is read as that
-    /// process would find it at its next start; it is not repaired. The meters are a hundred bytes a report.
+    /// process would find it at its next start; it is not repaired, nor migrated. The meters are a hundred bytes a report.
     ///
     /// # Errors
     /// [`StoreError`] if there is no such file, or it is in use, damaged, or no store.
@@ -39,8 +40,10 @@ impl Inspection {
     fn read(path: &Path, contributors: bool) -> Result<Self, redb::Error> {
         let database = super::builder().create_with_backend(Overlay::open(path)?)?;
         let meta = read::meta(&database)?;
+        // The overlay keeps it from the file.
+        migrate::migrate(&database, &meta.format)?;
         let mut sums = Vec::new();
-        let loaded = read::load(&database, &mut |row| sums.push(row))?;
+        let loaded = load::load(&database, &mut |row| sums.push(row))?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use wire::Reason;
 
-use crate::engine::Incoming;
+use crate::admit::Incoming;
 use crate::verify::Verdicts;
 
 /// Reports kept at most: more than a gateway sends before it has heard anything.

@@ -24,18 +24,20 @@
 use std::io;
 use std::path::Path;
 
-use redb::backends::FileBackend;
 use redb::{Builder, Database};
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, Loaded, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms, Transaction,
+    ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 
+mod create;
 mod fault;
 mod format;
 mod inspect;
+mod load;
 mod medium;
+mod migrate;
 mod overlay;
 mod read;
 #[cfg(test)]
@@ -61,16 +63,17 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in `path`, or makes one if there is no such file. It stays locked until this is dropped.
+    /// Opens the store in `path`, or makes one if there is no such file. It stays locked until this is dropped. A file of
+    /// an earlier format is brought to the present one.
     ///
     /// # Errors
-    /// [`StoreError`]: in use, damaged, no store, of another deployment or format, or out of reach. Nothing is changed
-    /// then.
+    /// [`StoreError`]: in use, damaged, no store, of another deployment or a newer format, or out of reach. Nothing is
+    /// changed then.
     pub fn open(path: &Path, deployment: &DeploymentId) -> Result<Self, StoreError> {
         if let Err(error) = path.symlink_metadata()
             && error.kind() == io::ErrorKind::NotFound
         {
-            create(path, deployment)?;
+            create::create(path, deployment)?;
         }
         Self::open_on(Box::new(OnDisk::new(path)), deployment)
     }
@@ -129,11 +132,15 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
         let database = self.ready()?;
         let path = self.medium.path();
-        bind(&database, path, terms)?;
-        let loaded = read::load(&database, each).map_err(|error| fault(path, "read", error))?;
+        bind(&database, path, format)?;
+        let loaded = load::load(&database, each).map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
         Ok(loaded)
     }
@@ -189,33 +196,6 @@ impl Store for FileStore {
     }
 }
 
-/// A complete store without rows under `path`, unless another process is first.
-fn create(path: &Path, deployment: &DeploymentId) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io {
-        operation: "create",
-        path: path.to_owned(),
-        source,
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let temporary = tempfile::Builder::new()
-        .prefix(".new-store-")
-        .tempfile_in(folder)
-        .map_err(io)?;
-    let file = temporary.reopen().map_err(io)?;
-    FileBackend::new(file)
-        .map_err(Into::into)
-        .and_then(|backend| write::initialise(&builder(), backend, deployment))
-        .map_err(|error| fault(path, "create", error))?;
-    temporary.as_file().sync_all().map_err(io)?;
-    match temporary.persist_noclobber(path) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(io(error.error)),
-        _ => medium::sync_folder(path).map_err(io),
-    }
-}
-
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
@@ -233,21 +213,37 @@ fn connect(
     let path = medium.path();
     let database = opened.map_err(|error| fault(path, "open", error))?;
     let meta = read::meta(&database).map_err(|error| fault(path, "open", error))?;
-    expect(path, format::FORMAT_KEY, &meta.format, format::FORMAT)?;
-    expect(
-        path,
-        format::DEPLOYMENT_KEY,
-        &meta.deployment,
-        deployment.as_str(),
-    )?;
+    let expected = deployment.as_str();
+    expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
+    migrate(&database, path, &meta.format)?;
     Ok((database, meta.commits))
 }
 
-/// Compares the terms with those in the file; a new file takes them.
-fn bind(database: &Database, path: &Path, terms: &Terms) -> Result<(), StoreError> {
+/// Brings a file of format `found` to the present one, or refuses it.
+fn migrate(database: &Database, path: &Path, found: &str) -> Result<(), StoreError> {
+    let lost = migrate::lost_releases(database, found);
+    let releases = lost.map_err(|error| fault(path, "read", error))?;
+    if releases > 0 {
+        return Err(StoreError::OldReleases {
+            path: path.to_owned(),
+            releases,
+        });
+    }
+    let migrated = migrate::migrate(database, found);
+    match migrated.map_err(|error| fault(path, "migrate", error))? {
+        true => {
+            tracing::info!(path = %path.display(), from = found, to = format::FORMAT, "store migrated");
+            Ok(())
+        }
+        false => expect(path, format::FORMAT_KEY, found, format::FORMAT),
+    }
+}
+
+/// Compares profile and grid with those in the file; a new file takes them.
+fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), StoreError> {
     let expected = [
-        (format::PROFILE_KEY, format::profile_text(terms.profile)),
-        (format::GRID_KEY, format::grid_text(terms.grid)),
+        (format::PROFILE_KEY, format::profile_text(format.profile)),
+        (format::GRID_KEY, format::grid_text(format.grid)),
     ];
     let meta = read::meta(database).map_err(|error| fault(path, "read", error))?;
     if let (Some(profile), Some(grid)) = (&meta.profile, &meta.grid) {

@@ -60,7 +60,8 @@ impl Change {
 }
 
 impl Disk {
-    fn holding(image: Vec<u8>) -> Self {
+    /// A disk on which all of `image` is durable.
+    pub fn holding(image: Vec<u8>) -> Self {
         let disk = Self::default();
         let mut state = disk.state();
         state.live.clone_from(&image);

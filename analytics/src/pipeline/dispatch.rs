@@ -6,28 +6,28 @@ use service::telemetry::ByReason;
 use wire::{SumReceipt, Topic, Unverified};
 
 use super::Runner;
-use crate::engine::Incoming;
-use crate::metrics as meter;
+use crate::admit::Incoming;
+use crate::metrics;
 
 impl Runner {
     /// Takes notice of an event of the connection; returns a report, if it was one.
     pub(super) fn handle(&mut self, event: Link) -> Option<Incoming> {
         match event {
             Link::Connected => {
-                self.reach.connected(true);
+                self.uptime.connected(true);
                 self.asked = None;
                 self.resent = None;
                 None
             }
             Link::Disconnected { .. } => {
-                self.reach.connected(false);
+                self.uptime.connected(false);
                 None
             }
             Link::Message(incoming) => {
                 self.inbox.ack(&incoming);
                 match self.topics.parse(&incoming.topic) {
                     Some(Topic::Report { .. }) => {
-                        meter::received(incoming.payload.len());
+                        metrics::received(incoming.payload.len());
                         return Some(Incoming {
                             topic: incoming.topic,
                             payload: incoming.payload,
@@ -37,8 +37,8 @@ impl Runner {
                     Some(Topic::Roster { .. }) => self.take_roster(&incoming),
                     Some(Topic::SumReceipt { .. }) => self.take_sum_receipt(&incoming),
                     _ => {
-                        meter::received(incoming.payload.len());
-                        meter::rejected(wire::Reason::WrongTopic, || incoming.topic);
+                        metrics::received(incoming.payload.len());
+                        metrics::rejected(wire::Reason::WrongTopic, || incoming.topic);
                     }
                 }
                 None

@@ -1,6 +1,6 @@
 //! Crash consistency: every operation of a scripted life of the store goes wrong once, in every way.
 
-use super::super::write::initialise;
+use super::super::create::initialise;
 use super::super::{FileStore, builder};
 use super::disk::{Disk, Fault};
 use super::{Dump, STEPS, act, deployment, dump, states};
@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError};
 use crate::windows::tests::windows;
 
 /// Ways in which what was not synced may be lost.
-const LOSSES: u64 = 5;
+pub(super) const LOSSES: u64 = 5;
 
 /// A disk with a new store on it.
 fn disk() -> Disk {
@@ -17,11 +17,11 @@ fn disk() -> Disk {
     disk
 }
 
-fn open(disk: &Disk) -> Result<FileStore, StoreError> {
+pub(super) fn open(disk: &Disk) -> Result<FileStore, StoreError> {
     FileStore::open_on(Box::new(disk.clone()), &deployment())
 }
 
-fn read(disk: &Disk) -> Dump {
+pub(super) fn read(disk: &Disk) -> Dump {
     dump(&mut open(disk).unwrap()).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! What is in the file: tables, and the meaning of their columns.
 //!
 //! Keys start with feeder and window, so that a window is one range of each table. A change here needs another
-//! [`FORMAT`].
+//! [`FORMAT`] and a step in `migrate`.
 
 use packed::Profile;
 use redb::TableDefinition;
@@ -32,10 +32,10 @@ pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times
 
 /// Feeder, window in Unix seconds, part.
 pub(super) type SumColumns = (&'static str, u64, u16);
-type RowColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
+pub(super) type RowColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
 pub(super) type MeterColumns = (&'static str, u64, &'static str);
 pub(super) type DigestColumns = (u16, &'static [u8; 32]);
-type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
+pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
 
 /// Meta: [`FORMAT`].
 pub(super) const FORMAT_KEY: &str = "format version";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::Incoming;
+use crate::admit::Incoming;
 use crate::verify::{TOGETHER, Verdicts};
 
 /// Reports verified in one go at most, so that the first of a long queue are not kept waiting by the last.
@@ -101,7 +101,8 @@ impl Intake {
     pub(super) fn take_verified(&mut self, most: usize) -> Option<(Instant, Verdicts)> {
         let first = self.verified.pop_front()?;
         self.forget(first.reports, first.bytes);
-        let (since, mut verdicts) = (first.since, first.verdicts);
+        let since = first.since;
+        let mut verdicts = first.verdicts;
         while let Some(next) = self.verified.front()
             && verdicts.len() + next.verdicts.len() <= most
             && let Some(next) = self.verified.pop_front()
@@ -168,7 +169,8 @@ mod tests {
 
     #[test]
     fn reports_wait_for_others_and_enough_of_them_do_not() {
-        let (mut intake, first) = (Intake::new(10_000, usize::MAX), Instant::now());
+        let mut intake = Intake::new(10_000, usize::MAX);
+        let first = Instant::now();
         assert_eq!(intake.verify_at(WAIT), None);
         for index in 0..TOGETHER - 1 {
             intake.receive(report(1), first + WAIT * index as u32);
@@ -180,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_lot_is_as_old_as_its_oldest_report_and_one_go_is_bounded() {
-        let (mut intake, first) = (Intake::new(10_000, usize::MAX), Instant::now());
+        let mut intake = Intake::new(10_000, usize::MAX);
+        let first = Instant::now();
         for index in 0..ONE_GO + 1 {
             intake.receive(report(1), first + WAIT * index as u32);
         }

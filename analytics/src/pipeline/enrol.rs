@@ -12,7 +12,7 @@ impl Runner {
     /// this service.
     pub(super) async fn ask(&mut self) {
         let recently = self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
-        if recently || !self.reach.is_connected() {
+        if recently || !self.uptime.is_connected() {
             return;
         }
         self.asked = Some(Instant::now());

@@ -11,12 +11,12 @@ use crate::engine::{Effects, Event, Outgoing};
 const WAITING: usize = 4;
 
 /// Publishes in the background, in order, so that the engine does not wait for the broker.
-pub(super) struct Outlet {
+pub(super) struct Egress {
     effects: mpsc::Sender<Effects>,
     task: JoinHandle<()>,
 }
 
-impl Outlet {
+impl Egress {
     pub(super) fn open(
         publisher: Publisher,
         observer: Option<mpsc::UnboundedSender<Event>>,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use service::clock::SharedClock;
 use service::config::Settings;
 use service::mqtt::{self, Inbox, Publisher, QoS};
-use service::plan::{HeldPlan, KeepError, PlanKeeper};
+use service::plan::{HeldPlan, PlanKeeper};
 use service::roster::{Roster, RosterKeeper};
 use service::stop::Stop;
 use tokio::sync::mpsc;
@@ -23,24 +23,27 @@ use tokio::time::{Instant, timeout_at};
 use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
 
 use crate::assignment::{self, AssignedPlan};
-use crate::engine::{Engine, Event, Handover, Identity, StartError};
-use crate::metrics as meter;
+use crate::engine::{Engine, Event, Handover, Identity};
+use crate::metrics;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
+mod broker_uptime;
+mod dispatch;
 mod early;
+mod egress;
+mod engine_step;
 mod enrol;
-mod flow;
+mod error;
 mod hint;
 mod intake;
-mod mail;
-mod outlet;
-mod reach;
-mod turn;
+mod judge;
+mod stages;
+use broker_uptime::BrokerUptime;
 use early::Early;
-use flow::Flow;
+pub use error::AnalyticsError;
 use hint::Hint;
-use reach::Reach;
+use stages::Pipeline;
 
 /// How often all windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,48 +51,6 @@ const TICK: Duration = Duration::from_millis(100);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
 pub const DRAIN: Duration = Duration::from_secs(2);
-
-/// Why analytics ended.
-#[derive(Debug, thiserror::Error)]
-pub enum AnalyticsError {
-    /// The configured topic root is no topic.
-    #[error(transparent)]
-    Root(#[from] wire::RootError),
-    /// The state folder cannot be used.
-    #[error("cannot use the state folder")]
-    State(#[source] std::io::Error),
-    /// The signing key cannot be used.
-    #[error(transparent)]
-    Key(#[from] service::files::KeyFileError),
-    /// The plan or the roster cannot be kept.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// The engine cannot start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The store cannot be opened, or is of no use any more.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The plan's windows or profile are no longer those the process started with.
-    #[error(
-        "plan version {version} changes the windows or the profile, under which no stored sum could be read: \
-         start again with another `analytics.store_file`"
-    )]
-    PlanChanged {
-        /// The new plan's version.
-        version: u64,
-    },
-    /// The store did not take the last commit before the drain was over.
-    #[error(
-        "stopped without the last commit, which did not succeed within {} s: its reports were not answered, so their \
-         gateways send them again",
-        DRAIN.as_secs()
-    )]
-    Undrained,
-    /// The engine panicked.
-    #[error("the engine failed")]
-    Task(#[source] tokio::task::JoinError),
-}
 
 /// Runs analytics until `stop` fires. What was taken by then is committed within [`DRAIN`] and answered; the process
 /// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.
@@ -103,7 +64,8 @@ pub async fn run(
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<(), AnalyticsError> {
     state_folder(settings)?;
-    let (path, deployment) = (store_path(settings), settings.deployment.id.clone());
+    let path = store_path(settings);
+    let deployment = settings.deployment.id.clone();
     // Before anything else: a second process must not take the first one's place at the broker.
     let store = spawn_blocking(move || {
         let store = FileStore::open(&path, &deployment)?;
@@ -126,7 +88,7 @@ pub async fn run_on<S: Store + 'static>(
     observer: Option<mpsc::UnboundedSender<Event>>,
     store: S,
 ) -> Result<(), AnalyticsError> {
-    meter::describe();
+    metrics::describe();
     Runner::open(settings, clock, &stop, observer)?
         .run(stop, store)
         .await
@@ -141,7 +103,8 @@ pub fn store_path(settings: &Settings) -> PathBuf {
 }
 
 fn state_folder(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
-    let (state, id) = (&settings.deployment.state_dir, &settings.analytics.id);
+    let state = &settings.deployment.state_dir;
+    let id = &settings.analytics.id;
     service::files::state_folder(state, id.as_ref()).map_err(AnalyticsError::State)
 }
 
@@ -156,7 +119,7 @@ struct Runner {
     roster: RosterKeeper,
     publisher: Publisher,
     inbox: Inbox,
-    reach: Reach,
+    uptime: BrokerUptime,
     /// Counts the plans and rosters taken.
     generation: u64,
     /// Reports that came before the plan or the roster they are judged by.
@@ -221,7 +184,7 @@ impl Runner {
             roster,
             publisher,
             inbox,
-            reach: Reach::default(),
+            uptime: BrokerUptime::default(),
             generation: 0,
             early: Early::new(analytics.queue_max_bytes),
             settled: Vec::new(),
@@ -242,7 +205,7 @@ impl Runner {
             return Ok(());
         };
         let engine = self.start_engine(held, store).await?;
-        Flow::new(self, engine).run(stop).await
+        Pipeline::new(self, engine).run(stop).await
     }
 
     /// Applies the plan cached on disk, or the first that comes.
@@ -259,7 +222,7 @@ impl Runner {
                     Ok(None) => return None,
                     Ok(Some(event)) => {
                         let report = self.handle(event);
-                        meter::not_ready(usize::from(report.is_some()));
+                        metrics::not_ready(usize::from(report.is_some()));
                         self.early.keep(report, self.generation);
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),

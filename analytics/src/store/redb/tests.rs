@@ -9,8 +9,8 @@ use wire::{DeploymentId, Grid, Part, WindowStart};
 
 use super::{FileStore, Inspection};
 use crate::store::{
-    ContributorRow, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, SumKey, SumRow,
-    Terms, Transaction,
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat, SumKey,
+    SumRow, Transaction,
 };
 use crate::windows::Windows;
 use crate::windows::tests::{
@@ -19,13 +19,14 @@ use crate::windows::tests::{
 
 mod crash;
 mod disk;
+mod migration;
 
 pub(super) fn deployment() -> DeploymentId {
     "dev".parse().unwrap()
 }
 
-pub(super) fn terms() -> Terms {
-    Terms {
+pub(super) fn store_format() -> StoreFormat {
+    StoreFormat {
         profile: &ADDITIVE,
         grid: grid(),
     }
@@ -75,7 +76,7 @@ pub(super) struct Dump {
 
 pub(super) fn dump(store: &mut dyn Store) -> Result<Dump, StoreError> {
     let (mut dump, mut rows) = (Dump::default(), Vec::new());
-    dump.loaded = store.load(&terms(), &mut |row| rows.push(row))?;
+    dump.loaded = store.load(&store_format(), &mut |row| rows.push(row))?;
     for row in rows {
         let SumKey {
             feeder,
@@ -184,16 +185,16 @@ fn one_process_has_the_file() {
 }
 
 #[test]
-fn other_terms_are_refused_by_both_their_names() {
+fn another_deployment_profile_or_grid_is_refused_by_both_their_names() {
     let (_folder, path) = file();
     filled(&path);
-    let wide = Terms {
+    let wide = StoreFormat {
         profile: &ADDITIVE_WIDE,
-        ..terms()
+        ..store_format()
     };
-    let coarse = Terms {
+    let coarse = StoreFormat {
         grid: Grid::new(900, 4).unwrap(),
-        ..terms()
+        ..store_format()
     };
     let refusals = [
         (

@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 /// Counts the milliseconds during which the broker was within reach, so that an outage closes no window.
 #[derive(Debug, Default)]
-pub(super) struct Reach {
+pub(super) struct BrokerUptime {
     before_ms: u64,
     since: Option<Instant>,
 }
 
-impl Reach {
+impl BrokerUptime {
     pub(super) fn connected(&mut self, connected: bool) {
         self.before_ms = self.milliseconds();
         self.since = connected.then(Instant::now);

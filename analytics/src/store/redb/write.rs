@@ -1,37 +1,9 @@
 //! Writing the tables.
 
-use redb::{Builder, Database};
-use wire::DeploymentId;
+use redb::Database;
 
 use super::format;
 use crate::store::{Limbs, Transaction};
-
-/// Writes the tables of a new store onto `backend`.
-pub(super) fn initialise(
-    builder: &Builder,
-    backend: impl redb::StorageBackend,
-    deployment: &DeploymentId,
-) -> Result<(), redb::Error> {
-    let database = builder.create_with_backend(backend)?;
-    let mut changes = database.begin_write()?;
-    changes.set_two_phase_commit(true);
-    {
-        let mut meta = changes.open_table(format::META)?;
-        meta.insert(format::FORMAT_KEY, format::FORMAT)?;
-        meta.insert(format::DEPLOYMENT_KEY, deployment.as_str())?;
-        changes
-            .open_table(format::COUNTERS)?
-            .insert(format::COMMITS, 0)?;
-        changes.open_table(format::SUMS)?;
-        changes.open_table(format::LIMBS)?;
-        changes.open_table(format::CONTRIBUTORS)?;
-        changes.open_table(format::RELEASES)?;
-        changes.open_table(format::TIMES)?;
-    }
-    changes.commit()?;
-    database.close()?;
-    Ok(())
-}
 
 /// One transaction. Every row is absolute, so that writing it again changes nothing.
 pub(super) fn transaction(
