@@ -111,14 +111,13 @@ impl SumTaker {
         let durable = self.commit(&candidates);
         if !durable {
             // What was judged against a sum of this group has to be judged again.
-            let retracted =
-                |result: &TakeResult| candidates.iter().any(|c| result.is_about(&c.sum));
-            for result in results
-                .iter_mut()
-                .flatten()
-                .filter(|result| retracted(result))
-            {
-                *result = TakeResult::Deferred;
+            for result in results.iter_mut().flatten() {
+                if candidates
+                    .iter()
+                    .any(|candidate| result.is_about(&candidate.sum))
+                {
+                    *result = TakeResult::Deferred;
+                }
             }
         }
         for candidate in candidates {
