@@ -51,7 +51,7 @@ fn forgetful(world: &World) {
     });
 }
 
-async fn ended(child: &mut Child) -> std::process::ExitStatus {
+async fn ended(child: &mut Child) -> ExitStatus {
     let ended = tokio::time::timeout(LIMIT, child.wait()).await;
     ended.expect("it never ended").unwrap()
 }
