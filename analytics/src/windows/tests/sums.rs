@@ -121,3 +121,19 @@ fn the_retention_is_over_once_the_feeders_time_is_past_it() {
     assert_eq!(late, Err(Reason::ReportTooLate));
     assert_eq!(windows.reclaim().len(), 1);
 }
+
+#[test]
+fn a_supplements_digest_has_none_of_an_earlier_part_that_is_not_committed_either() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    close(&mut windows, 9, IDLE_MS);
+    for meter in 4..=6 {
+        fold(&mut windows, meter, 0, IDLE_MS).unwrap();
+    }
+    let store = &mut MemoryStore::default();
+    let (due, _) = windows.due(true, 100, |_| 9, 2 * IDLE_MS, store).unwrap();
+    let digests: Vec<u8> = (4..=6).flat_map(|meter| digest(meter).0).collect();
+    assert_eq!(due[0].contributors_digest, Digest::of(&digests));
+}
