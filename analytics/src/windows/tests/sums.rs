@@ -1,9 +1,10 @@
-//! What a sum says of its reports, and which sums the feeder's time closes.
+//! What a sum and its release say of their reports, and when sums are due.
 
-use wire::{Report, UnixMillis};
+use wire::{Digest, Part, Reason, Report, UnixMillis};
 
 use super::{
-    HOUR, IDLE_MS, MemoryStore, close, digest, fold, fold_report, key, limbs, report, windows,
+    FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on, digest, feeder, fold,
+    fold_on, fold_report, key, limbs, report, windows,
 };
 
 #[test]
@@ -46,4 +47,93 @@ fn the_feeders_time_closes_a_windows_first_sum_and_no_supplement() {
     assert_eq!(closed, [(key(2 * HOUR, 0), 3, 6)]);
     let (closed, _) = close(&mut windows, 9, 2 * IDLE_MS);
     assert_eq!(closed, [(key(0, 1), 3, 15), (key(10 * HOUR, 0), 3, 6)]);
+}
+
+/// A roster that has not come yet, or has lost the feeder, says nothing of who is missing.
+#[test]
+fn a_feeder_without_enrolled_meters_is_not_complete() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    assert_eq!(close(&mut windows, 0, 0), (vec![], vec![]));
+    let (closed, _) = close(&mut windows, 3, 0);
+    assert_eq!(closed, [(key(0, 0), 3, 6)]);
+}
+
+#[test]
+fn no_more_sums_are_due_at_once_than_asked_for() {
+    let mut windows = windows();
+    for window in [0, HOUR] {
+        for meter in 1..=3 {
+            fold(&mut windows, meter, window, 0).unwrap();
+        }
+    }
+    let store = &mut MemoryStore::default();
+    for most in 0..=2 {
+        let (due, _) = windows.due(true, most, |_| 3, 0, store).unwrap();
+        assert_eq!(due.len(), most);
+    }
+}
+
+#[test]
+fn a_releases_digest_covers_each_contributor_of_its_part_once_in_ascending_order() {
+    let mut store = MemoryStore::default();
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
+    }
+    close_on(&mut store, &mut windows, 9, IDLE_MS);
+    for meter in 4..=5 {
+        fold_on(&mut store, &mut windows, meter, 0, IDLE_MS).unwrap();
+    }
+    store.commit(&windows.transaction()).unwrap();
+    windows.committed();
+    for meter in 6..=7 {
+        fold_on(&mut store, &mut windows, meter, 0, IDLE_MS).unwrap();
+    }
+    // It took effect, and was reported as failed.
+    store.commit(&windows.transaction()).unwrap();
+    let (due, _) = windows
+        .due(true, 100, |_| 9, 2 * IDLE_MS, &mut store)
+        .unwrap();
+    let digests: Vec<u8> = (4..=7).flat_map(|meter| digest(meter).0).collect();
+    assert_eq!(due[0].contributors_digest, Digest::of(&digests));
+}
+
+#[test]
+fn the_retention_is_over_once_the_feeders_time_is_past_it() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    close(&mut windows, 9, IDLE_MS);
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 24 * HOUR, IDLE_MS).unwrap();
+    }
+    // The window ended a retention ago, to the second.
+    assert_eq!(windows.feeder_time(&feeder()), Some(25 * HOUR));
+    assert_eq!(windows.reclaim(), []);
+    let late = fold(&mut windows, 2, 0, IDLE_MS);
+    assert_eq!(late, Ok(FoldResult::Folded(Part(0))));
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 25 * HOUR, IDLE_MS).unwrap();
+    }
+    let late = fold(&mut windows, 3, 0, IDLE_MS);
+    assert_eq!(late, Err(Reason::ReportTooLate));
+    assert_eq!(windows.reclaim().len(), 1);
+}
+
+#[test]
+fn a_supplements_digest_has_none_of_an_earlier_part_that_is_not_committed_either() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    close(&mut windows, 9, IDLE_MS);
+    for meter in 4..=6 {
+        fold(&mut windows, meter, 0, IDLE_MS).unwrap();
+    }
+    let store = &mut MemoryStore::default();
+    let (due, _) = windows.due(true, 100, |_| 9, 2 * IDLE_MS, store).unwrap();
+    let digests: Vec<u8> = (4..=6).flat_map(|meter| digest(meter).0).collect();
+    assert_eq!(due[0].contributors_digest, Digest::of(&digests));
 }
