@@ -1,13 +1,15 @@
 //! The commands.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use e2e::chaos;
+use harness::output::write_json;
+use harness::scenario::{Options, Scenario};
 use service::cli::{self, Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -15,10 +17,9 @@ use service::process::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
 
+use crate::output::Output;
 use crate::page::{self, Page};
-use crate::results::{self, Files};
-use crate::scenario::{Options, Scenario};
-use crate::{budget, capacity, chaos, demo, load, peers, report, sweep};
+use crate::{budget, capacity, demo, load, peers, report, results, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -188,24 +189,6 @@ impl Arguments for Command {
     }
 }
 
-#[derive(Debug, clap::Args)]
-struct Output {
-    /// What goes to stdout.
-    #[arg(long, value_enum, default_value_t = Form::Table)]
-    output: Form,
-    /// Folder for the results of runs.
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    results: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// A table and figures, for people.
-    Table,
-    /// One JSON object.
-    Json,
-}
-
 /// Exit code of a benchmark that missed its threshold.
 const MISSED: u8 = 3;
 
@@ -264,47 +247,72 @@ async fn run(action: Action, settings: Settings) -> u8 {
     }
 }
 
-/// The exit code of a run that came to its end.
+/// The exit code of a run that finished.
 async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
-    let (scenario, output, page, limit) = match action {
+    if !matches!(action, Action::Measure(_, ref swept, _) if !swept.sweeps.is_empty()) {
+        // A sweep has a recorder of its own.
+        telemetry::install_metrics();
+    }
+    match action {
         Action::Demo {
             options,
             output,
             page,
             timeout,
-        } => (Scenario::demo(&settings, &options)?, output, page, timeout),
+        } => {
+            let scenario = Scenario::demo(&settings, &options)?;
+            show(scenario, settings, (output, page), timeout, stop).await
+        }
         Action::Run {
             options,
             output,
             page,
             duration,
-        } => (
-            Scenario::run(&settings, &options, duration)?,
-            output,
-            page,
-            duration + DRAIN,
-        ),
-        Action::Load { options, output } => return offer(&settings, &options, &output, stop).await,
-        Action::Chaos { options, output } => {
-            return disrupt(&settings, &options, &output, stop).await;
+        } => {
+            let scenario = Scenario::run(&settings, &options, duration)?;
+            show(scenario, settings, (output, page), duration + DRAIN, stop).await
         }
+        Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
+        Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
         Action::Capacity(options) => {
             print!("{}", capacity::text(&options)?);
-            return Ok(OK);
+            Ok(OK)
         }
         Action::Report(options) => {
             println!("{}", report::join(&options)?.display());
-            return Ok(OK);
+            Ok(OK)
         }
         Action::Budget { options, output } => {
-            return hold(&settings, &options, &output, stop).await;
+            let results = output.folder(&settings)?;
+            let outcome = budget::run(&settings, &options, &results, stop).await?;
+            output.print(&outcome, || outcome.text())?;
+            Ok(if outcome.met { OK } else { MISSED })
         }
         Action::Measure(what, swept, output) => {
-            return measure(&settings, what, &swept, &output, stop).await;
+            measure(&settings, what, &swept, &output, stop).await
         }
         // Never here: `main` has gone there.
-        Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
-    };
+        Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
+    }
+}
+
+/// Whether an outcome is right and, if so, within its limits, as an exit code.
+fn code(correct: bool, within: bool) -> u8 {
+    match (correct, within) {
+        (false, _) => FAILED,
+        (true, false) => MISSED,
+        (true, true) => OK,
+    }
+}
+
+/// A demo or a continuous run, with its page.
+async fn show(
+    scenario: Scenario,
+    settings: Settings,
+    (output, page): (Output, page::Options),
+    limit: Duration,
+    stop: Stop,
+) -> Result<u8> {
     let results = output.folder(&settings)?;
     let page = Page::start(&page, &scenario, &settings, &stop).await?;
     let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
@@ -312,7 +320,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
     if let Some(page) = page {
         page.end(&outcome, &stop).await;
     }
-    Ok(if outcome.correct { OK } else { FAILED })
+    Ok(code(outcome.correct, true))
 }
 
 async fn offer(
@@ -325,19 +333,11 @@ async fn offer(
     if options.rate.is_none() {
         let load = load::explore(settings, options, &results, stop).await?;
         output.print(&load, || load.text())?;
-        return Ok(match (load.correct(), load.within_floor) {
-            (false, _) => FAILED,
-            (true, false) => MISSED,
-            (true, true) => OK,
-        });
+        return Ok(code(load.correct(), load.within_floor));
     }
     let outcome = load::run(settings, options, &results, stop).await?;
     output.print(&outcome, || outcome.text())?;
-    Ok(match (outcome.correct, outcome.within_limit) {
-        (false, _) => FAILED,
-        (true, false) => MISSED,
-        (true, true) => OK,
-    })
+    Ok(code(outcome.correct, outcome.within_limit))
 }
 
 /// Sweeps, peers or both, into one results folder and one report.
@@ -354,18 +354,12 @@ async fn measure(
         plan.peers = names;
         plan
     });
-    let results = output.log_folder(settings)?;
+    let results = output.folder(settings)?;
     if swept.sweeps.is_empty() {
-        telemetry::install_metrics();
-        let outcome = peers::run(
-            settings,
-            &peers.unwrap_or(peers::Plan::new(measure.quick)),
-            &results,
-            stop,
-        )
-        .await?;
+        let plan = peers.unwrap_or_else(|| peers::Plan::new(measure.quick));
+        let outcome = peers::run(settings, &plan, &results, stop).await?;
         output.print(&outcome, || outcome.text())?;
-        return Ok(if outcome.correct { OK } else { FAILED });
+        return Ok(code(outcome.correct, true));
     }
     let mut run = sweep::run(settings, swept, &results, &stop).await?;
     let mut text = String::new();
@@ -373,24 +367,12 @@ async fn measure(
         let outcome = peers::run(settings, &plan, &results, stop).await?;
         text = outcome.text();
         run.add_peers(serde_json::to_value(&outcome)?, outcome.correct);
-        Files::new(&results).document(&run)?;
+        write_json(&results, "run.json", &run)?;
     }
     let page = report::write(&run, &results)?;
     eprintln!("report: {}", page.display());
     output.print(&run, || results::table::of(&run, &results) + &text)?;
-    Ok(if run.correct { OK } else { FAILED })
-}
-
-async fn hold(
-    settings: &Settings,
-    options: &budget::Options,
-    output: &Output,
-    stop: Stop,
-) -> Result<u8> {
-    let results = output.folder(settings)?;
-    let outcome = budget::run(settings, options, &results, stop).await?;
-    output.print(&outcome, || outcome.text())?;
-    Ok(if outcome.met { OK } else { MISSED })
+    Ok(code(run.correct, true))
 }
 
 async fn disrupt(
@@ -400,38 +382,12 @@ async fn disrupt(
     stop: Stop,
 ) -> Result<u8> {
     let results = output.folder(settings)?;
-    let passed = if options.self_test {
+    if options.self_test {
         let found = chaos::selftest::run(settings, options, &results, stop).await?;
         output.print(&found, || chaos::selftest::table(&found))?;
-        found.iter().all(|found| found.noticed)
-    } else {
-        let outcome = chaos::run(settings, options, &results, stop).await?;
-        output.print(&outcome, || outcome.table())?;
-        outcome.correct
-    };
-    Ok(if passed { OK } else { FAILED })
-}
-
-impl Output {
-    /// A new results folder, which the logs go to.
-    fn folder(&self, settings: &Settings) -> Result<PathBuf> {
-        telemetry::install_metrics();
-        self.log_folder(settings)
+        return Ok(code(found.iter().all(|found| found.noticed), true));
     }
-
-    /// The same without a recorder of metrics: a sweep has its own.
-    fn log_folder(&self, settings: &Settings) -> Result<PathBuf> {
-        let results = demo::results_folder(&self.results)?;
-        let log = std::fs::File::create(results.join("log.txt"))?;
-        telemetry::log_to_file(&settings.log, log)?;
-        Ok(results)
-    }
-
-    fn print(&self, outcome: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        match self.output {
-            Form::Table => print!("{}", text()),
-            Form::Json => println!("{}", serde_json::to_string(outcome)?),
-        }
-        Ok(())
-    }
+    let outcome = chaos::run(settings, options, &results, stop).await?;
+    output.print(&outcome, || outcome.table())?;
+    Ok(code(outcome.correct, true))
 }

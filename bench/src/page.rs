@@ -8,15 +8,16 @@ use operator::report::FeederReport;
 use service::Stop;
 use service::config::Settings;
 
-use crate::oracle::Truths;
-use crate::output::Outcome;
-use crate::scenario::Scenario;
-use crate::watch::Seen;
+use harness::oracle::Truths;
+use harness::scenario::Scenario;
+use harness::watch::Seen;
+
+use crate::demo::Outcome;
 
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "page")]
-pub struct Options {
+pub(crate) struct Options {
     /// Keep the live page after the run until Ctrl-C, at ADDR or a free port of loopback.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0", conflicts_with = "no_live")]
     live: Option<SocketAddr>,
@@ -26,7 +27,7 @@ pub struct Options {
 }
 
 /// The page of a run, for as long as this lives or its stop fires.
-pub struct Page {
+pub(crate) struct Page {
     live: Live,
     address: SocketAddr,
     kept: bool,
@@ -36,10 +37,7 @@ pub struct Page {
 
 impl Page {
     /// Starts the page, if there is to be one, and says where it is.
-    ///
-    /// # Errors
-    /// Its address cannot be used.
-    pub async fn start(
+    pub(crate) async fn start(
         options: &Options,
         scenario: &Scenario,
         settings: &Settings,
@@ -74,7 +72,7 @@ impl Page {
     }
 
     /// Shows what a service reported.
-    pub fn enter(&self, seen: &Seen, truths: &Truths) {
+    pub(crate) fn enter(&self, seen: &Seen, truths: &Truths) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.live.window(window(report, truths));
@@ -86,7 +84,7 @@ impl Page {
     }
 
     /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
-    pub async fn end(self, outcome: &Outcome, stop: &Stop) {
+    pub(crate) async fn end(self, outcome: &Outcome, stop: &Stop) {
         self.watching.abort();
         self.live.figures(live::figures::whole(self.began));
         let text = match outcome.wrong.first() {

@@ -113,13 +113,6 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
         }
         assert!(count(StageName::Commit) > 0);
     }
-    let plaintext = run.plaintext.unwrap();
-    assert!(plaintext.correct);
-    assert!(
-        plaintext.overhead.bytes_per_report.median > 10.0,
-        "{:?}",
-        plaintext.overhead
-    );
 }
 
 #[test]
@@ -131,7 +124,6 @@ fn a_wrong_total_is_found_shown_and_ends_with_1() {
         "--values",
         "2,5",
         "--quick",
-        "--no-plaintext",
         "--shift-truth",
     ];
     let output = sweep(folder.path(), &flags);

@@ -1,12 +1,15 @@
 //! The real processes, together, under faults: the tests are in `tests/`.
 //!
 //! # Layout
+//! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared; `tests/chaos.rs` in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/dependencies.rs`: which crate may reach which
 //! * [`binaries`]: where they are
+
+pub mod chaos;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -10,10 +10,7 @@ use tokio::process::Command;
 const PEAK: &str = "at the peak";
 
 /// Greatest resident memory in megabytes, over folding and over starting again on what was folded.
-///
-/// # Errors
-/// Why it could not be measured: no sources, no cargo, a bench that failed.
-pub async fn peak() -> Result<f64> {
+pub(crate) async fn peak() -> Result<f64> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let manifest = project.join("Cargo.toml");
     ensure!(

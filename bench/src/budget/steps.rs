@@ -10,7 +10,7 @@ use super::Effort;
 use crate::peers::ours::Ours;
 use crate::peers::work::Work;
 use crate::ratio::Spread;
-use crate::resources::thread_time;
+use crate::usage::thread_time;
 
 /// Reports that analytics is given in a round: 27 MB, more than most caches hold.
 const REPORTS: usize = 1_000;
@@ -18,10 +18,7 @@ const REPORTS: usize = 1_000;
 const LOT: usize = 250;
 
 /// Sealing over OpenFHE's encode and encrypt, in each round.
-///
-/// # Errors
-/// Where OpenFHE fails.
-pub fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
+pub(crate) fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     let (rounds, each) = effort.choose((40, 25), (15, 10));
     let ours = Ours::new(settings, Work::real(each)?)?;
     let slots = (0..each)
@@ -46,10 +43,7 @@ pub fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
 }
 
 /// Bytes of reports that are published, each.
-///
-/// # Errors
-/// Where OpenFHE fails.
-pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
+pub(crate) fn bytes(settings: &Settings) -> Result<Vec<f64>> {
     let ours = Ours::new(settings, Work::real(20)?)?;
     (0..20)
         .map(|index| Ok(ours.seal(index)?.envelope.len() as f64))
@@ -57,10 +51,7 @@ pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
 }
 
 /// Processor time of decoding, verifying and folding a report, in microseconds, in each round.
-///
-/// # Errors
-/// Where a report is refused.
-pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
+pub(crate) fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     let rounds = effort.choose(20, 5);
     let ours = Ours::new(settings, Work::real(REPORTS)?)?;
     let incoming = (0..REPORTS)

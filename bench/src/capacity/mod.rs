@@ -3,7 +3,7 @@
 //! It reads a run that `bench report` joined: the steps of the load, the sealing time of the sweeps, the memory of the budget.
 //! It prints Markdown; `docs/capacity.md` has the output and what it assumes.
 
-pub mod model;
+pub(crate) mod model;
 
 use std::path::PathBuf;
 
@@ -15,16 +15,16 @@ use model::Model;
 
 /// What to base it on, and what for.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Results folder with `run.json`, in which a load, a budget and a sweep are joined
     #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Bytes of analytics' store for a report, by `cargo bench -p analytics --bench memory`: its size over its reports
     #[arg(long, value_name = "BYTES")]
-    pub store_bytes: f64,
+    pub(crate) store_bytes: f64,
     /// Share of a core that is planned to be used
     #[arg(long, default_value_t = 0.6)]
-    pub utilisation: f64,
+    pub(crate) utilisation: f64,
 }
 
 /// Meters of a city and of a country.
@@ -54,10 +54,7 @@ struct Costs {
 }
 
 /// The tables, as Markdown.
-///
-/// # Errors
-/// Where the run lacks something, which is named with the command that measures it.
-pub fn text(options: &Options) -> Result<String> {
+pub(crate) fn text(options: &Options) -> Result<String> {
     let path = options.folder.join("run.json");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;

@@ -10,46 +10,46 @@ use serde_json::Value;
 
 /// One step of a load that the pipeline managed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// Reports a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Cores, by service; the generator is left out.
-    pub cores: BTreeMap<&'static str, f64>,
+    pub(crate) cores: BTreeMap<&'static str, f64>,
     /// Bytes the kernel wrote to the disk for a report.
-    pub written_bytes: f64,
+    pub(crate) written_bytes: f64,
 }
 
 /// Cores as a function of the rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Cores without load.
-    pub idle: f64,
+    pub(crate) idle: f64,
     /// Core-seconds a report.
-    pub cost_s: f64,
+    pub(crate) cost_s: f64,
 }
 
 /// The model, and how it did on the steps it had not seen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
+pub(crate) struct Model {
     /// By service.
-    pub services: BTreeMap<&'static str, Line>,
+    pub(crate) services: BTreeMap<&'static str, Line>,
     /// Steps it was held against.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// The greatest rate that was managed.
-    pub knee: f64,
+    pub(crate) knee: f64,
     /// Bytes written to the disk for a report, at that rate.
-    pub written_bytes: f64,
+    pub(crate) written_bytes: f64,
 }
 
 /// A step that the model had not seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Check {
+pub(crate) struct Check {
     /// Reports a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Cores of all services, measured.
-    pub measured: f64,
+    pub(crate) measured: f64,
     /// The same by the model.
-    pub modelled: f64,
+    pub(crate) modelled: f64,
 }
 
 /// Which service a thread of the load's process is part of; `None` for the generator and what is common.
@@ -60,10 +60,7 @@ fn service(role: &str) -> Option<&'static str> {
 }
 
 /// The steps in a `load.json` that were right, within the limit, and not held up by the generator.
-///
-/// # Errors
-/// Where the document has no steps.
-pub fn steps(load: &Value) -> Result<Vec<Step>> {
+pub(crate) fn steps(load: &Value) -> Result<Vec<Step>> {
     let all = load["steps"]
         .as_array()
         .context("the load has no `steps`")?;
@@ -113,18 +110,14 @@ impl Line {
     }
 
     /// Cores at a rate.
-    #[must_use]
-    pub fn at(&self, rate: f64) -> f64 {
+    pub(crate) fn at(&self, rate: f64) -> f64 {
         self.idle + self.cost_s * rate
     }
 }
 
 impl Model {
     /// The model of at least four steps.
-    ///
-    /// # Errors
-    /// Where there are fewer.
-    pub fn new(steps: &[Step]) -> Result<Self> {
+    pub(crate) fn new(steps: &[Step]) -> Result<Self> {
         ensure!(
             steps.len() >= 4,
             "{} usable steps; the model needs 4: `bench load` without --rate makes them",
@@ -167,8 +160,7 @@ impl Model {
     }
 
     /// Greatest relative deviation on a step it had not seen.
-    #[must_use]
-    pub fn uncertainty(&self) -> f64 {
+    pub(crate) fn uncertainty(&self) -> f64 {
         let off = |check: &Check| (check.modelled / check.measured - 1.0).abs();
         self.checks.iter().map(off).fold(0.0, f64::max)
     }

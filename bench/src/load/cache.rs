@@ -14,20 +14,17 @@ use wire::Digest;
 const FORMAT: u32 = 1;
 
 /// Length of the SHA-256 behind each file's content.
-pub const TRAILER: usize = 32;
+pub(crate) const TRAILER: usize = 32;
 
 /// A folder of files, each followed by its SHA-256.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     folder: PathBuf,
 }
 
 impl Cache {
     /// The folder for these inputs, under `parent`.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn open(parent: &Path, inputs: &impl Serialize) -> Result<Self> {
+    pub(crate) fn open(parent: &Path, inputs: &impl Serialize) -> Result<Self> {
         let text = serde_json::to_string(&(FORMAT, inputs))?;
         let name = Digest::of(text.as_bytes()).to_string();
         let folder = parent.join(format!(
@@ -49,16 +46,12 @@ impl Cache {
     }
 
     /// Where the file of this name is.
-    #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// A file's content; `None` if there is none, or it is damaged.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.path(name);
         let mut bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -80,10 +73,7 @@ impl Cache {
     }
 
     /// Removes everything: what is made next does not fit the rest.
-    ///
-    /// # Errors
-    /// Where a file cannot be removed.
-    pub fn clear(&self) -> Result<()> {
+    pub(crate) fn clear(&self) -> Result<()> {
         let clear = || {
             for entry in std::fs::read_dir(&self.folder)? {
                 std::fs::remove_file(entry?.path())?;
@@ -94,10 +84,7 @@ impl Cache {
     }
 
     /// Puts a file in place in one step.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn write(&self, name: &str, mut content: Vec<u8>) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, mut content: Vec<u8>) -> Result<()> {
         let digest = Digest::of(&content);
         content.extend_from_slice(&digest.0);
         let path = self.path(name);

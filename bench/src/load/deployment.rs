@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use harness::Interrupted;
+use harness::stack::{On, Stack};
 use service::config::Settings;
 use service::files::{PRIVATE, load_or_create_signing_key, state_folder, write_atomic};
 use service::mqtt::{self, Event, QoS};
 use service::plan::{HeldPlan, PlanKeeper};
 use service::stop::Stop;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use wire::{Topic, Topics, WindowStart};
 
 use super::cache::Cache;
 use super::fleet::Fleet;
-use crate::stack::Stack;
 
 /// Longest wait for the plan.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,10 +30,7 @@ const OPERATOR: &str = "operator";
 const PLAN: &str = "plan.bin";
 
 /// A state folder with the deployment in it, which goes away when dropped, and the plan.
-///
-/// # Errors
-/// Where the services cannot found it, or the cache not be read or written.
-pub async fn open(
+pub(crate) async fn open(
     cache: &Cache,
     settings: &Settings,
     fleet: &Fleet,
@@ -92,8 +89,7 @@ async fn found(cache: &Cache, settings: &Settings, fleet: &Fleet, stop: &Stop) -
     let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let mut settings = settings.clone();
     settings.operator.totals_file = state.path().join("totals.jsonl");
-    let (sender, _seen) = mpsc::unbounded_channel();
-    let stack = Stack::services(&settings, state.path(), sender).await?;
+    let mut stack = Stack::services(&settings, state.path(), &On::here()).await?;
     let asked = tokio::time::timeout(PATIENCE, ask(stack.settings(), fleet, stop)).await;
     let stopped = stack.stop().await;
     asked.context("the operator did not publish the plan in time")??;
@@ -124,7 +120,7 @@ async fn ask(settings: &Settings, fleet: &Fleet, stop: &Stop) -> Result<()> {
     };
     while !keeper.current().is_some_and(|held| complete(&held)) {
         tokio::select! {
-            () = stop.stopped() => bail!("interrupted"),
+            () = stop.stopped() => return Err(Interrupted.into()),
             _ = again.tick() => {
                 let (topic, bytes) = fleet.founding(&settings.deployment.id, &topics);
                 publisher.publish(topic, bytes, false).await?;

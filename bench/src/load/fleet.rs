@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::pool::GREATEST_WH;
 
 /// Length of a window, in seconds: a quarter of an hour.
-pub const INTERVAL_S: u32 = 900;
+pub(crate) const INTERVAL_S: u32 = 900;
 /// The first window: 2025-01-01, far enough in the past for every window of a run to be over, and the same in all runs,
 /// so that signed reports can be used again.
 const FIRST_WINDOW: u64 = 1_735_689_600;
@@ -25,7 +25,7 @@ const KEYS: &str = "meters.bin";
 
 /// Meters on feeders, behind gateways.
 #[derive(Debug)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     seed: u64,
     a_feeder: u32,
     feeders: Vec<FeederId>,
@@ -34,23 +34,20 @@ pub struct Fleet {
 
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Index of the meter.
-    pub meter: u32,
+    pub(crate) meter: u32,
     /// Index of its feeder.
-    pub feeder: u32,
+    pub(crate) feeder: u32,
     /// The window.
-    pub window: WindowStart,
+    pub(crate) window: WindowStart,
     /// Index of its gateway.
-    pub gateway: u32,
+    pub(crate) gateway: u32,
 }
 
 impl Fleet {
     /// `meters` on `feeders`, the same number on each, rounded down.
-    ///
-    /// # Errors
-    /// Where a feeder would have fewer than two meters.
-    pub fn new(meters: u32, feeders: u32, gateways: u32, seed: u64) -> Result<Self> {
+    pub(crate) fn new(meters: u32, feeders: u32, gateways: u32, seed: u64) -> Result<Self> {
         let a_feeder = meters.checked_div(feeders).unwrap_or(0);
         ensure!(
             a_feeder >= 2,
@@ -69,46 +66,39 @@ impl Fleet {
     }
 
     /// Number of meters.
-    #[must_use]
-    pub fn meters(&self) -> u32 {
+    pub(crate) fn meters(&self) -> u32 {
         self.a_feeder * self.feeders()
     }
 
     /// Meters on each feeder.
-    #[must_use]
-    pub fn meters_a_feeder(&self) -> u32 {
+    pub(crate) fn meters_a_feeder(&self) -> u32 {
         self.a_feeder
     }
 
     /// Number of feeders.
-    #[must_use]
-    pub fn feeders(&self) -> u32 {
+    pub(crate) fn feeders(&self) -> u32 {
         self.feeders.len() as u32
     }
 
     /// The gateways.
-    #[must_use]
-    pub fn gateways(&self) -> &[GatewayId] {
+    pub(crate) fn gateways(&self) -> &[GatewayId] {
         &self.gateways
     }
 
     /// The feeder of this index.
-    #[must_use]
-    pub fn feeder(&self, index: u32) -> &FeederId {
+    pub(crate) fn feeder(&self, index: u32) -> &FeederId {
         &self.feeders[index as usize % self.feeders.len()]
     }
 
     /// The feeder and the window of a cell.
-    #[must_use]
-    pub fn cell(&self, cell: u64) -> (u32, WindowStart) {
+    pub(crate) fn cell(&self, cell: u64) -> (u32, WindowStart) {
         let feeders = u64::from(self.feeders());
         let window = FIRST_WINDOW + cell / feeders * u64::from(INTERVAL_S);
         ((cell % feeders) as u32, WindowStart(window))
     }
 
     /// What a row is about.
-    #[must_use]
-    pub fn place(&self, row: u64) -> Place {
+    pub(crate) fn place(&self, row: u64) -> Place {
         let a_feeder = u64::from(self.a_feeder);
         let (feeder, window) = self.cell(row / a_feeder);
         let member = (row % a_feeder) as u32;
@@ -126,8 +116,7 @@ impl Fleet {
     }
 
     /// The row of a meter in a window.
-    #[must_use]
-    pub fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
+    pub(crate) fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
         let meter: u32 = meter.as_ref().strip_prefix("load-")?.parse().ok()?;
         let since = window.0.checked_sub(FIRST_WINDOW)? / u64::from(INTERVAL_S);
         let cell = since * u64::from(self.feeders()) + u64::from(meter / self.a_feeder);
@@ -136,16 +125,12 @@ impl Fleet {
     }
 
     /// The id of a meter.
-    ///
-    /// # Errors
-    /// Never, for an index of this fleet.
-    pub fn meter_id(&self, meter: u32) -> Result<MeterId> {
+    pub(crate) fn meter_id(&self, meter: u32) -> Result<MeterId> {
         Ok(format!("load-{meter:07}").parse()?)
     }
 
     /// The signing key of a meter: it follows from the seed, so it is no secret.
-    #[must_use]
-    pub fn meter_key(&self, meter: u32) -> SigningKey {
+    pub(crate) fn meter_key(&self, meter: u32) -> SigningKey {
         self.derived("meter", meter)
     }
 
@@ -155,10 +140,7 @@ impl Fleet {
     }
 
     /// The verifying keys of all meters: from the cache, or derived now.
-    ///
-    /// # Errors
-    /// Where the cache cannot be read or written.
-    pub fn verifying_keys(&self, cache: &Cache) -> Result<Vec<VerifyingKey>> {
+    pub(crate) fn verifying_keys(&self, cache: &Cache) -> Result<Vec<VerifyingKey>> {
         let bytes = match cache.read(KEYS)? {
             Some(bytes) if bytes.len() == 32 * self.meters() as usize => bytes,
             _ => {
@@ -178,16 +160,12 @@ impl Fleet {
     }
 
     /// A request that names all feeders and no meters: it founds the plan.
-    #[must_use]
-    pub fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
+    pub(crate) fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
         self.request(deployment, topics, 0, 0, 1, Vec::new())
     }
 
     /// What a gateway asks the operator: to enrol its meters.
-    ///
-    /// # Errors
-    /// Never, for a gateway of this fleet.
-    pub fn requests(
+    pub(crate) fn requests(
         &self,
         deployment: &DeploymentId,
         topics: &Topics,
@@ -248,10 +226,7 @@ fn capacity() -> Watts {
 }
 
 /// Fills the rows of `bytes` on all processors.
-///
-/// # Errors
-/// The first error of `fill`.
-pub fn in_parallel(
+pub(crate) fn in_parallel(
     bytes: &mut [u8],
     row: usize,
     fill: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,

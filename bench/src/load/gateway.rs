@@ -24,7 +24,7 @@ use super::step::Step;
 const NAP: Duration = Duration::from_millis(1);
 
 /// All gateways of the generator.
-pub struct Gateways {
+pub(crate) struct Gateways {
     shared: Arc<Shared>,
     step: watch::Sender<Option<Arc<Step>>>,
     publishers: Vec<Publisher>,
@@ -69,8 +69,7 @@ enum Next {
 
 impl Gateways {
     /// Connects the gateways on the runtime of `generator`.
-    #[must_use]
-    pub fn connect(
+    pub(crate) fn connect(
         settings: &Settings,
         reports: &Arc<RwLock<Reports>>,
         generator: &Handle,
@@ -124,13 +123,12 @@ impl Gateways {
     }
 
     /// The connections, by gateway.
-    #[must_use]
-    pub fn publishers(&self) -> &[Publisher] {
+    pub(crate) fn publishers(&self) -> &[Publisher] {
         &self.publishers
     }
 
     /// Sets all gateways to work on a step, whose clock starts now.
-    pub fn begin(&self, step: &Arc<Step>) {
+    pub(crate) fn begin(&self, step: &Arc<Step>) {
         self.shared.resent.store(0, Ordering::Relaxed);
         self.shared.refused.store(0, Ordering::Relaxed);
         step.start();
@@ -138,14 +136,13 @@ impl Gateways {
     }
 
     /// Reports sent again and reports refused in this step.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (of(&self.shared.resent), of(&self.shared.refused))
     }
 
     /// Disconnects.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.stop();
         self.tasks.shutdown().await;
     }

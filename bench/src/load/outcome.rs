@@ -1,88 +1,98 @@
 //! What a step, and a whole load, came to.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use anyhow::Result;
+use comfy_table::Table;
+use harness::latency::Latencies;
+use harness::output::write_json;
+use harness::verdict::Verdict;
 use serde::Serialize;
 
 use super::fleet::Fleet;
-use super::machine::{Machine, Split};
-use super::step::{Latencies, Step};
-use crate::resources::Used;
-use crate::verdict::Verdict;
+use super::step::Step;
+use crate::output::{table, write_csv};
+use crate::usage::{Spent, Usage};
 
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;
 
+/// What was used, in cores.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Split {
+    /// The whole machine, this process and all others.
+    pub(crate) machine: f64,
+    /// Of this process, by role.
+    pub(crate) roles: BTreeMap<String, f64>,
+}
+
+/// What a thread of this name is for.
+fn role(thread: &str) -> &str {
+    match thread {
+        "router" => "broker, router",
+        "broker" => "broker, connections",
+        other => other,
+    }
+}
+
 /// What one rate came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Reports due in a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Reports settled in a second, from the first that was due to the last receipt.
-    pub settled_per_s: f64,
+    pub(crate) settled_per_s: f64,
     /// Reports that were due.
-    pub reports: u64,
+    pub(crate) reports: u64,
     /// Distinct meters that are enrolled.
-    pub meters: u32,
+    pub(crate) meters: u32,
     /// Feeders that reported in this step.
-    pub feeders: u64,
+    pub(crate) feeders: u64,
     /// From due to receipt, in milliseconds.
-    pub latency_ms: Latencies,
+    pub(crate) latency_ms: Latencies,
     /// From due, and allowed by the pace, to being handed to the broker, in milliseconds: the generator's own lateness.
-    pub lateness_ms: Latencies,
+    pub(crate) lateness_ms: Latencies,
     /// From due until the pace allowed it, in milliseconds: the pipeline was full.
-    pub held_ms: Latencies,
+    pub(crate) held_ms: Latencies,
     /// Reports sent again for want of a receipt.
-    pub resent: u64,
+    pub(crate) resent: u64,
     /// Reports refused.
-    pub refused: u64,
+    pub(crate) refused: u64,
     /// Reports without a receipt at the end.
-    pub unsettled: u64,
+    pub(crate) unsettled: u64,
     /// Windows decrypted and right.
-    pub windows: usize,
+    pub(crate) windows: usize,
     /// What is wrong, in words.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Processor time used, as a number of cores, the generator included.
-    pub cores: f64,
+    pub(crate) cores: f64,
     /// Processor time a report, in microseconds, the generator included.
-    pub cpu_us_per_report: f64,
+    pub(crate) cpu_us_per_report: f64,
     /// Of that, the generator's, with its MQTT clients.
-    pub generator_cpu_us_per_report: f64,
+    pub(crate) generator_cpu_us_per_report: f64,
     /// Bytes written to the disk for a report.
-    pub written_bytes_per_report: f64,
+    pub(crate) written_bytes_per_report: f64,
     /// Who used how many cores.
-    pub split: Split,
+    pub(crate) split: Split,
     /// Greatest resident memory of the whole process so far, in MiB.
-    pub peak_mib: f64,
+    pub(crate) peak_mib: f64,
     /// Whether the generator was late: the step then shows its limit and not the pipeline's.
-    pub generator_late: bool,
+    pub(crate) generator_late: bool,
     /// Whether everything was settled and every window is right.
-    pub correct: bool,
+    pub(crate) correct: bool,
     /// Whether the stated limit was kept.
-    pub within_limit: bool,
+    pub(crate) within_limit: bool,
 }
 
 impl Outcome {
-    /// Puts an outcome together.
-    #[must_use]
-    pub fn new(
-        fleet: &Fleet,
-        step: &Step,
-        (resent, refused): (u64, u64),
-        verdict: Verdict,
-        used: Used,
-        machine: &mut Machine,
-    ) -> Self {
+    /// Puts an outcome together; what was sent again and refused, and what it took, the caller enters.
+    pub(crate) fn new(fleet: &Fleet, step: &Step, refused: u64, verdict: Verdict) -> Self {
         let unsettled = step.reports() - step.settled();
         let mut wrong = verdict.wrong;
         wrong.extend((unsettled > 0).then(|| format!("{unsettled} reports without a receipt")));
         wrong.extend((refused > 0).then(|| format!("{refused} reports refused")));
-        let reports = step.reports().max(1) as f64;
-        let us_per_report = |cpu: Duration| cpu.as_secs_f64() * 1e6 / reports;
         let lateness_ms = step.lateness();
         Self {
             rate: step.rate(),
@@ -93,34 +103,57 @@ impl Outcome {
             latency_ms: step.latencies(),
             lateness_ms,
             held_ms: step.held(),
-            resent,
+            resent: 0,
             refused,
             unsettled,
             windows: verdict.released,
             correct: wrong.is_empty(),
             wrong,
-            cores: used.cores,
-            cpu_us_per_report: us_per_report(used.cpu),
-            written_bytes_per_report: used.written_bytes as f64 / reports,
-            split: machine.split(),
-            generator_cpu_us_per_report: us_per_report(machine.of("generator")),
-            peak_mib: used.peak_mib,
+            cores: 0.0,
+            cpu_us_per_report: 0.0,
+            written_bytes_per_report: 0.0,
+            split: Split::default(),
+            generator_cpu_us_per_report: 0.0,
+            peak_mib: 0.0,
             generator_late: lateness_ms.p99 > LATE_MS,
             within_limit: true,
         }
     }
 
+    /// Enters what it took.
+    pub(crate) fn took(mut self, used: &Usage, spent: &Spent) -> Self {
+        let reports = self.reports.max(1) as f64;
+        let wall_s = spent.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+        let cores = |cpu: Duration| cpu.as_secs_f64() / wall_s;
+        let mut by_role = BTreeMap::<&str, Duration>::new();
+        for (thread, cpu) in spent.old.iter().chain(&spent.new) {
+            *by_role.entry(role(thread)).or_default() += *cpu;
+        }
+        let generator = by_role.get("generator").copied().unwrap_or_default();
+        self.cores = cores(used.cpu);
+        self.cpu_us_per_report = used.cpu.as_secs_f64() * 1e6 / reports;
+        self.generator_cpu_us_per_report = generator.as_secs_f64() * 1e6 / reports;
+        self.written_bytes_per_report = used.written_bytes as f64 / reports;
+        self.peak_mib = used.peak_mib;
+        let roles = by_role.into_iter().filter(|(_, cpu)| !cpu.is_zero());
+        self.split = Split {
+            machine: cores(spent.machine),
+            roles: roles
+                .map(|(role, cpu)| (role.to_owned(), cores(cpu)))
+                .collect(),
+        };
+        self
+    }
+
     /// Holds the outcome against a limit.
-    #[must_use]
-    pub fn limited(mut self, max_p99: Option<Duration>) -> Self {
+    pub(crate) fn limited(mut self, max_p99: Option<Duration>) -> Self {
         self.within_limit =
             max_p99.is_none_or(|limit| self.latency_ms.p99 <= limit.as_secs_f64() * 1e3);
         self
     }
 
     /// Whether the pipeline managed the rate.
-    #[must_use]
-    pub fn passed(&self) -> bool {
+    pub(crate) fn passed(&self) -> bool {
         self.correct && self.within_limit
     }
 
@@ -136,8 +169,7 @@ impl Outcome {
     }
 
     /// The figures, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n\
              settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n\
@@ -211,149 +243,63 @@ impl Outcome {
 
 /// What a load came to: `load.json`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Load {
+pub(crate) struct Load {
     /// The greatest rate that was settled within the limit, and what was settled then, in reports a second.
-    pub knee: Option<f64>,
+    pub(crate) knee: Option<f64>,
     /// The lowest rate that was not.
-    pub beyond: Option<f64>,
+    pub(crate) beyond: Option<f64>,
     /// Whether what is beyond the knee shows the generator's limit and not the pipeline's.
-    pub generator_limits: bool,
+    pub(crate) generator_limits: bool,
     /// The knee must not be below this, in reports a second.
-    pub floor: Option<f64>,
+    pub(crate) floor: Option<f64>,
     /// Whether it is not.
-    pub within_floor: bool,
+    pub(crate) within_floor: bool,
     /// The limit on the 99th percentile of the latency, in milliseconds.
-    pub max_p99_ms: Option<f64>,
+    pub(crate) max_p99_ms: Option<f64>,
     /// Distinct meters that are enrolled.
-    pub meters: u32,
+    pub(crate) meters: u32,
     /// Feeders.
-    pub feeders: u32,
+    pub(crate) feeders: u32,
     /// Gateways that send.
-    pub gateways: u32,
+    pub(crate) gateways: u32,
     /// Real ciphertexts in the pool.
-    pub pool: u32,
+    pub(crate) pool: u32,
     /// Time until every meter was enrolled, in seconds.
-    pub enrolled_s: f64,
+    pub(crate) enrolled_s: f64,
     /// Every rate that was offered, in order.
-    pub steps: Vec<Outcome>,
+    pub(crate) steps: Vec<Outcome>,
 }
 
-/// A line of `load.csv`.
-#[derive(Serialize)]
-struct Row {
-    rate: f64,
-    settled_per_s: f64,
-    reports: u64,
-    p50_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-    held_p99_ms: f64,
-    generator_late_p99_ms: f64,
-    resent: u64,
-    refused: u64,
-    unsettled: u64,
-    windows: usize,
-    correct: bool,
-    within_limit: bool,
-    generator_late: bool,
-    process_cores: f64,
-    machine_cores: f64,
-    cpu_us_per_report: f64,
-    generator_cpu_us_per_report: f64,
-    peak_mib: f64,
-}
+/// Columns of `load.csv`: a line for each rate.
+const COLUMNS: &str = "rate settled_per_s reports p50_ms=latency_ms.p50 p99_ms=latency_ms.p99 max_ms=latency_ms.max
+    held_p99_ms=held_ms.p99 generator_late_p99_ms=lateness_ms.p99 resent refused unsettled windows correct
+    within_limit generator_late process_cores=cores machine_cores=split.machine cpu_us_per_report
+    generator_cpu_us_per_report peak_mib";
 
 impl Load {
     /// Whether everything that was settled is right.
-    #[must_use]
-    pub fn correct(&self) -> bool {
+    pub(crate) fn correct(&self) -> bool {
         self.steps.iter().all(|step| step.correct)
     }
 
     /// Writes `load.json` and `load.csv`.
-    ///
-    /// # Errors
-    /// Where they cannot be written.
-    pub fn write(&self, results: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)? + "\n";
-        std::fs::write(results.join("load.json"), json).context("load.json")?;
-        let mut writer = csv::Writer::from_path(results.join("load.csv")).context("load.csv")?;
-        for step in &self.steps {
-            writer.serialize(Row {
-                rate: step.rate,
-                settled_per_s: step.settled_per_s,
-                reports: step.reports,
-                p50_ms: step.latency_ms.p50,
-                p99_ms: step.latency_ms.p99,
-                max_ms: step.latency_ms.max,
-                held_p99_ms: step.held_ms.p99,
-                generator_late_p99_ms: step.lateness_ms.p99,
-                resent: step.resent,
-                refused: step.refused,
-                unsettled: step.unsettled,
-                windows: step.windows,
-                correct: step.correct,
-                within_limit: step.within_limit,
-                generator_late: step.generator_late,
-                process_cores: step.cores,
-                machine_cores: step.split.machine,
-                cpu_us_per_report: step.cpu_us_per_report,
-                generator_cpu_us_per_report: step.generator_cpu_us_per_report,
-                peak_mib: step.peak_mib,
-            })?;
-        }
-        writer.flush().context("load.csv")
+    pub(crate) fn write(&self, results: &Path) -> Result<()> {
+        write_json(results, "load.json", self)?;
+        let steps = self.steps.iter().map(serde_json::to_value);
+        let steps = steps.collect::<Result<Vec<_>, _>>()?;
+        write_csv(results, "load.csv", COLUMNS, steps)
     }
 
     /// The table and the knee, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Disabled)
-            .set_header([
-                "offered /s",
-                "settled /s",
-                "p50 ms",
-                "p99 ms",
-                "max ms",
-                "held p99",
-                "late p99",
-                "sent again",
-                "windows",
-                "cores",
-                "machine",
-                "µs/report",
-                "generator",
-                "MiB",
-                "",
-            ]);
-        for step in &self.steps {
-            table.add_row([
-                format!("{:.0}", step.rate),
-                format!("{:.0}", step.settled_per_s),
-                format!("{:.1}", step.latency_ms.p50),
-                format!("{:.1}", step.latency_ms.p99),
-                format!("{:.1}", step.latency_ms.max),
-                format!("{:.1}", step.held_ms.p99),
-                format!("{:.1}", step.lateness_ms.p99),
-                step.resent.to_string(),
-                step.windows.to_string(),
-                format!("{:.2}", step.cores),
-                format!("{:.2}", step.split.machine),
-                format!("{:.0}", step.cpu_us_per_report),
-                format!("{:.0}", step.generator_cpu_us_per_report),
-                format!("{:.0}", step.peak_mib),
-                step.verdict().to_owned(),
-            ]);
-        }
-        for column in table.column_iter_mut().take(14) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "{table}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
-            self.meters, self.feeders, self.gateways, self.enrolled_s, self.pool
+            "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
+            self.table(),
+            self.meters,
+            self.feeders,
+            self.gateways,
+            self.enrolled_s,
+            self.pool
         );
         let at_knee = self
             .steps
@@ -389,5 +335,46 @@ impl Load {
             text += "MISSED: the knee is below --floor\n";
         }
         text
+    }
+
+    fn table(&self) -> Table {
+        let heads = [
+            "offered /s",
+            "settled /s",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "held p99",
+            "late p99",
+            "sent again",
+            "windows",
+            "cores",
+            "machine",
+            "µs/report",
+            "generator",
+            "MiB",
+            "",
+        ];
+        let mut table = table(0, heads);
+        for step in &self.steps {
+            table.add_row([
+                format!("{:.0}", step.rate),
+                format!("{:.0}", step.settled_per_s),
+                format!("{:.1}", step.latency_ms.p50),
+                format!("{:.1}", step.latency_ms.p99),
+                format!("{:.1}", step.latency_ms.max),
+                format!("{:.1}", step.held_ms.p99),
+                format!("{:.1}", step.lateness_ms.p99),
+                step.resent.to_string(),
+                step.windows.to_string(),
+                format!("{:.2}", step.cores),
+                format!("{:.2}", step.split.machine),
+                format!("{:.0}", step.cpu_us_per_report),
+                format!("{:.0}", step.generator_cpu_us_per_report),
+                format!("{:.0}", step.peak_mib),
+                step.verdict().to_owned(),
+            ]);
+        }
+        table
     }
 }

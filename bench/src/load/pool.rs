@@ -13,34 +13,31 @@ use super::cache::Cache;
 use super::fleet::Fleet;
 
 /// Greatest reading, in Wh: a household's connection at full power for a quarter of an hour.
-pub const GREATEST_WH: i64 = 3_600;
+pub(crate) const GREATEST_WH: i64 = 3_600;
 
 /// The file of the cache.
 const FILE: &str = "pool.bin";
 
 /// Real ciphertexts that reports take in turn.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     entries: Vec<Entry>,
 }
 
 /// A ciphertext and what is in it.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The reading, in Wh.
-    pub wh: i64,
+    pub(crate) wh: i64,
     /// The packed ciphertext.
-    pub limbs: Vec<u8>,
+    pub(crate) limbs: Vec<u8>,
     /// Its SHA-256.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
 }
 
 impl Pool {
     /// The pool under the plan's first key: from the cache, or encrypted now.
-    ///
-    /// # Errors
-    /// Where the plan's key cannot be used, or the cache not be read or written.
-    pub fn open(
+    pub(crate) fn open(
         cache: &Cache,
         held: &HeldPlan,
         fleet: &Fleet,
@@ -79,8 +76,7 @@ impl Pool {
     }
 
     /// The ciphertext of the report in this row.
-    #[must_use]
-    pub fn entry(&self, row: u64) -> &Entry {
+    pub(crate) fn entry(&self, row: u64) -> &Entry {
         // A step that shares no factor with the usual sizes, so that neighbours differ.
         let step = row.wrapping_mul(2_654_435_761) % self.entries.len() as u64;
         &self.entries[step as usize]

@@ -23,7 +23,7 @@ const FILE_ROWS: u64 = 65_536;
 
 /// Signed reports by row.
 #[derive(Debug)]
-pub struct Reports {
+pub(crate) struct Reports {
     fleet: Arc<Fleet>,
     pool: Pool,
     cache: Cache,
@@ -36,8 +36,7 @@ pub struct Reports {
 
 impl Reports {
     /// Reports of `fleet` under the plan.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         fleet: Arc<Fleet>,
         pool: Pool,
         cache: Cache,
@@ -59,10 +58,7 @@ impl Reports {
     }
 
     /// Sees to it that the rows below `rows` can be read: from the cache, or signed now.
-    ///
-    /// # Errors
-    /// Where the cache cannot be read or written.
-    pub fn prepare(&mut self, rows: u64) -> Result<()> {
+    pub(crate) fn prepare(&mut self, rows: u64) -> Result<()> {
         while (self.files.len() as u64) * self.file_rows < rows {
             let name = format!("reports-{:05}.bin", self.files.len());
             let len = ROW as u64 * self.file_rows;
@@ -132,10 +128,7 @@ impl Reports {
     }
 
     /// The topic and the bytes of the report in a row.
-    ///
-    /// # Errors
-    /// Where the row was not prepared or cannot be read.
-    pub fn message(&self, row: u64) -> Result<(String, Bytes)> {
+    pub(crate) fn message(&self, row: u64) -> Result<(String, Bytes)> {
         let place = self.fleet.place(row);
         let meter = self.fleet.meter_id(place.meter)?;
         let topic = self.topics.report(self.fleet.feeder(place.feeder), &meter);
@@ -153,32 +146,27 @@ impl Reports {
     }
 
     /// What the report in a row says, in Wh.
-    #[must_use]
-    pub fn reading_wh(&self, row: u64) -> i64 {
+    pub(crate) fn reading_wh(&self, row: u64) -> i64 {
         self.pool.entry(row).wh
     }
 
     /// Bytes of a report, about.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.pool.entry(0).limbs.len() + ROW
     }
 
     /// The fleet.
-    #[must_use]
-    pub fn fleet(&self) -> &Arc<Fleet> {
+    pub(crate) fn fleet(&self) -> &Arc<Fleet> {
         &self.fleet
     }
 
     /// The plan.
-    #[must_use]
-    pub fn held(&self) -> &HeldPlan {
+    pub(crate) fn held(&self) -> &HeldPlan {
         &self.held
     }
 
     /// The topics.
-    #[must_use]
-    pub fn topics(&self) -> &Topics {
+    pub(crate) fn topics(&self) -> &Topics {
         &self.topics
     }
 }

@@ -9,7 +9,7 @@ const LEAST: f64 = 10.0;
 
 /// The search for the greatest rate that passes.
 #[derive(Debug, Clone)]
-pub struct Search {
+pub(crate) struct Search {
     max_rate: f64,
     left: u32,
     next: f64,
@@ -19,8 +19,7 @@ pub struct Search {
 
 impl Search {
     /// A search from `from` up to `max_rate` in at most so many steps.
-    #[must_use]
-    pub fn new(from: f64, max_rate: f64, steps: u32) -> Self {
+    pub(crate) fn new(from: f64, max_rate: f64, steps: u32) -> Self {
         Self {
             max_rate,
             left: steps,
@@ -31,8 +30,7 @@ impl Search {
     }
 
     /// The rate to offer next; `None` once there is no more to learn.
-    #[must_use]
-    pub fn next(&self) -> Option<f64> {
+    pub(crate) fn next(&self) -> Option<f64> {
         let settled = match (self.passed, self.failed) {
             (Some(passed), Some(failed)) => failed / passed < CLOSE,
             (Some(passed), None) => passed >= self.max_rate,
@@ -43,7 +41,7 @@ impl Search {
     }
 
     /// Enters whether the rate passed.
-    pub fn enter(&mut self, rate: f64, passed: bool) {
+    pub(crate) fn enter(&mut self, rate: f64, passed: bool) {
         self.left = self.left.saturating_sub(1);
         if passed {
             self.passed = Some(self.passed.map_or(rate, |known| known.max(rate)));
@@ -59,14 +57,12 @@ impl Search {
     }
 
     /// The greatest rate that passed.
-    #[must_use]
-    pub fn knee(&self) -> Option<f64> {
+    pub(crate) fn knee(&self) -> Option<f64> {
         self.passed
     }
 
     /// The lowest rate that failed.
-    #[must_use]
-    pub fn beyond(&self) -> Option<f64> {
+    pub(crate) fn beyond(&self) -> Option<f64> {
         self.failed
     }
 }

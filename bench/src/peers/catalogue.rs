@@ -4,24 +4,24 @@ use super::venv::{self, Packages};
 
 /// A system that is measured beside ours.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name on the command line and in the results.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its name for people.
-    pub title: &'static str,
+    pub(crate) title: &'static str,
     /// Where it comes from.
-    pub source: Source,
+    pub(crate) source: Source,
     /// How right its sums must be.
-    pub precision: Precision,
+    pub(crate) precision: Precision,
     /// What it gives that we do not.
-    pub gives: &'static str,
+    pub(crate) gives: &'static str,
     /// What we give that it does not.
-    pub lacks: &'static str,
+    pub(crate) lacks: &'static str,
 }
 
 /// Where a peer comes from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub(crate) enum Source {
     /// A Python package, run by `bench/peers/peers.py`.
     Python(Packages),
     /// A program of `bench/peers`.
@@ -30,7 +30,7 @@ pub enum Source {
 
 /// How right a sum must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Precision {
+pub(crate) enum Precision {
     /// To the watt-hour.
     Exact,
     /// The sum of readings rounded to 16 bits is exact.
@@ -43,7 +43,7 @@ pub enum Precision {
 const CKKS: Precision = Precision::Share(1e-4);
 
 /// All of them.
-pub const PEERS: [Entry; 6] = [
+pub(crate) const PEERS: [Entry; 6] = [
     Entry {
         name: "tenseal",
         title: "TenSEAL N=8192 [60,40,60]",
@@ -96,15 +96,15 @@ pub const PEERS: [Entry; 6] = [
 ];
 
 /// On the command line: all of them.
-pub const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// What may be named on the command line.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(ALL).chain(PEERS.iter().map(|entry| entry.name))
 }
 
 /// What the comparison leaves out.
-pub const CAVEATS: &str = "\
+pub(crate) const CAVEATS: &str = "\
 Times are processor time of one thread; ratios are medians over rounds in which all were measured in turn, with their extremes.
 No peer signs. So \"÷ seal\" and \"÷ ours\" compare with all we do, signature included, and \"÷ encrypt\" and \"÷ fold\" with our
 encryption and our addition alone. Parameters are at about 128 bits of security against classical computers; Paillier's 2048 bits are at 112.";

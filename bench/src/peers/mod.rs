@@ -10,20 +10,21 @@
 //! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
 //! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures and JSON · [`table`]: for people
 
-pub mod brokers;
-pub mod catalogue;
-pub mod native;
-pub mod ours;
-pub mod outcome;
-pub mod process;
-pub mod table;
-pub mod venv;
-pub mod work;
+pub(crate) mod brokers;
+pub(crate) mod catalogue;
+pub(crate) mod native;
+pub(crate) mod ours;
+pub(crate) mod outcome;
+pub(crate) mod process;
+pub(crate) mod table;
+pub(crate) mod venv;
+pub(crate) mod work;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use harness::output::write_json;
 use indicatif::{ProgressBar, ProgressStyle};
 use service::config::Settings;
 use service::stop::Stop;
@@ -37,21 +38,20 @@ use work::{BATCH, Work};
 
 /// How much is measured.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Names of the peers; all if empty or [`catalogue::ALL`].
-    pub peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
     /// Rounds, after one that warms everything up.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Reports in a round.
-    pub reports: usize,
+    pub(crate) reports: usize,
     /// The load on the brokers; none where they are left out.
-    pub brokers: Option<brokers::Load>,
+    pub(crate) brokers: Option<brokers::Load>,
 }
 
 impl Plan {
     /// 200 reports, and the brokers at the rate of a million meters; or what fits into half a minute.
-    #[must_use]
-    pub fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool) -> Self {
         Self {
             peers: Vec::new(),
             rounds: if quick { 3 } else { 10 },
@@ -69,17 +69,19 @@ impl Plan {
 }
 
 /// Measures everything in turns and writes `peers.json`.
-///
-/// # Errors
-/// Where our own side fails or the run is interrupted. A peer that fails is in the outcome.
-pub async fn run(settings: &Settings, plan: &Plan, results: &Path, stop: Stop) -> Result<Outcome> {
+pub(crate) async fn run(
+    settings: &Settings,
+    plan: &Plan,
+    results: &Path,
+    stop: Stop,
+) -> Result<Outcome> {
     let bar = spinner();
     let outcome = tokio::select! {
         () = stop.stopped() => bail!("interrupted"),
         outcome = measure(settings, plan, results, &bar) => outcome?,
     };
     bar.finish_and_clear();
-    outcome.write(results)?;
+    write_json(results, "peers.json", &outcome)?;
     Ok(outcome)
 }
 
@@ -258,10 +260,11 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
 }
 
 /// One peer alone, beside ours: the client's ratio to our seal in each round.
-///
-/// # Errors
-/// Why it could not be measured.
-pub async fn client_ratios(settings: &Settings, name: &str, plan: &Plan) -> Result<Vec<f64>> {
+pub(crate) async fn client_ratios(
+    settings: &Settings,
+    name: &str,
+    plan: &Plan,
+) -> Result<Vec<f64>> {
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
     let entry = PEERS.iter().find(|entry| entry.name == name);

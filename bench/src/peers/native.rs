@@ -14,13 +14,10 @@ use tokio::process::Command;
 use super::venv::complaint;
 
 /// The programs by name.
-pub type Programs = BTreeMap<String, PathBuf>;
+pub(crate) type Programs = BTreeMap<String, PathBuf>;
 
 /// Builds them, or finds that they are built.
-///
-/// # Errors
-/// Why there are none: no sources, no cargo, no network, a compiler's complaint.
-pub async fn build() -> Result<Programs> {
+pub(crate) async fn build() -> Result<Programs> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let manifest = folder.join("Cargo.toml");
     ensure!(

@@ -19,7 +19,7 @@ use wire::{
 };
 
 use super::work::{BATCH, INTERVAL_S, Work};
-use crate::resources::thread_time;
+use crate::usage::thread_time;
 
 /// Wall time of the run, as far as the messages are concerned.
 const NOW: UnixMillis = UnixMillis(1_700_600_000_000);
@@ -29,7 +29,7 @@ const WINDOW: WindowStart = WindowStart(1_699_660_800);
 const REPEAT: usize = 20;
 
 /// A deployment in memory: the keys of operator and meters, plan and roster.
-pub struct Ours {
+pub(crate) struct Ours {
     settings: Settings,
     topics: Topics,
     plan: Plan,
@@ -51,40 +51,37 @@ struct Member {
 
 /// A sealed report.
 #[derive(Debug, Clone)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Which report.
-    pub index: usize,
+    pub(crate) index: usize,
     /// The packed ciphertext alone.
-    pub limbs: Vec<u8>,
+    pub(crate) limbs: Vec<u8>,
     /// The message that is published.
-    pub envelope: Bytes,
+    pub(crate) envelope: Bytes,
 }
 
 /// Processor time of each step for a report, in seconds, and its bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Steps {
+pub(crate) struct Steps {
     /// Slot values to a packed ciphertext.
-    pub encrypt: f64,
+    pub(crate) encrypt: f64,
     /// The ciphertext into a signed message.
-    pub sign: f64,
+    pub(crate) sign: f64,
     /// The message checked against plan, roster and signature.
-    pub admit: f64,
+    pub(crate) admit: f64,
     /// Its ciphertext added to the sum.
-    pub fold: f64,
+    pub(crate) fold: f64,
     /// The same addition, the ciphertext being in the cache, many times over.
-    pub fold_alone: f64,
+    pub(crate) fold_alone: f64,
     /// A copy of the ciphertext, likewise.
-    pub copy: f64,
+    pub(crate) copy: f64,
     /// Bytes of the message.
-    pub bytes: f64,
+    pub(crate) bytes: f64,
 }
 
 impl Ours {
     /// Keys, plan and roster for `work`: a meter a report.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn new(settings: &Settings, work: Work) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, work: Work) -> Result<Self> {
         let topics = Topics::new(&settings.deployment.root)?;
         let context = Context::new(&ADDITIVE)?;
         let (secret, public) = secret::generate(&context)?;
@@ -104,17 +101,8 @@ impl Ours {
         })
     }
 
-    /// The reports in the clear.
-    #[must_use]
-    pub fn work(&self) -> &Work {
-        &self.work
-    }
-
     /// The slot values of a report.
-    ///
-    /// # Errors
-    /// Where a reading is above the reference.
-    pub fn slots(&self, index: usize) -> Result<Vec<f64>> {
+    pub(crate) fn slots(&self, index: usize) -> Result<Vec<f64>> {
         let readings = &self.work.readings[index];
         Ok(layout::encode(
             Layout::Profile,
@@ -124,36 +112,26 @@ impl Ours {
     }
 
     /// OpenFHE's encode and encrypt, and nothing else.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
+    pub(crate) fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
         let made = reference::Ciphertext::encrypt(&self.context, &self.public, slots)?;
         drop(black_box(made));
         Ok(())
     }
 
     /// Readings to a packed ciphertext.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
+    pub(crate) fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
         Ok(self.context.encrypt(&self.public, &self.slots(index)?)?)
     }
 
     /// The packed ciphertext in a signed message.
-    #[must_use]
-    pub fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
+    pub(crate) fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
         let Member { report, topic, key } = &self.members[index];
         let deployment = &self.settings.deployment.id;
         Bytes::from(wire::seal(report, Some(limbs), deployment, topic, key).0)
     }
 
     /// Readings to the message that is published.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn seal(&self, index: usize) -> Result<Sealed> {
+    pub(crate) fn seal(&self, index: usize) -> Result<Sealed> {
         let limbs = self.encrypt(index)?;
         let envelope = self.sign(index, &limbs);
         Ok(Sealed {
@@ -164,26 +142,19 @@ impl Ours {
     }
 
     /// What analytics checks every message against.
-    ///
-    /// # Errors
-    /// Never: the plan is this type's own.
-    pub fn admission(&self) -> Result<Admission<'_>> {
+    pub(crate) fn admission(&self) -> Result<Admission<'_>> {
         let admission =
             Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)?;
         Ok(admission)
     }
 
     /// The topic of a report.
-    #[must_use]
-    pub fn topic(&self, index: usize) -> &str {
+    pub(crate) fn topic(&self, index: usize) -> &str {
         &self.members[index].topic
     }
 
     /// Every step for these reports, added to the sum; the mean of each.
-    ///
-    /// # Errors
-    /// Where a report is refused.
-    pub fn round(&mut self, reports: &[usize]) -> Result<Steps> {
+    pub(crate) fn round(&mut self, reports: &[usize]) -> Result<Steps> {
         let mut steps = Steps::default();
         let mut sealed = Vec::with_capacity(reports.len());
         for &index in reports {
@@ -253,10 +224,7 @@ impl Ours {
     }
 
     /// The sum of all rounds, opened: each interval in watt-hours, which reports are in it, and the error the noise allows.
-    ///
-    /// # Errors
-    /// Where it cannot be decrypted.
-    pub fn open(&self) -> Result<(Vec<f64>, &[usize], f64)> {
+    pub(crate) fn open(&self) -> Result<(Vec<f64>, &[usize], f64)> {
         let slots = self.secret.decrypt(&self.sum.to_packed())?;
         let reference = self.work.reference_wh as f64;
         let totals = slots[..BATCH].iter().map(|slot| slot * reference).collect();
@@ -267,14 +235,12 @@ impl Ours {
 
 impl Steps {
     /// What a gateway spends on a report, in seconds.
-    #[must_use]
-    pub fn seal(&self) -> f64 {
+    pub(crate) fn seal(&self) -> f64 {
         self.encrypt + self.sign
     }
 
     /// What analytics spends on a report before it commits, in seconds.
-    #[must_use]
-    pub fn server(&self) -> f64 {
+    pub(crate) fn server(&self) -> f64 {
         self.admit + self.fold
     }
 

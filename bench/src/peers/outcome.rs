@@ -1,7 +1,7 @@
 //! What a comparison came to: the typed result and its JSON.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -11,129 +11,131 @@ use super::catalogue::{Entry, Precision};
 use super::ours::Steps;
 use super::process::{Measured, Opened};
 use super::work::{BATCH, Work};
-use crate::ratio::{Spread, figure};
+use crate::ratio::{Spread, by_name, figure};
 
 /// A comparison.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Rounds in which everything was measured in turn.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Reports of each in a round.
-    pub reports_per_round: usize,
+    pub(crate) reports_per_round: usize,
     /// Readings in a report.
-    pub readings_per_report: usize,
+    pub(crate) readings_per_report: usize,
     /// The power of two above every reading, in watt-hours.
-    pub reference_wh: u64,
+    pub(crate) reference_wh: u64,
     /// What the reports are made of.
-    pub input: String,
+    pub(crate) input: String,
     /// Our own figures.
-    pub ours: Ours,
+    pub(crate) ours: Ours,
     /// The others'.
-    pub peers: Vec<Peer>,
+    pub(crate) peers: Vec<Peer>,
     /// The brokers.
-    pub brokers: brokers::Outcome,
+    pub(crate) brokers: brokers::Outcome,
     /// What is wrong, in words: a sum outside what its system promises.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Whether every sum that was measured is right.
-    pub correct: bool,
+    pub(crate) correct: bool,
     /// The results folder.
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
 }
 
 /// Our own figures, a report.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ours {
+pub(crate) struct Ours {
     /// Encode, encrypt, pack. Processor time in microseconds, as all that follow.
-    pub encrypt_us: Spread,
+    pub(crate) encrypt_us: Spread,
     /// Digest and signature.
-    pub sign_us: Spread,
+    pub(crate) sign_us: Spread,
     /// Both: what a gateway spends.
-    pub seal_us: Spread,
+    pub(crate) seal_us: Spread,
     /// Decode and verify.
-    pub admit_us: Spread,
+    pub(crate) admit_us: Spread,
     /// The addition after it.
-    pub fold_us: Spread,
+    pub(crate) fold_us: Spread,
     /// Both: what analytics spends before it commits.
-    pub server_us: Spread,
+    pub(crate) server_us: Spread,
     /// The addition alone, ciphertexts in the cache.
-    pub fold_alone_us: Spread,
+    pub(crate) fold_alone_us: Spread,
     /// A copy of the ciphertext, likewise.
-    pub copy_us: Spread,
+    pub(crate) copy_us: Spread,
     /// The addition over the copy.
-    pub fold_over_copy: Spread,
+    pub(crate) fold_over_copy: Spread,
     /// Bytes of a message.
-    pub bytes: f64,
+    pub(crate) bytes: f64,
     /// Greatest error of a total, in watt-hours.
-    pub max_error_wh: f64,
+    pub(crate) max_error_wh: f64,
     /// The error the noise allows, in watt-hours.
-    pub bound_wh: f64,
+    pub(crate) bound_wh: f64,
     /// The greatest total, in watt-hours.
-    pub greatest_total_wh: f64,
+    pub(crate) greatest_total_wh: f64,
 }
 
 /// A peer, measured or not.
 #[derive(Debug, Clone, Serialize)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its name on the command line.
-    pub name: String,
+    pub(crate) name: String,
     /// Its name for people.
-    pub title: String,
+    pub(crate) title: String,
     /// What it gives that we do not.
-    pub gives: String,
+    pub(crate) gives: String,
     /// What we give that it does not.
-    pub lacks: String,
+    pub(crate) lacks: String,
     /// Version and parameters, by its own account.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Its figures.
-    pub figures: Option<Figures>,
+    pub(crate) figures: Option<Figures>,
     /// Why there are none.
-    pub not_measured: Option<String>,
+    pub(crate) not_measured: Option<String>,
 }
 
 /// A peer's figures, a report.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Processor time of the client, in microseconds.
-    pub client_us: Spread,
+    pub(crate) client_us: Spread,
     /// Processor time of the server, or of both aggregators, in microseconds.
-    pub server_us: Spread,
+    pub(crate) server_us: Spread,
     /// The client's stages, in microseconds.
-    pub client_stages_us: BTreeMap<String, Spread>,
+    pub(crate) client_stages_us: BTreeMap<String, Spread>,
     /// The server's.
-    pub server_stages_us: BTreeMap<String, Spread>,
+    pub(crate) server_stages_us: BTreeMap<String, Spread>,
     /// Bytes that leave the client.
-    pub bytes: f64,
+    pub(crate) bytes: f64,
     /// Greatest error of a total, in watt-hours.
-    pub max_error_wh: f64,
+    pub(crate) max_error_wh: f64,
     /// The greatest total it opened, in watt-hours.
-    pub greatest_total_wh: f64,
+    pub(crate) greatest_total_wh: f64,
     /// Reports' worth of work behind these figures.
-    pub reports: f64,
+    pub(crate) reports: f64,
     /// The same as ratios to ours.
-    pub ratios: Ratios,
+    pub(crate) ratios: Ratios,
 }
 
 /// A peer's cost over ours, in the same round.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ratios {
+pub(crate) struct Ratios {
     /// Its client over our seal, signature included.
-    pub client_over_seal: Spread,
+    pub(crate) client_over_seal: Spread,
     /// Its client over our encryption and packing.
-    pub client_over_encrypt: Spread,
+    pub(crate) client_over_encrypt: Spread,
     /// Its bytes over ours.
-    pub bytes: f64,
+    pub(crate) bytes: f64,
     /// Its server over our decoding, verification and addition.
-    pub server_over_ours: Spread,
+    pub(crate) server_over_ours: Spread,
     /// Its server over our addition alone.
-    pub server_over_fold: Spread,
+    pub(crate) server_over_fold: Spread,
 }
 
 impl Ours {
     /// From every round's steps and the opened sum.
-    ///
-    /// # Errors
-    /// Where there was no round.
-    pub fn new(steps: &[Steps], work: &Work, opened: &Opened, bound_wh: f64) -> Result<Self> {
+    pub(crate) fn new(
+        steps: &[Steps],
+        work: &Work,
+        opened: &Opened,
+        bound_wh: f64,
+    ) -> Result<Self> {
         let (max_error_wh, greatest_total_wh) = error(work, opened);
         let us = |step: fn(&Steps) -> f64| {
             let values: Vec<f64> = steps.iter().map(|steps| step(steps) * 1e6).collect();
@@ -159,10 +161,12 @@ impl Ours {
 
 impl Figures {
     /// From a peer's rounds, ours in the same rounds, and the opened sum.
-    ///
-    /// # Errors
-    /// Where the rounds do not match.
-    pub fn new(rounds: &[Measured], ours: &[Steps], work: &Work, opened: &Opened) -> Result<Self> {
+    pub(crate) fn new(
+        rounds: &[Measured],
+        ours: &[Steps],
+        work: &Work,
+        opened: &Opened,
+    ) -> Result<Self> {
         let column = |value: fn(&Measured) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
         let (client, server) = (column(Measured::client_us), column(Measured::server_us));
         let over = |values: &[f64], step: fn(&Steps) -> f64| {
@@ -197,17 +201,12 @@ fn stages(
     rounds: &[Measured],
     side: fn(&Measured) -> &BTreeMap<String, f64>,
 ) -> BTreeMap<String, Spread> {
-    let mut columns = BTreeMap::<String, Vec<f64>>::new();
-    for round in rounds {
-        for (stage, seconds) in side(round) {
-            let us = seconds * 1e6 / round.reports;
-            columns.entry(stage.clone()).or_default().push(us);
-        }
-    }
-    columns
-        .into_iter()
-        .filter_map(|(stage, values)| Some((stage, Spread::of(&values)?)))
-        .collect()
+    let of = |round: &Measured, seconds: f64| seconds * 1e6 / round.reports;
+    let stages = rounds.iter().flat_map(|round| {
+        let stages = side(round).iter();
+        stages.map(move |(stage, seconds)| (stage.clone(), of(round, *seconds)))
+    });
+    by_name(stages)
 }
 
 /// Greatest error of an opened sum and its greatest total, in watt-hours.
@@ -224,8 +223,12 @@ fn error(work: &Work, opened: &Opened) -> (f64, f64) {
 }
 
 /// What is wrong with a peer's sum, if anything.
-#[must_use]
-pub fn fault(entry: &Entry, figures: &Figures, work: &Work, opened: &Opened) -> Option<String> {
+pub(crate) fn fault(
+    entry: &Entry,
+    figures: &Figures,
+    work: &Work,
+    opened: &Opened,
+) -> Option<String> {
     let allowed = match entry.precision {
         Precision::Exact => 0.0,
         // Half a step for each of the readings in a total.
@@ -245,22 +248,9 @@ pub fn fault(entry: &Entry, figures: &Figures, work: &Work, opened: &Opened) -> 
     })
 }
 
-impl Outcome {
-    /// Writes `peers.json`.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn write(&self, results: &Path) -> Result<()> {
-        let path = results.join("peers.json");
-        std::fs::write(&path, serde_json::to_string_pretty(self)? + "\n")
-            .with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
 impl Peer {
     /// A row with nothing in it yet.
-    #[must_use]
-    pub fn of(entry: &Entry) -> Self {
+    pub(crate) fn of(entry: &Entry) -> Self {
         Self {
             name: entry.name.to_owned(),
             title: entry.title.to_owned(),
@@ -274,11 +264,10 @@ impl Peer {
 }
 
 /// The words for [`Outcome::input`].
-#[must_use]
-pub fn input(reports: usize) -> String {
+pub(crate) fn input(reports: usize) -> String {
     format!(
         "the first {BATCH} hours of real customers of {}, {reports} reports",
-        crate::scenario::UCI
+        harness::scenario::UCI
     )
 }
 

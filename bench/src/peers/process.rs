@@ -28,7 +28,7 @@ const ONE_THREAD: [(&str, &str); 4] = [
 /// What is asked.
 #[derive(Debug, Serialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// Make the keys.
     Prepare {
         /// Readings of each report, in watt-hours.
@@ -48,38 +48,38 @@ pub enum Request<'a> {
 /// The answer to [`Request::Prepare`].
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// Version and parameters.
-    pub describe: String,
+    pub(crate) describe: String,
 }
 
 /// The answer to [`Request::Round`].
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// How many reports' worth of work it was: fewer than asked for where a few stand for the rest.
-    pub reports: f64,
+    pub(crate) reports: f64,
     /// Processor time of each stage on the client, in seconds.
-    pub client: BTreeMap<String, f64>,
+    pub(crate) client: BTreeMap<String, f64>,
     /// The same on the server.
-    pub server: BTreeMap<String, f64>,
+    pub(crate) server: BTreeMap<String, f64>,
     /// Bytes that left the clients.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The answer to [`Request::Finish`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Sum of each interval, in watt-hours; fewer than a report has where a few stand for the rest.
-    pub totals_wh: Vec<f64>,
+    pub(crate) totals_wh: Vec<f64>,
     /// The reports in it, as often as they were added.
-    pub included: Vec<usize>,
+    pub(crate) included: Vec<usize>,
 }
 
 /// A peer that runs. Dropping it ends the process.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     requests: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -88,10 +88,7 @@ pub struct Process {
 
 impl Process {
     /// Starts it.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .envs(ONE_THREAD)
             .stdin(Stdio::piped())
@@ -118,10 +115,7 @@ impl Process {
     }
 
     /// One request and its answer.
-    ///
-    /// # Errors
-    /// Where the process ends, is silent for two minutes, or answers something else.
-    pub async fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T> {
+    pub(crate) async fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T> {
         let line = serde_json::to_string(request)? + "\n";
         // A process that has ended says why below.
         let sent = self.requests.write_all(line.as_bytes()).await;
@@ -154,10 +148,7 @@ impl Process {
 
 impl Measured {
     /// Whether the figures can be divided by.
-    ///
-    /// # Errors
-    /// Names the figure that cannot.
-    pub fn checked(self) -> Result<Self> {
+    pub(crate) fn checked(self) -> Result<Self> {
         let positive = self.reports.is_finite() && self.reports > 0.0;
         ensure!(positive, "it measured {} reports", self.reports);
         for (stage, seconds) in self.client.iter().chain(&self.server) {
@@ -168,14 +159,12 @@ impl Measured {
     }
 
     /// Processor time of the client for a report, in microseconds.
-    #[must_use]
-    pub fn client_us(&self) -> f64 {
+    pub(crate) fn client_us(&self) -> f64 {
         self.client.values().sum::<f64>() * 1e6 / self.reports
     }
 
     /// Processor time of the server for a report, in microseconds.
-    #[must_use]
-    pub fn server_us(&self) -> f64 {
+    pub(crate) fn server_us(&self) -> f64 {
         self.server.values().sum::<f64>() * 1e6 / self.reports
     }
 }

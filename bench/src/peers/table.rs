@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 
 use super::catalogue::CAVEATS;
 use super::outcome::{Outcome, Peer};
+use crate::output::table;
 use crate::ratio::{Spread, figure};
 
 impl Outcome {
     /// The tables and the words, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n\n{}\n", self.table(), self.stages());
         text += CAVEATS;
         text += &format!(
@@ -34,8 +33,7 @@ impl Outcome {
     }
 
     fn table(&self) -> Table {
-        let mut table = plain_table();
-        table.set_header([
+        let heads = [
             "a report of 96 readings",
             "client µs",
             "÷ seal",
@@ -46,7 +44,8 @@ impl Outcome {
             "÷ ours",
             "÷ fold",
             "error Wh",
-        ]);
+        ];
+        let mut table = table(1, heads);
         let ours = &self.ours;
         let (one, none) = ("1", "-");
         let error = format!(
@@ -93,9 +92,6 @@ impl Outcome {
         for peer in &self.peers {
             table.add_row(peer.row());
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
         table
     }
 
@@ -141,14 +137,4 @@ impl Peer {
             figure(figures.max_error_wh),
         ]
     }
-}
-
-/// A table in the project's style.
-#[must_use]
-pub fn plain_table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table
 }

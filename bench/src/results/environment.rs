@@ -25,8 +25,7 @@ const FLAGS: [&str; 9] = [
 ];
 
 /// The environment at this moment; what follows later is left open.
-#[must_use]
-pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
+pub(crate) fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
     let cpu = procfs::CpuInfo::current().ok();
     let model = cpu
         .as_ref()
@@ -81,21 +80,18 @@ pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
 }
 
 /// Load averages over 1, 5 and 15 minutes.
-#[must_use]
-pub fn load_average() -> Option<[f64; 3]> {
+pub(crate) fn load_average() -> Option<[f64; 3]> {
     let load = LoadAverage::current().ok()?;
     Some([load.one, load.five, load.fifteen].map(|load| (f64::from(load) * 100.0).round() / 100.0))
 }
 
 /// Memory that can be had without swapping, in bytes.
-#[must_use]
-pub fn memory_available() -> Option<u64> {
+pub(crate) fn memory_available() -> Option<u64> {
     Meminfo::current().ok()?.mem_available
 }
 
 /// Now, RFC 3339, UTC, to the second.
-#[must_use]
-pub fn timestamp() -> String {
+pub(crate) fn timestamp() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string()

@@ -2,66 +2,12 @@
 //! earlier demo look for, with what they expect in them. `docs/results.md` lists the keys. `run.json` has all of it and
 //! more.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use harness::verdict::Row;
 use serde_json::{Value, json};
 
-use super::files::Extras;
-use super::schema::{Cost, Parameter, Point, Repeat, Run, StageName};
-use crate::sweep::samples::Recorded;
-use crate::sweep::work;
-use crate::verdict::Row;
-
-/// What the server's side counted in one repeat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServerStats {
-    /// Reports that reached analytics, repetitions included.
-    pub messages_received: u64,
-    /// Their bytes.
-    pub bytes_received: u64,
-    /// Reports folded into a sum.
-    pub reports_folded: u64,
-    /// Reports that came again.
-    pub reports_duplicate: u64,
-    /// Reports refused, by reason.
-    pub reports_rejected: BTreeMap<String, u64>,
-    /// Sums released to the operator.
-    pub sums_released: u64,
-    /// Commits of the store.
-    pub commits: u64,
-    /// MQTT messages and bytes that all clients published.
-    pub mqtt_messages_published: u64,
-    /// Their bytes.
-    pub mqtt_bytes_published: u64,
-    /// Time the services ran.
-    pub uptime_s: f64,
-    /// Greatest resident memory of the whole process.
-    pub peak_rss_bytes: Option<u64>,
-    /// Processor time by service.
-    pub cpu_s_by_service: BTreeMap<String, f64>,
-}
-
-impl ServerStats {
-    /// From what was recorded in a repeat.
-    #[must_use]
-    pub fn of(recorded: &Recorded, cost: &Cost) -> Self {
-        Self {
-            messages_received: recorded.count("cipherwatt_analytics_reports_received_total"),
-            bytes_received: recorded.count("cipherwatt_analytics_received_bytes_total"),
-            reports_folded: cost.reports,
-            reports_duplicate: cost.reports_duplicate,
-            reports_rejected: cost.reports_rejected.clone(),
-            sums_released: recorded.count("cipherwatt_analytics_releases_total"),
-            commits: recorded.samples("cipherwatt_analytics_commit_duration_seconds"),
-            mqtt_messages_published: recorded.count("cipherwatt_mqtt_messages_published_total"),
-            mqtt_bytes_published: cost.published_bytes,
-            uptime_s: cost.total_wall_s,
-            peak_rss_bytes: cost.peak_rss_bytes,
-            cpu_s_by_service: cost.cpu_s_by_service.clone(),
-        }
-    }
-}
+use super::extras::{Extras, ServerStats};
+use super::schema::{Parameter, Point, Repeat, Run, StageName};
+use crate::sweep::parameter;
 
 /// Decrypted totals and averages of each feeder and window, beside the truth.
 pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
@@ -82,7 +28,7 @@ pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Va
     };
     let point = |(parameter, extras): &(Parameter, Extras)| {
         json!({
-            "parameter": work::name(*parameter),
+            "parameter": parameter::name(*parameter),
             "value": extras.label,
             "windows": extras.rows.iter().map(window).collect::<Vec<_>>(),
         })
@@ -99,7 +45,7 @@ pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Va
 pub(super) fn performance_metrics(run: &Run) -> Value {
     let by_sweep = run.sweeps.iter().map(|sweep| {
         let points: Vec<Value> = sweep.points.iter().map(performance).collect();
-        (work::name(sweep.parameter), Value::from(points))
+        (parameter::name(sweep.parameter), Value::from(points))
     });
     json!({
         "description": "Medians over the repeats; times in ms, sizes in bytes",
@@ -161,7 +107,7 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
         .filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes)
         .max();
     let each = points.iter().map(|((parameter, extras), server)| {
-        json!({"parameter": work::name(*parameter), "value": extras.label, "stats": server})
+        json!({"parameter": parameter::name(*parameter), "value": extras.label, "stats": server})
     });
     json!({
         "description": "Counts of analytics and the broker's clients, of the last repeat of each point and over those",
@@ -183,6 +129,7 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sweep::samples::Recorded;
 
     #[test]
     fn the_files_of_the_earlier_demo_have_what_is_looked_for() {

@@ -17,7 +17,6 @@
 //! │     └─ repeats[]
 //! │        ├─ cost, error             what it took, and how far the totals are off
 //! │        └─ stages[]                encode … end_to_end
-//! ├─ plaintext                        the same work without encryption, as ratios
 //! └─ load, peers, budget              documents of the commands of those names
 //! ```
 
@@ -29,7 +28,8 @@ use serde_json::Value;
 use crate::ratio::Spread;
 
 /// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it.
-pub const FORMAT: u32 = 1;
+/// Format 1 also had `plaintext`, a comparison with a pipeline of its own.
+pub const FORMAT: u32 = 2;
 
 /// One run of `bench`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,8 +44,6 @@ pub struct Run {
     pub environment: Environment,
     /// The sweeps, in the order asked for.
     pub sweeps: Vec<Sweep>,
-    /// The same pipeline in plaintext.
-    pub plaintext: Option<Plaintext>,
     /// What `bench load` wrote.
     pub load: Option<Value>,
     /// What `bench --peers` wrote.
@@ -416,73 +414,4 @@ pub struct PointSpread {
     pub stage_p50_s: BTreeMap<StageName, Spread>,
     /// 99th percentiles of each stage.
     pub stage_p99_s: BTreeMap<StageName, Spread>,
-}
-
-/// The same work by the same kind of pipeline, encrypted and in plaintext, in turns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plaintext {
-    /// What both do.
-    pub shares: Vec<String>,
-    /// What only one does.
-    pub differs: Vec<String>,
-    /// The work.
-    pub work: PlaintextWork,
-    /// Whether every sum of both equals the truth.
-    pub correct: bool,
-    /// One turn each of both pipelines.
-    pub rounds: Vec<PlaintextRound>,
-    /// Encrypted over plaintext, round by round.
-    pub overhead: PlaintextOverhead,
-}
-
-/// The work of both pipelines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlaintextWork {
-    /// Meters, each of which sends one report a window.
-    pub meters: u32,
-    /// Feeders.
-    pub feeders: u32,
-    /// Readings in a report.
-    pub batch: u16,
-    /// Windows.
-    pub windows: u32,
-}
-
-/// One turn.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PlaintextRound {
-    /// With encryption.
-    pub encrypted: PathCost,
-    /// Without.
-    pub plaintext: PathCost,
-}
-
-/// What a pipeline took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PathCost {
-    /// Size of a report as published.
-    pub bytes_per_report: f64,
-    /// Processor time of the whole process over the reports.
-    pub cpu_us_per_report: f64,
-    /// Processor time to make a report ready to be published.
-    pub seal_us: f64,
-    /// From the first publish to the last total.
-    pub wall_s: f64,
-    /// Median time from a report's seal to its window's total.
-    pub end_to_end_s: f64,
-}
-
-/// Encrypted over plaintext.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PlaintextOverhead {
-    /// Of [`PathCost::bytes_per_report`].
-    pub bytes_per_report: Spread,
-    /// Of [`PathCost::cpu_us_per_report`].
-    pub cpu_us_per_report: Spread,
-    /// Of [`PathCost::seal_us`].
-    pub seal_us: Spread,
-    /// Of [`PathCost::wall_s`].
-    pub wall_s: Spread,
-    /// Of [`PathCost::end_to_end_s`].
-    pub end_to_end_s: Spread,
 }

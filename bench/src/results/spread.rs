@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::schema::{Cost, PointSpread, Repeat, Stage, StageName, Status};
-use crate::ratio::Spread;
+use crate::ratio::{Spread, by_name};
 
 /// Spread of the main figures over the repeats that are ok; `None` without any.
-#[must_use]
-pub fn of(repeats: &[Repeat]) -> Option<PointSpread> {
+pub(crate) fn of(repeats: &[Repeat]) -> Option<PointSpread> {
     let ok: Vec<&Repeat> = repeats
         .iter()
         .filter(|repeat| repeat.status == Status::Ok)
@@ -44,12 +43,6 @@ pub fn of(repeats: &[Repeat]) -> Option<PointSpread> {
 }
 
 fn stages(repeats: &[&Repeat], of: fn(&Stage) -> f64) -> BTreeMap<StageName, Spread> {
-    let mut values: BTreeMap<StageName, Vec<f64>> = BTreeMap::new();
-    for stage in repeats.iter().flat_map(|repeat| &repeat.stages) {
-        values.entry(stage.stage).or_default().push(of(stage));
-    }
-    let spread = values
-        .into_iter()
-        .filter_map(|(stage, values)| Some((stage, Spread::of(&values)?)));
-    spread.collect()
+    let stages = repeats.iter().flat_map(|repeat| &repeat.stages);
+    by_name(stages.map(|stage| (stage.stage, of(stage))))
 }

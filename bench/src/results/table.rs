@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 
-use super::schema::{Cost, Parameter, Plaintext, Point, Run, StageName, Status, Sweep};
+use super::schema::{Cost, Parameter, Point, Run, StageName, Status, Sweep};
+use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
-use crate::sweep::work;
+use crate::sweep::parameter;
 
 /// Stages that a table shows, with their heads.
 const STAGES: [(StageName, &str); 11] = [
@@ -25,11 +25,10 @@ const STAGES: [(StageName, &str); 11] = [
 ];
 
 /// A point that is done, in a line.
-#[must_use]
-pub fn progress(parameter: Parameter, point: &Point) -> String {
+pub(crate) fn progress(parameter: Parameter, point: &Point) -> String {
     let mut text = format!(
         "{} {}: {}",
-        work::name(parameter),
+        parameter::name(parameter),
         point.label,
         state(point)
     );
@@ -47,21 +46,17 @@ pub fn progress(parameter: Parameter, point: &Point) -> String {
 }
 
 /// Everything, for standard output.
-#[must_use]
-pub fn of(run: &Run, folder: &std::path::Path) -> String {
+pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     let mut text = String::new();
     for sweep in &run.sweeps {
         text += &format!(
             "{}: {}\n{}\n\n{}\n\n",
-            work::name(sweep.parameter),
+            parameter::name(sweep.parameter),
             sweep.varies,
             figures(sweep),
             stages(sweep)
         );
         text += &notes(sweep);
-    }
-    if let Some(plaintext) = &run.plaintext {
-        text += &overhead(plaintext);
     }
     for failure in &run.failures {
         text += &format!("WRONG: {failure}\n");
@@ -79,22 +74,6 @@ pub fn of(run: &Run, folder: &std::path::Path) -> String {
     text
 }
 
-fn new_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heads);
-    table
-}
-
-fn right(mut table: Table, from: usize) -> Table {
-    for column in table.column_iter_mut().skip(from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
 fn state(point: &Point) -> &'static str {
     match point.status {
         Status::Ok => "ok",
@@ -105,7 +84,7 @@ fn state(point: &Point) -> &'static str {
 }
 
 fn figures(sweep: &Sweep) -> Table {
-    let mut table = new_table([
+    let heads = [
         "value",
         "meters",
         "feeders",
@@ -121,16 +100,15 @@ fn figures(sweep: &Sweep) -> Table {
         "peak MiB (grown)",
         "error Wh",
         "state",
-    ]);
+    ];
+    let mut table = table(1, heads);
     for point in &sweep.points {
         let settings = &point.settings;
         let cost = point.repeats.iter().find_map(|repeat| repeat.cost.as_ref());
         let error = point.repeats.iter().find_map(|repeat| repeat.error);
         let median = point.median.as_ref();
-        let spread =
-            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| spread.to_string());
-        let short =
-            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| figure(spread.median));
+        let spread = |spread: Option<Spread>| or_dash(spread, |spread| spread.to_string());
+        let short = |spread: Option<Spread>| or_dash(spread, |spread| figure(spread.median));
         let lowered = if settings.min_meters_lowered_from.is_some() {
             "*"
         } else {
@@ -141,22 +119,22 @@ fn figures(sweep: &Sweep) -> Table {
             settings.meters.to_string(),
             settings.feeders.to_string(),
             format!("{}{lowered}", settings.min_meters),
-            cost.map_or("-".to_owned(), |cost| cost.reports.to_string()),
+            or_dash(cost, |cost| cost.reports.to_string()),
             spread(median.map(|median| median.reports_per_s)),
             short(median.map(|median| median.readings_per_s)),
-            cost.map_or("-".to_owned(), |cost| format!("{:.2}", cost.cpu_cores)),
+            or_dash(cost, |cost| format!("{:.2}", cost.cpu_cores)),
             spread(median.map(|median| median.cpu_us_per_report)),
             short(median.map(|median| median.cpu_us_per_reading)),
             short(median.map(|median| median.bytes_per_report)),
             short(median.map(|median| median.bytes_per_reading)),
             cost.and_then(memory).unwrap_or("-".to_owned()),
-            error.map_or("-".to_owned(), |error| {
+            or_dash(error, |error| {
                 format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)
             }),
             state(point).to_owned(),
         ]);
     }
-    right(table, 1)
+    table
 }
 
 /// The peak, and how far it is above what was there before: earlier points leave memory with the allocator.
@@ -173,14 +151,14 @@ fn memory(cost: &Cost) -> Option<String> {
 /// Medians of the stages, in milliseconds.
 fn stages(sweep: &Sweep) -> Table {
     let heads = std::iter::once("p50 in ms").chain(STAGES.iter().map(|(_, head)| *head));
-    let mut table = new_table(heads);
+    let mut table = table(1, heads);
     for point in sweep.points.iter() {
         let Some(median) = &point.median else {
             continue;
         };
         let cell = |stage: &StageName| {
             let spread = median.stage_p50_s.get(stage);
-            spread.map_or("-".to_owned(), |spread| figure(spread.median * 1e3))
+            or_dash(spread, |spread| figure(spread.median * 1e3))
         };
         let cells = STAGES.iter().map(|(stage, _)| cell(stage));
         table.add_row(
@@ -189,7 +167,7 @@ fn stages(sweep: &Sweep) -> Table {
                 .collect::<Vec<_>>(),
         );
     }
-    right(table, 1)
+    table
 }
 
 /// What a reader must know of single points.
@@ -215,26 +193,6 @@ fn notes(sweep: &Sweep) -> String {
     text
 }
 
-fn overhead(plaintext: &Plaintext) -> String {
-    let (work, ratio) = (&plaintext.work, &plaintext.overhead);
-    let mut text = format!(
-        "encrypted ÷ plaintext, {} reports of {} readings through the same pipeline: {} × the bytes, {} × the processor \
-         time a report, {} × the time to seal, {} × end to end\n",
-        u64::from(work.meters) * u64::from(work.windows),
-        work.batch,
-        ratio.bytes_per_report,
-        ratio.cpu_us_per_report,
-        ratio.seal_us,
-        ratio.end_to_end_s,
-    );
-    text += &format!(
-        "  both: {}\n  only one: {}\n\n",
-        plaintext.shares.join("; "),
-        plaintext.differs.join("; ")
-    );
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +208,6 @@ mod tests {
             "plan.min_meters is 15",
             "2*",
             "encrypt",
-            "÷ plaintext",
         ] {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }

@@ -24,15 +24,14 @@ const METER_BYTES: u64 = 16 << 10;
 
 /// The model, for this machine as it is now.
 #[derive(Debug, Clone, Copy)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Measured over modelled.
     factor: f64,
 }
 
 impl Estimate {
     /// The model of the machine that `work` took `measured` on.
-    #[must_use]
-    pub fn calibrated(work: &Work, measured: Duration) -> Self {
+    pub(crate) fn calibrated(work: &Work, measured: Duration) -> Self {
         let factor = measured.as_secs_f64() / modelled(work);
         Self {
             // A stall while calibrating must not put off everything.
@@ -41,8 +40,7 @@ impl Estimate {
     }
 
     /// Seconds that one repeat takes, start and stop included.
-    #[must_use]
-    pub fn seconds(&self, work: &Work) -> f64 {
+    pub(crate) fn seconds(&self, work: &Work) -> f64 {
         let paced = work
             .speed
             .map_or(0.0, |speed| work.event_s() as f64 / speed);
@@ -50,8 +48,7 @@ impl Estimate {
     }
 
     /// Memory that a point needs at most.
-    #[must_use]
-    pub fn bytes(&self, work: &Work) -> u64 {
+    pub(crate) fn bytes(&self, work: &Work) -> u64 {
         PROCESS_BYTES + u64::from(work.meters) * METER_BYTES
     }
 }

@@ -9,35 +9,30 @@ use crate::results::schema::Parameter;
 
 use super::Options;
 use super::estimate::Estimate;
-use super::work::{self, Work};
-
-/// Seconds that the comparison with plaintext takes: quick, full.
-const PLAINTEXT_S: (f64, f64) = (4.0, 20.0);
+use super::parameter;
+use super::work::Work;
 
 /// A point before it is run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// What it does.
-    pub work: Work,
+    pub(crate) work: Work,
     /// Seconds of one repeat.
-    pub estimate_s: f64,
+    pub(crate) estimate_s: f64,
     /// Why it is not run.
-    pub skip: Option<String>,
+    pub(crate) skip: Option<String>,
 }
 
 /// The points of each sweep, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Each sweep.
-    pub sweeps: Vec<(Parameter, Vec<Planned>)>,
+    pub(crate) sweeps: Vec<(Parameter, Vec<Planned>)>,
 }
 
 impl Plan {
     /// Everything asked for.
-    ///
-    /// # Errors
-    /// A value that cannot be; values for several parameters at once.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
         let mut parameters = options.sweeps.clone();
         let mut seen = std::collections::BTreeSet::new();
         parameters.retain(|parameter| seen.insert(*parameter));
@@ -47,7 +42,7 @@ impl Plan {
             parameters.len()
         );
         let sweep = |parameter: Parameter| {
-            let defaults = work::default_values(parameter, options.quick);
+            let defaults = parameter::default_values(parameter, options.quick);
             let labels: Vec<&str> = match options.values.is_empty() {
                 true => defaults,
                 false => options.values.iter().map(String::as_str).collect(),
@@ -69,8 +64,12 @@ impl Plan {
     /// The same with estimates, and without the points that do not fit: one repeat is longer than the limit, the memory
     /// is not there, or the seconds `left` for all points are used up. Those are dealt out in turns, so that each sweep
     /// gets its first points.
-    #[must_use]
-    pub fn within(mut self, estimate: &Estimate, options: &Options, left: Option<f64>) -> Self {
+    pub(crate) fn within(
+        mut self,
+        estimate: &Estimate,
+        options: &Options,
+        left: Option<f64>,
+    ) -> Self {
         let memory = environment::memory_available();
         let limit = options.point_limit.as_secs_f64();
         for planned in self.sweeps.iter_mut().flat_map(|(_, points)| points) {
@@ -91,7 +90,6 @@ impl Plan {
             };
         }
         let Some(mut left) = left else { return self };
-        left -= plaintext_s(options);
         let longest = self
             .sweeps
             .iter()
@@ -121,8 +119,7 @@ impl Plan {
     }
 
     /// Seconds of the whole run.
-    #[must_use]
-    pub fn seconds(&self, options: &Options) -> f64 {
+    pub(crate) fn seconds(&self, options: &Options) -> f64 {
         let of = |points: &Vec<Planned>| {
             let run: Vec<f64> = points
                 .iter()
@@ -132,16 +129,11 @@ impl Plan {
             run.iter().sum::<f64>() * f64::from(options.repeats())
                 + run.first().unwrap_or(&0.0) * f64::from(options.warmup())
         };
-        self.sweeps
-            .iter()
-            .map(|(_, points)| of(points))
-            .sum::<f64>()
-            + plaintext_s(options)
+        self.sweeps.iter().map(|(_, points)| of(points)).sum()
     }
 
     /// What is about to be done, in a line.
-    #[must_use]
-    pub fn announce(&self, options: &Options, calibration: Duration) -> String {
+    pub(crate) fn announce(&self, options: &Options, calibration: Duration) -> String {
         let points = || self.sweeps.iter().flat_map(|(_, points)| points);
         let skipped = points().filter(|point| point.skip.is_some()).count();
         let about = Duration::from_secs(self.seconds(options).ceil() as u64);
@@ -163,14 +155,6 @@ impl Plan {
 /// "1 point", "2 points".
 fn number(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn plaintext_s(options: &Options) -> f64 {
-    match (options.no_plaintext, options.quick) {
-        (true, _) => 0.0,
-        (false, true) => PLAINTEXT_S.0,
-        (false, false) => PLAINTEXT_S.1,
-    }
 }
 
 #[cfg(test)]

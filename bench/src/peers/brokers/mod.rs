@@ -2,24 +2,23 @@
 //!
 //! Each broker is a process of its own, started anew for every round, so that its processor time and memory are its own.
 
-pub mod load;
+pub(crate) mod load;
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use comfy_table::CellAlignment;
+use harness::process::{free_address, own_binary};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use service::config::Settings;
 use tokio::process::{Child, Command};
 
-use super::table::plain_table;
-use crate::chaos::process::own_binary;
+use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
-use crate::resources::Usage;
+use crate::usage::Usage;
 use load::{BYTES, Delivery, offer};
 
 /// Longest wait until a broker listens.
@@ -27,21 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much is offered.
 #[derive(Debug, Clone)]
-pub struct Load {
+pub(crate) struct Load {
     /// Messages a second when paced: a million meters every quarter of an hour.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Messages when paced.
-    pub paced: usize,
+    pub(crate) paced: usize,
     /// Messages when sent as fast as the broker takes them.
-    pub saturated: usize,
+    pub(crate) saturated: usize,
     /// Rounds over all brokers.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Load {
     /// Five seconds paced and 270 MB saturated, three times; or once, and less.
-    #[must_use]
-    pub fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool) -> Self {
         Self {
             rate: 1_112.0,
             paced: if quick { 1_112 } else { 5_560 },
@@ -53,53 +51,53 @@ impl Load {
 
 /// What the brokers did.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Messages a second when paced.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Messages of a paced load.
-    pub paced_messages: usize,
+    pub(crate) paced_messages: usize,
     /// Messages of a saturated load.
-    pub saturated_messages: usize,
+    pub(crate) saturated_messages: usize,
     /// Bytes of a message.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Every broker, measured or not.
-    pub brokers: Vec<Broker>,
+    pub(crate) brokers: Vec<Broker>,
 }
 
 /// A broker, measured or not.
 #[derive(Debug, Clone, Serialize)]
-pub struct Broker {
+pub(crate) struct Broker {
     /// Its name in the results.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its name for people.
-    pub title: String,
+    pub(crate) title: String,
     /// What it gives that ours does not, or the reverse.
-    pub gives: &'static str,
+    pub(crate) gives: &'static str,
     /// Under the paced load.
-    pub paced: Option<Figures>,
+    pub(crate) paced: Option<Figures>,
     /// Under the saturated load.
-    pub saturated: Option<Figures>,
+    pub(crate) saturated: Option<Figures>,
     /// Why there are no figures.
-    pub not_measured: Option<String>,
+    pub(crate) not_measured: Option<String>,
 }
 
 /// Figures of one load.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Share of the messages that arrived.
-    pub delivered: Spread,
+    pub(crate) delivered: Spread,
     /// Median latency, in milliseconds.
-    pub p50_ms: Spread,
+    pub(crate) p50_ms: Spread,
     /// 99th percentile of the latency, in milliseconds.
-    pub p99_ms: Spread,
+    pub(crate) p99_ms: Spread,
     /// Messages that arrived in a second.
-    pub per_s: Spread,
+    pub(crate) per_s: Spread,
     /// The broker's processor time for a message, in microseconds.
-    pub cpu_us: Spread,
+    pub(crate) cpu_us: Spread,
     /// The same over that of bare rumqttd in the same round.
-    pub cpu_over_rumqttd: Option<Spread>,
+    pub(crate) cpu_over_rumqttd: Option<Spread>,
     /// Its greatest resident memory, in MiB.
-    pub peak_mib: Spread,
+    pub(crate) peak_mib: Spread,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,10 +148,7 @@ struct Record {
 }
 
 /// Loads every broker in turns.
-///
-/// # Errors
-/// Where files or ports for them cannot be had. A broker that fails is in the outcome.
-pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
+pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let mut records: Vec<Record> = KINDS
         .iter()
@@ -182,9 +177,7 @@ pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<
 }
 
 async fn loaded(kind: Kind, settings: &Settings, load: &Load, folder: &Path) -> Result<[Run; 2]> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    let port = listener.local_addr()?.port();
-    drop(listener);
+    let port = free_address()?.port();
     let mut child = start(kind, settings, port, folder)?;
     listening(&mut child, port).await?;
     let paced = one(&child, port, load.paced, Some(load.rate)).await?;
@@ -196,9 +189,9 @@ async fn loaded(kind: Kind, settings: &Settings, load: &Load, folder: &Path) -> 
 
 async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Result<Run> {
     let process = child.id().context("the broker ended")?;
-    let (before, began) = (Usage::of(process), Instant::now());
+    let before = Usage::of(process);
     let delivery = offer(port, messages, rate).await?;
-    let used = Usage::of(process).since(&before, began.elapsed());
+    let used = Usage::of(process).since(&before);
     Ok(Run {
         delivery,
         cpu_us: used.cpu.as_secs_f64() * 1e6 / messages as f64,
@@ -313,13 +306,11 @@ fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Opti
 
 impl Outcome {
     /// The table, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.brokers.is_empty() {
             return String::new();
         }
-        let mut table = plain_table();
-        table.set_header([
+        let heads = [
             "broker",
             "load",
             "delivered",
@@ -329,7 +320,8 @@ impl Outcome {
             "CPU µs/msg",
             "÷ rumqttd",
             "peak MiB",
-        ]);
+        ];
+        let mut table = table(2, heads);
         for broker in &self.brokers {
             if let Some(reason) = &broker.not_measured {
                 table.add_row([format!("{}\nnot measured: {reason}", broker.title)]);
@@ -339,9 +331,6 @@ impl Outcome {
                     table.add_row(figures.row(&broker.title, load));
                 }
             }
-        }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
         }
         let mut text = format!(
             "{table}\npaced: {} messages of {} bytes at {}/s; saturated: {} as fast as they are taken; QoS 1, 4 publishers, 1 subscriber\n",
@@ -372,8 +361,7 @@ impl Figures {
             self.p99_ms.to_string(),
             self.per_s.to_string(),
             self.cpu_us.to_string(),
-            self.cpu_over_rumqttd
-                .map_or("-".to_owned(), |ratio| ratio.to_string()),
+            or_dash(self.cpu_over_rumqttd, |ratio| ratio.to_string()),
             self.peak_mib.to_string(),
         ]
     }

@@ -11,19 +11,18 @@
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
 //! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
-//! * [`machine`]: who used the processors · [`outcome`]: tables and files
+//! * [`outcome`]: tables and files
 
-pub mod cache;
-pub mod deployment;
-pub mod fleet;
-pub mod gateway;
-pub mod machine;
-pub mod outcome;
-pub mod pool;
-pub mod reports;
-pub mod search;
-pub mod step;
-pub mod world;
+mod cache;
+mod deployment;
+mod fleet;
+mod gateway;
+mod outcome;
+mod pool;
+mod reports;
+mod search;
+mod step;
+mod world;
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +31,7 @@ use anyhow::{Context as _, Result};
 use service::config::Settings;
 use service::stop::Stop;
 
-pub use outcome::{Load, Outcome};
+pub(crate) use outcome::{Load, Outcome};
 use search::Search;
 use world::World;
 
@@ -48,51 +47,51 @@ const MAX_P99: Duration = Duration::from_secs(1);
 
 /// What to offer.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Offer this many reports a second, once. 1112: a million meters every 15 minutes. Without it, rates are stepped
     /// up, and then bisected, until the knee is known.
     #[arg(long)]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// How long reports are due, with --rate.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Distinct enrolled meters; each reports once a window. 100,000, or 20,000 with --quick, unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
-    pub meters: Option<u32>,
+    pub(crate) meters: Option<u32>,
     /// Feeders; one for each thousand meters unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub feeders: Option<u32>,
+    pub(crate) feeders: Option<u32>,
     /// Real ciphertexts the reports are made of.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub pool: u32,
+    pub(crate) pool: u32,
     /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub gateways: u32,
+    pub(crate) gateways: u32,
     /// Seed of the readings and of the meters' keys.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Limit on the 99th percentile of the latency: with --rate, fail with exit code 3 if it is longer; else part of
     /// what the knee means, 1s unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
-    pub max_p99: Option<Duration>,
+    pub(crate) max_p99: Option<Duration>,
     /// Greatest number of rates to offer.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub steps: u32,
+    pub(crate) steps: u32,
     /// How long each is offered; 20s, or 4s with --quick, unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
-    pub step_duration: Option<Duration>,
+    pub(crate) step_duration: Option<Duration>,
     /// The first rate, in reports a second.
     #[arg(long, default_value_t = 500.0)]
-    pub min_rate: f64,
+    pub(crate) min_rate: f64,
     /// The greatest rate, in reports a second.
     #[arg(long, default_value_t = 30_000.0)]
-    pub max_rate: f64,
+    pub(crate) max_rate: f64,
     /// Fail, with exit code 3, if the knee is below this rate.
     #[arg(long)]
-    pub floor: Option<f64>,
+    pub(crate) floor: Option<f64>,
     /// A look at the knee in less than a minute.
     #[arg(long)]
-    pub quick: bool,
+    pub(crate) quick: bool,
 }
 
 impl Options {
@@ -113,10 +112,7 @@ impl Options {
 
 /// Offers one rate to real services and judges what they make of it. Results go to `results`, what can be used again
 /// to `cache` beside it.
-///
-/// # Errors
-/// Where a service fails or enrolment does not come to an end.
-pub async fn run(
+pub(crate) async fn run(
     base: &Settings,
     options: &Options,
     results: &Path,
@@ -134,10 +130,7 @@ pub async fn run(
 }
 
 /// Steps the rate until the knee is known.
-///
-/// # Errors
-/// Those of [`run`].
-pub async fn explore(
+pub(crate) async fn explore(
     base: &Settings,
     options: &Options,
     results: &Path,
@@ -222,3 +215,6 @@ fn load(
         steps,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use bench::oracle::{Clear as _, FileTruth, Truth, Truths};
-use bench::verdict::judge;
-use bench::watch::{Seen, Watch};
+use harness::oracle::{Clear as _, FileTruth, Truth, Truths};
+use harness::verdict::judge;
+use harness::watch::{Seen, Watch};
 use openfhe::{Context, secret};
 use operator::report::{By, FeederReport, Scale};
 use packed::layout::{self, Layout};
@@ -28,7 +28,7 @@ struct Feeder {
 }
 
 fn feeder() -> Feeder {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/uci_electricity_hourly.csv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/uci_electricity_hourly.csv");
     let mut file = FileTruth::open(&path, START, "UTC").unwrap();
     let mut readings = vec![Vec::new(); file.meters()];
     for hour in 0..BATCH as u64 {
@@ -106,7 +106,7 @@ impl Feeder {
             .collect();
         let truths: Truths = [((id, window), Truth { energy_wh, meters })].into();
         let mut watch = Watch::new(15);
-        watch.enter(Seen::Operator(operator::Event::Released(Box::new(report))));
+        watch.enter(&Seen::Operator(operator::Event::Released(Box::new(report))));
         judge(&watch, &truths).wrong.is_empty()
     }
 }

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::serve::Role;
 
 /// Fewest kills of a run: below, a process could be left out.
-pub const FEWEST: u32 = 8;
+pub(crate) const FEWEST: u32 = 8;
 /// Share of the run's windows over which the kills are spread. The rest is for what they left behind.
 const SPREAD: f64 = 0.85;
 /// Share of the turns after which the next one does not wait until the process has recovered.
@@ -52,31 +52,30 @@ const POINTS: [(Role, &[Point]); 3] = [
 
 /// A fail point armed for one life of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailPoint {
+pub(crate) struct FailPoint {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Passages until it kills.
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 /// One turn: a process is killed from outside and, in some turns, its successor at a fail point.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// Who.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Where its successor dies.
-    pub then: Option<FailPoint>,
+    pub(crate) then: Option<FailPoint>,
     /// Share of the run's windows, 0 to 1, that is reported first.
-    pub position: f64,
+    pub(crate) position: f64,
     /// Milliseconds between seeing work in flight and the kill.
-    pub wait_ms: u64,
+    pub(crate) wait_ms: u64,
     /// Whether the next turn comes before this process has recovered.
-    pub overlaps: bool,
+    pub(crate) overlaps: bool,
 }
 
 /// The turns of a run with `kills` kills.
-#[must_use]
-pub fn schedule(kills: u32, seed: u64) -> Vec<Turn> {
+pub(crate) fn schedule(kills: u32, seed: u64) -> Vec<Turn> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut lives = Vec::new();
     for (role, share) in shares(kills, &mut random) {

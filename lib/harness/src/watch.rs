@@ -25,6 +25,7 @@ pub struct Watch {
     min_meters: u32,
     /// Every released window, in the order of release.
     pub released: Vec<FeederReport>,
+    meters: BTreeMap<(FeederId, WindowStart), u32>,
     /// Contributors of sums that analytics holds back, by window.
     pub held: BTreeMap<(FeederId, WindowStart), u32>,
     /// Reports analytics folded.
@@ -46,6 +47,7 @@ impl Watch {
         Self {
             min_meters,
             released: Vec::new(),
+            meters: BTreeMap::new(),
             held: BTreeMap::new(),
             folded: 0,
             duplicates: 0,
@@ -56,11 +58,13 @@ impl Watch {
     }
 
     /// Enters what a service reported.
-    pub fn enter(&mut self, seen: Seen) {
+    pub fn enter(&mut self, seen: &Seen) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.span.1 = Some(Instant::now());
-                self.released.push(*report);
+                let window = (report.feeder.clone(), report.window_start);
+                *self.meters.entry(window).or_default() += report.meters;
+                self.released.push(report.as_ref().clone());
             }
             Seen::Operator(
                 alarm @ (operator::Event::Rejected { .. }
@@ -70,11 +74,11 @@ impl Watch {
                 analytics::Event::Folded(count) => self.folded += count,
                 analytics::Event::Duplicate(count) => self.duplicates += count,
                 analytics::Event::Rejected(reason) => {
-                    *self.rejected.entry(reason).or_default() += 1
+                    *self.rejected.entry(*reason).or_default() += 1
                 }
                 analytics::Event::Held(held) => {
-                    self.held
-                        .insert((held.key.feeder, held.key.window), held.contributors);
+                    let window = (held.key.feeder.clone(), held.key.window);
+                    self.held.insert(window, held.contributors);
                 }
                 analytics::Event::Released(_) | analytics::Event::Settled(_) => {}
             },
@@ -83,34 +87,40 @@ impl Watch {
         }
     }
 
-    /// Meters released for a window, over all its parts.
+    /// Whether a window is accounted for: released whole, over all its parts, or rightly withheld.
     #[must_use]
-    pub fn meters_of(&self, feeder: &FeederId, window: WindowStart) -> u32 {
-        let of = |report: &&FeederReport| report.feeder == *feeder && report.window_start == window;
-        self.released
-            .iter()
-            .filter(of)
-            .map(|report| report.meters)
-            .sum()
-    }
-
-    /// Whether a window is accounted for: released whole, or rightly withheld.
-    #[must_use]
-    pub fn accounted(&self, feeder: &FeederId, window: WindowStart, meters: u32) -> bool {
+    pub fn accounted(&self, window: &(FeederId, WindowStart), meters: u32) -> bool {
         if meters >= self.min_meters {
-            self.meters_of(feeder, window) == meters
+            self.meters.get(window) == Some(&meters)
         } else {
-            meters == 0 || self.held.contains_key(&(feeder.clone(), window))
+            meters == 0 || self.held.contains_key(window)
         }
     }
 
     /// How many windows of `truths` are accounted for.
     #[must_use]
     pub fn progress(&self, truths: &Truths) -> usize {
-        let accounted =
-            |((feeder, window), truth): &(&(FeederId, WindowStart), &crate::oracle::Truth)| {
-                self.accounted(feeder, *window, truth.meters)
-            };
-        truths.iter().filter(accounted).count()
+        let accounted = truths.iter();
+        accounted
+            .filter(|(window, truth)| self.accounted(window, truth.meters))
+            .count()
+    }
+
+    /// Seconds from the first reading to the last release; 0 before both.
+    #[must_use]
+    pub fn span_s(&self) -> f64 {
+        match self.span {
+            (Some(from), Some(until)) => until.saturating_duration_since(from).as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+
+    /// Reports analytics refused, by reason in words.
+    #[must_use]
+    pub fn rejected_by_reason(&self) -> BTreeMap<String, u64> {
+        let rejected = self.rejected.iter();
+        rejected
+            .map(|(reason, count)| (reason.to_string(), *count))
+            .collect()
     }
 }

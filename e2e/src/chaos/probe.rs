@@ -12,17 +12,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A scrape.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics(String);
+pub(crate) struct Metrics(String);
 
 impl Metrics {
     /// Asks the endpoint; `None` while nobody answers.
-    pub async fn scrape(address: SocketAddr) -> Option<Self> {
+    pub(crate) async fn scrape(address: SocketAddr) -> Option<Self> {
         timeout(PATIENCE, get(address)).await.ok()?
     }
 
     /// The sum of a metric over all its labels; 0 where it is not there.
-    #[must_use]
-    pub fn sum(&self, name: &str) -> f64 {
+    pub(crate) fn sum(&self, name: &str) -> f64 {
         let of = |line: &str| {
             let rest = line.strip_prefix(name)?;
             let value = match rest.strip_prefix('{') {

@@ -10,7 +10,6 @@ use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
-use crate::sweep::work::Work;
 
 /// The customers of the demo, unless another input is named.
 pub const UCI: &str = "data/uci_electricity_hourly.csv";
@@ -26,11 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LOSSY_PATIENCE: Duration = Duration::from_secs(12);
 /// Waits before a report is sent again, first and longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
-/// For how long a sweep's contributors are kept, in event time: longer than any sweep covers.
-const RETENTION: Duration = Duration::from_secs(10 * 365 * 86_400);
-/// The broker's log of a sweep's point, in bytes a segment and segments: seven of them hold more than its one gateway sends
-/// without receipts.
-const SWEEP_LOG: (usize, usize) = (4 * 1024 * 1024, 8);
 
 /// What the command line asks for.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,9 +67,7 @@ impl Scenario {
     /// # Errors
     /// Where the input cannot be read or the options contradict each other.
     pub fn demo(base: &Settings, options: &Options) -> Result<Self> {
-        let settings = with_input(base, options)?;
-        let source = open(&settings)?;
-        Self::new(settings, source, options, DEMO_DAYS, demo_speed())
+        Self::paced(options.settings(base)?, options, DEMO_DAYS, demo_speed())
     }
 
     /// A continuous run of `wall` time.
@@ -83,93 +75,37 @@ impl Scenario {
     /// # Errors
     /// As [`Scenario::demo`].
     pub fn run(base: &Settings, options: &Options, wall: Duration) -> Result<Self> {
-        let settings = with_input(base, options)?;
-        let source = open(&settings)?;
-        let (from, until) = source.range();
+        let settings = options.settings(base)?;
+        let (from, until) = open(&settings)?.range();
         // A file is stretched over the whole run if it would be over sooner.
         let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
         let speed = longest.map_or(demo_speed(), |longest| longest.min(demo_speed()));
-        Self::new(settings, source, options, wall.mul_f64(speed), speed)
+        Self::paced(settings, options, wall.mul_f64(speed), speed)
     }
 
-    /// One point of a sweep. Its windows close when they are complete, so none closes early in a repeat that may take
-    /// `limit`.
+    /// So much event time at so many seconds of it a second, with the input that `settings` name.
     ///
     /// # Errors
-    /// Where the fleet cannot be.
-    pub fn sweep(base: &Settings, work: &Work, seed: u64, limit: Duration) -> Result<Self> {
-        let options = Options {
-            meters: Some(work.meters),
-            replay: None,
-            feeders: work.feeders,
-            batch: work.batch,
-            seed,
-            interval: Some(Duration::from_secs(u64::from(work.interval_s))),
-        };
-        let mut settings = with_input(base, &options)?;
-        work.layout.as_str().clone_into(&mut settings.plan.layout);
-        work.profile.name.clone_into(&mut settings.plan.profile);
-        settings.plan.min_meters = work.min_meters(base.plan.min_meters);
-        // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
-        (settings.broker.segment_bytes, settings.broker.segment_count) = SWEEP_LOG;
-        settings.meter.network.latency = work.latency;
-        settings.meter.network.loss = work.loss;
-        let source = open(&settings)?;
-        let event = Duration::from_secs(work.event_s());
-        // All of it is due within a millisecond: what it waits for is the pipeline.
-        let speed = work.speed.unwrap_or(event.as_secs_f64() * 1e3);
-        let mut scenario = Self::new(settings, source, &options, event, speed)?;
-        scenario.settings.analytics.idle_limit = limit;
-        scenario.settings.analytics.grace = limit.mul_f64(speed.max(1.0));
-        // Days of event time pass in a second: a meter that lags a moment is not to be too late.
-        scenario.settings.analytics.retention = RETENTION;
-        Ok(scenario)
-    }
-
-    fn new(
+    /// As [`Scenario::demo`].
+    pub fn paced(
         mut settings: Settings,
-        source: Box<dyn Source>,
         options: &Options,
         event: Duration,
         speed: f64,
     ) -> Result<Self> {
+        let source = open(&settings)?;
         let interval_s = match options.interval {
             Some(interval) => u32::try_from(interval.as_secs()).context("--interval")?,
             None if options.meters.is_some() => 3600,
             None => source.interval_s(),
         };
         let grid = Grid::new(interval_s, options.batch)?;
-        let (from, until) = source.range();
-        let start = match until {
-            Some(_) => from,
-            // Simulated time starts far enough in the past not to catch up with now.
-            None => UnixSeconds(from.0.max(
-                jiff::Timestamp::now().as_second() as u64 - event.as_secs() - grid.window_s(),
-            )),
-        };
-        let window = WindowStart(start.0.div_ceil(grid.window_s()) * grid.window_s());
-        let windows = (event.as_secs() / grid.window_s()).max(1);
-        let end =
-            (window.0 + windows * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
-        ensure!(
-            window.0 < end,
-            "the input covers no whole window of {} intervals of {interval_s} s: choose a smaller --batch",
-            grid.batch()
-        );
+        let (window, end) = windows(source.as_ref(), grid, event)?;
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;
-        let network = &settings.meter.network;
-        let patience = match network.loss > 0.0 || network.latency + network.jitter > RETRY.0 {
-            true => LOSSY_PATIENCE,
-            false => PATIENCE,
-        };
-        settings.analytics.idle_limit = patience;
-        // Event time runs ahead of the wall clock; what is waited for is wall time.
-        settings.analytics.grace = patience.mul_f64(speed.max(1.0));
-        (settings.meter.retry_min, settings.meter.retry_max) = RETRY;
+        pace(&mut settings, speed);
         let meters = source.meters().len();
         let fleet = &mut settings.meter;
-        fleet.speed = speed;
         fleet.start = Some(UnixSeconds(window.0));
         fleet.duration = Some(Duration::from_secs(end - window.0));
         fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * meters);
@@ -194,6 +130,43 @@ impl Scenario {
     }
 }
 
+/// The first window, and the end of the last one, in Unix seconds.
+fn windows(source: &dyn Source, grid: Grid, event: Duration) -> Result<(WindowStart, u64)> {
+    let (from, until) = source.range();
+    let start = match until {
+        Some(_) => from.0,
+        // Simulated time starts far enough in the past not to catch up with now.
+        None => {
+            let now = jiff::Timestamp::now().as_second() as u64;
+            from.0.max(now - event.as_secs() - grid.window_s())
+        }
+    };
+    let first = start.div_ceil(grid.window_s()) * grid.window_s();
+    let count = (event.as_secs() / grid.window_s()).max(1);
+    let end = (first + count * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
+    ensure!(
+        first < end,
+        "the input covers no whole window of {} intervals of {} s: choose a smaller --batch",
+        grid.batch(),
+        grid.interval_s()
+    );
+    Ok((WindowStart(first), end))
+}
+
+/// What is waited for, and for how long, when event time passes `speed` times as fast as the clock.
+fn pace(settings: &mut Settings, speed: f64) {
+    let network = &settings.meter.network;
+    let patience = match network.loss > 0.0 || network.latency + network.jitter > RETRY.0 {
+        true => LOSSY_PATIENCE,
+        false => PATIENCE,
+    };
+    settings.analytics.idle_limit = patience;
+    // Event time runs ahead of the wall clock; what is waited for is wall time.
+    settings.analytics.grace = patience.mul_f64(speed.max(1.0));
+    (settings.meter.retry_min, settings.meter.retry_max) = RETRY;
+    settings.meter.speed = speed;
+}
+
 /// Seconds of event time a second in the demo.
 fn demo_speed() -> f64 {
     DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64()
@@ -207,33 +180,43 @@ fn open(settings: &Settings) -> Result<Box<dyn Source>> {
     })
 }
 
-/// `base` with the input that `options` name.
-fn with_input(base: &Settings, options: &Options) -> Result<Settings> {
-    let mut settings = base.clone();
-    let fleet = &mut settings.meter;
-    fleet.feeders = options.feeders;
-    fleet.seed = options.seed;
-    fleet.network.seed = options.seed;
-    match options.meters {
-        Some(meters) => {
-            fleet.source = SourceKind::Simulated;
-            fleet.meters = meters;
-            fleet.replay = None;
+impl Options {
+    /// `base` with the input that these name.
+    ///
+    /// # Errors
+    /// Where the file to replay is not there.
+    pub fn settings(&self, base: &Settings) -> Result<Settings> {
+        let mut settings = base.clone();
+        let fleet = &mut settings.meter;
+        fleet.feeders = self.feeders;
+        fleet.seed = self.seed;
+        fleet.network.seed = self.seed;
+        match self.meters {
+            Some(meters) => {
+                fleet.source = SourceKind::Simulated;
+                fleet.meters = meters;
+                fleet.replay = None;
+            }
+            None => {
+                fleet.source = SourceKind::Replay;
+                fleet.replay = Some(input_file(self.replay.as_deref())?);
+            }
         }
-        None => {
-            fleet.source = SourceKind::Replay;
-            fleet.replay = Some(input_file(options.replay.as_deref())?);
-        }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
 /// The file to replay: the one named, or the project's own customers, wherever the command is started.
-pub(crate) fn input_file(named: Option<&Path>) -> Result<PathBuf> {
+///
+/// # Errors
+/// Where neither is there.
+pub fn input_file(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_owned());
     }
-    let in_source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(UCI);
+    let in_source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(UCI);
     [PathBuf::from(UCI), in_source]
         .into_iter()
         .find(|path| path.is_file())

@@ -66,10 +66,10 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
             .or_default()
             .push(report);
     }
-    for ((feeder, window), truth) in truths {
+    for (key @ (feeder, window), truth) in truths {
         match parts.remove(&(feeder, *window)) {
             Some(reports) => verdict.compare(feeder, *window, &reports, truth),
-            None if watch.accounted(feeder, *window, truth.meters) => verdict.withheld += 1,
+            None if watch.accounted(key, truth.meters) => verdict.withheld += 1,
             None => verdict.wrong.push(format!(
                 "{feeder}, window {window}: not released, though {} meters reported it",
                 truth.meters
@@ -106,27 +106,19 @@ impl Verdict {
             ));
         }
         let bound_wh: f64 = reports.iter().map(|report| report.bound_wh).sum();
-        let (mut greatest, mut energy) = (0.0_f64, vec![0_i64; truth.energy_wh.len()]);
+        let mut energy = vec![0_i64; truth.energy_wh.len()];
         for report in reports {
             for (sum, wh) in energy.iter_mut().zip(&report.energy_wh) {
                 *sum += wh;
             }
         }
-        for (k, (&decrypted, &true_wh)) in energy.iter().zip(&truth.energy_wh).enumerate() {
-            let error = (decrypted as f64 - true_wh).abs();
-            self.intervals += 1;
-            greatest = greatest.max(error);
-            // An interval with no energy at all has no relative error; a watt-hour stands for it.
-            let scale = true_wh.abs().max(1.0);
-            self.max_relative_error = self.max_relative_error.max(error / scale);
-            self.error_bound = self.error_bound.max(bound_wh / scale);
-            if error > bound_wh {
-                self.wrong.push(format!(
-                    "{feeder}, window {window}, interval {k}: {decrypted} Wh, the truth is {true_wh:.1} Wh and the \
-                     bound on the error {bound_wh:.1} Wh"
-                ));
-            }
-        }
+        let deviation = truth.compare(&energy, bound_wh);
+        self.intervals += energy.len() as u64;
+        self.max_relative_error = self.max_relative_error.max(deviation.relative);
+        self.error_bound = self.error_bound.max(deviation.bound_relative);
+        let wrong = deviation.wrong.iter();
+        self.wrong
+            .extend(wrong.map(|wrong| format!("{feeder}, window {window}, {wrong}")));
         let energy_wh: i64 = energy.iter().sum();
         let peak_wh = energy.iter().copied().max().unwrap_or(0);
         let intervals = energy.len().max(1) as f64;
@@ -136,7 +128,7 @@ impl Verdict {
             meters,
             energy_wh,
             true_wh: truth.energy_wh.iter().sum(),
-            error_wh: greatest,
+            error_wh: deviation.greatest_wh,
             bound_wh,
             mean_wh: energy_wh as f64 / intervals / f64::from(meters.max(1)),
             std_wh: mean_std(reports),

@@ -5,39 +5,31 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use harness::latency::{Durations, Latencies};
 use serde::Serialize;
 
-use super::drive::{Kill, Recovery};
+use super::Options;
+use super::drive::Kill;
 use super::judge::Verdict;
 use super::proxy::FaultCounts;
+use super::recovery::Recovery;
 use super::serve::Role;
 
 /// Times from a kill to useful work, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Times {
+pub(crate) struct Times {
     /// The median.
-    pub p50: f64,
+    pub(crate) p50: f64,
     /// The 99th percentile; the greatest, if there are fewer than a hundred.
-    pub p99: f64,
+    pub(crate) p99: f64,
     /// The greatest.
-    pub max: f64,
+    pub(crate) max: f64,
 }
 
 impl Times {
-    /// Of some durations; zeros of none.
-    #[must_use]
-    pub fn of(times: impl Iterator<Item = Duration>) -> Self {
-        let mut ms: Vec<f64> = times.map(|time| time.as_secs_f64() * 1e3).collect();
-        ms.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let rank = (ms.len() as f64 * share).ceil() as usize;
-            ms.get(rank.max(1) - 1).copied().unwrap_or_default()
-        };
-        Self {
-            p50: at(0.5),
-            p99: at(0.99),
-            max: at(1.0),
-        }
+    fn of(times: impl Iterator<Item = Duration>) -> Self {
+        let Latencies { p50, p99, max, .. } = times.collect::<Durations>().latencies();
+        Self { p50, p99, max }
     }
 }
 
@@ -45,54 +37,72 @@ impl Times {
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// Kills that landed on work in flight, by process.
-    pub kills: BTreeMap<Role, usize>,
+    pub(crate) kills: BTreeMap<Role, usize>,
     /// Those of them at fail points, by its name.
-    pub kills_at: BTreeMap<&'static str, usize>,
+    pub(crate) kills_at: BTreeMap<&'static str, usize>,
     /// Kills that were asked for.
-    pub kills_asked: u32,
+    pub(crate) kills_asked: u32,
     /// Fail points that were not passed in time: the process was killed from outside instead.
-    pub fail_points_missed: Vec<&'static str>,
+    pub(crate) fail_points_missed: Vec<&'static str>,
     /// What the ledgers say.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// From the kill to useful work, by process.
-    pub recovery_ms: BTreeMap<Role, Times>,
+    pub(crate) recovery_ms: BTreeMap<Role, Times>,
     /// Faults of the network between the processes and the broker.
-    pub network_faults: FaultCounts,
+    pub(crate) network_faults: FaultCounts,
     /// Meters.
-    pub meters: u32,
+    pub(crate) meters: u32,
     /// Feeders.
-    pub feeders: u32,
+    pub(crate) feeders: u32,
     /// The seed.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Wall time in seconds.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// Whether every kill landed and nothing is wrong.
     pub correct: bool,
     /// The results folder.
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
     /// State of the processes, kept if something is wrong.
-    pub state: Option<PathBuf>,
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl Outcome {
-    /// Enters who was killed, and how.
-    pub fn enter_kills(&mut self, kills: &[Kill]) {
+    /// Puts together what is known of a run; what else there is, the caller enters.
+    pub(crate) fn new(
+        options: &Options,
+        verdict: Verdict,
+        kills: &[Kill],
+        recoveries: &[Recovery],
+    ) -> Self {
+        let mut outcome = Self {
+            kills: BTreeMap::new(),
+            kills_at: BTreeMap::new(),
+            kills_asked: options.kills,
+            fail_points_missed: Vec::new(),
+            correct: verdict.is_clean(),
+            verdict,
+            recovery_ms: BTreeMap::new(),
+            network_faults: FaultCounts::default(),
+            meters: options.meters,
+            feeders: options.feeders,
+            seed: options.seed,
+            wall_s: 0.0,
+            results: PathBuf::new(),
+            state: None,
+        };
         for kill in kills {
-            *self.kills.entry(kill.role).or_default() += 1;
+            *outcome.kills.entry(kill.role).or_default() += 1;
             if kill.how != "SIGKILL" {
-                *self.kills_at.entry(kill.how).or_default() += 1;
+                *outcome.kills_at.entry(kill.how).or_default() += 1;
             }
         }
-    }
-
-    /// Enters how long recoveries took.
-    pub fn enter_recoveries(&mut self, recoveries: &[Recovery]) {
         for role in Role::ALL {
             let of = recoveries.iter().filter(|recovery| recovery.role == role);
-            self.recovery_ms
-                .insert(role, Times::of(of.map(|recovery| recovery.took)));
+            let times = Times::of(of.map(|recovery| recovery.took));
+            outcome.recovery_ms.insert(role, times);
         }
+        outcome
     }
 
     /// The figures, for people.
@@ -162,20 +172,5 @@ impl Outcome {
             text += "nothing lost, nothing twice\n";
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_of_the_nearest_rank() {
-        let ms = |count: u64| (1..=count).map(Duration::from_millis);
-        let times = Times::of(ms(200));
-        assert_eq!((times.p50, times.p99, times.max), (100.0, 198.0, 200.0));
-        let one = Times::of(ms(1));
-        assert_eq!((one.p50, one.p99, one.max), (1.0, 1.0, 1.0));
-        assert_eq!(Times::of(ms(0)), Times::default());
     }
 }

@@ -4,11 +4,12 @@
 
 use std::process::{Command, Output};
 
+use e2e::binaries;
 use serde_json::Value;
 
 fn chaos(arguments: &[&str]) -> (Output, Value) {
     let results = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_bench"))
+    let output = Command::new(binaries().join("bench"))
         .args(["chaos", "--output", "json", "--meters", "80", "--results"])
         .arg(results.path())
         .args(arguments)

@@ -23,6 +23,41 @@ pub struct Truth {
     pub meters: u32,
 }
 
+/// How far a total is from the truth.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deviation {
+    /// Greatest |decrypted − true| of an interval, in Wh.
+    pub greatest_wh: f64,
+    /// Greatest |decrypted − true| / max(|true|, 1 Wh).
+    pub relative: f64,
+    /// Greatest bound / max(|true|, 1 Wh).
+    pub bound_relative: f64,
+    /// Intervals off by more than the bound, in words.
+    pub wrong: Vec<String>,
+}
+
+impl Truth {
+    /// Holds a total against the truth: energies per interval in Wh, and the bound on their errors.
+    #[must_use]
+    pub fn compare(&self, energy_wh: &[i64], bound_wh: f64) -> Deviation {
+        let mut deviation = Deviation::default();
+        for (k, (&decrypted, &true_wh)) in energy_wh.iter().zip(&self.energy_wh).enumerate() {
+            let error = (decrypted as f64 - true_wh).abs();
+            // An interval with no energy at all has no relative error; a watt-hour stands for it.
+            let scale = true_wh.abs().max(1.0);
+            deviation.greatest_wh = deviation.greatest_wh.max(error);
+            deviation.relative = deviation.relative.max(error / scale);
+            deviation.bound_relative = deviation.bound_relative.max(bound_wh / scale);
+            if error > bound_wh {
+                deviation.wrong.push(format!(
+                    "interval {k}: {decrypted} Wh, the truth is {true_wh:.1} Wh and the bound on the error {bound_wh:.1} Wh"
+                ));
+            }
+        }
+        deviation
+    }
+}
+
 /// The truth of every window a run reports.
 pub type Truths = BTreeMap<(FeederId, WindowStart), Truth>;
 

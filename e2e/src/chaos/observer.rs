@@ -23,68 +23,66 @@ const CLIENT: &str = "chaos-observer";
 
 /// What was seen of one ciphertext of a report.
 #[derive(Debug, Clone, Default)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Receipts, by their own digest, that call it folded: more than one are two foldings, for MQTT may deliver one receipt
     /// twice but the same bytes.
-    pub folded: HashSet<Digest>,
+    pub(crate) folded: HashSet<Digest>,
     /// Whether a receipt calls it a duplicate.
-    pub duplicate: bool,
+    pub(crate) duplicate: bool,
     /// Reasons for which receipts refuse it.
-    pub refused: BTreeSet<Reason>,
+    pub(crate) refused: BTreeSet<Reason>,
 }
 
 /// What was seen of one release.
 #[derive(Debug, Clone)]
-pub struct Release {
+pub(crate) struct Release {
     /// Contributors it states.
-    pub contributors: u32,
+    pub(crate) contributors: u32,
     /// What it says of who contributed.
-    pub contributors_digest: Digest,
+    pub(crate) contributors_digest: Digest,
     /// Whether the operator answered.
-    pub answered: bool,
+    pub(crate) answered: bool,
     /// Reasons for which the operator refused it.
-    pub refused: BTreeSet<Reason>,
+    pub(crate) refused: BTreeSet<Reason>,
 }
 
 /// A sum's name: feeder, window, part.
-pub type SumName = (FeederId, WindowStart, Part);
+pub(crate) type SumName = (FeederId, WindowStart, Part);
 
 /// Everything seen.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Ciphertexts of each report.
-    pub reports: HashMap<(MeterId, WindowStart), BTreeMap<Digest, Sealed>>,
+    pub(crate) reports: HashMap<(MeterId, WindowStart), BTreeMap<Digest, Sealed>>,
     /// The feeder of each meter, after the topic of its reports.
-    pub feeders: HashMap<MeterId, FeederId>,
+    pub(crate) feeders: HashMap<MeterId, FeederId>,
     /// Releases of each sum, by the digest of their bytes.
-    pub releases: BTreeMap<SumName, BTreeMap<Digest, Release>>,
+    pub(crate) releases: BTreeMap<SumName, BTreeMap<Digest, Release>>,
     /// The last release that was seen for the first time.
-    pub last_release: Option<(SumName, Digest)>,
+    pub(crate) last_release: Option<(SumName, Digest)>,
     /// The newest window reported.
-    pub newest: Option<WindowStart>,
+    pub(crate) newest: Option<WindowStart>,
     /// Messages that could not be read.
-    pub unreadable: u64,
+    pub(crate) unreadable: u64,
     /// When the last message came.
-    pub last_message: Option<Instant>,
+    pub(crate) last_message: Option<Instant>,
 }
 
 impl Seen {
     /// Meter-windows that a receipt called folded or duplicate.
-    #[must_use]
-    pub fn settled(&self) -> u64 {
+    pub(crate) fn settled(&self) -> u64 {
         self.reports.values().filter(|of| settled(of)).count() as u64
     }
 
     /// Whether the last release seen for the first time waits for the operator's answer.
-    #[must_use]
-    pub fn awaits_operator(&self) -> bool {
+    pub(crate) fn awaits_operator(&self) -> bool {
         let last = self.last_release.as_ref();
         let release = last.and_then(|(name, digest)| self.releases.get(name)?.get(digest));
         release.is_some_and(|release| !release.answered)
     }
 
     /// Enters a message; returns whether it is a release seen for the first time.
-    pub fn enter(&mut self, topics: &Topics, incoming: &Incoming) -> bool {
+    pub(crate) fn enter(&mut self, topics: &Topics, incoming: &Incoming) -> bool {
         self.last_message = Some(Instant::now());
         let read = match topics.parse(&incoming.topic) {
             Some(Topic::Report { .. }) => self.report(incoming),
@@ -177,8 +175,7 @@ impl Seen {
 }
 
 /// Whether a receipt called one of a report's ciphertexts folded or duplicate.
-#[must_use]
-pub fn settled(of: &BTreeMap<Digest, Sealed>) -> bool {
+pub(crate) fn settled(of: &BTreeMap<Digest, Sealed>) -> bool {
     of.values()
         .any(|sealed| !sealed.folded.is_empty() || sealed.duplicate)
 }
@@ -192,15 +189,14 @@ fn opened<M: wire::Message + Clone>(incoming: &Incoming) -> Result<(M, Digest), 
 
 /// The subscriber.
 #[derive(Clone)]
-pub struct Observer {
+pub(crate) struct Observer {
     seen: Arc<Mutex<Seen>>,
     releases: watch::Receiver<u64>,
 }
 
 impl Observer {
     /// Subscribes at the broker of `settings`, and again whenever it comes back.
-    #[must_use]
-    pub fn start(settings: &Settings, topics: Topics, stop: Stop) -> Self {
+    pub(crate) fn start(settings: &Settings, topics: Topics, stop: Stop) -> Self {
         let filters = [
             topics.report_filter(),
             topics.sum_filter(),
@@ -221,13 +217,12 @@ impl Observer {
     }
 
     /// What was seen so far.
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts releases seen for the first time.
-    #[must_use]
-    pub fn releases(&self) -> watch::Receiver<u64> {
+    pub(crate) fn releases(&self) -> watch::Receiver<u64> {
         self.releases.clone()
     }
 }

@@ -1,10 +1,10 @@
 //! A load beyond what the pipeline takes: it waits in the gateways, and nothing is lost in a broker that keeps little.
-#![allow(clippy::unwrap_used)]
 
-use bench::load::{self, Load, Options};
 use clap::Parser;
 use service::Settings;
 use service::stop::Stop;
+
+use super::{Load, Options};
 
 #[derive(Parser)]
 struct Command {
@@ -33,9 +33,9 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let results = folder.path().join("run");
     std::fs::create_dir(&results).unwrap();
     let arguments = "--rate 20000 --duration 50ms --meters 500 --feeders 5 --pool 8";
-    let options = options(&arguments.split(' ').collect::<Vec<_>>());
+    let wanted = options(&arguments.split(' ').collect::<Vec<_>>());
     let (_keep, stop) = Stop::manual();
-    let outcome = load::run(&narrow(), &options, &results, stop.clone())
+    let outcome = super::run(&narrow(), &wanted, &results, stop.clone())
         .await
         .unwrap();
     assert_eq!(outcome.wrong, Vec::<String>::new());
@@ -62,7 +62,7 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let arguments = "--steps 2 --step-duration 100ms --min-rate 1000 --max-p99 10m --floor 1e9 \
                      --meters 500 --feeders 5 --pool 8";
     let arguments: Vec<_> = arguments.split_whitespace().collect();
-    let stepped: Load = load::explore(&narrow(), &self::options(&arguments), &results, stop)
+    let stepped: Load = super::explore(&narrow(), &options(&arguments), &results, stop)
         .await
         .unwrap();
     assert_eq!((made("pool.bin"), made("reports-00000.bin")), before);

@@ -6,22 +6,24 @@
 //! every reading is taken and settled, three ledgers that know nothing of each other are compared.
 //!
 //! # Layout
-//! * [`serve`]: the processes · [`process`]: kept running, killed, started again · [`probe`]: what they say of themselves
-//! * [`stage`]: settings, ports and the truth · [`schedule`]: who is killed when · [`drive`]: the killing
-//! * [`proxy`]: the network · [`observer`]: what was on the wire · [`mod@judge`]: the verdict · [`outcome`]: the figures
+//! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves
+//! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
+//! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
+//! * `judge`: the verdict · `outcome`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found
 
-pub mod drive;
-pub mod judge;
-pub mod observer;
-pub mod outcome;
-pub mod probe;
-pub mod process;
-pub mod proxy;
-pub mod schedule;
+mod drive;
+mod judge;
+mod observer;
+mod outcome;
+mod probe;
+mod process;
+mod proxy;
+mod recovery;
+mod schedule;
 pub mod selftest;
 pub mod serve;
-pub mod stage;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use harness::Interrupted;
+use harness::output::{progress_bar, write_json};
+use indicatif::ProgressBar;
 use service::config::Settings;
 use service::failpoint;
 use service::stop::Stop;
@@ -39,9 +43,9 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
 use drive::Drive;
-use judge::{Rules, judge, read_totals};
+use judge::{Rules, Verdict, judge, read_totals};
 use observer::Observer;
-use outcome::Outcome;
+pub use outcome::Outcome;
 use process::{Cause, Process, Start};
 use proxy::Faults;
 use serve::Role;
@@ -115,67 +119,52 @@ pub async fn run(
 
     let (sender, mut recovered) = mpsc::unbounded_channel();
     let mut drive = Drive::new(&stage, &observer, &processes, &sender);
-    let limit = options.timeout.unwrap_or(LIMIT.0 + LIMIT.1 * options.kills);
-    let bar = progress_bar(options.kills);
-    let played = tokio::select! {
-        () = stop.stopped() => bail!("interrupted"),
-        played = timeout(limit, play(&stage, options, &mut drive, &processes, &bar)) => played,
-    };
-    bar.finish_and_clear();
-    let (kills, missed) = (drive.kills, drive.missed);
     let mut wrong = Vec::new();
-    match played {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => wrong.push(format!("{error:#}")),
-        Err(_) => wrong.push(format!("not finished after {} s", limit.as_secs())),
+    tokio::select! {
+        () = stop.stopped() => return Err(Interrupted.into()),
+        played = play_all(&stage, options, &mut drive, &processes) => wrong.extend(played.err()),
     }
+    let (kills, missed) = (drive.kills, drive.missed);
+    let mut wrong: Vec<String> = wrong.iter().map(|error| format!("{error:#}")).collect();
     wrong.extend(end(processes).await);
-
-    let totals = read_totals(&stage.settings.operator.totals_file)?;
-    let mut verdict = judge(
-        &stage.truths,
-        &observer.seen(),
-        &totals,
-        Rules {
-            min_meters: stage.settings.plan.min_meters,
-            supplements: options.idle_limit.is_some(),
-        },
-    );
     if kills.len() < options.kills as usize {
         wrong.push(format!("{} kills of {} landed", kills.len(), options.kills));
     }
-    wrong.append(&mut verdict.wrong);
-    verdict.wrong = wrong;
     let mut recoveries = Vec::new();
     while let Ok(recovery) = recovered.try_recv() {
         recoveries.push(recovery);
     }
-    let correct = verdict.is_clean();
-    let mut outcome = Outcome {
-        kills: BTreeMap::new(),
-        kills_at: BTreeMap::new(),
-        kills_asked: options.kills,
-        fail_points_missed: missed,
-        verdict,
-        recovery_ms: BTreeMap::new(),
-        network_faults: faults.counts(),
-        meters: options.meters,
-        feeders: options.feeders,
-        seed: options.seed,
-        wall_s: began.elapsed().as_secs_f64(),
-        correct,
-        results: results.to_owned(),
-        state: None,
-    };
-    outcome.enter_kills(&kills);
-    outcome.enter_recoveries(&recoveries);
-    if !correct && options.sabotage.is_none() {
+    let verdict = verdict(&stage, &observer, options, wrong)?;
+    let mut outcome = Outcome::new(options, verdict, &kills, &recoveries);
+    outcome.fail_points_missed = missed;
+    outcome.network_faults = faults.counts();
+    outcome.wall_s = began.elapsed().as_secs_f64();
+    results.clone_into(&mut outcome.results);
+    if !outcome.correct && options.sabotage.is_none() {
         outcome.state = Some(folder.keep());
     }
-    write(results, "kills.json", &kills)?;
-    write(results, "recoveries.json", &recoveries)?;
-    write(results, "summary.json", &outcome)?;
+    write_json(results, "kills.json", &kills)?;
+    write_json(results, "recoveries.json", &recoveries)?;
+    write_json(results, "summary.json", &outcome)?;
     Ok(outcome)
+}
+
+/// What the ledgers say, after what else was wrong.
+fn verdict(
+    stage: &Stage,
+    observer: &Observer,
+    options: &Options,
+    mut wrong: Vec<String>,
+) -> Result<Verdict> {
+    let totals = read_totals(&stage.settings.operator.totals_file)?;
+    let rules = Rules {
+        min_meters: stage.settings.plan.min_meters,
+        supplements: options.idle_limit.is_some(),
+    };
+    let mut verdict = judge(&stage.truths, &observer.seen(), &totals, rules);
+    wrong.append(&mut verdict.wrong);
+    verdict.wrong = wrong;
+    Ok(verdict)
 }
 
 /// Starts the proxies and the processes.
@@ -210,6 +199,20 @@ async fn start(
         processes.insert(role, process);
     }
     Ok(processes)
+}
+
+/// [`play`], for at most as long as the options allow.
+async fn play_all(
+    stage: &Stage,
+    options: &Options,
+    drive: &mut Drive<'_>,
+    processes: &BTreeMap<Role, Process>,
+) -> Result<()> {
+    let limit = options.timeout.unwrap_or(LIMIT.0 + LIMIT.1 * options.kills);
+    let bar = progress_bar(u64::from(options.kills), "kills");
+    let played = timeout(limit, play(stage, options, drive, processes, &bar)).await;
+    bar.finish_and_clear();
+    played.unwrap_or_else(|_| bail!("not finished after {} s", limit.as_secs()))
 }
 
 /// Every turn; then until the gateway has every receipt and the operator every total.
@@ -281,17 +284,4 @@ async fn end(mut processes: BTreeMap<Role, Process>) -> Vec<String> {
         }
     }
     wrong
-}
-
-fn write(results: &Path, name: &str, value: &impl serde::Serialize) -> Result<()> {
-    let path = results.join(name);
-    std::fs::write(&path, serde_json::to_string_pretty(value)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn progress_bar(kills: u32) -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} kills {msg}");
-    let bar = ProgressBar::new(u64::from(kills));
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

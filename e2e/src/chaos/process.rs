@@ -1,6 +1,6 @@
 //! A process that is started again whenever it dies.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use harness::process::{own_binary, signal};
 use service::failpoint;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,20 +28,20 @@ const SIGABRT: i32 = 6;
 
 /// How a process is started.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub(crate) struct Start {
     /// Which process.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Arguments after `serve ROLE`.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// Environment of every life.
-    pub environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Where its standard error goes; every life appends.
-    pub log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 /// Why a life ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// SIGKILL, as ordered.
     Killed,
     /// At the fail point it was started with.
@@ -55,32 +56,31 @@ pub enum Cause {
 
 /// A life that ended.
 #[derive(Debug, Clone)]
-pub struct Death {
+pub(crate) struct Death {
     /// Which life, from 1.
-    pub life: u32,
+    pub(crate) life: u32,
     /// When.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// Why.
-    pub cause: Cause,
+    pub(crate) cause: Cause,
 }
 
 /// Where a process is.
 #[derive(Debug, Clone, Default)]
-pub struct State {
+pub(crate) struct State {
     /// Which life it is in, from 1.
-    pub life: u32,
+    pub(crate) life: u32,
     /// When that life began.
-    pub since: Option<Instant>,
+    pub(crate) since: Option<Instant>,
     /// All that ended.
-    pub deaths: Vec<Death>,
+    pub(crate) deaths: Vec<Death>,
     /// Whether there will be no further life.
-    pub over: bool,
+    pub(crate) over: bool,
 }
 
 impl State {
     /// The end of a life, if it has ended.
-    #[must_use]
-    pub fn death_of(&self, life: u32) -> Option<&Death> {
+    pub(crate) fn death_of(&self, life: u32) -> Option<&Death> {
         self.deaths.iter().find(|death| death.life == life)
     }
 }
@@ -91,7 +91,7 @@ enum Order {
 }
 
 /// A process under watch.
-pub struct Process {
+pub(crate) struct Process {
     orders: mpsc::Sender<Order>,
     state: watch::Receiver<State>,
     task: JoinHandle<Result<()>>,
@@ -99,10 +99,7 @@ pub struct Process {
 
 impl Process {
     /// Starts the process for the first time.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn start(start: Start) -> Result<Self> {
+    pub(crate) fn start(start: Start) -> Result<Self> {
         let (orders, ordered) = mpsc::channel(1);
         let (sender, state) = watch::channel(State::default());
         let first = spawn(&start, 1, None)?;
@@ -115,16 +112,12 @@ impl Process {
     }
 
     /// Where it is; changes with every end and start.
-    #[must_use]
-    pub fn state(&self) -> watch::Receiver<State> {
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
 
     /// Kills the process, whose successor is started at once, with `point` armed. Returns which life was ended.
-    ///
-    /// # Errors
-    /// Where there is no process any more.
-    pub async fn kill(&self, point: Option<FailPoint>) -> Result<u32> {
+    pub(crate) async fn kill(&self, point: Option<FailPoint>) -> Result<u32> {
         let (done, killed) = oneshot::channel();
         if self.orders.send(Order::Kill(point, done)).await.is_err() {
             bail!("there is nothing left to kill");
@@ -133,10 +126,7 @@ impl Process {
     }
 
     /// Asks the process to end with SIGTERM and waits until it has.
-    ///
-    /// # Errors
-    /// Where it could not be kept running.
-    pub async fn stop(self) -> Result<State> {
+    pub(crate) async fn stop(self) -> Result<State> {
         // An error: it is over already.
         let _ = self.orders.send(Order::Stop).await;
         self.task.await??;
@@ -168,7 +158,9 @@ async fn keep(
                     }
                     Some(Order::Stop) => {
                         stopping = true;
-                        terminate(&child).await?;
+                        if let Some(id) = child.id() {
+                            signal(id, "TERM")?;
+                        }
                     }
                     // Nobody watches any more.
                     None => {
@@ -257,22 +249,4 @@ fn spawn(start: &Start, life: u32, point: Option<&FailPoint>) -> Result<Child> {
     command
         .spawn()
         .with_context(|| format!("cannot start {}", start.role.name()))
-}
-
-/// This binary. On Linux even one that has been built anew meanwhile, so that all lives are of one build.
-pub(crate) fn own_binary() -> Result<PathBuf> {
-    let own = PathBuf::from("/proc/self/exe");
-    if File::open(&own).is_ok() {
-        return Ok(own);
-    }
-    std::env::current_exe().context("this binary's path")
-}
-
-async fn terminate(child: &Child) -> Result<()> {
-    let Some(id) = child.id() else { return Ok(()) };
-    let sent = Command::new("kill")
-        .args(["-TERM", &id.to_string()])
-        .status();
-    sent.await.context("sending SIGTERM")?;
-    Ok(())
 }

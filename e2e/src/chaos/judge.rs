@@ -13,39 +13,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use harness::oracle::{Truth, Truths};
 use serde::{Deserialize, Serialize};
 use wire::{Digest, FeederId, Part, Reason, WindowStart};
 
 use super::observer::{Sealed, Seen, settled};
-use crate::oracle::{Truth, Truths};
 
 /// What is wrong is said in so many lines at most.
 const LINES: usize = 40;
 
 /// A line of `totals.jsonl`, as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Total {
+pub(crate) struct Total {
     /// The feeder.
-    pub feeder: FeederId,
+    pub(crate) feeder: FeederId,
     /// The window.
-    pub window_start: WindowStart,
+    pub(crate) window_start: WindowStart,
     /// Its part.
-    pub part: Part,
+    pub(crate) part: Part,
     /// Meters in the sum.
-    pub meters: u32,
+    pub(crate) meters: u32,
     /// Energy per interval, in Wh.
-    pub energy_wh: Vec<i64>,
+    pub(crate) energy_wh: Vec<i64>,
     /// Bound on the error of an interval, in Wh.
-    pub bound_wh: f64,
+    pub(crate) bound_wh: f64,
     /// Digest of the sum's limbs.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
 }
 
 /// The operator's totals. A file that is not there yet is empty.
-///
-/// # Errors
-/// Where a line cannot be read: the operator repairs what a kill tore before it writes on.
-pub fn read_totals(path: &Path) -> Result<Vec<Total>> {
+pub(crate) fn read_totals(path: &Path) -> Result<Vec<Total>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -62,51 +59,50 @@ pub fn read_totals(path: &Path) -> Result<Vec<Total>> {
 
 /// What the ledgers say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// Meter-windows that must be in a sum.
-    pub reports_expected: u64,
+    pub(crate) reports_expected: u64,
     /// Contributors of the released sums.
-    pub reports_folded: u64,
+    pub(crate) reports_folded: u64,
     /// Meter-windows in no released sum.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Meter-windows counted more than once.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Windows that must be released or withheld.
-    pub windows: usize,
+    pub(crate) windows: usize,
     /// Windows with anything wrong.
-    pub windows_wrong: usize,
+    pub(crate) windows_wrong: usize,
     /// Windows that have too few meters, or a supplement that has: rightly withheld.
-    pub windows_withheld: usize,
+    pub(crate) windows_withheld: usize,
     /// Windows whose release is, by its digest of contributors, the sum of exactly the reports seen on the wire.
-    pub windows_identified: usize,
+    pub(crate) windows_identified: usize,
     /// Reports seen on the wire with more than one ciphertext: a gateway forgot what it had sent.
-    pub resealed: u64,
+    pub(crate) resealed: u64,
     /// Meter-windows that a receipt called folded or duplicate, as far as the subscriber saw.
-    pub receipts_seen: u64,
+    pub(crate) receipts_seen: u64,
     /// Reports and releases refused in receipts, by reason.
-    pub refused: BTreeMap<Reason, u64>,
+    pub(crate) refused: BTreeMap<Reason, u64>,
     /// Greatest |decrypted − true| / |true| over all intervals.
-    pub max_relative_error: f64,
+    pub(crate) max_relative_error: f64,
     /// What that may be by the noise of the encryption.
-    pub error_bound: f64,
+    pub(crate) error_bound: f64,
     /// What is wrong, in words.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 /// What is no fault.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Contributors below which no sum is released.
-    pub min_meters: u32,
+    pub(crate) min_meters: u32,
     /// Whether windows close before every meter has reported, so that there are supplements, and some too small to release.
-    pub supplements: bool,
+    pub(crate) supplements: bool,
 }
 
 type Key<'a> = (&'a FeederId, WindowStart);
 
 /// Compares the three.
-#[must_use]
-pub fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Verdict {
+pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Verdict {
     let mut verdict = Verdict {
         windows: truths.len(),
         receipts_seen: seen.settled(),
@@ -152,8 +148,7 @@ pub fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Ve
 
 impl Verdict {
     /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.windows_wrong == 0 && self.wrong.is_empty()
     }
 
@@ -235,24 +230,18 @@ impl Window<'_> {
     /// The energies of all parts together against the truth; their bounds add up.
     fn compare(&self, verdict: &mut Verdict) -> Option<String> {
         let bound: f64 = self.lines.iter().map(|line| line.bound_wh).sum();
-        let mut wrong = None;
-        for (k, &truth) in self.truth.energy_wh.iter().enumerate() {
+        let mut energy = Vec::with_capacity(self.truth.energy_wh.len());
+        for k in 0..self.truth.energy_wh.len() {
             let of = |line: &&Total| line.energy_wh.get(k).copied();
-            let Some(decrypted) = self.lines.iter().map(of).sum::<Option<i64>>() else {
-                return Some(format!("interval {k} is not in the total"));
-            };
-            let error = (decrypted as f64 - truth).abs();
-            // An interval with no energy at all has no relative error; a watt-hour stands for it.
-            let scale = truth.abs().max(1.0);
-            verdict.max_relative_error = verdict.max_relative_error.max(error / scale);
-            verdict.error_bound = verdict.error_bound.max(bound / scale);
-            if error > bound && wrong.is_none() {
-                wrong = Some(format!(
-                    "interval {k}: {decrypted} Wh, the truth is {truth:.1} Wh and the bound on the error {bound:.1} Wh"
-                ));
+            match self.lines.iter().map(of).sum::<Option<i64>>() {
+                Some(decrypted) => energy.push(decrypted),
+                None => return Some(format!("interval {k} is not in the total")),
             }
         }
-        wrong
+        let deviation = self.truth.compare(&energy, bound);
+        verdict.max_relative_error = verdict.max_relative_error.max(deviation.relative);
+        verdict.error_bound = verdict.error_bound.max(deviation.bound_relative);
+        deviation.wrong.into_iter().next()
     }
 
     /// Whether each part was released once, and with whom.

@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::observer::Observer;
 use super::probe::Metrics;
 use super::process::{Cause, Process, State};
-use super::schedule::Turn;
+use super::recovery::{self, Probe, Recovery};
+use super::schedule::{FailPoint, Turn};
 use super::serve::Role;
 use super::stage::Stage;
 
@@ -24,51 +25,35 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// One kill that landed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Kill {
+pub(crate) struct Kill {
     /// Whom.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Which of its lives, from 1.
-    pub life: u32,
+    pub(crate) life: u32,
     /// `SIGKILL`, or the name of a fail point.
-    pub how: &'static str,
+    pub(crate) how: &'static str,
     /// What was in flight.
-    pub in_flight: String,
+    pub(crate) in_flight: String,
     /// Seconds since the run began.
-    pub at_s: f64,
-}
-
-/// A life whose recovery was timed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Recovery {
-    /// Whose.
-    pub role: Role,
-    /// Which of its lives did useful work again, from 1.
-    pub life: u32,
-    /// From the kill to useful work.
-    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
-    pub took: Duration,
-}
-
-fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(took.as_secs_f64() * 1e3)
+    pub(crate) at_s: f64,
 }
 
 /// The four processes, watched and killed.
-pub struct Drive<'a> {
+pub(crate) struct Drive<'a> {
     stage: &'a Stage,
     observer: &'a Observer,
     processes: &'a BTreeMap<Role, Process>,
     working: BTreeMap<Role, watch::Receiver<u32>>,
     began: Instant,
     /// Every kill so far.
-    pub kills: Vec<Kill>,
+    pub(crate) kills: Vec<Kill>,
     /// Fail points that were not passed in time; the process was killed from outside instead.
-    pub missed: Vec<&'static str>,
+    pub(crate) missed: Vec<&'static str>,
 }
 
 impl<'a> Drive<'a> {
     /// Begins to time recoveries.
-    pub fn new(
+    pub(crate) fn new(
         stage: &'a Stage,
         observer: &'a Observer,
         processes: &'a BTreeMap<Role, Process>,
@@ -81,7 +66,8 @@ impl<'a> Drive<'a> {
                 address: stage.metrics(role.name()),
                 observer: observer.clone(),
             };
-            tokio::spawn(time(probe, process.state(), sender, recoveries.clone()));
+            let recoveries = recoveries.clone();
+            tokio::spawn(recovery::time(probe, process.state(), sender, recoveries));
             (role, working)
         });
         Self {
@@ -96,10 +82,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Plays a turn.
-    ///
-    /// # Errors
-    /// Where a process does not recover, or there is nothing in flight any more.
-    pub async fn play(&mut self, turn: &Turn) -> Result<()> {
+    pub(crate) async fn play(&mut self, turn: &Turn) -> Result<()> {
         self.recovered(turn.role).await?;
         while self.stage.position(self.observer.seen().newest) < turn.position {
             self.still_reading()?;
@@ -133,12 +116,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Kills a process once it has work in flight.
-    async fn strike(
-        &mut self,
-        role: Role,
-        wait_ms: u64,
-        point: Option<super::schedule::FailPoint>,
-    ) -> Result<u32> {
+    async fn strike(&mut self, role: Role, wait_ms: u64, point: Option<FailPoint>) -> Result<u32> {
         let limit = Instant::now() + PATIENCE;
         let in_flight = loop {
             self.still_reading()?;
@@ -212,10 +190,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Waits until the process does useful work in its present life.
-    ///
-    /// # Errors
-    /// Where it does not.
-    pub async fn recovered(&mut self, role: Role) -> Result<()> {
+    pub(crate) async fn recovered(&mut self, role: Role) -> Result<()> {
         let limit = Instant::now() + PATIENCE;
         loop {
             let life = self.state(role).borrow().life;
@@ -233,8 +208,6 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// # Errors
-    /// Where the gateway has ended: nothing is in flight any more.
     fn still_reading(&self) -> Result<()> {
         if self.state(Role::Meter).borrow().over {
             bail!(
@@ -247,85 +220,5 @@ impl<'a> Drive<'a> {
 
     fn state(&self, role: Role) -> watch::Receiver<State> {
         self.processes[&role].state()
-    }
-}
-
-/// Tells from outside whether a process does useful work:
-///
-/// * the broker has relayed a message to the subscriber,
-/// * the operator has taken a release or answered one it had,
-/// * analytics has folded a report or recognised one,
-/// * the gateway has been given a receipt that settled a report.
-///
-/// The last three count from 0 in every life.
-struct Probe {
-    role: Role,
-    address: std::net::SocketAddr,
-    observer: Observer,
-}
-
-impl Probe {
-    async fn is_useful(&self, since: Instant) -> bool {
-        let metrics: &[&str] = match self.role {
-            Role::Broker => {
-                let last = self.observer.seen().last_message;
-                return last.is_some_and(|last| last > since);
-            }
-            Role::Operator => &[
-                "cipherwatt_operator_releases_taken_total",
-                "cipherwatt_operator_releases_duplicate_total",
-            ],
-            Role::Analytics => &[
-                "cipherwatt_analytics_reports_folded_total",
-                "cipherwatt_analytics_reports_duplicate_total",
-            ],
-            Role::Meter => &["cipherwatt_meter_reports_settled_total"],
-        };
-        let scrape = Metrics::scrape(self.address).await;
-        scrape.is_some_and(|scrape| metrics.iter().any(|metric| scrape.sum(metric) > 0.0))
-    }
-}
-
-/// Times how long each life takes from the death before it to useful work. A life that ends before counts on to the next.
-async fn time(
-    probe: Probe,
-    mut state: watch::Receiver<State>,
-    working: watch::Sender<u32>,
-    recoveries: mpsc::UnboundedSender<Recovery>,
-) {
-    let (mut life, mut down) = (0, None::<Instant>);
-    loop {
-        let (since, over) = {
-            let Ok(now) = state
-                .wait_for(|state| state.life > life || state.over)
-                .await
-            else {
-                return;
-            };
-            let before = now.death_of(life).map(|death| death.at);
-            life = now.life;
-            down = down.or(before);
-            (now.since, now.over)
-        };
-        if over {
-            working.send_replace(u32::MAX);
-            return;
-        }
-        let Some(since) = since else { continue };
-        let alive = |state: &State| state.life == life && state.death_of(life).is_none();
-        while alive(&state.borrow()) {
-            if probe.is_useful(since).await && alive(&state.borrow()) {
-                if let Some(down) = down.take() {
-                    let _ = recoveries.send(Recovery {
-                        role: probe.role,
-                        life,
-                        took: down.elapsed(),
-                    });
-                }
-                working.send_replace(life);
-                break;
-            }
-            sleep(LOOK).await;
-        }
     }
 }

@@ -48,7 +48,7 @@ struct Spell {
 
 /// How often each fault happened.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     cut: AtomicU64,
     delay: AtomicU64,
     stall: AtomicU64,
@@ -57,21 +57,20 @@ pub struct Faults {
 
 /// [`Faults`] at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct FaultCounts {
+pub(crate) struct FaultCounts {
     /// Connections cut without warning.
-    pub cuts: u64,
+    pub(crate) cuts: u64,
     /// Spells of delay.
-    pub delays: u64,
+    pub(crate) delays: u64,
     /// Spells in which nothing passed.
-    pub stalls: u64,
+    pub(crate) stalls: u64,
     /// Spells without an answer, followed by a cut.
-    pub deaf: u64,
+    pub(crate) deaf: u64,
 }
 
 impl Faults {
     /// The counts now.
-    #[must_use]
-    pub fn counts(&self) -> FaultCounts {
+    pub(crate) fn counts(&self) -> FaultCounts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FaultCounts {
             cuts: of(&self.cut),
@@ -94,10 +93,11 @@ impl Faults {
 }
 
 /// Listens on a free port of the loopback interface and passes on to `broker`. Ends when dropped with the runtime.
-///
-/// # Errors
-/// Where there is no free port.
-pub async fn listen(broker: SocketAddr, seed: u64, faults: Arc<Faults>) -> Result<SocketAddr> {
+pub(crate) async fn listen(
+    broker: SocketAddr,
+    seed: u64,
+    faults: Arc<Faults>,
+) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
         .context("a port for the proxy")?;

@@ -1,17 +1,18 @@
 //! What a run is made of: the settings of its processes, where they listen, and the truth they must come to.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use harness::oracle::{Seeded, Truths, truths};
+use harness::process::free_address;
 use meter::fleet::simulated;
 use meter::source::Simulated;
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use super::Options;
-use crate::oracle::{Seeded, Truths, truths};
 
 /// Length of an interval in seconds, and intervals in a window: an hour of event time.
 const GRID: (u32, u16) = (900, 4);
@@ -25,32 +26,31 @@ const WINDOWS_PER_S: f64 = 2.0;
 const SUPPLEMENT: u32 = 2;
 /// Windows the gateway may be ahead of its receipts.
 const AHEAD: usize = 4;
-/// Ports to choose from: below those the system gives to outgoing connections, so that none takes the broker's while it
-/// is down.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A run, ready to start.
-pub struct Stage {
+pub(crate) struct Stage {
     /// Settings of all processes; `mqtt.address` is the broker's own.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// The file that holds them.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// The first ledger: what every window must come to, from the seed.
-    pub truths: Truths,
+    pub(crate) truths: Truths,
     /// The first window.
-    pub from: WindowStart,
+    pub(crate) from: WindowStart,
     /// Windows of each feeder.
-    pub windows: u32,
+    pub(crate) windows: u32,
     /// How time is cut.
-    pub grid: Grid,
+    pub(crate) grid: Grid,
 }
 
 impl Stage {
     /// Sets a run up, with its configuration and state in `folder` and its totals in `results`.
-    ///
-    /// # Errors
-    /// Where a file cannot be written or no port is free.
-    pub fn set(base: &Settings, options: &Options, folder: &Path, results: &Path) -> Result<Self> {
+    pub(crate) fn set(
+        base: &Settings,
+        options: &Options,
+        folder: &Path,
+        results: &Path,
+    ) -> Result<Self> {
         let grid = Grid::new(GRID.0, GRID.1)?;
         let windows = options
             .windows
@@ -77,18 +77,13 @@ impl Stage {
     }
 
     /// Where a process serves its metrics.
-    ///
-    /// # Panics
-    /// Never: [`Stage::set`] gave each one.
-    #[must_use]
-    pub fn metrics(&self, process: &str) -> SocketAddr {
+    pub(crate) fn metrics(&self, process: &str) -> SocketAddr {
         let listen = self.settings.metrics_listen(process);
         listen.expect("every process of a chaos run has a metrics endpoint")
     }
 
     /// Share of the windows that have been begun when `newest` is the newest one reported.
-    #[must_use]
-    pub fn position(&self, newest: Option<WindowStart>) -> f64 {
+    pub(crate) fn position(&self, newest: Option<WindowStart>) -> f64 {
         let begun = newest.map_or(0, |newest| {
             newest.0.saturating_sub(self.from.0) / self.grid.window_s() + 1
         });
@@ -106,8 +101,7 @@ fn settings(
     results: &Path,
 ) -> Result<Settings> {
     let mut settings = base.clone();
-    let mut ports = Ports(PORTS.start + (std::process::id() % 1_000) as u16 * 11);
-    let broker = ports.next()?;
+    let broker = free_address()?;
     settings.deployment.state_dir = folder.join("state");
     settings.mqtt.address = broker.to_string();
     // A second of back-off at most: what is measured is the processes' recovery.
@@ -119,13 +113,13 @@ fn settings(
     }
 
     settings.broker.listen = broker;
-    settings.broker.metrics_listen = Some(ports.next()?);
+    settings.broker.metrics_listen = Some(free_address()?);
     settings.broker.segment_count = settings.broker.segment_count.min(8);
-    settings.operator.metrics_listen = Some(ports.next()?);
+    settings.operator.metrics_listen = Some(free_address()?);
     settings.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
 
     let analytics = &mut settings.analytics;
-    analytics.metrics_listen = Some(ports.next()?);
+    analytics.metrics_listen = Some(free_address()?);
     // A report that a kill makes late must still come, and be in a sum.
     analytics.grace = Duration::from_secs(2 * length);
     analytics.idle_limit = options.idle_limit.unwrap_or(Duration::from_secs(3_600));
@@ -133,7 +127,7 @@ fn settings(
     analytics.release_retry = Duration::from_secs(1);
 
     let fleet = &mut settings.meter;
-    fleet.metrics_listen = Some(ports.next()?);
+    fleet.metrics_listen = Some(free_address()?);
     fleet.source = SourceKind::Simulated;
     fleet.replay = None;
     fleet.meters = options.meters;
@@ -146,20 +140,4 @@ fn settings(
     fleet.retry_min = Duration::from_millis(300);
     fleet.retry_max = Duration::from_secs(2);
     Ok(settings)
-}
-
-/// Free ports, one after another.
-struct Ports(u16);
-
-impl Ports {
-    fn next(&mut self) -> Result<SocketAddr> {
-        while self.0 < PORTS.end {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.0));
-            self.0 += 1;
-            if TcpListener::bind(address).is_ok() {
-                return Ok(address);
-            }
-        }
-        bail!("no free port from {} to {}", PORTS.start, PORTS.end)
-    }
 }
