@@ -318,7 +318,7 @@ async fn show(
     let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
     output.print(&outcome, || outcome.table())?;
     if let Some(page) = page {
-        page.end(&outcome, &stop).await;
+        page.end(&outcome.wrong, &stop).await;
     }
     Ok(code(outcome.correct, true))
 }

@@ -31,7 +31,6 @@ enum Form {
 }
 
 impl Output {
-    /// A new results folder, which the logs go to.
     pub(crate) fn folder(&self, settings: &Settings) -> Result<PathBuf> {
         let results = results_folder(&self.results)?;
         let log = std::fs::File::create(results.join("log.txt"))?;
@@ -39,7 +38,6 @@ impl Output {
         Ok(results)
     }
 
-    /// Prints an outcome as the user asked for it.
     pub(crate) fn print(
         &self,
         outcome: &impl Serialize,
@@ -73,13 +71,14 @@ fn results_folder(parent: &Path) -> Result<PathBuf> {
     bail!("no free name under {}", parent.display())
 }
 
-/// An empty table in the project's style: the first `names` columns to the left, figures to the right.
-pub(crate) fn table<'a>(names: usize, heads: impl IntoIterator<Item = &'a str>) -> Table {
+/// An empty table in the project's style, its heads with `|` in between: the first `names` columns to the left, figures to
+/// the right.
+pub(crate) fn table(names: usize, heads: &str) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(heads);
+        .set_header(heads.split('|'));
     for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -12,8 +12,6 @@ use harness::oracle::Truths;
 use harness::scenario::Scenario;
 use harness::watch::Seen;
 
-use crate::demo::Outcome;
-
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "page")]
@@ -71,7 +69,6 @@ impl Page {
         }))
     }
 
-    /// Shows what a service reported.
     pub(crate) fn enter(&self, seen: &Seen, truths: &Truths) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
@@ -84,15 +81,15 @@ impl Page {
     }
 
     /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
-    pub(crate) async fn end(self, outcome: &Outcome, stop: &Stop) {
+    pub(crate) async fn end(self, wrong: &[String], stop: &Stop) {
         self.watching.abort();
         self.live.figures(live::figures::whole(self.began));
-        let text = match outcome.wrong.first() {
+        let text = match wrong.first() {
             None => "every decrypted interval equals the truth within the bound".to_owned(),
             Some(wrong) => wrong.clone(),
         };
         self.live.verdict(Verdict {
-            correct: outcome.correct,
+            correct: wrong.is_empty(),
             text,
         });
         if self.kept {

@@ -17,10 +17,8 @@ const TICKS: u64 = 100;
 /// Idle threads stay, or what they took would be nobody's.
 const KEEP: Duration = Duration::from_secs(3_600);
 
-/// What a process has used up to a moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
-    /// Processor time, user and system.
     pub(crate) cpu: Duration,
     /// Greatest resident memory so far, in MiB.
     pub(crate) peak_mib: f64,
@@ -29,12 +27,10 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// This process's.
     pub(crate) fn now() -> Self {
         Self::of(std::process::id())
     }
 
-    /// Another process's; zero once it is gone.
     pub(crate) fn of(process: u32) -> Self {
         let Ok(process) = Process::new(process as i32) else {
             return Self::default();
@@ -85,7 +81,6 @@ fn time(clock: ClockId) -> Duration {
 pub(crate) struct Runtimes(Vec<(&'static str, Runtime)>);
 
 impl Runtimes {
-    /// Starts the threads.
     pub(crate) fn start(names: &[&'static str]) -> Result<Self> {
         let start = |name: &&'static str| {
             let mut builder = Builder::new_multi_thread();
@@ -124,18 +119,14 @@ pub(crate) struct Threads {
     machine: Duration,
 }
 
-/// What was used.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Spent {
     /// By threads that have been started since, by their names without numbers.
     pub(crate) new: BTreeMap<String, Duration>,
     /// By threads that were there before.
     pub(crate) old: BTreeMap<String, Duration>,
-    /// By the process.
     pub(crate) process: Duration,
-    /// By everything on this machine.
     pub(crate) machine: Duration,
-    /// On the clock.
     pub(crate) wall: Duration,
 }
 
@@ -161,7 +152,6 @@ impl Threads {
         self.machine = busy();
     }
 
-    /// Looks at all threads.
     pub(crate) fn look(&mut self) {
         for (id, name, cpu) in threads() {
             let (before, old) = self.seen.get(&id).copied().unwrap_or_default();
@@ -177,7 +167,6 @@ impl Threads {
         }
     }
 
-    /// What was used since the beginning.
     pub(crate) fn spent(&mut self) -> Spent {
         self.look();
         Spent {

@@ -39,7 +39,6 @@ pub(crate) async fn peak() -> Result<f64> {
     greatest(&text).context("the bench printed no peak")
 }
 
-/// The greatest peak of all lines that have one.
 fn greatest(text: &str) -> Option<f64> {
     text.lines()
         .filter_map(|line| {

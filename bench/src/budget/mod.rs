@@ -46,7 +46,6 @@ pub(crate) struct Options {
     pub(crate) limit: Vec<(Row, f64)>,
 }
 
-/// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
     /// What the documented figures come from.
@@ -64,7 +63,6 @@ impl Effort {
     }
 }
 
-/// Measures the rows and writes `budget.json`.
 pub(crate) async fn run(
     settings: &Settings,
     options: &Options,

@@ -9,43 +9,29 @@ use super::rows::{Row, Side};
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 
-/// A budget, measured.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
-    /// One entry a row.
     pub(crate) rows: Vec<Entry>,
-    /// Names of the rows that missed.
     pub(crate) missed: Vec<String>,
-    /// Whether none did.
     pub(crate) met: bool,
-    /// The results folder.
     pub(crate) results: PathBuf,
 }
 
-/// A row, measured or not.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
-    /// Its name.
     pub(crate) row: Row,
-    /// What is measured.
     pub(crate) step: &'static str,
-    /// The unit of value and limit.
     pub(crate) unit: &'static str,
-    /// The limit.
     pub(crate) limit: f64,
-    /// On which side of it the value must be.
     pub(crate) side: Side,
     /// The value; its median is what counts.
     pub(crate) value: Option<Spread>,
-    /// The verdict.
     pub(crate) verdict: Verdict,
     /// Why it was not measured, or what else is to be said.
     pub(crate) note: Option<String>,
-    /// The command that measures this row alone.
     pub(crate) command: String,
 }
 
-/// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
@@ -57,7 +43,6 @@ pub(crate) enum Verdict {
     NotMeasured,
 }
 
-/// What a row's measurement came to.
 pub(crate) enum Found {
     Value(Spread, Option<String>),
     /// A value that does not count, because something is wrong.
@@ -116,9 +101,8 @@ impl Outcome {
         }
     }
 
-    /// The table, for people.
     pub(crate) fn text(&self) -> String {
-        let heads = ["row", "step", "budget", "measured", "verdict"];
+        let heads = "row|step|budget|measured|verdict";
         let mut table = table(2, heads);
         for entry in &self.rows {
             let value = or_dash(entry.value, |value| value.to_string());

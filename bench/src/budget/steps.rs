@@ -42,7 +42,6 @@ pub(crate) fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     Ok(ratios)
 }
 
-/// Bytes of reports that are published, each.
 pub(crate) fn bytes(settings: &Settings) -> Result<Vec<f64>> {
     let ours = Ours::new(settings, Work::real(20)?)?;
     (0..20)
@@ -82,7 +81,6 @@ pub(crate) fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>>
     Ok(values)
 }
 
-/// The values of a row as a spread.
 pub(super) fn spread(values: &[f64]) -> Result<Spread> {
     Spread::of(values).ok_or_else(|| anyhow!("no figure in any round"))
 }

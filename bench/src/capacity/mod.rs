@@ -45,7 +45,6 @@ const METERS_A_FEEDER: f64 = 1000.0;
 /// Days for which contributors are kept: `analytics.retention`.
 const RETENTION_DAYS: f64 = 7.0;
 
-/// Measured costs beside the model.
 struct Costs {
     bytes: f64,
     seal_s: f64,
@@ -53,7 +52,6 @@ struct Costs {
     store_bytes: f64,
 }
 
-/// The tables, as Markdown.
 pub(crate) fn text(options: &Options) -> Result<String> {
     let path = options.folder.join("run.json");
     let text = std::fs::read_to_string(&path)

@@ -8,14 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// One step of a load that the pipeline managed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
-    /// Reports a second.
     pub(crate) rate: f64,
     /// Cores, by service; the generator is left out.
     pub(crate) cores: BTreeMap<&'static str, f64>,
-    /// Bytes the kernel wrote to the disk for a report.
     pub(crate) written_bytes: f64,
 }
 
@@ -31,11 +28,9 @@ pub(crate) struct Line {
 /// The model, and how it did on the steps it had not seen.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Model {
-    /// By service.
     pub(crate) services: BTreeMap<&'static str, Line>,
     /// Steps it was held against.
     pub(crate) checks: Vec<Check>,
-    /// The greatest rate that was managed.
     pub(crate) knee: f64,
     /// Bytes written to the disk for a report, at that rate.
     pub(crate) written_bytes: f64,
@@ -44,11 +39,8 @@ pub(crate) struct Model {
 /// A step that the model had not seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Check {
-    /// Reports a second.
     pub(crate) rate: f64,
-    /// Cores of all services, measured.
     pub(crate) measured: f64,
-    /// The same by the model.
     pub(crate) modelled: f64,
 }
 
@@ -109,14 +101,12 @@ impl Line {
         }
     }
 
-    /// Cores at a rate.
     pub(crate) fn at(&self, rate: f64) -> f64 {
         self.idle + self.cost_s * rate
     }
 }
 
 impl Model {
-    /// The model of at least four steps.
     pub(crate) fn new(steps: &[Step]) -> Result<Self> {
         ensure!(
             steps.len() >= 4,

@@ -18,7 +18,6 @@ use crate::output::{or_dash, table};
 /// `totals.jsonl`: a line a released window.
 pub(crate) struct Totals(File);
 
-/// The fields of a line.
 #[derive(Serialize)]
 struct Line<'a> {
     feeder: &'a wire::FeederId,
@@ -30,7 +29,6 @@ struct Line<'a> {
 }
 
 impl Totals {
-    /// An empty file in `results`.
     pub(crate) fn create(results: &Path) -> Result<Self> {
         let path = results.join("totals.jsonl");
         Ok(Self(File::create(&path).with_context(|| {
@@ -38,7 +36,6 @@ impl Totals {
         })?))
     }
 
-    /// Appends a line.
     pub(crate) fn append(&mut self, report: &FeederReport) -> Result<()> {
         let line = serde_json::to_string(&Line {
             feeder: &report.feeder,
@@ -55,49 +52,33 @@ impl Totals {
 /// What a run came to: the JSON object on stdout and in `summary.json`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
-    /// Windows released, over all feeders.
     pub(crate) windows: usize,
-    /// Windows withheld for want of meters.
     pub(crate) windows_withheld: usize,
-    /// Meters in the fleet.
     pub(crate) meters: usize,
-    /// Feeders they are spread over.
     pub(crate) feeders: u32,
-    /// Reports the gateway made.
     pub(crate) reports_sent: u64,
-    /// Reports analytics folded.
     pub(crate) reports_folded: u64,
-    /// Reports analytics refused, by reason.
     pub(crate) reports_rejected: BTreeMap<String, u64>,
     /// Reports that came again and were not folded again.
     pub(crate) reports_duplicate: u64,
-    /// Readings clamped to the declared capacity.
     pub(crate) readings_clamped: u64,
     /// Readings below zero: more was exported than drawn.
     pub(crate) readings_exported: u64,
-    /// Intervals without a reading.
     pub(crate) readings_missing: u64,
-    /// Greatest relative error of an interval.
     pub(crate) max_relative_error: f64,
     /// Greatest relative error the noise of the encryption allows an interval.
     pub(crate) error_bound: f64,
     /// Reports folded in a second, from the first reading to the last release.
     pub(crate) reports_per_s: f64,
-    /// Readings summed in a second, likewise.
     pub(crate) readings_per_s: f64,
     /// Mean size of a report on the wire, in bytes.
     pub(crate) bytes_per_report: f64,
-    /// Wall time of the whole run, in seconds.
     pub(crate) wall_s: f64,
-    /// The results folder.
     pub(crate) results: PathBuf,
-    /// Where the readings came from.
     pub(crate) input: String,
     /// Whether every window is accounted for and every interval is within the bound.
     pub(crate) correct: bool,
-    /// What is wrong, in words.
     pub(crate) wrong: Vec<String>,
-    /// One row a released window.
     #[serde(skip)]
     pub(crate) rows: Vec<Row>,
 }
@@ -148,22 +129,10 @@ impl Outcome {
         }
     }
 
-    /// The table and the figures, for people.
     pub(crate) fn table(&self) -> String {
         let mut table = table(
             2,
-            [
-                "feeder",
-                "window (UTC)",
-                "meters",
-                "energy kWh",
-                "true kWh",
-                "error Wh",
-                "mean Wh",
-                "std Wh",
-                "peak kWh",
-                "load factor",
-            ],
+            "feeder|window (UTC)|meters|energy kWh|true kWh|error Wh|mean Wh|std Wh|peak kWh|load factor",
         );
         for row in &self.rows {
             table.add_row([

@@ -10,9 +10,6 @@ use wire::{
     VerifyingKey, Watts, WindowStart,
 };
 
-use super::cache::Cache;
-use super::pool::GREATEST_WH;
-
 /// Length of a window, in seconds: a quarter of an hour.
 pub(crate) const INTERVAL_S: u32 = 900;
 /// The first window: 2025-01-01, far enough in the past for every window of a run to be over, and the same in all runs,
@@ -20,28 +17,23 @@ pub(crate) const INTERVAL_S: u32 = 900;
 const FIRST_WINDOW: u64 = 1_735_689_600;
 /// Meters in one enrolment request.
 const CHUNK: usize = 4_096;
-/// The file of the cache with the meters' verifying keys.
-const KEYS: &str = "meters.bin";
+/// Greatest reading, in Wh: a household's connection at full power for a quarter of an hour.
+pub(crate) const GREATEST_WH: i64 = 3_600;
 
-/// Meters on feeders, behind gateways.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     seed: u64,
-    a_feeder: u32,
-    feeders: Vec<FeederId>,
-    gateways: Vec<GatewayId>,
+    /// Meters on each feeder.
+    pub(crate) a_feeder: u32,
+    pub(crate) feeders: Vec<FeederId>,
+    pub(crate) gateways: Vec<GatewayId>,
 }
 
-/// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Index of the meter.
     pub(crate) meter: u32,
-    /// Index of its feeder.
     pub(crate) feeder: u32,
-    /// The window.
     pub(crate) window: WindowStart,
-    /// Index of its gateway.
     pub(crate) gateway: u32,
 }
 
@@ -65,39 +57,20 @@ impl Fleet {
         })
     }
 
-    /// Number of meters.
     pub(crate) fn meters(&self) -> u32 {
-        self.a_feeder * self.feeders()
+        self.a_feeder * self.feeders.len() as u32
     }
 
-    /// Meters on each feeder.
-    pub(crate) fn meters_a_feeder(&self) -> u32 {
-        self.a_feeder
-    }
-
-    /// Number of feeders.
-    pub(crate) fn feeders(&self) -> u32 {
-        self.feeders.len() as u32
-    }
-
-    /// The gateways.
-    pub(crate) fn gateways(&self) -> &[GatewayId] {
-        &self.gateways
-    }
-
-    /// The feeder of this index.
     pub(crate) fn feeder(&self, index: u32) -> &FeederId {
         &self.feeders[index as usize % self.feeders.len()]
     }
 
-    /// The feeder and the window of a cell.
     pub(crate) fn cell(&self, cell: u64) -> (u32, WindowStart) {
-        let feeders = u64::from(self.feeders());
+        let feeders = self.feeders.len() as u64;
         let window = FIRST_WINDOW + cell / feeders * u64::from(INTERVAL_S);
         ((cell % feeders) as u32, WindowStart(window))
     }
 
-    /// What a row is about.
     pub(crate) fn place(&self, row: u64) -> Place {
         let a_feeder = u64::from(self.a_feeder);
         let (feeder, window) = self.cell(row / a_feeder);
@@ -115,16 +88,14 @@ impl Fleet {
         (feeder + member) % self.gateways.len() as u32
     }
 
-    /// The row of a meter in a window.
     pub(crate) fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
         let meter: u32 = meter.as_ref().strip_prefix("load-")?.parse().ok()?;
         let since = window.0.checked_sub(FIRST_WINDOW)? / u64::from(INTERVAL_S);
-        let cell = since * u64::from(self.feeders()) + u64::from(meter / self.a_feeder);
+        let cell = since * self.feeders.len() as u64 + u64::from(meter / self.a_feeder);
         (meter < self.meters())
             .then(|| cell * u64::from(self.a_feeder) + u64::from(meter % self.a_feeder))
     }
 
-    /// The id of a meter.
     pub(crate) fn meter_id(&self, meter: u32) -> Result<MeterId> {
         Ok(format!("load-{meter:07}").parse()?)
     }
@@ -139,29 +110,21 @@ impl Fleet {
         SigningKey::from_bytes(&Digest::of(text.as_bytes()).0)
     }
 
-    /// The verifying keys of all meters: from the cache, or derived now.
-    pub(crate) fn verifying_keys(&self, cache: &Cache) -> Result<Vec<VerifyingKey>> {
-        let bytes = match cache.read(KEYS)? {
-            Some(bytes) if bytes.len() == 32 * self.meters() as usize => bytes,
-            _ => {
-                tracing::info!(meters = self.meters(), "deriving the meters' keys");
-                let mut bytes = vec![0; 32 * self.meters() as usize];
-                in_parallel(&mut bytes, 32, |meter, key| {
-                    let meter = self.meter_key(meter as u32);
-                    key.copy_from_slice(meter.verifying_key().as_bytes());
-                    Ok(())
-                })?;
-                cache.write(KEYS, bytes.clone())?;
-                bytes
-            }
-        };
+    /// The verifying keys of all meters.
+    pub(crate) fn verifying_keys(&self) -> Result<Vec<VerifyingKey>> {
+        let mut bytes = vec![0; 32 * self.meters() as usize];
+        in_parallel(&mut bytes, 32, |meter, key| {
+            let meter = self.meter_key(meter as u32);
+            key.copy_from_slice(meter.verifying_key().as_bytes());
+            Ok(())
+        })?;
         let key = |key: &[u8; 32]| VerifyingKey::from_bytes(*key);
         Ok(bytes.as_chunks::<32>().0.iter().map(key).collect())
     }
 
     /// A request that names all feeders and no meters: it founds the plan.
     pub(crate) fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
-        self.request(deployment, topics, 0, 0, 1, Vec::new())
+        self.request(deployment, topics, 0, (0, 1), Vec::new())
     }
 
     /// What a gateway asks the operator: to enrol its meters.
@@ -187,7 +150,7 @@ impl Fleet {
                         Ok((self.meter_id(meter)?, feeder, capacity(), key))
                     })
                     .collect::<Result<_>>()?;
-                Ok(self.request(deployment, topics, gateway, chunk, chunks, meters))
+                Ok(self.request(deployment, topics, gateway, (chunk, chunks), meters))
             })
             .collect()
     }
@@ -197,8 +160,7 @@ impl Fleet {
         deployment: &DeploymentId,
         topics: &Topics,
         gateway: u32,
-        chunk: u32,
-        chunks: u32,
+        (chunk, chunks): (u32, u32),
         meters: Vec<(MeterId, FeederId, Watts, VerifyingKey)>,
     ) -> (String, Vec<u8>) {
         let key = self.derived("gateway", gateway);
@@ -260,7 +222,7 @@ mod tests {
     #[test]
     fn a_row_is_a_meter_in_a_window_and_back() {
         let fleet = Fleet::new(1_000, 7, 3, 1).unwrap();
-        assert_eq!((fleet.meters(), fleet.meters_a_feeder()), (994, 142));
+        assert_eq!((fleet.meters(), fleet.a_feeder), (994, 142));
         for row in [0, 141, 142, 993, 994, 5_000] {
             let place = fleet.place(row);
             let id = fleet.meter_id(place.meter).unwrap();
@@ -277,11 +239,8 @@ mod tests {
 
     #[test]
     fn every_meter_is_asked_for_once_and_by_the_gateway_it_is_behind() {
-        let parent = tempfile::tempdir().unwrap();
         let fleet = Fleet::new(20_000, 3, 4, 1).unwrap();
-        let cache = Cache::open(parent.path(), &1).unwrap();
-        let keys = fleet.verifying_keys(&cache).unwrap();
-        assert_eq!(keys, fleet.verifying_keys(&cache).unwrap());
+        let keys = fleet.verifying_keys().unwrap();
         assert_eq!(keys[7], fleet.meter_key(7).verifying_key());
         let deployment: DeploymentId = "dev".parse().unwrap();
         let topics = Topics::new("cipherwatt/v1").unwrap();

@@ -23,11 +23,11 @@ use super::step::Step;
 /// Sleeping is no finer than this.
 const NAP: Duration = Duration::from_millis(1);
 
-/// All gateways of the generator.
 pub(crate) struct Gateways {
     shared: Arc<Shared>,
     step: watch::Sender<Option<Arc<Step>>>,
-    publishers: Vec<Publisher>,
+    /// The connections, by gateway.
+    pub(crate) publishers: Vec<Publisher>,
     tasks: JoinSet<()>,
     stop: StopHandle,
 }
@@ -39,7 +39,6 @@ struct Shared {
     refused: AtomicU64,
 }
 
-/// What one gateway's sender and receiver share.
 struct Line {
     index: u32,
     shared: Arc<Shared>,
@@ -68,7 +67,6 @@ enum Next {
 }
 
 impl Gateways {
-    /// Connects the gateways on the runtime of `generator`.
     pub(crate) fn connect(
         settings: &Settings,
         reports: &Arc<RwLock<Reports>>,
@@ -86,9 +84,8 @@ impl Gateways {
         let (mut tasks, mut publishers) = (JoinSet::new(), Vec::new());
         let (ids, receipts): (Vec<_>, Vec<_>) = {
             let reports = read(reports);
-            let topics = reports.topics();
-            (reports.fleet().gateways().iter())
-                .map(|id| (id.clone(), topics.receipt(id)))
+            let ids = reports.fleet.gateways.iter();
+            ids.map(|id| (id.clone(), reports.topics.receipt(id)))
                 .unzip()
         };
         for ((index, id), receipt) in (0..).zip(ids).zip(receipts) {
@@ -122,11 +119,6 @@ impl Gateways {
         }
     }
 
-    /// The connections, by gateway.
-    pub(crate) fn publishers(&self) -> &[Publisher] {
-        &self.publishers
-    }
-
     /// Sets all gateways to work on a step, whose clock starts now.
     pub(crate) fn begin(&self, step: &Arc<Step>) {
         self.shared.resent.store(0, Ordering::Relaxed);
@@ -135,13 +127,11 @@ impl Gateways {
         self.step.send_replace(Some(step.clone()));
     }
 
-    /// Reports sent again and reports refused in this step.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (of(&self.shared.resent), of(&self.shared.refused))
     }
 
-    /// Disconnects.
     pub(crate) async fn stop(mut self) {
         self.stop.stop();
         self.tasks.shutdown().await;
@@ -160,7 +150,7 @@ impl Line {
         let opened = wire::decode_shared(payload, settings.mqtt.max_packet_bytes).and_then(
             |unverified: Unverified<Receipt>| {
                 let from = &unverified.claimed().analytics;
-                let services = &reports.held().plan.analytics;
+                let services = &reports.held.plan.analytics;
                 let key = services.iter().find(|entry| entry.id == *from);
                 let key = key.map_or(wire::VerifyingKey::from_bytes([0; 32]), |entry| entry.key);
                 unverified.verify(&settings.deployment.id, topic, &key)
@@ -172,7 +162,7 @@ impl Line {
         let had_room = state.flow.has_room(reports.bytes());
         let now_ms = state.now_ms();
         for entry in opened.message.entries {
-            let Some(row) = reports.fleet().row(&entry.meter, entry.window) else {
+            let Some(row) = reports.fleet.row(&entry.meter, entry.window) else {
                 continue;
             };
             state.flow.receipt(&row, now_ms);
@@ -210,7 +200,6 @@ impl State {
         self.origin.elapsed().as_millis() as u64
     }
 
-    /// What the gateway does next.
     fn next(&mut self, index: u32, reports: &Reports) -> Next {
         let Some(step) = self.step.clone() else {
             return Next::Wait(None);
@@ -237,7 +226,7 @@ impl State {
         }
         while self.next < step.reports() {
             let row = step.row(self.next);
-            if reports.fleet().place(row).gateway != index {
+            if reports.fleet.place(row).gateway != index {
                 self.next += 1;
                 continue;
             }
@@ -256,7 +245,6 @@ impl State {
     }
 }
 
-/// Sends what is due and allowed, step after step.
 async fn send(
     line: Arc<Line>,
     publisher: Publisher,

@@ -3,17 +3,16 @@
 //! The generator is open-loop: report n is due at a fixed time, and its latency counts from then, so that a pipeline
 //! that stalls cannot hide it by slowing the generator down. Its gateways keep the pace that real ones keep, so what is
 //! due and not yet allowed waits in the generator. Its ciphertexts are a pool of real encryptions; every report has a
-//! meter id, a sequence number and a signature of its own, made once and cached. Every window is decrypted and compared
+//! meter id, a sequence number and a signature of its own, made before the step begins. Every window is decrypted and compared
 //! with the truth.
 //!
 //! # Layout
-//! * [`cache`]: what is made once · [`deployment`]: keys and plan · [`pool`]: ciphertexts and what is in them
+//! * [`deployment`]: the plan · [`pool`]: ciphertexts and what is in them
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
 //! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
 //! * [`outcome`]: tables and files
 
-mod cache;
 mod deployment;
 mod fleet;
 mod gateway;
@@ -27,7 +26,7 @@ mod world;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use service::config::Settings;
 use service::stop::Stop;
 
@@ -110,15 +109,14 @@ impl Options {
     }
 }
 
-/// Offers one rate to real services and judges what they make of it. Results go to `results`, what can be used again
-/// to `cache` beside it.
+/// Offers one rate to real services and judges what they make of it.
 pub(crate) async fn run(
     base: &Settings,
     options: &Options,
     results: &Path,
     stop: Stop,
 ) -> Result<Outcome> {
-    let mut world = start(base, options, results, &stop).await?;
+    let mut world = World::start(base, options, &stop).await?;
     let rate = options.rate.unwrap_or(RATE);
     let ended = world.step(rate, options.duration, &stop).await;
     let enrolled = world.enrolled;
@@ -129,7 +127,6 @@ pub(crate) async fn run(
     Ok(outcome)
 }
 
-/// Steps the rate until the knee is known.
 pub(crate) async fn explore(
     base: &Settings,
     options: &Options,
@@ -137,7 +134,7 @@ pub(crate) async fn explore(
     stop: Stop,
 ) -> Result<Load> {
     let max_p99 = options.max_p99.unwrap_or(MAX_P99);
-    let mut world = start(base, options, results, &stop).await?;
+    let mut world = World::start(base, options, &stop).await?;
     let mut search = Search::new(options.min_rate, options.max_rate, options.steps);
     let mut steps = Vec::new();
     let mut failed = None;
@@ -173,7 +170,7 @@ pub(crate) async fn explore(
     }
     stopped?;
     let mut load = load(options, Some(max_p99), enrolled, steps);
-    (load.knee, load.beyond) = (search.knee(), search.beyond());
+    (load.knee, load.beyond) = (search.passed, search.failed);
     load.generator_limits = (load.steps.iter())
         .any(|step| Some(step.rate) == load.beyond && step.correct && step.generator_late);
     load.within_floor = options
@@ -181,16 +178,6 @@ pub(crate) async fn explore(
         .is_none_or(|floor| load.knee.is_some_and(|knee| knee >= floor));
     load.write(results)?;
     Ok(load)
-}
-
-async fn start(base: &Settings, options: &Options, results: &Path, stop: &Stop) -> Result<World> {
-    let parent = results.parent().context("the folder for results")?;
-    eprintln!(
-        "preparing {} meters: keys, ciphertexts and signatures are made once, under {}",
-        options.meters(),
-        parent.join("cache").display()
-    );
-    World::start(base, options, &parent.join("cache"), stop).await
 }
 
 fn load(

@@ -19,16 +19,12 @@ use crate::usage::{Spent, Usage};
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;
 
-/// What was used, in cores.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Split {
-    /// The whole machine, this process and all others.
     pub(crate) machine: f64,
-    /// Of this process, by role.
     pub(crate) roles: BTreeMap<String, f64>,
 }
 
-/// What a thread of this name is for.
 fn role(thread: &str) -> &str {
     match thread {
         "router" => "broker, router",
@@ -37,7 +33,6 @@ fn role(thread: &str) -> &str {
     }
 }
 
-/// What one rate came to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
     /// Reports due in a second.
@@ -46,7 +41,6 @@ pub(crate) struct Outcome {
     pub(crate) settled_per_s: f64,
     /// Reports that were due.
     pub(crate) reports: u64,
-    /// Distinct meters that are enrolled.
     pub(crate) meters: u32,
     /// Feeders that reported in this step.
     pub(crate) feeders: u64,
@@ -56,15 +50,10 @@ pub(crate) struct Outcome {
     pub(crate) lateness_ms: Latencies,
     /// From due until the pace allowed it, in milliseconds: the pipeline was full.
     pub(crate) held_ms: Latencies,
-    /// Reports sent again for want of a receipt.
     pub(crate) resent: u64,
-    /// Reports refused.
     pub(crate) refused: u64,
-    /// Reports without a receipt at the end.
     pub(crate) unsettled: u64,
-    /// Windows decrypted and right.
     pub(crate) windows: usize,
-    /// What is wrong, in words.
     pub(crate) wrong: Vec<String>,
     /// Processor time used, as a number of cores, the generator included.
     pub(crate) cores: f64,
@@ -72,9 +61,7 @@ pub(crate) struct Outcome {
     pub(crate) cpu_us_per_report: f64,
     /// Of that, the generator's, with its MQTT clients.
     pub(crate) generator_cpu_us_per_report: f64,
-    /// Bytes written to the disk for a report.
     pub(crate) written_bytes_per_report: f64,
-    /// Who used how many cores.
     pub(crate) split: Split,
     /// Greatest resident memory of the whole process so far, in MiB.
     pub(crate) peak_mib: f64,
@@ -82,7 +69,6 @@ pub(crate) struct Outcome {
     pub(crate) generator_late: bool,
     /// Whether everything was settled and every window is right.
     pub(crate) correct: bool,
-    /// Whether the stated limit was kept.
     pub(crate) within_limit: bool,
 }
 
@@ -93,16 +79,16 @@ impl Outcome {
         let mut wrong = verdict.wrong;
         wrong.extend((unsettled > 0).then(|| format!("{unsettled} reports without a receipt")));
         wrong.extend((refused > 0).then(|| format!("{refused} reports refused")));
-        let lateness_ms = step.lateness();
+        let [latency_ms, lateness_ms, held_ms] = step.latencies();
         Self {
-            rate: step.rate(),
+            rate: step.rate,
             settled_per_s: step.settled_per_s(),
             reports: step.reports(),
             meters: fleet.meters(),
             feeders: step.feeders(),
-            latency_ms: step.latencies(),
+            latency_ms,
             lateness_ms,
-            held_ms: step.held(),
+            held_ms,
             resent: 0,
             refused,
             unsettled,
@@ -120,7 +106,6 @@ impl Outcome {
         }
     }
 
-    /// Enters what it took.
     pub(crate) fn took(mut self, used: &Usage, spent: &Spent) -> Self {
         let reports = self.reports.max(1) as f64;
         let wall_s = spent.wall.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -145,19 +130,16 @@ impl Outcome {
         self
     }
 
-    /// Holds the outcome against a limit.
     pub(crate) fn limited(mut self, max_p99: Option<Duration>) -> Self {
         self.within_limit =
             max_p99.is_none_or(|limit| self.latency_ms.p99 <= limit.as_secs_f64() * 1e3);
         self
     }
 
-    /// Whether the pipeline managed the rate.
     pub(crate) fn passed(&self) -> bool {
         self.correct && self.within_limit
     }
 
-    /// What the step shows, in a word or two.
     fn verdict(&self) -> &'static str {
         match (self.correct, self.within_limit, self.generator_late) {
             (false, ..) => "WRONG",
@@ -168,7 +150,6 @@ impl Outcome {
         }
     }
 
-    /// The figures, for people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n\
@@ -220,7 +201,6 @@ impl Outcome {
         text
     }
 
-    /// Who used the processors, the greatest first.
     fn shares(&self) -> String {
         let mut roles: Vec<_> = self.split.roles.iter().collect();
         roles.sort_by(|a, b| b.1.total_cmp(a.1));
@@ -252,21 +232,15 @@ pub(crate) struct Load {
     pub(crate) generator_limits: bool,
     /// The knee must not be below this, in reports a second.
     pub(crate) floor: Option<f64>,
-    /// Whether it is not.
     pub(crate) within_floor: bool,
     /// The limit on the 99th percentile of the latency, in milliseconds.
     pub(crate) max_p99_ms: Option<f64>,
-    /// Distinct meters that are enrolled.
     pub(crate) meters: u32,
-    /// Feeders.
     pub(crate) feeders: u32,
-    /// Gateways that send.
     pub(crate) gateways: u32,
-    /// Real ciphertexts in the pool.
     pub(crate) pool: u32,
     /// Time until every meter was enrolled, in seconds.
     pub(crate) enrolled_s: f64,
-    /// Every rate that was offered, in order.
     pub(crate) steps: Vec<Outcome>,
 }
 
@@ -277,12 +251,10 @@ const COLUMNS: &str = "rate settled_per_s reports p50_ms=latency_ms.p50 p99_ms=l
     generator_cpu_us_per_report peak_mib";
 
 impl Load {
-    /// Whether everything that was settled is right.
     pub(crate) fn correct(&self) -> bool {
         self.steps.iter().all(|step| step.correct)
     }
 
-    /// Writes `load.json` and `load.csv`.
     pub(crate) fn write(&self, results: &Path) -> Result<()> {
         write_json(results, "load.json", self)?;
         let steps = self.steps.iter().map(serde_json::to_value);
@@ -290,7 +262,6 @@ impl Load {
         write_csv(results, "load.csv", COLUMNS, steps)
     }
 
-    /// The table and the knee, for people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
@@ -338,23 +309,8 @@ impl Load {
     }
 
     fn table(&self) -> Table {
-        let heads = [
-            "offered /s",
-            "settled /s",
-            "p50 ms",
-            "p99 ms",
-            "max ms",
-            "held p99",
-            "late p99",
-            "sent again",
-            "windows",
-            "cores",
-            "machine",
-            "µs/report",
-            "generator",
-            "MiB",
-            "",
-        ];
+        let heads = "offered /s|settled /s|p50 ms|p99 ms|max ms|held p99|late p99|sent again|windows|cores|machine|µs/report|\
+                     generator|MiB|";
         let mut table = table(0, heads);
         for step in &self.steps {
             table.add_row([

@@ -11,7 +11,8 @@ use super::fleet::Fleet;
 /// Reports of whole cells at a steady rate: number n is due n / rate seconds after the start.
 #[derive(Debug)]
 pub(crate) struct Step {
-    rate: f64,
+    /// Reports a second.
+    pub(crate) rate: f64,
     first_cell: u64,
     cells: u64,
     feeders: u64,
@@ -19,26 +20,24 @@ pub(crate) struct Step {
     start: OnceLock<Instant>,
     settled: AtomicU64,
     last_settled_us: AtomicU64,
-    /// Whether a report has a receipt.
     has_receipt: Vec<AtomicBool>,
     times: Mutex<Times>,
 }
 
-/// What became of the reports, as durations.
 #[derive(Debug, Default)]
 struct Times {
     /// From due to receipt.
     latency: Durations,
-    /// From due, and allowed by the pace, to being handed to the broker.
+    /// From due, and allowed by the pace, to being handed to the broker: the generator's own.
     lateness: Durations,
-    /// From due until the pace allowed it.
+    /// From due until the pace allowed it: the pipeline was full.
     held: Durations,
 }
 
 impl Step {
     /// As many whole cells from `first_cell` on as are due in `duration`, at least one.
     pub(crate) fn new(fleet: &Fleet, rate: f64, duration: Duration, first_cell: u64) -> Self {
-        let a_feeder = u64::from(fleet.meters_a_feeder());
+        let a_feeder = u64::from(fleet.a_feeder);
         let wanted = (rate * duration.as_secs_f64()).round() as u64;
         let cells = (wanted / a_feeder).max(1);
         let reports = usize::try_from(cells * a_feeder).unwrap_or(usize::MAX);
@@ -46,7 +45,7 @@ impl Step {
             rate,
             first_cell,
             cells,
-            feeders: u64::from(fleet.feeders()),
+            feeders: fleet.feeders.len() as u64,
             a_feeder,
             start: OnceLock::new(),
             settled: AtomicU64::new(0),
@@ -56,27 +55,18 @@ impl Step {
         }
     }
 
-    /// The rate, in reports a second.
-    pub(crate) fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    /// The cells it reports for.
     pub(crate) fn cells(&self) -> std::ops::Range<u64> {
         self.first_cell..self.first_cell + self.cells
     }
 
-    /// Number of feeders it reports for.
     pub(crate) fn feeders(&self) -> u64 {
         self.cells.min(self.feeders)
     }
 
-    /// Number of reports.
     pub(crate) fn reports(&self) -> u64 {
         self.cells * self.a_feeder
     }
 
-    /// Time from the first report to the last.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.reports() as f64 / self.rate)
     }
@@ -108,12 +98,10 @@ impl Step {
             .clamp(1, self.feeders)
     }
 
-    /// Starts the clock, once.
     pub(crate) fn start(&self) -> Instant {
         *self.start.get_or_init(Instant::now)
     }
 
-    /// When report `n` is due.
     pub(crate) fn due(&self, n: u64) -> Instant {
         self.start() + Duration::from_secs_f64(n as f64 / self.rate)
     }
@@ -137,12 +125,10 @@ impl Step {
         }
     }
 
-    /// Whether report `n` has a receipt.
     pub(crate) fn is_settled(&self, n: u64) -> bool {
         self.has_receipt[n as usize].load(Ordering::Relaxed)
     }
 
-    /// Number of reports with a receipt.
     pub(crate) fn settled(&self) -> u64 {
         self.settled.load(Ordering::Relaxed)
     }
@@ -153,19 +139,10 @@ impl Step {
         self.settled() as f64 * 1e6 / us as f64
     }
 
-    /// From due to receipt, over the settled reports.
-    pub(crate) fn latencies(&self) -> Latencies {
-        self.times().latency.latencies()
-    }
-
-    /// From when a report was due, and the pace allowed it, to being handed to the broker: the generator's own lateness.
-    pub(crate) fn lateness(&self) -> Latencies {
-        self.times().lateness.latencies()
-    }
-
-    /// From when a report was due until the pace allowed it: the pipeline was full.
-    pub(crate) fn held(&self) -> Latencies {
-        self.times().held.latencies()
+    /// From due to receipt, over the settled reports; the generator's own lateness; and what the pace held back.
+    pub(crate) fn latencies(&self) -> [Latencies; 3] {
+        let times = self.times();
+        [&times.latency, &times.lateness, &times.held].map(Durations::latencies)
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
@@ -213,6 +190,7 @@ mod tests {
         step.settle(7);
         assert!(step.is_settled(7) && !step.is_settled(8));
         assert_eq!(step.settled(), 1);
-        assert!(step.latencies().max > 0.0 && step.held().max == 0.0);
+        let [latency, _, held] = step.latencies();
+        assert!(latency.max > 0.0 && held.max == 0.0);
     }
 }

@@ -1,6 +1,5 @@
 //! The services and the generator at work: started once, and offered step after step.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,11 @@ use harness::stack::{Next, On, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use operator::Event;
-use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
 use tempfile::TempDir;
 use wire::Topics;
 
-use super::cache::Cache;
 use super::fleet::{Fleet, INTERVAL_S};
 use super::gateway::{Gateways, read};
 use super::outcome::Outcome;
@@ -44,71 +41,45 @@ pub(crate) struct World {
     reports: Arc<RwLock<Reports>>,
     gateways: Gateways,
     next_cell: u64,
-    /// How long it took until every meter was enrolled.
     pub(crate) enrolled: Duration,
     _state: TempDir,
+    /// Dropped last: all else works on their threads.
     _runtimes: Runtimes,
 }
 
-/// All that decides what the cache holds.
-#[derive(Serialize)]
-struct Inputs<'a> {
-    deployment: &'a wire::DeploymentId,
-    root: &'a str,
-    analytics: &'a wire::AnalyticsId,
-    plan: &'a service::config::Plan,
-    reference_headroom: u32,
-    meters: u32,
-    feeders: u32,
-    gateways: usize,
-    pool: u32,
-    seed: u64,
-}
-
 impl World {
-    /// Starts everything and enrols the meters.
-    pub(crate) async fn start(
-        base: &Settings,
-        options: &Options,
-        cache: &Path,
-        stop: &Stop,
-    ) -> Result<Self> {
+    pub(crate) async fn start(base: &Settings, options: &Options, stop: &Stop) -> Result<Self> {
         let meters = options.meters();
         let feeders = options.feeders(meters);
+        eprintln!(
+            "preparing {meters} meters: keys, ciphertexts and signatures are made before they are due"
+        );
         let fleet = Fleet::new(meters, feeders, options.gateways, options.seed)?;
         let fleet = Arc::new(fleet);
-        let mut settings = settings(base, &fleet);
-        let inputs = Inputs {
-            deployment: &settings.deployment.id,
-            root: &settings.deployment.root,
-            analytics: &settings.analytics.id,
-            plan: &settings.plan,
-            reference_headroom: settings.operator.reference_headroom,
-            meters: fleet.meters(),
-            feeders: fleet.feeders(),
-            gateways: fleet.gateways().len(),
-            pool: options.pool,
-            seed: options.seed,
-        };
-        let cache = Cache::open(cache, &inputs)?;
-        let (state, held) = deployment::open(&cache, &settings, &fleet, stop).await?;
-        // Totals of another run would be taken for releases of this one: the windows are the same.
-        settings.operator.totals_file = state.path().join("totals.jsonl");
-        let pool = Pool::open(&cache, &held, &fleet, options.pool, options.seed)?;
-        let keys = fleet.verifying_keys(&cache)?;
-        let topics = Topics::new(&settings.deployment.root)?;
-        let deployment = settings.deployment.id.clone();
-        let reports = Reports::new(fleet.clone(), pool, cache, held, topics.clone(), deployment);
-        let reports = Arc::new(RwLock::new(reports));
+        let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
         let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
         let on = On {
             operator: runtimes.of("operator"),
             analytics: runtimes.of("analytics"),
             ..On::here()
         };
-        let began = Instant::now();
-        let stack = Stack::services(&settings, state.path(), &on).await?;
+        let mut stack = Stack::services(&settings(base, &fleet), state.path(), &on).await?;
         let settings = stack.settings().clone();
+        let held = match deployment::plan(&settings, &fleet, stop).await {
+            Ok(held) => held,
+            // The service that failed says more than that one did.
+            Err(error) => return Err(stack.stop().await.err().unwrap_or(error)),
+        };
+        let topics = Topics::new(&settings.deployment.root)?;
+        let make = || {
+            let pool = Pool::new(&held, &fleet, options.pool, options.seed)?;
+            let keys = fleet.verifying_keys()?;
+            let (fleet, held) = (fleet.clone(), held.clone());
+            let reports = Reports::new(fleet, pool, held, topics.clone(), state.path())?;
+            anyhow::Ok((keys, Arc::new(RwLock::new(reports))))
+        };
+        let (keys, reports) = tokio::task::block_in_place(make)?;
+        let began = Instant::now();
         let gateways = Gateways::connect(&settings, &reports, &runtimes.of("generator"));
         let mut world = Self {
             stack,
@@ -159,7 +130,7 @@ impl World {
             .await?;
         let (fleet, topics) = (self.fleet.clone(), topics.clone());
         let deployment = self.settings.deployment.id.clone();
-        let publishers = self.gateways.publishers().to_vec();
+        let publishers = self.gateways.publishers.clone();
         let asking = tokio::spawn(async move {
             for (gateway, publisher) in (0..).zip(publishers) {
                 let requests = fleet.requests(&deployment, &topics, gateway, &keys)?;
@@ -205,7 +176,8 @@ impl World {
     fn make(&mut self, rate: f64, duration: Duration) -> Result<Arc<Step>> {
         let step = Arc::new(Step::new(&self.fleet, rate, duration, self.next_cell));
         self.next_cell = step.cells().end;
-        let rows = self.next_cell * u64::from(self.fleet.meters_a_feeder());
+        let a_feeder = u64::from(self.fleet.a_feeder);
+        let rows = step.cells().start * a_feeder..step.cells().end * a_feeder;
         let prepare = || {
             let mut reports = self.reports.write().unwrap_or_else(PoisonError::into_inner);
             reports.prepare(rows)
@@ -219,7 +191,7 @@ impl World {
         while self.stack.reported().is_some() {}
         let mut watch = Watch::new(self.settings.plan.min_meters);
         let bar = progress_bar(step.reports(), "reports");
-        bar.set_message(format!("at {:.0}/s", step.rate()));
+        bar.set_message(format!("at {:.0}/s", step.rate));
         let (mut threads, before) = (Threads::now(), Usage::now());
         self.gateways.begin(step);
         let mut look = tokio::time::interval(LOOK);
@@ -255,21 +227,20 @@ impl World {
 
     fn truths(&self, step: &Step) -> Truths {
         let reports = read(&self.reports);
-        let a_feeder = u64::from(self.fleet.meters_a_feeder());
+        let a_feeder = u64::from(self.fleet.a_feeder);
         let truth = |cell: u64| {
             let (feeder, window) = self.fleet.cell(cell);
             let rows = cell * a_feeder..(cell + 1) * a_feeder;
             let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
             let truth = Truth {
                 energy_wh: vec![wh as f64],
-                meters: self.fleet.meters_a_feeder(),
+                meters: self.fleet.a_feeder,
             };
             ((self.fleet.feeder(feeder).clone(), window), truth)
         };
         step.cells().map(truth).collect()
     }
 
-    /// Stops generator and services.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.gateways.stop().await;
         self.stack.stop().await
@@ -281,7 +252,7 @@ fn settings(base: &Settings, fleet: &Fleet) -> Settings {
     let mut settings = base.clone();
     settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
     settings.plan.batch = 1;
-    settings.plan.min_meters = settings.plan.min_meters.min(fleet.meters_a_feeder());
+    settings.plan.min_meters = settings.plan.min_meters.min(fleet.a_feeder);
     // Windows close when they are complete: what is late is part of what is measured.
     let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
     settings.analytics.grace = years(1);

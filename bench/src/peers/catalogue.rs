@@ -2,24 +2,16 @@
 
 use super::venv::{self, Packages};
 
-/// A system that is measured beside ours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
-    /// Its name on the command line and in the results.
     pub(crate) name: &'static str,
-    /// Its name for people.
     pub(crate) title: &'static str,
-    /// Where it comes from.
     pub(crate) source: Source,
-    /// How right its sums must be.
     pub(crate) precision: Precision,
-    /// What it gives that we do not.
     pub(crate) gives: &'static str,
-    /// What we give that it does not.
     pub(crate) lacks: &'static str,
 }
 
-/// Where a peer comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source {
     /// A Python package, run by `bench/peers/peers.py`.
@@ -28,7 +20,6 @@ pub(crate) enum Source {
     Native,
 }
 
-/// How right a sum must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Precision {
     /// To the watt-hour.
@@ -98,7 +89,6 @@ pub(crate) const PEERS: [Entry; 6] = [
 /// On the command line: all of them.
 pub(crate) const ALL: &str = "all";
 
-/// What may be named on the command line.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(ALL).chain(PEERS.iter().map(|entry| entry.name))
 }

@@ -36,14 +36,12 @@ use outcome::{Figures, Outcome, Peer, fault};
 use process::{Measured, Opened, Prepared, Process, Request};
 use work::{BATCH, Work};
 
-/// How much is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// Names of the peers; all if empty or [`catalogue::ALL`].
     pub(crate) peers: Vec<String>,
     /// Rounds, after one that warms everything up.
     pub(crate) rounds: usize,
-    /// Reports in a round.
     pub(crate) reports: usize,
     /// The load on the brokers; none where they are left out.
     pub(crate) brokers: Option<brokers::Load>,
@@ -156,7 +154,6 @@ async fn rounds(
     Ok(steps)
 }
 
-/// A peer on its way through the rounds.
 struct Contestant {
     entry: Entry,
     version: Option<String>,
@@ -204,7 +201,6 @@ impl Contestant {
     }
 }
 
-/// Starts every peer and lets it make its keys.
 async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contestant> {
     let mut programs = None;
     let mut contestants = Vec::new();

@@ -13,10 +13,8 @@ use tokio::process::Command;
 
 use super::venv::complaint;
 
-/// The programs by name.
 pub(crate) type Programs = BTreeMap<String, PathBuf>;
 
-/// Builds them, or finds that they are built.
 pub(crate) async fn build() -> Result<Programs> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let manifest = folder.join("Cargo.toml");
@@ -48,7 +46,6 @@ pub(crate) async fn build() -> Result<Programs> {
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// What cargo says it has built.
 fn programs(messages: &str) -> Programs {
     #[derive(Deserialize)]
     struct Message {

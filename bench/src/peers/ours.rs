@@ -49,38 +49,29 @@ struct Member {
     key: SigningKey,
 }
 
-/// A sealed report.
 #[derive(Debug, Clone)]
 pub(crate) struct Sealed {
-    /// Which report.
     pub(crate) index: usize,
-    /// The packed ciphertext alone.
     pub(crate) limbs: Vec<u8>,
-    /// The message that is published.
     pub(crate) envelope: Bytes,
 }
 
 /// Processor time of each step for a report, in seconds, and its bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Steps {
-    /// Slot values to a packed ciphertext.
     pub(crate) encrypt: f64,
-    /// The ciphertext into a signed message.
     pub(crate) sign: f64,
     /// The message checked against plan, roster and signature.
     pub(crate) admit: f64,
-    /// Its ciphertext added to the sum.
     pub(crate) fold: f64,
     /// The same addition, the ciphertext being in the cache, many times over.
     pub(crate) fold_alone: f64,
     /// A copy of the ciphertext, likewise.
     pub(crate) copy: f64,
-    /// Bytes of the message.
     pub(crate) bytes: f64,
 }
 
 impl Ours {
-    /// Keys, plan and roster for `work`: a meter a report.
     pub(crate) fn new(settings: &Settings, work: Work) -> Result<Self> {
         let topics = Topics::new(&settings.deployment.root)?;
         let context = Context::new(&ADDITIVE)?;
@@ -101,7 +92,6 @@ impl Ours {
         })
     }
 
-    /// The slot values of a report.
     pub(crate) fn slots(&self, index: usize) -> Result<Vec<f64>> {
         let readings = &self.work.readings[index];
         Ok(layout::encode(
@@ -111,26 +101,22 @@ impl Ours {
         )?)
     }
 
-    /// OpenFHE's encode and encrypt, and nothing else.
     pub(crate) fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
         let made = reference::Ciphertext::encrypt(&self.context, &self.public, slots)?;
         drop(black_box(made));
         Ok(())
     }
 
-    /// Readings to a packed ciphertext.
     pub(crate) fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
         Ok(self.context.encrypt(&self.public, &self.slots(index)?)?)
     }
 
-    /// The packed ciphertext in a signed message.
     pub(crate) fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
         let Member { report, topic, key } = &self.members[index];
         let deployment = &self.settings.deployment.id;
         Bytes::from(wire::seal(report, Some(limbs), deployment, topic, key).0)
     }
 
-    /// Readings to the message that is published.
     pub(crate) fn seal(&self, index: usize) -> Result<Sealed> {
         let limbs = self.encrypt(index)?;
         let envelope = self.sign(index, &limbs);
@@ -141,14 +127,12 @@ impl Ours {
         })
     }
 
-    /// What analytics checks every message against.
     pub(crate) fn admission(&self) -> Result<Admission<'_>> {
         let admission =
             Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)?;
         Ok(admission)
     }
 
-    /// The topic of a report.
     pub(crate) fn topic(&self, index: usize) -> &str {
         &self.members[index].topic
     }
@@ -234,7 +218,6 @@ impl Ours {
 }
 
 impl Steps {
-    /// What a gateway spends on a report, in seconds.
     pub(crate) fn seal(&self) -> f64 {
         self.encrypt + self.sign
     }

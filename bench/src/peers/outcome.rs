@@ -13,34 +13,22 @@ use super::process::{Measured, Opened};
 use super::work::{BATCH, Work};
 use crate::ratio::{Spread, by_name, figure};
 
-/// A comparison.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
-    /// Rounds in which everything was measured in turn.
     pub(crate) rounds: usize,
-    /// Reports of each in a round.
     pub(crate) reports_per_round: usize,
-    /// Readings in a report.
     pub(crate) readings_per_report: usize,
-    /// The power of two above every reading, in watt-hours.
     pub(crate) reference_wh: u64,
-    /// What the reports are made of.
     pub(crate) input: String,
-    /// Our own figures.
     pub(crate) ours: Ours,
-    /// The others'.
     pub(crate) peers: Vec<Peer>,
-    /// The brokers.
     pub(crate) brokers: brokers::Outcome,
     /// What is wrong, in words: a sum outside what its system promises.
     pub(crate) wrong: Vec<String>,
-    /// Whether every sum that was measured is right.
     pub(crate) correct: bool,
-    /// The results folder.
     pub(crate) results: PathBuf,
 }
 
-/// Our own figures, a report.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ours {
     /// Encode, encrypt, pack. Processor time in microseconds, as all that follow.
@@ -61,66 +49,44 @@ pub(crate) struct Ours {
     pub(crate) copy_us: Spread,
     /// The addition over the copy.
     pub(crate) fold_over_copy: Spread,
-    /// Bytes of a message.
     pub(crate) bytes: f64,
-    /// Greatest error of a total, in watt-hours.
     pub(crate) max_error_wh: f64,
-    /// The error the noise allows, in watt-hours.
     pub(crate) bound_wh: f64,
-    /// The greatest total, in watt-hours.
     pub(crate) greatest_total_wh: f64,
 }
 
-/// A peer, measured or not.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Peer {
-    /// Its name on the command line.
     pub(crate) name: String,
-    /// Its name for people.
     pub(crate) title: String,
-    /// What it gives that we do not.
     pub(crate) gives: String,
-    /// What we give that it does not.
     pub(crate) lacks: String,
-    /// Version and parameters, by its own account.
     pub(crate) version: Option<String>,
-    /// Its figures.
     pub(crate) figures: Option<Figures>,
-    /// Why there are none.
     pub(crate) not_measured: Option<String>,
 }
 
-/// A peer's figures, a report.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figures {
-    /// Processor time of the client, in microseconds.
     pub(crate) client_us: Spread,
     /// Processor time of the server, or of both aggregators, in microseconds.
     pub(crate) server_us: Spread,
-    /// The client's stages, in microseconds.
     pub(crate) client_stages_us: BTreeMap<String, Spread>,
-    /// The server's.
     pub(crate) server_stages_us: BTreeMap<String, Spread>,
-    /// Bytes that leave the client.
     pub(crate) bytes: f64,
-    /// Greatest error of a total, in watt-hours.
     pub(crate) max_error_wh: f64,
-    /// The greatest total it opened, in watt-hours.
     pub(crate) greatest_total_wh: f64,
     /// Reports' worth of work behind these figures.
     pub(crate) reports: f64,
-    /// The same as ratios to ours.
     pub(crate) ratios: Ratios,
 }
 
-/// A peer's cost over ours, in the same round.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ratios {
     /// Its client over our seal, signature included.
     pub(crate) client_over_seal: Spread,
     /// Its client over our encryption and packing.
     pub(crate) client_over_encrypt: Spread,
-    /// Its bytes over ours.
     pub(crate) bytes: f64,
     /// Its server over our decoding, verification and addition.
     pub(crate) server_over_ours: Spread,
@@ -129,7 +95,6 @@ pub(crate) struct Ratios {
 }
 
 impl Ours {
-    /// From every round's steps and the opened sum.
     pub(crate) fn new(
         steps: &[Steps],
         work: &Work,
@@ -222,7 +187,6 @@ fn error(work: &Work, opened: &Opened) -> (f64, f64) {
     (worst, greatest.unwrap_or(0) as f64)
 }
 
-/// What is wrong with a peer's sum, if anything.
 pub(crate) fn fault(
     entry: &Entry,
     figures: &Figures,
@@ -249,7 +213,6 @@ pub(crate) fn fault(
 }
 
 impl Peer {
-    /// A row with nothing in it yet.
     pub(crate) fn of(entry: &Entry) -> Self {
         Self {
             name: entry.name.to_owned(),
@@ -263,7 +226,6 @@ impl Peer {
     }
 }
 
-/// The words for [`Outcome::input`].
 pub(crate) fn input(reports: usize) -> String {
     format!(
         "the first {BATCH} hours of real customers of {}, {reports} reports",

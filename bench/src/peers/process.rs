@@ -25,13 +25,11 @@ const ONE_THREAD: [(&str, &str); 4] = [
     ("RAYON_NUM_THREADS", "1"),
 ];
 
-/// What is asked.
 #[derive(Debug, Serialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Request<'a> {
     /// Make the keys.
     Prepare {
-        /// Readings of each report, in watt-hours.
         readings: &'a [Vec<i64>],
         /// A power of two above every reading, in watt-hours.
         reference_wh: u64,
@@ -45,15 +43,12 @@ pub(crate) enum Request<'a> {
     Finish,
 }
 
-/// The answer to [`Request::Prepare`].
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prepared {
-    /// Version and parameters.
     pub(crate) describe: String,
 }
 
-/// The answer to [`Request::Round`].
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Measured {
@@ -63,11 +58,9 @@ pub(crate) struct Measured {
     pub(crate) client: BTreeMap<String, f64>,
     /// The same on the server.
     pub(crate) server: BTreeMap<String, f64>,
-    /// Bytes that left the clients.
     pub(crate) bytes: u64,
 }
 
-/// The answer to [`Request::Finish`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Opened {
@@ -87,7 +80,6 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .envs(ONE_THREAD)
@@ -114,7 +106,6 @@ impl Process {
         })
     }
 
-    /// One request and its answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T> {
         let line = serde_json::to_string(request)? + "\n";
         // A process that has ended says why below.

@@ -10,7 +10,6 @@ use crate::output::table;
 use crate::ratio::{Spread, figure};
 
 impl Outcome {
-    /// The tables and the words, for people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n\n{}\n", self.table(), self.stages());
         text += CAVEATS;
@@ -33,18 +32,7 @@ impl Outcome {
     }
 
     fn table(&self) -> Table {
-        let heads = [
-            "a report of 96 readings",
-            "client µs",
-            "÷ seal",
-            "÷ encrypt",
-            "bytes",
-            "÷ ours",
-            "server µs",
-            "÷ ours",
-            "÷ fold",
-            "error Wh",
-        ];
+        let heads = "a report of 96 readings|client µs|÷ seal|÷ encrypt|bytes|÷ ours|server µs|÷ ours|÷ fold|error Wh";
         let mut table = table(1, heads);
         let ours = &self.ours;
         let (one, none) = ("1", "-");

@@ -18,10 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Written last, so an environment that has it was made to the end.
 const COMPLETE: &str = "complete";
 
-/// Packages that are installed together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Packages {
-    /// What the environment's name starts with.
     pub(crate) name: &'static str,
     /// pip's requirements, with hashes.
     pub(crate) requirements: &'static str,
@@ -86,7 +84,6 @@ async fn make(folder: &Path, python: &Path, packages: Packages) -> Result<()> {
     fs::write(folder.join(COMPLETE), "").context(COMPLETE)
 }
 
-/// Runs a command to its end; its standard output.
 async fn run(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, output)

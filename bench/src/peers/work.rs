@@ -11,10 +11,8 @@ pub(crate) const BATCH: usize = 96;
 /// Length of an interval, in seconds: the file's own.
 pub(crate) const INTERVAL_S: u32 = 3_600;
 
-/// Reports, in the clear.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
-    /// Readings of each report, in watt-hours.
     pub(crate) readings: Vec<Vec<i64>>,
     /// The smallest power of two above all of them, in watt-hours.
     pub(crate) reference_wh: u64,

@@ -8,14 +8,11 @@ use serde::Serialize;
 use super::schema::Cost;
 use crate::sweep::samples::Recorded;
 
-/// What a point has besides its place in the document.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extras {
-    /// The point's value.
     pub(crate) label: String,
     /// One row a released window, of the first repeat that finished.
     pub(crate) rows: Vec<Row>,
-    /// What the server's side counted in the last repeat.
     pub(crate) server: Option<ServerStats>,
 }
 
@@ -28,7 +25,6 @@ impl Extras {
         }
     }
 
-    /// Enters a repeat.
     pub(crate) fn take(&mut self, rows: Vec<Row>, server: Option<ServerStats>) {
         if self.rows.is_empty() {
             self.rows = rows;
@@ -37,37 +33,27 @@ impl Extras {
     }
 }
 
-/// What the server's side counted in one repeat.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ServerStats {
     /// Reports that reached analytics, repetitions included.
     pub(crate) messages_received: u64,
-    /// Their bytes.
     pub(crate) bytes_received: u64,
-    /// Reports folded into a sum.
     pub(crate) reports_folded: u64,
-    /// Reports that came again.
     pub(crate) reports_duplicate: u64,
-    /// Reports refused, by reason.
     pub(crate) reports_rejected: BTreeMap<String, u64>,
     /// Sums released to the operator.
     pub(crate) sums_released: u64,
-    /// Commits of the store.
     pub(crate) commits: u64,
     /// MQTT messages and bytes that all clients published.
     pub(crate) mqtt_messages_published: u64,
-    /// Their bytes.
     pub(crate) mqtt_bytes_published: u64,
     /// Time the services ran.
     pub(crate) uptime_s: f64,
-    /// Greatest resident memory of the whole process.
     pub(crate) peak_rss_bytes: Option<u64>,
-    /// Processor time by service.
     pub(crate) cpu_s_by_service: BTreeMap<String, f64>,
 }
 
 impl ServerStats {
-    /// From what was recorded in a repeat.
     pub(crate) fn of(recorded: &Recorded, cost: &Cost) -> Self {
         Self {
             messages_received: recorded.count("cipherwatt_analytics_reports_received_total"),

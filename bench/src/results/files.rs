@@ -46,7 +46,6 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// For a run in `folder`.
     pub(crate) fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -54,12 +53,10 @@ impl Files {
         }
     }
 
-    /// Adds what a point has besides.
     pub(crate) fn add(&mut self, parameter: Parameter, extras: Extras) {
         self.extras.push((parameter, extras));
     }
 
-    /// Writes all files anew.
     pub(crate) fn write(&self, run: &Run) -> Result<()> {
         let (folder, extras) = (&self.folder, &self.extras);
         write_json(folder, "run.json", run)?;
@@ -77,7 +74,6 @@ impl Files {
     }
 }
 
-/// Each point with the name of its parameter.
 fn points(run: &Run) -> impl Iterator<Item = (String, &Point)> {
     let sweeps = run.sweeps.iter();
     sweeps.flat_map(|sweep| {

@@ -24,7 +24,6 @@ const STAGES: [(StageName, &str); 11] = [
     (StageName::EndToEnd, "end to end"),
 ];
 
-/// A point that is done, in a line.
 pub(crate) fn progress(parameter: Parameter, point: &Point) -> String {
     let mut text = format!(
         "{} {}: {}",
@@ -45,7 +44,6 @@ pub(crate) fn progress(parameter: Parameter, point: &Point) -> String {
     text
 }
 
-/// Everything, for standard output.
 pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     let mut text = String::new();
     for sweep in &run.sweeps {
@@ -84,23 +82,7 @@ fn state(point: &Point) -> &'static str {
 }
 
 fn figures(sweep: &Sweep) -> Table {
-    let heads = [
-        "value",
-        "meters",
-        "feeders",
-        "min",
-        "reports",
-        "reports/s",
-        "readings/s",
-        "cores",
-        "CPU µs/report",
-        "CPU µs/reading",
-        "B/report",
-        "B/reading",
-        "peak MiB (grown)",
-        "error Wh",
-        "state",
-    ];
+    let heads = "value|meters|feeders|min|reports|reports/s|readings/s|cores|CPU µs/report|CPU µs/reading|B/report|B/reading|peak MiB (grown)|error Wh|state";
     let mut table = table(1, heads);
     for point in &sweep.points {
         let settings = &point.settings;
@@ -150,8 +132,8 @@ fn memory(cost: &Cost) -> Option<String> {
 
 /// Medians of the stages, in milliseconds.
 fn stages(sweep: &Sweep) -> Table {
-    let heads = std::iter::once("p50 in ms").chain(STAGES.iter().map(|(_, head)| *head));
-    let mut table = table(1, heads);
+    let heads = STAGES.map(|(_, head)| head).join("|");
+    let mut table = table(1, &format!("p50 in ms|{heads}"));
     for point in sweep.points.iter() {
         let Some(median) = &point.median else {
             continue;
@@ -170,7 +152,6 @@ fn stages(sweep: &Sweep) -> Table {
     table
 }
 
-/// What a reader must know of single points.
 fn notes(sweep: &Sweep) -> String {
     let mut text = String::new();
     let lowered = sweep

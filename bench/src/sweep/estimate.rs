@@ -22,7 +22,6 @@ const RETRY_S: f64 = 0.75;
 const PROCESS_BYTES: u64 = 400 << 20;
 const METER_BYTES: u64 = 16 << 10;
 
-/// The model, for this machine as it is now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Estimate {
     /// Measured over modelled.
@@ -47,7 +46,6 @@ impl Estimate {
         (modelled(work) * self.factor).max(paced + START_S * self.factor)
     }
 
-    /// Memory that a point needs at most.
     pub(crate) fn bytes(&self, work: &Work) -> u64 {
         PROCESS_BYTES + u64::from(work.meters) * METER_BYTES
     }

@@ -106,12 +106,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Repeats of each point.
     pub(crate) fn repeats(&self) -> u32 {
         self.repeats.unwrap_or(if self.quick { 1 } else { 3 })
     }
 
-    /// Warm-up runs of each sweep.
     pub(crate) fn warmup(&self) -> u32 {
         self.warmup.unwrap_or(u32::from(!self.quick))
     }
@@ -196,7 +194,6 @@ async fn calibrate(bench: &Bench<'_>) -> Result<Estimate> {
     Ok(Estimate::calibrated(&work, began.elapsed()))
 }
 
-/// What all points of a run share.
 struct Sweeper<'a> {
     bench: Bench<'a>,
     options: &'a Options,
@@ -206,13 +203,11 @@ struct Sweeper<'a> {
 }
 
 impl Sweeper<'_> {
-    /// What is left of a quick run's time.
     fn left(&self) -> Option<Duration> {
         let left = || QUICK.saturating_sub(self.began.elapsed());
         self.options.quick.then(left)
     }
 
-    /// Runs a point as often as asked.
     async fn point(&mut self, parameter: Parameter, planned: Planned) -> Result<(Point, Extras)> {
         let work = planned.work;
         let mut point = Point {
@@ -281,7 +276,6 @@ impl Sweeper<'_> {
     }
 }
 
-/// Says of the whole run what its points say.
 fn close(run: &mut Run, began: Instant) {
     run.environment.wall_s = began.elapsed().as_secs_f64();
     run.failures.clear();

@@ -1,8 +1,9 @@
 //! The parameters of a sweep: their default values, and what is varied.
 
-use crate::results::schema::{Parameter, Sweep};
+use anyhow::{Result, bail};
+use packed::layout::Layout;
 
-use super::work::payload;
+use crate::results::schema::{Parameter, Sweep};
 
 /// The values of a parameter unless `--values` names others: those of the field's earlier demo first.
 pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
@@ -45,7 +46,6 @@ pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static 
     chosen
 }
 
-/// The sweep of a parameter, without a point.
 pub(crate) fn empty(parameter: Parameter) -> Sweep {
     let (unit, varies) = describe(parameter);
     Sweep {
@@ -96,8 +96,16 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
     }
 }
 
-/// A parameter as the command line writes it.
 pub(crate) fn name(parameter: Parameter) -> String {
     let value = clap::ValueEnum::to_possible_value(&parameter);
     value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// `profile:96`, `moments:96`, or a bare number of readings in the layout `profile`.
+pub(super) fn payload(label: &str) -> Result<(Layout, u16)> {
+    let (layout, readings) = label.split_once(':').unwrap_or(("profile", label));
+    match (layout.parse(), readings.parse()) {
+        (Ok(layout), Ok(readings)) => Ok((layout, readings)),
+        _ => bail!("readings as profile:N or moments:N"),
+    }
 }

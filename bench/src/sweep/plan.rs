@@ -12,26 +12,19 @@ use super::estimate::Estimate;
 use super::parameter;
 use super::work::Work;
 
-/// A point before it is run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
-    /// What it does.
     pub(crate) work: Work,
-    /// Seconds of one repeat.
     pub(crate) estimate_s: f64,
-    /// Why it is not run.
     pub(crate) skip: Option<String>,
 }
 
-/// The points of each sweep, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
-    /// Each sweep.
     pub(crate) sweeps: Vec<(Parameter, Vec<Planned>)>,
 }
 
 impl Plan {
-    /// Everything asked for.
     pub(crate) fn new(options: &Options) -> Result<Self> {
         let mut parameters = options.sweeps.clone();
         let mut seen = std::collections::BTreeSet::new();
@@ -118,7 +111,6 @@ impl Plan {
         self
     }
 
-    /// Seconds of the whole run.
     pub(crate) fn seconds(&self, options: &Options) -> f64 {
         let of = |points: &Vec<Planned>| {
             let run: Vec<f64> = points
@@ -132,7 +124,6 @@ impl Plan {
         self.sweeps.iter().map(|(_, points)| of(points)).sum()
     }
 
-    /// What is about to be done, in a line.
     pub(crate) fn announce(&self, options: &Options, calibration: Duration) -> String {
         let points = || self.sweeps.iter().flat_map(|(_, points)| points);
         let skipped = points().filter(|point| point.skip.is_some()).count();

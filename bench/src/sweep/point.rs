@@ -26,32 +26,24 @@ const MOST_REASONS: usize = 10;
 /// The services, as their threads are named.
 const SERVICES: [&str; 4] = ["meter", "broker", "analytics", "operator"];
 
-/// What a repeat needs besides its work.
 #[derive(Clone, Copy)]
 pub(crate) struct Bench<'a> {
-    /// Settings of the services, before the point's own.
     pub(crate) base: &'a Settings,
     /// Seed of the fleet and of the emulated network.
     pub(crate) seed: u64,
-    /// The metrics of this process.
     pub(crate) samples: &'a Samples,
-    /// Interrupts it.
     pub(crate) stop: &'a Stop,
     /// Shifts the truth of one window, to see that a wrong total is found.
     pub(crate) shift_truth: bool,
 }
 
-/// A repeat and what only some of the files hold.
 pub(crate) struct Outcome {
-    /// For the document.
     pub(crate) repeat: Repeat,
-    /// One row a released window.
     pub(crate) rows: Vec<Row>,
     /// What the server's side counted; `None` where it did not finish.
     pub(crate) server: Option<ServerStats>,
 }
 
-/// A repeat that came to its end.
 struct Finished {
     watch: Watch,
     summary: Summary,
@@ -147,7 +139,6 @@ impl Bench<'_> {
     }
 }
 
-/// Makes the truth of the first window false.
 fn shift(truths: &mut Truths) {
     let first = truths.values_mut().next();
     if let Some(wh) = first.and_then(|truth| truth.energy_wh.first_mut()) {
@@ -176,7 +167,6 @@ impl Finished {
         }
     }
 
-    /// What is wrong, in so many words at most.
     fn reasons(&self) -> Vec<String> {
         let (reports, folded) = (self.summary.reports, self.watch.folded);
         let mut reasons = self.verdict.wrong.clone();

@@ -45,11 +45,9 @@ fn waits(stage: StageName) -> bool {
     )
 }
 
-/// The recorder of this process.
 #[derive(Clone)]
 pub(crate) struct Samples(Snapshotter);
 
-/// What was recorded between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     counters: HashMap<String, u64>,
@@ -73,7 +71,6 @@ impl Samples {
         INSTALLED.get_or_init(install).clone().ok_or(Occupied)
     }
 
-    /// Takes what was recorded since the last call.
     pub(crate) fn take(&self) -> Recorded {
         let mut recorded = Recorded::default();
         for (key, _, _, value) in self.0.snapshot().into_vec() {
@@ -97,17 +94,14 @@ impl Samples {
 }
 
 impl Recorded {
-    /// A counter, over all its labels.
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or(0)
     }
 
-    /// How many samples a histogram of durations has.
     pub(crate) fn samples(&self, name: &str) -> u64 {
         self.durations.get(name).map_or(0, Durations::count)
     }
 
-    /// The stages that were seen.
     pub(crate) fn stages(&self) -> Vec<Stage> {
         let seen = STAGES.iter().filter_map(|&(stage, name)| {
             let durations = self.durations.get(&format!("{name}_duration_seconds"))?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use harness::scenario::{self, Scenario};
 use packed::Profile;
 use packed::layout::Layout;
@@ -14,7 +14,7 @@ use service::config::Settings;
 use crate::results::schema::{Parameter, PointSettings};
 
 use super::Options;
-use super::parameter::name;
+use super::parameter::{name, payload};
 
 /// Seconds of event time a second in the sweep of interval lengths.
 pub(crate) const INTERVAL_SPEED: f64 = 60.0;
@@ -31,32 +31,21 @@ const RETENTION: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// without receipts.
 const LOG: (usize, usize) = (4 * 1024 * 1024, 8);
 
-/// Work of one point.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Work {
-    /// The value as given.
     pub(crate) label: String,
     /// The same as a number in the unit of the parameter.
     pub(crate) value: Option<f64>,
-    /// Meters in the fleet.
     pub(crate) meters: u32,
-    /// Feeders.
     pub(crate) feeders: u32,
-    /// Length of an interval.
     pub(crate) interval_s: u32,
-    /// Intervals in a report.
     pub(crate) batch: u16,
-    /// Windows of event time.
     pub(crate) windows: u32,
-    /// What the slots carry.
     pub(crate) layout: Layout,
-    /// Parameter profile.
     pub(crate) profile: &'static Profile,
     /// Seconds of event time a second; `None`: as fast as it goes.
     pub(crate) speed: Option<f64>,
-    /// Delay of every report.
     pub(crate) latency: Duration,
-    /// Probability that a report is lost.
     pub(crate) loss: f64,
 }
 
@@ -99,7 +88,6 @@ impl Work {
         }
     }
 
-    /// Gives the parameter the value that the label says.
     fn set(&mut self, parameter: Parameter) -> Result<()> {
         let label = self.label.as_str();
         let value = match parameter {
@@ -149,7 +137,6 @@ impl Work {
         Ok(())
     }
 
-    /// Whether there can be such a point.
     fn check(&self) -> Result<()> {
         let (meters, feeders) = (self.meters, self.feeders);
         ensure!(self.batch > 0, "a report has at least one interval");
@@ -173,7 +160,6 @@ impl Work {
         Ok(())
     }
 
-    /// Windows that are worth a point.
     fn enough(&self, parameter: Parameter, quick: bool) -> u32 {
         let pick = |(full, quickly): (u32, u32)| if quick { quickly } else { full };
         let (fewest, most) = if quick { WINDOWS.1 } else { WINDOWS.0 };
@@ -226,12 +212,10 @@ impl Work {
         self.layout.slots_needed(self.batch.into())
     }
 
-    /// Reports of the point.
     pub(crate) fn reports(&self) -> u64 {
         u64::from(self.meters) * u64::from(self.windows)
     }
 
-    /// Event time of the point.
     pub(crate) fn event_s(&self) -> u64 {
         u64::from(self.windows) * u64::from(self.batch) * u64::from(self.interval_s)
     }
@@ -241,7 +225,6 @@ impl Work {
         configured.min(self.meters / self.feeders)
     }
 
-    /// All settings, for the document.
     pub(crate) fn settings(&self, configured: u32, seed: u64) -> PointSettings {
         let min_meters = self.min_meters(configured);
         let per_report = f64::from(self.interval_s) * f64::from(self.batch);
@@ -273,15 +256,6 @@ fn seconds(label: &str) -> Result<Duration> {
     match label.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).context("a length of time"),
         Err(_) => humantime::parse_duration(label).context("a length of time, such as 5s"),
-    }
-}
-
-/// `profile:96`, `moments:96`, or a bare number of readings in the layout `profile`.
-pub(super) fn payload(label: &str) -> Result<(Layout, u16)> {
-    let (layout, readings) = label.split_once(':').unwrap_or(("profile", label));
-    match (layout.parse(), readings.parse()) {
-        (Ok(layout), Ok(readings)) => Ok((layout, readings)),
-        _ => bail!("readings as profile:N or moments:N"),
     }
 }
 

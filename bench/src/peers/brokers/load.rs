@@ -19,14 +19,11 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of one load.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    /// Share of the messages that the subscriber got.
     pub(crate) delivered: f64,
     /// Milliseconds from handing a message to the client until the subscriber has it, median.
     pub(crate) p50_ms: f64,
-    /// The same, 99th percentile.
     pub(crate) p99_ms: f64,
     /// Messages a second, from the first published to the last received.
     pub(crate) per_s: f64,
@@ -139,7 +136,6 @@ fn message(n: usize, at: Duration) -> Bytes {
     Bytes::from(payload)
 }
 
-/// What the subscriber got.
 struct Tally {
     seen: Vec<bool>,
     count: usize,

@@ -24,16 +24,13 @@ use load::{BYTES, Delivery, offer};
 /// Longest wait until a broker listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much is offered.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     /// Messages a second when paced: a million meters every quarter of an hour.
     pub(crate) rate: f64,
-    /// Messages when paced.
     pub(crate) paced: usize,
     /// Messages when sent as fast as the broker takes them.
     pub(crate) saturated: usize,
-    /// Rounds over all brokers.
     pub(crate) rounds: usize,
 }
 
@@ -49,54 +46,35 @@ impl Load {
     }
 }
 
-/// What the brokers did.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Outcome {
-    /// Messages a second when paced.
     pub(crate) rate: f64,
-    /// Messages of a paced load.
     pub(crate) paced_messages: usize,
-    /// Messages of a saturated load.
     pub(crate) saturated_messages: usize,
-    /// Bytes of a message.
     pub(crate) bytes: usize,
-    /// Every broker, measured or not.
     pub(crate) brokers: Vec<Broker>,
 }
 
-/// A broker, measured or not.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Broker {
-    /// Its name in the results.
     pub(crate) name: &'static str,
-    /// Its name for people.
     pub(crate) title: String,
-    /// What it gives that ours does not, or the reverse.
     pub(crate) gives: &'static str,
-    /// Under the paced load.
     pub(crate) paced: Option<Figures>,
-    /// Under the saturated load.
     pub(crate) saturated: Option<Figures>,
-    /// Why there are no figures.
     pub(crate) not_measured: Option<String>,
 }
 
-/// Figures of one load.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figures {
-    /// Share of the messages that arrived.
     pub(crate) delivered: Spread,
-    /// Median latency, in milliseconds.
     pub(crate) p50_ms: Spread,
-    /// 99th percentile of the latency, in milliseconds.
     pub(crate) p99_ms: Spread,
-    /// Messages that arrived in a second.
     pub(crate) per_s: Spread,
     /// The broker's processor time for a message, in microseconds.
     pub(crate) cpu_us: Spread,
     /// The same over that of bare rumqttd in the same round.
     pub(crate) cpu_over_rumqttd: Option<Spread>,
-    /// Its greatest resident memory, in MiB.
     pub(crate) peak_mib: Spread,
 }
 
@@ -134,20 +112,17 @@ const KINDS: [(Kind, &str, &str, &str); 4] = [
     ),
 ];
 
-/// One load on one broker.
 struct Run {
     delivery: Delivery,
     cpu_us: f64,
     peak_mib: f64,
 }
 
-/// Every run of a broker, or why there are none.
 struct Record {
     kind: Kind,
     runs: Result<Vec<[Run; 2]>>,
 }
 
-/// Loads every broker in turns.
 pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let mut records: Vec<Record> = KINDS
@@ -305,22 +280,11 @@ fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Opti
 }
 
 impl Outcome {
-    /// The table, for people.
     pub(crate) fn text(&self) -> String {
         if self.brokers.is_empty() {
             return String::new();
         }
-        let heads = [
-            "broker",
-            "load",
-            "delivered",
-            "p50 ms",
-            "p99 ms",
-            "msg/s",
-            "CPU µs/msg",
-            "÷ rumqttd",
-            "peak MiB",
-        ];
+        let heads = "broker|load|delivered|p50 ms|p99 ms|msg/s|CPU µs/msg|÷ rumqttd|peak MiB";
         let mut table = table(2, heads);
         for broker in &self.brokers {
             if let Some(reason) = &broker.not_measured {
