@@ -1,5 +1,6 @@
 //! The commands.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use e2e::chaos;
+use harness::network::Network;
 use harness::output::write_json;
 use harness::scenario::{Options, Scenario};
 use service::cli::{self, Arguments, Common, Tool};
@@ -126,6 +128,16 @@ enum Action {
     /// One of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
+    /// An emulated network before a broker, for checks of what runs behind it.
+    #[command(hide = true)]
+    Network {
+        #[command(flatten)]
+        network: Network,
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        broker: SocketAddr,
+    },
 }
 
 /// What is measured without a subcommand.
@@ -280,6 +292,16 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         }
         Action::Report(options) => {
             println!("{}", report::join(&options)?.display());
+            Ok(OK)
+        }
+        Action::Network {
+            network,
+            listen,
+            broker,
+        } => {
+            let root = &settings.deployment.root;
+            harness::network::listen(listen, broker, root, network).await?;
+            stop.stopped().await;
             Ok(OK)
         }
         Action::Budget { options, output } => {

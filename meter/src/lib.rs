@@ -7,7 +7,7 @@
 //! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
 //! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`flow`]: how much of it may be under way ·
 //!   [`journal`]: all of it, on disk
-//! * [`uplink`]: publishing, through the emulated [`network`]
+//! * [`uplink`]: publishing
 //! * [`gateway`]: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
 pub mod batch;
@@ -17,7 +17,6 @@ pub mod flow;
 pub mod gateway;
 pub mod journal;
 pub mod metrics;
-pub mod network;
 pub mod outbox;
 pub mod seal;
 pub mod source;
@@ -60,9 +59,6 @@ pub enum MeterError {
         /// The number of meters.
         meters: usize,
     },
-    /// The emulated network cannot be.
-    #[error(transparent)]
-    Network(#[from] network::NetworkError),
     /// The readings cannot be read on.
     #[error(transparent)]
     Source(#[from] source::SourceError),

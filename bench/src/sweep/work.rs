@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use harness::network::Network;
 use harness::scenario::{self, Scenario};
 use packed::Profile;
 use packed::layout::Layout;
@@ -187,6 +188,12 @@ impl Work {
             batch: self.batch,
             seed,
             interval: Some(Duration::from_secs(u64::from(self.interval_s))),
+            network: Network {
+                latency: self.latency,
+                loss: self.loss,
+                seed,
+                ..Network::default()
+            },
         };
         let mut settings = options.settings(base)?;
         self.layout.as_str().clone_into(&mut settings.plan.layout);
@@ -194,8 +201,6 @@ impl Work {
         settings.plan.min_meters = self.min_meters(base.plan.min_meters);
         // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
         (settings.broker.segment_bytes, settings.broker.segment_count) = LOG;
-        settings.meter.network.latency = self.latency;
-        settings.meter.network.loss = self.loss;
         let event = Duration::from_secs(self.event_s());
         // All of it is due within a millisecond: what it waits for is the pipeline.
         let speed = self.speed.unwrap_or(event.as_secs_f64() * 1e3);

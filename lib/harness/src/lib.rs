@@ -5,10 +5,11 @@
 //! * [`oracle`]: the truth, by separate code, straight from the file or the seed
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
-//! * [`session`]: all of these, from start to stop
+//! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
 pub mod latency;
+pub mod network;
 pub mod oracle;
 pub mod output;
 pub mod process;

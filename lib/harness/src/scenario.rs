@@ -9,6 +9,7 @@ use meter::source::{Simulated, Source, open_replay};
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
+use crate::network::Network;
 use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
 
 /// The customers of the demo, unless another input is named.
@@ -47,6 +48,9 @@ pub struct Options {
     /// Length of an interval, such as 15m; a file's own unless set, an hour for a simulated fleet.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub interval: Option<Duration>,
+    /// The network between the gateway and the broker.
+    #[arg(skip)]
+    pub network: Network,
 }
 
 /// A run: settings for the services, and what they must come to.
@@ -59,6 +63,8 @@ pub struct Scenario {
     pub meters: usize,
     /// Where the readings come from, in words.
     pub input: String,
+    /// The network between the gateway and the broker.
+    pub network: Network,
 }
 
 impl Scenario {
@@ -103,7 +109,7 @@ impl Scenario {
         let (window, end) = windows(source.as_ref(), grid, event)?;
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;
-        pace(&mut settings, speed);
+        pace(&mut settings, speed, &options.network);
         let meters = source.meters().len();
         let fleet = &mut settings.meter;
         fleet.start = Some(UnixSeconds(window.0));
@@ -126,6 +132,7 @@ impl Scenario {
             truths,
             meters,
             input,
+            network: options.network,
         })
     }
 }
@@ -154,8 +161,7 @@ fn windows(source: &dyn Source, grid: Grid, event: Duration) -> Result<(WindowSt
 }
 
 /// What is waited for, and for how long, when event time passes `speed` times as fast as the clock.
-fn pace(settings: &mut Settings, speed: f64) {
-    let network = &settings.meter.network;
+fn pace(settings: &mut Settings, speed: f64, network: &Network) {
     let patience = match network.loss > 0.0 || network.latency + network.jitter > RETRY.0 {
         true => LOSSY_PATIENCE,
         false => PATIENCE,
@@ -190,7 +196,6 @@ impl Options {
         let fleet = &mut settings.meter;
         fleet.feeders = self.feeders;
         fleet.seed = self.seed;
-        fleet.network.seed = self.seed;
         match self.meters {
             Some(meters) => {
                 fleet.source = SourceKind::Simulated;

@@ -38,7 +38,7 @@ impl<'a> Session<'a> {
     /// Where the broker cannot listen.
     pub async fn start(scenario: &'a Scenario, state: &Path, on: &On) -> Result<Self> {
         let mut stack = Stack::services(&scenario.settings, state, on).await?;
-        stack.add_fleet(on);
+        stack.add_fleet(on, scenario.network).await?;
         Ok(Self {
             scenario,
             stack,

@@ -1,5 +1,6 @@
 //! The real services, started as they are, in one process and over TCP.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::Interrupted;
+use crate::network::{self, Network};
 use crate::watch::Seen;
 
 /// How often a service that ended is looked for.
@@ -119,13 +121,23 @@ impl Stack {
         })
     }
 
-    /// Starts a gateway with its fleet beside the services.
-    pub fn add_fleet(&mut self, on: &On) {
-        let (own, stop) = (self.settings.clone(), self.stopped.clone());
+    /// Starts a gateway with its fleet beside the services, behind `network`.
+    ///
+    /// # Errors
+    /// Where the network cannot be emulated.
+    pub async fn add_fleet(&mut self, on: &On, network: Network) -> Result<()> {
+        let (mut own, stop) = (self.settings.clone(), self.stopped.clone());
+        if !network.is_perfect() {
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let (broker, root) = (own.mqtt.address.parse()?, &own.deployment.root);
+            let address = network::listen(any, broker, root, network).await?;
+            own.mqtt.address = address.to_string();
+        }
         let observer = relay(&self.sender, Seen::Meter);
         self.fleet = Some(on.meter.spawn(async move {
             meter::run(&own, SystemClock::shared(), stop, Some(observer)).await
         }));
+        Ok(())
     }
 
     /// The settings the services run with: the address and the state folder are theirs.

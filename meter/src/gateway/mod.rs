@@ -204,7 +204,7 @@ impl Gateway {
             &self.fleet,
             self.publisher.clone(),
             stop.clone(),
-        )?;
+        );
         while !(self.ended && self.outbox.is_empty() && self.writer.is_idle()) {
             self.start_sealing();
             self.start_reading()?;
