@@ -35,12 +35,12 @@ const STEPS: [Step; 8] = [
     },
     Step {
         id: "encrypt",
-        counters: &[&["cipherwatt_meter_encrypt_duration_seconds_count"]],
+        counters: &[&["cipherwatt_meter_encrypt_duration_seconds"]],
         histograms: &["cipherwatt_meter_encrypt_duration_seconds"],
     },
     Step {
         id: "sign",
-        counters: &[&["cipherwatt_meter_sign_duration_seconds_count"]],
+        counters: &[&["cipherwatt_meter_sign_duration_seconds"]],
         histograms: &["cipherwatt_meter_sign_duration_seconds"],
     },
     Step {
@@ -55,8 +55,8 @@ const STEPS: [Step; 8] = [
     Step {
         id: "verify",
         counters: &[
-            &["cipherwatt_analytics_verify_duration_seconds_count"],
-            &["cipherwatt_operator_verify_duration_seconds_count"],
+            &["cipherwatt_analytics_verify_duration_seconds"],
+            &["cipherwatt_operator_verify_duration_seconds"],
         ],
         histograms: &[
             "cipherwatt_analytics_verify_duration_seconds",
@@ -192,7 +192,7 @@ pub async fn watch(live: Live, stop: Stop) {
 /// Figures over the whole life of this process, which began its work at `start`.
 #[must_use]
 pub fn whole(start: Instant) -> Figures {
-    let empty = Sample::read("", start);
+    let empty = Sample::of(Vec::new(), start);
     Figures::between(Some(&empty), &Sample::take())
 }
 

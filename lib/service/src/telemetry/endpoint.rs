@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::recorder::{install_metrics, render_metrics};
+use super::recorder::{drain_metrics, install_metrics, render_metrics};
 use crate::stop::Stop;
 
 /// The endpoint cannot listen.
@@ -35,7 +35,7 @@ pub async fn serve_metrics(listen: SocketAddr, stop: Stop) -> Result<SocketAddr,
         let mut every = tokio::time::interval(Duration::from_secs(5));
         loop {
             every.tick().await;
-            install_metrics().run_upkeep();
+            drain_metrics();
         }
     });
     tokio::spawn(async move {

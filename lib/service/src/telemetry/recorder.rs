@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use metrics::{describe_gauge, gauge};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+
+use super::registry::{Metrics, Series};
 
 /// Seconds: from tens of microseconds (one fold) to a day (a report that waited in an outbox).
 const SECONDS: &[f64] = &[
@@ -38,25 +40,36 @@ const COUNT: &[f64] = &[
 ///
 /// Histograms whose names end in `_seconds`, `_bytes` or `_ratio` get buckets for that unit, all
 /// others buckets for counts; there are no summaries.
-pub fn install_metrics() -> &'static PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    HANDLE.get_or_init(|| {
-        let recorder = builder().build_recorder();
-        let handle = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
+pub fn install_metrics() {
+    installed();
+}
+
+fn installed() -> &'static Metrics {
+    static INSTALLED: OnceLock<Metrics> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let metrics = Metrics::new();
+        if metrics::set_global_recorder(metrics.clone()).is_err() {
             tracing::error!("another metrics recorder is installed: metrics are not exported");
         }
         metrics_process::Collector::default().describe();
-        handle
+        metrics
     })
 }
 
 /// The metrics of this process in the Prometheus text format, with current process metrics.
 pub fn render_metrics() -> String {
-    let handle = install_metrics();
     metrics_process::Collector::default().collect();
-    handle.run_upkeep();
-    handle.render()
+    installed().render()
+}
+
+/// The metrics of this process as numbers.
+pub fn sample_metrics() -> Vec<Series> {
+    installed().sample()
+}
+
+/// Sorts what histograms have collected into their buckets. To be done now and then, even if nobody asks for the metrics.
+pub(super) fn drain_metrics() {
+    installed().drain();
 }
 
 /// The commit this was built from, if whoever built it set `CIPHERWATT_COMMIT`.
@@ -73,19 +86,26 @@ pub fn build_info(service: &'static str) {
     gauge!(NAME, "service" => service, "version" => version, "commit" => commit).set(1.0);
 }
 
-fn builder() -> PrometheusBuilder {
-    let suffixes = [("_seconds", SECONDS), ("_bytes", BYTES), ("_ratio", RATIO)];
-    suffixes
-        .into_iter()
-        .fold(
-            PrometheusBuilder::new(),
-            |builder, (suffix, buckets)| match builder
-                .set_buckets_for_metric(Matcher::Suffix(suffix.to_owned()), buckets)
-            {
-                Ok(builder) => builder,
-                Err(error) => unreachable!("the buckets above are not empty: {error}"),
-            },
-        )
+/// The buckets of a histogram, by the end of its name.
+const BUCKETS: [(&str, &[f64]); 3] = [("_seconds", SECONDS), ("_bytes", BYTES), ("_ratio", RATIO)];
+
+/// The upper bounds of a histogram's buckets.
+pub(super) fn buckets(name: &str) -> &'static [f64] {
+    let unit = BUCKETS.iter().find(|(suffix, _)| name.ends_with(suffix));
+    unit.map_or(COUNT, |(_, buckets)| buckets)
+}
+
+/// The exporter, with the same buckets.
+pub(super) fn exporter() -> PrometheusBuilder {
+    let nonempty = "the buckets above are not empty";
+    let mut builder = PrometheusBuilder::new();
+    for (suffix, buckets) in BUCKETS {
+        let suffix = Matcher::Suffix(suffix.to_owned());
+        builder = builder
+            .set_buckets_for_metric(suffix, buckets)
+            .unwrap_or_else(|error| unreachable!("{nonempty}: {error}"));
+    }
+    builder
         .set_buckets(COUNT)
-        .unwrap_or_else(|error| unreachable!("the buckets above are not empty: {error}"))
+        .unwrap_or_else(|error| unreachable!("{nonempty}: {error}"))
 }
