@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 
 use bench::results::schema::{Parameter, Run, StageName, Status};
 
-fn sweep(results: &Path, arguments: &[&str]) -> Output {
+fn sweep(results: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args(arguments)
+        .args(arguments.split(' '))
         .arg("--results")
         .arg(results)
         .output()
@@ -38,18 +38,8 @@ fn document(folder: &Path) -> Run {
 #[test]
 fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
     let folder = tempfile::tempdir().unwrap();
-    let flags = [
-        "--sweep",
-        "meters",
-        "--values",
-        "2,5",
-        "--repeats",
-        "1",
-        "--quick",
-        "--output",
-        "json",
-    ];
-    let output = sweep(folder.path(), &flags);
+    let flags = "--sweep meters --values 2,5 --repeats 1 --quick --output json";
+    let output = sweep(folder.path(), flags);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
     assert!(
@@ -85,48 +75,30 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
                 .error
                 .is_some_and(|error| error.intervals > 0 && error.max_abs_wh <= error.bound_wh)
         );
+        use StageName::*;
         let count = |name| {
-            repeat
-                .stages
-                .iter()
-                .find(|stage| stage.stage == name)
-                .map_or(0, |stage| stage.count)
+            let mut stages = repeat.stages.iter();
+            let stage = stages.find(|stage| stage.stage == name);
+            stage.map_or(0, |stage| stage.count)
         };
-        for stage in [
-            StageName::Encode,
-            StageName::Encrypt,
-            StageName::Pack,
-            StageName::Sign,
-            StageName::Seal,
-        ] {
+        for stage in [Encode, Encrypt, Pack, Sign, Seal] {
             assert_eq!(count(stage), cost.reports, "{stage:?}");
         }
-        for stage in [
-            StageName::PublishToReceipt,
-            StageName::Verify,
-            StageName::Fold,
-        ] {
+        for stage in [PublishToReceipt, Verify, Fold] {
             assert!(count(stage) >= cost.reports, "{stage:?}");
         }
-        for stage in [StageName::Release, StageName::Decrypt, StageName::EndToEnd] {
+        for stage in [Release, Decrypt, EndToEnd] {
             assert_eq!(count(stage), cost.windows_released as u64, "{stage:?}");
         }
-        assert!(count(StageName::Commit) > 0);
+        assert!(count(Commit) > 0);
     }
 }
 
 #[test]
 fn a_wrong_total_is_found_shown_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
-    let flags = [
-        "--sweep",
-        "meters",
-        "--values",
-        "2,5",
-        "--quick",
-        "--shift-truth",
-    ];
-    let output = sweep(folder.path(), &flags);
+    let flags = "--sweep meters --values 2,5 --quick --shift-truth";
+    let output = sweep(folder.path(), flags);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -147,18 +119,12 @@ fn a_wrong_total_is_found_shown_and_ends_with_1() {
 fn what_makes_no_sense_is_a_usage_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, named) in [
-        (
-            &["--sweep", "meters,batch", "--values", "2"][..],
-            "--values",
-        ),
-        (
-            &["--sweep", "meters", "--values", "1"],
-            "--values 1 of --sweep meters",
-        ),
-        (&["--sweep", "colour"], "colour"),
-        (&["--values", "2"], "--sweep"),
-        (&["--sweep", "meters", "demo"], "no command"),
-        (&["--sweep", "meters", "--repeats", "0"], "--repeats"),
+        ("--sweep meters,batch --values 2", "--values"),
+        ("--sweep meters --values 1", "--values 1 of --sweep meters"),
+        ("--sweep colour", "colour"),
+        ("--values 2", "--sweep"),
+        ("--sweep meters demo", "no command"),
+        ("--sweep meters --repeats 0", "--repeats"),
     ] {
         let output = sweep(folder.path(), arguments);
         let errors = String::from_utf8_lossy(&output.stderr);

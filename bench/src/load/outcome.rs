@@ -33,7 +33,7 @@ fn role(thread: &str) -> &str {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Outcome {
     /// Reports due in a second.
     pub(crate) rate: f64,
@@ -89,20 +89,14 @@ impl Outcome {
             latency_ms,
             lateness_ms,
             held_ms,
-            resent: 0,
             refused,
             unsettled,
             windows: verdict.released,
             correct: wrong.is_empty(),
             wrong,
-            cores: 0.0,
-            cpu_us_per_report: 0.0,
-            written_bytes_per_report: 0.0,
-            split: Split::default(),
-            generator_cpu_us_per_report: 0.0,
-            peak_mib: 0.0,
             generator_late: lateness_ms.p99 > LATE_MS,
             within_limit: true,
+            ..Self::default()
         }
     }
 

@@ -1,12 +1,16 @@
 //! The peers, and what each gives that we do not.
 
+use serde::Serialize;
+
 use super::venv::{self, Packages};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    #[serde(skip)]
     pub(crate) source: Source,
+    #[serde(skip)]
     pub(crate) precision: Precision,
     pub(crate) gives: &'static str,
     pub(crate) lacks: &'static str,

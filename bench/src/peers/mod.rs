@@ -10,14 +10,16 @@
 //! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
 //! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures and JSON · [`table`]: for people
 
-pub(crate) mod brokers;
+mod brokers;
 pub(crate) mod catalogue;
 pub(crate) mod native;
 pub(crate) mod ours;
-pub(crate) mod outcome;
-pub(crate) mod process;
-pub(crate) mod table;
-pub(crate) mod venv;
+mod outcome;
+mod process;
+#[path = "../../peers/src/protocol.rs"]
+mod protocol;
+mod table;
+mod venv;
 pub(crate) mod work;
 
 use std::path::Path;
@@ -33,7 +35,8 @@ use tokio::process::Command;
 use catalogue::{Entry, PEERS, Source};
 use ours::{Ours, Steps};
 use outcome::{Figures, Outcome, Peer, fault};
-use process::{Measured, Opened, Prepared, Process, Request};
+use process::Process;
+use protocol::{Measured, Opened, Prepared, Request};
 use work::{BATCH, Work};
 
 #[derive(Debug, Clone)]
@@ -166,6 +169,7 @@ impl Contestant {
         let Ok(process) = &mut self.process else {
             return;
         };
+        let reports = reports.into();
         let measured = process.ask::<Measured>(&Request::Round { reports }).await;
         match measured.and_then(Measured::checked) {
             Ok(measured) if counts => self.rounds.push(measured),
@@ -175,8 +179,12 @@ impl Contestant {
     }
 
     async fn finish(self, work: &Work, steps: &[Steps]) -> (Peer, Option<String>) {
-        let mut peer = Peer::of(&self.entry);
-        peer.version = self.version;
+        let mut peer = Peer {
+            entry: self.entry,
+            version: self.version,
+            figures: None,
+            not_measured: None,
+        };
         let opened = async {
             let mut process = self.process?;
             let opened: Opened = process.ask(&Request::Finish).await?;
@@ -189,7 +197,7 @@ impl Contestant {
         };
         match opened.await {
             Ok((figures, opened)) => {
-                let fault = fault(&self.entry, &figures, work, &opened);
+                let fault = fault(&peer.entry, &figures, work, &opened);
                 peer.figures = Some(figures);
                 (peer, fault)
             }
@@ -234,7 +242,7 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
             };
             let mut process = Process::start(&mut command)?;
             let request = Request::Prepare {
-                readings: &work.readings,
+                readings: (&work.readings[..]).into(),
                 reference_wh: work.reference_wh,
             };
             let prepared: Prepared = process.ask(&request).await?;
@@ -274,7 +282,7 @@ pub(crate) async fn client_ratios(
     }
     let ratios = contestant.rounds.iter().zip(&steps);
     Ok(ratios
-        .map(|(measured, own)| measured.client_us() / (own.seal() * 1e6))
+        .map(|(measured, own)| measured.client_us() / (own["seal"] * 1e6))
         .collect())
 }
 

@@ -1,6 +1,8 @@
 //! Our own steps, one by one and on one thread: what peers and the budget are measured against.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::time::Duration;
 
 use analytics::admit::Admission;
 use analytics::engine::Incoming;
@@ -56,20 +58,9 @@ pub(crate) struct Sealed {
     pub(crate) envelope: Bytes,
 }
 
-/// Processor time of each step for a report, in seconds, and its bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Steps {
-    pub(crate) encrypt: f64,
-    pub(crate) sign: f64,
-    /// The message checked against plan, roster and signature.
-    pub(crate) admit: f64,
-    pub(crate) fold: f64,
-    /// The same addition, the ciphertext being in the cache, many times over.
-    pub(crate) fold_alone: f64,
-    /// A copy of the ciphertext, likewise.
-    pub(crate) copy: f64,
-    pub(crate) bytes: f64,
-}
+/// Processor time of each step for a report, in seconds, and its bytes: `encrypt` and `sign`, both together `seal`; `admit`
+/// (decode and verify) and `fold`, both together `server`; `fold_alone` and `copy`, the ciphertext being in the cache.
+pub(crate) type Steps = BTreeMap<&'static str, f64>;
 
 impl Ours {
     pub(crate) fn new(settings: &Settings, work: Work) -> Result<Self> {
@@ -139,16 +130,15 @@ impl Ours {
 
     /// Every step for these reports, added to the sum; the mean of each.
     pub(crate) fn round(&mut self, reports: &[usize]) -> Result<Steps> {
-        let mut steps = Steps::default();
+        let (mut encrypt, mut sign) = (Duration::ZERO, Duration::ZERO);
         let mut sealed = Vec::with_capacity(reports.len());
         for &index in reports {
             let began = thread_time();
             let limbs = self.encrypt(index)?;
             let encrypted = thread_time();
             let envelope = self.sign(index, &limbs);
-            steps.sign += (thread_time() - encrypted).as_secs_f64();
-            steps.encrypt += (encrypted - began).as_secs_f64();
-            steps.bytes += envelope.len() as f64;
+            sign += thread_time() - encrypted;
+            encrypt += encrypted - began;
             sealed.push(Sealed {
                 index,
                 limbs,
@@ -172,39 +162,23 @@ impl Ours {
             let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;
             sum.add(&admitted.limbs)?;
         }
-        steps.admit += (admitted_at - began).as_secs_f64();
-        steps.fold += (thread_time() - admitted_at).as_secs_f64();
+        let (admit, fold) = (admitted_at - began, thread_time() - admitted_at);
         self.sum = sum;
         self.included.extend_from_slice(reports);
-        self.repeat_cached(&sealed, &mut steps)?;
-        Ok(steps.over(reports.len() as f64))
-    }
-
-    /// What takes so little that a single time would be the clock's.
-    fn repeat_cached(&self, sealed: &[Sealed], steps: &mut Steps) -> Result<()> {
-        let Some(first) = sealed.first() else {
-            return Ok(());
-        };
-        let mut sum = Accumulator::new(&ADDITIVE);
-        let began = thread_time();
-        for _ in 0..REPEAT {
-            for sealed in sealed {
-                sum.add(black_box(&sealed.limbs))?;
-            }
-        }
-        let folded = thread_time();
-        let mut copy = first.limbs.clone();
-        let copying = thread_time();
-        for _ in 0..REPEAT {
-            for sealed in sealed {
-                copy.copy_from_slice(black_box(&sealed.limbs));
-                black_box(&mut copy);
-            }
-        }
-        steps.copy += (thread_time() - copying).as_secs_f64() / REPEAT as f64;
-        steps.fold_alone += (folded - began).as_secs_f64() / REPEAT as f64;
-        black_box(&sum);
-        Ok(())
+        let (fold_alone, copy) = repeat_cached(&sealed)?;
+        let bytes: usize = sealed.iter().map(|sealed| sealed.envelope.len()).sum();
+        let each = |time: Duration| time.as_secs_f64() / reports.len() as f64;
+        Ok(Steps::from([
+            ("encrypt", each(encrypt)),
+            ("sign", each(sign)),
+            ("seal", each(encrypt + sign)),
+            ("admit", each(admit)),
+            ("fold", each(fold)),
+            ("server", each(admit + fold)),
+            ("fold_alone", each(fold_alone)),
+            ("copy", each(copy)),
+            ("bytes", bytes as f64 / reports.len() as f64),
+        ]))
     }
 
     /// The sum of all rounds, opened: each interval in watt-hours, which reports are in it, and the error the noise allows.
@@ -217,27 +191,23 @@ impl Ours {
     }
 }
 
-impl Steps {
-    pub(crate) fn seal(&self) -> f64 {
-        self.encrypt + self.sign
+/// Adding and copying these ciphertexts once: what takes so little that a single time would be the clock's.
+fn repeat_cached(sealed: &[Sealed]) -> Result<(Duration, Duration)> {
+    let mut sum = Accumulator::new(&ADDITIVE);
+    let mut copy = vec![0; ADDITIVE.packed_len()];
+    let began = thread_time();
+    for sealed in std::iter::repeat_n(sealed, REPEAT).flatten() {
+        sum.add(black_box(&sealed.limbs))?;
     }
-
-    /// What analytics spends on a report before it commits, in seconds.
-    pub(crate) fn server(&self) -> f64 {
-        self.admit + self.fold
+    let folded = thread_time();
+    for sealed in std::iter::repeat_n(sealed, REPEAT).flatten() {
+        copy.copy_from_slice(black_box(&sealed.limbs));
+        black_box(&mut copy);
     }
-
-    fn over(self, reports: f64) -> Self {
-        Self {
-            encrypt: self.encrypt / reports,
-            sign: self.sign / reports,
-            admit: self.admit / reports,
-            fold: self.fold / reports,
-            fold_alone: self.fold_alone / reports,
-            copy: self.copy / reports,
-            bytes: self.bytes / reports,
-        }
-    }
+    let copied = thread_time();
+    black_box(&sum);
+    let times = REPEAT as u32;
+    Ok(((folded - began) / times, (copied - folded) / times))
 }
 
 fn members(topics: &Topics, count: usize) -> Result<Vec<Member>> {
@@ -319,8 +289,12 @@ mod tests {
         let mut ours = Ours::new(&Settings::defaults(), work.clone()).unwrap();
         let steps = ours.round(&[0, 1]).unwrap();
         ours.round(&[2, 3, 0]).unwrap();
-        assert!(steps.encrypt > 0.0 && steps.admit > 0.0 && steps.fold_alone > 0.0);
-        assert!((27_136.0..27_500.0).contains(&steps.bytes));
+        assert!(
+            ["encrypt", "admit", "fold_alone"]
+                .iter()
+                .all(|step| steps[step] > 0.0)
+        );
+        assert!((27_136.0..27_500.0).contains(&steps["bytes"]));
         let (totals, included, bound) = ours.open().unwrap();
         assert_eq!(included, [0, 1, 2, 3, 0]);
         for (total, truth) in totals.iter().zip(work.totals_wh(included, BATCH)) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::brokers;
 use super::catalogue::{Entry, Precision};
 use super::ours::Steps;
-use super::process::{Measured, Opened};
+use super::protocol::{Measured, Opened};
 use super::work::{BATCH, Work};
 use crate::ratio::{Spread, by_name, figure};
 
@@ -31,23 +31,9 @@ pub(crate) struct Outcome {
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ours {
-    /// Encode, encrypt, pack. Processor time in microseconds, as all that follow.
-    pub(crate) encrypt_us: Spread,
-    /// Digest and signature.
-    pub(crate) sign_us: Spread,
-    /// Both: what a gateway spends.
-    pub(crate) seal_us: Spread,
-    /// Decode and verify.
-    pub(crate) admit_us: Spread,
-    /// The addition after it.
-    pub(crate) fold_us: Spread,
-    /// Both: what analytics spends before it commits.
-    pub(crate) server_us: Spread,
-    /// The addition alone, ciphertexts in the cache.
-    pub(crate) fold_alone_us: Spread,
-    /// A copy of the ciphertext, likewise.
-    pub(crate) copy_us: Spread,
-    /// The addition over the copy.
+    /// Every step of [`Steps`], in microseconds of processor time a report, under its name and `_us`.
+    #[serde(flatten)]
+    pub(crate) us: BTreeMap<String, Spread>,
     pub(crate) fold_over_copy: Spread,
     pub(crate) bytes: f64,
     pub(crate) max_error_wh: f64,
@@ -57,10 +43,8 @@ pub(crate) struct Ours {
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Peer {
-    pub(crate) name: String,
-    pub(crate) title: String,
-    pub(crate) gives: String,
-    pub(crate) lacks: String,
+    #[serde(flatten)]
+    pub(crate) entry: Entry,
     pub(crate) version: Option<String>,
     pub(crate) figures: Option<Figures>,
     pub(crate) not_measured: Option<String>,
@@ -102,21 +86,13 @@ impl Ours {
         bound_wh: f64,
     ) -> Result<Self> {
         let (max_error_wh, greatest_total_wh) = error(work, opened);
-        let us = |step: fn(&Steps) -> f64| {
-            let values: Vec<f64> = steps.iter().map(|steps| step(steps) * 1e6).collect();
-            Spread::of(&values).context("no rounds")
-        };
+        let column = |step: &str| -> Vec<f64> { steps.iter().map(|steps| steps[step]).collect() };
+        let each = steps.iter().flatten().filter(|(step, _)| **step != "bytes");
         Ok(Self {
-            encrypt_us: us(|steps| steps.encrypt)?,
-            sign_us: us(|steps| steps.sign)?,
-            seal_us: us(Steps::seal)?,
-            admit_us: us(|steps| steps.admit)?,
-            fold_us: us(|steps| steps.fold)?,
-            server_us: us(Steps::server)?,
-            fold_alone_us: us(|steps| steps.fold_alone)?,
-            copy_us: us(|steps| steps.copy)?,
-            fold_over_copy: us(|steps| steps.fold_alone / steps.copy / 1e6)?,
-            bytes: us(|steps| steps.bytes / 1e6)?.median,
+            us: by_name(each.map(|(step, seconds)| (format!("{step}_us"), seconds * 1e6))),
+            fold_over_copy: Spread::ratio(&column("fold_alone"), &column("copy"))
+                .context("no rounds")?,
+            bytes: Spread::of(&column("bytes")).context("no rounds")?.median,
             max_error_wh,
             bound_wh,
             greatest_total_wh,
@@ -134,8 +110,8 @@ impl Figures {
     ) -> Result<Self> {
         let column = |value: fn(&Measured) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
         let (client, server) = (column(Measured::client_us), column(Measured::server_us));
-        let over = |values: &[f64], step: fn(&Steps) -> f64| {
-            let bases: Vec<f64> = ours.iter().map(|steps| step(steps) * 1e6).collect();
+        let over = |values: &[f64], step: &str| {
+            let bases: Vec<f64> = ours.iter().map(|steps| steps[step] * 1e6).collect();
             Spread::ratio(values, &bases).context("rounds without a figure")
         };
         let bytes = Spread::of(&column(|round| round.bytes as f64 / round.reports))
@@ -144,11 +120,11 @@ impl Figures {
         let (max_error_wh, greatest_total_wh) = error(work, opened);
         Ok(Self {
             ratios: Ratios {
-                client_over_seal: over(&client, Steps::seal)?,
-                client_over_encrypt: over(&client, |steps| steps.encrypt)?,
-                bytes: bytes / ours.first().map_or(1.0, |steps| steps.bytes),
-                server_over_ours: over(&server, Steps::server)?,
-                server_over_fold: over(&server, |steps| steps.fold_alone)?,
+                client_over_seal: over(&client, "seal")?,
+                client_over_encrypt: over(&client, "encrypt")?,
+                bytes: bytes / ours.first().map_or(1.0, |steps| steps["bytes"]),
+                server_over_ours: over(&server, "server")?,
+                server_over_fold: over(&server, "fold_alone")?,
             },
             client_us: Spread::of(&client).context("no rounds")?,
             server_us: Spread::of(&server).context("no rounds")?,
@@ -210,20 +186,6 @@ pub(crate) fn fault(
             figure(allowed)
         )
     })
-}
-
-impl Peer {
-    pub(crate) fn of(entry: &Entry) -> Self {
-        Self {
-            name: entry.name.to_owned(),
-            title: entry.title.to_owned(),
-            gives: entry.gives.to_owned(),
-            lacks: entry.lacks.to_owned(),
-            version: None,
-            figures: None,
-            not_measured: None,
-        }
-    }
 }
 
 pub(crate) fn input(reports: usize) -> String {

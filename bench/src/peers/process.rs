@@ -1,19 +1,19 @@
 //! A peer as a process of its own: a line of JSON for each request, a line for each answer.
 //!
-//! `bench/peers/src/lib.rs` and `bench/peers/peers.py` are the other side. Each measures its own processor time, so that
+//! [`super::protocol`] is what both sides say. Each measures its own processor time, so that
 //! neither the pipes nor this process are in the figures.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use super::protocol::{Measured, Request};
 
 /// Longest wait for an answer: Paillier's keys and slow machines are within it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,51 +24,6 @@ const ONE_THREAD: [(&str, &str); 4] = [
     ("MKL_NUM_THREADS", "1"),
     ("RAYON_NUM_THREADS", "1"),
 ];
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub(crate) enum Request<'a> {
-    /// Make the keys.
-    Prepare {
-        readings: &'a [Vec<i64>],
-        /// A power of two above every reading, in watt-hours.
-        reference_wh: u64,
-    },
-    /// Do client's and server's work for these reports, and add them to the sum.
-    Round {
-        /// Indices into the readings.
-        reports: &'a [usize],
-    },
-    /// Open the sum.
-    Finish,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Prepared {
-    pub(crate) describe: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Measured {
-    /// How many reports' worth of work it was: fewer than asked for where a few stand for the rest.
-    pub(crate) reports: f64,
-    /// Processor time of each stage on the client, in seconds.
-    pub(crate) client: BTreeMap<String, f64>,
-    /// The same on the server.
-    pub(crate) server: BTreeMap<String, f64>,
-    pub(crate) bytes: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Opened {
-    /// Sum of each interval, in watt-hours; fewer than a report has where a few stand for the rest.
-    pub(crate) totals_wh: Vec<f64>,
-    /// The reports in it, as often as they were added.
-    pub(crate) included: Vec<usize>,
-}
 
 /// A peer that runs. Dropping it ends the process.
 #[derive(Debug)]
@@ -162,6 +117,9 @@ impl Measured {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use super::super::protocol::{Opened, Prepared};
     use super::*;
 
     fn fake(script: &str) -> Process {
@@ -170,7 +128,7 @@ mod tests {
     }
 
     const PREPARE: Request<'_> = Request::Prepare {
-        readings: &[],
+        readings: Cow::Borrowed(&[]),
         reference_wh: 1,
     };
 
@@ -185,13 +143,15 @@ mod tests {
             echo '{"totals_wh":[3.0],"included":[0,1]}'"#,
         );
         let request = Request::Prepare {
-            readings: &[vec![1], vec![2]],
+            readings: vec![vec![1], vec![2]].into(),
             reference_wh: 8,
         };
         let prepared: Prepared = peer.ask(&request).await.unwrap();
         assert_eq!(prepared.describe, "fake 1.0");
         let measured: Measured = peer
-            .ask(&Request::Round { reports: &[0, 1] })
+            .ask(&Request::Round {
+                reports: vec![0, 1].into(),
+            })
             .await
             .unwrap();
         let measured = measured.checked().unwrap();

@@ -6,7 +6,7 @@ use comfy_table::Table;
 
 use super::catalogue::CAVEATS;
 use super::outcome::{Outcome, Peer};
-use crate::output::table;
+use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 
 impl Outcome {
@@ -21,7 +21,7 @@ impl Outcome {
         for peer in &self.peers {
             text += &format!(
                 " {}\n   gives: {}\n   lacks: {}\n",
-                peer.title, peer.gives, peer.lacks
+                peer.entry.title, peer.entry.gives, peer.entry.lacks
             );
         }
         text += &format!("\n{}", self.brokers.text());
@@ -36,6 +36,7 @@ impl Outcome {
         let mut table = table(1, heads);
         let ours = &self.ours;
         let (one, none) = ("1", "-");
+        let us = |step: &str| or_dash(ours.us.get(step), Spread::to_string);
         let error = format!(
             "{} (≤ {})",
             figure(ours.max_error_wh),
@@ -43,24 +44,24 @@ impl Outcome {
         );
         table.add_row([
             "ours: seal; verify + fold",
-            &ours.seal_us.to_string(),
+            &us("seal_us"),
             one,
             none,
             &figure(ours.bytes),
             one,
-            &ours.server_us.to_string(),
+            &us("server_us"),
             one,
             none,
             &error,
         ]);
         table.add_row([
             "ours: encrypt + pack; fold",
-            &ours.encrypt_us.to_string(),
+            &us("encrypt_us"),
             none,
             one,
             "27,136",
             none,
-            &ours.fold_alone_us.to_string(),
+            &us("fold_alone_us"),
             none,
             one,
             "the same",
@@ -72,7 +73,7 @@ impl Outcome {
             none,
             "27,136",
             none,
-            &ours.copy_us.to_string(),
+            &us("copy_us"),
             none,
             &format!("1/{}", ours.fold_over_copy),
             none,
@@ -109,11 +110,11 @@ impl Peer {
     fn row(&self) -> Vec<String> {
         let Some(figures) = &self.figures else {
             let reason = self.not_measured.as_deref().unwrap_or("no figures");
-            return vec![format!("{}\nnot measured: {reason}", self.title)];
+            return vec![format!("{}\nnot measured: {reason}", self.entry.title)];
         };
         let ratios = &figures.ratios;
         vec![
-            self.title.clone(),
+            self.entry.title.to_owned(),
             figures.client_us.to_string(),
             ratios.client_over_seal.to_string(),
             ratios.client_over_encrypt.to_string(),

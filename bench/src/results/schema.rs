@@ -389,26 +389,18 @@ pub struct Stage {
     pub cpu_us: Option<f64>,
 }
 
-/// Main figures of a point over its repeats.
+/// Main figures of a point over its repeats, under the names they have in [`Cost`] and [`Error`].
+#[allow(missing_docs, reason = "said there")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PointSpread {
-    /// See [`Cost::wall_s`].
     pub wall_s: Spread,
-    /// See [`Cost::reports_per_s`].
     pub reports_per_s: Spread,
-    /// See [`Cost::readings_per_s`].
     pub readings_per_s: Spread,
-    /// See [`Cost::cpu_us_per_report`].
     pub cpu_us_per_report: Spread,
-    /// See [`Cost::cpu_us_per_reading`].
     pub cpu_us_per_reading: Spread,
-    /// See [`Cost::bytes_per_report`].
     pub bytes_per_report: Spread,
-    /// See [`Cost::bytes_per_reading`].
     pub bytes_per_reading: Spread,
-    /// See [`Cost::peak_rss_bytes`].
     pub peak_rss_bytes: Option<Spread>,
-    /// See [`Error::max_abs_wh`].
     pub max_abs_error_wh: Spread,
     /// Medians of each stage.
     pub stage_p50_s: BTreeMap<StageName, Spread>,
