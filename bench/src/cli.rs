@@ -329,13 +329,15 @@ fn code(correct: bool, within: bool) -> u8 {
 
 /// A demo or a continuous run, with its page.
 async fn show(
-    scenario: Scenario,
+    mut scenario: Scenario,
     settings: Settings,
     (output, page): (Output, page::Options),
     limit: Duration,
     stop: Stop,
 ) -> Result<u8> {
     let results = output.folder(&settings)?;
+    let totals = std::path::absolute(results.join("totals.jsonl"))?;
+    scenario.settings.operator.totals_file = totals;
     let page = Page::start(&page, &scenario, &settings, &stop).await?;
     let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
     output.print(&outcome, || outcome.table())?;

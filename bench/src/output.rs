@@ -85,6 +85,12 @@ pub(crate) fn table(names: usize, heads: &str) -> Table {
     table
 }
 
+/// The options of a command as these arguments give them.
+pub(crate) fn parsed<O: clap::Args>(arguments: &[&str]) -> clap::error::Result<O> {
+    let command = O::augment_args(clap::Command::new("bench").no_binary_name(true));
+    O::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
 /// `Some` as text, "-" where there is none.
 pub(crate) fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), text)

@@ -1,21 +1,17 @@
 //! What processes and threads take, as the kernel counts it. Zero, or nothing, where there is no `/proc`.
 //!
-//! The services of a run share a process. Each has a runtime of its own, whose threads carry its name, so that the kernel
-//! says what each one takes.
+//! The services of a run share a process. Each has a runtime of its own ([`harness::stack::Runtimes`]), whose threads carry
+//! its name, so that the kernel says what each one takes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
 use procfs::process::{ClearRefs, Process};
 use procfs::{CurrentSI as _, KernelStats};
 use rustix::time::{ClockId, clock_gettime};
-use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
 const TICKS: u64 = 100;
-/// Idle threads stay, or what they took would be nobody's.
-const KEEP: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
@@ -75,36 +71,6 @@ fn time(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(time.tv_sec.unsigned_abs(), nanoseconds)
-}
-
-/// A runtime for each service; its threads carry its name. Their threads end when this is dropped.
-pub(crate) struct Runtimes(Vec<(&'static str, Runtime)>);
-
-impl Runtimes {
-    pub(crate) fn start(names: &[&'static str]) -> Result<Self> {
-        let start = |name: &&'static str| {
-            let mut builder = Builder::new_multi_thread();
-            let builder = builder.thread_name(*name).thread_keep_alive(KEEP);
-            let runtime = builder.enable_all().build();
-            Ok((*name, runtime.context("threads for the services")?))
-        };
-        Ok(Self(names.iter().map(start).collect::<Result<_>>()?))
-    }
-
-    /// The runtime of a service, or the caller's if it has none here.
-    pub(crate) fn of(&self, name: &str) -> Handle {
-        let own = self.0.iter().find(|(of, _)| *of == name);
-        own.map_or_else(Handle::current, |(_, runtime)| runtime.handle().clone())
-    }
-}
-
-impl Drop for Runtimes {
-    fn drop(&mut self) {
-        for (_, runtime) in self.0.drain(..) {
-            // Dropped inside another runtime, this one must not be waited for.
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// Processor time of this process's threads by name, since a moment. To be looked at often: a thread that ends takes
@@ -203,6 +169,8 @@ fn busy() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use harness::stack::Runtimes;
+
     use super::*;
 
     /// Uses 60 ms of processor, whatever else the machine does.

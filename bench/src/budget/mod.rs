@@ -19,13 +19,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Parser;
 use harness::Interrupted;
 use harness::output::write_json;
 use packed::Kernel;
 use service::config::Settings;
 use service::stop::Stop;
 
+use crate::output::parsed;
 use crate::ratio::{Spread, figure};
 use crate::{load, peers};
 pub(crate) use outcome::Outcome;
@@ -140,14 +140,8 @@ async fn tenseal(settings: &Settings, effort: Effort) -> Found {
 }
 
 async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop) -> Result<Found> {
-    /// The load's own defaults, but for what the budget says.
-    #[derive(Parser)]
-    struct Defaults {
-        #[command(flatten)]
-        options: load::Options,
-    }
     let duration = effort.choose(Duration::from_secs(45), Duration::from_secs(10));
-    let mut options = Defaults::try_parse_from(["load", "--rate", "1112"])?.options;
+    let mut options: load::Options = parsed(&["--rate", "1112"])?;
     options.duration = duration;
     options.quick = effort == Effort::Quick;
     let outcome = load::run(settings, &options, results, stop).await?;

@@ -26,28 +26,19 @@ pub(crate) enum Row {
     Memory,
 }
 
-/// What a row promises.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Promise {
-    /// In words.
     pub(crate) step: &'static str,
-    /// The unit of value and limit.
     pub(crate) unit: &'static str,
-    /// The limit of the design.
     pub(crate) limit: f64,
-    /// On which side of it the value must be.
     pub(crate) side: Side,
 }
 
-/// On which side of its limit a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Side {
-    /// No more than the limit.
     AtMost,
-    /// No less.
     AtLeast,
-    /// Less than the limit.
     Below,
 }
 
@@ -104,25 +95,21 @@ const PROMISES: [Promise; 8] = [
 ];
 
 impl Row {
-    /// All of them, in the design's order.
     pub(crate) fn all() -> &'static [Self] {
         Self::value_variants()
     }
 
-    /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// What it promises.
     pub(crate) const fn promise(self) -> Promise {
         PROMISES[self as usize]
     }
 }
 
 impl Side {
-    /// Whether a value is on it.
     pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::AtMost => value <= limit,
@@ -131,7 +118,6 @@ impl Side {
         }
     }
 
-    /// As a sign.
     pub(crate) const fn sign(self) -> &'static str {
         match self {
             Self::AtMost => "≤",

@@ -11,12 +11,10 @@ use harness::scenario::Scenario;
 use harness::session::{NotFinished, Session};
 use harness::stack::On;
 use harness::verdict::judge;
-use harness::watch::Seen;
 use service::stop::Stop;
 
 use crate::page::Page;
 pub(crate) use outcome::Outcome;
-use outcome::Totals;
 
 /// Runs `scenario` to its end, at most for `limit`, with its results in `results`, and shows it on `page`. Wrong totals are
 /// no error here; they are in the outcome.
@@ -34,13 +32,9 @@ pub(crate) async fn run(
         .tempdir()
         .context("a folder for the state")?;
     let mut session = Session::start(scenario, state.path(), &On::here()).await?;
-    let mut totals = Totals::create(results)?;
     let truths = &scenario.truths;
     let bar = progress_bar(truths.len() as u64, "feeder windows,");
     let ended = session.run(limit, &stop, |watch, seen| {
-        if let Seen::Operator(operator::Event::Released(report)) = seen {
-            totals.append(report)?;
-        }
         if let Some(page) = page {
             page.enter(seen, truths);
         }

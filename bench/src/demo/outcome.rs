@@ -1,53 +1,15 @@
-//! What a run came to: `totals.jsonl`, `summary.json`, and the table for people.
+//! What a run came to: `summary.json`, and the table for people.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
 use harness::scenario::Scenario;
 use harness::verdict::{Row, Verdict};
 use harness::watch::Watch;
 use meter::Summary;
-use operator::report::FeederReport;
 use serde::Serialize;
 
 use crate::output::{or_dash, table};
-
-/// `totals.jsonl`: a line a released window.
-pub(crate) struct Totals(File);
-
-#[derive(Serialize)]
-struct Line<'a> {
-    feeder: &'a wire::FeederId,
-    window_start: wire::WindowStart,
-    part: wire::Part,
-    interval_s: u32,
-    meters: u32,
-    energy_wh: &'a [i64],
-}
-
-impl Totals {
-    pub(crate) fn create(results: &Path) -> Result<Self> {
-        let path = results.join("totals.jsonl");
-        Ok(Self(File::create(&path).with_context(|| {
-            format!("cannot make {}", path.display())
-        })?))
-    }
-
-    pub(crate) fn append(&mut self, report: &FeederReport) -> Result<()> {
-        let line = serde_json::to_string(&Line {
-            feeder: &report.feeder,
-            window_start: report.window_start,
-            part: report.part,
-            interval_s: report.interval_s,
-            meters: report.meters,
-            energy_wh: &report.energy_wh,
-        })?;
-        writeln!(self.0, "{line}").context("totals.jsonl")
-    }
-}
 
 /// What a run came to: the JSON object on stdout and in `summary.json`.
 #[derive(Debug, Clone, Serialize)]

@@ -145,39 +145,31 @@ impl Outcome {
     }
 
     pub(crate) fn text(&self) -> String {
+        let (took, held, late) = (&self.latency_ms, &self.held_ms, &self.lateness_ms);
         let mut text = format!(
-            "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n\
-             settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n\
-             latency   p50 {:.1} ms, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} (from due to receipt)\n\
-             held back p50 {:.1} ms, p99 {:.1}, max {:.1} (from due until receipts allowed it; part of the latency)\n\
-             generator p50 {:.1} ms late, p99 {:.1}, max {:.1}; {:.0} µs of processor a report\n\
-             windows   {} decrypted and compared\n\
+            "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n",
+            self.rate, self.reports, self.meters, self.feeders
+        );
+        text += &format!(
+            "settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n",
+            self.settled_per_s, self.unsettled, self.refused, self.resent
+        );
+        text += &format!(
+            "latency   p50 {:.1} ms, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} (from due to receipt)\n",
+            took.p50, took.p90, took.p99, took.p999, took.max
+        );
+        text += &format!(
+            "held back p50 {:.1} ms, p99 {:.1}, max {:.1} (from due until receipts allowed it; part of the latency)\n",
+            held.p50, held.p99, held.max
+        );
+        text += &format!(
+            "generator p50 {:.1} ms late, p99 {:.1}, max {:.1}; {:.0} µs of processor a report\n",
+            late.p50, late.p99, late.max, self.generator_cpu_us_per_report
+        );
+        text += &format!(
+            "windows   {} decrypted and compared\n\
              used      {:.2} cores of this process and {:.2} of the machine, {:.0} µs of processor a report, {:.0} MiB at the peak\n",
-            self.rate,
-            self.reports,
-            self.meters,
-            self.feeders,
-            self.settled_per_s,
-            self.unsettled,
-            self.refused,
-            self.resent,
-            self.latency_ms.p50,
-            self.latency_ms.p90,
-            self.latency_ms.p99,
-            self.latency_ms.p999,
-            self.latency_ms.max,
-            self.held_ms.p50,
-            self.held_ms.p99,
-            self.held_ms.max,
-            self.lateness_ms.p50,
-            self.lateness_ms.p99,
-            self.lateness_ms.max,
-            self.generator_cpu_us_per_report,
-            self.windows,
-            self.cores,
-            self.split.machine,
-            self.cpu_us_per_report,
-            self.peak_mib,
+            self.windows, self.cores, self.split.machine, self.cpu_us_per_report, self.peak_mib
         );
         text += &self.shares();
         for wrong in self.wrong.iter().take(10) {

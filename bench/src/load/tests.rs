@@ -1,20 +1,10 @@
 //! A load beyond what the pipeline takes: it waits in the gateways, and nothing is lost in a broker that keeps little.
 
-use clap::Parser;
 use service::Settings;
 use service::stop::Stop;
 
-use super::{Load, Options};
-
-#[derive(Parser)]
-struct Command {
-    #[command(flatten)]
-    options: Options,
-}
-
-fn options(arguments: &[&str]) -> Options {
-    Command::parse_from(["load"].iter().chain(arguments)).options
-}
+use super::Load;
+use crate::output::parsed;
 
 /// Commits of at most eight reports, and a broker that keeps as many unread reports as the gateways may have under way:
 /// three mebibytes, a tenth of what is offered at once.
@@ -33,7 +23,7 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let results = folder.path().join("run");
     std::fs::create_dir(&results).unwrap();
     let arguments = "--rate 20000 --duration 50ms --meters 500 --feeders 5 --pool 8";
-    let wanted = options(&arguments.split(' ').collect::<Vec<_>>());
+    let wanted = parsed(&arguments.split(' ').collect::<Vec<_>>()).unwrap();
     let (_keep, stop) = Stop::manual();
     let outcome = super::run(&narrow(), &wanted, &results, stop.clone())
         .await
@@ -52,7 +42,7 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let arguments = "--steps 2 --step-duration 100ms --min-rate 1000 --max-p99 10m --floor 1e9 \
                      --meters 500 --feeders 5 --pool 8";
     let arguments: Vec<_> = arguments.split_whitespace().collect();
-    let stepped: Load = super::explore(&narrow(), &options(&arguments), &results, stop)
+    let stepped: Load = super::explore(&narrow(), &parsed(&arguments).unwrap(), &results, stop)
         .await
         .unwrap();
     assert!(stepped.correct());

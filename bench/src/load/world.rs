@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use harness::oracle::{Truth, Truths};
 use harness::output::progress_bar;
-use harness::stack::{Next, On, Stack};
+use harness::stack::{Next, Runtimes, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use operator::Event;
@@ -22,7 +22,7 @@ use super::pool::Pool;
 use super::reports::Reports;
 use super::step::Step;
 use super::{Options, deployment};
-use crate::usage::{Runtimes, Threads, Usage};
+use crate::usage::{Threads, Usage};
 
 /// Longest wait for the enrolment of all meters.
 const ENROLMENT: Duration = Duration::from_secs(300);
@@ -58,12 +58,8 @@ impl World {
         let fleet = Arc::new(fleet);
         let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
         let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
-        let on = On {
-            operator: runtimes.of("operator"),
-            analytics: runtimes.of("analytics"),
-            ..On::here()
-        };
-        let mut stack = Stack::services(&settings(base, &fleet), state.path(), &on).await?;
+        let mut stack =
+            Stack::services(&settings(base, &fleet), state.path(), &(&runtimes).into()).await?;
         let settings = stack.settings().clone();
         let held = match deployment::plan(&settings, &fleet, stop).await {
             Ok(held) => held,

@@ -25,6 +25,7 @@ use indicatif::ProgressBar;
 use service::config::Settings;
 use service::stop::Stop;
 
+use crate::output::parsed;
 use crate::results::extras::Extras;
 use crate::results::files::Files;
 use crate::results::schema::{FORMAT, Parameter, Point, Run, Status};
@@ -89,19 +90,8 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            sweeps: Vec::new(),
-            values: Vec::new(),
-            repeats: None,
-            warmup: None,
-            meters: None,
-            feeders: None,
-            batch: None,
-            seed: 1,
-            point_limit: Duration::from_secs(180),
-            shift_truth: false,
-            quick: false,
-        }
+        // Its arguments all have defaults, or may be left out.
+        parsed(&[]).unwrap_or_else(|error| unreachable!("{error}"))
     }
 }
 

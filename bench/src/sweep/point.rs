@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use harness::Interrupted;
 use harness::oracle::Truths;
 use harness::session::Session;
-use harness::stack::On;
+use harness::stack::Runtimes;
 use harness::verdict::{Row, Verdict, judge};
 use harness::watch::Watch;
 use indicatif::ProgressBar;
@@ -19,7 +19,7 @@ use super::samples::{Recorded, Samples};
 use super::work::Work;
 use crate::results::extras::ServerStats;
 use crate::results::schema::{Cost, Error, Repeat, Status};
-use crate::usage::{Runtimes, Spent, Threads, peak_rss, reset_peak};
+use crate::usage::{Spent, Threads, peak_rss, reset_peak};
 
 /// Words of what is wrong that a repeat keeps.
 const MOST_REASONS: usize = 10;
@@ -96,15 +96,8 @@ impl Bench<'_> {
             .context("a folder for the state")?;
         let mut threads = Threads::now();
         let runtimes = Runtimes::start(&SERVICES)?;
-        let [meter, broker, analytics, operator] = SERVICES.map(|service| runtimes.of(service));
-        let on = On {
-            broker,
-            operator,
-            analytics,
-            meter,
-        };
         drop(self.samples.take());
-        let mut session = Session::start(&scenario, state.path(), &on).await?;
+        let mut session = Session::start(&scenario, state.path(), &(&runtimes).into()).await?;
         bar.set_length(scenario.truths.len() as u64);
         let mut reading = false;
         let ended = session.run(limit, self.stop, |watch, _| {

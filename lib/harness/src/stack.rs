@@ -10,7 +10,7 @@ use meter::Summary;
 use service::clock::SystemClock;
 use service::config::Settings;
 use service::stop::{Stop, StopHandle};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -21,6 +21,8 @@ use crate::watch::Seen;
 
 /// How often a service that ended is looked for.
 const LOOK: Duration = Duration::from_millis(200);
+/// Idle threads stay, or what they took would be nobody's.
+const KEEP: Duration = Duration::from_secs(3_600);
 
 /// The runtime of each service.
 #[derive(Debug, Clone)]
@@ -48,6 +50,55 @@ impl On {
             operator: here.clone(),
             analytics: here.clone(),
             meter: here,
+        }
+    }
+}
+
+/// A runtime for each service; its threads carry its name. Their threads end when this is dropped.
+pub struct Runtimes(Vec<(&'static str, Runtime)>);
+
+impl Runtimes {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// Where they cannot be started.
+    pub fn start(names: &[&'static str]) -> Result<Self> {
+        let start = |name: &&'static str| {
+            let mut builder = Builder::new_multi_thread();
+            let builder = builder.thread_name(*name).thread_keep_alive(KEEP);
+            let runtime = builder.enable_all().build();
+            Ok((*name, runtime.context("threads for the services")?))
+        };
+        Ok(Self(names.iter().map(start).collect::<Result<_>>()?))
+    }
+
+    /// The runtime of a service, or the caller's if it has none here.
+    ///
+    /// # Panics
+    /// Outside a runtime, where the service has none here.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Handle {
+        let own = self.0.iter().find(|(of, _)| *of == name);
+        own.map_or_else(Handle::current, |(_, runtime)| runtime.handle().clone())
+    }
+}
+
+impl From<&Runtimes> for On {
+    fn from(runtimes: &Runtimes) -> Self {
+        Self {
+            broker: runtimes.of("broker"),
+            operator: runtimes.of("operator"),
+            analytics: runtimes.of("analytics"),
+            meter: runtimes.of("meter"),
+        }
+    }
+}
+
+impl Drop for Runtimes {
+    fn drop(&mut self) {
+        for (_, runtime) in self.0.drain(..) {
+            // Dropped inside another runtime, this one must not be waited for.
+            runtime.shutdown_background();
         }
     }
 }
@@ -84,8 +135,8 @@ impl Stack {
         let (sender, seen) = mpsc::unbounded_channel();
         let mut settings = settings.clone();
         settings.deployment.state_dir = state.to_owned();
-        // Not into the working directory: whoever runs this has the totals from what is seen.
-        settings.operator.totals_file = state.join("totals.jsonl");
+        // Not into the working directory; an absolute path is where somebody wants it.
+        settings.operator.totals_file = state.join(&settings.operator.totals_file);
         settings.broker.listen = "127.0.0.1:0".parse()?;
         let (ready, bound) = oneshot::channel();
         let (own, stop_of) = (settings.clone(), stopped.clone());

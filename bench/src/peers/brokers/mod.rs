@@ -4,6 +4,7 @@
 
 pub(crate) mod load;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,7 +18,7 @@ use service::config::Settings;
 use tokio::process::{Child, Command};
 
 use crate::output::{or_dash, table};
-use crate::ratio::{Spread, figure};
+use crate::ratio::{Spread, by_name, figure};
 use crate::usage::Usage;
 use load::{BYTES, Delivery, offer};
 
@@ -65,18 +66,10 @@ pub(crate) struct Broker {
     pub(crate) not_measured: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Figures {
-    pub(crate) delivered: Spread,
-    pub(crate) p50_ms: Spread,
-    pub(crate) p99_ms: Spread,
-    pub(crate) per_s: Spread,
-    /// The broker's processor time for a message, in microseconds.
-    pub(crate) cpu_us: Spread,
-    /// The same over that of bare rumqttd in the same round.
-    pub(crate) cpu_over_rumqttd: Option<Spread>,
-    pub(crate) peak_mib: Spread,
-}
+/// Of one load, by name: the share that was `delivered`; `p50_ms` and `p99_ms` of the latency; messages that arrived in a
+/// second, `per_s`; the broker's processor time for a message, `cpu_us`, and the same over that of bare rumqttd in the same
+/// round, `cpu_over_rumqttd`; its greatest resident memory so far, `peak_mib`.
+pub(crate) type Figures = BTreeMap<&'static str, Spread>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -262,21 +255,22 @@ fn brokers(records: &[Record]) -> Vec<Broker> {
 }
 
 fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Option<Figures> {
-    let column = |value: fn(&Run) -> f64| {
-        let values: Vec<f64> = runs.iter().map(|run| value(&run[load])).collect();
-        values
-    };
-    let cpu = column(|run| run.cpu_us);
-    let bare = bare.map(|bare| bare.iter().map(|run| run[load].cpu_us).collect::<Vec<_>>());
-    Some(Figures {
-        delivered: Spread::of(&column(|run| run.delivery.delivered))?,
-        p50_ms: Spread::of(&column(|run| run.delivery.p50_ms))?,
-        p99_ms: Spread::of(&column(|run| run.delivery.p99_ms))?,
-        per_s: Spread::of(&column(|run| run.delivery.per_s))?,
-        cpu_us: Spread::of(&cpu)?,
-        cpu_over_rumqttd: bare.and_then(|bare| Spread::ratio(&cpu, &bare)),
-        peak_mib: Spread::of(&column(|run| run.peak_mib))?,
-    })
+    let each = runs.iter().map(|run| &run[load]).flat_map(|run| {
+        [
+            ("delivered", run.delivery.delivered),
+            ("p50_ms", run.delivery.p50_ms),
+            ("p99_ms", run.delivery.p99_ms),
+            ("per_s", run.delivery.per_s),
+            ("cpu_us", run.cpu_us),
+            ("peak_mib", run.peak_mib),
+        ]
+    });
+    let mut figures = by_name(each);
+    let cpu = |runs: &[[Run; 2]]| runs.iter().map(|run| run[load].cpu_us).collect::<Vec<_>>();
+    let over = bare.and_then(|bare| Spread::ratio(&cpu(runs), &cpu(bare)));
+    figures.extend(over.map(|over| ("cpu_over_rumqttd", over)));
+    // Where nothing arrived there is no latency, and nothing to compare.
+    figures.contains_key("p50_ms").then_some(figures)
 }
 
 impl Outcome {
@@ -292,7 +286,7 @@ impl Outcome {
             }
             for (load, figures) in [("paced", &broker.paced), ("saturated", &broker.saturated)] {
                 if let Some(figures) = figures {
-                    table.add_row(figures.row(&broker.title, load));
+                    table.add_row(row(figures, &broker.title, load));
                 }
             }
         }
@@ -310,25 +304,22 @@ impl Outcome {
     }
 }
 
-impl Figures {
-    fn row(&self, title: &str, load: &str) -> Vec<String> {
-        vec![
-            title.to_owned(),
-            load.to_owned(),
-            format!(
-                "{:.1} % ({:.1} to {:.1})",
-                self.delivered.median * 100.0,
-                self.delivered.min * 100.0,
-                self.delivered.max * 100.0
-            ),
-            self.p50_ms.to_string(),
-            self.p99_ms.to_string(),
-            self.per_s.to_string(),
-            self.cpu_us.to_string(),
-            or_dash(self.cpu_over_rumqttd, |ratio| ratio.to_string()),
-            self.peak_mib.to_string(),
-        ]
-    }
+fn row(figures: &Figures, title: &str, load: &str) -> Vec<String> {
+    let delivered = or_dash(figures.get("delivered"), |share| {
+        let [median, min, max] = [share.median, share.min, share.max].map(|share| share * 100.0);
+        format!("{median:.1} % ({min:.1} to {max:.1})")
+    });
+    let columns = [
+        "p50_ms",
+        "p99_ms",
+        "per_s",
+        "cpu_us",
+        "cpu_over_rumqttd",
+        "peak_mib",
+    ];
+    let others = columns.map(|column| or_dash(figures.get(column), Spread::to_string));
+    let first = [title.to_owned(), load.to_owned(), delivered];
+    first.into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -368,8 +359,7 @@ mod tests {
             brokers: brokers(&records),
             ..Outcome::default()
         };
-        let over =
-            |figures: &Option<Figures>| figures.as_ref().unwrap().cpu_over_rumqttd.unwrap().median;
+        let over = |figures: &Option<Figures>| figures.as_ref().unwrap()["cpu_over_rumqttd"].median;
         assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
         assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
         let text = outcome.text();

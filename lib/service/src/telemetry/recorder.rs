@@ -69,7 +69,7 @@ pub fn sample_metrics() -> Vec<Series> {
 
 /// Sorts what histograms have collected into their buckets. To be done now and then, even if nobody asks for the metrics.
 pub(super) fn drain_metrics() {
-    installed().drain();
+    drop(installed().drain());
 }
 
 /// The commit this was built from, if whoever built it set `CIPHERWATT_COMMIT`.
