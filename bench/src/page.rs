@@ -84,19 +84,15 @@ impl Page {
     pub(crate) async fn end(self, wrong: &[String], stop: &Stop) {
         self.watching.abort();
         self.live.figures(live::figures::whole(self.began));
-        let text = match wrong.first() {
-            None => "every decrypted interval equals the truth within the bound".to_owned(),
-            Some(wrong) => wrong.clone(),
-        };
+        let right = "every decrypted interval equals the truth within the bound".to_owned();
+        let text = wrong.first().cloned().unwrap_or(right);
         self.live.verdict(Verdict {
             correct: wrong.is_empty(),
             text,
         });
         if self.kept {
-            eprintln!(
-                "the live page stays at http://{} until Ctrl-C",
-                self.address
-            );
+            let address = self.address;
+            eprintln!("the live page stays at http://{address} until Ctrl-C");
             stop.stopped().await;
         } else {
             eprintln!("the live page ends with the run; --live keeps it");
@@ -111,9 +107,8 @@ fn window(report: &FeederReport, truths: &Truths) -> live::Window {
     if let (Some(load), Some(truth)) = (&mut window.load, truth)
         && truth.meters == report.meters
     {
-        load.truth = Some(Truth {
-            energy_wh: truth.energy_wh.clone(),
-        });
+        let energy_wh = truth.energy_wh.clone();
+        load.truth = Some(Truth { energy_wh });
     }
     window
 }

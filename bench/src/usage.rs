@@ -100,13 +100,15 @@ impl Threads {
     /// Begins to count now; what is started from now on is new.
     pub(crate) fn now() -> Self {
         let seen = threads().map(|(id, _, cpu)| (id, (cpu, true)));
-        Self {
+        let mut threads = Self {
             seen: seen.collect(),
             spent: Spent::default(),
             began: Instant::now(),
-            process: time(ClockId::ProcessCPUTime),
-            machine: busy(),
-        }
+            process: Duration::ZERO,
+            machine: Duration::ZERO,
+        };
+        threads.restart();
+        threads
     }
 
     /// Begins to count anew; threads that were new are new still.

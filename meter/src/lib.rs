@@ -7,8 +7,8 @@
 //! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
 //! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`flow`]: how much of it may be under way ·
 //!   [`journal`]: all of it, on disk
-//! * [`uplink`]: publishing
-//! * [`gateway`]: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
+//! * [`uplink`]: publishing · [`gateway`]: the loop that drives all of it
+//! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
 pub mod batch;
 pub mod doctor;

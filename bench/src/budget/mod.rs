@@ -46,40 +46,19 @@ pub(crate) struct Options {
     pub(crate) limit: Vec<(Row, f64)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effort {
-    /// What the documented figures come from.
-    Full,
-    /// A look.
-    Quick,
-}
-
-impl Effort {
-    fn choose<T>(self, full: T, quick: T) -> T {
-        match self {
-            Self::Full => full,
-            Self::Quick => quick,
-        }
-    }
-}
-
 pub(crate) async fn run(
     settings: &Settings,
     options: &Options,
     results: &Path,
     stop: Stop,
 ) -> Result<Outcome> {
-    let effort = match options.quick {
-        true => Effort::Quick,
-        false => Effort::Full,
-    };
     let wanted = |row: &Row| options.rows.is_empty() || options.rows.contains(row);
     let mut entries = Vec::new();
     for row in Row::all().iter().copied().filter(wanted) {
         eprintln!("measuring {}: {}", row.name(), row.promise().step);
         let found = tokio::select! {
             () = stop.stopped() => return Err(Interrupted.into()),
-            found = measure(row, settings, effort, results, stop.clone()) => found,
+            found = measure(row, settings, options.quick, results, stop.clone()) => found,
         };
         // A row whose measurement fails is not met; the others are still worth knowing.
         let found = found.unwrap_or_else(|error| Found::Failed(format!("{error:#}")));
@@ -93,20 +72,20 @@ pub(crate) async fn run(
 async fn measure(
     row: Row,
     settings: &Settings,
-    effort: Effort,
+    quick: bool,
     results: &Path,
     stop: Stop,
 ) -> Result<Found> {
     let owned = settings.clone();
     match row {
-        Row::Seal => apart(move || steps::seal(&owned, effort)).await,
+        Row::Seal => apart(move || steps::seal(&owned, quick)).await,
         Row::Bytes => apart(move || steps::bytes(&owned)).await,
-        Row::Admit => apart(move || steps::admission(&owned, effort)).await,
-        Row::Tenseal => Ok(tenseal(settings, effort).await),
-        Row::FoldAvx512 => folded(Kernel::Avx512, effort).await,
-        Row::FoldAvx2 => folded(Kernel::Avx2, effort).await,
-        Row::Load => offered(settings, effort, results, stop).await,
-        Row::Memory if effort == Effort::Quick => Ok(Found::Nothing(
+        Row::Admit => apart(move || steps::admission(&owned, quick)).await,
+        Row::Tenseal => Ok(tenseal(settings, quick).await),
+        Row::FoldAvx512 => folded(Kernel::Avx512, quick).await,
+        Row::FoldAvx2 => folded(Kernel::Avx2, quick).await,
+        Row::Load => offered(settings, quick, results, stop).await,
+        Row::Memory if quick => Ok(Found::Nothing(
             "it takes minutes: not with --quick".to_owned(),
         )),
         Row::Memory => Ok(match memory::peak().await {
@@ -122,16 +101,16 @@ async fn apart(work: impl FnOnce() -> Result<Vec<f64>> + Send + 'static) -> Resu
     Ok(Found::Value(steps::spread(&values)?, None))
 }
 
-async fn folded(kernel: Kernel, effort: Effort) -> Result<Found> {
+async fn folded(kernel: Kernel, quick: bool) -> Result<Found> {
     if !Kernel::available().any(|available| available == kernel) {
         return Ok(Found::Nothing(format!("this processor lacks {kernel}")));
     }
-    let rounds = effort.choose(21, 5);
+    let rounds = if quick { 5 } else { 21 };
     apart(move || fold::Memory::new().ratios(kernel, rounds)).await
 }
 
-async fn tenseal(settings: &Settings, effort: Effort) -> Found {
-    let plan = peers::Plan::new(effort == Effort::Quick);
+async fn tenseal(settings: &Settings, quick: bool) -> Found {
+    let plan = peers::Plan::new(quick);
     let ratios = peers::client_ratios(settings, "tenseal", &plan).await;
     match ratios.and_then(|ratios| steps::spread(&ratios)) {
         Ok(spread) => Found::Value(spread, None),
@@ -139,11 +118,11 @@ async fn tenseal(settings: &Settings, effort: Effort) -> Found {
     }
 }
 
-async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop) -> Result<Found> {
-    let duration = effort.choose(Duration::from_secs(45), Duration::from_secs(10));
+async fn offered(settings: &Settings, quick: bool, results: &Path, stop: Stop) -> Result<Found> {
+    let duration = Duration::from_secs(if quick { 10 } else { 45 });
     let mut options: load::Options = parsed(&["--rate", "1112"])?;
     options.duration = duration;
-    options.quick = effort == Effort::Quick;
+    options.quick = quick;
     let outcome = load::run(settings, &options, results, stop).await?;
     let note = format!(
         "{} reports/s settled in {} s, {:.2} cores",

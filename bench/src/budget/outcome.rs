@@ -35,9 +35,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// Within the limit.
     Met,
-    /// Not within the limit.
     Missed,
     /// This machine cannot measure it.
     NotMeasured,
@@ -52,13 +50,13 @@ pub(crate) enum Found {
     Failed(String),
 }
 
+/// Measures the row that is named after it.
+const COMMAND: &str = "cargo run --release -p bench -- budget --rows";
+
 pub(crate) fn entry(row: Row, found: Found, options: &Options) -> Entry {
     let promise = row.promise();
-    let limit = options
-        .limit
-        .iter()
-        .rev()
-        .find(|(limited, _)| *limited == row);
+    let quick = if options.quick { " --quick" } else { "" };
+    let limit = options.limit.iter().rfind(|(of, _)| *of == row);
     let limit = limit.map_or(promise.limit, |(_, limit)| *limit);
     let (value, verdict, note) = match found {
         Found::Value(value, note) if promise.side.holds(value.median, limit) => {
@@ -78,21 +76,14 @@ pub(crate) fn entry(row: Row, found: Found, options: &Options) -> Entry {
         value,
         verdict,
         note,
-        command: format!(
-            "cargo run --release -p bench -- budget --rows {}{}",
-            row.name(),
-            if options.quick { " --quick" } else { "" }
-        ),
+        command: format!("{COMMAND} {}{quick}", row.name()),
     }
 }
 
 impl Outcome {
     pub(crate) fn new(rows: Vec<Entry>, results: &Path) -> Self {
-        let missed: Vec<_> = rows
-            .iter()
-            .filter(|entry| entry.verdict == Verdict::Missed)
-            .map(|entry| entry.row.name())
-            .collect();
+        let missed = rows.iter().filter(|row| row.verdict == Verdict::Missed);
+        let missed: Vec<String> = missed.map(|entry| entry.row.name()).collect();
         Self {
             met: missed.is_empty(),
             rows,
@@ -116,12 +107,7 @@ impl Outcome {
             table.add_row([
                 entry.row.name(),
                 format!("{}{note}", entry.step),
-                format!(
-                    "{} {} {}",
-                    entry.side.sign(),
-                    figure(entry.limit),
-                    entry.unit
-                ),
+                [entry.side.sign(), &figure(entry.limit), entry.unit].join(" "),
                 value,
                 verdict.to_owned(),
             ]);

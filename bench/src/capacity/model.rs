@@ -56,24 +56,23 @@ pub(crate) fn steps(load: &Value) -> Result<Vec<Step>> {
     let all = load["steps"]
         .as_array()
         .context("the load has no `steps`")?;
-    let held = |step: &Value, key: &str| step[key].as_bool().unwrap_or(false);
-    let mut steps: Vec<Step> = all
+    let managed = all
         .iter()
-        .filter(|step| held(step, "correct") && held(step, "within_limit"))
-        .filter_map(|step| {
-            let mut cores = BTreeMap::new();
-            for (role, used) in step["split"]["roles"].as_object()? {
-                if let Some(service) = service(role) {
-                    *cores.entry(service).or_insert(0.0) += used.as_f64()?;
-                }
+        .filter(|step| step["correct"] == true && step["within_limit"] == true);
+    let read = |step: &Value| {
+        let mut cores = BTreeMap::new();
+        for (role, used) in step["split"]["roles"].as_object()? {
+            if let Some(service) = service(role) {
+                *cores.entry(service).or_insert(0.0) += used.as_f64()?;
             }
-            Some(Step {
-                rate: step["rate"].as_f64()?,
-                cores,
-                written_bytes: step["written_bytes_per_report"].as_f64()?,
-            })
+        }
+        Some(Step {
+            rate: step["rate"].as_f64()?,
+            cores,
+            written_bytes: step["written_bytes_per_report"].as_f64()?,
         })
-        .collect();
+    };
+    let mut steps: Vec<Step> = managed.filter_map(read).collect();
     steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     Ok(steps)
 }
@@ -115,12 +114,8 @@ impl Model {
         );
         // Held against one in the lower half and one in the upper, neither of them an end.
         let unseen = [1, steps.len() - 2];
-        let seen = || {
-            steps
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| !unseen.contains(index))
-        };
+        let is_seen = |(index, _): &(usize, &Step)| !unseen.contains(index);
+        let seen = || steps.iter().enumerate().filter(is_seen);
         let names = steps.iter().flat_map(|step| step.cores.keys().copied());
         let services: BTreeMap<_, _> = names
             .map(|name| {
@@ -196,11 +191,7 @@ mod tests {
         let line = Line::fit(&[(1000.0, 0.05), (2000.0, 0.2)]);
         assert_eq!(line.idle, 0.0);
         assert!(line.cost_s > 0.0);
-        let steps = [
-            step(1.0, 0.1, 0.1),
-            step(2.0, 0.1, 0.1),
-            step(3.0, 0.1, 0.1),
-        ];
+        let steps = [1.0, 2.0, 3.0].map(|rate| step(rate, 0.1, 0.1));
         assert!(Model::new(&steps).is_err());
     }
 

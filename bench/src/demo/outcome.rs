@@ -117,32 +117,33 @@ impl Outcome {
     }
 
     fn figures(&self) -> String {
+        let rejected: u64 = self.reports_rejected.values().sum();
         let mut text = format!(
-            "{}\n{} meters on {} feeders: {} reports sent, {} folded, {} duplicates, {} rejected; {} readings clamped, {} exported, {} missing\n\
-             {} windows released, {} withheld\n\
-             greatest relative error {:.1e}, allowed by the noise {:.1e}\n\
-             {:.0} reports/s, {:.0} readings/s, {:.0} bytes a report, {:.1} s in all\n\
-             results: {}\n",
+            "{}\n{} meters on {} feeders: {} reports sent, {} folded, {} duplicates, {rejected} rejected; ",
             self.input,
             self.meters,
             self.feeders,
             self.reports_sent,
             self.reports_folded,
             self.reports_duplicate,
-            self.reports_rejected.values().sum::<u64>(),
+        );
+        text += &format!(
+            "{} readings clamped, {} exported, {} missing\n{} windows released, {} withheld\n",
             self.readings_clamped,
             self.readings_exported,
             self.readings_missing,
             self.windows,
-            self.windows_withheld,
-            self.max_relative_error,
-            self.error_bound,
-            self.reports_per_s,
-            self.readings_per_s,
-            self.bytes_per_report,
-            self.wall_s,
-            self.results.display(),
+            self.windows_withheld
         );
+        text += &format!(
+            "greatest relative error {:.1e}, allowed by the noise {:.1e}\n",
+            self.max_relative_error, self.error_bound
+        );
+        text += &format!(
+            "{:.0} reports/s, {:.0} readings/s, {:.0} bytes a report, {:.1} s in all\n",
+            self.reports_per_s, self.readings_per_s, self.bytes_per_report, self.wall_s
+        );
+        text += &format!("results: {}\n", self.results.display());
         if self.windows_withheld > 0 {
             text += "withheld: too few meters on a feeder for plan.min_meters; use fewer --feeders or more meters\n";
         }

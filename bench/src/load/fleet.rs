@@ -139,20 +139,16 @@ impl Fleet {
             .filter(|meter| self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway)
             .collect();
         let chunks = own.len().div_ceil(CHUNK) as u32;
-        (0..)
-            .zip(own.chunks(CHUNK))
-            .map(|(chunk, own)| {
-                let meters = own
-                    .iter()
-                    .map(|&meter| {
-                        let feeder = self.feeder(meter / self.a_feeder).clone();
-                        let key = keys[meter as usize];
-                        Ok((self.meter_id(meter)?, feeder, capacity(), key))
-                    })
-                    .collect::<Result<_>>()?;
-                Ok(self.request(deployment, topics, gateway, (chunk, chunks), meters))
-            })
-            .collect()
+        let asked = |meter: &u32| {
+            let feeder = self.feeder(meter / self.a_feeder).clone();
+            let key = keys[*meter as usize];
+            Ok((self.meter_id(*meter)?, feeder, capacity(), key))
+        };
+        let requests = (0..).zip(own.chunks(CHUNK)).map(|(chunk, own)| {
+            let meters = own.iter().map(asked).collect::<Result<_>>()?;
+            Ok(self.request(deployment, topics, gateway, (chunk, chunks), meters))
+        });
+        requests.collect()
     }
 
     fn request(
@@ -165,9 +161,8 @@ impl Fleet {
     ) -> (String, Vec<u8>) {
         let key = self.derived("gateway", gateway);
         let id = &self.gateways[gateway as usize];
-        let mut feeders: Vec<_> = (self.feeders.iter())
-            .map(|feeder| (feeder.clone(), capacity()))
-            .collect();
+        let feeders = self.feeders.iter();
+        let mut feeders: Vec<_> = feeders.map(|id| (id.clone(), capacity())).collect();
         feeders.sort();
         let request = EnrolRequest {
             gateway: id.clone(),
@@ -201,10 +196,8 @@ pub(crate) fn in_parallel(
             .map(|(part, bytes)| {
                 let fill = &fill;
                 scope.spawn(move || {
-                    bytes
-                        .chunks_exact_mut(row)
-                        .enumerate()
-                        .try_for_each(|(index, row)| fill(part * rows + index, row))
+                    let mut rows = (part * rows..).zip(bytes.chunks_exact_mut(row));
+                    rows.try_for_each(|(index, row)| fill(index, row))
                 })
             })
             .collect();
@@ -246,10 +239,8 @@ mod tests {
         let topics = Topics::new("cipherwatt/v1").unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for gateway in 0..4 {
-            for (_, bytes) in fleet
-                .requests(&deployment, &topics, gateway, &keys)
-                .unwrap()
-            {
+            let requests = fleet.requests(&deployment, &topics, gateway, &keys);
+            for (_, bytes) in requests.unwrap() {
                 let request = wire::decode::<EnrolRequest>(&bytes, 8 << 20).unwrap();
                 for (meter, feeder, ..) in &request.claimed().meters {
                     let row = fleet.row(meter, WindowStart(FIRST_WINDOW)).unwrap();

@@ -82,16 +82,11 @@ impl Gateways {
         let (step, steps) = watch::channel(None);
         let (stop, stopped) = Stop::manual();
         let (mut tasks, mut publishers) = (JoinSet::new(), Vec::new());
-        let (ids, receipts): (Vec<_>, Vec<_>) = {
-            let reports = read(reports);
-            let ids = reports.fleet.gateways.iter();
-            ids.map(|id| (id.clone(), reports.topics.receipt(id)))
-                .unzip()
-        };
-        for ((index, id), receipt) in (0..).zip(ids).zip(receipts) {
-            let filter = vec![(receipt, QoS::AtLeastOnce)];
-            let (publisher, inbox) =
-                mqtt::connect(&settings.mqtt, id.as_ref(), filter, stopped.clone());
+        let (fleet, topics) = (read(reports).fleet.clone(), read(reports).topics.clone());
+        for (index, id) in (0..).zip(&fleet.gateways) {
+            let filter = vec![(topics.receipt(id), QoS::AtLeastOnce)];
+            let stop = stopped.clone();
+            let (publisher, inbox) = mqtt::connect(&settings.mqtt, id.as_ref(), filter, stop);
             let line = Arc::new(Line {
                 index,
                 shared: shared.clone(),

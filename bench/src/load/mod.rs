@@ -136,46 +136,34 @@ pub(crate) async fn explore(
     let max_p99 = options.max_p99.unwrap_or(MAX_P99);
     let mut world = World::start(base, options, &stop).await?;
     let mut search = Search::new(options.min_rate, options.max_rate, options.steps);
-    let mut steps = Vec::new();
-    let mut failed = None;
-    while let Some(rate) = search.next() {
-        match world.step(rate, options.step_duration(), &stop).await {
-            Ok(outcome) => {
-                let outcome = outcome.limited(Some(max_p99));
-                search.enter(rate, outcome.passed());
-                eprintln!(
-                    "{:.0}/s offered, {:.0}/s settled, p99 {:.0} ms{}",
-                    rate,
-                    outcome.settled_per_s,
-                    outcome.latency_ms.p99,
-                    if outcome.passed() { "" } else { ": too many" },
-                );
-                let correct = outcome.correct;
-                steps.push(outcome);
-                // What is left of a step that did not settle would be held against the next one.
-                if !correct {
-                    break;
-                }
-            }
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+    let searched = async {
+        let mut steps: Vec<Outcome> = Vec::new();
+        // What is left of a step that did not settle would be held against the next one.
+        while let Some(rate) = search
+            .next()
+            .filter(|_| steps.iter().all(|step| step.correct))
+        {
+            let outcome = world.step(rate, options.step_duration(), &stop).await?;
+            let outcome = outcome.limited(Some(max_p99));
+            search.enter(rate, outcome.passed());
+            let (settled, p99) = (outcome.settled_per_s, outcome.latency_ms.p99);
+            let verdict = if outcome.passed() { "" } else { ": too many" };
+            eprintln!("{rate:.0}/s offered, {settled:.0}/s settled, p99 {p99:.0} ms{verdict}");
+            steps.push(outcome);
         }
-    }
+        anyhow::Ok(steps)
+    };
+    let searched = searched.await;
     let enrolled = world.enrolled;
     let stopped = world.stop().await;
-    if let Some(error) = failed {
-        return Err(error);
-    }
+    let steps = searched?;
     stopped?;
     let mut load = load(options, Some(max_p99), enrolled, steps);
     (load.knee, load.beyond) = (search.passed, search.failed);
     load.generator_limits = (load.steps.iter())
         .any(|step| Some(step.rate) == load.beyond && step.correct && step.generator_late);
-    load.within_floor = options
-        .floor
-        .is_none_or(|floor| load.knee.is_some_and(|knee| knee >= floor));
+    let reached = |floor| load.knee.is_some_and(|knee| knee >= floor);
+    load.within_floor = options.floor.is_none_or(reached);
     load.write(results)?;
     Ok(load)
 }
@@ -188,9 +176,6 @@ fn load(
 ) -> Load {
     let meters = options.meters();
     Load {
-        knee: None,
-        beyond: None,
-        generator_limits: false,
         floor: options.floor,
         within_floor: true,
         max_p99_ms: max_p99.map(|limit| limit.as_secs_f64() * 1e3),
@@ -200,6 +185,7 @@ fn load(
         pool: options.pool,
         enrolled_s: enrolled.as_secs_f64(),
         steps,
+        ..Load::default()
     }
 }
 

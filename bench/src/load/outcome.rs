@@ -191,24 +191,19 @@ impl Outcome {
         let mut roles: Vec<_> = self.split.roles.iter().collect();
         roles.sort_by(|a, b| b.1.total_cmp(a.1));
         let scale = self.cpu_us_per_report / self.cores.max(f64::MIN_POSITIVE);
-        let mut text = String::from("by thread ");
-        for (index, (role, cores)) in roles
-            .iter()
-            .filter(|(_, cores)| **cores >= 0.005)
-            .enumerate()
-        {
-            let comma = if index == 0 { "" } else { "; " };
-            text += &format!(
-                "{comma}{role} {cores:.2} cores, {:.0} µs a report",
-                *cores * scale
-            );
-        }
-        text + "\n"
+        let roles = roles.into_iter().filter(|(_, cores)| **cores >= 0.005);
+        let share = |(role, cores): (&String, &f64)| {
+            format!("{role} {cores:.2} cores, {:.0} µs a report", cores * scale)
+        };
+        format!(
+            "by thread {}\n",
+            roles.map(share).collect::<Vec<_>>().join("; ")
+        )
     }
 }
 
 /// What a load came to: `load.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Load {
     /// The greatest rate that was settled within the limit, and what was settled then, in reports a second.
     pub(crate) knee: Option<f64>,
@@ -258,10 +253,8 @@ impl Load {
             self.enrolled_s,
             self.pool
         );
-        let at_knee = self
-            .steps
-            .iter()
-            .rfind(|step| Some(step.rate) == self.knee && step.passed());
+        let is_knee = |step: &&Outcome| Some(step.rate) == self.knee && step.passed();
+        let at_knee = self.steps.iter().rfind(is_knee);
         match at_knee {
             Some(step) => {
                 text += &format!(
@@ -279,12 +272,11 @@ impl Load {
             };
             text += &format!("{beyond:.0} reports/s were too many: {whose}\n");
         }
-        for (step, wrong) in (self.steps.iter())
-            .flat_map(|step| step.wrong.iter().map(move |wrong| (step, wrong)))
-            .take(10)
-        {
-            text += &format!("WRONG at {:.0}/s: {wrong}\n", step.rate);
-        }
+        let wrong = self.steps.iter().flat_map(|step| {
+            let at = |wrong: &String| format!("WRONG at {:.0}/s: {wrong}\n", step.rate);
+            step.wrong.iter().map(at).collect::<Vec<_>>()
+        });
+        text.extend(wrong.take(10));
         if self.correct() {
             text += "every report of every step is in exactly one decrypted total, and every total is right\n";
         }

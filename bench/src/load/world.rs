@@ -216,9 +216,8 @@ impl World {
         let (resent, refused) = self.gateways.counts();
         let verdict = judge(&watch, &truths);
         let outcome = Outcome::new(&self.fleet, step, refused, verdict);
-        let mut outcome = outcome.took(&used, &spent);
-        outcome.resent = resent;
-        Ok(outcome)
+        let outcome = outcome.took(&used, &spent);
+        Ok(Outcome { resent, ..outcome })
     }
 
     fn truths(&self, step: &Step) -> Truths {
@@ -228,10 +227,8 @@ impl World {
             let (feeder, window) = self.fleet.cell(cell);
             let rows = cell * a_feeder..(cell + 1) * a_feeder;
             let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
-            let truth = Truth {
-                energy_wh: vec![wh as f64],
-                meters: self.fleet.a_feeder,
-            };
+            let (energy_wh, meters) = (vec![wh as f64], self.fleet.a_feeder);
+            let truth = Truth { energy_wh, meters };
             ((self.fleet.feeder(feeder).clone(), window), truth)
         };
         step.cells().map(truth).collect()

@@ -114,11 +114,8 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), PEERS.len());
         for entry in PEERS {
-            assert!(
-                !entry.gives.is_empty() && !entry.lacks.is_empty(),
-                "{}",
-                entry.name
-            );
+            let says = !entry.gives.is_empty() && !entry.lacks.is_empty();
+            assert!(says, "{}", entry.name);
         }
     }
 
@@ -126,12 +123,8 @@ mod tests {
     fn the_python_program_knows_every_python_peer() {
         for entry in PEERS {
             let known = venv::PROGRAM.contains(&format!("    \"{}\": ", entry.name));
-            assert_eq!(
-                known,
-                matches!(entry.source, Source::Python(_)),
-                "{}",
-                entry.name
-            );
+            let python = matches!(entry.source, Source::Python(_));
+            assert_eq!(known, python, "{}", entry.name);
         }
     }
 }

@@ -26,6 +26,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use harness::Interrupted;
 use harness::output::write_json;
 use indicatif::{ProgressBar, ProgressStyle};
 use service::config::Settings;
@@ -76,9 +77,13 @@ pub(crate) async fn run(
     results: &Path,
     stop: Stop,
 ) -> Result<Outcome> {
-    let bar = spinner();
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
     let outcome = tokio::select! {
-        () = stop.stopped() => bail!("interrupted"),
+        () = stop.stopped() => return Err(Interrupted.into()),
         outcome = measure(settings, plan, results, &bar) => outcome?,
     };
     bar.finish_and_clear();
@@ -226,18 +231,13 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
                     command
                 }
                 Source::Native => {
-                    if programs.is_none() {
-                        // One failure is both peers' reason.
-                        programs =
-                            Some(native::build().await.map_err(|error| format!("{error:#}")));
-                    }
-                    match &programs {
-                        Some(Ok(built)) => {
-                            Command::new(built.get(entry.name).context("cargo did not build it")?)
-                        }
-                        Some(Err(error)) => bail!("{error}"),
-                        None => bail!("nothing was built"),
-                    }
+                    // They are built together: one failure is both peers' reason.
+                    let built = match &programs {
+                        Some(built) => built,
+                        None => programs.insert(native::build().await),
+                    };
+                    let built = built.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+                    Command::new(built.get(entry.name).context("cargo did not build it")?)
                 }
             };
             let mut process = Process::start(&mut command)?;
@@ -284,13 +284,4 @@ pub(crate) async fn client_ratios(
     Ok(ratios
         .map(|(measured, own)| measured.client_us() / (own["seal"] * 1e6))
         .collect())
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

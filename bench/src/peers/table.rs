@@ -35,49 +35,20 @@ impl Outcome {
         let heads = "a report of 96 readings|client µs|÷ seal|÷ encrypt|bytes|÷ ours|server µs|÷ ours|÷ fold|error Wh";
         let mut table = table(1, heads);
         let ours = &self.ours;
-        let (one, none) = ("1", "-");
         let us = |step: &str| or_dash(ours.us.get(step), Spread::to_string);
-        let error = format!(
-            "{} (≤ {})",
-            figure(ours.max_error_wh),
-            figure(ours.bound_wh)
-        );
-        table.add_row([
-            "ours: seal; verify + fold",
-            &us("seal_us"),
-            one,
-            none,
-            &figure(ours.bytes),
-            one,
-            &us("server_us"),
-            one,
-            none,
-            &error,
-        ]);
-        table.add_row([
-            "ours: encrypt + pack; fold",
-            &us("encrypt_us"),
-            none,
-            one,
-            "27,136",
-            none,
-            &us("fold_alone_us"),
-            none,
-            one,
-            "the same",
-        ]);
-        table.add_row([
-            "memcpy of the ciphertext",
-            none,
-            none,
-            none,
-            "27,136",
-            none,
-            &us("copy_us"),
-            none,
-            &format!("1/{}", ours.fold_over_copy),
-            none,
-        ]);
+        let (error, bound) = (figure(ours.max_error_wh), figure(ours.bound_wh));
+        let (bytes, over) = (figure(ours.bytes), ours.fold_over_copy);
+        let (seal, server) = (us("seal_us"), us("server_us"));
+        let (encrypt, fold, copy) = (us("encrypt_us"), us("fold_alone_us"), us("copy_us"));
+        for row in [
+            format!(
+                "ours: seal; verify + fold|{seal}|1|-|{bytes}|1|{server}|1|-|{error} (≤ {bound})"
+            ),
+            format!("ours: encrypt + pack; fold|{encrypt}|-|1|27,136|-|{fold}|-|1|the same"),
+            format!("memcpy of the ciphertext|-|-|-|27,136|-|{copy}|-|1/{over}|-"),
+        ] {
+            table.add_row(row.split('|'));
+        }
         for peer in &self.peers {
             table.add_row(peer.row());
         }

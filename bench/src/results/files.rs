@@ -84,11 +84,7 @@ fn points(run: &Run) -> impl Iterator<Item = (String, &Point)> {
 
 fn sweep_lines(run: &Run) -> impl Iterator<Item = Value> {
     points(run).flat_map(|(parameter, point)| {
-        let settings = json!({
-            "label": point.label,
-            "value": point.value,
-            "settings": point.settings,
-        });
+        let settings = json!({"label": point.label, "value": point.value, "settings": point.settings});
         let skipped = point.repeats.is_empty().then(|| {
             let reasons = point.reasons.join("; ");
             json!({"parameter": parameter, "point": settings, "status": point.status, "reasons": reasons})
@@ -133,31 +129,25 @@ mod tests {
             (header, rows)
         };
         let (header, rows) = read("sweep.csv");
-        let repeats: usize = points(&run)
-            .map(|(_, point)| point.repeats.len().max(1))
-            .sum();
-        assert_eq!(rows.len(), repeats);
+        let repeats = points(&run).map(|(_, point)| point.repeats.len().max(1));
+        assert_eq!(rows.len(), repeats.sum::<usize>());
         let column = |name: &str| header.iter().position(|field| field == name).unwrap();
-        let skipped = rows
-            .iter()
-            .find(|row| &row[column("status")] == "skipped")
-            .unwrap();
+        let of = |status: &str| {
+            rows.iter()
+                .find(|row| &row[column("status")] == status)
+                .unwrap()
+        };
+        let skipped = of("skipped");
         assert!(skipped[column("reasons")].contains("--point-limit"));
         assert!(
             skipped[column("reports_per_s")].is_empty(),
             "not measured is empty, never 0"
         );
-        let wrong = rows
-            .iter()
-            .find(|row| &row[column("status")] == "wrong")
-            .unwrap();
-        assert_eq!(&wrong[column("min_meters_lowered_from")], "15");
+        assert_eq!(&of("wrong")[column("min_meters_lowered_from")], "15");
         let (_, stages) = read("stages.csv");
-        let expected: usize = points(&run)
-            .flat_map(|(_, point)| &point.repeats)
-            .map(|r| r.stages.len())
-            .sum();
-        assert_eq!(stages.len(), expected);
+        let repeats = points(&run).flat_map(|(_, point)| &point.repeats);
+        let expected = repeats.map(|repeat| repeat.stages.len());
+        assert_eq!(stages.len(), expected.sum::<usize>());
     }
 
     #[test]

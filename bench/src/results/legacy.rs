@@ -6,7 +6,7 @@ use harness::verdict::Row;
 use serde_json::{Value, json};
 
 use super::extras::{Extras, ServerStats};
-use super::schema::{Parameter, Point, Repeat, Run, StageName};
+use super::schema::{Parameter, Point, Run, StageName};
 use crate::sweep::parameter;
 
 /// Decrypted totals and averages of each feeder and window, beside the truth.
@@ -88,26 +88,14 @@ fn performance(point: &Point) -> Value {
 
 /// What the server's side counted, of each point and in all.
 pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
-    let points: Vec<(&(Parameter, Extras), &ServerStats)> = extras
-        .iter()
-        .filter_map(|entry| Some((entry, entry.1.server.as_ref()?)))
-        .collect();
-    let sum =
-        |of: fn(&ServerStats) -> u64| points.iter().map(|(_, server)| of(server)).sum::<u64>();
-    let rejected: u64 = points
-        .iter()
-        .flat_map(|(_, server)| server.reports_rejected.values())
-        .sum();
-    let repeats = run
-        .sweeps
-        .iter()
-        .flat_map(|sweep| &sweep.points)
-        .flat_map(|point| &point.repeats);
-    let peak = repeats
-        .filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes)
-        .max();
-    let each = points.iter().map(|((parameter, extras), server)| {
-        json!({"parameter": parameter::name(*parameter), "value": extras.label, "stats": server})
+    let all = || (extras.iter()).filter_map(|(_, extras)| extras.server.as_ref());
+    let sum = |of: fn(&ServerStats) -> u64| all().map(of).sum::<u64>();
+    let points = run.sweeps.iter().flat_map(|sweep| &sweep.points);
+    let mut costs = (points.flat_map(|point| &point.repeats)).filter_map(|it| it.cost.as_ref());
+    let peak = costs.by_ref().filter_map(|cost| cost.peak_rss_bytes).max();
+    let each = extras.iter().filter_map(|(parameter, extras)| {
+        let (name, stats) = (parameter::name(*parameter), extras.server.as_ref()?);
+        Some(json!({"parameter": name, "value": extras.label, "stats": stats}))
     });
     json!({
         "description": "Counts of analytics and the broker's clients, of the last repeat of each point and over those",
@@ -117,7 +105,7 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
             "bytes_received": sum(|server| server.bytes_received),
             "reports_folded": sum(|server| server.reports_folded),
             "reports_duplicate": sum(|server| server.reports_duplicate),
-            "reports_rejected": rejected,
+            "reports_rejected": sum(|server| server.reports_rejected.values().sum()),
             "sums_released": sum(|server| server.sums_released),
             "uptime_s": run.environment.wall_s,
             "peak_rss_bytes": peak,
@@ -139,16 +127,12 @@ mod tests {
         assert_eq!(points.len(), run.sweeps[0].points.len());
         assert!(points[0]["encryption_time_ms"].as_f64().unwrap() > 0.0);
         assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(27_325.0));
-        let skipped = points
-            .iter()
-            .find(|point| point["status"] == "skipped")
-            .unwrap();
+        let mut points = points.iter();
+        let skipped = points.find(|point| point["status"] == "skipped").unwrap();
         assert!(skipped["encryption_time_ms"].is_null());
 
-        let server = ServerStats::of(
-            &Recorded::default(),
-            run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap(),
-        );
+        let cost = run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap();
+        let server = ServerStats::of(&Recorded::default(), cost);
         let row = Row {
             feeder: "feeder-1".parse().unwrap(),
             window: wire::WindowStart(86_400),

@@ -7,26 +7,18 @@ use crate::ratio::{Spread, by_name};
 
 /// Spread of the main figures over the repeats that are ok; `None` without any.
 pub(crate) fn of(repeats: &[Repeat]) -> Option<PointSpread> {
-    let ok: Vec<&Repeat> = repeats
-        .iter()
-        .filter(|repeat| repeat.status == Status::Ok)
-        .collect();
-    let costs: Vec<&Cost> = ok
-        .iter()
-        .filter_map(|repeat| repeat.cost.as_ref())
-        .collect();
+    let ok = repeats.iter().filter(|repeat| repeat.status == Status::Ok);
+    let ok: Vec<&Repeat> = ok.collect();
+    let costs = ok.iter().filter_map(|repeat| repeat.cost.as_ref());
+    let costs: Vec<&Cost> = costs.collect();
     let over = |of: fn(&Cost) -> f64| {
         let values: Vec<f64> = costs.iter().map(|cost| of(cost)).collect();
         Spread::of(&values)
     };
-    let peaks: Vec<f64> = costs
-        .iter()
-        .filter_map(|cost| cost.peak_rss_bytes.map(|bytes| bytes as f64))
-        .collect();
-    let errors: Vec<f64> = ok
-        .iter()
-        .filter_map(|repeat| repeat.error.map(|error| error.max_abs_wh))
-        .collect();
+    let peaks = costs.iter().filter_map(|cost| cost.peak_rss_bytes);
+    let peaks: Vec<f64> = peaks.map(|bytes| bytes as f64).collect();
+    let errors = ok.iter().filter_map(|repeat| repeat.error);
+    let errors: Vec<f64> = errors.map(|error| error.max_abs_wh).collect();
     Some(PointSpread {
         wall_s: over(|cost| cost.wall_s)?,
         reports_per_s: over(|cost| cost.reports_per_s)?,

@@ -91,11 +91,7 @@ fn figures(sweep: &Sweep) -> Table {
         let median = point.median.as_ref();
         let spread = |spread: Option<Spread>| or_dash(spread, |spread| spread.to_string());
         let short = |spread: Option<Spread>| or_dash(spread, |spread| figure(spread.median));
-        let lowered = if settings.min_meters_lowered_from.is_some() {
-            "*"
-        } else {
-            ""
-        };
+        let lowered = settings.min_meters_lowered_from.map_or("", |_| "*");
         table.add_row([
             point.label.clone(),
             settings.meters.to_string(),
@@ -123,11 +119,8 @@ fn figures(sweep: &Sweep) -> Table {
 fn memory(cost: &Cost) -> Option<String> {
     let mib = |bytes: u64| figure(bytes as f64 / f64::from(1 << 20));
     let (peak, before) = (cost.peak_rss_bytes?, cost.rss_before_bytes?);
-    Some(format!(
-        "{} (+{})",
-        mib(peak),
-        mib(peak.saturating_sub(before))
-    ))
+    let grown = peak.saturating_sub(before);
+    Some(format!("{} (+{})", mib(peak), mib(grown)))
 }
 
 /// Medians of the stages, in milliseconds.
@@ -143,33 +136,25 @@ fn stages(sweep: &Sweep) -> Table {
             or_dash(spread, |spread| figure(spread.median * 1e3))
         };
         let cells = STAGES.iter().map(|(stage, _)| cell(stage));
-        table.add_row(
-            std::iter::once(point.label.clone())
-                .chain(cells)
-                .collect::<Vec<_>>(),
-        );
+        table.add_row([point.label.clone()].into_iter().chain(cells));
     }
     table
 }
 
 fn notes(sweep: &Sweep) -> String {
     let mut text = String::new();
-    let lowered = sweep
-        .points
-        .iter()
-        .find_map(|point| point.settings.min_meters_lowered_from);
+    let mut points = sweep.points.iter();
+    let lowered = points.find_map(|point| point.settings.min_meters_lowered_from);
     if let Some(configured) = lowered {
         text += &format!(
             "* plan.min_meters is {configured}; these points have fewer meters on a feeder and the minimum was lowered to \
              that for them\n\n"
         );
     }
-    for point in sweep
-        .points
-        .iter()
-        .filter(|point| point.status == Status::Skipped)
-    {
-        text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
+    for point in &sweep.points {
+        if point.status == Status::Skipped {
+            text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
+        }
     }
     text
 }
@@ -182,22 +167,13 @@ mod tests {
     fn every_point_is_shown_with_what_is_wrong_lowered_or_skipped() {
         let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
         let text = of(&run, std::path::Path::new("results/x"));
-        for wanted in [
-            "WRONG",
-            "FAILED",
-            "skipped: estimated",
-            "plan.min_meters is 15",
-            "2*",
-            "encrypt",
-        ] {
+        let wanted = "WRONG|FAILED|skipped: estimated|plan.min_meters is 15|2*|encrypt";
+        for wanted in wanted.split('|') {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
         assert!(!text.contains("every decrypted interval"), "{text}");
-        let wrong = run.sweeps[0]
-            .points
-            .iter()
-            .find(|point| point.status == Status::Wrong)
-            .unwrap();
+        let mut points = run.sweeps[0].points.iter();
+        let wrong = points.find(|point| point.status == Status::Wrong).unwrap();
         assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
     }
 }

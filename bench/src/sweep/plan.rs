@@ -68,44 +68,31 @@ impl Plan {
         for planned in self.sweeps.iter_mut().flat_map(|(_, points)| points) {
             planned.estimate_s = estimate.seconds(&planned.work);
             let bytes = estimate.bytes(&planned.work);
-            planned.skip = if planned.estimate_s > limit {
-                Some(format!(
-                    "a repeat is estimated to take {:.0} s, longer than --point-limit {limit:.0}s",
-                    planned.estimate_s
-                ))
-            } else if memory.is_some_and(|memory| bytes > memory) {
-                Some(format!(
-                    "needs about {} MiB of memory, more than is free",
-                    bytes >> 20
-                ))
-            } else {
-                None
-            };
+            let takes = planned.estimate_s;
+            let long = format!(
+                "a repeat is estimated to take {takes:.0} s, longer than --point-limit {limit:.0}s"
+            );
+            let mib = bytes >> 20;
+            let large = format!("needs about {mib} MiB of memory, more than is free");
+            let too_large = memory.is_some_and(|memory| bytes > memory);
+            planned.skip = (takes > limit).then_some(long);
+            planned.skip = planned.skip.take().or(too_large.then_some(large));
         }
         let Some(mut left) = left else { return self };
-        let longest = self
-            .sweeps
-            .iter()
-            .map(|(_, points)| points.len())
-            .max()
-            .unwrap_or(0);
-        for place in 0..longest {
-            for (_, points) in &mut self.sweeps {
-                let Some(planned) = points
-                    .get_mut(place)
-                    .filter(|planned| planned.skip.is_none())
-                else {
-                    continue;
-                };
-                let takes = planned.estimate_s
-                    * f64::from(options.repeats() + u32::from(place == 0) * options.warmup());
-                if takes <= left {
-                    left -= takes;
-                } else {
-                    planned.skip = Some(format!(
-                        "--quick: {takes:.1} s more would not fit into a minute"
-                    ));
-                }
+        let sweeps = self.sweeps.iter_mut();
+        let places = sweeps.flat_map(|(_, points)| points.iter_mut().enumerate());
+        let mut turns: Vec<(usize, &mut Planned)> = places.collect();
+        turns.retain(|(_, planned)| planned.skip.is_none());
+        // Stable: within a turn the sweeps keep their order.
+        turns.sort_by_key(|(place, _)| *place);
+        for (place, planned) in turns {
+            let runs = options.repeats() + u32::from(place == 0) * options.warmup();
+            let takes = planned.estimate_s * f64::from(runs);
+            if takes <= left {
+                left -= takes;
+            } else {
+                let why = format!("--quick: {takes:.1} s more would not fit into a minute");
+                planned.skip = Some(why);
             }
         }
         self
@@ -113,11 +100,8 @@ impl Plan {
 
     pub(crate) fn seconds(&self, options: &Options) -> f64 {
         let of = |points: &Vec<Planned>| {
-            let run: Vec<f64> = points
-                .iter()
-                .filter(|point| point.skip.is_none())
-                .map(|point| point.estimate_s)
-                .collect();
+            let run = points.iter().filter(|point| point.skip.is_none());
+            let run: Vec<f64> = run.map(|point| point.estimate_s).collect();
             run.iter().sum::<f64>() * f64::from(options.repeats())
                 + run.first().unwrap_or(&0.0) * f64::from(options.warmup())
         };
@@ -172,27 +156,16 @@ mod tests {
             ..options(&[Parameter::Meters, Parameter::Meters])
         };
         let plan = Plan::new(&one).unwrap();
-        assert_eq!(
-            plan.sweeps.len(),
-            1,
-            "a parameter named twice is swept once"
-        );
-        let labels: Vec<&str> = plan.sweeps[0]
-            .1
-            .iter()
-            .map(|p| p.work.label.as_str())
-            .collect();
-        assert_eq!(labels, ["2", "7"]);
+        let [(_, points)] = &plan.sweeps[..] else {
+            panic!("a parameter named twice is swept once");
+        };
+        assert!(points.iter().map(|p| &p.work.label).eq(["2", "7"]));
         let two = Options {
             values,
             ..options(&[Parameter::Meters, Parameter::Batch])
         };
-        assert!(
-            Plan::new(&two)
-                .unwrap_err()
-                .to_string()
-                .contains("--values")
-        );
+        let error = Plan::new(&two).unwrap_err().to_string();
+        assert!(error.contains("--values"));
     }
 
     #[test]
@@ -202,24 +175,16 @@ mod tests {
             .unwrap()
             .within(&estimate(20), &options, None);
         let last = plan.sweeps[0].1.last().unwrap();
-        assert!(
-            last.skip
-                .as_ref()
-                .is_some_and(|why| why.contains("--point-limit 180s")),
-            "{last:?}"
-        );
+        let why = last.skip.as_ref().unwrap();
+        assert!(why.contains("--point-limit 180s"), "{last:?}");
         assert!(plan.sweeps[0].1[0].skip.is_none());
         let line = plan.announce(&options, Duration::from_secs(2));
         assert!(
             line.contains("skipped") && line.contains("3 repeats"),
             "{line}"
         );
-        let run: f64 = plan.sweeps[0]
-            .1
-            .iter()
-            .filter(|p| p.skip.is_none())
-            .map(|p| p.estimate_s)
-            .sum();
+        let run = plan.sweeps[0].1.iter().filter(|p| p.skip.is_none());
+        let run: f64 = run.map(|p| p.estimate_s).sum();
         assert!(plan.seconds(&options) > 3.0 * run);
     }
 
@@ -234,17 +199,13 @@ mod tests {
         let whole = plan.clone().within(&estimate(2), &options, None);
         let left = whole.seconds(&options) * 0.7;
         let plan = plan.within(&estimate(2), &options, Some(left));
+        let mut sweeps = plan.sweeps.iter();
         assert!(
-            plan.sweeps
-                .iter()
-                .all(|(_, points)| points[0].skip.is_none()),
+            sweeps.all(|(_, points)| points[0].skip.is_none()),
             "{plan:?}"
         );
-        assert!(
-            plan.sweeps
-                .iter()
-                .any(|(_, points)| points.iter().any(|p| p.skip.is_some()))
-        );
+        let mut points = plan.sweeps.iter().flat_map(|(_, points)| points);
+        assert!(points.any(|p| p.skip.is_some()));
         assert!(plan.seconds(&options) <= left);
     }
 }

@@ -118,13 +118,10 @@ struct Record {
 
 pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
-    let mut records: Vec<Record> = KINDS
-        .iter()
-        .map(|&(kind, ..)| Record {
-            kind,
-            runs: Ok(Vec::new()),
-        })
-        .collect();
+    let mut records = KINDS.map(|(kind, _, _, _)| Record {
+        kind,
+        runs: Ok(Vec::new()),
+    });
     for round in 1..=load.rounds {
         for record in &mut records {
             let Ok(runs) = &mut record.runs else { continue };
@@ -231,12 +228,10 @@ async fn listening(child: &mut Child, port: u16) -> Result<()> {
 }
 
 fn brokers(records: &[Record]) -> Vec<Broker> {
-    let bare = records
-        .iter()
-        .find(|record| record.kind == Kind::Rumqttd)
-        .and_then(|record| record.runs.as_ref().ok());
-    let named = records.iter().zip(KINDS);
-    named
+    let mut all = records.iter();
+    let bare = all.find(|record| record.kind == Kind::Rumqttd);
+    let bare = bare.and_then(|record| record.runs.as_ref().ok());
+    (records.iter().zip(KINDS))
         .map(|(record, (_, name, title, gives))| {
             let (paced, saturated, not_measured) = match &record.runs {
                 Ok(runs) => (figures(runs, bare, 0), figures(runs, bare, 1), None),
@@ -363,10 +358,8 @@ mod tests {
         assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
         assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
         let text = outcome.text();
-        assert!(
-            text.contains("not measured: there is no guard yet"),
-            "{text}"
-        );
+        let words = "not measured: there is no guard yet";
+        assert!(text.contains(words), "{text}");
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
         assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);

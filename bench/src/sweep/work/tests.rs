@@ -12,19 +12,15 @@ fn options() -> Options {
 fn default_values_begin_with_those_of_the_earlier_demo() {
     let starts = |parameter, values: &[&str]| {
         for quick in [true, false] {
-            assert!(
-                default_values(parameter, quick).starts_with(values),
-                "{parameter:?}"
-            );
+            let all = default_values(parameter, quick);
+            assert!(all.starts_with(values), "{parameter:?}");
         }
     };
     starts(Parameter::Meters, &["2", "5", "10", "20"]);
     starts(Parameter::Interval, &["1s", "5s", "10s", "30s"]);
     starts(Parameter::Batch, &["1", "5", "10", "20"]);
-    assert_eq!(
-        default_values(Parameter::Meters, false).last(),
-        Some(&"100000")
-    );
+    let meters = default_values(Parameter::Meters, false);
+    assert_eq!(meters.last(), Some(&"100000"));
 }
 
 #[test]
@@ -32,16 +28,11 @@ fn every_default_value_is_work_and_values_that_are_numbers_rise() {
     for parameter in Parameter::value_variants() {
         for quick in [true, false] {
             let options = Options { quick, ..options() };
-            let works: Vec<Work> = default_values(*parameter, quick)
-                .iter()
-                .map(|label| Work::of(*parameter, label, &options).unwrap())
-                .collect();
+            let of = |label: &&str| Work::of(*parameter, label, &options).unwrap();
+            let works: Vec<Work> = default_values(*parameter, quick).iter().map(of).collect();
             assert!(works.is_sorted_by(|a, b| a.value <= b.value), "{works:?}");
-            assert!(
-                works
-                    .iter()
-                    .all(|work| work.windows >= 1 && work.reports() > 1)
-            );
+            let mut works = works.iter();
+            assert!(works.all(|work| work.windows >= 1 && work.reports() > 1));
         }
     }
 }
@@ -56,28 +47,20 @@ fn batches_report_the_same_readings_and_payloads_the_same_reports() {
         assert_eq!(u32::from(work.batch) * work.windows, BATCH_INTERVALS.0);
     }
     let payloads = works(Parameter::Payload, &["1", "profile:96", "moments:512"]);
-    assert!(
-        payloads
-            .iter()
-            .all(|work| work.reports() == payloads[0].reports())
-    );
+    let reports = payloads[0].reports();
+    assert!(payloads.iter().all(|work| work.reports() == reports));
     assert_eq!(payloads[2].slots_used(), 1024);
 }
 
 #[test]
 fn the_minimum_group_is_lowered_only_where_a_feeder_has_fewer_meters_and_says_so() {
-    let five = Work::of(Parameter::Meters, "5", &options()).unwrap();
-    let settings = five.settings(15, 1);
-    assert_eq!(
-        (settings.min_meters, settings.min_meters_lowered_from),
-        (5, Some(15))
-    );
-    let hundred = Work::of(Parameter::Meters, "100", &options()).unwrap();
-    let settings = hundred.settings(15, 1);
-    assert_eq!(
-        (settings.min_meters, settings.min_meters_lowered_from),
-        (15, None)
-    );
+    let minimum = |label| {
+        let work = Work::of(Parameter::Meters, label, &options()).unwrap();
+        let settings = work.settings(15, 1);
+        (settings.min_meters, settings.min_meters_lowered_from)
+    };
+    assert_eq!(minimum("5"), (5, Some(15)));
+    assert_eq!(minimum("100"), (15, None));
 }
 
 #[test]
@@ -107,9 +90,7 @@ fn a_value_that_cannot_be_names_the_flag() {
         (Parameter::Profile, "none"),
     ] {
         let error = format!("{:#}", Work::of(parameter, label, &options()).unwrap_err());
-        assert!(
-            error.contains(label) && error.contains(&name(parameter)),
-            "{error}"
-        );
+        assert!(error.contains(label), "{error}");
+        assert!(error.contains(&name(parameter)), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `bench --sweep`, as a user starts it: the whole path at each point, and what is left behind.
+//! `bench --sweep`, `budget` and `--peers`, as a user starts them: what they measure, exit codes, and what is left behind.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use bench::results::schema::{Parameter, Run, StageName, Status};
+use serde_json::Value;
 
-fn sweep(results: &Path, arguments: &str) -> Output {
+fn bench(results: &Path, arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_bench"))
         .args(arguments.split(' '))
         .arg("--results")
@@ -19,18 +20,10 @@ fn sweep(results: &Path, arguments: &str) -> Output {
 fn document(folder: &Path) -> Run {
     let entry = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     let text = std::fs::read_to_string(entry.path().join("run.json")).unwrap();
-    for name in [
-        "sweep.csv",
-        "stages.csv",
-        "analytics_results.json",
-        "performance_metrics.json",
-        "server_stats.json",
-        "report.html",
-    ] {
-        assert!(
-            entry.path().join(name).metadata().unwrap().len() > 0,
-            "{name} is empty"
-        );
+    let names = "sweep.csv stages.csv analytics_results.json performance_metrics.json server_stats.json report.html";
+    for name in names.split(' ') {
+        let len = entry.path().join(name).metadata().unwrap().len();
+        assert!(len > 0, "{name} is empty");
     }
     serde_json::from_str(&text).unwrap()
 }
@@ -39,13 +32,11 @@ fn document(folder: &Path) -> Run {
 fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--sweep meters --values 2,5 --repeats 1 --quick --output json";
-    let output = sweep(folder.path(), flags);
+    let output = bench(folder.path(), flags);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
-    assert!(
-        errors.contains("1 sweep, 2 points, 1 repeat of each: about"),
-        "no estimate in {errors}"
-    );
+    let estimate = "1 sweep, 2 points, 1 repeat of each: about";
+    assert!(errors.contains(estimate), "{errors}");
     let run: Run = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(run, document(folder.path()));
     assert!(run.correct && run.failures.is_empty());
@@ -54,27 +45,17 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
         assert_eq!((point.status, point.settings.meters), (Status::Ok, meters));
         // Fewer than the plan's minimum: lowered for this point, and said so.
         assert_eq!(point.settings.min_meters, meters);
-        assert!(
-            point
-                .settings
-                .min_meters_lowered_from
-                .is_some_and(|from| from > meters)
-        );
+        let from = point.settings.min_meters_lowered_from;
+        assert!(from.is_some_and(|from| from > meters));
         let repeat = &point.repeats[0];
         let cost = repeat.cost.as_ref().unwrap();
         assert_eq!(cost.reports, u64::from(meters * point.settings.windows));
-        assert_eq!(
-            cost.readings,
-            cost.reports * u64::from(point.settings.batch)
-        );
-        assert!(
-            cost.bytes_per_report > 27_000.0 && cost.cpu_us_per_report > 0.0 && cost.wall_s > 0.0
-        );
-        assert!(
-            repeat
-                .error
-                .is_some_and(|error| error.intervals > 0 && error.max_abs_wh <= error.bound_wh)
-        );
+        let batch = u64::from(point.settings.batch);
+        assert_eq!(cost.readings, cost.reports * batch);
+        assert!(cost.bytes_per_report > 27_000.0);
+        assert!(cost.cpu_us_per_report > 0.0 && cost.wall_s > 0.0);
+        let error = repeat.error.unwrap();
+        assert!(error.intervals > 0 && error.max_abs_wh <= error.bound_wh);
         use StageName::*;
         let count = |name| {
             let mut stages = repeat.stages.iter();
@@ -98,20 +79,14 @@ fn a_sweep_measures_every_stage_of_the_real_path_and_checks_every_window() {
 fn a_wrong_total_is_found_shown_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let flags = "--sweep meters --values 2,5 --quick --shift-truth";
-    let output = sweep(folder.path(), flags);
+    let output = bench(folder.path(), flags);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("WRONG: meters 2:") && text.contains("the truth is"),
-        "{text}"
-    );
+    assert!(text.contains("WRONG: meters 2:"), "{text}");
+    assert!(text.contains("the truth is"), "{text}");
     let run = document(folder.path());
-    let status: Vec<Status> = run.sweeps[0]
-        .points
-        .iter()
-        .map(|point| point.status)
-        .collect();
-    assert_eq!(status, [Status::Wrong, Status::Ok]);
+    let status = run.sweeps[0].points.iter().map(|point| point.status);
+    assert!(status.eq([Status::Wrong, Status::Ok]));
     assert!(!run.correct);
 }
 
@@ -126,14 +101,45 @@ fn what_makes_no_sense_is_a_usage_error_that_names_it() {
         ("--sweep meters demo", "no command"),
         ("--sweep meters --repeats 0", "--repeats"),
     ] {
-        let output = sweep(folder.path(), arguments);
+        let output = bench(folder.path(), arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
         assert!(errors.contains(named), "{arguments:?}: {errors}");
     }
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "a folder of results for nothing"
-    );
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0, "a folder of results for nothing");
+}
+
+#[test]
+fn a_row_that_misses_its_limit_ends_with_code_3() {
+    let results = tempfile::tempdir().unwrap();
+    let bytes = "budget --rows bytes --quick --output json";
+    let met = bench(results.path(), bytes);
+    assert_eq!(met.status.code(), Some(0), "{met:?}");
+    let outcome: Value = serde_json::from_slice(&met.stdout).unwrap();
+    assert_eq!(outcome["met"], true);
+    assert_eq!(outcome["rows"][0]["row"], "bytes");
+    let value = outcome["rows"][0]["value"]["median"].as_f64().unwrap();
+    assert!((27_136.0..=27_500.0).contains(&value), "{value}");
+    let written = Path::new(outcome["results"].as_str().unwrap()).join("budget.json");
+    let written: Value = serde_json::from_slice(&std::fs::read(written).unwrap()).unwrap();
+    assert_eq!(written, outcome);
+
+    let missed = bench(results.path(), &format!("{bytes} --limit bytes=27000"));
+    assert_eq!(missed.status.code(), Some(3), "{missed:?}");
+    let outcome: Value = serde_json::from_slice(&missed.stdout).unwrap();
+    assert_eq!(outcome["missed"], serde_json::json!(["bytes"]));
+}
+
+#[test]
+fn what_does_not_exist_is_a_mistake_of_usage() {
+    let results = tempfile::tempdir().unwrap();
+    for arguments in [
+        "budget --rows speed",
+        "budget --limit bytes=many",
+        "--peers=nobody",
+    ] {
+        let output = bench(results.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    }
 }
