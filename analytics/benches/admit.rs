@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use analytics::admit::Admission;
+use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Identity, Incoming};
 use analytics::store::MemoryStore;
 use analytics::verify::{TOGETHER, verify};
@@ -71,8 +72,8 @@ fn world() -> World {
         version: PlanVersion(1),
         interval_s: 3600,
         batch: 1,
-        layout: "profile".into(),
-        profile: "additive".into(),
+        layout: "profile".parse().expect("a name"),
+        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().expect("an id"),
@@ -86,7 +87,11 @@ fn world() -> World {
             first_window: WindowStart(0),
             key_len: 1,
         }],
-        analytics: Vec::new(),
+        analytics: vec![wire::AnalyticsEntry {
+            id: settings.analytics.id.clone(),
+            key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
+            feeders: Vec::new(),
+        }],
     };
     let (mut entries, mut incoming) = (Vec::new(), Vec::new());
     for index in 0..REPORTS {
@@ -271,10 +276,11 @@ fn parts<'a>(world: &'a World, admission: &'a Admission<'a>) -> Vec<Part<'a>> {
 /// Prints the processor time of each part, as the median and the range over rounds in which the parts take turns.
 fn main() {
     let world = world();
+    let assigned = AssignedPlan::new(world.plan.clone(), world.settings.analytics.id.clone());
     let admission = Admission::new(
         &world.settings,
         &world.topics,
-        &world.plan,
+        &assigned,
         &world.roster,
         NOW,
     )

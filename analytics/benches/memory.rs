@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use analytics::admit::Admission;
+use analytics::assignment::AssignedPlan;
 use analytics::engine::{Engine, Identity, Incoming};
 use analytics::store::FileStore;
 use analytics::verify::verify;
@@ -141,8 +142,8 @@ impl World {
             version: PlanVersion(1),
             interval_s: 3600,
             batch: 1,
-            layout: "profile".into(),
-            profile: "additive".into(),
+            layout: "profile".parse().expect("a name"),
+            profile: "additive".parse().expect("a name"),
             min_meters: 15,
             feeders: (0..options.feeders)
                 .map(|index| FeederPlan {
@@ -158,7 +159,11 @@ impl World {
                 first_window: WindowStart(0),
                 key_len: 1,
             }],
-            analytics: Vec::new(),
+            analytics: vec![wire::AnalyticsEntry {
+                id: settings.analytics.id.clone(),
+                key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
+                feeders: Vec::new(),
+            }],
         };
         let mut plan = plan;
         plan.sort();
@@ -233,7 +238,8 @@ impl World {
         window: u64,
     ) {
         let (settings, topics) = (&self.settings, &self.topics);
-        let admission = Admission::new(settings, topics, &self.plan, &self.roster, NOW);
+        let assigned = AssignedPlan::new(self.plan.clone(), settings.analytics.id.clone());
+        let admission = Admission::new(settings, topics, &assigned, &self.roster, NOW);
         let admission = admission.expect("a plan");
         let lot: Vec<_> = meters
             .map(|meter| self.report(options, meter, window))

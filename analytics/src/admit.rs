@@ -12,6 +12,8 @@ use wire::{
     Topics, UnixMillis, Unverified, WindowStart, WireError,
 };
 
+use crate::assignment::AssignedPlan;
+
 /// What every report is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {
@@ -21,6 +23,8 @@ pub struct Admission<'a> {
     pub topics: &'a Topics,
     /// The newest plan.
     pub plan: &'a Plan,
+    /// The plan again, with the owner of each feeder.
+    pub assigned: &'a AssignedPlan,
     /// The newest roster.
     pub roster: &'a Roster,
     /// The plan's parameter profile.
@@ -80,7 +84,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn silent(reason: Reason, detail: impl Into<String>) -> Self {
+    /// A refusal that is counted and not answered.
+    pub(crate) fn silent(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
             detail: detail.into(),
@@ -101,24 +106,26 @@ pub enum PlanError {
 }
 
 impl<'a> Admission<'a> {
-    /// Admission under `plan` and `roster` at `now`.
+    /// Admission under the `assigned` plan and `roster` at `now`.
     ///
     /// # Errors
     /// [`PlanError`] where the plan names a profile or a grid that cannot be.
     pub fn new(
         settings: &'a Settings,
         topics: &'a Topics,
-        plan: &'a Plan,
+        assigned: &'a AssignedPlan,
         roster: &'a Roster,
         now: UnixMillis,
     ) -> Result<Self, PlanError> {
+        let plan = &assigned.plan;
         let tolerance = settings.analytics.future_tolerance.as_millis();
         Ok(Self {
             deployment: &settings.deployment.id,
             topics,
             plan,
+            assigned,
             roster,
-            profile: Profile::by_name(&plan.profile)?,
+            profile: Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
             max_len: settings.mqtt.max_packet_bytes,
             now,
@@ -139,9 +146,10 @@ impl<'a> Admission<'a> {
     /// The checks before the signature's.
     pub(crate) fn examine(&self, topic: &str, payload: &Bytes) -> Result<Candidate<'a>, Refusal> {
         let unverified: Unverified<Report> = wire::decode_shared(payload, self.max_len)
-            .map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+            .map_err(|error| Refusal::silent(error.reason(), service::Chain(&error).to_string()))?;
         let claimed = unverified.claimed();
         self.check_topic(topic, claimed)?;
+        self.check_owner(claimed)?;
         match self.roster.meter(&claimed.meter) {
             Some(entry) => Ok(Candidate { unverified, entry }),
             None => {
@@ -161,7 +169,8 @@ impl<'a> Admission<'a> {
             message: report,
             limbs,
             digest,
-        } = opened.map_err(|error| Refusal::silent(error.reason(), error.to_string()))?;
+        } = opened
+            .map_err(|error| Refusal::silent(error.reason(), service::Chain(&error).to_string()))?;
         let address = Address {
             feeder: entry.feeder.clone(),
             gateway: entry.gateway.clone(),
@@ -214,6 +223,19 @@ impl<'a> Admission<'a> {
                 ),
             )),
         }
+    }
+
+    /// Everybody who listens to all topics sees all reports. The owner of the feeder answers; whoever else did would make
+    /// the gateway's pacing count two receipts for one report.
+    fn check_owner(&self, claimed: &Report) -> Result<(), Refusal> {
+        if self.assigned.owns(&claimed.feeder) {
+            return Ok(());
+        }
+        let detail = match self.assigned.owner(&claimed.feeder) {
+            Some(owner) => format!("feeder {} belongs to {owner}", claimed.feeder),
+            None => format!("feeder {} belongs to no analytics service", claimed.feeder),
+        };
+        Err(Refusal::silent(Reason::UnknownAnalytics, detail))
     }
 
     fn check_plan(&self, report: &Report) -> Result<(), (Reason, String)> {

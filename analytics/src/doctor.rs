@@ -3,6 +3,9 @@
 use packed::Kernel;
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
+use wire::Topics;
+
+use crate::assignment::AssignedPlan;
 
 /// An open window with its sum in memory, in bytes.
 const WINDOW: u64 = 33_000;
@@ -20,12 +23,24 @@ pub fn subject(settings: &Settings) -> Subject {
     let folder = settings.deployment.state_dir.join(analytics.id.as_str());
     let metrics = analytics.metrics_listen;
     let metrics = metrics.map(|address| ("analytics.metrics_listen", address));
+    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
+        let mut filters = vec![topics.plan(), topics.roster_filter()];
+        match analytics.feeders.is_empty() {
+            true => filters.extend([topics.sum_receipt_filter(), topics.report_filter()]),
+            false => filters.extend(
+                (analytics.feeders.iter())
+                    .flat_map(|feeder| [topics.sum_receipt(feeder), topics.reports_of(feeder)]),
+            ),
+        }
+        filters
+    });
     Subject {
         process: "analytics",
         secrets: vec![folder.join("signing.key")],
         folder: Some(folder),
         listens: metrics.into_iter().collect(),
         client: true,
+        subscriptions: subscriptions.unwrap_or_default(),
         member: true,
         descriptors: DESCRIPTORS,
         memory: OWN_MEMORY + WINDOW.saturating_mul(analytics.max_open_windows as u64),
@@ -39,11 +54,20 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     let Some(held) = &trusted.plan else {
         return;
     };
-    let feeders = held.plan.feeders.iter().filter(|feeder| {
-        let entry = held.plan.analytics_for(&feeder.feeder);
-        entry.is_some_and(|entry| entry.id == *id)
-    });
-    match feeders.count() {
+    let assigned = AssignedPlan::new(held.plan.clone(), id.clone());
+    let leaving = assigned.leaving(&settings.analytics.feeders);
+    if let Some(first) = leaving.first() {
+        findings.warn(
+            "handover",
+            format!(
+                "{} feeders that the plan gives {id}, of which {first} is the first, are not in `analytics.feeders`",
+                leaving.len()
+            ),
+            "let it run: it releases what is open of them and then gives them up, and its log says what it waits for",
+        );
+    }
+    let feeders = held.plan.feeders.iter();
+    match feeders.filter(|setting| assigned.owns(&setting.feeder)).count() {
         0 => findings.warn(
             "enrolled",
             format!("the plan gives {id} no feeder"),

@@ -3,7 +3,8 @@
 //! It is plain synchronous code without a clock or a socket, so a test drives it step by step. Nothing it produces may
 //! leave the process before [`Engine::commit`] returned it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use wire::{
 };
 
 use crate::admit::{Admission, Admitted, Refusal};
+use crate::assignment::AssignedPlan;
 use crate::metrics as meter;
 use crate::store::{Store, StoreError, SumKey, Terms};
 use crate::trace;
@@ -22,7 +24,9 @@ use crate::verify::{Verdicts, verify};
 use crate::windows::{Held, Outcome, Rules, Windows};
 
 mod answers;
+mod handover;
 mod releases;
+pub use handover::Handover;
 
 /// Sums released in one turn at most: each takes 27 kB until it has been published.
 const RELEASES_A_TURN: usize = 128;
@@ -104,6 +108,10 @@ pub struct Engine<S> {
     terms: Terms,
     windows: Windows,
     store: S,
+    /// Whose feeders are whose; before the first plan, all are this service's.
+    assigned: Option<Arc<AssignedPlan>>,
+    /// The feeders that are being given up.
+    leaving: Arc<BTreeSet<FeederId>>,
     /// The releases that await the operator's receipt. Their bytes are in the store.
     unsettled: BTreeMap<SumKey, Digest>,
     answers: HashMap<GatewayId, Vec<ReceiptEntry>>,
@@ -136,7 +144,7 @@ impl<S: Store> Engine<S> {
         mut store: S,
     ) -> Result<Self, StartError> {
         let terms = Terms {
-            profile: packed::Profile::by_name(&plan.profile)?,
+            profile: packed::Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
         };
         let mut windows = Windows::new(terms.profile, terms.grid, rules);
@@ -146,6 +154,8 @@ impl<S: Store> Engine<S> {
             terms,
             windows,
             store,
+            assigned: None,
+            leaving: Arc::default(),
             unsettled,
             answers: HashMap::new(),
             ready: Effects::default(),
@@ -155,7 +165,7 @@ impl<S: Store> Engine<S> {
     /// Whether `plan` has the windows and the profile this engine was started with.
     #[must_use]
     pub fn fits(&self, plan: &Plan) -> bool {
-        plan.profile == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
+        plan.profile.as_str() == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
     }
 
     /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.
@@ -273,12 +283,12 @@ impl<S: Store> Engine<S> {
         }))
     }
 
-    /// Closes what is due and forgets what is past its retention.
+    /// Closes what is due and forgets what is past its retention. Returns whether more may be due.
     ///
     /// # Errors
     /// Those of [`Engine::close`].
-    pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<(), StoreError> {
-        self.close(roster, active_ms, true)?;
+    pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<bool, StoreError> {
+        let more = self.close(roster, active_ms, true)?;
         for held in self.windows.reclaim() {
             tracing::warn!(
                 feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
@@ -287,21 +297,28 @@ impl<S: Store> Engine<S> {
             );
             meter::withheld();
         }
+        self.withhold();
         meter::open_windows(self.windows.open());
-        Ok(())
+        Ok(more)
     }
 
     /// Closes what is due: at most 128 sums a call. Looks at `all` sums that take reports, else at those that changed since
-    /// the last commit.
+    /// the last commit. Returns whether more may be due; those are found among `all`.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
-    pub fn close(&mut self, roster: &Roster, active_ms: u64, all: bool) -> Result<(), StoreError> {
+    pub fn close(
+        &mut self,
+        roster: &Roster,
+        active_ms: u64,
+        all: bool,
+    ) -> Result<bool, StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
         let (windows, store) = (&mut self.windows, &mut self.store);
         let looking = Instant::now();
         let (due, held) = windows.due(all, RELEASES_A_TURN, enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
+        let more = due.len() == RELEASES_A_TURN;
         for due in due {
             let signing = Instant::now();
             let release = self.release(&due, enrolled(&due.row.key.feeder));
@@ -320,7 +337,7 @@ impl<S: Store> Engine<S> {
             );
             self.ready.events.push(Event::Held(held));
         }
-        Ok(())
+        Ok(more)
     }
 
     /// Makes everything since the last commit durable and returns what may now leave the process.
@@ -346,14 +363,11 @@ impl<S: Store> Engine<S> {
             trace::released(&self.identity.deployment, &release.key, &release.digest);
         }
         effects.outgoing.extend(self.receipts());
+        let releases = releases.into_iter();
+        let accepted = releases.filter(|release| self.owns(&release.key.feeder));
         effects
             .outgoing
-            .extend(releases.into_iter().map(|release| self.outgoing(&release)));
+            .extend(accepted.map(|release| self.outgoing(&release)));
         Ok(effects)
-    }
-
-    /// Takes the plan's minimum group, which applies to every sum not yet released.
-    pub fn set_min_meters(&mut self, min_meters: u32) {
-        self.windows.set_min_meters(min_meters);
     }
 }

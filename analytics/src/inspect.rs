@@ -28,10 +28,10 @@ pub enum InspectError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The output cannot be written.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output")]
     Output(#[from] io::Error),
     /// The output cannot be written as JSON.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output")]
     Json(#[from] serde_json::Error),
 }
 

@@ -3,6 +3,7 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
+//! * [`assignment`]: which feeders are this service's, and which it is giving up
 //! * [`admit`]: from bytes on a topic to a report that may be folded · [`verify`]: many at once
 //! * [`windows`]: every open sum, who is in it, when it is due
 //! * [`store`]: the one transaction that changes what must survive a crash
@@ -11,6 +12,7 @@
 //! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
 
 pub mod admit;
+pub mod assignment;
 pub mod doctor;
 pub mod engine;
 pub mod inspect;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use analytics::inspect::{self, Form, InspectError};
 use clap::{Parser, Subcommand};
 use service::cli::{Arguments, Common, Tool};
-use service::config::{Overrides, Settings};
+use service::config::Settings;
 use service::doctor::Subject;
 use service::process::Context;
 
@@ -55,16 +55,12 @@ impl Arguments for Command {
         &self.common
     }
 
-    fn overrides(&self) -> Overrides {
-        let overrides = Overrides::new();
-        let Some(Action::Inspect { .. }) = self.action else {
-            return overrides;
-        };
-        // A look at a file serves no metrics, and says nothing unless something is wrong.
-        let level = self.common.log_level.is_none().then_some("warn");
-        overrides
-            .set("analytics.metrics_listen", "")
-            .option("log.level", level.as_ref())
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
+    fn is_short(&self) -> bool {
+        matches!(self.action, Some(Action::Inspect { .. }))
     }
 
     fn tool(&self) -> Option<&Tool> {

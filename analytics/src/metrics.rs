@@ -6,102 +6,145 @@ use metrics::{counter, gauge, histogram};
 use service::telemetry::{ByReason, register};
 use wire::{Part, Reason, UnixMillis};
 
-const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
-const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
-const FOLDED: &str = "cipherwatt_analytics_reports_folded_total";
+use crate::engine::Handover;
+
+/// Counter: messages on report topics.
+pub const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
+/// Counter: their bytes.
+pub const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
+/// Counter: reports added to a sum.
+pub const FOLDED: &str = "cipherwatt_analytics_reports_folded_total";
 const LATE: &str = "cipherwatt_analytics_reports_late_total";
-const DUPLICATE: &str = "cipherwatt_analytics_reports_duplicate_total";
-const REJECTED: &str = "cipherwatt_analytics_reports_rejected_total";
+/// Counter: reports that had been added before.
+pub const DUPLICATE: &str = "cipherwatt_analytics_reports_duplicate_total";
+/// Counter by `reason`: reports refused.
+pub const REJECTED: &str = "cipherwatt_analytics_reports_rejected_total";
 const NOT_READY: &str = "cipherwatt_analytics_reports_not_ready_total";
 const QUEUED: &str = "cipherwatt_analytics_queue_reports";
 const AGE: &str = "cipherwatt_analytics_report_age_seconds";
-const RELEASED: &str = "cipherwatt_analytics_releases_total";
+/// Counter: sums released to the operator.
+pub const RELEASED: &str = "cipherwatt_analytics_releases_total";
 const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
 const SETTLED: &str = "cipherwatt_analytics_releases_settled_total";
 const REFUSED: &str = "cipherwatt_analytics_releases_refused_total";
 const UNSETTLED: &str = "cipherwatt_analytics_unsettled_releases";
-const HELD: &str = "cipherwatt_analytics_sums_held_total";
+/// Counter: sums due with too few contributors.
+pub const HELD: &str = "cipherwatt_analytics_sums_held_total";
 const WITHHELD: &str = "cipherwatt_analytics_sums_withheld_total";
 const COMMITS: &str = "cipherwatt_analytics_commits_total";
 const COMMIT_FAILED: &str = "cipherwatt_analytics_commits_failed_total";
 const COMMIT_SLOW: &str = "cipherwatt_analytics_commits_slow_total";
 const COMMIT_REPORTS: &str = "cipherwatt_analytics_commit_reports";
-const OPEN: &str = "cipherwatt_analytics_open_sums";
+/// Gauge: sums that take reports.
+pub const OPEN: &str = "cipherwatt_analytics_open_sums";
+const HANDOVER_FEEDERS: &str = "cipherwatt_analytics_handover_feeders";
+const HANDOVER_SUMS: &str = "cipherwatt_analytics_handover_open_sums";
+const HANDOVER_UNSETTLED: &str = "cipherwatt_analytics_handover_unsettled_releases";
+const STRANDED: &str = "cipherwatt_analytics_stranded_releases";
 const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
-const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
-const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
-const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
-const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
+/// Histogram, in seconds: decoding and verifying a report.
+pub const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
+/// Histogram, in seconds: adding a report to its sum.
+pub const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
+/// Histogram, in seconds: a commit of the store.
+pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
+/// Histogram, in seconds: packing and signing a sum.
+pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
+
+/// Every counter without a label, with its help.
+const COUNTERS: [(&str, &str); 15] = [
+    (RECEIVED, "Messages that came on a report topic"),
+    (
+        RECEIVED_BYTES,
+        "Bytes of the messages that came on a report topic",
+    ),
+    (FOLDED, "Reports added to a sum"),
+    (
+        LATE,
+        "Folded reports that went into a supplement, part 1 or later",
+    ),
+    (DUPLICATE, "Reports that had been folded before"),
+    (
+        NOT_READY,
+        "Reports that came before the plan and the roster",
+    ),
+    (COMMITS, "Commits of the store"),
+    (
+        COMMIT_FAILED,
+        "Commits the store refused; each is tried again",
+    ),
+    (COMMIT_SLOW, "Commits that took more than two seconds"),
+    (RELEASED, "Sums released to the operator"),
+    (RELEASED_REPORTS, "Reports covered by releases"),
+    (SETTLED, "Releases the operator answered for good"),
+    (
+        REFUSED,
+        "Releases the operator refused for good: their reports are in no total",
+    ),
+    (HELD, "Sums that were due with too few contributors"),
+    (
+        WITHHELD,
+        "Sums that reached the end of their retention with too few contributors",
+    ),
+];
+
+/// Every gauge, with its help.
+const GAUGES: [(&str, &str); 8] = [
+    (QUEUED, "Reports received and not committed yet"),
+    (OPEN, "Sums that take reports: open windows and supplements"),
+    (
+        UNSETTLED,
+        "Releases that the operator has not answered for good",
+    ),
+    (
+        HANDOVER_FEEDERS,
+        "Feeders that are being given up: the plan still gives them to this service",
+    ),
+    (
+        HANDOVER_SUMS,
+        "Sums of feeders being given up that are still to be released",
+    ),
+    (
+        HANDOVER_UNSETTLED,
+        "Releases of feeders being given up that the operator has not answered for good",
+    ),
+    (
+        STRANDED,
+        "Releases that wait because the plan gives their feeder to another service",
+    ),
+    (STORE_BYTES, "Size of the store's file"),
+];
+
+/// Every histogram, with its help.
+const HISTOGRAMS: [(&str, &str); 6] = [
+    (
+        VERIFY,
+        "Decoding and verifying one report; those verified together share the time",
+    ),
+    (
+        FOLD,
+        "Folding one report; those folded together share the time",
+    ),
+    (COMMIT, "One commit of the store"),
+    (COMMIT_REPORTS, "Reports in one commit"),
+    (RELEASE, "Making one release: packing and signing a sum"),
+    (
+        AGE,
+        "From sealing a folded report to its commit; 0 where the clocks disagree by more than that",
+    ),
+];
 
 /// Describes every metric and registers it, so that each is there from the start.
-pub fn describe() {
-    for (name, help) in [
-        (RECEIVED, "Messages that came on a report topic"),
-        (
-            RECEIVED_BYTES,
-            "Bytes of the messages that came on a report topic",
-        ),
-        (FOLDED, "Reports added to a sum"),
-        (
-            LATE,
-            "Folded reports that went into a supplement, part 1 or later",
-        ),
-        (DUPLICATE, "Reports that had been folded before"),
-        (
-            NOT_READY,
-            "Reports dropped before the plan and the roster had come",
-        ),
-        (COMMITS, "Commits of the store"),
-        (
-            COMMIT_FAILED,
-            "Commits the store refused; each is tried again",
-        ),
-        (COMMIT_SLOW, "Commits that took more than two seconds"),
-        (RELEASED, "Sums released to the operator"),
-        (RELEASED_REPORTS, "Reports covered by releases"),
-        (SETTLED, "Releases the operator answered for good"),
-        (
-            REFUSED,
-            "Releases the operator refused for good: their reports are in no total",
-        ),
-        (HELD, "Sums that were due with too few contributors"),
-        (
-            WITHHELD,
-            "Sums that reached the end of their retention with too few contributors",
-        ),
-    ] {
+pub(crate) fn describe() {
+    for (name, help) in COUNTERS {
         register::counter(name, help);
     }
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
     register::counters(REJECTED, "Reports refused, by reason", "reason", reasons);
-    for (name, help) in [
-        (QUEUED, "Reports received and not committed yet"),
-        (OPEN, "Sums that take reports: open windows and supplements"),
-        (
-            UNSETTLED,
-            "Releases that the operator has not answered for good",
-        ),
-        (STORE_BYTES, "Size of the store's file"),
-    ] {
+    for (name, help) in GAUGES {
         register::gauge(name, help);
     }
-    for (name, help) in [
-        (
-            VERIFY,
-            "Decoding and verifying one report; those verified together share the time",
-        ),
-        (
-            FOLD,
-            "Folding one report; those folded together share the time",
-        ),
-        (COMMIT, "One commit of the store"),
-        (COMMIT_REPORTS, "Reports in one commit"),
-        (RELEASE, "Making one release: packing and signing a sum"),
-        (
-            AGE,
-            "From sealing a folded report to its commit; 0 where the clocks disagree by more than that",
-        ),
-    ] {
+    for (name, help) in HISTOGRAMS {
         register::histogram(name, help);
     }
 }
@@ -203,6 +246,20 @@ pub(crate) fn withheld() {
 
 pub(crate) fn open_windows(open: usize) {
     gauge!(OPEN).set(open as f64);
+}
+
+pub(crate) fn handover(feeders: usize, handover: &Handover) {
+    let draining = || handover.draining.iter();
+    gauge!(HANDOVER_FEEDERS).set(feeders as f64);
+    gauge!(HANDOVER_SUMS).set(draining().map(|(_, open, _)| *open).sum::<usize>() as f64);
+    let unsettled: usize = draining().map(|(_, _, unsettled)| *unsettled).sum();
+    gauge!(HANDOVER_UNSETTLED).set(unsettled as f64);
+    let stranded: usize = handover
+        .stranded
+        .iter()
+        .map(|(_, releases)| *releases)
+        .sum();
+    gauge!(STRANDED).set(stranded as f64);
 }
 
 pub(crate) fn store_bytes(bytes: u64) {

@@ -6,6 +6,7 @@
 //! network. What the stages hold is bounded: when it is full, or while commits fail, nothing is received and so nothing
 //! acknowledged, and the broker waits.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,21 +20,26 @@ use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use wire::{SigningKey, SumReceipt, Topics};
+use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
 
-use crate::engine::{Engine, Event, Identity, StartError};
+use crate::assignment::{self, AssignedPlan};
+use crate::engine::{Engine, Event, Handover, Identity, StartError};
 use crate::metrics as meter;
 use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
+mod early;
 mod enrol;
 mod flow;
+mod hint;
 mod intake;
 mod mail;
 mod outlet;
 mod reach;
 mod turn;
+use early::Early;
 use flow::Flow;
+use hint::Hint;
 use reach::Reach;
 
 /// How often all windows are looked at for closing.
@@ -50,7 +56,7 @@ pub enum AnalyticsError {
     #[error(transparent)]
     Root(#[from] wire::RootError),
     /// The state folder cannot be used.
-    #[error("cannot use the state folder: {0}")]
+    #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
     /// The signing key cannot be used.
     #[error(transparent)]
@@ -81,7 +87,7 @@ pub enum AnalyticsError {
     )]
     Undrained,
     /// The engine panicked.
-    #[error("the engine failed: {0}")]
+    #[error("the engine failed")]
     Task(#[source] tokio::task::JoinError),
 }
 
@@ -151,10 +157,21 @@ struct Runner {
     publisher: Publisher,
     inbox: Inbox,
     reach: Reach,
+    /// Counts the plans and rosters taken.
+    generation: u64,
+    /// Reports that came before the plan or the roster they are judged by.
+    early: Early,
     /// The operator's receipts that the engine has not been told of.
     settled: Vec<SumReceipt>,
     asked: Option<Instant>,
-    resent: Instant,
+    /// When releases were last sent again; at once after a connection was made.
+    resent: Option<Instant>,
+    assigned: Option<Arc<AssignedPlan>>,
+    /// The feeders that are being given up: the plan gives them to this service, the settings do not.
+    leaving: Arc<BTreeSet<FeederId>>,
+    /// What kept feeders from being handed over at the last commit, and the version of the plan it went by.
+    handover: Option<(PlanVersion, Handover)>,
+    hint: Hint,
 }
 
 impl Runner {
@@ -170,15 +187,18 @@ impl Runner {
         let key = service::files::load_or_create_signing_key(&folder.join("signing.key"))?;
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;
-        let (mut filters, mut reports) = (vec![topics.plan(), topics.roster_filter()], Vec::new());
-        if analytics.feeders.is_empty() {
-            filters.push(topics.sum_receipt_filter());
-            reports.push(topics.report_filter());
-        }
-        for feeder in &analytics.feeders {
-            filters.push(topics.sum_receipt(feeder));
-            reports.push(topics.reports_of(feeder));
-        }
+        // All of the operator's receipts, which are few: also those for feeders that this service is giving up.
+        let filters = vec![
+            topics.plan(),
+            topics.roster_filter(),
+            topics.sum_receipt_filter(),
+        ];
+        let assigned = plan.current().map(|held| assign(&held, settings));
+        let listened = assignment::listened(settings, assigned.as_deref());
+        let reports = match listened.is_empty() {
+            true => vec![topics.report_filter()],
+            false => listened.iter().map(|id| topics.reports_of(id)).collect(),
+        };
         let at_least_once = |filters: Vec<String>| {
             let with_qos = |filter| (filter, QoS::AtLeastOnce);
             filters.into_iter().map(with_qos).collect()
@@ -186,12 +206,12 @@ impl Runner {
         // Reports by themselves: plan, roster and the operator's receipts must not wait behind a backlog of them.
         let (publisher, inbox) = mqtt::connect_with_bulk(
             &settings.mqtt,
-            analytics.id.as_ref(),
+            &mqtt::Client::Analytics(&analytics.id).id(&settings.deployment),
             at_least_once(filters),
             at_least_once(reports),
             stop.clone(),
         );
-        Ok(Self {
+        let mut runner = Self {
             settings: Arc::new(settings.clone()),
             clock,
             observer,
@@ -202,10 +222,18 @@ impl Runner {
             publisher,
             inbox,
             reach: Reach::default(),
+            generation: 0,
+            early: Early::new(analytics.queue_max_bytes),
             settled: Vec::new(),
             asked: None,
-            resent: Instant::now(),
-        })
+            resent: None,
+            assigned: None,
+            leaving: Arc::default(),
+            handover: None,
+            hint: Hint::default(),
+        };
+        runner.use_plan();
+        Ok(runner)
     }
 
     async fn run<S: Store + 'static>(mut self, stop: Stop, store: S) -> Result<(), AnalyticsError> {
@@ -230,8 +258,9 @@ impl Runner {
                 event = timeout_at(until, self.inbox.recv()) => match event {
                     Ok(None) => return None,
                     Ok(Some(event)) => {
-                        let dropped = self.handle(event).is_some();
-                        meter::not_ready(usize::from(dropped));
+                        let report = self.handle(event);
+                        meter::not_ready(usize::from(report.is_some()));
+                        self.early.keep(report, self.generation);
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
                 },
@@ -270,8 +299,30 @@ impl Runner {
 
     /// What reports can be judged by; `None` while the plan or the roster is not there, or gateways could not check the
     /// receipts.
-    fn ready(&self) -> Option<(Arc<HeldPlan>, Arc<Roster>)> {
-        let (held, roster) = (self.plan.current()?, self.roster.current()?);
-        self.is_enrolled(&held).then_some((held, roster))
+    fn ready(&self) -> Option<(Arc<AssignedPlan>, Arc<Roster>)> {
+        let assigned = self.assigned.clone()?;
+        let roster = self.roster.current()?;
+        let key = self.key.verifying_key();
+        assigned.is_enrolled(&key).then_some((assigned, roster))
     }
+
+    /// Goes by the newest plan.
+    fn use_plan(&mut self) {
+        self.assigned = self
+            .plan
+            .current()
+            .map(|held| assign(&held, &self.settings));
+        let leaving = self
+            .assigned
+            .as_ref()
+            .map_or_else(BTreeSet::new, |assigned| {
+                assigned.leaving(&self.settings.analytics.feeders)
+            });
+        self.leaving = Arc::new(leaving);
+    }
+}
+
+fn assign(held: &HeldPlan, settings: &Settings) -> Arc<AssignedPlan> {
+    let id = settings.analytics.id.clone();
+    Arc::new(AssignedPlan::new(held.plan.clone(), id))
 }

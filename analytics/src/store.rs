@@ -149,6 +149,25 @@ pub struct Terms {
 
 /// Durable state of one analytics process.
 ///
+/// ```
+/// use analytics::store::{MemoryStore, Store, Terms, Transaction};
+/// use wire::{FeederId, Grid};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut store = MemoryStore::default();
+/// store.commit(&Transaction {
+///     times: vec![(FeederId::try_from("feeder-1")?, 1_736_208_000)],
+///     ..Transaction::default()
+/// })?;
+/// let terms = Terms { profile: &packed::ADDITIVE, grid: Grid::new(900, 96)? };
+/// let loaded = store.load(&terms, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
+/// assert_eq!(loaded.times.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `analytics/examples/custom_store.rs` implements it.
+///
 /// Every method but `load` and `commit` reads what was committed, and fails with a [`StoreError`] where the medium cannot
 /// be read.
 pub trait Store: Send {
@@ -187,6 +206,16 @@ pub trait Store: Send {
         window: WindowStart,
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError>;
+
+    /// Gives the rows of every sum of a feeder to `each`, ascending by key, and returns the feeder's time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError>;
 
     /// The packed ciphertext of a sum that takes reports.
     ///

@@ -13,9 +13,10 @@
 //! Of a window that takes reports, the sums and a 32-bit fingerprint of each contributor: one that is not there is new,
 //! one that is there is looked up, in what awaits the commit and then in the store. Of any other window, the number of its
 //! parts and contributors; its reports are all looked up. Sums beyond `max_hot` are in the store alone until a report
-//! comes for them.
+//! comes for them. So are feeders of which nothing is open or unsettled, if there are more than `max_feeders`.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use packed::Profile;
 use wire::{Digest, FeederId, Grid, MeterId, Part, WindowStart};
@@ -49,7 +50,8 @@ pub struct Rules {
     pub retention_s: u64,
     /// Greatest number of sums that take reports at once.
     pub max_open: usize,
-    /// Greatest number of feeders with state.
+    /// Greatest number of feeders with windows that are open or await the operator's receipt; also of feeders in memory
+    /// between commits.
     pub max_feeders: usize,
     /// Sums kept in memory between commits, 33 kB each; the others are read back when a report comes for them.
     pub max_hot: usize,
@@ -65,7 +67,12 @@ pub struct Windows {
     grid: Grid,
     rules: Rules,
     hasher: Hasher,
+    /// The feeders in memory: all of which something is awaited, and some at rest.
     feeders: HashMap<FeederId, Feeder>,
+    /// How many of them something is awaited of.
+    active: usize,
+    /// The feeders of which no window is opened, because they are being given up.
+    leaving: Arc<BTreeSet<FeederId>>,
     /// The sums that take reports: what a tick looks at.
     open: BTreeSet<SumKey>,
     /// The open sums whose ciphertext is in memory, those that were used last at the back.
@@ -105,6 +112,8 @@ impl Windows {
             hasher: Hasher::new(rules.fingerprint_bits),
             rules,
             feeders: HashMap::new(),
+            active: 0,
+            leaving: Arc::default(),
             open: BTreeSet::new(),
             hot: VecDeque::new(),
             changes: Changes::default(),
@@ -122,42 +131,77 @@ impl Windows {
             grid: self.grid,
         };
         let loaded = store.load(&terms, &mut |row| self.enter(row))?;
+        self.trim(self.rules.max_feeders);
         for (id, time) in loaded.times {
-            self.feeders.entry(id).or_default().time = Some(time);
+            if let Some(feeder) = self.feeders.get_mut(&id) {
+                feeder.time = Some(time);
+            }
         }
-        let (hasher, length) = (&self.hasher, self.grid.window_s());
-        for (id, feeder) in &mut self.feeders {
-            for (start, window) in &mut feeder.windows {
-                let end = start.0 + length;
-                let counts = feeder.time.is_none_or(|time| end > time);
-                let takes = window.takes_reports();
-                if !takes && !counts {
-                    continue;
-                }
-                let mut seen = Fingerprints::default();
-                store.contributors(id, *start, &mut |row| {
-                    seen.insert(hasher.of(&row.meter));
-                    if counts {
-                        feeder.ahead.reported(&row.meter, end);
-                    }
-                })?;
-                if takes && let Some(active) = &mut window.active {
-                    active.seen = Some(seen);
-                }
-            }
-            if feeder.advance(self.rules.min_meters) {
-                self.changes.times.insert(id.clone());
-            }
+        let feeders: Vec<_> = self.feeders.keys().cloned().collect();
+        for id in &feeders {
+            self.count_contributors(id, store)?;
         }
         Ok(loaded.releases)
     }
 
+    /// Reads a feeder back that has left memory, or was never there.
+    fn recall(&mut self, id: &FeederId, store: &mut dyn Store) -> Result<(), StoreError> {
+        if self.feeders.contains_key(id) {
+            return Ok(());
+        }
+        let mut rows = Vec::new();
+        let time = store.feeder(id, &mut |row| rows.push(row))?;
+        rows.into_iter().for_each(|row| self.enter(row));
+        self.feeders.entry(id.clone()).or_default().time = time;
+        let counted = self.count_contributors(id, store);
+        if counted.is_err() {
+            self.feeders.remove(id);
+        }
+        counted
+    }
+
+    /// Reads who contributed to a feeder's windows, as far as that is kept in memory.
+    fn count_contributors(
+        &mut self,
+        id: &FeederId,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let (hasher, length) = (&self.hasher, self.grid.window_s());
+        let Some(feeder) = self.feeders.get_mut(id) else {
+            return Ok(());
+        };
+        for (start, window) in &mut feeder.windows {
+            let end = start.0 + length;
+            let counts = feeder.time.is_none_or(|time| end > time);
+            let takes = window.takes_reports();
+            if !takes && !counts {
+                continue;
+            }
+            let mut seen = Fingerprints::default();
+            store.contributors(id, *start, &mut |row| {
+                seen.insert(hasher.of(&row.meter));
+                if counts {
+                    feeder.ahead.reported(&row.meter, end);
+                }
+            })?;
+            if takes && let Some(active) = &mut window.active {
+                active.seen = Some(seen);
+            }
+        }
+        if feeder.advance(self.rules.min_meters) {
+            self.changes.times.insert(id.clone());
+        }
+        Ok(())
+    }
+
     /// Enters a sum of the store; a window's come in the order of their parts.
     fn enter(&mut self, row: SumRow) {
-        let feeder = self.feeders.entry(row.key.feeder.clone()).or_default();
-        let window = feeder.windows.entry(row.key.window).or_default();
-        window.parts += 1;
-        window.contributors += row.contributors;
+        let id = row.key.feeder.clone();
+        self.change(&id, |feeder| {
+            let window = feeder.windows.entry(row.key.window).or_default();
+            window.parts += 1;
+            window.contributors += row.contributors;
+        });
         if row.stage == Stage::Settled {
             return;
         }
@@ -165,7 +209,45 @@ impl Windows {
         if sum.takes_reports() {
             self.open.insert(sum.row.key.clone());
         }
-        window.active.get_or_insert_default().sums.push(sum);
+        self.change(&id, |feeder| {
+            let window = feeder.activate(sum.row.key.window);
+            if let Some(active) = &mut window.active {
+                active.sums.push(sum);
+            }
+        });
+    }
+
+    /// Changes a feeder, which is in memory from then on, and keeps count of those that something is awaited of.
+    fn change<T>(&mut self, id: &FeederId, change: impl FnOnce(&mut Feeder) -> T) -> T {
+        let feeder = match self.feeders.get_mut(id) {
+            Some(feeder) => feeder,
+            None => self.feeders.entry(id.clone()).or_default(),
+        };
+        let before = feeder.is_active();
+        let changed = change(feeder);
+        match (before, feeder.is_active()) {
+            (false, true) => self.active += 1,
+            (true, false) => self.active -= 1,
+            _ => {}
+        }
+        changed
+    }
+
+    /// Lets feeders at rest leave memory until there are no more than `most`. All of them is in the store.
+    fn trim(&mut self, most: usize) {
+        let mut over = self.feeders.len().saturating_sub(most);
+        if over > 0 {
+            self.feeders.retain(|_, feeder| {
+                let leaves = over > 0 && !feeder.is_active();
+                over -= usize::from(leaves);
+                !leaves
+            });
+        }
+    }
+
+    /// Opens no more windows of these feeders; those that are open close by the usual rules.
+    pub(crate) fn set_leaving(&mut self, leaving: Arc<BTreeSet<FeederId>>) {
+        self.leaving = leaving;
     }
 
     /// Takes another minimum group; it applies to every sum not yet released.
@@ -209,8 +291,10 @@ impl Windows {
         meter: &MeterId,
         store: &mut dyn Store,
     ) -> Result<Option<(Part, Digest)>, StoreError> {
-        let known = self.feeders.get(feeder);
-        let Some(known) = known.and_then(|feeder| feeder.windows.get(&window)) else {
+        let Some(known) = self.feeders.get(feeder) else {
+            return store.contributor(feeder, window, meter);
+        };
+        let Some(known) = known.windows.get(&window) else {
             return Ok(None);
         };
         if known.is_new(self.hasher.of(meter)) {

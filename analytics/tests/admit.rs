@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use analytics::admit::Admission;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::assignment::AssignedPlan;
+use analytics::engine::{Engine, Event, Identity, Incoming};
 use analytics::store::MemoryStore;
 use analytics::windows::Rules;
 use bytes::Bytes;
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion, Reason,
-    Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics, UnixMillis,
-    Unverified, VerifyingKey, Watts, WindowStart,
+    AnalyticsEntry, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
+    Reason, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,
+    UnixMillis, Unverified, VerifyingKey, Watts, WindowStart,
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -37,8 +40,8 @@ fn world() -> World {
         version: PlanVersion(5),
         interval_s: 3600,
         batch: 1,
-        layout: "profile".into(),
-        profile: "additive".into(),
+        layout: "profile".parse().unwrap(),
+        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
@@ -60,7 +63,11 @@ fn world() -> World {
                 key_len: 1,
             },
         ],
-        analytics: Vec::new(),
+        analytics: vec![AnalyticsEntry {
+            id: "analytics-1".parse().unwrap(),
+            key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
+            feeders: Vec::new(),
+        }],
     };
     plan.sort();
     let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
@@ -87,6 +94,11 @@ fn world() -> World {
         meter,
         analytics: SigningKey::from_bytes(&[2; 32]),
     }
+}
+
+/// The plan as it concerns `analytics-1`.
+fn assigned(plan: &Plan) -> AssignedPlan {
+    AssignedPlan::new(plan.clone(), "analytics-1".parse().unwrap())
 }
 
 fn report() -> Report {
@@ -126,6 +138,10 @@ impl World {
     }
 
     fn engine(&self) -> Engine<MemoryStore> {
+        self.engine_with(10)
+    }
+
+    fn engine_with(&self, max_open: usize) -> Engine<MemoryStore> {
         let identity = Identity {
             deployment: self.settings.deployment.id.clone(),
             id: "analytics-1".parse().unwrap(),
@@ -138,7 +154,7 @@ impl World {
             grace_s: HOUR,
             idle_limit_ms: 1000,
             retention_s: 24 * HOUR,
-            max_open: 10,
+            max_open,
             max_feeders: 10,
             max_hot: 10,
             fingerprint_bits: 32,
@@ -149,8 +165,9 @@ impl World {
     /// What the gateway is told of each of `incoming`, in order; `None` where it is told nothing.
     fn answers(&self, incoming: &[Incoming]) -> Vec<Option<Status>> {
         let mut engine = self.engine();
+        let assigned = assigned(&self.plan);
         let admission =
-            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW).unwrap();
+            Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW).unwrap();
         incoming
             .iter()
             .map(|message| {
@@ -180,8 +197,9 @@ impl World {
 
     /// The reason a message is refused for, and whether its gateway is told.
     fn refusal(&self, incoming: &Incoming) -> (Reason, bool) {
+        let assigned = assigned(&self.plan);
         let admission =
-            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW).unwrap();
+            Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW).unwrap();
         let refusal = admission
             .admit(&incoming.topic, &incoming.payload)
             .expect_err("it is refused");
@@ -251,6 +269,24 @@ fn what_the_plan_does_not_have_is_refused() {
         };
         assert_eq!(world.refused(&report), expected);
     }
+}
+
+/// A catch-all sees every report. What another service owns is neither folded nor answered: its owner does that.
+#[test]
+fn a_report_of_another_services_feeder_is_refused_in_silence() {
+    let mut world = world();
+    let good = world.sealed(&report(), &limbs(1));
+    world.plan.analytics.push(AnalyticsEntry {
+        id: "analytics-2".parse().unwrap(),
+        key: world.meter.verifying_key(),
+        feeders: vec!["feeder-1".parse().unwrap()],
+    });
+    assert_eq!(world.refused(&report()), (Reason::UnknownAnalytics, false));
+    assert_eq!(world.answers(&[good]), [None]);
+    // Nor is what nobody owns, between two services.
+    world.plan.analytics.truncate(1);
+    world.plan.analytics[0].feeders = vec!["feeder-2".parse().unwrap()];
+    assert_eq!(world.refused(&report()), (Reason::UnknownAnalytics, false));
 }
 
 #[test]
@@ -359,13 +395,43 @@ fn a_ciphertext_that_cannot_be_added_is_refused_and_a_good_one_still_counts() {
 }
 
 #[test]
+fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
+    let mut world = world();
+    world.plan.min_meters = 1;
+    let assigned = Arc::new(assigned(&world.plan));
+    let (settings, topics) = (&world.settings, &world.topics);
+    let admission = Admission::new(settings, topics, &assigned, &world.roster, NOW).unwrap();
+    let mut engine = world.engine_with(200);
+    engine.use_plan(assigned.clone(), Arc::default());
+    // Each is complete: the feeder has one meter.
+    let of = |hours_ago| Report {
+        window: WindowStart(WINDOW.0 - hours_ago * HOUR),
+        ..report()
+    };
+    let batch: Vec<Incoming> = (0..129)
+        .rev()
+        .map(|hours_ago| world.sealed(&of(hours_ago), &limbs(1)))
+        .collect();
+    engine.take(&admission, &batch, 0).unwrap();
+    let mut close = |all| {
+        let more = engine.close(&world.roster, 0, all).unwrap();
+        let events = engine.commit().unwrap().events;
+        let released = |event: &&Event| matches!(event, Event::Released(_));
+        (more, events.iter().filter(released).count())
+    };
+    assert_eq!(close(false), (true, 128));
+    assert_eq!(close(true), (false, 1));
+}
+
+#[test]
 fn a_receipt_names_the_digest_of_the_ciphertext() {
     let world = world();
     let mut engine = world.engine();
+    let assigned = assigned(&world.plan);
     let admission = Admission::new(
         &world.settings,
         &world.topics,
-        &world.plan,
+        &assigned,
         &world.roster,
         NOW,
     )
@@ -408,8 +474,15 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
     for (plan, reason) in [(moved, Reason::WrongEpoch), (gone, Reason::UnknownEpoch)] {
         let mut engine = world.engine();
         let mut answer = |plan: &Plan, message: &Incoming| {
-            let admission =
-                Admission::new(&world.settings, &world.topics, plan, &world.roster, NOW).unwrap();
+            let assigned = assigned(plan);
+            let admission = Admission::new(
+                &world.settings,
+                &world.topics,
+                &assigned,
+                &world.roster,
+                NOW,
+            )
+            .unwrap();
             engine
                 .take(&admission, std::slice::from_ref(message), 0)
                 .unwrap();

@@ -1,4 +1,4 @@
-//! The running service when its disk fails and when it is told to stop, over a real broker.
+//! The running service when messages come out of turn, when its disk fails and when it is told to stop, over a real broker.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wire::{
     AnalyticsEntry, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Opened, Part, Plan,
-    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,
-    UnixMillis, Watts, WindowStart,
+    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,
+    Topics, UnixMillis, Watts, WindowStart,
 };
 
 /// Only reached by a test that fails.
@@ -84,6 +84,14 @@ impl Store for Gate {
         self.inner.contributors(feeder, window, each)
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.limbs(key)
     }
@@ -128,6 +136,17 @@ impl Scene {
     }
 
     async fn start_with<S: Store + 'static>(
+        settings: Settings,
+        store: impl FnOnce(&Settings) -> S,
+    ) -> Self {
+        let scene = Self::begin(settings, store).await;
+        scene.announce_plan().await;
+        scene.announce_roster(1, 200).await;
+        scene
+    }
+
+    /// Without plan and roster.
+    async fn begin<S: Store + 'static>(
         mut settings: Settings,
         store: impl FnOnce(&Settings) -> S,
     ) -> Self {
@@ -144,37 +163,15 @@ impl Scene {
         let key = SigningKey::from_bytes(&[1; 32]);
         settings.deployment.operator_key = Some(key.verifying_key());
         let topics = Topics::new(&settings.deployment.root).unwrap();
-        let folder = service::files::state_folder(state.path(), "analytics-1").unwrap();
-        let identity =
-            service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap();
-
+        service::files::state_folder(state.path(), "analytics-1").unwrap();
         let gateway_topic = topics.receipt(&"gateway-1".parse().unwrap());
         let (gateway_stop, stopped) = Stop::manual();
-        let filters = vec![(gateway_topic, QoS::AtLeastOnce)];
+        // It stands for the operator, too, which hears of releases and of who asks to be enrolled.
+        let sums = topics.sum(&"feeder-1".parse().unwrap());
+        let filters = [gateway_topic, sums, topics.analytics_enrol_filter()];
+        let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (gateway, mut receipts) = mqtt::connect(&settings.mqtt, "gateway-1", filters, stopped);
         while !matches!(within(receipts.recv()).await.unwrap(), Event::Connected) {}
-        let limbs = vec![7; 64];
-        let deployment = &settings.deployment.id;
-        let plan = wire::seal(
-            &plan(&settings, &identity),
-            Some(&limbs),
-            deployment,
-            &topics.plan(),
-            &key,
-        );
-        gateway.publish(topics.plan(), plan.0, true).await.unwrap();
-        let page = RosterPage {
-            version: 1,
-            page: 0,
-            pages: 1,
-            entries: (0..200).map(|meter| entry(meter, &key)).collect(),
-        };
-        let roster = wire::seal(&page, None, deployment, &topics.roster(0), &key);
-        gateway
-            .publish(topics.roster(0), roster.0, true)
-            .await
-            .unwrap();
-
         let (stop, stopped) = Stop::manual();
         let analytics = {
             let (settings, store) = (settings.clone(), store(&settings));
@@ -194,6 +191,50 @@ impl Scene {
             _gateway_stop: gateway_stop,
             _broker_stop: broker_stop,
             _state: state,
+        }
+    }
+
+    /// The key of analytics.
+    fn identity(&self) -> SigningKey {
+        let folder = self.settings.deployment.state_dir.join("analytics-1");
+        service::files::load_or_create_signing_key(&folder.join("signing.key")).unwrap()
+    }
+
+    async fn announce_plan(&self) {
+        let (plan, topic) = (plan(&self.settings, &self.identity()), self.topics.plan());
+        let deployment = &self.settings.deployment.id;
+        let sealed = wire::seal(&plan, Some(&[7; 64]), deployment, &topic, &self.key);
+        within(self.gateway.publish(topic, sealed.0, true))
+            .await
+            .unwrap();
+    }
+
+    async fn announce_roster(&self, version: u64, meters: u32) {
+        let page = RosterPage {
+            version,
+            page: 0,
+            pages: 1,
+            entries: (0..meters).map(|meter| entry(meter, &self.key)).collect(),
+        };
+        let (deployment, topic) = (&self.settings.deployment.id, self.topics.roster(0));
+        let sealed = wire::seal(&page, None, deployment, &topic, &self.key);
+        within(self.gateway.publish(topic, sealed.0, true))
+            .await
+            .unwrap();
+    }
+
+    /// Waits until analytics asks to be enrolled: it receives reports from then on.
+    async fn until_asked(&mut self) {
+        loop {
+            if let Some(Event::Message(message)) = within(self.receipts.recv()).await {
+                self.receipts.ack(&message);
+                if matches!(
+                    self.topics.parse(&message.topic),
+                    Some(Topic::AnalyticsEnrol { .. })
+                ) {
+                    return;
+                }
+            }
         }
     }
 
@@ -227,16 +268,16 @@ impl Scene {
                 continue;
             };
             self.receipts.ack(&message);
-            let (folder, mut key) = (&self.settings.deployment.state_dir, None);
-            let path = folder.join("analytics-1").join("signing.key");
-            let key = key.get_or_insert_with(|| {
-                service::files::load_or_create_signing_key(&path)
-                    .unwrap()
-                    .verifying_key()
-            });
+            if !matches!(
+                self.topics.parse(&message.topic),
+                Some(Topic::Receipt { .. })
+            ) {
+                continue;
+            }
+            let key = self.identity().verifying_key();
             let opened: Opened<Receipt> = wire::decode(&message.payload, message.payload.len())
                 .unwrap()
-                .verify(&self.settings.deployment.id, &message.topic, key)
+                .verify(&self.settings.deployment.id, &message.topic, &key)
                 .unwrap();
             let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
             assert!(
@@ -251,7 +292,20 @@ impl Scene {
         }
     }
 
-    /// Sends a report until its receipt comes, as a gateway does: before the roster is there, reports are dropped.
+    /// Waits for a release.
+    async fn release(&mut self) {
+        loop {
+            let Some(Event::Message(message)) = within(self.receipts.recv()).await else {
+                continue;
+            };
+            self.receipts.ack(&message);
+            if matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })) {
+                return;
+            }
+        }
+    }
+
+    /// Sends a report until its receipt comes, as a gateway does: before analytics is subscribed, reports are dropped.
     async fn until_ready(&mut self) {
         loop {
             self.send(0).await;
@@ -269,8 +323,8 @@ fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
         version: PlanVersion(1),
         interval_s: 3600,
         batch: 4,
-        layout: "moments".to_owned(),
-        profile: "additive".to_owned(),
+        layout: "moments".parse().unwrap(),
+        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
@@ -309,6 +363,27 @@ async fn until(mut holds: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Plan, roster and reports come in any order: what came too early is judged again, and its gateway need not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
+    let mut scene = Scene::begin(Settings::defaults(), |_| MemoryStore::default()).await;
+    scene.until_asked().await;
+    scene.send(0).await;
+    scene.announce_plan().await;
+    scene.send(1).await;
+    scene.announce_roster(1, 2).await;
+    // On a roster that is still to come.
+    scene.send(2).await;
+    let mut missing = std::collections::BTreeSet::from(["meter-0", "meter-1"]);
+    while !missing.is_empty() {
+        for meter in scene.receipt().await {
+            missing.remove(meter.as_str());
+        }
+    }
+    scene.announce_roster(2, 3).await;
+    assert_eq!(scene.receipt().await, ["meter-2"]);
 }
 
 /// A stop in the middle of a commit: what was taken is committed and answered, and the service ends well.
@@ -409,7 +484,7 @@ async fn a_slow_disk_delays_answers_and_loses_nothing() {
     }
     // Answers to the repeated reports of `until_ready` may still be under way; none to these.
     while let Ok(meters) = tokio::time::timeout(Duration::from_millis(300), scene.receipt()).await {
-        assert_eq!(meters, ["meter-0"]);
+        assert!(meters.iter().all(|meter| meter == "meter-0"), "{meters:?}");
     }
     gate.hold(false);
     let mut missing: std::collections::BTreeSet<String> =
@@ -446,4 +521,27 @@ async fn a_full_queue_delays_and_loses_nothing() {
     }
     scene.stop.stop();
     within(&mut scene.analytics).await.unwrap().unwrap();
+}
+
+/// A release without a receipt is sent at each new connection, whatever `analytics.release_retry` says.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsettled_release_is_sent_at_once_after_a_connection_is_made() {
+    let gate = Gate::new();
+    let settings = || {
+        let mut settings = Settings::defaults();
+        settings.analytics.idle_limit = Duration::from_millis(100);
+        settings.analytics.release_retry = LIMIT * 10;
+        settings
+    };
+    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    scene.until_ready().await;
+    for meter in 1..20 {
+        scene.send(meter).await;
+    }
+    scene.release().await;
+    scene.stop.stop();
+    within(&mut scene.analytics).await.unwrap().unwrap();
+    // Another broker, another connection, and the same store.
+    let mut scene = Scene::start_with(settings(), |_| gate.clone()).await;
+    scene.release().await;
 }

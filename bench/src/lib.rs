@@ -14,6 +14,7 @@ mod budget;
 mod capacity;
 pub mod cli;
 mod demo;
+mod fixed;
 mod load;
 mod output;
 mod page;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
-use live::{About, Live, Source, Truth, Verdict};
+use live::{About, Live, Metrics, Rates, Source, Step, Truth, Verdict};
 use operator::report::FeederReport;
 use service::Stop;
 use service::config::Settings;
@@ -11,6 +11,43 @@ use service::config::Settings;
 use harness::oracle::Truths;
 use harness::scenario::Scenario;
 use harness::watch::Seen;
+
+/// The metrics of the whole path, all of it in this process.
+const METRICS: Metrics = Metrics {
+    reading: Step {
+        counters: &[meter::metrics::READINGS],
+        histogram: None,
+    },
+    encrypt: Step {
+        counters: &[],
+        histogram: Some(meter::metrics::ENCRYPT),
+    },
+    sign: Step {
+        counters: &[],
+        histogram: Some(meter::metrics::SIGN),
+    },
+    verify: Step {
+        counters: &[],
+        histogram: Some(analytics::metrics::VERIFY),
+    },
+    fold: Step {
+        counters: &[analytics::metrics::FOLDED],
+        histogram: Some(analytics::metrics::FOLD),
+    },
+    release: Step {
+        counters: &[analytics::metrics::RELEASED],
+        histogram: Some(analytics::metrics::RELEASE),
+    },
+    sealed_bytes: meter::metrics::SEALED_BYTES,
+    duplicates: analytics::metrics::DUPLICATE,
+    held: analytics::metrics::HELD,
+    rejected: &[
+        ("reports", analytics::metrics::REJECTED),
+        ("sums", operator::metrics::REJECTED),
+        ("enrolments", operator::metrics::REFUSED),
+    ],
+    ..operator::page::METRICS
+};
 
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
@@ -59,7 +96,7 @@ impl Page {
         let listen = options.live.unwrap_or(any);
         let address = live::serve(live.clone(), listen, wanted.live_remote, stop.clone()).await?;
         eprintln!("live page: http://{address}");
-        let watching = tokio::spawn(live::figures::watch(live.clone(), stop.clone()));
+        let watching = tokio::spawn(live::watch(live.clone(), &METRICS, stop.clone()));
         Ok(Some(Self {
             live,
             address,
@@ -83,7 +120,7 @@ impl Page {
     /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
     pub(crate) async fn end(self, wrong: &[String], stop: &Stop) {
         self.watching.abort();
-        self.live.figures(live::figures::whole(self.began));
+        self.live.rates(Rates::since(self.began, &METRICS));
         let right = "every decrypted interval equals the truth within the bound".to_owned();
         let text = wrong.first().cloned().unwrap_or(right);
         self.live.verdict(Verdict {

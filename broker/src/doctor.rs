@@ -27,6 +27,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .chain(metrics)
             .collect(),
         client: false,
+        subscriptions: Vec::new(),
         member: false,
         descriptors: broker.max_connections as u64 + OWN_DESCRIPTORS,
         memory: (log as u64).saturating_mul(LOGS),

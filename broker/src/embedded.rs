@@ -75,6 +75,12 @@ impl Embedded {
         };
         probe::describe();
         let probe = spawn_probe(&runtime, sender, receiver)?;
+        #[cfg(target_os = "linux")]
+        if let Err(error) = crate::nodelay::set(address) {
+            tracing::warn!(
+                "packets to clients may wait 40 ms for an acknowledgement: TCP_NODELAY is not set: {error}"
+            );
+        }
         // It ends with the runtime.
         #[cfg(target_os = "linux")]
         runtime

@@ -17,11 +17,13 @@
 //! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
-//! - `sockets`: how many clients are connected.
+//! - `sockets`: how many clients are connected · `nodelay`: their packets leave at once.
 //! - [`doctor`]: what the set-up lacks.
 
 pub mod doctor;
 mod embedded;
+#[cfg(target_os = "linux")]
+mod nodelay;
 mod probe;
 mod sizing;
 #[cfg(target_os = "linux")]
@@ -39,7 +41,7 @@ use crate::embedded::Embedded;
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The address cannot be bound.
-    #[error("cannot listen on {listen}: {source}; {}", advice(source))]
+    #[error("cannot listen on {listen}, {}", advice(source))]
     Bind {
         /// The configured address.
         listen: SocketAddr,
@@ -47,8 +49,8 @@ pub enum BrokerError {
         source: io::Error,
     },
     /// The operating system gives no threads.
-    #[error("cannot start the broker's runtime: {0}")]
-    Runtime(io::Error),
+    #[error("cannot start the broker's runtime")]
+    Runtime(#[source] io::Error),
     /// rumqttd's router has ended, which leaves listeners that accept and do nothing.
     #[error("the broker's router has ended: messages are lost, restart the broker")]
     RouterEnded,

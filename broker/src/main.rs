@@ -32,6 +32,10 @@ impl Arguments for Command {
         &self.common
     }
 
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
     fn overrides(&self) -> Overrides {
         Overrides::new().option("broker.listen", self.listen.as_ref())
     }

@@ -3,11 +3,19 @@
 //! # Layout
 //! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared; `tests/chaos.rs` in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
+//! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
 //! * `tests/epoch.rs`: a new key epoch in mid-stream
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
+//! * `tests/errors.rs`: every cause of an error is printed, and printed once
 //! * `tests/dependencies.rs`: which crate may reach which
-//! * [`binaries`]: where they are
+//! * `tests/documents.rs`: links and commands in the documents
+//! * `tests/structure.rs`: no circles between modules, no long files and functions
+//! * [`binaries`]: where they are · [`processes`]: starting them, and what they say
+//! * [`structure`]: what `tests/structure.rs` looks at, and a table of it (`src/bin/structure.rs`)
+
+pub mod processes;
+pub mod structure;
 
 pub mod chaos;
 

@@ -371,6 +371,91 @@ fn what_is_broken_is_named_with_its_remedy() {
     );
 }
 
+#[test]
+fn flags_before_a_command_and_after_it_all_count_in_every_binary() {
+    let place = Place::new();
+    fs::write(place.path().join("other.toml"), "mqtt.in_flight = 7\n").unwrap();
+    let line = "--config my.toml --set deployment.id=a --set deployment.root=north/v1 doctor \
+                --config other.toml --set deployment.id=b --print-config";
+    let arguments: Vec<&str> = line.split_whitespace().collect();
+    for name in NAMES {
+        let printed = place.stdout(name, &arguments);
+        for expected in [
+            "deployment.id = \"b\"",
+            "deployment.root = \"north/v1\"",
+            "mqtt.in_flight = 7",
+        ] {
+            assert!(printed.contains(expected), "{name}: {printed}");
+        }
+    }
+    // One that the command has too would be lost, so it is refused.
+    for (name, arguments, flag) in [
+        ("operator", ["--output", "json", "doctor"], "--output"),
+        ("bench", ["--results", "here", "demo"], "--results"),
+        ("bench", ["--quick", "load", "--rate=1"], "--quick"),
+    ] {
+        let output = place.run(name, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");
+        assert!(text(&output.stderr).contains(flag), "{name} {arguments:?}");
+    }
+}
+
+#[test]
+fn variables_that_make_a_process_fail_are_refused_in_production() {
+    let place = Place::new();
+    let key = wire::SigningKey::generate().verifying_key().to_string();
+    let production = format!(
+        "[deployment]\nmode = \"production\"\noperator_key = \"{key}\"\n[operator]\nenrolment = \"manual\"\n"
+    );
+    fs::write(place.path().join("production.toml"), production).unwrap();
+    for name in NAMES {
+        for variable in ["CIPHERWATT_SABOTAGE", "CIPHERWATT_FAILPOINT"] {
+            let mut command = place.command(name, &["--config", "production.toml"]);
+            if name == "bench" {
+                command.arg("demo");
+            }
+            let output = command.env(variable, "dedup").output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{name}");
+            let said = text(&output.stderr);
+            assert!(
+                said.contains(variable) && said.contains("deployment.mode"),
+                "{name}: {said}"
+            );
+        }
+    }
+    assert!(!place.path().join("state").exists());
+}
+
+/// A fleet of invented meters was published in place of the file.
+#[test]
+fn a_file_that_names_a_replay_without_its_source_starts_no_gateway() {
+    let place = Place::new();
+    let file = "[meter]\nreplay = \"pv.csv\"\nspeed = 7200\nfeeders = 1\n";
+    fs::write(place.path().join("dso.toml"), file).unwrap();
+    let output = place.run("meter", &["--config", "dso.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains(
+            "`meter.replay = \"pv.csv\"` from dso.toml contradicts `meter.source = \"simulated\"`"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_run_refuses_settings_that_it_would_not_use() {
+    let place = Place::new();
+    let output = place.run("bench", &["demo", "--set", "broker.listen=127.0.0.1:2883"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("`broker.listen` from a flag: it starts a broker of its own"),
+        "{said}"
+    );
+    assert!(!place.path().join("results").exists());
+}
+
 /// OpenFHE is linked: without it nothing of the program runs, and the loader names the file.
 #[test]
 fn a_missing_openfhe_is_named_by_the_loader() {

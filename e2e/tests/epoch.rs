@@ -176,7 +176,7 @@ impl Deployment {
         let dir = operator::run::folder(&self.settings);
         let facts = Facts {
             plan: &self.plan(),
-            released: &rotate::newest_released(&dir).unwrap(),
+            released: &rotate::newest_released(&dir, &self.settings.deployment.id).unwrap(),
             now: UnixSeconds(ORIGIN_MS / 1_000),
             retention_s: self.settings.analytics.retention.as_secs(),
         };

@@ -88,5 +88,11 @@ fn fail(error: &BuildError) {
     for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
         println!("cargo::error=| {line}");
     }
-    println!("cargo::error={error}");
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    println!("cargo::error={text}");
 }

@@ -123,6 +123,7 @@ fn window_op(window: u64, batches: &[(Place, Batch)]) -> Op {
             window: (window + 1) * 86_400,
             interval: 0,
             live: false,
+            behind: std::collections::BTreeMap::new(),
         },
         batches: batches.to_vec(),
         reported: batches

@@ -4,6 +4,7 @@ use packed::Profile;
 use service::Settings;
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
+use wire::Topics;
 
 use crate::fleet;
 
@@ -27,12 +28,17 @@ pub fn subject(settings: &Settings) -> Subject {
         Connections::Gateway => 1,
         Connections::PerMeter => u64::from(meter.meters),
     };
+    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
+        let receipts = topics.receipt(&meter.gateway);
+        vec![topics.plan(), topics.roster_filter(), receipts]
+    });
     Subject {
         process: "meter",
         secrets: vec![folder.join("gateway.key"), folder.join(fleet::KEYS)],
         folder: Some(folder),
         listens: metrics.into_iter().collect(),
         client: true,
+        subscriptions: subscriptions.unwrap_or_default(),
         member: true,
         descriptors: connections + OWN_DESCRIPTORS,
         memory: OWN_MEMORY + REPORT.saturating_mul(meter.max_unreceipted as u64),

@@ -5,19 +5,19 @@
 //!
 //! * [`source`]: readings, simulated or replayed · [`fleet`]: the meters they belong to, and their keys
 //! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
-//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`flow`]: how much of it may be under way ·
-//!   [`journal`]: all of it, on disk
+//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`pacing`]: how much of it may be on its way
+//!   to a destination · [`journal`]: all of it, on disk
 //! * [`uplink`]: publishing · [`gateway`]: the loop that drives all of it
 //! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
 pub mod batch;
 pub mod doctor;
 pub mod fleet;
-pub mod flow;
 pub mod gateway;
 pub mod journal;
 pub mod metrics;
 pub mod outbox;
+pub mod pacing;
 pub mod seal;
 pub mod source;
 pub mod timeline;
@@ -38,7 +38,7 @@ pub enum MeterError {
     #[error(transparent)]
     Root(#[from] wire::RootError),
     /// The state folder cannot be used.
-    #[error("cannot use the state folder: {0}")]
+    #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
     /// The fleet cannot be set up.
     #[error(transparent)]
@@ -66,7 +66,7 @@ pub enum MeterError {
     #[error(transparent)]
     Seal(#[from] seal::SealError),
     /// A task of the gateway panicked.
-    #[error("a task of the gateway failed: {0}")]
+    #[error("a task of the gateway failed")]
     Task(#[source] tokio::task::JoinError),
 }
 

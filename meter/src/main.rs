@@ -54,6 +54,10 @@ impl Arguments for Command {
         &self.common
     }
 
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
     fn overrides(&self) -> Overrides {
         let replay = self.replay.as_ref().map(|path| path.display().to_string());
         Overrides::new()

@@ -9,79 +9,122 @@ use wire::{Reason, Status};
 use crate::outbox::Settled;
 
 const METERS: &str = "cipherwatt_meter_meters";
-const READINGS: &str = "cipherwatt_meter_readings_total";
+/// Counter: readings taken.
+pub const READINGS: &str = "cipherwatt_meter_readings_total";
 const EXPORTED: &str = "cipherwatt_meter_readings_exported_total";
 const CLAMPED: &str = "cipherwatt_meter_readings_clamped_total";
 const MISSING: &str = "cipherwatt_meter_readings_missing_total";
 const ACCEPTED: &str = "cipherwatt_meter_reports_accepted_total";
 const SEALED: &str = "cipherwatt_meter_reports_sealed_total";
-const SEALED_BYTES: &str = "cipherwatt_meter_sealed_bytes_total";
+/// Counter: bytes of the reports encrypted and signed.
+pub const SEALED_BYTES: &str = "cipherwatt_meter_sealed_bytes_total";
 const PUBLISHED: &str = "cipherwatt_meter_reports_published_total";
-const RESENT: &str = "cipherwatt_meter_reports_resent_total";
-const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
+/// Counter: reports published again.
+pub const RESENT: &str = "cipherwatt_meter_reports_resent_total";
+/// Counter by `status`: reports a receipt confirmed as part of a sum.
+pub const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
 const REJECTED: &str = "cipherwatt_meter_reports_rejected_total";
 const LOST: &str = "cipherwatt_meter_reports_lost_total";
 const RECEIPTS: &str = "cipherwatt_meter_receipts_total";
 const REFUSED: &str = "cipherwatt_meter_receipts_refused_total";
-const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
+/// Gauge: reports without a receipt.
+pub const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
 const UNRECEIPTED: &str = "cipherwatt_meter_unreceipted_reports";
 const FULL: &str = "cipherwatt_meter_outbox_full";
 const COMMITS: &str = "cipherwatt_meter_journal_commits_total";
 const COMMIT: &str = "cipherwatt_meter_journal_commit_duration_seconds";
 const FAILURES: &str = "cipherwatt_meter_journal_failures_total";
 const FAILING: &str = "cipherwatt_meter_journal_failing";
-const ENCODE: &str = "cipherwatt_meter_encode_duration_seconds";
-const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
-const PACK: &str = "cipherwatt_meter_pack_duration_seconds";
-const SIGN: &str = "cipherwatt_meter_sign_duration_seconds";
-const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
-const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
+/// Histogram, in seconds: encoding a report's readings.
+pub const ENCODE: &str = "cipherwatt_meter_encode_duration_seconds";
+/// Histogram, in seconds: encrypting a report.
+pub const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
+/// Histogram, in seconds: packing a report's ciphertext.
+pub const PACK: &str = "cipherwatt_meter_pack_duration_seconds";
+/// Histogram, in seconds: hashing, signing and enveloping a report.
+pub const SIGN: &str = "cipherwatt_meter_sign_duration_seconds";
+/// Histogram, in seconds: the four steps together.
+pub const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
+/// Histogram, in seconds: from a report's first publish to its receipt.
+pub const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
+
+/// Every counter without a label, with its help.
+const COUNTERS: [(&str, &str); 14] = [
+    (READINGS, "Readings taken: one a meter and interval"),
+    (
+        EXPORTED,
+        "Readings below zero: more was exported than drawn",
+    ),
+    (
+        CLAMPED,
+        "Readings beyond the declared capacity, clamped to it",
+    ),
+    (MISSING, "Intervals without a reading"),
+    (
+        ACCEPTED,
+        "Reports whose readings are in the journal and the outbox",
+    ),
+    (
+        SEALED,
+        "Reports encrypted and signed, those sealed again included",
+    ),
+    (SEALED_BYTES, "Bytes of the reports encrypted and signed"),
+    (
+        PUBLISHED,
+        "Reports handed to the MQTT client, the repeated ones included",
+    ),
+    (
+        RESENT,
+        "Reports handed to the MQTT client again for want of a receipt",
+    ),
+    (
+        LOST,
+        "Reports refused for good: their readings are in no total",
+    ),
+    (RECEIPTS, "Receipts of analytics; one has many reports"),
+    (
+        REFUSED,
+        "Messages on the receipt topic that are no receipt of an analytics service of the plan",
+    ),
+    (COMMITS, "Commits of the journal"),
+    (
+        FAILURES,
+        "Commits of the journal that failed and are tried again",
+    ),
+];
+
+/// Every gauge, with its help.
+const GAUGES: [(&str, &str); 5] = [
+    (METERS, "Meters behind this gateway"),
+    (OUTBOX, "Reports without a receipt, sealed or not"),
+    (
+        UNRECEIPTED,
+        "Reports sealed and without a receipt, under way or about to be sent",
+    ),
+    (FULL, "1 while the outbox is full and no readings are taken"),
+    (
+        FAILING,
+        "1 while the journal cannot be written and no readings are taken",
+    ),
+];
+
+/// Every histogram, with its help.
+const HISTOGRAMS: [(&str, &str); 7] = [
+    (COMMIT, "One commit of the journal"),
+    (ENCODE, "Encoding one report's readings as a CKKS plaintext"),
+    (ENCRYPT, "Encrypting one report's plaintext"),
+    (PACK, "Packing one report's ciphertext"),
+    (SIGN, "Hashing, signing and enveloping one report"),
+    (SEAL, "Sealing one report: encode, encrypt, pack and sign"),
+    (
+        RECEIPT,
+        "From a report's first publish to its receipt, not counting reports of an earlier process",
+    ),
+];
 
 /// Describes every metric and registers it, so that each is there from the start.
-pub fn describe() {
-    for (name, help) in [
-        (READINGS, "Readings taken: one a meter and interval"),
-        (
-            EXPORTED,
-            "Readings below zero: more was exported than drawn",
-        ),
-        (
-            CLAMPED,
-            "Readings beyond the declared capacity, clamped to it",
-        ),
-        (MISSING, "Intervals without a reading"),
-        (
-            ACCEPTED,
-            "Reports whose readings are in the journal and the outbox",
-        ),
-        (
-            SEALED,
-            "Reports encrypted and signed, those sealed again included",
-        ),
-        (SEALED_BYTES, "Bytes of the reports encrypted and signed"),
-        (
-            PUBLISHED,
-            "Reports handed to the MQTT client, the repeated ones included",
-        ),
-        (
-            RESENT,
-            "Reports handed to the MQTT client again for want of a receipt",
-        ),
-        (
-            LOST,
-            "Reports refused for good: their readings are in no total",
-        ),
-        (RECEIPTS, "Receipts of analytics; one has many reports"),
-        (
-            REFUSED,
-            "Messages on the receipt topic that are no receipt of an analytics service of the plan",
-        ),
-        (COMMITS, "Commits of the journal"),
-        (
-            FAILURES,
-            "Commits of the journal that failed and are tried again",
-        ),
-    ] {
+pub(crate) fn describe() {
+    for (name, help) in COUNTERS {
         register::counter(name, help);
     }
     register::counters(
@@ -96,33 +139,10 @@ pub fn describe() {
         "reason",
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
-    for (name, help) in [
-        (METERS, "Meters behind this gateway"),
-        (OUTBOX, "Reports without a receipt, sealed or not"),
-        (
-            UNRECEIPTED,
-            "Reports sealed and without a receipt, under way or about to be sent",
-        ),
-        (FULL, "1 while the outbox is full and no readings are taken"),
-        (
-            FAILING,
-            "1 while the journal cannot be written and no readings are taken",
-        ),
-    ] {
+    for (name, help) in GAUGES {
         register::gauge(name, help);
     }
-    for (name, help) in [
-        (COMMIT, "One commit of the journal"),
-        (ENCODE, "Encoding one report's readings as a CKKS plaintext"),
-        (ENCRYPT, "Encrypting one report's plaintext"),
-        (PACK, "Packing one report's ciphertext"),
-        (SIGN, "Hashing, signing and enveloping one report"),
-        (SEAL, "Sealing one report: encode, encrypt, pack and sign"),
-        (
-            RECEIPT,
-            "From a report's first publish to its receipt, not counting reports of an earlier process",
-        ),
-    ] {
+    for (name, help) in HISTOGRAMS {
         register::histogram(name, help);
     }
 }

@@ -1,21 +1,34 @@
 //! The outbox: what was read and is not yet known to be in a sum.
 //!
 //! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest.
-//! The readings stay with it: if the plan changes under it, the report is sealed again from them. How many are under way
-//! at once, and when one without a receipt is sent again, is for [`crate::flow`] to say; everything that waits is capped.
-//! The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
+//! The readings stay with it: if the plan changes under it, the report is sealed again from them. Everything that waits is
+//! capped. The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
+//!
+//! # Destinations
+//! A report's destination is the analytics service that the plan names for its feeder. Each has a lane of its own: its
+//! queues, its [pace](crate::pacing), its part of the caps. So one that is silent costs the others nothing.
+//!
+//! * What may be sealed and without a receipt, and how many bytes of it under way, is divided equally: all destinations
+//!   together keep within the gateway's bounds, by which a broker's log is sized, whatever becomes of one of them.
+//! * The capacity is divided by the number of meters: a destination has room for as many windows as any other.
+//! * If a plan moves a feeder, its reports move to the new destination's lane, and what was under way is sent again there.
+//! * Reports of a feeder without a destination wait in a lane of which nothing is sealed or sent.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use rand::RngExt as _;
 use wire::{Digest, Reason, Status, WindowStart};
 
 use crate::batch::Batch;
-use crate::flow::{self, Flow};
+use crate::pacing;
 
-/// Names one report of this gateway.
-pub type Key = (usize, WindowStart);
+mod lane;
+mod route;
+
+use lane::Lane;
+
+pub use lane::Key;
 
 /// A signed report, ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +48,11 @@ pub struct Sealed {
 pub struct Limits {
     /// Greatest number of reports in the outbox, sealed or not.
     pub capacity: usize,
-    /// Of those that are sealed and without a receipt. A report that was refused for a reason that passes waits between
-    /// `retry_min` and `retry_max`, too.
-    pub flow: flow::Limits,
+    /// Number of meters whose readings come in: the first of the destinations that [`Outbox::route`] is given.
+    pub meters: usize,
+    /// Of those that are sealed and without a receipt, over all destinations. A report that was refused for a reason that
+    /// passes waits between `retry_min` and `retry_max`, too.
+    pub pace: pacing::Limits,
 }
 
 /// What a receipt did.
@@ -63,8 +78,10 @@ struct Entry {
     first_sent_ms: Option<u64>,
     /// Whether it may have been sent before.
     sent: bool,
-    /// Whether it waits in `ready` to be sent.
+    /// Whether it waits in its lane to be sent.
     ready: bool,
+    /// Whether it is being sealed.
+    sealing: bool,
     /// How often it was sent, or failed to be sealed.
     attempts: u32,
     /// When it comes back after a refusal: to be sent, or sealed, again.
@@ -76,29 +93,36 @@ struct Entry {
 pub struct Outbox {
     limits: Limits,
     entries: HashMap<Key, Entry>,
-    to_seal: VecDeque<Key>,
-    sealing: usize,
-    sealed: usize,
-    /// Sealed reports to send, the oldest first; those to be sent again before all others.
-    ready: VecDeque<Key>,
-    flow: Flow<Key>,
+    /// The lane of each meter; of those beyond, the first.
+    routes: Vec<usize>,
+    /// The first is for reports without a destination.
+    lanes: Vec<Lane>,
+    /// The lane whose turn it is.
+    turn: usize,
     due: BTreeSet<(u64, Key)>,
 }
 
 impl Outbox {
-    /// An empty outbox.
+    /// An empty outbox. Nothing leaves it before [`Outbox::route`] says where to.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            flow: Flow::new(limits.flow.clone()),
+            lanes: vec![Lane::new(None, &limits.pace)],
             limits,
             entries: HashMap::new(),
-            to_seal: VecDeque::new(),
-            sealing: 0,
-            sealed: 0,
-            ready: VecDeque::new(),
+            routes: Vec::new(),
+            turn: 0,
             due: BTreeSet::new(),
         }
+    }
+
+    fn lane_of(&self, key: Key) -> usize {
+        self.routes.get(key.0).copied().unwrap_or(0)
+    }
+
+    fn lane(&mut self, key: Key) -> &mut Lane {
+        let index = self.lane_of(key);
+        &mut self.lanes[index]
     }
 
     /// Number of reports waiting.
@@ -113,17 +137,29 @@ impl Outbox {
         self.entries.is_empty()
     }
 
-    /// Whether `more` reports fit.
+    /// Whether another window of the destination of this meter fits.
     #[must_use]
-    pub fn has_room(&self, more: usize) -> bool {
-        self.entries.len() + more <= self.limits.capacity
+    pub fn has_room(&self, meter: usize) -> bool {
+        self.fits(&self.lanes[self.lane_of((meter, WindowStart(0)))])
+    }
+
+    /// Whether another window of every destination fits.
+    #[must_use]
+    pub fn has_room_for_all(&self) -> bool {
+        self.lanes.iter().all(|lane| self.fits(lane))
+    }
+
+    fn fits(&self, lane: &Lane) -> bool {
+        // Never less than a window: the capacity is at least the number of meters.
+        let share = self.limits.capacity * lane.meters / self.limits.meters.max(1);
+        lane.meters == 0 || lane.held + lane.meters <= share
     }
 
     /// Takes a batch of readings. The caller has seen to it that there is room.
     pub fn accept(&mut self, batch: Batch) {
         let key = (batch.meter, batch.window);
-        self.to_seal.push_back(key);
-        self.entries.insert(key, Entry::new(batch));
+        self.enter(key, Entry::new(batch));
+        self.lane(key).to_seal.push_back(key);
     }
 
     /// Takes over a report that an earlier process sealed: it is to be sent, with the bytes it had.
@@ -131,15 +167,22 @@ impl Outbox {
         let key = (batch.meter, batch.window);
         let mut entry = Entry::new(batch);
         (entry.sealed, entry.sent, entry.ready) = (Some(sealed), true, true);
-        self.entries.insert(key, entry);
-        self.sealed += 1;
-        self.ready.push_back(key);
+        self.enter(key, entry);
+        let lane = self.lane(key);
+        lane.sealed += 1;
+        lane.ready.push_back(key);
+    }
+
+    fn enter(&mut self, key: Key, entry: Entry) {
+        if self.entries.insert(key, entry).is_none() {
+            self.lane(key).held += 1;
+        }
     }
 
     /// Number of reports that are sealed and have no receipt.
     #[must_use]
     pub fn unreceipted(&self) -> usize {
-        self.sealed
+        self.lanes.iter().map(|lane| lane.sealed).sum()
     }
 
     /// The readings of a report.
@@ -148,86 +191,107 @@ impl Outbox {
         self.entries.get(&key).map(|entry| &entry.batch)
     }
 
-    /// Up to `most` batches to seal now: as many as the cap on unreceipted reports leaves room for.
+    /// Up to `most` batches to seal now, of the destinations in turn: as many as the cap on unreceipted reports leaves room
+    /// for.
     pub fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
-        let room = self
-            .limits
-            .flow
-            .reports
-            .saturating_sub(self.sealed + self.sealing);
         let mut batches = Vec::new();
-        while batches.len() < most.min(room) {
-            let Some(key) = self.to_seal.pop_front() else {
-                break;
+        let mut passed = 0;
+        while batches.len() < most && passed < self.lanes.len() {
+            self.turn = (self.turn + 1) % self.lanes.len();
+            let lane = &mut self.lanes[self.turn];
+            let Some(key) = lane.next_to_seal() else {
+                passed += 1;
+                continue;
             };
-            batches.extend(self.entries.get(&key).map(|entry| entry.batch.clone()));
+            passed = 0;
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.sealing = true;
+                lane.sealing += 1;
+                batches.push(entry.batch.clone());
+            }
         }
-        self.sealing += batches.len();
         batches
     }
 
     /// Enters a sealed report: it is to be sent.
     pub fn sealed(&mut self, sealed: Sealed) {
-        self.sealing = self.sealing.saturating_sub(1);
         let key = (sealed.meter, sealed.window);
+        let index = self.lane_of(key);
         if let Some(entry) = self.entries.get_mut(&key) {
+            let lane = &mut self.lanes[index];
+            lane.sealing -= usize::from(std::mem::take(&mut entry.sealing));
+            lane.sealed += 1;
+            lane.ready.push_back(key);
             entry.sealed = Some(sealed);
             entry.ready = true;
-            self.sealed += 1;
-            self.ready.push_back(key);
         }
     }
 
     /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
     pub fn unsealed(&mut self, key: Key, now_ms: u64) {
-        self.sealing = self.sealing.saturating_sub(1);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            let sealing = usize::from(std::mem::take(&mut entry.sealing));
+            self.lane(key).sealing -= sealing;
+        }
         self.reopen(key, now_ms);
     }
 
-    /// Reports under way: sent, and without a receipt that is not overdue.
+    /// Reports under way: sent, and neither receipted nor taken for lost.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.flow.under_way()
+        self.lanes.iter().map(|lane| lane.pace.under_way()).sum()
     }
 
     /// When there is something to do next, in the caller's milliseconds: 0 if a report may be sent at once.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
-        let first = self.ready.iter().find_map(|key| self.waiting(*key));
-        if first.is_some_and(|sealed| self.flow.has_room(sealed.payload.len())) {
-            return Some(0);
-        }
         let back = self.due.first().map(|(due_ms, _)| *due_ms);
-        [self.flow.next_overdue_ms(), back]
-            .into_iter()
-            .flatten()
-            .min()
+        let of_lane = |lane: &Lane| match self.next_of(lane) {
+            Some(_) => Some(0),
+            None => lane.pace.next_lost_ms(),
+        };
+        let lanes = self.lanes.iter().filter_map(of_lane);
+        lanes.chain(back).min()
     }
 
-    /// Takes the next report that may be sent now. The flag: it may have been sent before.
+    /// Takes the next report that may be sent now, of the destinations in turn. The flag: it may have been sent before.
     pub fn pop_due(&mut self, now_ms: u64) -> Option<(Sealed, bool)> {
         self.come_back(now_ms);
-        while let Some(&key) = self.ready.front() {
-            let Some(sealed) = self.waiting(key) else {
-                self.ready.pop_front();
-                continue;
-            };
-            let bytes = sealed.payload.len();
-            if !self.flow.has_room(bytes) {
-                return None;
+        for _ in 0..self.lanes.len() {
+            self.turn = (self.turn + 1) % self.lanes.len();
+            if let Some(key) = self.next_of(&self.lanes[self.turn]) {
+                return self.send(key, now_ms);
             }
-            self.ready.pop_front();
-            let entry = self.entries.get_mut(&key)?;
-            entry.attempts = entry.attempts.saturating_add(1);
-            entry.ready = false;
-            let again = std::mem::replace(&mut entry.sent, true);
-            if !again {
-                entry.first_sent_ms = Some(now_ms);
-            }
-            self.flow.sent(key, bytes, again, now_ms);
-            return entry.sealed.clone().map(|sealed| (sealed, again));
         }
         None
+    }
+
+    /// The report that a lane may send now.
+    fn next_of(&self, lane: &Lane) -> Option<Key> {
+        lane.to.as_ref()?;
+        let key = *lane
+            .ready
+            .iter()
+            .find(|key| self.waiting(**key).is_some())?;
+        let sealed = self.waiting(key)?;
+        lane.pace.has_room(sealed.payload.len()).then_some(key)
+    }
+
+    fn send(&mut self, key: Key, now_ms: u64) -> Option<(Sealed, bool)> {
+        let index = self.lane_of(key);
+        let lane = &mut self.lanes[index];
+        // Those before it no longer wait.
+        while lane.ready.pop_front().is_some_and(|front| front != key) {}
+        let entry = self.entries.get_mut(&key)?;
+        entry.attempts = entry.attempts.saturating_add(1);
+        entry.ready = false;
+        let again = std::mem::replace(&mut entry.sent, true);
+        if !again {
+            entry.first_sent_ms = Some(now_ms);
+        }
+        let sealed = entry.sealed.clone()?;
+        lane.pace.sent(key, sealed.payload.len(), again, now_ms);
+        Some((sealed, again))
     }
 
     /// The report, if it waits to be sent: it may have been settled, or reopened, while it was in line.
@@ -236,31 +300,31 @@ impl Outbox {
         entry.sealed.as_ref().filter(|_| entry.ready)
     }
 
-    /// What is overdue or has waited after a refusal is in line again.
+    /// What is lost or has waited after a refusal is in line again.
     fn come_back(&mut self, now_ms: u64) {
-        let mut overdue = Vec::new();
-        while let Some(key) = self.flow.overdue(now_ms) {
-            overdue.push(key);
-        }
-        for key in overdue.into_iter().rev() {
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.ready = true;
-                self.ready.push_front(key);
+        for lane in &mut self.lanes {
+            let lost: Vec<Key> = std::iter::from_fn(|| lane.pace.lost(now_ms)).collect();
+            for key in lost.into_iter().rev() {
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    entry.ready = true;
+                    lane.ready.push_front(key);
+                }
             }
         }
         while let Some(&(due_ms, key)) = self.due.first()
             && due_ms <= now_ms
         {
             self.due.pop_first();
+            let index = self.lane_of(key);
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
             entry.due_ms = None;
             if entry.sealed.is_some() {
                 entry.ready = true;
-                self.ready.push_back(key);
+                self.lanes[index].ready.push_back(key);
             } else {
-                self.to_seal.push_back(key);
+                self.lanes[index].to_seal.push_back(key);
             }
         }
     }
@@ -285,10 +349,15 @@ impl Outbox {
                 .is_some_and(|sealed| sealed.digest == digest)
         };
         let Some(entry) = self.entries.get(&key).filter(fits) else {
+            if !self.entries.contains_key(&key) {
+                // A second receipt tells the pace that it need not have been sent again.
+                self.lane(key).pace.receipt(&key, now_ms);
+            }
             return (Settled::Unknown, None);
         };
         let first_sent_ms = entry.first_sent_ms;
-        self.flow.receipt(&key, now_ms);
+        let lane = self.routes.get(key.0).copied().unwrap_or(0);
+        self.lanes[lane].pace.receipt(&key, now_ms);
         let settled = match status {
             Status::Folded | Status::Duplicate => {
                 self.remove(key);
@@ -314,8 +383,10 @@ impl Outbox {
 
     fn remove(&mut self, key: Key) {
         if let Some(entry) = self.entries.remove(&key) {
-            self.sealed -= usize::from(entry.sealed.is_some());
-            self.flow.release(&key);
+            let lane = self.lane(key);
+            lane.held -= 1;
+            lane.sealed -= usize::from(entry.sealed.is_some());
+            lane.pace.release(&key);
             if let Some(due_ms) = entry.due_ms {
                 self.due.remove(&(due_ms, key));
             }
@@ -324,9 +395,11 @@ impl Outbox {
 
     /// Back to its readings, to be sealed again after a wait: the newer plan may not have come yet.
     fn reopen(&mut self, key: Key, now_ms: u64) {
-        self.flow.release(&key);
+        let index = self.lane_of(key);
+        let lane = &mut self.lanes[index];
+        lane.pace.release(&key);
         if let Some(entry) = self.entries.get_mut(&key) {
-            self.sealed -= usize::from(entry.sealed.take().is_some());
+            lane.sealed -= usize::from(entry.sealed.take().is_some());
             entry.sent = false;
         }
         self.come_back_later(key, now_ms);
@@ -354,6 +427,7 @@ impl Entry {
             first_sent_ms: None,
             sent: false,
             ready: false,
+            sealing: false,
             attempts: 0,
             due_ms: None,
         }
@@ -364,9 +438,9 @@ impl Limits {
     /// The wait after a refusal, in milliseconds: doubling from `retry_min` to `retry_max`, and a random half of it, so
     /// that gateways that lost the same broker do not come back as one.
     fn back_off(&self, attempts: u32) -> u64 {
-        let longest = self.flow.retry_max.max(self.flow.retry_min);
+        let longest = self.pace.retry_max.max(self.pace.retry_min);
         let wait = self
-            .flow
+            .pace
             .retry_min
             .saturating_mul(1 << attempts.min(16))
             .min(longest);

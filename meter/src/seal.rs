@@ -79,8 +79,12 @@ impl Sealer {
         limbs: &[u8],
     ) -> Result<Self, SealError> {
         let unusable = |error: &dyn std::fmt::Display| SealError::Plan(error.to_string());
-        let profile = Profile::by_name(&plan.profile).map_err(|error| unusable(&error))?;
-        let layout: Layout = plan.layout.parse().map_err(|error| unusable(&error))?;
+        let profile = Profile::by_name(plan.profile.as_str()).map_err(|error| unusable(&error))?;
+        let layout: Layout = plan
+            .layout
+            .as_str()
+            .parse()
+            .map_err(|error| unusable(&error))?;
         let needed = layout.slots_needed(usize::from(plan.batch));
         if needed > profile.slots() {
             return Err(SealError::Plan(format!(

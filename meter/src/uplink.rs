@@ -60,7 +60,7 @@ pub fn spawn(
 }
 
 fn connect(settings: &Settings, id: &MeterId, stop: Stop) -> Publisher {
-    let client = format!("{}-{id}", settings.meter.gateway);
+    let client = mqtt::Client::Meter(&settings.meter.gateway, id).id(&settings.deployment);
     let (publisher, inbox) = mqtt::connect(&settings.mqtt, &client, Vec::new(), stop);
     tokio::spawn(drain(inbox));
     publisher

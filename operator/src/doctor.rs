@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use packed::Profile;
-use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
-use service::files;
-use wire::Topics;
+use service::{Chain, Settings, files};
+use wire::{Plan, Topics};
 
-use crate::{plan, run};
+use crate::plan::PlanBook;
+use crate::{ledger, plan, run};
 
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
@@ -29,6 +29,10 @@ pub fn subject(settings: &Settings) -> Subject {
         ("operator.live_listen", settings.operator.live_listen),
     ];
     let listens = listens.into_iter();
+    let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
+        let requests = [topics.enrol_filter(), topics.analytics_enrol_filter()];
+        requests.into_iter().chain([topics.sum_filter()]).collect()
+    });
     Subject {
         process: "operator",
         secrets: secrets(&folder, settings.operator.credentials_dir.as_deref()),
@@ -37,6 +41,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .filter_map(|(key, address)| Some((key, address?)))
             .collect(),
         client: true,
+        subscriptions: subscriptions.unwrap_or_default(),
         member: false,
         descriptors: DESCRIPTORS,
         memory: MEMORY,
@@ -68,6 +73,7 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     let folder = run::folder(settings);
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
+    ledger(settings, &folder, findings);
     enrolment(settings, findings);
 }
 
@@ -110,7 +116,7 @@ fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
             Ok(_) => findings.ok(CHECK, format!("{shown} is private")),
             Err(error) => findings.fail(
                 CHECK,
-                error.to_string(),
+                Chain(&error).to_string(),
                 "`chmod 600` it, or correct the unit",
             ),
         }
@@ -145,20 +151,65 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
             )?)
         });
     match stored {
-        Ok(Some(plan)) => findings.ok(
-            CHECK,
-            format!(
-                "version {} with {} feeders, signed by {key}",
-                plan.version,
-                plan.feeders.len()
-            ),
-        ),
+        Ok(Some(plan)) => {
+            findings.ok(
+                CHECK,
+                format!(
+                    "version {} with {} feeders, signed by {key}",
+                    plan.version,
+                    plan.feeders.len()
+                ),
+            );
+            owners(&plan, findings);
+        }
         Ok(None) => findings.ok(CHECK, format!("the next start makes it, signed by {key}")),
         Err(error) => findings.fail(
             CHECK,
             format!("{error:#}"),
             "restore the state folder from a backup",
         ),
+    }
+}
+
+/// What was released, and whether the state folder knows of more.
+fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
+    const CHECK: &str = "ledger";
+    let expected = PlanBook::is_stored(folder);
+    match ledger::state(folder, &settings.deployment.id, expected) {
+        Ok(None) => findings.ok(CHECK, "the next start makes it"),
+        Ok(Some(state)) => findings.ok(
+            CHECK,
+            format!(
+                "{} releases of {} feeders, and the count beside it knows of no more",
+                state.releases,
+                state.newest.len()
+            ),
+        ),
+        Err(error) if error.is_left_open() => findings.warn(
+            CHECK,
+            Chain(&error).to_string(),
+            "start the operator: it verifies the ledger and completes it",
+        ),
+        Err(error) => findings.fail(
+            CHECK,
+            Chain(&error).to_string(),
+            "see \"Backups\" in docs/operations.md; never remove the ledger",
+        ),
+    }
+}
+
+/// Whether every feeder has an analytics service.
+fn owners(plan: &Plan, findings: &mut Findings) {
+    let unowned = plan::unowned(plan);
+    if let (Some(first), false) = (unowned.first(), plan.analytics.is_empty()) {
+        findings.warn(
+            "owners",
+            format!(
+                "{} feeders, of which {first} is the first, belong to no analytics service",
+                unowned.len()
+            ),
+            "start a service whose `analytics.feeders` lists them; until then their reports wait at the gateways",
+        );
     }
 }
 

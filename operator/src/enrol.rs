@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reason, RosterEntry};
+use wire::{
+    AnalyticsEnrol, AnalyticsEntry, AnalyticsId, EnrolRequest, FeederId, MeterId, Owners, Plan,
+    Reason, RosterEntry, WindowStart,
+};
 
 use crate::gateways::{Gateways, GatewaysError};
 use crate::keyring::Keyring;
@@ -173,29 +176,116 @@ impl Registry {
     /// Puts an analytics service into the plan. `Ok(false)` if it was there just so.
     ///
     /// # Errors
-    /// Another key has this id, another service owns one of its feeders, or there are too many.
-    pub fn enrol_analytics(&mut self, request: &AnalyticsEnrol) -> Result<bool, Reason> {
+    /// [`AnalyticsRefused`]; nothing has changed then.
+    pub fn enrol_analytics(&mut self, request: &AnalyticsEnrol) -> Result<bool, AnalyticsRefused> {
+        let plan = self.plan.plan();
         let entry = entry(request);
-        let enrolled = &self.plan.plan().analytics;
-        if enrolled.contains(&entry) {
+        if plan.analytics.contains(&entry) {
             return Ok(false);
         }
-        let (same, others): (Vec<_>, Vec<_>) =
-            enrolled.iter().partition(|other| other.id == entry.id);
-        if same.iter().any(|known| known.key != entry.key) {
-            return Err(Reason::WrongKey);
-        }
-        if others
-            .iter()
-            .any(|other| overlap(&other.feeders, &entry.feeders))
-        {
-            return Err(Reason::Conflict);
-        }
-        if same.is_empty() && enrolled.len() >= wire::MAX_ANALYTICS {
-            return Err(Reason::Overloaded);
-        }
+        check_analytics(plan, request)?;
         self.plan.set_analytics(entry);
         Ok(true)
+    }
+}
+
+/// Why an analytics service is not put into the plan as it asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnalyticsRefused {
+    /// Another key has this id.
+    #[error("the plan has an analytics service {id} with another key")]
+    OtherKey {
+        /// The id.
+        id: AnalyticsId,
+    },
+    /// It would have a feeder that another service adds for.
+    #[error(
+        "feeder {feeder}{} belongs to analytics service {owner}, which has receipted readings of it that are in no total \
+         yet. Have {owner} give it up first: start {owner} again with `analytics.feeders` set to the feeders it keeps, and \
+         this request is granted once {owner} has released the rest",
+        and_more(*.more)
+    )]
+    Owned {
+        /// The first such feeder.
+        feeder: FeederId,
+        /// How many others there are.
+        more: usize,
+        /// The service that has the first.
+        owner: AnalyticsId,
+    },
+    /// A second service would add for all feeders that nobody names.
+    #[error(
+        "analytics service {owner} adds for all feeders that no service names, and only one can: list this one's feeders \
+         in its `analytics.feeders`"
+    )]
+    SecondRest {
+        /// The service that does.
+        owner: AnalyticsId,
+    },
+    /// The plan is full.
+    #[error(
+        "the plan has {} analytics services, and no room for more",
+        wire::MAX_ANALYTICS
+    )]
+    Full,
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
+impl AnalyticsRefused {
+    /// The metric label.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::OtherKey { .. } => Reason::WrongKey,
+            Self::Owned { .. } | Self::SecondRest { .. } => Reason::Conflict,
+            Self::Full => Reason::Overloaded,
+        }
+    }
+}
+
+/// Whether the plan may have an analytics service as it asks.
+///
+/// A feeder that has a setting in the plan leaves its owner only by the owner's own request: only the owner knows when all
+/// that it has answered `folded` is in a total. A feeder without a setting can be named freely, because no report of it is
+/// taken under any plan so far.
+///
+/// # Errors
+/// [`AnalyticsRefused`].
+pub fn check_analytics(plan: &Plan, request: &AnalyticsEnrol) -> Result<(), AnalyticsRefused> {
+    let same = plan.analytics.iter().find(|other| other.id == request.id);
+    if same.is_some_and(|known| known.key != request.key) {
+        let id = request.id.clone();
+        return Err(AnalyticsRefused::OtherKey { id });
+    }
+    let others = Owners::of(plan.analytics.iter().filter(|other| other.id != request.id));
+    if let (true, Some(owner)) = (request.feeders.is_empty(), others.rest()) {
+        let owner = owner.clone();
+        return Err(AnalyticsRefused::SecondRest { owner });
+    }
+    let is_planned = |feeder: &FeederId| plan.feeder(feeder, WindowStart(u64::MAX)).is_some();
+    // What this service has itself stays its own, also where another adds for all that nobody names.
+    let own = |feeder: &FeederId| same.is_some_and(|entry| entry.feeders.contains(feeder));
+    let mut owned = request.feeders.iter().filter_map(|feeder| {
+        let rest = || others.rest().filter(|_| is_planned(feeder) && !own(feeder));
+        Some((feeder, others.named(feeder).or_else(rest)?))
+    });
+    if let Some((feeder, owner)) = owned.next() {
+        let (feeder, owner) = (feeder.clone(), owner.clone());
+        let more = owned.count();
+        return Err(AnalyticsRefused::Owned {
+            feeder,
+            more,
+            owner,
+        });
+    }
+    match same.is_none() && plan.analytics.len() >= wire::MAX_ANALYTICS {
+        true => Err(AnalyticsRefused::Full),
+        false => Ok(()),
     }
 }
 
@@ -248,11 +338,6 @@ fn greatest_capacities(request: &EnrolRequest) -> BTreeMap<FeederId, u64> {
         *greatest = watts.max(*greatest);
     }
     capacities
-}
-
-/// Whether two services would both add for some feeder. A service without feeders adds for those nobody names.
-fn overlap(a: &[FeederId], b: &[FeederId]) -> bool {
-    (a.is_empty() && b.is_empty()) || a.iter().any(|feeder| b.contains(feeder))
 }
 
 fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {

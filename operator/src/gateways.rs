@@ -25,11 +25,12 @@ pub enum GatewaysError {
     #[error(transparent)]
     File(#[from] DiskError),
     /// The file is damaged.
-    #[error("{path}: {cause}. Restore the file from a backup", path = path.display())]
+    #[error("{path} is damaged, restore it from a backup", path = path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         cause: serde_json::Error,
     },
 }

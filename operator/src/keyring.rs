@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use openfhe::Context;
 use openfhe::secret::{KeyFileError, SecretKey};
 use packed::Profile;
+use service::Chain;
 use wire::{EpochPlan, KeyEpoch, SigningKey, VerifyingKey, WindowStart};
 
 /// The epoch a new deployment starts with.
@@ -20,19 +21,21 @@ pub const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// OpenFHE could not make a context or a key.
-    #[error("cannot prepare the encryption of profile {profile}: {cause}")]
+    #[error("cannot prepare the encryption of profile {profile}")]
     Context {
         /// The parameter profile.
         profile: &'static str,
         /// What went wrong.
+        #[source]
         cause: openfhe::Error,
     },
     /// A key file cannot be read, written, or must not be used as it is.
-    #[error("key epoch {epoch}: {cause}")]
+    #[error("the key of epoch {epoch} cannot be used")]
     Epoch {
         /// The epoch.
         epoch: KeyEpoch,
         /// What is wrong with its file.
+        #[source]
         cause: KeyFileError,
     },
     /// The plan names an epoch whose key is gone.
@@ -63,7 +66,7 @@ pub enum KeyringError {
         found: String,
     },
     /// The signing key cannot be read, written, or must not be used as it is.
-    #[error("{0}")]
+    #[error(transparent)]
     Signing(service::files::KeyFileError),
     /// The signing key is gone, and its verifying key is not.
     #[error(
@@ -76,11 +79,12 @@ pub enum KeyringError {
         path: PathBuf,
     },
     /// A credential cannot be read, or must not be used as it is.
-    #[error("key epoch {epoch}: {cause}")]
+    #[error("the key of epoch {epoch} cannot be used")]
     Credential {
         /// The epoch.
         epoch: KeyEpoch,
         /// What is wrong with it.
+        #[source]
         cause: service::files::KeyFileError,
     },
 }
@@ -226,7 +230,7 @@ impl Keyring {
             if !self.has(epoch) {
                 tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone: its late sums cannot be read");
             } else if let Err(error) = self.epoch(epoch) {
-                tracing::warn!(%epoch, %error, "the key of an old epoch cannot be used: its late sums cannot be read");
+                tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used: its late sums cannot be read");
             }
         }
     }

@@ -1,262 +1,362 @@
-//! What the operator remembers of releases: two files that a kill at any moment leaves consistent.
+//! What the operator remembers of releases, in files that a kill at any moment leaves consistent.
 //!
-//! `totals.jsonl` is for people and other programs: one line a released window. `releases.ledger` is for the
-//! operator: one short checksummed line a release taken. They are written in this order, each synced, and the receipt goes out after
-//! both. A kill between the two leaves totals without a ledger line; opening adds the missing lines, so that the release, which
-//! analytics sends again, is a duplicate and not a second line of totals.
+//! `totals.jsonl` is for people and other programs: one line a released window. `releases.redb`, the ledger, is for the
+//! operator: one row a release taken, which tells a duplicate from a conflict. They are written in this order, each synced,
+//! and the receipt goes out after both. What a kill or a failed write between the two leaves in the totals alone is added to
+//! the ledger before anything else is asked of it, so that the release, which analytics sends again, is a duplicate and not
+//! a second line of totals.
+//!
+//! `releases.count` holds the number of releases in the ledger and is written after it, when no sum waits. A kill in between
+//! leaves the count behind the ledger; a ledger behind the count is an older copy. Releases are never removed, so their number
+//! counts commits.
+//!
+//! # Layout
+//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`: `releases.redb`
+//! * `migrate`: ledgers of earlier formats
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+mod count;
+#[cfg(test)]
+pub(crate) mod faults;
+mod migrate;
+mod store;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use service::failpoint;
-use sha2::{Digest as _, Sha256};
-use wire::DeploymentId;
+use service::store::Fault;
+use wire::{DeploymentId, FeederId, WindowStart};
 
-use crate::journal::Journal;
-use crate::release::{Releases, Taken};
+use crate::disk::DiskError;
+use crate::release::Taken;
 use crate::report::FeederReport;
+use crate::totals::{self, Totals};
+use count::Count;
+use store::Store;
 
-/// Most releases written in one commit. Opening looks at so many lines of totals.
+/// Most releases written in one commit.
 pub const COMMIT_MAX: usize = 64;
 
 /// The ledger's name in the operator's folder.
-pub const FILE: &str = "releases.ledger";
+pub const FILE: &str = "releases.redb";
 
-/// Bytes at the end of `totals.jsonl` that hold at least [`COMMIT_MAX`] lines: a line of 1,024 intervals with statistics
-/// has less than 64 KB.
-const TOTALS_TAIL: u64 = COMMIT_MAX as u64 * 64 * 1024;
+/// What to do without a ledger.
+const RESTORE: &str = "Without the ledger a window could be released twice: restore the state folder from a backup, or start a new \
+                       deployment in another deployment.state_dir";
 
-/// Hexadecimal digits of the checksum before each ledger line.
-const CHECK_LEN: usize = 16;
-
-/// Why the records cannot be used.
+/// Why the record of releases cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// A file cannot be opened, read or written.
-    #[error("{path}: {cause}", path = path.display())]
-    Io {
+    /// A file beside the ledger cannot be read or written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The ledger is in use, or the disk fails.
+    #[error("cannot use the ledger {path}", path = path.display())]
+    Unavailable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
+        /// Why.
+        source: Fault,
     },
-    /// The ledger is gone although releases may have been taken.
-    #[error(
-        "{path} is missing although this operator has published a plan before. Without it a window could be \
-         released twice. Restore it from a backup, or start a new deployment in another deployment.state_dir",
-        path = path.display()
-    )]
-    Missing {
+    /// The ledger is damaged or is something else.
+    #[error("{path} is not as the operator left it. {RESTORE}", path = path.display())]
+    Unusable {
         /// The file.
         path: PathBuf,
+        /// How that shows.
+        source: Fault,
     },
-    /// The ledger belongs to another deployment or is none.
-    #[error("{path} starts with {found:?}, not {expected:?}: it is not the ledger of this deployment", path = path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// Its first line.
-        found: String,
-        /// What its first line should be.
-        expected: String,
-    },
-    /// A line before the end does not match its checksum.
-    #[error("{path}, line {line}, is damaged: restore the file from a backup", path = path.display())]
-    Damaged {
+    /// A line of a ledger of format 1 is damaged.
+    #[error("{path}, line {line}, is damaged. {RESTORE}", path = path.display())]
+    Line {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
+    /// The ledger is gone although releases may have been taken.
+    #[error("{path} is missing although this operator has published a plan before. {RESTORE}", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The ledger belongs to another deployment or operator, or has another format.
+    #[error(
+        "{path} has {what} {found:?}, not {expected:?}: restore the ledger of this deployment and operator, or use the \
+         program that wrote it",
+        path = path.display()
+    )]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Which part of its header.
+        what: &'static str,
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// What should be the count is something else.
+    #[error(
+        "{path} does not hold a number of releases: restore the state folder from a backup. If releases.redb is the newest \
+         copy for certain, remove {path}",
+        path = path.display()
+    )]
+    Count {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The ledger is an older copy.
+    #[error(
+        "{path} has {found} releases, but {count} knows of {known}: it is an older copy, and {lost} windows could be \
+         released twice. Restore the newest copy of the ledger or of totals.jsonl; to go on with this one all the same, \
+         remove {count}",
+        path = path.display(), count = count.display(), lost = known - found
+    )]
+    Older {
+        /// The ledger.
+        path: PathBuf,
+        /// Releases in it.
+        found: u64,
+        /// The count's file.
+        count: PathBuf,
+        /// Releases there were.
+        known: u64,
+    },
+}
+
+impl LedgerError {
+    /// Whether a killed operator left the ledger to its next start.
+    #[must_use]
+    pub fn is_left_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable {
+                source: Fault::LeftOpen,
+                ..
+            }
+        )
+    }
+
+    /// For `map_err`.
+    fn at(path: &Path) -> impl FnOnce(Fault) -> Self {
+        let path = path.to_owned();
+        move |source| match source {
+            source @ (Fault::Damaged(_) | Fault::Foreign(_)) => Self::Unusable { path, source },
+            source => Self::Unavailable { path, source },
+        }
+    }
+}
+
+/// Where the record is and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The operator's folder.
+    pub dir: &'a Path,
+    /// The file of totals.
+    pub totals: &'a Path,
+    /// The deployment.
+    pub deployment: &'a DeploymentId,
+    /// What this operator writes into [`By::operator`](crate::report::By::operator): totals of another one, say of an
+    /// earlier deployment, are not its own.
+    pub operator: &'a str,
 }
 
 /// The operator's durable record of releases.
 pub struct Ledger {
-    ledger: Journal,
-    totals: Journal,
+    store: Store,
+    count: Count,
+    totals: Totals,
 }
 
 impl Ledger {
-    /// Opens both files, repairs what a kill left behind and returns the record with every release taken.
+    /// Opens the record and completes what a kill left of it.
     ///
-    /// `expected` says that the ledger must exist: it is created before the first plan is published. `operator` is what this
-    /// operator writes into [`By::operator`](crate::report::By::operator): totals of another one, say of an earlier deployment, are not its own.
+    /// `expected` says that there must be a ledger: it is made before the first plan is published.
     ///
     /// # Errors
-    /// A file cannot be read or written, is missing, damaged before its end, or of another deployment.
-    pub fn open(
-        ledger: &Path,
-        totals: &Path,
-        deployment: &DeploymentId,
-        operator: &str,
-        expected: bool,
-    ) -> Result<(Self, Releases), LedgerError> {
-        if expected && !ledger.exists() {
-            return Err(LedgerError::Missing {
-                path: ledger.to_owned(),
-            });
+    /// A file cannot be read or written; the ledger is missing, damaged, an older copy, or of another deployment, operator or
+    /// format.
+    pub fn open(place: &Place<'_>, expected: bool) -> Result<Self, LedgerError> {
+        let path = place.dir.join(FILE);
+        let count = Count::open(place.dir)?;
+        let earlier = migrate::read(place)?;
+        if !path.exists() {
+            if earlier.is_none() && (expected || count.known().is_some()) {
+                return Err(LedgerError::Missing { path });
+            }
+            Store::create(&path, place)?;
         }
-        let io = |path: &Path, cause| LedgerError::Io {
-            path: path.to_owned(),
-            cause,
+        let mut ledger = Self {
+            store: Store::open(&path, place)?,
+            count,
+            totals: Totals::open(place.totals)?,
         };
-        let (mut file, lines) = Journal::open(ledger, |_| 0).map_err(|error| io(ledger, error))?;
-        let mut releases = Releases::default();
-        let header = format!("cipherwatt releases 1 {deployment} {operator}");
-        match lines.split_first() {
-            None => file.append(&[header]).map_err(|error| io(ledger, error))?,
-            Some((first, rest)) => {
-                let found = String::from_utf8_lossy(first).into_owned();
-                if found != header {
-                    return Err(LedgerError::Header {
-                        path: ledger.to_owned(),
-                        found,
-                        expected: header,
-                    });
-                }
-                replay(&mut file, rest, &mut releases)?;
+        if let Some(earlier) = &earlier {
+            ledger.store.add(earlier)?;
+            if ledger.count.known().is_none() {
+                ledger.count()?;
             }
         }
-        let tail = |len: u64| len.saturating_sub(TOTALS_TAIL);
-        let (totals_file, lines) =
-            Journal::open(totals, tail).map_err(|error| io(totals, error))?;
-        let mut record = Self {
-            ledger: file,
-            totals: totals_file,
-        };
-        record.adopt(&lines, operator, &mut releases)?;
-        Ok((record, releases))
+        ledger.complete(place)?;
+        if earlier.is_some() {
+            migrate::set_aside(place.dir)?;
+        }
+        Ok(ledger)
     }
 
-    /// Makes `reports` durable, in both files. At most [`COMMIT_MAX`] at once.
+    /// Adds what only the totals know, and sees that the ledger is not an older copy.
+    fn complete(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
+        let found = self.store.len();
+        self.adopt(place)?;
+        let now = self.store.len();
+        self.count.compare(self.store.path(), now)?;
+        match self.count.known() {
+            Some(known) if found < known => tracing::warn!(
+                found,
+                known,
+                "releases.redb is an older copy; totals.jsonl has what it lacks, and it was read from there"
+            ),
+            None if found > 0 => tracing::warn!(
+                releases = now,
+                "there is no releases.count: releases.redb is taken for the newest copy"
+            ),
+            _ if now > found => {
+                tracing::info!(
+                    releases = now - found,
+                    "completed the ledger from the totals"
+                );
+            }
+            _ => {}
+        }
+        self.count.write(now)
+    }
+
+    /// Adds to the ledger what only the totals know. They are read from their end back to a whole commit of lines that the ledger
+    /// has: it has any earlier ones too, since all come in the order of the file.
+    fn adopt(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
+        let reports = |start| totals::reports(place.totals, start, place.operator);
+        let mut tail = totals::TAIL;
+        let start = loop {
+            let start = self.totals.size().saturating_sub(tail);
+            let rows = next_rows(&mut reports(start)?)?;
+            let known = rows.len() == COMMIT_MAX && self.store.missing(&rows)?.is_empty();
+            if known || start == 0 {
+                break start;
+            }
+            tail = tail.saturating_mul(4);
+        };
+        let mut reports = reports(start)?;
+        loop {
+            let rows = next_rows(&mut reports)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let missing = self.store.missing(&rows)?;
+            self.store.add(&missing)?;
+        }
+    }
+
+    /// Makes `reports` durable. At most [`COMMIT_MAX`] at once, none of which was taken before.
     ///
     /// # Errors
-    /// One of the files could not be written; then none of the reports counts.
+    /// A file could not be written. None of the reports may be answered then; those that the totals have by now will be found
+    /// taken.
     pub fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
         debug_assert!(reports.len() <= COMMIT_MAX);
+        self.store.settle()?;
         let lines: Vec<String> = reports.iter().map(json).collect();
-        let entries: Vec<String> = reports.iter().map(|report| entry(&taken(report))).collect();
-        let before = self.totals.size();
-        let io = |path: &Path, cause| LedgerError::Io {
-            path: path.to_owned(),
-            cause,
-        };
-        self.totals
-            .append(&lines)
-            .map_err(|error| io(self.totals.path(), error))?;
+        let rows: Vec<Taken> = reports.iter().map(taken).collect();
+        self.totals.append(&lines)?;
         failpoint::hit("operator.between_records");
-        if let Err(error) = self.ledger.append(&entries) {
-            // The release will be sent again and must not find its totals there.
-            let _ = self.totals.retract(self.totals.size() - before);
-            return Err(io(self.ledger.path(), error));
-        }
-        Ok(())
+        self.store.add(&rows)
     }
 
-    /// Adds to the ledger what only the last lines of totals know.
-    fn adopt(
+    /// Writes down how many releases the ledger has. It may wait until receipts are sent.
+    ///
+    /// # Errors
+    /// The count cannot be written; the next call tries again.
+    pub fn count(&mut self) -> Result<(), LedgerError> {
+        self.count.write(self.store.len())
+    }
+
+    /// The releases taken of a feeder's window, one a part.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn window(
         &mut self,
-        lines: &[Vec<u8>],
-        operator: &str,
-        releases: &mut Releases,
-    ) -> Result<(), LedgerError> {
-        let skip = lines.len().saturating_sub(COMMIT_MAX);
-        let mut entries = Vec::new();
-        for line in &lines[skip..] {
-            // A line somebody else wrote into the file is theirs.
-            let Ok(report) = serde_json::from_slice::<FeederReport>(line) else {
-                continue;
-            };
-            if report.by.operator != operator {
-                continue;
-            }
-            let taken = taken(&report);
-            if releases.record(&taken) {
-                entries.push(entry(&taken));
-            }
-        }
-        if !entries.is_empty() {
-            tracing::info!(
-                releases = entries.len(),
-                "completed the ledger from totals written just before the last end"
-            );
-        }
-        self.ledger
-            .append(&entries)
-            .map_err(|cause| LedgerError::Io {
-                path: self.ledger.path().to_owned(),
-                cause,
-            })
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Result<Vec<Taken>, LedgerError> {
+        self.store.window(feeder, window)
     }
 
+    /// Releases taken.
+    pub fn len(&self) -> u64 {
+        self.store.len()
+    }
+
+    /// Whether nothing was taken yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Replaces what the totals are written to.
     #[cfg(test)]
-    pub(crate) fn with_media(
-        self,
-        ledger: impl FnOnce(Box<dyn crate::journal::Medium>) -> Box<dyn crate::journal::Medium>,
+    pub(crate) fn with_totals(
+        mut self,
+        wrap: impl FnOnce(Box<dyn totals::Medium>) -> Box<dyn totals::Medium>,
     ) -> Self {
-        Self {
-            ledger: self.ledger.with_medium(ledger),
-            totals: self.totals,
-        }
+        self.totals = self.totals.with_medium(wrap);
+        self
+    }
+
+    /// Puts the ledger onto a disk that fails.
+    #[cfg(test)]
+    pub(crate) fn on(mut self, disk: faults::FailingDisk) -> Self {
+        self.store.put_on(disk);
+        self
     }
 }
 
-/// The windows at the end of `totals` that this `operator` wrote, in the order of release.
+/// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct State {
+    /// Releases in it.
+    pub releases: u64,
+    /// The newest window each feeder has released.
+    pub newest: BTreeMap<FeederId, WindowStart>,
+}
+
+/// The state of the ledger in `dir`; `None` if there is none.
 ///
 /// # Errors
-/// The file cannot be read.
-pub fn recent(totals: &Path, operator: &str) -> Result<Vec<FeederReport>, LedgerError> {
-    let read = || {
-        let mut file = File::open(totals)?;
-        let start = file.metadata()?.len().saturating_sub(TOTALS_TAIL);
-        file.seek(SeekFrom::Start(start))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        Ok(tail)
-    };
-    let tail = read().map_err(|cause| LedgerError::Io {
-        path: totals.to_owned(),
-        cause,
-    })?;
-    // The rest of a line at the beginning is no report, nor need be what somebody else wrote.
-    let reports = tail
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok());
-    Ok(reports
-        .filter(|report: &FeederReport| report.by.operator == operator)
-        .collect())
+/// As [`Ledger::open`], as far as it shows without changing anything; [`Fault::LeftOpen`] after a kill, until the next start.
+pub fn state(
+    dir: &Path,
+    deployment: &DeploymentId,
+    expected: bool,
+) -> Result<Option<State>, LedgerError> {
+    let path = dir.join(FILE);
+    let count = Count::open(dir)?;
+    if !path.exists() {
+        return match migrate::is_due(dir) || !expected && count.known().is_none() {
+            true => Ok(None),
+            false => Err(LedgerError::Missing { path }),
+        };
+    }
+    let state = store::state(&path, deployment)?;
+    count.compare(&path, state.releases)?;
+    Ok(Some(state))
 }
 
-/// Reads the ledger's lines. A bad last line was torn; a bad one before it is damage.
-fn replay(
-    file: &mut Journal,
-    lines: &[Vec<u8>],
-    releases: &mut Releases,
-) -> Result<(), LedgerError> {
-    for (index, line) in lines.iter().enumerate() {
-        if let Some(taken) = parse(line) {
-            releases.record(&taken);
-            continue;
-        }
-        let damaged = LedgerError::Damaged {
-            path: file.path().to_owned(),
-            line: index + 2,
-        };
-        if lines[index..].iter().any(|line| parse(line).is_some()) {
-            return Err(damaged);
-        }
-        let torn: u64 = lines[index..]
-            .iter()
-            .map(|line| line.len() as u64 + 1)
-            .sum();
-        tracing::warn!(path = %file.path().display(), bytes = torn, "removed the torn end of the ledger");
-        let path = file.path().to_owned();
-        return file
-            .retract(torn)
-            .map_err(|cause| LedgerError::Io { path, cause });
-    }
-    Ok(())
+/// The next releases of the totals, as many as a commit has at most.
+fn next_rows(
+    reports: &mut impl Iterator<Item = Result<FeederReport, DiskError>>,
+) -> Result<Vec<Taken>, DiskError> {
+    let reports = reports.take(COMMIT_MAX);
+    reports.map(|report| Ok(taken(&report?))).collect()
 }
 
 fn taken(report: &FeederReport) -> Taken {
@@ -267,31 +367,13 @@ fn taken(report: &FeederReport) -> Taken {
         epoch: report.epoch,
         meters: report.meters,
         digest: report.digest,
+        analytics: report.analytics.clone(),
     }
 }
 
-/// A ledger line: checksum, space, JSON.
-fn entry(taken: &Taken) -> String {
-    let json = json(taken);
-    format!("{} {json}", check(json.as_bytes()))
-}
-
-/// A ledger line that matches its checksum.
-pub(crate) fn parse(line: &[u8]) -> Option<Taken> {
-    let (sum, rest) = line.split_at_checked(CHECK_LEN)?;
-    let json = rest.strip_prefix(b" ")?;
-    (sum == check(json).as_bytes())
-        .then(|| serde_json::from_slice(json).ok())
-        .flatten()
-}
-
-fn check(bytes: &[u8]) -> String {
-    hex::encode(&Sha256::digest(bytes)[..CHECK_LEN / 2])
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    // The types written here have string keys and finite numbers only, which serde_json always writes.
-    serde_json::to_string(value).unwrap_or_default()
+fn json(report: &FeederReport) -> String {
+    // A report has string keys and finite numbers only, which serde_json always writes.
+    serde_json::to_string(report).unwrap_or_default()
 }
 
 #[cfg(test)]

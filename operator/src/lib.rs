@@ -9,7 +9,7 @@
 //! - [`request`], [`enrol`], [`gateways`], [`pending`]: who may join, by which rules, and who waits for a person;
 //! - [`rotate`]: when a new key epoch may begin;
 //! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
-//! - [`journal`], [`ledger`], [`disk`]: what survives a kill;
+//! - [`ledger`], [`totals`], [`disk`]: what survives a kill;
 //! - [`publish`], [`waiting`], [`metrics`]: when things are published, said and counted;
 //! - [`print`](mod@print): released windows on standard output; [`page`]: what happens, for the live page; [`doctor`]: what the set-up lacks.
 
@@ -18,7 +18,6 @@ pub mod doctor;
 pub mod enrol;
 pub mod event;
 pub mod gateways;
-pub mod journal;
 pub mod keyring;
 pub mod ledger;
 pub mod metrics;
@@ -36,6 +35,7 @@ pub mod rotate;
 pub mod run;
 mod serve;
 pub mod settle;
+pub mod totals;
 pub mod waiting;
 
 pub use event::Event;

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use operator::pending::Desk;
+use operator::enrol::{AnalyticsRefused, check_analytics};
+use operator::pending::{Desk, Held};
 use operator::plan;
 use operator::print::{self, Output};
+use operator::request::Request;
 use operator::rotate::{self, Facts, Inbox};
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
@@ -87,19 +89,19 @@ impl Arguments for Args {
         &self.common
     }
 
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
     fn overrides(&self) -> Overrides {
-        match self.command {
-            // Beside a running operator: no second metrics endpoint, and only the answer on the terminal.
-            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. }) => {
-                Overrides::new()
-                    .set("operator.metrics_listen", "")
-                    .set("operator.live_listen", "")
-                    .set("log.level", "warn")
-            }
-            Some(Command::Tool(_)) | None => {
-                Overrides::new().option("operator.live_load", self.live_load.then_some(true))
-            }
-        }
+        Overrides::new().option("operator.live_load", self.live_load.then_some(true))
+    }
+
+    fn is_short(&self) -> bool {
+        matches!(
+            self.command,
+            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. })
+        )
     }
 
     fn tool(&self) -> Option<&Tool> {
@@ -119,7 +121,7 @@ fn main() -> ExitCode {
         let settings = &context.settings;
         let desk = Desk::new(&operator::run::folder(settings));
         match context.args.command {
-            Some(Command::Pending) => list(&desk),
+            Some(Command::Pending) => list(settings, &desk),
             Some(Command::Approve { id }) => approve(&desk, &id),
             Some(Command::Rotate {
                 first_window,
@@ -151,16 +153,41 @@ fn main() -> ExitCode {
     })
 }
 
-fn list(desk: &Desk) -> anyhow::Result<()> {
+fn list(settings: &Settings, desk: &Desk) -> anyhow::Result<()> {
     let mut waiting = desk.waiting()?;
     waiting.dedup_by_key(|held| held.subject());
     for held in &waiting {
         println!("{}", held.subject());
     }
+    for (held, refused) in refused(settings, desk)? {
+        eprintln!("{} cannot be granted yet: {refused}", held.subject());
+    }
     if waiting.is_empty() {
         eprintln!("no request waits for approval");
     }
     Ok(())
+}
+
+/// The analytics services that ask for what the plan cannot give them, whether they are approved or not.
+fn refused(settings: &Settings, desk: &Desk) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
+    let topics = Topics::new(&settings.deployment.root)?;
+    let deployment = &settings.deployment.id;
+    let folder = operator::run::folder(settings);
+    let Some(plan) = plan::stored(&folder, deployment, &topics.plan())? else {
+        return Ok(Vec::new());
+    };
+    let messages = desk.messages()?.into_iter();
+    let refused = messages.filter_map(|(held, bytes)| {
+        let topic = Request::topic(&topics, &held.kind, &held.id)?;
+        match Request::open(&topics, deployment, &topic, &bytes) {
+            Ok(Request::Analytics(request)) => {
+                let refused = check_analytics(&plan, &request).err()?;
+                Some((held, refused))
+            }
+            _ => None,
+        }
+    });
+    Ok(refused.collect())
 }
 
 fn approve(desk: &Desk, id: &str) -> anyhow::Result<()> {
@@ -188,7 +215,7 @@ fn begin_epoch(
     })?;
     let facts = Facts {
         plan: &plan,
-        released: &rotate::newest_released(&dir)?,
+        released: &rotate::newest_released(&dir, &settings.deployment.id)?,
         now,
         retention_s: settings.analytics.retention.as_secs(),
     };

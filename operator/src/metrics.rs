@@ -12,51 +12,96 @@ use crate::report::FeederReport;
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";
 const QUEUE: &str = "cipherwatt_operator_queue_releases";
-const TAKEN: &str = "cipherwatt_operator_releases_taken_total";
-const DUPLICATE: &str = "cipherwatt_operator_releases_duplicate_total";
-const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
+/// Counter: sums verified, decrypted and made durable.
+pub const TAKEN: &str = "cipherwatt_operator_releases_taken_total";
+/// Counter: sums sent again after that.
+pub const DUPLICATE: &str = "cipherwatt_operator_releases_duplicate_total";
+/// Counter by `reason`: sums not taken.
+pub const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
 const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
 const COMMIT_FAILURES: &str = "cipherwatt_operator_commit_failures_total";
-const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
-const DECRYPT: &str = "cipherwatt_operator_decrypt_duration_seconds";
+/// Histogram, in seconds: decoding and verifying a sum.
+pub const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
+/// Histogram, in seconds: decrypting and decoding a sum.
+pub const DECRYPT: &str = "cipherwatt_operator_decrypt_duration_seconds";
 const COMMIT: &str = "cipherwatt_operator_commit_duration_seconds";
-const END_TO_END: &str = "cipherwatt_operator_end_to_end_duration_seconds";
+/// Histogram, in seconds: from sealing a sum's newest report to its durable total.
+pub const END_TO_END: &str = "cipherwatt_operator_end_to_end_duration_seconds";
 const OLDEST: &str = "cipherwatt_operator_oldest_report_seconds";
 const COMPLETENESS: &str = "cipherwatt_operator_completeness_ratio";
-const METERS: &str = "cipherwatt_operator_enrolled_meters";
-const FEEDERS: &str = "cipherwatt_operator_feeders";
+/// Gauge: meters in the roster.
+pub const METERS: &str = "cipherwatt_operator_enrolled_meters";
+/// Gauge: feeders in the plan.
+pub const FEEDERS: &str = "cipherwatt_operator_feeders";
 const VERSION: &str = "cipherwatt_operator_plan_version";
-const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
-const PENDING: &str = "cipherwatt_operator_enrolments_pending";
+/// Counter by `reason`: requests, or meters in them, not enrolled.
+pub const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
+/// Gauge: requests that wait for approval.
+pub const PENDING: &str = "cipherwatt_operator_enrolments_pending";
 const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
 const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const ERROR_BOUND: &str = "cipherwatt_operator_feeder_error_bound_watts";
 
+/// Every counter without a label, with its help.
+const COUNTERS: [(&str, &str); 8] = [
+    (RECEIVED, "Messages that came on a feeder's sum topic"),
+    (
+        RECEIVED_BYTES,
+        "Bytes of the messages that came on a feeder's sum topic",
+    ),
+    (TAKEN, "Sums taken: verified, decrypted and made durable"),
+    (DUPLICATE, "Sums sent again after they had been taken"),
+    (
+        CONFLICTS,
+        "Sums that differ from the one taken for their window: a person must look",
+    ),
+    (COVERED, "Reports of meters in the sums taken"),
+    (PUBLISHED, "Decrypted totals handed to the MQTT client"),
+    (
+        COMMIT_FAILURES,
+        "Attempts to make sums durable that failed; no receipt was sent",
+    ),
+];
+
+/// Every gauge, with its help.
+const GAUGES: [(&str, &str); 6] = [
+    (QUEUE, "Sums received that wait for the settling thread"),
+    (METERS, "Meters in the roster"),
+    (FEEDERS, "Feeders in the plan"),
+    (VERSION, "Version of the plan"),
+    (PENDING, "Requests that wait for approval"),
+    (
+        UNLABELLED,
+        "Feeders with totals that have no metrics of their own, because of operator.metrics_max_feeders",
+    ),
+];
+
+/// Every histogram, with its help.
+const HISTOGRAMS: [(&str, &str); 6] = [
+    (VERIFY, "Decoding and verifying one sum"),
+    (DECRYPT, "Decrypting and decoding one sum"),
+    (COMMIT, "Making a group of sums durable"),
+    (
+        END_TO_END,
+        "From sealing a sum's newest report to its durable total; 0 where the clocks disagree by more than that",
+    ),
+    (
+        OLDEST,
+        "From sealing a sum's oldest report to its durable total; 0 where the clocks disagree by more than that",
+    ),
+    (
+        COMPLETENESS,
+        "Share of the feeder's enrolled meters in each sum taken",
+    ),
+];
+
 /// Describes every metric and registers every counter at 0, with every reason it can have.
-pub fn register(export_load: bool) {
-    for (name, help) in [
-        (RECEIVED, "Messages that came on a feeder's sum topic"),
-        (
-            RECEIVED_BYTES,
-            "Bytes of the messages that came on a feeder's sum topic",
-        ),
-        (TAKEN, "Sums taken: verified, decrypted and made durable"),
-        (DUPLICATE, "Sums sent again after they had been taken"),
-        (
-            CONFLICTS,
-            "Sums that differ from the one taken for their window: a person must look",
-        ),
-        (COVERED, "Reports of meters in the sums taken"),
-        (PUBLISHED, "Decrypted totals handed to the MQTT client"),
-        (
-            COMMIT_FAILURES,
-            "Attempts to make sums durable that failed; no receipt was sent",
-        ),
-    ] {
+pub(crate) fn register(export_load: bool) {
+    for (name, help) in COUNTERS {
         register::counter(name, help);
     }
     for (name, help) in [
@@ -69,36 +114,10 @@ pub fn register(export_load: bool) {
         let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
         register::counters(name, help, "reason", reasons);
     }
-    for (name, help) in [
-        (QUEUE, "Sums received that wait for the settling thread"),
-        (METERS, "Meters in the roster"),
-        (FEEDERS, "Feeders in the plan"),
-        (VERSION, "Version of the plan"),
-        (PENDING, "Requests that wait for approval"),
-        (
-            UNLABELLED,
-            "Feeders with totals that have no metrics of their own, because of operator.metrics_max_feeders",
-        ),
-    ] {
+    for (name, help) in GAUGES {
         register::gauge(name, help);
     }
-    for (name, help) in [
-        (VERIFY, "Decoding and verifying one sum"),
-        (DECRYPT, "Decrypting and decoding one sum"),
-        (COMMIT, "Making a group of sums durable"),
-        (
-            END_TO_END,
-            "From sealing a sum's newest report to its durable total; 0 where the clocks disagree by more than that",
-        ),
-        (
-            OLDEST,
-            "From sealing a sum's oldest report to its durable total; 0 where the clocks disagree by more than that",
-        ),
-        (
-            COMPLETENESS,
-            "Share of the feeder's enrolled meters in each sum taken",
-        ),
-    ] {
+    for (name, help) in HISTOGRAMS {
         register::histogram(name, help);
     }
     describe_gauge!(
@@ -122,25 +141,25 @@ pub fn register(export_load: bool) {
 }
 
 /// A message came on a sum topic.
-pub fn received(bytes: usize) {
+pub(crate) fn received(bytes: usize) {
     counter!(RECEIVED).increment(1);
     counter!(RECEIVED_BYTES).increment(bytes as u64);
 }
 
 /// So many sums wait for the settling thread.
-pub fn queue(waiting: usize) {
+pub(crate) fn queue(waiting: usize) {
     gauge!(QUEUE).set(waiting as f64);
 }
 
 /// A sum was taken.
-pub fn taken(report: &FeederReport) {
+pub(crate) fn taken(report: &FeederReport) {
     counter!(TAKEN).increment(1);
     counter!(COVERED).increment(u64::from(report.meters));
     histogram!(COMPLETENESS).record(report.completeness);
 }
 
 /// The total of `sum` became durable at `now`.
-pub fn total(sum: &Sum, now: UnixMillis) {
+pub(crate) fn total(sum: &Sum, now: UnixMillis) {
     histogram!(END_TO_END).record(age(now, sum.newest_sealed_at));
     histogram!(OLDEST).record(age(now, sum.oldest_sealed_at));
 }
@@ -151,17 +170,17 @@ fn age(now: UnixMillis, sealed_at: UnixMillis) -> Duration {
 }
 
 /// A total was handed to the MQTT client.
-pub fn published() {
+pub(crate) fn published() {
     counter!(PUBLISHED).increment(1);
 }
 
 /// A sum was sent again.
-pub fn duplicate() {
+pub(crate) fn duplicate() {
     counter!(DUPLICATE).increment(1);
 }
 
 /// A sum was not taken.
-pub fn rejected(reason: Reason) {
+pub(crate) fn rejected(reason: Reason) {
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);
     if reason == Reason::Conflict {
         counter!(CONFLICTS).increment(1);
@@ -169,46 +188,46 @@ pub fn rejected(reason: Reason) {
 }
 
 /// A group of sums could not be made durable.
-pub fn commit_failed() {
+pub(crate) fn commit_failed() {
     counter!(COMMIT_FAILURES).increment(1);
 }
 
 /// A sum was verified.
-pub fn verified(took: Duration) {
+pub(crate) fn verified(took: Duration) {
     histogram!(VERIFY).record(took);
 }
 
 /// A sum was decrypted.
-pub fn decrypted(took: Duration) {
+pub(crate) fn decrypted(took: Duration) {
     histogram!(DECRYPT).record(took);
 }
 
 /// A group of sums was made durable.
-pub fn committed(took: Duration) {
+pub(crate) fn committed(took: Duration) {
     histogram!(COMMIT).record(took);
 }
 
 /// Somebody was not enrolled.
-pub fn refused(reason: Reason) {
+pub(crate) fn refused(reason: Reason) {
     counter!(REFUSED, "reason" => reason.as_str()).increment(1);
 }
 
 /// The registry is as it will be published.
-pub fn registry(meters: usize, feeders: usize, version: PlanVersion) {
+pub(crate) fn registry(meters: usize, feeders: usize, version: PlanVersion) {
     gauge!(METERS).set(meters as f64);
     gauge!(FEEDERS).set(feeders as f64);
     gauge!(VERSION).set(version.0 as f64);
 }
 
 /// Requests wait for approval.
-pub fn pending(requests: usize) {
+pub(crate) fn pending(requests: usize) {
     gauge!(PENDING).set(requests as f64);
 }
 
 /// The metrics that have a feeder's name on them: those of the first so many feeders with a total, the others are
 /// counted.
 #[derive(Debug)]
-pub struct Feeders {
+pub(crate) struct Feeders {
     limit: usize,
     export_load: bool,
     /// The newest window of each feeder, and the meters in its parts.
@@ -218,7 +237,7 @@ pub struct Feeders {
 
 impl Feeders {
     /// Metrics of at most `limit` feeders; their decrypted load too if `export_load` says so.
-    pub fn new(limit: usize, export_load: bool) -> Self {
+    pub(crate) fn new(limit: usize, export_load: bool) -> Self {
         Self {
             limit,
             export_load,
@@ -228,7 +247,7 @@ impl Feeders {
     }
 
     /// A total of a feeder was taken.
-    pub fn taken(&mut self, report: &FeederReport) {
+    pub(crate) fn taken(&mut self, report: &FeederReport) {
         let feeder = &report.feeder;
         if !self.newest.contains_key(feeder) && self.newest.len() >= self.limit {
             self.unlabelled.insert(feeder.clone());

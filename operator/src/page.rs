@@ -1,11 +1,44 @@
 //! What the live page shows of an operator.
 
-use live::{About, Ciphertext, Live, Load, Source, Window};
+use live::{About, Ciphertext, Live, Load, Metrics, Source, Step, Window};
 use service::Stop;
 use service::config::Settings;
+use service::mqtt::metrics as mqtt;
 
 use crate::event::Event;
+use crate::metrics;
 use crate::report::FeederReport;
+
+/// The metrics of an operator, which knows its own part of the path only.
+pub const METRICS: Metrics = Metrics {
+    broker: Step {
+        counters: &[mqtt::PUBLISHED],
+        histogram: Some(mqtt::PUBLISH),
+    },
+    verify: Step {
+        counters: &[],
+        histogram: Some(metrics::VERIFY),
+    },
+    release: Step {
+        // The sums that came, since who released them counts elsewhere.
+        counters: &[metrics::TAKEN, metrics::DUPLICATE, metrics::REJECTED],
+        histogram: None,
+    },
+    decrypt: Step {
+        counters: &[metrics::TAKEN],
+        histogram: Some(metrics::DECRYPT),
+    },
+    end_to_end: metrics::END_TO_END,
+    connections: mqtt::CONNECTIONS,
+    enrolled: metrics::METERS,
+    feeders: metrics::FEEDERS,
+    pending: metrics::PENDING,
+    rejected: &[
+        ("sums", metrics::REJECTED),
+        ("enrolments", metrics::REFUSED),
+    ],
+    ..Metrics::NONE
+};
 
 /// Starts the page where `operator.live_listen` says, if it does. What happens is to be told to [`enter`].
 ///
@@ -26,7 +59,7 @@ pub async fn start(settings: &Settings, stop: &Stop) -> Result<Option<Live>, liv
         max_feeders: wanted.live_max_feeders,
     });
     live::serve(live.clone(), listen, wanted.live_remote, stop.clone()).await?;
-    tokio::spawn(live::figures::watch(live.clone(), stop.clone()));
+    tokio::spawn(live::watch(live.clone(), &METRICS, stop.clone()));
     Ok(Some(live))
 }
 

@@ -163,6 +163,16 @@ impl Desk {
             .collect())
     }
 
+    /// The messages of the requests that wait, approved or not.
+    ///
+    /// # Errors
+    /// A file or folder cannot be read.
+    pub fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+        let mut messages = read_all(&self.pending)?;
+        messages.extend(read_all(&self.approved)?);
+        Ok(messages)
+    }
+
     /// Approves all parts of the request of `wanted`: a name, `KIND/ID`, or `KIND/ID/KEY`.
     ///
     /// # Errors
@@ -202,11 +212,7 @@ impl Desk {
     /// # Errors
     /// A file or folder cannot be read.
     pub fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
-        let mut requests = Vec::new();
-        for (path, held) in list(&self.approved)? {
-            requests.push((held, disk::read(&path, MAX_PENDING_BYTES as usize)?));
-        }
-        Ok(requests)
+        read_all(&self.approved)
     }
 
     /// Removes an approved request, once it is in the registry or turned out to be void.
@@ -217,6 +223,19 @@ impl Desk {
         let path = self.approved.join(held.file_name());
         Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
     }
+}
+
+fn read_all(dir: &Path) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    let mut requests = Vec::new();
+    for (path, held) in list(dir)? {
+        match disk::read(&path, MAX_PENDING_BYTES as usize) {
+            Ok(bytes) => requests.push((held, bytes)),
+            // Granted, or approved, in between.
+            Err(_) if !path.exists() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(requests)
 }
 
 fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {

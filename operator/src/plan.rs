@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{
-    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart,
+    AnalyticsEntry, DeploymentId, EpochPlan, FeederId, FeederPlan, Owners, Plan, PlanVersion,
+    WindowStart,
 };
 
 use crate::disk::{self, DiskError};
@@ -25,14 +26,15 @@ pub enum PlanError {
     File(#[from] DiskError),
     /// The stored plan is damaged or signed by another key.
     #[error(
-        "the stored plan {path} cannot be used with this operator's signing key: {cause}. Restore state_dir/operator \
-         from a backup, or start a new deployment in another deployment.state_dir",
+        "the stored plan {path} cannot be used with this operator's signing key: restore state_dir/operator from a \
+         backup, or start a new deployment in another deployment.state_dir",
         path = path.display()
     )]
     Stored {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         cause: wire::WireError,
     },
     /// The configuration and the stored plan disagree.
@@ -96,6 +98,20 @@ pub fn stored(
         Ok(opened) => Ok(Some(opened.message)),
         Err(cause) => Err(PlanError::Stored { path, cause }),
     }
+}
+
+/// The feeders that no analytics service adds for: their reports wait at the gateways.
+pub fn unowned(plan: &Plan) -> Vec<&FeederId> {
+    let owners = Owners::of(&plan.analytics);
+    if owners.rest().is_some() {
+        return Vec::new();
+    }
+    let feeders = plan.feeders.iter().map(|setting| &setting.feeder);
+    let mut unowned: Vec<_> = feeders
+        .filter(|feeder| owners.named(feeder).is_none())
+        .collect();
+    unowned.dedup();
+    unowned
 }
 
 /// What the configuration says about the plan.
@@ -173,8 +189,8 @@ impl PlanBook {
             version: PlanVersion(1),
             interval_s: terms.interval_s,
             batch: terms.batch,
-            layout: terms.layout.to_string(),
-            profile: keyring.profile().name.to_owned(),
+            layout: name(terms.layout.as_str()),
+            profile: name(keyring.profile().name),
             min_meters: terms.min_meters,
             feeders: Vec::new(),
             epochs: keyring
@@ -223,8 +239,8 @@ impl PlanBook {
         agree("plan.batch", &terms.batch, &plan.batch, &path)?;
         agree(
             "plan.layout",
-            &terms.layout.to_string(),
-            &plan.layout,
+            &terms.layout.as_str(),
+            &plan.layout.as_str(),
             &path,
         )?;
         agree(
@@ -349,6 +365,11 @@ impl PlanBook {
         }
         plan
     }
+}
+
+/// The name of a layout or profile for the plan. They are compiled in, and short.
+fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
+    T::try_from(name).expect("a name of `packed` is an id")
 }
 
 fn agree<T: PartialEq + std::fmt::Display>(

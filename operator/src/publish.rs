@@ -1,7 +1,7 @@
 //! When plan and roster are published: soon after a change, at every connection, and now and then because a broker may
 //! forget what it retains.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,8 +27,8 @@ pub enum Item {
 /// What is to be published, and when.
 #[derive(Debug)]
 pub struct Schedule {
-    items: BTreeSet<Item>,
-    due: Option<Instant>,
+    /// Each with the time by which it is published. A change must not wait because a reminder is pending.
+    items: BTreeMap<Item, Instant>,
     every: Duration,
     next_round: Instant,
     next_page: u16,
@@ -38,8 +38,7 @@ impl Schedule {
     /// Nothing to publish yet; a round every `every`.
     pub fn new(every: Duration, now: Instant) -> Self {
         Self {
-            items: BTreeSet::new(),
-            due: None,
+            items: BTreeMap::new(),
             every,
             next_round: now + every,
             next_page: 0,
@@ -48,61 +47,72 @@ impl Schedule {
 
     /// The plan changed: publish it once the burst it came in is over.
     pub fn plan_changed(&mut self, now: Instant) {
-        self.items.insert(Item::Plan);
-        self.due.get_or_insert(now + DEBOUNCE);
+        self.publish_by(Item::Plan, now + DEBOUNCE);
     }
 
     /// The roster changed, and with it the version on each of its pages. The more there are, the longer changes are
     /// gathered: a million meters are 64 pages of megabytes each.
     pub fn roster_changed(&mut self, pages: u16, now: Instant) {
-        self.items.extend((0..pages).map(Item::Page));
         let patience = DEBOUNCE * u32::from(1 + pages / 4);
-        self.due.get_or_insert(now + patience);
+        for page in 0..pages {
+            self.publish_by(Item::Page(page), now + patience);
+        }
     }
 
     /// Somebody asks for what is known already, so may have missed it: publish it again, but not at every request.
     pub fn missed(&mut self, items: impl Iterator<Item = Item>, now: Instant) {
-        self.items.extend(items);
-        self.due.get_or_insert(now + REMIND);
+        for item in items {
+            self.items.entry(item).or_insert(now + REMIND);
+        }
     }
 
     /// A broker that may know nothing: publish everything.
     pub fn connected(&mut self, pages: u16, now: Instant) {
-        self.items.insert(Item::Plan);
-        self.items.extend((0..pages).map(Item::Page));
-        self.due.get_or_insert(now);
+        self.publish_by(Item::Plan, now);
+        for page in 0..pages {
+            self.publish_by(Item::Page(page), now);
+        }
         self.next_round = now + self.every;
+    }
+
+    fn publish_by(&mut self, item: Item, due: Instant) {
+        let entry = self.items.entry(item).or_insert(due);
+        *entry = due.min(*entry);
     }
 
     /// When to look again.
     pub fn due(&self) -> Instant {
-        self.due
-            .map_or(self.next_round, |due| due.min(self.next_round))
+        let due = self.items.values().copied();
+        due.fold(self.next_round, Instant::min)
     }
 
     /// What to publish now, in order. Empty before [`Schedule::due`].
     pub fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
         if now >= self.next_round {
             self.next_round = now + self.every;
-            self.items.insert(Item::Plan);
+            self.publish_by(Item::Plan, now);
             for _ in 0..pages.min(PAGES_AT_ONCE) {
                 self.next_page %= pages;
-                self.items.insert(Item::Page(self.next_page));
+                self.publish_by(Item::Page(self.next_page), now);
                 self.next_page += 1;
             }
-            self.due = Some(now);
         }
-        if self.due.is_none_or(|due| now < due) {
+        if self.items.values().all(|due| now < *due) {
             return Vec::new();
         }
-        self.due = None;
-        std::mem::take(&mut self.items).into_iter().collect()
+        // A page that is published has the roster of now, so the plan of now goes before it.
+        let due = |item: &Item, due: &mut Instant| *item == Item::Plan || *due <= now;
+        self.items
+            .extract_if(.., due)
+            .map(|(item, _)| item)
+            .collect()
     }
 
     /// These could not be made durable or there is no broker: they are due again after a while.
     pub fn postpone(&mut self, items: Vec<Item>, now: Instant) {
-        self.items.extend(items);
-        self.due = Some(now + Duration::from_secs(1));
+        for item in items {
+            self.publish_by(item, now + Duration::from_secs(1));
+        }
     }
 }
 
@@ -128,6 +138,24 @@ mod tests {
             [Item::Plan, Item::Page(0)]
         );
         assert!(schedule.take(1, at(start, 101)).is_empty());
+    }
+
+    #[test]
+    fn a_change_does_not_wait_for_a_reminder() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.missed([Item::Plan, Item::Page(0)].into_iter(), start);
+        assert_eq!(schedule.due(), at(start, 1_000));
+        schedule.plan_changed(at(start, 10));
+        assert_eq!(schedule.due(), at(start, 110));
+        assert_eq!(schedule.take(1, at(start, 110)), [Item::Plan]);
+        assert_eq!(schedule.due(), at(start, 1_000));
+        schedule.postpone(vec![Item::Plan], at(start, 200));
+        schedule.connected(1, at(start, 300));
+        assert_eq!(
+            schedule.take(1, at(start, 300)),
+            [Item::Plan, Item::Page(0)]
+        );
     }
 
     #[test]

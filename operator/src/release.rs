@@ -2,11 +2,12 @@
 //!
 //! The first release of a (feeder, window, part) is taken; the same limbs again are a duplicate, which is as good as
 //! taken; other limbs are a conflict. A part is of one key epoch, so the epoch needs no place in the key.
+//!
+//! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
+//! has been handed over, a part from the new owner could count a meter a second time.
 
-use std::collections::{BTreeMap, HashMap};
-
-use serde::{Deserialize, Serialize};
-use wire::{Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
+use serde::Deserialize;
+use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
 
 /// What to do with a release whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub enum Decision {
     Reject(Reason),
 }
 
-/// A release that was taken: a line of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A release that was taken: a row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Taken {
     /// The feeder.
     pub feeder: FeederId,
@@ -34,9 +35,17 @@ pub struct Taken {
     pub meters: u32,
     /// SHA-256 of the sum's limbs.
     pub digest: Digest,
+    /// The analytics service that released it; releases taken by earlier versions do not say.
+    #[serde(default)]
+    pub analytics: Option<AnalyticsId>,
 }
 
 impl Taken {
+    /// Whether it is of the window of `sum`, in any part.
+    pub fn is_of_window(&self, sum: &Sum) -> bool {
+        self.feeder == sum.feeder && self.window_start == sum.window
+    }
+
     /// The record of `sum`.
     pub fn of(sum: &Sum, digest: &Digest) -> Self {
         Self {
@@ -46,6 +55,7 @@ impl Taken {
             epoch: sum.epoch,
             meters: sum.contributors,
             digest: *digest,
+            analytics: Some(sum.analytics.clone()),
         }
     }
 }
@@ -61,83 +71,27 @@ pub struct Rules<'a> {
     pub enrolled: u32,
 }
 
-/// Every release taken so far.
-#[derive(Debug, Default)]
-pub struct Releases {
-    feeders: HashMap<FeederId, BTreeMap<(WindowStart, Part), Entry>>,
-    len: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    digest: Digest,
-    meters: u32,
-}
-
-impl Releases {
-    /// Decides on a release whose signature holds. Changes nothing: see [`Releases::record`].
-    pub fn judge(&self, sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
-        let windows = self.feeders.get(&sum.feeder);
-        if let Some(entry) = windows.and_then(|w| w.get(&(sum.window, sum.part))) {
-            return match entry.digest == *digest {
-                true => Decision::Duplicate,
-                false => Decision::Reject(Reason::Conflict),
-            };
-        }
-        // Parts of a window have disjoint contributors, so together they are at most the meters enrolled.
-        let before: u64 = windows
-            .into_iter()
-            .flat_map(|w| w.range((sum.window, Part(0))..=(sum.window, Part(u16::MAX))))
-            .map(|(_, entry)| u64::from(entry.meters))
-            .sum();
-        match check(sum, rules, before) {
-            Ok(()) => Decision::Take,
-            Err(reason) => Decision::Reject(reason),
-        }
+/// Decides on a release whose signature holds. `window` is what was taken of its feeder's window.
+pub fn judge(window: &[Taken], sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
+    let same = window.iter().find(|taken| taken.part == sum.part);
+    if same.is_some_and(|taken| taken.digest == *digest) {
+        return Decision::Duplicate;
     }
-
-    /// Remembers a release. `false` if its place was taken already, in which case nothing changes.
-    pub fn record(&mut self, taken: &Taken) -> bool {
-        let windows = self.feeders.entry(taken.feeder.clone()).or_default();
-        let std::collections::btree_map::Entry::Vacant(place) =
-            windows.entry((taken.window_start, taken.part))
-        else {
-            return false;
-        };
-        place.insert(Entry {
-            digest: taken.digest,
-            meters: taken.meters,
-        });
-        self.len += 1;
-        true
+    let elsewhere = |taken: &Taken| {
+        let service = taken.analytics.as_ref();
+        service.is_some_and(|service| *service != sum.analytics)
+    };
+    if window.iter().any(elsewhere) {
+        return Decision::Reject(Reason::BatchCollected);
     }
-
-    /// Forgets a release that could not be made durable.
-    pub fn forget(&mut self, taken: &Taken) {
-        if let Some(windows) = self.feeders.get_mut(&taken.feeder)
-            && windows.remove(&(taken.window_start, taken.part)).is_some()
-        {
-            self.len -= 1;
-        }
+    if same.is_some() {
+        return Decision::Reject(Reason::Conflict);
     }
-
-    /// Whether this very release was taken.
-    pub fn contains(&self, taken: &Taken) -> bool {
-        let entry = self
-            .feeders
-            .get(&taken.feeder)
-            .and_then(|w| w.get(&(taken.window_start, taken.part)));
-        entry.is_some_and(|entry| entry.digest == taken.digest)
-    }
-
-    /// Releases taken.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing was taken yet.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    // Parts of a window have disjoint contributors, so together they are at most the meters enrolled.
+    let before = window.iter().map(|taken| u64::from(taken.meters)).sum();
+    match check(sum, rules, before) {
+        Ok(()) => Decision::Take,
+        Err(reason) => Decision::Reject(reason),
     }
 }
 
@@ -198,9 +152,10 @@ mod tests {
     const D: Digest = Digest([1; 32]);
     const OTHER: Digest = Digest([2; 32]);
 
-    fn judge(releases: &Releases, sum: &Sum, digest: &Digest) -> Decision {
+    fn judge(window: &[Taken], sum: &Sum, digest: &Digest) -> Decision {
         let plan = plan();
-        releases.judge(
+        super::judge(
+            window,
             sum,
             digest,
             &Rules {
@@ -214,7 +169,7 @@ mod tests {
     fn rejected(change: impl FnOnce(&mut Sum)) -> Reason {
         let mut message = sum("feeder-1", 14_400, 0);
         change(&mut message);
-        match judge(&Releases::default(), &message, &D) {
+        match judge(&[], &message, &D) {
             Decision::Reject(reason) => reason,
             other => panic!("{other:?}"),
         }
@@ -222,47 +177,56 @@ mod tests {
 
     #[test]
     fn first_is_taken_again_is_duplicate_other_is_conflict() {
-        let mut releases = Releases::default();
         let message = sum("feeder-1", 14_400, 0);
-        assert_eq!(judge(&releases, &message, &D), Decision::Take);
-        assert!(releases.record(&Taken::of(&message, &D)));
-        assert!(
-            !releases.record(&Taken::of(&message, &OTHER)),
-            "a place is taken once"
-        );
-        assert_eq!(judge(&releases, &message, &D), Decision::Duplicate);
+        assert_eq!(judge(&[], &message, &D), Decision::Take);
+        let window = [Taken::of(&message, &D)];
+        assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
         assert_eq!(
-            judge(&releases, &message, &OTHER),
+            judge(&window, &message, &OTHER),
             Decision::Reject(Reason::Conflict)
         );
         assert_eq!(
-            judge(&releases, &sum("feeder-1", 14_400, 1), &OTHER),
+            judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
             Decision::Take
         );
-        assert_eq!(releases.len(), 1);
+    }
+
+    #[test]
+    fn all_parts_of_a_window_come_from_the_service_whose_part_was_taken_first() {
+        let mut window = [Taken::of(&sum("feeder-1", 14_400, 0), &D)];
+        for part in [0, 1] {
+            let mut other = sum("feeder-1", 14_400, part);
+            other.analytics = "analytics-2".parse().unwrap();
+            assert_eq!(
+                judge(&window, &other, &OTHER),
+                Decision::Reject(Reason::BatchCollected),
+                "part {part}: its meters may be in the other service's part"
+            );
+            if part == 0 {
+                assert_eq!(judge(&window, &other, &D), Decision::Duplicate);
+            }
+            assert_eq!(judge(&[], &other, &OTHER), Decision::Take);
+        }
+        assert_eq!(
+            judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
+            Decision::Take
+        );
+        // What an earlier version took does not say by whom: the digests decide, as they did then.
+        window[0].analytics = None;
+        let mut other = sum("feeder-1", 14_400, 0);
+        other.analytics = "analytics-2".parse().unwrap();
+        assert_eq!(
+            judge(&window, &other, &OTHER),
+            Decision::Reject(Reason::Conflict)
+        );
     }
 
     #[test]
     fn a_duplicate_stays_one_when_its_rules_no_longer_hold() {
-        let mut releases = Releases::default();
         let mut message = sum("feeder-1", 14_400, 0);
-        releases.record(&Taken::of(&message, &D));
+        let window = [Taken::of(&message, &D)];
         message.plan_version = wire::PlanVersion(99);
-        assert_eq!(judge(&releases, &message, &D), Decision::Duplicate);
-    }
-
-    #[test]
-    fn forgetting_makes_room_again() {
-        let mut releases = Releases::default();
-        let taken = Taken::of(&sum("feeder-1", 14_400, 0), &D);
-        releases.record(&taken);
-        assert!(releases.contains(&taken));
-        releases.forget(&taken);
-        assert!(releases.is_empty() && !releases.contains(&taken));
-        assert_eq!(
-            judge(&releases, &sum("feeder-1", 14_400, 0), &OTHER),
-            Decision::Take
-        );
+        assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
     }
 
     #[test]
@@ -316,17 +280,21 @@ mod tests {
 
     #[test]
     fn parts_together_cannot_exceed_the_enrolled_meters() {
-        let mut releases = Releases::default();
         let mut first = sum("feeder-1", 14_400, 0);
         first.contributors = 40;
-        releases.record(&Taken::of(&first, &D));
         let supplement = sum("feeder-1", 14_400, 1);
         assert_eq!(
-            judge(&releases, &supplement, &OTHER),
+            judge(&[Taken::of(&first, &D)], &supplement, &OTHER),
             Decision::Reject(Reason::UnknownMeter)
         );
-        let mut elsewhere = supplement;
-        elsewhere.window = WindowStart(28_800);
-        assert_eq!(judge(&releases, &elsewhere, &OTHER), Decision::Take);
+        assert_eq!(judge(&[], &supplement, &OTHER), Decision::Take);
+    }
+
+    #[test]
+    fn a_window_is_of_one_feeder_and_one_start() {
+        let taken = Taken::of(&sum("feeder-1", 14_400, 0), &D);
+        assert!(taken.is_of_window(&sum("feeder-1", 14_400, 7)));
+        assert!(!taken.is_of_window(&sum("feeder-2", 14_400, 0)));
+        assert!(!taken.is_of_window(&sum("feeder-1", 28_800, 0)));
     }
 }

@@ -7,11 +7,24 @@
 use packed::Profile;
 use packed::layout::Totals;
 use serde::{Deserialize, Serialize};
-use wire::{Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart};
+use wire::{
+    AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart,
+};
 
 /// One released window of one feeder.
 ///
 /// Serialised, it is a line of `totals.jsonl`: the first six fields are its stable part, the others follow.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = include_str!("../examples/totals.jsonl");
+/// for line in file.lines() {
+///     let total: operator::FeederReport = serde_json::from_str(line)?;
+///     println!("{} {}: {} Wh", total.feeder, total.window_start, total.energy_wh.iter().sum::<i64>());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeederReport {
     /// The feeder.
@@ -52,6 +65,9 @@ pub struct FeederReport {
     pub bound_wh: f64,
     /// SHA-256 of the sum's limbs: what the receipt names.
     pub digest: Digest,
+    /// The analytics service that released it; lines of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analytics: Option<AnalyticsId>,
     /// Who decrypted it and when.
     #[serde(flatten)]
     pub by: By,
@@ -123,6 +139,7 @@ impl FeederReport {
             energy_wh,
             bound_wh: error_bound_wh(scale, meters),
             digest: *digest,
+            analytics: Some(sum.analytics.clone()),
             by: by.clone(),
         }
     }

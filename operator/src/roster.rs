@@ -23,11 +23,12 @@ pub enum RosterError {
     #[error(transparent)]
     File(#[from] DiskError),
     /// A stored page is damaged or signed by another key.
-    #[error("the stored roster page {path} cannot be used: {cause}. Restore it from a backup", path = path.display())]
+    #[error("the stored roster page {path} cannot be used, restore it from a backup", path = path.display())]
     Stored {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
+        #[source]
         cause: wire::WireError,
     },
     /// A stored page is gone.

@@ -12,16 +12,15 @@
 //! epoch. The command checks the rules to answer at once; the operator checks them again.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, GridError, KeyEpoch, Plan, UnixSeconds, WindowStart};
+use wire::{DeploymentId, FeederId, GridError, KeyEpoch, Plan, UnixSeconds, WindowStart};
 
 use crate::disk::{self, DiskError};
-use crate::ledger;
+use crate::ledger::{self, LedgerError};
 
 /// Longest request that is read, in bytes.
 const MAX_REQUEST: usize = 4_096;
@@ -89,12 +88,12 @@ pub enum RotateError {
         path: PathBuf,
     },
     /// What waits is no request.
-    #[error("{path} is no request for a new epoch: {cause}", path = path.display())]
+    #[error("{path} is no request for a new epoch", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Why.
-        cause: serde_json::Error,
+        source: serde_json::Error,
     },
     /// The time is beyond any calendar.
     #[error("{0} s since the Unix epoch is beyond any calendar")]
@@ -220,28 +219,16 @@ pub fn check(request: &Request, facts: &Facts<'_>) -> Result<(), RotateError> {
     }
 }
 
-/// The newest window each feeder has released, as the ledger in `dir` has it. It may be appended to meanwhile.
+/// The newest window each feeder has released, as the ledger in `dir` has it. An operator may be writing to it.
 ///
 /// # Errors
 /// It cannot be read. That there is none is no error.
-pub fn newest_released(dir: &Path) -> Result<BTreeMap<FeederId, WindowStart>, DiskError> {
-    let path = dir.join(ledger::FILE);
-    let mut newest = BTreeMap::new();
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(newest),
-        Err(error) => return Err(DiskError::at("read", &path)(error)),
-    };
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(DiskError::at("read", &path))?;
-        // The header, and a line being written.
-        let Some(taken) = ledger::parse(&line) else {
-            continue;
-        };
-        let window = newest.entry(taken.feeder).or_insert(taken.window_start);
-        *window = taken.window_start.max(*window);
-    }
-    Ok(newest)
+pub fn newest_released(
+    dir: &Path,
+    deployment: &DeploymentId,
+) -> Result<BTreeMap<FeederId, WindowStart>, LedgerError> {
+    let state = ledger::state(dir, deployment, false)?;
+    Ok(state.map_or_else(BTreeMap::new, |state| state.newest))
 }
 
 /// The request in `dir`, between the command and the operator.
@@ -268,7 +255,7 @@ impl Inbox {
             let path = self.path.clone();
             return Err(RotateError::Waiting { path });
         }
-        let json = serde_json::to_vec(request).map_err(|cause| self.malformed(cause))?;
+        let json = serde_json::to_vec(request).map_err(|error| self.malformed(error))?;
         Ok(disk::replace(&self.path, &json)?)
     }
 
@@ -283,7 +270,7 @@ impl Inbox {
         let json = disk::read(&self.path, MAX_REQUEST)?;
         serde_json::from_slice(&json)
             .map(Some)
-            .map_err(|cause| self.malformed(cause))
+            .map_err(|error| self.malformed(error))
     }
 
     /// Removes the request, once the plan has the epoch or the rules refused it.
@@ -299,9 +286,9 @@ impl Inbox {
         }
     }
 
-    fn malformed(&self, cause: serde_json::Error) -> RotateError {
+    fn malformed(&self, source: serde_json::Error) -> RotateError {
         let path = self.path.clone();
-        RotateError::Malformed { path, cause }
+        RotateError::Malformed { path, source }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::enrol::{Limits, Registry};
 use crate::event::Event;
 use crate::gateways::{Gateways, GatewaysError};
 use crate::keyring::{Keyring, KeyringError};
-use crate::ledger::{self, Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Place};
 use crate::metrics;
 use crate::pending::Desk;
 use crate::plan::{self, PlanBook, PlanError};
@@ -25,6 +25,7 @@ use crate::roster::{RosterBook, RosterError};
 use crate::rotate;
 use crate::serve::Operator;
 use crate::settle::{self, Settler};
+use crate::totals;
 
 /// Why the operator does not run.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +112,7 @@ pub async fn run(
         .into_iter()
         .map(|filter| (filter, QoS::AtLeastOnce))
         .collect();
-    let client_id = format!("operator-{}", settings.deployment.id);
+    let client_id = mqtt::Client::Operator.id(&settings.deployment);
     let (publisher, inbox) = mqtt::connect(&settings.mqtt, &client_id, subscriptions, stop.clone());
     let operator = Operator::new(settings, parts, publisher, observer);
     operator.serve(inbox, stop).await
@@ -200,21 +201,21 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
     if let Some(parent) = settings.operator.totals_file.parent() {
         disk::create_folder(parent)?;
     }
-    let (ledger, releases) = Ledger::open(
-        &dir.join(ledger::FILE),
-        &settings.operator.totals_file,
-        &terms.deployment,
-        &keyring.name(),
-        stored,
-    )?;
-    let recent = ledger::recent(&settings.operator.totals_file, &keyring.name())?;
+    let place = Place {
+        dir: &dir,
+        totals: &settings.operator.totals_file,
+        deployment: &terms.deployment,
+        operator: &keyring.name(),
+    };
+    let ledger = Ledger::open(&place, stored)?;
+    let recent = totals::recent(&settings.operator.totals_file, &keyring.name())?;
     tracing::info!(
         operator_key = %actual,
         enrolment = if enrols_automatically(settings) { "automatic" } else { "by approval" },
         plan = %plan.plan().version,
         feeders = plan.plan().feeders.len(),
         meters = roster.len(),
-        releases = releases.len(),
+        releases = ledger.len(),
         "keys, plan and roster are ready"
     );
 
@@ -244,7 +245,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError>
             clock: clock.clone(),
             dir: dir.clone(),
         },
-        settler: Settler::new(keyring.clone(), ledger, releases, settle_terms, clock),
+        settler: Settler::new(keyring.clone(), ledger, settle_terms, clock),
         keyring,
         desk: Desk::new(&dir),
         automatic: enrols_automatically(settings),
@@ -265,6 +266,6 @@ fn lock(dir: &Path) -> Result<File, OperatorError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OperatorError::Busy { path }),
-        Err(TryLockError::Error(cause)) => Err(DiskError::at("lock", &path)(cause).into()),
+        Err(TryLockError::Error(error)) => Err(DiskError::at("lock", &path)(error).into()),
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use service::config::Settings;
 use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::telemetry::{ByReason, Line};
-use service::{Stop, failpoint};
+use service::{Chain, Stop, failpoint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use wire::{DeploymentId, FeederId, Part, PlanVersion, Reason, Topic, Topics, WindowStart};
@@ -23,6 +23,7 @@ use crate::keyring::Keyring;
 use crate::ledger::COMMIT_MAX;
 use crate::metrics;
 use crate::pending::{Desk, Held};
+use crate::plan;
 use crate::publish::{Item, Schedule};
 use crate::report::FeederReport;
 use crate::run::{OperatorError, Parts, Rotation};
@@ -220,6 +221,7 @@ impl Operator {
             min_meters: plan.min_meters as usize,
             largest_feeder: self.registry.roster.largest_feeder() as usize,
             analytics: plan.analytics.len(),
+            unowned: plan::unowned(plan).len(),
             releases: self.releases,
         };
         if let Some(text) = self.waiting.say(&present, Instant::now()) {
@@ -230,13 +232,13 @@ impl Operator {
     /// Makes the registry durable. If that fails, `items` and all that changed are due again.
     fn save(&mut self, items: Vec<Item>) -> bool {
         if let Err(error) = self.registry.save(&self.keyring) {
-            tracing::error!(%error, "nothing new is published until plan and roster can be written");
+            tracing::error!(error = %Chain(&error), "nothing new is published until plan and roster can be written");
             self.schedule.postpone(items, Instant::now());
             return false;
         }
         for held in std::mem::take(&mut self.applied) {
             if let Err(error) = self.desk.settle(&held) {
-                tracing::error!(%error, "cannot remove an approved request");
+                tracing::error!(error = %Chain(&error), "cannot remove an approved request");
                 self.applied.push(held);
             }
         }
@@ -339,7 +341,7 @@ impl Operator {
         tokio::select! {
             sent = self.publisher.publish(topic.clone(), bytes, retain) => {
                 if let Err(error) = sent {
-                    tracing::error!(topic, %error, "cannot publish");
+                    tracing::error!(topic, error = %Chain(&error), "cannot publish");
                 }
             }
             () = stop.stopped() => {}

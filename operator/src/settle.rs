@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use packed::layout::Layout;
 use service::telemetry::{ReportId, Trace};
-use service::{SharedClock, failpoint};
+use service::{Chain, SharedClock, failpoint};
 use tokio::sync::mpsc;
 use wire::{
     DeploymentId, FeederId, Opened, Part, Plan, Reason, Sum, SumReceipt, SumStatus, Topics, Total,
@@ -21,8 +21,12 @@ use crate::event::Excerpt;
 use crate::keyring::Keyring;
 use crate::ledger::{COMMIT_MAX, Ledger};
 use crate::metrics;
-use crate::release::{Decision, Releases, Rules, Taken};
+use crate::release::{self, Decision, Rules, Taken};
 use crate::report::{By, FeederReport, Scale};
+
+/// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, so that an older copy
+/// of it from in between would have to be noticed by the totals.
+const COUNT_EVERY: u32 = 16;
 
 /// A sum as it arrived on a feeder's topic, with what it is held against.
 #[derive(Clone, Debug)]
@@ -103,7 +107,6 @@ pub struct Terms {
 pub struct Settler {
     keyring: Arc<Keyring>,
     ledger: Ledger,
-    releases: Releases,
     terms: Terms,
     clock: SharedClock,
     operator: String,
@@ -120,19 +123,12 @@ struct Candidate {
 }
 
 impl Settler {
-    /// A settler that knows what was taken before.
-    pub fn new(
-        keyring: Arc<Keyring>,
-        ledger: Ledger,
-        releases: Releases,
-        terms: Terms,
-        clock: SharedClock,
-    ) -> Self {
+    /// A settler that goes on with `ledger`.
+    pub fn new(keyring: Arc<Keyring>, ledger: Ledger, terms: Terms, clock: SharedClock) -> Self {
         let operator = keyring.name();
         Self {
             keyring,
             ledger,
-            releases,
             terms,
             clock,
             operator,
@@ -142,10 +138,19 @@ impl Settler {
     /// Settles sums until `jobs` is closed and drained. Blocks: give it a thread.
     pub fn run(mut self, mut jobs: mpsc::Receiver<Job>, settled: &mpsc::UnboundedSender<Settled>) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
+        let mut uncounted = 0;
         while jobs.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
             for outcome in self.settle(std::mem::take(&mut group)) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = settled.send(outcome);
+            }
+            uncounted += 1;
+            // Receipts never wait for it, and other sums seldom.
+            if jobs.is_empty() || uncounted == COUNT_EVERY {
+                uncounted = 0;
+                if let Err(error) = self.ledger.count() {
+                    tracing::error!(error = %Chain(&error), "cannot write down how many releases there are");
+                }
             }
         }
     }
@@ -155,9 +160,8 @@ impl Settler {
         let mut outcomes: Vec<Option<Settled>> = Vec::with_capacity(jobs.len());
         let mut candidates = Vec::new();
         for (index, job) in jobs.into_iter().enumerate() {
-            outcomes.push(match self.consider(job, index) {
+            outcomes.push(match self.consider(job, index, &candidates) {
                 Ok(candidate) => {
-                    self.releases.record(&candidate.taken);
                     candidates.push(candidate);
                     None
                 }
@@ -166,9 +170,6 @@ impl Settler {
         }
         let durable = self.commit(&candidates);
         if !durable {
-            candidates
-                .iter()
-                .for_each(|candidate| self.releases.forget(&candidate.taken));
             // What was judged against a sum of this group has to be judged again.
             let retracted = |outcome: &Settled| candidates.iter().any(|c| outcome.is_about(&c.sum));
             for outcome in outcomes
@@ -190,7 +191,13 @@ impl Settler {
         outcomes.into_iter().flatten().collect()
     }
 
-    fn consider(&self, job: Job, index: usize) -> Result<Candidate, Settled> {
+    /// Verifies, judges and decrypts a sum. `before` are those of the group that are to be taken before it.
+    fn consider(
+        &mut self,
+        job: Job,
+        index: usize,
+        before: &[Candidate],
+    ) -> Result<Candidate, Settled> {
         let start = Instant::now();
         let opened = match self.verify(&job) {
             Ok(opened) => {
@@ -213,7 +220,8 @@ impl Settler {
             max_contributors,
             enrolled: job.enrolled,
         };
-        let decided = match self.releases.judge(&opened.message, &opened.digest, &rules) {
+        let window = self.window(&opened.message, before)?;
+        let decided = match release::judge(&window, &opened.message, &opened.digest, &rules) {
             Decision::Take => self.decrypt(&opened, &job.plan),
             Decision::Duplicate => {
                 let message = self.receipt(&opened.message, opened.digest, SumStatus::Duplicate);
@@ -249,6 +257,18 @@ impl Settler {
         }
     }
 
+    /// What was taken of the window of `sum`, and what is to be taken `before` it.
+    fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, Settled> {
+        let mut window = self.ledger.window(&sum.feeder, sum.window).map_err(|error| {
+            metrics::commit_failed();
+            tracing::error!(error = %Chain(&error), "releases are not taken until the ledger can be used");
+            Settled::Deferred
+        })?;
+        let before = before.iter().map(|candidate| &candidate.taken);
+        window.extend(before.filter(|taken| taken.is_of_window(sum)).cloned());
+        Ok(window)
+    }
+
     /// Checks who sent it. The digest of the limbs is checked with the signature.
     #[allow(
         clippy::type_complexity,
@@ -280,7 +300,7 @@ impl Settler {
         let feeder = plan
             .feeder(&sum.feeder, sum.window)
             .ok_or(Reason::UnknownFeeder)?;
-        let layout: Layout = plan.layout.parse().map_err(|_| Reason::NotReady)?;
+        let layout: Layout = plan.layout.as_str().parse().map_err(|_| Reason::NotReady)?;
         let failed = |error: &dyn std::fmt::Display| {
             tracing::error!(feeder = %sum.feeder, window = %sum.window, part = %sum.part, %error, "a sum does not decrypt");
             Reason::InvalidMessage
@@ -356,7 +376,7 @@ impl Settler {
             }
             Err(error) => {
                 metrics::commit_failed();
-                tracing::error!(%error, releases = candidates.len(), "releases are not taken until they can be written");
+                tracing::error!(error = %Chain(&error), releases = candidates.len(), "releases are not taken until they can be written");
                 false
             }
         }

@@ -14,8 +14,8 @@ pub fn plan() -> Plan {
         version: PlanVersion(3),
         interval_s: 3600,
         batch: 4,
-        layout: "moments".to_owned(),
-        profile: "additive".to_owned(),
+        layout: "moments".parse().expect("a name"),
+        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),

@@ -23,6 +23,8 @@ pub struct Present {
     pub largest_feeder: usize,
     /// Enrolled analytics services.
     pub analytics: usize,
+    /// Feeders that no analytics service adds for.
+    pub unowned: usize,
     /// Sums taken since the start.
     pub releases: usize,
 }
@@ -50,6 +52,13 @@ impl Present {
         if self.analytics == 0 {
             let start = "waiting for an analytics service: start one with `cargo run --release -p analytics`";
             return Some(start.to_owned());
+        }
+        if self.unowned > 0 {
+            return Some(format!(
+                "{} feeders belong to no analytics service, so their reports wait at the gateways: start one whose \
+                 `analytics.feeders` lists them; `operator doctor` names them",
+                self.unowned
+            ));
         }
         if self.largest_feeder < self.min_meters {
             return Some(format!(
@@ -111,6 +120,9 @@ mod tests {
         (present.meters, present.largest_feeder) = (20, 10);
         assert!(present.missing().unwrap().contains("-p analytics"));
         present.analytics = 1;
+        present.unowned = 1;
+        assert!(present.missing().unwrap().contains("analytics.feeders"));
+        present.unowned = 0;
         assert!(present.missing().unwrap().contains("plan.min_meters = 15"));
         present.largest_feeder = 20;
         assert!(present.missing().unwrap().contains("first window"));

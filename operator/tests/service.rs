@@ -283,7 +283,7 @@ fn clone<M: Message>(message: &M) -> M {
 
 /// The encrypted sum of [`METERS`] under the public key of a plan.
 fn encrypted_sum(plan: &Plan, keys: &[u8]) -> Vec<u8> {
-    let profile = packed::Profile::by_name(&plan.profile).unwrap();
+    let profile = packed::Profile::by_name(plan.profile.as_str()).unwrap();
     let context = Context::new(profile).unwrap();
     let public = PublicKey::from_packed(&context, plan.public_key(0, keys).unwrap()).unwrap();
     assert_eq!(public.fingerprint(), plan.epochs[0].fingerprint);
@@ -456,4 +456,33 @@ async fn it_waits_for_a_broker_stops_without_one_and_refuses_company() {
         .await
         .unwrap_err();
     assert!(matches!(error, OperatorError::OtherKey { .. }), "{error}");
+}
+
+/// Starts an operator that is to stop at once, and returns how that went.
+async fn start_and_stop(settings: &Settings) -> Result<(), OperatorError> {
+    let (handle, stop) = Stop::manual();
+    handle.stop();
+    operator::run(settings, SystemClock::shared(), stop, None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_whose_ledger_was_emptied_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path(), any_port());
+    start_and_stop(&settings).await.unwrap();
+    start_and_stop(&settings).await.unwrap();
+    let ledger = operator::run::folder(&settings).join(operator::ledger::FILE);
+    for content in [&b""[..], b"x"] {
+        std::fs::write(&ledger, content).unwrap();
+        let error = start_and_stop(&settings).await.unwrap_err();
+        assert!(
+            error.to_string().contains(operator::ledger::FILE),
+            "{error}"
+        );
+        assert_eq!(
+            std::fs::read(&ledger).unwrap(),
+            content,
+            "it is left as it is"
+        );
+    }
 }

@@ -62,7 +62,10 @@ impl<S: Store> Engine<S> {
             SumStatus::Rejected(reason) if is_transient(reason) => return,
             SumStatus::Rejected(reason) => {
                 meter::settled(true);
-                tracing::error!(feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason, "the operator refused a release");
+                if reason == Reason::BatchCollected {
+                    self.windows.collected(&key);
+                }
+                tracing::error!(feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason, "the operator refused a release: its readings are in no total, unless another service's release has them");
             }
         }
         self.unsettled.remove(&key);
@@ -73,7 +76,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Up to `most` of the releases the operator has not settled, after `last`, with the sum each is of. They are to be
-    /// sent again.
+    /// sent again. Those of feeders that another service has now wait: the operator would refuse them.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read.
@@ -83,12 +86,14 @@ impl<S: Store> Engine<S> {
         most: usize,
     ) -> Result<Vec<(SumKey, Outgoing)>, StoreError> {
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let keys = self.unsettled.range((after, Bound::Unbounded)).take(most);
+        let keys = self.unsettled.range((after, Bound::Unbounded));
+        let own = keys.filter(|(key, _)| self.owns(&key.feeder)).take(most);
+        let keys: Vec<_> = own.map(|(key, _)| key.clone()).collect();
         let mut outgoing = Vec::new();
-        for (key, _) in keys {
+        for key in keys {
             // One whose commit is not done yet is not there.
-            if let Some(release) = self.store.release(key)? {
-                outgoing.push((key.clone(), self.outgoing(&release)));
+            if let Some(release) = self.store.release(&key)? {
+                outgoing.push((key, self.outgoing(&release)));
             }
         }
         Ok(outgoing)

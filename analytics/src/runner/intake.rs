@@ -35,6 +35,9 @@ pub(super) struct Lot {
     pub(super) bytes: usize,
     /// What became of them.
     pub(super) verdicts: Verdicts,
+    /// Those of them that are to be judged again under a newer plan or roster than these.
+    pub(super) early: Vec<Incoming>,
+    pub(super) generation: u64,
 }
 
 impl Intake {
@@ -139,6 +142,8 @@ mod tests {
             bytes: batch.iter().map(|report| report.payload.len()).sum(),
             // What they are found to be does not matter here.
             verdicts: Verdicts::new(),
+            early: Vec::new(),
+            generation: 0,
         }
     }
 

@@ -3,10 +3,9 @@
 use service::mqtt::{self, Event as Link};
 use service::plan::Offer;
 use service::telemetry::ByReason;
-use tokio::time::Instant;
 use wire::{SumReceipt, Topic, Unverified};
 
-use super::{ASK_AGAIN, Runner};
+use super::Runner;
 use crate::engine::Incoming;
 use crate::metrics as meter;
 
@@ -17,7 +16,7 @@ impl Runner {
             Link::Connected => {
                 self.reach.connected(true);
                 self.asked = None;
-                self.resent = Instant::now() - ASK_AGAIN;
+                self.resent = None;
                 None
             }
             Link::Disconnected { .. } => {
@@ -53,6 +52,8 @@ impl Runner {
                 tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
                 // The operator is there now, whatever it missed before.
                 self.asked = None;
+                self.use_plan();
+                self.generation += 1;
             }
             Ok(_) => {}
             Err(refused) => {
@@ -65,13 +66,18 @@ impl Runner {
     }
 
     fn take_roster(&mut self, incoming: &mqtt::Incoming) {
-        if let Err(refused) =
-            self.roster
-                .offer(self.plan.operator_key(), &incoming.topic, &incoming.payload)
+        let operator = self.plan.operator_key();
+        match self
+            .roster
+            .offer(operator, &incoming.topic, &incoming.payload)
         {
-            static LINES: ByReason = ByReason::new();
-            if let Some(line) = LINES.line(refused.reason) {
-                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+            Ok(Offer::New) => self.generation += 1,
+            Ok(_) => {}
+            Err(refused) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+                }
             }
         }
     }
@@ -89,7 +95,7 @@ impl Runner {
             Err(error) => {
                 static LINES: ByReason = ByReason::new();
                 if let Some(line) = LINES.line(error.reason()) {
-                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {error}");
+                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {}", service::Chain(&error));
                 }
             }
         }

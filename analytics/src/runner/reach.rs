@@ -17,6 +17,10 @@ impl Reach {
         self.since = connected.then(Instant::now);
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.since.is_some()
+    }
+
     pub(super) fn milliseconds(&self) -> u64 {
         let now = self.since.map_or(Duration::ZERO, |since| since.elapsed());
         self.before_ms + u64::try_from(now.as_millis()).unwrap_or(u64::MAX)

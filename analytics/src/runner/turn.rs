@@ -1,15 +1,17 @@
 //! One turn of the engine, off the threads that serve the network.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::roster::Roster;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
-use wire::SumReceipt;
+use wire::{FeederId, PlanVersion, SumReceipt};
 
 use super::AnalyticsError;
-use crate::engine::{Effects, Engine};
+use crate::assignment::AssignedPlan;
+use crate::engine::{Effects, Engine, Handover};
 use crate::metrics as meter;
 use crate::store::{Store, StoreError, SumKey};
 use crate::verify::Verdicts;
@@ -38,12 +40,16 @@ pub(super) struct Work {
     pub(super) commit: bool,
     /// The release after which to read those that are to be sent again.
     pub(super) resend: Option<Option<SumKey>>,
+    /// The version of the plan that was gone by.
+    pub(super) version: Option<PlanVersion>,
 }
 
 /// What windows are closed by.
 pub(super) struct Terms {
+    pub(super) assigned: Arc<AssignedPlan>,
+    /// The feeders that are being given up.
+    pub(super) leaving: Arc<BTreeSet<FeederId>>,
     pub(super) roster: Arc<Roster>,
-    pub(super) min_meters: u32,
     pub(super) active_ms: u64,
 }
 
@@ -54,22 +60,27 @@ pub(super) struct Turned<S> {
     pub(super) effects: Effects,
     /// The release after which there are more to be sent again.
     pub(super) resend: Option<Option<SumKey>>,
+    /// What keeps feeders from being handed over under a version of the plan; known after a commit.
+    pub(super) handover: Option<(PlanVersion, Handover)>,
+    /// Whether there are more windows to be closed.
+    pub(super) more: bool,
 }
 
 impl Work {
-    /// Everything but the commit.
+    /// Everything but the commit. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Effects, StoreError> {
         self.settled
             .drain(..)
             .for_each(|receipt| engine.settle(&receipt));
         if let Some(terms) = self.terms.take() {
-            engine.set_min_meters(terms.min_meters);
+            self.version = Some(terms.assigned.plan.version);
+            engine.use_plan(terms.assigned, terms.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), terms.active_ms)?;
-            if self.all {
-                engine.tick(&terms.roster, terms.active_ms)?;
-            } else if self.commit {
-                engine.close(&terms.roster, terms.active_ms, false)?;
-            }
+            self.all = match (self.all, self.commit) {
+                (true, _) => engine.tick(&terms.roster, terms.active_ms)?,
+                (false, true) => engine.close(&terms.roster, terms.active_ms, false)?,
+                (false, false) => false,
+            };
         }
         let mut effects = Effects::default();
         if let Some(last) = self.resend.take() {
@@ -115,7 +126,10 @@ pub(super) async fn turn<S: Store + 'static>(
             Ok(effects) => again.outgoing.extend(effects.outgoing),
             Err(error) if !error.may_pass() => return Err(error.into()),
             // What could not be judged was not answered, and what could not be released is still due.
-            Err(error) => tracing::error!("{error}: reports that need it are not answered"),
+            Err(error) => tracing::error!(
+                error = %service::Chain(&error),
+                "reports that need it are not answered"
+            ),
         }
         match effects {
             Ok(mut effects) => {
@@ -123,17 +137,23 @@ pub(super) async fn turn<S: Store + 'static>(
                     tracing::info!("the store works again: the commit that failed is done");
                 }
                 effects.outgoing.append(&mut again.outgoing);
+                let version = left.version.filter(|_| left.commit);
                 return Ok(Turned {
+                    handover: version.map(|version| (version, back.handover())),
                     engine: back,
                     effects,
                     resend: left.resend,
+                    more: left.all,
                 });
             }
             Err(error) if !error.may_pass() => return Err(error.into()),
             Err(error) => {
                 meter::commit_failed();
                 if !failing {
-                    tracing::error!("{error}: nothing is taken until the store works again");
+                    tracing::error!(
+                        error = %service::Chain(&error),
+                        "nothing is taken until the store works again"
+                    );
                 }
             }
         }

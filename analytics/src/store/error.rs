@@ -9,7 +9,7 @@ use super::SumKey;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The medium refused or lost a read or a write: a full disk, a read-only folder, a failing device.
-    #[error("cannot {operation} the store {path}: {source}", path = path.display())]
+    #[error("cannot {operation} the store {path}", path = path.display())]
     Io {
         /// What was tried.
         operation: &'static str,

@@ -167,6 +167,14 @@ impl Store for FileStore {
         self.read(|database| read::contributors(database, feeder, window, each))
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.read(|database| read::feeder(database, feeder, each))
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|database| read::limbs(database, key))
     }

@@ -123,6 +123,20 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        let rows = self.rows();
+        let all =
+            key_of(feeder, WindowStart(0), 0)..=key_of(feeder, WindowStart(u64::MAX), u16::MAX);
+        for entry in rows.sums.range(all).map(|(_, entry)| entry) {
+            each(entry.row.clone());
+        }
+        Ok(rows.times.get(feeder).copied())
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows();
         Ok(rows.sums.get(key).and_then(|entry| entry.limbs.clone()))
@@ -140,10 +154,13 @@ impl Store for MemoryStore {
 }
 
 fn parts_of(feeder: &FeederId, window: WindowStart) -> RangeInclusive<SumKey> {
-    let part = |part| SumKey {
+    key_of(feeder, window, 0)..=key_of(feeder, window, u16::MAX)
+}
+
+fn key_of(feeder: &FeederId, window: WindowStart, part: u16) -> SumKey {
+    SumKey {
         feeder: feeder.clone(),
         window,
         part: Part(part),
-    };
-    part(0)..=part(u16::MAX)
+    }
 }

@@ -104,6 +104,7 @@ impl Windows {
             }
         }
         self.cool();
+        self.trim(self.rules.max_feeders);
     }
 
     /// Lets ciphertexts beyond `max_hot` leave memory, those first that nothing was added to for longest. All of them

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use wire::{Digest, FeederId, WindowStart};
 
-use super::{Due, Held, Windows};
+use super::feeder::Window;
+use super::{Due, Held, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
 impl Windows {
@@ -138,27 +139,60 @@ impl Windows {
 
     /// Enters the operator's receipt for a release. Returns whether it settled anything.
     pub fn settled(&mut self, key: &SumKey) -> bool {
+        let is_released = |sum: &Sum| sum.row.stage == Stage::Released;
+        self.sum(key).is_some_and(is_released) && self.rest(key).is_some()
+    }
+
+    /// The operator refused a release because another service has released the window: it takes no more reports, which
+    /// could be in no total. A restart forgets that, and learns it anew from the next release.
+    pub fn collected(&mut self, key: &SumKey) {
         let feeder = self.feeders.get_mut(&key.feeder);
-        let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) else {
-            return false;
-        };
-        let Some(active) = &mut window.active else {
-            return false;
-        };
-        let mut sums = active.sums.iter();
-        let released =
-            sums.position(|sum| sum.row.key.part == key.part && sum.row.stage == Stage::Released);
-        let Some(index) = released else {
-            return false;
-        };
-        let mut row = active.sums.remove(index).row;
-        if active.sums.is_empty() {
-            window.active = None;
+        if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) {
+            window.collected = true;
         }
+    }
+
+    /// Ends the held sums of feeders that are not this service's any more, and returns them. Their contributors are
+    /// remembered, so that nobody is counted twice should a feeder come back.
+    pub fn withhold(&mut self, owns: impl Fn(&FeederId) -> bool) -> Vec<Held> {
+        let is_small = |key: &&SumKey| {
+            let sum = self.sum(key);
+            sum.is_some_and(|sum| sum.at_rest(self.rules.min_meters))
+        };
+        let open = self.open.iter();
+        let elsewhere = open.filter(|key| !owns(&key.feeder)).filter(is_small);
+        let keys: Vec<_> = elsewhere.cloned().collect();
+        let withheld = keys.into_iter().filter_map(|key| {
+            let contributors = self.rest(&key)?.contributors;
+            Some(Held { key, contributors })
+        });
+        withheld.collect()
+    }
+
+    /// Nothing is awaited of a sum any more. Returns its row, as it will be stored.
+    fn rest(&mut self, key: &SumKey) -> Option<SumRow> {
+        let sum = self.change(&key.feeder, |feeder| {
+            feeder.remove_sum(key.window, key.part)
+        });
+        let mut row = sum?.row;
         row.stage = Stage::Settled;
+        self.open.remove(key);
         self.changes.sums.remove(key);
-        self.changes.settled.push(row);
-        true
+        self.changes.settled.push(row.clone());
+        Some(row)
+    }
+
+    /// How many sums of the feeder are to be released, and how many releases of it the operator has not settled.
+    pub(crate) fn awaited(&self, feeder: &FeederId) -> (usize, usize) {
+        let Some(feeder) = self.feeders.get(feeder) else {
+            return (0, 0);
+        };
+        let sums = || feeder.windows.values().flat_map(Window::sums);
+        let released = |sum: &&Sum| sum.row.stage == Stage::Released;
+        let small = |sum: &&Sum| sum.at_rest(self.rules.min_meters);
+        let unsettled = sums().filter(released).count();
+        let open = sums().filter(|sum| !released(sum) && !small(sum)).count();
+        (open, unsettled)
     }
 
     /// Forgets windows past their retention whose sums are all settled or held. Returns the held sums that are
@@ -178,9 +212,11 @@ impl Windows {
                 .map(|(start, _)| *start)
                 .collect();
             for start in old {
-                let Some(window) = feeder.windows.remove(&start) else {
+                let before = feeder.is_active();
+                let Some(window) = feeder.remove_window(start) else {
                     continue;
                 };
+                self.active -= usize::from(before && !feeder.is_active());
                 for sum in window.sums() {
                     self.open.remove(&sum.row.key);
                     withheld.push(Held {

@@ -6,6 +6,7 @@ use wire::{KeyEpoch, MeterId, Part, WindowStart};
 
 use super::Sum;
 use super::fingerprints::{Fingerprint, Fingerprints};
+use crate::store::Stage;
 
 /// A feeder's windows and its time.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(super) struct Feeder {
     /// The newest window end that `min_meters` distinct meters have passed; it never goes back.
     pub(super) time: Option<u64>,
     pub(super) ahead: Ahead,
+    /// Windows that something is awaited of.
+    active: usize,
 }
 
 /// The newest window end that each meter has passed, of those meters that are ahead of the feeder's time: fewer than
@@ -32,6 +35,41 @@ impl Ahead {
 }
 
 impl Feeder {
+    /// Whether something is awaited of a window. If not, all of the feeder is in the store, and it may leave memory.
+    pub(super) fn is_active(&self) -> bool {
+        self.active > 0
+    }
+
+    /// The window, of which something is awaited from now on.
+    pub(super) fn activate(&mut self, start: WindowStart) -> &mut Window {
+        let window = self.windows.entry(start).or_default();
+        if window.active.is_none() {
+            window.active = Some(Box::default());
+            self.active += 1;
+        }
+        window
+    }
+
+    /// Takes a sum that is awaited no more out of its window.
+    pub(super) fn remove_sum(&mut self, start: WindowStart, part: Part) -> Option<Sum> {
+        let window = self.windows.get_mut(&start)?;
+        let sums = &mut window.active.as_mut()?.sums;
+        let index = sums.iter().position(|sum| sum.row.key.part == part)?;
+        let sum = sums.remove(index);
+        if sums.is_empty() {
+            window.active = None;
+            self.active -= 1;
+        }
+        Some(sum)
+    }
+
+    /// Forgets a window.
+    pub(super) fn remove_window(&mut self, start: WindowStart) -> Option<Window> {
+        let window = self.windows.remove(&start)?;
+        self.active -= usize::from(window.active.is_some());
+        Some(window)
+    }
+
     /// A meter reported the window that ends at `end`. Returns whether the feeder's time moved.
     pub(super) fn reported(&mut self, meter: &MeterId, end: u64, min_meters: u32) -> bool {
         if self.time.is_some_and(|time| end <= time) {
@@ -66,6 +104,8 @@ pub(super) struct Window {
     pub(super) parts: u16,
     /// Meters in them, each once.
     pub(super) contributors: u32,
+    /// Whether the operator refused a part because another service has released the window.
+    pub(super) collected: bool,
     /// There while a sum takes reports or awaits the operator's receipt.
     pub(super) active: Option<Box<Active>>,
 }
@@ -97,6 +137,11 @@ impl Window {
     pub(super) fn takes_reports(&self) -> bool {
         let active = self.active.as_ref();
         active.is_some_and(|active| active.sums.iter().any(Sum::takes_reports))
+    }
+
+    /// Whether a sum takes reports and is not due yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.sums().iter().any(|sum| sum.row.stage == Stage::Open)
     }
 
     /// The sums that are not settled.

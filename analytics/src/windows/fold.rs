@@ -3,7 +3,8 @@
 use service::failpoint;
 use wire::{Digest, Part, Reason, Report, WindowStart};
 
-use super::{Fingerprints, Sum, Windows};
+use super::feeder::Window;
+use super::{Feeder, Fingerprints, Sum, Windows};
 use crate::store::{Store, StoreError, SumKey};
 
 /// What became of a report.
@@ -33,6 +34,7 @@ impl Windows {
         store: &mut dyn Store,
     ) -> Result<Result<Outcome, Reason>, StoreError> {
         let (feeder, window) = (&report.feeder, report.window);
+        self.recall(feeder, store)?;
         if !failpoint::sabotaged("dedup")
             && let Some((_, earlier)) = self.earlier(feeder, window, &report.meter, store)?
         {
@@ -56,10 +58,19 @@ impl Windows {
         if time.is_some_and(|time| self.past_retention(report.window, time)) {
             return Err(Reason::ReportTooLate);
         }
-        if feeder.is_none() && self.feeders.len() >= self.rules.max_feeders {
+        let window = feeder.and_then(|feeder| feeder.windows.get(&report.window));
+        if window.is_some_and(|window| window.collected) {
+            return Err(Reason::BatchCollected);
+        }
+        // Once nothing is open of a feeder that is given up, nothing must be opened again: also after a restart, when
+        // it is not known whether the operator has been asked to give the feeder to another service.
+        if self.leaving.contains(&report.feeder) && !window.is_some_and(Window::is_open) {
+            return Err(Reason::NotReady);
+        }
+        let is_active = feeder.is_some_and(Feeder::is_active);
+        if !is_active && self.active >= self.rules.max_feeders {
             return Err(Reason::TooManyOpen);
         }
-        let window = feeder.and_then(|feeder| feeder.windows.get(&report.window));
         match window.and_then(|window| window.taking(report.epoch)) {
             Some(part) => Ok(part),
             None if self.open.len() >= self.rules.max_open => Err(Reason::TooManyOpen),
@@ -127,15 +138,18 @@ impl Windows {
     /// Enters the next sum of a window.
     fn enter_new(&mut self, sum: Sum) {
         let key = sum.row.key.clone();
-        let feeder = self.feeders.entry(key.feeder.clone()).or_default();
-        let window = feeder.windows.entry(key.window).or_default();
-        if window.active.is_none() {
-            let active = window.active.get_or_insert_default();
+        self.change(&key.feeder, |feeder| {
+            let window = feeder.activate(key.window);
             // Of a window that is new, nobody is in the store.
-            active.seen = (window.parts == 0).then(Fingerprints::default);
-        }
-        window.parts += 1;
-        window.active.get_or_insert_default().sums.push(sum);
+            let is_new = window.parts == 0;
+            window.parts += 1;
+            if let Some(active) = &mut window.active {
+                if is_new {
+                    active.seen = Some(Fingerprints::default());
+                }
+                active.sums.push(sum);
+            }
+        });
         self.open.insert(key);
     }
 

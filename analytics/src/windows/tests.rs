@@ -9,6 +9,7 @@ use wire::{
 use super::{Held, Outcome, Rules, Windows};
 use crate::store::{MemoryStore, ReleaseRow, Store, SumKey};
 
+mod handover;
 mod kept;
 
 pub(crate) const HOUR: u64 = 3600;

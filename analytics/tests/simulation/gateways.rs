@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use wire::{Digest, Opened, Reason, Receipt, Status};
+use wire::{Digest, Opened, Reason, Receipt, Status, Unverified};
 
-use crate::world::{RETENTION_WINDOWS, Sealed, Slot, WORLD, slot_of};
+use crate::world::{
+    HANDED_OVER, RETENTION_WINDOWS, Sealed, Slot, Stage, WORLD, service_of, slot_of,
+};
 
 /// What a gateway was told in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub struct Gateways {
     by_digest: HashMap<Digest, (Slot, u8)>,
     /// Every digest a receipt called counted, by slot: there must never be two.
     pub counted: BTreeMap<Slot, Digest>,
+    /// The service that said so first.
+    pub counted_by: BTreeMap<Slot, usize>,
+    /// How far the plan that gateways have says the feeder is handed over.
+    pub stage: Option<Stage>,
     /// Receipts' entries, by what they said.
     pub folded: u64,
     pub duplicates: u64,
@@ -55,15 +61,16 @@ impl Gateways {
 
     /// Takes a receipt. `newest`: the newest window that any meter has sent.
     pub fn take(&mut self, topic: &str, payload: &[u8], newest: u64) -> Result<(), String> {
-        let opened: Opened<Receipt> = wire::decode(payload, payload.len())
-            .and_then(|receipt| {
-                receipt.verify(
-                    &WORLD.settings.deployment.id,
-                    topic,
-                    &WORLD.analytics.verifying_key(),
-                )
-            })
+        let receipt: Unverified<Receipt> = wire::decode(payload, payload.len()).unwrap();
+        let sender = service_of(&receipt.claimed().analytics);
+        let opened: Opened<Receipt> = receipt
+            .verify(
+                &WORLD.settings.deployment.id,
+                topic,
+                &WORLD.analytics[sender].verifying_key(),
+            )
             .map_err(|error| error.to_string())?;
+        let stage = self.stage.unwrap_or(Stage::Whole);
         for entry in opened.message.entries {
             let slot = slot_of(&entry.meter, entry.window);
             let Some((named, variant)) = self.by_digest.get(&entry.digest).copied() else {
@@ -76,6 +83,12 @@ impl Gateways {
                 return Err(format!(
                     "a receipt names {slot:?} for the digest of {named:?}"
                 ));
+            }
+            if stage.owner(slot.feeder) != Some(sender) {
+                continue;
+            }
+            if matches!(entry.status, Status::Folded | Status::Duplicate) {
+                self.counted_by.entry(slot).or_insert(sender);
             }
             self.told(slot, variant, entry.digest, entry.status, newest)?;
         }
@@ -111,7 +124,16 @@ impl Gateways {
             }
             Status::Rejected(reason) => {
                 *self.rejected.entry(reason.as_str()).or_default() += 1;
+                // Gateways have forgotten what was settled before the feeder was handed over.
+                let forgotten = self.stage == Some(Stage::Moved) && slot.feeder == HANDED_OVER;
                 match reason {
+                    _ if forgotten && entry.told.is_some() => {}
+                    // The feeder is being given up.
+                    Reason::NotReady if slot.feeder == HANDED_OVER => {}
+                    // Its window was released by the owner before.
+                    Reason::BatchCollected if forgotten => {
+                        entry.told = Some(Told::Refused(reason));
+                    }
                     // It was sealed under the first plan. Now its gateway has the second, and seals it anew.
                     Reason::WrongEpoch | Reason::OutdatedConfig if !entry.second_plan => {
                         let sealed = WORLD.report(slot, true, variant);

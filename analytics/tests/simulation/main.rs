@@ -15,6 +15,8 @@
 //! * A receipt that comes twice, or says `duplicate` where none said `folded`.
 //! * A release that is sent many times, as long as its bytes are the same.
 //! * Reports of one window in several parts.
+//! * `rejected(not_ready)` for a feeder that is being given up; the new owner answers. `rejected(batch_collected)` from the
+//!   new owner, or readings it has answered and not released, of a window that the owner before has released.
 //! * `rejected` for a plan or an epoch that a gateway had not heard of yet; it seals anew.
 //!
 //! # What is taken for granted
@@ -60,6 +62,26 @@ fn every_schedule_keeps_the_contract() {
 #[test]
 fn every_schedule_keeps_the_contract_on_the_file() {
     all(0..cases(400) / 20, Kind::File);
+}
+
+#[test]
+fn every_handover_counts_every_report_at_most_once_and_loses_none_that_is_large_enough() {
+    let mut seen = model::Seen::default();
+    for seed in 0..cases(400) {
+        match run(seed, Kind::Handover) {
+            Ok(case) => seen.add(&case),
+            Err(problem) => panic!("case {seed}: {problem}"),
+        }
+    }
+    println!("{seen:?}");
+    assert!(seen.hands_over(), "{seen:?}");
+}
+
+/// The simulation notices an owner that gives a feeder up before its windows are released.
+#[test]
+fn a_hasty_handover_is_noticed() {
+    let failed = (0..40).filter(|seed| run(*seed, Kind::Hasty).is_err());
+    assert!(failed.count() > 5);
 }
 
 /// The simulation notices an engine that forgets who contributed.

@@ -1,5 +1,8 @@
 //! A case: the schedule, and everything it acts on.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use analytics::admit::Admission;
 use analytics::engine::{Engine, Identity, Incoming, Outgoing};
 use analytics::store::StoreError;
@@ -9,11 +12,12 @@ use rand_chacha::ChaCha8Rng;
 use wire::{SumReceipt, Topic};
 
 use crate::check::check;
-use crate::gateways::{Gateways, Told};
+use crate::gateways::{Entry, Gateways, Told};
 use crate::operator::Operator;
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
-    FEEDERS, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot, WINDOWS, WORLD,
+    FEEDERS, HANDED_OVER, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot,
+    Stage, WINDOWS, WORLD, feeder, service,
 };
 
 const IDLE_MS: u64 = 30_000;
@@ -30,6 +34,16 @@ pub enum Kind {
     Forgetful,
     /// A broken store: it reports every fourth commit as done and does not do it.
     Lossy,
+    /// A feeder is handed over from one service to another.
+    Handover,
+    /// The same, and the owner does not wait until it is drained.
+    Hasty,
+}
+
+impl Kind {
+    fn hands_over(self) -> bool {
+        matches!(self, Self::Handover | Self::Hasty)
+    }
 }
 
 /// What happened, so that a run in which nothing happens is noticed.
@@ -47,6 +61,8 @@ pub struct Seen {
     supplements: u64,
     repeated_releases: u64,
     never_released: u64,
+    handovers: u64,
+    collected: u64,
 }
 
 impl Seen {
@@ -63,6 +79,13 @@ impl Seen {
         self.supplements += case.supplements;
         self.repeated_releases += case.repeated_releases;
         self.never_released += case.never_released;
+        self.handovers += case.handovers;
+        self.collected += case.collected;
+    }
+
+    /// Whether a feeder was handed over often, and late reports of windows of before came to the new owner.
+    pub fn hands_over(&self) -> bool {
+        self.handovers >= self.cases / 2 && self.collected > 0
     }
 
     /// Whether everything that can happen did, often.
@@ -83,15 +106,27 @@ impl Seen {
     }
 }
 
-struct Case {
-    rng: ChaCha8Rng,
+/// An analytics service, and what is on its way to it.
+struct Service {
     durable: Durable,
     engine: Option<Engine<Failing>>,
+    reports: Vec<Incoming>,
+    sum_receipts: Vec<SumReceipt>,
+    /// How far the feeder is handed over by the plan it has.
+    stage: Stage,
+}
+
+struct Case {
+    rng: ChaCha8Rng,
+    kind: Kind,
+    services: Vec<Service>,
     gateways: Gateways,
     operator: Operator,
-    to_analytics: Vec<Incoming>,
-    sum_receipts: Vec<SumReceipt>,
     from_analytics: Vec<Outgoing>,
+    /// Whether the first service is configured to give the feeder up.
+    leaving: bool,
+    /// How far the feeder is handed over by the operator's plan.
+    stage: Stage,
     /// The window that is being read.
     hour: u64,
     active_ms: u64,
@@ -103,19 +138,29 @@ struct Case {
 pub fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
     let mut case = Case {
         rng: ChaCha8Rng::seed_from_u64(seed),
-        durable: Durable::new(kind),
-        engine: None,
+        kind,
+        services: (0..if kind.hands_over() { 2 } else { 1 })
+            .map(|_| Service {
+                durable: Durable::new(kind),
+                engine: None,
+                reports: Vec::new(),
+                sum_receipts: Vec::new(),
+                stage: Stage::Whole,
+            })
+            .collect(),
         gateways: Gateways::default(),
         operator: Operator::default(),
-        to_analytics: Vec::new(),
-        sum_receipts: Vec::new(),
         from_analytics: Vec::new(),
+        leaving: false,
+        stage: Stage::Whole,
         hour: 0,
         active_ms: 0,
         analytics_has_second: false,
         seen: Seen::default(),
     };
-    case.restart()?;
+    for index in 0..case.services.len() {
+        case.restart(index)?;
+    }
     case.read();
     for _ in 0..OPERATIONS {
         case.step()?;
@@ -127,35 +172,61 @@ pub fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
 
 impl Case {
     fn step(&mut self) -> Result<(), String> {
+        let goes_on = if self.leaving { 0.1 } else { 0.02 };
+        if self.kind.hands_over() && self.rng.random_bool(goes_on) {
+            return self.hand_over();
+        }
+        let index = self.rng.random_range(0..self.services.len());
         match self.rng.random_range(0..100) {
             0..22 => self.send(),
             22..28 => self.duplicate(),
             28..33 => self.lose(),
-            33..60 => self.turn(false)?,
+            33..60 => self.turn(index, false)?,
             60..75 => self.receive()?,
             75..80 => self.active_ms += self.rng.random_range(1..40_000),
             80..88 => self.next_hour(),
             88..91 => self.conflict(),
-            91..94 => self.fail_commits(),
-            94..96 => self.restart()?,
+            91..94 => self.fail_commits(index),
+            94..96 => self.restart(index)?,
             96..98 => self.analytics_has_second = true,
             _ => {
-                let unsettled = self.unsettled()?;
+                let unsettled = self.unsettled(index)?;
                 self.from_analytics.extend(unsettled);
             }
         }
         Ok(())
     }
 
-    fn engine(&mut self) -> &mut Engine<Failing> {
-        self.engine.as_mut().unwrap()
+    /// The handover goes on: the owner is started again to give the feeder up, the operator lets the other have it, or
+    /// somebody hears of it.
+    fn hand_over(&mut self) -> Result<(), String> {
+        if !self.leaving {
+            self.leaving = true;
+            return self.restart(0);
+        }
+        match self.rng.random_range(0..4) {
+            0 if self.stage == Stage::GivenUp => self.stage = Stage::Moved,
+            1 => {
+                let heard = self.gateways.stage.unwrap_or(Stage::Whole).next();
+                self.gateways.stage = Some(heard.min(self.stage));
+            }
+            other => {
+                let service = &mut self.services[other % 2];
+                service.stage = service.stage.next().min(self.stage);
+            }
+        }
+        Ok(())
+    }
+
+    fn engine(&mut self, index: usize) -> &mut Engine<Failing> {
+        self.services[index].engine.as_mut().unwrap()
     }
 
     /// The releases to send again, read in twos.
-    fn unsettled(&mut self) -> Result<Vec<Outgoing>, String> {
+    fn unsettled(&mut self, index: usize) -> Result<Vec<Outgoing>, String> {
         let (mut all, mut last) = (Vec::new(), None);
         loop {
-            let some = self.engine().unsettled(last.as_ref(), 2);
+            let some = self.engine(index).unsettled(last.as_ref(), 2);
             let some = some.map_err(|error| error.to_string())?;
             let Some((key, _)) = some.last() else {
                 return Ok(all);
@@ -166,12 +237,12 @@ impl Case {
     }
 
     /// A new process on what the last one committed.
-    fn restart(&mut self) -> Result<(), String> {
-        self.engine = None;
+    fn restart(&mut self, index: usize) -> Result<(), String> {
+        self.services[index].engine = None;
         let identity = Identity {
             deployment: WORLD.settings.deployment.id.clone(),
-            id: WORLD.settings.analytics.id.clone(),
-            key: WORLD.analytics.clone(),
+            id: service(index),
+            key: WORLD.analytics[index].clone(),
             topics: WORLD.topics.clone(),
             receipt_entries: 3,
         };
@@ -181,14 +252,20 @@ impl Case {
             idle_limit_ms: IDLE_MS,
             retention_s: RETENTION_WINDOWS * HOUR,
             max_open: 100,
-            max_feeders: 10,
+            max_feeders: [2, 10][self.rng.random_range(0..2)],
             // What is kept in memory must change nothing.
             max_hot: [0, 1, 100][self.rng.random_range(0..3)],
             fingerprint_bits: [0, 2, 32][self.rng.random_range(0..3)],
         };
         let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
-        let engine = Engine::start(identity, plan, rules, self.durable.open());
-        self.engine = Some(engine.map_err(|error| error.to_string())?);
+        let service = &mut self.services[index];
+        let engine = Engine::start(identity, plan, rules, service.durable.open());
+        let mut engine = engine.map_err(|error| error.to_string())?;
+        let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
+        let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
+        let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
+        engine.use_plan(Arc::new(assigned), Arc::new(leaving));
+        service.engine = Some(engine);
         self.seen.restarts += 1;
         Ok(())
     }
@@ -231,7 +308,11 @@ impl Case {
             return;
         }
         let chosen = self.rng.random_range(0..count);
-        if let Some((slot, _)) = self.gateways.entries.keys().nth(chosen).copied() {
+        let chosen = self.gateways.entries.keys().nth(chosen).copied();
+        // Two services cannot know which of two reports the other has.
+        if let Some((slot, _)) = chosen
+            && !(self.kind.hands_over() && slot.feeder == HANDED_OVER)
+        {
             self.seal(slot, 1);
         }
     }
@@ -246,28 +327,29 @@ impl Case {
                 share / 20.0
             };
             if self.rng.random_bool(share) {
-                self.to_analytics.push(Incoming {
-                    topic: entry.sealed.topic.clone(),
-                    payload: entry.sealed.payload.clone(),
-                });
+                deliver(&mut self.services, entry);
             }
         }
     }
 
     fn duplicate(&mut self) {
-        double(&mut self.rng, &mut self.to_analytics);
+        for service in &mut self.services {
+            double(&mut self.rng, &mut service.reports);
+            double(&mut self.rng, &mut service.sum_receipts);
+        }
         double(&mut self.rng, &mut self.from_analytics);
-        double(&mut self.rng, &mut self.sum_receipts);
     }
 
     fn lose(&mut self) {
-        draw(&mut self.rng, &mut self.to_analytics, 5);
+        for service in &mut self.services {
+            draw(&mut self.rng, &mut service.reports, 5);
+            draw(&mut self.rng, &mut service.sum_receipts, 1);
+        }
         draw(&mut self.rng, &mut self.from_analytics, 3);
-        draw(&mut self.rng, &mut self.sum_receipts, 1);
     }
 
-    fn fail_commits(&mut self) {
-        let mut faults = self.durable.faults.lock().unwrap();
+    fn fail_commits(&mut self, index: usize) {
+        let mut faults = self.services[index].durable.faults.lock().unwrap();
         for _ in 0..self.rng.random_range(1..4) {
             let after = self.rng.random_bool(0.5);
             faults.push_back(if after { Fault::After } else { Fault::Before });
@@ -275,15 +357,19 @@ impl Case {
     }
 
     /// Analytics takes what has arrived, in any order, commits, and publishes, unless it dies in between.
-    fn turn(&mut self, healed: bool) -> Result<(), String> {
+    fn turn(&mut self, index: usize, healed: bool) -> Result<(), String> {
         let most = if healed { usize::MAX } else { 40 };
-        let batch = draw(&mut self.rng, &mut self.to_analytics, most);
-        let receipts = draw(&mut self.rng, &mut self.sum_receipts, most);
-        let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
+        let service = &mut self.services[index];
+        let batch = draw(&mut self.rng, &mut service.reports, most);
+        let receipts = draw(&mut self.rng, &mut service.sum_receipts, most);
+        let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
+        let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
+        let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
         let (settings, topics) = (&WORLD.settings, &WORLD.topics);
-        let admission = Admission::new(settings, topics, plan, &WORLD.roster, NOW).unwrap();
+        let admission = Admission::new(settings, topics, &assigned, &WORLD.roster, NOW).unwrap();
         let active_ms = self.active_ms;
-        let engine = self.engine();
+        let engine = self.engine(index);
+        engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
         receipts.iter().for_each(|receipt| engine.settle(receipt));
         let text = |error: StoreError| error.to_string();
         engine.take(&admission, &batch, active_ms).map_err(text)?;
@@ -294,23 +380,27 @@ impl Case {
             self.rng.random_range(0..10)
         };
         if crash == 0 {
-            return self.restart();
+            return self.restart(index);
         }
         let effects = loop {
-            match self.engine().commit() {
+            match self.engine(index).commit() {
                 Ok(effects) => break effects,
                 Err(_) => self.seen.failed_commits += 1,
             }
             if !healed && self.rng.random_bool(0.3) {
-                return self.restart();
+                return self.restart(index);
             }
         };
         if crash == 1 {
-            return self.restart();
+            return self.restart(index);
         }
         self.from_analytics.extend(effects.outgoing);
+        let drained = self.kind == Kind::Hasty || self.engine(index).handover().draining.is_empty();
+        if gives_up && drained && (healed || self.rng.random_bool(0.3)) {
+            self.stage = self.stage.max(Stage::GivenUp);
+        }
         if crash == 2 {
-            return self.restart();
+            return self.restart(index);
         }
         Ok(())
     }
@@ -322,8 +412,13 @@ impl Case {
             match WORLD.topics.parse(&message.topic) {
                 Some(Topic::Sum { .. }) => {
                     let busy = self.rng.random_bool(0.2);
-                    let receipt = self.operator.take(&message.topic, &message.payload, busy)?;
-                    self.sum_receipts.push(receipt);
+                    let stage = self.stage;
+                    let receipt =
+                        (self.operator).take(&message.topic, &message.payload, stage, busy)?;
+                    // Everybody hears the operator's receipts.
+                    for service in &mut self.services {
+                        service.sum_receipts.extend(receipt.clone());
+                    }
                 }
                 _ => self
                     .gateways
@@ -336,24 +431,35 @@ impl Case {
     /// The network and the disk work, everybody has the plan, and time goes on until nothing is left to do.
     fn heal(&mut self) -> Result<(), String> {
         self.analytics_has_second = true;
-        self.durable.faults.lock().unwrap().clear();
+        for service in &self.services {
+            service.durable.faults.lock().unwrap().clear();
+        }
         for _ in 0..100 {
             for entry in self.gateways.pending() {
-                self.to_analytics.push(Incoming {
-                    topic: entry.sealed.topic.clone(),
-                    payload: entry.sealed.payload.clone(),
-                });
+                deliver(&mut self.services, entry);
             }
             self.active_ms += IDLE_MS;
-            self.turn(true)?;
-            let unsettled = self.unsettled()?;
-            let idle = self.from_analytics.is_empty() && unsettled.is_empty();
-            self.from_analytics.extend(unsettled);
+            if self.stage == Stage::GivenUp {
+                self.stage = Stage::Moved;
+            }
+            self.gateways.stage = Some(self.stage);
+            let mut idle = !self.leaving || self.stage == Stage::Moved;
+            for index in 0..self.services.len() {
+                self.services[index].stage = self.stage;
+                self.turn(index, true)?;
+                let unsettled = self.unsettled(index)?;
+                idle &= self.from_analytics.is_empty() && unsettled.is_empty();
+                self.from_analytics.extend(unsettled);
+            }
             while !self.from_analytics.is_empty() {
                 self.receive()?;
             }
             if idle && self.gateways.pending().next().is_none() {
-                return Ok(());
+                let stranded = self.engine(0).handover().stranded;
+                return match stranded.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("{stranded:?} are in no total")),
+                };
             }
         }
         Err("it does not come to rest".to_owned())
@@ -384,8 +490,20 @@ impl Case {
             repeated_releases: self.operator.repeats,
             never_released: self.gateways.counted.len() as u64
                 - in_releases.min(self.gateways.counted.len() as u64),
+            handovers: u64::from(self.stage == Stage::Moved),
+            collected: self.operator.collected.len() as u64,
             ..self.seen
         }
+    }
+}
+
+/// A report comes to every service that listens to its feeder.
+fn deliver(services: &mut [Service], entry: &Entry) {
+    for service in services {
+        service.reports.push(Incoming {
+            topic: entry.sealed.topic.clone(),
+            payload: entry.sealed.payload.clone(),
+        });
     }
 }
 

@@ -1,13 +1,13 @@
 //! The operator: durably takes the first release of each sum, and alarms on a different second one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::store::SumKey;
 use bytes::Bytes;
 use packed::ADDITIVE;
-use wire::{Digest, Opened, Reason, Sum, SumReceipt, SumStatus};
+use wire::{Digest, Opened, Reason, Sum, SumReceipt, SumStatus, Unverified};
 
-use crate::world::{MIN_METERS, WORLD};
+use crate::world::{HANDED_OVER, HOUR, MIN_METERS, START, Stage, WORLD, feeder, service_of};
 
 #[derive(Debug)]
 pub struct Taken {
@@ -21,16 +21,32 @@ pub struct Taken {
 pub struct Operator {
     pub taken: BTreeMap<SumKey, Taken>,
     pub repeats: u64,
+    /// The windows of the feeder that was handed over, by number, that the new owner released too.
+    pub collected: BTreeSet<u64>,
 }
 
 impl Operator {
-    /// Takes a release; the answer is on its way. A busy operator asks to try again.
-    pub fn take(&mut self, topic: &str, payload: &Bytes, busy: bool) -> Result<SumReceipt, String> {
-        let opened: Opened<Sum> = wire::decode_shared(payload, payload.len())
-            .and_then(|sum| {
-                let key = WORLD.analytics.verifying_key();
-                sum.verify(&WORLD.settings.deployment.id, topic, &key)
-            })
+    /// Takes a release; the answer is on its way, unless it is of a service that does not add for the feeder. A busy
+    /// operator asks to try again.
+    pub fn take(
+        &mut self,
+        topic: &str,
+        payload: &Bytes,
+        stage: Stage,
+        busy: bool,
+    ) -> Result<Option<SumReceipt>, String> {
+        let sum: Unverified<Sum> = wire::decode_shared(payload, payload.len()).unwrap();
+        let sender = service_of(&sum.claimed().analytics);
+        let handed_over = sum.claimed().feeder == feeder(HANDED_OVER);
+        if stage.owner(usize::from(handed_over)) != Some(sender) {
+            return Ok(None);
+        }
+        let opened: Opened<Sum> = sum
+            .verify(
+                &WORLD.settings.deployment.id,
+                topic,
+                &WORLD.analytics[sender].verifying_key(),
+            )
             .map_err(|error| error.to_string())?;
         let (sum, digest) = (opened.message, opened.digest);
         let key = SumKey {
@@ -52,9 +68,19 @@ impl Operator {
             digest,
             status: SumStatus::Duplicate,
         };
-        if let Some(first) = self.taken.get(&key) {
+        let same = self.taken.get(&key);
+        let mut others = self.taken.values().filter(|taken| {
+            let other = &taken.sum;
+            (&other.feeder, other.window) == (&sum.feeder, sum.window)
+                && other.analytics != sum.analytics
+        });
+        let elsewhere = others.next().is_some();
+        if elsewhere && same.is_none_or(|first| first.digest != digest) {
+            receipt.status = SumStatus::Rejected(Reason::BatchCollected);
+            self.collected.insert((sum.window.0 - START) / HOUR);
+        } else if let Some(first) = self.taken.get(&key) {
             self.repeats += 1;
-            if first.digest != digest || first.payload != *payload {
+            if first.digest != digest || (!elsewhere && first.payload != *payload) {
                 return Err(format!("a second, different release of {key:?}"));
             }
         } else if busy {
@@ -71,6 +97,6 @@ impl Operator {
             };
             self.taken.insert(key, taken);
         }
-        Ok(receipt)
+        Ok(Some(receipt))
     }
 }

@@ -106,6 +106,14 @@ impl Store for Failing {
         })
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.limbs(key)
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use analytics::assignment::AssignedPlan;
 use bytes::Bytes;
 use packed::ADDITIVE;
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage,
-    Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
+    AnalyticsEntry, AnalyticsId, Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion,
+    Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
 };
 
 pub const HOUR: u64 = 3600;
@@ -17,6 +18,8 @@ pub const HOUR: u64 = 3600;
 pub const START: u64 = 1_699_999_200;
 pub const WINDOWS: u64 = 9;
 pub const FEEDERS: usize = 2;
+/// The feeder that one service hands over to the other.
+pub const HANDED_OVER: usize = 1;
 /// Meters on each feeder.
 pub const METERS: usize = 7;
 pub const MIN_METERS: u32 = 3;
@@ -49,7 +52,8 @@ pub struct World {
     pub topics: Topics,
     pub roster: Roster,
     pub plans: [Plan; 2],
-    pub analytics: SigningKey,
+    /// The keys of the two analytics services.
+    pub analytics: [SigningKey; 2],
     meter: SigningKey,
     sealed: Mutex<HashMap<(Slot, bool, u8), Arc<Sealed>>>,
 }
@@ -64,6 +68,45 @@ pub fn meter(slot: Slot) -> wire::MeterId {
     format!("meter-{}-{}", slot.feeder, slot.meter)
         .parse()
         .unwrap()
+}
+
+/// The name of an analytics service.
+pub fn service(index: usize) -> AnalyticsId {
+    format!("analytics-{}", index + 1).parse().unwrap()
+}
+
+/// The service of this name.
+pub fn service_of(id: &AnalyticsId) -> usize {
+    (0..2).find(|index| service(*index) == *id).unwrap()
+}
+
+/// How far the second feeder has been handed over from the first service to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The first service adds for all feeders.
+    Whole,
+    /// It has given the feeder up.
+    GivenUp,
+    /// The second service adds for it.
+    Moved,
+}
+
+impl Stage {
+    pub fn next(self) -> Self {
+        match self {
+            Self::Whole => Self::GivenUp,
+            Self::GivenUp | Self::Moved => Self::Moved,
+        }
+    }
+
+    /// The service that adds for a feeder.
+    pub fn owner(self, feeder: usize) -> Option<usize> {
+        match (feeder, self) {
+            (HANDED_OVER, Self::GivenUp) => None,
+            (HANDED_OVER, Self::Moved) => Some(1),
+            _ => Some(0),
+        }
+    }
 }
 
 /// Meters of both feeders are behind each gateway.
@@ -144,12 +187,28 @@ impl World {
         Self {
             plans: [plan(&settings, false), plan(&settings, true)],
             roster: Roster::from_pages([page]).unwrap(),
-            analytics: SigningKey::from_bytes(&[2; 32]),
+            analytics: [2, 3].map(|seed| SigningKey::from_bytes(&[seed; 32])),
             meter: meter_key,
             topics,
             settings,
             sealed: Mutex::default(),
         }
+    }
+
+    /// The first plan or the second, as it concerns a service.
+    pub fn assigned(&self, second_plan: bool, stage: Stage, index: usize) -> AssignedPlan {
+        let entry = |index: usize, feeders: &[usize]| AnalyticsEntry {
+            id: service(index),
+            key: self.analytics[index].verifying_key(),
+            feeders: feeders.iter().map(|index| feeder(*index)).collect(),
+        };
+        let mut plan = self.plans[usize::from(second_plan)].clone();
+        plan.analytics = match stage {
+            Stage::Whole => vec![entry(0, &[])],
+            Stage::GivenUp => vec![entry(0, &[0])],
+            Stage::Moved => vec![entry(0, &[0]), entry(1, &[HANDED_OVER])],
+        };
+        AssignedPlan::new(plan, service(index))
     }
 
     /// The report of a slot as sealed under the first plan or the second.
@@ -219,8 +278,8 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         version: PlanVersion(1 + u64::from(second)),
         interval_s: 3600,
         batch: 1,
-        layout: "profile".to_owned(),
-        profile: "additive".to_owned(),
+        layout: "profile".parse().unwrap(),
+        profile: "additive".parse().unwrap(),
         min_meters: MIN_METERS,
         feeders,
         epochs,

@@ -1,6 +1,6 @@
 //! A gateway of the generator: it sends what is due, as receipts allow, and sends again what has none.
 //!
-//! It keeps the pace a real one keeps, by the same code ([`meter::flow`]). What is due and not yet allowed waits here,
+//! It keeps the pace a real one keeps, by the same code ([`meter::pacing`]). What is due and not yet allowed waits here,
 //! and its latency goes on counting, so the load is open-loop whatever the pipeline makes of it.
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use meter::flow::{Flow, Limits};
+use meter::pacing::{Limits, Pace};
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::stop::{Stop, StopHandle};
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use wire::{Reason, Receipt, Status, Unverified};
 
+use super::due::{Next, State};
 use super::reports::Reports;
 use super::step::Step;
 
@@ -47,25 +48,6 @@ struct Line {
     receipt: Notify,
 }
 
-struct State {
-    origin: Instant,
-    flow: Flow<u64>,
-    step: Option<Arc<Step>>,
-    /// Rows to send again.
-    again: VecDeque<u64>,
-    /// Rows refused for a reason that passes, and when they are tried again.
-    later: VecDeque<(u64, u64)>,
-    /// The next report of the step to look at.
-    next: u64,
-    /// Since when there is room for another report.
-    room_since: Instant,
-}
-
-enum Next {
-    Send { row: u64, again: bool },
-    Wait(Option<Instant>),
-}
-
 impl Gateways {
     pub(crate) fn connect(
         settings: &Settings,
@@ -92,7 +74,7 @@ impl Gateways {
                 shared: shared.clone(),
                 state: Mutex::new(State {
                     origin: Instant::now(),
-                    flow: Flow::new(Limits::of(&settings.meter)),
+                    pace: Pace::new(Limits::of(&settings.meter)),
                     step: None,
                     again: VecDeque::new(),
                     later: VecDeque::new(),
@@ -154,13 +136,13 @@ impl Line {
         let Ok(opened) = opened else { return };
         let retry_ms = settings.meter.retry_min.as_millis() as u64;
         let mut state = self.lock();
-        let had_room = state.flow.has_room(reports.bytes());
+        let had_room = state.pace.has_room(reports.bytes());
         let now_ms = state.now_ms();
         for entry in opened.message.entries {
             let Some(row) = reports.fleet.row(&entry.meter, entry.window) else {
                 continue;
             };
-            state.flow.receipt(&row, now_ms);
+            state.pace.receipt(&row, now_ms);
             let number = state.step.as_ref().and_then(|step| step.number(row));
             match (number, &state.step, entry.status) {
                 (Some(n), Some(step), Status::Folded | Status::Duplicate) => step.settle(n),
@@ -188,56 +170,6 @@ fn passes(reason: Reason) -> bool {
         reason,
         UnknownPlan | UnknownFeeder | ReportTooEarly | TooManyOpen | NotReady | Overloaded
     )
-}
-
-impl State {
-    fn now_ms(&self) -> u64 {
-        self.origin.elapsed().as_millis() as u64
-    }
-
-    fn next(&mut self, index: u32, reports: &Reports) -> Next {
-        let Some(step) = self.step.clone() else {
-            return Next::Wait(None);
-        };
-        let now_ms = self.now_ms();
-        while let Some(row) = self.flow.overdue(now_ms) {
-            self.again.push_back(row);
-        }
-        while let Some((_, row)) = self.later.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
-            self.again.push_back(row);
-        }
-        let at = |ms: u64| self.origin + Duration::from_millis(ms);
-        let mut wake = self.flow.next_overdue_ms().map(at);
-        if let Some((at_ms, _)) = self.later.front() {
-            wake = Some(wake.map_or(at(*at_ms), |wake| wake.min(at(*at_ms))));
-        }
-        if !self.flow.has_room(reports.bytes()) {
-            return Next::Wait(wake);
-        }
-        while let Some(row) = self.again.pop_front() {
-            if step.number(row).is_some_and(|n| !step.is_settled(n)) {
-                return Next::Send { row, again: true };
-            }
-        }
-        while self.next < step.reports() {
-            let row = step.row(self.next);
-            if reports.fleet.place(row).gateway != index {
-                self.next += 1;
-                continue;
-            }
-            let due = step.due(self.next);
-            if due > Instant::now() {
-                return Next::Wait(Some(wake.map_or(due, |wake| wake.min(due))));
-            }
-            return Next::Send { row, again: false };
-        }
-        Next::Wait(wake)
-    }
-
-    fn sent(&mut self, row: u64, bytes: usize, again: bool) {
-        let now_ms = self.now_ms();
-        self.flow.sent(row, bytes, again, now_ms);
-    }
 }
 
 async fn send(

@@ -11,9 +11,10 @@
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
 //! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
-//! * [`outcome`]: tables and files
+//! * [`outcome`], [`summary`]: tables and files
 
 mod deployment;
+mod due;
 mod fleet;
 mod gateway;
 mod outcome;
@@ -21,6 +22,7 @@ mod pool;
 mod reports;
 mod search;
 mod step;
+mod summary;
 mod world;
 
 use std::path::Path;
@@ -30,8 +32,9 @@ use anyhow::Result;
 use service::config::Settings;
 use service::stop::Stop;
 
-pub(crate) use outcome::{Load, Outcome};
+pub(crate) use outcome::Outcome;
 use search::Search;
+pub(crate) use summary::Load;
 use world::World;
 
 /// Meters unless stated, and with `--quick`.

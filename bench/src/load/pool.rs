@@ -27,8 +27,8 @@ impl Pool {
     /// So many readings from `seed`, encrypted under the plan's first key.
     pub(crate) fn new(held: &HeldPlan, fleet: &Fleet, size: u32, seed: u64) -> Result<Self> {
         let plan = &held.plan;
-        let layout: Layout = plan.layout.parse()?;
-        let context = Context::new(Profile::by_name(&plan.profile)?)?;
+        let layout: Layout = plan.layout.as_str().parse()?;
+        let context = Context::new(Profile::by_name(plan.profile.as_str())?)?;
         let key = plan.public_key(0, &held.limbs);
         let key = PublicKey::from_packed(&context, key.context("the plan has no public key")?)?;
         let feeder = plan.feeder(fleet.feeder(0), WindowStart(u64::MAX));

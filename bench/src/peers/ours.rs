@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use analytics::admit::Admission;
+use analytics::assignment::AssignedPlan;
 use analytics::engine::Incoming;
 use analytics::verify::verify;
 use anyhow::{Context as _, Result, anyhow};
@@ -34,7 +35,7 @@ const REPEAT: usize = 20;
 pub(crate) struct Ours {
     settings: Settings,
     topics: Topics,
-    plan: Plan,
+    plan: AssignedPlan,
     roster: Roster,
     context: Context,
     secret: SecretKey,
@@ -69,7 +70,10 @@ impl Ours {
         let (secret, public) = secret::generate(&context)?;
         let members = members(&topics, work.readings.len())?;
         Ok(Self {
-            plan: plan(settings, work.reference_wh)?,
+            plan: AssignedPlan::new(
+                plan(settings, work.reference_wh)?,
+                settings.analytics.id.clone(),
+            ),
             roster: roster(&members)?,
             settings: settings.clone(),
             topics,
@@ -240,8 +244,8 @@ fn plan(settings: &Settings, reference_wh: u64) -> Result<Plan> {
         version: PlanVersion(1),
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
-        layout: Layout::Profile.to_string(),
-        profile: ADDITIVE.name.into(),
+        layout: Layout::Profile.as_str().parse()?,
+        profile: ADDITIVE.name.parse()?,
         min_meters: settings.plan.min_meters,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse()?,
@@ -255,7 +259,11 @@ fn plan(settings: &Settings, reference_wh: u64) -> Result<Plan> {
             first_window: WindowStart(0),
             key_len: 1,
         }],
-        analytics: Vec::new(),
+        analytics: vec![wire::AnalyticsEntry {
+            id: settings.analytics.id.clone(),
+            key: SigningKey::generate().verifying_key(),
+            feeders: Vec::new(),
+        }],
     })
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     for failure in &run.failures {
         text += &format!("WRONG: {failure}\n");
     }
+    text += &stragglers(&run.sweeps);
     if run.correct {
         text += "every decrypted interval of every point equals the truth within the bound\n";
     }
@@ -70,6 +71,38 @@ pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
         folder.display()
     );
     text
+}
+
+/// The repeats below half of the median of their point, where something was waited for that the others had at once.
+fn stragglers(sweeps: &[Sweep]) -> String {
+    let (mut repeats, mut lines) = (0, Vec::new());
+    for (sweep, point) in sweeps
+        .iter()
+        .flat_map(|sweep| sweep.points.iter().map(move |p| (sweep, p)))
+    {
+        let Some(median) = &point.median else {
+            continue;
+        };
+        for repeat in &point.repeats {
+            let Some(cost) = &repeat.cost else { continue };
+            repeats += 1;
+            if cost.reports_per_s < median.reports_per_s.median / 2.0 {
+                let (name, label) = (parameter::name(sweep.parameter), &point.label);
+                let (rate, again) = (figure(cost.reports_per_s), cost.reports_resent);
+                let number = repeat.repeat;
+                lines.push(format!(
+                    "  {name} {label}, repeat {number}: {rate} reports/s, {again} sent again\n"
+                ));
+            }
+        }
+    }
+    let count = lines.len();
+    let text = format!("{count} of {repeats} repeats below half of the median of their point\n");
+    if repeats == 0 {
+        String::new()
+    } else {
+        text + &lines.concat()
+    }
 }
 
 fn state(point: &Point) -> &'static str {
@@ -172,8 +205,26 @@ mod tests {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
         assert!(!text.contains("every decrypted interval"), "{text}");
+        assert!(text.contains("repeats below half of the median"), "{text}");
         let mut points = run.sweeps[0].points.iter();
         let wrong = points.find(|point| point.status == Status::Wrong).unwrap();
         assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
+    }
+
+    #[test]
+    fn a_repeat_below_half_of_its_points_median_is_named() {
+        let mut run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
+        let points = run.sweeps.iter_mut().flat_map(|sweep| &mut sweep.points);
+        let mut measured = points.filter(|point| point.median.is_some());
+        let point = measured.next().unwrap();
+        let median = point.median.as_ref().unwrap().reports_per_s.median;
+        let cost = point.repeats[0].cost.as_mut().unwrap();
+        (cost.reports_per_s, cost.reports_resent) = (median * 0.49, 16);
+        let text = stragglers(&run.sweeps);
+        assert!(text.starts_with("1 of "), "{text}");
+        assert!(
+            text.contains("repeat 1: ") && text.contains("16 sent again"),
+            "{text}"
+        );
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static 
         ),
         Parameter::Feeders => (&["1", "4", "10", "20"], 2),
         Parameter::Latency => (&["0ms", "50ms", "10ms", "200ms"], 2),
-        Parameter::Loss => (&["0", "0.05", "0.01"], 2),
+        Parameter::Loss => (&["0", "0.05", "0.01", "0.2"], 2),
         Parameter::Profile => (&["additive", "additive-wide"], 2),
     };
     let mut chosen = all[..if quick { quickly } else { all.len() }].to_vec();

@@ -133,18 +133,7 @@ impl Outcome {
             "p99",
             "max",
         );
-        for role in Role::ALL {
-            let times = self.recovery_ms.get(&role).copied().unwrap_or_default();
-            let kills = self.kills.get(&role).copied().unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "{:<10} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
-                role.name(),
-                times.p50,
-                times.p99,
-                times.max
-            );
-        }
+        text += &self.recoveries();
         let FaultCounts {
             cuts,
             delays,
@@ -170,6 +159,23 @@ impl Outcome {
         }
         if self.correct {
             text += "nothing lost, nothing twice\n";
+        }
+        text
+    }
+
+    fn recoveries(&self) -> String {
+        let mut text = String::new();
+        for role in Role::ALL {
+            let times = self.recovery_ms.get(&role).copied().unwrap_or_default();
+            let kills = self.kills.get(&role).copied().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "{:<10} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
+                role.name(),
+                times.p50,
+                times.p99,
+                times.max
+            );
         }
         text
     }

@@ -147,28 +147,13 @@ async fn keep(
             state.life = life;
             state.since = Some(Instant::now());
         });
-        let (mut next, mut killed) = (None, None);
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status.context("waiting for a process")?,
-                order = orders.recv() => match order {
-                    Some(Order::Kill(point, done)) => {
-                        (next, killed) = (point, Some(done));
-                        child.start_kill().context("killing a process")?;
-                    }
-                    Some(Order::Stop) => {
-                        stopping = true;
-                        if let Some(id) = child.id() {
-                            signal(id, "TERM")?;
-                        }
-                    }
-                    // Nobody watches any more.
-                    None => {
-                        child.kill().await.context("killing a process")?;
-                        return Ok(());
-                    }
-                },
-            }
+        let Some(End {
+            status,
+            next,
+            killed,
+        }) = end(&mut child, &mut orders, &mut stopping).await?
+        else {
+            return Ok(());
         };
         let at = Instant::now();
         let cause = cause(
@@ -205,6 +190,46 @@ async fn keep(
         }
     }
     Ok(())
+}
+
+/// How a life ended, and what was ordered for the next.
+struct End {
+    status: ExitStatus,
+    next: Option<FailPoint>,
+    killed: Option<oneshot::Sender<u32>>,
+}
+
+/// Waits for the end of a life, and follows orders. `None`: nobody watches any more.
+async fn end(
+    child: &mut Child,
+    orders: &mut mpsc::Receiver<Order>,
+    stopping: &mut bool,
+) -> Result<Option<End>> {
+    let (mut next, mut killed) = (None, None);
+    loop {
+        tokio::select! {
+            status = child.wait() => {
+                let status = status.context("waiting for a process")?;
+                return Ok(Some(End { status, next, killed }));
+            }
+            order = orders.recv() => match order {
+                Some(Order::Kill(point, done)) => {
+                    (next, killed) = (point, Some(done));
+                    child.start_kill().context("killing a process")?;
+                }
+                Some(Order::Stop) => {
+                    *stopping = true;
+                    if let Some(id) = child.id() {
+                        signal(id, "TERM")?;
+                    }
+                }
+                None => {
+                    child.kill().await.context("killing a process")?;
+                    return Ok(None);
+                }
+            },
+        }
+    }
 }
 
 fn cause(

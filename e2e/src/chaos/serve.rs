@@ -67,6 +67,10 @@ impl cli::Arguments for Command {
         &self.common
     }
 
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
+    }
+
     fn tool(&self) -> Option<&cli::Tool> {
         None
     }

@@ -59,7 +59,10 @@ impl Stage {
         let now = jiff::Timestamp::now().as_second() as u64;
         // Far enough in the past not to catch up with now, where time would slow down.
         let from = grid.window_of(UnixSeconds(now - length - 2 * grid.window_s()));
-        let settings = settings(base, options, grid, from, length, folder, results)?;
+        let mut base = base.clone();
+        base.deployment.state_dir = folder.join("state");
+        base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
+        let settings = settings(base, options, grid, from, length)?;
         let source = Simulated::new(&simulated(&settings))?;
         let mut clear = Seeded(Box::new(source));
         let truths = truths(&mut clear, grid, options.feeders, from, from.0 + length)?;
@@ -92,17 +95,13 @@ impl Stage {
 }
 
 fn settings(
-    base: &Settings,
+    mut settings: Settings,
     options: &Options,
     grid: Grid,
     from: WindowStart,
     length: u64,
-    folder: &Path,
-    results: &Path,
 ) -> Result<Settings> {
-    let mut settings = base.clone();
     let broker = free_address()?;
-    settings.deployment.state_dir = folder.join("state");
     settings.mqtt.address = broker.to_string();
     // A second of back-off at most: what is measured is the processes' recovery.
     settings.mqtt.backoff_max = settings.mqtt.backoff_max.min(Duration::from_secs(1));
@@ -116,7 +115,6 @@ fn settings(
     settings.broker.metrics_listen = Some(free_address()?);
     settings.broker.segment_count = settings.broker.segment_count.min(8);
     settings.operator.metrics_listen = Some(free_address()?);
-    settings.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
 
     let analytics = &mut settings.analytics;
     analytics.metrics_listen = Some(free_address()?);

@@ -106,6 +106,10 @@ impl Scenario {
             None => source.interval_s(),
         };
         let grid = Grid::new(interval_s, options.batch)?;
+        ensure!(
+            86_400 % interval_s == 0,
+            "an interval of {interval_s} s does not divide a day: choose another --interval"
+        );
         let (window, end) = windows(source.as_ref(), grid, event)?;
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;

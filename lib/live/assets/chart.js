@@ -13,8 +13,9 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.rebuild());
   }
 
-  // Shows points of `state.profile`.
+  // Shows points of `state.profile`. Without points there is no chart, rather than an empty one.
   show(points) {
+    if (points.length === 0) return this.clear();
     const withTruth = points.some((point) => point.truth !== null);
     this.data = columns(points, withTruth);
     if (!this.plot || withTruth !== this.withTruth) {
@@ -39,7 +40,7 @@ export class Chart {
   }
 
   rebuild() {
-    if (this.element.clientWidth === 0) return;
+    if (this.element.clientWidth === 0 || this.data[0].length === 0) return;
     this.plot?.destroy();
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
@@ -49,9 +50,19 @@ export class Chart {
       ticks: { stroke: colour("--grid"), width: 1 },
       font: "12px system-ui, sans-serif",
     };
-    const value = (_, v) => (v === null || v === undefined ? "–" : `${v.toLocaleString("en-GB", { maximumFractionDigits: 3 })} kW`);
+    // The legend describes the interval under the cursor, or the newest one while there is no cursor. The last column
+    // only ends the newest interval, so it stands for that interval.
+    const at = (series, index) => {
+      const column = this.data[series];
+      return column[Math.min(index ?? Infinity, column.length - 2)];
+    };
+    const value = (_, __, series, index) => {
+      const kw = at(series, index);
+      return kw === null || kw === undefined ? "–" : `${kw.toLocaleString("en-GB", { maximumFractionDigits: 3 })} kW`;
+    };
+    const time = (_, __, series, index) => new Date(at(series, index) * 1000).toISOString().slice(0, 16).replace("T", " ");
     const series = [
-      { label: "UTC", value: (_, v) => (v ? new Date(v * 1000).toISOString().slice(0, 16).replace("T", " ") : "–") },
+      { label: "UTC", value: time },
       {
         label: "decrypted",
         stroke: colour("--plain"),

@@ -4,7 +4,7 @@ import { Chart } from "./chart.js";
 import { apply, empty } from "./state.js";
 import * as view from "./view.js";
 
-const KINDS = ["snapshot", "group", "window", "ciphertext", "figures", "verdict"];
+const KINDS = ["snapshot", "group", "window", "ciphertext", "rates", "verdict"];
 // A page that is read aloud must not be talked over.
 const NEWS_EVERY_MS = 5000;
 const QUIET_MS = 5000;
@@ -19,7 +19,7 @@ const chart = new Chart(document.getElementById("chart"));
 function draw() {
   if (dirty.has("snapshot")) KINDS.forEach((kind) => dirty.add(kind));
   if (dirty.has("snapshot")) view.about(state);
-  if (dirty.has("figures") || dirty.has("group")) view.figures(state);
+  if (dirty.has("rates") || dirty.has("group")) view.rates(state);
   if (dirty.has("window") || dirty.has("group")) {
     view.choice(state);
     view.load(state, chart);

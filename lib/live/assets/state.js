@@ -1,7 +1,7 @@
 // What the server has told: one state, replaced by a snapshot, changed by everything after it.
 
 export function empty() {
-  return { feeders: {}, figures: null, ciphertext: null, accuracy: null, verdict: null };
+  return { feeders: {}, rates: null, ciphertext: null, accuracy: null, verdict: null };
 }
 
 // Applies a message and returns the new state. A window that is there already is replaced.

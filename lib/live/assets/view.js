@@ -12,7 +12,7 @@ const STEPS = {
   release: { place: "analytics", unit: "sums" },
   decrypt: { place: "operator", unit: "sums", plain: true },
 };
-// What an operator's own metrics are about where another process's would be needed.
+// What an operator shows for a step that happens in another process: its own metric that comes closest.
 const OWN = { broker: "its own messages", verify: "sums verified", release: "sums received" };
 
 const $ = (id) => document.getElementById(id);
@@ -76,17 +76,17 @@ export function about(state) {
     ? `What a feeder consumed, never what a household consumed: ${state.input}`
     : `What a feeder consumed, never what a household consumed: deployment ${state.deployment}`;
   $("source").textContent = bench
-    ? "All processes of the path run in one here, so this page knows every step, and the truth."
-    : "Served by an operator, from what it knows itself: the dashed steps are in the metrics of other processes.";
+    ? "All services run in this one process, so the page sees every step, and the truth."
+    : "Served by an operator, which sees only its own steps. The dashed ones are in the metrics of the other processes.";
   $("version").textContent = state.version ?? "";
   $("accuracy").hidden = !state.accuracy;
 }
 
-export function figures(state) {
-  const { figures, source } = state;
-  if (!figures) return;
+export function rates(state) {
+  const { rates, source } = state;
+  if (!rates) return;
   $("path").replaceChildren(
-    ...figures.steps.map((step) => {
+    ...rates.steps.map((step) => {
       const { place, unit, plain } = STEPS[step.id];
       const own = source === "operator" ? OWN[step.id] : undefined;
       const known = step.total !== null;
@@ -101,7 +101,7 @@ export function figures(state) {
           item.append(element("small", `p50 ${seconds(p50_s)}`), element("small", `p99 ${seconds(p99_s)}`));
         }
       } else {
-        item.append(element("small", "not seen from here"));
+        item.append(element("small", "not visible here"));
       }
       return item;
     }),
@@ -110,26 +110,26 @@ export function figures(state) {
   const fact = (term, value, text) => {
     if (value !== null && value !== undefined) facts.push([term, text ?? number(value)]);
   };
-  const end = figures.end_to_end;
+  const end = rates.end_to_end;
   fact("sealed to total, p50", end, end && seconds(end.p50_s));
   fact("sealed to total, p99", end, end && seconds(end.p99_s));
-  fact("sealed", figures.sealed_bytes, `${number((figures.sealed_bytes ?? 0) / 1e6, 1)} MB`);
-  fact("meters enrolled", figures.enrolled);
-  fact("feeders", figures.feeders);
-  fact("smallest group", state.min_meters, `${state.min_meters} meters`);
-  fact("came twice", figures.duplicates);
-  fact("sums withheld", figures.held);
-  if (figures.pending) fact("wait for approval", figures.pending);
-  if (source === "operator") fact("broker", figures.connected, figures.connected ? "connected" : "out of reach");
+  fact("sealed", rates.sealed_bytes, `${number((rates.sealed_bytes ?? 0) / 1e6, 1)} MB`);
+  fact("meters enrolled", rates.enrolled);
+  fact("feeders", rates.feeders);
+  fact("minimum group", state.min_meters, `${state.min_meters} meters`);
+  fact("duplicates", rates.duplicates);
+  fact("sums withheld", rates.held);
+  if (rates.pending) fact("waiting for approval", rates.pending);
+  if (source === "operator") fact("broker", rates.connected, rates.connected ? "connected" : "out of reach");
   pairs($("facts"), facts);
-  rejected(figures);
+  rejected(rates);
 }
 
-function rejected(figures) {
-  const rows = figures.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
+function rejected(rates) {
+  const rows = rates.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
   $("rejected").hidden = rows.length === 0;
-  const known = figures.rejects_known.join(", ") || "nothing";
-  $("rejected-note").textContent = rows.length === 0 ? `Nothing so far. Counted here: ${known}.` : `Counted here: ${known}.`;
+  const known = rates.rejects_known.join(", ") || "nothing";
+  $("rejected-note").textContent = rows.length === 0 ? `None so far. Counted: ${known}.` : `Counted: ${known}.`;
   table($("rejected"), ["what", "reason", "count"], rows);
 }
 
@@ -206,7 +206,7 @@ function intervals(points) {
 // The newest sum twice: its bytes, and what the operator makes of them.
 export function sum(state) {
   const sum = state.ciphertext;
-  if (!state.load) $("plain-note").textContent = "The sums decrypted. Not shown on this page.";
+  if (!state.load) $("plain-note").textContent = "The decrypted sums. Not shown on this page.";
   if (!sum) return;
   const shown = sum.head.length / 2;
   const name = `${sum.feeder}, ${utc(sum.start)} UTC`;
@@ -245,9 +245,9 @@ export function accuracy(state) {
   if (!accuracy) return;
   const none = accuracy.intervals === 0;
   pairs($("errors"), [
-    ["greatest error", none ? "–" : `${number(accuracy.error_wh, 1)} Wh`],
+    ["largest error", none ? "–" : `${number(accuracy.error_wh, 1)} Wh`],
     ["bound of that window", none ? "–" : `${number(accuracy.bound_wh, 1)} Wh`],
-    ["greatest share of a bound used", none ? "–" : `${number(accuracy.share * 100)} %`],
+    ["largest share of a bound used", none ? "–" : `${number(accuracy.share * 100)} %`],
     ["intervals compared", number(accuracy.intervals)],
     ["beyond their bound", number(accuracy.outside), accuracy.outside > 0 ? "bad" : "good"],
     ...(verdict ? [["the run", verdict.correct ? "correct" : "WRONG", verdict.correct ? "good" : "bad"]] : []),

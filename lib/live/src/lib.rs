@@ -5,21 +5,26 @@
 //! nor its stream of events can have any.
 //!
 //! # Layout
-//! * [`model`]: what a page shows, as it is sent
-//! * [`board`]: the newest state of all of it, in bounded memory, and who is told of changes
-//! * [`sample`]: this process's metrics at one time · [`figures`]: rates and latencies between two of them
-//! * [`server`]: routes, headers, the stream of events
+//! * `model`: what a page shows, as it is sent
+//! * `state`: the newest of all of it, in bounded memory, and who is told of changes
+//! * `sample`: this process's metrics at one time · `rates`: rates and latencies between two of them
+//! * `watch`: the loop that takes them · `server`: routes, headers, the stream of events
 //! * `assets/`: the page itself · `vendor/`: its chart library, as published
 
-pub mod board;
-pub mod figures;
-pub mod model;
-pub mod sample;
-pub mod server;
+#![warn(unreachable_pub)]
 
-pub use board::Live;
-pub use model::{About, Ciphertext, Load, Source, Truth, Verdict, Window};
+mod model;
+mod rates;
+mod sample;
+mod server;
+mod state;
+mod watch;
+
+pub use model::{About, Accuracy, Ciphertext, Load, Source, Truth, Verdict, Window};
+pub use rates::{Latency, Metrics, Rates, Rejected, Step, StepRates};
 pub use server::{LiveError, serve};
+pub use state::{Frame, Live, Page};
+pub use watch::watch;
 
 /// The chart library, as published; the report of `bench` draws with the same.
 pub const CHART_SCRIPT: &str = include_str!("../vendor/uplot/uPlot.iife.min.js");

@@ -10,9 +10,9 @@ const OURS: &str = "cipherwatt_";
 
 /// The metrics of this process at one time.
 #[derive(Debug, Clone)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// When.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// By name.
     series: BTreeMap<String, Vec<Series>>,
 }
@@ -20,13 +20,13 @@ pub struct Sample {
 impl Sample {
     /// The metrics now.
     #[must_use]
-    pub fn take() -> Self {
+    pub(crate) fn take() -> Self {
         Self::of(sample_metrics(), Instant::now())
     }
 
     /// Of these metrics, less what is not ours.
     #[must_use]
-    pub fn of(all: Vec<Series>, at: Instant) -> Self {
+    pub(crate) fn of(all: Vec<Series>, at: Instant) -> Self {
         let mut series = BTreeMap::<String, Vec<Series>>::new();
         for one in all.into_iter().filter(|one| one.name.starts_with(OURS)) {
             series.entry(one.name.clone()).or_default().push(one);
@@ -36,7 +36,7 @@ impl Sample {
 
     /// The sum of a metric over its labels, if it is there; of a histogram, how many observations there are.
     #[must_use]
-    pub fn sum(&self, name: &str) -> Option<f64> {
+    pub(crate) fn sum(&self, name: &str) -> Option<f64> {
         let number = |one: &Series| match &one.value {
             SeriesValue::Number(number) => *number,
             SeriesValue::Buckets(buckets) => buckets.last().map_or(0.0, |last| last.1 as f64),
@@ -46,7 +46,7 @@ impl Sample {
 
     /// A metric by one of its labels.
     #[must_use]
-    pub fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+    pub(crate) fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut values = BTreeMap::new();
         for one in self.series.get(name).into_iter().flatten() {
             let key = one.labels.iter().find(|(name, _)| name == label);
@@ -59,7 +59,7 @@ impl Sample {
 
     /// A histogram's upper bounds with the number of observations up to each, over all labels; empty if it is not there.
     #[must_use]
-    pub fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
+    pub(crate) fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
         let mut sums = Vec::<(f64, f64)>::new();
         for one in self.series.get(name).into_iter().flatten() {
             let SeriesValue::Buckets(buckets) = &one.value else {

@@ -28,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_io_timeout::TimeoutStream;
 
-use crate::board::{Frame, Live, Page};
+use crate::state::{Frame, Live, Page};
 
 /// A page that takes nothing for this long is dropped.
 const STALLED: Duration = Duration::from_secs(10);
@@ -87,7 +87,7 @@ pub enum LiveError {
         listen: SocketAddr,
     },
     /// The address is in use or not this machine's.
-    #[error("cannot listen on {listen} for the live page: {source}")]
+    #[error("cannot listen on {listen} for the live page")]
     Listen {
         /// The address.
         listen: SocketAddr,

@@ -115,7 +115,7 @@ pub enum BuildError {
     },
     /// The cache cannot be read or written.
     #[error(
-        "cannot {action} {}: {source}. The build cache must be a folder this user may write; set CIPHERWATT_CACHE to another one",
+        "cannot {action} {}: the build cache must be a folder this user may write; set CIPHERWATT_CACHE to another one",
         path.display()
     )]
     Cache {

@@ -8,7 +8,7 @@
 //! - [`platform`]: which machines the published libraries run on.
 //! - [`cache`]: the folder shared by all builds, its lock and its renames.
 //! - [`compiler`]: which C++ compiler.
-//! - [`fetch`]: pip, the hashes, the unpacked tree.
+//! - [`wheels`]: the packages and their hashes; [`fetch`]: pip, the unpacked tree.
 //! - [`install`]: an OpenFHE to compile and link against, fetched or the user's own.
 //! - [`shim`]: the C++ that touches OpenFHE, compiled once into a shared library.
 
@@ -19,6 +19,7 @@ pub mod fetch;
 pub mod install;
 pub mod platform;
 pub mod shim;
+pub mod wheels;
 
 use std::ffi::OsString;
 

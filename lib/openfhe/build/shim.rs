@@ -19,6 +19,9 @@ use super::error::BuildError;
 use super::fetch::hex;
 use super::install::Install;
 
+/// The folder of this crate, which the sources are below.
+const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+
 const FILE: &str = "libopenfhe_shim.so";
 
 /// Always optimised and never with debug information: an unoptimised shim doubles run times, since
@@ -74,12 +77,11 @@ impl Shim {
         compiler: &Compiler,
         serialisation: bool,
     ) -> Result<Self, BuildError> {
-        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut units = vec!["cpp/shim.cpp"];
         if serialisation {
             units.push("cpp/serialise.cpp");
         }
-        let name = name(cache, install, compiler, crate_folder, &units)?;
+        let name = name(cache, install, compiler, &units)?;
         let folder = cache.entry(&name);
         let shim = Self {
             file: folder.join(FILE),
@@ -93,14 +95,7 @@ impl Shim {
             return Ok(shim);
         }
         let temporary = lock.temporary()?;
-        compile(
-            temporary.path(),
-            &shim.file,
-            install,
-            compiler,
-            crate_folder,
-            &units,
-        )?;
+        compile(temporary.path(), &shim.file, install, compiler, &units)?;
         lock.publish(temporary.path(), &name)?;
         Ok(shim)
     }
@@ -112,7 +107,6 @@ fn name(
     cache: &Cache,
     install: &Install,
     compiler: &Compiler,
-    crate_folder: &Path,
     units: &[&str],
 ) -> Result<String, BuildError> {
     let mut hash = Sha256::new();
@@ -139,7 +133,7 @@ fn name(
         add(&modified.unwrap_or_default().as_nanos().to_le_bytes());
     }
     for source in Shim::SOURCES {
-        let path = crate_folder.join(source);
+        let path = Path::new(CRATE).join(source);
         add(&fs::read(&path).map_err(|e| BuildError::cache("read", &path, e))?);
     }
     Ok(format!("shim-{}", hex(&hash.finalize()[..10])))
@@ -150,7 +144,6 @@ fn compile(
     final_file: &Path,
     install: &Install,
     compiler: &Compiler,
-    crate_folder: &Path,
     units: &[&str],
 ) -> Result<(), BuildError> {
     let mut children = Vec::new();
@@ -161,7 +154,7 @@ fn compile(
         command
             .args(COMPILE)
             .arg("-c")
-            .arg(crate_folder.join(unit))
+            .arg(Path::new(CRATE).join(unit))
             .arg("-o")
             .arg(&object);
         for include in &install.includes {

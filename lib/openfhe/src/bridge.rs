@@ -9,6 +9,7 @@
     missing_docs,
     reason = "documented in cpp/shim.h"
 )]
+#[allow(unreachable_pub, reason = "the macro makes everything `pub`")]
 #[cxx::bridge(namespace = "cipherwatt")]
 pub(crate) mod ffi {
     unsafe extern "C++" {

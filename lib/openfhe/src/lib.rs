@@ -17,7 +17,8 @@
 //! freed without being overwritten.
 //!
 //! # Layout
-//! - [`Context`]: the parameters of a profile, set up once a process; encryption.
+//! - [`Context`]: the parameters of a profile, set up once a process.
+//! - `encrypt`: from slots to a packed ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
 //! - [`mod@reference`]: OpenFHE's own addition and objects, for tests and benches.
@@ -25,15 +26,19 @@
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.
 
+#![warn(unreachable_pub)]
+
 mod bridge;
 mod context;
+mod encrypt;
 mod error;
 mod public_key;
 pub mod reference;
 pub mod secret;
 mod self_test;
 
-pub use context::{Context, Steps};
+pub use context::Context;
+pub use encrypt::Steps;
 pub use error::Error;
 pub use public_key::PublicKey;
 pub use self_test::self_test;

@@ -116,10 +116,8 @@ impl Ciphertext {
 /// # Errors
 /// [`Error::Packed`] for a wrong length or a residue out of range, [`Error::OpenFhe`] if OpenFHE refuses.
 pub fn eval_add(context: &Context, a: &[u8], b: &[u8]) -> Result<Vec<u8>, Error> {
-    let (a, b) = (
-        Ciphertext::from_packed(context, a)?,
-        Ciphertext::from_packed(context, b)?,
-    );
+    let a = Ciphertext::from_packed(context, a)?;
+    let b = Ciphertext::from_packed(context, b)?;
     let sum = {
         let _shared = shared();
         ffi::add(context.ffi(), &a.ciphertext, &b.ciphertext).map_err(Error::thrown("add"))?

@@ -86,7 +86,8 @@ fn threads_encrypt_at_the_same_time_with_their_own_randomness() {
     assert_eq!(halves.len(), 2 * THREADS * EACH);
     thread::scope(|scope| {
         for part in sealed.chunks(EACH) {
-            let (secret, values) = (&secret, &values);
+            let secret = &secret;
+            let values = &values;
             scope.spawn(move || {
                 for bytes in part {
                     assert_close(&ADDITIVE, &secret.decrypt(bytes).unwrap(), values, 1);

@@ -92,6 +92,18 @@ mod tests {
         assert_eq!(bound(&ADDITIVE, 0), 0.0);
     }
 
+    /// The shares that the documentation of [`bound`] names, and one bound in full.
+    #[test]
+    fn rounding_is_a_hundredth_of_a_small_sums_bound_and_two_fifths_of_the_greatest() {
+        let share = |profile, contributors: u32| {
+            let noise = Z * slot_std(profile) * f64::from(contributors).sqrt();
+            1.0 - noise / bound(profile, contributors)
+        };
+        assert!((share(&ADDITIVE, 100) - 0.007_1).abs() < 0.000_1);
+        assert!((share(&ADDITIVE_WIDE, 1_000_000) - 0.416_6).abs() < 0.001);
+        assert!((bound(&ADDITIVE_WIDE, 1_000_000) - 0.036_14).abs() < 0.000_4);
+    }
+
     /// `E[P(|error| > z × slot_std | G)]`, by the midpoint rule over `G`.
     fn probability_beyond(z: f64) -> f64 {
         const STEP: f64 = 0.01;

@@ -225,6 +225,40 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_beyond_32_bits_is_cut_to_them() {
+        static WIDE: Profile = Profile::new("wide", 2048, &[PRIME_53, PRIME_53], 53, 37);
+        assert_eq!(WIDE.max_contributors(), u32::MAX);
+    }
+
+    #[test]
+    fn parameters_that_no_ciphertext_can_have_are_refused() {
+        // A modulus is 1 modulo twice the ring dimension; 2^52 + 1 is for every dimension here.
+        const FITS: u64 = (1 << 52) + 1;
+        let accepted = |n: usize, moduli: &'static [u64], modulus_bits: u32, scale_bits: u32| {
+            std::panic::catch_unwind(|| Profile::new("x", n, moduli, modulus_bits, scale_bits))
+                .is_ok()
+        };
+        assert!(accepted(64, &[FITS], 53, 52));
+        assert!(accepted(2048, &[FITS, PRIME_53], 60, 37));
+        const REFUSED: [(usize, &[u64], u32, u32); 8] = [
+            (32, &[FITS], 53, 37),
+            (96, &[FITS], 53, 37),
+            (64, &[], 53, 37),
+            (64, &[FITS], 50, 37),
+            (64, &[FITS], 55, 37),
+            (64, &[FITS, 1 << 53 | 1], 53, 37),
+            (64, &[FITS, FITS + 64], 53, 37),
+            (64, &[FITS], 53, 53),
+        ];
+        for (n, moduli, modulus_bits, scale_bits) in REFUSED {
+            assert!(
+                !accepted(n, moduli, modulus_bits, scale_bits),
+                "{n} {moduli:?} {modulus_bits} {scale_bits}"
+            );
+        }
+    }
+
+    #[test]
     fn parameter_bytes_tell_profiles_apart() {
         assert_ne!(ADDITIVE.parameter_bytes(), ADDITIVE_WIDE.parameter_bytes());
     }

@@ -26,10 +26,8 @@ fn naive_unpack(profile: &Profile, packed: &[u8]) -> Vec<u64> {
     let limb_bits = profile.ring_dimension * width;
     (0..profile.words())
         .map(|index| {
-            let (limb, i) = (
-                index / profile.ring_dimension,
-                index % profile.ring_dimension,
-            );
+            let limb = index / profile.ring_dimension;
+            let i = index % profile.ring_dimension;
             (0..width).fold(0, |value, bit| {
                 let at = limb * limb_bits + i * width + bit;
                 value | u64::from(packed[at / 8] >> (at % 8) & 1) << bit
@@ -209,6 +207,22 @@ fn merging_full_words_is_exact() {
     // (q − 1) × 4097 = q − 4097 modulo q
     let expected = vec![ADDITIVE.moduli[0] - 4097; ADDITIVE.words()];
     assert_eq!(unpack(&ADDITIVE, &sum.to_packed()), Ok(expected));
+}
+
+/// Sixteen additions fill a word of 60 bits, so a merge that did not count would wrap.
+#[test]
+fn many_merges_in_a_row_are_exact() {
+    let largest = SMALL_60.moduli[0] - 1;
+    let packed = pack(&SMALL_60, &vec![largest; SMALL_60.words()]).unwrap();
+    let mut one = Accumulator::new(&SMALL_60);
+    one.add(&packed).unwrap();
+    let mut sum = Accumulator::new(&SMALL_60);
+    for merged in 1..=40 {
+        sum.merge(&one).unwrap();
+        // (q − 1) × n = q − n modulo q
+        let expected = vec![SMALL_60.moduli[0] - merged; SMALL_60.words()];
+        assert_eq!(unpack(&SMALL_60, &sum.to_packed()), Ok(expected));
+    }
 }
 
 /// One bad value, at every position of a group, at the start and the end of each limb.
@@ -397,6 +411,8 @@ fn a_stored_sum_continues_where_it_was() {
 #[test]
 fn the_best_kernel_is_available_and_portable_always_is() {
     let available: Vec<Kernel> = Kernel::available().collect();
+    // `.ci/valgrind` reads this: a run without AVX2 would show nothing of it.
+    println!("kernels: {available:?}");
     assert_eq!(available.first(), Some(&Kernel::Portable));
     assert_eq!(available.last(), Some(&Kernel::best()));
     for kernel in Kernel::ALL {

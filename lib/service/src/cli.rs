@@ -11,28 +11,30 @@ use crate::doctor::Subject;
 
 pub use tools::{Tool, command, parse, run};
 
-/// Flags that every binary takes: `#[command(flatten)] common: Common`.
+/// Flags that every binary takes, before a command and after it: `#[command(flatten)] common: Common`.
+///
+/// Not clap's `global`: that forgets what stands before a command as soon as the same flag stands after it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Common {
     /// Read settings from this TOML file; may be repeated, the last one wins
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
 
     /// Set any setting, such as `--set mqtt.address=10.0.0.5:1883`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, global = true)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 
     /// Print every setting with its value and origin, and end
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub print_config: bool,
 
     /// Log level: error, warn, info, debug, trace, or directives
-    #[arg(long, value_name = "LEVEL", global = true)]
+    #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
 
     /// Log format: text or json
-    #[arg(long, value_name = "FORMAT", global = true)]
+    #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 }
 
@@ -43,6 +45,15 @@ impl Common {
         set.option("log.level", self.log_level.as_ref())
             .option("log.format", self.log_format.as_ref())
     }
+
+    /// Adds the flags given after a command, which win over those before it.
+    fn extend(&mut self, after: Self) {
+        self.config.extend(after.config);
+        self.set.extend(after.set);
+        self.print_config |= after.print_config;
+        self.log_level = after.log_level.or(self.log_level.take());
+        self.log_format = after.log_format.or(self.log_format.take());
+    }
 }
 
 /// The command line of a binary: implement it beside the `clap::Parser`.
@@ -50,9 +61,18 @@ pub trait Arguments: clap::Parser {
     /// The common flags.
     fn common(&self) -> &Common;
 
+    /// The same, for those that are given after a command.
+    fn common_mut(&mut self) -> &mut Common;
+
     /// What the command's own flags override; they win over `--set`.
     fn overrides(&self) -> Overrides {
         Overrides::new()
+    }
+
+    /// Whether this is a command that asks or looks and ends, perhaps beside a running process of the same settings: it
+    /// serves no metrics, and logs warnings only unless `log.level` is given.
+    fn is_short(&self) -> bool {
+        false
     }
 
     /// Which of the commands that every binary has was given, if one was.
@@ -71,7 +91,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Parser, Subcommand};
 
     use super::*;
 
@@ -79,22 +99,58 @@ mod tests {
     struct Command {
         #[command(flatten)]
         common: Common,
+        #[arg(long)]
+        output: Option<String>,
+        #[command(subcommand)]
+        tool: Option<Action>,
+    }
+
+    #[derive(Subcommand)]
+    enum Action {
+        Look {
+            #[arg(long)]
+            output: Option<String>,
+            #[command(subcommand)]
+            deeper: Option<Deeper>,
+        },
+        #[command(flatten)]
+        Tool(Tool),
+    }
+
+    #[derive(Subcommand)]
+    enum Deeper {
+        Down,
+    }
+
+    impl Arguments for Command {
+        fn common(&self) -> &Common {
+            &self.common
+        }
+
+        fn common_mut(&mut self) -> &mut Common {
+            &mut self.common
+        }
+
+        fn tool(&self) -> Option<&Tool> {
+            None
+        }
+
+        fn subjects(_: &Settings) -> Vec<Subject> {
+            Vec::new()
+        }
+    }
+
+    fn parse(line: &str) -> Result<Common, String> {
+        let parsed = tools::parse_from::<Command>(line.split_whitespace().map(Into::into));
+        parsed
+            .map(|command| command.common)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn flags_become_overrides_in_order() {
-        let command = Command::try_parse_from([
-            "x",
-            "--set",
-            "meter.meters=7",
-            "--log-level",
-            "debug",
-            "--config",
-            "a",
-            "--config",
-            "b",
-        ]);
-        let common = command.map(|command| command.common).unwrap();
+        let line = "x --set meter.meters=7 --log-level debug --config a --config b";
+        let common = parse(line).unwrap();
         assert_eq!(common.config, [PathBuf::from("a"), PathBuf::from("b")]);
         let expected = Overrides::new()
             .set("meter.meters", 7)
@@ -103,9 +159,36 @@ mod tests {
     }
 
     #[test]
+    fn flags_before_a_command_and_after_it_count_in_order() {
+        let line = "x --config a --set a=1 --log-level warn --log-format json \
+                    look --config b --set a=2 --set b=3 --log-level debug down --set c=4 --print-config";
+        let common = parse(line).unwrap();
+        assert_eq!(common.config, [PathBuf::from("a"), PathBuf::from("b")]);
+        let expected = [("a", "1"), ("a", "2"), ("b", "3"), ("c", "4")];
+        assert_eq!(
+            common.set,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+        assert_eq!(common.log_level.as_deref(), Some("debug"));
+        assert_eq!(common.log_format.as_deref(), Some("json"));
+        assert!(common.print_config);
+    }
+
+    #[test]
+    fn a_flag_before_a_command_that_has_its_own_is_refused() {
+        assert!(parse("x look --output json").is_ok());
+        assert!(parse("x --output json").is_ok());
+        assert!(parse("x --output json man").is_ok());
+        let refused = parse("x --output json look").unwrap_err();
+        assert!(
+            refused.contains("--output") && refused.contains("after `look`"),
+            "{refused}"
+        );
+    }
+
+    #[test]
     fn a_set_without_a_value_is_a_usage_error() {
-        let error = Command::try_parse_from(["x", "--set", "meter.meters"]).err();
-        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        let text = parse("x --set meter.meters").unwrap_err();
         assert!(text.contains("expected KEY=VALUE"), "{text}");
     }
 }

@@ -13,6 +13,9 @@
 //!
 //! A test that never fails proves nothing either, so there is a second variable for the test of such tests: [`SABOTAGE`]
 //! switches a safeguard off. The process says so, as an error, in its log.
+//!
+//! Neither may be set where it counts: a process that loads its settings does not start with one of [`VARIABLES`] unless
+//! `deployment.mode` is `development`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -22,6 +25,9 @@ pub const VARIABLE: &str = "CIPHERWATT_FAILPOINT";
 
 /// The environment variable that names a safeguard to leave out: see [`sabotaged`].
 pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
+
+/// Both.
+pub const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 const UNREAD: u8 = 0;
 const OFF: u8 = 1;

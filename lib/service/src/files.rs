@@ -21,7 +21,7 @@ const MAX_SIGNING_KEY: u64 = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be read or written.
-    #[error("cannot use the key file {path}: {source}", path = path.display())]
+    #[error("cannot use the key file {path}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -346,7 +346,11 @@ fn sibling(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes the entry of the file `path` in its folder durable.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

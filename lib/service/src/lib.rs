@@ -11,9 +11,11 @@
 //!   deadlock with the inbox.
 //! - [`plan`] and [`roster`]: the operator's signed truth, verified, pinned and cached on disk.
 //! - [`pin`]: which operator a process trusts.
-//! - [`files`]: atomic writes and key files.
+//! - [`Chain`]: an error with its sources, for a log.
+//! - [`files`]: atomic writes and key files; [`store`]: what stores in one file share.
 //! - [`failpoint`]: named points at which a test kills the process.
 
+mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -26,8 +28,10 @@ pub mod plan;
 pub mod process;
 pub mod roster;
 pub mod stop;
+pub mod store;
 pub mod telemetry;
 
+pub use chain::Chain;
 pub use clock::{Clock, MockClock, SharedClock, SystemClock};
 pub use config::Settings;
 pub use stop::{Stop, StopHandle};

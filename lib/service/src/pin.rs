@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use wire::VerifyingKey;
 
+use crate::Chain;
 use crate::config::{Mode, Settings};
 use crate::files;
 use crate::plan::KeepError;
@@ -57,7 +58,7 @@ impl Pin {
         self.key.or_else(|| {
             let path = self.first_use.as_ref()?;
             read(path)
-                .inspect_err(|error| tracing::warn!("{error}"))
+                .inspect_err(|error| tracing::warn!("{}", Chain(error)))
                 .ok()?
         })
     }

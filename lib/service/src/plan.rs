@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use wire::{DeploymentId, Plan, Reason, Topics, VerifyingKey, WireError};
 
+use crate::Chain;
 use crate::config::Settings;
 use crate::files;
 use crate::pin::Pin;
@@ -57,7 +58,7 @@ impl Refused {
                 Reason::WrongKey,
                 format!("{what} is not signed by the operator trusted here{advice}"),
             ),
-            other => Self::new(other.reason(), format!("{what}: {other}")),
+            other => Self::new(other.reason(), format!("{what}: {}", Chain(other))),
         }
     }
 }
@@ -66,7 +67,7 @@ impl Refused {
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     /// The state folder cannot be used.
-    #[error("cannot use the state file {path}: {source}", path = path.display())]
+    #[error("cannot use the state file {path}", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -93,7 +94,7 @@ pub enum KeepError {
         address: String,
     },
     /// `deployment.root` is not a root of topics.
-    #[error("deployment.root: {0}")]
+    #[error("deployment.root cannot be used")]
     Root(#[from] wire::RootError),
 }
 

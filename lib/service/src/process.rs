@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use crate::Chain;
 use crate::cli::{self, Arguments};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{self, Settings};
+use crate::config::{self, Origin, Settings};
 use crate::stop::{Cause, Stop};
 use crate::telemetry;
 
@@ -49,7 +50,7 @@ where
     let loaded = match config::load(args.common(), &args.overrides()) {
         Ok(loaded) => loaded,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", Chain(&error));
             return ExitCode::from(USAGE);
         }
     };
@@ -57,9 +58,13 @@ where
         print!("{}", loaded.print());
         return ExitCode::from(OK);
     }
-    let settings = loaded.settings;
+    let unset = loaded.origin("log.level") == Some(&Origin::Default);
+    let mut settings = loaded.settings;
+    if args.is_short() && unset {
+        "warn".clone_into(&mut settings.log.level);
+    }
     if let Err(error) = telemetry::init_logging(&settings.log) {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", Chain(&error));
         return ExitCode::from(USAGE);
     }
     let runtime = match tokio::runtime::Runtime::new() {
@@ -77,6 +82,7 @@ where
 
 async fn start<A, R, F>(name: &'static str, args: A, settings: Settings, run: R) -> u8
 where
+    A: Arguments,
     R: FnOnce(Context<A>) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -89,9 +95,10 @@ where
     };
     telemetry::install_metrics();
     telemetry::build_info(name);
-    if let Some(listen) = settings.metrics_listen(name)
+    if let Some(listen) = settings.metrics_listen(name).filter(|_| !args.is_short())
         && let Err(error) = telemetry::serve_metrics(listen, stop.clone()).await
     {
+        let error = Chain(&error);
         tracing::error!(%error, "cannot serve metrics: `{name}.metrics_listen` chooses another address, \"\" turns them off");
         return FAILED;
     }

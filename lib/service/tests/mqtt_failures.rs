@@ -1,11 +1,19 @@
 //! What happens when the broker is away, comes back, or misbehaves.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod support;
 
-use service::mqtt::{Event, LinkError, PublishError};
-use support::{Client, TestBroker, settings, within};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use service::mqtt::{self, Event, LinkError, PublishError};
+use service::{Settings, Stop, telemetry};
+use support::{Client, TestBroker, settings, until, within};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use wire::GatewayId;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_outlives_its_broker_and_loses_nothing_it_had_not_sent() {
@@ -127,5 +135,138 @@ async fn a_client_that_nobody_uses_any_more_disconnects() {
     // The watch ends with the task that owns the connection.
     within(async { while connected.changed().await.is_ok() {} }).await;
     drop(stop);
+    broker.stop().await;
+}
+
+/// One packet of a client: its first byte and what follows the length.
+async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let first = stream.read_u8().await.ok()?;
+    // All packets here are short: one byte says how long.
+    let mut body = vec![0; usize::from(stream.read_u8().await.ok()?)];
+    stream.read_exact(&mut body).await.ok()?;
+    Some((first, body))
+}
+
+/// A broker for one client that refuses every filter but `granted` while `refusing`. Then it grants all and publishes on
+/// the last one.
+async fn refusing_broker(listener: TcpListener, granted: &str, refusing: Arc<AtomicBool>) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    while let Some((first, body)) = packet(&mut stream).await {
+        match first >> 4 {
+            1 => stream.write_all(&[0x20, 2, 0, 0]).await.unwrap(),
+            8 => {
+                let refusing = refusing.load(Ordering::SeqCst);
+                let mut answer = body[..2].to_vec();
+                let mut rest = &body[2..];
+                let mut last = String::new();
+                while let [high, low, more @ ..] = rest {
+                    let length = usize::from(u16::from_be_bytes([*high, *low]));
+                    last = String::from_utf8(more[..length].to_vec()).unwrap();
+                    answer.push(if last == granted || !refusing {
+                        1
+                    } else {
+                        0x80
+                    });
+                    rest = &more[length + 1..];
+                }
+                let length = u8::try_from(answer.len()).unwrap();
+                stream.write_all(&[0x90, length]).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+                if !refusing {
+                    let mut publish = vec![0x30, u8::try_from(last.len() + 3).unwrap(), 0];
+                    publish.push(u8::try_from(last.len()).unwrap());
+                    publish.extend(last.as_bytes());
+                    publish.push(b'!');
+                    stream.write_all(&publish).await.unwrap();
+                }
+            }
+            12 => stream.write_all(&[0xd0, 0]).await.unwrap(),
+            _ => {}
+        }
+    }
+}
+
+async fn health(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// How often a subscription was refused, as counted.
+fn refused() -> u64 {
+    let text = telemetry::render_metrics();
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.contains("reason=\"subscription_refused\""));
+    let number = line.and_then(|line| line.rsplit(' ').next());
+    number.map_or(0, |number| number.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_subscription_is_asked_for_until_it_is_granted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_handle, stop) = Stop::manual();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let metrics = telemetry::serve_metrics(listen, stop).await.unwrap();
+    let refusing = Arc::new(AtomicBool::new(true));
+    let broker = tokio::spawn(refusing_broker(listener, "open", refusing.clone()));
+    let mut client = Client::start(&settings(address), "client", &["open", "closed"]);
+    let Event::Disconnected { error } = client.event().await else {
+        panic!("one subscription is refused");
+    };
+    assert_eq!(
+        error,
+        LinkError::SubscriptionRefused {
+            filter: "closed".to_owned()
+        }
+    );
+    assert!(!client.publisher.is_connected());
+    let sick = health(metrics).await;
+    assert!(sick.starts_with("HTTP/1.1 503"), "{sick}");
+    assert!(sick.contains("subscription to closed"), "{sick}");
+    until(|| refused() >= 3).await;
+    refusing.store(false, Ordering::SeqCst);
+    // Said once, and then only that it is granted.
+    assert!(matches!(client.event().await, Event::Connected));
+    assert_eq!(client.payloads(1).await, [b"!"]);
+    let well = health(metrics).await;
+    assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+    broker.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_gateway_of_two_deployments_is_two_clients_of_their_broker() {
+    let broker = TestBroker::start().await;
+    let gateway = GatewayId::try_from("gateway-1").unwrap();
+    let id = |root: &str, deployment: &str| {
+        let mut settings = Settings::defaults().deployment;
+        root.clone_into(&mut settings.root);
+        settings.id = deployment.try_into().unwrap();
+        mqtt::Client::Gateway(&gateway).id(&settings)
+    };
+    let ids = [
+        id("north/v1", "dev"),
+        id("south/v1", "dev"),
+        id("north/v1", "test"),
+    ];
+    let mut clients = Vec::new();
+    for id in &ids {
+        clients.push(Client::connect(broker.address, id, &["t"]).await);
+    }
+    clients[0].publish("t", b"all".to_vec()).await;
+    for client in &mut clients {
+        // No `Disconnected` comes before it.
+        let Event::Message(message) = client.event().await else {
+            panic!("a client was thrown out by another");
+        };
+        assert_eq!(message.payload, b"all".as_slice());
+    }
+    // The same id would: that is what this test can see.
+    let _second = Client::connect(broker.address, &ids[0], &[]).await;
+    let thrown_out = clients[0].event().await;
+    assert!(matches!(thrown_out, Event::Disconnected { .. }));
     broker.stop().await;
 }

@@ -9,6 +9,10 @@ use crate::reason::Reason;
 /// `report.window`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "the message of a variant says what its fields are"
+)]
 pub enum WireError {
     /// Longer than the receiver takes. Checked before anything is read.
     #[error("{len} bytes, more than the {max} taken here")]
@@ -20,70 +24,43 @@ pub enum WireError {
     },
     /// The bytes end inside a field.
     #[error("the bytes end inside {field}")]
-    Truncated {
-        /// Where.
-        field: &'static str,
-    },
+    Truncated { field: &'static str },
     /// There are bytes after the end.
     #[error("{count} bytes after the end of {field}")]
-    Trailing {
-        /// What ended.
-        field: &'static str,
-        /// How many follow.
-        count: usize,
-    },
+    Trailing { field: &'static str, count: usize },
     /// The bytes are not CBOR, or an item is of another type.
     #[error("{field} is {found}, not {expected}")]
     WrongType {
-        /// Where.
         field: &'static str,
-        /// The type the format asks for.
         expected: &'static str,
-        /// The type found.
         found: &'static str,
     },
     /// A length or number is not in its shortest form.
     #[error("{field} is not in its shortest encoding")]
-    NotShortest {
-        /// Where.
-        field: &'static str,
-    },
+    NotShortest { field: &'static str },
     /// An item has no length at its start.
     #[error("{field} has an indefinite length")]
-    Indefinite {
-        /// Where.
-        field: &'static str,
-    },
+    Indefinite { field: &'static str },
     /// An array or byte string has another number of elements or bytes.
     #[error("{field} has length {found}, not {expected}")]
     WrongLength {
-        /// Where.
         field: &'static str,
-        /// The length of the format.
         expected: usize,
-        /// The length found.
         found: usize,
     },
     /// A list has too many entries.
     #[error("{field} has {found} entries, more than {max}")]
     TooMany {
-        /// Where.
         field: &'static str,
-        /// The most allowed.
         max: usize,
-        /// The number found.
         found: usize,
     },
     /// A list that must not be empty is.
     #[error("{field} is empty")]
-    Empty {
-        /// Where.
-        field: &'static str,
-    },
-    /// A list is not in strictly ascending order, which also rules out doubles.
-    #[error("{field} is out of order or has a double at entry {index}")]
+    Empty { field: &'static str },
+    /// A list is not in strictly ascending order, which also rules out duplicates.
+    #[error("{field} is out of order, or repeats one, at entry {index}")]
     OutOfOrder {
-        /// Where.
         field: &'static str,
         /// The first entry not above the one before it.
         index: usize,
@@ -91,63 +68,36 @@ pub enum WireError {
     /// A number is outside its range.
     #[error("{field} is {value}; it must be {min} to {max}")]
     OutOfRange {
-        /// Where.
         field: &'static str,
-        /// The number found.
         value: i128,
-        /// The least allowed.
         min: i128,
-        /// The greatest allowed.
         max: i128,
     },
     /// A number that must be a power of two is not.
     #[error("{field} is {value}, not a power of two")]
-    NotPowerOfTwo {
-        /// Where.
-        field: &'static str,
-        /// The number found.
-        value: u64,
-    },
-    /// A code has no meaning.
-    #[error("{field} is {value}, which has no meaning")]
-    UnknownCode {
-        /// Where.
-        field: &'static str,
-        /// The code found.
-        value: u8,
-    },
+    NotPowerOfTwo { field: &'static str, value: u64 },
+    /// A code that nothing is assigned to.
+    #[error("{field} is {value}, an unassigned code")]
+    UnknownCode { field: &'static str, value: u8 },
     /// A text is not UTF-8.
     #[error("{field} is not UTF-8")]
-    NotUtf8 {
-        /// Where.
-        field: &'static str,
-    },
+    NotUtf8 { field: &'static str },
     /// A text is not an id.
-    #[error("{field}: {source}")]
+    #[error("{field} is not a valid id")]
     BadId {
-        /// Where.
         field: &'static str,
-        /// Why.
         source: IdError,
     },
     /// Bytes are not a key, or a key that would accept forged signatures.
     #[error("{field} is not a usable Ed25519 key")]
-    BadKey {
-        /// Where.
-        field: &'static str,
-    },
+    BadKey { field: &'static str },
     /// The protected header names another algorithm than EdDSA.
     #[error("the signature algorithm is {found}, not EdDSA (-8)")]
-    WrongAlgorithm {
-        /// What it names.
-        found: String,
-    },
+    WrongAlgorithm { found: String },
     /// The protected header names another kind of message.
     #[error("the content type is {found}, not {expected}")]
     WrongContentType {
-        /// The content type asked for.
         expected: &'static str,
-        /// The one found.
         found: String,
     },
     /// The protected header is otherwise not the one of the format.
@@ -155,30 +105,16 @@ pub enum WireError {
     ProtectedHeader,
     /// The unprotected header is not empty.
     #[error("the unprotected header has {found} entries; it must be empty")]
-    UnprotectedHeader {
-        /// How many.
-        found: usize,
-    },
+    UnprotectedHeader { found: usize },
     /// Another version of the format.
     #[error("format version {found}, not {expected}")]
-    WrongFormat {
-        /// The version of this crate.
-        expected: u64,
-        /// The version found.
-        found: u64,
-    },
+    WrongFormat { expected: u64, found: u64 },
     /// A message that carries limbs came without.
     #[error("{message} without limbs")]
-    LimbsMissing {
-        /// The content type.
-        message: &'static str,
-    },
+    LimbsMissing { message: &'static str },
     /// A message that carries no limbs came with some.
     #[error("{message} with limbs")]
-    LimbsUnexpected {
-        /// The content type.
-        message: &'static str,
-    },
+    LimbsUnexpected { message: &'static str },
     /// The limbs are not those the signature covers.
     #[error("the limbs do not have the signed digest")]
     LimbsDigest,

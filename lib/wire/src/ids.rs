@@ -36,7 +36,7 @@ pub enum IdError {
 }
 
 /// Checks the alphabet and length of an id.
-pub(crate) fn check(text: &str) -> Result<(), IdError> {
+fn check(text: &str) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
@@ -148,6 +148,14 @@ id! {
 id! {
     /// An analytics service: the process that adds ciphertexts.
     AnalyticsId
+}
+id! {
+    /// A slot layout, for example `moments`. Which ones exist, the crate `packed` knows.
+    LayoutName
+}
+id! {
+    /// A parameter profile, for example `additive`. Which ones exist, the crate `packed` knows.
+    ProfileName
 }
 
 #[cfg(test)]

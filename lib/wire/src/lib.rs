@@ -2,12 +2,12 @@
 //! messages. No I/O, and no cryptography but signatures and SHA-256.
 //!
 //! # Layout
-//! - [`ids`], [`units`], [`grid`]: names, quantities and time, each its own type;
-//! - [`topic`]: where messages are published;
-//! - [`reason`]: why a message was refused, as a small fixed set;
-//! - [`message`]: the messages, one file each, as `docs/wire.cddl` specifies them;
-//! - [`mod@sign`]: sealing a message into bytes, and opening bytes into a message;
-//! - [`keys`], [`cbor`], [`error`]: what these are made of.
+//! - `ids`, `units`, `grid`: names, quantities and time, each its own type;
+//! - `topic`: where messages are published;
+//! - `reason`: why a message was refused, as a small fixed set;
+//! - `message`: the messages, one file each, as `docs/wire.cddl` specifies them;
+//! - `sign`, `open`: sealing a message into bytes, and opening bytes into a message;
+//! - `keys`, `cbor`, `error`: what these are made of.
 //!
 //! # From a message to bytes and back
 //! ```
@@ -34,31 +34,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod cbor;
-pub mod error;
-pub mod grid;
-pub mod ids;
-pub mod keys;
-pub mod message;
-pub mod reason;
-pub mod sign;
-pub mod topic;
-pub mod units;
+#![warn(unreachable_pub)]
+
+mod cbor;
+mod error;
+mod grid;
+mod ids;
+mod keys;
+mod message;
+mod open;
+mod reason;
+mod sign;
+mod topic;
+mod units;
 
 pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
-pub use ids::{AnalyticsId, DeploymentId, FeederId, GatewayId, IdError, MAX_ID_LEN, MeterId};
+pub use ids::{
+    AnalyticsId, DeploymentId, FeederId, GatewayId, IdError, LayoutName, MAX_ID_LEN, MeterId,
+    ProfileName,
+};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use message::{
     AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolRequest, EpochPlan, FORMAT, FeederPlan, Limbs,
     MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN,
-    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Plan, Receipt, ReceiptEntry, Report,
+    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt, ReceiptEntry, Report,
     RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
 };
+pub use open::{Awaiting, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, UnknownReason};
-pub use sign::{
-    Awaiting, Opened, Unverified, decode, decode_shared, envelope, seal, sign, verify_all,
-};
+pub use sign::{envelope, seal, sign};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, Sequence, UnixMillis,

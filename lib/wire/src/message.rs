@@ -4,6 +4,7 @@
 //! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
 
 mod enrol;
+mod owners;
 mod plan;
 mod receipt;
 mod report;
@@ -12,6 +13,7 @@ mod sum;
 mod total;
 
 pub use enrol::{AnalyticsEnrol, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS};
+pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_FEEDERS, MAX_KEY_LEN, Plan,
 };

@@ -1,4 +1,4 @@
-//! Sealing a message into bytes, and opening bytes into a message.
+//! Sealing a message into bytes.
 //!
 //! The bytes are the CBOR array `[COSE_Sign1]` or `[COSE_Sign1, limbs]`. The COSE_Sign1 (RFC
 //! 9052 §4.2, untagged) has the algorithm EdDSA and the message's content type in its protected
@@ -6,20 +6,13 @@
 //! is the CBOR array `[deployment, topic]`, so what is signed for one place verifies nowhere
 //! else. Limbs are signed through their SHA-256, the last element of the message.
 //!
-//! Opening has two steps, because the key to verify with depends on who the message says it is
-//! from: [`decode`] reads without believing, [`Unverified::verify`] believes.
+//! The way back is `open`.
 
-use bytes::Bytes;
-use coset::iana::Algorithm;
-use coset::{
-    CborSerializable as _, ContentType, Header, ProtectedHeader, RegisteredLabelWithPrivate,
-    SignatureContext, sig_structure_data,
-};
+use coset::{Header, ProtectedHeader, SignatureContext, sig_structure_data};
 
-use crate::cbor::{Reader, Writer};
-use crate::error::WireError;
+use crate::cbor::Writer;
 use crate::ids::DeploymentId;
-use crate::keys::{Signed, SigningKey, VerifyingKey};
+use crate::keys::SigningKey;
 use crate::message::{DigestOf, Limbs, Message};
 use crate::units::Digest;
 
@@ -93,11 +86,8 @@ pub fn envelope(signed: &[u8], limbs: Option<&[u8]>) -> Vec<u8> {
 /// Room for the heads around the parts of a message and for the signature.
 const FRAME_LEN: usize = 128;
 
-/// The longest protected header looked into, in bytes.
-const MAX_HEADER_LEN: usize = 256;
-
 /// The protected header: `{1: -8, 3: content_type}` in deterministic CBOR.
-fn protected(content_type: &str) -> Vec<u8> {
+pub(crate) fn protected(content_type: &str) -> Vec<u8> {
     let mut writer = Writer::with_capacity(64);
     writer.map(2);
     writer.uint(1u8);
@@ -108,7 +98,12 @@ fn protected(content_type: &str) -> Vec<u8> {
 }
 
 /// The Sig_structure of RFC 9052 §4.4.
-fn to_be_signed(header: &[u8], payload: &[u8], deployment: &DeploymentId, topic: &str) -> Vec<u8> {
+pub(crate) fn to_be_signed(
+    header: &[u8],
+    payload: &[u8],
+    deployment: &DeploymentId,
+    topic: &str,
+) -> Vec<u8> {
     let mut place = Writer::with_capacity(256);
     place.array(2);
     place.text(deployment.as_str());
@@ -120,243 +115,4 @@ fn to_be_signed(header: &[u8], payload: &[u8], deployment: &DeploymentId, topic:
         header: Header::default(),
     };
     sig_structure_data(SignatureContext::CoseSign1, header, None, &place, payload)
-}
-
-/// A message whose signature was not checked yet.
-#[derive(Debug)]
-pub struct Unverified<M> {
-    claimed: M,
-    payload: Bytes,
-    signature: [u8; 64],
-    limbs: Bytes,
-    limbs_digest: Option<Digest>,
-}
-
-/// A message whose signature holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened<M> {
-    /// The message.
-    pub message: M,
-    /// Its limbs; empty if it carries none.
-    pub limbs: Bytes,
-    /// Its digest, as [`seal`] returned it.
-    pub digest: Digest,
-}
-
-/// Reads a message, without believing it.
-///
-/// # Errors
-/// More than `max_len` bytes (checked before anything else), or anything but the one encoding of
-/// a message of this type. Memory taken is a small multiple of the length of `bytes`, whatever
-/// lengths they claim inside.
-pub fn decode<M: Message>(bytes: &[u8], max_len: usize) -> Result<Unverified<M>, WireError> {
-    check_len(bytes, max_len)?;
-    decode_shared(&Bytes::copy_from_slice(bytes), max_len)
-}
-
-/// As [`decode`], without copying: the message shares `bytes`.
-///
-/// # Errors
-/// Those of [`decode`].
-pub fn decode_shared<M: Message>(
-    bytes: &Bytes,
-    max_len: usize,
-) -> Result<Unverified<M>, WireError> {
-    check_len(bytes, max_len)?;
-    let mut reader = Reader::new(bytes);
-    let found = reader.array("envelope")?;
-    reader.array_of(4, "COSE_Sign1")?;
-    let header = reader.bytes("protected header")?;
-    check_protected::<M>(header)?;
-    let unprotected = reader.map("unprotected header")?;
-    if unprotected != 0 {
-        return Err(WireError::UnprotectedHeader { found: unprotected });
-    }
-    let payload = reader.bytes("payload")?;
-    let signature = reader.bytes_of("signature")?;
-    let limbs = match (M::LIMBS, found) {
-        (Limbs::None, 1) => &[],
-        (Limbs::Required, 2) => reader.bytes("limbs")?,
-        (Limbs::None, 2) => {
-            return Err(WireError::LimbsUnexpected {
-                message: M::CONTENT_TYPE,
-            });
-        }
-        (Limbs::Required, 1) => {
-            return Err(WireError::LimbsMissing {
-                message: M::CONTENT_TYPE,
-            });
-        }
-        (_, found) => {
-            return Err(WireError::WrongLength {
-                field: "envelope",
-                expected: 1 + usize::from(M::LIMBS == Limbs::Required),
-                found,
-            });
-        }
-    };
-    reader.finish("envelope")?;
-
-    let (claimed, limbs_digest) = M::from_cbor(payload)?;
-    if let Some(expected) = claimed.limbs_len()
-        && expected != limbs.len()
-    {
-        return Err(WireError::WrongLength {
-            field: "limbs",
-            expected,
-            found: limbs.len(),
-        });
-    }
-    Ok(Unverified {
-        claimed,
-        payload: bytes.slice_ref(payload),
-        signature,
-        limbs: bytes.slice_ref(limbs),
-        limbs_digest,
-    })
-}
-
-fn check_len(bytes: &[u8], max: usize) -> Result<(), WireError> {
-    match bytes.len() {
-        len if len > max => Err(WireError::Oversize { len, max }),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that the protected header is the one of `M`; says how it is not.
-fn check_protected<M: Message>(found: &[u8]) -> Result<(), WireError> {
-    if found == protected(M::CONTENT_TYPE) {
-        return Ok(());
-    }
-    // Only to name the difference, so only for headers small enough to be worth it.
-    if found.len() > MAX_HEADER_LEN {
-        return Err(WireError::ProtectedHeader);
-    }
-    let header = Header::from_slice(found).map_err(|_| WireError::ProtectedHeader)?;
-    match &header.alg {
-        Some(RegisteredLabelWithPrivate::Assigned(Algorithm::EdDSA)) => {}
-        Some(RegisteredLabelWithPrivate::Assigned(other)) => {
-            return Err(WireError::WrongAlgorithm {
-                found: format!("{other:?}"),
-            });
-        }
-        other => {
-            return Err(WireError::WrongAlgorithm {
-                found: format!("{other:?}"),
-            });
-        }
-    }
-    match header.content_type {
-        Some(ContentType::Text(text)) if text == M::CONTENT_TYPE => Err(WireError::ProtectedHeader),
-        other => Err(WireError::WrongContentType {
-            expected: M::CONTENT_TYPE,
-            found: match other {
-                Some(ContentType::Text(text)) => text,
-                other => format!("{other:?}"),
-            },
-        }),
-    }
-}
-
-impl<M: Message> Unverified<M> {
-    /// What the message says. Good for finding the key to verify it with, and for refusing it
-    /// cheaply; not to be acted on.
-    pub fn claimed(&self) -> &M {
-        &self.claimed
-    }
-
-    /// The limbs, whose digest was not checked yet.
-    pub fn claimed_limbs(&self) -> &[u8] {
-        &self.limbs
-    }
-
-    /// Checks that `key` signed the message and its limbs for `topic` of `deployment`.
-    ///
-    /// # Errors
-    /// [`WireError::LimbsDigest`] or [`WireError::BadSignature`].
-    pub fn verify(
-        self,
-        deployment: &DeploymentId,
-        topic: &str,
-        key: &VerifyingKey,
-    ) -> Result<Opened<M>, WireError> {
-        let signed = self.signed(deployment, topic);
-        // The signature first: without it the digest it covers means nothing.
-        if !key.verifies(&signed, &self.signature) {
-            return Err(WireError::BadSignature);
-        }
-        self.open()
-    }
-
-    /// What the signature is over.
-    fn signed(&self, deployment: &DeploymentId, topic: &str) -> Vec<u8> {
-        let header = protected(M::CONTENT_TYPE);
-        to_be_signed(&header, &self.payload, deployment, topic)
-    }
-
-    /// Opens a message whose signature holds.
-    fn open(self) -> Result<Opened<M>, WireError> {
-        if let Some(digest) = self.limbs_digest
-            && digest != Digest::of(&self.limbs)
-        {
-            return Err(WireError::LimbsDigest);
-        }
-        let digest = match (M::DIGEST_OF, self.limbs_digest) {
-            (DigestOf::Limbs, Some(digest)) => digest,
-            _ => Digest::of(&self.payload),
-        };
-        Ok(Opened {
-            message: self.claimed,
-            limbs: self.limbs,
-            digest,
-        })
-    }
-}
-
-/// A message that was not verified yet, with the topic it came on and the key it is to be verified with.
-#[derive(Debug)]
-pub struct Awaiting<'a, M> {
-    /// The message.
-    pub unverified: Unverified<M>,
-    /// The topic it came on.
-    pub topic: &'a str,
-    /// The key it is said to be signed with.
-    pub key: &'a VerifyingKey,
-}
-
-/// [`Unverified::verify`] for many messages of one deployment, at half its price: signatures are verified together, and
-/// one by one only if that fails. The results are in the order of the messages.
-///
-/// A signature that only the holder of the key can make, with a component of small order, may be accepted here and
-/// refused there.
-pub fn verify_all<M: Message>(
-    messages: Vec<Awaiting<'_, M>>,
-    deployment: &DeploymentId,
-) -> Vec<Result<Opened<M>, WireError>> {
-    let bytes: Vec<Vec<u8>> = messages
-        .iter()
-        .map(|message| message.unverified.signed(deployment, message.topic))
-        .collect();
-    let signed: Vec<Signed<'_>> = messages
-        .iter()
-        .zip(&bytes)
-        .map(|(message, bytes)| Signed {
-            bytes,
-            signature: &message.unverified.signature,
-            key: message.key,
-        })
-        .collect();
-    let together = signed.len() > 1 && VerifyingKey::all_verify(&signed);
-    let hold: Vec<bool> = signed
-        .iter()
-        .map(|signed| together || signed.key.verifies(signed.bytes, signed.signature))
-        .collect();
-    let verified = messages.into_iter().zip(hold).map(|(message, holds)| {
-        if holds {
-            message.unverified.open()
-        } else {
-            Err(WireError::BadSignature)
-        }
-    });
-    verified.collect()
 }

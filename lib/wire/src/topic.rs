@@ -12,7 +12,7 @@ use crate::ids::{AnalyticsId, FeederId, GatewayId, MeterId};
 pub const MAX_ROSTER_PAGES: u16 = 64;
 
 /// The longest root, in bytes.
-pub const MAX_ROOT_LEN: usize = 128;
+const MAX_ROOT_LEN: usize = 128;
 
 /// Why a text is not a root of topics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,51 +33,26 @@ pub struct Topics {
 
 /// What a topic says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the types say what the fields are")]
 pub enum Topic {
     /// The plan (operator, retained).
     Plan,
-    /// One page of the roster (operator, retained).
-    Roster {
-        /// The page, from 0.
-        page: u16,
-    },
+    /// One page of the roster, counted from 0 (operator, retained).
+    Roster { page: u16 },
     /// A meter's report.
-    Report {
-        /// The meter's feeder.
-        feeder: FeederId,
-        /// The meter.
-        meter: MeterId,
-    },
+    Report { feeder: FeederId, meter: MeterId },
     /// Receipts for a gateway's reports (analytics).
-    Receipt {
-        /// The gateway.
-        gateway: GatewayId,
-    },
+    Receipt { gateway: GatewayId },
     /// A gateway asks for its meters to be enrolled.
-    Enrol {
-        /// The gateway.
-        gateway: GatewayId,
-    },
+    Enrol { gateway: GatewayId },
     /// An analytics service asks to be enrolled.
-    AnalyticsEnrol {
-        /// The analytics service.
-        analytics: AnalyticsId,
-    },
+    AnalyticsEnrol { analytics: AnalyticsId },
     /// A released sum (analytics to operator).
-    Sum {
-        /// The feeder.
-        feeder: FeederId,
-    },
+    Sum { feeder: FeederId },
     /// The operator's answer to a sum.
-    SumReceipt {
-        /// The feeder.
-        feeder: FeederId,
-    },
+    SumReceipt { feeder: FeederId },
     /// A decrypted total (operator, opt-in).
-    Total {
-        /// The feeder.
-        feeder: FeederId,
-    },
+    Total { feeder: FeederId },
 }
 
 impl Topics {

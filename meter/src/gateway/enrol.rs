@@ -1,35 +1,39 @@
 //! What a gateway waits for before it reads: the plan, and its meters' enrolment.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
+use wire::FeederId;
 
 use super::{ASK_AGAIN, Gateway};
 use crate::seal::Member;
 
+/// What is waited for, as it was last said.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// When enrolment was last asked for.
+    pub(super) last_asked: Option<Instant>,
+    /// Feeders without an analytics service.
+    pub(super) unowned: BTreeSet<FeederId>,
+}
+
 impl Gateway {
     /// Asks for what is missing and says what is waited for; starts the run once nothing is.
     pub(super) async fn ask(&mut self) {
-        let recently = self
-            .last_asked
-            .is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
-        if self.run.is_some() || recently || !self.publisher.is_connected() {
-            self.last_asked = self
-                .last_asked
-                .filter(|_| recently)
-                .or_else(|| Some(Instant::now()));
+        let asked = self.waiting.last_asked;
+        if asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
             return;
         }
-        self.last_asked = Some(Instant::now());
-        if self.sealer.is_none() {
+        self.waiting.last_asked = Some(Instant::now());
+        if self.reader.run.is_some() || !self.publisher.is_connected() {
+            return;
+        }
+        if self.sealing.sealer.is_none() {
             tracing::info!("waiting for the plan: start `cargo run --release -p operator`");
         }
         let gateway = &self.settings.meter.gateway;
         let pending = self.unenrolled();
         if pending.is_empty() {
-            if !self.has_analytics() {
-                tracing::info!(
-                    "waiting for an analytics service to be enrolled: start `cargo run --release -p analytics`"
-                );
-            }
             return;
         }
         tracing::info!(
@@ -41,15 +45,6 @@ impl Gateway {
         for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
             let _ = self.publisher.publish(topic.clone(), request, false).await;
         }
-    }
-
-    /// Whether the plan names an analytics service for every feeder: without one no report can be settled.
-    pub(super) fn has_analytics(&self) -> bool {
-        let held = self.keeper.current();
-        held.is_some_and(|held| {
-            let mut members = self.fleet.members.iter();
-            members.all(|member| held.plan.analytics_for(&member.feeder).is_some())
-        })
     }
 
     /// The meters that the roster does not have as they are here.

@@ -1,25 +1,26 @@
 //! What comes from the broker: the plan, the roster, receipts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::mqtt::Event as Link;
 use service::plan::Offer;
 use service::telemetry::{ByReason, ReportId, Sparing};
-use wire::{AnalyticsId, Receipt, ReceiptEntry, Status, Topic, Unverified};
+use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Unverified};
 
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::metrics as meter;
 use crate::outbox::Settled;
-use crate::seal::Sealer;
+use crate::seal::{Member, Sealer};
 use crate::trace;
 
 impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
         match event {
-            Link::Connected => self.last_asked = None,
+            Link::Connected => self.waiting.last_asked = None,
             Link::Disconnected { .. } => {}
             Link::Message(incoming) => {
                 match self.topics.parse(&incoming.topic) {
@@ -65,10 +66,36 @@ impl Gateway {
             &held.limbs,
         )?;
         tracing::info!(version = %held.plan.version, "plan taken");
-        self.sealer = Some(Arc::new(sealer));
+        let to = |member: &Member| {
+            held.plan
+                .analytics_for(&member.feeder)
+                .map(|service| service.id.clone())
+        };
+        let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
+        self.outbox.route(&destinations);
+        self.say_unowned(&destinations);
+        self.sealing.sealer = Some(Arc::new(sealer));
         // The operator is there now, whatever it missed before.
-        self.last_asked = None;
+        self.waiting.last_asked = None;
         Ok(())
+    }
+
+    /// Says, once for each change, which feeders have no destination.
+    fn say_unowned(&mut self, destinations: &[Option<AnalyticsId>]) {
+        let members = self.fleet.members.iter().zip(destinations);
+        let unowned: BTreeSet<FeederId> = members
+            .filter(|(_, to)| to.is_none())
+            .map(|(member, _)| member.feeder.clone())
+            .collect();
+        if let Some(first) = unowned.first()
+            && unowned != self.waiting.unowned
+        {
+            tracing::info!(
+                feeders = unowned.len(), %first,
+                "waiting for an analytics service that adds for these feeders: start `cargo run --release -p analytics`"
+            );
+        }
+        self.waiting.unowned = unowned;
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
@@ -123,7 +150,7 @@ impl Gateway {
 
     fn settle(&mut self, index: usize, entry: &ReceiptEntry) {
         let (key, now_ms) = ((index, entry.window), self.now_ms());
-        let sealer = self.sealer.as_deref();
+        let sealer = self.sealing.sealer.as_deref();
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
         let (settled, first_sent_ms) =
             self.outbox
@@ -176,8 +203,8 @@ impl Gateway {
     /// A receipt counts only if an analytics service of the plan signed it.
     fn open_receipt(&self, topic: &str, payload: &bytes::Bytes) -> Result<Receipt, String> {
         let max_len = self.settings.mqtt.max_packet_bytes;
-        let unverified: Unverified<Receipt> =
-            wire::decode_shared(payload, max_len).map_err(|error| error.to_string())?;
+        let unverified: Unverified<Receipt> = wire::decode_shared(payload, max_len)
+            .map_err(|error| service::Chain(&error).to_string())?;
         let held = self.keeper.current().ok_or("no plan yet")?;
         let claimed = &unverified.claimed().analytics;
         let entry = held
@@ -190,7 +217,7 @@ impl Gateway {
             .key;
         let opened = unverified
             .verify(&self.settings.deployment.id, topic, &key)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| service::Chain(&error).to_string())?;
         Ok(opened.message)
     }
 }

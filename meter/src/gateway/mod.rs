@@ -2,21 +2,22 @@
 //!
 //! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
 //! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing
-//! threads encrypt and sign; the uplink publishes; receipts settle. When the outbox is full it takes no new readings.
+//! threads encrypt and sign; the uplink publishes; receipts settle. A feeder for which the outbox is full waits.
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is · `run`: readings to batches · `sealing`: batches to reports ·
+//! [`run`](self): the loop · `start`: which run it is · `reader`: what is read · `run`: readings to batches · `sealing`: batches to reports ·
 //! `link`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
 
 mod enrol;
 mod link;
+mod reader;
 mod run;
 mod sealing;
 mod start;
 mod summary;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,21 +28,20 @@ use service::plan::PlanKeeper;
 use service::roster::RosterKeeper;
 use service::stop::Stop;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{FeederId, MeterId, Topics};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::flow;
-use crate::journal::spans::Spans;
 use crate::journal::writer::{WriteError, Writer};
 use crate::journal::{Held, Journal};
 use crate::metrics as meter;
-use crate::outbox::{Key, Limits, Outbox, Sealed};
-use crate::seal::{SealError, Sealer};
+use crate::outbox::{Limits, Outbox};
+use crate::pacing;
 use crate::uplink::{self, Departure};
-use run::{Read, Run, Source_, finished};
+use enrol::Waiting;
+use reader::{Reader, finished};
+use sealing::Sealing;
 use start::LastRun;
 
 pub use summary::{Event, Summary};
@@ -65,20 +65,12 @@ pub struct Gateway {
     fleet: Fleet,
     publisher: Publisher,
     inbox: Inbox,
-    sealer: Option<Arc<Sealer>>,
     outbox: Outbox,
     writer: Writer,
-    reported: HashMap<MeterId, Spans>,
-    last: Option<LastRun>,
-    sealing: JoinSet<Vec<(Key, Result<Sealed, SealError>)>>,
-    seal_threads: usize,
     origin: Instant,
-    source: Option<Source_>,
-    reading: Option<Read>,
-    run: Option<Run>,
-    ended: bool,
-    last_asked: Option<Instant>,
-    alarm: bool,
+    reader: Reader,
+    sealing: Sealing,
+    waiting: Waiting,
     summary: Summary,
 }
 
@@ -103,7 +95,8 @@ impl Gateway {
         let (fleet, source) = Fleet::open(settings, &directory, places(&held))?;
         let limits = Limits {
             capacity: settings.meter.outbox_max_reports,
-            flow: flow::Limits::of(&settings.meter),
+            meters: fleet.meters(),
+            pace: pacing::Limits::of(&settings.meter),
         };
         if limits.capacity < fleet.meters() {
             return Err(MeterError::Outbox {
@@ -118,7 +111,7 @@ impl Gateway {
         ];
         let (publisher, inbox) = mqtt::connect(
             &settings.mqtt,
-            settings.meter.gateway.as_ref(),
+            &mqtt::Client::Gateway(&settings.meter.gateway).id(&settings.deployment),
             subscriptions
                 .map(|filter| (filter, QoS::AtLeastOnce))
                 .to_vec(),
@@ -126,34 +119,22 @@ impl Gateway {
         );
         let keeper = PlanKeeper::open(settings, &directory)?;
         let roster = RosterKeeper::open(settings, &directory, keeper.operator_key())?;
-        let automatic = std::thread::available_parallelism().map_or(1, usize::from);
         let mut gateway = Self {
-            seal_threads: match settings.meter.seal_threads {
-                0 => automatic,
-                threads => threads,
-            },
             settings: Arc::new(settings.clone()),
             clock,
             observer,
             topics,
             keeper,
             roster,
+            reader: Reader::new(source, feeders(&fleet)),
+            sealing: Sealing::new(settings.meter.seal_threads),
+            waiting: Waiting::default(),
             fleet,
             publisher,
             inbox,
-            sealer: None,
             outbox: Outbox::new(limits),
             writer: Writer::new(journal),
-            reported: HashMap::new(),
-            last: None,
-            sealing: JoinSet::new(),
             origin: Instant::now(),
-            source: Some(source),
-            reading: None,
-            run: None,
-            ended: false,
-            last_asked: None,
-            alarm: false,
             summary: Summary::default(),
         };
         meter::meters(gateway.fleet.meters());
@@ -185,8 +166,8 @@ impl Gateway {
                 "reports of an earlier process wait in the journal"
             );
         }
-        self.reported = held.reported;
-        self.last = held.progress.map(|progress| LastRun {
+        self.reader.reported = held.reported;
+        self.reader.last = held.progress.map(|progress| LastRun {
             progress,
             fleet: held.fleet,
             filling: held.filling,
@@ -205,7 +186,7 @@ impl Gateway {
             self.publisher.clone(),
             stop.clone(),
         );
-        while !(self.ended && self.outbox.is_empty() && self.writer.is_idle()) {
+        while !(self.reader.ended && self.outbox.is_empty() && self.writer.is_idle()) {
             self.start_sealing();
             self.start_reading()?;
             self.writer.start();
@@ -217,9 +198,9 @@ impl Gateway {
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                Some(sealed) = self.sealing.join_next() => self.enter_sealed(sealed.map_err(MeterError::Task)?)?,
-                Some(read) = finished(&mut self.reading) => {
-                    self.reading = None;
+                Some(sealed) = self.sealing.tasks.join_next() => self.enter_sealed(sealed.map_err(MeterError::Task)?)?,
+                Some(read) = finished(&mut self.reader.reading) => {
+                    self.reader.reading = None;
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
                 done = self.writer.committed() => self.durable(done?),
@@ -265,15 +246,17 @@ impl Gateway {
     /// When there is something to do next if nothing happens.
     fn next_wake(&self, due_ms: Option<u64>) -> Instant {
         let asked = self
+            .waiting
             .last_asked
             .map_or_else(Instant::now, |asked| asked + ASK_AGAIN);
         let due = due_ms.map(|due_ms| self.origin + Duration::from_millis(due_ms));
         let due = due.filter(|due| *due > Instant::now());
         let interval = self
+            .reader
             .run
             .as_ref()
-            .filter(|run| self.reading.is_none() && !run.accepting && !self.ended)
-            .filter(|_| !self.writer.is_failing())
+            .filter(|run| self.reader.reading.is_none() && !run.accepting && !self.reader.ended)
+            .filter(|run| !self.writer.is_failing() && run.progress().has_intervals())
             .map(|run| {
                 let ahead_ms = run
                     .timeline
@@ -282,7 +265,7 @@ impl Gateway {
                     .saturating_sub(self.clock.now().0);
                 // A full outbox is looked at again by receipts, not by spinning.
                 Instant::now()
-                    + Duration::from_millis(ahead_ms.max(if self.alarm { 1000 } else { 0 }))
+                    + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))
             });
         [Some(asked), due, interval, self.writer.next_wake()]
             .into_iter()
@@ -296,6 +279,13 @@ impl Gateway {
             let _ = observer.send(event);
         }
     }
+}
+
+fn feeders(fleet: &Fleet) -> BTreeMap<FeederId, usize> {
+    let members = fleet.members.iter().take(fleet.meters()).enumerate();
+    members
+        .map(|(meter, member)| (member.feeder.clone(), meter))
+        .collect()
 }
 
 /// The meters, each with its feeder, that an earlier process left something of.

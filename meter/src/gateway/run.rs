@@ -1,22 +1,15 @@
-//! A run over event time: readings, interval by interval, until a window is full.
+//! A run over event time: intervals, until a window is full.
 //!
 //! An interval is accepted once the journal has it; only then is the next one read. A full window becomes batches in the
 //! journal first, and in the outbox once they are durable.
 
-use tokio::task::{JoinError, JoinHandle};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use super::{Event, Gateway};
-use crate::MeterError;
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::{Op, Place, Progress};
 use crate::metrics as meter;
-use crate::source::{Reading, Source, SourceError};
 use crate::timeline::Timeline;
-
-/// The source, lent to the task that reads it.
-pub(super) type Source_ = Box<dyn Source>;
-pub(super) type Read = JoinHandle<(Source_, Result<Vec<Reading>, SourceError>)>;
 
 /// A run over event time: where it is, and where it ends.
 pub(super) struct Run {
@@ -32,76 +25,11 @@ pub(super) struct Run {
 }
 
 impl Gateway {
-    /// Starts reading the next interval if its time has come and the outbox has room for the window it completes.
-    pub(super) fn start_reading(&mut self) -> Result<(), MeterError> {
-        if self.reading.is_some() || self.ended {
-            return Ok(());
-        }
-        if self.run.is_none() {
-            self.start_run()?;
-        }
-        let Some(run) = &self.run else { return Ok(()) };
-        if self.ended || run.accepting || self.writer.is_failing() {
-            return Ok(());
-        }
-        if run.timeline.wall_at(run.interval_end()) > self.clock.now() {
-            return Ok(());
-        }
-        let (start, interval_s) = (run.interval_start(), run.grid.interval_s());
-        if !self.has_room() {
-            return Ok(());
-        }
-        let Some(mut source) = self.source.take() else {
-            return Ok(());
-        };
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut readings = Vec::new();
-            let read = source.read(start, interval_s, &mut readings);
-            (source, read.map(|()| readings))
-        }));
-        Ok(())
-    }
-
-    /// Whether the outbox has room for another window. Raises the alarm if it has not; the alarm is over once the outbox
-    /// is half empty, so that an outbox that is full and empties slowly is one alarm.
-    fn has_room(&mut self) -> bool {
-        let reports = self.outbox.len();
-        let room = self.outbox.has_room(self.fleet.meters());
-        if !room && !self.alarm {
-            self.alarm = true;
-            tracing::error!(
-                reports,
-                "the outbox is full: no new readings are taken until receipts come"
-            );
-        } else if room && self.alarm && reports <= self.settings.meter.outbox_max_reports / 2 {
-            self.alarm = false;
-            tracing::info!(reports, "the outbox has room again");
-        }
-        meter::outbox_full(self.alarm);
-        room
-    }
-
-    pub(super) fn enter_readings(
-        &mut self,
-        read: (Source_, Result<Vec<Reading>, SourceError>),
-    ) -> Result<(), MeterError> {
-        self.source = Some(read.0);
-        let readings = match read.1 {
-            Ok(readings) => readings,
-            // Beyond the file's end, within a window it began: there is no reading, and that is what is reported.
-            Err(SourceError::OutOfRange { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(run) = &self.run {
-            let interval_s = run.grid.interval_s();
-            self.enter(Interval::of(&self.fleet.specs, &readings, interval_s));
-        }
-        Ok(())
-    }
-
     /// Hands the next interval of the run to the journal, as a window of batches if it completes one.
     pub(super) fn enter(&mut self, interval: Interval) {
-        let Some(run) = &mut self.run else { return };
+        let Some(run) = &mut self.reader.run else {
+            return;
+        };
         run.base.live = run.simulated && run.timeline.is_live(run.interval_end());
         run.accepting = true;
         run.filling.add(&interval);
@@ -112,8 +40,12 @@ impl Gateway {
         }
         let next = run.grid.next_window(run.filling.window());
         let full = run.move_to(next);
+        let window = full.window();
+        let mut batches = full.finish();
+        self.leave_out(window, &mut batches);
+        let Some(run) = &self.reader.run else { return };
         let (grid, progress) = (run.grid, run.progress());
-        self.batch_up(full.finish(), grid, progress);
+        self.batch_up(batches, grid, progress);
     }
 
     /// Hands a window's batches to the journal, with where the run is then. A meter's window that has been reported is
@@ -123,7 +55,11 @@ impl Gateway {
         for batch in filled {
             let member = &self.fleet.members[batch.meter];
             let (from, to) = (batch.window.0, grid.window_end(batch.window).0);
-            let spans = self.reported.entry(member.meter.clone()).or_default();
+            let spans = self
+                .reader
+                .reported
+                .entry(member.meter.clone())
+                .or_default();
             if spans.overlapping(from, to).is_some() {
                 self.summary.already_reported += 1;
                 continue;
@@ -151,14 +87,16 @@ impl Gateway {
             already_reported = self.summary.already_reported,
             "the source is at its end"
         );
-        self.ended = true;
+        self.reader.ended = true;
         self.tell(Event::Ended);
     }
 
     /// Goes on with what has become durable.
     pub(super) fn durable(&mut self, ops: Vec<Op>) {
         for op in ops {
-            if let (Op::Interval { .. } | Op::Window { .. }, Some(run)) = (&op, &mut self.run) {
+            if let (Op::Interval { .. } | Op::Window { .. }, Some(run)) =
+                (&op, &mut self.reader.run)
+            {
                 run.accepting = false;
             }
             match op {
@@ -173,7 +111,7 @@ impl Gateway {
                     if let Some(window) = window {
                         self.tell(Event::Window(window));
                     }
-                    let current = self.run.as_ref().map(|run| run.base.run);
+                    let current = self.reader.run.as_ref().map(|run| run.base.run);
                     if current == Some(progress.run) && progress.is_over() {
                         self.end();
                     }
@@ -226,15 +164,5 @@ impl Run {
     pub(super) fn move_to(&mut self, window: WindowStart) -> Filling {
         let empty = Filling::new(self.grid, window, self.filling.meters());
         std::mem::replace(&mut self.filling, empty)
-    }
-}
-
-/// Waits for the reading under way; never ready while there is none.
-pub(super) async fn finished(
-    reading: &mut Option<Read>,
-) -> Option<Result<(Source_, Result<Vec<Reading>, SourceError>), JoinError>> {
-    match reading {
-        Some(task) => Some(task.await),
-        None => None,
     }
 }

@@ -1,27 +1,55 @@
 //! Batches to the sealing threads, and sealed reports back.
 
+use std::sync::Arc;
+
 use service::telemetry::{ReportId, Sparing};
+use tokio::task::JoinSet;
 
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::outbox::{Key, Sealed};
-use crate::seal::SealError;
+use crate::seal::{SealError, Sealer};
 use crate::trace;
 
 /// Batches one sealing task takes: some milliseconds of work.
 const SEAL_CHUNK: usize = 8;
 
+/// What a sealing task comes back with.
+pub(super) type Sealings = Vec<(Key, Result<Sealed, SealError>)>;
+
+/// The threads that seal, and what they seal with.
+pub(super) struct Sealing {
+    /// None before the first plan.
+    pub(super) sealer: Option<Arc<Sealer>>,
+    pub(super) tasks: JoinSet<Sealings>,
+    threads: usize,
+}
+
+impl Sealing {
+    /// On so many threads; 0: one for each processor.
+    pub(super) fn new(threads: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            sealer: None,
+            tasks: JoinSet::new(),
+            threads: if threads == 0 { processors } else { threads },
+        }
+    }
+}
+
 impl Gateway {
     pub(super) fn start_sealing(&mut self) {
-        let Some(sealer) = &self.sealer else { return };
-        while self.sealing.len() < self.seal_threads {
+        let Some(sealer) = &self.sealing.sealer else {
+            return;
+        };
+        while self.sealing.tasks.len() < self.sealing.threads {
             let batches = self.outbox.next_to_seal(SEAL_CHUNK);
             if batches.is_empty() {
                 return;
             }
             let (sealer, clock) = (sealer.clone(), self.clock.clone());
-            self.sealing.spawn_blocking(move || {
+            self.sealing.tasks.spawn_blocking(move || {
                 batches
                     .iter()
                     .map(|batch| ((batch.meter, batch.window), sealer.seal(batch, clock.now())))
@@ -30,10 +58,7 @@ impl Gateway {
         }
     }
 
-    pub(super) fn enter_sealed(
-        &mut self,
-        sealed: Vec<(Key, Result<Sealed, SealError>)>,
-    ) -> Result<(), MeterError> {
+    pub(super) fn enter_sealed(&mut self, sealed: Sealings) -> Result<(), MeterError> {
         let now_ms = self.now_ms();
         for (key, sealed) in sealed {
             match sealed {

@@ -8,6 +8,7 @@
 //! * A simulated fleet that had caught up with the clock was live: nobody was there to take the readings of the intervals
 //!   that passed since, so they are missing. All other time resumes where it stopped.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use service::config::SourceKind;
@@ -41,14 +42,14 @@ struct Span {
 impl Gateway {
     /// Starts a run once the plan is here and has every feeder, and every meter is enrolled.
     pub(super) fn start_run(&mut self) -> Result<(), MeterError> {
-        let Some(grid) = self.sealer.as_ref().map(|sealer| sealer.grid()) else {
+        let Some(grid) = self.sealing.sealer.as_ref().map(|sealer| sealer.grid()) else {
             return Ok(());
         };
-        if self.source.is_none() || !self.unenrolled().is_empty() {
+        if self.reader.source.is_none() || !self.unenrolled().is_empty() {
             return Ok(());
         }
         let settings = self.run_settings(grid);
-        if let Some(last) = self.last.take_if(|last| {
+        if let Some(last) = self.reader.last.take_if(|last| {
             let waits = !last.progress.is_over() || !self.outbox.is_empty();
             last.progress.settings == settings && waits
         }) {
@@ -58,7 +59,7 @@ impl Gateway {
         self.close_last();
         let span = self.span(grid);
         let known = |feeder| {
-            let sealer = self.sealer.as_ref();
+            let sealer = self.sealing.sealer.as_ref();
             sealer.is_some_and(|sealer| sealer.plan().feeder(feeder, span.from).is_some())
         };
         let mut current = self.fleet.members.iter().take(self.fleet.meters());
@@ -113,7 +114,12 @@ impl Gateway {
 
     /// Reports what the last run had of a window: those readings were accepted.
     fn close_last(&mut self) {
-        let Some(last) = self.last.as_mut().filter(|last| last.progress.interval > 0) else {
+        let Some(last) = self
+            .reader
+            .last
+            .as_mut()
+            .filter(|last| last.progress.interval > 0)
+        else {
             return;
         };
         let Ok(grid) = last.progress.grid() else {
@@ -129,6 +135,8 @@ impl Gateway {
         let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
         (last.progress.window, last.progress.interval) = (grid.next_window(window).0, 0);
         last.filling.clear();
+        // What they are behind with was never accepted: the new run reads what it has of it.
+        last.progress.behind.clear();
         let (progress, fleet) = (last.progress.clone(), &last.fleet);
         let mut batches = filling.close();
         batches.retain_mut(|batch| {
@@ -144,11 +152,11 @@ impl Gateway {
     fn span(&self, grid: Grid) -> Span {
         let meter = &self.settings.meter;
         let now_s = self.clock.now().0 / 1000;
-        let range = self.source.as_ref().map(|source| source.range());
+        let range = self.reader.source.as_ref().map(|source| source.range());
         let (from, until) = range.unwrap_or((UnixSeconds(0), None));
         let reported = || {
             let current = self.fleet.specs.iter();
-            current.map(|spec| self.reported.get(&spec.id))
+            current.map(|spec| self.reader.reported.get(&spec.id))
         };
         let simulated_start = || {
             let past = if meter.speed > 1.0 {
@@ -196,7 +204,12 @@ impl Gateway {
         let simulated = meter.source == SourceKind::Simulated;
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
         let progress = Progress {
-            run: self.last.as_ref().map_or(0, |last| last.progress.run) + 1,
+            run: self
+                .reader
+                .last
+                .as_ref()
+                .map_or(0, |last| last.progress.run)
+                + 1,
             settings,
             interval_s: grid.interval_s(),
             batch: grid.batch(),
@@ -205,6 +218,7 @@ impl Gateway {
             window: span.from.0,
             interval: 0,
             live: simulated && timeline.is_live(first_end),
+            behind: BTreeMap::new(),
         };
         tracing::info!(
             run = progress.run, start = %span.from, meters = self.fleet.meters(), speed = meter.speed,
@@ -217,7 +231,7 @@ impl Gateway {
                 .map(|member| (member.feeder.clone(), member.meter.clone()))
                 .collect(),
         });
-        self.run = Some(Run {
+        self.reader.run = Some(Run {
             timeline,
             grid,
             filling: Filling::new(grid, span.from, self.fleet.meters()),
@@ -249,7 +263,7 @@ impl Gateway {
             "the last run goes on where it was"
         );
         let over = progress.is_over();
-        self.run = Some(Run {
+        self.reader.run = Some(Run {
             timeline: Timeline::new(event, now, speed),
             grid,
             filling,
@@ -269,8 +283,8 @@ impl Gateway {
     fn miss_until(&mut self, now: UnixMillis) {
         let now = UnixSeconds(now.0 / 1000);
         let mut missed = 0;
-        while let Some(run) = &mut self.run
-            && !run.progress().is_over()
+        while let Some(run) = &mut self.reader.run
+            && run.progress().has_intervals()
             && run.interval_end() <= now
         {
             let (window, present) = (run.filling.window(), run.grid.window_of(now));

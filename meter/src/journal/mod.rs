@@ -20,7 +20,7 @@ mod tables;
 mod tests;
 pub mod writer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -117,13 +117,23 @@ pub struct Progress {
     pub interval: u16,
     /// Whether event time had come up with the wall clock.
     pub live: bool,
+    /// Feeders for which the outbox had no room when the run passed, each with the start of the first window of theirs
+    /// that is not in batches, in Unix seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<FeederId, u64>,
 }
 
 impl Progress {
     /// Whether every window of the run is in batches.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.end.is_some_and(|end| self.window >= end)
+        !self.has_intervals() && self.behind.is_empty()
+    }
+
+    /// Whether the run has intervals that it has not come to.
+    #[must_use]
+    pub fn has_intervals(&self) -> bool {
+        self.end.is_none_or(|end| self.window < end)
     }
 
     /// How the run cuts time.

@@ -64,7 +64,7 @@ pub enum SourceError {
         rule: &'static str,
     },
     /// A file cannot be read.
-    #[error("cannot read {path}: {error}")]
+    #[error("cannot read {path}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -73,7 +73,7 @@ pub enum SourceError {
         error: std::io::Error,
     },
     /// A file's content is refused.
-    #[error("{path}: {error}")]
+    #[error("{path} cannot be replayed")]
     Csv {
         /// The file.
         path: PathBuf,
@@ -99,7 +99,7 @@ pub enum CsvError {
         needed: u64,
     },
     /// The bytes are no CSV, or no UTF-8.
-    #[error("line {line}: {error}")]
+    #[error("line {line} is no CSV")]
     Line {
         /// Where.
         line: u64,

@@ -63,6 +63,24 @@ pub enum Reading {
 }
 
 /// A fixed set of meters and their readings.
+///
+/// ```
+/// use std::path::Path;
+/// use meter::source::{Reading, Replay, ReplayOptions, Source};
+/// use wire::WattHours;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let csv = "hour,home-1,home-2\n0,0.250,0.100\n1,0.300,\n".as_bytes();
+/// let mut source = Replay::from_reader(csv, Path::new("two-homes.csv"), &ReplayOptions::default())?;
+/// let (start, mut readings) = (source.range().0, Vec::new());
+/// source.read(start, 7_200, &mut readings)?;
+/// // Two hours of one home, and of one whose second hour is missing.
+/// assert_eq!(readings, [Reading::Energy(WattHours(550)), Reading::Missing]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `meter/examples/custom_source.rs` implements it.
 pub trait Source: Send {
     /// The meters, in the order of their readings.
     fn meters(&self) -> &[MeterSpec];

@@ -163,9 +163,8 @@ pub(crate) mod tests {
 
     /// The message with which `text` is refused.
     pub(crate) fn refusal(text: &str) -> String {
-        parse(text, &ReplayOptions::default())
-            .unwrap_err()
-            .to_string()
+        let error = parse(text, &ReplayOptions::default()).unwrap_err();
+        service::Chain(&error).to_string()
     }
 
     /// Readings of the native interval at `start`, `None` for missing ones.
@@ -263,7 +262,7 @@ pub(crate) mod tests {
         assert!(missing.unwrap_err().to_string().contains("/nowhere/x.csv"));
         let latin1: &[u8] = b"hour,a\n0,1\n1,\xe9\n";
         let error = Replay::from_reader(latin1, Path::new("x.csv"), &ReplayOptions::default());
-        let error = error.unwrap_err().to_string();
+        let error = service::Chain(&error.unwrap_err()).to_string();
         assert!(
             error.contains("x.csv") && error.contains("line 3"),
             "{error}"

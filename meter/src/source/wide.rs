@@ -249,7 +249,7 @@ mod tests {
             time_zone: "Europe/Berlin".to_owned(),
             ..ReplayOptions::default()
         };
-        parse(text, &options).map_err(|error| error.to_string())
+        parse(text, &options).map_err(|error| service::Chain(&error).to_string())
     }
 
     /// Rows of one customer at local times, their values counting up.

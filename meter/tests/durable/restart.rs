@@ -105,6 +105,29 @@ async fn a_full_outbox_waits_and_a_restart_sends_the_same_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feeder_that_nobody_adds_for_stops_no_other_and_its_readings_are_taken_later() {
+    let mut world = World::start_owning(&["feeder-1"]).await;
+    world.settings.meter.outbox_max_reports = 10;
+    let gateway = Gateway::start(&world.settings);
+    // Three of the five meters are on that feeder.
+    let others = |books: &Books| books.taken.len() == 3 * 8;
+    world.until("the other feeder is done", others).await;
+    let stopped = gateway.end().await;
+    // Two windows of two fit into its share of four. The receipts of the others may not be there yet.
+    assert_eq!(stopped.reports, 3 * 8 + 4);
+    assert!(stopped.unsettled >= 4, "{stopped:?}");
+
+    let gateway = Gateway::start(&world.settings);
+    world.change_plan();
+    let resumed = gateway.ended().await;
+    assert_eq!((resumed.resumed, resumed.reports), (stopped.unsettled, 12));
+    assert_eq!(resumed.folded + resumed.duplicates, stopped.unsettled + 12);
+    assert_eq!((resumed.lost, resumed.unsettled), (0, 0));
+    world.check_taken(&windows(), 5);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_refused_for_its_plan_is_sealed_again_and_survives_a_stop() {
     let world = World::start().await;
     let old = Status::Rejected(Reason::OutdatedConfig);

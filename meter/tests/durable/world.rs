@@ -10,7 +10,7 @@ use service::{Settings, Stop, StopHandle};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use wire::{
-    AnalyticsEntry, Digest, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, MeterId, Plan,
+    AnalyticsEntry, Digest, EnrolRequest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Plan,
     PlanVersion, Reason, Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Sequence,
     SigningKey, Status, Topic, Topics, VerifyingKey, WindowStart,
 };
@@ -87,6 +87,11 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_owning(&[]).await
+    }
+
+    /// A world in which analytics adds for these feeders only, until the plan changes; for all if there are none.
+    pub async fn start_owning(feeders: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operator = SigningKey::from_bytes(&[7; 32]);
         let mut settings = Settings::defaults();
@@ -120,6 +125,7 @@ impl World {
             analytics: SigningKey::from_bytes(&[8; 32]),
             keys: HashMap::new(),
             roster: BTreeMap::new(),
+            owned: feeders.iter().map(|id| id.parse().unwrap()).collect(),
             books: books.clone(),
             changed: changed.clone(),
             newer_plan: newer_plan.clone(),
@@ -147,7 +153,7 @@ impl World {
         self.books().answer = Some(Box::new(answer));
     }
 
-    /// The operator publishes a plan with another scale for every feeder.
+    /// The operator publishes a plan with another scale for every feeder, and analytics adds for all of them.
     pub fn change_plan(&self) {
         self.newer_plan.notify_one();
     }
@@ -198,6 +204,7 @@ struct Peer {
     analytics: SigningKey,
     keys: HashMap<MeterId, VerifyingKey>,
     roster: BTreeMap<MeterId, RosterEntry>,
+    owned: Vec<FeederId>,
     books: Arc<Mutex<Books>>,
     changed: Arc<Notify>,
     newer_plan: Arc<Notify>,
@@ -220,6 +227,7 @@ impl Peer {
                 () = self.serve(&publisher, &mut inbox) => return,
                 () = newer.notified() => {
                     plan.version.0 += 1;
+                    plan.analytics[0].feeders.clear();
                     for feeder in &mut plan.feeders {
                         (feeder.since, feeder.reference_wh) = (plan.version, 1 << 21);
                     }
@@ -244,8 +252,8 @@ impl Peer {
             version: PlanVersion(1),
             interval_s: INTERVAL_S,
             batch: BATCH,
-            layout: "profile".to_owned(),
-            profile: packed::ADDITIVE.name.to_owned(),
+            layout: "profile".parse().unwrap(),
+            profile: packed::ADDITIVE.name.parse().unwrap(),
             min_meters: 2,
             feeders: (1..=3).map(feeder).collect(),
             epochs: vec![EpochPlan {
@@ -257,7 +265,7 @@ impl Peer {
             analytics: vec![AnalyticsEntry {
                 id: "analytics-1".parse().unwrap(),
                 key: self.analytics.verifying_key(),
-                feeders: Vec::new(),
+                feeders: self.owned.clone(),
             }],
         };
         (plan, limbs)

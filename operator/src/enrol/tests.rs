@@ -153,11 +153,13 @@ fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
     );
     assert_eq!(
         registry.enrol_analytics(&analytics("one", 2, &["a"])),
-        Err(Reason::WrongKey)
+        Err(AnalyticsRefused::OtherKey {
+            id: "one".parse().unwrap()
+        })
     );
     assert_eq!(
         registry.enrol_analytics(&analytics("two", 2, &["b", "c"])),
-        Err(Reason::Conflict)
+        Err(owned("b", 0, "one"))
     );
     assert_eq!(
         registry.enrol_analytics(&analytics("rest", 3, &[])),
@@ -165,7 +167,9 @@ fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
     );
     assert_eq!(
         registry.enrol_analytics(&analytics("rest-2", 4, &[])),
-        Err(Reason::Conflict)
+        Err(AnalyticsRefused::SecondRest {
+            owner: "rest".parse().unwrap()
+        })
     );
     assert_eq!(
         registry.enrol_analytics(&analytics("one", 1, &["a"])),
@@ -173,4 +177,71 @@ fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
         "its feeders may change"
     );
     assert_eq!(registry.plan.plan().analytics.len(), 2);
+}
+
+fn owned(feeder: &str, more: usize, owner: &str) -> AnalyticsRefused {
+    AnalyticsRefused::Owned {
+        feeder: feeder.parse().unwrap(),
+        more,
+        owner: owner.parse().unwrap(),
+    }
+}
+
+/// The field trial: a second service for one feeder of a catch-all, in mid-window. The old owner's sums were refused for
+/// ever.
+#[test]
+fn a_feeder_leaves_its_owner_only_when_the_owner_gives_it_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, keyring) = open(dir.path());
+    let meters = [(1, "a", 7_000), (2, "b", 7_000), (3, "c", 7_000)];
+    registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap();
+    registry
+        .enrol_analytics(&analytics("rest", 1, &[]))
+        .unwrap();
+    registry.save(&keyring).unwrap();
+    let version = registry.plan.plan().version;
+
+    let second = analytics("second", 2, &["a", "new", "b"]);
+    let refused = registry.enrol_analytics(&second).unwrap_err();
+    assert_eq!(refused, owned("a", 1, "rest"));
+    assert_eq!(refused.reason(), Reason::Conflict);
+    assert_eq!(registry.plan.plan().version, version, "nothing changed");
+    // No report of a feeder that no plan has had can be in a sum.
+    let new = analytics("third", 3, &["new"]);
+    assert_eq!(registry.enrol_analytics(&new), Ok(true));
+
+    // The owner gives up two of three.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest", 1, &["c"])),
+        Ok(true)
+    );
+    assert_eq!(
+        registry.enrol_analytics(&second),
+        Err(owned("new", 0, "third"))
+    );
+    let second = analytics("second", 2, &["a", "b"]);
+    assert_eq!(registry.enrol_analytics(&second), Ok(true));
+    // It adds again for whatever nobody names, which takes nothing from the second.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest", 1, &[])),
+        Ok(true)
+    );
+    let owner = |registry: &Registry, feeder: &str| {
+        let entry = registry.plan.plan().analytics_for(&feeder.parse().unwrap());
+        entry.unwrap().id.to_string()
+    };
+    assert_eq!(
+        ["a", "b", "c", "new"].map(|feeder| owner(&registry, feeder)),
+        ["second", "second", "rest", "third"]
+    );
+    // What it has stays its own although another adds for the rest, and what it gives up falls to the rest.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("second", 2, &["b"])),
+        Ok(true)
+    );
+    assert_eq!(owner(&registry, "a"), "rest");
+    assert_eq!(
+        registry.enrol_analytics(&analytics("second", 2, &["a", "b"])),
+        Err(owned("a", 0, "rest"))
+    );
 }

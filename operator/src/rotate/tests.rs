@@ -150,13 +150,18 @@ fn a_request_waits_once_and_what_is_none_is_told() {
 }
 
 #[test]
-fn the_ledger_says_what_each_feeder_released_last() {
+fn the_ledger_says_what_each_feeder_released_last_also_while_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(newest_released(dir.path()).unwrap().is_empty());
-    let (path, totals) = (dir.path().join(ledger::FILE), dir.path().join("totals"));
     let deployment = plan().deployment;
-    let open = || ledger::Ledger::open(&path, &totals, &deployment, "key", false);
-    let (mut record, _) = open().unwrap();
+    let newest = || newest_released(dir.path(), &deployment).unwrap();
+    assert!(newest().is_empty());
+    let place = ledger::Place {
+        dir: dir.path(),
+        totals: &dir.path().join("totals"),
+        deployment: &deployment,
+        operator: "key",
+    };
+    let mut record = ledger::Ledger::open(&place, false).unwrap();
     for (feeder, window) in [
         ("feeder-1", 2),
         ("feeder-2", 1),
@@ -165,14 +170,10 @@ fn the_ledger_says_what_each_feeder_released_last() {
     ] {
         record.commit(&[report(feeder, window * WINDOW)]).unwrap();
     }
-    // A line that is being written does not count.
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.truncate(bytes.len() - 9);
-    std::fs::write(&path, &bytes).unwrap();
-    assert_eq!(
-        newest_released(dir.path()).unwrap(),
-        released(&[("feeder-1", 2 * WINDOW), ("feeder-2", WINDOW)])
-    );
+    let expected = released(&[("feeder-1", 2 * WINDOW), ("feeder-2", 5 * WINDOW)]);
+    assert_eq!(newest(), expected);
+    drop(record);
+    assert_eq!(newest(), expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use service::Chain;
 use tokio::time::Instant;
 use wire::{EpochPlan, UnixSeconds};
 
@@ -12,7 +13,11 @@ use crate::rotate::{self, Facts, Request, RotateError};
 /// Why a request was not granted: for good, or until the next look.
 enum Refused {
     Rule(RotateError),
-    Later(String),
+    Later(anyhow::Error),
+}
+
+fn later(error: impl Into<anyhow::Error>) -> Refused {
+    Refused::Later(error.into())
 }
 
 impl Operator {
@@ -23,7 +28,9 @@ impl Operator {
             Ok(None) => return,
             Ok(Some(request)) => request,
             Err(error @ RotateError::Malformed { .. }) => return self.turn_down(&error),
-            Err(error) => return tracing::error!(%error, "cannot look for a new key epoch"),
+            Err(error) => {
+                return tracing::error!(error = %Chain(&error), "cannot look for a new key epoch");
+            }
         };
         let plan = self.registry.plan.plan();
         if (plan.epochs.last()).is_some_and(|newest| newest.epoch >= request.epoch) {
@@ -41,7 +48,10 @@ impl Operator {
             }
             Err(Refused::Rule(error)) => self.turn_down(&error),
             Err(Refused::Later(error)) => {
-                tracing::error!(%error, "cannot make the keys of a new epoch");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "cannot make the keys of a new epoch"
+                );
             }
         }
     }
@@ -52,14 +62,14 @@ impl Operator {
             return;
         }
         if let Err(error) = self.rotation.inbox.settle() {
-            tracing::error!(%error, "cannot remove a granted request");
+            tracing::error!(error = %Chain(&error), "cannot remove a granted request");
         }
     }
 
     fn turn_down(&self, error: &RotateError) {
-        tracing::error!(%error, "no new key epoch begins");
+        tracing::error!(error = %Chain(error), "no new key epoch begins");
         if let Err(error) = self.rotation.inbox.settle() {
-            tracing::error!(%error, "cannot remove a refused request");
+            tracing::error!(error = %Chain(&error), "cannot remove a refused request");
         }
     }
 
@@ -72,8 +82,7 @@ impl Operator {
             self.rotation.retention_s,
         );
         let work = move || {
-            let released =
-                rotate::newest_released(&dir).map_err(|e| Refused::Later(e.to_string()))?;
+            let released = rotate::newest_released(&dir, &plan.deployment).map_err(later)?;
             let facts = Facts {
                 plan: &plan,
                 released: &released,
@@ -81,12 +90,11 @@ impl Operator {
                 retention_s,
             };
             rotate::check(&request, &facts).map_err(Refused::Rule)?;
-            make(&keyring, &request).map_err(|error| Refused::Later(error.to_string()))
+            make(&keyring, &request).map_err(later)
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(made) => made,
-            Err(error) => Err(Refused::Later(error.to_string())),
-        }
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Err(later(error)))
     }
 }
 

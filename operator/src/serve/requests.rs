@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use service::Chain;
 use service::mqtt::Incoming;
 use tokio::time::Instant;
 use wire::{EnrolRequest, Reason};
 
 use super::Operator;
-use crate::enrol::Outcome;
+use crate::enrol::{AnalyticsRefused, Outcome};
 use crate::event::Event;
 use crate::metrics;
 use crate::publish::Item;
@@ -29,7 +30,8 @@ impl Operator {
             }
         };
         if self.automatic || self.registry.knows(&request) {
-            return self.apply(&request);
+            self.apply(&request);
+            return;
         }
         match self.desk.hold(&request, &message.payload) {
             Ok(true) => {
@@ -44,7 +46,7 @@ impl Operator {
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(kind = request.kind(), id = request.id(), %error, "cannot keep a request to join");
+                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep a request to join");
                 self.refuse(request.id().to_owned(), Reason::Overloaded);
             }
         }
@@ -55,8 +57,9 @@ impl Operator {
         self.tell(Event::EnrolmentRefused { id, reason });
     }
 
-    /// Grants what of a request the rules allow.
-    fn apply(&mut self, request: &Request) {
+    /// Grants what of a request the rules allow. Returns whether it waits for another service to give up a feeder.
+    fn apply(&mut self, request: &Request) -> bool {
+        let mut waits = false;
         match request {
             Request::Gateway(request) => match self.registry.enrol(request) {
                 Ok(outcome) => self.enrolled(request, &outcome),
@@ -77,9 +80,11 @@ impl Operator {
                     let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
                     self.schedule.missed(items, Instant::now());
                 }
-                Err(reason) => {
+                Err(refused) => {
+                    waits = matches!(refused, AnalyticsRefused::Owned { .. });
+                    let reason = refused.reason();
                     if self.mention(request.id.as_str(), reason) {
-                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused");
+                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused: {refused}");
                     }
                     self.refuse(request.id.to_string(), reason);
                 }
@@ -93,6 +98,7 @@ impl Operator {
             self.schedule
                 .roster_changed(self.registry.roster.page_count(), now);
         }
+        waits
     }
 
     fn enrolled(&mut self, request: &EnrolRequest, outcome: &Outcome) {
@@ -136,7 +142,12 @@ impl Operator {
                     let topic =
                         Request::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
                     match Request::open(&self.topics, &self.deployment, &topic, &bytes) {
-                        Ok(request) => self.apply(&request),
+                        // It stays approved, so that it is granted in the second in which its feeders are free.
+                        Ok(request) => {
+                            if self.apply(&request) {
+                                continue;
+                            }
+                        }
                         Err(reason) => self.refuse(held.id.clone(), reason),
                     }
                     self.applied.push(held);
@@ -146,7 +157,7 @@ impl Operator {
                     self.count_pending();
                 }
             }
-            Err(error) => tracing::error!(%error, "cannot look for approvals"),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot look for approvals"),
         }
     }
 
@@ -154,7 +165,7 @@ impl Operator {
     pub(super) fn count_pending(&mut self) {
         match self.desk.waiting() {
             Ok(waiting) => self.pending = waiting.len(),
-            Err(error) => tracing::error!(%error, "cannot list requests to join"),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot list requests to join"),
         }
         metrics::pending(self.pending);
     }

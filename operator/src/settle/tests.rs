@@ -1,8 +1,12 @@
+use std::path::Path;
+
 use super::*;
-use crate::journal::faults::Tearing;
 use crate::keyring::FIRST_EPOCH;
+use crate::ledger::Place;
+use crate::ledger::faults::FailingDisk;
 use crate::plan::{PlanBook, Terms as PlanTerms};
 use crate::request::tests::{analytics, deployment, signing, topics};
+use crate::totals::faults::Tearing;
 use openfhe::{Context, PublicKey};
 use service::MockClock;
 use wire::{AnalyticsEntry, KeyEpoch, PlanVersion, UnixMillis};
@@ -12,7 +16,8 @@ struct Bench {
     dir: tempfile::TempDir,
     keyring: Arc<Keyring>,
     plan: Arc<Plan>,
-    settler: Settler,
+    /// One at a time: it has the ledger open.
+    settler: Option<Settler>,
 }
 
 fn terms() -> Terms {
@@ -44,11 +49,10 @@ impl Bench {
             feeders: Vec::new(),
         });
         let keyring = Arc::new(keyring);
-        let (ledger, releases) = open(dir.path(), &keyring);
+        let ledger = open(dir.path(), &keyring);
         let settler = Settler::new(
             keyring.clone(),
             ledger,
-            releases,
             terms(),
             MockClock::new(UnixMillis(5)),
         );
@@ -56,7 +60,7 @@ impl Bench {
             plan: book.plan().clone(),
             dir,
             keyring,
-            settler,
+            settler: Some(settler),
         }
     }
 
@@ -96,7 +100,7 @@ impl Bench {
     }
 
     fn settle(&mut self, jobs: Vec<Job>) -> Vec<Settled> {
-        self.settler.settle(jobs)
+        self.settler.as_mut().unwrap().settle(jobs)
     }
 
     fn status(&self, (topic, bytes): &(String, Bytes)) -> SumStatus {
@@ -124,6 +128,14 @@ impl Bench {
         }
     }
 
+    /// Ends the settler and starts another one on what it left.
+    fn restart(&mut self, change: impl FnOnce(Ledger) -> Ledger) {
+        self.settler = None;
+        let ledger = change(open(self.dir.path(), &self.keyring));
+        let clock = MockClock::new(UnixMillis(6));
+        self.settler = Some(Settler::new(self.keyring.clone(), ledger, terms(), clock));
+    }
+
     fn totals(&self) -> usize {
         std::fs::read_to_string(self.dir.path().join("totals.jsonl"))
             .unwrap()
@@ -132,9 +144,14 @@ impl Bench {
     }
 }
 
-fn open(dir: &std::path::Path, keyring: &Keyring) -> (Ledger, Releases) {
-    let (ledger, totals) = (dir.join("releases.ledger"), dir.join("totals.jsonl"));
-    Ledger::open(&ledger, &totals, &deployment(), &keyring.name(), false).unwrap()
+fn open(dir: &Path, keyring: &Keyring) -> Ledger {
+    let place = Place {
+        dir,
+        totals: &dir.join("totals.jsonl"),
+        deployment: &deployment(),
+        operator: &keyring.name(),
+    };
+    Ledger::open(&place, false).unwrap()
 }
 
 const METERS: [[i64; 2]; 3] = [[10, -5], [20, 100], [33, 1000]];
@@ -172,9 +189,7 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
         panic!("{again:?}")
     };
     assert_eq!(bench.status(message), SumStatus::Duplicate);
-    let (ledger, releases) = open(bench.dir.path(), &bench.keyring);
-    let clock = MockClock::new(UnixMillis(6));
-    bench.settler = Settler::new(bench.keyring.clone(), ledger, releases, terms(), clock);
+    bench.restart(|ledger| ledger);
     assert!(
         matches!(bench.settle(vec![job])[..], [Settled::Duplicate { .. }]),
         "after a restart too"
@@ -280,25 +295,19 @@ fn what_breaks_a_rule_is_rejected_with_a_receipt() {
 #[test]
 fn what_cannot_be_written_is_not_answered_and_taken_later() {
     let mut bench = Bench::new();
-    let (ledger, releases) = open(bench.dir.path(), &bench.keyring);
-    let ledger = ledger.with_media(|inner| {
-        Box::new(Tearing {
-            inner,
-            writes_until_torn: 1,
-            stuck: false,
+    bench.restart(|ledger| {
+        ledger.with_totals(|inner| {
+            Box::new(Tearing {
+                inner,
+                writes_until_torn: 1,
+                stuck: false,
+            })
         })
     });
-    let clock = MockClock::new(UnixMillis(6));
-    bench.settler = Settler::new(bench.keyring.clone(), ledger, releases, terms(), clock);
     let job = bench.job(|_| {}, &bench.limbs(&METERS));
     let other = bench.job(|_| {}, &bench.limbs(&METERS));
     let settled = bench.settle(vec![job.clone(), job.clone(), other]);
-    assert!(
-        settled
-            .iter()
-            .all(|outcome| matches!(outcome, Settled::Deferred)),
-        "{settled:?}"
-    );
+    assert!(all_deferred(&settled), "{settled:?}");
     assert_eq!(bench.totals(), 0);
     let settled = bench.settle(vec![job.clone(), job]);
     assert!(
@@ -309,4 +318,34 @@ fn what_cannot_be_written_is_not_answered_and_taken_later() {
         "{settled:?}"
     );
     assert_eq!(bench.totals(), 1);
+}
+
+/// As after a kill there: the total is out, so no other sum of its window can ever be taken.
+#[test]
+fn what_only_the_totals_could_be_written_is_found_taken_later() {
+    let mut bench = Bench::new();
+    let disk = FailingDisk::default();
+    let failing = disk.clone();
+    bench.restart(|ledger| ledger.on(failing));
+    let before = bench.job(|sum| sum.window = WindowStart(0), &bench.limbs(&METERS));
+    bench.settle(vec![before]);
+    let job = bench.job(|_| {}, &bench.limbs(&METERS));
+    let other = bench.job(|_| {}, &bench.limbs(&METERS));
+    disk.fail_after(0, u64::MAX);
+    for _ in 0..3 {
+        let settled = bench.settle(vec![job.clone(), other.clone()]);
+        assert!(all_deferred(&settled), "{settled:?}");
+    }
+    disk.fail_after(0, 0);
+    let settled = bench.settle(vec![other, job]);
+    let [Settled::Rejected { reason, .. }, Settled::Duplicate { .. }] = &settled[..] else {
+        panic!("{settled:?}")
+    };
+    assert_eq!(*reason, Reason::Conflict);
+    assert_eq!(bench.totals(), 2);
+}
+
+fn all_deferred(settled: &[Settled]) -> bool {
+    let mut settled = settled.iter();
+    settled.all(|outcome| matches!(outcome, Settled::Deferred))
 }

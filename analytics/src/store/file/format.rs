@@ -73,6 +73,11 @@ pub(super) fn parts_of(
     (feeder.as_str(), window.0, 0)..=(feeder.as_str(), window.0, u16::MAX)
 }
 
+/// A feeder's sums as a range of keys.
+pub(super) fn sums_of(feeder: &FeederId) -> std::ops::RangeInclusive<(&str, u64, u16)> {
+    (feeder.as_str(), 0, 0)..=(feeder.as_str(), u64::MAX, u16::MAX)
+}
+
 /// A window's contributors as a range of keys.
 pub(super) fn meters_of(
     feeder: &FeederId,

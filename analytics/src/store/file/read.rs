@@ -177,6 +177,25 @@ pub(super) fn contributors(
     Ok(())
 }
 
+pub(super) fn feeder(
+    database: &Database,
+    feeder: &FeederId,
+    each: &mut dyn FnMut(SumRow),
+) -> Result<Option<u64>, redb::Error> {
+    let view = database.begin_read()?;
+    let mut reader = Reader::default();
+    for row in view
+        .open_table(format::SUMS)?
+        .range(format::sums_of(feeder))?
+    {
+        let (key, columns) = row?;
+        let row = reader.row(key.value(), columns.value());
+        each(row.map_err(corrupted)?);
+    }
+    let time = view.open_table(format::TIMES)?.get(feeder.as_str())?;
+    Ok(time.map(|time| time.value()))
+}
+
 pub(super) fn limbs(database: &Database, key: &SumKey) -> Result<Option<Vec<u8>>, redb::Error> {
     let rows = database.begin_read()?.open_table(format::LIMBS)?;
     let row = rows.get(format::key_columns(key))?;

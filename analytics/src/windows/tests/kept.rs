@@ -56,6 +56,14 @@ impl Store for Asked {
         self.inner.contributors(feeder, window, each)
     }
 
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
+    }
+
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.limbs(key)
     }
@@ -138,8 +146,14 @@ proptest! {
                     let key = key(window * HOUR, 0);
                     prop_assert_eq!(frugal.settled(&key), lavish.settled(&key));
                 }
-                2 => prop_assert_eq!(frugal.reclaim(), lavish.reclaim()),
-                3..6 => commit(&mut store, &mut frugal),
+                2 => {
+                    frugal.recall(&feeder(), &mut store).unwrap();
+                    prop_assert_eq!(frugal.reclaim(), lavish.reclaim());
+                }
+                3..6 => {
+                    commit(&mut store, &mut frugal);
+                    frugal.trim(0);
+                }
                 6 => {
                     commit(&mut store, &mut frugal);
                     frugal = small();
@@ -151,10 +165,52 @@ proptest! {
                     prop_assert_eq!(outcome, expected);
                 }
             }
-            prop_assert_eq!(frugal.feeder_time(&feeder()), lavish.feeder_time(&feeder()));
+            if frugal.feeders.contains_key(&feeder()) {
+                prop_assert_eq!(frugal.feeder_time(&feeder()), lavish.feeder_time(&feeder()));
+            }
             prop_assert_eq!(frugal.open(), lavish.open());
         }
         commit(&mut store, &mut frugal);
         prop_assert!(frugal.hot.len() <= max_hot.max(frugal.open()));
     }
+}
+
+/// The setting says "with open windows"; it used to be every feeder that was ever seen, for good.
+#[test]
+fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
+    let mut store = MemoryStore::default();
+    let mut windows = windows_with(Rules {
+        max_feeders: 1,
+        ..rules()
+    });
+    let other: FeederId = "feeder-2".parse().unwrap();
+    let mut elsewhere = |windows: &mut Windows, store: &mut MemoryStore| {
+        let report = super::Report {
+            feeder: other.clone(),
+            ..report(5, 0)
+        };
+        windows
+            .fold(&report, &limbs(1), digest(5), 0, store)
+            .unwrap()
+    };
+    for meter in 1..=3 {
+        fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
+    }
+    let refused = Err(wire::Reason::TooManyOpen);
+    assert_eq!(elsewhere(&mut windows, &mut store), refused);
+    close_on(&mut store, &mut windows, 3, 0);
+    assert_eq!(elsewhere(&mut windows, &mut store), refused, "not settled");
+    assert!(windows.settled(&key(0, 0)));
+    commit(&mut store, &mut windows);
+    let folded = Ok(Outcome::Folded(Part(0)));
+    assert_eq!(elsewhere(&mut windows, &mut store), folded);
+    commit(&mut store, &mut windows);
+    assert!(!windows.feeders.contains_key(&feeder()), "it left memory");
+
+    // All that is known of it is in the store: who was counted, its parts, its time.
+    let again = fold_on(&mut store, &mut windows, 2, 0, 0);
+    assert_eq!(again, Ok(Outcome::Duplicate));
+    assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
+    let late = fold_on(&mut store, &mut windows, 4, 0, 0);
+    assert_eq!(late, refused, "the other has an open window");
 }

@@ -40,15 +40,10 @@ pub(crate) async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Resu
     let began_publishing = began.elapsed();
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..PUBLISHERS {
-        let due = move |n: usize| rate.map(|rate| Duration::from_secs_f64(n as f64 / rate));
-        publishers.spawn(publish(
-            port,
-            publisher,
-            messages,
-            due,
-            began,
-            began_publishing,
-        ));
+        let due = move |n: usize| {
+            rate.map(|rate| began + began_publishing + Duration::from_secs_f64(n as f64 / rate))
+        };
+        publishers.spawn(publish(port, publisher, messages, due, began));
     }
     let mut tally = Tally::new(messages);
     let mut publishing = true;
@@ -93,9 +88,8 @@ async fn publish(
     port: u16,
     publisher: usize,
     messages: usize,
-    due: impl Fn(usize) -> Option<Duration>,
+    due: impl Fn(usize) -> Option<Instant>,
     began: Instant,
-    from: Duration,
 ) -> Result<()> {
     let (client, mut events) = client(&format!("publisher-{publisher}"), port);
     let mine: Vec<usize> = (publisher..messages).step_by(PUBLISHERS).collect();
@@ -115,7 +109,7 @@ async fn publish(
         let topic = format!("load/{publisher}");
         for n in mine {
             if let Some(due) = due(n) {
-                sleep_until((began + from + due).into()).await;
+                sleep_until(due.into()).await;
             }
             let payload = message(n, began.elapsed());
             client

@@ -3,27 +3,23 @@
 //! Each broker is a process of its own, started anew for every round, so that its processor time and memory are its own.
 
 pub(crate) mod load;
+mod process;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use harness::process::{free_address, own_binary};
+use anyhow::{Context as _, Result};
+use harness::process::free_address;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use service::config::Settings;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, by_name, figure};
 use crate::usage::Usage;
 use load::{BYTES, Delivery, offer};
-
-/// Longest wait until a broker listens.
-const PATIENCE: Duration = Duration::from_secs(10);
+use process::{Kind, listening, start};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
@@ -70,13 +66,6 @@ pub(crate) struct Broker {
 /// second, `per_s`; the broker's processor time for a message, `cpu_us`, and the same over that of bare rumqttd in the same
 /// round, `cpu_over_rumqttd`; its greatest resident memory so far, `peak_mib`.
 pub(crate) type Figures = BTreeMap<&'static str, Spread>;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Rumqttd,
-    Guard,
-    Mosquitto { unlimited: bool },
-}
 
 const KINDS: [(Kind, &str, &str, &str); 4] = [
     (
@@ -162,69 +151,6 @@ async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Re
         cpu_us: used.cpu.as_secs_f64() * 1e6 / messages as f64,
         peak_mib: used.peak_mib,
     })
-}
-
-fn start(kind: Kind, settings: &Settings, port: u16, folder: &Path) -> Result<Child> {
-    let mut command = match kind {
-        Kind::Rumqttd => {
-            let mut settings = settings.clone();
-            settings.broker.listen = (Ipv4Addr::LOCALHOST, port).into();
-            settings.broker.metrics_listen = None;
-            let config = folder.join("broker.toml");
-            std::fs::write(&config, toml::to_string(&settings)?).context("broker.toml")?;
-            let mut command = Command::new(own_binary()?);
-            command.args(["serve", "broker", "--config"]).arg(config);
-            command
-        }
-        Kind::Guard => bail!("there is no guard yet (README, \"Status and limits\")"),
-        Kind::Mosquitto { unlimited } => {
-            let binary = mosquitto().context("apt install mosquitto")?;
-            let config = folder.join("mosquitto.conf");
-            std::fs::write(&config, mosquitto_conf(port, unlimited)).context("mosquitto.conf")?;
-            let mut command = Command::new(binary);
-            command.arg("-c").arg(config);
-            command
-        }
-    };
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("the broker cannot be started")
-}
-
-fn mosquitto_conf(port: u16, unlimited: bool) -> String {
-    let queue = if unlimited {
-        "max_queued_messages 0\n"
-    } else {
-        ""
-    };
-    format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{queue}"
-    )
-}
-
-/// Debian has it in `/usr/sbin`, which is not in everybody's path.
-fn mosquitto() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-        .map(|folder| folder.join("mosquitto"))
-        .find(|binary| binary.is_file())
-}
-
-async fn listening(child: &mut Child, port: u16) -> Result<()> {
-    let until = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if let Some(status) = child.try_wait()? {
-            bail!("the broker ended: {status}");
-        }
-        ensure!(Instant::now() < until, "the broker does not listen");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
 }
 
 fn brokers(records: &[Record]) -> Vec<Broker> {
@@ -363,13 +289,5 @@ mod tests {
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
         assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);
-    }
-
-    #[test]
-    fn mosquitto_listens_on_loopback_alone() {
-        let conf = mosquitto_conf(4_711, true);
-        assert!(conf.contains("listener 4711 127.0.0.1\n"));
-        assert!(conf.contains("max_queued_messages 0\n"));
-        assert!(!mosquitto_conf(4_711, false).contains("max_queued"));
     }
 }

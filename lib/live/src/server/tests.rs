@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wire::{Part, WindowStart};
 
 use super::*;
-use crate::board::MAX_PAGES;
 use crate::model::{About, Ciphertext, Load, Source, Window};
+use crate::state::MAX_PAGES;
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

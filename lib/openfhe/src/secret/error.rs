@@ -3,61 +3,43 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::file::VERSION;
+use super::VERSION;
 use crate::Error;
 
 /// A key file that cannot be written or must not be trusted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "the message of a variant says what its fields are"
+)]
 pub enum KeyFileError {
     /// Reading or writing failed.
-    #[error("cannot {action} key file {}: {source}", path.display())]
+    #[error("cannot {action} key file {}", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// Something of this name is there already.
     #[error("key file {} exists and is not replaced: the data it decrypts would be lost with it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    Exists { path: PathBuf },
     /// Not a plain file.
     #[error("key file {} is not a regular file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
     /// Others than its owner can reach the secret.
     #[error("key file {} can be accessed by others (mode {mode:04o}): run `chmod 600` on it, and consider the key known", path.display())]
-    Readable {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    Readable { path: PathBuf, mode: u32 },
     /// Some other file.
     #[error("{} is not a key file", path.display())]
-    NotAKey {
-        /// The file.
-        path: PathBuf,
-    },
+    NotAKey { path: PathBuf },
     /// Of a later version of this program.
     #[error("key file {} has format version {version}, and this program knows {VERSION}", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u16,
-    },
+    Version { path: PathBuf, version: u16 },
     /// Part of it is missing, or something follows it.
     #[error("key file {} has {actual} bytes, and one of its profile has {expected}: restore it from a copy", path.display())]
     Length {
-        /// The file.
         path: PathBuf,
         /// Bytes of a key file of the profile.
         expected: usize,
@@ -67,7 +49,6 @@ pub enum KeyFileError {
     /// The checksum does not match, or the content contradicts itself.
     #[error("key file {} is damaged ({problem}): restore it from a copy", path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// What does not fit.
         problem: &'static str,
@@ -75,7 +56,6 @@ pub enum KeyFileError {
     /// For another profile.
     #[error("key file {} is for profile \"{actual}\", and \"{expected}\" is configured", path.display())]
     Profile {
-        /// The file.
         path: PathBuf,
         /// The context's profile.
         expected: &'static str,

@@ -19,11 +19,10 @@ use packed::Profile;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{KeyFileError, SecretKey, secret_words};
+use super::{KeyFileError, SecretKey, VERSION, secret_words};
 use crate::{Context, Error, PublicKey};
 
 const MAGIC: &[u8; 8] = b"CWSECKEY";
-pub(super) const VERSION: u16 = 1;
 const CHECKSUM_LEN: usize = 32;
 
 /// No key file of any profile is longer.
@@ -91,16 +90,9 @@ pub(super) fn decode(
         });
     }
     let (secret, public) = parts.keys.split_at(8 * secret_words(profile));
-    let words: Zeroizing<Vec<u64>> = Zeroizing::new(
-        secret
-            .chunks_exact(8)
-            .map(|word| {
-                word.iter()
-                    .rev()
-                    .fold(0, |value, byte| value << 8 | u64::from(*byte))
-            })
-            .collect(),
-    );
+    let (words, _) = secret.as_chunks::<8>();
+    let words = words.iter().copied().map(u64::from_le_bytes);
+    let words: Zeroizing<Vec<u64>> = Zeroizing::new(words.collect());
     let in_range = words
         .chunks_exact(profile.ring_dimension)
         .zip(profile.moduli)

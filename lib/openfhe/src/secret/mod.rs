@@ -17,6 +17,9 @@ use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
 use crate::{Context, Error, PublicKey};
 
+/// The version of the key files that this program writes, and the only one it reads.
+const VERSION: u16 = 1;
+
 /// A secret key with its public key. Overwritten in memory when it is dropped; never printed.
 pub struct SecretKey {
     context: Context,

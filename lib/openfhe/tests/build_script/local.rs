@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use super::build;
 use super::build::cache::Cache;
 use super::build::error::BuildError;
-use super::build::fetch::{Fetch, WHEELS, Wheel};
+use super::build::fetch::Fetch;
+use super::build::wheels::{WHEELS, Wheel};
 
 /// A folder with two wheels that look like the real ones, and a fetch that takes them from there.
 pub struct Local {

@@ -17,10 +17,11 @@ use std::time::{Duration, SystemTime};
 use build::cache::Cache;
 use build::compiler::Compiler;
 use build::error::BuildError;
-use build::fetch::{Fetch, WHEELS};
+use build::fetch::Fetch;
 use build::install::Install;
 use build::platform::{Platform, check_libc};
 use build::shim::Shim;
+use build::wheels::WHEELS;
 use build::{Inputs, prepare};
 use local::{Local, entries, fetch_error, offline, write_wheel};
 

@@ -69,7 +69,9 @@ const fn lanes<const B: usize>() -> Lanes {
     };
     let mut k = 0;
     while k < Group::LEN {
-        let (pair, half, lane) = (k / 2, k / 4, k % 4);
+        let pair = k / 2;
+        let half = k / 4;
+        let lane = k % 4;
         let window = window::<B>(k);
         if k % 2 == 0 {
             lanes.load[pair] = if window < B - 16 { window } else { B - 16 };

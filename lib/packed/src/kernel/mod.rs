@@ -23,7 +23,7 @@ const PREFETCH: usize = 4096;
 pub(crate) struct Group(pub [u64; Group::LEN]);
 
 impl Group {
-    pub const LEN: usize = 8;
+    pub(crate) const LEN: usize = 8;
 }
 
 /// Adds or subtracts one packed limb; see [`Fold`].
@@ -99,12 +99,12 @@ pub(crate) struct Fold {
 
 impl Fold {
     /// The loops of the fastest kernel.
-    pub fn best(width: u32) -> Self {
+    pub(crate) fn best(width: u32) -> Self {
         Self::of_width(Kernel::best(), width)
     }
 
     /// The loops for limbs of `width` bits, one of [`crate::profile::WIDTHS`].
-    pub fn select(kernel: Kernel, width: u32) -> Result<Self, KernelUnavailable> {
+    pub(crate) fn select(kernel: Kernel, width: u32) -> Result<Self, KernelUnavailable> {
         if !kernel.is_available() {
             return Err(KernelUnavailable { kernel });
         }
@@ -139,12 +139,12 @@ impl Fold {
     /// Adds a packed limb to its words, modulo 2^64; true if every value was below `modulus`.
     ///
     /// Every value is added even if one is out of range: [`subtract`](Self::subtract) undoes it.
-    pub fn add(&self, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
+    pub(crate) fn add(&self, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
         self.run(self.add, words, packed, modulus)
     }
 
     /// The inverse of [`add`](Self::add).
-    pub fn subtract(&self, words: &mut [Group], packed: &[u8], modulus: u64) {
+    pub(crate) fn subtract(&self, words: &mut [Group], packed: &[u8], modulus: u64) {
         self.run(self.subtract, words, packed, modulus);
     }
 

@@ -60,7 +60,8 @@ pub(super) fn pack<const B: usize>(words: &[u64], packed: &mut [u8], modulus: u6
         let mut bits = [0u64; Group::LEN];
         for (k, &word) in words.iter().enumerate() {
             out_of_range |= word >= modulus;
-            let (at, shift) = (k * B / 64, k * B % 64);
+            let at = k * B / 64;
+            let shift = k * B % 64;
             bits[at] |= word << shift;
             if shift + B > 64 {
                 bits[at + 1] |= word >> (64 - shift);

@@ -1,14 +1,17 @@
 //! Commands that every binary has beside its own: `doctor`, `completions`, `man`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Command, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _, Subcommand};
 use clap_complete::Shell;
 
-use super::Arguments;
+use super::{Arguments, Common};
 use crate::doctor;
 use crate::process::{FAILED, OK};
 
@@ -37,7 +40,7 @@ pub enum Tool {
 
 /// The command line of `A`, with examples for the commands of [`Tool`] under the binary's own name.
 pub fn command<A: Arguments>() -> Command {
-    let command = A::command();
+    let command = with_common(A::command());
     let name = command.get_name().to_owned();
     let folder = "~/.local/share/bash-completion/completions";
     let examples = [
@@ -68,10 +71,57 @@ pub fn command<A: Arguments>() -> Command {
     })
 }
 
+/// Adds the flags of [`Common`] to every command below this one.
+fn with_common(command: Command) -> Command {
+    let flags = Common::augment_args(Command::new("common"));
+    let flags: Vec<_> = flags.get_arguments().cloned().collect();
+    command.mut_subcommands(|command| with_common(command.args(&flags)))
+}
+
 /// Parses the command line; ends the process on a usage error, or once `--help` is printed.
 pub fn parse<A: Arguments>() -> A {
-    let matches = command::<A>().get_matches();
-    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+pub(super) fn parse_from<A: Arguments>(
+    line: impl Iterator<Item = OsString>,
+) -> Result<A, clap::Error> {
+    let mut command = command::<A>();
+    let matches = command.try_get_matches_from_mut(line)?;
+    let mut parsed = A::from_arg_matches(&matches)?;
+    let mut level = &matches;
+    while let Some((name, below)) = level.subcommand() {
+        lost(&mut command, level, name, below)?;
+        parsed.common_mut().extend(Common::from_arg_matches(below)?);
+        level = below;
+    }
+    Ok(parsed)
+}
+
+/// An error if a flag stands before the command `name` that has one of its own by that name: the one before is for the
+/// process and would be lost.
+fn lost(
+    command: &mut Command,
+    before: &ArgMatches,
+    name: &str,
+    after: &ArgMatches,
+) -> Result<(), clap::Error> {
+    let common = Common::augment_args(Command::new("common"));
+    let is_common = |id: &clap::Id| common.get_arguments().any(|flag| flag.get_id() == id);
+    let flag = command.get_arguments().find(|flag| {
+        let id = flag.get_id();
+        !is_common(id)
+            && before.try_contains_id(id.as_str()).is_ok()
+            && before.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+            && after.try_contains_id(id.as_str()).is_ok()
+    });
+    match flag.and_then(clap::Arg::get_long).map(str::to_owned) {
+        Some(flag) => Err(command.error(
+            ErrorKind::ArgumentConflict,
+            format!("`--{flag}` before `{name}` would not be used: write it after `{name}`"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Runs one of the commands of [`Tool`] to its exit code.

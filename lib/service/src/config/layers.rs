@@ -9,8 +9,9 @@ use config::{Config, Environment, File, FileFormat, Source as _};
 use serde::Deserialize as _;
 use toml::{Table, Value};
 
-use super::{ConfigError, Origin, Overrides, Settings, validate};
+use super::{ConfigError, Given, Mode, Origin, Overrides, Settings, conflicts, validate};
 use crate::cli::Common;
+use crate::failpoint;
 
 /// The text of `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../../../config/default.toml");
@@ -69,7 +70,7 @@ pub fn load(common: &Common, overrides: &Overrides) -> Result<Loaded, ConfigErro
 }
 
 /// Loads the defaults, then `files`, then those variables of `environment` that are settings, then
-/// `overrides`.
+/// `overrides`. Variables that make a process fail on purpose are refused unless `deployment.mode` is `development`.
 ///
 /// # Errors
 /// The first problem found, naming key, value and origin.
@@ -92,16 +93,27 @@ pub fn load_layers(
         layers = layers.add_source(File::from_str(&text, FileFormat::Toml));
     }
     // Overrides of the same key replace each other, so flags come after the environment.
+    let mut for_tests = None;
     for (name, value) in environment {
+        for_tests = for_tests.or(failpoint::VARIABLES.into_iter().find(|test| name == *test));
         if let Some((key, text, name)) = setting(&name, &value)? {
-            let value = keys.text(&key, &text, Origin::Environment(name))?;
-            layers = layers.set_override(key, value)?;
+            for (key, value) in keys.text(&key, &text, Origin::Environment(name))? {
+                layers = layers.set_override(key, merged(value)?)?;
+            }
         }
     }
     for (key, text) in overrides.pairs() {
-        layers = layers.set_override(key, keys.text(key, text, Origin::Flag)?)?;
+        for (key, value) in keys.text(key, text, Origin::Flag)? {
+            layers = layers.set_override(key, merged(value)?)?;
+        }
     }
-    keys.finish(layers.build()?)
+    let loaded = keys.finish(layers.build()?)?;
+    match for_tests {
+        Some(name) if loaded.settings.deployment.mode != Mode::Development => {
+            Err(ConfigError::TestVariable { name })
+        }
+        _ => Ok(loaded),
+    }
 }
 
 /// Key, text and name of an environment variable if it is a setting. One source a variable, so that
@@ -155,46 +167,34 @@ impl Keys {
         Ok(())
     }
 
-    /// A value given as text takes the type that the key has in the defaults.
+    /// The values by key of what was given as text: one, or those of a section given as an inline table.
     fn text(
         &mut self,
         key: &str,
         text: &str,
         origin: Origin,
-    ) -> Result<config::Value, ConfigError> {
-        let Some(default) = self.defaults.get(key) else {
+    ) -> Result<BTreeMap<String, Value>, ConfigError> {
+        let mut found = BTreeMap::new();
+        if let Some(default) = self.defaults.get(key) {
+            let value = typed(text, default).map_err(|problem| ConfigError::Value {
+                given: Given {
+                    key: key.to_owned(),
+                    value: text.to_owned(),
+                    origin: origin.clone(),
+                },
+                problem,
+            })?;
+            found.insert(key.to_owned(), value);
+        } else if let Ok(Value::Table(section)) = text.parse() {
+            let values = leaves(section).into_iter();
+            found.extend(values.map(|(rest, value)| (format!("{key}.{rest}"), value)));
+        } else {
             return Err(self.unknown(key, origin));
-        };
-        let problem = |problem: &str| ConfigError::Value {
-            key: key.to_owned(),
-            value: text.to_owned(),
-            origin: origin.clone(),
-            problem: problem.to_owned(),
-        };
-        let value = match default {
-            Value::String(_) => text.into(),
-            Value::Integer(_) => text
-                .replace('_', "")
-                .parse::<i64>()
-                .map_err(|_| problem("expected a whole number"))?
-                .into(),
-            Value::Float(_) => text
-                .parse::<f64>()
-                .map_err(|_| problem("expected a number"))?
-                .into(),
-            Value::Boolean(_) => text
-                .parse::<bool>()
-                .map_err(|_| problem("expected true or false"))?
-                .into(),
-            _ => text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .collect::<Vec<_>>()
-                .into(),
-        };
-        self.origins.insert(key.to_owned(), origin);
-        Ok(value)
+        }
+        for (key, value) in &found {
+            self.found(key, value, origin.clone())?;
+        }
+        Ok(found)
     }
 
     fn unknown(&self, key: &str, origin: Origin) -> ConfigError {
@@ -225,23 +225,65 @@ impl Keys {
         let settings =
             Settings::deserialize_from(table).map_err(|(key, text)| wrong(&values, &key, text))?;
         validate::check(&settings).map_err(|found| wrong(&values, found.key, found.problem))?;
-        Ok(Loaded { settings, values })
+        let value = |key: &str| values.get(key).map(|(value, _)| value);
+        match conflicts::find(&settings, |key| value(key) != self.defaults.get(key)) {
+            Some(found) => Err(ConfigError::Conflict {
+                first: Box::new(given(&values, found.first)),
+                second: Box::new(given(&values, found.second)),
+                mend: found.mend,
+            }),
+            None => Ok(Loaded { settings, values }),
+        }
     }
 }
 
 fn wrong(values: &Values, key: &str, problem: String) -> ConfigError {
     // A list element is reported as `analytics.feeders[0]`; its origin is the list's.
     let known = key.split('[').next().unwrap_or(key);
-    let (value, origin) = match values.get(known) {
+    let given = given(values, known);
+    ConfigError::Value { given, problem }
+}
+
+fn given(values: &Values, key: &str) -> Given {
+    let (value, origin) = match values.get(key) {
         Some((value, origin)) => (value.to_string(), origin.clone()),
         None => (String::from("?"), Origin::Default),
     };
-    ConfigError::Value {
-        key: known.to_owned(),
+    Given {
+        key: key.to_owned(),
         value,
         origin,
-        problem,
     }
+}
+
+/// The value as the crate that merges the layers has it.
+fn merged(value: Value) -> Result<config::Value, config::ConfigError> {
+    config::Value::deserialize(value).map_err(serde::de::Error::custom)
+}
+
+/// A value given as text, as a file would have it. What is no TOML is a plain string where the default is one, and
+/// items between commas where it is a list, so that `mqtt.address=10.0.0.5:1883` needs no quotes within quotes.
+fn typed(text: &str, default: &Value) -> Result<Value, String> {
+    let toml = text.parse::<Value>();
+    let problem = match (default, toml) {
+        (Value::String(_), Ok(Value::String(quoted))) => return Ok(Value::String(quoted)),
+        // Also what looks like a number: the deployment id may be 123.
+        (Value::String(_), _) => return Ok(Value::String(text.to_owned())),
+        (Value::Array(_), Ok(Value::Array(items))) => return Ok(Value::Array(items)),
+        (Value::Array(_), Err(error)) if text.starts_with('[') => error.message().to_owned(),
+        (Value::Array(_), _) => {
+            let items = text.split(',').map(str::trim);
+            let items = items.filter(|item| !item.is_empty());
+            let items = items.map(|item| Value::String(item.to_owned()));
+            return Ok(Value::Array(items.collect()));
+        }
+        (_, Ok(value)) => return Ok(value),
+        (Value::Integer(_), Err(_)) => "expected a whole number".to_owned(),
+        (Value::Float(_), Err(_)) => "expected a number".to_owned(),
+        (Value::Boolean(_), Err(_)) => "expected true or false".to_owned(),
+        (_, Err(error)) => error.message().to_owned(),
+    };
+    Err(problem)
 }
 
 impl Settings {

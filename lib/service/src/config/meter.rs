@@ -13,18 +13,18 @@ use super::text;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meter {
-    /// Id of the gateway; also its MQTT client id.
+    /// Id of the gateway, and a part of its MQTT client id.
     pub gateway: GatewayId,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
     #[serde(with = "text::optional")]
     pub metrics_listen: Option<SocketAddr>,
     /// Where readings come from.
     pub source: SourceKind,
-    /// Number of meters; for a replay, the most that are taken from the file.
+    /// Number of simulated meters; a replay has those of its file.
     pub meters: u32,
     /// Number of feeders the meters are spread over.
     pub feeders: u32,
-    /// Seed of the simulated readings and of the assignment to feeders.
+    /// Seed of the simulated readings.
     pub seed: u64,
     /// Simulated seconds in one second of wall time, until the simulated time reaches now.
     pub speed: f64,

@@ -6,6 +6,7 @@
 //! an error in every layer, and the origin of each value is kept for messages and `--print-config`.
 //! The `config` crate reads and merges the layers; what it does not keep or check is in `layers`.
 
+mod conflicts;
 mod error;
 mod layers;
 mod meter;
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Given};
 pub use layers::{DEFAULTS, Loaded, load, load_layers};
 pub use meter::{Connections, Meter, Mix, SourceKind};
 pub use origin::{Origin, Overrides};

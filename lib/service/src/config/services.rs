@@ -58,7 +58,7 @@ pub struct Operator {
     /// Where the live page is served; `None` (an empty string) is off.
     #[serde(with = "text::optional")]
     pub live_listen: Option<SocketAddr>,
-    /// Whether that may be an address beyond loopback.
+    /// Whether the page may be, and then is, served beyond loopback.
     pub live_remote: bool,
     /// Whether decrypted load is on the live page.
     pub live_load: bool,
@@ -82,7 +82,7 @@ pub enum Enrolment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Analytics {
-    /// Id of this analytics process; also its MQTT client id.
+    /// Id of this analytics process, and a part of its MQTT client id.
     pub id: AnalyticsId,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
     #[serde(with = "text::optional")]
@@ -98,7 +98,7 @@ pub struct Analytics {
     /// How far ahead of this machine's clock a window may end.
     #[serde(with = "humantime_serde")]
     pub future_tolerance: Duration,
-    /// Wall time for which digests of contributors are kept after a window closed.
+    /// Event time after a window's end for which late reports are taken and digests of contributors kept.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
     /// The file of sums, contributors and releases, within the process's own state folder unless it is absolute.

@@ -1,10 +1,11 @@
-//! Rules that a type cannot express. Each names the key it is about.
+//! Rules about a single setting that its type cannot express. Each names its key; rules about two are in `conflicts`.
 
 use std::time::Duration;
 
-use wire::Grid;
+use super::{Plan, Settings};
 
-use super::{Enrolment, Mode, Plan, Settings, SourceKind};
+/// Seconds in a day.
+pub(super) const DAY: u64 = 86_400;
 
 /// A value that breaks a rule.
 pub(super) struct Wrong {
@@ -39,12 +40,6 @@ fn deployment(settings: &Settings) -> Check {
         "deployment.state_dir",
         !deployment.state_dir.as_os_str().is_empty(),
         || "a folder is needed".to_owned(),
-    )?;
-    let production = deployment.mode == Mode::Production;
-    require(
-        "deployment.operator_key",
-        !production || deployment.operator_key.is_some(),
-        || "in production the operator's key must be given: its start prints it".to_owned(),
     )
 }
 
@@ -63,27 +58,14 @@ fn mqtt(settings: &Settings) -> Check {
     )?;
     packet_size("mqtt.max_packet_bytes", mqtt.max_packet_bytes)?;
     range("mqtt.in_flight", mqtt.in_flight, 1, 100)?;
-    positive("mqtt.backoff_min", mqtt.backoff_min)?;
-    at_least(
-        "mqtt.backoff_max",
-        mqtt.backoff_max,
-        "mqtt.backoff_min",
-        mqtt.backoff_min,
-    )
+    positive("mqtt.backoff_min", mqtt.backoff_min)
 }
 
 fn plan(plan: &Plan) -> Check {
-    let whole = plan.interval.subsec_nanos() == 0 && plan.interval.as_secs() <= 86_400;
-    require("plan.interval", whole && !plan.interval.is_zero(), || {
-        "expected whole seconds between 1s and 1day".to_owned()
+    require("plan.interval", divides_a_day(plan.interval), || {
+        interval_mend(plan.interval)
     })?;
     range("plan.batch", plan.batch, 1, u16::MAX)?;
-    Grid::new(plan.interval_s(), plan.batch)
-        .map(drop)
-        .map_err(|error| Wrong {
-            key: "plan.interval",
-            problem: error.to_string(),
-        })?;
     one_of("plan.layout", &plan.layout, &["profile", "moments"])?;
     one_of(
         "plan.profile",
@@ -131,18 +113,6 @@ fn operator(settings: &Settings) -> Check {
         !operator.totals_file.as_os_str().is_empty(),
         || "a file is needed".to_owned(),
     )?;
-    require(
-        "operator.live_listen",
-        operator.live_remote
-            || operator
-                .live_listen
-                .is_none_or(|listen| listen.ip().is_loopback()),
-        || {
-            "expected an address on loopback, such as 127.0.0.1:9470, because the page has no login; \
-             operator.live_remote = true allows others"
-                .to_owned()
-        },
-    )?;
     range(
         "operator.live_intervals",
         operator.live_intervals,
@@ -154,16 +124,6 @@ fn operator(settings: &Settings) -> Check {
         operator.live_max_feeders,
         1,
         10_000,
-    )?;
-    let by_itself = operator.enrolment == Enrolment::Automatic;
-    let development = settings.deployment.mode == Mode::Development;
-    require("operator.enrolment", !by_itself || development, || {
-        "automatic enrolment needs deployment.mode = \"development\"; use \"manual\"".to_owned()
-    })?;
-    require(
-        "operator.enrolment",
-        !by_itself || settings.mqtt.is_loopback(),
-        || "automatic enrolment needs a broker on loopback; use \"manual\"".to_owned(),
     )
 }
 
@@ -171,6 +131,7 @@ fn analytics(settings: &Settings) -> Check {
     let analytics = &settings.analytics;
     positive("analytics.idle_limit", analytics.idle_limit)?;
     positive("analytics.retention", analytics.retention)?;
+    positive("analytics.release_retry", analytics.release_retry)?;
     require(
         "analytics.store_file",
         analytics.store_file.file_name().is_some(),
@@ -194,12 +155,6 @@ fn analytics(settings: &Settings) -> Check {
         analytics.queue_max_bytes,
         1,
         usize::MAX,
-    )?;
-    at_least(
-        "analytics.commit_max_delay",
-        analytics.commit_max_delay,
-        "analytics.commit_min_delay",
-        analytics.commit_min_delay,
     )?;
     range(
         "analytics.commit_max_reports",
@@ -230,16 +185,12 @@ fn analytics(settings: &Settings) -> Check {
 fn meter(settings: &Settings) -> Check {
     let meter = &settings.meter;
     range("meter.meters", meter.meters, 1, 10_000_000)?;
-    range("meter.feeders", meter.feeders, 1, meter.meters)?;
+    range("meter.feeders", meter.feeders, 1, 10_000_000)?;
     require(
         "meter.speed",
         meter.speed.is_finite() && meter.speed > 0.0,
         || "expected a number above 0".to_owned(),
     )?;
-    let replay = meter.source == SourceKind::Replay;
-    require("meter.source", !replay || meter.replay.is_some(), || {
-        "a replay needs the name of a file in `meter.replay`".to_owned()
-    })?;
     if let Some(duration) = meter.duration {
         positive("meter.duration", duration)?;
     }
@@ -254,12 +205,6 @@ fn meter(settings: &Settings) -> Check {
         usize::MAX,
     )?;
     positive("meter.retry_min", meter.retry_min)?;
-    at_least(
-        "meter.retry_max",
-        meter.retry_max,
-        "meter.retry_min",
-        meter.retry_min,
-    )?;
     range(
         "meter.max_unreceipted",
         meter.max_unreceipted,
@@ -306,12 +251,6 @@ fn positive(key: &'static str, value: Duration) -> Check {
     })
 }
 
-fn at_least(key: &'static str, value: Duration, other: &str, low: Duration) -> Check {
-    require(key, value >= low, || {
-        format!("expected no less than `{other}`")
-    })
-}
-
 /// The upper limit is that of MQTT's remaining length.
 fn packet_size(key: &'static str, bytes: usize) -> Check {
     range(key, bytes, 1_024, 268_435_455)
@@ -321,4 +260,25 @@ fn one_of(key: &'static str, value: &str, known: &[&str]) -> Check {
     require(key, known.contains(&value), || {
         format!("expected one of {}", known.join(", "))
     })
+}
+
+/// Intervals begin at the same times every day, so that they can be laid over tariffs and over other meters' data.
+fn divides_a_day(interval: Duration) -> bool {
+    let whole = interval.subsec_nanos() == 0 && !interval.is_zero();
+    whole && DAY.is_multiple_of(interval.as_secs())
+}
+
+fn interval_mend(interval: Duration) -> String {
+    let seconds = interval.as_secs().clamp(1, DAY);
+    let divides = |candidate: &u64| DAY.is_multiple_of(*candidate);
+    let nearest = [
+        (1..=seconds).rev().find(divides),
+        (seconds + 1..=DAY).find(divides),
+    ];
+    let nearest = nearest.into_iter().flatten().map(|seconds| {
+        let length = Duration::from_secs(seconds);
+        humantime::format_duration(length).to_string()
+    });
+    let nearest = nearest.collect::<Vec<_>>().join(" or ");
+    format!("expected whole seconds that divide a day, such as {nearest}")
 }

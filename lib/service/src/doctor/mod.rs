@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 pub use findings::{Finding, Findings, Form, Status};
 
+use crate::Chain;
 use crate::cli::Arguments;
 use crate::config::{self, Loaded, Settings};
 use crate::plan::HeldPlan;
@@ -40,6 +41,8 @@ pub struct Subject {
     pub listens: Vec<(&'static str, SocketAddr)>,
     /// Whether it is a client of the broker.
     pub client: bool,
+    /// The topic filters it subscribes to, which the broker must grant.
+    pub subscriptions: Vec<String>,
     /// Whether it waits for the operator's plan and roster.
     pub member: bool,
     /// Files and connections it may have open at the same time.
@@ -70,7 +73,7 @@ pub fn main<A: Arguments>(args: &A, form: Form) -> u8 {
         }
         Err(error) => {
             let remedy = "correct it; `--print-config` shows each value and where it came from";
-            findings.fail("configuration", error.to_string(), remedy);
+            findings.fail("configuration", Chain(&error).to_string(), remedy);
             machine::examine(&[], &mut findings);
         }
     }
@@ -108,7 +111,7 @@ fn configuration(loaded: &Loaded, findings: &mut Findings) {
     let log = &loaded.settings.log.level;
     if let Err(error) = telemetry::check_level(log) {
         let remedy = "such as \"info\" or \"info,service=debug\"";
-        findings.fail("configuration", error.to_string(), remedy);
+        findings.fail("configuration", Chain(&error).to_string(), remedy);
         return;
     }
     let changed = loaded.changed();

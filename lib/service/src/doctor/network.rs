@@ -7,6 +7,7 @@ use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::FDTarget;
 
 use super::{Findings, Subject};
+use crate::Chain;
 use crate::config::Settings;
 use crate::mqtt;
 
@@ -31,18 +32,33 @@ pub(super) fn broker(settings: &Settings, subjects: &[Subject], findings: &mut F
             return;
         }
     };
-    match runtime.block_on(mqtt::probe(&settings.mqtt)) {
-        Ok(took) => findings.ok(
+    let mut filters: Vec<String> = subjects
+        .iter()
+        .flat_map(|subject| subject.subscriptions.clone())
+        .collect();
+    filters.sort_unstable();
+    filters.dedup();
+    match runtime.block_on(mqtt::probe(&settings.mqtt, &filters)) {
+        Ok(probed) if !probed.refused.is_empty() => findings.fail(
+            CHECK,
+            format!(
+                "{} refuses the subscription to {}",
+                settings.mqtt.address,
+                probed.refused.join(", ")
+            ),
+            "let the broker's access rules allow it, or correct deployment.root",
+        ),
+        Ok(probed) => findings.ok(
             CHECK,
             format!(
                 "{} accepts MQTT connections, within {:.1} ms",
                 settings.mqtt.address,
-                took.as_secs_f64() * 1e3
+                probed.took.as_secs_f64() * 1e3
             ),
         ),
         Err(error) => findings.fail(
             CHECK,
-            error.to_string(),
+            Chain(&error).to_string(),
             "start the broker, or correct mqtt.address",
         ),
     }
@@ -128,6 +144,7 @@ mod tests {
             secrets: Vec::new(),
             listens: vec![("broker.listen", address)],
             client: true,
+            subscriptions: vec!["a/b".to_owned()],
             member: false,
             descriptors: 0,
             memory: 0,

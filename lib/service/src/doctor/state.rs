@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Findings;
+use crate::Chain;
 use crate::files;
 
 /// Free space below which a process cannot be expected to run, and below which somebody should look. The store of
@@ -185,11 +186,15 @@ pub(super) fn secrets(paths: &[PathBuf], findings: &mut Findings) {
             Ok(Some(_)) => findings.ok(CHECK, format!("{shown} can be read by its owner only")),
             Ok(None) => findings.ok(CHECK, format!("{shown} is made at the first start")),
             Err(error @ files::KeyFileError::Exposed { .. }) => {
-                findings.fail(CHECK, error.to_string(), format!("`chmod 600 {shown}`"));
+                findings.fail(
+                    CHECK,
+                    Chain(&error).to_string(),
+                    format!("`chmod 600 {shown}`"),
+                );
             }
             Err(error) => findings.fail(
                 CHECK,
-                error.to_string(),
+                Chain(&error).to_string(),
                 "run as the user of the process, or restore it from a backup",
             ),
         }

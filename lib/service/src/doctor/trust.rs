@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{Findings, Trusted};
+use crate::Chain;
 use crate::config::Settings;
 use crate::plan::PlanKeeper;
 use crate::roster::RosterKeeper;
@@ -25,7 +26,7 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
         Err(error) => {
             let remedy = "set deployment.operator_key to the key that the operator prints at its start, and see \
                           that the state folder can be read";
-            findings.fail(CHECK, error.to_string(), remedy);
+            findings.fail(CHECK, Chain(&error).to_string(), remedy);
             return Trusted::default();
         }
     };

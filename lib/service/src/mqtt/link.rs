@@ -7,6 +7,7 @@
 
 mod ending;
 mod session;
+mod subscriptions;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::ending::Phase;
+use self::subscriptions::Subscriptions;
 use super::backoff::Backoff;
 use super::inbox::{Shared, Ticket};
 use super::metrics;
@@ -43,15 +45,12 @@ pub(super) fn spawn(
 ) -> (Publisher, Inbox) {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let (inbox, shared) = Inbox::new(acks_in);
-    let publisher = start(
-        settings,
-        client_id,
-        subscriptions,
+    let outlet = Outlet {
         shared,
         acks,
-        false,
-        stop,
-    );
+        bulk: false,
+    };
+    let publisher = start(settings, client_id, subscriptions, outlet, stop);
     (publisher, inbox)
 }
 
@@ -65,25 +64,27 @@ pub(super) fn spawn_bulk(
     stop: Stop,
 ) {
     let (acks_in, acks) = mpsc::unbounded_channel();
-    let shared = inbox.with_bulk(acks_in);
-    drop(start(
-        settings,
-        client_id,
-        subscriptions,
-        shared,
+    let outlet = Outlet {
+        shared: inbox.with_bulk(acks_in),
         acks,
-        true,
-        stop,
-    ));
+        bulk: true,
+    };
+    drop(start(settings, client_id, subscriptions, outlet, stop));
+}
+
+/// Where a connection's messages go, and where their acknowledgements come from.
+struct Outlet {
+    shared: Arc<Shared>,
+    acks: mpsc::UnboundedReceiver<Ticket>,
+    /// Whether this is the connection for bulk of two.
+    bulk: bool,
 }
 
 fn start(
     settings: &Mqtt,
     client_id: &str,
     subscriptions: Vec<(String, QoS)>,
-    shared: Arc<Shared>,
-    acks: mpsc::UnboundedReceiver<Ticket>,
-    bulk: bool,
+    outlet: Outlet,
     stop: Stop,
 ) -> Publisher {
     metrics::describe();
@@ -92,15 +93,20 @@ fn start(
     let (closed_in, closed) = watch::channel(false);
     let limit = settings.max_packet_bytes;
     let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
-    let (client, eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    let (client, mut eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    // Else a message waits for the acknowledgement of the one before it, which the peer's kernel delays by 40 ms.
+    eventloop.network_options.set_tcp_nodelay(true);
     let link = Link {
         client,
         client_id: client_id.to_owned(),
         address: settings.address.clone(),
         limit,
-        subscriptions: subscriptions.into_iter().map(filter).collect(),
-        shared,
-        bulk,
+        subscriptions: Subscriptions::new(
+            subscriptions.into_iter().map(filter).collect(),
+            settings,
+        ),
+        shared: outlet.shared,
+        bulk: outlet.bulk,
         connected: connected_in,
         closed,
         stop,
@@ -108,7 +114,7 @@ fn start(
         outgoing,
         publishers_gone: false,
         drained: false,
-        acks,
+        acks: outlet.acks,
         inbox_gone: false,
         window: Window::new(usize::from(settings.in_flight)),
         deliveries: Deliveries::default(),
@@ -153,7 +159,7 @@ struct Link {
     client_id: String,
     address: String,
     limit: usize,
-    subscriptions: Vec<SubscribeFilter>,
+    subscriptions: Subscriptions,
     shared: Arc<Shared>,
     /// Whether this is the connection for bulk of two.
     bulk: bool,
@@ -222,6 +228,7 @@ impl Link {
     /// Waits for the next wish of a publisher, the inbox or the stop, and fulfils it. Cancel safe.
     async fn command(&mut self) {
         let until = self.phase.until();
+        let again = self.subscriptions.again();
         let usable = !self.phase.is_ending();
         let accepting = self.window.has_room() && !self.drained;
         tokio::select! {
@@ -237,6 +244,9 @@ impl Link {
             gone = async { self.closed.wait_for(|closed| *closed).await.is_err() },
                 if usable && !self.publishers_gone => self.publishers_gone = gone,
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+            () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() && self.up => {
+                self.subscribe_again().await;
+            }
         }
     }
 
@@ -257,6 +267,7 @@ impl Link {
                 }
             }
             rumqttc::Event::Outgoing(Sent::Publish(id)) => self.window.sent(id, false),
+            rumqttc::Event::Outgoing(Sent::Subscribe(id)) => self.subscriptions.sent(id),
             rumqttc::Event::Outgoing(Sent::AwaitAck(id)) => self.window.sent(id, true),
             // A broker that waits for acknowledgements does not answer pings either.
             rumqttc::Event::Outgoing(Sent::PingReq) => self.acknowledge_early().await,
@@ -271,6 +282,7 @@ impl Link {
         }
         self.up = false;
         self.held = None;
+        self.subscriptions.lost();
         self.connected.send_replace(false);
         metrics::failed(&error);
         if self.phase.is_ending() {

@@ -7,19 +7,23 @@ use metrics::{counter, gauge, histogram};
 use super::LinkError;
 use crate::telemetry::register;
 
-const CONNECTIONS: &str = "cipherwatt_mqtt_connections";
+/// Gauge: connections to the broker that are up.
+pub const CONNECTIONS: &str = "cipherwatt_mqtt_connections";
 const RECONNECTS: &str = "cipherwatt_mqtt_reconnects_total";
 const FAILURES: &str = "cipherwatt_mqtt_failures_total";
 const RECEIVED: &str = "cipherwatt_mqtt_messages_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_mqtt_received_bytes_total";
-const PUBLISHED: &str = "cipherwatt_mqtt_messages_published_total";
-const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
+/// Counter: messages the broker acknowledged.
+pub const PUBLISHED: &str = "cipherwatt_mqtt_messages_published_total";
+/// Counter: their payload, in bytes.
+pub const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
 const REPEATED: &str = "cipherwatt_mqtt_messages_repeated_total";
 const DROPPED: &str = "cipherwatt_mqtt_inbox_dropped_total";
 const EARLY: &str = "cipherwatt_mqtt_early_acknowledgements_total";
 const INBOX: &str = "cipherwatt_mqtt_inbox_messages";
 const IN_FLIGHT: &str = "cipherwatt_mqtt_in_flight_messages";
-const PUBLISH: &str = "cipherwatt_mqtt_publish_duration_seconds";
+/// Histogram, in seconds: from taking a message over to the broker's acknowledgement.
+pub const PUBLISH: &str = "cipherwatt_mqtt_publish_duration_seconds";
 
 /// Describes every metric and makes every counter start at 0.
 pub(super) fn describe() {

@@ -12,10 +12,12 @@
 //!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages).
 
 mod backoff;
+mod client_id;
 mod error;
+pub(crate) mod health;
 mod inbox;
 mod link;
-mod metrics;
+pub mod metrics;
 mod probe;
 mod publisher;
 mod window;
@@ -23,16 +25,17 @@ mod window;
 use crate::config::Mqtt;
 use crate::stop::Stop;
 
+pub use client_id::Client;
 pub use error::{LinkError, PublishError};
 pub use inbox::{Acker, Event, Inbox, Incoming};
-pub use probe::probe;
+pub use probe::{Probed, probe};
 pub use publisher::Publisher;
 pub use rumqttc::QoS;
 
 /// Connects in the background and stays connected until told to stop.
 ///
-/// `client_id` must be stable and unique on the broker, of `[a-z0-9-]`. Each of `subscriptions` is a
-/// topic filter. The first event is [`Event::Connected`], or [`Event::Disconnected`] if there is no
+/// `client_id` must be stable and unique on the broker: see [`Client`]. Each of `subscriptions` is a
+/// topic filter; one that the broker refuses is asked for again with back-off. The first event is [`Event::Connected`], or [`Event::Disconnected`] if there is no
 /// broker yet; attempts go on with back-off.
 ///
 /// Once `stop` fires, the inbox ends, while publishing still works until [`Publisher::close`] is
@@ -49,7 +52,7 @@ pub fn connect(
     link::spawn(settings, client_id, subscriptions, stop)
 }
 
-/// [`connect`] with a second connection for `bulk`, under the id `client_id` and `-bulk`: messages that come in such
+/// [`connect`] with a second connection for `bulk`, under an id of its own: messages that come in such
 /// numbers that they would hold up the rest. rumqttd gives a connection a hundred messages and no more until they are
 /// acknowledged, and the filter that has a backlog takes every place that becomes free, so what else was subscribed to
 /// would not come for as long as the backlog lasts.
@@ -64,7 +67,7 @@ pub fn connect_with_bulk(
     stop: Stop,
 ) -> (Publisher, Inbox) {
     let (publisher, mut inbox) = link::spawn(settings, client_id, subscriptions, stop.clone());
-    let id = format!("{client_id}-bulk");
+    let id = client_id::bulk(client_id);
     link::spawn_bulk(settings, &id, bulk, &mut inbox, stop);
     (publisher, inbox)
 }

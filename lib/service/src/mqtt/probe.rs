@@ -1,8 +1,10 @@
-//! Whether a broker answers.
+//! Whether a broker answers, and lets a process hear what it must.
 
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, Event, Outgoing, Packet};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, Outgoing, Packet, QoS, SubscribeFilter, SubscribeReasonCode,
+};
 use tokio::time::timeout;
 
 use super::LinkError;
@@ -12,34 +14,49 @@ use crate::config::Mqtt;
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connects once, under a name of its own and without a session that would outlive it, and says how long it took.
+/// A broker that answered.
+#[derive(Debug)]
+pub struct Probed {
+    /// How long it took to accept the connection.
+    pub took: Duration,
+    /// The topic filters it refuses.
+    pub refused: Vec<String>,
+}
+
+/// Connects once, under a name of its own and without a session that would outlive it, and subscribes to `filters`.
 ///
 /// Must be called inside a Tokio runtime.
 ///
 /// # Errors
-/// Why there is no connection.
-pub async fn probe(settings: &Mqtt) -> Result<Duration, LinkError> {
+/// Why there is no connection, or no answer to the subscriptions.
+pub async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed, LinkError> {
     let name = format!("cipherwatt-doctor-{:08x}", rand::random::<u32>());
     let mut options = options(settings, &name);
     options.set_clean_session(true);
-    let (client, mut events) = AsyncClient::new(options, 2);
+    let (client, mut events) = AsyncClient::new(options, 4);
     let began = Instant::now();
-    let connected = timeout(PATIENCE, async {
-        loop {
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(began.elapsed()),
-                Ok(_) => {}
-                Err(error) => {
-                    let limit = settings.max_packet_bytes;
-                    return Err(LinkError::new(error, &settings.address, limit, false));
-                }
-            }
-        }
-    });
-    let took = connected.await.unwrap_or_else(|_| {
-        let address = settings.address.clone();
-        Err(LinkError::Timeout { address })
-    })?;
+    answer(settings, &mut events, |packet| {
+        matches!(packet, Packet::ConnAck(_)).then_some(())
+    })
+    .await?;
+    let took = began.elapsed();
+    let mut refused = Vec::new();
+    if !filters.is_empty() {
+        let asked = filters.iter().cloned();
+        let asked = asked.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+        // The other end is polled below.
+        let _ = client.subscribe_many(asked).await;
+        let codes = answer(settings, &mut events, |packet| match packet {
+            Packet::SubAck(ack) => Some(ack.return_codes),
+            _ => None,
+        })
+        .await?;
+        let refusals = filters
+            .iter()
+            .zip(codes)
+            .filter(|(_, code)| *code == SubscribeReasonCode::Failure);
+        refused.extend(refusals.map(|(filter, _)| filter.clone()));
+    }
     // A farewell that is not heard changes nothing: the broker notices.
     if client.disconnect().await.is_ok() {
         let said = async {
@@ -50,5 +67,32 @@ pub async fn probe(settings: &Mqtt) -> Result<Duration, LinkError> {
         };
         let _ = timeout(PATIENCE, said).await;
     }
-    Ok(took)
+    Ok(Probed { took, refused })
+}
+
+/// What `wanted` makes of the first packet that it wants.
+async fn answer<T>(
+    settings: &Mqtt,
+    events: &mut EventLoop,
+    wanted: impl Fn(Packet) -> Option<T>,
+) -> Result<T, LinkError> {
+    let polled = timeout(PATIENCE, async {
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(packet)) => match wanted(packet) {
+                    Some(found) => return Ok(found),
+                    None => continue,
+                },
+                Ok(Event::Outgoing(_)) => {}
+                Err(error) => {
+                    let limit = settings.max_packet_bytes;
+                    return Err(LinkError::new(error, &settings.address, limit, false));
+                }
+            }
+        }
+    });
+    polled.await.unwrap_or_else(|_| {
+        let address = settings.address.clone();
+        Err(LinkError::Timeout { address })
+    })
 }

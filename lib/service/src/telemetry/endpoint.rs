@@ -5,22 +5,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::recorder::{drain_metrics, install_metrics, render_metrics};
+use crate::mqtt;
 use crate::stop::Stop;
 
 /// The endpoint cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {listen} for metrics: {source}")]
+#[error("cannot listen on {listen} for metrics")]
 pub struct EndpointError {
     listen: SocketAddr,
     source: io::Error,
 }
 
-/// Serves `GET /metrics` in the Prometheus text format and `GET /health`, until the stop fires.
+/// Serves `GET /metrics` in the Prometheus text format and `GET /health`, until the stop fires. `/health` is 503
+/// while the broker refuses a subscription.
 /// Returns the bound address, which differs from `listen` if its port is 0.
 ///
 /// # Errors
@@ -56,5 +59,20 @@ fn routes() -> Router {
     let format = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Router::new()
         .route("/metrics", get(async move || (format, render_metrics())))
-        .route("/health", get(async || "ok\n"))
+        .route("/health", get(async || health()))
+}
+
+/// A process that cannot hear is up and of no use.
+fn health() -> (StatusCode, String) {
+    let refused = mqtt::health::refused();
+    match refused.is_empty() {
+        true => (StatusCode::OK, "ok\n".to_owned()),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "the broker refuses the subscription to {}\n",
+                refused.join(", ")
+            ),
+        ),
+    }
 }

@@ -1,5 +1,6 @@
 //! Logs on standard error and metrics for Prometheus.
 
+mod buckets;
 mod endpoint;
 mod logging;
 mod recorder;

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use metrics_util::registry::{AtomicStorage, Registry};
 use metrics_util::storage;
 
-use super::recorder::{buckets, exporter};
+use super::buckets::{buckets, exporter};
 
 const METADATA: Metadata<'static> = Metadata::new("cipherwatt", Level::INFO, None);
 

@@ -82,8 +82,8 @@ impl Operator {
             version: PlanVersion(version),
             interval_s: 3_600,
             batch: 4,
-            layout: "moments".to_owned(),
-            profile: "additive".to_owned(),
+            layout: "moments".parse().unwrap(),
+            profile: "additive".parse().unwrap(),
             min_meters: 15,
             feeders: Vec::new(),
             epochs: vec![EpochPlan {

@@ -4,7 +4,7 @@ use super::{Limbs, Message};
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
-use crate::ids::{AnalyticsId, DeploymentId, FeederId};
+use crate::ids::{AnalyticsId, DeploymentId, FeederId, LayoutName, ProfileName};
 use crate::keys::VerifyingKey;
 use crate::units::{KeyEpoch, PlanVersion};
 
@@ -67,10 +67,10 @@ pub struct Plan {
     pub interval_s: u32,
     /// Intervals in a window.
     pub batch: u16,
-    /// The slot layout's name, for example `moments`.
-    pub layout: String,
-    /// The parameter profile's name, for example `additive`.
-    pub profile: String,
+    /// The slot layout.
+    pub layout: LayoutName,
+    /// The parameter profile.
+    pub profile: ProfileName,
     /// The fewest contributors of a released sum, at least 1.
     pub min_meters: u32,
     /// Feeder settings. They ascend by (feeder, first window); sealing sorts.
@@ -151,8 +151,8 @@ impl Message for Plan {
         writer.uint(sorted.version.0);
         writer.uint(sorted.interval_s);
         writer.uint(sorted.batch);
-        writer.text(&sorted.layout);
-        writer.text(&sorted.profile);
+        writer.text(sorted.layout.as_str());
+        writer.text(sorted.profile.as_str());
         writer.uint(sorted.min_meters);
         writer.list(&sorted.feeders, |writer, setting| {
             writer.array(4);
@@ -184,8 +184,8 @@ impl Message for Plan {
             version: PlanVersion(reader.u64("plan.version")?),
             interval_s: reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?,
             batch: reader.u16_in(1, u16::MAX, "plan.batch")?,
-            layout: reader.name("plan.layout")?,
-            profile: reader.name("plan.profile")?,
+            layout: reader.id("plan.layout")?,
+            profile: reader.id("plan.profile")?,
             min_meters: reader.u32_from(1, "plan.min_meters")?,
             feeders: reader.list(MAX_FEEDERS, "plan.feeders", |reader| {
                 reader.array_of(4, "plan.feeder_setting")?;
@@ -288,8 +288,8 @@ mod tests {
             version: PlanVersion(3),
             interval_s: 900,
             batch: 4,
-            layout: "moments".into(),
-            profile: "additive".into(),
+            layout: id("moments"),
+            profile: id("additive"),
             min_meters: 15,
             feeders: vec![
                 setting("b", 2, 7200),
@@ -336,8 +336,17 @@ mod tests {
         };
         assert_eq!(owner(&plan, "b").as_deref(), Some("named"));
         assert_eq!(owner(&plan, "a").as_deref(), Some("rest"));
+        let agree = |plan: &Plan| {
+            let owners = crate::Owners::of(&plan.analytics);
+            for feeder in ["a", "b", "c"] {
+                let found = owners.owner(&id(feeder)).map(ToString::to_string);
+                assert_eq!(found, owner(plan, feeder), "{feeder}");
+            }
+        };
+        agree(&plan);
         plan.analytics.retain(|entry| !entry.feeders.is_empty());
         assert_eq!(owner(&plan, "a"), None);
+        agree(&plan);
     }
 
     #[test]

@@ -13,16 +13,12 @@ pub const MAX_ROSTER_ENTRIES: usize = 16_384;
 
 /// An enrolled meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the types say what the fields are")]
 pub struct RosterEntry {
-    /// The meter.
     pub meter: MeterId,
-    /// Its feeder.
     pub feeder: FeederId,
-    /// Its gateway.
     pub gateway: GatewayId,
-    /// Its declared capacity.
     pub capacity_w: Watts,
-    /// Its verifying key.
     pub key: VerifyingKey,
 }
 
@@ -35,7 +31,7 @@ pub struct RosterPage {
     pub page: u16,
     /// How many pages the roster has.
     pub pages: u16,
-    /// The meters of the page. On the wire they ascend by meter without doubles; sealing sorts.
+    /// The meters of the page. On the wire they ascend by meter without duplicates; sealing sorts.
     pub entries: Vec<RosterEntry>,
 }
 

@@ -96,8 +96,8 @@ impl Sample for Plan {
             version: PlanVersion(3),
             interval_s: 900,
             batch: 96,
-            layout: "moments".into(),
-            profile: "additive".into(),
+            layout: "moments".parse().unwrap(),
+            profile: "additive".parse().unwrap(),
             min_meters: 15,
             feeders: vec![
                 setting("feeder-1", 16_384, 1, 0),

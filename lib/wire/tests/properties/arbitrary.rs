@@ -86,7 +86,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
         1..63u32,
         any::<bool>(),
     );
-    let names = (name(), name::<wire::FeederId>(), name::<wire::FeederId>());
+    let names = (name(), name(), name());
     let grid = (1..=86_400u32, 1..=u16::MAX, 1..=u32::MAX);
     (names, grid, vec(feeder, 0..5), epochs, vec(analytics, 0..3)).prop_map(
         |((deployment, layout, profile), grid, mut feeders, epochs, mut analytics)| {
@@ -111,8 +111,8 @@ pub fn plan() -> impl Strategy<Value = Plan> {
                 version: PlanVersion(u64::MAX),
                 interval_s: grid.0,
                 batch: grid.1,
-                layout: layout.to_string(),
-                profile: profile.to_string(),
+                layout,
+                profile,
                 min_meters: grid.2,
                 feeders,
                 epochs,

@@ -7,38 +7,41 @@ pub enum Slack {
     Indefinite,
 }
 
+/// Writes one head, against the rules if it is the one that `slack.0` counts down to; whether it did.
+fn head(major: u8, n: u64, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> bool {
+    let here = slack.0 == 0;
+    slack.0 = slack.0.wrapping_sub(1);
+    let shortest = |out: &mut Vec<u8>| {
+        let short = super::written(&ciborium::Value::Integer(n.into()));
+        out.push(short[0] | major << 5);
+        out.extend(&short[1..]);
+    };
+    match (here, slack.1) {
+        (true, Slack::Longer) => {
+            out.push(major << 5 | 27);
+            out.extend(n.to_be_bytes());
+            // Where eight bytes are the shortest there is no longer form.
+            n <= u64::from(u32::MAX)
+        }
+        (true, Slack::Indefinite) if matches!(major, 4 | 5) => {
+            out.push(major << 5 | 31);
+            true
+        }
+        (true, Slack::Indefinite) if matches!(major, 2 | 3) => {
+            out.push(major << 5 | 31);
+            shortest(out);
+            true
+        }
+        _ => {
+            shortest(out);
+            false
+        }
+    }
+}
+
 /// Writes `value` deterministically but for head number `slack.0`, counted down.
 pub fn write_slack(value: &ciborium::Value, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> bool {
     use ciborium::Value::{Array, Bytes, Integer, Map, Text};
-    let head = |major: u8, n: u64, slack: &mut (usize, Slack), out: &mut Vec<u8>| {
-        let here = slack.0 == 0;
-        slack.0 = slack.0.wrapping_sub(1);
-        match (here, slack.1) {
-            (true, Slack::Longer) => {
-                out.push(major << 5 | 27);
-                out.extend(n.to_be_bytes());
-                // Where eight bytes are the shortest there is no longer form.
-                n <= u64::from(u32::MAX)
-            }
-            (true, Slack::Indefinite) if matches!(major, 4 | 5) => {
-                out.push(major << 5 | 31);
-                true
-            }
-            (true, Slack::Indefinite) if matches!(major, 2 | 3) => {
-                out.push(major << 5 | 31);
-                let short = super::written(&Integer(n.into()));
-                out.push(short[0] | major << 5);
-                out.extend(&short[1..]);
-                true
-            }
-            _ => {
-                let short = super::written(&Integer(n.into()));
-                out.push(short[0] | major << 5);
-                out.extend(&short[1..]);
-                false
-            }
-        }
-    };
     let mut any = false;
     let broken = match value {
         Integer(n) => {

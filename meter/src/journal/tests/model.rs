@@ -133,6 +133,7 @@ pub fn script() -> Vec<Vec<Op>> {
         window: 1_200,
         interval: 0,
         live: false,
+        behind: BTreeMap::new(),
     };
     let fleet = (0..METERS).map(|meter| {
         let place = place(WindowStart(0), meter);

@@ -78,8 +78,9 @@ impl Link {
                 };
             }
         }
+        // A broker that was told to stop at the same time may have closed its end first.
         if let Phase::Disconnecting { until } = self.phase
-            && now >= until
+            && (now >= until || !self.up)
         {
             self.phase = Phase::Ended;
         }

@@ -1,8 +1,9 @@
 //! What happens on a connection that is up: subscriptions, deliveries, acknowledgements.
 
-use rumqttc::{AsyncClient, Publish, QoS, SubAck, SubscribeReasonCode};
+use rumqttc::{AsyncClient, Publish, QoS, SubAck};
 
 use super::Link;
+use super::subscriptions::Answer;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
 use crate::mqtt::publisher::Outgoing;
 use crate::mqtt::{LinkError, metrics};
@@ -25,7 +26,10 @@ impl Link {
         } else {
             self.held = Some(Vec::new());
             // There is always room for a request.
-            let _ = self.client.subscribe_many(self.subscriptions.clone()).await;
+            let _ = self
+                .client
+                .subscribe_many(self.subscriptions.restart())
+                .await;
         }
         for (message, again) in self.window.restart() {
             if again {
@@ -36,24 +40,36 @@ impl Link {
     }
 
     pub(super) fn subscribed(&mut self, ack: &SubAck) {
-        let refused = ack
-            .return_codes
-            .iter()
-            .position(|code| matches!(code, SubscribeReasonCode::Failure));
-        let Some(filter) = refused.and_then(|index| self.subscriptions.get(index)) else {
-            return self.ready();
+        let (filter, pause) = match self.subscriptions.answered(ack) {
+            Answer::Confirmed => return self.ready(),
+            Answer::Old => return,
+            Answer::Refused { filter, pause } => (filter, pause),
         };
-        let error = LinkError::SubscriptionRefused {
-            filter: filter.path.clone(),
-        };
-        tracing::error!(client = %self.client_id, "{error}");
+        let error = LinkError::SubscriptionRefused { filter };
         metrics::failed(&error);
-        self.push(Event::Disconnected { error });
+        // Once a connection: attempts go on, and their number is a metric.
+        if self.last_failure.replace(error.label()) == Some(error.label()) {
+            tracing::debug!(client = %self.client_id, ?pause, "{error}");
+        } else {
+            tracing::error!(
+                client = %self.client_id,
+                "{error}: nothing that is published there is received until it is granted; \
+                 let the broker's access rules allow it, it is asked for again and again"
+            );
+            self.push(Event::Disconnected { error });
+        }
+        // What is granted is received all the same.
         self.release();
+    }
+
+    pub(super) async fn subscribe_again(&mut self) {
+        // There is always room for a request.
+        let _ = self.client.subscribe_many(self.subscriptions.ask()).await;
     }
 
     fn ready(&mut self) {
         tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
+        self.last_failure = None;
         self.connected.send_replace(true);
         self.push(Event::Connected);
         self.release();

@@ -11,19 +11,19 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use wire::FeederId;
 
-use crate::figures::Figures;
 use crate::model::{About, Accuracy, Ciphertext, Source, Verdict, Window};
+use crate::rates::Rates;
 
 /// Changes a page may lag behind before it is dropped.
 const RING: usize = 256;
 
 /// Pages connected at the same time. A browser keeps at most six connections to a host, so this is several of them.
-pub const MAX_PAGES: usize = 32;
+pub(crate) const MAX_PAGES: usize = 32;
 
 /// One message of the stream, encoded once for all pages.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// `snapshot`, `group`, `window`, `ciphertext`, `figures` or `verdict`.
+    /// `snapshot`, `group`, `window`, `ciphertext`, `rates` or `verdict`.
     pub kind: &'static str,
     /// Counts the changes of this server.
     pub sequence: u64,
@@ -36,13 +36,13 @@ pub struct Frame {
 pub struct Live(Arc<Shared>);
 
 struct Shared {
-    board: Mutex<Board>,
+    state: Mutex<State>,
     frames: broadcast::Sender<Frame>,
     pages: Arc<Semaphore>,
 }
 
 #[derive(Serialize)]
-struct Board {
+struct State {
     version: &'static str,
     #[serde(flatten)]
     about: About,
@@ -51,7 +51,7 @@ struct Board {
     windows_not_shown: u64,
     accuracy: Option<Accuracy>,
     ciphertext: Option<Ciphertext>,
-    figures: Option<Figures>,
+    rates: Option<Rates>,
     verdict: Option<Verdict>,
     #[serde(skip)]
     sequence: u64,
@@ -72,14 +72,14 @@ impl Live {
     pub fn new(about: About) -> Self {
         let accuracy = (about.source == Source::Bench && about.load).then(Accuracy::default);
         Self(Arc::new(Shared {
-            board: Mutex::new(Board {
+            state: Mutex::new(State {
                 version: env!("CARGO_PKG_VERSION"),
                 about,
                 feeders: BTreeMap::new(),
                 windows_not_shown: 0,
                 accuracy,
                 ciphertext: None,
-                figures: None,
+                rates: None,
                 verdict: None,
                 sequence: 0,
             }),
@@ -90,50 +90,50 @@ impl Live {
 
     /// The plan's smallest group is known.
     pub fn min_meters(&self, meters: u32) {
-        let mut board = self.board();
-        board.about.min_meters = Some(meters);
-        self.tell(&mut board, "group", &meters);
+        let mut state = self.state();
+        state.about.min_meters = Some(meters);
+        self.tell(&mut state, "group", &meters);
     }
 
     /// A window was released. One that is there already is replaced.
     pub fn window(&self, mut window: Window) {
-        let mut board = self.board();
-        if !board.about.load {
+        let mut state = self.state();
+        if !state.about.load {
             window.load = None;
         }
         if let Some(load) = &window.load
             && let Some(truth) = &load.truth
-            && let Some(accuracy) = &mut board.accuracy
+            && let Some(accuracy) = &mut state.accuracy
         {
             accuracy.enter(load, truth, window.bound_wh);
         }
-        if board.keep(&window) {
-            let accuracy = board.accuracy.clone();
-            self.tell(&mut board, "window", &Released { window, accuracy });
+        if state.keep(&window) {
+            let accuracy = state.accuracy.clone();
+            self.tell(&mut state, "window", &Released { window, accuracy });
         } else {
-            board.windows_not_shown += 1;
+            state.windows_not_shown += 1;
         }
     }
 
     /// A sum came over the network.
     pub fn ciphertext(&self, ciphertext: Ciphertext) {
-        let mut board = self.board();
-        self.tell(&mut board, "ciphertext", &ciphertext);
-        board.ciphertext = Some(ciphertext);
+        let mut state = self.state();
+        self.tell(&mut state, "ciphertext", &ciphertext);
+        state.ciphertext = Some(ciphertext);
     }
 
     /// Rates and latencies were taken anew.
-    pub fn figures(&self, figures: Figures) {
-        let mut board = self.board();
-        self.tell(&mut board, "figures", &figures);
-        board.figures = Some(figures);
+    pub fn rates(&self, rates: Rates) {
+        let mut state = self.state();
+        self.tell(&mut state, "rates", &rates);
+        state.rates = Some(rates);
     }
 
     /// The run is over.
     pub fn verdict(&self, verdict: Verdict) {
-        let mut board = self.board();
-        self.tell(&mut board, "verdict", &verdict);
-        board.verdict = Some(verdict);
+        let mut state = self.state();
+        self.tell(&mut state, "verdict", &verdict);
+        state.verdict = Some(verdict);
     }
 
     /// Pages connected.
@@ -146,25 +146,25 @@ impl Live {
     #[must_use]
     pub fn connect(&self) -> Option<Page> {
         let place = self.0.pages.clone().try_acquire_owned().ok()?;
-        let board = self.board();
+        let state = self.state();
         Some(Page {
-            snapshot: Frame::new("snapshot", board.sequence, &*board),
+            snapshot: Frame::new("snapshot", state.sequence, &*state),
             changes: self.0.frames.subscribe(),
             _place: place,
         })
     }
 
-    fn tell(&self, board: &mut Board, kind: &'static str, change: &impl Serialize) {
-        board.sequence += 1;
+    fn tell(&self, state: &mut State, kind: &'static str, change: &impl Serialize) {
+        state.sequence += 1;
         if self.0.frames.receiver_count() > 0 {
             // Nobody listens any more: that is no error.
-            let _ = self.0.frames.send(Frame::new(kind, board.sequence, change));
+            let _ = self.0.frames.send(Frame::new(kind, state.sequence, change));
         }
     }
 
     /// Every change is one assignment or insertion, so a panic elsewhere leaves a state that can be shown.
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +188,7 @@ impl Frame {
     }
 }
 
-impl Board {
+impl State {
     /// Keeps a window in the order of windows; `false` if its feeder is one too many.
     fn keep(&mut self, window: &Window) -> bool {
         let known = self.feeders.contains_key(&window.feeder);

@@ -1,0 +1,122 @@
+//! A store of your own: one that keeps a count of what each commit changed, around the store in memory.
+//!
+//! `cargo run -p analytics --example custom_store` commits one sum and reads it back. To run the service on a store,
+//! pass it to `analytics::run_on`.
+
+use analytics::store::{
+    ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, SumKey,
+    SumRow, Terms, Transaction,
+};
+use packed::{ADDITIVE, Accumulator};
+use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
+
+/// Counts rows on their way into `inner`. A store in a database would translate each method into a query instead.
+struct Counting<S> {
+    inner: S,
+    commits: u64,
+    contributors: usize,
+}
+
+impl<S: Store> Store for Counting<S> {
+    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+        self.inner.load(terms, each)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        // All or nothing: count only what is durable. A commit that failed comes again, with the same rows or more.
+        self.inner.commit(transaction)?;
+        self.commits += 1;
+        self.contributors += transaction.contributors.len();
+        Ok(())
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        self.inner.contributor(feeder, window, meter)
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        self.inner.contributors(feeder, window, each)
+    }
+
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.feeder(feeder, each)
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.limbs(key)
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.inner.release(key)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut store = Counting {
+        inner: MemoryStore::default(),
+        commits: 0,
+        contributors: 0,
+    };
+    let terms = Terms {
+        profile: &ADDITIVE,
+        grid: Grid::new(900, 96)?,
+    };
+    let mut sums = 0;
+    store.load(&terms, &mut |_| sums += 1)?;
+    assert_eq!(sums, 0, "a new store is empty");
+
+    let key = SumKey {
+        feeder: FeederId::try_from("feeder-1")?,
+        window: WindowStart(1_736_121_600),
+        part: Part(0),
+    };
+    let meter = MeterId::try_from("meter-1")?;
+    let accumulator = Accumulator::new(&ADDITIVE);
+    let row = SumRow {
+        key: key.clone(),
+        epoch: KeyEpoch(1),
+        plan_version: PlanVersion(1),
+        contributors: 1,
+        clamped: 0,
+        missing: 0,
+        sealed_at: (UnixMillis(0), UnixMillis(0)),
+        stage: Stage::Open,
+    };
+    store.commit(&Transaction {
+        sums: vec![(row, Limbs::Changed(&accumulator))],
+        contributors: vec![ContributorRow {
+            key: key.clone(),
+            meter: meter.clone(),
+            digest: Digest::of(b"the ciphertext"),
+        }],
+        ..Transaction::default()
+    })?;
+
+    let found = store.contributor(&key.feeder, key.window, &meter)?;
+    assert_eq!(found, Some((Part(0), Digest::of(b"the ciphertext"))));
+    assert!(store.limbs(&key)?.is_some());
+    println!(
+        "{} commit, {} contributor",
+        store.commits, store.contributors
+    );
+    Ok(())
+}
+
+#[test]
+fn it_runs() {
+    main().expect("the example");
+}

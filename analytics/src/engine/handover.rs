@@ -1,0 +1,87 @@
+//! What is left of a feeder that this service gives up, or that the plan has given to another.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use wire::FeederId;
+
+use super::Engine;
+use crate::assignment::AssignedPlan;
+use crate::metrics as meter;
+use crate::store::Store;
+
+/// What keeps feeders from being handed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handover {
+    /// Each feeder that is being given up and not drained: sums to be released, releases without the operator's receipt.
+    pub draining: Vec<(FeederId, usize, usize)>,
+    /// Each feeder that is another service's, and its releases without the operator's receipt: the operator would refuse
+    /// them, so they are kept.
+    pub stranded: Vec<(FeederId, usize)>,
+}
+
+impl<S: Store> Engine<S> {
+    /// Goes by `assigned` from now on: its minimum group applies to every sum not yet released, releases of feeders that
+    /// are not this service's are kept back, and no window is opened of those that are `leaving`.
+    pub fn use_plan(&mut self, assigned: Arc<AssignedPlan>, leaving: Arc<BTreeSet<FeederId>>) {
+        self.windows.set_min_meters(assigned.plan.min_meters);
+        self.windows.set_leaving(leaving.clone());
+        self.leaving = leaving;
+        self.assigned = Some(assigned);
+    }
+
+    pub(super) fn owns(&self, feeder: &FeederId) -> bool {
+        let assigned = self.assigned.as_ref();
+        assigned.is_none_or(|assigned| assigned.owns(feeder))
+    }
+
+    /// Ends what is held of feeders that are not this service's any more. It would wait for ever: only this service could
+    /// have added to it.
+    pub(super) fn withhold(&mut self) {
+        let Some(assigned) = self.assigned.clone() else {
+            return;
+        };
+        for held in self.windows.withhold(|feeder| assigned.owns(feeder)) {
+            tracing::warn!(
+                feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
+                contributors = held.contributors,
+                "withheld for good: too few meters, and the feeder was handed over"
+            );
+            meter::withheld();
+        }
+    }
+
+    /// What keeps feeders from being handed over. To be heeded only after a commit.
+    pub fn handover(&self) -> Handover {
+        let mut handover = Handover::default();
+        for feeder in self.leaving.iter() {
+            let (open, unsettled) = self.windows.awaited(feeder);
+            if open + unsettled > 0 {
+                handover.draining.push((feeder.clone(), open, unsettled));
+            }
+        }
+        for feeder in self.unsettled.keys().map(|key| &key.feeder) {
+            match handover.stranded.last_mut() {
+                Some((last, releases)) if last == feeder => *releases += 1,
+                _ if !self.owns(feeder) => handover.stranded.push((feeder.clone(), 1)),
+                _ => {}
+            }
+        }
+        meter::handover(self.leaving.len(), &handover);
+        handover
+    }
+}
+
+impl fmt::Display for Handover {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (feeder, open, unsettled)) in self.draining.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            write!(
+                formatter,
+                "{separator}{feeder} ({open} open sums, {unsettled} releases without the operator's receipt)"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! Settings that a command decides by itself. One that is given all the same is refused: a figure measured with another
+//! value than the one asked for would mislead.
+
+use anyhow::{Result, bail};
+use service::config::{Loaded, Origin};
+
+/// What a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `demo` and `run`.
+    Run,
+    /// `--sweep`.
+    Sweep,
+    /// `load`.
+    Load,
+    /// `chaos`.
+    Chaos,
+    /// `budget` and `--peers`, which are several of these and steps of their own.
+    Parts,
+}
+
+/// Keys with spaces in between, and why they are not to be set.
+type Keys = (&'static str, &'static str);
+
+/// Of every kind.
+const ALWAYS: [Keys; 3] = [
+    (
+        "mqtt.address broker.listen",
+        "it starts a broker of its own on a free port, which log.txt names",
+    ),
+    (
+        "deployment.state_dir operator.totals_file",
+        "keys and state are in a folder that is removed afterwards, and --results DIR takes the results",
+    ),
+    (
+        "operator.live_listen operator.live_remote operator.live_load",
+        "demo and run have --live ADDR",
+    ),
+];
+
+/// Metrics are served by real processes only.
+const METRICS: Keys = (
+    "broker.metrics_listen operator.metrics_listen analytics.metrics_listen meter.metrics_listen",
+    "its services share one process and serve no metrics; chaos takes free ports for them",
+);
+
+/// Where the pace is the command's, so is how long is waited.
+const PACE: Keys = (
+    "meter.speed meter.start meter.duration meter.retry_min meter.retry_max analytics.grace analytics.idle_limit",
+    "it follows from the length of the run",
+);
+
+const FLEET: Keys = (
+    "meter.source meter.replay meter.meters meter.feeders meter.seed",
+    "it has flags for this: --replay, --meters, --feeders, --seed, see --help",
+);
+
+const GRID: Keys = (
+    "plan.interval plan.batch",
+    "an interval and a batch are flags or values of a sweep, or fixed: see --help",
+);
+
+const SWEPT: Keys = (
+    "plan.layout plan.profile analytics.retention broker.segment_bytes broker.segment_count",
+    "a sweep varies or fixes it",
+);
+
+fn fixed(kind: Kind) -> Vec<Keys> {
+    let more: &[Keys] = match kind {
+        Kind::Run => &[METRICS, FLEET, GRID, PACE],
+        Kind::Sweep => &[METRICS, FLEET, GRID, PACE, SWEPT],
+        Kind::Load => &[
+            METRICS,
+            GRID,
+            FLEET,
+            PACE,
+            (
+                "analytics.retention",
+                "windows close when they are complete",
+            ),
+        ],
+        Kind::Chaos => &[
+            METRICS,
+            GRID,
+            FLEET,
+            PACE,
+            (
+                "analytics.retention analytics.release_retry meter.outbox_max_reports",
+                "it follows from the number of windows",
+            ),
+        ],
+        Kind::Parts => &[METRICS, GRID, FLEET, PACE],
+    };
+    [&ALWAYS, more].concat()
+}
+
+/// An error if a setting was given that a command of `kind` decides by itself.
+pub(crate) fn check(loaded: &Loaded, kind: Kind) -> Result<()> {
+    let mut found = Vec::new();
+    for (keys, why) in fixed(kind) {
+        for key in keys.split(' ') {
+            match loaded.origin(key) {
+                None | Some(Origin::Default) => {}
+                Some(origin) => found.push(format!("`{key}` from {origin}: {why}")),
+            }
+        }
+    }
+    if !found.is_empty() {
+        bail!(
+            "this command would not use what is set; leave it out:\n  {}",
+            found.join("\n  ")
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::{Overrides, load_layers};
+
+    use super::*;
+
+    fn loaded(key: &str, value: &str) -> Loaded {
+        let overrides = Overrides::new().set(key, value);
+        load_layers(&[], std::iter::empty(), &overrides).unwrap()
+    }
+
+    const KINDS: [Kind; 5] = [Kind::Run, Kind::Sweep, Kind::Load, Kind::Chaos, Kind::Parts];
+
+    #[test]
+    fn a_setting_that_would_not_be_used_is_refused_with_its_origin_and_why() {
+        for kind in KINDS {
+            // The default too: whoever writes it down wants it.
+            let error = check(&loaded("broker.listen", "127.0.0.1:1883"), kind).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains("`broker.listen` from a flag: it starts a broker of its own"),
+                "{text}"
+            );
+            check(&loaded("plan.min_meters", "5"), kind).unwrap();
+        }
+        let retention = loaded("analytics.retention", "10days");
+        check(&retention, Kind::Run).unwrap();
+        check(&retention, Kind::Sweep).unwrap_err();
+    }
+
+    #[test]
+    fn every_key_exists() {
+        let defaults = load_layers(&[], std::iter::empty(), &Overrides::new()).unwrap();
+        for kind in KINDS {
+            for key in fixed(kind)
+                .into_iter()
+                .flat_map(|(keys, _)| keys.split(' '))
+            {
+                assert!(defaults.origin(key).is_some(), "{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The real binaries in a deployment of their own. For tests: everything here panics where it fails.
+
+#![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::process::{free_address, signal};
+
+use crate::binaries;
+
+/// Long enough for a loaded machine; nothing is asserted about speed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A deployment in a folder of its own, on a port of its own.
+pub struct Deployment {
+    /// Where the processes run.
+    pub folder: tempfile::TempDir,
+    /// The broker's address.
+    pub address: SocketAddr,
+}
+
+/// A process of it, which is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Deployment {
+    /// A new one: nothing runs yet.
+    #[allow(clippy::new_without_default, reason = "it makes a folder")]
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            address: free_address().expect("a port"),
+        }
+    }
+
+    /// Starts a binary.
+    #[must_use]
+    pub fn start(&self, name: &str, arguments: &[&str]) -> Process {
+        self.start_as(name, name, arguments)
+    }
+
+    /// Starts a binary whose log is called `label`.
+    #[must_use]
+    pub fn start_as(&self, label: &str, name: &str, arguments: &[&str]) -> Process {
+        let log = self.folder.path().join(format!("{label}.log"));
+        let child = Command::new(binaries().join(name))
+            .current_dir(self.folder.path())
+            .env("CIPHERWATT__MQTT__ADDRESS", self.address.to_string())
+            .env("CIPHERWATT__BROKER__LISTEN", self.address.to_string())
+            .env(
+                format!("CIPHERWATT__{}__METRICS_LISTEN", name.to_uppercase()),
+                "127.0.0.1:0",
+            )
+            .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(File::create(self.folder.path().join(format!("{label}.out"))).expect("a file"))
+            .stderr(File::create(&log).expect("a file"))
+            .spawn()
+            .expect("the process starts");
+        Process { child, log }
+    }
+
+    /// Runs an operator command to its end, such as `pending`, and returns what it printed.
+    pub fn operator(&self, arguments: &[&str]) -> String {
+        let output = Command::new(binaries().join("operator"))
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The lines of `totals.jsonl`.
+    #[must_use]
+    pub fn totals(&self) -> Vec<serde_json::Value> {
+        let find = |folder: &Path| std::fs::read_to_string(folder.join("totals.jsonl")).ok();
+        let text =
+            find(self.folder.path()).or_else(|| find(&self.folder.path().join("state/operator")));
+        text.unwrap_or_default()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+impl Process {
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has logged `words`.
+    pub fn says(&self, words: &str) {
+        wait_for(words, || self.log().contains(words), || self.log());
+    }
+
+    /// Sends the signal of this name.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name).expect("it runs");
+    }
+
+    /// Waits until it has ended.
+    pub fn ends(&mut self) -> ExitStatus {
+        let log = self.log.clone();
+        let mut status = None;
+        wait_for(
+            "the process ends",
+            || {
+                status = self.child.try_wait().expect("a status");
+                status.is_some()
+            },
+            || std::fs::read_to_string(&log).unwrap_or_default(),
+        );
+        status.expect("it has ended")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `holds`; if it never does, the test fails and says what `log` says.
+///
+/// # Panics
+/// If it never does.
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool, log: impl Fn() -> String) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "waited in vain: {what}\n{}",
+            log()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

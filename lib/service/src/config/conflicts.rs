@@ -1,0 +1,279 @@
+//! Pairs of settings that contradict each other, all in one place.
+//!
+//! One of such a pair would be ignored without a word, so nothing starts with it, whichever layers the two came from. A
+//! rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
+//! default.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::validate::DAY;
+use super::{Enrolment, Mode, Plan, Settings, SourceKind};
+
+/// Settings that contradict each other.
+#[derive(Debug)]
+pub(super) struct Conflict {
+    /// The key that cannot have its way.
+    pub first: &'static str,
+    /// The key that stands against it.
+    pub second: &'static str,
+    /// What to do.
+    pub mend: String,
+}
+
+/// The first conflict of `settings`; `given` says whether the value of a key differs from its default.
+pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<Conflict> {
+    deployment(settings)
+        .into_iter()
+        .chain(listeners(settings))
+        .chain(decrypted(settings))
+        .chain(sizes(settings))
+        .chain(analytics(settings))
+        .chain(readings(settings, given))
+        .flatten()
+        .next()
+}
+
+/// `first` cannot be together with `second` where `wrong`.
+fn pair(
+    wrong: bool,
+    first: &'static str,
+    second: &'static str,
+    mend: impl Into<String>,
+) -> Option<Conflict> {
+    wrong.then(|| Conflict {
+        first,
+        second,
+        mend: mend.into(),
+    })
+}
+
+/// Who is trusted, and who can reach what.
+fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
+    let deployment = &settings.deployment;
+    let production = deployment.mode == Mode::Production;
+    let automatic = settings.operator.enrolment == Enrolment::Automatic;
+    let manual = "set operator.enrolment = \"manual\"";
+    let keys = deployment.state_dir.join(crate::pin::OPERATOR);
+    [
+        pair(
+            production && deployment.operator_key.is_none(),
+            "deployment.mode",
+            "deployment.operator_key",
+            "in production the operator's key must be given; the operator prints it when it starts",
+        ),
+        pair(
+            automatic && production,
+            "operator.enrolment",
+            "deployment.mode",
+            format!("whoever asks is enrolled in development only; {manual}"),
+        ),
+        pair(
+            automatic && !settings.mqtt.is_loopback(),
+            "operator.enrolment",
+            "mqtt.address",
+            format!("automatic enrolment needs a broker on loopback; {manual}"),
+        ),
+        pair(
+            automatic && !settings.broker.listen.ip().is_loopback(),
+            "operator.enrolment",
+            "broker.listen",
+            format!(
+                "whoever reaches the broker would be enrolled; {manual}, or listen on loopback"
+            ),
+        ),
+        pair(
+            settings.operator.credentials_dir.as_ref() == Some(&keys),
+            "operator.credentials_dir",
+            "deployment.state_dir",
+            "keys are written to the operator's state folder and only read from this one; name another",
+        ),
+    ]
+}
+
+/// Where processes listen.
+fn listeners(settings: &Settings) -> [Option<Conflict>; 4] {
+    let operator = &settings.operator;
+    let remote = |listen: SocketAddr| !listen.ip().is_loopback();
+    let same = |a: Option<SocketAddr>, b: Option<SocketAddr>| {
+        a.is_some_and(|address| address.port() != 0) && a == b
+    };
+    let another = "choose another port for one of them";
+    [
+        pair(
+            operator.live_listen.is_some_and(remote) && !operator.live_remote,
+            "operator.live_listen",
+            "operator.live_remote",
+            "the page has no login: choose an address on loopback, such as 127.0.0.1:9470, or set \
+             operator.live_remote = true",
+        ),
+        pair(
+            operator.live_remote && !operator.live_listen.is_some_and(remote),
+            "operator.live_remote",
+            "operator.live_listen",
+            "listen where others can reach it, such as 0.0.0.0:9470, or set operator.live_remote = false",
+        ),
+        pair(
+            same(operator.live_listen, operator.metrics_listen),
+            "operator.live_listen",
+            "operator.metrics_listen",
+            another,
+        ),
+        pair(
+            same(Some(settings.broker.listen), settings.broker.metrics_listen),
+            "broker.listen",
+            "broker.metrics_listen",
+            another,
+        ),
+    ]
+}
+
+/// Decrypted figures that are to be shown where nothing is shown.
+fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
+    let operator = &settings.operator;
+    [
+        pair(
+            operator.live_load && operator.live_listen.is_none(),
+            "operator.live_load",
+            "operator.live_listen",
+            "there is no page to show load on: give it an address, or set operator.live_load = false",
+        ),
+        pair(
+            operator.export_load && operator.metrics_listen.is_none(),
+            "operator.export_load",
+            "operator.metrics_listen",
+            "nobody could scrape it: give metrics an address, or set operator.export_load = false",
+        ),
+    ]
+}
+
+/// Bounds that do not fit each other.
+fn sizes(settings: &Settings) -> [Option<Conflict>; 4] {
+    let (mqtt, broker, meter) = (&settings.mqtt, &settings.broker, &settings.meter);
+    let own_broker = mqtt.address.parse() == Ok(broker.listen);
+    [
+        pair(
+            mqtt.backoff_max < mqtt.backoff_min,
+            "mqtt.backoff_max",
+            "mqtt.backoff_min",
+            "expected no less than `mqtt.backoff_min`",
+        ),
+        pair(
+            own_broker && mqtt.max_packet_bytes > broker.max_payload_bytes,
+            "mqtt.max_packet_bytes",
+            "broker.max_payload_bytes",
+            "the broker would refuse what its clients may send: give both the same value",
+        ),
+        window(&settings.plan),
+        pair(
+            meter.retry_max < meter.retry_min,
+            "meter.retry_max",
+            "meter.retry_min",
+            "expected no less than `meter.retry_min`",
+        ),
+    ]
+}
+
+/// The same of analytics.
+fn analytics(settings: &Settings) -> [Option<Conflict>; 3] {
+    let analytics = &settings.analytics;
+    [
+        pair(
+            analytics.commit_max_delay < analytics.commit_min_delay,
+            "analytics.commit_max_delay",
+            "analytics.commit_min_delay",
+            "expected no less than `analytics.commit_min_delay`",
+        ),
+        pair(
+            analytics.retention < analytics.grace,
+            "analytics.retention",
+            "analytics.grace",
+            "reports would be too late for a window that is still open: expected no less than `analytics.grace`",
+        ),
+        pair(
+            analytics.feeders.len() > analytics.max_feeders,
+            "analytics.feeders",
+            "analytics.max_feeders",
+            "some of them could never have a window: raise analytics.max_feeders",
+        ),
+    ]
+}
+
+/// Windows too begin at the same times every day, or a whole number of days apart.
+fn window(plan: &Plan) -> Option<Conflict> {
+    let interval = u64::from(plan.interval_s());
+    let fits = |batch: &u16| {
+        let window = interval * u64::from(*batch);
+        window != 0 && (DAY.is_multiple_of(window) || window.is_multiple_of(DAY))
+    };
+    let nearest = || {
+        let below = (1..plan.batch).rev().find(&fits);
+        let above = (plan.batch..=u16::MAX).find(&fits);
+        let nearest = below.into_iter().chain(above);
+        let nearest = nearest.map(|batch| batch.to_string());
+        nearest.collect::<Vec<_>>().join(" or ")
+    };
+    (!fits(&plan.batch)).then(|| Conflict {
+        first: "plan.batch",
+        second: "plan.interval",
+        mend: format!(
+            "a window of {} neither divides a day nor is a number of whole days; expected a batch such as {}",
+            humantime::format_duration(Duration::from_secs(interval * u64::from(plan.batch))),
+            nearest()
+        ),
+    })
+}
+
+/// Where readings come from, and what only matters for another source.
+fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
+    const SIMULATION: [&str; 5] = [
+        "meter.meters",
+        "meter.seed",
+        "meter.mix.household",
+        "meter.mix.business",
+        "meter.mix.solar",
+    ];
+    let meter = &settings.meter;
+    let replayed = meter.source == SourceKind::Replay;
+    let mut found = vec![
+        pair(
+            replayed && meter.replay.is_none(),
+            "meter.source",
+            "meter.replay",
+            "a replay needs the name of a file in `meter.replay`",
+        ),
+        pair(
+            !replayed && meter.replay.is_some(),
+            "meter.replay",
+            "meter.source",
+            "the file would not be read: set meter.source = \"replay\", or leave meter.replay empty",
+        ),
+        pair(
+            !replayed && given("meter.replay_start"),
+            "meter.replay_start",
+            "meter.source",
+            "it dates a replayed file: set meter.source = \"replay\", or leave it out",
+        ),
+        pair(
+            !replayed && meter.feeders > meter.meters,
+            "meter.feeders",
+            "meter.meters",
+            "some feeders would have no meter: expected no more than `meter.meters`",
+        ),
+        pair(
+            !replayed && meter.outbox_max_reports < meter.meters as usize,
+            "meter.outbox_max_reports",
+            "meter.meters",
+            "the outbox must take a report of every meter: expected no less than `meter.meters`",
+        ),
+    ];
+    found.extend(SIMULATION.map(|key| {
+        pair(
+            replayed && given(key),
+            key,
+            "meter.source",
+            "it is about simulated meters, and a replay has those of its file: leave it out",
+        )
+    }));
+    found
+}

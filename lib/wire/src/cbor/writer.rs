@@ -1,0 +1,86 @@
+//! Writing, in the one encoding a value has.
+
+use ciborium_ll::{Encoder, Header};
+
+/// Writes the fields of a message.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty writer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty writer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// What was written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn head(&mut self, header: Header) {
+        let mut head = [0; 9];
+        let mut space = &mut head[..];
+        Encoder::from(&mut space)
+            .push(header)
+            .expect("nine bytes hold every head");
+        let written = 9 - space.len();
+        self.out.extend_from_slice(&head[..written]);
+    }
+
+    /// The head of an array of `len` items; the items follow.
+    pub fn array(&mut self, len: usize) {
+        self.head(Header::Array(Some(len)));
+    }
+
+    /// The head of a map of `len` pairs; the pairs follow. Only for COSE headers.
+    pub(crate) fn map(&mut self, len: usize) {
+        self.head(Header::Map(Some(len)));
+    }
+
+    /// An unsigned integer.
+    pub fn uint(&mut self, value: impl Into<u64>) {
+        self.head(Header::Positive(value.into()));
+    }
+
+    /// A signed integer.
+    pub fn int(&mut self, value: i64) {
+        self.head(match u64::try_from(value) {
+            Ok(positive) => Header::Positive(positive),
+            Err(_) => Header::Negative(!value as u64),
+        });
+    }
+
+    /// A byte string.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.head(Header::Bytes(Some(value.len())));
+        self.out.extend_from_slice(value);
+    }
+
+    /// An item that is encoded already.
+    pub(crate) fn raw(&mut self, item: &[u8]) {
+        self.out.extend_from_slice(item);
+    }
+
+    /// A text string.
+    pub fn text(&mut self, value: &str) {
+        self.head(Header::Text(Some(value.len())));
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
+    /// An array of items, each written by `item`.
+    pub fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+        self.array(items.len());
+        for one in items {
+            item(self, one);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The reports of one destination, at its own pace.
+
+use std::collections::VecDeque;
+
+use wire::{AnalyticsId, WindowStart};
+
+use crate::pacing::{Limits, Pace};
+
+/// Names one report of this gateway: the index of the meter in the fleet, and the window.
+pub type Key = (usize, WindowStart);
+
+/// What waits for one destination.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// `None`: for no destination that is known yet, so nothing is sealed or sent.
+    pub(super) to: Option<AnalyticsId>,
+    pub(super) pace: Pace<Key>,
+    pub(super) to_seal: VecDeque<Key>,
+    /// Sealed reports to send, the oldest first; those to be sent again before all others.
+    pub(super) ready: VecDeque<Key>,
+    /// Reports that are being sealed, that are sealed, and in all.
+    pub(super) sealing: usize,
+    pub(super) sealed: usize,
+    pub(super) held: usize,
+    /// Meters whose reports go here.
+    pub(super) meters: usize,
+    most_sealed: usize,
+}
+
+impl Lane {
+    pub(super) fn new(to: Option<AnalyticsId>, limits: &Limits) -> Self {
+        Self {
+            to,
+            pace: Pace::new(limits.clone()),
+            to_seal: VecDeque::new(),
+            ready: VecDeque::new(),
+            sealing: 0,
+            sealed: 0,
+            held: 0,
+            meters: 0,
+            most_sealed: limits.reports,
+        }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.most_sealed = limits.reports;
+        self.pace.set_limits(limits.clone());
+    }
+
+    /// The next report to seal, while the cap on reports without a receipt leaves room for it.
+    pub(super) fn next_to_seal(&mut self) -> Option<Key> {
+        if self.to.is_none() || self.sealed + self.sealing >= self.most_sealed {
+            return None;
+        }
+        self.to_seal.pop_front()
+    }
+}

@@ -1,0 +1,80 @@
+//! Which reports go where, and what moves when that changes.
+
+use std::collections::{BTreeSet, HashSet};
+
+use wire::AnalyticsId;
+
+use super::Outbox;
+use super::lane::{Key, Lane};
+
+impl Outbox {
+    /// Says which analytics service the reports of each meter go to, by index; `None`: there is none yet.
+    pub fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
+        let known: BTreeSet<&AnalyticsId> = destinations.iter().flatten().collect();
+        let limits = self.limits.pace.shared_by(known.len());
+        let lanes = std::iter::once(None).chain(known.into_iter().cloned().map(Some));
+        let lanes: Vec<Lane> = lanes.map(|to| Lane::new(to, &limits)).collect();
+        let mut old_lanes = std::mem::replace(&mut self.lanes, lanes);
+        // Where each lane is now; `None`: nothing goes to its destination any more.
+        let mut stays = vec![None; old_lanes.len()];
+        for (new, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(old) = old_lanes.iter().position(|old| old.to == lane.to) {
+                std::mem::swap(lane, &mut old_lanes[old]);
+                stays[old] = Some(new);
+            }
+            lane.set_limits(&limits);
+            lane.meters = 0;
+        }
+        let position = |to: &Option<AnalyticsId>| self.lanes.iter().position(|lane| lane.to == *to);
+        let routes = destinations.iter().map(|to| position(to).unwrap_or(0));
+        let old_routes = std::mem::replace(&mut self.routes, routes.collect());
+        for lane in self.routes.iter().take(self.limits.meters) {
+            self.lanes[*lane].meters += 1;
+        }
+        let old_lane = |key: &Key| stays[old_routes.get(key.0).copied().unwrap_or(0)];
+        let mut moved: Vec<(Key, Option<usize>)> = (self.entries.keys())
+            .map(|key| (*key, old_lane(key)))
+            .filter(|(key, old)| *old != Some(self.lane_of(*key)))
+            .collect();
+        moved.sort_unstable_by_key(|((meter, window), _)| (*window, *meter));
+        self.move_reports(&moved);
+    }
+
+    /// Moves reports from the lanes they were in, if those are still there, to the ones they belong to now.
+    fn move_reports(&mut self, moved: &[(Key, Option<usize>)]) {
+        let keys: HashSet<Key> = moved.iter().map(|(key, _)| *key).collect();
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            if moved.iter().any(|(_, old)| *old == Some(index)) {
+                lane.to_seal.retain(|key| !keys.contains(key));
+                lane.ready.retain(|key| !keys.contains(key));
+            }
+        }
+        for (key, old) in moved {
+            let new = self.lane_of(*key);
+            let Some(entry) = self.entries.get_mut(key) else {
+                continue;
+            };
+            let (sealing, sealed) = (
+                usize::from(entry.sealing),
+                usize::from(entry.sealed.is_some()),
+            );
+            if let Some(old) = old {
+                let lane = &mut self.lanes[*old];
+                lane.pace.release(key);
+                lane.held -= 1;
+                lane.sealing -= sealing;
+                lane.sealed -= sealed;
+            }
+            let lane = &mut self.lanes[new];
+            lane.held += 1;
+            lane.sealing += sealing;
+            lane.sealed += sealed;
+            if entry.sealed.is_some() && entry.due_ms.is_none() {
+                entry.ready = true;
+                lane.ready.push_back(*key);
+            } else if !entry.sealing && entry.due_ms.is_none() {
+                lane.to_seal.push_back(*key);
+            }
+        }
+    }
+}
