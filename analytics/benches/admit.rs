@@ -3,12 +3,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use analytics::admit::Admission;
-use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::engine::{Engine, Identity};
 use analytics::store::MemoryStore;
-use analytics::verify::{TOGETHER, verify};
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, TOGETHER, verify};
 use bytes::Bytes;
 use packed::{ADDITIVE, Accumulator};
 use rustix::time::{ClockId, clock_gettime};
@@ -17,7 +15,7 @@ use service::roster::Roster;
 use wire::{
     Awaiting, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
     Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,
-    Topics, UnixMillis, Unverified, Watts, WindowStart,
+    Topics, UnixMillis, Unverified, VerifyingKey, Watts, WindowStart,
 };
 
 /// Reports from as many meters: 27 MB, more than the caches hold.
@@ -42,6 +40,16 @@ impl World {
         }
     }
 
+    fn decode(&self, message: &Incoming) -> Unverified<Report> {
+        let max = self.settings.mqtt.max_packet_bytes;
+        wire::decode_shared(&message.payload, max).expect("a report")
+    }
+
+    fn key(&self, report: &Unverified<Report>) -> &VerifyingKey {
+        let meter = &report.claimed().meter;
+        self.roster.meter(meter).expect("an enrolled meter").key
+    }
+
     fn engine(&self) -> Engine<MemoryStore> {
         let identity = Identity {
             deployment: self.settings.deployment.id.clone(),
@@ -64,10 +72,8 @@ impl World {
     }
 }
 
-fn world() -> World {
-    let settings = Settings::defaults();
-    let topics = Topics::new(&settings.deployment.root).expect("the default root");
-    let plan = Plan {
+fn plan(settings: &Settings) -> Plan {
+    Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1),
         interval_s: 3600,
@@ -92,7 +98,12 @@ fn world() -> World {
             key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
             feeders: Vec::new(),
         }],
-    };
+    }
+}
+
+fn world() -> World {
+    let settings = Settings::defaults();
+    let topics = Topics::new(&settings.deployment.root).expect("the default root");
     let (mut entries, mut incoming) = (Vec::new(), Vec::new());
     for index in 0..REPORTS {
         let key = SigningKey::generate();
@@ -133,9 +144,9 @@ fn world() -> World {
         entries,
     };
     World {
+        plan: plan(&settings),
         settings,
         topics,
-        plan,
         roster: Roster::from_pages([page]).expect("a roster"),
         incoming,
     }
@@ -150,108 +161,15 @@ fn cpu() -> Duration {
 /// A part of the work, done for all reports.
 type Part<'a> = (String, Box<dyn Fn() + 'a>);
 
+fn part<'a>(name: impl Into<String>, work: impl Fn() + 'a) -> Part<'a> {
+    (name.into(), Box::new(work))
+}
+
 fn parts<'a>(world: &'a World, admission: &'a Admission<'a>) -> Vec<Part<'a>> {
-    let max = world.settings.mqtt.max_packet_bytes;
-    let deployment = &world.settings.deployment.id;
-    let decode = move |message: &Incoming| -> Unverified<Report> {
-        wire::decode_shared(&message.payload, max).expect("a report")
-    };
-    let key = |message: &Unverified<Report>| {
-        let meter = &message.claimed().meter;
-        world.roster.meter(meter).expect("an enrolled meter").key
-    };
-    let mut parts: Vec<Part<'a>> = vec![
-        (
-            "decode".into(),
-            Box::new(move || {
-                for message in &world.incoming {
-                    black_box(decode(message));
-                }
-            }),
-        ),
-        (
-            "topic and roster".into(),
-            Box::new(move || {
-                for message in &world.incoming {
-                    black_box(world.topics.parse(&message.topic));
-                    black_box(world.roster.meter(&world.meter(message)));
-                }
-            }),
-        ),
-        (
-            "digest".into(),
-            Box::new(move || {
-                for message in &world.incoming {
-                    black_box(Digest::of(&message.payload));
-                }
-            }),
-        ),
-        (
-            "decode, digest, signature alone".into(),
-            Box::new(move || {
-                for message in &world.incoming {
-                    let unverified = decode(message);
-                    let key = key(&unverified);
-                    let opened = unverified.verify(deployment, &message.topic, key);
-                    black_box(opened.expect("a good signature"));
-                }
-            }),
-        ),
-    ];
-    for together in [16, 32, 64, 128, 256] {
-        let name = format!("decode, digest, {together} signatures together");
-        let part = move || {
-            for chunk in world.incoming.chunks(together) {
-                let awaiting = chunk.iter().map(|message| {
-                    let unverified = decode(message);
-                    Awaiting {
-                        key: key(&unverified),
-                        topic: &message.topic,
-                        unverified,
-                    }
-                });
-                let opened = wire::verify_all(awaiting.collect(), deployment);
-                assert!(opened.iter().all(Result::is_ok));
-                black_box(opened);
-            }
-        };
-        parts.push((name, Box::new(part)));
-    }
-    parts.push((
-        "fold".into(),
-        Box::new(move || {
-            let mut sum = Accumulator::new(&ADDITIVE);
-            let limbs = ADDITIVE.packed_len();
-            for message in &world.incoming {
-                let (_, limbs) = message.payload.split_at(message.payload.len() - limbs);
-                sum.add(limbs).expect("a good ciphertext");
-            }
-            black_box(sum);
-        }),
-    ));
-    parts.push((
-        "receipts, 256 to a message".into(),
-        Box::new(move || {
-            let key = SigningKey::from_bytes(&[2; 32]);
-            let (analytics, gateway) = (&world.settings.analytics.id, "gateway-1");
-            let gateway: GatewayId = gateway.parse().expect("an id");
-            let topic = world.topics.receipt(&gateway);
-            for chunk in world.incoming.chunks(256) {
-                let entries = chunk.iter().map(|message| ReceiptEntry {
-                    meter: world.meter(message),
-                    window: WINDOW,
-                    digest: Digest([1; 32]),
-                    status: Status::Folded,
-                });
-                let receipt = Receipt {
-                    analytics: analytics.clone(),
-                    gateway: gateway.clone(),
-                    entries: entries.collect(),
-                };
-                black_box(wire::seal(&receipt, None, deployment, &topic, &key));
-            }
-        }),
-    ));
+    let mut parts = before_signatures(world);
+    parts.extend(signatures(world));
+    parts.push(part("fold", || fold(world)));
+    parts.push(part("receipts, 256 to a message", || receipts(world)));
     let engine = |alone: bool| {
         move || {
             let mut engine = world.engine();
@@ -265,12 +183,93 @@ fn parts<'a>(world: &'a World, admission: &'a Admission<'a>) -> Vec<Part<'a>> {
             black_box(engine);
         }
     };
-    parts.push(("all of it, signatures alone".into(), Box::new(engine(true))));
-    parts.push((
-        format!("all of it, {TOGETHER} signatures together"),
-        Box::new(engine(false)),
-    ));
+    parts.push(part("all of it, signatures alone", engine(true)));
+    let together = format!("all of it, {TOGETHER} signatures together");
+    parts.push(part(together, engine(false)));
     parts
+}
+
+fn before_signatures(world: &World) -> Vec<Part<'_>> {
+    vec![
+        part("decode", || {
+            for message in &world.incoming {
+                black_box(world.decode(message));
+            }
+        }),
+        part("topic and roster", || {
+            for message in &world.incoming {
+                black_box(world.topics.parse(&message.topic));
+                black_box(world.roster.meter(&world.meter(message)));
+            }
+        }),
+        part("digest", || {
+            for message in &world.incoming {
+                black_box(Digest::of(&message.payload));
+            }
+        }),
+    ]
+}
+
+fn signatures(world: &World) -> Vec<Part<'_>> {
+    let deployment = &world.settings.deployment.id;
+    let mut parts = vec![part("decode, digest, signature alone", move || {
+        for message in &world.incoming {
+            let unverified = world.decode(message);
+            let key = world.key(&unverified);
+            let opened = unverified.verify(deployment, &message.topic, key);
+            black_box(opened.expect("a good signature"));
+        }
+    })];
+    for together in [16, 32, 64, 128, 256] {
+        let name = format!("decode, digest, {together} signatures together");
+        parts.push(part(name, move || {
+            for chunk in world.incoming.chunks(together) {
+                let awaiting = chunk.iter().map(|message| {
+                    let unverified = world.decode(message);
+                    Awaiting {
+                        key: world.key(&unverified),
+                        topic: &message.topic,
+                        unverified,
+                    }
+                });
+                let opened = wire::verify_all(awaiting.collect(), deployment);
+                assert!(opened.iter().all(Result::is_ok));
+                black_box(opened);
+            }
+        }));
+    }
+    parts
+}
+
+fn fold(world: &World) {
+    let mut sum = Accumulator::new(&ADDITIVE);
+    let limbs = ADDITIVE.packed_len();
+    for message in &world.incoming {
+        let (_, limbs) = message.payload.split_at(message.payload.len() - limbs);
+        sum.add(limbs).expect("a good ciphertext");
+    }
+    black_box(sum);
+}
+
+fn receipts(world: &World) {
+    let key = SigningKey::from_bytes(&[2; 32]);
+    let gateway: GatewayId = "gateway-1".parse().expect("an id");
+    let topic = world.topics.receipt(&gateway);
+    for chunk in world.incoming.chunks(256) {
+        let entries = chunk.iter().map(|message| ReceiptEntry {
+            meter: world.meter(message),
+            window: WINDOW,
+            digest: Digest([1; 32]),
+            status: Status::Folded,
+        });
+        let receipt = Receipt {
+            analytics: world.settings.analytics.id.clone(),
+            gateway: gateway.clone(),
+            entries: entries.collect(),
+        };
+        let deployment = &world.settings.deployment.id;
+        black_box(wire::seal(&receipt, None, deployment, &topic, &key));
+    }
 }
 
 /// Prints the processor time of each part, as the median and the range over rounds in which the parts take turns.

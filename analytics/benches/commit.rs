@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use analytics::store::{FileStore, Store, Terms};
-use analytics::windows::{Rules, Windows};
+use analytics::store::{FileStore, Store, StoreFormat};
+use analytics::windows::{Contribution, FoldResult, Rules, Windows};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use packed::ADDITIVE;
 use wire::{Digest, Grid, KeyEpoch, PlanVersion, Report, Sequence, UnixMillis, WindowStart};
@@ -24,11 +24,11 @@ fn commits(criterion: &mut Criterion) {
                 let mut store = FileStore::open(&folder.path().join("sums.redb"), &deployment)
                     .expect("a store");
                 let grid = Grid::new(3600, 1).expect("a grid");
-                let terms = Terms {
+                let format = StoreFormat {
                     profile: &ADDITIVE,
                     grid,
                 };
-                store.load(&terms, &mut drop).expect("an empty store");
+                store.load(&format, &mut drop).expect("an empty store");
                 let rules = Rules {
                     min_meters: 15,
                     grace_s: 3600,
@@ -49,14 +49,8 @@ fn commits(criterion: &mut Criterion) {
                             meter += 1;
                             // A sum takes so many meters, then the next window.
                             let window = meter / (feeders * 1_000);
-                            fold(
-                                &mut windows,
-                                &mut store,
-                                meter,
-                                meter % feeders,
-                                window,
-                                &limbs,
-                            );
+                            let report = report(meter, meter % feeders, window);
+                            fold(&mut windows, &mut store, &report, &limbs);
                         }
                         let started = Instant::now();
                         store.commit(&windows.transaction()).expect("a commit");
@@ -71,15 +65,8 @@ fn commits(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn fold(
-    windows: &mut Windows,
-    store: &mut FileStore,
-    meter: u64,
-    feeder: u64,
-    window: u64,
-    limbs: &[u8],
-) {
-    let report = Report {
+fn report(meter: u64, feeder: u64, window: u64) -> Report {
+    Report {
         plan_version: PlanVersion(1),
         epoch: KeyEpoch(1),
         feeder: format!("feeder-{feeder}").parse().expect("an id"),
@@ -90,12 +77,17 @@ fn fold(
         sealed_at: UnixMillis(0),
         clamped: 0,
         missing: 0,
+    }
+}
+
+fn fold(windows: &mut Windows, store: &mut FileStore, report: &Report, limbs: &[u8]) {
+    let contribution = Contribution {
+        report,
+        limbs,
+        digest: Digest::of(report.meter.as_str().as_bytes()),
     };
-    let digest = Digest::of(&meter.to_le_bytes());
-    windows
-        .fold(&report, limbs, digest, 0, store)
-        .expect("a store that can be read")
-        .expect("a good report");
+    let result = windows.fold(&contribution, 0, store);
+    assert!(matches!(result, Ok(FoldResult::Folded(_))), "{result:?}");
 }
 
 criterion_group!(benches, commits);

@@ -11,20 +11,18 @@
 use std::path::Path;
 use std::time::Instant;
 
-use analytics::admit::Admission;
-use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Identity, Incoming};
+use analytics::engine::{Engine, Identity};
 use analytics::store::FileStore;
-use analytics::verify::verify;
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use clap::Parser;
 use packed::ADDITIVE;
 use service::config::Settings;
 use service::roster::Roster;
 use wire::{
-    Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage,
-    Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
+    Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry,
+    RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
 };
 
 const LOT: u64 = 512;
@@ -117,10 +115,46 @@ fn shown(what: &str, began: Instant) {
     );
 }
 
+fn feeder(index: u64) -> FeederId {
+    format!("feeder-{index}").parse().expect("an id")
+}
+
+fn plan(settings: &Settings, options: &Options) -> Plan {
+    let mut plan = Plan {
+        deployment: settings.deployment.id.clone(),
+        version: PlanVersion(1),
+        interval_s: 3600,
+        batch: 1,
+        layout: "profile".parse().expect("a name"),
+        profile: "additive".parse().expect("a name"),
+        min_meters: 15,
+        feeders: (0..options.feeders)
+            .map(|index| FeederPlan {
+                feeder: feeder(index),
+                reference_wh: 1 << 16,
+                since: PlanVersion(1),
+                first_window: WindowStart(0),
+            })
+            .collect(),
+        epochs: vec![EpochPlan {
+            epoch: KeyEpoch(1),
+            fingerprint: [1; 32],
+            first_window: WindowStart(0),
+            key_len: 1,
+        }],
+        analytics: vec![wire::AnalyticsEntry {
+            id: settings.analytics.id.clone(),
+            key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
+            feeders: Vec::new(),
+        }],
+    };
+    plan.sort();
+    plan
+}
+
 impl World {
     fn new(options: &Options) -> Self {
         let settings = Settings::defaults();
-        let feeder = |index: u64| format!("feeder-{index}").parse().expect("an id");
         let all = options.feeders * options.meters;
         let pages = all.div_ceil(PAGE);
         let page = |page: u64| RosterPage {
@@ -137,36 +171,6 @@ impl World {
                 })
                 .collect(),
         };
-        let plan = Plan {
-            deployment: settings.deployment.id.clone(),
-            version: PlanVersion(1),
-            interval_s: 3600,
-            batch: 1,
-            layout: "profile".parse().expect("a name"),
-            profile: "additive".parse().expect("a name"),
-            min_meters: 15,
-            feeders: (0..options.feeders)
-                .map(|index| FeederPlan {
-                    feeder: feeder(index),
-                    reference_wh: 1 << 16,
-                    since: PlanVersion(1),
-                    first_window: WindowStart(0),
-                })
-                .collect(),
-            epochs: vec![EpochPlan {
-                epoch: KeyEpoch(1),
-                fingerprint: [1; 32],
-                first_window: WindowStart(0),
-                key_len: 1,
-            }],
-            analytics: vec![wire::AnalyticsEntry {
-                id: settings.analytics.id.clone(),
-                key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
-                feeders: Vec::new(),
-            }],
-        };
-        let mut plan = plan;
-        plan.sort();
         let pool = (0..POOL).map(|seed| {
             let words: Vec<u64> = (0..ADDITIVE.words() as u64)
                 .map(|word| (word * 0x9e37_79b9_7f4a_7c15 + seed) % ADDITIVE.moduli[0])
@@ -177,7 +181,7 @@ impl World {
         });
         Self {
             topics: Topics::new(&settings.deployment.root).expect("the default root"),
-            plan,
+            plan: plan(&settings, options),
             roster: Roster::from_pages((0..pages).map(page)).expect("a roster"),
             pool: pool.collect(),
             settings,

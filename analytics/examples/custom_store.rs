@@ -4,8 +4,8 @@
 //! pass it to `analytics::run_on`.
 
 use analytics::store::{
-    ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, SumKey,
-    SumRow, Terms, Transaction,
+    ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 use packed::{ADDITIVE, Accumulator};
 use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
@@ -18,8 +18,12 @@ struct Counting<S> {
 }
 
 impl<S: Store> Store for Counting<S> {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
-        self.inner.load(terms, each)
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        self.inner.load(format, each)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
@@ -71,12 +75,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         commits: 0,
         contributors: 0,
     };
-    let terms = Terms {
+    let format = StoreFormat {
         profile: &ADDITIVE,
         grid: Grid::new(900, 96)?,
     };
     let mut sums = 0;
-    store.load(&terms, &mut |_| sums += 1)?;
+    store.load(&format, &mut |_| sums += 1)?;
     assert_eq!(sums, 0, "a new store is empty");
 
     let key = SumKey {

@@ -8,11 +8,13 @@ use packed::{Profile, UnknownProfile};
 use service::config::Settings;
 use service::roster::{Entry, Roster};
 use wire::{
-    DeploymentId, Digest, FeederId, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topic,
-    Topics, UnixMillis, Unverified, WindowStart, WireError,
+    DeploymentId, Digest, FeederId, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topics,
+    UnixMillis, Unverified, WindowStart, WireError,
 };
 
 use crate::assignment::AssignedPlan;
+
+mod checks;
 
 /// What every report is checked against.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,15 @@ pub struct Admission<'a> {
     pub now: UnixMillis,
     /// How far a report may lie in the future, in milliseconds.
     pub future_tolerance_ms: u64,
+}
+
+/// A message that came and has not been looked at.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The topic it came on.
+    pub topic: String,
+    /// The envelope.
+    pub payload: Bytes,
 }
 
 /// Who is told what became of a report.
@@ -206,124 +217,5 @@ impl<'a> Admission<'a> {
                 address: (reason != Reason::UnknownPlan).then_some(address),
             }),
         }
-    }
-
-    fn check_topic(&self, topic: &str, claimed: &Report) -> Result<(), Refusal> {
-        match self.topics.parse(topic) {
-            Some(Topic::Report { feeder, meter })
-                if feeder == claimed.feeder && meter == claimed.meter =>
-            {
-                Ok(())
-            }
-            _ => Err(Refusal::silent(
-                Reason::WrongTopic,
-                format!(
-                    "a report of meter {} on feeder {} came on topic {topic}",
-                    claimed.meter, claimed.feeder
-                ),
-            )),
-        }
-    }
-
-    /// Everybody who listens to all topics sees all reports. The owner of the feeder answers; whoever else did would make
-    /// the gateway's pacing count two receipts for one report.
-    fn check_owner(&self, claimed: &Report) -> Result<(), Refusal> {
-        if self.assigned.owns(&claimed.feeder) {
-            return Ok(());
-        }
-        let detail = match self.assigned.owner(&claimed.feeder) {
-            Some(owner) => format!("feeder {} belongs to {owner}", claimed.feeder),
-            None => format!("feeder {} belongs to no analytics service", claimed.feeder),
-        };
-        Err(Refusal::silent(Reason::UnknownAnalytics, detail))
-    }
-
-    fn check_plan(&self, report: &Report) -> Result<(), (Reason, String)> {
-        if !self.grid.is_aligned(report.window) {
-            let length = self.grid.window_s();
-            return Err((
-                Reason::MisalignedWindow,
-                format!("window {} is no multiple of {length} s", report.window),
-            ));
-        }
-        if report.plan_version > self.plan.version {
-            return Err((
-                Reason::UnknownPlan,
-                format!(
-                    "plan version {} is newer than {}",
-                    report.plan_version, self.plan.version
-                ),
-            ));
-        }
-        let Some(feeder) = self.plan.feeder(&report.feeder, report.window) else {
-            return Err((
-                Reason::UnknownFeeder,
-                format!("the plan has no feeder {}", report.feeder),
-            ));
-        };
-        match self.plan.epoch_for(report.window) {
-            Some(epoch) if epoch.epoch == report.epoch => {}
-            Some(epoch)
-                if self
-                    .plan
-                    .epochs
-                    .iter()
-                    .any(|known| known.epoch == report.epoch) =>
-            {
-                return Err((
-                    Reason::WrongEpoch,
-                    format!(
-                        "window {} belongs to epoch {}, not {}",
-                        report.window, epoch.epoch, report.epoch
-                    ),
-                ));
-            }
-            _ => {
-                return Err((
-                    Reason::UnknownEpoch,
-                    format!("the plan has no epoch {}", report.epoch),
-                ));
-            }
-        }
-        if feeder.since != report.plan_version {
-            return Err((
-                Reason::OutdatedConfig,
-                format!(
-                    "window {} of feeder {} is governed by plan version {}, not {}",
-                    report.window, report.feeder, feeder.since, report.plan_version
-                ),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_time(&self, report: &Report) -> Result<(), (Reason, String)> {
-        let latest = self.now.0.saturating_add(self.future_tolerance_ms);
-        let end_ms = (report.window.0.saturating_add(self.grid.window_s())).saturating_mul(1000);
-        if end_ms > latest || report.sealed_at.0 > latest {
-            return Err((
-                Reason::ReportTooEarly,
-                format!(
-                    "window {} ends, or sealed_at {} lies, after {} ms since the epoch",
-                    report.window, report.sealed_at, latest
-                ),
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_length(&self, limbs: &[u8]) -> Result<(), (Reason, String)> {
-        let expected = self.profile.packed_len();
-        if limbs.len() == expected {
-            return Ok(());
-        }
-        Err((
-            Reason::WrongLength,
-            format!(
-                "{} bytes of limbs, not the {expected} of profile {}",
-                limbs.len(),
-                self.profile.name
-            ),
-        ))
     }
 }

@@ -12,24 +12,23 @@ use service::failpoint;
 use service::roster::Roster;
 use wire::{
     AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Plan, Reason, ReceiptEntry, SigningKey,
-    Status, Topics, UnixMillis,
+    Topics, UnixMillis,
 };
 
-use crate::admit::{Admission, Admitted, Refusal};
 use crate::assignment::AssignedPlan;
-use crate::metrics as meter;
-use crate::store::{Store, StoreError, SumKey, Terms};
+use crate::metrics;
+use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::verify::{Verdicts, verify};
-use crate::windows::{Held, Outcome, Rules, Windows};
+use crate::windows::{Held, Rules, Windows};
 
 mod answers;
+mod fold;
 mod handover;
 mod releases;
 pub use handover::Handover;
 
-/// Sums released in one turn at most: each takes 27 kB until it has been published.
-const RELEASES_A_TURN: usize = 128;
+/// Sums released in one step at most: each takes 27 kB until it has been published.
+const RELEASES_A_STEP: usize = 128;
 
 /// Who this analytics process is.
 #[derive(Debug)]
@@ -44,15 +43,6 @@ pub struct Identity {
     pub topics: Topics,
     /// Most entries in one receipt.
     pub receipt_entries: usize,
-}
-
-/// A message that came and has not been looked at.
-#[derive(Debug, Clone)]
-pub struct Incoming {
-    /// The topic it came on.
-    pub topic: String,
-    /// The envelope.
-    pub payload: Bytes,
 }
 
 /// A message to publish.
@@ -105,7 +95,7 @@ impl Effects {
 #[derive(Debug)]
 pub struct Engine<S> {
     identity: Identity,
-    terms: Terms,
+    format: StoreFormat,
     windows: Windows,
     store: S,
     /// Whose feeders are whose; before the first plan, all are this service's.
@@ -143,15 +133,15 @@ impl<S: Store> Engine<S> {
         rules: Rules,
         mut store: S,
     ) -> Result<Self, StartError> {
-        let terms = Terms {
+        let format = StoreFormat {
             profile: packed::Profile::by_name(plan.profile.as_str())?,
             grid: plan.grid()?,
         };
-        let mut windows = Windows::new(terms.profile, terms.grid, rules);
+        let mut windows = Windows::new(format.profile, format.grid, rules);
         let unsettled = windows.restore(&mut store)?.into_iter().collect();
         Ok(Self {
             identity,
-            terms,
+            format,
             windows,
             store,
             assigned: None,
@@ -165,122 +155,7 @@ impl<S: Store> Engine<S> {
     /// Whether `plan` has the windows and the profile this engine was started with.
     #[must_use]
     pub fn fits(&self, plan: &Plan) -> bool {
-        plan.profile.as_str() == self.terms.profile.name && plan.grid() == Ok(self.terms.grid)
-    }
-
-    /// Checks and folds a batch of reports. `active_ms`: milliseconds during which the broker was within reach.
-    ///
-    /// # Errors
-    /// Those of [`Engine::fold`].
-    pub fn take(
-        &mut self,
-        admission: &Admission<'_>,
-        batch: &[Incoming],
-        active_ms: u64,
-    ) -> Result<(), StoreError> {
-        self.fold(verify(admission, batch, 1), active_ms)
-    }
-
-    /// Folds what was found to be a report, and answers the rest. `active_ms`: milliseconds during which the broker was
-    /// within reach.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the store cannot be read. The report at which that was noticed, and those after it, are not
-    /// folded and not answered, so that their gateways send them again.
-    pub fn fold(&mut self, verdicts: Verdicts, active_ms: u64) -> Result<(), StoreError> {
-        let started = Instant::now();
-        let (mut folded, mut duplicate, reports) = (0, 0, verdicts.len());
-        let mut folding = Ok(());
-        for verdict in verdicts {
-            let status = match verdict {
-                Ok(admitted) => self.fold_one(admitted, active_ms),
-                Err(refusal) => self.refuse(refusal),
-            };
-            match status {
-                Ok(Some(Status::Folded)) => folded += 1,
-                Ok(Some(Status::Duplicate)) => duplicate += 1,
-                Ok(_) => {}
-                Err(error) => {
-                    folding = Err(error);
-                    break;
-                }
-            }
-        }
-        meter::folding(started.elapsed(), reports);
-        for (count, event) in [
-            (folded, Event::Folded(folded)),
-            (duplicate, Event::Duplicate(duplicate)),
-        ] {
-            if count > 0 {
-                self.ready.events.push(event);
-            }
-        }
-        folding
-    }
-
-    /// Folds a report and answers it; returns the answer.
-    fn fold_one(
-        &mut self,
-        admitted: Admitted,
-        active_ms: u64,
-    ) -> Result<Option<Status>, StoreError> {
-        let Admitted {
-            report,
-            limbs,
-            address,
-        } = admitted;
-        let (windows, store) = (&mut self.windows, &mut self.store);
-        let outcome = windows.fold(&report, &limbs, address.digest, active_ms, store)?;
-        let status = match outcome {
-            Ok(Outcome::Folded(part)) => {
-                meter::folded(part);
-                self.ready.sealed_at.push(report.sealed_at);
-                let deployment = &self.identity.deployment;
-                let folded = trace::folded(deployment, &report, &address.digest, part);
-                self.ready.folded.extend(folded);
-                Status::Folded
-            }
-            Ok(Outcome::Duplicate) => {
-                meter::duplicate();
-                trace::duplicate(&self.identity.deployment, &report, &address.digest);
-                Status::Duplicate
-            }
-            Err(reason) => {
-                meter::rejected(reason, || format!("a report of meter {}", report.meter));
-                self.ready.events.push(Event::Rejected(reason));
-                Status::Rejected(reason)
-            }
-        };
-        self.answer(address, status);
-        Ok(Some(status))
-    }
-
-    /// Answers a report that may not be folded, if it is to be answered; returns the answer.
-    ///
-    /// It may be in a sum all the same: it was admitted under an older plan, and its receipt did not arrive. Told the
-    /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
-    fn refuse(&mut self, refusal: Refusal) -> Result<Option<Status>, StoreError> {
-        let Refusal {
-            reason,
-            detail,
-            address,
-        } = refusal;
-        if let Some(address) = &address {
-            let (window, meter, digest) = (address.window, &address.meter, address.digest);
-            let (windows, store) = (&self.windows, &mut self.store);
-            if windows.holds(&address.feeder, window, meter, digest, store)? {
-                meter::duplicate();
-                self.answer(address.clone(), Status::Duplicate);
-                return Ok(Some(Status::Duplicate));
-            }
-        }
-        meter::rejected(reason, || detail);
-        self.ready.events.push(Event::Rejected(reason));
-        Ok(address.map(|address| {
-            let status = Status::Rejected(reason);
-            self.answer(address, status);
-            status
-        }))
+        plan.profile.as_str() == self.format.profile.name && plan.grid() == Ok(self.format.grid)
     }
 
     /// Closes what is due and forgets what is past its retention. Returns whether more may be due.
@@ -295,10 +170,10 @@ impl<S: Store> Engine<S> {
                 contributors = held.contributors,
                 "withheld for good: the retention of the window is over"
             );
-            meter::withheld();
+            metrics::withheld();
         }
         self.withhold();
-        meter::open_windows(self.windows.open());
+        metrics::open_windows(self.windows.open());
         Ok(more)
     }
 
@@ -314,22 +189,23 @@ impl<S: Store> Engine<S> {
         all: bool,
     ) -> Result<bool, StoreError> {
         let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
-        let (windows, store) = (&mut self.windows, &mut self.store);
+        let windows = &mut self.windows;
+        let store = &mut self.store;
         let looking = Instant::now();
-        let (due, held) = windows.due(all, RELEASES_A_TURN, enrolled, active_ms, store)?;
+        let (due, held) = windows.due(all, RELEASES_A_STEP, enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
-        let more = due.len() == RELEASES_A_TURN;
+        let more = due.len() == RELEASES_A_STEP;
         for due in due {
             let signing = Instant::now();
             let release = self.release(&due, enrolled(&due.row.key.feeder));
-            meter::releasing(packing + signing.elapsed());
+            metrics::releasing(packing + signing.elapsed());
             self.unsettled.insert(release.key.clone(), release.digest);
-            meter::released(due.contributors);
+            metrics::released(due.contributors);
             self.ready.events.push(Event::Released(release.key.clone()));
             self.windows.released(release);
         }
         for held in held {
-            meter::held();
+            metrics::held();
             tracing::warn!(
                 feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
                 contributors = held.contributors,
@@ -351,12 +227,12 @@ impl<S: Store> Engine<S> {
             failpoint::hit("analytics.before_commit");
             let started = Instant::now();
             self.store.commit(&transaction)?;
-            meter::committed(started.elapsed());
+            metrics::committed(started.elapsed());
             failpoint::hit("analytics.after_commit");
         }
         self.windows.committed();
-        meter::unsettled(self.unsettled.len());
-        meter::store_bytes(self.store.bytes());
+        metrics::unsettled(self.unsettled.len());
+        metrics::store_bytes(self.store.bytes());
         let mut effects = std::mem::take(&mut self.ready);
         trace::committed(&self.identity.deployment, &effects.folded);
         for release in &releases {

@@ -3,25 +3,28 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`assignment`]: which feeders are this service's, and which it is giving up
-//! * [`admit`]: from bytes on a topic to a report that may be folded · [`verify`]: many at once
+//! * `assignment`: which feeders are this service's, and which it is giving up
+//! * `admit`: from bytes on a topic to a report that may be folded · `verify`: many at once
 //! * [`windows`]: every open sum, who is in it, when it is due
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
-//! * [`runner`]: the engine on MQTT and on time · [`metrics`]: what it counts
+//! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
 //! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
 
-pub mod admit;
-pub mod assignment;
+mod admit;
+mod assignment;
 pub mod doctor;
 pub mod engine;
 pub mod inspect;
 pub mod metrics;
-pub mod runner;
+mod pipeline;
 pub mod store;
 mod trace;
-pub mod verify;
+mod verify;
 pub mod windows;
 
+pub use admit::{Address, Admission, Admitted, Incoming, PlanError, Refusal};
+pub use assignment::AssignedPlan;
 pub use engine::Event;
-pub use runner::{AnalyticsError, DRAIN, run, run_on, store_path};
+pub use pipeline::{AnalyticsError, DRAIN, run, run_on, store_path};
+pub use verify::{TOGETHER, Verdicts, verify};

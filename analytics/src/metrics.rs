@@ -6,8 +6,6 @@ use metrics::{counter, gauge, histogram};
 use service::telemetry::{ByReason, register};
 use wire::{Part, Reason, UnixMillis};
 
-use crate::engine::Handover;
-
 /// Counter: messages on report topics.
 pub const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
 /// Counter: their bytes.
@@ -248,25 +246,23 @@ pub(crate) fn open_windows(open: usize) {
     gauge!(OPEN).set(open as f64);
 }
 
-pub(crate) fn handover(feeders: usize, handover: &Handover) {
-    let draining = || handover.draining.iter();
+/// Of the feeders that are being given up: how many there are, their sums that are to be released, and their releases
+/// that are not settled.
+pub(crate) fn handover(feeders: usize, open: usize, unsettled: usize) {
     gauge!(HANDOVER_FEEDERS).set(feeders as f64);
-    gauge!(HANDOVER_SUMS).set(draining().map(|(_, open, _)| *open).sum::<usize>() as f64);
-    let unsettled: usize = draining().map(|(_, _, unsettled)| *unsettled).sum();
+    gauge!(HANDOVER_SUMS).set(open as f64);
     gauge!(HANDOVER_UNSETTLED).set(unsettled as f64);
-    let stranded: usize = handover
-        .stranded
-        .iter()
-        .map(|(_, releases)| *releases)
-        .sum();
-    gauge!(STRANDED).set(stranded as f64);
+}
+
+pub(crate) fn stranded(releases: usize) {
+    gauge!(STRANDED).set(releases as f64);
 }
 
 pub(crate) fn store_bytes(bytes: u64) {
     gauge!(STORE_BYTES).set(bytes as f64);
 }
 
-/// Counts a refusal. The count is exact; the log has few lines, so that a flood is no flood of lines.
+/// Counts a refusal. The count is exact; log lines are limited in rate, because anybody can cause them.
 pub(crate) fn rejected(reason: Reason, detail: impl FnOnce() -> String) {
     static LINES: ByReason = ByReason::new();
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);

@@ -14,10 +14,10 @@ use packed::{Accumulator, Profile};
 use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
 
 mod error;
-mod file;
 mod memory;
+mod redb;
+pub use self::redb::{FileStore, Inspection};
 pub use error::StoreError;
-pub use file::{FileStore, Inspection};
 pub use memory::MemoryStore;
 
 /// Names one encrypted sum.
@@ -34,7 +34,7 @@ pub struct SumKey {
 /// A sum's row: everything about it but its contributors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumRow {
-    /// Which sum.
+    /// Feeder, window and part.
     pub key: SumKey,
     /// The key epoch its ciphertexts are under.
     pub epoch: KeyEpoch,
@@ -138,9 +138,9 @@ pub struct Loaded {
     pub releases: Vec<(SumKey, Digest)>,
 }
 
-/// What the rows of a store mean: they can be read under nothing else.
+/// What the rows of a store mean: they are of no use under another profile or grid.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
+pub struct StoreFormat {
     /// The profile of every stored ciphertext.
     pub profile: &'static Profile,
     /// The grid of every stored window.
@@ -150,7 +150,7 @@ pub struct Terms {
 /// Durable state of one analytics process.
 ///
 /// ```
-/// use analytics::store::{MemoryStore, Store, Terms, Transaction};
+/// use analytics::store::{MemoryStore, Store, StoreFormat, Transaction};
 /// use wire::{FeederId, Grid};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -159,8 +159,8 @@ pub struct Terms {
 ///     times: vec![(FeederId::try_from("feeder-1")?, 1_736_208_000)],
 ///     ..Transaction::default()
 /// })?;
-/// let terms = Terms { profile: &packed::ADDITIVE, grid: Grid::new(900, 96)? };
-/// let loaded = store.load(&terms, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
+/// let format = StoreFormat { profile: &packed::ADDITIVE, grid: Grid::new(900, 96)? };
+/// let loaded = store.load(&format, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
 /// assert_eq!(loaded.times.len(), 1);
 /// # Ok(())
 /// # }
@@ -171,12 +171,16 @@ pub struct Terms {
 /// Every method but `load` and `commit` reads what was committed, and fails with a [`StoreError`] where the medium cannot
 /// be read.
 pub trait Store: Send {
-    /// Checks all that was committed, which must have been under the same `terms`, and gives every sum's row to `each`,
+    /// Checks all that was committed, which must have been in the same `format`, and gives every sum's row to `each`,
     /// ascending by key.
     ///
     /// # Errors
-    /// [`StoreError`] where the medium cannot be read, or was written under other terms.
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError>;
+    /// [`StoreError`] where the medium cannot be read, or was written in another format.
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError>;
 
     /// Makes `transaction` durable, whole or not at all.
     ///

@@ -25,7 +25,8 @@ pub(crate) fn folded(
     if !enabled!(Level::DEBUG) {
         return None;
     }
-    let (feeder, window) = (&report.feeder, report.window);
+    let feeder = &report.feeder;
+    let window = report.window;
     tracing::debug!(trace_id = %trace(deployment, feeder, window), report = %ReportId(digest), part = part.0, "folded");
     Some(Folded {
         feeder: feeder.clone(),

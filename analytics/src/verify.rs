@@ -5,8 +5,7 @@ use std::thread;
 
 use wire::Awaiting;
 
-use crate::admit::{Admission, Admitted, Refusal};
-use crate::engine::Incoming;
+use crate::admit::{Admission, Admitted, Incoming, Refusal};
 
 /// Reports whose signatures are verified together. More are hardly cheaper, and one bad signature costs all of them a
 /// verification of their own. `cargo bench -p analytics --bench admit` prints what each size costs.
@@ -53,7 +52,7 @@ pub fn verify(admission: &Admission<'_>, batch: &[Incoming], threads: usize) -> 
 }
 
 /// Checks reports with one verification of all their signatures.
-pub fn verify_together(admission: &Admission<'_>, batch: &[Incoming]) -> Verdicts {
+fn verify_together(admission: &Admission<'_>, batch: &[Incoming]) -> Verdicts {
     let mut entries = Vec::with_capacity(batch.len());
     let mut awaiting = Vec::with_capacity(batch.len());
     for incoming in batch {

@@ -21,20 +21,21 @@ use std::sync::Arc;
 use packed::Profile;
 use wire::{Digest, FeederId, Grid, MeterId, Part, WindowStart};
 
-use crate::store::{Stage, Store, StoreError, SumKey, SumRow, Terms};
+use crate::store::{Store, StoreError, SumKey, SumRow};
 
 mod changes;
 mod close;
 mod feeder;
 mod fingerprints;
 mod fold;
+mod restore;
 mod sum;
 #[cfg(test)]
 pub(crate) mod tests;
 use changes::Changes;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
-pub use fold::Outcome;
+pub use fold::{Contribution, FoldResult};
 use sum::Sum;
 
 /// What bounds the windows' memory and decides when they close.
@@ -82,21 +83,21 @@ pub struct Windows {
 
 /// A sum that is due and has enough contributors.
 #[derive(Debug)]
-pub struct Due {
-    /// Which sum.
-    pub row: SumRow,
+pub(crate) struct Due {
+    /// Feeder, window and part.
+    pub(crate) row: SumRow,
     /// The packed sum.
-    pub limbs: Vec<u8>,
+    pub(crate) limbs: Vec<u8>,
     /// Number of contributors.
-    pub contributors: u32,
+    pub(crate) contributors: u32,
     /// Digest over the contributors: SHA-256 of their ciphertexts' digests in ascending order.
-    pub contributors_digest: Digest,
+    pub(crate) contributors_digest: Digest,
 }
 
 /// A sum that is due but has too few contributors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Which sum.
+    /// Feeder, window and part.
     pub key: SumKey,
     /// Number of contributors.
     pub contributors: u32,
@@ -118,103 +119,6 @@ impl Windows {
             hot: VecDeque::new(),
             changes: Changes::default(),
         }
-    }
-
-    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests. No ciphertext is
-    /// read yet.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the store cannot be read or belongs to another plan.
-    pub fn restore(&mut self, store: &mut dyn Store) -> Result<Vec<(SumKey, Digest)>, StoreError> {
-        let terms = Terms {
-            profile: self.profile,
-            grid: self.grid,
-        };
-        let loaded = store.load(&terms, &mut |row| self.enter(row))?;
-        self.trim(self.rules.max_feeders);
-        for (id, time) in loaded.times {
-            if let Some(feeder) = self.feeders.get_mut(&id) {
-                feeder.time = Some(time);
-            }
-        }
-        let feeders: Vec<_> = self.feeders.keys().cloned().collect();
-        for id in &feeders {
-            self.count_contributors(id, store)?;
-        }
-        Ok(loaded.releases)
-    }
-
-    /// Reads a feeder back that has left memory, or was never there.
-    fn recall(&mut self, id: &FeederId, store: &mut dyn Store) -> Result<(), StoreError> {
-        if self.feeders.contains_key(id) {
-            return Ok(());
-        }
-        let mut rows = Vec::new();
-        let time = store.feeder(id, &mut |row| rows.push(row))?;
-        rows.into_iter().for_each(|row| self.enter(row));
-        self.feeders.entry(id.clone()).or_default().time = time;
-        let counted = self.count_contributors(id, store);
-        if counted.is_err() {
-            self.feeders.remove(id);
-        }
-        counted
-    }
-
-    /// Reads who contributed to a feeder's windows, as far as that is kept in memory.
-    fn count_contributors(
-        &mut self,
-        id: &FeederId,
-        store: &mut dyn Store,
-    ) -> Result<(), StoreError> {
-        let (hasher, length) = (&self.hasher, self.grid.window_s());
-        let Some(feeder) = self.feeders.get_mut(id) else {
-            return Ok(());
-        };
-        for (start, window) in &mut feeder.windows {
-            let end = start.0 + length;
-            let counts = feeder.time.is_none_or(|time| end > time);
-            let takes = window.takes_reports();
-            if !takes && !counts {
-                continue;
-            }
-            let mut seen = Fingerprints::default();
-            store.contributors(id, *start, &mut |row| {
-                seen.insert(hasher.of(&row.meter));
-                if counts {
-                    feeder.ahead.reported(&row.meter, end);
-                }
-            })?;
-            if takes && let Some(active) = &mut window.active {
-                active.seen = Some(seen);
-            }
-        }
-        if feeder.advance(self.rules.min_meters) {
-            self.changes.times.insert(id.clone());
-        }
-        Ok(())
-    }
-
-    /// Enters a sum of the store; a window's come in the order of their parts.
-    fn enter(&mut self, row: SumRow) {
-        let id = row.key.feeder.clone();
-        self.change(&id, |feeder| {
-            let window = feeder.windows.entry(row.key.window).or_default();
-            window.parts += 1;
-            window.contributors += row.contributors;
-        });
-        if row.stage == Stage::Settled {
-            return;
-        }
-        let sum = Sum::restored(row);
-        if sum.takes_reports() {
-            self.open.insert(sum.row.key.clone());
-        }
-        self.change(&id, |feeder| {
-            let window = feeder.activate(sum.row.key.window);
-            if let Some(active) = &mut window.active {
-                active.sums.push(sum);
-            }
-        });
     }
 
     /// Changes a feeder, which is in memory from then on, and keeps count of those that something is awaited of.
@@ -251,19 +155,18 @@ impl Windows {
     }
 
     /// Takes another minimum group; it applies to every sum not yet released.
-    pub fn set_min_meters(&mut self, min_meters: u32) {
+    pub(crate) fn set_min_meters(&mut self, min_meters: u32) {
         self.rules.min_meters = min_meters;
     }
 
     /// Number of sums that take reports.
-    #[must_use]
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.len()
     }
 
     /// The feeder's time: the newest window end that `min_meters` distinct meters have passed, in Unix seconds.
-    #[must_use]
-    pub fn feeder_time(&self, feeder: &FeederId) -> Option<u64> {
+    #[cfg(test)]
+    pub(crate) fn feeder_time(&self, feeder: &FeederId) -> Option<u64> {
         self.feeders.get(feeder)?.time
     }
 
@@ -271,7 +174,7 @@ impl Windows {
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read.
-    pub fn holds(
+    pub(crate) fn holds(
         &self,
         feeder: &FeederId,
         window: WindowStart,

@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use analytics::admit::Admission;
-use analytics::assignment::AssignedPlan;
-use analytics::engine::{Engine, Event, Identity, Incoming};
+use analytics::engine::{Engine, Event, Identity};
 use analytics::store::MemoryStore;
 use analytics::windows::Rules;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use service::config::Settings;
 use service::roster::Roster;
@@ -32,9 +31,7 @@ struct World {
     analytics: SigningKey,
 }
 
-fn world() -> World {
-    let meter = SigningKey::from_bytes(&[1; 32]);
-    let settings = Settings::defaults();
+fn plan(settings: &Settings) -> Plan {
     let mut plan = Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(5),
@@ -70,6 +67,12 @@ fn world() -> World {
         }],
     };
     plan.sort();
+    plan
+}
+
+fn world() -> World {
+    let meter = SigningKey::from_bytes(&[1; 32]);
+    let settings = Settings::defaults();
     let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
         meter: meter.parse().unwrap(),
         feeder: feeder.parse().unwrap(),
@@ -88,8 +91,8 @@ fn world() -> World {
     };
     World {
         topics: Topics::new(&settings.deployment.root).unwrap(),
+        plan: plan(&settings),
         settings,
-        plan,
         roster: Roster::from_pages([page]).unwrap(),
         meter,
         analytics: SigningKey::from_bytes(&[2; 32]),
@@ -172,7 +175,7 @@ impl World {
             .iter()
             .map(|message| {
                 engine
-                    .take(&admission, std::slice::from_ref(message), 0)
+                    .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
                     .unwrap();
                 let outgoing = engine.commit().unwrap().outgoing;
                 assert!(outgoing.len() <= 1);
@@ -412,7 +415,7 @@ fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
         .rev()
         .map(|hours_ago| world.sealed(&of(hours_ago), &limbs(1)))
         .collect();
-    engine.take(&admission, &batch, 0).unwrap();
+    engine.fold(verify(&admission, &batch, 1), 0).unwrap();
     let mut close = |all| {
         let more = engine.close(&world.roster, 0, all).unwrap();
         let events = engine.commit().unwrap().events;
@@ -442,7 +445,7 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
         wire::seal(&report(), Some(&limbs(1)), deployment, &topic, &world.meter);
     let payload = Bytes::from(payload);
     engine
-        .take(&admission, &[Incoming { topic, payload }], 0)
+        .fold(verify(&admission, &[Incoming { topic, payload }], 1), 0)
         .unwrap();
     let outgoing = engine.commit().unwrap().outgoing;
     let unverified: Unverified<Receipt> =
@@ -484,7 +487,7 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
             )
             .unwrap();
             engine
-                .take(&admission, std::slice::from_ref(message), 0)
+                .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
                 .unwrap();
             let outgoing = engine.commit().unwrap().outgoing;
             world.open(&outgoing[0].topic, &outgoing[0].payload)

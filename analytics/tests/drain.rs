@@ -9,7 +9,7 @@ use std::time::Duration;
 use analytics::AnalyticsError;
 use analytics::store::{
     ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Store, StoreError,
-    SumKey, SumRow, Terms, Transaction,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::ADDITIVE;
 use service::config::Settings;
@@ -62,8 +62,12 @@ impl Gate {
 }
 
 impl Store for Gate {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
-        self.inner.load(terms, each)
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        self.inner.load(format, each)
     }
 
     fn contributor(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use analytics::store::{
-    ContributorRow, FileStore, Limbs, Stage, Store, SumKey, SumRow, Terms, Transaction,
+    ContributorRow, FileStore, Limbs, Stage, Store, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::{ADDITIVE, Accumulator};
 use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, UnixMillis, WindowStart};
@@ -27,11 +27,11 @@ fn inspect(state: &Path, arguments: &[&str]) -> Output {
 fn store(state: &Path) -> FileStore {
     let folder = service::files::state_folder(state, "analytics-1").unwrap();
     let mut store = FileStore::open(&folder.join("sums.redb"), &"dev".parse().unwrap()).unwrap();
-    let terms = Terms {
+    let format = StoreFormat {
         profile: &ADDITIVE,
         grid: Grid::new(3600, 4).unwrap(),
     };
-    store.load(&terms, &mut drop).unwrap();
+    store.load(&format, &mut drop).unwrap();
     let key = SumKey {
         feeder: "feeder-1".parse().unwrap(),
         window: WindowStart(1_393_804_800),

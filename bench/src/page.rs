@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
 use live::{About, Live, Metrics, Rates, Source, Step, Truth, Verdict};
-use operator::report::FeederReport;
+use operator::FeederReport;
 use service::Stop;
 use service::config::Settings;
 

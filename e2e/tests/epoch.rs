@@ -15,7 +15,7 @@ use meter::Summary;
 use meter::fleet::simulated;
 use meter::source::Simulated;
 use operator::rotate::{self, Facts, Inbox, RotateError};
-use operator::{FeederReport, plan};
+use operator::{FeederReport, stored_plan};
 use service::clock::MockClock;
 use service::mqtt::{self, QoS};
 use service::{Settings, Stop, StopHandle};
@@ -166,14 +166,14 @@ impl Deployment {
 
     fn plan(&self) -> Plan {
         let topic = Topics::new(&self.settings.deployment.root).unwrap().plan();
-        let dir = operator::run::folder(&self.settings);
-        let stored = plan::stored(&dir, &self.settings.deployment.id, &topic);
+        let dir = operator::folder(&self.settings);
+        let stored = stored_plan(&dir, &self.settings.deployment.id, &topic);
         stored.unwrap().unwrap()
     }
 
     /// What `operator rotate` does.
     fn ask_for_epoch(&self, first: WindowStart, force: bool) -> Result<(), RotateError> {
-        let dir = operator::run::folder(&self.settings);
+        let dir = operator::folder(&self.settings);
         let facts = Facts {
             plan: &self.plan(),
             released: &rotate::newest_released(&dir, &self.settings.deployment.id).unwrap(),

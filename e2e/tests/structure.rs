@@ -9,11 +9,6 @@ use e2e::structure::{here, workspace};
 
 /// Circles that are to be mended, as their files.
 const CIRCLES: &[&str] = &[
-    "analytics/src/engine.rs analytics/src/verify.rs",
-    "analytics/src/engine/handover.rs analytics/src/metrics.rs",
-    "meter/src/source/lcl.rs meter/src/source/replay.rs meter/src/source/wide.rs",
-    "operator/src/ledger.rs operator/src/totals.rs",
-    "operator/src/run.rs operator/src/serve.rs",
     "lib/service/src/cli.rs lib/service/src/cli/tools.rs lib/service/src/config/conflicts.rs lib/service/src/config/layers.rs lib/service/src/config/mod.rs lib/service/src/doctor/mod.rs lib/service/src/doctor/network.rs lib/service/src/doctor/trust.rs lib/service/src/failpoint.rs lib/service/src/pin.rs lib/service/src/plan.rs lib/service/src/process.rs lib/service/src/roster/cache.rs lib/service/src/roster/keeper.rs",
 ];
 

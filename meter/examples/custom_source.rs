@@ -1,8 +1,14 @@
 //! A source of readings of your own: a street of street lamps, on from 18:00 to 06:00 UTC.
 //!
-//! `cargo run -p meter --example custom_source` prints one day of it as a gateway would read it.
+//! `cargo run -p meter --example custom_source` prints one day of it as a gateway would read it;
+//! `cargo run -p meter --example custom_source run` runs that gateway beside the other processes, as the README starts them.
 
+use std::time::Duration;
+
+use meter::Readings;
 use meter::source::{MeterSpec, Reading, Source, SourceError, clamp};
+use service::clock::SystemClock;
+use service::{Settings, Stop};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
 
 /// Length of a native interval in seconds.
@@ -84,6 +90,28 @@ impl Source for StreetLamps {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match std::env::args().nth(1).as_deref() {
+        Some("run") => run(),
+        _ => print(),
+    }
+}
+
+/// A gateway of the lamps, for one day.
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut settings = Settings::defaults();
+    settings.meter.speed = 3_600.0;
+    settings.meter.duration = Some(Duration::from_secs(86_400));
+    // The identity says which readings these are: a gateway that is started again with the same one goes on.
+    let readings = Readings::new(StreetLamps::new(40)?, "street lamps, 40 of 80 W");
+    let (_handle, stop) = Stop::manual();
+    let clock = SystemClock::shared();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let summary = runtime.block_on(meter::run_on(&settings, readings, clock, stop, None))?;
+    println!("{summary:?}");
+    Ok(())
+}
+
+fn print() -> Result<(), Box<dyn std::error::Error>> {
     let mut lamps = StreetLamps::new(40)?;
     let mut readings = Vec::new();
     let mut day = 0;
@@ -108,5 +136,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[test]
 fn it_runs() {
-    main().expect("the example");
+    print().expect("the example");
 }

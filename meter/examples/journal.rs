@@ -5,10 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
-use meter::batch::Batch;
-use meter::journal::spans::Spans;
-use meter::journal::{FILE, Journal, Op, Place, Progress};
-use meter::outbox::Sealed;
+use meter::journal::{Batch, FILE, Journal, Op, Place, Progress, Sealed, Spans};
 use wire::{Digest, FeederId, MeterId, WindowStart};
 
 const METERS: usize = 1_000;

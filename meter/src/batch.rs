@@ -20,7 +20,7 @@ pub struct Interval(pub Vec<Taken>);
 impl Interval {
     /// The interval of `interval_s` seconds that `readings` are of, clamped; meters beyond the readings are missing.
     #[must_use]
-    pub fn of(meters: &[MeterSpec], readings: &[Reading], interval_s: u32) -> Self {
+    pub(crate) fn of(meters: &[MeterSpec], readings: &[Reading], interval_s: u32) -> Self {
         let take = |(index, spec): (usize, &MeterSpec)| match readings.get(index) {
             Some(Reading::Energy(energy)) => {
                 let (energy, clamped) = clamp(*energy, spec.capacity_w, interval_s);
@@ -33,7 +33,7 @@ impl Interval {
 
     /// An interval that nobody took a reading of.
     #[must_use]
-    pub fn missed(meters: usize) -> Self {
+    pub(crate) fn missed(meters: usize) -> Self {
         Self(vec![Taken::Missing; meters])
     }
 }
@@ -55,7 +55,7 @@ pub struct Batch {
 
 /// The batches of the window being filled, one a meter.
 #[derive(Debug)]
-pub struct Filling {
+pub(crate) struct Filling {
     grid: Grid,
     window: WindowStart,
     batches: Vec<Batch>,
@@ -65,7 +65,7 @@ pub struct Filling {
 impl Filling {
     /// An empty window of `meters` meters.
     #[must_use]
-    pub fn new(grid: Grid, window: WindowStart, meters: usize) -> Self {
+    pub(crate) fn new(grid: Grid, window: WindowStart, meters: usize) -> Self {
         let batches = (0..meters)
             .map(|meter| Batch {
                 meter,
@@ -85,7 +85,12 @@ impl Filling {
 
     /// A window of which `intervals` are there.
     #[must_use]
-    pub fn resume(grid: Grid, window: WindowStart, meters: usize, intervals: &[Interval]) -> Self {
+    pub(crate) fn resume(
+        grid: Grid,
+        window: WindowStart,
+        meters: usize,
+        intervals: &[Interval],
+    ) -> Self {
         let mut filling = Self::new(grid, window, meters);
         for interval in intervals {
             filling.add(interval);
@@ -95,18 +100,18 @@ impl Filling {
 
     /// The window.
     #[must_use]
-    pub fn window(&self) -> WindowStart {
+    pub(crate) fn window(&self) -> WindowStart {
         self.window
     }
 
     /// The interval that is filled next: its number in the window.
     #[must_use]
-    pub fn next_interval(&self) -> u32 {
+    pub(crate) fn next_interval(&self) -> u32 {
         self.filled
     }
 
     /// Adds one interval of the fleet.
-    pub fn add(&mut self, interval: &Interval) {
+    pub(crate) fn add(&mut self, interval: &Interval) {
         for (index, batch) in self.batches.iter_mut().enumerate() {
             match interval.0.get(index) {
                 Some(Taken::Energy(WattHours(wh), clamped)) => {
@@ -124,13 +129,13 @@ impl Filling {
 
     /// The number of meters.
     #[must_use]
-    pub fn meters(&self) -> usize {
+    pub(crate) fn meters(&self) -> usize {
         self.batches.len()
     }
 
     /// The window, closed as it is: intervals that did not come are missing.
     #[must_use]
-    pub fn close(mut self) -> Vec<Batch> {
+    pub(crate) fn close(mut self) -> Vec<Batch> {
         while !self.is_full() {
             self.add(&Interval::default());
         }
@@ -139,13 +144,13 @@ impl Filling {
 
     /// Whether every interval of the window is there.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.filled >= u32::from(self.grid.batch())
     }
 
     /// The batches of a full window. Meters without a single reading have nothing to report and are left out.
     #[must_use]
-    pub fn finish(self) -> Vec<Batch> {
+    pub(crate) fn finish(self) -> Vec<Batch> {
         let batch = self.grid.batch();
         self.batches
             .into_iter()

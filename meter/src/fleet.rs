@@ -1,4 +1,4 @@
-//! The fleet: the meters behind this gateway, their readings, their feeders and their keys.
+//! The fleet: the meters behind this gateway, their feeders and their keys.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,29 +6,29 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
-use service::config::{Settings, SourceKind};
+use service::config::Settings;
 use service::files::{self, KeyFileError};
 use wire::{EnrolRequest, FeederId, MeterId, SigningKey, VerifyingKey, Watts};
 use zeroize::Zeroizing;
 
 use crate::seal::Member;
-use crate::source::{
-    FleetOptions, MeterSpec, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay,
-};
+use crate::source::MeterSpec;
+
+pub use crate::readings::{replayed, simulated};
 
 /// Longest file of meter keys taken: some millions of meters.
 const MAX_KEY_FILE: u64 = 1 << 30;
 
 /// The meters' signing keys, in the gateway's folder.
-pub const KEYS: &str = "meters.keys";
+pub(crate) const KEYS: &str = "meters.keys";
 
 /// The meters that have a key in `directory`, each with its verifying key; `None` if there is no file of keys.
 ///
 /// # Errors
 /// A file that cannot be read, that others can read, or that is damaged.
-pub fn verifying_keys(
+pub(crate) fn verifying_keys(
     directory: &Path,
-) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, FleetError> {
+) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, KeyFileError> {
     let keys = MeterKeys::load(&directory.join(KEYS))?;
     let public = |keys: MeterKeys| {
         let keys = keys.0.into_iter();
@@ -37,32 +37,19 @@ pub fn verifying_keys(
     };
     Ok(keys.map(public))
 }
+
 /// Meters in one enrolment request.
 const ENROL_METERS: usize = 4_096;
 
 /// The meters behind a gateway.
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// What the source says of them, in its order.
-    pub specs: Vec<MeterSpec>,
+    pub(crate) specs: Vec<MeterSpec>,
     /// Who they are, in the same order; after them, meters that are gone and have reports in the journal.
-    pub members: Arc<Vec<Member>>,
+    pub(crate) members: Arc<Vec<Member>>,
     index: HashMap<MeterId, usize>,
     gone: HashMap<MeterId, Vec<usize>>,
     key: SigningKey,
-}
-
-/// Why a fleet cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// The readings cannot be had.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// `meter.source` is `replay` and no file is named.
-    #[error("meter.source is \"replay\" but meter.replay names no file: give --replay FILE")]
-    NoFile,
-    /// A key file is unreadable, unsafe or damaged.
-    #[error(transparent)]
-    Key(#[from] KeyFileError),
 }
 
 /// The feeder of the meter at `index` of a fleet spread over `feeders` feeders: `feeder-1` to `feeder-N` in turn.
@@ -75,62 +62,25 @@ pub fn feeder_of(index: usize, feeders: u32) -> FeederId {
     FeederId::try_from(format!("feeder-{number}").as_str()).expect("a feeder's name is a valid id")
 }
 
-/// The simulated fleet of `settings`. Its meters are named after the gateway, so that two gateways have no name in common.
-#[must_use]
-pub fn simulated(settings: &Settings) -> FleetOptions {
-    let meter = &settings.meter;
-    FleetOptions {
-        meters: meter.meters,
-        seed: meter.seed,
-        mix: Mix {
-            household: meter.mix.household,
-            business: meter.mix.business,
-            solar: meter.mix.solar,
-        },
-        time_zone: meter.time_zone.clone(),
-        id_prefix: format!("{}-meter", meter.gateway),
-        ..FleetOptions::default()
-    }
-}
-
-/// What is replayed and how it is dated, after `settings`.
-#[must_use]
-pub fn replayed(settings: &Settings) -> ReplayOptions {
-    let default = ReplayOptions::default();
-    ReplayOptions {
-        start: settings.meter.replay_start.unwrap_or(default.start),
-        time_zone: settings.meter.time_zone.clone(),
-        ..default
-    }
-}
-
 impl Fleet {
-    /// The fleet of `settings` and its readings; its keys are read from `directory`, or made there. `journaled` are the
-    /// meters, each with its feeder, that still have something in the journal: those that the settings no longer name, or
-    /// name for another feeder, stay members until it is settled.
+    /// The fleet of the meters in `specs`, spread over `feeders` feeders; its keys are read from `directory`, or made there.
+    /// `journaled` are the meters, each with its feeder, that still have something in the journal: those that are no longer
+    /// in the fleet, or have another feeder there, stay members until it is settled.
     ///
     /// # Errors
-    /// [`FleetError`].
-    pub fn open(
-        settings: &Settings,
+    /// A key file that is unreadable, unsafe or damaged.
+    pub(crate) fn open(
+        specs: &[MeterSpec],
+        feeders: u32,
         directory: &Path,
         journaled: impl IntoIterator<Item = (FeederId, MeterId)>,
-    ) -> Result<(Self, Box<dyn Source>), FleetError> {
-        let meter = &settings.meter;
-        let source: Box<dyn Source> = match meter.source {
-            SourceKind::Simulated => Box::new(Simulated::new(&simulated(settings))?),
-            SourceKind::Replay => {
-                let path = meter.replay.as_deref().ok_or(FleetError::NoFile)?;
-                Box::new(open_replay(path, &replayed(settings))?)
-            }
-        };
-        let ids = source.meters().iter().map(|spec| spec.id.clone());
+    ) -> Result<Self, KeyFileError> {
+        let ids = specs.iter().map(|spec| spec.id.clone());
         let mut keys = MeterKeys::load_or_create(&directory.join(KEYS), ids)?;
-        let mut members: Vec<Member> = source
-            .meters()
+        let mut members: Vec<Member> = specs
             .iter()
             .enumerate()
-            .map(|(index, spec)| keys.member(&spec.id, feeder_of(index, meter.feeders)))
+            .map(|(index, spec)| keys.member(&spec.id, feeder_of(index, feeders)))
             .collect();
         let index: HashMap<MeterId, usize> = members
             .iter()
@@ -152,38 +102,37 @@ impl Fleet {
             members.push(keys.member(&meter, feeder));
             gone.entry(meter).or_default().push(members.len() - 1);
         }
-        let fleet = Self {
-            specs: source.meters().to_vec(),
+        Ok(Self {
+            specs: specs.to_vec(),
             members: Arc::new(members),
             index,
             gone,
             key: files::load_or_create_signing_key(&directory.join("gateway.key"))?,
-        };
-        Ok((fleet, source))
+        })
     }
 
     /// Number of meters that readings are taken of: the first of the members.
     #[must_use]
-    pub fn meters(&self) -> usize {
+    pub(crate) fn meters(&self) -> usize {
         self.specs.len()
     }
 
     /// Where a meter is among the members: once, or more often if it has changed its feeder.
-    pub fn indices(&self, meter: &MeterId) -> impl Iterator<Item = usize> {
+    pub(crate) fn indices(&self, meter: &MeterId) -> impl Iterator<Item = usize> {
         let gone = self.gone.get(meter).into_iter().flatten();
         self.index.get(meter).into_iter().chain(gone).copied()
     }
 
     /// Where a meter of a feeder is among the members.
     #[must_use]
-    pub fn position(&self, feeder: &FeederId, meter: &MeterId) -> Option<usize> {
+    pub(crate) fn position(&self, feeder: &FeederId, meter: &MeterId) -> Option<usize> {
         self.indices(meter)
             .find(|&index| self.members[index].feeder == *feeder)
     }
 
     /// The signed requests that ask the operator to enrol the meters at `pending`.
     #[must_use]
-    pub fn enrol_requests(
+    pub(crate) fn enrol_requests(
         &self,
         settings: &Settings,
         topic: &str,
@@ -235,7 +184,10 @@ struct MeterKeys(HashMap<MeterId, SigningKey>);
 struct KeyRow(MeterId, ByteArray<32>);
 
 impl MeterKeys {
-    fn load_or_create(path: &Path, ids: impl Iterator<Item = MeterId>) -> Result<Self, FleetError> {
+    fn load_or_create(
+        path: &Path,
+        ids: impl Iterator<Item = MeterId>,
+    ) -> Result<Self, KeyFileError> {
         let mut keys = Self::load(path)?.unwrap_or_default();
         let known = keys.0.len();
         for id in ids {
@@ -247,7 +199,7 @@ impl MeterKeys {
         Ok(keys)
     }
 
-    fn load(path: &Path) -> Result<Option<Self>, FleetError> {
+    fn load(path: &Path) -> Result<Option<Self>, KeyFileError> {
         let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? else {
             return Ok(None);
         };
@@ -260,7 +212,7 @@ impl MeterKeys {
         Ok(Some(Self(keys.collect())))
     }
 
-    fn save(&self, path: &Path) -> Result<(), FleetError> {
+    fn save(&self, path: &Path) -> Result<(), KeyFileError> {
         let rows: Vec<KeyRow> = self
             .0
             .iter()

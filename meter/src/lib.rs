@@ -3,26 +3,27 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`source`]: readings, simulated or replayed · [`fleet`]: the meters they belong to, and their keys
-//! * [`timeline`]: event time · [`batch`]: the intervals of a window, a meter at a time
-//! * [`seal`]: encode, encrypt, sign · [`outbox`]: what has no receipt yet · [`pacing`]: how much of it may be on its way
+//! * [`source`]: readings, simulated or replayed · `readings`: which of them · [`fleet`]: the meters they belong to, and their keys
+//! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time
+//! * `seal`: encode, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · [`journal`]: all of it, on disk
-//! * [`uplink`]: publishing · [`gateway`]: the loop that drives all of it
+//! * `uplink`: publishing · `gateway`: the loop that drives all of it
 //! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
-pub mod batch;
+mod batch;
 pub mod doctor;
 pub mod fleet;
-pub mod gateway;
+mod gateway;
 pub mod journal;
 pub mod metrics;
-pub mod outbox;
+mod outbox;
 pub mod pacing;
-pub mod seal;
+mod readings;
+mod seal;
 pub mod source;
-pub mod timeline;
+mod timeline;
 mod trace;
-pub mod uplink;
+mod uplink;
 
 use service::clock::SharedClock;
 use service::config::Settings;
@@ -30,6 +31,7 @@ use service::stop::Stop;
 use tokio::sync::mpsc;
 
 pub use gateway::{Event, Summary};
+pub use readings::{Readings, replayed, simulated};
 
 /// Why a gateway ended.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +42,9 @@ pub enum MeterError {
     /// The state folder cannot be used.
     #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
-    /// The fleet cannot be set up.
+    /// A key file is unreadable, unsafe or damaged.
     #[error(transparent)]
-    Fleet(#[from] fleet::FleetError),
+    Key(#[from] service::files::KeyFileError),
     /// The plan or the roster cannot be kept.
     #[error(transparent)]
     Keep(#[from] service::plan::KeepError),
@@ -70,17 +72,31 @@ pub enum MeterError {
     Task(#[source] tokio::task::JoinError),
 }
 
-/// Runs a gateway until its source ends and every report is settled, or until `stop` fires.
+/// Runs a gateway on the readings that its settings name, as [`run_on`] does.
 ///
 /// # Errors
-/// [`MeterError`] where it cannot start, cannot read on, or is given a plan it cannot use.
+/// As [`run_on`], and where those readings cannot be had.
 pub async fn run(
     settings: &Settings,
     clock: SharedClock,
     stop: Stop,
     observer: Option<mpsc::UnboundedSender<Event>>,
 ) -> Result<Summary, MeterError> {
+    run_on(settings, Readings::of(settings)?, clock, stop, observer).await
+}
+
+/// Runs a gateway until its source ends and every report is settled, or until `stop` fires.
+///
+/// # Errors
+/// [`MeterError`] where it cannot start, cannot read on, or is given a plan it cannot use.
+pub async fn run_on(
+    settings: &Settings,
+    readings: Readings,
+    clock: SharedClock,
+    stop: Stop,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+) -> Result<Summary, MeterError> {
     metrics::describe();
-    let gateway = gateway::Gateway::open(settings, clock, &stop, observer)?;
+    let gateway = gateway::Gateway::open(settings, readings, clock, &stop, observer)?;
     gateway.run(stop).await
 }

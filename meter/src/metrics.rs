@@ -6,7 +6,7 @@ use metrics::{counter, gauge, histogram};
 use service::telemetry::register;
 use wire::{Reason, Status};
 
-use crate::outbox::Settled;
+use crate::outbox::ReceiptEffect;
 
 const METERS: &str = "cipherwatt_meter_meters";
 /// Counter: readings taken.
@@ -213,9 +213,9 @@ pub(crate) fn receipt_message(taken: bool) {
     counter!(if taken { RECEIPTS } else { REFUSED }).increment(1);
 }
 
-pub(crate) fn receipt(settled: Settled, since_sent: Option<Duration>) {
-    match settled {
-        Settled::Done(status) => {
+pub(crate) fn receipt(effect: ReceiptEffect, since_sent: Option<Duration>) {
+    match effect {
+        ReceiptEffect::Done(status) => {
             let label = if status == Status::Duplicate {
                 "duplicate"
             } else {
@@ -226,10 +226,12 @@ pub(crate) fn receipt(settled: Settled, since_sent: Option<Duration>) {
                 histogram!(RECEIPT).record(waited.as_secs_f64());
             }
         }
-        Settled::Retry(reason) | Settled::Reseal(reason) | Settled::Lost(reason) => {
+        ReceiptEffect::Retry(reason)
+        | ReceiptEffect::Reseal(reason)
+        | ReceiptEffect::Lost(reason) => {
             counter!(REJECTED, "reason" => reason.as_str()).increment(1);
-            counter!(LOST).increment(u64::from(matches!(settled, Settled::Lost(_))));
+            counter!(LOST).increment(u64::from(matches!(effect, ReceiptEffect::Lost(_))));
         }
-        Settled::Unknown => {}
+        ReceiptEffect::Unknown => {}
     }
 }

@@ -5,18 +5,19 @@
 //! when it is short. Receipts are the only sign of how fast a destination is, so they set the pace here, as
 //! acknowledgements do in TCP:
 //!
-//! * Reports under way (sent, neither receipted nor taken for lost) are bounded by a *window*, which never exceeds a
+//! * Reports under way (sent, neither receipted nor taken for lost) are bounded by an *allowance*, which never exceeds a
 //!   number of reports and a number of bytes. It grows by one for each receipt until it was too large once, then by one
 //!   for each round trip, and only while it is used up.
 //! * A receipt that took longer than the quickest of the last minutes by more than [`Limits::delay_target`] means that
-//!   a queue has built up: the window shrinks to seven tenths, at most once a round trip. All gateways of a broker
+//!   a queue has built up: the allowance shrinks to seven tenths, at most once a round trip. All gateways of a broker
 //!   together keep about that much time's worth of reports in its ring, however many they are.
 //! * A report is **lost** if one that was sent later has its receipt and it has itself waited longer than receipts
-//!   take, plus a margin for those that change places on the way (RACK, RFC 8985). It is sent again. The window stays: a ring that overflows holds more than the delay target's
-//!   worth, so the delay has shrunk the window before, and a lossy network is no reason to send less. Only when more
-//!   than a third of what is sent is lost is it taken for a ring too small for the delay to show, and shrinks the window.
+//!   take, plus a margin for those that change places on the way (RACK, RFC 8985). It is sent again. The allowance stays: a
+//!   ring that overflows holds more than the delay target's worth, so the delay has shrunk the allowance before, and a lossy network is no reason to
+//!   send less. Only when more than a third of what is sent is lost is that taken for a ring too small for the delay to
+//!   show, and the allowance shrinks.
 //! * Only silence is a **standstill**: no receipt at all for the time that receipts take plus four times its variation
-//!   (RFC 6298), within the settings' bounds. Then everything under way is taken for lost, the window shrinks to one
+//!   (RFC 6298), within the settings' bounds. Then everything under way is taken for lost, the allowance shrinks to one
 //!   report and the patience doubles until a receipt comes, so a destination that stands still is asked for a sign of
 //!   life, and not buried. A receipt that comes late still counts, and the report is not sent again.
 //! * Where nothing was sent later, the last report is sent once more after half of that silence: a *probe*, whose receipt
@@ -29,62 +30,24 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::time::Duration;
 
 use rand::RngExt as _;
-use service::config::Meter;
 
+mod allowance;
 mod delay;
+mod limits;
 mod unanswered;
-mod window;
 
+use allowance::Allowance;
 use delay::{Quickest, RoundTrip};
+use limits::milliseconds;
 use unanswered::{Sent, State, Unanswered};
-use window::Window;
+
+pub use limits::Limits;
 
 /// How often a network may lose the same report. One that is lost more often may be one that is never answered: it is
 /// waited for twice as long each time.
 const LOST_BY_CHANCE: u32 = 3;
-
-/// Bounds of one destination's pace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Greatest number of reports under way.
-    pub reports: usize,
-    /// Greatest number of their bytes, unless a single report has more.
-    pub bytes: usize,
-    /// How much longer than the quickest a receipt may take before fewer reports are sent.
-    pub delay_target: Duration,
-    /// Shortest silence that is taken for a standstill.
-    pub retry_min: Duration,
-    /// Longest wait for a receipt.
-    pub retry_max: Duration,
-}
-
-impl Limits {
-    /// The bounds that the settings of a gateway give, for all of its destinations together.
-    #[must_use]
-    pub fn of(settings: &Meter) -> Self {
-        Self {
-            reports: settings.max_unreceipted,
-            bytes: settings.max_unreceipted_bytes,
-            delay_target: settings.receipt_delay_target,
-            retry_min: settings.retry_min,
-            retry_max: settings.retry_max,
-        }
-    }
-
-    /// The bounds of each of `destinations`: an equal share, so that together they keep within these whatever becomes
-    /// of one of them. Each may send at least one report.
-    #[must_use]
-    pub(crate) fn shared_by(&self, destinations: usize) -> Self {
-        Self {
-            reports: (self.reports / destinations.max(1)).max(1),
-            bytes: self.bytes / destinations.max(1),
-            ..self.clone()
-        }
-    }
-}
 
 /// The reports of one gateway that are on their way to one destination, by key. Times are milliseconds of the caller's.
 #[derive(Debug)]
@@ -94,7 +57,7 @@ pub struct Pace<K> {
     /// Answered after they were sent again, and how late that was if it was the first copy that was answered: a second
     /// receipt tells that it was.
     doubtful: HashMap<K, u64>,
-    window: Window,
+    allowance: Allowance,
     round_trip: RoundTrip,
     quickest: Quickest,
     /// Doublings of the patience.
@@ -109,7 +72,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            window: Window::new(limits.reports),
+            allowance: Allowance::new(limits.reports),
             limits,
             unanswered: Unanswered::new(),
             doubtful: HashMap::new(),
@@ -123,7 +86,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
 
     /// Changes the bounds: there are more or fewer destinations than there were.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.window.set_most(limits.reports);
+        self.allowance.set_most(limits.reports);
         self.limits = limits;
     }
 
@@ -135,8 +98,8 @@ impl<K: Copy + Ord + Hash> Pace<K> {
 
     /// Reports that may be under way now.
     #[must_use]
-    pub fn window(&self) -> usize {
-        self.window.size()
+    pub fn allowance(&self) -> usize {
+        self.allowance.size()
     }
 
     /// Whether a report of so many bytes may be sent now.
@@ -144,7 +107,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     pub fn has_room(&self, bytes: usize) -> bool {
         let under_way = self.under_way();
         let fits = self.unanswered.bytes() + bytes <= self.limits.bytes;
-        under_way < self.window() && (under_way == 0 || fits)
+        under_way < self.allowance() && (under_way == 0 || fits)
     }
 
     /// Notes that a report is sent. `again`: a copy of it may have been sent before, by this process or an earlier one.
@@ -157,8 +120,8 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             self.listen(now_ms, idle || self.probe_ms.is_some());
         }
         self.unanswered.send(key, bytes, again, now_ms, before);
-        if self.under_way() >= self.window() {
-            self.window.filled(now_ms);
+        if self.under_way() >= self.allowance() {
+            self.allowance.filled(now_ms);
         }
     }
 
@@ -182,7 +145,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
         if sent.again {
             // It says nothing certain about time; that the pipeline lives, it does say. After an outage everything is sent
             // again, and would be one at a time for as long as these did not count.
-            self.window.grow(sent.sent_ms);
+            self.allowance.grow(sent.sent_ms);
             // A copy that is answered sooner than any report ever was is not the one that is answered.
             if self
                 .quickest
@@ -196,9 +159,9 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             let quickest_ms = self.quickest.with(took_ms, now_ms);
             if took_ms > quickest_ms.saturating_add(milliseconds(self.limits.delay_target)) {
                 let next = self.unanswered.next();
-                self.window.shrink(sent.sent_ms, now_ms, next);
+                self.allowance.shrink(sent.sent_ms, now_ms, next);
             } else {
-                self.window.grow(sent.sent_ms);
+                self.allowance.grow(sent.sent_ms);
             }
         }
         self.backoff = 0;
@@ -208,7 +171,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     /// A report has its receipt, `late_ms` after one that was sent later told to expect it.
     fn was_overtaken(&mut self, key: K, sent: &Sent, late_ms: u64) {
         if sent.state == State::Lost {
-            self.window.found(sent.number);
+            self.allowance.found(sent.number);
         } else if sent.losses > 0 {
             if self.doubtful.len() >= self.limits.reports {
                 self.doubtful.clear();
@@ -223,23 +186,23 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     /// again, before everything else. To be asked when all that a receipt says has been entered.
     pub fn lost(&mut self, now_ms: u64) -> Option<K> {
         while let Some(sent) = self.unanswered.lose_overtaken(now_ms) {
-            self.window.ended(sent.number, true);
+            self.allowance.ended(sent.number, true);
         }
-        self.window.judge(now_ms, self.unanswered.next());
+        self.allowance.judge(now_ms, self.unanswered.next());
         if self.under_way() > 0 && now_ms >= self.standstill_ms {
             self.stand_still(now_ms);
         } else if self.probe_ms.is_some_and(|probe_ms| probe_ms <= now_ms)
             && let Some(sent) = self.unanswered.lose_newest()
         {
             self.probe_ms = None;
-            self.window.ended(sent.number, false);
+            self.allowance.ended(sent.number, false);
         }
         self.unanswered.take_lost()
     }
 
     fn stand_still(&mut self, now_ms: u64) {
         self.unanswered.lose_all();
-        self.window.collapse(now_ms, self.unanswered.next());
+        self.allowance.collapse(now_ms, self.unanswered.next());
         self.backoff = (self.backoff + 1).min(16);
         self.probe_ms = None;
     }
@@ -276,7 +239,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     fn forget(&mut self, key: &K) -> Option<Sent> {
         let sent = self.unanswered.forget(key)?;
         if sent.state != State::Lost {
-            self.window.ended(sent.number, false);
+            self.allowance.ended(sent.number, false);
         }
         Some(sent)
     }
@@ -302,10 +265,6 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             sent.sent_ms.saturating_add(wait_ms.min(most_ms))
         });
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Up to a fifth longer, so that gateways that lost the same broker do not come back as one.

@@ -8,24 +8,24 @@ use packed::Profile;
 use packed::layout::{self, Layout, LayoutError};
 use wire::{
     DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence,
-    SigningKey, Topics, UnixMillis, VerifyingKey,
+    SigningKey, Topics, UnixMillis, VerifyingKey, WindowStart,
 };
 
 use crate::batch::Batch;
-use crate::metrics as meter;
+use crate::metrics;
 use crate::outbox::Sealed;
 
 /// What sealing needs of one meter.
 #[derive(Debug)]
-pub struct Member {
+pub(crate) struct Member {
     /// The meter's id.
-    pub meter: MeterId,
+    pub(crate) meter: MeterId,
     /// Its feeder.
-    pub feeder: FeederId,
+    pub(crate) feeder: FeederId,
     /// Its own signing key.
-    pub key: SigningKey,
+    pub(crate) key: SigningKey,
     /// The other half of the key, as the roster has it.
-    pub verifying_key: VerifyingKey,
+    pub(crate) verifying_key: VerifyingKey,
 }
 
 /// Why a batch was not sealed.
@@ -33,13 +33,13 @@ pub struct Member {
 pub enum SealError {
     /// The plan has no key epoch for the window.
     #[error("the plan has no key epoch for window {0}")]
-    NoEpoch(wire::WindowStart),
+    NoEpoch(WindowStart),
     /// The plan does not have the feeder.
     #[error("the plan has no feeder {0}")]
     NoFeeder(FeederId),
     /// The batch was made for other intervals than the plan's.
     #[error("the plan has no window {0} of as many intervals")]
-    OtherGrid(wire::WindowStart),
+    OtherGrid(WindowStart),
     /// A reading does not fit the plan's scale.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -51,13 +51,19 @@ pub enum SealError {
     Openfhe(#[from] openfhe::Error),
 }
 
+/// Who reports, and where to.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) gateway: GatewayId,
+    pub(crate) topics: Topics,
+    pub(crate) members: Arc<Vec<Member>>,
+}
+
 /// Everything sealing shares between meters, under one plan. Cheap to share between threads.
 #[derive(Debug)]
-pub struct Sealer {
-    deployment: DeploymentId,
-    gateway: GatewayId,
-    topics: Topics,
-    members: Arc<Vec<Member>>,
+pub(crate) struct Sealer {
+    origin: Origin,
     plan: Plan,
     grid: Grid,
     layout: Layout,
@@ -70,14 +76,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError::Plan`] where the plan's profile, layout or keys cannot be used.
-    pub fn new(
-        deployment: DeploymentId,
-        gateway: GatewayId,
-        topics: Topics,
-        members: Arc<Vec<Member>>,
-        plan: Plan,
-        limbs: &[u8],
-    ) -> Result<Self, SealError> {
+    pub(crate) fn new(origin: Origin, plan: Plan, limbs: &[u8]) -> Result<Self, SealError> {
         let unusable = |error: &dyn std::fmt::Display| SealError::Plan(error.to_string());
         let profile = Profile::by_name(plan.profile.as_str()).map_err(|error| unusable(&error))?;
         let layout: Layout = plan
@@ -114,10 +113,7 @@ impl Sealer {
             keys.push((epoch.clone(), key));
         }
         Ok(Self {
-            deployment,
-            gateway,
-            topics,
-            members,
+            origin,
             plan,
             grid,
             layout,
@@ -131,12 +127,12 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError`] where the plan has no place for the batch; nothing has been lost then.
-    pub fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
+    pub(crate) fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
         let started = Instant::now();
-        let member = self
-            .members
-            .get(batch.meter)
-            .ok_or_else(|| SealError::Plan(format!("the fleet has no meter {}", batch.meter)))?;
+        let member =
+            self.origin.members.get(batch.meter).ok_or_else(|| {
+                SealError::Plan(format!("the fleet has no meter {}", batch.meter))
+            })?;
         if batch.readings_wh.len() != usize::from(self.grid.batch())
             || !self.grid.is_aligned(batch.window)
         {
@@ -146,15 +142,7 @@ impl Sealer {
             .plan
             .feeder(&member.feeder, batch.window)
             .ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
-        let (epoch, key) = self
-            .plan
-            .epoch_for(batch.window)
-            .and_then(|governing| {
-                self.keys
-                    .iter()
-                    .find(|(epoch, _)| epoch.epoch == governing.epoch)
-            })
-            .ok_or(SealError::NoEpoch(batch.window))?;
+        let (epoch, key) = self.epoch(batch.window)?;
         let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh)?;
         let laid_out = started.elapsed();
         let mut limbs = Vec::new();
@@ -165,18 +153,23 @@ impl Sealer {
             epoch: epoch.epoch,
             feeder: member.feeder.clone(),
             meter: member.meter.clone(),
-            gateway: self.gateway.clone(),
+            gateway: self.origin.gateway.clone(),
             window: batch.window,
             sequence: Sequence(batch.window.0 / self.grid.window_s()),
             sealed_at: now,
             clamped: batch.clamped,
             missing: batch.missing,
         };
-        let topic = self.topics.report(&member.feeder, &member.meter);
-        let (payload, digest) =
-            wire::seal(&report, Some(&limbs), &self.deployment, &topic, &member.key);
-        meter::sealed(
-            &meter::Stages {
+        let topic = self.origin.topics.report(&member.feeder, &member.meter);
+        let (payload, digest) = wire::seal(
+            &report,
+            Some(&limbs),
+            &self.origin.deployment,
+            &topic,
+            &member.key,
+        );
+        metrics::sealed(
+            &metrics::Stages {
                 encode: laid_out + steps.encode,
                 encrypt: steps.encrypt,
                 pack: steps.pack,
@@ -193,9 +186,20 @@ impl Sealer {
         })
     }
 
+    /// The key epoch that governs a window, and its key.
+    fn epoch(&self, window: WindowStart) -> Result<&(EpochPlan, PublicKey), SealError> {
+        let governing = self.plan.epoch_for(window);
+        governing
+            .and_then(|governing| {
+                let mut keys = self.keys.iter();
+                keys.find(|(epoch, _)| epoch.epoch == governing.epoch)
+            })
+            .ok_or(SealError::NoEpoch(window))
+    }
+
     /// Whether the plan asks for another report than `sealed`: other keys, or another scale.
     #[must_use]
-    pub fn is_outdated(&self, sealed: &Sealed) -> bool {
+    pub(crate) fn is_outdated(&self, sealed: &Sealed) -> bool {
         let Ok(envelope) = wire::decode_shared::<Report>(&sealed.payload, sealed.payload.len())
         else {
             return true;
@@ -209,13 +213,13 @@ impl Sealer {
 
     /// The plan in force.
     #[must_use]
-    pub fn plan(&self) -> &Plan {
+    pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// The plan's intervals and windows.
     #[must_use]
-    pub fn grid(&self) -> Grid {
+    pub(crate) fn grid(&self) -> Grid {
         self.grid
     }
 }

@@ -7,7 +7,7 @@ use wire::{UnixMillis, UnixSeconds};
 
 /// Maps wall time to event time and back.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     start_ms: u64,
     origin_ms: u64,
     speed: f64,
@@ -16,7 +16,7 @@ pub struct Timeline {
 impl Timeline {
     /// Event time `start` at wall time `origin`, passing `speed` seconds a second.
     #[must_use]
-    pub fn new(start: UnixSeconds, origin: UnixMillis, speed: f64) -> Self {
+    pub(crate) fn new(start: UnixSeconds, origin: UnixMillis, speed: f64) -> Self {
         Self {
             start_ms: start.0.saturating_mul(1000),
             origin_ms: origin.0,
@@ -26,7 +26,7 @@ impl Timeline {
 
     /// The wall time, in Unix milliseconds, at which event time reaches `event`.
     #[must_use]
-    pub fn wall_at(&self, event: UnixSeconds) -> UnixMillis {
+    pub(crate) fn wall_at(&self, event: UnixSeconds) -> UnixMillis {
         let event_ms = event.0.saturating_mul(1000);
         let ahead_ms = event_ms.saturating_sub(self.start_ms) as f64 / self.speed;
         UnixMillis(event_ms.max(self.origin_ms.saturating_add(ahead_ms.ceil() as u64)))
@@ -34,13 +34,13 @@ impl Timeline {
 
     /// Whether event time has caught up with the wall clock when it reaches `event`.
     #[must_use]
-    pub fn is_live(&self, event: UnixSeconds) -> bool {
+    pub(crate) fn is_live(&self, event: UnixSeconds) -> bool {
         self.wall_at(event).0 == event.0.saturating_mul(1000)
     }
 
     /// Event time at wall time `now`, in Unix milliseconds.
-    #[must_use]
-    pub fn event_at(&self, now: UnixMillis) -> UnixMillis {
+    #[cfg(test)]
+    fn event_at(&self, now: UnixMillis) -> UnixMillis {
         let passed_ms = now.0.saturating_sub(self.origin_ms) as f64 * self.speed;
         UnixMillis(
             self.start_ms

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use wire::{DeploymentId, MeterId, Topics};
 
 use crate::fleet::Fleet;
-use crate::metrics as meter;
+use crate::metrics;
 use crate::outbox::Sealed;
 use crate::seal::Member;
 
@@ -86,7 +86,7 @@ async fn run(
             Lines::PerMeter(publishers, gateway) => publishers.get(report.meter).unwrap_or(gateway),
         };
         let topic = topics.report(&member.feeder, &member.meter);
-        meter::published(again);
+        metrics::published(again);
         tracing::debug!(
             trace_id = %Trace { deployment: &deployment, feeder: &member.feeder, window: report.window },
             report = %ReportId(&report.digest), meter = %member.meter, again,

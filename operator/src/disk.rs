@@ -17,7 +17,7 @@ pub struct DiskError {
 
 impl DiskError {
     /// For `map_err`.
-    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
             action,
@@ -31,7 +31,7 @@ impl DiskError {
 ///
 /// # Errors
 /// It cannot be read, or is longer.
-pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, DiskError> {
+pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, DiskError> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(DiskError::at("read", path))?;
     file.take(max as u64 + 1)
@@ -49,7 +49,7 @@ pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, DiskError> {
 ///
 /// # Errors
 /// It cannot be written; the old content is then untouched.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
@@ -61,7 +61,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 ///
 /// # Errors
 /// It cannot be created.
-pub fn create_folder(path: &Path) -> Result<(), DiskError> {
+pub(crate) fn create_folder(path: &Path) -> Result<(), DiskError> {
     use std::os::unix::fs::DirBuilderExt;
     if path.as_os_str().is_empty() {
         return Ok(());

@@ -8,8 +8,11 @@ use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
-use crate::plan::PlanBook;
-use crate::{ledger, plan, run};
+use crate::plan::book::PlanBook;
+use crate::plan::stored::{stored_plan, unowned};
+
+use crate::release::ledger;
+use crate::setup;
 
 /// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
 const MEMORY: u64 = 256 << 20;
@@ -23,7 +26,7 @@ const DESCRIPTORS: u64 = 64;
 /// What the operator needs, and the checks that only it can make.
 #[must_use]
 pub fn subject(settings: &Settings) -> Subject {
-    let folder = run::folder(settings);
+    let folder = setup::folder(settings);
     let listens = [
         ("operator.metrics_listen", settings.operator.metrics_listen),
         ("operator.live_listen", settings.operator.live_listen),
@@ -70,7 +73,7 @@ fn key_names(folder: &Path) -> impl Iterator<Item = String> {
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     openfhe(settings, findings);
-    let folder = run::folder(settings);
+    let folder = setup::folder(settings);
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
     ledger(settings, &folder, findings);
@@ -137,14 +140,14 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
         findings.fail(
             CHECK,
             format!("deployment.operator_key is {configured}, but this operator's key is {key}"),
-            "bring the right state folder, or correct the setting everywhere",
+            "use the right state folder, or correct the setting everywhere",
         );
         return;
     }
     let stored = Topics::new(&settings.deployment.root)
         .map_err(anyhow::Error::from)
         .and_then(|topics| {
-            Ok(plan::stored(
+            Ok(stored_plan(
                 folder,
                 &settings.deployment.id,
                 &topics.plan(),
@@ -200,13 +203,13 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
 
 /// Whether every feeder has an analytics service.
 fn owners(plan: &Plan, findings: &mut Findings) {
-    let unowned = plan::unowned(plan);
-    if let (Some(first), false) = (unowned.first(), plan.analytics.is_empty()) {
+    let without = unowned(plan);
+    if let (Some(first), false) = (without.first(), plan.analytics.is_empty()) {
         findings.warn(
             "owners",
             format!(
                 "{} feeders, of which {first} is the first, belong to no analytics service",
-                unowned.len()
+                without.len()
             ),
             "start a service whose `analytics.feeders` lists them; until then their reports wait at the gateways",
         );
@@ -214,7 +217,7 @@ fn owners(plan: &Plan, findings: &mut Findings) {
 }
 
 fn enrolment(settings: &Settings, findings: &mut Findings) {
-    if run::enrols_automatically(settings) {
+    if setup::enrols_automatically(settings) {
         findings.ok(
             "enrolment",
             "automatic: whoever asks on loopback is enrolled",

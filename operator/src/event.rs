@@ -1,8 +1,9 @@
 //! What an observer of the operator is told: the binary prints it, the bench draws progress from it.
 
+use tokio::sync::mpsc;
 use wire::{FeederId, Part, PlanVersion, Reason, WindowStart};
 
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 /// The beginning of a ciphertext.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,4 +86,17 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+}
+
+/// Whoever wants to know what happens, if anybody does.
+#[derive(Clone, Debug)]
+pub(crate) struct Observer(pub(crate) Option<mpsc::UnboundedSender<Event>>);
+
+impl Observer {
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(observer) = &self.0 {
+            // An observer that has ended wants no more; the operator goes on without it.
+            let _ = observer.send(event);
+        }
+    }
 }

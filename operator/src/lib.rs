@@ -4,43 +4,41 @@
 //! and reports what a feeder consumed. It never sees a single meter's reading.
 //!
 //! # Layout
-//! - [`run()`]: everything is opened and checked, then `serve` loops; [`event`]: what an observer is told;
-//! - [`keyring`], [`plan`], [`reference`](mod@reference), [`roster`]: what is secret, and the signed truth about time, keys, scale and members;
-//! - [`request`], [`enrol`], [`gateways`], [`pending`]: who may join, by which rules, and who waits for a person;
-//! - [`rotate`]: when a new key epoch may begin;
-//! - [`release`], [`settle`], [`report`]: which sums are taken, how, and what a decrypted sum says;
-//! - [`ledger`], [`totals`], [`disk`]: what survives a kill;
-//! - [`publish`], [`waiting`], [`metrics`]: when things are published, said and counted;
-//! - [`print`](mod@print): released windows on standard output; [`page`]: what happens, for the live page; [`doctor`]: what the set-up lacks.
+//! - [`run()`]: everything is opened and checked, then `event_loop` serves; [`Event`]: what an observer is told;
+//! - `enrolment`: who may join, by which rules, and who waits for a person;
+//! - `plan`: the signed truth about time, scale and members: plan and roster, and when they are published;
+//! - `keys`: the secret keys, and when a new key epoch may begin;
+//! - `open`: from a sum's ciphertext to the totals in it;
+//! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
+//! - [`commands`]: `pending`, `approve` and `rotate`;
+//! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
+//!   output, and lacking in the set-up.
 
-pub mod disk;
+pub mod commands;
+mod disk;
 pub mod doctor;
-pub mod enrol;
-pub mod event;
-pub mod gateways;
-pub mod keyring;
-pub mod ledger;
+mod enrolment;
+mod error;
+mod event;
+mod event_loop;
+mod keys;
 pub mod metrics;
+mod open;
 pub mod page;
-pub mod pending;
-pub mod plan;
+mod plan;
 pub mod print;
-pub mod publish;
-pub mod reference;
-pub mod release;
-pub mod report;
-pub mod request;
-pub mod roster;
-pub mod rotate;
-pub mod run;
-mod serve;
-pub mod settle;
-pub mod totals;
-pub mod waiting;
+mod release;
+mod run;
+mod setup;
 
-pub use event::Event;
-pub use report::FeederReport;
-pub use run::{OperatorError, run};
+pub use error::OperatorError;
+pub use event::{Event, Excerpt};
+pub use keys::rotate;
+pub use plan::stored::stored_plan;
+pub use release::ledger::FILE as LEDGER_FILE;
+pub use release::report::{By, FeederReport, Scale};
+pub use run::run;
+pub use setup::folder;
 
 #[cfg(test)]
 mod testing;

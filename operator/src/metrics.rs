@@ -7,7 +7,7 @@ use metrics::{counter, describe_gauge, gauge, histogram};
 use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";
@@ -69,7 +69,7 @@ const COUNTERS: [(&str, &str); 8] = [
 
 /// Every gauge, with its help.
 const GAUGES: [(&str, &str); 6] = [
-    (QUEUE, "Sums received that wait for the settling thread"),
+    (QUEUE, "Sums received that wait to be taken"),
     (METERS, "Meters in the roster"),
     (FEEDERS, "Feeders in the plan"),
     (VERSION, "Version of the plan"),
@@ -146,7 +146,7 @@ pub(crate) fn received(bytes: usize) {
     counter!(RECEIVED_BYTES).increment(bytes as u64);
 }
 
-/// So many sums wait for the settling thread.
+/// So many sums wait to be taken.
 pub(crate) fn queue(waiting: usize) {
     gauge!(QUEUE).set(waiting as f64);
 }

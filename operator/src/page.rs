@@ -7,7 +7,7 @@ use service::mqtt::metrics as mqtt;
 
 use crate::event::Event;
 use crate::metrics;
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 /// The metrics of an operator, which knows its own part of the path only.
 pub const METRICS: Metrics = Metrics {

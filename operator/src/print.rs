@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::event::Event;
 use crate::page;
-use crate::report::FeederReport;
+use crate::release::report::FeederReport;
 
 /// How released windows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

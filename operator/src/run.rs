@@ -1,85 +1,31 @@
 //! Starting the operator: everything is opened and checked before anything is published.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use packed::Profile;
-use service::config::{Enrolment, Mode, Settings};
+use service::config::Settings;
 use service::mqtt::{self, QoS};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
-use wire::{Topics, VerifyingKey};
+use wire::Topics;
 
 use crate::disk::{self, DiskError};
-use crate::enrol::{Limits, Registry};
-use crate::event::Event;
-use crate::gateways::{Gateways, GatewaysError};
-use crate::keyring::{Keyring, KeyringError};
-use crate::ledger::{Ledger, LedgerError, Place};
+use crate::enrolment::gateways::Gateways;
+use crate::enrolment::registry::{Limits, Registry};
+use crate::error::OperatorError;
+use crate::event::{Event, Observer};
+use crate::event_loop::{EventLoop, Opened};
+use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::pending::Desk;
-use crate::plan::{self, PlanBook, PlanError};
-use crate::report::FeederReport;
-use crate::roster::{RosterBook, RosterError};
-use crate::rotate;
-use crate::serve::Operator;
-use crate::settle::{self, Settler};
-use crate::totals;
-
-/// Why the operator does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum OperatorError {
-    /// A setting that other code should have refused.
-    #[error("{key}: {problem}")]
-    Setting {
-        /// The key.
-        key: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// Another operator uses the same state.
-    #[error("another operator is running with {path}: stop it, or use another deployment.state_dir", path = path.display())]
-    Busy {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// The configured operator key is not this operator's.
-    #[error(
-        "deployment.operator_key is {configured}, but the signing key in {path} is {actual}: bring the right state \
-         folder, or correct the setting everywhere",
-        path = path.display()
-    )]
-    OtherKey {
-        /// As configured.
-        configured: VerifyingKey,
-        /// As found.
-        actual: VerifyingKey,
-        /// The folder of keys.
-        path: PathBuf,
-    },
-    /// A file or folder cannot be used.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The keys cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeyringError),
-    /// There is no plan to publish.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The roster cannot be used.
-    #[error(transparent)]
-    Roster(#[from] RosterError),
-    /// The gateways' keys cannot be used.
-    #[error(transparent)]
-    Gateways(#[from] GatewaysError),
-    /// The record of releases cannot be used.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The thread that settles sums ended before it was told to.
-    #[error("the thread that decrypts ended unexpectedly")]
-    Settler,
-}
+use crate::plan::book::PlanBook;
+use crate::plan::roster::RosterBook;
+use crate::plan::settings::PlanSettings;
+use crate::release::ledger::{Ledger, Place};
+use crate::release::take_sums::{SumTaker, TakeSettings};
+use crate::release::totals;
+use crate::setup::{enrols_automatically, folder};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
@@ -96,13 +42,15 @@ pub async fn run(
 ) -> Result<(), OperatorError> {
     metrics::register(settings.operator.export_load);
     let owned = settings.clone();
-    let opening = tokio::task::spawn_blocking(move || open(&owned, clock));
-    let parts = match opening.await {
-        Ok(parts) => parts?,
+    let time = clock.clone();
+    // OpenFHE and the disk take their time, and no thread that serves the network waits for them.
+    let opening = tokio::task::spawn_blocking(move || open(&owned, time));
+    let (opened, taker) = match opening.await {
+        Ok(opened) => opened?,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => return Ok(()),
     };
-    let topics = parts.topics.clone();
+    let topics = &opened.topics;
     let subscriptions = [
         topics.enrol_filter(),
         topics.analytics_enrol_filter(),
@@ -114,143 +62,112 @@ pub async fn run(
         .collect();
     let client_id = mqtt::Client::Operator.id(&settings.deployment);
     let (publisher, inbox) = mqtt::connect(&settings.mqtt, &client_id, subscriptions, stop.clone());
-    let operator = Operator::new(settings, parts, publisher, observer);
-    operator.serve(inbox, stop).await
+    let event_loop = EventLoop::new(settings, opened, publisher, Observer(observer), clock);
+    event_loop.run(taker, inbox, stop).await
 }
 
-/// Everything the operator works with, opened and consistent.
-pub(crate) struct Parts {
-    pub topics: Topics,
-    pub registry: Registry,
-    pub keyring: Arc<Keyring>,
-    pub settler: Settler,
-    pub desk: Desk,
-    pub rotation: Rotation,
-    /// Requests are granted without a person.
-    pub automatic: bool,
-    /// The last windows released before this start.
-    pub recent: Vec<FeederReport>,
-    /// Held as long as the operator runs.
-    pub lock: File,
-}
-
-/// What a new key epoch is judged by, apart from the plan.
-pub(crate) struct Rotation {
-    pub dir: PathBuf,
-    pub inbox: rotate::Inbox,
-    pub retention_s: u64,
-    pub clock: SharedClock,
-}
-
-/// The operator's folder of state.
-pub fn folder(settings: &Settings) -> PathBuf {
-    settings.deployment.state_dir.join("operator")
-}
-
-/// Whether requests are granted without a person: in development on loopback only, whatever else is configured.
-pub fn enrols_automatically(settings: &Settings) -> bool {
-    settings.operator.enrolment == Enrolment::Automatic
-        && settings.deployment.mode == Mode::Development
-        && settings.mqtt.is_loopback()
-}
-
-fn open(settings: &Settings, clock: SharedClock) -> Result<Parts, OperatorError> {
-    let invalid = |key, problem: &dyn std::fmt::Display| OperatorError::Setting {
-        key,
-        problem: problem.to_string(),
-    };
+fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), OperatorError> {
     let topics = Topics::new(&settings.deployment.root)
         .map_err(|error| invalid("deployment.root", &error))?;
     let profile = Profile::by_name(&settings.plan.profile)
         .map_err(|error| invalid("plan.profile", &error))?;
-    let layout = settings
-        .plan
-        .layout
-        .parse()
-        .map_err(|error| invalid("plan.layout", &error))?;
-    let terms = plan::Terms {
-        deployment: settings.deployment.id.clone(),
-        interval_s: settings.plan.interval_s(),
-        batch: settings.plan.batch,
-        layout,
-        min_meters: settings.plan.min_meters,
-    };
-
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;
-    let credentials = settings.operator.credentials_dir.as_deref();
-    let keyring = Keyring::open_with(&dir, credentials, profile)?;
-    let actual = keyring.verifying();
-    if let Some(configured) = settings
-        .deployment
-        .operator_key
-        .filter(|configured| *configured != actual)
-    {
-        return Err(OperatorError::OtherKey {
-            configured,
-            actual,
-            path: dir,
-        });
-    }
-
-    let stored = PlanBook::is_stored(&dir);
-    let plan = PlanBook::open(&dir, topics.plan(), &terms, &keyring)?;
-    let roster = RosterBook::open(&dir, terms.deployment.clone(), topics.clone(), &keyring)?;
-    let gateways = Gateways::open(&dir)?;
-    if let Some(parent) = settings.operator.totals_file.parent() {
+    let keyring = Arc::new(open_keys(settings, &dir, profile)?);
+    // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
+    let was_published = PlanBook::is_stored(&dir);
+    let registry = open_registry(settings, &dir, &topics, &keyring)?;
+    let totals_file = &settings.operator.totals_file;
+    if let Some(parent) = totals_file.parent() {
         disk::create_folder(parent)?;
     }
     let place = Place {
         dir: &dir,
-        totals: &settings.operator.totals_file,
-        deployment: &terms.deployment,
+        totals: totals_file,
+        deployment: &settings.deployment.id,
         operator: &keyring.name(),
     };
-    let ledger = Ledger::open(&place, stored)?;
-    let recent = totals::recent(&settings.operator.totals_file, &keyring.name())?;
+    let ledger = Ledger::open(&place, was_published)?;
+    let recent = totals::recent(totals_file, &keyring.name())?;
     tracing::info!(
-        operator_key = %actual,
+        operator_key = %keyring.verifying(),
         enrolment = if enrols_automatically(settings) { "automatic" } else { "by approval" },
-        plan = %plan.plan().version,
-        feeders = plan.plan().feeders.len(),
-        meters = roster.len(),
+        plan = %registry.plan.plan().version,
+        feeders = registry.plan.plan().feeders.len(),
+        meters = registry.roster.len(),
         releases = ledger.len(),
         "keys, plan and roster are ready"
     );
-
-    let limits = Limits {
-        interval_s: terms.interval_s,
-        headroom: settings.operator.reference_headroom,
-        max_contributors: profile.max_contributors(),
-    };
-    let settle_terms = settle::Terms {
-        deployment: terms.deployment,
+    let take_settings = TakeSettings {
+        deployment: settings.deployment.id.clone(),
         topics: topics.clone(),
         quantum_wh: settings.operator.publish_quantum_wh,
         publish_totals: settings.operator.publish_totals,
     };
-    let keyring = Arc::new(keyring);
-    Ok(Parts {
+    let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock);
+    let opened = Opened {
         topics,
-        registry: Registry {
-            plan,
-            roster,
-            gateways,
-            limits,
-        },
-        rotation: Rotation {
-            inbox: rotate::Inbox::new(&dir),
-            retention_s: settings.analytics.retention.as_secs(),
-            clock: clock.clone(),
-            dir: dir.clone(),
-        },
-        settler: Settler::new(keyring.clone(), ledger, settle_terms, clock),
+        registry,
         keyring,
-        desk: Desk::new(&dir),
-        automatic: enrols_automatically(settings),
         recent,
         lock,
+    };
+    Ok((opened, taker))
+}
+
+fn invalid(key: &'static str, problem: &dyn std::fmt::Display) -> OperatorError {
+    OperatorError::Setting {
+        key,
+        problem: problem.to_string(),
+    }
+}
+
+/// The keys, unless the configuration names another operator.
+fn open_keys(
+    settings: &Settings,
+    dir: &Path,
+    profile: &'static Profile,
+) -> Result<Keyring, OperatorError> {
+    let credentials = settings.operator.credentials_dir.as_deref();
+    let keyring = Keyring::open(dir, credentials, profile)?;
+    let actual = keyring.verifying();
+    match settings.deployment.operator_key {
+        Some(configured) if configured != actual => Err(OperatorError::OtherKey {
+            configured,
+            actual,
+            path: dir.to_owned(),
+        }),
+        _ => Ok(keyring),
+    }
+}
+
+/// Plan, roster and the gateways' keys.
+fn open_registry(
+    settings: &Settings,
+    dir: &Path,
+    topics: &Topics,
+    keyring: &Keyring,
+) -> Result<Registry, OperatorError> {
+    let layout = settings.plan.layout.parse();
+    let plan_settings = PlanSettings {
+        deployment: settings.deployment.id.clone(),
+        interval_s: settings.plan.interval_s(),
+        batch: settings.plan.batch,
+        layout: layout.map_err(|error| invalid("plan.layout", &error))?,
+        min_meters: settings.plan.min_meters,
+    };
+    let limits = Limits {
+        interval_s: plan_settings.interval_s,
+        headroom: settings.operator.reference_headroom,
+        max_contributors: keyring.profile().max_contributors(),
+    };
+    let deployment = settings.deployment.id.clone();
+    Ok(Registry {
+        plan: PlanBook::open(dir, topics.plan(), &plan_settings, keyring)?,
+        roster: RosterBook::open(dir, deployment, topics.clone(), keyring)?,
+        gateways: Gateways::open(dir)?,
+        limits,
     })
 }
 

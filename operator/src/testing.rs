@@ -5,10 +5,10 @@ use wire::{
     PlanVersion, Sum, WindowStart,
 };
 
-use crate::report::{By, FeederReport};
+use crate::release::report::{By, FeederReport};
 
 /// Hourly intervals, windows of four, one feeder (`feeder-1`, since version 2) and one epoch.
-pub fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan {
         deployment: DeploymentId::try_from("dev").unwrap(),
         version: PlanVersion(3),
@@ -34,7 +34,7 @@ pub fn plan() -> Plan {
 }
 
 /// A sum over 20 of 50 meters that fits [`plan`].
-pub fn sum(feeder: &str, window: u64, part: u16) -> Sum {
+pub(crate) fn sum(feeder: &str, window: u64, part: u16) -> Sum {
     Sum {
         analytics: AnalyticsId::try_from("analytics-1").unwrap(),
         plan_version: PlanVersion(2),
@@ -53,7 +53,7 @@ pub fn sum(feeder: &str, window: u64, part: u16) -> Sum {
 }
 
 /// The operator of the tests.
-pub fn by() -> By {
+pub(crate) fn by() -> By {
     By {
         operator: "0123456789abcdef".to_owned(),
         taken_at: wire::UnixMillis(1_700_000_000_000),
@@ -61,12 +61,12 @@ pub fn by() -> By {
 }
 
 /// A report of part 0 with a digest of its own.
-pub fn report(feeder: &str, window: u64) -> FeederReport {
+pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
     let totals = packed::layout::Totals {
         energy_wh: vec![4.0, 6.0, 2.0, 3.0],
         squares_wh2: None,
     };
-    let scale = crate::report::Scale {
+    let scale = crate::release::report::Scale {
         profile: &packed::ADDITIVE,
         interval_s: 3600,
         reference_wh: 16_384,

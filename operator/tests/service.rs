@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use openfhe::{Context, PublicKey};
-use operator::pending::Desk;
+
 use operator::{Event, OperatorError};
 use packed::layout::Layout;
 use service::config::Enrolment;
@@ -183,7 +183,7 @@ impl Peer {
     }
 
     /// Sends a sum, again and again as an analytics service does, until its receipt is there.
-    async fn settle(&mut self, window: u64, limbs: &[u8]) -> SumStatus {
+    async fn release_until_answered(&mut self, window: u64, limbs: &[u8]) -> SumStatus {
         loop {
             let digest = self.release(window, limbs).await;
             let receipt = self.until::<SumReceipt, _>(|receipt, _| {
@@ -308,14 +308,8 @@ fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn from_enrolment_to_a_settled_release_across_restarts() {
-    let dir = tempfile::tempdir().unwrap();
-    let (broker, address) = Broker::start(any_port()).await;
-    let settings = settings(dir.path(), address);
-    let mut operator = Operator::start(&settings);
-    let mut peer = Peer::connect(&settings, "peer");
-
+/// The gateway and the analytics service join; returns the plan that has both, with its keys.
+async fn join(peer: &mut Peer, settings: &Settings) -> (Plan, Vec<u8>) {
     let (first, _) = peer.plan(|_| true).await;
     assert_eq!(
         (first.version, first.interval_s, first.batch),
@@ -335,6 +329,34 @@ async fn from_enrolment_to_a_settled_release_across_restarts() {
         (plan.feeders[0].reference_wh, plan.feeders[0].since),
         (4_096, PlanVersion(2))
     );
+    (plan, keys)
+}
+
+/// Who subscribes only now is given the plan and the roster.
+async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
+    let settings = &peer.settings;
+    let mut newcomer = Peer::connect(settings, "newcomer");
+    newcomer.operator = peer.operator;
+    let again = newcomer.plan(|_| true).await.0;
+    assert_eq!(
+        again.version, plan.version,
+        "nothing changed over the restarts"
+    );
+    let mut newcomer = Peer::connect(settings, "another-newcomer");
+    newcomer.operator = peer.operator;
+    let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
+    assert_eq!(page.entries.len(), METERS.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_enrolment_to_a_taken_release_across_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, address) = Broker::start(any_port()).await;
+    let settings = settings(dir.path(), address);
+    let mut operator = Operator::start(&settings);
+    let mut peer = Peer::connect(&settings, "peer");
+
+    let (plan, keys) = join(&mut peer, &settings).await;
     let meters = operator.until(|event| match event {
         Event::Enrolled { meters } => Some(meters),
         _ => None,
@@ -342,19 +364,28 @@ async fn from_enrolment_to_a_settled_release_across_restarts() {
     assert_eq!(meters.await, METERS.len());
 
     let limbs = encrypted_sum(&plan, &keys);
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Taken);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Taken
+    );
     let report = operator.until(released).await;
     assert_eq!(report.energy_wh, [2_057, 1_703]);
     assert_eq!((report.meters, report.completeness), (4, 1.0));
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Duplicate
+    );
 
     // The receipt follows the record, so after a restart the same sum is a duplicate and another a conflict.
     operator.end().await;
     let operator = Operator::start(&settings);
-    assert_eq!(peer.settle(7_200, &limbs).await, SumStatus::Duplicate);
+    assert_eq!(
+        peer.release_until_answered(7_200, &limbs).await,
+        SumStatus::Duplicate
+    );
     let other = encrypted_sum(&plan, &keys);
     assert_eq!(
-        peer.settle(7_200, &other).await,
+        peer.release_until_answered(7_200, &other).await,
         SumStatus::Rejected(Reason::Conflict)
     );
     let totals = std::fs::read_to_string(&settings.operator.totals_file).unwrap();
@@ -365,17 +396,7 @@ async fn from_enrolment_to_a_settled_release_across_restarts() {
     // A broker that forgot everything gets plan and roster again.
     broker.end().await;
     let (broker, _) = Broker::start(address).await;
-    let mut newcomer = Peer::connect(&settings, "newcomer");
-    newcomer.operator = peer.operator;
-    let again = newcomer.plan(|_| true).await.0;
-    assert_eq!(
-        again.version, plan.version,
-        "nothing changed over the restarts"
-    );
-    let mut newcomer = Peer::connect(&settings, "another-newcomer");
-    newcomer.operator = peer.operator;
-    let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
-    assert_eq!(page.entries.len(), METERS.len());
+    newcomers_get_plan_and_roster(&peer, &plan).await;
     operator.end().await;
     broker.end().await;
 }
@@ -391,24 +412,32 @@ async fn by_hand_nobody_joins_before_a_person_approves() {
     peer.plan(|plan| plan.version == PlanVersion(1)).await;
     peer.enrol().await;
 
-    let desk = Desk::new(&operator::run::folder(&settings));
+    // Files that are just being written have names of their own.
+    let is_request = |name: &str| name.ends_with(".0") && name.split('.').count() == 4;
+    let requests = |folder: &str| {
+        let folder = operator::folder(&settings).join(folder);
+        let files = std::fs::read_dir(folder).into_iter().flatten();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| is_request(name)).count()
+    };
+    let approve = |id: &str| operator::commands::approve(&settings, id).unwrap();
     let asking = async {
-        while desk.waiting().unwrap().len() < 2 {
+        while requests("pending") < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(LIMIT, asking)
         .await
         .expect("both requests are kept");
-    desk.approve("analytics-1").unwrap();
+    approve("analytics-1");
     let (plan, _) = peer.plan(|plan| !plan.analytics.is_empty()).await;
     assert!(plan.feeders.is_empty(), "the gateway was not approved yet");
-    desk.approve("gateway-1").unwrap();
+    approve("gateway-1");
     peer.plan(|plan| !plan.feeders.is_empty()).await;
     let page = peer.until::<RosterPage, _>(|page, _| Some(page)).await;
     assert_eq!(page.entries.len(), METERS.len());
     operator.end().await;
-    assert!(desk.approved().unwrap().is_empty() && desk.waiting().unwrap().is_empty());
+    assert_eq!((requests("approved"), requests("pending")), (0, 0));
     broker.end().await;
 }
 
@@ -471,14 +500,11 @@ async fn an_operator_whose_ledger_was_emptied_does_not_start() {
     let settings = settings(dir.path(), any_port());
     start_and_stop(&settings).await.unwrap();
     start_and_stop(&settings).await.unwrap();
-    let ledger = operator::run::folder(&settings).join(operator::ledger::FILE);
+    let ledger = operator::folder(&settings).join(operator::LEDGER_FILE);
     for content in [&b""[..], b"x"] {
         std::fs::write(&ledger, content).unwrap();
         let error = start_and_stop(&settings).await.unwrap_err();
-        assert!(
-            error.to_string().contains(operator::ledger::FILE),
-            "{error}"
-        );
+        assert!(error.to_string().contains(operator::LEDGER_FILE), "{error}");
         assert_eq!(
             std::fs::read(&ledger).unwrap(),
             content,

@@ -8,7 +8,7 @@ use wire::FeederId;
 
 use super::Engine;
 use crate::assignment::AssignedPlan;
-use crate::metrics as meter;
+use crate::metrics;
 use crate::store::Store;
 
 /// What keeps feeders from being handed over.
@@ -48,7 +48,7 @@ impl<S: Store> Engine<S> {
                 contributors = held.contributors,
                 "withheld for good: too few meters, and the feeder was handed over"
             );
-            meter::withheld();
+            metrics::withheld();
         }
     }
 
@@ -68,7 +68,11 @@ impl<S: Store> Engine<S> {
                 _ => {}
             }
         }
-        meter::handover(self.leaving.len(), &handover);
+        let draining = || handover.draining.iter();
+        let open = draining().map(|(_, open, _)| open).sum();
+        let unsettled = draining().map(|(_, _, unsettled)| unsettled).sum();
+        metrics::handover(self.leaving.len(), open, unsettled);
+        metrics::stranded(handover.stranded.iter().map(|(_, releases)| releases).sum());
         handover
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use wire::{Reason, Sum, SumReceipt, SumStatus};
 
 use super::{Engine, Event, Outgoing};
-use crate::metrics as meter;
+use crate::metrics;
 use crate::store::{ReleaseRow, Store, StoreError, SumKey};
 use crate::trace;
 use crate::windows::Due;
@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// Enters the operator's receipt, whose signature has been checked.
+    /// Records the operator's receipt, whose signature has been checked.
     pub fn settle(&mut self, receipt: &SumReceipt) {
         let key = SumKey {
             feeder: receipt.feeder.clone(),
@@ -58,10 +58,10 @@ impl<S: Store> Engine<S> {
             return;
         }
         match receipt.status {
-            SumStatus::Taken | SumStatus::Duplicate => meter::settled(false),
+            SumStatus::Taken | SumStatus::Duplicate => metrics::settled(false),
             SumStatus::Rejected(reason) if is_transient(reason) => return,
             SumStatus::Rejected(reason) => {
-                meter::settled(true);
+                metrics::settled(true);
                 if reason == Reason::BatchCollected {
                     self.windows.collected(&key);
                 }

@@ -57,7 +57,7 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The file was written under other terms, so its rows would mean something else.
+    /// The file was written in another format, so its rows would mean something else.
     #[error(
         "the store {path} was written with {what} {found}, not {expected}: use the settings or the program it was written with, \
          or another `analytics.store_file`",
@@ -66,12 +66,24 @@ pub enum StoreError {
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// Which term.
+        /// Which part of the format.
         what: &'static str,
         /// The file's.
         found: String,
         /// This process's.
         expected: String,
+    },
+    /// The file is of format 1 and has releases, whose messages are no longer read.
+    #[error(
+        "the store {path} has format version 1 and {releases} releases that the operator has not settled and could no longer read: \
+         let the program that wrote it run until `cipherwatt_analytics_unsettled_releases` is 0, then start this one",
+        path = path.display()
+    )]
+    OldReleases {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        releases: u64,
     },
     /// The file under the name is no longer the one that was opened.
     #[error(

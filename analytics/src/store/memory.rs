@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms,
+    ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow,
     Transaction,
 };
 
@@ -18,12 +18,12 @@ pub struct MemoryStore(Arc<Mutex<Rows>>);
 
 #[derive(Debug, Default)]
 struct Rows {
-    sums: BTreeMap<SumKey, Entry>,
+    sums: BTreeMap<SumKey, StoredSum>,
     times: BTreeMap<FeederId, u64>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StoredSum {
     row: SumRow,
     limbs: Option<Vec<u8>>,
     contributors: BTreeMap<MeterId, Digest>,
@@ -37,12 +37,16 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn load(&mut self, _: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
+    fn load(
+        &mut self,
+        _: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
         let rows = self.rows();
         let mut loaded = Loaded::default();
-        for (key, entry) in &rows.sums {
-            each(entry.row.clone());
-            let release = entry.release.as_ref();
+        for (key, sum) in &rows.sums {
+            each(sum.row.clone());
+            let release = sum.release.as_ref();
             (loaded.releases).extend(release.map(|(digest, _)| (key.clone(), *digest)));
         }
         loaded.times = rows
@@ -56,35 +60,38 @@ impl Store for MemoryStore {
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let mut rows = self.rows();
         for (row, limbs) in &transaction.sums {
-            let entry = rows.sums.entry(row.key.clone()).or_insert_with(|| Entry {
-                row: row.clone(),
-                limbs: None,
-                contributors: BTreeMap::new(),
-                release: None,
-            });
-            entry.row = row.clone();
+            let sum = rows
+                .sums
+                .entry(row.key.clone())
+                .or_insert_with(|| StoredSum {
+                    row: row.clone(),
+                    limbs: None,
+                    contributors: BTreeMap::new(),
+                    release: None,
+                });
+            sum.row = row.clone();
             match limbs {
-                Limbs::Changed(accumulator) => entry.limbs = Some(accumulator.to_packed()),
+                Limbs::Changed(accumulator) => sum.limbs = Some(accumulator.to_packed()),
                 Limbs::Kept => {}
-                Limbs::Gone => entry.limbs = None,
+                Limbs::Gone => sum.limbs = None,
             }
         }
         for added in &transaction.contributors {
-            if let Some(entry) = rows.sums.get_mut(&added.key) {
-                entry.contributors.insert(added.meter.clone(), added.digest);
+            if let Some(sum) = rows.sums.get_mut(&added.key) {
+                sum.contributors.insert(added.meter.clone(), added.digest);
             }
         }
         for (feeder, time) in &transaction.times {
             rows.times.insert(feeder.clone(), *time);
         }
         for release in &transaction.releases {
-            if let Some(entry) = rows.sums.get_mut(&release.key) {
-                entry.release = Some((release.digest, release.bytes.clone()));
+            if let Some(sum) = rows.sums.get_mut(&release.key) {
+                sum.release = Some((release.digest, release.bytes.clone()));
             }
         }
         for key in &transaction.settled {
-            if let Some(entry) = rows.sums.get_mut(key) {
-                entry.release = None;
+            if let Some(sum) = rows.sums.get_mut(key) {
+                sum.release = None;
             }
         }
         for (feeder, window) in &transaction.reclaimed {
@@ -102,7 +109,7 @@ impl Store for MemoryStore {
     ) -> Result<Option<(Part, Digest)>, StoreError> {
         let rows = self.rows();
         let mut parts = rows.sums.range(parts_of(feeder, window));
-        Ok(parts.find_map(|(key, entry)| Some((key.part, *entry.contributors.get(meter)?))))
+        Ok(parts.find_map(|(key, sum)| Some((key.part, *sum.contributors.get(meter)?))))
     }
 
     fn contributors(
@@ -111,8 +118,8 @@ impl Store for MemoryStore {
         window: WindowStart,
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
-        for (key, entry) in self.rows().sums.range(parts_of(feeder, window)) {
-            for (meter, digest) in &entry.contributors {
+        for (key, sum) in self.rows().sums.range(parts_of(feeder, window)) {
+            for (meter, digest) in &sum.contributors {
                 each(ContributorRow {
                     key: key.clone(),
                     meter: meter.clone(),
@@ -131,20 +138,20 @@ impl Store for MemoryStore {
         let rows = self.rows();
         let all =
             key_of(feeder, WindowStart(0), 0)..=key_of(feeder, WindowStart(u64::MAX), u16::MAX);
-        for entry in rows.sums.range(all).map(|(_, entry)| entry) {
-            each(entry.row.clone());
+        for sum in rows.sums.range(all).map(|(_, sum)| sum) {
+            each(sum.row.clone());
         }
         Ok(rows.times.get(feeder).copied())
     }
 
     fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows();
-        Ok(rows.sums.get(key).and_then(|entry| entry.limbs.clone()))
+        Ok(rows.sums.get(key).and_then(|sum| sum.limbs.clone()))
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         let rows = self.rows();
-        let release = rows.sums.get(key).and_then(|entry| entry.release.as_ref());
+        let release = rows.sums.get(key).and_then(|sum| sum.release.as_ref());
         Ok(release.map(|(digest, bytes)| ReleaseRow {
             key: key.clone(),
             digest: *digest,

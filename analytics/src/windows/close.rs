@@ -17,7 +17,7 @@ impl Windows {
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read; what was due is due again at the next call.
-    pub fn due(
+    pub(crate) fn due(
         &mut self,
         all: bool,
         most: usize,
@@ -25,7 +25,8 @@ impl Windows {
         active_ms: u64,
         store: &mut dyn Store,
     ) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
-        let (mut large, mut small) = (Vec::new(), Vec::new());
+        let mut large = Vec::new();
+        let mut small = Vec::new();
         let looked_at = if all { &self.open } else { &self.changes.sums };
         for key in looked_at {
             if large.len() < most
@@ -115,8 +116,8 @@ impl Windows {
         Ok(Digest(hash.finalize().into()))
     }
 
-    /// Enters a release: the sum takes no more reports.
-    pub fn released(&mut self, release: ReleaseRow) {
+    /// Records a release: the sum takes no more reports.
+    pub(crate) fn released(&mut self, release: ReleaseRow) {
         let Some(sum) = self.sum_mut(&release.key) else {
             return;
         };
@@ -137,15 +138,15 @@ impl Windows {
         self.changes.releases.push(release);
     }
 
-    /// Enters the operator's receipt for a release. Returns whether it settled anything.
-    pub fn settled(&mut self, key: &SumKey) -> bool {
+    /// Records the operator's receipt for a release. Returns whether it settled anything.
+    pub(crate) fn settled(&mut self, key: &SumKey) -> bool {
         let is_released = |sum: &Sum| sum.row.stage == Stage::Released;
         self.sum(key).is_some_and(is_released) && self.rest(key).is_some()
     }
 
     /// The operator refused a release because another service has released the window: it takes no more reports, which
     /// could be in no total. A restart forgets that, and learns it anew from the next release.
-    pub fn collected(&mut self, key: &SumKey) {
+    pub(crate) fn collected(&mut self, key: &SumKey) {
         let feeder = self.feeders.get_mut(&key.feeder);
         if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) {
             window.collected = true;
@@ -154,7 +155,7 @@ impl Windows {
 
     /// Ends the held sums of feeders that are not this service's any more, and returns them. Their contributors are
     /// remembered, so that nobody is counted twice should a feeder come back.
-    pub fn withhold(&mut self, owns: impl Fn(&FeederId) -> bool) -> Vec<Held> {
+    pub(crate) fn withhold(&mut self, owns: impl Fn(&FeederId) -> bool) -> Vec<Held> {
         let is_small = |key: &&SumKey| {
             let sum = self.sum(key);
             sum.is_some_and(|sum| sum.at_rest(self.rules.min_meters))
@@ -197,8 +198,9 @@ impl Windows {
 
     /// Forgets windows past their retention whose sums are all settled or held. Returns the held sums that are
     /// thereby withheld for good.
-    pub fn reclaim(&mut self) -> Vec<Held> {
-        let (mut withheld, retention) = (Vec::new(), self.rules.retention_s + self.grid.window_s());
+    pub(crate) fn reclaim(&mut self) -> Vec<Held> {
+        let mut withheld = Vec::new();
+        let retention = self.rules.retention_s + self.grid.window_s();
         for (id, feeder) in &mut self.feeders {
             let Some(time) = feeder.time else { continue };
             let old: Vec<WindowStart> = feeder

@@ -1,24 +1,36 @@
 //! A report into its sum.
 
 use service::failpoint;
-use wire::{Digest, Part, Reason, Report, WindowStart};
+use wire::{Digest, MeterId, Part, Reason, Report, WindowStart};
 
 use super::feeder::Window;
 use super::{Feeder, Fingerprints, Sum, Windows};
 use crate::store::{Store, StoreError, SumKey};
 
+/// A report whose signature, roster entry and plan have been checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Contribution<'a> {
+    /// Whose it is, and of which window.
+    pub report: &'a Report,
+    /// The packed ciphertext.
+    pub limbs: &'a [u8],
+    /// SHA-256 of the ciphertext.
+    pub digest: Digest,
+}
+
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum FoldResult {
     /// It is in the sum of this part.
     Folded(Part),
     /// The same ciphertext was folded before.
     Duplicate,
+    /// It is in no sum, and nothing has changed.
+    Refused(Reason),
 }
 
 impl Windows {
-    /// Folds a report whose signature, roster entry and plan have been checked, or gives the reason for which it is
-    /// refused; nothing has changed then.
+    /// Adds a report to its sum, unless it is there already or is refused.
     ///
     /// `active_ms` counts milliseconds during which the broker was within reach. `store` is the one that all of these
     /// windows were committed to.
@@ -27,28 +39,35 @@ impl Windows {
     /// [`StoreError`] where the store cannot be read: nothing is known of the report then, and nothing has changed.
     pub fn fold(
         &mut self,
-        report: &Report,
-        limbs: &[u8],
-        digest: Digest,
+        contribution: &Contribution<'_>,
         active_ms: u64,
         store: &mut dyn Store,
-    ) -> Result<Result<Outcome, Reason>, StoreError> {
-        let (feeder, window) = (&report.feeder, report.window);
-        self.recall(feeder, store)?;
+    ) -> Result<FoldResult, StoreError> {
+        let report = contribution.report;
+        self.recall(&report.feeder, store)?;
         if !failpoint::sabotaged("dedup")
-            && let Some((_, earlier)) = self.earlier(feeder, window, &report.meter, store)?
+            && let Some((_, earlier)) =
+                self.earlier(&report.feeder, report.window, &report.meter, store)?
         {
-            return Ok(match earlier == digest {
-                true => Ok(Outcome::Duplicate),
-                false => Err(Reason::Conflict),
+            return Ok(match earlier == contribution.digest {
+                true => FoldResult::Duplicate,
+                false => FoldResult::Refused(Reason::Conflict),
             });
         }
         let part = match self.part_for(report) {
             Ok(part) => part,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(FoldResult::Refused(reason)),
         };
-        let added = self.add(report, limbs, digest, part, active_ms, store)?;
-        Ok(added.map(|()| Outcome::Folded(part)))
+        let key = SumKey {
+            feeder: report.feeder.clone(),
+            window: report.window,
+            part,
+        };
+        self.warm(&key, store)?;
+        Ok(match self.add(&key, contribution, active_ms) {
+            Ok(()) => FoldResult::Folded(part),
+            Err(reason) => FoldResult::Refused(reason),
+        })
     }
 
     /// The part of its window that a new contributor goes into.
@@ -81,61 +100,58 @@ impl Windows {
         }
     }
 
-    fn add(
-        &mut self,
-        report: &Report,
-        limbs: &[u8],
-        digest: Digest,
-        part: Part,
-        active_ms: u64,
-        store: &mut dyn Store,
-    ) -> Result<Result<(), Reason>, StoreError> {
-        let key = SumKey {
-            feeder: report.feeder.clone(),
-            window: report.window,
-            part,
-        };
+    /// Reads the sum's ciphertext from the store if there is one and it is not in memory.
+    fn warm(&mut self, key: &SumKey, store: &mut dyn Store) -> Result<(), StoreError> {
         let profile = self.profile;
-        let (folded, warmed) = match self.sum_mut(&key) {
-            Some(sum) => {
-                let warmed = sum.warm(profile, store)?;
-                (sum.fold(report, limbs, active_ms), warmed)
-            }
-            None => {
-                // Fold before anything is entered, so that a bad ciphertext leaves no empty sum behind.
-                let mut sum = Sum::open(profile, key.clone(), report);
-                let folded = sum.fold(report, limbs, active_ms);
-                let opened = folded.is_ok();
-                if opened {
-                    self.enter_new(sum);
-                }
-                (folded, opened)
-            }
-        };
-        if warmed {
+        if let Some(sum) = self.sum_mut(key)
+            && sum.warm(profile, store)?
+        {
             self.hot.push_back(key.clone());
         }
-        if let Err(reason) = folded {
-            return Ok(Err(reason));
+        Ok(())
+    }
+
+    /// Adds a new contributor to a sum, which is in memory or is opened.
+    fn add(
+        &mut self,
+        key: &SumKey,
+        contribution: &Contribution<'_>,
+        active_ms: u64,
+    ) -> Result<(), Reason> {
+        let report = contribution.report;
+        match self.sum_mut(key) {
+            Some(sum) => sum.fold(report, contribution.limbs, active_ms)?,
+            None => {
+                // Fold before anything is entered, so that a bad ciphertext leaves no empty sum behind.
+                let mut sum = Sum::open(self.profile, key.clone(), report);
+                sum.fold(report, contribution.limbs, active_ms)?;
+                self.enter_new(sum);
+                self.hot.push_back(key.clone());
+            }
         }
-        let fingerprint = self.hasher.of(&report.meter);
-        let feeder = self.feeders.entry(report.feeder.clone()).or_default();
-        if let Some(window) = feeder.windows.get_mut(&report.window) {
+        self.remember(key, &report.meter, contribution.digest);
+        Ok(())
+    }
+
+    /// Records a new contributor of a sum.
+    fn remember(&mut self, key: &SumKey, meter: &MeterId, digest: Digest) {
+        let fingerprint = self.hasher.of(meter);
+        let feeder = self.feeders.entry(key.feeder.clone()).or_default();
+        if let Some(window) = feeder.windows.get_mut(&key.window) {
             window.contributors += 1;
             if let Some(seen) = (window.active.as_mut()).and_then(|active| active.seen.as_mut()) {
                 seen.insert(fingerprint);
             }
         }
-        let end = report.window.0 + self.grid.window_s();
-        if feeder.reported(&report.meter, end, self.rules.min_meters) {
-            self.changes.times.insert(report.feeder.clone());
+        let end = key.window.0 + self.grid.window_s();
+        if feeder.reported(meter, end, self.rules.min_meters) {
+            self.changes.times.insert(key.feeder.clone());
         }
-        self.changes.contributed(&key, &report.meter, digest);
-        self.changes.sums.insert(key);
-        Ok(Ok(()))
+        self.changes.contributed(key, meter, digest);
+        self.changes.sums.insert(key.clone());
     }
 
-    /// Enters the next sum of a window.
+    /// Adds the next sum of a window.
     fn enter_new(&mut self, sum: Sum) {
         let key = sum.row.key.clone();
         self.change(&key.feeder, |feeder| {

@@ -6,11 +6,12 @@ use wire::{
     Sequence, UnixMillis, WindowStart,
 };
 
-use super::{Held, Outcome, Rules, Windows};
+use super::{Contribution, FoldResult, Held, Rules, Windows};
 use crate::store::{MemoryStore, ReleaseRow, Store, SumKey};
 
 mod handover;
 mod kept;
+mod sums;
 
 pub(crate) const HOUR: u64 = 3600;
 pub(crate) const IDLE_MS: u64 = 30_000;
@@ -84,7 +85,7 @@ pub(crate) fn fold(
     meter: u32,
     window: u64,
     active_ms: u64,
-) -> Result<Outcome, Reason> {
+) -> Result<FoldResult, Reason> {
     fold_on(
         &mut MemoryStore::default(),
         windows,
@@ -101,11 +102,22 @@ pub(crate) fn fold_on(
     meter: u32,
     window: u64,
     active_ms: u64,
-) -> Result<Outcome, Reason> {
-    let (report, limbs) = (report(meter, window), limbs(u64::from(meter)));
-    windows
-        .fold(&report, &limbs, digest(meter), active_ms, store)
-        .unwrap()
+) -> Result<FoldResult, Reason> {
+    let report = report(meter, window);
+    let contribution = Contribution {
+        report: &report,
+        limbs: &limbs(u64::from(meter)),
+        digest: digest(meter),
+    };
+    refused(windows.fold(&contribution, active_ms, store).unwrap())
+}
+
+/// A refusal as an error, so that no test overlooks one.
+fn refused(result: FoldResult) -> Result<FoldResult, Reason> {
+    match result {
+        FoldResult::Refused(reason) => Err(reason),
+        result => Ok(result),
+    }
 }
 
 /// Folds a report as it is into windows of which nothing was committed.
@@ -114,10 +126,14 @@ fn fold_report(
     report: &Report,
     limbs: &[u8],
     digest: Digest,
-) -> Result<Outcome, Reason> {
-    windows
-        .fold(report, limbs, digest, 0, &mut MemoryStore::default())
-        .unwrap()
+) -> Result<FoldResult, Reason> {
+    let contribution = Contribution {
+        report,
+        limbs,
+        digest,
+    };
+    let store = &mut MemoryStore::default();
+    refused(windows.fold(&contribution, 0, store).unwrap())
 }
 
 /// Closes what is due as the engine does, and returns the sums with the word all of theirs are.
@@ -156,15 +172,15 @@ pub(crate) fn close_on(
 #[test]
 fn a_meter_counts_once_in_a_window() {
     let mut windows = windows();
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Folded(Part(0))));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Folded(Part(0))));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
     let other = fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8));
     assert_eq!(other, Err(Reason::Conflict));
     fold(&mut windows, 2, 0, 0).unwrap();
     fold(&mut windows, 4, 0, 0).unwrap();
     assert_eq!(close(&mut windows, 3, 0).0, vec![(key(0, 0), 3, 1 + 2 + 4)]);
     // As good as folded, even after the release; and still no way in for another.
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
     assert_eq!(
         fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8)),
         Err(Reason::Conflict)
@@ -192,7 +208,7 @@ fn a_bad_ciphertext_costs_nobody_else_anything() {
         fold_report(&mut windows, &report(4, 0), &bad, digest(4)),
         Err(Reason::LimbOutOfRange)
     );
-    assert_eq!(fold(&mut windows, 4, 0, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(fold(&mut windows, 4, 0, 0), Ok(FoldResult::Folded(Part(0))));
     assert_eq!(close(&mut windows, 4, 0).0, vec![(key(0, 0), 4, 10)]);
 }
 
@@ -255,17 +271,17 @@ fn late_reports_make_a_supplement_of_other_meters() {
     close(&mut windows, 9, IDLE_MS);
     assert_eq!(
         fold(&mut windows, 4, 0, IDLE_MS),
-        Ok(Outcome::Folded(Part(1)))
+        Ok(FoldResult::Folded(Part(1)))
     );
     assert_eq!(
         fold(&mut windows, 5, 0, IDLE_MS),
-        Ok(Outcome::Folded(Part(1)))
+        Ok(FoldResult::Folded(Part(1)))
     );
     // Two are too few for a release of their own, however long ago the window ended.
     assert_eq!(close(&mut windows, 9, 2 * IDLE_MS).0, vec![]);
     assert_eq!(
         fold(&mut windows, 6, 0, 2 * IDLE_MS),
-        Ok(Outcome::Folded(Part(1)))
+        Ok(FoldResult::Folded(Part(1)))
     );
     assert_eq!(
         close(&mut windows, 9, 3 * IDLE_MS).0,
@@ -273,7 +289,7 @@ fn late_reports_make_a_supplement_of_other_meters() {
     );
     assert_eq!(
         fold(&mut windows, 7, 0, 3 * IDLE_MS),
-        Ok(Outcome::Folded(Part(2)))
+        Ok(FoldResult::Folded(Part(2)))
     );
 }
 
@@ -289,7 +305,7 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     for meter in 1..=3 {
         fold(&mut windows, meter, 25 * HOUR, 0).unwrap();
     }
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
     for meter in 1..=3 {
         fold(&mut windows, meter, 26 * HOUR, 0).unwrap();
     }
@@ -300,7 +316,7 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     }];
     assert_eq!(windows.reclaim(), withheld);
     assert_eq!(fold(&mut windows, 9, 0, 0), Err(Reason::ReportTooLate));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
     assert!(windows.settled(&key(0, 0)));
     assert_eq!(windows.reclaim(), vec![]);
     assert_eq!(fold(&mut windows, 1, 0, 0), Err(Reason::ReportTooLate));
@@ -316,7 +332,10 @@ fn memory_is_bounded() {
     fold(&mut windows, 1, 0, 0).unwrap();
     fold(&mut windows, 1, HOUR, 0).unwrap();
     assert_eq!(fold(&mut windows, 1, 2 * HOUR, 0), Err(Reason::TooManyOpen));
-    assert_eq!(fold(&mut windows, 2, HOUR, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 2, HOUR, 0),
+        Ok(FoldResult::Folded(Part(0)))
+    );
     let elsewhere = Report {
         feeder: "feeder-2".parse().unwrap(),
         ..report(5, 0)
@@ -380,11 +399,11 @@ fn a_window_whose_epoch_changes_under_way_is_released_in_a_part_for_each() {
         fold(&mut windows, meter, 0, 0).unwrap();
     }
     for meter in 4..=5 {
-        assert_eq!(newer(&mut windows, meter), Ok(Outcome::Folded(Part(1))));
+        assert_eq!(newer(&mut windows, meter), Ok(FoldResult::Folded(Part(1))));
     }
     // The older part is still open for those that analytics has checked against the older plan.
-    assert_eq!(fold(&mut windows, 6, 0, 0), Ok(Outcome::Folded(Part(0))));
-    assert_eq!(newer(&mut windows, 7), Ok(Outcome::Folded(Part(1))));
+    assert_eq!(fold(&mut windows, 6, 0, 0), Ok(FoldResult::Folded(Part(0))));
+    assert_eq!(newer(&mut windows, 7), Ok(FoldResult::Folded(Part(1))));
     let (closed, _) = close(&mut windows, 7, 0);
     assert_eq!(closed, [(key(0, 0), 4, 12), (key(0, 1), 3, 16)]);
 }
@@ -410,10 +429,10 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
     for (meter, window, outcome) in [
-        (3, 0, Outcome::Duplicate),
-        (1, HOUR, Outcome::Duplicate),
-        (2, HOUR, Outcome::Folded(Part(0))),
-        (3, HOUR, Outcome::Folded(Part(0))),
+        (3, 0, FoldResult::Duplicate),
+        (1, HOUR, FoldResult::Duplicate),
+        (2, HOUR, FoldResult::Folded(Part(0))),
+        (3, HOUR, FoldResult::Folded(Part(0))),
     ] {
         assert_eq!(fold_on(store, &mut after, meter, window, 0), Ok(outcome));
     }

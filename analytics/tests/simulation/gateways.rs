@@ -19,7 +19,7 @@ pub enum Told {
 }
 
 #[derive(Debug)]
-pub struct Entry {
+pub struct SimulatedReport {
     pub sealed: Arc<Sealed>,
     pub second_plan: bool,
     pub told: Option<Told>,
@@ -29,7 +29,7 @@ pub struct Entry {
 /// find their gateway by topic.
 #[derive(Debug, Default)]
 pub struct Gateways {
-    pub entries: BTreeMap<(Slot, u8), Entry>,
+    pub entries: BTreeMap<(Slot, u8), SimulatedReport>,
     by_digest: HashMap<Digest, (Slot, u8)>,
     /// Every digest a receipt called counted, by slot: there must never be two.
     pub counted: BTreeMap<Slot, Digest>,
@@ -48,14 +48,16 @@ impl Gateways {
     pub fn seal(&mut self, slot: Slot, variant: u8, second_plan: bool) {
         let sealed = WORLD.report(slot, second_plan, variant);
         self.by_digest.insert(sealed.digest, (slot, variant));
-        self.entries.entry((slot, variant)).or_insert(Entry {
-            sealed,
-            second_plan,
-            told: None,
-        });
+        self.entries
+            .entry((slot, variant))
+            .or_insert(SimulatedReport {
+                sealed,
+                second_plan,
+                told: None,
+            });
     }
 
-    pub fn pending(&self) -> impl Iterator<Item = &Entry> {
+    pub fn pending(&self) -> impl Iterator<Item = &SimulatedReport> {
         self.entries.values().filter(|entry| entry.told.is_none())
     }
 
@@ -90,21 +92,20 @@ impl Gateways {
             if matches!(entry.status, Status::Folded | Status::Duplicate) {
                 self.counted_by.entry(slot).or_insert(sender);
             }
-            self.told(slot, variant, entry.digest, entry.status, newest)?;
+            self.told((slot, variant), entry.digest, entry.status, newest)?;
         }
         Ok(())
     }
 
     fn told(
         &mut self,
-        slot: Slot,
-        variant: u8,
+        report: (Slot, u8),
         digest: Digest,
         status: Status,
         newest: u64,
     ) -> Result<(), String> {
-        let conflicts = (0..2).all(|variant| self.entries.contains_key(&(slot, variant)));
-        let Some(entry) = self.entries.get_mut(&(slot, variant)) else {
+        let slot = report.0;
+        let Some(entry) = self.entries.get_mut(&report) else {
             return Err(format!("a receipt for {slot:?}, which was not sent"));
         };
         match status {
@@ -122,43 +123,58 @@ impl Gateways {
                 }
                 return Ok(());
             }
-            Status::Rejected(reason) => {
-                *self.rejected.entry(reason.as_str()).or_default() += 1;
-                // Gateways have forgotten what was settled before the feeder was handed over.
-                let forgotten = self.stage == Some(Stage::Moved) && slot.feeder == HANDED_OVER;
-                match reason {
-                    _ if forgotten && entry.told.is_some() => {}
-                    // The feeder is being given up.
-                    Reason::NotReady if slot.feeder == HANDED_OVER => {}
-                    // Its window was released by the owner before.
-                    Reason::BatchCollected if forgotten => {
-                        entry.told = Some(Told::Refused(reason));
-                    }
-                    // It was sealed under the first plan. Now its gateway has the second, and seals it anew.
-                    Reason::WrongEpoch | Reason::OutdatedConfig if !entry.second_plan => {
-                        let sealed = WORLD.report(slot, true, variant);
-                        self.by_digest.insert(sealed.digest, (slot, variant));
-                        entry.sealed = sealed;
-                        entry.second_plan = true;
-                    }
-                    // An answer to what was sealed before.
-                    _ if entry.sealed.digest != digest => {}
-                    // Analytics has yet to hear of the plan.
-                    Reason::UnknownEpoch if entry.second_plan => {}
-                    Reason::Conflict if conflicts => {
-                        entry.told = Some(Told::Refused(reason));
-                    }
-                    Reason::ReportTooLate if slot.window + RETENTION_WINDOWS < newest => {
-                        entry.told.get_or_insert(Told::Refused(reason));
-                    }
-                    _ => return Err(format!("{slot:?} variant {variant} was refused: {reason}")),
-                }
-            }
+            Status::Rejected(reason) => self.refused(report, digest, reason, newest)?,
         }
-        if entry.told == Some(Told::Refused(Reason::Conflict))
-            && self.counted.get(&slot) == Some(&digest)
+        let told = self.entries.get(&report).and_then(|entry| entry.told);
+        if told == Some(Told::Refused(Reason::Conflict)) && self.counted.get(&slot) == Some(&digest)
         {
             return Err(format!("{slot:?} counts, and conflicts with itself"));
+        }
+        Ok(())
+    }
+
+    /// A refusal must be one of those that the model allows for.
+    fn refused(
+        &mut self,
+        report: (Slot, u8),
+        digest: Digest,
+        reason: Reason,
+        newest: u64,
+    ) -> Result<(), String> {
+        let (slot, variant) = report;
+        let conflicts = (0..2).all(|variant| self.entries.contains_key(&(slot, variant)));
+        let Some(entry) = self.entries.get_mut(&report) else {
+            return Err(format!("a receipt for {slot:?}, which was not sent"));
+        };
+        *self.rejected.entry(reason.as_str()).or_default() += 1;
+        // Gateways have forgotten what was settled before the feeder was handed over.
+        let forgotten = self.stage == Some(Stage::Moved) && slot.feeder == HANDED_OVER;
+        match reason {
+            _ if forgotten && entry.told.is_some() => {}
+            // The feeder is being given up.
+            Reason::NotReady if slot.feeder == HANDED_OVER => {}
+            // Its window was released by the owner before.
+            Reason::BatchCollected if forgotten => {
+                entry.told = Some(Told::Refused(reason));
+            }
+            // It was sealed under the first plan. Now its gateway has the second, and seals it anew.
+            Reason::WrongEpoch | Reason::OutdatedConfig if !entry.second_plan => {
+                let sealed = WORLD.report(slot, true, variant);
+                self.by_digest.insert(sealed.digest, (slot, variant));
+                entry.sealed = sealed;
+                entry.second_plan = true;
+            }
+            // An answer to what was sealed before.
+            _ if entry.sealed.digest != digest => {}
+            // Analytics has yet to hear of the plan.
+            Reason::UnknownEpoch if entry.second_plan => {}
+            Reason::Conflict if conflicts => {
+                entry.told = Some(Told::Refused(reason));
+            }
+            Reason::ReportTooLate if slot.window + RETENTION_WINDOWS < newest => {
+                entry.told.get_or_insert(Told::Refused(reason));
+            }
+            _ => return Err(format!("{slot:?} variant {variant} was refused: {reason}")),
         }
         Ok(())
     }

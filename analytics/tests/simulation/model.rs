@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use analytics::admit::Admission;
-use analytics::engine::{Engine, Identity, Incoming, Outgoing};
+use analytics::engine::{Engine, Identity, Outgoing};
 use analytics::store::StoreError;
 use analytics::windows::Rules;
+use analytics::{Admission, Incoming, verify};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use wire::{SumReceipt, Topic};
 
 use crate::check::check;
-use crate::gateways::{Entry, Gateways, Told};
+use crate::gateways::{Gateways, SimulatedReport, Told};
 use crate::operator::Operator;
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
@@ -372,7 +372,8 @@ impl Case {
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
         receipts.iter().for_each(|receipt| engine.settle(receipt));
         let text = |error: StoreError| error.to_string();
-        engine.take(&admission, &batch, active_ms).map_err(text)?;
+        let verdicts = verify(&admission, &batch, 1);
+        engine.fold(verdicts, active_ms).map_err(text)?;
         engine.tick(&WORLD.roster, active_ms).map_err(text)?;
         let crash = if healed {
             9
@@ -498,7 +499,7 @@ impl Case {
 }
 
 /// A report comes to every service that listens to its feeder.
-fn deliver(services: &mut [Service], entry: &Entry) {
+fn deliver(services: &mut [Service], entry: &SimulatedReport) {
     for service in services {
         service.reports.push(Incoming {
             topic: entry.sealed.topic.clone(),

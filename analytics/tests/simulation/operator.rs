@@ -48,6 +48,16 @@ impl Operator {
                 &WORLD.analytics[sender].verifying_key(),
             )
             .map_err(|error| error.to_string())?;
+        self.answer(opened, payload, busy).map(Some)
+    }
+
+    /// What becomes of a release of the feeder's service.
+    fn answer(
+        &mut self,
+        opened: Opened<Sum>,
+        payload: &Bytes,
+        busy: bool,
+    ) -> Result<SumReceipt, String> {
         let (sum, digest) = (opened.message, opened.digest);
         let key = SumKey {
             feeder: sum.feeder.clone(),
@@ -97,6 +107,6 @@ impl Operator {
             };
             self.taken.insert(key, taken);
         }
-        Ok(Some(receipt))
+        Ok(receipt)
     }
 }

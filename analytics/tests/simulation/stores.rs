@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use analytics::store::{
-    ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError, SumKey, SumRow,
-    Terms, Transaction,
+    ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 use tempfile::TempDir;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
@@ -76,8 +76,12 @@ impl std::fmt::Debug for Failing {
 }
 
 impl Store for Failing {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
-        self.inner.load(terms, each)
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        self.inner.load(format, each)
     }
 
     fn contributor(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use analytics::assignment::AssignedPlan;
+use analytics::AssignedPlan;
 use bytes::Bytes;
 use packed::ADDITIVE;
 use service::config::Settings;

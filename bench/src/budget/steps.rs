@@ -1,7 +1,6 @@
 //! The rows of one thread: sealing, its bytes, and what analytics does with a report.
 
-use analytics::engine::Incoming;
-use analytics::verify::verify;
+use analytics::{Incoming, verify};
 use anyhow::{Result, anyhow};
 use packed::{ADDITIVE, Accumulator};
 use service::config::Settings;

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
 
-use analytics::admit::Admission;
-use analytics::assignment::AssignedPlan;
-use analytics::engine::Incoming;
-use analytics::verify::verify;
+use analytics::{Admission, AssignedPlan, Incoming, verify};
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use openfhe::secret::{self, SecretKey};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use operator::report::FeederReport;
+use operator::FeederReport;
 use serde::Serialize;
 use wire::{FeederId, WindowStart};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use operator::report::FeederReport;
+use operator::FeederReport;
 use wire::{FeederId, Reason, WindowStart};
 
 use crate::oracle::Truths;

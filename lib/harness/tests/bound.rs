@@ -9,7 +9,7 @@ use harness::oracle::{Clear as _, FileTruth, Truth, Truths};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use openfhe::{Context, secret};
-use operator::report::{By, FeederReport, Scale};
+use operator::{By, FeederReport, Scale};
 use packed::layout::{self, Layout};
 use packed::{ADDITIVE, Accumulator};
 use wire::{

@@ -25,7 +25,7 @@ impl Gateway {
             return;
         }
         self.waiting.last_asked = Some(Instant::now());
-        if self.reader.run.is_some() || !self.publisher.is_connected() {
+        if self.reader.run.is_some() || !self.session.publisher.is_connected() {
             return;
         }
         if self.sealing.sealer.is_none() {
@@ -41,16 +41,20 @@ impl Gateway {
             meters = self.fleet.meters(),
             "waiting for the operator to enrol the meters"
         );
-        let topic = self.topics.enrol(gateway);
+        let topic = self.session.topics.enrol(gateway);
         for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
-            let _ = self.publisher.publish(topic.clone(), request, false).await;
+            let _ = self
+                .session
+                .publisher
+                .publish(topic.clone(), request, false)
+                .await;
         }
     }
 
     /// The meters that the roster does not have as they are here.
     pub(super) fn unenrolled(&self) -> Vec<usize> {
         let gateway = &self.settings.meter.gateway;
-        let roster = self.roster.current();
+        let roster = self.session.roster.current();
         let enrolled = |member: &Member| {
             let entry = roster
                 .as_ref()

@@ -7,13 +7,13 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `start`: which run it is · `reader`: what is read · `run`: readings to batches · `sealing`: batches to reports ·
-//! `link`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
+//! `session`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
 
 mod enrol;
-mod link;
 mod reader;
 mod run;
 mod sealing;
+mod session;
 mod start;
 mod summary;
 
@@ -23,25 +23,23 @@ use std::time::Duration;
 
 use service::clock::SharedClock;
 use service::config::Settings;
-use service::mqtt::{self, Inbox, Publisher, QoS};
-use service::plan::PlanKeeper;
-use service::roster::RosterKeeper;
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use wire::{FeederId, MeterId, Topics};
+use wire::{FeederId, MeterId};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::journal::writer::{WriteError, Writer};
-use crate::journal::{Held, Journal};
-use crate::metrics as meter;
+use crate::journal::{Held, Journal, WriteError, Writer};
+use crate::metrics;
 use crate::outbox::{Limits, Outbox};
 use crate::pacing;
+use crate::readings::Readings;
 use crate::uplink::{self, Departure};
 use enrol::Waiting;
 use reader::{Reader, finished};
 use sealing::Sealing;
+use session::Session;
 use start::LastRun;
 
 pub use summary::{Event, Summary};
@@ -55,16 +53,12 @@ const CLOSE_JOURNAL: Duration = Duration::from_secs(5);
 const CLOSE_UPLINK: Duration = Duration::from_secs(3);
 
 /// One gateway.
-pub struct Gateway {
+pub(crate) struct Gateway {
     settings: Arc<Settings>,
     clock: SharedClock,
     observer: Option<mpsc::UnboundedSender<Event>>,
-    topics: Topics,
-    keeper: PlanKeeper,
-    roster: RosterKeeper,
+    session: Session,
     fleet: Fleet,
-    publisher: Publisher,
-    inbox: Inbox,
     outbox: Outbox,
     writer: Writer,
     origin: Instant,
@@ -79,65 +73,41 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MeterError`] where journal or fleet cannot be opened or the settings contradict each other.
-    pub fn open(
+    pub(crate) fn open(
         settings: &Settings,
+        readings: Readings,
         clock: SharedClock,
         stop: &Stop,
         observer: Option<mpsc::UnboundedSender<Event>>,
     ) -> Result<Self, MeterError> {
-        let topics = Topics::new(&settings.deployment.root)?;
         let directory = service::files::state_folder(
             &settings.deployment.state_dir,
             settings.meter.gateway.as_ref(),
         )
         .map_err(MeterError::State)?;
         let (journal, held) = Journal::open(&directory)?;
-        let (fleet, source) = Fleet::open(settings, &directory, places(&held))?;
-        let limits = Limits {
-            capacity: settings.meter.outbox_max_reports,
-            meters: fleet.meters(),
-            pace: pacing::Limits::of(&settings.meter),
-        };
-        if limits.capacity < fleet.meters() {
-            return Err(MeterError::Outbox {
-                capacity: limits.capacity,
-                meters: fleet.meters(),
-            });
-        }
-        let subscriptions = [
-            topics.plan(),
-            topics.roster_filter(),
-            topics.receipt(&settings.meter.gateway),
-        ];
-        let (publisher, inbox) = mqtt::connect(
-            &settings.mqtt,
-            &mqtt::Client::Gateway(&settings.meter.gateway).id(&settings.deployment),
-            subscriptions
-                .map(|filter| (filter, QoS::AtLeastOnce))
-                .to_vec(),
-            stop.clone(),
-        );
-        let keeper = PlanKeeper::open(settings, &directory)?;
-        let roster = RosterKeeper::open(settings, &directory, keeper.operator_key())?;
+        let fleet = Fleet::open(
+            readings.source.meters(),
+            settings.meter.feeders,
+            &directory,
+            places(&held),
+        )?;
+        let outbox = Outbox::new(limits(settings, fleet.meters())?);
         let mut gateway = Self {
             settings: Arc::new(settings.clone()),
             clock,
             observer,
-            topics,
-            keeper,
-            roster,
-            reader: Reader::new(source, feeders(&fleet)),
+            session: Session::open(settings, &directory, stop)?,
+            reader: Reader::new(readings, feeders(&fleet)),
             sealing: Sealing::new(settings.meter.seal_threads),
             waiting: Waiting::default(),
             fleet,
-            publisher,
-            inbox,
-            outbox: Outbox::new(limits),
+            outbox,
             writer: Writer::new(journal),
             origin: Instant::now(),
             summary: Summary::default(),
         };
-        meter::meters(gateway.fleet.meters());
+        metrics::meters(gateway.fleet.meters());
         gateway.restore(held);
         gateway.use_plan()?;
         Ok(gateway)
@@ -145,7 +115,8 @@ impl Gateway {
 
     /// Takes over what an earlier process left.
     fn restore(&mut self, held: Held) {
-        let (batches, sealed) = (held.batches.len(), held.sealed.len());
+        let batches = held.batches.len();
+        let sealed = held.sealed.len();
         for (place, mut batch, mut report) in held.sealed {
             if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
                 (batch.meter, report.meter) = (meter, meter);
@@ -178,12 +149,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`MeterError`] where the readings cannot be read on or the plan cannot be used.
-    pub async fn run(mut self, stop: Stop) -> Result<Summary, MeterError> {
+    pub(crate) async fn run(mut self, stop: Stop) -> Result<Summary, MeterError> {
         let (departures, uplink) = uplink::spawn(
             &self.settings,
-            self.topics.clone(),
+            self.session.topics.clone(),
             &self.fleet,
-            self.publisher.clone(),
+            self.session.publisher.clone(),
             stop.clone(),
         );
         while !(self.reader.ended && self.outbox.is_empty() && self.writer.is_idle()) {
@@ -191,10 +162,8 @@ impl Gateway {
             self.start_reading()?;
             self.writer.start();
             let due = self.outbox.next_due_ms();
-            let (wake, is_due) = (
-                self.next_wake(due),
-                due.is_some_and(|due| due <= self.now_ms()),
-            );
+            let is_due = due.is_some_and(|due| due <= self.now_ms());
+            let wake = self.next_wake(due);
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
@@ -204,7 +173,7 @@ impl Gateway {
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
                 done = self.writer.committed() => self.durable(done?),
-                event = self.inbox.recv() => match event {
+                event = self.session.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
                 },
@@ -216,7 +185,7 @@ impl Gateway {
                 }
                 () = sleep_until(wake) => self.ask().await,
             }
-            meter::outbox(self.outbox.len(), self.outbox.unreceipted());
+            metrics::outbox(self.outbox.len(), self.outbox.unreceipted());
         }
         drop(departures);
         let publishing = async {
@@ -234,7 +203,7 @@ impl Gateway {
                 "stopping with reports that have no receipt"
             );
         }
-        self.publisher.close().await;
+        self.session.publisher.close().await;
         Ok(self.summary)
     }
 
@@ -279,6 +248,19 @@ impl Gateway {
             let _ = observer.send(event);
         }
     }
+}
+
+/// How much may wait in the outbox.
+fn limits(settings: &Settings, meters: usize) -> Result<Limits, MeterError> {
+    let capacity = settings.meter.outbox_max_reports;
+    if capacity < meters {
+        return Err(MeterError::Outbox { capacity, meters });
+    }
+    Ok(Limits {
+        capacity,
+        meters,
+        pace: pacing::Limits::of(&settings.meter),
+    })
 }
 
 fn feeders(fleet: &Fleet) -> BTreeMap<FeederId, usize> {

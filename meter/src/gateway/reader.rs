@@ -14,13 +14,12 @@ use super::run::Run;
 use super::start::LastRun;
 use crate::MeterError;
 use crate::batch::{Batch, Filling, Interval};
-use crate::journal::spans::Spans;
-use crate::metrics as meter;
-use crate::source::{Reading, Source, SourceError};
+use crate::journal::Spans;
+use crate::metrics;
+use crate::readings::Readings;
+use crate::source::{BoxedSource, Reading, SourceError};
 
-/// The source, lent to the task that reads it.
-pub(super) type BoxedSource = Box<dyn Source>;
-pub(super) type Read = JoinHandle<ReadDone>;
+type Read = JoinHandle<ReadDone>;
 
 /// What a reading task comes back with.
 pub(super) struct ReadDone {
@@ -41,6 +40,10 @@ enum Target {
 pub(super) struct Reader {
     /// Lent to the task that reads it.
     pub(super) source: Option<BoxedSource>,
+    /// What decides which readings they are, as text.
+    pub(super) identity: String,
+    /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.
+    pub(super) live: bool,
     pub(super) reading: Option<Read>,
     pub(super) run: Option<Run>,
     /// The run of an earlier process, until it goes on or is closed.
@@ -56,9 +59,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: BoxedSource, feeders: BTreeMap<FeederId, usize>) -> Self {
+    pub(super) fn new(readings: Readings, feeders: BTreeMap<FeederId, usize>) -> Self {
         Self {
-            source: Some(source),
+            source: Some(readings.source),
+            identity: readings.identity,
+            live: readings.live,
             reading: None,
             run: None,
             last: None,
@@ -173,7 +178,7 @@ impl Gateway {
             self.reader.alarm = false;
             tracing::info!(reports, "the outbox has room again");
         }
-        meter::outbox_full(self.reader.alarm);
+        metrics::outbox_full(self.reader.alarm);
     }
 
     pub(super) fn enter_readings(&mut self, read: ReadDone) -> Result<(), MeterError> {
@@ -196,7 +201,8 @@ impl Gateway {
     /// Takes a window of the feeders that are behind with it.
     fn catch_up(&mut self, window: WindowStart, intervals: &[Interval]) {
         let Some(run) = &self.reader.run else { return };
-        let (grid, present) = (run.grid, run.filling.window());
+        let grid = run.grid;
+        let present = run.filling.window();
         let next = grid.next_window(window);
         let feeders: Vec<FeederId> = (run.base.behind.iter())
             .filter(|(feeder, behind)| **behind == window.0 && self.has_room(feeder))

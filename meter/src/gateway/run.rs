@@ -3,12 +3,12 @@
 //! An interval is accepted once the journal has it; only then is the next one read. A full window becomes batches in the
 //! journal first, and in the outbox once they are durable.
 
-use wire::{Grid, UnixSeconds, WindowStart};
+use wire::{Grid, UnixMillis, UnixSeconds, WindowStart};
 
 use super::{Event, Gateway};
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::{Op, Place, Progress};
-use crate::metrics as meter;
+use crate::metrics;
 use crate::timeline::Timeline;
 
 /// A run over event time: where it is, and where it ends.
@@ -18,8 +18,6 @@ pub(super) struct Run {
     pub(super) filling: Filling,
     /// As it was when the window being filled began; [`Run::progress`] is where it is now.
     pub(super) base: Progress,
-    /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.
-    pub(super) simulated: bool,
     /// Whether an interval waits for the journal.
     pub(super) accepting: bool,
 }
@@ -27,10 +25,11 @@ pub(super) struct Run {
 impl Gateway {
     /// Hands the next interval of the run to the journal, as a window of batches if it completes one.
     pub(super) fn enter(&mut self, interval: Interval) {
+        let live = self.reader.live;
         let Some(run) = &mut self.reader.run else {
             return;
         };
-        run.base.live = run.simulated && run.timeline.is_live(run.interval_end());
+        run.base.live = live && run.timeline.is_live(run.interval_end());
         run.accepting = true;
         run.filling.add(&interval);
         if !run.filling.is_full() {
@@ -44,17 +43,20 @@ impl Gateway {
         let mut batches = full.finish();
         self.leave_out(window, &mut batches);
         let Some(run) = &self.reader.run else { return };
-        let (grid, progress) = (run.grid, run.progress());
+        let grid = run.grid;
+        let progress = run.progress();
         self.batch_up(batches, grid, progress);
     }
 
     /// Hands a window's batches to the journal, with where the run is then. A meter's window that has been reported is
     /// left out: it can be in one sum only.
     pub(super) fn batch_up(&mut self, filled: Vec<Batch>, grid: Grid, progress: Progress) {
-        let (mut batches, mut reported) = (Vec::new(), Vec::new());
+        let mut batches = Vec::new();
+        let mut reported = Vec::new();
         for batch in filled {
             let member = &self.fleet.members[batch.meter];
-            let (from, to) = (batch.window.0, grid.window_end(batch.window).0);
+            let from = batch.window.0;
+            let to = grid.window_end(batch.window).0;
             let spans = self
                 .reader
                 .reported
@@ -78,6 +80,37 @@ impl Gateway {
             batches,
             reported,
         });
+    }
+
+    /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings.
+    pub(super) fn miss_until(&mut self, now: UnixMillis) {
+        let now = UnixSeconds(now.0 / 1000);
+        let mut missed = 0;
+        while let Some(run) = &mut self.reader.run
+            && run.progress().has_intervals()
+            && run.interval_end() <= now
+        {
+            let window = run.filling.window();
+            let present = run.grid.window_of(now);
+            if run.filling.next_interval() > 0 || window == present {
+                missed += 1;
+                let meters = run.filling.meters();
+                self.enter(Interval::missed(meters));
+                continue;
+            }
+            // Whole windows without a reading have no report.
+            missed += (present.0 - window.0) / u64::from(run.grid.interval_s());
+            run.move_to(present);
+            let grid = run.grid;
+            let progress = run.progress();
+            self.batch_up(Vec::new(), grid, progress);
+        }
+        if missed > 0 {
+            tracing::warn!(
+                intervals = missed,
+                "intervals passed while the gateway was down: they have no readings"
+            );
+        }
     }
 
     /// The source is at its end.
@@ -128,11 +161,12 @@ impl Gateway {
     }
 
     fn count(&mut self, batch: &Batch) {
-        let (clamped, missing) = (u64::from(batch.clamped), u64::from(batch.missing));
+        let clamped = u64::from(batch.clamped);
+        let missing = u64::from(batch.missing);
         let taken = batch.readings_wh.len() as u64 - missing;
         // A missing reading is carried as 0, so what is below is an export.
         let exported = batch.readings_wh.iter().filter(|wh| **wh < 0).count() as u64;
-        meter::readings(taken, exported, clamped, missing);
+        metrics::readings(taken, exported, clamped, missing);
         self.summary.readings += taken;
         self.summary.exported += exported;
         self.summary.clamped += clamped;

@@ -48,7 +48,8 @@ impl Gateway {
             if batches.is_empty() {
                 return;
             }
-            let (sealer, clock) = (sealer.clone(), self.clock.clone());
+            let sealer = sealer.clone();
+            let clock = self.clock.clone();
             self.sealing.tasks.spawn_blocking(move || {
                 batches
                     .iter()

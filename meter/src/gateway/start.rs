@@ -5,14 +5,13 @@
 //! * A meter's window is reported once, whatever the run: windows that have been are left out, and a simulated fleet
 //!   without `meter.start` goes on after the newest of them. So a replay that is started again after its end has
 //!   nothing to report, says so, and ends.
-//! * A simulated fleet that had caught up with the clock was live: nobody was there to take the readings of the intervals
+//! * A live source that had caught up with the clock, such as the simulated fleet: nobody was there to take the readings of the intervals
 //!   that passed since, so they are missing. All other time resumes where it stopped.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use service::config::SourceKind;
-use wire::{Digest, FeederId, Grid, MeterId, UnixMillis, UnixSeconds, WindowStart};
+use wire::{Digest, FeederId, Grid, MeterId, UnixSeconds, WindowStart};
 
 use super::run::Run;
 use super::{Event, Gateway};
@@ -70,8 +69,8 @@ impl Gateway {
             if span.shortened {
                 tracing::warn!(
                     "every window of this run has been reported by an earlier run of this gateway, and a window can be \
-                     in one total only: nothing is read. To report it again, into a deployment that begins anew, \
-                     remove deployment.state_dir"
+                     in one total only: nothing is read. To report it again, into a new deployment, remove \
+                     deployment.state_dir"
                 );
             } else {
                 tracing::warn!(start = %span.from, end = ?span.end, "there is no whole window to report");
@@ -91,16 +90,9 @@ impl Gateway {
             // Writing to a string cannot fail.
             let _ = writeln!(fleet, "{} {}", spec.id, spec.capacity_w.0);
         }
-        let source = match meter.source {
-            SourceKind::Simulated => format!("simulated, seed {}, {:?}", meter.seed, meter.mix),
-            SourceKind::Replay => format!(
-                "replay of {:?} from {:?}",
-                meter.replay.as_deref().unwrap_or("".as_ref()),
-                meter.replay_start
-            ),
-        };
         format!(
-            "{source}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {} intervals of {} s",
+            "{}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {} intervals of {} s",
+            self.reader.identity,
             meter.time_zone,
             self.fleet.meters(),
             Digest::of(fleet.as_bytes()),
@@ -133,11 +125,13 @@ impl Gateway {
             "the last run had other settings: closing its window with what it has"
         );
         let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
-        (last.progress.window, last.progress.interval) = (grid.next_window(window).0, 0);
+        last.progress.window = grid.next_window(window).0;
+        last.progress.interval = 0;
         last.filling.clear();
         // What they are behind with was never accepted: the new run reads what it has of it.
         last.progress.behind.clear();
-        let (progress, fleet) = (last.progress.clone(), &last.fleet);
+        let progress = last.progress.clone();
+        let fleet = &last.fleet;
         let mut batches = filling.close();
         batches.retain_mut(|batch| {
             let (feeder, meter) = &fleet[batch.meter];
@@ -201,7 +195,6 @@ impl Gateway {
         let meter = &self.settings.meter;
         let now = self.clock.now();
         let timeline = Timeline::new(span.from.seconds(), now, meter.speed);
-        let simulated = meter.source == SourceKind::Simulated;
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
         let progress = Progress {
             run: self
@@ -217,7 +210,7 @@ impl Gateway {
             end: span.end,
             window: span.from.0,
             interval: 0,
-            live: simulated && timeline.is_live(first_end),
+            live: self.reader.live && timeline.is_live(first_end),
             behind: BTreeMap::new(),
         };
         tracing::info!(
@@ -236,7 +229,6 @@ impl Gateway {
             grid,
             filling: Filling::new(grid, span.from, self.fleet.meters()),
             base: progress,
-            simulated,
             accepting: false,
         });
         self.tell(Event::Started(span.from.seconds()));
@@ -246,14 +238,16 @@ impl Gateway {
         let LastRun {
             progress, filling, ..
         } = last;
-        let (now, speed) = (self.clock.now(), self.settings.meter.speed);
+        let now = self.clock.now();
+        let speed = self.settings.meter.speed;
         let window = WindowStart(progress.window);
         let next = grid.interval_start(window, progress.interval);
         let filling = Filling::resume(grid, window, self.fleet.meters(), &filling);
         // Live time has gone on meanwhile; all other time waited.
-        let (live, event) = match progress.live {
-            true => (true, UnixSeconds(now.0.div_ceil(1000))),
-            false => (false, next),
+        let live = progress.live;
+        let event = match live {
+            true => UnixSeconds(now.0.div_ceil(1000)),
+            false => next,
         };
         tracing::info!(
             run = progress.run,
@@ -268,7 +262,6 @@ impl Gateway {
             grid,
             filling,
             base: progress,
-            simulated: self.settings.meter.source == SourceKind::Simulated,
             accepting: false,
         });
         self.tell(Event::Started(next));
@@ -276,35 +269,6 @@ impl Gateway {
             self.end();
         } else if live {
             self.miss_until(now);
-        }
-    }
-
-    /// Enters the intervals of a live run that passed while no process was there: nobody took their readings.
-    fn miss_until(&mut self, now: UnixMillis) {
-        let now = UnixSeconds(now.0 / 1000);
-        let mut missed = 0;
-        while let Some(run) = &mut self.reader.run
-            && run.progress().has_intervals()
-            && run.interval_end() <= now
-        {
-            let (window, present) = (run.filling.window(), run.grid.window_of(now));
-            if run.filling.next_interval() > 0 || window == present {
-                missed += 1;
-                let meters = run.filling.meters();
-                self.enter(Interval::missed(meters));
-                continue;
-            }
-            // Whole windows without a reading have no report.
-            missed += (present.0 - window.0) / u64::from(run.grid.interval_s());
-            run.move_to(present);
-            let (grid, progress) = (run.grid, run.progress());
-            self.batch_up(Vec::new(), grid, progress);
-        }
-        if missed > 0 {
-            tracing::warn!(
-                intervals = missed,
-                "intervals passed while the gateway was down: they have no readings"
-            );
         }
     }
 }

@@ -3,21 +3,21 @@
 use bytes::Bytes;
 use wire::{Digest, WattHours, WindowStart};
 
-use super::spans::Spans;
+use super::Spans;
 use crate::batch::{Batch, Interval, Taken};
 use crate::outbox::Sealed;
 
 /// A row is not what this program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a row is malformed")]
-pub struct Malformed;
+pub(super) struct Malformed;
 
 const MISSING: u8 = 0;
 const ENERGY: u8 = 1;
 const CLAMPED: u8 = 2;
 
 /// An interval: for each meter a byte that says what it is, and its energy.
-pub fn write_interval(interval: &Interval) -> Vec<u8> {
+pub(super) fn write_interval(interval: &Interval) -> Vec<u8> {
     let mut row = Vec::with_capacity(interval.0.len() * 4);
     for taken in &interval.0 {
         match taken {
@@ -32,7 +32,7 @@ pub fn write_interval(interval: &Interval) -> Vec<u8> {
 }
 
 /// The interval of `meters` meters in a row.
-pub fn read_interval(mut row: &[u8], meters: usize) -> Result<Interval, Malformed> {
+pub(super) fn read_interval(mut row: &[u8], meters: usize) -> Result<Interval, Malformed> {
     let row = &mut row;
     let mut taken = Vec::with_capacity(meters.min(row.len()));
     for _ in 0..meters {
@@ -48,7 +48,7 @@ pub fn read_interval(mut row: &[u8], meters: usize) -> Result<Interval, Malforme
 }
 
 /// A batch: its counts and its readings; meter and window are in its key.
-pub fn write_batch(batch: &Batch) -> Vec<u8> {
+pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
     let mut row = Vec::with_capacity(4 + batch.readings_wh.len() * 3);
     put(&mut row, u64::from(batch.clamped));
     put(&mut row, u64::from(batch.missing));
@@ -60,7 +60,11 @@ pub fn write_batch(batch: &Batch) -> Vec<u8> {
 }
 
 /// The batch in a row.
-pub fn read_batch(mut row: &[u8], meter: usize, window: WindowStart) -> Result<Batch, Malformed> {
+pub(super) fn read_batch(
+    mut row: &[u8],
+    meter: usize,
+    window: WindowStart,
+) -> Result<Batch, Malformed> {
     let batch = batch(&mut row, meter, window)?;
     end(row).map(|()| batch)
 }
@@ -81,7 +85,7 @@ fn batch(row: &mut &[u8], meter: usize, window: WindowStart) -> Result<Batch, Ma
 }
 
 /// A sealed report: the batch it was made of, its digest, and the exact bytes that are sent.
-pub fn write_sealed(batch: &Batch, sealed: &Sealed) -> Vec<u8> {
+pub(super) fn write_sealed(batch: &Batch, sealed: &Sealed) -> Vec<u8> {
     let mut row = write_batch(batch);
     row.reserve_exact(32 + sealed.payload.len());
     row.extend_from_slice(&sealed.digest.0);
@@ -90,7 +94,7 @@ pub fn write_sealed(batch: &Batch, sealed: &Sealed) -> Vec<u8> {
 }
 
 /// The sealed report in a row, and its batch.
-pub fn read_sealed(
+pub(super) fn read_sealed(
     mut row: &[u8],
     meter: usize,
     window: WindowStart,
@@ -107,7 +111,7 @@ pub fn read_sealed(
 }
 
 /// The windows a meter has reported.
-pub fn write_spans(spans: &Spans) -> Vec<u8> {
+pub(super) fn write_spans(spans: &Spans) -> Vec<u8> {
     let mut row = Vec::new();
     for (from, to) in spans.iter() {
         put(&mut row, from);
@@ -117,10 +121,11 @@ pub fn write_spans(spans: &Spans) -> Vec<u8> {
 }
 
 /// The windows in a row.
-pub fn read_spans(mut row: &[u8]) -> Result<Spans, Malformed> {
+pub(super) fn read_spans(mut row: &[u8]) -> Result<Spans, Malformed> {
     let mut spans = Spans::default();
     while !row.is_empty() {
-        let (from, to) = (get(&mut row)?, get(&mut row)?);
+        let from = get(&mut row)?;
+        let to = get(&mut row)?;
         if from >= to || spans.end().is_some_and(|end| end >= from) {
             return Err(Malformed);
         }

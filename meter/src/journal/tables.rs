@@ -9,17 +9,18 @@ use redb::{
 use wire::{FeederId, MeterId, WindowStart};
 
 use super::rows::{self, Malformed};
-use super::spans::Spans;
-use super::{Held, Op, Place, Progress};
+use super::{Held, Op, Place, Progress, Spans};
+use crate::batch::{Batch, Interval};
+use crate::outbox::Sealed;
 
-/// The version of everything below.
-pub const FORMAT: &str = "cipherwatt-outbox-1";
+/// The version of everything below. `migrate` has the earlier ones.
+pub(super) const FORMAT: &str = "cipherwatt-outbox-2";
 
 /// Window, feeder, meter: so that what is written together lies together.
 type Key = (u64, &'static str, &'static str);
 
 /// `format`, `run` and `fleet`.
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// The window being filled: the number of an interval, and the interval.
 const FILLING: TableDefinition<u16, &[u8]> = TableDefinition::new("filling");
 const BATCHES: TableDefinition<Key, &[u8]> = TableDefinition::new("batches");
@@ -28,7 +29,7 @@ const REPORTED: TableDefinition<&str, &[u8]> = TableDefinition::new("reported");
 
 /// Why the file cannot be read or written.
 #[derive(Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     Store(Box<StoreError>),
     Format(String),
     Content(String),
@@ -41,33 +42,40 @@ impl<E: Into<StoreError>> From<E> for Failure {
 }
 
 /// Makes the tables of a new file.
-pub fn initialise(database: &Database) -> Result<(), StoreError> {
-    let change = database.begin_write()?;
-    change
-        .open_table(META)?
-        .insert("format", FORMAT.as_bytes())?;
+pub(super) fn initialise(change: &WriteTransaction) -> Result<(), StoreError> {
+    put_format(change)?;
     change.open_table(FILLING)?;
     change.open_table(BATCHES)?;
     change.open_table(SEALED)?;
     change.open_table(REPORTED)?;
-    change.commit()?;
     Ok(())
 }
 
-/// Everything in the file, checked.
-pub fn load(database: &Database) -> Result<Held, Failure> {
-    let read = database.begin_read()?;
+/// Writes down the format of everything below.
+pub(super) fn put_format(change: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = change.open_table(META)?;
+    meta.insert("format", FORMAT.as_bytes())?;
+    Ok(())
+}
+
+/// The format that a file states; empty if it states none.
+pub(super) fn format(read: &ReadTransaction) -> Result<String, Failure> {
     let meta = match read.open_table(META) {
-        Err(TableError::TableDoesNotExist(_)) => {
-            return Err(Failure::Format("unknown: it is no journal".to_owned()));
-        }
+        Err(TableError::TableDoesNotExist(_)) => return Ok(String::new()),
         table => table?,
     };
     let format = meta.get("format")?.map(|row| row.value().to_vec());
-    let format = String::from_utf8_lossy(format.as_deref().unwrap_or_default()).into_owned();
+    Ok(String::from_utf8_lossy(format.as_deref().unwrap_or_default()).into_owned())
+}
+
+/// Everything in the file, checked.
+pub(super) fn load(database: &Database) -> Result<Held, Failure> {
+    let read = database.begin_read()?;
+    let format = format(&read)?;
     if format != FORMAT {
         return Err(Failure::Format(format));
     }
+    let meta = read.open_table(META)?;
     let progress: Option<Progress> = match meta.get("run")? {
         Some(row) => Some(ciborium::from_reader(row.value()).map_err(|_| content("the run"))?),
         None => None,
@@ -90,20 +98,8 @@ pub fn load(database: &Database) -> Result<Held, Failure> {
     if held.filling.len() != intervals {
         return Err(content("the window being filled"));
     }
-    for row in read.open_table(BATCHES)?.iter()? {
-        let (key, row) = row?;
-        let place = place(key.value())?;
-        let batch = rows::read_batch(row.value(), 0, place.window);
-        held.batches
-            .push((place, batch.map_err(|_| content("a batch"))?));
-    }
-    for row in read.open_table(SEALED)?.iter()? {
-        let (key, row) = row?;
-        let place = place(key.value())?;
-        let report = rows::read_sealed(row.value(), 0, place.window);
-        let (batch, sealed) = report.map_err(|_| content("a sealed report"))?;
-        held.sealed.push((place, batch, sealed));
-    }
+    held.batches = batches(&read)?;
+    held.sealed = sealed(&read)?;
     // Both are in the order of their keys.
     let both = |place: &Place| {
         held.batches
@@ -116,7 +112,7 @@ pub fn load(database: &Database) -> Result<Held, Failure> {
     Ok(held)
 }
 
-fn filling(read: &ReadTransaction, meters: usize) -> Result<Vec<crate::batch::Interval>, Failure> {
+fn filling(read: &ReadTransaction, meters: usize) -> Result<Vec<Interval>, Failure> {
     let mut intervals = Vec::new();
     for row in read.open_table(FILLING)?.iter()? {
         let (number, row) = row?;
@@ -129,6 +125,29 @@ fn filling(read: &ReadTransaction, meters: usize) -> Result<Vec<crate::batch::In
         }
     }
     Ok(intervals)
+}
+
+fn batches(read: &ReadTransaction) -> Result<Vec<(Place, Batch)>, Failure> {
+    let mut batches = Vec::new();
+    for row in read.open_table(BATCHES)?.iter()? {
+        let (key, row) = row?;
+        let place = place(key.value())?;
+        let batch = rows::read_batch(row.value(), 0, place.window);
+        batches.push((place, batch.map_err(|_| content("a batch"))?));
+    }
+    Ok(batches)
+}
+
+fn sealed(read: &ReadTransaction) -> Result<Vec<(Place, Batch, Sealed)>, Failure> {
+    let mut reports = Vec::new();
+    for row in read.open_table(SEALED)?.iter()? {
+        let (key, row) = row?;
+        let place = place(key.value())?;
+        let report = rows::read_sealed(row.value(), 0, place.window);
+        let (batch, sealed) = report.map_err(|_| content("a sealed report"))?;
+        reports.push((place, batch, sealed));
+    }
+    Ok(reports)
 }
 
 fn reported(read: &ReadTransaction) -> Result<HashMap<MeterId, Spans>, Failure> {
@@ -150,7 +169,7 @@ fn place((window, feeder, meter): (u64, &str, &str)) -> Result<Place, Failure> {
     })
 }
 
-fn content(what: &str) -> Failure {
+pub(super) fn content(what: &str) -> Failure {
     Failure::Content(format!("{what} is not what this program writes"))
 }
 
@@ -159,7 +178,7 @@ fn key(place: &Place) -> (u64, &str, &str) {
 }
 
 /// Does `ops` in one durable transaction.
-pub fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
+pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
     let change = database.begin_write()?;
     for op in ops {
         match op {
@@ -228,7 +247,7 @@ fn progress(op: &Op) -> Option<&Progress> {
     }
 }
 
-fn put(
+pub(super) fn put(
     change: &WriteTransaction,
     name: &str,
     value: &impl serde::Serialize,

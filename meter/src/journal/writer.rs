@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
 use super::{Journal, JournalError, Op};
-use crate::metrics as meter;
+use crate::metrics;
 
 /// Longest wait of what nobody waits for.
 const LAZY: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(1);
 type Commit = JoinHandle<(Journal, Vec<Op>, Result<(), JournalError>)>;
 
 /// Commits to a journal without making the caller wait.
-pub struct Writer {
+pub(crate) struct Writer {
     journal: Option<Journal>,
     waiting: Vec<Op>,
     urgent: bool,
@@ -32,7 +32,7 @@ pub struct Writer {
 impl Writer {
     /// A writer of `journal`.
     #[must_use]
-    pub fn new(journal: Journal) -> Self {
+    pub(crate) fn new(journal: Journal) -> Self {
         Self {
             journal: Some(journal),
             waiting: Vec::new(),
@@ -44,7 +44,7 @@ impl Writer {
     }
 
     /// Adds a change to what the next commit does.
-    pub fn push(&mut self, op: Op) {
+    pub(crate) fn push(&mut self, op: Op) {
         if op.is_urgent() {
             self.urgent = true;
         }
@@ -53,7 +53,7 @@ impl Writer {
     }
 
     /// Starts a commit if one is due and none is under way.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let is_due = self.due.is_some_and(|due| due <= Instant::now());
         if self.waiting.is_empty() || !(is_due || (self.urgent && !self.failing)) {
             return;
@@ -66,14 +66,14 @@ impl Writer {
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let started = std::time::Instant::now();
             let done = journal.commit(&ops);
-            meter::journaled(done.is_ok(), started.elapsed());
+            metrics::journaled(done.is_ok(), started.elapsed());
             (journal, ops, done)
         }));
     }
 
     /// When [`Writer::start`] has something to do next, if nothing more comes.
     #[must_use]
-    pub fn next_wake(&self) -> Option<Instant> {
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.due.filter(|_| self.committing.is_none())
     }
 
@@ -82,7 +82,7 @@ impl Writer {
     ///
     /// # Errors
     /// Where trying again cannot help, or the task panicked.
-    pub async fn committed(&mut self) -> Result<Vec<Op>, WriteError> {
+    pub(crate) async fn committed(&mut self) -> Result<Vec<Op>, WriteError> {
         let Some(commit) = &mut self.committing else {
             return std::future::pending().await;
         };
@@ -96,7 +96,7 @@ impl Writer {
                     tracing::info!("the journal can be written again: going on");
                 }
                 self.failing = false;
-                meter::journal_failing(false);
+                metrics::journal_failing(false);
                 Ok(ops)
             }
             Err(error) if error.passes() => {
@@ -104,7 +104,7 @@ impl Writer {
                     tracing::error!("{error}: no new readings are taken until it can be written");
                 }
                 self.failing = true;
-                meter::journal_failing(true);
+                metrics::journal_failing(true);
                 // Later changes of the same report stay behind it.
                 ops.append(&mut self.waiting);
                 self.waiting = ops;
@@ -118,19 +118,19 @@ impl Writer {
 
     /// Whether nothing that somebody waits for is still to become durable.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.committing.is_none() && !self.urgent
     }
 
     /// Whether the disk does not take anything at the moment.
     #[must_use]
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.failing
     }
 
     /// Commits what waits and closes the file, as far as that is possible within `limit`, and returns what became
     /// durable. What is left out is as if the process had been killed: consistent, and done again after a restart.
-    pub async fn close(&mut self, limit: Duration) -> Vec<Op> {
+    pub(crate) async fn close(&mut self, limit: Duration) -> Vec<Op> {
         let mut durable = Vec::new();
         let closing = async {
             for _ in 0..2 {
@@ -158,7 +158,7 @@ impl Writer {
 
 /// Why the journal is not written any more.
 #[derive(Debug)]
-pub enum WriteError {
+pub(crate) enum WriteError {
     /// It cannot be used.
     Journal(JournalError),
     /// The commit panicked.

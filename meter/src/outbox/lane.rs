@@ -7,7 +7,7 @@ use wire::{AnalyticsId, WindowStart};
 use crate::pacing::{Limits, Pace};
 
 /// Names one report of this gateway: the index of the meter in the fleet, and the window.
-pub type Key = (usize, WindowStart);
+pub(crate) type Key = (usize, WindowStart);
 
 /// What waits for one destination.
 #[derive(Debug)]

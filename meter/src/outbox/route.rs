@@ -9,7 +9,7 @@ use super::lane::{Key, Lane};
 
 impl Outbox {
     /// Says which analytics service the reports of each meter go to, by index; `None`: there is none yet.
-    pub fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
+    pub(crate) fn route(&mut self, destinations: &[Option<AnalyticsId>]) {
         let known: BTreeSet<&AnalyticsId> = destinations.iter().flatten().collect();
         let limits = self.limits.pace.shared_by(known.len());
         let lanes = std::iter::once(None).chain(known.into_iter().cloned().map(Some));
@@ -32,7 +32,7 @@ impl Outbox {
             self.lanes[*lane].meters += 1;
         }
         let old_lane = |key: &Key| stays[old_routes.get(key.0).copied().unwrap_or(0)];
-        let mut moved: Vec<(Key, Option<usize>)> = (self.entries.keys())
+        let mut moved: Vec<(Key, Option<usize>)> = (self.reports.keys())
             .map(|key| (*key, old_lane(key)))
             .filter(|(key, old)| *old != Some(self.lane_of(*key)))
             .collect();
@@ -51,13 +51,11 @@ impl Outbox {
         }
         for (key, old) in moved {
             let new = self.lane_of(*key);
-            let Some(entry) = self.entries.get_mut(key) else {
+            let Some(report) = self.reports.get_mut(key) else {
                 continue;
             };
-            let (sealing, sealed) = (
-                usize::from(entry.sealing),
-                usize::from(entry.sealed.is_some()),
-            );
+            let sealing = usize::from(report.sealing);
+            let sealed = usize::from(report.sealed.is_some());
             if let Some(old) = old {
                 let lane = &mut self.lanes[*old];
                 lane.pace.release(key);
@@ -69,10 +67,10 @@ impl Outbox {
             lane.held += 1;
             lane.sealing += sealing;
             lane.sealed += sealed;
-            if entry.sealed.is_some() && entry.due_ms.is_none() {
-                entry.ready = true;
+            if report.sealed.is_some() && report.due_ms.is_none() {
+                report.ready = true;
                 lane.ready.push_back(*key);
-            } else if !entry.sealing && entry.due_ms.is_none() {
+            } else if !report.sealing && report.due_ms.is_none() {
                 lane.to_seal.push_back(*key);
             }
         }

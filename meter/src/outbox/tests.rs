@@ -1,9 +1,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use wire::AnalyticsId;
+use wire::{AnalyticsId, Reason, Status};
 
 use super::*;
+use crate::pacing;
 
 fn limits(capacity: usize, unreceipted: usize) -> Limits {
     Limits {
@@ -65,14 +66,14 @@ fn a_report_stays_until_a_receipt_names_its_digest() {
         outbox
             .settle(key, Digest([2; 32]), Status::Folded, 0, outdated)
             .0,
-        Settled::Unknown
+        ReceiptEffect::Unknown
     );
     assert_eq!(outbox.len(), 1);
     assert_eq!(
         outbox
             .settle(key, Digest([1; 32]), Status::Folded, 0, outdated)
             .0,
-        Settled::Done(Status::Folded)
+        ReceiptEffect::Done(Status::Folded)
     );
     assert!(outbox.is_empty());
     assert_eq!(outbox.next_due_ms(), None);
@@ -89,7 +90,7 @@ fn the_wait_for_a_receipt_counts_from_the_first_attempt() {
     assert!(outbox.pop_due(again_ms).is_some());
     let key = (0, WindowStart(0));
     let folded = outbox.settle(key, Digest([1; 32]), Status::Folded, again_ms, outdated);
-    assert_eq!(folded, (Settled::Done(Status::Folded), Some(7)));
+    assert_eq!(folded, (ReceiptEffect::Done(Status::Folded), Some(7)));
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn a_report_of_an_earlier_process_is_sent_again_as_it_was() {
     assert_eq!(outbox.pop_due(5), Some((sealed(0, 1), true)));
     let key = (0, WindowStart(0));
     let duplicate = outbox.settle(key, Digest([1; 32]), Status::Duplicate, 5, outdated);
-    assert_eq!(duplicate, (Settled::Done(Status::Duplicate), None));
+    assert_eq!(duplicate, (ReceiptEffect::Done(Status::Duplicate), None));
     assert_eq!(outbox.next_to_seal(1), vec![batch(1)]);
 }
 
@@ -207,10 +208,10 @@ fn a_report_under_an_older_plan_is_sealed_again_and_one_refused_for_good_is_lost
     let key = (0, WindowStart(0));
     const REFUSED: Status = Status::Rejected(Reason::OutdatedConfig);
     let ahead = outbox.settle(key, Digest([1; 32]), REFUSED, 0, |_| false).0;
-    assert_eq!(ahead, Settled::Retry(Reason::OutdatedConfig));
+    assert_eq!(ahead, ReceiptEffect::Retry(Reason::OutdatedConfig));
     assert_eq!(
         outbox.settle(key, Digest([1; 32]), REFUSED, 0, outdated).0,
-        Settled::Reseal(Reason::OutdatedConfig)
+        ReceiptEffect::Reseal(Reason::OutdatedConfig)
     );
     assert_eq!(outbox.next_to_seal(1), vec![]);
     let due_ms = outbox.next_due_ms().unwrap();
@@ -221,12 +222,12 @@ fn a_report_under_an_older_plan_is_sealed_again_and_one_refused_for_good_is_lost
     let early = Status::Rejected(Reason::ReportTooEarly);
     assert_eq!(
         outbox.settle(key, Digest([2; 32]), early, 0, outdated).0,
-        Settled::Retry(Reason::ReportTooEarly)
+        ReceiptEffect::Retry(Reason::ReportTooEarly)
     );
     let conflict = Status::Rejected(Reason::Conflict);
     assert_eq!(
         outbox.settle(key, Digest([2; 32]), conflict, 0, outdated).0,
-        Settled::Lost(Reason::Conflict)
+        ReceiptEffect::Lost(Reason::Conflict)
     );
     assert!(outbox.is_empty());
 }
@@ -315,7 +316,7 @@ impl Deployment {
                         self.outbox
                             .settle(key, digest, Status::Folded, self.now_ms, outdated);
                     self.settled[destination] +=
-                        u64::from(settled.0 == Settled::Done(Status::Folded));
+                        u64::from(settled.0 == ReceiptEffect::Done(Status::Folded));
                 }
             }
             self.now_ms += 1;

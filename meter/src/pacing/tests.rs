@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -44,9 +45,9 @@ struct World {
 }
 
 impl World {
-    fn new(gateways: usize, window: usize, ring_size: usize) -> Self {
+    fn new(gateways: usize, most: usize, ring_size: usize) -> Self {
         Self {
-            gateways: (0..gateways).map(|_| Pace::new(limits(window))).collect(),
+            gateways: (0..gateways).map(|_| Pace::new(limits(most))).collect(),
             again: vec![VecDeque::new(); gateways],
             next: 0,
             ring: VecDeque::new(),
@@ -165,10 +166,10 @@ fn one_loss_in_twenty_leaves_half_of_the_rate_and_more_and_one_in_five_comes_to_
 }
 
 #[test]
-fn losses_do_not_shrink_the_window_while_receipts_are_quick() {
+fn losses_do_not_shrink_the_allowance_while_receipts_are_quick() {
     let mut world = World::lossy(1, 0.2);
     world.run(20_000, 1_000);
-    assert_eq!(world.gateways[0].window(), 512);
+    assert_eq!(world.gateways[0].allowance(), 512);
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn a_report_that_is_overtaken_is_sent_again_without_a_standstill() {
     assert!((150..300).contains(&lost_ms), "{lost_ms}");
     assert_eq!(pace.lost(lost_ms), Some(1));
     assert_eq!((pace.lost(lost_ms), pace.under_way()), (None, 0));
-    assert!(pace.window() >= window::INITIAL as usize);
+    assert!(pace.allowance() >= allowance::INITIAL as usize);
     // It comes after all: nothing is left to do.
     pace.receipt(&1, lost_ms + 1);
     assert_eq!((pace.lost(u64::MAX), pace.next_lost_ms()), (None, None));
@@ -254,13 +255,13 @@ fn the_last_report_is_probed_for_halfway_to_a_standstill_and_tells_of_those_befo
     assert_eq!(pace.lost(probe_ms - 1), None);
     assert_eq!(pace.lost(probe_ms), Some(23));
     assert_eq!((pace.lost(probe_ms), pace.under_way()), (None, 3));
-    let window = pace.window();
+    let allowance = pace.allowance();
     pace.sent(23, REPORT, true, probe_ms);
     assert!(pace.next_lost_ms() >= Some(4_000), "one probe a silence");
     pace.receipt(&23, probe_ms + 40);
     let lost: Vec<u64> = std::iter::from_fn(|| pace.lost(probe_ms + 100)).collect();
     assert_eq!(lost, [20, 21, 22]);
-    assert!(pace.window() >= window);
+    assert!(pace.allowance() >= allowance);
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn silence_is_a_standstill_and_everything_under_way_is_sent_again_one_at_a_time(
     assert!((2_000..=2_400).contains(&silent_ms), "{silent_ms}");
     let lost: Vec<u64> = std::iter::from_fn(|| pace.lost(silent_ms)).collect();
     assert_eq!(lost, (0..10).collect::<Vec<u64>>());
-    assert_eq!((pace.window(), pace.under_way()), (1, 0));
+    assert_eq!((pace.allowance(), pace.under_way()), (1, 0));
     assert_eq!(pace.next_lost_ms(), None, "there is nothing to wait for");
     pace.sent(0, REPORT, true, 100_000);
     assert!(!pace.has_room(1));
@@ -316,7 +317,7 @@ fn a_slower_consumer_is_followed_and_a_faster_one_is_used() {
 }
 
 #[test]
-fn a_stall_repeats_a_handful_and_not_the_window() {
+fn a_stall_repeats_a_handful_and_not_the_allowance() {
     let mut world = World::new(4, 512, 9_000);
     world.run(10_000, 5);
     world.run(70_000, 0);
@@ -333,7 +334,7 @@ fn a_stall_repeats_a_handful_and_not_the_window() {
 
 #[test]
 fn what_a_ring_dropped_is_sent_again_until_it_is_settled() {
-    // A ring far smaller than the windows, which start before they know.
+    // A ring far smaller than the allowances, which start before they know.
     let mut world = World::new(10, 512, 40);
     world.run(120_000, 5);
     assert!(world.dropped > 0);
@@ -380,13 +381,13 @@ fn patience_follows_the_time_receipts_take_within_its_bounds() {
 }
 
 #[test]
-fn after_an_outage_the_window_grows_with_receipts_for_what_is_sent_again() {
+fn after_an_outage_the_allowance_grows_with_receipts_for_what_is_sent_again() {
     let mut pace = Pace::new(limits(512));
     for key in 0..64 {
         pace.sent(key, REPORT, false, 0);
     }
     while pace.lost(120_000).is_some() {}
-    assert_eq!(pace.window(), 1);
+    assert_eq!(pace.allowance(), 1);
     let (mut key, mut now_ms) = (0, 120_000);
     while key < 64 {
         let first = key;
@@ -397,17 +398,17 @@ fn after_an_outage_the_window_grows_with_receipts_for_what_is_sent_again() {
         now_ms += 50;
         (first..key).for_each(|key| pace.receipt(&key, now_ms));
     }
-    assert!(pace.window() > 8, "{}", pace.window());
+    assert!(pace.allowance() > 8, "{}", pace.allowance());
 }
 
 #[test]
-fn a_window_that_is_not_used_up_does_not_grow() {
+fn an_allowance_that_is_not_used_up_does_not_grow() {
     let mut pace = Pace::new(limits(512));
     for key in 0..1_000 {
         pace.sent(key, REPORT, false, key * 100);
         pace.receipt(&key, key * 100 + 10);
     }
-    assert_eq!(pace.window(), window::INITIAL as usize);
+    assert_eq!(pace.allowance(), allowance::INITIAL as usize);
 }
 
 #[test]
@@ -462,7 +463,7 @@ proptest! {
             }
             prop_assert_eq!(pace.under_way(), model.len());
             prop_assert_eq!(pace.unanswered.bytes(), model.values().sum::<usize>());
-            prop_assert!((1..=10).contains(&pace.window()));
+            prop_assert!((1..=10).contains(&pace.allowance()));
             prop_assert_eq!(pace.next_lost_ms().is_some(), !model.is_empty());
         }
     }

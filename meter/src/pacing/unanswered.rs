@@ -75,7 +75,7 @@ impl<K: Copy + Ord + Hash> Unanswered<K> {
         self.next
     }
 
-    /// Enters a report that was sent, or sent again after it was forgotten as `before`.
+    /// Records that a report was sent, or sent again after it was forgotten as `before`.
     pub(super) fn send(
         &mut self,
         key: K,

@@ -1,4 +1,4 @@
-//! What runs behind a simulated meter: appliances, and the curve of a day they add up to.
+//! What runs behind a simulated meter: appliances. `curve` is the day they add up to.
 //!
 //! A customer's demand is split in three, so that the mean of many customers is the load profile by
 //! construction and a single one is nothing like it:
@@ -8,37 +8,33 @@
 //! * a *base*: what is left of the profile when the mean of the other two is taken away. It is constant over a
 //!   quarter hour.
 
-use jiff::civil::Date;
-
-use super::bdew::{Profile, QUARTERS};
+use super::bdew::Profile;
 
 /// Seconds in a quarter hour.
-pub const QUARTER_S: u32 = 900;
+pub(super) const QUARTER_S: u32 = 900;
 /// Seconds in a day of 24 hours.
-pub const DAY_S: f64 = 86_400.0;
+pub(super) const DAY_S: f64 = 86_400.0;
 
-/// Share of the profile's minimum that is nobody's activity.
-const QUIET: f64 = 0.9;
 /// Share of the annual consumption that goes to refrigeration.
 const FRIDGE: f64 = 0.07;
 /// Share of its period a refrigerator's compressor runs.
-pub const FRIDGE_DUTY: f64 = 0.35;
+pub(super) const FRIDGE_DUTY: f64 = 0.35;
 /// No run lasts longer, in seconds.
 const LONGEST_S: f64 = 43_200.0;
 
 /// Something that is switched on, at most once a day for each entry of the list.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Appliance {
+pub(super) struct Appliance {
     /// Demand while it heats or turns, in watts, at a customer of the reference consumption.
-    pub watts: f64,
+    pub(super) watts: f64,
     /// Usual length of a run in minutes.
-    pub minutes: f64,
+    pub(super) minutes: f64,
     /// Share of the run at full demand, from its start.
-    pub full: f64,
+    pub(super) full: f64,
     /// Demand for the rest of the run, as a share of the full one.
-    pub tail: f64,
+    pub(super) tail: f64,
     /// Probability that it runs on a day.
-    pub chance: f64,
+    pub(super) chance: f64,
 }
 
 const fn steady(watts: f64, minutes: f64, chance: f64) -> Appliance {
@@ -69,21 +65,24 @@ impl Appliance {
     }
 }
 
+/// No base is above this, in watts for each kWh of annual consumption (the mean demand is 0.114).
+pub(super) const GREATEST_BASE_W: f64 = 0.25;
+
 /// A kind of customer.
 #[derive(Debug)]
-pub struct Kind {
+pub(super) struct Kind {
     /// The load profile its mean follows.
-    pub profile: Profile,
+    pub(super) profile: Profile,
     /// Median of the annual consumption, in kWh.
-    pub median_kwh: f64,
+    pub(super) median_kwh: f64,
     /// Annual consumption to which the appliances belong, in kWh.
-    pub reference_kwh: f64,
+    pub(super) reference_kwh: f64,
     /// Everything that can run on a day.
-    pub appliances: &'static [Appliance],
+    pub(super) appliances: &'static [Appliance],
 }
 
 /// A household: 43 % of its energy goes through the appliances below.
-pub static HOUSEHOLD: Kind = Kind {
+pub(super) static HOUSEHOLD: Kind = Kind {
     profile: Profile::Household,
     median_kwh: 2_900.0,
     reference_kwh: 3_200.0,
@@ -91,7 +90,7 @@ pub static HOUSEHOLD: Kind = Kind {
 };
 
 /// A household with solar panels: consumption is what it draws from the grid.
-pub static SOLAR_HOME: Kind = Kind {
+pub(super) static SOLAR_HOME: Kind = Kind {
     profile: Profile::Solar,
     median_kwh: 2_600.0,
     reference_kwh: 3_200.0,
@@ -99,7 +98,7 @@ pub static SOLAR_HOME: Kind = Kind {
 };
 
 /// A small business.
-pub static BUSINESS: Kind = Kind {
+pub(super) static BUSINESS: Kind = Kind {
     profile: Profile::Business,
     median_kwh: 12_000.0,
     reference_kwh: 15_000.0,
@@ -146,19 +145,14 @@ const SHOP: &[Appliance] = &[
 ];
 
 impl Kind {
-    /// The day of its mean customer.
-    pub fn curve(&self, date: Date) -> Curve {
-        Curve::new(self, &self.profile.day(date))
-    }
-
     /// Mean demand of the refrigerator in watts, for each kWh of annual consumption.
-    pub fn fridge_w(&self) -> f64 {
+    pub(super) fn fridge_w(&self) -> f64 {
         FRIDGE * 1_000.0 / 8_760.0
     }
 
     /// The greatest demand a customer of `annual_kwh` can have, in watts: everything runs at once.
     /// `base_factor` is the greatest factor on the base.
-    pub fn greatest_w(&self, annual_kwh: f64, base_factor: f64) -> f64 {
+    pub(super) fn greatest_w(&self, annual_kwh: f64, base_factor: f64) -> f64 {
         let runs: f64 = self.appliances.iter().map(|a| a.watts).sum();
         let size = (annual_kwh / self.reference_kwh).sqrt();
         runs * size
@@ -167,99 +161,13 @@ impl Kind {
     }
 }
 
-/// No base is above this, in watts for each kWh of annual consumption (the mean demand is 0.114).
-const GREATEST_BASE_W: f64 = 0.25;
-
-/// A day of one kind of customer, for each kWh of annual consumption.
-#[derive(Debug, Clone)]
-pub struct Curve {
-    /// Base demand in watts, by quarter hour.
-    pub base_w: [f64; QUARTERS],
-    /// Energy of the day against that of the mean day of the year.
-    pub size: f64,
-    /// Distribution of the runs' middles: probability of one before the quarter hour.
-    cumulative: [f64; QUARTERS + 1],
-    /// Start of the search in `cumulative` for the probabilities of each 64th.
-    guide: [u8; 64],
-}
-
-impl Curve {
-    /// The curve of a day whose mean demand is `profile`, in watt-hours for each quarter hour.
-    fn new(kind: &Kind, profile: &[f64; QUARTERS]) -> Self {
-        let total: f64 = profile.iter().sum();
-        let quiet = QUIET * profile.iter().copied().fold(f64::INFINITY, f64::min);
-        let active = total - quiet * QUARTERS as f64;
-
-        let mut cumulative = [0.0; QUARTERS + 1];
-        let mut below = 0.0;
-        for (wh, above) in profile.iter().zip(&mut cumulative[1..]) {
-            below += (wh - quiet) / active;
-            *above = below;
-        }
-        cumulative[QUARTERS] = 1.0;
-
-        let mut guide = [0; 64];
-        let mut q = 0u8;
-        for (slot, start) in guide.iter_mut().enumerate() {
-            while cumulative[usize::from(q) + 1] <= slot as f64 / 64.0 {
-                q += 1;
-            }
-            *start = q;
-        }
-
-        let mut curve = Self {
-            base_w: [0.0; QUARTERS],
-            size: total * 365.0 / 1_000.0,
-            cumulative,
-            guide,
-        };
-        let runs = curve.mean_runs(kind);
-        for ((base, wh), run_wh) in curve.base_w.iter_mut().zip(profile).zip(runs) {
-            *base = (4.0 * (wh - run_wh) - kind.fridge_w()).max(0.0);
-        }
-        curve
-    }
-
-    /// Mean energy of all runs in each quarter hour, in watt-hours for each kWh of annual consumption: the
-    /// usual run of each appliance, at every 192nd of the day's activity.
-    fn mean_runs(&self, kind: &Kind) -> [f64; QUARTERS] {
-        const MOMENTS: usize = 2 * QUARTERS;
-        let quarter_s = f64::from(QUARTER_S);
-        let mut runs = [0.0; QUARTERS];
-        for appliance in kind.appliances {
-            let weight = appliance.chance / (MOMENTS as f64 * kind.reference_kwh);
-            for moment in 0..MOMENTS {
-                let middle_s = self.moment((moment as f64 + 0.5) / MOMENTS as f64);
-                let run = Run::new(appliance, middle_s, 1.0, self.size);
-                let first = (run.start_s / quarter_s) as usize;
-                let count = (run.length_s / quarter_s) as usize + 2;
-                for q in first..first + count {
-                    let q = q % QUARTERS;
-                    let from_s = q as f64 * quarter_s;
-                    runs[q] += weight * run.energy_wh(from_s, from_s + quarter_s);
-                }
-            }
-        }
-        runs
-    }
-
-    /// The second of the day before which a share `p` in [0, 1) of the activity falls.
-    pub fn moment(&self, p: f64) -> f64 {
-        let mut q = usize::from(self.guide[(p * 64.0) as usize & 63]);
-        while self.cumulative[q + 1] <= p {
-            q += 1;
-        }
-        let (below, above) = (self.cumulative[q], self.cumulative[q + 1]);
-        (q as f64 + (p - below) / (above - below)) * f64::from(QUARTER_S)
-    }
-}
-
 /// One run of an appliance: when it starts, how long it lasts, what it takes.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
-    start_s: f64,
+pub(super) struct Run {
+    /// Second of the day it starts at.
+    pub(super) start_s: f64,
     full_s: f64,
-    length_s: f64,
+    pub(super) length_s: f64,
     watts: f64,
     tail_w: f64,
 }
@@ -267,7 +175,7 @@ pub struct Run {
 impl Run {
     /// A run around second `middle_s` of the day, so that the middle of its energy is there. `size` scales its usual energy, half of it
     /// (as a factor) in the demand, `demand`, and the rest in the length.
-    pub fn new(appliance: &Appliance, middle_s: f64, demand: f64, size: f64) -> Self {
+    pub(super) fn new(appliance: &Appliance, middle_s: f64, demand: f64, size: f64) -> Self {
         let length_s = (appliance.minutes * 60.0 * size / demand).min(LONGEST_S);
         let start_s = middle_s - appliance.middle() * length_s;
         let watts = appliance.watts * demand;
@@ -286,7 +194,7 @@ impl Run {
 
     /// Watt-hours between two seconds of the day. A run that would last past midnight has its rest at
     /// the start of the same day, so that a day's energy stays in the day.
-    pub fn energy_wh(&self, from_s: f64, to_s: f64) -> f64 {
+    pub(super) fn energy_wh(&self, from_s: f64, to_s: f64) -> f64 {
         let mut offset = from_s - self.start_s;
         if offset < 0.0 {
             offset += DAY_S;
@@ -311,70 +219,14 @@ impl Run {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::{ToSpan, civil::date};
-
+pub(super) mod tests {
     use super::*;
 
     /// Share of the annual consumption that goes through the appliances.
-    fn run_share(kind: &Kind) -> f64 {
+    pub(in crate::source) fn run_share(kind: &Kind) -> f64 {
         let usual_wh = |a: &Appliance| a.watts * a.mean_share() * a.minutes / 60.0;
         let daily_wh: f64 = kind.appliances.iter().map(|a| usual_wh(a) * a.chance).sum();
         daily_wh * 365.0 / (kind.reference_kwh * 1_000.0)
-    }
-
-    fn each_day(mut check: impl FnMut(&Kind, &[f64; QUARTERS], &Curve)) {
-        for kind in [&HOUSEHOLD, &BUSINESS, &SOLAR_HOME] {
-            let mut day = date(2025, 1, 1);
-            while day.year() == 2025 {
-                let profile = kind.profile.day(day);
-                check(kind, &profile, &kind.curve(day));
-                day += 1.day();
-            }
-        }
-    }
-
-    #[test]
-    fn the_parts_of_every_day_add_up_to_the_profile() {
-        each_day(|kind, profile, curve| {
-            let total: f64 = profile.iter().sum();
-            let base: f64 = curve.base_w.iter().map(|w| w / 4.0).sum();
-            let sum = base + kind.fridge_w() * 24.0 + run_share(kind) * total;
-            assert!(
-                (sum / total - 1.0).abs() < 1e-9,
-                "{:?}: {sum} {total}",
-                kind.profile
-            );
-        });
-    }
-
-    #[test]
-    fn the_base_is_positive_and_bounded() {
-        each_day(|kind, _, curve| {
-            for base in curve.base_w {
-                assert!(
-                    base > 0.0 && base <= GREATEST_BASE_W,
-                    "{:?} {base}",
-                    kind.profile
-                );
-            }
-        });
-    }
-
-    #[test]
-    fn moments_invert_the_distribution() {
-        each_day(|_, _, curve| {
-            for i in 0..1_000 {
-                let p = f64::from(i) / 1_000.0;
-                let s = curve.moment(p);
-                assert!((0.0..DAY_S).contains(&s));
-                let q = (s / 900.0) as usize;
-                let back = curve.cumulative[q]
-                    + (s / 900.0 - q as f64) * (curve.cumulative[q + 1] - curve.cumulative[q]);
-                assert!((back - p).abs() < 1e-9);
-            }
-            assert!(curve.moment(1.0 - f64::EPSILON) < DAY_S);
-        });
     }
 
     #[test]

@@ -11,11 +11,11 @@ use std::sync::LazyLock;
 use jiff::civil::{Date, Weekday};
 
 /// Quarter hours of a day.
-pub const QUARTERS: usize = 96;
+pub(super) const QUARTERS: usize = 96;
 
 /// A standard load profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(super) enum Profile {
     /// H25: households.
     Household,
     /// G25: businesses.
@@ -26,10 +26,10 @@ pub enum Profile {
 
 impl Profile {
     /// All profiles, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Household, Self::Business, Self::Solar];
+    pub(super) const ALL: [Self; 3] = [Self::Household, Self::Business, Self::Solar];
 
     /// The name BDEW gives it.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Household => "H25",
             Self::Business => "G25",
@@ -38,7 +38,7 @@ impl Profile {
     }
 
     /// Mean demand of a day: watt-hours in each quarter hour, for each kWh of a customer's annual consumption.
-    pub fn day(self, date: Date) -> [f64; QUARTERS] {
+    pub(super) fn day(self, date: Date) -> [f64; QUARTERS] {
         let month = date.month().unsigned_abs() as usize - 1;
         let table = &TABLES[self as usize][month * 3 + day_type(date)];
         let factor = match self {
@@ -55,7 +55,7 @@ impl Profile {
 ///
 /// Source: VDEW, *Repräsentative VDEW-Lastprofile* (1999), with the same coefficients for H25 and P25 in BDEW's
 /// *Standardlastprofile Strom* (2025). With it, the days of 2025 sum to within 1 % of the annual consumption.
-pub fn dynamisation(day_of_year: i16) -> f64 {
+pub(super) fn dynamisation(day_of_year: i16) -> f64 {
     let t = f64::from(day_of_year);
     let f = (((-3.92e-10 * t + 3.2e-7) * t - 7.02e-5) * t + 2.1e-3) * t + 1.24;
     (f * 1e4).round() / 1e4

@@ -4,8 +4,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use wire::Watts;
 
 use super::{
-    appliance::{BUSINESS, Curve, FRIDGE_DUTY, HOUSEHOLD, Kind, QUARTER_S, Run, SOLAR_HOME},
+    appliance::{BUSINESS, FRIDGE_DUTY, HOUSEHOLD, Kind, QUARTER_S, Run, SOLAR_HOME},
     bdew::{Profile, QUARTERS},
+    curve::Curve,
     mix,
     strata::Place,
 };
@@ -27,13 +28,13 @@ const SERVICES_W: [u64; 9] = [
 
 /// What does not change about a customer.
 #[derive(Debug)]
-pub struct Customer {
+pub(super) struct Customer {
     /// The load profile it follows.
-    pub profile: Profile,
+    pub(super) profile: Profile,
     index: u64,
     place: Place,
     /// Annual consumption in kWh; for a home with panels, what it draws from the grid.
-    pub annual_kwh: f64,
+    pub(super) annual_kwh: f64,
     /// Square root of the annual consumption against the kind's reference.
     size: f64,
     /// Demand of the refrigerator while it runs, in watts.
@@ -46,9 +47,9 @@ pub struct Customer {
 
 /// What all customers share on a local day.
 #[derive(Debug)]
-pub struct Day {
+pub(super) struct Day {
     /// Days since the Unix epoch.
-    pub number: i64,
+    pub(super) number: i64,
     key: u64,
     /// By [`Profile`].
     curves: [Curve; 3],
@@ -58,7 +59,7 @@ pub struct Day {
 
 /// What a customer does on a local day.
 #[derive(Debug, Default)]
-pub struct Routine {
+pub(super) struct Routine {
     key: u64,
     /// Factor on the curve's base.
     base: f64,
@@ -67,15 +68,15 @@ pub struct Routine {
 
 /// A quarter hour of UTC, in local terms.
 #[derive(Debug, Clone, Copy)]
-pub struct Cell {
+pub(super) struct Cell {
     /// Its start in seconds since the Unix epoch.
-    pub start: u64,
+    pub(super) start: u64,
     /// The local day it is in: [`Day::number`].
-    pub day: i64,
+    pub(super) day: i64,
     /// Quarter hour of the local day.
-    pub quarter: usize,
+    pub(super) quarter: usize,
     /// Output of panels, in watts for each watt of rating.
-    pub sun: f64,
+    pub(super) sun: f64,
 }
 
 fn kind(profile: Profile) -> &'static Kind {
@@ -94,7 +95,7 @@ fn between((low, width): (f64, f64), unit: f64) -> f64 {
 impl Customer {
     /// Draws customer `index`. `limits` are the upper ends of the shares of [0, 1) that are households
     /// and businesses.
-    pub fn draw(seed: u64, index: u64, limits: (f64, f64)) -> Self {
+    pub(super) fn draw(seed: u64, index: u64, limits: (f64, f64)) -> Self {
         let key = mix::hash(seed, index);
         // The golden ratio spreads the kinds evenly over neighbouring meters.
         let spread = index
@@ -138,7 +139,7 @@ impl Customer {
     }
 
     /// Declared capacity: the smallest usual service that covers everything at once.
-    pub fn capacity(&self) -> Watts {
+    pub(super) fn capacity(&self) -> Watts {
         let base_factor = (DAILY.0 + DAILY.1) * (HOURLY.0 + HOURLY.1);
         let draw = kind(self.profile).greatest_w(self.annual_kwh, base_factor);
         let need = draw.max(self.panels_w).ceil() as u64;
@@ -147,7 +148,7 @@ impl Customer {
     }
 
     /// Replaces `routine` by what the customer does on a day.
-    pub fn plan(&self, day: &Day, routine: &mut Routine) {
+    pub(super) fn plan(&self, day: &Day, routine: &mut Routine) {
         let curve = &day.curves[self.profile as usize];
         let key = mix::mix(day.key ^ mix::mix(self.index.wrapping_mul(mix::GOLDEN)));
         routine.key = key;
@@ -169,7 +170,7 @@ impl Customer {
 
     /// Energy between two seconds of a cell, in whole watt-hours: a difference of the register, whose
     /// fraction starts the cell at random so that nothing is lost in the mean. `routine` is that of `day`.
-    pub fn energy_wh(
+    pub(super) fn energy_wh(
         &self,
         day: &Day,
         routine: &Routine,
@@ -221,13 +222,13 @@ impl Customer {
 
 impl Day {
     /// The day `number` days after the Unix epoch.
-    pub fn new(seed: u64, number: i64) -> Self {
+    pub(super) fn new(seed: u64, number: i64) -> Self {
         let midnight = Timestamp::from_second(number * 86_400).unwrap_or(Timestamp::MAX);
         let date = TimeZone::UTC.to_datetime(midnight).date();
         Self {
             number,
             key: mix::hash(seed ^ 0xda1, number as u64),
-            curves: Profile::ALL.map(|profile| kind(profile).curve(date)),
+            curves: Profile::ALL.map(|profile| Curve::of(kind(profile), date)),
             house_w: Profile::Household.day(date).map(|wh| 4.0 * wh),
         }
     }

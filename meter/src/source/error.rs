@@ -63,6 +63,9 @@ pub enum SourceError {
         /// What it must be.
         rule: &'static str,
     },
+    /// `meter.source` is `replay` and no file is named.
+    #[error("meter.source is \"replay\" but meter.replay names no file: give --replay FILE")]
+    NoFile,
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Io {

@@ -11,7 +11,7 @@
 //! * A row between two half hours is ignored if its value is missing (the published files have one for many
 //!   customers) and refused otherwise. A row that repeats the one before is ignored (they have those too, where
 //!   two extracts meet); a different value for the same half hour is refused.
-//! * Half hours without a row are refused or, with [`Gaps::Missing`], read as missing.
+//! * Half hours without a row are refused or, with [`super::Gaps::Missing`], read as missing.
 
 use std::{collections::HashMap, io::Read};
 
@@ -19,29 +19,28 @@ use jiff::tz::TimeZone;
 
 use super::{
     error::CsvError,
-    parse::{Ids, Rows, instant, show, watt_hours},
-    replay::{Gaps, LARGEST_FILLED_GAP, ReplayOptions},
+    options::ReplayOptions,
+    parse::{Ids, Rows, watt_hours},
     table::{Column, MISSING, Table},
+    times::{TimeField, show},
 };
 
 /// Seconds of an interval.
 const HALF_HOUR_S: u32 = 1_800;
 /// Name of the customers' column, by which the form is known.
-pub(crate) const CUSTOMER: &str = "LCLid";
+pub(super) const CUSTOMER: &str = "LCLid";
 const TIME: &str = "DateTime";
 const VALUE: &str = "KWH/hh (per half hour)";
 
 /// Reads the rows below a header in this form. Also returns how many rows were ignored.
-pub(crate) fn read<R: Read>(
+pub(super) fn read<R: Read>(
     mut rows: Rows<R>,
     options: &ReplayOptions,
     zone: &TimeZone,
 ) -> Result<(Table, u64), CsvError> {
-    let (customer, time, value) = (
-        place(&rows, CUSTOMER)?,
-        place(&rows, TIME)?,
-        place(&rows, VALUE)?,
-    );
+    let customer = place(&rows, CUSTOMER)?;
+    let time = place(&rows, TIME)?;
+    let value = place(&rows, VALUE)?;
     let mut file = File {
         options,
         zone,
@@ -53,7 +52,16 @@ pub(crate) fn read<R: Read>(
     while let Some((line, row)) = rows.next()? {
         // `Rows` gives every row a field for each column.
         let field = |place| row.get(place).unwrap_or_default();
-        file.take(line, field(customer), field(time), field(value))?;
+        file.take(Row {
+            customer: field(customer),
+            time: TimeField {
+                line,
+                column: TIME,
+                text: field(time),
+                customer: Some(field(customer)),
+            },
+            value: field(value),
+        })?;
     }
     if file.columns.is_empty() {
         return Err(CsvError::TooShort {
@@ -84,81 +92,77 @@ struct File<'a> {
     ignored: u64,
 }
 
+/// The fields of a row that are looked at.
+struct Row<'a> {
+    customer: &'a str,
+    time: TimeField<'a>,
+    value: &'a str,
+}
+
 impl File<'_> {
-    fn take(&mut self, line: u64, name: &str, time: &str, value: &str) -> Result<(), CsvError> {
-        let wh = watt_hours(value).ok_or_else(|| CsvError::Value {
-            line,
+    fn take(&mut self, row: Row<'_>) -> Result<(), CsvError> {
+        let wh = watt_hours(row.value).ok_or_else(|| CsvError::Value {
+            line: row.time.line,
             column: VALUE.to_owned(),
-            value: value.to_owned(),
+            value: row.value.to_owned(),
         })?;
-        let place = self.places.get(name).copied();
+        let place = self.places.get(row.customer).copied();
         let last = place
-            .and_then(|p| self.columns.get(p))
-            .map(|column| column.start + (column.values.len() as u64 - 1) * u64::from(HALF_HOUR_S));
-        let at = instant(time, self.zone, last).map_err(|problem| CsvError::Time {
-            line,
-            column: TIME.to_owned(),
-            value: time.to_owned(),
-            problem,
-        })?;
+            .and_then(|place| self.columns.get(place))
+            .map(|column| column.end(HALF_HOUR_S) - u64::from(HALF_HOUR_S));
+        let at = row.time.instant(self.zone, last)?;
         if at % u64::from(HALF_HOUR_S) != 0 {
-            if wh == MISSING {
-                self.ignored += 1;
-                return Ok(());
+            if wh != MISSING {
+                return Err(row.time.off_grid(HALF_HOUR_S));
             }
-            return Err(CsvError::OffGrid {
-                line,
-                column: TIME.to_owned(),
-                value: time.to_owned(),
-                interval_s: HALF_HOUR_S,
-            });
-        }
-        let (Some(column), Some(last)) = (place.and_then(|p| self.columns.get_mut(p)), last) else {
-            let id = self.ids.insert(line, name)?;
-            self.places.insert(name.to_owned(), self.columns.len());
-            self.columns.push(Column {
-                id,
-                start: at,
-                values: vec![wh],
-            });
+            self.ignored += 1;
             return Ok(());
-        };
+        }
+        match (place, last) {
+            (Some(place), Some(last)) => self.append(&row, place, last, (at, wh)),
+            _ => self.begin(&row, (at, wh)),
+        }
+    }
+
+    /// Takes a customer's first row.
+    fn begin(&mut self, row: &Row<'_>, (at, wh): (u64, i64)) -> Result<(), CsvError> {
+        let id = self.ids.insert(row.time.line, row.customer)?;
+        self.places
+            .insert(row.customer.to_owned(), self.columns.len());
+        self.columns.push(Column {
+            id,
+            start: at,
+            values: vec![wh],
+        });
+        Ok(())
+    }
+
+    /// Takes a further row of the customer in column `place`, whose last one was at `last`.
+    fn append(
+        &mut self,
+        row: &Row<'_>,
+        place: usize,
+        last: u64,
+        (at, wh): (u64, i64),
+    ) -> Result<(), CsvError> {
+        let values = &mut self.columns[place].values;
         if at == last {
-            if column.values.last() == Some(&wh) {
+            if values.last() == Some(&wh) {
                 self.ignored += 1;
                 return Ok(());
             }
             return Err(CsvError::Conflict {
-                line,
-                customer: name.to_owned(),
+                line: row.time.line,
+                customer: row.customer.to_owned(),
                 time: show(at),
-                value: value.to_owned(),
+                value: row.value.to_owned(),
             });
         }
-        let Some(distance_s) = at.checked_sub(last) else {
-            return Err(CsvError::Unsorted {
-                line,
-                column: TIME.to_owned(),
-                value: time.to_owned(),
-                previous: show(last),
-                customer: Some(name.to_owned()),
-            });
-        };
-        let intervals = distance_s / u64::from(HALF_HOUR_S) - 1;
-        let filled = self.options.gaps == Gaps::Missing && intervals <= LARGEST_FILLED_GAP;
-        if intervals > 0 && !filled {
-            return Err(CsvError::Gap {
-                line,
-                column: TIME.to_owned(),
-                value: time.to_owned(),
-                previous: show(last),
-                intervals,
-                interval_s: HALF_HOUR_S,
-                customer: Some(name.to_owned()),
-            });
-        }
-        column.values.extend((0..intervals).map(|_| MISSING));
-        column.values.push(wh);
+        let distance_s = row.time.distance_s(last, at)?;
+        let gaps = self.options.gaps;
+        let skipped = row.time.skipped(last, distance_s, HALF_HOUR_S, gaps)?;
+        values.extend((0..skipped).map(|_| MISSING));
+        values.push(wh);
         Ok(())
     }
 }
@@ -168,7 +172,7 @@ mod tests {
     use wire::UnixSeconds;
 
     use super::super::{
-        Source,
+        Gaps, Source,
         replay::tests::{at, parse, refusal},
     };
     use super::*;
@@ -194,7 +198,7 @@ mod tests {
         ]);
         let mut t = parse(&text, &ReplayOptions::default()).unwrap();
         assert_eq!(t.interval_s(), 1_800);
-        assert_eq!(t.ignored_rows(), 2);
+        assert_eq!(t.ignored, 2);
         let ids: Vec<&str> = t.meters().iter().map(|m| m.id.as_str()).collect();
         assert_eq!(ids, ["mac000002", "mac000003"]);
         let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();

@@ -5,11 +5,11 @@
 //! answer to the same question however often and in whatever order it is asked.
 //!
 //! # Layout
-//! * [`simulate`]: households, businesses and homes with solar panels; [`bdew`] holds the load profiles
-//!   they follow, `customer` and `appliance` what one of them does, `solar` what panels export, `strata` what
+//! * `simulate`: households, businesses and homes with solar panels; `bdew` holds the load profiles
+//!   they follow, `customer`, `curve` and `appliance` what one of them does, `solar` what panels export, `strata` what
 //!   makes a fleet of them, `mix` the randomness
-//! * [`replay`]: interval data from a CSV file, in the [`wide`] form or that of Low Carbon London ([`lcl`]);
-//!   `parse` has what the two forms share: rows, values, timestamps, meter ids
+//! * `replay`: interval data from a CSV file, in the `wide` form or that of Low Carbon London (`lcl`), by its `options`;
+//!   `parse` (rows, values, meter ids) and `times` (timestamps, gaps) are what the two forms share
 //! * `table`: the readings of a file in memory, answering for any multiple of their interval
 //! * `error`: why a source cannot be opened, or cannot answer
 //!
@@ -24,23 +24,26 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
 
 mod appliance;
-pub mod bdew;
+mod bdew;
+mod curve;
 mod customer;
 mod error;
-pub mod lcl;
+mod lcl;
 pub(crate) mod mix;
+mod options;
 mod parse;
-pub mod replay;
-pub mod simulate;
+mod replay;
+mod simulate;
 mod solar;
 mod strata;
 mod table;
-pub mod wide;
+mod times;
+mod wide;
 
 pub use self::{
     error::{CsvError, SourceError},
-    parse::LARGEST_KWH,
-    replay::{Form, Gaps, Replay, ReplayOptions, open_replay},
+    options::{Gaps, ReplayOptions},
+    replay::{Replay, open_replay},
     simulate::{FleetOptions, Mix, Simulated},
 };
 
@@ -72,7 +75,8 @@ pub enum Reading {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let csv = "hour,home-1,home-2\n0,0.250,0.100\n1,0.300,\n".as_bytes();
 /// let mut source = Replay::from_reader(csv, Path::new("two-homes.csv"), &ReplayOptions::default())?;
-/// let (start, mut readings) = (source.range().0, Vec::new());
+/// let start = source.range().0;
+/// let mut readings = Vec::new();
 /// source.read(start, 7_200, &mut readings)?;
 /// // Two hours of one home, and of one whose second hour is missing.
 /// assert_eq!(readings, [Reading::Energy(WattHours(550)), Reading::Missing]);
@@ -80,7 +84,7 @@ pub enum Reading {
 /// # }
 /// ```
 ///
-/// `meter/examples/custom_source.rs` implements it.
+/// `meter/examples/custom_source.rs` implements it, and runs a gateway on it.
 pub trait Source: Send {
     /// The meters, in the order of their readings.
     fn meters(&self) -> &[MeterSpec];
@@ -105,6 +109,9 @@ pub trait Source: Send {
         out: &mut Vec<Reading>,
     ) -> Result<(), SourceError>;
 }
+
+/// A source, whichever it is.
+pub(crate) type BoxedSource = Box<dyn Source>;
 
 /// Limits `energy` to what a meter of `capacity` can draw or export in `interval_s` seconds, and says
 /// whether that changed it.

@@ -1,4 +1,4 @@
-//! What the two forms of CSV share: rows, values, timestamps and meter ids.
+//! What the two forms of CSV share: rows, values and meter ids.
 
 use std::{
     collections::HashMap,
@@ -6,26 +6,21 @@ use std::{
 };
 
 use csv::{ReaderBuilder, StringRecord, Terminator, Trim};
-use jiff::{
-    Timestamp,
-    civil::DateTime,
-    tz::{AmbiguousOffset, TimeZone},
-};
 use wire::MeterId;
 
 use super::{error::CsvError, table::MISSING};
 
 /// The greatest energy of an interval that a file may hold, in kWh of either sign.
-pub const LARGEST_KWH: f64 = 1e6;
+pub(super) const LARGEST_KWH: f64 = 1e6;
 
 /// The rows of a file, each with its line and as many fields as the header.
-pub(crate) struct Rows<R> {
+pub(super) struct Rows<R> {
     reader: csv::Reader<Chain<R, &'static [u8]>>,
     /// The header's fields, without surrounding space.
-    pub(crate) header: StringRecord,
+    pub(super) header: StringRecord,
     record: StringRecord,
     /// Rows read.
-    pub(crate) count: u64,
+    pub(super) count: u64,
 }
 
 impl<R: Read> Rows<R> {
@@ -34,7 +29,7 @@ impl<R: Read> Rows<R> {
     /// A row ends at a line feed, and the last one does too, since one is added to the file: the line of a row is
     /// then the one before that at which the reader stands. (By itself, the reader counts a CRLF on one side
     /// of a row or the other.) The carriage return counts as space.
-    pub(crate) fn new(input: R) -> Result<Self, CsvError> {
+    pub(super) fn new(input: R) -> Result<Self, CsvError> {
         let reader = ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
@@ -55,11 +50,12 @@ impl<R: Read> Rows<R> {
     }
 
     /// The next row and its line. Blank lines are skipped.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>, CsvError> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>, CsvError> {
         let Some(line) = self.read()? else {
             return Ok(None);
         };
-        let (fields, columns) = (self.record.len(), self.header.len());
+        let fields = self.record.len();
+        let columns = self.header.len();
         if fields != columns {
             return Err(CsvError::Fields {
                 line,
@@ -89,7 +85,7 @@ impl<R: Read> Rows<R> {
 
 /// Watt-hours of a field in kWh, rounded to the nearest, halves away from zero; [`MISSING`] for an empty
 /// field, `Null` and `NaN`, in any case. Negative values are export.
-pub(crate) fn watt_hours(field: &str) -> Option<i64> {
+pub(super) fn watt_hours(field: &str) -> Option<i64> {
     if field.is_empty()
         || ["null", "nan"]
             .iter()
@@ -104,14 +100,14 @@ pub(crate) fn watt_hours(field: &str) -> Option<i64> {
 
 /// Meter ids of customers' names, without collisions.
 #[derive(Default)]
-pub(crate) struct Ids {
+pub(super) struct Ids {
     names: HashMap<MeterId, String>,
 }
 
 impl Ids {
     /// The id of a name that was not given before: its letters in lower case and its digits; a hyphen for every other
     /// character.
-    pub(crate) fn insert(&mut self, line: u64, name: &str) -> Result<MeterId, CsvError> {
+    pub(super) fn insert(&mut self, line: u64, name: &str) -> Result<MeterId, CsvError> {
         let id: String = name
             .chars()
             .map(|c| match c {
@@ -142,63 +138,9 @@ impl Ids {
     }
 }
 
-/// Seconds since the Unix epoch of a timestamp: one with an offset or `Z` as it says, otherwise by
-/// the wall clock of `zone`.
-///
-/// A wall-clock time that occurs twice, when the clock is set back, is the first one that is after `previous`; one
-/// that the clock skips is an error.
-pub(crate) fn instant(
-    field: &str,
-    zone: &TimeZone,
-    previous: Option<u64>,
-) -> Result<u64, &'static str> {
-    let at = match field.parse::<Timestamp>() {
-        Ok(at) => at,
-        Err(_) => {
-            let civil: DateTime = field.parse().map_err(|_| {
-                "is no time: write it as 2014-03-03 00:30, with seconds and a UTC offset as needed"
-            })?;
-            let offset = match zone.to_ambiguous_timestamp(civil).offset() {
-                AmbiguousOffset::Unambiguous { offset } => offset,
-                AmbiguousOffset::Fold { before, after } => {
-                    let first = before.to_timestamp(civil).ok();
-                    let fresh = |at: Timestamp| previous.is_none_or(|p| at.as_second() > p as i64);
-                    if first.is_some_and(fresh) {
-                        before
-                    } else {
-                        after
-                    }
-                }
-                AmbiguousOffset::Gap { .. } => {
-                    return Err(
-                        "does not exist: the clock is set forward over it (if the file \
-                        keeps one time all year, set the time zone to UTC)",
-                    );
-                }
-            };
-            offset
-                .to_timestamp(civil)
-                .map_err(|_| "is beyond the years 1970 to 9999")?
-        }
-    };
-    if at.subsec_nanosecond() != 0 {
-        return Err("is not a whole second");
-    }
-    u64::try_from(at.as_second()).map_err(|_| "is before 1970")
-}
-
-/// A time as errors show it.
-pub(crate) fn show(at: u64) -> Timestamp {
-    i64::try_from(at)
-        .ok()
-        .and_then(|s| Timestamp::from_second(s).ok())
-        .unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::zone;
 
     #[test]
     fn every_row_knows_its_line() {
@@ -267,47 +209,5 @@ mod tests {
                 "{name:?}"
             );
         }
-    }
-
-    #[test]
-    fn instants() {
-        let utc = TimeZone::UTC;
-        let berlin = zone("Europe/Berlin").unwrap();
-        let noon = 1_393_804_800;
-        for field in [
-            "2014-03-03",
-            "2014-03-03 00:00",
-            "2014-03-03T00:00:00Z",
-            "2014-03-03 00:00:00.0000000",
-        ] {
-            assert_eq!(instant(field, &utc, None), Ok(noon), "{field}");
-        }
-        assert_eq!(instant("2014-03-03 00:00", &berlin, None), Ok(noon - 3_600));
-        assert_eq!(
-            instant("2014-03-03 00:00+01:00", &utc, None),
-            Ok(noon - 3_600)
-        );
-        for field in [
-            "",
-            "noon",
-            "2014-13-01",
-            "2014-03-03 25:00",
-            "2014-03-03 00:00:00.5",
-            "1969-12-31",
-            "03/03/2014",
-        ] {
-            assert!(instant(field, &utc, None).is_err(), "{field}");
-        }
-    }
-
-    #[test]
-    fn a_repeated_hour_is_told_by_the_row_before() {
-        let berlin = zone("Europe/Berlin").unwrap();
-        // 2014-10-26: 03:00 summer time (01:00 UTC) is 02:00 again.
-        let first = instant("2014-10-26 02:00", &berlin, Some(1_414_279_800)).unwrap();
-        assert_eq!(first, 1_414_281_600);
-        let second = instant("2014-10-26 02:00", &berlin, Some(first)).unwrap();
-        assert_eq!(second, first + 3_600);
-        assert!(instant("2014-03-30 02:30", &berlin, None).is_err());
     }
 }

@@ -5,51 +5,16 @@ use std::{fs::File, io::Read, path::Path};
 use wire::UnixSeconds;
 
 use super::{
-    MeterSpec, Reading, Source, SourceError, error::CsvError, lcl, parse::Rows, table::Table, wide,
-    zone,
+    MeterSpec, Reading, Source, SourceError, error::CsvError, lcl, options::ReplayOptions,
+    parse::Rows, table::Table, wide, zone,
 };
-
-/// No longer gap is filled, in intervals: half a year of half hours.
-pub const LARGEST_FILLED_GAP: u64 = 8_784;
-
-/// What to do about intervals for which a file has no row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Gaps {
-    /// Refuse the file, naming the line at which it goes on.
-    #[default]
-    Refuse,
-    /// Read them as missing, up to [`LARGEST_FILLED_GAP`] at a time.
-    Missing,
-}
-
-/// How to read a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplayOptions {
-    /// When hour 0 is, for a file whose first column counts hours. A multiple of the file's interval.
-    pub start: UnixSeconds,
-    /// IANA name of the time zone of timestamps without a UTC offset.
-    pub time_zone: String,
-    /// What to do about missing rows.
-    pub gaps: Gaps,
-}
-
-impl Default for ReplayOptions {
-    /// Hour 0 on Monday, 3 March 2014, UTC.
-    fn default() -> Self {
-        Self {
-            start: UnixSeconds(1_393_804_800),
-            time_zone: "UTC".to_owned(),
-            gaps: Gaps::default(),
-        }
-    }
-}
 
 /// The forms of CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A column a customer: [`super::wide`].
+enum Form {
+    /// A column a customer: `wide`.
     Wide,
-    /// A row for each customer and half hour: [`super::lcl`].
+    /// A row for each customer and half hour: `lcl`.
     LowCarbonLondon,
 }
 
@@ -59,7 +24,8 @@ pub enum Form {
 #[derive(Debug, Clone)]
 pub struct Replay {
     form: Form,
-    ignored: u64,
+    /// Rows that were passed over: see the rules of `lcl`.
+    pub(super) ignored: u64,
     table: Table,
 }
 
@@ -73,7 +39,13 @@ pub fn open_replay(path: &Path, options: &ReplayOptions) -> Result<Replay, Sourc
         path: path.to_owned(),
         error,
     })?;
-    Replay::from_reader(file, path, options)
+    let replay = Replay::from_reader(file, path, options)?;
+    tracing::info!(
+        path = %path.display(), form = ?replay.form, customers = replay.meters().len(),
+        ignored_rows = replay.ignored,
+        "readings are replayed from a file"
+    );
+    Ok(replay)
 }
 
 impl Replay {
@@ -113,16 +85,6 @@ impl Replay {
             error: Box::new(error),
         })
     }
-
-    /// Which form the file has.
-    pub fn form(&self) -> Form {
-        self.form
-    }
-
-    /// Rows that were ignored: see the rules of [`super::lcl`].
-    pub fn ignored_rows(&self) -> u64 {
-        self.ignored
-    }
 }
 
 impl Source for Replay {
@@ -154,6 +116,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
     use wire::WattHours;
 
+    use super::super::options::Gaps;
     use super::*;
 
     /// Reads `text` with `options`.
@@ -245,12 +208,9 @@ pub(crate) mod tests {
     fn the_form_is_told_by_the_header() {
         let options = ReplayOptions::default();
         let wide = parse("hour,a\n0,1\n1,2\n", &options).unwrap();
-        assert_eq!(wide.form(), Form::Wide);
+        assert_eq!(wide.form, Form::Wide);
         let london = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) \r\nMAC1,Std,2012-10-12 00:30:00.0000000, 0 \r\n";
-        assert_eq!(
-            parse(london, &options).unwrap().form(),
-            Form::LowCarbonLondon
-        );
+        assert_eq!(parse(london, &options).unwrap().form, Form::LowCarbonLondon);
     }
 
     #[test]
@@ -281,7 +241,7 @@ pub(crate) mod tests {
     fn the_uci_file_reads_as_it_is() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/uci_electricity_hourly.csv");
         let mut replay = open_replay(&path, &ReplayOptions::default()).unwrap();
-        assert_eq!((replay.form(), replay.interval_s()), (Form::Wide, 3_600));
+        assert_eq!((replay.form, replay.interval_s()), (Form::Wide, 3_600));
         assert_eq!(replay.meters().len(), 203);
         let start = 1_393_804_800;
         let end = start + 336 * 3_600;

@@ -22,7 +22,6 @@ use wire::{MeterId, UnixSeconds, WattHours};
 use super::{
     MeterSpec, Reading, Source, SourceError,
     appliance::QUARTER_S,
-    bdew::Profile,
     customer::{Cell, Customer, Day, Routine},
     solar, zone,
 };
@@ -147,12 +146,14 @@ impl Simulated {
     }
 
     /// The load profile that the meter at `position` of [`Source::meters`] follows.
-    pub fn profile(&self, position: usize) -> Option<Profile> {
+    #[cfg(test)]
+    fn profile(&self, position: usize) -> Option<super::bdew::Profile> {
         self.customers.get(position).map(|c| c.profile)
     }
 
     /// Annual consumption of the meter at `position`, in kWh; for a home with panels, what it draws.
-    pub fn annual_kwh(&self, position: usize) -> Option<f64> {
+    #[cfg(test)]
+    fn annual_kwh(&self, position: usize) -> Option<f64> {
         self.customers.get(position).map(|c| c.annual_kwh)
     }
 

@@ -16,7 +16,7 @@ const TILT: f64 = 0.397_789;
 ///
 /// The elevation of the sun is `sin φ sin δ + cos φ cos δ cos h`; the air takes a share that grows
 /// as the sun sinks.
-pub fn clear_sky(day: i64, second: f64) -> f64 {
+pub(super) fn clear_sky(day: i64, second: f64) -> f64 {
     // The winter solstice is ten days before the new year in which the epoch starts.
     let year = cosine((day as f64 + 11.0) / 365.25);
     let declination = -TILT * year;
@@ -31,7 +31,7 @@ pub fn clear_sky(day: i64, second: f64) -> f64 {
 
 /// The share of the clear-sky output that the weather leaves, in (0.1, 1]: a cloudiness for the day, the
 /// same for the whole fleet, and a change from quarter hour to quarter hour.
-pub fn weather(seed: u64, day: i64, quarter: usize) -> f64 {
+pub(super) fn weather(seed: u64, day: i64, quarter: usize) -> f64 {
     let key = mix::hash(seed, day as u64 ^ 0x5ca1_ab1e);
     let cloud = mix::unit(key);
     let daily = 1.0 - 0.85 * cloud * cloud;

@@ -14,7 +14,7 @@ const BLOCK: u64 = 64;
 
 /// A meter's place in its block: the eighth of the sizes it is in, and which of eight it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     block: u64,
     group: u8,
     member: u8,
@@ -22,7 +22,7 @@ pub struct Place {
 
 impl Place {
     /// The place of meter `index`.
-    pub fn new(seed: u64, index: u64) -> Self {
+    pub(super) fn new(seed: u64, index: u64) -> Self {
         let key = mix::hash(seed, index / BLOCK);
         let lane = index % BLOCK;
         // A permutation of the 64: odd factors, sums, and shifted exclusive ors are one to one.
@@ -37,12 +37,12 @@ impl Place {
     }
 
     /// The meter's size: a number in [0, 1), `unit` deciding where in its 64th.
-    pub fn size(self, unit: f64) -> f64 {
+    pub(super) fn size(self, unit: f64) -> f64 {
         (f64::from(self.group * 8 + self.member) + unit) / BLOCK as f64
     }
 
     /// A number in [0, 1) for what `key` stands for, `unit` deciding where in its 512th.
-    pub fn draw(self, key: u64, unit: f64) -> f64 {
+    pub(super) fn draw(self, key: u64, unit: f64) -> f64 {
         let blocks = self.block / 8;
         let shared = mix::mix(key.wrapping_add((blocks << 32).wrapping_mul(mix::GOLDEN)));
         let key = mix::mix(key.wrapping_add(self.block.wrapping_mul(mix::GOLDEN)));

@@ -6,20 +6,21 @@ use super::{MeterSpec, Reading, Source, SourceError};
 
 /// Stands for a missing value in a [`Column`]. No value of a file comes near: see
 /// [`super::parse::LARGEST_KWH`].
-pub(crate) const MISSING: i64 = i64::MIN;
+pub(super) const MISSING: i64 = i64::MIN;
 
 /// One customer's consecutive readings.
 #[derive(Debug, Clone)]
-pub(crate) struct Column {
-    pub(crate) id: MeterId,
+pub(super) struct Column {
+    pub(super) id: MeterId,
     /// Start of the first reading, in seconds since the Unix epoch: a multiple of the interval.
-    pub(crate) start: u64,
+    pub(super) start: u64,
     /// Watt-hours of each interval, or [`MISSING`].
-    pub(crate) values: Vec<i64>,
+    pub(super) values: Vec<i64>,
 }
 
 impl Column {
-    fn end(&self, interval_s: u32) -> u64 {
+    /// End of the last reading, in seconds since the Unix epoch.
+    pub(super) fn end(&self, interval_s: u32) -> u64 {
         self.start + self.values.len() as u64 * u64::from(interval_s)
     }
 
@@ -34,7 +35,7 @@ impl Column {
 
 /// Readings of several customers at one interval, in memory: eight bytes each.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub(super) struct Table {
     interval_s: u32,
     start: u64,
     end: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Table {
 
 impl Table {
     /// A table of at least one column with at least one value; otherwise its range is empty.
-    pub(crate) fn new(interval_s: u32, columns: Vec<Column>) -> Self {
+    pub(super) fn new(interval_s: u32, columns: Vec<Column>) -> Self {
         let meters = columns
             .iter()
             .map(|c| MeterSpec {

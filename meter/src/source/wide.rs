@@ -6,7 +6,7 @@
 //!   without a UTC offset are wall-clock time of [`ReplayOptions::time_zone`]: a day on which the clock is set back has
 //!   25 hours of rows, the repeated hour twice, one on which it is set forward 23.
 //! * The interval is the distance of the first two rows. Every row follows the one before by that; rows that are missing
-//!   are refused or, with [`Gaps::Missing`], read as missing.
+//!   are refused or, with [`super::Gaps::Missing`], read as missing.
 //! * Every other column is a customer, named in the header. Names are unique, also as meter ids.
 //! * An empty field, `Null` or `NaN` is a missing reading; a negative value is export and kept; anything else that
 //!   is no number is refused.
@@ -17,9 +17,10 @@ use jiff::tz::TimeZone;
 
 use super::{
     error::CsvError,
-    parse::{Ids, Rows, instant, show, watt_hours},
-    replay::{Gaps, LARGEST_FILLED_GAP, ReplayOptions},
+    options::ReplayOptions,
+    parse::{Ids, Rows, watt_hours},
     table::{Column, MISSING, Table},
+    times::TimeField,
 };
 
 /// Seconds of the unit of an index.
@@ -30,7 +31,7 @@ const LATEST: u64 = 253_402_300_800;
 const LARGEST_INDEX: f64 = 8_766_000.0;
 
 /// Reads the rows below a header in the wide form.
-pub(crate) fn read<R: Read>(
+pub(super) fn read<R: Read>(
     mut rows: Rows<R>,
     options: &ReplayOptions,
     zone: &TimeZone,
@@ -96,7 +97,7 @@ fn customers(header: &csv::StringRecord) -> Result<Vec<Column>, CsvError> {
 struct Row {
     line: u64,
     at: u64,
-    field: String,
+    text: String,
 }
 
 /// The first column.
@@ -125,29 +126,27 @@ impl<'a> Axis<'a> {
     }
 
     /// Takes the first field of the next row, and says how many intervals before it have no row.
-    fn advance(&mut self, line: u64, field: &str) -> Result<u64, CsvError> {
+    fn advance(&mut self, line: u64, text: &str) -> Result<u64, CsvError> {
+        let field = TimeField {
+            line,
+            column: self.name,
+            text,
+            customer: None,
+        };
         if self.first.is_none() {
-            self.indexed = field.parse::<f64>().is_ok();
+            self.indexed = text.parse::<f64>().is_ok();
         }
-        let at = self.at(line, field)?;
+        let at = self.at(field)?;
         let Some(first) = &self.first else {
             self.last = at;
             self.first = Some(Row {
                 line,
                 at,
-                field: field.to_owned(),
+                text: text.to_owned(),
             });
             return Ok(0);
         };
-        let Some(distance_s) = at.checked_sub(self.last).filter(|d| *d > 0) else {
-            return Err(CsvError::Unsorted {
-                line,
-                column: self.name.to_owned(),
-                value: field.to_owned(),
-                previous: show(self.last),
-                customer: None,
-            });
-        };
+        let distance_s = field.distance_s(self.last, at)?;
         let interval_s = match self.interval_s {
             Some(interval_s) => interval_s,
             None => *self
@@ -158,26 +157,15 @@ impl<'a> Axis<'a> {
             return Err(CsvError::Spacing {
                 line,
                 column: self.name.to_owned(),
-                value: field.to_owned(),
+                value: text.to_owned(),
                 distance_s,
                 interval_s,
             });
         }
-        let intervals = distance_s / u64::from(interval_s) - 1;
-        let filled = self.options.gaps == Gaps::Missing && intervals <= LARGEST_FILLED_GAP;
-        if intervals > 0 && !filled {
-            return Err(CsvError::Gap {
-                line,
-                column: self.name.to_owned(),
-                value: field.to_owned(),
-                previous: show(self.last),
-                intervals,
-                interval_s,
-                customer: None,
-            });
-        }
+        let gaps = self.options.gaps;
+        let skipped = field.skipped(self.last, distance_s, interval_s, gaps)?;
         self.last = at;
-        Ok(intervals)
+        Ok(skipped)
     }
 
     /// The interval, by the distance of the first two rows.
@@ -190,30 +178,25 @@ impl<'a> Axis<'a> {
                 interval_s: distance_s,
             })?;
         if !first.at.is_multiple_of(distance_s) {
-            return Err(CsvError::OffGrid {
+            let field = TimeField {
                 line: first.line,
-                column: self.name.to_owned(),
-                value: first.field.clone(),
-                interval_s,
-            });
+                column: self.name,
+                text: &first.text,
+                customer: None,
+            };
+            return Err(field.off_grid(interval_s));
         }
         Ok(interval_s)
     }
 
     /// Seconds since the Unix epoch of a field.
-    fn at(&self, line: u64, field: &str) -> Result<u64, CsvError> {
-        let at = if self.indexed {
-            self.indexed_at(field)
-        } else {
-            let previous = self.first.as_ref().map(|_| self.last);
-            instant(field, self.zone, previous)
-        };
-        at.map_err(|problem| CsvError::Time {
-            line,
-            column: self.name.to_owned(),
-            value: field.to_owned(),
-            problem,
-        })
+    fn at(&self, field: TimeField<'_>) -> Result<u64, CsvError> {
+        if self.indexed {
+            let at = self.indexed_at(field.text);
+            return at.map_err(|problem| field.refused(problem));
+        }
+        let previous = self.first.as_ref().map(|_| self.last);
+        field.instant(self.zone, previous)
     }
 
     fn indexed_at(&self, field: &str) -> Result<u64, &'static str> {
@@ -239,7 +222,7 @@ mod tests {
     use wire::UnixSeconds;
 
     use super::super::{
-        Replay, Source,
+        Gaps, Replay, Source,
         replay::tests::{at, parse, refusal},
     };
     use super::*;

@@ -1,7 +1,8 @@
 //! The real process, killed at its named points and from outside.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -50,7 +51,7 @@ fn forgetful(world: &World) {
     });
 }
 
-async fn ended(child: &mut Child) -> std::process::ExitStatus {
+async fn ended(child: &mut Child) -> ExitStatus {
     let ended = tokio::time::timeout(LIMIT, child.wait()).await;
     ended.expect("it never ended").unwrap()
 }
@@ -122,6 +123,29 @@ async fn killed_from_outside_and_terminated_it_goes_on() {
 }
 
 /// A limit on the size of files stands for a full disk: the process must not die of it, and can be freed of it.
+/// A gateway whose files can be limited in size, with its log in a file.
+fn limitable(world: &World, log: &Path) -> Command {
+    let settings = meter(world);
+    // SIGXFSZ would end the process; ignored, the write fails as it does on a full disk.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+    command.arg(settings.as_std().get_program());
+    command.args(settings.as_std().get_args());
+    command.current_dir(world.folder.path()).kill_on_drop(true);
+    command
+        .stderr(std::fs::File::create(log).unwrap())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Limits the size of the files that a process may write.
+async fn limit(child: &Child, limit: &str) -> std::io::Result<ExitStatus> {
+    let pid = child.id().unwrap().to_string();
+    let mut command = Command::new("prlimit");
+    command.args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]);
+    command.status().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_it_from_taking_and_not_from_going_on() {
     let world = World::start().await;
@@ -135,28 +159,12 @@ async fn a_full_disk_stops_it_from_taking_and_not_from_going_on() {
     world
         .until("two windows are taken in", |books| books.taken.len() == 9)
         .await;
-    let limit = |child: &Child, limit: &str| {
-        let pid = child.id().unwrap().to_string();
-        let mut command = Command::new("prlimit");
-        command.args(["--pid", &pid, &format!("--fsize={limit}:unlimited")]);
-        command.status()
-    };
     child.start_kill().unwrap();
     ended(&mut child).await;
     assert!(journal.exists());
 
-    // SIGXFSZ would end the process; ignored, the write fails as it does on a full disk.
-    let settings = meter(&world);
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
-    command.arg(settings.as_std().get_program());
-    command.args(settings.as_std().get_args());
-    command.current_dir(world.folder.path()).kill_on_drop(true);
     let log = world.folder.path().join("log.txt");
-    command
-        .stderr(std::fs::File::create(&log).unwrap())
-        .stdin(Stdio::null());
-    let mut child = command.spawn().unwrap();
+    let mut child = limitable(&world, &log).spawn().unwrap();
     let arrivals = world.books().arrivals.len();
     world
         .until("it sends again", |books| books.arrivals.len() > arrivals)

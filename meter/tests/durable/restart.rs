@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use meter::{Event, MeterError, Summary};
+use meter::source::{Replay, ReplayOptions};
+use meter::{Event, MeterError, Readings, Summary};
 use service::clock::{MockClock, SharedClock, SystemClock};
 use service::{Settings, Stop, StopHandle};
 use tokio::sync::mpsc;
@@ -287,5 +288,38 @@ async fn a_damaged_journal_and_a_second_process_are_refused() {
         refused.contains("is damaged") && refused.contains("outbox.redb"),
         "{refused}"
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_ones_own_runs_in_a_gateway_and_goes_on_after_a_restart() {
+    let world = World::start().await;
+    let first = 1_700_002_800;
+    let readings = || {
+        let options = ReplayOptions {
+            start: UnixSeconds(first),
+            ..ReplayOptions::default()
+        };
+        let rows = (0..8).map(|quarter| format!("{},0.1,0.2\n", f64::from(quarter) / 4.0));
+        let csv = "hour,home-1,home-2\n".to_owned() + &rows.collect::<String>();
+        let source = Replay::from_reader(csv.as_bytes(), "own".as_ref(), &options).unwrap();
+        Readings::new(source, "two homes")
+    };
+    let run = || async {
+        let (_handle, stop) = Stop::manual();
+        let clock = SystemClock::shared();
+        let running = meter::run_on(&world.settings, readings(), clock, stop, None);
+        tokio::time::timeout(LIMIT, running).await.unwrap().unwrap()
+    };
+    assert_eq!(run().await.reports, 4);
+    assert_eq!(run().await.reports, 0, "both windows have been reported");
+    let windows: BTreeSet<u64> = world
+        .books()
+        .taken
+        .keys()
+        .map(|(_, window)| *window)
+        .collect();
+    assert_eq!(windows, BTreeSet::from([first, first + WINDOW_S]));
+    assert_eq!(world.books().taken.len(), 4);
     world.end().await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wire::{Part, Reason};
 
 use super::{HOUR, IDLE_MS, close, feeder, fold, key, windows};
-use crate::windows::{Held, Outcome, Windows};
+use crate::windows::{FoldResult, Held, Windows};
 
 fn leave(windows: &mut Windows) {
     windows.set_leaving(Arc::new(BTreeSet::from([feeder()])));
@@ -23,12 +23,12 @@ fn a_feeder_that_is_given_up_opens_nothing_and_what_is_open_closes() {
     // Gateways keep these until the next owner answers.
     assert_eq!(fold(&mut windows, 1, HOUR, 0), Err(Reason::NotReady));
     // An open window is completed.
-    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Folded(Part(0))));
     assert_eq!(close(&mut windows, 3, 0).0, [(key(0, 0), 3, 6)]);
     assert_eq!(windows.awaited(&feeder()), (0, 1));
     // A supplement would be opened anew after the operator has been asked.
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::NotReady));
-    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(Outcome::Duplicate));
+    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Duplicate));
     assert!(windows.settled(&key(0, 0)));
     assert_eq!(windows.awaited(&feeder()), (0, 0));
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::NotReady));
@@ -55,8 +55,8 @@ fn a_held_window_does_not_hold_up_a_handover_and_is_withheld_by_it() {
     assert_eq!(windows.withhold(|_| false), []);
     // Should the feeder come back, its meters count where they were counted.
     windows.set_leaving(Arc::default());
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(Outcome::Duplicate));
-    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(Outcome::Folded(Part(1))));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
+    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Folded(Part(1))));
 }
 
 #[test]
@@ -69,5 +69,8 @@ fn a_window_that_another_service_released_takes_no_more() {
     windows.collected(&key(0, 0));
     assert!(windows.settled(&key(0, 0)));
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::BatchCollected));
-    assert_eq!(fold(&mut windows, 4, HOUR, 0), Ok(Outcome::Folded(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 4, HOUR, 0),
+        Ok(FoldResult::Folded(Part(0)))
+    );
 }

@@ -4,14 +4,14 @@ use proptest::prelude::*;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    HOUR, close, close_on, digest, feeder, fold, fold_on, key, limbs, report, rules, windows,
-    windows_with,
+    HOUR, close, close_on, digest, feeder, fold, fold_on, key, limbs, refused, report, rules,
+    windows, windows_with,
 };
 use crate::store::{
-    ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, SumKey, SumRow, Terms,
-    Transaction,
+    ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
+    SumRow, Transaction,
 };
-use crate::windows::{Outcome, Rules, Windows};
+use crate::windows::{Contribution, FoldResult, Rules, Windows};
 
 /// A store that says how often it was asked for a contributor.
 #[derive(Default)]
@@ -22,8 +22,12 @@ struct Asked {
 }
 
 impl Store for Asked {
-    fn load(&mut self, terms: &Terms, each: &mut dyn FnMut(SumRow)) -> Result<Loaded, StoreError> {
-        self.inner.load(terms, each)
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        self.inner.load(format, each)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
@@ -87,17 +91,17 @@ fn only_who_may_have_reported_is_looked_up() {
     }
     assert_eq!(store.contributors, 0);
     let again = fold_on(&mut store, &mut windows, 3, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 1));
+    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate), 1));
     // The window is released: nothing is left of it in memory, so everybody is looked up.
     close_on(&mut store, &mut windows, 5, 0);
     commit(&mut store, &mut windows);
     let late = fold_on(&mut store, &mut windows, 6, 0, 0);
     assert_eq!(
         (late, store.contributors),
-        (Ok(Outcome::Folded(Part(1))), 2)
+        (Ok(FoldResult::Folded(Part(1))), 2)
     );
     let again = fold_on(&mut store, &mut windows, 1, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(Outcome::Duplicate), 3));
+    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate), 3));
     // After a restart those of windows that take reports are told apart in memory again.
     commit(&mut store, &mut windows);
     let mut windows = super::windows();
@@ -105,7 +109,7 @@ fn only_who_may_have_reported_is_looked_up() {
     let late = fold_on(&mut store, &mut windows, 7, 0, 0);
     assert_eq!(
         (late, store.contributors),
-        (Ok(Outcome::Folded(Part(1))), 3)
+        (Ok(FoldResult::Folded(Part(1))), 3)
     );
 }
 
@@ -115,13 +119,17 @@ fn a_store_that_cannot_be_read_answers_nothing() {
     fold_on(&mut store, &mut windows, 1, 0, 0).unwrap();
     commit(&mut store, &mut windows);
     store.broken = true;
-    let (report, limbs) = (report(1, 0), limbs(1));
-    let failed = windows.fold(&report, &limbs, digest(1), 0, &mut store);
+    let contribution = Contribution {
+        report: &report(1, 0),
+        limbs: &limbs(1),
+        digest: digest(1),
+    };
+    let failed = windows.fold(&contribution, 0, &mut store);
     assert!(matches!(failed, Err(StoreError::Io { .. })), "{failed:?}");
     assert!(windows.transaction().is_empty());
     store.broken = false;
     let outcome = fold_on(&mut store, &mut windows, 1, 0, 0);
-    assert_eq!(outcome, Ok(Outcome::Duplicate));
+    assert_eq!(outcome, Ok(FoldResult::Duplicate));
 }
 
 proptest! {
@@ -184,14 +192,17 @@ fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
         ..rules()
     });
     let other: FeederId = "feeder-2".parse().unwrap();
-    let mut elsewhere = |windows: &mut Windows, store: &mut MemoryStore| {
+    let elsewhere = |windows: &mut Windows, store: &mut MemoryStore| {
         let report = super::Report {
             feeder: other.clone(),
             ..report(5, 0)
         };
-        windows
-            .fold(&report, &limbs(1), digest(5), 0, store)
-            .unwrap()
+        let contribution = Contribution {
+            report: &report,
+            limbs: &limbs(1),
+            digest: digest(5),
+        };
+        refused(windows.fold(&contribution, 0, store).unwrap())
     };
     for meter in 1..=3 {
         fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
@@ -202,14 +213,14 @@ fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
     assert_eq!(elsewhere(&mut windows, &mut store), refused, "not settled");
     assert!(windows.settled(&key(0, 0)));
     commit(&mut store, &mut windows);
-    let folded = Ok(Outcome::Folded(Part(0)));
+    let folded = Ok(FoldResult::Folded(Part(0)));
     assert_eq!(elsewhere(&mut windows, &mut store), folded);
     commit(&mut store, &mut windows);
     assert!(!windows.feeders.contains_key(&feeder()), "it left memory");
 
     // All that is known of it is in the store: who was counted, its parts, its time.
     let again = fold_on(&mut store, &mut windows, 2, 0, 0);
-    assert_eq!(again, Ok(Outcome::Duplicate));
+    assert_eq!(again, Ok(FoldResult::Duplicate));
     assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
     let late = fold_on(&mut store, &mut windows, 4, 0, 0);
     assert_eq!(late, refused, "the other has an open window");

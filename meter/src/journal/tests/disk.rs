@@ -44,20 +44,27 @@ pub struct Disk(Arc<Mutex<State>>);
 impl Disk {
     /// A disk with an empty journal on it.
     pub fn new(seed: u64) -> Self {
-        let disk = Self(Arc::new(Mutex::new(State {
-            content: Vec::new(),
-            synced: Vec::new(),
+        let disk = Self::holding(seed, &[]);
+        let database = disk.create();
+        let change = database.begin_write().unwrap();
+        tables::initialise(&change).unwrap();
+        change.commit().unwrap();
+        database.close().unwrap();
+        disk.state().steps = 0;
+        disk
+    }
+
+    /// A disk with the file `content` on it.
+    pub fn holding(seed: u64, content: &[u8]) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            content: content.to_owned(),
+            synced: content.to_owned(),
             unsynced: Vec::new(),
             steps: 0,
             dies_at: None,
             dead: false,
             chance: StdRng::seed_from_u64(seed),
-        })));
-        let database = disk.create();
-        tables::initialise(&database).unwrap();
-        database.close().unwrap();
-        disk.state().steps = 0;
-        disk
+        })))
     }
 
     fn create(&self) -> Database {
@@ -72,7 +79,8 @@ impl Disk {
         Box::new(move || {
             let mut builder = Database::builder();
             builder.set_check_integrity_on_open(true);
-            Ok(builder.create_with_backend(disk.clone())?)
+            let opened = builder.create_with_backend(disk.clone());
+            opened.map_err(|error| redb::Error::from(error).into())
         })
     }
 

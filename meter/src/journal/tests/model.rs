@@ -6,8 +6,7 @@ use bytes::Bytes;
 use wire::{Digest, Grid, WattHours, WindowStart};
 
 use crate::batch::{Batch, Filling, Interval, Taken};
-use crate::journal::spans::Spans;
-use crate::journal::{Held, Op, Place, Progress};
+use crate::journal::{Held, Op, Place, Progress, Spans};
 use crate::outbox::Sealed;
 
 const METERS: usize = 3;
@@ -122,85 +121,107 @@ fn sealed(window: WindowStart, number: u8) -> Sealed {
 /// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, and a
 /// second run.
 pub fn script() -> Vec<Vec<Op>> {
-    let grid = Grid::new(60, 2).unwrap();
-    let mut progress = Progress {
-        run: 1,
-        settings: "some".to_owned(),
-        interval_s: 60,
-        batch: 2,
-        from: 1_200,
-        end: Some(1_560),
-        window: 1_200,
-        interval: 0,
-        live: false,
-        behind: BTreeMap::new(),
+    let mut run = ScriptedRun {
+        grid: Grid::new(60, 2).unwrap(),
+        progress: Progress {
+            run: 1,
+            settings: "some".to_owned(),
+            interval_s: 60,
+            batch: 2,
+            from: 1_200,
+            end: Some(1_560),
+            window: 1_200,
+            interval: 0,
+            live: false,
+            behind: BTreeMap::new(),
+        },
+        reported: Spans::default(),
+        energy: 1,
+        digest: 0,
     };
     let fleet = (0..METERS).map(|meter| {
         let place = place(WindowStart(0), meter);
         (place.feeder, place.meter)
     });
     let begin = Op::Begin {
-        progress: progress.clone(),
+        progress: run.progress.clone(),
         fleet: fleet.clone().collect(),
     };
     let mut groups = vec![vec![begin]];
-    let mut reported = Spans::default();
-    let mut energy = 1;
-    let mut digest = 0;
     for _ in 0..3 {
-        let window = WindowStart(progress.window);
-        let mut filling = Filling::new(grid, window, METERS);
-        let mut next = || {
-            let meters = energy..energy + METERS as i64;
-            energy += METERS as i64;
-            Interval(
-                meters
-                    .map(|wh| Taken::Energy(WattHours(wh), wh % 2 == 0))
-                    .collect(),
-            )
-        };
-        let (first, second) = (next(), next());
-        filling.add(&first);
-        filling.add(&second);
-        progress.interval = 1;
-        groups.push(vec![Op::Interval {
-            progress: progress.clone(),
-            interval: first,
-        }]);
-        (progress.window, progress.interval) = (grid.next_window(window).0, 0);
-        reported.insert(window.0, progress.window);
-        let batches: Vec<_> = filling.finish();
-        // Indices are not kept.
-        let batches: Vec<_> = batches
-            .into_iter()
-            .map(|batch| (place(window, batch.meter), Batch { meter: 0, ..batch }))
-            .collect();
-        groups.push(vec![Op::Window {
-            progress: progress.clone(),
-            reported: batches
-                .iter()
-                .map(|(place, _)| (place.meter.clone(), reported.clone()))
-                .collect(),
-            batches: batches.clone(),
-        }]);
-        let mut seal = |(place, batch): &(Place, Batch)| {
-            digest += 1;
-            Op::Sealed(place.clone(), batch.clone(), sealed(window, digest))
-        };
-        groups.push(vec![seal(&batches[0]), seal(&batches[1])]);
-        let (refused, batch) = batches[1].clone();
-        groups.push(vec![
-            Op::Settled(batches[0].0.clone()),
-            Op::Reopened(refused, batch),
-            seal(&batches[2]),
-        ]);
-        groups.push(vec![seal(&batches[1])]);
-        groups.push(vec![Op::Settled(batches[2].0.clone())]);
+        groups.extend(run.window());
     }
-    progress.run = 2;
+    run.progress.run = 2;
     groups.push(vec![Op::Begin {
-        progress,
+        progress: run.progress,
         fleet: fleet.rev().collect(),
     }]);
     groups
+}
+
+/// A run whose every reading has an energy of its own, and every report a digest.
+struct ScriptedRun {
+    grid: Grid,
+    progress: Progress,
+    reported: Spans,
+    energy: i64,
+    digest: u8,
+}
+
+impl ScriptedRun {
+    /// The changes of the next window, in six groups.
+    fn window(&mut self) -> [Vec<Op>; 6] {
+        let window = WindowStart(self.progress.window);
+        let mut filling = Filling::new(self.grid, window, METERS);
+        let first = self.interval();
+        filling.add(&first);
+        filling.add(&self.interval());
+        self.progress.interval = 1;
+        let interval = Op::Interval {
+            progress: self.progress.clone(),
+            interval: first,
+        };
+        self.progress.window = self.grid.next_window(window).0;
+        self.progress.interval = 0;
+        self.reported.insert(window.0, self.progress.window);
+        // Indices are not kept.
+        let batches = filling.finish().into_iter();
+        let batches: Vec<_> = batches
+            .map(|batch| (place(window, batch.meter), Batch { meter: 0, ..batch }))
+            .collect();
+        let reported = batches.iter();
+        let full = Op::Window {
+            progress: self.progress.clone(),
+            reported: reported
+                .map(|(place, _)| (place.meter.clone(), self.reported.clone()))
+                .collect(),
+            batches: batches.clone(),
+        };
+        let (refused, batch) = batches[1].clone();
+        [
+            vec![interval],
+            vec![full],
+            vec![self.seal(&batches[0]), self.seal(&batches[1])],
+            vec![
+                Op::Settled(batches[0].0.clone()),
+                Op::Reopened(refused, batch),
+                self.seal(&batches[2]),
+            ],
+            vec![self.seal(&batches[1])],
+            vec![Op::Settled(batches[2].0.clone())],
+        ]
+    }
+
+    fn interval(&mut self) -> Interval {
+        let meters = self.energy..self.energy + METERS as i64;
+        self.energy = meters.end;
+        let taken = meters.map(|wh| Taken::Energy(WattHours(wh), wh % 2 == 0));
+        Interval(taken.collect())
+    }
+
+    fn seal(&mut self, (place, batch): &(Place, Batch)) -> Op {
+        self.digest += 1;
+        let report = sealed(place.window, self.digest);
+        Op::Sealed(place.clone(), batch.clone(), report)
+    }
 }

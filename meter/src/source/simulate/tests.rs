@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::bdew::Profile;
 use super::*;
 use crate::source::clamp;
 

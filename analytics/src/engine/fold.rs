@@ -1,0 +1,126 @@
+//! Reports into sums, and what their gateways are told.
+
+use std::time::Instant;
+
+use wire::Status;
+
+use super::{Engine, Event};
+use crate::admit::{Admitted, Refusal};
+use crate::metrics;
+use crate::store::{Store, StoreError};
+use crate::trace;
+use crate::verify::Verdicts;
+use crate::windows::{Contribution, FoldResult};
+
+impl<S: Store> Engine<S> {
+    /// Folds what was found to be a report, and answers the rest. `active_ms`: milliseconds during which the broker was
+    /// within reach.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read. The report at which that was noticed, and those after it, are not
+    /// folded and not answered, so that their gateways send them again.
+    pub fn fold(&mut self, verdicts: Verdicts, active_ms: u64) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let mut folded = 0;
+        let mut duplicate = 0;
+        let reports = verdicts.len();
+        let mut folding = Ok(());
+        for verdict in verdicts {
+            let status = match verdict {
+                Ok(admitted) => self.fold_one(admitted, active_ms),
+                Err(refusal) => self.refuse(refusal),
+            };
+            match status {
+                Ok(Some(Status::Folded)) => folded += 1,
+                Ok(Some(Status::Duplicate)) => duplicate += 1,
+                Ok(_) => {}
+                Err(error) => {
+                    folding = Err(error);
+                    break;
+                }
+            }
+        }
+        metrics::folding(started.elapsed(), reports);
+        for (count, event) in [
+            (folded, Event::Folded(folded)),
+            (duplicate, Event::Duplicate(duplicate)),
+        ] {
+            if count > 0 {
+                self.ready.events.push(event);
+            }
+        }
+        folding
+    }
+
+    /// Folds a report and answers it; returns the answer.
+    fn fold_one(
+        &mut self,
+        admitted: Admitted,
+        active_ms: u64,
+    ) -> Result<Option<Status>, StoreError> {
+        let Admitted {
+            report,
+            limbs,
+            address,
+        } = admitted;
+        let contribution = Contribution {
+            report: &report,
+            limbs: &limbs,
+            digest: address.digest,
+        };
+        let windows = &mut self.windows;
+        let status = match windows.fold(&contribution, active_ms, &mut self.store)? {
+            FoldResult::Folded(part) => {
+                metrics::folded(part);
+                self.ready.sealed_at.push(report.sealed_at);
+                let deployment = &self.identity.deployment;
+                let folded = trace::folded(deployment, &report, &address.digest, part);
+                self.ready.folded.extend(folded);
+                Status::Folded
+            }
+            FoldResult::Duplicate => {
+                metrics::duplicate();
+                trace::duplicate(&self.identity.deployment, &report, &address.digest);
+                Status::Duplicate
+            }
+            FoldResult::Refused(reason) => {
+                metrics::rejected(reason, || format!("a report of meter {}", report.meter));
+                self.ready.events.push(Event::Rejected(reason));
+                Status::Rejected(reason)
+            }
+        };
+        self.answer(address, status);
+        Ok(Some(status))
+    }
+
+    /// Answers a report that may not be folded, if it is to be answered; returns the answer.
+    ///
+    /// It may be in a sum all the same: it was admitted under an older plan, and its receipt did not arrive. Told the
+    /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
+    fn refuse(&mut self, refusal: Refusal) -> Result<Option<Status>, StoreError> {
+        let Refusal {
+            reason,
+            detail,
+            address,
+        } = refusal;
+        if let Some(address) = &address {
+            let window = address.window;
+            let meter = &address.meter;
+            let digest = address.digest;
+            let windows = &self.windows;
+            let store = &mut self.store;
+            if windows.holds(&address.feeder, window, meter, digest, store)? {
+                metrics::duplicate();
+                self.answer(address.clone(), Status::Duplicate);
+                return Ok(Some(Status::Duplicate));
+            }
+        }
+        metrics::rejected(reason, || detail);
+        self.ready.events.push(Event::Rejected(reason));
+        Ok(address.map(|address| {
+            let status = Status::Rejected(reason);
+            self.answer(address, status);
+            status
+        }))
+    }
+}

@@ -1,0 +1,291 @@
+//! The engine on MQTT and on time.
+//!
+//! Reports go through three stages at once: while one lot is being committed, the next is verified and another is
+//! received. The engine folds what was verified whenever it is not committing, and commits once the oldest of it has
+//! waited long enough; only then are receipts and releases let out. All of that runs off the threads that serve the
+//! network. What the stages hold is bounded: when it is full, or while commits fail, nothing is received and so nothing
+//! acknowledged, and the broker waits.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::clock::SharedClock;
+use service::config::Settings;
+use service::mqtt::{self, Inbox, Publisher, QoS};
+use service::plan::{HeldPlan, PlanKeeper};
+use service::roster::{Roster, RosterKeeper};
+use service::stop::Stop;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
+
+use crate::assignment::{self, AssignedPlan};
+use crate::engine::{Engine, Event, Handover, Identity};
+use crate::metrics;
+use crate::store::{FileStore, Store, StoreError};
+use crate::windows::Rules;
+
+mod broker_uptime;
+mod dispatch;
+mod early;
+mod egress;
+mod engine_step;
+mod enrol;
+mod error;
+mod hint;
+mod intake;
+mod judge;
+mod stages;
+use broker_uptime::BrokerUptime;
+use early::Early;
+pub use error::AnalyticsError;
+use hint::Hint;
+use stages::Pipeline;
+
+/// How often all windows are looked at for closing.
+const TICK: Duration = Duration::from_millis(100);
+/// How often what is waited for is asked for, and said, again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs analytics until `stop` fires. What was taken by then is committed within [`DRAIN`] and answered; the process
+/// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.
+///
+/// # Errors
+/// [`AnalyticsError`] where it cannot start, its store is of no use, or the last commit failed.
+pub async fn run(
+    settings: &Settings,
+    clock: SharedClock,
+    stop: Stop,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+) -> Result<(), AnalyticsError> {
+    state_folder(settings)?;
+    let path = store_path(settings);
+    let deployment = settings.deployment.id.clone();
+    // Before anything else: a second process must not take the first one's place at the broker.
+    let store = spawn_blocking(move || {
+        let store = FileStore::open(&path, &deployment)?;
+        tracing::info!(path = %path.display(), commits = store.commits(), "store opened and verified");
+        Ok::<_, StoreError>(store)
+    })
+    .await
+    .map_err(AnalyticsError::Task)??;
+    run_on(settings, clock, stop, observer, store).await
+}
+
+/// [`run`] on a store of the caller's.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_on<S: Store + 'static>(
+    settings: &Settings,
+    clock: SharedClock,
+    stop: Stop,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    store: S,
+) -> Result<(), AnalyticsError> {
+    metrics::describe();
+    Runner::open(settings, clock, &stop, observer)?
+        .run(stop, store)
+        .await
+}
+
+/// The store's file: `analytics.store_file`, within the process's own state folder unless it is absolute.
+#[must_use]
+pub fn store_path(settings: &Settings) -> PathBuf {
+    let analytics = &settings.analytics;
+    let folder = settings.deployment.state_dir.join(analytics.id.as_str());
+    folder.join(&analytics.store_file)
+}
+
+fn state_folder(settings: &Settings) -> Result<PathBuf, AnalyticsError> {
+    let state = &settings.deployment.state_dir;
+    let id = &settings.analytics.id;
+    service::files::state_folder(state, id.as_ref()).map_err(AnalyticsError::State)
+}
+
+/// What the process holds besides its engine.
+struct Runner {
+    settings: Arc<Settings>,
+    clock: SharedClock,
+    observer: Option<mpsc::UnboundedSender<Event>>,
+    topics: Arc<Topics>,
+    key: SigningKey,
+    plan: PlanKeeper,
+    roster: RosterKeeper,
+    publisher: Publisher,
+    inbox: Inbox,
+    uptime: BrokerUptime,
+    /// Counts the plans and rosters taken.
+    generation: u64,
+    /// Reports that came before the plan or the roster they are judged by.
+    early: Early,
+    /// The operator's receipts that the engine has not been told of.
+    settled: Vec<SumReceipt>,
+    asked: Option<Instant>,
+    /// When releases were last sent again; at once after a connection was made.
+    resent: Option<Instant>,
+    assigned: Option<Arc<AssignedPlan>>,
+    /// The feeders that are being given up: the plan gives them to this service, the settings do not.
+    leaving: Arc<BTreeSet<FeederId>>,
+    /// What kept feeders from being handed over at the last commit, and the version of the plan it went by.
+    handover: Option<(PlanVersion, Handover)>,
+    hint: Hint,
+}
+
+impl Runner {
+    fn open(
+        settings: &Settings,
+        clock: SharedClock,
+        stop: &Stop,
+        observer: Option<mpsc::UnboundedSender<Event>>,
+    ) -> Result<Self, AnalyticsError> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let analytics = &settings.analytics;
+        let folder = state_folder(settings)?;
+        let key = service::files::load_or_create_signing_key(&folder.join("signing.key"))?;
+        let plan = PlanKeeper::open(settings, &folder)?;
+        let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;
+        // All of the operator's receipts, which are few: also those for feeders that this service is giving up.
+        let filters = vec![
+            topics.plan(),
+            topics.roster_filter(),
+            topics.sum_receipt_filter(),
+        ];
+        let assigned = plan.current().map(|held| assign(&held, settings));
+        let listened = assignment::listened(settings, assigned.as_deref());
+        let reports = match listened.is_empty() {
+            true => vec![topics.report_filter()],
+            false => listened.iter().map(|id| topics.reports_of(id)).collect(),
+        };
+        let at_least_once = |filters: Vec<String>| {
+            let with_qos = |filter| (filter, QoS::AtLeastOnce);
+            filters.into_iter().map(with_qos).collect()
+        };
+        // Reports by themselves: plan, roster and the operator's receipts must not wait behind a backlog of them.
+        let (publisher, inbox) = mqtt::connect_with_bulk(
+            &settings.mqtt,
+            &mqtt::Client::Analytics(&analytics.id).id(&settings.deployment),
+            at_least_once(filters),
+            at_least_once(reports),
+            stop.clone(),
+        );
+        let mut runner = Self {
+            settings: Arc::new(settings.clone()),
+            clock,
+            observer,
+            topics: Arc::new(topics),
+            key,
+            plan,
+            roster,
+            publisher,
+            inbox,
+            uptime: BrokerUptime::default(),
+            generation: 0,
+            early: Early::new(analytics.queue_max_bytes),
+            settled: Vec::new(),
+            asked: None,
+            resent: None,
+            assigned: None,
+            leaving: Arc::default(),
+            handover: None,
+            hint: Hint::default(),
+        };
+        runner.use_plan();
+        Ok(runner)
+    }
+
+    async fn run<S: Store + 'static>(mut self, stop: Stop, store: S) -> Result<(), AnalyticsError> {
+        let Some(held) = self.wait_for_plan(&stop).await else {
+            self.publisher.close().await;
+            return Ok(());
+        };
+        let engine = self.start_engine(held, store).await?;
+        Pipeline::new(self, engine).run(stop).await
+    }
+
+    /// Applies the plan cached on disk, or the first that comes.
+    async fn wait_for_plan(&mut self, stop: &Stop) -> Option<Arc<HeldPlan>> {
+        loop {
+            if let Some(held) = self.plan.current() {
+                return Some(held);
+            }
+            self.ask().await;
+            let until = Instant::now() + ASK_AGAIN;
+            tokio::select! {
+                () = stop.stopped() => return None,
+                event = timeout_at(until, self.inbox.recv()) => match event {
+                    Ok(None) => return None,
+                    Ok(Some(event)) => {
+                        let report = self.handle(event);
+                        metrics::not_ready(usize::from(report.is_some()));
+                        self.early.keep(report, self.generation);
+                    }
+                    Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
+                },
+            }
+        }
+    }
+
+    async fn start_engine<S: Store + 'static>(
+        &mut self,
+        held: Arc<HeldPlan>,
+        store: S,
+    ) -> Result<Engine<S>, AnalyticsError> {
+        let analytics = &self.settings.analytics;
+        let identity = Identity {
+            deployment: self.settings.deployment.id.clone(),
+            id: analytics.id.clone(),
+            key: self.key.clone(),
+            topics: (*self.topics).clone(),
+            receipt_entries: analytics.receipt_max_entries,
+        };
+        let rules = Rules {
+            min_meters: held.plan.min_meters,
+            grace_s: analytics.grace.as_secs(),
+            idle_limit_ms: u64::try_from(analytics.idle_limit.as_millis()).unwrap_or(u64::MAX),
+            retention_s: analytics.retention.as_secs(),
+            max_open: analytics.max_open_windows,
+            max_feeders: analytics.max_feeders,
+            max_hot: analytics.max_hot_sums,
+            fingerprint_bits: u32::BITS,
+        };
+        let start = move || Engine::start(identity, &held.plan, rules, store);
+        Ok(spawn_blocking(start)
+            .await
+            .map_err(AnalyticsError::Task)??)
+    }
+
+    /// What reports can be judged by; `None` while the plan or the roster is not there, or gateways could not check the
+    /// receipts.
+    fn ready(&self) -> Option<(Arc<AssignedPlan>, Arc<Roster>)> {
+        let assigned = self.assigned.clone()?;
+        let roster = self.roster.current()?;
+        let key = self.key.verifying_key();
+        assigned.is_enrolled(&key).then_some((assigned, roster))
+    }
+
+    /// Goes by the newest plan.
+    fn use_plan(&mut self) {
+        self.assigned = self
+            .plan
+            .current()
+            .map(|held| assign(&held, &self.settings));
+        let leaving = self
+            .assigned
+            .as_ref()
+            .map_or_else(BTreeSet::new, |assigned| {
+                assigned.leaving(&self.settings.analytics.feeders)
+            });
+        self.leaving = Arc::new(leaving);
+    }
+}
+
+fn assign(held: &HeldPlan, settings: &Settings) -> Arc<AssignedPlan> {
+    let id = settings.analytics.id.clone();
+    Arc::new(AssignedPlan::new(held.plan.clone(), id))
+}

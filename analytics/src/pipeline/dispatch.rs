@@ -1,0 +1,103 @@
+//! What a message is, and what becomes of it.
+
+use service::mqtt::{self, Event as Link};
+use service::plan::Offer;
+use service::telemetry::ByReason;
+use wire::{SumReceipt, Topic, Unverified};
+
+use super::Runner;
+use crate::admit::Incoming;
+use crate::metrics;
+
+impl Runner {
+    /// Takes notice of an event of the connection; returns a report, if it was one.
+    pub(super) fn handle(&mut self, event: Link) -> Option<Incoming> {
+        match event {
+            Link::Connected => {
+                self.uptime.connected(true);
+                self.asked = None;
+                self.resent = None;
+                None
+            }
+            Link::Disconnected { .. } => {
+                self.uptime.connected(false);
+                None
+            }
+            Link::Message(incoming) => {
+                self.inbox.ack(&incoming);
+                match self.topics.parse(&incoming.topic) {
+                    Some(Topic::Report { .. }) => {
+                        metrics::received(incoming.payload.len());
+                        return Some(Incoming {
+                            topic: incoming.topic,
+                            payload: incoming.payload,
+                        });
+                    }
+                    Some(Topic::Plan) => self.take_plan(&incoming),
+                    Some(Topic::Roster { .. }) => self.take_roster(&incoming),
+                    Some(Topic::SumReceipt { .. }) => self.take_sum_receipt(&incoming),
+                    _ => {
+                        metrics::received(incoming.payload.len());
+                        metrics::rejected(wire::Reason::WrongTopic, || incoming.topic);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn take_plan(&mut self, incoming: &mqtt::Incoming) {
+        match self.plan.offer(&incoming.topic, &incoming.payload) {
+            Ok(Offer::New) => {
+                tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
+                // The operator is there now, whatever it missed before.
+                self.asked = None;
+                self.use_plan();
+                self.generation += 1;
+            }
+            Ok(_) => {}
+            Err(refused) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
+                }
+            }
+        }
+    }
+
+    fn take_roster(&mut self, incoming: &mqtt::Incoming) {
+        let operator = self.plan.operator_key();
+        match self
+            .roster
+            .offer(operator, &incoming.topic, &incoming.payload)
+        {
+            Ok(Offer::New) => self.generation += 1,
+            Ok(_) => {}
+            Err(refused) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+                }
+            }
+        }
+    }
+
+    fn take_sum_receipt(&mut self, incoming: &mqtt::Incoming) {
+        let Some(operator) = self.plan.operator_key() else {
+            return;
+        };
+        let opened = wire::decode_shared(&incoming.payload, self.settings.mqtt.max_packet_bytes)
+            .and_then(|unverified: Unverified<SumReceipt>| {
+                unverified.verify(&self.settings.deployment.id, &incoming.topic, &operator)
+            });
+        match opened {
+            Ok(opened) => self.settled.push(opened.message),
+            Err(error) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(error.reason()) {
+                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {}", service::Chain(&error));
+                }
+            }
+        }
+    }
+}

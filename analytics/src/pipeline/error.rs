@@ -1,0 +1,54 @@
+//! Why analytics ends.
+
+use std::io;
+
+use service::files::KeyFileError;
+use service::plan::KeepError;
+use tokio::task::JoinError;
+use wire::RootError;
+
+use super::DRAIN;
+use crate::engine::StartError;
+use crate::store::StoreError;
+
+/// Why analytics ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyticsError {
+    /// The configured topic root is no topic.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder")]
+    State(#[source] io::Error),
+    /// The signing key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The plan or the roster cannot be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The engine cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The store cannot be opened, or is of no use any more.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The plan's windows or profile are no longer those the process started with.
+    #[error(
+        "plan version {version} changes the windows or the profile, under which no stored sum could be read: \
+         start again with another `analytics.store_file`"
+    )]
+    PlanChanged {
+        /// The new plan's version.
+        version: u64,
+    },
+    /// The store did not take the last commit before the drain was over.
+    #[error(
+        "stopped without the last commit, which did not succeed within {} s: its reports were not answered, so their \
+         gateways send them again",
+        DRAIN.as_secs()
+    )]
+    Undrained,
+    /// The engine panicked.
+    #[error("the engine failed")]
+    Task(#[source] JoinError),
+}

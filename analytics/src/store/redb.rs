@@ -1,0 +1,280 @@
+//! The default store: one file, on [redb](https://docs.rs/redb).
+//!
+//! Why redb: it is pure Rust without dependencies (this process links no C), one file, ACID with a checksum in every
+//! page reference, maintained and versioned, and its own tests inject failing and torn writes. An LSM store (fjall) is
+//! a folder with background threads, made for more writes than the at most few hundred rows a commit here has; SQLite
+//! is C.
+//!
+//! # What it is asked for
+//! * Commits have two phases (two `fsync`s). With one phase, a damaged newest commit looks like a torn one, and the
+//!   file falls back to the commit before: reports that were answered would be gone without a word. With two, it is
+//!   refused.
+//! * Opening verifies the checksum of every page, since everything is read at start anyway.
+//! * A new store is complete under another name before it gets its own, so a short, empty or alien file is never
+//!   taken for a new one.
+//! * After a failed write the file is closed, opened and verified before the commit is repeated, and refused if it is
+//!   not the same file as before.
+//! * Space of deleted rows is used again, so the file stays as large as the most it ever held.
+//!
+//! # What it cannot do
+//! When `fsync` itself fails, Linux may forget pages it could not write and still read them back from memory. The
+//! repeated commit does not write those again. Then the file is damaged once the machine goes down, which the
+//! checksums show. Only a device that loses acknowledged writes does this, and no file format can help it.
+
+use std::io;
+use std::path::Path;
+
+use redb::{Builder, Database};
+use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
+
+use super::{
+    ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
+};
+
+mod create;
+mod fault;
+mod format;
+mod inspect;
+mod load;
+mod medium;
+mod migrate;
+mod overlay;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+use fault::fault;
+pub use inspect::Inspection;
+use medium::{Medium, OnDisk};
+
+/// Bytes of the file that redb keeps in memory. Half of it may await a commit, and what does not fit there is written
+/// twice: a commit that touches 1,000 feeders rewrites 33 MB of sums.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A durable store in one file.
+#[derive(Debug)]
+pub struct FileStore {
+    medium: Box<dyn Medium>,
+    deployment: DeploymentId,
+    /// Absent after a failed commit, until the file is opened again.
+    database: Option<Database>,
+    /// Transactions committed to the file, as far as this process knows.
+    commits: u64,
+}
+
+impl FileStore {
+    /// Opens the store in `path`, or makes one if there is no such file. It stays locked until this is dropped. A file of
+    /// an earlier format is brought to the present one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: in use, damaged, no store, of another deployment or a newer format, or out of reach. Nothing is
+    /// changed then.
+    pub fn open(path: &Path, deployment: &DeploymentId) -> Result<Self, StoreError> {
+        if let Err(error) = path.symlink_metadata()
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            create::create(path, deployment)?;
+        }
+        Self::open_on(Box::new(OnDisk::new(path)), deployment)
+    }
+
+    /// Transactions committed to the file since it was made.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    fn open_on(mut medium: Box<dyn Medium>, deployment: &DeploymentId) -> Result<Self, StoreError> {
+        let (database, commits) = connect(medium.as_mut(), deployment)?;
+        Ok(Self {
+            medium,
+            deployment: deployment.clone(),
+            database: Some(database),
+            commits,
+        })
+    }
+
+    /// Opens what a failed commit closed, and sees that it is the same file before or after that commit.
+    fn reopen(&mut self) -> Result<Database, StoreError> {
+        let (database, commits) = connect(self.medium.as_mut(), &self.deployment)?;
+        if commits == self.commits || commits == self.commits + 1 {
+            return Ok(database);
+        }
+        Err(StoreError::Replaced {
+            path: self.medium.path().to_owned(),
+            problem: format!("it has {commits} commits, not {}", self.commits),
+        })
+    }
+
+    /// Reads what is committed. A read that fails changes nothing.
+    fn read<T>(
+        &mut self,
+        read: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
+        };
+        let read = read(&database).map_err(|error| fault(self.medium.path(), "read", error));
+        self.database = Some(database);
+        read
+    }
+
+    fn ready(&mut self) -> Result<Database, StoreError> {
+        if let Some(problem) = self.medium.replaced() {
+            return Err(StoreError::Replaced {
+                path: self.medium.path().to_owned(),
+                problem,
+            });
+        }
+        self.database.take().map_or_else(|| self.reopen(), Ok)
+    }
+}
+
+impl Store for FileStore {
+    fn load(
+        &mut self,
+        format: &StoreFormat,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Loaded, StoreError> {
+        let database = self.ready()?;
+        let path = self.medium.path();
+        bind(&database, path, format)?;
+        let loaded = load::load(&database, each).map_err(|error| fault(path, "read", error))?;
+        self.database = Some(database);
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let database = self.ready()?;
+        let next = self.commits + 1;
+        // On an error the database is dropped, and thereby closed: redb takes no more writes after a failed one.
+        write::transaction(&database, transaction, next)
+            .map_err(|error| fault(self.medium.path(), "write to", error))?;
+        self.database = Some(database);
+        self.commits = next;
+        Ok(())
+    }
+
+    fn contributor(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        meter: &MeterId,
+    ) -> Result<Option<(Part, Digest)>, StoreError> {
+        self.read(|database| read::contributor(database, feeder, window, meter))
+    }
+
+    fn contributors(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+        each: &mut dyn FnMut(ContributorRow),
+    ) -> Result<(), StoreError> {
+        self.read(|database| read::contributors(database, feeder, window, each))
+    }
+
+    fn feeder(
+        &mut self,
+        feeder: &FeederId,
+        each: &mut dyn FnMut(SumRow),
+    ) -> Result<Option<u64>, StoreError> {
+        self.read(|database| read::feeder(database, feeder, each))
+    }
+
+    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|database| read::limbs(database, key))
+    }
+
+    fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
+        self.read(|database| read::release(database, key))
+    }
+
+    fn bytes(&self) -> u64 {
+        let file = self.medium.path().metadata();
+        file.map_or(0, |file| file.len())
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
+}
+
+/// Opens and verifies what `medium` holds; returns it with its count of commits.
+fn connect(
+    medium: &mut dyn Medium,
+    deployment: &DeploymentId,
+) -> Result<(Database, u64), StoreError> {
+    let opened = medium.open(&builder()).map_err(redb::Error::from);
+    let path = medium.path();
+    let database = opened.map_err(|error| fault(path, "open", error))?;
+    let meta = read::meta(&database).map_err(|error| fault(path, "open", error))?;
+    let expected = deployment.as_str();
+    expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
+    migrate(&database, path, &meta.format)?;
+    Ok((database, meta.commits))
+}
+
+/// Brings a file of format `found` to the present one, or refuses it.
+fn migrate(database: &Database, path: &Path, found: &str) -> Result<(), StoreError> {
+    let lost = migrate::lost_releases(database, found);
+    let releases = lost.map_err(|error| fault(path, "read", error))?;
+    if releases > 0 {
+        return Err(StoreError::OldReleases {
+            path: path.to_owned(),
+            releases,
+        });
+    }
+    let migrated = migrate::migrate(database, found);
+    match migrated.map_err(|error| fault(path, "migrate", error))? {
+        true => {
+            tracing::info!(path = %path.display(), from = found, to = format::FORMAT, "store migrated");
+            Ok(())
+        }
+        false => expect(path, format::FORMAT_KEY, found, format::FORMAT),
+    }
+}
+
+/// Compares profile and grid with those in the file; a new file takes them.
+fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), StoreError> {
+    let expected = [
+        (format::PROFILE_KEY, format::profile_text(format.profile)),
+        (format::GRID_KEY, format::grid_text(format.grid)),
+    ];
+    let meta = read::meta(database).map_err(|error| fault(path, "read", error))?;
+    if let (Some(profile), Some(grid)) = (&meta.profile, &meta.grid) {
+        for ((what, expected), found) in expected.iter().zip([profile, grid]) {
+            expect(path, what, found, expected)?;
+        }
+        return Ok(());
+    }
+    let write = || {
+        let mut changes = database.begin_write()?;
+        changes.set_two_phase_commit(true);
+        {
+            let mut meta = changes.open_table(format::META)?;
+            for (key, value) in &expected {
+                meta.insert(*key, value.as_str())?;
+            }
+        }
+        changes.commit()?;
+        Ok(())
+    };
+    write().map_err(|error| fault(path, "write to", error))
+}
+
+fn expect(path: &Path, what: &'static str, found: &str, expected: &str) -> Result<(), StoreError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(StoreError::Mismatch {
+        path: path.to_owned(),
+        what,
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+    })
+}

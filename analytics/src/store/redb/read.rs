@@ -1,0 +1,125 @@
+//! Reading the tables back.
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+
+use super::format::{self, Reader};
+use crate::store::{ContributorRow, ReleaseRow, SumKey, SumRow};
+
+/// What the rows of a file mean.
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) format: String,
+    pub(super) deployment: String,
+    /// Absent until the first plan came.
+    pub(super) profile: Option<String>,
+    /// Absent until the first plan came.
+    pub(super) grid: Option<String>,
+    pub(super) commits: u64,
+}
+
+pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
+    let view = database.begin_read()?;
+    let meta = view.open_table(format::META)?;
+    let text = |key| -> Result<Option<String>, redb::Error> {
+        Ok(meta.get(key)?.map(|value| value.value().to_owned()))
+    };
+    let needed = |key| text(key)?.ok_or_else(|| corrupted(format!("meta has no {key}")));
+    let counters = view.open_table(format::COUNTERS)?;
+    let commits = counters.get(format::COMMITS)?.map(|value| value.value());
+    Ok(Meta {
+        format: needed(format::FORMAT_KEY)?,
+        deployment: needed(format::DEPLOYMENT_KEY)?,
+        profile: text(format::PROFILE_KEY)?,
+        grid: text(format::GRID_KEY)?,
+        commits: commits.ok_or_else(|| corrupted("there is no count of commits".to_owned()))?,
+    })
+}
+
+/// Every contributor.
+pub(super) fn all_contributors(database: &Database) -> Result<Vec<ContributorRow>, redb::Error> {
+    let view = database.begin_read()?;
+    let mut reader = Reader::default();
+    let rows = view.open_table(format::CONTRIBUTORS)?;
+    let rows = rows.iter()?.map(|row| {
+        let (key, columns) = row?;
+        let row = reader.contributor(key.value(), columns.value());
+        row.map_err(corrupted)
+    });
+    rows.collect()
+}
+
+pub(super) fn contributor(
+    database: &Database,
+    feeder: &FeederId,
+    window: WindowStart,
+    meter: &MeterId,
+) -> Result<Option<(Part, Digest)>, redb::Error> {
+    let rows = database.begin_read()?.open_table(format::CONTRIBUTORS)?;
+    let row = rows.get((feeder.as_str(), window.0, meter.as_str()))?;
+    Ok(row.map(|columns| {
+        let (part, digest) = columns.value();
+        (Part(part), Digest(*digest))
+    }))
+}
+
+pub(super) fn contributors(
+    database: &Database,
+    feeder: &FeederId,
+    window: WindowStart,
+    each: &mut dyn FnMut(ContributorRow),
+) -> Result<(), redb::Error> {
+    let rows = database.begin_read()?.open_table(format::CONTRIBUTORS)?;
+    let mut reader = Reader::default();
+    for row in rows.range(format::meters_of(feeder, window))? {
+        let (key, columns) = row?;
+        let row = reader.contributor(key.value(), columns.value());
+        each(row.map_err(corrupted)?);
+    }
+    Ok(())
+}
+
+pub(super) fn feeder(
+    database: &Database,
+    feeder: &FeederId,
+    each: &mut dyn FnMut(SumRow),
+) -> Result<Option<u64>, redb::Error> {
+    let view = database.begin_read()?;
+    let mut reader = Reader::default();
+    for row in view
+        .open_table(format::SUMS)?
+        .range(format::sums_of(feeder))?
+    {
+        let (key, columns) = row?;
+        let row = reader.row(key.value(), columns.value());
+        each(row.map_err(corrupted)?);
+    }
+    let time = view.open_table(format::TIMES)?.get(feeder.as_str())?;
+    Ok(time.map(|time| time.value()))
+}
+
+pub(super) fn limbs(database: &Database, key: &SumKey) -> Result<Option<Vec<u8>>, redb::Error> {
+    let rows = database.begin_read()?.open_table(format::LIMBS)?;
+    let row = rows.get(format::key_columns(key))?;
+    Ok(row.map(|limbs| limbs.value().to_vec()))
+}
+
+pub(super) fn release(
+    database: &Database,
+    key: &SumKey,
+) -> Result<Option<ReleaseRow>, redb::Error> {
+    let rows = database.begin_read()?.open_table(format::RELEASES)?;
+    let row = rows.get(format::key_columns(key))?;
+    Ok(row.map(|columns| {
+        let (digest, bytes) = columns.value();
+        ReleaseRow {
+            key: key.clone(),
+            digest: Digest(*digest),
+            bytes: bytes::Bytes::copy_from_slice(bytes),
+        }
+    }))
+}
+
+pub(super) fn corrupted(problem: String) -> redb::Error {
+    redb::Error::Corrupted(problem)
+}

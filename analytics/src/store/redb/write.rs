@@ -1,0 +1,64 @@
+//! Writing the tables.
+
+use redb::Database;
+
+use super::format;
+use crate::store::{Limbs, Transaction};
+
+/// One transaction. Every row is absolute, so that writing it again changes nothing.
+pub(super) fn transaction(
+    database: &Database,
+    transaction: &Transaction<'_>,
+    commit: u64,
+) -> Result<(), redb::Error> {
+    let mut changes = database.begin_write()?;
+    changes.set_two_phase_commit(true);
+    {
+        let mut sums = changes.open_table(format::SUMS)?;
+        let mut limbs = changes.open_table(format::LIMBS)?;
+        let mut contributors = changes.open_table(format::CONTRIBUTORS)?;
+        let mut releases = changes.open_table(format::RELEASES)?;
+        let mut times = changes.open_table(format::TIMES)?;
+        for (row, ciphertext) in &transaction.sums {
+            let key = format::key_columns(&row.key);
+            sums.insert(key, format::row_columns(row))?;
+            match ciphertext {
+                Limbs::Changed(sum) => drop(limbs.insert(key, sum.to_packed().as_slice())?),
+                Limbs::Kept => {}
+                Limbs::Gone => drop(limbs.remove(key)?),
+            }
+        }
+        for row in &transaction.contributors {
+            let key = (
+                row.key.feeder.as_str(),
+                row.key.window.0,
+                row.meter.as_str(),
+            );
+            contributors.insert(key, (row.key.part.0, &row.digest.0))?;
+        }
+        for (feeder, time) in &transaction.times {
+            times.insert(feeder.as_str(), time)?;
+        }
+        for row in &transaction.releases {
+            releases.insert(
+                format::key_columns(&row.key),
+                (&row.digest.0, row.bytes.as_ref()),
+            )?;
+        }
+        for key in &transaction.settled {
+            releases.remove(format::key_columns(key))?;
+        }
+        for (feeder, window) in &transaction.reclaimed {
+            let parts = || format::parts_of(feeder, *window);
+            sums.retain_in(parts(), |_, _| false)?;
+            limbs.retain_in(parts(), |_, _| false)?;
+            releases.retain_in(parts(), |_, _| false)?;
+            contributors.retain_in(format::meters_of(feeder, *window), |_, _| false)?;
+        }
+        changes
+            .open_table(format::COUNTERS)?
+            .insert(format::COMMITS, commit)?;
+    }
+    changes.commit()?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Windows read back from the store.
+
+use wire::{Digest, FeederId};
+
+use super::{Fingerprints, Sum, Windows};
+use crate::store::{Stage, Store, StoreError, StoreFormat, SumKey, SumRow};
+
+impl Windows {
+    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests. No ciphertext is
+    /// read yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read or belongs to another plan.
+    pub(crate) fn restore(
+        &mut self,
+        store: &mut dyn Store,
+    ) -> Result<Vec<(SumKey, Digest)>, StoreError> {
+        let format = StoreFormat {
+            profile: self.profile,
+            grid: self.grid,
+        };
+        let loaded = store.load(&format, &mut |row| self.enter(row))?;
+        self.trim(self.rules.max_feeders);
+        for (id, time) in loaded.times {
+            if let Some(feeder) = self.feeders.get_mut(&id) {
+                feeder.time = Some(time);
+            }
+        }
+        let feeders: Vec<_> = self.feeders.keys().cloned().collect();
+        for id in &feeders {
+            self.count_contributors(id, store)?;
+        }
+        Ok(loaded.releases)
+    }
+
+    /// Reads a feeder back that has left memory, or was never there.
+    pub(super) fn recall(
+        &mut self,
+        id: &FeederId,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        if self.feeders.contains_key(id) {
+            return Ok(());
+        }
+        let mut rows = Vec::new();
+        let time = store.feeder(id, &mut |row| rows.push(row))?;
+        rows.into_iter().for_each(|row| self.enter(row));
+        self.feeders.entry(id.clone()).or_default().time = time;
+        let counted = self.count_contributors(id, store);
+        if counted.is_err() {
+            self.feeders.remove(id);
+        }
+        counted
+    }
+
+    /// Reads who contributed to a feeder's windows, as far as that is kept in memory.
+    fn count_contributors(
+        &mut self,
+        id: &FeederId,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        let hasher = &self.hasher;
+        let length = self.grid.window_s();
+        let Some(feeder) = self.feeders.get_mut(id) else {
+            return Ok(());
+        };
+        for (start, window) in &mut feeder.windows {
+            let end = start.0 + length;
+            let counts = feeder.time.is_none_or(|time| end > time);
+            let takes = window.takes_reports();
+            if !takes && !counts {
+                continue;
+            }
+            let mut seen = Fingerprints::default();
+            store.contributors(id, *start, &mut |row| {
+                seen.insert(hasher.of(&row.meter));
+                if counts {
+                    feeder.ahead.reported(&row.meter, end);
+                }
+            })?;
+            if takes && let Some(active) = &mut window.active {
+                active.seen = Some(seen);
+            }
+        }
+        if feeder.advance(self.rules.min_meters) {
+            self.changes.times.insert(id.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes up a sum of the store; those of a window come in the order of their parts.
+    fn enter(&mut self, row: SumRow) {
+        let id = row.key.feeder.clone();
+        self.change(&id, |feeder| {
+            let window = feeder.windows.entry(row.key.window).or_default();
+            window.parts += 1;
+            window.contributors += row.contributors;
+        });
+        if row.stage == Stage::Settled {
+            return;
+        }
+        let sum = Sum::restored(row);
+        if sum.takes_reports() {
+            self.open.insert(sum.row.key.clone());
+        }
+        self.change(&id, |feeder| {
+            let window = feeder.activate(sum.row.key.window);
+            if let Some(active) = &mut window.active {
+                active.sums.push(sum);
+            }
+        });
+    }
+}

@@ -1,0 +1,271 @@
+//! The session with the broker: the plan and the roster that it brought, and receipts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::config::Settings;
+use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
+use service::plan::{Offer, PlanKeeper};
+use service::roster::RosterKeeper;
+use service::stop::Stop;
+use service::telemetry::{ByReason, ReportId, Sparing};
+use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
+
+use super::Gateway;
+use crate::MeterError;
+use crate::journal::{Op, Place};
+use crate::metrics;
+use crate::outbox::ReceiptEffect;
+use crate::seal::{Member, Origin, Sealer};
+use crate::trace;
+
+/// The connection for everything but the meters' own, and what it brought last.
+pub(super) struct Session {
+    pub(super) topics: Topics,
+    pub(super) keeper: PlanKeeper,
+    pub(super) roster: RosterKeeper,
+    pub(super) publisher: Publisher,
+    pub(super) inbox: Inbox,
+}
+
+impl Session {
+    /// Begins to connect. The plan and the roster of an earlier process are read from `directory`.
+    pub(super) fn open(
+        settings: &Settings,
+        directory: &Path,
+        stop: &Stop,
+    ) -> Result<Self, MeterError> {
+        let topics = Topics::new(&settings.deployment.root)?;
+        let keeper = PlanKeeper::open(settings, directory)?;
+        let roster = RosterKeeper::open(settings, directory, keeper.operator_key())?;
+        let gateway = &settings.meter.gateway;
+        let filters = [
+            topics.plan(),
+            topics.roster_filter(),
+            topics.receipt(gateway),
+        ];
+        let (publisher, inbox) = mqtt::connect(
+            &settings.mqtt,
+            &mqtt::Client::Gateway(gateway).id(&settings.deployment),
+            filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec(),
+            stop.clone(),
+        );
+        Ok(Self {
+            topics,
+            keeper,
+            roster,
+            publisher,
+            inbox,
+        })
+    }
+}
+
+impl Gateway {
+    pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
+        match event {
+            Link::Connected => self.waiting.last_asked = None,
+            Link::Disconnected { .. } => {}
+            Link::Message(incoming) => {
+                match self.session.topics.parse(&incoming.topic) {
+                    Some(Topic::Plan) => self.take_plan(&incoming.topic, &incoming.payload)?,
+                    Some(Topic::Roster { .. }) => {
+                        self.take_roster(&incoming.topic, &incoming.payload)
+                    }
+                    Some(Topic::Receipt { .. }) => {
+                        self.take_receipt(&incoming.topic, &incoming.payload)
+                    }
+                    _ => {}
+                }
+                self.session.inbox.ack(&incoming);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_plan(&mut self, topic: &str, payload: &bytes::Bytes) -> Result<(), MeterError> {
+        match self.session.keeper.offer(topic, payload) {
+            Ok(Offer::New) => self.use_plan(),
+            Ok(_) => Ok(()),
+            Err(refused) => {
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(refused.reason) {
+                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn use_plan(&mut self) -> Result<(), MeterError> {
+        let Some(held) = self.session.keeper.current() else {
+            return Ok(());
+        };
+        let origin = Origin {
+            deployment: self.settings.deployment.id.clone(),
+            gateway: self.settings.meter.gateway.clone(),
+            topics: self.session.topics.clone(),
+            members: self.fleet.members.clone(),
+        };
+        let sealer = Sealer::new(origin, held.plan.clone(), &held.limbs)?;
+        tracing::info!(version = %held.plan.version, "plan taken");
+        let to = |member: &Member| {
+            held.plan
+                .analytics_for(&member.feeder)
+                .map(|service| service.id.clone())
+        };
+        let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
+        self.outbox.route(&destinations);
+        self.say_unowned(&destinations);
+        self.sealing.sealer = Some(Arc::new(sealer));
+        // The operator is there now, whatever it missed before.
+        self.waiting.last_asked = None;
+        Ok(())
+    }
+
+    /// Says, once for each change, which feeders have no destination.
+    fn say_unowned(&mut self, destinations: &[Option<AnalyticsId>]) {
+        let members = self.fleet.members.iter().zip(destinations);
+        let unowned: BTreeSet<FeederId> = members
+            .filter(|(_, to)| to.is_none())
+            .map(|(member, _)| member.feeder.clone())
+            .collect();
+        if let Some(first) = unowned.first()
+            && unowned != self.waiting.unowned
+        {
+            tracing::info!(
+                feeders = unowned.len(), %first,
+                "waiting for an analytics service that adds for these feeders: start `cargo run --release -p analytics`"
+            );
+        }
+        self.waiting.unowned = unowned;
+    }
+
+    fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
+        if let Err(refused) =
+            self.session
+                .roster
+                .offer(self.session.keeper.operator_key(), topic, payload)
+        {
+            static LINES: ByReason = ByReason::new();
+            if let Some(line) = LINES.line(refused.reason) {
+                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
+            }
+        }
+    }
+
+    fn take_receipt(&mut self, topic: &str, payload: &bytes::Bytes) {
+        let receipt = match self.open_receipt(topic, payload) {
+            Ok(receipt) => {
+                metrics::receipt_message(true);
+                receipt
+            }
+            Err(error) => {
+                metrics::receipt_message(false);
+                static LINES: Sparing = Sparing::new();
+                if let Some(line) = LINES.line() {
+                    tracing::warn!(
+                        count = line.count,
+                        unlogged = line.unlogged,
+                        "refused a receipt: {error}"
+                    );
+                }
+                return;
+            }
+        };
+        for entry in &receipt.entries {
+            for index in self.addressed(&receipt.analytics, entry) {
+                self.apply_receipt(index, entry);
+            }
+        }
+    }
+
+    /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
+    fn addressed(&self, analytics: &AnalyticsId, entry: &ReceiptEntry) -> Vec<usize> {
+        let Some(held) = self.session.keeper.current() else {
+            return Vec::new();
+        };
+        let adds = |&index: &usize| {
+            let service = held.plan.analytics_for(&self.fleet.members[index].feeder);
+            service.is_some_and(|service| service.id == *analytics)
+        };
+        self.fleet.indices(&entry.meter).filter(adds).collect()
+    }
+
+    fn apply_receipt(&mut self, index: usize, entry: &ReceiptEntry) {
+        let key = (index, entry.window);
+        let now_ms = self.now_ms();
+        let sealer = self.sealing.sealer.as_deref();
+        let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
+        let (effect, first_sent_ms) =
+            self.outbox
+                .settle(key, entry.digest, entry.status, now_ms, is_outdated);
+        let waited =
+            first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
+        metrics::receipt(effect, waited);
+        let feeder = &self.fleet.members[index].feeder;
+        tracing::debug!(
+            trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),
+            meter = %entry.meter, status = ?entry.status,
+            "receipt"
+        );
+        let place = || Place {
+            window: entry.window,
+            feeder: self.fleet.members[index].feeder.clone(),
+            meter: entry.meter.clone(),
+        };
+        match effect {
+            ReceiptEffect::Done(_) | ReceiptEffect::Lost(_) => {
+                self.writer.push(Op::Settled(place()))
+            }
+            ReceiptEffect::Reseal(_) => {
+                if let Some(batch) = self.outbox.batch(key) {
+                    self.writer.push(Op::Reopened(place(), batch.clone()));
+                }
+            }
+            ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}
+        }
+        match effect {
+            ReceiptEffect::Done(Status::Duplicate) => self.summary.duplicates += 1,
+            ReceiptEffect::Done(_) => self.summary.folded += 1,
+            ReceiptEffect::Retry(reason) | ReceiptEffect::Reseal(reason) => {
+                *self.summary.rejected.entry(reason).or_default() += 1;
+            }
+            ReceiptEffect::Lost(reason) => {
+                *self.summary.rejected.entry(reason).or_default() += 1;
+                self.summary.lost += 1;
+                static LINES: ByReason = ByReason::new();
+                if let Some(line) = LINES.line(reason) {
+                    tracing::error!(
+                        meter = %entry.meter, window = entry.window.0, %reason,
+                        count = line.count, unlogged = line.unlogged,
+                        "a report was refused for good: its readings are in no total"
+                    );
+                }
+            }
+            ReceiptEffect::Unknown => {}
+        }
+    }
+
+    /// A receipt counts only if an analytics service of the plan signed it.
+    fn open_receipt(&self, topic: &str, payload: &bytes::Bytes) -> Result<Receipt, String> {
+        let max_len = self.settings.mqtt.max_packet_bytes;
+        let unverified: Unverified<Receipt> = wire::decode_shared(payload, max_len)
+            .map_err(|error| service::Chain(&error).to_string())?;
+        let held = self.session.keeper.current().ok_or("no plan yet")?;
+        let claimed = &unverified.claimed().analytics;
+        let entry = held
+            .plan
+            .analytics
+            .iter()
+            .find(|entry| entry.id == *claimed);
+        let key = entry
+            .ok_or_else(|| format!("the plan has no analytics service {claimed}"))?
+            .key;
+        let opened = unverified
+            .verify(&self.settings.deployment.id, topic, &key)
+            .map_err(|error| service::Chain(&error).to_string())?;
+        Ok(opened.message)
+    }
+}

@@ -1,0 +1,85 @@
+//! Journals of earlier formats.
+//!
+//! | format | written by | what the next one changed |
+//! |---|---|---|
+//! | `cipherwatt-outbox-1` | 0.1.0 | the run says which feeders are behind |
+//! | `cipherwatt-outbox-2` | the present program | |
+//!
+//! The start that finds an earlier format brings the file to the present one, step by step, in a single transaction: a kill
+//! leaves the old journal or the new one. A program of an earlier format refuses it afterwards, since it would pass over what it
+//! does not know: whoever may want to go back takes a copy of the state folder first.
+
+use std::collections::BTreeMap;
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use serde::Deserialize;
+use wire::FeederId;
+
+use super::Progress;
+use super::tables::{self, Failure, META};
+
+/// Changes a journal of one format into one of the next.
+type Step = fn(&WriteTransaction) -> Result<(), Failure>;
+
+/// Every earlier format in order, each with the step that ends it.
+const STEPS: [(&str, Step); 1] = [("cipherwatt-outbox-1", from_1)];
+
+/// Brings the journal to the present format. One of the present format, or of an unknown one, is left as it is.
+pub(super) fn to_present(database: &Database) -> Result<(), Failure> {
+    let found = tables::format(&database.begin_read()?)?;
+    let Some(first) = STEPS.iter().position(|(format, _)| *format == found) else {
+        return Ok(());
+    };
+    let change = database.begin_write()?;
+    for (_, step) in &STEPS[first..] {
+        step(&change)?;
+    }
+    tables::put_format(&change)?;
+    change.commit()?;
+    tracing::info!(
+        from = found,
+        to = tables::FORMAT,
+        "the journal has been migrated"
+    );
+    Ok(())
+}
+
+/// The run of format 1. Its `behind` came late and could be left out.
+#[derive(Deserialize)]
+struct Progress1 {
+    run: u64,
+    settings: String,
+    interval_s: u32,
+    batch: u16,
+    from: u64,
+    end: Option<u64>,
+    window: u64,
+    interval: u16,
+    live: bool,
+    #[serde(default)]
+    behind: BTreeMap<FeederId, u64>,
+}
+
+fn from_1(change: &WriteTransaction) -> Result<(), Failure> {
+    let meta = change.open_table(META)?;
+    let row = meta.get("run")?.map(|row| row.value().to_vec());
+    drop(meta);
+    let Some(row) = row else {
+        return Ok(());
+    };
+    let old: Progress1 =
+        ciborium::from_reader(row.as_slice()).map_err(|_| tables::content("the run"))?;
+    let progress = Progress {
+        run: old.run,
+        settings: old.settings,
+        interval_s: old.interval_s,
+        batch: old.batch,
+        from: old.from,
+        end: old.end,
+        window: old.window,
+        interval: old.interval,
+        live: old.live,
+        behind: old.behind,
+    };
+    tables::put(change, "run", &progress)
+}

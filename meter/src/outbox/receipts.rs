@@ -1,0 +1,131 @@
+//! What a receipt makes of a report.
+
+use wire::{Digest, Reason, Status};
+
+use super::report::WaitingReport;
+use super::{Key, Outbox, Sealed};
+
+/// What a receipt did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReceiptEffect {
+    /// The report is in a sum.
+    Done(Status),
+    /// It was refused for a reason that passes; it stays and is sent again.
+    Retry(Reason),
+    /// It was made under another plan than the one in force; it is sealed again from its readings.
+    Reseal(Reason),
+    /// It was refused for good: its readings are in no sum.
+    Lost(Reason),
+    /// No such report is waiting: an old receipt.
+    Unknown,
+}
+
+impl Outbox {
+    /// Applies an entry of a receipt. With what it did comes the time at which this process first sent the report.
+    ///
+    /// A report that is refused for its plan is sealed again only if it `is_outdated` under the plan in force. If it is
+    /// not, the analytics service has not heard of that plan yet, and may take a copy under way as soon as it has: a
+    /// second ciphertext would then be a conflict.
+    pub(crate) fn settle(
+        &mut self,
+        key: Key,
+        digest: Digest,
+        status: Status,
+        now_ms: u64,
+        is_outdated: impl FnOnce(&Sealed) -> bool,
+    ) -> (ReceiptEffect, Option<u64>) {
+        let fits = |report: &&WaitingReport| {
+            report
+                .sealed
+                .as_ref()
+                .is_some_and(|sealed| sealed.digest == digest)
+        };
+        let Some(report) = self.reports.get(&key).filter(fits) else {
+            if !self.reports.contains_key(&key) {
+                // A second receipt tells the pace that it need not have been sent again.
+                self.lane(key).pace.receipt(&key, now_ms);
+            }
+            return (ReceiptEffect::Unknown, None);
+        };
+        let first_sent_ms = report.first_sent_ms;
+        let lane = self.routes.get(key.0).copied().unwrap_or(0);
+        self.lanes[lane].pace.receipt(&key, now_ms);
+        let settled = match status {
+            Status::Folded | Status::Duplicate => {
+                self.remove(key);
+                ReceiptEffect::Done(status)
+            }
+            Status::Rejected(reason) => match kind(reason) {
+                Kind::Plan if report.sealed.as_ref().is_some_and(is_outdated) => {
+                    self.reopen(key, now_ms);
+                    ReceiptEffect::Reseal(reason)
+                }
+                Kind::Passes | Kind::Plan => {
+                    self.come_back_later(key, now_ms);
+                    ReceiptEffect::Retry(reason)
+                }
+                Kind::Final => {
+                    self.remove(key);
+                    ReceiptEffect::Lost(reason)
+                }
+            },
+        };
+        (settled, first_sent_ms)
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(report) = self.reports.remove(&key) {
+            let lane = self.lane(key);
+            lane.held -= 1;
+            lane.sealed -= usize::from(report.sealed.is_some());
+            lane.pace.release(&key);
+            if let Some(due_ms) = report.due_ms {
+                self.due.remove(&(due_ms, key));
+            }
+        }
+    }
+
+    /// Back to its readings, to be sealed again after a wait: the newer plan may not have come yet.
+    pub(super) fn reopen(&mut self, key: Key, now_ms: u64) {
+        let index = self.lane_of(key);
+        let lane = &mut self.lanes[index];
+        lane.pace.release(&key);
+        if let Some(report) = self.reports.get_mut(&key) {
+            lane.sealed -= usize::from(report.sealed.take().is_some());
+            report.sent = false;
+        }
+        self.come_back_later(key, now_ms);
+    }
+
+    /// In line again after a wait that doubles with each attempt.
+    fn come_back_later(&mut self, key: Key, now_ms: u64) {
+        let Some(report) = self.reports.get_mut(&key) else {
+            return;
+        };
+        let due_ms = now_ms.saturating_add(self.limits.back_off(report.attempts.saturating_sub(1)));
+        report.ready = false;
+        if let Some(earlier) = report.due_ms.replace(due_ms) {
+            self.due.remove(&(earlier, key));
+        }
+        self.due.insert((due_ms, key));
+    }
+}
+
+enum Kind {
+    Passes,
+    Plan,
+    Final,
+}
+
+fn kind(reason: Reason) -> Kind {
+    match reason {
+        Reason::WrongEpoch | Reason::UnknownEpoch | Reason::OutdatedConfig => Kind::Plan,
+        Reason::UnknownPlan
+        | Reason::UnknownFeeder
+        | Reason::ReportTooEarly
+        | Reason::TooManyOpen
+        | Reason::NotReady
+        | Reason::Overloaded => Kind::Passes,
+        _ => Kind::Final,
+    }
+}

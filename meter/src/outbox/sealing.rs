@@ -1,0 +1,51 @@
+//! Batches that are handed out to be sealed, and come back.
+
+use super::{Key, Outbox, Sealed};
+use crate::batch::Batch;
+
+impl Outbox {
+    /// Up to `most` batches to seal now, of the destinations in turn: as many as the cap on unreceipted reports leaves room
+    /// for.
+    pub(crate) fn next_to_seal(&mut self, most: usize) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let mut passed = 0;
+        while batches.len() < most && passed < self.lanes.len() {
+            self.turn = (self.turn + 1) % self.lanes.len();
+            let lane = &mut self.lanes[self.turn];
+            let Some(key) = lane.next_to_seal() else {
+                passed += 1;
+                continue;
+            };
+            passed = 0;
+            if let Some(report) = self.reports.get_mut(&key) {
+                report.sealing = true;
+                lane.sealing += 1;
+                batches.push(report.batch.clone());
+            }
+        }
+        batches
+    }
+
+    /// Takes a report that was sealed: it is to be sent.
+    pub(crate) fn sealed(&mut self, sealed: Sealed) {
+        let key = (sealed.meter, sealed.window);
+        let index = self.lane_of(key);
+        if let Some(report) = self.reports.get_mut(&key) {
+            let lane = &mut self.lanes[index];
+            lane.sealing -= usize::from(std::mem::take(&mut report.sealing));
+            lane.sealed += 1;
+            lane.ready.push_back(key);
+            report.sealed = Some(sealed);
+            report.ready = true;
+        }
+    }
+
+    /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
+    pub(crate) fn unsealed(&mut self, key: Key, now_ms: u64) {
+        if let Some(report) = self.reports.get_mut(&key) {
+            let sealing = usize::from(std::mem::take(&mut report.sealing));
+            self.lane(key).sealing -= sealing;
+        }
+        self.reopen(key, now_ms);
+    }
+}

@@ -1,0 +1,104 @@
+//! Which analytics service may have which feeders.
+
+use wire::{AnalyticsEnrol, AnalyticsId, FeederId, Owners, Plan, Reason, WindowStart};
+
+/// Why an analytics service is not put into the plan as it asks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AnalyticsRefused {
+    /// Another key has this id.
+    #[error("the plan has an analytics service {id} with another key")]
+    OtherKey {
+        /// The id.
+        id: AnalyticsId,
+    },
+    /// It would have a feeder that another service adds for.
+    #[error(
+        "feeder {feeder}{} belongs to analytics service {owner}, which has receipted readings of it that are in no total \
+         yet. Have {owner} give it up first: start {owner} again with `analytics.feeders` set to the feeders it keeps, and \
+         this request is granted once {owner} has released the rest",
+        and_more(*.more)
+    )]
+    Owned {
+        /// The first such feeder.
+        feeder: FeederId,
+        /// How many others there are.
+        more: usize,
+        /// The service that has the first.
+        owner: AnalyticsId,
+    },
+    /// A second service would add for all feeders that nobody names.
+    #[error(
+        "analytics service {owner} adds for all feeders that no service names, and only one can: list this one's feeders \
+         in its `analytics.feeders`"
+    )]
+    SecondRest {
+        /// The service that does.
+        owner: AnalyticsId,
+    },
+    /// The plan is full.
+    #[error(
+        "the plan has {} analytics services, and no room for more",
+        wire::MAX_ANALYTICS
+    )]
+    Full,
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
+impl AnalyticsRefused {
+    /// The metric label.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::OtherKey { .. } => Reason::WrongKey,
+            Self::Owned { .. } | Self::SecondRest { .. } => Reason::Conflict,
+            Self::Full => Reason::Overloaded,
+        }
+    }
+}
+
+/// Whether the plan may have an analytics service as it asks.
+///
+/// A feeder that has a setting in the plan leaves its owner only by the owner's own request: only the owner knows when all
+/// that it has answered `folded` is in a total. A feeder without a setting can be named freely, because no report of it is
+/// taken under any plan so far.
+///
+/// # Errors
+/// [`AnalyticsRefused`].
+pub(crate) fn check_analytics(
+    plan: &Plan,
+    request: &AnalyticsEnrol,
+) -> Result<(), AnalyticsRefused> {
+    let same = plan.analytics.iter().find(|other| other.id == request.id);
+    if same.is_some_and(|known| known.key != request.key) {
+        let id = request.id.clone();
+        return Err(AnalyticsRefused::OtherKey { id });
+    }
+    let others = Owners::of(plan.analytics.iter().filter(|other| other.id != request.id));
+    if let (true, Some(owner)) = (request.feeders.is_empty(), others.rest()) {
+        let owner = owner.clone();
+        return Err(AnalyticsRefused::SecondRest { owner });
+    }
+    let is_planned = |feeder: &FeederId| plan.feeder(feeder, WindowStart(u64::MAX)).is_some();
+    // What this service has itself stays its own, also where another adds for all that nobody names.
+    let own = |feeder: &FeederId| same.is_some_and(|entry| entry.feeders.contains(feeder));
+    let mut owned = request.feeders.iter().filter_map(|feeder| {
+        let rest = || others.rest().filter(|_| is_planned(feeder) && !own(feeder));
+        Some((feeder, others.named(feeder).or_else(rest)?))
+    });
+    if let Some((feeder, owner)) = owned.next() {
+        return Err(AnalyticsRefused::Owned {
+            feeder: feeder.clone(),
+            owner: owner.clone(),
+            more: owned.count(),
+        });
+    }
+    match same.is_none() && plan.analytics.len() >= wire::MAX_ANALYTICS {
+        true => Err(AnalyticsRefused::Full),
+        false => Ok(()),
+    }
+}

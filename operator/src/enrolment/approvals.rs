@@ -1,0 +1,348 @@
+//! Requests that wait for a person: one file each, moved from `pending` to `approved` by `operator approve`.
+//!
+//! The files hold the messages as they arrived. The running operator is the only one to change the registry: it picks
+//! approved requests up, verifies them again and removes them. A file's name is `KIND.ID.KEY.CHUNK`, with the first 16 digits of the
+//! key, so requests of different keys for one name do not replace each other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{self, DiskError};
+use crate::enrolment::message::EnrolmentRequest;
+
+/// Requests kept at most, over all names.
+pub(crate) const MAX_PENDING: usize = 1_024;
+
+/// Bytes of all requests kept at most.
+pub(crate) const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why a request cannot be kept or approved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PendingError {
+    /// A file or folder cannot be read, written or moved.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Too many requests wait.
+    #[error("{count} requests wait for approval already; approve or delete some in {dir}", dir = dir.display())]
+    Full {
+        /// How many.
+        count: usize,
+        /// Where they are.
+        dir: PathBuf,
+    },
+    /// Nobody of this name asks.
+    #[error("no request of {id:?} waits in {dir}; `operator pending` lists those that do", dir = dir.display())]
+    Unknown {
+        /// The name.
+        id: String,
+        /// Where requests wait.
+        dir: PathBuf,
+    },
+    /// Several keys ask for this name.
+    #[error(
+        "several requests of {id:?} wait: {choices}. Approve one as KIND/ID/KEY, after comparing its key"
+    )]
+    Ambiguous {
+        /// The name.
+        id: String,
+        /// Each as `KIND/ID/KEY`.
+        choices: String,
+    },
+}
+
+/// A request that waits, as its file name says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Held {
+    /// `gateway` or `analytics`.
+    pub kind: String,
+    /// Its name.
+    pub id: String,
+    /// First 16 hexadecimal digits of its key.
+    pub key: String,
+    /// Which part of the request.
+    pub chunk: u32,
+}
+
+impl Held {
+    /// The entry for a request.
+    pub(crate) fn of(request: &EnrolmentRequest) -> Self {
+        let key = request.key().to_string().chars().take(16).collect();
+        Self {
+            kind: request.kind().to_owned(),
+            id: request.id().to_owned(),
+            key,
+            chunk: request.chunk(),
+        }
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.{}.{}.{}", self.kind, self.id, self.key, self.chunk)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let [kind, id, key, chunk] = name.split('.').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let chunk = chunk.parse().ok()?;
+        let held = Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            key: key.to_owned(),
+            chunk,
+        };
+        matches!(kind, "gateway" | "analytics").then_some(held)
+    }
+
+    /// Who asks, without the part: `KIND/ID/KEY`.
+    pub(crate) fn subject(&self) -> String {
+        format!("{}/{}/{}", self.kind, self.id, self.key)
+    }
+
+    fn matches(&self, wanted: &str) -> bool {
+        let subject = self.subject();
+        self.id == wanted
+            || subject == wanted
+            || subject
+                .rsplit_once('/')
+                .is_some_and(|(name, _)| name == wanted)
+    }
+}
+
+/// The folders of waiting and of approved requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Approvals {
+    pending: PathBuf,
+    approved: PathBuf,
+}
+
+impl Approvals {
+    /// The folders under `dir`, which need not exist yet.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self {
+            pending: dir.join("pending"),
+            approved: dir.join("approved"),
+        }
+    }
+
+    /// Keeps a request until a person decides. `false` if it waits already.
+    ///
+    /// # Errors
+    /// It cannot be written, or too many wait.
+    pub(crate) fn hold(
+        &self,
+        request: &EnrolmentRequest,
+        bytes: &[u8],
+    ) -> Result<bool, PendingError> {
+        let path = self.pending.join(Held::of(request).file_name());
+        let waiting = path.exists();
+        if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
+            return Ok(false);
+        }
+        let entries = list(&self.pending)?;
+        let size: u64 = entries
+            .iter()
+            .filter_map(|(path, _)| path.metadata().ok())
+            .map(|meta| meta.len())
+            .sum();
+        if !waiting
+            && (entries.len() >= MAX_PENDING || size + bytes.len() as u64 > MAX_PENDING_BYTES)
+        {
+            return Err(PendingError::Full {
+                count: entries.len(),
+                dir: self.pending.clone(),
+            });
+        }
+        disk::replace(&path, bytes)?;
+        Ok(!waiting)
+    }
+
+    /// Requests that wait, in order of kind, name, key and part.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn waiting(&self) -> Result<Vec<Held>, PendingError> {
+        Ok(list(&self.pending)?
+            .into_iter()
+            .map(|(_, held)| held)
+            .collect())
+    }
+
+    /// The messages of the requests that wait, approved or not.
+    ///
+    /// # Errors
+    /// A file or folder cannot be read.
+    pub(crate) fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+        let mut messages = read_all(&self.pending)?;
+        messages.extend(read_all(&self.approved)?);
+        Ok(messages)
+    }
+
+    /// Approves all parts of the request of `wanted`: a name, `KIND/ID`, or `KIND/ID/KEY`.
+    ///
+    /// # Errors
+    /// Nobody or several ask under this name, or a file cannot be moved.
+    pub(crate) fn approve(&self, wanted: &str) -> Result<Vec<Held>, PendingError> {
+        let found: Vec<_> = list(&self.pending)?
+            .into_iter()
+            .filter(|(_, held)| held.matches(wanted))
+            .collect();
+        let mut subjects: Vec<_> = found.iter().map(|(_, held)| held.subject()).collect();
+        subjects.dedup();
+        match subjects.len() {
+            0 => {
+                return Err(PendingError::Unknown {
+                    id: wanted.to_owned(),
+                    dir: self.pending.clone(),
+                });
+            }
+            1 => {}
+            _ => {
+                return Err(PendingError::Ambiguous {
+                    id: wanted.to_owned(),
+                    choices: subjects.join(", "),
+                });
+            }
+        }
+        disk::create_folder(&self.approved)?;
+        for (path, held) in &found {
+            std::fs::rename(path, self.approved.join(held.file_name()))
+                .map_err(DiskError::at("move", path))?;
+        }
+        Ok(found.into_iter().map(|(_, held)| held).collect())
+    }
+
+    /// Approved requests that are not in the registry yet: each with its message.
+    ///
+    /// # Errors
+    /// A file or folder cannot be read.
+    pub(crate) fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+        read_all(&self.approved)
+    }
+
+    /// Removes an approved request, once it is in the registry or turned out to be void.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub(crate) fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
+        let path = self.approved.join(held.file_name());
+        Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
+    }
+}
+
+fn read_all(dir: &Path) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    let mut requests = Vec::new();
+    for (path, held) in list(dir)? {
+        match disk::read(&path, MAX_PENDING_BYTES as usize) {
+            Ok(bytes) => requests.push((held, bytes)),
+            // Granted, or approved, in between.
+            Err(_) if !path.exists() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(requests)
+}
+
+fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(DiskError::at("read", dir)(error).into()),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(DiskError::at("read", dir))?.path();
+        if let Some(held) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(Held::parse)
+        {
+            found.push((path, held));
+        }
+    }
+    found.sort_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrolment::message::tests::{analytics, gateway};
+
+    fn approvals() -> (tempfile::TempDir, Approvals) {
+        let dir = tempfile::tempdir().unwrap();
+        let approvals = Approvals::new(dir.path());
+        (dir, approvals)
+    }
+
+    #[test]
+    fn a_request_waits_is_approved_and_removed() {
+        let (_dir, approvals) = approvals();
+        let request = EnrolmentRequest::Gateway(gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]));
+        assert!(approvals.hold(&request, b"message").unwrap());
+        assert!(
+            !approvals.hold(&request, b"message").unwrap(),
+            "the same request waits once"
+        );
+        assert!(approvals.approved().unwrap().is_empty());
+        let held = approvals.approve("gateway-1").unwrap();
+        assert_eq!(held, [Held::of(&request)]);
+        assert!(approvals.waiting().unwrap().is_empty());
+        assert_eq!(
+            approvals.approved().unwrap(),
+            [(held[0].clone(), b"message".to_vec())]
+        );
+        approvals.remove_approved(&held[0]).unwrap();
+        assert!(approvals.approved().unwrap().is_empty());
+        assert!(matches!(
+            approvals.approve("gateway-1"),
+            Err(PendingError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn two_keys_for_one_name_need_the_key() {
+        let (_dir, approvals) = approvals();
+        let (mine, theirs) = (
+            analytics("analytics-1", 1, &[]),
+            analytics("analytics-1", 2, &[]),
+        );
+        approvals
+            .hold(&EnrolmentRequest::Analytics(mine.clone()), b"mine")
+            .unwrap();
+        approvals
+            .hold(&EnrolmentRequest::Analytics(theirs), b"theirs")
+            .unwrap();
+        assert!(matches!(
+            approvals.approve("analytics-1"),
+            Err(PendingError::Ambiguous { .. })
+        ));
+        let held = Held::of(&EnrolmentRequest::Analytics(mine));
+        assert_eq!(approvals.approve(&held.subject()).unwrap(), [held]);
+        assert_eq!(approvals.waiting().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn chunks_are_approved_together_and_strange_files_ignored() {
+        let (dir, approvals) = approvals();
+        for chunk in 0..3 {
+            let mut request = gateway("gateway-1", 1, &[]);
+            (request.chunk, request.chunks) = (chunk, 3);
+            approvals
+                .hold(&EnrolmentRequest::Gateway(request), &[chunk as u8])
+                .unwrap();
+        }
+        std::fs::write(dir.path().join("pending/notes.txt"), "x").unwrap();
+        assert_eq!(approvals.approve("gateway/gateway-1").unwrap().len(), 3);
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let (_dir, approvals) = approvals();
+        for chunk in 0..=MAX_PENDING as u32 {
+            let mut request = gateway("gateway-1", 1, &[]);
+            (request.chunk, request.chunks) = (chunk, u32::MAX);
+            let held = approvals.hold(&EnrolmentRequest::Gateway(request), b"x");
+            assert_eq!(held.is_ok(), chunk < MAX_PENDING as u32, "{chunk}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Requests to join, granted at once or kept for a person.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use service::mqtt::Incoming;
+use service::{Chain, Settings};
+use tokio::time::Instant;
+use wire::{DeploymentId, EnrolRequest, Reason, Topics};
+
+use super::analytics::AnalyticsRefused;
+use super::approvals::{Approvals, Held};
+use super::message::EnrolmentRequest;
+use super::registry::{EnrolmentResult, Registry};
+use crate::event::{Event, Observer};
+use crate::keys::keyring::Keyring;
+use crate::metrics;
+use crate::plan::publish::{Item, Schedule};
+use crate::setup::{enrols_automatically, folder};
+
+/// Refusals of different names and reasons that are logged. Beyond, they are only counted.
+const MENTIONS: usize = 4_096;
+
+/// Everything that is enrolled, and what decides who else is.
+pub(crate) struct EnrolmentHandler {
+    pub(crate) registry: Registry,
+    deployment: DeploymentId,
+    topics: Topics,
+    keyring: Arc<Keyring>,
+    approvals: Approvals,
+    /// Requests are granted without a person.
+    automatic: bool,
+    observer: Observer,
+    /// Approved requests that are in the registry but maybe not on disk.
+    applied: Vec<Held>,
+    /// Requests that wait for a person.
+    pending: usize,
+    /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
+    mentioned: HashSet<(String, Reason)>,
+}
+
+impl EnrolmentHandler {
+    pub(crate) fn new(
+        settings: &Settings,
+        topics: Topics,
+        registry: Registry,
+        keyring: Arc<Keyring>,
+        observer: Observer,
+    ) -> Self {
+        Self {
+            registry,
+            deployment: settings.deployment.id.clone(),
+            topics,
+            keyring,
+            approvals: Approvals::new(&folder(settings)),
+            automatic: enrols_automatically(settings),
+            observer,
+            applied: Vec::new(),
+            pending: 0,
+            mentioned: HashSet::new(),
+        }
+    }
+
+    /// Acts on a request to join. What changed is put on the schedule.
+    pub(crate) fn handle(&mut self, message: &Incoming, schedule: &mut Schedule) {
+        let request = match EnrolmentRequest::open(
+            &self.topics,
+            &self.deployment,
+            &message.topic,
+            &message.payload,
+        ) {
+            Ok(request) => request,
+            Err(reason) => {
+                tracing::debug!(topic = %message.topic, %reason, "an invalid enrolment request");
+                return self.refuse(message.topic.clone(), reason);
+            }
+        };
+        if self.automatic || self.registry.knows(&request) {
+            self.apply(&request, schedule);
+            return;
+        }
+        match self.approvals.hold(&request, &message.payload) {
+            Ok(true) => {
+                tracing::info!(
+                    kind = request.kind(),
+                    id = request.id(),
+                    key = %request.key(),
+                    "asks to join: compare its key, then run `operator approve {}`",
+                    request.id()
+                );
+                self.count_pending();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep an enrolment request");
+                self.refuse(request.id().to_owned(), Reason::Overloaded);
+            }
+        }
+    }
+
+    fn refuse(&self, id: String, reason: Reason) {
+        metrics::refused(reason);
+        self.observer.tell(Event::EnrolmentRefused { id, reason });
+    }
+
+    /// Grants what of a request the rules allow. Returns whether it waits for another service to give up a feeder.
+    fn apply(&mut self, request: &EnrolmentRequest, schedule: &mut Schedule) -> bool {
+        let mut waits = false;
+        match request {
+            EnrolmentRequest::Gateway(request) => match self.registry.enrol(request) {
+                Ok(result) => self.enrolled(request, &result, schedule),
+                Err(reason) => {
+                    let gateway = &request.gateway;
+                    let key = &request.gateway_key;
+                    if self.mention(gateway.as_str(), reason) {
+                        tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
+                    }
+                    self.refuse(gateway.to_string(), reason);
+                }
+            },
+            EnrolmentRequest::Analytics(request) => match self.registry.enrol_analytics(request) {
+                Ok(true) => {
+                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service")
+                }
+                Ok(false) => {
+                    let pages = 0..self.registry.roster.page_count();
+                    let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
+                    schedule.missed(items, Instant::now());
+                }
+                Err(refused) => {
+                    waits = matches!(refused, AnalyticsRefused::Owned { .. });
+                    let reason = refused.reason();
+                    if self.mention(request.id.as_str(), reason) {
+                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused: {refused}");
+                    }
+                    self.refuse(request.id.to_string(), reason);
+                }
+            },
+        }
+        let now = Instant::now();
+        if self.registry.plan.is_unsaved() {
+            schedule.plan_changed(now);
+        }
+        if self.registry.roster.is_unsaved() {
+            schedule.roster_changed(self.registry.roster.page_count(), now);
+        }
+        waits
+    }
+
+    fn enrolled(
+        &mut self,
+        request: &EnrolRequest,
+        result: &EnrolmentResult,
+        schedule: &mut Schedule,
+    ) {
+        let gateway = &request.gateway;
+        if result.added > 0 || result.changed > 0 {
+            let added = result.added;
+            let changed = result.changed;
+            tracing::debug!(%gateway, added, changed, chunk = request.chunk, chunks = request.chunks, "enrolled meters");
+        }
+        if result.known > 0 {
+            let known = request
+                .meters
+                .iter()
+                .filter_map(|(meter, ..)| self.registry.roster.page_of(meter));
+            let pages: HashSet<u16> = known.collect();
+            let items = [Item::Plan]
+                .into_iter()
+                .chain(pages.into_iter().map(Item::Page));
+            schedule.missed(items, Instant::now());
+        }
+        let mut by_reason = BTreeMap::<Reason, Vec<&str>>::new();
+        for (meter, reason) in &result.refused {
+            by_reason.entry(*reason).or_default().push(meter.as_str());
+            self.refuse(meter.to_string(), *reason);
+        }
+        for (reason, meters) in by_reason {
+            if !self.mention(gateway.as_str(), reason) {
+                continue;
+            }
+            tracing::warn!(%gateway, %reason, meters = meters.len(), first = meters[0], "{}", advice(reason));
+        }
+    }
+
+    /// Grants what a person approved.
+    pub(crate) fn apply_approved(&mut self, schedule: &mut Schedule) {
+        let approved = match self.approvals.approved() {
+            Ok(approved) => approved,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "cannot look for approvals");
+                return;
+            }
+        };
+        for (held, bytes) in approved {
+            // It is in the registry, and its file could not be removed yet.
+            if self.applied.contains(&held) {
+                continue;
+            }
+            let topic =
+                EnrolmentRequest::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
+            match EnrolmentRequest::open(&self.topics, &self.deployment, &topic, &bytes) {
+                // It stays approved, so that it is granted in the second in which its feeders are free.
+                Ok(request) => {
+                    if self.apply(&request, schedule) {
+                        continue;
+                    }
+                }
+                Err(reason) => self.refuse(held.id.clone(), reason),
+            }
+            self.applied.push(held);
+        }
+        if !self.applied.is_empty() {
+            if !self.save() {
+                schedule.postpone(Vec::new(), Instant::now());
+            }
+            self.count_pending();
+        }
+    }
+
+    /// Makes the registry durable. `false` if it cannot be written.
+    pub(crate) fn save(&mut self) -> bool {
+        if let Err(error) = self.registry.save(&self.keyring) {
+            tracing::error!(error = %Chain(&error), "nothing new is published until plan and roster can be written");
+            return false;
+        }
+        for held in std::mem::take(&mut self.applied) {
+            if let Err(error) = self.approvals.remove_approved(&held) {
+                tracing::error!(error = %Chain(&error), "cannot remove an approved request");
+                self.applied.push(held);
+            }
+        }
+        let plan = self.registry.plan.plan();
+        metrics::registry(self.registry.roster.len(), plan.feeders.len(), plan.version);
+        true
+    }
+
+    /// Whether to log a refusal: the first of its name and reason, as long as there are not too many names.
+    fn mention(&mut self, id: &str, reason: Reason) -> bool {
+        self.mentioned.len() < MENTIONS && self.mentioned.insert((id.to_owned(), reason))
+    }
+
+    /// Requests that wait for a person.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Counts the requests that wait for a person.
+    pub(crate) fn count_pending(&mut self) {
+        match self.approvals.waiting() {
+            Ok(waiting) => self.pending = waiting.len(),
+            Err(error) => tracing::error!(error = %Chain(&error), "cannot list enrolment requests"),
+        }
+        metrics::pending(self.pending);
+    }
+}
+
+/// What to do about a refused meter.
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CapacityAboveReference => {
+            "meters declare more than their feeder's reference_wh, which is fixed when the feeder is created: put them \
+             on another feeder, or start the deployment with a higher operator.reference_headroom"
+        }
+        Reason::BatchFull => {
+            "the feeder has as many meters as the parameter profile can add: put them on another feeder, or start a \
+             deployment with plan.profile = \"additive-wide\""
+        }
+        Reason::WrongKey => {
+            "meters are enrolled with another key: bring their old state folder, or choose other ids"
+        }
+        Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
+        Reason::WrongGateway => {
+            "meters are enrolled behind another gateway, and a meter cannot move"
+        }
+        Reason::Overloaded => "the roster or the plan is full",
+        _ => "meters were refused",
+    }
+}

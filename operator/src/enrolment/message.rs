@@ -1,0 +1,190 @@
+//! Requests to join as they arrive: decoded, signed by the key they name, on the topic they name.
+
+use wire::{AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, VerifyingKey};
+
+/// A request whose signature holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EnrolmentRequest {
+    /// A gateway and its meters.
+    Gateway(EnrolRequest),
+    /// An analytics service.
+    Analytics(AnalyticsEnrol),
+}
+
+impl EnrolmentRequest {
+    /// Reads and verifies what came in on a topic.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) fn open(
+        topics: &Topics,
+        deployment: &DeploymentId,
+        topic: &str,
+        payload: &[u8],
+    ) -> Result<Self, Reason> {
+        let refused = |error: wire::WireError| error.reason();
+        match topics.parse(topic) {
+            Some(Topic::Enrol { gateway }) => {
+                let unverified =
+                    wire::decode::<EnrolRequest>(payload, payload.len()).map_err(refused)?;
+                let key = unverified.claimed().gateway_key;
+                let opened = unverified
+                    .verify(deployment, topic, &key)
+                    .map_err(refused)?;
+                let request = opened.message;
+                (request.gateway == gateway)
+                    .then_some(Self::Gateway(request))
+                    .ok_or(Reason::WrongTopic)
+            }
+            Some(Topic::AnalyticsEnrol { analytics }) => {
+                let unverified =
+                    wire::decode::<AnalyticsEnrol>(payload, payload.len()).map_err(refused)?;
+                let key = unverified.claimed().key;
+                let opened = unverified
+                    .verify(deployment, topic, &key)
+                    .map_err(refused)?;
+                let request = opened.message;
+                (request.id == analytics)
+                    .then_some(Self::Analytics(request))
+                    .ok_or(Reason::WrongTopic)
+            }
+            _ => Err(Reason::WrongTopic),
+        }
+    }
+
+    /// Whether a gateway or an analytics service asks.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Gateway(_) => "gateway",
+            Self::Analytics(_) => "analytics",
+        }
+    }
+
+    /// The name of who asks.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Gateway(request) => request.gateway.as_str(),
+            Self::Analytics(request) => request.id.as_str(),
+        }
+    }
+
+    /// The key of who asks.
+    pub(crate) fn key(&self) -> &VerifyingKey {
+        match self {
+            Self::Gateway(request) => &request.gateway_key,
+            Self::Analytics(request) => &request.key,
+        }
+    }
+
+    /// Which part of the request this is.
+    pub(crate) fn chunk(&self) -> u32 {
+        match self {
+            Self::Gateway(request) => request.chunk,
+            Self::Analytics(_) => 0,
+        }
+    }
+
+    /// The topic such a request comes on.
+    pub(crate) fn topic(topics: &Topics, kind: &str, id: &str) -> Option<String> {
+        match kind {
+            "gateway" => Some(topics.enrol(&id.try_into().ok()?)),
+            "analytics" => Some(topics.analytics_enrol(&id.try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use wire::{AnalyticsId, FeederId, GatewayId, MeterId, SigningKey, Watts};
+
+    pub(crate) fn topics() -> Topics {
+        Topics::new("cipherwatt/v1").unwrap()
+    }
+
+    pub(crate) fn deployment() -> DeploymentId {
+        DeploymentId::try_from("dev").unwrap()
+    }
+
+    pub(crate) fn signing(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    /// A gateway's request: each meter with its number, feeder and capacity in watts.
+    pub(crate) fn gateway(name: &str, seed: u8, meters: &[(u8, &str, u64)]) -> EnrolRequest {
+        EnrolRequest {
+            gateway: GatewayId::try_from(name).unwrap(),
+            gateway_key: signing(seed).verifying_key(),
+            chunk: 0,
+            chunks: 1,
+            feeders: Vec::new(),
+            meters: meters
+                .iter()
+                .map(|&(number, feeder, watts)| {
+                    let meter = MeterId::try_from(format!("meter-{number}").as_str()).unwrap();
+                    let feeder = FeederId::try_from(feeder).unwrap();
+                    (
+                        meter,
+                        feeder,
+                        Watts(watts),
+                        signing(100 + number).verifying_key(),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn analytics(id: &str, seed: u8, feeders: &[&str]) -> AnalyticsEnrol {
+        AnalyticsEnrol {
+            id: AnalyticsId::try_from(id).unwrap(),
+            key: signing(seed).verifying_key(),
+            feeders: feeders
+                .iter()
+                .map(|&feeder| FeederId::try_from(feeder).unwrap())
+                .collect(),
+        }
+    }
+
+    fn open(topic: &str, payload: &[u8]) -> Result<EnrolmentRequest, Reason> {
+        EnrolmentRequest::open(&topics(), &deployment(), topic, payload)
+    }
+
+    #[test]
+    fn a_request_is_held_to_its_own_key_and_topic() {
+        let request = gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]);
+        let topic = topics().enrol(&request.gateway);
+        let (bytes, _) = wire::seal(&request, None, &deployment(), &topic, &signing(1));
+        assert_eq!(
+            open(&topic, &bytes),
+            Ok(EnrolmentRequest::Gateway(request.clone()))
+        );
+
+        let (forged, _) = wire::seal(&request, None, &deployment(), &topic, &signing(2));
+        assert_eq!(open(&topic, &forged), Err(Reason::BadSignature));
+        let other = topics().enrol(&GatewayId::try_from("gateway-2").unwrap());
+        assert_eq!(open(&other, &bytes), Err(Reason::BadSignature));
+        let (misplaced, _) = wire::seal(&request, None, &deployment(), &other, &signing(1));
+        assert_eq!(open(&other, &misplaced), Err(Reason::WrongTopic));
+        assert_eq!(open(&topics().plan(), &bytes), Err(Reason::WrongTopic));
+        assert_eq!(open(&topic, &bytes[1..]), Err(Reason::InvalidMessage));
+    }
+
+    #[test]
+    fn analytics_requests_likewise() {
+        let request = analytics("analytics-1", 3, &["feeder-1"]);
+        let topic = topics().analytics_enrol(&request.id);
+        let (bytes, _) = wire::seal(&request, None, &deployment(), &topic, &signing(3));
+        let opened = open(&topic, &bytes).unwrap();
+        assert_eq!(
+            (opened.kind(), opened.id(), opened.key()),
+            ("analytics", "analytics-1", &request.key)
+        );
+        assert_eq!(
+            EnrolmentRequest::topic(&topics(), opened.kind(), opened.id()),
+            Some(topic.clone())
+        );
+        let other = topics().analytics_enrol(&AnalyticsId::try_from("analytics-2").unwrap());
+        assert!(open(&other, &bytes).is_err());
+    }
+}

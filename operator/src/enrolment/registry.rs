@@ -1,0 +1,259 @@
+//! Who may join: requests of gateways and analytics services held against what is known already.
+//!
+//! Only the rules are here. Whether a request that holds is applied at once or waits for a person is decided in
+//! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
+
+use std::collections::BTreeMap;
+
+use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reason, RosterEntry};
+
+use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
+use crate::enrolment::gateways::{Gateways, GatewaysError};
+use crate::enrolment::message::EnrolmentRequest;
+use crate::keys::keyring::Keyring;
+use crate::plan::book::PlanBook;
+use crate::plan::error::PlanError;
+use crate::plan::reference;
+use crate::plan::roster::{RosterBook, RosterError};
+
+/// What became of a gateway's request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EnrolmentResult {
+    /// Meters that are new.
+    pub added: usize,
+    /// Meters whose declared capacity changed.
+    pub changed: usize,
+    /// Meters that were enrolled just so before.
+    pub known: usize,
+    /// Meters refused, and why.
+    pub refused: Vec<(MeterId, Reason)>,
+}
+
+/// Limits a request is held against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Length of an interval in seconds.
+    pub interval_s: u32,
+    /// Factor between the largest declared capacity and a new feeder's reference.
+    pub headroom: u32,
+    /// Most meters of a feeder.
+    pub max_contributors: u32,
+}
+
+/// Everything that is enrolled.
+pub(crate) struct Registry {
+    /// Feeders and analytics services.
+    pub plan: PlanBook,
+    /// Meters.
+    pub roster: RosterBook,
+    /// The key of each gateway.
+    pub gateways: Gateways,
+    /// Limits for new entries.
+    pub limits: Limits,
+}
+
+impl Registry {
+    /// Enrols what of a gateway's request holds. A gateway sends a large fleet in chunks; each stands for itself, and
+    /// sending one again changes nothing.
+    ///
+    /// # Errors
+    /// The gateway is known by another key, so nothing of the request holds.
+    pub(crate) fn enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentResult, Reason> {
+        if !self.gateways.admits(&request.gateway, &request.gateway_key) {
+            return Err(Reason::WrongKey);
+        }
+        let mut result = EnrolmentResult::default();
+        for (feeder, capacity_w) in greatest_capacities(request) {
+            self.ensure_feeder(&feeder, capacity_w);
+        }
+        for (meter, feeder, capacity_w, key) in &request.meters {
+            let entry = RosterEntry {
+                meter: meter.clone(),
+                feeder: feeder.clone(),
+                gateway: request.gateway.clone(),
+                capacity_w: *capacity_w,
+                key: *key,
+            };
+            match self.enrol_meter(entry) {
+                Ok(Change::Added) => result.added += 1,
+                Ok(Change::Capacity) => result.changed += 1,
+                Ok(Change::None) => result.known += 1,
+                Err(reason) => result.refused.push((meter.clone(), reason)),
+            }
+        }
+        if result.added > 0 {
+            self.gateways.pin(&request.gateway, request.gateway_key);
+        }
+        Ok(result)
+    }
+
+    /// Whether a request asks for nothing new.
+    pub(crate) fn knows(&self, request: &EnrolmentRequest) -> bool {
+        match request {
+            EnrolmentRequest::Gateway(request) => self.knows_gateway(request),
+            EnrolmentRequest::Analytics(request) => {
+                self.plan.plan().analytics.contains(&entry(request))
+            }
+        }
+    }
+
+    fn knows_gateway(&self, request: &EnrolRequest) -> bool {
+        self.gateways.get(&request.gateway) == Some(&request.gateway_key)
+            && request
+                .meters
+                .iter()
+                .all(|(meter, feeder, capacity_w, key)| {
+                    self.roster.get(meter).is_some_and(|entry| {
+                        entry.gateway == request.gateway
+                            && (&entry.feeder, &entry.capacity_w, &entry.key)
+                                == (feeder, capacity_w, key)
+                    })
+                })
+    }
+
+    /// Creates a feeder at the first request that names it. A reference that would be too large is left to the meters
+    /// that ask for it, which are then refused one by one.
+    fn ensure_feeder(&mut self, feeder: &FeederId, capacity_w: u64) {
+        if self.plan.reference_wh(feeder).is_some()
+            || self.plan.plan().feeders.len() >= wire::MAX_FEEDERS
+        {
+            return;
+        }
+        let headroom = u64::from(self.limits.headroom);
+        if let Some(reference_wh) =
+            reference::reference_for(capacity_w, self.limits.interval_s, headroom)
+        {
+            tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, "new feeder");
+            self.plan.add_feeder(feeder, reference_wh);
+        }
+    }
+
+    fn enrol_meter(&mut self, entry: RosterEntry) -> Result<Change, Reason> {
+        let known = self.roster.get(&entry.meter);
+        if let Some(known) = known {
+            agree(known, &entry)?;
+            if known.capacity_w == entry.capacity_w {
+                return Ok(Change::None);
+            }
+        }
+        let Some(reference_wh) = self.plan.reference_wh(&entry.feeder) else {
+            let full = self.plan.plan().feeders.len() >= wire::MAX_FEEDERS;
+            return Err(if full {
+                Reason::Overloaded
+            } else {
+                Reason::CapacityAboveReference
+            });
+        };
+        if !reference::fits(entry.capacity_w.0, self.limits.interval_s, reference_wh) {
+            return Err(Reason::CapacityAboveReference);
+        }
+        if known.is_some() {
+            self.roster.set_capacity(&entry.meter, entry.capacity_w);
+            return Ok(Change::Capacity);
+        }
+        if self.roster.on_feeder(&entry.feeder) >= self.limits.max_contributors {
+            return Err(Reason::BatchFull);
+        }
+        match self.roster.add(entry) {
+            true => Ok(Change::Added),
+            false => Err(Reason::Overloaded),
+        }
+    }
+
+    /// Makes all changes durable: first the keys meters are tied to, then the feeders, then the meters on them, so that a
+    /// kill in between leaves nothing that refers to what is not there.
+    ///
+    /// # Errors
+    /// A file cannot be written; what was not written stays unsaved.
+    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), SaveError> {
+        self.gateways.save()?;
+        if self.plan.is_unsaved() {
+            self.plan.save(keyring)?;
+        }
+        self.roster.save(keyring)?;
+        Ok(())
+    }
+
+    /// Puts an analytics service into the plan. `Ok(false)` if it was there just so.
+    ///
+    /// # Errors
+    /// [`AnalyticsRefused`]; nothing has changed then.
+    pub(crate) fn enrol_analytics(
+        &mut self,
+        request: &AnalyticsEnrol,
+    ) -> Result<bool, AnalyticsRefused> {
+        let plan = self.plan.plan();
+        let entry = entry(request);
+        if plan.analytics.contains(&entry) {
+            return Ok(false);
+        }
+        check_analytics(plan, request)?;
+        self.plan.set_analytics(entry);
+        Ok(true)
+    }
+}
+
+/// The registry cannot be made durable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveError {
+    /// The gateways' keys.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The roster.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+}
+
+enum Change {
+    Added,
+    Capacity,
+    None,
+}
+
+/// A known meter keeps its key, feeder and gateway: anything else would let one key take over another's readings.
+fn agree(known: &RosterEntry, asked: &RosterEntry) -> Result<(), Reason> {
+    if known.gateway != asked.gateway {
+        Err(Reason::WrongGateway)
+    } else if known.feeder != asked.feeder {
+        Err(Reason::WrongFeeder)
+    } else if known.key != asked.key {
+        Err(Reason::WrongKey)
+    } else {
+        Ok(())
+    }
+}
+
+/// Every feeder a request names with the greatest capacity it declares there.
+fn greatest_capacities(request: &EnrolRequest) -> BTreeMap<FeederId, u64> {
+    let mut capacities = BTreeMap::new();
+    let feeders = request
+        .feeders
+        .iter()
+        .map(|(feeder, watts)| (feeder, watts.0));
+    let meters = request
+        .meters
+        .iter()
+        .map(|(_, feeder, watts, _)| (feeder, watts.0));
+    for (feeder, watts) in feeders.chain(meters) {
+        let greatest = capacities.entry(feeder.clone()).or_insert(watts);
+        *greatest = watts.max(*greatest);
+    }
+    capacities
+}
+
+fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
+    let mut feeders = request.feeders.clone();
+    feeders.sort();
+    feeders.dedup();
+    AnalyticsEntry {
+        id: request.id.clone(),
+        key: request.key,
+        feeders,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+use super::*;
+use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
+use packed::layout::Layout;
+use std::path::Path;
+use wire::Watts;
+
+fn open(dir: &Path) -> (Registry, Keyring) {
+    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
+    let settings = crate::plan::settings::PlanSettings {
+        deployment: deployment(),
+        interval_s: 900,
+        batch: 4,
+        layout: Layout::Moments,
+        min_meters: 15,
+    };
+    let registry = Registry {
+        plan: PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap(),
+        roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
+        gateways: Gateways::open(dir).unwrap(),
+        limits: Limits {
+            interval_s: 900,
+            headroom: 1,
+            max_contributors: 4,
+        },
+    };
+    (registry, keyring)
+}
+
+fn reasons(result: &EnrolmentResult) -> Vec<Reason> {
+    result.refused.iter().map(|(_, reason)| *reason).collect()
+}
+
+#[test]
+fn a_fleet_is_enrolled_once_and_survives() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, keyring) = open(dir.path());
+    let request = gateway(
+        "gateway-1",
+        1,
+        &[(1, "a", 7_000), (2, "a", 12_000), (3, "b", 100)],
+    );
+    let result = registry.enrol(&request).unwrap();
+    assert_eq!((result.added, result.refused.len()), (3, 0));
+    // 12 kW for a quarter of an hour is 3,000 Wh.
+    let feeder = |id| FeederId::try_from(id).unwrap();
+    assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(4_096));
+    assert_eq!(registry.plan.reference_wh(&feeder("b")), Some(32));
+    registry.save(&keyring).unwrap();
+    let version = registry.plan.plan().version;
+
+    let (mut again, keyring) = open(dir.path());
+    assert!(again.knows(&EnrolmentRequest::Gateway(request.clone())));
+    let result = again.enrol(&request).unwrap();
+    assert_eq!((result.added, result.known), (0, 3));
+    again.save(&keyring).unwrap();
+    assert_eq!(again.plan.plan().version, version, "nothing changed");
+}
+
+#[test]
+fn chunks_share_the_reference_that_the_request_declares() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    let mut first = gateway("gateway-1", 1, &[(1, "a", 1_000)]);
+    first.feeders = vec![(FeederId::try_from("a").unwrap(), Watts(40_000))];
+    let mut second = gateway("gateway-1", 1, &[(2, "a", 40_000)]);
+    (first.chunks, second.chunk, second.chunks) = (2, 1, 2);
+    assert_eq!(registry.enrol(&first).unwrap().added, 1);
+    assert_eq!(registry.enrol(&second).unwrap().added, 1);
+}
+
+#[test]
+fn a_known_meter_keeps_key_feeder_and_gateway() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    registry
+        .enrol(&gateway(
+            "gateway-1",
+            1,
+            &[(1, "a", 7_000), (2, "b", 7_000)],
+        ))
+        .unwrap();
+    assert_eq!(
+        registry.enrol(&gateway("gateway-1", 9, &[(5, "a", 7_000)])),
+        Err(Reason::WrongKey)
+    );
+    let other_gateway = registry
+        .enrol(&gateway("gateway-2", 2, &[(1, "a", 7_000)]))
+        .unwrap();
+    assert_eq!(reasons(&other_gateway), [Reason::WrongGateway]);
+    assert_eq!(
+        registry.gateways.get(&"gateway-2".parse().unwrap()),
+        None,
+        "a gateway without meters is not pinned"
+    );
+    let other_feeder = registry
+        .enrol(&gateway("gateway-1", 1, &[(1, "b", 7_000)]))
+        .unwrap();
+    assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
+    let mut other_key = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
+    other_key.meters[0].3 = crate::enrolment::message::tests::signing(77).verifying_key();
+    assert_eq!(
+        reasons(&registry.enrol(&other_key).unwrap()),
+        [Reason::WrongKey]
+    );
+}
+
+#[test]
+fn capacity_may_change_up_to_the_reference() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    registry
+        .enrol(&gateway("gateway-1", 1, &[(1, "a", 7_000)]))
+        .unwrap();
+    let larger = gateway("gateway-1", 1, &[(1, "a", 8_192)]);
+    assert!(!registry.knows(&EnrolmentRequest::Gateway(larger.clone())));
+    assert_eq!(registry.enrol(&larger).unwrap().changed, 1);
+    let result = registry
+        .enrol(&gateway(
+            "gateway-1",
+            1,
+            &[(1, "a", 8_193), (2, "a", 90_000)],
+        ))
+        .unwrap();
+    assert_eq!(reasons(&result), [Reason::CapacityAboveReference; 2]);
+    let absurd = registry
+        .enrol(&gateway("gateway-1", 1, &[(3, "new", u64::MAX)]))
+        .unwrap();
+    assert_eq!(reasons(&absurd), [Reason::CapacityAboveReference]);
+}
+
+#[test]
+fn a_feeder_takes_as_many_meters_as_its_profile_can_add() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    let meters: Vec<_> = (1..=5).map(|number| (number, "a", 7_000)).collect();
+    assert_eq!(
+        reasons(&registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap()),
+        [Reason::BatchFull]
+    );
+}
+
+#[test]
+fn an_analytics_id_belongs_to_its_key_and_a_feeder_to_one_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    assert_eq!(
+        registry.enrol_analytics(&analytics("one", 1, &["b", "a"])),
+        Ok(true)
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("one", 1, &["a", "b"])),
+        Ok(false)
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("one", 2, &["a"])),
+        Err(AnalyticsRefused::OtherKey {
+            id: "one".parse().unwrap()
+        })
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("two", 2, &["b", "c"])),
+        Err(owned("b", 0, "one"))
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest", 3, &[])),
+        Ok(true)
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest-2", 4, &[])),
+        Err(AnalyticsRefused::SecondRest {
+            owner: "rest".parse().unwrap()
+        })
+    );
+    assert_eq!(
+        registry.enrol_analytics(&analytics("one", 1, &["a"])),
+        Ok(true),
+        "its feeders may change"
+    );
+    assert_eq!(registry.plan.plan().analytics.len(), 2);
+}
+
+fn owned(feeder: &str, more: usize, owner: &str) -> AnalyticsRefused {
+    AnalyticsRefused::Owned {
+        feeder: feeder.parse().unwrap(),
+        more,
+        owner: owner.parse().unwrap(),
+    }
+}
+
+/// The field trial: a second service for one feeder of a catch-all, in mid-window. The old owner's sums were refused for
+/// ever.
+#[test]
+fn a_feeder_leaves_its_owner_only_when_the_owner_gives_it_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, keyring) = open(dir.path());
+    let meters = [(1, "a", 7_000), (2, "b", 7_000), (3, "c", 7_000)];
+    registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap();
+    registry
+        .enrol_analytics(&analytics("rest", 1, &[]))
+        .unwrap();
+    registry.save(&keyring).unwrap();
+    let version = registry.plan.plan().version;
+
+    let second = analytics("second", 2, &["a", "new", "b"]);
+    let refused = registry.enrol_analytics(&second).unwrap_err();
+    assert_eq!(refused, owned("a", 1, "rest"));
+    assert_eq!(refused.reason(), Reason::Conflict);
+    assert_eq!(registry.plan.plan().version, version, "nothing changed");
+    // No report of a feeder that no plan has had can be in a sum.
+    let new = analytics("third", 3, &["new"]);
+    assert_eq!(registry.enrol_analytics(&new), Ok(true));
+
+    // The owner gives up two of three.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest", 1, &["c"])),
+        Ok(true)
+    );
+    assert_eq!(
+        registry.enrol_analytics(&second),
+        Err(owned("new", 0, "third"))
+    );
+    let second = analytics("second", 2, &["a", "b"]);
+    assert_eq!(registry.enrol_analytics(&second), Ok(true));
+    // It adds again for whatever nobody names, which takes nothing from the second.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("rest", 1, &[])),
+        Ok(true)
+    );
+    let owner = |registry: &Registry, feeder: &str| {
+        let entry = registry.plan.plan().analytics_for(&feeder.parse().unwrap());
+        entry.unwrap().id.to_string()
+    };
+    assert_eq!(
+        ["a", "b", "c", "new"].map(|feeder| owner(&registry, feeder)),
+        ["second", "second", "rest", "third"]
+    );
+    // What it has stays its own although another adds for the rest, and what it gives up falls to the rest.
+    assert_eq!(
+        registry.enrol_analytics(&analytics("second", 2, &["b"])),
+        Ok(true)
+    );
+    assert_eq!(owner(&registry, "a"), "rest");
+    assert_eq!(
+        registry.enrol_analytics(&analytics("second", 2, &["a", "b"])),
+        Err(owned("a", 0, "rest"))
+    );
+}

@@ -1,0 +1,66 @@
+//! Why the operator does not run.
+
+use std::path::PathBuf;
+
+use wire::VerifyingKey;
+
+use crate::disk::DiskError;
+use crate::enrolment::gateways::GatewaysError;
+use crate::keys::error::KeyringError;
+use crate::plan::error::PlanError;
+use crate::plan::roster::RosterError;
+use crate::release::ledger::LedgerError;
+
+/// Why the operator does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A setting that other code should have refused.
+    #[error("{key}: {problem}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another operator uses the same state.
+    #[error("another operator is running with {path}: stop it, or use another deployment.state_dir", path = path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The configured operator key is not this operator's.
+    #[error(
+        "deployment.operator_key is {configured}, but the signing key in {path} is {actual}: use the right state folder, \
+         or correct the setting everywhere",
+        path = path.display()
+    )]
+    OtherKey {
+        /// As configured.
+        configured: VerifyingKey,
+        /// As found.
+        actual: VerifyingKey,
+        /// The folder of keys.
+        path: PathBuf,
+    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+    /// There is no plan to publish.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The roster cannot be used.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The gateways' keys cannot be used.
+    #[error(transparent)]
+    Gateways(#[from] GatewaysError),
+    /// The record of releases cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The thread that takes sums ended before it was told to.
+    #[error("the thread that takes sums ended unexpectedly")]
+    SumTaker,
+}

@@ -1,0 +1,289 @@
+//! The running operator: one loop over what arrives, what became of sums, and what is to be published.
+//!
+//! The loop itself never waits. Sums are taken by a thread of their own, and messages leave through a task of their own;
+//! where one of them falls behind, the loop stops taking in what would add to it and goes on with the rest. Every queue
+//! between them has a limit, so that in the end the broker waits.
+//!
+//! # Layout
+//! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker
+//! - `epochs`: a new key epoch, asked for by `operator rotate`
+//! - `status_hints`: saying what the operator waits for
+
+mod announce;
+mod egress;
+mod epochs;
+mod publishing;
+mod status_hints;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::config::Settings;
+use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
+use service::{SharedClock, Stop};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use wire::{PlanVersion, Topic, Topics};
+
+use crate::enrolment::handler::EnrolmentHandler;
+use crate::enrolment::registry::Registry;
+use crate::error::OperatorError;
+use crate::event::{Event, Observer};
+use crate::keys::keyring::Keyring;
+use crate::metrics;
+use crate::plan::publish::{Item, Schedule};
+use crate::plan::stored::unowned;
+use crate::release::report::FeederReport;
+use crate::release::take_result::{Job, TakeResult};
+use crate::release::take_sums::SumTaker;
+use crate::release::totals::COMMIT_MAX;
+use egress::Egress;
+use epochs::Rotation;
+use status_hints::{Present, StatusHints};
+
+/// How often approvals are looked for and waiting is mentioned.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Sums that may wait to be taken, and results that may wait to be announced. Beyond, the broker waits.
+const QUEUE: usize = 2 * COMMIT_MAX;
+
+/// What the loop works with, opened and consistent.
+pub(crate) struct Opened {
+    pub(crate) topics: Topics,
+    pub(crate) registry: Registry,
+    pub(crate) keyring: Arc<Keyring>,
+    /// The last windows released before this start.
+    pub(crate) recent: Vec<FeederReport>,
+    /// Held as long as the operator runs.
+    pub(crate) lock: File,
+}
+
+pub(crate) struct EventLoop {
+    topics: Topics,
+    enrolment: EnrolmentHandler,
+    keyring: Arc<Keyring>,
+    rotation: Rotation,
+    publisher: Publisher,
+    observer: Observer,
+    schedule: Schedule,
+    /// Documents that are durable and leave as soon as there is room. The registry does not change meanwhile: pages of
+    /// different roster versions would be no roster, and no plan leaves before it is durable.
+    leaving: VecDeque<Item>,
+    published: (PlanVersion, usize),
+    hints: StatusHints,
+    releases: usize,
+    feeders: metrics::Feeders,
+    /// Windows released before this start, until the observer is told.
+    recent: Vec<FeederReport>,
+    _lock: File,
+}
+
+/// A sum that waits for its place in the queue, and the message to acknowledge once it has it.
+struct WaitingSum {
+    job: Job,
+    message: Incoming,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    SumTakerLost,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        settings: &Settings,
+        opened: Opened,
+        publisher: Publisher,
+        observer: Observer,
+        clock: SharedClock,
+    ) -> Self {
+        let Opened {
+            topics,
+            registry,
+            keyring,
+            recent,
+            lock,
+        } = opened;
+        let configured = &settings.operator;
+        let enrolment = EnrolmentHandler::new(
+            settings,
+            topics.clone(),
+            registry,
+            keyring.clone(),
+            observer.clone(),
+        );
+        Self {
+            rotation: Rotation::new(settings, clock),
+            topics,
+            enrolment,
+            keyring,
+            publisher,
+            observer,
+            schedule: Schedule::new(configured.republish_every, Instant::now()),
+            leaving: VecDeque::new(),
+            published: (PlanVersion(0), 0),
+            hints: StatusHints::default(),
+            releases: 0,
+            feeders: metrics::Feeders::new(configured.metrics_max_feeders, configured.export_load),
+            recent,
+            _lock: lock,
+        }
+    }
+
+    /// Serves until `stop` fires, then takes and answers what was accepted.
+    pub(crate) async fn run(
+        mut self,
+        taker: SumTaker,
+        mut inbox: Inbox,
+        stop: Stop,
+    ) -> Result<(), OperatorError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (done, mut results) = mpsc::channel(QUEUE);
+        let taking = tokio::task::spawn_blocking(move || taker.run(queue, &done));
+        let egress = Egress::open(self.publisher.clone());
+        self.enrolment.count_pending();
+        let recent = std::mem::take(&mut self.recent);
+        let min_meters = self.enrolment.registry.plan.plan().min_meters;
+        self.observer.tell(Event::Opened { min_meters, recent });
+        // The first plan is durable before anybody can ask for it.
+        self.save();
+
+        let ended = self
+            .serve(&mut inbox, &jobs, &mut results, &egress, &stop)
+            .await;
+
+        drop(jobs);
+        let drained = self.drain(results, egress);
+        if tokio::time::timeout(CLOSE_GRACE, drained).await.is_err() {
+            tracing::warn!(
+                "not every receipt could be sent in time; analytics will send those sums again"
+            );
+        }
+        self.save();
+        self.publisher.close().await;
+        match taking.await {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ if ended == Ended::SumTakerLost => Err(OperatorError::SumTaker),
+            _ => Ok(()),
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        inbox: &mut Inbox,
+        jobs: &mpsc::Sender<Job>,
+        results: &mut mpsc::Receiver<TakeResult>,
+        egress: &Egress,
+        stop: &Stop,
+    ) -> Ended {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut waiting: Option<WaitingSum> = None;
+        loop {
+            let is_publishing = !self.leaving.is_empty();
+            tokio::select! {
+                () = stop.stopped() => return Ended::Stopped,
+                result = next(results, egress) => {
+                    let Some(result) = result else {
+                        return Ended::SumTakerLost;
+                    };
+                    metrics::queue(QUEUE - jobs.capacity());
+                    egress.send(self.announce(result)).await;
+                }
+                () = egress.room(), if is_publishing => self.publish_next(egress).await,
+                place = jobs.reserve(), if waiting.is_some() => {
+                    if let (Ok(place), Some(sum)) = (place, waiting.take()) {
+                        place.send(sum.job);
+                        metrics::queue(QUEUE - jobs.capacity());
+                        inbox.ack(&sum.message);
+                    }
+                }
+                event = inbox.recv(), if waiting.is_none() && !is_publishing => match event {
+                    Some(mqtt::Event::Connected) => {
+                        let pages = self.enrolment.registry.roster.page_count();
+                        self.schedule.connected(pages, Instant::now());
+                    }
+                    Some(mqtt::Event::Disconnected { .. }) => {}
+                    Some(mqtt::Event::Message(message)) => waiting = self.receive(message, inbox),
+                    None => return Ended::Stopped,
+                },
+                () = tokio::time::sleep_until(self.schedule.due()), if !is_publishing => self.begin_publishing(),
+                _ = tick.tick() => self.tick().await,
+            }
+        }
+    }
+
+    /// Answers what was accepted before the end, until nothing is left.
+    async fn drain(&mut self, mut results: mpsc::Receiver<TakeResult>, egress: Egress) {
+        while let Some(result) = results.recv().await {
+            egress.send(self.announce(result)).await;
+        }
+        egress.close().await;
+    }
+
+    /// Acts on a message and acknowledges it, or returns the sum in it.
+    fn receive(&mut self, message: Incoming, inbox: &Inbox) -> Option<WaitingSum> {
+        match self.topics.parse(&message.topic) {
+            Some(Topic::Sum { feeder }) => {
+                metrics::received(message.payload.len());
+                let registry = &self.enrolment.registry;
+                let job = Job {
+                    enrolled: registry.roster.on_feeder(&feeder),
+                    plan: registry.plan.plan().clone(),
+                    payload: message.payload.clone(),
+                    feeder,
+                };
+                return Some(WaitingSum { job, message });
+            }
+            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
+                self.enrolment.handle(&message, &mut self.schedule);
+            }
+            _ => {
+                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
+            }
+        }
+        inbox.ack(&message);
+        None
+    }
+
+    async fn tick(&mut self) {
+        if !self.leaving.is_empty() {
+            if !self.publisher.is_connected() {
+                let rest = self.leaving.drain(..).collect();
+                self.schedule.postpone(rest, Instant::now());
+            }
+            return;
+        }
+        self.enrolment.apply_approved(&mut self.schedule);
+        self.say_what_is_missing();
+        self.rotate().await;
+    }
+
+    fn say_what_is_missing(&mut self) {
+        let registry = &self.enrolment.registry;
+        let plan = registry.plan.plan();
+        let present = Present {
+            broker: self.publisher.is_connected(),
+            pending: self.enrolment.pending(),
+            meters: registry.roster.len(),
+            min_meters: plan.min_meters as usize,
+            largest_feeder: registry.roster.largest_feeder() as usize,
+            analytics: plan.analytics.len(),
+            unowned: unowned(plan).len(),
+            releases: self.releases,
+        };
+        if let Some(text) = self.hints.say(&present, Instant::now()) {
+            tracing::info!("{text}");
+        }
+    }
+}
+
+/// The next result, once its answer can leave. Cancel safe.
+async fn next(results: &mut mpsc::Receiver<TakeResult>, egress: &Egress) -> Option<TakeResult> {
+    egress.room().await;
+    results.recv().await
+}

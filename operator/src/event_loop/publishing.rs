@@ -1,0 +1,71 @@
+//! Publishing plan and roster: durable first, then one document after the other, as there is room.
+
+use tokio::time::Instant;
+
+use super::EventLoop;
+use super::egress::{Egress, Outgoing};
+use crate::event::Event;
+use crate::plan::publish::Item;
+
+impl EventLoop {
+    /// Makes the registry durable. If that fails, all that changed is due again.
+    pub(super) fn save(&mut self) -> bool {
+        let saved = self.enrolment.save();
+        if !saved {
+            self.schedule.postpone(Vec::new(), Instant::now());
+        }
+        saved
+    }
+
+    /// Makes what is due durable and lets it leave.
+    pub(super) fn begin_publishing(&mut self) {
+        let pages = self.enrolment.registry.roster.page_count();
+        let items = self.schedule.take(pages, Instant::now());
+        if items.is_empty() {
+            return;
+        }
+        if self.enrolment.save() && self.publisher.is_connected() {
+            self.leaving.extend(items);
+        } else {
+            self.schedule.postpone(items, Instant::now());
+        }
+    }
+
+    /// Signs the next document and hands it over.
+    pub(super) async fn publish_next(&mut self, egress: &Egress) {
+        let registry = &mut self.enrolment.registry;
+        let message = match self.leaving.pop_front() {
+            Some(Item::Plan) => Some((self.topics.plan(), registry.plan.sealed(&self.keyring))),
+            Some(Item::Page(page)) => registry.roster.sealed(page, &self.keyring),
+            None => None,
+        };
+        if let Some(message) = message {
+            let outgoing = Outgoing {
+                messages: vec![message],
+                retain: true,
+                after_taking: false,
+            };
+            egress.send(outgoing).await;
+        }
+        if self.leaving.is_empty() {
+            self.published();
+        }
+    }
+
+    /// Tells what is new in what was published.
+    fn published(&mut self) {
+        let registry = &self.enrolment.registry;
+        let plan = registry.plan.plan();
+        let version = plan.version;
+        let meters = registry.roster.len();
+        if self.published.0 != version {
+            tracing::info!(%version, feeders = plan.feeders.len(), "published the plan");
+            self.observer.tell(Event::PlanPublished { version });
+        }
+        if self.published.1 != meters {
+            tracing::info!(meters, "published the roster");
+            self.observer.tell(Event::Enrolled { meters });
+        }
+        self.published = (version, meters);
+    }
+}

@@ -1,0 +1,5 @@
+//! The secret keys, and when a new key epoch may begin.
+
+pub(crate) mod error;
+pub(crate) mod keyring;
+pub mod rotate;

@@ -1,0 +1,10 @@
+//! The signed truth that every other process holds against what it receives: the plan (time, scale, key epochs, analytics
+//! services) and the roster (meters).
+
+pub(crate) mod book;
+pub(crate) mod error;
+pub(crate) mod publish;
+pub(crate) mod reference;
+pub(crate) mod roster;
+pub(crate) mod settings;
+pub(crate) mod stored;

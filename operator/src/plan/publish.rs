@@ -1,0 +1,209 @@
+//! When plan and roster are published: soon after a change, at every connection, and now and then because a broker may
+//! forget what it retains.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long changes are gathered before they are made durable and published: enrolment comes in bursts.
+pub(crate) const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// How long requests for what is known already are gathered before it is published again.
+const REMIND: Duration = Duration::from_secs(1);
+
+/// Roster pages republished at one time, so that a large roster does not crowd out everything else.
+const PAGES_AT_ONCE: u16 = 4;
+
+/// Something to publish. The plan sorts first, so that no meter is announced on a feeder nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Item {
+    /// The plan.
+    Plan,
+    /// A page of the roster.
+    Page(u16),
+}
+
+/// What is to be published, and when.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// Each with the time by which it is published. A change must not wait because a reminder is pending.
+    items: BTreeMap<Item, Instant>,
+    every: Duration,
+    next_round: Instant,
+    next_page: u16,
+}
+
+impl Schedule {
+    /// Nothing to publish yet; a round every `every`.
+    pub(crate) fn new(every: Duration, now: Instant) -> Self {
+        Self {
+            items: BTreeMap::new(),
+            every,
+            next_round: now + every,
+            next_page: 0,
+        }
+    }
+
+    /// The plan changed: publish it once the burst it came in is over.
+    pub(crate) fn plan_changed(&mut self, now: Instant) {
+        self.publish_by(Item::Plan, now + DEBOUNCE);
+    }
+
+    /// The roster changed, and with it the version on each of its pages. The more there are, the longer changes are
+    /// gathered: a million meters are 64 pages of megabytes each.
+    pub(crate) fn roster_changed(&mut self, pages: u16, now: Instant) {
+        let patience = DEBOUNCE * u32::from(1 + pages / 4);
+        for page in 0..pages {
+            self.publish_by(Item::Page(page), now + patience);
+        }
+    }
+
+    /// Somebody asks for what is known already, so may have missed it: publish it again, but not at every request.
+    pub(crate) fn missed(&mut self, items: impl Iterator<Item = Item>, now: Instant) {
+        for item in items {
+            self.items.entry(item).or_insert(now + REMIND);
+        }
+    }
+
+    /// A broker that may know nothing: publish everything.
+    pub(crate) fn connected(&mut self, pages: u16, now: Instant) {
+        self.publish_by(Item::Plan, now);
+        for page in 0..pages {
+            self.publish_by(Item::Page(page), now);
+        }
+        self.next_round = now + self.every;
+    }
+
+    fn publish_by(&mut self, item: Item, due: Instant) {
+        let entry = self.items.entry(item).or_insert(due);
+        *entry = due.min(*entry);
+    }
+
+    /// When to look again.
+    pub(crate) fn due(&self) -> Instant {
+        let due = self.items.values().copied();
+        due.fold(self.next_round, Instant::min)
+    }
+
+    /// What to publish now, in order. Empty before [`Schedule::due`].
+    pub(crate) fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
+        if now >= self.next_round {
+            self.next_round = now + self.every;
+            self.publish_by(Item::Plan, now);
+            for _ in 0..pages.min(PAGES_AT_ONCE) {
+                self.next_page %= pages;
+                self.publish_by(Item::Page(self.next_page), now);
+                self.next_page += 1;
+            }
+        }
+        if self.items.values().all(|due| now < *due) {
+            return Vec::new();
+        }
+        // A page that is published has the roster of now, so the plan of now goes before it.
+        let due = |item: &Item, due: &mut Instant| *item == Item::Plan || *due <= now;
+        self.items
+            .extract_if(.., due)
+            .map(|(item, _)| item)
+            .collect()
+    }
+
+    /// These could not be made durable or there is no broker: they are due again after a while.
+    pub(crate) fn postpone(&mut self, items: Vec<Item>, now: Instant) {
+        for item in items {
+            self.publish_by(item, now + Duration::from_secs(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, millis: u64) -> Instant {
+        start + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_burst_is_published_once_and_the_plan_first() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.roster_changed(1, at(start, 0));
+        schedule.plan_changed(at(start, 60));
+        schedule.roster_changed(1, at(start, 90));
+        assert_eq!(schedule.due(), at(start, 100));
+        assert!(schedule.take(1, at(start, 99)).is_empty());
+        assert_eq!(
+            schedule.take(1, at(start, 100)),
+            [Item::Plan, Item::Page(0)]
+        );
+        assert!(schedule.take(1, at(start, 101)).is_empty());
+    }
+
+    #[test]
+    fn a_change_does_not_wait_for_a_reminder() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.missed([Item::Plan, Item::Page(0)].into_iter(), start);
+        assert_eq!(schedule.due(), at(start, 1_000));
+        schedule.plan_changed(at(start, 10));
+        assert_eq!(schedule.due(), at(start, 110));
+        assert_eq!(schedule.take(1, at(start, 110)), [Item::Plan]);
+        assert_eq!(schedule.due(), at(start, 1_000));
+        schedule.postpone(vec![Item::Plan], at(start, 200));
+        schedule.connected(1, at(start, 300));
+        assert_eq!(
+            schedule.take(1, at(start, 300)),
+            [Item::Plan, Item::Page(0)]
+        );
+    }
+
+    #[test]
+    fn a_large_roster_is_gathered_longer() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.roster_changed(64, start);
+        assert_eq!(schedule.due(), at(start, 1_700));
+        assert_eq!(schedule.take(64, at(start, 1_700)).len(), 64);
+    }
+
+    #[test]
+    fn a_connection_publishes_everything_and_rounds_go_through_the_pages() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        schedule.connected(6, start);
+        assert_eq!(schedule.take(6, start).len(), 7);
+        let rounds: Vec<Vec<Item>> = (1..=2)
+            .map(|round| schedule.take(6, at(start, round * 30_000)))
+            .collect();
+        assert_eq!(
+            rounds[0],
+            [
+                Item::Plan,
+                Item::Page(0),
+                Item::Page(1),
+                Item::Page(2),
+                Item::Page(3)
+            ]
+        );
+        assert_eq!(
+            rounds[1],
+            [
+                Item::Plan,
+                Item::Page(0),
+                Item::Page(1),
+                Item::Page(4),
+                Item::Page(5)
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_roster_a_round_is_the_plan() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(30), start);
+        assert_eq!(schedule.take(0, at(start, 30_000)), [Item::Plan]);
+        schedule.postpone(vec![Item::Plan], at(start, 30_000));
+        assert_eq!(schedule.due(), at(start, 31_000));
+    }
+}

@@ -1,0 +1,261 @@
+//! The roster book: every enrolled meter, in signed pages.
+//!
+//! Meters are appended to the last page, so enrolling writes one page to disk and not all. The version is one number for
+//! the whole roster and every published page carries it, so that a receiver can tell pages of different states apart. A page on
+//! disk carries the version of its own last change; the newest of them is the roster's.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use wire::{DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics, Watts};
+
+use crate::disk::{self, DiskError};
+use crate::keys::keyring::Keyring;
+
+/// The largest stored page that is read.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Why there is no roster.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterError {
+    /// A page cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DiskError),
+    /// A stored page is damaged or signed by another key.
+    #[error("the stored roster page {path} cannot be used, restore it from a backup", path = path.display())]
+    Stored {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: wire::WireError,
+    },
+    /// A stored page is gone.
+    #[error("the roster has {pages} pages, but {path} is missing: restore it from a backup", path = path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Pages the stored roster says it has.
+        pages: u16,
+    },
+}
+
+/// Every meter of the deployment.
+pub(crate) struct RosterBook {
+    dir: PathBuf,
+    deployment: DeploymentId,
+    topics: Topics,
+    version: u64,
+    pages: Vec<Page>,
+    /// Page and position of each meter.
+    places: HashMap<MeterId, (u16, usize)>,
+    on_feeder: HashMap<FeederId, u32>,
+    page_limit: usize,
+}
+
+struct Page {
+    message: RosterPage,
+    unsaved: bool,
+}
+
+impl RosterBook {
+    /// Opens the pages stored under `dir`; there may be none.
+    ///
+    /// # Errors
+    /// A page cannot be read, is damaged, missing, or not signed by this operator.
+    pub(crate) fn open(
+        dir: &Path,
+        deployment: DeploymentId,
+        topics: Topics,
+        keyring: &Keyring,
+    ) -> Result<Self, RosterError> {
+        let mut book = Self {
+            dir: dir.join("roster"),
+            deployment,
+            topics,
+            version: 0,
+            pages: Vec::new(),
+            places: HashMap::new(),
+            on_feeder: HashMap::new(),
+            page_limit: wire::MAX_ROSTER_ENTRIES,
+        };
+        let last = (0..wire::MAX_ROSTER_PAGES)
+            .rev()
+            .find(|&page| book.path(page).exists());
+        let mut pages = last.map_or(0, |last| last + 1);
+        let mut page = 0;
+        while page < pages {
+            let path = book.path(page);
+            if !path.exists() {
+                return Err(RosterError::Missing { path, pages });
+            }
+            let message = book.read(&path, page, keyring)?;
+            pages = pages.max(message.pages);
+            book.adopt(message);
+            page += 1;
+        }
+        Ok(book)
+    }
+
+    fn path(&self, page: u16) -> PathBuf {
+        self.dir.join(format!("page-{page}.bin"))
+    }
+
+    fn read(&self, path: &Path, page: u16, keyring: &Keyring) -> Result<RosterPage, RosterError> {
+        let bytes = disk::read(path, MAX_PAGE_BYTES)?;
+        let stored = |cause| RosterError::Stored {
+            path: path.to_owned(),
+            cause,
+        };
+        let unverified = wire::decode::<RosterPage>(&bytes, MAX_PAGE_BYTES).map_err(stored)?;
+        let topic = self.topics.roster(page);
+        Ok(unverified
+            .verify(&self.deployment, &topic, &keyring.verifying())
+            .map_err(stored)?
+            .message)
+    }
+
+    fn adopt(&mut self, message: RosterPage) {
+        let page = message.page;
+        self.version = self.version.max(message.version);
+        for (position, entry) in message.entries.iter().enumerate() {
+            self.places.insert(entry.meter.clone(), (page, position));
+            *self.on_feeder.entry(entry.feeder.clone()).or_default() += 1;
+        }
+        self.pages.push(Page {
+            message,
+            unsaved: false,
+        });
+    }
+
+    /// The entry of a meter.
+    pub(crate) fn get(&self, meter: &MeterId) -> Option<&RosterEntry> {
+        let &(page, position) = self.places.get(meter)?;
+        self.pages
+            .get(usize::from(page))?
+            .message
+            .entries
+            .get(position)
+    }
+
+    /// Adds a meter that is not in the roster yet. `false` if the roster is full.
+    pub(crate) fn add(&mut self, entry: RosterEntry) -> bool {
+        debug_assert!(!self.places.contains_key(&entry.meter));
+        let full = self
+            .pages
+            .last()
+            .is_none_or(|page| page.message.entries.len() >= self.page_limit);
+        if full && !self.add_page() {
+            return false;
+        }
+        let page = self.page_count() - 1;
+        self.touch(page);
+        let entries = &mut self.pages[usize::from(page)].message.entries;
+        self.places
+            .insert(entry.meter.clone(), (page, entries.len()));
+        *self.on_feeder.entry(entry.feeder.clone()).or_default() += 1;
+        entries.push(entry);
+        true
+    }
+
+    /// Changes the declared capacity of a meter in the roster.
+    pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity_w: Watts) {
+        if let Some(&(page, position)) = self.places.get(meter) {
+            self.touch(page);
+            self.pages[usize::from(page)].message.entries[position].capacity_w = capacity_w;
+        }
+    }
+
+    fn add_page(&mut self) -> bool {
+        let page = self.page_count();
+        if page >= wire::MAX_ROSTER_PAGES {
+            return false;
+        }
+        let message = RosterPage {
+            version: 0,
+            page,
+            pages: page + 1,
+            entries: Vec::new(),
+        };
+        self.pages.push(Page {
+            message,
+            unsaved: false,
+        });
+        true
+    }
+
+    /// Marks a page as changed. All changes up to the next save share the roster's next version.
+    fn touch(&mut self, page: u16) {
+        if !self.is_unsaved() {
+            self.version += 1;
+        }
+        self.pages[usize::from(page)].unsaved = true;
+    }
+
+    /// Meters in the roster.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Meters enrolled on a feeder.
+    pub(crate) fn on_feeder(&self, feeder: &FeederId) -> u32 {
+        self.on_feeder.get(feeder).copied().unwrap_or(0)
+    }
+
+    /// The most meters on one feeder.
+    pub(crate) fn largest_feeder(&self) -> u32 {
+        self.on_feeder.values().copied().max().unwrap_or(0)
+    }
+
+    /// The page a meter is on.
+    pub(crate) fn page_of(&self, meter: &MeterId) -> Option<u16> {
+        self.places.get(meter).map(|&(page, _)| page)
+    }
+
+    /// Pages of the roster.
+    pub(crate) fn page_count(&self) -> u16 {
+        self.pages.len() as u16
+    }
+
+    /// Whether there are changes to save and publish.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.pages.iter().any(|page| page.unsaved)
+    }
+
+    /// Pages changed since the last save.
+    fn unsaved(&self) -> Vec<u16> {
+        self.pages
+            .iter()
+            .filter(|page| page.unsaved)
+            .map(|page| page.message.page)
+            .collect()
+    }
+
+    /// The topic of a page and the page with the roster's version, signed. The same roster gives the same bytes.
+    pub(crate) fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
+        let pages = self.page_count();
+        let message = &mut self.pages.get_mut(usize::from(page))?.message;
+        (message.version, message.pages) = (self.version, pages);
+        let topic = self.topics.roster(page);
+        let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
+        Some((topic, bytes.into()))
+    }
+
+    /// Makes all changes durable.
+    ///
+    /// # Errors
+    /// A page cannot be written; it stays unsaved.
+    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
+        for page in self.unsaved() {
+            if let Some((_, bytes)) = self.sealed(page, keyring) {
+                disk::replace(&self.path(page), &bytes)?;
+                self.pages[usize::from(page)].unsaved = false;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

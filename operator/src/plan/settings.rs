@@ -1,0 +1,66 @@
+//! What the configuration says about the plan, held against the stored one.
+
+use std::path::Path;
+
+use wire::{DeploymentId, Plan};
+
+use super::error::PlanError;
+
+/// What the configuration says about the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlanSettings {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Length of an interval in seconds.
+    pub interval_s: u32,
+    /// Intervals per report.
+    pub batch: u16,
+    /// Slot layout.
+    pub layout: packed::layout::Layout,
+    /// Least meters of a release.
+    pub min_meters: u32,
+}
+
+/// What reports are sealed for cannot change within a deployment.
+pub(super) fn check_agreement(
+    settings: &PlanSettings,
+    profile: &str,
+    plan: &Plan,
+    path: &Path,
+) -> Result<(), PlanError> {
+    agree(
+        "plan.interval",
+        &seconds(settings.interval_s),
+        &seconds(plan.interval_s),
+        path,
+    )?;
+    agree("plan.batch", &settings.batch, &plan.batch, path)?;
+    agree(
+        "plan.layout",
+        &settings.layout.as_str(),
+        &plan.layout.as_str(),
+        path,
+    )?;
+    agree("plan.profile", &profile, &plan.profile.as_str(), path)
+}
+
+pub(super) fn agree<T: PartialEq + std::fmt::Display>(
+    key: &'static str,
+    configured: &T,
+    planned: &T,
+    path: &Path,
+) -> Result<(), PlanError> {
+    if configured == planned {
+        return Ok(());
+    }
+    Err(PlanError::Contradiction {
+        key,
+        configured: configured.to_string(),
+        planned: planned.to_string(),
+        path: path.to_owned(),
+    })
+}
+
+fn seconds(interval_s: u32) -> String {
+    format!("{interval_s}s")
+}

@@ -1,0 +1,50 @@
+//! The plan on disk, for a command beside a running operator.
+
+use std::path::Path;
+
+use wire::{DeploymentId, FeederId, Owners, Plan};
+
+use super::book::{MAX_PLAN_BYTES, PlanBook};
+use super::error::PlanError;
+use crate::disk;
+use crate::keys::error::KeyringError;
+
+/// The plan stored in `dir`, for a command beside a running operator; `None` if there is none yet.
+///
+/// # Errors
+/// The plan or the operator's signing key cannot be read, or do not fit.
+pub fn stored_plan(
+    dir: &Path,
+    deployment: &DeploymentId,
+    topic: &str,
+) -> Result<Option<Plan>, PlanError> {
+    let path = PlanBook::path(dir);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let signing = dir.join("signing.key");
+    let key = service::files::load_verifying_key(&signing)
+        .map_err(KeyringError::Signing)?
+        .ok_or(KeyringError::SigningMissing { path: signing })?;
+    let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
+    let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
+        .and_then(|plan| plan.verify(deployment, topic, &key));
+    match opened {
+        Ok(opened) => Ok(Some(opened.message)),
+        Err(cause) => Err(PlanError::Stored { path, cause }),
+    }
+}
+
+/// The feeders that no analytics service adds for: their reports wait at the gateways.
+pub(crate) fn unowned(plan: &Plan) -> Vec<&FeederId> {
+    let owners = Owners::of(&plan.analytics);
+    if owners.rest().is_some() {
+        return Vec::new();
+    }
+    let feeders = plan.feeders.iter().map(|setting| &setting.feeder);
+    let mut unowned: Vec<_> = feeders
+        .filter(|feeder| owners.named(feeder).is_none())
+        .collect();
+    unowned.dedup();
+    unowned
+}

@@ -1,0 +1,48 @@
+//! What the operator publishes about a sum: the receipt, and the total in it.
+
+use bytes::Bytes;
+use wire::{DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus, Topics, Total};
+
+use crate::release::report::FeederReport;
+
+/// Whose answers they are.
+pub(super) struct Signer<'a> {
+    pub(super) deployment: &'a DeploymentId,
+    pub(super) topics: &'a Topics,
+    pub(super) key: &'a SigningKey,
+}
+
+impl Signer<'_> {
+    /// The topic and bytes of a receipt for `sum`, whose limbs have `digest`.
+    pub(super) fn receipt(&self, sum: &Sum, digest: Digest, status: SumStatus) -> (String, Bytes) {
+        let receipt = SumReceipt {
+            feeder: sum.feeder.clone(),
+            epoch: sum.epoch,
+            window: sum.window,
+            part: sum.part,
+            digest,
+            status,
+        };
+        self.seal(self.topics.sum_receipt(&sum.feeder), &receipt)
+    }
+
+    /// The topic and bytes of a decrypted total.
+    pub(super) fn total(&self, report: &FeederReport) -> (String, Bytes) {
+        let total = Total {
+            feeder: report.feeder.clone(),
+            window: report.window_start,
+            part: report.part,
+            interval_s: report.interval_s,
+            meters: report.meters,
+            completeness_ppm: (report.completeness * 1e6).round() as u32,
+            energy_wh: report.energy_wh.clone(),
+            bound_wh: report.bound_wh.ceil() as u64,
+        };
+        self.seal(self.topics.total(&report.feeder), &total)
+    }
+
+    fn seal(&self, topic: String, message: &impl Message) -> (String, Bytes) {
+        let (bytes, _) = wire::seal(message, None, self.deployment, &topic, self.key);
+        (topic, bytes.into())
+    }
+}

@@ -1,0 +1,265 @@
+//! What the operator remembers of releases, in files that a kill at any moment leaves consistent.
+//!
+//! `totals.jsonl` is for people and other programs: one line a released window. `releases.redb`, the ledger, is for the
+//! operator: one row a release taken, which tells a duplicate from a conflict. They are written in this order, each synced,
+//! and the receipt goes out after both. What a kill or a failed write between the two leaves in the totals alone is added to
+//! the ledger before anything else is asked of it, so that the release, which analytics sends again, is a duplicate and not
+//! a second line of totals.
+//!
+//! `releases.count` holds the number of releases in the ledger and is written after it, when no sum waits. A kill in between
+//! leaves the count behind the ledger; a ledger behind the count is an older copy. Releases are never removed, so their number
+//! counts commits.
+//!
+//! # Layout
+//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`: `releases.redb`
+//! * `migrate`: ledgers of earlier formats
+
+mod count;
+mod error;
+#[cfg(test)]
+pub(crate) mod faults;
+mod migrate;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use service::failpoint;
+use wire::{DeploymentId, FeederId, WindowStart};
+
+use crate::disk::DiskError;
+use crate::release::report::FeederReport;
+use crate::release::rules::Taken;
+use crate::release::totals::{self, COMMIT_MAX, Totals};
+use count::Count;
+pub use error::LedgerError;
+use store::Store;
+
+/// The ledger's name in the operator's folder.
+pub const FILE: &str = "releases.redb";
+
+/// Where the record is and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The operator's folder.
+    pub dir: &'a Path,
+    /// The file of totals.
+    pub totals: &'a Path,
+    /// The deployment.
+    pub deployment: &'a DeploymentId,
+    /// What this operator writes into [`By::operator`](crate::release::report::By::operator): totals of another one, say of an
+    /// earlier deployment, are not its own.
+    pub operator: &'a str,
+}
+
+/// The operator's durable record of releases.
+pub(crate) struct Ledger {
+    store: Store,
+    count: Count,
+    totals: Totals,
+}
+
+impl Ledger {
+    /// Opens the record and completes what a kill left of it.
+    ///
+    /// `expected` says that there must be a ledger: it is made before the first plan is published.
+    ///
+    /// # Errors
+    /// A file cannot be read or written; the ledger is missing, damaged, an older copy, or of another deployment, operator or
+    /// format.
+    pub(crate) fn open(place: &Place<'_>, expected: bool) -> Result<Self, LedgerError> {
+        let path = place.dir.join(FILE);
+        let count = Count::open(place.dir)?;
+        let earlier = migrate::read(place)?;
+        if !path.exists() {
+            if earlier.is_none() && (expected || count.known().is_some()) {
+                return Err(LedgerError::Missing { path });
+            }
+            Store::create(&path, place)?;
+        }
+        let mut ledger = Self {
+            store: Store::open(&path, place)?,
+            count,
+            totals: Totals::open(place.totals)?,
+        };
+        if let Some(earlier) = &earlier {
+            ledger.store.add(earlier)?;
+            if ledger.count.known().is_none() {
+                ledger.count()?;
+            }
+        }
+        ledger.complete(place)?;
+        if earlier.is_some() {
+            migrate::set_aside(place.dir)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Adds what only the totals know, and sees that the ledger is not an older copy.
+    fn complete(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
+        let found = self.store.len();
+        self.adopt(place)?;
+        let now = self.store.len();
+        self.count.compare(self.store.path(), now)?;
+        match self.count.known() {
+            Some(known) if found < known => tracing::warn!(
+                found,
+                known,
+                "releases.redb is an older copy; totals.jsonl has what it lacks, and it was read from there"
+            ),
+            None if found > 0 => tracing::warn!(
+                releases = now,
+                "there is no releases.count: releases.redb is taken for the newest copy"
+            ),
+            _ if now > found => {
+                tracing::info!(
+                    releases = now - found,
+                    "completed the ledger from the totals"
+                );
+            }
+            _ => {}
+        }
+        self.count.write(now)
+    }
+
+    /// Adds to the ledger what only the totals know. They are read from their end back to a whole commit of lines that the ledger
+    /// has: it has any earlier ones too, since all come in the order of the file.
+    fn adopt(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
+        let reports = |start| totals::reports(place.totals, start, place.operator);
+        let mut tail = totals::TAIL;
+        let start = loop {
+            let start = self.totals.size().saturating_sub(tail);
+            let rows = next_rows(&mut reports(start)?)?;
+            let known = rows.len() == COMMIT_MAX && self.store.missing(&rows)?.is_empty();
+            if known || start == 0 {
+                break start;
+            }
+            tail = tail.saturating_mul(4);
+        };
+        let mut reports = reports(start)?;
+        loop {
+            let rows = next_rows(&mut reports)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let missing = self.store.missing(&rows)?;
+            self.store.add(&missing)?;
+        }
+    }
+
+    /// Makes `reports` durable. At most [`COMMIT_MAX`] at once, none of which was taken before.
+    ///
+    /// # Errors
+    /// A file could not be written. None of the reports may be answered then; those that the totals have by now will be found
+    /// taken.
+    pub(crate) fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
+        debug_assert!(reports.len() <= COMMIT_MAX);
+        self.store.add_owed()?;
+        let lines: Vec<String> = reports.iter().map(json).collect();
+        let rows: Vec<Taken> = reports.iter().map(taken).collect();
+        self.totals.append(&lines)?;
+        failpoint::hit("operator.between_records");
+        self.store.add(&rows)
+    }
+
+    /// Writes down how many releases the ledger has. It may wait until receipts are sent.
+    ///
+    /// # Errors
+    /// The count cannot be written; the next call tries again.
+    pub(crate) fn count(&mut self) -> Result<(), LedgerError> {
+        self.count.write(self.store.len())
+    }
+
+    /// The releases taken of a feeder's window, one a part.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn window(
+        &mut self,
+        feeder: &FeederId,
+        window: WindowStart,
+    ) -> Result<Vec<Taken>, LedgerError> {
+        self.store.window(feeder, window)
+    }
+
+    /// Releases taken.
+    pub(crate) fn len(&self) -> u64 {
+        self.store.len()
+    }
+
+    /// Replaces what the totals are written to.
+    #[cfg(test)]
+    pub(crate) fn with_totals(
+        mut self,
+        wrap: impl FnOnce(Box<dyn totals::Medium>) -> Box<dyn totals::Medium>,
+    ) -> Self {
+        self.totals = self.totals.with_medium(wrap);
+        self
+    }
+
+    /// Puts the ledger onto a disk that fails.
+    #[cfg(test)]
+    pub(crate) fn on(mut self, disk: faults::FailingDisk) -> Self {
+        self.store.put_on(disk);
+        self
+    }
+}
+
+/// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Releases in it.
+    pub releases: u64,
+    /// The newest window each feeder has released.
+    pub newest: BTreeMap<FeederId, WindowStart>,
+}
+
+/// The state of the ledger in `dir`; `None` if there is none.
+///
+/// # Errors
+/// As [`Ledger::open`], as far as it shows without changing anything; [`Fault::LeftOpen`] after a kill, until the next start.
+pub(crate) fn state(
+    dir: &Path,
+    deployment: &DeploymentId,
+    expected: bool,
+) -> Result<Option<State>, LedgerError> {
+    let path = dir.join(FILE);
+    let count = Count::open(dir)?;
+    if !path.exists() {
+        return match migrate::is_due(dir) || !expected && count.known().is_none() {
+            true => Ok(None),
+            false => Err(LedgerError::Missing { path }),
+        };
+    }
+    let state = store::state(&path, deployment)?;
+    count.compare(&path, state.releases)?;
+    Ok(Some(state))
+}
+
+/// The next releases of the totals, as many as a commit has at most.
+fn next_rows(
+    reports: &mut impl Iterator<Item = Result<FeederReport, DiskError>>,
+) -> Result<Vec<Taken>, DiskError> {
+    let reports = reports.take(COMMIT_MAX);
+    reports.map(|report| Ok(taken(&report?))).collect()
+}
+
+fn taken(report: &FeederReport) -> Taken {
+    Taken {
+        feeder: report.feeder.clone(),
+        window_start: report.window_start,
+        part: report.part,
+        epoch: report.epoch,
+        meters: report.meters,
+        digest: report.digest,
+        analytics: report.analytics.clone(),
+    }
+}
+
+fn json(report: &FeederReport) -> String {
+    // A report has string keys and finite numbers only, which serde_json always writes.
+    serde_json::to_string(report).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Ledgers of earlier formats.
+//!
+//! | format | file | read by |
+//! |---|---|---|
+//! | 1 | `releases.ledger`: a header and a line of text a release, each with its checksum | this module, once |
+//! | 2 | `releases.redb`: tables | `store` |
+//!
+//! The start that finds format 1 adds its releases to a ledger of format 2 and then renames the file to
+//! `releases.ledger.old`. A kill before the renaming makes the next start do the same again, which changes nothing. The old
+//! file is kept for whoever wants to look; nothing reads it, and an operator of the earlier version refuses to start without
+//! its ledger, so the two cannot go separate ways.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Place;
+use super::error::LedgerError;
+use crate::disk::DiskError;
+use crate::release::rules::Taken;
+
+const FILE: &str = "releases.ledger";
+const OLD: &str = "releases.ledger.old";
+
+/// Hexadecimal digits of the checksum before each line.
+const CHECK_LEN: usize = 16;
+
+/// Whether there is a ledger of format 1 in `dir`.
+pub(super) fn is_due(dir: &Path) -> bool {
+    path(dir).exists()
+}
+
+/// The releases of a ledger of format 1; `None` if there is none.
+///
+/// # Errors
+/// It cannot be read, is damaged before its end, or is of another deployment or operator. A bad last line was torn: it was never
+/// answered, or the totals have it.
+pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError> {
+    let path = path(place.dir);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read(&path).map_err(DiskError::at("read", &path))?;
+    let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+    // What follows the last line's end: nothing, or a line that was cut off.
+    lines.pop();
+    let expected = format!(
+        "cipherwatt releases 1 {} {}",
+        place.deployment, place.operator
+    );
+    let found = lines.first().copied().unwrap_or_default();
+    if found != expected.as_bytes() {
+        return Err(LedgerError::Header {
+            path,
+            what: "the first line",
+            found: String::from_utf8_lossy(found).chars().take(120).collect(),
+            expected,
+        });
+    }
+    let mut releases = Vec::new();
+    for (index, line) in lines.iter().enumerate().skip(1) {
+        match parse(line) {
+            Some(taken) => releases.push(taken),
+            None if lines[index..].iter().all(|line| parse(line).is_none()) => break,
+            None => {
+                return Err(LedgerError::Line {
+                    path,
+                    line: index + 1,
+                });
+            }
+        }
+    }
+    tracing::info!(path = %path.display(), releases = releases.len(), "reading a ledger of format 1");
+    Ok(Some(releases))
+}
+
+/// Renames the ledger of format 1, once all of it is in the present one.
+pub(super) fn set_aside(dir: &Path) -> Result<(), LedgerError> {
+    let path = path(dir);
+    std::fs::rename(&path, dir.join(OLD))
+        .and_then(|()| service::files::sync_folder(&path))
+        .map_err(DiskError::at("rename", &path))?;
+    Ok(())
+}
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// A line that matches its checksum.
+fn parse(line: &[u8]) -> Option<Taken> {
+    let (sum, rest) = line.split_at_checked(CHECK_LEN)?;
+    let json = rest.strip_prefix(b" ")?;
+    let check = hex::encode(&Sha256::digest(json)[..CHECK_LEN / 2]);
+    (sum == check.as_bytes())
+        .then(|| serde_json::from_slice(json).ok())
+        .flatten()
+}

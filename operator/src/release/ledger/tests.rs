@@ -1,0 +1,585 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use super::*;
+use crate::testing::report;
+use faults::FailingDisk;
+use service::store::Fault;
+
+const OPERATOR: &str = "0123456789abcdef";
+
+/// A ledger of format 1 as the operator wrote it before format 2: feeder-1 with three releases, feeder-2 with one.
+const FORMAT_1: &[u8] = include_bytes!("kept/releases-1.ledger");
+
+/// The folder of an operator.
+struct Folder {
+    dir: tempfile::TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// With a ledger of some releases and its count.
+    fn with(releases: &[FeederReport]) -> Self {
+        let folder = Self::new();
+        folder.take(false, releases);
+        folder
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.path(FILE)
+    }
+
+    fn open(&self, expected: bool) -> Result<Ledger, LedgerError> {
+        self.open_as("dev", OPERATOR, expected)
+    }
+
+    fn open_as(
+        &self,
+        deployment: &str,
+        operator: &str,
+        expected: bool,
+    ) -> Result<Ledger, LedgerError> {
+        let place = Place {
+            dir: self.dir.path(),
+            totals: &self.path("totals.jsonl"),
+            deployment: &deployment.parse().unwrap(),
+            operator,
+        };
+        Ledger::open(&place, expected)
+    }
+
+    /// Takes releases in a life of the operator.
+    fn take(&self, expected: bool, releases: &[FeederReport]) {
+        let mut ledger = self.open(expected).unwrap();
+        for commit in releases.chunks(COMMIT_MAX) {
+            ledger.commit(commit).unwrap();
+            ledger.count().unwrap();
+        }
+    }
+
+    /// What `operator doctor` sees.
+    fn state(&self) -> Result<Option<State>, LedgerError> {
+        state(self.dir.path(), &"dev".parse().unwrap(), true)
+    }
+
+    fn totals(&self) -> usize {
+        let totals = fs::read_to_string(self.path("totals.jsonl")).unwrap();
+        totals.lines().count()
+    }
+
+    fn append_totals(&self, text: &str) {
+        let path = self.path("totals.jsonl");
+        let totals = fs::read_to_string(&path).unwrap();
+        fs::write(path, totals + text).unwrap();
+    }
+
+    /// Why the operator does not start. Its message names the file, and says what to do.
+    fn refusal(&self) -> LedgerError {
+        let error = self.open(true).err().expect("the ledger is refused");
+        let text = error.to_string();
+        assert!(text.contains(&*self.dir.path().to_string_lossy()), "{text}");
+        assert!(text.contains("estore"), "{text}");
+        error
+    }
+}
+
+fn reports(windows: std::ops::Range<u64>) -> Vec<FeederReport> {
+    let windows = windows.map(|window| report("feeder-1", window * 14_400));
+    windows.collect()
+}
+
+fn has(ledger: &mut Ledger, report: &FeederReport) -> bool {
+    let window = ledger.window(&report.feeder, report.window_start).unwrap();
+    window.contains(&taken(report))
+}
+
+#[test]
+fn releases_survive_a_restart() {
+    let folder = Folder::new();
+    let mut ledger = folder.open(false).unwrap();
+    assert_eq!(ledger.len(), 0);
+    let two = [report("feeder-1", 0), report("feeder-2", 0)];
+    ledger.commit(&two).unwrap();
+    ledger.commit(&reports(1..2)).unwrap();
+    drop(ledger);
+    let mut ledger = folder.open(true).unwrap();
+    assert_eq!((ledger.len(), folder.totals()), (3, 3));
+    assert!(two.iter().all(|report| has(&mut ledger, report)));
+    assert!(!has(&mut ledger, &report("feeder-2", 14_400)));
+}
+
+#[test]
+fn only_the_owner_can_read_what_was_released() {
+    let folder = Folder::with(&reports(0..1));
+    for file in [FILE, "releases.count", "totals.jsonl"] {
+        let mode = fs::metadata(folder.path(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn a_kill_between_totals_and_ledger_is_completed() {
+    let folder = Folder::with(&reports(0..1));
+    let second = report("feeder-1", 14_400);
+    folder.append_totals(&format!("{}\n", json(&second)));
+    for _ in 0..2 {
+        let mut ledger = folder.open(true).unwrap();
+        assert_eq!(ledger.len(), 2);
+        assert!(has(&mut ledger, &second));
+    }
+    assert_eq!(folder.totals(), 2);
+}
+
+#[test]
+fn a_kill_inside_a_line_of_totals_is_repaired() {
+    let folder = Folder::with(&reports(0..1));
+    folder.append_totals("{\"feeder\":\"feeder-1\",\"win");
+    let mut ledger = folder.open(true).unwrap();
+    assert_eq!((ledger.len(), folder.totals()), (1, 1));
+    ledger.commit(&reports(1..2)).unwrap();
+    drop(ledger);
+    assert_eq!((folder.open(true).unwrap().len(), folder.totals()), (2, 2));
+}
+
+#[test]
+fn a_kill_between_ledger_and_count_is_no_alarm() {
+    let folder = Folder::with(&reports(0..1));
+    let mut ledger = folder.open(true).unwrap();
+    ledger.commit(&reports(1..2)).unwrap();
+    drop(ledger);
+    assert_eq!(folder.state().unwrap().unwrap().releases, 2);
+    let count = || fs::read_to_string(folder.path("releases.count")).unwrap();
+    assert_eq!(count(), "1\n");
+    folder.open(true).unwrap();
+    assert_eq!(count(), "2\n");
+}
+
+/// Each operation of a commit fails once, alone and with all that follow it.
+#[test]
+fn a_failed_write_of_the_ledger_is_made_good_and_nothing_is_written_twice() {
+    let operations = {
+        let (folder, disk) = (Folder::with(&reports(0..1)), FailingDisk::default());
+        let mut ledger = folder.open(true).unwrap().on(disk.clone());
+        ledger
+            .window(&"feeder-1".parse().unwrap(), WindowStart(0))
+            .unwrap();
+        let opened = disk.operations();
+        ledger.commit(&reports(1..3)).unwrap();
+        disk.operations() - opened
+    };
+    assert!(operations >= 3, "{operations}");
+    for n in 0..operations {
+        for count in [1, u64::MAX] {
+            let (folder, disk) = (Folder::with(&reports(0..1)), FailingDisk::default());
+            let mut ledger = folder.open(true).unwrap().on(disk.clone());
+            ledger
+                .window(&"feeder-1".parse().unwrap(), WindowStart(0))
+                .unwrap();
+            disk.fail_after(n, count);
+            ledger.commit(&reports(1..3)).unwrap_err();
+            disk.fail_after(0, 0);
+            // What the totals have is taken before anything else is.
+            let known = reports(1..3).iter().all(|report| has(&mut ledger, report));
+            assert!(known, "operation {n} of {operations}");
+            ledger.commit(&reports(3..4)).unwrap();
+            drop(ledger);
+            let mut ledger = folder.open(true).unwrap();
+            assert_eq!((ledger.len(), folder.totals()), (4, 4), "operation {n}");
+            assert!(reports(0..4).iter().all(|report| has(&mut ledger, report)));
+        }
+    }
+}
+
+#[test]
+fn lines_of_others_in_totals_are_left_alone() {
+    let folder = Folder::with(&reports(0..1));
+    let mut earlier = report("feeder-1", 14_400);
+    earlier.by.operator = "of-another-deployment".to_owned();
+    folder.append_totals(&format!("# a note\n{}\n", json(&earlier)));
+    assert_eq!((folder.open(true).unwrap().len(), folder.totals()), (1, 3));
+}
+
+#[test]
+fn an_older_copy_of_the_ledger_is_refused_unless_it_is_accepted_knowingly() {
+    let folder = Folder::with(&reports(0..1));
+    let copy = fs::read(folder.ledger()).unwrap();
+    folder.take(true, &reports(1..4));
+    fs::write(folder.ledger(), copy).unwrap();
+    fs::remove_file(folder.path("totals.jsonl")).unwrap();
+    let error = folder.refusal();
+    assert!(
+        matches!(
+            error,
+            LedgerError::Older {
+                found: 1,
+                known: 4,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let seen = folder.state().unwrap_err();
+    assert_eq!(seen.to_string(), error.to_string(), "doctor says the same");
+    assert!(error.to_string().contains("remove"), "{error}");
+    fs::remove_file(folder.path("releases.count")).unwrap();
+    assert_eq!(folder.open(true).unwrap().len(), 1);
+    assert_eq!(folder.state().unwrap().unwrap().releases, 1);
+}
+
+/// More than a commit behind, so that the newest lines of totals alone do not do.
+#[test]
+fn an_older_copy_of_the_ledger_is_completed_from_the_totals() {
+    let folder = Folder::with(&reports(0..1));
+    let copy = fs::read(folder.ledger()).unwrap();
+    let count = fs::read(folder.path("releases.count")).unwrap();
+    let last = 1 + 3 * COMMIT_MAX as u64;
+    folder.take(true, &reports(1..last));
+    let newest = fs::read(folder.path("releases.count")).unwrap();
+    // Once with the ledger alone restored, once with the whole state folder and the totals elsewhere.
+    for count in [newest, count] {
+        fs::write(folder.ledger(), &copy).unwrap();
+        fs::write(folder.path("releases.count"), count).unwrap();
+        let mut ledger = folder.open(true).unwrap();
+        assert!(
+            reports(0..last)
+                .iter()
+                .all(|report| has(&mut ledger, report))
+        );
+        assert_eq!((ledger.len(), folder.totals() as u64), (last, last));
+    }
+}
+
+/// As above, with totals of which the end alone is read at first.
+#[test]
+fn totals_are_read_back_to_where_the_ledger_ends() {
+    let folder = Folder::with(&reports(0..1));
+    let copy = fs::read(folder.ledger()).unwrap();
+    folder.take(true, &reports(1..3));
+    let note = "#".repeat(1 << 16);
+    let notes = 3 * totals::TAIL as usize / note.len();
+    folder.append_totals(&format!("{note}\n").repeat(notes));
+    fs::write(folder.ledger(), copy).unwrap();
+    assert_eq!(folder.open(true).unwrap().len(), 3);
+}
+
+#[test]
+fn an_emptied_ledger_is_refused() {
+    let folder = Folder::with(&reports(0..2));
+    fs::write(folder.ledger(), b"").unwrap();
+    let error = folder.refusal();
+    assert_eq!(
+        fs::read(folder.ledger()).unwrap(),
+        b"",
+        "it is left as it is"
+    );
+    assert!(
+        matches!(
+            &error,
+            LedgerError::Unusable {
+                source: Fault::Damaged(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
+    folder.state().unwrap_err();
+}
+
+#[test]
+fn a_ledger_of_one_byte_is_refused() {
+    let folder = Folder::with(&reports(0..2));
+    fs::write(folder.ledger(), b"x").unwrap();
+    let error = folder.refusal();
+    assert_eq!(
+        fs::read(folder.ledger()).unwrap(),
+        b"x",
+        "it is left as it is"
+    );
+    assert!(matches!(error, LedgerError::Unusable { .. }), "{error}");
+    folder.state().unwrap_err();
+}
+
+#[test]
+fn a_truncated_ledger_is_refused() {
+    let folder = Folder::with(&reports(0..2));
+    let whole = fs::read(folder.ledger()).unwrap();
+    for eighth in 0..8 {
+        fs::write(folder.ledger(), &whole[..whole.len() * eighth / 8]).unwrap();
+        let error = folder.refusal();
+        assert!(matches!(error, LedgerError::Unusable { .. }), "{error}");
+    }
+}
+
+/// A byte in use is noticed; one that is not changes nothing. Never are other releases read.
+#[test]
+fn a_damaged_ledger_is_refused_or_harmless() {
+    let folder = Folder::with(&reports(0..2));
+    let whole = fs::read(folder.ledger()).unwrap();
+    // Without them nothing can make good what is damaged.
+    fs::remove_file(folder.path("totals.jsonl")).unwrap();
+    let (mut refused, mut harmless) = (0, 0);
+    for at in (0..512).step_by(3).chain((512..whole.len()).step_by(509)) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(folder.ledger(), &damaged).unwrap();
+        // Doctor verifies less, and must not fall over what it meets.
+        drop(folder.state());
+        match folder.open(true) {
+            Ok(mut ledger) => {
+                let known = reports(0..2).iter().all(|report| has(&mut ledger, report));
+                assert!(known && ledger.len() == 2, "byte {at}");
+                harmless += 1;
+            }
+            Err(error) => {
+                let plain = matches!(
+                    error,
+                    LedgerError::Unusable { .. }
+                        | LedgerError::Header { .. }
+                        | LedgerError::Older { .. }
+                );
+                assert!(plain, "byte {at}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 30 && harmless > 30, "{refused} {harmless}");
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_refused() {
+    let folder = Folder::with(&reports(0..2));
+    let other = folder.path("other.redb");
+    let table: redb::TableDefinition<u64, u64> = redb::TableDefinition::new("x");
+    let fill = |changes: &redb::WriteTransaction| {
+        changes.open_table(table)?.insert(1, 2)?;
+        Ok(())
+    };
+    let builder = service::store::builder(1 << 20);
+    service::store::create(&other, &builder, fill).unwrap();
+    for content in [fs::read(other).unwrap(), vec![0; 100_000]] {
+        fs::write(folder.ledger(), content).unwrap();
+        let error = folder.refusal();
+        assert!(
+            matches!(
+                &error,
+                LedgerError::Unusable {
+                    source: Fault::Foreign(_),
+                    ..
+                }
+            ),
+            "{error}: {error:?}"
+        );
+        folder.state().unwrap_err();
+    }
+    fs::remove_file(folder.ledger()).unwrap();
+    fs::create_dir(folder.ledger()).unwrap();
+    assert!(folder.open(true).is_err());
+}
+
+#[test]
+fn a_ledger_of_another_deployment_or_operator_is_refused_by_both_names() {
+    let folder = Folder::with(&reports(0..1));
+    for (deployment, operator, names) in [
+        ("south", OPERATOR, ["dev", "south"]),
+        ("dev", "fedcba9876543210", [OPERATOR, "fedcba9876543210"]),
+    ] {
+        let error = folder.open_as(deployment, operator, true).err().unwrap();
+        let text = error.to_string();
+        assert!(matches!(error, LedgerError::Header { .. }), "{text}");
+        let told = names.iter().all(|name| text.contains(name));
+        assert!(told && text.contains(FILE), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_ledger_is_refused_beside_a_plan_or_a_count() {
+    let folder = Folder::new();
+    let error = folder.refusal();
+    assert!(matches!(error, LedgerError::Missing { .. }), "{error}");
+    let folder = Folder::with(&reports(0..1));
+    fs::remove_file(folder.ledger()).unwrap();
+    for expected in [false, true] {
+        let missing = folder.open(expected);
+        assert!(matches!(missing, Err(LedgerError::Missing { .. })));
+    }
+    folder.state().unwrap_err();
+}
+
+#[test]
+fn a_ledger_of_a_later_format_is_refused_by_both_numbers() {
+    let folder = Folder::with(&reports(0..1));
+    let database = redb::Database::open(folder.ledger()).unwrap();
+    let changes = database.begin_write().unwrap();
+    let meta: redb::TableDefinition<&str, &str> = redb::TableDefinition::new("meta");
+    let format = ("format version", "3");
+    (changes.open_table(meta).unwrap().insert(format.0, format.1)).unwrap();
+    changes.commit().unwrap();
+    drop(database);
+    let text = folder.refusal().to_string();
+    assert!(text.contains("format version \"3\", not \"2\""), "{text}");
+}
+
+#[test]
+fn a_count_that_is_none_is_refused() {
+    let folder = Folder::with(&reports(0..1));
+    for content in [
+        "",
+        "x",
+        "1",
+        "-1\n",
+        "1\n2\n",
+        "99999999999999999999\n",
+        &"1".repeat(99),
+    ] {
+        fs::write(folder.path("releases.count"), content).unwrap();
+        let error = folder.refusal();
+        assert!(
+            matches!(error, LedgerError::Count { .. }),
+            "{content:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn one_process_writes_and_others_can_look_on() {
+    let folder = Folder::with(&reports(0..1));
+    let mut ledger = folder.open(true).unwrap();
+    let error = folder.open(true).err().unwrap();
+    assert!(
+        matches!(
+            &error,
+            LedgerError::Unavailable {
+                source: Fault::InUse,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    ledger.commit(&reports(1..3)).unwrap();
+    let seen = folder.state().unwrap().unwrap();
+    assert_eq!(seen.releases, 3);
+    let newest = seen.newest.into_iter().collect::<Vec<_>>();
+    assert_eq!(newest, [("feeder-1".parse().unwrap(), WindowStart(28_800))]);
+}
+
+#[test]
+fn what_a_killed_operator_left_is_opened_by_the_next() {
+    let folder = Folder::with(&reports(0..1));
+    let mut ledger = folder.open(true).unwrap();
+    ledger.commit(&reports(1..3)).unwrap();
+    // As a kill leaves it: copied while it is open.
+    let left = fs::read(folder.ledger()).unwrap();
+    drop(ledger);
+    fs::write(folder.ledger(), left).unwrap();
+    let error = folder.state().unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            LedgerError::Unavailable {
+                source: Fault::LeftOpen,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(folder.open(true).unwrap().len(), 3);
+}
+
+#[test]
+fn a_ledger_of_format_1_is_moved_into_the_store() {
+    let folder = Folder::new();
+    fs::write(folder.path("releases.ledger"), FORMAT_1).unwrap();
+    assert_eq!(folder.state().unwrap(), None, "the next start makes it");
+    let mut ledger = folder.open(true).unwrap();
+    assert_eq!(ledger.len(), 4);
+    for known in [
+        report("feeder-1", 0),
+        report("feeder-2", 0),
+        report("feeder-1", 14_400),
+    ] {
+        // Format 1 does not say which service released it.
+        let known = FeederReport {
+            analytics: None,
+            ..known
+        };
+        assert!(has(&mut ledger, &known));
+    }
+    let parts = ledger.window(&"feeder-1".parse().unwrap(), WindowStart(14_400));
+    let parts: Vec<(u16, u32)> = (parts.unwrap().iter())
+        .map(|taken| (taken.part.0, taken.meters))
+        .collect();
+    assert_eq!(parts, [(0, 20), (1, 15)]);
+    drop(ledger);
+    assert!(!folder.path("releases.ledger").exists());
+    assert_eq!(
+        fs::read(folder.path("releases.ledger.old")).unwrap(),
+        FORMAT_1
+    );
+    assert_eq!(
+        fs::read_to_string(folder.path("releases.count")).unwrap(),
+        "4\n"
+    );
+    // A kill before the old file was set aside; and one before the count was written.
+    fs::write(folder.path("releases.ledger"), FORMAT_1).unwrap();
+    fs::remove_file(folder.path("releases.count")).unwrap();
+    assert_eq!(folder.open(true).unwrap().len(), 4);
+    assert!(!folder.path("releases.ledger").exists());
+}
+
+#[test]
+fn a_ledger_of_format_1_that_was_torn_by_a_kill_is_moved_without_its_torn_end() {
+    for cut in 1..120 {
+        let folder = Folder::new();
+        let torn = &FORMAT_1[..FORMAT_1.len() - cut];
+        fs::write(folder.path("releases.ledger"), torn).unwrap();
+        assert_eq!(folder.open(true).unwrap().len(), 3, "without {cut} bytes");
+    }
+    let folder = Folder::new();
+    let torn = [FORMAT_1, b"0123456789abcdef {\"feeder\"\n\0\0\0"].concat();
+    fs::write(folder.path("releases.ledger"), torn).unwrap();
+    assert_eq!(folder.open(true).unwrap().len(), 4);
+}
+
+#[test]
+fn a_ledger_of_format_1_that_was_emptied_damaged_or_is_another_is_refused_and_left_alone() {
+    let text = String::from_utf8(FORMAT_1.to_vec()).unwrap();
+    let header = text.lines().next().unwrap();
+    let cases = [
+        String::new(),
+        "x".to_owned(),
+        header.to_owned(),
+        "something else\n".to_owned(),
+        text.replace(" dev ", " south "),
+        text.replace(OPERATOR, "fedcba9876543210"),
+        text.replace("releases 1", "releases 7"),
+        text.replacen("feeder-2", "feeder-9", 1),
+    ];
+    for content in cases {
+        let folder = Folder::new();
+        let old = folder.path("releases.ledger");
+        fs::write(&old, &content).unwrap();
+        let error = folder.refusal();
+        match content.contains("feeder-9") {
+            true => assert!(
+                matches!(error, LedgerError::Line { line: 3, .. }),
+                "{error}"
+            ),
+            false => assert!(matches!(error, LedgerError::Header { .. }), "{error}"),
+        }
+        assert_eq!(fs::read_to_string(&old).unwrap(), content);
+        assert!(!folder.ledger().exists());
+    }
+}

@@ -1,0 +1,10 @@
+//! The releases of analytics: which are taken, what a decrypted one says, and the record of them that survives a kill.
+
+mod answers;
+pub(crate) mod ledger;
+pub(crate) mod report;
+pub(crate) mod rules;
+pub(crate) mod take_result;
+pub(crate) mod take_sums;
+pub(crate) mod totals;
+mod verify;

@@ -1,0 +1,33 @@
+//! Who sent a sum.
+
+use wire::{DeploymentId, Opened, Part, Reason, Sum, Topics, WindowStart};
+
+use super::take_result::Job;
+
+/// Checks who sent it. The digest of the limbs is checked with the signature.
+#[allow(
+    clippy::type_complexity,
+    reason = "a reason and, if it can be read, what it names"
+)]
+pub(super) fn verify(
+    job: &Job,
+    deployment: &DeploymentId,
+    topics: &Topics,
+) -> Result<Opened<Sum>, (Option<(WindowStart, Part)>, Reason)> {
+    let unverified = wire::decode_shared::<Sum>(&job.payload, job.payload.len())
+        .map_err(|error| (None, error.reason()))?;
+    let claimed = unverified.claimed();
+    let window = Some((claimed.window, claimed.part));
+    if claimed.feeder != job.feeder {
+        return Err((window, Reason::WrongTopic));
+    }
+    let owner = job
+        .plan
+        .analytics_for(&job.feeder)
+        .filter(|entry| entry.id == claimed.analytics);
+    let key = owner.ok_or((window, Reason::UnknownAnalytics))?.key;
+    let topic = topics.sum(&job.feeder);
+    unverified
+        .verify(deployment, &topic, &key)
+        .map_err(|error| (window, error.reason()))
+}

@@ -1,0 +1,18 @@
+//! What the settings say that more than one part of the operator asks.
+
+use std::path::PathBuf;
+
+use service::config::{Enrolment, Mode, Settings};
+
+/// The operator's folder of state.
+#[must_use]
+pub fn folder(settings: &Settings) -> PathBuf {
+    settings.deployment.state_dir.join("operator")
+}
+
+/// Whether requests are granted without a person: in development on loopback only, whatever else is configured.
+pub(crate) fn enrols_automatically(settings: &Settings) -> bool {
+    settings.operator.enrolment == Enrolment::Automatic
+        && settings.deployment.mode == Mode::Development
+        && settings.mqtt.is_loopback()
+}
