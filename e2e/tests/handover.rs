@@ -19,6 +19,7 @@ const FIRST: u64 = 1_736_121_600;
 const SETTINGS: &str = r#"
 [analytics]
 grace = "1000days"
+retention = "1000days"
 idle_limit = "1h"
 release_retry = "1s"
 [meter]

@@ -45,7 +45,10 @@ fn a_held_window_does_not_hold_up_a_handover_and_is_withheld_by_it() {
         key: key(0, 0),
         contributors: 2,
     };
-    assert_eq!(close(&mut windows, 9, IDLE_MS).1, [held.clone()]);
+    assert_eq!(
+        close(&mut windows, 9, IDLE_MS).1,
+        std::slice::from_ref(&held)
+    );
     assert_eq!(windows.awaited(&feeder()), (0, 0));
     // It takes no more, or it could become large enough after the operator has been asked.
     assert_eq!(fold(&mut windows, 3, 0, IDLE_MS), Err(Reason::NotReady));

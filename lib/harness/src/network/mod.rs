@@ -36,6 +36,7 @@ const IDS: std::ops::RangeInclusive<u16> = 40_000..=u16::MAX;
 
 /// What the network does to reports. The default is to deliver them at once, all of them, once.
 #[derive(Debug, Clone, Copy, PartialEq, Default, clap::Args)]
+#[group(id = "emulated")]
 pub struct Network {
     /// The least time before a copy is sent.
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
