@@ -1,26 +1,26 @@
 //! The commands.
 
-use std::path::PathBuf;
+mod act;
+
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use e2e::chaos;
+use harness::network::Network;
+use harness::scenario::Options;
 use service::Chain;
 use service::cli::{self, Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
-use service::process::{FAILED, INTERRUPTED, OK, USAGE};
-use service::stop::{Cause, Stop};
-use service::telemetry;
+use service::process::{FAILED, OK, USAGE};
 
 use crate::fixed::Kind;
-use crate::page::{self, Page};
-use crate::results::{self, Files};
-use crate::scenario::{Options, Scenario};
-use crate::{budget, capacity, chaos, demo, fixed, load, peers, report, sweep};
+use crate::output::Output;
+use crate::{budget, capacity, fixed, load, page, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -127,6 +127,16 @@ enum Action {
     /// One of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
+    /// An emulated network before a broker, for checks of what runs behind it.
+    #[command(hide = true)]
+    Network {
+        #[command(flatten)]
+        network: Network,
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        broker: SocketAddr,
+    },
 }
 
 impl Action {
@@ -139,7 +149,8 @@ impl Action {
             Self::Budget { .. } => Some(Kind::Parts),
             Self::Measure(_, swept, _) if swept.sweeps.is_empty() => Some(Kind::Parts),
             Self::Measure(..) => Some(Kind::Sweep),
-            Self::Report(_) | Self::Capacity(_) | Self::Tool(_) | Self::Serve(_) => None,
+            Self::Report(_) | Self::Capacity(_) | Self::Tool(_) => None,
+            Self::Serve(_) | Self::Network { .. } => None,
         }
     }
 }
@@ -215,30 +226,6 @@ impl Arguments for Command {
     }
 }
 
-#[derive(Debug, clap::Args)]
-struct Output {
-    /// What goes to stdout.
-    #[arg(long, value_enum, default_value_t = Form::Table)]
-    output: Form,
-    /// Folder for the results of runs.
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    results: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// A table and figures, for people.
-    Table,
-    /// One JSON object.
-    Json,
-}
-
-/// Exit code of a benchmark that missed its threshold.
-const MISSED: u8 = 3;
-
-/// Time beyond a run's duration in which its last reports are settled.
-const DRAIN: Duration = Duration::from_secs(60);
-
 /// Runs the command line to its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -274,197 +261,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let code = runtime.block_on(run(action, loaded.settings));
+    let code = runtime.block_on(act::run(action, loaded.settings));
     runtime.shutdown_background();
     ExitCode::from(code)
-}
-
-async fn run(action: Action, settings: Settings) -> u8 {
-    let stop = match Stop::from_signals() {
-        Ok(stop) => stop,
-        Err(error) => {
-            eprintln!("error: cannot listen for signals: {error}");
-            return FAILED;
-        }
-    };
-    match act(action, settings, stop.clone()).await {
-        Ok(code) => code,
-        Err(_) if stop.cause() == Some(Cause::Interrupt) => INTERRUPTED,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            FAILED
-        }
-    }
-}
-
-/// The exit code of a run that came to its end.
-async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
-    let (scenario, output, page, limit) = match action {
-        Action::Demo {
-            options,
-            output,
-            page,
-            timeout,
-        } => (Scenario::demo(&settings, &options)?, output, page, timeout),
-        Action::Run {
-            options,
-            output,
-            page,
-            duration,
-        } => (
-            Scenario::run(&settings, &options, duration)?,
-            output,
-            page,
-            duration + DRAIN,
-        ),
-        Action::Load { options, output } => return offer(&settings, &options, &output, stop).await,
-        Action::Chaos { options, output } => {
-            return disrupt(&settings, &options, &output, stop).await;
-        }
-        Action::Capacity(options) => {
-            print!("{}", capacity::text(&options)?);
-            return Ok(OK);
-        }
-        Action::Report(options) => {
-            println!("{}", report::join(&options)?.display());
-            return Ok(OK);
-        }
-        Action::Budget { options, output } => {
-            return hold(&settings, &options, &output, stop).await;
-        }
-        Action::Measure(what, swept, output) => {
-            return measure(&settings, what, &swept, &output, stop).await;
-        }
-        // Never here: `main` has gone there.
-        Action::Serve(_) | Action::Tool(_) => return Ok(USAGE),
-    };
-    let results = output.folder(&settings)?;
-    let page = Page::start(&page, &scenario, &settings, &stop).await?;
-    let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
-    output.print(&outcome, || outcome.table())?;
-    if let Some(page) = page {
-        page.end(&outcome, &stop).await;
-    }
-    Ok(if outcome.correct { OK } else { FAILED })
-}
-
-async fn offer(
-    settings: &Settings,
-    options: &load::Options,
-    output: &Output,
-    stop: Stop,
-) -> Result<u8> {
-    let results = output.folder(settings)?;
-    if options.rate.is_none() {
-        let load = load::explore(settings, options, &results, stop).await?;
-        output.print(&load, || load.text())?;
-        return Ok(match (load.correct(), load.within_floor) {
-            (false, _) => FAILED,
-            (true, false) => MISSED,
-            (true, true) => OK,
-        });
-    }
-    let outcome = load::run(settings, options, &results, stop).await?;
-    output.print(&outcome, || outcome.text())?;
-    Ok(match (outcome.correct, outcome.within_limit) {
-        (false, _) => FAILED,
-        (true, false) => MISSED,
-        (true, true) => OK,
-    })
-}
-
-/// Sweeps, peers or both, into one results folder and one report.
-async fn measure(
-    settings: &Settings,
-    measure: Measure,
-    swept: &sweep::Options,
-    output: &Output,
-    stop: Stop,
-) -> Result<u8> {
-    let peers = measure.peers.map(|mut names| {
-        names.retain(|name| !name.is_empty());
-        let mut plan = peers::Plan::new(measure.quick);
-        plan.peers = names;
-        plan
-    });
-    let results = output.log_folder(settings)?;
-    if swept.sweeps.is_empty() {
-        telemetry::install_metrics();
-        let outcome = peers::run(
-            settings,
-            &peers.unwrap_or(peers::Plan::new(measure.quick)),
-            &results,
-            stop,
-        )
-        .await?;
-        output.print(&outcome, || outcome.text())?;
-        return Ok(if outcome.correct { OK } else { FAILED });
-    }
-    let mut run = sweep::run(settings, swept, &results, &stop).await?;
-    let mut text = String::new();
-    if let Some(plan) = peers {
-        let outcome = peers::run(settings, &plan, &results, stop).await?;
-        text = outcome.text();
-        run.add_peers(serde_json::to_value(&outcome)?, outcome.correct);
-        Files::new(&results).document(&run)?;
-    }
-    let page = report::write(&run, &results)?;
-    eprintln!("report: {}", page.display());
-    output.print(&run, || results::table::of(&run, &results) + &text)?;
-    Ok(if run.correct { OK } else { FAILED })
-}
-
-async fn hold(
-    settings: &Settings,
-    options: &budget::Options,
-    output: &Output,
-    stop: Stop,
-) -> Result<u8> {
-    let results = output.folder(settings)?;
-    let outcome = budget::run(settings, options, &results, stop).await?;
-    output.print(&outcome, || outcome.text())?;
-    Ok(if outcome.met { OK } else { MISSED })
-}
-
-async fn disrupt(
-    settings: &Settings,
-    options: &chaos::Options,
-    output: &Output,
-    stop: Stop,
-) -> Result<u8> {
-    let results = output.folder(settings)?;
-    let passed = if options.self_test {
-        let found = chaos::selftest::run(settings, options, &results, stop).await?;
-        output.print(&found, || chaos::selftest::table(&found))?;
-        found.iter().all(|found| found.noticed)
-    } else {
-        let outcome = chaos::run(settings, options, &results, stop).await?;
-        output.print(&outcome, || outcome.table())?;
-        outcome.correct
-    };
-    Ok(if passed { OK } else { FAILED })
-}
-
-impl Output {
-    /// A new results folder, which the logs go to.
-    fn folder(&self, settings: &Settings) -> Result<PathBuf> {
-        telemetry::install_metrics();
-        self.log_folder(settings)
-    }
-
-    /// The same without a recorder of metrics: a sweep has its own.
-    fn log_folder(&self, settings: &Settings) -> Result<PathBuf> {
-        let results = demo::results_folder(&self.results)?;
-        let log = std::fs::File::create(results.join("log.txt"))?;
-        telemetry::log_to_file(&settings.log, log)?;
-        Ok(results)
-    }
-
-    fn print(&self, outcome: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        match self.output {
-            Form::Table => print!("{}", text()),
-            Form::Json => println!("{}", serde_json::to_string(outcome)?),
-        }
-        Ok(())
-    }
 }

@@ -1,35 +1,26 @@
 //! The whole path on one machine, and what it measures.
 //!
 //! # Layout
-//! * [`cli`]: the commands · [`scenario`]: what a run is made of, as settings of the real services
-//! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP
-//! * [`oracle`]: the truth, by separate code, straight from the file or the seed
-//! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
-//! * [`demo`]: one run from start to result · [`output`]: tables, JSON and the results folder
-//! * [`page`]: the live page of a run
-//! * [`load`]: reports of many meters at a stated rate · [`resources`]: what that takes
-//! * [`report`]: a run as one HTML file · [`capacity`]: what a city needs, by what was measured
-//! * [`peers`]: other systems on the same work · [`budget`]: the design's limits, measured · [`ratio`]: their figures
-//! * [`sweep`]: one parameter over its values · [`results`]: the files a run leaves
-//! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared
+//! * [`cli`]: the commands · `output`: what each shows and leaves behind
+//! * `demo`: one run from start to result · `page`: its live page
+//! * `sweep`: one parameter over its values · [`results`]: the files it leaves · `report`: all of it as one HTML file
+//! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
+//! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
+//! * `usage`: what processes and threads take
+//!
+//! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
-pub mod budget;
-pub mod capacity;
-pub mod chaos;
+mod budget;
+mod capacity;
 pub mod cli;
-pub mod demo;
+mod demo;
 mod fixed;
-pub mod load;
-pub mod oracle;
-pub mod output;
-pub mod page;
-pub mod peers;
-pub mod ratio;
-pub mod report;
-pub mod resources;
+mod load;
+mod output;
+mod page;
+mod peers;
+mod ratio;
+mod report;
 pub mod results;
-pub mod scenario;
-pub mod stack;
-pub mod sweep;
-pub mod verdict;
-pub mod watch;
+mod sweep;
+mod usage;

@@ -8,10 +8,9 @@ use operator::FeederReport;
 use service::Stop;
 use service::config::Settings;
 
-use crate::oracle::Truths;
-use crate::output::Outcome;
-use crate::scenario::Scenario;
-use crate::watch::Seen;
+use harness::oracle::Truths;
+use harness::scenario::Scenario;
+use harness::watch::Seen;
 
 /// The metrics of the whole path, all of it in this process.
 const METRICS: Metrics = Metrics {
@@ -53,7 +52,7 @@ const METRICS: Metrics = Metrics {
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "page")]
-pub struct Options {
+pub(crate) struct Options {
     /// Keep the live page after the run until Ctrl-C, at ADDR or a free port of loopback.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:0", conflicts_with = "no_live")]
     live: Option<SocketAddr>,
@@ -63,7 +62,7 @@ pub struct Options {
 }
 
 /// The page of a run, for as long as this lives or its stop fires.
-pub struct Page {
+pub(crate) struct Page {
     live: Live,
     address: SocketAddr,
     kept: bool,
@@ -73,10 +72,7 @@ pub struct Page {
 
 impl Page {
     /// Starts the page, if there is to be one, and says where it is.
-    ///
-    /// # Errors
-    /// Its address cannot be used.
-    pub async fn start(
+    pub(crate) async fn start(
         options: &Options,
         scenario: &Scenario,
         settings: &Settings,
@@ -110,8 +106,7 @@ impl Page {
         }))
     }
 
-    /// Shows what a service reported.
-    pub fn enter(&self, seen: &Seen, truths: &Truths) {
+    pub(crate) fn enter(&self, seen: &Seen, truths: &Truths) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.live.window(window(report, truths));
@@ -123,22 +118,18 @@ impl Page {
     }
 
     /// Shows how the run ended, and waits for Ctrl-C if the page is to be kept.
-    pub async fn end(self, outcome: &Outcome, stop: &Stop) {
+    pub(crate) async fn end(self, wrong: &[String], stop: &Stop) {
         self.watching.abort();
         self.live.rates(Rates::since(self.began, &METRICS));
-        let text = match outcome.wrong.first() {
-            None => "every decrypted interval equals the truth within the bound".to_owned(),
-            Some(wrong) => wrong.clone(),
-        };
+        let right = "every decrypted interval equals the truth within the bound".to_owned();
+        let text = wrong.first().cloned().unwrap_or(right);
         self.live.verdict(Verdict {
-            correct: outcome.correct,
+            correct: wrong.is_empty(),
             text,
         });
         if self.kept {
-            eprintln!(
-                "the live page stays at http://{} until Ctrl-C",
-                self.address
-            );
+            let address = self.address;
+            eprintln!("the live page stays at http://{address} until Ctrl-C");
             stop.stopped().await;
         } else {
             eprintln!("the live page ends with the run; --live keeps it");
@@ -153,9 +144,8 @@ fn window(report: &FeederReport, truths: &Truths) -> live::Window {
     if let (Some(load), Some(truth)) = (&mut window.load, truth)
         && truth.meters == report.meters
     {
-        load.truth = Some(Truth {
-            energy_wh: truth.energy_wh.clone(),
-        });
+        let energy_wh = truth.energy_wh.clone();
+        load.truth = Some(Truth { energy_wh });
     }
     window
 }

@@ -3,6 +3,7 @@
 //! On a machine with other work only figures of the same seconds compare. So what is compared is measured in turns, each
 //! round gives one ratio, and the median of the rounds' ratios is the result.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,7 @@ pub struct Spread {
 
 impl Spread {
     /// The spread of `values`; `None` without any, or where one is no number.
-    #[must_use]
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
             return None;
         }
@@ -44,8 +44,7 @@ impl Spread {
     }
 
     /// The spread of `value / base` over the rounds; `None` unless both have the same rounds.
-    #[must_use]
-    pub fn ratio(values: &[f64], bases: &[f64]) -> Option<Self> {
+    pub(crate) fn ratio(values: &[f64], bases: &[f64]) -> Option<Self> {
         if values.len() != bases.len() {
             return None;
         }
@@ -54,8 +53,7 @@ impl Spread {
     }
 
     /// A figure that is the same in every round.
-    #[must_use]
-    pub const fn exact(value: f64) -> Self {
+    pub(crate) const fn exact(value: f64) -> Self {
         Self {
             median: value,
             min: value,
@@ -63,19 +61,6 @@ impl Spread {
             q1: value,
             q3: value,
             rounds: 1,
-        }
-    }
-
-    /// The same figure in another unit.
-    #[must_use]
-    pub fn scaled(self, factor: f64) -> Self {
-        Self {
-            median: self.median * factor,
-            min: self.min * factor,
-            max: self.max * factor,
-            q1: self.q1 * factor,
-            q3: self.q3 * factor,
-            rounds: self.rounds,
         }
     }
 }
@@ -91,9 +76,20 @@ impl fmt::Display for Spread {
     }
 }
 
+/// The spread of all values of each name; names without a spread are left out.
+pub(crate) fn by_name<N: Ord>(values: impl Iterator<Item = (N, f64)>) -> BTreeMap<N, Spread> {
+    let mut columns = BTreeMap::<N, Vec<f64>>::new();
+    for (name, value) in values {
+        columns.entry(name).or_default().push(value);
+    }
+    let spreads = columns.into_iter();
+    spreads
+        .filter_map(|(name, values)| Some((name, Spread::of(&values)?)))
+        .collect()
+}
+
 /// Three digits that mean something, with separated thousands.
-#[must_use]
-pub fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,

@@ -3,11 +3,12 @@
 #![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+use harness::process::{free_address, signal};
 
 use crate::binaries;
 
@@ -28,20 +29,6 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// A free port that nobody else is given: below those the system hands out by itself, for listening or for an outgoing
-/// connection, since nobody holds this one until the broker starts.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + (std::process::id() % 1_000) as u16 * 11;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(port < 32_000, "no free port from {first} on");
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().expect("an address");
-        }
-    }
-}
-
 impl Deployment {
     /// A new one: nothing runs yet.
     #[allow(clippy::new_without_default, reason = "it makes a folder")]
@@ -49,7 +36,7 @@ impl Deployment {
     pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
-            address: free_address(),
+            address: free_address().expect("a port"),
         }
     }
 
@@ -120,10 +107,7 @@ impl Process {
 
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+        signal(self.child.id(), name).expect("it runs");
     }
 
     /// Waits until it has ended.

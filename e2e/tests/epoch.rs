@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench::oracle::{Seeded, truths};
+use harness::oracle::{Seeded, truths};
 use meter::Summary;
 use meter::fleet::simulated;
 use meter::source::Simulated;

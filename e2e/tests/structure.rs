@@ -9,9 +9,6 @@ use e2e::structure::{here, workspace};
 
 /// Circles that are to be mended, as their files.
 const CIRCLES: &[&str] = &[
-    "bench/src/load/fleet.rs bench/src/load/pool.rs",
-    "bench/src/peers/brokers/mod.rs bench/src/peers/outcome.rs bench/src/peers/table.rs",
-    "bench/src/results/files.rs bench/src/results/legacy.rs",
     "lib/service/src/cli.rs lib/service/src/cli/tools.rs lib/service/src/config/conflicts.rs lib/service/src/config/layers.rs lib/service/src/config/mod.rs lib/service/src/doctor/mod.rs lib/service/src/doctor/network.rs lib/service/src/doctor/trust.rs lib/service/src/failpoint.rs lib/service/src/pin.rs lib/service/src/plan.rs lib/service/src/process.rs lib/service/src/roster/cache.rs lib/service/src/roster/keeper.rs",
 ];
 

@@ -100,8 +100,11 @@ class Deployment:
     def __init__(self, binaries, folder):
         self.folder, self.mqtt = folder, free_port()
 
-        def process(binary, name, settings=()):
-            return Process(binaries, folder, binary, name, self.mqtt, dict(settings))
+        self.networks = []
+
+        def process(binary, name, settings=(), **network):
+            mqtt = self.emulate(binaries, network) if network else self.mqtt
+            return Process(binaries, folder, binary, name, mqtt, dict(settings))
 
         start = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 20 * 86_400))
         fleet = {"meter.start": start, "meter.speed": "3600", "meter.retry_min": "500ms", "meter.retry_max": "2s"}
@@ -119,14 +122,15 @@ class Deployment:
         # Loses, repeats and delays reports.
         self.gateway = process(
             "meter", "gateway-1",
-            fleet | {"meter.gateway": "gateway-1", "meter.meters": "240", "meter.feeders": "3", "meter.network.loss": "0.05",
-                     "meter.network.duplicate": "0.1", "meter.network.jitter": "100ms"},
+            fleet | {"meter.gateway": "gateway-1", "meter.meters": "240", "meter.feeders": "3"},
+            loss="0.05", duplicate="0.1", jitter="100ms",
         )
         # Late at the large feeders, and alone at small ones; a small outbox.
         self.late = process(
             "meter", "gateway-2",
-            fleet | {"meter.gateway": "gateway-2", "meter.meters": "16", "meter.feeders": "8", "meter.network.latency": "7s",
-                     "meter.outbox_max_reports": "32", "meter.seed": "2"},
+            fleet | {"meter.gateway": "gateway-2", "meter.meters": "16", "meter.feeders": "8", "meter.outbox_max_reports": "32",
+                     "meter.seed": "2"},
+            latency="7s",
         )
         # Customers of a file, with gaps and exports.
         self.replay = process(
@@ -144,6 +148,16 @@ class Deployment:
         write_customers(folder / "giants.csv", start, "giant", 10_000)
         self.all = [self.broker, self.operator, self.analytics, self.gateway, self.late, self.replay]
 
+    def emulate(self, binaries, network):
+        """Starts a network that delays, loses and doubles reports on their way to the broker; its port."""
+        port = free_port()
+        flags = [flag for key, value in network.items() for flag in (f"--{key}", value)]
+        self.networks.append(subprocess.Popen(
+            [pathlib.Path(binaries) / "bench", "network", "--listen", f"127.0.0.1:{port}", "--broker", f"127.0.0.1:{self.mqtt}", *flags],
+            stdin=subprocess.DEVNULL,
+        ))
+        return port
+
     def send_rubbish(self):
         """A message on a report topic, and one on a receipt topic, that are none."""
         for topic in ("feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt"):
@@ -157,6 +171,9 @@ class Deployment:
         """Ends everything, the broker last."""
         for process in reversed(self.all):
             process.stop()
+        for network in self.networks:
+            network.terminate()
+            network.wait(15)
 
 
 def write_customers(file, start, name, factor):

@@ -7,8 +7,8 @@
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time
 //! * `seal`: encode, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · [`journal`]: all of it, on disk
-//! * `uplink`: publishing, through the emulated [`network`]
-//! * `gateway`: the loop that drives all of it · [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
+//! * `uplink`: publishing · `gateway`: the loop that drives all of it
+//! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
 mod batch;
 pub mod doctor;
@@ -16,7 +16,6 @@ pub mod fleet;
 mod gateway;
 pub mod journal;
 pub mod metrics;
-pub mod network;
 mod outbox;
 pub mod pacing;
 mod readings;
@@ -62,9 +61,6 @@ pub enum MeterError {
         /// The number of meters.
         meters: usize,
     },
-    /// The emulated network cannot be.
-    #[error(transparent)]
-    Network(#[from] network::NetworkError),
     /// The readings cannot be read on.
     #[error(transparent)]
     Source(#[from] source::SourceError),

@@ -18,7 +18,7 @@ use service::doctor::Subject;
     after_help = "Examples:
   meter --meters 1000 --speed 900
   meter --replay data/uci_electricity_hourly.csv --speed 3600
-  meter --meters 200 --connections per-meter --set meter.network.loss=0.1
+  meter --meters 200 --connections per-meter
   meter doctor"
 )]
 struct Command {

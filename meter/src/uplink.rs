@@ -1,4 +1,4 @@
-//! The uplink: sealed reports to the broker, over one connection or one a meter, through the emulated network.
+//! The uplink: sealed reports to the broker, over one connection or one a meter.
 
 use service::config::{Connections, Settings};
 use service::failpoint;
@@ -6,12 +6,11 @@ use service::mqtt::{self, Inbox, Publisher};
 use service::stop::Stop;
 use service::telemetry::{ReportId, Trace};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use wire::{DeploymentId, MeterId, Topics};
 
 use crate::fleet::Fleet;
 use crate::metrics;
-use crate::network::{Network, NetworkError, NetworkOptions};
 use crate::outbox::Sealed;
 use crate::seal::Member;
 
@@ -36,16 +35,13 @@ enum Lines {
 
 /// Starts the uplink; it ends when the sender is dropped and what it took is published, or when `stop` fires: what it
 /// had not published by then is in the journal.
-///
-/// # Errors
-/// Where the emulated network's settings contradict each other.
 pub fn spawn(
     settings: &Settings,
     topics: Topics,
     fleet: &Fleet,
     gateway: Publisher,
     stop: Stop,
-) -> Result<(mpsc::Sender<Departure>, JoinHandle<()>), NetworkError> {
+) -> (mpsc::Sender<Departure>, JoinHandle<()>) {
     let lines = match settings.meter.connections {
         Connections::Gateway => Lines::Gateway(gateway),
         Connections::PerMeter => Lines::PerMeter(
@@ -57,11 +53,10 @@ pub fn spawn(
             gateway,
         ),
     };
-    let network = emulated(settings)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (deployment, members) = (settings.deployment.id.clone(), fleet.members.clone());
-    let task = tokio::spawn(run(receiver, deployment, topics, members, lines, network));
-    Ok((sender, task))
+    let task = tokio::spawn(run(receiver, deployment, topics, members, lines));
+    (sender, task)
 }
 
 fn connect(settings: &Settings, id: &MeterId, stop: Stop) -> Publisher {
@@ -75,28 +70,14 @@ async fn drain(mut inbox: Inbox) {
     while inbox.recv().await.is_some() {}
 }
 
-fn emulated(settings: &Settings) -> Result<Network, NetworkError> {
-    let network = &settings.meter.network;
-    Network::new(NetworkOptions {
-        latency: network.latency,
-        jitter: network.jitter,
-        loss: network.loss,
-        duplicate: network.duplicate,
-        seed: network.seed,
-    })
-}
-
 async fn run(
     mut departures: mpsc::Receiver<Departure>,
     deployment: DeploymentId,
     topics: Topics,
     members: std::sync::Arc<Vec<Member>>,
     lines: Lines,
-    mut network: Network,
 ) {
-    let mut delayed = JoinSet::new();
     while let Some(Departure { report, again }) = departures.recv().await {
-        while delayed.try_join_next().is_some() {}
         let Some(member) = members.get(report.meter) else {
             continue;
         };
@@ -112,27 +93,13 @@ async fn run(
             "published"
         );
         failpoint::hit("meter.before_publish");
-        if network.is_perfect() {
-            if publisher
-                .publish(topic, report.payload, false)
-                .await
-                .is_err()
-            {
-                return;
-            }
-            failpoint::hit("meter.after_publish");
-            continue;
+        if publisher
+            .publish(topic, report.payload, false)
+            .await
+            .is_err()
+        {
+            return;
         }
-        for delay in network.deliveries() {
-            let (publisher, topic, payload) =
-                (publisher.clone(), topic.clone(), report.payload.clone());
-            delayed.spawn(async move {
-                tokio::time::sleep(delay).await;
-                // An error means that the process is stopping; the report stays in the outbox.
-                let _ = publisher.publish(topic, payload, false).await;
-                failpoint::hit("meter.after_publish");
-            });
-        }
+        failpoint::hit("meter.after_publish");
     }
-    delayed.join_all().await;
 }

@@ -7,7 +7,7 @@ use packed::{ADDITIVE, Accumulator, Kernel};
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::resources::thread_time;
+use crate::usage::thread_time;
 
 /// Distinct ciphertexts: 271 MB, beyond any cache.
 const CIPHERTEXTS: usize = 10_000;
@@ -15,7 +15,7 @@ const CIPHERTEXTS: usize = 10_000;
 const STRIDE: usize = 32_832;
 
 /// Ciphertexts in memory, in an order that is not theirs: reports are not neighbours.
-pub struct Memory {
+pub(crate) struct Memory {
     bytes: Vec<u8>,
     copy: Vec<u8>,
     order: Vec<usize>,
@@ -23,8 +23,7 @@ pub struct Memory {
 
 impl Memory {
     /// Random words are a ciphertext, but for the share of them that is above the modulus: about 2^-36 of them.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(2);
         let mut bytes = vec![0; CIPHERTEXTS * STRIDE];
         random.fill_bytes(&mut bytes);
@@ -38,10 +37,7 @@ impl Memory {
     }
 
     /// Copying over folding, in each round.
-    ///
-    /// # Errors
-    /// Where this processor lacks the kernel.
-    pub fn ratios(&mut self, kernel: Kernel, rounds: usize) -> Result<Vec<f64>> {
+    pub(crate) fn ratios(&mut self, kernel: Kernel, rounds: usize) -> Result<Vec<f64>> {
         let mut ratios = Vec::with_capacity(rounds);
         self.copy_all();
         for _ in 0..rounds {

@@ -1,36 +1,21 @@
 //! Analytics' memory at a million meters: what its own bench says, in a process that has nothing else in it.
 
 use std::path::Path;
-use std::process::Stdio;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use tokio::process::Command;
+use anyhow::{Context as _, Result, bail};
+
+use crate::peers::native::cargo;
 
 /// What stands before the figure in a line of the bench.
 const PEAK: &str = "at the peak";
 
 /// Greatest resident memory in megabytes, over folding and over starting again on what was folded.
-///
-/// # Errors
-/// Why it could not be measured: no sources, no cargo, a bench that failed.
-pub async fn peak() -> Result<f64> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let manifest = project.join("Cargo.toml");
-    ensure!(
-        manifest.is_file(),
-        "no sources at {}: this program was moved away from the project",
-        project.display()
-    );
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+pub(crate) async fn peak() -> Result<f64> {
+    let mut command = cargo(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))?;
+    command
         .args(["bench", "--quiet", "--locked", "-p", "analytics"])
-        .args(["--bench", "memory", "--manifest-path"])
-        .arg(manifest)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cargo cannot be started")?;
+        .args(["--bench", "memory"]);
+    let output = command.output().await.context("cargo cannot be started")?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -42,7 +27,6 @@ pub async fn peak() -> Result<f64> {
     greatest(&text).context("the bench printed no peak")
 }
 
-/// The greatest peak of all lines that have one.
 fn greatest(text: &str) -> Option<f64> {
     text.lines()
         .filter_map(|line| {

@@ -6,171 +6,86 @@
 //!
 //! # Layout
 //! * [`rows`]: the rows and their limits · [`steps`], [`fold`]: measured on one thread
-//! * [`memory`]: analytics' memory, by its own bench
+//! * [`memory`]: analytics' memory, by its own bench · [`outcome`]: verdicts and the table
 //! * TenSEAL is measured by [`crate::peers`], the load by [`crate::load`]
 
-pub mod fold;
-pub mod memory;
-pub mod rows;
-pub mod steps;
+mod fold;
+mod memory;
+mod outcome;
+mod rows;
+mod steps;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use clap::Parser;
-use comfy_table::CellAlignment;
+use anyhow::Result;
+use harness::Interrupted;
+use harness::output::write_json;
 use packed::Kernel;
-use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
 
-use crate::peers::table::plain_table;
+use crate::output::parsed;
 use crate::ratio::{Spread, figure};
 use crate::{load, peers};
-use rows::{Row, Side};
+pub(crate) use outcome::Outcome;
+use outcome::{Found, entry};
+use rows::Row;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Measure only these rows.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "ROW,…")]
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Fewer rounds and a shorter load.
     #[arg(long)]
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// Another limit than the design's, such as `admit=90` on a slower machine; may be repeated.
     #[arg(long, value_name = "ROW=VALUE", value_parser = limit)]
-    pub limit: Vec<(Row, f64)>,
+    pub(crate) limit: Vec<(Row, f64)>,
 }
 
-/// How much is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effort {
-    /// What the documented figures come from.
-    Full,
-    /// A look.
-    Quick,
-}
-
-/// A budget, measured.
-#[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
-    /// One entry a row.
-    pub rows: Vec<Entry>,
-    /// Names of the rows that missed.
-    pub missed: Vec<&'static str>,
-    /// Whether none did.
-    pub met: bool,
-    /// The results folder.
-    pub results: PathBuf,
-}
-
-/// A row, measured or not.
-#[derive(Debug, Clone, Serialize)]
-pub struct Entry {
-    /// Its name.
-    pub row: Row,
-    /// What is measured.
-    pub step: &'static str,
-    /// The unit of value and limit.
-    pub unit: &'static str,
-    /// The limit.
-    pub limit: f64,
-    /// On which side of it the value must be.
-    pub side: Side,
-    /// The value; its median is what counts.
-    pub value: Option<Spread>,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Why it was not measured, or what else is to be said.
-    pub note: Option<String>,
-    /// The command that measures this row alone.
-    pub command: String,
-}
-
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Within the limit.
-    Met,
-    /// Not within the limit.
-    Missed,
-    /// This machine cannot measure it.
-    NotMeasured,
-}
-
-/// What a row's measurement came to.
-enum Found {
-    Value(Spread, Option<String>),
-    /// A value that does not count, because something is wrong.
-    Wrong(Spread, String),
-    Nothing(String),
-    /// The measurement failed.
-    Failed(String),
-}
-
-impl Effort {
-    fn choose<T>(self, full: T, quick: T) -> T {
-        match self {
-            Self::Full => full,
-            Self::Quick => quick,
-        }
-    }
-}
-
-/// Measures the rows and writes `budget.json`.
-///
-/// # Errors
-/// Where the results cannot be written or the run is interrupted. A row whose measurement fails is a miss.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     options: &Options,
     results: &Path,
     stop: Stop,
 ) -> Result<Outcome> {
-    let effort = if options.quick {
-        Effort::Quick
-    } else {
-        Effort::Full
-    };
     let wanted = |row: &Row| options.rows.is_empty() || options.rows.contains(row);
     let mut entries = Vec::new();
-    for row in Row::ALL.into_iter().filter(wanted) {
+    for row in Row::all().iter().copied().filter(wanted) {
         eprintln!("measuring {}: {}", row.name(), row.promise().step);
         let found = tokio::select! {
-            () = stop.stopped() => bail!("interrupted"),
-            found = measure(row, settings, effort, results, stop.clone()) => found,
+            () = stop.stopped() => return Err(Interrupted.into()),
+            found = measure(row, settings, options.quick, results, stop.clone()) => found,
         };
         // A row whose measurement fails is not met; the others are still worth knowing.
         let found = found.unwrap_or_else(|error| Found::Failed(format!("{error:#}")));
         entries.push(entry(row, found, options));
     }
     let outcome = Outcome::new(entries, results);
-    let path = results.join("budget.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&outcome)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    write_json(results, "budget.json", &outcome)?;
     Ok(outcome)
 }
 
 async fn measure(
     row: Row,
     settings: &Settings,
-    effort: Effort,
+    quick: bool,
     results: &Path,
     stop: Stop,
 ) -> Result<Found> {
     let owned = settings.clone();
     match row {
-        Row::Seal => apart(move || steps::seal(&owned, effort)).await,
+        Row::Seal => apart(move || steps::seal(&owned, quick)).await,
         Row::Bytes => apart(move || steps::bytes(&owned)).await,
-        Row::Admit => apart(move || steps::admission(&owned, effort)).await,
-        Row::Tenseal => Ok(tenseal(settings, effort).await),
-        Row::FoldAvx512 => folded(Kernel::Avx512, effort).await,
-        Row::FoldAvx2 => folded(Kernel::Avx2, effort).await,
-        Row::Load => offered(settings, effort, results, stop).await,
-        Row::Memory if effort == Effort::Quick => Ok(Found::Nothing(
+        Row::Admit => apart(move || steps::admission(&owned, quick)).await,
+        Row::Tenseal => Ok(tenseal(settings, quick).await),
+        Row::FoldAvx512 => folded(Kernel::Avx512, quick).await,
+        Row::FoldAvx2 => folded(Kernel::Avx2, quick).await,
+        Row::Load => offered(settings, quick, results, stop).await,
+        Row::Memory if quick => Ok(Found::Nothing(
             "it takes minutes: not with --quick".to_owned(),
         )),
         Row::Memory => Ok(match memory::peak().await {
@@ -186,16 +101,16 @@ async fn apart(work: impl FnOnce() -> Result<Vec<f64>> + Send + 'static) -> Resu
     Ok(Found::Value(steps::spread(&values)?, None))
 }
 
-async fn folded(kernel: Kernel, effort: Effort) -> Result<Found> {
+async fn folded(kernel: Kernel, quick: bool) -> Result<Found> {
     if !Kernel::available().any(|available| available == kernel) {
         return Ok(Found::Nothing(format!("this processor lacks {kernel}")));
     }
-    let rounds = effort.choose(21, 5);
+    let rounds = if quick { 5 } else { 21 };
     apart(move || fold::Memory::new().ratios(kernel, rounds)).await
 }
 
-async fn tenseal(settings: &Settings, effort: Effort) -> Found {
-    let plan = peers::Plan::new(effort == Effort::Quick);
+async fn tenseal(settings: &Settings, quick: bool) -> Found {
+    let plan = peers::Plan::new(quick);
     let ratios = peers::client_ratios(settings, "tenseal", &plan).await;
     match ratios.and_then(|ratios| steps::spread(&ratios)) {
         Ok(spread) => Found::Value(spread, None),
@@ -203,17 +118,11 @@ async fn tenseal(settings: &Settings, effort: Effort) -> Found {
     }
 }
 
-async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop) -> Result<Found> {
-    /// The load's own defaults, but for what the budget says.
-    #[derive(Parser)]
-    struct Defaults {
-        #[command(flatten)]
-        options: load::Options,
-    }
-    let duration = effort.choose(Duration::from_secs(45), Duration::from_secs(10));
-    let mut options = Defaults::try_parse_from(["load", "--rate", "1112"])?.options;
+async fn offered(settings: &Settings, quick: bool, results: &Path, stop: Stop) -> Result<Found> {
+    let duration = Duration::from_secs(if quick { 10 } else { 45 });
+    let mut options: load::Options = parsed(&["--rate", "1112"])?;
     options.duration = duration;
-    options.quick = effort == Effort::Quick;
+    options.quick = quick;
     let outcome = load::run(settings, &options, results, stop).await?;
     let note = format!(
         "{} reports/s settled in {} s, {:.2} cores",
@@ -228,104 +137,12 @@ async fn offered(settings: &Settings, effort: Effort, results: &Path, stop: Stop
     })
 }
 
-fn entry(row: Row, found: Found, options: &Options) -> Entry {
-    let promise = row.promise();
-    let limit = options
-        .limit
-        .iter()
-        .rev()
-        .find(|(limited, _)| *limited == row);
-    let limit = limit.map_or(promise.limit, |(_, limit)| *limit);
-    let (value, verdict, note) = match found {
-        Found::Value(value, note) if promise.side.holds(value.median, limit) => {
-            (Some(value), Verdict::Met, note)
-        }
-        Found::Value(value, note) => (Some(value), Verdict::Missed, note),
-        Found::Wrong(value, note) => (Some(value), Verdict::Missed, Some(note)),
-        Found::Nothing(reason) => (None, Verdict::NotMeasured, Some(reason)),
-        Found::Failed(error) => (None, Verdict::Missed, Some(error)),
-    };
-    Entry {
-        row,
-        step: promise.step,
-        unit: promise.unit,
-        limit,
-        side: promise.side,
-        value,
-        verdict,
-        note,
-        command: format!(
-            "cargo run --release -p bench -- budget --rows {}{}",
-            row.name(),
-            if options.quick { " --quick" } else { "" }
-        ),
-    }
-}
-
-impl Outcome {
-    fn new(rows: Vec<Entry>, results: &Path) -> Self {
-        let missed: Vec<_> = rows
-            .iter()
-            .filter(|entry| entry.verdict == Verdict::Missed)
-            .map(|entry| entry.row.name())
-            .collect();
-        Self {
-            met: missed.is_empty(),
-            rows,
-            missed,
-            results: results.to_owned(),
-        }
-    }
-
-    /// The table, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut table = plain_table();
-        table.set_header(["row", "step", "budget", "measured", "verdict"]);
-        for entry in &self.rows {
-            let value = entry
-                .value
-                .map_or("-".to_owned(), |value| value.to_string());
-            let verdict = match entry.verdict {
-                Verdict::Met => "met",
-                Verdict::Missed => "MISSED",
-                Verdict::NotMeasured => "not measured",
-            };
-            let note = entry
-                .note
-                .as_ref()
-                .map_or(String::new(), |note| format!("\n{note}"));
-            table.add_row([
-                entry.row.name().to_owned(),
-                format!("{}{note}", entry.step),
-                format!(
-                    "{} {} {}",
-                    entry.side.sign(),
-                    figure(entry.limit),
-                    entry.unit
-                ),
-                value,
-                verdict.to_owned(),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(2).take(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        let mut text = format!("{table}\n");
-        text += "medians, with the extremes of the rounds; limits as in docs/measurements.md, unless set with --limit\n";
-        if !self.met {
-            text += &format!("MISSED: {}\n", self.missed.join(", "));
-        }
-        text + &format!("results: {}\n", self.results.display())
-    }
-}
-
 /// `ROW=VALUE`.
 fn limit(text: &str) -> Result<(Row, f64), String> {
     let (name, value) = text.split_once('=').ok_or("it is not ROW=VALUE")?;
-    let row = Row::ALL.into_iter().find(|row| row.name() == name);
-    let row = row.ok_or_else(|| {
-        let names: Vec<_> = Row::ALL.iter().map(|row| row.name()).collect();
+    let row = Row::all().iter().find(|row| row.name() == name);
+    let row = *row.ok_or_else(|| {
+        let names: Vec<_> = Row::all().iter().map(|row| row.name()).collect();
         format!("there is no row {name:?}; there are {}", names.join(", "))
     })?;
     match value.parse::<f64>() {
@@ -337,62 +154,6 @@ fn limit(text: &str) -> Result<(Row, f64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn options(limits: &[&str]) -> Options {
-        Options {
-            limit: limits.iter().map(|text| limit(text).unwrap()).collect(),
-            ..Options::default()
-        }
-    }
-
-    fn value(median: f64) -> Found {
-        Found::Value(Spread::exact(median), None)
-    }
-
-    #[test]
-    fn the_median_is_held_against_the_limit() {
-        let met = entry(Row::Seal, value(1.15), &options(&[]));
-        assert_eq!(met.verdict, Verdict::Met);
-        let missed = entry(Row::Seal, value(1.151), &options(&[]));
-        assert_eq!(missed.verdict, Verdict::Missed);
-        let slower = entry(Row::Seal, value(1.151), &options(&["seal=9", "seal=1.2"]));
-        assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 1.2));
-    }
-
-    #[test]
-    fn a_load_that_loses_reports_misses_however_fast_it_was() {
-        let found = Found::Wrong(Spread::exact(5.0), "3 reports without a receipt".to_owned());
-        assert_eq!(
-            entry(Row::Load, found, &options(&[])).verdict,
-            Verdict::Missed
-        );
-        let failed = Found::Failed("the broker ended".to_owned());
-        let failed = entry(Row::Load, failed, &options(&[]));
-        assert_eq!(failed.verdict, Verdict::Missed);
-        assert_eq!(failed.note.as_deref(), Some("the broker ended"));
-    }
-
-    #[test]
-    fn what_cannot_be_measured_is_shown_and_is_no_miss() {
-        let nothing = Found::Nothing("this processor lacks AVX-512".to_owned());
-        let rows = vec![
-            entry(Row::FoldAvx512, nothing, &options(&[])),
-            entry(Row::Bytes, value(27_600.0), &options(&[])),
-        ];
-        let outcome = Outcome::new(rows, Path::new("results/x"));
-        assert_eq!(outcome.missed, ["bytes"]);
-        let text = outcome.text();
-        assert!(text.contains("this processor lacks AVX-512"), "{text}");
-        assert!(text.contains("MISSED: bytes"), "{text}");
-        let json = serde_json::to_value(&outcome).unwrap();
-        assert_eq!(json["rows"][0]["verdict"], "not_measured");
-        assert_eq!(json["rows"][1]["value"]["median"], 27_600.0);
-        assert_eq!(json["rows"][1]["limit"], 27_500.0);
-        assert_eq!(
-            json["rows"][1]["command"],
-            "cargo run --release -p bench -- budget --rows bytes"
-        );
-    }
 
     #[test]
     fn a_limit_names_its_row() {

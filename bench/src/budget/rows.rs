@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[value(rename_all = "kebab-case")]
-pub enum Row {
+pub(crate) enum Row {
     /// Sealing a report over OpenFHE's encode and encrypt alone.
     Seal,
     /// TenSEAL's encrypt and serialise over sealing a report.
@@ -26,119 +26,91 @@ pub enum Row {
     Memory,
 }
 
-/// What a row promises.
 #[derive(Debug, Clone, Copy)]
-pub struct Promise {
-    /// In words.
-    pub step: &'static str,
-    /// The unit of value and limit.
-    pub unit: &'static str,
-    /// The limit of the design.
-    pub limit: f64,
-    /// On which side of it the value must be.
-    pub side: Side,
+pub(crate) struct Promise {
+    pub(crate) step: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) limit: f64,
+    pub(crate) side: Side,
 }
 
-/// On which side of its limit a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// No more than the limit.
+pub(crate) enum Side {
     AtMost,
-    /// No less.
     AtLeast,
-    /// Less than the limit.
     Below,
 }
 
-impl Row {
-    /// All of them, in the design's order.
-    pub const ALL: [Self; 8] = [
-        Self::Seal,
-        Self::Tenseal,
-        Self::Bytes,
-        Self::FoldAvx512,
-        Self::FoldAvx2,
-        Self::Admit,
-        Self::Load,
-        Self::Memory,
-    ];
+/// A promise for each row, in the design's order.
+const PROMISES: [Promise; 8] = [
+    Promise {
+        step: "seal (encode, encrypt, pack, sign) ÷ OpenFHE's encode + encrypt",
+        unit: "×",
+        limit: 1.15,
+        side: Side::AtMost,
+    },
+    Promise {
+        step: "TenSEAL N=8192 encrypt + serialise ÷ seal",
+        unit: "×",
+        limit: 6.0,
+        side: Side::AtLeast,
+    },
+    Promise {
+        step: "bytes of a report, 1,024 slots",
+        unit: "B",
+        limit: 27_500.0,
+        side: Side::AtMost,
+    },
+    Promise {
+        step: "memcpy ÷ fold, AVX-512",
+        unit: "×",
+        limit: 0.8,
+        side: Side::AtLeast,
+    },
+    Promise {
+        step: "memcpy ÷ fold, AVX2",
+        unit: "×",
+        limit: 0.4,
+        side: Side::AtLeast,
+    },
+    Promise {
+        step: "decode + verify + fold in analytics, processor time",
+        unit: "µs",
+        limit: 60.0,
+        side: Side::AtMost,
+    },
+    Promise {
+        step: "1,112 reports/s, durable, generator included: p99",
+        unit: "ms",
+        limit: 1_000.0,
+        side: Side::Below,
+    },
+    Promise {
+        step: "analytics: 1,000 feeders, a million meters, two windows each",
+        unit: "MB",
+        limit: 256.0,
+        side: Side::AtMost,
+    },
+];
 
-    /// Its name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Seal => "seal",
-            Self::Tenseal => "tenseal",
-            Self::Bytes => "bytes",
-            Self::FoldAvx512 => "fold-avx512",
-            Self::FoldAvx2 => "fold-avx2",
-            Self::Admit => "admit",
-            Self::Load => "load",
-            Self::Memory => "memory",
-        }
+impl Row {
+    pub(crate) fn all() -> &'static [Self] {
+        Self::value_variants()
     }
 
-    /// What it promises.
-    #[must_use]
-    pub const fn promise(self) -> Promise {
-        match self {
-            Self::Seal => Promise {
-                step: "seal (encode, encrypt, pack, sign) ÷ OpenFHE's encode + encrypt",
-                unit: "×",
-                limit: 1.15,
-                side: Side::AtMost,
-            },
-            Self::Tenseal => Promise {
-                step: "TenSEAL N=8192 encrypt + serialise ÷ seal",
-                unit: "×",
-                limit: 6.0,
-                side: Side::AtLeast,
-            },
-            Self::Bytes => Promise {
-                step: "bytes of a report, 1,024 slots",
-                unit: "B",
-                limit: 27_500.0,
-                side: Side::AtMost,
-            },
-            Self::FoldAvx512 => Promise {
-                step: "memcpy ÷ fold, AVX-512",
-                unit: "×",
-                limit: 0.8,
-                side: Side::AtLeast,
-            },
-            Self::FoldAvx2 => Promise {
-                step: "memcpy ÷ fold, AVX2",
-                unit: "×",
-                limit: 0.4,
-                side: Side::AtLeast,
-            },
-            Self::Admit => Promise {
-                step: "decode + verify + fold in analytics, processor time",
-                unit: "µs",
-                limit: 60.0,
-                side: Side::AtMost,
-            },
-            Self::Load => Promise {
-                step: "1,112 reports/s, durable, generator included: p99",
-                unit: "ms",
-                limit: 1_000.0,
-                side: Side::Below,
-            },
-            Self::Memory => Promise {
-                step: "analytics: 1,000 feeders, a million meters, two windows each",
-                unit: "MB",
-                limit: 256.0,
-                side: Side::AtMost,
-            },
-        }
+    pub(crate) fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub(crate) const fn promise(self) -> Promise {
+        PROMISES[self as usize]
     }
 }
 
 impl Side {
-    /// Whether a value is on it.
-    #[must_use]
-    pub fn holds(self, value: f64, limit: f64) -> bool {
+    pub(crate) fn holds(self, value: f64, limit: f64) -> bool {
         match self {
             Self::AtMost => value <= limit,
             Self::AtLeast => value >= limit,
@@ -146,9 +118,7 @@ impl Side {
         }
     }
 
-    /// As a sign.
-    #[must_use]
-    pub const fn sign(self) -> &'static str {
+    pub(crate) const fn sign(self) -> &'static str {
         match self {
             Self::AtMost => "≤",
             Self::AtLeast => "≥",
@@ -162,12 +132,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_named_as_on_the_command_line() {
-        assert_eq!(Row::ALL, Row::value_variants());
-        for row in Row::ALL {
-            assert_eq!(row.to_possible_value().unwrap().get_name(), row.name());
+    fn every_row_is_named_as_on_the_command_line_and_has_its_own_promise() {
+        assert_eq!(Row::all().len(), PROMISES.len());
+        for row in Row::all() {
             assert_eq!(serde_json::to_value(row).unwrap(), row.name());
         }
+        assert!(Row::FoldAvx2.promise().step.ends_with("AVX2"));
+        assert_eq!(Row::Memory.promise().unit, "MB");
     }
 
     #[test]

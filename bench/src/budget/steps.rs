@@ -5,11 +5,10 @@ use anyhow::{Result, anyhow};
 use packed::{ADDITIVE, Accumulator};
 use service::config::Settings;
 
-use super::Effort;
 use crate::peers::ours::Ours;
 use crate::peers::work::Work;
 use crate::ratio::Spread;
-use crate::resources::thread_time;
+use crate::usage::thread_time;
 
 /// Reports that analytics is given in a round: 27 MB, more than most caches hold.
 const REPORTS: usize = 1_000;
@@ -17,15 +16,11 @@ const REPORTS: usize = 1_000;
 const LOT: usize = 250;
 
 /// Sealing over OpenFHE's encode and encrypt, in each round.
-///
-/// # Errors
-/// Where OpenFHE fails.
-pub fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
-    let (rounds, each) = effort.choose((40, 25), (15, 10));
+pub(crate) fn seal(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
+    let (rounds, each) = if quick { (15, 10) } else { (40, 25) };
     let ours = Ours::new(settings, Work::real(each)?)?;
-    let slots = (0..each)
-        .map(|index| ours.slots(index))
-        .collect::<Result<Vec<_>>>()?;
+    let slots = (0..each).map(|index| ours.slots(index));
+    let slots = slots.collect::<Result<Vec<_>>>()?;
     let mut ratios = Vec::with_capacity(rounds);
     for round in 0..=rounds {
         let began = thread_time();
@@ -44,11 +39,7 @@ pub fn seal(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     Ok(ratios)
 }
 
-/// Bytes of reports that are published, each.
-///
-/// # Errors
-/// Where OpenFHE fails.
-pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
+pub(crate) fn bytes(settings: &Settings) -> Result<Vec<f64>> {
     let ours = Ours::new(settings, Work::real(20)?)?;
     (0..20)
         .map(|index| Ok(ours.seal(index)?.envelope.len() as f64))
@@ -56,20 +47,16 @@ pub fn bytes(settings: &Settings) -> Result<Vec<f64>> {
 }
 
 /// Processor time of decoding, verifying and folding a report, in microseconds, in each round.
-///
-/// # Errors
-/// Where a report is refused.
-pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
-    let rounds = effort.choose(20, 5);
+pub(crate) fn admission(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
+    let rounds = if quick { 5 } else { 20 };
     let ours = Ours::new(settings, Work::real(REPORTS)?)?;
-    let incoming = (0..REPORTS)
-        .map(|index| {
-            Ok(Incoming {
-                topic: ours.topic(index).to_owned(),
-                payload: ours.seal(index)?.envelope,
-            })
+    let incoming = |index| {
+        Ok(Incoming {
+            topic: ours.topic(index).to_owned(),
+            payload: ours.seal(index)?.envelope,
         })
-        .collect::<Result<Vec<Incoming>>>()?;
+    };
+    let incoming = (0..REPORTS).map(incoming).collect::<Result<Vec<_>>>()?;
     let admission = ours.admission()?;
     let mut values = Vec::with_capacity(rounds);
     for round in 0..=rounds {
@@ -90,7 +77,6 @@ pub fn admission(settings: &Settings, effort: Effort) -> Result<Vec<f64>> {
     Ok(values)
 }
 
-/// The values of a row as a spread.
 pub(super) fn spread(values: &[f64]) -> Result<Spread> {
     Spread::of(values).ok_or_else(|| anyhow!("no figure in any round"))
 }

@@ -3,7 +3,7 @@
 //! It reads a run that `bench report` joined: the steps of the load, the sealing time of the sweeps, the memory of the budget.
 //! It prints Markdown; `docs/capacity.md` has the output and what it assumes.
 
-pub mod model;
+pub(crate) mod model;
 
 use std::path::PathBuf;
 
@@ -15,29 +15,29 @@ use model::Model;
 
 /// What to base it on, and what for.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Results folder with `run.json`, in which a load, a budget and a sweep are joined
     #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Bytes of analytics' store for a report, by `cargo bench -p analytics --bench memory`: its size over its reports
     #[arg(long, value_name = "BYTES")]
-    pub store_bytes: f64,
+    pub(crate) store_bytes: f64,
     /// Share of a core that is planned to be used
     #[arg(long, default_value_t = 0.6)]
-    pub utilisation: f64,
+    pub(crate) utilisation: f64,
 }
 
 /// Meters of a city and of a country.
 const PLACES: [(&str, f64); 2] = [("city", 1e6), ("country", 30e6)];
 
-/// How often a meter reads, and how often it reports, in seconds.
-const RHYTHMS: [(&str, f64, f64); 6] = [
-    ("half-hourly, a report a day", 1800.0, 86_400.0),
-    ("half-hourly, as they come", 1800.0, 1800.0),
-    ("quarter-hourly, as they come", 900.0, 900.0),
-    ("five minutes, a report a quarter hour", 300.0, 900.0),
-    ("one minute, a report a quarter hour", 60.0, 900.0),
-    ("one minute, as they come", 60.0, 60.0),
+/// How often a meter reads and reports, the latter in seconds too.
+const RHYTHMS: [(&str, f64); 6] = [
+    ("half-hourly, a report a day", 86_400.0),
+    ("half-hourly, as they come", 1800.0),
+    ("quarter-hourly, as they come", 900.0),
+    ("five minutes, a report a quarter hour", 900.0),
+    ("one minute, a report a quarter hour", 900.0),
+    ("one minute, as they come", 60.0),
 ];
 
 /// Meters on a feeder, for the number of sums.
@@ -45,7 +45,6 @@ const METERS_A_FEEDER: f64 = 1000.0;
 /// Days for which contributors are kept: `analytics.retention`.
 const RETENTION_DAYS: f64 = 7.0;
 
-/// Measured costs beside the model.
 struct Costs {
     bytes: f64,
     seal_s: f64,
@@ -53,20 +52,14 @@ struct Costs {
     store_bytes: f64,
 }
 
-/// The tables, as Markdown.
-///
-/// # Errors
-/// Where the run lacks something, which is named with the command that measures it.
-pub fn text(options: &Options) -> Result<String> {
+pub(crate) fn text(options: &Options) -> Result<String> {
     let path = options.folder.join("run.json");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let run: Run =
         serde_json::from_str(&text).with_context(|| format!("{} is no run", path.display()))?;
-    let load = run
-        .load
-        .as_ref()
-        .context("the run has no load: `bench load`, then `bench report` to join it")?;
+    let load = run.load.as_ref();
+    let load = load.context("the run has no load: `bench load`, then `bench report` to join it")?;
     let model = Model::new(&model::steps(load)?)?;
     let costs = costs(&run, options)?;
     Ok(measured(&model, &costs) + &needs(&model, &costs, options.utilisation))
@@ -77,14 +70,10 @@ fn costs(run: &Run, options: &Options) -> Result<Costs> {
     let median = points
         .find_map(|point| point.median.as_ref())
         .context("the run has no point that is right: `bench --sweep meters`")?;
-    let seal = median
-        .stage_p50_s
-        .get(&StageName::Seal)
-        .context("the sweep has no sealing time")?;
-    let rows = run
-        .budget
-        .as_ref()
-        .and_then(|budget| budget["rows"].as_array());
+    let seal = median.stage_p50_s.get(&StageName::Seal);
+    let seal = seal.context("the sweep has no sealing time")?;
+    let budget = run.budget.as_ref();
+    let rows = budget.and_then(|budget| budget["rows"].as_array());
     let memory_mb = rows
         .and_then(|rows| rows.iter().find(|row| row["row"] == "memory"))
         .and_then(|row| row["value"]["median"].as_f64())
@@ -102,11 +91,8 @@ fn measured(model: &Model, costs: &Costs) -> String {
         "| service | cores without load | core-microseconds a report |\n|---|---|---|\n",
     );
     for (service, line) in &model.services {
-        text += &format!(
-            "| {service} | {:.3} | {:.0} |\n",
-            line.idle,
-            line.cost_s * 1e6
-        );
+        let (idle, cost_us) = (line.idle, line.cost_s * 1e6);
+        text += &format!("| {service} | {idle:.3} | {cost_us:.0} |\n");
     }
     text += &format!(
         "| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
@@ -139,16 +125,14 @@ fn needs(model: &Model, costs: &Costs, utilisation: f64) -> String {
          analytics memory | network into the broker | disk writes | store, a week |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (place, meters) in PLACES {
-        for (rhythm, _, every_s) in RHYTHMS {
+        for (rhythm, every_s) in RHYTHMS {
             let rate = meters / every_s;
-            let processes = (rate / model.knee / utilisation)
-                .ceil()
-                .max((meters / 1e6).ceil());
+            let processes = rate / model.knee / utilisation;
+            let processes = processes.ceil().max((meters / 1e6).ceil());
             let cores = |service: &str| {
-                let line = model.services.get(service).copied();
-                line.map_or(0.0, |line| {
-                    (line.idle * processes + line.cost_s * rate) / utilisation
-                })
+                let line = model.services.get(service);
+                let used = line.map_or(0.0, |line| line.idle * processes + line.cost_s * rate);
+                used / utilisation
             };
             let reports = meters * (RETENTION_DAYS * 86_400.0 / every_s);
             text += &format!(

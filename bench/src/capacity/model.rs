@@ -8,48 +8,40 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// One step of a load that the pipeline managed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Reports a second.
-    pub rate: f64,
+pub(crate) struct Step {
+    pub(crate) rate: f64,
     /// Cores, by service; the generator is left out.
-    pub cores: BTreeMap<&'static str, f64>,
-    /// Bytes the kernel wrote to the disk for a report.
-    pub written_bytes: f64,
+    pub(crate) cores: BTreeMap<&'static str, f64>,
+    pub(crate) written_bytes: f64,
 }
 
 /// Cores as a function of the rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Cores without load.
-    pub idle: f64,
+    pub(crate) idle: f64,
     /// Core-seconds a report.
-    pub cost_s: f64,
+    pub(crate) cost_s: f64,
 }
 
 /// The model, and how it did on the steps it had not seen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    /// By service.
-    pub services: BTreeMap<&'static str, Line>,
+pub(crate) struct Model {
+    pub(crate) services: BTreeMap<&'static str, Line>,
     /// Steps it was held against.
-    pub checks: Vec<Check>,
-    /// The greatest rate that was managed.
-    pub knee: f64,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) knee: f64,
     /// Bytes written to the disk for a report, at that rate.
-    pub written_bytes: f64,
+    pub(crate) written_bytes: f64,
 }
 
 /// A step that the model had not seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Check {
-    /// Reports a second.
-    pub rate: f64,
-    /// Cores of all services, measured.
-    pub measured: f64,
-    /// The same by the model.
-    pub modelled: f64,
+pub(crate) struct Check {
+    pub(crate) rate: f64,
+    pub(crate) measured: f64,
+    pub(crate) modelled: f64,
 }
 
 /// Which service a thread of the load's process is part of; `None` for the generator and what is common.
@@ -60,31 +52,27 @@ fn service(role: &str) -> Option<&'static str> {
 }
 
 /// The steps in a `load.json` that were right, within the limit, and not held up by the generator.
-///
-/// # Errors
-/// Where the document has no steps.
-pub fn steps(load: &Value) -> Result<Vec<Step>> {
+pub(crate) fn steps(load: &Value) -> Result<Vec<Step>> {
     let all = load["steps"]
         .as_array()
         .context("the load has no `steps`")?;
-    let held = |step: &Value, key: &str| step[key].as_bool().unwrap_or(false);
-    let mut steps: Vec<Step> = all
+    let managed = all
         .iter()
-        .filter(|step| held(step, "correct") && held(step, "within_limit"))
-        .filter_map(|step| {
-            let mut cores = BTreeMap::new();
-            for (role, used) in step["split"]["roles"].as_object()? {
-                if let Some(service) = service(role) {
-                    *cores.entry(service).or_insert(0.0) += used.as_f64()?;
-                }
+        .filter(|step| step["correct"] == true && step["within_limit"] == true);
+    let read = |step: &Value| {
+        let mut cores = BTreeMap::new();
+        for (role, used) in step["split"]["roles"].as_object()? {
+            if let Some(service) = service(role) {
+                *cores.entry(service).or_insert(0.0) += used.as_f64()?;
             }
-            Some(Step {
-                rate: step["rate"].as_f64()?,
-                cores,
-                written_bytes: step["written_bytes_per_report"].as_f64()?,
-            })
+        }
+        Some(Step {
+            rate: step["rate"].as_f64()?,
+            cores,
+            written_bytes: step["written_bytes_per_report"].as_f64()?,
         })
-        .collect();
+    };
+    let mut steps: Vec<Step> = managed.filter_map(read).collect();
     steps.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     Ok(steps)
 }
@@ -112,19 +100,13 @@ impl Line {
         }
     }
 
-    /// Cores at a rate.
-    #[must_use]
-    pub fn at(&self, rate: f64) -> f64 {
+    pub(crate) fn at(&self, rate: f64) -> f64 {
         self.idle + self.cost_s * rate
     }
 }
 
 impl Model {
-    /// The model of at least four steps.
-    ///
-    /// # Errors
-    /// Where there are fewer.
-    pub fn new(steps: &[Step]) -> Result<Self> {
+    pub(crate) fn new(steps: &[Step]) -> Result<Self> {
         ensure!(
             steps.len() >= 4,
             "{} usable steps; the model needs 4: `bench load` without --rate makes them",
@@ -132,12 +114,8 @@ impl Model {
         );
         // Held against one in the lower half and one in the upper, neither of them an end.
         let unseen = [1, steps.len() - 2];
-        let seen = || {
-            steps
-                .iter()
-                .enumerate()
-                .filter(|(index, _)| !unseen.contains(index))
-        };
+        let is_seen = |(index, _): &(usize, &Step)| !unseen.contains(index);
+        let seen = || steps.iter().enumerate().filter(is_seen);
         let names = steps.iter().flat_map(|step| step.cores.keys().copied());
         let services: BTreeMap<_, _> = names
             .map(|name| {
@@ -167,8 +145,7 @@ impl Model {
     }
 
     /// Greatest relative deviation on a step it had not seen.
-    #[must_use]
-    pub fn uncertainty(&self) -> f64 {
+    pub(crate) fn uncertainty(&self) -> f64 {
         let off = |check: &Check| (check.modelled / check.measured - 1.0).abs();
         self.checks.iter().map(off).fold(0.0, f64::max)
     }
@@ -214,11 +191,7 @@ mod tests {
         let line = Line::fit(&[(1000.0, 0.05), (2000.0, 0.2)]);
         assert_eq!(line.idle, 0.0);
         assert!(line.cost_s > 0.0);
-        let steps = [
-            step(1.0, 0.1, 0.1),
-            step(2.0, 0.1, 0.1),
-            step(3.0, 0.1, 0.1),
-        ];
+        let steps = [1.0, 2.0, 3.0].map(|rate| step(rate, 0.1, 0.1));
         assert!(Model::new(&steps).is_err());
     }
 

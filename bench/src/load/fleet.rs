@@ -10,47 +10,36 @@ use wire::{
     VerifyingKey, Watts, WindowStart,
 };
 
-use super::cache::Cache;
-use super::pool::GREATEST_WH;
-
 /// Length of a window, in seconds: a quarter of an hour.
-pub const INTERVAL_S: u32 = 900;
+pub(crate) const INTERVAL_S: u32 = 900;
 /// The first window: 2025-01-01, far enough in the past for every window of a run to be over, and the same in all runs,
 /// so that signed reports can be used again.
 const FIRST_WINDOW: u64 = 1_735_689_600;
 /// Meters in one enrolment request.
 const CHUNK: usize = 4_096;
-/// The file of the cache with the meters' verifying keys.
-const KEYS: &str = "meters.bin";
+/// Greatest reading, in Wh: a household's connection at full power for a quarter of an hour.
+pub(crate) const GREATEST_WH: i64 = 3_600;
 
-/// Meters on feeders, behind gateways.
 #[derive(Debug)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     seed: u64,
-    a_feeder: u32,
-    feeders: Vec<FeederId>,
-    gateways: Vec<GatewayId>,
+    /// Meters on each feeder.
+    pub(crate) a_feeder: u32,
+    pub(crate) feeders: Vec<FeederId>,
+    pub(crate) gateways: Vec<GatewayId>,
 }
 
-/// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Index of the meter.
-    pub meter: u32,
-    /// Index of its feeder.
-    pub feeder: u32,
-    /// The window.
-    pub window: WindowStart,
-    /// Index of its gateway.
-    pub gateway: u32,
+pub(crate) struct Place {
+    pub(crate) meter: u32,
+    pub(crate) feeder: u32,
+    pub(crate) window: WindowStart,
+    pub(crate) gateway: u32,
 }
 
 impl Fleet {
     /// `meters` on `feeders`, the same number on each, rounded down.
-    ///
-    /// # Errors
-    /// Where a feeder would have fewer than two meters.
-    pub fn new(meters: u32, feeders: u32, gateways: u32, seed: u64) -> Result<Self> {
+    pub(crate) fn new(meters: u32, feeders: u32, gateways: u32, seed: u64) -> Result<Self> {
         let a_feeder = meters.checked_div(feeders).unwrap_or(0);
         ensure!(
             a_feeder >= 2,
@@ -68,47 +57,21 @@ impl Fleet {
         })
     }
 
-    /// Number of meters.
-    #[must_use]
-    pub fn meters(&self) -> u32 {
-        self.a_feeder * self.feeders()
+    pub(crate) fn meters(&self) -> u32 {
+        self.a_feeder * self.feeders.len() as u32
     }
 
-    /// Meters on each feeder.
-    #[must_use]
-    pub fn meters_a_feeder(&self) -> u32 {
-        self.a_feeder
-    }
-
-    /// Number of feeders.
-    #[must_use]
-    pub fn feeders(&self) -> u32 {
-        self.feeders.len() as u32
-    }
-
-    /// The gateways.
-    #[must_use]
-    pub fn gateways(&self) -> &[GatewayId] {
-        &self.gateways
-    }
-
-    /// The feeder of this index.
-    #[must_use]
-    pub fn feeder(&self, index: u32) -> &FeederId {
+    pub(crate) fn feeder(&self, index: u32) -> &FeederId {
         &self.feeders[index as usize % self.feeders.len()]
     }
 
-    /// The feeder and the window of a cell.
-    #[must_use]
-    pub fn cell(&self, cell: u64) -> (u32, WindowStart) {
-        let feeders = u64::from(self.feeders());
+    pub(crate) fn cell(&self, cell: u64) -> (u32, WindowStart) {
+        let feeders = self.feeders.len() as u64;
         let window = FIRST_WINDOW + cell / feeders * u64::from(INTERVAL_S);
         ((cell % feeders) as u32, WindowStart(window))
     }
 
-    /// What a row is about.
-    #[must_use]
-    pub fn place(&self, row: u64) -> Place {
+    pub(crate) fn place(&self, row: u64) -> Place {
         let a_feeder = u64::from(self.a_feeder);
         let (feeder, window) = self.cell(row / a_feeder);
         let member = (row % a_feeder) as u32;
@@ -125,27 +88,20 @@ impl Fleet {
         (feeder + member) % self.gateways.len() as u32
     }
 
-    /// The row of a meter in a window.
-    #[must_use]
-    pub fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
+    pub(crate) fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
         let meter: u32 = meter.as_ref().strip_prefix("load-")?.parse().ok()?;
         let since = window.0.checked_sub(FIRST_WINDOW)? / u64::from(INTERVAL_S);
-        let cell = since * u64::from(self.feeders()) + u64::from(meter / self.a_feeder);
+        let cell = since * self.feeders.len() as u64 + u64::from(meter / self.a_feeder);
         (meter < self.meters())
             .then(|| cell * u64::from(self.a_feeder) + u64::from(meter % self.a_feeder))
     }
 
-    /// The id of a meter.
-    ///
-    /// # Errors
-    /// Never, for an index of this fleet.
-    pub fn meter_id(&self, meter: u32) -> Result<MeterId> {
+    pub(crate) fn meter_id(&self, meter: u32) -> Result<MeterId> {
         Ok(format!("load-{meter:07}").parse()?)
     }
 
     /// The signing key of a meter: it follows from the seed, so it is no secret.
-    #[must_use]
-    pub fn meter_key(&self, meter: u32) -> SigningKey {
+    pub(crate) fn meter_key(&self, meter: u32) -> SigningKey {
         self.derived("meter", meter)
     }
 
@@ -154,40 +110,25 @@ impl Fleet {
         SigningKey::from_bytes(&Digest::of(text.as_bytes()).0)
     }
 
-    /// The verifying keys of all meters: from the cache, or derived now.
-    ///
-    /// # Errors
-    /// Where the cache cannot be read or written.
-    pub fn verifying_keys(&self, cache: &Cache) -> Result<Vec<VerifyingKey>> {
-        let bytes = match cache.read(KEYS)? {
-            Some(bytes) if bytes.len() == 32 * self.meters() as usize => bytes,
-            _ => {
-                tracing::info!(meters = self.meters(), "deriving the meters' keys");
-                let mut bytes = vec![0; 32 * self.meters() as usize];
-                in_parallel(&mut bytes, 32, |meter, key| {
-                    let meter = self.meter_key(meter as u32);
-                    key.copy_from_slice(meter.verifying_key().as_bytes());
-                    Ok(())
-                })?;
-                cache.write(KEYS, bytes.clone())?;
-                bytes
-            }
-        };
+    /// The verifying keys of all meters.
+    pub(crate) fn verifying_keys(&self) -> Result<Vec<VerifyingKey>> {
+        let mut bytes = vec![0; 32 * self.meters() as usize];
+        in_parallel(&mut bytes, 32, |meter, key| {
+            let meter = self.meter_key(meter as u32);
+            key.copy_from_slice(meter.verifying_key().as_bytes());
+            Ok(())
+        })?;
         let key = |key: &[u8; 32]| VerifyingKey::from_bytes(*key);
         Ok(bytes.as_chunks::<32>().0.iter().map(key).collect())
     }
 
     /// A request that names all feeders and no meters: it founds the plan.
-    #[must_use]
-    pub fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
-        self.request(deployment, topics, 0, 0, 1, Vec::new())
+    pub(crate) fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
+        self.request(deployment, topics, 0, (0, 1), Vec::new())
     }
 
     /// What a gateway asks the operator: to enrol its meters.
-    ///
-    /// # Errors
-    /// Never, for a gateway of this fleet.
-    pub fn requests(
+    pub(crate) fn requests(
         &self,
         deployment: &DeploymentId,
         topics: &Topics,
@@ -198,20 +139,16 @@ impl Fleet {
             .filter(|meter| self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway)
             .collect();
         let chunks = own.len().div_ceil(CHUNK) as u32;
-        (0..)
-            .zip(own.chunks(CHUNK))
-            .map(|(chunk, own)| {
-                let meters = own
-                    .iter()
-                    .map(|&meter| {
-                        let feeder = self.feeder(meter / self.a_feeder).clone();
-                        let key = keys[meter as usize];
-                        Ok((self.meter_id(meter)?, feeder, capacity(), key))
-                    })
-                    .collect::<Result<_>>()?;
-                Ok(self.request(deployment, topics, gateway, chunk, chunks, meters))
-            })
-            .collect()
+        let asked = |meter: &u32| {
+            let feeder = self.feeder(meter / self.a_feeder).clone();
+            let key = keys[*meter as usize];
+            Ok((self.meter_id(*meter)?, feeder, capacity(), key))
+        };
+        let requests = (0..).zip(own.chunks(CHUNK)).map(|(chunk, own)| {
+            let meters = own.iter().map(asked).collect::<Result<_>>()?;
+            Ok(self.request(deployment, topics, gateway, (chunk, chunks), meters))
+        });
+        requests.collect()
     }
 
     fn request(
@@ -219,15 +156,13 @@ impl Fleet {
         deployment: &DeploymentId,
         topics: &Topics,
         gateway: u32,
-        chunk: u32,
-        chunks: u32,
+        (chunk, chunks): (u32, u32),
         meters: Vec<(MeterId, FeederId, Watts, VerifyingKey)>,
     ) -> (String, Vec<u8>) {
         let key = self.derived("gateway", gateway);
         let id = &self.gateways[gateway as usize];
-        let mut feeders: Vec<_> = (self.feeders.iter())
-            .map(|feeder| (feeder.clone(), capacity()))
-            .collect();
+        let feeders = self.feeders.iter();
+        let mut feeders: Vec<_> = feeders.map(|id| (id.clone(), capacity())).collect();
         feeders.sort();
         let request = EnrolRequest {
             gateway: id.clone(),
@@ -248,10 +183,7 @@ fn capacity() -> Watts {
 }
 
 /// Fills the rows of `bytes` on all processors.
-///
-/// # Errors
-/// The first error of `fill`.
-pub fn in_parallel(
+pub(crate) fn in_parallel(
     bytes: &mut [u8],
     row: usize,
     fill: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,
@@ -264,10 +196,8 @@ pub fn in_parallel(
             .map(|(part, bytes)| {
                 let fill = &fill;
                 scope.spawn(move || {
-                    bytes
-                        .chunks_exact_mut(row)
-                        .enumerate()
-                        .try_for_each(|(index, row)| fill(part * rows + index, row))
+                    let mut rows = (part * rows..).zip(bytes.chunks_exact_mut(row));
+                    rows.try_for_each(|(index, row)| fill(index, row))
                 })
             })
             .collect();
@@ -285,7 +215,7 @@ mod tests {
     #[test]
     fn a_row_is_a_meter_in_a_window_and_back() {
         let fleet = Fleet::new(1_000, 7, 3, 1).unwrap();
-        assert_eq!((fleet.meters(), fleet.meters_a_feeder()), (994, 142));
+        assert_eq!((fleet.meters(), fleet.a_feeder), (994, 142));
         for row in [0, 141, 142, 993, 994, 5_000] {
             let place = fleet.place(row);
             let id = fleet.meter_id(place.meter).unwrap();
@@ -302,20 +232,15 @@ mod tests {
 
     #[test]
     fn every_meter_is_asked_for_once_and_by_the_gateway_it_is_behind() {
-        let parent = tempfile::tempdir().unwrap();
         let fleet = Fleet::new(20_000, 3, 4, 1).unwrap();
-        let cache = Cache::open(parent.path(), &1).unwrap();
-        let keys = fleet.verifying_keys(&cache).unwrap();
-        assert_eq!(keys, fleet.verifying_keys(&cache).unwrap());
+        let keys = fleet.verifying_keys().unwrap();
         assert_eq!(keys[7], fleet.meter_key(7).verifying_key());
         let deployment: DeploymentId = "dev".parse().unwrap();
         let topics = Topics::new("cipherwatt/v1").unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for gateway in 0..4 {
-            for (_, bytes) in fleet
-                .requests(&deployment, &topics, gateway, &keys)
-                .unwrap()
-            {
+            let requests = fleet.requests(&deployment, &topics, gateway, &keys);
+            for (_, bytes) in requests.unwrap() {
                 let request = wire::decode::<EnrolRequest>(&bytes, 8 << 20).unwrap();
                 for (meter, feeder, ..) in &request.claimed().meters {
                     let row = fleet.row(meter, WindowStart(FIRST_WINDOW)).unwrap();

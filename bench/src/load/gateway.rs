@@ -17,17 +17,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use wire::{Reason, Receipt, Status, Unverified};
 
+use super::due::{Next, State};
 use super::reports::Reports;
 use super::step::Step;
 
 /// Sleeping is no finer than this.
 const NAP: Duration = Duration::from_millis(1);
 
-/// All gateways of the generator.
-pub struct Gateways {
+pub(crate) struct Gateways {
     shared: Arc<Shared>,
     step: watch::Sender<Option<Arc<Step>>>,
-    publishers: Vec<Publisher>,
+    /// The connections, by gateway.
+    pub(crate) publishers: Vec<Publisher>,
     tasks: JoinSet<()>,
     stop: StopHandle,
 }
@@ -39,7 +40,6 @@ struct Shared {
     refused: AtomicU64,
 }
 
-/// What one gateway's sender and receiver share.
 struct Line {
     index: u32,
     shared: Arc<Shared>,
@@ -48,29 +48,8 @@ struct Line {
     receipt: Notify,
 }
 
-struct State {
-    origin: Instant,
-    pace: Pace<u64>,
-    step: Option<Arc<Step>>,
-    /// Rows to send again.
-    again: VecDeque<u64>,
-    /// Rows refused for a reason that passes, and when they are tried again.
-    later: VecDeque<(u64, u64)>,
-    /// The next report of the step to look at.
-    next: u64,
-    /// Since when there is room for another report.
-    room_since: Instant,
-}
-
-enum Next {
-    Send { row: u64, again: bool },
-    Wait(Option<Instant>),
-}
-
 impl Gateways {
-    /// Connects the gateways on the runtime of `generator`.
-    #[must_use]
-    pub fn connect(
+    pub(crate) fn connect(
         settings: &Settings,
         reports: &Arc<RwLock<Reports>>,
         generator: &Handle,
@@ -85,17 +64,11 @@ impl Gateways {
         let (step, steps) = watch::channel(None);
         let (stop, stopped) = Stop::manual();
         let (mut tasks, mut publishers) = (JoinSet::new(), Vec::new());
-        let (ids, receipts): (Vec<_>, Vec<_>) = {
-            let reports = read(reports);
-            let topics = reports.topics();
-            (reports.fleet().gateways().iter())
-                .map(|id| (id.clone(), topics.receipt(id)))
-                .unzip()
-        };
-        for ((index, id), receipt) in (0..).zip(ids).zip(receipts) {
-            let filter = vec![(receipt, QoS::AtLeastOnce)];
-            let (publisher, inbox) =
-                mqtt::connect(&settings.mqtt, id.as_ref(), filter, stopped.clone());
+        let (fleet, topics) = (read(reports).fleet.clone(), read(reports).topics.clone());
+        for (index, id) in (0..).zip(&fleet.gateways) {
+            let filter = vec![(topics.receipt(id), QoS::AtLeastOnce)];
+            let stop = stopped.clone();
+            let (publisher, inbox) = mqtt::connect(&settings.mqtt, id.as_ref(), filter, stop);
             let line = Arc::new(Line {
                 index,
                 shared: shared.clone(),
@@ -123,29 +96,20 @@ impl Gateways {
         }
     }
 
-    /// The connections, by gateway.
-    #[must_use]
-    pub fn publishers(&self) -> &[Publisher] {
-        &self.publishers
-    }
-
     /// Sets all gateways to work on a step, whose clock starts now.
-    pub fn begin(&self, step: &Arc<Step>) {
+    pub(crate) fn begin(&self, step: &Arc<Step>) {
         self.shared.resent.store(0, Ordering::Relaxed);
         self.shared.refused.store(0, Ordering::Relaxed);
         step.start();
         self.step.send_replace(Some(step.clone()));
     }
 
-    /// Reports sent again and reports refused in this step.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (of(&self.shared.resent), of(&self.shared.refused))
     }
 
-    /// Disconnects.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.stop();
         self.tasks.shutdown().await;
     }
@@ -163,7 +127,7 @@ impl Line {
         let opened = wire::decode_shared(payload, settings.mqtt.max_packet_bytes).and_then(
             |unverified: Unverified<Receipt>| {
                 let from = &unverified.claimed().analytics;
-                let services = &reports.held().plan.analytics;
+                let services = &reports.held.plan.analytics;
                 let key = services.iter().find(|entry| entry.id == *from);
                 let key = key.map_or(wire::VerifyingKey::from_bytes([0; 32]), |entry| entry.key);
                 unverified.verify(&settings.deployment.id, topic, &key)
@@ -175,7 +139,7 @@ impl Line {
         let had_room = state.pace.has_room(reports.bytes());
         let now_ms = state.now_ms();
         for entry in opened.message.entries {
-            let Some(row) = reports.fleet().row(&entry.meter, entry.window) else {
+            let Some(row) = reports.fleet.row(&entry.meter, entry.window) else {
                 continue;
             };
             state.pace.receipt(&row, now_ms);
@@ -208,58 +172,6 @@ fn passes(reason: Reason) -> bool {
     )
 }
 
-impl State {
-    fn now_ms(&self) -> u64 {
-        self.origin.elapsed().as_millis() as u64
-    }
-
-    /// What the gateway does next.
-    fn next(&mut self, index: u32, reports: &Reports) -> Next {
-        let Some(step) = self.step.clone() else {
-            return Next::Wait(None);
-        };
-        let now_ms = self.now_ms();
-        while let Some(row) = self.pace.lost(now_ms) {
-            self.again.push_back(row);
-        }
-        while let Some((_, row)) = self.later.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
-            self.again.push_back(row);
-        }
-        let at = |ms: u64| self.origin + Duration::from_millis(ms);
-        let mut wake = self.pace.next_lost_ms().map(at);
-        if let Some((at_ms, _)) = self.later.front() {
-            wake = Some(wake.map_or(at(*at_ms), |wake| wake.min(at(*at_ms))));
-        }
-        if !self.pace.has_room(reports.bytes()) {
-            return Next::Wait(wake);
-        }
-        while let Some(row) = self.again.pop_front() {
-            if step.number(row).is_some_and(|n| !step.is_settled(n)) {
-                return Next::Send { row, again: true };
-            }
-        }
-        while self.next < step.reports() {
-            let row = step.row(self.next);
-            if reports.fleet().place(row).gateway != index {
-                self.next += 1;
-                continue;
-            }
-            let due = step.due(self.next);
-            if due > Instant::now() {
-                return Next::Wait(Some(wake.map_or(due, |wake| wake.min(due))));
-            }
-            return Next::Send { row, again: false };
-        }
-        Next::Wait(wake)
-    }
-
-    fn sent(&mut self, row: u64, bytes: usize, again: bool) {
-        let now_ms = self.now_ms();
-        self.pace.sent(row, bytes, again, now_ms);
-    }
-}
-
-/// Sends what is due and allowed, step after step.
 async fn send(
     line: Arc<Line>,
     publisher: Publisher,

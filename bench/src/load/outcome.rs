@@ -1,131 +1,135 @@
-//! What a step, and a whole load, came to.
+//! What a step came to.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use harness::latency::Latencies;
+use harness::verdict::Verdict;
 use serde::Serialize;
 
 use super::fleet::Fleet;
-use super::machine::{Machine, Split};
-use super::step::{Latencies, Step};
-use crate::resources::Used;
-use crate::verdict::Verdict;
+use super::step::Step;
+use crate::usage::{Spent, Usage};
 
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;
 
-/// What one rate came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Split {
+    pub(crate) machine: f64,
+    pub(crate) roles: BTreeMap<String, f64>,
+}
+
+fn role(thread: &str) -> &str {
+    match thread {
+        "router" => "broker, router",
+        "broker" => "broker, connections",
+        other => other,
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Outcome {
     /// Reports due in a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Reports settled in a second, from the first that was due to the last receipt.
-    pub settled_per_s: f64,
+    pub(crate) settled_per_s: f64,
     /// Reports that were due.
-    pub reports: u64,
-    /// Distinct meters that are enrolled.
-    pub meters: u32,
+    pub(crate) reports: u64,
+    pub(crate) meters: u32,
     /// Feeders that reported in this step.
-    pub feeders: u64,
+    pub(crate) feeders: u64,
     /// From due to receipt, in milliseconds.
-    pub latency_ms: Latencies,
+    pub(crate) latency_ms: Latencies,
     /// From due, and allowed by the pace, to being handed to the broker, in milliseconds: the generator's own lateness.
-    pub lateness_ms: Latencies,
+    pub(crate) lateness_ms: Latencies,
     /// From due until the pace allowed it, in milliseconds: the pipeline was full.
-    pub held_ms: Latencies,
-    /// Reports sent again for want of a receipt.
-    pub resent: u64,
-    /// Reports refused.
-    pub refused: u64,
-    /// Reports without a receipt at the end.
-    pub unsettled: u64,
-    /// Windows decrypted and right.
-    pub windows: usize,
-    /// What is wrong, in words.
-    pub wrong: Vec<String>,
+    pub(crate) held_ms: Latencies,
+    pub(crate) resent: u64,
+    pub(crate) refused: u64,
+    pub(crate) unsettled: u64,
+    pub(crate) windows: usize,
+    pub(crate) wrong: Vec<String>,
     /// Processor time used, as a number of cores, the generator included.
-    pub cores: f64,
+    pub(crate) cores: f64,
     /// Processor time a report, in microseconds, the generator included.
-    pub cpu_us_per_report: f64,
+    pub(crate) cpu_us_per_report: f64,
     /// Of that, the generator's, with its MQTT clients.
-    pub generator_cpu_us_per_report: f64,
-    /// Bytes written to the disk for a report.
-    pub written_bytes_per_report: f64,
-    /// Who used how many cores.
-    pub split: Split,
+    pub(crate) generator_cpu_us_per_report: f64,
+    pub(crate) written_bytes_per_report: f64,
+    pub(crate) split: Split,
     /// Greatest resident memory of the whole process so far, in MiB.
-    pub peak_mib: f64,
+    pub(crate) peak_mib: f64,
     /// Whether the generator was late: the step then shows its limit and not the pipeline's.
-    pub generator_late: bool,
+    pub(crate) generator_late: bool,
     /// Whether everything was settled and every window is right.
-    pub correct: bool,
-    /// Whether the stated limit was kept.
-    pub within_limit: bool,
+    pub(crate) correct: bool,
+    pub(crate) within_limit: bool,
 }
 
 impl Outcome {
-    /// Puts an outcome together.
-    #[must_use]
-    pub fn new(
-        fleet: &Fleet,
-        step: &Step,
-        (resent, refused): (u64, u64),
-        verdict: Verdict,
-        used: Used,
-        machine: &mut Machine,
-    ) -> Self {
+    /// Puts an outcome together; what was sent again and refused, and what it took, the caller enters.
+    pub(crate) fn new(fleet: &Fleet, step: &Step, refused: u64, verdict: Verdict) -> Self {
         let unsettled = step.reports() - step.settled();
         let mut wrong = verdict.wrong;
         wrong.extend((unsettled > 0).then(|| format!("{unsettled} reports without a receipt")));
         wrong.extend((refused > 0).then(|| format!("{refused} reports refused")));
-        let reports = step.reports().max(1) as f64;
-        let us_per_report = |cpu: Duration| cpu.as_secs_f64() * 1e6 / reports;
-        let lateness_ms = step.lateness();
+        let [latency_ms, lateness_ms, held_ms] = step.latencies();
         Self {
-            rate: step.rate(),
+            rate: step.rate,
             settled_per_s: step.settled_per_s(),
             reports: step.reports(),
             meters: fleet.meters(),
             feeders: step.feeders(),
-            latency_ms: step.latencies(),
+            latency_ms,
             lateness_ms,
-            held_ms: step.held(),
-            resent,
+            held_ms,
             refused,
             unsettled,
             windows: verdict.released,
             correct: wrong.is_empty(),
             wrong,
-            cores: used.cores,
-            cpu_us_per_report: us_per_report(used.cpu),
-            written_bytes_per_report: used.written_bytes as f64 / reports,
-            split: machine.split(),
-            generator_cpu_us_per_report: us_per_report(machine.of("generator")),
-            peak_mib: used.peak_mib,
             generator_late: lateness_ms.p99 > LATE_MS,
             within_limit: true,
+            ..Self::default()
         }
     }
 
-    /// Holds the outcome against a limit.
-    #[must_use]
-    pub fn limited(mut self, max_p99: Option<Duration>) -> Self {
+    pub(crate) fn took(mut self, used: &Usage, spent: &Spent) -> Self {
+        let reports = self.reports.max(1) as f64;
+        let wall_s = spent.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+        let cores = |cpu: Duration| cpu.as_secs_f64() / wall_s;
+        let mut by_role = BTreeMap::<&str, Duration>::new();
+        for (thread, cpu) in spent.old.iter().chain(&spent.new) {
+            *by_role.entry(role(thread)).or_default() += *cpu;
+        }
+        let generator = by_role.get("generator").copied().unwrap_or_default();
+        self.cores = cores(used.cpu);
+        self.cpu_us_per_report = used.cpu.as_secs_f64() * 1e6 / reports;
+        self.generator_cpu_us_per_report = generator.as_secs_f64() * 1e6 / reports;
+        self.written_bytes_per_report = used.written_bytes as f64 / reports;
+        self.peak_mib = used.peak_mib;
+        let roles = by_role.into_iter().filter(|(_, cpu)| !cpu.is_zero());
+        self.split = Split {
+            machine: cores(spent.machine),
+            roles: roles
+                .map(|(role, cpu)| (role.to_owned(), cores(cpu)))
+                .collect(),
+        };
+        self
+    }
+
+    pub(crate) fn limited(mut self, max_p99: Option<Duration>) -> Self {
         self.within_limit =
             max_p99.is_none_or(|limit| self.latency_ms.p99 <= limit.as_secs_f64() * 1e3);
         self
     }
 
-    /// Whether the pipeline managed the rate.
-    #[must_use]
-    pub fn passed(&self) -> bool {
+    pub(crate) fn passed(&self) -> bool {
         self.correct && self.within_limit
     }
 
-    /// What the step shows, in a word or two.
-    fn verdict(&self) -> &'static str {
+    pub(super) fn verdict(&self) -> &'static str {
         match (self.correct, self.within_limit, self.generator_late) {
             (false, ..) => "WRONG",
             (true, true, false) => "ok",
@@ -135,42 +139,32 @@ impl Outcome {
         }
     }
 
-    /// The figures, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
+        let (took, held, late) = (&self.latency_ms, &self.held_ms, &self.lateness_ms);
         let mut text = format!(
-            "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n\
-             settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n\
-             latency   p50 {:.1} ms, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} (from due to receipt)\n\
-             held back p50 {:.1} ms, p99 {:.1}, max {:.1} (from due until receipts allowed it; part of the latency)\n\
-             generator p50 {:.1} ms late, p99 {:.1}, max {:.1}; {:.0} µs of processor a report\n\
-             windows   {} decrypted and compared\n\
+            "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n",
+            self.rate, self.reports, self.meters, self.feeders
+        );
+        text += &format!(
+            "settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n",
+            self.settled_per_s, self.unsettled, self.refused, self.resent
+        );
+        text += &format!(
+            "latency   p50 {:.1} ms, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} (from due to receipt)\n",
+            took.p50, took.p90, took.p99, took.p999, took.max
+        );
+        text += &format!(
+            "held back p50 {:.1} ms, p99 {:.1}, max {:.1} (from due until receipts allowed it; part of the latency)\n",
+            held.p50, held.p99, held.max
+        );
+        text += &format!(
+            "generator p50 {:.1} ms late, p99 {:.1}, max {:.1}; {:.0} µs of processor a report\n",
+            late.p50, late.p99, late.max, self.generator_cpu_us_per_report
+        );
+        text += &format!(
+            "windows   {} decrypted and compared\n\
              used      {:.2} cores of this process and {:.2} of the machine, {:.0} µs of processor a report, {:.0} MiB at the peak\n",
-            self.rate,
-            self.reports,
-            self.meters,
-            self.feeders,
-            self.settled_per_s,
-            self.unsettled,
-            self.refused,
-            self.resent,
-            self.latency_ms.p50,
-            self.latency_ms.p90,
-            self.latency_ms.p99,
-            self.latency_ms.p999,
-            self.latency_ms.max,
-            self.held_ms.p50,
-            self.held_ms.p99,
-            self.held_ms.max,
-            self.lateness_ms.p50,
-            self.lateness_ms.p99,
-            self.lateness_ms.max,
-            self.generator_cpu_us_per_report,
-            self.windows,
-            self.cores,
-            self.split.machine,
-            self.cpu_us_per_report,
-            self.peak_mib,
+            self.windows, self.cores, self.split.machine, self.cpu_us_per_report, self.peak_mib
         );
         text += &self.shares();
         for wrong in self.wrong.iter().take(10) {
@@ -188,206 +182,17 @@ impl Outcome {
         text
     }
 
-    /// Who used the processors, the greatest first.
-    fn shares(&self) -> String {
+    pub(super) fn shares(&self) -> String {
         let mut roles: Vec<_> = self.split.roles.iter().collect();
         roles.sort_by(|a, b| b.1.total_cmp(a.1));
         let scale = self.cpu_us_per_report / self.cores.max(f64::MIN_POSITIVE);
-        let mut text = String::from("by thread ");
-        for (index, (role, cores)) in roles
-            .iter()
-            .filter(|(_, cores)| **cores >= 0.005)
-            .enumerate()
-        {
-            let comma = if index == 0 { "" } else { "; " };
-            text += &format!(
-                "{comma}{role} {cores:.2} cores, {:.0} µs a report",
-                *cores * scale
-            );
-        }
-        text + "\n"
-    }
-}
-
-/// What a load came to: `load.json`.
-#[derive(Debug, Clone, Serialize)]
-pub struct Load {
-    /// The greatest rate that was settled within the limit, and what was settled then, in reports a second.
-    pub knee: Option<f64>,
-    /// The lowest rate that was not.
-    pub beyond: Option<f64>,
-    /// Whether what is beyond the knee shows the generator's limit and not the pipeline's.
-    pub generator_limits: bool,
-    /// The knee must not be below this, in reports a second.
-    pub floor: Option<f64>,
-    /// Whether it is not.
-    pub within_floor: bool,
-    /// The limit on the 99th percentile of the latency, in milliseconds.
-    pub max_p99_ms: Option<f64>,
-    /// Distinct meters that are enrolled.
-    pub meters: u32,
-    /// Feeders.
-    pub feeders: u32,
-    /// Gateways that send.
-    pub gateways: u32,
-    /// Real ciphertexts in the pool.
-    pub pool: u32,
-    /// Time until every meter was enrolled, in seconds.
-    pub enrolled_s: f64,
-    /// Every rate that was offered, in order.
-    pub steps: Vec<Outcome>,
-}
-
-/// A line of `load.csv`.
-#[derive(Serialize)]
-struct Row {
-    rate: f64,
-    settled_per_s: f64,
-    reports: u64,
-    p50_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
-    held_p99_ms: f64,
-    generator_late_p99_ms: f64,
-    resent: u64,
-    refused: u64,
-    unsettled: u64,
-    windows: usize,
-    correct: bool,
-    within_limit: bool,
-    generator_late: bool,
-    process_cores: f64,
-    machine_cores: f64,
-    cpu_us_per_report: f64,
-    generator_cpu_us_per_report: f64,
-    peak_mib: f64,
-}
-
-impl Load {
-    /// Whether everything that was settled is right.
-    #[must_use]
-    pub fn correct(&self) -> bool {
-        self.steps.iter().all(|step| step.correct)
-    }
-
-    /// Writes `load.json` and `load.csv`.
-    ///
-    /// # Errors
-    /// Where they cannot be written.
-    pub fn write(&self, results: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)? + "\n";
-        std::fs::write(results.join("load.json"), json).context("load.json")?;
-        let mut writer = csv::Writer::from_path(results.join("load.csv")).context("load.csv")?;
-        for step in &self.steps {
-            writer.serialize(Row {
-                rate: step.rate,
-                settled_per_s: step.settled_per_s,
-                reports: step.reports,
-                p50_ms: step.latency_ms.p50,
-                p99_ms: step.latency_ms.p99,
-                max_ms: step.latency_ms.max,
-                held_p99_ms: step.held_ms.p99,
-                generator_late_p99_ms: step.lateness_ms.p99,
-                resent: step.resent,
-                refused: step.refused,
-                unsettled: step.unsettled,
-                windows: step.windows,
-                correct: step.correct,
-                within_limit: step.within_limit,
-                generator_late: step.generator_late,
-                process_cores: step.cores,
-                machine_cores: step.split.machine,
-                cpu_us_per_report: step.cpu_us_per_report,
-                generator_cpu_us_per_report: step.generator_cpu_us_per_report,
-                peak_mib: step.peak_mib,
-            })?;
-        }
-        writer.flush().context("load.csv")
-    }
-
-    /// The table and the knee, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Disabled)
-            .set_header([
-                "offered /s",
-                "settled /s",
-                "p50 ms",
-                "p99 ms",
-                "max ms",
-                "held p99",
-                "late p99",
-                "sent again",
-                "windows",
-                "cores",
-                "machine",
-                "µs/report",
-                "generator",
-                "MiB",
-                "",
-            ]);
-        for step in &self.steps {
-            table.add_row([
-                format!("{:.0}", step.rate),
-                format!("{:.0}", step.settled_per_s),
-                format!("{:.1}", step.latency_ms.p50),
-                format!("{:.1}", step.latency_ms.p99),
-                format!("{:.1}", step.latency_ms.max),
-                format!("{:.1}", step.held_ms.p99),
-                format!("{:.1}", step.lateness_ms.p99),
-                step.resent.to_string(),
-                step.windows.to_string(),
-                format!("{:.2}", step.cores),
-                format!("{:.2}", step.split.machine),
-                format!("{:.0}", step.cpu_us_per_report),
-                format!("{:.0}", step.generator_cpu_us_per_report),
-                format!("{:.0}", step.peak_mib),
-                step.verdict().to_owned(),
-            ]);
-        }
-        for column in table.column_iter_mut().take(14) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        let mut text = format!(
-            "{table}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
-            self.meters, self.feeders, self.gateways, self.enrolled_s, self.pool
-        );
-        let at_knee = self
-            .steps
-            .iter()
-            .rfind(|step| Some(step.rate) == self.knee && step.passed());
-        match at_knee {
-            Some(step) => {
-                text += &format!(
-                    "the knee: {:.0} reports/s offered, {:.0} settled, p99 {:.1} ms, nothing lost\n",
-                    step.rate, step.settled_per_s, step.latency_ms.p99
-                );
-                text += &step.shares();
-            }
-            None => text += "no rate was settled within the limit\n",
-        }
-        if let Some(beyond) = self.beyond {
-            let whose = match self.generator_limits {
-                true => "the generator's limit, so the pipeline's is higher",
-                false => "the pipeline's limit",
-            };
-            text += &format!("{beyond:.0} reports/s were too many: {whose}\n");
-        }
-        for (step, wrong) in (self.steps.iter())
-            .flat_map(|step| step.wrong.iter().map(move |wrong| (step, wrong)))
-            .take(10)
-        {
-            text += &format!("WRONG at {:.0}/s: {wrong}\n", step.rate);
-        }
-        if self.correct() {
-            text += "every report of every step is in exactly one decrypted total, and every total is right\n";
-        }
-        if !self.within_floor {
-            text += "MISSED: the knee is below --floor\n";
-        }
-        text
+        let roles = roles.into_iter().filter(|(_, cores)| **cores >= 0.005);
+        let share = |(role, cores): (&String, &f64)| {
+            format!("{role} {cores:.2} cores, {:.0} µs a report", cores * scale)
+        };
+        format!(
+            "by thread {}\n",
+            roles.map(share).collect::<Vec<_>>().join("; ")
+        )
     }
 }

@@ -1,104 +1,83 @@
-//! The reports: each with its meter's own signature, made before they are due and kept in files.
+//! The reports: each with its meter's own signature, made before they are due and kept in a file.
 //!
-//! A row of a file is what a meter signed, without the ciphertext: that is taken from the pool when the report is sent.
-//! So a run of the generator reads 256 bytes and copies a ciphertext for a report, and encrypts and signs nothing.
+//! A row of the file is what a meter signed, without the ciphertext: that is taken from the pool when the report is sent.
+//! So the generator at work reads 256 bytes and copies a ciphertext for a report, and encrypts and signs nothing.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use service::plan::HeldPlan;
-use std::sync::Arc;
 use wire::{DeploymentId, Report, Sequence, Topics, UnixMillis};
 
-use super::cache::Cache;
 use super::fleet::{Fleet, INTERVAL_S, in_parallel};
 use super::pool::Pool;
 
 /// Bytes of a row: the length in two bytes, what was signed, zeros.
 const ROW: usize = 256;
-/// Rows of a file, about.
-const FILE_ROWS: u64 = 65_536;
+/// Rows that are signed at a time.
+const CHUNK: u64 = 65_536;
 
 /// Signed reports by row.
 #[derive(Debug)]
-pub struct Reports {
-    fleet: Arc<Fleet>,
+pub(crate) struct Reports {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) held: Arc<HeldPlan>,
+    pub(crate) topics: Topics,
     pool: Pool,
-    cache: Cache,
-    held: Arc<HeldPlan>,
-    topics: Topics,
     deployment: DeploymentId,
-    file_rows: u64,
-    files: Vec<File>,
+    /// Of the rows that are prepared; it has no name, and goes with this.
+    file: File,
+    prepared: Range<u64>,
 }
 
 impl Reports {
-    /// Reports of `fleet` under the plan.
-    #[must_use]
-    pub fn new(
+    /// Reports of `fleet` under the plan, with their file in `folder`.
+    pub(crate) fn new(
         fleet: Arc<Fleet>,
         pool: Pool,
-        cache: Cache,
         held: Arc<HeldPlan>,
         topics: Topics,
-        deployment: DeploymentId,
-    ) -> Self {
-        let a_feeder = u64::from(fleet.meters_a_feeder());
-        Self {
+        folder: &Path,
+    ) -> Result<Self> {
+        Ok(Self {
             fleet,
-            pool,
-            cache,
+            deployment: held.plan.deployment.clone(),
             held,
             topics,
-            deployment,
-            file_rows: (FILE_ROWS / a_feeder).max(1) * a_feeder,
-            files: Vec::new(),
-        }
+            pool,
+            file: tempfile::tempfile_in(folder).context("a file for signed reports")?,
+            prepared: 0..0,
+        })
     }
 
-    /// Sees to it that the rows below `rows` can be read: from the cache, or signed now.
-    ///
-    /// # Errors
-    /// Where the cache cannot be read or written.
-    pub fn prepare(&mut self, rows: u64) -> Result<()> {
-        while (self.files.len() as u64) * self.file_rows < rows {
-            let name = format!("reports-{:05}.bin", self.files.len());
-            let len = ROW as u64 * self.file_rows;
-            if self
-                .cache
-                .read(&name)?
-                .is_none_or(|bytes| bytes.len() as u64 != len)
-            {
-                tracing::info!(file = name, "signing reports");
-                self.cache.write(&name, self.sign_file()?)?;
-            }
-            let path = self.cache.path(&name);
-            let file =
-                File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-            self.files.push(file);
+    /// Signs the reports in these rows, which take the place of those that were prepared before.
+    pub(crate) fn prepare(&mut self, rows: Range<u64>) -> Result<()> {
+        let mut first = rows.start;
+        while first < rows.end {
+            let last = rows.end.min(first + CHUNK);
+            let mut bytes = vec![0; usize::try_from(last - first)? * ROW];
+            in_parallel(&mut bytes, ROW, |index, row| {
+                let signed = self.sign(first + index as u64)?;
+                let (len, rest) = row.split_first_chunk_mut::<2>().context("a short row")?;
+                let fits = signed.len() <= rest.len();
+                ensure!(fits, "a report of {} bytes", signed.len());
+                *len = (signed.len() as u16).to_le_bytes();
+                rest[..signed.len()].copy_from_slice(&signed);
+                Ok(())
+            })?;
+            let at = (first - rows.start) * ROW as u64;
+            self.file
+                .write_all_at(&bytes, at)
+                .context("writing signed reports")?;
+            first = last;
         }
+        self.prepared = rows;
         Ok(())
-    }
-
-    fn sign_file(&self) -> Result<Vec<u8>> {
-        let first = self.files.len() as u64 * self.file_rows;
-        let len = usize::try_from(self.file_rows)? * ROW;
-        let mut bytes = vec![0; len];
-        in_parallel(&mut bytes, ROW, |index, row| {
-            let signed = self.sign(first + index as u64)?;
-            let (len, rest) = row.split_first_chunk_mut::<2>().context("a short row")?;
-            ensure!(
-                signed.len() <= rest.len(),
-                "a report of {} bytes",
-                signed.len()
-            );
-            *len = (signed.len() as u16).to_le_bytes();
-            rest[..signed.len()].copy_from_slice(&signed);
-            Ok(())
-        })?;
-        Ok(bytes)
     }
 
     fn sign(&self, row: u64) -> Result<Vec<u8>> {
@@ -118,7 +97,7 @@ impl Reports {
             epoch: epoch.epoch,
             feeder,
             meter,
-            gateway: self.fleet.gateways()[place.gateway as usize].clone(),
+            gateway: self.fleet.gateways[place.gateway as usize].clone(),
             window: place.window,
             sequence: Sequence(row),
             sealed_at: UnixMillis((place.window.0 + u64::from(INTERVAL_S)) * 1000),
@@ -132,18 +111,18 @@ impl Reports {
     }
 
     /// The topic and the bytes of the report in a row.
-    ///
-    /// # Errors
-    /// Where the row was not prepared or cannot be read.
-    pub fn message(&self, row: u64) -> Result<(String, Bytes)> {
+    pub(crate) fn message(&self, row: u64) -> Result<(String, Bytes)> {
+        ensure!(
+            self.prepared.contains(&row),
+            "a report that was not prepared"
+        );
         let place = self.fleet.place(row);
         let meter = self.fleet.meter_id(place.meter)?;
         let topic = self.topics.report(self.fleet.feeder(place.feeder), &meter);
-        let file = self.files.get((row / self.file_rows) as usize);
         let mut bytes = [0; ROW];
-        file.context("a report that was not prepared")?
-            .read_exact_at(&mut bytes, row % self.file_rows * ROW as u64)
-            .context("reading a prepared report")?;
+        let at = (row - self.prepared.start) * ROW as u64;
+        let read = self.file.read_exact_at(&mut bytes, at);
+        read.context("reading a prepared report")?;
         let (len, signed) = bytes.split_first_chunk::<2>().context("a short row")?;
         let signed = signed
             .get(..usize::from(u16::from_le_bytes(*len)))
@@ -153,32 +132,12 @@ impl Reports {
     }
 
     /// What the report in a row says, in Wh.
-    #[must_use]
-    pub fn reading_wh(&self, row: u64) -> i64 {
+    pub(crate) fn reading_wh(&self, row: u64) -> i64 {
         self.pool.entry(row).wh
     }
 
     /// Bytes of a report, about.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.pool.entry(0).limbs.len() + ROW
-    }
-
-    /// The fleet.
-    #[must_use]
-    pub fn fleet(&self) -> &Arc<Fleet> {
-        &self.fleet
-    }
-
-    /// The plan.
-    #[must_use]
-    pub fn held(&self) -> &HeldPlan {
-        &self.held
-    }
-
-    /// The topics.
-    #[must_use]
-    pub fn topics(&self) -> &Topics {
-        &self.topics
     }
 }

@@ -7,20 +7,20 @@ const CLOSE: f64 = 1.08;
 /// The lowest rate worth a step, in reports a second.
 const LEAST: f64 = 10.0;
 
-/// The search for the greatest rate that passes.
 #[derive(Debug, Clone)]
-pub struct Search {
+pub(crate) struct Search {
     max_rate: f64,
     left: u32,
     next: f64,
-    passed: Option<f64>,
-    failed: Option<f64>,
+    /// The greatest rate that passed.
+    pub(crate) passed: Option<f64>,
+    /// The lowest rate that failed.
+    pub(crate) failed: Option<f64>,
 }
 
 impl Search {
     /// A search from `from` up to `max_rate` in at most so many steps.
-    #[must_use]
-    pub fn new(from: f64, max_rate: f64, steps: u32) -> Self {
+    pub(crate) fn new(from: f64, max_rate: f64, steps: u32) -> Self {
         Self {
             max_rate,
             left: steps,
@@ -31,8 +31,7 @@ impl Search {
     }
 
     /// The rate to offer next; `None` once there is no more to learn.
-    #[must_use]
-    pub fn next(&self) -> Option<f64> {
+    pub(crate) fn next(&self) -> Option<f64> {
         let settled = match (self.passed, self.failed) {
             (Some(passed), Some(failed)) => failed / passed < CLOSE,
             (Some(passed), None) => passed >= self.max_rate,
@@ -42,8 +41,7 @@ impl Search {
         (self.left > 0 && !settled).then_some(self.next)
     }
 
-    /// Enters whether the rate passed.
-    pub fn enter(&mut self, rate: f64, passed: bool) {
+    pub(crate) fn enter(&mut self, rate: f64, passed: bool) {
         self.left = self.left.saturating_sub(1);
         if passed {
             self.passed = Some(self.passed.map_or(rate, |known| known.max(rate)));
@@ -57,18 +55,6 @@ impl Search {
             (None, None) => self.next,
         };
     }
-
-    /// The greatest rate that passed.
-    #[must_use]
-    pub fn knee(&self) -> Option<f64> {
-        self.passed
-    }
-
-    /// The lowest rate that failed.
-    #[must_use]
-    pub fn beyond(&self) -> Option<f64> {
-        self.failed
-    }
 }
 
 #[cfg(test)]
@@ -77,7 +63,6 @@ mod tests {
 
     use super::*;
 
-    /// The rates offered to a pipeline of this capacity.
     fn offered(capacity: f64, search: &mut Search) -> Vec<f64> {
         let mut rates = Vec::new();
         while let Some(rate) = search.next() {
@@ -95,16 +80,16 @@ mod tests {
             &rates[..7],
             [500.0, 750.0, 1125.0, 1687.5, 2531.25, 3796.875, 5695.3125]
         );
-        let knee = search.knee().unwrap();
+        let knee = search.passed.unwrap();
         assert!(knee <= 4_000.0 && knee * CLOSE > 4_000.0, "{knee}");
-        assert!(search.beyond().unwrap() > 4_000.0);
+        assert!(search.failed.unwrap() > 4_000.0);
     }
 
     #[test]
     fn it_ends_at_the_greatest_rate_it_may_offer() {
         let mut search = Search::new(500.0, 1_000.0, 20);
         assert_eq!(offered(1e9, &mut search), [500.0, 750.0, 1_000.0]);
-        assert_eq!((search.knee(), search.beyond()), (Some(1_000.0), None));
+        assert_eq!((search.passed, search.failed), (Some(1_000.0), None));
     }
 
     #[test]
@@ -112,7 +97,7 @@ mod tests {
         let mut search = Search::new(500.0, 1_000.0, 20);
         let rates = offered(0.0, &mut search);
         assert_eq!(rates.last(), Some(&LEAST));
-        assert_eq!(search.knee(), None);
+        assert_eq!(search.passed, None);
     }
 
     proptest! {
@@ -125,11 +110,11 @@ mod tests {
             let mut search = Search::new(from, 100_000.0, steps);
             let rates = offered(capacity, &mut search);
             prop_assert!(rates.len() <= steps as usize);
-            if let Some(knee) = search.knee() {
+            if let Some(knee) = search.passed {
                 prop_assert!(knee <= capacity);
             }
             if steps >= 39 {
-                prop_assert!(search.knee().unwrap() * CLOSE >= capacity);
+                prop_assert!(search.passed.unwrap() * CLOSE >= capacity);
             }
         }
     }

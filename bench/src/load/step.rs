@@ -1,17 +1,18 @@
 //! One step of a load: which report is due when, and what became of it.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use harness::latency::{Durations, Latencies};
 
 use super::fleet::Fleet;
 
 /// Reports of whole cells at a steady rate: number n is due n / rate seconds after the start.
 #[derive(Debug)]
-pub struct Step {
-    rate: f64,
+pub(crate) struct Step {
+    /// Reports a second.
+    pub(crate) rate: f64,
     first_cell: u64,
     cells: u64,
     feeders: u64,
@@ -19,86 +20,59 @@ pub struct Step {
     start: OnceLock<Instant>,
     settled: AtomicU64,
     last_settled_us: AtomicU64,
-    /// Microseconds from due to receipt, plus 1; 0 while there is none.
-    latency_us: Vec<AtomicU32>,
-    /// Microseconds the generator took to send it, plus 1; 0 while it was not sent.
-    lateness_us: Vec<AtomicU32>,
-    /// Microseconds from due until the pace allowed it, plus 1; 0 while it was not sent.
-    held_us: Vec<AtomicU32>,
+    has_receipt: Vec<AtomicBool>,
+    times: Mutex<Times>,
 }
 
-/// Percentiles of a duration, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latencies {
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// 99.9th percentile.
-    pub p999: f64,
-    /// Greatest.
-    pub max: f64,
+#[derive(Debug, Default)]
+struct Times {
+    /// From due to receipt.
+    latency: Durations,
+    /// From due, and allowed by the pace, to being handed to the broker: the generator's own.
+    lateness: Durations,
+    /// From due until the pace allowed it: the pipeline was full.
+    held: Durations,
 }
 
 impl Step {
     /// As many whole cells from `first_cell` on as are due in `duration`, at least one.
-    #[must_use]
-    pub fn new(fleet: &Fleet, rate: f64, duration: Duration, first_cell: u64) -> Self {
-        let a_feeder = u64::from(fleet.meters_a_feeder());
+    pub(crate) fn new(fleet: &Fleet, rate: f64, duration: Duration, first_cell: u64) -> Self {
+        let a_feeder = u64::from(fleet.a_feeder);
         let wanted = (rate * duration.as_secs_f64()).round() as u64;
         let cells = (wanted / a_feeder).max(1);
         let reports = usize::try_from(cells * a_feeder).unwrap_or(usize::MAX);
-        let unknown = || (0..reports).map(|_| AtomicU32::new(0)).collect();
         Self {
             rate,
             first_cell,
             cells,
-            feeders: u64::from(fleet.feeders()),
+            feeders: fleet.feeders.len() as u64,
             a_feeder,
             start: OnceLock::new(),
             settled: AtomicU64::new(0),
             last_settled_us: AtomicU64::new(0),
-            latency_us: unknown(),
-            lateness_us: unknown(),
-            held_us: unknown(),
+            has_receipt: (0..reports).map(|_| AtomicBool::new(false)).collect(),
+            times: Mutex::default(),
         }
     }
 
-    /// The rate, in reports a second.
-    #[must_use]
-    pub fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    /// The cells it reports for.
-    #[must_use]
-    pub fn cells(&self) -> std::ops::Range<u64> {
+    pub(crate) fn cells(&self) -> std::ops::Range<u64> {
         self.first_cell..self.first_cell + self.cells
     }
 
-    /// Number of feeders it reports for.
-    #[must_use]
-    pub fn feeders(&self) -> u64 {
+    pub(crate) fn feeders(&self) -> u64 {
         self.cells.min(self.feeders)
     }
 
-    /// Number of reports.
-    #[must_use]
-    pub fn reports(&self) -> u64 {
+    pub(crate) fn reports(&self) -> u64 {
         self.cells * self.a_feeder
     }
 
-    /// Time from the first report to the last.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.reports() as f64 / self.rate)
     }
 
     /// The row of report `n`: the feeders take turns, as meters that report at one time do.
-    #[must_use]
-    pub fn row(&self, n: u64) -> u64 {
+    pub(crate) fn row(&self, n: u64) -> u64 {
         let (group, within) = (
             n / (self.feeders * self.a_feeder),
             n % (self.feeders * self.a_feeder),
@@ -109,8 +83,7 @@ impl Step {
     }
 
     /// The number of the report in a row, if it is one of this step.
-    #[must_use]
-    pub fn number(&self, row: u64) -> Option<u64> {
+    pub(crate) fn number(&self, row: u64) -> Option<u64> {
         let (cell, member) = (row / self.a_feeder, row % self.a_feeder);
         let cell = cell.checked_sub(self.first_cell)?;
         let (group, place) = (cell / self.feeders, cell % self.feeders);
@@ -125,103 +98,56 @@ impl Step {
             .clamp(1, self.feeders)
     }
 
-    /// Starts the clock, once.
-    pub fn start(&self) -> Instant {
+    pub(crate) fn start(&self) -> Instant {
         *self.start.get_or_init(Instant::now)
     }
 
-    /// When report `n` is due.
-    #[must_use]
-    pub fn due(&self, n: u64) -> Instant {
+    pub(crate) fn due(&self, n: u64) -> Instant {
         self.start() + Duration::from_secs_f64(n as f64 / self.rate)
     }
 
     /// Enters that report `n` was sent, and since when the pace allowed it.
-    pub fn sent(&self, n: u64, allowed: Instant) {
+    pub(crate) fn sent(&self, n: u64, allowed: Instant) {
         let due = self.due(n);
         let allowed = allowed.max(due);
-        let late = allowed.elapsed().as_micros();
-        self.lateness_us[n as usize].store(clamp_us(late), Ordering::Relaxed);
-        let held = allowed.saturating_duration_since(due).as_micros();
-        self.held_us[n as usize].store(clamp_us(held), Ordering::Relaxed);
+        let mut times = self.times();
+        times.lateness.record(allowed.elapsed());
+        times.held.record(allowed.saturating_duration_since(due));
     }
 
     /// Enters a receipt for report `n`; further ones change nothing.
-    pub fn settle(&self, n: u64) {
-        let since = self.due(n).elapsed().as_micros();
-        let first = self.latency_us[n as usize].compare_exchange(
-            0,
-            clamp_us(since),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if first.is_ok() {
+    pub(crate) fn settle(&self, n: u64) {
+        if !self.has_receipt[n as usize].swap(true, Ordering::Relaxed) {
+            self.times().latency.record(self.due(n).elapsed());
             let now_us = u64::try_from(self.start().elapsed().as_micros()).unwrap_or(u64::MAX);
             self.last_settled_us.fetch_max(now_us, Ordering::Relaxed);
             self.settled.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether report `n` has a receipt.
-    #[must_use]
-    pub fn is_settled(&self, n: u64) -> bool {
-        self.latency_us[n as usize].load(Ordering::Relaxed) > 0
+    pub(crate) fn is_settled(&self, n: u64) -> bool {
+        self.has_receipt[n as usize].load(Ordering::Relaxed)
     }
 
-    /// Number of reports with a receipt.
-    #[must_use]
-    pub fn settled(&self) -> u64 {
+    pub(crate) fn settled(&self) -> u64 {
         self.settled.load(Ordering::Relaxed)
     }
 
     /// Reports settled in a second, from the start to the last receipt.
-    #[must_use]
-    pub fn settled_per_s(&self) -> f64 {
+    pub(crate) fn settled_per_s(&self) -> f64 {
         let us = self.last_settled_us.load(Ordering::Relaxed).max(1);
         self.settled() as f64 * 1e6 / us as f64
     }
 
-    /// From due to receipt, over the settled reports.
-    #[must_use]
-    pub fn latencies(&self) -> Latencies {
-        percentiles(&self.latency_us)
+    /// From due to receipt, over the settled reports; the generator's own lateness; and what the pace held back.
+    pub(crate) fn latencies(&self) -> [Latencies; 3] {
+        let times = self.times();
+        [&times.latency, &times.lateness, &times.held].map(Durations::latencies)
     }
 
-    /// From when a report was due, and the pace allowed it, to being handed to the broker: the generator's own lateness.
-    #[must_use]
-    pub fn lateness(&self) -> Latencies {
-        percentiles(&self.lateness_us)
-    }
-
-    /// From when a report was due until the pace allowed it: the pipeline was full.
-    #[must_use]
-    pub fn held(&self) -> Latencies {
-        percentiles(&self.held_us)
-    }
-}
-
-fn clamp_us(us: u128) -> u32 {
-    u32::try_from(us).unwrap_or(u32::MAX - 1).saturating_add(1)
-}
-
-fn percentiles(values: &[AtomicU32]) -> Latencies {
-    let mut us: Vec<u32> = values
-        .iter()
-        .map(|us| us.load(Ordering::Relaxed))
-        .filter(|us| *us > 0)
-        .collect();
-    us.sort_unstable();
-    let at = |share: f64| {
-        let index = (us.len() as f64 * share).ceil() as usize;
-        us.get(index.clamp(1, us.len().max(1)) - 1)
-            .map_or(0.0, |us| f64::from(us - 1) / 1e3)
-    };
-    Latencies {
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        p999: at(0.999),
-        max: at(1.0),
+    fn times(&self) -> MutexGuard<'_, Times> {
+        // No code panics while it holds the lock.
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -264,17 +190,7 @@ mod tests {
         step.settle(7);
         assert!(step.is_settled(7) && !step.is_settled(8));
         assert_eq!(step.settled(), 1);
-    }
-
-    #[test]
-    fn percentiles_are_of_what_was_measured() {
-        let values: Vec<AtomicU32> = (0..=1000)
-            .map(|ms| AtomicU32::new(ms * 1000 + u32::from(ms > 0)))
-            .collect();
-        let latencies = percentiles(&values);
-        assert_eq!(
-            (latencies.p50, latencies.p99, latencies.max),
-            (500.0, 990.0, 1000.0)
-        );
+        step.settle(0);
+        assert!(step.latencies()[0].max > 0.0);
     }
 }

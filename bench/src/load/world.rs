@@ -1,34 +1,28 @@
 //! The services and the generator at work: started once, and offered step after step.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use harness::oracle::{Truth, Truths};
+use harness::output::progress_bar;
+use harness::stack::{Next, Runtimes, Stack};
+use harness::verdict::judge;
+use harness::watch::{Seen, Watch};
 use operator::Event;
-use serde::Serialize;
 use service::config::Settings;
 use service::stop::Stop;
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::mpsc;
 use wire::Topics;
 
-use super::cache::Cache;
 use super::fleet::{Fleet, INTERVAL_S};
 use super::gateway::{Gateways, read};
-use super::machine::Machine;
 use super::outcome::Outcome;
 use super::pool::Pool;
 use super::reports::Reports;
 use super::step::Step;
 use super::{Options, deployment};
-use crate::oracle::{Truth, Truths};
-use crate::resources::Usage;
-use crate::stack::Stack;
-use crate::verdict::judge;
-use crate::watch::{Seen, Watch};
+use crate::usage::{Threads, Usage};
 
 /// Longest wait for the enrolment of all meters.
 const ENROLMENT: Duration = Duration::from_secs(300);
@@ -40,89 +34,51 @@ const LOOK: Duration = Duration::from_millis(200);
 const WARM_UP: f64 = 1_000.0;
 
 /// Services and generator, each on threads of its own name.
-pub struct World {
+pub(crate) struct World {
     stack: Stack,
-    seen: mpsc::UnboundedReceiver<Seen>,
     settings: Settings,
     fleet: Arc<Fleet>,
     reports: Arc<RwLock<Reports>>,
     gateways: Gateways,
     next_cell: u64,
-    /// How long it took until every meter was enrolled.
-    pub enrolled: Duration,
+    pub(crate) enrolled: Duration,
     _state: TempDir,
-    _threads: Threads,
-}
-
-/// All that decides what the cache holds.
-#[derive(Serialize)]
-struct Inputs<'a> {
-    deployment: &'a wire::DeploymentId,
-    root: &'a str,
-    analytics: &'a wire::AnalyticsId,
-    plan: &'a service::config::Plan,
-    reference_headroom: u32,
-    meters: u32,
-    feeders: u32,
-    gateways: usize,
-    pool: u32,
-    seed: u64,
+    /// Dropped last: all else works on their threads.
+    _runtimes: Runtimes,
 }
 
 impl World {
-    /// Starts everything and enrols the meters.
-    ///
-    /// # Errors
-    /// Where a service fails or enrolment does not come to an end.
-    pub async fn start(
-        base: &Settings,
-        options: &Options,
-        cache: &Path,
-        stop: &Stop,
-    ) -> Result<Self> {
+    pub(crate) async fn start(base: &Settings, options: &Options, stop: &Stop) -> Result<Self> {
         let meters = options.meters();
         let feeders = options.feeders(meters);
+        eprintln!(
+            "preparing {meters} meters: keys, ciphertexts and signatures are made before they are due"
+        );
         let fleet = Fleet::new(meters, feeders, options.gateways, options.seed)?;
         let fleet = Arc::new(fleet);
-        let mut settings = settings(base, &fleet);
-        let inputs = Inputs {
-            deployment: &settings.deployment.id,
-            root: &settings.deployment.root,
-            analytics: &settings.analytics.id,
-            plan: &settings.plan,
-            reference_headroom: settings.operator.reference_headroom,
-            meters: fleet.meters(),
-            feeders: fleet.feeders(),
-            gateways: fleet.gateways().len(),
-            pool: options.pool,
-            seed: options.seed,
-        };
-        let cache = Cache::open(cache, &inputs)?;
-        let (state, held) = deployment::open(&cache, &settings, &fleet, stop).await?;
-        // Totals of another run would be taken for releases of this one: the windows are the same.
-        settings.operator.totals_file = state.path().join("totals.jsonl");
-        let pool = Pool::open(&cache, &held, &fleet, options.pool, options.seed)?;
-        let keys = fleet.verifying_keys(&cache)?;
-        let topics = Topics::new(&settings.deployment.root)?;
-        let deployment = settings.deployment.id.clone();
-        let reports = Reports::new(fleet.clone(), pool, cache, held, topics.clone(), deployment);
-        let reports = Arc::new(RwLock::new(reports));
-        let threads = Threads::new()?;
-        let (sender, seen) = mpsc::unbounded_channel();
-        let began = Instant::now();
-        let stack = Stack::services_on(
-            &settings,
-            state.path(),
-            sender,
-            threads.operator.handle(),
-            threads.analytics.handle(),
-        )
-        .await?;
+        let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
+        let runtimes = Runtimes::start(&["operator", "analytics", "generator"])?;
+        let mut stack =
+            Stack::services(&settings(base, &fleet), state.path(), &(&runtimes).into()).await?;
         let settings = stack.settings().clone();
-        let gateways = Gateways::connect(&settings, &reports, threads.generator.handle());
+        let held = match deployment::plan(&settings, &fleet, stop).await {
+            Ok(held) => held,
+            // The service that failed says more than that one did.
+            Err(error) => return Err(stack.stop().await.err().unwrap_or(error)),
+        };
+        let topics = Topics::new(&settings.deployment.root)?;
+        let make = || {
+            let pool = Pool::new(&held, &fleet, options.pool, options.seed)?;
+            let keys = fleet.verifying_keys()?;
+            let (fleet, held) = (fleet.clone(), held.clone());
+            let reports = Reports::new(fleet, pool, held, topics.clone(), state.path())?;
+            anyhow::Ok((keys, Arc::new(RwLock::new(reports))))
+        };
+        let (keys, reports) = tokio::task::block_in_place(make)?;
+        let began = Instant::now();
+        let gateways = Gateways::connect(&settings, &reports, &runtimes.of("generator"));
         let mut world = Self {
             stack,
-            seen,
             settings,
             fleet,
             reports,
@@ -130,7 +86,7 @@ impl World {
             next_cell: 0,
             enrolled: Duration::ZERO,
             _state: state,
-            _threads: threads,
+            _runtimes: runtimes,
         };
         match world.prepare(&topics, keys, began, stop).await {
             Ok(()) => Ok(world),
@@ -170,8 +126,8 @@ impl World {
             .await?;
         let (fleet, topics) = (self.fleet.clone(), topics.clone());
         let deployment = self.settings.deployment.id.clone();
-        let publishers = self.gateways.publishers().to_vec();
-        let asking = Handle::current().spawn(async move {
+        let publishers = self.gateways.publishers.clone();
+        let asking = tokio::spawn(async move {
             for (gateway, publisher) in (0..).zip(publishers) {
                 let requests = fleet.requests(&deployment, &topics, gateway, &keys)?;
                 for (topic, request) in requests {
@@ -190,23 +146,23 @@ impl World {
 
     async fn until(&mut self, stop: &Stop, wanted: impl Fn(&Event) -> bool) -> Result<()> {
         loop {
-            tokio::select! {
-                () = stop.stopped() => bail!("interrupted"),
-                event = self.seen.recv() => match event.context("the services ended")? {
-                    Seen::Operator(event) if wanted(&event) => return Ok(()),
-                    Seen::Operator(Event::EnrolmentRefused { id, reason }) => bail!("{id} was not enrolled: {reason}"),
-                    _ => {}
-                },
-                () = tokio::time::sleep(LOOK) => if self.stack.is_broken() { bail!("a service ended") },
+            match self.stack.next(stop).await? {
+                Next::Seen(Seen::Operator(event)) if wanted(&event) => return Ok(()),
+                Next::Seen(Seen::Operator(Event::EnrolmentRefused { id, reason })) => {
+                    bail!("{id} was not enrolled: {reason}")
+                }
+                Next::Seen(_) | Next::FleetEnded(_) => {}
             }
         }
     }
 
     /// Offers reports at `rate` for `duration` and judges what the services made of them.
-    ///
-    /// # Errors
-    /// Where a service fails or the run is interrupted.
-    pub async fn step(&mut self, rate: f64, duration: Duration, stop: &Stop) -> Result<Outcome> {
+    pub(crate) async fn step(
+        &mut self,
+        rate: f64,
+        duration: Duration,
+        stop: &Stop,
+    ) -> Result<Outcome> {
         let step = self.make(rate, duration)?;
         let limit = step.duration() * 4 + DRAIN;
         self.offer(&step, limit, stop).await
@@ -216,7 +172,8 @@ impl World {
     fn make(&mut self, rate: f64, duration: Duration) -> Result<Arc<Step>> {
         let step = Arc::new(Step::new(&self.fleet, rate, duration, self.next_cell));
         self.next_cell = step.cells().end;
-        let rows = self.next_cell * u64::from(self.fleet.meters_a_feeder());
+        let a_feeder = u64::from(self.fleet.a_feeder);
+        let rows = step.cells().start * a_feeder..step.cells().end * a_feeder;
         let prepare = || {
             let mut reports = self.reports.write().unwrap_or_else(PoisonError::into_inner);
             reports.prepare(rows)
@@ -227,25 +184,24 @@ impl World {
 
     async fn offer(&mut self, step: &Arc<Step>, limit: Duration, stop: &Stop) -> Result<Outcome> {
         let truths = self.truths(step);
-        while self.seen.try_recv().is_ok() {}
+        while self.stack.reported().is_some() {}
         let mut watch = Watch::new(self.settings.plan.min_meters);
-        let bar = progress_bar(step);
-        let (mut machine, before, began) = (Machine::now(), Usage::now(), Instant::now());
+        let bar = progress_bar(step.reports(), "reports");
+        bar.set_message(format!("at {:.0}/s", step.rate));
+        let (mut threads, before) = (Threads::now(), Usage::now());
         self.gateways.begin(step);
         let mut look = tokio::time::interval(LOOK);
         let ended = tokio::time::timeout(limit, async {
             loop {
                 tokio::select! {
-                    () = stop.stopped() => bail!("interrupted"),
-                    event = self.seen.recv() => watch.enter(event.context("the services ended")?),
+                    next = self.stack.next(stop) => if let Next::Seen(seen) = next? {
+                        watch.enter(&seen);
+                    },
                     _ = look.tick() => {
-                        machine.look();
+                        threads.look();
                         bar.set_position(step.settled());
-                        if self.stack.is_broken() {
-                            bail!("a service ended");
-                        }
                         if step.settled() == step.reports() && watch.progress(&truths) == truths.len() {
-                            return Ok(());
+                            return anyhow::Ok(());
                         }
                     }
                 }
@@ -256,42 +212,31 @@ impl World {
         if let Ok(ended) = ended {
             ended?;
         }
-        let used = Usage::now().since(&before, began.elapsed());
+        let (used, spent) = (Usage::now().since(&before), threads.spent());
         let (resent, refused) = self.gateways.counts();
         let verdict = judge(&watch, &truths);
-        Ok(Outcome::new(
-            &self.fleet,
-            step,
-            (resent, refused),
-            verdict,
-            used,
-            &mut machine,
-        ))
+        let outcome = Outcome::new(&self.fleet, step, refused, verdict);
+        let outcome = outcome.took(&used, &spent);
+        Ok(Outcome { resent, ..outcome })
     }
 
     fn truths(&self, step: &Step) -> Truths {
         let reports = read(&self.reports);
-        let a_feeder = u64::from(self.fleet.meters_a_feeder());
+        let a_feeder = u64::from(self.fleet.a_feeder);
         let truth = |cell: u64| {
             let (feeder, window) = self.fleet.cell(cell);
             let rows = cell * a_feeder..(cell + 1) * a_feeder;
             let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
-            let truth = Truth {
-                energy_wh: vec![wh as f64],
-                meters: self.fleet.meters_a_feeder(),
-            };
+            let (energy_wh, meters) = (vec![wh as f64], self.fleet.a_feeder);
+            let truth = Truth { energy_wh, meters };
             ((self.fleet.feeder(feeder).clone(), window), truth)
         };
         step.cells().map(truth).collect()
     }
 
-    /// Stops generator and services.
-    ///
-    /// # Errors
-    /// The first service that failed.
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<()> {
         self.gateways.stop().await;
-        self.stack.stop().await.map(drop)
+        self.stack.stop().await
     }
 }
 
@@ -300,63 +245,11 @@ fn settings(base: &Settings, fleet: &Fleet) -> Settings {
     let mut settings = base.clone();
     settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
     settings.plan.batch = 1;
-    settings.plan.min_meters = settings.plan.min_meters.min(fleet.meters_a_feeder());
+    settings.plan.min_meters = settings.plan.min_meters.min(fleet.a_feeder);
     // Windows close when they are complete: what is late is part of what is measured.
     let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
     settings.analytics.grace = years(1);
     settings.analytics.idle_limit = years(1);
     settings.analytics.retention = years(20);
     settings
-}
-
-/// A runtime for each role, so that its threads can be told apart.
-struct Threads {
-    operator: Named,
-    analytics: Named,
-    generator: Named,
-}
-
-impl Threads {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            operator: Named::new("operator")?,
-            analytics: Named::new("analytics")?,
-            generator: Named::new("generator")?,
-        })
-    }
-}
-
-/// A runtime that may be dropped inside another one.
-struct Named(Option<Runtime>, Handle);
-
-impl Named {
-    fn new(name: &str) -> Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .thread_name(name)
-            .enable_all()
-            .build()
-            .context("starting a runtime")?;
-        let handle = runtime.handle().clone();
-        Ok(Self(Some(runtime), handle))
-    }
-
-    fn handle(&self) -> &Handle {
-        &self.1
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn progress_bar(step: &Step) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} reports {msg}");
-    ProgressBar::new(step.reports())
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(format!("at {:.0}/s", step.rate()))
 }

@@ -1,36 +1,31 @@
 //! The peers, and what each gives that we do not.
 
+use serde::Serialize;
+
 use super::venv::{self, Packages};
 
-/// A system that is measured beside ours.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// Its name on the command line and in the results.
-    pub name: &'static str,
-    /// Its name for people.
-    pub title: &'static str,
-    /// Where it comes from.
-    pub source: Source,
-    /// How right its sums must be.
-    pub precision: Precision,
-    /// What it gives that we do not.
-    pub gives: &'static str,
-    /// What we give that it does not.
-    pub lacks: &'static str,
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    #[serde(skip)]
+    pub(crate) source: Source,
+    #[serde(skip)]
+    pub(crate) precision: Precision,
+    pub(crate) gives: &'static str,
+    pub(crate) lacks: &'static str,
 }
 
-/// Where a peer comes from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub(crate) enum Source {
     /// A Python package, run by `bench/peers/peers.py`.
     Python(Packages),
     /// A program of `bench/peers`.
     Native,
 }
 
-/// How right a sum must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Precision {
+pub(crate) enum Precision {
     /// To the watt-hour.
     Exact,
     /// The sum of readings rounded to 16 bits is exact.
@@ -43,7 +38,7 @@ pub enum Precision {
 const CKKS: Precision = Precision::Share(1e-4);
 
 /// All of them.
-pub const PEERS: [Entry; 6] = [
+pub(crate) const PEERS: [Entry; 6] = [
     Entry {
         name: "tenseal",
         title: "TenSEAL N=8192 [60,40,60]",
@@ -96,15 +91,14 @@ pub const PEERS: [Entry; 6] = [
 ];
 
 /// On the command line: all of them.
-pub const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
-/// What may be named on the command line.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(ALL).chain(PEERS.iter().map(|entry| entry.name))
 }
 
 /// What the comparison leaves out.
-pub const CAVEATS: &str = "\
+pub(crate) const CAVEATS: &str = "\
 Times are processor time of one thread; ratios are medians over rounds in which all were measured in turn, with their extremes.
 No peer signs. So \"÷ seal\" and \"÷ ours\" compare with all we do, signature included, and \"÷ encrypt\" and \"÷ fold\" with our
 encryption and our addition alone. Parameters are at about 128 bits of security against classical computers; Paillier's 2048 bits are at 112.";
@@ -120,11 +114,8 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), PEERS.len());
         for entry in PEERS {
-            assert!(
-                !entry.gives.is_empty() && !entry.lacks.is_empty(),
-                "{}",
-                entry.name
-            );
+            let says = !entry.gives.is_empty() && !entry.lacks.is_empty();
+            assert!(says, "{}", entry.name);
         }
     }
 
@@ -132,12 +123,8 @@ mod tests {
     fn the_python_program_knows_every_python_peer() {
         for entry in PEERS {
             let known = venv::PROGRAM.contains(&format!("    \"{}\": ", entry.name));
-            assert_eq!(
-                known,
-                matches!(entry.source, Source::Python(_)),
-                "{}",
-                entry.name
-            );
+            let python = matches!(entry.source, Source::Python(_));
+            assert_eq!(known, python, "{}", entry.name);
         }
     }
 }

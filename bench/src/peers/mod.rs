@@ -10,20 +10,24 @@
 //! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
 //! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures and JSON · [`table`]: for people
 
-pub mod brokers;
-pub mod catalogue;
-pub mod native;
-pub mod ours;
-pub mod outcome;
-pub mod process;
-pub mod table;
-pub mod venv;
-pub mod work;
+mod brokers;
+pub(crate) mod catalogue;
+pub(crate) mod native;
+pub(crate) mod ours;
+mod outcome;
+mod process;
+#[path = "../../peers/src/protocol.rs"]
+mod protocol;
+mod table;
+mod venv;
+pub(crate) mod work;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use harness::Interrupted;
+use harness::output::write_json;
 use indicatif::{ProgressBar, ProgressStyle};
 use service::config::Settings;
 use service::stop::Stop;
@@ -32,26 +36,24 @@ use tokio::process::Command;
 use catalogue::{Entry, PEERS, Source};
 use ours::{Ours, Steps};
 use outcome::{Figures, Outcome, Peer, fault};
-use process::{Measured, Opened, Prepared, Process, Request};
+use process::Process;
+use protocol::{Measured, Opened, Prepared, Request};
 use work::{BATCH, Work};
 
-/// How much is measured.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Names of the peers; all if empty or [`catalogue::ALL`].
-    pub peers: Vec<String>,
+    pub(crate) peers: Vec<String>,
     /// Rounds, after one that warms everything up.
-    pub rounds: usize,
-    /// Reports in a round.
-    pub reports: usize,
+    pub(crate) rounds: usize,
+    pub(crate) reports: usize,
     /// The load on the brokers; none where they are left out.
-    pub brokers: Option<brokers::Load>,
+    pub(crate) brokers: Option<brokers::Load>,
 }
 
 impl Plan {
     /// 200 reports, and the brokers at the rate of a million meters; or what fits into half a minute.
-    #[must_use]
-    pub fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool) -> Self {
         Self {
             peers: Vec::new(),
             rounds: if quick { 3 } else { 10 },
@@ -69,17 +71,23 @@ impl Plan {
 }
 
 /// Measures everything in turns and writes `peers.json`.
-///
-/// # Errors
-/// Where our own side fails or the run is interrupted. A peer that fails is in the outcome.
-pub async fn run(settings: &Settings, plan: &Plan, results: &Path, stop: Stop) -> Result<Outcome> {
-    let bar = spinner();
+pub(crate) async fn run(
+    settings: &Settings,
+    plan: &Plan,
+    results: &Path,
+    stop: Stop,
+) -> Result<Outcome> {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
     let outcome = tokio::select! {
-        () = stop.stopped() => bail!("interrupted"),
+        () = stop.stopped() => return Err(Interrupted.into()),
         outcome = measure(settings, plan, results, &bar) => outcome?,
     };
     bar.finish_and_clear();
-    outcome.write(results)?;
+    write_json(results, "peers.json", &outcome)?;
     Ok(outcome)
 }
 
@@ -154,7 +162,6 @@ async fn rounds(
     Ok(steps)
 }
 
-/// A peer on its way through the rounds.
 struct Contestant {
     entry: Entry,
     version: Option<String>,
@@ -167,6 +174,7 @@ impl Contestant {
         let Ok(process) = &mut self.process else {
             return;
         };
+        let reports = reports.into();
         let measured = process.ask::<Measured>(&Request::Round { reports }).await;
         match measured.and_then(Measured::checked) {
             Ok(measured) if counts => self.rounds.push(measured),
@@ -176,8 +184,12 @@ impl Contestant {
     }
 
     async fn finish(self, work: &Work, steps: &[Steps]) -> (Peer, Option<String>) {
-        let mut peer = Peer::of(&self.entry);
-        peer.version = self.version;
+        let mut peer = Peer {
+            entry: self.entry,
+            version: self.version,
+            figures: None,
+            not_measured: None,
+        };
         let opened = async {
             let mut process = self.process?;
             let opened: Opened = process.ask(&Request::Finish).await?;
@@ -190,7 +202,7 @@ impl Contestant {
         };
         match opened.await {
             Ok((figures, opened)) => {
-                let fault = fault(&self.entry, &figures, work, &opened);
+                let fault = fault(&peer.entry, &figures, work, &opened);
                 peer.figures = Some(figures);
                 (peer, fault)
             }
@@ -202,7 +214,6 @@ impl Contestant {
     }
 }
 
-/// Starts every peer and lets it make its keys.
 async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contestant> {
     let mut programs = None;
     let mut contestants = Vec::new();
@@ -220,23 +231,18 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
                     command
                 }
                 Source::Native => {
-                    if programs.is_none() {
-                        // One failure is both peers' reason.
-                        programs =
-                            Some(native::build().await.map_err(|error| format!("{error:#}")));
-                    }
-                    match &programs {
-                        Some(Ok(built)) => {
-                            Command::new(built.get(entry.name).context("cargo did not build it")?)
-                        }
-                        Some(Err(error)) => bail!("{error}"),
-                        None => bail!("nothing was built"),
-                    }
+                    // They are built together: one failure is both peers' reason.
+                    let built = match &programs {
+                        Some(built) => built,
+                        None => programs.insert(native::build().await),
+                    };
+                    let built = built.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+                    Command::new(built.get(entry.name).context("cargo did not build it")?)
                 }
             };
             let mut process = Process::start(&mut command)?;
             let request = Request::Prepare {
-                readings: &work.readings,
+                readings: (&work.readings[..]).into(),
                 reference_wh: work.reference_wh,
             };
             let prepared: Prepared = process.ask(&request).await?;
@@ -258,10 +264,11 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
 }
 
 /// One peer alone, beside ours: the client's ratio to our seal in each round.
-///
-/// # Errors
-/// Why it could not be measured.
-pub async fn client_ratios(settings: &Settings, name: &str, plan: &Plan) -> Result<Vec<f64>> {
+pub(crate) async fn client_ratios(
+    settings: &Settings,
+    name: &str,
+    plan: &Plan,
+) -> Result<Vec<f64>> {
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
     let entry = PEERS.iter().find(|entry| entry.name == name);
@@ -275,15 +282,6 @@ pub async fn client_ratios(settings: &Settings, name: &str, plan: &Plan) -> Resu
     }
     let ratios = contestant.rounds.iter().zip(&steps);
     Ok(ratios
-        .map(|(measured, own)| measured.client_us() / (own.seal() * 1e6))
+        .map(|(measured, own)| measured.client_us() / (own["seal"] * 1e6))
         .collect())
-}
-
-fn spinner() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -13,31 +13,13 @@ use tokio::process::Command;
 
 use super::venv::complaint;
 
-/// The programs by name.
-pub type Programs = BTreeMap<String, PathBuf>;
+pub(crate) type Programs = BTreeMap<String, PathBuf>;
 
-/// Builds them, or finds that they are built.
-///
-/// # Errors
-/// Why there are none: no sources, no cargo, no network, a compiler's complaint.
-pub async fn build() -> Result<Programs> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-    let manifest = folder.join("Cargo.toml");
-    ensure!(
-        manifest.is_file(),
-        "no sources at {}: this program was moved away from the project",
-        folder.display()
-    );
-    // `cargo run` names itself; the command is `cargo` otherwise.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+pub(crate) async fn build() -> Result<Programs> {
+    let mut command = cargo(&Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml"))?;
     command
         .args(["build", "--release", "--locked", "--quiet", "--bins"])
-        .arg("--message-format=json-render-diagnostics")
-        .arg("--manifest-path")
-        .arg(&manifest)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+        .arg("--message-format=json-render-diagnostics");
     if std::env::var_os("CARGO_TARGET_DIR").is_none() {
         command
             .arg("--target-dir")
@@ -51,7 +33,21 @@ pub async fn build() -> Result<Programs> {
     Ok(programs(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// What cargo says it has built.
+/// Cargo on the workspace of this manifest, with the project's sources beside it; the rest of the command comes after it.
+pub(crate) fn cargo(manifest: &Path) -> Result<Command> {
+    ensure!(
+        manifest.is_file(),
+        "no {}: this program was moved away from the project",
+        manifest.display()
+    );
+    // `cargo run` names itself; the command is `cargo` otherwise.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(manifest.parent().context("a folder")?);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
+}
+
 fn programs(messages: &str) -> Programs {
     #[derive(Deserialize)]
     struct Message {

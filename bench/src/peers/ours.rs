@@ -1,6 +1,8 @@
 //! Our own steps, one by one and on one thread: what peers and the budget are measured against.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::time::Duration;
 
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use anyhow::{Context as _, Result, anyhow};
@@ -17,7 +19,7 @@ use wire::{
 };
 
 use super::work::{BATCH, INTERVAL_S, Work};
-use crate::resources::thread_time;
+use crate::usage::thread_time;
 
 /// Wall time of the run, as far as the messages are concerned.
 const NOW: UnixMillis = UnixMillis(1_700_600_000_000);
@@ -27,7 +29,7 @@ const WINDOW: WindowStart = WindowStart(1_699_660_800);
 const REPEAT: usize = 20;
 
 /// A deployment in memory: the keys of operator and meters, plan and roster.
-pub struct Ours {
+pub(crate) struct Ours {
     settings: Settings,
     topics: Topics,
     plan: AssignedPlan,
@@ -47,42 +49,19 @@ struct Member {
     key: SigningKey,
 }
 
-/// A sealed report.
 #[derive(Debug, Clone)]
-pub struct Sealed {
-    /// Which report.
-    pub index: usize,
-    /// The packed ciphertext alone.
-    pub limbs: Vec<u8>,
-    /// The message that is published.
-    pub envelope: Bytes,
+pub(crate) struct Sealed {
+    pub(crate) index: usize,
+    pub(crate) limbs: Vec<u8>,
+    pub(crate) envelope: Bytes,
 }
 
-/// Processor time of each step for a report, in seconds, and its bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Steps {
-    /// Slot values to a packed ciphertext.
-    pub encrypt: f64,
-    /// The ciphertext into a signed message.
-    pub sign: f64,
-    /// The message checked against plan, roster and signature.
-    pub admit: f64,
-    /// Its ciphertext added to the sum.
-    pub fold: f64,
-    /// The same addition, the ciphertext being in the cache, many times over.
-    pub fold_alone: f64,
-    /// A copy of the ciphertext, likewise.
-    pub copy: f64,
-    /// Bytes of the message.
-    pub bytes: f64,
-}
+/// Processor time of each step for a report, in seconds, and its bytes: `encrypt` and `sign`, both together `seal`; `admit`
+/// (decode and verify) and `fold`, both together `server`; `fold_alone` and `copy`, the ciphertext being in the cache.
+pub(crate) type Steps = BTreeMap<&'static str, f64>;
 
 impl Ours {
-    /// Keys, plan and roster for `work`: a meter a report.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn new(settings: &Settings, work: Work) -> Result<Self> {
+    pub(crate) fn new(settings: &Settings, work: Work) -> Result<Self> {
         let topics = Topics::new(&settings.deployment.root)?;
         let context = Context::new(&ADDITIVE)?;
         let (secret, public) = secret::generate(&context)?;
@@ -105,17 +84,7 @@ impl Ours {
         })
     }
 
-    /// The reports in the clear.
-    #[must_use]
-    pub fn work(&self) -> &Work {
-        &self.work
-    }
-
-    /// The slot values of a report.
-    ///
-    /// # Errors
-    /// Where a reading is above the reference.
-    pub fn slots(&self, index: usize) -> Result<Vec<f64>> {
+    pub(crate) fn slots(&self, index: usize) -> Result<Vec<f64>> {
         let readings = &self.work.readings[index];
         Ok(layout::encode(
             Layout::Profile,
@@ -124,37 +93,23 @@ impl Ours {
         )?)
     }
 
-    /// OpenFHE's encode and encrypt, and nothing else.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
+    pub(crate) fn openfhe_alone(&self, slots: &[f64]) -> Result<()> {
         let made = reference::Ciphertext::encrypt(&self.context, &self.public, slots)?;
         drop(black_box(made));
         Ok(())
     }
 
-    /// Readings to a packed ciphertext.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
+    pub(crate) fn encrypt(&self, index: usize) -> Result<Vec<u8>> {
         Ok(self.context.encrypt(&self.public, &self.slots(index)?)?)
     }
 
-    /// The packed ciphertext in a signed message.
-    #[must_use]
-    pub fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
+    pub(crate) fn sign(&self, index: usize, limbs: &[u8]) -> Bytes {
         let Member { report, topic, key } = &self.members[index];
         let deployment = &self.settings.deployment.id;
         Bytes::from(wire::seal(report, Some(limbs), deployment, topic, key).0)
     }
 
-    /// Readings to the message that is published.
-    ///
-    /// # Errors
-    /// Where OpenFHE fails.
-    pub fn seal(&self, index: usize) -> Result<Sealed> {
+    pub(crate) fn seal(&self, index: usize) -> Result<Sealed> {
         let limbs = self.encrypt(index)?;
         let envelope = self.sign(index, &limbs);
         Ok(Sealed {
@@ -164,37 +119,27 @@ impl Ours {
         })
     }
 
-    /// What analytics checks every message against.
-    ///
-    /// # Errors
-    /// Never: the plan is this type's own.
-    pub fn admission(&self) -> Result<Admission<'_>> {
+    pub(crate) fn admission(&self) -> Result<Admission<'_>> {
         let admission =
             Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)?;
         Ok(admission)
     }
 
-    /// The topic of a report.
-    #[must_use]
-    pub fn topic(&self, index: usize) -> &str {
+    pub(crate) fn topic(&self, index: usize) -> &str {
         &self.members[index].topic
     }
 
     /// Every step for these reports, added to the sum; the mean of each.
-    ///
-    /// # Errors
-    /// Where a report is refused.
-    pub fn round(&mut self, reports: &[usize]) -> Result<Steps> {
-        let mut steps = Steps::default();
+    pub(crate) fn round(&mut self, reports: &[usize]) -> Result<Steps> {
+        let (mut encrypt, mut sign) = (Duration::ZERO, Duration::ZERO);
         let mut sealed = Vec::with_capacity(reports.len());
         for &index in reports {
             let began = thread_time();
             let limbs = self.encrypt(index)?;
             let encrypted = thread_time();
             let envelope = self.sign(index, &limbs);
-            steps.sign += (thread_time() - encrypted).as_secs_f64();
-            steps.encrypt += (encrypted - began).as_secs_f64();
-            steps.bytes += envelope.len() as f64;
+            sign += thread_time() - encrypted;
+            encrypt += encrypted - began;
             sealed.push(Sealed {
                 index,
                 limbs,
@@ -218,46 +163,27 @@ impl Ours {
             let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;
             sum.add(&admitted.limbs)?;
         }
-        steps.admit += (admitted_at - began).as_secs_f64();
-        steps.fold += (thread_time() - admitted_at).as_secs_f64();
+        let (admit, fold) = (admitted_at - began, thread_time() - admitted_at);
         self.sum = sum;
         self.included.extend_from_slice(reports);
-        self.repeat_cached(&sealed, &mut steps)?;
-        Ok(steps.over(reports.len() as f64))
-    }
-
-    /// What takes so little that a single time would be the clock's.
-    fn repeat_cached(&self, sealed: &[Sealed], steps: &mut Steps) -> Result<()> {
-        let Some(first) = sealed.first() else {
-            return Ok(());
-        };
-        let mut sum = Accumulator::new(&ADDITIVE);
-        let began = thread_time();
-        for _ in 0..REPEAT {
-            for sealed in sealed {
-                sum.add(black_box(&sealed.limbs))?;
-            }
-        }
-        let folded = thread_time();
-        let mut copy = first.limbs.clone();
-        let copying = thread_time();
-        for _ in 0..REPEAT {
-            for sealed in sealed {
-                copy.copy_from_slice(black_box(&sealed.limbs));
-                black_box(&mut copy);
-            }
-        }
-        steps.copy += (thread_time() - copying).as_secs_f64() / REPEAT as f64;
-        steps.fold_alone += (folded - began).as_secs_f64() / REPEAT as f64;
-        black_box(&sum);
-        Ok(())
+        let (fold_alone, copy) = repeat_cached(&sealed)?;
+        let bytes: usize = sealed.iter().map(|sealed| sealed.envelope.len()).sum();
+        let each = |time: Duration| time.as_secs_f64() / reports.len() as f64;
+        Ok(Steps::from([
+            ("encrypt", each(encrypt)),
+            ("sign", each(sign)),
+            ("seal", each(encrypt + sign)),
+            ("admit", each(admit)),
+            ("fold", each(fold)),
+            ("server", each(admit + fold)),
+            ("fold_alone", each(fold_alone)),
+            ("copy", each(copy)),
+            ("bytes", bytes as f64 / reports.len() as f64),
+        ]))
     }
 
     /// The sum of all rounds, opened: each interval in watt-hours, which reports are in it, and the error the noise allows.
-    ///
-    /// # Errors
-    /// Where it cannot be decrypted.
-    pub fn open(&self) -> Result<(Vec<f64>, &[usize], f64)> {
+    pub(crate) fn open(&self) -> Result<(Vec<f64>, &[usize], f64)> {
         let slots = self.secret.decrypt(&self.sum.to_packed())?;
         let reference = self.work.reference_wh as f64;
         let totals = slots[..BATCH].iter().map(|slot| slot * reference).collect();
@@ -266,30 +192,23 @@ impl Ours {
     }
 }
 
-impl Steps {
-    /// What a gateway spends on a report, in seconds.
-    #[must_use]
-    pub fn seal(&self) -> f64 {
-        self.encrypt + self.sign
+/// Adding and copying these ciphertexts once: what takes so little that a single time would be the clock's.
+fn repeat_cached(sealed: &[Sealed]) -> Result<(Duration, Duration)> {
+    let mut sum = Accumulator::new(&ADDITIVE);
+    let mut copy = vec![0; ADDITIVE.packed_len()];
+    let began = thread_time();
+    for sealed in std::iter::repeat_n(sealed, REPEAT).flatten() {
+        sum.add(black_box(&sealed.limbs))?;
     }
-
-    /// What analytics spends on a report before it commits, in seconds.
-    #[must_use]
-    pub fn server(&self) -> f64 {
-        self.admit + self.fold
+    let folded = thread_time();
+    for sealed in std::iter::repeat_n(sealed, REPEAT).flatten() {
+        copy.copy_from_slice(black_box(&sealed.limbs));
+        black_box(&mut copy);
     }
-
-    fn over(self, reports: f64) -> Self {
-        Self {
-            encrypt: self.encrypt / reports,
-            sign: self.sign / reports,
-            admit: self.admit / reports,
-            fold: self.fold / reports,
-            fold_alone: self.fold_alone / reports,
-            copy: self.copy / reports,
-            bytes: self.bytes / reports,
-        }
-    }
+    let copied = thread_time();
+    black_box(&sum);
+    let times = REPEAT as u32;
+    Ok(((folded - began) / times, (copied - folded) / times))
 }
 
 fn members(topics: &Topics, count: usize) -> Result<Vec<Member>> {
@@ -375,8 +294,12 @@ mod tests {
         let mut ours = Ours::new(&Settings::defaults(), work.clone()).unwrap();
         let steps = ours.round(&[0, 1]).unwrap();
         ours.round(&[2, 3, 0]).unwrap();
-        assert!(steps.encrypt > 0.0 && steps.admit > 0.0 && steps.fold_alone > 0.0);
-        assert!((27_136.0..27_500.0).contains(&steps.bytes));
+        assert!(
+            ["encrypt", "admit", "fold_alone"]
+                .iter()
+                .all(|step| steps[step] > 0.0)
+        );
+        assert!((27_136.0..27_500.0).contains(&steps["bytes"]));
         let (totals, included, bound) = ours.open().unwrap();
         assert_eq!(included, [0, 1, 2, 3, 0]);
         for (total, truth) in totals.iter().zip(work.totals_wh(included, BATCH)) {

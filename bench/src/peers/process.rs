@@ -1,19 +1,19 @@
 //! A peer as a process of its own: a line of JSON for each request, a line for each answer.
 //!
-//! `bench/peers/src/lib.rs` and `bench/peers/peers.py` are the other side. Each measures its own processor time, so that
+//! [`super::protocol`] is what both sides say. Each measures its own processor time, so that
 //! neither the pipes nor this process are in the figures.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use super::protocol::{Measured, Request};
 
 /// Longest wait for an answer: Paillier's keys and slow machines are within it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,61 +25,9 @@ const ONE_THREAD: [(&str, &str); 4] = [
     ("RAYON_NUM_THREADS", "1"),
 ];
 
-/// What is asked.
-#[derive(Debug, Serialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub enum Request<'a> {
-    /// Make the keys.
-    Prepare {
-        /// Readings of each report, in watt-hours.
-        readings: &'a [Vec<i64>],
-        /// A power of two above every reading, in watt-hours.
-        reference_wh: u64,
-    },
-    /// Do client's and server's work for these reports, and add them to the sum.
-    Round {
-        /// Indices into the readings.
-        reports: &'a [usize],
-    },
-    /// Open the sum.
-    Finish,
-}
-
-/// The answer to [`Request::Prepare`].
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prepared {
-    /// Version and parameters.
-    pub describe: String,
-}
-
-/// The answer to [`Request::Round`].
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Measured {
-    /// How many reports' worth of work it was: fewer than asked for where a few stand for the rest.
-    pub reports: f64,
-    /// Processor time of each stage on the client, in seconds.
-    pub client: BTreeMap<String, f64>,
-    /// The same on the server.
-    pub server: BTreeMap<String, f64>,
-    /// Bytes that left the clients.
-    pub bytes: u64,
-}
-
-/// The answer to [`Request::Finish`].
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Opened {
-    /// Sum of each interval, in watt-hours; fewer than a report has where a few stand for the rest.
-    pub totals_wh: Vec<f64>,
-    /// The reports in it, as often as they were added.
-    pub included: Vec<usize>,
-}
-
 /// A peer that runs. Dropping it ends the process.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     requests: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -87,11 +35,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn start(command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .envs(ONE_THREAD)
             .stdin(Stdio::piped())
@@ -117,11 +61,7 @@ impl Process {
         })
     }
 
-    /// One request and its answer.
-    ///
-    /// # Errors
-    /// Where the process ends, is silent for two minutes, or answers something else.
-    pub async fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T> {
+    pub(crate) async fn ask<T: DeserializeOwned>(&mut self, request: &Request<'_>) -> Result<T> {
         let line = serde_json::to_string(request)? + "\n";
         // A process that has ended says why below.
         let sent = self.requests.write_all(line.as_bytes()).await;
@@ -154,10 +94,7 @@ impl Process {
 
 impl Measured {
     /// Whether the figures can be divided by.
-    ///
-    /// # Errors
-    /// Names the figure that cannot.
-    pub fn checked(self) -> Result<Self> {
+    pub(crate) fn checked(self) -> Result<Self> {
         let positive = self.reports.is_finite() && self.reports > 0.0;
         ensure!(positive, "it measured {} reports", self.reports);
         for (stage, seconds) in self.client.iter().chain(&self.server) {
@@ -168,20 +105,21 @@ impl Measured {
     }
 
     /// Processor time of the client for a report, in microseconds.
-    #[must_use]
-    pub fn client_us(&self) -> f64 {
+    pub(crate) fn client_us(&self) -> f64 {
         self.client.values().sum::<f64>() * 1e6 / self.reports
     }
 
     /// Processor time of the server for a report, in microseconds.
-    #[must_use]
-    pub fn server_us(&self) -> f64 {
+    pub(crate) fn server_us(&self) -> f64 {
         self.server.values().sum::<f64>() * 1e6 / self.reports
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use super::super::protocol::{Opened, Prepared};
     use super::*;
 
     fn fake(script: &str) -> Process {
@@ -190,7 +128,7 @@ mod tests {
     }
 
     const PREPARE: Request<'_> = Request::Prepare {
-        readings: &[],
+        readings: Cow::Borrowed(&[]),
         reference_wh: 1,
     };
 
@@ -205,13 +143,15 @@ mod tests {
             echo '{"totals_wh":[3.0],"included":[0,1]}'"#,
         );
         let request = Request::Prepare {
-            readings: &[vec![1], vec![2]],
+            readings: vec![vec![1], vec![2]].into(),
             reference_wh: 8,
         };
         let prepared: Prepared = peer.ask(&request).await.unwrap();
         assert_eq!(prepared.describe, "fake 1.0");
         let measured: Measured = peer
-            .ask(&Request::Round { reports: &[0, 1] })
+            .ask(&Request::Round {
+                reports: vec![0, 1].into(),
+            })
             .await
             .unwrap();
         let measured = measured.checked().unwrap();

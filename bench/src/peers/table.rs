@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 
 use super::catalogue::CAVEATS;
 use super::outcome::{Outcome, Peer};
+use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 
 impl Outcome {
-    /// The tables and the words, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n\n{}\n", self.table(), self.stages());
         text += CAVEATS;
         text += &format!(
@@ -23,7 +21,7 @@ impl Outcome {
         for peer in &self.peers {
             text += &format!(
                 " {}\n   gives: {}\n   lacks: {}\n",
-                peer.title, peer.gives, peer.lacks
+                peer.entry.title, peer.entry.gives, peer.entry.lacks
             );
         }
         text += &format!("\n{}", self.brokers.text());
@@ -34,67 +32,25 @@ impl Outcome {
     }
 
     fn table(&self) -> Table {
-        let mut table = plain_table();
-        table.set_header([
-            "a report of 96 readings",
-            "client µs",
-            "÷ seal",
-            "÷ encrypt",
-            "bytes",
-            "÷ ours",
-            "server µs",
-            "÷ ours",
-            "÷ fold",
-            "error Wh",
-        ]);
+        let heads = "a report of 96 readings|client µs|÷ seal|÷ encrypt|bytes|÷ ours|server µs|÷ ours|÷ fold|error Wh";
+        let mut table = table(1, heads);
         let ours = &self.ours;
-        let (one, none) = ("1", "-");
-        let error = format!(
-            "{} (≤ {})",
-            figure(ours.max_error_wh),
-            figure(ours.bound_wh)
-        );
-        table.add_row([
-            "ours: seal; verify + fold",
-            &ours.seal_us.to_string(),
-            one,
-            none,
-            &figure(ours.bytes),
-            one,
-            &ours.server_us.to_string(),
-            one,
-            none,
-            &error,
-        ]);
-        table.add_row([
-            "ours: encrypt + pack; fold",
-            &ours.encrypt_us.to_string(),
-            none,
-            one,
-            "27,136",
-            none,
-            &ours.fold_alone_us.to_string(),
-            none,
-            one,
-            "the same",
-        ]);
-        table.add_row([
-            "memcpy of the ciphertext",
-            none,
-            none,
-            none,
-            "27,136",
-            none,
-            &ours.copy_us.to_string(),
-            none,
-            &format!("1/{}", ours.fold_over_copy),
-            none,
-        ]);
+        let us = |step: &str| or_dash(ours.us.get(step), Spread::to_string);
+        let (error, bound) = (figure(ours.max_error_wh), figure(ours.bound_wh));
+        let (bytes, over) = (figure(ours.bytes), ours.fold_over_copy);
+        let (seal, server) = (us("seal_us"), us("server_us"));
+        let (encrypt, fold, copy) = (us("encrypt_us"), us("fold_alone_us"), us("copy_us"));
+        for row in [
+            format!(
+                "ours: seal; verify + fold|{seal}|1|-|{bytes}|1|{server}|1|-|{error} (≤ {bound})"
+            ),
+            format!("ours: encrypt + pack; fold|{encrypt}|-|1|27,136|-|{fold}|-|1|the same"),
+            format!("memcpy of the ciphertext|-|-|-|27,136|-|{copy}|-|1/{over}|-"),
+        ] {
+            table.add_row(row.split('|'));
+        }
         for peer in &self.peers {
             table.add_row(peer.row());
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
         }
         table
     }
@@ -125,11 +81,11 @@ impl Peer {
     fn row(&self) -> Vec<String> {
         let Some(figures) = &self.figures else {
             let reason = self.not_measured.as_deref().unwrap_or("no figures");
-            return vec![format!("{}\nnot measured: {reason}", self.title)];
+            return vec![format!("{}\nnot measured: {reason}", self.entry.title)];
         };
         let ratios = &figures.ratios;
         vec![
-            self.title.clone(),
+            self.entry.title.to_owned(),
             figures.client_us.to_string(),
             ratios.client_over_seal.to_string(),
             ratios.client_over_encrypt.to_string(),
@@ -141,14 +97,4 @@ impl Peer {
             figure(figures.max_error_wh),
         ]
     }
-}
-
-/// A table in the project's style.
-#[must_use]
-pub fn plain_table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table
 }

@@ -18,35 +18,30 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Written last, so an environment that has it was made to the end.
 const COMPLETE: &str = "complete";
 
-/// Packages that are installed together.
 #[derive(Debug, Clone, Copy)]
-pub struct Packages {
-    /// What the environment's name starts with.
-    pub name: &'static str,
+pub(crate) struct Packages {
+    pub(crate) name: &'static str,
     /// pip's requirements, with hashes.
-    pub requirements: &'static str,
+    pub(crate) requirements: &'static str,
 }
 
 /// TenSEAL and what it needs.
-pub const TENSEAL: Packages = Packages {
+pub(crate) const TENSEAL: Packages = Packages {
     name: "tenseal",
     requirements: include_str!("../../peers/tenseal.txt"),
 };
 
 /// phe and gmpy2.
-pub const PAILLIER: Packages = Packages {
+pub(crate) const PAILLIER: Packages = Packages {
     name: "paillier",
     requirements: include_str!("../../peers/paillier.txt"),
 };
 
 /// The program all Python peers are.
-pub const PROGRAM: &str = include_str!("../../peers/peers.py");
+pub(crate) const PROGRAM: &str = include_str!("../../peers/peers.py");
 
 /// The interpreter of an environment that has `packages`, made if it is not there yet.
-///
-/// # Errors
-/// Why there is none: no Python, no venv module, no wheel for this Python, no network.
-pub async fn interpreter(packages: Packages) -> Result<PathBuf> {
+pub(crate) async fn interpreter(packages: Packages) -> Result<PathBuf> {
     let root = cache_root(|name| std::env::var_os(name))?;
     let version = run(Command::new("python3").args(["-c", VERSION]))
         .await
@@ -89,7 +84,6 @@ async fn make(folder: &Path, python: &Path, packages: Packages) -> Result<()> {
     fs::write(folder.join(COMPLETE), "").context(COMPLETE)
 }
 
-/// Runs a command to its end; its standard output.
 async fn run(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, output)

@@ -3,29 +3,24 @@
 use anyhow::{Context as _, Result, ensure};
 use wire::UnixSeconds;
 
-use crate::oracle::{Clear as _, FileTruth};
-use crate::scenario;
+use harness::oracle::{Clear as _, FileTruth};
+use harness::scenario;
 
 /// Readings in a report.
-pub const BATCH: usize = 96;
+pub(crate) const BATCH: usize = 96;
 /// Length of an interval, in seconds: the file's own.
-pub const INTERVAL_S: u32 = 3_600;
+pub(crate) const INTERVAL_S: u32 = 3_600;
 
-/// Reports, in the clear.
 #[derive(Debug, Clone)]
-pub struct Work {
-    /// Readings of each report, in watt-hours.
-    pub readings: Vec<Vec<i64>>,
+pub(crate) struct Work {
+    pub(crate) readings: Vec<Vec<i64>>,
     /// The smallest power of two above all of them, in watt-hours.
-    pub reference_wh: u64,
+    pub(crate) reference_wh: u64,
 }
 
 impl Work {
     /// The first 96 hours of each of the first `reports` customers of the demo's file; each starts again after the last.
-    ///
-    /// # Errors
-    /// Where the file cannot be read.
-    pub fn real(reports: usize) -> Result<Self> {
+    pub(crate) fn real(reports: usize) -> Result<Self> {
         let start = UnixSeconds(0);
         let mut file = FileTruth::open(&scenario::input_file(None)?, start, "UTC")?;
         let mut customers = vec![Vec::with_capacity(BATCH); file.meters()];
@@ -47,8 +42,7 @@ impl Work {
     }
 
     /// What the first `intervals` of these reports come to, in watt-hours.
-    #[must_use]
-    pub fn totals_wh(&self, included: &[usize], intervals: usize) -> Vec<i64> {
+    pub(crate) fn totals_wh(&self, included: &[usize], intervals: usize) -> Vec<i64> {
         let interval = |k: usize| {
             included
                 .iter()

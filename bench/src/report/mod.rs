@@ -16,7 +16,7 @@ const CHARTS: &str = include_str!("assets/charts.js");
 const SCRIPT: &str = include_str!("assets/report.js");
 
 /// The file's name in a results folder.
-pub const FILE: &str = "report.html";
+pub(crate) const FILE: &str = "report.html";
 
 /// What other commands write into their folders, and its place in the document.
 type Part = (&'static str, fn(&mut Run) -> &mut Option<Value>);
@@ -29,18 +29,15 @@ const PARTS: [Part; 3] = [
 
 /// Which results to report.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Results folders; the first has `run.json` and gets the report, the others give `load.json`, `peers.json` or
     /// `budget.json`
     #[arg(required = true, value_name = "DIR")]
-    pub folders: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 /// Joins the results in the folders, and writes `run.json` and `report.html` into the first.
-///
-/// # Errors
-/// Where the first has no readable `run.json`, another file is no JSON, or the folder cannot be written to.
-pub fn join(options: &Options) -> Result<PathBuf> {
+pub(crate) fn join(options: &Options) -> Result<PathBuf> {
     let first = options.folders.first().context("no results folder")?;
     let path = first.join("run.json");
     let mut run: Run = serde_json::from_value(read(&path)?)
@@ -59,10 +56,7 @@ pub fn join(options: &Options) -> Result<PathBuf> {
 }
 
 /// Writes `report.html` into `folder` and returns its path.
-///
-/// # Errors
-/// Where it cannot be written.
-pub fn write(run: &Run, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn write(run: &Run, folder: &Path) -> Result<PathBuf> {
     let path = folder.join(FILE);
     std::fs::write(&path, page(run)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -85,21 +79,11 @@ fn page(run: &Run) -> Result<String> {
         ("{{uplot_js}}", live::CHART_SCRIPT),
         ("{{charts_js}}", CHARTS),
         ("{{js}}", SCRIPT),
-        ("{{data}}", &data),
+        ("{{data}}", data.as_str()),
     ];
-    let mut page = String::with_capacity(PAGE.len() + data.len() + 128 * 1024);
-    let mut rest = PAGE;
-    while let Some(start) = rest.find("{{") {
-        let (before, after) = rest.split_at(start);
-        let (mark, text) = parts
-            .iter()
-            .find(|(mark, _)| after.starts_with(mark))
-            .context("report.html has a mark that nothing replaces")?;
-        page += before;
-        page += text;
-        rest = &after[mark.len()..];
-    }
-    Ok(page + rest)
+    // The data come last: what is in them is no mark.
+    let fill = |page: String, (mark, text): (&str, &str)| page.replace(mark, text);
+    Ok(parts.into_iter().fold(PAGE.to_owned(), fill))
 }
 
 #[cfg(test)]

@@ -12,31 +12,21 @@ use super::schema::{Environment, Profile as ProfileRow};
 const OPENFHE: &str = "1.4.2";
 
 /// Instruction sets that matter to the fold, to SHA-256 and to signatures.
-const FLAGS: [&str; 9] = [
-    "sse4_2",
-    "avx",
-    "avx2",
-    "bmi2",
-    "sha_ni",
-    "avx512f",
-    "avx512dq",
-    "avx512ifma",
-    "avx512vbmi",
-];
+const FLAGS: &str = "sse4_2 avx avx2 bmi2 sha_ni avx512f avx512dq avx512ifma avx512vbmi";
 
 /// The environment at this moment; what follows later is left open.
-#[must_use]
-pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
+pub(crate) fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
     let cpu = procfs::CpuInfo::current().ok();
-    let model = cpu
-        .as_ref()
-        .and_then(|cpu| cpu.model_name(0).map(str::to_owned));
-    let has = cpu
-        .as_ref()
-        .and_then(|cpu| cpu.flags(0))
-        .unwrap_or_default();
-    let meminfo = Meminfo::current().ok();
-    let kernel = procfs::sys::kernel::Version::current().ok();
+    let model = cpu.as_ref().and_then(|cpu| cpu.model_name(0));
+    let has = cpu.as_ref().and_then(|cpu| cpu.flags(0));
+    let has = has.unwrap_or_default();
+    let unknown = "unknown".to_owned();
+    let kernel = procfs::sys::kernel::Version::current();
+    let kernel = kernel.map(|it| format!("{}.{}.{}", it.major, it.minor, it.patch));
+    let build = match cfg!(debug_assertions) {
+        true => "debug",
+        false => "release",
+    };
     Environment {
         started_at: timestamp(),
         ended_at: None,
@@ -45,31 +35,17 @@ pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: answer("git", &["rev-parse", "HEAD"]),
         commit_dirty: answer("git", &["status", "--porcelain"]).map(|changes| !changes.is_empty()),
-        build: if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "release"
-        }
-        .to_owned(),
+        build: build.to_owned(),
         rustc: answer("rustc", &["--version"]),
         openfhe: OPENFHE.to_owned(),
-        cpu_model: model.unwrap_or_else(|| "unknown".to_owned()),
+        cpu_model: model.map_or_else(|| unknown.clone(), str::to_owned),
         cpu_cores: std::thread::available_parallelism().map_or(1, usize::from),
-        cpu_flags: FLAGS
-            .iter()
-            .filter(|flag| has.contains(flag))
-            .map(ToString::to_string)
+        cpu_flags: (FLAGS.split(' ').filter(|flag| has.contains(flag)))
+            .map(str::to_owned)
             .collect(),
         fold_kernel: packed::Kernel::best().to_string(),
-        memory_bytes: meminfo.map_or(0, |meminfo| meminfo.mem_total),
-        kernel: format!(
-            "{} {}",
-            std::env::consts::OS,
-            kernel.map_or_else(
-                || "unknown".to_owned(),
-                |kernel| format!("{}.{}.{}", kernel.major, kernel.minor, kernel.patch)
-            )
-        ),
+        memory_bytes: Meminfo::current().map_or(0, |meminfo| meminfo.mem_total),
+        kernel: format!("{} {}", std::env::consts::OS, kernel.unwrap_or(unknown)),
         load_average_before: load_average().unwrap_or_default(),
         load_average_after: None,
         profiles: Profile::all().iter().map(|profile| row(profile)).collect(),
@@ -81,21 +57,18 @@ pub fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
 }
 
 /// Load averages over 1, 5 and 15 minutes.
-#[must_use]
-pub fn load_average() -> Option<[f64; 3]> {
+pub(crate) fn load_average() -> Option<[f64; 3]> {
     let load = LoadAverage::current().ok()?;
     Some([load.one, load.five, load.fifteen].map(|load| (f64::from(load) * 100.0).round() / 100.0))
 }
 
 /// Memory that can be had without swapping, in bytes.
-#[must_use]
-pub fn memory_available() -> Option<u64> {
+pub(crate) fn memory_available() -> Option<u64> {
     Meminfo::current().ok()?.mem_available
 }
 
 /// Now, RFC 3339, UTC, to the second.
-#[must_use]
-pub fn timestamp() -> String {
+pub(crate) fn timestamp() -> String {
     jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string()

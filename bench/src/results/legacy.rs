@@ -2,66 +2,12 @@
 //! earlier demo look for, with what they expect in them. `docs/results.md` lists the keys. `run.json` has all of it and
 //! more.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use harness::verdict::Row;
 use serde_json::{Value, json};
 
-use super::files::Extras;
-use super::schema::{Cost, Parameter, Point, Repeat, Run, StageName};
-use crate::sweep::samples::Recorded;
-use crate::sweep::work;
-use crate::verdict::Row;
-
-/// What the server's side counted in one repeat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServerStats {
-    /// Reports that reached analytics, repetitions included.
-    pub messages_received: u64,
-    /// Their bytes.
-    pub bytes_received: u64,
-    /// Reports folded into a sum.
-    pub reports_folded: u64,
-    /// Reports that came again.
-    pub reports_duplicate: u64,
-    /// Reports refused, by reason.
-    pub reports_rejected: BTreeMap<String, u64>,
-    /// Sums released to the operator.
-    pub sums_released: u64,
-    /// Commits of the store.
-    pub commits: u64,
-    /// MQTT messages and bytes that all clients published.
-    pub mqtt_messages_published: u64,
-    /// Their bytes.
-    pub mqtt_bytes_published: u64,
-    /// Time the services ran.
-    pub uptime_s: f64,
-    /// Greatest resident memory of the whole process.
-    pub peak_rss_bytes: Option<u64>,
-    /// Processor time by service.
-    pub cpu_s_by_service: BTreeMap<String, f64>,
-}
-
-impl ServerStats {
-    /// From what was recorded in a repeat.
-    #[must_use]
-    pub fn of(recorded: &Recorded, cost: &Cost) -> Self {
-        Self {
-            messages_received: recorded.count("cipherwatt_analytics_reports_received_total"),
-            bytes_received: recorded.count("cipherwatt_analytics_received_bytes_total"),
-            reports_folded: cost.reports,
-            reports_duplicate: cost.reports_duplicate,
-            reports_rejected: cost.reports_rejected.clone(),
-            sums_released: recorded.count("cipherwatt_analytics_releases_total"),
-            commits: recorded.samples("cipherwatt_analytics_commit_duration_seconds"),
-            mqtt_messages_published: recorded.count("cipherwatt_mqtt_messages_published_total"),
-            mqtt_bytes_published: cost.published_bytes,
-            uptime_s: cost.total_wall_s,
-            peak_rss_bytes: cost.peak_rss_bytes,
-            cpu_s_by_service: cost.cpu_s_by_service.clone(),
-        }
-    }
-}
+use super::extras::{Extras, ServerStats};
+use super::schema::{Parameter, Point, Run, StageName};
+use crate::sweep::parameter;
 
 /// Decrypted totals and averages of each feeder and window, beside the truth.
 pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
@@ -82,7 +28,7 @@ pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Va
     };
     let point = |(parameter, extras): &(Parameter, Extras)| {
         json!({
-            "parameter": work::name(*parameter),
+            "parameter": parameter::name(*parameter),
             "value": extras.label,
             "windows": extras.rows.iter().map(window).collect::<Vec<_>>(),
         })
@@ -99,7 +45,7 @@ pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Va
 pub(super) fn performance_metrics(run: &Run) -> Value {
     let by_sweep = run.sweeps.iter().map(|sweep| {
         let points: Vec<Value> = sweep.points.iter().map(performance).collect();
-        (work::name(sweep.parameter), Value::from(points))
+        (parameter::name(sweep.parameter), Value::from(points))
     });
     json!({
         "description": "Medians over the repeats; times in ms, sizes in bytes",
@@ -142,26 +88,14 @@ fn performance(point: &Point) -> Value {
 
 /// What the server's side counted, of each point and in all.
 pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
-    let points: Vec<(&(Parameter, Extras), &ServerStats)> = extras
-        .iter()
-        .filter_map(|entry| Some((entry, entry.1.server.as_ref()?)))
-        .collect();
-    let sum =
-        |of: fn(&ServerStats) -> u64| points.iter().map(|(_, server)| of(server)).sum::<u64>();
-    let rejected: u64 = points
-        .iter()
-        .flat_map(|(_, server)| server.reports_rejected.values())
-        .sum();
-    let repeats = run
-        .sweeps
-        .iter()
-        .flat_map(|sweep| &sweep.points)
-        .flat_map(|point| &point.repeats);
-    let peak = repeats
-        .filter_map(|repeat: &Repeat| repeat.cost.as_ref()?.peak_rss_bytes)
-        .max();
-    let each = points.iter().map(|((parameter, extras), server)| {
-        json!({"parameter": work::name(*parameter), "value": extras.label, "stats": server})
+    let all = || (extras.iter()).filter_map(|(_, extras)| extras.server.as_ref());
+    let sum = |of: fn(&ServerStats) -> u64| all().map(of).sum::<u64>();
+    let points = run.sweeps.iter().flat_map(|sweep| &sweep.points);
+    let mut costs = (points.flat_map(|point| &point.repeats)).filter_map(|it| it.cost.as_ref());
+    let peak = costs.by_ref().filter_map(|cost| cost.peak_rss_bytes).max();
+    let each = extras.iter().filter_map(|(parameter, extras)| {
+        let (name, stats) = (parameter::name(*parameter), extras.server.as_ref()?);
+        Some(json!({"parameter": name, "value": extras.label, "stats": stats}))
     });
     json!({
         "description": "Counts of analytics and the broker's clients, of the last repeat of each point and over those",
@@ -171,7 +105,7 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
             "bytes_received": sum(|server| server.bytes_received),
             "reports_folded": sum(|server| server.reports_folded),
             "reports_duplicate": sum(|server| server.reports_duplicate),
-            "reports_rejected": rejected,
+            "reports_rejected": sum(|server| server.reports_rejected.values().sum()),
             "sums_released": sum(|server| server.sums_released),
             "uptime_s": run.environment.wall_s,
             "peak_rss_bytes": peak,
@@ -183,6 +117,7 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sweep::samples::Recorded;
 
     #[test]
     fn the_files_of_the_earlier_demo_have_what_is_looked_for() {
@@ -192,16 +127,12 @@ mod tests {
         assert_eq!(points.len(), run.sweeps[0].points.len());
         assert!(points[0]["encryption_time_ms"].as_f64().unwrap() > 0.0);
         assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(27_325.0));
-        let skipped = points
-            .iter()
-            .find(|point| point["status"] == "skipped")
-            .unwrap();
+        let mut points = points.iter();
+        let skipped = points.find(|point| point["status"] == "skipped").unwrap();
         assert!(skipped["encryption_time_ms"].is_null());
 
-        let server = ServerStats::of(
-            &Recorded::default(),
-            run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap(),
-        );
+        let cost = run.sweeps[0].points[0].repeats[0].cost.as_ref().unwrap();
+        let server = ServerStats::of(&Recorded::default(), cost);
         let row = Row {
             feeder: "feeder-1".parse().unwrap(),
             window: wire::WindowStart(86_400),

@@ -1,19 +1,19 @@
 //! What a run leaves behind.
 //!
 //! # Layout
-//! * [`schema`]: `run.json`, the one document that everything else is made from · [`environment`]: where it ran ·
-//!   [`spread`]: a point from its repeats
-//! * [`files`]: `run.json` and the tables beside it · [`legacy`]: the files that users of the field's earlier demo expect
-//! * [`table`]: for people
+//! * [`schema`]: `run.json`, the one document that everything else is made from · `environment`: where it ran ·
+//!   `spread`: a point from its repeats
+//! * `files`: `run.json` and the tables beside it · `legacy`: the files that users of the field's earlier demo expect, with
+//!   `extras`: what is in them and not in the document
+//! * `table`: for people
 
-pub mod environment;
-pub mod files;
-pub mod legacy;
+pub(crate) mod environment;
+pub(crate) mod extras;
+pub(crate) mod files;
+mod legacy;
 pub mod schema;
-pub mod spread;
-pub mod table;
-
-pub use files::{Extras, Files};
+pub(crate) mod spread;
+pub(crate) mod table;
 
 #[cfg(test)]
 mod tests {

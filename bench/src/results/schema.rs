@@ -17,19 +17,24 @@
 //! │     └─ repeats[]
 //! │        ├─ cost, error             what it took, and how far the totals are off
 //! │        └─ stages[]                encode … end_to_end
-//! ├─ plaintext                        the same work without encryption, as ratios
 //! └─ load, peers, budget              documents of the commands of those names
 //! ```
 
-use std::collections::BTreeMap;
+#![allow(
+    missing_docs,
+    reason = "a name that says it all, with its unit, has no more"
+)]
+
+mod repeat;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ratio::Spread;
+pub use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
 
 /// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it.
-pub const FORMAT: u32 = 1;
+/// Format 1 also had `plaintext`, a comparison with a pipeline of its own.
+pub const FORMAT: u32 = 2;
 
 /// One run of `bench`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,19 +43,11 @@ pub struct Run {
     pub format: u32,
     /// Whether every point that ran is right: none is `wrong` or `failed`.
     pub correct: bool,
-    /// What is wrong, in words; empty if nothing is.
     pub failures: Vec<String>,
-    /// Where and how it ran.
     pub environment: Environment,
-    /// The sweeps, in the order asked for.
     pub sweeps: Vec<Sweep>,
-    /// The same pipeline in plaintext.
-    pub plaintext: Option<Plaintext>,
-    /// What `bench load` wrote.
     pub load: Option<Value>,
-    /// What `bench --peers` wrote.
     pub peers: Option<Value>,
-    /// What `bench budget` wrote.
     pub budget: Option<Value>,
 }
 
@@ -69,15 +66,11 @@ impl Run {
 /// The machine, the build and the command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
-    /// When the run began, RFC 3339, UTC.
     pub started_at: String,
     /// When it ended; `null` in a document written while it still runs.
     pub ended_at: Option<String>,
-    /// Wall time of the whole run.
     pub wall_s: f64,
-    /// The command line, word by word.
     pub command_line: Vec<String>,
-    /// Version of this program.
     pub version: String,
     /// Commit of the working tree; `null` outside a repository.
     pub commit: Option<String>,
@@ -85,11 +78,8 @@ pub struct Environment {
     pub commit_dirty: Option<bool>,
     /// `release` or `debug`. Figures of a debug build are no figures.
     pub build: String,
-    /// Version of the compiler; `null` if it cannot be found.
     pub rustc: Option<String>,
-    /// Version of OpenFHE.
     pub openfhe: String,
-    /// Name of the processor.
     pub cpu_model: String,
     /// Logical processors this process may use.
     pub cpu_cores: usize,
@@ -97,42 +87,32 @@ pub struct Environment {
     pub cpu_flags: Vec<String>,
     /// Instruction set the fold runs with.
     pub fold_kernel: String,
-    /// Memory of the machine.
     pub memory_bytes: u64,
-    /// Operating system and kernel.
     pub kernel: String,
     /// Load averages over 1, 5 and 15 minutes, before the first point.
     pub load_average_before: [f64; 3],
     /// The same after the last point.
     pub load_average_after: Option<[f64; 3]>,
-    /// The parameter profiles of this build.
     pub profiles: Vec<Profile>,
     /// Repeats asked for, of each point.
     pub repeats: u32,
     /// Warm-up runs before the first point of each sweep; not in the document.
     pub warmup: u32,
-    /// Whether `--quick` was given.
     pub quick: bool,
-    /// How long the run was estimated to take.
     pub estimate_s: f64,
 }
 
 /// A parameter profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Its name in the plan.
     pub name: String,
-    /// N.
     pub ring_dimension: usize,
-    /// N/2.
     pub slots: usize,
-    /// Bits of the modulus.
     pub modulus_bits: u32,
     /// A slot value x is encrypted as x × 2^scale_bits.
     pub scale_bits: u32,
     /// Contributors that cannot overflow.
     pub max_contributors: u32,
-    /// Bytes of a packed ciphertext.
     pub ciphertext_bytes: usize,
 }
 
@@ -173,13 +153,11 @@ pub enum Parameter {
 /// One parameter over its values, everything else as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// What is varied.
     pub parameter: Parameter,
     /// Unit of [`Point::value`]: `meters`, `s`, `intervals`, `slots`, `feeders`, `ratio`, or empty.
     pub unit: String,
     /// What is varied and what stays the same, in a sentence.
     pub varies: String,
-    /// One for each value, in order.
     pub points: Vec<Point>,
 }
 
@@ -192,13 +170,10 @@ pub struct Point {
     pub value: Option<f64>,
     /// Everything that is in force.
     pub settings: PointSettings,
-    /// What became of it.
     pub status: Status,
     /// Why it is not `ok`; empty if it is.
     pub reasons: Vec<String>,
-    /// How long one repeat was estimated to take.
     pub estimate_s: f64,
-    /// Each repeat.
     pub repeats: Vec<Repeat>,
     /// Spread of the main figures over the repeats that are ok; `null` without any.
     pub median: Option<PointSpread>,
@@ -214,20 +189,16 @@ pub enum Status {
     Wrong,
     /// It came to no end.
     Failed,
-    /// It was not run.
     Skipped,
 }
 
 /// All settings of a point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PointSettings {
-    /// Meters in the fleet.
     pub meters: u32,
     /// Feeders they are spread over in turn.
     pub feeders: u32,
-    /// Length of an interval.
     pub interval_s: u32,
-    /// Intervals in a report.
     pub batch: u16,
     /// Windows of event time, each of batch × interval: reports are meters × windows.
     pub windows: u32,
@@ -235,17 +206,14 @@ pub struct PointSettings {
     pub layout: String,
     /// Slots of a ciphertext that carry something.
     pub slots_used: usize,
-    /// Parameter profile.
     pub profile: String,
     /// Seconds of event time a second; `null`: as fast as the pipeline takes readings.
     pub speed: Option<f64>,
     /// Reports due in a second; `null`: as fast as the pipeline takes readings.
     pub offered_reports_per_s: Option<f64>,
-    /// Emulated delay of every report.
     pub latency_s: f64,
     /// Greatest emulated additional delay.
     pub jitter_s: f64,
-    /// Probability that a report is lost.
     pub loss_ratio: f64,
     /// Contributors below which no sum is released, in this point.
     pub min_meters: u32,
@@ -253,236 +221,4 @@ pub struct PointSettings {
     pub min_meters_lowered_from: Option<u32>,
     /// Seed of the fleet and of the emulated network.
     pub seed: u64,
-}
-
-/// One run of a point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Repeat {
-    /// From 1.
-    pub repeat: u32,
-    /// `ok`, `wrong` or `failed`.
-    pub status: Status,
-    /// What is wrong or why it came to no end.
-    pub reasons: Vec<String>,
-    /// What it took; `null` where it came to no end.
-    pub cost: Option<Cost>,
-    /// How far the totals are off; `null` where it came to no end.
-    pub error: Option<Error>,
-    /// Each stage that was seen, in the order of the path.
-    pub stages: Vec<Stage>,
-}
-
-/// What a repeat took, from the first reading to the last release, start-up and enrolment excluded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// From the first reading to the last release.
-    pub wall_s: f64,
-    /// The whole repeat, with start-up, keys, enrolment and stop.
-    pub total_wall_s: f64,
-    /// Reports folded.
-    pub reports: u64,
-    /// Readings in them.
-    pub readings: u64,
-    /// Reports sent again for want of a receipt.
-    pub reports_resent: u64,
-    /// Reports that came again and were not folded again.
-    pub reports_duplicate: u64,
-    /// Reports refused, by reason.
-    pub reports_rejected: BTreeMap<String, u64>,
-    /// Windows of a feeder released.
-    pub windows_released: usize,
-    /// Windows of a feeder withheld for want of meters.
-    pub windows_withheld: usize,
-    /// Reports folded in a second of `wall_s`.
-    pub reports_per_s: f64,
-    /// Readings folded in a second of `wall_s`.
-    pub readings_per_s: f64,
-    /// Mean size of a sealed report: signature, header and ciphertext.
-    pub bytes_per_report: f64,
-    /// The same over its readings.
-    pub bytes_per_reading: f64,
-    /// Bytes published to the broker by all clients, repetitions, receipts and sums included.
-    pub published_bytes: u64,
-    /// Processor time of the whole process, fleet and oracle included.
-    pub cpu_s: f64,
-    /// The same over `wall_s`: cores in use.
-    pub cpu_cores: f64,
-    /// Processor time over the reports, in microseconds.
-    pub cpu_us_per_report: f64,
-    /// Processor time over the readings, in microseconds.
-    pub cpu_us_per_reading: f64,
-    /// Processor time by service, from its threads: `meter`, `broker`, `analytics`, `operator`, and `bench` for the
-    /// rest. Sums up to `cpu_s`.
-    pub cpu_s_by_service: BTreeMap<String, f64>,
-    /// Greatest resident memory of the whole process in this repeat.
-    pub peak_rss_bytes: Option<u64>,
-    /// Resident memory before the repeat: what earlier points left is in it.
-    pub rss_before_bytes: Option<u64>,
-}
-
-/// Decrypted totals against the plaintext oracle.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Error {
-    /// Greatest |decrypted − true| of an interval of a feeder.
-    pub max_abs_wh: f64,
-    /// Greatest bound on it that a release stated.
-    pub bound_wh: f64,
-    /// Greatest |decrypted − true| / max(|true|, 1 Wh).
-    pub max_relative: f64,
-    /// Greatest bound / max(|true|, 1 Wh).
-    pub bound_relative: f64,
-    /// Intervals compared.
-    pub intervals: u64,
-}
-
-/// A step of the path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StageName {
-    /// Readings to slots (meter; per report).
-    Encode,
-    /// Slots to ciphertext (meter; per report).
-    Encrypt,
-    /// Ciphertext to packed limbs (meter; per report).
-    Pack,
-    /// Digest and signature (meter; per report).
-    Sign,
-    /// The whole of the four (meter; per report).
-    Seal,
-    /// First publish to receipt (meter, network, broker, analytics; per report).
-    PublishToReceipt,
-    /// Signature, digest and admission (analytics; per report).
-    Verify,
-    /// Unpacking and adding (analytics; per report).
-    Fold,
-    /// One transaction of the store (analytics; per commit, which takes many reports).
-    Commit,
-    /// Closing a window to its signed sum (analytics; per window of a feeder).
-    Release,
-    /// Sum to energies (operator; per window of a feeder).
-    Decrypt,
-    /// Sealing of a sum's newest report to its total (all; per window of a feeder).
-    EndToEnd,
-}
-
-/// Statistics of a stage over one repeat, from every sample and not from buckets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    /// Which.
-    pub stage: StageName,
-    /// What one execution is for: `report`, `commit` or `window`.
-    pub per: String,
-    /// Executions.
-    pub count: u64,
-    /// All together. Stages on several threads can add up to more than the wall time.
-    pub total_s: f64,
-    /// Mean.
-    pub mean_s: f64,
-    /// Median.
-    pub p50_s: f64,
-    /// 90th percentile.
-    pub p90_s: f64,
-    /// 99th percentile.
-    pub p99_s: f64,
-    /// Greatest.
-    pub max_s: f64,
-    /// Where the stage only computes: the median execution in microseconds, which is processor time unless the thread
-    /// was interrupted (the median hardly sees that; the mean does). `null` for stages that wait.
-    pub cpu_us: Option<f64>,
-}
-
-/// Main figures of a point over its repeats.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PointSpread {
-    /// See [`Cost::wall_s`].
-    pub wall_s: Spread,
-    /// See [`Cost::reports_per_s`].
-    pub reports_per_s: Spread,
-    /// See [`Cost::readings_per_s`].
-    pub readings_per_s: Spread,
-    /// See [`Cost::cpu_us_per_report`].
-    pub cpu_us_per_report: Spread,
-    /// See [`Cost::cpu_us_per_reading`].
-    pub cpu_us_per_reading: Spread,
-    /// See [`Cost::bytes_per_report`].
-    pub bytes_per_report: Spread,
-    /// See [`Cost::bytes_per_reading`].
-    pub bytes_per_reading: Spread,
-    /// See [`Cost::peak_rss_bytes`].
-    pub peak_rss_bytes: Option<Spread>,
-    /// See [`Error::max_abs_wh`].
-    pub max_abs_error_wh: Spread,
-    /// Medians of each stage.
-    pub stage_p50_s: BTreeMap<StageName, Spread>,
-    /// 99th percentiles of each stage.
-    pub stage_p99_s: BTreeMap<StageName, Spread>,
-}
-
-/// The same work by the same kind of pipeline, encrypted and in plaintext, in turns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plaintext {
-    /// What both do.
-    pub shares: Vec<String>,
-    /// What only one does.
-    pub differs: Vec<String>,
-    /// The work.
-    pub work: PlaintextWork,
-    /// Whether every sum of both equals the truth.
-    pub correct: bool,
-    /// One turn each of both pipelines.
-    pub rounds: Vec<PlaintextRound>,
-    /// Encrypted over plaintext, round by round.
-    pub overhead: PlaintextOverhead,
-}
-
-/// The work of both pipelines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlaintextWork {
-    /// Meters, each of which sends one report a window.
-    pub meters: u32,
-    /// Feeders.
-    pub feeders: u32,
-    /// Readings in a report.
-    pub batch: u16,
-    /// Windows.
-    pub windows: u32,
-}
-
-/// One turn.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PlaintextRound {
-    /// With encryption.
-    pub encrypted: PathCost,
-    /// Without.
-    pub plaintext: PathCost,
-}
-
-/// What a pipeline took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PathCost {
-    /// Size of a report as published.
-    pub bytes_per_report: f64,
-    /// Processor time of the whole process over the reports.
-    pub cpu_us_per_report: f64,
-    /// Processor time to make a report ready to be published.
-    pub seal_us: f64,
-    /// From the first publish to the last total.
-    pub wall_s: f64,
-    /// Median time from a report's seal to its window's total.
-    pub end_to_end_s: f64,
-}
-
-/// Encrypted over plaintext.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PlaintextOverhead {
-    /// Of [`PathCost::bytes_per_report`].
-    pub bytes_per_report: Spread,
-    /// Of [`PathCost::cpu_us_per_report`].
-    pub cpu_us_per_report: Spread,
-    /// Of [`PathCost::seal_us`].
-    pub seal_us: Spread,
-    /// Of [`PathCost::wall_s`].
-    pub wall_s: Spread,
-    /// Of [`PathCost::end_to_end_s`].
-    pub end_to_end_s: Spread,
 }

@@ -3,31 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::schema::{Cost, PointSpread, Repeat, Stage, StageName, Status};
-use crate::ratio::Spread;
+use crate::ratio::{Spread, by_name};
 
 /// Spread of the main figures over the repeats that are ok; `None` without any.
-#[must_use]
-pub fn of(repeats: &[Repeat]) -> Option<PointSpread> {
-    let ok: Vec<&Repeat> = repeats
-        .iter()
-        .filter(|repeat| repeat.status == Status::Ok)
-        .collect();
-    let costs: Vec<&Cost> = ok
-        .iter()
-        .filter_map(|repeat| repeat.cost.as_ref())
-        .collect();
+pub(crate) fn of(repeats: &[Repeat]) -> Option<PointSpread> {
+    let ok = repeats.iter().filter(|repeat| repeat.status == Status::Ok);
+    let ok: Vec<&Repeat> = ok.collect();
+    let costs = ok.iter().filter_map(|repeat| repeat.cost.as_ref());
+    let costs: Vec<&Cost> = costs.collect();
     let over = |of: fn(&Cost) -> f64| {
         let values: Vec<f64> = costs.iter().map(|cost| of(cost)).collect();
         Spread::of(&values)
     };
-    let peaks: Vec<f64> = costs
-        .iter()
-        .filter_map(|cost| cost.peak_rss_bytes.map(|bytes| bytes as f64))
-        .collect();
-    let errors: Vec<f64> = ok
-        .iter()
-        .filter_map(|repeat| repeat.error.map(|error| error.max_abs_wh))
-        .collect();
+    let peaks = costs.iter().filter_map(|cost| cost.peak_rss_bytes);
+    let peaks: Vec<f64> = peaks.map(|bytes| bytes as f64).collect();
+    let errors = ok.iter().filter_map(|repeat| repeat.error);
+    let errors: Vec<f64> = errors.map(|error| error.max_abs_wh).collect();
     Some(PointSpread {
         wall_s: over(|cost| cost.wall_s)?,
         reports_per_s: over(|cost| cost.reports_per_s)?,
@@ -44,12 +35,6 @@ pub fn of(repeats: &[Repeat]) -> Option<PointSpread> {
 }
 
 fn stages(repeats: &[&Repeat], of: fn(&Stage) -> f64) -> BTreeMap<StageName, Spread> {
-    let mut values: BTreeMap<StageName, Vec<f64>> = BTreeMap::new();
-    for stage in repeats.iter().flat_map(|repeat| &repeat.stages) {
-        values.entry(stage.stage).or_default().push(of(stage));
-    }
-    let spread = values
-        .into_iter()
-        .filter_map(|(stage, values)| Some((stage, Spread::of(&values)?)));
-    spread.collect()
+    let stages = repeats.iter().flat_map(|repeat| &repeat.stages);
+    by_name(stages.map(|stage| (stage.stage, of(stage))))
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 
-use super::schema::{Cost, Parameter, Plaintext, Point, Run, StageName, Status, Sweep};
+use super::schema::{Cost, Parameter, Point, Run, StageName, Status, Sweep};
+use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
-use crate::sweep::work;
+use crate::sweep::parameter;
 
 /// Stages that a table shows, with their heads.
 const STAGES: [(StageName, &str); 11] = [
@@ -24,12 +24,10 @@ const STAGES: [(StageName, &str); 11] = [
     (StageName::EndToEnd, "end to end"),
 ];
 
-/// A point that is done, in a line.
-#[must_use]
-pub fn progress(parameter: Parameter, point: &Point) -> String {
+pub(crate) fn progress(parameter: Parameter, point: &Point) -> String {
     let mut text = format!(
         "{} {}: {}",
-        work::name(parameter),
+        parameter::name(parameter),
         point.label,
         state(point)
     );
@@ -46,22 +44,17 @@ pub fn progress(parameter: Parameter, point: &Point) -> String {
     text
 }
 
-/// Everything, for standard output.
-#[must_use]
-pub fn of(run: &Run, folder: &std::path::Path) -> String {
+pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     let mut text = String::new();
     for sweep in &run.sweeps {
         text += &format!(
             "{}: {}\n{}\n\n{}\n\n",
-            work::name(sweep.parameter),
+            parameter::name(sweep.parameter),
             sweep.varies,
             figures(sweep),
             stages(sweep)
         );
         text += &notes(sweep);
-    }
-    if let Some(plaintext) = &run.plaintext {
-        text += &overhead(plaintext);
     }
     for failure in &run.failures {
         text += &format!("WRONG: {failure}\n");
@@ -83,55 +76,33 @@ pub fn of(run: &Run, folder: &std::path::Path) -> String {
 /// The repeats below half of the median of their point, where something was waited for that the others had at once.
 fn stragglers(sweeps: &[Sweep]) -> String {
     let (mut repeats, mut lines) = (0, Vec::new());
-    for sweep in sweeps {
-        for point in &sweep.points {
-            let Some(median) = point
-                .median
-                .as_ref()
-                .map(|spread| spread.reports_per_s.median)
-            else {
-                continue;
-            };
-            for repeat in &point.repeats {
-                let Some(cost) = &repeat.cost else { continue };
-                repeats += 1;
-                if cost.reports_per_s < median / 2.0 {
-                    lines.push(format!(
-                        "  {} {}, repeat {}: {} reports/s, {} sent again\n",
-                        work::name(sweep.parameter),
-                        point.label,
-                        repeat.repeat,
-                        figure(cost.reports_per_s),
-                        cost.reports_resent
-                    ));
-                }
+    for (sweep, point) in sweeps
+        .iter()
+        .flat_map(|sweep| sweep.points.iter().map(move |p| (sweep, p)))
+    {
+        let Some(median) = &point.median else {
+            continue;
+        };
+        for repeat in &point.repeats {
+            let Some(cost) = &repeat.cost else { continue };
+            repeats += 1;
+            if cost.reports_per_s < median.reports_per_s.median / 2.0 {
+                let (name, label) = (parameter::name(sweep.parameter), &point.label);
+                let (rate, again) = (figure(cost.reports_per_s), cost.reports_resent);
+                let number = repeat.repeat;
+                lines.push(format!(
+                    "  {name} {label}, repeat {number}: {rate} reports/s, {again} sent again\n"
+                ));
             }
         }
     }
-    match repeats {
-        0 => String::new(),
-        _ => format!(
-            "{} of {repeats} repeats below half of the median of their point\n{}",
-            lines.len(),
-            lines.concat()
-        ),
+    let count = lines.len();
+    let text = format!("{count} of {repeats} repeats below half of the median of their point\n");
+    if repeats == 0 {
+        String::new()
+    } else {
+        text + &lines.concat()
     }
-}
-
-fn new_table<'a>(heads: impl IntoIterator<Item = &'a str>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heads);
-    table
-}
-
-fn right(mut table: Table, from: usize) -> Table {
-    for column in table.column_iter_mut().skip(from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 fn state(point: &Point) -> &'static str {
@@ -144,133 +115,80 @@ fn state(point: &Point) -> &'static str {
 }
 
 fn figures(sweep: &Sweep) -> Table {
-    let mut table = new_table([
-        "value",
-        "meters",
-        "feeders",
-        "min",
-        "reports",
-        "reports/s",
-        "readings/s",
-        "cores",
-        "CPU µs/report",
-        "CPU µs/reading",
-        "B/report",
-        "B/reading",
-        "peak MiB (grown)",
-        "error Wh",
-        "state",
-    ]);
+    let heads = "value|meters|feeders|min|reports|reports/s|readings/s|cores|CPU µs/report|CPU µs/reading|B/report|B/reading|peak MiB (grown)|error Wh|state";
+    let mut table = table(1, heads);
     for point in &sweep.points {
         let settings = &point.settings;
         let cost = point.repeats.iter().find_map(|repeat| repeat.cost.as_ref());
         let error = point.repeats.iter().find_map(|repeat| repeat.error);
         let median = point.median.as_ref();
-        let spread =
-            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| spread.to_string());
-        let short =
-            |spread: Option<Spread>| spread.map_or("-".to_owned(), |spread| figure(spread.median));
-        let lowered = if settings.min_meters_lowered_from.is_some() {
-            "*"
-        } else {
-            ""
-        };
+        let spread = |spread: Option<Spread>| or_dash(spread, |spread| spread.to_string());
+        let short = |spread: Option<Spread>| or_dash(spread, |spread| figure(spread.median));
+        let lowered = settings.min_meters_lowered_from.map_or("", |_| "*");
         table.add_row([
             point.label.clone(),
             settings.meters.to_string(),
             settings.feeders.to_string(),
             format!("{}{lowered}", settings.min_meters),
-            cost.map_or("-".to_owned(), |cost| cost.reports.to_string()),
+            or_dash(cost, |cost| cost.reports.to_string()),
             spread(median.map(|median| median.reports_per_s)),
             short(median.map(|median| median.readings_per_s)),
-            cost.map_or("-".to_owned(), |cost| format!("{:.2}", cost.cpu_cores)),
+            or_dash(cost, |cost| format!("{:.2}", cost.cpu_cores)),
             spread(median.map(|median| median.cpu_us_per_report)),
             short(median.map(|median| median.cpu_us_per_reading)),
             short(median.map(|median| median.bytes_per_report)),
             short(median.map(|median| median.bytes_per_reading)),
             cost.and_then(memory).unwrap_or("-".to_owned()),
-            error.map_or("-".to_owned(), |error| {
+            or_dash(error, |error| {
                 format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)
             }),
             state(point).to_owned(),
         ]);
     }
-    right(table, 1)
+    table
 }
 
 /// The peak, and how far it is above what was there before: earlier points leave memory with the allocator.
 fn memory(cost: &Cost) -> Option<String> {
     let mib = |bytes: u64| figure(bytes as f64 / f64::from(1 << 20));
     let (peak, before) = (cost.peak_rss_bytes?, cost.rss_before_bytes?);
-    Some(format!(
-        "{} (+{})",
-        mib(peak),
-        mib(peak.saturating_sub(before))
-    ))
+    let grown = peak.saturating_sub(before);
+    Some(format!("{} (+{})", mib(peak), mib(grown)))
 }
 
 /// Medians of the stages, in milliseconds.
 fn stages(sweep: &Sweep) -> Table {
-    let heads = std::iter::once("p50 in ms").chain(STAGES.iter().map(|(_, head)| *head));
-    let mut table = new_table(heads);
+    let heads = STAGES.map(|(_, head)| head).join("|");
+    let mut table = table(1, &format!("p50 in ms|{heads}"));
     for point in sweep.points.iter() {
         let Some(median) = &point.median else {
             continue;
         };
         let cell = |stage: &StageName| {
             let spread = median.stage_p50_s.get(stage);
-            spread.map_or("-".to_owned(), |spread| figure(spread.median * 1e3))
+            or_dash(spread, |spread| figure(spread.median * 1e3))
         };
         let cells = STAGES.iter().map(|(stage, _)| cell(stage));
-        table.add_row(
-            std::iter::once(point.label.clone())
-                .chain(cells)
-                .collect::<Vec<_>>(),
-        );
+        table.add_row([point.label.clone()].into_iter().chain(cells));
     }
-    right(table, 1)
+    table
 }
 
-/// What a reader must know of single points.
 fn notes(sweep: &Sweep) -> String {
     let mut text = String::new();
-    let lowered = sweep
-        .points
-        .iter()
-        .find_map(|point| point.settings.min_meters_lowered_from);
+    let mut points = sweep.points.iter();
+    let lowered = points.find_map(|point| point.settings.min_meters_lowered_from);
     if let Some(configured) = lowered {
         text += &format!(
             "* plan.min_meters is {configured}; these points have fewer meters on a feeder and the minimum was lowered to \
              that for them\n\n"
         );
     }
-    for point in sweep
-        .points
-        .iter()
-        .filter(|point| point.status == Status::Skipped)
-    {
-        text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
+    for point in &sweep.points {
+        if point.status == Status::Skipped {
+            text += &format!("{} skipped: {}\n\n", point.label, point.reasons.join("; "));
+        }
     }
-    text
-}
-
-fn overhead(plaintext: &Plaintext) -> String {
-    let (work, ratio) = (&plaintext.work, &plaintext.overhead);
-    let mut text = format!(
-        "encrypted ÷ plaintext, {} reports of {} readings through the same pipeline: {} × the bytes, {} × the processor \
-         time a report, {} × the time to seal, {} × end to end\n",
-        u64::from(work.meters) * u64::from(work.windows),
-        work.batch,
-        ratio.bytes_per_report,
-        ratio.cpu_us_per_report,
-        ratio.seal_us,
-        ratio.end_to_end_s,
-    );
-    text += &format!(
-        "  both: {}\n  only one: {}\n\n",
-        plaintext.shares.join("; "),
-        plaintext.differs.join("; ")
-    );
     text
 }
 
@@ -282,24 +200,14 @@ mod tests {
     fn every_point_is_shown_with_what_is_wrong_lowered_or_skipped() {
         let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
         let text = of(&run, std::path::Path::new("results/x"));
-        for wanted in [
-            "WRONG",
-            "FAILED",
-            "skipped: estimated",
-            "plan.min_meters is 15",
-            "2*",
-            "encrypt",
-            "÷ plaintext",
-        ] {
+        let wanted = "WRONG|FAILED|skipped: estimated|plan.min_meters is 15|2*|encrypt";
+        for wanted in wanted.split('|') {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
         assert!(!text.contains("every decrypted interval"), "{text}");
         assert!(text.contains("repeats below half of the median"), "{text}");
-        let wrong = run.sweeps[0]
-            .points
-            .iter()
-            .find(|point| point.status == Status::Wrong)
-            .unwrap();
+        let mut points = run.sweeps[0].points.iter();
+        let wrong = points.find(|point| point.status == Status::Wrong).unwrap();
         assert!(progress(Parameter::Meters, wrong).contains("the truth is"));
     }
 

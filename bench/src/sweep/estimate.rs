@@ -22,36 +22,29 @@ const RETRY_S: f64 = 0.75;
 const PROCESS_BYTES: u64 = 400 << 20;
 const METER_BYTES: u64 = 16 << 10;
 
-/// The model, for this machine as it is now.
 #[derive(Debug, Clone, Copy)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Measured over modelled.
     factor: f64,
 }
 
 impl Estimate {
     /// The model of the machine that `work` took `measured` on.
-    #[must_use]
-    pub fn calibrated(work: &Work, measured: Duration) -> Self {
+    pub(crate) fn calibrated(work: &Work, measured: Duration) -> Self {
         let factor = measured.as_secs_f64() / modelled(work);
-        Self {
-            // A stall while calibrating must not put off everything.
-            factor: factor.clamp(0.25, 20.0),
-        }
+        // A stall while calibrating must not put off everything.
+        let factor = factor.clamp(0.25, 20.0);
+        Self { factor }
     }
 
     /// Seconds that one repeat takes, start and stop included.
-    #[must_use]
-    pub fn seconds(&self, work: &Work) -> f64 {
-        let paced = work
-            .speed
-            .map_or(0.0, |speed| work.event_s() as f64 / speed);
+    pub(crate) fn seconds(&self, work: &Work) -> f64 {
+        let paced = |speed| work.event_s() as f64 / speed;
+        let paced = work.speed.map_or(0.0, paced);
         (modelled(work) * self.factor).max(paced + START_S * self.factor)
     }
 
-    /// Memory that a point needs at most.
-    #[must_use]
-    pub fn bytes(&self, work: &Work) -> u64 {
+    pub(crate) fn bytes(&self, work: &Work) -> u64 {
         PROCESS_BYTES + u64::from(work.meters) * METER_BYTES
     }
 }
@@ -59,18 +52,14 @@ impl Estimate {
 fn modelled(work: &Work) -> f64 {
     let intervals = f64::from(work.windows) * f64::from(work.batch);
     let meters = f64::from(work.meters);
-    let retries = if work.loss > 0.0 {
-        RETRIES * RETRY_S
-    } else {
-        0.0
-    };
+    let rounds = if work.loss > 0.0 { RETRIES } else { 0.0 };
     START_S
         + meters * METER_S
         + intervals * (INTERVAL_S + meters * READING_S)
         + work.reports() as f64 * REPORT_S
         + f64::from(work.windows) * f64::from(work.feeders) * RELEASE_S
         + 2.0 * work.latency.as_secs_f64()
-        + retries
+        + rounds * RETRY_S
 }
 
 #[cfg(test)]

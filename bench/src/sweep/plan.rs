@@ -9,35 +9,23 @@ use crate::results::schema::Parameter;
 
 use super::Options;
 use super::estimate::Estimate;
-use super::work::{self, Work};
+use super::parameter;
+use super::work::Work;
 
-/// Seconds that the comparison with plaintext takes: quick, full.
-const PLAINTEXT_S: (f64, f64) = (4.0, 20.0);
-
-/// A point before it is run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
-    /// What it does.
-    pub work: Work,
-    /// Seconds of one repeat.
-    pub estimate_s: f64,
-    /// Why it is not run.
-    pub skip: Option<String>,
+pub(crate) struct Planned {
+    pub(crate) work: Work,
+    pub(crate) estimate_s: f64,
+    pub(crate) skip: Option<String>,
 }
 
-/// The points of each sweep, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Each sweep.
-    pub sweeps: Vec<(Parameter, Vec<Planned>)>,
+pub(crate) struct Plan {
+    pub(crate) sweeps: Vec<(Parameter, Vec<Planned>)>,
 }
 
 impl Plan {
-    /// Everything asked for.
-    ///
-    /// # Errors
-    /// A value that cannot be; values for several parameters at once.
-    pub fn new(options: &Options) -> Result<Self> {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
         let mut parameters = options.sweeps.clone();
         let mut seen = std::collections::BTreeSet::new();
         parameters.retain(|parameter| seen.insert(*parameter));
@@ -47,7 +35,7 @@ impl Plan {
             parameters.len()
         );
         let sweep = |parameter: Parameter| {
-            let defaults = work::default_values(parameter, options.quick);
+            let defaults = parameter::default_values(parameter, options.quick);
             let labels: Vec<&str> = match options.values.is_empty() {
                 true => defaults,
                 false => options.values.iter().map(String::as_str).collect(),
@@ -69,79 +57,58 @@ impl Plan {
     /// The same with estimates, and without the points that do not fit: one repeat is longer than the limit, the memory
     /// is not there, or the seconds `left` for all points are used up. Those are dealt out in turns, so that each sweep
     /// gets its first points.
-    #[must_use]
-    pub fn within(mut self, estimate: &Estimate, options: &Options, left: Option<f64>) -> Self {
+    pub(crate) fn within(
+        mut self,
+        estimate: &Estimate,
+        options: &Options,
+        left: Option<f64>,
+    ) -> Self {
         let memory = environment::memory_available();
         let limit = options.point_limit.as_secs_f64();
         for planned in self.sweeps.iter_mut().flat_map(|(_, points)| points) {
             planned.estimate_s = estimate.seconds(&planned.work);
             let bytes = estimate.bytes(&planned.work);
-            planned.skip = if planned.estimate_s > limit {
-                Some(format!(
-                    "a repeat is estimated to take {:.0} s, longer than --point-limit {limit:.0}s",
-                    planned.estimate_s
-                ))
-            } else if memory.is_some_and(|memory| bytes > memory) {
-                Some(format!(
-                    "needs about {} MiB of memory, more than is free",
-                    bytes >> 20
-                ))
-            } else {
-                None
-            };
+            let takes = planned.estimate_s;
+            let long = format!(
+                "a repeat is estimated to take {takes:.0} s, longer than --point-limit {limit:.0}s"
+            );
+            let mib = bytes >> 20;
+            let large = format!("needs about {mib} MiB of memory, more than is free");
+            let too_large = memory.is_some_and(|memory| bytes > memory);
+            planned.skip = (takes > limit).then_some(long);
+            planned.skip = planned.skip.take().or(too_large.then_some(large));
         }
         let Some(mut left) = left else { return self };
-        left -= plaintext_s(options);
-        let longest = self
-            .sweeps
-            .iter()
-            .map(|(_, points)| points.len())
-            .max()
-            .unwrap_or(0);
-        for place in 0..longest {
-            for (_, points) in &mut self.sweeps {
-                let Some(planned) = points
-                    .get_mut(place)
-                    .filter(|planned| planned.skip.is_none())
-                else {
-                    continue;
-                };
-                let takes = planned.estimate_s
-                    * f64::from(options.repeats() + u32::from(place == 0) * options.warmup());
-                if takes <= left {
-                    left -= takes;
-                } else {
-                    planned.skip = Some(format!(
-                        "--quick: {takes:.1} s more would not fit into a minute"
-                    ));
-                }
+        let sweeps = self.sweeps.iter_mut();
+        let places = sweeps.flat_map(|(_, points)| points.iter_mut().enumerate());
+        let mut turns: Vec<(usize, &mut Planned)> = places.collect();
+        turns.retain(|(_, planned)| planned.skip.is_none());
+        // Stable: within a turn the sweeps keep their order.
+        turns.sort_by_key(|(place, _)| *place);
+        for (place, planned) in turns {
+            let runs = options.repeats() + u32::from(place == 0) * options.warmup();
+            let takes = planned.estimate_s * f64::from(runs);
+            if takes <= left {
+                left -= takes;
+            } else {
+                let why = format!("--quick: {takes:.1} s more would not fit into a minute");
+                planned.skip = Some(why);
             }
         }
         self
     }
 
-    /// Seconds of the whole run.
-    #[must_use]
-    pub fn seconds(&self, options: &Options) -> f64 {
+    pub(crate) fn seconds(&self, options: &Options) -> f64 {
         let of = |points: &Vec<Planned>| {
-            let run: Vec<f64> = points
-                .iter()
-                .filter(|point| point.skip.is_none())
-                .map(|point| point.estimate_s)
-                .collect();
+            let run = points.iter().filter(|point| point.skip.is_none());
+            let run: Vec<f64> = run.map(|point| point.estimate_s).collect();
             run.iter().sum::<f64>() * f64::from(options.repeats())
                 + run.first().unwrap_or(&0.0) * f64::from(options.warmup())
         };
-        self.sweeps
-            .iter()
-            .map(|(_, points)| of(points))
-            .sum::<f64>()
-            + plaintext_s(options)
+        self.sweeps.iter().map(|(_, points)| of(points)).sum()
     }
 
-    /// What is about to be done, in a line.
-    #[must_use]
-    pub fn announce(&self, options: &Options, calibration: Duration) -> String {
+    pub(crate) fn announce(&self, options: &Options, calibration: Duration) -> String {
         let points = || self.sweeps.iter().flat_map(|(_, points)| points);
         let skipped = points().filter(|point| point.skip.is_some()).count();
         let about = Duration::from_secs(self.seconds(options).ceil() as u64);
@@ -163,14 +130,6 @@ impl Plan {
 /// "1 point", "2 points".
 fn number(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn plaintext_s(options: &Options) -> f64 {
-    match (options.no_plaintext, options.quick) {
-        (true, _) => 0.0,
-        (false, true) => PLAINTEXT_S.0,
-        (false, false) => PLAINTEXT_S.1,
-    }
 }
 
 #[cfg(test)]
@@ -197,27 +156,16 @@ mod tests {
             ..options(&[Parameter::Meters, Parameter::Meters])
         };
         let plan = Plan::new(&one).unwrap();
-        assert_eq!(
-            plan.sweeps.len(),
-            1,
-            "a parameter named twice is swept once"
-        );
-        let labels: Vec<&str> = plan.sweeps[0]
-            .1
-            .iter()
-            .map(|p| p.work.label.as_str())
-            .collect();
-        assert_eq!(labels, ["2", "7"]);
+        let [(_, points)] = &plan.sweeps[..] else {
+            panic!("a parameter named twice is swept once");
+        };
+        assert!(points.iter().map(|p| &p.work.label).eq(["2", "7"]));
         let two = Options {
             values,
             ..options(&[Parameter::Meters, Parameter::Batch])
         };
-        assert!(
-            Plan::new(&two)
-                .unwrap_err()
-                .to_string()
-                .contains("--values")
-        );
+        let error = Plan::new(&two).unwrap_err().to_string();
+        assert!(error.contains("--values"));
     }
 
     #[test]
@@ -227,24 +175,16 @@ mod tests {
             .unwrap()
             .within(&estimate(20), &options, None);
         let last = plan.sweeps[0].1.last().unwrap();
-        assert!(
-            last.skip
-                .as_ref()
-                .is_some_and(|why| why.contains("--point-limit 180s")),
-            "{last:?}"
-        );
+        let why = last.skip.as_ref().unwrap();
+        assert!(why.contains("--point-limit 180s"), "{last:?}");
         assert!(plan.sweeps[0].1[0].skip.is_none());
         let line = plan.announce(&options, Duration::from_secs(2));
         assert!(
             line.contains("skipped") && line.contains("3 repeats"),
             "{line}"
         );
-        let run: f64 = plan.sweeps[0]
-            .1
-            .iter()
-            .filter(|p| p.skip.is_none())
-            .map(|p| p.estimate_s)
-            .sum();
+        let run = plan.sweeps[0].1.iter().filter(|p| p.skip.is_none());
+        let run: f64 = run.map(|p| p.estimate_s).sum();
         assert!(plan.seconds(&options) > 3.0 * run);
     }
 
@@ -259,17 +199,13 @@ mod tests {
         let whole = plan.clone().within(&estimate(2), &options, None);
         let left = whole.seconds(&options) * 0.7;
         let plan = plan.within(&estimate(2), &options, Some(left));
+        let mut sweeps = plan.sweeps.iter();
         assert!(
-            plan.sweeps
-                .iter()
-                .all(|(_, points)| points[0].skip.is_none()),
+            sweeps.all(|(_, points)| points[0].skip.is_none()),
             "{plan:?}"
         );
-        assert!(
-            plan.sweeps
-                .iter()
-                .any(|(_, points)| points.iter().any(|p| p.skip.is_some()))
-        );
+        let mut points = plan.sweeps.iter().flat_map(|(_, points)| points);
+        assert!(points.any(|p| p.skip.is_some()));
         assert!(plan.seconds(&options) <= left);
     }
 }

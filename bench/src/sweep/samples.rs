@@ -1,113 +1,67 @@
-//! Every sample of every histogram, so that percentiles are exact and not those of buckets.
+//! Every sample of every histogram, so that percentiles are exact to three digits and not those of buckets.
 //!
 //! The services record into whatever recorder the process has. A sweep installs one that keeps samples, and empties it
 //! after each repeat.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use harness::latency::Durations;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use crate::results::schema::{Stage, StageName};
 
-/// Each stage with its histogram, what one execution is for, and whether it only computes.
-const STAGES: [(StageName, &str, &str, bool); 12] = [
-    (
-        StageName::Encode,
-        "cipherwatt_meter_encode_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Encrypt,
-        "cipherwatt_meter_encrypt_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Pack,
-        "cipherwatt_meter_pack_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Sign,
-        "cipherwatt_meter_sign_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Seal,
-        "cipherwatt_meter_seal_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::PublishToReceipt,
-        "cipherwatt_meter_receipt_duration_seconds",
-        "report",
-        false,
-    ),
-    (
-        StageName::Verify,
-        "cipherwatt_analytics_verify_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Fold,
-        "cipherwatt_analytics_fold_duration_seconds",
-        "report",
-        true,
-    ),
-    (
-        StageName::Commit,
-        "cipherwatt_analytics_commit_duration_seconds",
-        "commit",
-        false,
-    ),
-    (
-        StageName::Release,
-        "cipherwatt_analytics_release_duration_seconds",
-        "window",
-        true,
-    ),
-    (
-        StageName::Decrypt,
-        "cipherwatt_operator_decrypt_duration_seconds",
-        "window",
-        true,
-    ),
-    (
-        StageName::EndToEnd,
-        "cipherwatt_operator_end_to_end_duration_seconds",
-        "window",
-        false,
-    ),
+/// Each stage with its histogram, less `_duration_seconds`, in the order of the path.
+const STAGES: [(StageName, &str); 12] = [
+    (StageName::Encode, "cipherwatt_meter_encode"),
+    (StageName::Encrypt, "cipherwatt_meter_encrypt"),
+    (StageName::Pack, "cipherwatt_meter_pack"),
+    (StageName::Sign, "cipherwatt_meter_sign"),
+    (StageName::Seal, "cipherwatt_meter_seal"),
+    (StageName::PublishToReceipt, "cipherwatt_meter_receipt"),
+    (StageName::Verify, "cipherwatt_analytics_verify"),
+    (StageName::Fold, "cipherwatt_analytics_fold"),
+    (StageName::Commit, "cipherwatt_analytics_commit"),
+    (StageName::Release, "cipherwatt_analytics_release"),
+    (StageName::Decrypt, "cipherwatt_operator_decrypt"),
+    (StageName::EndToEnd, "cipherwatt_operator_end_to_end"),
 ];
 
-/// The recorder of this process.
-#[derive(Clone)]
-pub struct Samples(Snapshotter);
+/// What one execution of a stage is for.
+fn per(stage: StageName) -> &'static str {
+    match stage {
+        StageName::Commit => "commit",
+        StageName::Release | StageName::Decrypt | StageName::EndToEnd => "window",
+        _ => "report",
+    }
+}
 
-/// What was recorded between two looks.
+/// Whether a stage waits for others, and does not only compute.
+fn waits(stage: StageName) -> bool {
+    matches!(
+        stage,
+        StageName::PublishToReceipt | StageName::Commit | StageName::EndToEnd
+    )
+}
+
+#[derive(Clone)]
+pub(crate) struct Samples(Snapshotter);
+
 #[derive(Debug, Default)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     counters: HashMap<String, u64>,
-    samples: HashMap<String, Vec<f64>>,
+    durations: HashMap<String, Durations>,
 }
 
 /// The process records its metrics elsewhere already.
 #[derive(Debug, thiserror::Error)]
 #[error("another metrics recorder is installed in this process: a sweep needs its own")]
-pub struct Occupied;
+pub(crate) struct Occupied;
 
 impl Samples {
     /// Installs the recorder. Later calls give the same one.
-    ///
-    /// # Errors
-    /// Where this process has another.
-    pub fn install() -> Result<Self, Occupied> {
+    pub(crate) fn install() -> Result<Self, Occupied> {
         static INSTALLED: OnceLock<Option<Samples>> = OnceLock::new();
         let install = || {
             let recorder = DebuggingRecorder::new();
@@ -117,19 +71,22 @@ impl Samples {
         INSTALLED.get_or_init(install).clone().ok_or(Occupied)
     }
 
-    /// Takes what was recorded since the last call.
-    #[must_use]
-    pub fn take(&self) -> Recorded {
+    pub(crate) fn take(&self) -> Recorded {
         let mut recorded = Recorded::default();
         for (key, _, _, value) in self.0.snapshot().into_vec() {
-            let name = key.key().name().to_owned();
+            let name = key.key().name();
             match value {
-                DebugValue::Counter(count) => *recorded.counters.entry(name).or_default() += count,
-                DebugValue::Histogram(values) => {
-                    let values = values.into_iter().map(|value| value.into_inner());
-                    recorded.samples.entry(name).or_default().extend(values);
+                DebugValue::Counter(count) => {
+                    *recorded.counters.entry(name.to_owned()).or_default() += count;
                 }
-                DebugValue::Gauge(_) => {}
+                DebugValue::Histogram(values) if name.ends_with("_seconds") => {
+                    let durations = recorded.durations.entry(name.to_owned()).or_default();
+                    for seconds in values {
+                        let duration = Duration::try_from_secs_f64(seconds.into_inner());
+                        durations.record(duration.unwrap_or_default());
+                    }
+                }
+                DebugValue::Histogram(_) | DebugValue::Gauge(_) => {}
             }
         }
         recorded
@@ -137,49 +94,38 @@ impl Samples {
 }
 
 impl Recorded {
-    /// A counter, over all its labels.
-    #[must_use]
-    pub fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or(0)
     }
 
-    /// How many samples a histogram has.
-    #[must_use]
-    pub fn samples(&self, name: &str) -> u64 {
-        self.samples
-            .get(name)
-            .map_or(0, |samples| samples.len() as u64)
+    pub(crate) fn samples(&self, name: &str) -> u64 {
+        self.durations.get(name).map_or(0, Durations::count)
     }
 
-    /// The stages that were seen, in the order of the path.
-    #[must_use]
-    pub fn stages(mut self) -> Vec<Stage> {
-        let seen = STAGES.iter().filter_map(|&(stage, name, per, computes)| {
-            stage_of(stage, per, computes, self.samples.remove(name)?)
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        let seen = STAGES.iter().filter_map(|&(stage, name)| {
+            let durations = self.durations.get(&format!("{name}_duration_seconds"))?;
+            (durations.count() > 0).then(|| stage_of(stage, durations))
         });
         seen.collect()
     }
 }
 
-/// `None` without samples.
-fn stage_of(stage: StageName, per: &str, computes: bool, mut samples: Vec<f64>) -> Option<Stage> {
-    samples.sort_by(f64::total_cmp);
-    let max_s = *samples.last()?;
-    // The nearest rank: a value that was measured, and the greatest where there are few.
-    let rank = |share: f64| samples[((samples.len() as f64 * share).ceil() as usize).max(1) - 1];
-    let total_s: f64 = samples.iter().sum();
-    Some(Stage {
+fn stage_of(stage: StageName, durations: &Durations) -> Stage {
+    let total_s = durations.total().as_secs_f64();
+    let p50_s = durations.quantile_s(0.5);
+    Stage {
         stage,
-        per: per.to_owned(),
-        count: samples.len() as u64,
+        per: per(stage).to_owned(),
+        count: durations.count(),
         total_s,
-        mean_s: total_s / samples.len() as f64,
-        p50_s: rank(0.5),
-        p90_s: rank(0.9),
-        p99_s: rank(0.99),
-        max_s,
-        cpu_us: computes.then(|| rank(0.5) * 1e6),
-    })
+        mean_s: total_s / durations.count() as f64,
+        p50_s,
+        p90_s: durations.quantile_s(0.9),
+        p99_s: durations.quantile_s(0.99),
+        max_s: durations.quantile_s(1.0),
+        cpu_us: (!waits(stage)).then_some(p50_s * 1e6),
+    }
 }
 
 #[cfg(test)]
@@ -188,19 +134,21 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_samples() {
-        let samples = (1..=200).rev().map(f64::from).collect();
-        let stage = stage_of(StageName::Fold, "report", true, samples).unwrap();
+        let samples: Durations = (1..=200).rev().map(Duration::from_secs).collect();
+        let stage = stage_of(StageName::Fold, &samples);
         assert_eq!(
             (stage.count, stage.total_s, stage.mean_s),
             (200, 20_100.0, 100.5)
         );
-        assert_eq!(
-            (stage.p50_s, stage.p90_s, stage.p99_s, stage.max_s),
-            (100.0, 180.0, 198.0, 200.0)
-        );
-        assert_eq!(stage.cpu_us, Some(100.0e6));
-        let few = stage_of(StageName::Commit, "commit", false, vec![2.0, 1.0]).unwrap();
-        assert_eq!((few.p50_s, few.p99_s, few.cpu_us), (1.0, 2.0, None));
-        assert!(stage_of(StageName::Fold, "report", true, Vec::new()).is_none());
+        let found = [stage.p50_s, stage.p90_s, stage.p99_s, stage.max_s];
+        for (found, expected) in found.into_iter().zip([100.0, 180.0, 198.0, 200.0]) {
+            assert!((found / expected - 1.0).abs() < 1e-3, "{stage:?}");
+        }
+        assert_eq!(stage.cpu_us, Some(stage.p50_s * 1e6));
+        let few: Durations = [2, 1].map(Duration::from_secs).into_iter().collect();
+        let few = stage_of(StageName::Commit, &few);
+        assert!((few.p50_s - 1.0).abs() < 1e-3);
+        assert_eq!((few.p99_s, few.cpu_us), (2.0, None));
+        assert!(Recorded::default().stages().is_empty());
     }
 }

@@ -165,7 +165,11 @@ impl Rates {
     /// Over the whole life of this process, which began its work at `start`.
     #[must_use]
     pub fn since(start: Instant, metrics: &Metrics) -> Self {
-        Self::between(Some(&Sample::read("", start)), &Sample::take(), metrics)
+        Self::between(
+            Some(&Sample::of(Vec::new(), start)),
+            &Sample::take(),
+            metrics,
+        )
     }
 
     /// Over the time between two samples; without a first one there are totals and latencies only.

@@ -146,7 +146,7 @@ fn text_takes_the_type_of_the_default() {
         ("operator.publish_totals", "true"),
         ("analytics.feeders", "north, south"),
         ("broker.metrics_listen", ""),
-        ("meter.network.latency", "20ms"),
+        ("meter.retry_min", "20ms"),
         ("meter.max_unreceipted", "1_000"),
         // As a file has it.
         ("deployment.id", "\"north\""),
@@ -160,7 +160,7 @@ fn text_takes_the_type_of_the_default() {
     let feeders = settings.analytics.feeders.iter().map(AsRef::as_ref);
     assert_eq!(feeders.collect::<Vec<&str>>(), ["north", "south"]);
     assert_eq!(settings.broker.metrics_listen, None);
-    assert_eq!(settings.meter.network.latency, Duration::from_millis(20));
+    assert_eq!(settings.meter.retry_min, Duration::from_millis(20));
     assert_eq!(settings.meter.max_unreceipted, 1_000);
     assert_eq!(settings.deployment.id.as_ref(), "north");
     assert_eq!(settings.broker.segment_count, 16);
@@ -179,7 +179,7 @@ fn a_value_is_taken_from_a_flag_as_from_a_file() {
         ("meter.speed", "1e3"),
         ("meter.meters", "1_000"),
         ("operator.publish_totals", "true"),
-        ("meter.network", "{ loss = 0.25, latency = \"20ms\" }"),
+        ("meter.mix", "{ household = 0.25, solar = 0.75 }"),
         ("meter.mix.solar", "1"),
     ] {
         fs::write(&file, format!("{key} = {value}\n")).unwrap();
@@ -197,9 +197,9 @@ fn a_value_is_taken_from_a_flag_as_from_a_file() {
         ("analytics.feeders", "[1]", "expected"),
         ("meter.meters", "\"7\"", "expected u32"),
         (
-            "meter.network",
-            "{ losses = 1 }",
-            "unknown key `meter.network.losses`",
+            "meter.mix",
+            "{ solars = 1 }",
+            "unknown key `meter.mix.solars`",
         ),
     ] {
         let text = load(&[], &[], &[(key, value)]).unwrap_err().to_string();
@@ -213,7 +213,7 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
     let file = folder.path().join("mine.toml");
     fs::write(&file, "[mqtt]\nadress = \"127.0.0.1:1\"\n").unwrap();
     let quoted = folder.path().join("quoted.toml");
-    fs::write(&quoted, "[meter]\n\"network.loss\" = 0.5\n").unwrap();
+    fs::write(&quoted, "[meter]\n\"mix.solar\" = 0.5\n").unwrap();
     let cases = [
         (
             load(&[file], &[], &[]),
@@ -222,8 +222,8 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
         ),
         (
             load(&[quoted], &[], &[]),
-            "unknown key `meter.\"network.loss\"` from",
-            "quoted.toml; did you mean `meter.network.loss`?",
+            "unknown key `meter.\"mix.solar\"` from",
+            "quoted.toml; did you mean `meter.mix.solar`?",
         ),
         (
             load(&[], &[("CIPHERWATT__METER__METER", "1")], &[]),
@@ -236,8 +236,8 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
             "a flag",
         ),
         (
-            load(&[], &[], &[("meter.network", "1")]),
-            "unknown key `meter.network` from a flag",
+            load(&[], &[], &[("meter.mix", "1")]),
+            "unknown key `meter.mix` from a flag",
             "",
         ),
     ];
@@ -263,11 +263,6 @@ fn wrong_values_are_refused_with_key_value_and_reason() {
         ("meter.start", "yesterday", "expected an instant in UTC"),
         ("meter.duration", "0s", "expected a duration above zero"),
         ("meter.source", "guess", "unknown variant `guess`"),
-        (
-            "meter.network.loss",
-            "1.5",
-            "expected a number between 0 and 1",
-        ),
         ("deployment.id", "Not An Id", "Not An Id"),
         ("deployment.root", "/a", "single slashes"),
         ("deployment.root", "a/+/b", "single slashes"),
@@ -346,7 +341,7 @@ fn values_of_another_type_in_a_file_are_refused_with_key_value_and_file() {
 fn a_file_needs_no_extension_and_its_empty_sections_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine");
-    fs::write(&file, "[meter]\n[meter.network]\n[mqtt]\nin_flight = 7\n").unwrap();
+    fs::write(&file, "[meter]\n[meter.mix]\n[mqtt]\nin_flight = 7\n").unwrap();
     let loaded = load(std::slice::from_ref(&file), &[], &[]).unwrap();
     assert_eq!(loaded.settings.mqtt.in_flight, 7);
     assert_eq!(loaded.settings.meter, Settings::defaults().meter);

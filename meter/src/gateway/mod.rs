@@ -156,7 +156,7 @@ impl Gateway {
             &self.fleet,
             self.session.publisher.clone(),
             stop.clone(),
-        )?;
+        );
         while !(self.reader.ended && self.outbox.is_empty() && self.writer.is_idle()) {
             self.start_sealing();
             self.start_reading()?;

@@ -1,7 +1,7 @@
 //! Reproducible randomness without state: a number for every (seed, place), in any order.
 //!
-//! The simulated fleet and the emulated network are functions of their seed, not of how often they were
-//! asked, so they hash coordinates instead of drawing from a generator. The hash is the finaliser of
+//! The simulated fleet is a function of its seed, not of how often it was asked, so it hashes
+//! coordinates instead of drawing from a generator. The hash is the finaliser of
 //! SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). It is no cryptography.
 
 /// 2⁶⁴ divided by the golden ratio: the increment of SplitMix64.

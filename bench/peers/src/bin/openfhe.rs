@@ -47,19 +47,14 @@ impl Peer for OpenFhe {
             ..Measured::default()
         };
         for &report in reports {
-            let Measured {
-                client,
-                server,
-                bytes: sent,
-                ..
-            } = &mut measured;
+            let (client, server) = (&mut measured.client, &mut measured.server);
             let ciphertext = time(client, "encrypt", || {
-                let slots =
-                    layout::encode(Layout::Profile, &self.readings[report], self.reference_wh)?;
+                let readings = &self.readings[report];
+                let slots = layout::encode(Layout::Profile, readings, self.reference_wh)?;
                 anyhow::Ok(Ciphertext::encrypt(&self.context, &self.public, &slots)?)
             })?;
             let bytes = time(client, "serialise", || ciphertext.serialise())?;
-            *sent += bytes.len();
+            measured.bytes += bytes.len();
             let read = time(server, "deserialise", || {
                 Ciphertext::deserialise(&self.context, &bytes)
             })?;

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use harness::latency::Durations;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use tokio::time::{sleep_until, timeout};
 
 /// Connections that publish.
 const PUBLISHERS: usize = 4;
 /// Bytes of a message: a report of ours.
-pub const BYTES: usize = 27_330;
+pub(crate) const BYTES: usize = 27_330;
 /// Messages of one publisher without an acknowledgement.
 const INFLIGHT: u16 = 100;
 /// Silence after which what has not come is lost.
@@ -18,24 +19,18 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of one load.
 #[derive(Debug, Clone)]
-pub struct Delivery {
-    /// Share of the messages that the subscriber got.
-    pub delivered: f64,
+pub(crate) struct Delivery {
+    pub(crate) delivered: f64,
     /// Milliseconds from handing a message to the client until the subscriber has it, median.
-    pub p50_ms: f64,
-    /// The same, 99th percentile.
-    pub p99_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
     /// Messages a second, from the first published to the last received.
-    pub per_s: f64,
+    pub(crate) per_s: f64,
 }
 
 /// Publishes `messages` to one subscriber at QoS 1, `rate` a second or as fast as the broker takes them.
-///
-/// # Errors
-/// Where the broker cannot be reached.
-pub async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Delivery> {
+pub(crate) async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Delivery> {
     let (subscriber, mut events) = client("subscriber", port);
     let began = Instant::now();
     subscriber.subscribe("load/+", QoS::AtLeastOnce).await?;
@@ -45,15 +40,10 @@ pub async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Deli
     let began_publishing = began.elapsed();
     let mut publishers = tokio::task::JoinSet::new();
     for publisher in 0..PUBLISHERS {
-        let due = move |n: usize| rate.map(|rate| Duration::from_secs_f64(n as f64 / rate));
-        publishers.spawn(publish(
-            port,
-            publisher,
-            messages,
-            due,
-            began,
-            began_publishing,
-        ));
+        let due = move |n: usize| {
+            rate.map(|rate| began + began_publishing + Duration::from_secs_f64(n as f64 / rate))
+        };
+        publishers.spawn(publish(port, publisher, messages, due, began));
     }
     let mut tally = Tally::new(messages);
     let mut publishing = true;
@@ -98,9 +88,8 @@ async fn publish(
     port: u16,
     publisher: usize,
     messages: usize,
-    due: impl Fn(usize) -> Option<Duration>,
+    due: impl Fn(usize) -> Option<Instant>,
     began: Instant,
-    from: Duration,
 ) -> Result<()> {
     let (client, mut events) = client(&format!("publisher-{publisher}"), port);
     let mine: Vec<usize> = (publisher..messages).step_by(PUBLISHERS).collect();
@@ -120,7 +109,7 @@ async fn publish(
         let topic = format!("load/{publisher}");
         for n in mine {
             if let Some(due) = due(n) {
-                sleep_until((began + from + due).into()).await;
+                sleep_until(due.into()).await;
             }
             let payload = message(n, began.elapsed());
             client
@@ -141,11 +130,10 @@ fn message(n: usize, at: Duration) -> Bytes {
     Bytes::from(payload)
 }
 
-/// What the subscriber got.
 struct Tally {
     seen: Vec<bool>,
     count: usize,
-    latencies_ms: Vec<f64>,
+    latencies: Durations,
     last: Duration,
 }
 
@@ -154,7 +142,7 @@ impl Tally {
         Self {
             seen: vec![false; messages],
             count: 0,
-            latencies_ms: Vec::with_capacity(messages),
+            latencies: Durations::default(),
             last: Duration::ZERO,
         }
     }
@@ -174,25 +162,19 @@ impl Tally {
         *seen = true;
         self.count += 1;
         self.last = now;
-        let latency = now.saturating_sub(Duration::from_nanos(sent));
-        self.latencies_ms.push(latency.as_secs_f64() * 1e3);
+        self.latencies
+            .record(now.saturating_sub(Duration::from_nanos(sent)));
     }
 
-    fn delivery(mut self, from: Duration) -> Delivery {
-        self.latencies_ms.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let rank = (share * self.latencies_ms.len() as f64) as usize;
-            let last = self.latencies_ms.len().saturating_sub(1);
-            self.latencies_ms
-                .get(rank.min(last))
-                .copied()
-                .unwrap_or(f64::NAN)
-        };
+    fn delivery(self, from: Duration) -> Delivery {
+        let latencies = self.latencies.latencies();
+        // No latency is no figure, and not a good one.
+        let ms = |latency| if self.count == 0 { f64::NAN } else { latency };
         let took = self.last.saturating_sub(from).as_secs_f64();
         Delivery {
             delivered: self.count as f64 / self.seen.len().max(1) as f64,
-            p50_ms: quantile(0.5),
-            p99_ms: quantile(0.99),
+            p50_ms: ms(latencies.p50),
+            p99_ms: ms(latencies.p99),
             per_s: self.count as f64 / took.max(f64::MIN_POSITIVE),
         }
     }

@@ -2,46 +2,38 @@
 //!
 //! Each broker is a process of its own, started anew for every round, so that its processor time and memory are its own.
 
-pub mod load;
+pub(crate) mod load;
+mod process;
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use comfy_table::CellAlignment;
+use anyhow::{Context as _, Result};
+use harness::process::free_address;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use service::config::Settings;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::table::plain_table;
-use crate::chaos::process::own_binary;
-use crate::ratio::{Spread, figure};
-use crate::resources::Usage;
+use crate::output::{or_dash, table};
+use crate::ratio::{Spread, by_name, figure};
+use crate::usage::Usage;
 use load::{BYTES, Delivery, offer};
+use process::{Kind, listening, start};
 
-/// Longest wait until a broker listens.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How much is offered.
 #[derive(Debug, Clone)]
-pub struct Load {
+pub(crate) struct Load {
     /// Messages a second when paced: a million meters every quarter of an hour.
-    pub rate: f64,
-    /// Messages when paced.
-    pub paced: usize,
+    pub(crate) rate: f64,
+    pub(crate) paced: usize,
     /// Messages when sent as fast as the broker takes them.
-    pub saturated: usize,
-    /// Rounds over all brokers.
-    pub rounds: usize,
+    pub(crate) saturated: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Load {
     /// Five seconds paced and 270 MB saturated, three times; or once, and less.
-    #[must_use]
-    pub fn new(quick: bool) -> Self {
+    pub(crate) fn new(quick: bool) -> Self {
         Self {
             rate: 1_112.0,
             paced: if quick { 1_112 } else { 5_560 },
@@ -51,63 +43,29 @@ impl Load {
     }
 }
 
-/// What the brokers did.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Outcome {
-    /// Messages a second when paced.
-    pub rate: f64,
-    /// Messages of a paced load.
-    pub paced_messages: usize,
-    /// Messages of a saturated load.
-    pub saturated_messages: usize,
-    /// Bytes of a message.
-    pub bytes: usize,
-    /// Every broker, measured or not.
-    pub brokers: Vec<Broker>,
+pub(crate) struct Outcome {
+    pub(crate) rate: f64,
+    pub(crate) paced_messages: usize,
+    pub(crate) saturated_messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) brokers: Vec<Broker>,
 }
 
-/// A broker, measured or not.
 #[derive(Debug, Clone, Serialize)]
-pub struct Broker {
-    /// Its name in the results.
-    pub name: &'static str,
-    /// Its name for people.
-    pub title: String,
-    /// What it gives that ours does not, or the reverse.
-    pub gives: &'static str,
-    /// Under the paced load.
-    pub paced: Option<Figures>,
-    /// Under the saturated load.
-    pub saturated: Option<Figures>,
-    /// Why there are no figures.
-    pub not_measured: Option<String>,
+pub(crate) struct Broker {
+    pub(crate) name: &'static str,
+    pub(crate) title: String,
+    pub(crate) gives: &'static str,
+    pub(crate) paced: Option<Figures>,
+    pub(crate) saturated: Option<Figures>,
+    pub(crate) not_measured: Option<String>,
 }
 
-/// Figures of one load.
-#[derive(Debug, Clone, Serialize)]
-pub struct Figures {
-    /// Share of the messages that arrived.
-    pub delivered: Spread,
-    /// Median latency, in milliseconds.
-    pub p50_ms: Spread,
-    /// 99th percentile of the latency, in milliseconds.
-    pub p99_ms: Spread,
-    /// Messages that arrived in a second.
-    pub per_s: Spread,
-    /// The broker's processor time for a message, in microseconds.
-    pub cpu_us: Spread,
-    /// The same over that of bare rumqttd in the same round.
-    pub cpu_over_rumqttd: Option<Spread>,
-    /// Its greatest resident memory, in MiB.
-    pub peak_mib: Spread,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Rumqttd,
-    Guard,
-    Mosquitto { unlimited: bool },
-}
+/// Of one load, by name: the share that was `delivered`; `p50_ms` and `p99_ms` of the latency; messages that arrived in a
+/// second, `per_s`; the broker's processor time for a message, `cpu_us`, and the same over that of bare rumqttd in the same
+/// round, `cpu_over_rumqttd`; its greatest resident memory so far, `peak_mib`.
+pub(crate) type Figures = BTreeMap<&'static str, Spread>;
 
 const KINDS: [(Kind, &str, &str, &str); 4] = [
     (
@@ -136,32 +94,23 @@ const KINDS: [(Kind, &str, &str, &str); 4] = [
     ),
 ];
 
-/// One load on one broker.
 struct Run {
     delivery: Delivery,
     cpu_us: f64,
     peak_mib: f64,
 }
 
-/// Every run of a broker, or why there are none.
 struct Record {
     kind: Kind,
     runs: Result<Vec<[Run; 2]>>,
 }
 
-/// Loads every broker in turns.
-///
-/// # Errors
-/// Where files or ports for them cannot be had. A broker that fails is in the outcome.
-pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
+pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
-    let mut records: Vec<Record> = KINDS
-        .iter()
-        .map(|&(kind, ..)| Record {
-            kind,
-            runs: Ok(Vec::new()),
-        })
-        .collect();
+    let mut records = KINDS.map(|(kind, _, _, _)| Record {
+        kind,
+        runs: Ok(Vec::new()),
+    });
     for round in 1..=load.rounds {
         for record in &mut records {
             let Ok(runs) = &mut record.runs else { continue };
@@ -182,9 +131,7 @@ pub async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<
 }
 
 async fn loaded(kind: Kind, settings: &Settings, load: &Load, folder: &Path) -> Result<[Run; 2]> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    let port = listener.local_addr()?.port();
-    drop(listener);
+    let port = free_address()?.port();
     let mut child = start(kind, settings, port, folder)?;
     listening(&mut child, port).await?;
     let paced = one(&child, port, load.paced, Some(load.rate)).await?;
@@ -196,9 +143,9 @@ async fn loaded(kind: Kind, settings: &Settings, load: &Load, folder: &Path) -> 
 
 async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Result<Run> {
     let process = child.id().context("the broker ended")?;
-    let (before, began) = (Usage::of(process), Instant::now());
+    let before = Usage::of(process);
     let delivery = offer(port, messages, rate).await?;
-    let used = Usage::of(process).since(&before, began.elapsed());
+    let used = Usage::of(process).since(&before);
     Ok(Run {
         delivery,
         cpu_us: used.cpu.as_secs_f64() * 1e6 / messages as f64,
@@ -206,76 +153,11 @@ async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Re
     })
 }
 
-fn start(kind: Kind, settings: &Settings, port: u16, folder: &Path) -> Result<Child> {
-    let mut command = match kind {
-        Kind::Rumqttd => {
-            let mut settings = settings.clone();
-            settings.broker.listen = (Ipv4Addr::LOCALHOST, port).into();
-            settings.broker.metrics_listen = None;
-            let config = folder.join("broker.toml");
-            std::fs::write(&config, toml::to_string(&settings)?).context("broker.toml")?;
-            let mut command = Command::new(own_binary()?);
-            command.args(["serve", "broker", "--config"]).arg(config);
-            command
-        }
-        Kind::Guard => bail!("there is no guard yet (README, \"Status and limits\")"),
-        Kind::Mosquitto { unlimited } => {
-            let binary = mosquitto().context("apt install mosquitto")?;
-            let config = folder.join("mosquitto.conf");
-            std::fs::write(&config, mosquitto_conf(port, unlimited)).context("mosquitto.conf")?;
-            let mut command = Command::new(binary);
-            command.arg("-c").arg(config);
-            command
-        }
-    };
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("the broker cannot be started")
-}
-
-fn mosquitto_conf(port: u16, unlimited: bool) -> String {
-    let queue = if unlimited {
-        "max_queued_messages 0\n"
-    } else {
-        ""
-    };
-    format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\n{queue}"
-    )
-}
-
-/// Debian has it in `/usr/sbin`, which is not in everybody's path.
-fn mosquitto() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-        .map(|folder| folder.join("mosquitto"))
-        .find(|binary| binary.is_file())
-}
-
-async fn listening(child: &mut Child, port: u16) -> Result<()> {
-    let until = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if let Some(status) = child.try_wait()? {
-            bail!("the broker ended: {status}");
-        }
-        ensure!(Instant::now() < until, "the broker does not listen");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
 fn brokers(records: &[Record]) -> Vec<Broker> {
-    let bare = records
-        .iter()
-        .find(|record| record.kind == Kind::Rumqttd)
-        .and_then(|record| record.runs.as_ref().ok());
-    let named = records.iter().zip(KINDS);
-    named
+    let mut all = records.iter();
+    let bare = all.find(|record| record.kind == Kind::Rumqttd);
+    let bare = bare.and_then(|record| record.runs.as_ref().ok());
+    (records.iter().zip(KINDS))
         .map(|(record, (_, name, title, gives))| {
             let (paced, saturated, not_measured) = match &record.runs {
                 Ok(runs) => (figures(runs, bare, 0), figures(runs, bare, 1), None),
@@ -294,54 +176,40 @@ fn brokers(records: &[Record]) -> Vec<Broker> {
 }
 
 fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Option<Figures> {
-    let column = |value: fn(&Run) -> f64| {
-        let values: Vec<f64> = runs.iter().map(|run| value(&run[load])).collect();
-        values
-    };
-    let cpu = column(|run| run.cpu_us);
-    let bare = bare.map(|bare| bare.iter().map(|run| run[load].cpu_us).collect::<Vec<_>>());
-    Some(Figures {
-        delivered: Spread::of(&column(|run| run.delivery.delivered))?,
-        p50_ms: Spread::of(&column(|run| run.delivery.p50_ms))?,
-        p99_ms: Spread::of(&column(|run| run.delivery.p99_ms))?,
-        per_s: Spread::of(&column(|run| run.delivery.per_s))?,
-        cpu_us: Spread::of(&cpu)?,
-        cpu_over_rumqttd: bare.and_then(|bare| Spread::ratio(&cpu, &bare)),
-        peak_mib: Spread::of(&column(|run| run.peak_mib))?,
-    })
+    let each = runs.iter().map(|run| &run[load]).flat_map(|run| {
+        [
+            ("delivered", run.delivery.delivered),
+            ("p50_ms", run.delivery.p50_ms),
+            ("p99_ms", run.delivery.p99_ms),
+            ("per_s", run.delivery.per_s),
+            ("cpu_us", run.cpu_us),
+            ("peak_mib", run.peak_mib),
+        ]
+    });
+    let mut figures = by_name(each);
+    let cpu = |runs: &[[Run; 2]]| runs.iter().map(|run| run[load].cpu_us).collect::<Vec<_>>();
+    let over = bare.and_then(|bare| Spread::ratio(&cpu(runs), &cpu(bare)));
+    figures.extend(over.map(|over| ("cpu_over_rumqttd", over)));
+    // Where nothing arrived there is no latency, and nothing to compare.
+    figures.contains_key("p50_ms").then_some(figures)
 }
 
 impl Outcome {
-    /// The table, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.brokers.is_empty() {
             return String::new();
         }
-        let mut table = plain_table();
-        table.set_header([
-            "broker",
-            "load",
-            "delivered",
-            "p50 ms",
-            "p99 ms",
-            "msg/s",
-            "CPU µs/msg",
-            "÷ rumqttd",
-            "peak MiB",
-        ]);
+        let heads = "broker|load|delivered|p50 ms|p99 ms|msg/s|CPU µs/msg|÷ rumqttd|peak MiB";
+        let mut table = table(2, heads);
         for broker in &self.brokers {
             if let Some(reason) = &broker.not_measured {
                 table.add_row([format!("{}\nnot measured: {reason}", broker.title)]);
             }
             for (load, figures) in [("paced", &broker.paced), ("saturated", &broker.saturated)] {
                 if let Some(figures) = figures {
-                    table.add_row(figures.row(&broker.title, load));
+                    table.add_row(row(figures, &broker.title, load));
                 }
             }
-        }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
         }
         let mut text = format!(
             "{table}\npaced: {} messages of {} bytes at {}/s; saturated: {} as fast as they are taken; QoS 1, 4 publishers, 1 subscriber\n",
@@ -357,26 +225,22 @@ impl Outcome {
     }
 }
 
-impl Figures {
-    fn row(&self, title: &str, load: &str) -> Vec<String> {
-        vec![
-            title.to_owned(),
-            load.to_owned(),
-            format!(
-                "{:.1} % ({:.1} to {:.1})",
-                self.delivered.median * 100.0,
-                self.delivered.min * 100.0,
-                self.delivered.max * 100.0
-            ),
-            self.p50_ms.to_string(),
-            self.p99_ms.to_string(),
-            self.per_s.to_string(),
-            self.cpu_us.to_string(),
-            self.cpu_over_rumqttd
-                .map_or("-".to_owned(), |ratio| ratio.to_string()),
-            self.peak_mib.to_string(),
-        ]
-    }
+fn row(figures: &Figures, title: &str, load: &str) -> Vec<String> {
+    let delivered = or_dash(figures.get("delivered"), |share| {
+        let [median, min, max] = [share.median, share.min, share.max].map(|share| share * 100.0);
+        format!("{median:.1} % ({min:.1} to {max:.1})")
+    });
+    let columns = [
+        "p50_ms",
+        "p99_ms",
+        "per_s",
+        "cpu_us",
+        "cpu_over_rumqttd",
+        "peak_mib",
+    ];
+    let others = columns.map(|column| or_dash(figures.get(column), Spread::to_string));
+    let first = [title.to_owned(), load.to_owned(), delivered];
+    first.into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -416,25 +280,14 @@ mod tests {
             brokers: brokers(&records),
             ..Outcome::default()
         };
-        let over =
-            |figures: &Option<Figures>| figures.as_ref().unwrap().cpu_over_rumqttd.unwrap().median;
+        let over = |figures: &Option<Figures>| figures.as_ref().unwrap()["cpu_over_rumqttd"].median;
         assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
         assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
         let text = outcome.text();
-        assert!(
-            text.contains("not measured: there is no guard yet"),
-            "{text}"
-        );
+        let words = "not measured: there is no guard yet";
+        assert!(text.contains(words), "{text}");
         let json = serde_json::to_value(&outcome).unwrap();
         assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
         assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);
-    }
-
-    #[test]
-    fn mosquitto_listens_on_loopback_alone() {
-        let conf = mosquitto_conf(4_711, true);
-        assert!(conf.contains("listener 4711 127.0.0.1\n"));
-        assert!(conf.contains("max_queued_messages 0\n"));
-        assert!(!mosquitto_conf(4_711, false).contains("max_queued"));
     }
 }

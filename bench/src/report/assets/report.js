@@ -145,18 +145,6 @@ function load() {
   ];
 }
 
-function plaintext() {
-  const { plaintext: base } = run;
-  if (!base) return [];
-  const rows = Object.entries(base.overhead).map(([name, spread]) => ({ name: words(name), spread }));
-  const high = Math.max(10, ...rows.map((row) => row.spread.max * 1.2));
-  return [
-    paragraph(`The same work by the same kind of pipeline with and without encryption, in turns: ${base.work.meters} meters on ${base.work.feeders} feeders, ${base.work.batch} readings a report, ${base.work.windows} windows, ${base.rounds.length} rounds.`),
-    table("Encrypted over plaintext", [["of", (row) => row.name], ["ratio", (row) => span(row.spread)], ["1 is no overhead; logarithmic", (row) => Draw.track(0.5, high, row.spread)]], rows),
-    paragraph(`Both: ${base.shares.join("; ")}. Only one: ${base.differs.join("; ")}.`, "muted"),
-  ];
-}
-
 function error() {
   const rows = run.sweeps.flatMap((sweep) => sweep.points.flatMap((point) => point.repeats.filter((one) => one.error)
     .map((one) => ({ point: `${words(sweep.parameter)} ${point.label}`, repeat: one.repeat, share: one.error.bound_wh > 0 ? one.error.max_abs_wh / one.error.bound_wh : null, ...one.error }))));
@@ -229,7 +217,6 @@ summary();
 section("failures", "Failed and skipped points", failures());
 section("load", "Offered load and the knee", load());
 sweeps();
-section("plaintext", "What privacy costs", plaintext());
 section("error", "Error against the truth", error());
 section("peers", "Peers, as ratios", peers());
 section("budget", "Budget", budget());

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use service::telemetry::{Series, SeriesValue};
+
 use super::*;
 
 /// What an operator knows.
@@ -29,34 +31,56 @@ const OPERATOR: Metrics = Metrics {
     ..Metrics::NONE
 };
 
-fn sample(text: &str, at: Instant) -> Sample {
-    Sample::read(text, at)
+const DECRYPT: &str = "cipherwatt_operator_decrypt_duration_seconds";
+const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
+
+fn number(name: &str, reason: Option<&str>, value: f64) -> Series {
+    let label = |reason: &str| ("reason".to_owned(), reason.to_owned());
+    Series {
+        name: name.to_owned(),
+        labels: reason.map(label).into_iter().collect(),
+        value: SeriesValue::Number(value),
+    }
 }
 
-const THEN: &str = "cipherwatt_operator_releases_taken_total 10
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.001\"} 10
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.01\"} 10
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"+Inf\"} 10
-";
+fn histogram(name: &str, buckets: &[(f64, u64)]) -> Series {
+    Series {
+        name: name.to_owned(),
+        labels: Vec::new(),
+        value: SeriesValue::Buckets(buckets.to_vec()),
+    }
+}
 
-const NOW: &str = "cipherwatt_operator_releases_taken_total 14
-cipherwatt_operator_releases_duplicate_total 1
-cipherwatt_operator_releases_rejected_total{reason=\"conflict\"} 2
-cipherwatt_operator_releases_rejected_total{reason=\"too_few_meters\"} 0
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.001\"} 10
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"0.01\"} 14
-cipherwatt_operator_decrypt_duration_seconds_bucket{le=\"+Inf\"} 14
-cipherwatt_operator_verify_duration_seconds_bucket{le=\"0.001\"} 15
-cipherwatt_operator_verify_duration_seconds_bucket{le=\"+Inf\"} 17
-cipherwatt_mqtt_connections 1
-";
+/// Decryptions up to a millisecond, up to ten, and all.
+fn decrypted(counts: [u64; 3]) -> Series {
+    let bounds = [0.001, 0.01, f64::INFINITY];
+    histogram(DECRYPT, &bounds.into_iter().zip(counts).collect::<Vec<_>>())
+}
+
+fn then(at: Instant) -> Sample {
+    let taken = number("cipherwatt_operator_releases_taken_total", None, 10.0);
+    Sample::of(vec![taken, decrypted([10, 10, 10])], at)
+}
+
+fn now(at: Instant) -> Sample {
+    const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
+    let all = vec![
+        number("cipherwatt_operator_releases_taken_total", None, 14.0),
+        number("cipherwatt_operator_releases_duplicate_total", None, 1.0),
+        number(REJECTED, Some("conflict"), 2.0),
+        number(REJECTED, Some("too_few_meters"), 0.0),
+        decrypted([10, 14, 14]),
+        histogram(VERIFY, &[(0.001, 15), (f64::INFINITY, 17)]),
+        number("cipherwatt_mqtt_connections", None, 1.0),
+    ];
+    Sample::of(all, at)
+}
 
 #[tokio::test]
 async fn an_operator_shows_what_it_knows_and_nothing_else() {
     let start = Instant::now();
-    let then = sample(THEN, start);
-    let now = sample(NOW, start + Duration::from_secs(2));
-    let rates = Rates::between(Some(&then), &now, &OPERATOR);
+    let now = now(start + Duration::from_secs(2));
+    let rates = Rates::between(Some(&then(start)), &now, &OPERATOR);
     let step = |id| rates.steps.iter().find(|step| step.id == id).unwrap();
     for id in ["reading", "encrypt", "sign", "fold"] {
         let unknown = StepRates {
@@ -86,9 +110,8 @@ async fn an_operator_shows_what_it_knows_and_nothing_else() {
 #[tokio::test]
 async fn a_latency_stays_when_nothing_new_was_observed() {
     let start = Instant::now();
-    let then = sample(THEN, start);
-    let now = sample(THEN, start + Duration::from_secs(5));
-    let rates = Rates::between(Some(&then), &now, &OPERATOR);
+    let later = then(start + Duration::from_secs(5));
+    let rates = Rates::between(Some(&then(start)), &later, &OPERATOR);
     let decrypt = rates.steps.last().unwrap();
     assert_eq!(decrypt.per_s, Some(0.0));
     assert!(decrypt.latency.unwrap().p99_s < 0.001);
@@ -96,7 +119,7 @@ async fn a_latency_stays_when_nothing_new_was_observed() {
 
 #[tokio::test]
 async fn the_first_sample_gives_no_rate() {
-    let rates = Rates::between(None, &sample(NOW, Instant::now()), &OPERATOR);
+    let rates = Rates::between(None, &now(Instant::now()), &OPERATOR);
     assert_eq!(rates.steps.last().unwrap().per_s, None);
     assert_eq!(rates.steps.last().unwrap().total, Some(14.0));
 }

@@ -313,7 +313,7 @@ fn parse(text: &str, path: &Path) -> Result<Table, ConfigError> {
 fn leaves(table: Table) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for (mut key, value) in table {
-        // Quoted in the file, such as `meter."network.loss"`: not the key of that name.
+        // Quoted in the file, such as `meter."mix.solar"`: not the key of that name.
         if key.contains('.') {
             key = format!("\"{key}\"");
         }

@@ -62,8 +62,6 @@ pub struct Meter {
     /// How much longer than the quickest a receipt may take before fewer reports are sent at once.
     #[serde(with = "humantime_serde")]
     pub receipt_delay_target: Duration,
-    /// Emulated faults between the gateway and the broker.
-    pub network: Network,
     /// Kinds of simulated customer.
     pub mix: Mix,
 }
@@ -98,22 +96,4 @@ pub struct Mix {
     pub business: f64,
     /// Homes with solar panels (P25).
     pub solar: f64,
-}
-
-/// `[meter.network]`: emulated faults on the publish side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// Delay of every report.
-    #[serde(with = "humantime_serde")]
-    pub latency: Duration,
-    /// Largest additional delay, drawn uniformly.
-    #[serde(with = "humantime_serde")]
-    pub jitter: Duration,
-    /// Probability, 0 to 1, that a report is lost.
-    pub loss: f64,
-    /// Probability, 0 to 1, that a report is sent twice.
-    pub duplicate: f64,
-    /// Seed of the emulator.
-    pub seed: u64,
 }

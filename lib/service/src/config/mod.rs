@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Given};
 pub use layers::{DEFAULTS, Loaded, load, load_layers};
-pub use meter::{Connections, Meter, Mix, Network, SourceKind};
+pub use meter::{Connections, Meter, Mix, SourceKind};
 pub use origin::{Origin, Overrides};
 pub use services::{Analytics, Broker, Enrolment, Operator};
 pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};

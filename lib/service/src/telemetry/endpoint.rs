@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::recorder::{install_metrics, render_metrics};
+use super::recorder::{drain_metrics, install_metrics, render_metrics};
 use crate::mqtt;
 use crate::stop::Stop;
 
@@ -38,7 +38,7 @@ pub async fn serve_metrics(listen: SocketAddr, stop: Stop) -> Result<SocketAddr,
         let mut every = tokio::time::interval(Duration::from_secs(5));
         loop {
             every.tick().await;
-            install_metrics().run_upkeep();
+            drain_metrics();
         }
     });
     tokio::spawn(async move {

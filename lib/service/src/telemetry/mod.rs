@@ -1,14 +1,17 @@
 //! Logs on standard error and metrics for Prometheus.
 
+mod buckets;
 mod endpoint;
 mod logging;
 mod recorder;
 pub mod register;
+mod registry;
 mod sparing;
 mod trace;
 
 pub use endpoint::{EndpointError, serve_metrics};
 pub use logging::{LogError, check_level, init_logging, log_to_file};
-pub use recorder::{build_info, install_metrics, render_metrics};
+pub use recorder::{build_info, install_metrics, render_metrics, sample_metrics};
+pub use registry::{Series, SeriesValue};
 pub use sparing::{ByReason, Line, Sparing};
 pub use trace::{ReportId, Trace};

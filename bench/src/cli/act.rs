@@ -1,0 +1,199 @@
+//! Carries a command out.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::chaos;
+use harness::output::write_json;
+use harness::scenario::Scenario;
+use service::config::Settings;
+use service::process::{FAILED, INTERRUPTED, OK, USAGE};
+use service::stop::{Cause, Stop};
+use service::telemetry;
+
+use super::{Action, Measure};
+use crate::output::Output;
+use crate::page::{self, Page};
+use crate::{budget, capacity, demo, load, peers, report, results, sweep};
+
+/// Exit code of a benchmark that missed its threshold.
+const MISSED: u8 = 3;
+
+/// Time beyond a run's duration in which its last reports are settled.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// The exit code of the command.
+pub(super) async fn run(action: Action, settings: Settings) -> u8 {
+    let stop = match Stop::from_signals() {
+        Ok(stop) => stop,
+        Err(error) => {
+            eprintln!("error: cannot listen for signals: {error}");
+            return FAILED;
+        }
+    };
+    match act(action, settings, stop.clone()).await {
+        Ok(code) => code,
+        Err(_) if stop.cause() == Some(Cause::Interrupt) => INTERRUPTED,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            FAILED
+        }
+    }
+}
+
+/// The exit code of a run that finished.
+async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
+    if !matches!(action, Action::Measure(_, ref swept, _) if !swept.sweeps.is_empty()) {
+        // A sweep has a recorder of its own.
+        telemetry::install_metrics();
+    }
+    match action {
+        Action::Demo {
+            options,
+            output,
+            page,
+            timeout,
+        } => {
+            let scenario = Scenario::demo(&settings, &options)?;
+            show(scenario, settings, (output, page), timeout, stop).await
+        }
+        Action::Run {
+            options,
+            output,
+            page,
+            duration,
+        } => {
+            let scenario = Scenario::run(&settings, &options, duration)?;
+            show(scenario, settings, (output, page), duration + DRAIN, stop).await
+        }
+        Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
+        Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
+        Action::Capacity(options) => {
+            print!("{}", capacity::text(&options)?);
+            Ok(OK)
+        }
+        Action::Report(options) => {
+            println!("{}", report::join(&options)?.display());
+            Ok(OK)
+        }
+        Action::Network {
+            network,
+            listen,
+            broker,
+        } => {
+            let root = &settings.deployment.root;
+            harness::network::listen(listen, broker, root, network).await?;
+            stop.stopped().await;
+            Ok(OK)
+        }
+        Action::Budget { options, output } => {
+            let results = output.folder(&settings)?;
+            let outcome = budget::run(&settings, &options, &results, stop).await?;
+            output.print(&outcome, || outcome.text())?;
+            Ok(if outcome.met { OK } else { MISSED })
+        }
+        Action::Measure(what, swept, output) => {
+            measure(&settings, what, &swept, &output, stop).await
+        }
+        // Never here: `main` has gone there.
+        Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
+    }
+}
+
+/// Whether an outcome is right and, if so, within its limits, as an exit code.
+fn code(correct: bool, within: bool) -> u8 {
+    match (correct, within) {
+        (false, _) => FAILED,
+        (true, false) => MISSED,
+        (true, true) => OK,
+    }
+}
+
+/// A demo or a continuous run, with its page.
+async fn show(
+    mut scenario: Scenario,
+    settings: Settings,
+    (output, page): (Output, page::Options),
+    limit: Duration,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(&settings)?;
+    let totals = std::path::absolute(results.join("totals.jsonl"))?;
+    scenario.settings.operator.totals_file = totals;
+    let page = Page::start(&page, &scenario, &settings, &stop).await?;
+    let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
+    output.print(&outcome, || outcome.table())?;
+    if let Some(page) = page {
+        page.end(&outcome.wrong, &stop).await;
+    }
+    Ok(code(outcome.correct, true))
+}
+
+async fn offer(
+    settings: &Settings,
+    options: &load::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    if options.rate.is_none() {
+        let load = load::explore(settings, options, &results, stop).await?;
+        output.print(&load, || load.text())?;
+        return Ok(code(load.correct(), load.within_floor));
+    }
+    let outcome = load::run(settings, options, &results, stop).await?;
+    output.print(&outcome, || outcome.text())?;
+    Ok(code(outcome.correct, outcome.within_limit))
+}
+
+/// Sweeps, peers or both, into one results folder and one report.
+async fn measure(
+    settings: &Settings,
+    measure: Measure,
+    swept: &sweep::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let peers = measure.peers.map(|mut names| {
+        names.retain(|name| !name.is_empty());
+        let mut plan = peers::Plan::new(measure.quick);
+        plan.peers = names;
+        plan
+    });
+    let results = output.folder(settings)?;
+    if swept.sweeps.is_empty() {
+        let plan = peers.unwrap_or_else(|| peers::Plan::new(measure.quick));
+        let outcome = peers::run(settings, &plan, &results, stop).await?;
+        output.print(&outcome, || outcome.text())?;
+        return Ok(code(outcome.correct, true));
+    }
+    let mut run = sweep::run(settings, swept, &results, &stop).await?;
+    let mut text = String::new();
+    if let Some(plan) = peers {
+        let outcome = peers::run(settings, &plan, &results, stop).await?;
+        text = outcome.text();
+        run.add_peers(serde_json::to_value(&outcome)?, outcome.correct);
+        write_json(&results, "run.json", &run)?;
+    }
+    let page = report::write(&run, &results)?;
+    eprintln!("report: {}", page.display());
+    output.print(&run, || results::table::of(&run, &results) + &text)?;
+    Ok(code(run.correct, true))
+}
+
+async fn disrupt(
+    settings: &Settings,
+    options: &chaos::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    if options.self_test {
+        let found = chaos::selftest::run(settings, options, &results, stop).await?;
+        output.print(&found, || chaos::selftest::table(&found))?;
+        return Ok(code(found.iter().all(|found| found.noticed), true));
+    }
+    let outcome = chaos::run(settings, options, &results, stop).await?;
+    output.print(&outcome, || outcome.table())?;
+    Ok(code(outcome.correct, true))
+}

@@ -1,0 +1,158 @@
+//! What a run came to: `summary.json`, and the table for people.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use harness::scenario::Scenario;
+use harness::verdict::{Row, Verdict};
+use harness::watch::Watch;
+use meter::Summary;
+use serde::Serialize;
+
+use crate::output::{or_dash, table};
+
+/// What a run came to: the JSON object on stdout and in `summary.json`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) windows: usize,
+    pub(crate) windows_withheld: usize,
+    pub(crate) meters: usize,
+    pub(crate) feeders: u32,
+    pub(crate) reports_sent: u64,
+    pub(crate) reports_folded: u64,
+    pub(crate) reports_rejected: BTreeMap<String, u64>,
+    /// Reports that came again and were not folded again.
+    pub(crate) reports_duplicate: u64,
+    pub(crate) readings_clamped: u64,
+    /// Readings below zero: more was exported than drawn.
+    pub(crate) readings_exported: u64,
+    pub(crate) readings_missing: u64,
+    pub(crate) max_relative_error: f64,
+    /// Greatest relative error the noise of the encryption allows an interval.
+    pub(crate) error_bound: f64,
+    /// Reports folded in a second, from the first reading to the last release.
+    pub(crate) reports_per_s: f64,
+    pub(crate) readings_per_s: f64,
+    /// Mean size of a report on the wire, in bytes.
+    pub(crate) bytes_per_report: f64,
+    pub(crate) wall_s: f64,
+    pub(crate) results: PathBuf,
+    pub(crate) input: String,
+    /// Whether every window is accounted for and every interval is within the bound.
+    pub(crate) correct: bool,
+    pub(crate) wrong: Vec<String>,
+    #[serde(skip)]
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Outcome {
+    /// Puts the outcome together; its time and its folder, the caller enters.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        watch: &Watch,
+        summary: &Summary,
+        verdict: Verdict,
+    ) -> Self {
+        let mut wrong = verdict.wrong;
+        if summary.clamped > 0 && scenario.settings.meter.replay.is_some() {
+            wrong.push(format!(
+                "{} readings were clamped, though the capacities come from the file",
+                summary.clamped
+            ));
+        }
+        if summary.lost > 0 {
+            wrong.push(format!("{} reports were refused for good", summary.lost));
+        }
+        let span = watch.span_s();
+        let rate = |count: u64| if span > 0.0 { count as f64 / span } else { 0.0 };
+        Self {
+            windows: verdict.released,
+            windows_withheld: verdict.withheld,
+            meters: scenario.meters,
+            feeders: scenario.settings.meter.feeders,
+            reports_sent: summary.reports,
+            reports_folded: watch.folded,
+            reports_rejected: watch.rejected_by_reason(),
+            reports_duplicate: watch.duplicates,
+            readings_clamped: summary.clamped,
+            readings_exported: summary.exported,
+            readings_missing: summary.missing,
+            max_relative_error: verdict.max_relative_error,
+            error_bound: verdict.error_bound,
+            reports_per_s: rate(watch.folded),
+            readings_per_s: rate(summary.readings),
+            bytes_per_report: summary.sealed.0 as f64 / summary.sealed.1.max(1) as f64,
+            wall_s: 0.0,
+            results: PathBuf::new(),
+            input: scenario.input.clone(),
+            correct: wrong.is_empty(),
+            wrong,
+            rows: verdict.rows,
+        }
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut table = table(
+            2,
+            "feeder|window (UTC)|meters|energy kWh|true kWh|error Wh|mean Wh|std Wh|peak kWh|load factor",
+        );
+        for row in &self.rows {
+            table.add_row([
+                row.feeder.to_string(),
+                jiff::Timestamp::from_second(row.window.0 as i64).map_or_else(
+                    |_| row.window.to_string(),
+                    |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
+                ),
+                row.meters.to_string(),
+                format!("{:.3}", row.energy_wh as f64 / 1e3),
+                format!("{:.3}", row.true_wh / 1e3),
+                format!("{:.0} (≤ {:.0})", row.error_wh, row.bound_wh),
+                format!("{:.0}", row.mean_wh),
+                or_dash(row.std_wh, |std| format!("{std:.0}")),
+                format!("{:.3}", row.peak_wh as f64 / 1e3),
+                or_dash(row.load_factor, |factor| format!("{factor:.2}")),
+            ]);
+        }
+        format!("{table}\n\n{}", self.figures())
+    }
+
+    fn figures(&self) -> String {
+        let rejected: u64 = self.reports_rejected.values().sum();
+        let mut text = format!(
+            "{}\n{} meters on {} feeders: {} reports sent, {} folded, {} duplicates, {rejected} rejected; ",
+            self.input,
+            self.meters,
+            self.feeders,
+            self.reports_sent,
+            self.reports_folded,
+            self.reports_duplicate,
+        );
+        text += &format!(
+            "{} readings clamped, {} exported, {} missing\n{} windows released, {} withheld\n",
+            self.readings_clamped,
+            self.readings_exported,
+            self.readings_missing,
+            self.windows,
+            self.windows_withheld
+        );
+        text += &format!(
+            "greatest relative error {:.1e}, allowed by the noise {:.1e}\n",
+            self.max_relative_error, self.error_bound
+        );
+        text += &format!(
+            "{:.0} reports/s, {:.0} readings/s, {:.0} bytes a report, {:.1} s in all\n",
+            self.reports_per_s, self.readings_per_s, self.bytes_per_report, self.wall_s
+        );
+        text += &format!("results: {}\n", self.results.display());
+        if self.windows_withheld > 0 {
+            text += "withheld: too few meters on a feeder for plan.min_meters; use fewer --feeders or more meters\n";
+        }
+        for wrong in &self.wrong {
+            text += &format!("WRONG: {wrong}\n");
+        }
+        if self.correct {
+            text += "every decrypted interval equals the truth within the bound\n";
+        }
+        text
+    }
+}

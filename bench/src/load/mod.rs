@@ -1,0 +1,196 @@
+//! Offered load: reports of many distinct meters at stated rates, whatever the pipeline makes of them.
+//!
+//! The generator is open-loop: report n is due at a fixed time, and its latency counts from then, so that a pipeline
+//! that stalls cannot hide it by slowing the generator down. Its gateways keep the pace that real ones keep, so what is
+//! due and not yet allowed waits in the generator. Its ciphertexts are a pool of real encryptions; every report has a
+//! meter id, a sequence number and a signature of its own, made before the step begins. Every window is decrypted and compared
+//! with the truth.
+//!
+//! # Layout
+//! * [`deployment`]: the plan · [`pool`]: ciphertexts and what is in them
+//! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
+//! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
+//! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
+//! * [`outcome`], [`summary`]: tables and files
+
+mod deployment;
+mod due;
+mod fleet;
+mod gateway;
+mod outcome;
+mod pool;
+mod reports;
+mod search;
+mod step;
+mod summary;
+mod world;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use service::config::Settings;
+use service::stop::Stop;
+
+pub(crate) use outcome::Outcome;
+use search::Search;
+pub(crate) use summary::Load;
+use world::World;
+
+/// Meters unless stated, and with `--quick`.
+const METERS: u32 = 100_000;
+const QUICK_METERS: u32 = 20_000;
+/// Meters on a feeder unless the number of feeders is set.
+const METERS_A_FEEDER: u32 = 1_000;
+/// The rate of a single step that has none.
+const RATE: f64 = 1_112.0;
+/// The limit of a search that has none.
+const MAX_P99: Duration = Duration::from_secs(1);
+
+/// What to offer.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    /// Offer this many reports a second, once. 1112: a million meters every 15 minutes. Without it, rates are stepped
+    /// up, and then bisected, until the knee is known.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// How long reports are due, with --rate.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Duration,
+    /// Distinct enrolled meters; each reports once a window. 100,000, or 20,000 with --quick, unless set.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(crate) meters: Option<u32>,
+    /// Feeders; one for each thousand meters unless set.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) feeders: Option<u32>,
+    /// Real ciphertexts the reports are made of.
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pool: u32,
+    /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) gateways: u32,
+    /// Seed of the readings and of the meters' keys.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Limit on the 99th percentile of the latency: with --rate, fail with exit code 3 if it is longer; else part of
+    /// what the knee means, 1s unless set.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(crate) max_p99: Option<Duration>,
+    /// Greatest number of rates to offer.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) steps: u32,
+    /// How long each is offered; 20s, or 4s with --quick, unless set.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(crate) step_duration: Option<Duration>,
+    /// The first rate, in reports a second.
+    #[arg(long, default_value_t = 500.0)]
+    pub(crate) min_rate: f64,
+    /// The greatest rate, in reports a second.
+    #[arg(long, default_value_t = 30_000.0)]
+    pub(crate) max_rate: f64,
+    /// Fail, with exit code 3, if the knee is below this rate.
+    #[arg(long)]
+    pub(crate) floor: Option<f64>,
+    /// A look at the knee in less than a minute.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+impl Options {
+    fn meters(&self) -> u32 {
+        let usual = if self.quick { QUICK_METERS } else { METERS };
+        self.meters.unwrap_or(usual)
+    }
+
+    fn feeders(&self, meters: u32) -> u32 {
+        self.feeders.unwrap_or(meters.div_ceil(METERS_A_FEEDER))
+    }
+
+    fn step_duration(&self) -> Duration {
+        let usual = Duration::from_secs(if self.quick { 4 } else { 20 });
+        self.step_duration.unwrap_or(usual)
+    }
+}
+
+/// Offers one rate to real services and judges what they make of it.
+pub(crate) async fn run(
+    base: &Settings,
+    options: &Options,
+    results: &Path,
+    stop: Stop,
+) -> Result<Outcome> {
+    let mut world = World::start(base, options, &stop).await?;
+    let rate = options.rate.unwrap_or(RATE);
+    let ended = world.step(rate, options.duration, &stop).await;
+    let enrolled = world.enrolled;
+    let stopped = world.stop().await;
+    let outcome = ended?.limited(options.max_p99);
+    stopped?;
+    load(options, options.max_p99, enrolled, vec![outcome.clone()]).write(results)?;
+    Ok(outcome)
+}
+
+pub(crate) async fn explore(
+    base: &Settings,
+    options: &Options,
+    results: &Path,
+    stop: Stop,
+) -> Result<Load> {
+    let max_p99 = options.max_p99.unwrap_or(MAX_P99);
+    let mut world = World::start(base, options, &stop).await?;
+    let mut search = Search::new(options.min_rate, options.max_rate, options.steps);
+    let searched = async {
+        let mut steps: Vec<Outcome> = Vec::new();
+        // What is left of a step that did not settle would be held against the next one.
+        while let Some(rate) = search
+            .next()
+            .filter(|_| steps.iter().all(|step| step.correct))
+        {
+            let outcome = world.step(rate, options.step_duration(), &stop).await?;
+            let outcome = outcome.limited(Some(max_p99));
+            search.enter(rate, outcome.passed());
+            let (settled, p99) = (outcome.settled_per_s, outcome.latency_ms.p99);
+            let verdict = if outcome.passed() { "" } else { ": too many" };
+            eprintln!("{rate:.0}/s offered, {settled:.0}/s settled, p99 {p99:.0} ms{verdict}");
+            steps.push(outcome);
+        }
+        anyhow::Ok(steps)
+    };
+    let searched = searched.await;
+    let enrolled = world.enrolled;
+    let stopped = world.stop().await;
+    let steps = searched?;
+    stopped?;
+    let mut load = load(options, Some(max_p99), enrolled, steps);
+    (load.knee, load.beyond) = (search.passed, search.failed);
+    load.generator_limits = (load.steps.iter())
+        .any(|step| Some(step.rate) == load.beyond && step.correct && step.generator_late);
+    let reached = |floor| load.knee.is_some_and(|knee| knee >= floor);
+    load.within_floor = options.floor.is_none_or(reached);
+    load.write(results)?;
+    Ok(load)
+}
+
+fn load(
+    options: &Options,
+    max_p99: Option<Duration>,
+    enrolled: Duration,
+    steps: Vec<Outcome>,
+) -> Load {
+    let meters = options.meters();
+    Load {
+        floor: options.floor,
+        within_floor: true,
+        max_p99_ms: max_p99.map(|limit| limit.as_secs_f64() * 1e3),
+        meters: steps.first().map_or(meters, |step| step.meters),
+        feeders: options.feeders(meters),
+        gateways: options.gateways,
+        pool: options.pool,
+        enrolled_s: enrolled.as_secs_f64(),
+        steps,
+        ..Load::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! What a whole load came to.
+
+use std::path::Path;
+
+use anyhow::Result;
+use comfy_table::Table;
+use harness::output::write_json;
+use serde::Serialize;
+
+use super::outcome::Outcome;
+use crate::output::{table, write_csv};
+
+/// What a load came to: `load.json`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Load {
+    /// The greatest rate that was settled within the limit, and what was settled then, in reports a second.
+    pub(crate) knee: Option<f64>,
+    /// The lowest rate that was not.
+    pub(crate) beyond: Option<f64>,
+    /// Whether what is beyond the knee shows the generator's limit and not the pipeline's.
+    pub(crate) generator_limits: bool,
+    /// The knee must not be below this, in reports a second.
+    pub(crate) floor: Option<f64>,
+    pub(crate) within_floor: bool,
+    /// The limit on the 99th percentile of the latency, in milliseconds.
+    pub(crate) max_p99_ms: Option<f64>,
+    pub(crate) meters: u32,
+    pub(crate) feeders: u32,
+    pub(crate) gateways: u32,
+    pub(crate) pool: u32,
+    /// Time until every meter was enrolled, in seconds.
+    pub(crate) enrolled_s: f64,
+    pub(crate) steps: Vec<Outcome>,
+}
+
+/// Columns of `load.csv`: a line for each rate.
+const COLUMNS: &str = "rate settled_per_s reports p50_ms=latency_ms.p50 p99_ms=latency_ms.p99 max_ms=latency_ms.max
+    held_p99_ms=held_ms.p99 generator_late_p99_ms=lateness_ms.p99 resent refused unsettled windows correct
+    within_limit generator_late process_cores=cores machine_cores=split.machine cpu_us_per_report
+    generator_cpu_us_per_report peak_mib";
+
+impl Load {
+    pub(crate) fn correct(&self) -> bool {
+        self.steps.iter().all(|step| step.correct)
+    }
+
+    pub(crate) fn write(&self, results: &Path) -> Result<()> {
+        write_json(results, "load.json", self)?;
+        let steps = self.steps.iter().map(serde_json::to_value);
+        let steps = steps.collect::<Result<Vec<_>, _>>()?;
+        write_csv(results, "load.csv", COLUMNS, steps)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
+            self.table(),
+            self.meters,
+            self.feeders,
+            self.gateways,
+            self.enrolled_s,
+            self.pool
+        );
+        let is_knee = |step: &&Outcome| Some(step.rate) == self.knee && step.passed();
+        let at_knee = self.steps.iter().rfind(is_knee);
+        match at_knee {
+            Some(step) => {
+                text += &format!(
+                    "the knee: {:.0} reports/s offered, {:.0} settled, p99 {:.1} ms, nothing lost\n",
+                    step.rate, step.settled_per_s, step.latency_ms.p99
+                );
+                text += &step.shares();
+            }
+            None => text += "no rate was settled within the limit\n",
+        }
+        if let Some(beyond) = self.beyond {
+            let whose = match self.generator_limits {
+                true => "the generator's limit, so the pipeline's is higher",
+                false => "the pipeline's limit",
+            };
+            text += &format!("{beyond:.0} reports/s were too many: {whose}\n");
+        }
+        let wrong = self.steps.iter().flat_map(|step| {
+            let at = |wrong: &String| format!("WRONG at {:.0}/s: {wrong}\n", step.rate);
+            step.wrong.iter().map(at).collect::<Vec<_>>()
+        });
+        text.extend(wrong.take(10));
+        if self.correct() {
+            text += "every report of every step is in exactly one decrypted total, and every total is right\n";
+        }
+        if !self.within_floor {
+            text += "MISSED: the knee is below --floor\n";
+        }
+        text
+    }
+
+    fn table(&self) -> Table {
+        let heads = "offered /s|settled /s|p50 ms|p99 ms|max ms|held p99|late p99|sent again|windows|cores|machine|µs/report|\
+                     generator|MiB|";
+        let mut table = table(0, heads);
+        for step in &self.steps {
+            table.add_row([
+                format!("{:.0}", step.rate),
+                format!("{:.0}", step.settled_per_s),
+                format!("{:.1}", step.latency_ms.p50),
+                format!("{:.1}", step.latency_ms.p99),
+                format!("{:.1}", step.latency_ms.max),
+                format!("{:.1}", step.held_ms.p99),
+                format!("{:.1}", step.lateness_ms.p99),
+                step.resent.to_string(),
+                step.windows.to_string(),
+                format!("{:.2}", step.cores),
+                format!("{:.2}", step.split.machine),
+                format!("{:.0}", step.cpu_us_per_report),
+                format!("{:.0}", step.generator_cpu_us_per_report),
+                format!("{:.0}", step.peak_mib),
+                step.verdict().to_owned(),
+            ]);
+        }
+        table
+    }
+}

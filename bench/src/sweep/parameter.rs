@@ -1,0 +1,111 @@
+//! The parameters of a sweep: their default values, and what is varied.
+
+use anyhow::{Result, bail};
+use packed::layout::Layout;
+
+use crate::results::schema::{Parameter, Sweep};
+
+/// The values of a parameter unless `--values` names others: those of the field's earlier demo first.
+pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
+    let (all, quickly): (&[&str], usize) = match parameter {
+        Parameter::Meters => (&["2", "5", "10", "20", "100", "1000", "10000", "100000"], 5),
+        Parameter::Interval => (&["1s", "5s", "10s", "30s", "60s"], 4),
+        Parameter::Batch => (&["1", "5", "10", "20", "48", "96"], 4),
+        Parameter::Payload => (
+            &[
+                "profile:1",
+                "profile:96",
+                "moments:96",
+                "profile:24",
+                "profile:384",
+                "moments:384",
+            ],
+            3,
+        ),
+        Parameter::Feeders => (&["1", "4", "10", "20"], 2),
+        Parameter::Latency => (&["0ms", "50ms", "10ms", "200ms"], 2),
+        Parameter::Loss => (&["0", "0.05", "0.01", "0.2"], 2),
+        Parameter::Profile => (&["additive", "additive-wide"], 2),
+    };
+    let mut chosen = all[..if quick { quickly } else { all.len() }].to_vec();
+    // Written in the order of their worth to a quick run; shown by size.
+    match parameter {
+        Parameter::Payload => chosen.sort_by_key(|label| {
+            payload(label).map_or(0, |(layout, n)| layout.slots_needed(n.into()))
+        }),
+        Parameter::Latency => {
+            chosen.sort_by_key(|label| humantime::parse_duration(label).unwrap_or_default())
+        }
+        Parameter::Loss => chosen.sort_by(|a, b| {
+            a.parse()
+                .unwrap_or(0.0_f64)
+                .total_cmp(&b.parse().unwrap_or(0.0))
+        }),
+        _ => {}
+    }
+    chosen
+}
+
+pub(crate) fn empty(parameter: Parameter) -> Sweep {
+    let (unit, varies) = describe(parameter);
+    Sweep {
+        parameter,
+        unit: unit.to_owned(),
+        varies: varies.to_owned(),
+        points: Vec::new(),
+    }
+}
+
+/// The unit of a parameter's values, and what is varied, in a sentence.
+fn describe(parameter: Parameter) -> (&'static str, &'static str) {
+    match parameter {
+        Parameter::Meters => (
+            "meters",
+            "Meters in the fleet, on one feeder below 60 and on four from there on; readings come as fast as the pipeline takes them.",
+        ),
+        Parameter::Interval => (
+            "s",
+            "Length of an interval while event time passes at 60 times the clock and a report has 4 intervals: \
+             the same meters offer fewer reports a second as the interval grows.",
+        ),
+        Parameter::Batch => (
+            "intervals",
+            "Intervals in a report, for the same readings of 20 meters: longer reports are fewer, and each is as large.",
+        ),
+        Parameter::Payload => (
+            "slots",
+            "Slots of a ciphertext that carry something, for the same number of reports: N readings (profile:N), or N readings \
+             and their squares (moments:N). A ciphertext is as large whatever is in it.",
+        ),
+        Parameter::Feeders => (
+            "feeders",
+            "Feeders that the same 300 meters are spread over: more sums to keep, close and decrypt.",
+        ),
+        Parameter::Latency => (
+            "s",
+            "Emulated delay of every report between gateway and broker; readings come as fast as the pipeline takes them.",
+        ),
+        Parameter::Loss => (
+            "ratio",
+            "Probability that a report is lost between gateway and broker; it is sent again for want of a receipt.",
+        ),
+        Parameter::Profile => (
+            "",
+            "Parameter profile: the scale of the slots, and with it the precision and the greatest number of meters.",
+        ),
+    }
+}
+
+pub(crate) fn name(parameter: Parameter) -> String {
+    let value = clap::ValueEnum::to_possible_value(&parameter);
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// `profile:96`, `moments:96`, or a bare number of readings in the layout `profile`.
+pub(super) fn payload(label: &str) -> Result<(Layout, u16)> {
+    let (layout, readings) = label.split_once(':').unwrap_or(("profile", label));
+    match (layout.parse(), readings.parse()) {
+        (Ok(layout), Ok(readings)) => Ok((layout, readings)),
+        _ => bail!("readings as profile:N or moments:N"),
+    }
+}

@@ -1,0 +1,225 @@
+//! What processes and threads take, as the kernel counts it. Zero, or nothing, where there is no `/proc`.
+//!
+//! The services of a run share a process. Each has a runtime of its own ([`harness::stack::Runtimes`]), whose threads carry
+//! its name, so that the kernel says what each one takes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use procfs::process::{ClearRefs, Process};
+use procfs::{CurrentSI as _, KernelStats};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
+const TICKS: u64 = 100;
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// Greatest resident memory so far, in MiB.
+    pub(crate) peak_mib: f64,
+    /// Bytes the kernel wrote, or is to write, to disks.
+    pub(crate) written_bytes: u64,
+}
+
+impl Usage {
+    pub(crate) fn now() -> Self {
+        Self::of(std::process::id())
+    }
+
+    pub(crate) fn of(process: u32) -> Self {
+        let Ok(process) = Process::new(process as i32) else {
+            return Self::default();
+        };
+        let ticks = process.stat().map_or(0, |stat| stat.utime + stat.stime);
+        let peak_kib = process.status().ok().and_then(|status| status.vmhwm);
+        Self {
+            cpu: Duration::from_millis(ticks * 1000 / TICKS),
+            peak_mib: peak_kib.unwrap_or(0) as f64 / 1024.0,
+            written_bytes: process.io().map_or(0, |io| io.write_bytes),
+        }
+    }
+
+    /// What was used since `before`; the memory is the greatest so far.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            peak_mib: self.peak_mib,
+            written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
+        }
+    }
+}
+
+/// Resident memory now, after the peak has been set back to it; `None` where the kernel does not say.
+pub(crate) fn reset_peak() -> Option<u64> {
+    let process = Process::myself().ok()?;
+    process.clear_refs(ClearRefs::PeakRSS).ok()?;
+    Some(process.status().ok()?.vmrss? * 1024)
+}
+
+/// Greatest resident memory since [`reset_peak`].
+pub(crate) fn peak_rss() -> Option<u64> {
+    Some(Process::myself().ok()?.status().ok()?.vmhwm? * 1024)
+}
+
+/// Processor time of this thread up to now. Unlike a wall clock, it stands still while others have the processor.
+pub(crate) fn thread_time() -> Duration {
+    time(ClockId::ThreadCPUTime)
+}
+
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(time.tv_sec.unsigned_abs(), nanoseconds)
+}
+
+/// Processor time of this process's threads by name, since a moment. To be looked at often: a thread that ends takes
+/// with it what it used since.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    /// Each thread as last seen; whether it was there at the beginning.
+    seen: HashMap<i32, (Duration, bool)>,
+    spent: Spent,
+    began: Instant,
+    process: Duration,
+    machine: Duration,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Spent {
+    /// By threads that have been started since, by their names without numbers.
+    pub(crate) new: BTreeMap<String, Duration>,
+    /// By threads that were there before.
+    pub(crate) old: BTreeMap<String, Duration>,
+    pub(crate) process: Duration,
+    pub(crate) machine: Duration,
+    pub(crate) wall: Duration,
+}
+
+impl Threads {
+    /// Begins to count now; what is started from now on is new.
+    pub(crate) fn now() -> Self {
+        let seen = threads().map(|(id, _, cpu)| (id, (cpu, true)));
+        let mut threads = Self {
+            seen: seen.collect(),
+            spent: Spent::default(),
+            began: Instant::now(),
+            process: Duration::ZERO,
+            machine: Duration::ZERO,
+        };
+        threads.restart();
+        threads
+    }
+
+    /// Begins to count anew; threads that were new are new still.
+    pub(crate) fn restart(&mut self) {
+        self.look();
+        self.spent = Spent::default();
+        self.began = Instant::now();
+        self.process = time(ClockId::ProcessCPUTime);
+        self.machine = busy();
+    }
+
+    pub(crate) fn look(&mut self) {
+        for (id, name, cpu) in threads() {
+            let (before, old) = self.seen.get(&id).copied().unwrap_or_default();
+            self.seen.insert(id, (cpu, old));
+            // Less than before: a thread that ended, and another with its id.
+            let since = cpu.checked_sub(before).unwrap_or(cpu);
+            let of = if old {
+                &mut self.spent.old
+            } else {
+                &mut self.spent.new
+            };
+            *of.entry(name).or_default() += since;
+        }
+    }
+
+    pub(crate) fn spent(&mut self) -> Spent {
+        self.look();
+        Spent {
+            process: time(ClockId::ProcessCPUTime).saturating_sub(self.process),
+            machine: busy().saturating_sub(self.machine),
+            wall: self.began.elapsed(),
+            ..self.spent.clone()
+        }
+    }
+}
+
+/// Each thread of this process: its id, its name without its number, and the processor time it has had.
+fn threads() -> impl Iterator<Item = (i32, String, Duration)> {
+    let tasks = Process::myself().and_then(|process| process.tasks());
+    tasks.into_iter().flatten().filter_map(|task| {
+        let task = task.ok()?;
+        let name = task.stat().ok()?.comm;
+        let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '-');
+        let cpu = Duration::from_nanos(task.schedstat().ok()?.sum_exec_runtime);
+        Some((task.tid, name.to_owned(), cpu))
+    })
+}
+
+/// Time that the machine's processors were not idle, or waiting for a disk.
+fn busy() -> Duration {
+    let Ok(stat) = KernelStats::current() else {
+        return Duration::ZERO;
+    };
+    let cpu = stat.total;
+    let interrupts = [cpu.irq, cpu.softirq, cpu.steal];
+    let ticks = cpu.user + cpu.nice + cpu.system + interrupts.iter().flatten().sum::<u64>();
+    Duration::from_millis(ticks * 1000 / TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::stack::Runtimes;
+
+    use super::*;
+
+    /// Uses 60 ms of processor, whatever else the machine does.
+    fn spin() {
+        let (began, mut sum) = (Instant::now(), 0_u64);
+        while thread_time() < Duration::from_millis(60) && began.elapsed() < Duration::from_secs(30)
+        {
+            sum = std::hint::black_box(sum + 1);
+        }
+    }
+
+    #[test]
+    fn a_busy_thread_is_found_by_its_name() {
+        let mut threads = Threads::now();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let (spun, ready) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new().name("spinner-7".to_owned());
+        let thread = thread.spawn(move || {
+            spin();
+            let _ = spun.send(());
+            let _ = wait.recv();
+        });
+        ready.recv().unwrap();
+        let spent = threads.spent();
+        drop(done);
+        thread.unwrap().join().unwrap();
+        assert!(
+            spent.new["spinner"] >= Duration::from_millis(40),
+            "{spent:?}"
+        );
+        assert!(!spent.old.contains_key("spinner"));
+        assert!(spent.machine > Duration::ZERO && spent.process >= spent.new["spinner"]);
+    }
+
+    #[test]
+    fn the_processor_time_of_a_service_is_its_own() {
+        let mut threads = Threads::now();
+        let runtimes = Runtimes::start(&["meter", "analytics"]).unwrap();
+        threads.restart();
+        let (done, wait) = std::sync::mpsc::channel();
+        runtimes.of("analytics").spawn(async move {
+            spin();
+            done.send(()).unwrap();
+        });
+        wait.recv().unwrap();
+        let spent = threads.spent();
+        let of = |name: &str| spent.new.get(name).copied().unwrap_or_default();
+        assert!(of("analytics") > of("meter"), "{spent:?}");
+    }
+}

@@ -1,0 +1,294 @@
+//! The verdict: three ledgers side by side.
+//!
+//! * The first is the truth: who must report which window, and how much energy that is, from the seed.
+//! * The second is what an independent subscriber saw on the wire ([`super::observer`]).
+//! * The third is the operator's `totals.jsonl`, read here by code of its own.
+//!
+//! None of them is read from the store or the journal that the kills put to the test. A meter's window is *lost* if the
+//! released sums of the window have fewer contributors than meters, *duplicated* if they have more or if receipts
+//! call it folded twice. One lost and another doubled leave the count right and the energy wrong, and the release's
+//! digest of its contributors says so too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use harness::oracle::{Truth, Truths};
+use serde::{Deserialize, Serialize};
+use wire::{Digest, FeederId, Part, Reason, WindowStart};
+
+use super::observer::{Sealed, Seen, settled};
+
+/// What is wrong is said in so many lines at most.
+const LINES: usize = 40;
+
+/// A line of `totals.jsonl`, as far as it is needed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Total {
+    /// The feeder.
+    pub(crate) feeder: FeederId,
+    /// The window.
+    pub(crate) window_start: WindowStart,
+    /// Its part.
+    pub(crate) part: Part,
+    /// Meters in the sum.
+    pub(crate) meters: u32,
+    /// Energy per interval, in Wh.
+    pub(crate) energy_wh: Vec<i64>,
+    /// Bound on the error of an interval, in Wh.
+    pub(crate) bound_wh: f64,
+    /// Digest of the sum's limbs.
+    pub(crate) digest: Digest,
+}
+
+/// The operator's totals. A file that is not there yet is empty.
+pub(crate) fn read_totals(path: &Path) -> Result<Vec<Total>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| {
+            serde_json::from_str(line)
+                .with_context(|| format!("{}, line {number}, is damaged", path.display()))
+        })
+        .collect()
+}
+
+/// What the ledgers say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Verdict {
+    /// Meter-windows that must be in a sum.
+    pub(crate) reports_expected: u64,
+    /// Contributors of the released sums.
+    pub(crate) reports_folded: u64,
+    /// Meter-windows in no released sum.
+    pub(crate) lost: u64,
+    /// Meter-windows counted more than once.
+    pub(crate) duplicated: u64,
+    /// Windows that must be released or withheld.
+    pub(crate) windows: usize,
+    /// Windows with anything wrong.
+    pub(crate) windows_wrong: usize,
+    /// Windows that have too few meters, or a supplement that has: rightly withheld.
+    pub(crate) windows_withheld: usize,
+    /// Windows whose release is, by its digest of contributors, the sum of exactly the reports seen on the wire.
+    pub(crate) windows_identified: usize,
+    /// Reports seen on the wire with more than one ciphertext: a gateway forgot what it had sent.
+    pub(crate) resealed: u64,
+    /// Meter-windows that a receipt called folded or duplicate, as far as the subscriber saw.
+    pub(crate) receipts_seen: u64,
+    /// Reports and releases refused in receipts, by reason.
+    pub(crate) refused: BTreeMap<Reason, u64>,
+    /// Greatest |decrypted − true| / |true| over all intervals.
+    pub(crate) max_relative_error: f64,
+    /// What that may be by the noise of the encryption.
+    pub(crate) error_bound: f64,
+    /// What is wrong, in words.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// What is no fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Contributors below which no sum is released.
+    pub(crate) min_meters: u32,
+    /// Whether windows close before every meter has reported, so that there are supplements, and some too small to release.
+    pub(crate) supplements: bool,
+}
+
+type Key<'a> = (&'a FeederId, WindowStart);
+
+/// Compares the three.
+pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Verdict {
+    let mut verdict = Verdict {
+        windows: truths.len(),
+        receipts_seen: seen.settled(),
+        ..Verdict::default()
+    };
+    let mut lines: BTreeMap<Key<'_>, Vec<&Total>> = BTreeMap::new();
+    for total in totals {
+        let key = (&total.feeder, total.window_start);
+        lines.entry(key).or_default().push(total);
+    }
+    let mut reports: BTreeMap<Key<'_>, Vec<&BTreeMap<Digest, Sealed>>> = BTreeMap::new();
+    for ((meter, window), sealed) in &seen.reports {
+        if let Some(feeder) = seen.feeders.get(meter) {
+            reports.entry((feeder, *window)).or_default().push(sealed);
+        }
+    }
+    for ((feeder, window), truth) in truths {
+        let key = (feeder, *window);
+        let window = Window {
+            key,
+            truth,
+            lines: lines.remove(&key).unwrap_or_default(),
+            reports: reports.remove(&key).unwrap_or_default(),
+            seen,
+            rules,
+        };
+        window.judge(&mut verdict);
+    }
+    for (feeder, window) in lines.keys() {
+        verdict.windows_wrong += 1;
+        verdict.say(format!(
+            "{feeder}, window {window}: released, but no meter should have reported it"
+        ));
+    }
+    let refused = seen.reports.values().flat_map(|sealed| sealed.values());
+    let refused = refused.flat_map(|sealed| &sealed.refused);
+    let releases = seen.releases.values().flat_map(|of| of.values());
+    for reason in refused.chain(releases.flat_map(|release| &release.refused)) {
+        *verdict.refused.entry(*reason).or_default() += 1;
+    }
+    verdict
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.lost == 0 && self.duplicated == 0 && self.windows_wrong == 0 && self.wrong.is_empty()
+    }
+
+    fn say(&mut self, words: String) {
+        if self.wrong.len() < LINES {
+            self.wrong.push(words);
+        }
+    }
+}
+
+/// One feeder's window in all three ledgers.
+struct Window<'a> {
+    key: Key<'a>,
+    truth: &'a Truth,
+    lines: Vec<&'a Total>,
+    reports: Vec<&'a BTreeMap<Digest, Sealed>>,
+    seen: &'a Seen,
+    rules: Rules,
+}
+
+impl Window<'_> {
+    fn judge(&self, verdict: &mut Verdict) {
+        let mut wrong = Vec::new();
+        let expected = u64::from(self.truth.meters);
+        let released: u64 = self.lines.iter().map(|line| u64::from(line.meters)).sum();
+        verdict.reports_expected += expected;
+        verdict.reports_folded += released;
+
+        let missing = expected.saturating_sub(released);
+        // The rest of a window is held if it is too small to be released. Receipts of every meter say that it is there; that
+        // the gateway has ended says so too, where no meter was ever released.
+        let too_few = missing < u64::from(self.rules.min_meters);
+        let rest = self.rules.supplements && self.all_settled();
+        let withheld = missing > 0 && too_few && (released == 0 || rest);
+        if withheld {
+            verdict.windows_withheld += 1;
+        } else if missing > 0 {
+            verdict.lost += missing;
+            wrong.push(format!("{released} of {expected} meters in the total"));
+        }
+        if let Some(line) = self
+            .lines
+            .iter()
+            .find(|line| line.meters < self.rules.min_meters)
+        {
+            wrong.push(format!("a part of {} meters was released", line.meters));
+        }
+        let twice = self.reports.iter().filter(|sealed| folded_twice(sealed));
+        let (excess, twice) = (released.saturating_sub(expected), twice.count() as u64);
+        if excess.max(twice) > 0 {
+            verdict.duplicated += excess.max(twice);
+            wrong.push(format!(
+                "{released} meters in the total, {expected} reported, {twice} with two receipts of folding"
+            ));
+        }
+        if missing == 0 && excess == 0 {
+            wrong.extend(self.compare(verdict));
+        }
+        let resealed = self.reports.iter().filter(|sealed| sealed.len() > 1);
+        let resealed = resealed.count() as u64;
+        if resealed > 0 {
+            verdict.resealed += resealed;
+            wrong.push(format!("{resealed} reports were sent with two ciphertexts"));
+        }
+        wrong.extend(self.releases(verdict));
+        verdict.windows_wrong += usize::from(!wrong.is_empty());
+        let (feeder, window) = self.key;
+        for words in wrong {
+            verdict.say(format!("{feeder}, window {window}: {words}"));
+        }
+    }
+
+    /// Whether receipts were seen for every meter.
+    fn all_settled(&self) -> bool {
+        let settled = |sealed: &&&BTreeMap<Digest, Sealed>| settled(sealed);
+        self.reports.iter().filter(settled).count() >= self.truth.meters as usize
+    }
+
+    /// The energies of all parts together against the truth; their bounds add up.
+    fn compare(&self, verdict: &mut Verdict) -> Option<String> {
+        let bound: f64 = self.lines.iter().map(|line| line.bound_wh).sum();
+        let mut energy = Vec::with_capacity(self.truth.energy_wh.len());
+        for k in 0..self.truth.energy_wh.len() {
+            let of = |line: &&Total| line.energy_wh.get(k).copied();
+            match self.lines.iter().map(of).sum::<Option<i64>>() {
+                Some(decrypted) => energy.push(decrypted),
+                None => return Some(format!("interval {k} is not in the total")),
+            }
+        }
+        let deviation = self.truth.compare(&energy, bound);
+        verdict.max_relative_error = verdict.max_relative_error.max(deviation.relative);
+        verdict.error_bound = verdict.error_bound.max(deviation.bound_relative);
+        deviation.wrong.into_iter().next()
+    }
+
+    /// Whether each part was released once, and with whom.
+    fn releases(&self, verdict: &mut Verdict) -> Option<String> {
+        let (feeder, window) = self.key;
+        let parts: BTreeSet<Part> = self.lines.iter().map(|line| line.part).collect();
+        for part in &parts {
+            let name = (feeder.clone(), window, *part);
+            let of = self.seen.releases.get(&name);
+            if of.is_some_and(|of| of.len() > 1) {
+                return Some(format!("part {part} was released with two different sums"));
+            }
+        }
+        let [line] = self.lines[..] else { return None };
+        let name = (feeder.clone(), window, line.part);
+        let release = self.seen.releases.get(&name)?.get(&line.digest)?;
+        // Only a window of which every report was seen, with one ciphertext each, can be held against its release.
+        let digests: Option<Vec<&Digest>> =
+            self.reports.iter().map(|sealed| only(sealed)).collect();
+        let mut digests =
+            digests.filter(|digests| digests.len() == release.contributors as usize)?;
+        digests.sort_unstable();
+        let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        if release.contributors_digest != Digest::of(&bytes) {
+            return Some(
+                "the release is the sum of other reports than those on the wire".to_owned(),
+            );
+        }
+        verdict.windows_identified += 1;
+        None
+    }
+}
+
+/// Folded under two ciphertexts, or twice under one.
+fn folded_twice(sealed: &BTreeMap<Digest, Sealed>) -> bool {
+    sealed
+        .values()
+        .map(|sealed| sealed.folded.len())
+        .sum::<usize>()
+        > 1
+}
+
+fn only(sealed: &BTreeMap<Digest, Sealed>) -> Option<&Digest> {
+    let mut digests = sealed.keys();
+    let first = digests.next()?;
+    digests.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! `bench chaos`: kills the processes while they work, and shows that nothing is lost and nothing counted twice.
+//!
+//! Broker, operator, analytics and a gateway run as processes of their own. One after the other is killed with SIGKILL
+//! while it has work in flight, some of them at named points just before and after a commit or a publish, and started
+//! again at once. The network between gateway, analytics and broker cuts, delays, stalls and goes deaf meanwhile. When
+//! every reading is taken and settled, three ledgers that know nothing of each other are compared.
+//!
+//! # Layout
+//! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves
+//! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
+//! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
+//! * `judge`: the verdict · `outcome`: the figures
+//! * [`selftest`]: the same with a fault built in, which must be found
+
+mod drive;
+mod judge;
+mod observer;
+mod outcome;
+mod probe;
+mod process;
+mod proxy;
+mod recovery;
+mod schedule;
+pub mod selftest;
+pub mod serve;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use harness::Interrupted;
+use harness::output::{progress_bar, write_json};
+use indicatif::ProgressBar;
+use service::config::Settings;
+use service::failpoint;
+use service::stop::Stop;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use wire::Topics;
+
+use drive::Drive;
+use judge::{Rules, Verdict, judge, read_totals};
+use observer::Observer;
+pub use outcome::Outcome;
+use process::{Cause, Process, Start};
+use proxy::Faults;
+use serve::Role;
+use stage::Stage;
+
+/// Time in which what the kills left behind must be settled without any progress in between.
+const QUIET: Duration = Duration::from_secs(20);
+/// Time after the last expected total in which one too many may come.
+const AFTERWARDS: Duration = Duration::from_millis(2_500);
+/// Time a run may take, and what it may take for each kill.
+const LIMIT: (Duration, Duration) = (Duration::from_secs(90), Duration::from_secs(6));
+
+/// What the command line asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Number of kills, over all processes.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(i64::from(schedule::FEWEST)..=10_000))]
+    pub kills: u32,
+    /// Seed of the readings, of who is killed when, and of the network's faults.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Simulated meters.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub meters: u32,
+    /// Number of feeders the meters are spread over in turn.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub feeders: u32,
+    /// Windows of each feeder; three for each kill unless set.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub windows: Option<u32>,
+    /// Close a window after this long without a report, so that what a kill holds up comes late, in supplements. Unless set,
+    /// windows close when every meter has reported.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub idle_limit: Option<Duration>,
+    /// Whether the network between the processes and the broker has faults too.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub network_faults: bool,
+    /// Give up after this long; 90 s and 6 s for each kill unless set.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Break the deduplication, then the journal, and pass only if the run notices both.
+    #[arg(long)]
+    pub self_test: bool,
+    /// What to break.
+    #[arg(long, hide = true)]
+    pub sabotage: Option<selftest::Sabotage>,
+}
+
+/// Runs to the verdict, with logs, totals and kills in `results`.
+///
+/// # Errors
+/// Where the run cannot start or is interrupted. Anything that goes wrong in it is in the outcome.
+pub async fn run(
+    base: &Settings,
+    options: &Options,
+    results: &Path,
+    stop: Stop,
+) -> Result<Outcome> {
+    let began = Instant::now();
+    let folder = tempfile::Builder::new()
+        .prefix("cipherwatt-chaos-")
+        .tempdir()
+        .context("a folder for the state")?;
+    let stage = Stage::set(base, options, folder.path(), results)?;
+    let faults = Arc::new(Faults::default());
+    let topics = Topics::new(&stage.settings.deployment.root)?;
+    // Dropped at the end of the run: a second observer of its name would take its place at the broker, in turns.
+    let (_observing, observed) = Stop::manual();
+    let observer = Observer::start(&stage.settings, topics, observed);
+    let processes = start(&stage, options, results, &faults).await?;
+
+    let (sender, mut recovered) = mpsc::unbounded_channel();
+    let mut drive = Drive::new(&stage, &observer, &processes, &sender);
+    let mut wrong = Vec::new();
+    tokio::select! {
+        () = stop.stopped() => return Err(Interrupted.into()),
+        played = play_all(&stage, options, &mut drive, &processes) => wrong.extend(played.err()),
+    }
+    let (kills, missed) = (drive.kills, drive.missed);
+    let mut wrong: Vec<String> = wrong.iter().map(|error| format!("{error:#}")).collect();
+    wrong.extend(end(processes).await);
+    if kills.len() < options.kills as usize {
+        wrong.push(format!("{} kills of {} landed", kills.len(), options.kills));
+    }
+    let mut recoveries = Vec::new();
+    while let Ok(recovery) = recovered.try_recv() {
+        recoveries.push(recovery);
+    }
+    let verdict = verdict(&stage, &observer, options, wrong)?;
+    let mut outcome = Outcome::new(options, verdict, &kills, &recoveries);
+    outcome.fail_points_missed = missed;
+    outcome.network_faults = faults.counts();
+    outcome.wall_s = began.elapsed().as_secs_f64();
+    results.clone_into(&mut outcome.results);
+    if !outcome.correct && options.sabotage.is_none() {
+        outcome.state = Some(folder.keep());
+    }
+    write_json(results, "kills.json", &kills)?;
+    write_json(results, "recoveries.json", &recoveries)?;
+    write_json(results, "summary.json", &outcome)?;
+    Ok(outcome)
+}
+
+/// What the ledgers say, after what else was wrong.
+fn verdict(
+    stage: &Stage,
+    observer: &Observer,
+    options: &Options,
+    mut wrong: Vec<String>,
+) -> Result<Verdict> {
+    let totals = read_totals(&stage.settings.operator.totals_file)?;
+    let rules = Rules {
+        min_meters: stage.settings.plan.min_meters,
+        supplements: options.idle_limit.is_some(),
+    };
+    let mut verdict = judge(&stage.truths, &observer.seen(), &totals, rules);
+    wrong.append(&mut verdict.wrong);
+    verdict.wrong = wrong;
+    Ok(verdict)
+}
+
+/// Starts the proxies and the processes.
+async fn start(
+    stage: &Stage,
+    options: &Options,
+    results: &Path,
+    faults: &Arc<Faults>,
+) -> Result<BTreeMap<Role, Process>> {
+    let logs = results.join("logs");
+    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let broker: SocketAddr = stage.settings.broker.listen;
+    let mut processes = BTreeMap::new();
+    for (number, role) in (1_u64..).zip(Role::ALL) {
+        let mut arguments = vec!["--config".to_owned(), stage.config.display().to_string()];
+        let through_proxy = matches!(role, Role::Analytics | Role::Meter);
+        if options.network_faults && through_proxy {
+            let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
+            let address = proxy::listen(broker, seed, faults.clone()).await?;
+            arguments.extend(["--set".to_owned(), format!("mqtt.address={address}")]);
+        }
+        let sabotage = options.sabotage.filter(|sabotage| sabotage.role() == role);
+        let process = Process::start(Start {
+            role,
+            arguments,
+            environment: sabotage
+                .map(|sabotage| (failpoint::SABOTAGE, sabotage.name().to_owned()))
+                .into_iter()
+                .collect(),
+            log: logs.join(format!("{}.log", role.name())),
+        })?;
+        processes.insert(role, process);
+    }
+    Ok(processes)
+}
+
+/// [`play`], for at most as long as the options allow.
+async fn play_all(
+    stage: &Stage,
+    options: &Options,
+    drive: &mut Drive<'_>,
+    processes: &BTreeMap<Role, Process>,
+) -> Result<()> {
+    let limit = options.timeout.unwrap_or(LIMIT.0 + LIMIT.1 * options.kills);
+    let bar = progress_bar(u64::from(options.kills), "kills");
+    let played = timeout(limit, play(stage, options, drive, processes, &bar)).await;
+    bar.finish_and_clear();
+    played.unwrap_or_else(|_| bail!("not finished after {} s", limit.as_secs()))
+}
+
+/// Every turn; then until the gateway has every receipt and the operator every total.
+async fn play(
+    stage: &Stage,
+    options: &Options,
+    drive: &mut Drive<'_>,
+    processes: &BTreeMap<Role, Process>,
+    bar: &ProgressBar,
+) -> Result<()> {
+    for turn in schedule::schedule(options.kills, options.seed) {
+        drive.play(&turn).await?;
+        bar.set_position(drive.kills.len() as u64);
+    }
+    for role in Role::ALL {
+        drive.recovered(role).await?;
+    }
+    bar.set_message("waiting until everything is settled");
+    let mut fleet = processes[&Role::Meter].state();
+    // Fails only where the process could not be kept running, which `end` reports.
+    let _ = fleet.wait_for(|state| state.over).await;
+    let expected: u64 = stage
+        .truths
+        .values()
+        .map(|truth| u64::from(truth.meters))
+        .sum();
+    // With a fault built in it never settles, and need not.
+    let quiet = options.sabotage.map_or(QUIET, |_| QUIET / 4);
+    let (mut before, mut since) = (0, Instant::now());
+    while since.elapsed() < quiet {
+        let totals = read_totals(&stage.settings.operator.totals_file).unwrap_or_default();
+        let released = totals.iter().map(|total| u64::from(total.meters)).sum();
+        if released >= expected {
+            break;
+        }
+        if released > before {
+            (before, since) = (released, Instant::now());
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+    sleep(AFTERWARDS).await;
+    Ok(())
+}
+
+/// Ends the processes, the broker last. Returns what was wrong with how they ended, now or in between.
+async fn end(mut processes: BTreeMap<Role, Process>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for role in [Role::Meter, Role::Analytics, Role::Operator, Role::Broker] {
+        let Some(process) = processes.remove(&role) else {
+            continue;
+        };
+        match timeout(QUIET, process.stop()).await {
+            Ok(Ok(state)) => {
+                for death in state.deaths {
+                    if let Cause::Unexpected(status) = death.cause {
+                        wrong.push(format!(
+                            "{}, life {}, ended with {status}",
+                            role.name(),
+                            death.life
+                        ));
+                    }
+                }
+            }
+            Ok(Err(error)) => wrong.push(format!("{}: {error:#}", role.name())),
+            Err(_) => wrong.push(format!(
+                "{} did not end within {QUIET:?} of SIGTERM",
+                role.name()
+            )),
+        }
+    }
+    wrong
+}

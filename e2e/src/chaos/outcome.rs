@@ -1,0 +1,182 @@
+//! What a run came to: the JSON object on stdout and in `summary.json`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harness::latency::{Durations, Latencies};
+use serde::Serialize;
+
+use super::Options;
+use super::drive::Kill;
+use super::judge::Verdict;
+use super::proxy::FaultCounts;
+use super::recovery::Recovery;
+use super::serve::Role;
+
+/// Times from a kill to useful work, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct Times {
+    /// The median.
+    pub(crate) p50: f64,
+    /// The 99th percentile; the greatest, if there are fewer than a hundred.
+    pub(crate) p99: f64,
+    /// The greatest.
+    pub(crate) max: f64,
+}
+
+impl Times {
+    fn of(times: impl Iterator<Item = Duration>) -> Self {
+        let Latencies { p50, p99, max, .. } = times.collect::<Durations>().latencies();
+        Self { p50, p99, max }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// Kills that landed on work in flight, by process.
+    pub(crate) kills: BTreeMap<Role, usize>,
+    /// Those of them at fail points, by its name.
+    pub(crate) kills_at: BTreeMap<&'static str, usize>,
+    /// Kills that were asked for.
+    pub(crate) kills_asked: u32,
+    /// Fail points that were not passed in time: the process was killed from outside instead.
+    pub(crate) fail_points_missed: Vec<&'static str>,
+    /// What the ledgers say.
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
+    /// From the kill to useful work, by process.
+    pub(crate) recovery_ms: BTreeMap<Role, Times>,
+    /// Faults of the network between the processes and the broker.
+    pub(crate) network_faults: FaultCounts,
+    /// Meters.
+    pub(crate) meters: u32,
+    /// Feeders.
+    pub(crate) feeders: u32,
+    /// The seed.
+    pub(crate) seed: u64,
+    /// Wall time in seconds.
+    pub(crate) wall_s: f64,
+    /// Whether every kill landed and nothing is wrong.
+    pub correct: bool,
+    /// The results folder.
+    pub(crate) results: PathBuf,
+    /// State of the processes, kept if something is wrong.
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl Outcome {
+    /// Puts together what is known of a run; what else there is, the caller enters.
+    pub(crate) fn new(
+        options: &Options,
+        verdict: Verdict,
+        kills: &[Kill],
+        recoveries: &[Recovery],
+    ) -> Self {
+        let mut outcome = Self {
+            kills: BTreeMap::new(),
+            kills_at: BTreeMap::new(),
+            kills_asked: options.kills,
+            fail_points_missed: Vec::new(),
+            correct: verdict.is_clean(),
+            verdict,
+            recovery_ms: BTreeMap::new(),
+            network_faults: FaultCounts::default(),
+            meters: options.meters,
+            feeders: options.feeders,
+            seed: options.seed,
+            wall_s: 0.0,
+            results: PathBuf::new(),
+            state: None,
+        };
+        for kill in kills {
+            *outcome.kills.entry(kill.role).or_default() += 1;
+            if kill.how != "SIGKILL" {
+                *outcome.kills_at.entry(kill.how).or_default() += 1;
+            }
+        }
+        for role in Role::ALL {
+            let of = recoveries.iter().filter(|recovery| recovery.role == role);
+            let times = Times::of(of.map(|recovery| recovery.took));
+            outcome.recovery_ms.insert(role, times);
+        }
+        outcome
+    }
+
+    /// The figures, for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let Verdict {
+            reports_expected,
+            reports_folded,
+            lost,
+            duplicated,
+            windows,
+            windows_wrong,
+            windows_withheld,
+            windows_identified,
+            ..
+        } = self.verdict;
+        let mut text = format!(
+            "{} meters on {} feeders, seed {}: {} kills of {} in {:.0} s\n\n{:<10} {:>5} {:>9} {:>9} {:>9}  recovery in ms\n",
+            self.meters,
+            self.feeders,
+            self.seed,
+            self.kills.values().sum::<usize>(),
+            self.kills_asked,
+            self.wall_s,
+            "process",
+            "kills",
+            "p50",
+            "p99",
+            "max",
+        );
+        text += &self.recoveries();
+        let FaultCounts {
+            cuts,
+            delays,
+            stalls,
+            deaf,
+        } = self.network_faults;
+        let _ = write!(
+            text,
+            "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf\n\
+             {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
+             {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
+             greatest relative error {:.1e}, allowed by the noise {:.1e}\nresults: {}\n",
+            self.kills_at,
+            self.verdict.max_relative_error,
+            self.verdict.error_bound,
+            self.results.display(),
+        );
+        for wrong in &self.verdict.wrong {
+            let _ = writeln!(text, "WRONG: {wrong}");
+        }
+        if let Some(state) = &self.state {
+            let _ = writeln!(text, "state of the processes: {}", state.display());
+        }
+        if self.correct {
+            text += "nothing lost, nothing twice\n";
+        }
+        text
+    }
+
+    fn recoveries(&self) -> String {
+        let mut text = String::new();
+        for role in Role::ALL {
+            let times = self.recovery_ms.get(&role).copied().unwrap_or_default();
+            let kills = self.kills.get(&role).copied().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "{:<10} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
+                role.name(),
+                times.p50,
+                times.p99,
+                times.max
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,186 @@
+//! Who is killed when, and how: everything that follows from the seed.
+
+use std::collections::BTreeMap;
+
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::serve::Role;
+
+/// Fewest kills of a run: below, a process could be left out.
+pub(crate) const FEWEST: u32 = 8;
+/// Share of the run's windows over which the kills are spread. The rest is for what they left behind.
+const SPREAD: f64 = 0.85;
+/// Share of the turns after which the next one does not wait until the process has recovered.
+const OVERLAPPING: f64 = 0.25;
+/// Longest random wait between seeing work in flight and the kill, in milliseconds.
+const LATEST_MS: u64 = 150;
+
+/// A fail point and the greatest number of passages after which it is to kill.
+type Point = (&'static str, u32);
+
+/// Points around a commit and a publish of each process. The broker has none: it forgets everything whenever it dies.
+const POINTS: [(Role, &[Point]); 3] = [
+    (
+        Role::Analytics,
+        &[
+            ("analytics.before_commit", 12),
+            ("analytics.after_commit", 12),
+            ("analytics.after_publish", 12),
+        ],
+    ),
+    (
+        Role::Meter,
+        &[
+            ("meter.before_journal", 20),
+            ("meter.after_journal", 20),
+            ("meter.before_publish", 100),
+            ("meter.after_publish", 100),
+        ],
+    ),
+    (
+        Role::Operator,
+        &[
+            ("operator.before_record", 4),
+            ("operator.between_records", 4),
+            ("operator.after_record", 4),
+            ("operator.after_receipt", 4),
+        ],
+    ),
+];
+
+/// A fail point armed for one life of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailPoint {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Passages until it kills.
+    pub(crate) count: u32,
+}
+
+/// One turn: a process is killed from outside and, in some turns, its successor at a fail point.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Turn {
+    /// Who.
+    pub(crate) role: Role,
+    /// Where its successor dies.
+    pub(crate) then: Option<FailPoint>,
+    /// Share of the run's windows, 0 to 1, that is reported first.
+    pub(crate) position: f64,
+    /// Milliseconds between seeing work in flight and the kill.
+    pub(crate) wait_ms: u64,
+    /// Whether the next turn comes before this process has recovered.
+    pub(crate) overlaps: bool,
+}
+
+/// The turns of a run with `kills` kills.
+pub(crate) fn schedule(kills: u32, seed: u64) -> Vec<Turn> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut lives = Vec::new();
+    for (role, share) in shares(kills, &mut random) {
+        let points = points(role, share, &mut random);
+        let single = share as usize - 2 * points.len();
+        lives.extend(points.into_iter().map(|point| (role, Some(point))));
+        lives.extend(std::iter::repeat_n((role, None), single));
+    }
+    lives.shuffle(&mut random);
+    let step = SPREAD / lives.len() as f64;
+    lives
+        .into_iter()
+        .enumerate()
+        .map(|(index, (role, then))| Turn {
+            role,
+            then,
+            position: step * (index as f64 + random.random_range(0.0..1.0)),
+            wait_ms: random.random_range(0..LATEST_MS),
+            overlaps: random.random_bool(OVERLAPPING),
+        })
+        .collect()
+}
+
+/// A quarter of the kills for each process; what does not divide goes by lot.
+fn shares(kills: u32, random: &mut ChaCha8Rng) -> BTreeMap<Role, u32> {
+    let mut roles = Role::ALL;
+    roles.shuffle(random);
+    (0..)
+        .zip(roles)
+        .map(|(place, role)| (role, kills / 4 + u32::from(place < kills % 4)))
+        .collect()
+}
+
+/// At least a third of a process's kills at fail points, all of them in turn.
+fn points(role: Role, share: u32, random: &mut ChaCha8Rng) -> Vec<FailPoint> {
+    let Some((_, known)) = POINTS.iter().find(|(of, _)| *of == role) else {
+        return Vec::new();
+    };
+    let mut known = known.to_vec();
+    known.shuffle(random);
+    let count = (share * 2).div_ceil(5).min(share / 2) as usize;
+    let names = known.iter().cycle().take(count);
+    names
+        .map(|&(name, most)| FailPoint {
+            name,
+            count: random.random_range(1..=most),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kills_of(turns: &[Turn]) -> BTreeMap<Role, (u32, u32)> {
+        let mut counts: BTreeMap<Role, (u32, u32)> = BTreeMap::new();
+        for turn in turns {
+            let (all, at_points) = counts.entry(turn.role).or_default();
+            *all += 1 + u32::from(turn.then.is_some());
+            *at_points += u32::from(turn.then.is_some());
+        }
+        counts
+    }
+
+    #[test]
+    fn each_process_gets_a_fifth_and_a_third_of_those_at_fail_points() {
+        for kills in FEWEST..150 {
+            let turns = schedule(kills, u64::from(kills));
+            let counts = kills_of(&turns);
+            assert_eq!(counts.values().map(|(all, _)| all).sum::<u32>(), kills);
+            for role in Role::ALL {
+                let (all, at_points) = counts[&role];
+                assert!(all >= kills / 5, "{role:?} {all} of {kills}");
+                let expected = role != Role::Broker;
+                assert_eq!(
+                    at_points * 3 >= all,
+                    expected,
+                    "{role:?} {at_points} of {all}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_longer_run_passes_every_fail_point() {
+        let turns = schedule(50, 7);
+        for (_, points) in POINTS {
+            for (name, most) in points {
+                let armed = turns.iter().filter_map(|turn| turn.then.as_ref());
+                let counts: Vec<u32> = armed
+                    .filter(|point| point.name == *name)
+                    .map(|point| point.count)
+                    .collect();
+                assert!(!counts.is_empty(), "{name}");
+                assert!(counts.iter().all(|count| (1..=*most).contains(count)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_schedule_follows_from_the_seed_and_leaves_the_end_in_peace() {
+        assert_eq!(schedule(50, 3), schedule(50, 3));
+        assert_ne!(schedule(50, 3), schedule(50, 4));
+        let turns = schedule(50, 3);
+        assert!(turns.is_sorted_by_key(|turn| (turn.position * 1e9) as u64));
+        assert!(turns.iter().all(|turn| turn.position < SPREAD));
+    }
+}

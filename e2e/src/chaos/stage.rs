@@ -1,0 +1,141 @@
+//! What a run is made of: the settings of its processes, where they listen, and the truth they must come to.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use harness::oracle::{Seeded, Truths, truths};
+use harness::process::free_address;
+use meter::fleet::simulated;
+use meter::source::Simulated;
+use service::config::{Settings, SourceKind};
+use wire::{Grid, UnixSeconds, WindowStart};
+
+use super::Options;
+
+/// Length of an interval in seconds, and intervals in a window: an hour of event time.
+const GRID: (u32, u16) = (900, 4);
+/// Windows each feeder reports for each kill. A kill needs work in flight, and what a kill holds up does not move on.
+const WINDOWS_PER_KILL: u32 = 3;
+/// Fewest windows.
+const FEWEST_WINDOWS: u32 = 30;
+/// Windows of each feeder a second, as long as nothing holds them up.
+const WINDOWS_PER_S: f64 = 2.0;
+/// Smallest group where there are supplements: few of them are too small to be released then.
+const SUPPLEMENT: u32 = 2;
+/// Windows the gateway may be ahead of its receipts.
+const AHEAD: usize = 4;
+
+/// A run, ready to start.
+pub(crate) struct Stage {
+    /// Settings of all processes; `mqtt.address` is the broker's own.
+    pub(crate) settings: Settings,
+    /// The file that holds them.
+    pub(crate) config: PathBuf,
+    /// The first ledger: what every window must come to, from the seed.
+    pub(crate) truths: Truths,
+    /// The first window.
+    pub(crate) from: WindowStart,
+    /// Windows of each feeder.
+    pub(crate) windows: u32,
+    /// How time is cut.
+    pub(crate) grid: Grid,
+}
+
+impl Stage {
+    /// Sets a run up, with its configuration and state in `folder` and its totals in `results`.
+    pub(crate) fn set(
+        base: &Settings,
+        options: &Options,
+        folder: &Path,
+        results: &Path,
+    ) -> Result<Self> {
+        let grid = Grid::new(GRID.0, GRID.1)?;
+        let windows = options
+            .windows
+            .unwrap_or_else(|| (options.kills * WINDOWS_PER_KILL).max(FEWEST_WINDOWS));
+        let length = u64::from(windows) * grid.window_s();
+        let now = jiff::Timestamp::now().as_second() as u64;
+        // Far enough in the past not to catch up with now, where time would slow down.
+        let from = grid.window_of(UnixSeconds(now - length - 2 * grid.window_s()));
+        let mut base = base.clone();
+        base.deployment.state_dir = folder.join("state");
+        base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
+        let settings = settings(base, options, grid, from, length)?;
+        let source = Simulated::new(&simulated(&settings))?;
+        let mut clear = Seeded(Box::new(source));
+        let truths = truths(&mut clear, grid, options.feeders, from, from.0 + length)?;
+        let config = folder.join("chaos.toml");
+        std::fs::write(&config, toml::to_string(&settings)?)
+            .with_context(|| format!("cannot write {}", config.display()))?;
+        Ok(Self {
+            settings,
+            config,
+            truths,
+            from,
+            windows,
+            grid,
+        })
+    }
+
+    /// Where a process serves its metrics.
+    pub(crate) fn metrics(&self, process: &str) -> SocketAddr {
+        let listen = self.settings.metrics_listen(process);
+        listen.expect("every process of a chaos run has a metrics endpoint")
+    }
+
+    /// Share of the windows that have been begun when `newest` is the newest one reported.
+    pub(crate) fn position(&self, newest: Option<WindowStart>) -> f64 {
+        let begun = newest.map_or(0, |newest| {
+            newest.0.saturating_sub(self.from.0) / self.grid.window_s() + 1
+        });
+        begun as f64 / f64::from(self.windows)
+    }
+}
+
+fn settings(
+    mut settings: Settings,
+    options: &Options,
+    grid: Grid,
+    from: WindowStart,
+    length: u64,
+) -> Result<Settings> {
+    let broker = free_address()?;
+    settings.mqtt.address = broker.to_string();
+    // A second of back-off at most: what is measured is the processes' recovery.
+    settings.mqtt.backoff_max = settings.mqtt.backoff_max.min(Duration::from_secs(1));
+    settings.plan.interval = Duration::from_secs(u64::from(grid.interval_s()));
+    settings.plan.batch = grid.batch();
+    if options.idle_limit.is_some() {
+        settings.plan.min_meters = SUPPLEMENT;
+    }
+
+    settings.broker.listen = broker;
+    settings.broker.metrics_listen = Some(free_address()?);
+    settings.broker.segment_count = settings.broker.segment_count.min(8);
+    settings.operator.metrics_listen = Some(free_address()?);
+
+    let analytics = &mut settings.analytics;
+    analytics.metrics_listen = Some(free_address()?);
+    // A report that a kill makes late must still come, and be in a sum.
+    analytics.grace = Duration::from_secs(2 * length);
+    analytics.idle_limit = options.idle_limit.unwrap_or(Duration::from_secs(3_600));
+    analytics.retention = Duration::from_secs(2 * length);
+    analytics.release_retry = Duration::from_secs(1);
+
+    let fleet = &mut settings.meter;
+    fleet.metrics_listen = Some(free_address()?);
+    fleet.source = SourceKind::Simulated;
+    fleet.replay = None;
+    fleet.meters = options.meters;
+    fleet.feeders = options.feeders;
+    fleet.seed = options.seed;
+    fleet.speed = WINDOWS_PER_S * grid.window_s() as f64;
+    fleet.start = Some(from.seconds());
+    fleet.duration = Some(Duration::from_secs(length));
+    fleet.outbox_max_reports = AHEAD * options.meters as usize;
+    fleet.retry_min = Duration::from_millis(300);
+    fleet.retry_max = Duration::from_secs(2);
+    Ok(settings)
+}

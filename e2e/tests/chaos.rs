@@ -1,0 +1,56 @@
+//! The processes killed for real, in small; `bench chaos` does the same at length.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::process::{Command, Output};
+
+use e2e::binaries;
+use serde_json::Value;
+
+fn chaos(arguments: &[&str]) -> (Output, Value) {
+    let results = tempfile::tempdir().unwrap();
+    let output = Command::new(binaries().join("bench"))
+        .args(["chaos", "--output", "json", "--meters", "80", "--results"])
+        .arg(results.path())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let parsed = serde_json::from_slice(&output.stdout);
+    let outcome = parsed.unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    (output, outcome)
+}
+
+#[test]
+fn killed_processes_lose_nothing_and_count_nothing_twice() {
+    let (output, outcome) = chaos(&["--kills", "8", "--seed", "5", "--windows", "24"]);
+    assert_eq!(output.status.code(), Some(0), "{outcome:#}");
+    for process in ["broker", "operator", "analytics", "meter"] {
+        assert_eq!(outcome["kills"][process], 2, "{outcome:#}");
+        assert!(outcome["recovery_ms"][process]["max"].as_f64() > Some(0.0));
+    }
+    assert_eq!(outcome["reports_expected"], 80 * 24);
+    assert_eq!(outcome["reports_folded"], 80 * 24);
+    for none in ["lost", "duplicated", "windows_wrong", "resealed"] {
+        assert_eq!(outcome[none], 0, "{outcome:#}");
+    }
+}
+
+#[test]
+fn what_is_broken_is_noticed() {
+    let (output, found) = chaos(&[
+        "--self-test",
+        "--kills",
+        "8",
+        "--seed",
+        "5",
+        "--windows",
+        "24",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{found:#}");
+    let noticed = found.as_array().unwrap().iter();
+    let noticed: Vec<&str> = noticed
+        .filter(|found| found["noticed"] == true)
+        .filter_map(|found| found["sabotage"].as_str())
+        .collect();
+    assert_eq!(noticed, ["dedup", "journal"], "{found:#}");
+}

@@ -1,0 +1,25 @@
+//! What `bench` and `e2e` share: the real services in one process, the truth of a run, and what came of it.
+//!
+//! # Layout
+//! * [`scenario`]: what a run is made of, as settings of the real services
+//! * [`oracle`]: the truth, by separate code, straight from the file or the seed
+//! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP
+//! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
+//! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
+//! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
+
+pub mod latency;
+pub mod network;
+pub mod oracle;
+pub mod output;
+pub mod process;
+pub mod scenario;
+pub mod session;
+pub mod stack;
+pub mod verdict;
+pub mod watch;
+
+/// The run was interrupted by the user.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;

@@ -1,0 +1,237 @@
+//! What a run is made of, as settings of the real services.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use meter::fleet::{replayed, simulated};
+use meter::source::{Simulated, Source, open_replay};
+use service::config::{Settings, SourceKind};
+use wire::{Grid, UnixSeconds, WindowStart};
+
+use crate::network::Network;
+use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
+
+/// The customers of the demo, unless another input is named.
+pub const UCI: &str = "data/uci_electricity_hourly.csv";
+
+/// Event time the demo covers: two days.
+const DEMO_DAYS: Duration = Duration::from_secs(2 * 86_400);
+/// Wall time in which the demo's readings pass.
+const DEMO_WALL: Duration = Duration::from_secs(6);
+/// Wall time for which a window with meters missing is waited for, by idleness and by event time alike. The services
+/// run on one machine, so only an emulated network makes a report late.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The same where reports are lost on purpose: many times the longest wait before a report is sent again.
+const LOSSY_PATIENCE: Duration = Duration::from_secs(12);
+/// Waits before a report is sent again, first and longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+
+/// What the command line asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Simulate this many meters instead of replaying real customers.
+    #[arg(long, conflicts_with = "replay")]
+    pub meters: Option<u32>,
+    /// Replay a CSV file: one column a customer, or Low Carbon London's form.
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Number of feeders the meters are spread over in turn.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub feeders: u32,
+    /// Intervals in a report.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Seed of a simulated fleet and of the emulated network.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Length of an interval, such as 15m; a file's own unless set, an hour for a simulated fleet.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub interval: Option<Duration>,
+    /// The network between the gateway and the broker.
+    #[arg(skip)]
+    pub network: Network,
+}
+
+/// A run: settings for the services, and what they must come to.
+pub struct Scenario {
+    /// Settings of all four services. Address and state folder are still to be set.
+    pub settings: Settings,
+    /// The truth of every window.
+    pub truths: Truths,
+    /// Meters in the fleet.
+    pub meters: usize,
+    /// Where the readings come from, in words.
+    pub input: String,
+    /// The network between the gateway and the broker.
+    pub network: Network,
+}
+
+impl Scenario {
+    /// The demo: two days of event time.
+    ///
+    /// # Errors
+    /// Where the input cannot be read or the options contradict each other.
+    pub fn demo(base: &Settings, options: &Options) -> Result<Self> {
+        Self::paced(options.settings(base)?, options, DEMO_DAYS, demo_speed())
+    }
+
+    /// A continuous run of `wall` time.
+    ///
+    /// # Errors
+    /// As [`Scenario::demo`].
+    pub fn run(base: &Settings, options: &Options, wall: Duration) -> Result<Self> {
+        let settings = options.settings(base)?;
+        let (from, until) = open(&settings)?.range();
+        // A file is stretched over the whole run if it would be over sooner.
+        let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
+        let speed = longest.map_or(demo_speed(), |longest| longest.min(demo_speed()));
+        Self::paced(settings, options, wall.mul_f64(speed), speed)
+    }
+
+    /// So much event time at so many seconds of it a second, with the input that `settings` name.
+    ///
+    /// # Errors
+    /// As [`Scenario::demo`].
+    pub fn paced(
+        mut settings: Settings,
+        options: &Options,
+        event: Duration,
+        speed: f64,
+    ) -> Result<Self> {
+        let source = open(&settings)?;
+        let interval_s = match options.interval {
+            Some(interval) => u32::try_from(interval.as_secs()).context("--interval")?,
+            None if options.meters.is_some() => 3600,
+            None => source.interval_s(),
+        };
+        let grid = Grid::new(interval_s, options.batch)?;
+        ensure!(
+            86_400 % interval_s == 0,
+            "an interval of {interval_s} s does not divide a day: choose another --interval"
+        );
+        let (window, end) = windows(source.as_ref(), grid, event)?;
+        settings.plan.interval = Duration::from_secs(u64::from(interval_s));
+        settings.plan.batch = options.batch;
+        pace(&mut settings, speed, &options.network);
+        let meters = source.meters().len();
+        let fleet = &mut settings.meter;
+        fleet.start = Some(UnixSeconds(window.0));
+        fleet.duration = Some(Duration::from_secs(end - window.0));
+        fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * meters);
+        let (input, mut clear): (String, Box<dyn Clear>) = match &settings.meter.replay {
+            Some(path) => {
+                let options = replayed(&settings);
+                let clear = FileTruth::open(path, options.start, &options.time_zone)?;
+                (path.display().to_string(), Box::new(clear))
+            }
+            None => (
+                format!("{meters} simulated meters, seed {}", options.seed),
+                Box::new(Seeded(source)),
+            ),
+        };
+        let truths = truths(clear.as_mut(), grid, options.feeders, window, end)?;
+        Ok(Self {
+            settings,
+            truths,
+            meters,
+            input,
+            network: options.network,
+        })
+    }
+}
+
+/// The first window, and the end of the last one, in Unix seconds.
+fn windows(source: &dyn Source, grid: Grid, event: Duration) -> Result<(WindowStart, u64)> {
+    let (from, until) = source.range();
+    let start = match until {
+        Some(_) => from.0,
+        // Simulated time starts far enough in the past not to catch up with now.
+        None => {
+            let now = jiff::Timestamp::now().as_second() as u64;
+            from.0.max(now - event.as_secs() - grid.window_s())
+        }
+    };
+    let first = start.div_ceil(grid.window_s()) * grid.window_s();
+    let count = (event.as_secs() / grid.window_s()).max(1);
+    let end = (first + count * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
+    ensure!(
+        first < end,
+        "the input covers no whole window of {} intervals of {} s: choose a smaller --batch",
+        grid.batch(),
+        grid.interval_s()
+    );
+    Ok((WindowStart(first), end))
+}
+
+/// What is waited for, and for how long, when event time passes `speed` times as fast as the clock.
+fn pace(settings: &mut Settings, speed: f64, network: &Network) {
+    let patience = match network.loss > 0.0 || network.latency + network.jitter > RETRY.0 {
+        true => LOSSY_PATIENCE,
+        false => PATIENCE,
+    };
+    settings.analytics.idle_limit = patience;
+    // Event time runs ahead of the wall clock; what is waited for is wall time.
+    settings.analytics.grace = patience.mul_f64(speed.max(1.0));
+    (settings.meter.retry_min, settings.meter.retry_max) = RETRY;
+    settings.meter.speed = speed;
+}
+
+/// Seconds of event time a second in the demo.
+fn demo_speed() -> f64 {
+    DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64()
+}
+
+/// The input, to learn its range and its meters.
+fn open(settings: &Settings) -> Result<Box<dyn Source>> {
+    Ok(match &settings.meter.replay {
+        Some(path) => Box::new(open_replay(path, &replayed(settings))?),
+        None => Box::new(Simulated::new(&simulated(settings))?),
+    })
+}
+
+impl Options {
+    /// `base` with the input that these name.
+    ///
+    /// # Errors
+    /// Where the file to replay is not there.
+    pub fn settings(&self, base: &Settings) -> Result<Settings> {
+        let mut settings = base.clone();
+        let fleet = &mut settings.meter;
+        fleet.feeders = self.feeders;
+        fleet.seed = self.seed;
+        match self.meters {
+            Some(meters) => {
+                fleet.source = SourceKind::Simulated;
+                fleet.meters = meters;
+                fleet.replay = None;
+            }
+            None => {
+                fleet.source = SourceKind::Replay;
+                fleet.replay = Some(input_file(self.replay.as_deref())?);
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The file to replay: the one named, or the project's own customers, wherever the command is started.
+///
+/// # Errors
+/// Where neither is there.
+pub fn input_file(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let in_source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(UCI);
+    [PathBuf::from(UCI), in_source]
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "{UCI} is not here: start in the project's folder, or name a file with --replay"
+            )
+        })
+}
