@@ -271,7 +271,8 @@ impl Link {
             rumqttc::Event::Outgoing(Sent::AwaitAck(id)) => self.window.sent(id, true),
             // A broker that waits for acknowledgements does not answer pings either.
             rumqttc::Event::Outgoing(Sent::PingReq) => self.acknowledge_early().await,
-            rumqttc::Event::Outgoing(Sent::Disconnect) => self.phase = Phase::Ended,
+            // Not the end yet: the broker closes the connection once it has taken all of it. A client that came back
+            // before would meet a session that lacks its last acknowledgements.
             rumqttc::Event::Incoming(_) | rumqttc::Event::Outgoing(_) => {}
         }
     }
