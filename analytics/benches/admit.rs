@@ -11,7 +11,7 @@ use bytes::Bytes;
 use packed::{ADDITIVE, Accumulator};
 use rustix::time::{ClockId, clock_gettime};
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     Awaiting, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
     Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use clap::Parser;
 use packed::ADDITIVE;
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry,
     RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,

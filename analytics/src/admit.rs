@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use packed::{Profile, UnknownProfile};
 use service::config::Settings;
-use service::roster::{Entry, Roster};
+use service::trust::{EnrolledMeter, Roster};
 use wire::{
     DeploymentId, Digest, FeederId, GatewayId, Grid, MeterId, Opened, Plan, Reason, Report, Topics,
     UnixMillis, Unverified, WindowStart, WireError,
@@ -80,7 +80,7 @@ pub struct Admitted {
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) unverified: Unverified<Report>,
-    pub(crate) entry: Entry<'a>,
+    pub(crate) entry: EnrolledMeter<'a>,
 }
 
 /// A report that may not.
@@ -173,7 +173,7 @@ impl<'a> Admission<'a> {
     /// The checks after the signature's.
     pub(crate) fn judge(
         &self,
-        entry: Entry<'_>,
+        entry: EnrolledMeter<'_>,
         opened: Result<Opened<Report>, WireError>,
     ) -> Result<Admitted, Refusal> {
         let Opened {

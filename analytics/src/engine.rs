@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use service::failpoint;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Plan, Reason, ReceiptEntry, SigningKey,
     Topics, UnixMillis,

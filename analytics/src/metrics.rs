@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use service::telemetry::{ByReason, register};
+use service::telemetry::register;
+use service::warn_limited;
 use wire::{Part, Reason, UnixMillis};
 
 /// Counter: messages on report topics.
@@ -264,9 +265,6 @@ pub(crate) fn store_bytes(bytes: u64) {
 
 /// Counts a refusal. The count is exact; log lines are limited in rate, because anybody can cause them.
 pub(crate) fn rejected(reason: Reason, detail: impl FnOnce() -> String) {
-    static LINES: ByReason = ByReason::new();
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);
-    if let Some(line) = LINES.line(reason) {
-        tracing::warn!(%reason, count = line.count, unlogged = line.unlogged, detail = detail(), "refused a report");
-    }
+    warn_limited!(reason = reason; detail = detail(), "refused a report");
 }

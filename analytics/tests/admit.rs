@@ -10,7 +10,7 @@ use analytics::windows::Rules;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     AnalyticsEntry, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
     Reason, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,

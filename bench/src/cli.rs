@@ -12,11 +12,11 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use e2e::chaos;
 use harness::network::Network;
 use harness::scenario::Options;
-use service::Chain;
-use service::cli::{self, Arguments, Common, Tool};
-use service::config::{Overrides, Settings};
+use service::cli::{Arguments, Common, Tool};
+use service::config::Settings;
 use service::doctor::Subject;
-use service::process::{FAILED, OK, USAGE};
+use service::exit::{FAILED, USAGE};
+use service::process;
 
 use crate::fixed::Kind;
 use crate::output::Output;
@@ -229,23 +229,12 @@ impl Arguments for Command {
 /// Runs the command line to its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command: Command = cli::parse();
-    if let Some(tool) = command.tool().filter(|_| !command.common.print_config) {
-        return ExitCode::from(cli::run(&command, tool));
-    }
+    let (command, loaded): (Command, _) = match process::prepare() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
     if let Some(Action::Serve(arguments)) = &command.action {
         return chaos::serve::main(arguments.role);
-    }
-    let loaded = match service::config::load(&command.common, &Overrides::new()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("error: {}", Chain(&error));
-            return ExitCode::from(USAGE);
-        }
-    };
-    if command.common.print_config {
-        print!("{}", loaded.print());
-        return ExitCode::from(OK);
     }
     let action = command.asked();
     if let Some(kind) = action.kind()

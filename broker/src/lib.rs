@@ -121,6 +121,6 @@ pub fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
-        std::process::exit(i32::from(service::process::FAILED));
+        std::process::exit(i32::from(service::exit::FAILED));
     }));
 }

@@ -47,7 +47,7 @@ pub enum MeterError {
     Key(#[from] service::files::KeyFileError),
     /// The plan or the roster cannot be kept.
     #[error(transparent)]
-    Keep(#[from] service::plan::KeepError),
+    Keep(#[from] service::trust::KeepError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] journal::JournalError),

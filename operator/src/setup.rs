@@ -7,7 +7,7 @@ use service::config::{Enrolment, Mode, Settings};
 /// The operator's folder of state.
 #[must_use]
 pub fn folder(settings: &Settings) -> PathBuf {
-    settings.deployment.state_dir.join("operator")
+    settings.deployment.operator_folder()
 }
 
 /// Whether requests are granted without a person: in development on loopback only, whatever else is configured.

@@ -1,8 +1,8 @@
 //! What a message is, and what becomes of it.
 
 use service::mqtt::{self, Event as Link};
-use service::plan::Offer;
-use service::telemetry::ByReason;
+use service::trust::Offer;
+use service::warn_limited;
 use wire::{SumReceipt, Topic, Unverified};
 
 use super::Runner;
@@ -57,10 +57,7 @@ impl Runner {
             }
             Ok(_) => {}
             Err(refused) => {
-                static LINES: ByReason = ByReason::new();
-                if let Some(line) = LINES.line(refused.reason) {
-                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
-                }
+                warn_limited!(reason = refused.reason; "refused a plan: {refused}");
             }
         }
     }
@@ -74,10 +71,7 @@ impl Runner {
             Ok(Offer::New) => self.generation += 1,
             Ok(_) => {}
             Err(refused) => {
-                static LINES: ByReason = ByReason::new();
-                if let Some(line) = LINES.line(refused.reason) {
-                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
-                }
+                warn_limited!(reason = refused.reason; "refused a roster page: {refused}");
             }
         }
     }
@@ -93,10 +87,7 @@ impl Runner {
         match opened {
             Ok(opened) => self.settled.push(opened.message),
             Err(error) => {
-                static LINES: ByReason = ByReason::new();
-                if let Some(line) = LINES.line(error.reason()) {
-                    tracing::warn!(reason = %error.reason(), count = line.count, unlogged = line.unlogged, "refused an operator's receipt: {}", service::Chain(&error));
-                }
+                warn_limited!(reason = error.reason(); "refused an operator's receipt: {}", service::Chain(&error));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use service::files::KeyFileError;
-use service::plan::KeepError;
+use service::trust::KeepError;
 use tokio::task::JoinError;
 use wire::RootError;
 

@@ -1,7 +1,7 @@
 //! What is checked of reports, and against what.
 
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{Reason, Topics, UnixMillis};
 
 use crate::admit::{Admission, Incoming, Refusal};

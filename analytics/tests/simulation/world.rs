@@ -7,7 +7,7 @@ use analytics::AssignedPlan;
 use bytes::Bytes;
 use packed::ADDITIVE;
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     AnalyticsEntry, AnalyticsId, Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion,
     Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,

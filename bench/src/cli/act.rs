@@ -7,7 +7,7 @@ use e2e::chaos;
 use harness::output::write_json;
 use harness::scenario::Scenario;
 use service::config::Settings;
-use service::process::{FAILED, INTERRUPTED, OK, USAGE};
+use service::exit::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
 use service::telemetry;
 

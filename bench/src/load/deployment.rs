@@ -8,8 +8,8 @@ use harness::Interrupted;
 use service::config::Settings;
 use service::files::state_folder;
 use service::mqtt::{self, Event, QoS};
-use service::plan::{HeldPlan, PlanKeeper};
 use service::stop::Stop;
+use service::trust::{HeldPlan, PlanKeeper};
 use wire::{Topic, Topics, WindowStart};
 
 use super::fleet::Fleet;

@@ -6,7 +6,7 @@ use packed::Profile;
 use packed::layout::{self, Layout};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use service::plan::HeldPlan;
+use service::trust::HeldPlan;
 use wire::{Digest, WindowStart};
 
 use super::fleet::{Fleet, GREATEST_WH};

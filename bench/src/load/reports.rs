@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use service::plan::HeldPlan;
+use service::trust::HeldPlan;
 use wire::{DeploymentId, Report, Sequence, Topics, UnixMillis};
 
 use super::fleet::{Fleet, INTERVAL_S, in_parallel};

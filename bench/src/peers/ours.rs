@@ -12,7 +12,7 @@ use openfhe::{Context, PublicKey, reference};
 use packed::layout::{self, Layout};
 use packed::{ADDITIVE, Accumulator, noise};
 use service::config::Settings;
-use service::roster::Roster;
+use service::trust::Roster;
 use wire::{
     EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence,
     SigningKey, Topics, UnixMillis, Watts, WindowStart,

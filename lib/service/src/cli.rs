@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Overrides, Settings};
+use crate::config::{ConfigError, Loaded, Overrides, Settings, load_layers};
 use crate::doctor::Subject;
 
-pub use tools::{Tool, command, parse, run};
+pub use tools::{Tool, command};
+pub(crate) use tools::{completions, manual, parse};
 
 /// Flags that every binary takes, before a command and after it: `#[command(flatten)] common: Common`.
 ///
@@ -80,6 +81,17 @@ pub trait Arguments: clap::Parser {
 
     /// The processes whose set-up `doctor` checks.
     fn subjects(settings: &Settings) -> Vec<Subject>;
+}
+
+/// Loads what the command line and the environment say. `overrides` are the flags of the command
+/// itself; the common flags are taken from `common`.
+///
+/// # Errors
+/// The first problem found, naming key, value and origin.
+pub(crate) fn load(common: &Common, overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let mut all = common.overrides();
+    all.extend(overrides);
+    load_layers(&common.config, std::env::vars_os(), &all)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -90,7 +90,7 @@ fn read() -> Option<Target> {
             "error: {VARIABLE}={}: expected NAME:COUNT, such as analytics.before_commit:3",
             text.display()
         );
-        std::process::exit(i32::from(crate::process::USAGE));
+        std::process::exit(i32::from(crate::exit::USAGE));
     }
     target
 }

@@ -3,20 +3,13 @@
 use std::process::ExitCode;
 
 use crate::Chain;
-use crate::cli::{self, Arguments};
+use crate::cli::{self, Arguments, Tool};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{self, Origin, Settings};
+use crate::config::{Loaded, Origin, Settings};
+use crate::doctor;
+use crate::exit::{FAILED, INTERRUPTED, OK, USAGE};
 use crate::stop::{Cause, Stop};
 use crate::telemetry;
-
-/// Everything went as asked.
-pub const OK: u8 = 0;
-/// The process failed while it ran.
-pub const FAILED: u8 = 1;
-/// The command line or the configuration is wrong.
-pub const USAGE: u8 = 2;
-/// Ended by SIGINT, after draining.
-pub const INTERRUPTED: u8 = 130;
 
 /// What a process gets at its start.
 pub struct Context<A> {
@@ -32,8 +25,7 @@ pub struct Context<A> {
 
 /// Runs a process from its command line to its exit code.
 ///
-/// Parses the command line as `A`, runs a command that all binaries have (see [`cli::Tool`]) and ends, or loads the
-/// configuration (or prints it and ends), sets up logs, metrics and signals, and runs `run` to its end. Exit codes: 0, 1 `run` failed, 2 usage or
+/// [`prepare`]s, sets up logs, metrics and signals, and runs `run` to its end. Exit codes: 0, 1 `run` failed, 2 usage or
 /// configuration, 130 ended by SIGINT; a drain on SIGTERM is a success.
 ///
 /// `name` is one of the names of [`Settings::metrics_listen`], which decides where metrics are served.
@@ -43,21 +35,10 @@ where
     R: FnOnce(Context<A>) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let args = cli::parse::<A>();
-    if let Some(tool) = args.tool().filter(|_| !args.common().print_config) {
-        return ExitCode::from(cli::run(&args, tool));
-    }
-    let loaded = match config::load(args.common(), &args.overrides()) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("error: {}", Chain(&error));
-            return ExitCode::from(USAGE);
-        }
+    let (args, loaded) = match prepare::<A>() {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
     };
-    if args.common().print_config {
-        print!("{}", loaded.print());
-        return ExitCode::from(OK);
-    }
     let unset = loaded.origin("log.level") == Some(&Origin::Default);
     let mut settings = loaded.settings;
     if args.is_short() && unset {
@@ -78,6 +59,32 @@ where
     // Blocking work that outlives the drain must not hold the process.
     runtime.shutdown_background();
     ExitCode::from(code)
+}
+
+/// Parses the command line and loads the configuration. The error is the exit code of a process that has nothing more to
+/// do: it ran a command that every binary has ([`Tool`]), printed the configuration, or said what is wrong with it.
+///
+/// # Errors
+/// See above.
+pub fn prepare<A: Arguments>() -> Result<(A, Loaded), ExitCode> {
+    let args = cli::parse::<A>();
+    let loaded = cli::load(args.common(), &args.overrides());
+    if let Some(tool) = args.tool().filter(|_| !args.common().print_config) {
+        return Err(ExitCode::from(match tool {
+            Tool::Doctor { output } => doctor::main(loaded, A::subjects, *output),
+            Tool::Completions { shell } => cli::completions::<A>(*shell),
+            Tool::Man { dir } => cli::manual::<A>(dir.as_deref()),
+        }));
+    }
+    let loaded = loaded.map_err(|error| {
+        eprintln!("error: {}", Chain(&error));
+        ExitCode::from(USAGE)
+    })?;
+    if args.common().print_config {
+        print!("{}", loaded.print());
+        return Err(ExitCode::from(OK));
+    }
+    Ok((args, loaded))
 }
 
 async fn start<A, R, F>(name: &'static str, args: A, settings: Settings, run: R) -> u8

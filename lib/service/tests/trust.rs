@@ -7,8 +7,7 @@ use std::fs;
 use operator::Operator;
 use service::config::Mode;
 use service::files;
-use service::plan::{KeepError, Offer, PlanKeeper};
-use service::roster::RosterKeeper;
+use service::trust::{KeepError, Offer, PlanKeeper, RosterKeeper};
 use wire::{PlanVersion, Reason, SigningKey};
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use service::telemetry::{ReportId, Sparing};
+use service::telemetry::ReportId;
+use service::warn_limited;
 use tokio::task::JoinSet;
 
 use super::Gateway;
@@ -88,14 +89,7 @@ impl Gateway {
                     | SealError::NoFeeder(_)
                     | SealError::OtherGrid(_)),
                 ) => {
-                    static LINES: Sparing = Sparing::new();
-                    if let Some(line) = LINES.line() {
-                        tracing::warn!(
-                            count = line.count,
-                            unlogged = line.unlogged,
-                            "{error}: waiting for a plan that does"
-                        );
-                    }
+                    warn_limited!("{error}: waiting for a plan that does");
                     self.outbox.unsealed(key, now_ms);
                 }
                 Err(error) => return Err(error.into()),

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use service::config::Settings;
 use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
-use service::plan::{Offer, PlanKeeper};
-use service::roster::RosterKeeper;
 use service::stop::Stop;
-use service::telemetry::{ByReason, ReportId, Sparing};
+use service::telemetry::{LogLimits, ReportId};
+use service::trust::{Offer, PlanKeeper, RosterKeeper};
+use service::warn_limited;
 use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
 
 use super::Gateway;
@@ -89,10 +89,7 @@ impl Gateway {
             Ok(Offer::New) => self.use_plan(),
             Ok(_) => Ok(()),
             Err(refused) => {
-                static LINES: ByReason = ByReason::new();
-                if let Some(line) = LINES.line(refused.reason) {
-                    tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a plan: {refused}");
-                }
+                warn_limited!(reason = refused.reason; "refused a plan: {refused}");
                 Ok(())
             }
         }
@@ -148,10 +145,7 @@ impl Gateway {
                 .roster
                 .offer(self.session.keeper.operator_key(), topic, payload)
         {
-            static LINES: ByReason = ByReason::new();
-            if let Some(line) = LINES.line(refused.reason) {
-                tracing::warn!(reason = %refused.reason, count = line.count, unlogged = line.unlogged, "refused a roster page: {refused}");
-            }
+            warn_limited!(reason = refused.reason; "refused a roster page: {refused}");
         }
     }
 
@@ -163,14 +157,7 @@ impl Gateway {
             }
             Err(error) => {
                 metrics::receipt_message(false);
-                static LINES: Sparing = Sparing::new();
-                if let Some(line) = LINES.line() {
-                    tracing::warn!(
-                        count = line.count,
-                        unlogged = line.unlogged,
-                        "refused a receipt: {error}"
-                    );
-                }
+                warn_limited!("refused a receipt: {error}");
                 return;
             }
         };
@@ -235,7 +222,7 @@ impl Gateway {
             ReceiptEffect::Lost(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
                 self.summary.lost += 1;
-                static LINES: ByReason = ByReason::new();
+                static LINES: LogLimits = LogLimits::new();
                 if let Some(line) = LINES.line(reason) {
                     tracing::error!(
                         meter = %entry.meter, window = entry.window.0, %reason,

@@ -1,7 +1,7 @@
 //! Telling what became of a sum: to whoever released it, the observer, the metrics and the log.
 
 use bytes::Bytes;
-use service::telemetry::{ByReason, Line};
+use service::telemetry::{Line, LogLimits};
 use wire::{FeederId, Part, Reason, WindowStart};
 
 use super::EventLoop;
@@ -71,7 +71,7 @@ impl EventLoop {
 
 /// Says that a sum was not taken, if it is worth a line.
 fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {
-    static LINES: ByReason = ByReason::new();
+    static LINES: LogLimits = LogLimits::new();
     let Some(Line { count, unlogged }) = LINES.line(reason) else {
         return;
     };

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 use super::{Arguments, Common};
 use crate::doctor;
-use crate::process::{FAILED, OK};
+use crate::exit::{FAILED, OK};
 
 /// Commands that every binary has: `#[command(flatten)]` in the enum of its own commands, or its only ones.
 #[derive(Debug, Clone, Subcommand)]
@@ -124,14 +124,25 @@ fn lost(
     }
 }
 
-/// Runs one of the commands of [`Tool`] to its exit code.
-pub fn run<A: Arguments>(args: &A, tool: &Tool) -> u8 {
-    let done = match tool {
-        Tool::Doctor { output } => return doctor::main(args, *output),
-        Tool::Completions { shell } => completions(command::<A>(), *shell),
-        Tool::Man { dir: None } => page(command::<A>()),
-        Tool::Man { dir: Some(dir) } => pages(command::<A>(), dir),
-    };
+/// Prints completions for a shell; the exit code.
+pub(crate) fn completions<A: Arguments>(shell: Shell) -> u8 {
+    let mut command = command::<A>();
+    let name = command.get_name().to_owned();
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    code(print(&text))
+}
+
+/// Prints the manual page, or writes one for each command to `dir`; the exit code.
+pub(crate) fn manual<A: Arguments>(dir: Option<&Path>) -> u8 {
+    let command = command::<A>();
+    code(match dir {
+        None => page(command),
+        Some(dir) => pages(command, dir),
+    })
+}
+
+fn code(done: anyhow::Result<()>) -> u8 {
     match done {
         Ok(()) => OK,
         Err(error) => {
@@ -139,13 +150,6 @@ pub fn run<A: Arguments>(args: &A, tool: &Tool) -> u8 {
             FAILED
         }
     }
-}
-
-fn completions(mut command: Command, shell: Shell) -> anyhow::Result<()> {
-    let name = command.get_name().to_owned();
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command, name, &mut text);
-    print(&text)
 }
 
 fn page(mut command: Command) -> anyhow::Result<()> {

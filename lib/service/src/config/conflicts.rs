@@ -54,7 +54,7 @@ fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
     let production = deployment.mode == Mode::Production;
     let automatic = settings.operator.enrolment == Enrolment::Automatic;
     let manual = "set operator.enrolment = \"manual\"";
-    let keys = deployment.state_dir.join(crate::pin::OPERATOR);
+    let keys = deployment.operator_folder();
     [
         pair(
             production && deployment.operator_key.is_none(),

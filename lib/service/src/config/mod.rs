@@ -4,10 +4,11 @@
 //! its unit. Layers over it, each stronger than the one before: `--config` files in the order given,
 //! environment variables `CIPHERWATT__SECTION__KEY`, flags. A key that the defaults do not have is
 //! an error in every layer, and the origin of each value is kept for messages and `--print-config`.
-//! The `config` crate reads and merges the layers; what it does not keep or check is in `layers`.
+//! The `config` crate reads and merges the layers; what it does not keep or check is in `layers` and `keys`.
 
 mod conflicts;
 mod error;
+mod keys;
 mod layers;
 mod meter;
 mod origin;
@@ -21,7 +22,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Given};
-pub use layers::{DEFAULTS, Loaded, load, load_layers};
+pub use keys::DEFAULTS;
+pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SourceKind};
 pub use origin::{Origin, Overrides};
 pub use services::{Analytics, Broker, Enrolment, Operator};

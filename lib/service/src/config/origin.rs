@@ -60,7 +60,7 @@ impl Overrides {
         &self.0
     }
 
-    pub(super) fn extend(&mut self, stronger: &Self) {
+    pub(crate) fn extend(&mut self, stronger: &Self) {
         self.0.extend(stronger.0.iter().cloned());
     }
 }

@@ -26,6 +26,14 @@ pub struct Deployment {
     pub operator_key: Option<VerifyingKey>,
 }
 
+impl Deployment {
+    /// The operator's folder of state. An operator with the same `state_dir` as another process leaves its verifying key
+    /// there.
+    pub fn operator_folder(&self) -> PathBuf {
+        self.state_dir.join("operator")
+    }
+}
+
 /// How strict a deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -21,12 +21,10 @@ use std::sync::Arc;
 pub use findings::{Finding, Findings, Form, Status};
 
 use crate::Chain;
-use crate::cli::Arguments;
-use crate::config::{self, Loaded, Settings};
-use crate::plan::HeldPlan;
-use crate::process::{FAILED, OK};
-use crate::roster::Roster;
+use crate::config::{ConfigError, Loaded, Mode, Settings};
+use crate::exit::{FAILED, OK};
 use crate::telemetry;
+use crate::trust::{HeldPlan, Roster};
 
 /// What a process needs of its machine, and the checks that only it can make.
 #[derive(Debug)]
@@ -62,13 +60,17 @@ pub struct Trusted {
     pub roster: Option<Arc<Roster>>,
 }
 
-/// `doctor` from its command line to its exit code.
-pub fn main<A: Arguments>(args: &A, form: Form) -> u8 {
+/// Checks a configuration and everything that `subjects` need under it, prints what was found and returns the exit code.
+pub(crate) fn main(
+    loaded: Result<Loaded, ConfigError>,
+    subjects: fn(&Settings) -> Vec<Subject>,
+    form: Form,
+) -> u8 {
     let mut findings = Findings::default();
-    match config::load(args.common(), &args.overrides()) {
+    match loaded {
         Ok(loaded) => {
             configuration(&loaded, &mut findings);
-            let subjects = A::subjects(&loaded.settings);
+            let subjects = subjects(&loaded.settings);
             examine(&loaded.settings, &subjects, &mut findings);
         }
         Err(error) => {
@@ -116,8 +118,8 @@ fn configuration(loaded: &Loaded, findings: &mut Findings) {
     }
     let changed = loaded.changed();
     let mode = match loaded.settings.deployment.mode {
-        config::Mode::Development => "development",
-        config::Mode::Production => "production",
+        Mode::Development => "development",
+        Mode::Production => "production",
     };
     findings.ok(
         "configuration",

@@ -8,8 +8,7 @@ use std::path::Path;
 use super::{Findings, Trusted};
 use crate::Chain;
 use crate::config::Settings;
-use crate::plan::PlanKeeper;
-use crate::roster::RosterKeeper;
+use crate::trust::{PlanKeeper, RosterKeeper};
 
 /// The plan and the roster that a process has cached in its folder.
 pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Findings) -> Trusted {

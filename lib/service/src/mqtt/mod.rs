@@ -15,12 +15,12 @@ mod backoff;
 mod client_id;
 mod error;
 pub(crate) mod health;
+mod in_flight;
 mod inbox;
 mod link;
 pub mod metrics;
 mod probe;
 mod publisher;
-mod window;
 
 use crate::config::Mqtt;
 use crate::stop::Stop;

@@ -3,15 +3,15 @@
 mod buckets;
 mod endpoint;
 mod logging;
+mod rate_limited;
 mod recorder;
 pub mod register;
 mod registry;
-mod sparing;
 mod trace;
 
 pub use endpoint::{EndpointError, serve_metrics};
 pub use logging::{LogError, check_level, init_logging, log_to_file};
+pub use rate_limited::{Line, LogLimit, LogLimits};
 pub use recorder::{build_info, install_metrics, render_metrics, sample_metrics};
 pub use registry::{Series, SeriesValue};
-pub use sparing::{ByReason, Line, Sparing};
 pub use trace::{ReportId, Trace};

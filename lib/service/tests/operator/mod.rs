@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use service::Settings;
 use service::files;
-use service::pin::{OPERATOR, SIGNING_KEY};
-use service::plan::PlanKeeper;
-use service::roster::RosterKeeper;
+use service::trust::{PlanKeeper, RosterKeeper};
 use tempfile::TempDir;
 use wire::{
     EpochPlan, KeyEpoch, Plan, PlanVersion, RosterEntry, RosterPage, SigningKey, Topics, Watts,
@@ -31,8 +29,8 @@ impl Operator {
         let state = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults();
         settings.deployment.state_dir = state.path().to_owned();
-        let folder = files::state_folder(state.path(), OPERATOR).unwrap();
-        let key = files::load_or_create_signing_key(&folder.join(SIGNING_KEY)).unwrap();
+        let folder = files::state_folder(state.path(), "operator").unwrap();
+        let key = files::load_or_create_signing_key(&folder.join(files::SIGNING_KEY)).unwrap();
         Self {
             topics: Topics::new(&settings.deployment.root).unwrap(),
             settings,
@@ -42,13 +40,8 @@ impl Operator {
     }
 
     pub fn public_key_file(&self) -> PathBuf {
-        let signing = self
-            .settings
-            .deployment
-            .state_dir
-            .join(OPERATOR)
-            .join(SIGNING_KEY);
-        files::verifying_key_path(&signing)
+        let folder = self.settings.deployment.operator_folder();
+        files::verifying_key_path(&folder.join(files::SIGNING_KEY))
     }
 
     pub fn leave_key(&self) {

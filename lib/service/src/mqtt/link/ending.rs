@@ -67,7 +67,7 @@ impl Link {
         }
         if let Phase::Flushing { until } = self.phase {
             let flushed =
-                self.window.is_empty() && self.outgoing.is_empty() && self.acks.is_empty();
+                self.in_flight.is_empty() && self.outgoing.is_empty() && self.acks.is_empty();
             if !self.up {
                 self.phase = Phase::Ended;
             } else if flushed || now >= until {

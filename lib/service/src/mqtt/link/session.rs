@@ -7,7 +7,7 @@ use super::subscriptions::Answer;
 use crate::mqtt::inbox::{self, Event, Incoming, Ticket};
 use crate::mqtt::publisher::Outgoing;
 use crate::mqtt::{LinkError, metrics};
-use crate::telemetry::Sparing;
+use crate::warn_limited;
 
 /// Deliveries without an acknowledgement after which rumqttd delivers nothing more, and that
 /// includes its acknowledgements of what we publish.
@@ -31,7 +31,7 @@ impl Link {
                 .subscribe_many(self.subscriptions.restart())
                 .await;
         }
-        for (message, again) in self.window.restart() {
+        for (message, again) in self.in_flight.restart() {
             if again {
                 metrics::repeated();
             }
@@ -107,16 +107,11 @@ impl Link {
         let dropped = self.shared.push(event);
         if dropped > 0 {
             metrics::dropped(dropped);
-            static LINES: Sparing = Sparing::new();
-            if let Some(line) = LINES.line() {
-                tracing::warn!(
-                    dropped,
-                    limit = inbox::LIMIT,
-                    count = line.count,
-                    unlogged = line.unlogged,
-                    "the inbox is full: messages dropped"
-                );
-            }
+            warn_limited!(
+                dropped,
+                limit = inbox::LIMIT,
+                "the inbox is full: messages dropped"
+            );
         }
     }
 
@@ -124,7 +119,7 @@ impl Link {
         if self.up {
             hand_over(&self.client, message.clone()).await;
         }
-        self.window.push(message, self.up);
+        self.in_flight.push(message, self.up);
     }
 
     pub(super) async fn acknowledge(&mut self, ticket: Ticket) {
@@ -149,12 +144,12 @@ impl Link {
     ///
     /// The same goes for subscriptions: until they are confirmed the consumer has nothing to acknowledge.
     pub(super) async fn unblock(&mut self) {
-        if self.up && (!self.window.has_room() || self.held.is_some()) {
+        if self.up && (!self.in_flight.has_room() || self.held.is_some()) {
             self.acknowledge_early().await;
         }
     }
 
-    /// Acknowledges one message that the consumer has not settled, if the broker waits for that.
+    /// Acknowledges one message that the consumer has not acknowledged, if the broker waits for that.
     pub(super) async fn acknowledge_early(&mut self) {
         if self.deliveries.len() >= BROKER_WINDOW {
             metrics::early();
@@ -165,7 +160,7 @@ impl Link {
     }
 }
 
-/// Never waits: the window is smaller than what rumqttc may hold.
+/// Never waits: fewer messages are in flight than rumqttc may hold.
 async fn hand_over(client: &AsyncClient, message: Outgoing) {
     let sent = client
         .publish_bytes(

@@ -11,19 +11,13 @@ use std::path::{Path, PathBuf};
 
 use wire::VerifyingKey;
 
+use super::KeepError;
 use crate::Chain;
 use crate::config::{Mode, Settings};
 use crate::files;
-use crate::plan::KeepError;
-
-/// Folder of the operator's state, under `deployment.state_dir`.
-pub const OPERATOR: &str = "operator";
-
-/// The operator's signing key, in its folder.
-pub const SIGNING_KEY: &str = "signing.key";
 
 #[derive(Debug)]
-pub(crate) struct Pin {
+pub(super) struct Pin {
     key: Option<VerifyingKey>,
     file: PathBuf,
     /// Where an operator on this machine leaves its verifying key; `None` if that is not trusted.
@@ -45,7 +39,7 @@ impl Pin {
                 address: settings.mqtt.address.clone(),
             });
         }
-        let signing = deployment.state_dir.join(OPERATOR).join(SIGNING_KEY);
+        let signing = deployment.operator_folder().join(files::SIGNING_KEY);
         Ok(Self {
             key,
             file,

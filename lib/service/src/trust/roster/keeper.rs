@@ -14,7 +14,7 @@ use super::cache::{Cached, Caching};
 use super::page::Page;
 use crate::config::Settings;
 use crate::files;
-use crate::plan::{KeepError, Offer, Refused, set_aside};
+use crate::trust::{KeepError, Offer, Refused, cache};
 
 /// Keeps the newest complete roster: in memory, on disk, and for whoever watches.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ struct Collected {
 
 impl RosterKeeper {
     /// Opens the keeper in the state folder of a process and takes up the roster cached there.
-    /// `operator` is the plan keeper's [`crate::plan::PlanKeeper::operator_key`]; without it the
+    /// `operator` is the plan keeper's [`crate::trust::PlanKeeper::operator_key`]; without it the
     /// cache is not used.
     ///
     /// # Errors
@@ -70,13 +70,13 @@ impl RosterKeeper {
         if let Some(cached) = Cached::open(&keeper.file, keeper.limit)?
             && let Err(refused) = keeper.restore(operator, cached)
         {
-            set_aside(&keeper.file, &refused);
+            cache::set_aside(&keeper.file, &refused);
         }
         Ok(keeper)
     }
 
     /// Takes a message from one of the roster's topics; `operator` is the plan keeper's
-    /// [`crate::plan::PlanKeeper::operator_key`]. [`Offer::New`] once a newer roster is complete.
+    /// [`crate::trust::PlanKeeper::operator_key`]. [`Offer::New`] once a newer roster is complete.
     ///
     /// # Errors
     /// [`Refused`] with the reason; nothing has changed then. [`Reason::WrongKey`] if the operator

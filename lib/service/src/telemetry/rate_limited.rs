@@ -1,6 +1,5 @@
-//! Lines that anybody can cause, so that a flood of messages is no flood of lines.
+//! Rate limits for log lines that a peer can trigger.
 
-use std::array;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ pub struct Line {
 ///
 /// Counters count every event; this is for logs alone.
 #[derive(Debug, Default)]
-pub struct Sparing {
+pub struct LogLimit {
     state: Mutex<State>,
 }
 
@@ -37,7 +36,7 @@ struct State {
     unlogged: u64,
 }
 
-impl Sparing {
+impl LogLimit {
     /// Nothing has happened.
     #[must_use]
     pub const fn new() -> Self {
@@ -57,7 +56,7 @@ impl Sparing {
         self.line_at(Instant::now())
     }
 
-    /// As [`Sparing::line`], at `now`.
+    /// As [`LogLimit::line`], at `now`.
     pub fn line_at(&self, now: Instant) -> Option<Line> {
         // Every step leaves the state whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,18 +81,18 @@ impl Sparing {
     }
 }
 
-/// A [`Sparing`] for each reason.
+/// A [`LogLimit`] for each reason.
 #[derive(Debug)]
-pub struct ByReason {
-    reasons: [Sparing; Reason::ALL.len()],
+pub struct LogLimits {
+    reasons: [LogLimit; Reason::ALL.len()],
 }
 
-impl ByReason {
+impl LogLimits {
     /// Nothing has happened.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            reasons: [const { Sparing::new() }; Reason::ALL.len()],
+            reasons: [const { LogLimit::new() }; Reason::ALL.len()],
         }
     }
 
@@ -102,18 +101,36 @@ impl ByReason {
         self.of(reason)?.line()
     }
 
-    fn of(&self, reason: Reason) -> Option<&Sparing> {
+    fn of(&self, reason: Reason) -> Option<&LogLimit> {
         let index = Reason::ALL.iter().position(|known| *known == reason)?;
         self.reasons.get(index)
     }
 }
 
-impl Default for ByReason {
+impl Default for LogLimits {
     fn default() -> Self {
-        Self {
-            reasons: array::from_fn(|_| Sparing::new()),
-        }
+        Self::new()
     }
+}
+
+/// Writes a warning that a peer can trigger: what `tracing::warn!` takes, with the `count` and `unlogged` of a [`LogLimit`]
+/// that belongs to this place in the code. With `reason = REASON;` in front there is a limit for each reason, and the line
+/// has it.
+#[macro_export]
+macro_rules! warn_limited {
+    (reason = $reason:expr; $($line:tt)+) => {{
+        static LIMITS: $crate::telemetry::LogLimits = $crate::telemetry::LogLimits::new();
+        let reason = $reason;
+        if let Some(line) = LIMITS.line(reason) {
+            tracing::warn!(%reason, count = line.count, unlogged = line.unlogged, $($line)+);
+        }
+    }};
+    ($($line:tt)+) => {{
+        static LIMIT: $crate::telemetry::LogLimit = $crate::telemetry::LogLimit::new();
+        if let Some(line) = LIMIT.line() {
+            tracing::warn!(count = line.count, unlogged = line.unlogged, $($line)+);
+        }
+    }};
 }
 
 #[cfg(test)]
@@ -122,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_burst_and_then_a_line_each_period_that_counts_the_rest() {
-        let (sparing, start) = (Sparing::new(), Instant::now());
+        let (limit, start) = (LogLimit::new(), Instant::now());
         let mut lines = Vec::new();
         // A thousand a second for a minute.
         for millis in 0..60_000 {
-            lines.extend(sparing.line_at(start + Duration::from_millis(millis)));
+            lines.extend(limit.line_at(start + Duration::from_millis(millis)));
         }
         let counts: Vec<u64> = lines.iter().map(|line| line.count).collect();
         assert_eq!(counts, [1, 2, 3, 4, 10_001, 20_001, 30_001, 40_001, 50_001]);
@@ -136,9 +153,9 @@ mod tests {
 
     #[test]
     fn what_happens_now_and_then_always_has_its_line() {
-        let (sparing, start) = (Sparing::new(), Instant::now());
+        let (limit, start) = (LogLimit::new(), Instant::now());
         for minute in 0..100 {
-            let line = sparing.line_at(start + Duration::from_secs(60 * minute));
+            let line = limit.line_at(start + Duration::from_secs(60 * minute));
             let expected = Line {
                 count: minute + 1,
                 unlogged: 0,
@@ -149,7 +166,7 @@ mod tests {
 
     #[test]
     fn each_reason_has_lines_of_its_own() {
-        let reasons = ByReason::new();
+        let reasons = LogLimits::new();
         for _ in 0..100 {
             reasons.line(Reason::BadSignature);
         }

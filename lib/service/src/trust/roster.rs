@@ -49,7 +49,7 @@ impl Place {
 
 /// What the roster has of a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct EnrolledMeter<'a> {
     /// Its feeder.
     pub feeder: &'a FeederId,
     /// Its gateway.
@@ -127,7 +127,7 @@ impl Roster {
     }
 
     /// What it has of a meter.
-    pub fn meter(&self, meter: &MeterId) -> Option<Entry<'_>> {
+    pub fn meter(&self, meter: &MeterId) -> Option<EnrolledMeter<'_>> {
         let id = meter.as_str();
         let place = self.index.find(self.hash.hash_one(id), |place| {
             self.pages[place.page()].id(place.position()) == id

@@ -8,13 +8,13 @@ use super::{metrics, publisher::Outgoing};
 
 /// Publishes that await the broker's acknowledgement, oldest first.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct InFlightQueue {
     limit: usize,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<InFlight>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct InFlight {
     message: Outgoing,
     since: Instant,
     /// Handed to rumqttc on this connection or an earlier one.
@@ -32,7 +32,7 @@ pub(super) struct Published {
     pub since: Instant,
 }
 
-impl Window {
+impl InFlightQueue {
     pub fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
@@ -50,7 +50,7 @@ impl Window {
 
     pub fn push(&mut self, message: Outgoing, handed_over: bool) {
         metrics::in_flight(0, 1);
-        self.entries.push_back(Entry {
+        self.entries.push_back(InFlight {
             message,
             since: Instant::now(),
             handed_over,
@@ -99,14 +99,14 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for InFlightQueue {
     fn drop(&mut self) {
         metrics::in_flight(self.entries.len(), 0);
     }
 }
 
-/// Deliveries of this connection, in order. Brokers want acknowledgements in that order, consumers
-/// settle in theirs.
+/// Deliveries of this connection, in order. Brokers want acknowledgements in that order; consumers
+/// acknowledge in an order of their own.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
     open: VecDeque<(u16, bool)>,
@@ -122,7 +122,7 @@ impl Deliveries {
         self.first + self.open.len() as u64 - 1
     }
 
-    /// Settles a delivery and returns the packet ids that can be acknowledged now, in order.
+    /// The consumer acknowledges a delivery. Returns the packet ids that the broker can be told of now, in order.
     pub fn acknowledge(&mut self, sequence: u64) -> Vec<u16> {
         let index = sequence
             .checked_sub(self.first)
@@ -131,7 +131,11 @@ impl Deliveries {
             return Vec::new();
         };
         entry.1 = true;
-        let ready = self.open.iter().take_while(|(_, settled)| *settled).count();
+        let ready = self
+            .open
+            .iter()
+            .take_while(|(_, acknowledged)| *acknowledged)
+            .count();
         self.first += ready as u64;
         self.open.drain(..ready).map(|(id, _)| id).collect()
     }
@@ -176,51 +180,51 @@ mod tests {
     }
 
     #[test]
-    fn a_window_takes_its_limit_and_frees_on_acknowledgement() {
-        let mut window = Window::new(2);
-        window.push(message("a"), true);
-        window.push(message("b"), true);
-        assert!(!window.has_room());
-        window.sent(7, false);
-        window.sent(8, false);
-        assert_eq!(window.acknowledged(8).map(|done| done.bytes), Some(1));
-        assert!(window.has_room());
-        assert!(window.acknowledged(8).is_none());
-        assert!(window.acknowledged(7).is_some());
-        assert!(window.is_empty());
+    fn a_queue_takes_its_limit_and_frees_on_acknowledgement() {
+        let mut queue = InFlightQueue::new(2);
+        queue.push(message("a"), true);
+        queue.push(message("b"), true);
+        assert!(!queue.has_room());
+        queue.sent(7, false);
+        queue.sent(8, false);
+        assert_eq!(queue.acknowledged(8).map(|done| done.bytes), Some(1));
+        assert!(queue.has_room());
+        assert!(queue.acknowledged(8).is_none());
+        assert!(queue.acknowledged(7).is_some());
+        assert!(queue.is_empty());
     }
 
     #[test]
     fn a_new_connection_sends_what_is_left_again_in_order() {
-        let mut window = Window::new(4);
+        let mut queue = InFlightQueue::new(4);
         for name in ["a", "b", "c"] {
-            window.push(message(name), true);
+            queue.push(message(name), true);
         }
-        window.push(message("d"), false);
-        window.sent(1, false);
-        window.sent(2, false);
-        window.acknowledged(1);
-        let again = topics(window.restart());
+        queue.push(message("d"), false);
+        queue.sent(1, false);
+        queue.sent(2, false);
+        queue.acknowledged(1);
+        let again = topics(queue.restart());
         let expected = [("b", true), ("c", true), ("d", false)];
         assert_eq!(again, expected.map(|(name, flag)| (name.to_owned(), flag)));
         // Ids of the old connection mean nothing any more.
-        assert!(window.acknowledged(2).is_none());
+        assert!(queue.acknowledged(2).is_none());
     }
 
     #[test]
     fn an_id_that_had_to_wait_is_counted_once() {
-        let mut window = Window::new(4);
-        window.push(message("a"), true);
-        window.sent(1, false);
-        window.push(message("b"), true);
-        window.sent(1, true);
-        assert!(window.acknowledged(1).is_some());
-        window.sent(1, false);
-        window.push(message("c"), true);
-        window.sent(2, false);
-        assert!(window.acknowledged(2).is_some());
-        assert!(window.acknowledged(1).is_some());
-        assert!(window.is_empty());
+        let mut queue = InFlightQueue::new(4);
+        queue.push(message("a"), true);
+        queue.sent(1, false);
+        queue.push(message("b"), true);
+        queue.sent(1, true);
+        assert!(queue.acknowledged(1).is_some());
+        queue.sent(1, false);
+        queue.push(message("c"), true);
+        queue.sent(2, false);
+        assert!(queue.acknowledged(2).is_some());
+        assert!(queue.acknowledged(1).is_some());
+        assert!(queue.is_empty());
     }
 
     #[test]
@@ -234,7 +238,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the order in which a consumer settles, and however often, ids go out in the order
+        /// Whatever the order in which a consumer acknowledges, and however often, ids go out in the order
         /// of delivery, each once.
         #[test]
         fn acknowledgements_keep_the_order_of_delivery(
@@ -245,11 +249,11 @@ mod tests {
             let sequences: Vec<u64> = (1..=40).map(|id| deliveries.delivered(id)).collect();
             prop_assert!(!sequences.contains(&0));
             let mut out = Vec::new();
-            let mut settled = Vec::new();
+            let mut acknowledged = Vec::new();
             for (index, again) in order.into_iter().zip(again) {
-                settled.push(index);
+                acknowledged.push(index);
                 out.extend(deliveries.acknowledge(sequences[index]));
-                let repeated = settled[again % settled.len()];
+                let repeated = acknowledged[again % acknowledged.len()];
                 out.extend(deliveries.acknowledge(sequences[repeated]));
             }
             prop_assert_eq!(out, (1..=40).collect::<Vec<u16>>());

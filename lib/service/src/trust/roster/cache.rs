@@ -6,7 +6,8 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::files::{PRIVATE, Replacement};
-use crate::plan::{KeepError, not_cached};
+use crate::trust::KeepError;
+use crate::trust::cache::not_cached;
 
 /// A cache that is being written. A disk that does not take it must not stop a process that has what it needs: that is
 /// logged, and nothing is cached.

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use wire::{FeederId, GatewayId, RosterPage, VerifyingKey, Watts};
 
-use super::Entry;
+use super::EnrolledMeter;
 
 /// The entries of a page in columns: 42 bytes a meter and the text of its id. What many meters of a page share is
 /// there once, and named by its index; a page has at most 16,384 entries, so 16 bits do.
@@ -63,8 +63,8 @@ impl Page {
     }
 
     /// The entry at `position`, which is below [`Page::len`].
-    pub(super) fn entry(&self, position: usize) -> Entry<'_> {
-        Entry {
+    pub(super) fn entry(&self, position: usize) -> EnrolledMeter<'_> {
+        EnrolledMeter {
             feeder: self.feeder.at(position),
             gateway: self.gateway.at(position),
             capacity_w: *self.capacity_w.at(position),

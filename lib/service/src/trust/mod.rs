@@ -1,0 +1,26 @@
+//! What a process takes from the operator: a plan and a roster, verified, pinned to one operator and cached on disk.
+//!
+//! - [`PlanKeeper`] and [`RosterKeeper`] hold the newest of each. Both take the messages of their topics and say what an
+//!   accepted one changed, or why one was refused.
+//! - `pin`: which operator a process trusts.
+
+mod cache;
+mod error;
+mod pin;
+mod plan;
+mod roster;
+
+pub use error::{KeepError, Refused};
+pub use plan::{HeldPlan, PlanKeeper};
+pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper};
+
+/// What an accepted message changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// There is something new to act on.
+    New,
+    /// It is what was held before.
+    Same,
+    /// It is part of something that is not complete yet.
+    Partial,
+}
