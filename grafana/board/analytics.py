@@ -6,7 +6,7 @@ from shapes import BAD, GOOD, NEUTRAL, WATCH, line, rate, series, total
 def row():
     return "Analytics", False, [
         series(
-            "Under way", "Sums that take reports; reports received and not yet committed; releases without the "
+            "Work in progress", "Sums that take reports; reports received and not yet committed; releases without the "
             "operator's receipt.", "short",
             [
                 line(total("cipherwatt_analytics_open_sums"), "open sums", GOOD),
@@ -16,8 +16,8 @@ def row():
             links=[("releases unsettled", "cipherwattreleasesunsettled")],
         ),
         series(
-            "Sums, by what became of them", "Sums a second: released, settled by the operator or refused by it for good; "
-            "held for too few meters; withheld for good, because the retention was over.", "ops",
+            "Sums, by result", "Sums per second: released, settled by the operator or refused by it for good; "
+            "held because of too few meters; withheld for good, after their retention or with a handover.", "ops",
             [
                 line(rate("cipherwatt_analytics_releases_total"), "released", GOOD),
                 line(rate("cipherwatt_analytics_releases_settled_total"), "settled", NEUTRAL),
@@ -28,13 +28,13 @@ def row():
             links=[("sums held", "cipherwattsumsheld"), ("sums withheld", "cipherwattsumswithheld")],
         ),
         series(
-            "Store", "Size of the file of sums, contributors and releases.", "bytes",
+            "Store", "Size of analytics' file of sums, contributors and releases.", "bytes",
             [line(total("cipherwatt_analytics_store_bytes", "job, instance"), "{{job}} {{instance}}")],
             links=[("store growing", "cipherwattstoregrowing")],
         ),
         series(
-            "Reports that took a detour", "A second: late ones that joined a supplement; duplicates; those that came "
-            "before plan and roster.", "reqps",
+            "Late, duplicate and early reports", "Per second: late ones that joined a supplement; duplicates; those that "
+            "came before plan and roster.", "reqps",
             [
                 line(rate("cipherwatt_analytics_reports_late_total"), "late", WATCH),
                 line(rate("cipherwatt_analytics_reports_duplicate_total"), "duplicates", NEUTRAL),
@@ -43,7 +43,8 @@ def row():
             size=(8, 7),
         ),
         series(
-            "Commits", "Commits of the store a second; those that failed and are tried again, or took more than two seconds.",
+            "Commits", "Commits of the store per second; those that failed and are tried again; those that took more than "
+            "two seconds.",
             "ops",
             [
                 line(rate("cipherwatt_analytics_commits_total"), "commits", GOOD),
@@ -54,7 +55,7 @@ def row():
             links=[("commit failing", "cipherwattanalyticscommitfailing"), ("commits slow", "cipherwattcommitsslow")],
         ),
         series(
-            "Reports released", "Reports a second that releases cover.", "reqps",
+            "Reports released", "Reports per second that releases cover.", "reqps",
             [line(rate("cipherwatt_analytics_released_reports_total"), "released", GOOD)], size=(8, 7),
         ),
     ]

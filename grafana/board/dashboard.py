@@ -18,7 +18,7 @@ def build():
     return {
         "uid": "cipherwatt-overview",
         "title": "Cipherwatt",
-        "description": "From encrypted readings to feeder totals: is it healthy, complete, how fast, how big, what is rejected.",
+        "description": "From encrypted readings to feeder totals: health, completeness, speed, size, rejections.",
         "tags": ["cipherwatt"],
         "schemaVersion": 42,
         "version": 1,

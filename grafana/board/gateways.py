@@ -1,4 +1,4 @@
-"""What gateways hold, and what becomes of readings."""
+"""What gateways hold, and what happens to readings."""
 
 from shapes import BAD, GOOD, NEUTRAL, WATCH, line, percentiles, rate, series, total
 
@@ -6,7 +6,7 @@ from shapes import BAD, GOOD, NEUTRAL, WATCH, line, percentiles, rate, series, t
 def row():
     return "Gateways", False, [
         series(
-            "Outboxes", "Reports without a receipt; of them sealed and on their way; and the meters behind the gateways. "
+            "Outboxes", "Reports without a receipt; those of them that are sealed; and the meters behind the gateways. "
             "A healthy outbox empties between windows.", "short",
             [
                 line(total("cipherwatt_meter_outbox_reports"), "in outboxes", "orange"),
@@ -16,8 +16,8 @@ def row():
             links=[("outbox growing", "cipherwattoutboxgrowing"), ("outbox full", "cipherwattoutboxfull")],
         ),
         series(
-            "Readings clamped and missing", "Share of the readings that were clamped to the declared capacity, or never "
-            "came and count as zero.", "percentunit",
+            "Readings clamped and missing", "Share of the readings that were clamped to the declared capacity, and of "
+            "those that never came and count as zero.", "percentunit",
             [
                 line(f"{rate('cipherwatt_meter_readings_clamped_total')} / ({rate('cipherwatt_meter_readings_total')} > 0)",
                      "clamped", WATCH),
@@ -27,11 +27,11 @@ def row():
             links=[("readings clamped", "cipherwattreadingsclamped"), ("readings missing", "cipherwattreadingsmissing")],
         ),
         series(
-            "Receipts", "What receipts said of reports, a second; messages on the receipt topic that are no receipt of the "
-            "plan's analytics; and reports refused for good, whose readings are in no total.", "reqps",
+            "Receipts", "Per second: what receipts said about reports; messages on the receipt topic that are not a receipt "
+            "from an analytics service of the plan; and reports refused for good, whose readings are in no total.", "reqps",
             [
                 line(rate("cipherwatt_meter_receipts_total"), "receipts", NEUTRAL),
-                line(rate("cipherwatt_meter_receipts_refused_total"), "no receipt", WATCH),
+                line(rate("cipherwatt_meter_receipts_refused_total"), "not a receipt", WATCH),
                 line(rate("cipherwatt_meter_reports_lost_total"), "lost for good", BAD),
                 line(rate("cipherwatt_meter_reports_settled_total", "status"), "{{status}}"),
                 line(rate("cipherwatt_meter_reports_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
@@ -39,12 +39,12 @@ def row():
             links=[("reports lost", "cipherwattreportslost")],
         ),
         percentiles(
-            "Journal commits", "Time of one commit of a gateway's journal, before which no reading counts as taken.",
+            "Journal commits", "Time of one commit of a gateway's journal. A reading is accepted once it is committed.",
             "cipherwatt_meter_journal_commit_duration_seconds", size=(12, 7),
             links=[("journal failing", "cipherwattjournalfailing")],
         ),
         series(
-            "Journal", "Commits of the journal a second, and those that failed and are tried again.", "ops",
+            "Journal", "Commits of the journal per second, and those that failed and are tried again.", "ops",
             [
                 line(rate("cipherwatt_meter_journal_commits_total"), "commits", GOOD),
                 line(rate("cipherwatt_meter_journal_failures_total"), "failures", BAD),

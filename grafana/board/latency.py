@@ -25,15 +25,15 @@ STAGES = [
 def row():
     return "Latency", False, [
         percentiles(
-            "End to end", "From sealing to the total: of the newest report of each sum, and the oldest's p99. Its floor "
-            "is how long a window waits for its last meters.", END_TO_END,
+            "End to end", "Time from sealing to the total: of the newest report of each sum, and the p99 of the oldest, "
+            "which includes the wait for the window's last meters.", END_TO_END,
             more=[
                 line(quantile(0.99, "cipherwatt_operator_oldest_report_seconds"), "oldest report, p99", WATCH),
                 line(quantile(0.99, "cipherwatt_analytics_report_age_seconds"), "sealed to folded, p99", "green"),
             ],
             links=[("end to end slow", "cipherwattendtoendslow")],
         ),
-        heatmap("End to end, every sum", "Sums a second by the time from sealing their newest report to their total.",
+        heatmap("End to end, every sum", "Sums per second, by the time from sealing their newest report to their total.",
                 "s", END_TO_END),
         percentiles(
             "Publish to receipt", "From the first publish of a report to its receipt, as gateways see it.",
@@ -41,12 +41,12 @@ def row():
             more=[line(quantile(0.99, "cipherwatt_mqtt_publish_duration_seconds"), "publish to PUBACK, p99", "purple")],
         ),
         series(
-            "Median, by stage", "Half of all took no longer. Logarithmic axis.", "s",
+            "Median, by stage", "Half of the samples took no longer than this. Logarithmic axis.", "s",
             [line(quantile(0.5, metric), name, colour) for name, metric, _, colour in STAGES],
             size=(12, 10), log=True, calcs=("mean", "max"),
         ),
         series(
-            "99th percentile, by stage", "All but one in a hundred took no longer. Logarithmic axis.", "s",
+            "99th percentile, by stage", "All but one in a hundred samples took no longer than this. Logarithmic axis.", "s",
             [line(quantile(0.99, metric), name, colour) for name, metric, _, colour in STAGES],
             size=(12, 10), log=True, calcs=("mean", "max"),
         ),
@@ -58,8 +58,8 @@ def stages():
     for name, metric, what, _ in STAGES:
         title = name.capitalize()
         panels.append(percentiles(f"{title}: percentiles", f"{what}.", metric, size=(6, 7)))
-        panels.append(heatmap(f"{title}: heatmap", f"{what}: how many a second took how long.", "s", metric, size=(6, 7)))
+        panels.append(heatmap(f"{title}: heatmap", f"{what}: how many per second took how long.", "s", metric, size=(6, 7)))
     whole = "cipherwatt_meter_seal_duration_seconds"
     panels.append(percentiles("Seal: percentiles", "Encoding, encrypting, packing and signing one report.", whole, size=(6, 7)))
-    panels.append(heatmap("Seal: heatmap", "Sealing one report: how many a second took how long.", "s", whole, size=(6, 7)))
+    panels.append(heatmap("Seal: heatmap", "Sealing one report: how many per second took how long.", "s", whole, size=(6, 7)))
     return "Latency, stage by stage", True, panels

@@ -19,12 +19,12 @@ def row():
     return "Operator", False, [
         series(
             "Load profile, by feeder", "Average power of the newest interval released, decrypted. Empty unless "
-            "operator.export_load is on.", "watt", [line(by_feeder(LOAD), "{{feeder}}")],
+            "operator.export_load is true.", "watt", [line(by_feeder(LOAD), "{{feeder}}")],
             size=(12, 9), stack=True, least=None, calcs=("lastNotNull", "mean", "max"),
         ),
         series(
             "Load factor, by feeder", "Average power of the newest window over its peak, decrypted. Empty unless "
-            "operator.export_load is on.", "percentunit", [line(by_feeder(FACTOR), "{{feeder}}")],
+            "operator.export_load is true.", "percentunit", [line(by_feeder(FACTOR), "{{feeder}}")],
             size=(12, 9), least=None, most=1, calcs=("lastNotNull", "mean"),
         ),
         series(
@@ -32,11 +32,11 @@ def row():
             "percentunit", [line(by_feeder(COMPLETE), "{{feeder}}")], size=(8, 8), most=1,
             calcs=("lastNotNull", "min"), links=[("completeness low", "cipherwattcompletenesslow")],
         ),
-        heatmap("Completeness, every total", "Totals a second by the share of enrolled meters they cover.",
+        heatmap("Completeness, every total", "Totals per second, by the share of enrolled meters they cover.",
                 "percentunit", "cipherwatt_operator_completeness_ratio"),
         series(
             "Error bound, by feeder", "How far the newest load may be from the truth, from the noise of the encryption. "
-            "Empty unless operator.export_load is on.", "watt", [line(by_feeder(BOUND), "{{feeder}}")], size=(8, 8),
+            "Empty unless operator.export_load is true.", "watt", [line(by_feeder(BOUND), "{{feeder}}")], size=(8, 8),
             calcs=("lastNotNull", "max"),
         ),
         table(
@@ -50,7 +50,7 @@ def row():
             "feeder", size=(12, 8),
         ),
         series(
-            "Releases, by what became of them", "Sums a second: received; taken; sent again; refused by reason; and totals "
+            "Releases, by result", "Sums per second: received; taken; sent again; refused, by reason; and totals "
             "published in the clear, with operator.publish_totals.", "ops",
             [
                 line(rate("cipherwatt_operator_releases_received_total"), "received", "purple"),
@@ -63,13 +63,13 @@ def row():
             links=[("releases rejected", "cipherwattreleasesrejected"), ("release conflict", "cipherwattreleaseconflict")],
         ),
         percentiles(
-            "Commits", "Time to make a group of sums durable, and to verify one sum.",
+            "Commits", "Time to make a group of sums durable, and p99 of the time to verify one sum.",
             "cipherwatt_operator_commit_duration_seconds", size=(8, 7),
             more=[line(quantile(0.99, "cipherwatt_operator_verify_duration_seconds"), "verify, p99", GOOD)],
             links=[("commit failing", "cipherwattoperatorcommitfailing")],
         ),
         series(
-            "Alarms", "A second: sums that differ from the one taken for their window, and commits that failed.", "ops",
+            "Alarms", "Per second: sums that differ from the one taken for their window, and commits that failed.", "ops",
             [
                 line(rate("cipherwatt_operator_release_conflicts_total"), "conflicts", BAD),
                 line(rate("cipherwatt_operator_commit_failures_total"), "commit failures", WATCH),
@@ -77,7 +77,7 @@ def row():
             size=(8, 7), links=[("release conflict", "cipherwattreleaseconflict")],
         ),
         series(
-            "Registry", "Meters and feeders enrolled, the plan's version, sums and requests that wait, and feeders beyond "
+            "Registry", "Meters and feeders enrolled, the plan's version, waiting sums and requests, and feeders beyond "
             "operator.metrics_max_feeders.", "short",
             [
                 line(f"max(cipherwatt_operator_enrolled_meters{{{PROCESS}}})", "meters", "orange"),

@@ -1,4 +1,4 @@
-"""Is it healthy, is it complete, how fast, how big, what is rejected."""
+"""Health, completeness, speed, size and rejections at a glance."""
 
 from shapes import BAD, GOOD, NEUTRAL, PLAIN, PROCESS, WATCH, line, rate, series, stat, states, thresholds, total
 
@@ -6,7 +6,7 @@ from shapes import BAD, GOOD, NEUTRAL, PLAIN, PROCESS, WATCH, line, rate, series
 def row():
     return "Overview", False, [
         stat(
-            "Alerts firing", "Alerts of Cipherwatt that fire now, over all processes.", "none",
+            "Alerts firing", "Cipherwatt's alerts that are firing now, over all processes.", "none",
             'count(ALERTS{alertname=~"Cipherwatt.+", alertstate="firing"})',
             thresholds((None, GOOD), (1, BAD)), none="0", links=[("all alerts", "alerts")], graph=False,
         ),
@@ -16,17 +16,17 @@ def row():
             links=[("process down", "cipherwattprocessdown")],
         ),
         stat(
-            "Completeness", "Share of the enrolled meters that the newest totals cover, on average over feeders.", "percentunit",
+            "Completeness", "Share of the enrolled meters that the newest totals cover, averaged over feeders.", "percentunit",
             "cipherwatt:completeness:ratio", thresholds((None, BAD), (0.9, WATCH), (0.98, GOOD)), decimals=1,
             links=[("completeness low", "cipherwattcompletenesslow")],
         ),
         stat(
-            "End to end, p99", "From sealing the newest report of a sum to its total, over five minutes.", "s",
+            "End to end, p99", "Time from sealing the newest report of a sum to its total, over five minutes.", "s",
             "cipherwatt:end_to_end_seconds:p99_5m", thresholds((None, GOOD), (60, WATCH), (120, BAD)),
             links=[("end to end slow", "cipherwattendtoendslow")],
         ),
         stat(
-            "Folded", "Reports added to a sum, a second, over five minutes.", "reqps",
+            "Folded", "Reports added to sums per second, over five minutes.", "reqps",
             "cipherwatt:reports_folded:rate5m", thresholds((None, NEUTRAL)),
             links=[("nothing folded", "cipherwattnothingfolded")],
         ),
@@ -58,8 +58,8 @@ def row():
             ],
         ),
         series(
-            "Reports along the path", "Reports a second: their readings journaled, sealed, folded, settled by a receipt, and covered by totals. In "
-            "the long run all five are the same.",
+            "Reports along the path", "Reports per second at five stages: readings in the journal, sealed, folded, settled by a "
+            "receipt, and covered by totals. In the long run all five are the same.",
             "reqps",
             [
                 line(rate("cipherwatt_meter_reports_accepted_total"), "accepted", "yellow"),
@@ -70,7 +70,7 @@ def row():
             ],
         ),
         series(
-            "Rejected reports, by reason", "Reports that analytics refused, a second. Reasons at zero are left out.",
+            "Rejected reports, by reason", "Reports that analytics refused, per second. Reasons at zero are left out.",
             "reqps",
             [line(rate("cipherwatt_analytics_reports_rejected_total", "reason") + " > 0", "{{reason}}")],
             stack=True, bars=True, links=[("reports rejected", "cipherwattreportsrejected")],

@@ -1,11 +1,11 @@
-"""What each process takes from its machine."""
+"""What each process uses of its machine."""
 
 from shapes import PROCESS, by_role, rate, series, table
 
 
 def row():
     return "Resources", False, [
-        series("Processors", "Processor seconds a second: 1 is one processor, fully used.", "none",
+        series("Processors", "Processor seconds per second: 1 is one processor, fully used.", "none",
                [by_role(rate("process_cpu_seconds_total", "job, instance"))], size=(8, 7), decimals=2),
         series("Memory", "Resident memory.", "bytes",
                [by_role(f"process_resident_memory_bytes{{{PROCESS}}}")], size=(8, 7)),

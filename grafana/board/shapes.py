@@ -168,6 +168,7 @@ def series(title, description, unit, lines, *, size=(8, 8), stack=False, log=Fal
 
 def percentiles(title, description, histogram, *, size=(8, 8), more=(), links=()):
     """Median, 95th and 99th percentile of a histogram of seconds."""
+    description += " Gaps are times without a sample."
     lines = [line(quantile(q, histogram), f"p{q * 100:.0f}", colour) for q, colour in PERCENTILES]
     return series(title, description, "s", lines + list(more), size=size, links=links)
 

@@ -5,7 +5,7 @@ import { apply, empty } from "./state.js";
 import * as view from "./view.js";
 
 const KINDS = ["snapshot", "group", "window", "ciphertext", "rates", "verdict"];
-// A page that is read aloud must not be talked over.
+// A screen reader must be able to finish a sentence.
 const NEWS_EVERY_MS = 5000;
 const QUIET_MS = 5000;
 const AGAIN_MS = 2000;
@@ -57,14 +57,14 @@ function listen() {
   }
   events.addEventListener("error", () => {
     view.status("lost", state.verdict?.correct ? "finished, server gone" : "reconnecting");
-    // An answer that is no stream ends an EventSource for good.
+    // After an answer that is not a stream, an EventSource does not connect again by itself.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
   });
 }
 
 setInterval(() => {
   const quiet = heard > 0 && !state.verdict && Date.now() - heard > QUIET_MS;
-  if (quiet) view.status("lost", "no news");
+  if (quiet) view.status("lost", "no updates");
 }, 1000);
 
 document.getElementById("feeder").addEventListener("change", () => view.load(state, chart));

@@ -1,4 +1,4 @@
-// What the server has told: one state, replaced by a snapshot, changed by everything after it.
+// What the server has sent: one state, replaced by a snapshot and changed by every later message.
 
 export function empty() {
   return { feeders: {}, rates: null, ciphertext: null, accuracy: null, verdict: null };

@@ -76,8 +76,8 @@ export function about(state) {
     ? `What a feeder consumed, never what a household consumed: ${state.input}`
     : `What a feeder consumed, never what a household consumed: deployment ${state.deployment}`;
   $("source").textContent = bench
-    ? "All services run in this one process, so the page sees every step, and the truth."
-    : "Served by an operator, which sees only its own steps. The dashed ones are in the metrics of the other processes.";
+    ? "All services run in this one process, so the page sees every step and the truth."
+    : "Served by an operator, which sees only its own steps. The metrics of the other processes show the dashed ones.";
   $("version").textContent = state.version ?? "";
   $("accuracy").hidden = !state.accuracy;
 }
@@ -118,9 +118,9 @@ export function rates(state) {
   fact("feeders", rates.feeders);
   fact("minimum group", state.min_meters, `${state.min_meters} meters`);
   fact("duplicates", rates.duplicates);
-  fact("sums withheld", rates.held);
+  fact("sums held", rates.held);
   if (rates.pending) fact("waiting for approval", rates.pending);
-  if (source === "operator") fact("broker", rates.connected, rates.connected ? "connected" : "out of reach");
+  if (source === "operator") fact("broker", rates.connected, rates.connected ? "connected" : "not connected");
   pairs($("facts"), facts);
   rejected(rates);
 }
@@ -129,7 +129,7 @@ function rejected(rates) {
   const rows = rates.rejected.map(({ what, reason, count }) => [what, reason, number(count)]);
   $("rejected").hidden = rows.length === 0;
   const known = rates.rejects_known.join(", ") || "nothing";
-  $("rejected-note").textContent = rows.length === 0 ? `None so far. Counted: ${known}.` : `Counted: ${known}.`;
+  $("rejected-note").textContent = rows.length === 0 ? `None so far. Counted here: ${known}.` : `Counted here: ${known}.`;
   table($("rejected"), ["what", "reason", "count"], rows);
 }
 
@@ -150,7 +150,7 @@ export function load(state, chart) {
   const feeder = $("feeder").value;
   const off = state.load === false;
   $("load-note").hidden = !off;
-  $("load-note").textContent = "Decrypted load is not shown here: operator.live_load = true, or operator --live-load, shows it.";
+  $("load-note").textContent = "Decrypted load is not shown here. To show it, start the operator with --live-load or set operator.live_load = true.";
   $("chart").hidden = off;
   $("intervals").hidden = off;
   const points = off ? [] : profile(state, feeder);
@@ -168,7 +168,7 @@ export function load(state, chart) {
   if ($("intervals").open) intervals(points);
 }
 
-// A server that shows no load may follow one that did.
+// A server that hides load may have followed one that showed it.
 function forget(chart) {
   chart.clear();
   $("chart").setAttribute("aria-label", "Load profile, not shown");
@@ -206,7 +206,7 @@ function intervals(points) {
 // The newest sum twice: its bytes, and what the operator makes of them.
 export function sum(state) {
   const sum = state.ciphertext;
-  if (!state.load) $("plain-note").textContent = "The decrypted sums. Not shown on this page.";
+  if (!state.load) $("plain-note").textContent = "The decrypted sums, which this page does not show.";
   if (!sum) return;
   const shown = sum.head.length / 2;
   const name = `${sum.feeder}, ${utc(sum.start)} UTC`;
