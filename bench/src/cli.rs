@@ -140,15 +140,15 @@ enum Action {
 }
 
 impl Action {
-    /// What decides which settings are the command's own; `None` where no services are started.
+    /// Which settings the command decides by itself; `None` where it starts no services.
     fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Demo { .. } | Self::Run { .. } => Some(Kind::Run),
             Self::Load { .. } => Some(Kind::Load),
             Self::Chaos { .. } => Some(Kind::Chaos),
-            Self::Budget { .. } => Some(Kind::Parts),
-            Self::Measure(_, swept, _) if swept.sweeps.is_empty() => Some(Kind::Parts),
-            Self::Measure(..) => Some(Kind::Sweep),
+            Self::Measure(_, swept, _) if !swept.sweeps.is_empty() => Some(Kind::Sweep),
+            Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } | Self::Measure(..) => {
+                Some(Kind::Usual)
+            }
             Self::Report(_) | Self::Capacity(_) | Self::Tool(_) => None,
             Self::Serve(_) | Self::Network { .. } => None,
         }

@@ -4,26 +4,24 @@
 use anyhow::{Result, bail};
 use service::config::{Loaded, Origin};
 
-/// What a command does.
+/// Commands by the settings they decide beyond those of [`ALWAYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `demo` and `run`.
-    Run,
+    /// `demo`, `run`, `budget` and `--peers`: none.
+    Usual,
     /// `--sweep`.
     Sweep,
     /// `load`.
     Load,
     /// `chaos`.
     Chaos,
-    /// `budget` and `--peers`, which are several of these and steps of their own.
-    Parts,
 }
 
 /// Keys with spaces in between, and why they are not to be set.
 type Keys = (&'static str, &'static str);
 
-/// Of every kind.
-const ALWAYS: [Keys; 3] = [
+/// Of every command.
+const ALWAYS: [Keys; 7] = [
     (
         "mqtt.address broker.listen",
         "it starts a broker of its own on a free port, which log.txt names",
@@ -36,62 +34,42 @@ const ALWAYS: [Keys; 3] = [
         "operator.live_listen operator.live_remote operator.live_load",
         "demo and run have --live ADDR",
     ),
+    (
+        "broker.metrics_listen operator.metrics_listen analytics.metrics_listen meter.metrics_listen",
+        "its services share one process and serve no metrics; chaos takes free ports for them",
+    ),
+    (
+        "meter.source meter.replay meter.meters meter.feeders meter.seed",
+        "it has flags for this: --replay, --meters, --feeders, --seed, see --help",
+    ),
+    (
+        "plan.interval plan.batch",
+        "an interval and a batch are flags or values of a sweep, or fixed: see --help",
+    ),
+    (
+        // Where the pace is the command's, so are the waits.
+        "meter.speed meter.start meter.duration meter.retry_min meter.retry_max analytics.grace analytics.idle_limit",
+        "it follows from the length of the run",
+    ),
 ];
 
-/// Metrics are served by real processes only.
-const METRICS: Keys = (
-    "broker.metrics_listen operator.metrics_listen analytics.metrics_listen meter.metrics_listen",
-    "its services share one process and serve no metrics; chaos takes free ports for them",
-);
-
-/// Where the pace is the command's, so is how long is waited.
-const PACE: Keys = (
-    "meter.speed meter.start meter.duration meter.retry_min meter.retry_max analytics.grace analytics.idle_limit",
-    "it follows from the length of the run",
-);
-
-const FLEET: Keys = (
-    "meter.source meter.replay meter.meters meter.feeders meter.seed",
-    "it has flags for this: --replay, --meters, --feeders, --seed, see --help",
-);
-
-const GRID: Keys = (
-    "plan.interval plan.batch",
-    "an interval and a batch are flags or values of a sweep, or fixed: see --help",
-);
-
-const SWEPT: Keys = (
-    "plan.layout plan.profile analytics.retention broker.segment_bytes broker.segment_count",
-    "a sweep varies or fixes it",
-);
-
 fn fixed(kind: Kind) -> Vec<Keys> {
-    let more: &[Keys] = match kind {
-        Kind::Run => &[METRICS, FLEET, GRID, PACE],
-        Kind::Sweep => &[METRICS, FLEET, GRID, PACE, SWEPT],
-        Kind::Load => &[
-            METRICS,
-            GRID,
-            FLEET,
-            PACE,
-            (
-                "analytics.retention",
-                "windows close when they are complete",
-            ),
-        ],
-        Kind::Chaos => &[
-            METRICS,
-            GRID,
-            FLEET,
-            PACE,
-            (
-                "analytics.retention analytics.release_retry meter.outbox_max_reports",
-                "it follows from the number of windows",
-            ),
-        ],
-        Kind::Parts => &[METRICS, GRID, FLEET, PACE],
+    let more: Option<Keys> = match kind {
+        Kind::Usual => None,
+        Kind::Sweep => Some((
+            "plan.layout plan.profile analytics.retention broker.segment_bytes broker.segment_count",
+            "a sweep varies or fixes it",
+        )),
+        Kind::Load => Some((
+            "analytics.retention",
+            "windows close when they are complete",
+        )),
+        Kind::Chaos => Some((
+            "analytics.retention analytics.release_retry meter.outbox_max_reports",
+            "it follows from the number of windows",
+        )),
     };
-    [&ALWAYS, more].concat()
+    ALWAYS.into_iter().chain(more).collect()
 }
 
 /// An error if a setting was given that a command of `kind` decides by itself.
@@ -125,7 +103,7 @@ mod tests {
         load_layers(&[], std::iter::empty(), &overrides).unwrap()
     }
 
-    const KINDS: [Kind; 5] = [Kind::Run, Kind::Sweep, Kind::Load, Kind::Chaos, Kind::Parts];
+    const KINDS: [Kind; 4] = [Kind::Usual, Kind::Sweep, Kind::Load, Kind::Chaos];
 
     #[test]
     fn a_setting_that_would_not_be_used_is_refused_with_its_origin_and_why() {
@@ -140,7 +118,7 @@ mod tests {
             check(&loaded("plan.min_meters", "5"), kind).unwrap();
         }
         let retention = loaded("analytics.retention", "10days");
-        check(&retention, Kind::Run).unwrap();
+        check(&retention, Kind::Usual).unwrap();
         check(&retention, Kind::Sweep).unwrap_err();
     }
 

@@ -13,6 +13,7 @@
 mod budget;
 mod capacity;
 pub mod cli;
+mod command;
 mod demo;
 mod fixed;
 mod load;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use service::config::Settings;
 use service::telemetry;
 
-/// Where the outcome of a command goes.
+/// Where the result of a command goes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Output {
     /// What goes to stdout.
@@ -40,12 +40,12 @@ impl Output {
 
     pub(crate) fn print(
         &self,
-        outcome: &impl Serialize,
+        result: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> Result<()> {
         match self.output {
             Form::Table => print!("{}", text()),
-            Form::Json => println!("{}", serde_json::to_string(outcome)?),
+            Form::Json => println!("{}", serde_json::to_string(result)?),
         }
         Ok(())
     }

@@ -71,9 +71,3 @@ impl Memory {
         Ok(())
     }
 }
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self::new()
-    }
-}

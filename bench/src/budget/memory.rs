@@ -1,29 +1,19 @@
 //! Analytics' memory at a million meters: what its own bench says, in a process that has nothing else in it.
 
-use std::path::Path;
+use anyhow::{Context as _, Result};
 
-use anyhow::{Context as _, Result, bail};
-
-use crate::peers::native::cargo;
+use crate::command::{cargo, run};
 
 /// What stands before the figure in a line of the bench.
 const PEAK: &str = "at the peak";
 
 /// Greatest resident memory in megabytes, over folding and over starting again on what was folded.
-pub(crate) async fn peak() -> Result<f64> {
-    let mut command = cargo(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))?;
+pub(super) async fn peak() -> Result<f64> {
+    let mut command = cargo("")?;
     command
         .args(["bench", "--quiet", "--locked", "-p", "analytics"])
         .args(["--bench", "memory"]);
-    let output = command.output().await.context("cargo cannot be started")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "the bench failed: {}",
-            errors.lines().last().unwrap_or("it said nothing")
-        );
-    }
+    let text = run(&mut command).await.context("cargo bench")?;
     greatest(&text).context("the bench printed no peak")
 }
 

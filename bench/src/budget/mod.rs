@@ -6,14 +6,14 @@
 //!
 //! # Layout
 //! * [`rows`]: the rows and their limits · [`steps`], [`fold`]: measured on one thread
-//! * [`memory`]: analytics' memory, by its own bench · [`outcome`]: verdicts and the table
+//! * [`memory`]: analytics' memory, by its own bench · [`summary`]: verdicts and the table
 //! * TenSEAL is measured by [`crate::peers`], the load by [`crate::load`]
 
 mod fold;
 mod memory;
-mod outcome;
 mod rows;
 mod steps;
+mod summary;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,9 +28,9 @@ use service::stop::Stop;
 use crate::output::parsed;
 use crate::ratio::{Spread, figure};
 use crate::{load, peers};
-pub(crate) use outcome::Outcome;
-use outcome::{Found, entry};
 use rows::Row;
+pub(crate) use summary::BudgetSummary;
+use summary::{Found, judge};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -51,9 +51,9 @@ pub(crate) async fn run(
     options: &Options,
     results: &Path,
     stop: Stop,
-) -> Result<Outcome> {
+) -> Result<BudgetSummary> {
     let wanted = |row: &Row| options.rows.is_empty() || options.rows.contains(row);
-    let mut entries = Vec::new();
+    let mut rows = Vec::new();
     for row in Row::all().iter().copied().filter(wanted) {
         eprintln!("measuring {}: {}", row.name(), row.promise().step);
         let found = tokio::select! {
@@ -62,11 +62,11 @@ pub(crate) async fn run(
         };
         // A row whose measurement fails is not met; the others are still worth knowing.
         let found = found.unwrap_or_else(|error| Found::Failed(format!("{error:#}")));
-        entries.push(entry(row, found, options));
+        rows.push(judge(row, found, options));
     }
-    let outcome = Outcome::new(entries, results);
-    write_json(results, "budget.json", &outcome)?;
-    Ok(outcome)
+    let summary = BudgetSummary::new(rows, results);
+    write_json(results, "budget.json", &summary)?;
+    Ok(summary)
 }
 
 async fn measure(
@@ -123,15 +123,15 @@ async fn offered(settings: &Settings, quick: bool, results: &Path, stop: Stop) -
     let mut options: load::Options = parsed(&["--rate", "1112"])?;
     options.duration = duration;
     options.quick = quick;
-    let outcome = load::run(settings, &options, results, stop).await?;
+    let summary = load::run(settings, &options, results, stop).await?;
     let note = format!(
         "{} reports/s settled in {} s, {:.2} cores",
-        figure(outcome.settled_per_s),
+        figure(summary.settled_per_s),
         duration.as_secs(),
-        outcome.cores
+        summary.cores
     );
-    let p99 = Spread::exact(outcome.latency_ms.p99);
-    Ok(match outcome.wrong.first() {
+    let p99 = Spread::exact(summary.latency_ms.p99);
+    Ok(match summary.wrong.first() {
         Some(wrong) => Found::Wrong(p99, format!("{wrong}; {note}")),
         None => Found::Value(p99, Some(note)),
     })

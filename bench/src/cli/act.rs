@@ -88,9 +88,9 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         }
         Action::Budget { options, output } => {
             let results = output.folder(&settings)?;
-            let outcome = budget::run(&settings, &options, &results, stop).await?;
-            output.print(&outcome, || outcome.text())?;
-            Ok(if outcome.met { OK } else { MISSED })
+            let summary = budget::run(&settings, &options, &results, stop).await?;
+            output.print(&summary, || summary.text())?;
+            Ok(if summary.met { OK } else { MISSED })
         }
         Action::Measure(what, swept, output) => {
             measure(&settings, what, &swept, &output, stop).await
@@ -100,7 +100,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
     }
 }
 
-/// Whether an outcome is right and, if so, within its limits, as an exit code.
+/// Whether a run is right and, if so, within its limits, as an exit code.
 fn code(correct: bool, within: bool) -> u8 {
     match (correct, within) {
         (false, _) => FAILED,
@@ -121,12 +121,12 @@ async fn show(
     let totals = std::path::absolute(results.join("totals.jsonl"))?;
     scenario.settings.operator.totals_file = totals;
     let page = Page::start(&page, &scenario, &settings, &stop).await?;
-    let outcome = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
-    output.print(&outcome, || outcome.table())?;
+    let summary = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
+    output.print(&summary, || summary.table())?;
     if let Some(page) = page {
-        page.end(&outcome.wrong, &stop).await;
+        page.end(&summary.wrong, &stop).await;
     }
-    Ok(code(outcome.correct, true))
+    Ok(code(summary.correct, true))
 }
 
 async fn offer(
@@ -141,9 +141,9 @@ async fn offer(
         output.print(&load, || load.text())?;
         return Ok(code(load.correct(), load.within_floor));
     }
-    let outcome = load::run(settings, options, &results, stop).await?;
-    output.print(&outcome, || outcome.text())?;
-    Ok(code(outcome.correct, outcome.within_limit))
+    let summary = load::run(settings, options, &results, stop).await?;
+    output.print(&summary, || summary.text())?;
+    Ok(code(summary.correct, summary.within_limit))
 }
 
 /// Sweeps, peers or both, into one results folder and one report.
@@ -163,16 +163,16 @@ async fn measure(
     let results = output.folder(settings)?;
     if swept.sweeps.is_empty() {
         let plan = peers.unwrap_or_else(|| peers::Plan::new(measure.quick));
-        let outcome = peers::run(settings, &plan, &results, stop).await?;
-        output.print(&outcome, || outcome.text())?;
-        return Ok(code(outcome.correct, true));
+        let summary = peers::run(settings, &plan, &results, stop).await?;
+        output.print(&summary, || summary.text())?;
+        return Ok(code(summary.correct, true));
     }
     let mut run = sweep::run(settings, swept, &results, &stop).await?;
     let mut text = String::new();
     if let Some(plan) = peers {
-        let outcome = peers::run(settings, &plan, &results, stop).await?;
-        text = outcome.text();
-        run.add_peers(serde_json::to_value(&outcome)?, outcome.correct);
+        let summary = peers::run(settings, &plan, &results, stop).await?;
+        text = summary.text();
+        run.add_peers(serde_json::to_value(&summary)?, summary.correct);
         write_json(&results, "run.json", &run)?;
     }
     let page = report::write(&run, &results)?;
@@ -193,7 +193,7 @@ async fn disrupt(
         output.print(&found, || chaos::selftest::table(&found))?;
         return Ok(code(found.iter().all(|found| found.noticed), true));
     }
-    let outcome = chaos::run(settings, options, &results, stop).await?;
-    output.print(&outcome, || outcome.table())?;
-    Ok(code(outcome.correct, true))
+    let summary = chaos::run(settings, options, &results, stop).await?;
+    output.print(&summary, || summary.table())?;
+    Ok(code(summary.correct, true))
 }

@@ -1,12 +1,12 @@
 //! One run from start to result: start the services, watch them, judge the totals, write the results.
 
-mod outcome;
+mod summary;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use harness::output::progress_bar;
+use harness::output::{progress_bar, write_json};
 use harness::scenario::Scenario;
 use harness::session::{NotFinished, Session};
 use harness::stack::On;
@@ -14,17 +14,17 @@ use harness::verdict::judge;
 use service::stop::Stop;
 
 use crate::page::Page;
-pub(crate) use outcome::Outcome;
+pub(crate) use summary::RunSummary;
 
 /// Runs `scenario` to its end, at most for `limit`, with its results in `results`, and shows it on `page`. Wrong totals are
-/// no error here; they are in the outcome.
+/// no error here; they are in the summary.
 pub(crate) async fn run(
     scenario: &Scenario,
     results: &Path,
     limit: Duration,
     stop: Stop,
     page: Option<&Page>,
-) -> Result<Outcome> {
+) -> Result<RunSummary> {
     let began = Instant::now();
     // Keys and journals of a run that is over are worth nothing, and a secret key least of all.
     let state = tempfile::Builder::new()
@@ -45,8 +45,8 @@ pub(crate) async fn run(
     let ended = ended.await;
     bar.finish_and_clear();
     let stopped = session.stop().await;
-    let summary = match ended {
-        Ok(summary) => summary,
+    let fleet = match ended {
+        Ok(fleet) => fleet,
         Err(error) if error.is::<NotFinished>() => {
             let log = results.join("log.txt");
             return Err(anyhow!(
@@ -59,9 +59,9 @@ pub(crate) async fn run(
     };
     stopped?;
     let verdict = judge(&session.watch, truths);
-    let mut outcome = Outcome::new(scenario, &session.watch, &summary, verdict);
-    outcome.wall_s = began.elapsed().as_secs_f64();
-    results.clone_into(&mut outcome.results);
-    harness::output::write_json(results, "summary.json", &outcome)?;
-    Ok(outcome)
+    let mut summary = RunSummary::new(scenario, &session.watch, &fleet, verdict);
+    summary.wall_s = began.elapsed().as_secs_f64();
+    results.clone_into(&mut summary.results);
+    write_json(results, "summary.json", &summary)?;
+    Ok(summary)
 }

@@ -11,17 +11,17 @@
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
 //! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
-//! * [`outcome`], [`summary`]: tables and files
+//! * [`step_summary`], [`summary`]: tables and files
 
 mod deployment;
 mod due;
 mod fleet;
 mod gateway;
-mod outcome;
 mod pool;
 mod reports;
 mod search;
 mod step;
+mod step_summary;
 mod summary;
 mod world;
 
@@ -32,8 +32,8 @@ use anyhow::Result;
 use service::config::Settings;
 use service::stop::Stop;
 
-pub(crate) use outcome::Outcome;
 use search::Search;
+pub(crate) use step_summary::StepSummary;
 pub(crate) use summary::Load;
 use world::World;
 
@@ -118,16 +118,16 @@ pub(crate) async fn run(
     options: &Options,
     results: &Path,
     stop: Stop,
-) -> Result<Outcome> {
+) -> Result<StepSummary> {
     let mut world = World::start(base, options, &stop).await?;
     let rate = options.rate.unwrap_or(RATE);
     let ended = world.step(rate, options.duration, &stop).await;
     let enrolled = world.enrolled;
     let stopped = world.stop().await;
-    let outcome = ended?.limited(options.max_p99);
+    let summary = ended?.limited(options.max_p99);
     stopped?;
-    load(options, options.max_p99, enrolled, vec![outcome.clone()]).write(results)?;
-    Ok(outcome)
+    load(options, options.max_p99, enrolled, vec![summary.clone()]).write(results)?;
+    Ok(summary)
 }
 
 pub(crate) async fn explore(
@@ -140,19 +140,19 @@ pub(crate) async fn explore(
     let mut world = World::start(base, options, &stop).await?;
     let mut search = Search::new(options.min_rate, options.max_rate, options.steps);
     let searched = async {
-        let mut steps: Vec<Outcome> = Vec::new();
+        let mut steps: Vec<StepSummary> = Vec::new();
         // What is left of a step that did not settle would be held against the next one.
         while let Some(rate) = search
             .next()
             .filter(|_| steps.iter().all(|step| step.correct))
         {
-            let outcome = world.step(rate, options.step_duration(), &stop).await?;
-            let outcome = outcome.limited(Some(max_p99));
-            search.enter(rate, outcome.passed());
-            let (settled, p99) = (outcome.settled_per_s, outcome.latency_ms.p99);
-            let verdict = if outcome.passed() { "" } else { ": too many" };
+            let summary = world.step(rate, options.step_duration(), &stop).await?;
+            let summary = summary.limited(Some(max_p99));
+            search.enter(rate, summary.passed());
+            let (settled, p99) = (summary.settled_per_s, summary.latency_ms.p99);
+            let verdict = if summary.passed() { "" } else { ": too many" };
             eprintln!("{rate:.0}/s offered, {settled:.0}/s settled, p99 {p99:.0} ms{verdict}");
-            steps.push(outcome);
+            steps.push(summary);
         }
         anyhow::Ok(steps)
     };
@@ -175,7 +175,7 @@ fn load(
     options: &Options,
     max_p99: Option<Duration>,
     enrolled: Duration,
-    steps: Vec<Outcome>,
+    steps: Vec<StepSummary>,
 ) -> Load {
     let meters = options.meters();
     Load {

@@ -13,11 +13,11 @@ use super::fleet::{Fleet, GREATEST_WH};
 
 /// Real ciphertexts that reports take in turn.
 #[derive(Debug)]
-pub(crate) struct Pool(Vec<Entry>);
+pub(crate) struct Pool(Vec<Encrypted>);
 
 /// A reading, its packed ciphertext, and the ciphertext's SHA-256.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Encrypted {
     pub(crate) wh: i64,
     pub(crate) limbs: Vec<u8>,
     pub(crate) digest: Digest,
@@ -34,18 +34,18 @@ impl Pool {
         let feeder = plan.feeder(fleet.feeder(0), WindowStart(u64::MAX));
         let reference_wh = feeder.context("the plan has no feeder")?.reference_wh;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let entries = (0..size).map(|_| {
+        let encrypted = (0..size).map(|_| {
             let wh = random.random_range(0..=GREATEST_WH);
             let slots = layout::encode(layout, &[wh], reference_wh)?;
             let limbs = context.encrypt(&key, &slots)?;
             let digest = Digest::of(&limbs);
-            Ok(Entry { wh, limbs, digest })
+            Ok(Encrypted { wh, limbs, digest })
         });
-        Ok(Self(entries.collect::<Result<_>>()?))
+        Ok(Self(encrypted.collect::<Result<_>>()?))
     }
 
     /// The ciphertext of the report in this row.
-    pub(crate) fn entry(&self, row: u64) -> &Entry {
+    pub(crate) fn of(&self, row: u64) -> &Encrypted {
         // A step that shares no factor with the usual sizes, so that neighbours differ.
         let step = row.wrapping_mul(2_654_435_761) % self.0.len() as u64;
         &self.0[step as usize]

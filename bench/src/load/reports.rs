@@ -105,7 +105,7 @@ impl Reports {
             missing: 0,
         };
         let key = self.fleet.meter_key(place.meter);
-        let digest = self.pool.entry(row).digest;
+        let digest = self.pool.of(row).digest;
         let (signed, _) = wire::sign(&report, Some(digest), &self.deployment, &topic, &key);
         Ok(signed)
     }
@@ -127,17 +127,17 @@ impl Reports {
         let signed = signed
             .get(..usize::from(u16::from_le_bytes(*len)))
             .context("a report longer than its row")?;
-        let limbs = &self.pool.entry(row).limbs;
+        let limbs = &self.pool.of(row).limbs;
         Ok((topic, wire::envelope(signed, Some(limbs)).into()))
     }
 
     /// What the report in a row says, in Wh.
     pub(crate) fn reading_wh(&self, row: u64) -> i64 {
-        self.pool.entry(row).wh
+        self.pool.of(row).wh
     }
 
     /// Bytes of a report, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.pool.entry(0).limbs.len() + ROW
+        self.pool.of(0).limbs.len() + ROW
     }
 }

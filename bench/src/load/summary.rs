@@ -7,7 +7,7 @@ use comfy_table::Table;
 use harness::output::write_json;
 use serde::Serialize;
 
-use super::outcome::Outcome;
+use super::step_summary::StepSummary;
 use crate::output::{table, write_csv};
 
 /// What a load came to: `load.json`.
@@ -30,7 +30,7 @@ pub(crate) struct Load {
     pub(crate) pool: u32,
     /// Time until every meter was enrolled, in seconds.
     pub(crate) enrolled_s: f64,
-    pub(crate) steps: Vec<Outcome>,
+    pub(crate) steps: Vec<StepSummary>,
 }
 
 /// Columns of `load.csv`: a line for each rate.
@@ -61,7 +61,7 @@ impl Load {
             self.enrolled_s,
             self.pool
         );
-        let is_knee = |step: &&Outcome| Some(step.rate) == self.knee && step.passed();
+        let is_knee = |step: &&StepSummary| Some(step.rate) == self.knee && step.passed();
         let at_knee = self.steps.iter().rfind(is_knee);
         match at_knee {
             Some(step) => {

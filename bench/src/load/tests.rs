@@ -25,14 +25,14 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let arguments = "--rate 20000 --duration 50ms --meters 500 --feeders 5 --pool 8";
     let wanted = parsed(&arguments.split(' ').collect::<Vec<_>>()).unwrap();
     let (_keep, stop) = Stop::manual();
-    let outcome = super::run(&narrow(), &wanted, &results, stop.clone())
+    let summary = super::run(&narrow(), &wanted, &results, stop.clone())
         .await
         .unwrap();
-    assert_eq!(outcome.wrong, Vec::<String>::new());
-    assert_eq!((outcome.reports, outcome.unsettled), (1_000, 0));
-    assert_eq!(outcome.windows, 10);
+    assert_eq!(summary.wrong, Vec::<String>::new());
+    assert_eq!((summary.reports, summary.unsettled), (1_000, 0));
+    assert_eq!(summary.windows, 10);
     // A receipt can be overdue on a machine that is busy; a pipeline that collapses sends everything several times.
-    assert!(outcome.resent <= 100, "{} sent again", outcome.resent);
+    assert!(summary.resent <= 100, "{} sent again", summary.resent);
     let written = std::fs::read_to_string(results.join("load.json")).unwrap();
     assert!(written.contains("\"settled_per_s\""), "{written}");
     let lines = std::fs::read_to_string(results.join("load.csv")).unwrap();

@@ -17,10 +17,10 @@ use wire::Topics;
 
 use super::fleet::{Fleet, INTERVAL_S};
 use super::gateway::{Gateways, read};
-use super::outcome::Outcome;
 use super::pool::Pool;
 use super::reports::Reports;
 use super::step::Step;
+use super::step_summary::StepSummary;
 use super::{Options, deployment};
 use crate::usage::{Threads, Usage};
 
@@ -162,7 +162,7 @@ impl World {
         rate: f64,
         duration: Duration,
         stop: &Stop,
-    ) -> Result<Outcome> {
+    ) -> Result<StepSummary> {
         let step = self.make(rate, duration)?;
         let limit = step.duration() * 4 + DRAIN;
         self.offer(&step, limit, stop).await
@@ -182,7 +182,12 @@ impl World {
         Ok(step)
     }
 
-    async fn offer(&mut self, step: &Arc<Step>, limit: Duration, stop: &Stop) -> Result<Outcome> {
+    async fn offer(
+        &mut self,
+        step: &Arc<Step>,
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<StepSummary> {
         let truths = self.truths(step);
         while self.stack.reported().is_some() {}
         let mut watch = Watch::new(self.settings.plan.min_meters);
@@ -215,9 +220,9 @@ impl World {
         let (used, spent) = (Usage::now().since(&before), threads.spent());
         let (resent, refused) = self.gateways.counts();
         let verdict = judge(&watch, &truths);
-        let outcome = Outcome::new(&self.fleet, step, refused, verdict);
-        let outcome = outcome.took(&used, &spent);
-        Ok(Outcome { resent, ..outcome })
+        let summary = StepSummary::new(&self.fleet, step, refused, verdict);
+        let summary = summary.took(&used, &spent);
+        Ok(StepSummary { resent, ..summary })
     }
 
     fn truths(&self, step: &Step) -> Truths {

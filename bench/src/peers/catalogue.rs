@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::venv::{self, Packages};
 
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct System {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     #[serde(skip)]
@@ -38,8 +38,8 @@ pub(crate) enum Precision {
 const CKKS: Precision = Precision::Share(1e-4);
 
 /// All of them.
-pub(crate) const PEERS: [Entry; 6] = [
-    Entry {
+pub(crate) const PEERS: [System; 6] = [
+    System {
         name: "tenseal",
         title: "TenSEAL N=8192 [60,40,60]",
         source: Source::Python(venv::TENSEAL),
@@ -47,7 +47,7 @@ pub(crate) const PEERS: [Entry; 6] = [
         gives: "multiplications and rotations on the server, 4,096 slots, the parameters most tutorials use, Python",
         lacks: "signatures, a broker path, replay and group-size rules; a parser made for hostile bytes",
     },
-    Entry {
+    System {
         name: "tenseal-small",
         title: "TenSEAL N=4096 [54,55]",
         source: Source::Python(venv::TENSEAL),
@@ -55,7 +55,7 @@ pub(crate) const PEERS: [Entry; 6] = [
         gives: "2,048 slots, Python; additions only, like ours",
         lacks: "as above; it cannot do without the second modulus, so N=2048 is out of its reach",
     },
-    Entry {
+    System {
         name: "paillier",
         title: "Paillier 2048, a ciphertext a reading",
         source: Source::Python(venv::PAILLIER),
@@ -63,7 +63,7 @@ pub(crate) const PEERS: [Entry; 6] = [
         gives: "exact integers, sums of any length, a much older assumption than ring-LWE",
         lacks: "speed; security against quantum computers; signatures and everything after them",
     },
-    Entry {
+    System {
         name: "paillier-packed",
         title: "Paillier 2048, 48 readings a ciphertext",
         source: Source::Python(venv::PAILLIER),
@@ -71,7 +71,7 @@ pub(crate) const PEERS: [Entry; 6] = [
         gives: "exact integers in a twenty-seventh of our bytes, and a server cheaper than ours",
         lacks: "speed on the meter; negative readings, unless offset; room for squares; security against quantum computers",
     },
-    Entry {
+    System {
         name: "prio3",
         title: "Prio3SumVec 96 × 16 bits",
         source: Source::Native,
@@ -80,7 +80,7 @@ pub(crate) const PEERS: [Entry; 6] = [
                 two aggregators must collude to see a reading; exact sums",
         lacks: "a deployment with one aggregator; reports that outlive a lost aggregator; signatures (DAP uses HPKE and TLS)",
     },
-    Entry {
+    System {
         name: "openfhe",
         title: "OpenFHE's own serialisation, our parameters",
         source: Source::Native,
@@ -94,7 +94,7 @@ pub(crate) const PEERS: [Entry; 6] = [
 pub(crate) const ALL: &str = "all";
 
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    std::iter::once(ALL).chain(PEERS.iter().map(|entry| entry.name))
+    std::iter::once(ALL).chain(PEERS.iter().map(|system| system.name))
 }
 
 /// What the comparison leaves out.
@@ -109,22 +109,22 @@ mod tests {
 
     #[test]
     fn every_peer_has_its_own_name_and_says_what_it_gives() {
-        let mut names: Vec<_> = PEERS.iter().map(|entry| entry.name).collect();
+        let mut names: Vec<_> = PEERS.iter().map(|system| system.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), PEERS.len());
-        for entry in PEERS {
-            let says = !entry.gives.is_empty() && !entry.lacks.is_empty();
-            assert!(says, "{}", entry.name);
+        for system in PEERS {
+            let says = !system.gives.is_empty() && !system.lacks.is_empty();
+            assert!(says, "{}", system.name);
         }
     }
 
     #[test]
     fn the_python_program_knows_every_python_peer() {
-        for entry in PEERS {
-            let known = venv::PROGRAM.contains(&format!("    \"{}\": ", entry.name));
-            let python = matches!(entry.source, Source::Python(_));
-            assert_eq!(known, python, "{}", entry.name);
+        for system in PEERS {
+            let known = venv::PROGRAM.contains(&format!("    \"{}\": ", system.name));
+            let python = matches!(system.source, Source::Python(_));
+            assert_eq!(known, python, "{}", system.name);
         }
     }
 }

@@ -8,13 +8,13 @@
 //! # Layout
 //! * [`catalogue`]: who they are and what each gives · [`work`]: the readings
 //! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
-//! * [`brokers`]: rumqttd and mosquitto under the same load · [`outcome`]: figures and JSON · [`table`]: for people
+//! * [`brokers`]: rumqttd and mosquitto under the same load · [`comparison`]: figures and JSON · [`table`]: for people
 
 mod brokers;
 pub(crate) mod catalogue;
-pub(crate) mod native;
+mod comparison;
+mod native;
 pub(crate) mod ours;
-mod outcome;
 mod process;
 #[path = "../../peers/src/protocol.rs"]
 mod protocol;
@@ -33,9 +33,9 @@ use service::config::Settings;
 use service::stop::Stop;
 use tokio::process::Command;
 
-use catalogue::{Entry, PEERS, Source};
+use catalogue::{PEERS, Source, System};
+use comparison::{Comparison, Figures, Peer, fault};
 use ours::{Ours, Steps};
-use outcome::{Figures, Outcome, Peer, fault};
 use process::Process;
 use protocol::{Measured, Opened, Prepared, Request};
 use work::{BATCH, Work};
@@ -62,10 +62,10 @@ impl Plan {
         }
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn systems(&self) -> Vec<System> {
         let named = |name: &str| self.peers.iter().any(|peer| peer == name);
         let all = self.peers.is_empty() || named(catalogue::ALL);
-        let wanted = |entry: &&Entry| all || named(entry.name);
+        let wanted = |system: &&System| all || named(system.name);
         PEERS.iter().filter(wanted).copied().collect()
     }
 }
@@ -76,19 +76,19 @@ pub(crate) async fn run(
     plan: &Plan,
     results: &Path,
     stop: Stop,
-) -> Result<Outcome> {
+) -> Result<Comparison> {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));
-    let outcome = tokio::select! {
+    let comparison = tokio::select! {
         () = stop.stopped() => return Err(Interrupted.into()),
-        outcome = measure(settings, plan, results, &bar) => outcome?,
+        comparison = measure(settings, plan, results, &bar) => comparison?,
     };
     bar.finish_and_clear();
-    write_json(results, "peers.json", &outcome)?;
-    Ok(outcome)
+    write_json(results, "peers.json", &comparison)?;
+    Ok(comparison)
 }
 
 async fn measure(
@@ -96,16 +96,16 @@ async fn measure(
     plan: &Plan,
     results: &Path,
     bar: &ProgressBar,
-) -> Result<Outcome> {
-    let entries = plan.entries();
+) -> Result<Comparison> {
+    let systems = plan.systems();
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
-    let mut contestants = enter(&entries, &work, bar).await;
+    let mut contestants = enter(&systems, &work, bar).await;
     let steps = rounds(plan, &mut ours, &mut contestants, bar).await?;
     let mut wrong = Vec::new();
     let mut peers = Vec::new();
     for contestant in contestants {
-        bar.set_message(format!("opening the sum of {}", contestant.entry.title));
+        bar.set_message(format!("opening the sum of {}", contestant.system.title));
         let (peer, fault) = contestant.finish(&work, &steps).await;
         peers.push(peer);
         wrong.extend(fault);
@@ -115,20 +115,20 @@ async fn measure(
         totals_wh,
         included: included.to_vec(),
     };
-    let ours = outcome::Ours::new(&steps, &work, &opened, bound_wh)?;
+    let ours = comparison::Ours::new(&steps, &work, &opened, bound_wh)?;
     if ours.max_error_wh > bound_wh {
         wrong.push(format!("ours: off by {} Wh", ours.max_error_wh));
     }
     let brokers = match &plan.brokers {
         Some(load) => brokers::run(settings, load, bar).await?,
-        None => brokers::Outcome::default(),
+        None => brokers::BrokerComparison::default(),
     };
-    Ok(Outcome {
+    Ok(Comparison {
         rounds: plan.rounds,
         reports_per_round: plan.reports,
         readings_per_report: BATCH,
         reference_wh: work.reference_wh,
-        input: outcome::input(work.readings.len()),
+        input: comparison::input(work.readings.len()),
         ours,
         peers,
         brokers,
@@ -163,7 +163,7 @@ async fn rounds(
 }
 
 struct Contestant {
-    entry: Entry,
+    system: System,
     version: Option<String>,
     process: Result<Process>,
     rounds: Vec<Measured>,
@@ -185,7 +185,7 @@ impl Contestant {
 
     async fn finish(self, work: &Work, steps: &[Steps]) -> (Peer, Option<String>) {
         let mut peer = Peer {
-            entry: self.entry,
+            system: self.system,
             version: self.version,
             figures: None,
             not_measured: None,
@@ -202,7 +202,7 @@ impl Contestant {
         };
         match opened.await {
             Ok((figures, opened)) => {
-                let fault = fault(&peer.entry, &figures, work, &opened);
+                let fault = fault(&peer.system, &figures, work, &opened);
                 peer.figures = Some(figures);
                 (peer, fault)
             }
@@ -214,20 +214,20 @@ impl Contestant {
     }
 }
 
-async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contestant> {
+async fn enter(systems: &[System], work: &Work, bar: &ProgressBar) -> Vec<Contestant> {
     let mut programs = None;
     let mut contestants = Vec::new();
-    for entry in entries {
+    for system in systems {
         bar.set_message(format!(
             "making {} ready (the first time takes minutes)",
-            entry.title
+            system.title
         ));
         let mut version = None;
         let process = async {
-            let mut command = match entry.source {
+            let mut command = match system.source {
                 Source::Python(packages) => {
                     let mut command = Command::new(venv::interpreter(packages).await?);
-                    command.args(["-u", "-c", venv::PROGRAM, entry.name]);
+                    command.args(["-u", "-c", venv::PROGRAM, system.name]);
                     command
                 }
                 Source::Native => {
@@ -237,7 +237,7 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
                         None => programs.insert(native::build().await),
                     };
                     let built = built.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-                    Command::new(built.get(entry.name).context("cargo did not build it")?)
+                    Command::new(built.get(system.name).context("cargo did not build it")?)
                 }
             };
             let mut process = Process::start(&mut command)?;
@@ -251,10 +251,10 @@ async fn enter(entries: &[Entry], work: &Work, bar: &ProgressBar) -> Vec<Contest
         };
         let process = process.await;
         if let Err(error) = &process {
-            tracing::warn!(peer = entry.name, "not measured: {error:#}");
+            tracing::warn!(peer = system.name, "not measured: {error:#}");
         }
         contestants.push(Contestant {
-            entry: *entry,
+            system: *system,
             version,
             process,
             rounds: Vec::new(),
@@ -271,10 +271,10 @@ pub(crate) async fn client_ratios(
 ) -> Result<Vec<f64>> {
     let work = Work::real(plan.reports * plan.rounds)?;
     let mut ours = Ours::new(settings, work.clone())?;
-    let entry = PEERS.iter().find(|entry| entry.name == name);
-    let entry = *entry.with_context(|| format!("no peer {name:?}"))?;
+    let system = PEERS.iter().find(|system| system.name == name);
+    let system = *system.with_context(|| format!("no peer {name:?}"))?;
     let bar = ProgressBar::hidden();
-    let mut contestants = enter(&[entry], &work, &bar).await;
+    let mut contestants = enter(&[system], &work, &bar).await;
     let steps = rounds(plan, &mut ours, &mut contestants, &bar).await?;
     let contestant = contestants.first().context("no peer")?;
     if let Err(error) = &contestant.process {

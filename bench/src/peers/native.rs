@@ -4,48 +4,26 @@
 //! compile. `cargo` keeps what it built beside the rest.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use tokio::process::Command;
 
-use super::venv::complaint;
+use crate::command::{cargo, run};
 
-pub(crate) type Programs = BTreeMap<String, PathBuf>;
+/// The executables by name.
+pub(super) type Programs = BTreeMap<String, PathBuf>;
 
-pub(crate) async fn build() -> Result<Programs> {
-    let mut command = cargo(&Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml"))?;
+pub(super) async fn build() -> Result<Programs> {
+    let mut command = cargo("bench/peers")?;
     command
         .args(["build", "--release", "--locked", "--quiet", "--bins"])
         .arg("--message-format=json-render-diagnostics");
     if std::env::var_os("CARGO_TARGET_DIR").is_none() {
-        command
-            .arg("--target-dir")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+        command.args(["--target-dir", "../../target"]);
     }
-    let output = command.output().await.context("cargo cannot be started")?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        bail!("cargo build: {}", complaint(&text).unwrap_or("it failed"));
-    }
-    Ok(programs(&String::from_utf8_lossy(&output.stdout)))
-}
-
-/// Cargo on the workspace of this manifest, with the project's sources beside it; the rest of the command comes after it.
-pub(crate) fn cargo(manifest: &Path) -> Result<Command> {
-    ensure!(
-        manifest.is_file(),
-        "no {}: this program was moved away from the project",
-        manifest.display()
-    );
-    // `cargo run` names itself; the command is `cargo` otherwise.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(manifest.parent().context("a folder")?);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    Ok(command)
+    let messages = run(&mut command).await.context("cargo build")?;
+    Ok(programs(&messages))
 }
 
 fn programs(messages: &str) -> Programs {
@@ -71,8 +49,7 @@ mod tests {
 {"reason":"build-finished","success":true}
 not json
 "#;
-        let programs = programs(messages);
-        assert_eq!(programs.len(), 1);
-        assert_eq!(programs["prio3"], Path::new("/t/release/prio3"));
+        let prio3 = ("prio3".to_owned(), PathBuf::from("/t/release/prio3"));
+        assert_eq!(programs(messages), Programs::from([prio3]));
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use comfy_table::Table;
 
 use super::catalogue::CAVEATS;
-use super::outcome::{Outcome, Peer};
+use super::comparison::{Comparison, Peer};
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 
-impl Outcome {
+impl Comparison {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n\n{}\n", self.table(), self.stages());
         text += CAVEATS;
@@ -21,7 +21,7 @@ impl Outcome {
         for peer in &self.peers {
             text += &format!(
                 " {}\n   gives: {}\n   lacks: {}\n",
-                peer.entry.title, peer.entry.gives, peer.entry.lacks
+                peer.system.title, peer.system.gives, peer.system.lacks
             );
         }
         text += &format!("\n{}", self.brokers.text());
@@ -81,11 +81,11 @@ impl Peer {
     fn row(&self) -> Vec<String> {
         let Some(figures) = &self.figures else {
             let reason = self.not_measured.as_deref().unwrap_or("no figures");
-            return vec![format!("{}\nnot measured: {reason}", self.entry.title)];
+            return vec![format!("{}\nnot measured: {reason}", self.system.title)];
         };
         let ratios = &figures.ratios;
         vec![
-            self.entry.title.to_owned(),
+            self.system.title.to_owned(),
             figures.client_us.to_string(),
             ratios.client_over_seal.to_string(),
             ratios.client_over_encrypt.to_string(),

@@ -6,12 +6,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::command::run;
 
 /// Longest wait for an environment: a slow network included.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -46,7 +48,7 @@ pub(crate) async fn interpreter(packages: Packages) -> Result<PathBuf> {
     let version = run(Command::new("python3").args(["-c", VERSION]))
         .await
         .context("python3")?;
-    let folder = root.join(entry_name(packages, &version));
+    let folder = root.join(environment_name(packages, &version));
     let python = folder.join("bin/python");
     if folder.join(COMPLETE).is_file() {
         return Ok(python);
@@ -56,7 +58,8 @@ pub(crate) async fn interpreter(packages: Packages) -> Result<PathBuf> {
     // Another run may be making it: wait without holding up the runtime.
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
     if !folder.join(COMPLETE).is_file() {
-        make(&folder, &python, packages).await?;
+        let made = timeout(PATIENCE, make(&folder, &python, packages)).await;
+        made.with_context(|| format!("not done after {} s", PATIENCE.as_secs()))??;
     }
     drop(lock);
     Ok(python)
@@ -84,32 +87,6 @@ async fn make(folder: &Path, python: &Path, packages: Packages) -> Result<()> {
     fs::write(folder.join(COMPLETE), "").context(COMPLETE)
 }
 
-async fn run(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, output)
-        .await
-        .with_context(|| format!("not done after {} s", PATIENCE.as_secs()))?
-        .context("cannot be started")?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    bail!("{}", complaint(&text).unwrap_or(&output.status.to_string()));
-}
-
-/// The line that says what is wrong: pip's last error, or simply the last.
-pub(super) fn complaint(text: &str) -> Option<&str> {
-    let lines = || {
-        text.lines()
-            .rev()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-    };
-    lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("error"))
-        .or_else(|| lines().next())
-}
-
 /// The cache folder of the whole project: that of `lib/openfhe`'s build.
 fn cache_root(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
     let set = |name| {
@@ -127,7 +104,7 @@ fn cache_root(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
         .join("cipherwatt"))
 }
 
-fn entry_name(packages: Packages, version: &str) -> String {
+fn environment_name(packages: Packages, version: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(packages.requirements);
     hash.update(version);
@@ -141,12 +118,12 @@ mod tests {
 
     #[test]
     fn an_environment_is_named_by_its_packages_and_its_python() {
-        let name = entry_name(TENSEAL, "cpython 3.11.7");
+        let name = environment_name(TENSEAL, "cpython 3.11.7");
         assert!(name.starts_with("peers-tenseal-"), "{name}");
-        assert_ne!(name, entry_name(TENSEAL, "cpython 3.12.1"));
+        assert_ne!(name, environment_name(TENSEAL, "cpython 3.12.1"));
         assert_ne!(
-            entry_name(TENSEAL, "x").rsplit('-').next(),
-            entry_name(PAILLIER, "x").rsplit('-').next()
+            environment_name(TENSEAL, "x").rsplit('-').next(),
+            environment_name(PAILLIER, "x").rsplit('-').next()
         );
     }
 
@@ -187,19 +164,5 @@ mod tests {
         let home = with(&[("XDG_CACHE_HOME", "relative"), ("HOME", "/c")]);
         assert_eq!(home.unwrap(), Path::new("/c/.cache/cipherwatt"));
         assert!(with(&[]).is_err());
-    }
-
-    #[test]
-    fn the_reason_is_pips_error_and_not_its_advice() {
-        let text = "ERROR: Could not find a version\nERROR: No matching distribution found for tenseal==0.3.18\n\nnotice: use pip 26\n";
-        assert_eq!(
-            complaint(text),
-            Some("ERROR: No matching distribution found for tenseal==0.3.18")
-        );
-        assert_eq!(
-            complaint("a\nModuleNotFoundError: ensurepip\n"),
-            Some("ModuleNotFoundError: ensurepip")
-        );
-        assert_eq!(complaint("\n"), None);
     }
 }

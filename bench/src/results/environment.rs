@@ -1,12 +1,11 @@
 //! The machine, the build and the command, as far as they can be learnt.
 
-use std::path::Path;
-use std::process::Command;
-
 use packed::Profile;
 use procfs::{Current as _, LoadAverage, Meminfo};
+use tokio::process::Command;
 
 use super::schema::{Environment, Profile as ProfileRow};
+use crate::command::run;
 
 /// The version of OpenFHE that the crate `openfhe` is built with.
 const OPENFHE: &str = "1.4.2";
@@ -15,7 +14,7 @@ const OPENFHE: &str = "1.4.2";
 const FLAGS: &str = "sse4_2 avx avx2 bmi2 sha_ni avx512f avx512dq avx512ifma avx512vbmi";
 
 /// The environment at this moment; what follows later is left open.
-pub(crate) fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
+pub(crate) async fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
     let cpu = procfs::CpuInfo::current().ok();
     let model = cpu.as_ref().and_then(|cpu| cpu.model_name(0));
     let has = cpu.as_ref().and_then(|cpu| cpu.flags(0));
@@ -27,16 +26,17 @@ pub(crate) fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
         true => "debug",
         false => "release",
     };
+    let changes = answer("git", &["status", "--porcelain"]).await;
     Environment {
         started_at: timestamp(),
         ended_at: None,
         wall_s: 0.0,
         command_line: std::env::args().collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: answer("git", &["rev-parse", "HEAD"]),
-        commit_dirty: answer("git", &["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        commit: answer("git", &["rev-parse", "HEAD"]).await,
+        commit_dirty: changes.map(|changes| !changes.is_empty()),
         build: build.to_owned(),
-        rustc: answer("rustc", &["--version"]),
+        rustc: answer("rustc", &["--version"]).await,
         openfhe: OPENFHE.to_owned(),
         cpu_model: model.map_or_else(|| unknown.clone(), str::to_owned),
         cpu_cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -87,13 +87,10 @@ fn row(profile: &Profile) -> ProfileRow {
 }
 
 /// What a program says of the sources this was built from; `None` where it or they are not there.
-fn answer(program: &str, arguments: &[&str]) -> Option<String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(program)
+async fn answer(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command
         .args(arguments)
-        .current_dir(sources)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(text)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    Some(run(&mut command).await.ok()?.trim().to_owned())
 }

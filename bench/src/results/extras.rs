@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use analytics::metrics as analytics;
 use harness::verdict::Row;
 use serde::Serialize;
+use service::mqtt::metrics as mqtt;
 
 use super::schema::Cost;
 use crate::sweep::samples::Recorded;
@@ -56,14 +58,14 @@ pub(crate) struct ServerStats {
 impl ServerStats {
     pub(crate) fn of(recorded: &Recorded, cost: &Cost) -> Self {
         Self {
-            messages_received: recorded.count("cipherwatt_analytics_reports_received_total"),
-            bytes_received: recorded.count("cipherwatt_analytics_received_bytes_total"),
+            messages_received: recorded.count(analytics::RECEIVED),
+            bytes_received: recorded.count(analytics::RECEIVED_BYTES),
             reports_folded: cost.reports,
             reports_duplicate: cost.reports_duplicate,
             reports_rejected: cost.reports_rejected.clone(),
-            sums_released: recorded.count("cipherwatt_analytics_releases_total"),
-            commits: recorded.samples("cipherwatt_analytics_commit_duration_seconds"),
-            mqtt_messages_published: recorded.count("cipherwatt_mqtt_messages_published_total"),
+            sums_released: recorded.count(analytics::RELEASED),
+            commits: recorded.samples(analytics::COMMIT),
+            mqtt_messages_published: recorded.count(mqtt::PUBLISHED),
             mqtt_bytes_published: cost.published_bytes,
             uptime_s: cost.total_wall_s,
             peak_rss_bytes: cost.peak_rss_bytes,

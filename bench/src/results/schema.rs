@@ -53,7 +53,7 @@ pub struct Run {
 
 impl Run {
     /// Adds what `bench --peers` measured in the same run.
-    pub fn add_peers(&mut self, document: Value, correct: bool) {
+    pub(crate) fn add_peers(&mut self, document: Value, correct: bool) {
         self.peers = Some(document);
         if !correct {
             self.failures

@@ -3,26 +3,13 @@
 use std::time::Duration;
 
 use comfy_table::Table;
+use serde_json::json;
 
-use super::schema::{Cost, Parameter, Point, Run, StageName, Status, Sweep};
+use super::schema::{Cost, Parameter, Point, Run, Status, Sweep};
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 use crate::sweep::parameter;
-
-/// Stages that a table shows, with their heads.
-const STAGES: [(StageName, &str); 11] = [
-    (StageName::Encode, "encode"),
-    (StageName::Encrypt, "encrypt"),
-    (StageName::Pack, "pack"),
-    (StageName::Sign, "sign"),
-    (StageName::PublishToReceipt, "publish→receipt"),
-    (StageName::Verify, "verify"),
-    (StageName::Fold, "fold"),
-    (StageName::Commit, "commit"),
-    (StageName::Release, "release"),
-    (StageName::Decrypt, "decrypt"),
-    (StageName::EndToEnd, "end to end"),
-];
+use crate::sweep::samples::{STAGES, StageKind};
 
 pub(crate) fn progress(parameter: Parameter, point: &Point) -> String {
     let mut text = format!(
@@ -158,17 +145,22 @@ fn memory(cost: &Cost) -> Option<String> {
 
 /// Medians of the stages, in milliseconds.
 fn stages(sweep: &Sweep) -> Table {
-    let heads = STAGES.map(|(_, head)| head).join("|");
+    let head = |stage: StageKind| {
+        json!(stage.name)
+            .as_str()
+            .unwrap_or_default()
+            .replace('_', " ")
+    };
+    let heads = STAGES.map(head).join("|");
     let mut table = table(1, &format!("p50 in ms|{heads}"));
     for point in sweep.points.iter() {
         let Some(median) = &point.median else {
             continue;
         };
-        let cell = |stage: &StageName| {
-            let spread = median.stage_p50_s.get(stage);
+        let cells = STAGES.map(|stage| {
+            let spread = median.stage_p50_s.get(&stage.name);
             or_dash(spread, |spread| figure(spread.median * 1e3))
-        };
-        let cells = STAGES.iter().map(|(stage, _)| cell(stage));
+        });
         table.add_row([point.label.clone()].into_iter().chain(cells));
     }
     table

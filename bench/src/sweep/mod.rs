@@ -127,7 +127,7 @@ pub(crate) async fn run(
         format: FORMAT,
         correct: true,
         failures: Vec::new(),
-        environment: environment::now(options.repeats(), options.warmup(), options.quick),
+        environment: environment::now(options.repeats(), options.warmup(), options.quick).await,
         sweeps: Vec::new(),
         load: None,
         peers: None,
@@ -176,9 +176,9 @@ async fn calibrate(bench: &Bench<'_>) -> Result<Estimate> {
     let work = Work::of(Parameter::Meters, "100", &options)?;
     let began = Instant::now();
     let hidden = ProgressBar::hidden();
-    let outcome = bench.repeat(&work, 0, LEAST_LIMIT, &hidden).await?;
-    if outcome.repeat.status == Status::Failed {
-        let why = outcome.repeat.reasons.join("; ");
+    let done = bench.repeat(&work, 0, LEAST_LIMIT, &hidden).await?;
+    if done.repeat.status == Status::Failed {
+        let why = done.repeat.reasons.join("; ");
         anyhow::bail!("the first, small point did not finish: {why}");
     }
     Ok(Estimate::calibrated(&work, began.elapsed()))
@@ -254,12 +254,12 @@ impl Sweeper<'_> {
                 break;
             }
             bar.set_message(format!("repeat {number} of {}", self.options.repeats()));
-            let outcome = bench.repeat(work, number, limit, &bar).await?;
-            let reasons = outcome.repeat.reasons.iter();
+            let done = bench.repeat(work, number, limit, &bar).await?;
+            let reasons = done.repeat.reasons.iter();
             let reasons = reasons.map(|reason| format!("repeat {number}: {reason}"));
             point.reasons.extend(reasons);
-            point.repeats.push(outcome.repeat);
-            extras.take(outcome.rows, outcome.server);
+            point.repeats.push(done.repeat);
+            extras.take(done.rows, done.server);
         }
         bar.finish_and_clear();
         Ok(())

@@ -13,6 +13,7 @@ use harness::watch::Watch;
 use indicatif::ProgressBar;
 use meter::Summary;
 use service::config::Settings;
+use service::mqtt;
 use service::stop::Stop;
 
 use super::samples::{Recorded, Samples};
@@ -37,7 +38,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) shift_truth: bool,
 }
 
-pub(crate) struct Outcome {
+pub(crate) struct RepeatSummary {
     pub(crate) repeat: Repeat,
     pub(crate) rows: Vec<Row>,
     /// What the server's side counted; `None` where it did not finish.
@@ -56,18 +57,18 @@ struct Finished {
 }
 
 impl Bench<'_> {
-    /// Runs `work` once. A point that fails is an outcome; an interruption is an error.
+    /// Runs `work` once. A repeat that fails has a summary; an interruption is an error.
     pub(crate) async fn repeat(
         &self,
         work: &Work,
         number: u32,
         limit: Duration,
         bar: &ProgressBar,
-    ) -> Result<Outcome> {
+    ) -> Result<RepeatSummary> {
         match self.finish(work, limit, bar).await {
-            Ok(finished) => Ok(finished.outcome(number)),
+            Ok(finished) => Ok(finished.summary(number)),
             Err(error) if error.is::<Interrupted>() => Err(error),
-            Err(error) => Ok(Outcome {
+            Err(error) => Ok(RepeatSummary {
                 repeat: Repeat {
                     repeat: number,
                     status: Status::Failed,
@@ -140,10 +141,10 @@ fn shift(truths: &mut Truths) {
 }
 
 impl Finished {
-    fn outcome(self, number: u32) -> Outcome {
+    fn summary(self, number: u32) -> RepeatSummary {
         let cost = self.cost();
         let reasons = self.reasons();
-        Outcome {
+        RepeatSummary {
             server: Some(ServerStats::of(&self.recorded, &cost)),
             repeat: Repeat {
                 repeat: number,
@@ -193,7 +194,7 @@ impl Finished {
             total_wall_s: self.total_wall_s,
             reports: watch.folded,
             readings: summary.readings,
-            reports_resent: count("cipherwatt_meter_reports_resent_total"),
+            reports_resent: count(meter::metrics::RESENT),
             reports_duplicate: watch.duplicates,
             reports_rejected: watch.rejected_by_reason(),
             windows_released: self.verdict.released,
@@ -202,7 +203,7 @@ impl Finished {
             readings_per_s: over(readings, wall_s),
             bytes_per_report: over(sealed_bytes, summary.sealed.1 as f64),
             bytes_per_reading: over(sealed_bytes, readings),
-            published_bytes: count("cipherwatt_mqtt_published_bytes_total"),
+            published_bytes: count(mqtt::metrics::PUBLISHED_BYTES),
             cpu_s,
             cpu_cores: over(cpu_s, self.spent.wall.as_secs_f64()),
             cpu_us_per_report: over(cpu_s * 1e6, reports),

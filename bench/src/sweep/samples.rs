@@ -7,42 +7,56 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use analytics::metrics as analytics;
 use harness::latency::Durations;
+use meter::metrics as meter;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use operator::metrics as operator;
 
 use crate::results::schema::{Stage, StageName};
 
-/// Each stage with its histogram, less `_duration_seconds`, in the order of the path.
-const STAGES: [(StageName, &str); 12] = [
-    (StageName::Encode, "cipherwatt_meter_encode"),
-    (StageName::Encrypt, "cipherwatt_meter_encrypt"),
-    (StageName::Pack, "cipherwatt_meter_pack"),
-    (StageName::Sign, "cipherwatt_meter_sign"),
-    (StageName::Seal, "cipherwatt_meter_seal"),
-    (StageName::PublishToReceipt, "cipherwatt_meter_receipt"),
-    (StageName::Verify, "cipherwatt_analytics_verify"),
-    (StageName::Fold, "cipherwatt_analytics_fold"),
-    (StageName::Commit, "cipherwatt_analytics_commit"),
-    (StageName::Release, "cipherwatt_analytics_release"),
-    (StageName::Decrypt, "cipherwatt_operator_decrypt"),
-    (StageName::EndToEnd, "cipherwatt_operator_end_to_end"),
+/// A stage of the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StageKind {
+    pub(crate) name: StageName,
+    /// The histogram that its times are in.
+    histogram: &'static str,
+    /// What one execution is for.
+    per: &'static str,
+    /// Whether it only computes. The others wait: for a receipt, a disk, another process.
+    computes: bool,
+}
+
+/// Every stage, in the order of the path.
+pub(crate) const STAGES: [StageKind; 12] = [
+    computes(StageName::Encode, meter::ENCODE, "report"),
+    computes(StageName::Encrypt, meter::ENCRYPT, "report"),
+    computes(StageName::Pack, meter::PACK, "report"),
+    computes(StageName::Sign, meter::SIGN, "report"),
+    computes(StageName::Seal, meter::SEAL, "report"),
+    waits(StageName::PublishToReceipt, meter::RECEIPT, "report"),
+    computes(StageName::Verify, analytics::VERIFY, "report"),
+    computes(StageName::Fold, analytics::FOLD, "report"),
+    waits(StageName::Commit, analytics::COMMIT, "commit"),
+    computes(StageName::Release, analytics::RELEASE, "window"),
+    computes(StageName::Decrypt, operator::DECRYPT, "window"),
+    waits(StageName::EndToEnd, operator::END_TO_END, "window"),
 ];
 
-/// What one execution of a stage is for.
-fn per(stage: StageName) -> &'static str {
-    match stage {
-        StageName::Commit => "commit",
-        StageName::Release | StageName::Decrypt | StageName::EndToEnd => "window",
-        _ => "report",
+const fn computes(name: StageName, histogram: &'static str, per: &'static str) -> StageKind {
+    StageKind {
+        name,
+        histogram,
+        per,
+        computes: true,
     }
 }
 
-/// Whether a stage waits for others, and does not only compute.
-fn waits(stage: StageName) -> bool {
-    matches!(
-        stage,
-        StageName::PublishToReceipt | StageName::Commit | StageName::EndToEnd
-    )
+const fn waits(name: StageName, histogram: &'static str, per: &'static str) -> StageKind {
+    StageKind {
+        computes: false,
+        ..computes(name, histogram, per)
+    }
 }
 
 #[derive(Clone)]
@@ -103,28 +117,30 @@ impl Recorded {
     }
 
     pub(crate) fn stages(&self) -> Vec<Stage> {
-        let seen = STAGES.iter().filter_map(|&(stage, name)| {
-            let durations = self.durations.get(&format!("{name}_duration_seconds"))?;
-            (durations.count() > 0).then(|| stage_of(stage, durations))
+        let seen = STAGES.iter().filter_map(|stage| {
+            let durations = self.durations.get(stage.histogram)?;
+            (durations.count() > 0).then(|| stage.of(durations))
         });
         seen.collect()
     }
 }
 
-fn stage_of(stage: StageName, durations: &Durations) -> Stage {
-    let total_s = durations.total().as_secs_f64();
-    let p50_s = durations.quantile_s(0.5);
-    Stage {
-        stage,
-        per: per(stage).to_owned(),
-        count: durations.count(),
-        total_s,
-        mean_s: total_s / durations.count() as f64,
-        p50_s,
-        p90_s: durations.quantile_s(0.9),
-        p99_s: durations.quantile_s(0.99),
-        max_s: durations.quantile_s(1.0),
-        cpu_us: (!waits(stage)).then_some(p50_s * 1e6),
+impl StageKind {
+    fn of(&self, durations: &Durations) -> Stage {
+        let total_s = durations.total().as_secs_f64();
+        let p50_s = durations.quantile_s(0.5);
+        Stage {
+            stage: self.name,
+            per: self.per.to_owned(),
+            count: durations.count(),
+            total_s,
+            mean_s: total_s / durations.count() as f64,
+            p50_s,
+            p90_s: durations.quantile_s(0.9),
+            p99_s: durations.quantile_s(0.99),
+            max_s: durations.quantile_s(1.0),
+            cpu_us: self.computes.then_some(p50_s * 1e6),
+        }
     }
 }
 
@@ -135,7 +151,8 @@ mod tests {
     #[test]
     fn percentiles_are_of_samples() {
         let samples: Durations = (1..=200).rev().map(Duration::from_secs).collect();
-        let stage = stage_of(StageName::Fold, &samples);
+        let of = |name| STAGES.into_iter().find(|stage| stage.name == name).unwrap();
+        let stage = of(StageName::Fold).of(&samples);
         assert_eq!(
             (stage.count, stage.total_s, stage.mean_s),
             (200, 20_100.0, 100.5)
@@ -146,7 +163,7 @@ mod tests {
         }
         assert_eq!(stage.cpu_us, Some(stage.p50_s * 1e6));
         let few: Durations = [2, 1].map(Duration::from_secs).into_iter().collect();
-        let few = stage_of(StageName::Commit, &few);
+        let few = of(StageName::Commit).of(&few);
         assert!((few.p50_s - 1.0).abs() < 1e-3);
         assert_eq!((few.p99_s, few.cpu_us), (2.0, None));
         assert!(Recorded::default().stages().is_empty());

@@ -1,4 +1,4 @@
-//! Killing: turn by turn, each on a process with work in flight, which is started again at once.
+//! Killing: one process after the other, each with work in flight, and each started again at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::observer::Observer;
 use super::probe::Metrics;
 use super::process::{Cause, Process, State};
 use super::recovery::{self, Probe, Recovery};
-use super::schedule::{FailPoint, Turn};
+use super::schedule::{FailPoint, PlannedKill};
 use super::serve::Role;
 use super::stage::Stage;
 
@@ -81,17 +81,19 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// Plays a turn.
-    pub(crate) async fn play(&mut self, turn: &Turn) -> Result<()> {
-        self.recovered(turn.role).await?;
-        while self.stage.position(self.observer.seen().newest) < turn.position {
+    /// Waits for the position of a planned kill, then for work in flight, and kills.
+    pub(crate) async fn play(&mut self, planned: &PlannedKill) -> Result<()> {
+        self.recovered(planned.role).await?;
+        while self.stage.position(self.observer.seen().newest) < planned.position {
             self.still_reading()?;
             sleep(LOOK).await;
         }
-        let point = turn.then.clone();
-        let life = self.strike(turn.role, turn.wait_ms, point.clone()).await?;
+        let point = planned.then.clone();
+        let life = self
+            .strike(planned.role, planned.wait_ms, point.clone())
+            .await?;
         if let Some(point) = point {
-            let mut state = self.state(turn.role);
+            let mut state = self.state(planned.role);
             let (next, armed) = (life + 1, point.name);
             let died = timeout(
                 POINT,
@@ -103,14 +105,14 @@ impl<'a> Drive<'a> {
                     .and_then(|state| state.death_of(next).map(|death| death.cause.clone()))
             });
             if cause == Some(Cause::FailPoint(armed)) {
-                self.enter(turn.role, next, armed, format!("passing {armed}"));
+                self.enter(planned.role, next, armed, format!("passing {armed}"));
             } else {
                 self.missed.push(armed);
-                self.strike(turn.role, turn.wait_ms, None).await?;
+                self.strike(planned.role, planned.wait_ms, None).await?;
             }
         }
-        if !turn.overlaps {
-            self.recovered(turn.role).await?;
+        if !planned.overlaps {
+            self.recovered(planned.role).await?;
         }
         Ok(())
     }
@@ -177,13 +179,11 @@ impl<'a> Drive<'a> {
 
     async fn look(&self, role: Role) -> Option<String> {
         let (of, metric, what) = match role {
-            Role::Analytics => ("analytics", "cipherwatt_analytics_open_sums", "open sums"),
+            Role::Analytics => ("analytics", analytics::metrics::OPEN, "open sums"),
             // What the gateway has no receipt for is on its way through the broker, or about to be.
-            Role::Meter | Role::Broker | Role::Operator => (
-                "meter",
-                "cipherwatt_meter_outbox_reports",
-                "reports without a receipt",
-            ),
+            Role::Meter | Role::Broker | Role::Operator => {
+                ("meter", meter::metrics::OUTBOX, "reports without a receipt")
+            }
         };
         let count = Metrics::scrape(self.stage.metrics(of)).await?.sum(metric);
         (count > 0.0).then(|| format!("{count} {what}"))

@@ -9,13 +9,12 @@
 //! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
-//! * `judge`: the verdict · `outcome`: the figures
+//! * `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found
 
 mod drive;
 mod judge;
 mod observer;
-mod outcome;
 mod probe;
 mod process;
 mod proxy;
@@ -24,6 +23,7 @@ mod schedule;
 pub mod selftest;
 pub mod serve;
 mod stage;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -45,11 +45,11 @@ use wire::Topics;
 use drive::Drive;
 use judge::{Rules, Verdict, judge, read_totals};
 use observer::Observer;
-pub use outcome::Outcome;
 use process::{Cause, Process, Start};
 use proxy::Faults;
 use serve::Role;
 use stage::Stage;
+pub use summary::Summary;
 
 /// Time in which what the kills left behind must be settled without any progress in between.
 const QUIET: Duration = Duration::from_secs(20);
@@ -97,13 +97,13 @@ pub struct Options {
 /// Runs to the verdict, with logs, totals and kills in `results`.
 ///
 /// # Errors
-/// Where the run cannot start or is interrupted. Anything that goes wrong in it is in the outcome.
+/// Where the run cannot start or is interrupted. Anything that goes wrong in it is in the summary.
 pub async fn run(
     base: &Settings,
     options: &Options,
     results: &Path,
     stop: Stop,
-) -> Result<Outcome> {
+) -> Result<Summary> {
     let began = Instant::now();
     let folder = tempfile::Builder::new()
         .prefix("cipherwatt-chaos-")
@@ -135,18 +135,18 @@ pub async fn run(
         recoveries.push(recovery);
     }
     let verdict = verdict(&stage, &observer, options, wrong)?;
-    let mut outcome = Outcome::new(options, verdict, &kills, &recoveries);
-    outcome.fail_points_missed = missed;
-    outcome.network_faults = faults.counts();
-    outcome.wall_s = began.elapsed().as_secs_f64();
-    results.clone_into(&mut outcome.results);
-    if !outcome.correct && options.sabotage.is_none() {
-        outcome.state = Some(folder.keep());
+    let mut summary = Summary::new(options, verdict, &kills, &recoveries);
+    summary.fail_points_missed = missed;
+    summary.network_faults = faults.counts();
+    summary.wall_s = began.elapsed().as_secs_f64();
+    results.clone_into(&mut summary.results);
+    if !summary.correct && options.sabotage.is_none() {
+        summary.state = Some(folder.keep());
     }
     write_json(results, "kills.json", &kills)?;
     write_json(results, "recoveries.json", &recoveries)?;
-    write_json(results, "summary.json", &outcome)?;
-    Ok(outcome)
+    write_json(results, "summary.json", &summary)?;
+    Ok(summary)
 }
 
 /// What the ledgers say, after what else was wrong.
@@ -215,7 +215,7 @@ async fn play_all(
     played.unwrap_or_else(|_| bail!("not finished after {} s", limit.as_secs()))
 }
 
-/// Every turn; then until the gateway has every receipt and the operator every total.
+/// Every planned kill; then until the gateway has every receipt and the operator every total.
 async fn play(
     stage: &Stage,
     options: &Options,
@@ -223,8 +223,8 @@ async fn play(
     processes: &BTreeMap<Role, Process>,
     bar: &ProgressBar,
 ) -> Result<()> {
-    for turn in schedule::schedule(options.kills, options.seed) {
-        drive.play(&turn).await?;
+    for planned in schedule::schedule(options.kills, options.seed) {
+        drive.play(&planned).await?;
         bar.set_position(drive.kills.len() as u64);
     }
     for role in Role::ALL {

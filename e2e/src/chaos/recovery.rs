@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use analytics::metrics as analytics;
+use meter::metrics as meter;
+use operator::metrics as operator;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -52,15 +55,9 @@ impl Probe {
                 let last = self.observer.seen().last_message;
                 return last.is_some_and(|last| last > since);
             }
-            Role::Operator => &[
-                "cipherwatt_operator_releases_taken_total",
-                "cipherwatt_operator_releases_duplicate_total",
-            ],
-            Role::Analytics => &[
-                "cipherwatt_analytics_reports_folded_total",
-                "cipherwatt_analytics_reports_duplicate_total",
-            ],
-            Role::Meter => &["cipherwatt_meter_reports_settled_total"],
+            Role::Operator => &[operator::TAKEN, operator::DUPLICATE],
+            Role::Analytics => &[analytics::FOLDED, analytics::DUPLICATE],
+            Role::Meter => &[meter::SETTLED],
         };
         let scrape = Metrics::scrape(self.address).await;
         scrape.is_some_and(|scrape| metrics.iter().any(|metric| scrape.sum(metric) > 0.0))

@@ -12,7 +12,7 @@ use super::serve::Role;
 pub(crate) const FEWEST: u32 = 8;
 /// Share of the run's windows over which the kills are spread. The rest is for what they left behind.
 const SPREAD: f64 = 0.85;
-/// Share of the turns after which the next one does not wait until the process has recovered.
+/// Share of the kills after which the next one does not wait until the process has recovered.
 const OVERLAPPING: f64 = 0.25;
 /// Longest random wait between seeing work in flight and the kill, in milliseconds.
 const LATEST_MS: u64 = 150;
@@ -59,9 +59,9 @@ pub(crate) struct FailPoint {
     pub(crate) count: u32,
 }
 
-/// One turn: a process is killed from outside and, in some turns, its successor at a fail point.
+/// A process that is killed from outside and, in some cases, its successor at a fail point: two kills then.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Turn {
+pub(crate) struct PlannedKill {
     /// Who.
     pub(crate) role: Role,
     /// Where its successor dies.
@@ -70,12 +70,12 @@ pub(crate) struct Turn {
     pub(crate) position: f64,
     /// Milliseconds between seeing work in flight and the kill.
     pub(crate) wait_ms: u64,
-    /// Whether the next turn comes before this process has recovered.
+    /// Whether the next kill comes before this process has recovered.
     pub(crate) overlaps: bool,
 }
 
-/// The turns of a run with `kills` kills.
-pub(crate) fn schedule(kills: u32, seed: u64) -> Vec<Turn> {
+/// A plan of `kills` kills.
+pub(crate) fn schedule(kills: u32, seed: u64) -> Vec<PlannedKill> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut lives = Vec::new();
     for (role, share) in shares(kills, &mut random) {
@@ -89,7 +89,7 @@ pub(crate) fn schedule(kills: u32, seed: u64) -> Vec<Turn> {
     lives
         .into_iter()
         .enumerate()
-        .map(|(index, (role, then))| Turn {
+        .map(|(index, (role, then))| PlannedKill {
             role,
             then,
             position: step * (index as f64 + random.random_range(0.0..1.0)),
@@ -130,12 +130,12 @@ fn points(role: Role, share: u32, random: &mut ChaCha8Rng) -> Vec<FailPoint> {
 mod tests {
     use super::*;
 
-    fn kills_of(turns: &[Turn]) -> BTreeMap<Role, (u32, u32)> {
+    fn kills_of(planned: &[PlannedKill]) -> BTreeMap<Role, (u32, u32)> {
         let mut counts: BTreeMap<Role, (u32, u32)> = BTreeMap::new();
-        for turn in turns {
-            let (all, at_points) = counts.entry(turn.role).or_default();
-            *all += 1 + u32::from(turn.then.is_some());
-            *at_points += u32::from(turn.then.is_some());
+        for kill in planned {
+            let (all, at_points) = counts.entry(kill.role).or_default();
+            *all += 1 + u32::from(kill.then.is_some());
+            *at_points += u32::from(kill.then.is_some());
         }
         counts
     }
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn each_process_gets_a_fifth_and_a_third_of_those_at_fail_points() {
         for kills in FEWEST..150 {
-            let turns = schedule(kills, u64::from(kills));
-            let counts = kills_of(&turns);
+            let planned = schedule(kills, u64::from(kills));
+            let counts = kills_of(&planned);
             assert_eq!(counts.values().map(|(all, _)| all).sum::<u32>(), kills);
             for role in Role::ALL {
                 let (all, at_points) = counts[&role];
@@ -161,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_longer_run_passes_every_fail_point() {
-        let turns = schedule(50, 7);
+        let planned = schedule(50, 7);
         for (_, points) in POINTS {
             for (name, most) in points {
-                let armed = turns.iter().filter_map(|turn| turn.then.as_ref());
+                let armed = planned.iter().filter_map(|kill| kill.then.as_ref());
                 let counts: Vec<u32> = armed
                     .filter(|point| point.name == *name)
                     .map(|point| point.count)
@@ -179,8 +179,8 @@ mod tests {
     fn the_schedule_follows_from_the_seed_and_leaves_the_end_in_peace() {
         assert_eq!(schedule(50, 3), schedule(50, 3));
         assert_ne!(schedule(50, 3), schedule(50, 4));
-        let turns = schedule(50, 3);
-        assert!(turns.is_sorted_by_key(|turn| (turn.position * 1e9) as u64));
-        assert!(turns.iter().all(|turn| turn.position < SPREAD));
+        let planned = schedule(50, 3);
+        assert!(planned.is_sorted_by_key(|kill| (kill.position * 1e9) as u64));
+        assert!(planned.iter().all(|kill| kill.position < SPREAD));
     }
 }

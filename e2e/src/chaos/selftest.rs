@@ -9,8 +9,8 @@ use service::config::Settings;
 use service::stop::Stop;
 
 use super::Options;
-use super::outcome::Outcome;
 use super::serve::Role;
+use super::summary::Summary;
 
 /// Kills that are enough to lose or double something.
 const KILLS: u32 = 12;
@@ -56,7 +56,7 @@ pub struct Found {
     /// Whether the ledgers show it: lost, duplicated or wrong windows.
     pub noticed: bool,
     /// What the run came to.
-    pub outcome: Outcome,
+    pub outcome: Summary,
 }
 
 /// One run for each fault.

@@ -44,7 +44,7 @@ impl Load {
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct BrokerComparison {
     pub(crate) rate: f64,
     pub(crate) paced_messages: usize,
     pub(crate) saturated_messages: usize,
@@ -67,18 +67,12 @@ pub(crate) struct Broker {
 /// round, `cpu_over_rumqttd`; its greatest resident memory so far, `peak_mib`.
 pub(crate) type Figures = BTreeMap<&'static str, Spread>;
 
-const KINDS: [(Kind, &str, &str, &str); 4] = [
+const KINDS: [(Kind, &str, &str, &str); 3] = [
     (
         Kind::Rumqttd,
         "rumqttd",
         "rumqttd, embedded in ours",
         "no installation, one binary with ours; everything in memory, oldest dropped when it is full",
-    ),
-    (
-        Kind::Guard,
-        "guard",
-        "our guard before rumqttd",
-        "TLS, accounts and topic rules, and a shield against the packets that end rumqttd",
     ),
     (
         Kind::Mosquitto { unlimited: false },
@@ -105,7 +99,11 @@ struct Record {
     runs: Result<Vec<[Run; 2]>>,
 }
 
-pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> Result<Outcome> {
+pub(crate) async fn run(
+    settings: &Settings,
+    load: &Load,
+    bar: &ProgressBar,
+) -> Result<BrokerComparison> {
     let folder = tempfile::Builder::new().prefix("cipherwatt-").tempdir()?;
     let mut records = KINDS.map(|(kind, _, _, _)| Record {
         kind,
@@ -121,7 +119,7 @@ pub(crate) async fn run(settings: &Settings, load: &Load, bar: &ProgressBar) -> 
             }
         }
     }
-    Ok(Outcome {
+    Ok(BrokerComparison {
         rate: load.rate,
         paced_messages: load.paced,
         saturated_messages: load.saturated,
@@ -194,7 +192,7 @@ fn figures(runs: &[[Run; 2]], bare: Option<&Vec<[Run; 2]>>, load: usize) -> Opti
     figures.contains_key("p50_ms").then_some(figures)
 }
 
-impl Outcome {
+impl BrokerComparison {
     pub(crate) fn text(&self) -> String {
         if self.brokers.is_empty() {
             return String::new();
@@ -268,26 +266,26 @@ mod tests {
                 runs: Ok(vec![[run(10.0), run(20.0)]]),
             },
             Record {
-                kind: Kind::Guard,
-                runs: Err(anyhow::anyhow!("there is no guard yet")),
-            },
-            Record {
                 kind: Kind::Mosquitto { unlimited: false },
                 runs: Ok(vec![[run(20.0), run(10.0)]]),
             },
+            Record {
+                kind: Kind::Mosquitto { unlimited: true },
+                runs: Err(anyhow::anyhow!("apt install mosquitto")),
+            },
         ];
-        let outcome = Outcome {
+        let comparison = BrokerComparison {
             brokers: brokers(&records),
-            ..Outcome::default()
+            ..BrokerComparison::default()
         };
         let over = |figures: &Option<Figures>| figures.as_ref().unwrap()["cpu_over_rumqttd"].median;
-        assert!((over(&outcome.brokers[2].paced) - 2.0).abs() < 1e-9);
-        assert!((over(&outcome.brokers[2].saturated) - 0.5).abs() < 1e-9);
-        let text = outcome.text();
-        let words = "not measured: there is no guard yet";
+        assert!((over(&comparison.brokers[1].paced) - 2.0).abs() < 1e-9);
+        assert!((over(&comparison.brokers[1].saturated) - 0.5).abs() < 1e-9);
+        let text = comparison.text();
+        let words = "not measured: apt install mosquitto";
         assert!(text.contains(words), "{text}");
-        let json = serde_json::to_value(&outcome).unwrap();
-        assert_eq!(json["brokers"][1]["not_measured"], "there is no guard yet");
+        let json = serde_json::to_value(&comparison).unwrap();
+        assert_eq!(json["brokers"][2]["not_measured"], "apt install mosquitto");
         assert_eq!(json["brokers"][0]["paced"]["delivered"]["median"], 1.0);
     }
 }

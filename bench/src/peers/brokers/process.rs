@@ -16,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Rumqttd,
-    Guard,
     Mosquitto { unlimited: bool },
 }
 
@@ -32,7 +31,6 @@ pub(super) fn start(kind: Kind, settings: &Settings, port: u16, folder: &Path) -
             command.args(["serve", "broker", "--config"]).arg(config);
             command
         }
-        Kind::Guard => bail!("there is no guard yet (README, \"Status and limits\")"),
         Kind::Mosquitto { unlimited } => {
             let binary = mosquitto().context("apt install mosquitto")?;
             let config = folder.join("mosquitto.conf");

@@ -29,7 +29,7 @@ fn role(thread: &str) -> &str {
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct StepSummary {
     /// Reports due in a second.
     pub(crate) rate: f64,
     /// Reports settled in a second, from the first that was due to the last receipt.
@@ -67,8 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) within_limit: bool,
 }
 
-impl Outcome {
-    /// Puts an outcome together; what was sent again and refused, and what it took, the caller enters.
+impl StepSummary {
+    /// Puts the summary together; what was sent again and refused, and what it took, the caller enters.
     pub(crate) fn new(fleet: &Fleet, step: &Step, refused: u64, verdict: Verdict) -> Self {
         let unsettled = step.reports() - step.settled();
         let mut wrong = verdict.wrong;

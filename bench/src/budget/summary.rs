@@ -10,15 +10,15 @@ use crate::output::{or_dash, table};
 use crate::ratio::{Spread, figure};
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Outcome {
-    pub(crate) rows: Vec<Entry>,
+pub(crate) struct BudgetSummary {
+    pub(crate) rows: Vec<RowSummary>,
     pub(crate) missed: Vec<String>,
     pub(crate) met: bool,
     pub(crate) results: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct RowSummary {
     pub(crate) row: Row,
     pub(crate) step: &'static str,
     pub(crate) unit: &'static str,
@@ -53,7 +53,7 @@ pub(crate) enum Found {
 /// Measures the row that is named after it.
 const COMMAND: &str = "cargo run --release -p bench -- budget --rows";
 
-pub(crate) fn entry(row: Row, found: Found, options: &Options) -> Entry {
+pub(crate) fn judge(row: Row, found: Found, options: &Options) -> RowSummary {
     let promise = row.promise();
     let quick = if options.quick { " --quick" } else { "" };
     let limit = options.limit.iter().rfind(|(of, _)| *of == row);
@@ -67,7 +67,7 @@ pub(crate) fn entry(row: Row, found: Found, options: &Options) -> Entry {
         Found::Nothing(reason) => (None, Verdict::NotMeasured, Some(reason)),
         Found::Failed(error) => (None, Verdict::Missed, Some(error)),
     };
-    Entry {
+    RowSummary {
         row,
         step: promise.step,
         unit: promise.unit,
@@ -80,10 +80,10 @@ pub(crate) fn entry(row: Row, found: Found, options: &Options) -> Entry {
     }
 }
 
-impl Outcome {
-    pub(crate) fn new(rows: Vec<Entry>, results: &Path) -> Self {
+impl BudgetSummary {
+    pub(crate) fn new(rows: Vec<RowSummary>, results: &Path) -> Self {
         let missed = rows.iter().filter(|row| row.verdict == Verdict::Missed);
-        let missed: Vec<String> = missed.map(|entry| entry.row.name()).collect();
+        let missed: Vec<String> = missed.map(|row| row.row.name()).collect();
         Self {
             met: missed.is_empty(),
             rows,
@@ -95,19 +95,19 @@ impl Outcome {
     pub(crate) fn text(&self) -> String {
         let heads = "row|step|budget|measured|verdict";
         let mut table = table(2, heads);
-        for entry in &self.rows {
-            let value = or_dash(entry.value, |value| value.to_string());
-            let verdict = match entry.verdict {
+        for row in &self.rows {
+            let value = or_dash(row.value, |value| value.to_string());
+            let verdict = match row.verdict {
                 Verdict::Met => "met",
                 Verdict::Missed => "MISSED",
                 Verdict::NotMeasured => "not measured",
             };
-            let note = entry.note.as_ref();
+            let note = row.note.as_ref();
             let note = note.map_or_else(String::new, |note| format!("\n{note}"));
             table.add_row([
-                entry.row.name(),
-                format!("{}{note}", entry.step),
-                [entry.side.sign(), &figure(entry.limit), entry.unit].join(" "),
+                row.row.name(),
+                format!("{}{note}", row.step),
+                [row.side.sign(), &figure(row.limit), row.unit].join(" "),
                 value,
                 verdict.to_owned(),
             ]);
@@ -141,11 +141,11 @@ mod tests {
 
     #[test]
     fn the_median_is_held_against_the_limit() {
-        let met = entry(Row::Seal, value(1.15), &options(&[]));
+        let met = judge(Row::Seal, value(1.15), &options(&[]));
         assert_eq!(met.verdict, Verdict::Met);
-        let missed = entry(Row::Seal, value(1.151), &options(&[]));
+        let missed = judge(Row::Seal, value(1.151), &options(&[]));
         assert_eq!(missed.verdict, Verdict::Missed);
-        let slower = entry(Row::Seal, value(1.151), &options(&["seal=9", "seal=1.2"]));
+        let slower = judge(Row::Seal, value(1.151), &options(&["seal=9", "seal=1.2"]));
         assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 1.2));
     }
 
@@ -153,11 +153,11 @@ mod tests {
     fn a_load_that_loses_reports_misses_however_fast_it_was() {
         let found = Found::Wrong(Spread::exact(5.0), "3 reports without a receipt".to_owned());
         assert_eq!(
-            entry(Row::Load, found, &options(&[])).verdict,
+            judge(Row::Load, found, &options(&[])).verdict,
             Verdict::Missed
         );
         let failed = Found::Failed("the broker ended".to_owned());
-        let failed = entry(Row::Load, failed, &options(&[]));
+        let failed = judge(Row::Load, failed, &options(&[]));
         assert_eq!(failed.verdict, Verdict::Missed);
         assert_eq!(failed.note.as_deref(), Some("the broker ended"));
     }
@@ -166,15 +166,15 @@ mod tests {
     fn what_cannot_be_measured_is_shown_and_is_no_miss() {
         let nothing = Found::Nothing("this processor lacks AVX-512".to_owned());
         let rows = vec![
-            entry(Row::FoldAvx512, nothing, &options(&[])),
-            entry(Row::Bytes, value(27_600.0), &options(&[])),
+            judge(Row::FoldAvx512, nothing, &options(&[])),
+            judge(Row::Bytes, value(27_600.0), &options(&[])),
         ];
-        let outcome = Outcome::new(rows, Path::new("results/x"));
-        assert_eq!(outcome.missed, ["bytes"]);
-        let text = outcome.text();
+        let summary = BudgetSummary::new(rows, Path::new("results/x"));
+        assert_eq!(summary.missed, ["bytes"]);
+        let text = summary.text();
         assert!(text.contains("this processor lacks AVX-512"), "{text}");
         assert!(text.contains("MISSED: bytes"), "{text}");
-        let json = serde_json::to_value(&outcome).unwrap();
+        let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["rows"][0]["verdict"], "not_measured");
         assert_eq!(json["rows"][1]["value"]["median"], 27_600.0);
         assert_eq!(json["rows"][1]["limit"], 27_500.0);

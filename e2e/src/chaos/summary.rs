@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use harness::latency::{Durations, Latencies};
 use serde::Serialize;
@@ -15,27 +14,9 @@ use super::proxy::FaultCounts;
 use super::recovery::Recovery;
 use super::serve::Role;
 
-/// Times from a kill to useful work, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(crate) struct Times {
-    /// The median.
-    pub(crate) p50: f64,
-    /// The 99th percentile; the greatest, if there are fewer than a hundred.
-    pub(crate) p99: f64,
-    /// The greatest.
-    pub(crate) max: f64,
-}
-
-impl Times {
-    fn of(times: impl Iterator<Item = Duration>) -> Self {
-        let Latencies { p50, p99, max, .. } = times.collect::<Durations>().latencies();
-        Self { p50, p99, max }
-    }
-}
-
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub struct Summary {
     /// Kills that landed on work in flight, by process.
     pub(crate) kills: BTreeMap<Role, usize>,
     /// Those of them at fail points, by its name.
@@ -48,7 +29,7 @@ pub struct Outcome {
     #[serde(flatten)]
     pub(crate) verdict: Verdict,
     /// From the kill to useful work, by process.
-    pub(crate) recovery_ms: BTreeMap<Role, Times>,
+    pub(crate) recovery_ms: BTreeMap<Role, Latencies>,
     /// Faults of the network between the processes and the broker.
     pub(crate) network_faults: FaultCounts,
     /// Meters.
@@ -67,7 +48,7 @@ pub struct Outcome {
     pub(crate) state: Option<PathBuf>,
 }
 
-impl Outcome {
+impl Summary {
     /// Puts together what is known of a run; what else there is, the caller enters.
     pub(crate) fn new(
         options: &Options,
@@ -75,7 +56,7 @@ impl Outcome {
         kills: &[Kill],
         recoveries: &[Recovery],
     ) -> Self {
-        let mut outcome = Self {
+        let mut summary = Self {
             kills: BTreeMap::new(),
             kills_at: BTreeMap::new(),
             kills_asked: options.kills,
@@ -92,17 +73,17 @@ impl Outcome {
             state: None,
         };
         for kill in kills {
-            *outcome.kills.entry(kill.role).or_default() += 1;
+            *summary.kills.entry(kill.role).or_default() += 1;
             if kill.how != "SIGKILL" {
-                *outcome.kills_at.entry(kill.how).or_default() += 1;
+                *summary.kills_at.entry(kill.how).or_default() += 1;
             }
         }
         for role in Role::ALL {
             let of = recoveries.iter().filter(|recovery| recovery.role == role);
-            let times = Times::of(of.map(|recovery| recovery.took));
-            outcome.recovery_ms.insert(role, times);
+            let times: Durations = of.map(|recovery| recovery.took).collect();
+            summary.recovery_ms.insert(role, times.latencies());
         }
-        outcome
+        summary
     }
 
     /// The figures, for people.

@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use harness::scenario::Scenario;
 use harness::verdict::{Row, Verdict};
 use harness::watch::Watch;
-use meter::Summary;
 use serde::Serialize;
 
 use crate::output::{or_dash, table};
 
 /// What a run came to: the JSON object on stdout and in `summary.json`.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct RunSummary {
     pub(crate) windows: usize,
     pub(crate) windows_withheld: usize,
     pub(crate) meters: usize,
@@ -45,23 +44,23 @@ pub(crate) struct Outcome {
     pub(crate) rows: Vec<Row>,
 }
 
-impl Outcome {
-    /// Puts the outcome together; its time and its folder, the caller enters.
+impl RunSummary {
+    /// What is known once the services have stopped; the caller adds time and folder.
     pub(crate) fn new(
         scenario: &Scenario,
         watch: &Watch,
-        summary: &Summary,
+        fleet: &meter::Summary,
         verdict: Verdict,
     ) -> Self {
         let mut wrong = verdict.wrong;
-        if summary.clamped > 0 && scenario.settings.meter.replay.is_some() {
+        if fleet.clamped > 0 && scenario.settings.meter.replay.is_some() {
             wrong.push(format!(
                 "{} readings were clamped, though the capacities come from the file",
-                summary.clamped
+                fleet.clamped
             ));
         }
-        if summary.lost > 0 {
-            wrong.push(format!("{} reports were refused for good", summary.lost));
+        if fleet.lost > 0 {
+            wrong.push(format!("{} reports were refused for good", fleet.lost));
         }
         let span = watch.span_s();
         let rate = |count: u64| if span > 0.0 { count as f64 / span } else { 0.0 };
@@ -70,18 +69,18 @@ impl Outcome {
             windows_withheld: verdict.withheld,
             meters: scenario.meters,
             feeders: scenario.settings.meter.feeders,
-            reports_sent: summary.reports,
+            reports_sent: fleet.reports,
             reports_folded: watch.folded,
             reports_rejected: watch.rejected_by_reason(),
             reports_duplicate: watch.duplicates,
-            readings_clamped: summary.clamped,
-            readings_exported: summary.exported,
-            readings_missing: summary.missing,
+            readings_clamped: fleet.clamped,
+            readings_exported: fleet.exported,
+            readings_missing: fleet.missing,
             max_relative_error: verdict.max_relative_error,
             error_bound: verdict.error_bound,
             reports_per_s: rate(watch.folded),
-            readings_per_s: rate(summary.readings),
-            bytes_per_report: summary.sealed.0 as f64 / summary.sealed.1.max(1) as f64,
+            readings_per_s: rate(fleet.readings),
+            bytes_per_report: fleet.sealed.0 as f64 / fleet.sealed.1.max(1) as f64,
             wall_s: 0.0,
             results: PathBuf::new(),
             input: scenario.input.clone(),

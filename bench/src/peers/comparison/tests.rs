@@ -29,7 +29,7 @@ fn steps(factor: f64) -> Steps {
 /// A peer of the catalogue, before it is measured.
 fn peer(index: usize) -> Peer {
     Peer {
-        entry: PEERS[index],
+        system: PEERS[index],
         version: None,
         figures: None,
         not_measured: None,
@@ -52,7 +52,7 @@ fn opened(off_wh: f64) -> Opened {
     }
 }
 
-fn outcome() -> Outcome {
+fn comparison() -> Comparison {
     // The second round ran on a machine half as fast.
     let ours = [steps(1.0), steps(2.0)];
     let rounds = [measured(1.0), measured(2.0)];
@@ -61,7 +61,7 @@ fn outcome() -> Outcome {
     tenseal.figures = Some(Figures::new(&rounds, &ours, &work(), &opened(0.0)).unwrap());
     let mut prio3 = peer(4);
     prio3.not_measured = Some("cargo build: no network".to_owned());
-    Outcome {
+    Comparison {
         rounds: 2,
         reports_per_round: 2,
         readings_per_report: BATCH,
@@ -69,7 +69,7 @@ fn outcome() -> Outcome {
         input: input(2),
         ours: Ours::new(&ours, &work(), &opened(0.0), 1.0).unwrap(),
         peers: vec![tenseal, prio3],
-        brokers: brokers::Outcome::default(),
+        brokers: brokers::BrokerComparison::default(),
         wrong: Vec::new(),
         correct: true,
         results: PathBuf::from("results/x"),
@@ -78,7 +78,7 @@ fn outcome() -> Outcome {
 
 #[test]
 fn ratios_are_of_the_same_round_and_in_the_json_with_their_spread() {
-    let json = serde_json::to_value(outcome()).unwrap();
+    let json = serde_json::to_value(comparison()).unwrap();
     let ratios = &json["peers"][0]["figures"]["ratios"];
     let near = |value: &serde_json::Value, expected: f64| {
         let value = value.as_f64().unwrap();
@@ -100,7 +100,7 @@ fn ratios_are_of_the_same_round_and_in_the_json_with_their_spread() {
 
 #[test]
 fn what_was_not_measured_is_in_the_table_with_the_reason() {
-    let text = outcome().text();
+    let text = comparison().text();
     for words in [
         "not measured: cargo build: no network",
         "gives: a proof that every reading is in range",

@@ -7,14 +7,14 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::brokers;
-use super::catalogue::{Entry, Precision};
+use super::catalogue::{Precision, System};
 use super::ours::Steps;
 use super::protocol::{Measured, Opened};
 use super::work::{BATCH, Work};
 use crate::ratio::{Spread, by_name, figure};
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct Comparison {
     pub(crate) rounds: usize,
     pub(crate) reports_per_round: usize,
     pub(crate) readings_per_report: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Outcome {
     pub(crate) input: String,
     pub(crate) ours: Ours,
     pub(crate) peers: Vec<Peer>,
-    pub(crate) brokers: brokers::Outcome,
+    pub(crate) brokers: brokers::BrokerComparison,
     /// What is wrong, in words: a sum outside what its system promises.
     pub(crate) wrong: Vec<String>,
     pub(crate) correct: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Ours {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Peer {
     #[serde(flatten)]
-    pub(crate) entry: Entry,
+    pub(crate) system: System,
     pub(crate) version: Option<String>,
     pub(crate) figures: Option<Figures>,
     pub(crate) not_measured: Option<String>,
@@ -164,12 +164,12 @@ fn error(work: &Work, opened: &Opened) -> (f64, f64) {
 }
 
 pub(crate) fn fault(
-    entry: &Entry,
+    system: &System,
     figures: &Figures,
     work: &Work,
     opened: &Opened,
 ) -> Option<String> {
-    let allowed = match entry.precision {
+    let allowed = match system.precision {
         Precision::Exact => 0.0,
         // Half a step for each of the readings in a total.
         Precision::Rounded => {
@@ -181,7 +181,7 @@ pub(crate) fn fault(
     (missing || figures.max_error_wh > allowed).then(|| {
         format!(
             "{}: a total is off by {} Wh, more than {}",
-            entry.title,
+            system.title,
             figure(figures.max_error_wh),
             figure(allowed)
         )
