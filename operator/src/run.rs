@@ -66,7 +66,11 @@ pub async fn run(
     event_loop.run(taker, inbox, stop).await
 }
 
-fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), OperatorError> {
+/// Opens everything, and drafts what is not there yet.
+pub(crate) fn open(
+    settings: &Settings,
+    clock: SharedClock,
+) -> Result<(Opened, SumTaker), OperatorError> {
     let topics = Topics::new(&settings.deployment.root)
         .map_err(|error| invalid("deployment.root", &error))?;
     let layout = setup::layout(settings)?;
@@ -87,7 +91,8 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), O
         deployment: &settings.deployment.id,
         operator: &keyring.name(),
     };
-    let ledger = Ledger::open(&place, was_published)?;
+    let mut ledger = Ledger::open(&place, was_published)?;
+    let released = ledger.newest()?;
     let recent = totals::recent(totals_file, &keyring.name())?;
     tracing::info!(
         operator_key = %keyring.verifying(),
@@ -110,6 +115,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), O
         topics,
         registry,
         keyring,
+        released,
         recent,
         lock,
     };
