@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use packed::Profile;
 use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
 use crate::plan::book::PlanBook;
 use crate::plan::stored::{stored_plan, unowned};
-
 use crate::release::ledger;
 use crate::setup;
 
@@ -82,7 +80,7 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
 
 fn openfhe(settings: &Settings, findings: &mut Findings) {
     let name = &settings.plan.profile;
-    let tested = Profile::by_name(name).map_err(|error| error.to_string());
+    let tested = setup::profile(settings).map_err(|error| error.to_string());
     let tested =
         tested.and_then(|profile| openfhe::self_test(profile).map_err(|error| error.to_string()));
     findings.encryption(name, tested);

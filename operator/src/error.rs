@@ -63,4 +63,10 @@ pub enum OperatorError {
     /// The thread that takes sums ended before it was told to.
     #[error("the thread that takes sums ended unexpectedly")]
     SumTaker,
+    /// The task that sends to the broker ended before it was told to.
+    #[error("the task that sends messages to the broker ended unexpectedly")]
+    Egress,
+    /// The task that has the connection ended before it was told to.
+    #[error("the task that keeps the connection to the broker ended unexpectedly")]
+    Connection,
 }

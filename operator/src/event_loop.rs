@@ -15,7 +15,7 @@ mod epochs;
 mod publishing;
 mod status_hints;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{PlanVersion, Topic, Topics};
+use wire::{FeederId, PlanVersion, Topic, Topics, WindowStart};
 
 use crate::enrolment::handler::EnrolmentHandler;
 use crate::enrolment::registry::Registry;
@@ -54,6 +54,8 @@ pub(crate) struct Opened {
     pub(crate) topics: Topics,
     pub(crate) registry: Registry,
     pub(crate) keyring: Arc<Keyring>,
+    /// The newest window each feeder has released.
+    pub(crate) released: BTreeMap<FeederId, WindowStart>,
     /// The last windows released before this start.
     pub(crate) recent: Vec<FeederReport>,
     /// Held as long as the operator runs.
@@ -86,13 +88,6 @@ struct WaitingSum {
     message: Incoming,
 }
 
-/// Why the loop ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Stopped,
-    SumTakerLost,
-}
-
 impl EventLoop {
     pub(crate) fn new(
         settings: &Settings,
@@ -105,6 +100,7 @@ impl EventLoop {
             topics,
             registry,
             keyring,
+            released,
             recent,
             lock,
         } = opened;
@@ -117,7 +113,7 @@ impl EventLoop {
             observer.clone(),
         );
         Self {
-            rotation: Rotation::new(settings, clock),
+            rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,
             keyring,
@@ -152,9 +148,11 @@ impl EventLoop {
         // The first plan is durable before anybody can ask for it.
         self.save();
 
-        let ended = self
+        let served = self
             .serve(&mut inbox, &jobs, &mut results, &egress, &stop)
             .await;
+        // Once it was told to stop, what else ends is in order.
+        let served = if stop.is_stopped() { Ok(()) } else { served };
 
         drop(jobs);
         let drained = self.drain(results, egress);
@@ -167,11 +165,14 @@ impl EventLoop {
         self.publisher.close().await;
         match taking.await {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            _ if ended == Ended::SumTakerLost => Err(OperatorError::SumTaker),
-            _ => Ok(()),
+            _ => served,
         }
     }
 
+    /// Acts on whatever comes next, until the stop fires.
+    ///
+    /// # Errors
+    /// A task or thread that this loop works with has ended.
     async fn serve(
         &mut self,
         inbox: &mut Inbox,
@@ -179,24 +180,25 @@ impl EventLoop {
         results: &mut mpsc::Receiver<TakeResult>,
         egress: &Egress,
         stop: &Stop,
-    ) -> Ended {
+    ) -> Result<(), OperatorError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut waiting: Option<WaitingSum> = None;
         loop {
             let is_publishing = !self.leaving.is_empty();
             tokio::select! {
-                () = stop.stopped() => return Ended::Stopped,
+                () = stop.stopped() => return Ok(()),
                 result = next(results, egress) => {
-                    let Some(result) = result else {
-                        return Ended::SumTakerLost;
-                    };
                     metrics::queue(QUEUE - jobs.capacity());
-                    egress.send(self.announce(result)).await;
+                    egress.send(self.announce(result?)).await?;
                 }
-                () = egress.room(), if is_publishing => self.publish_next(egress).await,
+                room = egress.room(), if is_publishing => {
+                    room?;
+                    self.publish_next(egress).await?;
+                }
                 place = jobs.reserve(), if waiting.is_some() => {
-                    if let (Ok(place), Some(sum)) = (place, waiting.take()) {
+                    let place = place.map_err(|_| OperatorError::SumTaker)?;
+                    if let Some(sum) = waiting.take() {
                         place.send(sum.job);
                         metrics::queue(QUEUE - jobs.capacity());
                         inbox.ack(&sum.message);
@@ -209,10 +211,11 @@ impl EventLoop {
                     }
                     Some(mqtt::Event::Disconnected { .. }) => {}
                     Some(mqtt::Event::Message(message)) => waiting = self.receive(message, inbox),
-                    None => return Ended::Stopped,
+                    None => return Err(OperatorError::Connection),
                 },
                 () = tokio::time::sleep_until(self.schedule.due()), if !is_publishing => self.begin_publishing(),
-                _ = tick.tick() => self.tick().await,
+                made = self.rotation.keys_made(), if !is_publishing => self.begin_epoch(made),
+                _ = tick.tick() => self.tick(),
             }
         }
     }
@@ -220,7 +223,8 @@ impl EventLoop {
     /// Answers what was accepted before the end, until nothing is left.
     async fn drain(&mut self, mut results: mpsc::Receiver<TakeResult>, egress: Egress) {
         while let Some(result) = results.recv().await {
-            egress.send(self.announce(result)).await;
+            // What cannot leave any more is answered when analytics sends the sum again.
+            let _ = egress.send(self.announce(result)).await;
         }
         egress.close().await;
     }
@@ -250,7 +254,7 @@ impl EventLoop {
         None
     }
 
-    async fn tick(&mut self) {
+    fn tick(&mut self) {
         if !self.leaving.is_empty() {
             if !self.publisher.is_connected() {
                 let rest = self.leaving.drain(..).collect();
@@ -260,7 +264,7 @@ impl EventLoop {
         }
         self.enrolment.apply_approved(&mut self.schedule);
         self.say_what_is_missing();
-        self.rotate().await;
+        self.rotate();
     }
 
     fn say_what_is_missing(&mut self) {
@@ -283,7 +287,13 @@ impl EventLoop {
 }
 
 /// The next result, once its answer can leave. Cancel safe.
-async fn next(results: &mut mpsc::Receiver<TakeResult>, egress: &Egress) -> Option<TakeResult> {
-    egress.room().await;
-    results.recv().await
+async fn next(
+    results: &mut mpsc::Receiver<TakeResult>,
+    egress: &Egress,
+) -> Result<TakeResult, OperatorError> {
+    egress.room().await?;
+    results.recv().await.ok_or(OperatorError::SumTaker)
 }
+
+#[cfg(test)]
+mod tests;

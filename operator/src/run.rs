@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use packed::Profile;
+use packed::layout::Layout;
 use service::config::Settings;
 use service::mqtt::{self, QoS};
 use service::{SharedClock, Stop};
@@ -25,7 +25,7 @@ use crate::plan::settings::PlanSettings;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
-use crate::setup::{enrols_automatically, folder};
+use crate::setup::{self, enrols_automatically, folder, invalid};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
@@ -66,18 +66,21 @@ pub async fn run(
     event_loop.run(taker, inbox, stop).await
 }
 
-fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), OperatorError> {
+/// Opens everything, and drafts what is not there yet.
+pub(crate) fn open(
+    settings: &Settings,
+    clock: SharedClock,
+) -> Result<(Opened, SumTaker), OperatorError> {
     let topics = Topics::new(&settings.deployment.root)
         .map_err(|error| invalid("deployment.root", &error))?;
-    let profile = Profile::by_name(&settings.plan.profile)
-        .map_err(|error| invalid("plan.profile", &error))?;
+    let layout = setup::layout(settings)?;
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;
-    let keyring = Arc::new(open_keys(settings, &dir, profile)?);
+    let keyring = Arc::new(open_keys(settings, &dir)?);
     // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
     let was_published = PlanBook::is_stored(&dir);
-    let registry = open_registry(settings, &dir, &topics, &keyring)?;
+    let registry = open_registry(settings, layout, &dir, &topics, &keyring)?;
     let totals_file = &settings.operator.totals_file;
     if let Some(parent) = totals_file.parent() {
         disk::create_folder(parent)?;
@@ -88,7 +91,8 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), O
         deployment: &settings.deployment.id,
         operator: &keyring.name(),
     };
-    let ledger = Ledger::open(&place, was_published)?;
+    let mut ledger = Ledger::open(&place, was_published)?;
+    let released = ledger.newest()?;
     let recent = totals::recent(totals_file, &keyring.name())?;
     tracing::info!(
         operator_key = %keyring.verifying(),
@@ -102,6 +106,7 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), O
     let take_settings = TakeSettings {
         deployment: settings.deployment.id.clone(),
         topics: topics.clone(),
+        layout,
         quantum_wh: settings.operator.publish_quantum_wh,
         publish_totals: settings.operator.publish_totals,
     };
@@ -110,27 +115,17 @@ fn open(settings: &Settings, clock: SharedClock) -> Result<(Opened, SumTaker), O
         topics,
         registry,
         keyring,
+        released,
         recent,
         lock,
     };
     Ok((opened, taker))
 }
 
-fn invalid(key: &'static str, problem: &dyn std::fmt::Display) -> OperatorError {
-    OperatorError::Setting {
-        key,
-        problem: problem.to_string(),
-    }
-}
-
 /// The keys, unless the configuration names another operator.
-fn open_keys(
-    settings: &Settings,
-    dir: &Path,
-    profile: &'static Profile,
-) -> Result<Keyring, OperatorError> {
+fn open_keys(settings: &Settings, dir: &Path) -> Result<Keyring, OperatorError> {
     let credentials = settings.operator.credentials_dir.as_deref();
-    let keyring = Keyring::open(dir, credentials, profile)?;
+    let keyring = Keyring::open(dir, credentials, setup::profile(settings)?)?;
     let actual = keyring.verifying();
     match settings.deployment.operator_key {
         Some(configured) if configured != actual => Err(OperatorError::OtherKey {
@@ -145,16 +140,16 @@ fn open_keys(
 /// Plan, roster and the gateways' keys.
 fn open_registry(
     settings: &Settings,
+    layout: Layout,
     dir: &Path,
     topics: &Topics,
     keyring: &Keyring,
 ) -> Result<Registry, OperatorError> {
-    let layout = settings.plan.layout.parse();
     let plan_settings = PlanSettings {
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
         batch: settings.plan.batch,
-        layout: layout.map_err(|error| invalid("plan.layout", &error))?,
+        layout,
         min_meters: settings.plan.min_meters,
     };
     let limits = Limits {

@@ -31,6 +31,7 @@ impl EventLoop {
                 metrics::taken(&report);
                 self.releases += 1;
                 self.feeders.taken(&report);
+                self.rotation.released(&report.feeder, report.window_start);
                 self.observer.tell(Event::Ciphertext {
                     feeder: report.feeder.clone(),
                     window: report.window_start,

@@ -6,6 +6,8 @@ use service::{Chain, failpoint};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::error::OperatorError;
+
 /// Batches that may wait. Few, because a page of the roster has megabytes.
 const WAITING: usize = 8;
 
@@ -34,15 +36,22 @@ impl Egress {
     }
 
     /// Waits until the next [`send`](Self::send) does not have to. Cancel safe.
-    pub(super) async fn room(&self) {
+    ///
+    /// # Errors
+    /// [`OperatorError::Egress`]: the task has ended, so the connection is closed for good.
+    pub(super) async fn room(&self) -> Result<(), OperatorError> {
         // The permit is given back at once: nobody else sends, so the room stays.
-        let _ = self.outgoing.reserve().await;
+        let permit = self.outgoing.reserve().await;
+        permit.map(drop).map_err(|_| OperatorError::Egress)
     }
 
     /// Lets a batch out, waiting for room if there is none.
-    pub(super) async fn send(&self, outgoing: Outgoing) {
-        // The task ends early only when the connection is closed for good: what is lost is asked for again.
-        let _ = self.outgoing.send(outgoing).await;
+    ///
+    /// # Errors
+    /// As [`room`](Self::room).
+    pub(super) async fn send(&self, outgoing: Outgoing) -> Result<(), OperatorError> {
+        let sent = self.outgoing.send(outgoing).await;
+        sent.map_err(|_| OperatorError::Egress)
     }
 
     /// Waits until everything has been handed to the connection.
@@ -108,7 +117,7 @@ mod tests {
         let egress = Egress::open(publisher);
         let mut sent = 0;
         while has_room(&egress).await {
-            egress.send(outgoing()).await;
+            egress.send(outgoing()).await.unwrap();
             sent += 1;
             assert!(sent < 100_000, "what waits has no limit");
         }
@@ -116,7 +125,7 @@ mod tests {
         // A loop asks beside everything else it does, and drops the question when something else comes first.
         tokio::select! {
             biased;
-            () = egress.room() => panic!("there is room"),
+            _ = egress.room() => panic!("there is room"),
             () = tokio::task::yield_now() => {}
         }
     }

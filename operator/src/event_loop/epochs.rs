@@ -1,11 +1,11 @@
 //! A new key epoch, asked for by `operator rotate`.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use service::{Chain, Settings, SharedClock};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use wire::{EpochPlan, UnixSeconds};
+use wire::{EpochPlan, FeederId, Plan, UnixSeconds, WindowStart};
 
 use super::EventLoop;
 use crate::keys::error::KeyringError;
@@ -13,40 +13,80 @@ use crate::keys::keyring::Keyring;
 use crate::keys::rotate::{self, Facts, Inbox, Request, RotateError};
 use crate::setup::folder;
 
-/// What a new key epoch is judged by, apart from the plan.
+/// Requests for a new key epoch, and what they are judged by apart from the plan.
 pub(super) struct Rotation {
-    dir: PathBuf,
     inbox: Inbox,
     retention_s: u64,
     clock: SharedClock,
+    /// The newest window each feeder has released.
+    released: BTreeMap<FeederId, WindowStart>,
+    /// Keys that are being made.
+    making: Option<JoinHandle<Result<Made, KeyringError>>>,
+}
+
+/// The keys of a new epoch, for the plan.
+pub(super) struct Made {
+    request: Request,
+    entry: EpochPlan,
+    public: Vec<u8>,
 }
 
 impl Rotation {
-    pub(super) fn new(settings: &Settings, clock: SharedClock) -> Self {
-        let dir = folder(settings);
+    pub(super) fn new(
+        settings: &Settings,
+        released: BTreeMap<FeederId, WindowStart>,
+        clock: SharedClock,
+    ) -> Self {
         Self {
-            inbox: Inbox::new(&dir),
+            inbox: Inbox::new(&folder(settings)),
             retention_s: settings.analytics.retention.as_secs(),
             clock,
-            dir,
+            released,
+            making: None,
         }
+    }
+
+    /// Records that a feeder has released a window.
+    pub(super) fn released(&mut self, feeder: &FeederId, window: WindowStart) {
+        match self.released.get_mut(feeder) {
+            Some(newest) => *newest = window.max(*newest),
+            None => drop(self.released.insert(feeder.clone(), window)),
+        }
+    }
+
+    fn check(&self, request: &Request, plan: &Plan) -> Result<(), RotateError> {
+        let facts = Facts {
+            plan,
+            released: &self.released,
+            now: UnixSeconds(self.clock.now().0 / 1000),
+            retention_s: self.retention_s,
+        };
+        rotate::check(request, &facts)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.making.is_none()
+    }
+
+    /// Waits for the keys that are being made; for ever if none are. Cancel safe.
+    pub(super) async fn keys_made(&mut self) -> anyhow::Result<Made> {
+        let Some(making) = &mut self.making else {
+            return std::future::pending().await;
+        };
+        let made = making.await;
+        self.making = None;
+        Ok(made??)
     }
 }
 
-/// Why a request was not granted: for good, or until the next look.
-enum Refused {
-    Rule(RotateError),
-    Later(anyhow::Error),
-}
-
-fn later(error: impl Into<anyhow::Error>) -> Refused {
-    Refused::Later(error.into())
-}
-
 impl EventLoop {
-    /// Grants a request for a new epoch: key, plan, and only then the end of the request, so that a kill in between is
-    /// taken up where it was.
-    pub(super) async fn rotate(&mut self) {
+    /// Takes up a request for a new epoch: key, plan, and only then the end of the request, so that a kill in between
+    /// leaves it to the next start.
+    pub(super) fn rotate(&mut self) {
+        if self.rotation.making.is_some() {
+            return;
+        }
         let request = match self.rotation.inbox.waiting() {
             Ok(None) => return,
             Ok(Some(request)) => request,
@@ -59,24 +99,38 @@ impl EventLoop {
         if (plan.epochs.last()).is_some_and(|newest| newest.epoch >= request.epoch) {
             return self.granted();
         }
-        match self.prepare(&request).await {
-            Ok((entry, public)) => {
-                tracing::info!(
-                    epoch = %entry.epoch, first_window = %rotate::time(entry.first_window),
-                    "a new key epoch: windows from then on are sealed under a new key"
-                );
-                self.enrolment.registry.plan.add_epoch(entry, &public);
-                self.schedule.plan_changed(Instant::now());
-                self.granted();
-            }
-            Err(Refused::Rule(error)) => self.turn_down(&error),
-            Err(Refused::Later(error)) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "cannot make the keys of a new epoch"
-                );
-            }
+        // Time has passed since the command checked it.
+        if let Err(error) = self.rotation.check(&request, plan) {
+            return self.turn_down(&error);
         }
+        let keyring = self.keyring.clone();
+        // Making a key pair takes a while, and sums go on being answered.
+        let making = tokio::task::spawn_blocking(move || make(&keyring, request));
+        self.rotation.making = Some(making);
+    }
+
+    /// Puts a new epoch into the plan once it has keys.
+    pub(super) fn begin_epoch(&mut self, made: anyhow::Result<Made>) {
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                let error = format!("{error:#}");
+                return tracing::error!(error, "cannot make the keys of a new epoch");
+            }
+        };
+        let plan = self.enrolment.registry.plan.plan();
+        // A window of the new epoch may have been released meanwhile.
+        if let Err(error) = self.rotation.check(&made.request, plan) {
+            return self.turn_down(&error);
+        }
+        let entry = made.entry;
+        tracing::info!(
+            epoch = %entry.epoch, first_window = %rotate::time(entry.first_window),
+            "a new key epoch: windows from then on are sealed under a new key"
+        );
+        self.enrolment.registry.plan.add_epoch(entry, &made.public);
+        self.schedule.plan_changed(Instant::now());
+        self.granted();
     }
 
     /// Ends the request once the plan that has the epoch is durable.
@@ -95,34 +149,13 @@ impl EventLoop {
             tracing::error!(error = %Chain(&error), "cannot remove a refused request");
         }
     }
-
-    /// Checks the rules again, for time has passed, and makes the keys, off the threads that serve the network.
-    async fn prepare(&self, request: &Request) -> Result<(EpochPlan, Vec<u8>), Refused> {
-        let plan = self.enrolment.registry.plan.plan().clone();
-        let request = request.clone();
-        let dir = self.rotation.dir.clone();
-        let keyring = self.keyring.clone();
-        let now = UnixSeconds(self.rotation.clock.now().0 / 1000);
-        let retention_s = self.rotation.retention_s;
-        let work = move || {
-            let released = rotate::newest_released(&dir, &plan.deployment).map_err(later)?;
-            let facts = Facts {
-                plan: &plan,
-                released: &released,
-                now,
-                retention_s,
-            };
-            rotate::check(&request, &facts).map_err(Refused::Rule)?;
-            make(&keyring, &request).map_err(later)
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|error| Err(later(error)))
-    }
 }
 
-fn make(keyring: &Arc<Keyring>, request: &Request) -> Result<(EpochPlan, Vec<u8>), KeyringError> {
+fn make(keyring: &Keyring, request: Request) -> Result<Made, KeyringError> {
     let keys = keyring.epoch(request.epoch)?;
-    let entry = keys.entry(request.epoch, request.first_window);
-    Ok((entry, keys.public.clone()))
+    Ok(Made {
+        entry: keys.entry(request.epoch, request.first_window),
+        public: keys.public.clone(),
+        request,
+    })
 }

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::EventLoop;
 use super::egress::{Egress, Outgoing};
+use crate::error::OperatorError;
 use crate::event::Event;
 use crate::plan::publish::Item;
 
@@ -32,7 +33,7 @@ impl EventLoop {
     }
 
     /// Signs the next document and hands it over.
-    pub(super) async fn publish_next(&mut self, egress: &Egress) {
+    pub(super) async fn publish_next(&mut self, egress: &Egress) -> Result<(), OperatorError> {
         let registry = &mut self.enrolment.registry;
         let message = match self.leaving.pop_front() {
             Some(Item::Plan) => Some((self.topics.plan(), registry.plan.sealed(&self.keyring))),
@@ -45,11 +46,12 @@ impl EventLoop {
                 retain: true,
                 after_taking: false,
             };
-            egress.send(outgoing).await;
+            egress.send(outgoing).await?;
         }
         if self.leaving.is_empty() {
             self.published();
         }
+        Ok(())
     }
 
     /// Tells what is new in what was published.

@@ -178,6 +178,12 @@ impl Keyring {
         self.verifying().to_string().chars().take(16).collect()
     }
 
+    /// Keeps keys from being added until it is dropped.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.epochs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<KeyEpoch, Arc<EpochKeys>>> {
         self.epochs.write().unwrap_or_else(PoisonError::into_inner)
     }

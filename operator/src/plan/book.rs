@@ -45,14 +45,12 @@ impl PlanBook {
         let profile = keyring.profile();
         let needed = settings.layout.slots_needed(usize::from(settings.batch));
         if needed > profile.slots() {
-            let (batch, layout, slots) =
-                (settings.batch, settings.layout.to_string(), profile.slots());
             return Err(PlanError::Slots {
-                batch,
-                layout,
+                batch: settings.batch,
+                layout: settings.layout,
                 needed,
                 profile: profile.name,
-                slots,
+                slots: profile.slots(),
             });
         }
         let path = Self::path(dir);

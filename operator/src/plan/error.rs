@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use packed::layout::Layout;
+
 use crate::disk::DiskError;
 use crate::keys::error::KeyringError;
 
@@ -48,7 +50,7 @@ pub enum PlanError {
         /// Intervals per report.
         batch: u16,
         /// Slot layout.
-        layout: String,
+        layout: Layout,
         /// Slots needed.
         needed: usize,
         /// Parameter profile.

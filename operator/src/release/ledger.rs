@@ -12,18 +12,20 @@
 //!
 //! # Layout
 //! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`: `releases.redb`
-//! * `migrate`: ledgers of earlier formats
+//! * `state`: what is in it, for whoever looks on · `migrate`: ledgers of earlier formats
 
 mod count;
 mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 mod migrate;
+mod state;
 mod store;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use redb::ReadableDatabase as _;
 use service::failpoint;
 use wire::{DeploymentId, FeederId, WindowStart};
 
@@ -33,6 +35,7 @@ use crate::release::rules::Taken;
 use crate::release::totals::{self, COMMIT_MAX, Totals};
 use count::Count;
 pub use error::LedgerError;
+pub(crate) use state::{State, state};
 use store::Store;
 
 /// The ledger's name in the operator's folder.
@@ -129,22 +132,40 @@ impl Ledger {
         let mut tail = totals::TAIL;
         let start = loop {
             let start = self.totals.size().saturating_sub(tail);
-            let rows = next_rows(&mut reports(start)?)?;
+            let rows = taken_of(reports(start)?.take(COMMIT_MAX))?;
             let known = rows.len() == COMMIT_MAX && self.store.missing(&rows)?.is_empty();
             if known || start == 0 {
                 break start;
             }
             tail = tail.saturating_mul(4);
         };
+        if start == 0 {
+            self.refuse_gap(place)?;
+        }
         let mut reports = reports(start)?;
         loop {
-            let rows = next_rows(&mut reports)?;
+            let rows = taken_of(reports.by_ref().take(COMMIT_MAX))?;
             if rows.is_empty() {
                 return Ok(());
             }
             let missing = self.store.missing(&rows)?;
             self.store.add(&missing)?;
         }
+    }
+
+    /// Refuses totals that begin after the ledger's end. A kill leaves one commit to the totals alone; where more of their
+    /// first lines are missing, what was released before these is in neither file.
+    fn refuse_gap(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
+        let reports = totals::reports(place.totals, 0, place.operator)?;
+        let first = taken_of(reports.take(COMMIT_MAX + 1))?;
+        if self.store.len() == 0 || self.store.missing(&first)?.len() <= COMMIT_MAX {
+            return Ok(());
+        }
+        Err(LedgerError::OlderThanTotals {
+            path: self.store.path().to_owned(),
+            releases: self.store.len(),
+            totals: place.totals.to_owned(),
+        })
     }
 
     /// Makes `reports` durable. At most [`COMMIT_MAX`] at once, none of which was taken before.
@@ -160,6 +181,11 @@ impl Ledger {
         self.totals.append(&lines)?;
         failpoint::hit("operator.between_records");
         self.store.add(&rows)
+    }
+
+    /// Whether the totals have releases that the ledger could not be told of yet.
+    pub(crate) fn owes(&self) -> bool {
+        self.store.owes()
     }
 
     /// Writes down how many releases the ledger has. It may wait until receipts are sent.
@@ -180,6 +206,15 @@ impl Ledger {
         window: WindowStart,
     ) -> Result<Vec<Taken>, LedgerError> {
         self.store.window(feeder, window)
+    }
+
+    /// The newest window each feeder has released. Reads the whole ledger.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn newest(&mut self) -> Result<BTreeMap<FeederId, WindowStart>, LedgerError> {
+        self.store
+            .with(|database| state::newest(&database.begin_read()?))
     }
 
     /// Releases taken.
@@ -205,42 +240,10 @@ impl Ledger {
     }
 }
 
-/// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// Releases in it.
-    pub releases: u64,
-    /// The newest window each feeder has released.
-    pub newest: BTreeMap<FeederId, WindowStart>,
-}
-
-/// The state of the ledger in `dir`; `None` if there is none.
-///
-/// # Errors
-/// As [`Ledger::open`], as far as it shows without changing anything; [`Fault::LeftOpen`] after a kill, until the next start.
-pub(crate) fn state(
-    dir: &Path,
-    deployment: &DeploymentId,
-    expected: bool,
-) -> Result<Option<State>, LedgerError> {
-    let path = dir.join(FILE);
-    let count = Count::open(dir)?;
-    if !path.exists() {
-        return match migrate::is_due(dir) || !expected && count.known().is_none() {
-            true => Ok(None),
-            false => Err(LedgerError::Missing { path }),
-        };
-    }
-    let state = store::state(&path, deployment)?;
-    count.compare(&path, state.releases)?;
-    Ok(Some(state))
-}
-
-/// The next releases of the totals, as many as a commit has at most.
-fn next_rows(
-    reports: &mut impl Iterator<Item = Result<FeederReport, DiskError>>,
+/// The rows of the ledger for some totals.
+fn taken_of(
+    reports: impl Iterator<Item = Result<FeederReport, DiskError>>,
 ) -> Result<Vec<Taken>, DiskError> {
-    let reports = reports.take(COMMIT_MAX);
     reports.map(|report| Ok(taken(&report?))).collect()
 }
 

@@ -3,12 +3,18 @@
 //! This is the blocking half of the operator and runs on a thread of its own. Sums that arrive together are made durable
 //! together. One that cannot be verified gets no answer at all: whoever can publish could otherwise name somebody else's
 //! sum and have it "rejected" under the operator's signature.
+//!
+//! # Layout
+//! * [`SumTaker`]: verified, judged, decrypted · `commit`: made durable, and what is said of it then
+
+mod commit;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use packed::layout::Layout;
 use service::telemetry::{ReportId, Trace};
-use service::{Chain, SharedClock, failpoint};
+use service::{Chain, SharedClock};
 use tokio::sync::mpsc;
 use wire::{DeploymentId, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
@@ -22,7 +28,7 @@ use super::verify::verify;
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::open::decrypt::decrypt;
+use crate::open::{Slots, decrypt};
 
 /// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, and only the
 /// totals show that a copy from in between is older.
@@ -35,6 +41,8 @@ pub(crate) struct TakeSettings {
     pub deployment: DeploymentId,
     /// Its topics.
     pub topics: Topics,
+    /// What the slots of its reports carry.
+    pub layout: Layout,
     /// Rounding of what leaves the operator, in Wh.
     pub quantum_wh: u64,
     /// Whether totals are published.
@@ -47,6 +55,8 @@ pub(crate) struct SumTaker {
     ledger: Ledger,
     settings: TakeSettings,
     clock: SharedClock,
+    /// Sums that the totals have and the ledger could not be told of. No other is taken before it is.
+    owed: Vec<Candidate>,
 }
 
 /// A sum on its way to being taken.
@@ -72,6 +82,7 @@ impl SumTaker {
             ledger,
             settings,
             clock,
+            owed: Vec::new(),
         }
     }
 
@@ -95,7 +106,8 @@ impl SumTaker {
         }
     }
 
-    /// Takes a group of at most [`COMMIT_MAX`] sums, in order.
+    /// Takes a group of at most [`COMMIT_MAX`] sums. Their results come in their order, after those of earlier groups that
+    /// are durable only now.
     pub(crate) fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
         let mut results: Vec<Option<TakeResult>> = Vec::with_capacity(jobs.len());
         let mut candidates = Vec::new();
@@ -108,27 +120,28 @@ impl SumTaker {
                 Err(result) => Some(result),
             });
         }
-        let durable = self.commit(&candidates);
-        if !durable {
-            // What was judged against a sum of this group has to be judged again.
-            for result in results.iter_mut().flatten() {
-                if candidates
-                    .iter()
-                    .any(|candidate| result.is_about(&candidate.sum))
-                {
-                    *result = TakeResult::Deferred;
-                }
+        let mut done = self.durable_by_now();
+        if self.commit(&candidates) {
+            for candidate in candidates {
+                let index = candidate.index;
+                results[index] = Some(self.taken(candidate));
             }
+            done.extend(results.into_iter().flatten());
+            return done;
         }
-        for candidate in candidates {
-            let index = candidate.index;
-            results[index] = Some(if durable {
-                self.taken(candidate)
-            } else {
-                TakeResult::Deferred
-            });
+        let about = |result: &TakeResult| {
+            let mut sums = candidates.iter().map(|candidate| &candidate.sum);
+            sums.any(|sum| result.is_about(sum))
+        };
+        // What was judged against a sum of this group has to be judged again.
+        done.extend(results.into_iter().map(|result| match result {
+            Some(result) if !about(&result) => result,
+            _ => TakeResult::Deferred,
+        }));
+        if self.ledger.owes() {
+            self.owed.extend(candidates);
         }
-        results.into_iter().flatten().collect()
+        done
     }
 
     /// Verifies, judges and decrypts a sum. `before` are those of the group that are to be taken before it.
@@ -214,7 +227,12 @@ impl SumTaker {
         let feeder = plan
             .feeder(&sum.feeder, sum.window)
             .ok_or(Reason::UnknownFeeder)?;
-        let totals = decrypt(opened, plan, feeder.reference_wh, &self.keyring)?;
+        let slots = Slots {
+            layout: self.settings.layout,
+            batch: plan.batch,
+            reference_wh: feeder.reference_wh,
+        };
+        let totals = decrypt(opened, &slots, &self.keyring)?;
         let scale = Scale {
             profile: self.keyring.profile(),
             interval_s: plan.interval_s,
@@ -244,54 +262,6 @@ impl SumTaker {
             deployment: &self.settings.deployment,
             feeder: &sum.feeder,
             window: sum.window,
-        }
-    }
-
-    fn commit(&mut self, candidates: &[Candidate]) -> bool {
-        if candidates.is_empty() {
-            return true;
-        }
-        let start = Instant::now();
-        let reports = candidates.iter().map(|candidate| candidate.report.clone());
-        let reports: Vec<FeederReport> = reports.collect();
-        failpoint::hit("operator.before_record");
-        match self.ledger.commit(&reports) {
-            Ok(()) => {
-                failpoint::hit("operator.after_record");
-                metrics::committed(start.elapsed());
-                true
-            }
-            Err(error) => {
-                metrics::commit_failed();
-                tracing::error!(error = %Chain(&error), releases = candidates.len(), "releases are not taken until they can be written");
-                false
-            }
-        }
-    }
-
-    fn taken(&self, candidate: Candidate) -> TakeResult {
-        let Candidate {
-            taken,
-            report,
-            excerpt,
-            sum,
-            ..
-        } = candidate;
-        metrics::total(&sum, self.clock.now());
-        tracing::info!(
-            trace_id = %self.trace(&sum), sum = %ReportId(&taken.digest),
-            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors,
-            "total written"
-        );
-        let mut messages = vec![self.signer().receipt(&sum, taken.digest, SumStatus::Taken)];
-        if self.settings.publish_totals {
-            metrics::published();
-            messages.push(self.signer().total(&report));
-        }
-        TakeResult::Taken {
-            report: Box::new(report),
-            excerpt,
-            messages,
         }
     }
 }

@@ -89,6 +89,21 @@ pub enum LedgerError {
         /// Releases there were.
         known: u64,
     },
+    /// The totals begin after the ledger's end.
+    #[error(
+        "{path} has {releases} releases, but none of the first in {totals}: it is an older copy, and the windows that were \
+         released between the two could be released twice. Restore the newest copy of the ledger, or put back the lines \
+         that {totals} began with",
+        path = path.display(), totals = totals.display()
+    )]
+    OlderThanTotals {
+        /// The ledger.
+        path: PathBuf,
+        /// Releases in it.
+        releases: u64,
+        /// The totals.
+        totals: PathBuf,
+    },
 }
 
 impl LedgerError {

@@ -17,6 +17,8 @@ pub(crate) struct FailingDisk(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     done: u64,
+    /// Times all of the file was read to verify or to repair it.
+    full_reads: u64,
     /// The operations that are refused.
     refused: std::ops::Range<u64>,
 }
@@ -34,13 +36,28 @@ impl FailingDisk {
         self.0.lock().unwrap().done
     }
 
+    /// How often all of the file was read so far, to verify or to repair it.
+    pub(crate) fn full_reads(&self) -> u64 {
+        self.0.lock().unwrap().full_reads
+    }
+
     /// Opens the store in `path` on this disk.
-    pub(super) fn open(&self, path: &Path) -> Result<Database, Fault> {
+    pub(super) fn open(&self, path: &Path, verify: bool) -> Result<Database, Fault> {
         let file = std::fs::File::options().read(true).write(true).open(path);
         let open = || -> Result<Database, Error> {
             let file = FileBackend::new(file?)?;
             let disk = self.clone();
-            Ok(store::builder(CACHE).create_with_backend(OnDisk { file, disk })?)
+            // Without what lets other processes read: redb asks the disk for locks then.
+            let mut builder = store::builder(CACHE);
+            builder.set_check_integrity_on_open(verify);
+            let counted = self.clone();
+            builder.set_repair_callback(move |session| {
+                // It is told of each of the passes over the file.
+                if session.progress() == 0.0 {
+                    counted.0.lock().unwrap().full_reads += 1;
+                }
+            });
+            Ok(builder.create_with_backend(OnDisk { file, disk })?)
         };
         Ok(open()?)
     }

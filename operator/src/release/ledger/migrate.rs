@@ -18,6 +18,7 @@ use super::Place;
 use super::error::LedgerError;
 use crate::disk::DiskError;
 use crate::release::rules::Taken;
+use crate::release::totals::COMMIT_MAX;
 
 const FILE: &str = "releases.ledger";
 const OLD: &str = "releases.ledger.old";
@@ -33,8 +34,8 @@ pub(super) fn is_due(dir: &Path) -> bool {
 /// The releases of a ledger of format 1; `None` if there is none.
 ///
 /// # Errors
-/// It cannot be read, is damaged before its end, or is of another deployment or operator. A bad last line was torn: it was never
-/// answered, or the totals have it.
+/// It cannot be read, is damaged, or is of another deployment or operator. Damaged lines at its end, as many as one write had,
+/// were torn by a kill or a power cut: none of them was answered, and the totals have them or nobody has.
 pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError> {
     let path = path(place.dir);
     if !path.exists() {
@@ -57,21 +58,19 @@ pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError>
             expected,
         });
     }
-    let mut releases = Vec::new();
-    for (index, line) in lines.iter().enumerate().skip(1) {
-        match parse(line) {
-            Some(taken) => releases.push(taken),
-            None if lines[index..].iter().all(|line| parse(line).is_none()) => break,
-            None => {
-                return Err(LedgerError::Line {
-                    path,
-                    line: index + 1,
-                });
-            }
-        }
+    let parsed: Vec<Option<Taken>> = lines.iter().skip(1).map(|line| parse(line)).collect();
+    let whole = parsed.iter().take_while(|line| line.is_some()).count();
+    let torn = &parsed[whole..];
+    if torn.len() > COMMIT_MAX || torn.iter().any(Option::is_some) {
+        // Lines count from 1, and the first is the header.
+        let line = whole + 2;
+        return Err(LedgerError::Line { path, line });
     }
-    tracing::info!(path = %path.display(), releases = releases.len(), "reading a ledger of format 1");
-    Ok(Some(releases))
+    if !torn.is_empty() {
+        tracing::warn!(path = %path.display(), lines = torn.len(), "left out what a torn write damaged at the ledger's end");
+    }
+    tracing::info!(path = %path.display(), releases = whole, "reading a ledger of format 1");
+    Ok(Some(parsed.into_iter().flatten().collect()))
 }
 
 /// Renames the ledger of format 1, once all of it is in the present one.

@@ -3,7 +3,6 @@
 //! A commit has two phases, that is two syncs, as redb has it wherever other processes may read. The newest commit cannot be
 //! mistaken for a torn one then: if it is damaged later, the file is refused.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use redb::{
@@ -13,8 +12,8 @@ use redb::{
 use service::store::{self, Fault};
 use wire::{AnalyticsId, DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
+use super::Place;
 use super::error::LedgerError;
-use super::{Place, State};
 use crate::release::rules::Taken;
 
 /// Version of the tables below. Format 1 was a file of text; `migrate` reads it.
@@ -24,11 +23,11 @@ const FORMAT: &str = "2";
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by release. The window comes first, so that releases of the same time lie together:
 /// a commit touches few pages, whatever the number of feeders.
-const RELEASES: TableDefinition<Key, Row> = TableDefinition::new("releases");
+pub(super) const RELEASES: TableDefinition<Key, Row> = TableDefinition::new("releases");
 
 /// Start of the window in Unix seconds, feeder, part.
-type Key = (u64, &'static str, u16);
-type Row = (u32, u32, &'static [u8; 32], &'static str);
+pub(super) type Key = (u64, &'static str, u16);
+pub(super) type Row = (u32, u32, &'static [u8; 32], &'static str);
 
 const FORMAT_KEY: &str = "format version";
 const DEPLOYMENT_KEY: &str = "deployment";
@@ -37,8 +36,8 @@ const OPERATOR_KEY: &str = "operator";
 /// Bytes of the file that are kept in memory.
 pub(super) const CACHE: usize = 16 << 20;
 
-/// Opens the file; in tests on a disk that fails.
-type Open = Box<dyn Fn() -> Result<Database, Fault> + Send + Sync>;
+/// Opens the file and, if told to, verifies all of it; in tests on a disk that fails.
+type Open = Box<dyn Fn(bool) -> Result<Database, Fault> + Send + Sync>;
 
 /// The file, open for writing.
 pub(super) struct Store {
@@ -46,13 +45,15 @@ pub(super) struct Store {
     open: Open,
     /// Absent after a failure, until the file is opened again.
     database: Option<Database>,
+    /// This process has verified the whole file.
+    verified: bool,
     /// Releases in the file, as far as this process knows.
     len: u64,
     /// Releases that the totals have and the file may not have yet.
     owed: Vec<Taken>,
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = store::builder(CACHE);
     // `operator rotate` and `doctor` read while the operator runs.
     builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
@@ -76,11 +77,16 @@ impl Store {
     /// Opens the ledger that is there and verifies it.
     pub(super) fn open(path: &Path, place: &Place<'_>) -> Result<Self, LedgerError> {
         let file = path.to_owned();
-        let open = Box::new(move || store::open(&file, &builder()));
+        let open = Box::new(move |verify| {
+            let mut builder = builder();
+            builder.set_check_integrity_on_open(verify);
+            store::open(&file, &builder)
+        });
         let mut store = Self {
             path: path.to_owned(),
             open,
             database: None,
+            verified: false,
             len: 0,
             owed: Vec::new(),
         };
@@ -93,8 +99,9 @@ impl Store {
     #[cfg(test)]
     pub(super) fn put_on(&mut self, disk: super::faults::FailingDisk) {
         let path = self.path.clone();
-        self.open = Box::new(move || disk.open(&path));
+        self.open = Box::new(move |verify| disk.open(&path, verify));
         self.database = None;
+        self.verified = false;
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -124,6 +131,11 @@ impl Store {
             Err(_) => self.owed = owed,
         }
         written.map(drop)
+    }
+
+    /// Whether releases are owed.
+    pub(super) fn owes(&self) -> bool {
+        !self.owed.is_empty()
     }
 
     /// Those of `rows` whose place is free.
@@ -168,7 +180,7 @@ impl Store {
     }
 
     /// Does `work`, and closes the file if it fails: redb takes no more writes after a failed one.
-    fn with<T>(
+    pub(super) fn with<T>(
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, Error>,
     ) -> Result<T, LedgerError> {
@@ -183,7 +195,9 @@ impl Store {
         let database = match self.database.take() {
             Some(database) => database,
             None => {
-                let database = (self.open)().map_err(LedgerError::at(&self.path))?;
+                // Not again after each failed write: it takes as long as at the start, and sums wait meanwhile.
+                let database = (self.open)(!self.verified).map_err(LedgerError::at(&self.path))?;
+                self.verified = true;
                 let len = count(&database).map_err(|error| faulty(&self.path, error))?;
                 if len < self.len {
                     let lost = format!("it has {len} releases, and had {}", self.len);
@@ -197,38 +211,8 @@ impl Store {
     }
 }
 
-/// The state of the file at `path`, which another process may be writing to.
-pub(super) fn state(path: &Path, deployment: &DeploymentId) -> Result<State, LedgerError> {
-    let database = store::follow(path, &builder()).map_err(LedgerError::at(path))?;
-    let view = database.begin_read().map_err(|error| faulty(path, error))?;
-    check_header(path, &view, &header_of(deployment))?;
-    newest(&view).map_err(|error| faulty(path, error))
-}
-
 fn count(database: &Database) -> Result<u64, Error> {
     Ok(database.begin_read()?.open_table(RELEASES)?.len()?)
-}
-
-fn newest(view: &ReadTransaction) -> Result<State, Error> {
-    let table = view.open_table(RELEASES)?;
-    let mut newest = BTreeMap::new();
-    for row in table.iter()? {
-        let (key, _) = row?;
-        let (window, feeder, _) = key.value();
-        // Windows come in order, so the last one counts.
-        match newest.get_mut(feeder) {
-            Some(last) => *last = WindowStart(window),
-            None => drop(newest.insert(feeder_id(feeder)?, WindowStart(window))),
-        }
-    }
-    Ok(State {
-        releases: table.len()?,
-        newest,
-    })
-}
-
-fn feeder_id(text: &str) -> Result<FeederId, Error> {
-    FeederId::try_from(text).map_err(|error| Error::Corrupted(error.to_string()))
 }
 
 fn service_id(text: &str) -> Result<Option<AnalyticsId>, Error> {
@@ -240,7 +224,7 @@ fn service_id(text: &str) -> Result<Option<AnalyticsId>, Error> {
         .map_err(|error| Error::Corrupted(error.to_string()))
 }
 
-fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] {
+pub(super) fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] {
     [(FORMAT_KEY, FORMAT), (DEPLOYMENT_KEY, deployment.as_str())]
 }
 
@@ -249,7 +233,7 @@ fn header<'a>(place: &Place<'a>) -> [(&'static str, &'a str); 3] {
     [format, deployment, (OPERATOR_KEY, place.operator)]
 }
 
-fn check_header(
+pub(super) fn check_header(
     path: &Path,
     view: &ReadTransaction,
     expected: &[(&'static str, &str)],
@@ -272,7 +256,10 @@ fn check_header(
 
 /// Adds releases whose place is free; returns how many there are then.
 fn write(database: &Database, rows: &[Taken]) -> Result<u64, Error> {
-    let changes = database.begin_write()?;
+    let mut changes = database.begin_write()?;
+    // Each commit says which pages are free, so that no start after a kill or a failed write has to find that out by
+    // reading the whole file.
+    changes.set_quick_repair(true);
     let len = {
         let mut table = changes.open_table(RELEASES)?;
         for row in rows {
@@ -292,6 +279,6 @@ fn key(row: &Taken) -> (u64, &str, u16) {
     (row.window_start.0, row.feeder.as_str(), row.part.0)
 }
 
-fn faulty(path: &Path, error: impl Into<Error>) -> LedgerError {
+pub(super) fn faulty(path: &Path, error: impl Into<Error>) -> LedgerError {
     LedgerError::at(path)(error.into().into())
 }

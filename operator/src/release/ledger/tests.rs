@@ -203,6 +203,21 @@ fn a_failed_write_of_the_ledger_is_made_good_and_nothing_is_written_twice() {
     }
 }
 
+/// It takes as long as at a start, which a disk that fails now and then must not cost each time.
+#[test]
+fn after_a_failed_write_the_ledger_is_opened_without_reading_all_of_it() {
+    let (folder, disk) = (Folder::with(&reports(0..1)), FailingDisk::default());
+    let mut ledger = folder.open(true).unwrap().on(disk.clone());
+    ledger.commit(&reports(1..2)).unwrap();
+    assert_eq!(disk.full_reads(), 1, "the first opening verifies it");
+    for n in 2..10 {
+        disk.fail_after(n, 1);
+        ledger.commit(&reports(n..n + 1)).unwrap_err();
+        assert!(has(&mut ledger, &reports(0..1)[0]));
+        assert_eq!(disk.full_reads(), 1, "operation {n}");
+    }
+}
+
 #[test]
 fn lines_of_others_in_totals_are_left_alone() {
     let folder = Folder::with(&reports(0..1));
@@ -260,6 +275,34 @@ fn an_older_copy_of_the_ledger_is_completed_from_the_totals() {
         );
         assert_eq!((ledger.len(), folder.totals() as u64), (last, last));
     }
+}
+
+/// The totals of [`COMMIT_MAX`] releases may be ahead of the ledger after a kill; more of them, none of which the ledger
+/// has, begin after its end.
+#[test]
+fn totals_that_begin_after_the_end_of_an_older_ledger_are_refused() {
+    let folder = Folder::with(&reports(0..5));
+    let ledger = fs::read(folder.ledger()).unwrap();
+    let count = fs::read(folder.path("releases.count")).unwrap();
+    let lag = COMMIT_MAX as u64;
+    let newer = |more| {
+        let lines = reports(100..100 + more);
+        let lines = lines.iter().map(|report| json(report) + "\n");
+        fs::write(folder.path("totals.jsonl"), lines.collect::<String>()).unwrap();
+    };
+    newer(lag + 1);
+    let error = folder.refusal();
+    let is_older = matches!(error, LedgerError::OlderThanTotals { releases: 5, .. });
+    assert!(is_older, "{error}");
+    assert!(error.to_string().contains("totals.jsonl"), "{error}");
+    // Nothing was added: the next start refuses it again.
+    assert_eq!(folder.state().unwrap().unwrap().releases, 5);
+    folder.refusal();
+    assert_eq!(fs::read(folder.path("releases.count")).unwrap(), count);
+
+    fs::write(folder.ledger(), ledger).unwrap();
+    newer(lag);
+    assert_eq!(folder.open(true).unwrap().len(), 5 + lag);
 }
 
 /// As above, with totals of which the end alone is read at first.
@@ -551,6 +594,26 @@ fn a_ledger_of_format_1_that_was_torn_by_a_kill_is_moved_without_its_torn_end() 
     let torn = [FORMAT_1, b"0123456789abcdef {\"feeder\"\n\0\0\0"].concat();
     fs::write(folder.path("releases.ledger"), torn).unwrap();
     assert_eq!(folder.open(true).unwrap().len(), 4);
+}
+
+/// A group of releases was one write, which a power cut may leave with any of its lines damaged.
+#[test]
+fn a_ledger_of_format_1_may_lack_one_write_at_its_end_and_no_more() {
+    for (torn, is_moved) in [(COMMIT_MAX, true), (COMMIT_MAX + 1, false)] {
+        let folder = Folder::new();
+        let damaged = [FORMAT_1, "torn\n".repeat(torn).as_bytes()].concat();
+        fs::write(folder.path("releases.ledger"), damaged).unwrap();
+        if is_moved {
+            assert_eq!(folder.open(true).unwrap().len(), 4);
+            continue;
+        }
+        let error = folder.refusal();
+        assert!(
+            matches!(error, LedgerError::Line { line: 6, .. }),
+            "{error}"
+        );
+        assert!(folder.path("releases.ledger").exists());
+    }
 }
 
 #[test]

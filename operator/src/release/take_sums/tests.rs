@@ -27,6 +27,7 @@ fn settings() -> TakeSettings {
     TakeSettings {
         deployment: deployment(),
         topics: topics(),
+        layout: Layout::Moments,
         quantum_wh: 1,
         publish_totals: true,
     }
@@ -331,7 +332,7 @@ fn what_cannot_be_written_is_not_answered_and_taken_later() {
 
 /// As after a kill there: the total is out, so no other sum of its window can ever be taken.
 #[test]
-fn what_only_the_totals_could_be_written_is_found_taken_later() {
+fn what_only_the_totals_could_be_written_is_announced_once_the_ledger_has_it() {
     let mut bench = Bench::new();
     let disk = FailingDisk::default();
     let failing = disk.clone();
@@ -348,6 +349,9 @@ fn what_only_the_totals_could_be_written_is_found_taken_later() {
     disk.fail_after(0, 0);
     let results = bench.take(vec![other, job]);
     let [
+        TakeResult::Taken {
+            report, messages, ..
+        },
         TakeResult::Rejected { reason, .. },
         TakeResult::Duplicate { .. },
     ] = &results[..]
@@ -355,6 +359,12 @@ fn what_only_the_totals_could_be_written_is_found_taken_later() {
         panic!("{results:?}")
     };
     assert_eq!(*reason, Reason::Conflict);
+    // The total is told to everybody once, as if the ledger had not failed.
+    assert_eq!(report.energy_wh, [63, 1095]);
+    assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
+    assert_eq!(messages[1].0, topics().total(&report.feeder));
+    let again = bench.job(|_| {}, &bench.limbs(&METERS));
+    assert_eq!(bench.reason(again), (Reason::Conflict, true));
     assert_eq!(bench.totals(), 2);
 }
 

@@ -1,23 +1,31 @@
-//! Decrypts a sum whose signature holds, and checks that what comes out can be one.
+//! From the ciphertext of a sum to the totals in it.
 
 use packed::layout::{Layout, Totals};
-use wire::{Opened, Plan, Reason, Sum};
+use wire::{Opened, Reason, Sum};
 
 use crate::keys::keyring::Keyring;
 
-/// The totals in `opened`, whose feeder has `reference_wh` (what a slot of 1 stands for, in Wh).
+/// What the slots of a sum stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    pub layout: Layout,
+    /// Intervals of the window.
+    pub batch: u16,
+    /// What a slot of 1 stands for, in Wh.
+    pub reference_wh: u64,
+}
+
+/// The totals in a sum whose signature holds.
 ///
 /// # Errors
-/// There is no key of its epoch, or its limbs are no sum of so many reports under that key.
+/// There is no key of its epoch, or its limbs are not a sum of so many reports under that key.
 pub(crate) fn decrypt(
     opened: &Opened<Sum>,
-    plan: &Plan,
-    reference_wh: u64,
+    meaning: &Slots,
     keyring: &Keyring,
 ) -> Result<Totals, Reason> {
     let sum = &opened.message;
     let keys = keyring.get(sum.epoch).ok_or(Reason::UnknownEpoch)?;
-    let layout: Layout = plan.layout.as_str().parse().map_err(|_| Reason::NotReady)?;
     let slots = keys.secret.decrypt(&opened.limbs);
     let slots = slots.map_err(|error| match error {
         openfhe::Error::Packed(packed::PackError::WrongLength { .. }) => Reason::WrongLength,
@@ -25,7 +33,8 @@ pub(crate) fn decrypt(
         error => failed(sum, &error),
     })?;
     check_range(sum, &slots, keyring)?;
-    packed::layout::decode(layout, &slots, usize::from(plan.batch), reference_wh)
+    let batch = usize::from(meaning.batch);
+    packed::layout::decode(meaning.layout, &slots, batch, meaning.reference_wh)
         .map_err(|error| failed(sum, &error))
 }
 
