@@ -1,6 +1,5 @@
 //! What `doctor` checks of a gateway's set-up.
 
-use packed::Profile;
 use service::Settings;
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
@@ -53,11 +52,9 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
 }
 
 fn openfhe(settings: &Settings, findings: &mut Findings) {
-    let name = &settings.plan.profile;
-    let tested = Profile::by_name(name).map_err(|error| error.to_string());
-    let tested =
-        tested.and_then(|profile| openfhe::self_test(profile).map_err(|error| error.to_string()));
-    findings.encryption(name, tested);
+    let profile = settings.plan.profile;
+    let tested = openfhe::self_test(profile).map_err(|error| error.to_string());
+    findings.encryption(profile.name, tested);
 }
 
 fn replay(settings: &Settings, findings: &mut Findings) {

@@ -79,11 +79,9 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
 }
 
 fn openfhe(settings: &Settings, findings: &mut Findings) {
-    let name = &settings.plan.profile;
-    let tested = setup::profile(settings).map_err(|error| error.to_string());
-    let tested =
-        tested.and_then(|profile| openfhe::self_test(profile).map_err(|error| error.to_string()));
-    findings.encryption(name, tested);
+    let profile = settings.plan.profile;
+    let tested = openfhe::self_test(profile).map_err(|error| error.to_string());
+    findings.encryption(profile.name, tested);
 }
 
 fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {

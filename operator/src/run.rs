@@ -4,7 +4,6 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use packed::layout::Layout;
 use service::config::Settings;
 use service::mqtt::{self, QoS};
 use service::{SharedClock, Stop};
@@ -25,7 +24,7 @@ use crate::plan::settings::PlanSettings;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
-use crate::setup::{self, enrols_automatically, folder, invalid};
+use crate::setup::{enrols_automatically, folder, invalid};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
@@ -73,14 +72,13 @@ pub(crate) fn open(
 ) -> Result<(Opened, SumTaker), OperatorError> {
     let topics = Topics::new(&settings.deployment.root)
         .map_err(|error| invalid("deployment.root", &error))?;
-    let layout = setup::layout(settings)?;
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;
     let keyring = Arc::new(open_keys(settings, &dir)?);
     // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
     let was_published = PlanBook::is_stored(&dir);
-    let registry = open_registry(settings, layout, &dir, &topics, &keyring)?;
+    let registry = open_registry(settings, &dir, &topics, &keyring)?;
     let totals_file = &settings.operator.totals_file;
     if let Some(parent) = totals_file.parent() {
         disk::create_folder(parent)?;
@@ -106,7 +104,7 @@ pub(crate) fn open(
     let take_settings = TakeSettings {
         deployment: settings.deployment.id.clone(),
         topics: topics.clone(),
-        layout,
+        layout: settings.plan.layout,
         quantum_wh: settings.operator.publish_quantum_wh,
         publish_totals: settings.operator.publish_totals,
     };
@@ -125,7 +123,7 @@ pub(crate) fn open(
 /// The keys, unless the configuration names another operator.
 fn open_keys(settings: &Settings, dir: &Path) -> Result<Keyring, OperatorError> {
     let credentials = settings.operator.credentials_dir.as_deref();
-    let keyring = Keyring::open(dir, credentials, setup::profile(settings)?)?;
+    let keyring = Keyring::open(dir, credentials, settings.plan.profile)?;
     let actual = keyring.verifying();
     match settings.deployment.operator_key {
         Some(configured) if configured != actual => Err(OperatorError::OtherKey {
@@ -140,7 +138,6 @@ fn open_keys(settings: &Settings, dir: &Path) -> Result<Keyring, OperatorError> 
 /// Plan, roster and the gateways' keys.
 fn open_registry(
     settings: &Settings,
-    layout: Layout,
     dir: &Path,
     topics: &Topics,
     keyring: &Keyring,
@@ -149,7 +146,7 @@ fn open_registry(
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
         batch: settings.plan.batch,
-        layout,
+        layout: settings.plan.layout,
         min_meters: settings.plan.min_meters,
     };
     let limits = Limits {

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use packed::Profile;
-use packed::layout::Layout;
 use service::config::{Enrolment, Mode, Settings};
 
 use crate::error::OperatorError;
@@ -12,17 +10,6 @@ use crate::error::OperatorError;
 #[must_use]
 pub fn folder(settings: &Settings) -> PathBuf {
     settings.deployment.operator_folder()
-}
-
-/// What `plan.profile` names.
-pub(crate) fn profile(settings: &Settings) -> Result<&'static Profile, OperatorError> {
-    Profile::by_name(&settings.plan.profile).map_err(|error| invalid("plan.profile", &error))
-}
-
-/// What `plan.layout` names.
-pub(crate) fn layout(settings: &Settings) -> Result<Layout, OperatorError> {
-    let layout = settings.plan.layout.parse();
-    layout.map_err(|error| invalid("plan.layout", &error))
 }
 
 /// For `map_err`: a value that the settings should not have let through.

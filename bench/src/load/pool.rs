@@ -2,8 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use openfhe::{Context, PublicKey};
-use packed::Profile;
-use packed::layout::{self, Layout};
+use packed::layout;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use service::trust::HeldPlan;
@@ -27,8 +26,7 @@ impl Pool {
     /// So many readings from `seed`, encrypted under the plan's first key.
     pub(crate) fn new(held: &HeldPlan, fleet: &Fleet, size: u32, seed: u64) -> Result<Self> {
         let plan = &held.plan;
-        let layout: Layout = plan.layout.as_str().parse()?;
-        let context = Context::new(Profile::by_name(plan.profile.as_str())?)?;
+        let context = Context::new(held.profile)?;
         let key = plan.public_key(0, &held.limbs);
         let key = PublicKey::from_packed(&context, key.context("the plan has no public key")?)?;
         let feeder = plan.feeder(fleet.feeder(0), WindowStart(u64::MAX));
@@ -36,7 +34,7 @@ impl Pool {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let encrypted = (0..size).map(|_| {
             let wh = random.random_range(0..=GREATEST_WH);
-            let slots = layout::encode(layout, &[wh], reference_wh)?;
+            let slots = layout::encode(held.layout, &[wh], reference_wh)?;
             let limbs = context.encrypt(&key, &slots)?;
             let digest = Digest::of(&limbs);
             Ok(Encrypted { wh, limbs, digest })

@@ -196,8 +196,8 @@ impl Work {
             },
         };
         let mut settings = options.settings(base)?;
-        self.layout.as_str().clone_into(&mut settings.plan.layout);
-        self.profile.name.clone_into(&mut settings.plan.profile);
+        settings.plan.layout = self.layout;
+        settings.plan.profile = self.profile;
         settings.plan.min_meters = self.min_meters(base.plan.min_meters);
         // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
         (settings.broker.segment_bytes, settings.broker.segment_count) = LOG;

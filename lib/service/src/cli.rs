@@ -9,7 +9,7 @@ use clap::Args;
 use crate::config::{ConfigError, Loaded, Overrides, Settings, load_layers};
 use crate::doctor::Subject;
 
-pub use tools::{Tool, command};
+pub use tools::Tool;
 pub(crate) use tools::{completions, manual, parse};
 
 /// Flags that every binary takes, before a command and after it: `#[command(flatten)] common: Common`.
@@ -20,28 +20,28 @@ pub(crate) use tools::{completions, manual, parse};
 pub struct Common {
     /// Read settings from this TOML file; may be repeated, the last one wins
     #[arg(long, value_name = "FILE")]
-    pub config: Vec<PathBuf>,
+    config: Vec<PathBuf>,
 
     /// Set any setting, such as `--set mqtt.address=10.0.0.5:1883`; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
+    set: Vec<(String, String)>,
 
     /// Print every setting with its value and origin, and end
     #[arg(long)]
-    pub print_config: bool,
+    pub(crate) print_config: bool,
 
     /// Log level: error, warn, info, debug, trace, or directives
     #[arg(long, value_name = "LEVEL")]
-    pub log_level: Option<String>,
+    log_level: Option<String>,
 
     /// Log format: text or json
     #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<String>,
+    log_format: Option<String>,
 }
 
 impl Common {
     /// What these flags override.
-    pub fn overrides(&self) -> Overrides {
+    fn overrides(&self) -> Overrides {
         let set = Overrides::from(self.set.clone());
         set.option("log.level", self.log_level.as_ref())
             .option("log.format", self.log_format.as_ref())

@@ -14,7 +14,7 @@
 //! A test that never fails proves nothing either, so there is a second variable for the test of such tests: [`SABOTAGE`]
 //! switches a safeguard off. The process says so, as an error, in its log.
 //!
-//! Neither may be set where it counts: a process that loads its settings does not start with one of [`VARIABLES`] unless
+//! Neither may be set where it counts: a process that loads its settings does not start with one of the two variables unless
 //! `deployment.mode` is `development`.
 
 use std::sync::OnceLock;
@@ -27,7 +27,7 @@ pub const VARIABLE: &str = "CIPHERWATT_FAILPOINT";
 pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 
 /// Both.
-pub const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
+pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 const UNREAD: u8 = 0;
 const OFF: u8 = 1;

@@ -33,7 +33,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// The new content of a file, written bit by bit; it takes the file's place in one step, as with [`write_atomic`], or
 /// is dropped without a trace.
 #[derive(Debug)]
-pub struct Replacement {
+pub(crate) struct Replacement {
     path: PathBuf,
     temporary: PathBuf,
     file: File,
@@ -44,7 +44,7 @@ impl Replacement {
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
+    pub(crate) fn begin(path: &Path, mode: u32) -> io::Result<Self> {
         let temporary = sibling(path)?;
         let file = create_new(&temporary, mode)?;
         Ok(Self {
@@ -58,7 +58,7 @@ impl Replacement {
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
@@ -66,7 +66,7 @@ impl Replacement {
     ///
     /// # Errors
     /// Those of the operating system; the old content is then untouched.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.temporary, &self.path)?;
         sync_folder(&self.path)
@@ -81,7 +81,7 @@ impl Drop for Replacement {
 }
 
 /// Removes what processes that were killed left of replacements of `path`. Only for a file that one process writes.
-pub fn remove_unfinished(path: &Path) {
+pub(crate) fn remove_unfinished(path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return;
     };

@@ -5,6 +5,7 @@ mod operator;
 use std::fs;
 
 use operator::Operator;
+use packed::layout::Layout;
 use service::config::Mode;
 use service::files;
 use service::trust::{KeepError, Offer, PlanKeeper, RosterKeeper};
@@ -62,6 +63,32 @@ fn another_plan_with_the_same_version_is_refused() {
     let other = operator.plan_with(3, |plan| plan.batch += 1);
     let refused = keeper.offer(&operator.plan_topic(), &other).unwrap_err();
     assert_eq!(refused.reason, Reason::Conflict, "{refused}");
+}
+
+#[test]
+fn a_plan_for_a_later_version_of_the_program_is_refused_and_the_one_before_stays() {
+    let operator = Operator::new();
+    let mut keeper = operator.keeper("meter");
+    let topic = operator.plan_topic();
+    keeper.offer(&topic, &operator.plan(3)).unwrap();
+    let held = keeper.current().unwrap();
+    assert_eq!(
+        (held.layout, held.profile),
+        (Layout::Moments, &packed::ADDITIVE)
+    );
+    assert_eq!(Ok(held.grid), held.plan.grid());
+    for later in [
+        operator.plan_with(4, |plan| plan.layout = "histogram".parse().unwrap()),
+        operator.plan_with(4, |plan| plan.profile = "levelled".parse().unwrap()),
+    ] {
+        let refused = keeper.offer(&topic, &later).unwrap_err();
+        assert_eq!(refused.reason, Reason::NotReady, "{refused}");
+        assert!(
+            refused.detail.contains("\"histogram\"") || refused.detail.contains("\"levelled\""),
+            "{refused}"
+        );
+        assert_eq!(keeper.current(), Some(held.clone()));
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub enum Tool {
 }
 
 /// The command line of `A`, with examples for the commands of [`Tool`] under the binary's own name.
-pub fn command<A: Arguments>() -> Command {
+fn command<A: Arguments>() -> Command {
     let command = with_common(A::command());
     let name = command.get_name().to_owned();
     let folder = "~/.local/share/bash-completion/completions";
@@ -79,7 +79,7 @@ fn with_common(command: Command) -> Command {
 }
 
 /// Parses the command line; ends the process on a usage error, or once `--help` is printed.
-pub fn parse<A: Arguments>() -> A {
+pub(crate) fn parse<A: Arguments>() -> A {
     parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
 }
 

@@ -37,7 +37,7 @@ impl Loaded {
     }
 
     /// How many settings were given in a layer over the defaults.
-    pub fn changed(&self) -> usize {
+    pub(crate) fn changed(&self) -> usize {
         let origins = self.values.values().map(|(_, origin)| origin);
         origins.filter(|origin| **origin != Origin::Default).count()
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use packed::Profile;
+use packed::layout::Layout;
 use serde::{Deserialize, Serialize};
 use wire::{DeploymentId, VerifyingKey};
 
@@ -70,7 +72,7 @@ impl Mqtt {
     ///
     /// # Errors
     /// A sentence saying what is wrong with it.
-    pub fn host_port(&self) -> Result<(&str, u16), String> {
+    pub(crate) fn host_port(&self) -> Result<(&str, u16), String> {
         let (host, port) = self
             .address
             .rsplit_once(':')
@@ -130,10 +132,12 @@ pub struct Plan {
     pub interval: Duration,
     /// Intervals in one report; a window is interval × batch.
     pub batch: u16,
-    /// Slot layout: `profile` or `moments`.
-    pub layout: String,
-    /// Parameter profile: `additive` or `additive-wide`.
-    pub profile: String,
+    /// What the slots of a report carry.
+    #[serde(with = "text::layout")]
+    pub layout: Layout,
+    /// Parameters of the encryption.
+    #[serde(with = "text::profile")]
+    pub profile: &'static Profile,
     /// Contributors below which no sum is released.
     pub min_meters: u32,
 }

@@ -1,4 +1,4 @@
-//! Settings that are written as text and may be left empty.
+//! Settings that are written as text; most may be left empty.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -26,17 +26,17 @@ where
 }
 
 /// Anything that reads and writes itself.
-pub mod optional {
+pub(crate) mod optional {
     use super::*;
 
-    pub fn serialize<T: Display, S: Serializer>(
+    pub(crate) fn serialize<T: Display, S: Serializer>(
         value: &Option<T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         write(value.as_ref().map(T::to_string), serializer)
     }
 
-    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
     where
         T: FromStr,
         T::Err: Display,
@@ -47,12 +47,12 @@ pub mod optional {
 }
 
 /// A duration such as `90s` or `2days`.
-pub mod duration {
+pub(crate) mod duration {
     use std::time::Duration;
 
     use super::*;
 
-    pub fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         value: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -60,7 +60,7 @@ pub mod duration {
         write(text, serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         read(deserializer, humantime::parse_duration)
@@ -68,13 +68,13 @@ pub mod duration {
 }
 
 /// A file name.
-pub mod path {
+pub(crate) mod path {
     use std::convert::Infallible;
     use std::path::PathBuf;
 
     use super::*;
 
-    pub fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         value: &Option<PathBuf>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -84,7 +84,7 @@ pub mod path {
         )
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<PathBuf>, D::Error> {
         read(deserializer, |text| {
@@ -93,15 +93,57 @@ pub mod path {
     }
 }
 
+/// A slot layout by its name, never empty.
+pub(crate) mod layout {
+    use packed::layout::Layout;
+
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Layout,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(value.as_str())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Layout, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A parameter profile by its name, never empty.
+pub(crate) mod profile {
+    use packed::Profile;
+
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &&'static Profile,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(value.name)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<&'static Profile, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Profile::by_name(&name).map_err(D::Error::custom)
+    }
+}
+
 /// An RFC 3339 instant in UTC with whole seconds, such as `2014-03-03T00:00:00Z`.
-pub mod instant {
+pub(crate) mod instant {
     use std::time::{Duration, UNIX_EPOCH};
 
     use wire::UnixSeconds;
 
     use super::*;
 
-    pub fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         value: &Option<UnixSeconds>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -112,7 +154,7 @@ pub mod instant {
         write(text, serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<UnixSeconds>, D::Error> {
         read(deserializer, parse)

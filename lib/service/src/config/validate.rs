@@ -66,12 +66,6 @@ fn plan(plan: &Plan) -> Check {
         interval_mend(plan.interval)
     })?;
     range("plan.batch", plan.batch, 1, u16::MAX)?;
-    one_of("plan.layout", &plan.layout, &["profile", "moments"])?;
-    one_of(
-        "plan.profile",
-        &plan.profile,
-        &["additive", "additive-wide"],
-    )?;
     range("plan.min_meters", plan.min_meters, 2, u32::MAX)
 }
 
@@ -254,12 +248,6 @@ fn positive(key: &'static str, value: Duration) -> Check {
 /// The upper limit is that of MQTT's remaining length.
 fn packet_size(key: &'static str, bytes: usize) -> Check {
     range(key, bytes, 1_024, 268_435_455)
-}
-
-fn one_of(key: &'static str, value: &str, known: &[&str]) -> Check {
-    require(key, known.contains(&value), || {
-        format!("expected one of {}", known.join(", "))
-    })
 }
 
 /// Intervals begin at the same times every day, so that they can be laid over tariffs and over other meters' data.

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(crate) enum Status {
     /// As it should be.
     Ok,
     /// It works, but somebody should look at it.
@@ -57,7 +57,7 @@ fn library() -> Option<PathBuf> {
 
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The process it is about; `None`: the machine or the configuration.
     pub process: Option<&'static str>,
     /// What was checked.
@@ -83,7 +83,7 @@ pub enum Form {
 #[derive(Debug, Default)]
 pub struct Findings {
     process: Option<&'static str>,
-    all: Vec<Finding>,
+    pub(super) all: Vec<Finding>,
 }
 
 impl Findings {
@@ -145,13 +145,8 @@ impl Findings {
         });
     }
 
-    /// Everything found so far.
-    pub fn all(&self) -> &[Finding] {
-        &self.all
-    }
-
     /// The worst of it.
-    pub fn worst(&self) -> Status {
+    pub(crate) fn worst(&self) -> Status {
         let all = self.all.iter().map(|finding| finding.status);
         all.max().unwrap_or(Status::Ok)
     }
@@ -215,7 +210,7 @@ mod tests {
             (findings.count(Status::Ok), findings.count(Status::Warn)),
             (1, 1)
         );
-        assert_eq!(findings.all()[1].process, Some("meter"));
-        assert_eq!(findings.all()[1].remedy.as_deref(), Some("close it"));
+        assert_eq!(findings.all[1].process, Some("meter"));
+        assert_eq!(findings.all[1].remedy.as_deref(), Some("close it"));
     }
 }

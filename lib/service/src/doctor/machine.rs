@@ -141,7 +141,7 @@ mod tests {
         let mut findings = Findings::default();
         descriptors(u64::MAX - 1, &mut findings);
         memory(u64::MAX, &mut findings);
-        let all = findings.all();
+        let all = &findings.all;
         // Where there is no limit there is nothing to say.
         assert!(
             all[0].status == Status::Ok || all[0].remedy.as_ref().unwrap().contains("LimitNOFILE")

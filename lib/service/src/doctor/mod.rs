@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use findings::{Finding, Findings, Form, Status};
+use findings::Status;
+pub use findings::{Findings, Form};
 
 use crate::Chain;
 use crate::config::{ConfigError, Loaded, Mode, Settings};
@@ -90,7 +91,7 @@ pub(crate) fn main(
 }
 
 /// Checks everything that `subjects` need.
-pub fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
+fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
     machine::examine(subjects, findings);
     network::broker(settings, subjects, findings);
     for subject in subjects {

@@ -160,9 +160,9 @@ mod tests {
         listeners(&subject("broker", address), &mut findings);
         assert_eq!(findings.worst(), Status::Fail, "{findings:?}");
         let id = std::process::id().to_string();
-        assert!(findings.all()[0].detail.contains(&id), "{findings:?}");
+        assert!(findings.all[0].detail.contains(&id), "{findings:?}");
         assert!(
-            findings.all()[0]
+            findings.all[0]
                 .remedy
                 .as_ref()
                 .unwrap()
@@ -178,7 +178,7 @@ mod tests {
         drop(taken);
         let mut findings = Findings::default();
         listeners(&subject("broker", address), &mut findings);
-        assert!(findings.all()[0].detail.contains("free"), "{findings:?}");
+        assert!(findings.all[0].detail.contains("free"), "{findings:?}");
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
 
         // Nobody is there any more.
         broker(&settings, std::slice::from_ref(&subject), &mut findings);
-        let last = findings.all().last().unwrap();
+        let last = findings.all.last().unwrap();
         assert_eq!(last.status, Status::Fail);
         assert!(
             last.detail.contains("cargo run --release -p broker"),

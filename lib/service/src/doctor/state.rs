@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn status(findings: &Findings, check: &str) -> Status {
-        let found = findings.all().iter().find(|finding| finding.check == check);
+        let found = findings.all.iter().find(|finding| finding.check == check);
         found.unwrap().status
     }
 
@@ -248,7 +248,7 @@ mod tests {
         let findings = of(&path);
         assert_eq!(status(&findings, "state folder"), Status::Fail);
         assert!(
-            findings.all()[0]
+            findings.all[0]
                 .remedy
                 .as_ref()
                 .unwrap()

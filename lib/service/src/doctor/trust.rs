@@ -99,7 +99,7 @@ mod tests {
         let mut findings = Findings::default();
         examine(&settings, &folder, &mut findings);
         assert!(
-            findings.all()[0].detail.contains("does not verify"),
+            findings.all[0].detail.contains("does not verify"),
             "{findings:?}"
         );
         assert_eq!(
@@ -118,7 +118,7 @@ mod tests {
         examine(&settings, state.path(), &mut findings);
         assert_eq!(findings.worst(), Status::Fail);
         assert!(
-            findings.all()[0].detail.contains("deployment.operator_key"),
+            findings.all[0].detail.contains("deployment.operator_key"),
             "{findings:?}"
         );
     }

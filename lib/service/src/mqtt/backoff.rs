@@ -14,7 +14,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub fn new(min: Duration, max: Duration) -> Self {
+    pub(super) fn new(min: Duration, max: Duration) -> Self {
         Self {
             min,
             max: max.max(min),
@@ -25,12 +25,12 @@ impl Backoff {
 
     /// A connection was made. Only one that lasts starts the pauses over: a broker that accepts and
     /// closes at once is spared.
-    pub fn connected(&mut self) {
+    pub(super) fn connected(&mut self) {
         self.connected_at = Some(Instant::now());
     }
 
     /// The pause before the next attempt.
-    pub fn next(&mut self) -> Duration {
+    pub(super) fn next(&mut self) -> Duration {
         if self
             .connected_at
             .take()

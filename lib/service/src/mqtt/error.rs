@@ -81,7 +81,7 @@ pub enum LinkError {
 
 impl LinkError {
     /// A fixed word for metrics.
-    pub fn label(&self) -> &'static str {
+    pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Refused { .. } => "refused",
@@ -94,7 +94,7 @@ impl LinkError {
     }
 
     /// All labels, so that counters can start at 0.
-    pub const LABELS: [&'static str; 7] = [
+    pub(super) const LABELS: [&'static str; 7] = [
         "unreachable",
         "refused",
         "subscription_refused",

@@ -17,13 +17,13 @@ pub(crate) fn refused() -> Vec<String> {
 pub(super) struct Refusals(u64);
 
 impl Refusals {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// These are refused, and no others of this connection.
-    pub fn set(&self, filters: Vec<String>) {
+    pub(super) fn set(&self, filters: Vec<String>) {
         lock().insert(self.0, filters);
     }
 }

@@ -33,22 +33,22 @@ pub(super) struct Published {
 }
 
 impl InFlightQueue {
-    pub fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
             entries: VecDeque::new(),
         }
     }
 
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.entries.len() < self.limit
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub fn push(&mut self, message: Outgoing, handed_over: bool) {
+    pub(super) fn push(&mut self, message: Outgoing, handed_over: bool) {
         metrics::in_flight(0, 1);
         self.entries.push_back(InFlight {
             message,
@@ -61,7 +61,7 @@ impl InFlightQueue {
 
     /// rumqttc sent the oldest message that has no id yet under this one; with `waiting`, it will do
     /// so once the id is free, and says so then.
-    pub fn sent(&mut self, id: u16, waiting: bool) {
+    pub(super) fn sent(&mut self, id: u16, waiting: bool) {
         let mut entries = self.entries.iter_mut();
         if let Some(entry) = entries.find(|entry| entry.waits_for == Some(id)) {
             entry.waits_for = None;
@@ -74,7 +74,7 @@ impl InFlightQueue {
     }
 
     /// The broker acknowledged the oldest message with this id.
-    pub fn acknowledged(&mut self, id: u16) -> Option<Published> {
+    pub(super) fn acknowledged(&mut self, id: u16) -> Option<Published> {
         let index = self.entries.iter().position(|entry| entry.id == Some(id))?;
         let entry = self.entries.remove(index)?;
         metrics::in_flight(1, 0);
@@ -86,7 +86,7 @@ impl InFlightQueue {
 
     /// A new connection: everything is sent again, in order. The flag tells whether a message was
     /// handed over before.
-    pub fn restart(&mut self) -> Vec<(Outgoing, bool)> {
+    pub(super) fn restart(&mut self) -> Vec<(Outgoing, bool)> {
         self.entries
             .iter_mut()
             .map(|entry| {
@@ -116,14 +116,14 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     /// Records a delivery and returns its sequence number, which is never 0.
-    pub fn delivered(&mut self, id: u16) -> u64 {
+    pub(super) fn delivered(&mut self, id: u16) -> u64 {
         self.first = self.first.max(1);
         self.open.push_back((id, false));
         self.first + self.open.len() as u64 - 1
     }
 
     /// The consumer acknowledges a delivery. Returns the packet ids that the broker can be told of now, in order.
-    pub fn acknowledge(&mut self, sequence: u64) -> Vec<u16> {
+    pub(super) fn acknowledge(&mut self, sequence: u64) -> Vec<u16> {
         let index = sequence
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
@@ -141,17 +141,17 @@ impl Deliveries {
     }
 
     /// Gives the first open delivery up and returns the packet ids that can be acknowledged now.
-    pub fn give_up_first(&mut self) -> Vec<u16> {
+    pub(super) fn give_up_first(&mut self) -> Vec<u16> {
         self.acknowledge(self.first)
     }
 
     /// Deliveries that were not acknowledged to the broker.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
     /// A new connection: the broker delivers again what was not acknowledged.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.open.clear();
         self.first = 1;
     }

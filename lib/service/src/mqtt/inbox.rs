@@ -180,7 +180,7 @@ impl Shared {
     }
 
     /// Adds an event and returns how many messages were dropped for it.
-    pub fn push(&self, event: Event) -> usize {
+    pub(super) fn push(&self, event: Event) -> usize {
         let mut queue = self.lock();
         let before = queue.events.len();
         let dropped = queue.push(event);
@@ -191,7 +191,7 @@ impl Shared {
     }
 
     /// Ends the inbox. What is unread stays unacknowledged and is delivered again.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         let mut queue = self.lock();
         queue.ended = true;
         metrics::inbox(queue.events.len(), 0);

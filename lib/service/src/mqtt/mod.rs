@@ -28,7 +28,7 @@ use crate::stop::Stop;
 pub use client_id::Client;
 pub use error::{LinkError, PublishError};
 pub use inbox::{Acker, Event, Inbox, Incoming};
-pub use probe::{Probed, probe};
+pub(crate) use probe::probe;
 pub use publisher::Publisher;
 pub use rumqttc::QoS;
 

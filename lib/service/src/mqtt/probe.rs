@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A broker that answered.
 #[derive(Debug)]
-pub struct Probed {
+pub(crate) struct Probed {
     /// How long it took to accept the connection.
     pub took: Duration,
     /// The topic filters it refuses.
@@ -29,7 +29,7 @@ pub struct Probed {
 ///
 /// # Errors
 /// Why there is no connection, or no answer to the subscriptions.
-pub async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed, LinkError> {
+pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed, LinkError> {
     let name = format!("cipherwatt-doctor-{:08x}", rand::random::<u32>());
     let mut options = options(settings, &name);
     options.set_clean_session(true);

@@ -91,7 +91,7 @@ impl Publisher {
 
 impl Outgoing {
     /// Size of the packet: fixed header of at most 5 bytes, topic with its length, packet id, payload.
-    pub fn packet_bytes(&self) -> usize {
+    pub(super) fn packet_bytes(&self) -> usize {
         5 + 2 + self.topic.len() + 2 + self.payload.len()
     }
 }

@@ -44,7 +44,7 @@ pub fn log_to_file(settings: &Log, file: std::fs::File) -> Result<(), LogError> 
 ///
 /// # Errors
 /// If it cannot be understood.
-pub fn check_level(level: &str) -> Result<(), LogError> {
+pub(crate) fn check_level(level: &str) -> Result<(), LogError> {
     filter(level).map(drop)
 }
 

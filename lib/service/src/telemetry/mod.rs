@@ -10,7 +10,8 @@ mod registry;
 mod trace;
 
 pub use endpoint::{EndpointError, serve_metrics};
-pub use logging::{LogError, check_level, init_logging, log_to_file};
+pub(crate) use logging::check_level;
+pub use logging::{LogError, init_logging, log_to_file};
 pub use rate_limited::{Line, LogLimit, LogLimits};
 pub use recorder::{build_info, install_metrics, render_metrics, sample_metrics};
 pub use registry::{Series, SeriesValue};

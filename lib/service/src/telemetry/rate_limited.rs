@@ -57,7 +57,7 @@ impl LogLimit {
     }
 
     /// As [`LogLimit::line`], at `now`.
-    pub fn line_at(&self, now: Instant) -> Option<Line> {
+    fn line_at(&self, now: Instant) -> Option<Line> {
         // Every step leaves the state whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.count += 1;

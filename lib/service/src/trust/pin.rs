@@ -26,7 +26,7 @@ pub(super) struct Pin {
 
 impl Pin {
     /// Takes up what is configured or pinned in the state folder of a process.
-    pub fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
+    pub(super) fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
         let file = folder.join("operator.pin");
         let deployment = &settings.deployment;
         let key = match deployment.operator_key {
@@ -48,7 +48,7 @@ impl Pin {
     }
 
     /// The operator's key, if there is one to trust.
-    pub fn key(&self) -> Option<VerifyingKey> {
+    pub(super) fn key(&self) -> Option<VerifyingKey> {
         self.key.or_else(|| {
             let path = self.first_use.as_ref()?;
             read(path)
@@ -58,7 +58,7 @@ impl Pin {
     }
 
     /// A message was signed with this key: from now on there is no other.
-    pub fn used(&mut self, key: VerifyingKey) {
+    pub(super) fn used(&mut self, key: VerifyingKey) {
         if self.key.is_some() {
             return;
         }
@@ -72,7 +72,7 @@ impl Pin {
     }
 
     /// What a person can do about a message from another operator.
-    pub fn advice(&self) -> String {
+    pub(super) fn advice(&self) -> String {
         match self.file.exists() {
             true => format!(
                 "; if the operator has a new key on purpose, remove {}",
@@ -83,7 +83,7 @@ impl Pin {
     }
 
     /// What a person can do about a missing key.
-    pub fn missing(&self) -> String {
+    pub(super) fn missing(&self) -> String {
         let place = self.first_use.as_ref().map_or_else(String::new, |path| {
             format!(" (there is none in {} yet)", path.display())
         });

@@ -1,22 +1,56 @@
 //! The plan a process trusts: verified, pinned to one operator, never older than before.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use packed::Profile;
+use packed::layout::{Layout, UnknownLayout};
 use tokio::sync::watch;
-use wire::{DeploymentId, Plan, Reason, Topics, VerifyingKey, WireError};
+use wire::{DeploymentId, Grid, Plan, Reason, Topics, VerifyingKey, WireError};
 
 use super::pin::Pin;
 use super::{KeepError, Offer, Refused, cache};
 use crate::config::Settings;
 
-/// A plan that was verified, with the public keys that came with it.
+/// A plan that was verified and can be used here, with the public keys that came with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldPlan {
     /// The plan.
     pub plan: Plan,
     /// The public keys of its epochs, concatenated; see `Plan::public_key`.
     pub limbs: Vec<u8>,
+    /// The layout that it names.
+    pub layout: Layout,
+    /// The profile that it names.
+    pub profile: &'static Profile,
+    /// Its windows.
+    pub grid: Grid,
+}
+
+impl HeldPlan {
+    fn new(plan: Plan, limbs: Vec<u8>) -> Result<Self, Refused> {
+        let unknown = |problem: &dyn Display| {
+            let detail = format!(
+                "plan {} is for a later version of this program: {problem}",
+                plan.version
+            );
+            Refused::new(Reason::NotReady, detail)
+        };
+        let layout = plan.layout.as_str().parse();
+        let layout = layout.map_err(|error: UnknownLayout| unknown(&error))?;
+        let profile = Profile::by_name(plan.profile.as_str()).map_err(|error| unknown(&error))?;
+        let grid = plan
+            .grid()
+            .map_err(|error| Refused::new(Reason::InvalidMessage, error.to_string()))?;
+        Ok(Self {
+            plan,
+            limbs,
+            layout,
+            profile,
+            grid,
+        })
+    }
 }
 
 /// Keeps the newest plan: in memory, on disk, and for whoever watches.
@@ -64,7 +98,7 @@ impl PlanKeeper {
     /// [`Refused`] with the reason; nothing has changed then. [`Reason::WrongKey`] if the trusted
     /// operator did not sign it, [`Reason::LowerVersion`] if a newer plan is held,
     /// [`Reason::Conflict`] if another plan with the same version is, [`Reason::NotReady`] if no
-    /// operator's key is known yet.
+    /// operator's key is known yet or the plan names a layout or a profile that this build does not know.
     pub fn offer(&mut self, topic: &str, payload: &[u8]) -> Result<Offer, Refused> {
         let (held, key) = self.verify(topic, payload)?;
         if let Some(current) = self.current() {
@@ -123,10 +157,6 @@ impl PlanKeeper {
             );
             return Err(Refused::new(Reason::InvalidMessage, detail));
         }
-        let held = HeldPlan {
-            plan: opened.message,
-            limbs: opened.limbs.to_vec(),
-        };
-        Ok((held, key))
+        Ok((HeldPlan::new(opened.message, opened.limbs.to_vec())?, key))
     }
 }

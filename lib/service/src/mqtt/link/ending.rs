@@ -25,7 +25,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// When this phase ends at the latest.
-    pub fn until(self) -> Option<Instant> {
+    pub(super) fn until(self) -> Option<Instant> {
         match self {
             Self::Open | Self::Ended => None,
             Self::Stopped { until } | Self::Flushing { until } | Self::Disconnecting { until } => {
@@ -35,7 +35,7 @@ impl Phase {
     }
 
     /// Whether nothing more is accepted and no new connection is worth an attempt.
-    pub fn is_ending(self) -> bool {
+    pub(super) fn is_ending(self) -> bool {
         !matches!(self, Self::Open | Self::Stopped { .. })
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum Answer {
 }
 
 impl Subscriptions {
-    pub fn new(all: Vec<SubscribeFilter>, settings: &Mqtt) -> Self {
+    pub(super) fn new(all: Vec<SubscribeFilter>, settings: &Mqtt) -> Self {
         let pauses = (settings.backoff_min, settings.backoff_max);
         Self {
             all,
@@ -54,31 +54,31 @@ impl Subscriptions {
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// A new connection: all of them are to be asked for.
-    pub fn restart(&mut self) -> Vec<SubscribeFilter> {
+    pub(super) fn restart(&mut self) -> Vec<SubscribeFilter> {
         self.lost();
         self.open.clone_from(&self.all);
         self.ask()
     }
 
     /// What to ask for now.
-    pub fn ask(&mut self) -> Vec<SubscribeFilter> {
+    pub(super) fn ask(&mut self) -> Vec<SubscribeFilter> {
         self.asked = None;
         self.again = Some(Instant::now() + ANSWER);
         self.open.clone()
     }
 
     /// The question went out in the packet with this id.
-    pub fn sent(&mut self, id: u16) {
+    pub(super) fn sent(&mut self, id: u16) {
         self.asked = Some(id);
     }
 
     /// The connection is lost.
-    pub fn lost(&mut self) {
+    pub(super) fn lost(&mut self) {
         self.open.clear();
         self.asked = None;
         self.again = None;
@@ -87,12 +87,12 @@ impl Subscriptions {
     }
 
     /// When to [`Subscriptions::ask`] again.
-    pub fn again(&self) -> Option<Instant> {
+    pub(super) fn again(&self) -> Option<Instant> {
         self.again
     }
 
     /// The broker has answered.
-    pub fn answered(&mut self, ack: &SubAck) -> Answer {
+    pub(super) fn answered(&mut self, ack: &SubAck) -> Answer {
         if self.asked.take_if(|id| *id == ack.pkid).is_none() {
             return Answer::Old;
         }
