@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct DiskError {
     /// `read`, `write`, `create`, …
     pub action: &'static str,
-    /// The file or folder.
     pub path: PathBuf,
-    /// What the system says.
     pub source: io::Error,
 }
 

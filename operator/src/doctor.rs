@@ -122,7 +122,7 @@ fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
     }
 }
 
-/// Signing key, plan and what the settings say of both.
+/// The signing key and the plan, and whether the settings agree with them.
 fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
     const CHECK: &str = "plan";
     let public = files::verifying_key_path(&folder.join("signing.key"));
@@ -170,7 +170,7 @@ fn identity(settings: &Settings, folder: &Path, findings: &mut Findings) {
     }
 }
 
-/// What was released, and whether the state folder knows of more.
+/// Whether the ledger can be used and is the newest copy.
 fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
     const CHECK: &str = "ledger";
     let expected = PlanBook::is_stored(folder);
@@ -179,7 +179,7 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
         Ok(Some(state)) => findings.ok(
             CHECK,
             format!(
-                "{} releases of {} feeders, and the count beside it knows of no more",
+                "{} releases of {} feeders, as many as releases.count says or more",
                 state.releases,
                 state.newest.len()
             ),

@@ -17,9 +17,9 @@ pub enum OperatorError {
     /// A setting that other code should have refused.
     #[error("{key}: {problem}")]
     Setting {
-        /// The key.
+        /// As in `config/default.toml`.
         key: &'static str,
-        /// What is wrong.
+        /// What is wrong with its value.
         problem: String,
     },
     /// Another operator uses the same state.
@@ -35,11 +35,11 @@ pub enum OperatorError {
         path = path.display()
     )]
     OtherKey {
-        /// As configured.
+        /// `deployment.operator_key`.
         configured: VerifyingKey,
-        /// As found.
+        /// Of the signing key in `path`.
         actual: VerifyingKey,
-        /// The folder of keys.
+        /// The operator's folder.
         path: PathBuf,
     },
     /// A file or folder cannot be used.
@@ -48,7 +48,7 @@ pub enum OperatorError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyringError),
-    /// There is no plan to publish.
+    /// The plan cannot be used.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The roster cannot be used.

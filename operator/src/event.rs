@@ -15,10 +15,10 @@ pub struct Excerpt {
 }
 
 impl Excerpt {
-    /// Bytes that are kept.
+    /// Most bytes in [`Excerpt::head`].
     pub const HEAD: usize = 96;
 
-    /// The beginning of packed limbs.
+    /// The beginning of a sum's packed limbs.
     pub fn of(limbs: &[u8]) -> Self {
         Self {
             bytes: limbs.len(),
@@ -27,7 +27,7 @@ impl Excerpt {
     }
 }
 
-/// Something happened. What was released is durable by the time this is sent.
+/// What [`crate::run()`] tells its observer. A released window is durable before it is told.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -40,7 +40,7 @@ pub enum Event {
     },
     /// A plan was made durable and handed over for publishing.
     PlanPublished {
-        /// Its version.
+        /// Of the plan; rises with every change.
         version: PlanVersion,
     },
     /// The number of enrolled meters changed, and the roster was handed over for publishing.
@@ -50,31 +50,32 @@ pub enum Event {
     },
     /// A meter, gateway or analytics service was not enrolled.
     EnrolmentRefused {
-        /// Its name.
+        /// Its id; the topic of a message that could not be read.
         id: String,
-        /// Why.
+        /// As `reason` in `cipherwatt_operator_enrolments_refused_total`.
         reason: Reason,
     },
     /// A sum was taken and decrypted.
     Released(Box<FeederReport>),
-    /// The ciphertext of that sum, as whoever can subscribe sees it. Told before it.
+    /// The ciphertext of a sum that was taken, as every subscriber of its topic sees it; told just before
+    /// [`Event::Released`].
     Ciphertext {
-        /// The feeder.
+        /// Of the sum.
         feeder: FeederId,
-        /// The window.
+        /// Start of the window.
         window: WindowStart,
-        /// Its part.
+        /// 0 for a window's first release; 1, 2, … for supplements.
         part: Part,
-        /// An excerpt.
+        /// Its length and first bytes.
         excerpt: Excerpt,
     },
-    /// A sum was sent again that had been taken before.
+    /// A sum came again that had been taken before.
     Duplicate {
-        /// The feeder.
+        /// Of the sum.
         feeder: FeederId,
-        /// The window.
+        /// Start of the window.
         window: WindowStart,
-        /// Its part.
+        /// 0 for a window's first release; 1, 2, … for supplements.
         part: Part,
     },
     /// A sum was not taken.
@@ -83,19 +84,19 @@ pub enum Event {
         feeder: FeederId,
         /// The window and part it names, if it could be read.
         window: Option<(WindowStart, Part)>,
-        /// Why.
+        /// As `reason` in `cipherwatt_operator_releases_rejected_total`.
         reason: Reason,
     },
 }
 
-/// Whoever wants to know what happens, if anybody does.
+/// Where events go, if the operator has an observer.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer(pub(crate) Option<mpsc::UnboundedSender<Event>>);
 
 impl Observer {
     pub(crate) fn tell(&self, event: Event) {
         if let Some(observer) = &self.0 {
-            // An observer that has ended wants no more; the operator goes on without it.
+            // The observer may end before the operator.
             let _ = observer.send(event);
         }
     }

@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_enum, default_value_t = OutputArg::Table)]
     output: OutputArg,
 
-    /// Show decrypted load on the live page, where whoever can reach it can read it
+    /// Show decrypted load on the live page; whoever can reach the page can read it
     #[arg(long)]
     live_load: bool,
 
@@ -52,7 +52,7 @@ enum Command {
         after_help = "Examples:\n  operator approve gateway-1\n  operator approve analytics/analytics-1"
     )]
     Approve {
-        /// Its name, KIND/NAME, or KIND/NAME/KEY as `pending` shows it
+        /// NAME, KIND/NAME, or KIND/NAME/KEY as `operator pending` lists it
         id: String,
     },
     /// Begin a new key epoch; a running operator makes its keys and publishes the plan within a second
@@ -75,9 +75,9 @@ enum Command {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OutputArg {
-    /// A row a window
+    /// A row per window
     Table,
-    /// The line of totals.jsonl
+    /// A line of JSON per window, as in totals.jsonl
     Json,
 }
 

@@ -1,4 +1,4 @@
-//! The operator's metrics: names, help and starting values.
+//! The operator's metrics. What each counts is said once, in its help.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,41 +12,37 @@ use crate::release::report::FeederReport;
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";
 const QUEUE: &str = "cipherwatt_operator_queue_releases";
-/// Counter: sums verified, decrypted and made durable.
+/// Counter.
 pub const TAKEN: &str = "cipherwatt_operator_releases_taken_total";
-/// Counter: sums sent again after that.
+/// Counter.
 pub const DUPLICATE: &str = "cipherwatt_operator_releases_duplicate_total";
-/// Counter by `reason`: sums not taken.
+/// Counter by `reason`.
 pub const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
 const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
 const COMMIT_FAILURES: &str = "cipherwatt_operator_commit_failures_total";
-/// Histogram, in seconds: decoding and verifying a sum.
-pub const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
-/// Histogram, in seconds: decrypting and decoding a sum.
+pub(crate) const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
+/// Histogram, in seconds.
 pub const DECRYPT: &str = "cipherwatt_operator_decrypt_duration_seconds";
 const COMMIT: &str = "cipherwatt_operator_commit_duration_seconds";
-/// Histogram, in seconds: from sealing a sum's newest report to its durable total.
+/// Histogram, in seconds.
 pub const END_TO_END: &str = "cipherwatt_operator_end_to_end_duration_seconds";
 const OLDEST: &str = "cipherwatt_operator_oldest_report_seconds";
 const COMPLETENESS: &str = "cipherwatt_operator_completeness_ratio";
-/// Gauge: meters in the roster.
-pub const METERS: &str = "cipherwatt_operator_enrolled_meters";
-/// Gauge: feeders in the plan.
-pub const FEEDERS: &str = "cipherwatt_operator_feeders";
+pub(crate) const METERS: &str = "cipherwatt_operator_enrolled_meters";
+pub(crate) const FEEDERS: &str = "cipherwatt_operator_feeders";
 const VERSION: &str = "cipherwatt_operator_plan_version";
-/// Counter by `reason`: requests, or meters in them, not enrolled.
+/// Counter by `reason`.
 pub const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
-/// Gauge: requests that wait for approval.
-pub const PENDING: &str = "cipherwatt_operator_enrolments_pending";
+pub(crate) const PENDING: &str = "cipherwatt_operator_enrolments_pending";
 const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
 const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const ERROR_BOUND: &str = "cipherwatt_operator_feeder_error_bound_watts";
 
-/// Every counter without a label, with its help.
+/// Those without a label.
 const COUNTERS: [(&str, &str); 8] = [
     (RECEIVED, "Messages that came on a feeder's sum topic"),
     (
@@ -67,7 +63,6 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
 ];
 
-/// Every gauge, with its help.
 const GAUGES: [(&str, &str); 6] = [
     (QUEUE, "Sums received that wait to be taken"),
     (METERS, "Meters in the roster"),
@@ -80,7 +75,6 @@ const GAUGES: [(&str, &str); 6] = [
     ),
 ];
 
-/// Every histogram, with its help.
 const HISTOGRAMS: [(&str, &str); 6] = [
     (VERIFY, "Decoding and verifying one sum"),
     (DECRYPT, "Decrypting and decoding one sum"),
@@ -140,18 +134,15 @@ pub(crate) fn register(export_load: bool) {
     }
 }
 
-/// A message came on a sum topic.
 pub(crate) fn received(bytes: usize) {
     counter!(RECEIVED).increment(1);
     counter!(RECEIVED_BYTES).increment(bytes as u64);
 }
 
-/// So many sums wait to be taken.
 pub(crate) fn queue(waiting: usize) {
     gauge!(QUEUE).set(waiting as f64);
 }
 
-/// A sum was taken.
 pub(crate) fn taken(report: &FeederReport) {
     counter!(TAKEN).increment(1);
     counter!(COVERED).increment(u64::from(report.meters));
@@ -169,17 +160,14 @@ fn age(now: UnixMillis, sealed_at: UnixMillis) -> Duration {
     Duration::from_millis(now.0.saturating_sub(sealed_at.0))
 }
 
-/// A total was handed to the MQTT client.
 pub(crate) fn published() {
     counter!(PUBLISHED).increment(1);
 }
 
-/// A sum was sent again.
 pub(crate) fn duplicate() {
     counter!(DUPLICATE).increment(1);
 }
 
-/// A sum was not taken.
 pub(crate) fn rejected(reason: Reason) {
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);
     if reason == Reason::Conflict {
@@ -187,39 +175,32 @@ pub(crate) fn rejected(reason: Reason) {
     }
 }
 
-/// A group of sums could not be made durable.
 pub(crate) fn commit_failed() {
     counter!(COMMIT_FAILURES).increment(1);
 }
 
-/// A sum was verified.
 pub(crate) fn verified(took: Duration) {
     histogram!(VERIFY).record(took);
 }
 
-/// A sum was decrypted.
 pub(crate) fn decrypted(took: Duration) {
     histogram!(DECRYPT).record(took);
 }
 
-/// A group of sums was made durable.
 pub(crate) fn committed(took: Duration) {
     histogram!(COMMIT).record(took);
 }
 
-/// Somebody was not enrolled.
 pub(crate) fn refused(reason: Reason) {
     counter!(REFUSED, "reason" => reason.as_str()).increment(1);
 }
 
-/// The registry is as it will be published.
 pub(crate) fn registry(meters: usize, feeders: usize, version: PlanVersion) {
     gauge!(METERS).set(meters as f64);
     gauge!(FEEDERS).set(feeders as f64);
     gauge!(VERSION).set(version.0 as f64);
 }
 
-/// Requests wait for approval.
 pub(crate) fn pending(requests: usize) {
     gauge!(PENDING).set(requests as f64);
 }
@@ -246,7 +227,6 @@ impl Feeders {
         }
     }
 
-    /// A total of a feeder was taken.
     pub(crate) fn taken(&mut self, report: &FeederReport) {
         let feeder = &report.feeder;
         if !self.newest.contains_key(feeder) && self.newest.len() >= self.limit {

@@ -41,8 +41,8 @@ pub(crate) fn decrypt(
 /// Every slot of a report is within ±1, so a sum beyond its contributors is not one of this key or these meters.
 fn check_range(sum: &Sum, slots: &[f64], keyring: &Keyring) -> Result<(), Reason> {
     let noise = packed::noise::bound(keyring.profile(), sum.contributors);
-    let greatest = f64::from(sum.contributors) + noise;
-    let beyond = |slot: &f64| slot.abs() > greatest || slot.is_nan();
+    let limit = f64::from(sum.contributors) + noise;
+    let beyond = |slot: &f64| slot.abs() > limit || slot.is_nan();
     match slots.iter().position(beyond) {
         None => Ok(()),
         Some(slot) => {

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::metrics;
 use crate::release::report::FeederReport;
 
-/// The metrics of an operator, which knows its own part of the path only.
+/// The metrics of an operator, which knows its own part of the pipeline only.
 pub const METRICS: Metrics = Metrics {
     broker: Step {
         counters: &[mqtt::PUBLISHED],
@@ -20,7 +20,7 @@ pub const METRICS: Metrics = Metrics {
         histogram: Some(metrics::VERIFY),
     },
     release: Step {
-        // The sums that came, since who released them counts elsewhere.
+        // Analytics counts what it releases in its own process: here it is the sums that came.
         counters: &[metrics::TAKEN, metrics::DUPLICATE, metrics::REJECTED],
         histogram: None,
     },
@@ -40,7 +40,7 @@ pub const METRICS: Metrics = Metrics {
     ..Metrics::NONE
 };
 
-/// Starts the page where `operator.live_listen` says, if it does. What happens is to be told to [`enter`].
+/// Starts the page at `operator.live_listen`, if that is set. [`enter`] brings events onto it.
 ///
 /// # Errors
 /// The address cannot be used.
@@ -63,7 +63,7 @@ pub async fn start(settings: &Settings, stop: &Stop) -> Result<Option<Live>, liv
     Ok(Some(live))
 }
 
-/// Shows what the operator tells.
+/// Shows an event on the page.
 pub fn enter(live: &Live, event: &Event) {
     match event {
         Event::Opened { min_meters, recent } => {
@@ -85,12 +85,12 @@ pub fn enter(live: &Live, event: &Event) {
             head: hex::encode(&excerpt.head),
         }),
         Event::Released(report) => live.window(window(report)),
-        // The metrics count what else there is.
+        // Everything else is a number on the page, which comes from the metrics.
         _ => {}
     }
 }
 
-/// A window as the page shows it, without a truth.
+/// A window as the page shows it; [`Load::truth`] is not known here.
 #[must_use]
 pub fn window(report: &FeederReport) -> Window {
     Window {
@@ -157,7 +157,7 @@ mod tests {
                 excerpt: Excerpt::of(&[0xab; 27_136]),
             },
         );
-        live.connect().unwrap().snapshot.data.to_string()
+        live.snapshot()
     }
 
     #[test]

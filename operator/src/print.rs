@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::page;
 use crate::release::report::FeederReport;
 
-/// How released windows are written.
+/// How released windows are written to standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// A row a window, with a heading now and then.
@@ -23,7 +23,8 @@ pub enum Output {
 /// Rows between two headings.
 const PAGE: usize = 40;
 
-/// Writes every released window until the operator ends, and tells the live page, if there is one, what happens. If nobody reads any more, it goes on without a sound.
+/// Writes every released window until the operator ends, and passes every event to the live page, if there is one. A closed
+/// standard output is no error: the page and `totals.jsonl` go on.
 pub async fn print(mut events: mpsc::UnboundedReceiver<Event>, output: Output, page: Option<Live>) {
     let mut rows = 0;
     while let Some(event) = events.recv().await {

@@ -28,11 +28,30 @@ use crate::setup::{enrols_automatically, folder, invalid};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
-/// State is kept in `deployment.state_dir/operator`, totals are appended to `operator.totals_file`. What happens is told to
-/// `observer`, if there is one.
+/// State is kept in `deployment.state_dir/operator`, and totals are appended to `operator.totals_file`. What happens is told
+/// to `observer`. Without a broker the operator waits for one.
 ///
 /// # Errors
-/// What is needed cannot be opened, or contradicts the configuration. A missing broker is no error.
+/// A file, folder or key cannot be used, or contradicts the configuration.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use operator::Event;
+/// use service::{Settings, Stop, SystemClock};
+///
+/// let settings = Settings::defaults();
+/// let (observer, mut events) = tokio::sync::mpsc::unbounded_channel();
+/// tokio::spawn(async move {
+///     while let Some(event) = events.recv().await {
+///         if let Event::Released(total) = event {
+///             println!("{} {}: {} Wh", total.feeder, total.window_start, total.total_wh());
+///         }
+///     }
+/// });
+/// operator::run(&settings, SystemClock::shared(), Stop::from_signals()?, Some(observer)).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn run(
     settings: &Settings,
     clock: SharedClock,

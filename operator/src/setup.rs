@@ -1,4 +1,4 @@
-//! What the settings say that more than one part of the operator asks.
+//! What several parts of the operator take from the settings.
 
 use std::path::PathBuf;
 

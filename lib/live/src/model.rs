@@ -7,18 +7,18 @@ use wire::{FeederId, Part, WindowStart};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// An operator: it knows its own part of the path only.
+    /// An operator, which knows its own part of the pipeline only.
     Operator,
-    /// A run of the whole path in one process, which knows all of it, and the truth.
+    /// A run of the whole pipeline in one process, which knows all of it, and the true readings.
     Bench,
 }
 
-/// What the page is about.
+/// What a page is told once, and how much it keeps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct About {
-    /// Who serves it.
+    /// Who serves the page.
     pub source: Source,
-    /// The deployment's id.
+    /// `deployment.id`.
     pub deployment: String,
     /// Where the readings come from, in words, if that is known.
     pub input: Option<String>,
@@ -35,11 +35,11 @@ pub struct About {
 /// One released window of one feeder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Window {
-    /// The feeder.
+    /// Whose meters are in the sum.
     pub feeder: FeederId,
-    /// Its start, in seconds since the Unix epoch.
+    /// Start of the window, in seconds since the Unix epoch.
     pub start: WindowStart,
-    /// 0, or the number of the supplement.
+    /// 0 for the window's first release; 1, 2, … for supplements.
     pub part: Part,
     /// Length of an interval, in seconds.
     pub interval_s: u32,
@@ -49,7 +49,7 @@ pub struct Window {
     pub meters: u32,
     /// Meters enrolled on the feeder when the window closed.
     pub enrolled: u32,
-    /// Their quotient, 0 to 1.
+    /// `meters / enrolled`, 0 to 1.
     pub completeness: f64,
     /// Readings clamped to the declared capacity.
     pub clamped: u64,
@@ -70,29 +70,29 @@ pub struct Load {
     pub energy_wh: Vec<i64>,
     /// Largest energy of an interval, in Wh.
     pub peak_wh: i64,
-    /// Its interval, from 0.
+    /// The interval with `peak_wh`, from 0.
     pub peak_interval: u16,
-    /// Average over peak.
+    /// Average over peak; `None` if the peak is not positive.
     pub load_factor: Option<f64>,
-    /// The truth, where somebody knows it.
+    /// What `energy_wh` should be, where that is known.
     pub truth: Option<Truth>,
 }
 
-/// What the decrypted energies should be.
+/// The sum of the readings themselves, to compare decrypted energies with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Truth {
     /// Energy per interval, in Wh.
     pub energy_wh: Vec<f64>,
 }
 
-/// A sum as it came over the network: all that analytics, the broker and whoever listens can see of it.
+/// A sum as it came over the network: all that analytics, the broker and every subscriber can see of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ciphertext {
-    /// The feeder.
+    /// Whose meters are in the sum.
     pub feeder: FeederId,
-    /// Start of the window.
+    /// Start of the window, in seconds since the Unix epoch.
     pub start: WindowStart,
-    /// Its part.
+    /// 0 for the window's first release; 1, 2, … for supplements.
     pub part: Part,
     /// Length of the ciphertext, in bytes.
     pub bytes: usize,
@@ -111,22 +111,21 @@ pub struct Verdict {
 
 /// How far decrypted energies are from the truth, over all windows whose truth is known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Accuracy {
+pub(crate) struct Accuracy {
     /// Intervals compared.
-    pub intervals: u64,
+    pub(crate) intervals: u64,
     /// Intervals further from the truth than their bound.
-    pub outside: u64,
-    /// Greatest error of an interval, in Wh.
-    pub error_wh: f64,
+    pub(crate) outside: u64,
+    /// Largest error of an interval, in Wh.
+    pub(crate) error_wh: f64,
     /// Bound of the window that has it, in Wh.
-    pub bound_wh: f64,
-    /// Greatest error over bound of an interval.
-    pub share: f64,
+    pub(crate) bound_wh: f64,
+    /// Largest error of an interval as a share of its bound.
+    pub(crate) share: f64,
 }
 
 impl Accuracy {
-    /// Takes a window into account.
-    pub fn enter(&mut self, load: &Load, truth: &Truth, bound_wh: f64) {
+    pub(crate) fn compare(&mut self, load: &Load, truth: &Truth, bound_wh: f64) {
         for (&decrypted, &true_wh) in load.energy_wh.iter().zip(&truth.energy_wh) {
             let error = (decrypted as f64 - true_wh).abs();
             self.intervals += 1;

@@ -1,12 +1,12 @@
-//! Rates and latencies of the path's steps, from this process's own metrics.
+//! Rates and latencies of the pipeline's steps, from this process's own metrics.
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::sample::Sample;
 
-/// The names of the metrics a page reads. Whoever serves it gives them, since each belongs to the crate that counts it;
-/// [`Metrics::NONE`] is what a process knows that counts nothing.
+/// The names of the metrics that a page reads. They are passed in, because each belongs to the crate that counts it; a
+/// process leaves out what it does not count, with [`Metrics::NONE`].
 #[derive(Debug, Clone, Copy)]
 pub struct Metrics {
     /// Readings taken from meters.
@@ -17,7 +17,7 @@ pub struct Metrics {
     pub sign: Step,
     /// Messages through the broker.
     pub broker: Step,
-    /// Signatures verified.
+    /// Signatures of reports or sums verified.
     pub verify: Step,
     /// Reports added to a sum.
     pub fold: Step,
@@ -41,21 +41,21 @@ pub struct Metrics {
     pub duplicates: &'static str,
     /// Counter: sums held back because too few meters are in them.
     pub held: &'static str,
-    /// What is refused, in words, and the counter of it, by `reason`.
+    /// What is refused, in a word for the page, and its counter, which has a label `reason`.
     pub rejected: &'static [(&'static str, &'static str)],
 }
 
-/// The metrics of a step of the path.
+/// The metrics of a step of the pipeline.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// Counters of what it has done, to be added up; without any, what `histogram` has observed counts.
+    /// Counters of what it has done, to be added up; if there are none, the observations of `histogram` are counted.
     pub counters: &'static [&'static str],
     /// Histogram of how long it takes once, in seconds.
     pub histogram: Option<&'static str>,
 }
 
 impl Step {
-    /// A step nothing is known of.
+    /// A step that this process does not count.
     pub const NONE: Self = Self {
         counters: &[],
         histogram: None,
@@ -63,7 +63,7 @@ impl Step {
 }
 
 impl Metrics {
-    /// No metric of anything.
+    /// What a process that counts nothing has.
     pub const NONE: Self = Self {
         reading: Step::NONE,
         encrypt: Step::NONE,
@@ -99,70 +99,61 @@ impl Metrics {
     }
 }
 
-/// Everything that has a rate, a latency or a count.
+/// The rates, latencies and counts of a process, for a page. What the process does not count is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Rates {
-    /// Time the rates and latencies are taken over, in seconds.
-    pub over_s: f64,
-    /// Every step of the path, in order.
-    pub steps: Vec<StepRates>,
+    /// Time that the rates and latencies are taken over, in seconds.
+    pub(crate) over_s: f64,
+    /// Every step of the pipeline, in order.
+    pub(crate) steps: Vec<StepRates>,
     /// From sealing the newest report of a sum to its total.
-    pub end_to_end: Option<Latency>,
-    /// Bytes sealed by the meters of this process.
-    pub sealed_bytes: Option<f64>,
+    pub(crate) end_to_end: Option<Latency>,
+    pub(crate) sealed_bytes: Option<f64>,
     /// Whether this process is connected to the broker.
-    pub connected: Option<bool>,
+    pub(crate) connected: Option<bool>,
     /// Meters in the roster.
-    pub enrolled: Option<f64>,
+    pub(crate) enrolled: Option<f64>,
     /// Feeders in the plan.
-    pub feeders: Option<f64>,
+    pub(crate) feeders: Option<f64>,
     /// Requests to join that wait for approval.
-    pub pending: Option<f64>,
-    /// Reports that came again.
-    pub duplicates: Option<f64>,
+    pub(crate) pending: Option<f64>,
+    pub(crate) duplicates: Option<f64>,
     /// Sums held back because too few meters are in them.
-    pub held: Option<f64>,
+    pub(crate) held: Option<f64>,
     /// What was refused, by reason; only what happened.
-    pub rejected: Vec<Rejected>,
+    pub(crate) rejected: Vec<Rejected>,
     /// Kinds of things whose refusals this process counts.
-    pub rejects_known: Vec<&'static str>,
+    pub(crate) rejects_known: Vec<&'static str>,
 }
 
-/// What a step of the path does.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct StepRates {
-    /// Its name.
-    pub id: &'static str,
-    /// What it has done since the start of the process; `None` if this process does not know.
-    pub total: Option<f64>,
-    /// What it does in a second.
-    pub per_s: Option<f64>,
-    /// How long it takes.
-    pub latency: Option<Latency>,
+pub(crate) struct StepRates {
+    /// As [`Metrics::steps`] names it.
+    pub(crate) id: &'static str,
+    /// How often it was done since the start of the process.
+    pub(crate) total: Option<f64>,
+    pub(crate) per_s: Option<f64>,
+    pub(crate) latency: Option<Latency>,
 }
 
 /// A distribution of durations, in seconds, as exact as the histogram's buckets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Median.
-    pub p50_s: f64,
-    /// 99th percentile.
-    pub p99_s: f64,
+pub(crate) struct Latency {
+    /// The median.
+    pub(crate) p50_s: f64,
+    pub(crate) p99_s: f64,
 }
 
-/// Something refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rejected {
-    /// What: `reports`, `sums` or `enrolments`.
-    pub what: &'static str,
-    /// Why.
-    pub reason: String,
-    /// How often.
-    pub count: u64,
+pub(crate) struct Rejected {
+    /// `reports`, `sums` or `enrolments`.
+    pub(crate) what: &'static str,
+    pub(crate) reason: String,
+    pub(crate) count: u64,
 }
 
 impl Rates {
-    /// Over the whole life of this process, which began its work at `start`.
+    /// Over the whole run of this process, which began its work at `start`.
     #[must_use]
     pub fn since(start: Instant, metrics: &Metrics) -> Self {
         Self::between(

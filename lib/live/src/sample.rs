@@ -11,21 +11,17 @@ const OURS: &str = "cipherwatt_";
 /// The metrics of this process at one time.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
-    /// When.
     pub(crate) at: Instant,
     /// By name.
     series: BTreeMap<String, Vec<Series>>,
 }
 
 impl Sample {
-    /// The metrics now.
-    #[must_use]
     pub(crate) fn take() -> Self {
         Self::of(sample_metrics(), Instant::now())
     }
 
-    /// Of these metrics, less what is not ours.
-    #[must_use]
+    /// Without the metrics of other programs' libraries.
     pub(crate) fn of(all: Vec<Series>, at: Instant) -> Self {
         let mut series = BTreeMap::<String, Vec<Series>>::new();
         for one in all.into_iter().filter(|one| one.name.starts_with(OURS)) {
@@ -35,7 +31,6 @@ impl Sample {
     }
 
     /// The sum of a metric over its labels, if it is there; of a histogram, how many observations there are.
-    #[must_use]
     pub(crate) fn sum(&self, name: &str) -> Option<f64> {
         let number = |one: &Series| match &one.value {
             SeriesValue::Number(number) => *number,
@@ -45,7 +40,6 @@ impl Sample {
     }
 
     /// A metric by one of its labels.
-    #[must_use]
     pub(crate) fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut values = BTreeMap::new();
         for one in self.series.get(name).into_iter().flatten() {
@@ -58,7 +52,6 @@ impl Sample {
     }
 
     /// A histogram's upper bounds with the number of observations up to each, over all labels; empty if it is not there.
-    #[must_use]
     pub(crate) fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
         let mut sums = Vec::<(f64, f64)>::new();
         for one in self.series.get(name).into_iter().flatten() {

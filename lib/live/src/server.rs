@@ -72,26 +72,26 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Nothing from elsewhere, nothing inline, nobody's frame.
+/// Nothing from elsewhere, nothing inline, in no other site's frame.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// The page cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
-    /// Others could reach it, and nobody said that they may.
+    /// The address is not loopback, and `operator.live_remote` is not set.
     #[error(
         "the live page listens on loopback only, not on {listen}: whoever reaches it can read it; operator.live_remote = true allows it"
     )]
     NotLoopback {
-        /// The address.
+        /// `operator.live_listen`.
         listen: SocketAddr,
     },
     /// The address is in use or not this machine's.
     #[error("cannot listen on {listen} for the live page")]
     Listen {
-        /// The address.
+        /// `operator.live_listen`.
         listen: SocketAddr,
-        /// Why not.
+        /// What the system says.
         source: io::Error,
     },
 }
@@ -101,6 +101,29 @@ pub enum LiveError {
 ///
 /// # Errors
 /// The address cannot be bound, or is not loopback without `remote`.
+///
+/// ```
+/// use live::{About, Live, Metrics, Source};
+/// use service::Stop;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (_handle, stop) = Stop::manual();
+/// let live = Live::new(About {
+///     source: Source::Operator,
+///     deployment: "dev".to_owned(),
+///     input: None,
+///     load: false,
+///     min_meters: None,
+///     intervals: 1_000,
+///     max_feeders: 10,
+/// });
+/// let address = live::serve(live.clone(), "127.0.0.1:0".parse()?, false, stop.clone()).await?;
+/// tokio::spawn(live::watch(live, &Metrics::NONE, stop));
+/// println!("http://{address}");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn serve(
     live: Live,
     listen: SocketAddr,

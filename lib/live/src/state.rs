@@ -22,16 +22,39 @@ pub(crate) const MAX_PAGES: usize = 32;
 
 /// One message of the stream, encoded once for all pages.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// `snapshot`, `group`, `window`, `ciphertext`, `rates` or `verdict`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Counts the changes of this server.
-    pub sequence: u64,
-    /// JSON.
-    pub data: Arc<str>,
+    pub(crate) sequence: u64,
+    /// In JSON.
+    pub(crate) data: Arc<str>,
 }
 
-/// The state, shared by whoever enters something and the server. Cheap to clone.
+/// The state of a page, shared with its server. Cheap to clone.
+///
+/// ```
+/// use live::{About, Ciphertext, Live, Source};
+///
+/// let live = Live::new(About {
+///     source: Source::Operator,
+///     deployment: "dev".to_owned(),
+///     input: None,
+///     load: false,
+///     min_meters: Some(15),
+///     intervals: 1_000,
+///     max_feeders: 10,
+/// });
+/// live.ciphertext(Ciphertext {
+///     feeder: "feeder-1".parse()?,
+///     start: wire::WindowStart(14_400),
+///     part: wire::Part(0),
+///     bytes: 27_136,
+///     head: "00ff".to_owned(),
+/// });
+/// assert!(live.snapshot().contains("27136"));
+/// # Ok::<(), wire::IdError>(())
+/// ```
 #[derive(Clone)]
 pub struct Live(Arc<Shared>);
 
@@ -58,11 +81,10 @@ struct State {
 }
 
 /// A page's share of the stream: what it gets first, and what comes after.
-pub struct Page {
-    /// The state.
-    pub snapshot: Frame,
+pub(crate) struct Page {
+    pub(crate) snapshot: Frame,
     /// What changes from then on.
-    pub changes: broadcast::Receiver<Frame>,
+    pub(crate) changes: broadcast::Receiver<Frame>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -88,14 +110,14 @@ impl Live {
         }))
     }
 
-    /// The plan's smallest group is known.
+    /// Shows the plan's `min_meters`.
     pub fn min_meters(&self, meters: u32) {
         let mut state = self.state();
         state.about.min_meters = Some(meters);
         self.tell(&mut state, "group", &meters);
     }
 
-    /// A window was released. One that is there already is replaced.
+    /// Shows a released window, in place of an earlier one with the same feeder, start and part.
     pub fn window(&self, mut window: Window) {
         let mut state = self.state();
         if !state.about.load {
@@ -105,7 +127,7 @@ impl Live {
             && let Some(truth) = &load.truth
             && let Some(accuracy) = &mut state.accuracy
         {
-            accuracy.enter(load, truth, window.bound_wh);
+            accuracy.compare(load, truth, window.bound_wh);
         }
         if state.keep(&window) {
             let accuracy = state.accuracy.clone();
@@ -115,21 +137,21 @@ impl Live {
         }
     }
 
-    /// A sum came over the network.
+    /// Shows the newest sum that came over the network.
     pub fn ciphertext(&self, ciphertext: Ciphertext) {
         let mut state = self.state();
         self.tell(&mut state, "ciphertext", &ciphertext);
         state.ciphertext = Some(ciphertext);
     }
 
-    /// Rates and latencies were taken anew.
+    /// Shows new rates in place of the last ones.
     pub fn rates(&self, rates: Rates) {
         let mut state = self.state();
         self.tell(&mut state, "rates", &rates);
         state.rates = Some(rates);
     }
 
-    /// The run is over.
+    /// Shows how the run ended.
     pub fn verdict(&self, verdict: Verdict) {
         let mut state = self.state();
         self.tell(&mut state, "verdict", &verdict);
@@ -137,18 +159,23 @@ impl Live {
     }
 
     /// Pages connected.
-    #[must_use]
-    pub fn pages(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn pages(&self) -> usize {
         MAX_PAGES - self.0.pages.available_permits()
     }
 
-    /// The state and what follows it, for a new page; `None` if there are too many.
+    /// All of it in JSON, as a page gets it when it connects.
     #[must_use]
-    pub fn connect(&self) -> Option<Page> {
+    pub fn snapshot(&self) -> String {
+        Frame::snapshot(&self.state()).data.to_string()
+    }
+
+    /// The state and what follows it, for a new page; `None` if there are too many.
+    pub(crate) fn connect(&self) -> Option<Page> {
         let place = self.0.pages.clone().try_acquire_owned().ok()?;
         let state = self.state();
         Some(Page {
-            snapshot: Frame::new("snapshot", state.sequence, &*state),
+            snapshot: Frame::snapshot(&state),
             changes: self.0.frames.subscribe(),
             _place: place,
         })
@@ -157,7 +184,7 @@ impl Live {
     fn tell(&self, state: &mut State, kind: &'static str, change: &impl Serialize) {
         state.sequence += 1;
         if self.0.frames.receiver_count() > 0 {
-            // Nobody listens any more: that is no error.
+            // The last page may have gone a moment ago.
             let _ = self.0.frames.send(Frame::new(kind, state.sequence, change));
         }
     }
@@ -177,6 +204,10 @@ struct Released {
 }
 
 impl Frame {
+    fn snapshot(state: &State) -> Self {
+        Self::new("snapshot", state.sequence, state)
+    }
+
     fn new(kind: &'static str, sequence: u64, data: &impl Serialize) -> Self {
         // Everything sent has string keys, which serde_json always writes.
         let data = serde_json::to_string(data).unwrap_or_default().into();

@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// What rates and latencies are taken over.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// Takes the rates of this process until the stop fires.
+/// Shows the rates of this process on its page until the stop fires, twice a second.
 pub async fn watch(live: Live, metrics: &'static Metrics, stop: Stop) {
     let mut recent: VecDeque<Sample> = VecDeque::new();
     let mut tick = tokio::time::interval(TICK);

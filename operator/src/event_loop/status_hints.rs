@@ -8,20 +8,18 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// What is there.
+/// What a deployment needs before its first release, as far as it is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Present {
     /// A connection to the broker.
     pub broker: bool,
-    /// Requests that wait for approval.
+    /// Enrolment requests that wait for approval.
     pub pending: usize,
-    /// Enrolled meters.
     pub meters: usize,
     /// Least meters of a release.
     pub min_meters: usize,
     /// The most meters on one feeder.
     pub largest_feeder: usize,
-    /// Enrolled analytics services.
     pub analytics: usize,
     /// Feeders that no analytics service adds for.
     pub unowned: usize,

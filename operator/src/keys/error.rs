@@ -11,18 +11,14 @@ pub enum KeyringError {
     /// OpenFHE could not make a context or a key.
     #[error("cannot prepare the encryption of profile {profile}")]
     Context {
-        /// The parameter profile.
         profile: &'static str,
-        /// What went wrong.
         #[source]
         cause: openfhe::Error,
     },
     /// A key file cannot be read, written, or must not be used as it is.
     #[error("the key of epoch {epoch} cannot be used")]
     Epoch {
-        /// The epoch.
         epoch: KeyEpoch,
-        /// What is wrong with its file.
         #[source]
         cause: KeyFileError,
     },
@@ -32,21 +28,14 @@ pub enum KeyringError {
          report of that epoch can ever be read; to start over, use another deployment.state_dir",
         path = path.display()
     )]
-    Missing {
-        /// The epoch.
-        epoch: KeyEpoch,
-        /// Where the key should be.
-        path: PathBuf,
-    },
+    Missing { epoch: KeyEpoch, path: PathBuf },
     /// The key on disk is not the one the plan names.
     #[error(
         "the plan names key epoch {epoch} with fingerprint {planned}, but {path} holds {found}: restore the right file",
         path = path.display()
     )]
     Fingerprint {
-        /// The epoch.
         epoch: KeyEpoch,
-        /// The file.
         path: PathBuf,
         /// In the plan, hexadecimal.
         planned: String,
@@ -59,19 +48,14 @@ pub enum KeyringError {
     /// The signing key is gone, and its verifying key is not.
     #[error(
         "the signing key {path} is missing, and not in operator.credentials_dir either, but its public half is here: \
-         restore it. With another key nobody would trust this operator any more",
+         restore it. With another key no gateway and no analytics service would trust this operator",
         path = path.display()
     )]
-    SigningMissing {
-        /// Where it should be.
-        path: PathBuf,
-    },
+    SigningMissing { path: PathBuf },
     /// A credential cannot be read, or must not be used as it is.
     #[error("the key of epoch {epoch} cannot be used")]
     Credential {
-        /// The epoch.
         epoch: KeyEpoch,
-        /// What is wrong with it.
         #[source]
         cause: service::files::KeyFileError,
     },

@@ -307,7 +307,7 @@ mod tests {
         assert_ne!(old.fingerprint, new.fingerprint);
         let path = dir.path().join("epoch-2.key");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        // Asked for again, an epoch is loaded and not made anew: a kill between key and plan leaves one pair.
+        // Asked for again, an epoch is loaded and not made again: a kill between key and plan leaves one pair.
         let again = open(dir.path());
         assert_eq!(
             again.epoch(KeyEpoch(2)).unwrap().fingerprint,
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_moved_to_the_credentials_are_used_and_never_made_anew() {
+    fn keys_moved_to_the_credentials_are_used_and_never_made_again() {
         let (dir, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let open = || Keyring::open(dir.path(), Some(credentials.path()), &packed::ADDITIVE);
         // The first start makes them in the folder of state.

@@ -3,7 +3,7 @@
 //! The rules, in the order in which they are checked:
 //! 1. The first window is aligned; a time within a window means the next one. It lies after the newest epoch's first
 //!    window and after every window that was released: a window has one key.
-//! 2. A plan has two epochs, so a rotation ends the older one: nobody can seal or add a report of its windows any more.
+//! 2. A plan has two epochs, so a rotation ends the older one: no report of its windows can be sealed or added any more.
 //!    That is refused until they would be too late anyway, which is when `analytics.retention` has passed since the
 //!    newest epoch began, by the wall clock *and* by what each feeder that releases has released (a replay runs in a time of its own).
 //!    A feeder that is silent for good needs `--force`; no force ends an epoch before the next has begun.
@@ -39,7 +39,7 @@ pub struct Request {
     pub force: bool,
 }
 
-/// What the rules are held against.
+/// What the rules judge by.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The plan in force.
@@ -80,7 +80,7 @@ pub fn next(
     Ok(request)
 }
 
-/// Whether a request holds.
+/// Checks a request against the rules.
 ///
 /// # Errors
 /// The first rule that it breaks.
@@ -138,7 +138,7 @@ pub(crate) fn check(request: &Request, facts: &Facts<'_>) -> Result<(), RotateEr
 /// The newest window each feeder has released, as the ledger in `dir` has it. An operator may be writing to it.
 ///
 /// # Errors
-/// It cannot be read. That there is none is no error.
+/// It cannot be read. Without a ledger nothing was released.
 pub fn newest_released(
     dir: &Path,
     deployment: &DeploymentId,

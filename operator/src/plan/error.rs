@@ -1,4 +1,4 @@
-//! Why there is no plan.
+//! Why the plan cannot be used.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use packed::layout::Layout;
 use crate::disk::DiskError;
 use crate::keys::error::KeyringError;
 
-/// Why there is no plan.
+/// Why the plan cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The file cannot be read or written.
@@ -20,9 +20,7 @@ pub enum PlanError {
         path = path.display()
     )]
     Stored {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         cause: wire::WireError,
     },
@@ -33,13 +31,9 @@ pub enum PlanError {
         path = path.display()
     )]
     Contradiction {
-        /// The configuration key.
         key: &'static str,
-        /// Its configured value.
         configured: String,
-        /// Its value in the stored plan.
         planned: String,
-        /// The stored plan.
         path: PathBuf,
     },
     /// The configured batch and layout need more slots than a ciphertext has.
@@ -47,15 +41,10 @@ pub enum PlanError {
         "plan.batch = {batch} with plan.layout = {layout} needs {needed} slots, but profile {profile} has {slots}"
     )]
     Slots {
-        /// Intervals per report.
         batch: u16,
-        /// Slot layout.
         layout: Layout,
-        /// Slots needed.
         needed: usize,
-        /// Parameter profile.
         profile: &'static str,
-        /// Its slots.
         slots: usize,
     },
     /// The keys of the plan's epochs cannot be used.

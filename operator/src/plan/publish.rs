@@ -15,10 +15,9 @@ const REMIND: Duration = Duration::from_secs(1);
 /// Roster pages republished at one time, so that a large roster does not crowd out everything else.
 const PAGES_AT_ONCE: u16 = 4;
 
-/// Something to publish. The plan sorts first, so that no meter is announced on a feeder nobody knows.
+/// Something to publish. The plan sorts first, so that no meter is announced on a feeder that is not in the plan yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Item {
-    /// The plan.
     Plan,
     /// A page of the roster.
     Page(u16),
@@ -80,7 +79,7 @@ impl Schedule {
         *entry = due.min(*entry);
     }
 
-    /// When to look again.
+    /// When [`Schedule::take`] has something next.
     pub(crate) fn due(&self) -> Instant {
         let due = self.items.values().copied();
         due.fold(self.next_round, Instant::min)
@@ -108,7 +107,7 @@ impl Schedule {
             .collect()
     }
 
-    /// These could not be made durable or there is no broker: they are due again after a while.
+    /// For what could not be made durable, or not be sent because there is no broker: it is due again after a second.
     pub(crate) fn postpone(&mut self, items: Vec<Item>, now: Instant) {
         for item in items {
             self.publish_by(item, now + Duration::from_secs(1));

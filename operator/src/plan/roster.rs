@@ -16,7 +16,7 @@ use crate::keys::keyring::Keyring;
 /// The largest stored page that is read.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Why there is no roster.
+/// Why the roster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RosterError {
     /// A page cannot be read or written.
@@ -25,16 +25,13 @@ pub enum RosterError {
     /// A stored page is damaged or signed by another key.
     #[error("the stored roster page {path} cannot be used, restore it from a backup", path = path.display())]
     Stored {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         #[source]
         cause: wire::WireError,
     },
     /// A stored page is gone.
     #[error("the roster has {pages} pages, but {path} is missing: restore it from a backup", path = path.display())]
     Missing {
-        /// The file.
         path: PathBuf,
         /// Pages the stored roster says it has.
         pages: u16,
@@ -193,7 +190,6 @@ impl RosterBook {
         self.pages[usize::from(page)].unsaved = true;
     }
 
-    /// Meters in the roster.
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
@@ -213,7 +209,6 @@ impl RosterBook {
         self.places.get(meter).map(|&(page, _)| page)
     }
 
-    /// Pages of the roster.
     pub(crate) fn page_count(&self) -> u16 {
         self.pages.len() as u16
     }

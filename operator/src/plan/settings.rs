@@ -9,13 +9,11 @@ use super::error::PlanError;
 /// What the configuration says about the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlanSettings {
-    /// The deployment.
     pub deployment: DeploymentId,
     /// Length of an interval in seconds.
     pub interval_s: u32,
     /// Intervals per report.
     pub batch: u16,
-    /// Slot layout.
     pub layout: packed::layout::Layout,
     /// Least meters of a release.
     pub min_meters: u32,

@@ -5,7 +5,7 @@ use wire::{DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus
 
 use crate::release::report::FeederReport;
 
-/// Whose answers they are.
+/// Signs what the operator answers.
 pub(super) struct Signer<'a> {
     pub(super) deployment: &'a DeploymentId,
     pub(super) topics: &'a Topics,

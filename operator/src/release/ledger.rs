@@ -34,8 +34,8 @@ use crate::release::report::FeederReport;
 use crate::release::rules::Taken;
 use crate::release::totals::{self, COMMIT_MAX, Totals};
 use count::Count;
-pub use error::LedgerError;
-pub(crate) use state::{State, state};
+pub(crate) use error::LedgerError;
+pub(crate) use state::state;
 use store::Store;
 
 /// The ledger's name in the operator's folder.
@@ -46,9 +46,8 @@ pub const FILE: &str = "releases.redb";
 pub(crate) struct Place<'a> {
     /// The operator's folder.
     pub dir: &'a Path,
-    /// The file of totals.
+    /// `totals.jsonl`.
     pub totals: &'a Path,
-    /// The deployment.
     pub deployment: &'a DeploymentId,
     /// What this operator writes into [`By::operator`](crate::release::report::By::operator): totals of another one, say of an
     /// earlier deployment, are not its own.
@@ -108,11 +107,11 @@ impl Ledger {
             Some(known) if found < known => tracing::warn!(
                 found,
                 known,
-                "releases.redb is an older copy; totals.jsonl has what it lacks, and it was read from there"
+                "releases.redb is an older copy: what it lacks was read from totals.jsonl"
             ),
             None if found > 0 => tracing::warn!(
                 releases = now,
-                "there is no releases.count: releases.redb is taken for the newest copy"
+                "releases.count is missing, so nothing shows whether releases.redb is the newest copy: it is used as it is"
             ),
             _ if now > found => {
                 tracing::info!(
@@ -183,7 +182,7 @@ impl Ledger {
         self.store.add(&rows)
     }
 
-    /// Whether the totals have releases that the ledger could not be told of yet.
+    /// Whether `totals.jsonl` has releases that could not be written to the ledger yet.
     pub(crate) fn owes(&self) -> bool {
         self.store.owes()
     }
@@ -217,7 +216,6 @@ impl Ledger {
             .with(|database| state::newest(&database.begin_read()?))
     }
 
-    /// Releases taken.
     pub(crate) fn len(&self) -> u64 {
         self.store.len()
     }

@@ -31,7 +31,7 @@ pub struct FeederReport {
     pub feeder: FeederId,
     /// Start of the window, seconds since the Unix epoch.
     pub window_start: WindowStart,
-    /// Part of the window: 0 is the first release, 1, 2, … are supplements with other meters.
+    /// 0 for the first release of a window; 1, 2, … for supplements, which add up other meters.
     pub part: Part,
     /// Length of an interval in seconds.
     pub interval_s: u32,
@@ -65,7 +65,7 @@ pub struct FeederReport {
     pub bound_wh: f64,
     /// SHA-256 of the sum's limbs: what the receipt names.
     pub digest: Digest,
-    /// The analytics service that released it; lines of earlier versions do not say.
+    /// The analytics service that released it; absent in lines of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analytics: Option<AnalyticsId>,
     /// Who decrypted it and when.
@@ -82,7 +82,7 @@ pub struct By {
     pub taken_at: UnixMillis,
 }
 
-/// What a report needs beside the sum itself.
+/// How the content of a sum becomes watt-hours.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     /// Parameter profile of the sum.
@@ -96,7 +96,7 @@ pub struct Scale {
 }
 
 impl FeederReport {
-    /// The report of `sum`, whose decoded content is `totals`, decrypted `by` somebody.
+    /// The report of `sum`, whose decoded content is `totals`.
     pub fn new(sum: &Sum, digest: &Digest, totals: &Totals, scale: &Scale, by: &By) -> Self {
         let meters = sum.contributors;
         let energy_wh: Vec<i64> = totals
@@ -151,7 +151,7 @@ impl FeederReport {
 }
 
 /// How far an energy may be from the truth, in Wh: the noise of `meters` fresh encryptions and half a rounding step.
-pub fn error_bound_wh(scale: &Scale, meters: u32) -> f64 {
+fn error_bound_wh(scale: &Scale, meters: u32) -> f64 {
     packed::noise::bound(scale.profile, meters) * scale.reference_wh as f64
         + scale.quantum_wh as f64 / 2.0
 }

@@ -14,28 +14,23 @@ use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, Win
 pub(crate) enum Decision {
     /// Decrypt it and record it.
     Take,
-    /// Already taken with the same limbs.
+    /// The same limbs were taken before.
     Duplicate,
-    /// Never to be taken.
     Reject(Reason),
 }
 
 /// A release that was taken: a row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Taken {
-    /// The feeder.
     pub feeder: FeederId,
-    /// Start of the window, seconds since the Unix epoch.
     pub window_start: WindowStart,
-    /// Part of the window.
     pub part: Part,
-    /// Key epoch of the sum.
     pub epoch: KeyEpoch,
     /// Meters in the sum.
     pub meters: u32,
     /// SHA-256 of the sum's limbs.
     pub digest: Digest,
-    /// The analytics service that released it; releases taken by earlier versions do not say.
+    /// The analytics service that released it; absent in what earlier versions took.
     #[serde(default)]
     pub analytics: Option<AnalyticsId>,
 }
@@ -46,7 +41,6 @@ impl Taken {
         self.feeder == sum.feeder && self.window_start == sum.window
     }
 
-    /// The record of `sum`.
     pub(crate) fn of(sum: &Sum, digest: &Digest) -> Self {
         Self {
             feeder: sum.feeder.clone(),
@@ -129,7 +123,7 @@ fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
 
 /// A window's sum is of the window's epoch or of an older one. Reports that analytics added before it heard of a new epoch
 /// have been answered and are in this sum alone, so refusing it would lose them; that it is read with an old key
-/// discloses nothing, because its reports were sealed with that key. A newer epoch than the window's nobody was told to use.
+/// discloses nothing, because its reports were sealed with that key. Nobody was told to use an epoch newer than the window's.
 fn check_epoch(sum: &Sum, plan: &Plan) -> Result<(), Reason> {
     let newest = plan.epochs.last().map(|epoch| epoch.epoch);
     if newest.is_none_or(|newest| sum.epoch > newest) {
@@ -211,7 +205,7 @@ mod tests {
             judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
             Decision::Take
         );
-        // What an earlier version took does not say by whom: the digests decide, as they did then.
+        // What an earlier version took names no service: the digests decide, as they did then.
         window[0].analytics = None;
         let mut other = sum("feeder-1", 14_400, 0);
         other.analytics = "analytics-2".parse().unwrap();

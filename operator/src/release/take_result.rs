@@ -8,12 +8,11 @@ use wire::{FeederId, Part, Plan, Reason, Sum, WindowStart};
 use crate::event::Excerpt;
 use crate::release::report::FeederReport;
 
-/// A sum as it arrived on a feeder's topic, with what it is held against.
+/// A sum as it arrived, with what it is judged by.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// The feeder of the topic.
+    /// The feeder that the topic names.
     pub feeder: FeederId,
-    /// The message.
     pub payload: Bytes,
     /// The plan in force.
     pub plan: Arc<Plan>,
@@ -26,32 +25,28 @@ pub(crate) struct Job {
 pub(crate) enum TakeResult {
     /// Taken; the report is durable.
     Taken {
-        /// What it says.
         report: Box<FeederReport>,
         /// The beginning of its ciphertext.
         excerpt: Excerpt,
         /// Messages to publish: topic and bytes.
         messages: Vec<(String, Bytes)>,
     },
-    /// Taken before.
+    /// The same limbs were taken before.
     Duplicate {
-        /// The sum.
         sum: Box<Sum>,
-        /// The receipt.
+        /// The receipt: topic and bytes.
         message: (String, Bytes),
     },
-    /// Not taken.
     Rejected {
-        /// The feeder of the topic.
+        /// The feeder that the topic names.
         feeder: FeederId,
         /// The window and part it names, if it could be read.
         window: Option<(WindowStart, Part)>,
-        /// Why.
         reason: Reason,
         /// The receipt, if the sum was verified.
         message: Option<(String, Bytes)>,
     },
-    /// Could not be made durable: no answer, analytics sends it again.
+    /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
 }
 

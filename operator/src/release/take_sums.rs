@@ -37,25 +37,22 @@ const COUNT_EVERY: u32 = 16;
 /// What taking a sum depends on, apart from keys and plan.
 #[derive(Clone, Debug)]
 pub(crate) struct TakeSettings {
-    /// The deployment.
     pub deployment: DeploymentId,
-    /// Its topics.
     pub topics: Topics,
-    /// What the slots of its reports carry.
     pub layout: Layout,
     /// Rounding of what leaves the operator, in Wh.
     pub quantum_wh: u64,
-    /// Whether totals are published.
+    /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
 }
 
-/// Takes sums.
+/// The only one to decrypt, and to write totals and ledger.
 pub(crate) struct SumTaker {
     keyring: Arc<Keyring>,
     ledger: Ledger,
     settings: TakeSettings,
     clock: SharedClock,
-    /// Sums that the totals have and the ledger could not be told of. No other is taken before it is.
+    /// Sums that are in the totals and could not be written to the ledger yet. No other is taken before they are.
     owed: Vec<Candidate>,
 }
 
@@ -70,7 +67,6 @@ struct Candidate {
 }
 
 impl SumTaker {
-    /// A taker that goes on with `ledger`.
     pub(crate) fn new(
         keyring: Arc<Keyring>,
         ledger: Ledger,
@@ -100,7 +96,7 @@ impl SumTaker {
             if jobs.is_empty() || uncounted == COUNT_EVERY {
                 uncounted = 0;
                 if let Err(error) = self.ledger.count() {
-                    tracing::error!(error = %Chain(&error), "cannot write down how many releases there are");
+                    tracing::error!(error = %Chain(&error), "cannot write releases.count");
                 }
             }
         }
@@ -212,7 +208,7 @@ impl SumTaker {
     fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, TakeResult> {
         let mut window = self.ledger.window(&sum.feeder, sum.window).map_err(|error| {
             metrics::commit_failed();
-            tracing::error!(error = %Chain(&error), "releases are not taken until the ledger can be used");
+            tracing::error!(error = %Chain(&error), "no release is taken until the ledger can be used");
             TakeResult::Deferred
         })?;
         let before = before.iter().map(|candidate| &candidate.taken);

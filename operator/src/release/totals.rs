@@ -18,7 +18,7 @@ use crate::release::report::FeederReport;
 pub(crate) const COMMIT_MAX: usize = 64;
 
 /// Bytes at the end of the file that hold a commit, the longest there is: a line of 1,024 intervals with statistics has less
-/// than 64 KB. A file with so many and no end of line is something else, and is not touched.
+/// than 64 KB. A file with so many bytes and no newline is not a file of totals, and is left alone.
 pub(crate) const TAIL: u64 = COMMIT_MAX as u64 * 64 * 1024;
 
 /// What the lines are written to. A second implementation, in the tests, fails or tears its n-th write.
@@ -115,7 +115,6 @@ impl Totals {
         Ok(())
     }
 
-    /// Bytes of whole lines.
     pub(crate) fn size(&self) -> u64 {
         self.len
     }
@@ -150,13 +149,13 @@ fn whole_lines(file: &File, len: u64) -> io::Result<u64> {
         None if start == 0 => Ok(0),
         None => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "there is no end of line where one was expected",
+            "its last 4 MiB have no end of line, so it is not a file of totals",
         )),
     }
 }
 
 /// The reports of `operator` in the file at `path` from byte `start` on, in the order of release. What somebody else wrote is passed
-/// over: totals of another operator, say of an earlier deployment, a line that is no report, the rest of a line at `start`.
+/// over: totals of another operator, say of an earlier deployment, a line that is not a report, the rest of a line at `start`.
 ///
 /// # Errors
 /// The file cannot be opened or read.

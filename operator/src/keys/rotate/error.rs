@@ -16,7 +16,7 @@ pub enum RotateError {
         current = time(*current), asked = time(*asked)
     )]
     NotLater {
-        /// The newest epoch.
+        /// The newest in the plan.
         epoch: KeyEpoch,
         /// Its first window.
         current: WindowStart,
@@ -63,22 +63,22 @@ pub enum RotateError {
         /// Its first window.
         first: WindowStart,
     },
-    /// A request waits already.
+    /// Another request was not granted yet.
     #[error("a rotation is already requested in {path}; a running operator applies it", path = path.display())]
     Waiting {
-        /// The request.
+        /// The file of that request.
         path: PathBuf,
     },
-    /// What waits is no request.
+    /// The file in the request's place is damaged.
     #[error("{path} is not a rotation request", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// The time is beyond any calendar.
-    #[error("{0} s since the Unix epoch is beyond any calendar")]
+    /// The time is later than a plan can say, in seconds since the Unix epoch.
+    #[error("{0} s since the Unix epoch is later than any time a plan can have")]
     Beyond(u64),
     /// The plan has no windows or no epochs: never for a plan that was published.
     #[error("{0}")]

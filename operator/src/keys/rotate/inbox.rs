@@ -10,7 +10,7 @@ use crate::disk::{self, DiskError};
 /// Longest request that is read, in bytes.
 const MAX_REQUEST: usize = 4_096;
 
-/// The request in `dir`, between the command and the operator.
+/// Where the command leaves its request for the running operator.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     path: PathBuf,
@@ -41,7 +41,7 @@ impl Inbox {
     /// The request that waits, if one does.
     ///
     /// # Errors
-    /// It cannot be read or is none.
+    /// It cannot be read, or is not a request.
     pub(crate) fn waiting(&self) -> Result<Option<Request>, RotateError> {
         if !self.path.exists() {
             return Ok(None);

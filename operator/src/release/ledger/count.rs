@@ -40,7 +40,7 @@ impl Count {
         self.known
     }
 
-    /// Sees that the ledger at `ledger`, with `found` releases, is not an older copy.
+    /// Refuses a ledger with fewer releases than there were: it is an older copy.
     pub(super) fn compare(&self, ledger: &Path, found: u64) -> Result<(), LedgerError> {
         match self.known {
             Some(known) if found < known => Err(LedgerError::Older {

@@ -18,34 +18,20 @@ pub enum LedgerError {
     Disk(#[from] DiskError),
     /// The ledger is in use, or the disk fails.
     #[error("cannot use the ledger {path}", path = path.display())]
-    Unavailable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: Fault,
-    },
+    Unavailable { path: PathBuf, source: Fault },
     /// The ledger is damaged or is something else.
     #[error("{path} is not as the operator left it. {RESTORE}", path = path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// How that shows.
-        source: Fault,
-    },
+    Unusable { path: PathBuf, source: Fault },
     /// A line of a ledger of format 1 is damaged.
     #[error("{path}, line {line}, is damaged. {RESTORE}", path = path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
     /// The ledger is gone although releases may have been taken.
     #[error("{path} is missing although this operator has published a plan before. {RESTORE}", path = path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// The ledger belongs to another deployment or operator, or has another format.
     #[error(
         "{path} has {what} {found:?}, not {expected:?}: restore the ledger of this deployment and operator, or use the \
@@ -53,40 +39,29 @@ pub enum LedgerError {
         path = path.display()
     )]
     Header {
-        /// The file.
         path: PathBuf,
-        /// Which part of its header.
         what: &'static str,
-        /// What it says.
         found: String,
-        /// What it should say.
         expected: String,
     },
-    /// What should be the count is something else.
+    /// `releases.count` is damaged.
     #[error(
         "{path} does not hold a number of releases: restore the state folder from a backup. If releases.redb is the newest \
          copy for certain, remove {path}",
         path = path.display()
     )]
-    Count {
-        /// The file.
-        path: PathBuf,
-    },
+    Count { path: PathBuf },
     /// The ledger is an older copy.
     #[error(
-        "{path} has {found} releases, but {count} knows of {known}: it is an older copy, and {lost} windows could be \
+        "{path} has {found} releases, but {count} says {known}: it is an older copy, and {lost} windows could be \
          released twice. Restore the newest copy of the ledger or of totals.jsonl; to go on with this one all the same, \
          remove {count}",
         path = path.display(), count = count.display(), lost = known - found
     )]
     Older {
-        /// The ledger.
         path: PathBuf,
-        /// Releases in it.
         found: u64,
-        /// The count's file.
         count: PathBuf,
-        /// Releases there were.
         known: u64,
     },
     /// The totals begin after the ledger's end.
@@ -97,11 +72,8 @@ pub enum LedgerError {
         path = path.display(), totals = totals.display()
     )]
     OlderThanTotals {
-        /// The ledger.
         path: PathBuf,
-        /// Releases in it.
         releases: u64,
-        /// The totals.
         totals: PathBuf,
     },
 }

@@ -35,7 +35,7 @@ pub(super) fn is_due(dir: &Path) -> bool {
 ///
 /// # Errors
 /// It cannot be read, is damaged, or is of another deployment or operator. Damaged lines at its end, as many as one write had,
-/// were torn by a kill or a power cut: none of them was answered, and the totals have them or nobody has.
+/// were torn by a kill or a power cut: none of them was answered, and what the totals have of them is added.
 pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError> {
     let path = path(place.dir);
     if !path.exists() {

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use super::state::State;
 use super::*;
 use crate::testing::report;
 use faults::FailingDisk;
@@ -402,7 +403,7 @@ fn a_damaged_ledger_is_refused_or_harmless() {
 }
 
 #[test]
-fn a_file_that_is_no_ledger_is_refused() {
+fn a_file_that_is_not_a_ledger_is_refused() {
     let folder = Folder::with(&reports(0..2));
     let other = folder.path("other.redb");
     let table: redb::TableDefinition<u64, u64> = redb::TableDefinition::new("x");
@@ -476,7 +477,7 @@ fn a_ledger_of_a_later_format_is_refused_by_both_numbers() {
 }
 
 #[test]
-fn a_count_that_is_none_is_refused() {
+fn a_count_that_is_not_a_number_is_refused() {
     let folder = Folder::with(&reports(0..1));
     for content in [
         "",

@@ -12,7 +12,7 @@ use crate::release::report::FeederReport;
 use crate::release::take_result::TakeResult;
 
 impl SumTaker {
-    /// The sums of earlier groups that the ledger has been told of meanwhile: nobody has heard of them yet.
+    /// The sums of earlier groups that have reached the ledger since then. They were not announced yet.
     pub(super) fn durable_by_now(&mut self) -> Vec<TakeResult> {
         if self.ledger.owes() {
             return Vec::new();
@@ -40,7 +40,7 @@ impl SumTaker {
             }
             Err(error) => {
                 metrics::commit_failed();
-                tracing::error!(error = %Chain(&error), releases = candidates.len(), "releases are not taken until they can be written");
+                tracing::error!(error = %Chain(&error), releases = candidates.len(), "no release is taken until totals and ledger can be written");
                 false
             }
         }
