@@ -284,6 +284,7 @@ impl Scene {
                 .verify(&self.settings.deployment.id, &message.topic, &key)
                 .unwrap();
             let counted = |status| matches!(status, Status::Folded | Status::Duplicate);
+            assert!(!opened.message.entries.is_empty(), "a receipt for nothing");
             assert!(
                 opened
                     .message

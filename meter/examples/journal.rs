@@ -121,6 +121,7 @@ fn window_op(window: u64, batches: &[(Place, Batch)]) -> Op {
             interval: 0,
             live: false,
             behind: std::collections::BTreeMap::new(),
+            missed: Spans::default(),
         },
         batches: batches.to_vec(),
         reported: batches

@@ -123,6 +123,12 @@ impl Fleet {
         self.index.get(meter).into_iter().chain(gone).copied()
     }
 
+    /// The feeder that a meter of the fleet is on; `None` if it is gone.
+    pub(crate) fn feeder_now(&self, meter: &MeterId) -> Option<&FeederId> {
+        let index = self.index.get(meter)?;
+        Some(&self.members[*index].feeder)
+    }
+
     /// Where a meter of a feeder is among the members.
     #[must_use]
     pub(crate) fn position(&self, feeder: &FeederId, meter: &MeterId) -> Option<usize> {

@@ -168,6 +168,11 @@ pub(crate) fn readings(taken: u64, exported: u64, clamped: u64, missing: u64) {
     counter!(ACCEPTED).increment(1);
 }
 
+/// Intervals without a reading of which there is no report either.
+pub(crate) fn missing(intervals: u64) {
+    counter!(MISSING).increment(intervals);
+}
+
 pub(crate) fn sealed(stages: &Stages, bytes: usize) {
     counter!(SEALED).increment(1);
     counter!(SEALED_BYTES).increment(bytes as u64);

@@ -31,7 +31,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 mod allowance;
 mod delay;
@@ -65,12 +66,17 @@ pub struct Pace<K> {
     /// While something is under way: when the silence is a standstill, and when a probe breaks it.
     standstill_ms: u64,
     probe_ms: Option<u64>,
+    random: StdRng,
 }
 
 impl<K: Copy + Ord + Hash> Pace<K> {
     /// Nothing under way.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::seeded(limits, rand::rng().random())
+    }
+
+    fn seeded(limits: Limits, seed: u64) -> Self {
         Self {
             allowance: Allowance::new(limits.reports),
             limits,
@@ -81,6 +87,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             backoff: 0,
             standstill_ms: 0,
             probe_ms: None,
+            random: StdRng::seed_from_u64(seed),
         }
     }
 
@@ -146,12 +153,11 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             // It says nothing certain about time; that the pipeline lives, it does say. After an outage everything is sent
             // again, and would be one at a time for as long as these did not count.
             self.allowance.grow(sent.sent_ms);
-            // A copy that is answered sooner than any report ever was is not the one that is answered.
-            if self
-                .quickest
-                .get()
-                .is_some_and(|least_ms| took_ms < least_ms)
-            {
+            // A copy that is answered sooner than any report ever was may not be the one that is answered: the patience comes
+            // back step by step. Not at all would be too little, since a pipeline that has become idle is as quick.
+            let quickest_ms = self.quickest.get();
+            if quickest_ms.is_some_and(|least_ms| took_ms < least_ms) {
+                self.backoff = self.backoff.saturating_sub(1);
                 return;
             }
         } else {
@@ -246,7 +252,9 @@ impl<K: Copy + Ord + Hash> Pace<K> {
 
     /// Waits for a sign of life from now on.
     fn listen(&mut self, now_ms: u64, probes: bool) {
-        let wait_ms = jittered(self.patience_ms());
+        // Up to a fifth longer, so that gateways that lost the same broker do not come back as one.
+        let patience_ms = self.patience_ms();
+        let wait_ms = patience_ms.saturating_add(self.random.random_range(0..=patience_ms / 5));
         self.standstill_ms = now_ms.saturating_add(wait_ms);
         self.probe_ms = probes.then(|| now_ms.saturating_add(wait_ms / 2));
     }
@@ -265,11 +273,6 @@ impl<K: Copy + Ord + Hash> Pace<K> {
             sent.sent_ms.saturating_add(wait_ms.min(most_ms))
         });
     }
-}
-
-/// Up to a fifth longer, so that gateways that lost the same broker do not come back as one.
-fn jittered(ms: u64) -> u64 {
-    ms.saturating_add(rand::rng().random_range(0..=ms / 5))
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is · `reader`: what is read · `run`: readings to batches · `sealing`: batches to reports ·
+//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports ·
 //! `session`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
 
+mod behind;
 mod enrol;
 mod reader;
 mod run;
 mod sealing;
 mod session;
+mod span;
 mod start;
 mod summary;
 
@@ -40,7 +42,7 @@ use enrol::Waiting;
 use reader::{Reader, finished};
 use sealing::Sealing;
 use session::Session;
-use start::LastRun;
+use span::LastRun;
 
 pub use summary::{Event, Summary};
 

@@ -1,8 +1,6 @@
 //! Reading: which intervals, and of which feeders.
 //!
-//! Readings are taken for as long as some feeder has room in the outbox. A feeder that has none falls *behind*: its windows
-//! are left out, and read from the source again, window after window, once there is room. So a destination that is silent
-//! for days stops the readings of its own feeders only, and they lose none.
+//! Readings are taken for as long as some feeder has room in the outbox. One that has none falls [behind](super::behind).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,9 +9,9 @@ use wire::{FeederId, MeterId, UnixSeconds, WindowStart};
 
 use super::Gateway;
 use super::run::Run;
-use super::start::LastRun;
+use super::span::LastRun;
 use crate::MeterError;
-use crate::batch::{Batch, Filling, Interval};
+use crate::batch::Interval;
 use crate::journal::Spans;
 use crate::metrics;
 use crate::readings::Readings;
@@ -92,15 +90,16 @@ impl Gateway {
             return Ok(());
         };
         let interval_s = run.grid.interval_s();
-        let intervals: Vec<UnixSeconds> = match target {
-            Target::Next => vec![run.interval_start()],
-            Target::Behind(window) => (0..run.grid.batch())
-                .map(|number| run.grid.interval_start(window, number))
-                .collect(),
+        let intervals: Vec<Option<UnixSeconds>> = match target {
+            Target::Next => vec![Some(run.interval_start())],
+            Target::Behind(window) => run.intervals_behind(window),
         };
         self.reader.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut read = |start| {
+            let mut read = |start: Option<UnixSeconds>| {
                 let mut readings = Vec::new();
+                let Some(start) = start else {
+                    return Ok(readings);
+                };
                 match source.read(start, interval_s, &mut readings) {
                     // Beyond the file's end, within a window it began: there is no reading, and that is what is reported.
                     Ok(()) | Err(SourceError::OutOfRange { .. }) => Ok(readings),
@@ -123,12 +122,9 @@ impl Gateway {
         if self.reader.ended || run.accepting || self.writer.is_failing() {
             return None;
         }
-        // Between two windows only: the journal has room for the intervals of one.
         let behind = run.base.behind.iter();
         let behind = behind.filter(|(feeder, _)| self.has_room(feeder));
-        if let Some(window) = behind.map(|(_, window)| *window).min()
-            && run.filling.next_interval() == 0
-        {
+        if let Some(window) = behind.map(|(_, window)| *window).min() {
             return Some(Target::Behind(WindowStart(window)));
         }
         let due = run.progress().has_intervals()
@@ -145,7 +141,7 @@ impl Gateway {
     }
 
     /// Whether the outbox has room for another window of a feeder.
-    fn has_room(&self, feeder: &FeederId) -> bool {
+    pub(super) fn has_room(&self, feeder: &FeederId) -> bool {
         let meter = self.reader.feeders.get(feeder);
         meter.is_none_or(|meter| self.outbox.has_room(*meter))
     }
@@ -196,49 +192,6 @@ impl Gateway {
             Target::Behind(window) => self.catch_up(window, &intervals),
         }
         Ok(())
-    }
-
-    /// Takes a window of the feeders that are behind with it.
-    fn catch_up(&mut self, window: WindowStart, intervals: &[Interval]) {
-        let Some(run) = &self.reader.run else { return };
-        let grid = run.grid;
-        let present = run.filling.window();
-        let next = grid.next_window(window);
-        let feeders: Vec<FeederId> = (run.base.behind.iter())
-            .filter(|(feeder, behind)| **behind == window.0 && self.has_room(feeder))
-            .map(|(feeder, _)| feeder.clone())
-            .collect();
-        let mut batches = Filling::resume(grid, window, run.filling.meters(), intervals).close();
-        batches.retain(|batch| feeders.contains(&self.fleet.members[batch.meter].feeder));
-        let Some(run) = &mut self.reader.run else {
-            return;
-        };
-        run.accepting = true;
-        for feeder in feeders {
-            if next < present {
-                run.base.behind.insert(feeder, next.0);
-            } else {
-                run.base.behind.remove(&feeder);
-            }
-        }
-        let progress = run.progress();
-        self.batch_up(batches, grid, progress);
-    }
-
-    /// Leaves out the batches of feeders without room, which are behind from then on, and of those that are behind.
-    pub(super) fn leave_out(&mut self, window: WindowStart, batches: &mut Vec<Batch>) {
-        let full: Vec<FeederId> = (self.reader.feeders.iter())
-            .filter(|(_, meter)| !self.outbox.has_room(**meter))
-            .map(|(feeder, _)| feeder.clone())
-            .collect();
-        let Some(run) = &mut self.reader.run else {
-            return;
-        };
-        for feeder in full {
-            run.base.behind.entry(feeder).or_insert(window.0);
-        }
-        let behind = &run.base.behind;
-        batches.retain(|batch| !behind.contains_key(&self.fleet.members[batch.meter].feeder));
     }
 }
 

@@ -53,6 +53,7 @@ impl Gateway {
     pub(super) fn batch_up(&mut self, filled: Vec<Batch>, grid: Grid, progress: Progress) {
         let mut batches = Vec::new();
         let mut reported = Vec::new();
+        let mut left_out = 0;
         for batch in filled {
             let member = &self.fleet.members[batch.meter];
             let from = batch.window.0;
@@ -62,8 +63,11 @@ impl Gateway {
                 .reported
                 .entry(member.meter.clone())
                 .or_default();
-            if spans.overlapping(from, to).is_some() {
+            let covered = spans.covered(from, to);
+            if covered > 0 {
                 self.summary.already_reported += 1;
+                // A window of another length than those reported.
+                left_out += (to - from - covered) / u64::from(grid.interval_s());
                 continue;
             }
             spans.insert(from, to);
@@ -75,6 +79,10 @@ impl Gateway {
             };
             batches.push((place, batch));
         }
+        self.lose_readings(
+            left_out,
+            "windows have another length now, and a part of theirs was reported in an earlier one",
+        );
         self.writer.push(Op::Window {
             progress,
             batches,
@@ -82,9 +90,16 @@ impl Gateway {
         });
     }
 
-    /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings.
+    /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings, and
+    /// feeders that are behind come to them later.
     pub(super) fn miss_until(&mut self, now: UnixMillis) {
         let now = UnixSeconds(now.0 / 1000);
+        if let Some(run) = &mut self.reader.run {
+            let whole_intervals = now.0 - now.0 % u64::from(run.grid.interval_s());
+            run.base
+                .missed
+                .insert(run.interval_start().0, whole_intervals);
+        }
         let mut missed = 0;
         while let Some(run) = &mut self.reader.run
             && run.progress().has_intervals()

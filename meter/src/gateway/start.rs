@@ -5,38 +5,22 @@
 //! * A meter's window is reported once, whatever the run: windows that have been are left out, and a simulated fleet
 //!   without `meter.start` goes on after the newest of them. So a replay that is started again after its end has
 //!   nothing to report, says so, and ends.
+//! * Windows that the last run was [behind](super::behind) with are taken over.
 //! * A live source that had caught up with the clock, such as the simulated fleet: nobody was there to take the readings of the intervals
 //!   that passed since, so they are missing. All other time resumes where it stopped.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use wire::{Digest, FeederId, Grid, MeterId, UnixSeconds, WindowStart};
+use wire::{Digest, Grid, UnixSeconds, WindowStart};
 
+use super::behind::Inherited;
 use super::run::Run;
+use super::span::{LastRun, Span};
 use super::{Event, Gateway};
 use crate::MeterError;
-use crate::batch::{Filling, Interval};
+use crate::batch::Filling;
 use crate::journal::{Op, Progress};
 use crate::timeline::Timeline;
-
-/// How far in the past a simulated fleet that runs faster than the clock starts, unless told.
-const SIMULATED_PAST_S: u64 = 7 * 86_400;
-
-/// The last run, as the journal has it.
-pub(super) struct LastRun {
-    pub(super) progress: Progress,
-    pub(super) fleet: Vec<(FeederId, MeterId)>,
-    pub(super) filling: Vec<Interval>,
-}
-
-/// What a new run would read.
-struct Span {
-    from: WindowStart,
-    end: Option<u64>,
-    /// Whether some of it has been reported.
-    shortened: bool,
-}
 
 impl Gateway {
     /// Starts a run once the plan is here and has every feeder, and every meter is enrolled.
@@ -65,7 +49,8 @@ impl Gateway {
         if !current.all(|member| known(&member.feeder)) {
             return Ok(());
         }
-        if span.end.is_some_and(|end| span.from.0 >= end) {
+        let inherited = self.take_over(grid, &span);
+        if span.end.is_some_and(|end| span.from.0 >= end) && inherited.behind.is_empty() {
             if span.shortened {
                 tracing::warn!(
                     "every window of this run has been reported by an earlier run of this gateway, and a window can be \
@@ -78,8 +63,30 @@ impl Gateway {
             self.end();
             return Ok(());
         }
-        self.begin(settings, grid, &span);
+        self.begin(settings, grid, &span, inherited);
         Ok(())
+    }
+
+    /// Ends the last run: says what of it is not read, and returns what the new one takes over.
+    fn take_over(&mut self, grid: Grid, span: &Span) -> Inherited {
+        let (Some(last), Some(source)) = (&self.reader.last, &self.reader.source) else {
+            return Inherited::default();
+        };
+        let inherited = Inherited::of(last, &self.fleet, grid, span, source.range());
+        let stopped = last.progress.window;
+        let next = last.progress.end.unwrap_or(u64::MAX).min(span.from.0);
+        let intervals = next.saturating_sub(stopped) / u64::from(last.progress.interval_s);
+        if intervals > 0 {
+            tracing::warn!(
+                intervals,
+                "between the last run and this one, intervals have no readings"
+            );
+        }
+        self.lose_readings(
+            inherited.lost,
+            "they waited for room in the outbox, and the new settings do not have their meters, or their time",
+        );
+        inherited
     }
 
     /// What decides which readings a run has. Speed does not: a run may go on at another one.
@@ -126,10 +133,10 @@ impl Gateway {
         );
         let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
         last.progress.window = grid.next_window(window).0;
+        // Nothing of it waits at the source.
+        last.progress.missed.insert(window.0, last.progress.window);
         last.progress.interval = 0;
         last.filling.clear();
-        // What they are behind with was never accepted: the new run reads what it has of it.
-        last.progress.behind.clear();
         let progress = last.progress.clone();
         let fleet = &last.fleet;
         let mut batches = filling.close();
@@ -142,67 +149,14 @@ impl Gateway {
         self.batch_up(batches, grid, progress);
     }
 
-    /// The windows a new run reads: the whole ones of the source, or of the settings, that are not yet reported.
-    fn span(&self, grid: Grid) -> Span {
-        let meter = &self.settings.meter;
-        let now_s = self.clock.now().0 / 1000;
-        let range = self.reader.source.as_ref().map(|source| source.range());
-        let (from, until) = range.unwrap_or((UnixSeconds(0), None));
-        let reported = || {
-            let current = self.fleet.specs.iter();
-            current.map(|spec| self.reader.reported.get(&spec.id))
-        };
-        let simulated_start = || {
-            let past = if meter.speed > 1.0 {
-                SIMULATED_PAST_S
-            } else {
-                0
-            };
-            let newest = reported().flatten().filter_map(|spans| spans.end()).max();
-            now_s.saturating_sub(past).max(newest.unwrap_or(0))
-        };
-        let start = match (meter.start, until) {
-            (Some(start), _) => start.0.max(from.0),
-            (None, Some(_)) => from.0,
-            (None, None) => simulated_start(),
-        };
-        // The first whole window: an interval before it has no report to be in.
-        let whole = |time: u64| WindowStart(time.div_ceil(grid.window_s()) * grid.window_s());
-        let first = whole(start);
-        let asked_end = meter.duration.map(|duration| first.0 + duration.as_secs());
-        let ends = [asked_end, until.map(|until| until.0)];
-        let end = ends.into_iter().flatten().min();
-        let mut from = first;
-        let all_reported = |window: WindowStart| {
-            let to = grid.window_end(window).0;
-            reported()
-                .map(|spans| spans?.overlapping(window.0, to))
-                .try_fold(u64::MAX, |least, end| Some(least.min(end?)))
-        };
-        while let Some(reported) = all_reported(from)
-            && end.is_none_or(|end| from.0 < end)
-        {
-            from = whole(reported).max(grid.next_window(from));
-        }
-        Span {
-            from,
-            end,
-            shortened: from > first,
-        }
-    }
-
-    fn begin(&mut self, settings: String, grid: Grid, span: &Span) {
+    fn begin(&mut self, settings: String, grid: Grid, span: &Span, inherited: Inherited) {
         let meter = &self.settings.meter;
         let now = self.clock.now();
         let timeline = Timeline::new(span.from.seconds(), now, meter.speed);
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
+        let last = self.reader.last.take();
         let progress = Progress {
-            run: self
-                .reader
-                .last
-                .as_ref()
-                .map_or(0, |last| last.progress.run)
-                + 1,
+            run: last.map_or(0, |last| last.progress.run) + 1,
             settings,
             interval_s: grid.interval_s(),
             batch: grid.batch(),
@@ -211,10 +165,11 @@ impl Gateway {
             window: span.from.0,
             interval: 0,
             live: self.reader.live && timeline.is_live(first_end),
-            behind: BTreeMap::new(),
+            behind: inherited.behind,
+            missed: inherited.missed,
         };
         tracing::info!(
-            run = progress.run, start = %span.from, meters = self.fleet.meters(), speed = meter.speed,
+            run = progress.run, start = %span.from, behind = progress.behind.len(), meters = self.fleet.meters(), speed = meter.speed,
             "every meter is enrolled; a new run begins"
         );
         let members = self.fleet.members.iter().take(self.fleet.meters());

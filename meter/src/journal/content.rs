@@ -23,7 +23,7 @@ pub struct Place {
 /// A run over event time and how far it has come. A process that starts with the same settings goes on from here.
 ///
 /// A new field is a new format of the journal, and older programs refuse it: one that passed over `behind` would leave out
-/// windows.
+/// windows, and one that passed over `missed` would invent readings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
@@ -48,6 +48,9 @@ pub struct Progress {
     /// Feeders for which the outbox had no room when the run passed, each with the start of the first window of theirs
     /// that is not in batches, in Unix seconds.
     pub behind: BTreeMap<FeederId, u64>,
+    /// Event time whose readings nobody took, such as when no process ran: what is behind has none of it either. Kept from
+    /// the first window on that a feeder is behind with.
+    pub missed: Spans,
 }
 
 impl Progress {
@@ -89,9 +92,9 @@ pub enum Op {
         /// The interval.
         interval: Interval,
     },
-    /// The window being filled becomes a batch a meter.
+    /// A window becomes a batch a meter: the one being filled, or an earlier one that feeders were behind with.
     Window {
-        /// Where the run is then.
+        /// Where the run is then. Of the window being filled it has as many intervals as before, or none if that one is closed.
         progress: Progress,
         /// The batches.
         batches: Vec<(Place, Batch)>,

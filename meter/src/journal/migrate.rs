@@ -3,7 +3,8 @@
 //! | format | written by | what the next one changed |
 //! |---|---|---|
 //! | `cipherwatt-outbox-1` | 0.1.0 | the run says which feeders are behind |
-//! | `cipherwatt-outbox-2` | the present program | |
+//! | `cipherwatt-outbox-2` | 0.1.0 | the run says which time was missed |
+//! | `cipherwatt-outbox-3` | the present program | |
 //!
 //! The start that finds an earlier format brings the file to the present one, step by step, in a single transaction: a kill
 //! leaves the old journal or the new one. A program of an earlier format refuses it afterwards, since it would pass over what it
@@ -12,17 +13,20 @@
 use std::collections::BTreeMap;
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wire::FeederId;
 
-use super::Progress;
 use super::tables::{self, Failure, META};
+use super::{Progress, Spans};
 
 /// Changes a journal of one format into one of the next.
 type Step = fn(&WriteTransaction) -> Result<(), Failure>;
 
 /// Every earlier format in order, each with the step that ends it.
-const STEPS: [(&str, Step); 1] = [("cipherwatt-outbox-1", from_1)];
+const STEPS: [(&str, Step); 2] = [
+    ("cipherwatt-outbox-1", from_1),
+    ("cipherwatt-outbox-2", from_2),
+];
 
 /// Brings the journal to the present format. One of the present format, or of an unknown one, is left as it is.
 pub(super) fn to_present(database: &Database) -> Result<(), Failure> {
@@ -44,9 +48,9 @@ pub(super) fn to_present(database: &Database) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The run of format 1. Its `behind` came late and could be left out.
-#[derive(Deserialize)]
-struct Progress1 {
+/// The run of formats 1 and 2. Its `behind` came late in format 1 and could be left out.
+#[derive(Serialize, Deserialize)]
+struct Progress2 {
     run: u64,
     settings: String,
     interval_s: u32,
@@ -61,14 +65,16 @@ struct Progress1 {
 }
 
 fn from_1(change: &WriteTransaction) -> Result<(), Failure> {
-    let meta = change.open_table(META)?;
-    let row = meta.get("run")?.map(|row| row.value().to_vec());
-    drop(meta);
-    let Some(row) = row else {
+    match run(change)? {
+        Some(run) => tables::put(change, "run", &run),
+        None => Ok(()),
+    }
+}
+
+fn from_2(change: &WriteTransaction) -> Result<(), Failure> {
+    let Some(old) = run(change)? else {
         return Ok(());
     };
-    let old: Progress1 =
-        ciborium::from_reader(row.as_slice()).map_err(|_| tables::content("the run"))?;
     let progress = Progress {
         run: old.run,
         settings: old.settings,
@@ -80,6 +86,16 @@ fn from_1(change: &WriteTransaction) -> Result<(), Failure> {
         interval: old.interval,
         live: old.live,
         behind: old.behind,
+        missed: Spans::default(),
     };
     tables::put(change, "run", &progress)
+}
+
+fn run(change: &WriteTransaction) -> Result<Option<Progress2>, Failure> {
+    let meta = change.open_table(META)?;
+    let Some(row) = meta.get("run")? else {
+        return Ok(None);
+    };
+    let run = ciborium::from_reader(row.value()).map_err(|_| tables::content("the run"))?;
+    Ok(Some(run))
 }

@@ -122,16 +122,11 @@ pub(super) fn write_spans(spans: &Spans) -> Vec<u8> {
 
 /// The windows in a row.
 pub(super) fn read_spans(mut row: &[u8]) -> Result<Spans, Malformed> {
-    let mut spans = Spans::default();
+    let mut spans = Vec::new();
     while !row.is_empty() {
-        let from = get(&mut row)?;
-        let to = get(&mut row)?;
-        if from >= to || spans.end().is_some_and(|end| end >= from) {
-            return Err(Malformed);
-        }
-        spans.insert(from, to);
+        spans.push((get(&mut row)?, get(&mut row)?));
     }
-    Ok(spans)
+    Spans::try_from(spans).map_err(|_| Malformed)
 }
 
 /// Little-endian base 128, the shortest form only.

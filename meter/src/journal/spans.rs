@@ -1,8 +1,36 @@
-//! Which windows of a meter have been reported, so that none is reported twice.
+//! Spans of event time, such as those that a meter has reported.
+
+use serde::{Deserialize, Serialize};
 
 /// Half-open spans of event time in Unix seconds: sorted, disjoint, and never touching.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
 pub struct Spans(Vec<(u64, u64)>);
+
+/// Spans that are empty, touch or overlap, or are not in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("spans that are empty, touch or overlap, or are not in order")]
+pub struct NotSpans;
+
+impl TryFrom<Vec<(u64, u64)>> for Spans {
+    type Error = NotSpans;
+
+    fn try_from(spans: Vec<(u64, u64)>) -> Result<Self, NotSpans> {
+        let are_spans = spans.iter().all(|(from, to)| from < to);
+        let in_order = spans.windows(2).all(|pair| pair[0].1 < pair[1].0);
+        if are_spans && in_order {
+            Ok(Self(spans))
+        } else {
+            Err(NotSpans)
+        }
+    }
+}
+
+impl From<Spans> for Vec<(u64, u64)> {
+    fn from(spans: Spans) -> Self {
+        spans.0
+    }
+}
 
 impl Spans {
     /// Adds the time from `from` to `to`.
@@ -28,6 +56,18 @@ impl Spans {
             .get(index)
             .filter(|span| span.0 < to)
             .map(|span| span.1)
+    }
+
+    /// How many seconds of the time from `from` to `to` are in spans.
+    #[must_use]
+    pub fn covered(&self, from: u64, to: u64) -> u64 {
+        let common = |span: &(u64, u64)| span.1.min(to).saturating_sub(span.0.max(from));
+        self.0.iter().map(common).sum()
+    }
+
+    /// Forgets the spans that end at `time` or before.
+    pub fn forget_before(&mut self, time: u64) {
+        self.0.retain(|span| span.1 > time);
     }
 
     /// The end of the newest span.
@@ -64,6 +104,25 @@ mod tests {
         assert_eq!(spans(&[(5, 5)]).end(), None);
     }
 
+    #[test]
+    fn only_what_spans_are_written_as_is_read_as_spans() {
+        for list in [vec![], vec![(0, 4)], vec![(0, 4), (5, 9)]] {
+            assert_eq!(Vec::from(Spans::try_from(list.clone()).unwrap()), list);
+        }
+        for list in [vec![(4, 4)], vec![(0, 4), (4, 8)], vec![(5, 9), (0, 4)]] {
+            assert_eq!(Spans::try_from(list), Err(NotSpans));
+        }
+    }
+
+    #[test]
+    fn spans_that_are_over_are_forgotten() {
+        let mut spans = spans(&[(0, 4), (6, 9), (12, 20)]);
+        spans.forget_before(9);
+        assert_eq!(spans.0, [(12, 20)]);
+        spans.forget_before(15);
+        assert_eq!(spans.0, [(12, 20)]);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_set_of_seconds(
@@ -72,8 +131,9 @@ mod tests {
             let list: Vec<_> = list.into_iter().map(|(from, length)| (from, from + length)).collect();
             let spans = spans(&list);
             let covered = |second: u64| list.iter().any(|&(from, to)| from <= second && second < to);
-            let expected = (from..from + length).any(covered);
-            prop_assert_eq!(spans.overlapping(from, from + length).is_some(), expected);
+            let expected = (from..from + length).filter(|second| covered(*second)).count() as u64;
+            prop_assert_eq!(spans.overlapping(from, from + length).is_some(), expected > 0);
+            prop_assert_eq!(spans.covered(from, from + length), expected);
             prop_assert!(spans.0.windows(2).all(|pair| pair[0].1 < pair[1].0));
             prop_assert_eq!(spans.end(), list.iter().filter(|s| s.0 < s.1).map(|s| s.1).max());
         }

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Interval};
 use crate::outbox::Sealed;
 
 /// The version of everything below. `migrate` has the earlier ones.
-pub(super) const FORMAT: &str = "cipherwatt-outbox-2";
+pub(super) const FORMAT: &str = "cipherwatt-outbox-3";
 
 /// Window, feeder, meter: so that what is written together lies together.
 type Key = (u64, &'static str, &'static str);
@@ -80,6 +80,9 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
         Some(row) => Some(ciborium::from_reader(row.value()).map_err(|_| content("the run"))?),
         None => None,
     };
+    if progress.as_ref().is_some_and(|run| run.grid().is_err()) {
+        return Err(content("the run's grid"));
+    }
     let fleet: Vec<(FeederId, MeterId)> = match meta.get("fleet")? {
         Some(row) => ciborium::from_reader(row.value()).map_err(|_| content("the fleet"))?,
         None => Vec::new(),
@@ -189,9 +192,14 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
                 change.open_table(FILLING)?.insert(number, row.as_slice())?;
             }
             Op::Window {
-                batches, reported, ..
+                progress,
+                batches,
+                reported,
             } => {
-                change.open_table(FILLING)?.retain(|_, _| false)?;
+                let kept = progress.interval;
+                change
+                    .open_table(FILLING)?
+                    .retain(|number, _| number < kept)?;
                 let mut table = change.open_table(BATCHES)?;
                 for (place, batch) in batches {
                     table.insert(key(place), rows::write_batch(batch).as_slice())?;

@@ -122,7 +122,6 @@ async fn killed_from_outside_and_terminated_it_goes_on() {
     world.end().await;
 }
 
-/// A limit on the size of files stands for a full disk: the process must not die of it, and can be freed of it.
 /// A gateway whose files can be limited in size, with its log in a file.
 fn limitable(world: &World, log: &Path) -> Command {
     let settings = meter(world);
@@ -138,7 +137,8 @@ fn limitable(world: &World, log: &Path) -> Command {
     command
 }
 
-/// Limits the size of the files that a process may write.
+/// Limits the size of the files that a process may write. That stands for a full disk: the process must not die of it, and the
+/// limit can be lifted.
 async fn limit(child: &Child, limit: &str) -> std::io::Result<ExitStatus> {
     let pid = child.id().unwrap().to_string();
     let mut command = Command::new("prlimit");

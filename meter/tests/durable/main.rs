@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod behind;
+mod gateway;
 mod kill;
+mod live;
+mod peer;
 mod restart;
 mod world;

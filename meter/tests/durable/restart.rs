@@ -4,66 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meter::source::{Replay, ReplayOptions};
-use meter::{Event, MeterError, Readings, Summary};
-use service::clock::{MockClock, SharedClock, SystemClock};
-use service::{Settings, Stop, StopHandle};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use wire::{Digest, PlanVersion, Reason, Status, UnixMillis, UnixSeconds, WindowStart};
+use meter::{Event, Readings};
+use service::Stop;
+use service::clock::SystemClock;
+use wire::{Digest, PlanVersion, Reason, Status, UnixSeconds};
 
+use crate::gateway::Gateway;
 use crate::world::{Books, LIMIT, WINDOW_S, World, windows};
-
-struct Gateway {
-    stop: StopHandle,
-    events: mpsc::UnboundedReceiver<Event>,
-    running: JoinHandle<Result<Summary, MeterError>>,
-}
-
-impl Gateway {
-    fn start(settings: &Settings) -> Self {
-        Self::start_at(settings, SystemClock::shared())
-    }
-
-    fn start_at(settings: &Settings, clock: SharedClock) -> Self {
-        let settings = settings.clone();
-        let (stop, stopped) = Stop::manual();
-        let (observer, events) = mpsc::unbounded_channel();
-        let running =
-            tokio::spawn(
-                async move { meter::run(&settings, clock, stopped, Some(observer)).await },
-            );
-        Self {
-            stop,
-            events,
-            running,
-        }
-    }
-
-    async fn until(&mut self, wanted: Event) {
-        let search = async {
-            while let Some(event) = self.events.recv().await {
-                if event == wanted {
-                    return;
-                }
-            }
-            panic!("the gateway has ended without {wanted:?}");
-        };
-        let found = tokio::time::timeout(LIMIT, search).await;
-        assert!(found.is_ok(), "{wanted:?} never came");
-    }
-
-    /// Waits until it ends by itself.
-    async fn ended(self) -> Summary {
-        let ended = tokio::time::timeout(LIMIT, self.running).await;
-        ended.expect("it never ended").unwrap().unwrap()
-    }
-
-    /// Stops it, as SIGTERM does.
-    async fn end(self) -> Summary {
-        self.stop.stop();
-        self.ended().await
-    }
-}
 
 fn digests(world: &World) -> BTreeMap<(String, u64), BTreeSet<(Digest, Digest)>> {
     let mut digests: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -102,29 +49,6 @@ async fn a_full_outbox_waits_and_a_restart_sends_the_same_bytes() {
     assert_eq!(resumed.sealed.1, 33, "what was sealed is not sealed again");
     world.check_taken(&windows(), 5);
     assert!(digests(&world).values().all(|sent| sent.len() == 1));
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_feeder_that_nobody_adds_for_stops_no_other_and_its_readings_are_taken_later() {
-    let mut world = World::start_owning(&["feeder-1"]).await;
-    world.settings.meter.outbox_max_reports = 10;
-    let gateway = Gateway::start(&world.settings);
-    // Three of the five meters are on that feeder.
-    let others = |books: &Books| books.taken.len() == 3 * 8;
-    world.until("the other feeder is done", others).await;
-    let stopped = gateway.end().await;
-    // Two windows of two fit into its share of four. The receipts of the others may not be there yet.
-    assert_eq!(stopped.reports, 3 * 8 + 4);
-    assert!(stopped.unsettled >= 4, "{stopped:?}");
-
-    let gateway = Gateway::start(&world.settings);
-    world.change_plan();
-    let resumed = gateway.ended().await;
-    assert_eq!((resumed.resumed, resumed.reports), (stopped.unsettled, 12));
-    assert_eq!(resumed.folded + resumed.duplicates, stopped.unsettled + 12);
-    assert_eq!((resumed.lost, resumed.unsettled), (0, 0));
-    world.check_taken(&windows(), 5);
     world.end().await;
 }
 
@@ -204,64 +128,6 @@ async fn reports_of_meters_that_are_gone_or_moved_are_sent_all_the_same() {
         (40, 0, 0)
     );
     world.check_taken(&windows(), 5);
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn live_intervals_that_passed_while_it_was_down_are_missing() {
-    let mut world = World::start().await;
-    let meter = &mut world.settings.meter;
-    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
-    let first = windows()[0];
-    let at = |seconds: u64| UnixMillis((first + seconds) * 1000 + 17);
-    let clock = MockClock::new(UnixMillis((first - 100) * 1000 + 17));
-    let shared: SharedClock = clock.clone();
-
-    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
-    gateway.until(Event::Started(UnixSeconds(first))).await;
-    clock.set(at(1_800));
-    gateway
-        .until(Event::Interval(UnixSeconds(first + 900)))
-        .await;
-    gateway.end().await;
-
-    // The third interval ended while nobody was there; the fourth is under way.
-    clock.set(at(2_750));
-    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
-    gateway
-        .until(Event::Interval(UnixSeconds(first + 1_800)))
-        .await;
-    clock.set(at(3_600));
-    gateway.until(Event::Window(WindowStart(first))).await;
-    world
-        .until("the first window", |books| books.taken.len() == 5)
-        .await;
-    assert!(
-        world
-            .books()
-            .taken
-            .values()
-            .all(|arrival| arrival.missing == 1)
-    );
-    gateway.end().await;
-
-    // Two windows without a reading have no report; half of the third one has passed.
-    clock.set(at(3 * WINDOW_S + 1_900));
-    let mut gateway = Gateway::start_at(&world.settings, shared);
-    let third = first + 3 * WINDOW_S;
-    gateway
-        .until(Event::Interval(UnixSeconds(third + 900)))
-        .await;
-    clock.set(at(4 * WINDOW_S));
-    gateway.until(Event::Window(WindowStart(third))).await;
-    world
-        .until("the third window", |books| books.taken.len() == 10)
-        .await;
-    gateway.end().await;
-    world.check_taken(&[first, third], 5);
-    let taken = world.books().taken.clone();
-    let mut of_third = taken.values().filter(|arrival| arrival.window == third);
-    assert!(of_third.all(|arrival| arrival.missing == 2));
     world.end().await;
 }
 

@@ -1,14 +1,13 @@
 //! The journal on disks that die at every step, and on files that are damaged.
 
 mod disk;
+mod migration;
 mod model;
 
 use std::fs;
 use std::path::PathBuf;
 
-use redb::ReadableDatabase as _;
-
-use super::{FILE, Held, Journal, JournalError, Op, WriteError, Writer, tables};
+use super::{FILE, Held, Journal, JournalError, Op, WriteError, Writer};
 use disk::{Death, Disk};
 use model::{Model, script};
 
@@ -248,97 +247,4 @@ async fn a_writer_does_not_go_on_with_a_damaged_file() {
         matches!(error, WriteError::Journal(JournalError::Corrupt { .. })),
         "{error:?}"
     );
-}
-
-/// A journal as 0.1.0 left it: two windows of the script with reports in every state, and the first interval of the third.
-const FORMAT_1: &[u8] = include_bytes!("../kept/outbox-1.redb");
-
-/// What is in it.
-fn kept() -> Held {
-    let mut model = Model::default();
-    let groups = script();
-    for group in groups[..=10].iter().chain([&groups[13]]) {
-        model.apply(group);
-    }
-    model.held()
-}
-
-fn format(database: &redb::Database) -> String {
-    tables::format(&database.begin_read().unwrap()).unwrap()
-}
-
-#[test]
-fn a_journal_of_format_1_is_migrated_and_holds_what_it_held() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(FILE);
-    fs::write(&path, FORMAT_1).unwrap();
-    let formats = ["cipherwatt-outbox-1", tables::FORMAT, tables::FORMAT];
-    for expected in formats {
-        let database = redb::Database::open(&path).unwrap();
-        assert_eq!(format(&database), expected);
-        drop(database);
-        let (_, held) = Journal::open(folder.path()).unwrap();
-        assert_eq!(held, kept());
-        assert!(!held.filling.is_empty() && !held.batches.is_empty() && !held.sealed.is_empty());
-    }
-    // It goes on as one that was never migrated.
-    let (mut journal, held) = Journal::open(folder.path()).unwrap();
-    let mut progress = held.progress.unwrap();
-    progress.interval = 0;
-    progress
-        .behind
-        .insert("feeder-1".parse().unwrap(), progress.window);
-    let fleet = held.fleet;
-    journal
-        .commit(&[Op::Begin {
-            progress: progress.clone(),
-            fleet,
-        }])
-        .unwrap();
-    drop(journal);
-    let (_, held) = Journal::open(folder.path()).unwrap();
-    assert_eq!(held.progress, Some(progress));
-}
-
-#[test]
-fn a_migration_that_is_cut_short_at_any_step_leaves_the_old_journal_or_the_new_one() {
-    for death in [Death::Fails, Death::Tears, Death::PowerLoss] {
-        let mut step = 1;
-        loop {
-            let disk = Disk::holding(step, FORMAT_1);
-            disk.die_at(step, death);
-            let survived = open(&disk).is_ok();
-            disk.revive();
-            let (journal, held) = open(&disk).unwrap();
-            assert_eq!(held, kept(), "{death:?} {step}");
-            assert_eq!(format(journal.database.as_ref().unwrap()), tables::FORMAT);
-            if survived && disk.steps() < step {
-                break;
-            }
-            step += 1;
-        }
-        assert!(step > 5, "the migration has {step} steps only");
-    }
-}
-
-/// As the next version's may be.
-#[test]
-fn a_journal_of_a_later_format_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(FILE);
-    drop(Journal::open(folder.path()).unwrap());
-    let database = redb::Database::open(&path).unwrap();
-    let change = database.begin_write().unwrap();
-    change
-        .open_table(tables::META)
-        .unwrap()
-        .insert("format", &b"cipherwatt-outbox-3"[..])
-        .unwrap();
-    change.commit().unwrap();
-    drop(database);
-    let error = Journal::open(folder.path()).err().unwrap();
-    assert!(matches!(&error, JournalError::Format { found, .. } if found == "cipherwatt-outbox-3"));
-    assert!(error.to_string().contains("a later one"), "{error}");
-    let database = redb::Database::open(&path).unwrap();
-    assert_eq!(format(&database), "cipherwatt-outbox-3");
 }

@@ -39,7 +39,7 @@ impl Model {
                     batches,
                     reported,
                 } => {
-                    self.held.filling.clear();
+                    self.held.filling.truncate(progress.interval.into());
                     self.held.progress = Some(progress);
                     for (place, batch) in batches {
                         self.accepted.extend(&batch.readings_wh);
@@ -118,8 +118,8 @@ fn sealed(window: WindowStart, number: u8) -> Sealed {
     }
 }
 
-/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, and a
-/// second run.
+/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, an earlier
+/// window in the middle of the third, and a second run.
 pub fn script() -> Vec<Vec<Op>> {
     let mut run = ScriptedRun {
         grid: Grid::new(60, 2).unwrap(),
@@ -134,6 +134,7 @@ pub fn script() -> Vec<Vec<Op>> {
             interval: 0,
             live: false,
             behind: BTreeMap::new(),
+            missed: Spans::default(),
         },
         reported: Spans::default(),
         energy: 1,
@@ -148,9 +149,12 @@ pub fn script() -> Vec<Vec<Op>> {
         fleet: fleet.clone().collect(),
     };
     let mut groups = vec![vec![begin]];
-    for _ in 0..3 {
-        groups.extend(run.window());
-    }
+    groups.extend(run.window());
+    groups.extend(run.window());
+    let catch_up = run.catch_up();
+    let [interval, full @ ..] = run.window();
+    groups.extend([interval, catch_up]);
+    groups.extend(full);
     run.progress.run = 2;
     groups.push(vec![Op::Begin {
         progress: run.progress,
@@ -210,6 +214,30 @@ impl ScriptedRun {
             vec![self.seal(&batches[1])],
             vec![Op::Settled(batches[2].0.clone())],
         ]
+    }
+
+    /// An earlier window, in which a feeder was behind, while the present one has its first interval.
+    fn catch_up(&mut self) -> Vec<Op> {
+        let window = WindowStart(1_080);
+        self.reported
+            .insert(window.0, self.grid.window_end(window).0);
+        let batch = Batch {
+            meter: 0,
+            window,
+            readings_wh: vec![1_000_000, 1_000_001],
+            clamped: 0,
+            missing: 0,
+        };
+        let place = place(window, 1);
+        let progress = Progress {
+            interval: 1,
+            ..self.progress.clone()
+        };
+        vec![Op::Window {
+            progress,
+            reported: vec![(place.meter.clone(), self.reported.clone())],
+            batches: vec![(place, batch)],
+        }]
     }
 
     fn interval(&mut self) -> Interval {

@@ -1,0 +1,155 @@
+//! Feeders that are behind.
+//!
+//! A feeder without room in the outbox is left out when a window is full, and its readings of that window wait at the source:
+//! they are read again, window after window, as soon as there is room. So a destination that is silent for days stops the
+//! readings of its own feeders only, and they lose none.
+//!
+//! What nobody read when its time came is not read later: live intervals that passed while no process ran stay missing.
+//! A run with other settings takes over what the last one was behind with; readings that its source cannot give are
+//! counted as missing, and the log says so.
+
+use std::collections::BTreeMap;
+
+use wire::{FeederId, Grid, UnixSeconds, WindowStart};
+
+use super::Gateway;
+use super::run::Run;
+use super::span::{LastRun, Span, whole_window};
+use crate::batch::{Batch, Filling, Interval};
+use crate::fleet::Fleet;
+use crate::journal::Spans;
+use crate::metrics;
+
+impl Gateway {
+    /// Takes a window of the feeders that are behind with it.
+    pub(super) fn catch_up(&mut self, window: WindowStart, intervals: &[Interval]) {
+        let Some(run) = &self.reader.run else { return };
+        let grid = run.grid;
+        let present = run.filling.window();
+        let next = grid.next_window(window);
+        let feeders: Vec<FeederId> = (run.base.behind.iter())
+            .filter(|(feeder, behind)| **behind == window.0 && self.has_room(feeder))
+            .map(|(feeder, _)| feeder.clone())
+            .collect();
+        let mut batches = Filling::resume(grid, window, run.filling.meters(), intervals).close();
+        batches.retain(|batch| feeders.contains(&self.fleet.members[batch.meter].feeder));
+        let Some(run) = &mut self.reader.run else {
+            return;
+        };
+        run.accepting = true;
+        for feeder in feeders {
+            if next < present {
+                run.base.behind.insert(feeder, next.0);
+            } else {
+                run.base.behind.remove(&feeder);
+            }
+        }
+        run.forget_missed();
+        let progress = run.progress();
+        self.batch_up(batches, grid, progress);
+    }
+
+    /// Leaves out the batches of feeders without room, which are behind from then on, and of those that are behind.
+    pub(super) fn leave_out(&mut self, window: WindowStart, batches: &mut Vec<Batch>) {
+        let full: Vec<FeederId> = (self.reader.feeders.iter())
+            .filter(|(_, meter)| !self.outbox.has_room(**meter))
+            .map(|(feeder, _)| feeder.clone())
+            .collect();
+        let Some(run) = &mut self.reader.run else {
+            return;
+        };
+        for feeder in full {
+            run.base.behind.entry(feeder).or_insert(window.0);
+        }
+        run.forget_missed();
+        let behind = &run.base.behind;
+        batches.retain(|batch| !behind.contains_key(&self.fleet.members[batch.meter].feeder));
+    }
+
+    /// Counts readings that were to be taken and never will be, and says why.
+    pub(super) fn lose_readings(&mut self, readings: u64, why: &str) {
+        if readings > 0 {
+            tracing::warn!(readings, "readings are missing: {why}");
+            metrics::missing(readings);
+            self.summary.missing += readings;
+        }
+    }
+}
+
+impl Run {
+    /// The intervals of a window that a feeder is behind with; `None` for those that were missed.
+    pub(super) fn intervals_behind(&self, window: WindowStart) -> Vec<Option<UnixSeconds>> {
+        let missed = &self.base.missed;
+        let was_missed = |from: u64| missed.covered(from, from + u64::from(self.grid.interval_s()));
+        (0..self.grid.batch())
+            .map(|number| self.grid.interval_start(window, number))
+            .map(|start| (was_missed(start.0) == 0).then_some(start))
+            .collect()
+    }
+
+    /// Forgets missed time that no feeder comes to any more.
+    fn forget_missed(&mut self) {
+        let behind = self.base.behind.values().copied().min();
+        let first = behind.unwrap_or(self.filling.window().0);
+        self.base.missed.forget_before(first);
+    }
+}
+
+/// What a new run takes over from the last one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Inherited {
+    /// As in [`Progress`](crate::journal::Progress).
+    pub(super) behind: BTreeMap<FeederId, u64>,
+    /// As in [`Progress`](crate::journal::Progress).
+    pub(super) missed: Spans,
+    /// Readings that waited at the source, and that the new run will not take.
+    pub(super) lost: u64,
+}
+
+impl Inherited {
+    /// What a run over `span` takes over from `last`, whose window is closed, if the source has readings in `range`.
+    pub(super) fn of(
+        last: &LastRun,
+        fleet: &Fleet,
+        grid: Grid,
+        span: &Span,
+        range: (UnixSeconds, Option<UnixSeconds>),
+    ) -> Self {
+        let stopped = last.progress.window;
+        let interval_s = u64::from(last.progress.interval_s);
+        // Readings of one meter that waited.
+        let waited = |from: u64, to: u64| {
+            let missed = last.progress.missed.covered(from, to);
+            to.saturating_sub(from).saturating_sub(missed) / interval_s
+        };
+        // What begins before the run is read as behind; from there on the run itself reads it.
+        let run_end = span.end.map(|end| end.max(span.from.0));
+        let source_end = range.1.map(|end| end.0);
+        let ends = [run_end, source_end];
+        let end = ends.into_iter().flatten().fold(stopped, u64::min);
+        let mut inherited = Self::default();
+        for (feeder, meter) in &last.fleet {
+            let Some(&behind) = last.progress.behind.get(feeder) else {
+                continue;
+            };
+            let start = whole_window(grid, behind.max(range.0.0)).0;
+            let Some(feeder) = fleet.feeder_now(meter).filter(|_| start < end) else {
+                inherited.lost += waited(behind, stopped);
+                continue;
+            };
+            inherited.lost += waited(behind, start) + waited(end, stopped);
+            if start < span.from.0 {
+                let first = inherited.behind.entry(feeder.clone()).or_insert(start);
+                *first = start.min(*first);
+            }
+        }
+        if !inherited.behind.is_empty() {
+            inherited.missed = last.progress.missed.clone();
+            inherited.missed.insert(stopped, span.from.0);
+        }
+        inherited
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! A gateway in this process.
+
+use meter::{Event, MeterError, Summary};
+use service::clock::{SharedClock, SystemClock};
+use service::{Settings, Stop, StopHandle};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::world::LIMIT;
+
+pub struct Gateway {
+    stop: StopHandle,
+    events: mpsc::UnboundedReceiver<Event>,
+    running: JoinHandle<Result<Summary, MeterError>>,
+}
+
+impl Gateway {
+    pub fn start(settings: &Settings) -> Self {
+        Self::start_at(settings, SystemClock::shared())
+    }
+
+    pub fn start_at(settings: &Settings, clock: SharedClock) -> Self {
+        let settings = settings.clone();
+        let (stop, stopped) = Stop::manual();
+        let (observer, events) = mpsc::unbounded_channel();
+        let running =
+            tokio::spawn(
+                async move { meter::run(&settings, clock, stopped, Some(observer)).await },
+            );
+        Self {
+            stop,
+            events,
+            running,
+        }
+    }
+
+    pub async fn until(&mut self, wanted: Event) {
+        let search = async {
+            while let Some(event) = self.events.recv().await {
+                if event == wanted {
+                    return;
+                }
+            }
+            panic!("the gateway has ended without {wanted:?}");
+        };
+        let found = tokio::time::timeout(LIMIT, search).await;
+        assert!(found.is_ok(), "{wanted:?} never came");
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(self) -> Summary {
+        let ended = tokio::time::timeout(LIMIT, self.running).await;
+        ended.expect("it never ended").unwrap().unwrap()
+    }
+
+    /// Stops it, as SIGTERM does.
+    pub async fn end(self) -> Summary {
+        self.stop.stop();
+        self.ended().await
+    }
+}
