@@ -3,7 +3,7 @@
 //! # Layout
 //! * [`cli`]: the commands · `output`: what each shows and leaves behind
 //! * `demo`: one run from start to result · `page`: its live page
-//! * `sweep`: one parameter over its values · [`results`]: the files it leaves · `report`: all of it as one HTML file
+//! * `sweep`: one parameter over its values · `results`: the files it leaves · `report`: all of it as one HTML file
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
 //! * `usage`: what processes and threads take
@@ -22,6 +22,6 @@ mod page;
 mod peers;
 mod ratio;
 mod report;
-pub mod results;
+mod results;
 mod sweep;
 mod usage;

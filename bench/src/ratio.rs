@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 
 /// A figure measured in several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The middle of all rounds.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The least of them.
-    pub min: f64,
+    pub(crate) min: f64,
     /// The greatest.
-    pub max: f64,
+    pub(crate) max: f64,
     /// A quarter of the rounds is below.
-    pub q1: f64,
+    pub(crate) q1: f64,
     /// A quarter of the rounds is above.
-    pub q3: f64,
+    pub(crate) q3: f64,
     /// How many rounds.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Spread {
-    /// The spread of `values`; `None` without any, or where one is no number.
+    /// The spread of `values`; `None` without any, or where one is not a number.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
             return None;

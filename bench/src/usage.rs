@@ -16,8 +16,8 @@ const TICKS: u64 = 100;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     pub(crate) cpu: Duration,
-    /// Greatest resident memory so far, in MiB.
-    pub(crate) peak_mib: f64,
+    /// Greatest resident memory since the start or [`reset_peak`]; `None` where the kernel does not say.
+    pub(crate) peak_bytes: Option<u64>,
     /// Bytes the kernel wrote, or is to write, to disks.
     pub(crate) written_bytes: u64,
 }
@@ -35,7 +35,7 @@ impl Usage {
         let peak_kib = process.status().ok().and_then(|status| status.vmhwm);
         Self {
             cpu: Duration::from_millis(ticks * 1000 / TICKS),
-            peak_mib: peak_kib.unwrap_or(0) as f64 / 1024.0,
+            peak_bytes: peak_kib.map(|kib| kib * 1024),
             written_bytes: process.io().map_or(0, |io| io.write_bytes),
         }
     }
@@ -44,9 +44,14 @@ impl Usage {
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
-            peak_mib: self.peak_mib,
+            peak_bytes: self.peak_bytes,
             written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
         }
+    }
+
+    /// Greatest resident memory in MiB, 0 where the kernel does not say.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        self.peak_bytes.unwrap_or(0) as f64 / f64::from(1 << 20)
     }
 }
 
@@ -55,11 +60,6 @@ pub(crate) fn reset_peak() -> Option<u64> {
     let process = Process::myself().ok()?;
     process.clear_refs(ClearRefs::PeakRSS).ok()?;
     Some(process.status().ok()?.vmrss? * 1024)
-}
-
-/// Greatest resident memory since [`reset_peak`].
-pub(crate) fn peak_rss() -> Option<u64> {
-    Some(Process::myself().ok()?.status().ok()?.vmhwm? * 1024)
 }
 
 /// Processor time of this thread up to now. Unlike a wall clock, it stands still while others have the processor.
@@ -96,6 +96,27 @@ pub(crate) struct Spent {
     pub(crate) wall: Duration,
 }
 
+impl Spent {
+    /// Seconds of processor by service. Threads that have been started since, and have names of their own, are those that
+    /// the broker's library starts; what is left of the process is `bench`.
+    pub(crate) fn by_service(&self, services: &[&str]) -> BTreeMap<String, f64> {
+        let mut spent: BTreeMap<String, f64> = services
+            .iter()
+            .map(|name| (name.to_string(), 0.0))
+            .collect();
+        for (thread, cpu) in &self.new {
+            let known = services.iter().find(|name| thread.starts_with(**name));
+            *spent
+                .entry(known.unwrap_or(&"broker").to_string())
+                .or_default() += cpu.as_secs_f64();
+        }
+        let known: f64 = spent.values().sum();
+        let rest = (self.process.as_secs_f64() - known).max(0.0);
+        spent.insert("bench".to_owned(), rest);
+        spent
+    }
+}
+
 impl Threads {
     /// Begins to count now; what is started from now on is new.
     pub(crate) fn now() -> Self {
@@ -111,7 +132,7 @@ impl Threads {
         threads
     }
 
-    /// Begins to count anew; threads that were new are new still.
+    /// Counts again from 0; threads that were new are new still.
     pub(crate) fn restart(&mut self) {
         self.look();
         self.spent = Spent::default();

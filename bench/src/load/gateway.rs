@@ -21,7 +21,7 @@ use super::due::{Next, State};
 use super::reports::Reports;
 use super::step::Step;
 
-/// Sleeping is no finer than this.
+/// The shortest sleep: the timer is no finer.
 const NAP: Duration = Duration::from_millis(1);
 
 pub(crate) struct Gateways {

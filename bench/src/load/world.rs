@@ -200,7 +200,7 @@ impl World {
             loop {
                 tokio::select! {
                     next = self.stack.next(stop) => if let Next::Seen(seen) = next? {
-                        watch.enter(&seen);
+                        watch.record(&seen);
                     },
                     _ = look.tick() => {
                         threads.look();

@@ -155,7 +155,7 @@ fn error(work: &Work, opened: &Opened) -> (f64, f64) {
     let truth = work.totals_wh(&opened.included, opened.totals_wh.len());
     let errors = truth.iter().zip(&opened.totals_wh);
     let worst = errors.fold(0.0, |worst: f64, (truth, total)| {
-        // A total that is no number is as wrong as can be.
+        // A total that is not a number is as wrong as can be.
         let error = (total - *truth as f64).abs();
         worst.max(if error.is_finite() { error } else { f64::MAX })
     });

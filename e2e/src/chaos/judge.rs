@@ -90,7 +90,7 @@ pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,
 }
 
-/// What is no fault.
+/// What is not a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// Contributors below which no sum is released.

@@ -244,7 +244,7 @@ fn instant(field: &str, zone: &TimeZone) -> Result<u64> {
         Err(_) => {
             let civil: DateTime = field
                 .parse()
-                .with_context(|| format!("{field:?} is no time"))?;
+                .with_context(|| format!("{field:?} is not a time"))?;
             zone.to_ambiguous_timestamp(civil).compatible()?
         }
     };

@@ -82,7 +82,7 @@ impl Network {
 /// Listens at `address` and passes on to `broker`, as long as the runtime runs. Returns where it listens.
 ///
 /// # Errors
-/// Where the address cannot be had, or `root` is no topic.
+/// Where the address cannot be had, or `root` is not a topic.
 pub async fn listen(
     address: SocketAddr,
     broker: SocketAddr,
