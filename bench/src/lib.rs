@@ -6,7 +6,6 @@
 //! * `sweep`: one parameter over its values · `results`: the files it leaves · `report`: all of it as one HTML file
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
-//! * `usage`: what processes and threads take
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
@@ -24,4 +23,3 @@ mod ratio;
 mod report;
 mod results;
 mod sweep;
-mod usage;

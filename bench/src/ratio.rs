@@ -68,7 +68,9 @@ impl Spread {
 /// "1.08 (1.05 to 1.12)": the median and the extremes, with as many digits as mean something.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (median, min, max) = (figure(self.median), figure(self.min), figure(self.max));
+        let median = figure(self.median);
+        let min = figure(self.min);
+        let max = figure(self.max);
         match min == max {
             true => f.pad(&median),
             false => f.pad(&format!("{median} ({min} to {max})")),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use harness::output::{progress_bar, write_json};
+use harness::runtimes::On;
 use harness::scenario::Scenario;
 use harness::session::{NotFinished, Session};
-use harness::stack::On;
 use service::stop::Stop;
 
 use crate::page::Page;

@@ -48,7 +48,8 @@ impl RunSummary {
     /// What is known once the services have stopped; the caller adds time and folder.
     pub(crate) fn new(scenario: &Scenario, finished: Finished) -> Self {
         let mut wrong = finished.wrong();
-        let (fleet, watch) = (&finished.fleet, &finished.watch);
+        let fleet = &finished.fleet;
+        let watch = &finished.watch;
         if fleet.clamped > 0 && scenario.settings.meter.replay.is_some() {
             wrong.push(format!(
                 "{} readings were clamped, though the capacities come from the file",

@@ -131,27 +131,10 @@ pub(crate) async fn run(
         ),
     };
     let mut world = World::start(base, options, &stop).await?;
-    let searched = async {
-        let mut steps: Vec<StepSummary> = Vec::new();
-        // What is left of a step that did not settle would be held against the next one.
-        while let Some(rate) = search
-            .next()
-            .filter(|_| steps.iter().all(|step| step.correct))
-        {
-            let step = world.step(rate, duration, &stop).await?;
-            let step = step.limited(max_p99);
-            search.record(rate, step.passed());
-            let (settled, p99) = (step.settled_per_s, step.latency_ms.p99);
-            let verdict = if step.passed() { "" } else { ": too many" };
-            eprintln!("{rate:.0}/s offered, {settled:.0}/s settled, p99 {p99:.0} ms{verdict}");
-            steps.push(step);
-        }
-        anyhow::Ok(steps)
-    };
-    let searched = searched.await;
+    let steps = offer(&mut world, &mut search, duration, max_p99, &stop).await;
     let enrolled = world.enrolled;
     let stopped = world.stop().await;
-    let steps = searched?;
+    let steps = steps?;
     stopped?;
     let meters = options.meters();
     let mut load = Load {
@@ -172,6 +155,33 @@ pub(crate) async fn run(
     }
     load.write(results)?;
     Ok(load)
+}
+
+async fn offer(
+    world: &mut World,
+    search: &mut Search,
+    duration: Duration,
+    max_p99: Option<Duration>,
+    stop: &Stop,
+) -> Result<Vec<StepSummary>> {
+    let mut steps: Vec<StepSummary> = Vec::new();
+    while let Some(rate) = search.next() {
+        let step = world.step(rate, duration, stop).await?;
+        let step = step.limited(max_p99);
+        search.record(rate, step.passed());
+        let verdict = if step.passed() { "" } else { ": too many" };
+        eprintln!(
+            "{rate:.0}/s offered, {:.0}/s settled, p99 {:.0} ms{verdict}",
+            step.settled_per_s, step.latency_ms.p99
+        );
+        let correct = step.correct;
+        steps.push(step);
+        // What is left of a step that did not settle would be held against the next one.
+        if !correct {
+            break;
+        }
+    }
+    Ok(steps)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::fleet::Fleet;
 use super::step::Step;
-use crate::usage::{Spent, Usage};
+use harness::usage::{Spent, Usage};
 
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;

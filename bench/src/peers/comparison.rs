@@ -109,7 +109,8 @@ impl Figures {
         opened: &Opened,
     ) -> Result<Self> {
         let column = |value: fn(&Measured) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
-        let (client, server) = (column(Measured::client_us), column(Measured::server_us));
+        let client = column(Measured::client_us);
+        let server = column(Measured::server_us);
         let over = |values: &[f64], step: &str| {
             let bases: Vec<f64> = ours.iter().map(|steps| steps[step] * 1e6).collect();
             Spread::ratio(values, &bases).context("rounds without a figure")

@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn what_other_commands_measured_is_joined() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        let first = folder.path().join("a");
+        let second = folder.path().join("b");
         for path in [&first, &second] {
             std::fs::create_dir(path).unwrap();
         }

@@ -104,7 +104,8 @@ pub(super) fn server_stats(run: &Run, extras: &[(Parameter, Extras)]) -> Value {
     let mut costs = (points.flat_map(|point| &point.repeats)).filter_map(|it| it.cost.as_ref());
     let peak = costs.by_ref().filter_map(|cost| cost.peak_rss_bytes).max();
     let each = extras.iter().filter_map(|(parameter, extras)| {
-        let (name, stats) = (parameter::name(*parameter), extras.server.as_ref()?);
+        let name = parameter::name(*parameter);
+        let stats = extras.server.as_ref()?;
         Some(json!({"parameter": name, "value": extras.label, "stats": stats}))
     });
     json!({

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use harness::Interrupted;
 use harness::oracle::Truths;
+use harness::runtimes::Runtimes;
 use harness::session::{Finished, Session, ratio};
-use harness::stack::Runtimes;
 use harness::verdict::{Row, Verdict};
 use indicatif::ProgressBar;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use super::samples::{Recorded, Samples};
 use super::work::Work;
 use crate::results::extras::server_stats;
 use crate::results::schema::{Cost, Error, Repeat, Status};
-use crate::usage::{Spent, Threads, Usage, reset_peak};
+use harness::usage::{Spent, Threads, Usage, reset_peak};
 
 /// Words of what is wrong that a repeat keeps.
 const MOST_REASONS: usize = 10;
@@ -154,7 +154,8 @@ impl Ran {
 
     fn cost(&self) -> Cost {
         let finished = &self.finished;
-        let (watch, fleet) = (&finished.watch, &finished.fleet);
+        let watch = &finished.watch;
+        let fleet = &finished.fleet;
         let cpu_s = self.spent.process.as_secs_f64();
         let cpu_us_each = |count: u64| ratio(cpu_s * 1e6, count as f64);
         Cost {

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::Interrupted;
+use crate::runtimes::On;
 use crate::scenario::Scenario;
-use crate::stack::{Next, On, Stack};
+use crate::stack::{Next, Stack};
 use crate::verdict::{Verdict, judge};
 use crate::watch::{Seen, Watch};
 
@@ -52,7 +53,7 @@ impl<'a> Session<'a> {
         let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir();
         let state = state.context("a folder for the state")?;
         let mut stack = Stack::services(&scenario.settings, state.path(), on).await?;
-        stack.add_fleet(on, scenario.network).await?;
+        stack.add_fleet(scenario.network).await?;
         Ok(Self {
             scenario,
             stack,
@@ -73,7 +74,8 @@ impl<'a> Session<'a> {
         mut each: impl FnMut(&Watch, &Seen) -> Result<()>,
     ) -> Result<Summary> {
         let truths = &self.scenario.truths;
-        let (stack, watch) = (&mut self.stack, &mut self.watch);
+        let stack = &mut self.stack;
+        let watch = &mut self.watch;
         let work = async {
             let mut summary = None;
             let mut accounted = truths.is_empty();
@@ -139,7 +141,9 @@ impl Finished {
     #[must_use]
     pub fn wrong(&self) -> Vec<String> {
         let mut wrong = self.verdict.wrong.clone();
-        let (sent, lost, folded) = (self.fleet.reports, self.fleet.lost, self.watch.folded);
+        let sent = self.fleet.reports;
+        let lost = self.fleet.lost;
+        let folded = self.watch.folded;
         if lost > 0 {
             wrong.push(format!("{lost} reports were refused for good"));
         }

@@ -17,7 +17,7 @@ use tokio::process::Child;
 
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, by_name, figure};
-use crate::usage::Usage;
+use harness::usage::Usage;
 use load::{BYTES, Delivery, offer};
 use process::{Kind, listening, start};
 

@@ -155,7 +155,8 @@ impl Proxy {
                 if id == *IDS.end() {
                     ids.store(*IDS.start(), Ordering::Relaxed);
                 }
-                let (copy, broker) = (packet.with_publish_id(id), broker.clone());
+                let copy = packet.with_publish_id(id);
+                let broker = broker.clone();
                 if delay.is_zero() {
                     let _ = broker.send(copy);
                     continue;
