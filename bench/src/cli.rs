@@ -56,7 +56,7 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Two days of real customers from encryption to decrypted feeder totals, in seconds.
+    /// Two days of real customers, from encryption to decrypted feeder totals, in about ten seconds.
     #[command(
         after_help = "Examples:\n  bench demo\n  bench demo --meters 1000 --feeders 10\n  bench demo --replay my.csv --output json"
     )]
@@ -71,7 +71,7 @@ enum Action {
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
     },
-    /// The same, continuously, until the time is up.
+    /// The same path kept busy for as long as --duration says.
     #[command(after_help = "Examples:\n  bench run --duration 120s --meters 500")]
     Run {
         #[command(flatten)]
@@ -80,12 +80,12 @@ enum Action {
         output: Output,
         #[command(flatten)]
         page: page::Options,
-        /// How long readings are taken.
+        /// How long meters take readings.
         #[arg(long, default_value = "120s", value_parser = humantime::parse_duration)]
         duration: Duration,
     },
-    /// The greatest rate of reports the pipeline settles, or what it makes of a stated one: open-loop, from up to a
-    /// million distinct meters, with every window decrypted and compared.
+    /// Measure the maximum sustained throughput, or with --rate the latency at one rate. Reports of up to a million
+    /// meters are due at fixed times, whether or not the services keep up; every total is checked.
     #[command(
         after_help = "Examples:\n  bench load --quick\n  bench load --floor 1112\n  bench load --rate 1112 --duration 60s\n  bench load --rate 4000 --meters 1000000 --duration 250s --output json"
     )]
@@ -95,7 +95,7 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
-    /// Processes killed while they work, over a bad network: nothing may be lost, and nothing counted twice.
+    /// Kill the processes while they work, over a bad network, and check that nothing is lost or counted twice.
     #[command(after_help = "Examples:\n  bench chaos --kills 50 --seed 1")]
     Chaos {
         #[command(flatten)]
@@ -103,15 +103,15 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
-    /// Joins the results of several commands and draws them as one HTML file.
+    /// Join the results of several commands into one HTML file with charts.
     #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
     Report(report::Options),
-    /// What a city and a country need, from what was measured, as Markdown.
+    /// Calculate what a city and a country would need, from measured costs, as Markdown.
     #[command(after_help = "Examples:\n  bench capacity results/joined --store-bytes 85")]
     Capacity(capacity::Options),
     #[command(flatten)]
     Tool(Tool),
-    /// Every row of the design's budget, measured in one run.
+    /// Measure what the design sets limits on; exit code 3 if a limit is missed.
     #[command(
         after_help = "Examples:\n  bench budget\n  bench budget --rows seal,bytes --quick\n  bench budget --rows admit --limit admit=90"
     )]
@@ -124,10 +124,10 @@ enum Action {
     /// What `--sweep` and `--peers` ask for, without a subcommand.
     #[command(skip)]
     Measure(Measure, Box<sweep::Options>, Output),
-    /// One of the processes of `chaos`.
+    /// Run one of the processes of `chaos`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
-    /// An emulated network before a broker, for checks of what runs behind it.
+    /// Emulate a slow and lossy network in front of a broker.
     #[command(hide = true)]
     Network {
         #[command(flatten)]
@@ -158,7 +158,8 @@ impl Action {
 /// What is measured without a subcommand.
 #[derive(Debug, Clone, clap::Args)]
 struct Measure {
-    /// Other systems on the same work in the same run: all of them, or those named, such as --peers=tenseal,prio3.
+    /// Compare with other systems on the same work: all of them, or those named, such as --peers=tenseal,prio3. Brokers
+    /// are always compared; --peers=brokers compares nothing else.
     #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',',
         default_missing_value = peers::catalogue::ALL,
         value_parser = PossibleValuesParser::new(peers::catalogue::names()))]
@@ -169,11 +170,12 @@ struct Measure {
 }
 
 impl Command {
-    /// The one thing that was asked for; ends the process where it is none or two.
+    /// The one thing that was asked for. Ends the process with a usage error where that is nothing, or two things.
     fn asked(mut self) -> Action {
         self.sweep.quick = self.measure.quick;
         if self.action.is_some() && self.measure.quick {
-            let problem = "`--quick` before a command would not be used: write it after a command that has it";
+            let problem =
+                "`--quick` before a command has no effect: write it after a command that has it";
             Self::command()
                 .error(ErrorKind::ArgumentConflict, problem)
                 .exit()
@@ -187,7 +189,7 @@ impl Command {
             },
             (Some(_), true) => (
                 ErrorKind::ArgumentConflict,
-                "--sweep and --peers take no command".to_owned(),
+                "--sweep and --peers take no command: run them on their own".to_owned(),
             ),
             (None, false) => (
                 ErrorKind::MissingSubcommand,

@@ -3,10 +3,9 @@
 //! # Layout
 //! * [`cli`]: the commands · `output`: what each shows and leaves behind
 //! * `demo`: one run from start to result · `page`: its live page
-//! * `sweep`: one parameter over its values · [`results`]: the files it leaves · `report`: all of it as one HTML file
+//! * `sweep`: one parameter over its values · `results`: the files it leaves · `report`: all of it as one HTML file
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
-//! * `usage`: what processes and threads take
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
@@ -22,6 +21,5 @@ mod page;
 mod peers;
 mod ratio;
 mod report;
-pub mod results;
+mod results;
 mod sweep;
-mod usage;

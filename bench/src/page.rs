@@ -106,7 +106,7 @@ impl Page {
         }))
     }
 
-    pub(crate) fn enter(&self, seen: &Seen, truths: &Truths) {
+    pub(crate) fn show(&self, seen: &Seen, truths: &Truths) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.live.window(window(report, truths));

@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 
 /// A figure measured in several rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The middle of all rounds.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The least of them.
-    pub min: f64,
+    pub(crate) min: f64,
     /// The greatest.
-    pub max: f64,
+    pub(crate) max: f64,
     /// A quarter of the rounds is below.
-    pub q1: f64,
+    pub(crate) q1: f64,
     /// A quarter of the rounds is above.
-    pub q3: f64,
+    pub(crate) q3: f64,
     /// How many rounds.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
 }
 
 impl Spread {
-    /// The spread of `values`; `None` without any, or where one is no number.
+    /// The spread of `values`; `None` without any, or where one is not a number.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
             return None;
@@ -68,7 +68,9 @@ impl Spread {
 /// "1.08 (1.05 to 1.12)": the median and the extremes, with as many digits as mean something.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (median, min, max) = (figure(self.median), figure(self.min), figure(self.max));
+        let median = figure(self.median);
+        let min = figure(self.min);
+        let max = figure(self.max);
         match min == max {
             true => f.pad(&median),
             false => f.pad(&format!("{median} ({min} to {max})")),

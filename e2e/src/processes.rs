@@ -50,31 +50,36 @@ impl Deployment {
     #[must_use]
     pub fn start_as(&self, label: &str, name: &str, arguments: &[&str]) -> Process {
         let log = self.folder.path().join(format!("{label}.log"));
-        let child = Command::new(binaries().join(name))
-            .current_dir(self.folder.path())
-            .env("CIPHERWATT__MQTT__ADDRESS", self.address.to_string())
-            .env("CIPHERWATT__BROKER__LISTEN", self.address.to_string())
-            .env(
-                format!("CIPHERWATT__{}__METRICS_LISTEN", name.to_uppercase()),
-                "127.0.0.1:0",
-            )
-            .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(File::create(self.folder.path().join(format!("{label}.out"))).expect("a file"))
+        let output = self.folder.path().join(format!("{label}.out"));
+        let child = self
+            .command(name, arguments)
+            .stdout(File::create(output).expect("a file"))
             .stderr(File::create(&log).expect("a file"))
             .spawn()
             .expect("the process starts");
         Process { child, log }
     }
 
+    /// A binary in the deployment's folder, on its broker, without input. What it serves is on a free port.
+    #[must_use]
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binaries().join(name));
+        let metrics = format!("CIPHERWATT__{}__METRICS_LISTEN", name.to_uppercase());
+        command
+            .current_dir(self.folder.path())
+            .env("CIPHERWATT__MQTT__ADDRESS", self.address.to_string())
+            .env("CIPHERWATT__BROKER__LISTEN", self.address.to_string())
+            .env(metrics, "127.0.0.1:0")
+            .env("CIPHERWATT__OPERATOR__LIVE_LISTEN", "127.0.0.1:0")
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Runs an operator command to its end, such as `pending`, and returns what it printed.
     pub fn operator(&self, arguments: &[&str]) -> String {
-        let output = Command::new(binaries().join("operator"))
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .output()
-            .expect("it runs");
+        let output = self.command("operator", arguments).output();
+        let output = output.expect("it runs");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {errors}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -108,6 +113,11 @@ impl Process {
     /// Sends the signal of this name.
     pub fn signal(&self, name: &str) {
         signal(self.child.id(), name).expect("it runs");
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_some()
     }
 
     /// Waits until it has ended.

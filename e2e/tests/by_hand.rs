@@ -75,7 +75,8 @@ fn an_analytics_service_that_is_killed_stops_no_feeder_of_another() {
         };
         deployment.totals().iter().filter(|total| of(total)).count()
     };
-    let (first_two, last_two) = (["feeder-1", "feeder-2"], ["feeder-3", "feeder-4"]);
+    let first_two = ["feeder-1", "feeder-2"];
+    let last_two = ["feeder-3", "feeder-4"];
     let began = || totals(last_two) > 0;
     wait_for("the second service works", began, || meter.log());
     second.signal("KILL");

@@ -23,7 +23,8 @@ fn documents() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
-            let (path, name) = (entry.path(), entry.file_name());
+            let path = entry.path();
+            let name = entry.file_name();
             let skipped = ["target", "node_modules", "results", "state", ".git"];
             if entry.file_type().unwrap().is_dir() {
                 let is_ours = !skipped.iter().any(|other| name == *other);

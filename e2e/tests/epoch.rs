@@ -10,7 +10,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harness::network::Network;
 use harness::oracle::{Seeded, truths};
+use harness::runtimes::On;
+use harness::stack::{Next, Stack};
+use harness::watch::Seen;
 use meter::Summary;
 use meter::fleet::simulated;
 use meter::source::Simulated;
@@ -19,8 +23,6 @@ use operator::{FeederReport, stored_plan};
 use service::clock::MockClock;
 use service::mqtt::{self, QoS};
 use service::{Settings, Stop, StopHandle};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use wire::{
     FeederId, Grid, KeyEpoch, MeterId, Plan, Reason, Report, Topics, UnixMillis, UnixSeconds,
     WindowStart,
@@ -43,19 +45,6 @@ fn window(number: u64) -> WindowStart {
     WindowStart(START + number * WINDOW_S)
 }
 
-/// A service of the deployment, with its own stop.
-struct Running<T> {
-    stop: StopHandle,
-    task: JoinHandle<T>,
-}
-
-impl<T> Running<T> {
-    async fn end(self) -> T {
-        self.stop.stop();
-        limited(self.task).await.unwrap()
-    }
-}
-
 async fn limited<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future)
         .await
@@ -63,70 +52,64 @@ async fn limited<T>(future: impl Future<Output = T>) -> T {
 }
 
 struct Deployment {
-    settings: Settings,
+    stack: Stack,
     clock: Arc<MockClock>,
-    broker: Running<Result<(), broker::BrokerError>>,
-    operator: Running<Result<(), operator::OperatorError>>,
-    fleet: JoinHandle<Result<Summary, meter::MeterError>>,
-    fleet_stop: StopHandle,
-    operated: mpsc::UnboundedReceiver<operator::Event>,
-    measured: mpsc::UnboundedReceiver<meter::Event>,
     released: Vec<FeederReport>,
+    summary: Option<Summary>,
     /// Number of windows whose readings have passed.
     passed: u64,
     _state: tempfile::TempDir,
 }
 
 impl Deployment {
-    /// Everything but analytics.
+    /// All services, and a fleet that is ready to read.
     async fn start(windows: u64) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut settings = settings(&state, windows);
         let clock = MockClock::new(UnixMillis(ORIGIN_MS));
-        let (stop, stopped) = Stop::manual();
-        let (ready, bound) = oneshot::channel();
-        let of_broker = settings.clone();
-        let broker = Running {
-            stop,
-            task: tokio::spawn(async move { broker::run(&of_broker, stopped, ready).await }),
+        let on = On {
+            clock: clock.clone(),
+            ..On::here()
         };
-        settings.mqtt.address = limited(bound).await.unwrap().to_string();
-
-        let (observer, operated) = mpsc::unbounded_channel();
-        let (stop, stopped) = Stop::manual();
-        let (of_operator, time) = (settings.clone(), clock.clone());
-        let operator = Running {
-            stop,
-            task: tokio::spawn(async move {
-                operator::run(&of_operator, time, stopped, Some(observer)).await
-            }),
-        };
-        let (observer, measured) = mpsc::unbounded_channel();
-        let (fleet_stop, stopped) = Stop::manual();
-        let (of_fleet, time) = (settings.clone(), clock.clone());
-        let fleet =
-            tokio::spawn(async move { meter::run(&of_fleet, time, stopped, Some(observer)).await });
-        Self {
-            settings,
+        let mut stack = Stack::services(&settings(windows), state.path(), &on)
+            .await
+            .unwrap();
+        stack.add_fleet(Network::default()).await.unwrap();
+        let mut deployment = Self {
+            stack,
             clock,
-            broker,
-            operator,
-            fleet,
-            fleet_stop,
-            operated,
-            measured,
             released: Vec::new(),
+            summary: None,
             passed: 0,
             _state: state,
+        };
+        let started = |seen: &Seen| matches!(seen, Seen::Meter(meter::Event::Started(_)));
+        deployment.until(started).await;
+        deployment
+    }
+
+    /// Waits for the next thing that happens, and keeps releases and the fleet's summary.
+    async fn next(&mut self) -> Option<Seen> {
+        let (_keep, stop) = Stop::manual();
+        match limited(self.stack.next(&stop)).await.unwrap() {
+            Next::FleetEnded(summary) => {
+                self.summary = Some(summary);
+                None
+            }
+            Next::Seen(seen) => {
+                self.keep(&seen);
+                Some(seen)
+            }
         }
     }
 
-    fn analytics(&self) -> Running<Result<(), analytics::AnalyticsError>> {
-        let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        let (stop, stopped) = Stop::manual();
-        let task =
-            tokio::spawn(async move { analytics::run(&settings, clock, stopped, None).await });
-        Running { stop, task }
+    fn keep(&mut self, seen: &Seen) {
+        if let Seen::Operator(operator::Event::Released(report)) = seen {
+            self.released.push((**report).clone());
+        }
+    }
+
+    async fn until(&mut self, wanted: impl Fn(&Seen) -> bool) {
+        while !self.next().await.is_some_and(|seen| wanted(&seen)) {}
     }
 
     /// Lets the readings of the next window pass, and waits until they are in the outbox.
@@ -134,51 +117,33 @@ impl Deployment {
         let next = window(self.passed);
         self.passed += 1;
         (self.clock).set(UnixMillis(ORIGIN_MS + self.passed * WINDOW_MS));
-        let taken = async {
-            while self.measured.recv().await.expect("the fleet goes on")
-                != meter::Event::Window(next)
-            {}
-        };
-        limited(taken).await;
-    }
-
-    async fn started(&mut self) {
-        let started = async {
-            while !matches!(self.measured.recv().await, Some(meter::Event::Started(_))) {}
-        };
-        limited(started).await;
-    }
-
-    async fn event(&mut self) -> operator::Event {
-        let event = limited(self.operated.recv()).await.expect("it runs");
-        if let operator::Event::Released(report) = &event {
-            self.released.push((**report).clone());
-        }
-        event
+        let taken = |seen: &Seen| matches!(seen, Seen::Meter(event) if *event == meter::Event::Window(next));
+        self.until(taken).await;
     }
 
     /// Waits until every window that has passed is released on every feeder.
     async fn all_released(&mut self) {
         while (self.released.len() as u64) < self.passed * u64::from(FEEDERS) {
-            self.event().await;
+            self.next().await;
         }
     }
 
     fn plan(&self) -> Plan {
-        let topic = Topics::new(&self.settings.deployment.root).unwrap().plan();
-        let dir = operator::folder(&self.settings);
-        let stored = stored_plan(&dir, &self.settings.deployment.id, &topic);
+        let settings = self.stack.settings();
+        let topic = Topics::new(&settings.deployment.root).unwrap().plan();
+        let stored = stored_plan(&operator::folder(settings), &settings.deployment.id, &topic);
         stored.unwrap().unwrap()
     }
 
     /// What `operator rotate` does.
     fn ask_for_epoch(&self, first: WindowStart, force: bool) -> Result<(), RotateError> {
-        let dir = operator::folder(&self.settings);
+        let settings = self.stack.settings();
+        let dir = operator::folder(settings);
         let facts = Facts {
             plan: &self.plan(),
-            released: &rotate::newest_released(&dir, &self.settings.deployment.id).unwrap(),
+            released: &rotate::newest_released(&dir, &settings.deployment.id).unwrap(),
             now: UnixSeconds(ORIGIN_MS / 1_000),
-            retention_s: self.settings.analytics.retention.as_secs(),
+            retention_s: settings.analytics.retention.as_secs(),
         };
         let request = rotate::next(&facts, Some(first.seconds()), force)?;
         Inbox::new(&dir).leave(&request)
@@ -188,13 +153,10 @@ impl Deployment {
     async fn rotate(&mut self, first: WindowStart) {
         let before = self.plan().version;
         self.ask_for_epoch(first, false).unwrap();
-        loop {
-            if let operator::Event::PlanPublished { version } = self.event().await
-                && version > before
-            {
-                break;
-            }
-        }
+        self.until(|seen| {
+            matches!(seen, Seen::Operator(operator::Event::PlanPublished { version }) if *version > before)
+        })
+        .await;
         let plan = self.plan();
         let epochs: Vec<_> = (plan.epochs.iter())
             .map(|entry| (entry.epoch.0, entry.first_window))
@@ -203,30 +165,21 @@ impl Deployment {
     }
 
     /// Waits for the fleet's end and stops everything.
-    async fn end(
-        mut self,
-        analytics: Running<Result<(), analytics::AnalyticsError>>,
-    ) -> (Summary, Vec<FeederReport>) {
-        let summary = limited(&mut self.fleet).await.unwrap().unwrap();
-        self.all_released().await;
-        analytics.end().await.unwrap();
-        self.operator.end().await.unwrap();
-        self.broker.end().await.unwrap();
-        drop(self.fleet_stop);
-        while let Ok(event) = self.operated.try_recv() {
-            if let operator::Event::Released(report) = event {
-                self.released.push(*report);
-            }
+    async fn end(mut self) -> (Summary, Vec<FeederReport>) {
+        while self.summary.is_none() {
+            self.next().await;
         }
-        (summary, self.released)
+        self.all_released().await;
+        self.stack.stop().await.unwrap();
+        while let Some(seen) = self.stack.reported() {
+            self.keep(&seen);
+        }
+        (self.summary.unwrap(), self.released)
     }
 }
 
-fn settings(state: &tempfile::TempDir, windows: u64) -> Settings {
+fn settings(windows: u64) -> Settings {
     let mut settings = Settings::defaults();
-    settings.deployment.state_dir = state.path().join("state");
-    settings.operator.totals_file = state.path().join("totals.jsonl");
-    settings.broker.listen = "127.0.0.1:0".parse().unwrap();
     settings.broker.metrics_listen = None;
     settings.operator.metrics_listen = None;
     settings.analytics.metrics_listen = None;
@@ -240,7 +193,8 @@ fn settings(state: &tempfile::TempDir, windows: u64) -> Settings {
     settings.analytics.idle_limit = LIMIT;
     settings.analytics.release_retry = Duration::from_millis(500);
     let fleet = &mut settings.meter;
-    (fleet.meters, fleet.feeders) = (METERS, FEEDERS);
+    fleet.meters = METERS;
+    fleet.feeders = FEEDERS;
     fleet.start = Some(window(0).seconds());
     fleet.duration = Some(Duration::from_secs(windows * WINDOW_S));
     fleet.speed = (WINDOW_S * 1_000 / WINDOW_MS) as f64;
@@ -282,8 +236,6 @@ fn check(settings: &Settings, windows: u64, second: WindowStart, released: &[Fee
 async fn a_new_epoch_in_mid_stream_loses_and_doubles_nothing() {
     const WINDOWS: u64 = 8;
     let mut deployment = Deployment::start(WINDOWS).await;
-    let analytics = deployment.analytics();
-    deployment.started().await;
     for _ in 0..3 {
         deployment.pass().await;
     }
@@ -299,8 +251,8 @@ async fn a_new_epoch_in_mid_stream_loses_and_doubles_nothing() {
         deployment.pass().await;
         deployment.all_released().await;
     }
-    let settings = deployment.settings.clone();
-    let (summary, released) = deployment.end(analytics).await;
+    let settings = deployment.stack.settings().clone();
+    let (summary, released) = deployment.end().await;
     check(&settings, WINDOWS, window(5), &released);
     assert_eq!(
         summary.folded + summary.duplicates,
@@ -315,28 +267,26 @@ async fn reports_sealed_before_their_window_changed_its_epoch_are_sealed_again()
     // Fewer than a gateway has under way before it knows anything.
     const SEALED: usize = 8;
     let mut deployment = Deployment::start(WINDOWS).await;
-    let analytics = deployment.analytics();
-    deployment.started().await;
     for _ in 0..3 {
         deployment.pass().await;
     }
     deployment.all_released().await;
 
     // Nobody adds while gateways seal window 3 under the only epoch they know, as many as they send without receipts.
-    analytics.end().await.unwrap();
-    let sealed = Sealed::watch(&deployment.settings);
+    deployment.stack.stop_analytics().await.unwrap();
+    let sealed = Sealed::watch(deployment.stack.settings());
     deployment.pass().await;
     sealed.until(SEALED, window(3)).await;
     deployment.rotate(window(3)).await;
 
     // It comes back with the newest plan and not with the one it had.
-    let folder = deployment.settings.deployment.state_dir.join("analytics-1");
-    std::fs::remove_file(folder.join("plan.cbor")).unwrap();
-    let analytics = deployment.analytics();
+    let state = &deployment.stack.settings().deployment.state_dir;
+    std::fs::remove_file(state.join("analytics-1/plan.cbor")).unwrap();
+    deployment.stack.start_analytics();
     deployment.all_released().await;
     deployment.pass().await;
-    let settings = deployment.settings.clone();
-    let (summary, released) = deployment.end(analytics).await;
+    let settings = deployment.stack.settings().clone();
+    let (summary, released) = deployment.end().await;
     check(&settings, WINDOWS, window(3), &released);
     assert!(summary.rejected.get(&Reason::WrongEpoch) >= Some(&(SEALED as u64)));
     assert_eq!((summary.lost, summary.unsettled), (0, 0));

@@ -6,40 +6,20 @@ use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use e2e::binaries;
+use e2e::processes::Deployment;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Field, Fields, Lit, Type};
 
-/// What a process says on standard error until it ends, or, if it does not, until it has said `word`.
-fn said(folder: &Path, name: &str, arguments: &[&str], word: &str) -> String {
-    let log = folder.join("log");
-    let mut command = Command::new(binaries().join(name));
-    command.current_dir(folder).args(arguments);
-    for (setting, value) in [
-        ("BROKER__METRICS_LISTEN", "127.0.0.1:0"),
-        ("OPERATOR__METRICS_LISTEN", "127.0.0.1:0"),
-        ("ANALYTICS__METRICS_LISTEN", "127.0.0.1:0"),
-        ("METER__METRICS_LISTEN", "127.0.0.1:0"),
-        ("OPERATOR__LIVE_LISTEN", "127.0.0.1:0"),
-        ("MQTT__ADDRESS", "127.0.0.1:1"),
-    ] {
-        command.env(format!("CIPHERWATT__{setting}"), value);
-    }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
+/// What a process says on standard error until it ends, or, if it does not, until it has said `word`. There is no broker.
+fn said(deployment: &Deployment, name: &str, arguments: &[&str], word: &str) -> String {
+    let mut process = deployment.start(name, arguments);
     loop {
-        let ended = child.try_wait().unwrap().is_some();
-        let text = fs::read_to_string(&log).unwrap();
+        // Ended first, so that nothing is said after the look.
+        let ended = process.has_ended();
+        let text = process.log();
         if ended || text.contains(word) {
-            let _ = child.kill();
-            let _ = child.wait();
             return text;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -58,8 +38,8 @@ fn assert_once(line: &str) {
 
 #[test]
 fn a_process_says_each_part_of_what_went_wrong_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path();
+    let deployment = Deployment::new();
+    let place = deployment.folder.path();
     fs::write(place.join("file"), "").unwrap();
     fs::write(place.join("broken.toml"), "[mqtt\n").unwrap();
     let keys = place.join("keys/operator");
@@ -107,7 +87,7 @@ fn a_process_says_each_part_of_what_went_wrong_once() {
         ("analytics", vec!["inspect", "gone.redb"], "gone.redb"),
         ("meter", vec![], "Connection refused"),
     ] {
-        let text = said(place, name, &arguments, expected);
+        let text = said(&deployment, name, &arguments, expected);
         let line = text.lines().find(|line| line.contains(expected));
         let line = line.unwrap_or_else(|| panic!("{name} {arguments:?}: {text}"));
         assert_eq!(line.matches(expected).count(), 1, "{line}");

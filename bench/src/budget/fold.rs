@@ -7,7 +7,7 @@ use packed::{ADDITIVE, Accumulator, Kernel};
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::usage::thread_time;
+use harness::usage::thread_time;
 
 /// Distinct ciphertexts: 271 MB, beyond any cache.
 const CIPHERTEXTS: usize = 10_000;

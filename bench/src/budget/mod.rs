@@ -18,7 +18,7 @@ mod summary;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use harness::Interrupted;
 use harness::output::write_json;
 use packed::Kernel;
@@ -110,8 +110,7 @@ async fn folded(kernel: Kernel, quick: bool) -> Result<Found> {
 }
 
 async fn tenseal(settings: &Settings, quick: bool) -> Found {
-    let plan = peers::Plan::new(quick);
-    let ratios = peers::client_ratios(settings, "tenseal", &plan).await;
+    let ratios = peers::client_ratios(settings, "tenseal", quick).await;
     match ratios.and_then(|ratios| steps::spread(&ratios)) {
         Ok(spread) => Found::Value(spread, None),
         Err(error) => Found::Nothing(format!("{error:#}")),
@@ -123,15 +122,16 @@ async fn offered(settings: &Settings, quick: bool, results: &Path, stop: Stop) -
     let mut options: load::Options = parsed(&["--rate", "1112"])?;
     options.duration = duration;
     options.quick = quick;
-    let summary = load::run(settings, &options, results, stop).await?;
+    let load = load::run(settings, &options, results, stop).await?;
+    let step = load.steps.first().context("no rate was offered")?;
     let note = format!(
         "{} reports/s settled in {} s, {:.2} cores",
-        figure(summary.settled_per_s),
+        figure(step.settled_per_s),
         duration.as_secs(),
-        summary.cores
+        step.cores
     );
-    let p99 = Spread::exact(summary.latency_ms.p99);
-    Ok(match summary.wrong.first() {
+    let p99 = Spread::exact(step.latency_ms.p99);
+    Ok(match step.wrong.first() {
         Some(wrong) => Found::Wrong(p99, format!("{wrong}; {note}")),
         None => Found::Value(p99, Some(note)),
     })
@@ -147,7 +147,7 @@ fn limit(text: &str) -> Result<(Row, f64), String> {
     })?;
     match value.parse::<f64>() {
         Ok(limit) if limit.is_finite() && limit >= 0.0 => Ok((row, limit)),
-        _ => Err(format!("{value:?} is no limit")),
+        _ => Err(format!("{value:?} is not a limit: a number from 0 on")),
     }
 }
 

@@ -44,55 +44,42 @@ pub(crate) enum Side {
 
 /// A promise for each row, in the design's order.
 const PROMISES: [Promise; 8] = [
-    Promise {
-        step: "seal (encode, encrypt, pack, sign) ÷ OpenFHE's encode + encrypt",
-        unit: "×",
-        limit: 1.15,
-        side: Side::AtMost,
-    },
-    Promise {
-        step: "TenSEAL N=8192 encrypt + serialise ÷ seal",
-        unit: "×",
-        limit: 6.0,
-        side: Side::AtLeast,
-    },
-    Promise {
-        step: "bytes of a report, 1,024 slots",
-        unit: "B",
-        limit: 27_500.0,
-        side: Side::AtMost,
-    },
-    Promise {
-        step: "memcpy ÷ fold, AVX-512",
-        unit: "×",
-        limit: 0.8,
-        side: Side::AtLeast,
-    },
-    Promise {
-        step: "memcpy ÷ fold, AVX2",
-        unit: "×",
-        limit: 0.4,
-        side: Side::AtLeast,
-    },
-    Promise {
-        step: "decode + verify + fold in analytics, processor time",
-        unit: "µs",
-        limit: 60.0,
-        side: Side::AtMost,
-    },
-    Promise {
-        step: "1,112 reports/s, durable, generator included: p99",
-        unit: "ms",
-        limit: 1_000.0,
-        side: Side::Below,
-    },
-    Promise {
-        step: "analytics: 1,000 feeders, a million meters, two windows each",
-        unit: "MB",
-        limit: 256.0,
-        side: Side::AtMost,
-    },
+    promise(
+        "seal (encode, encrypt, pack, sign) ÷ OpenFHE's encode + encrypt",
+        (Side::AtMost, 1.15, "×"),
+    ),
+    promise(
+        "TenSEAL N=8192 encrypt + serialise ÷ seal",
+        (Side::AtLeast, 6.0, "×"),
+    ),
+    promise(
+        "bytes of a report, 1,024 slots",
+        (Side::AtMost, 27_500.0, "B"),
+    ),
+    promise("memcpy ÷ fold, AVX-512", (Side::AtLeast, 0.8, "×")),
+    promise("memcpy ÷ fold, AVX2", (Side::AtLeast, 0.4, "×")),
+    promise(
+        "decode + verify + fold in analytics, processor time",
+        (Side::AtMost, 60.0, "µs"),
+    ),
+    promise(
+        "1,112 reports/s, durable, generator included: p99",
+        (Side::Below, 1_000.0, "ms"),
+    ),
+    promise(
+        "analytics: 1,000 feeders, a million meters, two windows each",
+        (Side::AtMost, 256.0, "MB"),
+    ),
 ];
+
+const fn promise(step: &'static str, (side, limit, unit): (Side, f64, &'static str)) -> Promise {
+    Promise {
+        step,
+        unit,
+        limit,
+        side,
+    }
+}
 
 impl Row {
     pub(crate) fn all() -> &'static [Self] {

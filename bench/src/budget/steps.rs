@@ -8,7 +8,7 @@ use service::config::Settings;
 use crate::peers::ours::Ours;
 use crate::peers::work::Work;
 use crate::ratio::Spread;
-use crate::usage::thread_time;
+use harness::usage::thread_time;
 
 /// Reports that analytics is given in a round: 27 MB, more than most caches hold.
 const REPORTS: usize = 1_000;

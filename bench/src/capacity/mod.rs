@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::ratio::figure;
+use crate::report::run_in;
 use crate::results::schema::{Run, StageName};
 use model::Model;
 
@@ -53,11 +54,7 @@ struct Costs {
 }
 
 pub(crate) fn text(options: &Options) -> Result<String> {
-    let path = options.folder.join("run.json");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    let run: Run =
-        serde_json::from_str(&text).with_context(|| format!("{} is no run", path.display()))?;
+    let run = run_in(&options.folder)?;
     let load = run.load.as_ref();
     let load = load.context("the run has no load: `bench load`, then `bench report` to join it")?;
     let model = Model::new(&model::steps(load)?)?;

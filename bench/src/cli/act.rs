@@ -136,14 +136,13 @@ async fn offer(
     stop: Stop,
 ) -> Result<u8> {
     let results = output.folder(settings)?;
-    if options.rate.is_none() {
-        let load = load::explore(settings, options, &results, stop).await?;
-        output.print(&load, || load.text())?;
-        return Ok(code(load.correct(), load.within_floor));
+    let load = load::run(settings, options, &results, stop).await?;
+    let text = || load.text();
+    match (options.rate, load.steps.first()) {
+        (Some(_), Some(step)) => output.print(step, text)?,
+        _ => output.print(&load, text)?,
     }
-    let summary = load::run(settings, options, &results, stop).await?;
-    output.print(&summary, || summary.text())?;
-    Ok(code(summary.correct, summary.within_limit))
+    Ok(code(load.correct(), load.met()))
 }
 
 /// Sweeps, peers or both, into one results folder and one report.

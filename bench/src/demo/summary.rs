@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness::scenario::Scenario;
-use harness::verdict::{Row, Verdict};
-use harness::watch::Watch;
+use harness::session::Finished;
+use harness::verdict::Row;
 use serde::Serialize;
 
 use crate::output::{or_dash, table};
@@ -46,27 +46,19 @@ pub(crate) struct RunSummary {
 
 impl RunSummary {
     /// What is known once the services have stopped; the caller adds time and folder.
-    pub(crate) fn new(
-        scenario: &Scenario,
-        watch: &Watch,
-        fleet: &meter::Summary,
-        verdict: Verdict,
-    ) -> Self {
-        let mut wrong = verdict.wrong;
+    pub(crate) fn new(scenario: &Scenario, finished: Finished) -> Self {
+        let mut wrong = finished.wrong();
+        let fleet = &finished.fleet;
+        let watch = &finished.watch;
         if fleet.clamped > 0 && scenario.settings.meter.replay.is_some() {
             wrong.push(format!(
                 "{} readings were clamped, though the capacities come from the file",
                 fleet.clamped
             ));
         }
-        if fleet.lost > 0 {
-            wrong.push(format!("{} reports were refused for good", fleet.lost));
-        }
-        let span = watch.span_s();
-        let rate = |count: u64| if span > 0.0 { count as f64 / span } else { 0.0 };
         Self {
-            windows: verdict.released,
-            windows_withheld: verdict.withheld,
+            windows: finished.verdict.released,
+            windows_withheld: finished.verdict.withheld,
             meters: scenario.meters,
             feeders: scenario.settings.meter.feeders,
             reports_sent: fleet.reports,
@@ -76,17 +68,17 @@ impl RunSummary {
             readings_clamped: fleet.clamped,
             readings_exported: fleet.exported,
             readings_missing: fleet.missing,
-            max_relative_error: verdict.max_relative_error,
-            error_bound: verdict.error_bound,
-            reports_per_s: rate(watch.folded),
-            readings_per_s: rate(fleet.readings),
-            bytes_per_report: fleet.sealed.0 as f64 / fleet.sealed.1.max(1) as f64,
+            max_relative_error: finished.verdict.max_relative_error,
+            error_bound: finished.verdict.error_bound,
+            reports_per_s: finished.per_s(watch.folded),
+            readings_per_s: finished.per_s(fleet.readings),
+            bytes_per_report: finished.bytes_per_report(),
             wall_s: 0.0,
             results: PathBuf::new(),
             input: scenario.input.clone(),
             correct: wrong.is_empty(),
             wrong,
-            rows: verdict.rows,
+            rows: finished.verdict.rows,
         }
     }
 

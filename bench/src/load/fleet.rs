@@ -100,7 +100,7 @@ impl Fleet {
         Ok(format!("load-{meter:07}").parse()?)
     }
 
-    /// The signing key of a meter: it follows from the seed, so it is no secret.
+    /// The signing key of a meter: it follows from the seed and protects nothing.
     pub(crate) fn meter_key(&self, meter: u32) -> SigningKey {
         self.derived("meter", meter)
     }

@@ -21,7 +21,7 @@ use super::due::{Next, State};
 use super::reports::Reports;
 use super::step::Step;
 
-/// Sleeping is no finer than this.
+/// The shortest sleep: the timer is no finer.
 const NAP: Duration = Duration::from_millis(1);
 
 pub(crate) struct Gateways {
@@ -63,8 +63,10 @@ impl Gateways {
         });
         let (step, steps) = watch::channel(None);
         let (stop, stopped) = Stop::manual();
-        let (mut tasks, mut publishers) = (JoinSet::new(), Vec::new());
-        let (fleet, topics) = (read(reports).fleet.clone(), read(reports).topics.clone());
+        let mut tasks = JoinSet::new();
+        let mut publishers = Vec::new();
+        let fleet = read(reports).fleet.clone();
+        let topics = read(reports).topics.clone();
         for (index, id) in (0..).zip(&fleet.gateways) {
             let filter = vec![(topics.receipt(id), QoS::AtLeastOnce)];
             let stop = stopped.clone();

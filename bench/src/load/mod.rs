@@ -33,7 +33,7 @@ use service::config::Settings;
 use service::stop::Stop;
 
 use search::Search;
-pub(crate) use step_summary::StepSummary;
+use step_summary::StepSummary;
 pub(crate) use summary::Load;
 use world::World;
 
@@ -42,19 +42,17 @@ const METERS: u32 = 100_000;
 const QUICK_METERS: u32 = 20_000;
 /// Meters on a feeder unless the number of feeders is set.
 const METERS_A_FEEDER: u32 = 1_000;
-/// The rate of a single step that has none.
-const RATE: f64 = 1_112.0;
 /// The limit of a search that has none.
 const MAX_P99: Duration = Duration::from_secs(1);
 
 /// What to offer.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Offer this many reports a second, once. 1112: a million meters every 15 minutes. Without it, rates are stepped
-    /// up, and then bisected, until the knee is known.
+    /// Offer this one rate, in reports/s; 1112 is a million meters every 15 minutes. Without it, the rate goes up in steps
+    /// until one is too high, and is then bisected.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
-    /// How long reports are due, with --rate.
+    /// How long the one rate is offered, with --rate.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     pub(crate) duration: Duration,
     /// Distinct enrolled meters; each reports once a window. 100,000, or 20,000 with --quick, unless set.
@@ -63,7 +61,7 @@ pub(crate) struct Options {
     /// Feeders; one for each thousand meters unless set.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) feeders: Option<u32>,
-    /// Real ciphertexts the reports are made of.
+    /// How many real ciphertexts the reports share.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pool: u32,
     /// Gateways that send, each over a connection of its own and at the pace its receipts allow.
@@ -72,14 +70,14 @@ pub(crate) struct Options {
     /// Seed of the readings and of the meters' keys.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Limit on the 99th percentile of the latency: with --rate, fail with exit code 3 if it is longer; else part of
-    /// what the knee means, 1s unless set.
+    /// Limit on the 99th percentile of the latency. With --rate, a longer one is exit code 3; without, such a rate counts
+    /// as too high, and the limit is 1s unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) max_p99: Option<Duration>,
-    /// Greatest number of rates to offer.
+    /// How many rates are offered at most.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) steps: u32,
-    /// How long each is offered; 20s, or 4s with --quick, unless set.
+    /// How long each of them is offered; 20s, or 4s with --quick, unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) step_duration: Option<Duration>,
     /// The first rate, in reports a second.
@@ -88,10 +86,10 @@ pub(crate) struct Options {
     /// The greatest rate, in reports a second.
     #[arg(long, default_value_t = 30_000.0)]
     pub(crate) max_rate: f64,
-    /// Fail, with exit code 3, if the knee is below this rate.
+    /// Exit with code 3 if the maximum sustained throughput is below this, in reports/s.
     #[arg(long)]
     pub(crate) floor: Option<f64>,
-    /// A look at the knee in less than a minute.
+    /// A rough figure in less than a minute.
     #[arg(long)]
     pub(crate) quick: bool,
 }
@@ -112,73 +110,35 @@ impl Options {
     }
 }
 
-/// Offers one rate to real services and judges what they make of it.
+/// Offers one rate to real services, or one after the other until the maximum sustained throughput is known, and judges what
+/// they make of each.
 pub(crate) async fn run(
     base: &Settings,
     options: &Options,
     results: &Path,
     stop: Stop,
-) -> Result<StepSummary> {
-    let mut world = World::start(base, options, &stop).await?;
-    let rate = options.rate.unwrap_or(RATE);
-    let ended = world.step(rate, options.duration, &stop).await;
-    let enrolled = world.enrolled;
-    let stopped = world.stop().await;
-    let summary = ended?.limited(options.max_p99);
-    stopped?;
-    load(options, options.max_p99, enrolled, vec![summary.clone()]).write(results)?;
-    Ok(summary)
-}
-
-pub(crate) async fn explore(
-    base: &Settings,
-    options: &Options,
-    results: &Path,
-    stop: Stop,
 ) -> Result<Load> {
-    let max_p99 = options.max_p99.unwrap_or(MAX_P99);
-    let mut world = World::start(base, options, &stop).await?;
-    let mut search = Search::new(options.min_rate, options.max_rate, options.steps);
-    let searched = async {
-        let mut steps: Vec<StepSummary> = Vec::new();
-        // What is left of a step that did not settle would be held against the next one.
-        while let Some(rate) = search
-            .next()
-            .filter(|_| steps.iter().all(|step| step.correct))
-        {
-            let summary = world.step(rate, options.step_duration(), &stop).await?;
-            let summary = summary.limited(Some(max_p99));
-            search.enter(rate, summary.passed());
-            let (settled, p99) = (summary.settled_per_s, summary.latency_ms.p99);
-            let verdict = if summary.passed() { "" } else { ": too many" };
-            eprintln!("{rate:.0}/s offered, {settled:.0}/s settled, p99 {p99:.0} ms{verdict}");
-            steps.push(summary);
-        }
-        anyhow::Ok(steps)
+    let (mut search, duration, max_p99) = match options.rate {
+        Some(rate) => (
+            Search::new(rate, rate, 1),
+            options.duration,
+            options.max_p99,
+        ),
+        None => (
+            Search::new(options.min_rate, options.max_rate, options.steps),
+            options.step_duration(),
+            options.max_p99.or(Some(MAX_P99)),
+        ),
     };
-    let searched = searched.await;
+    let mut world = World::start(base, options, &stop).await?;
+    let steps = offer(&mut world, &mut search, duration, max_p99, &stop).await;
     let enrolled = world.enrolled;
     let stopped = world.stop().await;
-    let steps = searched?;
+    let steps = steps?;
     stopped?;
-    let mut load = load(options, Some(max_p99), enrolled, steps);
-    (load.knee, load.beyond) = (search.passed, search.failed);
-    load.generator_limits = (load.steps.iter())
-        .any(|step| Some(step.rate) == load.beyond && step.correct && step.generator_late);
-    let reached = |floor| load.knee.is_some_and(|knee| knee >= floor);
-    load.within_floor = options.floor.is_none_or(reached);
-    load.write(results)?;
-    Ok(load)
-}
-
-fn load(
-    options: &Options,
-    max_p99: Option<Duration>,
-    enrolled: Duration,
-    steps: Vec<StepSummary>,
-) -> Load {
     let meters = options.meters();
-    Load {
+    let mut load = Load {
+        searched: options.rate.is_none(),
         floor: options.floor,
         within_floor: true,
         max_p99_ms: max_p99.map(|limit| limit.as_secs_f64() * 1e3),
@@ -189,7 +149,39 @@ fn load(
         enrolled_s: enrolled.as_secs_f64(),
         steps,
         ..Load::default()
+    };
+    if load.searched {
+        load.found(&search);
     }
+    load.write(results)?;
+    Ok(load)
+}
+
+async fn offer(
+    world: &mut World,
+    search: &mut Search,
+    duration: Duration,
+    max_p99: Option<Duration>,
+    stop: &Stop,
+) -> Result<Vec<StepSummary>> {
+    let mut steps: Vec<StepSummary> = Vec::new();
+    while let Some(rate) = search.next() {
+        let step = world.step(rate, duration, stop).await?;
+        let step = step.limited(max_p99);
+        search.record(rate, step.passed());
+        let verdict = if step.passed() { "" } else { ": too many" };
+        eprintln!(
+            "{rate:.0}/s offered, {:.0}/s settled, p99 {:.0} ms{verdict}",
+            step.settled_per_s, step.latency_ms.p99
+        );
+        let correct = step.correct;
+        steps.push(step);
+        // What is left of a step that did not settle would be held against the next one.
+        if !correct {
+            break;
+        }
+    }
+    Ok(steps)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Search {
         }
     }
 
-    /// The rate to offer next; `None` once there is no more to learn.
+    /// The rate to offer next; `None` once nothing more can be learnt.
     pub(crate) fn next(&self) -> Option<f64> {
         let settled = match (self.passed, self.failed) {
             (Some(passed), Some(failed)) => failed / passed < CLOSE,
@@ -41,7 +41,7 @@ impl Search {
         (self.left > 0 && !settled).then_some(self.next)
     }
 
-    pub(crate) fn enter(&mut self, rate: f64, passed: bool) {
+    pub(crate) fn record(&mut self, rate: f64, passed: bool) {
         self.left = self.left.saturating_sub(1);
         if passed {
             self.passed = Some(self.passed.map_or(rate, |known| known.max(rate)));
@@ -66,7 +66,7 @@ mod tests {
     fn offered(capacity: f64, search: &mut Search) -> Vec<f64> {
         let mut rates = Vec::new();
         while let Some(rate) = search.next() {
-            search.enter(rate, rate <= capacity);
+            search.record(rate, rate <= capacity);
             rates.push(rate);
         }
         rates

@@ -106,7 +106,7 @@ impl Step {
         self.start() + Duration::from_secs_f64(n as f64 / self.rate)
     }
 
-    /// Enters that report `n` was sent, and since when the pace allowed it.
+    /// Records that report `n` was sent, and from when on the pace allowed it.
     pub(crate) fn sent(&self, n: u64, allowed: Instant) {
         let due = self.due(n);
         let allowed = allowed.max(due);
@@ -115,7 +115,7 @@ impl Step {
         times.held.record(allowed.saturating_duration_since(due));
     }
 
-    /// Enters a receipt for report `n`; further ones change nothing.
+    /// Records a receipt for report `n`; further ones change nothing.
     pub(crate) fn settle(&self, n: u64) {
         if !self.has_receipt[n as usize].swap(true, Ordering::Relaxed) {
             self.times().latency.record(self.due(n).elapsed());

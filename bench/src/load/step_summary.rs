@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::fleet::Fleet;
 use super::step::Step;
-use crate::usage::{Spent, Usage};
+use harness::usage::{Spent, Usage};
 
 /// Lateness of the generator at the 99th percentile from which a step says more about it than about the pipeline.
 const LATE_MS: f64 = 100.0;
@@ -108,7 +108,7 @@ impl StepSummary {
         self.cpu_us_per_report = used.cpu.as_secs_f64() * 1e6 / reports;
         self.generator_cpu_us_per_report = generator.as_secs_f64() * 1e6 / reports;
         self.written_bytes_per_report = used.written_bytes as f64 / reports;
-        self.peak_mib = used.peak_mib;
+        self.peak_mib = used.peak_mib();
         let roles = by_role.into_iter().filter(|(_, cpu)| !cpu.is_zero());
         self.split = Split {
             machine: cores(spent.machine),
@@ -137,49 +137,6 @@ impl StepSummary {
             (true, false, true) => "generator's limit",
             (true, false, false) => "above the limit",
         }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let (took, held, late) = (&self.latency_ms, &self.held_ms, &self.lateness_ms);
-        let mut text = format!(
-            "offered   {:.0} reports/s, {} reports of {} meters on {} feeders\n",
-            self.rate, self.reports, self.meters, self.feeders
-        );
-        text += &format!(
-            "settled   {:.0} reports/s, {} unsettled, {} refused, {} sent again\n",
-            self.settled_per_s, self.unsettled, self.refused, self.resent
-        );
-        text += &format!(
-            "latency   p50 {:.1} ms, p90 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1} (from due to receipt)\n",
-            took.p50, took.p90, took.p99, took.p999, took.max
-        );
-        text += &format!(
-            "held back p50 {:.1} ms, p99 {:.1}, max {:.1} (from due until receipts allowed it; part of the latency)\n",
-            held.p50, held.p99, held.max
-        );
-        text += &format!(
-            "generator p50 {:.1} ms late, p99 {:.1}, max {:.1}; {:.0} µs of processor a report\n",
-            late.p50, late.p99, late.max, self.generator_cpu_us_per_report
-        );
-        text += &format!(
-            "windows   {} decrypted and compared\n\
-             used      {:.2} cores of this process and {:.2} of the machine, {:.0} µs of processor a report, {:.0} MiB at the peak\n",
-            self.windows, self.cores, self.split.machine, self.cpu_us_per_report, self.peak_mib
-        );
-        text += &self.shares();
-        for wrong in self.wrong.iter().take(10) {
-            text += &format!("WRONG: {wrong}\n");
-        }
-        if self.correct {
-            text += "every report is in exactly one decrypted total, and every total is right\n";
-        }
-        if self.generator_late {
-            text += "the generator was late: this is its limit, and not only the pipeline's\n";
-        }
-        if !self.within_limit {
-            text += "MISSED: the 99th percentile is above --max-p99\n";
-        }
-        text
     }
 
     pub(super) fn shares(&self) -> String {

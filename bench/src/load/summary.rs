@@ -1,4 +1,4 @@
-//! What a whole load came to.
+//! What a load came to: `load.json`, `load.csv` and the table for people.
 
 use std::path::Path;
 
@@ -7,19 +7,22 @@ use comfy_table::Table;
 use harness::output::write_json;
 use serde::Serialize;
 
+use super::search::Search;
 use super::step_summary::StepSummary;
 use crate::output::{table, write_csv};
 
-/// What a load came to: `load.json`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Load {
-    /// The greatest rate that was settled within the limit, and what was settled then, in reports a second.
+    /// Whether rates were searched, rather than a single one offered.
+    #[serde(skip)]
+    pub(crate) searched: bool,
+    /// Maximum sustained throughput, in reports/s: the highest rate offered of which all was settled within the limit.
     pub(crate) knee: Option<f64>,
-    /// The lowest rate that was not.
+    /// The lowest rate that was too high, in reports/s.
     pub(crate) beyond: Option<f64>,
-    /// Whether what is beyond the knee shows the generator's limit and not the pipeline's.
+    /// Whether that was too high for the generator, so that the pipeline may take more.
     pub(crate) generator_limits: bool,
-    /// The knee must not be below this, in reports a second.
+    /// What `knee` must not be below, in reports/s.
     pub(crate) floor: Option<f64>,
     pub(crate) within_floor: bool,
     /// The limit on the 99th percentile of the latency, in milliseconds.
@@ -51,6 +54,22 @@ impl Load {
         write_csv(results, "load.csv", COLUMNS, steps)
     }
 
+    /// What a search found.
+    pub(super) fn found(&mut self, search: &Search) {
+        self.knee = search.passed;
+        self.beyond = search.failed;
+        self.generator_limits = (self.steps.iter())
+            .any(|step| Some(step.rate) == self.beyond && step.correct && step.generator_late);
+        let reached = |floor| self.knee.is_some_and(|knee| knee >= floor);
+        self.within_floor = self.floor.is_none_or(reached);
+    }
+
+    /// Whether the limit on a single rate, or the floor of a search, is met.
+    pub(crate) fn met(&self) -> bool {
+        let mut steps = self.steps.iter();
+        self.within_floor && (self.searched || steps.all(|step| step.within_limit))
+    }
+
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "{}\n\n{} meters on {} feeders behind {} gateways, enrolled in {:.1} s; {} real ciphertexts\n",
@@ -61,24 +80,10 @@ impl Load {
             self.enrolled_s,
             self.pool
         );
-        let is_knee = |step: &&StepSummary| Some(step.rate) == self.knee && step.passed();
-        let at_knee = self.steps.iter().rfind(is_knee);
-        match at_knee {
-            Some(step) => {
-                text += &format!(
-                    "the knee: {:.0} reports/s offered, {:.0} settled, p99 {:.1} ms, nothing lost\n",
-                    step.rate, step.settled_per_s, step.latency_ms.p99
-                );
-                text += &step.shares();
-            }
-            None => text += "no rate was settled within the limit\n",
-        }
-        if let Some(beyond) = self.beyond {
-            let whose = match self.generator_limits {
-                true => "the generator's limit, so the pipeline's is higher",
-                false => "the pipeline's limit",
-            };
-            text += &format!("{beyond:.0} reports/s were too many: {whose}\n");
+        if self.searched {
+            text += &self.throughput();
+        } else {
+            text.extend(self.steps.iter().map(StepSummary::shares));
         }
         let wrong = self.steps.iter().flat_map(|step| {
             let at = |wrong: &String| format!("WRONG at {:.0}/s: {wrong}\n", step.rate);
@@ -88,8 +93,33 @@ impl Load {
         if self.correct() {
             text += "every report of every step is in exactly one decrypted total, and every total is right\n";
         }
-        if !self.within_floor {
-            text += "MISSED: the knee is below --floor\n";
+        if !self.met() {
+            text += match self.searched {
+                true => "MISSED: the maximum sustained throughput is below --floor\n",
+                false => "MISSED: the 99th percentile of the latency is above --max-p99\n",
+            };
+        }
+        text
+    }
+
+    fn throughput(&self) -> String {
+        let is_knee = |step: &&StepSummary| Some(step.rate) == self.knee && step.passed();
+        let mut text = match self.steps.iter().rfind(is_knee) {
+            Some(step) => format!(
+                "maximum sustained throughput: {:.0} reports/s offered, {:.0} settled, p99 {:.1} ms, nothing lost\n{}",
+                step.rate,
+                step.settled_per_s,
+                step.latency_ms.p99,
+                step.shares()
+            ),
+            None => "no rate was settled within the limit\n".to_owned(),
+        };
+        if let Some(beyond) = self.beyond {
+            let whose = match self.generator_limits {
+                true => "the generator's limit, so the pipeline's is higher",
+                false => "the pipeline's limit",
+            };
+            text += &format!("{beyond:.0} reports/s were too many: {whose}\n");
         }
         text
     }

@@ -3,7 +3,6 @@
 use service::Settings;
 use service::stop::Stop;
 
-use super::Load;
 use crate::output::parsed;
 
 /// Commits of at most eight reports, and a broker that keeps as many unread reports as the gateways may have under way:
@@ -25,9 +24,11 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let arguments = "--rate 20000 --duration 50ms --meters 500 --feeders 5 --pool 8";
     let wanted = parsed(&arguments.split(' ').collect::<Vec<_>>()).unwrap();
     let (_keep, stop) = Stop::manual();
-    let summary = super::run(&narrow(), &wanted, &results, stop.clone())
-        .await
-        .unwrap();
+    let settings = narrow();
+    let load = super::run(&settings, &wanted, &results, stop.clone());
+    let load = load.await.unwrap();
+    assert!(load.met());
+    let summary = &load.steps[0];
     assert_eq!(summary.wrong, Vec::<String>::new());
     assert_eq!((summary.reports, summary.unsettled), (1_000, 0));
     assert_eq!(summary.windows, 10);
@@ -38,15 +39,15 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     let lines = std::fs::read_to_string(results.join("load.csv")).unwrap();
     assert_eq!(lines.lines().count(), 2, "{lines}");
 
-    // Again, now as a search for the knee.
+    // Again, now as a search.
     let arguments = "--steps 2 --step-duration 100ms --min-rate 1000 --max-p99 10m --floor 1e9 \
                      --meters 500 --feeders 5 --pool 8";
     let arguments: Vec<_> = arguments.split_whitespace().collect();
-    let stepped: Load = super::explore(&narrow(), &parsed(&arguments).unwrap(), &results, stop)
+    let stepped = super::run(&settings, &parsed(&arguments).unwrap(), &results, stop)
         .await
         .unwrap();
     assert!(stepped.correct());
     assert_eq!(stepped.steps.len(), 2);
     assert_eq!((stepped.knee, stepped.beyond), (Some(1_500.0), None));
-    assert!(!stepped.within_floor);
+    assert!(!stepped.met());
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use harness::oracle::{Truth, Truths};
 use harness::output::progress_bar;
-use harness::stack::{Next, Runtimes, Stack};
+use harness::runtimes::Runtimes;
+use harness::stack::{Next, Stack};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use operator::Event;
@@ -22,7 +23,7 @@ use super::reports::Reports;
 use super::step::Step;
 use super::step_summary::StepSummary;
 use super::{Options, deployment};
-use crate::usage::{Threads, Usage};
+use harness::usage::{Threads, Usage};
 
 /// Longest wait for the enrolment of all meters.
 const ENROLMENT: Duration = Duration::from_secs(300);
@@ -70,7 +71,8 @@ impl World {
         let make = || {
             let pool = Pool::new(&held, &fleet, options.pool, options.seed)?;
             let keys = fleet.verifying_keys()?;
-            let (fleet, held) = (fleet.clone(), held.clone());
+            let fleet = fleet.clone();
+            let held = held.clone();
             let reports = Reports::new(fleet, pool, held, topics.clone(), state.path())?;
             anyhow::Ok((keys, Arc::new(RwLock::new(reports))))
         };
@@ -124,7 +126,8 @@ impl World {
         let meters = self.fleet.meters() as usize;
         self.until(stop, |event| matches!(event, Event::PlanPublished { .. }))
             .await?;
-        let (fleet, topics) = (self.fleet.clone(), topics.clone());
+        let fleet = self.fleet.clone();
+        let topics = topics.clone();
         let deployment = self.settings.deployment.id.clone();
         let publishers = self.gateways.publishers.clone();
         let asking = tokio::spawn(async move {
@@ -193,14 +196,15 @@ impl World {
         let mut watch = Watch::new(self.settings.plan.min_meters);
         let bar = progress_bar(step.reports(), "reports");
         bar.set_message(format!("at {:.0}/s", step.rate));
-        let (mut threads, before) = (Threads::now(), Usage::now());
+        let mut threads = Threads::now();
+        let before = Usage::now();
         self.gateways.begin(step);
         let mut look = tokio::time::interval(LOOK);
         let ended = tokio::time::timeout(limit, async {
             loop {
                 tokio::select! {
                     next = self.stack.next(stop) => if let Next::Seen(seen) = next? {
-                        watch.enter(&seen);
+                        watch.record(&seen);
                     },
                     _ = look.tick() => {
                         threads.look();
@@ -217,7 +221,8 @@ impl World {
         if let Ok(ended) = ended {
             ended?;
         }
-        let (used, spent) = (Usage::now().since(&before), threads.spent());
+        let used = Usage::now().since(&before);
+        let spent = threads.spent();
         let (resent, refused) = self.gateways.counts();
         let verdict = judge(&watch, &truths);
         let summary = StepSummary::new(&self.fleet, step, refused, verdict);
@@ -232,7 +237,8 @@ impl World {
             let (feeder, window) = self.fleet.cell(cell);
             let rows = cell * a_feeder..(cell + 1) * a_feeder;
             let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
-            let (energy_wh, meters) = (vec![wh as f64], self.fleet.a_feeder);
+            let energy_wh = vec![wh as f64];
+            let meters = self.fleet.a_feeder;
             let truth = Truth { energy_wh, meters };
             ((self.fleet.feeder(feeder).clone(), window), truth)
         };

@@ -93,8 +93,13 @@ pub(crate) const PEERS: [System; 6] = [
 /// On the command line: all of them.
 pub(crate) const ALL: &str = "all";
 
+/// On the command line: no system but the brokers, which are always compared.
+pub(crate) const BROKERS: &str = "brokers";
+
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    std::iter::once(ALL).chain(PEERS.iter().map(|system| system.name))
+    [ALL, BROKERS]
+        .into_iter()
+        .chain(PEERS.iter().map(|system| system.name))
 }
 
 /// What the comparison leaves out.

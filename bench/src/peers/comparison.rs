@@ -109,7 +109,8 @@ impl Figures {
         opened: &Opened,
     ) -> Result<Self> {
         let column = |value: fn(&Measured) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
-        let (client, server) = (column(Measured::client_us), column(Measured::server_us));
+        let client = column(Measured::client_us);
+        let server = column(Measured::server_us);
         let over = |values: &[f64], step: &str| {
             let bases: Vec<f64> = ours.iter().map(|steps| steps[step] * 1e6).collect();
             Spread::ratio(values, &bases).context("rounds without a figure")
@@ -155,7 +156,7 @@ fn error(work: &Work, opened: &Opened) -> (f64, f64) {
     let truth = work.totals_wh(&opened.included, opened.totals_wh.len());
     let errors = truth.iter().zip(&opened.totals_wh);
     let worst = errors.fold(0.0, |worst: f64, (truth, total)| {
-        // A total that is no number is as wrong as can be.
+        // A total that is not a number is as wrong as can be.
         let error = (total - *truth as f64).abs();
         worst.max(if error.is_finite() { error } else { f64::MAX })
     });

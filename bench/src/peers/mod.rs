@@ -42,7 +42,7 @@ use work::{BATCH, Work};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Names of the peers; all if empty or [`catalogue::ALL`].
+    /// Names of the peers; all if empty or [`catalogue::ALL`], none beside [`catalogue::BROKERS`].
     pub(crate) peers: Vec<String>,
     /// Rounds, after one that warms everything up.
     pub(crate) rounds: usize,
@@ -91,17 +91,53 @@ pub(crate) async fn run(
     Ok(comparison)
 }
 
+/// Everybody's work, done.
+struct Contest {
+    work: Work,
+    ours: Ours,
+    contestants: Vec<Contestant>,
+    /// Our own steps in each round that counts.
+    steps: Vec<Steps>,
+}
+
+async fn contest(settings: &Settings, plan: &Plan, bar: &ProgressBar) -> Result<Contest> {
+    let work = Work::real(plan.reports * plan.rounds)?;
+    let mut ours = Ours::new(settings, work.clone())?;
+    let mut contestants = enter(&plan.systems(), &work, bar).await;
+    let mut steps = Vec::with_capacity(plan.rounds);
+    for round in 0..=plan.rounds {
+        bar.set_message(format!("round {round} of {}", plan.rounds));
+        // Round 0 warms caches and clocks; its reports come again.
+        let first = round.saturating_sub(1) * plan.reports;
+        let reports: Vec<usize> = (first..first + plan.reports).collect();
+        let own = ours.round(&reports)?;
+        if round > 0 {
+            steps.push(own);
+        }
+        for contestant in &mut contestants {
+            contestant.round(&reports, round > 0).await;
+        }
+    }
+    Ok(Contest {
+        work,
+        ours,
+        contestants,
+        steps,
+    })
+}
+
 async fn measure(
     settings: &Settings,
     plan: &Plan,
     results: &Path,
     bar: &ProgressBar,
 ) -> Result<Comparison> {
-    let systems = plan.systems();
-    let work = Work::real(plan.reports * plan.rounds)?;
-    let mut ours = Ours::new(settings, work.clone())?;
-    let mut contestants = enter(&systems, &work, bar).await;
-    let steps = rounds(plan, &mut ours, &mut contestants, bar).await?;
+    let Contest {
+        work,
+        ours,
+        contestants,
+        steps,
+    } = contest(settings, plan, bar).await?;
     let mut wrong = Vec::new();
     let mut peers = Vec::new();
     for contestant in contestants {
@@ -136,30 +172,6 @@ async fn measure(
         wrong,
         results: results.to_owned(),
     })
-}
-
-/// Everybody in turns; our own steps in each round that counts.
-async fn rounds(
-    plan: &Plan,
-    ours: &mut Ours,
-    contestants: &mut [Contestant],
-    bar: &ProgressBar,
-) -> Result<Vec<Steps>> {
-    let mut steps = Vec::with_capacity(plan.rounds);
-    for round in 0..=plan.rounds {
-        bar.set_message(format!("round {round} of {}", plan.rounds));
-        // Round 0 warms caches and clocks; its reports come again.
-        let first = round.saturating_sub(1) * plan.reports;
-        let reports: Vec<usize> = (first..first + plan.reports).collect();
-        let own = ours.round(&reports)?;
-        if round > 0 {
-            steps.push(own);
-        }
-        for contestant in &mut *contestants {
-            contestant.round(&reports, round > 0).await;
-        }
-    }
-    Ok(steps)
 }
 
 struct Contestant {
@@ -267,20 +279,18 @@ async fn enter(systems: &[System], work: &Work, bar: &ProgressBar) -> Vec<Contes
 pub(crate) async fn client_ratios(
     settings: &Settings,
     name: &str,
-    plan: &Plan,
+    quick: bool,
 ) -> Result<Vec<f64>> {
-    let work = Work::real(plan.reports * plan.rounds)?;
-    let mut ours = Ours::new(settings, work.clone())?;
-    let system = PEERS.iter().find(|system| system.name == name);
-    let system = *system.with_context(|| format!("no peer {name:?}"))?;
-    let bar = ProgressBar::hidden();
-    let mut contestants = enter(&[system], &work, &bar).await;
-    let steps = rounds(plan, &mut ours, &mut contestants, &bar).await?;
-    let contestant = contestants.first().context("no peer")?;
+    let plan = Plan {
+        peers: vec![name.to_owned()],
+        ..Plan::new(quick)
+    };
+    let contest = contest(settings, &plan, &ProgressBar::hidden()).await?;
+    let contestant = contest.contestants.first().context("no such peer")?;
     if let Err(error) = &contestant.process {
         return Err(anyhow!("{error:#}"));
     }
-    let ratios = contestant.rounds.iter().zip(&steps);
+    let ratios = contestant.rounds.iter().zip(&contest.steps);
     Ok(ratios
         .map(|(measured, own)| measured.client_us() / (own["seal"] * 1e6))
         .collect())

@@ -19,7 +19,7 @@ use wire::{
 };
 
 use super::work::{BATCH, INTERVAL_S, Work};
-use crate::usage::thread_time;
+use harness::usage::thread_time;
 
 /// Wall time of the run, as far as the messages are concerned.
 const NOW: UnixMillis = UnixMillis(1_700_600_000_000);
@@ -163,7 +163,8 @@ impl Ours {
             let admitted = verdict.map_err(|refusal| anyhow!("refused: {}", refusal.detail))?;
             sum.add(&admitted.limbs)?;
         }
-        let (admit, fold) = (admitted_at - began, thread_time() - admitted_at);
+        let admit = admitted_at - began;
+        let fold = thread_time() - admitted_at;
         self.sum = sum;
         self.included.extend_from_slice(reports);
         let (fold_alone, copy) = repeat_cached(&sealed)?;

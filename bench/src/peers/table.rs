@@ -36,10 +36,15 @@ impl Comparison {
         let mut table = table(1, heads);
         let ours = &self.ours;
         let us = |step: &str| or_dash(ours.us.get(step), Spread::to_string);
-        let (error, bound) = (figure(ours.max_error_wh), figure(ours.bound_wh));
-        let (bytes, over) = (figure(ours.bytes), ours.fold_over_copy);
-        let (seal, server) = (us("seal_us"), us("server_us"));
-        let (encrypt, fold, copy) = (us("encrypt_us"), us("fold_alone_us"), us("copy_us"));
+        let error = figure(ours.max_error_wh);
+        let bound = figure(ours.bound_wh);
+        let bytes = figure(ours.bytes);
+        let over = ours.fold_over_copy;
+        let seal = us("seal_us");
+        let server = us("server_us");
+        let encrypt = us("encrypt_us");
+        let fold = us("fold_alone_us");
+        let copy = us("copy_us");
         for row in [
             format!(
                 "ours: seal; verify + fold|{seal}|1|-|{bytes}|1|{server}|1|-|{error} (≤ {bound})"

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use harness::output::write_json;
 use serde_json::Value;
 
 use crate::results::schema::Run;
@@ -39,9 +40,7 @@ pub(crate) struct Options {
 /// Joins the results in the folders, and writes `run.json` and `report.html` into the first.
 pub(crate) fn join(options: &Options) -> Result<PathBuf> {
     let first = options.folders.first().context("no results folder")?;
-    let path = first.join("run.json");
-    let mut run: Run = serde_json::from_value(read(&path)?)
-        .with_context(|| format!("{} is no document of this version", path.display()))?;
+    let mut run = run_in(first)?;
     for folder in &options.folders {
         for (name, place) in PARTS {
             let path = folder.join(name);
@@ -50,8 +49,7 @@ pub(crate) fn join(options: &Options) -> Result<PathBuf> {
             }
         }
     }
-    let text = serde_json::to_string_pretty(&run)? + "\n";
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    write_json(first, "run.json", &run)?;
     write(&run, first)
 }
 
@@ -63,10 +61,21 @@ pub(crate) fn write(run: &Run, folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The `run.json` in a results folder.
+pub(crate) fn run_in(folder: &Path) -> Result<Run> {
+    let path = folder.join("run.json");
+    serde_json::from_value(read(&path)?).with_context(|| {
+        format!(
+            "{} was not written by this version of bench",
+            path.display()
+        )
+    })
+}
+
 fn read(path: &Path) -> Result<Value> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 fn page(run: &Run) -> Result<String> {
@@ -81,7 +90,7 @@ fn page(run: &Run) -> Result<String> {
         ("{{js}}", SCRIPT),
         ("{{data}}", data.as_str()),
     ];
-    // The data come last: what is in them is no mark.
+    // The data come last, so that nothing in them is taken for a placeholder.
     let fill = |page: String, (mark, text): (&str, &str)| page.replace(mark, text);
     Ok(parts.into_iter().fold(PAGE.to_owned(), fill))
 }
@@ -119,7 +128,8 @@ mod tests {
     #[test]
     fn what_other_commands_measured_is_joined() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        let first = folder.path().join("a");
+        let second = folder.path().join("b");
         for path in [&first, &second] {
             std::fs::create_dir(path).unwrap();
         }
@@ -129,7 +139,7 @@ mod tests {
         let folders = vec![first.clone(), second];
         let written = join(&Options { folders }).unwrap();
         assert_eq!(written, first.join(FILE));
-        let run: Run = serde_json::from_value(read(&first.join("run.json")).unwrap()).unwrap();
+        let run = run_in(&first).unwrap();
         assert_eq!(run.load, Some(serde_json::json!({"steps": []})));
     }
 

@@ -58,7 +58,8 @@ impl Files {
     }
 
     pub(crate) fn write(&self, run: &Run) -> Result<()> {
-        let (folder, extras) = (&self.folder, &self.extras);
+        let folder = &self.folder;
+        let extras = &self.extras;
         write_json(folder, "run.json", run)?;
         write_csv(folder, "sweep.csv", SWEEP, sweep_lines(run))?;
         write_csv(folder, "stages.csv", STAGES, stage_lines(run))?;
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_row_for_each_repeat_and_for_each_point_that_was_not_run() {
-        let (run, folder) = (example(), tempfile::tempdir().unwrap());
+        let run = example();
+        let folder = tempfile::tempdir().unwrap();
         Files::new(folder.path()).write(&run).unwrap();
         let read = |name: &str| {
             let mut reader = csv::Reader::from_path(folder.path().join(name)).unwrap();
@@ -152,7 +154,8 @@ mod tests {
 
     #[test]
     fn run_json_comes_back_as_it_was() {
-        let (run, folder) = (example(), tempfile::tempdir().unwrap());
+        let run = example();
+        let folder = tempfile::tempdir().unwrap();
         Files::new(folder.path()).write(&run).unwrap();
         let text = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
         assert_eq!(serde_json::from_str::<Run>(&text).unwrap(), run);

@@ -11,7 +11,7 @@ pub(crate) mod environment;
 pub(crate) mod extras;
 pub(crate) mod files;
 mod legacy;
-pub mod schema;
+pub(crate) mod schema;
 pub(crate) mod spread;
 pub(crate) mod table;
 

@@ -20,35 +20,30 @@
 //! └─ load, peers, budget              documents of the commands of those names
 //! ```
 
-#![allow(
-    missing_docs,
-    reason = "a name that says it all, with its unit, has no more"
-)]
-
 mod repeat;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
+pub(crate) use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
 
 /// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it.
 /// Format 1 also had `plaintext`, a comparison with a pipeline of its own.
-pub const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 2;
 
 /// One run of `bench`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// [`FORMAT`].
-    pub format: u32,
+    pub(crate) format: u32,
     /// Whether every point that ran is right: none is `wrong` or `failed`.
-    pub correct: bool,
-    pub failures: Vec<String>,
-    pub environment: Environment,
-    pub sweeps: Vec<Sweep>,
-    pub load: Option<Value>,
-    pub peers: Option<Value>,
-    pub budget: Option<Value>,
+    pub(crate) correct: bool,
+    pub(crate) failures: Vec<String>,
+    pub(crate) environment: Environment,
+    pub(crate) sweeps: Vec<Sweep>,
+    pub(crate) load: Option<Value>,
+    pub(crate) peers: Option<Value>,
+    pub(crate) budget: Option<Value>,
 }
 
 impl Run {
@@ -65,55 +60,55 @@ impl Run {
 
 /// The machine, the build and the command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Environment {
-    pub started_at: String,
+pub(crate) struct Environment {
+    pub(crate) started_at: String,
     /// When it ended; `null` in a document written while it still runs.
-    pub ended_at: Option<String>,
-    pub wall_s: f64,
-    pub command_line: Vec<String>,
-    pub version: String,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) wall_s: f64,
+    pub(crate) command_line: Vec<String>,
+    pub(crate) version: String,
     /// Commit of the working tree; `null` outside a repository.
-    pub commit: Option<String>,
+    pub(crate) commit: Option<String>,
     /// Whether the working tree differed from that commit.
-    pub commit_dirty: Option<bool>,
+    pub(crate) commit_dirty: Option<bool>,
     /// `release` or `debug`. Figures of a debug build are no figures.
-    pub build: String,
-    pub rustc: Option<String>,
-    pub openfhe: String,
-    pub cpu_model: String,
+    pub(crate) build: String,
+    pub(crate) rustc: Option<String>,
+    pub(crate) openfhe: String,
+    pub(crate) cpu_model: String,
     /// Logical processors this process may use.
-    pub cpu_cores: usize,
+    pub(crate) cpu_cores: usize,
     /// Instruction sets of the processor that matter here, such as `avx512f`.
-    pub cpu_flags: Vec<String>,
+    pub(crate) cpu_flags: Vec<String>,
     /// Instruction set the fold runs with.
-    pub fold_kernel: String,
-    pub memory_bytes: u64,
-    pub kernel: String,
+    pub(crate) fold_kernel: String,
+    pub(crate) memory_bytes: u64,
+    pub(crate) kernel: String,
     /// Load averages over 1, 5 and 15 minutes, before the first point.
-    pub load_average_before: [f64; 3],
+    pub(crate) load_average_before: [f64; 3],
     /// The same after the last point.
-    pub load_average_after: Option<[f64; 3]>,
-    pub profiles: Vec<Profile>,
+    pub(crate) load_average_after: Option<[f64; 3]>,
+    pub(crate) profiles: Vec<Profile>,
     /// Repeats asked for, of each point.
-    pub repeats: u32,
+    pub(crate) repeats: u32,
     /// Warm-up runs before the first point of each sweep; not in the document.
-    pub warmup: u32,
-    pub quick: bool,
-    pub estimate_s: f64,
+    pub(crate) warmup: u32,
+    pub(crate) quick: bool,
+    pub(crate) estimate_s: f64,
 }
 
 /// A parameter profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Profile {
-    pub name: String,
-    pub ring_dimension: usize,
-    pub slots: usize,
-    pub modulus_bits: u32,
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    pub(crate) ring_dimension: usize,
+    pub(crate) slots: usize,
+    pub(crate) modulus_bits: u32,
     /// A slot value x is encrypted as x × 2^scale_bits.
-    pub scale_bits: u32,
+    pub(crate) scale_bits: u32,
     /// Contributors that cannot overflow.
-    pub max_contributors: u32,
-    pub ciphertext_bytes: usize,
+    pub(crate) max_contributors: u32,
+    pub(crate) ciphertext_bytes: usize,
 }
 
 /// The parameter a sweep varies.
@@ -131,7 +126,7 @@ pub struct Profile {
     clap::ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Parameter {
+pub(crate) enum Parameter {
     /// Meters in the fleet.
     Meters,
     /// Length of an interval, at a fixed speed-up: what is offered falls as the interval grows.
@@ -152,73 +147,73 @@ pub enum Parameter {
 
 /// One parameter over its values, everything else as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sweep {
-    pub parameter: Parameter,
+pub(crate) struct Sweep {
+    pub(crate) parameter: Parameter,
     /// Unit of [`Point::value`]: `meters`, `s`, `intervals`, `slots`, `feeders`, `ratio`, or empty.
-    pub unit: String,
+    pub(crate) unit: String,
     /// What is varied and what stays the same, in a sentence.
-    pub varies: String,
-    pub points: Vec<Point>,
+    pub(crate) varies: String,
+    pub(crate) points: Vec<Point>,
 }
 
 /// One value of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// The value as it was given: `100`, `5s`, `moments:96`, `additive-wide`.
-    pub label: String,
+    pub(crate) label: String,
     /// The value as a number in the sweep's unit, for an axis; `null` where it is a name.
-    pub value: Option<f64>,
+    pub(crate) value: Option<f64>,
     /// Everything that is in force.
-    pub settings: PointSettings,
-    pub status: Status,
+    pub(crate) settings: PointSettings,
+    pub(crate) status: Status,
     /// Why it is not `ok`; empty if it is.
-    pub reasons: Vec<String>,
-    pub estimate_s: f64,
-    pub repeats: Vec<Repeat>,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) estimate_s: f64,
+    pub(crate) repeats: Vec<Repeat>,
     /// Spread of the main figures over the repeats that are ok; `null` without any.
-    pub median: Option<PointSpread>,
+    pub(crate) median: Option<PointSpread>,
 }
 
 /// What became of a point or a repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub(crate) enum Status {
     /// Every window equals the truth within the bound.
     Ok,
     /// A window does not.
     Wrong,
-    /// It came to no end.
+    /// It did not finish.
     Failed,
     Skipped,
 }
 
 /// All settings of a point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PointSettings {
-    pub meters: u32,
+pub(crate) struct PointSettings {
+    pub(crate) meters: u32,
     /// Feeders they are spread over in turn.
-    pub feeders: u32,
-    pub interval_s: u32,
-    pub batch: u16,
+    pub(crate) feeders: u32,
+    pub(crate) interval_s: u32,
+    pub(crate) batch: u16,
     /// Windows of event time, each of batch × interval: reports are meters × windows.
-    pub windows: u32,
+    pub(crate) windows: u32,
     /// `profile` or `moments`.
-    pub layout: String,
+    pub(crate) layout: String,
     /// Slots of a ciphertext that carry something.
-    pub slots_used: usize,
-    pub profile: String,
+    pub(crate) slots_used: usize,
+    pub(crate) profile: String,
     /// Seconds of event time a second; `null`: as fast as the pipeline takes readings.
-    pub speed: Option<f64>,
+    pub(crate) speed: Option<f64>,
     /// Reports due in a second; `null`: as fast as the pipeline takes readings.
-    pub offered_reports_per_s: Option<f64>,
-    pub latency_s: f64,
+    pub(crate) offered_reports_per_s: Option<f64>,
+    pub(crate) latency_s: f64,
     /// Greatest emulated additional delay.
-    pub jitter_s: f64,
-    pub loss_ratio: f64,
+    pub(crate) jitter_s: f64,
+    pub(crate) loss_ratio: f64,
     /// Contributors below which no sum is released, in this point.
-    pub min_meters: u32,
+    pub(crate) min_meters: u32,
     /// The configured minimum, where this point has fewer meters on a feeder and it was lowered for it.
-    pub min_meters_lowered_from: Option<u32>,
+    pub(crate) min_meters_lowered_from: Option<u32>,
     /// Seed of the fleet and of the emulated network.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }

@@ -50,7 +50,8 @@ pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     if run.correct {
         text += "every decrypted interval of every point equals the truth within the bound\n";
     }
-    let (wall, about) = (run.environment.wall_s, run.environment.estimate_s);
+    let wall = run.environment.wall_s;
+    let about = run.environment.estimate_s;
     text += &format!(
         "{} (estimated {}), results: {}\n",
         humantime::format_duration(Duration::from_secs(wall.round() as u64)),
@@ -62,7 +63,8 @@ pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
 
 /// The repeats below half of the median of their point, where something was waited for that the others had at once.
 fn stragglers(sweeps: &[Sweep]) -> String {
-    let (mut repeats, mut lines) = (0, Vec::new());
+    let mut repeats = 0;
+    let mut lines = Vec::new();
     for (sweep, point) in sweeps
         .iter()
         .flat_map(|sweep| sweep.points.iter().map(move |p| (sweep, p)))
@@ -74,8 +76,10 @@ fn stragglers(sweeps: &[Sweep]) -> String {
             let Some(cost) = &repeat.cost else { continue };
             repeats += 1;
             if cost.reports_per_s < median.reports_per_s.median / 2.0 {
-                let (name, label) = (parameter::name(sweep.parameter), &point.label);
-                let (rate, again) = (figure(cost.reports_per_s), cost.reports_resent);
+                let name = parameter::name(sweep.parameter);
+                let label = &point.label;
+                let rate = figure(cost.reports_per_s);
+                let again = cost.reports_resent;
                 let number = repeat.repeat;
                 lines.push(format!(
                     "  {name} {label}, repeat {number}: {rate} reports/s, {again} sent again\n"
@@ -138,7 +142,8 @@ fn figures(sweep: &Sweep) -> Table {
 /// The peak, and how far it is above what was there before: earlier points leave memory with the allocator.
 fn memory(cost: &Cost) -> Option<String> {
     let mib = |bytes: u64| figure(bytes as f64 / f64::from(1 << 20));
-    let (peak, before) = (cost.peak_rss_bytes?, cost.rss_before_bytes?);
+    let peak = cost.peak_rss_bytes?;
+    let before = cost.rss_before_bytes?;
     let grown = peak.saturating_sub(before);
     Some(format!("{} (+{})", mib(peak), mib(grown)))
 }

@@ -3,7 +3,7 @@
 //! A point runs broker, operator, analytics and a fleet over TCP for a bounded number of windows. Before the first one, a
 //! small point is run to see how fast the machine is; the estimate that is printed follows from it, and so does which
 //! points are left out. That point is the warm-up of a quick run; a full run also runs the first point of each sweep
-//! `--warmup` times without entering it.
+//! `--warmup` times without recording it.
 //!
 //! # Layout
 //! * [`parameter`]: what can be swept · [`work`]: what each value means · [`estimate`]: how long it takes · [`plan`]: which points are run
@@ -48,7 +48,7 @@ const LEAST_LIMIT: Duration = Duration::from_secs(60);
 /// What to sweep.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Measure over the values of a parameter; several with commas or by repeating the flag.
+    /// Measure at several values of a parameter; name several parameters with commas or by repeating the flag.
     #[arg(
         long = "sweep",
         value_enum,
@@ -56,7 +56,7 @@ pub(crate) struct Options {
         value_name = "PARAMETER"
     )]
     pub(crate) sweeps: Vec<Parameter>,
-    /// The values, with commas, of the one parameter that is swept; each has its own by default.
+    /// The values to measure at, with commas, where one parameter is swept; each parameter has defaults.
     #[arg(long, value_delimiter = ',', value_name = "VALUE", requires = "sweeps")]
     pub(crate) values: Vec<String>,
     /// How often each point is measured; 3, or 1 with --quick.
@@ -77,10 +77,10 @@ pub(crate) struct Options {
     /// Seed of the fleet and of the emulated network.
     #[arg(long, default_value_t = 1, requires = "sweeps")]
     pub(crate) seed: u64,
-    /// Skip points of which one repeat is estimated to take longer.
+    /// Skip points whose repeats are estimated to take longer than this.
     #[arg(long, default_value = "3m", requires = "sweeps", value_parser = humantime::parse_duration)]
     pub(crate) point_limit: Duration,
-    /// Shift the truth of one window of the first point, to see that a wrong total is found.
+    /// Falsify the truth of one window of the first point, to see that a wrong total is found.
     #[arg(long, requires = "sweeps", hide = true)]
     pub(crate) shift_truth: bool,
     /// Fewer values, repeats and windows: all chosen sweeps within a minute.
@@ -105,8 +105,8 @@ impl Options {
     }
 }
 
-/// Runs the sweeps and writes their results, `run.json` after every point. A wrong or failed point is no error here; it is
-/// in the document.
+/// Runs the sweeps and writes their results, `run.json` after every point. A wrong or failed point is not an
+/// error here; it is in the document.
 pub(crate) async fn run(
     base: &Settings,
     options: &Options,

@@ -5,45 +5,27 @@ use packed::layout::Layout;
 
 use crate::results::schema::{Parameter, Sweep};
 
-/// The values of a parameter unless `--values` names others: those of the field's earlier demo first.
-pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
-    let (all, quickly): (&[&str], usize) = match parameter {
-        Parameter::Meters => (&["2", "5", "10", "20", "100", "1000", "10000", "100000"], 5),
-        Parameter::Interval => (&["1s", "5s", "10s", "30s", "60s"], 4),
-        Parameter::Batch => (&["1", "5", "10", "20", "48", "96"], 4),
-        Parameter::Payload => (
-            &[
-                "profile:1",
-                "profile:96",
-                "moments:96",
-                "profile:24",
-                "profile:384",
-                "moments:384",
-            ],
-            3,
-        ),
-        Parameter::Feeders => (&["1", "4", "10", "20"], 2),
-        Parameter::Latency => (&["0ms", "50ms", "10ms", "200ms"], 2),
-        Parameter::Loss => (&["0", "0.05", "0.01", "0.2"], 2),
-        Parameter::Profile => (&["additive", "additive-wide"], 2),
-    };
-    let mut chosen = all[..if quick { quickly } else { all.len() }].to_vec();
-    // Written in the order of their worth to a quick run; shown by size.
+/// The values of a parameter unless `--values` names others, by size: all, and those worth it in a quick run.
+const fn values(parameter: Parameter) -> (&'static str, &'static str) {
     match parameter {
-        Parameter::Payload => chosen.sort_by_key(|label| {
-            payload(label).map_or(0, |(layout, n)| layout.slots_needed(n.into()))
-        }),
-        Parameter::Latency => {
-            chosen.sort_by_key(|label| humantime::parse_duration(label).unwrap_or_default())
-        }
-        Parameter::Loss => chosen.sort_by(|a, b| {
-            a.parse()
-                .unwrap_or(0.0_f64)
-                .total_cmp(&b.parse().unwrap_or(0.0))
-        }),
-        _ => {}
+        Parameter::Meters => ("2 5 10 20 100 1000 10000 100000", "2 5 10 20 100"),
+        Parameter::Interval => ("1s 5s 10s 30s 60s", "1s 5s 10s 30s"),
+        Parameter::Batch => ("1 5 10 20 48 96", "1 5 10 20"),
+        Parameter::Payload => (
+            "profile:1 profile:24 profile:96 moments:96 profile:384 moments:384",
+            "profile:1 profile:96 moments:96",
+        ),
+        Parameter::Feeders => ("1 4 10 20", "1 4"),
+        Parameter::Latency => ("0ms 10ms 50ms 200ms", "0ms 50ms"),
+        Parameter::Loss => ("0 0.01 0.05 0.2", "0 0.05"),
+        Parameter::Profile => ("additive additive-wide", "additive additive-wide"),
     }
-    chosen
+}
+
+pub(crate) fn default_values(parameter: Parameter, quick: bool) -> Vec<&'static str> {
+    let (all, quickly) = values(parameter);
+    let chosen = if quick { quickly } else { all };
+    chosen.split(' ').collect()
 }
 
 pub(crate) fn empty(parameter: Parameter) -> Sweep {
@@ -87,7 +69,7 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
         ),
         Parameter::Loss => (
             "ratio",
-            "Probability that a report is lost between gateway and broker; it is sent again for want of a receipt.",
+            "Probability that a report is lost between gateway and broker; it is sent again because no receipt came.",
         ),
         Parameter::Profile => (
             "",

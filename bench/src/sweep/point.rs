@@ -1,26 +1,24 @@
 //! One repeat of one point: the real services, from start to stop.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use harness::Interrupted;
 use harness::oracle::Truths;
-use harness::session::Session;
-use harness::stack::Runtimes;
-use harness::verdict::{Row, Verdict, judge};
-use harness::watch::Watch;
+use harness::runtimes::Runtimes;
+use harness::session::{Finished, Session, ratio};
+use harness::verdict::{Row, Verdict};
 use indicatif::ProgressBar;
-use meter::Summary;
+use serde_json::Value;
 use service::config::Settings;
 use service::mqtt;
 use service::stop::Stop;
 
 use super::samples::{Recorded, Samples};
 use super::work::Work;
-use crate::results::extras::ServerStats;
+use crate::results::extras::server_stats;
 use crate::results::schema::{Cost, Error, Repeat, Status};
-use crate::usage::{Spent, Threads, peak_rss, reset_peak};
+use harness::usage::{Spent, Threads, Usage, reset_peak};
 
 /// Words of what is wrong that a repeat keeps.
 const MOST_REASONS: usize = 10;
@@ -42,17 +40,18 @@ pub(crate) struct RepeatSummary {
     pub(crate) repeat: Repeat,
     pub(crate) rows: Vec<Row>,
     /// What the server's side counted; `None` where it did not finish.
-    pub(crate) server: Option<ServerStats>,
+    pub(crate) server: Option<Value>,
 }
 
-struct Finished {
-    watch: Watch,
-    summary: Summary,
-    verdict: Verdict,
+/// A repeat that came to its end.
+struct Ran {
+    finished: Finished,
     spent: Spent,
     recorded: Recorded,
-    /// Resident memory before it, and the greatest in it.
-    memory: [Option<u64>; 2],
+    /// Resident memory before it.
+    before: Option<u64>,
+    /// The greatest in it.
+    peak: Option<u64>,
     total_wall_s: f64,
 }
 
@@ -65,8 +64,8 @@ impl Bench<'_> {
         limit: Duration,
         bar: &ProgressBar,
     ) -> Result<RepeatSummary> {
-        match self.finish(work, limit, bar).await {
-            Ok(finished) => Ok(finished.summary(number)),
+        match self.run(work, limit, bar).await {
+            Ok(ran) => Ok(ran.summary(number)),
             Err(error) if error.is::<Interrupted>() => Err(error),
             Err(error) => Ok(RepeatSummary {
                 repeat: Repeat {
@@ -84,21 +83,17 @@ impl Bench<'_> {
     }
 
     /// From the start of the services until every window is accounted for and they have stopped.
-    async fn finish(&self, work: &Work, limit: Duration, bar: &ProgressBar) -> Result<Finished> {
+    async fn run(&self, work: &Work, limit: Duration, bar: &ProgressBar) -> Result<Ran> {
         let mut scenario = work.scenario(self.base, self.seed, limit)?;
         if self.shift_truth {
             shift(&mut scenario.truths);
         }
         let before = reset_peak();
         let began = Instant::now();
-        let state = tempfile::Builder::new()
-            .prefix("cipherwatt-")
-            .tempdir()
-            .context("a folder for the state")?;
         let mut threads = Threads::now();
         let runtimes = Runtimes::start(&SERVICES)?;
         drop(self.samples.take());
-        let mut session = Session::start(&scenario, state.path(), &(&runtimes).into()).await?;
+        let mut session = Session::start(&scenario, &(&runtimes).into()).await?;
         bar.set_length(scenario.truths.len() as u64);
         let mut reading = false;
         let ended = session.run(limit, self.stop, |watch, _| {
@@ -112,22 +107,13 @@ impl Bench<'_> {
         });
         let ended = ended.await;
         let spent = threads.spent();
-        let memory = [before, peak_rss()];
-        let stopped = session.stop().await;
-        let summary = match ended {
-            Err(error) if error.is::<Interrupted>() => return Err(error),
-            // The service that failed says more than that one did.
-            Err(error) => return Err(stopped.err().unwrap_or(error)),
-            Ok(summary) => summary,
-        };
-        stopped?;
-        Ok(Finished {
-            verdict: judge(&session.watch, &scenario.truths),
-            watch: session.watch,
-            summary,
+        let peak = Usage::now().peak_bytes;
+        Ok(Ran {
+            finished: session.finish(ended).await?,
             spent,
             recorded: self.samples.take(),
-            memory,
+            before,
+            peak,
             total_wall_s: began.elapsed().as_secs_f64(),
         })
     }
@@ -140,12 +126,17 @@ fn shift(truths: &mut Truths) {
     }
 }
 
-impl Finished {
+impl Ran {
     fn summary(self, number: u32) -> RepeatSummary {
         let cost = self.cost();
-        let reasons = self.reasons();
+        let mut reasons = self.finished.wrong();
+        let left_out = reasons.len().saturating_sub(MOST_REASONS);
+        reasons.truncate(MOST_REASONS);
+        if left_out > 0 {
+            reasons.push(format!("and {left_out} more"));
+        }
         RepeatSummary {
-            server: Some(ServerStats::of(&self.recorded, &cost)),
+            server: Some(server_stats(&self.recorded, &cost)),
             repeat: Repeat {
                 repeat: number,
                 status: match reasons.is_empty() {
@@ -154,83 +145,43 @@ impl Finished {
                 },
                 reasons,
                 cost: Some(cost),
-                error: Some(error(&self.verdict)),
+                error: Some(error(&self.finished.verdict)),
                 stages: self.recorded.stages(),
             },
-            rows: self.verdict.rows,
+            rows: self.finished.verdict.rows,
         }
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        let (reports, folded) = (self.summary.reports, self.watch.folded);
-        let mut reasons = self.verdict.wrong.clone();
-        if self.summary.lost > 0 {
-            reasons.push(format!(
-                "{} reports were refused for good",
-                self.summary.lost
-            ));
-        }
-        if folded != reports {
-            reasons.push(format!("{reports} reports sent, {folded} folded"));
-        }
-        let left_out = reasons.len().saturating_sub(MOST_REASONS);
-        reasons.truncate(MOST_REASONS);
-        if left_out > 0 {
-            reasons.push(format!("and {left_out} more"));
-        }
-        reasons
     }
 
     fn cost(&self) -> Cost {
-        let (watch, summary) = (&self.watch, &self.summary);
-        let wall_s = watch.span_s();
+        let finished = &self.finished;
+        let watch = &finished.watch;
+        let fleet = &finished.fleet;
         let cpu_s = self.spent.process.as_secs_f64();
-        let over = |value: f64, by: f64| if by > 0.0 { value / by } else { 0.0 };
-        let (reports, readings) = (watch.folded as f64, summary.readings as f64);
-        let sealed_bytes = summary.sealed.0 as f64;
-        let count = |name| self.recorded.count(name);
+        let cpu_us_each = |count: u64| ratio(cpu_s * 1e6, count as f64);
         Cost {
-            wall_s,
+            wall_s: watch.span_s(),
             total_wall_s: self.total_wall_s,
             reports: watch.folded,
-            readings: summary.readings,
-            reports_resent: count(meter::metrics::RESENT),
+            readings: fleet.readings,
+            reports_resent: self.recorded.count(meter::metrics::RESENT),
             reports_duplicate: watch.duplicates,
             reports_rejected: watch.rejected_by_reason(),
-            windows_released: self.verdict.released,
-            windows_withheld: self.verdict.withheld,
-            reports_per_s: over(reports, wall_s),
-            readings_per_s: over(readings, wall_s),
-            bytes_per_report: over(sealed_bytes, summary.sealed.1 as f64),
-            bytes_per_reading: over(sealed_bytes, readings),
-            published_bytes: count(mqtt::metrics::PUBLISHED_BYTES),
+            windows_released: finished.verdict.released,
+            windows_withheld: finished.verdict.withheld,
+            reports_per_s: finished.per_s(watch.folded),
+            readings_per_s: finished.per_s(fleet.readings),
+            bytes_per_report: finished.bytes_per_report(),
+            bytes_per_reading: ratio(fleet.sealed.0 as f64, fleet.readings as f64),
+            published_bytes: self.recorded.count(mqtt::metrics::PUBLISHED_BYTES),
             cpu_s,
-            cpu_cores: over(cpu_s, self.spent.wall.as_secs_f64()),
-            cpu_us_per_report: over(cpu_s * 1e6, reports),
-            cpu_us_per_reading: over(cpu_s * 1e6, readings),
-            cpu_s_by_service: by_service(&self.spent),
-            peak_rss_bytes: self.memory[1],
-            rss_before_bytes: self.memory[0],
+            cpu_cores: ratio(cpu_s, self.spent.wall.as_secs_f64()),
+            cpu_us_per_report: cpu_us_each(watch.folded),
+            cpu_us_per_reading: cpu_us_each(fleet.readings),
+            cpu_s_by_service: self.spent.by_service(&SERVICES),
+            peak_rss_bytes: self.peak,
+            rss_before_bytes: self.before,
         }
     }
-}
-
-/// Seconds of processor by service. Threads that have been started since, and have names of their own, are those that the
-/// broker's library starts; what is left of the process is `bench`.
-fn by_service(spent: &Spent) -> BTreeMap<String, f64> {
-    let mut services = BTreeMap::from(SERVICES.map(|service| (service.to_owned(), 0.0)));
-    for (thread, cpu) in &spent.new {
-        let known = SERVICES
-            .iter()
-            .find(|service| thread.starts_with(**service));
-        *services
-            .entry(known.unwrap_or(&"broker").to_string())
-            .or_default() += cpu.as_secs_f64();
-    }
-    let known: f64 = services.values().sum();
-    let rest = (spent.process.as_secs_f64() - known).max(0.0);
-    services.insert("bench".to_owned(), rest);
-    services
 }
 
 fn error(verdict: &Verdict) -> Error {

@@ -139,7 +139,8 @@ impl Work {
     }
 
     fn check(&self) -> Result<()> {
-        let (meters, feeders) = (self.meters, self.feeders);
+        let meters = self.meters;
+        let feeders = self.feeders;
         ensure!(self.batch > 0, "a report has at least one interval");
         ensure!(meters >= 2, "a sum needs at least 2 meters");
         ensure!(
@@ -153,7 +154,8 @@ impl Work {
             "{most} meters on a feeder, and {} holds {room}: take more --feeders",
             self.profile.name
         );
-        let (slots, needed) = (self.profile.slots(), self.slots_used());
+        let slots = self.profile.slots();
+        let needed = self.slots_used();
         ensure!(
             needed <= slots,
             "{needed} slots, and a ciphertext has {slots}"

@@ -94,7 +94,8 @@ impl<'a> Drive<'a> {
             .await?;
         if let Some(point) = point {
             let mut state = self.state(planned.role);
-            let (next, armed) = (life + 1, point.name);
+            let next = life + 1;
+            let armed = point.name;
             let died = timeout(
                 POINT,
                 state.wait_for(|state| state.death_of(next).is_some() || state.over),

@@ -90,7 +90,7 @@ pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,
 }
 
-/// What is no fault.
+/// What is not a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// Contributors below which no sum is released.
@@ -197,7 +197,8 @@ impl Window<'_> {
             wrong.push(format!("a part of {} meters was released", line.meters));
         }
         let twice = self.reports.iter().filter(|sealed| folded_twice(sealed));
-        let (excess, twice) = (released.saturating_sub(expected), twice.count() as u64);
+        let excess = released.saturating_sub(expected);
+        let twice = twice.count() as u64;
         if excess.max(twice) > 0 {
             verdict.duplicated += excess.max(twice);
             wrong.push(format!(

@@ -124,7 +124,8 @@ pub async fn run(
         () = stop.stopped() => return Err(Interrupted.into()),
         played = play_all(&stage, options, &mut drive, &processes) => wrong.extend(played.err()),
     }
-    let (kills, missed) = (drive.kills, drive.missed);
+    let kills = drive.kills;
+    let missed = drive.missed;
     let mut wrong: Vec<String> = wrong.iter().map(|error| format!("{error:#}")).collect();
     wrong.extend(end(processes).await);
     if kills.len() < options.kills as usize {
@@ -241,7 +242,8 @@ async fn play(
         .sum();
     // With a fault built in it never settles, and need not.
     let quiet = options.sabotage.map_or(QUIET, |_| QUIET / 4);
-    let (mut before, mut since) = (0, Instant::now());
+    let mut before = 0;
+    let mut since = Instant::now();
     while since.elapsed() < quiet {
         let totals = read_totals(&stage.settings.operator.totals_file).unwrap_or_default();
         let released = totals.iter().map(|total| u64::from(total.meters)).sum();

@@ -81,8 +81,8 @@ impl Seen {
         release.is_some_and(|release| !release.answered)
     }
 
-    /// Enters a message; returns whether it is a release seen for the first time.
-    pub(crate) fn enter(&mut self, topics: &Topics, incoming: &Incoming) -> bool {
+    /// Records a message; returns whether it is a release seen for the first time.
+    pub(crate) fn record(&mut self, topics: &Topics, incoming: &Incoming) -> bool {
         self.last_message = Some(Instant::now());
         let read = match topics.parse(&incoming.topic) {
             Some(Topic::Report { .. }) => self.report(incoming),
@@ -207,11 +207,11 @@ impl Observer {
         let (publisher, inbox) = mqtt::connect(&settings.mqtt, CLIENT, subscriptions, stop);
         let (sender, releases) = watch::channel(0);
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let entered = seen.clone();
+        let recorded = seen.clone();
         tokio::spawn(async move {
             // The connection closes when its last publisher is dropped.
             let _publisher = publisher;
-            enter_all(inbox, &topics, &entered, &sender).await;
+            record_all(inbox, &topics, &recorded, &sender).await;
         });
         Self { seen, releases }
     }
@@ -227,7 +227,7 @@ impl Observer {
     }
 }
 
-async fn enter_all(
+async fn record_all(
     mut inbox: Inbox,
     topics: &Topics,
     seen: &Mutex<Seen>,
@@ -237,7 +237,7 @@ async fn enter_all(
         if let Event::Message(incoming) = event {
             let new = {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.enter(topics, &incoming)
+                seen.record(topics, &incoming)
             };
             inbox.ack(&incoming);
             if new {

@@ -140,7 +140,8 @@ async fn keep(
     mut orders: mpsc::Receiver<Order>,
     state: watch::Sender<State>,
 ) -> Result<()> {
-    let (mut child, mut armed) = (first, None::<FailPoint>);
+    let mut child = first;
+    let mut armed = None::<FailPoint>;
     let mut stopping = false;
     for life in 1.. {
         state.send_modify(|state| {
@@ -205,7 +206,8 @@ async fn end(
     orders: &mut mpsc::Receiver<Order>,
     stopping: &mut bool,
 ) -> Result<Option<End>> {
-    let (mut next, mut killed) = (None, None);
+    let mut next = None;
+    let mut killed = None;
     loop {
         tokio::select! {
             status = child.wait() => {

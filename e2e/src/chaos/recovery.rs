@@ -71,7 +71,8 @@ pub(crate) async fn time(
     working: watch::Sender<u32>,
     recoveries: mpsc::UnboundedSender<Recovery>,
 ) {
-    let (mut life, mut down) = (0, None::<Instant>);
+    let mut life = 0;
+    let mut down = None::<Instant>;
     loop {
         let (since, over) = {
             let Ok(now) = state

@@ -2,7 +2,7 @@
 //!
 //! # What a circle is
 //! File A *uses* file B of the same target if code of A names an item that is defined in B. A name is followed to its
-//! definition, through imports and re-exports; handing it on with `pub use` is no use of it. What a module uses of its
+//! definition, through imports and re-exports; handing it on with `pub use` does not count. What a module uses of its
 //! own parents does not count either: a child is a part of them, and Rust lets it see even what they keep private. Nor
 //! does code for tests. Files that use each other, directly or by way of others, are one circle.
 //!

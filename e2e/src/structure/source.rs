@@ -86,7 +86,8 @@ impl Target {
             .into_iter()
             .partition(|item| matches!(item, Item::Mod(_)));
         module.items = items;
-        let (file, test) = (module.file, module.test);
+        let file = module.file;
+        let test = module.test;
         self.modules.push(module);
         for child in children {
             let Item::Mod(child) = child else {

@@ -37,7 +37,7 @@ impl<'ast> Visit<'ast> for Paths {
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 
     fn visit_item_use(&mut self, import: &'ast ItemUse) {
-        // Handing a name on is no use of it.
+        // To hand a name on is not to use it.
         if matches!(import.vis, Visibility::Inherited) {
             self.import(&import.tree, Vec::new());
         }

@@ -41,7 +41,7 @@ impl Default for Durations {
 }
 
 impl Durations {
-    /// Enters one. What is below a nanosecond counts as one.
+    /// Records one. What is below a nanosecond counts as one.
     pub fn record(&mut self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         if self.histogram.record(nanoseconds.max(1)).is_ok() {
@@ -65,7 +65,7 @@ impl Durations {
     /// The duration that this share of all is not above, in seconds; 0 without any.
     #[must_use]
     pub fn quantile_s(&self, share: f64) -> f64 {
-        // The library gives the upper end of a bucket, which can be above the greatest one entered.
+        // The library gives the upper end of a bucket, which can be above the greatest one recorded.
         let nanoseconds = self.histogram.value_at_quantile(share);
         self.greatest
             .min(Duration::from_nanos(nanoseconds))

@@ -3,7 +3,8 @@
 //! # Layout
 //! * [`scenario`]: what a run is made of, as settings of the real services
 //! * [`oracle`]: the truth, by separate code, straight from the file or the seed
-//! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP
+//! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
+//! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
@@ -13,9 +14,11 @@ pub mod network;
 pub mod oracle;
 pub mod output;
 pub mod process;
+pub mod runtimes;
 pub mod scenario;
 pub mod session;
 pub mod stack;
+pub mod usage;
 pub mod verdict;
 pub mod watch;
 

@@ -174,7 +174,8 @@ impl FileTruth {
             }
         };
         // Every row follows the one before by the distance of the first two: the meter's reader refuses gaps.
-        let (first, native_s) = (time(0)? as u64, (time(1)? - time(0)?) as u64);
+        let first = time(0)? as u64;
+        let native_s = (time(1)? - time(0)?) as u64;
         let mut table = vec![HashMap::new(); customers];
         for (index, row) in rows.iter().enumerate() {
             for (customer, field) in row.iter().skip(1).enumerate() {
@@ -199,7 +200,8 @@ impl FileTruth {
         let (Some(time), Some(value)) = (place("DateTime"), place("KWH/hh")) else {
             bail!("no column DateTime or KWH/hh");
         };
-        let (mut places, mut table) = (HashMap::new(), Vec::<HashMap<u64, f64>>::new());
+        let mut places = HashMap::new();
+        let mut table = Vec::<HashMap<u64, f64>>::new();
         for row in reader.records() {
             let row = row?;
             let field = |place: usize| row.get(place).unwrap_or_default();
@@ -244,7 +246,7 @@ fn instant(field: &str, zone: &TimeZone) -> Result<u64> {
         Err(_) => {
             let civil: DateTime = field
                 .parse()
-                .with_context(|| format!("{field:?} is no time"))?;
+                .with_context(|| format!("{field:?} is not a time"))?;
             zone.to_ambiguous_timestamp(civil).compatible()?
         }
     };

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// process that listens there is down.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// This binary. On Linux even one that has been built anew meanwhile, so that all lives are of one build.
+/// This binary. On Linux even one that has been rebuilt meanwhile, so that all lives are of one build.
 ///
 /// # Errors
 /// Where its path is unknown.

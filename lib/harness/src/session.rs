@@ -1,24 +1,36 @@
 //! A scenario from start to stop: the services at work until every window is accounted for.
 
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use meter::Summary;
 use service::stop::Stop;
+use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::Interrupted;
+use crate::runtimes::On;
 use crate::scenario::Scenario;
-use crate::stack::{Next, On, Stack};
-use crate::verdict::judge;
+use crate::stack::{Next, Stack};
+use crate::verdict::{Verdict, judge};
 use crate::watch::{Seen, Watch};
 
 /// A scenario at work.
 pub struct Session<'a> {
     scenario: &'a Scenario,
     stack: Stack,
-    /// What was reported so far.
+    watch: Watch,
+    _state: TempDir,
+}
+
+/// What a scenario came to.
+pub struct Finished {
+    /// What the services reported.
     pub watch: Watch,
+    /// What the gateway counted.
+    pub fleet: Summary,
+    /// The totals against the truth.
+    pub verdict: Verdict,
 }
 
 /// The time was up before every window was accounted for.
@@ -32,17 +44,21 @@ pub struct NotFinished {
 }
 
 impl<'a> Session<'a> {
-    /// Starts the services and the gateway, with their state in `state`.
+    /// Starts the services and the gateway, with their keys and journals in a folder that goes with the session: a secret
+    /// key of a run that is over is worth nothing.
     ///
     /// # Errors
     /// Where the broker cannot listen.
-    pub async fn start(scenario: &'a Scenario, state: &Path, on: &On) -> Result<Self> {
-        let mut stack = Stack::services(&scenario.settings, state, on).await?;
-        stack.add_fleet(on, scenario.network).await?;
+    pub async fn start(scenario: &'a Scenario, on: &On) -> Result<Self> {
+        let state = tempfile::Builder::new().prefix("cipherwatt-").tempdir();
+        let state = state.context("a folder for the state")?;
+        let mut stack = Stack::services(&scenario.settings, state.path(), on).await?;
+        stack.add_fleet(scenario.network).await?;
         Ok(Self {
             scenario,
             stack,
             watch: Watch::new(scenario.settings.plan.min_meters),
+            _state: state,
         })
     }
 
@@ -50,7 +66,7 @@ impl<'a> Session<'a> {
     /// meanwhile, once it is in the watch.
     ///
     /// # Errors
-    /// [`NotFinished`] after `limit`; [`crate::Interrupted`]; where a service failed; those of `each`.
+    /// [`NotFinished`] after `limit`; [`Interrupted`]; where a service failed; those of `each`.
     pub async fn run(
         &mut self,
         limit: Duration,
@@ -58,7 +74,8 @@ impl<'a> Session<'a> {
         mut each: impl FnMut(&Watch, &Seen) -> Result<()>,
     ) -> Result<Summary> {
         let truths = &self.scenario.truths;
-        let (stack, watch) = (&mut self.stack, &mut self.watch);
+        let stack = &mut self.stack;
+        let watch = &mut self.watch;
         let work = async {
             let mut summary = None;
             let mut accounted = truths.is_empty();
@@ -69,7 +86,7 @@ impl<'a> Session<'a> {
                 match stack.next(stop).await? {
                     Next::FleetEnded(ended) => summary = Some(ended),
                     Next::Seen(seen) => {
-                        watch.enter(&seen);
+                        watch.record(&seen);
                         each(watch, &seen)?;
                         // To account for every window takes long; there is no need before there are as many.
                         accounted = watch.released.len() + watch.held.len() >= truths.len()
@@ -93,15 +110,65 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Stops everything and enters what was reported until then.
+    /// Stops everything and judges what was reported until then.
     ///
     /// # Errors
-    /// The first service that failed.
-    pub async fn stop(&mut self) -> Result<()> {
+    /// Where `ended`, what [`Session::run`] returned, is one; the first service that failed.
+    pub async fn finish(mut self, ended: Result<Summary>) -> Result<Finished> {
         let stopped = self.stack.stop().await;
         while let Some(seen) = self.stack.reported() {
-            self.watch.enter(&seen);
+            self.watch.record(&seen);
         }
-        stopped
+        let fleet = match ended {
+            Ok(fleet) => fleet,
+            Err(error) if error.is::<NotFinished>() || error.is::<Interrupted>() => {
+                return Err(error);
+            }
+            // The service that failed says more than the error that its end led to.
+            Err(error) => return Err(stopped.err().unwrap_or(error)),
+        };
+        stopped?;
+        Ok(Finished {
+            verdict: judge(&self.watch, &self.scenario.truths),
+            watch: self.watch,
+            fleet,
+        })
     }
+}
+
+impl Finished {
+    /// What is wrong, in words: with the totals, and reports that are in none.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = self.verdict.wrong.clone();
+        let sent = self.fleet.reports;
+        let lost = self.fleet.lost;
+        let folded = self.watch.folded;
+        if lost > 0 {
+            wrong.push(format!("{lost} reports were refused for good"));
+        }
+        if folded != sent {
+            wrong.push(format!("{sent} reports sent, {folded} folded"));
+        }
+        wrong
+    }
+
+    /// So many in a second, from the first reading to the last release; 0 before both.
+    #[must_use]
+    pub fn per_s(&self, count: u64) -> f64 {
+        ratio(count as f64, self.watch.span_s())
+    }
+
+    /// Mean size of a sealed report, in bytes.
+    #[must_use]
+    pub fn bytes_per_report(&self) -> f64 {
+        let (bytes, reports) = self.fleet.sealed;
+        ratio(bytes as f64, reports as f64)
+    }
+}
+
+/// `value / by`, 0 where `by` is 0.
+#[must_use]
+pub fn ratio(value: f64, by: f64) -> f64 {
+    if by > 0.0 { value / by } else { 0.0 }
 }

@@ -1,4 +1,28 @@
 //! The real services, started as they are, in one process and over TCP.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use harness::network::Network;
+//! use harness::runtimes::On;
+//! use harness::stack::{Next, Stack};
+//!
+//! let state = tempfile::tempdir()?;
+//! let mut settings = service::Settings::defaults();
+//! settings.meter.meters = 100;
+//! settings.meter.speed = 28_800.0;
+//! settings.meter.duration = Some(std::time::Duration::from_secs(86_400));
+//! let mut stack = Stack::services(&settings, state.path(), &On::here()).await?;
+//! stack.add_fleet(Network::default()).await?;
+//! let (_keep, stop) = service::Stop::manual();
+//! loop {
+//!     match stack.next(&stop).await? {
+//!         Next::Seen(event) => println!("{event:?}"),
+//!         Next::FleetEnded(summary) => break println!("{} reports folded", summary.folded),
+//!     }
+//! }
+//! stack.stop().await
+//! # }
+//! ```
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -7,113 +31,37 @@ use std::time::Duration;
 use analytics::AnalyticsError;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use meter::Summary;
-use service::clock::SystemClock;
 use service::config::Settings;
 use service::stop::{Stop, StopHandle};
-use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::Interrupted;
 use crate::network::{self, Network};
+use crate::runtimes::On;
 use crate::watch::Seen;
 
 /// How often a service that ended is looked for.
 const LOOK: Duration = Duration::from_millis(200);
-/// Idle threads stay, or what they took would be nobody's.
-const KEEP: Duration = Duration::from_secs(3_600);
-
-/// The runtime of each service.
-#[derive(Debug, Clone)]
-pub struct On {
-    /// The broker's.
-    pub broker: Handle,
-    /// The operator's.
-    pub operator: Handle,
-    /// The analytics service's.
-    pub analytics: Handle,
-    /// The gateway's.
-    pub meter: Handle,
-}
-
-impl On {
-    /// All on the runtime of the caller.
-    ///
-    /// # Panics
-    /// Outside a runtime.
-    #[must_use]
-    pub fn here() -> Self {
-        let here = Handle::current();
-        Self {
-            broker: here.clone(),
-            operator: here.clone(),
-            analytics: here.clone(),
-            meter: here,
-        }
-    }
-}
-
-/// A runtime for each service; its threads carry its name. Their threads end when this is dropped.
-pub struct Runtimes(Vec<(&'static str, Runtime)>);
-
-impl Runtimes {
-    /// Starts the threads.
-    ///
-    /// # Errors
-    /// Where they cannot be started.
-    pub fn start(names: &[&'static str]) -> Result<Self> {
-        let start = |name: &&'static str| {
-            let mut builder = Builder::new_multi_thread();
-            let builder = builder.thread_name(*name).thread_keep_alive(KEEP);
-            let runtime = builder.enable_all().build();
-            Ok((*name, runtime.context("threads for the services")?))
-        };
-        Ok(Self(names.iter().map(start).collect::<Result<_>>()?))
-    }
-
-    /// The runtime of a service, or the caller's if it has none here.
-    ///
-    /// # Panics
-    /// Outside a runtime, where the service has none here.
-    #[must_use]
-    pub fn of(&self, name: &str) -> Handle {
-        let own = self.0.iter().find(|(of, _)| *of == name);
-        own.map_or_else(Handle::current, |(_, runtime)| runtime.handle().clone())
-    }
-}
-
-impl From<&Runtimes> for On {
-    fn from(runtimes: &Runtimes) -> Self {
-        Self {
-            broker: runtimes.of("broker"),
-            operator: runtimes.of("operator"),
-            analytics: runtimes.of("analytics"),
-            meter: runtimes.of("meter"),
-        }
-    }
-}
-
-impl Drop for Runtimes {
-    fn drop(&mut self) {
-        for (_, runtime) in self.0.drain(..) {
-            // Dropped inside another runtime, this one must not be waited for.
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Broker, operator and analytics, and a gateway if one was added.
 pub struct Stack {
+    on: On,
     stop: StopHandle,
     stopped: Stop,
     broker: JoinHandle<Result<(), broker::BrokerError>>,
     operator: JoinHandle<Result<(), operator::OperatorError>>,
-    analytics: JoinHandle<Result<(), AnalyticsError>>,
+    analytics: Option<Analytics>,
     fleet: Option<JoinHandle<Result<Summary, meter::MeterError>>>,
     settings: Settings,
     sender: mpsc::UnboundedSender<Seen>,
     seen: mpsc::UnboundedReceiver<Seen>,
+}
+
+/// Analytics, which can be stopped and started again alone.
+struct Analytics {
+    stop: StopHandle,
+    task: JoinHandle<Result<(), AnalyticsError>>,
 }
 
 /// What a stack does next.
@@ -139,7 +87,8 @@ impl Stack {
         settings.operator.totals_file = state.join(&settings.operator.totals_file);
         settings.broker.listen = "127.0.0.1:0".parse()?;
         let (ready, bound) = oneshot::channel();
-        let (own, stop_of) = (settings.clone(), stopped.clone());
+        let own = settings.clone();
+        let stop_of = stopped.clone();
         let broker = on
             .broker
             .spawn(async move { broker::run(&own, stop_of, ready).await });
@@ -149,45 +98,69 @@ impl Stack {
                 .context("starting the broker");
         };
         settings.mqtt.address = address.to_string();
-        let (own, stop_of) = (settings.clone(), stopped.clone());
+        let own = settings.clone();
+        let clock = on.clock.clone();
+        let stop_of = stopped.clone();
         let observer = relay(&sender, Seen::Operator);
-        let operator = on.operator.spawn(async move {
-            operator::run(&own, SystemClock::shared(), stop_of, Some(observer)).await
-        });
-        let (own, stop_of) = (settings.clone(), stopped.clone());
-        let observer = relay(&sender, Seen::Analytics);
-        let analytics = on.analytics.spawn(async move {
-            analytics::run(&own, SystemClock::shared(), stop_of, Some(observer)).await
-        });
-        Ok(Self {
+        let operator = on
+            .operator
+            .spawn(async move { operator::run(&own, clock, stop_of, Some(observer)).await });
+        let mut stack = Self {
+            on: on.clone(),
             stop,
             stopped,
             broker,
             operator,
-            analytics,
+            analytics: None,
             fleet: None,
             settings,
             sender,
             seen,
-        })
+        };
+        stack.start_analytics();
+        Ok(stack)
+    }
+
+    /// Starts analytics again, after [`Stack::stop_analytics`].
+    pub fn start_analytics(&mut self) {
+        let own = self.settings.clone();
+        let clock = self.on.clock.clone();
+        let (stop, stopped) = Stop::manual();
+        let observer = relay(&self.sender, Seen::Analytics);
+        let run = async move { analytics::run(&own, clock, stopped, Some(observer)).await };
+        let task = self.on.analytics.spawn(run);
+        self.analytics = Some(Analytics { stop, task });
+    }
+
+    /// Stops analytics alone, as SIGTERM does, and waits for it.
+    ///
+    /// # Errors
+    /// Where it failed.
+    pub async fn stop_analytics(&mut self) -> Result<()> {
+        if let Some(Analytics { stop, task }) = self.analytics.take() {
+            stop.stop();
+            task.await?.context("analytics")?;
+        }
+        Ok(())
     }
 
     /// Starts a gateway with its fleet beside the services, behind `network`.
     ///
     /// # Errors
     /// Where the network cannot be emulated.
-    pub async fn add_fleet(&mut self, on: &On, network: Network) -> Result<()> {
-        let (mut own, stop) = (self.settings.clone(), self.stopped.clone());
+    pub async fn add_fleet(&mut self, network: Network) -> Result<()> {
+        let mut own = self.settings.clone();
         if !network.is_perfect() {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let (broker, root) = (own.mqtt.address.parse()?, &own.deployment.root);
-            let address = network::listen(any, broker, root, network).await?;
+            let broker = own.mqtt.address.parse()?;
+            let address = network::listen(any, broker, &own.deployment.root, network).await?;
             own.mqtt.address = address.to_string();
         }
+        let clock = self.on.clock.clone();
+        let stop = self.stopped.clone();
         let observer = relay(&self.sender, Seen::Meter);
-        self.fleet = Some(on.meter.spawn(async move {
-            meter::run(&own, SystemClock::shared(), stop, Some(observer)).await
-        }));
+        let run = async move { meter::run(&own, clock, stop, Some(observer)).await };
+        self.fleet = Some(self.on.meter.spawn(run));
         Ok(())
     }
 
@@ -220,7 +193,10 @@ impl Stack {
     }
 
     fn is_broken(&self) -> bool {
-        self.broker.is_finished() || self.operator.is_finished() || self.analytics.is_finished()
+        let analytics = self.analytics.as_ref();
+        self.broker.is_finished()
+            || self.operator.is_finished()
+            || analytics.is_some_and(|analytics| analytics.task.is_finished())
     }
 
     /// Stops everything and waits for it; what was reported is kept for [`Stack::reported`].
@@ -229,10 +205,13 @@ impl Stack {
     /// The first service that failed.
     pub async fn stop(&mut self) -> Result<()> {
         self.stop.stop();
+        if let Some(analytics) = &self.analytics {
+            analytics.stop.stop();
+        }
         if let Some(fleet) = self.fleet.take() {
             fleet.await?.context("the gateway")?;
         }
-        (&mut self.analytics).await?.context("analytics")?;
+        self.stop_analytics().await?;
         (&mut self.operator).await?.context("the operator")?;
         (&mut self.broker).await?.context("the broker")?;
         Ok(())

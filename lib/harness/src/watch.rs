@@ -57,8 +57,8 @@ impl Watch {
         }
     }
 
-    /// Enters what a service reported.
-    pub fn enter(&mut self, seen: &Seen) {
+    /// Records what a service reported.
+    pub fn record(&mut self, seen: &Seen) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.span.1 = Some(Instant::now());

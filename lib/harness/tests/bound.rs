@@ -106,7 +106,7 @@ impl Feeder {
             .collect();
         let truths: Truths = [((id, window), Truth { energy_wh, meters })].into();
         let mut watch = Watch::new(15);
-        watch.enter(&Seen::Operator(operator::Event::Released(Box::new(report))));
+        watch.record(&Seen::Operator(operator::Event::Released(Box::new(report))));
         judge(&watch, &truths).wrong.is_empty()
     }
 }

@@ -9,11 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
-use service::clock::{Clock, SharedClock, SystemClock};
-use service::mqtt::{self, Event, QoS};
+use harness::network::Network;
+use harness::runtimes::On;
+use harness::stack::{Next, Stack};
+use harness::watch::Seen;
+use meter::Summary;
+use operator::stored_plan;
+use service::clock::{Clock, SystemClock};
 use service::{Settings, Stop};
-use tokio::sync::{mpsc, oneshot};
-use wire::{Plan, Topics, UnixMillis, Unverified};
+use wire::{Topics, UnixMillis};
 
 const METERS: u32 = 20;
 const FEEDERS: u32 = 2;
@@ -31,11 +35,8 @@ impl Clock for Looks {
     }
 }
 
-fn settings(state: &std::path::Path) -> Settings {
+fn settings() -> Settings {
     let mut settings = Settings::defaults();
-    settings.deployment.state_dir = state.to_owned();
-    settings.operator.totals_file = state.join("totals.jsonl");
-    settings.broker.listen = "127.0.0.1:0".parse().unwrap();
     settings.plan.min_meters = METERS / FEEDERS;
     settings.analytics.commit_min_delay = Duration::ZERO;
     settings.analytics.commit_max_delay = Duration::ZERO;
@@ -48,72 +49,70 @@ fn settings(state: &std::path::Path) -> Settings {
     settings
 }
 
-async fn until_analytics_is_in_the_plan(settings: &Settings, stop: Stop) {
-    let topic = Topics::new(&settings.deployment.root).unwrap().plan();
-    let plans = vec![(topic, QoS::AtLeastOnce)];
-    let (_publisher, mut plans) = mqtt::connect(&settings.mqtt, "onlooker", plans, stop);
-    while let Some(event) = plans.recv().await {
-        let Event::Message(message) = event else {
-            continue;
-        };
-        plans.ack(&message);
-        let plan: Unverified<Plan> =
-            wire::decode_shared(&message.payload, settings.mqtt.max_packet_bytes).unwrap();
-        if !plan.claimed().analytics.is_empty() {
-            return;
+/// What has happened so far.
+#[derive(Default)]
+struct Progress {
+    started: bool,
+    taken: usize,
+    settled: usize,
+    summary: Option<Summary>,
+}
+
+impl Progress {
+    async fn until(&mut self, stack: &mut Stack, holds: impl Fn(&Self, &Settings) -> bool) {
+        let (_keep, stop) = Stop::manual();
+        while !holds(self, stack.settings()) {
+            match stack.next(&stop).await.unwrap() {
+                Next::FleetEnded(summary) => self.summary = Some(summary),
+                Next::Seen(Seen::Meter(meter::Event::Started(_))) => self.started = true,
+                Next::Seen(Seen::Operator(operator::Event::Released(_))) => self.taken += 1,
+                Next::Seen(Seen::Analytics(analytics::Event::Settled(_))) => self.settled += 1,
+                Next::Seen(_) => {}
+            }
         }
     }
+}
+
+fn analytics_is_in_the_plan(settings: &Settings) -> bool {
+    let topic = Topics::new(&settings.deployment.root).unwrap().plan();
+    let plan = stored_plan(&operator::folder(settings), &settings.deployment.id, &topic);
+    plan.unwrap().is_some_and(|plan| !plan.analytics.is_empty())
 }
 
 /// From the first reading to the operator's receipt for the last sum.
 #[tokio::test]
 async fn readings_become_settled_sums_while_time_stands_still() {
     let state = tempfile::tempdir().unwrap();
-    let mut settings = settings(state.path());
-    let (_stop, stopped) = Stop::manual();
-    let (ready, address) = oneshot::channel();
-    let broker = (settings.clone(), stopped.clone());
-    tokio::spawn(async move { broker::run(&broker.0, broker.1, ready).await });
-    settings.mqtt.address = address.await.unwrap().to_string();
-    let settings = Arc::new(settings);
-    let clock: SharedClock = Arc::new(Looks(AtomicU64::new(SystemClock.now().0)));
-
-    let ((operator, mut released), (analytics, mut summed), (meter, mut read)) = (
-        mpsc::unbounded_channel(),
-        mpsc::unbounded_channel(),
-        mpsc::unbounded_channel(),
-    );
-    let (of, at, stop) = (settings.clone(), clock.clone(), stopped.clone());
-    tokio::spawn(async move { operator::run(&of, at, stop, Some(operator)).await });
-    let (of, at, stop) = (settings.clone(), clock.clone(), stopped.clone());
-    tokio::spawn(async move { analytics::run(&of, at, stop, Some(analytics)).await });
-    let (of, at, stop) = (settings.clone(), clock.clone(), stopped.clone());
-    let fleet = tokio::spawn(async move { meter::run(&of, at, stop, Some(meter)).await });
+    let on = On {
+        clock: Arc::new(Looks(AtomicU64::new(SystemClock.now().0))),
+        ..On::here()
+    };
+    let mut stack = Stack::services(&settings(), state.path(), &on)
+        .await
+        .unwrap();
+    stack.add_fleet(Network::default()).await.unwrap();
 
     // Enrolment gathers requests, so it may take its time.
-    let started = async { while !matches!(read.recv().await, Some(meter::Event::Started(_))) {} };
-    tokio::join!(started, until_analytics_is_in_the_plan(&settings, stopped));
+    let mut progress = Progress::default();
+    let ready = |progress: &Progress, settings: &Settings| {
+        progress.started && analytics_is_in_the_plan(settings)
+    };
+    progress.until(&mut stack, ready).await;
     // Paused time runs ahead whenever nothing else does, but not while a blocking task is under way.
     let (done, waiting) = std_mpsc::channel::<()>();
     let limit = tokio::task::spawn_blocking(move || waiting.recv_timeout(LIMIT));
     tokio::task::yield_now().await;
     tokio::time::pause();
 
-    let whole_path = async {
-        let sums = FEEDERS as usize * WINDOWS as usize;
-        let (mut taken, mut settled) = (0, 0);
-        while taken < sums || settled < sums {
-            tokio::select! {
-                Some(event) = released.recv() => taken += usize::from(matches!(event, operator::Event::Released(_))),
-                Some(event) = summed.recv() => settled += usize::from(matches!(event, analytics::Event::Settled(_))),
-            }
-        }
-        fleet.await.unwrap().unwrap()
-    };
-    let summary = tokio::select! {
-        summary = whole_path => summary,
+    let sums = FEEDERS as usize * WINDOWS as usize;
+    let whole_path = progress.until(&mut stack, |progress, _| {
+        progress.taken >= sums && progress.settled >= sums && progress.summary.is_some()
+    });
+    tokio::select! {
+        () = whole_path => {}
         _ = limit => panic!("something waits for time to pass"),
     };
+    let summary = progress.summary.unwrap();
     assert_eq!(
         (summary.folded, summary.duplicates),
         (u64::from(METERS) * WINDOWS, 0)

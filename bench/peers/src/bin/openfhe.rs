@@ -47,7 +47,8 @@ impl Peer for OpenFhe {
             ..Measured::default()
         };
         for &report in reports {
-            let (client, server) = (&mut measured.client, &mut measured.server);
+            let client = &mut measured.client;
+            let server = &mut measured.server;
             let ciphertext = time(client, "encrypt", || {
                 let readings = &self.readings[report];
                 let slots = layout::encode(Layout::Profile, readings, self.reference_wh)?;

@@ -105,7 +105,8 @@ impl Prio3 {
         inputs: &[Vec<u8>],
     ) -> Result<()> {
         const NAMES: [&str; 2] = ["leader", "helper"];
-        let (mut states, mut shares) = (Vec::new(), Vec::new());
+        let mut states = Vec::new();
+        let mut shares = Vec::new();
         for (id, input) in inputs.iter().enumerate() {
             let (state, share) = time(&mut measured.server, NAMES[id], || {
                 let public = Prio3PublicShare::get_decoded_with_param(&self.vdaf, public)?;

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use harness::latency::Durations;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use service::config::Settings;
+use service::mqtt::{self, Event, QoS};
+use service::stop::Stop;
+use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 /// Connections that publish.
@@ -31,30 +34,50 @@ pub(crate) struct Delivery {
 
 /// Publishes `messages` to one subscriber at QoS 1, `rate` a second or as fast as the broker takes them.
 pub(crate) async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Delivery> {
-    let (subscriber, mut events) = client("subscriber", port);
+    let mut settings = Settings::defaults().mqtt;
+    settings.address = format!("127.0.0.1:{port}");
+    settings.in_flight = INFLIGHT;
+    let (stop, stopped) = Stop::manual();
     let began = Instant::now();
-    subscriber.subscribe("load/+", QoS::AtLeastOnce).await?;
-    timeout(PATIENCE, subscribed(&mut events))
+    let all = vec![("load/+".to_owned(), QoS::AtLeastOnce)];
+    let (_subscriber, mut inbox) = mqtt::connect(&settings, "subscriber", all, stopped.clone());
+    let connected = async { while !matches!(inbox.recv().await, Some(Event::Connected)) {} };
+    timeout(PATIENCE, connected)
         .await
-        .context("no connection to the broker")??;
+        .context("no connection to the broker")?;
     let began_publishing = began.elapsed();
-    let mut publishers = tokio::task::JoinSet::new();
-    for publisher in 0..PUBLISHERS {
-        let due = move |n: usize| {
-            rate.map(|rate| began + began_publishing + Duration::from_secs_f64(n as f64 / rate))
-        };
-        publishers.spawn(publish(port, publisher, messages, due, began));
+    let mut publishers = JoinSet::new();
+    for number in 0..PUBLISHERS {
+        let id = format!("publisher-{number}");
+        let (publisher, _inbox) = mqtt::connect(&settings, &id, Vec::new(), stopped.clone());
+        publishers.spawn(async move {
+            // A client that is closed before it has connected sends nothing.
+            publisher.connected().wait_for(|up| *up).await?;
+            for n in (number..messages).step_by(PUBLISHERS) {
+                if let Some(rate) = rate {
+                    let due = began_publishing + Duration::from_secs_f64(n as f64 / rate);
+                    sleep_until((began + due).into()).await;
+                }
+                let payload = message(n, began.elapsed());
+                publisher
+                    .publish(format!("load/{number}"), payload, false)
+                    .await?;
+            }
+            publisher.close().await;
+            anyhow::Ok(())
+        });
     }
     let mut tally = Tally::new(messages);
     let mut publishing = true;
     while tally.count < messages {
         tokio::select! {
-            event = timeout(QUIET, events.poll()) => match event {
-                Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
+            event = timeout(QUIET, inbox.recv()) => match event {
+                Ok(Some(Event::Message(message))) => {
                     tally.take(&message.payload, began.elapsed());
+                    inbox.ack(&message);
                 }
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => bail!("the subscriber: {error}"),
+                Ok(Some(Event::Connected)) => {}
+                Ok(Some(Event::Disconnected { .. }) | None) => bail!("the broker closed a connection"),
                 Err(_) if publishing => {}
                 Err(_) => break,
             },
@@ -64,62 +87,8 @@ pub(crate) async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Resu
             },
         }
     }
+    stop.stop();
     Ok(tally.delivery(began_publishing))
-}
-
-fn client(name: &str, port: u16) -> (AsyncClient, EventLoop) {
-    let mut options = MqttOptions::new(name, "127.0.0.1", port);
-    options
-        .set_max_packet_size(4 * BYTES, 4 * BYTES)
-        .set_inflight(INFLIGHT);
-    AsyncClient::new(options, usize::from(INFLIGHT))
-}
-
-async fn subscribed(events: &mut EventLoop) -> Result<()> {
-    loop {
-        if let Event::Incoming(Packet::SubAck(_)) = events.poll().await? {
-            return Ok(());
-        }
-    }
-}
-
-/// One publisher's share, until all of it is acknowledged.
-async fn publish(
-    port: u16,
-    publisher: usize,
-    messages: usize,
-    due: impl Fn(usize) -> Option<Instant>,
-    began: Instant,
-) -> Result<()> {
-    let (client, mut events) = client(&format!("publisher-{publisher}"), port);
-    let mine: Vec<usize> = (publisher..messages).step_by(PUBLISHERS).collect();
-    let count = mine.len();
-    let acknowledged = async {
-        let mut acknowledged = 0;
-        while acknowledged < count {
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::PubAck(_))) => acknowledged += 1,
-                Ok(_) => {}
-                Err(error) => bail!("publisher {publisher}: {error}"),
-            }
-        }
-        Ok(())
-    };
-    let hand_over = async {
-        let topic = format!("load/{publisher}");
-        for n in mine {
-            if let Some(due) = due(n) {
-                sleep_until(due.into()).await;
-            }
-            let payload = message(n, began.elapsed());
-            client
-                .publish_bytes(&topic, QoS::AtLeastOnce, false, payload)
-                .await?;
-        }
-        anyhow::Ok(())
-    };
-    tokio::try_join!(acknowledged, hand_over)?;
-    Ok(())
 }
 
 /// A message's number and the time it is handed over at, and a report's worth of bytes.
@@ -168,7 +137,7 @@ impl Tally {
 
     fn delivery(self, from: Duration) -> Delivery {
         let latencies = self.latencies.latencies();
-        // No latency is no figure, and not a good one.
+        // Where nothing arrived there is no figure; 0 would look like a good one.
         let ms = |latency| if self.count == 0 { f64::NAN } else { latency };
         let took = self.last.saturating_sub(from).as_secs_f64();
         Delivery {
@@ -201,10 +170,10 @@ mod tests {
 
     #[tokio::test]
     async fn every_message_of_a_small_load_arrives_through_our_broker() {
-        let mut settings = service::config::Settings::defaults();
+        let mut settings = Settings::defaults();
         settings.broker.listen = "127.0.0.1:0".parse().unwrap();
         settings.broker.metrics_listen = None;
-        let (stop, stopped) = service::stop::Stop::manual();
+        let (stop, stopped) = Stop::manual();
         let (ready, bound) = tokio::sync::oneshot::channel();
         let broker = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
         let port = bound.await.unwrap().port();

@@ -1,6 +1,6 @@
 //! Brokers under the same load: messages of a report's size at QoS 1, from four publishers to one subscriber.
 //!
-//! Each broker is a process of its own, started anew for every round, so that its processor time and memory are its own.
+//! Each broker is a process of its own, started again for every round, so that its processor time and memory are its own.
 
 pub(crate) mod load;
 mod process;
@@ -17,7 +17,7 @@ use tokio::process::Child;
 
 use crate::output::{or_dash, table};
 use crate::ratio::{Spread, by_name, figure};
-use crate::usage::Usage;
+use harness::usage::Usage;
 use load::{BYTES, Delivery, offer};
 use process::{Kind, listening, start};
 
@@ -147,7 +147,7 @@ async fn one(child: &Child, port: u16, messages: usize, rate: Option<f64>) -> Re
     Ok(Run {
         delivery,
         cpu_us: used.cpu.as_secs_f64() * 1e6 / messages as f64,
-        peak_mib: used.peak_mib,
+        peak_mib: used.peak_mib(),
     })
 }
 

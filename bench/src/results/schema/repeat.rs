@@ -9,78 +9,78 @@ use crate::ratio::Spread;
 
 /// One run of a point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Repeat {
-    pub repeat: u32,
-    pub status: Status,
-    /// What is wrong or why it came to no end.
-    pub reasons: Vec<String>,
-    /// What it took; `null` where it came to no end.
-    pub cost: Option<Cost>,
-    /// How far the totals are off; `null` where it came to no end.
-    pub error: Option<Error>,
+pub(crate) struct Repeat {
+    pub(crate) repeat: u32,
+    pub(crate) status: Status,
+    /// What is wrong or why it did not finish.
+    pub(crate) reasons: Vec<String>,
+    /// What it took; `null` where it did not finish.
+    pub(crate) cost: Option<Cost>,
+    /// How far the totals are off; `null` where it did not finish.
+    pub(crate) error: Option<Error>,
     /// Each stage that was seen, in the order of the path.
-    pub stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
 }
 
 /// What a repeat took, from the first reading to the last release, start-up and enrolment excluded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// From the first reading to the last release.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// The whole repeat, with start-up, keys, enrolment and stop.
-    pub total_wall_s: f64,
-    pub reports: u64,
-    pub readings: u64,
-    /// Reports sent again for want of a receipt.
-    pub reports_resent: u64,
+    pub(crate) total_wall_s: f64,
+    pub(crate) reports: u64,
+    pub(crate) readings: u64,
+    /// Reports sent again because no receipt came.
+    pub(crate) reports_resent: u64,
     /// Reports that came again and were not folded again.
-    pub reports_duplicate: u64,
-    pub reports_rejected: BTreeMap<String, u64>,
-    pub windows_released: usize,
-    /// Windows of a feeder withheld for want of meters.
-    pub windows_withheld: usize,
+    pub(crate) reports_duplicate: u64,
+    pub(crate) reports_rejected: BTreeMap<String, u64>,
+    pub(crate) windows_released: usize,
+    /// Windows of a feeder withheld because too few meters are in it.
+    pub(crate) windows_withheld: usize,
     /// Reports folded in a second of `wall_s`.
-    pub reports_per_s: f64,
+    pub(crate) reports_per_s: f64,
     /// Readings folded in a second of `wall_s`.
-    pub readings_per_s: f64,
+    pub(crate) readings_per_s: f64,
     /// Mean size of a sealed report: signature, header and ciphertext.
-    pub bytes_per_report: f64,
-    pub bytes_per_reading: f64,
+    pub(crate) bytes_per_report: f64,
+    pub(crate) bytes_per_reading: f64,
     /// Bytes published to the broker by all clients, repetitions, receipts and sums included.
-    pub published_bytes: u64,
+    pub(crate) published_bytes: u64,
     /// Processor time of the whole process, fleet and oracle included.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// The same over `wall_s`: cores in use.
-    pub cpu_cores: f64,
-    pub cpu_us_per_report: f64,
-    pub cpu_us_per_reading: f64,
+    pub(crate) cpu_cores: f64,
+    pub(crate) cpu_us_per_report: f64,
+    pub(crate) cpu_us_per_reading: f64,
     /// Processor time by service, from its threads: `meter`, `broker`, `analytics`, `operator`, and `bench` for the
     /// rest. Sums up to `cpu_s`.
-    pub cpu_s_by_service: BTreeMap<String, f64>,
+    pub(crate) cpu_s_by_service: BTreeMap<String, f64>,
     /// Greatest resident memory of the whole process in this repeat.
-    pub peak_rss_bytes: Option<u64>,
+    pub(crate) peak_rss_bytes: Option<u64>,
     /// Resident memory before the repeat: what earlier points left is in it.
-    pub rss_before_bytes: Option<u64>,
+    pub(crate) rss_before_bytes: Option<u64>,
 }
 
 /// Decrypted totals against the plaintext oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Error {
+pub(crate) struct Error {
     /// Greatest |decrypted − true| of an interval of a feeder.
-    pub max_abs_wh: f64,
+    pub(crate) max_abs_wh: f64,
     /// Greatest bound on it that a release stated.
-    pub bound_wh: f64,
+    pub(crate) bound_wh: f64,
     /// Greatest |decrypted − true| / max(|true|, 1 Wh).
-    pub max_relative: f64,
+    pub(crate) max_relative: f64,
     /// Greatest bound / max(|true|, 1 Wh).
-    pub bound_relative: f64,
-    pub intervals: u64,
+    pub(crate) bound_relative: f64,
+    pub(crate) intervals: u64,
 }
 
 /// A step of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StageName {
+pub(crate) enum StageName {
     /// Readings to slots (meter; per report).
     Encode,
     /// Slots to ciphertext (meter; per report).
@@ -109,37 +109,37 @@ pub enum StageName {
 
 /// Statistics of a stage over one repeat, from every sample and not from buckets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    pub stage: StageName,
+pub(crate) struct Stage {
+    pub(crate) stage: StageName,
     /// What one execution is for: `report`, `commit` or `window`.
-    pub per: String,
-    pub count: u64,
+    pub(crate) per: String,
+    pub(crate) count: u64,
     /// All together. Stages on several threads can add up to more than the wall time.
-    pub total_s: f64,
-    pub mean_s: f64,
-    pub p50_s: f64,
-    pub p90_s: f64,
-    pub p99_s: f64,
-    pub max_s: f64,
+    pub(crate) total_s: f64,
+    pub(crate) mean_s: f64,
+    pub(crate) p50_s: f64,
+    pub(crate) p90_s: f64,
+    pub(crate) p99_s: f64,
+    pub(crate) max_s: f64,
     /// Where the stage only computes: the median execution in microseconds, which is processor time unless the thread
     /// was interrupted (the median hardly sees that; the mean does). `null` for stages that wait.
-    pub cpu_us: Option<f64>,
+    pub(crate) cpu_us: Option<f64>,
 }
 
 /// Main figures of a point over its repeats, under the names they have in [`Cost`] and [`Error`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PointSpread {
-    pub wall_s: Spread,
-    pub reports_per_s: Spread,
-    pub readings_per_s: Spread,
-    pub cpu_us_per_report: Spread,
-    pub cpu_us_per_reading: Spread,
-    pub bytes_per_report: Spread,
-    pub bytes_per_reading: Spread,
-    pub peak_rss_bytes: Option<Spread>,
-    pub max_abs_error_wh: Spread,
+pub(crate) struct PointSpread {
+    pub(crate) wall_s: Spread,
+    pub(crate) reports_per_s: Spread,
+    pub(crate) readings_per_s: Spread,
+    pub(crate) cpu_us_per_report: Spread,
+    pub(crate) cpu_us_per_reading: Spread,
+    pub(crate) bytes_per_report: Spread,
+    pub(crate) bytes_per_reading: Spread,
+    pub(crate) peak_rss_bytes: Option<Spread>,
+    pub(crate) max_abs_error_wh: Spread,
     /// Medians of each stage.
-    pub stage_p50_s: BTreeMap<StageName, Spread>,
+    pub(crate) stage_p50_s: BTreeMap<StageName, Spread>,
     /// 99th percentiles of each stage.
-    pub stage_p99_s: BTreeMap<StageName, Spread>,
+    pub(crate) stage_p99_s: BTreeMap<StageName, Spread>,
 }

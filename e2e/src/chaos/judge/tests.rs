@@ -133,7 +133,7 @@ fn two_receipts_of_folding_are_a_duplicate_though_the_totals_are_right() {
         of.get_mut(&digest(0)).unwrap().folded.insert(receipt);
     };
     assert_eq!(Ledgers::after(|l| sealed(l, digest(1_001))), (0, 1, 1));
-    // The same receipt delivered again is no second one.
+    // The same receipt delivered twice is one receipt.
     let mut ledgers = Ledgers::new();
     sealed(&mut ledgers, digest(1_000));
     assert!(ledgers.judge().is_clean());

@@ -82,7 +82,7 @@ impl Network {
 /// Listens at `address` and passes on to `broker`, as long as the runtime runs. Returns where it listens.
 ///
 /// # Errors
-/// Where the address cannot be had, or `root` is no topic.
+/// Where the address cannot be had, or `root` is not a topic.
 pub async fn listen(
     address: SocketAddr,
     broker: SocketAddr,
@@ -155,7 +155,8 @@ impl Proxy {
                 if id == *IDS.end() {
                     ids.store(*IDS.start(), Ordering::Relaxed);
                 }
-                let (copy, broker) = (packet.with_publish_id(id), broker.clone());
+                let copy = packet.with_publish_id(id);
+                let broker = broker.clone();
                 if delay.is_zero() {
                     let _ = broker.send(copy);
                     continue;

@@ -93,7 +93,8 @@ async fn reports_are_lost_and_doubled_on_the_way_and_nothing_else_is() {
     settings.broker.listen = any;
     let (stop, stopped) = Stop::manual();
     let (ready, bound) = oneshot::channel();
-    let (own, stop_of) = (settings.clone(), stopped.clone());
+    let own = settings.clone();
+    let stop_of = stopped.clone();
     let broker = tokio::spawn(async move { broker::run(&own, stop_of, ready).await });
     let address = bound.await.unwrap();
     let network = Network {

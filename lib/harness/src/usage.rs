@@ -1,6 +1,6 @@
 //! What processes and threads take, as the kernel counts it. Zero, or nothing, where there is no `/proc`.
 //!
-//! The services of a run share a process. Each has a runtime of its own ([`harness::stack::Runtimes`]), whose threads carry
+//! The services of a run share a process. Each has a runtime of its own ([`crate::runtimes::Runtimes`]), whose threads carry
 //! its name, so that the kernel says what each one takes.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,21 +13,27 @@ use rustix::time::{ClockId, clock_gettime};
 /// Clock ticks a second in `/proc`: fixed at 100 for user space on Linux.
 const TICKS: u64 = 100;
 
+/// What a process has taken so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    pub(crate) cpu: Duration,
-    /// Greatest resident memory so far, in MiB.
-    pub(crate) peak_mib: f64,
+pub struct Usage {
+    /// Processor time.
+    pub cpu: Duration,
+    /// Greatest resident memory since the start or [`reset_peak`]; `None` where the kernel does not say.
+    pub peak_bytes: Option<u64>,
     /// Bytes the kernel wrote, or is to write, to disks.
-    pub(crate) written_bytes: u64,
+    pub written_bytes: u64,
 }
 
 impl Usage {
-    pub(crate) fn now() -> Self {
+    /// What this process has taken.
+    #[must_use]
+    pub fn now() -> Self {
         Self::of(std::process::id())
     }
 
-    pub(crate) fn of(process: u32) -> Self {
+    /// What the process of this id has taken.
+    #[must_use]
+    pub fn of(process: u32) -> Self {
         let Ok(process) = Process::new(process as i32) else {
             return Self::default();
         };
@@ -35,35 +41,39 @@ impl Usage {
         let peak_kib = process.status().ok().and_then(|status| status.vmhwm);
         Self {
             cpu: Duration::from_millis(ticks * 1000 / TICKS),
-            peak_mib: peak_kib.unwrap_or(0) as f64 / 1024.0,
+            peak_bytes: peak_kib.map(|kib| kib * 1024),
             written_bytes: process.io().map_or(0, |io| io.write_bytes),
         }
     }
 
     /// What was used since `before`; the memory is the greatest so far.
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
-            peak_mib: self.peak_mib,
+            peak_bytes: self.peak_bytes,
             written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
         }
+    }
+
+    /// Greatest resident memory in MiB; 0 where the kernel does not say.
+    #[must_use]
+    pub fn peak_mib(&self) -> f64 {
+        self.peak_bytes.unwrap_or(0) as f64 / f64::from(1 << 20)
     }
 }
 
 /// Resident memory now, after the peak has been set back to it; `None` where the kernel does not say.
-pub(crate) fn reset_peak() -> Option<u64> {
+#[must_use]
+pub fn reset_peak() -> Option<u64> {
     let process = Process::myself().ok()?;
     process.clear_refs(ClearRefs::PeakRSS).ok()?;
     Some(process.status().ok()?.vmrss? * 1024)
 }
 
-/// Greatest resident memory since [`reset_peak`].
-pub(crate) fn peak_rss() -> Option<u64> {
-    Some(Process::myself().ok()?.status().ok()?.vmhwm? * 1024)
-}
-
 /// Processor time of this thread up to now. Unlike a wall clock, it stands still while others have the processor.
-pub(crate) fn thread_time() -> Duration {
+#[must_use]
+pub fn thread_time() -> Duration {
     time(ClockId::ThreadCPUTime)
 }
 
@@ -76,7 +86,7 @@ fn time(clock: ClockId) -> Duration {
 /// Processor time of this process's threads by name, since a moment. To be looked at often: a thread that ends takes
 /// with it what it used since.
 #[derive(Debug)]
-pub(crate) struct Threads {
+pub struct Threads {
     /// Each thread as last seen; whether it was there at the beginning.
     seen: HashMap<i32, (Duration, bool)>,
     spent: Spent,
@@ -85,20 +95,47 @@ pub(crate) struct Threads {
     machine: Duration,
 }
 
+/// What threads took between two looks.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Spent {
+pub struct Spent {
     /// By threads that have been started since, by their names without numbers.
-    pub(crate) new: BTreeMap<String, Duration>,
+    pub new: BTreeMap<String, Duration>,
     /// By threads that were there before.
-    pub(crate) old: BTreeMap<String, Duration>,
-    pub(crate) process: Duration,
-    pub(crate) machine: Duration,
-    pub(crate) wall: Duration,
+    pub old: BTreeMap<String, Duration>,
+    /// By the whole process.
+    pub process: Duration,
+    /// By everything on the machine, waiting for disks excluded.
+    pub machine: Duration,
+    /// Wall time in between.
+    pub wall: Duration,
+}
+
+impl Spent {
+    /// Seconds of processor by service. Threads that have been started since, and have names of their own, are those that
+    /// the broker's library starts; what is left of the process is `bench`.
+    #[must_use]
+    pub fn by_service(&self, services: &[&str]) -> BTreeMap<String, f64> {
+        let mut spent: BTreeMap<String, f64> = services
+            .iter()
+            .map(|name| (name.to_string(), 0.0))
+            .collect();
+        for (thread, cpu) in &self.new {
+            let known = services.iter().find(|name| thread.starts_with(**name));
+            *spent
+                .entry(known.unwrap_or(&"broker").to_string())
+                .or_default() += cpu.as_secs_f64();
+        }
+        let known: f64 = spent.values().sum();
+        let rest = (self.process.as_secs_f64() - known).max(0.0);
+        spent.insert("bench".to_owned(), rest);
+        spent
+    }
 }
 
 impl Threads {
     /// Begins to count now; what is started from now on is new.
-    pub(crate) fn now() -> Self {
+    #[must_use]
+    pub fn now() -> Self {
         let seen = threads().map(|(id, _, cpu)| (id, (cpu, true)));
         let mut threads = Self {
             seen: seen.collect(),
@@ -111,8 +148,8 @@ impl Threads {
         threads
     }
 
-    /// Begins to count anew; threads that were new are new still.
-    pub(crate) fn restart(&mut self) {
+    /// Counts again from 0; threads that were new are new still.
+    pub fn restart(&mut self) {
         self.look();
         self.spent = Spent::default();
         self.began = Instant::now();
@@ -120,7 +157,8 @@ impl Threads {
         self.machine = busy();
     }
 
-    pub(crate) fn look(&mut self) {
+    /// Adds what each thread has had since the last look.
+    pub fn look(&mut self) {
         for (id, name, cpu) in threads() {
             let (before, old) = self.seen.get(&id).copied().unwrap_or_default();
             self.seen.insert(id, (cpu, old));
@@ -135,7 +173,8 @@ impl Threads {
         }
     }
 
-    pub(crate) fn spent(&mut self) -> Spent {
+    /// What was spent since counting began.
+    pub fn spent(&mut self) -> Spent {
         self.look();
         Spent {
             process: time(ClockId::ProcessCPUTime).saturating_sub(self.process),
@@ -171,13 +210,14 @@ fn busy() -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use harness::stack::Runtimes;
+    use crate::runtimes::Runtimes;
 
     use super::*;
 
     /// Uses 60 ms of processor, whatever else the machine does.
     fn spin() {
-        let (began, mut sum) = (Instant::now(), 0_u64);
+        let began = Instant::now();
+        let mut sum = 0_u64;
         while thread_time() < Duration::from_millis(60) && began.elapsed() < Duration::from_secs(30)
         {
             sum = std::hint::black_box(sum + 1);
