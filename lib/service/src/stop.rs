@@ -80,7 +80,7 @@ impl Stop {
     }
 
     /// Whether the stop has fired.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.0.borrow().is_some() || self.0.has_changed().is_err()
     }
 

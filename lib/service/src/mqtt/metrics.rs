@@ -16,7 +16,7 @@ const RECEIVED_BYTES: &str = "cipherwatt_mqtt_received_bytes_total";
 /// Counter: messages the broker acknowledged.
 pub const PUBLISHED: &str = "cipherwatt_mqtt_messages_published_total";
 /// Counter: their payload, in bytes.
-const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
+pub const PUBLISHED_BYTES: &str = "cipherwatt_mqtt_published_bytes_total";
 const REPEATED: &str = "cipherwatt_mqtt_messages_repeated_total";
 const DROPPED: &str = "cipherwatt_mqtt_inbox_dropped_total";
 const EARLY: &str = "cipherwatt_mqtt_early_acknowledgements_total";
