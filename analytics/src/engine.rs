@@ -19,12 +19,13 @@ use crate::assignment::AssignedPlan;
 use crate::metrics;
 use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Held, Rules, Windows};
+use crate::windows::{Held, Windows};
 
 mod answers;
 mod fold;
 mod handover;
 mod releases;
+pub use crate::windows::Rules;
 pub use handover::Handover;
 
 /// Sums released in one step at most: each takes 27 kB until it has been published.
