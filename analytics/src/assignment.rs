@@ -14,7 +14,7 @@ use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 #[derive(Debug, Clone)]
 pub struct AssignedPlan {
     /// The plan.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     id: AnalyticsId,
     owners: Owners,
 }
@@ -37,8 +37,7 @@ impl AssignedPlan {
     }
 
     /// The service that adds for the feeder.
-    #[must_use]
-    pub fn owner(&self, feeder: &FeederId) -> Option<&AnalyticsId> {
+    pub(crate) fn owner(&self, feeder: &FeederId) -> Option<&AnalyticsId> {
         self.owners.owner(feeder)
     }
 

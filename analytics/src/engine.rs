@@ -80,14 +80,13 @@ pub struct Effects {
     /// For observers.
     pub events: Vec<Event>,
     /// When the reports of the commit were sealed.
-    pub sealed_at: Vec<UnixMillis>,
+    pub(crate) sealed_at: Vec<UnixMillis>,
     folded: Vec<trace::Folded>,
 }
 
 impl Effects {
     /// Whether nobody is to be told anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.outgoing.is_empty() && self.events.is_empty()
     }
 }
@@ -154,8 +153,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Whether `plan` has the windows and the profile this engine was started with.
-    #[must_use]
-    pub fn fits(&self, plan: &Plan) -> bool {
+    pub(crate) fn fits(&self, plan: &Plan) -> bool {
         plan.profile.as_str() == self.format.profile.name && plan.grid() == Ok(self.format.grid)
     }
 

@@ -159,10 +159,7 @@ impl Runner {
         ];
         let assigned = plan.current().map(|held| assign(&held, settings));
         let listened = assignment::listened(settings, assigned.as_deref());
-        let reports = match listened.is_empty() {
-            true => vec![topics.report_filter()],
-            false => listened.iter().map(|id| topics.reports_of(id)).collect(),
-        };
+        let reports = report_filters(&topics, &listened);
         let at_least_once = |filters: Vec<String>| {
             let with_qos = |filter| (filter, QoS::AtLeastOnce);
             filters.into_iter().map(with_qos).collect()
@@ -292,6 +289,14 @@ impl Runner {
                 assigned.leaving(&self.settings.analytics.feeders)
             });
         self.leaving = Arc::new(leaving);
+    }
+}
+
+/// The topics of the feeders' reports; of all, if none is listed.
+fn report_filters(topics: &Topics, feeders: &[FeederId]) -> Vec<String> {
+    match feeders {
+        [] => vec![topics.report_filter()],
+        _ => feeders.iter().map(|id| topics.reports_of(id)).collect(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Admission<'_> {
             let length = self.grid.window_s();
             return Err((
                 Reason::MisalignedWindow,
-                format!("window {} is no multiple of {length} s", report.window),
+                format!("window {} is not a multiple of {length} s", report.window),
             ));
         }
         if report.plan_version > self.plan.version {
