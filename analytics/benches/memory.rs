@@ -11,9 +11,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use analytics::engine::{Engine, Identity};
+use analytics::engine::{Engine, Identity, Rules};
 use analytics::store::FileStore;
-use analytics::windows::Rules;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use clap::Parser;

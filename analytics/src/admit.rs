@@ -20,25 +20,25 @@ mod checks;
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {
     /// The deployment, which every signature covers.
-    pub deployment: &'a DeploymentId,
+    pub(crate) deployment: &'a DeploymentId,
     /// The topics under the configured root.
-    pub topics: &'a Topics,
+    topics: &'a Topics,
     /// The newest plan.
-    pub plan: &'a Plan,
+    plan: &'a Plan,
     /// The plan again, with the owner of each feeder.
-    pub assigned: &'a AssignedPlan,
+    assigned: &'a AssignedPlan,
     /// The newest roster.
-    pub roster: &'a Roster,
+    roster: &'a Roster,
     /// The plan's parameter profile.
-    pub profile: &'static Profile,
+    profile: &'static Profile,
     /// The plan's intervals and windows.
-    pub grid: Grid,
+    grid: Grid,
     /// Longest message taken, in bytes.
-    pub max_len: usize,
+    max_len: usize,
     /// The time now.
-    pub now: UnixMillis,
+    now: UnixMillis,
     /// How far a report may lie in the future, in milliseconds.
-    pub future_tolerance_ms: u64,
+    future_tolerance_ms: u64,
 }
 
 /// A message that came and has not been looked at.
@@ -54,26 +54,26 @@ pub struct Incoming {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The feeder the roster has the meter on.
-    pub feeder: FeederId,
+    pub(crate) feeder: FeederId,
     /// The gateway the roster has the meter behind.
-    pub gateway: GatewayId,
+    pub(crate) gateway: GatewayId,
     /// The meter.
-    pub meter: MeterId,
+    pub(crate) meter: MeterId,
     /// The report's window.
-    pub window: WindowStart,
+    pub(crate) window: WindowStart,
     /// SHA-256 of the report's limbs.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
 }
 
 /// A report that may be folded.
 #[derive(Debug)]
 pub struct Admitted {
     /// The signed part.
-    pub report: Report,
+    pub(crate) report: Report,
     /// The packed ciphertext; its length fits the profile, its limbs are checked by the fold.
-    pub limbs: Bytes,
+    pub(crate) limbs: Bytes,
     /// Where the receipt goes.
-    pub address: Address,
+    pub(crate) address: Address,
 }
 
 /// A report that came on its topic from an enrolled meter, if its signature holds.

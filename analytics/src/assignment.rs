@@ -14,7 +14,7 @@ use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 #[derive(Debug, Clone)]
 pub struct AssignedPlan {
     /// The plan.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     id: AnalyticsId,
     owners: Owners,
 }
@@ -37,9 +37,17 @@ impl AssignedPlan {
     }
 
     /// The service that adds for the feeder.
-    #[must_use]
-    pub fn owner(&self, feeder: &FeederId) -> Option<&AnalyticsId> {
+    pub(crate) fn owner(&self, feeder: &FeederId) -> Option<&AnalyticsId> {
         self.owners.owner(feeder)
+    }
+
+    /// Whether this service adds for the feeder; if not, who does, in words.
+    pub(crate) fn check_owner(&self, feeder: &FeederId) -> Result<(), String> {
+        match self.owner(feeder) {
+            Some(owner) if *owner == self.id => Ok(()),
+            Some(owner) => Err(format!("feeder {feeder} belongs to {owner}")),
+            None => Err(format!("feeder {feeder} belongs to no analytics service")),
+        }
     }
 
     /// Whether the plan names this service with its `key`.
@@ -65,36 +73,50 @@ impl AssignedPlan {
             .collect()
     }
 
-    /// The list of feeders to ask for, if the plan has another than the `configured` one; `drained`: nothing is open or
-    /// unsettled of those that are to be given up.
+    /// The list of feeders to ask for now; `drained`: nothing is open or unsettled of those that are to be given up.
     ///
     /// What another service still has is asked for last: the operator refuses a request with one such feeder as a whole, and
-    /// those that are to be given up must not wait for that.
+    /// those that are to be given up must not wait for that. Two services that swap their only feeders would else wait for
+    /// each other for ever. If nothing else can be had yet, the list is one feeder of this service's own name: an empty
+    /// list means all that nobody lists, and a name that others use, too, would be refused to the second of them.
     pub(crate) fn request(
         &self,
         key: &VerifyingKey,
         configured: &[FeederId],
         drained: bool,
-    ) -> Option<Vec<FeederId>> {
+    ) -> Request {
         let wanted: BTreeSet<_> = configured.iter().cloned().collect();
-        let entry = match self.entry().filter(|entry| entry.key == *key) {
+        let planned = match self.entry().filter(|entry| entry.key == *key) {
             Some(entry) => entry.feeders.iter().cloned().collect(),
-            None => return Some(wanted.into_iter().collect()),
+            None => return Request::Change(wanted.into_iter().collect()),
         };
-        if wanted == entry || !(drained || self.leaving(configured).is_empty()) {
-            return None;
+        if wanted == planned {
+            return Request::Agreed(planned.into_iter().collect());
         }
-        let is_free = |feeder: &&FeederId| match self.owners.owner(feeder) {
-            Some(owner) => *owner == self.id,
-            None => true,
-        };
+        let gives_up = !self.leaving(configured).is_empty();
+        if gives_up && !drained {
+            return Request::Draining(planned.into_iter().collect());
+        }
+        let is_free = |feeder: &&FeederId| self.owner(feeder).is_none_or(|owner| *owner == self.id);
         let free: BTreeSet<_> = wanted.iter().filter(is_free).cloned().collect();
-        let first = match free.is_empty() || free == entry {
-            true => wanted,
-            false => free,
-        };
-        Some(first.into_iter().collect())
+        let own_name = FeederId::try_from(self.id.as_str());
+        Request::Change(match (free.is_empty(), own_name) {
+            (true, Ok(own_name)) if gives_up => vec![own_name],
+            (false, _) if free != planned => free.into_iter().collect(),
+            _ => wanted.into_iter().collect(),
+        })
     }
+}
+
+/// What a service has to say to the operator about its feeders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// The plan is to have this list instead of the one it has.
+    Change(Vec<FeederId>),
+    /// The plan has the configured list, which is this.
+    Agreed(Vec<FeederId>),
+    /// The plan has this list, and it stays so until what is to be given up is drained.
+    Draining(Vec<FeederId>),
 }
 
 /// The feeders whose reports a service listens to: the configured ones and, while it drains, those that the plan gives it,
@@ -172,31 +194,84 @@ mod tests {
         assert_eq!(leaving(&named, &[]), []);
     }
 
+    fn change(feeders: &[&str]) -> Request {
+        Request::Change(ids(feeders))
+    }
+
+    fn ask(plan: &AssignedPlan, configured: &[&str], drained: bool) -> Request {
+        plan.request(&key(1), &ids(configured), drained)
+    }
+
     #[test]
     fn a_changed_list_is_asked_for_once_what_it_leaves_out_is_drained() {
         let catch_all = plan(&[("one", &[])]);
-        let ask = |plan: &AssignedPlan, configured: &[&str], drained| {
-            plan.request(&key(1), &ids(configured), drained)
-        };
-        assert_eq!(ask(&catch_all, &[], true), None);
-        assert_eq!(ask(&catch_all, &["b", "c"], false), None);
-        assert_eq!(ask(&catch_all, &["c", "b"], true), Some(ids(&["b", "c"])));
-        // The plan names no such service, or its name with another key.
+        assert_eq!(ask(&catch_all, &[], true), Request::Agreed(ids(&[])));
         assert_eq!(
-            ask(&plan(&[("two", &[])]), &["a"], false),
-            Some(ids(&["a"]))
+            ask(&catch_all, &["b", "c"], false),
+            Request::Draining(ids(&[]))
         );
+        assert_eq!(ask(&catch_all, &["c", "b"], true), change(&["b", "c"]));
+        // The plan names no such service, or its name with another key.
+        assert_eq!(ask(&plan(&[("two", &[])]), &["a"], false), change(&["a"]));
         let other = catch_all.request(&key(2), &ids(&["a"]), false);
-        assert_eq!(other, Some(ids(&["a"])));
+        assert_eq!(other, change(&["a"]));
         // More feeders, in another order, or all of the rest: nothing is to be drained.
         let named = plan(&[("one", &["a"])]);
-        assert_eq!(ask(&named, &["b", "a"], false), Some(ids(&["a", "b"])));
-        assert_eq!(ask(&named, &[], false), Some(Vec::new()));
+        assert_eq!(ask(&named, &["b", "a"], false), change(&["a", "b"]));
+        assert_eq!(ask(&named, &[], false), change(&[]));
         // What another service has is asked for after the rest was given up.
         let others = plan(&[("one", &["a", "b"]), ("two", &["c"])]);
-        assert_eq!(ask(&others, &["b", "c"], true), Some(ids(&["b"])));
+        assert_eq!(ask(&others, &["b", "c"], true), change(&["b"]));
         let given_up = plan(&[("one", &["b"]), ("two", &["c"])]);
-        assert_eq!(ask(&given_up, &["b", "c"], true), Some(ids(&["b", "c"])));
+        assert_eq!(ask(&given_up, &["b", "c"], true), change(&["b", "c"]));
+    }
+
+    #[test]
+    fn a_service_gives_up_its_only_feeder_for_one_that_another_still_has() {
+        let before = plan(&[("one", &["a"]), ("two", &["c"])]);
+        assert_eq!(ask(&before, &["c"], false), Request::Draining(ids(&["a"])));
+        assert_eq!(ask(&before, &["c"], true), change(&["one"]));
+        // Then it waits for what it wants, and gives nothing up for it any more.
+        let between = plan(&[("one", &["one"]), ("two", &["c"])]);
+        assert_eq!(ask(&between, &["c"], false), change(&["c"]));
+        // So does one that adds for the rest.
+        let rest = plan(&[("one", &[]), ("two", &["c"])]);
+        assert_eq!(ask(&rest, &["c"], true), change(&["one"]));
+        // Nothing is to be given up, so nothing is.
+        let more = plan(&[("one", &["a"]), ("two", &[])]);
+        assert_eq!(ask(&more, &[], true), change(&[]));
+    }
+
+    /// Two services ask in turn, and the operator grants a list without a feeder of the other's.
+    fn swap(mut lists: [Vec<FeederId>; 2], wanted: [&[&str]; 2]) -> [Vec<FeederId>; 2] {
+        let names = ["one", "two"];
+        for round in 0..10 {
+            let index = round % 2;
+            let mut plan = plan_for(&["a", "b", "c"]);
+            plan.analytics = (names.iter().zip(&lists))
+                .map(|(id, feeders)| AnalyticsEntry {
+                    id: id.parse().unwrap(),
+                    key: key(1),
+                    feeders: feeders.clone(),
+                })
+                .collect();
+            let assigned = AssignedPlan::new(plan, names[index].parse().unwrap());
+            if let Request::Change(list) = ask(&assigned, wanted[index], true) {
+                let other = &lists[1 - index];
+                if !list.iter().any(|feeder| other.contains(feeder)) {
+                    lists[index] = list;
+                }
+            }
+        }
+        lists
+    }
+
+    #[test]
+    fn two_services_swap_their_only_feeders() {
+        let lists = swap([ids(&["a"]), ids(&["b"])], [&["b"], &["a"]]);
+        assert_eq!(lists, [ids(&["b"]), ids(&["a"])]);
+        let lists = swap([ids(&["a", "c"]), ids(&["b"])], [&["b"], &["a", "c"]]);
+        assert_eq!(lists, [ids(&["b"]), ids(&["a", "c"])]);
     }
 
     #[test]

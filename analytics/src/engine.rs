@@ -19,12 +19,13 @@ use crate::assignment::AssignedPlan;
 use crate::metrics;
 use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Held, Rules, Windows};
+use crate::windows::{Held, Windows};
 
 mod answers;
 mod fold;
 mod handover;
 mod releases;
+pub use crate::windows::Rules;
 pub use handover::Handover;
 
 /// Sums released in one step at most: each takes 27 kB until it has been published.
@@ -79,14 +80,13 @@ pub struct Effects {
     /// For observers.
     pub events: Vec<Event>,
     /// When the reports of the commit were sealed.
-    pub sealed_at: Vec<UnixMillis>,
+    pub(crate) sealed_at: Vec<UnixMillis>,
     folded: Vec<trace::Folded>,
 }
 
 impl Effects {
     /// Whether nobody is to be told anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.outgoing.is_empty() && self.events.is_empty()
     }
 }
@@ -153,8 +153,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Whether `plan` has the windows and the profile this engine was started with.
-    #[must_use]
-    pub fn fits(&self, plan: &Plan) -> bool {
+    pub(crate) fn fits(&self, plan: &Plan) -> bool {
         plan.profile.as_str() == self.format.profile.name && plan.grid() == Ok(self.format.grid)
     }
 

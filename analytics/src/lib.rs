@@ -5,11 +5,12 @@
 //!
 //! * `assignment`: which feeders are this service's, and which it is giving up
 //! * `admit`: from bytes on a topic to a report that may be folded · `verify`: many at once
-//! * [`windows`]: every open sum, who is in it, when it is due
+//! * `windows`: every open sum, who is in it, when it is due
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
 //! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
+#![warn(unreachable_pub)]
 
 mod admit;
 mod assignment;
@@ -21,10 +22,10 @@ mod pipeline;
 pub mod store;
 mod trace;
 mod verify;
-pub mod windows;
+mod windows;
 
 pub use admit::{Address, Admission, Admitted, Incoming, PlanError, Refusal};
 pub use assignment::AssignedPlan;
 pub use engine::Event;
 pub use pipeline::{AnalyticsError, DRAIN, run, run_on, store_path};
-pub use verify::{TOGETHER, Verdicts, verify};
+pub use verify::{Verdicts, verify};

@@ -19,7 +19,7 @@ use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use wire::{FeederId, PlanVersion, SigningKey, SumReceipt, Topics};
+use wire::{FeederId, PlanVersion, Reason, SigningKey, SumReceipt, Topics};
 
 use crate::assignment::{self, AssignedPlan};
 use crate::engine::{Engine, Event, Handover, Identity};
@@ -39,7 +39,7 @@ mod intake;
 mod judge;
 mod stages;
 use broker_uptime::BrokerUptime;
-use early::Early;
+use early::{Early, EarlyReports};
 pub use error::AnalyticsError;
 use hint::Hint;
 use stages::Pipeline;
@@ -55,7 +55,7 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 /// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.
 ///
 /// # Errors
-/// [`AnalyticsError`] where it cannot start, its store is of no use, or the last commit failed.
+/// [`AnalyticsError`] where it cannot start, its store cannot be used, or the last commit failed.
 pub async fn run(
     settings: &Settings,
     clock: SharedClock,
@@ -126,6 +126,8 @@ struct Runner {
     /// The operator's receipts that the engine has not been told of.
     settled: Vec<SumReceipt>,
     asked: Option<Instant>,
+    /// The feeders that the operator was last told of by this process.
+    said: Option<Vec<FeederId>>,
     /// When releases were last sent again; at once after a connection was made.
     resent: Option<Instant>,
     assigned: Option<Arc<AssignedPlan>>,
@@ -157,10 +159,7 @@ impl Runner {
         ];
         let assigned = plan.current().map(|held| assign(&held, settings));
         let listened = assignment::listened(settings, assigned.as_deref());
-        let reports = match listened.is_empty() {
-            true => vec![topics.report_filter()],
-            false => listened.iter().map(|id| topics.reports_of(id)).collect(),
-        };
+        let reports = report_filters(&topics, &listened);
         let at_least_once = |filters: Vec<String>| {
             let with_qos = |filter| (filter, QoS::AtLeastOnce);
             filters.into_iter().map(with_qos).collect()
@@ -188,6 +187,7 @@ impl Runner {
             early: Early::new(analytics.queue_max_bytes),
             settled: Vec::new(),
             asked: None,
+            said: None,
             resent: None,
             assigned: None,
             leaving: Arc::default(),
@@ -222,7 +222,7 @@ impl Runner {
                     Ok(Some(event)) => {
                         let report = self.handle(event);
                         metrics::not_ready(usize::from(report.is_some()));
-                        self.early.keep(report, self.generation);
+                        self.keep_early(EarlyReports::unsigned(report), self.generation);
                     }
                     Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
                 },
@@ -268,6 +268,14 @@ impl Runner {
         assigned.is_enrolled(&key).then_some((assigned, roster))
     }
 
+    /// Keeps reports for a newer plan or roster than those of `generation`.
+    fn keep_early(&mut self, reports: EarlyReports, generation: u64) {
+        for _ in 0..self.early.keep(reports, generation) {
+            let detail = "too many reports came before the plan or the roster that knows them";
+            metrics::rejected(Reason::Overloaded, || detail.to_owned());
+        }
+    }
+
     /// Goes by the newest plan.
     fn use_plan(&mut self) {
         self.assigned = self
@@ -281,6 +289,14 @@ impl Runner {
                 assigned.leaving(&self.settings.analytics.feeders)
             });
         self.leaving = Arc::new(leaving);
+    }
+}
+
+/// The topics of the feeders' reports; of all, if none is listed.
+fn report_filters(topics: &Topics, feeders: &[FeederId]) -> Vec<String> {
+    match feeders {
+        [] => vec![topics.report_filter()],
+        _ => feeders.iter().map(|id| topics.reports_of(id)).collect(),
     }
 }
 

@@ -138,7 +138,7 @@ pub struct Loaded {
     pub releases: Vec<(SumKey, Digest)>,
 }
 
-/// What the rows of a store mean: they are of no use under another profile or grid.
+/// What the rows of a store mean: they cannot be used under another profile or grid.
 #[derive(Debug, Clone, Copy)]
 pub struct StoreFormat {
     /// The profile of every stored ciphertext.

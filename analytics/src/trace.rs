@@ -27,7 +27,12 @@ pub(crate) fn folded(
     }
     let feeder = &report.feeder;
     let window = report.window;
-    tracing::debug!(trace_id = %trace(deployment, feeder, window), report = %ReportId(digest), part = part.0, "folded");
+    let trace = Trace {
+        deployment,
+        feeder,
+        window,
+    };
+    tracing::debug!(trace_id = %trace, report = %ReportId(digest), part = part.0, "folded");
     Some(Folded {
         feeder: feeder.clone(),
         window,
@@ -37,10 +42,12 @@ pub(crate) fn folded(
 
 /// A report came again that is in a sum.
 pub(crate) fn duplicate(deployment: &DeploymentId, report: &Report, digest: &Digest) {
-    tracing::debug!(
-        trace_id = %trace(deployment, &report.feeder, report.window), report = %ReportId(digest),
-        "folded before"
-    );
+    let trace = Trace {
+        deployment,
+        feeder: &report.feeder,
+        window: report.window,
+    };
+    tracing::debug!(trace_id = %trace, report = %ReportId(digest), "folded before");
 }
 
 /// What was folded is durable, and answered.
@@ -51,35 +58,35 @@ pub(crate) fn committed(deployment: &DeploymentId, folded: &[Folded]) {
         digest,
     } in folded
     {
-        tracing::debug!(
-            trace_id = %trace(deployment, feeder, *window), report = %ReportId(digest),
-            "committed"
-        );
+        let trace = Trace {
+            deployment,
+            feeder,
+            window: *window,
+        };
+        tracing::debug!(trace_id = %trace, report = %ReportId(digest), "committed");
     }
 }
 
 /// The release of a sum is durable; `digest` is that of its limbs.
 pub(crate) fn released(deployment: &DeploymentId, key: &SumKey, digest: &Digest) {
-    tracing::info!(
-        trace_id = %trace(deployment, &key.feeder, key.window), sum = %ReportId(digest),
-        feeder = %key.feeder, window = key.window.0, part = key.part.0,
-        "released"
-    );
+    sum(deployment, key, digest, "released");
 }
 
 /// The operator answered a release for good.
 pub(crate) fn settled(deployment: &DeploymentId, key: &SumKey, digest: &Digest) {
-    tracing::info!(
-        trace_id = %trace(deployment, &key.feeder, key.window), sum = %ReportId(digest),
-        feeder = %key.feeder, window = key.window.0, part = key.part.0,
-        "settled"
-    );
+    sum(deployment, key, digest, "settled");
 }
 
-fn trace<'a>(deployment: &'a DeploymentId, feeder: &'a FeederId, window: WindowStart) -> Trace<'a> {
-    Trace {
+/// What became of a sum.
+fn sum(deployment: &DeploymentId, key: &SumKey, digest: &Digest, became: &str) {
+    let trace = Trace {
         deployment,
-        feeder,
-        window,
-    }
+        feeder: &key.feeder,
+        window: key.window,
+    };
+    tracing::info!(
+        trace_id = %trace, sum = %ReportId(digest),
+        feeder = %key.feeder, window = key.window.0, part = key.part.0,
+        "{became}"
+    );
 }

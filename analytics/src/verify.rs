@@ -8,8 +8,8 @@ use wire::Awaiting;
 use crate::admit::{Admission, Admitted, Incoming, Refusal};
 
 /// Reports whose signatures are verified together. More are hardly cheaper, and one bad signature costs all of them a
-/// verification of their own. `cargo bench -p analytics --bench admit` prints what each size costs.
-pub const TOGETHER: usize = 128;
+/// verification of their own.
+pub(crate) const TOGETHER: usize = 128;
 
 /// What became of each report, in their order.
 pub type Verdicts = Vec<Result<Admitted, Refusal>>;

@@ -35,7 +35,7 @@ pub(crate) mod tests;
 use changes::Changes;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
-pub use fold::{Contribution, FoldResult};
+pub(crate) use fold::{Contribution, FoldResult};
 use sum::Sum;
 
 /// What bounds the windows' memory and decides when they close.
@@ -63,7 +63,7 @@ pub struct Rules {
 
 /// All windows of all feeders, and what changed since the last commit.
 #[derive(Debug)]
-pub struct Windows {
+pub(crate) struct Windows {
     profile: &'static Profile,
     grid: Grid,
     rules: Rules,
@@ -106,7 +106,7 @@ pub struct Held {
 impl Windows {
     /// No windows yet.
     #[must_use]
-    pub fn new(profile: &'static Profile, grid: Grid, rules: Rules) -> Self {
+    pub(crate) fn new(profile: &'static Profile, grid: Grid, rules: Rules) -> Self {
         Self {
             profile,
             grid,

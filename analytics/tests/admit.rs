@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use analytics::engine::{Engine, Event, Identity};
+use analytics::engine::{Engine, Event, Identity, Rules};
 use analytics::store::MemoryStore;
-use analytics::windows::Rules;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use service::config::Settings;
@@ -290,6 +289,25 @@ fn a_report_of_another_services_feeder_is_refused_in_silence() {
     world.plan.analytics.truncate(1);
     world.plan.analytics[0].feeders = vec!["feeder-2".parse().unwrap()];
     assert_eq!(world.refused(&report()), (Reason::UnknownAnalytics, false));
+}
+
+/// Verifying is a stage of its own: the plan may change between it and the fold.
+#[test]
+fn a_report_admitted_before_its_feeder_was_handed_over_is_not_folded_after() {
+    let mut world = world();
+    let good = world.sealed(&report(), &limbs(1));
+    let before = assigned(&world.plan);
+    let admission = Admission::new(&world.settings, &world.topics, &before, &world.roster, NOW);
+    let verdicts = verify(&admission.unwrap(), std::slice::from_ref(&good), 1);
+    assert!(verdicts[0].is_ok());
+    world.plan.analytics[0].feeders = vec!["feeder-2".parse().unwrap()];
+    let mut engine = world.engine();
+    engine.use_plan(Arc::new(assigned(&world.plan)), Arc::default());
+    engine.fold(verdicts, 0).unwrap();
+    let effects = engine.commit().unwrap();
+    assert_eq!(effects.outgoing, [], "the owner answers");
+    let refused = Event::Rejected(Reason::UnknownAnalytics);
+    assert_eq!(effects.events, [refused]);
 }
 
 #[test]

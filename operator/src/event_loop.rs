@@ -244,7 +244,9 @@ impl EventLoop {
                 return Some(WaitingSum { job, message });
             }
             Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
-                self.enrolment.handle(&message, &mut self.schedule);
+                let schedule = &mut self.schedule;
+                self.enrolment
+                    .handle(&message.topic, &message.payload, schedule);
             }
             _ => {
                 tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");

@@ -25,14 +25,9 @@ impl Admission<'_> {
     /// Everybody who listens to all topics sees all reports. The owner of the feeder answers; whoever else did would make
     /// the gateway's pacing count two receipts for one report.
     pub(super) fn check_owner(&self, claimed: &Report) -> Result<(), Refusal> {
-        if self.assigned.owns(&claimed.feeder) {
-            return Ok(());
-        }
-        let detail = match self.assigned.owner(&claimed.feeder) {
-            Some(owner) => format!("feeder {} belongs to {owner}", claimed.feeder),
-            None => format!("feeder {} belongs to no analytics service", claimed.feeder),
-        };
-        Err(Refusal::silent(Reason::UnknownAnalytics, detail))
+        self.assigned
+            .check_owner(&claimed.feeder)
+            .map_err(|detail| Refusal::silent(Reason::UnknownAnalytics, detail))
     }
 
     pub(super) fn check_plan(&self, report: &Report) -> Result<(), (Reason, String)> {
@@ -40,7 +35,7 @@ impl Admission<'_> {
             let length = self.grid.window_s();
             return Err((
                 Reason::MisalignedWindow,
-                format!("window {} is no multiple of {length} s", report.window),
+                format!("window {} is not a multiple of {length} s", report.window),
             ));
         }
         if report.plan_version > self.plan.version {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wire::Status;
+use wire::{Reason, Status};
 
 use super::{Engine, Event};
 use crate::admit::{Admitted, Refusal};
@@ -26,7 +26,7 @@ impl<S: Store> Engine<S> {
         let reports = verdicts.len();
         let mut folding = Ok(());
         for verdict in verdicts {
-            let status = match verdict {
+            let status = match verdict.and_then(|admitted| self.still_owned(admitted)) {
                 Ok(admitted) => self.fold_one(admitted, active_ms),
                 Err(refusal) => self.refuse(refusal),
             };
@@ -50,6 +50,17 @@ impl<S: Store> Engine<S> {
             }
         }
         folding
+    }
+
+    /// A report was admitted under the plan of then. If its feeder has been handed over since, a sum opened for it here
+    /// could never be released, and its readings would be counted by the new owner, too.
+    fn still_owned(&self, admitted: Admitted) -> Result<Admitted, Refusal> {
+        let feeder = &admitted.report.feeder;
+        let assigned = self.assigned.as_ref();
+        match assigned.map_or(Ok(()), |assigned| assigned.check_owner(feeder)) {
+            Ok(()) => Ok(admitted),
+            Err(detail) => Err(Refusal::silent(Reason::UnknownAnalytics, detail)),
+        }
     }
 
     /// Folds a report and answers it; returns the answer.

@@ -15,7 +15,7 @@ impl Runner {
         match event {
             Link::Connected => {
                 self.uptime.connected(true);
-                self.asked = None;
+                self.say_again();
                 self.resent = None;
                 None
             }

@@ -5,6 +5,7 @@ use service::mqtt::Publisher;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::AnalyticsError;
 use crate::engine::{Effects, Event, Outgoing};
 
 /// Commits whose effects may wait to leave; then the next one waits.
@@ -40,15 +41,23 @@ impl Egress {
     }
 
     /// Lets the effects of a commit out. Waits while too many are waiting.
-    pub(super) async fn let_out(&self, effects: Effects) {
-        // The task ends when this is dropped, or panicked: `close` says so.
-        let _ = self.effects.send(effects).await;
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Egress`] if the task panicked: nothing would leave any more.
+    pub(super) async fn let_out(&mut self, effects: Effects) -> Result<(), AnalyticsError> {
+        if self.effects.send(effects).await.is_err() {
+            (&mut self.task).await.map_err(AnalyticsError::Egress)?;
+        }
+        Ok(())
     }
 
     /// Waits until everything has been handed to the connection.
-    pub(super) async fn close(self) -> Result<(), tokio::task::JoinError> {
+    ///
+    /// # Errors
+    /// [`AnalyticsError::Egress`] if the task panicked.
+    pub(super) async fn close(self) -> Result<(), AnalyticsError> {
         drop(self.effects);
-        self.task.await
+        self.task.await.map_err(AnalyticsError::Egress)
     }
 }
 
@@ -63,5 +72,28 @@ async fn publish(publisher: &Publisher, outgoing: Vec<Outgoing>) {
             _ = sent => {}
             _ = connected.wait_for(|connected| !connected) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panicked_is_an_error_that_says_so() {
+        let (effects, waiting) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            drop(waiting);
+            panic!("a bug");
+        });
+        let mut egress = Egress { effects, task };
+        let error = loop {
+            match egress.let_out(Effects::default()).await {
+                Ok(()) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, AnalyticsError::Egress(_)));
+        assert!(error.to_string().contains("receipts"), "{error}");
     }
 }

@@ -4,12 +4,13 @@ use tokio::time::Instant;
 use wire::{AnalyticsEnrol, FeederId, PlanVersion};
 
 use super::{ASK_AGAIN, Runner};
+use crate::assignment::Request;
 use crate::engine::Handover;
 
 impl Runner {
-    /// Asks the operator for as long as the plan does not have this service with its key and its feeders; not before
-    /// reports can come, because a broker drops those that nobody is subscribed to, and gateways send once the plan names
-    /// this service.
+    /// Asks the operator for as long as the plan does not have this service with its key and its feeders, and says once
+    /// that it agrees; not before reports can come, because a broker drops those that nobody is subscribed to, and
+    /// gateways send once the plan names this service.
     pub(super) async fn ask(&mut self) {
         let recently = self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN);
         if recently || !self.uptime.is_connected() {
@@ -17,14 +18,14 @@ impl Runner {
         }
         self.asked = Some(Instant::now());
         self.say_handover();
-        let Some(feeders) = self.wanted() else {
+        let Some(feeders) = self.to_say() else {
             return;
         };
         let analytics = &self.settings.analytics;
         let request = AnalyticsEnrol {
             id: analytics.id.clone(),
             key: self.key.verifying_key(),
-            feeders,
+            feeders: feeders.clone(),
         };
         let topic = self.topics.analytics_enrol(&analytics.id);
         let (payload, _) = wire::seal(
@@ -35,12 +36,15 @@ impl Runner {
             &self.key,
         );
         let _ = self.publisher.publish(topic, payload, false).await;
-        if self.plan.current().is_some() {
-            tracing::info!(
+        match self.request() {
+            None => return,
+            Some(Request::Change(_)) => tracing::info!(
                 "waiting for the operator to enrol {} with its feeders",
                 analytics.id
-            );
+            ),
+            Some(Request::Agreed(_) | Request::Draining(_)) => {}
         }
+        self.said = Some(feeders);
     }
 
     /// Takes note of what kept feeders from being handed over at a commit; asks at once when nothing does any more.
@@ -53,16 +57,43 @@ impl Runner {
         self.handover = Some(now);
     }
 
-    /// The feeders to ask for; none while the plan has them so, or those to be given up are not drained.
-    fn wanted(&self) -> Option<Vec<FeederId>> {
-        let configured = &self.settings.analytics.feeders;
-        let Some(assigned) = &self.assigned else {
-            return Some(configured.clone());
+    /// The feeders to ask for, again and again until the plan has them; or those that the plan has, once.
+    ///
+    /// An earlier process may have asked for another list, and that request may still wait for a person: granted now, it
+    /// could take a feeder with open windows. The operator drops it when it hears of a newer list.
+    fn to_say(&self) -> Option<Vec<FeederId>> {
+        let (list, is_due) = match self.request() {
+            None => (self.settings.analytics.feeders.clone(), true),
+            Some(Request::Change(list)) => (list, true),
+            Some(Request::Agreed(list)) => {
+                let is_due = self.said.as_ref() != Some(&list);
+                (list, is_due)
+            }
+            // What this process asked for itself is not taken back because a newer plan has come since.
+            Some(Request::Draining(list)) => (list, self.said.is_none()),
         };
+        is_due.then_some(list)
+    }
+
+    /// After a new connection: a broker that was started again has lost what the operator had not received. What this
+    /// process said of the present plan is said again.
+    pub(super) fn say_again(&mut self) {
+        self.asked = None;
+        if let Some(Request::Agreed(list) | Request::Draining(list)) = self.request()
+            && self.said.as_ref() == Some(&list)
+        {
+            self.said = None;
+        }
+    }
+
+    /// `None` without a plan.
+    fn request(&self) -> Option<Request> {
+        let assigned = self.assigned.as_ref()?;
         let drained = self.handover.as_ref().is_some_and(|(version, handover)| {
             *version == assigned.plan.version && handover.draining.is_empty()
         });
-        assigned.request(&self.key.verifying_key(), configured, drained)
+        let key = self.key.verifying_key();
+        Some(assigned.request(&key, &self.settings.analytics.feeders, drained))
     }
 
     /// Says what a handover waits for, and what an earlier one left behind.

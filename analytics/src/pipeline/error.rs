@@ -29,7 +29,7 @@ pub enum AnalyticsError {
     /// The engine cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The store cannot be opened, or is of no use any more.
+    /// The store cannot be opened, or cannot be used any more.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The plan's windows or profile are no longer those the process started with.
@@ -51,4 +51,7 @@ pub enum AnalyticsError {
     /// The engine panicked.
     #[error("the engine failed")]
     Task(#[source] JoinError),
+    /// What publishes receipts and releases panicked.
+    #[error("the task that publishes receipts and releases failed")]
+    Egress(#[source] JoinError),
 }

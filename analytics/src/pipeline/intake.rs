@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::early::EarlyReports;
 use crate::admit::Incoming;
 use crate::verify::{TOGETHER, Verdicts};
 
@@ -36,7 +37,7 @@ pub(super) struct Lot {
     /// What became of them.
     pub(super) verdicts: Verdicts,
     /// Those of them that are to be judged again under a newer plan or roster than these.
-    pub(super) early: Vec<Incoming>,
+    pub(super) early: EarlyReports,
     pub(super) generation: u64,
 }
 
@@ -143,7 +144,7 @@ mod tests {
             bytes: batch.iter().map(|report| report.payload.len()).sum(),
             // What they are found to be does not matter here.
             verdicts: Verdicts::new(),
-            early: Vec::new(),
+            early: EarlyReports::default(),
             generation: 0,
         }
     }

@@ -79,7 +79,7 @@ impl<S: Store + 'static> Pipeline<S> {
                 biased;
                 () = stop.stopped() => break,
                 result = ended(&mut self.stepping, |stepping| &mut stepping.result) => {
-                    self.stepped(result?).await;
+                    self.stepped(result?).await?;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
                     self.verified(lot.map_err(AnalyticsError::Task)?);
@@ -103,7 +103,7 @@ impl<S: Store + 'static> Pipeline<S> {
             Ok(drained) => drained?,
             Err(_) => return Err(AnalyticsError::Undrained),
         }
-        self.egress.close().await.map_err(AnalyticsError::Task)?;
+        self.egress.close().await?;
         self.runner.publisher.close().await;
         Ok(())
     }
@@ -121,7 +121,7 @@ impl<S: Store + 'static> Pipeline<S> {
             }
             tokio::select! {
                 result = ended(&mut self.stepping, |stepping| &mut stepping.result) => {
-                    self.stepped(result?).await;
+                    self.stepped(result?).await?;
                 }
                 lot = ended(&mut self.verifying, |verifying| verifying) => {
                     self.verified(lot.map_err(AnalyticsError::Task)?);
@@ -223,7 +223,7 @@ impl<S: Store + 'static> Pipeline<S> {
         }))
     }
 
-    async fn stepped(&mut self, result: StepResult<S>) {
+    async fn stepped(&mut self, result: StepResult<S>) -> Result<(), AnalyticsError> {
         if let Some(stepping) = self.stepping.take()
             && stepping.commits
         {
@@ -239,8 +239,9 @@ impl<S: Store + 'static> Pipeline<S> {
         self.tick |= result.more;
         metrics::ages(&result.effects.sealed_at, self.runner.clock.now());
         if !result.effects.is_empty() {
-            self.egress.let_out(result.effects).await;
+            self.egress.let_out(result.effects).await?;
         }
+        Ok(())
     }
 
     /// Begins to send releases again, if it is time to.

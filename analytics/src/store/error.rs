@@ -50,7 +50,7 @@ pub enum StoreError {
         problem: String,
     },
     /// The file is something else.
-    #[error("{path} is no store of analytics: {problem}", path = path.display())]
+    #[error("{path} is not a store of analytics: {problem}", path = path.display())]
     NotAStore {
         /// The file.
         path: PathBuf,

@@ -57,7 +57,7 @@ impl Changes {
 impl Windows {
     /// What changed since the last [`Windows::committed`], as one transaction.
     #[must_use]
-    pub fn transaction(&self) -> Transaction<'_> {
+    pub(crate) fn transaction(&self) -> Transaction<'_> {
         let changes = &self.changes;
         let sums = changes.sums.iter().filter_map(|key| self.sum(key));
         let mut windows: Vec<_> = changes.contributors.iter().collect();
@@ -96,7 +96,7 @@ impl Windows {
     }
 
     /// The store holds everything that [`Windows::transaction`] returned.
-    pub fn committed(&mut self) {
+    pub(crate) fn committed(&mut self) {
         let changes = std::mem::take(&mut self.changes);
         for key in &changes.sums {
             if let Some(sum) = self.sum_mut(key) {

@@ -145,7 +145,7 @@ impl Windows {
     }
 
     /// The operator refused a release because another service has released the window: it takes no more reports, which
-    /// could be in no total. A restart forgets that, and learns it anew from the next release.
+    /// could be in no total. A restart forgets that, and learns it again from the next release.
     pub(crate) fn collected(&mut self, key: &SumKey) {
         let feeder = self.feeders.get_mut(&key.feeder);
         if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) {

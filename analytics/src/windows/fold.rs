@@ -9,7 +9,7 @@ use crate::store::{Store, StoreError, SumKey};
 
 /// A report whose signature, roster entry and plan have been checked.
 #[derive(Debug, Clone, Copy)]
-pub struct Contribution<'a> {
+pub(crate) struct Contribution<'a> {
     /// Whose it is, and of which window.
     pub report: &'a Report,
     /// The packed ciphertext.
@@ -20,7 +20,7 @@ pub struct Contribution<'a> {
 
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoldResult {
+pub(crate) enum FoldResult {
     /// It is in the sum of this part.
     Folded(Part),
     /// The same ciphertext was folded before.
@@ -37,7 +37,7 @@ impl Windows {
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read: nothing is known of the report then, and nothing has changed.
-    pub fn fold(
+    pub(crate) fn fold(
         &mut self,
         contribution: &Contribution<'_>,
         active_ms: u64,

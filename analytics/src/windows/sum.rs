@@ -15,7 +15,7 @@ pub(super) struct Sum {
     pub(super) changed: bool,
     /// Whether a report came since it was last considered for leaving memory.
     pub(super) used: bool,
-    /// When the last report came, in milliseconds of reach; 0 after a restart, so that idleness is counted anew.
+    /// When the last report came, in milliseconds of reach; 0 after a restart, so that idleness is counted from then on.
     pub(super) last_arrival_ms: u64,
 }
 

@@ -157,7 +157,7 @@ impl Gateways {
             Reason::BatchCollected if forgotten => {
                 entry.told = Some(Told::Refused(reason));
             }
-            // It was sealed under the first plan. Now its gateway has the second, and seals it anew.
+            // It was sealed under the first plan. Now its gateway has the second, and seals it again.
             Reason::WrongEpoch | Reason::OutdatedConfig if !entry.second_plan => {
                 let sealed = WORLD.report(slot, true, variant);
                 self.by_digest.insert(sealed.digest, (slot, variant));

@@ -17,7 +17,7 @@
 //! * Reports of one window in several parts.
 //! * `rejected(not_ready)` for a feeder that is being given up; the new owner answers. `rejected(batch_collected)` from the
 //!   new owner, or readings it has answered and not released, of a window that the owner before has released.
-//! * `rejected` for a plan or an epoch that a gateway had not heard of yet; it seals anew.
+//! * `rejected` for a plan or an epoch that a gateway had not heard of yet; it seals again.
 //!
 //! # What is taken for granted
 //! Analytics has a plan before the first window that the plan changes ends, and never goes back to an older one.

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use analytics::engine::{Engine, Identity, Outgoing};
+use analytics::engine::{Engine, Identity, Outgoing, Rules};
 use analytics::store::StoreError;
-use analytics::windows::Rules;
-use analytics::{Admission, Incoming, verify};
+use analytics::{Admission, AssignedPlan, Incoming, Verdicts, verify};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use wire::{SumReceipt, Topic};
@@ -111,6 +110,8 @@ struct Service {
     durable: Durable,
     engine: Option<Engine<Failing>>,
     reports: Vec<Incoming>,
+    /// Reports that were verified under the plan of then and are not folded yet.
+    verified: Verdicts,
     sum_receipts: Vec<SumReceipt>,
     /// How far the feeder is handed over by the plan it has.
     stage: Stage,
@@ -144,6 +145,7 @@ pub fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
                 durable: Durable::new(kind),
                 engine: None,
                 reports: Vec::new(),
+                verified: Vec::new(),
                 sum_receipts: Vec::new(),
                 stage: Stage::Whole,
             })
@@ -239,6 +241,13 @@ impl Case {
     /// A new process on what the last one committed.
     fn restart(&mut self, index: usize) -> Result<(), String> {
         self.services[index].engine = None;
+        self.services[index].verified.clear();
+        self.services[index]
+            .durable
+            .added_to
+            .lock()
+            .unwrap()
+            .clear();
         let identity = Identity {
             deployment: WORLD.settings.deployment.id.clone(),
             id: service(index),
@@ -360,19 +369,16 @@ impl Case {
     fn turn(&mut self, index: usize, healed: bool) -> Result<(), String> {
         let most = if healed { usize::MAX } else { 40 };
         let service = &mut self.services[index];
-        let batch = draw(&mut self.rng, &mut service.reports, most);
         let receipts = draw(&mut self.rng, &mut service.sum_receipts, most);
         let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
         let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
         let leaving: BTreeSet<_> = gives_up.then(|| feeder(HANDED_OVER)).into_iter().collect();
-        let (settings, topics) = (&WORLD.settings, &WORLD.topics);
-        let admission = Admission::new(settings, topics, &assigned, &WORLD.roster, NOW).unwrap();
+        let verdicts = self.verify(index, &assigned, healed);
         let active_ms = self.active_ms;
         let engine = self.engine(index);
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
         receipts.iter().for_each(|receipt| engine.settle(receipt));
         let text = |error: StoreError| error.to_string();
-        let verdicts = verify(&admission, &batch, 1);
         engine.fold(verdicts, active_ms).map_err(text)?;
         engine.tick(&WORLD.roster, active_ms).map_err(text)?;
         let crash = if healed {
@@ -392,6 +398,7 @@ impl Case {
                 return self.restart(index);
             }
         };
+        self.check_ownership(index, &assigned)?;
         if crash == 1 {
             return self.restart(index);
         }
@@ -404,6 +411,31 @@ impl Case {
             return self.restart(index);
         }
         Ok(())
+    }
+
+    /// Verifies what has arrived. Verifying is a stage of its own: the plan may change before what it found is folded.
+    fn verify(&mut self, index: usize, assigned: &AssignedPlan, healed: bool) -> Verdicts {
+        let most = if healed { usize::MAX } else { 40 };
+        let service = &mut self.services[index];
+        let batch = draw(&mut self.rng, &mut service.reports, most);
+        let (settings, topics) = (&WORLD.settings, &WORLD.topics);
+        let admission = Admission::new(settings, topics, assigned, &WORLD.roster, NOW).unwrap();
+        let mut verdicts = std::mem::replace(&mut service.verified, verify(&admission, &batch, 1));
+        if healed || self.rng.random_bool(0.7) {
+            verdicts.append(&mut service.verified);
+        }
+        verdicts
+    }
+
+    /// A sum of a feeder that the service does not own could not be released.
+    fn check_ownership(&self, index: usize, assigned: &AssignedPlan) -> Result<(), String> {
+        let added_to = std::mem::take(&mut *self.services[index].durable.added_to.lock().unwrap());
+        match added_to.iter().find(|feeder| !assigned.owns(feeder)) {
+            Some(feeder) => Err(format!(
+                "service {index} adds to {feeder}, which it does not own"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Gateways and the operator get some of what was published.

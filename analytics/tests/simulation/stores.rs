@@ -1,6 +1,6 @@
 //! Stores that fail when told to, and two that are broken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use analytics::store::{
@@ -30,6 +30,8 @@ pub struct Durable {
     memory: MemoryStore,
     folder: Option<TempDir>,
     pub faults: Faults,
+    /// The feeders that the last commit added contributors to.
+    pub added_to: Arc<Mutex<BTreeSet<FeederId>>>,
     commits: Arc<Mutex<u64>>,
 }
 
@@ -40,6 +42,7 @@ impl Durable {
             memory: MemoryStore::default(),
             folder: (kind == Kind::File).then(|| tempfile::tempdir().unwrap()),
             faults: Faults::default(),
+            added_to: Arc::default(),
             commits: Arc::default(),
         }
     }
@@ -57,6 +60,7 @@ impl Durable {
             inner,
             kind: self.kind,
             faults: self.faults.clone(),
+            added_to: self.added_to.clone(),
             commits: self.commits.clone(),
         }
     }
@@ -66,6 +70,7 @@ pub struct Failing {
     inner: Box<dyn Store>,
     kind: Kind,
     faults: Faults,
+    added_to: Arc<Mutex<BTreeSet<FeederId>>>,
     commits: Arc<Mutex<u64>>,
 }
 
@@ -132,6 +137,8 @@ impl Store for Failing {
             path: "simulated".into(),
             source: std::io::ErrorKind::StorageFull.into(),
         };
+        let contributors = transaction.contributors.iter();
+        *self.added_to.lock().unwrap() = contributors.map(|row| row.key.feeder.clone()).collect();
         let fault = self.faults.lock().unwrap().pop_front();
         if fault == Some(Fault::Before) {
             return Err(error());

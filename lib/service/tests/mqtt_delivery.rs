@@ -4,7 +4,9 @@
 
 mod support;
 
-use support::{Client, TestBroker, until, within};
+use service::Stop;
+use service::mqtt::{self, Event, QoS};
+use support::{Client, TestBroker, settings, until, within};
 
 /// Bytes of a packed ciphertext.
 const REPORT: usize = 27_136;
@@ -144,7 +146,7 @@ async fn a_session_with_more_waiting_than_a_broker_delivers_at_once_goes_on() {
     for number in 0..300 {
         sender.publish("t", numbered(number, REPORT)).await;
     }
-    let mut mqtt = support::settings(broker.address);
+    let mut mqtt = settings(broker.address);
     // No ping helps out while the test waits.
     mqtt.keep_alive = std::time::Duration::from_secs(3_600);
     let mut receiver = Client::start(&mqtt, "receiver", &["t"]);
@@ -169,10 +171,36 @@ async fn closing_flushes_and_ends_the_inbox() {
     let left = sender.publisher.clone();
     sender.close().await;
     let refused = within(left.publish("t", vec![0], false)).await;
-    assert_eq!(refused, Err(service::mqtt::PublishError::Closed));
+    assert_eq!(refused, Err(mqtt::PublishError::Closed));
     assert_eq!(
         numbers(&receiver.payloads(21).await),
         (0..21).collect::<Vec<_>>()
     );
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn closing_waits_for_the_end_of_both_connections() {
+    let broker = TestBroker::start().await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let (_stop, stopped) = Stop::manual();
+    let filter = |name: &str| vec![(name.to_owned(), QoS::AtLeastOnce)];
+    let settings = settings(broker.address);
+    let (publisher, mut inbox) = mqtt::connect_with_bulk(
+        &settings,
+        "analytics",
+        filter("control"),
+        filter("bulk"),
+        stopped,
+    );
+    while !matches!(within(inbox.recv()).await, Some(Event::Connected)) {}
+    assert_eq!(tasks(), before + 2);
+    within(publisher.close()).await;
+    assert_eq!(tasks(), before);
     broker.stop().await;
 }

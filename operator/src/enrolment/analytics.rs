@@ -51,6 +51,11 @@ fn and_more(more: usize) -> String {
 }
 
 impl AnalyticsRefused {
+    /// Whether another service can make room, so that the same request may be granted later.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Owned { .. } | Self::SecondRest { .. })
+    }
+
     /// The metric label.
     pub(crate) fn reason(&self) -> Reason {
         match self {

@@ -3,6 +3,9 @@
 //! The files hold the messages as they arrived. The running operator is the only one to change the registry: it picks
 //! approved requests up, verifies them again and removes them. A file's name is `KIND.ID.KEY.CHUNK`, with the first 16 digits of the
 //! key, so requests of different keys for one name do not replace each other.
+//!
+//! Of each name only the newest message counts: what its sender asked for before, approved or not, is void. An analytics
+//! service that asked to give a feeder up may have opened windows of it since it was started with another list.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,7 +127,8 @@ impl Approvals {
         }
     }
 
-    /// Keeps a request until a person decides. `false` if it waits already.
+    /// Keeps a request until a person decides, instead of an older one of the same name. `false` if it waits already, or is
+    /// approved.
     ///
     /// # Errors
     /// It cannot be written, or too many wait.
@@ -133,7 +137,13 @@ impl Approvals {
         request: &EnrolmentRequest,
         bytes: &[u8],
     ) -> Result<bool, PendingError> {
-        let path = self.pending.join(Held::of(request).file_name());
+        let name = Held::of(request).file_name();
+        let approved = self.approved.join(&name);
+        if std::fs::read(&approved).is_ok_and(|stored| stored == bytes) {
+            return Ok(false);
+        }
+        remove(&approved)?;
+        let path = self.pending.join(name);
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
             return Ok(false);
@@ -154,6 +164,17 @@ impl Approvals {
         }
         disk::replace(&path, bytes)?;
         Ok(!waiting)
+    }
+
+    /// Removes what waits under a request's name: its sender asks for something else by now. Returns whether anything did.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub(crate) fn forget(&self, request: &EnrolmentRequest) -> Result<bool, PendingError> {
+        let name = Held::of(request).file_name();
+        let pending = remove(&self.pending.join(&name))?;
+        let approved = remove(&self.approved.join(&name))?;
+        Ok(pending || approved)
     }
 
     /// Requests that wait, in order of kind, name, key and part.
@@ -224,8 +245,16 @@ impl Approvals {
     /// # Errors
     /// The file cannot be removed.
     pub(crate) fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
-        let path = self.approved.join(held.file_name());
-        Ok(std::fs::remove_file(&path).map_err(DiskError::at("remove", &path))?)
+        remove(&self.approved.join(held.file_name())).map(drop)
+    }
+}
+
+/// Removes a file; returns whether there was one.
+fn remove(path: &Path) -> Result<bool, PendingError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(DiskError::at("remove", path)(error).into()),
     }
 }
 
@@ -264,85 +293,4 @@ fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::enrolment::message::tests::{analytics, gateway};
-
-    fn approvals() -> (tempfile::TempDir, Approvals) {
-        let dir = tempfile::tempdir().unwrap();
-        let approvals = Approvals::new(dir.path());
-        (dir, approvals)
-    }
-
-    #[test]
-    fn a_request_waits_is_approved_and_removed() {
-        let (_dir, approvals) = approvals();
-        let request = EnrolmentRequest::Gateway(gateway("gateway-1", 1, &[(1, "feeder-1", 7_000)]));
-        assert!(approvals.hold(&request, b"message").unwrap());
-        assert!(
-            !approvals.hold(&request, b"message").unwrap(),
-            "the same request waits once"
-        );
-        assert!(approvals.approved().unwrap().is_empty());
-        let held = approvals.approve("gateway-1").unwrap();
-        assert_eq!(held, [Held::of(&request)]);
-        assert!(approvals.waiting().unwrap().is_empty());
-        assert_eq!(
-            approvals.approved().unwrap(),
-            [(held[0].clone(), b"message".to_vec())]
-        );
-        approvals.remove_approved(&held[0]).unwrap();
-        assert!(approvals.approved().unwrap().is_empty());
-        assert!(matches!(
-            approvals.approve("gateway-1"),
-            Err(PendingError::Unknown { .. })
-        ));
-    }
-
-    #[test]
-    fn two_keys_for_one_name_need_the_key() {
-        let (_dir, approvals) = approvals();
-        let (mine, theirs) = (
-            analytics("analytics-1", 1, &[]),
-            analytics("analytics-1", 2, &[]),
-        );
-        approvals
-            .hold(&EnrolmentRequest::Analytics(mine.clone()), b"mine")
-            .unwrap();
-        approvals
-            .hold(&EnrolmentRequest::Analytics(theirs), b"theirs")
-            .unwrap();
-        assert!(matches!(
-            approvals.approve("analytics-1"),
-            Err(PendingError::Ambiguous { .. })
-        ));
-        let held = Held::of(&EnrolmentRequest::Analytics(mine));
-        assert_eq!(approvals.approve(&held.subject()).unwrap(), [held]);
-        assert_eq!(approvals.waiting().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn chunks_are_approved_together_and_strange_files_ignored() {
-        let (dir, approvals) = approvals();
-        for chunk in 0..3 {
-            let mut request = gateway("gateway-1", 1, &[]);
-            (request.chunk, request.chunks) = (chunk, 3);
-            approvals
-                .hold(&EnrolmentRequest::Gateway(request), &[chunk as u8])
-                .unwrap();
-        }
-        std::fs::write(dir.path().join("pending/notes.txt"), "x").unwrap();
-        assert_eq!(approvals.approve("gateway/gateway-1").unwrap().len(), 3);
-    }
-
-    #[test]
-    fn only_so_many_wait() {
-        let (_dir, approvals) = approvals();
-        for chunk in 0..=MAX_PENDING as u32 {
-            let mut request = gateway("gateway-1", 1, &[]);
-            (request.chunk, request.chunks) = (chunk, u32::MAX);
-            let held = approvals.hold(&EnrolmentRequest::Gateway(request), b"x");
-            assert_eq!(held.is_ok(), chunk < MAX_PENDING as u32, "{chunk}");
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,17 @@
 //! Requests to join, granted at once or kept for a person.
 
+mod approved;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use service::mqtt::Incoming;
 use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 
+use self::approved::Blocked;
 use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, Held};
 use super::message::EnrolmentRequest;
@@ -33,6 +37,8 @@ pub(crate) struct EnrolmentHandler {
     observer: Observer,
     /// Approved requests that are in the registry but maybe not on disk.
     applied: Vec<Held>,
+    /// Approved requests that wait until another service makes room.
+    blocked: BTreeMap<Held, Blocked>,
     /// Requests that wait for a person.
     pending: usize,
     /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
@@ -56,30 +62,30 @@ impl EnrolmentHandler {
             automatic: enrols_automatically(settings),
             observer,
             applied: Vec::new(),
+            blocked: BTreeMap::new(),
             pending: 0,
             mentioned: HashSet::new(),
         }
     }
 
     /// Acts on a request to join. What changed is put on the schedule.
-    pub(crate) fn handle(&mut self, message: &Incoming, schedule: &mut Schedule) {
-        let request = match EnrolmentRequest::open(
-            &self.topics,
-            &self.deployment,
-            &message.topic,
-            &message.payload,
-        ) {
+    pub(crate) fn handle(&mut self, topic: &str, payload: &[u8], schedule: &mut Schedule) {
+        let opened = EnrolmentRequest::open(&self.topics, &self.deployment, topic, payload);
+        let request = match opened {
             Ok(request) => request,
             Err(reason) => {
-                tracing::debug!(topic = %message.topic, %reason, "an invalid enrolment request");
-                return self.refuse(message.topic.clone(), reason);
+                tracing::debug!(%topic, %reason, "an invalid enrolment request");
+                return self.refuse(topic.to_owned(), reason);
             }
         };
         if self.automatic || self.registry.knows(&request) {
-            self.apply(&request, schedule);
+            self.forget_older(&request);
+            if let Err(refused) = self.apply(&request, schedule) {
+                self.refuse_analytics(&request, &refused);
+            }
             return;
         }
-        match self.approvals.hold(&request, &message.payload) {
+        match self.approvals.hold(&request, payload) {
             Ok(true) => {
                 tracing::info!(
                     kind = request.kind(),
@@ -98,14 +104,39 @@ impl EnrolmentHandler {
         }
     }
 
+    /// What the sender asked for before is void.
+    fn forget_older(&mut self, request: &EnrolmentRequest) {
+        match self.approvals.forget(request) {
+            Ok(true) => self.count_pending(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "an older request still waits: do not approve it");
+            }
+        }
+    }
+
+    fn refuse_analytics(&mut self, request: &EnrolmentRequest, refused: &AnalyticsRefused) {
+        let reason = refused.reason();
+        if self.mention(request.id(), reason) {
+            tracing::warn!(analytics = request.id(), key = %request.key(), %reason, "an analytics service was refused: {refused}");
+        }
+        self.refuse(request.id().to_owned(), reason);
+    }
+
     fn refuse(&self, id: String, reason: Reason) {
         metrics::refused(reason);
         self.observer.tell(Event::EnrolmentRefused { id, reason });
     }
 
-    /// Grants what of a request the rules allow. Returns whether it waits for another service to give up a feeder.
-    fn apply(&mut self, request: &EnrolmentRequest, schedule: &mut Schedule) -> bool {
-        let mut waits = false;
+    /// Grants what of a request the rules allow. What a gateway is refused is counted and logged here.
+    ///
+    /// # Errors
+    /// Why an analytics service does not get what it asks for.
+    fn apply(
+        &mut self,
+        request: &EnrolmentRequest,
+        schedule: &mut Schedule,
+    ) -> Result<(), AnalyticsRefused> {
         match request {
             EnrolmentRequest::Gateway(request) => match self.registry.enrol(request) {
                 Ok(result) => self.enrolled(request, &result, schedule),
@@ -118,24 +149,15 @@ impl EnrolmentHandler {
                     self.refuse(gateway.to_string(), reason);
                 }
             },
-            EnrolmentRequest::Analytics(request) => match self.registry.enrol_analytics(request) {
-                Ok(true) => {
-                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service")
-                }
-                Ok(false) => {
+            EnrolmentRequest::Analytics(request) => {
+                if self.registry.enrol_analytics(request)? {
+                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service");
+                } else {
                     let pages = 0..self.registry.roster.page_count();
                     let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
                     schedule.missed(items, Instant::now());
                 }
-                Err(refused) => {
-                    waits = matches!(refused, AnalyticsRefused::Owned { .. });
-                    let reason = refused.reason();
-                    if self.mention(request.id.as_str(), reason) {
-                        tracing::warn!(analytics = %request.id, key = %request.key, %reason, "an analytics service was refused: {refused}");
-                    }
-                    self.refuse(request.id.to_string(), reason);
-                }
-            },
+            }
         }
         let now = Instant::now();
         if self.registry.plan.is_unsaved() {
@@ -144,7 +166,7 @@ impl EnrolmentHandler {
         if self.registry.roster.is_unsaved() {
             schedule.roster_changed(self.registry.roster.page_count(), now);
         }
-        waits
+        Ok(())
     }
 
     fn enrolled(
@@ -180,41 +202,6 @@ impl EnrolmentHandler {
                 continue;
             }
             tracing::warn!(%gateway, %reason, meters = meters.len(), first = meters[0], "{}", advice(reason));
-        }
-    }
-
-    /// Grants what a person approved.
-    pub(crate) fn apply_approved(&mut self, schedule: &mut Schedule) {
-        let approved = match self.approvals.approved() {
-            Ok(approved) => approved,
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "cannot look for approvals");
-                return;
-            }
-        };
-        for (held, bytes) in approved {
-            // It is in the registry, and its file could not be removed yet.
-            if self.applied.contains(&held) {
-                continue;
-            }
-            let topic =
-                EnrolmentRequest::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
-            match EnrolmentRequest::open(&self.topics, &self.deployment, &topic, &bytes) {
-                // It stays approved, so that it is granted in the second in which its feeders are free.
-                Ok(request) => {
-                    if self.apply(&request, schedule) {
-                        continue;
-                    }
-                }
-                Err(reason) => self.refuse(held.id.clone(), reason),
-            }
-            self.applied.push(held);
-        }
-        if !self.applied.is_empty() {
-            if !self.save() {
-                schedule.postpone(Vec::new(), Instant::now());
-            }
-            self.count_pending();
         }
     }
 

@@ -256,4 +256,4 @@ fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

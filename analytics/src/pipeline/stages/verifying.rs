@@ -8,7 +8,7 @@ use wire::Topic;
 
 use super::Pipeline;
 use crate::metrics;
-use crate::pipeline::early;
+use crate::pipeline::early::{self, EarlyReports};
 use crate::pipeline::intake::Lot;
 use crate::pipeline::judge::Judge;
 use crate::store::Store;
@@ -24,8 +24,7 @@ impl<S: Store + 'static> Pipeline<S> {
     pub(super) fn verified(&mut self, mut lot: Lot) {
         self.verifying = None;
         self.runner
-            .early
-            .keep(std::mem::take(&mut lot.early), lot.generation);
+            .keep_early(std::mem::take(&mut lot.early), lot.generation);
         self.intake.enter_verified(lot);
     }
 
@@ -50,7 +49,8 @@ impl<S: Store + 'static> Pipeline<S> {
         let Some((assigned, roster)) = self.runner.ready() else {
             metrics::not_ready(reports);
             self.intake.forget(reports, bytes);
-            self.runner.early.keep(batch, generation);
+            self.runner
+                .keep_early(EarlyReports::unsigned(batch), generation);
             return;
         };
         let settings = self.runner.settings.clone();

@@ -32,7 +32,7 @@ impl Inspection {
     /// process would find it at its next start; it is not repaired, nor migrated. The meters are a hundred bytes a report.
     ///
     /// # Errors
-    /// [`StoreError`] if there is no such file, or it is in use, damaged, or no store.
+    /// [`StoreError`] if there is no such file, or it is in use, damaged, or not a store.
     pub fn of(path: &Path, contributors: bool) -> Result<Self, StoreError> {
         Self::read(path, contributors).map_err(|error| fault(path, "read", error))
     }

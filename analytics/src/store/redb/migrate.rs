@@ -72,7 +72,7 @@ fn rewrite(
     Ok(())
 }
 
-/// Writes `sums` anew. `present` makes a row of an old one, the first second of its window, and its contributors.
+/// Writes `sums` again. `present` makes a row of an old one, the first second of its window, and its contributors.
 fn sums<Old: Value>(
     changes: &WriteTransaction,
     old: TableDefinition<SumColumns, Old>,

@@ -26,7 +26,7 @@ fn a_feeder_that_is_given_up_opens_nothing_and_what_is_open_closes() {
     assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Folded(Part(0))));
     assert_eq!(close(&mut windows, 3, 0).0, [(key(0, 0), 3, 6)]);
     assert_eq!(windows.awaited(&feeder()), (0, 1));
-    // A supplement would be opened anew after the operator has been asked.
+    // A supplement would be opened after the operator has been asked.
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::NotReady));
     assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Duplicate));
     assert!(windows.settled(&key(0, 0)));

@@ -68,8 +68,8 @@ pub fn connect_with_bulk(
 ) -> (Publisher, Inbox) {
     let (publisher, mut inbox) = link::spawn(settings, client_id, subscriptions, stop.clone());
     let id = client_id::bulk(client_id);
-    link::spawn_bulk(settings, &id, bulk, &mut inbox, stop);
-    (publisher, inbox)
+    let bulk = link::spawn_bulk(settings, &id, bulk, &mut inbox, stop);
+    (publisher.with_bulk(bulk), inbox)
 }
 
 /// How long publishers may go on after a stop, and how long the last messages may take to flush.

@@ -14,6 +14,8 @@ pub struct Publisher {
     connected: watch::Receiver<bool>,
     closed: Arc<watch::Sender<bool>>,
     max_packet_bytes: usize,
+    /// The connection for bulk, which lives as long as this one. Nothing is published over it.
+    bulk: Option<Box<Publisher>>,
 }
 
 /// A message on its way to the broker.
@@ -36,7 +38,13 @@ impl Publisher {
             connected,
             closed,
             max_packet_bytes,
+            bulk: None,
         }
+    }
+
+    pub(super) fn with_bulk(self, bulk: Publisher) -> Self {
+        let bulk = Some(Box::new(bulk));
+        Self { bulk, ..self }
     }
 
     /// Hands a message over for publishing with QoS 1. Waits while the broker does not keep up or is
@@ -79,13 +87,19 @@ impl Publisher {
         self.connected.clone()
     }
 
-    /// Sends what was accepted, closes the connection and waits until that is done, at most
+    /// Sends what was accepted, closes the connection, with that for bulk, and waits until that is done, at most
     /// [`super::CLOSE_GRACE`] and a second. Other clones can publish no more.
     pub async fn close(mut self) {
-        self.closed.send_replace(true);
+        let mut bulk = self.bulk.take();
+        for publisher in bulk.as_deref().into_iter().chain([&self]) {
+            publisher.closed.send_replace(true);
+        }
         drop(self.outgoing);
-        // The sender lives as long as the task that owns the connection.
-        while self.connected.changed().await.is_ok() {}
+        let bulk = bulk.as_mut().map(|bulk| &mut bulk.connected);
+        for connected in bulk.into_iter().chain([&mut self.connected]) {
+            // The sender lives as long as the task that owns the connection.
+            while connected.changed().await.is_ok() {}
+        }
     }
 }
 

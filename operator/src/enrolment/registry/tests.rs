@@ -4,7 +4,7 @@ use packed::layout::Layout;
 use std::path::Path;
 use wire::Watts;
 
-fn open(dir: &Path) -> (Registry, Keyring) {
+pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
     let settings = crate::plan::settings::PlanSettings {
         deployment: deployment(),

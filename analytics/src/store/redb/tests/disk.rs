@@ -12,7 +12,7 @@ use super::super::medium::Medium;
 
 /// What happens at the n-th write, change of length, or sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// It and so many after it are refused without effect, as by a full disk.
     Refuse(u64),
     /// Half of it happens, and it is reported as failed. A sync happens, and is reported as failed.
@@ -23,7 +23,7 @@ pub enum Fault {
 
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub struct Disk(Arc<Mutex<State>>);
+pub(super) struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -61,7 +61,7 @@ impl Change {
 
 impl Disk {
     /// A disk on which all of `image` is durable.
-    pub fn holding(image: Vec<u8>) -> Self {
+    pub(super) fn holding(image: Vec<u8>) -> Self {
         let disk = Self::default();
         let mut state = disk.state();
         state.live.clone_from(&image);
@@ -75,25 +75,25 @@ impl Disk {
     }
 
     /// Lets the `n`-th operation from now, counted from 0, go wrong.
-    pub fn fail(&self, n: u64, fault: Fault) {
+    pub(super) fn fail(&self, n: u64, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.operations + n, fault));
     }
 
     /// Writes, changes of length and syncs so far.
-    pub fn operations(&self) -> u64 {
+    pub(super) fn operations(&self) -> u64 {
         self.state().operations
     }
 
     /// Whether the fault has happened.
-    pub fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         let state = self.state();
         state.fault.is_some_and(|(at, _)| state.operations > at)
     }
 
     /// What the disk may hold after the power went: all that was synced, and any part of what was not, in any order,
     /// the sectors of a write included. The first seeds lose everything and nothing.
-    pub fn after_power_loss(&self, seed: u64) -> Self {
+    pub(super) fn after_power_loss(&self, seed: u64) -> Self {
         let state = self.state();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut image = state.durable.clone();

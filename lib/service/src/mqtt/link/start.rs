@@ -48,14 +48,14 @@ pub(in crate::mqtt) fn spawn_bulk(
     subscriptions: Vec<(String, QoS)>,
     inbox: &mut Inbox,
     stop: Stop,
-) {
+) -> Publisher {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let side = InboxSide {
         shared: inbox.with_bulk(acks_in),
         acks,
         bulk: true,
     };
-    drop(start(settings, client_id, subscriptions, side, stop));
+    start(settings, client_id, subscriptions, side, stop)
 }
 
 /// Where a connection's messages go, and where their acknowledgements come from.

@@ -1,0 +1,145 @@
+use std::path::Path;
+use std::time::Duration;
+
+use service::config::Enrolment;
+use tokio::sync::mpsc;
+use wire::{AnalyticsEnrol, FeederId};
+
+use super::*;
+use crate::enrolment::message::tests::{analytics, deployment, gateway, signing, topics};
+use crate::enrolment::registry::tests::open;
+
+/// An operator that enrols by hand, with three feeders in its plan.
+struct Scene {
+    handler: EnrolmentHandler,
+    schedule: Schedule,
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Scene {
+    fn new(dir: &Path) -> Self {
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = dir.to_owned();
+        settings.deployment.id = deployment();
+        settings.operator.enrolment = Enrolment::Manual;
+        std::fs::create_dir_all(folder(&settings)).unwrap();
+        let (mut registry, keyring) = open(&folder(&settings));
+        let meters = [(1, "a", 7_000), (2, "b", 7_000), (3, "c", 7_000)];
+        registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap();
+        let (observer, events) = mpsc::unbounded_channel();
+        let keyring = Arc::new(keyring);
+        let observer = Observer(Some(observer));
+        let mut handler = EnrolmentHandler::new(&settings, topics(), registry, keyring, observer);
+        assert!(handler.save());
+        Self {
+            handler,
+            schedule: Schedule::new(Duration::from_secs(30), Instant::now()),
+            events,
+        }
+    }
+
+    /// The service says which feeders it is to have.
+    fn says(&mut self, name: &str, seed: u8, feeders: &[&str]) {
+        let request: AnalyticsEnrol = analytics(name, seed, feeders);
+        let topic = topics().analytics_enrol(&request.id);
+        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(seed));
+        self.handler.handle(&topic, &payload, &mut self.schedule);
+    }
+
+    /// It says so, and a person approves it.
+    fn approves(&mut self, name: &str, seed: u8, feeders: &[&str]) {
+        self.says(name, seed, feeders);
+        self.handler.approvals.approve(name).unwrap();
+        self.look();
+    }
+
+    fn look(&mut self) {
+        self.handler.apply_approved(&mut self.schedule);
+    }
+
+    fn feeders(&self, name: &str) -> Option<Vec<FeederId>> {
+        let plan = self.handler.registry.plan.plan();
+        let service = plan
+            .analytics
+            .iter()
+            .find(|entry| entry.id.as_str() == name);
+        service.map(|entry| entry.feeders.clone())
+    }
+
+    fn waiting(&self) -> usize {
+        let approvals = &self.handler.approvals;
+        approvals.waiting().unwrap().len() + approvals.approved().unwrap().len()
+    }
+
+    fn refusals(&mut self) -> usize {
+        let mut refusals = 0;
+        while let Ok(event) = self.events.try_recv() {
+            refusals += usize::from(matches!(event, Event::EnrolmentRefused { .. }));
+        }
+        refusals
+    }
+}
+
+fn ids(feeders: &[&str]) -> Option<Vec<FeederId>> {
+    Some(feeders.iter().map(|name| name.parse().unwrap()).collect())
+}
+
+/// Approved after its sender was started with the old list again, it would take a feeder with open windows.
+#[test]
+fn a_request_to_give_a_feeder_up_is_void_once_the_service_says_that_it_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.approves("one", 1, &["a", "b"]);
+    scene.says("one", 1, &["a"]);
+    assert_eq!(scene.waiting(), 1);
+    scene.says("one", 1, &["a", "b"]);
+    assert_eq!(scene.waiting(), 0);
+    assert!(scene.handler.approvals.approve("one").is_err());
+    // Nor does it count if it was approved before.
+    scene.says("one", 1, &["a"]);
+    scene.handler.approvals.approve("one").unwrap();
+    scene.says("one", 1, &["a", "b"]);
+    scene.look();
+    assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
+    // Of two that differ from the plan, the newer one counts.
+    scene.says("one", 1, &["a"]);
+    scene.handler.approvals.approve("one").unwrap();
+    scene.says("one", 1, &["b"]);
+    scene.look();
+    assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
+    scene.handler.approvals.approve("one").unwrap();
+    scene.look();
+    assert_eq!(scene.feeders("one"), ids(&["b"]));
+}
+
+#[test]
+fn an_approved_request_waits_for_a_feeder_or_for_the_rest_and_is_refused_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    for (owner, kept, waiting, wanted) in [
+        ("owner", vec!["b"], "named", vec!["a"]),
+        ("rest", vec!["c"], "rest-2", vec![]),
+    ] {
+        scene.approves(owner, 1, &wanted);
+        scene.approves(waiting, 2, &wanted);
+        for _ in 0..5 {
+            scene.look();
+            // Services ask again and again.
+            scene.says(waiting, 2, &wanted);
+        }
+        assert_eq!(scene.refusals(), 1);
+        assert_eq!(scene.waiting(), 1);
+        assert_eq!(scene.handler.pending(), 0, "nobody is to approve it again");
+        // The plan changes, but not so that it is granted.
+        scene.approves(&format!("third-to-{owner}"), 3, &[owner]);
+        scene.look();
+        assert_eq!(scene.refusals(), 0);
+        assert_eq!(scene.feeders(waiting), None);
+
+        scene.approves(owner, 1, &kept);
+        scene.look();
+        assert_eq!(scene.feeders(owner), ids(&kept));
+        assert_eq!(scene.feeders(waiting), ids(&wanted));
+        assert_eq!(scene.waiting(), 0);
+    }
+}
