@@ -71,7 +71,7 @@ pub struct Admitted {
     /// The signed part.
     pub(crate) report: Report,
     /// The packed ciphertext; its length fits the profile, its limbs are checked by the fold.
-    pub(crate) limbs: Bytes,
+    pub limbs: Bytes,
     /// Where the receipt goes.
     pub(crate) address: Address,
 }

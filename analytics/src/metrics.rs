@@ -7,8 +7,10 @@ use service::telemetry::register;
 use service::warn_limited;
 use wire::{Part, Reason, UnixMillis};
 
-const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
-const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
+/// Counter: messages on report topics.
+pub const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
+/// Counter: their bytes.
+pub const RECEIVED_BYTES: &str = "cipherwatt_analytics_received_bytes_total";
 /// Counter: reports added to a sum.
 pub const FOLDED: &str = "cipherwatt_analytics_reports_folded_total";
 const LATE: &str = "cipherwatt_analytics_reports_late_total";
@@ -43,7 +45,8 @@ const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
 pub const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
 /// Histogram, in seconds: adding a report to its sum.
 pub const FOLD: &str = "cipherwatt_analytics_fold_duration_seconds";
-const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
+/// Histogram, in seconds: a commit of the store.
+pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
 /// Histogram, in seconds: packing and signing a sum.
 pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 

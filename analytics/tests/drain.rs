@@ -370,6 +370,18 @@ async fn until(mut holds: impl FnMut() -> bool) {
     .await;
 }
 
+/// An earlier process may have asked to give a feeder up, and that request may still wait for a person: a newer message
+/// makes it void.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_which_feeders_it_has_although_the_plan_agrees() {
+    let mut scene = Scene::begin(Settings::defaults(), |_| MemoryStore::default()).await;
+    scene.until_asked().await;
+    scene.announce_plan().await;
+    scene.until_asked().await;
+    scene.stop.stop();
+    within(scene.analytics).await.unwrap().unwrap();
+}
+
 /// Plan, roster and reports come in any order: what came too early is judged again, and its gateway need not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
