@@ -24,7 +24,7 @@ use crate::plan::settings::PlanSettings;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
-use crate::setup::{enrols_automatically, folder, invalid};
+use crate::setup::{enrols_automatically, folder};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
@@ -89,8 +89,11 @@ pub(crate) fn open(
     settings: &Settings,
     clock: SharedClock,
 ) -> Result<(Opened, SumTaker), OperatorError> {
-    let topics = Topics::new(&settings.deployment.root)
-        .map_err(|error| invalid("deployment.root", &error))?;
+    let topics =
+        Topics::new(&settings.deployment.root).map_err(|error| OperatorError::Setting {
+            key: "deployment.root",
+            problem: error.to_string(),
+        })?;
     let dir = folder(settings);
     disk::create_folder(&dir)?;
     let lock = lock(&dir)?;

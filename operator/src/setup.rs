@@ -4,20 +4,10 @@ use std::path::PathBuf;
 
 use service::config::{Enrolment, Mode, Settings};
 
-use crate::error::OperatorError;
-
 /// The operator's folder of state.
 #[must_use]
 pub fn folder(settings: &Settings) -> PathBuf {
     settings.deployment.operator_folder()
-}
-
-/// For `map_err`: a value that the settings should not have let through.
-pub(crate) fn invalid(key: &'static str, problem: &dyn std::fmt::Display) -> OperatorError {
-    OperatorError::Setting {
-        key,
-        problem: problem.to_string(),
-    }
 }
 
 /// Whether requests are granted without a person: in development on loopback only, whatever else is configured.

@@ -187,7 +187,10 @@ impl Store {
         let done = work(self.database()?);
         done.map_err(|error| {
             self.database = None;
-            faulty(&self.path, error)
+            let error = faulty(&self.path, error);
+            // A failed write leaves every page as it was; a damaged one must be found.
+            self.verified &= !matches!(error, LedgerError::Unusable { .. });
+            error
         })
     }
 
@@ -257,8 +260,8 @@ pub(super) fn check_header(
 /// Adds releases whose place is free; returns how many there are then.
 fn write(database: &Database, rows: &[Taken]) -> Result<u64, Error> {
     let mut changes = database.begin_write()?;
-    // Each commit says which pages are free, so that no start after a kill or a failed write has to find that out by
-    // reading the whole file.
+    // Each commit says which pages are free: else redb finds that out by reading the whole file, when it is opened again
+    // after a failed write.
     changes.set_quick_repair(true);
     let len = {
         let mut table = changes.open_table(RELEASES)?;

@@ -217,6 +217,10 @@ fn after_a_failed_write_the_ledger_is_opened_without_reading_all_of_it() {
         assert!(has(&mut ledger, &reports(0..1)[0]));
         assert_eq!(disk.full_reads(), 1, "operation {n}");
     }
+    let damaged = || redb::Error::Corrupted("a page".to_owned());
+    ledger.store.with(|_| Err::<(), _>(damaged())).unwrap_err();
+    assert!(has(&mut ledger, &reports(0..1)[0]));
+    assert_eq!(disk.full_reads(), 2, "what looks damaged is verified again");
 }
 
 #[test]
