@@ -287,20 +287,21 @@ fn a_set_up_without_fault_passes_in_every_binary_and_is_left_as_it_was() {
     assert_eq!(place.tree(), before);
 }
 
-#[test]
-fn what_is_broken_is_named_with_its_remedy() {
-    let place = Place::new();
-    // No broker.
-    let (code, checks) = place.doctor("meter", &[]);
-    assert_eq!(code, Some(1));
-    assert!(
-        wrong(&checks, "broker")["detail"]
-            .as_str()
-            .unwrap()
-            .contains("127.0.0.1:1")
-    );
+/// Whether a finding's `detail` or `remedy` contains a text.
+fn says(finding: &Value, part: &str, text: &str) -> bool {
+    finding[part].as_str().unwrap().contains(text)
+}
 
-    // Folder and key open to others.
+#[test]
+fn doctor_names_a_broker_that_does_not_answer() {
+    let (code, checks) = Place::new().doctor("meter", &[]);
+    assert_eq!(code, Some(1));
+    assert!(says(wrong(&checks, "broker"), "detail", "127.0.0.1:1"));
+}
+
+#[test]
+fn doctor_names_a_folder_and_a_key_that_others_can_open_and_changes_neither() {
+    let place = Place::new();
     let folder = place.path().join("state/operator");
     fs::create_dir_all(&folder).unwrap();
     let secret = "ab".repeat(32);
@@ -310,34 +311,24 @@ fn what_is_broken_is_named_with_its_remedy() {
     let before = place.tree();
     let (code, checks) = place.doctor("operator", &[]);
     assert_eq!(code, Some(1));
-    assert!(
-        wrong(&checks, "state folder")["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("chmod 700")
-    );
-    assert!(
-        wrong(&checks, "secret")["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("chmod 600")
-    );
+    assert!(says(wrong(&checks, "state folder"), "remedy", "chmod 700"));
+    assert!(says(wrong(&checks, "secret"), "remedy", "chmod 600"));
     assert!(!format!("{checks:?}").contains(&secret));
     assert_eq!(place.tree(), before);
+}
 
-    // A port that another process has.
+#[test]
+fn doctor_names_a_port_that_another_process_holds() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("broker.listen={}", taken.local_addr().unwrap());
-    let (code, checks) = place.doctor("broker", &["--set", &listen]);
+    let (code, checks) = Place::new().doctor("broker", &["--set", &listen]);
     assert_eq!(code, Some(1));
-    assert!(
-        wrong(&checks, "port")["detail"]
-            .as_str()
-            .unwrap()
-            .contains("held by")
-    );
+    assert!(says(wrong(&checks, "port"), "detail", "held by"));
+}
 
-    // Settings.
+#[test]
+fn doctor_names_a_setting_that_cannot_be_used() {
+    let place = Place::new();
     for (set, named) in [
         ("mqtt.adress=x", "mqtt.address"),
         ("log.level=a=b=c", "log.level"),
@@ -345,16 +336,14 @@ fn what_is_broken_is_named_with_its_remedy() {
     ] {
         let (code, checks) = place.doctor("analytics", &["--set", set]);
         assert_eq!(code, Some(1), "{set}");
-        assert!(
-            wrong(&checks, "configuration")["detail"]
-                .as_str()
-                .unwrap()
-                .contains(named),
-            "{set}: {checks:?}"
-        );
+        let found = wrong(&checks, "configuration");
+        assert!(says(found, "detail", named), "{set}: {checks:?}");
     }
+}
 
-    // For people: one line a check.
+#[test]
+fn doctor_prints_one_line_a_check_for_people() {
+    let place = Place::new();
     let output = place.run("operator", &["doctor", "--set", "mqtt.address=127.0.0.1:1"]);
     let lines = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
@@ -479,68 +468,53 @@ fn a_missing_openfhe_is_named_by_the_loader() {
     assert!(text(&output.stderr).contains("libopenfhe_gone.so: cannot open shared object file"));
 }
 
-/// The way of docs/operations.md: keys are made once, and used from then on where systemd puts them.
+/// Starts an operator in the folder of state `state` and returns its verifying key.
+fn operator_key(place: &Place, state: &str, more: &[&str]) -> String {
+    let settings = [
+        "deployment.state_dir=".to_owned() + state,
+        "operator.metrics_listen=".to_owned(),
+        "operator.live_listen=".to_owned(),
+        "mqtt.address=127.0.0.1:1".to_owned(),
+    ];
+    let mut command = place.command("operator", more);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+    Running::start(command).says("operator_key")
+}
+
+/// As docs/operations.md says: keys are made once, and read from then on where systemd puts them.
 #[test]
 fn keys_are_made_once_and_then_credentials() {
     let place = Place::new();
-    let start = |state: &str, more: &[&str]| {
-        let settings = [
-            "deployment.state_dir=".to_owned() + state,
-            "operator.metrics_listen=".to_owned(),
-            "operator.live_listen=".to_owned(),
-            "mqtt.address=127.0.0.1:1".to_owned(),
-        ];
-        let mut command = place.command("operator", more);
-        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
-        Running::start(command).says("operator_key")
-    };
-    let key = start("made", &[]);
+    let key = operator_key(&place, "made", &[]);
     let credentials = place.path().join("credentials");
     fs::create_dir(&credentials).unwrap();
     for name in ["signing.key", "epoch-1.key"] {
-        fs::copy(
-            place.path().join("made/operator").join(name),
-            credentials.join(name),
-        )
-        .unwrap();
+        let made = place.path().join("made/operator").join(name);
+        fs::copy(made, credentials.join(name)).unwrap();
         fs::set_permissions(credentials.join(name), Permissions::from_mode(0o400)).unwrap();
     }
     let setting = format!("operator.credentials_dir={}", credentials.display());
     let use_them = ["--set", setting.as_str()];
-    assert_eq!(start("used", &use_them), key);
-    let names = fs::read_dir(place.path().join("used/operator"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    assert!(
-        names
-            .into_iter()
-            .all(|name| !name.to_str().unwrap().ends_with(".key"))
-    );
+    assert_eq!(operator_key(&place, "used", &use_them), key);
+    for entry in fs::read_dir(place.path().join("used/operator")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.ends_with(".key"), "{name}");
+    }
 
     let state = ["--set", "deployment.state_dir=used"];
     let (_, checks) = place.doctor("operator", &[use_them, state].concat());
-    let found = checks
-        .iter()
-        .filter(|found| found["check"] == "credential" && found["status"] == "ok");
-    assert_eq!(found.count(), 2, "{checks:?}");
-    assert!(
-        checks
-            .iter()
-            .any(|found| found["check"] == "plan" && found["status"] == "ok"),
-        "{checks:?}"
-    );
+    let well = |check: &str| {
+        let found = checks.iter();
+        let found = found.filter(|found| found["check"] == check && found["status"] == "ok");
+        found.count()
+    };
+    assert_eq!((well("credential"), well("plan")), (2, 1), "{checks:?}");
     // Without them nothing is made in their place.
-    let command = place
-        .command("operator", &["--set", "operator.metrics_listen="])
-        .args(state)
-        .output()
-        .unwrap();
-    assert_eq!(command.status.code(), Some(1));
-    assert!(
-        text(&command.stderr).contains("operator.credentials_dir"),
-        "{}",
-        text(&command.stderr)
-    );
+    let without = ["--set", "operator.metrics_listen="];
+    let output = place.run("operator", &[without, state].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("operator.credentials_dir"), "{said}");
 }
 
 #[test]

@@ -247,59 +247,9 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
     }
 }
 
-#[test]
-fn wrong_values_are_refused_with_key_value_and_reason() {
-    let cases = [
-        (
-            "meter.meters",
-            "-5",
-            "invalid value: integer `-5`, expected u32",
-        ),
-        ("meter.meters", "0", "expected a number between 1"),
-        ("meter.meters", "many", "expected a whole number"),
-        ("meter.feeders", "0", "expected a number between 1"),
-        ("meter.speed", "-1", "expected a number above 0"),
-        ("meter.speed", "nan", "expected a number above 0"),
-        ("meter.start", "yesterday", "expected an instant in UTC"),
-        ("meter.duration", "0s", "expected a duration above zero"),
-        ("meter.source", "guess", "unknown variant `guess`"),
-        ("deployment.id", "Not An Id", "Not An Id"),
-        ("deployment.root", "/a", "single slashes"),
-        ("deployment.root", "a/+/b", "single slashes"),
-        ("deployment.operator_key", "12", "hex"),
-        ("mqtt.address", "localhost", "expected host:port"),
-        ("mqtt.address", "localhost:0", "not a port"),
-        ("mqtt.keep_alive", "-3s", "duration"),
-        ("mqtt.keep_alive", "0s", "between 1s and 18h"),
-        (
-            "mqtt.max_packet_bytes",
-            "10",
-            "expected a number between 1024",
-        ),
-        ("plan.interval", "1500ms", "whole seconds"),
-        (
-            "plan.interval",
-            "7s",
-            "whole seconds that divide a day, such as 6s or 8s",
-        ),
-        ("plan.interval", "2days", "such as 1day"),
-        ("plan.interval", "0s", "such as 1s or 2s"),
-        ("plan.batch", "0", "expected a number between 1"),
-        ("plan.layout", "histogram", "profile, moments"),
-        ("plan.profile", "wide", "additive, additive-wide"),
-        ("plan.min_meters", "1", "expected a number between 2"),
-        ("broker.listen", "here", "socket address"),
-        (
-            "broker.segment_bytes",
-            "1",
-            "expected a number between 1024",
-        ),
-        ("operator.enrolment", "never", "unknown variant"),
-        ("operator.live_intervals", "0", "between 1 and"),
-        ("analytics.feeders", "a,B!", "B!"),
-        ("log.format", "xml", "unknown variant `xml`"),
-    ];
-    for (key, value, problem) in cases {
+/// Each of these values of a key is refused, with the key and the reason.
+fn refused(cases: &[(&str, &str, &str)]) {
+    for &(key, value, problem) in cases {
         let Err(error) = load(&[], &[], &[(key, value)]) else {
             panic!("{key} = {value} was accepted");
         };
@@ -308,6 +258,50 @@ fn wrong_values_are_refused_with_key_value_and_reason() {
         assert!(text.contains(problem), "{key} = {value}: {text}");
         assert!(matches!(error, ConfigError::Value { .. }), "{text}");
     }
+}
+
+#[test]
+fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason() {
+    refused(&[
+        ("deployment.id", "Not An Id", "Not An Id"),
+        ("deployment.root", "/a", "single slashes"),
+        ("deployment.root", "a/+/b", "single slashes"),
+        ("deployment.operator_key", "12", "hex"),
+        ("mqtt.address", "localhost", "expected host:port"),
+        ("mqtt.address", "localhost:0", "not a port"),
+        ("mqtt.keep_alive", "-3s", "duration"),
+        ("mqtt.keep_alive", "0s", "between 1s and 18h"),
+        ("mqtt.max_packet_bytes", "10", "a number between 1024"),
+        ("plan.interval", "1500ms", "whole seconds"),
+        ("plan.interval", "7s", "divide a day, such as 6s or 8s"),
+        ("plan.interval", "2days", "such as 1day"),
+        ("plan.interval", "0s", "such as 1s or 2s"),
+        ("plan.batch", "0", "expected a number between 1"),
+        ("plan.layout", "histogram", "profile, moments"),
+        ("plan.profile", "wide", "additive, additive-wide"),
+        ("plan.min_meters", "1", "expected a number between 2"),
+        ("log.format", "xml", "unknown variant `xml`"),
+    ]);
+}
+
+#[test]
+fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
+    refused(&[
+        ("meter.meters", "-5", "integer `-5`, expected u32"),
+        ("meter.meters", "0", "expected a number between 1"),
+        ("meter.meters", "many", "expected a whole number"),
+        ("meter.feeders", "0", "expected a number between 1"),
+        ("meter.speed", "-1", "expected a number above 0"),
+        ("meter.speed", "nan", "expected a number above 0"),
+        ("meter.start", "yesterday", "expected an instant in UTC"),
+        ("meter.duration", "0s", "expected a duration above zero"),
+        ("meter.source", "guess", "unknown variant `guess`"),
+        ("broker.listen", "here", "socket address"),
+        ("broker.segment_bytes", "1", "a number between 1024"),
+        ("operator.enrolment", "never", "unknown variant"),
+        ("operator.live_intervals", "0", "between 1 and"),
+        ("analytics.feeders", "a,B!", "B!"),
+    ]);
 }
 
 /// A file says its types, so nothing in it is converted.
@@ -386,98 +380,9 @@ fn only_a_setting_must_be_unicode() {
     assert!(text.contains("CIPHERWATT__METER__SEED"), "{text}");
 }
 
-/// Each in a file, so that no flag of a command hides it; the last of them is the fault.
-#[test]
-fn settings_that_contradict_each_other_are_refused_with_both_and_their_origins() {
-    let key = SigningKey::generate().verifying_key();
-    let key = format!("deployment.operator_key = \"{key}\"\n");
-    let cases = [
-        ("", "meter.replay = \"pv.csv\"", "meter.source"),
-        ("", "meter.source = \"replay\"", "meter.replay"),
-        (
-            "",
-            "meter.replay_start = \"2020-01-01T00:00:00Z\"",
-            "meter.source",
-        ),
-        (
-            "meter.source = \"replay\"\nmeter.replay = \"pv.csv\"\n",
-            "meter.meters = 7",
-            "meter.source",
-        ),
-        (
-            "meter.source = \"replay\"\nmeter.replay = \"pv.csv\"\n",
-            "meter.mix.solar = 0.5",
-            "meter.source",
-        ),
-        ("", "meter.feeders = 101", "meter.meters"),
-        ("", "meter.outbox_max_reports = 99", "meter.meters"),
-        ("", "meter.retry_max = \"1s\"", "meter.retry_min"),
-        ("", "mqtt.backoff_max = \"1ms\"", "mqtt.backoff_min"),
-        (
-            "",
-            "mqtt.max_packet_bytes = 9_000_000",
-            "broker.max_payload_bytes",
-        ),
-        ("", "plan.batch = 5", "plan.interval"),
-        (
-            "",
-            "analytics.commit_max_delay = \"1ms\"",
-            "analytics.commit_min_delay",
-        ),
-        ("", "analytics.retention = \"1m\"", "analytics.grace"),
-        (
-            "analytics.max_feeders = 1\n",
-            "analytics.feeders = [\"a\", \"b\"]",
-            "analytics.max_feeders",
-        ),
-        (
-            "",
-            "deployment.mode = \"production\"",
-            "deployment.operator_key",
-        ),
-        (
-            &key,
-            "deployment.mode = \"production\"",
-            "operator.enrolment",
-        ),
-        (
-            "",
-            "mqtt.address = \"192.0.2.1:1883\"",
-            "operator.enrolment",
-        ),
-        ("", "broker.listen = \"0.0.0.0:1883\"", "operator.enrolment"),
-        (
-            "",
-            "operator.credentials_dir = \"state/operator\"",
-            "deployment.state_dir",
-        ),
-        (
-            "",
-            "operator.live_listen = \"0.0.0.0:9470\"",
-            "operator.live_remote",
-        ),
-        ("", "operator.live_remote = true", "operator.live_listen"),
-        (
-            "operator.live_listen = \"\"\n",
-            "operator.live_load = true",
-            "operator.live_listen",
-        ),
-        (
-            "operator.metrics_listen = \"\"\n",
-            "operator.export_load = true",
-            "operator.metrics_listen",
-        ),
-        (
-            "",
-            "operator.live_listen = \"127.0.0.1:9465\"",
-            "operator.metrics_listen",
-        ),
-        (
-            "",
-            "broker.metrics_listen = \"127.0.0.1:1883\"",
-            "broker.listen",
-        ),
-    ];
+/// The settings `before` are accepted from a file; with `fault` behind them they are refused, with that and the setting
+/// `other` that it contradicts. In a file, so that no flag of a command hides it.
+fn contradictions(cases: &[(&str, &str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.toml");
     for (before, fault, other) in cases {
@@ -498,6 +403,66 @@ fn settings_that_contradict_each_other_are_refused_with_both_and_their_origins()
         let (_, mend) = text.split_once(": ").unwrap();
         assert!(!mend.is_empty());
     }
+}
+
+#[test]
+fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_origins() {
+    let start = "meter.replay_start = \"2020-01-01T00:00:00Z\"";
+    let replay = "meter.source = \"replay\"\nmeter.replay = \"pv.csv\"\n";
+    contradictions(&[
+        ("", "meter.replay = \"pv.csv\"", "meter.source"),
+        ("", "meter.source = \"replay\"", "meter.replay"),
+        ("", start, "meter.source"),
+        (replay, "meter.meters = 7", "meter.source"),
+        (replay, "meter.mix.solar = 0.5", "meter.source"),
+        ("", "meter.feeders = 101", "meter.meters"),
+        ("", "meter.outbox_max_reports = 99", "meter.meters"),
+        ("", "meter.retry_max = \"1s\"", "meter.retry_min"),
+        ("", "plan.batch = 5", "plan.interval"),
+    ]);
+}
+
+#[test]
+fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_their_origins() {
+    let packet = "mqtt.max_packet_bytes = 9_000_000";
+    let delay = "analytics.commit_max_delay = \"1ms\"";
+    let one = "analytics.max_feeders = 1\n";
+    let feeders = "analytics.feeders = [\"a\", \"b\"]";
+    let listen = "broker.metrics_listen = \"127.0.0.1:1883\"";
+    contradictions(&[
+        ("", "mqtt.backoff_max = \"1ms\"", "mqtt.backoff_min"),
+        ("", packet, "broker.max_payload_bytes"),
+        ("", listen, "broker.listen"),
+        ("", delay, "analytics.commit_min_delay"),
+        ("", "analytics.retention = \"1m\"", "analytics.grace"),
+        (one, feeders, "analytics.max_feeders"),
+    ]);
+}
+
+#[test]
+fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_origins() {
+    let key = SigningKey::generate().verifying_key();
+    let key = format!("deployment.operator_key = \"{key}\"\n");
+    let production = "deployment.mode = \"production\"";
+    let remote = "mqtt.address = \"192.0.2.1:1883\"";
+    let keys = "operator.credentials_dir = \"state/operator\"";
+    let open = "operator.live_listen = \"0.0.0.0:9470\"";
+    let same = "operator.live_listen = \"127.0.0.1:9465\"";
+    let (load, export) = ("operator.live_load = true", "operator.export_load = true");
+    let no_page = "operator.live_listen = \"\"\n";
+    let no_metrics = "operator.metrics_listen = \"\"\n";
+    contradictions(&[
+        ("", production, "deployment.operator_key"),
+        (&key, production, "operator.enrolment"),
+        ("", remote, "operator.enrolment"),
+        ("", "broker.listen = \"0.0.0.0:1883\"", "operator.enrolment"),
+        ("", keys, "deployment.state_dir"),
+        ("", open, "operator.live_remote"),
+        ("", "operator.live_remote = true", "operator.live_listen"),
+        (no_page, load, "operator.live_listen"),
+        (no_metrics, export, "operator.metrics_listen"),
+        ("", same, "operator.metrics_listen"),
+    ]);
 }
 
 /// A household's readings are not replaced by invented ones because a file forgot to say that it replays.

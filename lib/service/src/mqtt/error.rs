@@ -93,6 +93,11 @@ impl LinkError {
         }
     }
 
+    /// Whether the broker went away or was not there, and did nothing wrong.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Unreachable { .. })
+    }
+
     /// All labels, so that counters can start at 0.
     pub(super) const LABELS: [&'static str; 7] = [
         "unreachable",

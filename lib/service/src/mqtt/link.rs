@@ -159,12 +159,18 @@ impl Link {
         self.held = None;
         self.subscriptions.lost();
         self.connected.send_replace(false);
-        metrics::failed(&error);
+        // A broker that goes away while this client ends was told to end too, or has taken the farewell.
+        let ends = self.phase != Phase::Open || self.stop.is_stopped();
+        let expected = ends && error.is_absence();
+        if !expected {
+            metrics::failed(&error);
+        }
         if self.phase.is_ending() {
             return;
         }
         // Once for each kind of failure: attempts go on, and their number is a metric.
-        if self.last_failure.replace(error.label()) == Some(error.label()) {
+        let repeated = self.last_failure.replace(error.label()) == Some(error.label());
+        if expected || repeated {
             tracing::debug!(client = %self.client_id, "{error}");
         } else {
             tracing::warn!(client = %self.client_id, "{error}");
