@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Sweep,
     /// `load`.
     Load,
-    /// `chaos`.
+    /// `chaos` and `soak`.
     Chaos,
 }
 
