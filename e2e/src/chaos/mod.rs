@@ -214,7 +214,7 @@ async fn play_all(
     let bar = progress_bar(u64::from(options.kills), "kills");
     let played = timeout(limit, play(stage, options, drive, processes, &bar)).await;
     bar.finish_and_clear();
-    played.unwrap_or_else(|_| bail!("not finished after {} s", limit.as_secs()))
+    played.unwrap_or_else(|_| bail!("did not finish within {} s", limit.as_secs()))
 }
 
 /// Every planned kill; then until the gateway has every receipt and the operator every total.

@@ -18,7 +18,6 @@ use super::Options;
 const GRID: (u32, u16) = (900, 4);
 /// Windows each feeder reports for each kill. A kill needs work in flight, and what a kill holds up does not move on.
 const WINDOWS_PER_KILL: u32 = 3;
-/// Fewest windows.
 const FEWEST_WINDOWS: u32 = 30;
 /// Windows of each feeder a second, as long as nothing holds them up.
 pub(super) const WINDOWS_PER_S: f64 = 2.0;
@@ -35,11 +34,8 @@ pub(crate) struct Stage {
     pub(crate) config: PathBuf,
     /// The first ledger: what every window must come to, from the seed.
     pub(crate) truths: Truths,
-    /// The first window.
     pub(crate) from: WindowStart,
-    /// Windows of each feeder.
     pub(crate) windows: u32,
-    /// How time is cut.
     pub(crate) grid: Grid,
 }
 
