@@ -103,6 +103,15 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
+    /// Keep the processes at steady work for long, and check that every total is right and that no process and no file
+    /// grows.
+    #[command(after_help = "Examples:\n  bench soak --duration 60s")]
+    Soak {
+        #[command(flatten)]
+        options: chaos::soak::Options,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Join the results of several commands into one HTML file with charts.
     #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
     Report(report::Options),
@@ -144,7 +153,7 @@ impl Action {
     fn kind(&self) -> Option<Kind> {
         match self {
             Self::Load { .. } => Some(Kind::Load),
-            Self::Chaos { .. } => Some(Kind::Chaos),
+            Self::Chaos { .. } | Self::Soak { .. } => Some(Kind::Chaos),
             Self::Measure(_, swept, _) if !swept.sweeps.is_empty() => Some(Kind::Sweep),
             Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } | Self::Measure(..) => {
                 Some(Kind::Usual)

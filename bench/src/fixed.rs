@@ -9,18 +9,14 @@ use service::config::{Loaded, Origin};
 pub(crate) enum Kind {
     /// `demo`, `run`, `budget` and `--peers`: none.
     Usual,
-    /// `--sweep`.
     Sweep,
-    /// `load`.
     Load,
-    /// `chaos`.
     Chaos,
 }
 
 /// Keys with spaces in between, and why they are not to be set.
 type Keys = (&'static str, &'static str);
 
-/// Of every command.
 const ALWAYS: [Keys; 7] = [
     (
         "mqtt.address broker.listen",

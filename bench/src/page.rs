@@ -14,30 +14,18 @@ use harness::watch::Seen;
 
 /// The metrics of the whole path, all of it in this process.
 const METRICS: Metrics = Metrics {
-    reading: Step {
-        counters: &[meter::metrics::READINGS],
-        histogram: None,
-    },
-    encrypt: Step {
-        counters: &[],
-        histogram: Some(meter::metrics::ENCRYPT),
-    },
-    sign: Step {
-        counters: &[],
-        histogram: Some(meter::metrics::SIGN),
-    },
-    verify: Step {
-        counters: &[],
-        histogram: Some(analytics::metrics::VERIFY),
-    },
-    fold: Step {
-        counters: &[analytics::metrics::FOLDED],
-        histogram: Some(analytics::metrics::FOLD),
-    },
-    release: Step {
-        counters: &[analytics::metrics::RELEASED],
-        histogram: Some(analytics::metrics::RELEASE),
-    },
+    reading: step(&[meter::metrics::READINGS], None),
+    encrypt: step(&[], Some(meter::metrics::ENCRYPT)),
+    sign: step(&[], Some(meter::metrics::SIGN)),
+    verify: step(&[], Some(analytics::metrics::VERIFY)),
+    fold: step(
+        &[analytics::metrics::FOLDED],
+        Some(analytics::metrics::FOLD),
+    ),
+    release: step(
+        &[analytics::metrics::RELEASED],
+        Some(analytics::metrics::RELEASE),
+    ),
     sealed_bytes: meter::metrics::SEALED_BYTES,
     duplicates: analytics::metrics::DUPLICATE,
     held: analytics::metrics::HELD,
@@ -48,6 +36,13 @@ const METRICS: Metrics = Metrics {
     ],
     ..operator::page::METRICS
 };
+
+const fn step(counters: &'static [&'static str], histogram: Option<&'static str>) -> Step {
+    Step {
+        counters,
+        histogram,
+    }
+}
 
 /// Where the page of a run is.
 #[derive(Debug, Clone, clap::Args)]

@@ -13,15 +13,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Spread {
     /// The middle of all rounds.
     pub(crate) median: f64,
-    /// The least of them.
     pub(crate) min: f64,
-    /// The greatest.
     pub(crate) max: f64,
     /// A quarter of the rounds is below.
     pub(crate) q1: f64,
     /// A quarter of the rounds is above.
     pub(crate) q3: f64,
-    /// How many rounds.
     pub(crate) rounds: usize,
 }
 

@@ -14,10 +14,11 @@
 //! * [`binaries`]: where they are · [`processes`]: starting them, and what they say
 //! * [`structure`]: what `tests/structure.rs` looks at, and a table of it (`src/bin/structure.rs`)
 
-pub mod processes;
-pub mod structure;
+#![warn(unreachable_pub)]
 
 pub mod chaos;
+pub mod processes;
+pub mod structure;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

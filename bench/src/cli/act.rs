@@ -68,6 +68,12 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         }
         Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
+        Action::Soak { options, output } => {
+            let results = output.folder(&settings)?;
+            let soak = chaos::soak::run(&settings, &options, &results, stop).await?;
+            output.print(&soak, || soak.text())?;
+            Ok(code(soak.correct, true))
+        }
         Action::Capacity(options) => {
             print!("{}", capacity::text(&options)?);
             Ok(OK)

@@ -37,7 +37,6 @@ pub(crate) enum Precision {
 /// Share of the greatest total that the error of a CKKS sum of this size stays below.
 const CKKS: Precision = Precision::Share(1e-4);
 
-/// All of them.
 pub(crate) const PEERS: [System; 6] = [
     System {
         name: "tenseal",

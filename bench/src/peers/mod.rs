@@ -17,6 +17,7 @@ mod native;
 pub(crate) mod ours;
 mod process;
 #[path = "../../peers/src/protocol.rs"]
+#[allow(unreachable_pub, reason = "a peer has this file too")]
 mod protocol;
 mod table;
 mod venv;

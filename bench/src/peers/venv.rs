@@ -59,7 +59,7 @@ pub(crate) async fn interpreter(packages: Packages) -> Result<PathBuf> {
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
     if !folder.join(COMPLETE).is_file() {
         let made = timeout(PATIENCE, make(&folder, &python, packages)).await;
-        made.with_context(|| format!("not done after {} s", PATIENCE.as_secs()))??;
+        made.with_context(|| format!("pip did not finish within {} s", PATIENCE.as_secs()))??;
     }
     drop(lock);
     Ok(python)

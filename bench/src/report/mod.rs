@@ -66,7 +66,7 @@ pub(crate) fn run_in(folder: &Path) -> Result<Run> {
     let path = folder.join("run.json");
     serde_json::from_value(read(&path)?).with_context(|| {
         format!(
-            "{} was not written by this version of bench",
+            "{} is not a results document of this version",
             path.display()
         )
     })

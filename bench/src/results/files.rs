@@ -115,13 +115,9 @@ fn stage_lines(run: &Run) -> impl Iterator<Item = Value> {
 mod tests {
     use super::*;
 
-    fn example() -> Run {
-        serde_json::from_str(include_str!("example.json")).unwrap()
-    }
-
     #[test]
-    fn a_row_for_each_repeat_and_for_each_point_that_was_not_run() {
-        let run = example();
+    fn there_is_a_row_for_each_repeat_and_each_point_that_was_not_run_and_run_json_has_it_all() {
+        let run: Run = serde_json::from_str(include_str!("example.json")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         Files::new(folder.path()).write(&run).unwrap();
         let read = |name: &str| {
@@ -150,13 +146,6 @@ mod tests {
         let repeats = points(&run).flat_map(|(_, point)| &point.repeats);
         let expected = repeats.map(|repeat| repeat.stages.len());
         assert_eq!(stages.len(), expected.sum::<usize>());
-    }
-
-    #[test]
-    fn run_json_comes_back_as_it_was() {
-        let run = example();
-        let folder = tempfile::tempdir().unwrap();
-        Files::new(folder.path()).write(&run).unwrap();
         let text = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
         assert_eq!(serde_json::from_str::<Run>(&text).unwrap(), run);
     }

@@ -6,7 +6,8 @@ use harness::verdict::Row;
 use serde_json::{Value, json};
 
 use super::extras::Extras;
-use super::schema::{Parameter, Point, Run, StageName};
+use super::schema::{Parameter, Point, PointSpread, Run, StageName};
+use crate::ratio::Spread;
 use crate::sweep::parameter;
 
 /// Decrypted totals and averages of each feeder and window, beside the truth.
@@ -56,13 +57,9 @@ pub(super) fn performance_metrics(run: &Run) -> Value {
 }
 
 fn performance(point: &Point) -> Value {
-    let ms = |stage: StageName| {
-        let median = point.median.as_ref();
-        median
-            .and_then(|median| median.stage_p50_s.get(&stage))
-            .map(|spread| spread.median * 1e3)
-    };
     let median = point.median.as_ref();
+    let of = |figure: fn(&PointSpread) -> Spread| median.map(|median| figure(median).median);
+    let ms = |stage| Some(median?.stage_p50_s.get(&stage)?.median * 1e3);
     json!({
         "value": point.label,
         "status": point.status,
@@ -77,12 +74,12 @@ fn performance(point: &Point) -> Value {
         "decryption_time_ms": ms(StageName::Decrypt),
         "publish_to_receipt_time_ms": ms(StageName::PublishToReceipt),
         "end_to_end_time_ms": ms(StageName::EndToEnd),
-        "throughput_reports_per_s": median.map(|median| median.reports_per_s.median),
-        "throughput_readings_per_s": median.map(|median| median.readings_per_s.median),
-        "payload_size_bytes": median.map(|median| median.bytes_per_report.median),
-        "payload_bytes_per_reading": median.map(|median| median.bytes_per_reading.median),
-        "total_time_s": median.map(|median| median.wall_s.median),
-        "max_abs_error_wh": median.map(|median| median.max_abs_error_wh.median),
+        "throughput_reports_per_s": of(|median| median.reports_per_s),
+        "throughput_readings_per_s": of(|median| median.readings_per_s),
+        "payload_size_bytes": of(|median| median.bytes_per_report),
+        "payload_bytes_per_reading": of(|median| median.bytes_per_reading),
+        "total_time_s": of(|median| median.wall_s),
+        "max_abs_error_wh": of(|median| median.max_abs_error_wh),
     })
 }
 

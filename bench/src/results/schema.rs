@@ -31,10 +31,8 @@ pub(crate) use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
 /// Format 1 also had `plaintext`, a comparison with a pipeline of its own.
 pub(crate) const FORMAT: u32 = 2;
 
-/// One run of `bench`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// [`FORMAT`].
     pub(crate) format: u32,
     /// Whether every point that ran is right: none is `wrong` or `failed`.
     pub(crate) correct: bool,
@@ -97,7 +95,6 @@ pub(crate) struct Environment {
     pub(crate) estimate_s: f64,
 }
 
-/// A parameter profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Profile {
     pub(crate) name: String,
@@ -141,7 +138,6 @@ pub(crate) enum Parameter {
     Latency,
     /// Probability that a report is lost between gateway and broker.
     Loss,
-    /// Parameter profile.
     Profile,
 }
 
@@ -197,7 +193,6 @@ pub(crate) struct PointSettings {
     pub(crate) batch: u16,
     /// Windows of event time, each of batch × interval: reports are meters × windows.
     pub(crate) windows: u32,
-    /// `profile` or `moments`.
     pub(crate) layout: String,
     /// Slots of a ciphertext that carry something.
     pub(crate) slots_used: usize,

@@ -23,16 +23,13 @@ const POINT: Duration = Duration::from_secs(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// One kill that landed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Kill {
-    /// Whom.
     pub(crate) role: Role,
     /// Which of its lives, from 1.
     pub(crate) life: u32,
     /// `SIGKILL`, or the name of a fail point.
     pub(crate) how: &'static str,
-    /// What was in flight.
     pub(crate) in_flight: String,
     /// Seconds since the run began.
     pub(crate) at_s: f64,
@@ -45,14 +42,12 @@ pub(crate) struct Drive<'a> {
     processes: &'a BTreeMap<Role, Process>,
     working: BTreeMap<Role, watch::Receiver<u32>>,
     began: Instant,
-    /// Every kill so far.
     pub(crate) kills: Vec<Kill>,
     /// Fail points that were not passed in time; the process was killed from outside instead.
     pub(crate) missed: Vec<&'static str>,
 }
 
 impl<'a> Drive<'a> {
-    /// Begins to time recoveries.
     pub(crate) fn new(
         stage: &'a Stage,
         observer: &'a Observer,

@@ -25,11 +25,8 @@ const LINES: usize = 40;
 /// A line of `totals.jsonl`, as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Total {
-    /// The feeder.
     pub(crate) feeder: FeederId,
-    /// The window.
     pub(crate) window_start: WindowStart,
-    /// Its part.
     pub(crate) part: Part,
     /// Meters in the sum.
     pub(crate) meters: u32,
@@ -147,7 +144,6 @@ pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
     pub(crate) fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.windows_wrong == 0 && self.wrong.is_empty()
     }

@@ -10,7 +10,7 @@
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
 //! * `judge`: the verdict · `summary`: the figures
-//! * [`selftest`]: the same with a fault built in, which must be found
+//! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod drive;
 mod judge;
@@ -22,6 +22,7 @@ mod recovery;
 mod schedule;
 pub mod selftest;
 pub mod serve;
+pub mod soak;
 mod stage;
 mod summary;
 
@@ -213,7 +214,7 @@ async fn play_all(
     let bar = progress_bar(u64::from(options.kills), "kills");
     let played = timeout(limit, play(stage, options, drive, processes, &bar)).await;
     bar.finish_and_clear();
-    played.unwrap_or_else(|_| bail!("not finished after {} s", limit.as_secs()))
+    played.unwrap_or_else(|_| bail!("did not finish within {} s", limit.as_secs()))
 }
 
 /// Every planned kill; then until the gateway has every receipt and the operator every total.
@@ -235,28 +236,29 @@ async fn play(
     let mut fleet = processes[&Role::Meter].state();
     // Fails only where the process could not be kept running, which `end` reports.
     let _ = fleet.wait_for(|state| state.over).await;
-    let expected: u64 = stage
-        .truths
-        .values()
-        .map(|truth| u64::from(truth.meters))
-        .sum();
     // With a fault built in it never settles, and need not.
     let quiet = options.sabotage.map_or(QUIET, |_| QUIET / 4);
+    all_totals(stage, quiet).await;
+    sleep(AFTERWARDS).await;
+    Ok(())
+}
+
+/// Waits until every window has its total, or none has come for `quiet`.
+async fn all_totals(stage: &Stage, quiet: Duration) {
     let mut before = 0;
     let mut since = Instant::now();
     while since.elapsed() < quiet {
         let totals = read_totals(&stage.settings.operator.totals_file).unwrap_or_default();
         let released = totals.iter().map(|total| u64::from(total.meters)).sum();
-        if released >= expected {
+        if released >= stage.reports() {
             break;
         }
         if released > before {
-            (before, since) = (released, Instant::now());
+            before = released;
+            since = Instant::now();
         }
         sleep(Duration::from_millis(250)).await;
     }
-    sleep(AFTERWARDS).await;
-    Ok(())
 }
 
 /// Ends the processes, the broker last. Returns what was wrong with how they ended, now or in between.

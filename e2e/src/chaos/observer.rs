@@ -18,7 +18,6 @@ use wire::{
     Topic, Topics, WindowStart,
 };
 
-/// Its MQTT client id.
 const CLIENT: &str = "chaos-observer";
 
 /// What was seen of one ciphertext of a report.
@@ -40,7 +39,6 @@ pub(crate) struct Release {
     pub(crate) contributors: u32,
     /// What it says of who contributed.
     pub(crate) contributors_digest: Digest,
-    /// Whether the operator answered.
     pub(crate) answered: bool,
     /// Reasons for which the operator refused it.
     pub(crate) refused: BTreeSet<Reason>,
@@ -49,7 +47,6 @@ pub(crate) struct Release {
 /// A sum's name: feeder, window, part.
 pub(crate) type SumName = (FeederId, WindowStart, Part);
 
-/// Everything seen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// Ciphertexts of each report.
@@ -60,7 +57,6 @@ pub(crate) struct Seen {
     pub(crate) releases: BTreeMap<SumName, BTreeMap<Digest, Release>>,
     /// The last release that was seen for the first time.
     pub(crate) last_release: Option<(SumName, Digest)>,
-    /// The newest window reported.
     pub(crate) newest: Option<WindowStart>,
     /// Messages that could not be read.
     pub(crate) unreadable: u64,
@@ -187,7 +183,6 @@ fn opened<M: wire::Message + Clone>(incoming: &Incoming) -> Result<(M, Digest), 
     Ok((unverified.claimed().clone(), digest))
 }
 
-/// The subscriber.
 #[derive(Clone)]
 pub(crate) struct Observer {
     seen: Arc<Mutex<Seen>>,

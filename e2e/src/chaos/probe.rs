@@ -10,7 +10,6 @@ use tokio::time::timeout;
 /// A process that does not answer within this is down, for now.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A scrape.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metrics(String);
 

@@ -29,11 +29,9 @@ const SIGABRT: i32 = 6;
 /// How a process is started.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// Which process.
     pub(crate) role: Role,
     /// Arguments after `serve ROLE`.
     pub(crate) arguments: Vec<String>,
-    /// Environment of every life.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// Where its standard error goes; every life appends.
     pub(crate) log: PathBuf,
@@ -54,14 +52,11 @@ pub(crate) enum Cause {
     Unexpected(String),
 }
 
-/// A life that ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Death {
     /// Which life, from 1.
     pub(crate) life: u32,
-    /// When.
     pub(crate) at: Instant,
-    /// Why.
     pub(crate) cause: Cause,
 }
 
@@ -70,7 +65,6 @@ pub(crate) struct Death {
 pub(crate) struct State {
     /// Which life it is in, from 1.
     pub(crate) life: u32,
-    /// When that life began.
     pub(crate) since: Option<Instant>,
     /// All that ended.
     pub(crate) deaths: Vec<Death>,
@@ -90,7 +84,6 @@ enum Order {
     Stop,
 }
 
-/// A process under watch.
 pub(crate) struct Process {
     orders: mpsc::Sender<Order>,
     state: watch::Receiver<State>,

@@ -60,7 +60,6 @@ pub(crate) struct Faults {
 pub(crate) struct FaultCounts {
     /// Connections cut without warning.
     pub(crate) cuts: u64,
-    /// Spells of delay.
     pub(crate) delays: u64,
     /// Spells in which nothing passed.
     pub(crate) stalls: u64,
@@ -69,7 +68,6 @@ pub(crate) struct FaultCounts {
 }
 
 impl Faults {
-    /// The counts now.
     pub(crate) fn counts(&self) -> FaultCounts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FaultCounts {

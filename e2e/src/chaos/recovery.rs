@@ -21,7 +21,6 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A life whose recovery was timed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Recovery {
-    /// Whose.
     pub(crate) role: Role,
     /// Which of its lives did useful work again, from 1.
     pub(crate) life: u32,

@@ -53,7 +53,6 @@ const POINTS: [(Role, &[Point]); 3] = [
 /// A fail point armed for one life of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailPoint {
-    /// Its name.
     pub(crate) name: &'static str,
     /// Passages until it kills.
     pub(crate) count: u32,
@@ -62,7 +61,6 @@ pub(crate) struct FailPoint {
 /// A process that is killed from outside and, in some cases, its successor at a fail point: two kills then.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlannedKill {
-    /// Who.
     pub(crate) role: Role,
     /// Where its successor dies.
     pub(crate) then: Option<FailPoint>,

@@ -18,10 +18,9 @@ use super::Options;
 const GRID: (u32, u16) = (900, 4);
 /// Windows each feeder reports for each kill. A kill needs work in flight, and what a kill holds up does not move on.
 const WINDOWS_PER_KILL: u32 = 3;
-/// Fewest windows.
 const FEWEST_WINDOWS: u32 = 30;
 /// Windows of each feeder a second, as long as nothing holds them up.
-const WINDOWS_PER_S: f64 = 2.0;
+pub(super) const WINDOWS_PER_S: f64 = 2.0;
 /// Smallest group where there are supplements: few of them are too small to be released then.
 const SUPPLEMENT: u32 = 2;
 /// Windows the gateway may be ahead of its receipts.
@@ -35,11 +34,8 @@ pub(crate) struct Stage {
     pub(crate) config: PathBuf,
     /// The first ledger: what every window must come to, from the seed.
     pub(crate) truths: Truths,
-    /// The first window.
     pub(crate) from: WindowStart,
-    /// Windows of each feeder.
     pub(crate) windows: u32,
-    /// How time is cut.
     pub(crate) grid: Grid,
 }
 
@@ -66,17 +62,28 @@ impl Stage {
         let source = Simulated::new(&simulated(&settings))?;
         let mut clear = Seeded(Box::new(source));
         let truths = truths(&mut clear, grid, options.feeders, from, from.0 + length)?;
-        let config = folder.join("chaos.toml");
-        std::fs::write(&config, toml::to_string(&settings)?)
-            .with_context(|| format!("cannot write {}", config.display()))?;
-        Ok(Self {
+        let stage = Self {
             settings,
-            config,
+            config: folder.join("chaos.toml"),
             truths,
             from,
             windows,
             grid,
-        })
+        };
+        stage.write()?;
+        Ok(stage)
+    }
+
+    /// Writes the file of the settings, once more where they have changed.
+    pub(crate) fn write(&self) -> Result<()> {
+        std::fs::write(&self.config, toml::to_string(&self.settings)?)
+            .with_context(|| format!("cannot write {}", self.config.display()))
+    }
+
+    /// Contributors of all windows.
+    pub(crate) fn reports(&self) -> u64 {
+        let truths = self.truths.values();
+        truths.map(|truth| u64::from(truth.meters)).sum()
     }
 
     /// Where a process serves its metrics.

@@ -25,24 +25,18 @@ pub struct Summary {
     pub(crate) kills_asked: u32,
     /// Fail points that were not passed in time: the process was killed from outside instead.
     pub(crate) fail_points_missed: Vec<&'static str>,
-    /// What the ledgers say.
     #[serde(flatten)]
     pub(crate) verdict: Verdict,
     /// From the kill to useful work, by process.
     pub(crate) recovery_ms: BTreeMap<Role, Latencies>,
     /// Faults of the network between the processes and the broker.
     pub(crate) network_faults: FaultCounts,
-    /// Meters.
     pub(crate) meters: u32,
-    /// Feeders.
     pub(crate) feeders: u32,
-    /// The seed.
     pub(crate) seed: u64,
-    /// Wall time in seconds.
     pub(crate) wall_s: f64,
     /// Whether every kill landed and nothing is wrong.
     pub correct: bool,
-    /// The results folder.
     pub(crate) results: PathBuf,
     /// State of the processes, kept if something is wrong.
     pub(crate) state: Option<PathBuf>,

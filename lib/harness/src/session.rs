@@ -35,7 +35,7 @@ pub struct Finished {
 
 /// The time was up before every window was accounted for.
 #[derive(Debug, thiserror::Error)]
-#[error("not finished after {}: {accounted} of {windows} windows accounted for; {wrong}", humantime::format_duration(*.limit))]
+#[error("did not finish within {}: {accounted} of {windows} windows accounted for; {wrong}", humantime::format_duration(*.limit))]
 pub struct NotFinished {
     limit: Duration,
     accounted: usize,

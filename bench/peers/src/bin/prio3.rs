@@ -10,7 +10,6 @@ use prio::vdaf::{
     VerifyTransition,
 };
 
-/// Bits of a value.
 const BITS: u32 = 16;
 /// What the proof is bound to.
 const CONTEXT: &[u8] = b"cipherwatt bench";

@@ -11,7 +11,6 @@ use service::stop::Stop;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
-/// Connections that publish.
 const PUBLISHERS: usize = 4;
 /// Bytes of a message: a report of ours.
 pub(crate) const BYTES: usize = 27_330;

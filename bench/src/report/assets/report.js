@@ -129,8 +129,8 @@ function load() {
   const late = (key, one) => steps.map((step) => ({ x: step.rate, y: step[key]?.[one] })).sort((a, b) => a.x - b.x);
   const x = { label: "offered reports/s", log: true };
   return [
-    paragraph(knee ? `The knee: ${number(knee.rate ?? knee)} reports a second is the greatest offered rate that was settled with its latency below the limit and nothing lost.`
-      : "No knee was looked for."),
+    paragraph(knee ? `Maximum sustained throughput: ${number(knee.rate ?? knee)} reports a second. It is the highest rate offered at which every report was settled, with latency below the limit.`
+      : "One rate was offered; the maximum was not looked for."),
     element("div", { class: "charts" },
       chart("Settled against offered", "The dashed line: everything offered is settled", x, { label: "settled reports/s", log: true },
         [{ label: "settled", colour: "--c1", points: settled }, { label: "all", ideal: true, points: settled.map((point) => ({ x: point.x, y: point.x })) }]),
@@ -215,7 +215,7 @@ function raw() {
 
 summary();
 section("failures", "Failed and skipped points", failures());
-section("load", "Offered load and the knee", load());
+section("load", "Maximum sustained throughput", load());
 sweeps();
 section("error", "Error against the truth", error());
 section("peers", "Peers, as ratios", peers());
