@@ -26,7 +26,7 @@ pub struct Common {
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
 
-    /// Print every setting with its value and origin, and end
+    /// Print every setting with its value and origin, and exit
     #[arg(long)]
     pub(crate) print_config: bool,
 

@@ -1,4 +1,4 @@
-//! A clock knows what time it currently is.
+//! Wall time: the system's, or what a test sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

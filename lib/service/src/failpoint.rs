@@ -1,8 +1,8 @@
 //! Named points at which a test kills the process.
 //!
 //! A kill from outside seldom lands between a commit and the message that follows it, and that is where reports get
-//! lost or counted twice. So the code names those points, and whoever starts the process says at which one, and at
-//! which passage, it dies:
+//! lost or counted twice. So the code names those points, and an environment variable says at which one, and at
+//! which passage, the process dies:
 //!
 //! ```text
 //! CIPHERWATT_FAILPOINT=analytics.before_commit:3 analytics
@@ -11,10 +11,10 @@
 //! The process then aborts, without unwinding or flushing anything, when it comes to `analytics.before_commit` for the
 //! third time. Without the variable, [`hit`] is one relaxed load.
 //!
-//! A test that never fails proves nothing either, so there is a second variable for the test of such tests: [`SABOTAGE`]
-//! switches a safeguard off. The process says so, as an error, in its log.
+//! A test that cannot fail proves nothing, so a second variable is for testing such tests: [`SABOTAGE`] switches a
+//! safeguard off. The process says so, as an error, in its log.
 //!
-//! Neither may be set where it counts: a process that loads its settings does not start with one of the two variables unless
+//! Neither may be set in production: a process that loads its settings does not start with one of the two variables unless
 //! `deployment.mode` is `development`.
 
 use std::sync::OnceLock;
@@ -26,7 +26,7 @@ pub const VARIABLE: &str = "CIPHERWATT_FAILPOINT";
 /// The environment variable that names a safeguard to leave out: see [`sabotaged`].
 pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 
-/// Both.
+/// Both variables.
 pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 const UNREAD: u8 = 0;

@@ -75,12 +75,12 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // Renamed, it is there no more.
+        // Once it is renamed there is nothing to remove.
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
-/// Removes what processes that were killed left of replacements of `path`. Only for a file that one process writes.
+/// Removes the temporary files that killed processes left beside `path`. Only for a file that one process writes.
 pub(crate) fn remove_unfinished(path: &Path) {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return;
@@ -142,7 +142,7 @@ fn sibling(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
-/// Makes the entry of the file `path` in its folder durable.
+/// Makes the directory entry of the file `path` durable.
 ///
 /// # Errors
 /// Those of the operating system.

@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Signals that follow the first one this closely mean the same.
-const SAME_WISH: Duration = Duration::from_millis(500);
+/// Signals that follow the first one this closely repeat it.
+const REPEATS: Duration = Duration::from_millis(500);
 
 /// Why a stop fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Stop {
     }
 
     /// A stop that fires on SIGINT or SIGTERM. A second signal, half a second later or more, ends the process
-    /// at once with exit code 130: a drain must never hold a person hostage.
+    /// at once with exit code 130: nobody has to wait for a drain.
     ///
     /// # Errors
     /// If the signal handlers cannot be installed. Must be called inside a Tokio runtime.
@@ -59,11 +59,11 @@ impl Stop {
             let cause = next().await;
             tracing::info!(?cause, "stopping; a second signal ends the process at once");
             sender.send_replace(Some(cause));
-            // `timeout` and some supervisors signal the process and its group: one wish, twice.
-            let mut same_wish = pin!(sleep(SAME_WISH));
+            // `timeout` and some supervisors signal the process and its group, so the same signal comes twice.
+            let mut repeats = pin!(sleep(REPEATS));
             loop {
                 tokio::select! {
-                    () = &mut same_wish => break,
+                    () = &mut repeats => break,
                     _ = next() => {}
                 }
             }

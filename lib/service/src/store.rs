@@ -29,7 +29,7 @@ pub enum Fault {
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// It is something else.
-    #[error("it is no such store: {0}")]
+    #[error("it is not such a store: {0}")]
     Foreign(String),
     /// A killed process left it, and only the next process that writes to it can complete it.
     #[error("a process that was killed left it open")]

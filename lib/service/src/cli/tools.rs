@@ -91,16 +91,16 @@ pub(super) fn parse_from<A: Arguments>(
     let mut parsed = A::from_arg_matches(&matches)?;
     let mut level = &matches;
     while let Some((name, below)) = level.subcommand() {
-        lost(&mut command, level, name, below)?;
+        refuse_misplaced(&mut command, level, name, below)?;
         parsed.common_mut().extend(Common::from_arg_matches(below)?);
         level = below;
     }
     Ok(parsed)
 }
 
-/// An error if a flag stands before the command `name` that has one of its own by that name: the one before is for the
-/// process and would be lost.
-fn lost(
+/// Refuses a flag before the command `name` where that command has a flag of the same name: the value before it would not
+/// be used.
+fn refuse_misplaced(
     command: &mut Command,
     before: &ArgMatches,
     name: &str,
@@ -165,7 +165,7 @@ fn pages(command: Command, dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write to {}", dir.display()))
 }
 
-/// Whoever reads may stop when they have seen enough.
+/// The reader of a pipe may close it early.
 fn print(text: &[u8]) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

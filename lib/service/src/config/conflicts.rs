@@ -1,7 +1,7 @@
 //! Pairs of settings that contradict each other, all in one place.
 //!
-//! One of such a pair would be ignored without a word, so nothing starts with it, whichever layers the two came from. A
-//! rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
+//! One of the two would be ignored without a word, so no process starts with such a pair, whichever layers they came from.
+//! A rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
 //! default.
 
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use super::{Enrolment, Mode, Plan, Settings, SourceKind};
 /// Settings that contradict each other.
 #[derive(Debug)]
 pub(super) struct Conflict {
-    /// The key that cannot have its way.
+    /// The key whose value would not be used.
     pub first: &'static str,
-    /// The key that stands against it.
+    /// The key that it contradicts.
     pub second: &'static str,
     /// What to do.
     pub mend: String,
@@ -66,7 +66,7 @@ fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
             automatic && production,
             "operator.enrolment",
             "deployment.mode",
-            format!("whoever asks is enrolled in development only; {manual}"),
+            format!("automatic enrolment is for development only; {manual}"),
         ),
         pair(
             automatic && !settings.mqtt.is_loopback(),
@@ -79,7 +79,7 @@ fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
             "operator.enrolment",
             "broker.listen",
             format!(
-                "whoever reaches the broker would be enrolled; {manual}, or listen on loopback"
+                "anybody who can reach the broker would be enrolled; {manual}, or listen on loopback"
             ),
         ),
         pair(
@@ -128,7 +128,7 @@ fn listeners(settings: &Settings) -> [Option<Conflict>; 4] {
     ]
 }
 
-/// Decrypted figures that are to be shown where nothing is shown.
+/// Decrypted load that would be shown nowhere.
 fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
     let operator = &settings.operator;
     [
@@ -174,7 +174,7 @@ fn sizes(settings: &Settings) -> [Option<Conflict>; 4] {
     ]
 }
 
-/// The same of analytics.
+/// Bounds of analytics that do not fit each other.
 fn analytics(settings: &Settings) -> [Option<Conflict>; 3] {
     let analytics = &settings.analytics;
     [
@@ -199,7 +199,7 @@ fn analytics(settings: &Settings) -> [Option<Conflict>; 3] {
     ]
 }
 
-/// Windows too begin at the same times every day, or a whole number of days apart.
+/// A window divides a day, as an interval does, or is a whole number of days.
 fn window(plan: &Plan) -> Option<Conflict> {
     let interval = u64::from(plan.interval_s());
     let fits = |batch: &u16| {
@@ -224,7 +224,7 @@ fn window(plan: &Plan) -> Option<Conflict> {
     })
 }
 
-/// Where readings come from, and what only matters for another source.
+/// Settings that the configured source of readings needs or would not use.
 fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
     const SIMULATION: [&str; 5] = [
         "meter.meters",

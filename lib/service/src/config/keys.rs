@@ -92,8 +92,9 @@ impl Keys {
     }
 }
 
-/// A value given as text, as a file would have it. What is no TOML is a plain string where the default is one, and
-/// items between commas where it is a list, so that `mqtt.address=10.0.0.5:1883` needs no quotes within quotes.
+/// A value given as text, as a file would have it. Text that is not TOML is taken as a string where the default is one, and
+/// as the items between its commas where the default is a list, so that `mqtt.address=10.0.0.5:1883` needs no quotes
+/// within quotes.
 fn typed(text: &str, default: &Value) -> Result<Value, String> {
     let toml = text.parse::<Value>();
     let problem = match (default, toml) {

@@ -13,10 +13,10 @@ use super::keys::{DEFAULTS, Keys, leaves, parse};
 use super::{ConfigError, Given, Mode, Origin, Overrides, Settings, conflicts, validate};
 use crate::failpoint;
 
-/// What the name of an environment variable that is a setting starts with.
+/// The names of environment variables that are settings start with this.
 const PREFIX: &str = "CIPHERWATT";
 
-/// What separates prefix, sections and key in it.
+/// What separates prefix, sections and key in such a name.
 const SEPARATOR: &str = "__";
 
 /// Values by dotted key, and where each came from.
@@ -167,7 +167,7 @@ fn given(values: &Values, key: &str) -> Given {
     }
 }
 
-/// The value as the crate that merges the layers has it.
+/// The value in the type of the `config` crate, which merges the layers.
 fn merged(value: Value) -> Result<config::Value, config::ConfigError> {
     config::Value::deserialize(value).map_err(serde::de::Error::custom)
 }

@@ -53,18 +53,18 @@ pub struct Operator {
     pub credentials_dir: Option<PathBuf>,
     /// Whether decrypted load is exported as metrics.
     pub export_load: bool,
-    /// Feeders with metrics of their own, at most. Feeders.
+    /// Most feeders with metrics of their own.
     pub metrics_max_feeders: usize,
     /// Where the live page is served; `None` (an empty string) is off.
     #[serde(with = "text::optional")]
     pub live_listen: Option<SocketAddr>,
-    /// Whether the page may be, and then is, served beyond loopback.
+    /// Allows `live_listen` to be an address beyond loopback, and requires that it is one.
     pub live_remote: bool,
     /// Whether decrypted load is on the live page.
     pub live_load: bool,
-    /// Intervals of each feeder the live page has, at most.
+    /// Most intervals of a feeder on the live page.
     pub live_intervals: usize,
-    /// Feeders the live page has, at most.
+    /// Most feeders on the live page.
     pub live_max_feeders: usize,
 }
 
@@ -72,9 +72,9 @@ pub struct Operator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Enrolment {
-    /// Whoever asks, in development on loopback only.
+    /// Everybody who asks, in development on loopback only.
     Automatic,
-    /// Only what a person approved.
+    /// Only those whose request a person approved.
     Manual,
 }
 
@@ -105,11 +105,11 @@ pub struct Analytics {
     pub store_file: PathBuf,
     /// Threads that verify reports; 0: one for each processor.
     pub verify_threads: usize,
-    /// Reports received and not added to a sum yet, at most.
+    /// Most reports that are received and not yet added to a sum.
     pub queue_max_reports: usize,
-    /// Bytes of the messages of such reports, at most.
+    /// Most bytes of the messages of such reports.
     pub queue_max_bytes: usize,
-    /// Reports settled in one commit at most.
+    /// Most reports in one commit.
     pub commit_max_reports: usize,
     /// How long a report waits for others to be committed with it.
     #[serde(with = "humantime_serde")]
@@ -123,7 +123,7 @@ pub struct Analytics {
     pub max_hot_sums: usize,
     /// Feeders with open windows at the same time.
     pub max_feeders: usize,
-    /// Entries in one receipt at most.
+    /// Most entries in one receipt.
     pub receipt_max_entries: usize,
     /// How long a release waits for the operator's receipt before it is sent again.
     #[serde(with = "humantime_serde")]

@@ -94,7 +94,7 @@ impl Findings {
 
     /// All is well.
     pub fn ok(&mut self, check: &'static str, detail: impl Into<String>) {
-        self.enter(Status::Ok, check, detail.into(), None);
+        self.add(Status::Ok, check, detail.into(), None);
     }
 
     /// Somebody should look at it.
@@ -104,7 +104,7 @@ impl Findings {
         detail: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.enter(Status::Warn, check, detail.into(), Some(remedy.into()));
+        self.add(Status::Warn, check, detail.into(), Some(remedy.into()));
     }
 
     /// It must be fixed.
@@ -114,7 +114,7 @@ impl Findings {
         detail: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.enter(Status::Fail, check, detail.into(), Some(remedy.into()));
+        self.add(Status::Fail, check, detail.into(), Some(remedy.into()));
     }
 
     /// Whether OpenFHE was found and a round trip under `profile` came back, with its greatest error in slot units.
@@ -135,7 +135,7 @@ impl Findings {
         }
     }
 
-    fn enter(&mut self, status: Status, check: &'static str, detail: String, fix: Option<String>) {
+    fn add(&mut self, status: Status, check: &'static str, detail: String, fix: Option<String>) {
         self.all.push(Finding {
             process: self.process,
             check,
@@ -186,7 +186,7 @@ impl Findings {
             }
         };
         match printed.and_then(|()| out.flush()) {
-            // Whoever reads has seen enough.
+            // The reader of a pipe may close it early.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             printed => printed,
         }

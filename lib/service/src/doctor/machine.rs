@@ -26,7 +26,7 @@ pub(super) fn examine(subjects: &[Subject], findings: &mut Findings) {
     descriptors(needed.unwrap_or(0), findings);
 }
 
-/// A clock that is behind the program's own file is wrong: nothing it stamps would be believed.
+/// A clock that is behind the program's own file is wrong, and what it stamps would be refused.
 fn clock(findings: &mut Findings) {
     let now = SystemTime::now();
     let shown = humantime::format_rfc3339_seconds(now);

@@ -52,7 +52,7 @@ pub struct Subject {
     pub examine: fn(&Settings, &Trusted, &mut Findings),
 }
 
-/// What a process has of the operator's truth, verified.
+/// What a process has accepted from the operator.
 #[derive(Debug, Default)]
 pub struct Trusted {
     /// The plan.

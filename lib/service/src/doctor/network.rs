@@ -100,7 +100,7 @@ fn in_use(process: &str, key: &'static str, address: SocketAddr, findings: &mut 
         ),
         None => findings.warn(
             CHECK,
-            format!("{key}: {address} is in use, and whose it is cannot be seen from here"),
+            format!("{key}: {address} is in use by a process that cannot be seen from here"),
             format!(
                 "nothing if the {process} runs; else find it with `ss -ltnp`, or choose another address with \
                  `--set {key}=HOST:PORT`"

@@ -46,7 +46,7 @@ pub(super) fn folder(path: &Path, findings: &mut Findings) {
     if mode & 0o077 != 0 {
         findings.fail(
             CHECK,
-            format!("{shown} has mode {mode:04o}: others can reach into it"),
+            format!("{shown} has mode {mode:04o}: others can open it"),
             format!("`chmod 700 {shown}`"),
         );
     } else if metadata.uid() != me {
@@ -78,7 +78,7 @@ fn missing(path: &Path, findings: &mut Findings) {
         }
         _ => findings.fail(
             CHECK,
-            format!("{shown} cannot be made: there is something else in its way"),
+            format!("{shown} cannot be made: a file is in its way"),
             "choose another deployment.state_dir",
         ),
     }
@@ -98,7 +98,7 @@ fn newest(path: &Path, findings: &mut Findings) {
     if ahead > Duration::from_secs(2) {
         findings.fail(
             CHECK,
-            format!("the state was last written at {shown}, which is still to come"),
+            format!("the state was last written at {shown}, which is in the future"),
             "set the clock; it has been ahead, or is behind now",
         );
     } else {
@@ -135,7 +135,7 @@ fn disk(path: &Path, findings: &mut Findings) {
         }
     };
     let figures = format!(
-        "{shown} has {} MiB free and takes {:.1} ms to write 4 KiB for good",
+        "{shown} has {} MiB free and takes {:.1} ms until 4 KiB are written and synchronised",
         space >> 20,
         sync.as_secs_f64() * 1e3
     );

@@ -1,4 +1,4 @@
-//! What a process has of the operator's truth.
+//! What a process has accepted from the operator.
 
 use std::fs;
 use std::io;

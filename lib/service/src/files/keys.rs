@@ -63,8 +63,8 @@ pub fn load_or_create_signing_key(path: &Path) -> Result<SigningKey, KeyFileErro
     Ok(key)
 }
 
-/// The signing key in `credential`, as [`load_or_create_signing_key`] wrote it; its verifying key is left where that one
-/// would leave it for `path`. `None` if there is no such credential.
+/// The signing key in `credential`, in the form that [`load_or_create_signing_key`] writes. Its verifying key is left where
+/// that function leaves the one of `path`. `None` if there is no such credential.
 ///
 /// # Errors
 /// A credential that others can read, that is not a key, or that cannot be read; those of writing the verifying key.

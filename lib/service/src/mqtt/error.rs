@@ -6,77 +6,51 @@ use rumqttc::{ConnectReturnCode, ConnectionError, StateError, mqttbytes};
 
 /// A message was not accepted for publishing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(
+    missing_docs,
+    reason = "the message of a variant says what its fields are"
+)]
 pub enum PublishError {
     /// The connection was closed for good, because the process is stopping.
     #[error("the MQTT connection is closed")]
     Closed,
     /// The message is larger than `mqtt.max_packet_bytes`; no broker would have received it.
     #[error("a message of {bytes} bytes exceeds mqtt.max_packet_bytes = {limit}")]
-    TooLarge {
-        /// Size of the packet.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    TooLarge { bytes: usize, limit: usize },
 }
 
 /// Why a connection ended or did not come about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(
+    missing_docs,
+    reason = "the message of a variant says what its fields are"
+)]
 pub enum LinkError {
     /// Nobody listens at the address, or there is no way to it.
     #[error("no broker at {address} ({detail}): start one with `cargo run --release -p broker`")]
-    Unreachable {
-        /// The configured address.
-        address: String,
-        /// What the operating system said.
-        detail: String,
-    },
+    Unreachable { address: String, detail: String },
     /// The broker said no.
     #[error("the broker at {address} refused the connection: {detail}")]
-    Refused {
-        /// The configured address.
-        address: String,
-        /// The broker's return code.
-        detail: String,
-    },
+    Refused { address: String, detail: String },
     /// The broker refused a subscription.
     #[error("the broker refused the subscription to {filter}")]
-    SubscriptionRefused {
-        /// The topic filter.
-        filter: String,
-    },
+    SubscriptionRefused { filter: String },
     /// The peer sent a packet larger than allowed.
     #[error(
         "the broker sent a packet of {bytes} bytes, more than mqtt.max_packet_bytes = {limit}; \
-         the session is started anew without it"
+         the session is started again without it"
     )]
-    Oversize {
-        /// Size of the packet.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    Oversize { bytes: usize, limit: usize },
     /// No answer in time.
     #[error("the broker at {address} does not answer")]
-    Timeout {
-        /// The configured address.
-        address: String,
-    },
+    Timeout { address: String },
     /// The connection broke or was closed by the broker. If it happens again and again, another
     /// client may be using the same id.
     #[error("the connection to the broker was lost: {detail}")]
-    Lost {
-        /// How.
-        detail: String,
-    },
+    Lost { detail: String },
     /// The peer does not speak MQTT 3.1.1.
     #[error("the peer at {address} broke the protocol: {detail}")]
-    Protocol {
-        /// The configured address.
-        address: String,
-        /// How.
-        detail: String,
-    },
+    Protocol { address: String, detail: String },
 }
 
 impl LinkError {

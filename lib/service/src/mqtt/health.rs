@@ -1,4 +1,4 @@
-//! What this process was refused by its broker, for `/health`.
+//! The subscriptions that the broker refuses, for `/health`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -71,7 +71,7 @@ impl Acker {
     /// broker delivers that message again.
     pub fn ack(&self, message: &Incoming) {
         let bulk = self.bulk.as_ref().filter(|_| message.ticket.bulk);
-        // If the link is gone, so is the broker's wish for an acknowledgement.
+        // If the link is gone, nobody waits for an acknowledgement.
         let _ = bulk.unwrap_or(&self.acks).send(message.ticket);
     }
 }
@@ -221,7 +221,7 @@ impl Queue {
             return 0;
         }
         // Full. Messages of earlier connections are delivered again, so they go first; QoS 0 may be
-        // lost at any time. What is left is bounded by the broker's own window.
+        // lost at any time. What is left is bounded by what the broker delivers without acknowledgements.
         let ticket = incoming.ticket;
         let before = self.events.len();
         self.events.retain(|event| match event {

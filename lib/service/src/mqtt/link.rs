@@ -99,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Waits for the next wish of a publisher, the inbox or the stop, and fulfils it. Cancel safe.
+    /// Waits for the next request of a publisher, of the inbox or of the stop, and serves it. Cancel safe.
     async fn command(&mut self) {
         let until = self.phase.until();
         let again = self.subscriptions.again();

@@ -35,8 +35,8 @@ pub use rumqttc::QoS;
 /// Connects in the background and stays connected until told to stop.
 ///
 /// `client_id` must be stable and unique on the broker: see [`Client`]. Each of `subscriptions` is a
-/// topic filter; one that the broker refuses is asked for again with back-off. The first event is [`Event::Connected`], or [`Event::Disconnected`] if there is no
-/// broker yet; attempts go on with back-off.
+/// topic filter; one that the broker refuses is asked for again with back-off. The first event is
+/// [`Event::Connected`], or [`Event::Disconnected`] if there is no broker yet; attempts go on with back-off.
 ///
 /// Once `stop` fires, the inbox ends, while publishing still works until [`Publisher::close`] is
 /// called or every publisher is dropped, at most [`CLOSE_GRACE`] later; then what was accepted is

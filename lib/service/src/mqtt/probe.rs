@@ -1,4 +1,4 @@
-//! Whether a broker answers, and lets a process hear what it must.
+//! Whether a broker answers, and grants the subscriptions that a process needs.
 
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed,
             .filter(|(_, code)| *code == SubscribeReasonCode::Failure);
         refused.extend(refusals.map(|(filter, _)| filter.clone()));
     }
-    // A farewell that is not heard changes nothing: the broker notices.
+    // Whether this arrives does not matter: the broker notices that the connection is closed.
     if client.disconnect().await.is_ok() {
         let said = async {
             while !matches!(
@@ -70,7 +70,7 @@ pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed,
     Ok(Probed { took, refused })
 }
 
-/// What `wanted` makes of the first packet that it wants.
+/// What `wanted` returns for the first packet that it takes.
 async fn answer<T>(
     settings: &Mqtt,
     events: &mut EventLoop,

@@ -62,7 +62,7 @@ fn routes() -> Router {
         .route("/health", get(async || health()))
 }
 
-/// A process that cannot hear is up and of no use.
+/// A process without its subscriptions is up and cannot work.
 fn health() -> (StatusCode, String) {
     let refused = mqtt::health::refused();
     match refused.is_empty() {

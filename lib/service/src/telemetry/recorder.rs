@@ -42,7 +42,7 @@ pub(super) fn drain_metrics() {
     drop(installed().drain());
 }
 
-/// The commit this was built from, if whoever built it set `CIPHERWATT_COMMIT`.
+/// The commit this was built from, if `CIPHERWATT_COMMIT` was set for the build.
 const COMMIT: Option<&str> = option_env!("CIPHERWATT_COMMIT");
 
 /// Exports which version of which service this is, as `cipherwatt_build_info`.

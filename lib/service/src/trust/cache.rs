@@ -30,7 +30,7 @@ pub(super) fn not_cached(path: &Path, error: &io::Error) {
     tracing::error!(path = %path.display(), %error, "cannot cache what the operator published");
 }
 
-/// Keeps a cache that is not trusted, for whoever wants to know why.
+/// Renames a cache that is not trusted, so that a person can find out why.
 pub(super) fn set_aside(path: &Path, refused: &Refused) {
     let aside = path.with_extension("refused");
     let shown = path.display();

@@ -25,7 +25,7 @@ impl Refused {
         }
     }
 
-    /// Whoever else signed it, it was not the operator, so the reason is the key.
+    /// A bad signature is called the wrong key: the trusted operator did not make it.
     pub(crate) fn of(error: &WireError, what: &str, advice: &str) -> Self {
         match error {
             WireError::BadSignature => Self::new(

@@ -25,7 +25,7 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// Takes up what is configured or pinned in the state folder of a process.
+    /// Reads the key that is configured, or pinned in the state folder of a process.
     pub(super) fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
         let file = folder.join("operator.pin");
         let deployment = &settings.deployment;
@@ -57,7 +57,7 @@ impl Pin {
         })
     }
 
-    /// A message was signed with this key: from now on there is no other.
+    /// A message was signed with this key: from now on no other is accepted.
     pub(super) fn used(&mut self, key: VerifyingKey) {
         if self.key.is_some() {
             return;

@@ -53,7 +53,7 @@ impl HeldPlan {
     }
 }
 
-/// Keeps the newest plan: in memory, on disk, and for whoever watches.
+/// Keeps the newest plan: in memory, on disk, and for those who watch.
 #[derive(Debug)]
 pub struct PlanKeeper {
     deployment: DeploymentId,
@@ -66,7 +66,7 @@ pub struct PlanKeeper {
 
 impl PlanKeeper {
     /// Opens the keeper in the state folder of a process (see [`crate::files::state_folder`]) and
-    /// takes up the plan cached there. A cached plan that does not verify is set aside.
+    /// reads the plan cached there. A cached plan that does not verify is set aside.
     ///
     /// # Errors
     /// If the folder cannot be read or the operator's key is needed and missing.

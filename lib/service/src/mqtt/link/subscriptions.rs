@@ -1,4 +1,4 @@
-//! Which subscriptions are confirmed, and when those are asked for again that are not.
+//! Which subscriptions are confirmed, and when the others are asked for again.
 //!
 //! A broker may refuse one for a while: its access rules are being loaded, or a person corrects them. A client that
 //! gave up would stay connected and hear nothing.
@@ -35,7 +35,7 @@ pub(super) enum Answer {
     Confirmed,
     /// The first that was refused; it is asked for again after the pause.
     Refused { filter: String, pause: Duration },
-    /// It answers a question that is no longer open.
+    /// It answers an earlier request.
     Old,
 }
 
@@ -72,7 +72,7 @@ impl Subscriptions {
         self.open.clone()
     }
 
-    /// The question went out in the packet with this id.
+    /// The request went out in the packet with this id.
     pub(super) fn sent(&mut self, id: u16) {
         self.asked = Some(id);
     }
@@ -97,7 +97,7 @@ impl Subscriptions {
             return Answer::Old;
         }
         let mut codes = ack.return_codes.iter();
-        // A code too few says nothing of its filter, which is then not confirmed.
+        // A filter without a return code is not confirmed.
         self.open
             .retain(|_| matches!(codes.next(), None | Some(SubscribeReasonCode::Failure)));
         let refused: Vec<_> = self.open.iter().map(|open| open.path.clone()).collect();

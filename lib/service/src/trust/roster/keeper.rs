@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::files;
 use crate::trust::{KeepError, Offer, Refused, cache};
 
-/// Keeps the newest complete roster: in memory, on disk, and for whoever watches.
+/// Keeps the newest complete roster: in memory, on disk, and for those who watch.
 #[derive(Debug)]
 pub struct RosterKeeper {
     deployment: DeploymentId,
@@ -44,7 +44,7 @@ struct Collected {
 }
 
 impl RosterKeeper {
-    /// Opens the keeper in the state folder of a process and takes up the roster cached there.
+    /// Opens the keeper in the state folder of a process and reads the roster cached there.
     /// `operator` is the plan keeper's [`crate::trust::PlanKeeper::operator_key`]; without it the
     /// cache is not used.
     ///
@@ -203,7 +203,7 @@ impl RosterKeeper {
         Ok(Some(roster))
     }
 
-    /// Takes up the cached pages, which are in the order in which they came.
+    /// Reads the cached pages, which are in the order in which they came.
     fn restore(&mut self, operator: VerifyingKey, cached: Cached) -> Result<(), Refused> {
         let damaged = || Refused::new(Reason::InvalidMessage, "the cache is damaged");
         let mut pages: Vec<Option<Arc<Page>>> = Vec::new();
@@ -212,11 +212,11 @@ impl RosterKeeper {
             let unverified = self.decode(&payload.map_err(|_| damaged())?)?;
             let topic = self.topics.roster(unverified.claimed().page);
             let page = self.verify(operator, &topic, unverified)?.message;
-            let terms = (page.version, usize::from(page.pages));
-            if *version.get_or_insert(terms) != terms {
+            let expected = (page.version, usize::from(page.pages));
+            if *version.get_or_insert(expected) != expected {
                 return Err(damaged());
             }
-            pages.resize(terms.1, None);
+            pages.resize(expected.1, None);
             match pages.get_mut(usize::from(page.page)) {
                 Some(free) if free.is_none() => *free = Some(Arc::new(Page::pack(&page))),
                 _ => return Err(damaged()),
