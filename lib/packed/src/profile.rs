@@ -224,6 +224,13 @@ mod tests {
         );
     }
 
+    /// Half this modulus is 2^51, so without it one more would fit.
+    #[test]
+    fn half_a_unit_of_scale_is_kept_for_the_noise() {
+        static ROUND: Profile = Profile::new("round", 64, &[(1 << 52) + 1], 53, 37);
+        assert_eq!(ROUND.max_contributors(), (1 << 14) - 1);
+    }
+
     #[test]
     fn a_plan_can_name_both_profiles() {
         assert_eq!(Profile::all(), [&ADDITIVE, &ADDITIVE_WIDE]);
