@@ -110,12 +110,10 @@ impl Windows {
     /// Lets ciphertexts beyond `max_hot` leave memory, those first that nothing was added to for longest. All of them
     /// are in the store.
     fn cool(&mut self) {
-        let mut looks = 2 * self.hot.len();
-        while self.hot.len() > self.rules.max_hot && looks > 0 {
-            looks -= 1;
-            let Some(key) = self.hot.pop_front() else {
-                return;
-            };
+        // A sum that was used goes to the back once, so this ends.
+        while self.hot.len() > self.rules.max_hot
+            && let Some(key) = self.hot.pop_front()
+        {
             let Some(sum) = self.sum_mut(&key) else {
                 continue;
             };

@@ -106,11 +106,7 @@ impl Sum {
     /// Whether nothing is awaited for it: it may go once its retention is over. A held sum that has become large enough
     /// is still to be released.
     pub(super) fn at_rest(&self, min_meters: u32) -> bool {
-        match self.row.stage {
-            Stage::Settled => true,
-            Stage::Held => self.row.contributors < min_meters.max(1),
-            _ => false,
-        }
+        self.row.stage == Stage::Held && self.row.contributors < min_meters.max(1)
     }
 }
 

@@ -9,6 +9,7 @@ use wire::{
 use super::{Contribution, FoldResult, Held, Rules, Windows};
 use crate::store::{MemoryStore, ReleaseRow, Store, SumKey};
 
+mod changes;
 mod handover;
 mod kept;
 mod sums;

@@ -46,7 +46,7 @@ pub struct Inputs {
     pub home: Option<OsString>,
     /// `CXX`, or nothing for `g++`.
     pub cxx: Option<OsString>,
-    /// Whether to compile OpenFHE's serialiser in as well (benches only, slow to compile).
+    /// Whether to compile OpenFHE's serialiser in as well (for a comparison in `bench/peers`; slow to compile).
     pub serialisation: bool,
 }
 

@@ -102,13 +102,13 @@ impl Context {
     }
 }
 
-/// Held while calling what is safe on shared objects. Not re-entrant.
+/// Held during calls that may run side by side. Not re-entrant.
 pub(crate) fn shared() -> RwLockReadGuard<'static, Vec<Context>> {
     // A panic while the lock was held leaves the list of contexts whole.
     CONTEXTS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held while calling what touches OpenFHE's global tables. Not re-entrant.
+/// Held during calls that touch OpenFHE's global tables. Not re-entrant.
 pub(crate) fn exclusive() -> RwLockWriteGuard<'static, Vec<Context>> {
     CONTEXTS.write().unwrap_or_else(PoisonError::into_inner)
 }

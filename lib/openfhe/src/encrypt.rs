@@ -1,4 +1,4 @@
-//! From slots to a packed ciphertext.
+//! Encryption: from slots to a packed ciphertext.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Context {
         self.encrypt_timed(key, slots, packed).map(drop)
     }
 
-    /// As [`Context::encrypt_into`], and says how long each step took.
+    /// As [`Context::encrypt_into`]. Returns how long each step took.
     ///
     /// # Errors
     /// Those of [`Context::encrypt`].

@@ -1,4 +1,4 @@
-//! What can go wrong between a slot vector and its ciphertext.
+//! Errors of the bridge.
 
 use packed::PackError;
 
@@ -6,7 +6,7 @@ use packed::PackError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// OpenFHE threw.
+    /// OpenFHE threw an exception.
     #[error("OpenFHE could not {operation}: {message}")]
     OpenFhe {
         /// What it was asked to do.
@@ -25,15 +25,17 @@ pub enum Error {
         actual: Vec<u64>,
     },
     /// A key or ciphertext of one profile was used with a context of another.
-    #[error("made for profile \"{actual}\", used with profile \"{expected}\"")]
+    #[error(
+        "a key or ciphertext of profile \"{actual}\" cannot be used with profile \"{expected}\""
+    )]
     ProfileMismatch {
         /// The context's profile.
         expected: &'static str,
         /// The argument's profile.
         actual: &'static str,
     },
-    /// No values, or more than a ciphertext has slots.
-    #[error("{actual} slot values given, from 1 to {max} fit")]
+    /// There are no values, or more than a ciphertext has slots.
+    #[error("there are {actual} slot values; a ciphertext holds 1 to {max}")]
     SlotCount {
         /// Slots of the profile.
         max: usize,

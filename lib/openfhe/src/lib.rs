@@ -1,6 +1,6 @@
 //! The bridge to OpenFHE 1.4.2: CKKS contexts, encryption to packed ciphertexts, keys, decryption.
 //!
-//! Only what Cipherwatt uses is bridged. Ciphertexts and public keys leave and enter as the packed
+//! It covers only what Cipherwatt uses. Ciphertexts and public keys leave and enter as the packed
 //! bytes of the crate [`packed`], each residue checked against its modulus, so bytes from the network
 //! never reach OpenFHE's own deserialiser. The build script obtains OpenFHE itself; its environment
 //! variables are in `build/mod.rs`.
@@ -9,9 +9,9 @@
 //! One process-wide lock keeps the creation of contexts and keys apart from everything else;
 //! encryption and decryption run side by side. OpenMP inside OpenFHE is off: parallelise over reports.
 //! Do not `fork()` a process that has used this crate: both sides would encrypt with the same
-//! randomness. (Starting another program is no such thing.)
+//! randomness. (Starting another program is safe.)
 //!
-//! # What memory forgets
+//! # What is wiped from memory
 //! A [`secret::SecretKey`] is overwritten when it is dropped, and so are the buffers it passes through
 //! in this crate and its bridge. OpenFHE's own temporaries during key generation and decryption are
 //! freed without being overwritten.
@@ -21,7 +21,7 @@
 //! - `encrypt`: from slots to a packed ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
-//! - [`mod@reference`]: OpenFHE's own addition and objects, for tests and benches.
+//! - [`mod@reference`]: OpenFHE's own addition and objects, to compare with.
 //! - [`self_test`](fn@self_test): whether OpenFHE works here.
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.

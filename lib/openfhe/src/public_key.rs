@@ -32,7 +32,7 @@ unsafe impl Sync for Inner {}
 impl PublicKey {
     /// Rebuilds a key from its packed limbs, which have the shape of a ciphertext of the profile.
     ///
-    /// Any residues in range make a key: whether it is the right one, its fingerprint tells.
+    /// Any residues in range make a key. Compare the fingerprint to see whether it is the right one.
     ///
     /// # Errors
     /// [`Error::Packed`] for a wrong length or a residue out of range.
@@ -61,7 +61,7 @@ impl PublicKey {
 
     /// As [`PublicKey::to_packed`], without a copy.
     #[must_use]
-    pub fn as_packed(&self) -> &[u8] {
+    pub(crate) fn as_packed(&self) -> &[u8] {
         &self.inner.packed
     }
 

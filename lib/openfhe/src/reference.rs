@@ -1,5 +1,5 @@
-//! OpenFHE's own objects and addition, to hold ours against. For tests and benches only: nothing on
-//! the path from a reading to a total uses this module.
+//! OpenFHE's own objects and addition, to compare ours with, in tests and in `bench`. Nothing on the
+//! path from a reading to a total uses this module.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 use cxx::UniquePtr;

@@ -4,10 +4,10 @@ use packed::Profile;
 
 use crate::{Context, Error, secret};
 
-/// Encrypts and decrypts under a key pair that is thrown away, and says by how much a slot was off, in slot units.
+/// Encrypts and decrypts with a key pair made for this, and returns the largest error of a slot, in slot units.
 ///
 /// # Errors
-/// What OpenFHE could not do.
+/// [`Error::OpenFhe`] if a step fails, [`Error::Moduli`] as for [`Context::new`].
 pub fn self_test(profile: &'static Profile) -> Result<f64, Error> {
     let context = Context::new(profile)?;
     let (secret, public) = secret::generate(&context)?;

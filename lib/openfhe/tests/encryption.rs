@@ -150,7 +150,7 @@ fn a_key_of_another_profile_is_refused() {
     let error = narrow.encrypt(&wide_key, &[0.5]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "made for profile \"additive-wide\", used with profile \"additive\""
+        "a key or ciphertext of profile \"additive-wide\" cannot be used with profile \"additive\""
     );
 }
 

@@ -123,7 +123,7 @@ fn a_key_of_another_profile_is_refused_by_name() {
     assert!(
         error
             .to_string()
-            .ends_with("is for profile \"additive\", and \"additive-wide\" is configured"),
+            .ends_with("is for profile \"additive\", but \"additive-wide\" is configured"),
         "{error}"
     );
     // One that this build has never heard of, but intact.

@@ -16,7 +16,7 @@ pub enum FoldError {
         /// Bytes given.
         actual: usize,
     },
-    /// A limb value is not a residue.
+    /// A value is not below the modulus of its limb.
     #[error("limb value {index} is {value}, not below the modulus {modulus}")]
     LimbOutOfRange {
         /// Index among the words of the ciphertext.
@@ -26,18 +26,18 @@ pub enum FoldError {
         /// The modulus of its limb.
         modulus: u64,
     },
-    /// One contributor more and the sum could wrap around the modulus.
+    /// With one more contributor the sum could wrap around the modulus.
     #[error("a sum of this profile holds at most {max} contributors")]
     Full {
         /// [`Profile::max_contributors`].
         max: u32,
     },
-    /// Two sums of different profiles.
+    /// The two sums are of different profiles.
     #[error("sums of the profiles \"{ours}\" and \"{theirs}\" cannot be added")]
     ProfileMismatch {
-        /// Profile of the sum that was to grow.
+        /// Profile of the sum that was added to.
         ours: &'static str,
-        /// Profile of the other.
+        /// Profile of the sum that was added.
         theirs: &'static str,
     },
 }
@@ -64,7 +64,7 @@ impl Accumulator {
         Self::with_fold(profile, Fold::best(profile.modulus_bits))
     }
 
-    /// An empty sum with a kernel of choice.
+    /// An empty sum that uses `kernel`.
     ///
     /// # Errors
     /// [`KernelUnavailable`] when this processor does not have it.
@@ -76,7 +76,7 @@ impl Accumulator {
         Ok(Self::with_fold(profile, fold))
     }
 
-    /// A sum that was written by [`to_packed`](Self::to_packed).
+    /// Restores a sum from what [`to_packed`](Self::to_packed) returned.
     ///
     /// # Errors
     /// [`FoldError::WrongLength`], [`FoldError::LimbOutOfRange`], or [`FoldError::Full`] when
@@ -117,7 +117,7 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Adds another sum and its contributors, which the caller knows to be other ones.
+    /// Adds another sum. The caller must know that no contributor is in both.
     ///
     /// # Errors
     /// [`FoldError::ProfileMismatch`] or [`FoldError::Full`]; the sum is then unchanged.

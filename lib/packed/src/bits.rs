@@ -23,7 +23,7 @@ pub enum PackError {
         /// Bytes given.
         actual: usize,
     },
-    /// A word is not a residue.
+    /// A word is not below the modulus of its limb.
     #[error("word {index} is {value}, not below the modulus {modulus}")]
     OutOfRange {
         /// Index among the words of the ciphertext.

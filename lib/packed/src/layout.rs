@@ -21,7 +21,7 @@ pub struct UnknownLayout {
     pub name: String,
 }
 
-/// Why readings and slots could not be turned into each other.
+/// Why readings could not be encoded as slots, or slots decoded to totals.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -31,8 +31,8 @@ pub enum LayoutError {
         /// The reference, in watt-hours.
         reference_wh: u64,
     },
-    /// A reading larger than the reference, whose slot would exceed 1.
-    #[error("reading {index} of {reading_wh} Wh is beyond the reference of {reference_wh} Wh")]
+    /// A reading is larger than the reference, so its slot would exceed 1.
+    #[error("reading {index} of {reading_wh} Wh is above the reference of {reference_wh} Wh")]
     ReadingAboveReference {
         /// Interval of the report.
         index: usize,
@@ -41,7 +41,7 @@ pub enum LayoutError {
         /// The reference, in watt-hours.
         reference_wh: u64,
     },
-    /// Fewer slots than the layout needs.
+    /// There are fewer slots than the layout needs.
     #[error("layout {layout} with a batch of {batch} needs {needed} slots, not {actual}")]
     TooFewSlots {
         /// The layout.
@@ -97,7 +97,7 @@ impl FromStr for Layout {
     }
 }
 
-/// The slots of one report.
+/// Encodes the readings of one report as slots.
 ///
 /// `readings_wh` are net energies per interval in watt-hours, already clamped to the declared
 /// capacity; a batch of `readings_wh.len()` intervals. Values are exact as long as a reading
@@ -130,7 +130,7 @@ pub fn encode(
     Ok(slots)
 }
 
-/// What the slots of a decrypted sum say, one value an interval.
+/// The decoded slots of a decrypted sum: one value per interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Totals {
     /// Energy of all contributors, in watt-hours.
@@ -140,7 +140,7 @@ pub struct Totals {
     pub squares_wh2: Option<Vec<f64>>,
 }
 
-/// The totals of a decrypted sum.
+/// Decodes the slots of a decrypted sum.
 ///
 /// # Errors
 /// [`LayoutError::Reference`] or [`LayoutError::TooFewSlots`].

@@ -22,8 +22,8 @@
 //! `|s(ζⱼ)|²` and `|e(ζⱼ)|²`, which a key fixes for all its ciphertexts and which are nearly
 //! exponentially distributed over slots. Their sum over its mean is `G/2` with
 //! `G ~ Gamma(2, 1)`, so an error has the variance `slot_std² (1 + G/2) / 2` and a tail far
-//! heavier than a Gaussian's. Beyond 12 standard deviations it has a probability of 2·10⁻¹³: of
-//! 10⁹ slots the expected number outside is 0.0002.
+//! heavier than a Gaussian's. The probability of an error beyond 12 standard deviations is 2·10⁻¹³: of
+//! 10⁹ slots 0.0002 are expected outside.
 
 use crate::Profile;
 
@@ -45,14 +45,14 @@ pub fn slot_std(profile: &Profile) -> f64 {
     n.sqrt() * coefficient / profile.scale()
 }
 
-/// Standard deviation of what rounding an encoded plaintext to integers does to a slot, in slot
-/// units: uniform, of variance 1/12 a coefficient.
+/// Standard deviation of the error in a slot from rounding an encoded plaintext to integers, in slot
+/// units. The error of each coefficient is uniform, of variance 1/12.
 fn rounding_std(profile: &Profile) -> f64 {
     (profile.ring_dimension as f64 / 24.0).sqrt() / profile.scale()
 }
 
-/// Bound on the error of every slot of a decrypted sum, in slot units: a run of 10⁹ slots stays
-/// inside.
+/// Bound on the error of every slot of a decrypted sum, in slot units. Of 10⁹ slots none is expected
+/// outside.
 ///
 /// Noise is independent from encryption to encryption and grows with the root of the number of
 /// contributors. Rounding is not: contributors with the same readings round alike, so it is
@@ -74,6 +74,14 @@ mod tests {
     fn one_encryption_is_as_noisy_as_measured() {
         assert!((slot_std(&ADDITIVE) / 5.49e-8 - 1.0).abs() < 0.01);
         assert_eq!(slot_std(&ADDITIVE_WIDE), 32.0 * slot_std(&ADDITIVE));
+    }
+
+    /// In a ring so small that no term of the variance is negligible.
+    #[test]
+    fn the_noise_of_a_small_ring_is_that_of_the_formula() {
+        let prime = &[(1 << 52) + 1];
+        let small = Profile::new("small", 64, prime, 53, 20);
+        assert!((slot_std(&small) / 2.261_361_6e-4 - 1.0).abs() < 1e-6);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// The widths, in bits, that the kernels are compiled for.
 pub(crate) const WIDTHS: [u32; 4] = [50, 53, 54, 60];
 
-/// A named set of CKKS parameters (RLWE over `Z_q[X]/(X^N + 1)`, one 128-bit-secure choice each).
+/// A named set of CKKS parameters (RLWE over `Z_q[X]/(X^N + 1)`) with 128-bit security.
 ///
 /// Two parties that name the same profile agree on every byte of a ciphertext's shape. Profiles
 /// are compiled in; a plan only ever names one.
@@ -75,7 +75,7 @@ impl Profile {
         }
     }
 
-    /// The profile of this name.
+    /// The profile called `name`.
     ///
     /// # Errors
     /// [`UnknownProfile`] when no profile has it.
@@ -115,7 +115,7 @@ impl Profile {
 
     /// Bytes of one packed limb.
     #[must_use]
-    pub const fn packed_limb_len(&self) -> usize {
+    pub(crate) const fn packed_limb_len(&self) -> usize {
         self.ring_dimension * self.modulus_bits as usize / 8
     }
 
@@ -222,6 +222,19 @@ mod tests {
             error.to_string(),
             "unknown parameter profile \"levelled\": known are additive, additive-wide"
         );
+    }
+
+    /// Half this modulus is 2^51, so without it one more would fit.
+    #[test]
+    fn half_a_unit_of_scale_is_kept_for_the_noise() {
+        static ROUND: Profile = Profile::new("round", 64, &[(1 << 52) + 1], 53, 37);
+        assert_eq!(ROUND.max_contributors(), (1 << 14) - 1);
+    }
+
+    #[test]
+    fn a_plan_can_name_both_profiles() {
+        assert_eq!(Profile::all(), [&ADDITIVE, &ADDITIVE_WIDE]);
+        assert_eq!(Profile::by_name("additive-wide"), Ok(&ADDITIVE_WIDE));
     }
 
     #[test]

@@ -192,6 +192,20 @@ fn sums_are_exact_across_every_reduction() {
     }
 }
 
+/// Reducing at every addition would give the same sum, and take several times as long.
+#[test]
+fn words_are_reduced_only_when_another_addition_would_not_fit() {
+    let largest = SMALL_60.moduli[0] - 1;
+    let packed = pack(&SMALL_60, &vec![largest; SMALL_60.words()]).unwrap();
+    let mut sum = Accumulator::new(&SMALL_60);
+    for count in 1..=u64::MAX / largest {
+        sum.add(&packed).unwrap();
+        assert_eq!(sum.words()[0], count * largest);
+    }
+    sum.add(&packed).unwrap();
+    assert!(sum.words()[0] < 2 * SMALL_60.moduli[0]);
+}
+
 /// A sum that is about to be reduced, merged into another one, and into itself.
 #[test]
 fn merging_full_words_is_exact() {

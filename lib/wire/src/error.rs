@@ -1,9 +1,9 @@
-//! Why bytes are not a message.
+//! Why bytes are refused as a message.
 
 use crate::ids::IdError;
 use crate::reason::Reason;
 
-/// Why bytes were refused: one variant a cause, naming the field and the value.
+/// Why bytes were refused as a message. A variant names the field and the value found in it.
 ///
 /// A field is named after its message and its place in `docs/wire.cddl`, for example
 /// `report.window`.
@@ -14,8 +14,8 @@ use crate::reason::Reason;
     reason = "the message of a variant says what its fields are"
 )]
 pub enum WireError {
-    /// Longer than the receiver takes. Checked before anything is read.
-    #[error("{len} bytes, more than the {max} taken here")]
+    /// The message is longer than the receiver accepts. Checked before anything is read.
+    #[error("the message has {len} bytes; at most {max} are accepted")]
     Oversize {
         /// Length found, in bytes.
         len: usize,
@@ -26,7 +26,7 @@ pub enum WireError {
     #[error("the bytes end inside {field}")]
     Truncated { field: &'static str },
     /// There are bytes after the end.
-    #[error("{count} bytes after the end of {field}")]
+    #[error("there are {count} bytes after the end of {field}")]
     Trailing { field: &'static str, count: usize },
     /// The bytes are not CBOR, or an item is of another type.
     #[error("{field} is {found}, not {expected}")]
@@ -38,8 +38,8 @@ pub enum WireError {
     /// A length or number is not in its shortest form.
     #[error("{field} is not in its shortest encoding")]
     NotShortest { field: &'static str },
-    /// An item has no length at its start.
-    #[error("{field} has an indefinite length")]
+    /// An item is of indefinite length, which the format does not use.
+    #[error("{field} has an indefinite length, which is not allowed")]
     Indefinite { field: &'static str },
     /// An array or byte string has another number of elements or bytes.
     #[error("{field} has length {found}, not {expected}")]
@@ -55,11 +55,13 @@ pub enum WireError {
         max: usize,
         found: usize,
     },
-    /// A list that must not be empty is.
+    /// A list that must not be empty is empty.
     #[error("{field} is empty")]
     Empty { field: &'static str },
     /// A list is not in strictly ascending order, which also rules out duplicates.
-    #[error("{field} is out of order, or repeats one, at entry {index}")]
+    #[error(
+        "{field} must be in ascending order without repetition; entry {index} is not above the one before it"
+    )]
     OutOfOrder {
         field: &'static str,
         /// The first entry not above the one before it.
@@ -73,10 +75,10 @@ pub enum WireError {
         min: i128,
         max: i128,
     },
-    /// A number that must be a power of two is not.
+    /// A number is not a power of two, and must be one.
     #[error("{field} is {value}, not a power of two")]
     NotPowerOfTwo { field: &'static str, value: u64 },
-    /// A code that nothing is assigned to.
+    /// A code that has no meaning in this version of the format.
     #[error("{field} is {value}, an unassigned code")]
     UnknownCode { field: &'static str, value: u8 },
     /// A text is not UTF-8.
@@ -100,25 +102,25 @@ pub enum WireError {
         expected: &'static str,
         found: String,
     },
-    /// The protected header is otherwise not the one of the format.
+    /// The protected header differs from the one of the format in some other way.
     #[error("the protected header is not exactly [alg, content type] in deterministic CBOR")]
     ProtectedHeader,
     /// The unprotected header is not empty.
     #[error("the unprotected header has {found} entries; it must be empty")]
     UnprotectedHeader { found: usize },
-    /// Another version of the format.
-    #[error("format version {found}, not {expected}")]
+    /// The message is of another version of the format.
+    #[error("the format version is {found}, not {expected}")]
     WrongFormat { expected: u64, found: u64 },
-    /// A message that carries limbs came without.
-    #[error("{message} without limbs")]
+    /// A message came without the limbs that its type requires.
+    #[error("{message} came without limbs")]
     LimbsMissing { message: &'static str },
-    /// A message that carries no limbs came with some.
-    #[error("{message} with limbs")]
+    /// A message came with limbs, and its type has none.
+    #[error("{message} came with limbs, which it must not have")]
     LimbsUnexpected { message: &'static str },
-    /// The limbs are not those the signature covers.
-    #[error("the limbs do not have the signed digest")]
+    /// The SHA-256 of the limbs is not the one that was signed.
+    #[error("the limbs do not match their signed digest")]
     LimbsDigest,
-    /// The signature is not of this key over this message in this place.
+    /// This key did not sign this message for this topic and deployment.
     #[error("the signature does not verify")]
     BadSignature,
 }

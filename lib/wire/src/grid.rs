@@ -1,4 +1,4 @@
-//! Intervals and windows: how time is cut.
+//! Intervals and windows: how time is divided.
 //!
 //! An *interval* is the time one reading covers. A *window* is `batch` intervals, the time
 //! one report covers, and is aligned to multiples of its length since the Unix epoch.
@@ -14,7 +14,7 @@ pub const MAX_INTERVAL_S: u32 = 86_400;
 
 /// The start of a window, in seconds since the Unix epoch.
 ///
-/// Nothing guarantees that it lies on a grid; see [`Grid::is_aligned`].
+/// It need not lie on a grid; see [`Grid::is_aligned`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -34,7 +34,7 @@ impl fmt::Display for WindowStart {
     }
 }
 
-/// Why an interval length and a batch make no grid.
+/// Why an interval length and a batch are not a grid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GridError {
     /// The interval is zero or longer than a day.

@@ -20,7 +20,7 @@ pub enum IdError {
     #[error("an id is empty")]
     Empty,
     /// The text is longer than [`MAX_ID_LEN`].
-    #[error("an id of {len} characters, more than {MAX_ID_LEN}")]
+    #[error("an id has {len} characters; at most {MAX_ID_LEN} are allowed")]
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -150,11 +150,11 @@ id! {
     AnalyticsId
 }
 id! {
-    /// A slot layout, for example `moments`. Which ones exist, the crate `packed` knows.
+    /// A slot layout, for example `moments`. The crate `packed` defines them.
     LayoutName
 }
 id! {
-    /// A parameter profile, for example `additive`. Which ones exist, the crate `packed` knows.
+    /// A parameter profile, for example `additive`. The crate `packed` defines them.
     ProfileName
 }
 

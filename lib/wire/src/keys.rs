@@ -56,8 +56,8 @@ pub enum KeyError {
     /// The text is not 64 hexadecimal digits.
     #[error(transparent)]
     Hex(#[from] HexError),
-    /// The bytes are no point of the curve, or a point of small order, under which
-    /// signatures over any message can be made.
+    /// The bytes are not a point of the curve, or one of small order, for which anybody can make
+    /// signatures over any message.
     #[error("{key} is not a usable Ed25519 key")]
     Unusable {
         /// The bytes in hexadecimal.
@@ -74,7 +74,7 @@ pub enum KeyError {
 pub struct VerifyingKey([u8; 32]);
 
 impl VerifyingKey {
-    /// A key of these bytes, unchecked: with bytes that are no key, nothing verifies.
+    /// A key of these bytes, unchecked. If they are not a key, no signature verifies.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -110,8 +110,8 @@ impl VerifyingKey {
         key.verify_strict(bytes, &signature).is_ok()
     }
 
-    /// Whether each signature is its key's over its bytes; if not, nothing is said of any single one. Half the work of
-    /// verifying them one by one.
+    /// Whether all signatures are valid. If not, it does not tell which is wrong. Half the work of verifying them one by
+    /// one.
     ///
     /// Keys of small order are refused here too. What [`verifies`](Self::verifies) refuses and this may accept are
     /// signatures with a component of small order, which only the holder of the key can make.
@@ -132,7 +132,7 @@ impl VerifyingKey {
     }
 }
 
-/// Bytes, a signature over them, and whose it is said to be.
+/// Bytes, a signature over them, and the key it should be by.
 #[derive(Clone, Copy)]
 pub(crate) struct Signed<'a> {
     pub(crate) bytes: &'a [u8],

@@ -1,13 +1,13 @@
-//! What Cipherwatt's processes say to each other: ids, units, windows, topics and signed
-//! messages. No I/O, and no cryptography but signatures and SHA-256.
+//! The protocol between Cipherwatt's processes: ids, units, windows, topics and signed messages.
+//! No I/O, and no cryptography except signatures and SHA-256.
 //!
 //! # Layout
 //! - `ids`, `units`, `grid`: names, quantities and time, each its own type;
 //! - `topic`: where messages are published;
 //! - `reason`: why a message was refused, as a small fixed set;
 //! - `message`: the messages, one file each, as `docs/wire.cddl` specifies them;
-//! - `sign`, `open`: sealing a message into bytes, and opening bytes into a message;
-//! - `keys`, `cbor`, `error`: what these are made of.
+//! - `sign`, `open`: from a message to signed bytes, and from bytes to a verified message;
+//! - `keys`, `cbor`, `error`: signature keys, the encoding, and why bytes are refused.
 //!
 //! # From a message to bytes and back
 //! ```

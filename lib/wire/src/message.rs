@@ -1,4 +1,4 @@
-//! Messages: what is inside the signature. One file a message.
+//! The messages, one file each: what is inside the signature.
 //!
 //! A message is a CBOR array: the format version, the fields in the order of
 //! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
@@ -39,10 +39,10 @@ pub enum Limbs {
     Required,
 }
 
-/// What a message's digest is taken of.
+/// What a message's digest is computed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestOf {
-    /// The limbs: a report or a sum is named by its ciphertext.
+    /// The limbs: a report or a sum is identified by its ciphertext.
     Limbs,
     /// The signed array.
     Payload,
@@ -54,7 +54,7 @@ pub trait Message: Sized {
     const CONTENT_TYPE: &'static str;
     /// Whether limbs travel with it.
     const LIMBS: Limbs = Limbs::None;
-    /// What its digest is taken of.
+    /// What its digest is computed over.
     const DIGEST_OF: DigestOf = DigestOf::Payload;
     /// The number of its fields, without the format version and the digest of the limbs.
     const FIELDS: usize;
@@ -68,9 +68,9 @@ pub trait Message: Sized {
     /// The first field that is not as the format says.
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError>;
 
-    /// Checks what no single field shows: order, sums, rules between fields.
+    /// Checks the rules that concern more than one field, such as the order of a list.
     ///
-    /// Run on every message read; a sender that builds a message from outside values runs it
+    /// Every message that is read is checked. A sender that builds a message from outside values checks it
     /// before sealing.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ pub trait Message: Sized {
     /// Reads a signed array: the message, and the SHA-256 of its limbs if it carries some.
     ///
     /// # Errors
-    /// Everything but the one encoding of a message that [`Message::check`] accepts.
+    /// `payload` is anything but the deterministic encoding of a message that [`Message::check`] accepts.
     fn from_cbor(payload: &[u8]) -> Result<(Self, Option<Digest>), WireError> {
         let has_limbs = Self::LIMBS == Limbs::Required;
         let mut reader = Reader::new(payload);

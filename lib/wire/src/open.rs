@@ -1,7 +1,7 @@
-//! Opening bytes into a message.
+//! From bytes to a verified message.
 //!
-//! In two steps, because the key to verify with depends on who the message says it is from: [`decode`] reads without
-//! believing, [`Unverified::verify`] believes.
+//! In two steps, because the key to verify with depends on who the message says it is from: [`decode`] parses, and
+//! [`Unverified::verify`] checks the signature.
 
 use bytes::Bytes;
 use coset::iana::Algorithm;
@@ -15,10 +15,10 @@ use crate::message::{DigestOf, Limbs, Message};
 use crate::sign::{protected, to_be_signed};
 use crate::units::Digest;
 
-/// The longest protected header looked into, in bytes.
+/// The longest protected header that is parsed to say what is wrong with it, in bytes.
 const MAX_HEADER_LEN: usize = 256;
 
-/// A message whose signature was not checked yet.
+/// A message whose signature has not been checked yet.
 #[derive(Debug)]
 pub struct Unverified<M> {
     claimed: M,
@@ -28,7 +28,7 @@ pub struct Unverified<M> {
     limbs_digest: Option<Digest>,
 }
 
-/// A message whose signature holds.
+/// A message whose signature was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened<M> {
     /// The message.
@@ -39,7 +39,7 @@ pub struct Opened<M> {
     pub digest: Digest,
 }
 
-/// Reads a message, without believing it.
+/// Parses a message without checking its signature.
 ///
 /// # Errors
 /// More than `max_len` bytes (checked before anything else), or anything but the one encoding of
@@ -119,7 +119,7 @@ fn check_len(bytes: &[u8], max: usize) -> Result<(), WireError> {
     }
 }
 
-/// Checks that the protected header is the one of `M`; says how it is not.
+/// Checks that the protected header is that of `M`. The error names the difference.
 fn check_protected<M: Message>(found: &[u8]) -> Result<(), WireError> {
     if found == protected(M::CONTENT_TYPE) {
         return Ok(());
@@ -155,13 +155,13 @@ fn check_protected<M: Message>(found: &[u8]) -> Result<(), WireError> {
 }
 
 impl<M: Message> Unverified<M> {
-    /// What the message says. Good for finding the key to verify it with, and for refusing it
-    /// cheaply; not to be acted on.
+    /// The message as sent by anybody. Use it only to find the key to verify it with, or to refuse it
+    /// early.
     pub fn claimed(&self) -> &M {
         &self.claimed
     }
 
-    /// The limbs, whose digest was not checked yet.
+    /// The limbs; their digest has not been checked yet.
     pub fn claimed_limbs(&self) -> &[u8] {
         &self.limbs
     }
@@ -177,20 +177,20 @@ impl<M: Message> Unverified<M> {
         key: &VerifyingKey,
     ) -> Result<Opened<M>, WireError> {
         let signed = self.signed(deployment, topic);
-        // The signature first: without it the digest it covers means nothing.
+        // The signature first: the digest of the limbs counts only if it is signed.
         if !key.verifies(&signed, &self.signature) {
             return Err(WireError::BadSignature);
         }
         self.open()
     }
 
-    /// What the signature is over.
+    /// The bytes that are signed.
     fn signed(&self, deployment: &DeploymentId, topic: &str) -> Vec<u8> {
         let header = protected(M::CONTENT_TYPE);
         to_be_signed(&header, &self.payload, deployment, topic)
     }
 
-    /// Opens a message whose signature holds.
+    /// Checks the limbs of a message whose signature was verified.
     fn open(self) -> Result<Opened<M>, WireError> {
         if let Some(digest) = self.limbs_digest
             && digest != Digest::of(&self.limbs)
@@ -209,14 +209,14 @@ impl<M: Message> Unverified<M> {
     }
 }
 
-/// A message that was not verified yet, with the topic it came on and the key it is to be verified with.
+/// A message to be verified, with the topic it came on and the key to verify it with.
 #[derive(Debug)]
 pub struct Awaiting<'a, M> {
     /// The message.
     pub unverified: Unverified<M>,
     /// The topic it came on.
     pub topic: &'a str,
-    /// The key it is said to be signed with.
+    /// The key of its claimed sender.
     pub key: &'a VerifyingKey,
 }
 

@@ -20,7 +20,7 @@ macro_rules! reasons {
             /// Every reason, in the order of their codes.
             pub const ALL: &[Reason] = &[$(Reason::$name,)*];
 
-            /// The label: snake case, fixed for ever.
+            /// The label, in snake case. It never changes.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Reason::$name => $label,)*
@@ -33,29 +33,29 @@ macro_rules! reasons {
 reasons! {
     /// It is not a message of this format.
     InvalidMessage = 10 "invalid_message",
-    /// It is longer than the receiver takes.
+    /// It is longer than the receiver accepts.
     Oversize = 11 "oversize",
-    /// Its ciphertext has not the length of the plan's profile.
+    /// Its ciphertext does not have the length of the plan's profile.
     WrongLength = 12 "wrong_length",
     /// A limb of its ciphertext is not below the modulus.
     LimbOutOfRange = 13 "limb_out_of_range",
-    /// Its signature, or the digest its signature covers, does not fit.
+    /// Its signature does not verify, or its limbs do not match their signed digest.
     BadSignature = 14 "bad_signature",
     /// It names another feeder, meter or gateway than the topic it came on.
     WrongTopic = 15 "wrong_topic",
-    /// The roster has no such meter.
+    /// The meter is not in the roster.
     UnknownMeter = 16 "unknown_meter",
-    /// The plan has no such feeder.
+    /// The feeder is not in the plan.
     UnknownFeeder = 17 "unknown_feeder",
     /// The roster has the meter on another feeder.
     WrongFeeder = 18 "wrong_feeder",
     /// The roster has the meter behind another gateway.
     WrongGateway = 19 "wrong_gateway",
-    /// The plan has no such key epoch.
+    /// The key epoch is not in the plan.
     UnknownEpoch = 20 "unknown_epoch",
     /// The window belongs to another key epoch.
     WrongEpoch = 21 "wrong_epoch",
-    /// It was made under an older setting than the window's.
+    /// It was made under an older feeder setting than the one that holds for its window.
     OutdatedConfig = 22 "outdated_config",
     /// It was made under a plan the receiver has not seen.
     UnknownPlan = 23 "unknown_plan",
@@ -69,7 +69,7 @@ reasons! {
     Conflict = 27 "conflict",
     /// The sum has as many contributors as its modulus can hold.
     BatchFull = 28 "batch_full",
-    /// The window was released and takes no more.
+    /// The window was released and takes no more reports.
     BatchCollected = 29 "batch_collected",
     /// Too many windows are open.
     TooManyOpen = 30 "too_many_open",
@@ -96,7 +96,7 @@ impl Reason {
     }
 
     /// The reason with this number, if there is one.
-    pub fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         Self::ALL.iter().copied().find(|r| r.code() == code)
     }
 }
@@ -107,7 +107,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A text is not a reason's label.
+/// The text is not the label of a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a reason")]
 pub struct UnknownReason {

@@ -1,10 +1,10 @@
-//! Sealing a message into bytes.
+//! From a message to signed bytes.
 //!
 //! The bytes are the CBOR array `[COSE_Sign1]` or `[COSE_Sign1, limbs]`. The COSE_Sign1 (RFC
 //! 9052 §4.2, untagged) has the algorithm EdDSA and the message's content type in its protected
 //! header, nothing in its unprotected header, and the message as its payload. Its external data
-//! is the CBOR array `[deployment, topic]`, so what is signed for one place verifies nowhere
-//! else. Limbs are signed through their SHA-256, the last element of the message.
+//! is the CBOR array `[deployment, topic]`, so a message signed for one topic verifies on no
+//! other. Limbs are signed through their SHA-256, the last element of the message.
 //!
 //! The way back is `open`.
 
@@ -20,7 +20,7 @@ use crate::units::Digest;
 /// message's digest.
 ///
 /// # Panics
-/// If `limbs` are given to a message that carries none, or the reverse: a mistake of the caller
+/// If `limbs` are given for a message type that has none, or the reverse: a mistake of the caller
 /// that no input can cause.
 pub fn seal<M: Message>(
     message: &M,
@@ -39,7 +39,7 @@ pub fn seal<M: Message>(
 /// digest, or signs long before it sends.
 ///
 /// # Panics
-/// If a digest of limbs is given to a message that carries none, or the reverse: a mistake of the caller that no input
+/// If a digest of limbs is given for a message type that has none, or the reverse: a mistake of the caller that no input
 /// can cause.
 pub fn sign<M: Message>(
     message: &M,

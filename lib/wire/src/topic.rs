@@ -14,7 +14,7 @@ pub const MAX_ROSTER_PAGES: u16 = 64;
 /// The longest root, in bytes.
 const MAX_ROOT_LEN: usize = 128;
 
-/// Why a text is not a root of topics.
+/// The text is not a topic root.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{root:?} is not a topic root: it must be 1 to {MAX_ROOT_LEN} characters of [A-Za-z0-9._-] \
@@ -31,7 +31,7 @@ pub struct Topics {
     root: String,
 }
 
-/// What a topic says.
+/// A parsed topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the types say what the fields are")]
 pub enum Topic {
@@ -188,7 +188,7 @@ impl Topics {
         self.feeder(feeder, "total")
     }
 
-    /// What `topic` says; `None` if it is not a topic of this deployment.
+    /// Parses `topic`; `None` if it is not a topic of this deployment.
     ///
     /// A topic is recognised only in the one form [`Topics::of`] writes.
     pub fn parse(&self, topic: &str) -> Option<Topic> {

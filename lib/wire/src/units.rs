@@ -121,7 +121,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A text is not 64 hexadecimal digits.
+/// The text is not 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not 64 hexadecimal digits")]
 pub struct HexError {

@@ -113,3 +113,22 @@ impl Quickest {
         self.before.into_iter().chain(self.current).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quickest_receipt_counts_for_its_span_and_the_next() {
+        const SPAN: u64 = QUICKEST_FOR_MS;
+        let mut quickest = Quickest::default();
+        assert_eq!(quickest.get(), None);
+        assert_eq!(quickest.with(5, 0), 5);
+        assert_eq!(quickest.with(9, SPAN - 1), 5);
+        assert_eq!(quickest.with(9, SPAN), 5);
+        assert_eq!(quickest.with(7, 2 * SPAN - 1), 5);
+        assert_eq!(quickest.with(8, 2 * SPAN), 7);
+        assert_eq!(quickest.get(), Some(7));
+        assert_eq!(quickest.with(9, 3 * SPAN), 8);
+    }
+}

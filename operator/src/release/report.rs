@@ -269,4 +269,24 @@ mod tests {
         assert!(line.starts_with(expected), "{line}");
         assert_eq!(serde_json::from_str::<FeederReport>(&line).unwrap(), report);
     }
+
+    #[test]
+    fn the_bound_is_the_noise_of_the_contributors_in_wh_and_half_a_step() {
+        for (reference_wh, quantum_wh) in [(1024, 1), (65_536, 100)] {
+            let scale = Scale {
+                reference_wh,
+                ..scale(quantum_wh)
+            };
+            let noise_wh = packed::noise::bound(scale.profile, 20) * reference_wh as f64;
+            let beyond_noise = error_bound_wh(&scale, 20) - noise_wh;
+            assert!((beyond_noise - quantum_wh as f64 / 2.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn of_equal_peaks_the_first_counts_and_without_energy_there_is_no_load_factor() {
+        assert_eq!(coincident_peak(&[5, 9, 7, 9]), (1, 9));
+        assert_eq!(load_factor(&[0, 0]), None);
+        assert_eq!(load_factor(&[-3, 0]), None);
+    }
 }

@@ -291,4 +291,27 @@ mod tests {
         assert!(!taken.is_of_window(&sum("feeder-2", 14_400, 0)));
         assert!(!taken.is_of_window(&sum("feeder-1", 28_800, 0)));
     }
+
+    #[test]
+    fn as_many_contributors_as_the_profile_holds_and_the_feeder_has_are_taken() {
+        let (plan, message) = (plan(), sum("feeder-1", 14_400, 0));
+        let judge = |max_contributors, enrolled| {
+            let rules = Rules {
+                plan: &plan,
+                max_contributors,
+                enrolled,
+            };
+            super::judge(&[], &message, &D, &rules)
+        };
+        let contributors = message.contributors;
+        assert_eq!(judge(contributors, contributors), Decision::Take);
+        assert_eq!(
+            judge(contributors - 1, contributors),
+            Decision::Reject(Reason::BatchFull)
+        );
+        assert_eq!(
+            judge(contributors, contributors - 1),
+            Decision::Reject(Reason::UnknownMeter)
+        );
+    }
 }

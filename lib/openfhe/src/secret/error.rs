@@ -1,4 +1,4 @@
-//! Why a key file is refused.
+//! Why a key file cannot be written or read.
 
 use std::io;
 use std::path::PathBuf;
@@ -22,23 +22,23 @@ pub enum KeyFileError {
         path: PathBuf,
         source: io::Error,
     },
-    /// Something of this name is there already.
+    /// There is a file of this name already.
     #[error("key file {} exists and is not replaced: the data it decrypts would be lost with it", path.display())]
     Exists { path: PathBuf },
     /// Not a plain file.
     #[error("key file {} is not a regular file", path.display())]
     NotAFile { path: PathBuf },
-    /// Others than its owner can reach the secret.
-    #[error("key file {} can be accessed by others (mode {mode:04o}): run `chmod 600` on it, and consider the key known", path.display())]
+    /// Its mode lets others than the owner read the secret.
+    #[error("key file {} can be accessed by others (mode {mode:04o}): run `chmod 600` on it, and treat the key as known to others", path.display())]
     Readable { path: PathBuf, mode: u32 },
-    /// Some other file.
+    /// It does not begin like a key file.
     #[error("{} is not a key file", path.display())]
     NotAKey { path: PathBuf },
-    /// Of a later version of this program.
-    #[error("key file {} has format version {version}, and this program knows {VERSION}", path.display())]
+    /// It was written by a later version of this program.
+    #[error("key file {} has format version {version}; this program reads version {VERSION}", path.display())]
     Version { path: PathBuf, version: u16 },
-    /// Part of it is missing, or something follows it.
-    #[error("key file {} has {actual} bytes, and one of its profile has {expected}: restore it from a copy", path.display())]
+    /// It is too short or too long for its profile.
+    #[error("key file {} has {actual} bytes instead of {expected}: restore it from a copy", path.display())]
     Length {
         path: PathBuf,
         /// Bytes of a key file of the profile.
@@ -50,11 +50,11 @@ pub enum KeyFileError {
     #[error("key file {} is damaged ({problem}): restore it from a copy", path.display())]
     Damaged {
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong.
         problem: &'static str,
     },
-    /// For another profile.
-    #[error("key file {} is for profile \"{actual}\", and \"{expected}\" is configured", path.display())]
+    /// It is for another profile than the context.
+    #[error("key file {} is for profile \"{actual}\", but \"{expected}\" is configured", path.display())]
     Profile {
         path: PathBuf,
         /// The context's profile.

@@ -8,7 +8,7 @@
 //! public               packed limbs of the public key
 //! checksum   32 bytes  SHA-256 of all before
 //! ```
-//! The checksum finds accidents; against people, the file's mode and its folder are the protection.
+//! The checksum finds accidental damage. The mode of the file and its folder protect it from people.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -53,7 +53,7 @@ pub(super) fn save(key: &SecretKey, path: &Path) -> Result<(), KeyFileError> {
             },
             _ => io(e.error),
         })?;
-    // The name is on the disk only once its folder is.
+    // A new name in a folder is durable only after a sync of the folder.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(io)
@@ -134,7 +134,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         path: path.to_path_buf(),
         source,
     };
-    // Looked at before it is opened, because opening a pipe would wait for a writer.
+    // Checked before it is opened, because opening a pipe would wait for a writer.
     let not_a_file = || KeyFileError::NotAFile {
         path: path.to_path_buf(),
     };
@@ -201,7 +201,7 @@ fn parse<'a>(bytes: &'a [u8], path: &Path) -> Result<Parts<'a>, KeyFileError> {
             keys: &rest[..keys],
         });
     }
-    // The commonest damage is a missing end, and worth its own message.
+    // The most common damage is a missing end, so it has a message of its own.
     match profile
         .and_then(|name| Profile::by_name(name).ok())
         .map(file_len)

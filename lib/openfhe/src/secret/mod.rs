@@ -1,4 +1,4 @@
-//! Secret keys: generation, decryption, key files. The operator's alone.
+//! Secret keys: generation, decryption, key files. Only the operator uses this.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 mod error;
@@ -33,7 +33,7 @@ unsafe impl Send for SecretKey {}
 // SAFETY: as above.
 unsafe impl Sync for SecretKey {}
 
-/// Makes a fresh key pair.
+/// Generates a key pair.
 ///
 /// # Errors
 /// [`Error::OpenFhe`] if OpenFHE fails.
@@ -86,11 +86,11 @@ impl SecretKey {
         Ok(slots)
     }
 
-    /// Writes the pair to a new file that only its owner can read. It appears whole or not at all, and
-    /// is on the disk when this returns.
+    /// Writes the pair to a new file that only its owner can read. The file is written completely or not at
+    /// all, and is on the disk when this returns.
     ///
     /// # Errors
-    /// [`KeyFileError::Exists`] rather than replace a file: a key that is lost takes its data along.
+    /// [`KeyFileError::Exists`] if there is a file: it is not replaced, because without its key data cannot be decrypted.
     /// [`KeyFileError::Io`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
         file::save(self, path)
@@ -104,11 +104,11 @@ impl SecretKey {
         file::load(context, path)
     }
 
-    /// As [`SecretKey::load`], from the content of the file at `path`, which whoever read it made sure nobody else can
-    /// read.
+    /// As [`SecretKey::load`], from the content of the file at `path`. The caller has checked that only the owner can read
+    /// the file.
     ///
     /// # Errors
-    /// Those of [`SecretKey::load`] but for reading.
+    /// Those of [`SecretKey::load`], except those of reading the file.
     pub fn from_content(
         context: &Context,
         content: &[u8],

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::portable::{mask, shift, window};
-use super::{Group, PREFETCH, prefetch};
+use super::{Group, prefetch};
 
 /// As [`super::portable::fold`].
 #[target_feature(enable = "avx2")]
@@ -22,7 +22,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     let mut above = _mm256_setzero_si256();
     let (groups, _) = packed.as_chunks::<B>();
     for (index, (words, group)) in words.iter_mut().zip(groups).enumerate() {
-        prefetch(packed, index * B + PREFETCH);
+        prefetch::<B>(packed, index);
         for half in 0..2 {
             let [even, odd] = [lanes.load[2 * half], lanes.load[2 * half + 1]];
             // SAFETY: a pair's 16 bytes begin at most at byte B - 16 of the group.

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::portable::{self, mask};
-use super::{Group, PREFETCH, prefetch};
+use super::{Group, prefetch};
 
 /// As [`portable::fold`].
 #[target_feature(enable = "avx512f")]
@@ -15,9 +15,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     packed: &[u8],
     modulus: u64,
 ) -> bool {
-    // A vector load takes 64 bytes of which a group is the first B: groups that have fewer than
-    // 64 bytes left in the limb, at most the last two, go the portable way.
-    let vectored = packed.len().saturating_sub(64 - B) / B;
+    let vectored = vectored::<B>(packed.len());
     let (words, last_words) = words.split_at_mut(vectored);
     let last_groups = &packed[vectored * B..];
     assert!(vectored == 0 || (vectored - 1) * B + 64 <= packed.len());
@@ -31,7 +29,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     let limit = _mm512_set1_epi64(modulus as i64);
     let mut out_of_range = 0;
     for (index, words) in words.iter_mut().enumerate() {
-        prefetch(packed, index * B + PREFETCH);
+        prefetch::<B>(packed, index);
         // SAFETY: `index < vectored`, so `index * B + 64 <= (vectored - 1) * B + 64`, which the
         // assertion above bounds by the length of `packed`.
         let group = unsafe { _mm512_loadu_si512(packed.as_ptr().add(index * B).cast()) };
@@ -53,6 +51,14 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     }
     let last = portable::fold::<B, SUBTRACT>(last_words, last_groups, modulus);
     last && out_of_range == 0
+}
+
+/// How many groups of a limb of `len` bytes are loaded as vectors.
+///
+/// A vector load takes 64 bytes, of which a group is the first `B`. Groups that have fewer than 64 bytes left in the limb,
+/// at most the last two, go the portable way.
+fn vectored<const B: usize>(len: usize) -> usize {
+    len.saturating_sub(64 - B) / B
 }
 
 struct Lanes {

@@ -40,7 +40,7 @@ pub enum Kernel {
     Avx512,
 }
 
-/// A kernel that this processor does not have.
+/// The kernel that was asked for needs instructions that this processor does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this processor has no {kernel}")]
 pub struct KernelUnavailable {
@@ -65,7 +65,7 @@ impl Kernel {
 
     /// Whether this processor can run it.
     #[must_use]
-    pub fn is_available(self) -> bool {
+    pub(crate) fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
@@ -92,7 +92,7 @@ impl std::fmt::Display for Kernel {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fold {
     width: usize,
-    /// Only callable on a processor that has the kernel, which `select` has made sure of.
+    /// May only be called on a processor that has the kernel; `select` and `best` check that.
     add: Loop,
     subtract: Loop,
 }
@@ -150,7 +150,7 @@ impl Fold {
 
     fn run(&self, run: Loop, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
         assert_eq!(words.len() * self.width, packed.len());
-        // SAFETY: the processor has the instructions, or `select` had failed.
+        // SAFETY: `select` and `best` return only kernels whose instructions this processor has.
         unsafe { run(words, packed, modulus) }
     }
 }
@@ -166,11 +166,12 @@ pub(crate) fn pack(width: u32, words: &[u64], packed: &mut [u8], modulus: u64) -
     }
 }
 
-/// Asks for the cache line of a byte, which may lie past the end.
+/// Prefetches what lies [`PREFETCH`] bytes after the group of `B` bytes at `index`, which may be past the end.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn prefetch(bytes: &[u8], at: usize) {
+fn prefetch<const B: usize>(packed: &[u8], index: usize) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch of any address is without effect on memory and never faults.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
+    let ahead = packed.as_ptr().wrapping_add(index * B + PREFETCH);
+    // SAFETY: a prefetch changes no memory and never faults, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) }
 }

@@ -63,7 +63,8 @@ pub(super) fn pack<const B: usize>(words: &[u64], packed: &mut [u8], modulus: u6
             let at = k * B / 64;
             let shift = k * B % 64;
             bits[at] |= word << shift;
-            if shift + B > 64 {
+            // The rest of the word, if any: words below the modulus have no more than `B` bits.
+            if shift > 0 {
                 bits[at + 1] |= word >> (64 - shift);
             }
         }

@@ -1,4 +1,4 @@
-//! Reading, strictly.
+//! Reads deterministic CBOR and refuses any other encoding of the same value.
 
 use ciborium_ll::{Decoder, Header};
 
@@ -7,7 +7,7 @@ use crate::grid::WindowStart;
 use crate::ids::IdError;
 use crate::units::{MAX_UNIX_SECONDS, UnixMillis};
 
-/// Reads the fields of a message, strictly.
+/// Reads the fields of a message. Each method takes the name of the field, for the error.
 #[derive(Debug)]
 pub struct Reader<'a> {
     all: &'a [u8],
@@ -16,13 +16,8 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { all: bytes, at: 0 }
-    }
-
-    /// How many bytes were read.
-    pub fn position(&self) -> usize {
-        self.at
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -33,7 +28,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Trailing`] if bytes are left.
-    pub fn finish(self, field: &'static str) -> Result<(), WireError> {
+    pub(crate) fn finish(self, field: &'static str) -> Result<(), WireError> {
         match self.rest().len() {
             0 => Ok(()),
             count => Err(WireError::Trailing { field, count }),
@@ -79,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The head of an array: the number of its items.
-    pub fn array(&mut self, field: &'static str) -> Result<usize, WireError> {
+    pub(crate) fn array(&mut self, field: &'static str) -> Result<usize, WireError> {
         match self.head(field, "an array")? {
             Header::Array(Some(len)) => Ok(len),
             other => Err(wrong_type(field, "an array", other)),
@@ -87,7 +82,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The head of an array of exactly `expected` items.
-    pub fn array_of(&mut self, expected: usize, field: &'static str) -> Result<(), WireError> {
+    pub(crate) fn array_of(
+        &mut self,
+        expected: usize,
+        field: &'static str,
+    ) -> Result<(), WireError> {
         match self.array(field)? {
             found if found == expected => Ok(()),
             found => Err(WireError::WrongLength {
@@ -107,7 +106,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer.
-    pub fn u64(&mut self, field: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn u64(&mut self, field: &'static str) -> Result<u64, WireError> {
         match self.head(field, "an unsigned integer")? {
             Header::Positive(value) => Ok(value),
             other => Err(wrong_type(field, "an unsigned integer", other)),
@@ -115,7 +114,12 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer in `min..=max`.
-    pub fn u64_in(&mut self, min: u64, max: u64, field: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn u64_in(
+        &mut self,
+        min: u64,
+        max: u64,
+        field: &'static str,
+    ) -> Result<u64, WireError> {
         let value = self.u64(field)?;
         if (min..=max).contains(&value) {
             return Ok(value);
@@ -129,40 +133,50 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer of 32 bits.
-    pub fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
+    pub(crate) fn u32(&mut self, field: &'static str) -> Result<u32, WireError> {
         self.u32_in(0, u32::MAX, field)
     }
 
     /// An unsigned integer of 32 bits, no less than `min`.
-    pub fn u32_from(&mut self, min: u32, field: &'static str) -> Result<u32, WireError> {
+    pub(crate) fn u32_from(&mut self, min: u32, field: &'static str) -> Result<u32, WireError> {
         self.u32_in(min, u32::MAX, field)
     }
 
     /// An unsigned integer in `min..=max`.
-    pub fn u32_in(&mut self, min: u32, max: u32, field: &'static str) -> Result<u32, WireError> {
+    pub(crate) fn u32_in(
+        &mut self,
+        min: u32,
+        max: u32,
+        field: &'static str,
+    ) -> Result<u32, WireError> {
         // Lossless: the range was checked.
         Ok(self.u64_in(min.into(), max.into(), field)? as u32)
     }
 
     /// An unsigned integer of 16 bits.
-    pub fn u16(&mut self, field: &'static str) -> Result<u16, WireError> {
+    pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, WireError> {
         self.u16_in(0, u16::MAX, field)
     }
 
     /// An unsigned integer in `min..=max`.
-    pub fn u16_in(&mut self, min: u16, max: u16, field: &'static str) -> Result<u16, WireError> {
+    pub(crate) fn u16_in(
+        &mut self,
+        min: u16,
+        max: u16,
+        field: &'static str,
+    ) -> Result<u16, WireError> {
         // Lossless: the range was checked.
         Ok(self.u64_in(min.into(), max.into(), field)? as u16)
     }
 
     /// An unsigned integer of 8 bits.
-    pub fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
+    pub(crate) fn u8(&mut self, field: &'static str) -> Result<u8, WireError> {
         // Lossless: the range was checked.
         Ok(self.u64_in(0, u8::MAX.into(), field)? as u8)
     }
 
     /// A power of two.
-    pub fn power_of_two(&mut self, field: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn power_of_two(&mut self, field: &'static str) -> Result<u64, WireError> {
         let value = self.u64(field)?;
         match value.is_power_of_two() {
             true => Ok(value),
@@ -171,7 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A signed integer of 64 bits.
-    pub fn i64(&mut self, field: &'static str) -> Result<i64, WireError> {
+    pub(crate) fn i64(&mut self, field: &'static str) -> Result<i64, WireError> {
         let value = match self.head(field, "an integer")? {
             Header::Positive(value) => i128::from(value),
             Header::Negative(value) => -1 - i128::from(value),
@@ -186,17 +200,17 @@ impl<'a> Reader<'a> {
     }
 
     /// The start of a window: a time no later than the year 9999.
-    pub fn window(&mut self, field: &'static str) -> Result<WindowStart, WireError> {
+    pub(crate) fn window(&mut self, field: &'static str) -> Result<WindowStart, WireError> {
         self.u64_in(0, MAX_UNIX_SECONDS, field).map(WindowStart)
     }
 
     /// A wall time in milliseconds, no later than the year 9999.
-    pub fn millis(&mut self, field: &'static str) -> Result<UnixMillis, WireError> {
+    pub(crate) fn millis(&mut self, field: &'static str) -> Result<UnixMillis, WireError> {
         self.millis_from(UnixMillis(0), field)
     }
 
     /// The same, no earlier than `min`.
-    pub fn millis_from(
+    pub(crate) fn millis_from(
         &mut self,
         min: UnixMillis,
         field: &'static str,
@@ -206,7 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte string, not copied.
-    pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], WireError> {
+    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], WireError> {
         match self.head(field, "a byte string")? {
             Header::Bytes(Some(len)) => self.take(len, field),
             other => Err(wrong_type(field, "a byte string", other)),
@@ -214,7 +228,10 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte string of `N` bytes.
-    pub fn bytes_of<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], WireError> {
+    pub(crate) fn bytes_of<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<[u8; N], WireError> {
         let bytes = self.bytes(field)?;
         bytes.try_into().map_err(|_| WireError::WrongLength {
             field,
@@ -224,7 +241,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text string, not copied.
-    pub fn text(&mut self, field: &'static str) -> Result<&'a str, WireError> {
+    pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a str, WireError> {
         match self.head(field, "a text string")? {
             Header::Text(Some(len)) => {
                 let bytes = self.take(len, field)?;
@@ -235,7 +252,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An id.
-    pub fn id<T>(&mut self, field: &'static str) -> Result<T, WireError>
+    pub(crate) fn id<T>(&mut self, field: &'static str) -> Result<T, WireError>
     where
         T: for<'t> TryFrom<&'t str, Error = IdError>,
     {
@@ -244,7 +261,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An array of at most `max` items, each read by `item`.
-    pub fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         max: usize,
         field: &'static str,

@@ -1,4 +1,4 @@
-//! Writing, in the one encoding a value has.
+//! Writes deterministic CBOR: every value has exactly one encoding.
 
 use ciborium_ll::{Encoder, Header};
 
@@ -10,19 +10,19 @@ pub struct Writer {
 
 impl Writer {
     /// An empty writer.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// An empty writer with room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize) -> Self {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
             out: Vec::with_capacity(capacity),
         }
     }
 
     /// What was written.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
     }
 
@@ -37,7 +37,7 @@ impl Writer {
     }
 
     /// The head of an array of `len` items; the items follow.
-    pub fn array(&mut self, len: usize) {
+    pub(crate) fn array(&mut self, len: usize) {
         self.head(Header::Array(Some(len)));
     }
 
@@ -47,12 +47,12 @@ impl Writer {
     }
 
     /// An unsigned integer.
-    pub fn uint(&mut self, value: impl Into<u64>) {
+    pub(crate) fn uint(&mut self, value: impl Into<u64>) {
         self.head(Header::Positive(value.into()));
     }
 
     /// A signed integer.
-    pub fn int(&mut self, value: i64) {
+    pub(crate) fn int(&mut self, value: i64) {
         self.head(match u64::try_from(value) {
             Ok(positive) => Header::Positive(positive),
             Err(_) => Header::Negative(!value as u64),
@@ -60,7 +60,7 @@ impl Writer {
     }
 
     /// A byte string.
-    pub fn bytes(&mut self, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.head(Header::Bytes(Some(value.len())));
         self.out.extend_from_slice(value);
     }
@@ -71,13 +71,13 @@ impl Writer {
     }
 
     /// A text string.
-    pub fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         self.head(Header::Text(Some(value.len())));
         self.out.extend_from_slice(value.as_bytes());
     }
 
     /// An array of items, each written by `item`.
-    pub fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
         self.array(items.len());
         for one in items {
             item(self, one);

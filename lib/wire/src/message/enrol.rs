@@ -8,7 +8,7 @@ use crate::keys::VerifyingKey;
 use crate::message::MAX_FEEDERS;
 use crate::units::Watts;
 
-/// The most chunks of an enrolment request.
+/// Most chunks of an enrolment request.
 pub const MAX_ENROL_CHUNKS: u32 = 65_536;
 
 /// The most meters in one chunk.
@@ -22,9 +22,9 @@ pub struct EnrolRequest {
     pub gateway: GatewayId,
     /// Its verifying key.
     pub gateway_key: VerifyingKey,
-    /// Which part of the request this is, from 0.
+    /// Number of this chunk of the request, from 0.
     pub chunk: u32,
-    /// How many parts the request has.
+    /// How many chunks the request has.
     pub chunks: u32,
     /// Every feeder of the request with the greatest declared capacity on it.
     pub feeders: Vec<(FeederId, Watts)>,
@@ -119,7 +119,7 @@ impl Message for AnalyticsEnrol {
     }
 }
 
-/// A key that comes from outside: refused here if it could never verify, or verify anything.
+/// Reads a key from outside, and refuses one that verifies nothing or that verifies forged signatures.
 fn checked_key(reader: &mut Reader<'_>, field: &'static str) -> Result<VerifyingKey, WireError> {
     let key = VerifyingKey::from_bytes(reader.bytes_of(field)?);
     match key.check() {

@@ -1,11 +1,11 @@
-//! Which analytics service adds for which feeder.
+//! Which analytics service owns which feeder.
 
 use std::collections::HashMap;
 
 use super::AnalyticsEntry;
 use crate::ids::{AnalyticsId, FeederId};
 
-/// The owner of every feeder, as [`crate::Plan::analytics_for`] says it, looked up in constant time.
+/// The owner of every feeder: the same answers as [`crate::Plan::analytics_for`], in constant time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owners {
     named: HashMap<FeederId, AnalyticsId>,
@@ -13,7 +13,7 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// The owners that a plan's entries make: the first that names a feeder, else the first that names none.
+    /// The owners by the analytics entries of a plan: the first entry that names a feeder, else the first that names none.
     pub fn of<'e>(entries: impl IntoIterator<Item = &'e AnalyticsEntry>) -> Self {
         let mut owners = Self::default();
         for entry in entries {
@@ -28,7 +28,7 @@ impl Owners {
         owners
     }
 
-    /// The service that adds for the feeder.
+    /// The service that owns the feeder.
     pub fn owner(&self, feeder: &FeederId) -> Option<&AnalyticsId> {
         self.named(feeder).or(self.rest())
     }
@@ -38,7 +38,7 @@ impl Owners {
         self.named.get(feeder)
     }
 
-    /// The service that adds for all feeders nobody names.
+    /// The service that owns all feeders that no entry names.
     pub fn rest(&self) -> Option<&AnalyticsId> {
         self.rest.as_ref()
     }

@@ -1,4 +1,4 @@
-//! The plan: one signed truth about time, keys and scale.
+//! The plan: what all processes must agree on about time, keys and scale, signed by the operator.
 
 use super::{Limbs, Message};
 use crate::cbor::{Reader, Writer, ascending};
@@ -126,7 +126,7 @@ impl Plan {
         limbs.get(start..end)
     }
 
-    /// Brings the lists into the order of the wire.
+    /// Sorts the lists into the order that the format requires.
     pub fn sort(&mut self) {
         let by = |a: &FeederPlan, b: &FeederPlan| order(a).cmp(&order(b));
         self.feeders.sort_by(by);

@@ -33,7 +33,7 @@ impl Status {
     }
 
     /// The status with this number, if there is one.
-    pub fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Folded),
             1 => Some(Self::Duplicate),

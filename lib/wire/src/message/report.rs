@@ -9,8 +9,8 @@ use crate::units::{KeyEpoch, PlanVersion, Sequence, UnixMillis};
 
 /// One meter's encrypted interval data of one window; its limbs are the packed ciphertext.
 ///
-/// Unique per (epoch, feeder, window, meter). It names no part: only analytics knows which
-/// sums are closed. Signed by the meter.
+/// Unique per (epoch, feeder, window, meter). It does not name the part of the window, because only
+/// analytics knows which sums are closed. Signed by the meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The feeder setting it was encoded under: [`crate::FeederPlan::since`].

@@ -106,7 +106,7 @@ impl SumStatus {
     }
 
     /// The status with this number, if there is one.
-    pub fn from_code(code: u8) -> Option<Self> {
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Taken),
             1 => Some(Self::Duplicate),

@@ -651,3 +651,34 @@ fn a_ledger_of_format_1_that_was_emptied_damaged_or_is_another_is_refused_and_le
         assert!(!folder.ledger().exists());
     }
 }
+
+#[test]
+fn no_ledger_is_right_only_where_none_was_expected_and_nothing_was_counted() {
+    let folder = Folder::new();
+    let state = |expected| state(folder.dir.path(), &"dev".parse().unwrap(), expected);
+    let is_missing = |result| matches!(result, Err(LedgerError::Missing { .. }));
+    assert_eq!(state(false).unwrap(), None);
+    assert!(is_missing(state(true)));
+    fs::write(folder.path("releases.count"), "0\n").unwrap();
+    assert!(is_missing(state(false)));
+}
+
+#[test]
+fn a_count_that_cannot_be_read_is_not_called_damaged() {
+    let folder = Folder::with(&reports(0..1));
+    fs::remove_file(folder.path("releases.count")).unwrap();
+    fs::create_dir(folder.path("releases.count")).unwrap();
+    let error = folder.open(true).err().unwrap();
+    assert!(matches!(error, LedgerError::Disk(_)), "{error}");
+}
+
+#[test]
+fn a_ledger_that_a_kill_left_open_is_told_from_one_in_use() {
+    let folder = Folder::with(&reports(0..1));
+    let ledger = folder.open(true).unwrap();
+    assert!(!folder.open(true).err().unwrap().is_left_open());
+    let left = fs::read(folder.ledger()).unwrap();
+    drop(ledger);
+    fs::write(folder.ledger(), left).unwrap();
+    assert!(folder.state().unwrap_err().is_left_open());
+}

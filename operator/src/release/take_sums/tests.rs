@@ -372,3 +372,74 @@ fn all_deferred(results: &[TakeResult]) -> bool {
     let mut results = results.iter();
     results.all(|result| matches!(result, TakeResult::Deferred))
 }
+
+/// Those of other windows stand when a commit fails: they were not judged against its sums.
+#[test]
+fn an_answer_is_about_the_sums_of_its_own_feeder_and_window() {
+    let sum = |feeder: &str, window| Box::new(crate::testing::sum(feeder, window, 0));
+    let asked = sum("feeder-1", 7_200);
+    let message = || (String::new(), Bytes::new());
+    for (feeder, window, expected) in [
+        ("feeder-1", 7_200, true),
+        ("feeder-2", 7_200, false),
+        ("feeder-1", 14_400, false),
+    ] {
+        let duplicate = TakeResult::Duplicate {
+            sum: sum(feeder, window),
+            message: message(),
+        };
+        let rejected = |named| TakeResult::Rejected {
+            feeder: feeder.parse().unwrap(),
+            window: named,
+            reason: Reason::Conflict,
+            message: None,
+        };
+        let named = Some((WindowStart(window), wire::Part(3)));
+        assert_eq!(duplicate.is_about(&asked), expected);
+        assert_eq!(rejected(named).is_about(&asked), expected);
+        assert!(!rejected(None).is_about(&asked));
+    }
+    assert!(!TakeResult::Deferred.is_about(&asked));
+}
+
+#[test]
+fn releases_are_counted_when_no_more_sums_wait_and_every_sixteenth_group_while_some_do() {
+    let mut bench = Bench::new();
+    let count = bench.dir.path().join("releases.count");
+    let counted = || std::fs::read_to_string(&count).unwrap();
+    let groups = COUNT_EVERY as usize + 1;
+    let jobs = mpsc::channel(groups * COMMIT_MAX);
+    let sum = bench.job(|_| {}, &bench.limbs(&METERS));
+    jobs.0.try_send(sum).unwrap();
+    while let Ok(()) = jobs.0.try_send(bench.raw("feeder-1", b"noise".to_vec())) {}
+    // So narrow that the taker is never more than a result ahead of this test.
+    let results = mpsc::channel(1);
+    let taker = bench.taker.take().unwrap();
+    let thread = std::thread::spawn(move || taker.run(jobs.1, &results.0));
+    let mut results = results.1;
+    for _ in 0..=COMMIT_MAX {
+        results.blocking_recv().unwrap();
+    }
+    assert_eq!(counted(), "0\n", "after the first group more sums wait");
+    for _ in COMMIT_MAX + 1..=(groups - 1) * COMMIT_MAX {
+        results.blocking_recv().unwrap();
+    }
+    assert_eq!(counted(), "1\n", "after the sixteenth group");
+
+    drop(jobs.0);
+    while results.blocking_recv().is_some() {}
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_last_release_is_counted_although_its_group_is_the_first() {
+    let mut bench = Bench::new();
+    let jobs = mpsc::channel(1);
+    let results = mpsc::channel(1);
+    let sum = bench.job(|_| {}, &bench.limbs(&METERS));
+    jobs.0.try_send(sum).unwrap();
+    drop(jobs.0);
+    bench.taker.take().unwrap().run(jobs.1, &results.0);
+    let counted = std::fs::read_to_string(bench.dir.path().join("releases.count"));
+    assert_eq!(counted.unwrap(), "1\n");
+}
