@@ -208,7 +208,9 @@ fn a_feeder_is_handed_over_by_hand_and_a_request_from_before_takes_nothing() {
     let first = scene.analytics("analytics-1", r#"["feeder-1", "feeder-2"]"#);
     scene.approve("analytics-1");
     let gateways = scene.gateways(&["--speed", "14400"]);
-    GATEWAYS.map(|id| scene.approve(id));
+    for id in GATEWAYS {
+        scene.approve(id);
+    }
     scene.releases("analytics-1", "feeder-1", 1);
 
     // It is to give a feeder up, and then to keep it after all: what it asked for must not wait for a hasty approval.
