@@ -6,8 +6,7 @@
 //!
 //! # Layout
 //! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker
-//! - `epochs`: a new key epoch, asked for by `operator rotate`
-//! - `status_hints`: saying what the operator waits for
+//! - `epochs`: a new key epoch, asked for by `operator rotate` · `status_hints`: what the operator waits for
 
 mod announce;
 mod egress;
