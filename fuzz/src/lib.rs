@@ -1,4 +1,4 @@
-//! What the fuzz targets check: not only that nothing panics, but what must hold of all input.
+//! What the fuzz targets check: that nothing panics, and properties that must hold for every input.
 //!
 //! # Layout
 //! - [`message`] reads any message, as an envelope and as what an envelope signs
@@ -60,7 +60,7 @@ pub fn message<M: Message + PartialEq + Debug>(data: &[u8]) {
     }
 }
 
-/// `payload` signed and framed by other means than `wire`'s own.
+/// `payload` signed and framed without `wire`, by the crates `coset` and `ed25519-dalek`.
 fn envelope<M: Message>(payload: &[u8]) -> Vec<u8> {
     let header = HeaderBuilder::new()
         .algorithm(Algorithm::EdDSA)
@@ -93,7 +93,7 @@ fn to_cbor(value: &ciborium::Value) -> Vec<u8> {
     bytes
 }
 
-/// Reads `data` as a topic under a root, and as a root. A topic that is read is written the same.
+/// Reads `data` as a topic under a root, and as a root. A topic that was parsed is written the same again.
 pub fn topic(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

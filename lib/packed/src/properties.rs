@@ -53,7 +53,7 @@ impl NaiveSum {
         }
     }
 
-    /// As `Accumulator::add`, but for the error.
+    /// As `Accumulator::add`, with another error.
     fn add(&mut self, packed: &[u8]) -> Result<(), (usize, u64)> {
         let values = naive_unpack(self.profile, packed);
         for (index, &value) in values.iter().enumerate() {

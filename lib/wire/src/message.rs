@@ -99,7 +99,7 @@ pub trait Message: Sized {
     /// Reads a signed array: the message, and the SHA-256 of its limbs if it carries some.
     ///
     /// # Errors
-    /// `payload` is anything but the deterministic encoding of a message that [`Message::check`] accepts.
+    /// `payload` is not the deterministic encoding of a message that [`Message::check`] accepts.
     fn from_cbor(payload: &[u8]) -> Result<(Self, Option<Digest>), WireError> {
         let has_limbs = Self::LIMBS == Limbs::Required;
         let mut reader = Reader::new(payload);

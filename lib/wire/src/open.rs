@@ -42,7 +42,7 @@ pub struct Opened<M> {
 /// Parses a message without checking its signature.
 ///
 /// # Errors
-/// More than `max_len` bytes (checked before anything else), or anything but the one encoding of
+/// `bytes` is longer than `max_len` (checked before anything else), or is not the deterministic encoding of
 /// a message of this type. Memory taken is a small multiple of the length of `bytes`, whatever
 /// lengths they claim inside.
 pub fn decode<M: Message>(bytes: &[u8], max_len: usize) -> Result<Unverified<M>, WireError> {

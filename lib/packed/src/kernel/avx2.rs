@@ -25,7 +25,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
         prefetch::<B>(packed, index);
         for half in 0..2 {
             let [even, odd] = [lanes.load[2 * half], lanes.load[2 * half + 1]];
-            // SAFETY: a pair's 16 bytes begin at most at byte B - 16 of the group.
+            // SAFETY: a pair's 16 bytes lie within the group: `lanes` asserts it.
             let bytes = unsafe {
                 let group = group.as_ptr();
                 _mm256_loadu2_m128i(group.add(odd).cast(), group.add(even).cast())
@@ -77,7 +77,7 @@ const fn lanes<const B: usize>() -> Lanes {
             lanes.load[pair] = if window < B - 16 { window } else { B - 16 };
         }
         let offset = window - lanes.load[pair];
-        assert!(offset <= 8);
+        assert!(offset <= 8 && lanes.load[pair] + 16 <= B);
         let mut byte = 0;
         while byte < 8 {
             lanes.shuffle[half][8 * lane + byte] = (offset + byte) as u8;

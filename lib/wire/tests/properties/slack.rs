@@ -39,7 +39,7 @@ fn head(major: u8, n: u64, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> boo
     }
 }
 
-/// Writes `value` deterministically but for head number `slack.0`, counted down.
+/// Writes `value` deterministically, except head number `slack.0`, counted down.
 pub fn write_slack(value: &ciborium::Value, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> bool {
     use ciborium::Value::{Array, Bytes, Integer, Map, Text};
     let mut any = false;
