@@ -14,8 +14,6 @@
 //! - [`files`]: atomic writes and key files; [`store`]: what stores in one file share.
 //! - [`failpoint`]: named points at which a test kills the process.
 
-#![warn(unreachable_pub)]
-
 mod chain;
 pub mod cli;
 pub mod clock;

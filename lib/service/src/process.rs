@@ -61,11 +61,11 @@ where
     ExitCode::from(code)
 }
 
-/// Parses the command line and loads the configuration. The error is the exit code of a process that has nothing more to
-/// do: it ran a command that every binary has ([`Tool`]), printed the configuration, or said what is wrong with it.
+/// Parses the command line and loads the configuration.
 ///
 /// # Errors
-/// See above.
+/// The exit code of a process that has nothing more to do: it ran a command that every binary has ([`Tool`]), printed the
+/// configuration, or said what is wrong with it.
 pub fn prepare<A: Arguments>() -> Result<(A, Loaded), ExitCode> {
     let args = cli::parse::<A>();
     let loaded = cli::load(args.common(), &args.overrides());
