@@ -19,7 +19,7 @@ use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use wire::{FeederId, PlanVersion, Reason, SigningKey, SumReceipt, Topics};
+use wire::{FeederId, PlanVersion, Reason, SigningKey, Topics};
 
 use crate::assignment::{self, AssignedPlan};
 use crate::engine::{Engine, Event, Handover, Identity};
@@ -38,11 +38,13 @@ mod hint;
 mod intake;
 mod judge;
 mod stages;
+mod sum_receipts;
 use broker_uptime::BrokerUptime;
 use early::{Early, EarlyReports};
 pub use error::AnalyticsError;
 use hint::Hint;
 use stages::Pipeline;
+use sum_receipts::SumReceipts;
 
 /// How often all windows are looked at for closing.
 const TICK: Duration = Duration::from_millis(100);
@@ -124,7 +126,7 @@ struct Runner {
     /// Reports that came before the plan or the roster they are judged by.
     early: Early,
     /// The operator's receipts that the engine has not been told of.
-    settled: Vec<SumReceipt>,
+    settled: SumReceipts,
     asked: Option<Instant>,
     /// The feeders that the operator was last told of by this process.
     said: Option<Vec<FeederId>>,
@@ -185,7 +187,7 @@ impl Runner {
             uptime: BrokerUptime::default(),
             generation: 0,
             early: Early::new(analytics.queue_max_bytes),
-            settled: Vec::new(),
+            settled: SumReceipts::default(),
             asked: None,
             said: None,
             resent: None,

@@ -16,7 +16,6 @@ use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::{Stop, StopHandle, SystemClock};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wire::{
     AnalyticsEntry, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Opened, Part, Plan,
@@ -159,10 +158,9 @@ impl Scene {
         settings.broker.listen = "127.0.0.1:0".parse().unwrap();
         settings.analytics.metrics_listen = None;
         let (broker_stop, stopped) = Stop::manual();
-        let (ready, address) = oneshot::channel();
-        let broker = settings.clone();
-        tokio::spawn(async move { broker::run(&broker, stopped, ready).await });
-        settings.mqtt.address = within(address).await.unwrap().to_string();
+        let broker = within(broker::bind(&settings)).await.unwrap();
+        settings.mqtt.address = broker.address().to_string();
+        tokio::spawn(broker.run(stopped));
 
         let key = SigningKey::from_bytes(&[1; 32]);
         settings.deployment.operator_key = Some(key.verifying_key());

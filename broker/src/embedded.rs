@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 16;
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// A running rumqttd. Dropping it ends it in the background; [`Embedded::shutdown`] waits.
-pub struct Embedded {
+pub(crate) struct Embedded {
     address: SocketAddr,
     runtime: Option<Runtime>,
     listener: JoinHandle<String>,
@@ -35,7 +35,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    pub async fn start(settings: &Settings) -> Result<Self, BrokerError> {
+    pub(crate) async fn start(settings: &Settings) -> Result<Self, BrokerError> {
         let listen = settings.broker.listen;
         let bind = |source| BrokerError::Bind { listen, source };
         let mut runtime = Owned(Some(
@@ -95,12 +95,12 @@ impl Embedded {
         })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Completes only if rumqttd ends by itself.
-    pub async fn ended(&mut self) -> BrokerError {
+    pub(crate) async fn ended(&mut self) -> BrokerError {
         tokio::select! {
             reason = &mut self.listener => {
                 BrokerError::ListenerEnded(reason.unwrap_or_else(|error| error.to_string()))
@@ -110,7 +110,7 @@ impl Embedded {
     }
 
     /// Ends the listener and all clients, and waits until their sockets are closed.
-    pub async fn shutdown(mut self) {
+    pub(crate) async fn shutdown(mut self) {
         if let Some(runtime) = self.runtime.take() {
             let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(SHUTDOWN));
             // Only cancelled if our own runtime ends, and then there is nothing to wait for.

@@ -7,18 +7,20 @@
 //!
 //! **It has no guard yet.** One malformed packet from any client can end rumqttd's router, and there
 //! is neither authentication nor a limit on topics, so it belongs on loopback. The guard is to stand
-//! in [`run`] between the public listener and `embedded`: it will bind `broker.listen` itself,
+//! in [`bind`] between the public listener and `embedded`: it will bind `broker.listen` itself,
 //! terminate TLS, authenticate, check packets and topics, cap connections, and pass what is left to
 //! an embedded rumqttd on a loopback port that only it knows.
 //!
 //! # Layout
 //!
-//! - [`run`]: from settings to a broker that runs until it is told to stop.
+//! - [`bind`]: from settings to a broker · [`Bound::run`]: until it is told to stop.
 //! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
 //! - `sockets`: how many clients are connected · `nodelay`: their packets leave at once.
 //! - [`doctor`]: what the set-up lacks.
+
+#![warn(unreachable_pub)]
 
 pub mod doctor;
 mod embedded;
@@ -33,7 +35,6 @@ use std::io;
 use std::net::SocketAddr;
 
 use service::{Settings, Stop};
-use tokio::sync::oneshot;
 
 use crate::embedded::Embedded;
 
@@ -75,18 +76,26 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Runs the broker until the stop fires. `ready` is told the bound address, which differs from
-/// `broker.listen` if its port is 0; clients can connect from then on. When this returns, every
-/// client is disconnected and the port is free.
+/// Binds `broker.listen` and starts the broker: clients can connect from then on.
+///
+/// ```no_run
+/// # async fn broker() -> Result<(), broker::BrokerError> {
+/// let mut settings = service::Settings::defaults();
+/// settings.broker.listen = ([127, 0, 0, 1], 0).into();
+/// let broker = broker::bind(&settings).await?;
+/// println!("listening on {}", broker.address());
+/// let (handle, stop) = service::Stop::manual();
+/// let running = tokio::spawn(broker.run(stop));
+/// // Clients come and go.
+/// handle.stop();
+/// running.await.expect("it does not panic")
+/// # }
+/// ```
 ///
 /// # Errors
-/// If the address cannot be bound (`ready` is then dropped), or rumqttd ends by itself.
-pub async fn run(
-    settings: &Settings,
-    stop: Stop,
-    ready: oneshot::Sender<SocketAddr>,
-) -> Result<(), BrokerError> {
-    let mut embedded = Embedded::start(settings).await?;
+/// If the address cannot be bound, or rumqttd does not start.
+pub async fn bind(settings: &Settings) -> Result<Bound, BrokerError> {
+    let embedded = Embedded::start(settings).await?;
     let address = embedded.address();
     tracing::info!(%address, "broker ready: MQTT 3.1.1, no TLS, no authentication");
     let gateways = sizing::gateways(settings);
@@ -104,15 +113,34 @@ pub async fn run(
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can stop it");
     }
-    // Nobody waiting for the address is no reason to end.
-    let _ = ready.send(address);
-    let outcome = tokio::select! {
-        () = stop.stopped() => Ok(()),
-        error = embedded.ended() => Err(error),
-    };
-    embedded.shutdown().await;
-    tracing::info!(%address, "broker stopped");
-    outcome
+    Ok(Bound(embedded))
+}
+
+/// A broker that clients can connect to. Dropping it ends it in the background.
+pub struct Bound(Embedded);
+
+impl Bound {
+    /// The address it listens on: that of `broker.listen`, whose port 0 is a free one here.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// Runs the broker until `stop` fires. When this returns, every client is disconnected and the port is free.
+    ///
+    /// # Errors
+    /// If rumqttd ends by itself.
+    pub async fn run(self, stop: Stop) -> Result<(), BrokerError> {
+        let Self(mut embedded) = self;
+        let ended = tokio::select! {
+            () = stop.stopped() => Ok(()),
+            error = embedded.ended() => Err(error),
+        };
+        let address = embedded.address();
+        embedded.shutdown().await;
+        tracing::info!(%address, "broker stopped");
+        ended
+    }
 }
 
 /// A panic inside rumqttd ends its router or poisons its listener while the process lives on: better

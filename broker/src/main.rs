@@ -7,7 +7,6 @@ use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 use service::process::Context;
-use tokio::sync::oneshot;
 
 /// An MQTT 3.1.1 broker for Cipherwatt, in memory, on loopback
 #[derive(Debug, Parser)]
@@ -52,8 +51,7 @@ impl Arguments for Command {
 fn main() -> ExitCode {
     broker::end_on_panic();
     service::process::main("broker", async |context: Context<Command>| {
-        let (ready, _) = oneshot::channel();
-        broker::run(&context.settings, context.stop, ready).await?;
-        Ok(())
+        let broker = broker::bind(&context.settings).await?;
+        Ok(broker.run(context.stop).await?)
     })
 }

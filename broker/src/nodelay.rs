@@ -16,7 +16,7 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 ///
 /// # Errors
 /// If this process does not listen there, or the kernel is older than Linux 5.6.
-pub fn set(address: SocketAddr) -> io::Result<()> {
+pub(crate) fn set(address: SocketAddr) -> io::Result<()> {
     let listens =
         |entry: &TcpNetEntry| entry.local_address == address && entry.state == TcpState::Listen;
     // Without IPv6 there is no second table.

@@ -9,10 +9,10 @@ use service::telemetry::register;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// Where the probe goes. Outside every deployment's root.
-pub const TOPIC: &str = "cipherwatt-broker/probe";
+pub(crate) const TOPIC: &str = "cipherwatt-broker/probe";
 
 /// The probe's client id.
-pub const CLIENT: &str = "cipherwatt-broker-probe";
+pub(crate) const CLIENT: &str = "cipherwatt-broker-probe";
 
 const EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const UP: &str = "cipherwatt_broker_up";
 const FAILURES: &str = "cipherwatt_broker_probe_failures_total";
 const ROUND_TRIP: &str = "cipherwatt_broker_probe_duration_seconds";
 
-pub fn describe() {
+pub(crate) fn describe() {
     register::gauge(UP, "1 if the last message through the router came back");
     register::counter(
         FAILURES,
@@ -31,7 +31,7 @@ pub fn describe() {
 }
 
 /// Probes until the router has ended.
-pub async fn run(mut sender: LinkTx, mut receiver: LinkRx) {
+pub(crate) async fn run(mut sender: LinkTx, mut receiver: LinkRx) {
     let mut subscribed = sender.try_subscribe(TOPIC).is_ok();
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,8 +39,8 @@ pub async fn run(mut sender: LinkTx, mut receiver: LinkRx) {
     loop {
         tokio::select! {
             _ = every.tick() => {}
-            // Late answers are of no use; that the router has ended is.
-            outcome = come_back(&mut receiver) => match outcome {
+            // A late answer says nothing; that the router has ended does.
+            late = come_back(&mut receiver) => match late {
                 Ok(()) => continue,
                 Err(Ended) => break,
             },

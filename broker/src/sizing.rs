@@ -9,7 +9,7 @@
 //! A message that nobody has read is dropped as silently as any other. What a log keeps of them at least is one segment
 //! less than it may have, because a new segment is empty. Gateways never have more than `meter.max_unreceipted_bytes`
 //! each on their way without a receipt, so nothing is dropped for as long as that, times their number, is no more; a
-//! report that is sent again for want of a receipt adds itself once in `meter.retry_min` and ever more rarely.
+//! report that is sent again because no receipt came adds itself once in `meter.retry_min` and ever more rarely.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ const IN_FLIGHT: usize = 100;
 const CONNECT_TIMEOUT_MS: u16 = 5_000;
 
 /// Gateways with these settings that may send all they may while nobody reads, and nothing is dropped.
-pub fn gateways(settings: &Settings) -> usize {
+pub(crate) fn gateways(settings: &Settings) -> usize {
     let broker = &settings.broker;
     let unread = broker
         .segment_bytes
@@ -34,7 +34,7 @@ pub fn gateways(settings: &Settings) -> usize {
     unread / settings.meter.max_unreceipted_bytes.max(1)
 }
 
-pub fn router(settings: &Settings) -> RouterConfig {
+pub(crate) fn router(settings: &Settings) -> RouterConfig {
     let broker = &settings.broker;
     let root = &settings.deployment.root;
     let short = |segments: usize| SegmentConfig {
@@ -61,7 +61,7 @@ pub fn router(settings: &Settings) -> RouterConfig {
     }
 }
 
-pub fn server(settings: &Settings, listen: SocketAddr) -> ServerSettings {
+pub(crate) fn server(settings: &Settings, listen: SocketAddr) -> ServerSettings {
     ServerSettings {
         name: "mqtt".to_owned(),
         listen,

@@ -15,7 +15,7 @@ const CONNECTIONS: &str = "cipherwatt_broker_connections";
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Counts until it is dropped.
-pub async fn run(address: SocketAddr) {
+pub(crate) async fn run(address: SocketAddr) {
     register::gauge(
         CONNECTIONS,
         "TCP connections to the broker's port that are established",

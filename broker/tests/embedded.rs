@@ -10,7 +10,6 @@ use service::mqtt::{self, Event, LinkError, QoS};
 use service::{Settings, Stop, telemetry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -28,10 +27,7 @@ fn any_port() -> SocketAddr {
 async fn a_port_in_use_is_an_error_that_names_the_address() {
     let taken = TcpListener::bind(any_port()).unwrap();
     let address = taken.local_addr().unwrap();
-    let (_handle, stop) = Stop::manual();
-    let (ready, announced) = oneshot::channel();
-    let outcome = broker::run(&settings(address), stop, ready).await;
-    let error = outcome.unwrap_err();
+    let error = broker::bind(&settings(address)).await.err().unwrap();
     assert!(
         matches!(error, BrokerError::Bind { listen, .. } if listen == address),
         "{error}"
@@ -39,27 +35,21 @@ async fn a_port_in_use_is_an_error_that_names_the_address() {
     let text = error.to_string();
     assert!(text.contains(&address.to_string()), "{text}");
     assert!(text.contains("broker.listen"), "{text}");
-    assert!(announced.await.is_err());
 }
 
 #[tokio::test]
 async fn an_address_of_another_machine_is_an_error() {
-    let (_handle, stop) = Stop::manual();
-    let (ready, _) = oneshot::channel();
-    let outcome = broker::run(&settings("192.0.2.1:0".parse().unwrap()), stop, ready).await;
-    assert!(
-        matches!(outcome, Err(BrokerError::Bind { .. })),
-        "{outcome:?}"
-    );
+    let elsewhere = settings("192.0.2.1:0".parse().unwrap());
+    let error = broker::bind(&elsewhere).await.err().unwrap();
+    assert!(matches!(error, BrokerError::Bind { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn stopping_disconnects_clients_and_frees_the_port() {
     let (handle, stop) = Stop::manual();
-    let (ready, announced) = oneshot::channel();
-    let settings = settings(any_port());
-    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
-    let address = announced.await.unwrap();
+    let broker = broker::bind(&settings(any_port())).await.unwrap();
+    let address = broker.address();
+    let task = tokio::spawn(broker.run(stop));
     assert_ne!(address.port(), 0);
 
     let mut client = Settings::defaults().mqtt;
@@ -88,10 +78,10 @@ async fn stopping_disconnects_clients_and_frees_the_port() {
 #[tokio::test]
 async fn a_dead_router_ends_the_broker() {
     let (_handle, stop) = Stop::manual();
-    let (ready, announced) = oneshot::channel();
-    let settings = settings(any_port());
-    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
-    let mut client = TcpStream::connect(announced.await.unwrap()).await.unwrap();
+    let broker = broker::bind(&settings(any_port())).await.unwrap();
+    let address = broker.address();
+    let task = tokio::spawn(broker.run(stop));
+    let mut client = TcpStream::connect(address).await.unwrap();
     client
         .write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01k")
         .await
@@ -101,21 +91,16 @@ async fn a_dead_router_ends_the_broker() {
         .write_all("\x30\x05\x00\x03é!".as_bytes())
         .await
         .unwrap();
-    let outcome = tokio::time::timeout(LIMIT, task).await.unwrap().unwrap();
-    assert!(
-        matches!(outcome, Err(BrokerError::RouterEnded)),
-        "{outcome:?}"
-    );
+    let ended = tokio::time::timeout(LIMIT, task).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(BrokerError::RouterEnded)), "{ended:?}");
 }
 
 #[tokio::test]
 async fn the_probe_comes_back() {
     telemetry::install_metrics();
     let (handle, stop) = Stop::manual();
-    let (ready, announced) = oneshot::channel();
-    let settings = settings(any_port());
-    let task = tokio::spawn(async move { broker::run(&settings, stop, ready).await });
-    announced.await.unwrap();
+    let broker = broker::bind(&settings(any_port())).await.unwrap();
+    let task = tokio::spawn(broker.run(stop));
     let probed = async {
         while !telemetry::render_metrics().contains("\ncipherwatt_broker_up 1\n") {
             tokio::time::sleep(Duration::from_millis(5)).await;

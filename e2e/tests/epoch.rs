@@ -16,7 +16,7 @@ use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use meter::Summary;
-use meter::fleet::simulated;
+use meter::simulated;
 use meter::source::Simulated;
 use operator::rotate::{self, Facts, Inbox, RotateError};
 use operator::{FeederReport, stored_plan};

@@ -6,7 +6,7 @@ use crate::source::{MeterSpec, Reading, clamp};
 
 /// One meter's reading of one interval, as it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// Energy, and whether it was clamped to the declared capacity.
     Energy(WattHours, bool),
     /// There is none.
@@ -15,7 +15,7 @@ pub enum Taken {
 
 /// One interval of the whole fleet, in its order: what is accepted, and journaled, at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Interval(pub Vec<Taken>);
+pub(crate) struct Interval(pub(crate) Vec<Taken>);
 
 impl Interval {
     /// The interval of `interval_s` seconds that `readings` are of, clamped; meters beyond the readings are missing.
@@ -40,17 +40,16 @@ impl Interval {
 
 /// One meter's readings of one window.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// Index of the meter in the fleet.
-    pub meter: usize,
-    /// The window.
-    pub window: WindowStart,
+    pub(crate) meter: usize,
+    pub(crate) window: WindowStart,
     /// Energy per interval in Wh, clamped to the declared capacity; 0 where the reading is missing.
-    pub readings_wh: Vec<i64>,
+    pub(crate) readings_wh: Vec<i64>,
     /// Number of intervals that were clamped.
-    pub clamped: u16,
+    pub(crate) clamped: u16,
     /// Number of intervals without a reading.
-    pub missing: u16,
+    pub(crate) missing: u16,
 }
 
 /// The batches of the window being filled, one a meter.
@@ -98,7 +97,6 @@ impl Filling {
         filling
     }
 
-    /// The window.
     #[must_use]
     pub(crate) fn window(&self) -> WindowStart {
         self.window
@@ -127,7 +125,6 @@ impl Filling {
         self.filled += 1;
     }
 
-    /// The number of meters.
     #[must_use]
     pub(crate) fn meters(&self) -> usize {
         self.batches.len()

@@ -14,8 +14,6 @@ use zeroize::Zeroizing;
 use crate::seal::Member;
 use crate::source::MeterSpec;
 
-pub use crate::readings::{replayed, simulated};
-
 /// Longest file of meter keys taken: some millions of meters.
 const MAX_KEY_FILE: u64 = 1 << 30;
 

@@ -3,18 +3,20 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`source`]: readings, simulated or replayed · `readings`: which of them · [`fleet`]: the meters they belong to, and their keys
+//! * [`source`]: readings, simulated or replayed · `readings`: which of them · `fleet`: the meters they belong to, and their keys
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time
 //! * `seal`: encode, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
-//!   to a destination · [`journal`]: all of it, on disk
+//!   to a destination · `journal`: all of it, on disk
 //! * `uplink`: publishing · `gateway`: the loop that drives all of it
 //! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
+#![warn(unreachable_pub)]
+
 mod batch;
 pub mod doctor;
-pub mod fleet;
+mod fleet;
 mod gateway;
-pub mod journal;
+mod journal;
 pub mod metrics;
 mod outbox;
 pub mod pacing;
@@ -22,7 +24,6 @@ mod readings;
 mod seal;
 pub mod source;
 mod timeline;
-mod trace;
 mod uplink;
 
 use service::clock::SharedClock;
@@ -30,13 +31,14 @@ use service::config::Settings;
 use service::stop::Stop;
 use tokio::sync::mpsc;
 
+pub use fleet::feeder_of;
 pub use gateway::{Event, Summary};
 pub use readings::{Readings, replayed, simulated};
 
 /// Why a gateway ended.
 #[derive(Debug, thiserror::Error)]
 pub enum MeterError {
-    /// The configured topic root is no topic.
+    /// `deployment.root` is not a topic.
     #[error(transparent)]
     Root(#[from] wire::RootError),
     /// The state folder cannot be used.
@@ -86,6 +88,22 @@ pub async fn run(
 }
 
 /// Runs a gateway until its source ends and every report is settled, or until `stop` fires.
+///
+/// ```no_run
+/// use meter::source::{Replay, ReplayOptions};
+///
+/// # async fn gateway() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = service::Settings::defaults();
+/// let csv = "hour,home-1,home-2\n0,0.250,0.100\n1,0.300,0.050\n".as_bytes();
+/// let source = Replay::from_reader(csv, "two-homes.csv".as_ref(), &ReplayOptions::default())?;
+/// let readings = meter::Readings::new(source, "two homes");
+/// let clock = service::clock::SystemClock::shared();
+/// let (_handle, stop) = service::Stop::manual();
+/// let summary = meter::run_on(&settings, readings, clock, stop, None).await?;
+/// println!("{} reports are in sums", summary.folded);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`MeterError`] where it cannot start, cannot read on, or is given a plan it cannot use.

@@ -8,7 +8,7 @@ use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 
-/// A gateway for many meters: encrypts their interval data, publishes it, and keeps each report until it is receipted.
+/// A gateway for many meters: encrypts their interval data, publishes it, and keeps each report until a receipt settles it.
 ///
 /// Without arguments it simulates a small fleet on a broker on loopback. Interval, batch and layout come from the
 /// operator's plan.
@@ -33,13 +33,13 @@ struct Command {
     /// Seed of the simulated fleet [meter.seed]
     #[arg(long)]
     seed: Option<u64>,
-    /// Seconds of event time a second, until it has caught up with now [meter.speed]
+    /// Seconds of event time per second, until it has caught up with the clock [meter.speed]
     #[arg(long)]
     speed: Option<f64>,
     /// Length of the run in event time, such as 2days [meter.duration]
     #[arg(long)]
     duration: Option<String>,
-    /// Replay a CSV file: one column a customer, or Low Carbon London's form [meter.replay]
+    /// Replay a CSV file with a column per customer, or in the format of Low Carbon London [meter.replay]
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
     /// MQTT connections: gateway (one for all) or per-meter [meter.connections]

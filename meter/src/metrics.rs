@@ -75,7 +75,7 @@ const COUNTERS: [(&str, &str); 14] = [
     ),
     (
         RESENT,
-        "Reports handed to the MQTT client again for want of a receipt",
+        "Reports handed to the MQTT client again because no receipt came",
     ),
     (
         LOST,
@@ -84,7 +84,7 @@ const COUNTERS: [(&str, &str); 14] = [
     (RECEIPTS, "Receipts of analytics; one has many reports"),
     (
         REFUSED,
-        "Messages on the receipt topic that are no receipt of an analytics service of the plan",
+        "Messages on the receipt topic that are not a receipt of an analytics service of the plan",
     ),
     (COMMITS, "Commits of the journal"),
     (
@@ -149,11 +149,11 @@ pub(crate) fn describe() {
 
 /// How long the stages of sealing a report took.
 pub(crate) struct Stages {
-    pub encode: Duration,
-    pub encrypt: Duration,
-    pub pack: Duration,
-    pub sign: Duration,
-    pub whole: Duration,
+    pub(crate) encode: Duration,
+    pub(crate) encrypt: Duration,
+    pub(crate) pack: Duration,
+    pub(crate) sign: Duration,
+    pub(crate) whole: Duration,
 }
 
 pub(crate) fn meters(meters: usize) {

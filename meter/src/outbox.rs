@@ -43,15 +43,14 @@ pub(crate) use receipts::ReceiptEffect;
 
 /// A signed report, ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Index of the meter in the fleet.
-    pub meter: usize,
-    /// The window.
-    pub window: WindowStart,
+    pub(crate) meter: usize,
+    pub(crate) window: WindowStart,
     /// SHA-256 of the ciphertext: what a receipt names.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// The envelope.
-    pub payload: Bytes,
+    pub(crate) payload: Bytes,
 }
 
 /// Reports from their readings to their receipts.
@@ -91,13 +90,11 @@ impl Outbox {
         &mut self.lanes[index]
     }
 
-    /// Number of reports waiting.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.reports.len()
     }
 
-    /// Whether nothing waits.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.reports.is_empty()
@@ -153,7 +150,6 @@ impl Outbox {
         self.lanes.iter().map(|lane| lane.sealed).sum()
     }
 
-    /// The readings of a report.
     #[must_use]
     pub(crate) fn batch(&self, key: Key) -> Option<&Batch> {
         self.reports.get(&key).map(|report| &report.batch)

@@ -99,13 +99,13 @@ impl<K: Copy + Ord + Hash> Pace<K> {
 
     /// Reports under way.
     #[must_use]
-    pub fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.unanswered.under_way()
     }
 
     /// Reports that may be under way now.
     #[must_use]
-    pub fn allowance(&self) -> usize {
+    pub(crate) fn allowance(&self) -> usize {
         self.allowance.size()
     }
 
@@ -227,7 +227,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
 
     /// The silence that is taken for a standstill, in milliseconds.
     #[must_use]
-    pub fn patience_ms(&self) -> u64 {
+    pub(crate) fn patience_ms(&self) -> u64 {
         let least = milliseconds(self.limits.retry_min).max(1);
         let most = milliseconds(self.limits.retry_max).max(least);
         self.round_trip
@@ -238,7 +238,7 @@ impl<K: Copy + Ord + Hash> Pace<K> {
     }
 
     /// A report that is of no interest any more.
-    pub fn release(&mut self, key: &K) {
+    pub(crate) fn release(&mut self, key: &K) {
         self.forget(key);
     }
 

@@ -106,7 +106,7 @@ impl Sealer {
             let key = PublicKey::from_packed(&context, bytes)?;
             if key.fingerprint() != epoch.fingerprint {
                 return Err(SealError::Plan(format!(
-                    "the public key of epoch {} has not the fingerprint the plan states",
+                    "the public key of epoch {} does not match its fingerprint in the plan",
                     epoch.epoch
                 )));
             }

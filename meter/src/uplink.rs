@@ -19,11 +19,10 @@ const QUEUE: usize = 4;
 
 /// A report on its way to the broker.
 #[derive(Debug)]
-pub struct Departure {
-    /// The report.
-    pub report: Sealed,
+pub(crate) struct Departure {
+    pub(crate) report: Sealed,
     /// Whether it has been sent before.
-    pub again: bool,
+    pub(crate) again: bool,
 }
 
 /// Connections over which reports leave.
@@ -35,7 +34,7 @@ enum Lines {
 
 /// Starts the uplink; it ends when the sender is dropped and what it took is published, or when `stop` fires: what it
 /// had not published by then is in the journal.
-pub fn spawn(
+pub(crate) fn spawn(
     settings: &Settings,
     topics: Topics,
     fleet: &Fleet,
@@ -54,7 +53,8 @@ pub fn spawn(
         ),
     };
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let (deployment, members) = (settings.deployment.id.clone(), fleet.members.clone());
+    let deployment = settings.deployment.id.clone();
+    let members = fleet.members.clone();
     let task = tokio::spawn(run(receiver, deployment, topics, members, lines));
     (sender, task)
 }

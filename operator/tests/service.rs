@@ -13,7 +13,7 @@ use packed::layout::Layout;
 use service::config::Enrolment;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::{Settings, Stop, StopHandle, SystemClock};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wire::{
     AnalyticsEnrol, Digest, EnrolRequest, KeyEpoch, Message, Part, Plan, PlanVersion, Reason,
@@ -49,9 +49,10 @@ impl Broker {
         settings.broker.listen = listen;
         settings.broker.metrics_listen = None;
         let (stop, stopped) = Stop::manual();
-        let (ready, bound) = oneshot::channel();
-        let running = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
-        (Self { stop, running }, bound.await.unwrap())
+        let broker = broker::bind(&settings).await.unwrap();
+        let address = broker.address();
+        let running = tokio::spawn(broker.run(stopped));
+        (Self { stop, running }, address)
     }
 
     async fn end(self) {

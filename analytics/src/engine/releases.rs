@@ -1,8 +1,9 @@
 //! What the operator is sent, and what it answers.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 
-use wire::{Reason, Sum, SumReceipt, SumStatus};
+use wire::{Digest, Reason, Sum, SumReceipt, SumStatus};
 
 use super::{Engine, Event, Outgoing};
 use crate::metrics;
@@ -73,6 +74,11 @@ impl<S: Store> Engine<S> {
             trace::settled(&self.identity.deployment, &key, &receipt.digest);
             self.ready.events.push(Event::Settled(key));
         }
+    }
+
+    /// The releases that wait for the operator's receipt.
+    pub(crate) fn awaited(&self) -> HashSet<Digest> {
+        self.unsettled.values().copied().collect()
     }
 
     /// Up to `most` of the releases the operator has not settled, after `last`, with the sum each is of. They are to be

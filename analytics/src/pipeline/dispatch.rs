@@ -85,7 +85,7 @@ impl Runner {
                 unverified.verify(&self.settings.deployment.id, &incoming.topic, &operator)
             });
         match opened {
-            Ok(opened) => self.settled.push(opened.message),
+            Ok(opened) => self.settled.keep(opened.message),
             Err(error) => {
                 warn_limited!(reason = error.reason(); "refused an operator's receipt: {}", service::Chain(&error));
             }

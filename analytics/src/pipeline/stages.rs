@@ -48,7 +48,8 @@ struct Stepping<S> {
 }
 
 impl<S: Store + 'static> Pipeline<S> {
-    pub(super) fn new(runner: Runner, engine: Engine<S>) -> Self {
+    pub(super) fn new(mut runner: Runner, engine: Engine<S>) -> Self {
+        runner.settled.expect(engine.awaited());
         let analytics = &runner.settings.analytics;
         Self {
             egress: Egress::open(runner.publisher.clone(), runner.observer.clone()),
@@ -158,7 +159,7 @@ impl<S: Store + 'static> Pipeline<S> {
         self.folded += verdicts.len();
         self.folded_since = self.folded_since.or(received).or(since);
         let work = Work {
-            settled: std::mem::take(&mut self.runner.settled),
+            settled: self.runner.settled.take(),
             rules: self.close_rules(&engine, verdicts.len())?,
             verdicts,
             all: std::mem::take(&mut self.tick),
@@ -230,6 +231,9 @@ impl<S: Store + 'static> Pipeline<S> {
             let analytics = &self.runner.settings.analytics;
             let rest = stepping.began.elapsed() * REST;
             self.wait = rest.clamp(analytics.commit_min_delay, analytics.commit_max_delay);
+        }
+        if !result.effects.is_empty() {
+            self.runner.settled.expect(result.engine.awaited());
         }
         self.engine = Some(result.engine);
         self.resend = result.resend;

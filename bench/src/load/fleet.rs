@@ -4,7 +4,7 @@
 //! go through the feeders and then to the next window, so that any run of rows is a number of whole cells.
 
 use anyhow::{Result, ensure};
-use meter::fleet::feeder_of;
+use meter::feeder_of;
 use wire::{
     DeploymentId, Digest, EnrolRequest, FeederId, GatewayId, MeterId, SigningKey, Topics,
     VerifyingKey, Watts, WindowStart,

@@ -15,7 +15,7 @@ use service::stop::{Stop, StopHandle};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use wire::{Reason, Receipt, Status, Unverified};
+use wire::{Receipt, Retry, Status, Unverified};
 
 use super::due::{Next, State};
 use super::reports::Reports;
@@ -150,7 +150,7 @@ impl Line {
                 (Some(n), Some(step), Status::Folded | Status::Duplicate) => step.settle(n),
                 (_, _, Status::Rejected(reason)) => {
                     self.shared.refused.fetch_add(1, Ordering::Relaxed);
-                    if passes(reason) {
+                    if reason.retry() == Retry::AsItIs {
                         state.later.push_back((now_ms + retry_ms, row));
                     }
                 }
@@ -163,15 +163,6 @@ impl Line {
         drop(state);
         self.receipt.notify_one();
     }
-}
-
-/// Whether a refused report is worth sending again as it is.
-fn passes(reason: Reason) -> bool {
-    use Reason::{NotReady, Overloaded, ReportTooEarly, TooManyOpen, UnknownFeeder, UnknownPlan};
-    matches!(
-        reason,
-        UnknownPlan | UnknownFeeder | ReportTooEarly | TooManyOpen | NotReady | Overloaded
-    )
 }
 
 async fn send(

@@ -9,7 +9,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use service::cli::{self, Common};
 use service::process::{self, Context};
-use tokio::sync::oneshot;
 
 /// One of the four processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
@@ -87,9 +86,8 @@ pub fn main(role: Role) -> ExitCode {
         Role::Broker => {
             broker::end_on_panic();
             process::main("broker", async |context: Context<Command>| {
-                let (ready, _) = oneshot::channel();
-                broker::run(&context.settings, context.stop, ready).await?;
-                Ok(())
+                let broker = broker::bind(&context.settings).await?;
+                Ok(broker.run(context.stop).await?)
             })
         }
         Role::Operator => process::main("operator", async |context: Context<Command>| {

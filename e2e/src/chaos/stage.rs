@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use harness::oracle::{Seeded, Truths, truths};
 use harness::process::free_address;
-use meter::fleet::simulated;
+use meter::simulated;
 use meter::source::Simulated;
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use meter::fleet::feeder_of;
+use meter::feeder_of;
 use meter::source::{Reading, Source};
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use meter::fleet::{replayed, simulated};
 use meter::source::{Simulated, Source, open_replay};
+use meter::{replayed, simulated};
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 

@@ -29,11 +29,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use analytics::AnalyticsError;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use meter::Summary;
 use service::config::Settings;
 use service::stop::{Stop, StopHandle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -86,18 +86,10 @@ impl Stack {
         // Not into the working directory; an absolute path is where somebody wants it.
         settings.operator.totals_file = state.join(&settings.operator.totals_file);
         settings.broker.listen = "127.0.0.1:0".parse()?;
-        let (ready, bound) = oneshot::channel();
-        let own = settings.clone();
-        let stop_of = stopped.clone();
-        let broker = on
-            .broker
-            .spawn(async move { broker::run(&own, stop_of, ready).await });
-        let Ok(address) = bound.await else {
-            let ended = broker.await?.err();
-            return Err(ended.map_or_else(|| anyhow!("the broker ended"), Into::into))
-                .context("starting the broker");
-        };
-        settings.mqtt.address = address.to_string();
+        let broker = broker::bind(&settings).await;
+        let broker = broker.context("starting the broker")?;
+        settings.mqtt.address = broker.address().to_string();
+        let broker = on.broker.spawn(broker.run(stopped.clone()));
         let own = settings.clone();
         let clock = on.clock.clone();
         let stop_of = stopped.clone();

@@ -62,7 +62,7 @@ pub use message::{
     RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
 };
 pub use open::{Awaiting, Opened, Unverified, decode, decode_shared, verify_all};
-pub use reason::{Reason, UnknownReason};
+pub use reason::{Reason, Retry, UnknownReason};
 pub use sign::{envelope, seal, sign};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{

@@ -107,6 +107,33 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What a sender may do with a report that was refused, by the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Send it again later, as it is: the reason passes.
+    AsItIs,
+    /// Seal its readings again under a newer plan; until there is one, send it again as it is.
+    UnderNewerPlan,
+    /// Nothing: it is refused for good.
+    Never,
+}
+
+impl Reason {
+    /// Whether, and how, a report that was refused for this reason is worth sending again.
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::WrongEpoch | Self::UnknownEpoch | Self::OutdatedConfig => Retry::UnderNewerPlan,
+            Self::UnknownPlan
+            | Self::UnknownFeeder
+            | Self::ReportTooEarly
+            | Self::TooManyOpen
+            | Self::NotReady
+            | Self::Overloaded => Retry::AsItIs,
+            _ => Retry::Never,
+        }
+    }
+}
+
 /// The text is not the label of a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a reason")]
@@ -139,5 +166,34 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert!("Conflict".parse::<Reason>().is_err());
+    }
+
+    #[test]
+    fn what_passes_is_sent_again_and_what_the_plan_is_to_blame_for_is_sealed_again() {
+        let with = |retry| {
+            Reason::ALL
+                .iter()
+                .filter(move |reason| reason.retry() == retry)
+        };
+        let labels = |retry| {
+            with(retry)
+                .map(|reason| reason.as_str())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            labels(Retry::AsItIs),
+            [
+                "unknown_feeder",
+                "unknown_plan",
+                "report_too_early",
+                "too_many_open",
+                "not_ready",
+                "overloaded"
+            ]
+        );
+        assert_eq!(
+            labels(Retry::UnderNewerPlan),
+            ["unknown_epoch", "wrong_epoch", "outdated_config"]
+        );
     }
 }

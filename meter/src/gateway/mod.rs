@@ -54,7 +54,6 @@ const CLOSE_JOURNAL: Duration = Duration::from_secs(5);
 /// How long the uplink may take for what it holds once the gateway is to stop: all of it is in the journal.
 const CLOSE_UPLINK: Duration = Duration::from_secs(3);
 
-/// One gateway.
 pub(crate) struct Gateway {
     settings: Arc<Settings>,
     clock: SharedClock,

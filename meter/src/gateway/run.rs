@@ -90,8 +90,8 @@ impl Gateway {
         });
     }
 
-    /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings, and
-    /// feeders that are behind come to them later.
+    /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings. Feeders
+    /// that are behind do not read them later either.
     pub(super) fn miss_until(&mut self, now: UnixMillis) {
         let now = UnixSeconds(now.0 / 1000);
         if let Some(run) = &mut self.reader.run {

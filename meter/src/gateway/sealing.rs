@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use service::telemetry::ReportId;
+use service::telemetry::{ReportId, Trace};
 use service::warn_limited;
 use tokio::task::JoinSet;
 
@@ -11,7 +11,6 @@ use crate::MeterError;
 use crate::journal::{Op, Place};
 use crate::outbox::{Key, Sealed};
 use crate::seal::{SealError, Sealer};
-use crate::trace;
 
 /// Batches one sealing task takes: some milliseconds of work.
 const SEAL_CHUNK: usize = 8;
@@ -70,7 +69,7 @@ impl Gateway {
                     self.summary.sealed.1 += 1;
                     let member = &self.fleet.members[report.meter];
                     tracing::debug!(
-                        trace_id = %trace::of(&self.settings, &member.feeder, report.window),
+                        trace_id = %Trace { deployment: &self.settings.deployment.id, feeder: &member.feeder, window: report.window },
                         report = %ReportId(&report.digest), meter = %member.meter, bytes = report.payload.len(),
                         "sealed"
                     );

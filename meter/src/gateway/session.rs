@@ -8,7 +8,7 @@ use std::time::Duration;
 use service::config::Settings;
 use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
 use service::stop::Stop;
-use service::telemetry::{LogLimits, ReportId};
+use service::telemetry::{LogLimits, ReportId, Trace};
 use service::trust::{Offer, PlanKeeper, RosterKeeper};
 use service::warn_limited;
 use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
@@ -19,7 +19,6 @@ use crate::journal::{Op, Place};
 use crate::metrics;
 use crate::outbox::ReceiptEffect;
 use crate::seal::{Member, Origin, Sealer};
-use crate::trace;
 
 /// The connection for everything but the meters' own, and what it brought last.
 pub(super) struct Session {
@@ -193,7 +192,7 @@ impl Gateway {
         metrics::receipt(effect, waited);
         let feeder = &self.fleet.members[index].feeder;
         tracing::debug!(
-            trace_id = %trace::of(&self.settings, feeder, entry.window), report = %ReportId(&entry.digest),
+            trace_id = %Trace { deployment: &self.settings.deployment.id, feeder, window: entry.window }, report = %ReportId(&entry.digest),
             meter = %entry.meter, status = ?entry.status,
             "receipt"
         );

@@ -37,7 +37,7 @@ pub enum JournalError {
     },
     /// The file is of a later version of this program, or of none.
     #[error(
-        "the journal {path} has format {found:?}, which is none that this program reads; it writes {present:?}. Start the \
+        "the journal {path} has format {found:?}, which this program does not read; it writes {present:?}. Start the \
          program that wrote it, or a later one",
         path = path.display(), present = tables::FORMAT
     )]

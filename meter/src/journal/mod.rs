@@ -30,15 +30,13 @@ use redb::Database;
 use service::failpoint;
 use service::store::{self, Fault};
 
-pub use crate::batch::{Batch, Interval, Taken};
-pub use crate::outbox::Sealed;
-pub use content::{Held, Op, Place, Progress};
-pub use error::JournalError;
-pub use spans::Spans;
+pub(crate) use content::{Held, Op, Place, Progress};
+pub(crate) use error::JournalError;
+pub(crate) use spans::Spans;
 pub(crate) use writer::{WriteError, Writer};
 
 /// The journal's file in a gateway's state folder.
-pub const FILE: &str = "outbox.redb";
+pub(crate) const FILE: &str = "outbox.redb";
 /// Memory for pages of the file, in bytes.
 const CACHE: usize = 16 << 20;
 
@@ -46,7 +44,7 @@ const CACHE: usize = 16 << 20;
 type Open = Box<dyn Fn() -> Result<Database, Fault> + Send>;
 
 /// The journal's file, open.
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     open: Open,
     /// None after a failure, until it can be opened again: the store refuses everything else then.
@@ -59,7 +57,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]; a file that cannot be used is left as it is.
-    pub fn open(folder: &Path) -> Result<(Self, Held), JournalError> {
+    pub(crate) fn open(folder: &Path) -> Result<(Self, Held), JournalError> {
         let path = folder.join(FILE);
         if !path.exists() {
             store::create(&path, &store::builder(CACHE), tables::initialise)
@@ -93,7 +91,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`]. Whether the ops are done is then unknown; do them again.
-    pub fn commit(&mut self, ops: &[Op]) -> Result<(), JournalError> {
+    pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<(), JournalError> {
         failpoint::hit("meter.before_journal");
         let done = tables::apply(self.database()?, ops);
         if let Err(failure) = done {

@@ -71,7 +71,9 @@ pub(super) fn read_batch(
 
 fn batch(row: &mut &[u8], meter: usize, window: WindowStart) -> Result<Batch, Malformed> {
     let mut small = || get(row)?.try_into().map_err(|_| Malformed);
-    let (clamped, missing, readings): (u16, u16, u16) = (small()?, small()?, small()?);
+    let clamped: u16 = small()?;
+    let missing: u16 = small()?;
+    let readings: u16 = small()?;
     let readings_wh = (0..readings)
         .map(|_| get(row).map(unzigzag))
         .collect::<Result<_, _>>()?;
@@ -202,7 +204,8 @@ mod tests {
             readings_wh in proptest::collection::vec(any::<i64>(), 0..20), clamped: u16, missing: u16,
             digest: [u8; 32], payload in proptest::collection::vec(any::<u8>(), 0..100),
         ) {
-            let (meter, window) = (3, WindowStart(900));
+            let meter = 3;
+            let window = WindowStart(900);
             let batch = Batch { meter, window, readings_wh, clamped, missing };
             let sealed = Sealed { meter, window, digest: Digest(digest), payload: payload.into() };
             let row = write_batch(&batch);

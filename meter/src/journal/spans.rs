@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 /// Half-open spans of event time in Unix seconds: sorted, disjoint, and never touching.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
-pub struct Spans(Vec<(u64, u64)>);
+pub(crate) struct Spans(Vec<(u64, u64)>);
 
 /// Spans that are empty, touch or overlap, or are not in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("spans that are empty, touch or overlap, or are not in order")]
-pub struct NotSpans;
+pub(crate) struct NotSpans;
 
 impl TryFrom<Vec<(u64, u64)>> for Spans {
     type Error = NotSpans;
@@ -34,7 +34,7 @@ impl From<Spans> for Vec<(u64, u64)> {
 
 impl Spans {
     /// Adds the time from `from` to `to`.
-    pub fn insert(&mut self, from: u64, to: u64) {
+    pub(crate) fn insert(&mut self, from: u64, to: u64) {
         if from >= to {
             return;
         }
@@ -50,7 +50,7 @@ impl Spans {
 
     /// The end of the span that has something in common with the time from `from` to `to`, if one has.
     #[must_use]
-    pub fn overlapping(&self, from: u64, to: u64) -> Option<u64> {
+    pub(crate) fn overlapping(&self, from: u64, to: u64) -> Option<u64> {
         let index = self.0.partition_point(|span| span.1 <= from);
         self.0
             .get(index)
@@ -60,24 +60,24 @@ impl Spans {
 
     /// How many seconds of the time from `from` to `to` are in spans.
     #[must_use]
-    pub fn covered(&self, from: u64, to: u64) -> u64 {
+    pub(crate) fn covered(&self, from: u64, to: u64) -> u64 {
         let common = |span: &(u64, u64)| span.1.min(to).saturating_sub(span.0.max(from));
         self.0.iter().map(common).sum()
     }
 
     /// Forgets the spans that end at `time` or before.
-    pub fn forget_before(&mut self, time: u64) {
+    pub(crate) fn forget_before(&mut self, time: u64) {
         self.0.retain(|span| span.1 > time);
     }
 
     /// The end of the newest span.
     #[must_use]
-    pub fn end(&self) -> Option<u64> {
+    pub(crate) fn end(&self) -> Option<u64> {
         self.0.last().map(|span| span.1)
     }
 
     /// The spans, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
         self.0.iter().copied()
     }
 }

@@ -1,6 +1,6 @@
 //! What a receipt makes of a report.
 
-use wire::{Digest, Reason, Status};
+use wire::{Digest, Reason, Retry, Status};
 
 use super::report::WaitingReport;
 use super::{Key, Outbox, Sealed};
@@ -55,16 +55,16 @@ impl Outbox {
                 self.remove(key);
                 ReceiptEffect::Done(status)
             }
-            Status::Rejected(reason) => match kind(reason) {
-                Kind::Plan if report.sealed.as_ref().is_some_and(is_outdated) => {
+            Status::Rejected(reason) => match reason.retry() {
+                Retry::UnderNewerPlan if report.sealed.as_ref().is_some_and(is_outdated) => {
                     self.reopen(key, now_ms);
                     ReceiptEffect::Reseal(reason)
                 }
-                Kind::Passes | Kind::Plan => {
+                Retry::AsItIs | Retry::UnderNewerPlan => {
                     self.come_back_later(key, now_ms);
                     ReceiptEffect::Retry(reason)
                 }
-                Kind::Final => {
+                Retry::Never => {
                     self.remove(key);
                     ReceiptEffect::Lost(reason)
                 }
@@ -108,24 +108,5 @@ impl Outbox {
             self.due.remove(&(earlier, key));
         }
         self.due.insert((due_ms, key));
-    }
-}
-
-enum Kind {
-    Passes,
-    Plan,
-    Final,
-}
-
-fn kind(reason: Reason) -> Kind {
-    match reason {
-        Reason::WrongEpoch | Reason::UnknownEpoch | Reason::OutdatedConfig => Kind::Plan,
-        Reason::UnknownPlan
-        | Reason::UnknownFeeder
-        | Reason::ReportTooEarly
-        | Reason::TooManyOpen
-        | Reason::NotReady
-        | Reason::Overloaded => Kind::Passes,
-        _ => Kind::Final,
     }
 }

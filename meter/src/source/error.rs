@@ -102,7 +102,7 @@ pub enum CsvError {
         needed: u64,
     },
     /// The bytes are no CSV, or no UTF-8.
-    #[error("line {line} is no CSV")]
+    #[error("line {line} is not valid CSV")]
     Line {
         /// Where.
         line: u64,
@@ -246,7 +246,7 @@ pub enum CsvError {
         /// Length of an interval.
         interval_s: u32,
     },
-    /// A row's distance from the one before is no multiple of the interval.
+    /// A row's distance from the one before is not a multiple of the interval.
     #[error(
         "line {line}, column {column:?}: {value:?} is {distance_s} s after the row before, but the first two rows are {interval_s} s apart"
     )]

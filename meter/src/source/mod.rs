@@ -18,7 +18,7 @@
 //! * A reading is not clamped here. [`clamp`] does it, for the caller to count.
 //! * A reading that does not exist is [`Reading::Missing`], never an invented number.
 //! * An interval longer than the native one is the sum of the native ones it covers, and is missing if one of
-//!   them is. A shorter one, or one that is no multiple, is [`SourceError::Interval`].
+//!   them is. A shorter one, or one that is not a multiple, is [`SourceError::Interval`].
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};

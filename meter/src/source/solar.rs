@@ -69,7 +69,8 @@ mod tests {
     fn nights_are_dark_and_summers_bright() {
         assert_eq!(clear_sky(171, 0.0), 0.0);
         assert_eq!(clear_sky(0, 6.0 * 3_600.0), 0.0);
-        let (june, december) = (clear_sky(171, 43_200.0), clear_sky(354, 43_200.0));
+        let june = clear_sky(171, 43_200.0);
+        let december = clear_sky(354, 43_200.0);
         assert!((0.7..0.85).contains(&june), "{june}");
         assert!((0.1..0.3).contains(&december), "{december}");
     }

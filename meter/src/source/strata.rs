@@ -131,13 +131,15 @@ mod tests {
 
     #[test]
     fn a_meter_alone_is_even_and_two_are_unrelated() {
-        let (a, b) = (Place::new(3, 0), Place::new(3, 1));
+        let a = Place::new(3, 0);
+        let b = Place::new(3, 1);
         let n = 64_000;
         let mut counts = [0u32; 64];
         let mut together = 0u32;
         for key in 0..n {
             let key = mix::hash(9, key);
-            let (x, y) = (a.draw(key, 0.5), b.draw(key, 0.5));
+            let x = a.draw(key, 0.5);
+            let y = b.draw(key, 0.5);
             counts[(x * 64.0) as usize] += 1;
             let strata = ((x * 64.0) as i32, (y * 64.0) as i32);
             together += u32::from((strata.0 - strata.1).abs() == 1);

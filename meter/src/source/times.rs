@@ -96,7 +96,7 @@ fn instant(field: &str, zone: &TimeZone, previous: Option<u64>) -> Result<u64, &
         Ok(at) => at,
         Err(_) => {
             let civil: DateTime = field.parse().map_err(|_| {
-                "is no time: write it as 2014-03-03 00:30, with seconds and a UTC offset as needed"
+                "is not a time: write it as 2014-03-03 00:30, with seconds and a UTC offset as needed"
             })?;
             let offset = match zone.to_ambiguous_timestamp(civil).offset() {
                 AmbiguousOffset::Unambiguous { offset } => offset,

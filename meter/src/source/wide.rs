@@ -9,7 +9,7 @@
 //!   are refused or, with [`super::Gaps::Missing`], read as missing.
 //! * Every other column is a customer, named in the header. Names are unique, also as meter ids.
 //! * An empty field, `Null` or `NaN` is a missing reading; a negative value is export and kept; anything else that
-//!   is no number is refused.
+//!   is not a number is refused.
 
 use std::io::Read;
 
@@ -205,7 +205,7 @@ impl<'a> Axis<'a> {
             .ok()
             .filter(|hours| (0.0..=LARGEST_INDEX).contains(hours))
             .map(|hours| hours * HOUR_S)
-            .ok_or("is no number of hours from the start")?;
+            .ok_or("is not a number of hours from the start")?;
         if (seconds - seconds.round()).abs() > 1e-3 {
             return Err("is not a whole second");
         }
@@ -218,166 +218,4 @@ impl<'a> Axis<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use wire::UnixSeconds;
-
-    use super::super::{
-        Gaps, Replay, Source,
-        replay::tests::{at, parse, refusal},
-    };
-    use super::*;
-
-    fn berlin(text: &str) -> Result<Replay, String> {
-        let options = ReplayOptions {
-            time_zone: "Europe/Berlin".to_owned(),
-            ..ReplayOptions::default()
-        };
-        parse(text, &options).map_err(|error| service::Chain(&error).to_string())
-    }
-
-    /// Rows of one customer at local times, their values counting up.
-    fn rows(times: &[&str]) -> String {
-        let rows = times
-            .iter()
-            .enumerate()
-            .map(|(i, time)| format!("{time},{i}\n"));
-        "time,a\n".to_owned() + &rows.collect::<String>()
-    }
-
-    #[test]
-    fn an_index_counts_hours_from_the_start() {
-        let options = ReplayOptions::default();
-        let start = options.start.0;
-        let mut t = parse(
-            "hour,a,B_2\n0.5,1,-0.25\n0.75,,Null\n1,nan,0.001\n",
-            &options,
-        )
-        .unwrap();
-        assert_eq!(t.interval_s(), 900);
-        let range = (UnixSeconds(start + 1_800), Some(UnixSeconds(start + 4_500)));
-        assert_eq!(t.range(), range);
-        assert_eq!(at(&mut t, start + 1_800), [Some(1_000), Some(-250)]);
-        assert_eq!(at(&mut t, start + 2_700), [None, None]);
-        assert_eq!(at(&mut t, start + 3_600), [None, Some(1)]);
-        let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
-        assert_eq!(capacities, [4_000, 1_000]);
-    }
-
-    #[test]
-    fn timestamps_may_have_any_offset_or_none() {
-        for first in [
-            "2014-03-03 01:00",
-            "2014-03-03T00:00:00Z",
-            "2014-03-03T05:30:00+05:30",
-        ] {
-            let mut t = berlin(&rows(&[first, "2014-03-03 02:00"])).unwrap();
-            assert_eq!(at(&mut t, 1_393_804_800), [Some(0)], "{first}");
-        }
-    }
-
-    #[test]
-    fn a_day_of_25_hours_has_the_repeated_hour_twice() {
-        let autumn = [
-            "2014-10-26 01:00",
-            "2014-10-26 02:00",
-            "2014-10-26 02:00",
-            "2014-10-26 03:00",
-        ];
-        let mut t = berlin(&rows(&autumn)).unwrap();
-        let start = 1_414_278_000; // 25 October, 23:00 UTC
-        for hour in 0..4 {
-            assert_eq!(
-                at(&mut t, start + hour * 3_600),
-                [Some(hour as i64 * 1_000)]
-            );
-        }
-        let once = berlin(&rows(&[
-            "2014-10-26 01:00",
-            "2014-10-26 02:00",
-            "2014-10-26 03:00",
-        ]));
-        assert!(
-            once.unwrap_err().contains("line 4"),
-            "a file with 24 rows that day has a gap"
-        );
-    }
-
-    #[test]
-    fn a_day_of_23_hours_goes_on_without_the_skipped_one() {
-        let mut t = berlin(&rows(&[
-            "2014-03-30 01:00",
-            "2014-03-30 03:00",
-            "2014-03-30 04:00",
-        ]))
-        .unwrap();
-        assert_eq!(t.interval_s(), 3_600);
-        assert_eq!(at(&mut t, 1_396_141_200), [Some(1_000)]); // 01:00 UTC
-        let error = berlin(&rows(&["2014-03-30 01:00", "2014-03-30 02:00"])).unwrap_err();
-        assert!(
-            error.contains("line 3") && error.contains("02:00") && error.contains("UTC"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn gaps_are_refused_or_missing_as_asked() {
-        let text = "hour,a\n0,1\n1,2\n4,3\n";
-        let error = refusal(text);
-        for part in ["test.csv", "line 4", "\"hour\"", "\"4\"", "2 interval(s)"] {
-            assert!(error.contains(part), "{error}");
-        }
-        let options = ReplayOptions {
-            gaps: Gaps::Missing,
-            ..ReplayOptions::default()
-        };
-        let mut t = parse(text, &options).unwrap();
-        let start = options.start.0;
-        let values: Vec<_> = (0..5).flat_map(|h| at(&mut t, start + h * 3_600)).collect();
-        assert_eq!(values, [Some(1_000), Some(2_000), None, None, Some(3_000)]);
-        let long = parse("hour,a\n0,1\n1,2\n99999,3\n", &options);
-        assert!(long.is_err(), "no gap of eleven years is filled");
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_place() {
-        for (text, parts) in [
-            ("hour\n0\n", &["line 1", "no column"][..]),
-            (
-                "hour,a,b\n0,1,2\n1,1\n",
-                &["line 3", "2 fields", "3 columns", "\"b\""],
-            ),
-            ("hour,a\n0,1\n1,1,1\n", &["line 3", "3 fields", "2 columns"]),
-            (
-                "hour,a,b,a\n0,1,2,3\n",
-                &["line 1", "columns 2 and 4", "\"a\""],
-            ),
-            (
-                "hour,a_1,A-1\n0,1,2\n",
-                &["line 1", "\"a_1\"", "\"A-1\"", "a-1"],
-            ),
-            ("hour,a,\n0,1,2\n", &["line 1", "\"\""]),
-            ("hour,a\n0,1\n1,x1\n", &["line 3", "\"a\"", "\"x1\""]),
-            ("hour,a\n0,1\n1,inf\n", &["line 3", "\"a\"", "\"inf\""]),
-            ("hour,a\n0,1\n1,1e7\n", &["line 3", "\"1e7\"", "1000000"]),
-            ("hour,a\n0,1\nx,2\n", &["line 3", "\"hour\"", "\"x\""]),
-            ("hour,a\n-1,1\n0,2\n", &["line 2", "\"-1\""]),
-            ("hour,a\n0,1\n1e30,2\n", &["line 3", "\"1e30\""]),
-            ("t,a\nnoon,1\n", &["line 2", "\"t\"", "\"noon\""]),
-            ("hour,a\n0,1\n1,2\n1,3\n", &["line 4", "\"1\"", "sorted"]),
-            ("hour,a\n1,1\n0,2\n", &["line 3", "sorted"]),
-            ("hour,a\n0,1\n2,2\n3,3\n", &["line 4", "3600 s", "7200 s"]),
-            ("hour,a\n0,1\n7,2\n", &["line 3", "25200 s", "86400"]),
-            (
-                "t,a\n2014-03-03 00:10,1\n2014-03-03 01:10,2\n",
-                &["line 2", "00:10", "3600 s"],
-            ),
-            ("hour,a\n0,1\n", &["1 row(s)", "at least 2"]),
-            ("hour,a\n", &["0 row(s)"]),
-        ] {
-            let error = refusal(text);
-            for part in parts {
-                assert!(error.contains(part), "{text:?}: {error}");
-            }
-        }
-    }
-}
+mod tests;

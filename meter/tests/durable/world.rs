@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use service::{Settings, Stop, StopHandle};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use wire::{
     Digest, MeterId, PlanVersion, Reason, Sequence, SigningKey, Status, Topics, UnixSeconds,
@@ -97,12 +97,9 @@ impl World {
         settings.broker.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.broker.metrics_listen = None;
         let (stop, stopped) = Stop::manual();
-        let (ready, bound) = oneshot::channel();
-        let broker = {
-            let (settings, stop) = (settings.clone(), stopped.clone());
-            tokio::spawn(async move { broker::run(&settings, stop, ready).await })
-        };
-        settings.mqtt.address = bound.await.unwrap().to_string();
+        let broker = broker::bind(&settings).await.unwrap();
+        settings.mqtt.address = broker.address().to_string();
+        let broker = tokio::spawn(broker.run(stopped.clone()));
         settings.mqtt.backoff_min = Duration::from_millis(20);
         settings.deployment.state_dir = folder.path().join("state");
         settings.deployment.operator_key = Some(operator.verifying_key());

@@ -173,9 +173,9 @@ mod tests {
         settings.broker.listen = "127.0.0.1:0".parse().unwrap();
         settings.broker.metrics_listen = None;
         let (stop, stopped) = Stop::manual();
-        let (ready, bound) = tokio::sync::oneshot::channel();
-        let broker = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
-        let port = bound.await.unwrap().port();
+        let broker = broker::bind(&settings).await.unwrap();
+        let port = broker.address().port();
+        let broker = tokio::spawn(broker.run(stopped));
         let delivery = offer(port, 40, None).await.unwrap();
         assert!((delivery.delivered - 1.0).abs() < 1e-9);
         assert!(delivery.p50_ms <= delivery.p99_ms && delivery.per_s > 0.0);

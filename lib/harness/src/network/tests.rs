@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use service::config::Settings;
 use service::mqtt::{self, Event, QoS};
 use service::stop::Stop;
-use tokio::sync::oneshot;
 
 use super::*;
 
@@ -92,11 +91,9 @@ async fn reports_are_lost_and_doubled_on_the_way_and_nothing_else_is() {
     let mut settings = Settings::defaults();
     settings.broker.listen = any;
     let (stop, stopped) = Stop::manual();
-    let (ready, bound) = oneshot::channel();
-    let own = settings.clone();
-    let stop_of = stopped.clone();
-    let broker = tokio::spawn(async move { broker::run(&own, stop_of, ready).await });
-    let address = bound.await.unwrap();
+    let broker = broker::bind(&settings).await.unwrap();
+    let address = broker.address();
+    let broker = tokio::spawn(broker.run(stopped.clone()));
     let network = Network {
         jitter: 5 * MS,
         loss: 0.3,

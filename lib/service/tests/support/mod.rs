@@ -9,7 +9,6 @@ use std::time::Duration;
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Incoming, Publisher, QoS};
 use service::{Stop, StopHandle};
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Only reached by a test that fails.
@@ -31,12 +30,11 @@ impl TestBroker {
         settings.broker.listen = listen;
         settings.broker.segment_bytes = 4 << 20;
         let (stop, stopped) = Stop::manual();
-        let (ready, address) = oneshot::channel();
-        let task = tokio::spawn(async move { broker::run(&settings, stopped, ready).await });
+        let broker = within(broker::bind(&settings)).await.unwrap();
         Self {
-            address: within(address).await.unwrap(),
+            address: broker.address(),
             stop,
-            task,
+            task: tokio::spawn(broker.run(stopped)),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::journal::{Open, tables};
 
 /// How the disk dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Death {
+pub(super) enum Death {
     /// The step fails and nothing of it happens: the disk is full or gone.
     Fails,
     /// A part of the step happens, and the process is dead: what it wrote before is in the page cache.
@@ -39,11 +39,11 @@ enum Write {
 
 /// The disk; clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Disk(Arc<Mutex<State>>);
+pub(super) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
     /// A disk with an empty journal on it.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let disk = Self::holding(seed, &[]);
         let database = disk.create();
         let change = database.begin_write().unwrap();
@@ -55,7 +55,7 @@ impl Disk {
     }
 
     /// A disk with the file `content` on it.
-    pub fn holding(seed: u64, content: &[u8]) -> Self {
+    pub(super) fn holding(seed: u64, content: &[u8]) -> Self {
         Self(Arc::new(Mutex::new(State {
             content: content.to_owned(),
             synced: content.to_owned(),
@@ -74,7 +74,7 @@ impl Disk {
     }
 
     /// Opens the store on the disk.
-    pub fn opener(&self) -> Open {
+    pub(super) fn opener(&self) -> Open {
         let disk = self.clone();
         Box::new(move || {
             let mut builder = Database::builder();
@@ -85,20 +85,20 @@ impl Disk {
     }
 
     /// Dies at the `step`-th step from the beginning.
-    pub fn die_at(&self, step: u64, death: Death) {
+    pub(super) fn die_at(&self, step: u64, death: Death) {
         self.state().dies_at = Some((step, death));
     }
 
-    pub fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.state().steps
     }
 
-    pub fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         self.state().dead
     }
 
     /// Works again, with what it has.
-    pub fn revive(&self) {
+    pub(super) fn revive(&self) {
         let mut state = self.state();
         (state.dead, state.dies_at) = (false, None);
         state.synced = state.content.clone();
@@ -171,7 +171,8 @@ impl State {
 fn apply(content: &mut Vec<u8>, write: &Write) {
     match write {
         Write::Bytes(offset, data) => {
-            let (from, to) = (*offset as usize, *offset as usize + data.len());
+            let from = *offset as usize;
+            let to = from + data.len();
             if content.len() < to {
                 content.resize(to, 0);
             }
@@ -188,7 +189,8 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let state = self.state();
-        let (from, to) = (offset as usize, offset as usize + out.len());
+        let from = offset as usize;
+        let to = from + out.len();
         let bytes = state.content.get(from..to);
         out.copy_from_slice(
             bytes

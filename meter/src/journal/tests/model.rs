@@ -13,7 +13,7 @@ const METERS: usize = 3;
 
 /// The journal in memory.
 #[derive(Debug, Clone, Default)]
-pub struct Model {
+pub(super) struct Model {
     held: Held,
     batches: BTreeMap<Place, Batch>,
     sealed: BTreeMap<Place, (Batch, Sealed)>,
@@ -22,7 +22,7 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn apply(&mut self, ops: &[Op]) {
+    pub(super) fn apply(&mut self, ops: &[Op]) {
         for op in ops {
             match op.clone() {
                 Op::Begin { progress, fleet } => {
@@ -63,7 +63,7 @@ impl Model {
         }
     }
 
-    pub fn held(&self) -> Held {
+    pub(super) fn held(&self) -> Held {
         let batches = self.batches.clone().into_iter().collect();
         let sealed = self.sealed.clone().into_iter();
         Held {
@@ -76,7 +76,7 @@ impl Model {
     }
 
     /// Every reading that was accepted and is not settled is in one place. Each has an energy of its own.
-    pub fn check_places(&self, held: &Held) {
+    pub(super) fn check_places(&self, held: &Held) {
         let batches = held.batches.iter().map(|(_, batch)| batch);
         let sealed = held.sealed.iter().map(|(_, batch, _)| batch);
         let batched = batches
@@ -120,7 +120,7 @@ fn sealed(window: WindowStart, number: u8) -> Sealed {
 
 /// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, an earlier
 /// window in the middle of the third, and a second run.
-pub fn script() -> Vec<Vec<Op>> {
+pub(super) fn script() -> Vec<Vec<Op>> {
     let mut run = ScriptedRun {
         grid: Grid::new(60, 2).unwrap(),
         progress: Progress {

@@ -81,7 +81,8 @@ fn variation(values: &[f64]) -> f64 {
 }
 
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let (ma, mb) = (mean(a), mean(b));
+    let ma = mean(a);
+    let mb = mean(b);
     let products = |x: &[f64], mx: f64, y: &[f64], my: f64| -> f64 {
         x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum()
     };
@@ -218,7 +219,8 @@ fn people_live_by_the_wall_clock() {
         sum(&day(&mut fleet, start))
     };
     let peak = |day: &[f64]| (0..96).max_by(|&a, &b| day[a].total_cmp(&day[b])).unwrap();
-    let (utc, kolkata) = (of("UTC", JANUARY), of("Asia/Kolkata", JANUARY));
+    let utc = of("UTC", JANUARY);
+    let kolkata = of("Asia/Kolkata", JANUARY);
     // 18:45 by either clock; five and a half hours are 22 quarters.
     assert!(peak(&utc).abs_diff(75) < 6, "{}", peak(&utc));
     assert!((peak(&kolkata) + 22).abs_diff(75) < 6, "{}", peak(&kolkata));
