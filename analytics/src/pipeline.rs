@@ -19,7 +19,7 @@ use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
-use wire::{FeederId, PlanVersion, Reason, SigningKey, Topics};
+use wire::{FeederId, PlanVersion, SigningKey, Topics};
 
 use crate::assignment::{self, AssignedPlan};
 use crate::engine::{Engine, Event, Handover, Identity};
@@ -268,14 +268,6 @@ impl Runner {
         let roster = self.roster.current()?;
         let key = self.key.verifying_key();
         assigned.is_enrolled(&key).then_some((assigned, roster))
-    }
-
-    /// Keeps reports for a newer plan or roster than those of `generation`.
-    fn keep_early(&mut self, reports: EarlyReports, generation: u64) {
-        for _ in 0..self.early.keep(reports, generation) {
-            let detail = "too many reports came before the plan or the roster that knows them";
-            metrics::rejected(Reason::Overloaded, || detail.to_owned());
-        }
     }
 
     /// Goes by the newest plan.

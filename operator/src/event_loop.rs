@@ -243,9 +243,8 @@ impl EventLoop {
                 return Some(WaitingSum { job, message });
             }
             Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
-                let schedule = &mut self.schedule;
                 self.enrolment
-                    .handle(&message.topic, &message.payload, schedule);
+                    .handle(&message.topic, &message.payload, &mut self.schedule);
             }
             _ => {
                 tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");

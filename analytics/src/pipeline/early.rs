@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 
 use wire::Reason;
 
+use super::Runner;
 use crate::admit::Incoming;
+use crate::metrics;
 use crate::verify::Verdicts;
 
 /// Reports kept at most, of either kind: more than a gateway sends before it has heard anything.
@@ -61,6 +63,16 @@ impl Early {
         let mut taken = self.signed.take(generation);
         taken.extend(self.unsigned.take(generation));
         taken
+    }
+}
+
+impl Runner {
+    /// Keeps reports for a newer plan or roster than those of `generation`.
+    pub(super) fn keep_early(&mut self, reports: EarlyReports, generation: u64) {
+        for _ in 0..self.early.keep(reports, generation) {
+            let detail = "too many reports came before the plan or the roster that knows them";
+            metrics::rejected(Reason::Overloaded, || detail.to_owned());
+        }
     }
 }
 
