@@ -66,7 +66,7 @@ pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError>
         let line = whole + 2;
         return Err(LedgerError::Line { path, line });
     }
-    if !torn.is_empty() {
+    if let [_, ..] = torn {
         tracing::warn!(path = %path.display(), lines = torn.len(), "left out what a torn write damaged at the ledger's end");
     }
     tracing::info!(path = %path.display(), releases = whole, "reading a ledger of format 1");

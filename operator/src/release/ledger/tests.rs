@@ -682,3 +682,16 @@ fn a_ledger_that_a_kill_left_open_is_told_from_one_in_use() {
     fs::write(folder.ledger(), left).unwrap();
     assert!(folder.state().unwrap_err().is_left_open());
 }
+
+#[test]
+fn the_ledger_names_the_newest_window_that_each_feeder_has_released() {
+    let folder = Folder::with(&reports(0..3));
+    let mut ledger = folder.open(true).unwrap();
+    ledger.commit(&[report("feeder-2", 14_400)]).unwrap();
+    let newest = ledger.newest().unwrap().into_iter().collect::<Vec<_>>();
+    let expected = [("feeder-1", 28_800), ("feeder-2", 14_400)];
+    assert_eq!(
+        newest,
+        expected.map(|(feeder, window)| (feeder.parse().unwrap(), WindowStart(window)))
+    );
+}

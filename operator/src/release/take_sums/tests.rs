@@ -443,3 +443,28 @@ fn the_last_release_is_counted_although_its_group_is_the_first() {
     let counted = std::fs::read_to_string(bench.dir.path().join("releases.count"));
     assert_eq!(counted.unwrap(), "1\n");
 }
+
+#[test]
+fn an_answer_about_another_window_stands_although_its_group_was_not_written() {
+    let mut bench = Bench::new();
+    bench.restart(|ledger| {
+        ledger.with_totals(|inner| {
+            Box::new(Tearing {
+                inner,
+                writes_until_torn: 1,
+                stuck: false,
+            })
+        })
+    });
+    let limbs = bench.limbs(&METERS);
+    let sum = bench.job(|_| {}, &limbs);
+    let small = bench.job(
+        |sum| (sum.window, sum.contributors) = (WindowStart(0), 2),
+        &limbs,
+    );
+    let results = bench.take(vec![sum, small]);
+    let [TakeResult::Deferred, TakeResult::Rejected { reason, .. }] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(*reason, Reason::MinMeters);
+}
