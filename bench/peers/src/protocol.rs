@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// Make the keys. Readings are in watt-hours, and below the reference, a power of two.
     Prepare {
         readings: Cow<'a, [Vec<i64>]>,
@@ -27,14 +27,14 @@ pub enum Request<'a> {
 /// The answer to [`Request::Prepare`]: version and parameters.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     pub describe: String,
 }
 
 /// The answer to [`Request::Round`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// How many reports' worth of work it was: fewer than asked for where a few stand for the rest.
     pub reports: f64,
     /// Processor time of each stage on the client, in seconds.
@@ -48,7 +48,7 @@ pub struct Measured {
 /// The answer to [`Request::Finish`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Sum of each interval, in watt-hours; fewer than a report has where a few stand for the rest.
     pub totals_wh: Vec<f64>,
     /// The reports in it, as often as they were added.

@@ -17,26 +17,26 @@ const TEMPORARY: &str = "tmp-";
 
 /// The cache folder.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub(crate) struct Cache {
     root: PathBuf,
 }
 
 /// The right to add to the cache, held by one process at a time.
 #[derive(Debug)]
-pub struct CacheLock<'a> {
+pub(crate) struct CacheLock<'a> {
     cache: &'a Cache,
     _file: File,
 }
 
 /// A folder that is removed when the value is dropped, unless it has been published.
 #[derive(Debug)]
-pub struct Temporary {
+pub(crate) struct Temporary {
     path: PathBuf,
 }
 
 impl Temporary {
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -50,7 +50,7 @@ impl Drop for Temporary {
 
 impl Cache {
     /// `CIPHERWATT_CACHE`, else `cipherwatt` in `XDG_CACHE_HOME`, else in `~/.cache`. Creates nothing.
-    pub fn locate(
+    pub(crate) fn locate(
         own: Option<&OsStr>,
         xdg_cache_home: Option<&OsStr>,
         home: Option<&OsStr>,
@@ -88,17 +88,17 @@ impl Cache {
     }
 
     /// The folder itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Where the entry of this name is, or would be.
-    pub fn entry(&self, name: &str) -> PathBuf {
+    pub(crate) fn entry(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Waits until no other build is adding to the cache, then clears what a killed one left behind.
-    pub fn lock(&self) -> Result<CacheLock<'_>, BuildError> {
+    pub(crate) fn lock(&self) -> Result<CacheLock<'_>, BuildError> {
         fs::create_dir_all(&self.root).map_err(|e| BuildError::cache("create", &self.root, e))?;
         let path = self.root.join("lock");
         let file = File::options()
@@ -120,7 +120,7 @@ impl Cache {
 
 impl CacheLock<'_> {
     /// An empty folder under a temporary name, removed when the value is dropped.
-    pub fn temporary(&self) -> Result<Temporary, BuildError> {
+    pub(crate) fn temporary(&self) -> Result<Temporary, BuildError> {
         let path = self
             .cache
             .root
@@ -131,7 +131,7 @@ impl CacheLock<'_> {
     }
 
     /// Gives a finished folder its final name, replacing a damaged entry of that name.
-    pub fn publish(&self, temporary: &Path, name: &str) -> Result<PathBuf, BuildError> {
+    pub(crate) fn publish(&self, temporary: &Path, name: &str) -> Result<PathBuf, BuildError> {
         make_old(temporary).map_err(|e| BuildError::cache("set times in", temporary, e))?;
         let path = self.cache.entry(name);
         if path.exists() {

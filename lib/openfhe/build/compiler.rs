@@ -11,7 +11,7 @@ use std::process::Command;
     dead_code,
     reason = "one of the two build scripts only asks whether there is one"
 )]
-pub struct Compiler {
+pub(crate) struct Compiler {
     /// The command.
     pub path: OsString,
     /// What `--version` prints.
@@ -20,14 +20,14 @@ pub struct Compiler {
 
 /// There is none.
 #[derive(Debug)]
-pub struct Missing {
+pub(crate) struct Missing {
     /// The command that was looked for.
     pub compiler: String,
 }
 
 impl Compiler {
     /// `CXX` if it is set, else `g++`, else `c++`.
-    pub fn find(cxx: Option<&OsStr>) -> Result<Self, Missing> {
+    pub(crate) fn find(cxx: Option<&OsStr>) -> Result<Self, Missing> {
         let own = cxx.filter(|cxx| !cxx.is_empty());
         let candidates = own.map_or_else(
             || vec![OsStr::new("g++"), OsStr::new("c++")],

@@ -10,7 +10,7 @@ use super::compiler::Missing;
 
 /// A build that cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub(crate) enum BuildError {
     /// Not Linux, where the linking is known to work.
     #[error(
         "the OpenFHE bridge builds on Linux only, not for {target}. Use a Linux machine, container or virtual machine \
@@ -127,7 +127,7 @@ pub enum BuildError {
 
 impl BuildError {
     /// Wraps a failed file operation in the cache.
-    pub fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Cache {
             action,
             path: path.to_path_buf(),
@@ -136,7 +136,7 @@ impl BuildError {
     }
 
     /// What the failing tool printed, if one did.
-    pub fn details(&self) -> Option<&str> {
+    pub(crate) fn details(&self) -> Option<&str> {
         match self {
             Self::NoNetwork { details, .. }
             | Self::NotOnIndex { details, .. }

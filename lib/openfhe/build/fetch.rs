@@ -19,7 +19,7 @@ const COMPLETE: &str = "complete";
 
 /// How to fetch: which Python, what it sees, what it must bring.
 #[derive(Debug, Clone)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// The interpreter, `python3` unless a test says otherwise.
     pub python: OsString,
     /// Variables added to the environment of every command.
@@ -40,7 +40,7 @@ impl Default for Fetch {
 
 impl Fetch {
     /// The unpacked tree in the cache, downloaded if it is not there yet.
-    pub fn tree_in(&self, cache: &Cache) -> Result<PathBuf, BuildError> {
+    pub(crate) fn tree_in(&self, cache: &Cache) -> Result<PathBuf, BuildError> {
         let name = self.entry_name();
         let path = cache.entry(&name);
         if path.join(COMPLETE).is_file() {
@@ -262,7 +262,7 @@ fn text(output: &Output) -> String {
 }
 
 /// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

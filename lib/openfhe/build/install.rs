@@ -10,7 +10,7 @@ const VERSION: &str = "1.4.2";
 
 /// An installed OpenFHE.
 #[derive(Debug, Clone)]
-pub struct Install {
+pub(crate) struct Install {
     /// Include folders, in order.
     pub includes: Vec<PathBuf>,
     /// The folder with the libraries.
@@ -21,12 +21,12 @@ pub struct Install {
 
 impl Install {
     /// The tree that [`super::fetch`] unpacked.
-    pub fn fetched(tree: &Path) -> Result<Self, BuildError> {
+    pub(crate) fn fetched(tree: &Path) -> Result<Self, BuildError> {
         Ok(Self::at(tree, tree.join("lib")))
     }
 
     /// The user's own install under this prefix, after a check that it is usable.
-    pub fn own(root: &Path) -> Result<Self, BuildError> {
+    pub(crate) fn own(root: &Path) -> Result<Self, BuildError> {
         let unusable = |problem: String| BuildError::OwnInstall {
             root: root.to_path_buf(),
             problem,

@@ -12,14 +12,14 @@
 //! - [`install`]: an OpenFHE to compile and link against, fetched or the user's own.
 //! - [`shim`]: the C++ that touches OpenFHE, compiled once into a shared library.
 
-pub mod cache;
-pub mod compiler;
-pub mod error;
-pub mod fetch;
-pub mod install;
-pub mod platform;
-pub mod shim;
-pub mod wheels;
+pub(crate) mod cache;
+pub(crate) mod compiler;
+pub(crate) mod error;
+pub(crate) mod fetch;
+pub(crate) mod install;
+pub(crate) mod platform;
+pub(crate) mod shim;
+pub(crate) mod wheels;
 
 use std::ffi::OsString;
 
@@ -33,7 +33,7 @@ use shim::Shim;
 
 /// What the build reads from its environment.
 #[derive(Debug)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The target being built for, and the host that builds.
     pub platform: Platform,
     /// `OPENFHE_ROOT`: the prefix of the user's own install.
@@ -52,7 +52,7 @@ pub struct Inputs {
 
 /// What Cargo has to be told.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The compiled shim.
     pub shim: Shim,
     /// The compiler that built it, for the static bridge on top.
@@ -62,7 +62,7 @@ pub struct Prepared {
 }
 
 /// Obtains OpenFHE and compiles the shim, or says why not. Does nothing that is already done.
-pub fn prepare(inputs: &Inputs, fetch: &Fetch) -> Result<Prepared, BuildError> {
+pub(crate) fn prepare(inputs: &Inputs, fetch: &Fetch) -> Result<Prepared, BuildError> {
     inputs.platform.check_linux()?;
     let cache = Cache::locate(
         inputs.cipherwatt_cache.as_deref(),

@@ -9,7 +9,7 @@ const OLDEST_GLIBC: (u32, u32) = (2, 34);
 
 /// A target and the host that builds for it, as target triples (`x86_64-unknown-linux-gnu`).
 #[derive(Debug, Clone)]
-pub struct Platform {
+pub(crate) struct Platform {
     /// What is built for.
     pub target: String,
     /// What builds.
@@ -18,7 +18,7 @@ pub struct Platform {
 
 impl Platform {
     /// Refuses what not even an own install of OpenFHE helps.
-    pub fn check_linux(&self) -> Result<(), BuildError> {
+    pub(crate) fn check_linux(&self) -> Result<(), BuildError> {
         if self.target.split('-').any(|part| part == "linux") {
             return Ok(());
         }
@@ -28,7 +28,7 @@ impl Platform {
     }
 
     /// Refuses targets that the published libraries were not built for.
-    pub fn check(&self) -> Result<(), BuildError> {
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
         let mut parts = self.target.split('-');
         let arch = parts.next().unwrap_or_default();
         let rest: Vec<_> = parts.collect();
@@ -49,7 +49,7 @@ impl Platform {
 
 /// Refuses a C library older than 2.34. `found` is what `confstr(CS_GNU_LIBC_VERSION)` answers,
 /// such as `glibc 2.36`.
-pub fn check_libc(found: &str) -> Result<(), BuildError> {
+pub(crate) fn check_libc(found: &str) -> Result<(), BuildError> {
     let version = found.strip_prefix("glibc ").and_then(|version| {
         let (major, minor) = version.split_once('.')?;
         let minor: String = minor.chars().take_while(char::is_ascii_digit).collect();

@@ -54,7 +54,7 @@ const LINK: [&str; 9] = [
 
 /// The compiled library.
 #[derive(Debug)]
-pub struct Shim {
+pub(crate) struct Shim {
     /// The folder it is in, for the linker's search path.
     pub folder: PathBuf,
     /// The file.
@@ -63,7 +63,7 @@ pub struct Shim {
 
 impl Shim {
     /// The C++ sources, below the crate's folder.
-    pub const SOURCES: [&'static str; 4] = [
+    pub(crate) const SOURCES: [&'static str; 4] = [
         "cpp/shim.h",
         "cpp/shim.cpp",
         "cpp/internal.h",
@@ -71,7 +71,7 @@ impl Shim {
     ];
 
     /// Compiles the shim unless the cache has it.
-    pub fn build(
+    pub(crate) fn build(
         cache: &Cache,
         install: &Install,
         compiler: &Compiler,

@@ -6,7 +6,7 @@
 
 /// A package on the index.
 #[derive(Debug, Clone, Copy)]
-pub struct Wheel {
+pub(crate) struct Wheel {
     /// Distribution name, with underscores as in the file name.
     pub name: &'static str,
     /// Exact version.
@@ -16,7 +16,7 @@ pub struct Wheel {
 }
 
 /// The packages of OpenFHE 1.4.2, pinned by hash.
-pub const WHEELS: [Wheel; 2] = [
+pub(crate) const WHEELS: [Wheel; 2] = [
     Wheel {
         name: "openfhe",
         version: "1.4.2.0.22.4",
@@ -30,14 +30,14 @@ pub const WHEELS: [Wheel; 2] = [
 ];
 
 /// The libraries, and the name without a version that the linker looks for.
-pub const LIBRARIES: [(&str, &str); 3] = [
+pub(crate) const LIBRARIES: [(&str, &str); 3] = [
     ("libOPENFHEcore.so.1", "libOPENFHEcore.so"),
     ("libOPENFHEbinfhe.so.1", "libOPENFHEbinfhe.so"),
     ("libOPENFHEpke.so.1", "libOPENFHEpke.so"),
 ];
 
 /// How the libraries were configured. The header inside the wheel describes another build.
-pub const CONFIG_CORE: &str = "\
+pub(crate) const CONFIG_CORE: &str = "\
 #ifndef __CMAKE_GENERATED_CONFIG_CORE_H__
 #define __CMAKE_GENERATED_CONFIG_CORE_H__
 #define WITH_BE2

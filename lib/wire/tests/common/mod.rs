@@ -9,40 +9,40 @@ use wire::{
 };
 
 /// More than any sample is long.
-pub const MAX: usize = 1 << 20;
+pub(crate) const MAX: usize = 1 << 20;
 
-pub fn id<T: for<'t> TryFrom<&'t str, Error = IdError>>(text: &str) -> T {
+pub(crate) fn id<T: for<'t> TryFrom<&'t str, Error = IdError>>(text: &str) -> T {
     T::try_from(text).unwrap()
 }
 
-pub fn deployment() -> DeploymentId {
+pub(crate) fn deployment() -> DeploymentId {
     id("golden")
 }
 
-pub fn topics() -> Topics {
+pub(crate) fn topics() -> Topics {
     Topics::new("cipherwatt/v1").unwrap()
 }
 
 /// The key that signs every sample.
-pub fn key() -> SigningKey {
+pub(crate) fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-pub fn public() -> VerifyingKey {
+pub(crate) fn public() -> VerifyingKey {
     key().verifying_key()
 }
 
 /// Stand-ins for a ciphertext: the format does not look inside.
-pub fn limbs(len: usize) -> Vec<u8> {
+pub(crate) fn limbs(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8).collect()
 }
 
-pub fn digest(byte: u8) -> Digest {
+pub(crate) fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
 }
 
 /// A message with what it takes to seal it.
-pub trait Sample: Message + Clone + PartialEq + std::fmt::Debug {
+pub(crate) trait Sample: Message + Clone + PartialEq + std::fmt::Debug {
     fn sample() -> Self;
     fn topic(&self) -> String;
 
