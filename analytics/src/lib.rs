@@ -10,7 +10,6 @@
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
 //! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
-#![warn(unreachable_pub)]
 
 mod admit;
 mod assignment;

@@ -9,8 +9,6 @@
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
-#![warn(unreachable_pub)]
-
 mod budget;
 mod capacity;
 pub mod cli;

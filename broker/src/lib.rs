@@ -20,8 +20,6 @@
 //! - `sockets`: how many clients are connected · `nodelay`: their packets leave at once.
 //! - [`doctor`]: what the set-up lacks.
 
-#![warn(unreachable_pub)]
-
 pub mod doctor;
 mod embedded;
 #[cfg(target_os = "linux")]

@@ -14,8 +14,6 @@
 //! * [`binaries`]: where they are · [`processes`]: starting them, and what they say
 //! * [`structure`]: what `tests/structure.rs` looks at, and a table of it (`src/bin/structure.rs`)
 
-#![warn(unreachable_pub)]
-
 pub mod chaos;
 pub mod processes;
 pub mod structure;

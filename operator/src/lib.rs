@@ -14,8 +14,6 @@
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
-#![warn(unreachable_pub)]
-
 pub mod commands;
 mod disk;
 pub mod doctor;

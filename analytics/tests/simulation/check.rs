@@ -12,7 +12,7 @@ use crate::world::{
 };
 
 /// Holds all invariants against what gateways were told and what the operator took.
-pub fn check(gateways: &Gateways, operator: &Operator) -> Result<(), String> {
+pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), String> {
     let mut released: BTreeMap<Slot, u8> = BTreeMap::new();
     for taken in operator.taken.values() {
         for (slot, variant) in contributors(taken)? {

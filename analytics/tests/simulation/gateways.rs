@@ -11,7 +11,7 @@ use crate::world::{
 
 /// What a gateway was told in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// `folded` or `duplicate`.
     Counted,
     /// `rejected`, for good.
@@ -19,33 +19,33 @@ pub enum Told {
 }
 
 #[derive(Debug)]
-pub struct SimulatedReport {
-    pub sealed: Arc<Sealed>,
-    pub second_plan: bool,
-    pub told: Option<Told>,
+pub(crate) struct SimulatedReport {
+    pub(crate) sealed: Arc<Sealed>,
+    pub(crate) second_plan: bool,
+    pub(crate) told: Option<Told>,
 }
 
 /// All gateways' outboxes; each entry is a slot and a variant. Receipts find their entry by what they say, as they
 /// find their gateway by topic.
 #[derive(Debug, Default)]
-pub struct Gateways {
-    pub entries: BTreeMap<(Slot, u8), SimulatedReport>,
+pub(crate) struct Gateways {
+    pub(crate) entries: BTreeMap<(Slot, u8), SimulatedReport>,
     by_digest: HashMap<Digest, (Slot, u8)>,
     /// Every digest a receipt called counted, by slot: there must never be two.
-    pub counted: BTreeMap<Slot, Digest>,
+    pub(crate) counted: BTreeMap<Slot, Digest>,
     /// The service that said so first.
-    pub counted_by: BTreeMap<Slot, usize>,
+    pub(crate) counted_by: BTreeMap<Slot, usize>,
     /// How far the plan that gateways have says the feeder is handed over.
-    pub stage: Option<Stage>,
+    pub(crate) stage: Option<Stage>,
     /// Receipts' entries, by what they said.
-    pub folded: u64,
-    pub duplicates: u64,
-    pub rejected: BTreeMap<&'static str, u64>,
+    pub(crate) folded: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) rejected: BTreeMap<&'static str, u64>,
 }
 
 impl Gateways {
     /// Seals the report of a slot, unless that was done.
-    pub fn seal(&mut self, slot: Slot, variant: u8, second_plan: bool) {
+    pub(crate) fn seal(&mut self, slot: Slot, variant: u8, second_plan: bool) {
         let sealed = WORLD.report(slot, second_plan, variant);
         self.by_digest.insert(sealed.digest, (slot, variant));
         self.entries
@@ -57,12 +57,12 @@ impl Gateways {
             });
     }
 
-    pub fn pending(&self) -> impl Iterator<Item = &SimulatedReport> {
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &SimulatedReport> {
         self.entries.values().filter(|entry| entry.told.is_none())
     }
 
     /// Takes a receipt. `newest`: the newest window that any meter has sent.
-    pub fn take(&mut self, topic: &str, payload: &[u8], newest: u64) -> Result<(), String> {
+    pub(crate) fn take(&mut self, topic: &str, payload: &[u8], newest: u64) -> Result<(), String> {
         let receipt: Unverified<Receipt> = wire::decode(payload, payload.len()).unwrap();
         let sender = service_of(&receipt.claimed().analytics);
         let opened: Opened<Receipt> = receipt

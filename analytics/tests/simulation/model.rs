@@ -24,7 +24,7 @@ const OPERATIONS: usize = 120;
 
 /// What is under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The engine on a store in memory.
     Memory,
     /// The engine on the file.
@@ -47,7 +47,7 @@ impl Kind {
 
 /// What happened, so that a run in which nothing happens is noticed.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     cases: u64,
     restarts: u64,
     failed_commits: u64,
@@ -65,7 +65,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn add(&mut self, case: &Self) {
+    pub(crate) fn add(&mut self, case: &Self) {
         self.cases += 1;
         self.restarts += case.restarts;
         self.failed_commits += case.failed_commits;
@@ -83,12 +83,12 @@ impl Seen {
     }
 
     /// Whether a feeder was handed over often, and late reports of windows of before came to the new owner.
-    pub fn hands_over(&self) -> bool {
+    pub(crate) fn hands_over(&self) -> bool {
         self.handovers >= self.cases / 2 && self.collected > 0
     }
 
     /// Whether everything that can happen did, often.
-    pub fn is_rich(&self) -> bool {
+    pub(crate) fn is_rich(&self) -> bool {
         let often = [
             self.restarts,
             self.failed_commits,
@@ -136,7 +136,7 @@ struct Case {
 }
 
 /// Runs the case of `seed`, and says what is wrong with what came of it.
-pub fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
+pub(crate) fn run(seed: u64, kind: Kind) -> Result<Seen, String> {
     let mut case = Case {
         rng: ChaCha8Rng::seed_from_u64(seed),
         kind,

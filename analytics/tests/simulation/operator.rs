@@ -10,25 +10,25 @@ use wire::{Digest, Opened, Reason, Sum, SumReceipt, SumStatus, Unverified};
 use crate::world::{HANDED_OVER, HOUR, MIN_METERS, START, Stage, WORLD, feeder, service_of};
 
 #[derive(Debug)]
-pub struct Taken {
-    pub sum: Sum,
-    pub words: Vec<u64>,
+pub(crate) struct Taken {
+    pub(crate) sum: Sum,
+    pub(crate) words: Vec<u64>,
     digest: Digest,
     payload: Bytes,
 }
 
 #[derive(Debug, Default)]
-pub struct Operator {
-    pub taken: BTreeMap<SumKey, Taken>,
-    pub repeats: u64,
+pub(crate) struct Operator {
+    pub(crate) taken: BTreeMap<SumKey, Taken>,
+    pub(crate) repeats: u64,
     /// The windows of the feeder that was handed over, by number, that the new owner released too.
-    pub collected: BTreeSet<u64>,
+    pub(crate) collected: BTreeSet<u64>,
 }
 
 impl Operator {
     /// Takes a release; the answer is on its way, unless it is of a service that does not add for the feeder. A busy
     /// operator asks to try again.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         topic: &str,
         payload: &Bytes,

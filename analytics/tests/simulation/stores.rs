@@ -15,28 +15,28 @@ use crate::world::WORLD;
 
 /// How a commit fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It did nothing.
     Before,
     /// It was done, and reported as failed.
     After,
 }
 
-pub type Faults = Arc<Mutex<VecDeque<Fault>>>;
+pub(crate) type Faults = Arc<Mutex<VecDeque<Fault>>>;
 
 /// What survives the engine.
-pub struct Durable {
+pub(crate) struct Durable {
     kind: Kind,
     memory: MemoryStore,
     folder: Option<TempDir>,
-    pub faults: Faults,
+    pub(crate) faults: Faults,
     /// The feeders that the last commit added contributors to.
-    pub added_to: Arc<Mutex<BTreeSet<FeederId>>>,
+    pub(crate) added_to: Arc<Mutex<BTreeSet<FeederId>>>,
     commits: Arc<Mutex<u64>>,
 }
 
 impl Durable {
-    pub fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             memory: MemoryStore::default(),
@@ -48,7 +48,7 @@ impl Durable {
     }
 
     /// The store as a started process opens it; the one before must be gone.
-    pub fn open(&self) -> Failing {
+    pub(crate) fn open(&self) -> Failing {
         let inner: Box<dyn Store> = match &self.folder {
             None => Box::new(self.memory.clone()),
             Some(folder) => {
@@ -66,7 +66,7 @@ impl Durable {
     }
 }
 
-pub struct Failing {
+pub(crate) struct Failing {
     inner: Box<dyn Store>,
     kind: Kind,
     faults: Faults,

@@ -13,76 +13,76 @@ use wire::{
     Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
 };
 
-pub const HOUR: u64 = 3600;
+pub(crate) const HOUR: u64 = 3600;
 /// The first window.
-pub const START: u64 = 1_699_999_200;
-pub const WINDOWS: u64 = 9;
-pub const FEEDERS: usize = 2;
+pub(crate) const START: u64 = 1_699_999_200;
+pub(crate) const WINDOWS: u64 = 9;
+pub(crate) const FEEDERS: usize = 2;
 /// The feeder that one service hands over to the other.
-pub const HANDED_OVER: usize = 1;
+pub(crate) const HANDED_OVER: usize = 1;
 /// Meters on each feeder.
-pub const METERS: usize = 7;
-pub const MIN_METERS: u32 = 3;
+pub(crate) const METERS: usize = 7;
+pub(crate) const MIN_METERS: u32 = 3;
 /// Windows whose contributors are remembered.
-pub const RETENTION_WINDOWS: u64 = 4;
-pub const NOW: UnixMillis = UnixMillis((START + 1000 * HOUR) * 1000);
+pub(crate) const RETENTION_WINDOWS: u64 = 4;
+pub(crate) const NOW: UnixMillis = UnixMillis((START + 1000 * HOUR) * 1000);
 /// The first window with the second epoch.
-pub const SECOND_EPOCH: u64 = 4;
+pub(crate) const SECOND_EPOCH: u64 = 4;
 /// The first window with the second feeder's new setting.
-pub const SECOND_SETTING: u64 = 5;
+pub(crate) const SECOND_SETTING: u64 = 5;
 
 /// One report: a meter's ciphertext for a window under a plan. Variants are different ciphertexts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot {
-    pub feeder: usize,
-    pub meter: usize,
+pub(crate) struct Slot {
+    pub(crate) feeder: usize,
+    pub(crate) meter: usize,
     /// Number of the window.
-    pub window: u64,
+    pub(crate) window: u64,
 }
 
 #[derive(Debug, Clone)]
-pub struct Sealed {
-    pub topic: String,
-    pub payload: Bytes,
-    pub digest: Digest,
+pub(crate) struct Sealed {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    pub(crate) digest: Digest,
 }
 
-pub struct World {
-    pub settings: Settings,
-    pub topics: Topics,
-    pub roster: Roster,
-    pub plans: [Plan; 2],
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) topics: Topics,
+    pub(crate) roster: Roster,
+    pub(crate) plans: [Plan; 2],
     /// The keys of the two analytics services.
-    pub analytics: [SigningKey; 2],
+    pub(crate) analytics: [SigningKey; 2],
     meter: SigningKey,
     sealed: Mutex<HashMap<(Slot, bool, u8), Arc<Sealed>>>,
 }
 
-pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
+pub(crate) static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
-pub fn feeder(index: usize) -> wire::FeederId {
+pub(crate) fn feeder(index: usize) -> wire::FeederId {
     format!("feeder-{index}").parse().unwrap()
 }
 
-pub fn meter(slot: Slot) -> wire::MeterId {
+pub(crate) fn meter(slot: Slot) -> wire::MeterId {
     format!("meter-{}-{}", slot.feeder, slot.meter)
         .parse()
         .unwrap()
 }
 
 /// The name of an analytics service.
-pub fn service(index: usize) -> AnalyticsId {
+pub(crate) fn service(index: usize) -> AnalyticsId {
     format!("analytics-{}", index + 1).parse().unwrap()
 }
 
 /// The service of this name.
-pub fn service_of(id: &AnalyticsId) -> usize {
+pub(crate) fn service_of(id: &AnalyticsId) -> usize {
     (0..2).find(|index| service(*index) == *id).unwrap()
 }
 
 /// How far the second feeder has been handed over from the first service to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// The first service adds for all feeders.
     Whole,
     /// It has given the feeder up.
@@ -92,7 +92,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         match self {
             Self::Whole => Self::GivenUp,
             Self::GivenUp | Self::Moved => Self::Moved,
@@ -100,7 +100,7 @@ impl Stage {
     }
 
     /// The service that adds for a feeder.
-    pub fn owner(self, feeder: usize) -> Option<usize> {
+    pub(crate) fn owner(self, feeder: usize) -> Option<usize> {
         match (feeder, self) {
             (HANDED_OVER, Self::GivenUp) => None,
             (HANDED_OVER, Self::Moved) => Some(1),
@@ -110,16 +110,16 @@ impl Stage {
 }
 
 /// Meters of both feeders are behind each gateway.
-pub fn gateway(slot: Slot) -> wire::GatewayId {
+pub(crate) fn gateway(slot: Slot) -> wire::GatewayId {
     format!("gateway-{}", slot.meter % 2).parse().unwrap()
 }
 
-pub fn start(window: u64) -> WindowStart {
+pub(crate) fn start(window: u64) -> WindowStart {
     WindowStart(START + window * HOUR)
 }
 
 /// The slot that a message names.
-pub fn slot_of(meter: &wire::MeterId, window: WindowStart) -> Slot {
+pub(crate) fn slot_of(meter: &wire::MeterId, window: WindowStart) -> Slot {
     let mut numbers = meter
         .as_str()
         .split('-')
@@ -134,7 +134,7 @@ pub fn slot_of(meter: &wire::MeterId, window: WindowStart) -> Slot {
 
 /// Word `index` of a ciphertext. Words 0 and 1 are a ledger: word `variant` has 1 in the meter's hexadecimal digit, so
 /// that a sum says how often it contains each meter's each variant. The others differ between all ciphertexts.
-pub fn word(slot: Slot, under_second: bool, variant: u8, index: u64) -> u64 {
+pub(crate) fn word(slot: Slot, under_second: bool, variant: u8, index: u64) -> u64 {
     match index {
         0 | 1 if index == u64::from(variant) => 1 << (4 * slot.meter),
         0 | 1 => 0,
@@ -151,7 +151,7 @@ pub fn word(slot: Slot, under_second: bool, variant: u8, index: u64) -> u64 {
 }
 
 /// Which version of the feeder's setting and which epoch a plan has for a window.
-pub fn governing(plan: &Plan, feeder_index: usize, window: u64) -> (PlanVersion, KeyEpoch) {
+pub(crate) fn governing(plan: &Plan, feeder_index: usize, window: u64) -> (PlanVersion, KeyEpoch) {
     let (feeder, window) = (feeder(feeder_index), start(window));
     (
         plan.feeder(&feeder, window).unwrap().since,
@@ -196,7 +196,7 @@ impl World {
     }
 
     /// The first plan or the second, as it concerns a service.
-    pub fn assigned(&self, second_plan: bool, stage: Stage, index: usize) -> AssignedPlan {
+    pub(crate) fn assigned(&self, second_plan: bool, stage: Stage, index: usize) -> AssignedPlan {
         let entry = |index: usize, feeders: &[usize]| AnalyticsEntry {
             id: service(index),
             key: self.analytics[index].verifying_key(),
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// The report of a slot as sealed under the first plan or the second.
-    pub fn report(&self, slot: Slot, second_plan: bool, variant: u8) -> Arc<Sealed> {
+    pub(crate) fn report(&self, slot: Slot, second_plan: bool, variant: u8) -> Arc<Sealed> {
         let mut sealed = self.sealed.lock().unwrap();
         let entry = sealed.entry((slot, second_plan, variant));
         entry

@@ -68,12 +68,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         }
         Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
-        Action::Soak { options, output } => {
-            let results = output.folder(&settings)?;
-            let soak = chaos::soak::run(&settings, &options, &results, stop).await?;
-            output.print(&soak, || soak.text())?;
-            Ok(code(soak.correct, true))
-        }
+        Action::Soak { options, output } => soak(&settings, &options, &output, stop).await,
         Action::Capacity(options) => {
             print!("{}", capacity::text(&options)?);
             Ok(OK)
@@ -104,6 +99,18 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
     }
+}
+
+async fn soak(
+    settings: &Settings,
+    options: &chaos::soak::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let soak = chaos::soak::run(settings, options, &results, stop).await?;
+    output.print(&soak, || soak.text())?;
+    Ok(code(soak.correct, true))
 }
 
 /// Whether a run is right and, if so, within its limits, as an exit code.

@@ -9,8 +9,6 @@
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
-#![warn(unreachable_pub)]
-
 pub mod latency;
 pub mod network;
 pub mod oracle;

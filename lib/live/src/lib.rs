@@ -13,8 +13,6 @@
 //! * [`watch()`]: the loop that takes them · `server`: routes, headers, the stream of events
 //! * `assets/`: the page itself · `vendor/`: its chart library, as published
 
-#![warn(unreachable_pub)]
-
 mod model;
 mod rates;
 mod sample;

@@ -26,8 +26,6 @@
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.
 
-#![warn(unreachable_pub)]
-
 mod bridge;
 mod context;
 mod encrypt;

@@ -13,8 +13,6 @@
 //! - [`layout`]: which slot carries what
 //! - [`noise`]: how far a decrypted slot is off
 
-#![warn(unreachable_pub)]
-
 mod accumulator;
 mod bits;
 mod kernel;

@@ -5,6 +5,7 @@
 //! shortest, so what it accepts has one encoding only: decoding and encoding again gives the
 //! same bytes, and no comparison is needed.
 
+mod head;
 mod reader;
 mod writer;
 

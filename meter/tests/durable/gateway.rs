@@ -8,18 +8,18 @@ use tokio::task::JoinHandle;
 
 use crate::world::LIMIT;
 
-pub struct Gateway {
+pub(crate) struct Gateway {
     stop: StopHandle,
     events: mpsc::UnboundedReceiver<Event>,
     running: JoinHandle<Result<Summary, MeterError>>,
 }
 
 impl Gateway {
-    pub fn start(settings: &Settings) -> Self {
+    pub(crate) fn start(settings: &Settings) -> Self {
         Self::start_at(settings, SystemClock::shared())
     }
 
-    pub fn start_at(settings: &Settings, clock: SharedClock) -> Self {
+    pub(crate) fn start_at(settings: &Settings, clock: SharedClock) -> Self {
         let settings = settings.clone();
         let (stop, stopped) = Stop::manual();
         let (observer, events) = mpsc::unbounded_channel();
@@ -34,7 +34,7 @@ impl Gateway {
         }
     }
 
-    pub async fn until(&mut self, wanted: Event) {
+    pub(crate) async fn until(&mut self, wanted: Event) {
         let search = async {
             while let Some(event) = self.events.recv().await {
                 if event == wanted {
@@ -48,13 +48,13 @@ impl Gateway {
     }
 
     /// Waits until it ends by itself.
-    pub async fn ended(self) -> Summary {
+    pub(crate) async fn ended(self) -> Summary {
         let ended = tokio::time::timeout(LIMIT, self.running).await;
         ended.expect("it never ended").unwrap().unwrap()
     }
 
     /// Stops it, as SIGTERM does.
-    pub async fn end(self) -> Summary {
+    pub(crate) async fn end(self) -> Summary {
         self.stop.stop();
         self.ended().await
     }

@@ -14,22 +14,22 @@ use wire::{
 
 use crate::world::{Arrival, BATCH, Books, INTERVAL_S};
 
-pub struct Peer {
-    pub settings: Settings,
-    pub topics: Topics,
-    pub operator: SigningKey,
-    pub analytics: SigningKey,
-    pub keys: HashMap<MeterId, VerifyingKey>,
-    pub roster: BTreeMap<MeterId, RosterEntry>,
-    pub owned: Vec<FeederId>,
-    pub books: Arc<Mutex<Books>>,
-    pub changed: Arc<Notify>,
-    pub newer_plan: Arc<Notify>,
-    pub version: u64,
+pub(crate) struct Peer {
+    pub(crate) settings: Settings,
+    pub(crate) topics: Topics,
+    pub(crate) operator: SigningKey,
+    pub(crate) analytics: SigningKey,
+    pub(crate) keys: HashMap<MeterId, VerifyingKey>,
+    pub(crate) roster: BTreeMap<MeterId, RosterEntry>,
+    pub(crate) owned: Vec<FeederId>,
+    pub(crate) books: Arc<Mutex<Books>>,
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) newer_plan: Arc<Notify>,
+    pub(crate) version: u64,
 }
 
 impl Peer {
-    pub async fn run(mut self, stop: Stop) {
+    pub(crate) async fn run(mut self, stop: Stop) {
         let filters = [self.topics.enrol_filter(), self.topics.report_filter()];
         let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (publisher, mut inbox) = mqtt::connect(&self.settings.mqtt, "peer", filters, stop);

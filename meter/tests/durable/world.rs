@@ -15,39 +15,39 @@ use wire::{
 use crate::peer::Peer;
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
-pub const LIMIT: Duration = Duration::from_secs(60);
-pub const INTERVAL_S: u32 = 900;
-pub const BATCH: u16 = 4;
-pub const WINDOW_S: u64 = 3_600;
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const INTERVAL_S: u32 = 900;
+pub(crate) const BATCH: u16 = 4;
+pub(crate) const WINDOW_S: u64 = 3_600;
 
 /// A report as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
-    pub meter: MeterId,
-    pub window: u64,
-    pub digest: Digest,
-    pub envelope: Digest,
-    pub sequence: Sequence,
-    pub missing: u16,
-    pub plan_version: PlanVersion,
+pub(crate) struct Arrival {
+    pub(crate) meter: MeterId,
+    pub(crate) window: u64,
+    pub(crate) digest: Digest,
+    pub(crate) envelope: Digest,
+    pub(crate) sequence: Sequence,
+    pub(crate) missing: u16,
+    pub(crate) plan_version: PlanVersion,
 }
 
 /// What the analytics service answers to a report: `None` is nothing.
-pub type Answer = Box<dyn FnMut(&Arrival, u32) -> Option<Status> + Send>;
+pub(crate) type Answer = Box<dyn FnMut(&Arrival, u32) -> Option<Status> + Send>;
 
 /// The analytics service's books.
 #[derive(Default)]
-pub struct Books {
-    pub arrivals: Vec<Arrival>,
+pub(crate) struct Books {
+    pub(crate) arrivals: Vec<Arrival>,
     /// What is in sums: taken once, whether the receipt arrived or not.
-    pub taken: BTreeMap<(MeterId, u64), Arrival>,
-    pub conflicts: Vec<Arrival>,
+    pub(crate) taken: BTreeMap<(MeterId, u64), Arrival>,
+    pub(crate) conflicts: Vec<Arrival>,
     answer: Option<Answer>,
 }
 
 impl Books {
     /// Judges a report as an analytics service does, and then asks what to answer.
-    pub fn enter(&mut self, arrival: Arrival) -> Option<Status> {
+    pub(crate) fn enter(&mut self, arrival: Arrival) -> Option<Status> {
         let slot = (arrival.meter.clone(), arrival.window);
         let times = self
             .arrivals
@@ -74,9 +74,9 @@ impl Books {
     }
 }
 
-pub struct World {
-    pub settings: Settings,
-    pub folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) folder: tempfile::TempDir,
     books: Arc<Mutex<Books>>,
     changed: Arc<Notify>,
     newer_plan: Arc<Notify>,
@@ -85,12 +85,12 @@ pub struct World {
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_owning(&[]).await
     }
 
     /// A world in which analytics adds for these feeders only, until the plan changes; for all if there are none.
-    pub async fn start_owning(feeders: &[&str]) -> Self {
+    pub(crate) async fn start_owning(feeders: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operator = SigningKey::from_bytes(&[7; 32]);
         let mut settings = Settings::defaults();
@@ -139,22 +139,25 @@ impl World {
         }
     }
 
-    pub fn books(&self) -> MutexGuard<'_, Books> {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap()
     }
 
     /// From now on, what is answered to a report, given how often its digest has come before. A report is taken whether
     /// the answer arrives or not; `Some` of a refusal refuses it.
-    pub fn answer(&self, answer: impl FnMut(&Arrival, u32) -> Option<Status> + Send + 'static) {
+    pub(crate) fn answer(
+        &self,
+        answer: impl FnMut(&Arrival, u32) -> Option<Status> + Send + 'static,
+    ) {
         self.books().answer = Some(Box::new(answer));
     }
 
     /// The operator publishes a plan with another scale for every feeder, and analytics adds for all of them.
-    pub fn change_plan(&self) {
+    pub(crate) fn change_plan(&self) {
         self.newer_plan.notify_one();
     }
 
-    pub async fn until(&self, what: &str, condition: impl Fn(&Books) -> bool) {
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Books) -> bool) {
         let waiting = async {
             loop {
                 let changed = self.changed.notified();
@@ -169,7 +172,7 @@ impl World {
     }
 
     /// Every meter's window is taken exactly once, and never with two digests.
-    pub fn check_taken(&self, windows: &[u64], meters: usize) {
+    pub(crate) fn check_taken(&self, windows: &[u64], meters: usize) {
         let books = self.books();
         assert_eq!(books.conflicts, []);
         assert_eq!(books.taken.len(), windows.len() * meters);
@@ -181,14 +184,14 @@ impl World {
         }
     }
 
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.stop();
         self.broker.await.unwrap().unwrap();
     }
 }
 
 /// The eight windows of the default settings.
-pub fn windows() -> Vec<u64> {
+pub(crate) fn windows() -> Vec<u64> {
     let first = 1_700_000_000_u64.div_ceil(WINDOW_S) * WINDOW_S;
     (0..8).map(|window| first + window * WINDOW_S).collect()
 }

@@ -17,14 +17,14 @@ use super::build::fetch::Fetch;
 use super::build::wheels::{WHEELS, Wheel};
 
 /// A folder with two wheels that look like the real ones, and a fetch that takes them from there.
-pub struct Local {
-    pub folder: TempDir,
-    pub fetch: Fetch,
+pub(crate) struct Local {
+    pub(crate) folder: TempDir,
+    pub(crate) fetch: Fetch,
 }
 
 impl Local {
     /// Writes both wheels and pins their hashes.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let wheels = folder.path().join("wheels");
         fs::create_dir(&wheels).unwrap();
@@ -82,7 +82,7 @@ impl Local {
     }
 
     /// A cache of this value's own.
-    pub fn cache(&self) -> Cache {
+    pub(crate) fn cache(&self) -> Cache {
         Cache::locate(
             Some(self.folder.path().join("cache").as_os_str()),
             None,
@@ -92,7 +92,7 @@ impl Local {
     }
 
     /// A script in place of python3: runs `before`, then the real one.
-    pub fn fake_python(&self, before: &str) -> OsString {
+    pub(crate) fn fake_python(&self, before: &str) -> OsString {
         let path = self.folder.path().join("python3");
         let mut file = fs::File::create(&path).unwrap();
         writeln!(file, "#!/bin/sh\n{before}\nexec python3 \"$@\"").unwrap();
@@ -103,7 +103,7 @@ impl Local {
 }
 
 /// pip sees this folder and nothing else.
-pub fn offline(wheels: &Path) -> Vec<(OsString, OsString)> {
+pub(crate) fn offline(wheels: &Path) -> Vec<(OsString, OsString)> {
     vec![
         ("PIP_CONFIG_FILE".into(), "/dev/null".into()),
         ("PIP_NO_INDEX".into(), "1".into()),
@@ -112,7 +112,7 @@ pub fn offline(wheels: &Path) -> Vec<(OsString, OsString)> {
 }
 
 /// A wheel with these members that pip accepts.
-pub fn write_wheel(path: &Path, wheel: &Wheel, members: &[String]) {
+pub(crate) fn write_wheel(path: &Path, wheel: &Wheel, members: &[String]) {
     let script = "import sys, zipfile\n\
         path, name, version = sys.argv[1:4]\n\
         with zipfile.ZipFile(path, 'w') as archive:\n\
@@ -134,7 +134,7 @@ pub fn write_wheel(path: &Path, wheel: &Wheel, members: &[String]) {
 }
 
 /// The error of a fetch that must fail without leaving an entry.
-pub fn fetch_error(local: &Local, fetch: &Fetch) -> BuildError {
+pub(crate) fn fetch_error(local: &Local, fetch: &Fetch) -> BuildError {
     let error = fetch.tree_in(&local.cache()).unwrap_err();
     let names: Vec<_> = entries(local.cache().root());
     assert!(
@@ -145,7 +145,7 @@ pub fn fetch_error(local: &Local, fetch: &Fetch) -> BuildError {
 }
 
 /// The names in a folder.
-pub fn entries(folder: &Path) -> Vec<String> {
+pub(crate) fn entries(folder: &Path) -> Vec<String> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

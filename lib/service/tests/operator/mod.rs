@@ -14,18 +14,18 @@ use wire::{
 };
 
 /// The public key of the only epoch.
-pub const LIMBS: [u8; 64] = [7; 64];
+pub(crate) const LIMBS: [u8; 64] = [7; 64];
 
-pub struct Operator {
-    pub settings: Settings,
-    pub key: SigningKey,
+pub(crate) struct Operator {
+    pub(crate) settings: Settings,
+    pub(crate) key: SigningKey,
     topics: Topics,
     _state: TempDir,
 }
 
 impl Operator {
     /// An operator whose verifying key lies in the state folder, as after its start.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults();
         settings.deployment.state_dir = state.path().to_owned();
@@ -39,37 +39,37 @@ impl Operator {
         }
     }
 
-    pub fn public_key_file(&self) -> PathBuf {
+    pub(crate) fn public_key_file(&self) -> PathBuf {
         let folder = self.settings.deployment.operator_folder();
         files::verifying_key_path(&folder.join(files::SIGNING_KEY))
     }
 
-    pub fn leave_key(&self) {
+    pub(crate) fn leave_key(&self) {
         let text = format!("{}\n", self.key.verifying_key());
         files::write_atomic(&self.public_key_file(), text.as_bytes(), files::PUBLIC).unwrap();
     }
 
-    pub fn folder(&self, process: &str) -> PathBuf {
+    pub(crate) fn folder(&self, process: &str) -> PathBuf {
         files::state_folder(&self.settings.deployment.state_dir, process).unwrap()
     }
 
-    pub fn keeper(&self, process: &str) -> PlanKeeper {
+    pub(crate) fn keeper(&self, process: &str) -> PlanKeeper {
         PlanKeeper::open(&self.settings, &self.folder(process)).unwrap()
     }
 
-    pub fn rosters(&self, process: &str) -> RosterKeeper {
+    pub(crate) fn rosters(&self, process: &str) -> RosterKeeper {
         RosterKeeper::open(&self.settings, &self.folder(process), None).unwrap()
     }
 
-    pub fn plan_topic(&self) -> String {
+    pub(crate) fn plan_topic(&self) -> String {
         self.topics.plan()
     }
 
-    pub fn plan(&self, version: u64) -> Vec<u8> {
+    pub(crate) fn plan(&self, version: u64) -> Vec<u8> {
         self.plan_with(version, |_| {})
     }
 
-    pub fn plan_with(&self, version: u64, change: impl FnOnce(&mut Plan)) -> Vec<u8> {
+    pub(crate) fn plan_with(&self, version: u64, change: impl FnOnce(&mut Plan)) -> Vec<u8> {
         let mut plan = Plan {
             deployment: self.settings.deployment.id.clone(),
             version: PlanVersion(version),
@@ -100,7 +100,7 @@ impl Operator {
     }
 
     /// Topic and bytes of each page; a page is a list of meters with their feeders.
-    pub fn roster(&self, version: u64, pages: &[&[(&str, &str)]]) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn roster(&self, version: u64, pages: &[&[(&str, &str)]]) -> Vec<(String, Vec<u8>)> {
         let count = pages.len() as u16;
         let page = |(number, meters): (u16, &&[(&str, &str)])| {
             let entry = |&(meter, feeder): &(&str, &str)| RosterEntry {

@@ -14,18 +14,18 @@ use tokio::task::JoinHandle;
 /// Only reached by a test that fails.
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub struct TestBroker {
-    pub address: SocketAddr,
+pub(crate) struct TestBroker {
+    pub(crate) address: SocketAddr,
     stop: StopHandle,
     task: JoinHandle<Result<(), broker::BrokerError>>,
 }
 
 impl TestBroker {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap()).await
     }
 
-    pub async fn start_at(listen: SocketAddr) -> Self {
+    pub(crate) async fn start_at(listen: SocketAddr) -> Self {
         let mut settings = Settings::defaults();
         settings.broker.listen = listen;
         settings.broker.segment_bytes = 4 << 20;
@@ -38,19 +38,19 @@ impl TestBroker {
         }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.stop();
         within(self.task).await.unwrap().unwrap();
     }
 }
 
 /// Fails instead of hanging.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     let outcome = tokio::time::timeout(LIMIT, future).await;
     outcome.expect("took longer than any run of this test should")
 }
 
-pub fn settings(address: SocketAddr) -> service::config::Mqtt {
+pub(crate) fn settings(address: SocketAddr) -> service::config::Mqtt {
     let mut mqtt = Settings::defaults().mqtt;
     mqtt.address = address.to_string();
     mqtt.backoff_min = Duration::from_millis(5);
@@ -59,21 +59,21 @@ pub fn settings(address: SocketAddr) -> service::config::Mqtt {
 }
 
 /// A client with its own stop.
-pub struct Client {
-    pub publisher: Publisher,
-    pub inbox: Inbox,
-    pub stop: StopHandle,
+pub(crate) struct Client {
+    pub(crate) publisher: Publisher,
+    pub(crate) inbox: Inbox,
+    pub(crate) stop: StopHandle,
 }
 
 impl Client {
     /// Connects and waits until the subscriptions are confirmed.
-    pub async fn connect(address: SocketAddr, id: &str, filters: &[&str]) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, id: &str, filters: &[&str]) -> Self {
         let mut client = Self::start(&settings(address), id, filters);
         client.until_connected().await;
         client
     }
 
-    pub fn start(settings: &service::config::Mqtt, id: &str, filters: &[&str]) -> Self {
+    pub(crate) fn start(settings: &service::config::Mqtt, id: &str, filters: &[&str]) -> Self {
         let filters = filters
             .iter()
             .map(|filter| ((*filter).to_owned(), QoS::AtLeastOnce));
@@ -86,18 +86,18 @@ impl Client {
         }
     }
 
-    pub async fn until_connected(&mut self) {
+    pub(crate) async fn until_connected(&mut self) {
         while !matches!(self.event().await, Event::Connected) {}
     }
 
-    pub async fn event(&mut self) -> Event {
+    pub(crate) async fn event(&mut self) -> Event {
         within(self.inbox.recv())
             .await
             .expect("the inbox has not ended")
     }
 
     /// The next message, over whatever happens to the connection. Not acknowledged.
-    pub async fn message(&mut self) -> Incoming {
+    pub(crate) async fn message(&mut self) -> Incoming {
         loop {
             if let Event::Message(message) = self.event().await {
                 return message;
@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// The next `count` payloads, acknowledged.
-    pub async fn payloads(&mut self, count: usize) -> Vec<Vec<u8>> {
+    pub(crate) async fn payloads(&mut self, count: usize) -> Vec<Vec<u8>> {
         let mut payloads = Vec::new();
         while payloads.len() < count {
             let message = self.message().await;
@@ -116,20 +116,20 @@ impl Client {
         payloads
     }
 
-    pub async fn publish(&self, topic: &str, payload: Vec<u8>) {
+    pub(crate) async fn publish(&self, topic: &str, payload: Vec<u8>) {
         within(self.publisher.publish(topic, payload, false))
             .await
             .unwrap();
     }
 
     /// Flushes and disconnects.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         within(self.publisher.close()).await;
     }
 }
 
 /// Waits until something holds that nothing announces.
-pub async fn until(mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     within(async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -2,6 +2,7 @@
 
 use ciborium_ll::{Decoder, Header};
 
+use super::head::{head_len, wrong_type};
 use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::IdError;
@@ -277,36 +278,5 @@ impl<'a> Reader<'a> {
             items.push(item(self)?);
         }
         Ok(items)
-    }
-}
-
-/// The length of the shortest head with argument `n` (RFC 8949 §3).
-fn head_len(n: u64) -> usize {
-    match n {
-        0..24 => 1,
-        24..0x100 => 2,
-        0x100..0x1_0000 => 3,
-        0x1_0000..0x1_0000_0000 => 5,
-        _ => 9,
-    }
-}
-
-fn wrong_type(field: &'static str, expected: &'static str, found: Header) -> WireError {
-    let found = match found {
-        Header::Positive(_) => "an unsigned integer",
-        Header::Negative(_) => "a negative integer",
-        Header::Float(_) => "a float",
-        Header::Simple(_) => "a simple value",
-        Header::Tag(_) => "a tag",
-        Header::Break => "a break",
-        Header::Bytes(_) => "a byte string",
-        Header::Text(_) => "a text string",
-        Header::Array(_) => "an array",
-        Header::Map(_) => "a map",
-    };
-    WireError::WrongType {
-        field,
-        expected,
-        found,
     }
 }

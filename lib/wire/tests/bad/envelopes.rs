@@ -6,7 +6,7 @@ use wire::{Message, Report, WireError as E};
 use crate::common::Sample;
 use crate::vector::*;
 
-pub fn bad_envelopes() -> Vec<Bad> {
+pub(crate) fn bad_envelopes() -> Vec<Bad> {
     let sealed = Report::sample().sealed().len();
     let truncated = |field| E::Truncated { field };
     let content_type = |found: &str| E::WrongContentType {

@@ -5,7 +5,7 @@ use wire::{IdError, Report, WindowStart, WireError as E};
 
 use crate::vector::*;
 
-pub fn bad_fields() -> Vec<Bad> {
+pub(crate) fn bad_fields() -> Vec<Bad> {
     let bad_id = |field, source| E::BadId { field, source };
     let day = WindowStart(1_749_945_600).0.to_be_bytes();
     vec![

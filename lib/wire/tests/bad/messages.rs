@@ -9,7 +9,7 @@ use wire::{
 use crate::common::id;
 use crate::vector::*;
 
-pub fn bad_messages() -> Vec<Bad> {
+pub(crate) fn bad_messages() -> Vec<Bad> {
     let order = |field, index| E::OutOfOrder { field, index };
     let backwards = range("sum.newest_sealed_at", 1, 2, 253_402_300_799_999);
     let zero_sum = range("sum.contributors", 0, 1, 0xffff_ffff);

@@ -6,38 +6,38 @@ use wire::{Digest, Message, Report, WireError as E};
 use crate::common::{MAX, Sample, deployment, public};
 
 /// One bad vector: what is wrong, what came of opening it, what should have.
-pub struct Bad {
-    pub what: &'static str,
-    pub found: E,
-    pub expected: E,
+pub(crate) struct Bad {
+    pub(crate) what: &'static str,
+    pub(crate) found: E,
+    pub(crate) expected: E,
 }
 
-pub fn bytes_of(value: &Value) -> Vec<u8> {
+pub(crate) fn bytes_of(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes).unwrap();
     bytes
 }
 
-pub fn payload_of<M: Sample>(message: &M) -> Vec<u8> {
+pub(crate) fn payload_of<M: Sample>(message: &M) -> Vec<u8> {
     let digest = M::limbs().map(|limbs| Digest::of(&limbs));
     message.to_cbor(digest.as_ref())
 }
 
-pub fn header<M: Message>() -> Value {
+pub(crate) fn header<M: Message>() -> Value {
     cbor!({1 => -8, 3 => (M::CONTENT_TYPE)}).unwrap()
 }
 
 /// The parts of an envelope; each vector changes one.
-pub struct Envelope {
-    pub protected: Value,
-    pub unprotected: Value,
-    pub payload: Value,
-    pub signature: Value,
-    pub limbs: Option<Value>,
+pub(crate) struct Envelope {
+    pub(crate) protected: Value,
+    pub(crate) unprotected: Value,
+    pub(crate) payload: Value,
+    pub(crate) signature: Value,
+    pub(crate) limbs: Option<Value>,
 }
 
 impl Envelope {
-    pub fn of<M: Sample>() -> Self {
+    pub(crate) fn of<M: Sample>() -> Self {
         Self {
             protected: Value::Bytes(bytes_of(&header::<M>())),
             unprotected: Value::Map(vec![]),
@@ -47,7 +47,7 @@ impl Envelope {
         }
     }
 
-    pub fn bytes(self) -> Vec<u8> {
+    pub(crate) fn bytes(self) -> Vec<u8> {
         let sign1 = vec![
             self.protected,
             self.unprotected,
@@ -60,14 +60,14 @@ impl Envelope {
     }
 }
 
-pub fn open<M: Sample>(bytes: &[u8]) -> E {
+pub(crate) fn open<M: Sample>(bytes: &[u8]) -> E {
     let opened = wire::decode::<M>(bytes, MAX)
         .and_then(|it| it.verify(&deployment(), &M::sample().topic(), &public()));
     opened.map(|opened| opened.message).unwrap_err()
 }
 
 /// A report's envelope with one part changed.
-pub fn envelope(what: &'static str, expected: E, change: impl FnOnce(&mut Envelope)) -> Bad {
+pub(crate) fn envelope(what: &'static str, expected: E, change: impl FnOnce(&mut Envelope)) -> Bad {
     let mut envelope = Envelope::of::<Report>();
     change(&mut envelope);
     let found = open::<Report>(&envelope.bytes());
@@ -79,7 +79,7 @@ pub fn envelope(what: &'static str, expected: E, change: impl FnOnce(&mut Envelo
 }
 
 /// A report's bytes changed.
-pub fn raw(what: &'static str, expected: E, change: impl FnOnce(&mut Vec<u8>)) -> Bad {
+pub(crate) fn raw(what: &'static str, expected: E, change: impl FnOnce(&mut Vec<u8>)) -> Bad {
     let mut bytes = Report::sample().sealed();
     change(&mut bytes);
     let found = open::<Report>(&bytes);
@@ -91,7 +91,7 @@ pub fn raw(what: &'static str, expected: E, change: impl FnOnce(&mut Vec<u8>)) -
 }
 
 /// A payload's bytes changed.
-pub fn payload<M: Sample>(
+pub(crate) fn payload<M: Sample>(
     what: &'static str,
     expected: E,
     change: impl FnOnce(&mut Vec<u8>),
@@ -109,7 +109,7 @@ pub fn payload<M: Sample>(
 }
 
 /// One field of a payload changed; 0 is the format version.
-pub fn field<M: Sample>(what: &'static str, index: usize, value: Value, expected: E) -> Bad {
+pub(crate) fn field<M: Sample>(what: &'static str, index: usize, value: Value, expected: E) -> Bad {
     payload::<M>(what, expected, |bytes| {
         let mut fields: Vec<Value> = ciborium::from_reader(&bytes[..]).unwrap();
         fields[index] = value;
@@ -118,7 +118,11 @@ pub fn field<M: Sample>(what: &'static str, index: usize, value: Value, expected
 }
 
 /// A message that breaks a rule between its fields, sealed as it is.
-pub fn message<M: Sample>(what: &'static str, expected: E, change: impl FnOnce(&mut M)) -> Bad {
+pub(crate) fn message<M: Sample>(
+    what: &'static str,
+    expected: E,
+    change: impl FnOnce(&mut M),
+) -> Bad {
     let mut message = M::sample();
     change(&mut message);
     let found = open::<M>(&message.sealed());
@@ -129,15 +133,15 @@ pub fn message<M: Sample>(what: &'static str, expected: E, change: impl FnOnce(&
     }
 }
 
-pub fn int(value: i64) -> Value {
+pub(crate) fn int(value: i64) -> Value {
     Value::Integer(value.into())
 }
 
-pub fn text(value: &str) -> Value {
+pub(crate) fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
 }
 
-pub fn range(field: &'static str, value: i128, min: i128, max: i128) -> E {
+pub(crate) fn range(field: &'static str, value: i128, min: i128, max: i128) -> E {
     E::OutOfRange {
         field,
         value,
@@ -146,7 +150,7 @@ pub fn range(field: &'static str, value: i128, min: i128, max: i128) -> E {
     }
 }
 
-pub fn wrong_type(field: &'static str, expected: &'static str, found: &'static str) -> E {
+pub(crate) fn wrong_type(field: &'static str, expected: &'static str, found: &'static str) -> E {
     E::WrongType {
         field,
         expected,
@@ -154,7 +158,7 @@ pub fn wrong_type(field: &'static str, expected: &'static str, found: &'static s
     }
 }
 
-pub fn wrong_length(field: &'static str, expected: usize, found: usize) -> E {
+pub(crate) fn wrong_length(field: &'static str, expected: usize, found: usize) -> E {
     E::WrongLength {
         field,
         expected,
@@ -162,7 +166,7 @@ pub fn wrong_length(field: &'static str, expected: usize, found: usize) -> E {
     }
 }
 
-pub fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
+pub(crate) fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
     let found: Vec<usize> = (0..bytes.len() - from.len())
         .filter(|at| bytes[*at..].starts_with(from))
         .collect();

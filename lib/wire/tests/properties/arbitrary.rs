@@ -9,7 +9,7 @@ use wire::{
     Watts, WindowStart,
 };
 
-pub fn name<T>() -> impl Strategy<Value = T>
+pub(crate) fn name<T>() -> impl Strategy<Value = T>
 where
     T: for<'t> TryFrom<&'t str, Error = wire::IdError> + std::fmt::Debug,
 {
@@ -38,7 +38,7 @@ fn reason() -> impl Strategy<Value = Reason> {
     proptest::sample::select(Reason::ALL)
 }
 
-pub fn report() -> impl Strategy<Value = Report> {
+pub(crate) fn report() -> impl Strategy<Value = Report> {
     let numbers = (
         any::<u64>(),
         any::<u32>(),
@@ -62,7 +62,7 @@ pub fn report() -> impl Strategy<Value = Report> {
     )
 }
 
-pub fn plan() -> impl Strategy<Value = Plan> {
+pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let feeder = (name(), 0..64u32, any::<u64>(), window()).prop_map(
         |(feeder, power, since, first_window)| FeederPlan {
             feeder,
@@ -122,7 +122,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
     )
 }
 
-pub fn roster() -> impl Strategy<Value = RosterPage> {
+pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
     let entry = (name(), name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(
         |(meter, feeder, gateway, capacity, key)| RosterEntry {
             meter,
@@ -144,7 +144,7 @@ pub fn roster() -> impl Strategy<Value = RosterPage> {
     })
 }
 
-pub fn enrol() -> impl Strategy<Value = EnrolRequest> {
+pub(crate) fn enrol() -> impl Strategy<Value = EnrolRequest> {
     let feeder = (name(), any::<u64>().prop_map(Watts));
     let meter = (name(), name(), any::<u64>().prop_map(Watts), good_key());
     (
@@ -167,7 +167,7 @@ pub fn enrol() -> impl Strategy<Value = EnrolRequest> {
         )
 }
 
-pub fn analytics_enrol() -> impl Strategy<Value = AnalyticsEnrol> {
+pub(crate) fn analytics_enrol() -> impl Strategy<Value = AnalyticsEnrol> {
     (name(), good_key(), vec(name(), 0..4)).prop_map(|(id, key, feeders)| AnalyticsEnrol {
         id,
         key,
@@ -175,7 +175,7 @@ pub fn analytics_enrol() -> impl Strategy<Value = AnalyticsEnrol> {
     })
 }
 
-pub fn receipt() -> impl Strategy<Value = Receipt> {
+pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
     let status = prop_oneof![
         Just(Status::Folded),
         Just(Status::Duplicate),
@@ -196,7 +196,7 @@ pub fn receipt() -> impl Strategy<Value = Receipt> {
     })
 }
 
-pub fn sum() -> impl Strategy<Value = Sum> {
+pub(crate) fn sum() -> impl Strategy<Value = Sum> {
     let numbers = (
         any::<u64>(),
         any::<u32>(),
@@ -240,7 +240,7 @@ pub fn sum() -> impl Strategy<Value = Sum> {
         )
 }
 
-pub fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
+pub(crate) fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
     let status = prop_oneof![
         Just(SumStatus::Taken),
         Just(SumStatus::Duplicate),
@@ -264,7 +264,7 @@ pub fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
         })
 }
 
-pub fn total() -> impl Strategy<Value = Total> {
+pub(crate) fn total() -> impl Strategy<Value = Total> {
     let numbers = (
         any::<u16>(),
         1..=86_400u32,

@@ -2,7 +2,7 @@
 
 /// How one head is written against the rules of determinism.
 #[derive(Clone, Copy, Debug)]
-pub enum Slack {
+pub(crate) enum Slack {
     Longer,
     Indefinite,
 }
@@ -40,7 +40,11 @@ fn head(major: u8, n: u64, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> boo
 }
 
 /// Writes `value` deterministically, except head number `slack.0`, counted down.
-pub fn write_slack(value: &ciborium::Value, slack: &mut (usize, Slack), out: &mut Vec<u8>) -> bool {
+pub(crate) fn write_slack(
+    value: &ciborium::Value,
+    slack: &mut (usize, Slack),
+    out: &mut Vec<u8>,
+) -> bool {
     use ciborium::Value::{Array, Bytes, Integer, Map, Text};
     let mut any = false;
     let broken = match value {

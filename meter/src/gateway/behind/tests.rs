@@ -12,7 +12,7 @@ const HOUR: u64 = 3_600;
 
 /// A run of four meters on two feeders that stopped at hour 10; feeder-2 is behind from hour 6 on.
 fn last() -> LastRun {
-    let meters = (1..=4).map(|number| meter(number));
+    let meters = (1..=4).map(meter);
     let feeders = (0..).map(|index| crate::fleet::feeder_of(index, 2));
     LastRun {
         progress: Progress {
