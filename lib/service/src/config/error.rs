@@ -37,6 +37,11 @@ pub enum ConfigError {
     /// An environment variable that is not valid Unicode.
     #[error("the environment variable {name} is not valid Unicode")]
     NotUnicode { name: String },
+    /// An environment variable that is meant as a setting, with single underscores.
+    #[error(
+        "the environment variable {name} is not a setting: write {expected}, with two underscores before each part"
+    )]
+    Separator { name: String, expected: String },
     /// Two values that contradict each other.
     #[error("{first} contradicts {second}: {mend}")]
     Conflict {
