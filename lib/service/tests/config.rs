@@ -231,6 +231,11 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
             "did you mean `meter.meters`?",
         ),
         (
+            load(&[], &[], &[("mqtt.username", "north")]),
+            "unknown key `mqtt.username` from a flag",
+            "accounts and TLS are not supported yet",
+        ),
+        (
             load(&[], &[], &[("nonsense", "1")]),
             "unknown key `nonsense` from a flag",
             "a flag",

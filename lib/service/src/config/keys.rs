@@ -77,21 +77,18 @@ impl Keys {
     }
 
     fn unknown(&self, key: &str, origin: Origin) -> ConfigError {
-        ConfigError::UnknownKey {
-            key: key.to_owned(),
-            origin,
-            similar: self.similar(key),
-        }
-    }
-
-    /// A known key that is close to this one.
-    pub(super) fn similar(&self, key: &str) -> Option<String> {
-        let known = self.defaults.keys();
-        known
+        let similar = self
+            .defaults
+            .keys()
             .map(|known| (strsim::jaro_winkler(known, key), known))
             .filter(|(similarity, _)| *similarity > 0.85)
             .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, known)| known.clone())
+            .map(|(_, known)| known.clone());
+        ConfigError::UnknownKey {
+            key: key.to_owned(),
+            origin,
+            similar,
+        }
     }
 }
 

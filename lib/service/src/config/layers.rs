@@ -132,20 +132,21 @@ fn setting(
 
 /// A variable with single underscores around the name of a section, which is meant as a setting and would not be one.
 fn misspelt(keys: &Keys, name: &str) -> Option<ConfigError> {
-    let rest = name.strip_prefix(PREFIX)?.strip_prefix('_')?.to_lowercase();
-    let (section, key) = rest.split_once('_')?;
-    let key = format!("{section}.{}", key.trim_start_matches('_'));
-    let section = format!("{section}.");
+    let words = name.replace(SEPARATOR, "_");
+    let words = words
+        .strip_prefix(PREFIX)?
+        .strip_prefix('_')?
+        .to_lowercase();
+    let (section, key) = words.split_once('_')?;
     let mut known = keys.defaults.keys();
-    known.any(|known| known.starts_with(&section)).then(|| {
-        let key = keys.similar(&key).unwrap_or(key);
-        ConfigError::Separator {
-            name: name.to_owned(),
-            expected: format!(
-                "{PREFIX}{SEPARATOR}{}",
-                key.replace('.', SEPARATOR).to_uppercase()
-            ),
-        }
+    known.find(|known| known.split('.').next() == Some(section))?;
+    let mut known = keys.defaults.keys();
+    let key = known
+        .find(|known| known.replace('.', "_") == words)
+        .map_or_else(|| format!("{section}.{key}"), String::clone);
+    Some(ConfigError::Separator {
+        name: name.to_owned(),
+        expected: format!("{PREFIX}{SEPARATOR}{}", key.replace('.', SEPARATOR)).to_uppercase(),
     })
 }
 
