@@ -226,7 +226,14 @@ impl Runner {
                         metrics::not_ready(usize::from(report.is_some()));
                         self.keep_early(EarlyReports::unsigned(report), self.generation);
                     }
-                    Err(_) => tracing::info!("waiting for the plan: start `cargo run --release -p operator`"),
+                    Err(_) => {
+                        let deployment = &self.settings.deployment;
+                        tracing::info!(
+                            "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id \
+                             and deployment.root",
+                            deployment.id, deployment.root
+                        );
+                    }
                 },
             }
         }

@@ -96,6 +96,9 @@ fn main() -> ExitCode {
                 unsettled = summary.unsettled,
                 "the gateway has ended"
             );
+            if let Some(said) = summary.losses() {
+                tracing::warn!("{said}");
+            }
             Ok(())
         },
     )

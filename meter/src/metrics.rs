@@ -79,7 +79,7 @@ const COUNTERS: [(&str, &str); 14] = [
     ),
     (
         LOST,
-        "Reports refused for good: their readings are in no total",
+        "Reports refused for good or beyond their feeder's reference: their readings are in no total",
     ),
     (RECEIPTS, "Receipts of analytics; one has many reports"),
     (
@@ -171,6 +171,11 @@ pub(crate) fn readings(taken: u64, exported: u64, clamped: u64, missing: u64) {
 /// Intervals without a reading of which there is no report either.
 pub(crate) fn missing(intervals: u64) {
     counter!(MISSING).increment(intervals);
+}
+
+/// A report that no plan has room for.
+pub(crate) fn left_out() {
+    counter!(LOST).increment(1);
 }
 
 pub(crate) fn sealed(stages: &Stages, bytes: usize) {

@@ -40,7 +40,17 @@ pub enum SealError {
     /// The batch was made for other intervals than the plan's.
     #[error("the plan has no window {0} of as many intervals")]
     OtherGrid(WindowStart),
-    /// A reading does not fit the plan's scale.
+    /// A reading is beyond the feeder's reference. The reading itself is nobody's to see in a log.
+    #[error(
+        "a reading of meter {meter} is beyond the {reference_wh} Wh that feeder {feeder} allows in an interval: put the \
+         meter on another feeder under a new id, or start a new deployment with a higher operator.reference_headroom"
+    )]
+    AboveReference {
+        meter: MeterId,
+        feeder: FeederId,
+        reference_wh: u64,
+    },
+    /// The plan's scale cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The plan names a profile or a layout that this build does not know, or its key is not of the profile.
@@ -143,7 +153,18 @@ impl Sealer {
             .feeder(&member.feeder, batch.window)
             .ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
         let (epoch, key) = self.epoch(batch.window)?;
-        let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh)?;
+        let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh).map_err(
+            |error| match error {
+                LayoutError::ReadingAboveReference { reference_wh, .. } => {
+                    SealError::AboveReference {
+                        meter: member.meter.clone(),
+                        feeder: member.feeder.clone(),
+                        reference_wh,
+                    }
+                }
+                other => other.into(),
+            },
+        )?;
         let laid_out = started.elapsed();
         let mut limbs = Vec::new();
         let steps = self.context.encrypt_timed(key, &slots, &mut limbs)?;

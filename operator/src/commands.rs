@@ -1,5 +1,7 @@
 //! What the commands `pending`, `approve` and `rotate` do, beside a running operator or without one.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use service::config::Settings;
 use wire::{Topics, UnixSeconds};
@@ -16,7 +18,7 @@ use crate::setup::folder;
 /// # Errors
 /// The requests or the plan cannot be read.
 pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
-    let approvals = Approvals::new(&folder(settings));
+    let approvals = Approvals::new(&existing_folder(settings)?);
     let mut waiting = approvals.waiting()?;
     waiting.dedup_by_key(|held| held.subject());
     for held in &waiting {
@@ -29,6 +31,18 @@ pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
         eprintln!("no requests are waiting for approval");
     }
     Ok(())
+}
+
+/// The operator's folder of state, which a command run elsewhere or with other settings would look for in vain.
+fn existing_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let dir = folder(settings);
+    std::fs::read_dir(&dir).with_context(|| {
+        format!(
+            "there is no operator's state in {} that can be read: pass its --config, or run this in its working directory",
+            dir.display()
+        )
+    })?;
+    Ok(dir)
 }
 
 /// The analytics services that ask for what the plan cannot give them, whether they are approved or not.
@@ -60,7 +74,7 @@ fn refused(
 /// # Errors
 /// Nobody or several ask under this name, or a file cannot be moved.
 pub fn approve(settings: &Settings, id: &str) -> anyhow::Result<()> {
-    let approved = Approvals::new(&folder(settings)).approve(id)?;
+    let approved = Approvals::new(&existing_folder(settings)?).approve(id)?;
     if let Some(first) = approved.first() {
         println!("approved {} ({} messages)", first.subject(), approved.len());
     }
@@ -77,7 +91,7 @@ pub fn request_rotation(
     first_window: Option<UnixSeconds>,
     force: bool,
 ) -> anyhow::Result<()> {
-    let dir = folder(settings);
+    let dir = existing_folder(settings)?;
     let topic = Topics::new(&settings.deployment.root)?.plan();
     let plan = stored_plan(&dir, &settings.deployment.id, &topic)?;
     let plan = plan.with_context(|| {
@@ -107,4 +121,30 @@ pub fn request_rotation(
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_away_from_the_operators_folder_says_so() {
+        let place = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = place.path().join("elsewhere");
+        let now = UnixSeconds(0);
+        for outcome in [
+            list_pending(&settings),
+            approve(&settings, "gateway-1"),
+            request_rotation(&settings, now, None, false),
+        ] {
+            let said = outcome.unwrap_err().to_string();
+            assert!(
+                said.contains("elsewhere/operator") && said.contains("--config"),
+                "{said}"
+            );
+        }
+        std::fs::create_dir_all(folder(&settings)).unwrap();
+        list_pending(&settings).unwrap();
+    }
 }

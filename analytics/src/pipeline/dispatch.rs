@@ -49,7 +49,9 @@ impl Runner {
     fn take_plan(&mut self, incoming: &mqtt::Incoming) {
         match self.plan.offer(&incoming.topic, &incoming.payload) {
             Ok(Offer::New) => {
-                tracing::info!(version = ?self.plan.current().map(|held| held.plan.version.0), "plan taken");
+                if let Some(held) = self.plan.current() {
+                    tracing::info!(version = %held.plan.version, "plan taken");
+                }
                 // The operator is there now, whatever it missed before.
                 self.asked = None;
                 self.use_plan();

@@ -93,7 +93,7 @@ fn measured(model: &Model, costs: &Costs) -> String {
     }
     text += &format!(
         "| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
-         window's retention is over. Greatest rate managed: {} reports/s.\n\n",
+         window's retention is over. Largest rate managed: {} reports/s.\n\n",
         costs.seal_s * 1e6,
         figure(costs.bytes),
         figure(model.written_bytes),

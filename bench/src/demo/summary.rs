@@ -127,7 +127,7 @@ impl RunSummary {
             self.windows_withheld
         );
         text += &format!(
-            "greatest relative error {:.1e}, allowed by the noise {:.1e}\n",
+            "largest relative error {:.1e}, allowed by the noise {:.1e}\n",
             self.max_relative_error, self.error_bound
         );
         text += &format!(

@@ -45,12 +45,19 @@ const METERS_A_FEEDER: u32 = 1_000;
 /// The limit of a search that has none.
 const MAX_P99: Duration = Duration::from_secs(1);
 
+/// A rate to offer.
+fn positive(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok();
+    let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "expected reports a second, a number above 0".to_owned())
+}
+
 /// What to offer.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// Offer this one rate, in reports/s; 1112 is a million meters every 15 minutes. Without it, the rate goes up in steps
     /// until one is too high, and is then bisected.
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     pub(crate) rate: Option<f64>,
     /// How long the one rate is offered, with --rate.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
@@ -81,10 +88,10 @@ pub(crate) struct Options {
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) step_duration: Option<Duration>,
     /// The first rate, in reports a second.
-    #[arg(long, default_value_t = 500.0)]
+    #[arg(long, value_parser = positive, default_value_t = 500.0)]
     pub(crate) min_rate: f64,
     /// The greatest rate, in reports a second.
-    #[arg(long, default_value_t = 30_000.0)]
+    #[arg(long, value_parser = positive, default_value_t = 30_000.0)]
     pub(crate) max_rate: f64,
     /// Exit with code 3 if the maximum sustained throughput is below this, in reports/s.
     #[arg(long)]

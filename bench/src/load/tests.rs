@@ -51,3 +51,11 @@ async fn beyond_capacity_reports_wait_in_the_gateways_and_are_not_sent_again_and
     assert_eq!((stepped.knee, stepped.beyond), (Some(1_500.0), None));
     assert!(!stepped.met());
 }
+
+#[test]
+fn a_rate_at_which_nothing_is_offered_is_refused() {
+    assert_eq!(super::positive("0.5"), Ok(0.5));
+    for rate in ["0", "-1", "nan", "inf", "fast"] {
+        assert!(super::positive(rate).is_err(), "{rate}");
+    }
+}

@@ -17,6 +17,9 @@ use crate::results::schema::{Parameter, PointSettings};
 use super::Options;
 use super::parameter::{name, payload};
 
+/// What counts things.
+const WHOLE: &str = "expected a whole number such as 100";
+
 /// Seconds of event time a second in the sweep of interval lengths.
 pub(crate) const INTERVAL_SPEED: f64 = 60.0;
 /// Wall time of its points; a whole window at least. Full, quick.
@@ -93,7 +96,7 @@ impl Work {
         let label = self.label.as_str();
         let value = match parameter {
             Parameter::Meters => {
-                self.meters = label.parse().context("a number of meters")?;
+                self.meters = label.parse().context(WHOLE)?;
                 f64::from(self.meters)
             }
             Parameter::Interval => {
@@ -107,7 +110,7 @@ impl Work {
                 interval.as_secs_f64()
             }
             Parameter::Batch => {
-                self.batch = label.parse().context("a number of intervals")?;
+                self.batch = label.parse().context(WHOLE)?;
                 f64::from(self.batch)
             }
             Parameter::Payload => {
@@ -115,7 +118,7 @@ impl Work {
                 self.slots_used() as f64
             }
             Parameter::Feeders => {
-                self.feeders = label.parse().context("a number of feeders")?;
+                self.feeders = label.parse().context(WHOLE)?;
                 ensure!(self.feeders > 0, "there is at least one feeder");
                 f64::from(self.feeders)
             }
@@ -124,7 +127,7 @@ impl Work {
                 self.latency.as_secs_f64()
             }
             Parameter::Loss => {
-                self.loss = label.parse().context("a fraction")?;
+                self.loss = label.parse().context("expected a fraction such as 0.01")?;
                 let possible = (0.0..1.0).contains(&self.loss);
                 ensure!(possible, "a fraction from 0 to below 1");
                 self.loss

@@ -120,7 +120,7 @@ impl Summary {
             "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf\n\
              {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
              {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
-             greatest relative error {:.1e}, allowed by the noise {:.1e}\nresults: {}\n",
+             largest relative error {:.1e}, allowed by the noise {:.1e}\nresults: {}\n",
             self.kills_at,
             self.verdict.max_relative_error,
             self.verdict.error_bound,

@@ -157,11 +157,30 @@ fn windows(source: &dyn Source, grid: Grid, event: Duration) -> Result<(WindowSt
     let end = (first + count * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
     ensure!(
         first < end,
-        "the input covers no whole window of {} intervals of {} s: choose a smaller --batch",
+        "the input covers no whole window of --batch {} intervals of {} s, which starts at a multiple of that in UTC: {}",
         grid.batch(),
-        grid.interval_s()
+        grid.interval_s(),
+        match fitting_batch(from.0, end, grid) {
+            Some(batch) => format!("choose a smaller one, such as --batch {batch}"),
+            None => "choose a longer input".to_owned(),
+        }
+    );
+    let now = jiff::Timestamp::now();
+    ensure!(
+        first as i64 <= now.as_second(),
+        "the input starts at {}, ahead of this machine's clock: correct the clock or the input's times",
+        WindowStart(first)
     );
     Ok((WindowStart(first), end))
+}
+
+/// The largest batch whose windows divide a day and of which one is in the input.
+fn fitting_batch(from: u64, until: u64, grid: Grid) -> Option<u16> {
+    let fits = |batch: &u16| {
+        let window = u64::from(*batch) * u64::from(grid.interval_s());
+        86_400 % window == 0 && from.div_ceil(window) * window + window <= until
+    };
+    (1..grid.batch()).rev().find(fits)
 }
 
 /// What is waited for, and for how long, when event time passes `speed` times as fast as the clock.
@@ -234,4 +253,17 @@ pub fn input_file(named: Option<&Path>) -> Result<PathBuf> {
                 "{UCI} is not here: start in the project's folder, or name a file with --replay"
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_without_a_whole_window_names_a_batch_that_has_one() {
+        let grid = Grid::new(3600, 24).unwrap();
+        // Twelve hours from one o'clock.
+        assert_eq!(fitting_batch(3_600, 13 * 3_600, grid), Some(6));
+        assert_eq!(fitting_batch(3_600, 3_601, grid), None);
+    }
 }

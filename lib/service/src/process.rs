@@ -106,7 +106,7 @@ where
         && let Err(error) = telemetry::serve_metrics(listen, stop.clone()).await
     {
         let error = Chain(&error);
-        tracing::error!(%error, "cannot serve metrics: `{name}.metrics_listen` chooses another address, \"\" turns them off");
+        tracing::error!(%error, "set {name}.metrics_listen to another address, or to \"\" for none");
         return FAILED;
     }
     tracing::info!(

@@ -6,9 +6,9 @@
 //! * One process writes. Others may read meanwhile what it has committed, if both ask for redb's `SingleWriter`: see
 //!   [`follow`].
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -116,12 +116,13 @@ fn filled(
     Ok(())
 }
 
-/// Opens a store that is there, for writing, and verifies it.
+/// Opens a store that is there, for writing, and verifies it. What others may do with the file is taken from them.
 ///
 /// # Errors
-/// [`Fault`]; the file is left as it is.
+/// [`Fault`]; what is in the file is left as it is.
 pub fn open(path: &Path, builder: &Builder) -> Result<Database, Fault> {
     refuse_empty(path)?;
+    make_private(path).map_err(Fault::Disk)?;
     builder
         .open(path)
         .map_err(|error| Error::from(error).into())
@@ -137,11 +138,41 @@ pub fn follow(path: &Path, builder: &Builder) -> Result<ReadOnlyDatabase, Fault>
     opened.map_err(|error| Error::from(error).into())
 }
 
+/// Earlier versions, and some ways to restore a backup, leave a file that others can read.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & !PRIVATE == 0 {
+        return Ok(());
+    }
+    tracing::warn!(
+        path = %path.display(),
+        "others could use this file, of permissions {mode:03o}: only its owner can from now on"
+    );
+    fs::set_permissions(path, Permissions::from_mode(mode & PRIVATE))
+}
+
 /// redb makes a new store of an empty file; an empty file is what some accidents leave of a full one.
 fn refuse_empty(path: &Path) -> Result<(), Fault> {
     match File::open(path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.len() == 0 => Err(Fault::Damaged("it is empty".to_owned())),
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::Disk(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_others_can_read_is_theirs_no_more_once_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        create(&path, &builder(1 << 20), |_| Ok(())).unwrap();
+        assert_eq!(mode(), PRIVATE);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        open(&path, &builder(1 << 20)).unwrap();
+        assert_eq!(mode(), PRIVATE);
     }
 }

@@ -231,6 +231,11 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
             "did you mean `meter.meters`?",
         ),
         (
+            load(&[], &[], &[("mqtt.username", "north")]),
+            "unknown key `mqtt.username` from a flag",
+            "accounts and TLS are not supported yet",
+        ),
+        (
             load(&[], &[], &[("nonsense", "1")]),
             "unknown key `nonsense` from a flag",
             "a flag",
@@ -269,6 +274,11 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
         ("deployment.operator_key", "12", "hex"),
         ("mqtt.address", "localhost", "expected host:port"),
         ("mqtt.address", "localhost:0", "not a port"),
+        (
+            "mqtt.address",
+            "mqtt://localhost:1883",
+            "leave out `mqtt://`",
+        ),
         ("mqtt.keep_alive", "-3s", "duration"),
         ("mqtt.keep_alive", "0s", "between 1s and 18h"),
         ("mqtt.max_packet_bytes", "10", "a number between 1024"),
@@ -296,7 +306,8 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("meter.start", "yesterday", "expected an instant in UTC"),
         ("meter.duration", "0s", "expected a duration above zero"),
         ("meter.source", "guess", "unknown variant `guess`"),
-        ("broker.listen", "here", "socket address"),
+        ("broker.listen", "localhost:1883", "expected address:port"),
+        ("operator.live_listen", "9470", "such as 127.0.0.1:1883"),
         ("broker.segment_bytes", "1", "a number between 1024"),
         ("operator.enrolment", "never", "unknown variant"),
         ("operator.live_intervals", "0", "between 1 and"),
@@ -364,6 +375,35 @@ fn text_that_looks_like_a_number_stays_text_where_text_is_expected() {
     assert_eq!(feeders.collect::<Vec<&str>>(), ["1", "2"]);
     let named = Origin::Environment("CIPHERWATT__analytics__feeders".to_owned());
     assert_eq!(loaded.origin("analytics.feeders"), Some(&named));
+}
+
+/// It would be ignored otherwise, and the defaults used instead.
+#[test]
+fn a_variable_of_a_section_with_single_underscores_is_refused_with_its_right_spelling() {
+    for (name, expected) in [
+        ("CIPHERWATT_METER_METERS", "CIPHERWATT__METER__METERS"),
+        ("CIPHERWATT_METER__METERS", "CIPHERWATT__METER__METERS"),
+        (
+            "CIPHERWATT_METER_MIX_SOLAR",
+            "CIPHERWATT__METER__MIX__SOLAR",
+        ),
+        ("CIPHERWATT_MQTT_USER", "CIPHERWATT__MQTT__USER"),
+    ] {
+        let text = load(&[], &[(name, "1")], &[]).unwrap_err().to_string();
+        let wrong = format!("the environment variable {name} is not a setting");
+        assert!(
+            text.starts_with(&wrong) && text.contains(expected),
+            "{text}"
+        );
+    }
+    for name in [
+        "CIPHERWATT_CACHE",
+        "CIPHERWATT_CACHE_SIZE",
+        "CIPHERWATT",
+        "MY_METER",
+    ] {
+        load(&[], &[(name, "1")], &[]).unwrap();
+    }
 }
 
 #[cfg(unix)]

@@ -146,13 +146,14 @@ async fn a_stopped_endpoint_frees_its_port() {
 
 #[test]
 fn a_level_that_means_nothing_is_refused() {
-    for level in ["", "loud=very", "a=b=c"] {
+    for level in ["", "loud=very", "a=b=c", "loud", "info,service"] {
         let log = Log {
             level: level.to_owned(),
             format: LogFormat::Text,
         };
         let error = telemetry::init_logging(&log).unwrap_err().to_string();
         assert!(error.contains("log.level"), "{error}");
+        assert!(error.contains("expected error, warn, info"), "{error}");
     }
     for format in [LogFormat::Text, LogFormat::Json] {
         let log = Log {

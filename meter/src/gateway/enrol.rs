@@ -29,7 +29,13 @@ impl Gateway {
             return;
         }
         if self.sealing.sealer.is_none() {
-            tracing::info!("waiting for the plan: start `cargo run --release -p operator`");
+            let deployment = &self.settings.deployment;
+            tracing::info!(
+                "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id and \
+                 deployment.root",
+                deployment.id,
+                deployment.root
+            );
         }
         let gateway = &self.settings.meter.gateway;
         let pending = self.unenrolled();
@@ -41,6 +47,7 @@ impl Gateway {
             meters = self.fleet.meters(),
             "waiting for the operator to enrol the meters"
         );
+        self.say_too_large(&pending);
         let topic = self.session.topics.enrol(gateway);
         for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
             let _ = self
@@ -48,6 +55,31 @@ impl Gateway {
                 .publisher
                 .publish(topic.clone(), request, false)
                 .await;
+        }
+    }
+
+    /// Says which of the meters that are not enrolled the operator cannot enrol: there it waits for nothing.
+    fn say_too_large(&self, pending: &[usize]) {
+        let Some(sealer) = &self.sealing.sealer else {
+            return;
+        };
+        let plan = sealer.plan();
+        let too_large = pending.iter().filter_map(|&index| {
+            let (spec, member) = (&self.fleet.specs[index], &self.fleet.members[index]);
+            let mut feeders = plan.feeders.iter();
+            let feeder = feeders.find(|setting| setting.feeder == member.feeder)?;
+            let allowed_w = allowed_w(feeder.reference_wh, plan.interval_s);
+            (u128::from(spec.capacity_w.0) > allowed_w).then_some((spec, feeder, allowed_w))
+        });
+        let too_large: Vec<_> = too_large.collect();
+        if let Some((spec, feeder, allowed_w)) = too_large.first() {
+            tracing::warn!(
+                meters = too_large.len(),
+                "meter {} declares {} W, and {} allows {allowed_w} W: put it on another feeder",
+                spec.id,
+                spec.capacity_w.0,
+                feeder.feeder
+            );
         }
     }
 
@@ -71,5 +103,22 @@ impl Gateway {
             .filter(|(_, member)| !enrolled(member))
             .map(|(index, _)| index)
             .collect()
+    }
+}
+
+/// The largest capacity, in watts, of a meter whose reading of an interval is within the reference.
+fn allowed_w(reference_wh: u64, interval_s: u32) -> u128 {
+    u128::from(reference_wh) * 3600 / u128::from(interval_s.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feeder_allows_the_capacity_whose_energy_in_an_interval_is_its_reference() {
+        assert_eq!(allowed_w(1024, 900), 4096);
+        assert_eq!(allowed_w(1, 86_400), 0);
+        assert_eq!(allowed_w(1 << 32, 1), 3600 << 32);
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::{Op, Place};
+use crate::metrics;
 use crate::outbox::{Key, Sealed};
 use crate::seal::{SealError, Sealer};
 
@@ -73,11 +74,7 @@ impl Gateway {
                         report = %ReportId(&report.digest), meter = %member.meter, bytes = report.payload.len(),
                         "sealed"
                     );
-                    let place = Place {
-                        window: report.window,
-                        feeder: member.feeder.clone(),
-                        meter: member.meter.clone(),
-                    };
+                    let place = self.place(key);
                     if let Some(batch) = self.outbox.batch(key) {
                         self.writer.push(Op::Sealed(place, batch.clone(), report));
                     }
@@ -91,9 +88,29 @@ impl Gateway {
                     warn_limited!("{error}: waiting for a plan that does");
                     self.outbox.unsealed(key, now_ms);
                 }
+                // No plan will: a feeder's reference is fixed. The other meters go on.
+                Err(error @ SealError::AboveReference { .. }) => {
+                    warn_limited!(
+                        "a report is left out, and its readings are in no total: {error}"
+                    );
+                    metrics::left_out();
+                    self.summary.lost += 1;
+                    self.outbox.give_up(key);
+                    self.writer.push(Op::Settled(self.place(key)));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// Where the journal has a report.
+    pub(super) fn place(&self, (meter, window): Key) -> Place {
+        let member = &self.fleet.members[meter];
+        Place {
+            window,
+            feeder: member.feeder.clone(),
+            meter: member.meter.clone(),
+        }
     }
 }

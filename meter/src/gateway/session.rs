@@ -15,7 +15,7 @@ use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, 
 
 use super::Gateway;
 use crate::MeterError;
-use crate::journal::{Op, Place};
+use crate::journal::Op;
 use crate::metrics;
 use crate::outbox::ReceiptEffect;
 use crate::seal::{Member, Origin, Sealer};
@@ -196,18 +196,14 @@ impl Gateway {
             meter = %entry.meter, status = ?entry.status,
             "receipt"
         );
-        let place = || Place {
-            window: entry.window,
-            feeder: self.fleet.members[index].feeder.clone(),
-            meter: entry.meter.clone(),
-        };
         match effect {
             ReceiptEffect::Done(_) | ReceiptEffect::Lost(_) => {
-                self.writer.push(Op::Settled(place()))
+                self.writer.push(Op::Settled(self.place(key)))
             }
             ReceiptEffect::Reseal(_) => {
                 if let Some(batch) = self.outbox.batch(key) {
-                    self.writer.push(Op::Reopened(place(), batch.clone()));
+                    self.writer
+                        .push(Op::Reopened(self.place(key), batch.clone()));
                 }
             }
             ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}

@@ -20,6 +20,8 @@ pub(super) struct LastRun {
 pub(super) struct Span {
     pub(super) from: WindowStart,
     pub(super) end: Option<u64>,
+    /// Intervals before the first whole window.
+    pub(super) skipped: u64,
     /// Whether some of it has been reported.
     pub(super) shortened: bool,
 }
@@ -68,6 +70,10 @@ impl Gateway {
         Span {
             from,
             end,
+            skipped: match until {
+                Some(_) => (first.0 - start) / u64::from(grid.interval_s()),
+                None => 0,
+            },
             shortened: from > first,
         }
     }

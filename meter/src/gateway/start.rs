@@ -58,7 +58,13 @@ impl Gateway {
                      deployment.state_dir"
                 );
             } else {
-                tracing::warn!(start = %span.from, end = ?span.end, "there is no whole window to report");
+                tracing::warn!(
+                    "there is no whole window to report: one is {} intervals of {} s and starts at a multiple of that in \
+                     UTC, the first at {}; choose a smaller plan.batch or more readings",
+                    grid.batch(),
+                    grid.interval_s(),
+                    span.from
+                );
             }
             self.end();
             return Ok(());
@@ -152,6 +158,20 @@ impl Gateway {
     fn begin(&mut self, settings: String, grid: Grid, span: &Span, inherited: Inherited) {
         let meter = &self.settings.meter;
         let now = self.clock.now();
+        if span.from.0 > now.0 / 1000 {
+            tracing::warn!(
+                "the readings start at {}, ahead of this machine's clock: no report of them is taken before; check \
+                 the clock, meter.start and meter.replay_start",
+                span.from
+            );
+        }
+        if span.skipped > 0 {
+            tracing::info!(
+                "left out: {} intervals before {}, the first whole window",
+                span.skipped,
+                span.from
+            );
+        }
         let timeline = Timeline::new(span.from.seconds(), now, meter.speed);
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
         let last = self.reader.last.take();

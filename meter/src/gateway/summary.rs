@@ -42,8 +42,53 @@ pub struct Summary {
     pub duplicates: u64,
     /// Receipts that refused a report, by reason, whether it was lost or sent again.
     pub rejected: BTreeMap<Reason, u64>,
-    /// Reports refused for good: their readings are in no sum.
+    /// Reports refused for good, or beyond their feeder's reference: their readings are in no sum.
     pub lost: u64,
     /// Reports still without a receipt at the end.
     pub unsettled: u64,
+}
+
+impl Summary {
+    /// A sentence about the reports whose readings are in no total, if there are any.
+    #[must_use]
+    pub fn losses(&self) -> Option<String> {
+        let all = self.reports + self.resumed;
+        let which = match self.lost {
+            0 => return None,
+            lost if lost == all => "all".to_owned(),
+            lost => format!("{lost} of {all}"),
+        };
+        let reasons = self.rejected.iter();
+        let reasons: Vec<String> = reasons
+            .map(|(reason, count)| format!("{reason} ({count})"))
+            .collect();
+        let said = match reasons.is_empty() {
+            true => "for reasons given above".to_owned(),
+            false => format!("refusals were: {}", reasons.join(", ")),
+        };
+        Some(format!(
+            "{which} reports are in no total, and will not be sent again; {said}"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_reports_are_told_with_the_reasons_of_refusals() {
+        let mut summary = Summary {
+            reports: 48,
+            ..Summary::default()
+        };
+        assert_eq!(summary.losses(), None);
+        summary.lost = 48;
+        summary.rejected.insert(Reason::Conflict, 48);
+        let said = summary.losses().unwrap();
+        assert!(said.starts_with("all reports are in no total"), "{said}");
+        assert!(said.ends_with("conflict (48)"), "{said}");
+        summary.lost = 2;
+        assert!(summary.losses().unwrap().starts_with("2 of 48 reports"));
+    }
 }

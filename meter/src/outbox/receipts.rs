@@ -73,7 +73,7 @@ impl Outbox {
         (settled, first_sent_ms)
     }
 
-    fn remove(&mut self, key: Key) {
+    pub(super) fn remove(&mut self, key: Key) {
         if let Some(report) = self.reports.remove(&key) {
             let lane = self.lane(key);
             lane.held -= 1;

@@ -42,10 +42,20 @@ impl Outbox {
 
     /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
     pub(crate) fn unsealed(&mut self, key: Key, now_ms: u64) {
+        self.end_sealing(key);
+        self.reopen(key, now_ms);
+    }
+
+    /// Drops a batch whose sealing failed for good.
+    pub(crate) fn give_up(&mut self, key: Key) {
+        self.end_sealing(key);
+        self.remove(key);
+    }
+
+    fn end_sealing(&mut self, key: Key) {
         if let Some(report) = self.reports.get_mut(&key) {
             let sealing = usize::from(std::mem::take(&mut report.sealing));
             self.lane(key).sealing -= sealing;
         }
-        self.reopen(key, now_ms);
     }
 }

@@ -94,15 +94,15 @@ pub enum CsvError {
     #[error("the file is empty: it needs a header line and rows of readings")]
     Empty,
     /// A header and nothing, or too little, below.
-    #[error("{rows} row(s) of readings: at least {needed} are needed")]
+    #[error("too few rows of readings: {rows}, where at least {needed} are needed")]
     TooShort {
         /// Rows found.
         rows: u64,
         /// Rows needed.
         needed: u64,
     },
-    /// The bytes are no CSV, or no UTF-8.
-    #[error("line {line} is not valid CSV")]
+    /// The bytes are not CSV or not UTF-8, or there are none to read.
+    #[error("line {line} {}", line_problem(error))]
     Line {
         /// Where.
         line: u64,
@@ -122,6 +122,11 @@ pub enum CsvError {
         /// The first column without a field, if fields are missing.
         column: Option<String>,
     },
+    /// The header has one column, as one with other separators seems to have.
+    #[error(
+        "line 1: only one column: the time is in the first and a customer in each of the others, separated by commas, not ';' or tabs"
+    )]
+    OneColumn,
     /// The header lacks a column.
     #[error("line 1: no column {column:?}: {rule}")]
     MissingColumn {
@@ -215,7 +220,7 @@ pub enum CsvError {
         value: String,
     },
     /// Rows are missing.
-    #[error("line {line}, column {column:?}: {value:?} leaves a gap of {intervals} interval(s) of {interval_s} s after {previous}{}", of(.customer))]
+    #[error("line {line}, column {column:?}: {value:?} leaves a gap after {previous}{}: add the missing rows, with empty fields (intervals of {interval_s} s without a row: {intervals})", of(.customer))]
     Gap {
         /// Where the rows go on.
         line: u64,
@@ -272,6 +277,16 @@ pub enum CsvError {
         /// Their distance.
         interval_s: u64,
     },
+}
+
+fn line_problem(error: &csv::Error) -> &'static str {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => {
+            "is not UTF-8 text: replay an uncompressed CSV file in UTF-8"
+        }
+        csv::ErrorKind::Io(_) => "cannot be read: replay a CSV file",
+        _ => "is not valid CSV",
+    }
 }
 
 fn missing(column: &Option<String>) -> String {

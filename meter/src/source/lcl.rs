@@ -221,7 +221,7 @@ mod tests {
     fn gaps_are_refused_or_missing_as_asked() {
         let text = file(&["a,Std,2012-10-12 00:30:00,1", "a,Std,2012-10-12 02:00:00,2"]);
         let error = refusal(&text);
-        for part in ["line 3", "customer \"a\"", "2 interval(s)", "02:00"] {
+        for part in ["line 3", "customer \"a\"", "without a row: 2", "02:00"] {
             assert!(error.contains(part), "{error}");
         }
         let options = ReplayOptions {
@@ -271,6 +271,6 @@ mod tests {
         }
         assert!(refusal("LCLid,DateTime\na,2012-10-12 00:30:00\n").contains("KWH/hh"));
         assert!(refusal("LCLid,KWH/hh (per half hour)\na,1\n").contains("DateTime"));
-        assert!(refusal(HEADER).contains("0 row(s)"));
+        assert!(refusal(HEADER).contains("rows of readings: 0"));
     }
 }

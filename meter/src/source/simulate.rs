@@ -118,7 +118,7 @@ impl Simulated {
             return Err(SourceError::Setting {
                 name: "meters",
                 value: options.meters.to_string(),
-                rule: "it must be at least 1, and the last index at most 4294967294",
+                rule: "expected 1 to 4294967294, counted from the index of the first",
             });
         };
         let mut customers = Vec::with_capacity(options.meters as usize);

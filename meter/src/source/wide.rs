@@ -67,11 +67,7 @@ pub(super) fn read<R: Read>(
 /// An empty column for each customer of the header.
 fn customers(header: &csv::StringRecord) -> Result<Vec<Column>, CsvError> {
     if header.len() < 2 {
-        return Err(CsvError::MissingColumn {
-            column: "a customer's",
-            rule: "the wide form has the time in its first column and a customer in each of the others; \
-                Low Carbon London's has a column LCLid",
-        });
+        return Err(CsvError::OneColumn);
     }
     let mut ids = Ids::default();
     let mut places = std::collections::HashMap::new();

@@ -189,3 +189,32 @@ async fn a_source_of_ones_own_runs_in_a_gateway_and_goes_on_after_a_restart() {
     assert_eq!(world.books().taken.len(), 4);
     world.end().await;
 }
+
+/// The peer enrols whatever asks, as an operator does not; a meter that has grown since it was enrolled reads as much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meter_beyond_its_feeders_reference_is_left_out_and_the_others_go_on() {
+    let world = World::start().await;
+    let readings = || {
+        let options = ReplayOptions {
+            start: UnixSeconds(1_700_002_800),
+            ..ReplayOptions::default()
+        };
+        let rows = (0..8).map(|quarter| format!("{},0.1,2000\n", f64::from(quarter) / 4.0));
+        let csv = "hour,home-1,home-2\n".to_owned() + &rows.collect::<String>();
+        let source = Replay::from_reader(csv.as_bytes(), "own".as_ref(), &options).unwrap();
+        Readings::new(source, "a home and a factory")
+    };
+    let run = || async {
+        let (_handle, stop) = Stop::manual();
+        let clock = SystemClock::shared();
+        let running = meter::run_on(&world.settings, readings(), clock, stop, None);
+        tokio::time::timeout(LIMIT, running).await.unwrap().unwrap()
+    };
+    let summary = run().await;
+    assert_eq!((summary.reports, summary.folded, summary.lost), (4, 2, 2));
+    let taken = world.books().taken.len();
+    assert_eq!((taken, summary.unsettled), (2, 0));
+    // Nothing of it waits in the journal.
+    assert_eq!(run().await.resumed, 0);
+    world.end().await;
+}

@@ -52,6 +52,13 @@ pub enum KeyringError {
         path = path.display()
     )]
     SigningMissing { path: PathBuf },
+    /// There is no folder of credentials. New keys in their place would be ones that nobody trusts.
+    #[error(
+        "operator.credentials_dir = {path} is not a folder, so no key was read or made: correct it, or set it to \"\" to \
+         keep all keys in the state folder",
+        path = path.display()
+    )]
+    CredentialsFolder { path: PathBuf },
     /// A credential cannot be read, or must not be used as it is.
     #[error("the key of epoch {epoch} cannot be used")]
     Credential {

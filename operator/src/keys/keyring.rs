@@ -58,13 +58,17 @@ impl Keyring {
     /// [`Keyring::require`]. Keys in `credentials` are used where they are, and new ones are made in `dir`.
     ///
     /// # Errors
-    /// A file cannot be read or written, or others may read it; OpenFHE refuses the profile; or the signing key was made
-    /// here once and is in neither folder.
+    /// A file cannot be read or written, or others may read it; `credentials` is not a folder; OpenFHE refuses the
+    /// profile; or the signing key was made here once and is in neither folder.
     pub(crate) fn open(
         dir: &Path,
         credentials: Option<&Path>,
         profile: &'static Profile,
     ) -> Result<Self, KeyringError> {
+        if let Some(path) = credentials.filter(|path| !path.is_dir()) {
+            let path = path.to_owned();
+            return Err(KeyringError::CredentialsFolder { path });
+        }
         let signing = signing(dir, credentials)?;
         let context = Context::new(profile).map_err(|cause| KeyringError::Context {
             profile: profile.name,
@@ -385,6 +389,16 @@ mod tests {
         let signing = credentials.path().join("signing.key");
         std::fs::set_permissions(&signing, std::fs::Permissions::from_mode(0o444)).unwrap();
         assert!(matches!(open(), Err(KeyringError::Signing(_))));
+    }
+
+    #[test]
+    fn no_key_is_made_where_the_folder_of_credentials_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("credentials");
+        let error = Keyring::open(dir.path(), Some(&missing), &packed::ADDITIVE).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("operator.credentials_dir = /"), "{said}");
+        assert!(!dir.path().join("signing.key").exists());
     }
 
     #[test]

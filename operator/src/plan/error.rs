@@ -13,10 +13,11 @@ pub enum PlanError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] DiskError),
-    /// The stored plan is damaged or signed by another key.
+    /// The stored plan is damaged, signed by another key or of another deployment.
     #[error(
-        "the stored plan {path} cannot be used with this operator's signing key: restore state_dir/operator from a \
-         backup, or start a new deployment in another deployment.state_dir",
+        "the stored plan {path} does not match this operator's signing key and deployment.id: if deployment.id or \
+         deployment.state_dir are not those of this operator, pass its --config; otherwise restore state_dir/operator \
+         from a backup, or start a new deployment in another deployment.state_dir",
         path = path.display()
     )]
     Stored {

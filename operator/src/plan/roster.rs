@@ -23,7 +23,11 @@ pub enum RosterError {
     #[error(transparent)]
     File(#[from] DiskError),
     /// A stored page is damaged or signed by another key.
-    #[error("the stored roster page {path} cannot be used, restore it from a backup", path = path.display())]
+    #[error(
+        "the stored roster page {path} does not match this operator's signing key and deployment.id: restore \
+         state_dir/operator from a backup",
+        path = path.display()
+    )]
     Stored {
         path: PathBuf,
         #[source]

@@ -26,7 +26,7 @@ pub enum ConfigError {
         source: Box<config::ConfigError>,
     },
     /// A key that no setting has.
-    #[error("unknown key `{key}` from {origin}{}", hint(similar))]
+    #[error("unknown key `{key}` from {origin}{}", hint(key, similar))]
     UnknownKey {
         /// In dotted form.
         key: String,
@@ -37,6 +37,11 @@ pub enum ConfigError {
     /// An environment variable that is not valid Unicode.
     #[error("the environment variable {name} is not valid Unicode")]
     NotUnicode { name: String },
+    /// An environment variable that is meant as a setting, with single underscores.
+    #[error(
+        "the environment variable {name} is not a setting: write {expected}, with two underscores before each part"
+    )]
+    Separator { name: String, expected: String },
     /// Two values that contradict each other.
     #[error("{first} contradicts {second}: {mend}")]
     Conflict {
@@ -76,7 +81,11 @@ impl fmt::Display for Given {
     }
 }
 
-fn hint(similar: &Option<String>) -> String {
+fn hint(key: &str, similar: &Option<String>) -> String {
+    let secured = ["user", "pass", "tls", "ssl", "cert"];
+    if key.starts_with("mqtt.") && secured.iter().any(|word| key.contains(word)) {
+        return "; accounts and TLS are not supported yet".to_owned();
+    }
     similar
         .as_ref()
         .map_or_else(String::new, |key| format!("; did you mean `{key}`?"))

@@ -82,7 +82,7 @@ pub fn load_layers(
     let mut for_tests = None;
     for (name, value) in environment {
         for_tests = for_tests.or(failpoint::VARIABLES.into_iter().find(|test| name == *test));
-        if let Some((key, text, name)) = setting(&name, &value)? {
+        if let Some((key, text, name)) = setting(&keys, &name, &value)? {
             for (key, value) in keys.text(&key, &text, Origin::Environment(name))? {
                 layers = layers.set_override(key, merged(value)?)?;
             }
@@ -104,10 +104,17 @@ pub fn load_layers(
 
 /// Key, text and name of an environment variable if it is a setting. One source a variable, so that
 /// the origin of a key is the name as it was given.
-fn setting(name: &OsStr, value: &OsStr) -> Result<Option<(String, String, String)>, ConfigError> {
+fn setting(
+    keys: &Keys,
+    name: &OsStr,
+    value: &OsStr,
+) -> Result<Option<(String, String, String)>, ConfigError> {
     let readable = name.to_string_lossy();
     if !readable.starts_with(&format!("{PREFIX}{SEPARATOR}")) {
-        return Ok(None);
+        return match misspelt(keys, &readable) {
+            Some(error) => Err(error),
+            None => Ok(None),
+        };
     }
     let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
         return Err(ConfigError::NotUnicode {
@@ -121,6 +128,26 @@ fn setting(name: &OsStr, value: &OsStr) -> Result<Option<(String, String, String
         .source(Some([(name.to_owned(), value.to_owned())].into()));
     let found = source.collect()?.into_iter().next();
     Ok(found.map(|(key, value)| (key, value.to_string(), name.to_owned())))
+}
+
+/// A variable with single underscores around the name of a section, which is meant as a setting and would not be one.
+fn misspelt(keys: &Keys, name: &str) -> Option<ConfigError> {
+    let words = name.replace(SEPARATOR, "_");
+    let words = words
+        .strip_prefix(PREFIX)?
+        .strip_prefix('_')?
+        .to_lowercase();
+    let (section, key) = words.split_once('_')?;
+    let mut known = keys.defaults.keys();
+    known.find(|known| known.split('.').next() == Some(section))?;
+    let mut known = keys.defaults.keys();
+    let key = known
+        .find(|known| known.replace('.', "_") == words)
+        .map_or_else(|| format!("{section}.{key}"), String::clone);
+    Some(ConfigError::Separator {
+        name: name.to_owned(),
+        expected: format!("{PREFIX}{SEPARATOR}{}", key.replace('.', SEPARATOR)).to_uppercase(),
+    })
 }
 
 /// The settings that the merged layers come to.

@@ -16,7 +16,7 @@ pub struct Meter {
     /// Id of the gateway, and a part of its MQTT client id.
     pub gateway: GatewayId,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
-    #[serde(with = "text::optional")]
+    #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Where readings come from.
     pub source: SourceKind,

@@ -14,9 +14,10 @@ use super::text;
 #[serde(deny_unknown_fields)]
 pub struct Broker {
     /// Where MQTT clients connect; port 0 takes a free one.
+    #[serde(deserialize_with = "text::address::required")]
     pub listen: SocketAddr,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
-    #[serde(with = "text::optional")]
+    #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Largest MQTT packet accepted, in bytes.
     pub max_payload_bytes: usize,
@@ -33,7 +34,7 @@ pub struct Broker {
 #[serde(deny_unknown_fields)]
 pub struct Operator {
     /// Where Prometheus scrapes; `None` (an empty string) is off.
-    #[serde(with = "text::optional")]
+    #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Totals that leave the operator are rounded to a multiple of this, in watt-hours.
     pub publish_quantum_wh: u64,
@@ -56,7 +57,7 @@ pub struct Operator {
     /// Most feeders with metrics of their own.
     pub metrics_max_feeders: usize,
     /// Where the live page is served; `None` (an empty string) is off.
-    #[serde(with = "text::optional")]
+    #[serde(with = "text::address")]
     pub live_listen: Option<SocketAddr>,
     /// Allows `live_listen` to be an address beyond loopback, and requires that it is one.
     pub live_remote: bool,
@@ -85,7 +86,7 @@ pub struct Analytics {
     /// Id of this analytics process, and a part of its MQTT client id.
     pub id: AnalyticsId,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
-    #[serde(with = "text::optional")]
+    #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Feeders this process owns; empty means all.
     pub feeders: Vec<FeederId>,

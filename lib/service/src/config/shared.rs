@@ -73,6 +73,11 @@ impl Mqtt {
     /// # Errors
     /// A sentence saying what is wrong with it.
     pub(crate) fn host_port(&self) -> Result<(&str, u16), String> {
+        if let Some((scheme, rest)) = self.address.split_once("://") {
+            return Err(format!(
+                "expected host:port: leave out `{scheme}://`, as in {rest}"
+            ));
+        }
         let (host, port) = self
             .address
             .rsplit_once(':')

@@ -46,6 +46,32 @@ pub(crate) mod optional {
     }
 }
 
+/// An address and a port, both as numbers.
+pub(crate) mod address {
+    use std::net::SocketAddr;
+
+    pub(crate) use super::optional::serialize;
+    use super::*;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        read(deserializer, parse)
+    }
+
+    /// As `deserialize`, of text that is never empty.
+    pub(crate) fn required<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SocketAddr, D::Error> {
+        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+
+    fn parse(text: &str) -> Result<SocketAddr, &'static str> {
+        let wrong = "expected address:port such as 127.0.0.1:1883 or [::1]:1883; a name such as localhost is not accepted";
+        text.parse().map_err(|_| wrong)
+    }
+}
+
 /// A duration such as `90s` or `2days`.
 pub(crate) mod duration {
     use std::time::Duration;

@@ -113,8 +113,7 @@ fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
 fn configuration(loaded: &Loaded, findings: &mut Findings) {
     let log = &loaded.settings.log.level;
     if let Err(error) = telemetry::check_level(log) {
-        let remedy = "such as \"info\" or \"info,service=debug\"";
-        findings.fail("configuration", Chain(&error).to_string(), remedy);
+        findings.fail("configuration", Chain(&error).to_string(), "correct it");
         return;
     }
     let changed = loaded.changed();

@@ -59,7 +59,12 @@ pub(super) fn broker(settings: &Settings, subjects: &[Subject], findings: &mut F
         Err(error) => findings.fail(
             CHECK,
             Chain(&error).to_string(),
-            "start the broker, or correct mqtt.address",
+            match error {
+                mqtt::LinkError::Refused { .. } => {
+                    "let the broker accept clients without an account, or correct mqtt.address"
+                }
+                _ => "start the broker, or correct mqtt.address",
+            },
         ),
     }
 }

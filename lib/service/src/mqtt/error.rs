@@ -112,7 +112,9 @@ impl LinkError {
                 detail: error.to_string(),
             },
             ConnectionError::MqttState(StateError::ConnectionAborted) => Self::Lost {
-                detail: "closed by the broker".to_owned(),
+                detail: "closed by the broker; if it does so again and again, another process uses the same client \
+                         id: change meter.gateway or analytics.id of one of them"
+                    .to_owned(),
             },
             ConnectionError::MqttState(StateError::AwaitPingResp) => Self::Timeout { address },
             other => Self::Protocol {

@@ -4,13 +4,17 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Log, LogFormat};
 
 /// `log.level` cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("`log.level = {level}` is not a level or a list of directives: {detail}")]
+#[error(
+    "`log.level = {level}`: {detail}; expected error, warn, info, debug, trace, off, or directives such as \
+     info,service=debug"
+)]
 pub struct LogError {
     level: String,
     detail: String,
@@ -73,6 +77,13 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     };
     if level.trim().is_empty() {
         return Err(error("it is empty".to_owned()));
+    }
+    // Alone, a word that is not a level would be a target: only that one is logged then, and "loud" silences everything.
+    let words = level.split(',').map(str::trim);
+    let mut words =
+        words.filter(|word| !word.is_empty() && !word.contains(['=', '[', ']', '{', '}']));
+    if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(error(format!("\"{word}\" is not a level")));
     }
     EnvFilter::builder()
         .parse(format!("{QUIET}{level}"))

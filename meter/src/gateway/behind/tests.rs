@@ -55,6 +55,7 @@ fn span(from: u64, end: Option<u64>) -> Span {
     Span {
         from: WindowStart(from * HOUR),
         end: end.map(|end| end * HOUR),
+        skipped: 0,
         shortened: false,
     }
 }

@@ -102,7 +102,14 @@ fn a_day_of_23_hours_goes_on_without_the_skipped_one() {
 fn gaps_are_refused_or_missing_as_asked() {
     let text = "hour,a\n0,1\n1,2\n4,3\n";
     let error = refusal(text);
-    for part in ["test.csv", "line 4", "\"hour\"", "\"4\"", "2 interval(s)"] {
+    for part in [
+        "test.csv",
+        "line 4",
+        "\"hour\"",
+        "\"4\"",
+        "without a row: 2",
+        "empty fields",
+    ] {
         assert!(error.contains(part), "{error}");
     }
     let options = ReplayOptions {
@@ -120,7 +127,7 @@ fn gaps_are_refused_or_missing_as_asked() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     for (text, parts) in [
-        ("hour\n0\n", &["line 1", "no column"][..]),
+        ("hour\n0\n", &["line 1", "only one column"][..]),
         (
             "hour,a,b\n0,1,2\n1,1\n",
             &["line 3", "2 fields", "3 columns", "\"b\""],
@@ -150,12 +157,23 @@ fn what_is_wrong_is_said_with_its_place() {
             "t,a\n2014-03-03 00:10,1\n2014-03-03 01:10,2\n",
             &["line 2", "00:10", "3600 s"],
         ),
-        ("hour,a\n0,1\n", &["1 row(s)", "at least 2"]),
-        ("hour,a\n", &["0 row(s)"]),
+        ("hour,a\n0,1\n", &["rows of readings: 1", "at least 2"]),
+        ("hour,a\n", &["rows of readings: 0"]),
+        ("hour;a\n0;1\n1;2\n", &["only one column", "commas"]),
     ] {
         let error = refusal(text);
         for part in parts {
             assert!(error.contains(part), "{text:?}: {error}");
         }
+    }
+}
+
+#[test]
+fn bytes_that_are_not_text_are_named_and_not_called_csv() {
+    for bytes in [&b"hour,a\n0,\xe9\n"[..], b"hour,\x8b\n0,1\n"] {
+        let options = ReplayOptions::default();
+        let error = Replay::from_reader(bytes, "test.csv.gz".as_ref(), &options).unwrap_err();
+        let said = service::Chain(&error).to_string();
+        assert!(said.contains("is not UTF-8 text"), "{said}");
     }
 }

@@ -185,10 +185,12 @@ fn a_damaged_plan_and_too_many_slots_are_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert!(matches!(
-        open(dir.path(), &settings()),
-        Err(PlanError::Stored { .. })
-    ));
+    let Err(error @ PlanError::Stored { .. }) = open(dir.path(), &settings()) else {
+        panic!("a damaged plan was opened");
+    };
+    for mend in ["deployment.id", "deployment.state_dir", "backup"] {
+        assert!(error.to_string().contains(mend), "{error}");
+    }
     assert!(matches!(
         open(
             dir.path(),
