@@ -123,7 +123,14 @@ impl Scenario {
             Some(path) => {
                 let options = replayed(&settings);
                 let clear = FileTruth::open(path, options.start, &options.time_zone)?;
-                (path.display().to_string(), Box::new(clear))
+                let skipped = (window.0 - source.range().0.0) / u64::from(interval_s);
+                let left_out = match skipped {
+                    0 => String::new(),
+                    _ => format!(
+                        " (left out: {skipped} intervals before {window}, the first whole window)"
+                    ),
+                };
+                (format!("{}{left_out}", path.display()), Box::new(clear))
             }
             None => (
                 format!("{meters} simulated meters, seed {}", options.seed),
@@ -257,7 +264,27 @@ pub fn input_file(named: Option<&Path>) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use meter::source::{Replay, ReplayOptions};
+
     use super::*;
+
+    #[test]
+    fn an_input_ahead_of_the_clock_is_refused() {
+        let options = ReplayOptions {
+            start: UnixSeconds(32_503_680_000),
+            ..ReplayOptions::default()
+        };
+        let rows: String = (0..48).map(|hour| format!("{hour},1\n")).collect();
+        let csv = "hour,a\n".to_owned() + &rows;
+        let source = Replay::from_reader(csv.as_bytes(), "own".as_ref(), &options).unwrap();
+        let grid = Grid::new(3600, 24).unwrap();
+        let refused = windows(&source, grid, Duration::from_secs(86_400)).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("ahead of this machine's clock")
+        );
+    }
 
     #[test]
     fn an_input_without_a_whole_window_names_a_batch_that_has_one() {
