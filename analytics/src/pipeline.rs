@@ -15,7 +15,7 @@ use service::clock::SharedClock;
 use service::config::Settings;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::stop::Stop;
-use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper};
+use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper, log_waiting_for_plan};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -226,14 +226,7 @@ impl Runner {
                         metrics::not_ready(usize::from(report.is_some()));
                         self.keep_early(EarlyReports::unsigned(report), self.generation);
                     }
-                    Err(_) => {
-                        let deployment = &self.settings.deployment;
-                        tracing::info!(
-                            "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id \
-                             and deployment.root",
-                            deployment.id, deployment.root
-                        );
-                    }
+                    Err(_) => log_waiting_for_plan(&self.settings.deployment),
                 },
             }
         }

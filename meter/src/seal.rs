@@ -153,18 +153,7 @@ impl Sealer {
             .feeder(&member.feeder, batch.window)
             .ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
         let (epoch, key) = self.epoch(batch.window)?;
-        let slots = layout::encode(self.layout, &batch.readings_wh, feeder.reference_wh).map_err(
-            |error| match error {
-                LayoutError::ReadingAboveReference { reference_wh, .. } => {
-                    SealError::AboveReference {
-                        meter: member.meter.clone(),
-                        feeder: member.feeder.clone(),
-                        reference_wh,
-                    }
-                }
-                other => other.into(),
-            },
-        )?;
+        let slots = self.slots(member, batch, feeder.reference_wh)?;
         let laid_out = started.elapsed();
         let mut limbs = Vec::new();
         let steps = self.context.encrypt_timed(key, &slots, &mut limbs)?;
@@ -204,6 +193,23 @@ impl Sealer {
             window: batch.window,
             digest,
             payload: payload.into(),
+        })
+    }
+
+    /// The batch's readings as slots of the plan's layout.
+    fn slots(
+        &self,
+        member: &Member,
+        batch: &Batch,
+        reference_wh: u64,
+    ) -> Result<Vec<f64>, SealError> {
+        layout::encode(self.layout, &batch.readings_wh, reference_wh).map_err(|error| match error {
+            LayoutError::ReadingAboveReference { reference_wh, .. } => SealError::AboveReference {
+                meter: member.meter.clone(),
+                feeder: member.feeder.clone(),
+                reference_wh,
+            },
+            other => other.into(),
         })
     }
 

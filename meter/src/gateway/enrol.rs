@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use service::trust::log_waiting_for_plan;
 use tokio::time::Instant;
 use wire::FeederId;
 
@@ -29,13 +30,7 @@ impl Gateway {
             return;
         }
         if self.sealing.sealer.is_none() {
-            let deployment = &self.settings.deployment;
-            tracing::info!(
-                "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id and \
-                 deployment.root",
-                deployment.id,
-                deployment.root
-            );
+            log_waiting_for_plan(&self.settings.deployment);
         }
         let gateway = &self.settings.meter.gateway;
         let pending = self.unenrolled();

@@ -11,7 +11,7 @@ mod plan;
 mod roster;
 
 pub use error::{KeepError, Refused};
-pub use plan::{HeldPlan, PlanKeeper};
+pub use plan::{HeldPlan, PlanKeeper, log_waiting_for_plan};
 pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper};
 
 /// What an accepted message changed.

@@ -11,7 +11,7 @@ use wire::{DeploymentId, Grid, Plan, Reason, Topics, VerifyingKey, WireError};
 
 use super::pin::Pin;
 use super::{KeepError, Offer, Refused, cache};
-use crate::config::Settings;
+use crate::config::{Deployment, Settings};
 
 /// A plan that was verified and can be used here, with the public keys that came with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,15 @@ impl HeldPlan {
             grid,
         })
     }
+}
+
+/// Logs that a process waits for its first plan, and what to check.
+pub fn log_waiting_for_plan(deployment: &Deployment) {
+    tracing::info!(
+        "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id and deployment.root",
+        deployment.id,
+        deployment.root
+    );
 }
 
 /// Keeps the newest plan: in memory, on disk, and for those who watch.
