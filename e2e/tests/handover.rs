@@ -42,9 +42,13 @@ struct Scene {
 impl Scene {
     fn start(operator: &[&str]) -> Self {
         let deployment = Deployment::new();
+        let broker = deployment.start("broker", &[]);
+        let operator = deployment.start("operator", operator);
+        // Before, its commands do not find its state.
+        operator.says("keys, plan and roster are ready");
         Self {
-            broker: deployment.start("broker", &[]),
-            operator: deployment.start("operator", operator),
+            broker,
+            operator,
             deployment,
         }
     }

@@ -66,6 +66,16 @@ impl AnalyticsRefused {
     }
 }
 
+/// Whether the request leaves out a feeder that the plan gives its sender.
+pub(crate) fn gives_up(plan: &Plan, request: &AnalyticsEnrol) -> bool {
+    let known = plan.analytics.iter().find(|other| other.id == request.id);
+    let kept = |feeder: &FeederId| request.feeders.contains(feeder);
+    known.is_some_and(|known| match known.feeders.is_empty() {
+        true => !request.feeders.is_empty(),
+        false => !known.feeders.iter().all(kept),
+    })
+}
+
 /// Whether the plan may have an analytics service as it asks.
 ///
 /// A feeder that has a setting in the plan leaves its owner only by the owner's own request: only the owner knows when all

@@ -142,10 +142,10 @@ impl Approvals {
         if std::fs::read(&approved).is_ok_and(|stored| stored == bytes) {
             return Ok(false);
         }
-        remove(&approved)?;
         let path = self.pending.join(name);
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
+            remove(&approved)?;
             return Ok(false);
         }
         let entries = list(&self.pending)?;
@@ -162,7 +162,11 @@ impl Approvals {
                 dir: self.pending.clone(),
             });
         }
+        // First this: an approval meanwhile would move the older request out of here, and it would count as approved.
         disk::replace(&path, bytes)?;
+        if std::fs::read(&approved).is_ok_and(|stored| stored != bytes) {
+            remove(&approved)?;
+        }
         Ok(!waiting)
     }
 
@@ -240,12 +244,16 @@ impl Approvals {
         read_all(&self.approved)
     }
 
-    /// Removes an approved request, once it is in the registry or turned out to be void.
+    /// Removes an approved request, once it is in the registry or turned out to be void. Another one of the same name stays.
     ///
     /// # Errors
     /// The file cannot be removed.
-    pub(crate) fn remove_approved(&self, held: &Held) -> Result<(), PendingError> {
-        remove(&self.approved.join(held.file_name())).map(drop)
+    pub(crate) fn remove_approved(&self, held: &Held, message: &[u8]) -> Result<(), PendingError> {
+        let path = self.approved.join(held.file_name());
+        match std::fs::read(&path).is_ok_and(|stored| stored != message) {
+            true => Ok(()),
+            false => remove(&path).map(drop),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 
-use self::approved::Blocked;
+use self::approved::{Blocked, Heard};
 use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, Held};
 use super::message::EnrolmentRequest;
@@ -36,9 +36,11 @@ pub(crate) struct EnrolmentHandler {
     automatic: bool,
     observer: Observer,
     /// Approved requests that are in the registry but maybe not on disk.
-    applied: Vec<Held>,
+    applied: Vec<(Held, Vec<u8>)>,
     /// Approved requests that wait until another service makes room.
     blocked: BTreeMap<Held, Blocked>,
+    /// What analytics services asked for lately.
+    heard: BTreeMap<Held, Heard>,
     /// Requests that wait for a person.
     pending: usize,
     /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
@@ -63,6 +65,7 @@ impl EnrolmentHandler {
             observer,
             applied: Vec::new(),
             blocked: BTreeMap::new(),
+            heard: BTreeMap::new(),
             pending: 0,
             mentioned: HashSet::new(),
         }
@@ -85,7 +88,11 @@ impl EnrolmentHandler {
             }
             return;
         }
-        match self.approvals.hold(&request, payload) {
+        let held = self.approvals.hold(&request, payload);
+        if held.is_ok() {
+            self.hear(&request, payload);
+        }
+        match held {
             Ok(true) => {
                 tracing::info!(
                     kind = request.kind(),
@@ -211,10 +218,10 @@ impl EnrolmentHandler {
             tracing::error!(error = %Chain(&error), "nothing new is published until plan and roster can be written");
             return false;
         }
-        for held in std::mem::take(&mut self.applied) {
-            if let Err(error) = self.approvals.remove_approved(&held) {
+        for (held, message) in std::mem::take(&mut self.applied) {
+            if let Err(error) = self.approvals.remove_approved(&held, &message) {
                 tracing::error!(error = %Chain(&error), "cannot remove an approved request");
-                self.applied.push(held);
+                self.applied.push((held, message));
             }
         }
         let plan = self.registry.plan.plan();

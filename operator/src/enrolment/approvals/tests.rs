@@ -24,7 +24,13 @@ fn a_request_waits_is_approved_and_removed() {
         approvals.approved().unwrap(),
         [(held[0].clone(), b"message".to_vec())]
     );
-    approvals.remove_approved(&held[0]).unwrap();
+    approvals.remove_approved(&held[0], b"another").unwrap();
+    assert_eq!(
+        approvals.approved().unwrap().len(),
+        1,
+        "it was replaced meanwhile"
+    );
+    approvals.remove_approved(&held[0], b"message").unwrap();
     assert!(approvals.approved().unwrap().is_empty());
     assert!(matches!(
         approvals.approve("gateway-1"),

@@ -1,13 +1,14 @@
 //! Requests that a person approved: granted at the next look, or as soon as another service has made room.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use service::Chain;
 use tokio::time::Instant;
 use wire::PlanVersion;
 
 use super::EnrolmentHandler;
-use crate::enrolment::analytics::AnalyticsRefused;
+use crate::enrolment::analytics::{AnalyticsRefused, gives_up};
 use crate::enrolment::approvals::Held;
 use crate::enrolment::message::EnrolmentRequest;
 use crate::plan::publish::Schedule;
@@ -19,7 +20,40 @@ pub(super) struct Blocked {
     by: Option<PlanVersion>,
 }
 
+/// How long ago a request that gives feeders up may have been heard for the last time: three times as long as an analytics
+/// service waits before it asks again.
+const HEARD_WITHIN: Duration = Duration::from_secs(15);
+
+/// The last message under a name.
+pub(super) struct Heard {
+    message: Vec<u8>,
+    at: Instant,
+}
+
 impl EnrolmentHandler {
+    /// Remembers what an analytics service asks for now.
+    pub(super) fn hear(&mut self, request: &EnrolmentRequest, message: &[u8]) {
+        if matches!(request, EnrolmentRequest::Analytics(_)) {
+            let at = Instant::now();
+            let message = message.to_vec();
+            self.heard
+                .retain(|_, heard| heard.at.elapsed() < HEARD_WITHIN);
+            self.heard.insert(Held::of(request), Heard { message, at });
+        }
+    }
+
+    /// Whether an approved request may be out of date: it gives feeders up, and its sender does not ask for just that any
+    /// more. The message that takes it back may have been lost, and the sender may have open windows of those feeders again.
+    fn is_stale(&self, held: &Held, bytes: &[u8], request: &EnrolmentRequest) -> bool {
+        let EnrolmentRequest::Analytics(request) = request else {
+            return false;
+        };
+        let heard = self.heard.get(held);
+        let heard =
+            heard.filter(|heard| heard.message == bytes && heard.at.elapsed() < HEARD_WITHIN);
+        heard.is_none() && gives_up(self.registry.plan.plan(), request)
+    }
+
     /// Grants what a person approved.
     pub(crate) fn apply_approved(&mut self, schedule: &mut Schedule) {
         let approved = match self.approvals.approved() {
@@ -33,12 +67,17 @@ impl EnrolmentHandler {
         self.blocked.retain(|held, _| approved_names.contains(held));
         for (held, bytes) in approved {
             // It is in the registry, and its file could not be removed yet.
-            if self.applied.contains(&held) || self.is_blocked(&held, &bytes) {
+            let is_applied = self
+                .applied
+                .iter()
+                .any(|(name, message)| (name, message) == (&held, &bytes));
+            if is_applied || self.is_blocked(&held, &bytes) {
                 continue;
             }
             let topic =
                 EnrolmentRequest::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
             match EnrolmentRequest::open(&self.topics, &self.deployment, &topic, &bytes) {
+                Ok(request) if self.is_stale(&held, &bytes, &request) => continue,
                 Ok(request) => match self.apply(&request, schedule) {
                     Err(refused) if refused.may_pass() => {
                         self.block(held, bytes, &request, &refused);
@@ -49,7 +88,7 @@ impl EnrolmentHandler {
                 },
                 Err(reason) => self.refuse(held.id.clone(), reason),
             }
-            self.applied.push(held);
+            self.applied.push((held, bytes));
         }
         if !self.applied.is_empty() {
             if !self.save() {

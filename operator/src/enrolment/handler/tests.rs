@@ -112,6 +112,41 @@ fn a_request_to_give_a_feeder_up_is_void_once_the_service_says_that_it_keeps_it(
     assert_eq!(scene.feeders("one"), ids(&["b"]));
 }
 
+/// The message that takes it back can be lost: the service may have started again with its old list while nobody listened.
+#[tokio::test(start_paused = true)]
+async fn an_approved_request_to_give_a_feeder_up_is_granted_only_while_its_sender_asks_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    let long = Duration::from_secs(60);
+    scene.says("one", 1, &["a", "b"]);
+    scene.handler.approvals.approve("one").unwrap();
+    tokio::time::advance(long).await;
+    scene.look();
+    assert_eq!(
+        scene.feeders("one"),
+        ids(&["a", "b"]),
+        "it gives nothing up"
+    );
+    for list in [["a"], ["b"]] {
+        scene.says("one", 1, &list);
+        scene.handler.approvals.approve("one").unwrap();
+        tokio::time::advance(long).await;
+        scene.look();
+        assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
+        scene.says("one", 1, &list);
+        scene.look();
+        assert_eq!(scene.feeders("one"), ids(&list));
+        scene.approves("one", 1, &["a", "b"]);
+    }
+    // All that nobody names is given up, too.
+    scene.approves("rest", 2, &[]);
+    scene.says("rest", 2, &["c"]);
+    scene.handler.approvals.approve("rest").unwrap();
+    tokio::time::advance(long).await;
+    scene.look();
+    assert_eq!(scene.feeders("rest"), ids(&[]));
+}
+
 #[test]
 fn an_approved_request_waits_for_a_feeder_or_for_the_rest_and_is_refused_once() {
     let dir = tempfile::tempdir().unwrap();
