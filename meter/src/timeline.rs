@@ -32,9 +32,11 @@ impl Timeline {
         UnixMillis(event_ms.max(self.origin_ms.saturating_add(ahead_ms.ceil() as u64)))
     }
 
-    /// Whether event time has caught up with the wall clock when it reaches `event`.
+    /// Whether event time has caught up with the wall clock when it reaches `event`. One that starts level with it always has,
+    /// also for what was before.
     #[must_use]
     pub(crate) fn is_live(&self, event: UnixSeconds) -> bool {
+        let event = UnixSeconds(event.0.max(self.start_ms / 1000));
         self.wall_at(event).0 == event.0.saturating_mul(1000)
     }
 
@@ -88,6 +90,7 @@ mod tests {
         assert!(behind.is_live(UnixSeconds(now + 70)));
         let level = Timeline::new(UnixSeconds(now), UnixMillis(NOW_MS), 1.0);
         assert!(level.is_live(UnixSeconds(now + 1)));
+        assert!(level.is_live(UnixSeconds(now - 900)));
         let never = Timeline::new(UnixSeconds(now - 10), UnixMillis(NOW_MS), 1.0);
         assert!(!never.is_live(UnixSeconds(now + 100_000)));
     }

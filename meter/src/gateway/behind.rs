@@ -2,7 +2,8 @@
 //!
 //! A feeder without room in the outbox is left out when a window is full, and its readings of that window wait at the source:
 //! they are read again, window after window, as soon as there is room. So a destination that is silent for days stops the
-//! readings of its own feeders only, and they lose none.
+//! readings of its own feeders only, and they lose none. While all feeders are behind, a live run passes over the intervals
+//! unread.
 //!
 //! What nobody read when its time came is not read later: live intervals that passed while no process ran stay missing.
 //! A run with other settings takes over what the last one was behind with; readings that its source cannot give are
@@ -21,6 +22,26 @@ use crate::journal::Spans;
 use crate::metrics;
 
 impl Gateway {
+    /// Passes over the next interval of a live run if no feeder has room for it: all are behind from then on. So the journal
+    /// says until when the gateway was up, and only what passes while it is down is missed.
+    pub(super) fn pass_unread(&mut self) {
+        let Some(run) = &self.reader.run else { return };
+        let live = self.reader.live && run.timeline.is_live(run.interval_end());
+        let waits = run.accepting || self.writer.is_failing() || !self.is_due(run);
+        if !live || waits || self.may_read_on() {
+            return;
+        }
+        let Some(run) = &mut self.reader.run else {
+            return;
+        };
+        let window = run.filling.window().0;
+        for feeder in self.reader.feeders.keys() {
+            run.base.behind.entry(feeder.clone()).or_insert(window);
+        }
+        let meters = run.filling.meters();
+        self.enter(Interval::missed(meters));
+    }
+
     /// Takes a window of the feeders that are behind with it.
     pub(super) fn catch_up(&mut self, window: WindowStart, intervals: &[Interval]) {
         let Some(run) = &self.reader.run else { return };
@@ -37,8 +58,11 @@ impl Gateway {
             return;
         };
         run.accepting = true;
+        // While all are behind, nobody reads the present window: what has passed of it waits at the source, too.
+        let all_behind = (self.reader.feeders.keys()).all(|one| run.base.behind.contains_key(one));
+        let unread = all_behind && run.filling.next_interval() > 0;
         for feeder in feeders {
-            if next < present {
+            if next < present || unread {
                 run.base.behind.insert(feeder, next.0);
             } else {
                 run.base.behind.remove(&feeder);

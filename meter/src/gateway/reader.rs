@@ -1,6 +1,7 @@
 //! Reading: which intervals, and of which feeders.
 //!
-//! Readings are taken for as long as some feeder has room in the outbox. One that has none falls [behind](super::behind).
+//! Readings are taken for as long as some feeder has room in the outbox. One that has none falls [behind](super::behind). If none
+//! has room, a live run goes on without readings, and they are taken later; any other run waits.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -84,6 +85,7 @@ impl Gateway {
         }
         self.sound_alarm();
         let Some(target) = self.next_target() else {
+            self.pass_unread();
             return Ok(());
         };
         let (Some(run), Some(mut source)) = (&self.reader.run, self.reader.source.take()) else {
@@ -123,13 +125,18 @@ impl Gateway {
             return None;
         }
         let behind = run.base.behind.iter();
-        let behind = behind.filter(|(feeder, _)| self.has_room(feeder));
+        let present = run.filling.window().0;
+        let behind = behind.filter(|(feeder, from)| **from < present && self.has_room(feeder));
         if let Some(window) = behind.map(|(_, window)| *window).min() {
             return Some(Target::Behind(WindowStart(window)));
         }
-        let due = run.progress().has_intervals()
-            && run.timeline.wall_at(run.interval_end()) <= self.clock.now();
-        (due && self.may_read_on()).then_some(Target::Next)
+        (self.is_due(run) && self.may_read_on()).then_some(Target::Next)
+    }
+
+    /// Whether the next interval of the run has passed.
+    pub(super) fn is_due(&self, run: &Run) -> bool {
+        run.progress().has_intervals()
+            && run.timeline.wall_at(run.interval_end()) <= self.clock.now()
     }
 
     /// Whether some feeder that has kept up has room for another window.

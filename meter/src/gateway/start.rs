@@ -139,8 +139,13 @@ impl Gateway {
         );
         let filling = Filling::resume(grid, window, last.fleet.len(), &last.filling);
         last.progress.window = grid.next_window(window).0;
-        // Nothing of it waits at the source.
-        last.progress.missed.insert(window.0, last.progress.window);
+        // What all feeders are behind with was not read, and waits at the source. Nothing else of the window does.
+        let unread = (last.fleet.iter()).all(|(one, _)| last.progress.behind.contains_key(one));
+        let passed = match unread {
+            true => grid.interval_start(window, last.progress.interval).0,
+            false => window.0,
+        };
+        last.progress.missed.insert(passed, last.progress.window);
         last.progress.interval = 0;
         last.filling.clear();
         let progress = last.progress.clone();
@@ -150,7 +155,7 @@ impl Gateway {
             let (feeder, meter) = &fleet[batch.meter];
             let position = self.fleet.position(feeder, meter);
             batch.meter = position.unwrap_or(batch.meter);
-            position.is_some()
+            position.is_some() && !unread
         });
         self.batch_up(batches, grid, progress);
     }

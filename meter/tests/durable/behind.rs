@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use meter::Event;
 use service::clock::MockClock;
-use wire::{UnixMillis, UnixSeconds, WindowStart};
+use wire::{Status, UnixMillis, UnixSeconds, WindowStart};
 
 use crate::gateway::Gateway;
 use crate::world::{Books, WINDOW_S, World, windows};
@@ -140,6 +140,53 @@ async fn live_intervals_that_passed_while_it_was_down_are_missing_for_a_feeder_t
     }
     let read = [0, 1, 2, 3, 4, 7].map(|window| live.window(window));
     live.world.check_taken(&read, 5);
+    live.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_gateway_that_is_up_with_a_full_outbox_reads_that_time_after_a_restart() {
+    let live = Live::start().await;
+    live.world.answer(|_, _| None);
+    // Both feeders are full after two windows.
+    live.fall_behind().await.end().await;
+    live.pass(7 * WINDOW_S + 900);
+    let gateway = live.gateway(live.at(4 * WINDOW_S + 1_800)).await;
+    live.world.answer(|_, _| Some(Status::Folded));
+    live.world.change_plan();
+    live.until_taken(5 * 5).await;
+    // It is stopped again while the eighth window passes, and is not down in between.
+    gateway.end().await;
+    let mut gateway = live.gateway(live.at(7 * WINDOW_S + 900)).await;
+    live.pass(8 * WINDOW_S);
+    let eighth = Event::Window(WindowStart(live.window(7)));
+    gateway.until(eighth).await;
+    live.until_taken(6 * 5).await;
+    gateway.end().await;
+    for (window, missing) in [(0, 0), (1, 0), (2, 0), (3, 0), (4, 2), (7, 1)] {
+        let missing = BTreeSet::from([missing]);
+        assert_eq!(live.missing(window), missing, "{window}");
+    }
+    let read = [0, 1, 2, 3, 4, 7].map(|window| live.window(window));
+    live.world.check_taken(&read, 5);
+    live.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_run_reads_what_all_feeders_of_the_last_one_were_behind_with() {
+    let mut live = Live::start().await;
+    live.world.answer(|_, _| None);
+    live.fall_behind().await.end().await;
+    live.world.settings.meter.seed += 1;
+    let gateway = live.gateway(live.at(5 * WINDOW_S)).await;
+    live.world.answer(|_, _| Some(Status::Folded));
+    live.world.change_plan();
+    live.until_taken(5 * 5).await;
+    gateway.end().await;
+    for (window, missing) in [(2, 0), (3, 0), (4, 2)] {
+        let missing = BTreeSet::from([missing]);
+        assert_eq!(live.missing(window), missing, "{window}");
+    }
+    live.world.check_taken(&windows()[..5], 5);
     live.world.end().await;
 }
 
