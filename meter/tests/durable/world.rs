@@ -168,7 +168,15 @@ impl World {
             }
         };
         let waited = tokio::time::timeout(LIMIT, waiting).await;
-        assert!(waited.is_ok(), "it never came about: {what}");
+        if waited.is_err() {
+            let books = self.books();
+            let arrivals = books.arrivals.len();
+            let taken: Vec<_> = books.taken.keys().collect();
+            panic!(
+                "it never came about: {what}; {arrivals} arrivals, {} taken: {taken:?}",
+                taken.len()
+            );
+        }
     }
 
     /// Every meter's window is taken exactly once, and never with two digests.

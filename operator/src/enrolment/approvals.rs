@@ -10,6 +10,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::error::ApprovalError;
 use crate::disk::{self, DiskError};
 use crate::enrolment::message::EnrolmentRequest;
 
@@ -18,40 +19,6 @@ pub(crate) const MAX_PENDING: usize = 1_024;
 
 /// Bytes of all requests kept at most.
 pub(crate) const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
-
-/// Why a request cannot be kept or approved.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PendingError {
-    /// A file or folder cannot be read, written or moved.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// Too many requests wait.
-    #[error("{count} requests wait for approval already; approve or delete some in {dir}", dir = dir.display())]
-    Full {
-        /// How many.
-        count: usize,
-        /// Where they are.
-        dir: PathBuf,
-    },
-    /// Nobody of this name asks.
-    #[error("no request of {id:?} waits in {dir}; `operator pending` lists those that do", dir = dir.display())]
-    Unknown {
-        /// The name.
-        id: String,
-        /// Where requests wait.
-        dir: PathBuf,
-    },
-    /// Several keys ask for this name.
-    #[error(
-        "several requests of {id:?} wait: {choices}. Approve one as KIND/ID/KEY, after comparing its key"
-    )]
-    Ambiguous {
-        /// The name.
-        id: String,
-        /// Each as `KIND/ID/KEY`.
-        choices: String,
-    },
-}
 
 /// A request that waits, as its file name says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +103,7 @@ impl Approvals {
         &self,
         request: &EnrolmentRequest,
         bytes: &[u8],
-    ) -> Result<bool, PendingError> {
+    ) -> Result<bool, ApprovalError> {
         let name = Held::of(request).file_name();
         let approved = self.approved.join(&name);
         if std::fs::read(&approved).is_ok_and(|stored| stored == bytes) {
@@ -145,8 +112,7 @@ impl Approvals {
         let path = self.pending.join(name);
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
-            remove(&approved)?;
-            return Ok(false);
+            return remove(&approved).map(|_| false);
         }
         let entries = list(&self.pending)?;
         let size: u64 = entries
@@ -157,16 +123,14 @@ impl Approvals {
         if !waiting
             && (entries.len() >= MAX_PENDING || size + bytes.len() as u64 > MAX_PENDING_BYTES)
         {
-            return Err(PendingError::Full {
+            return Err(ApprovalError::Full {
                 count: entries.len(),
                 dir: self.pending.clone(),
             });
         }
         // First this: an approval meanwhile would move the older request out of here, and it would count as approved.
         disk::replace(&path, bytes)?;
-        if std::fs::read(&approved).is_ok_and(|stored| stored != bytes) {
-            remove(&approved)?;
-        }
+        remove_unless(&approved, |stored| stored == bytes)?;
         Ok(!waiting)
     }
 
@@ -174,7 +138,7 @@ impl Approvals {
     ///
     /// # Errors
     /// A file cannot be removed.
-    pub(crate) fn forget(&self, request: &EnrolmentRequest) -> Result<bool, PendingError> {
+    pub(crate) fn forget(&self, request: &EnrolmentRequest) -> Result<bool, ApprovalError> {
         let name = Held::of(request).file_name();
         let pending = remove(&self.pending.join(&name))?;
         let approved = remove(&self.approved.join(&name))?;
@@ -185,7 +149,7 @@ impl Approvals {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(crate) fn waiting(&self) -> Result<Vec<Held>, PendingError> {
+    pub(crate) fn waiting(&self) -> Result<Vec<Held>, ApprovalError> {
         Ok(list(&self.pending)?
             .into_iter()
             .map(|(_, held)| held)
@@ -196,7 +160,7 @@ impl Approvals {
     ///
     /// # Errors
     /// A file or folder cannot be read.
-    pub(crate) fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    pub(crate) fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, ApprovalError> {
         let mut messages = read_all(&self.pending)?;
         messages.extend(read_all(&self.approved)?);
         Ok(messages)
@@ -206,7 +170,7 @@ impl Approvals {
     ///
     /// # Errors
     /// Nobody or several ask under this name, or a file cannot be moved.
-    pub(crate) fn approve(&self, wanted: &str) -> Result<Vec<Held>, PendingError> {
+    pub(crate) fn approve(&self, wanted: &str) -> Result<Vec<Held>, ApprovalError> {
         let found: Vec<_> = list(&self.pending)?
             .into_iter()
             .filter(|(_, held)| held.matches(wanted))
@@ -215,14 +179,14 @@ impl Approvals {
         subjects.dedup();
         match subjects.len() {
             0 => {
-                return Err(PendingError::Unknown {
+                return Err(ApprovalError::Unknown {
                     id: wanted.to_owned(),
                     dir: self.pending.clone(),
                 });
             }
             1 => {}
             _ => {
-                return Err(PendingError::Ambiguous {
+                return Err(ApprovalError::Ambiguous {
                     id: wanted.to_owned(),
                     choices: subjects.join(", "),
                 });
@@ -240,7 +204,7 @@ impl Approvals {
     ///
     /// # Errors
     /// A file or folder cannot be read.
-    pub(crate) fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+    pub(crate) fn approved(&self) -> Result<Vec<(Held, Vec<u8>)>, ApprovalError> {
         read_all(&self.approved)
     }
 
@@ -248,17 +212,23 @@ impl Approvals {
     ///
     /// # Errors
     /// The file cannot be removed.
-    pub(crate) fn remove_approved(&self, held: &Held, message: &[u8]) -> Result<(), PendingError> {
-        let path = self.approved.join(held.file_name());
-        match std::fs::read(&path).is_ok_and(|stored| stored != message) {
-            true => Ok(()),
-            false => remove(&path).map(drop),
-        }
+    pub(crate) fn remove_approved(&self, held: &Held, message: &[u8]) -> Result<(), ApprovalError> {
+        remove_unless(&self.approved.join(held.file_name()), |stored| {
+            stored != message
+        })
+    }
+}
+
+/// Removes a file unless its content is to stay.
+fn remove_unless(path: &Path, stays: impl Fn(&[u8]) -> bool) -> Result<(), ApprovalError> {
+    match std::fs::read(path) {
+        Ok(stored) if stays(&stored) => Ok(()),
+        _ => remove(path).map(drop),
     }
 }
 
 /// Removes a file; returns whether there was one.
-fn remove(path: &Path) -> Result<bool, PendingError> {
+fn remove(path: &Path) -> Result<bool, ApprovalError> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -266,7 +236,7 @@ fn remove(path: &Path) -> Result<bool, PendingError> {
     }
 }
 
-fn read_all(dir: &Path) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
+fn read_all(dir: &Path) -> Result<Vec<(Held, Vec<u8>)>, ApprovalError> {
     let mut requests = Vec::new();
     for (path, held) in list(dir)? {
         match disk::read(&path, MAX_PENDING_BYTES as usize) {
@@ -279,7 +249,7 @@ fn read_all(dir: &Path) -> Result<Vec<(Held, Vec<u8>)>, PendingError> {
     Ok(requests)
 }
 
-fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
+fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, ApprovalError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -300,5 +270,6 @@ fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, PendingError> {
     Ok(found)
 }
 
+mod error;
 #[cfg(test)]
 mod tests;

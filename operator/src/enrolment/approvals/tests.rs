@@ -34,7 +34,7 @@ fn a_request_waits_is_approved_and_removed() {
     assert!(approvals.approved().unwrap().is_empty());
     assert!(matches!(
         approvals.approve("gateway-1"),
-        Err(PendingError::Unknown { .. })
+        Err(ApprovalError::Unknown { .. })
     ));
 }
 
@@ -82,7 +82,7 @@ fn two_keys_for_one_name_need_the_key() {
         .unwrap();
     assert!(matches!(
         approvals.approve("analytics-1"),
-        Err(PendingError::Ambiguous { .. })
+        Err(ApprovalError::Ambiguous { .. })
     ));
     let held = Held::of(&EnrolmentRequest::Analytics(mine));
     assert_eq!(approvals.approve(&held.subject()).unwrap(), [held]);
