@@ -2,7 +2,7 @@
 //!
 //! Memory of the processes and sizes of their files are looked at all the time. What windows of a run are kept for is short, so
 //! that the processes forget as much as they learn from the first quarter on: the peak of the last quarter must not be above that of
-//! the one before by more than [`SLACK`].
+//! the one before by more than `SLACK`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 //! removes the one file it writes to time the disk. It prints no secret.
 //!
 //! # Layout
-//! - [`Subject`]: what a process needs of its machine, and the checks it adds; [`examine`] goes through all of it.
+//! - [`Subject`]: what a process needs of its machine, and the checks it adds; `examine` goes through all of it.
 //! - [`Findings`]: what was found; [`Form`]: how it is printed.
 //! - `machine`, `state`, `network`, `trust`: the checks themselves.
 
