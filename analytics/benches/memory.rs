@@ -9,6 +9,7 @@
 //! time it prints includes that, the memory hardly.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use analytics::engine::{Engine, Identity, Rules};
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use clap::Parser;
 use packed::ADDITIVE;
 use service::config::Settings;
-use service::trust::Roster;
+use service::trust::{HeldPlan, Roster};
 use wire::{
     Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry,
     RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
@@ -207,7 +208,11 @@ impl World {
             fingerprint_bits: 32,
         };
         let store = FileStore::open(path, &self.settings.deployment.id).expect("a store");
-        Engine::start(identity, &self.plan, rules, store).expect("an engine")
+        Engine::start(identity, &self.held(), rules, store).expect("an engine")
+    }
+
+    fn held(&self) -> Arc<HeldPlan> {
+        Arc::new(HeldPlan::new(self.plan.clone(), Vec::new()).expect("a plan"))
     }
 
     fn report(&self, options: &Options, meter: u64, window: u64) -> Incoming {
@@ -241,9 +246,8 @@ impl World {
         window: u64,
     ) {
         let (settings, topics) = (&self.settings, &self.topics);
-        let assigned = AssignedPlan::new(self.plan.clone(), settings.analytics.id.clone());
+        let assigned = AssignedPlan::new(self.held(), settings.analytics.id.clone());
         let admission = Admission::new(settings, topics, &assigned, &self.roster, NOW);
-        let admission = admission.expect("a plan");
         let lot: Vec<_> = meters
             .map(|meter| self.report(options, meter, window))
             .collect();

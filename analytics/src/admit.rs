@@ -4,7 +4,7 @@
 //! anybody could make a gateway drop a genuine report by sending a forged one with the same digest.
 
 use bytes::Bytes;
-use packed::{Profile, UnknownProfile};
+use packed::Profile;
 use service::config::Settings;
 use service::trust::{EnrolledMeter, Roster};
 use wire::{
@@ -105,43 +105,30 @@ impl Refusal {
     }
 }
 
-/// The plan cannot be checked against.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// It names a profile this build does not know.
-    #[error(transparent)]
-    Profile(#[from] UnknownProfile),
-    /// Its interval and batch make no windows.
-    #[error(transparent)]
-    Grid(#[from] wire::GridError),
-}
-
 impl<'a> Admission<'a> {
     /// Admission under the `assigned` plan and `roster` at `now`.
-    ///
-    /// # Errors
-    /// [`PlanError`] where the plan names a profile or a grid that cannot be.
+    #[must_use]
     pub fn new(
         settings: &'a Settings,
         topics: &'a Topics,
         assigned: &'a AssignedPlan,
         roster: &'a Roster,
         now: UnixMillis,
-    ) -> Result<Self, PlanError> {
-        let plan = &assigned.plan;
+    ) -> Self {
+        let held = &assigned.held;
         let tolerance = settings.analytics.future_tolerance.as_millis();
-        Ok(Self {
+        Self {
             deployment: &settings.deployment.id,
             topics,
-            plan,
+            plan: &held.plan,
             assigned,
             roster,
-            profile: Profile::by_name(plan.profile.as_str())?,
-            grid: plan.grid()?,
+            profile: held.profile,
+            grid: held.grid,
             max_len: settings.mqtt.max_packet_bytes,
             now,
             future_tolerance_ms: u64::try_from(tolerance).unwrap_or(u64::MAX),
-        })
+        }
     }
 
     /// Checks a message that came on `topic`.

@@ -6,15 +6,17 @@
 //! shorter list. Only then may another service have the feeder.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use service::config::Settings;
+use service::trust::HeldPlan;
 use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 
 /// A plan and what it assigns to one analytics service.
 #[derive(Debug, Clone)]
 pub struct AssignedPlan {
     /// The plan.
-    pub(crate) plan: Plan,
+    pub(crate) held: Arc<HeldPlan>,
     id: AnalyticsId,
     owners: Owners,
 }
@@ -22,12 +24,16 @@ pub struct AssignedPlan {
 impl AssignedPlan {
     /// The plan as it concerns the service `id`.
     #[must_use]
-    pub fn new(plan: Plan, id: AnalyticsId) -> Self {
+    pub fn new(held: Arc<HeldPlan>, id: AnalyticsId) -> Self {
         Self {
-            owners: Owners::of(&plan.analytics),
-            plan,
+            owners: Owners::of(&held.plan.analytics),
+            held,
             id,
         }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.held.plan
     }
 
     /// Whether this service adds for the feeder.
@@ -56,7 +62,7 @@ impl AssignedPlan {
     }
 
     fn entry(&self) -> Option<&AnalyticsEntry> {
-        let entries = &self.plan.analytics;
+        let entries = &self.plan().analytics;
         entries.iter().find(|entry| entry.id == self.id)
     }
 
@@ -66,7 +72,7 @@ impl AssignedPlan {
             return BTreeSet::new();
         }
         let kept: BTreeSet<_> = configured.iter().collect();
-        let planned = self.plan.feeders.iter().map(|setting| &setting.feeder);
+        let planned = self.plan().feeders.iter().map(|setting| &setting.feeder);
         planned
             .filter(|feeder| !kept.contains(feeder) && self.owns(feeder))
             .cloned()
@@ -164,6 +170,11 @@ mod tests {
         wire::SigningKey::from_bytes(&[seed; 32]).verifying_key()
     }
 
+    fn assigned(plan: Plan, id: &str) -> AssignedPlan {
+        let held = HeldPlan::new(plan, Vec::new()).unwrap();
+        AssignedPlan::new(Arc::new(held), id.parse().unwrap())
+    }
+
     /// A plan with feeders a, b and c; each service with its feeders. This service is `one`.
     fn plan(services: &[(&str, &[&str])]) -> AssignedPlan {
         let mut plan = plan_for(&["a", "b", "c"]);
@@ -175,7 +186,7 @@ mod tests {
                 feeders: ids(feeders),
             })
             .collect();
-        AssignedPlan::new(plan, "one".parse().unwrap())
+        assigned(plan, "one")
     }
 
     #[test]
@@ -255,7 +266,7 @@ mod tests {
                     feeders: feeders.clone(),
                 })
                 .collect();
-            let assigned = AssignedPlan::new(plan, names[index].parse().unwrap());
+            let assigned = assigned(plan, names[index]);
             if let Request::Change(list) = ask(&assigned, wanted[index], true) {
                 let other = &lists[1 - index];
                 if !list.iter().any(|feeder| other.contains(feeder)) {

@@ -54,7 +54,7 @@ fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     let Some(held) = &trusted.plan else {
         return;
     };
-    let assigned = AssignedPlan::new(held.plan.clone(), id.clone());
+    let assigned = AssignedPlan::new(held.clone(), id.clone());
     let leaving = assigned.leaving(&settings.analytics.feeders);
     if let Some(first) = leaving.first() {
         findings.warn(

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use service::failpoint;
-use service::trust::Roster;
+use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Plan, Reason, ReceiptEntry, SigningKey,
+    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Reason, ReceiptEntry, SigningKey,
     Topics, UnixMillis,
 };
 
@@ -108,34 +108,20 @@ pub struct Engine<S> {
     ready: Effects,
 }
 
-/// The engine cannot start on what its store holds.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The plan's interval and batch make no windows.
-    #[error(transparent)]
-    Grid(#[from] wire::GridError),
-    /// The plan names a profile this build does not know.
-    #[error(transparent)]
-    Unknown(#[from] packed::UnknownProfile),
-}
-
 impl<S: Store> Engine<S> {
-    /// An engine under `plan` that goes on where `store` left off.
+    /// An engine under the `held` plan that goes on where `store` left off.
     ///
     /// # Errors
-    /// [`StartError`] if the store is unreadable or belongs to another profile.
+    /// [`StoreError`] if the store is unreadable or belongs to another profile.
     pub fn start(
         identity: Identity,
-        plan: &Plan,
+        held: &HeldPlan,
         rules: Rules,
         mut store: S,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, StoreError> {
         let format = StoreFormat {
-            profile: packed::Profile::by_name(plan.profile.as_str())?,
-            grid: plan.grid()?,
+            profile: held.profile,
+            grid: held.grid,
         };
         let mut windows = Windows::new(format.profile, format.grid, rules);
         let unsettled = windows.restore(&mut store)?.into_iter().collect();
@@ -152,9 +138,9 @@ impl<S: Store> Engine<S> {
         })
     }
 
-    /// Whether `plan` has the windows and the profile this engine was started with.
-    pub(crate) fn fits(&self, plan: &Plan) -> bool {
-        plan.profile.as_str() == self.format.profile.name && plan.grid() == Ok(self.format.grid)
+    /// Whether a plan has the windows and the profile this engine was started with.
+    pub(crate) fn fits(&self, held: &HeldPlan) -> bool {
+        (held.profile, held.grid) == (self.format.profile, self.format.grid)
     }
 
     /// Closes what is due and forgets what is past its retention. Returns whether more may be due.

@@ -23,7 +23,7 @@ mod trace;
 mod verify;
 mod windows;
 
-pub use admit::{Address, Admission, Admitted, Incoming, PlanError, Refusal};
+pub use admit::{Address, Admission, Admitted, Incoming, Refusal};
 pub use assignment::AssignedPlan;
 pub use engine::Event;
 pub use pipeline::{AnalyticsError, DRAIN, run, run_on, store_path};

@@ -36,7 +36,6 @@ mod enrol;
 mod error;
 mod hint;
 mod intake;
-mod judge;
 mod stages;
 mod sum_receipts;
 use broker_uptime::BrokerUptime;
@@ -159,7 +158,7 @@ impl Runner {
             topics.roster_filter(),
             topics.sum_receipt_filter(),
         ];
-        let assigned = plan.current().map(|held| assign(&held, settings));
+        let assigned = plan.current().map(|held| assign(held, settings));
         let listened = assignment::listened(settings, assigned.as_deref());
         let reports = report_filters(&topics, &listened);
         let at_least_once = |filters: Vec<String>| {
@@ -255,7 +254,7 @@ impl Runner {
             max_hot: analytics.max_hot_sums,
             fingerprint_bits: u32::BITS,
         };
-        let start = move || Engine::start(identity, &held.plan, rules, store);
+        let start = move || Engine::start(identity, &held, rules, store);
         Ok(spawn_blocking(start)
             .await
             .map_err(AnalyticsError::Task)??)
@@ -272,10 +271,7 @@ impl Runner {
 
     /// Goes by the newest plan.
     fn use_plan(&mut self) {
-        self.assigned = self
-            .plan
-            .current()
-            .map(|held| assign(&held, &self.settings));
+        self.assigned = self.plan.current().map(|held| assign(held, &self.settings));
         let leaving = self
             .assigned
             .as_ref()
@@ -294,7 +290,6 @@ fn report_filters(topics: &Topics, feeders: &[FeederId]) -> Vec<String> {
     }
 }
 
-fn assign(held: &HeldPlan, settings: &Settings) -> Arc<AssignedPlan> {
-    let id = settings.analytics.id.clone();
-    Arc::new(AssignedPlan::new(held.plan.clone(), id))
+fn assign(held: Arc<HeldPlan>, settings: &Settings) -> Arc<AssignedPlan> {
+    Arc::new(AssignedPlan::new(held, settings.analytics.id.clone()))
 }

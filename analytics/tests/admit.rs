@@ -9,7 +9,7 @@ use analytics::store::MemoryStore;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use service::config::Settings;
-use service::trust::Roster;
+use service::trust::{HeldPlan, Roster};
 use wire::{
     AnalyticsEntry, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
     Reason, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,
@@ -98,9 +98,13 @@ fn world() -> World {
     }
 }
 
+fn held(plan: &Plan) -> Arc<HeldPlan> {
+    Arc::new(HeldPlan::new(plan.clone(), Vec::new()).unwrap())
+}
+
 /// The plan as it concerns `analytics-1`.
 fn assigned(plan: &Plan) -> AssignedPlan {
-    AssignedPlan::new(plan.clone(), "analytics-1".parse().unwrap())
+    AssignedPlan::new(held(plan), "analytics-1".parse().unwrap())
 }
 
 fn report() -> Report {
@@ -161,15 +165,14 @@ impl World {
             max_hot: 10,
             fingerprint_bits: 32,
         };
-        Engine::start(identity, &self.plan, rules, MemoryStore::default()).unwrap()
+        Engine::start(identity, &held(&self.plan), rules, MemoryStore::default()).unwrap()
     }
 
     /// What the gateway is told of each of `incoming`, in order; `None` where it is told nothing.
     fn answers(&self, incoming: &[Incoming]) -> Vec<Option<Status>> {
         let mut engine = self.engine();
         let assigned = assigned(&self.plan);
-        let admission =
-            Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW).unwrap();
+        let admission = Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW);
         incoming
             .iter()
             .map(|message| {
@@ -200,8 +203,7 @@ impl World {
     /// The reason a message is refused for, and whether its gateway is told.
     fn refusal(&self, incoming: &Incoming) -> (Reason, bool) {
         let assigned = assigned(&self.plan);
-        let admission =
-            Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW).unwrap();
+        let admission = Admission::new(&self.settings, &self.topics, &assigned, &self.roster, NOW);
         let refusal = admission
             .admit(&incoming.topic, &incoming.payload)
             .expect_err("it is refused");
@@ -298,7 +300,7 @@ fn a_report_admitted_before_its_feeder_was_handed_over_is_not_folded_after() {
     let good = world.sealed(&report(), &limbs(1));
     let before = assigned(&world.plan);
     let admission = Admission::new(&world.settings, &world.topics, &before, &world.roster, NOW);
-    let verdicts = verify(&admission.unwrap(), std::slice::from_ref(&good), 1);
+    let verdicts = verify(&admission, std::slice::from_ref(&good), 1);
     assert!(verdicts[0].is_ok());
     world.plan.analytics[0].feeders = vec!["feeder-2".parse().unwrap()];
     let mut engine = world.engine();
@@ -421,7 +423,7 @@ fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
     world.plan.min_meters = 1;
     let assigned = Arc::new(assigned(&world.plan));
     let (settings, topics) = (&world.settings, &world.topics);
-    let admission = Admission::new(settings, topics, &assigned, &world.roster, NOW).unwrap();
+    let admission = Admission::new(settings, topics, &assigned, &world.roster, NOW);
     let mut engine = world.engine_with(200);
     engine.use_plan(assigned.clone(), Arc::default());
     // Each is complete: the feeder has one meter.
@@ -455,8 +457,7 @@ fn a_receipt_names_the_digest_of_the_ciphertext() {
         &assigned,
         &world.roster,
         NOW,
-    )
-    .unwrap();
+    );
     let topic = world.topics.report(&report().feeder, &report().meter);
     let deployment = &world.settings.deployment.id;
     let (payload, digest) =
@@ -502,8 +503,7 @@ fn what_was_folded_before_a_new_epoch_is_a_duplicate_and_the_rest_is_sealed_agai
                 &assigned,
                 &world.roster,
                 NOW,
-            )
-            .unwrap();
+            );
             engine
                 .fold(verify(&admission, std::slice::from_ref(message), 1), 0)
                 .unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use openfhe::{Context, PublicKey};
-use packed::Profile;
 use packed::layout::{self, Layout, LayoutError};
+use service::trust::HeldPlan;
 use wire::{
     DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence,
     SigningKey, Topics, UnixMillis, VerifyingKey, WindowStart,
@@ -82,18 +82,18 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// A sealer under `plan`, whose public keys are in `limbs`.
+    /// A sealer under the `held` plan.
     ///
     /// # Errors
-    /// [`SealError::Plan`] where the plan's profile, layout or keys cannot be used.
-    pub(crate) fn new(origin: Origin, plan: Plan, limbs: &[u8]) -> Result<Self, SealError> {
-        let unusable = |error: &dyn std::fmt::Display| SealError::Plan(error.to_string());
-        let profile = Profile::by_name(plan.profile.as_str()).map_err(|error| unusable(&error))?;
-        let layout: Layout = plan
-            .layout
-            .as_str()
-            .parse()
-            .map_err(|error| unusable(&error))?;
+    /// [`SealError::Plan`] where its windows do not fit its profile, or its keys cannot be used.
+    pub(crate) fn new(origin: Origin, held: &HeldPlan) -> Result<Self, SealError> {
+        let HeldPlan {
+            plan,
+            limbs,
+            layout,
+            profile,
+            grid,
+        } = held;
         let needed = layout.slots_needed(usize::from(plan.batch));
         if needed > profile.slots() {
             return Err(SealError::Plan(format!(
@@ -103,7 +103,6 @@ impl Sealer {
                 profile.slots()
             )));
         }
-        let grid = plan.grid().map_err(|error| unusable(&error))?;
         let context = Context::new(profile)?;
         let mut keys = Vec::new();
         for (index, epoch) in plan.epochs.iter().enumerate() {
@@ -124,9 +123,9 @@ impl Sealer {
         }
         Ok(Self {
             origin,
-            plan,
-            grid,
-            layout,
+            plan: plan.clone(),
+            grid: *grid,
+            layout: *layout,
             context,
             keys,
         })

@@ -73,7 +73,7 @@ impl Work {
             .drain(..)
             .for_each(|receipt| engine.settle(&receipt));
         if let Some(rules) = self.rules.take() {
-            self.version = Some(rules.assigned.plan.version);
+            self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), rules.active_ms)?;
             self.all = match (self.all, self.commit) {

@@ -90,7 +90,7 @@ impl Runner {
     fn request(&self) -> Option<Request> {
         let assigned = self.assigned.as_ref()?;
         let drained = self.handover.as_ref().is_some_and(|(version, handover)| {
-            *version == assigned.plan.version && handover.draining.is_empty()
+            *version == assigned.plan().version && handover.draining.is_empty()
         });
         let key = self.key.verifying_key();
         Some(assigned.request(&key, &self.settings.analytics.feeders, drained))

@@ -8,7 +8,6 @@ use tokio::task::JoinError;
 use wire::RootError;
 
 use super::DRAIN;
-use crate::engine::StartError;
 use crate::store::StoreError;
 
 /// Why analytics ended.
@@ -26,9 +25,6 @@ pub enum AnalyticsError {
     /// The plan or the roster cannot be kept.
     #[error(transparent)]
     Keep(#[from] KeepError),
-    /// The engine cannot start.
-    #[error(transparent)]
-    Start(#[from] StartError),
     /// The store cannot be opened, or cannot be used any more.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -212,8 +212,8 @@ impl<S: Store + 'static> Pipeline<S> {
             metrics::not_ready(reports);
             return Ok(None);
         };
-        if !engine.fits(&assigned.plan) {
-            let version = assigned.plan.version.0;
+        if !engine.fits(&assigned.held) {
+            let version = assigned.plan().version.0;
             return Err(AnalyticsError::PlanChanged { version });
         }
         Ok(Some(CloseRules {

@@ -8,6 +8,7 @@ use analytics::store::StoreError;
 use analytics::{Admission, AssignedPlan, Incoming, Verdicts, verify};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use service::trust::HeldPlan;
 use wire::{SumReceipt, Topic};
 
 use crate::check::check;
@@ -268,7 +269,8 @@ impl Case {
         };
         let plan = &WORLD.plans[usize::from(self.analytics_has_second)];
         let service = &mut self.services[index];
-        let engine = Engine::start(identity, plan, rules, service.durable.open());
+        let held = HeldPlan::new(plan.clone(), Vec::new()).unwrap();
+        let engine = Engine::start(identity, &held, rules, service.durable.open());
         let mut engine = engine.map_err(|error| error.to_string())?;
         let assigned = WORLD.assigned(self.analytics_has_second, service.stage, index);
         let gives_up = index == 0 && self.leaving && service.stage == Stage::Whole;
@@ -419,7 +421,7 @@ impl Case {
         let service = &mut self.services[index];
         let batch = draw(&mut self.rng, &mut service.reports, most);
         let (settings, topics) = (&WORLD.settings, &WORLD.topics);
-        let admission = Admission::new(settings, topics, assigned, &WORLD.roster, NOW).unwrap();
+        let admission = Admission::new(settings, topics, assigned, &WORLD.roster, NOW);
         let mut verdicts = std::mem::replace(&mut service.verified, verify(&admission, &batch, 1));
         if healed || self.rng.random_bool(0.7) {
             verdicts.append(&mut service.verified);

@@ -7,7 +7,7 @@ use analytics::AssignedPlan;
 use bytes::Bytes;
 use packed::ADDITIVE;
 use service::config::Settings;
-use service::trust::Roster;
+use service::trust::{HeldPlan, Roster};
 use wire::{
     AnalyticsEntry, AnalyticsId, Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion,
     Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
@@ -208,7 +208,8 @@ impl World {
             Stage::GivenUp => vec![entry(0, &[0])],
             Stage::Moved => vec![entry(0, &[0]), entry(1, &[HANDED_OVER])],
         };
-        AssignedPlan::new(plan, service(index))
+        let held = HeldPlan::new(plan, Vec::new()).unwrap();
+        AssignedPlan::new(Arc::new(held), service(index))
     }
 
     /// The report of a slot as sealed under the first plan or the second.

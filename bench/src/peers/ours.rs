@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use analytics::{Admission, AssignedPlan, Incoming, verify};
@@ -12,7 +13,7 @@ use openfhe::{Context, PublicKey, reference};
 use packed::layout::{self, Layout};
 use packed::{ADDITIVE, Accumulator, noise};
 use service::config::Settings;
-use service::trust::Roster;
+use service::trust::{HeldPlan, Roster};
 use wire::{
     EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry, RosterPage, Sequence,
     SigningKey, Topics, UnixMillis, Watts, WindowStart,
@@ -68,7 +69,10 @@ impl Ours {
         let members = members(&topics, work.readings.len())?;
         Ok(Self {
             plan: AssignedPlan::new(
-                plan(settings, work.reference_wh)?,
+                Arc::new(HeldPlan::new(
+                    plan(settings, work.reference_wh)?,
+                    Vec::new(),
+                )?),
                 settings.analytics.id.clone(),
             ),
             roster: roster(&members)?,
@@ -119,10 +123,8 @@ impl Ours {
         })
     }
 
-    pub(crate) fn admission(&self) -> Result<Admission<'_>> {
-        let admission =
-            Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)?;
-        Ok(admission)
+    pub(crate) fn admission(&self) -> Admission<'_> {
+        Admission::new(&self.settings, &self.topics, &self.plan, &self.roster, NOW)
     }
 
     pub(crate) fn topic(&self, index: usize) -> &str {
@@ -147,7 +149,7 @@ impl Ours {
             });
         }
         let mut sum = self.sum.clone();
-        let admission = self.admission()?;
+        let admission = self.admission();
         let incoming: Vec<Incoming> = sealed
             .iter()
             .map(|sealed| Incoming {

@@ -1,7 +1,7 @@
 //! The format is pinned by bytes: `golden/*.hex` holds one sealed message of every type.
 //!
 //! A change of the format must change these files, and, once there is a release, the format version
-//! with them. To write them anew, deliberately:
+//! with them. To write them again, on purpose:
 //!
 //! ```text
 //! WIRE_WRITE_GOLDEN=1 cargo test -p wire --test golden

@@ -104,7 +104,7 @@ impl Gateway {
             topics: self.session.topics.clone(),
             members: self.fleet.members.clone(),
         };
-        let sealer = Sealer::new(origin, held.plan.clone(), &held.limbs)?;
+        let sealer = Sealer::new(origin, &held)?;
         tracing::info!(version = %held.plan.version, "plan taken");
         let to = |member: &Member| {
             held.plan

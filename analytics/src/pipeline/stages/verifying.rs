@@ -7,11 +7,12 @@ use tokio::time::Instant;
 use wire::Topic;
 
 use super::Pipeline;
+use crate::admit::Admission;
 use crate::metrics;
 use crate::pipeline::early::{self, EarlyReports};
 use crate::pipeline::intake::Lot;
-use crate::pipeline::judge::Judge;
 use crate::store::Store;
+use crate::verify::verify;
 
 impl<S: Store + 'static> Pipeline<S> {
     /// Takes up the reports that came too early for the plan and the roster before these.
@@ -58,14 +59,8 @@ impl<S: Store + 'static> Pipeline<S> {
         let now = self.runner.clock.now();
         self.verifying = Some(spawn_blocking(move || {
             let started = Instant::now();
-            let judge = Judge {
-                settings: &settings,
-                topics: &topics,
-                assigned: &assigned,
-                roster: &roster,
-                now,
-            };
-            let verdicts = judge.verdicts(&batch);
+            let admission = Admission::new(&settings, &topics, &assigned, &roster, now);
+            let verdicts = verify(&admission, &batch, settings.analytics.verify_threads);
             metrics::verified(started.elapsed(), verdicts.len());
             let is_unowned = |topic: &str| match topics.parse(topic) {
                 Some(Topic::Report { feeder, .. }) => assigned.owner(&feeder).is_none(),

@@ -29,7 +29,12 @@ pub struct HeldPlan {
 }
 
 impl HeldPlan {
-    fn new(plan: Plan, limbs: Vec<u8>) -> Result<Self, Refused> {
+    /// Reads what the plan names.
+    ///
+    /// # Errors
+    /// [`Reason::NotReady`] for a layout or a profile that this build does not know, [`Reason::InvalidMessage`] for an
+    /// interval and a batch that make no windows.
+    pub fn new(plan: Plan, limbs: Vec<u8>) -> Result<Self, Refused> {
         let unknown = |problem: &dyn Display| {
             let detail = format!(
                 "plan {} is for a later version of this program: {problem}",
