@@ -1,108 +1,107 @@
-//! Packing: the words of a ciphertext as one little-endian stream of bits.
+//! Packing: residues modulo `q` as one little-endian stream of bits.
 
-use crate::Profile;
+use crate::Ring;
 use crate::kernel::{self, Fold, Group};
 
 /// Why numbers could not be packed or unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// The number of words is not that of a ciphertext of the profile.
-    #[error("a ciphertext has {expected} words, not {actual}")]
+    /// Not the right number of words.
+    #[error("{actual} words were given, not {expected}")]
     WrongWords {
-        /// Words of the profile.
+        /// Words that are needed; where any multiple of eight will do, the next larger one.
         expected: usize,
         /// Words given.
         actual: usize,
     },
-    /// The number of packed bytes is not that of a ciphertext of the profile.
-    #[error("a packed ciphertext has {expected} bytes, not {actual}")]
+    /// Not the right number of packed bytes.
+    #[error("{actual} packed bytes were given, not {expected}")]
     WrongLength {
-        /// Bytes of the profile.
+        /// Bytes that are needed.
         expected: usize,
         /// Bytes given.
         actual: usize,
     },
-    /// A word is not below the modulus of its limb.
-    #[error("word {index} is {value}, not below the modulus {modulus}")]
+    /// A value is too large.
+    #[error("packed value {index} is {value}, above the largest possible {largest}")]
     OutOfRange {
-        /// Index among the words of the ciphertext.
+        /// Index among the values.
         index: usize,
-        /// The word.
+        /// The value.
         value: u64,
-        /// The modulus of its limb.
-        modulus: u64,
+        /// The largest that is allowed.
+        largest: u64,
+    },
+    /// More contributors than a sum of the profile can hold.
+    #[error("a sum of this profile holds at most {max} contributors, not {actual}")]
+    TooManyContributors {
+        /// [`Profile::max_contributors`](crate::Profile::max_contributors).
+        max: u32,
+        /// Contributors given.
+        actual: u32,
     },
 }
 
-/// Packs a ciphertext: the limbs of polynomial 0, then those of polynomial 1, `N` words each.
+/// Packs residues modulo the ring's `q`: a sum, or a public key.
 ///
-/// Word `i` of a limb takes bits `i × b` to `(i + 1) × b` of that limb's bytes, least significant
-/// bit first, where `b` is the profile's `modulus_bits`.
+/// Residue `i` takes bits `i × b` to `(i + 1) × b`, least significant bit first, where `b` is the
+/// ring's `modulus_bits`.
 ///
 /// # Errors
-/// [`PackError::WrongWords`] or [`PackError::OutOfRange`].
-pub fn pack(profile: &'static Profile, words: &[u64]) -> Result<Vec<u8>, PackError> {
-    let mut packed = vec![0; profile.packed_len()];
-    pack_into(profile, words, &mut packed)?;
+/// [`PackError::WrongWords`] if their number is not a multiple of eight, or
+/// [`PackError::OutOfRange`].
+pub fn pack(ring: &Ring, words: &[u64]) -> Result<Vec<u8>, PackError> {
+    let mut packed = vec![0; ring.packed_len(words.len())];
+    pack_dropped(ring, 0, words, &mut packed)?;
     Ok(packed)
 }
 
-/// [`pack`] into `out`, whose contents are unspecified after an error.
-///
-/// # Errors
-/// As [`pack`], and [`PackError::WrongLength`] if `out` is not `packed_len` bytes long.
-pub fn pack_into(
-    profile: &'static Profile,
+/// As [`pack`], each residue without its `dropped` low bits, into as many bytes as that takes.
+pub(crate) fn pack_dropped(
+    ring: &Ring,
+    dropped: u32,
     words: &[u64],
-    out: &mut [u8],
+    packed: &mut [u8],
 ) -> Result<(), PackError> {
-    if words.len() != profile.words() {
-        return Err(PackError::WrongWords {
-            expected: profile.words(),
-            actual: words.len(),
-        });
-    }
-    check_length(profile, out)?;
-    let limbs = words
-        .chunks_exact(profile.ring_dimension)
-        .zip(out.chunks_exact_mut(profile.packed_limb_len()))
-        .zip(profile.moduli.iter().cycle());
-    let mut in_range = true;
-    for ((words, packed), &modulus) in limbs {
-        in_range &= kernel::pack(profile.modulus_bits, words, packed, modulus);
-    }
-    if in_range {
+    check_words(words.len(), words.len().next_multiple_of(Group::LEN))?;
+    let largest = ring.modulus - 1;
+    if kernel::pack(ring.modulus_bits - dropped, dropped, words, packed, largest) {
         Ok(())
     } else {
-        Err(first_out_of_range(profile, words))
+        Err(first_above(largest, words))
     }
 }
 
-/// The words of a packed ciphertext.
+/// As many residues as `words`, a multiple of eight, from what [`pack`] made of them.
 ///
 /// # Errors
-/// [`PackError::WrongLength`] or [`PackError::OutOfRange`].
-pub fn unpack(profile: &'static Profile, packed: &[u8]) -> Result<Vec<u64>, PackError> {
-    check_length(profile, packed)?;
-    let mut groups = zero(profile);
-    // Unpacking is adding to zero.
-    let fold = Fold::best(profile.modulus_bits);
-    let mut in_range = true;
-    for (words, packed, modulus) in limbs(profile, &mut groups, packed) {
-        in_range &= fold.add(words, packed, modulus);
-    }
-    let words = flat(&groups);
-    if in_range {
-        Ok(words)
+/// [`PackError::WrongWords`], [`PackError::WrongLength`] or [`PackError::OutOfRange`].
+pub fn unpack(ring: &Ring, words: usize, packed: &[u8]) -> Result<Vec<u64>, PackError> {
+    check_words(words, words.next_multiple_of(Group::LEN))?;
+    let mut groups = zero(words);
+    add_residues(ring, &mut groups, packed)?;
+    Ok(flat(&groups))
+}
+
+/// Adds packed residues to groups that are all zero, which is unpacking them. After an error the groups are unspecified.
+pub(crate) fn add_residues(
+    ring: &Ring,
+    groups: &mut [Group],
+    packed: &[u8],
+) -> Result<(), PackError> {
+    check_length(packed, ring.packed_len(groups.len() * Group::LEN))?;
+    let largest = ring.modulus - 1;
+    if Fold::best(ring.modulus_bits).add(groups, packed, largest) {
+        Ok(())
     } else {
-        Err(first_out_of_range(profile, &words))
+        Err(first_above(largest, &flat(groups)))
     }
 }
 
-/// The words of a ciphertext, all zero, in groups.
-pub(crate) fn zero(profile: &Profile) -> Vec<Group> {
-    vec![Group::default(); profile.words() / Group::LEN]
+/// This many words, a multiple of eight, all zero.
+pub(crate) fn zero(words: usize) -> Vec<Group> {
+    vec![Group::default(); words / Group::LEN]
 }
 
 /// The words of groups.
@@ -114,42 +113,37 @@ pub(crate) fn flat(groups: &[Group]) -> Vec<u64> {
     words
 }
 
-/// The words, packed bytes and modulus of every limb.
-pub(crate) fn limbs<'a>(
-    profile: &Profile,
-    words: &'a mut [Group],
-    packed: &'a [u8],
-) -> impl Iterator<Item = (&'a mut [Group], &'a [u8], u64)> {
-    words
-        .chunks_exact_mut(profile.ring_dimension / Group::LEN)
-        .zip(packed.chunks_exact(profile.packed_limb_len()))
-        .zip(profile.moduli.iter().cycle())
-        .map(|((words, packed), &modulus)| (words, packed, modulus))
+pub(crate) fn check_words(actual: usize, expected: usize) -> Result<(), PackError> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(PackError::WrongWords { expected, actual })
+    }
 }
 
-pub(crate) fn check_length(profile: &Profile, packed: &[u8]) -> Result<(), PackError> {
-    if packed.len() == profile.packed_len() {
+pub(crate) fn check_length(packed: &[u8], expected: usize) -> Result<(), PackError> {
+    if packed.len() == expected {
         Ok(())
     } else {
         Err(PackError::WrongLength {
-            expected: profile.packed_len(),
+            expected,
             actual: packed.len(),
         })
     }
 }
 
-fn first_out_of_range(profile: &Profile, words: &[u64]) -> PackError {
+#[cold]
+pub(crate) fn first_above(largest: u64, words: &[u64]) -> PackError {
     let found = words
         .iter()
         .enumerate()
-        .map(|(index, &value)| (index, value, profile.modulus_of(index)))
-        .find(|(_, value, modulus)| value >= modulus);
-    let Some((index, value, modulus)) = found else {
+        .find(|&(_, &value)| value > largest);
+    let Some((index, &value)) = found else {
         unreachable!("called after a word was found out of range");
     };
     PackError::OutOfRange {
         index,
         value,
-        modulus,
+        largest,
     }
 }

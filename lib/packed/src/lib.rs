@@ -1,17 +1,21 @@
 //! CKKS ciphertexts as plain numbers, and their sum.
 //!
-//! A ciphertext of a [`Profile`] is two polynomials of residues. This crate packs them to the
-//! width of their modulus, adds any number of them with the range of every value checked, and
-//! knows what the slots of the decrypted sum mean and how far they may be off. It contains no
+//! A report is an encrypted polynomial whose first coefficients carry readings. This crate says
+//! which coefficient carries what, packs reports as a [`Profile`] wants it, adds any number of
+//! them with the range of every value checked, and knows how far a decrypted total may be off,
+//! and so in what steps readings have to enter for totals to be exact. It contains no
 //! cryptographic library and does no I/O: encrypting and decrypting is the crate `openfhe`.
 //!
 //! # Layout
-//! - `profile`: the parameter sets, their sizes and how many contributors a sum holds
-//! - `bits`: packing and unpacking
+//! - `profile`: the ring, and the profiles with their sizes and how many contributors a sum holds
+//! - [`layout`]: which coefficient carries what, and in which unit
+//! - [`noise`]: how far a decrypted coefficient is off, the quanta that follow, and the choice
+//!   of a profile
+//! - [`report`]: packing a report
 //! - `accumulator`: the sum
-//! - `kernel`: its inner loops, one per instruction set; the only `unsafe` code
-//! - [`layout`]: which slot carries what
-//! - [`noise`]: how far a decrypted slot is off
+//! - [`sum`]: the packed sum, and the ciphertext it stands for
+//! - `bits`: packing and unpacking of residues
+//! - `kernel`: the inner loops, one per instruction set; the only `unsafe` code
 
 mod accumulator;
 mod bits;
@@ -19,10 +23,13 @@ mod kernel;
 pub mod layout;
 pub mod noise;
 mod profile;
-#[cfg(test)]
-mod properties;
+pub mod report;
+pub mod sum;
 
 pub use accumulator::{Accumulator, FoldError};
-pub use bits::{PackError, pack, pack_into, unpack};
+pub use bits::{PackError, pack, unpack};
 pub use kernel::{Kernel, KernelUnavailable};
-pub use profile::{ADDITIVE, ADDITIVE_WIDE, Profile, UnknownProfile};
+pub use profile::{
+    ADDITIVE, ADDITIVE_FINE, ADDITIVE_SMALL, ADDITIVE_WIDE, Profile, RING, Ring, UnknownProfile,
+};
+pub use sum::{Lifted, sum_len};

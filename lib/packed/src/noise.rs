@@ -1,139 +1,120 @@
-//! How far a decrypted slot may be off.
+//! How far a decrypted coefficient is off, and in which steps readings have to enter so that
+//! rounding to a step gives the exact total.
 //!
 //! # Where the error comes from
-//! Write `N` for the ring dimension, `Δ` for the scale and `σ = 3.19` for the standard deviation
-//! of the error distribution of the Homomorphic Encryption Standard (2018, table 1), which
-//! OpenFHE uses. An encryption under the public key `(−a·s + e, a)` decrypts to the encoded
-//! plaintext plus `v·e + e₀ + e₁·s` with `v` and `s` uniform in {−1, 0, 1} (variance 2/3) and
-//! `e`, `e₀`, `e₁` of variance `σ²`. Each coefficient of that noise has the variance
+//! An encryption under the public key `(−a·s + e, a)` decrypts to the plaintext plus
+//! `v·e + e₀ + e₁·s`, with `v` uniform in {−1, 0, 1} (variance 2/3) and `e₀`, `e₁` of variance `σ²`.
+//! A report leaves out the lowest `t₀` bits of `c₀` and `t₁` of `c₁`; what is left out, less its mean, is
+//! uniform over `2^t` values, and that of `c₁` is multiplied by the secret `s`. So a coefficient's
+//! error has the variance
 //!
 //! ```text
-//! c² = σ² (1 + 4N/3)
+//! (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁/12)‖s‖² + 4^t₀/12
 //! ```
 //!
-//! A slot of a fully packed ciphertext is the real part of the polynomial at one root of unity,
-//! over `Δ`: variance `c² N / 2Δ²`. Decoding then adds noise of its own against key recovery
-//! (`CKKSPackedEncoding::Decode`, OpenFHE 1.4.2): Gaussian, per coefficient, of `√2` times the
-//! standard deviation it sees in the imaginary part, which is `c/√2`. So it doubles the variance,
-//! for one ciphertext as for a sum of any number.
-//!
-//! # Why the bound is 12 standard deviations
-//! The noise of an encryption is not the same in all slots: in slot `j` its variance goes with
-//! `|s(ζⱼ)|²` and `|e(ζⱼ)|²`, which a key fixes for all its ciphertexts and which are nearly
-//! exponentially distributed over slots. Their sum over its mean is `G/2` with
-//! `G ~ Gamma(2, 1)`, so an error has the variance `slot_std² (1 + G/2) / 2` and a tail far
-//! heavier than a Gaussian's. The probability of an error beyond 12 standard deviations is 2·10⁻¹³: of
-//! 10⁹ slots 0.0002 are expected outside.
+//! A key's own norms are used: they are the same for every report under it. A coefficient is a sum of thousands
+//! of independent terms, so its error is Gaussian to far beyond the multiples used here.
 
-use crate::Profile;
+use crate::layout::Layout;
+use crate::{ADDITIVE_FINE, Profile, RING};
 
-/// Standard deviation of the error distribution, in units of a coefficient.
-const SIGMA: f64 = 3.19;
-
-/// Half width of the bound in standard deviations; see the module.
-const Z: f64 = 12.0;
-
-/// The same for rounding, whose tail in a slot is Gaussian.
-const ROUNDING_Z: f64 = 7.0;
-
-/// Standard deviation of the error of one fresh encryption's slot after decryption, in slot
-/// units, over keys, slots and encryptions: `√N · c / Δ`, OpenFHE's own decoding noise included.
-#[must_use]
-pub fn slot_std(profile: &Profile) -> f64 {
-    let n = profile.ring_dimension as f64;
-    let coefficient = SIGMA * (1.0 + n * 4.0 / 3.0).sqrt();
-    n.sqrt() * coefficient / profile.scale()
-}
-
-/// Standard deviation of the error in a slot from rounding an encoded plaintext to integers, in slot
-/// units. The error of each coefficient is uniform, of variance 1/12.
-fn rounding_std(profile: &Profile) -> f64 {
-    (profile.ring_dimension as f64 / 24.0).sqrt() / profile.scale()
-}
-
-/// Bound on the error of every slot of a decrypted sum, in slot units. Of 10⁹ slots none is expected
-/// outside.
+/// Variance of the error distribution.
 ///
-/// Noise is independent from encryption to encryption and grows with the root of the number of
-/// contributors. Rounding is not: contributors with the same readings round alike, so it is
-/// bounded as growing with their number (under a hundredth of the bound for 100 contributors of the
-/// profile `additive`, two fifths for a million of `additive-wide`).
-#[must_use]
-pub fn bound(profile: &Profile, contributors: u32) -> f64 {
-    let contributors = f64::from(contributors);
-    Z * slot_std(profile) * contributors.sqrt() + ROUNDING_Z * rounding_std(profile) * contributors
+/// The Homomorphic Encryption Standard (2018, table 1) has the standard deviation 3.19, which
+/// OpenFHE uses: a variance of 10.18. A centred binomial of 21 − 21 bits has 10.5; taking the
+/// larger makes the model hold for both (it is 1.6 % above OpenFHE's where nothing is dropped).
+const ERROR_VARIANCE: f64 = 10.5;
+
+/// Half a quantum in standard deviations of the largest sum's error. The probability that one total
+/// is off by a quantum is then 10⁻⁷², and noise cannot be told from none in any number of totals.
+const HALF_QUANTUM_SIGMAS: f64 = 18.0;
+
+/// Squared norms of a key: `‖s‖²` of the secret and `‖e‖²` of the public key's error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeyNorms {
+    /// `‖s‖²`, the number of coefficients of a ternary secret that are not zero.
+    pub secret: f64,
+    /// `‖e‖²`.
+    pub error: f64,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{ADDITIVE, ADDITIVE_WIDE};
-
-    /// Measured with OpenFHE 1.4.2 over 3.7 million slots of 60 keys.
-    #[test]
-    fn one_encryption_is_as_noisy_as_measured() {
-        assert!((slot_std(&ADDITIVE) / 5.49e-8 - 1.0).abs() < 0.01);
-        assert_eq!(slot_std(&ADDITIVE_WIDE), 32.0 * slot_std(&ADDITIVE));
-    }
-
-    /// In a ring so small that no term of the variance is negligible.
-    #[test]
-    fn the_noise_of_a_small_ring_is_that_of_the_formula() {
-        let prime = &[(1 << 52) + 1];
-        let small = Profile::new("small", 64, prime, 53, 20);
-        assert!((slot_std(&small) / 2.261_361_6e-4 - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn ten_to_the_ninth_slots_stay_inside_the_bound() {
-        assert!(1e9 * probability_beyond(Z) < 1e-3);
-        // The same model against the measurement above: 1,503 slots beyond 4 and 105 beyond 5.
-        assert!((3_686_400.0 * probability_beyond(4.0) - 1_503.0).abs() < 100.0);
-        assert!((3_686_400.0 * probability_beyond(5.0) - 105.0).abs() < 25.0);
-    }
-
-    #[test]
-    fn the_bound_is_far_below_one_contributor_at_any_number_of_them() {
-        for profile in Profile::all() {
-            assert!(bound(profile, profile.max_contributors()) < 0.05);
+impl KeyNorms {
+    /// The mean over keys.
+    #[must_use]
+    pub fn expected() -> Self {
+        let n = RING.dimension as f64;
+        Self {
+            secret: n * 2.0 / 3.0,
+            error: n * ERROR_VARIANCE,
         }
-        assert_eq!(bound(&ADDITIVE, 0), 0.0);
     }
+}
 
-    /// The shares that the documentation of [`bound`] names, and one bound in full.
-    #[test]
-    fn rounding_is_a_hundredth_of_a_small_sums_bound_and_two_fifths_of_the_greatest() {
-        let share = |profile, contributors: u32| {
-            let noise = Z * slot_std(profile) * f64::from(contributors).sqrt();
-            1.0 - noise / bound(profile, contributors)
-        };
-        assert!((share(&ADDITIVE, 100) - 0.007_1).abs() < 0.000_1);
-        assert!((share(&ADDITIVE_WIDE, 1_000_000) - 0.416_6).abs() < 0.001);
-        assert!((bound(&ADDITIVE_WIDE, 1_000_000) - 0.036_14).abs() < 0.000_4);
-    }
+/// Standard deviation of a coefficient of one decrypted report, in units of the residues.
+#[must_use]
+pub fn sigma(profile: &Profile, norms: &KeyNorms) -> f64 {
+    let [dropped_c0, dropped_c1] = profile
+        .dropped
+        .map(|bits| f64::from(2 * bits).exp2() / 12.0);
+    let encryption = norms.error * 2.0 / 3.0 + ERROR_VARIANCE * (1.0 + norms.secret);
+    (encryption + dropped_c1 * norms.secret + dropped_c0).sqrt()
+}
 
-    /// `E[P(|error| > z × slot_std | G)]`, by the midpoint rule over `G`.
-    fn probability_beyond(z: f64) -> f64 {
-        const STEP: f64 = 0.01;
-        (0..20_000)
-            .map(|i| {
-                let g = (f64::from(i) + 0.5) * STEP;
-                g * (-g).exp() * two_sided_tail(z / (0.5 + g / 4.0).sqrt()) * STEP
-            })
-            .sum()
-    }
+/// The quantum of a feeder: the power of two, at least 1 Wh, whose half is 18 standard deviations
+/// of the error of a sum of `max_meters` reports or more. `reference_wh` is a power of two.
+#[must_use]
+pub fn quantum_wh(profile: &Profile, norms: &KeyNorms, reference_wh: u64, max_meters: u32) -> u64 {
+    let exponent = unit_exponent(profile, norms, reference_wh.ilog2(), max_meters);
+    1 << exponent
+}
 
-    /// `P(|X| > x)` of a standard normal `X`, by integrating Craig's form
-    /// `2/π ∫₀^{π/2} exp(−x² / 2sin²θ) dθ`.
-    fn two_sided_tail(x: f64) -> f64 {
-        const STEPS: u32 = 200;
-        let step = std::f64::consts::FRAC_PI_2 / f64::from(STEPS);
-        (0..STEPS)
-            .map(|i| {
-                let sine = ((f64::from(i) + 0.5) * step).sin();
-                (-x * x / (2.0 * sine * sine)).exp() * step
-            })
-            .sum::<f64>()
-            * std::f64::consts::FRAC_2_PI
+/// The unit of squared readings by the same rule, in square watt-hours; none if it has more than
+/// 64 bits.
+#[must_use]
+pub fn square_unit_wh2(
+    profile: &Profile,
+    norms: &KeyNorms,
+    reference_wh: u64,
+    max_meters: u32,
+) -> Option<u64> {
+    let exponent = unit_exponent(profile, norms, 2 * reference_wh.ilog2(), max_meters);
+    1u64.checked_shl(exponent)
+}
+
+/// The profile that `auto` stands for: among those that hold this many meters, the one with the smallest reports
+/// whose quantum is 1 Wh, else the one with the finest quantum. With squares `additive-fine` as long as it holds
+/// the meters. Of more meters than any profile holds, the one that holds most.
+#[must_use]
+pub fn choose(
+    layout: Layout,
+    reference_wh: u64,
+    meters: u32,
+    norms: &KeyNorms,
+) -> &'static Profile {
+    if layout == Layout::Moments && meters <= ADDITIVE_FINE.max_contributors() {
+        return &ADDITIVE_FINE;
     }
+    let key = |profile: &&'static Profile| {
+        let short_of = meters.saturating_sub(profile.max_contributors());
+        let quantum_wh = quantum_wh(profile, norms, reference_wh, meters);
+        (short_of, quantum_wh, profile.packed_len(8))
+    };
+    match Profile::all().iter().copied().min_by_key(key) {
+        Some(profile) => profile,
+        None => unreachable!("there are profiles"),
+    }
+}
+
+/// The smallest `u` for which half of `2^u` physical units is wide enough, where the scale `2^p` stands
+/// for `2^reference_exponent` units.
+fn unit_exponent(
+    profile: &Profile,
+    norms: &KeyNorms,
+    reference_exponent: u32,
+    max_meters: u32,
+) -> u32 {
+    let half_width = HALF_QUANTUM_SIGMAS * sigma(profile, norms) * f64::from(max_meters).sqrt();
+    let one = f64::from(profile.scale_bits) - f64::from(reference_exponent);
+    let exponent = (2.0 * half_width).log2() - one;
+    exponent.ceil().max(0.0) as u32
 }

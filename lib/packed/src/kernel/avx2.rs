@@ -13,12 +13,12 @@ use super::{Group, prefetch};
 pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     words: &mut [Group],
     packed: &[u8],
-    modulus: u64,
+    largest: u64,
 ) -> bool {
     let lanes = const { lanes::<B>() };
     let mask = _mm256_set1_epi64x(mask::<B>() as i64);
-    // Values have at most 60 bits, so that the signed comparison is right.
-    let largest = _mm256_set1_epi64x(modulus as i64 - 1);
+    // Values have at most 50 bits, so that the signed comparison is right.
+    let largest = _mm256_set1_epi64x(largest as i64);
     let mut above = _mm256_setzero_si256();
     let (groups, _) = packed.as_chunks::<B>();
     for (index, (words, group)) in words.iter_mut().zip(groups).enumerate() {

@@ -13,7 +13,7 @@ use super::{Group, prefetch};
 pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     words: &mut [Group],
     packed: &[u8],
-    modulus: u64,
+    largest: u64,
 ) -> bool {
     let vectored = vectored::<B>(packed.len());
     let (words, last_words) = words.split_at_mut(vectored);
@@ -26,7 +26,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     let down = load(&lanes.shift);
     let up = load(&lanes.shift.map(|shift| 64 - shift));
     let mask = _mm512_set1_epi64(mask::<B>() as i64);
-    let limit = _mm512_set1_epi64(modulus as i64);
+    let limit = _mm512_set1_epi64(largest as i64);
     let mut out_of_range = 0;
     for (index, words) in words.iter_mut().enumerate() {
         prefetch::<B>(packed, index);
@@ -37,7 +37,7 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
         let high = _mm512_sllv_epi64(_mm512_permutexvar_epi64(high_word, group), up);
         // (low | high) & mask
         let value = _mm512_ternarylogic_epi64::<0xa8>(low, high, mask);
-        out_of_range |= _mm512_cmpge_epu64_mask(value, limit);
+        out_of_range |= _mm512_cmpgt_epu64_mask(value, limit);
         // SAFETY: a group of words is 64 aligned bytes.
         unsafe {
             let sum = _mm512_load_si512(words.0.as_ptr().cast());
@@ -49,14 +49,14 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
             _mm512_store_si512(words.0.as_mut_ptr().cast(), sum);
         }
     }
-    let last = portable::fold::<B, SUBTRACT>(last_words, last_groups, modulus);
+    let last = portable::fold::<B, SUBTRACT>(last_words, last_groups, largest);
     last && out_of_range == 0
 }
 
-/// How many groups of a limb of `len` bytes are loaded as vectors.
+/// How many groups of `len` packed bytes are loaded as vectors.
 ///
-/// A vector load takes 64 bytes, of which a group is the first `B`. Groups that have fewer than 64 bytes left in the limb,
-/// at most the last two, go the portable way.
+/// A vector load takes 64 bytes, of which a group is the first `B`. A last group that has fewer than 64 bytes left
+/// goes the portable way.
 fn vectored<const B: usize>(len: usize) -> usize {
     len.saturating_sub(64 - B) / B
 }

@@ -1,4 +1,4 @@
-//! Loops over packed limbs, in one version per instruction set, chosen at run time.
+//! Loops over packed values, in one version per instruction set, chosen at run time.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ mod portable;
 /// How far ahead of the bytes in use to ask for more, in bytes.
 ///
 /// Measured with ciphertexts scattered in RAM on Zen 5: 4 KiB folds half again as fast as none,
-/// 2 and 8 KiB a tenth slower. Stopping at the end of the limb costs more than it saves.
+/// 2 and 8 KiB a tenth slower. Stopping at the end of the values costs more than it saves.
 #[cfg(target_arch = "x86_64")]
 const PREFETCH: usize = 4096;
 
@@ -26,7 +26,7 @@ impl Group {
     pub(crate) const LEN: usize = 8;
 }
 
-/// Adds or subtracts one packed limb; see [`Fold`].
+/// Adds or subtracts packed values; see [`Fold`].
 type Loop = unsafe fn(&mut [Group], &[u8], u64) -> bool;
 
 /// An instruction set the fold is written for.
@@ -103,7 +103,7 @@ impl Fold {
         Self::of_width(Kernel::best(), width)
     }
 
-    /// The loops for limbs of `width` bits, one of [`crate::profile::WIDTHS`].
+    /// The loops for values of `width` bits, one of [`crate::profile::WIDTHS`].
     pub(crate) fn select(kernel: Kernel, width: u32) -> Result<Self, KernelUnavailable> {
         if !kernel.is_available() {
             return Err(KernelUnavailable { kernel });
@@ -113,11 +113,13 @@ impl Fold {
 
     fn of_width(kernel: Kernel, width: u32) -> Self {
         match width {
+            37 => Self::of::<37>(kernel),
+            42 => Self::of::<42>(kernel),
+            45 => Self::of::<45>(kernel),
+            47 => Self::of::<47>(kernel),
+            48 => Self::of::<48>(kernel),
             50 => Self::of::<50>(kernel),
-            53 => Self::of::<53>(kernel),
-            54 => Self::of::<54>(kernel),
-            60 => Self::of::<60>(kernel),
-            _ => unreachable!("Profile::new checks the width"),
+            _ => unreachable!("Ring::new and Profile::new check the width"),
         }
     }
 
@@ -136,33 +138,42 @@ impl Fold {
         }
     }
 
-    /// Adds a packed limb to its words, modulo 2^64; true if every value was below `modulus`.
+    /// Adds packed values to words, modulo 2^64; true if no value was above `largest`.
     ///
     /// Every value is added even if one is out of range: [`subtract`](Self::subtract) undoes it.
-    pub(crate) fn add(&self, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
-        self.run(self.add, words, packed, modulus)
+    pub(crate) fn add(&self, words: &mut [Group], packed: &[u8], largest: u64) -> bool {
+        self.run(self.add, words, packed, largest)
     }
 
     /// The inverse of [`add`](Self::add).
-    pub(crate) fn subtract(&self, words: &mut [Group], packed: &[u8], modulus: u64) {
-        self.run(self.subtract, words, packed, modulus);
+    pub(crate) fn subtract(&self, words: &mut [Group], packed: &[u8], largest: u64) {
+        self.run(self.subtract, words, packed, largest);
     }
 
-    fn run(&self, run: Loop, words: &mut [Group], packed: &[u8], modulus: u64) -> bool {
+    fn run(&self, run: Loop, words: &mut [Group], packed: &[u8], largest: u64) -> bool {
         assert_eq!(words.len() * self.width, packed.len());
         // SAFETY: `select` and `best` return only kernels whose instructions this processor has.
-        unsafe { run(words, packed, modulus) }
+        unsafe { run(words, packed, largest) }
     }
 }
 
-/// Packs one limb of `width` bits; true if every word was below `modulus`.
-pub(crate) fn pack(width: u32, words: &[u64], packed: &mut [u8], modulus: u64) -> bool {
+/// Packs every word without its `dropped` low bits to `width` bits; true if none was above `largest`.
+pub(crate) fn pack(
+    width: u32,
+    dropped: u32,
+    words: &[u64],
+    packed: &mut [u8],
+    largest: u64,
+) -> bool {
+    assert_eq!(words.len() * width as usize, packed.len() * 8);
     match width {
-        50 => portable::pack::<50>(words, packed, modulus),
-        53 => portable::pack::<53>(words, packed, modulus),
-        54 => portable::pack::<54>(words, packed, modulus),
-        60 => portable::pack::<60>(words, packed, modulus),
-        _ => unreachable!("Profile::new checks the width"),
+        37 => portable::pack::<37>(dropped, words, packed, largest),
+        42 => portable::pack::<42>(dropped, words, packed, largest),
+        45 => portable::pack::<45>(dropped, words, packed, largest),
+        47 => portable::pack::<47>(dropped, words, packed, largest),
+        48 => portable::pack::<48>(dropped, words, packed, largest),
+        50 => portable::pack::<50>(dropped, words, packed, largest),
+        _ => unreachable!("Ring::new and Profile::new check the width"),
     }
 }
 

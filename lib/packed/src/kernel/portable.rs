@@ -29,18 +29,18 @@ fn value<const B: usize>(group: &[u8; B], k: usize) -> u64 {
     (u64::from_le_bytes(bytes) >> shift::<B>(k)) & mask::<B>()
 }
 
-/// Adds (or takes away) one packed limb; true if every value was below `modulus`.
+/// Adds (or takes away) packed values; true if none was above `largest`.
 pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     words: &mut [Group],
     packed: &[u8],
-    modulus: u64,
+    largest: u64,
 ) -> bool {
     let (groups, _) = packed.as_chunks::<B>();
     let mut out_of_range = false;
     for (words, group) in words.iter_mut().zip(groups) {
         for (k, word) in words.0.iter_mut().enumerate() {
             let value = value::<B>(group, k);
-            out_of_range |= value >= modulus;
+            out_of_range |= value > largest;
             *word = if SUBTRACT {
                 word.wrapping_sub(value)
             } else {
@@ -51,21 +51,28 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
     !out_of_range
 }
 
-/// Packs one limb; true if every word was below `modulus`. On false the output is unspecified.
-pub(super) fn pack<const B: usize>(words: &[u64], packed: &mut [u8], modulus: u64) -> bool {
+/// Packs every word without its `dropped` low bits; true if none was above `largest`, which has
+/// `dropped + B` bits. On false the output is unspecified.
+pub(super) fn pack<const B: usize>(
+    dropped: u32,
+    words: &[u64],
+    packed: &mut [u8],
+    largest: u64,
+) -> bool {
     let (words, _) = words.as_chunks::<{ Group::LEN }>();
     let (groups, _) = packed.as_chunks_mut::<B>();
     let mut out_of_range = false;
     for (words, group) in words.iter().zip(groups) {
         let mut bits = [0u64; Group::LEN];
         for (k, &word) in words.iter().enumerate() {
-            out_of_range |= word >= modulus;
+            out_of_range |= word > largest;
+            let value = word >> dropped;
             let at = k * B / 64;
             let shift = k * B % 64;
-            bits[at] |= word << shift;
-            // The rest of the word, if any: words below the modulus have no more than `B` bits.
+            bits[at] |= value << shift;
+            // The rest of the value, if any: it has no more than `B` bits.
             if shift > 0 {
-                bits[at + 1] |= word >> (64 - shift);
+                bits[at + 1] |= value >> (64 - shift);
             }
         }
         let mut bytes = [0u8; 8 * Group::LEN];

@@ -1,0 +1,57 @@
+//! The packed sum of reports, and what the operator decrypts of it.
+//!
+//! Write a residue `x` of a report as `v·2^t + r` with `v = x >> t`. The exact sum of ciphertexts is
+//! `Σx = Σv·2^t + Σr` over the integers, and `Σr` is uniform enough to be replaced by its mean,
+//! `n(2^t − 1)/2`. So `Σv mod q` is all that has to travel.
+
+use crate::bits::{PackError, unpack};
+use crate::{Profile, RING};
+
+/// Bytes of a packed sum that carries this many coefficients, a multiple of eight: that many
+/// residues of `c0`, then `N` of `c1`, at full width, whatever the profile.
+#[must_use]
+pub const fn sum_len(coefficients: usize) -> usize {
+    RING.packed_len(coefficients + RING.dimension)
+}
+
+/// The ciphertext of a sum, as residues modulo `q`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifted {
+    /// The first coefficients of `c0`; the others were not sent.
+    pub c0: Vec<u64>,
+    /// All `N` coefficients of `c1`.
+    pub c1: Vec<u64>,
+}
+
+/// The ciphertext that a packed sum of `contributors` reports stands for:
+/// `(Σv·2^t + ⌊n(2^t − 1)/2⌋) mod q` for each residue.
+///
+/// # Errors
+/// [`PackError::WrongWords`] if `coefficients` is not a multiple of eight,
+/// [`PackError::WrongLength`], [`PackError::OutOfRange`] or [`PackError::TooManyContributors`].
+pub fn lift(
+    profile: &Profile,
+    coefficients: usize,
+    packed_sum: &[u8],
+    contributors: u32,
+) -> Result<Lifted, PackError> {
+    let max = profile.max_contributors();
+    if contributors > max {
+        return Err(PackError::TooManyContributors {
+            max,
+            actual: contributors,
+        });
+    }
+    let ring = profile.ring;
+    let mut c0 = unpack(ring, coefficients + ring.dimension, packed_sum)?;
+    let mut c1 = c0.split_off(coefficients);
+    for (words, dropped) in [(&mut c0, profile.dropped[0]), (&mut c1, profile.dropped[1])] {
+        let steps = (1u128 << dropped) - 1;
+        let centre = u128::from(contributors) * steps / 2;
+        for word in words {
+            let lifted = (u128::from(*word) << dropped) + centre;
+            *word = (lifted % u128::from(ring.modulus)) as u64;
+        }
+    }
+    Ok(Lifted { c0, c1 })
+}
