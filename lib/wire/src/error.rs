@@ -1,6 +1,8 @@
 //! Why bytes are refused as a message.
 
-use crate::ids::IdError;
+use crate::contributors::{Salt, SetError};
+use crate::ids::{FeederId, IdError, LayoutName};
+use crate::message::FORMAT;
 use crate::reason::Reason;
 
 /// Why bytes were refused as a message. A variant names the field and the value found in it.
@@ -93,6 +95,9 @@ pub enum WireError {
     /// Bytes are not a key, or a key that would accept forged signatures.
     #[error("{field} is not a usable Ed25519 key")]
     BadKey { field: &'static str },
+    /// Bytes are not a mask key, or one with which everybody agrees on the same secret.
+    #[error("{field} is not a usable X25519 key: it is zero or of small order")]
+    BadMaskKey { field: &'static str },
     /// The protected header names another algorithm than EdDSA.
     #[error("the signature algorithm is {found}, not EdDSA (-8)")]
     WrongAlgorithm { found: String },
@@ -108,9 +113,48 @@ pub enum WireError {
     /// The unprotected header is not empty.
     #[error("the unprotected header has {found} entries; it must be empty")]
     UnprotectedHeader { found: usize },
-    /// The message is of another version of the format.
+    /// The message is of an earlier version of the format.
+    #[error(
+        "the message is of format {found}, which only earlier versions of this program read; \
+         upgrade the sender to one that writes format {FORMAT}"
+    )]
+    EarlierVersion { found: u64 },
+    /// The message is of a version of the format that does not exist yet.
     #[error("the format version is {found}, not {expected}")]
     WrongFormat { expected: u64, found: u64 },
+    /// A field that a later version will use is filled.
+    #[error("{field} is filled, which this version does not support")]
+    Reserved { field: &'static str },
+    /// Bytes are not a set of contributors.
+    #[error("{field} is not a set of contributors")]
+    BadSet {
+        field: &'static str,
+        source: SetError,
+    },
+    /// The set of contributors has another size than the number of contributors.
+    #[error("sum.contributors is {contributors}, but sum.set has {found} members")]
+    SetCount { contributors: u32, found: u32 },
+    /// There is not one salt for each contributor.
+    #[error("sum.salts has {found} bytes, not {expected}: 8 for each contributor")]
+    SaltCount { expected: usize, found: usize },
+    /// Two contributors have the same salt.
+    #[error("sum.salts has the salt {salt} twice")]
+    SaltTwice { salt: Salt },
+    /// Two meters of a page have the same number on one feeder.
+    #[error("roster.number is {number} for two meters of feeder {feeder}")]
+    NumberTwice { feeder: FeederId, number: u32 },
+    /// A feeder setting has a unit for squares and the layout has none, or the reverse.
+    #[error(
+        "plan.square_unit_wh2 of feeder {feeder} does not fit plan.layout = {layout}: \
+         the layout moments needs a unit for squares, every other layout needs null"
+    )]
+    SquareUnit {
+        feeder: FeederId,
+        layout: LayoutName,
+    },
+    /// A list has another number of entries than the list it belongs to.
+    #[error("total.present has {present} entries, but total.energy_wh has {energy_wh}")]
+    PresentCount { present: usize, energy_wh: usize },
     /// A message came without the limbs that its type requires.
     #[error("{message} came without limbs")]
     LimbsMissing { message: &'static str },
@@ -131,6 +175,12 @@ impl WireError {
         match self {
             Self::Oversize { .. } => Reason::Oversize,
             Self::LimbsDigest | Self::BadSignature => Reason::BadSignature,
+            Self::EarlierVersion { .. } => Reason::EarlierVersion,
+            Self::Reserved { .. } => Reason::NotSupported,
+            Self::BadSet { .. }
+            | Self::SetCount { .. }
+            | Self::SaltCount { .. }
+            | Self::SaltTwice { .. } => Reason::BadSet,
             _ => Reason::InvalidMessage,
         }
     }

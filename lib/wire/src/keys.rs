@@ -1,13 +1,16 @@
-//! Ed25519 keys, as opaque bytes with checks where they are used.
+//! Keys: Ed25519 for signatures, and the public half of X25519 for membership masks, as opaque bytes with checks where they are used.
+
+mod mask;
 
 use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::Signer as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use crate::units::{HexError, parse_hex32};
+pub use mask::MaskKey;
+
+use crate::units::{HexError, parse_hex, shown_as_hex};
 
 /// A signing key. Wiped from memory when dropped; `Debug` shows only its public half.
 #[derive(Clone)]
@@ -50,7 +53,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Why bytes or text are not a verifying key.
+/// Why bytes or text are not a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The text is not 64 hexadecimal digits.
@@ -60,6 +63,12 @@ pub enum KeyError {
     /// signatures over any message.
     #[error("{key} is not a usable Ed25519 key")]
     Unusable {
+        /// The bytes in hexadecimal.
+        key: String,
+    },
+    /// The bytes are an X25519 key of small order, with which every secret key gives the same shared secret.
+    #[error("{key} is not a usable X25519 key: it is zero or of small order")]
+    WeakMask {
         /// The bytes in hexadecimal.
         key: String,
     },
@@ -146,37 +155,14 @@ impl From<[u8; 32]> for VerifyingKey {
     }
 }
 
-impl fmt::Display for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({self})")
-    }
-}
+shown_as_hex!(VerifyingKey);
 
 impl FromStr for VerifyingKey {
     type Err = KeyError;
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = Self(parse_hex32(text)?);
+        let key = Self(parse_hex(text)?);
         key.check()?;
         Ok(key)
-    }
-}
-
-impl Serialize for VerifyingKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for VerifyingKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
     }
 }
 

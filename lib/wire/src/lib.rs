@@ -2,7 +2,8 @@
 //! No I/O, and no cryptography except signatures and SHA-256.
 //!
 //! # Layout
-//! - `ids`, `units`, `grid`: names, quantities and time, each its own type;
+//! - `ids`, `units`, `capacity`, `grid`: names, quantities and time, each its own type;
+//! - `contributors`: who is in a sum, by meter number, and the salts of their masks;
 //! - `topic`: where messages are published;
 //! - `reason`: why a message was refused, as a small fixed set;
 //! - `message`: the messages, one file each, as `docs/wire.cddl` specifies them;
@@ -14,7 +15,7 @@
 //! use wire::{Digest, SigningKey, SumReceipt, SumStatus, Topics};
 //!
 //! let deployment = "dev".parse()?;
-//! let topics = Topics::new("cipherwatt/v1")?;
+//! let topics = Topics::new("cipherwatt/v2")?;
 //! let key = SigningKey::generate();
 //! let receipt = SumReceipt {
 //!     feeder: "feeder-1".parse()?,
@@ -34,7 +35,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod capacity;
 mod cbor;
+mod contributors;
 mod error;
 mod grid;
 mod ids;
@@ -46,24 +49,27 @@ mod sign;
 mod topic;
 mod units;
 
+pub use capacity::{CapacityClass, UnknownClass};
+pub use contributors::{ContributorSet, MAX_CONTRIBUTORS, MAX_METER_NUMBER, Salt, SetError};
 pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 pub use ids::{
     AnalyticsId, DeploymentId, FeederId, GatewayId, IdError, LayoutName, MAX_ID_LEN, MeterId,
     ProfileName,
 };
-pub use keys::{KeyError, SigningKey, VerifyingKey};
+pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
-    AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolRequest, EpochPlan, FORMAT, FeederPlan, Limbs,
-    MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN,
-    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt, ReceiptEntry, Report,
-    RosterEntry, RosterPage, Status, Sum, SumReceipt, SumStatus, Total,
+    AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan,
+    FORMAT, FeederPlan, Limbs, MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS,
+    MAX_KEY_LEN, MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt,
+    ReceiptEntry, Report, RosterEntry, RosterPage, Settlement, SettlementOutcome, Status, Sum,
+    SumReceipt, SumStatus, Total,
 };
 pub use open::{Awaiting, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};
 pub use sign::{envelope, seal, sign};
 pub use topic::{MAX_ROSTER_PAGES, RootError, Topic, Topics};
 pub use units::{
-    Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, Sequence, UnixMillis,
-    UnixSeconds, WattHours, Watts,
+    Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, UnixMillis, UnixSeconds,
+    WattHours, Watts,
 };

@@ -12,12 +12,16 @@ mod roster;
 mod sum;
 mod total;
 
-pub use enrol::{AnalyticsEnrol, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS};
+pub use enrol::{
+    AnalyticsEnrol, EnrolFeeder, EnrolMeter, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS,
+};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_FEEDERS, MAX_KEY_LEN, Plan,
 };
-pub use receipt::{MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Status};
+pub use receipt::{
+    MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,
+};
 pub use report::Report;
 pub use roster::{MAX_ROSTER_ENTRIES, RosterEntry, RosterPage};
 pub use sum::{Sum, SumReceipt, SumStatus};
@@ -28,7 +32,7 @@ use crate::error::WireError;
 use crate::units::Digest;
 
 /// The version of the format: the first element of every message.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
 /// Whether limbs (a ciphertext or public keys) travel with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,9 @@ pub trait Message: Sized {
         let found = reader.array("message")?;
         // The version before the length: another version may have another number of fields.
         let format = reader.u64("format")?;
+        if (1..FORMAT).contains(&format) {
+            return Err(WireError::EarlierVersion { found: format });
+        }
         if format != FORMAT {
             return Err(WireError::WrongFormat {
                 expected: FORMAT,

@@ -87,6 +87,20 @@ reasons! {
     NotReady = 36 "not_ready",
     /// The receiver has no room now; try again later.
     Overloaded = 37 "overloaded",
+    /// It is of an earlier version of the format: its sender must be upgraded.
+    EarlierVersion = 38 "earlier_version",
+    /// It fills a field that only a later version uses.
+    NotSupported = 39 "not_supported",
+    /// The sum did not open: its check coefficients, its grid or its range is wrong.
+    NotOpened = 40 "not_opened",
+    /// One of the sum's meters is in another opened sum of the window.
+    AlreadyOpened = 41 "already_opened",
+    /// Its set of contributors, their count and their salts contradict each other or the roster.
+    BadSet = 42 "bad_set",
+    /// Its ciphertext is not of the profile of the feeder's setting.
+    ProfileMismatch = 43 "profile_mismatch",
+    /// The key epoch has used up its refusals: no sum of it is opened until the operator allows more.
+    KeySpent = 44 "key_spent",
 }
 
 impl Reason {
@@ -122,13 +136,17 @@ impl Reason {
     /// Whether, and how, a report that was refused for this reason is worth sending again.
     pub const fn retry(self) -> Retry {
         match self {
-            Self::WrongEpoch | Self::UnknownEpoch | Self::OutdatedConfig => Retry::UnderNewerPlan,
+            Self::WrongEpoch
+            | Self::UnknownEpoch
+            | Self::OutdatedConfig
+            | Self::ProfileMismatch => Retry::UnderNewerPlan,
             Self::UnknownPlan
             | Self::UnknownFeeder
             | Self::ReportTooEarly
             | Self::TooManyOpen
             | Self::NotReady
-            | Self::Overloaded => Retry::AsItIs,
+            | Self::Overloaded
+            | Self::KeySpent => Retry::AsItIs,
             _ => Retry::Never,
         }
     }
@@ -188,12 +206,18 @@ mod tests {
                 "report_too_early",
                 "too_many_open",
                 "not_ready",
-                "overloaded"
+                "overloaded",
+                "key_spent"
             ]
         );
         assert_eq!(
             labels(Retry::UnderNewerPlan),
-            ["unknown_epoch", "wrong_epoch", "outdated_config"]
+            [
+                "unknown_epoch",
+                "wrong_epoch",
+                "outdated_config",
+                "profile_mismatch"
+            ]
         );
     }
 }

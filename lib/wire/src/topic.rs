@@ -1,6 +1,6 @@
 //! Topics: where each message is published.
 //!
-//! All lie under one configurable root, for example `cipherwatt/v1`. A topic is part of what a
+//! All lie under one configurable root, for example `cipherwatt/v2`. A topic is part of what a
 //! signature covers, so a message is valid only where it was meant to be.
 
 use std::fmt::Display;
@@ -10,6 +10,9 @@ use crate::ids::{AnalyticsId, FeederId, GatewayId, MeterId};
 /// The most pages of a roster. A broker hands a new wildcard subscriber only its first 100
 /// retained messages, so a roster stays below.
 pub const MAX_ROSTER_PAGES: u16 = 64;
+
+/// Reports and sums lie under one of a deployment's shards. There is one; a later version divides large deployments.
+const SHARD: &str = "shard/0";
 
 /// The longest root, in bytes.
 const MAX_ROOT_LEN: usize = 128;
@@ -86,7 +89,7 @@ impl Topics {
     }
 
     fn feeder(&self, feeder: &FeederId, rest: impl Display) -> String {
-        format!("{}/feeder/{feeder}/{rest}", self.root)
+        self.under(format_args!("{SHARD}/feeder/{feeder}/{rest}"))
     }
 
     /// The topic of a [`Topic`].
@@ -123,17 +126,17 @@ impl Topics {
         self.under("roster/+")
     }
 
-    /// `feeder/{feeder}/meter/{meter}/report`
+    /// `shard/0/feeder/{feeder}/meter/{meter}/report`
     pub fn report(&self, feeder: &FeederId, meter: &MeterId) -> String {
         self.feeder(feeder, format_args!("meter/{meter}/report"))
     }
 
-    /// `feeder/+/meter/+/report`
+    /// `shard/0/feeder/+/meter/+/report`
     pub fn report_filter(&self) -> String {
-        self.under("feeder/+/meter/+/report")
+        self.under(format_args!("{SHARD}/feeder/+/meter/+/report"))
     }
 
-    /// `feeder/{feeder}/meter/+/report`
+    /// `shard/0/feeder/{feeder}/meter/+/report`
     pub fn reports_of(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "meter/+/report")
     }
@@ -163,27 +166,27 @@ impl Topics {
         self.under("analytics/+/enrol")
     }
 
-    /// `feeder/{feeder}/sum`
+    /// `shard/0/feeder/{feeder}/sum`
     pub fn sum(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "sum")
     }
 
-    /// `feeder/+/sum`
+    /// `shard/0/feeder/+/sum`
     pub fn sum_filter(&self) -> String {
-        self.under("feeder/+/sum")
+        self.under(format_args!("{SHARD}/feeder/+/sum"))
     }
 
-    /// `feeder/{feeder}/sum/receipt`
+    /// `shard/0/feeder/{feeder}/sum/receipt`
     pub fn sum_receipt(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "sum/receipt")
     }
 
-    /// `feeder/+/sum/receipt`
+    /// `shard/0/feeder/+/sum/receipt`
     pub fn sum_receipt_filter(&self) -> String {
-        self.under("feeder/+/sum/receipt")
+        self.under(format_args!("{SHARD}/feeder/+/sum/receipt"))
     }
 
-    /// `feeder/{feeder}/total`
+    /// `shard/0/feeder/{feeder}/total`
     pub fn total(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "total")
     }
@@ -193,7 +196,7 @@ impl Topics {
     /// A topic is recognised only in the one form [`Topics::of`] writes.
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         let rest = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
-        let mut levels = [""; 5];
+        let mut levels = [""; 7];
         let mut count = 0;
         for level in rest.split('/') {
             *levels.get_mut(count)? = level;
@@ -204,7 +207,7 @@ impl Topics {
             ["roster", page] => Some(Topic::Roster {
                 page: parse_page(page)?,
             }),
-            ["feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
+            ["shard", "0", "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
                 feeder: feeder.try_into().ok()?,
                 meter: meter.try_into().ok()?,
             }),
@@ -217,13 +220,13 @@ impl Topics {
             ["analytics", id, "enrol"] => Some(Topic::AnalyticsEnrol {
                 analytics: id.try_into().ok()?,
             }),
-            ["feeder", feeder, "sum"] => Some(Topic::Sum {
+            ["shard", "0", "feeder", feeder, "sum"] => Some(Topic::Sum {
                 feeder: feeder.try_into().ok()?,
             }),
-            ["feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
+            ["shard", "0", "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
                 feeder: feeder.try_into().ok()?,
             }),
-            ["feeder", feeder, "total"] => Some(Topic::Total {
+            ["shard", "0", "feeder", feeder, "total"] => Some(Topic::Total {
                 feeder: feeder.try_into().ok()?,
             }),
             _ => None,
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_texts_are_those_of_the_design() {
-        let topics = Topics::new("cipherwatt/v1").unwrap();
+        let topics = Topics::new("cipherwatt/v2").unwrap();
         let (feeder, meter) = ("f-1".parse().unwrap(), "m-1".parse().unwrap());
         let (gateway, analytics) = ("g-1".parse().unwrap(), "a-1".parse().unwrap());
         let expected = [
@@ -252,23 +255,29 @@ mod tests {
             (topics.roster_filter(), "roster/+"),
             (
                 topics.report(&feeder, &meter),
-                "feeder/f-1/meter/m-1/report",
+                "shard/0/feeder/f-1/meter/m-1/report",
             ),
-            (topics.report_filter(), "feeder/+/meter/+/report"),
-            (topics.reports_of(&feeder), "feeder/f-1/meter/+/report"),
+            (topics.report_filter(), "shard/0/feeder/+/meter/+/report"),
+            (
+                topics.reports_of(&feeder),
+                "shard/0/feeder/f-1/meter/+/report",
+            ),
             (topics.receipt(&gateway), "gateway/g-1/receipt"),
             (topics.enrol(&gateway), "gateway/g-1/enrol"),
             (topics.enrol_filter(), "gateway/+/enrol"),
             (topics.analytics_enrol(&analytics), "analytics/a-1/enrol"),
             (topics.analytics_enrol_filter(), "analytics/+/enrol"),
-            (topics.sum(&feeder), "feeder/f-1/sum"),
-            (topics.sum_filter(), "feeder/+/sum"),
-            (topics.sum_receipt(&feeder), "feeder/f-1/sum/receipt"),
-            (topics.sum_receipt_filter(), "feeder/+/sum/receipt"),
-            (topics.total(&feeder), "feeder/f-1/total"),
+            (topics.sum(&feeder), "shard/0/feeder/f-1/sum"),
+            (topics.sum_filter(), "shard/0/feeder/+/sum"),
+            (
+                topics.sum_receipt(&feeder),
+                "shard/0/feeder/f-1/sum/receipt",
+            ),
+            (topics.sum_receipt_filter(), "shard/0/feeder/+/sum/receipt"),
+            (topics.total(&feeder), "shard/0/feeder/f-1/total"),
         ];
         for (topic, rest) in expected {
-            assert_eq!(topic, format!("cipherwatt/v1/{rest}"));
+            assert_eq!(topic, format!("cipherwatt/v2/{rest}"));
         }
     }
 
@@ -289,13 +298,21 @@ mod tests {
             "r/roster/01",
             "r/roster/+1",
             "r/roster/+",
-            "r/feeder/f/meter/m",
-            "r/feeder//meter/m/report",
-            "r/feeder/F/meter/m/report",
-            "r/feeder/+/sum",
-            "r/feeder/f/meter/m/report/x",
-            "r/feeder/f/sum/receipt/x",
+            "r/shard/0/feeder/f/meter/m",
+            "r/shard/0/feeder//meter/m/report",
+            "r/shard/0/feeder/F/meter/m/report",
+            "r/shard/0/feeder/+/sum",
+            "r/shard/0/feeder/f/meter/m/report/x",
+            "r/shard/0/feeder/f/sum/receipt/x",
             "r/a/b/c/d/e/f",
+            "r/a/b/c/d/e/f/g/h",
+            // Format 1, and shards that do not exist yet.
+            "r/feeder/f/meter/m/report",
+            "r/feeder/f/sum",
+            "r/shard/1/feeder/f/sum",
+            "r/shard/00/feeder/f/sum",
+            "r/shard/+/feeder/f/sum",
+            "r/shard/feeder/f/sum",
         ] {
             assert_eq!(topics.parse(bad), None, "{bad:?}");
         }
@@ -304,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_root_has_no_wildcards_and_no_empty_levels() {
-        for good in ["r", "cipherwatt/v1", "Site_A/x.y-z", &"r".repeat(128)] {
+        for good in ["r", "cipherwatt/v2", "Site_A/x.y-z", &"r".repeat(128)] {
             assert_eq!(Topics::new(good).unwrap().root(), good);
         }
         for bad in [

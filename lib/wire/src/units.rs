@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 macro_rules! number {
@@ -50,10 +50,6 @@ number! {
     Part(u16) ""
 }
 number! {
-    /// A meter's count of sealed reports; it never goes back.
-    Sequence(u64) ""
-}
-number! {
     /// Wall time in milliseconds since the Unix epoch.
     UnixMillis(u64) " ms"
 }
@@ -79,6 +75,37 @@ impl UnixSeconds {
         UnixMillis(self.0.saturating_mul(1000))
     }
 }
+
+/// `Display`, `Debug` and serde of a newtype around bytes: hexadecimal digits.
+macro_rules! shown_as_hex {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use shown_as_hex;
 
 /// A SHA-256 digest. Shown, parsed and serialised as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,33 +136,26 @@ impl AsRef<[u8]> for Digest {
     }
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
+shown_as_hex!(Digest);
 
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({self})")
-    }
-}
-
-/// The text is not 64 hexadecimal digits.
+/// The text is not as many hexadecimal digits as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not 64 hexadecimal digits")]
+#[error("{found:?} is not {digits} hexadecimal digits")]
 pub struct HexError {
     /// The text.
     pub found: String,
+    /// How many digits it should have.
+    pub digits: usize,
 }
 
-/// Parses 64 hexadecimal digits.
-pub(crate) fn parse_hex32(text: &str) -> Result<[u8; 32], HexError> {
-    let mut bytes = [0; 32];
+/// Parses hexadecimal digits, two for each of `N` bytes.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
+    let mut bytes = [0; N];
     match hex::decode_to_slice(text, &mut bytes) {
         Ok(()) => Ok(bytes),
         Err(_) => Err(HexError {
             found: text.to_owned(),
+            digits: 2 * N,
         }),
     }
 }
@@ -143,20 +163,7 @@ pub(crate) fn parse_hex32(text: &str) -> Result<[u8; 32], HexError> {
 impl FromStr for Digest {
     type Err = HexError;
     fn from_str(text: &str) -> Result<Self, HexError> {
-        parse_hex32(text).map(Self)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        parse_hex(text).map(Self)
     }
 }
 

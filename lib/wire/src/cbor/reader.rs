@@ -3,10 +3,15 @@
 use ciborium_ll::{Decoder, Header};
 
 use super::head::{head_len, wrong_type};
+use crate::capacity::CapacityClass;
 use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::IdError;
+use crate::keys::{MaskKey, VerifyingKey};
 use crate::units::{MAX_UNIX_SECONDS, UnixMillis};
+
+/// The one encoding of `null`.
+const NULL: u8 = 0xf6;
 
 /// Reads the fields of a message. Each method takes the name of the field, for the error.
 #[derive(Debug)]
@@ -103,6 +108,48 @@ impl<'a> Reader<'a> {
         match self.head(field, "a map")? {
             Header::Map(Some(len)) => Ok(len),
             other => Err(wrong_type(field, "a map", other)),
+        }
+    }
+
+    /// `null`, or what `item` reads.
+    pub(crate) fn optional<T>(
+        &mut self,
+        item: impl FnOnce(&mut Self) -> Result<T, WireError>,
+    ) -> Result<Option<T>, WireError> {
+        // Compared as a byte: the decoder also takes the longer form, which is not allowed.
+        if self.rest().first() == Some(&NULL) {
+            self.at += 1;
+            return Ok(None);
+        }
+        item(self).map(Some)
+    }
+
+    /// A field that is `null` in this version.
+    pub(crate) fn reserved_null(&mut self, field: &'static str) -> Result<(), WireError> {
+        let filled = self.optional(|reader| match reader.rest().is_empty() {
+            true => Err(WireError::Truncated { field }),
+            false => Err(WireError::Reserved { field }),
+        });
+        filled.map(|_: Option<()>| ())
+    }
+
+    /// A list that is empty in this version.
+    pub(crate) fn reserved_list(&mut self, field: &'static str) -> Result<(), WireError> {
+        match self.array(field)? {
+            0 => Ok(()),
+            _ => Err(WireError::Reserved { field }),
+        }
+    }
+
+    /// A number that has this value in this version.
+    pub(crate) fn reserved_uint(
+        &mut self,
+        value: u64,
+        field: &'static str,
+    ) -> Result<(), WireError> {
+        match self.u64(field)? {
+            found if found == value => Ok(()),
+            _ => Err(WireError::Reserved { field }),
         }
     }
 
@@ -239,6 +286,42 @@ impl<'a> Reader<'a> {
             expected: N,
             found: bytes.len(),
         })
+    }
+
+    /// A verifying key from outside: refused if it verifies nothing, or verifies forged signatures.
+    pub(crate) fn checked_key(&mut self, field: &'static str) -> Result<VerifyingKey, WireError> {
+        let key = VerifyingKey::from_bytes(self.bytes_of(field)?);
+        match key.check() {
+            Ok(()) => Ok(key),
+            Err(_) => Err(WireError::BadKey { field }),
+        }
+    }
+
+    /// A mask key that two parties can agree on a secret with.
+    pub(crate) fn mask_key(&mut self, field: &'static str) -> Result<MaskKey, WireError> {
+        let key = MaskKey(self.bytes_of(field)?);
+        match key.check() {
+            Ok(()) => Ok(key),
+            Err(_) => Err(WireError::BadMaskKey { field }),
+        }
+    }
+
+    /// A capacity class.
+    pub(crate) fn capacity(&mut self, field: &'static str) -> Result<CapacityClass, WireError> {
+        let max = CapacityClass::MAX.number();
+        let number = self.u64_in(0, max.into(), field)?;
+        // The range was checked.
+        Ok(CapacityClass::from_number(number as u8).unwrap_or(CapacityClass::MAX))
+    }
+
+    /// A code of 8 bits with the meaning that `from_code` gives it.
+    pub(crate) fn code<T>(
+        &mut self,
+        field: &'static str,
+        from_code: impl FnOnce(u8) -> Option<T>,
+    ) -> Result<T, WireError> {
+        let value = self.u8(field)?;
+        from_code(value).ok_or(WireError::UnknownCode { field, value })
     }
 
     /// A text string, not copied.

@@ -76,6 +76,19 @@ impl Writer {
         self.out.extend_from_slice(value.as_bytes());
     }
 
+    /// `null`.
+    pub(crate) fn null(&mut self) {
+        self.head(Header::Simple(ciborium_ll::simple::NULL));
+    }
+
+    /// An unsigned integer, or `null`.
+    pub(crate) fn optional_uint(&mut self, value: Option<impl Into<u64>>) {
+        match value {
+            Some(value) => self.uint(value),
+            None => self.null(),
+        }
+    }
+
     /// An array of items, each written by `item`.
     pub(crate) fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
         self.array(items.len());

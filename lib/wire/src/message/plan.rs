@@ -1,12 +1,13 @@
 //! The plan: what all processes must agree on about time, keys and scale, signed by the operator.
 
-use super::{Limbs, Message};
+use super::{FORMAT, Limbs, Message};
 use crate::cbor::{Reader, Writer, ascending};
+use crate::contributors::MAX_CONTRIBUTORS;
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 use crate::ids::{AnalyticsId, DeploymentId, FeederId, LayoutName, ProfileName};
-use crate::keys::VerifyingKey;
-use crate::units::{KeyEpoch, PlanVersion};
+use crate::keys::{MaskKey, VerifyingKey};
+use crate::units::{Digest, KeyEpoch, PlanVersion};
 
 /// The most feeder settings of a plan, and the most feeders anywhere a list of them is read.
 pub const MAX_FEEDERS: usize = 16_384;
@@ -22,9 +23,17 @@ pub const MAX_KEY_LEN: u32 = 1 << 22;
 pub struct FeederPlan {
     /// The feeder.
     pub feeder: FeederId,
-    /// What a slot of 1.0 means, in Wh: a power of two no smaller than the energy any meter of
-    /// the feeder can have in an interval.
+    /// The parameter profile of its ciphertexts.
+    pub profile: ProfileName,
+    /// Full scale of a reading, in Wh: a power of two no smaller than the energy any meter of the feeder can have in an
+    /// interval.
     pub reference_wh: u64,
+    /// What every reading is a whole multiple of, in Wh: a power of two.
+    pub quantum_wh: u64,
+    /// What every squared reading is a whole multiple of, in Wh²: a power of two. Only with the layout `moments`.
+    pub square_unit_wh2: Option<u64>,
+    /// The most meters that a sum may have, 1 to [`MAX_CONTRIBUTORS`]: the quantum was chosen for so many.
+    pub max_meters: u32,
     /// The plan version that brought this setting; reports made under it carry this number.
     pub since: PlanVersion,
     /// The first window it holds for.
@@ -36,8 +45,10 @@ pub struct FeederPlan {
 pub struct EpochPlan {
     /// The number of the epoch.
     pub epoch: KeyEpoch,
-    /// SHA-256 over the profile's parameters and the public key's limbs.
+    /// SHA-256 over the ring's parameters and the packed public key.
     pub fingerprint: [u8; 32],
+    /// The key that meters agree their masks with.
+    pub mask_key: MaskKey,
     /// The first window of the epoch.
     pub first_window: WindowStart,
     /// Length of the packed public key in the plan's limbs, in bytes.
@@ -67,10 +78,8 @@ pub struct Plan {
     pub interval_s: u32,
     /// Intervals in a window.
     pub batch: u16,
-    /// The slot layout.
+    /// What the coefficients of a report carry.
     pub layout: LayoutName,
-    /// The parameter profile.
-    pub profile: ProfileName,
     /// The fewest contributors of a released sum, at least 1.
     pub min_meters: u32,
     /// Feeder settings. They ascend by (feeder, first window); sealing sorts.
@@ -126,6 +135,22 @@ impl Plan {
         limbs.get(start..end)
     }
 
+    /// SHA-256 over everything that decides what a report of this setting and epoch means. Masks are bound to it, so a
+    /// report counts under no other setting.
+    pub fn setting_digest(&self, setting: &FeederPlan, epoch: &EpochPlan) -> Digest {
+        let mut writer = Writer::with_capacity(512);
+        writer.array(8);
+        writer.text("cipherwatt/setting");
+        writer.uint(FORMAT);
+        writer.text(self.deployment.as_str());
+        writer.uint(self.interval_s);
+        writer.uint(self.batch);
+        writer.text(self.layout.as_str());
+        setting.write(&mut writer);
+        writer.bytes(&epoch.fingerprint);
+        Digest::of(&writer.into_bytes())
+    }
+
     /// Sorts the lists into the order that the format requires.
     pub fn sort(&mut self) {
         let by = |a: &FeederPlan, b: &FeederPlan| order(a).cmp(&order(b));
@@ -139,96 +164,159 @@ fn order(setting: &FeederPlan) -> (&FeederId, WindowStart) {
     (&setting.feeder, setting.first_window)
 }
 
+impl FeederPlan {
+    fn write(&self, writer: &mut Writer) {
+        writer.array(10);
+        writer.text(self.feeder.as_str());
+        writer.null(); // area
+        writer.text(self.profile.as_str());
+        writer.uint(self.reference_wh);
+        writer.uint(self.quantum_wh);
+        writer.optional_uint(self.square_unit_wh2);
+        writer.uint(self.max_meters);
+        writer.uint(self.since.0);
+        writer.uint(self.first_window.0);
+        writer.array(0); // optional coefficients
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.array_of(10, "plan.feeder_setting")?;
+        let feeder = reader.id("plan.feeder")?;
+        reader.reserved_null("plan.area")?;
+        let setting = Self {
+            feeder,
+            profile: reader.id("plan.profile")?,
+            reference_wh: reader.power_of_two("plan.reference_wh")?,
+            quantum_wh: reader.power_of_two("plan.quantum_wh")?,
+            square_unit_wh2: reader.optional(|r| r.power_of_two("plan.square_unit_wh2"))?,
+            max_meters: reader.u32_in(1, MAX_CONTRIBUTORS, "plan.max_meters")?,
+            since: PlanVersion(reader.u64("plan.since")?),
+            first_window: reader.window("plan.feeder_first_window")?,
+        };
+        reader.reserved_list("plan.extra")?;
+        Ok(setting)
+    }
+
+    /// Checks it against the plan it is in.
+    fn check(&self, plan: &Plan) -> Result<(), WireError> {
+        if self.since > plan.version {
+            return Err(WireError::OutOfRange {
+                field: "plan.since",
+                value: self.since.0.into(),
+                min: 0,
+                max: plan.version.0.into(),
+            });
+        }
+        if self.square_unit_wh2.is_some() != (plan.layout.as_str() == LAYOUT_WITH_SQUARES) {
+            return Err(WireError::SquareUnit {
+                feeder: self.feeder.clone(),
+                layout: plan.layout.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The one layout whose reports carry squared readings.
+const LAYOUT_WITH_SQUARES: &str = "moments";
+
+impl EpochPlan {
+    fn write(&self, writer: &mut Writer) {
+        writer.array(5);
+        writer.uint(self.epoch.0);
+        writer.bytes(&self.fingerprint);
+        writer.bytes(self.mask_key.as_bytes());
+        writer.uint(self.first_window.0);
+        writer.uint(self.key_len);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.array_of(5, "plan.epoch_setting")?;
+        Ok(Self {
+            epoch: KeyEpoch(reader.u32("plan.epoch")?),
+            fingerprint: reader.bytes_of("plan.fingerprint")?,
+            mask_key: reader.mask_key("plan.mask_key")?,
+            first_window: reader.window("plan.epoch_first_window")?,
+            key_len: reader.u32_in(1, MAX_KEY_LEN, "plan.key_len")?,
+        })
+    }
+}
+
+impl AnalyticsEntry {
+    fn write(&self, writer: &mut Writer) {
+        writer.array(3);
+        writer.text(self.id.as_str());
+        writer.bytes(self.key.as_bytes());
+        writer.list(&self.feeders, |writer, feeder| writer.text(feeder.as_str()));
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.array_of(3, "plan.analytics_entry")?;
+        Ok(Self {
+            id: reader.id("plan.analytics_id")?,
+            key: VerifyingKey::from_bytes(reader.bytes_of("plan.analytics_key")?),
+            feeders: reader.list(MAX_FEEDERS, "plan.analytics_feeders", |reader| {
+                reader.id("plan.analytics_feeder")
+            })?,
+        })
+    }
+}
+
+/// How many shards the topics have. More are for a later version.
+const SHARDS: u64 = 1;
+
 impl Message for Plan {
     const CONTENT_TYPE: &'static str = "cipherwatt/plan";
     const LIMBS: Limbs = Limbs::Required;
-    const FIELDS: usize = 10;
+    const FIELDS: usize = 13;
 
     fn write(&self, writer: &mut Writer) {
         let mut sorted = self.clone();
         sorted.sort();
         writer.text(sorted.deployment.as_str());
         writer.uint(sorted.version.0);
+        writer.null(); // valid_until
         writer.uint(sorted.interval_s);
         writer.uint(sorted.batch);
         writer.text(sorted.layout.as_str());
-        writer.text(sorted.profile.as_str());
         writer.uint(sorted.min_meters);
-        writer.list(&sorted.feeders, |writer, setting| {
-            writer.array(4);
-            writer.text(setting.feeder.as_str());
-            writer.uint(setting.reference_wh);
-            writer.uint(setting.since.0);
-            writer.uint(setting.first_window.0);
-        });
-        writer.list(&sorted.epochs, |writer, epoch| {
-            writer.array(4);
-            writer.uint(epoch.epoch.0);
-            writer.bytes(&epoch.fingerprint);
-            writer.uint(epoch.first_window.0);
-            writer.uint(epoch.key_len);
-        });
-        writer.list(&sorted.analytics, |writer, entry| {
-            writer.array(3);
-            writer.text(entry.id.as_str());
-            writer.bytes(entry.key.as_bytes());
-            writer.list(&entry.feeders, |writer, feeder| {
-                writer.text(feeder.as_str())
-            });
-        });
+        writer.uint(SHARDS);
+        writer.list(&sorted.feeders, |writer, setting| setting.write(writer));
+        writer.list(&sorted.epochs, |writer, epoch| epoch.write(writer));
+        writer.list(&sorted.analytics, |writer, entry| entry.write(writer));
+        writer.array(0); // pool
+        writer.array(0); // holders
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        Ok(Self {
-            deployment: reader.id("plan.deployment")?,
-            version: PlanVersion(reader.u64("plan.version")?),
-            interval_s: reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?,
-            batch: reader.u16_in(1, u16::MAX, "plan.batch")?,
-            layout: reader.id("plan.layout")?,
-            profile: reader.id("plan.profile")?,
-            min_meters: reader.u32_from(1, "plan.min_meters")?,
-            feeders: reader.list(MAX_FEEDERS, "plan.feeders", |reader| {
-                reader.array_of(4, "plan.feeder_setting")?;
-                Ok(FeederPlan {
-                    feeder: reader.id("plan.feeder")?,
-                    reference_wh: reader.power_of_two("plan.reference_wh")?,
-                    since: PlanVersion(reader.u64("plan.since")?),
-                    first_window: reader.window("plan.feeder_first_window")?,
-                })
-            })?,
-            epochs: reader.list(2, "plan.epochs", |reader| {
-                reader.array_of(4, "plan.epoch_setting")?;
-                Ok(EpochPlan {
-                    epoch: KeyEpoch(reader.u32("plan.epoch")?),
-                    fingerprint: reader.bytes_of("plan.fingerprint")?,
-                    first_window: reader.window("plan.epoch_first_window")?,
-                    key_len: reader.u32_in(1, MAX_KEY_LEN, "plan.key_len")?,
-                })
-            })?,
-            analytics: reader.list(MAX_ANALYTICS, "plan.analytics", |reader| {
-                reader.array_of(3, "plan.analytics_entry")?;
-                Ok(AnalyticsEntry {
-                    id: reader.id("plan.analytics_id")?,
-                    key: VerifyingKey::from_bytes(reader.bytes_of("plan.analytics_key")?),
-                    feeders: reader.list(MAX_FEEDERS, "plan.analytics_feeders", |reader| {
-                        reader.id("plan.analytics_feeder")
-                    })?,
-                })
-            })?,
-        })
+        let deployment = reader.id("plan.deployment")?;
+        let version = PlanVersion(reader.u64("plan.version")?);
+        reader.reserved_null("plan.valid_until")?;
+        let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
+        let batch = reader.u16_in(1, u16::MAX, "plan.batch")?;
+        let layout = reader.id("plan.layout")?;
+        let min_meters = reader.u32_from(1, "plan.min_meters")?;
+        reader.reserved_uint(SHARDS, "plan.shards")?;
+        let plan = Self {
+            deployment,
+            version,
+            interval_s,
+            batch,
+            layout,
+            min_meters,
+            feeders: reader.list(MAX_FEEDERS, "plan.feeders", FeederPlan::read)?,
+            epochs: reader.list(2, "plan.epochs", EpochPlan::read)?,
+            analytics: reader.list(MAX_ANALYTICS, "plan.analytics", AnalyticsEntry::read)?,
+        };
+        reader.reserved_list("plan.pool")?;
+        reader.reserved_list("plan.holders")?;
+        Ok(plan)
     }
 
     fn check(&self) -> Result<(), WireError> {
         ascending(&self.feeders, "plan.feeders", |a, b| order(a) < order(b))?;
         for setting in &self.feeders {
-            if setting.since > self.version {
-                return Err(WireError::OutOfRange {
-                    field: "plan.since",
-                    value: setting.since.0.into(),
-                    min: 0,
-                    max: self.version.0.into(),
-                });
-            }
+            setting.check(self)?;
         }
         if self.epochs.is_empty() {
             return Err(WireError::Empty {
@@ -259,7 +347,11 @@ mod tests {
     fn setting(feeder: &str, since: u64, first_window: u64) -> FeederPlan {
         FeederPlan {
             feeder: id(feeder),
+            profile: id("additive"),
             reference_wh: 1024,
+            quantum_wh: 1,
+            square_unit_wh2: Some(16),
+            max_meters: 255,
             since: PlanVersion(since),
             first_window: WindowStart(first_window),
         }
@@ -269,6 +361,7 @@ mod tests {
         EpochPlan {
             epoch: KeyEpoch(epoch),
             fingerprint: [0; 32],
+            mask_key: MaskKey([9; 32]),
             first_window: WindowStart(first_window),
             key_len,
         }
@@ -289,7 +382,6 @@ mod tests {
             interval_s: 900,
             batch: 4,
             layout: id("moments"),
-            profile: id("additive"),
             min_meters: 15,
             feeders: vec![
                 setting("b", 2, 7200),

@@ -2,12 +2,14 @@
 
 use super::{DigestOf, Limbs, Message};
 use crate::cbor::{Reader, Writer};
+use crate::contributors::Salt;
 use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::{FeederId, GatewayId, MeterId};
-use crate::units::{KeyEpoch, PlanVersion, Sequence, UnixMillis};
+use crate::units::{KeyEpoch, PlanVersion, UnixMillis};
 
-/// One meter's encrypted interval data of one window; its limbs are the packed ciphertext.
+/// One meter's encrypted interval data of one window; its limbs are the packed ciphertext. What
+/// concerns this household alone, such as how many readings are missing, is inside the ciphertext.
 ///
 /// Unique per (epoch, feeder, window, meter). It does not name the part of the window, because only
 /// analytics knows which sums are closed. Signed by the meter.
@@ -25,21 +27,17 @@ pub struct Report {
     pub gateway: GatewayId,
     /// The start of the window.
     pub window: WindowStart,
-    /// The meter's count of sealed reports.
-    pub sequence: Sequence,
+    /// Drawn for this sealing: two plaintexts under one mask would give both away.
+    pub salt: Salt,
     /// Wall time of sealing.
     pub sealed_at: UnixMillis,
-    /// Readings cut to the declared capacity.
-    pub clamped: u16,
-    /// Intervals without a reading, encoded as zero.
-    pub missing: u16,
 }
 
 impl Message for Report {
     const CONTENT_TYPE: &'static str = "cipherwatt/report";
     const LIMBS: Limbs = Limbs::Required;
     const DIGEST_OF: DigestOf = DigestOf::Limbs;
-    const FIELDS: usize = 10;
+    const FIELDS: usize = 8;
 
     fn write(&self, writer: &mut Writer) {
         writer.uint(self.plan_version.0);
@@ -48,10 +46,8 @@ impl Message for Report {
         writer.text(self.meter.as_str());
         writer.text(self.gateway.as_str());
         writer.uint(self.window.0);
-        writer.uint(self.sequence.0);
+        writer.bytes(&self.salt.0);
         writer.uint(self.sealed_at.0);
-        writer.uint(self.clamped);
-        writer.uint(self.missing);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -62,10 +58,8 @@ impl Message for Report {
             meter: reader.id("report.meter")?,
             gateway: reader.id("report.gateway")?,
             window: reader.window("report.window")?,
-            sequence: Sequence(reader.u64("report.sequence")?),
+            salt: Salt(reader.bytes_of("report.salt")?),
             sealed_at: reader.millis("report.sealed_at")?,
-            clamped: reader.u16("report.clamped")?,
-            missing: reader.u16("report.missing")?,
         })
     }
 }

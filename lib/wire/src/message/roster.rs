@@ -1,25 +1,37 @@
 //! One page of the list of enrolled meters.
 
+use std::collections::HashSet;
+
 use super::Message;
+use crate::capacity::CapacityClass;
 use crate::cbor::{Reader, Writer, ascending};
+use crate::contributors::MAX_METER_NUMBER;
 use crate::error::WireError;
 use crate::ids::{FeederId, GatewayId, MeterId};
-use crate::keys::VerifyingKey;
+use crate::keys::{MaskKey, VerifyingKey};
 use crate::topic::MAX_ROSTER_PAGES;
-use crate::units::Watts;
 
-/// The most entries of a page. With ids of the greatest length a page is below 4 MB.
+/// The most entries of a page. With ids of the greatest length a page is below 5 MB.
 pub const MAX_ROSTER_ENTRIES: usize = 16_384;
 
 /// An enrolled meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the types say what the fields are")]
 pub struct RosterEntry {
+    /// The meter.
     pub meter: MeterId,
+    /// Its feeder.
     pub feeder: FeederId,
+    /// Its number on the feeder, at most [`MAX_METER_NUMBER`]: counted up from 0, the meter's for good, and never
+    /// another's.
+    pub number: u32,
+    /// The gateway it is behind.
     pub gateway: GatewayId,
-    pub capacity_w: Watts,
+    /// The class of its declared capacity.
+    pub capacity: CapacityClass,
+    /// The key that its reports are signed with.
     pub key: VerifyingKey,
+    /// The key that its masks are agreed with.
+    pub mask_key: MaskKey,
 }
 
 /// One page of a roster. Signed by the operator.
@@ -37,7 +49,7 @@ pub struct RosterPage {
 
 impl Message for RosterPage {
     const CONTENT_TYPE: &'static str = "cipherwatt/roster";
-    const FIELDS: usize = 4;
+    const FIELDS: usize = 5;
 
     fn write(&self, writer: &mut Writer) {
         writer.uint(self.version);
@@ -46,13 +58,16 @@ impl Message for RosterPage {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|entry| &entry.meter);
         writer.list(&entries, |writer, entry| {
-            writer.array(5);
+            writer.array(7);
             writer.text(entry.meter.as_str());
             writer.text(entry.feeder.as_str());
+            writer.uint(entry.number);
             writer.text(entry.gateway.as_str());
-            writer.uint(entry.capacity_w.0);
+            writer.uint(entry.capacity.number());
             writer.bytes(entry.key.as_bytes());
+            writer.bytes(entry.mask_key.as_bytes());
         });
+        writer.array(0); // countersignatures
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -60,21 +75,39 @@ impl Message for RosterPage {
         let page = reader.u16_in(0, MAX_ROSTER_PAGES - 1, "roster.page")?;
         let pages = reader.u16_in(page + 1, MAX_ROSTER_PAGES, "roster.pages")?;
         let entries = reader.list(MAX_ROSTER_ENTRIES, "roster.entries", |reader| {
-            reader.array_of(5, "roster.entry")?;
+            reader.array_of(7, "roster.entry")?;
             Ok(RosterEntry {
                 meter: reader.id("roster.meter")?,
                 feeder: reader.id("roster.feeder")?,
+                number: reader.u32_in(0, MAX_METER_NUMBER, "roster.number")?,
                 gateway: reader.id("roster.gateway")?,
-                capacity_w: Watts(reader.u64("roster.capacity_w")?),
+                capacity: reader.capacity("roster.capacity")?,
                 key: VerifyingKey::from_bytes(reader.bytes_of("roster.key")?),
+                mask_key: reader.mask_key("roster.mask_key")?,
             })
         })?;
-        ascending(&entries, "roster.entries", |a, b| a.meter < b.meter)?;
+        reader.reserved_list("roster.countersignatures")?;
         Ok(Self {
             version,
             page,
             pages,
             entries,
         })
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        let before = |a: &RosterEntry, b: &RosterEntry| a.meter < b.meter;
+        ascending(&self.entries, "roster.entries", before)?;
+        // Numbers that another page has too are found where the pages come together.
+        let mut taken = HashSet::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            if !taken.insert((&entry.feeder, entry.number)) {
+                return Err(WireError::NumberTwice {
+                    feeder: entry.feeder.clone(),
+                    number: entry.number,
+                });
+            }
+        }
+        Ok(())
     }
 }

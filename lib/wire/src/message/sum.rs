@@ -2,6 +2,7 @@
 
 use super::{DigestOf, Limbs, Message};
 use crate::cbor::{Reader, Writer};
+use crate::contributors::{ContributorSet, MAX_CONTRIBUTORS, Salt, repeated};
 use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::{AnalyticsId, FeederId};
@@ -24,27 +25,32 @@ pub struct Sum {
     pub window: WindowStart,
     /// 0, or the number of the supplement.
     pub part: Part,
-    /// How many meters are in it, at least 1.
-    pub contributors: u32,
-    /// How many meters the roster has on the feeder.
-    pub enrolled: u32,
-    /// Readings cut to a declared capacity, over all contributors.
-    pub clamped: u64,
-    /// Intervals without a reading, over all contributors.
-    pub missing: u64,
+    /// The earlier part that failed and that this one is a piece of.
+    pub replaces: Option<Part>,
+    /// The meters in it, at least one.
+    pub set: ContributorSet,
+    /// The salts of their reports, in ascending order of the meters' numbers.
+    pub salts: Vec<Salt>,
     /// The earliest `sealed_at` of its reports: wall time, by the gateways' clocks.
     pub oldest_sealed_at: UnixMillis,
     /// The latest `sealed_at` of its reports, no earlier than the earliest.
     pub newest_sealed_at: UnixMillis,
-    /// SHA-256 over what contributed, as analytics defines it.
+    /// SHA-256 over the digests of its reports, in ascending order of the meters' numbers.
     pub contributors_digest: Digest,
+}
+
+impl Sum {
+    /// How many meters are in it.
+    pub fn contributors(&self) -> u32 {
+        self.set.count()
+    }
 }
 
 impl Message for Sum {
     const CONTENT_TYPE: &'static str = "cipherwatt/sum";
     const LIMBS: Limbs = Limbs::Required;
     const DIGEST_OF: DigestOf = DigestOf::Limbs;
-    const FIELDS: usize = 13;
+    const FIELDS: usize = 14;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.analytics.as_str());
@@ -53,34 +59,96 @@ impl Message for Sum {
         writer.text(self.feeder.as_str());
         writer.uint(self.window.0);
         writer.uint(self.part.0);
-        writer.uint(self.contributors);
-        writer.uint(self.enrolled);
-        writer.uint(self.clamped);
-        writer.uint(self.missing);
+        writer.uint(KIND_TOTAL);
+        writer.optional_uint(self.replaces.map(|part| part.0));
+        writer.uint(self.set.count());
+        writer.bytes(self.set.as_bytes());
+        let salts: Vec<u8> = self.salts.iter().flat_map(|salt| salt.0).collect();
+        writer.bytes(&salts);
         writer.uint(self.oldest_sealed_at.0);
         writer.uint(self.newest_sealed_at.0);
         writer.bytes(&self.contributors_digest.0);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let mut sum = Self {
-            analytics: reader.id("sum.analytics")?,
-            plan_version: PlanVersion(reader.u64("sum.plan_version")?),
-            epoch: KeyEpoch(reader.u32("sum.epoch")?),
-            feeder: reader.id("sum.feeder")?,
-            window: reader.window("sum.window")?,
-            part: Part(reader.u16("sum.part")?),
-            contributors: reader.u32_from(1, "sum.contributors")?,
-            enrolled: reader.u32("sum.enrolled")?,
-            clamped: reader.u64("sum.clamped")?,
-            missing: reader.u64("sum.missing")?,
-            oldest_sealed_at: reader.millis("sum.oldest_sealed_at")?,
-            newest_sealed_at: UnixMillis(0),
-            contributors_digest: Digest::default(),
-        };
-        sum.newest_sealed_at = reader.millis_from(sum.oldest_sealed_at, "sum.newest_sealed_at")?;
-        sum.contributors_digest = Digest(reader.bytes_of("sum.contributors_digest")?);
-        Ok(sum)
+        let analytics = reader.id("sum.analytics")?;
+        let plan_version = PlanVersion(reader.u64("sum.plan_version")?);
+        let epoch = KeyEpoch(reader.u32("sum.epoch")?);
+        let feeder = reader.id("sum.feeder")?;
+        let window = reader.window("sum.window")?;
+        let part = Part(reader.u16("sum.part")?);
+        reader.reserved_uint(KIND_TOTAL, "sum.kind")?;
+        let replaces = reader.optional(|reader| reader.u16("sum.replaces").map(Part))?;
+        let (set, salts) = read_contributors(reader)?;
+        let oldest_sealed_at = reader.millis("sum.oldest_sealed_at")?;
+        let newest_sealed_at = reader.millis_from(oldest_sealed_at, "sum.newest_sealed_at")?;
+        Ok(Self {
+            analytics,
+            plan_version,
+            epoch,
+            feeder,
+            window,
+            part,
+            replaces,
+            set,
+            salts,
+            oldest_sealed_at,
+            newest_sealed_at,
+            contributors_digest: Digest(reader.bytes_of("sum.contributors_digest")?),
+        })
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        if let Some(replaces) = self.replaces
+            && self.part <= replaces
+        {
+            return Err(WireError::OutOfRange {
+                field: "sum.part",
+                value: self.part.0.into(),
+                min: i128::from(replaces.0) + 1,
+                max: u16::MAX.into(),
+            });
+        }
+        if self.set.is_empty() {
+            return Err(WireError::Empty { field: "sum.set" });
+        }
+        check_salt_count(self.contributors(), SALT_LEN * self.salts.len())?;
+        match repeated(&self.salts) {
+            Some(salt) => Err(WireError::SaltTwice { salt }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The code of a sum of everything that reports carry; the others are reserved.
+const KIND_TOTAL: u64 = 0;
+
+const SALT_LEN: usize = size_of::<Salt>();
+
+/// Reads how many contribute, who, and with which salts.
+fn read_contributors(reader: &mut Reader<'_>) -> Result<(ContributorSet, Vec<Salt>), WireError> {
+    let contributors = reader.u32_in(1, MAX_CONTRIBUTORS, "sum.contributors")?;
+    let field = "sum.set";
+    let set = ContributorSet::from_bytes(reader.bytes(field)?)
+        .map_err(|source| WireError::BadSet { field, source })?;
+    let found = set.count();
+    if found != contributors {
+        return Err(WireError::SetCount {
+            contributors,
+            found,
+        });
+    }
+    let bytes = reader.bytes("sum.salts")?;
+    check_salt_count(contributors, bytes.len())?;
+    let (salts, _) = bytes.as_chunks();
+    Ok((set, salts.iter().copied().map(Salt).collect()))
+}
+
+fn check_salt_count(contributors: u32, found: usize) -> Result<(), WireError> {
+    let expected = SALT_LEN * contributors as usize;
+    match found == expected {
+        true => Ok(()),
+        false => Err(WireError::SaltCount { expected, found }),
     }
 }
 
@@ -91,16 +159,20 @@ pub enum SumStatus {
     Taken,
     /// The operator had stored the same before: as good as taken.
     Duplicate,
+    /// It failed once: its reports are to be sent again in smaller sums without a common meter, each with
+    /// [`Sum::replaces`].
+    Divide,
     /// The operator refused it.
     Rejected(Reason),
 }
 
 impl SumStatus {
-    /// The number on the wire: 0, 1, or the reason's code.
+    /// The number on the wire: 0 to 2, or the reason's code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Taken => 0,
             Self::Duplicate => 1,
+            Self::Divide => 2,
             Self::Rejected(reason) => reason.code(),
         }
     }
@@ -110,6 +182,7 @@ impl SumStatus {
         match code {
             0 => Some(Self::Taken),
             1 => Some(Self::Duplicate),
+            2 => Some(Self::Divide),
             code => Reason::from_code(code).map(Self::Rejected),
         }
     }
@@ -152,11 +225,7 @@ impl Message for SumReceipt {
             window: reader.window("sum_receipt.window")?,
             part: Part(reader.u16("sum_receipt.part")?),
             digest: Digest(reader.bytes_of("sum_receipt.digest")?),
-            status: {
-                let field = "sum_receipt.status";
-                let value = reader.u8(field)?;
-                SumStatus::from_code(value).ok_or(WireError::UnknownCode { field, value })?
-            },
+            status: reader.code("sum_receipt.status", SumStatus::from_code)?,
         })
     }
 }

@@ -2,10 +2,14 @@
 
 use super::Message;
 use crate::cbor::{Reader, Writer};
+use crate::contributors::MAX_CONTRIBUTORS;
 use crate::error::WireError;
 use crate::grid::{MAX_INTERVAL_S, WindowStart};
 use crate::ids::FeederId;
 use crate::units::Part;
+
+/// The most intervals of a window.
+const MAX_INTERVALS: usize = u16::MAX as usize;
 
 /// What a feeder's meters consumed, interval by interval. Signed by the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,48 +22,73 @@ pub struct Total {
     pub part: Part,
     /// The length of an interval, in seconds.
     pub interval_s: u32,
+    /// What every energy is a whole multiple of, in Wh: a power of two.
+    pub quantum_wh: u64,
     /// How many meters are in it, at least 1.
     pub meters: u32,
-    /// Share of the enrolled meters that are in it, in millionths (0 to 1,000,000).
+    /// Share of the readings that the enrolled meters owe that are in it, in millionths (0 to 1,000,000).
     pub completeness_ppm: u32,
-    /// Energy of each interval in Wh, net of export, rounded to the publishing quantum.
+    /// How many of the meters had a reading, interval by interval.
+    pub present: Vec<u32>,
+    /// Energy of each interval in Wh, net of export: exactly the sum of what the meters entered.
     pub energy_wh: Vec<i64>,
-    /// Bound on the error of each value in Wh, rounding included.
-    pub bound_wh: u64,
 }
 
 impl Message for Total {
     const CONTENT_TYPE: &'static str = "cipherwatt/total";
-    const FIELDS: usize = 8;
+    const FIELDS: usize = 9;
 
     fn write(&self, writer: &mut Writer) {
         writer.text(self.feeder.as_str());
         writer.uint(self.window.0);
         writer.uint(self.part.0);
         writer.uint(self.interval_s);
+        writer.uint(self.quantum_wh);
         writer.uint(self.meters);
         writer.uint(self.completeness_ppm);
+        writer.list(&self.present, |writer, present| writer.uint(*present));
         writer.list(&self.energy_wh, |writer, energy| writer.int(*energy));
-        writer.uint(self.bound_wh);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let feeder = reader.id("total.feeder")?;
+        let window = reader.window("total.window")?;
+        let part = Part(reader.u16("total.part")?);
+        let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "total.interval_s")?;
+        let quantum_wh = reader.power_of_two("total.quantum_wh")?;
+        let meters = reader.u32_in(1, MAX_CONTRIBUTORS, "total.meters")?;
+        let completeness_ppm = reader.u32_in(0, 1_000_000, "total.completeness_ppm")?;
+        let present = reader.list(MAX_INTERVALS, "total.present", |reader| {
+            reader.u32_in(0, meters, "total.present")
+        })?;
+        let energy_wh = reader.list(MAX_INTERVALS, "total.energy_wh", |reader| {
+            reader.i64("total.energy_wh")
+        })?;
         Ok(Self {
-            feeder: reader.id("total.feeder")?,
-            window: reader.window("total.window")?,
-            part: Part(reader.u16("total.part")?),
-            interval_s: reader.u32_in(1, MAX_INTERVAL_S, "total.interval_s")?,
-            meters: reader.u32_from(1, "total.meters")?,
-            completeness_ppm: reader.u32_in(0, 1_000_000, "total.completeness_ppm")?,
-            energy_wh: {
-                let field = "total.energy_wh";
-                let values = reader.list(usize::from(u16::MAX), field, |r| r.i64(field))?;
-                if values.is_empty() {
-                    return Err(WireError::Empty { field });
-                }
-                values
-            },
-            bound_wh: reader.u64("total.bound_wh")?,
+            feeder,
+            window,
+            part,
+            interval_s,
+            quantum_wh,
+            meters,
+            completeness_ppm,
+            present,
+            energy_wh,
         })
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        if self.energy_wh.is_empty() {
+            return Err(WireError::Empty {
+                field: "total.energy_wh",
+            });
+        }
+        if self.present.len() != self.energy_wh.len() {
+            return Err(WireError::PresentCount {
+                present: self.present.len(),
+                energy_wh: self.energy_wh.len(),
+            });
+        }
+        Ok(())
     }
 }
