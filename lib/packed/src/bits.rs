@@ -84,7 +84,8 @@ pub fn unpack(ring: &Ring, words: usize, packed: &[u8]) -> Result<Vec<u64>, Pack
     Ok(flat(&groups))
 }
 
-/// Adds packed residues to groups that are all zero, which is unpacking them. After an error the groups are unspecified.
+/// Adds packed residues to groups that are all zero, which is unpacking them. After an error the
+/// groups are unspecified.
 pub(crate) fn add_residues(
     ring: &Ring,
     groups: &mut [Group],
@@ -133,7 +134,7 @@ pub(crate) fn check_length(packed: &[u8], expected: usize) -> Result<(), PackErr
 }
 
 #[cold]
-pub(crate) fn first_above(largest: u64, words: &[u64]) -> PackError {
+fn first_above(largest: u64, words: &[u64]) -> PackError {
     let found = words
         .iter()
         .enumerate()

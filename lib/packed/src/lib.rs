@@ -25,6 +25,8 @@ pub mod noise;
 mod profile;
 pub mod report;
 pub mod sum;
+#[cfg(test)]
+mod tests;
 
 pub use accumulator::{Accumulator, FoldError};
 pub use bits::{PackError, pack, unpack};

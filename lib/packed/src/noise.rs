@@ -4,16 +4,16 @@
 //! # Where the error comes from
 //! An encryption under the public key `(−a·s + e, a)` decrypts to the plaintext plus
 //! `v·e + e₀ + e₁·s`, with `v` uniform in {−1, 0, 1} (variance 2/3) and `e₀`, `e₁` of variance `σ²`.
-//! A report leaves out the lowest `t₀` bits of `c₀` and `t₁` of `c₁`; what is left out, less its mean, is
-//! uniform over `2^t` values, and that of `c₁` is multiplied by the secret `s`. So a coefficient's
-//! error has the variance
+//! A report leaves out the lowest `t₀` bits of `c₀` and `t₁` of `c₁`; what is left out, less its
+//! mean, is uniform over `2^t` values, and that of `c₁` is multiplied by the secret `s`. So a
+//! coefficient's error has the variance
 //!
 //! ```text
 //! (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁/12)‖s‖² + 4^t₀/12
 //! ```
 //!
-//! A key's own norms are used: they are the same for every report under it. A coefficient is a sum of thousands
-//! of independent terms, so its error is Gaussian to far beyond the multiples used here.
+//! where `‖s‖²` and `‖e‖²` are those of the key at hand: they are the same for every report under
+//! it. The error is a sum of thousands of independent terms and so as good as Gaussian.
 
 use crate::layout::Layout;
 use crate::{ADDITIVE_FINE, Profile, RING};
@@ -25,8 +25,8 @@ use crate::{ADDITIVE_FINE, Profile, RING};
 /// larger makes the model hold for both (it is 1.6 % above OpenFHE's where nothing is dropped).
 const ERROR_VARIANCE: f64 = 10.5;
 
-/// Half a quantum in standard deviations of the largest sum's error. The probability that one total
-/// is off by a quantum is then 10⁻⁷², and noise cannot be told from none in any number of totals.
+/// Half a quantum in standard deviations of the largest sum's error, so that a total is off by a
+/// quantum with probability 2·10⁻⁷².
 const HALF_QUANTUM_SIGMAS: f64 = 18.0;
 
 /// Squared norms of a key: `‖s‖²` of the secret and `‖e‖²` of the public key's error.
@@ -81,9 +81,9 @@ pub fn square_unit_wh2(
     1u64.checked_shl(exponent)
 }
 
-/// The profile that `auto` stands for: among those that hold this many meters, the one with the smallest reports
-/// whose quantum is 1 Wh, else the one with the finest quantum. With squares `additive-fine` as long as it holds
-/// the meters. Of more meters than any profile holds, the one that holds most.
+/// The profile that `auto` stands for: among those that hold this many meters, the one with the
+/// smallest reports whose quantum is 1 Wh, else the one with the finest quantum. With squares
+/// `additive-fine` as long as it holds the meters. If none holds them, the one that holds most.
 #[must_use]
 pub fn choose(
     layout: Layout,
@@ -105,8 +105,8 @@ pub fn choose(
     }
 }
 
-/// The smallest `u` for which half of `2^u` physical units is wide enough, where the scale `2^p` stands
-/// for `2^reference_exponent` units.
+/// The smallest `u` for which half of `2^u` physical units is wide enough, where the scale `2^p`
+/// stands for `2^reference_exponent` units.
 fn unit_exponent(
     profile: &Profile,
     norms: &KeyNorms,

@@ -70,8 +70,8 @@ impl Ring {
 ///
 /// A ciphertext is two polynomials `c0` and `c1`. A report carries the first residues of `c0`, as
 /// many as its [shape](crate::layout::Shape) has coefficients, and all of `c1`, each without its
-/// low bits (`x >> t`): they are below the noise or little above it. Two parties that name the same profile and
-/// shape agree on every byte of a report.
+/// low bits (`x >> t`), which are little more than noise. Two parties that name the same profile
+/// and shape agree on every byte of a report.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
@@ -108,8 +108,13 @@ pub struct UnknownProfile {
 }
 
 impl Profile {
-    /// The checks here run at compile time for a `static`.
-    pub(crate) const fn new(
+    /// A profile that no plan can name, for tests. The checks run at compile time for a `static`.
+    ///
+    /// # Panics
+    /// If the scale is not below half the modulus, or no kernel is compiled for the width of what
+    /// is left of a residue (37, 42, 45, 47, 48 or 50 bits).
+    #[must_use]
+    pub const fn new(
         name: &'static str,
         ring: &'static Ring,
         scale_bits: u32,

@@ -55,8 +55,8 @@ pub(super) fn fold<const B: usize, const SUBTRACT: bool>(
 
 /// How many groups of `len` packed bytes are loaded as vectors.
 ///
-/// A vector load takes 64 bytes, of which a group is the first `B`. A last group that has fewer than 64 bytes left
-/// goes the portable way.
+/// A vector load takes 64 bytes, of which a group is the first `B`. The last groups, which have
+/// fewer than 64 bytes left, go the portable way.
 fn vectored<const B: usize>(len: usize) -> usize {
     len.saturating_sub(64 - B) / B
 }

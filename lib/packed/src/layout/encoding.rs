@@ -87,10 +87,12 @@ pub enum LayoutError {
 
 /// What the coefficients of a feeder's reports carry, and in which units.
 ///
-/// A class of coefficients carries whole units, and one unit is a power of two: of values, one quantum is
-/// `2^p × quantum / reference`, so that no value is above `2^p`; one present reading is `2^p`;
-/// one clamped reading `2^p` over the eighth of the batch, rounded up to a power of two; and one unit of squares
-/// `2^p × unit / reference²`.
+/// Each class of coefficients carries whole units, and one unit is a power of two, chosen so that no
+/// coefficient of a report is above `2^p`:
+/// - one quantum of energy is `2^p × quantum / reference`,
+/// - one interval with a reading is `2^p`,
+/// - one clamped reading is `2^p` over an eighth of the batch, rounded up to a power of two,
+/// - one unit of squares is `2^p × unit / reference²`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Encoding {
@@ -232,9 +234,9 @@ impl Encoding {
 /// The squares of one report's readings as they enter it, in square watt-hours: whole multiples of
 /// `unit_wh2`, so that a report's squares add up to within half a unit.
 ///
-/// What is left after rounding (a half goes up) is carried to the next interval that has a reading; the first
-/// carries nothing. An interval without a reading has the square 0. No square is negative, and none
-/// above that of a bound on the readings that is a multiple of the unit itself.
+/// What is left after rounding (a half goes up) is carried to the next interval that has a reading;
+/// nothing is carried into the first. An interval without a reading has the square 0. No square is
+/// negative, nor above that of the reference, which is a multiple of the unit.
 #[must_use]
 pub fn squares(readings_wh: impl IntoIterator<Item = Option<i64>>, unit_wh2: u64) -> Vec<u128> {
     let unit = i128::from(unit_wh2);

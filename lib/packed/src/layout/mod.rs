@@ -38,18 +38,24 @@ pub struct UnknownLayout {
 
 /// A batch that no report can carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "layout {layout} with a batch of {batch} needs {needed} coefficients; there are {available}"
-)]
-pub struct ShapeError {
-    /// The layout.
-    pub layout: Layout,
-    /// Intervals in a report.
-    pub batch: u16,
-    /// Coefficients they need.
-    pub needed: usize,
-    /// Coefficients of a polynomial.
-    pub available: usize,
+pub enum ShapeError {
+    /// No interval at all.
+    #[error("a batch of 0 intervals")]
+    Empty,
+    /// More than the ring has coefficients for.
+    #[error(
+        "layout {layout} with a batch of {batch} needs {needed} coefficients, above {available}"
+    )]
+    TooLarge {
+        /// The layout.
+        layout: Layout,
+        /// Intervals in a report.
+        batch: u16,
+        /// Coefficients they need.
+        needed: usize,
+        /// Coefficients of a polynomial.
+        available: usize,
+    },
 }
 
 impl Layout {
@@ -97,11 +103,14 @@ impl Shape {
     /// The shape of reports of `batch` intervals.
     ///
     /// # Errors
-    /// [`ShapeError`] if the ring has fewer coefficients than that takes, or the batch is empty.
+    /// [`ShapeError`].
     pub const fn new(layout: Layout, batch: u16) -> Result<Self, ShapeError> {
         let shape = Self { layout, batch };
-        if batch == 0 || shape.coefficients() > RING.dimension {
-            return Err(ShapeError {
+        if batch == 0 {
+            return Err(ShapeError::Empty);
+        }
+        if shape.coefficients() > RING.dimension {
+            return Err(ShapeError::TooLarge {
                 layout,
                 batch,
                 needed: shape.coefficients(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Encoding;
 
 /// A residue further than this from a whole number of units, in standard deviations of the sum's
-/// noise, shows that something other than whole units was added. Of 10³⁰ honest ones none is.
+/// noise, shows that something other than whole units was added. An honest one is, with probability 4·10⁻³³.
 const GRID_SIGMAS: f64 = 12.0;
 
 /// The zero checks' root mean square above this, in standard deviations of the sum's noise, shows
@@ -68,11 +68,12 @@ impl Totals {
 }
 
 impl Encoding {
-    /// Whether the zero checks of a decrypted sum of `contributors` reports carry no more than noise, where
-    /// `sigma` is [`noise::sigma`](crate::noise::sigma) of one report; false for another number of residues
-    /// than the shape has coefficients.
+    /// Whether the zero checks of a decrypted sum of `contributors` reports carry no more than noise;
+    /// `sigma` is [`noise::sigma`](crate::noise::sigma) of one report. False if there are not as many
+    /// residues as the shape has coefficients.
     ///
-    /// To be asked, and the set of contributors spent for good, before [`decode`](Self::decode) looks at the payload.
+    /// Ask this, and spend the set of contributors durably, before [`decode`](Self::decode) looks at
+    /// the payload.
     #[must_use]
     pub fn checks_pass(&self, residues: &[u64], contributors: u32, sigma: f64) -> bool {
         if residues.len() != self.shape.coefficients() {
@@ -84,8 +85,8 @@ impl Encoding {
         mean_square.sqrt() <= CHECK_SIGMAS * sigma * f64::from(contributors).sqrt()
     }
 
-    /// The totals of a decrypted sum of `contributors` reports, rounded to whole units and therefore exact;
-    /// `sigma` is [`noise::sigma`](crate::noise::sigma) of one report.
+    /// The totals of a decrypted sum of `contributors` reports, rounded to whole units and therefore
+    /// exact; `sigma` is [`noise::sigma`](crate::noise::sigma) of one report.
     ///
     /// Takes the same time whatever the residues are.
     ///

@@ -1,60 +1,18 @@
 //! The homomorphic sum: packed reports in, one packed sum out.
 
-use crate::bits::{PackError, add_residues, check_length, first_above, flat, pack, zero};
+mod error;
+
+pub use error::FoldError;
+
+use crate::bits::{add_residues, check_length, flat, pack, zero};
 use crate::kernel::{Fold, Group};
 use crate::{Kernel, KernelUnavailable, Profile};
-
-/// Why a report was not added. The sum is as it was before the call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FoldError {
-    /// Not the length of a packed report.
-    #[error("a packed ciphertext has {expected} bytes, not {actual}")]
-    WrongLength {
-        /// Bytes that are needed.
-        expected: usize,
-        /// Bytes given.
-        actual: usize,
-    },
-    /// A value is larger than any residue without its low bits.
-    #[error("packed value {index} is {value}, above the largest possible {largest}")]
-    LimbOutOfRange {
-        /// Index among the values of the report (or of the stored sum), `c0` first.
-        index: usize,
-        /// The value.
-        value: u64,
-        /// The largest that is allowed: `(q − 1) >> t`.
-        largest: u64,
-    },
-    /// With one more contributor a total could wrap around the modulus.
-    #[error("a sum of this profile holds at most {max} contributors")]
-    Full {
-        /// [`Profile::max_contributors`].
-        max: u32,
-    },
-    /// The two sums are of different profiles.
-    #[error("sums of the profiles \"{ours}\" and \"{theirs}\" cannot be added")]
-    ProfileMismatch {
-        /// Profile of the sum that was added to.
-        ours: &'static str,
-        /// Profile of the sum that was added.
-        theirs: &'static str,
-    },
-    /// The two sums carry different numbers of coefficients.
-    #[error("sums of {ours} and of {theirs} coefficients cannot be added")]
-    CoefficientsMismatch {
-        /// Coefficients of the sum that was added to.
-        ours: usize,
-        /// Coefficients of the sum that was added.
-        theirs: usize,
-    },
-}
 
 /// A running sum of reports of one profile and shape, and the number of contributors in it.
 ///
 /// Values are added as plain integers and reduced modulo `q` only when one more addition could
-/// exceed 64 bits: between calls no word is above `bound`. A sum of `additive-small`, `additive-fine` or `additive`
-/// never is reduced before it is packed, one of `additive-wide` once in 65,536 additions.
+/// exceed 64 bits: between calls no word is above `bound`. A sum of `additive-wide` is reduced
+/// once in 65,536 additions, one of another profile not before it is packed.
 #[derive(Clone)]
 pub struct Accumulator {
     profile: &'static Profile,
@@ -142,17 +100,14 @@ impl Accumulator {
         check_length(report, self.profile.packed_len(self.coefficients))?;
         let largest = self.profile.largest(0).max(self.profile.largest(1));
         self.make_room(largest);
-        let folds = self.folds;
-        let mut in_range = true;
-        for (fold, (words, packed, largest)) in folds.iter().zip(self.polynomials(report)) {
-            in_range &= fold.add(words, packed, largest);
-        }
-        if !in_range {
+        // Both are added whatever the first one holds, so that both can be taken away again.
+        let in_range = self.polynomials(report).map(Polynomial::add);
+        if in_range != [true; 2] {
             // Additions wrapped modulo 2^64 at worst, so taking the same values away restores
             // every word exactly.
-            for (fold, (words, packed, largest)) in folds.iter().zip(self.polynomials(report)) {
-                fold.subtract(words, packed, largest);
-            }
+            let [c0, c1] = self.polynomials(report);
+            c0.subtract();
+            c1.subtract();
             return Err(self.out_of_range(report));
         }
         self.bound += largest;
@@ -249,13 +204,19 @@ impl Accumulator {
         }
     }
 
-    /// The words, packed values and largest possible value of `c0` and of `c1`.
-    fn polynomials<'a>(&'a mut self, report: &'a [u8]) -> [(&'a mut [Group], &'a [u8], u64); 2] {
-        let (c0, c1) = self.words.split_at_mut(self.coefficients / Group::LEN);
+    /// `c0` and `c1` of a report of the right length, with the sums they go to.
+    fn polynomials<'a>(&'a mut self, report: &'a [u8]) -> [Polynomial<'a>; 2] {
+        let (sums_c0, sums_c1) = self.words.split_at_mut(self.coefficients / Group::LEN);
         let (packed_c0, packed_c1) = report.split_at(self.profile.poly_len(0, self.coefficients));
+        let polynomial = |poly: usize, words, packed| Polynomial {
+            fold: self.folds[poly],
+            words,
+            packed,
+            largest: self.profile.largest(poly),
+        };
         [
-            (c0, packed_c0, self.profile.largest(0)),
-            (c1, packed_c1, self.profile.largest(1)),
+            polynomial(0, sums_c0, packed_c0),
+            polynomial(1, sums_c1, packed_c1),
         ]
     }
 
@@ -263,25 +224,39 @@ impl Accumulator {
     #[cold]
     fn out_of_range(&self, report: &[u8]) -> FoldError {
         let mut alone = Self::with_folds(self.profile, self.coefficients, self.folds);
-        let mut first = 0;
-        for (fold, (words, packed, largest)) in self.folds.iter().zip(alone.polynomials(report)) {
-            if !fold.add(words, packed, largest) {
-                return match first_above(largest, &flat(words)) {
-                    PackError::OutOfRange {
-                        index,
-                        value,
-                        largest,
-                    } => FoldError::LimbOutOfRange {
-                        index: first + index,
-                        value,
-                        largest,
-                    },
-                    error => error.into(),
-                };
-            }
-            first += words.len() * Group::LEN;
+        let _ = alone.polynomials(report).map(Polynomial::add);
+        let largest = |index| {
+            self.profile
+                .largest(usize::from(index >= self.coefficients))
+        };
+        let mut values = flat(&alone.words).into_iter().enumerate();
+        match values.find(|&(index, value)| value > largest(index)) {
+            Some((index, value)) => FoldError::LimbOutOfRange {
+                index,
+                value,
+                largest: largest(index),
+            },
+            None => unreachable!("called after a value was found out of range"),
         }
-        unreachable!("called after a value was found out of range")
+    }
+}
+
+/// One polynomial of a packed report, and the sums that its values go to.
+struct Polynomial<'a> {
+    fold: Fold,
+    words: &'a mut [Group],
+    packed: &'a [u8],
+    largest: u64,
+}
+
+impl Polynomial<'_> {
+    /// Adds every value; true if none was out of range.
+    fn add(self) -> bool {
+        self.fold.add(self.words, self.packed, self.largest)
+    }
+
+    fn subtract(self) {
+        self.fold.subtract(self.words, self.packed, self.largest);
     }
 }
 
@@ -292,25 +267,5 @@ impl std::fmt::Debug for Accumulator {
             .field("coefficients", &self.coefficients)
             .field("contributors", &self.contributors)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<PackError> for FoldError {
-    fn from(error: PackError) -> Self {
-        match error {
-            PackError::WrongLength { expected, actual } => Self::WrongLength { expected, actual },
-            PackError::OutOfRange {
-                index,
-                value,
-                largest,
-            } => Self::LimbOutOfRange {
-                index,
-                value,
-                largest,
-            },
-            PackError::WrongWords { .. } | PackError::TooManyContributors { .. } => {
-                unreachable!("packed bytes were given, no words and no contributors")
-            }
-        }
     }
 }
