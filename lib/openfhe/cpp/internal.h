@@ -17,7 +17,7 @@ namespace cipherwatt {
 struct Internals {
     lbcrypto::CryptoContext<lbcrypto::DCRTPoly> context;
     std::size_t ring_dimension;
-    std::size_t limbs;
+    std::uint64_t modulus;
 };
 
 struct PublicKeyInternals {

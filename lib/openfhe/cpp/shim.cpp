@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-#include <chrono>
-#include <cmath>
-
 namespace cipherwatt {
 
 using lbcrypto::DCRTPoly;
@@ -25,6 +22,9 @@ namespace {
 // Keys are told apart by the caller; OpenFHE only compares tags.
 const std::string KEY_TAG = "cipherwatt";
 
+// CKKS wants a scale below the modulus. Nothing here encodes, so its value changes nothing.
+const std::uint32_t UNUSED_SCALE_BITS = 39;
+
 void check_length(const char* what, std::size_t expected, std::size_t actual) {
     if (expected != actual) {
         throw std::runtime_error(std::string(what) + ": " + std::to_string(expected) + " words expected, " +
@@ -32,89 +32,81 @@ void check_length(const char* what, std::size_t expected, std::size_t actual) {
     }
 }
 
-DCRTPoly polynomial(const Internals& in, const std::uint64_t* words) {
-    const auto params = in.context->GetElementParams();
-    DCRTPoly poly(params, Format::EVALUATION, true);
-    for (std::size_t limb = 0; limb < in.limbs; ++limb) {
-        auto& values = poly.GetAllElements()[limb];
-        for (std::size_t i = 0; i < in.ring_dimension; ++i)
-            values[i] = NativeInteger(words[limb * in.ring_dimension + i]);
-    }
+void check_fits(const Internals& in, std::size_t count) {
+    if (count > in.ring_dimension)
+        throw std::runtime_error(std::to_string(count) + " coefficients do not fit the ring");
+}
+
+// From its first coefficients to evaluation form.
+DCRTPoly polynomial(const Internals& in, const std::uint64_t* words, std::size_t count) {
+    check_fits(in, count);
+    DCRTPoly poly(in.context->GetElementParams(), Format::COEFFICIENT, true);
+    auto& values = poly.GetAllElements().at(0);
+    for (std::size_t i = 0; i < count; ++i)
+        values[i] = NativeInteger(words[i]);
+    poly.SetFormat(Format::EVALUATION);
     return poly;
 }
 
-std::vector<DCRTPoly> two_polynomials(const Internals& in, const std::uint64_t* words) {
-    const std::size_t stride = in.limbs * in.ring_dimension;
-    std::vector<DCRTPoly> polys;
-    polys.reserve(2);
-    polys.push_back(polynomial(in, words));
-    polys.push_back(polynomial(in, words + stride));
-    return polys;
+// The first coefficients of a polynomial, which is left in coefficient form.
+void write_words(DCRTPoly& poly, std::uint64_t* words, std::size_t count) {
+    poly.SetFormat(Format::COEFFICIENT);
+    const auto& values = poly.GetAllElements().at(0);
+    if (count > values.GetLength())
+        throw std::runtime_error("more coefficients wanted than a polynomial has");
+    for (std::size_t i = 0; i < count; ++i)
+        words[i] = values[i].ConvertToInt<std::uint64_t>();
 }
 
-std::uint64_t* write_words(const DCRTPoly& poly, std::uint64_t* words) {
-    if (poly.GetFormat() != Format::EVALUATION)
-        throw std::runtime_error("a polynomial is not in evaluation form");
-    for (const NativePoly& limb : poly.GetAllElements()) {
-        const auto& values = limb.GetValues();
-        for (std::size_t i = 0; i < values.GetLength(); ++i)
-            *words++ = values[i].ConvertToInt<std::uint64_t>();
-    }
-    return words;
-}
-
-void write_words(const std::vector<DCRTPoly>& polys, std::uint64_t* words, std::size_t len) {
-    std::size_t expected = 0;
-    for (const DCRTPoly& poly : polys)
-        expected += poly.GetNumOfElements() * poly.GetRingDimension();
-    check_length("output", expected, len);
-    for (const DCRTPoly& poly : polys)
-        words = write_words(poly, words);
-}
-
-// The key object is shared only inside the shim, and this is its last use.
-void wipe(const lbcrypto::PrivateKey<DCRTPoly>& key) {
-    if (!key)
-        return;
-    auto& poly = const_cast<DCRTPoly&>(key->GetPrivateElement());
+void wipe(DCRTPoly& poly) {
     for (NativePoly& limb : poly.GetAllElements()) {
         if (limb.GetLength() > 0)
             explicit_bzero(&limb[0], limb.GetLength() * sizeof(std::uint64_t));
     }
 }
 
-lbcrypto::Ciphertext<DCRTPoly> rebuild(const Internals& in, const std::uint64_t* words, std::size_t len) {
-    check_length("ciphertext", 2 * in.limbs * in.ring_dimension, len);
-    const auto params =
-        std::dynamic_pointer_cast<lbcrypto::CryptoParametersRNS>(in.context->GetCryptoParameters());
-    auto ciphertext = std::make_shared<lbcrypto::CiphertextImpl<DCRTPoly>>(in.context, KEY_TAG,
-                                                                           lbcrypto::CKKS_PACKED_ENCODING);
-    ciphertext->SetElements(two_polynomials(in, words));
-    ciphertext->SetNoiseScaleDeg(1);
-    ciphertext->SetLevel(0);
-    ciphertext->SetSlots(in.ring_dimension / 2);
-    ciphertext->SetScalingFactor(params->GetScalingFactorReal(0));
-    ciphertext->SetScalingFactorInt(NativeInteger(1));
+// The key object is shared only inside the shim, and this is its last use.
+void wipe(const lbcrypto::PrivateKey<DCRTPoly>& key) {
+    if (key)
+        wipe(const_cast<DCRTPoly&>(key->GetPrivateElement()));
+}
+
+lbcrypto::Ciphertext<DCRTPoly> seal(const Internals& in, const lbcrypto::PublicKey<DCRTPoly>& key,
+                                    const std::uint64_t* plaintext, std::size_t count) {
+    auto ciphertext = in.context->GetScheme()->Encrypt(polynomial(in, plaintext, count), key);
+    // As a ciphertext of CryptoContext::Encrypt has it: addition compares it.
+    ciphertext->SetEncodingType(lbcrypto::CKKS_PACKED_ENCODING);
     return ciphertext;
 }
 
-lbcrypto::Plaintext encode(const Internals& in, const double* slots, std::size_t count) {
-    const std::vector<double> values(slots, slots + count);
-    return in.context->MakeCKKSPackedPlaintext(values, 1, 0, nullptr, in.ring_dimension / 2);
+void open(const Internals& in, const DCRTPoly& secret, std::uint64_t* c0, std::size_t c0_len,
+          const std::uint64_t* c1, std::size_t c1_len) {
+    check_length("c1", in.ring_dimension, c1_len);
+    check_fits(in, c0_len);
+    const std::uint64_t q = in.modulus;
+    DCRTPoly product = polynomial(in, c1, c1_len);
+    product *= secret;
+    std::vector<std::uint64_t> words(c0_len);
+    write_words(product, words.data(), c0_len);
+    for (std::size_t i = 0; i < c0_len; ++i)
+        c0[i] = (c0[i] + words[i]) % q;
+    // With c1, which is public, the product is the secret.
+    wipe(product);
+    explicit_bzero(words.data(), words.size() * sizeof(std::uint64_t));
 }
 
-lbcrypto::Ciphertext<DCRTPoly> seal(const Internals& in, const lbcrypto::PublicKey<DCRTPoly>& key, const double* slots,
-                                    std::size_t count) {
-    return in.context->Encrypt(key, encode(in, slots, count));
-}
-
-std::vector<double> open(const Internals& in, const lbcrypto::PrivateKey<DCRTPoly>& key,
-                         const lbcrypto::Ciphertext<DCRTPoly>& ciphertext) {
-    lbcrypto::Plaintext plaintext;
-    if (!in.context->Decrypt(key, ciphertext, &plaintext).isValid)
-        throw std::runtime_error("the decryption is not valid");
-    plaintext->SetLength(in.ring_dimension / 2);
-    return plaintext->GetRealPackedValue();
+// Encrypts and decrypts once. Throws if that does not give what it should.
+void warm_up(const Internals& in) {
+    const std::uint64_t value = std::uint64_t{1} << 40, error = std::uint64_t{1} << 20;
+    const auto keys = in.context->KeyGen();
+    auto elements = seal(in, keys.publicKey, &value, 1)->GetElements();
+    std::vector<std::uint64_t> c0(in.ring_dimension), c1(in.ring_dimension);
+    write_words(elements.at(0), c0.data(), c0.size());
+    write_words(elements.at(1), c1.data(), c1.size());
+    open(in, keys.secretKey->GetPrivateElement(), c0.data(), 1, c1.data(), c1.size());
+    wipe(keys.secretKey);
+    if (c0[0] < value - error || c0[0] > value + error)
+        throw std::runtime_error("a first encryption does not decrypt to what it should");
 }
 
 }  // namespace
@@ -127,17 +119,17 @@ SecretKey::~SecretKey() {
     }
 }
 
-std::unique_ptr<Context> new_context(std::uint32_t ring_dimension, std::uint32_t limbs, std::uint32_t first_modulus_bits,
-                                     std::uint32_t scale_bits) {
+std::unique_ptr<Context> new_context(std::uint32_t ring_dimension, std::uint32_t modulus_bits) {
     return guarded([&] {
         lbcrypto::CCParams<lbcrypto::CryptoContextCKKSRNS> params;
-        params.SetSecurityLevel(lbcrypto::HEStd_128_classic);
+        // Refuses a modulus that is too wide for the ring. The tables for classical computers allow more.
+        params.SetSecurityLevel(lbcrypto::HEStd_128_quantum);
         params.SetSecretKeyDist(lbcrypto::UNIFORM_TERNARY);
         params.SetRingDim(ring_dimension);
         params.SetBatchSize(ring_dimension / 2);
-        params.SetMultiplicativeDepth(limbs - 1);
-        params.SetFirstModSize(first_modulus_bits);
-        params.SetScalingModSize(scale_bits);
+        params.SetMultiplicativeDepth(0);
+        params.SetFirstModSize(modulus_bits);
+        params.SetScalingModSize(UNUSED_SCALE_BITS);
         params.SetScalingTechnique(lbcrypto::FIXEDMANUAL);
         params.SetKeySwitchTechnique(lbcrypto::BV);
         params.SetDigitSize(10);
@@ -146,51 +138,45 @@ std::unique_ptr<Context> new_context(std::uint32_t ring_dimension, std::uint32_t
         in->context->Enable(lbcrypto::PKE);
         in->context->Enable(lbcrypto::LEVELEDSHE);
         in->ring_dimension = in->context->GetRingDimension();
-        in->limbs = in->context->GetElementParams()->GetParams().size();
-        if (in->ring_dimension != ring_dimension || in->limbs != limbs)
-            throw std::runtime_error("OpenFHE chose another ring dimension or number of limbs");
-
-        const auto keys = in->context->KeyGen();
-        const double one = 1.0;
-        const auto slots = open(*in, keys.secretKey, seal(*in, keys.publicKey, &one, 1));
-        wipe(keys.secretKey);
-        if (std::abs(slots.at(0) - one) > 0.01 || std::abs(slots.at(1)) > 0.01)
-            throw std::runtime_error("a first encryption does not decrypt to what it should");
+        const auto& primes = in->context->GetElementParams()->GetParams();
+        if (in->ring_dimension != ring_dimension || primes.size() != 1)
+            throw std::runtime_error("OpenFHE chose another ring dimension or more than one prime");
+        in->modulus = primes[0]->GetModulus().ConvertToInt<std::uint64_t>();
+        warm_up(*in);
         return std::make_unique<Context>(std::move(in));
     });
 }
 
-std::uint64_t modulus(const Context& context, std::size_t limb) {
-    return guarded([&] {
-        const auto& primes = context.internals->context->GetElementParams()->GetParams();
-        return primes.at(limb)->GetModulus().ConvertToInt<std::uint64_t>();
-    });
-}
-
-std::size_t limbs(const Context& context) {
-    return context.internals->limbs;
+std::uint64_t modulus(const Context& context) {
+    return context.internals->modulus;
 }
 
 void generate(const Context& context, std::uint64_t* secret, std::size_t secret_len, std::uint64_t* key,
               std::size_t key_len) {
     guarded([&] {
         const Internals& in = *context.internals;
-        check_length("secret key", in.limbs * in.ring_dimension, secret_len);
+        check_length("secret key", in.ring_dimension, secret_len);
+        check_length("public key", 2 * in.ring_dimension, key_len);
         const auto keys = in.context->KeyGen();
         if (!keys.good())
             throw std::runtime_error("the key generation gave no keys");
-        write_words(keys.secretKey->GetPrivateElement(), secret);
+        DCRTPoly coefficients = keys.secretKey->GetPrivateElement();
         wipe(keys.secretKey);
-        write_words(keys.publicKey->GetPublicElements(), key, key_len);
+        write_words(coefficients, secret, secret_len);
+        wipe(coefficients);
+        auto elements = keys.publicKey->GetPublicElements();
+        write_words(elements.at(0), key, in.ring_dimension);
+        write_words(elements.at(1), key + in.ring_dimension, in.ring_dimension);
     });
 }
 
 std::unique_ptr<PublicKey> public_key(const Context& context, const std::uint64_t* words, std::size_t len) {
     return guarded([&] {
         const Internals& in = *context.internals;
-        check_length("public key", 2 * in.limbs * in.ring_dimension, len);
+        const std::size_t n = in.ring_dimension;
+        check_length("public key", 2 * n, len);
         auto key = std::make_shared<lbcrypto::PublicKeyImpl<DCRTPoly>>(in.context, KEY_TAG);
-        key->SetPublicElements(two_polynomials(in, words));
+        key->SetPublicElements({polynomial(in, words, n), polynomial(in, words + n, n)});
         return std::make_unique<PublicKey>(std::make_unique<PublicKeyInternals>(PublicKeyInternals{std::move(key)}));
     });
 }
@@ -198,72 +184,37 @@ std::unique_ptr<PublicKey> public_key(const Context& context, const std::uint64_
 std::unique_ptr<SecretKey> secret_key(const Context& context, const std::uint64_t* words, std::size_t len) {
     return guarded([&] {
         const Internals& in = *context.internals;
-        check_length("secret key", in.limbs * in.ring_dimension, len);
+        check_length("secret key", in.ring_dimension, len);
         auto key = std::make_shared<lbcrypto::PrivateKeyImpl<DCRTPoly>>(in.context);
         key->SetKeyTag(KEY_TAG);
         // Moved, not copied: a copy would be freed without being overwritten.
-        key->SetPrivateElement(polynomial(in, words));
+        key->SetPrivateElement(polynomial(in, words, len));
         return std::make_unique<SecretKey>(std::make_unique<SecretKeyInternals>(SecretKeyInternals{std::move(key)}));
     });
 }
 
-void secret_key_words(const SecretKey& key, std::uint64_t* words, std::size_t len) {
-    guarded([&] {
-        const DCRTPoly& poly = key.internals->key->GetPrivateElement();
-        check_length("secret key", poly.GetNumOfElements() * poly.GetRingDimension(), len);
-        write_words(poly, words);
-    });
-}
-
-std::uint64_t encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count,
-                      std::uint64_t* words, std::size_t len) {
+std::unique_ptr<Ciphertext> encrypt(const Context& context, const PublicKey& key, const std::uint64_t* plaintext,
+                                    std::size_t count) {
     return guarded([&] {
-        const Internals& in = *context.internals;
-        const auto start = std::chrono::steady_clock::now();
-        const auto plaintext = encode(in, slots, count);
-        const auto encoding = std::chrono::steady_clock::now() - start;
-        const auto ciphertext = in.context->Encrypt(key.internals->key, plaintext);
-        write_words(ciphertext->GetElements(), words, len);
-        return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(encoding).count());
+        auto ciphertext = seal(*context.internals, key.internals->key, plaintext, count);
+        return std::make_unique<Ciphertext>(
+            std::make_unique<CiphertextInternals>(CiphertextInternals{std::move(ciphertext)}));
     });
 }
 
-void decrypt(const Context& context, const SecretKey& key, const std::uint64_t* words, std::size_t len, double* slots,
-             std::size_t count) {
+void residues(const Ciphertext& ciphertext, std::uint64_t* c0, std::size_t c0_len, std::uint64_t* c1,
+              std::size_t c1_len) {
     guarded([&] {
-        const Internals& in = *context.internals;
-        const auto values = open(in, key.internals->key, rebuild(in, words, len));
-        check_length("slots", values.size(), count);
-        std::copy(values.begin(), values.end(), slots);
+        // A copy, since OpenFHE's own objects stay in evaluation form.
+        auto elements = ciphertext.internals->ciphertext->GetElements();
+        write_words(elements.at(0), c0, c0_len);
+        write_words(elements.at(1), c1, c1_len);
     });
 }
 
-namespace {
-
-std::unique_ptr<Ciphertext> wrap(lbcrypto::Ciphertext<DCRTPoly> ciphertext) {
-    return std::make_unique<Ciphertext>(
-        std::make_unique<CiphertextInternals>(CiphertextInternals{std::move(ciphertext)}));
-}
-
-}  // namespace
-
-std::unique_ptr<Ciphertext> encrypt_only(const Context& context, const PublicKey& key, const double* slots,
-                                         std::size_t count) {
-    return guarded([&] { return wrap(seal(*context.internals, key.internals->key, slots, count)); });
-}
-
-std::unique_ptr<Ciphertext> ciphertext(const Context& context, const std::uint64_t* words, std::size_t len) {
-    return guarded([&] { return wrap(rebuild(*context.internals, words, len)); });
-}
-
-void ciphertext_words(const Ciphertext& ciphertext, std::uint64_t* words, std::size_t len) {
-    guarded([&] { write_words(ciphertext.internals->ciphertext->GetElements(), words, len); });
-}
-
-std::unique_ptr<Ciphertext> add(const Context& context, const Ciphertext& a, const Ciphertext& b) {
-    return guarded([&] {
-        return wrap(context.internals->context->EvalAdd(a.internals->ciphertext, b.internals->ciphertext));
-    });
+void open(const Context& context, const SecretKey& key, std::uint64_t* c0, std::size_t c0_len,
+          const std::uint64_t* c1, std::size_t c1_len) {
+    guarded([&] { open(*context.internals, key.internals->key->GetPrivateElement(), c0, c0_len, c1, c1_len); });
 }
 
 void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& other) {

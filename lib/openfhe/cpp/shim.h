@@ -1,9 +1,10 @@
 // The whole surface between Rust and OpenFHE. No OpenFHE header is included here, so the generated
 // bridge compiles in a second and its flags do not matter.
 //
-// A ciphertext, and a public key, crosses as its "words": two polynomials x L limbs x N residues in
-// evaluation form, in that order; a secret key as one polynomial. Lengths are checked, values are
-// not: the caller has checked each residue against its modulus.
+// A polynomial crosses as its N coefficients, residues modulo the one prime q, or as the first few of
+// them where the rest are zero or not wanted. OpenFHE computes on evaluations at roots of unity
+// ("evaluation form"); going there and back is the number-theoretic transform, done in here. Lengths
+// are checked, values are not: the caller has checked that each residue is below q.
 //
 // Every function throws std::runtime_error and nothing else. new_context and generate may not run
 // at the same time as anything else here; the rest may, on shared arguments.
@@ -46,7 +47,7 @@ public:
 
 struct CiphertextInternals;
 
-// A ciphertext as OpenFHE holds it, for comparisons in tests and benches.
+// A ciphertext as OpenFHE holds it.
 class Ciphertext {
 public:
     explicit Ciphertext(std::unique_ptr<CiphertextInternals> internals);
@@ -54,39 +55,35 @@ public:
     std::unique_ptr<CiphertextInternals> internals;
 };
 
-// A CKKS context without multiplications at 128-bit security, warmed up by one encryption and one
-// decryption so that all lazily built tables exist before threads share it.
-std::unique_ptr<Context> new_context(std::uint32_t ring_dimension, std::uint32_t limbs, std::uint32_t first_modulus_bits,
-                                     std::uint32_t scale_bits);
+// A CKKS context with one prime and without multiplications, at 128-bit security against quantum
+// computers. Warmed up by one encryption and one decryption, so that all lazily built tables exist
+// before threads share it.
+std::unique_ptr<Context> new_context(std::uint32_t ring_dimension, std::uint32_t modulus_bits);
 
-// The context's prime of this limb; throws past the last.
-std::uint64_t modulus(const Context& context, std::size_t limb);
-std::size_t limbs(const Context& context);
+std::uint64_t modulus(const Context& context);
 
-// A fresh key pair as words. OpenFHE's own copy of the secret key is overwritten.
+// A fresh key pair: the secret s, and b = e - a*s and a one after the other. OpenFHE's own copy of the
+// secret is overwritten; the caller must overwrite this one.
 void generate(const Context& context, std::uint64_t* secret, std::size_t secret_len, std::uint64_t* key,
               std::size_t key_len);
 
+// From b and a one after the other.
 std::unique_ptr<PublicKey> public_key(const Context& context, const std::uint64_t* words, std::size_t len);
 std::unique_ptr<SecretKey> secret_key(const Context& context, const std::uint64_t* words, std::size_t len);
 
-// The polynomial of a secret key. The caller owns the copy and must overwrite it.
-void secret_key_words(const SecretKey& key, std::uint64_t* words, std::size_t len);
+// Encrypts the polynomial with these first coefficients.
+std::unique_ptr<Ciphertext> encrypt(const Context& context, const PublicKey& key, const std::uint64_t* plaintext,
+                                    std::size_t count);
 
-// Encodes the slots (at most N/2; the rest are zero) and encrypts them. Returns the nanoseconds the encoding took.
-std::uint64_t encrypt(const Context& context, const PublicKey& key, const double* slots, std::size_t count,
-                      std::uint64_t* words, std::size_t len);
+// The first coefficients of c0 and all of c1.
+void residues(const Ciphertext& ciphertext, std::uint64_t* c0, std::size_t c0_len, std::uint64_t* c1,
+              std::size_t c1_len);
 
-// Decrypts and decodes into exactly N/2 slots.
-void decrypt(const Context& context, const SecretKey& key, const std::uint64_t* words, std::size_t len, double* slots,
-             std::size_t count);
+// The first coefficients of c0 + c1*s, which take the place of those of c0.
+void open(const Context& context, const SecretKey& key, std::uint64_t* c0, std::size_t c0_len,
+          const std::uint64_t* c1, std::size_t c1_len);
 
-// For comparisons: the same steps without leaving OpenFHE's own objects.
-std::unique_ptr<Ciphertext> encrypt_only(const Context& context, const PublicKey& key, const double* slots,
-                                         std::size_t count);
-std::unique_ptr<Ciphertext> ciphertext(const Context& context, const std::uint64_t* words, std::size_t len);
-void ciphertext_words(const Ciphertext& ciphertext, std::uint64_t* words, std::size_t len);
-std::unique_ptr<Ciphertext> add(const Context& context, const Ciphertext& a, const Ciphertext& b);
+// EvalAddInPlace, for comparisons.
 void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& other);
 
 // How many threads OpenMP starts for a parallel region that asks for four, inside a call like those

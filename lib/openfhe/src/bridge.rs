@@ -20,14 +20,8 @@ pub(crate) mod ffi {
         type SecretKey;
         type Ciphertext;
 
-        fn new_context(
-            ring_dimension: u32,
-            limbs: u32,
-            first_modulus_bits: u32,
-            scale_bits: u32,
-        ) -> Result<UniquePtr<Context>>;
-        fn modulus(context: &Context, limb: usize) -> Result<u64>;
-        fn limbs(context: &Context) -> usize;
+        fn new_context(ring_dimension: u32, modulus_bits: u32) -> Result<UniquePtr<Context>>;
+        fn modulus(context: &Context) -> u64;
         unsafe fn generate(
             context: &Context,
             secret: *mut u64,
@@ -45,40 +39,27 @@ pub(crate) mod ffi {
             words: *const u64,
             len: usize,
         ) -> Result<UniquePtr<SecretKey>>;
-        unsafe fn secret_key_words(key: &SecretKey, words: *mut u64, len: usize) -> Result<()>;
         unsafe fn encrypt(
             context: &Context,
             key: &PublicKey,
-            slots: *const f64,
+            plaintext: *const u64,
             count: usize,
-            words: *mut u64,
-            len: usize,
-        ) -> Result<u64>;
-        unsafe fn decrypt(
+        ) -> Result<UniquePtr<Ciphertext>>;
+        unsafe fn residues(
+            ciphertext: &Ciphertext,
+            c0: *mut u64,
+            c0_len: usize,
+            c1: *mut u64,
+            c1_len: usize,
+        ) -> Result<()>;
+        unsafe fn open(
             context: &Context,
             key: &SecretKey,
-            words: *const u64,
-            len: usize,
-            slots: *mut f64,
-            count: usize,
+            c0: *mut u64,
+            c0_len: usize,
+            c1: *const u64,
+            c1_len: usize,
         ) -> Result<()>;
-        unsafe fn encrypt_only(
-            context: &Context,
-            key: &PublicKey,
-            slots: *const f64,
-            count: usize,
-        ) -> Result<UniquePtr<Ciphertext>>;
-        unsafe fn ciphertext(
-            context: &Context,
-            words: *const u64,
-            len: usize,
-        ) -> Result<UniquePtr<Ciphertext>>;
-        unsafe fn ciphertext_words(
-            ciphertext: &Ciphertext,
-            words: *mut u64,
-            len: usize,
-        ) -> Result<()>;
-        fn add(context: &Context, a: &Ciphertext, b: &Ciphertext) -> Result<UniquePtr<Ciphertext>>;
         fn openmp_threads() -> Result<usize>;
         fn add_in_place(
             context: &Context,

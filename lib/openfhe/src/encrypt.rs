@@ -1,104 +1,104 @@
-//! Encryption: from slots to a packed ciphertext.
+//! Encryption: from the coefficients of a plaintext to those of a ciphertext.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 use std::time::{Duration, Instant};
+
+use cxx::UniquePtr;
+use packed::RING;
 
 use crate::bridge::ffi;
 use crate::context::shared;
 use crate::{Context, Error, PublicKey};
 
+/// A fresh ciphertext: what a report is packed from. A buffer that may be used again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fresh {
+    /// The first coefficients of `c0`, as many as the plaintext had.
+    pub c0: Vec<u64>,
+    /// All coefficients of `c1`.
+    pub c1: Vec<u64>,
+}
+
 /// How long the steps of an encryption took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steps {
-    /// From slots to a CKKS plaintext.
-    pub encode: Duration,
-    /// From the plaintext to the residues of a ciphertext.
+    /// From the plaintext to a ciphertext in OpenFHE's evaluation form.
     pub encrypt: Duration,
-    /// From residues to packed bytes.
-    pub pack: Duration,
+    /// From there to coefficients.
+    pub transform: Duration,
 }
 
 impl Context {
-    /// Encrypts a slot vector and packs the ciphertext. Slots past the last value are zero.
+    /// Encrypts the polynomial with these first coefficients, residues modulo the ring's prime; all
+    /// others are zero. `fresh` is replaced; after an error it is unspecified.
     ///
     /// # Errors
-    /// [`Error::SlotCount`], [`Error::SlotRange`] (each value must lie in −1..=1, or the contributor
-    /// bound of the profile would not hold), [`Error::ProfileMismatch`] for a key of another profile.
-    pub fn encrypt(&self, key: &PublicKey, slots: &[f64]) -> Result<Vec<u8>, Error> {
-        let mut packed = Vec::new();
-        self.encrypt_into(key, slots, &mut packed)?;
-        Ok(packed)
-    }
-
-    /// As [`Context::encrypt`], into a buffer that may be used again. Its content is replaced; after
-    /// an error it is unspecified.
-    ///
-    /// # Errors
-    /// Those of [`Context::encrypt`].
-    pub fn encrypt_into(
+    /// [`Error::Coefficients`] for none or too many, [`Error::Residue`] for one that is not below the
+    /// prime.
+    pub fn encrypt(
         &self,
         key: &PublicKey,
-        slots: &[f64],
-        packed: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        self.encrypt_timed(key, slots, packed).map(drop)
-    }
-
-    /// As [`Context::encrypt_into`]. Returns how long each step took.
-    ///
-    /// # Errors
-    /// Those of [`Context::encrypt`].
-    pub fn encrypt_timed(
-        &self,
-        key: &PublicKey,
-        slots: &[f64],
-        packed: &mut Vec<u8>,
+        plaintext: &[u64],
+        fresh: &mut Fresh,
     ) -> Result<Steps, Error> {
-        let profile = self.profile();
-        self.check_profile(key.profile())?;
-        self.check_slots(slots)?;
-        let mut words = vec![0; profile.words()];
         let started = Instant::now();
-        let encode = {
-            let _shared = shared();
-            // SAFETY: pointers and lengths are those of the two slices, which outlive the call.
-            unsafe {
-                ffi::encrypt(
-                    self.ffi(),
-                    key.ffi(),
-                    slots.as_ptr(),
-                    slots.len(),
-                    words.as_mut_ptr(),
-                    words.len(),
-                )
-            }
-            .map_err(Error::thrown("encrypt"))?
-        };
-        let (encode, encrypted) = (Duration::from_nanos(encode), Instant::now());
-        packed.resize(profile.packed_len(), 0);
-        packed::pack_into(profile, &words, packed)?;
+        let ciphertext = self.encrypt_only(key, plaintext)?;
+        let encrypted = Instant::now();
+        fresh.c0.resize(plaintext.len(), 0);
+        fresh.c1.resize(RING.dimension, 0);
+        residues(&ciphertext, &mut fresh.c0, &mut fresh.c1)?;
         Ok(Steps {
-            encode,
-            encrypt: (encrypted - started).saturating_sub(encode),
-            pack: encrypted.elapsed(),
+            encrypt: encrypted - started,
+            transform: encrypted.elapsed(),
         })
     }
 
-    pub(crate) fn check_slots(&self, slots: &[f64]) -> Result<(), Error> {
-        let max = self.profile().slots();
-        if slots.is_empty() || slots.len() > max {
-            return Err(Error::SlotCount {
-                max,
-                actual: slots.len(),
-            });
-        }
-        // NaN is outside every range.
-        match slots.iter().position(|value| !(-1.0..=1.0).contains(value)) {
-            Some(index) => Err(Error::SlotRange {
-                index,
-                value: slots[index],
-            }),
-            None => Ok(()),
-        }
+    /// OpenFHE's encryption, and nothing else.
+    pub(crate) fn encrypt_only(
+        &self,
+        key: &PublicKey,
+        plaintext: &[u64],
+    ) -> Result<UniquePtr<ffi::Ciphertext>, Error> {
+        check_coefficients(plaintext)?;
+        let _shared = shared();
+        // SAFETY: pointer and length are those of the slice, which outlives the call.
+        unsafe { ffi::encrypt(self.ffi(), key.ffi(), plaintext.as_ptr(), plaintext.len()) }
+            .map_err(Error::thrown("encrypt"))
+    }
+}
+
+/// Copies out the first coefficients of `c0` and of `c1`, as many as fit.
+pub(crate) fn residues(
+    ciphertext: &ffi::Ciphertext,
+    c0: &mut [u64],
+    c1: &mut [u64],
+) -> Result<(), Error> {
+    let _shared = shared();
+    // SAFETY: pointers and lengths are those of the two slices, which outlive the call.
+    unsafe {
+        ffi::residues(
+            ciphertext,
+            c0.as_mut_ptr(),
+            c0.len(),
+            c1.as_mut_ptr(),
+            c1.len(),
+        )
+    }
+    .map_err(Error::thrown("transform a ciphertext"))
+}
+
+/// Whether these are the first coefficients of a polynomial of the ring.
+pub(crate) fn check_coefficients(words: &[u64]) -> Result<(), Error> {
+    if words.is_empty() || words.len() > RING.dimension {
+        return Err(Error::Coefficients {
+            actual: words.len(),
+        });
+    }
+    match words.iter().position(|&word| word >= RING.modulus) {
+        Some(index) => Err(Error::Residue {
+            index,
+            value: words[index],
+        }),
+        None => Ok(()),
     }
 }

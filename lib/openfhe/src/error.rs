@@ -1,6 +1,6 @@
 //! Errors of the bridge.
 
-use packed::PackError;
+use packed::{PackError, RING};
 
 /// An operation of this crate that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,43 +14,30 @@ pub enum Error {
         /// The text of its exception.
         message: String,
     },
-    /// The profile does not describe what OpenFHE makes of its parameters.
-    #[error("profile \"{profile}\" has the moduli {expected:?}, but OpenFHE chose {actual:?}")]
-    Moduli {
-        /// The profile's name.
-        profile: &'static str,
-        /// The profile's primes.
-        expected: Vec<u64>,
-        /// OpenFHE's primes.
-        actual: Vec<u64>,
+    /// The ring does not describe what OpenFHE makes of its parameters.
+    #[error("OpenFHE chose the modulus {actual} instead of {}", RING.modulus)]
+    Modulus {
+        /// OpenFHE's prime.
+        actual: u64,
     },
-    /// A key or ciphertext of one profile was used with a context of another.
-    #[error(
-        "a key or ciphertext of profile \"{actual}\" cannot be used with profile \"{expected}\""
-    )]
-    ProfileMismatch {
-        /// The context's profile.
-        expected: &'static str,
-        /// The argument's profile.
-        actual: &'static str,
-    },
-    /// There are no values, or more than a ciphertext has slots.
-    #[error("there are {actual} slot values; a ciphertext holds 1 to {max}")]
-    SlotCount {
-        /// Slots of the profile.
-        max: usize,
-        /// Values given.
+    /// There are no coefficients, or more than a polynomial has.
+    #[error("there are {actual} coefficients; a polynomial has 1 to {}", RING.dimension)]
+    Coefficients {
+        /// Coefficients given.
         actual: usize,
     },
-    /// A value whose sum over many contributors could wrap around the modulus.
-    #[error("slot {index} is {value}, which is not between -1 and 1")]
-    SlotRange {
-        /// Which slot.
+    /// A coefficient that is not a residue.
+    #[error("coefficient {index} is {value}, not below the modulus {}", RING.modulus)]
+    Residue {
+        /// Which coefficient.
         index: usize,
-        /// Its value, in slot units.
-        value: f64,
+        /// Its value.
+        value: u64,
     },
-    /// Packed bytes of a wrong length or with a residue out of range.
+    /// The public key was not made with the secret.
+    #[error("the secret and the public key do not belong together")]
+    NotAPair,
+    /// A packed public key of a wrong length or with a residue out of range.
     #[error(transparent)]
     Packed(#[from] PackError),
 }

@@ -1,12 +1,13 @@
-//! The bridge to OpenFHE 1.4.2: CKKS contexts, encryption to packed ciphertexts, keys, decryption.
+//! The bridge to OpenFHE 1.4.2: CKKS encryption, keys, decryption.
 //!
-//! It covers only what Cipherwatt uses. Ciphertexts and public keys leave and enter as the packed
-//! bytes of the crate [`packed`], each residue checked against its modulus, so bytes from the network
-//! never reach OpenFHE's own deserialiser. The build script obtains OpenFHE itself; its environment
-//! variables are in `build/mod.rs`.
+//! It covers only what Cipherwatt uses. Plaintexts, ciphertexts and keys leave and enter as the plain
+//! coefficients of polynomials over [`packed::RING`], each checked to be a residue, so bytes from the
+//! network never reach OpenFHE's own deserialiser. What the coefficients mean, and how they are packed,
+//! is the crate [`packed`]'s matter: OpenFHE's slots and its encoding are not used. The build script
+//! obtains OpenFHE itself; its environment variables are in `build/mod.rs`.
 //!
 //! # Threads
-//! One process-wide lock keeps the creation of contexts and keys apart from everything else;
+//! One process-wide lock keeps the creation of the context and of keys apart from everything else;
 //! encryption and decryption run side by side. OpenMP inside OpenFHE is off: parallelise over reports.
 //! Do not `fork()` a process that has used this crate: both sides would encrypt with the same
 //! randomness. (Starting another program is safe.)
@@ -17,8 +18,8 @@
 //! freed without being overwritten.
 //!
 //! # Layout
-//! - [`Context`]: the parameters of a profile, set up once a process.
-//! - `encrypt`: from slots to a packed ciphertext.
+//! - [`Context`]: OpenFHE set up for the ring, once a process.
+//! - `encrypt`: from the coefficients of a plaintext to those of a ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
 //! - [`mod@reference`]: OpenFHE's own addition and objects, to compare with.
@@ -36,7 +37,7 @@ pub mod secret;
 mod self_test;
 
 pub use context::Context;
-pub use encrypt::Steps;
+pub use encrypt::{Fresh, Steps};
 pub use error::Error;
 pub use public_key::PublicKey;
 pub use self_test::self_test;

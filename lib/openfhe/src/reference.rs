@@ -3,11 +3,12 @@
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
 use cxx::UniquePtr;
-use packed::Profile;
+use packed::RING;
 
 use crate::bridge::ffi;
 use crate::context::shared;
-use crate::{Context, Error, PublicKey};
+use crate::encrypt::residues;
+use crate::{Context, Error, Fresh, PublicKey};
 
 /// A ciphertext as OpenFHE holds it.
 pub struct Ciphertext {
@@ -19,45 +20,28 @@ pub struct Ciphertext {
 unsafe impl Send for Ciphertext {}
 
 impl Ciphertext {
-    /// OpenFHE's encode and encrypt, and nothing else.
+    /// OpenFHE's encryption, and nothing else.
     ///
     /// # Errors
     /// Those of [`Context::encrypt`].
-    pub fn encrypt(context: &Context, key: &PublicKey, slots: &[f64]) -> Result<Self, Error> {
-        context.check_profile(key.profile())?;
-        context.check_slots(slots)?;
-        let _shared = shared();
-        // SAFETY: pointer and length are those of the slice, which outlives the call.
-        let ciphertext =
-            unsafe { ffi::encrypt_only(context.ffi(), key.ffi(), slots.as_ptr(), slots.len()) }
-                .map_err(Error::thrown("encrypt"))?;
-        Ok(Self::new(context, ciphertext))
+    pub fn encrypt(context: &Context, key: &PublicKey, plaintext: &[u64]) -> Result<Self, Error> {
+        Ok(Self {
+            context: context.clone(),
+            ciphertext: context.encrypt_only(key, plaintext)?,
+        })
     }
 
-    /// Rebuilds a ciphertext from its packed limbs.
+    /// All coefficients of both polynomials.
     ///
     /// # Errors
-    /// [`Error::Packed`] for a wrong length or a residue out of range.
-    pub fn from_packed(context: &Context, packed: &[u8]) -> Result<Self, Error> {
-        let words = packed::unpack(context.profile(), packed)?;
-        let _shared = shared();
-        // SAFETY: pointer and length are those of the vector, which outlives the call.
-        let ciphertext = unsafe { ffi::ciphertext(context.ffi(), words.as_ptr(), words.len()) }
-            .map_err(Error::thrown("rebuild a ciphertext"))?;
-        Ok(Self::new(context, ciphertext))
-    }
-
-    /// The packed limbs.
-    ///
-    /// # Errors
-    /// [`Error::OpenFhe`] if it is not a fresh ciphertext or a sum of such.
-    pub fn to_packed(&self) -> Result<Vec<u8>, Error> {
-        let profile = self.profile();
-        let mut words = vec![0; profile.words()];
-        // SAFETY: pointer and length are those of the vector, which outlives the call.
-        unsafe { ffi::ciphertext_words(&self.ciphertext, words.as_mut_ptr(), words.len()) }
-            .map_err(Error::thrown("copy a ciphertext"))?;
-        Ok(packed::pack(profile, &words)?)
+    /// [`Error::OpenFhe`] if OpenFHE fails.
+    pub fn residues(&self) -> Result<Fresh, Error> {
+        let mut all = Fresh {
+            c0: vec![0; RING.dimension],
+            c1: vec![0; RING.dimension],
+        };
+        residues(&self.ciphertext, &mut all.c0, &mut all.c1)?;
+        Ok(all)
     }
 
     /// `EvalAddInPlace`.
@@ -96,33 +80,11 @@ impl Ciphertext {
         // SAFETY: pointer and length are those of the slice, which outlives the call.
         let ciphertext = unsafe { ffi::deserialise(bytes.as_ptr(), bytes.len()) }
             .map_err(Error::thrown("deserialise"))?;
-        Ok(Self::new(context, ciphertext))
-    }
-
-    fn new(context: &Context, ciphertext: UniquePtr<ffi::Ciphertext>) -> Self {
-        Self {
+        Ok(Self {
             context: context.clone(),
             ciphertext,
-        }
+        })
     }
-
-    fn profile(&self) -> &'static Profile {
-        self.context.profile()
-    }
-}
-
-/// `EvalAdd` of two packed ciphertexts.
-///
-/// # Errors
-/// [`Error::Packed`] for a wrong length or a residue out of range, [`Error::OpenFhe`] if OpenFHE refuses.
-pub fn eval_add(context: &Context, a: &[u8], b: &[u8]) -> Result<Vec<u8>, Error> {
-    let a = Ciphertext::from_packed(context, a)?;
-    let b = Ciphertext::from_packed(context, b)?;
-    let sum = {
-        let _shared = shared();
-        ffi::add(context.ffi(), &a.ciphertext, &b.ciphertext).map_err(Error::thrown("add"))?
-    };
-    Ciphertext::new(context, sum).to_packed()
 }
 
 /// How many threads OpenMP gives a region inside a call into OpenFHE that asks for four.

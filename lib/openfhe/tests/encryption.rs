@@ -6,48 +6,67 @@ use std::collections::HashSet;
 use std::thread;
 
 use openfhe::secret::{self, SecretKey};
-use openfhe::{Context, Error, PublicKey};
-use packed::{ADDITIVE, ADDITIVE_WIDE, Profile};
+use openfhe::{Context, Error, Fresh, PublicKey};
+use packed::{ADDITIVE_FINE, Lifted, PackError, RING, noise};
+use sha2::{Digest, Sha256};
 
-fn setup(profile: &'static Profile) -> (Context, SecretKey, PublicKey) {
-    let context = Context::new(profile).unwrap();
+fn setup() -> (Context, SecretKey, PublicKey) {
+    let context = Context::new().unwrap();
     let (secret, public) = secret::generate(&context).unwrap();
     (context, secret, public)
 }
 
-fn ramp(profile: &Profile) -> Vec<f64> {
-    let slots = profile.slots();
-    (0..slots)
-        .map(|slot| 2.0 * slot as f64 / (slots - 1) as f64 - 1.0)
+/// Residues over the whole range of the modulus.
+fn ramp(coefficients: usize) -> Vec<u64> {
+    let step = RING.modulus / coefficients as u64;
+    (0..coefficients as u64)
+        .map(|i| RING.modulus - 1 - i * step)
         .collect()
 }
 
+fn encrypt(context: &Context, public: &PublicKey, plaintext: &[u64]) -> Lifted {
+    let mut fresh = Fresh::default();
+    context.encrypt(public, plaintext, &mut fresh).unwrap();
+    let Fresh { c0, c1 } = fresh;
+    Lifted { c0, c1 }
+}
+
 #[track_caller]
-fn assert_close(profile: &Profile, actual: &[f64], expected: &[f64], contributors: u32) {
-    let bound = packed::noise::bound(profile, contributors);
-    for (slot, value) in actual.iter().enumerate() {
-        let expected = expected.get(slot).copied().unwrap_or(0.0);
+fn assert_close(secret: &SecretKey, actual: &[u64], expected: &[u64]) {
+    let bound = 7.0 * noise::sigma(&ADDITIVE_FINE, &secret.norms());
+    assert_eq!(actual.len(), expected.len());
+    for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        let distance = actual.abs_diff(*expected);
+        let distance = distance.min(RING.modulus - distance);
         assert!(
-            (value - expected).abs() <= bound,
-            "slot {slot}: {value} for {expected}, bound {bound}"
+            distance as f64 <= bound,
+            "coefficient {i}: off by {distance}"
         );
     }
 }
 
 #[test]
-fn what_is_encrypted_is_decrypted_on_every_profile() {
-    for profile in Profile::all() {
-        let (context, secret, public) = setup(profile);
-        for values in [
-            ramp(profile),
-            vec![1.0],
-            vec![-1.0; 96],
-            vec![0.0; profile.slots()],
-        ] {
-            let sealed = context.encrypt(&public, &values).unwrap();
-            assert_eq!(sealed.len(), profile.packed_len());
-            assert_close(profile, &secret.decrypt(&sealed).unwrap(), &values, 1);
-        }
+fn what_is_encrypted_is_opened_whole_or_in_its_first_coefficients() {
+    let (context, secret, public) = setup();
+    for coefficients in [1, 8, 232, RING.dimension] {
+        let plaintext = ramp(coefficients);
+        let sealed = encrypt(&context, &public, &plaintext);
+        assert_eq!(sealed.c0.len(), coefficients);
+        assert_eq!(sealed.c1.len(), RING.dimension);
+        let opened = secret.open(&sealed).unwrap();
+        assert_close(&secret, &opened, &plaintext);
+    }
+}
+
+#[test]
+fn a_buffer_serves_again_for_another_number_of_coefficients() {
+    let (context, secret, public) = setup();
+    let mut fresh = Fresh::default();
+    for plaintext in [ramp(64), ramp(8), ramp(128)] {
+        context.encrypt(&public, &plaintext, &mut fresh).unwrap();
+        let Fresh { c0, c1 } = fresh.clone();
+        let opened = secret.open(&Lifted { c0, c1 }).unwrap();
+        assert_close(&secret, &opened, &plaintext);
     }
 }
 
@@ -55,20 +74,15 @@ fn what_is_encrypted_is_decrypted_on_every_profile() {
 fn threads_encrypt_at_the_same_time_with_their_own_randomness() {
     const THREADS: usize = 8;
     const EACH: usize = 40;
-    let (context, secret, public) = setup(&ADDITIVE);
-    let values = ramp(&ADDITIVE);
-    let sealed: Vec<Vec<u8>> = thread::scope(|scope| {
+    let (context, secret, public) = setup();
+    let plaintext = ramp(64);
+    let sealed: Vec<Lifted> = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|_| {
-                let (context, public, values) = (context.clone(), public.clone(), &values);
-                scope.spawn(move || {
-                    let mut out = Vec::new();
-                    let mut all = Vec::new();
-                    for _ in 0..EACH {
-                        context.encrypt_into(&public, values, &mut out).unwrap();
-                        all.push(out.clone());
-                    }
-                    all
+                scope.spawn(|| -> Vec<Lifted> {
+                    (0..EACH)
+                        .map(|_| encrypt(&context, &public, &plaintext))
+                        .collect()
                 })
             })
             .collect();
@@ -79,18 +93,17 @@ fn threads_encrypt_at_the_same_time_with_their_own_randomness() {
     });
     // The same message and key each time: equal first polynomials, or equal second ones, would mean
     // equal randomness in part.
-    let halves: HashSet<&[u8]> = sealed
+    let polynomials: HashSet<&[u64]> = sealed
         .iter()
-        .flat_map(|bytes| bytes.chunks(ADDITIVE.packed_len() / 2))
+        .flat_map(|sealed| [sealed.c0.as_slice(), &sealed.c1])
         .collect();
-    assert_eq!(halves.len(), 2 * THREADS * EACH);
+    assert_eq!(polynomials.len(), 2 * THREADS * EACH);
     thread::scope(|scope| {
         for part in sealed.chunks(EACH) {
-            let secret = &secret;
-            let values = &values;
+            let (secret, plaintext) = (&secret, &plaintext);
             scope.spawn(move || {
-                for bytes in part {
-                    assert_close(&ADDITIVE, &secret.decrypt(bytes).unwrap(), values, 1);
+                for sealed in part {
+                    assert_close(secret, &secret.open(sealed).unwrap(), plaintext);
                 }
             });
         }
@@ -98,112 +111,125 @@ fn threads_encrypt_at_the_same_time_with_their_own_randomness() {
 }
 
 #[test]
-fn contexts_and_keys_are_made_while_others_encrypt() {
-    let (context, secret, public) = setup(&ADDITIVE);
+fn keys_are_made_while_others_encrypt() {
+    let (context, secret, public) = setup();
+    let plaintext = ramp(8);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    let sealed = context.encrypt(&public, &[0.25]).unwrap();
-                    assert_close(&ADDITIVE, &secret.decrypt(&sealed).unwrap(), &[0.25], 1);
+                    let sealed = encrypt(&context, &public, &plaintext);
+                    assert_close(&secret, &secret.open(&sealed).unwrap(), &plaintext);
                 }
             });
         }
         scope.spawn(|| {
             for _ in 0..10 {
-                let (context, secret, public) = setup(&ADDITIVE_WIDE);
-                let sealed = context.encrypt(&public, &[-0.5]).unwrap();
-                assert_close(
-                    &ADDITIVE_WIDE,
-                    &secret.decrypt(&sealed).unwrap(),
-                    &[-0.5],
-                    1,
-                );
+                let (context, secret, public) = setup();
+                let sealed = encrypt(&context, &public, &plaintext);
+                assert_close(&secret, &secret.open(&sealed).unwrap(), &plaintext);
             }
         });
     });
 }
 
 #[test]
-fn values_that_could_wrap_the_sum_are_refused() {
-    let (context, _, public) = setup(&ADDITIVE);
-    for bad in [1.000_001, -1.5, f64::NAN, f64::INFINITY] {
-        let error = context.encrypt(&public, &[0.0, bad]).unwrap_err();
+fn what_is_not_a_polynomial_of_the_ring_is_refused_before_openfhe_sees_it() {
+    let (context, secret, public) = setup();
+    let mut fresh = Fresh::default();
+    for count in [0, RING.dimension + 1] {
+        let error = context.encrypt(&public, &vec![0; count], &mut fresh);
         assert!(
-            matches!(error, Error::SlotRange { index: 1, .. }),
-            "{error}"
+            matches!(error, Err(Error::Coefficients { actual }) if actual == count),
+            "{error:?}"
         );
     }
-    for count in [0, ADDITIVE.slots() + 1] {
-        let error = context.encrypt(&public, &vec![0.0; count]).unwrap_err();
-        assert!(
-            matches!(error, Error::SlotCount { max: 1024, actual } if actual == count),
-            "{error}"
+    for value in [RING.modulus, u64::MAX] {
+        let error = context
+            .encrypt(&public, &[0, value], &mut fresh)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("coefficient 1 is {value}, not below the modulus 1125899906826241")
         );
     }
+    let good = encrypt(&context, &public, &[5; 8]);
+    let spoiled = |spoil: fn(&mut Lifted)| {
+        let mut sum = good.clone();
+        spoil(&mut sum);
+        secret.open(&sum).unwrap_err()
+    };
+    let error = spoiled(|sum| sum.c0[7] = RING.modulus);
+    assert!(matches!(error, Error::Residue { index: 7, .. }), "{error}");
+    let error = spoiled(|sum| sum.c1[2047] = u64::MAX);
+    let last = matches!(error, Error::Residue { index: 2047, .. });
+    assert!(last, "{error}");
+    for error in [
+        spoiled(|sum| sum.c0.clear()),
+        spoiled(|sum| sum.c0.resize(2049, 0)),
+        spoiled(|sum| sum.c1.push(0)),
+        spoiled(|sum| sum.c1.clear()),
+    ] {
+        assert!(matches!(error, Error::Coefficients { .. }), "{error}");
+    }
+    let error = spoiled(|sum| sum.c1.truncate(2047));
+    assert!(error.to_string().contains("2048 words expected"), "{error}");
 }
 
 #[test]
-fn a_key_of_another_profile_is_refused() {
-    let (narrow, _, _) = setup(&ADDITIVE);
-    let (_, _, wide_key) = setup(&ADDITIVE_WIDE);
-    let error = narrow.encrypt(&wide_key, &[0.5]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a key or ciphertext of profile \"additive-wide\" cannot be used with profile \"additive\""
-    );
-}
-
-#[test]
-fn a_public_key_survives_the_wire_and_its_fingerprint_tells_it_apart() {
-    let (context, secret, public) = setup(&ADDITIVE);
-    let bytes = public.to_packed();
-    let rebuilt = PublicKey::from_packed(&context, &bytes).unwrap();
+fn a_public_key_survives_the_wire_and_its_fingerprint_binds_the_ring_and_every_bit() {
+    let (context, secret, public) = setup();
+    let bytes = public.as_packed();
+    assert_eq!(bytes.len(), 25_600);
+    let rebuilt = PublicKey::from_packed(&context, bytes).unwrap();
     assert_eq!(rebuilt, public);
     assert_eq!(rebuilt.fingerprint(), public.fingerprint());
-    let sealed = context.encrypt(&rebuilt, &[0.125]).unwrap();
-    assert_close(&ADDITIVE, &secret.decrypt(&sealed).unwrap(), &[0.125], 1);
+    let plaintext = ramp(8);
+    let sealed = encrypt(&context, &rebuilt, &plaintext);
+    assert_close(&secret, &secret.open(&sealed).unwrap(), &plaintext);
 
-    let (_, _, other) = setup(&ADDITIVE);
+    let bound = [RING.parameter_bytes(), bytes.to_vec()].concat();
+    assert_eq!(public.fingerprint(), *Sha256::digest(&bound));
+    let (_, _, other) = setup();
     assert_ne!(other.fingerprint(), public.fingerprint());
-    // The same limbs under another profile are another key.
-    let wide = PublicKey::from_packed(&Context::new(&ADDITIVE_WIDE).unwrap(), &bytes).unwrap();
-    assert_ne!(wide.fingerprint(), public.fingerprint());
-    let mut flipped = bytes.clone();
+    let mut flipped = bytes.to_vec();
     flipped[100] ^= 1;
-    assert_ne!(
-        PublicKey::from_packed(&context, &flipped)
-            .unwrap()
-            .fingerprint(),
-        public.fingerprint()
-    );
+    let flipped = PublicKey::from_packed(&context, &flipped).unwrap();
+    assert_ne!(flipped, public);
+    assert_ne!(flipped.fingerprint(), public.fingerprint());
 }
 
 #[test]
-fn bytes_that_are_no_ciphertext_are_refused_before_openfhe_sees_them() {
-    let (context, secret, public) = setup(&ADDITIVE);
-    let sealed = context.encrypt(&public, &[0.5]).unwrap();
-    let mut out_of_range = sealed.clone();
+fn bytes_that_are_not_a_public_key_are_refused() {
+    let (context, _, public) = setup();
+    let bytes = public.as_packed();
+    let mut out_of_range = bytes.to_vec();
     out_of_range[..7].fill(0xff);
-    for bad in [&sealed[1..], &[], &out_of_range] {
-        assert!(matches!(secret.decrypt(bad), Err(Error::Packed(_))));
-        assert!(matches!(
-            PublicKey::from_packed(&context, bad),
-            Err(Error::Packed(_))
-        ));
+    for (bad, length) in [(&bytes[1..], true), (&[], true), (&out_of_range, false)] {
+        let error = PublicKey::from_packed(&context, bad).unwrap_err();
+        let expected = match error {
+            Error::Packed(PackError::WrongLength { expected, .. }) => length && expected == 25_600,
+            Error::Packed(PackError::OutOfRange { index, .. }) => !length && index == 0,
+            _ => false,
+        };
+        assert!(expected, "{error}");
     }
 }
 
 #[test]
-fn a_ciphertext_for_another_key_is_an_error_and_not_a_value() {
-    let (context, secret, _) = setup(&ADDITIVE);
-    let (_, _, other) = setup(&ADDITIVE);
-    let sealed = context.encrypt(&other, &[0.5]).unwrap();
-    assert!(matches!(
-        secret.decrypt(&sealed),
-        Err(Error::OpenFhe {
-            operation: "decrypt",
-            ..
-        })
-    ));
+fn the_norms_are_those_of_a_ternary_secret_and_a_small_error() {
+    let expected = noise::KeyNorms::expected();
+    for _ in 0..5 {
+        let (_, secret, _) = setup();
+        let norms = secret.norms();
+        // Both are sums of 2,048 squares: seven standard deviations are 11 and 22 per cent.
+        assert!(
+            (norms.secret / expected.secret - 1.0).abs() < 0.11,
+            "{norms:?}"
+        );
+        assert!(
+            (norms.error / expected.error - 1.0).abs() < 0.22,
+            "{norms:?}"
+        );
+    }
 }

@@ -7,9 +7,9 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use openfhe::Context;
 use openfhe::secret::{self, KeyFileError, SecretKey};
-use packed::{ADDITIVE, ADDITIVE_WIDE};
+use openfhe::{Context, Fresh};
+use packed::Lifted;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ struct Saved {
 impl Saved {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let context = Context::new(&ADDITIVE).unwrap();
+        let context = Context::new().unwrap();
         let (key, _) = secret::generate(&context).unwrap();
         key.save(&folder.path().join("key")).unwrap();
         Self {
@@ -77,11 +77,15 @@ fn a_saved_key_decrypts_after_it_was_loaded() {
     assert_eq!(mode & 0o7777, 0o600);
     let loaded = saved.load().unwrap();
     assert_eq!(loaded.public_key(), saved.key.public_key());
-    let sealed = saved
+    assert_eq!(loaded.norms(), saved.key.norms());
+    let mut fresh = Fresh::default();
+    saved
         .context
-        .encrypt(saved.key.public_key(), &[0.75])
+        .encrypt(saved.key.public_key(), &[1 << 40], &mut fresh)
         .unwrap();
-    assert!((loaded.decrypt(&sealed).unwrap()[0] - 0.75).abs() < 1e-5);
+    let Fresh { c0, c1 } = fresh;
+    let opened = loaded.open(&Lifted { c0, c1 }).unwrap();
+    assert!(opened[0].abs_diff(1 << 40) < 1 << 12);
     // Nothing temporary is left beside it.
     assert_eq!(fs::read_dir(saved.folder.path()).unwrap().count(), 1);
 }
@@ -116,22 +120,24 @@ fn a_file_that_others_can_access_is_refused() {
 }
 
 #[test]
-fn a_key_of_another_profile_is_refused_by_name() {
+fn a_file_of_version_1_is_refused_by_name_with_what_to_do() {
     let saved = Saved::new();
-    let wide = Context::new(&ADDITIVE_WIDE).unwrap();
-    let error = SecretKey::load(&wide, &saved.path()).unwrap_err();
+    // Its header and what follows it: version, length and name of the profile.
+    let mut earlier = b"CWSECKEY\x01\x00\x08additive".to_vec();
+    earlier.resize(8 * 2_048 + 27_136 + 51, 0);
+    let error = saved.error_for(&reseal(earlier));
+    assert!(matches!(error, KeyFileError::Earlier { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("format version 1"), "{message}");
+    assert!(message.contains("move the file elsewhere"), "{message}");
+
+    let mut later = saved.bytes();
+    later[8] = 3;
+    let error = saved.error_for(&reseal(later));
     assert!(
         error
             .to_string()
-            .ends_with("is for profile \"additive\", but \"additive-wide\" is configured"),
-        "{error}"
-    );
-    // One that this build has never heard of, but intact.
-    let mut bytes = saved.bytes();
-    bytes[11..19].copy_from_slice(b"addictiv");
-    let error = saved.error_for(&reseal(bytes));
-    assert!(
-        matches!(&error, KeyFileError::Profile { actual, .. } if actual == "addictiv"),
+            .ends_with("has format version 3; this program reads version 2"),
         "{error}"
     );
 }
@@ -140,37 +146,23 @@ fn a_key_of_another_profile_is_refused_by_name() {
 fn every_truncation_is_refused() {
     let saved = Saved::new();
     let bytes = saved.bytes();
-    for len in [
-        0,
-        4,
-        8,
-        9,
-        10,
-        11,
-        15,
-        19,
-        20,
-        51,
-        1000,
-        bytes.len() / 2,
-        bytes.len() - 33,
-        bytes.len() - 1,
-    ] {
+    assert_eq!(bytes.len(), 27_690);
+    for len in [0, 4, 8, 9, 10, 11, 1_000, 13_845, 27_657, 27_689] {
         let error = saved.error_for(&bytes[..len]);
         let expected = match len {
-            0..8 => matches!(error, KeyFileError::NotAKey { .. }),
-            8..19 => matches!(error, KeyFileError::Damaged { .. }),
-            _ => {
-                matches!(error, KeyFileError::Length { actual, expected, .. } if actual == len && expected == bytes.len())
-            }
+            0..10 => matches!(error, KeyFileError::NotAKey { .. }),
+            _ => matches!(error, KeyFileError::Length { actual, .. } if actual == len),
         };
         assert!(expected, "{len}: {error}");
     }
     let longer = [bytes.as_slice(), b"x"].concat();
-    assert!(matches!(
-        saved.error_for(&longer),
-        KeyFileError::Length { .. }
-    ));
+    let error = saved.error_for(&longer);
+    assert!(
+        error
+            .to_string()
+            .ends_with("has 27691 bytes instead of 27690: restore it from a copy"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -184,8 +176,8 @@ fn a_flipped_bit_anywhere_is_refused() {
         file.write_all(&[byte]).unwrap();
     };
     // Every byte of the header, then spread over keys and checksum.
-    for at in (0..19)
-        .chain((19..bytes.len()).step_by(997))
+    for at in (0..10)
+        .chain((10..bytes.len()).step_by(997))
         .chain([bytes.len() - 1])
     {
         put(at, bytes[at] ^ (1 << (at % 8)));
@@ -207,16 +199,18 @@ fn a_flipped_bit_anywhere_is_refused() {
 fn an_intact_checksum_does_not_excuse_a_wrong_content() {
     let saved = Saved::new();
     let bytes = saved.bytes();
-    let secret = 11 + "additive".len();
-    let public = secret + 8 * 2048;
+    let secret = 10;
+    let public = secret + 2_048;
 
-    let mut out_of_range = bytes.clone();
-    out_of_range[secret..secret + 8].fill(0xff);
-    let error = saved.error_for(&reseal(out_of_range));
-    assert!(
-        error.to_string().contains("secret key is out of range"),
-        "{error}"
-    );
+    for not_ternary in [2, 127, 128, 254] {
+        let mut bytes = bytes.clone();
+        bytes[secret + 5] = not_ternary;
+        let error = saved.error_for(&reseal(bytes));
+        assert!(
+            error.to_string().contains("secret key is not -1, 0 or 1"),
+            "{error}"
+        );
+    }
 
     let mut out_of_range = bytes.clone();
     out_of_range[public..public + 7].fill(0xff);
@@ -228,19 +222,17 @@ fn an_intact_checksum_does_not_excuse_a_wrong_content() {
 
     let (other, _) = secret::generate(&saved.context).unwrap();
     let mut mixed = bytes.clone();
-    mixed[public..bytes.len() - 32].copy_from_slice(&other.public_key().to_packed());
-    let error = saved.error_for(&reseal(mixed));
-    assert!(
-        error.to_string().contains("do not belong together"),
-        "{error}"
-    );
-
-    let mut later = bytes;
-    later[8] = 2;
-    assert!(matches!(
-        saved.error_for(&reseal(later)),
-        KeyFileError::Version { version: 2, .. }
-    ));
+    mixed[public..bytes.len() - 32].copy_from_slice(other.public_key().as_packed());
+    // One coefficient of the secret is another.
+    let mut changed = bytes;
+    changed[secret] = u8::from(changed[secret] == 0);
+    for bytes in [mixed, changed] {
+        let error = saved.error_for(&reseal(bytes));
+        assert!(
+            error.to_string().contains("do not belong together"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

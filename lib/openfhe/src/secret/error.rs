@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::VERSION;
+use super::file::{FILE_LEN, VERSION};
 use crate::Error;
 
 /// A key file that cannot be written or must not be trusted.
@@ -34,33 +34,25 @@ pub enum KeyFileError {
     /// It does not begin like a key file.
     #[error("{} is not a key file", path.display())]
     NotAKey { path: PathBuf },
+    /// Its key is of the larger modulus that reports of format 1 had.
+    #[error(
+        "key file {} has format version 1, and its key cannot open sums of this version: let the version that made it \
+         finish the windows it has, then move the file elsewhere, so that the operator makes a new key",
+        path.display()
+    )]
+    Earlier { path: PathBuf },
     /// It was written by a later version of this program.
     #[error("key file {} has format version {version}; this program reads version {VERSION}", path.display())]
     Version { path: PathBuf, version: u16 },
-    /// It is too short or too long for its profile.
-    #[error("key file {} has {actual} bytes instead of {expected}: restore it from a copy", path.display())]
-    Length {
-        path: PathBuf,
-        /// Bytes of a key file of the profile.
-        expected: usize,
-        /// Bytes of this one.
-        actual: usize,
-    },
+    /// It is too short or too long.
+    #[error("key file {} has {actual} bytes instead of {FILE_LEN}: restore it from a copy", path.display())]
+    Length { path: PathBuf, actual: usize },
     /// The checksum does not match, or the content contradicts itself.
     #[error("key file {} is damaged ({problem}): restore it from a copy", path.display())]
     Damaged {
         path: PathBuf,
         /// What is wrong.
         problem: &'static str,
-    },
-    /// It is for another profile than the context.
-    #[error("key file {} is for profile \"{actual}\", but \"{expected}\" is configured", path.display())]
-    Profile {
-        path: PathBuf,
-        /// The context's profile.
-        expected: &'static str,
-        /// The file's profile.
-        actual: String,
     },
     /// OpenFHE failed.
     #[error(transparent)]

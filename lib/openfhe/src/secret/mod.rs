@@ -8,23 +8,27 @@ use std::fmt;
 use std::path::Path;
 
 use cxx::UniquePtr;
-use packed::Profile;
+use packed::noise::KeyNorms;
+use packed::{Lifted, RING};
 use zeroize::Zeroizing;
 
 pub use error::KeyFileError;
 
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
+use crate::encrypt::check_coefficients;
+use crate::public_key::WORDS;
 use crate::{Context, Error, PublicKey};
 
-/// The version of the key files that this program writes, and the only one it reads.
-const VERSION: u16 = 1;
-
-/// A secret key with its public key. Overwritten in memory when it is dropped; never printed.
+/// A secret key `s` with its public key. Overwritten in memory when it is dropped; never printed.
 pub struct SecretKey {
     context: Context,
     public: PublicKey,
+    /// The coefficients of `s`: −1, 0 and 1.
+    coefficients: Zeroizing<Vec<i8>>,
+    /// The same as OpenFHE multiplies with it.
     key: UniquePtr<ffi::SecretKey>,
+    norms: KeyNorms,
 }
 
 // SAFETY: the C++ object is never changed between its creation and its destruction, and OpenFHE's
@@ -38,9 +42,8 @@ unsafe impl Sync for SecretKey {}
 /// # Errors
 /// [`Error::OpenFhe`] if OpenFHE fails.
 pub fn generate(context: &Context) -> Result<(SecretKey, PublicKey), Error> {
-    let profile = context.profile();
-    let mut secret = Zeroizing::new(vec![0; secret_words(profile)]);
-    let mut public = vec![0; profile.words()];
+    let mut secret = Zeroizing::new(vec![0; RING.dimension]);
+    let mut public = vec![0; WORDS];
     {
         let _exclusive = exclusive();
         // SAFETY: pointers and lengths are those of the two vectors, which outlive the call.
@@ -55,35 +58,35 @@ pub fn generate(context: &Context) -> Result<(SecretKey, PublicKey), Error> {
         }
         .map_err(Error::thrown("generate keys"))?;
     }
-    let public = PublicKey::from_packed(context, &packed::pack(profile, &public)?)?;
-    let secret = SecretKey::from_words(context, public.clone(), &secret)?;
+    let coefficients: Zeroizing<Vec<i8>> = Zeroizing::new(
+        secret
+            .iter()
+            // A secret is ternary; anything else is not a pair below.
+            .map(|&word| i8::try_from(centred(word)).unwrap_or(i8::MAX))
+            .collect(),
+    );
+    let public = PublicKey::from_packed(context, &packed::pack(&RING, &public)?)?;
+    let secret = SecretKey::from_parts(context, public.clone(), coefficients)?;
     Ok((secret, public))
 }
 
 impl SecretKey {
-    /// Decrypts a packed ciphertext, or a sum of them, into all slots of the profile, in slot units.
+    /// The first coefficients of `c0 + c1·s`: the plaintext of a sum with its noise, as residues.
     ///
     /// # Errors
-    /// [`Error::Packed`] for a wrong length or a residue out of range, [`Error::OpenFhe`] if the
-    /// noise has swallowed the values (as with a ciphertext for another key).
-    pub fn decrypt(&self, packed: &[u8]) -> Result<Vec<f64>, Error> {
-        let profile = self.profile();
-        let words = packed::unpack(profile, packed)?;
-        let mut slots = vec![0.0; profile.slots()];
-        let _shared = shared();
-        // SAFETY: pointers and lengths are those of the two vectors, which outlive the call.
-        unsafe {
-            ffi::decrypt(
-                self.context.ffi(),
-                &self.key,
-                words.as_ptr(),
-                words.len(),
-                slots.as_mut_ptr(),
-                slots.len(),
-            )
-        }
-        .map_err(Error::thrown("decrypt"))?;
-        Ok(slots)
+    /// [`Error::Coefficients`] or [`Error::Residue`] if it is not of the ring.
+    pub fn open(&self, sum: &Lifted) -> Result<Vec<u64>, Error> {
+        check_coefficients(&sum.c0)?;
+        check_coefficients(&sum.c1)?;
+        let mut residues = sum.c0.clone();
+        open(&self.context, &self.key, &mut residues, &sum.c1)?;
+        Ok(residues)
+    }
+
+    /// Squared norms of this key's polynomials, which the noise of what it opens depends on.
+    #[must_use]
+    pub fn norms(&self) -> KeyNorms {
+        self.norms
     }
 
     /// Writes the pair to a new file that only its owner can read. The file is written completely or not at
@@ -123,37 +126,81 @@ impl SecretKey {
         &self.public
     }
 
-    /// The profile that the pair was made for.
-    #[must_use]
-    pub fn profile(&self) -> &'static Profile {
-        self.context.profile()
-    }
-
-    /// `words` must be residues in range, [`secret_words`] of them.
-    fn from_words(context: &Context, public: PublicKey, words: &[u64]) -> Result<Self, Error> {
-        let _shared = shared();
-        // SAFETY: pointer and length are those of the slice, which outlives the call.
-        let key = unsafe { ffi::secret_key(context.ffi(), words.as_ptr(), words.len()) }
-            .map_err(Error::thrown("rebuild a secret key"))?;
+    /// Fails with [`Error::NotAPair`] unless `public` was made with the secret that has these coefficients.
+    fn from_parts(
+        context: &Context,
+        public: PublicKey,
+        coefficients: Zeroizing<Vec<i8>>,
+    ) -> Result<Self, Error> {
+        let words = coefficients.iter().map(|&coefficient| {
+            // Added to the modulus, −1 is a residue; 0 and 1 are.
+            u64::try_from(coefficient).unwrap_or(RING.modulus - 1)
+        });
+        let words: Zeroizing<Vec<u64>> = Zeroizing::new(words.collect());
+        let key = {
+            let _shared = shared();
+            // SAFETY: pointer and length are those of the vector, which outlives the call.
+            unsafe { ffi::secret_key(context.ffi(), words.as_ptr(), words.len()) }
+                .map_err(Error::thrown("rebuild a secret key"))?
+        };
+        let norms = norms(context, &public, &key, &coefficients)?;
+        // A squared norm is within some per cent of what is expected, or e is no error but a random polynomial.
+        if norms.error > 2.0 * KeyNorms::expected().error {
+            return Err(Error::NotAPair);
+        }
         Ok(Self {
             context: context.clone(),
             public,
+            coefficients,
             key,
+            norms,
         })
-    }
-
-    fn words(&self) -> Result<Zeroizing<Vec<u64>>, Error> {
-        let mut words = Zeroizing::new(vec![0; secret_words(self.profile())]);
-        // SAFETY: pointer and length are those of the vector, which outlives the call.
-        unsafe { ffi::secret_key_words(&self.key, words.as_mut_ptr(), words.len()) }
-            .map_err(Error::thrown("copy a secret key"))?;
-        Ok(words)
     }
 }
 
-/// Residues of one polynomial.
-fn secret_words(profile: &Profile) -> usize {
-    profile.limbs() * profile.ring_dimension
+/// The norms of `s` and of `e = b + a·s`.
+fn norms(
+    context: &Context,
+    public: &PublicKey,
+    key: &ffi::SecretKey,
+    coefficients: &[i8],
+) -> Result<KeyNorms, Error> {
+    let words = packed::unpack(&RING, WORDS, public.as_packed())?;
+    let (b, a) = words.split_at(RING.dimension);
+    // With the public key, e gives the secret away.
+    let mut error = Zeroizing::new(b.to_vec());
+    open(context, key, &mut error, a)?;
+    let squared = |coefficient: f64| coefficient * coefficient;
+    Ok(KeyNorms {
+        secret: coefficients.iter().map(|&c| squared(f64::from(c))).sum(),
+        error: error.iter().map(|&e| squared(centred(e) as f64)).sum(),
+    })
+}
+
+/// Adds the first coefficients of `c1·s` to those of `c0`.
+fn open(context: &Context, key: &ffi::SecretKey, c0: &mut [u64], c1: &[u64]) -> Result<(), Error> {
+    let _shared = shared();
+    // SAFETY: pointers and lengths are those of the two slices, which outlive the call.
+    unsafe {
+        ffi::open(
+            context.ffi(),
+            key,
+            c0.as_mut_ptr(),
+            c0.len(),
+            c1.as_ptr(),
+            c1.len(),
+        )
+    }
+    .map_err(Error::thrown("decrypt"))
+}
+
+/// The residue between −q/2 and q/2.
+fn centred(residue: u64) -> i64 {
+    if residue > RING.modulus / 2 {
+        residue as i64 - RING.modulus as i64
+    } else {
+        residue as i64
+    }
 }
 
 impl fmt::Debug for SecretKey {
