@@ -1,8 +1,8 @@
 //! The packed sum of reports, and what the operator decrypts of it.
 //!
-//! Write a residue `x` of a report as `v·2^t + r` with `v = x >> t`. The exact sum of ciphertexts is
-//! `Σx = Σv·2^t + Σr` over the integers, and `Σr` is uniform enough to be replaced by its mean,
-//! `n(2^t − 1)/2`. So `Σv mod q` is all that has to travel.
+//! Write a residue `x` of a report as `v·2^t + r` with `v = x >> t`. The exact sum of `n` ciphertexts
+//! is `Σx = Σv·2^t + Σr` over the integers. `Σr` is replaced by its mean, `n(2^t − 1)/2`; its
+//! deviation from that is part of the [noise](crate::noise). So `Σv mod q` is all that has to travel.
 
 use crate::bits::{PackError, unpack};
 use crate::{Profile, RING};

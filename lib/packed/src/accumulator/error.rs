@@ -27,7 +27,7 @@ pub enum FoldError {
     /// With one more contributor a total could wrap around the modulus.
     #[error("a sum of this profile holds at most {max} contributors")]
     Full {
-        /// [`Profile::max_contributors`].
+        /// [`Profile::max_contributors`](crate::Profile::max_contributors).
         max: u32,
     },
     /// The two sums are of different profiles.

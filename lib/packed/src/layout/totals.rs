@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::Encoding;
 
 /// A residue further than this from a whole number of units, in standard deviations of the sum's
-/// noise, shows that something other than whole units was added. An honest one is, with probability 4·10⁻³³.
+/// noise, shows that something other than whole units was added. An honest one is further with
+/// probability 4·10⁻³³.
 const GRID_SIGMAS: f64 = 12.0;
 
 /// The zero checks' root mean square above this, in standard deviations of the sum's noise, shows

@@ -18,7 +18,7 @@ fn encoding() -> Encoding {
     Encoding::new(&ADDITIVE_FINE, shape, 64, 4, Some(2)).unwrap()
 }
 
-/// The sum of nine equal reports, all readings at the reference and clamped, and interval 8 without one.
+/// The sum of nine equal reports: all readings at the reference and clamped, none in interval 8.
 fn sum() -> Vec<i64> {
     let clamped = true;
     let mut readings = [Some(Entered { wh: 64, clamped }); 9];
