@@ -113,8 +113,10 @@ fn changed_fields_are_refused<M: Sample>() {
     longer.push(Value::Integer(0.into()));
     refused(longer, "with a field too many");
     let mut next_format = fields;
-    next_format[0] = Value::Integer(2.into());
-    refused(next_format, "of format 2");
+    next_format[0] = Value::Integer(3.into());
+    refused(next_format.clone(), "of format 3");
+    next_format[0] = Value::Integer(1.into());
+    refused(next_format, "of format 1");
 }
 
 #[test]
@@ -139,6 +141,13 @@ fn the_schema_checks_ids_sizes_ranges_and_codes() {
     for (code, good) in [(0, true), (1, true), (2, false), (9, false), (10, true)] {
         assert_eq!(validate("status", &integer(code)).is_ok(), good, "{code}");
     }
+    for (code, good) in [(2, true), (3, false), (9, false), (10, true)] {
+        let fits = validate("sum-status", &integer(code)).is_ok();
+        assert_eq!(fits, good, "{code}");
+    }
+    assert!(validate("salt", &zeros(7)).is_err());
+    assert!(validate("contributor-set", &zeros(0)).is_err());
+    assert!(validate("contributor-set", &zeros(131_073)).is_err());
 }
 
 /// The most entries of a list that the schema allows are the most that are read.
@@ -151,9 +160,18 @@ fn the_schema_has_the_limits_of_the_decoder() {
         format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),
         format!("entries: [*{} roster-entry]", wire::MAX_ROSTER_ENTRIES),
         format!("chunks: 1..{},", wire::MAX_ENROL_CHUNKS),
-        format!("meters: [*{} [meter: id", wire::MAX_ENROL_METERS),
+        format!("meters: [*{} enrol-meter]", wire::MAX_ENROL_METERS),
         format!("entries: [*{} receipt-entry]", wire::MAX_RECEIPT_ENTRIES),
         format!("interval_s: 1..{},", wire::MAX_INTERVAL_S),
+        format!("settlements: [*{} settlement]", wire::MAX_RECEIPT_ENTRIES),
+        format!("max_meters: 1..{},", wire::MAX_CONTRIBUTORS),
+        format!("contributors: 1..{},", wire::MAX_CONTRIBUTORS),
+        format!("salts: bstr .size (8..{}),", 8 * wire::MAX_CONTRIBUTORS),
+        format!("meter-number = 0..{}\n", wire::MAX_METER_NUMBER),
+        format!(
+            "capacity-class = 0..{}\n",
+            wire::CapacityClass::MAX.number()
+        ),
         format!("seconds = 0..{} ", wire::MAX_UNIX_SECONDS),
     ] {
         assert!(CDDL.contains(&limit), "{limit}");
@@ -174,11 +192,38 @@ fn the_schema_lists_every_reason_and_no_other() {
                 .any(|pair| pair == [code.as_str(), reason.as_str()]),
             "{code} {reason}"
         );
-        assert_eq!(
-            validate("status", &to_bytes(&Value::Integer(reason.code().into()))),
-            Ok(())
-        );
+        for rule in ["status", "sum-status"] {
+            let code = to_bytes(&Value::Integer(reason.code().into()));
+            assert_eq!(validate(rule, &code), Ok(()), "{rule}");
+        }
     }
     let above = wire::Reason::ALL.iter().map(|r| r.code()).max().unwrap() + 1;
-    assert!(validate("status", &to_bytes(&Value::Integer(above.into()))).is_err());
+    for rule in ["status", "sum-status"] {
+        let code = to_bytes(&Value::Integer(above.into()));
+        assert!(validate(rule, &code).is_err(), "{rule}");
+    }
+}
+
+/// What the schema says a mask is bound to is what [`wire::Plan::setting_digest`] is computed over.
+#[test]
+fn the_digest_of_a_setting_is_that_of_its_rule() {
+    let plan = wire::Plan::sample();
+    let (setting, epoch) = (&plan.feeders[0], &plan.epochs[1]);
+    let Value::Array(fields) = to_value(&payload::<wire::Plan>()) else {
+        panic!("not an array");
+    };
+    let first_setting = fields[9].as_array().unwrap()[0].clone();
+    let bound = to_bytes(&Value::Array(vec![
+        Value::Text("cipherwatt/setting".into()),
+        fields[0].clone(),
+        fields[1].clone(),
+        fields[4].clone(),
+        fields[5].clone(),
+        fields[6].clone(),
+        first_setting,
+        Value::Bytes(epoch.fingerprint.to_vec()),
+    ]));
+    assert_eq!(validate("complete-setting", &bound), Ok(()));
+    let digest = plan.setting_digest(setting, epoch);
+    assert_eq!(digest, wire::Digest::of(&bound));
 }

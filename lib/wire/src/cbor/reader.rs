@@ -1,6 +1,6 @@
 //! Reads deterministic CBOR and refuses any other encoding of the same value.
 
-use ciborium_ll::{Decoder, Header};
+use ciborium_ll::{Decoder, Header, simple};
 
 use super::head::{head_len, wrong_type};
 use crate::capacity::CapacityClass;
@@ -60,8 +60,9 @@ impl<'a> Reader<'a> {
             Header::Bytes(None) | Header::Text(None) | Header::Array(None) | Header::Map(None) => {
                 return Err(WireError::Indefinite { field });
             }
+            Header::Simple(n) => head_len(n.into()),
             // Never part of a message: every caller refuses them by type.
-            Header::Tag(_) | Header::Simple(_) | Header::Float(_) | Header::Break => 0,
+            Header::Tag(_) | Header::Float(_) | Header::Break => 0,
         };
         if shortest != 0 && decoder.offset() != shortest {
             return Err(WireError::NotShortest { field });
@@ -116,7 +117,6 @@ impl<'a> Reader<'a> {
         &mut self,
         item: impl FnOnce(&mut Self) -> Result<T, WireError>,
     ) -> Result<Option<T>, WireError> {
-        // Compared as a byte: the decoder also takes the longer form, which is not allowed.
         if self.rest().first() == Some(&NULL) {
             self.at += 1;
             return Ok(None);
@@ -126,11 +126,10 @@ impl<'a> Reader<'a> {
 
     /// A field that is `null` in this version.
     pub(crate) fn reserved_null(&mut self, field: &'static str) -> Result<(), WireError> {
-        let filled = self.optional(|reader| match reader.rest().is_empty() {
-            true => Err(WireError::Truncated { field }),
-            false => Err(WireError::Reserved { field }),
-        });
-        filled.map(|_: Option<()>| ())
+        match self.head(field, "null")? {
+            Header::Simple(simple::NULL) => Ok(()),
+            _ => Err(WireError::Reserved { field }),
+        }
     }
 
     /// A list that is empty in this version.

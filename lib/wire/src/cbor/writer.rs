@@ -1,6 +1,6 @@
 //! Writes deterministic CBOR: every value has exactly one encoding.
 
-use ciborium_ll::{Encoder, Header};
+use ciborium_ll::{Encoder, Header, simple};
 
 /// Writes the fields of a message.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Writer {
 
     /// `null`.
     pub(crate) fn null(&mut self) {
-        self.head(Header::Simple(ciborium_ll::simple::NULL));
+        self.head(Header::Simple(simple::NULL));
     }
 
     /// An unsigned integer, or `null`.

@@ -10,12 +10,21 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
     let day = WindowStart(1_749_945_600).0.to_be_bytes();
     vec![
         field::<Report>(
-            "format 2",
+            "format 3",
             0,
-            int(2),
+            int(3),
             E::WrongFormat {
-                expected: 1,
-                found: 2,
+                expected: 2,
+                found: 3,
+            },
+        ),
+        field::<Report>(
+            "format 0",
+            0,
+            int(0),
+            E::WrongFormat {
+                expected: 2,
+                found: 0,
             },
         ),
         payload::<Report>(
@@ -23,11 +32,11 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
             E::Truncated { field: "message" },
             Vec::clear,
         ),
-        payload::<Report>("a field short", wrong_length("message", 12, 11), |b| {
-            b[0] = 0x8b
+        payload::<Report>("a field short", wrong_length("message", 10, 9), |b| {
+            b[0] = 0x89
         }),
-        payload::<Report>("a field too many", wrong_length("message", 12, 13), |b| {
-            b[0] = 0x8d;
+        payload::<Report>("a field too many", wrong_length("message", 10, 11), |b| {
+            b[0] = 0x8b;
             b.push(0);
         }),
         payload::<Report>(
@@ -63,7 +72,7 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
             },
         ),
         payload::<Report>("a long version", E::NotShortest { field: "format" }, |b| {
-            b.splice(1..2, [0x18, 0x01]);
+            b.splice(1..2, [0x18, 0x02]);
         }),
         payload::<Report>(
             "a text in chunks",
@@ -125,9 +134,9 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
         ),
         field::<Report>(
             "a float",
-            7,
+            8,
             Value::Float(1.0),
-            wrong_type("report.sequence", "an unsigned integer", "a float"),
+            wrong_type("report.sealed_at", "an unsigned integer", "a float"),
         ),
         field::<Report>(
             "an epoch of 33 bits",
@@ -153,14 +162,14 @@ pub(crate) fn bad_fields() -> Vec<Bad> {
             ),
         ),
         field::<Report>(
-            "65,536 clamped",
-            9,
-            int(65_536),
-            range("report.clamped", 65_536, 0, 65_535),
+            "a salt of 7 bytes",
+            7,
+            Value::Bytes(vec![0; 7]),
+            wrong_length("report.salt", 8, 7),
         ),
         field::<Report>(
             "a digest of 31 bytes",
-            11,
+            9,
             Value::Bytes(vec![0; 31]),
             wrong_length("limbs digest", 32, 31),
         ),

@@ -7,35 +7,60 @@ mod common;
 
 mod envelopes;
 mod fields;
+mod later;
 mod messages;
+mod sums;
 mod vector;
 
 use ciborium::Value;
 use common::{MAX, Sample, id, key, limbs, public, topics};
 use vector::{Bad, Envelope, open};
-use wire::{Limbs, Message, Receipt, Report, SigningKey, SumReceipt, WireError as E};
+use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, WireError as E};
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let vectors: Vec<Bad> = [
-        envelopes::bad_envelopes(),
-        fields::bad_fields(),
-        messages::bad_messages(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    for bad in &vectors {
-        assert_eq!(bad.found, bad.expected, "{}", bad.what);
+    let by_reason: [(Reason, Vec<Bad>); 7] = [
+        (Reason::InvalidMessage, envelopes::bad_envelopes()),
+        (Reason::InvalidMessage, fields::bad_fields()),
+        (Reason::InvalidMessage, messages::bad_messages()),
+        (Reason::InvalidMessage, sums::bad_sums()),
+        (Reason::BadSet, sums::bad_sets()),
+        (Reason::EarlierVersion, later::earlier_versions()),
+        (Reason::NotSupported, later::filled_fields()),
+    ];
+    let mut different = Vec::new();
+    for (reason, vectors) in by_reason {
+        for bad in vectors {
+            assert_eq!(bad.found, bad.expected, "{}", bad.what);
+            assert_eq!(bad.found.reason(), reason, "{}", bad.what);
+            different.push(bad.expected.to_string());
+        }
     }
-    let mut different: Vec<String> = vectors.iter().map(|bad| bad.expected.to_string()).collect();
     different.sort();
     different.dedup();
     assert!(
-        different.len() >= 60,
+        different.len() >= 90,
         "{} different errors",
         different.len()
     );
+}
+
+#[test]
+fn a_message_that_nobody_signed_is_refused() {
+    let error = open::<Report>(&Envelope::of::<Report>().bytes());
+    assert_eq!(error, E::BadSignature);
+    assert_eq!(error.reason(), Reason::BadSignature);
+}
+
+#[test]
+fn the_sender_of_an_earlier_version_is_told_to_upgrade() {
+    let error = E::EarlierVersion { found: 1 };
+    let text = error.to_string();
+    assert!(
+        text.contains("format 1") && text.contains("upgrade the sender"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("format {}", wire::FORMAT)), "{text}");
 }
 
 #[test]
@@ -53,7 +78,7 @@ fn limbs_where_none_belong_are_refused() {
 fn too_many_bytes_are_refused_before_a_look_at_them() {
     let error = wire::decode::<Report>(&[0xff; 100], 99).unwrap_err();
     assert_eq!(error, E::Oversize { len: 100, max: 99 });
-    assert_eq!(error.reason(), wire::Reason::Oversize);
+    assert_eq!(error.reason(), Reason::Oversize);
     let sealed = Report::sample().sealed();
     assert!(wire::decode::<Report>(&sealed, sealed.len()).is_ok());
 }
@@ -88,7 +113,7 @@ fn a_signature_holds_for_its_key_place_and_limbs_only() {
     *other_limbs.last_mut().unwrap() ^= 1;
     let error = open(&other_limbs, "golden", &topic, &key()).unwrap_err();
     assert_eq!(error, E::LimbsDigest);
-    assert_eq!(error.reason(), wire::Reason::BadSignature);
+    assert_eq!(error.reason(), Reason::BadSignature);
 }
 
 #[test]

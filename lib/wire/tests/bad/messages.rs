@@ -2,7 +2,7 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolRequest, Plan, Receipt, RosterPage, Sum, SumReceipt, Total, UnixMillis,
+    AnalyticsEnrol, EnrolRequest, MaskKey, Part, Plan, Receipt, RosterPage, SumReceipt, Total,
     WindowStart, WireError as E,
 };
 
@@ -10,13 +10,16 @@ use crate::common::id;
 use crate::vector::*;
 
 pub(crate) fn bad_messages() -> Vec<Bad> {
+    let square_unit = |layout| E::SquareUnit {
+        feeder: id("feeder-2"),
+        layout: id(layout),
+    };
+    let mask_key = |field| E::BadMaskKey { field };
     let order = |field, index| E::OutOfOrder { field, index };
-    let backwards = range("sum.newest_sealed_at", 1, 2, 253_402_300_799_999);
-    let zero_sum = range("sum.contributors", 0, 1, 0xffff_ffff);
     // A point of order 1: every message has the same signature under it.
     let mut weak = vec![0; 32];
     weak[0] = 1;
-    let status = |code: u8| cbor!([["meter-17", 0, (Value::Bytes(vec![0; 32])), code]]).unwrap();
+    let status = |code: u8| cbor!([["meter-17", 0, (Value::Bytes(vec![0; 32])), code, 0]]).unwrap();
     vec![
         message::<Plan>(
             "no epoch",
@@ -53,6 +56,51 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             },
             |m| m.feeders[0].reference_wh = 1000,
         ),
+        message::<Plan>(
+            "a quantum of 3 Wh",
+            E::NotPowerOfTwo {
+                field: "plan.quantum_wh",
+                value: 3,
+            },
+            |m| m.feeders[0].quantum_wh = 3,
+        ),
+        message::<Plan>(
+            "a quantum of 0 Wh",
+            E::NotPowerOfTwo {
+                field: "plan.quantum_wh",
+                value: 0,
+            },
+            |m| m.feeders[0].quantum_wh = 0,
+        ),
+        message::<Plan>(
+            "a unit of 24 Wh squared",
+            E::NotPowerOfTwo {
+                field: "plan.square_unit_wh2",
+                value: 24,
+            },
+            |m| m.feeders[1].square_unit_wh2 = Some(24),
+        ),
+        message::<Plan>("moments without squares", square_unit("moments"), |m| {
+            m.feeders[2].square_unit_wh2 = None;
+        }),
+        message::<Plan>("squares without moments", square_unit("profile"), |m| {
+            m.layout = id("profile");
+            m.feeders[0].square_unit_wh2 = None;
+            m.feeders[1].square_unit_wh2 = None;
+        }),
+        message::<Plan>(
+            "sums of nobody",
+            range("plan.max_meters", 0, 1, 1_048_575),
+            |m| m.feeders[0].max_meters = 0,
+        ),
+        message::<Plan>(
+            "sums of 1,048,576",
+            range("plan.max_meters", 1_048_576, 1, 1_048_575),
+            |m| m.feeders[0].max_meters = 1_048_576,
+        ),
+        message::<Plan>("a mask key of zeros", mask_key("plan.mask_key"), |m| {
+            m.epochs[1].mask_key = MaskKey([0; 32]);
+        }),
         message::<Plan>(
             "a setting of the future",
             range("plan.since", 4, 0, 3),
@@ -91,6 +139,63 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
         message::<RosterPage>("a meter twice", order("roster.entries", 1), |m| {
             m.entries[0].meter = m.entries[1].meter.clone();
         }),
+        message::<RosterPage>(
+            "two meters with one number",
+            E::NumberTwice {
+                feeder: id("feeder-2"),
+                number: 3,
+            },
+            |m| m.entries[1].number = 3,
+        ),
+        message::<RosterPage>(
+            "meter 1,048,575",
+            range("roster.number", 1_048_575, 0, 1_048_574),
+            |m| m.entries[1].number = 1_048_575,
+        ),
+        inner::<RosterPage>(
+            "capacity class 28",
+            &[4, 2, 4],
+            int(28),
+            range("roster.capacity", 28, 0, 27),
+        ),
+        message::<RosterPage>("a meter's zeros", mask_key("roster.mask_key"), |m| {
+            m.entries[2].mask_key = MaskKey([0; 32]);
+        }),
+        inner::<EnrolRequest>(
+            "a feeder of capacity class 28",
+            &[6, 0, 1],
+            int(28),
+            range("enrol.max_capacity", 28, 0, 27),
+        ),
+        inner::<EnrolRequest>(
+            "a meter of capacity class 256",
+            &[7, 0, 2],
+            int(256),
+            range("enrol.capacity", 256, 0, 27),
+        ),
+        // With the other keys of small order too, every secret gives the shared secret zero.
+        message::<EnrolRequest>("a mask key of order 1", mask_key("enrol.mask_key"), |m| {
+            let mut one = [0; 32];
+            one[0] = 1;
+            m.meters[0].mask_key = MaskKey(one);
+        }),
+        inner::<EnrolRequest>(
+            "a mask key of 31 bytes",
+            &[7, 0, 4],
+            Value::Bytes(vec![9; 31]),
+            wrong_length("enrol.mask_key", 32, 31),
+        ),
+        field::<EnrolRequest>(
+            "issued after the year 9999",
+            3,
+            int(253_402_300_800_000),
+            range(
+                "enrol.issued_at",
+                253_402_300_800_000,
+                0,
+                253_402_300_799_999,
+            ),
+        ),
         message::<EnrolRequest>("chunk 1 of 1", range("enrol.chunks", 1, 2, 65_536), |m| {
             m.chunk = 1;
         }),
@@ -119,6 +224,39 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
                 value: 9,
             },
         ),
+        message::<Receipt>(
+            "a refused report in part 1",
+            range("receipt.part", 1, 0, 0),
+            |m| m.entries[2].part = Part(1),
+        ),
+        inner::<Receipt>(
+            "an unknown outcome",
+            &[4, 1, 3],
+            int(3),
+            E::UnknownCode {
+                field: "receipt.outcome",
+                value: 3,
+            },
+        ),
+        field::<Receipt>(
+            "16,385 settlements",
+            4,
+            Value::Array(vec![int(0); 16_385]),
+            E::TooMany {
+                field: "receipt.settlements",
+                max: 16_384,
+                found: 16_385,
+            },
+        ),
+        field::<SumReceipt>(
+            "a status that is no code",
+            6,
+            int(3),
+            E::UnknownCode {
+                field: "sum_receipt.status",
+                value: 3,
+            },
+        ),
         field::<SumReceipt>(
             "a status above a byte",
             6,
@@ -135,10 +273,6 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
                 found: 16_385,
             },
         ),
-        message::<Sum>("a sum of nobody", zero_sum, |m| m.contributors = 0),
-        message::<Sum>("a newest report before the oldest", backwards, |m| {
-            (m.oldest_sealed_at, m.newest_sealed_at) = (UnixMillis(2), UnixMillis(1));
-        }),
         message::<Total>(
             "no intervals",
             E::Empty {
@@ -148,12 +282,38 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
                 m.energy_wh.clear();
             },
         ),
-        field::<Total>(
+        message::<Total>(
+            "a presence short",
+            E::PresentCount {
+                present: 4,
+                energy_wh: 5,
+            },
+            |m| {
+                m.present.pop();
+            },
+        ),
+        message::<Total>(
+            "a presence above the meters",
+            range("total.present", 204, 0, 203),
+            |m| m.present[1] = 204,
+        ),
+        message::<Total>(
+            "a total in units of 5 Wh",
+            E::NotPowerOfTwo {
+                field: "total.quantum_wh",
+                value: 5,
+            },
+            |m| m.quantum_wh = 5,
+        ),
+        message::<Total>(
+            "a total of nobody",
+            range("total.meters", 0, 1, 1_048_575),
+            |m| m.meters = 0,
+        ),
+        inner::<Total>(
             "an energy below 64 bits",
-            7,
-            Value::Array(vec![Value::Integer(
-                (-(1i128 << 63) - 1).try_into().unwrap(),
-            )]),
+            &[9, 0],
+            Value::Integer((-(1i128 << 63) - 1).try_into().unwrap()),
             range(
                 "total.energy_wh",
                 -(1i128 << 63) - 1,
@@ -162,7 +322,7 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             ),
         ),
         message::<Total>(
-            "more meters than enrolled",
+            "more readings than are owed",
             range("total.completeness_ppm", 1_000_001, 0, 1_000_000),
             |m| m.completeness_ppm = 1_000_001,
         ),

@@ -110,10 +110,23 @@ pub(crate) fn payload<M: Sample>(
 
 /// One field of a payload changed; 0 is the format version.
 pub(crate) fn field<M: Sample>(what: &'static str, index: usize, value: Value, expected: E) -> Bad {
+    inner::<M>(what, &[index], value, expected)
+}
+
+/// A field changed inside lists of a payload: `path` leads to it, from the outermost list inwards.
+pub(crate) fn inner<M: Sample>(
+    what: &'static str,
+    path: &[usize],
+    value: Value,
+    expected: E,
+) -> Bad {
     payload::<M>(what, expected, |bytes| {
-        let mut fields: Vec<Value> = ciborium::from_reader(&bytes[..]).unwrap();
-        fields[index] = value;
-        *bytes = bytes_of(&Value::Array(fields));
+        let mut message: Value = ciborium::from_reader(&bytes[..]).unwrap();
+        let found = path.iter().fold(&mut message, |list, index| {
+            &mut list.as_array_mut().unwrap()[*index]
+        });
+        *found = value;
+        *bytes = bytes_of(&message);
     })
 }
 

@@ -2,10 +2,11 @@
 #![allow(dead_code)] // each test uses its part
 
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, DeploymentId, Digest, EnrolRequest, EpochPlan, FeederPlan,
-    IdError, KeyEpoch, Limbs, Message, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry,
-    Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Sum, SumReceipt, SumStatus,
-    Topics, Total, UnixMillis, VerifyingKey, Watts, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, DeploymentId, Digest,
+    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch, Limbs,
+    MaskKey, Message, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry, Report, RosterEntry,
+    RosterPage, Salt, Settlement, SettlementOutcome, SigningKey, Status, Sum, SumReceipt,
+    SumStatus, Topics, Total, UnixMillis, VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -20,7 +21,7 @@ pub(crate) fn deployment() -> DeploymentId {
 }
 
 pub(crate) fn topics() -> Topics {
-    Topics::new("cipherwatt/v1").unwrap()
+    Topics::new("cipherwatt/v2").unwrap()
 }
 
 /// The key that signs every sample.
@@ -39,6 +40,11 @@ pub(crate) fn limbs(len: usize) -> Vec<u8> {
 
 pub(crate) fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
+}
+
+/// The class of a home's capacity: up to 20 kW.
+fn capacity() -> CapacityClass {
+    CapacityClass::of(Watts(14_500)).unwrap()
 }
 
 /// A message with what it takes to seal it.
@@ -65,10 +71,8 @@ impl Sample for Report {
             meter: id("meter-17"),
             gateway: id("gateway-1"),
             window: WindowStart(1_749_945_600),
-            sequence: Sequence(70_000),
+            salt: Salt([1, 2, 3, 4, 5, 6, 7, 8]),
             sealed_at: UnixMillis(1_750_032_001_234),
-            clamped: 1,
-            missing: 300,
         }
     }
 
@@ -81,13 +85,18 @@ impl Sample for Plan {
     fn sample() -> Self {
         let setting = |feeder, reference_wh, since, first_window| FeederPlan {
             feeder: id(feeder),
+            profile: id("additive-fine"),
             reference_wh,
+            quantum_wh: 1,
+            square_unit_wh2: Some(64),
+            max_meters: 1_023,
             since: PlanVersion(since),
             first_window: WindowStart(first_window),
         };
         let epoch = |epoch, first_window, key_len| EpochPlan {
             epoch: KeyEpoch(epoch),
             fingerprint: [epoch as u8; 32],
+            mask_key: MaskKey([epoch as u8 + 8; 32]),
             first_window: WindowStart(first_window),
             key_len,
         };
@@ -97,7 +106,6 @@ impl Sample for Plan {
             interval_s: 900,
             batch: 96,
             layout: "moments".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
             min_meters: 15,
             feeders: vec![
                 setting("feeder-1", 16_384, 1, 0),
@@ -127,18 +135,24 @@ impl Sample for Plan {
 
 impl Sample for RosterPage {
     fn sample() -> Self {
-        let entry = |meter, feeder| RosterEntry {
+        let entry = |meter, feeder, number| RosterEntry {
             meter: id(meter),
             feeder: id(feeder),
+            number,
             gateway: id("gateway-1"),
-            capacity_w: Watts(14_500),
+            capacity: capacity(),
             key: public(),
+            mask_key: MaskKey([9; 32]),
         };
         Self {
             version: 12,
             page: 1,
             pages: 2,
-            entries: vec![entry("meter-17", "feeder-1"), entry("meter-18", "feeder-2")],
+            entries: vec![
+                entry("meter-17", "feeder-1", 1_048_574),
+                entry("meter-18", "feeder-2", 0),
+                entry("meter-19", "feeder-2", 3),
+            ],
         }
     }
 
@@ -152,10 +166,21 @@ impl Sample for EnrolRequest {
         Self {
             gateway: id("gateway-1"),
             gateway_key: public(),
+            issued_at: UnixMillis(1_749_900_000_000),
             chunk: 0,
             chunks: 1,
-            feeders: vec![(id("feeder-1"), Watts(14_500))],
-            meters: vec![(id("meter-17"), id("feeder-1"), Watts(14_500), public())],
+            feeders: vec![EnrolFeeder {
+                feeder: id("feeder-1"),
+                max_capacity: capacity(),
+                meters: 203,
+            }],
+            meters: vec![EnrolMeter {
+                meter: id("meter-17"),
+                feeder: id("feeder-1"),
+                capacity: capacity(),
+                key: public(),
+                mask_key: MaskKey([9; 32]),
+            }],
         }
     }
 
@@ -169,6 +194,7 @@ impl Sample for AnalyticsEnrol {
         Self {
             id: id("analytics-1"),
             key: public(),
+            issued_at: UnixMillis(1_749_900_000_000),
             feeders: vec![id("feeder-1"), id("feeder-2")],
         }
     }
@@ -180,19 +206,31 @@ impl Sample for AnalyticsEnrol {
 
 impl Sample for Receipt {
     fn sample() -> Self {
-        let entry = |meter, status| ReceiptEntry {
+        let entry = |meter, status, part| ReceiptEntry {
             meter: id(meter),
             window: WindowStart(1_749_945_600),
             digest: digest(0xaa),
             status,
+            part: Part(part),
+        };
+        let settlement = |part, outcome| Settlement {
+            feeder: id("feeder-1"),
+            window: WindowStart(1_749_859_200),
+            part: Part(part),
+            outcome,
         };
         Self {
             analytics: id("analytics-1"),
             gateway: id("gateway-1"),
             entries: vec![
-                entry("meter-17", Status::Folded),
-                entry("meter-18", Status::Duplicate),
-                entry("meter-19", Status::Rejected(Reason::Conflict)),
+                entry("meter-17", Status::Folded, 0),
+                entry("meter-18", Status::Duplicate, 1),
+                entry("meter-19", Status::Rejected(Reason::Conflict), 0),
+            ],
+            settlements: vec![
+                settlement(0, SettlementOutcome::Released),
+                settlement(1, SettlementOutcome::Refused),
+                settlement(2, SettlementOutcome::Wanted),
             ],
         }
     }
@@ -210,11 +248,10 @@ impl Sample for Sum {
             epoch: KeyEpoch(2),
             feeder: id("feeder-1"),
             window: WindowStart(1_749_945_600),
-            part: Part(0),
-            contributors: 203,
-            enrolled: 204,
-            clamped: 1,
-            missing: 70_000,
+            part: Part(2),
+            replaces: Some(Part(0)),
+            set: ContributorSet::from_numbers([0, 3, 9]).unwrap(),
+            salts: vec![Salt([1; 8]), Salt([2; 8]), Salt([3; 8])],
             oldest_sealed_at: UnixMillis(1_749_960_000_123),
             newest_sealed_at: UnixMillis(1_749_960_061_456),
             contributors_digest: digest(0xbb),
@@ -250,10 +287,11 @@ impl Sample for Total {
             window: WindowStart(1_749_945_600),
             part: Part(0),
             interval_s: 900,
+            quantum_wh: 1,
             meters: 203,
             completeness_ppm: 995_098,
+            present: vec![203, 0, 1, 202, 203],
             energy_wh: vec![12_345, 0, -1, -70_000, i64::MAX],
-            bound_wh: 2,
         }
     }
 

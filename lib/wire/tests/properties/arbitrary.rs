@@ -1,12 +1,13 @@
 //! Arbitrary messages.
 
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, Digest, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch,
-    MAX_UNIX_SECONDS, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry, Report, RosterEntry,
-    RosterPage, Sequence, Status, Sum, SumReceipt, SumStatus, Total, UnixMillis, VerifyingKey,
-    Watts, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EnrolFeeder, EnrolMeter,
+    EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER,
+    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry, Report,
+    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt,
+    SumStatus, Total, UnixMillis, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -38,14 +39,21 @@ fn reason() -> impl Strategy<Value = Reason> {
     proptest::sample::select(Reason::ALL)
 }
 
+fn mask_key() -> impl Strategy<Value = MaskKey> {
+    // No other byte string of equal bytes has a small order.
+    (2..=u8::MAX).prop_map(|byte| MaskKey([byte; 32]))
+}
+
+fn capacity() -> impl Strategy<Value = CapacityClass> {
+    (0..=CapacityClass::MAX.number()).prop_map(|number| CapacityClass::try_from(number).unwrap())
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    any::<u16>().prop_map(Part)
+}
+
 pub(crate) fn report() -> impl Strategy<Value = Report> {
-    let numbers = (
-        any::<u64>(),
-        any::<u32>(),
-        any::<u64>(),
-        any::<u16>(),
-        any::<u16>(),
-    );
+    let numbers = (any::<u64>(), any::<u32>(), any::<[u8; 8]>());
     (name(), name(), name(), window(), millis(), numbers).prop_map(
         |(feeder, meter, gateway, window, sealed_at, numbers)| Report {
             plan_version: PlanVersion(numbers.0),
@@ -54,23 +62,54 @@ pub(crate) fn report() -> impl Strategy<Value = Report> {
             meter,
             gateway,
             window,
-            sequence: Sequence(numbers.2),
+            salt: Salt(numbers.2),
             sealed_at,
-            clamped: numbers.3,
-            missing: numbers.4,
         },
     )
 }
 
-pub(crate) fn plan() -> impl Strategy<Value = Plan> {
-    let feeder = (name(), 0..64u32, any::<u64>(), window()).prop_map(
-        |(feeder, power, since, first_window)| FeederPlan {
+fn setting() -> impl Strategy<Value = FeederPlan> {
+    let units = (0..64u32, 0..64u32, 0..64u32);
+    let meters = 1..=MAX_CONTRIBUTORS;
+    (name(), name(), units, meters, any::<u64>(), window()).prop_map(
+        |(feeder, profile, units, max_meters, since, first_window)| FeederPlan {
             feeder,
-            reference_wh: 1 << power,
+            profile,
+            reference_wh: 1 << units.0,
+            quantum_wh: 1 << units.1,
+            square_unit_wh2: Some(1 << units.2),
+            max_meters,
             since: PlanVersion(since),
             first_window,
         },
-    );
+    )
+}
+
+fn epochs() -> impl Strategy<Value = Vec<EpochPlan>> {
+    let numbers = (0..u32::MAX, 0..MAX_UNIX_SECONDS, 1..63u32, any::<bool>());
+    (any::<[u8; 32]>(), mask_key(), numbers).prop_map(|(fingerprint, mask_key, numbers)| {
+        let (first, first_window, key_len, two) = numbers;
+        let epoch = |add: u32, key_len| EpochPlan {
+            epoch: KeyEpoch(first + add),
+            fingerprint,
+            mask_key,
+            first_window: WindowStart(first_window + u64::from(add)),
+            key_len,
+        };
+        match two {
+            // Together they are as long as the sample limbs.
+            true => vec![epoch(0, key_len), epoch(1, 64 - key_len)],
+            false => vec![epoch(0, 64)],
+        }
+    })
+}
+
+/// `moments`, or another layout.
+fn layout() -> impl Strategy<Value = LayoutName> {
+    prop_oneof![Just("moments".parse().unwrap()), name()]
+}
+
+pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let analytics =
         (name(), any::<[u8; 32]>(), vec(name(), 0..3)).prop_map(|(id, key, feeders)| {
             AnalyticsEntry {
@@ -79,57 +118,45 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
                 feeders,
             }
         });
-    let epochs = (
-        any::<[u8; 32]>(),
-        0..u32::MAX,
-        0..MAX_UNIX_SECONDS,
-        1..63u32,
-        any::<bool>(),
-    );
-    let names = (name(), name(), name());
     let grid = (1..=86_400u32, 1..=u16::MAX, 1..=u32::MAX);
-    (names, grid, vec(feeder, 0..5), epochs, vec(analytics, 0..3)).prop_map(
-        |((deployment, layout, profile), grid, mut feeders, epochs, mut analytics)| {
-            feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
-            feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
-            analytics.sort_by(|a, b| a.id.cmp(&b.id));
-            analytics.dedup_by(|a, b| a.id == b.id);
-            let (fingerprint, epoch, first_window, key_len, two) = epochs;
-            let epoch = |add: u32, key_len| EpochPlan {
-                epoch: KeyEpoch(epoch + add),
-                fingerprint,
-                first_window: WindowStart(first_window + u64::from(add)),
-                key_len,
-            };
-            let epochs = match two {
-                // Together they are as long as the sample limbs.
-                true => vec![epoch(0, key_len), epoch(1, 64 - key_len)],
-                false => vec![epoch(0, 64)],
-            };
-            Plan {
-                deployment,
-                version: PlanVersion(u64::MAX),
-                interval_s: grid.0,
-                batch: grid.1,
-                layout,
-                profile,
-                min_meters: grid.2,
-                feeders,
-                epochs,
-                analytics,
+    let lists = (vec(setting(), 0..5), epochs(), vec(analytics, 0..3));
+    (name(), layout(), grid, lists).prop_map(|(deployment, layout, grid, lists)| {
+        let (mut feeders, epochs, mut analytics) = lists;
+        feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
+        feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
+        if layout.as_str() != "moments" {
+            for setting in &mut feeders {
+                setting.square_unit_wh2 = None;
             }
-        },
-    )
+        }
+        analytics.sort_by(|a, b| a.id.cmp(&b.id));
+        analytics.dedup_by(|a, b| a.id == b.id);
+        Plan {
+            deployment,
+            version: PlanVersion(u64::MAX),
+            interval_s: grid.0,
+            batch: grid.1,
+            layout,
+            min_meters: grid.2,
+            feeders,
+            epochs,
+            analytics,
+        }
+    })
 }
 
 pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
-    let entry = (name(), name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(
-        |(meter, feeder, gateway, capacity, key)| RosterEntry {
+    let names = (name(), name(), name());
+    let keys = (any::<[u8; 32]>(), mask_key());
+    let entry = (names, 0..=MAX_METER_NUMBER, capacity(), keys).prop_map(
+        |((meter, feeder, gateway), number, capacity, (key, mask_key))| RosterEntry {
             meter,
             feeder,
+            number,
             gateway,
-            capacity_w: Watts(capacity),
+            capacity,
             key: VerifyingKey::from_bytes(key),
+            mask_key,
         },
     );
     (any::<u64>(), 0..64u16, 0..64u16, vec(entry, 0..5)).prop_map(|(version, a, b, mut entries)| {
@@ -145,97 +172,131 @@ pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
 }
 
 pub(crate) fn enrol() -> impl Strategy<Value = EnrolRequest> {
-    let feeder = (name(), any::<u64>().prop_map(Watts));
-    let meter = (name(), name(), any::<u64>().prop_map(Watts), good_key());
-    (
-        name(),
-        good_key(),
-        0..65_536u32,
-        0..65_536u32,
-        vec(feeder, 0..3),
-        vec(meter, 0..3),
+    let feeder =
+        (name(), capacity(), any::<u32>()).prop_map(|(feeder, max_capacity, meters)| EnrolFeeder {
+            feeder,
+            max_capacity,
+            meters,
+        });
+    let meter = (name(), name(), capacity(), good_key(), mask_key()).prop_map(
+        |(meter, feeder, capacity, key, mask_key)| EnrolMeter {
+            meter,
+            feeder,
+            capacity,
+            key,
+            mask_key,
+        },
+    );
+    let chunks = (0..65_536u32, 0..65_536u32);
+    let lists = (vec(feeder, 0..3), vec(meter, 0..3));
+    (name(), good_key(), millis(), chunks, lists).prop_map(
+        |(gateway, gateway_key, issued_at, (a, b), (feeders, meters))| EnrolRequest {
+            gateway,
+            gateway_key,
+            issued_at,
+            chunk: a.min(b),
+            chunks: a.max(b) + 1,
+            feeders,
+            meters,
+        },
     )
-        .prop_map(
-            |(gateway, gateway_key, a, b, feeders, meters)| EnrolRequest {
-                gateway,
-                gateway_key,
-                chunk: a.min(b),
-                chunks: a.max(b) + 1,
-                feeders,
-                meters,
-            },
-        )
 }
 
 pub(crate) fn analytics_enrol() -> impl Strategy<Value = AnalyticsEnrol> {
-    (name(), good_key(), vec(name(), 0..4)).prop_map(|(id, key, feeders)| AnalyticsEnrol {
-        id,
-        key,
-        feeders,
+    (name(), good_key(), millis(), vec(name(), 0..4)).prop_map(|(id, key, issued_at, feeders)| {
+        AnalyticsEnrol {
+            id,
+            key,
+            issued_at,
+            feeders,
+        }
     })
 }
 
-pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
+fn receipt_entry() -> impl Strategy<Value = ReceiptEntry> {
     let status = prop_oneof![
         Just(Status::Folded),
         Just(Status::Duplicate),
         reason().prop_map(Status::Rejected)
     ];
-    let entry = (name(), window(), digest(), status).prop_map(|(meter, window, digest, status)| {
-        ReceiptEntry {
+    (name(), window(), digest(), status, part()).prop_map(
+        |(meter, window, digest, status, part)| ReceiptEntry {
             meter,
             window,
             digest,
             status,
-        }
-    });
-    (name(), name(), vec(entry, 0..5)).prop_map(|(analytics, gateway, entries)| Receipt {
+            part: match status {
+                Status::Rejected(_) => Part(0),
+                _ => part,
+            },
+        },
+    )
+}
+
+fn settlement() -> impl Strategy<Value = Settlement> {
+    let outcome = prop_oneof![
+        Just(SettlementOutcome::Released),
+        Just(SettlementOutcome::Refused),
+        Just(SettlementOutcome::Wanted)
+    ];
+    (name(), window(), part(), outcome).prop_map(|(feeder, window, part, outcome)| Settlement {
+        feeder,
+        window,
+        part,
+        outcome,
+    })
+}
+
+pub(crate) fn receipt() -> impl Strategy<Value = Receipt> {
+    let lists = (vec(receipt_entry(), 0..5), vec(settlement(), 0..5));
+    (name(), name(), lists).prop_map(|(analytics, gateway, (entries, settlements))| Receipt {
         analytics,
         gateway,
         entries,
+        settlements,
+    })
+}
+
+/// Meters of a small and of the largest feeder, each with its salt.
+fn contributors() -> impl Strategy<Value = (ContributorSet, Vec<Salt>)> {
+    let numbers = prop_oneof![
+        btree_set(0..300u32, 1..200),
+        btree_set(0..=MAX_METER_NUMBER, 1..5)
+    ];
+    (numbers, any::<u64>()).prop_map(|(numbers, first)| {
+        let salt = |index: usize| Salt(first.wrapping_add(index as u64).to_le_bytes());
+        let salts = (0..numbers.len()).map(salt).collect();
+        (ContributorSet::from_numbers(numbers).unwrap(), salts)
     })
 }
 
 pub(crate) fn sum() -> impl Strategy<Value = Sum> {
-    let numbers = (
-        any::<u64>(),
-        any::<u32>(),
-        any::<u16>(),
-        1..=u32::MAX,
-        any::<u32>(),
-    );
+    let parts = (any::<u16>(), any::<u16>(), any::<bool>());
+    let times = (window(), millis(), millis());
+    let numbers = (any::<u64>(), any::<u32>());
     (
         name(),
         name(),
-        window(),
         numbers,
-        any::<(u64, u64)>(),
-        (millis(), millis()),
+        parts,
+        contributors(),
+        times,
         digest(),
     )
         .prop_map(
-            |(
-                analytics,
-                feeder,
-                window,
-                numbers,
-                (clamped, missing),
-                sealed,
-                contributors_digest,
-            )| Sum {
+            |(analytics, feeder, numbers, (a, b, replaces), (set, salts), times, digest)| Sum {
                 analytics,
                 plan_version: PlanVersion(numbers.0),
                 epoch: KeyEpoch(numbers.1),
                 feeder,
-                window,
-                part: Part(numbers.2),
-                contributors: numbers.3,
-                enrolled: numbers.4,
-                clamped,
-                missing,
-                oldest_sealed_at: sealed.0.min(sealed.1),
-                newest_sealed_at: sealed.0.max(sealed.1),
-                contributors_digest,
+                window: times.0,
+                part: Part(a.max(b)),
+                replaces: (replaces && a != b).then_some(Part(a.min(b))),
+                set,
+                salts,
+                oldest_sealed_at: times.1.min(times.2),
+                newest_sealed_at: times.1.max(times.2),
+                contributors_digest: digest,
             },
         )
 }
@@ -244,6 +305,7 @@ pub(crate) fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
     let status = prop_oneof![
         Just(SumStatus::Taken),
         Just(SumStatus::Duplicate),
+        Just(SumStatus::Divide),
         reason().prop_map(SumStatus::Rejected)
     ];
     (
@@ -265,23 +327,28 @@ pub(crate) fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
 }
 
 pub(crate) fn total() -> impl Strategy<Value = Total> {
-    let numbers = (
-        any::<u16>(),
-        1..=86_400u32,
-        1..=u32::MAX,
-        0..=1_000_000u32,
-        any::<u64>(),
-    );
-    (name(), window(), numbers, vec(any::<i64>(), 1..20)).prop_map(
-        |(feeder, window, numbers, energy_wh)| Total {
+    let numbers = (1..=86_400u32, 0..64u32, 0..=1_000_000u32);
+    let intervals = vec((0..=9u32, any::<i64>()), 1..20);
+    (
+        name(),
+        window(),
+        part(),
+        numbers,
+        9..=MAX_CONTRIBUTORS,
+        intervals,
+    )
+        .prop_map(|(feeder, window, part, numbers, meters, intervals)| Total {
             feeder,
             window,
-            part: Part(numbers.0),
-            interval_s: numbers.1,
-            meters: numbers.2,
-            completeness_ppm: numbers.3,
-            energy_wh,
-            bound_wh: numbers.4,
-        },
-    )
+            part,
+            interval_s: numbers.0,
+            quantum_wh: 1 << numbers.1,
+            meters,
+            completeness_ppm: numbers.2,
+            present: intervals
+                .iter()
+                .map(|(present, _)| meters / 9 * present)
+                .collect(),
+            energy_wh: intervals.iter().map(|(_, energy)| *energy).collect(),
+        })
 }

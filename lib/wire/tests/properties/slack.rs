@@ -45,7 +45,7 @@ pub(crate) fn write_slack(
     slack: &mut (usize, Slack),
     out: &mut Vec<u8>,
 ) -> bool {
-    use ciborium::Value::{Array, Bytes, Integer, Map, Text};
+    use ciborium::Value::{Array, Bytes, Integer, Map, Null, Text};
     let mut any = false;
     let broken = match value {
         Integer(n) => {
@@ -77,6 +77,14 @@ pub(crate) fn write_slack(
                 any |= write_slack(name, slack, out) | write_slack(item, slack, out);
             }
             broken
+        }
+        Null => {
+            let here = slack.0 == 0;
+            slack.0 = slack.0.wrapping_sub(1);
+            let longer = here && matches!(slack.1, Slack::Longer);
+            out.extend_from_slice(if longer { &[0xf8, 22] } else { &[0xf6] });
+            any |= longer;
+            false
         }
         other => panic!("{other:?} is not part of the format"),
     };

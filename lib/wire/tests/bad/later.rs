@@ -1,0 +1,86 @@
+//! Messages of an earlier version, and of one that does not exist yet.
+
+use ciborium::{Value, cbor};
+use wire::{
+    AnalyticsEnrol, EnrolRequest, Plan, Receipt, Report, RosterPage, Sum, SumReceipt, Total,
+    WireError as E,
+};
+
+use crate::common::Sample;
+use crate::vector::*;
+
+/// Every message is refused by the version alone, whatever its fields.
+pub(crate) fn earlier_versions() -> Vec<Bad> {
+    fn of<M: Sample>() -> Bad {
+        field::<M>(M::CONTENT_TYPE, 0, int(1), E::EarlierVersion { found: 1 })
+    }
+    vec![
+        of::<Plan>(),
+        of::<RosterPage>(),
+        of::<EnrolRequest>(),
+        of::<AnalyticsEnrol>(),
+        of::<Report>(),
+        of::<Receipt>(),
+        of::<Sum>(),
+        of::<SumReceipt>(),
+        of::<Total>(),
+        // As in format 1: two fields more, and another type where the salt is.
+        payload::<Report>(
+            "a report of format 1",
+            E::EarlierVersion { found: 1 },
+            |b| {
+                let mut fields: Vec<Value> = ciborium::from_reader(&b[..]).unwrap();
+                (fields[0], fields[7]) = (int(1), int(70_000));
+                fields.splice(9..9, [int(0), int(0)]);
+                *b = bytes_of(&Value::Array(fields));
+            },
+        ),
+    ]
+}
+
+/// Every field that a later version fills, filled.
+pub(crate) fn filled_fields() -> Vec<Bad> {
+    let filled = |field| E::Reserved { field };
+    let list = |item: Result<Value, ciborium::value::Error>| Value::Array(vec![item.unwrap()]);
+    vec![
+        field::<Plan>(
+            "a plan that ends",
+            3,
+            int(1_750_000_000),
+            filled("plan.valid_until"),
+        ),
+        field::<Plan>("two shards", 8, int(2), filled("plan.shards")),
+        field::<Plan>("no shard", 8, int(0), filled("plan.shards")),
+        inner::<Plan>(
+            "a feeder of an area",
+            &[9, 0, 1],
+            text("area-1"),
+            filled("plan.area"),
+        ),
+        inner::<Plan>(
+            "a maximum beside the total",
+            &[9, 2, 9],
+            list(cbor!([0])),
+            filled("plan.extra"),
+        ),
+        field::<Plan>(
+            "a pool",
+            12,
+            list(cbor!("analytics-3")),
+            filled("plan.pool"),
+        ),
+        field::<Plan>(
+            "a holder",
+            13,
+            list(cbor!(["holder-1"])),
+            filled("plan.holders"),
+        ),
+        field::<RosterPage>(
+            "a countersignature",
+            5,
+            list(cbor!(["holder-1"])),
+            filled("roster.countersignatures"),
+        ),
+        field::<Sum>("a bill", 7, int(1), filled("sum.kind")),
+    ]
+}
