@@ -34,7 +34,7 @@ pub(crate) struct Prepared {
 /// The answer to [`Request::Round`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Measured {
+pub struct Measured {
     /// How many reports' worth of work it was: fewer than asked for where a few stand for the rest.
     pub reports: f64,
     /// Processor time of each stage on the client, in seconds.
@@ -48,7 +48,7 @@ pub(crate) struct Measured {
 /// The answer to [`Request::Finish`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Opened {
+pub struct Opened {
     /// Sum of each interval, in watt-hours; fewer than a report has where a few stand for the rest.
     pub totals_wh: Vec<f64>,
     /// The reports in it, as often as they were added.

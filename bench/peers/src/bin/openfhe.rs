@@ -1,16 +1,16 @@
-//! OpenFHE as it comes, at our parameters: its own ciphertext objects, serialisation and addition.
+//! OpenFHE as it comes, in our ring: its own ciphertext objects, serialisation and addition.
 
 use anyhow::{Context as _, Result};
 use cipherwatt_peers::{Measured, Opened, Peer, serve, time};
 use openfhe::reference::Ciphertext;
 use openfhe::secret::{self, SecretKey};
-use openfhe::{Context, PublicKey};
-use packed::ADDITIVE;
-use packed::layout::{self, Layout};
+use openfhe::{Context, Fresh, PublicKey};
+use packed::{ADDITIVE_FINE, Lifted, RING};
 
 struct OpenFhe {
     readings: Vec<Vec<i64>>,
-    reference_wh: u64,
+    /// Binary logarithm of what a watt-hour is in a coefficient.
+    wh_bits: u32,
     context: Context,
     secret: SecretKey,
     public: PublicKey,
@@ -20,11 +20,15 @@ struct OpenFhe {
 
 impl Peer for OpenFhe {
     fn prepare(readings: Vec<Vec<i64>>, reference_wh: u64) -> Result<Self> {
-        let context = Context::new(&ADDITIVE)?;
+        let context = Context::new()?;
+        let wh_bits = ADDITIVE_FINE
+            .scale_bits
+            .checked_sub(reference_wh.ilog2())
+            .context("a watt-hour is less than a coefficient shows")?;
         let (secret, public) = secret::generate(&context)?;
         Ok(Self {
             readings,
-            reference_wh,
+            wh_bits,
             context,
             secret,
             public,
@@ -34,10 +38,9 @@ impl Peer for OpenFhe {
     }
 
     fn describe(&self) -> String {
-        let profile = self.context.profile();
         format!(
-            "OpenFHE 1.4.2, N={}, one {}-bit modulus, scale 2^{}, binary serialisation",
-            profile.ring_dimension, profile.modulus_bits, profile.scale_bits
+            "OpenFHE 1.4.2, N={}, one {}-bit modulus, scale 2^{}, coefficients, binary serialisation",
+            RING.dimension, RING.modulus_bits, ADDITIVE_FINE.scale_bits
         )
     }
 
@@ -50,9 +53,10 @@ impl Peer for OpenFhe {
             let client = &mut measured.client;
             let server = &mut measured.server;
             let ciphertext = time(client, "encrypt", || {
-                let readings = &self.readings[report];
-                let slots = layout::encode(Layout::Profile, readings, self.reference_wh)?;
-                anyhow::Ok(Ciphertext::encrypt(&self.context, &self.public, &slots)?)
+                let residue =
+                    |wh: &i64| (wh << self.wh_bits).rem_euclid(RING.modulus as i64) as u64;
+                let plaintext: Vec<_> = self.readings[report].iter().map(residue).collect();
+                Ciphertext::encrypt(&self.context, &self.public, &plaintext)
             })?;
             let bytes = time(client, "serialise", || ciphertext.serialise())?;
             measured.bytes += bytes.len();
@@ -70,13 +74,16 @@ impl Peer for OpenFhe {
 
     fn finish(&mut self) -> Result<Opened> {
         let sum = self.sum.as_ref().context("nothing was added")?;
-        let slots = self.secret.decrypt(&sum.to_packed()?)?;
-        let intervals = self.readings.first().map_or(0, Vec::len);
+        let Fresh { mut c0, c1 } = sum.residues()?;
+        c0.truncate(self.readings.first().map_or(0, Vec::len));
+        let opened = self.secret.open(&Lifted { c0, c1 })?;
+        let centred = |residue: u64| {
+            let negative = residue > RING.modulus / 2;
+            residue as i64 - if negative { RING.modulus as i64 } else { 0 }
+        };
+        let wh = f64::from(self.wh_bits).exp2();
         Ok(Opened {
-            totals_wh: slots[..intervals]
-                .iter()
-                .map(|slot| slot * self.reference_wh as f64)
-                .collect(),
+            totals_wh: opened.into_iter().map(|r| centred(r) as f64 / wh).collect(),
             included: self.included.clone(),
         })
     }
