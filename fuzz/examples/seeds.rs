@@ -1,11 +1,14 @@
 //! Writes the inputs the corpora start from into `fuzz/corpus`: golden messages with and without
-//! their envelope, every topic, ciphertexts at the edge of the range.
+//! their envelope, every topic, sets and ciphertexts at the edge of the range.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use cipherwatt_fuzz::{goldens, payload_of};
+use cipherwatt_fuzz::{encoding, goldens, payload_of};
+use packed::layout::{Encoding, Entered, Layout};
+use packed::{Profile, RING};
+use wire::{ContributorSet, Digest, Message as _, Salt, Sum};
 
 fn main() -> io::Result<()> {
     for (target, sealed) in goldens() {
@@ -16,29 +19,84 @@ fn main() -> io::Result<()> {
     let topics = [
         "plan",
         "roster/63",
-        "feeder/f/meter/m/report",
+        "shard/0/feeder/f/meter/m/report",
         "gateway/g/receipt",
         "gateway/g/enrol",
         "analytics/a/enrol",
-        "feeder/f/sum",
-        "feeder/f/sum/receipt",
-        "feeder/f/total",
+        "shard/0/feeder/f/sum",
+        "shard/0/feeder/f/sum/receipt",
+        "shard/0/feeder/f/total",
     ];
     for (index, topic) in topics.iter().enumerate() {
         write("topic", &format!("topic-{index}"), topic.as_bytes())?;
     }
-    for profile in packed::Profile::all() {
-        let modulus = |i: usize| profile.moduli[i / profile.ring_dimension % profile.moduli.len()];
-        let words: Vec<u64> = (0..profile.words()).map(|i| modulus(i) - 1).collect();
-        let greatest = packed::pack(profile, &words).map_err(io::Error::other)?;
-        write("fold", &format!("greatest-{}", profile.name), &greatest)?;
-        write(
-            "fold",
-            &format!("ones-{}", profile.name),
-            &vec![0xff; profile.packed_len()],
-        )?;
+    sums()?;
+    for (index, profile) in Profile::all().iter().enumerate() {
+        reports(profile)?;
+        for (layout_index, layout) in Layout::ALL.into_iter().enumerate() {
+            let choice = 2 * index + layout_index;
+            sums_to_open(choice as u8, &encoding(profile, layout))?;
+        }
     }
     write("fold", "short", &[1, 2, 3])
+}
+
+/// Sums of a few meters, and of two with many numbers between them.
+fn sums() -> io::Result<()> {
+    let numbers: [&[u32]; 2] = [&[0, 7, 14, 21, 28], &[0, 400_000]];
+    for (index, numbers) in numbers.into_iter().enumerate() {
+        let salts = (0..numbers.len()).map(|n| Salt([n as u8; 8])).collect();
+        let set =
+            ContributorSet::from_numbers(numbers.iter().copied()).map_err(io::Error::other)?;
+        let payload = sum(set, salts)?.to_cbor(Some(&Digest::default()));
+        write("sum", &format!("set-{index}"), &payload)?;
+    }
+    Ok(())
+}
+
+/// The golden sum with other contributors.
+fn sum(set: ContributorSet, salts: Vec<Salt>) -> io::Result<Sum> {
+    let sealed = goldens().into_iter().find(|(target, _)| *target == "sum");
+    let (_, sealed) = sealed.ok_or(io::ErrorKind::NotFound)?;
+    let golden = wire::decode::<Sum>(&sealed, sealed.len()).map_err(io::Error::other)?;
+    Ok(Sum {
+        set,
+        salts,
+        ..golden.claimed().clone()
+    })
+}
+
+/// Reports with the largest value everywhere, and with one above it.
+fn reports(profile: &'static Profile) -> io::Result<()> {
+    let largest = RING.modulus - 1;
+    let coefficients = encoding(profile, Layout::Profile).shape.coefficients();
+    let (c0, c1) = (vec![largest; coefficients], vec![largest; RING.dimension]);
+    let mut report = Vec::new();
+    packed::report::pack(profile, &c0, &c1, &mut report).map_err(io::Error::other)?;
+    write("fold", &format!("largest-{}", profile.name), &report)?;
+    report.fill(0xff);
+    write("fold", &format!("ones-{}", profile.name), &report)
+}
+
+/// A sum with the largest residue everywhere, and what an honest sum of one report decrypts to but for noise.
+fn sums_to_open(choice: u8, encoding: &Encoding) -> io::Result<()> {
+    let one_contributor = [choice, 1, 0, 0];
+    let name = format!("{}-{}", encoding.profile.name, encoding.shape.layout());
+    let words = encoding.shape.coefficients() + RING.dimension;
+    let sum = packed::pack(&RING, &vec![RING.modulus - 1; words]).map_err(io::Error::other)?;
+    let largest = [&one_contributor[..], &sum].concat();
+    write("open", &format!("largest-{name}"), &largest)?;
+
+    let entered = Some(Entered {
+        wh: -(encoding.quantum_wh as i64),
+        clamped: true,
+    });
+    let residues = encoding
+        .encode(&vec![entered; encoding.shape.batch()])
+        .map_err(io::Error::other)?;
+    let residues = residues.into_iter().flat_map(u64::to_le_bytes);
+    let plain: Vec<u8> = one_contributor.into_iter().chain(residues).collect();
+    write("open", &format!("plain-{name}"), &plain)
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -3,21 +3,24 @@
 //! # Layout
 //! - [`message`] reads any message, as an envelope and as what an envelope signs
 //! - [`topic`] reads topics
-//! - [`fold`] reads packed ciphertexts
+//! - [`fold`] adds packed reports, [`open`] reads packed sums and what they decrypt to
 //! - [`goldens`] gives the golden vectors of `lib/wire`, which the corpora start from
+
+mod sums;
 
 use std::fmt::Debug;
 
 use coset::{AsCborValue as _, CoseSign1Builder, HeaderBuilder, iana::Algorithm};
 use ed25519_dalek::Signer as _;
-use packed::{Accumulator, Kernel};
 use wire::{DeploymentId, Limbs, Message, Topics, VerifyingKey, WireError};
+
+pub use sums::{encoding, fold, open};
 
 /// The longest input, as in `-max_len`.
 pub const MAX_LEN: usize = 65_536;
 
 const SEED: [u8; 32] = [7; 32];
-const TOPIC: &str = "cipherwatt/v1/fuzz";
+const TOPIC: &str = "cipherwatt/v2/fuzz";
 
 fn deployment() -> DeploymentId {
     "golden".parse().expect("an id")
@@ -110,42 +113,6 @@ pub fn topic(data: &[u8]) {
     if let Ok(topics) = Topics::new(text) {
         assert!(topics.parse(&topics.plan()).is_some());
     }
-}
-
-/// Unpacks `data` and adds it to a sum, at its own length and at the length of a ciphertext.
-///
-/// Both refuse the same input; what is refused leaves the sum as it was; all kernels agree; and
-/// what is unpacked packs to the same bytes.
-pub fn fold(data: &[u8]) {
-    for profile in packed::Profile::all() {
-        fold_exactly(profile, data);
-        let mut ciphertext = data.to_vec();
-        ciphertext.resize(profile.packed_len(), 0);
-        fold_exactly(profile, &ciphertext);
-    }
-}
-
-fn fold_exactly(profile: &'static packed::Profile, packed: &[u8]) {
-    let words = packed::unpack(profile, packed);
-    if let Ok(words) = &words {
-        let again = packed::pack(profile, words).expect("words below their modulus");
-        assert_eq!(again, packed);
-    }
-    let mut sums = Vec::new();
-    for kernel in Kernel::available() {
-        let mut sum = Accumulator::with_kernel(profile, kernel).expect("an available kernel");
-        let before = sum.to_packed();
-        let added = sum.add(packed);
-        assert_eq!(added.is_ok(), words.is_ok(), "{kernel:?}");
-        assert_eq!(sum.contributors(), u32::from(added.is_ok()), "{kernel:?}");
-        let expected = if added.is_ok() { packed } else { &before[..] };
-        assert_eq!(sum.to_packed(), expected, "{kernel:?}");
-        if added.is_ok() {
-            sum.add(packed).expect("added once before");
-        }
-        sums.push(sum.to_packed());
-    }
-    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
 /// The golden vectors of `lib/wire`: the fuzz target, and a sealed message for it.
