@@ -180,16 +180,16 @@ function describe(state, window) {
   const part = window.part > 0 ? `, part ${window.part}` : "";
   const group = state.min_meters ? ` (at least ${state.min_meters})` : "";
   const share = number(window.completeness * 100, 1);
-  return `Newest window, ${utc(window.start)} UTC${part}: ${window.meters} of ${window.enrolled} meters${group}, ${share} % complete`;
+  return `Newest window, ${utc(window.start)} UTC${part}: ${window.meters} meters${group}, ${share} % of their readings`;
 }
 
 function figuresOf(window) {
-  const bound = `no interval is off by more than ${number(window.bound_wh)} Wh`;
-  if (!window.load) return `; ${bound}.`;
+  const steps = `exact, in steps of ${number(window.quantum_wh)} Wh`;
+  if (!window.load) return `; ${steps}.`;
   const kw = (wh) => `${number((wh * 3.6) / window.interval_s, 1)} kW`;
   const factor = window.load.load_factor === null ? "" : `, load factor ${window.load.load_factor.toFixed(2)}`;
   const peak_at = utc(window.start + window.load.peak_interval * window.interval_s).slice(11);
-  return `, peak ${kw(window.load.peak_wh)} at ${peak_at}${factor}; ${bound}.`;
+  return `, peak ${kw(window.load.peak_wh)} at ${peak_at}${factor}; ${steps}.`;
 }
 
 function intervals(points) {
@@ -234,9 +234,9 @@ export function windows(state) {
     full.style.width = `${window.completeness * 100}%`;
     bar.append(full);
     share.append(bar, `${number(window.completeness * 100, 1)} %`);
-    return [feeder, utc(window.start), `${window.meters}/${window.enrolled}`, share, `±${number(window.bound_wh)}`];
+    return [feeder, utc(window.start), number(window.meters), share, number(window.quantum_wh)];
   });
-  table($("windows"), ["feeder", "window (UTC)", "meters", "complete", "bound Wh"], rows);
+  table($("windows"), ["feeder", "window (UTC)", "meters", "readings", "quantum Wh"], rows);
 }
 
 export function accuracy(state) {
@@ -245,11 +245,9 @@ export function accuracy(state) {
   if (!accuracy) return;
   const none = accuracy.intervals === 0;
   pairs($("errors"), [
-    ["largest error", none ? "–" : `${number(accuracy.error_wh, 1)} Wh`],
-    ["bound of that window", none ? "–" : `${number(accuracy.bound_wh, 1)} Wh`],
-    ["largest share of a bound used", none ? "–" : `${number(accuracy.share * 100)} %`],
+    ["largest error", none ? "–" : `${number(accuracy.error_wh)} Wh`],
     ["intervals compared", number(accuracy.intervals)],
-    ["beyond their bound", number(accuracy.outside), accuracy.outside > 0 ? "bad" : "good"],
+    ["not exact", number(accuracy.wrong), accuracy.wrong > 0 ? "bad" : "good"],
     ...(verdict ? [["the run", verdict.correct ? "correct" : "WRONG", verdict.correct ? "good" : "bad"]] : []),
   ]);
 }

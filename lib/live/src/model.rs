@@ -47,16 +47,10 @@ pub struct Window {
     pub intervals: u32,
     /// Meters in the sum.
     pub meters: u32,
-    /// Meters enrolled on the feeder when the window closed.
-    pub enrolled: u32,
-    /// `meters / enrolled`, 0 to 1.
+    /// Readings in the sum, as a share of those that could be in it, 0 to 1.
     pub completeness: f64,
-    /// Readings clamped to the declared capacity.
-    pub clamped: u64,
-    /// Intervals without a reading.
-    pub missing: u64,
-    /// No energy is further than this from the sum of the readings, in Wh.
-    pub bound_wh: f64,
+    /// What every energy is a whole multiple of, in Wh.
+    pub quantum_wh: u64,
     /// Wall time at which the operator took the sum, in milliseconds since the Unix epoch.
     pub taken_at: u64,
     /// What was decrypted, where it is shown.
@@ -78,11 +72,11 @@ pub struct Load {
     pub truth: Option<Truth>,
 }
 
-/// The sum of the readings themselves, to compare decrypted energies with.
+/// The sum of the readings as they were entered, to compare decrypted energies with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Truth {
     /// Energy per interval, in Wh.
-    pub energy_wh: Vec<f64>,
+    pub energy_wh: Vec<i64>,
 }
 
 /// A sum as it came over the network: all that analytics, the broker and every subscriber can see of it.
@@ -109,31 +103,24 @@ pub struct Verdict {
     pub text: String,
 }
 
-/// How far decrypted energies are from the truth, over all windows whose truth is known.
+/// How decrypted energies compare with the truth, over all windows whose truth is known. They should all be exact.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Accuracy {
     /// Intervals compared.
     pub(crate) intervals: u64,
-    /// Intervals further from the truth than their bound.
-    pub(crate) outside: u64,
+    /// Intervals whose energy is not the truth.
+    pub(crate) wrong: u64,
     /// Largest error of an interval, in Wh.
-    pub(crate) error_wh: f64,
-    /// Bound of the window that has it, in Wh.
-    pub(crate) bound_wh: f64,
-    /// Largest error of an interval as a share of its bound.
-    pub(crate) share: f64,
+    pub(crate) error_wh: u64,
 }
 
 impl Accuracy {
-    pub(crate) fn compare(&mut self, load: &Load, truth: &Truth, bound_wh: f64) {
-        for (&decrypted, &true_wh) in load.energy_wh.iter().zip(&truth.energy_wh) {
-            let error = (decrypted as f64 - true_wh).abs();
+    pub(crate) fn compare(&mut self, load: &Load, truth: &Truth) {
+        for (decrypted, truth) in load.energy_wh.iter().zip(&truth.energy_wh) {
+            let error = decrypted.abs_diff(*truth);
             self.intervals += 1;
-            self.outside += u64::from(error > bound_wh);
-            self.share = self.share.max(error / bound_wh);
-            if self.intervals == 1 || error > self.error_wh {
-                (self.error_wh, self.bound_wh) = (error, bound_wh);
-            }
+            self.wrong += u64::from(error > 0);
+            self.error_wh = self.error_wh.max(error);
         }
     }
 }

@@ -49,10 +49,10 @@ pub(crate) struct Frame {
 ///     feeder: "feeder-1".parse()?,
 ///     start: wire::WindowStart(14_400),
 ///     part: wire::Part(0),
-///     bytes: 27_136,
+///     bytes: 13_200,
 ///     head: "00ff".to_owned(),
 /// });
-/// assert!(live.snapshot().contains("27136"));
+/// assert!(live.snapshot().contains("13200"));
 /// # Ok::<(), wire::IdError>(())
 /// ```
 #[derive(Clone)]
@@ -127,7 +127,7 @@ impl Live {
             && let Some(truth) = &load.truth
             && let Some(accuracy) = &mut state.accuracy
         {
-            accuracy.compare(load, truth, window.bound_wh);
+            accuracy.compare(load, truth);
         }
         if state.keep(&window) {
             let accuracy = state.accuracy.clone();

@@ -31,11 +31,8 @@ fn window(start: u64) -> Window {
         interval_s: 3600,
         intervals: 1,
         meters: 20,
-        enrolled: 20,
         completeness: 1.0,
-        clamped: 0,
-        missing: 0,
-        bound_wh: 10.0,
+        quantum_wh: 1,
         taken_at: 1,
         load: Some(Load {
             energy_wh: vec![987_654_321],
@@ -278,7 +275,7 @@ async fn a_server_without_load_sends_nothing_decrypted() {
         feeder: "feeder-1".parse().unwrap(),
         start: WindowStart(7200),
         part: Part(0),
-        bytes: 27_136,
+        bytes: 13_200,
         head: "00ff".to_owned(),
     });
     let text = events.until("00ff").await;

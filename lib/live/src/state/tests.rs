@@ -25,11 +25,8 @@ fn window(feeder: &str, start: u64) -> Window {
         interval_s: 3600,
         intervals: 2,
         meters: 20,
-        enrolled: 25,
         completeness: 0.8,
-        clamped: 0,
-        missing: 0,
-        bound_wh: 10.0,
+        quantum_wh: 1,
         taken_at: 1,
         load: Some(Load {
             energy_wh: vec![987_654_321, 5],
@@ -37,7 +34,7 @@ fn window(feeder: &str, start: u64) -> Window {
             peak_interval: 0,
             load_factor: Some(0.5),
             truth: Some(Truth {
-                energy_wh: vec![987_654_317.0, 5.0],
+                energy_wh: vec![987_654_321, 5],
             }),
         }),
     }
@@ -84,18 +81,25 @@ fn feeders_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn the_error_against_the_truth_is_kept_over_all_windows() {
+fn intervals_that_are_not_the_truth_are_counted_over_all_windows() {
     let live = Live::new(about(true));
-    for start in [0, 7200, 14_400] {
+    let accuracy = || {
+        let accuracy = &snapshot(&live)["accuracy"];
+        ["intervals", "wrong", "error_wh"].map(|key| accuracy[key].as_u64().unwrap())
+    };
+    for start in [0, 7200] {
         live.window(window("f", start));
     }
-    let accuracy = &snapshot(&live)["accuracy"];
-    assert_eq!(accuracy["intervals"], 6);
-    assert_eq!(accuracy["error_wh"], 4.0);
-    assert_eq!(
-        (&accuracy["share"], &accuracy["outside"]),
-        (&0.4.into(), &0.into())
-    );
+    assert_eq!(accuracy(), [4, 0, 0]);
+    for (start, energy_wh) in [
+        (14_400, vec![987_654_317, 5]),
+        (21_600, vec![987_654_321, 6]),
+    ] {
+        let mut window = window("f", start);
+        window.load.as_mut().unwrap().truth = Some(Truth { energy_wh });
+        live.window(window);
+    }
+    assert_eq!(accuracy(), [8, 2, 4]);
 }
 
 #[test]
