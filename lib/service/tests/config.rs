@@ -241,6 +241,15 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
             "a flag",
         ),
         (
+            load(
+                &[],
+                &[("CIPHERWATT__OPERATOR__PUBLISH_QUANTUM_WH", "10")],
+                &[],
+            ),
+            "unknown key `operator.publish_quantum_wh` from CIPHERWATT__OPERATOR__PUBLISH_QUANTUM_WH; it was removed, because",
+            "which the plan says; leave it out",
+        ),
+        (
             load(&[], &[], &[("meter.mix", "1")]),
             "unknown key `meter.mix` from a flag",
             "",
@@ -288,7 +297,11 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
         ("plan.interval", "0s", "such as 1s or 2s"),
         ("plan.batch", "0", "expected a number between 1"),
         ("plan.layout", "histogram", "profile, moments"),
-        ("plan.profile", "wide", "additive, additive-wide"),
+        (
+            "plan.profile",
+            "wide",
+            "known are additive-small, additive-fine, additive, additive-wide, or \"auto\"",
+        ),
         ("plan.min_meters", "1", "expected a number between 2"),
         ("log.format", "xml", "unknown variant `xml`"),
     ]);
@@ -307,6 +320,9 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("meter.duration", "0s", "expected a duration above zero"),
         ("meter.source", "guess", "unknown variant `guess`"),
         ("broker.listen", "localhost:1883", "expected address:port"),
+        ("operator.max_refusals", "0", "expected a number between 1"),
+        ("operator.max_refusals", "1.5", "expected u32"),
+        ("meter.keep_folded", "two hours", "duration"),
         ("operator.live_listen", "9470", "such as 127.0.0.1:1883"),
         ("broker.segment_bytes", "1", "a number between 1024"),
         ("operator.enrolment", "never", "unknown variant"),
@@ -459,6 +475,11 @@ fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_or
         ("", "meter.outbox_max_reports = 99", "meter.meters"),
         ("", "meter.retry_max = \"1s\"", "meter.retry_min"),
         ("", "plan.batch = 5", "plan.interval"),
+        (
+            "plan.interval = \"2m\"\n",
+            "plan.batch = 720",
+            "plan.layout",
+        ),
     ]);
 }
 
@@ -558,6 +579,46 @@ fn a_window_divides_a_day_or_is_whole_days() {
         let text = with(interval, batch).unwrap_err().to_string();
         assert!(text.ends_with(mend), "{text}");
     }
+}
+
+#[test]
+fn a_batch_fits_a_report_of_its_layout() {
+    let with = |layout: &str, batch: &str| {
+        let flags = [
+            ("plan.layout", layout),
+            ("plan.interval", "2m"),
+            ("plan.batch", batch),
+        ];
+        load(&[], &[], &flags)
+    };
+    with("profile", "720").unwrap();
+    with("moments", "360").unwrap();
+    for (layout, batch, mend) in [
+        (
+            "moments",
+            "720",
+            "no more than 669 intervals; expected a smaller batch, or layout \"profile\"",
+        ),
+        (
+            "profile",
+            "1440",
+            "no more than 1004 intervals; expected a smaller batch",
+        ),
+    ] {
+        let text = with(layout, batch).unwrap_err().to_string();
+        assert!(text.ends_with(mend), "{text}");
+    }
+}
+
+#[test]
+fn a_profile_is_chosen_for_each_feeder_or_named_for_all() {
+    let profile = |name: &str| load(&[], &[], &[("plan.profile", name)]).unwrap();
+    assert_eq!(Settings::defaults().plan.profile, None);
+    for named in packed::Profile::all() {
+        assert_eq!(profile(named.name).settings.plan.profile, Some(*named));
+    }
+    let printed = profile("auto").print();
+    assert!(printed.contains("plan.profile = \"auto\""), "{printed}");
 }
 
 #[test]

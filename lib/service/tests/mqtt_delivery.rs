@@ -9,7 +9,7 @@ use service::mqtt::{self, Event, QoS};
 use support::{Client, TestBroker, settings, until, within};
 
 /// Bytes of a packed ciphertext.
-const REPORT: usize = 27_136;
+const REPORT: usize = 13_000;
 
 fn numbered(number: u32, len: usize) -> Vec<u8> {
     let mut payload = vec![0x5a; len];

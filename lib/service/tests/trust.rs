@@ -5,11 +5,11 @@ mod operator;
 use std::fs;
 
 use operator::Operator;
-use packed::layout::Layout;
+use packed::layout::{Encoding, Layout, Shape};
 use service::config::Mode;
 use service::files;
-use service::trust::{KeepError, Offer, PlanKeeper, RosterKeeper};
-use wire::{PlanVersion, Reason, SigningKey};
+use service::trust::{KeepError, Offer, PlanKeeper, Refused, RosterKeeper};
+use wire::{Plan, PlanVersion, Reason, SigningKey, WindowStart};
 
 #[test]
 fn a_plan_is_taken_once_and_survives_a_restart() {
@@ -66,28 +66,101 @@ fn another_plan_with_the_same_version_is_refused() {
 }
 
 #[test]
+fn every_setting_of_a_feeder_names_its_profile_and_units() {
+    let operator = Operator::new();
+    let mut keeper = operator.keeper("meter");
+    let plan = operator.plan_with(3, |plan| {
+        let mut later = plan.feeders[0].clone();
+        later.profile = "additive-fine".parse().unwrap();
+        later.first_window = WindowStart(14_400);
+        (later.reference_wh, later.quantum_wh) = (1 << 24, 2);
+        later.square_unit_wh2 = Some(1 << 20);
+        plan.feeders.push(later);
+    });
+    keeper.offer(&operator.plan_topic(), &plan).unwrap();
+    let held = keeper.current().unwrap();
+    assert_eq!(held.shape, Shape::new(Layout::Moments, 4).unwrap());
+    assert_eq!(Ok(held.grid), held.plan.grid());
+    let expected = [
+        (&packed::ADDITIVE_SMALL, 8_192, 1, 1_024),
+        (&packed::ADDITIVE_FINE, 1 << 24, 2, 1 << 20),
+    ];
+    for (setting, (profile, reference_wh, quantum_wh, unit)) in
+        held.plan.feeders.iter().zip(expected)
+    {
+        let expected = Encoding::new(profile, held.shape, reference_wh, quantum_wh, Some(unit));
+        assert_eq!(held.encoding(setting), expected.unwrap());
+    }
+}
+
+/// What offering `plan` leads to, with the plan before it still held.
+fn refused(operator: &Operator, keeper: &mut PlanKeeper, plan: &[u8]) -> Refused {
+    let held = keeper.current();
+    let refused = keeper.offer(&operator.plan_topic(), plan).unwrap_err();
+    assert_eq!(keeper.current(), held);
+    refused
+}
+
+#[test]
 fn a_plan_for_a_later_version_of_the_program_is_refused_and_the_one_before_stays() {
     let operator = Operator::new();
     let mut keeper = operator.keeper("meter");
-    let topic = operator.plan_topic();
-    keeper.offer(&topic, &operator.plan(3)).unwrap();
-    let held = keeper.current().unwrap();
-    assert_eq!(
-        (held.layout, held.profile),
-        (Layout::Moments, &packed::ADDITIVE)
-    );
-    assert_eq!(Ok(held.grid), held.plan.grid());
-    for later in [
-        operator.plan_with(4, |plan| plan.layout = "histogram".parse().unwrap()),
-        operator.plan_with(4, |plan| plan.profile = "levelled".parse().unwrap()),
+    keeper
+        .offer(&operator.plan_topic(), &operator.plan(3))
+        .unwrap();
+    for (name, later) in [
+        (
+            "unknown layout \"histogram\"",
+            operator.plan_with(4, |plan| {
+                plan.layout = "histogram".parse().unwrap();
+                plan.feeders[0].square_unit_wh2 = None;
+            }),
+        ),
+        (
+            "feeder north: unknown parameter profile \"levelled\"",
+            operator.plan_with(4, |plan| {
+                plan.feeders[0].profile = "levelled".parse().unwrap();
+            }),
+        ),
     ] {
-        let refused = keeper.offer(&topic, &later).unwrap_err();
+        let refused = refused(&operator, &mut keeper, &later);
         assert_eq!(refused.reason, Reason::NotReady, "{refused}");
-        assert!(
-            refused.detail.contains("\"histogram\"") || refused.detail.contains("\"levelled\""),
-            "{refused}"
-        );
-        assert_eq!(keeper.current(), Some(held.clone()));
+        assert!(refused.detail.contains(name), "{refused}");
+    }
+}
+
+#[test]
+fn a_plan_whose_settings_do_not_fit_is_refused_with_feeder_value_and_limit() {
+    let operator = Operator::new();
+    let mut keeper = operator.keeper("meter");
+    keeper
+        .offer(&operator.plan_topic(), &operator.plan(3))
+        .unwrap();
+    type Change = fn(&mut Plan);
+    let cases: [(Change, &str); 5] = [
+        (
+            |plan| plan.feeders[0].max_meters = 1_024,
+            "feeder north: a sum of up to 1024 meters does not fit profile additive-small, which adds 1023",
+        ),
+        (
+            |plan| plan.feeders[0].quantum_wh = 16_384,
+            "feeder north: quantum of 16384 Wh is not a power of two between 1 Wh and the reference of 8192 Wh",
+        ),
+        (
+            |plan| plan.feeders[0].reference_wh = 1 << 43,
+            "feeder north: reference of 8796093022208 Wh",
+        ),
+        (
+            |plan| plan.feeders[0].square_unit_wh2 = Some(1 << 40),
+            "feeder north: unit of squares",
+        ),
+        (|plan| plan.batch = 720, "plan 4 cannot be used: "),
+    ];
+    for (change, detail) in cases {
+        let plan = operator.plan_with(4, change);
+        let refused = refused(&operator, &mut keeper, &plan);
+        assert_eq!(refused.reason, Reason::InvalidMessage, "{refused}");
+        assert!(refused.detail.contains(detail), "{refused}");
     }
 }
 
@@ -224,7 +297,13 @@ fn a_roster_is_taken_when_its_last_page_is_there_and_survives_a_restart() {
     let key = Some(operator.key.verifying_key());
     let folder = operator.folder("analytics");
     let mut keeper = RosterKeeper::open(&operator.settings, &folder, key).unwrap();
-    let pages = operator.roster(5, &[&[("a", "north"), ("b", "south")], &[("c", "north")]]);
+    let pages = operator.roster(
+        5,
+        &[
+            &[("a", "north", 0), ("b", "south", 0)],
+            &[("c", "north", 1)],
+        ],
+    );
     let (first, second) = (&pages[0], &pages[1]);
     assert_eq!(keeper.offer(key, &second.0, &second.1), Ok(Offer::Partial));
     assert_eq!(keeper.offer(key, &second.0, &second.1), Ok(Offer::Same));
@@ -239,7 +318,15 @@ fn a_roster_is_taken_when_its_last_page_is_there_and_survives_a_restart() {
         assert_eq!(roster.enrolled(&"south".try_into().unwrap()), 1);
         assert_eq!(roster.enrolled(&"west".try_into().unwrap()), 0);
         let entry = roster.meter(&"b".try_into().unwrap()).unwrap();
-        assert_eq!(entry.feeder.as_ref(), "south");
+        assert_eq!((entry.feeder.as_ref(), entry.number), ("south", 0));
+        assert_eq!(entry.mask_key, &wire::MaskKey([9; 32]));
+        let numbered = |feeder: &str, number| {
+            let meter = roster.numbered(&feeder.try_into().unwrap(), number);
+            meter.map(|meter| meter.meter)
+        };
+        assert_eq!(numbered("north", 1), Some("c"));
+        assert_eq!(numbered("south", 1), None);
+        assert_eq!(numbered("west", 0), None);
         assert!(roster.meter(&"d".try_into().unwrap()).is_none());
     }
 }
@@ -249,8 +336,8 @@ fn a_newer_roster_replaces_an_unfinished_one() {
     let operator = Operator::new();
     let key = Some(operator.key.verifying_key());
     let mut keeper = operator.rosters("analytics");
-    let old = operator.roster(1, &[&[("a", "north")], &[("b", "north")]]);
-    let new = operator.roster(2, &[&[("a", "south")]]);
+    let old = operator.roster(1, &[&[("a", "north", 0)], &[("b", "north", 1)]]);
+    let new = operator.roster(2, &[&[("a", "south", 0)]]);
     assert_eq!(keeper.offer(key, &old[0].0, &old[0].1), Ok(Offer::Partial));
     assert_eq!(keeper.offer(key, &new[0].0, &new[0].1), Ok(Offer::New));
     let refused = keeper.offer(key, &old[1].0, &old[1].1).unwrap_err();
@@ -263,9 +350,9 @@ fn rosters_that_cannot_be_right_are_refused() {
     let operator = Operator::new();
     let key = Some(operator.key.verifying_key());
     let mut keeper = operator.rosters("analytics");
-    let pages = operator.roster(1, &[&[("a", "north")], &[("b", "north")]]);
-    let other = operator.roster(1, &[&[("x", "north")], &[("b", "north")]]);
-    let three = operator.roster(1, &[&[], &[], &[("c", "north")]]);
+    let pages = operator.roster(1, &[&[("a", "north", 0)], &[("b", "north", 1)]]);
+    let other = operator.roster(1, &[&[("x", "north", 0)], &[("b", "north", 1)]]);
+    let three = operator.roster(1, &[&[], &[], &[("c", "north", 1)]]);
     let wrong_key = Some(SigningKey::generate().verifying_key());
     keeper.offer(key, &pages[0].0, &pages[0].1).unwrap();
     let cases = [
@@ -279,9 +366,55 @@ fn rosters_that_cannot_be_right_are_refused() {
         let refused = keeper.offer(key, topic, payload).unwrap_err();
         assert_eq!(refused.reason, reason, "{refused}");
     }
-    let twice = operator.roster(2, &[&[("a", "north")], &[("a", "south")]]);
-    keeper.offer(key, &twice[0].0, &twice[0].1).unwrap();
-    let refused = keeper.offer(key, &twice[1].0, &twice[1].1).unwrap_err();
-    assert_eq!(refused.detail, "meter a is enrolled twice");
-    assert!(keeper.current().is_none());
+    let twice = [
+        (
+            operator.roster(2, &[&[("a", "north", 0)], &[("a", "south", 0)]]),
+            "meter a is enrolled twice",
+        ),
+        (
+            operator.roster(3, &[&[("a", "north", 7)], &[("b", "north", 7)]]),
+            "meters a and b of feeder north both have number 7",
+        ),
+    ];
+    for (pages, detail) in twice {
+        keeper.offer(key, &pages[0].0, &pages[0].1).unwrap();
+        let refused = keeper.offer(key, &pages[1].0, &pages[1].1).unwrap_err();
+        assert_eq!(refused.reason, Reason::InvalidMessage);
+        assert_eq!(refused.detail, detail);
+        assert!(keeper.current().is_none());
+    }
+}
+
+/// The caches that the last release with format 1 wrote.
+#[test]
+fn caches_of_an_earlier_version_are_set_aside_and_replaced() {
+    let cached = |text: &str| hex::decode(text.replace('\n', "")).unwrap();
+    let plan = cached(include_str!("format-1/plan.hex"));
+    let page = cached(include_str!("format-1/roster.hex"));
+    let roster = [&(page.len() as u32).to_le_bytes()[..], &page].concat();
+
+    let operator = Operator::new();
+    let key = Some(operator.key.verifying_key());
+    let folder = operator.folder("meter");
+    for (name, bytes) in [("plan.cbor", &plan), ("roster.pages", &roster)] {
+        files::write_atomic(&folder.join(name), bytes, files::PRIVATE).unwrap();
+    }
+    let mut plans = operator.keeper("meter");
+    let mut rosters = RosterKeeper::open(&operator.settings, &folder, key).unwrap();
+    assert!(plans.current().is_none() && rosters.current().is_none());
+    for (name, bytes) in [("plan", &plan), ("roster", &roster)] {
+        assert_eq!(
+            &fs::read(folder.join(name).with_extension("earlier")).unwrap(),
+            bytes
+        );
+    }
+    let new = operator.plan(1);
+    assert_eq!(plans.offer(&operator.plan_topic(), &new), Ok(Offer::New));
+    let new = &operator.roster(1, &[&[("a", "north", 0)]])[0];
+    assert_eq!(rosters.offer(key, &new.0, &new.1), Ok(Offer::New));
+
+    // An operator of an earlier version is refused by name.
+    let refused = plans.offer(&operator.plan_topic(), &plan).unwrap_err();
+    assert_eq!(refused.reason, Reason::EarlierVersion);
+    assert!(refused.detail.contains("format 1"), "{refused}");
 }

@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use packed::layout::{Layout, Shape};
+
 use super::validate::DAY;
 use super::{Enrolment, Mode, Plan, Settings, SourceKind};
 
@@ -148,7 +150,7 @@ fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
 }
 
 /// Bounds that do not fit each other.
-fn sizes(settings: &Settings) -> [Option<Conflict>; 4] {
+fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
     let (mqtt, broker, meter) = (&settings.mqtt, &settings.broker, &settings.meter);
     let own_broker = mqtt.address.parse() == Ok(broker.listen);
     [
@@ -165,6 +167,7 @@ fn sizes(settings: &Settings) -> [Option<Conflict>; 4] {
             "the broker would refuse what its clients may send: give both the same value",
         ),
         window(&settings.plan),
+        shape(&settings.plan),
         pair(
             meter.retry_max < meter.retry_min,
             "meter.retry_max",
@@ -220,6 +223,24 @@ fn window(plan: &Plan) -> Option<Conflict> {
             "a window of {} neither divides a day nor is a number of whole days; expected a batch such as {}",
             humantime::format_duration(Duration::from_secs(interval * u64::from(plan.batch))),
             nearest()
+        ),
+    })
+}
+
+/// A report of the layout has room for the batch.
+fn shape(plan: &Plan) -> Option<Conflict> {
+    let fits = |batch: &u16| Shape::new(plan.layout, *batch).is_ok();
+    let most = || (1..plan.batch).rev().find(fits).unwrap_or_default();
+    (!fits(&plan.batch)).then(|| Conflict {
+        first: "plan.batch",
+        second: "plan.layout",
+        mend: format!(
+            "a report of this layout has no more than {} intervals; expected a smaller batch{}",
+            most(),
+            match plan.layout {
+                Layout::Moments => ", or layout \"profile\"",
+                Layout::Profile => "",
+            }
         ),
     })
 }

@@ -81,7 +81,17 @@ impl fmt::Display for Given {
     }
 }
 
+/// Settings of earlier versions, and what to do instead.
+const REMOVED: [(&str, &str); 1] = [(
+    "operator.publish_quantum_wh",
+    "it was removed, because totals are exact: they are whole multiples of their feeder's quantum, which the plan says; \
+     leave it out",
+)];
+
 fn hint(key: &str, similar: &Option<String>) -> String {
+    if let Some((_, mend)) = REMOVED.iter().find(|(removed, _)| *removed == key) {
+        return format!("; {mend}");
+    }
     let secured = ["user", "pass", "tls", "ssl", "cert"];
     if key.starts_with("mqtt.") && secured.iter().any(|word| key.contains(word)) {
         return "; accounts and TLS are not supported yet".to_owned();

@@ -62,6 +62,11 @@ pub struct Meter {
     /// How much longer than the quickest a receipt may take before fewer reports are sent at once.
     #[serde(with = "humantime_serde")]
     pub receipt_delay_target: Duration,
+    /// How long a report that is in a sum is kept at most, until that sum is released or refused; zero keeps none.
+    #[serde(with = "humantime_serde")]
+    pub keep_folded: Duration,
+    /// Most bytes of such reports.
+    pub keep_folded_bytes: u64,
     /// Kinds of simulated customer.
     pub mix: Mix,
 }

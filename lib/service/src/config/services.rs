@@ -36,12 +36,12 @@ pub struct Operator {
     /// Where Prometheus scrapes; `None` (an empty string) is off.
     #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Totals that leave the operator are rounded to a multiple of this, in watt-hours.
-    pub publish_quantum_wh: u64,
     /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
     /// Who may join; see [`Enrolment`].
     pub enrolment: Enrolment,
+    /// Sums that may be refused after they were decrypted, for each key epoch.
+    pub max_refusals: u32,
     /// How often plan and roster are published again.
     #[serde(with = "humantime_serde")]
     pub republish_every: Duration,

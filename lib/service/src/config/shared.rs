@@ -137,12 +137,12 @@ pub struct Plan {
     pub interval: Duration,
     /// Intervals in one report; a window is interval × batch.
     pub batch: u16,
-    /// What the slots of a report carry.
+    /// What the coefficients of a report carry.
     #[serde(with = "text::layout")]
     pub layout: Layout,
-    /// Parameters of the encryption.
+    /// How finely readings are encrypted; `None` (`auto`) is chosen for each feeder.
     #[serde(with = "text::profile")]
-    pub profile: &'static Profile,
+    pub profile: Option<&'static Profile>,
     /// Contributors below which no sum is released.
     pub min_meters: u32,
 }

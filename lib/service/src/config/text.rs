@@ -119,7 +119,7 @@ pub(crate) mod path {
     }
 }
 
-/// A slot layout by its name, never empty.
+/// A layout by its name, never empty.
 pub(crate) mod layout {
     use packed::layout::Layout;
 
@@ -140,24 +140,31 @@ pub(crate) mod layout {
     }
 }
 
-/// A parameter profile by its name, never empty.
+/// A parameter profile by its name, or `auto`; never empty.
 pub(crate) mod profile {
     use packed::Profile;
 
     use super::*;
 
+    const AUTO: &str = "auto";
+
     pub(crate) fn serialize<S: Serializer>(
-        value: &&'static Profile,
+        value: &Option<&'static Profile>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(value.name)
+        serializer.serialize_str(value.map_or(AUTO, |profile| profile.name))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<&'static Profile, D::Error> {
+    ) -> Result<Option<&'static Profile>, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Profile::by_name(&name).map_err(D::Error::custom)
+        if name == AUTO {
+            return Ok(None);
+        }
+        Profile::by_name(&name)
+            .map(Some)
+            .map_err(|error| D::Error::custom(format!("{error}, or \"{AUTO}\"")))
     }
 }
 

@@ -89,12 +89,7 @@ fn broker(settings: &Settings) -> Check {
 
 fn operator(settings: &Settings) -> Check {
     let operator = &settings.operator;
-    range(
-        "operator.publish_quantum_wh",
-        operator.publish_quantum_wh,
-        1,
-        u64::MAX,
-    )?;
+    range("operator.max_refusals", operator.max_refusals, 1, u32::MAX)?;
     positive("operator.republish_every", operator.republish_every)?;
     range(
         "operator.reference_headroom",

@@ -38,8 +38,8 @@ impl Status {
     }
 }
 
-/// A thousand times what the noise of a fresh encryption comes to in a slot.
-const ROUND_TRIP_ERROR: f64 = 1e-3;
+/// The noise of one encryption is above this, in standard deviations, once in 10⁸ times.
+const LARGEST_NOISE: f64 = 7.0;
 
 const REBUILD: &str = "build again, with OPENFHE_ROOT unset or at an installed OpenFHE 1.4.2";
 
@@ -117,21 +117,24 @@ impl Findings {
         self.add(Status::Fail, check, detail.into(), Some(remedy.into()));
     }
 
-    /// Whether OpenFHE was found and a round trip under `profile` came back, with its greatest error in slot units.
-    pub fn encryption(&mut self, profile: &str, tested: Result<f64, String>) {
+    /// Whether OpenFHE was found and a round trip came back, with its largest noise in standard deviations of what is
+    /// expected.
+    pub fn encryption(&mut self, tested: Result<f64, String>) {
         const CHECK: &str = "openfhe";
         let at = library().map_or_else(String::new, |path| format!(" ({})", path.display()));
         match tested {
-            Ok(error) if error < ROUND_TRIP_ERROR => self.ok(
+            Ok(noise) if noise < LARGEST_NOISE => self.ok(
                 CHECK,
-                format!("profile {profile} encrypts and decrypts, within {error:.0e}{at}"),
+                format!("encrypts and decrypts, with noise up to {noise:.1} standard deviations{at}"),
             ),
-            Ok(error) => self.fail(
+            Ok(noise) => self.fail(
                 CHECK,
-                format!("profile {profile}: a slot is off by {error:.0e} after a round trip{at}"),
+                format!(
+                    "the noise of an encryption is {noise:.1} times its standard deviation, expected below {LARGEST_NOISE}{at}"
+                ),
                 REBUILD,
             ),
-            Err(error) => self.fail(CHECK, format!("profile {profile}: {error}{at}"), REBUILD),
+            Err(error) => self.fail(CHECK, format!("{error}{at}"), REBUILD),
         }
     }
 

@@ -11,7 +11,8 @@ use crate::Chain;
 use crate::files;
 
 /// Free space below which a process cannot be expected to run, and below which somebody should look. The store of
-/// analytics grows to 33 kB an open window, a gateway's journal to 27 kB a report without a receipt.
+/// analytics grows to 16 kB an open window, a gateway's journal to 14 kB a report without a receipt, and to what
+/// `meter.keep_folded_bytes` allows.
 const SPACE_NEEDED: u64 = 64 << 20;
 const SPACE_WANTED: u64 = 1 << 30;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Findings, Trusted};
 use crate::Chain;
 use crate::config::Settings;
-use crate::trust::{PlanKeeper, RosterKeeper};
+use crate::trust::{ASIDE, PlanKeeper, RosterKeeper};
 
 /// The plan and the roster that a process has cached in its folder.
 pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Findings) -> Trusted {
@@ -16,11 +16,14 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
     let opened = links(folder).and_then(|links| {
         let plan = PlanKeeper::open(settings, links.path()).map_err(io::Error::other)?;
         let roster = RosterKeeper::open(settings, links.path(), plan.operator_key());
-        let refused = ["plan.refused", "roster.refused"].map(|name| links.path().join(name));
-        let refused = refused.iter().any(|path| path.is_symlink());
-        Ok((plan, roster.map_err(io::Error::other)?, refused))
+        let aside = ASIDE.map(|extension| {
+            let caches = ["plan", "roster"].map(|name| links.path().join(name));
+            let mut aside = caches.iter().map(|cache| cache.with_extension(extension));
+            aside.any(|path| path.is_symlink())
+        });
+        Ok((plan, roster.map_err(io::Error::other)?, aside))
     });
-    let (plan, roster, refused) = match opened {
+    let (plan, roster, [refused, earlier]) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             let remedy = "set deployment.operator_key to the key that the operator prints at its start, and see \
@@ -39,6 +42,13 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
             "a cached plan or roster does not verify: it is another operator's, another deployment's or damaged",
             "see that deployment.id, deployment.root and deployment.operator_key are the operator's; it is set aside \
              at the next start, and a good one is fetched",
+        );
+    } else if earlier {
+        findings.warn(
+            CHECK,
+            "the cached plan or roster is of an earlier version of this program",
+            "start the process while the operator runs, which is upgraded before it: the cache is set aside then, and a new \
+             one is fetched",
         );
     } else if let Some(held) = &trusted.plan {
         let plan = &held.plan;
@@ -107,6 +117,24 @@ mod tests {
             "not a plan"
         );
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_cache_of_an_earlier_version_is_told_from_a_damaged_one() {
+        let state = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.operator_key = Some(wire::SigningKey::generate().verifying_key());
+        let plan = include_str!("../../tests/format-1/plan.hex").replace('\n', "");
+        let cached = hex::decode(plan).unwrap();
+        fs::write(state.path().join("plan.cbor"), cached).unwrap();
+        let mut findings = Findings::default();
+        examine(&settings, state.path(), &mut findings);
+        assert_eq!(findings.worst(), Status::Warn);
+        assert!(
+            findings.all[0].detail.contains("an earlier version"),
+            "{findings:?}"
+        );
+        assert!(state.path().join("plan.cbor").exists());
     }
 
     #[test]

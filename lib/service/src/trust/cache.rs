@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use wire::Reason;
+
 use super::{KeepError, Refused};
 use crate::files;
 
@@ -30,11 +32,23 @@ pub(super) fn not_cached(path: &Path, error: &io::Error) {
     tracing::error!(path = %path.display(), %error, "cannot cache what the operator published");
 }
 
-/// Renames a cache that is not trusted, so that a person can find out why.
+/// What a cache that is set aside ends in: `refused` if it cannot be trusted, `earlier` if it is of an earlier version.
+pub(crate) const ASIDE: [&str; 2] = ["refused", "earlier"];
+
+/// Renames a cache that is not used, so that a person can find out why.
 pub(super) fn set_aside(path: &Path, refused: &Refused) {
-    let aside = path.with_extension("refused");
     let shown = path.display();
-    tracing::warn!(path = %shown, reason = %refused.reason, "a cached message is not used: {refused}");
+    let [untrusted, earlier] = ASIDE;
+    let aside = path.with_extension(if refused.reason == Reason::EarlierVersion {
+        tracing::info!(
+            path = %shown,
+            "what the operator published to an earlier version of this program is set aside; it is fetched again"
+        );
+        earlier
+    } else {
+        tracing::warn!(path = %shown, reason = %refused.reason, "a cached message is not used: {refused}");
+        untrusted
+    });
     if let Err(error) = fs::rename(path, &aside) {
         tracing::warn!(path = %shown, %error, "cannot set it aside");
     }

@@ -10,6 +10,7 @@ mod pin;
 mod plan;
 mod roster;
 
+pub(crate) use cache::ASIDE;
 pub use error::{KeepError, Refused};
 pub use plan::{HeldPlan, PlanKeeper, log_waiting_for_plan};
 pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper};

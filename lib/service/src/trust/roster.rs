@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
-use wire::{FeederId, GatewayId, MeterId, RosterPage, VerifyingKey, Watts};
+use wire::{CapacityClass, FeederId, GatewayId, MaskKey, MeterId, RosterPage, VerifyingKey};
 
 pub use keeper::RosterKeeper;
 use page::Page;
 
-/// A complete roster. With a million meters it takes about 70 MB: pages are packed, shared with the version before
-/// where they did not change, and found through a table of four-byte positions.
+/// A complete roster. With a million meters it takes about 110 MB: pages are packed, shared with the version before
+/// where they did not change, and found through tables of positions, by id and by number.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     version: u64,
@@ -26,7 +26,15 @@ pub struct Roster {
     /// Where each meter is, by the keyed hash of its id.
     index: HashTable<Place>,
     hash: RandomState,
-    enrolled: HashMap<FeederId, u32>,
+    /// Each feeder's meters, in the order of their numbers.
+    numbers: HashMap<FeederId, Box<[Numbered]>>,
+}
+
+/// A number on a feeder, and where the meter is that has it.
+#[derive(Debug, Clone, Copy)]
+struct Numbered {
+    number: u32,
+    place: Place,
 }
 
 /// A meter's place: its page and its position there. A roster has at most 64 pages of 16,384 entries.
@@ -50,29 +58,48 @@ impl Place {
 /// What the roster has of a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnrolledMeter<'a> {
+    /// Its id.
+    pub meter: &'a str,
     /// Its feeder.
     pub feeder: &'a FeederId,
+    /// Its number on the feeder.
+    pub number: u32,
     /// Its gateway.
     pub gateway: &'a GatewayId,
-    /// Its declared capacity.
-    pub capacity_w: Watts,
+    /// The class of its declared capacity.
+    pub capacity: CapacityClass,
     /// Its verifying key.
     pub key: &'a VerifyingKey,
+    /// The key that its masks are agreed with.
+    pub mask_key: &'a MaskKey,
 }
 
-/// A meter that is enrolled twice.
+/// An id or a number that two entries have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("meter {meter} is enrolled twice")]
-pub struct EnrolledTwice {
-    /// The meter's id.
-    pub meter: String,
+pub enum EnrolledTwice {
+    /// A meter is enrolled twice.
+    #[error("meter {meter} is enrolled twice")]
+    Meter {
+        /// The meter's id.
+        meter: String,
+    },
+    /// Two meters of a feeder have one number.
+    #[error("meters {} and {} of feeder {feeder} both have number {number}", meters[0], meters[1])]
+    Number {
+        /// The feeder.
+        feeder: FeederId,
+        /// The number.
+        number: u32,
+        /// The ids of both meters.
+        meters: [String; 2],
+    },
 }
 
 impl Roster {
     /// A roster of these pages, whose versions are taken to be the same.
     ///
     /// # Errors
-    /// If a meter is in it twice.
+    /// If a meter is in it twice, or two meters of a feeder have one number.
     pub fn from_pages(pages: impl IntoIterator<Item = RosterPage>) -> Result<Self, EnrolledTwice> {
         let mut version = 0;
         let pages = pages.into_iter().map(|page| {
@@ -86,34 +113,60 @@ impl Roster {
     fn of(version: u64, pages: Vec<Arc<Page>>) -> Result<Self, EnrolledTwice> {
         let mut roster = Self {
             version,
-            index: HashTable::with_capacity(pages.iter().map(|page| page.len()).sum()),
+            pages,
             ..Self::default()
         };
-        for (number, page) in pages.iter().enumerate() {
-            for (feeder, count) in page.feeders() {
-                match roster.enrolled.get_mut(feeder) {
-                    Some(known) => *known += count,
-                    None => drop(roster.enrolled.insert(feeder.clone(), count)),
-                }
-            }
-            let hash = |place: &Place| {
-                let page: &Page = &pages[place.page()];
-                roster.hash.hash_one(page.id(place.position()))
-            };
-            for position in 0..page.len() {
-                let (place, id) = (Place::new(number, position), page.id(position));
-                let same = |known: &Place| pages[known.page()].id(known.position()) == id;
-                match roster.index.entry(roster.hash.hash_one(id), same, hash) {
-                    Slot::Vacant(slot) => drop(slot.insert(place)),
-                    Slot::Occupied(_) => {
-                        let meter = id.to_owned();
-                        return Err(EnrolledTwice { meter });
-                    }
+        roster.index_ids()?;
+        roster.index_numbers()?;
+        Ok(roster)
+    }
+
+    fn index_ids(&mut self) -> Result<(), EnrolledTwice> {
+        let (pages, hasher) = (&self.pages, &self.hash);
+        let id = |place: &Place| -> &str { pages[place.page()].id(place.position()) };
+        let hash = |place: &Place| hasher.hash_one(id(place));
+        self.index = HashTable::with_capacity(pages.iter().map(|page| page.len()).sum());
+        for place in places(pages) {
+            let same = |known: &Place| id(known) == id(&place);
+            match self.index.entry(hash(&place), same, hash) {
+                Slot::Vacant(slot) => drop(slot.insert(place)),
+                Slot::Occupied(_) => {
+                    let meter = id(&place).to_owned();
+                    return Err(EnrolledTwice::Meter { meter });
                 }
             }
         }
-        roster.pages = pages;
-        Ok(roster)
+        Ok(())
+    }
+
+    fn index_numbers(&mut self) -> Result<(), EnrolledTwice> {
+        let mut feeders: HashMap<&FeederId, Vec<Numbered>> = HashMap::new();
+        for place in places(&self.pages) {
+            let entry = self.at(place);
+            let number = entry.number;
+            let numbered = Numbered { number, place };
+            feeders.entry(entry.feeder).or_default().push(numbered);
+        }
+        let sorted = feeders.into_iter().map(|(feeder, mut numbers)| {
+            numbers.sort_unstable_by_key(|numbered| (numbered.number, numbered.place.0));
+            let twice = numbers
+                .array_windows()
+                .find(|[one, other]| one.number == other.number);
+            if let Some(&[one, other]) = twice {
+                return Err(EnrolledTwice::Number {
+                    feeder: feeder.clone(),
+                    number: one.number,
+                    meters: [one, other].map(|meter| self.at(meter.place).meter.to_owned()),
+                });
+            }
+            Ok((feeder.clone(), numbers.into_boxed_slice()))
+        });
+        self.numbers = sorted.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn at(&self, place: Place) -> EnrolledMeter<'_> {
+        self.pages[place.page()].entry(place.position())
     }
 
     /// Its page of this number, if that has the entries of `page`.
@@ -132,17 +185,26 @@ impl Roster {
         let place = self.index.find(self.hash.hash_one(id), |place| {
             self.pages[place.page()].id(place.position()) == id
         })?;
-        Some(self.pages[place.page()].entry(place.position()))
+        Some(self.at(*place))
+    }
+
+    /// What it has of the meter with this number on a feeder.
+    pub fn numbered(&self, feeder: &FeederId, number: u32) -> Option<EnrolledMeter<'_>> {
+        let numbers = self.numbers.get(feeder)?;
+        let found = numbers.binary_search_by_key(&number, |numbered| numbered.number);
+        Some(self.at(numbers[found.ok()?].place))
     }
 
     /// Meters enrolled on a feeder.
     pub fn enrolled(&self, feeder: &FeederId) -> u32 {
-        self.enrolled.get(feeder).copied().unwrap_or(0)
+        self.numbers.get(feeder).map_or(0, |meters| count(meters))
     }
 
     /// Feeders with the number of meters enrolled on each, in no order.
     pub fn feeders(&self) -> impl Iterator<Item = (&FeederId, u32)> {
-        self.enrolled.iter().map(|(feeder, count)| (feeder, *count))
+        self.numbers
+            .iter()
+            .map(|(feeder, meters)| (feeder, count(meters)))
     }
 
     /// Meters enrolled.
@@ -154,4 +216,15 @@ impl Roster {
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
+}
+
+/// Every place of these pages, in order.
+fn places(pages: &[Arc<Page>]) -> impl Iterator<Item = Place> {
+    let pages = pages.iter().enumerate();
+    pages.flat_map(|(number, page)| (0..page.len()).map(move |at| Place::new(number, at)))
+}
+
+/// A roster has at most 64 × 16,384 meters.
+fn count(meters: &[Numbered]) -> u32 {
+    meters.len() as u32
 }

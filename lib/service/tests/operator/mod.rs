@@ -9,8 +9,8 @@ use service::files;
 use service::trust::{PlanKeeper, RosterKeeper};
 use tempfile::TempDir;
 use wire::{
-    EpochPlan, KeyEpoch, Plan, PlanVersion, RosterEntry, RosterPage, SigningKey, Topics, Watts,
-    WindowStart,
+    CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MaskKey, Plan, PlanVersion, RosterEntry,
+    RosterPage, SigningKey, Topics, Watts, WindowStart,
 };
 
 /// The public key of the only epoch.
@@ -76,12 +76,21 @@ impl Operator {
             interval_s: 3_600,
             batch: 4,
             layout: "moments".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
             min_meters: 15,
-            feeders: Vec::new(),
+            feeders: vec![FeederPlan {
+                feeder: "north".parse().unwrap(),
+                profile: "additive-small".parse().unwrap(),
+                reference_wh: 8_192,
+                quantum_wh: 1,
+                square_unit_wh2: Some(1_024),
+                max_meters: 1_023,
+                since: PlanVersion(1),
+                first_window: WindowStart(0),
+            }],
             epochs: vec![EpochPlan {
                 epoch: KeyEpoch(1),
                 fingerprint: [1; 32],
+                mask_key: MaskKey([9; 32]),
                 first_window: WindowStart(0),
                 key_len: LIMBS.len() as u32,
             }],
@@ -99,16 +108,22 @@ impl Operator {
         .0
     }
 
-    /// Topic and bytes of each page; a page is a list of meters with their feeders.
-    pub(crate) fn roster(&self, version: u64, pages: &[&[(&str, &str)]]) -> Vec<(String, Vec<u8>)> {
+    /// Topic and bytes of each page; a page is a list of meters with their feeders and numbers.
+    pub(crate) fn roster(
+        &self,
+        version: u64,
+        pages: &[&[(&str, &str, u32)]],
+    ) -> Vec<(String, Vec<u8>)> {
         let count = pages.len() as u16;
-        let page = |(number, meters): (u16, &&[(&str, &str)])| {
-            let entry = |&(meter, feeder): &(&str, &str)| RosterEntry {
+        let page = |(number, meters): (u16, &&[(&str, &str, u32)])| {
+            let entry = |&(meter, feeder, number): &(&str, &str, u32)| RosterEntry {
                 meter: meter.try_into().unwrap(),
                 feeder: feeder.try_into().unwrap(),
+                number,
                 gateway: "gateway-1".try_into().unwrap(),
-                capacity_w: Watts(10_000),
+                capacity: CapacityClass::of(Watts(10_000)).unwrap(),
                 key: self.key.verifying_key(),
+                mask_key: MaskKey([9; 32]),
             };
             let message = RosterPage {
                 version,

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use wire::{FeederId, GatewayId, RosterPage, VerifyingKey, Watts};
+use wire::{CapacityClass, FeederId, GatewayId, MaskKey, RosterPage, VerifyingKey};
 
 use super::EnrolledMeter;
 
-/// The entries of a page in columns: 42 bytes a meter and the text of its id. What many meters of a page share is
+/// The entries of a page in columns: 77 bytes a meter and the text of its id. What many meters of a page share is
 /// there once, and named by its index; a page has at most 16,384 entries, so 16 bits do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
@@ -17,8 +17,10 @@ pub(super) struct Page {
     ends: Box<[u32]>,
     feeder: Column<FeederId>,
     gateway: Column<GatewayId>,
-    capacity_w: Column<Watts>,
+    numbers: Box<[u32]>,
+    capacities: Box<[CapacityClass]>,
     keys: Box<[VerifyingKey]>,
+    mask_keys: Box<[MaskKey]>,
 }
 
 /// A column whose values repeat.
@@ -43,8 +45,10 @@ impl Page {
             ids: ids.into(),
             feeder: Column::of(entries.iter().map(|entry| &entry.feeder)),
             gateway: Column::of(entries.iter().map(|entry| &entry.gateway)),
-            capacity_w: Column::of(entries.iter().map(|entry| &entry.capacity_w)),
+            numbers: entries.iter().map(|entry| entry.number).collect(),
+            capacities: entries.iter().map(|entry| entry.capacity).collect(),
             keys: entries.iter().map(|entry| entry.key).collect(),
+            mask_keys: entries.iter().map(|entry| entry.mask_key).collect(),
         }
     }
 
@@ -65,10 +69,13 @@ impl Page {
     /// The entry at `position`, which is below [`Page::len`].
     pub(super) fn entry(&self, position: usize) -> EnrolledMeter<'_> {
         EnrolledMeter {
+            meter: self.id(position),
             feeder: self.feeder.at(position),
+            number: self.numbers[position],
             gateway: self.gateway.at(position),
-            capacity_w: *self.capacity_w.at(position),
+            capacity: self.capacities[position],
             key: &self.keys[position],
+            mask_key: &self.mask_keys[position],
         }
     }
 
@@ -77,19 +84,12 @@ impl Page {
     pub(super) fn bytes(&self) -> usize {
         self.ids.len()
             + size_of_val(&*self.ends)
+            + size_of_val(&*self.numbers)
+            + size_of_val(&*self.capacities)
             + size_of_val(&*self.keys)
+            + size_of_val(&*self.mask_keys)
             + size_of_val(&*self.feeder.index)
             + size_of_val(&*self.gateway.index)
-            + size_of_val(&*self.capacity_w.index)
-    }
-
-    /// Feeders with the number of this page's meters on each.
-    pub(super) fn feeders(&self) -> impl Iterator<Item = (&FeederId, u32)> {
-        let mut counts = vec![0; self.feeder.values.len()];
-        for index in &self.feeder.index {
-            counts[usize::from(*index)] += 1;
-        }
-        self.feeder.values.iter().zip(counts)
     }
 
     /// Whether this is what [`Page::pack`] would make of `page`.
@@ -100,8 +100,10 @@ impl Page {
                 self.id(position) == entry.meter.as_str()
                     && *mine.feeder == entry.feeder
                     && *mine.gateway == entry.gateway
-                    && mine.capacity_w == entry.capacity_w
+                    && mine.number == entry.number
+                    && mine.capacity == entry.capacity
                     && *mine.key == entry.key
+                    && *mine.mask_key == entry.mask_key
             })
     }
 }
