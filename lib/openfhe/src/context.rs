@@ -41,12 +41,12 @@ impl Context {
         if let Some(context) = &*shared() {
             return Ok(context.clone());
         }
-        let mut slot = exclusive();
+        let mut made = exclusive();
         // Another thread may have made it between the two locks.
-        if let Some(context) = &*slot {
+        if let Some(context) = &*made {
             return Ok(context.clone());
         }
-        Ok(slot.insert(Self::create()?).clone())
+        Ok(made.insert(Self::create()?).clone())
     }
 
     fn create() -> Result<Self, Error> {

@@ -229,7 +229,6 @@ fn sums_of_the_most_contributors_are_exact_at_both_ends_of_the_range() {
 /// noise, so a finer one would not do.
 fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
     const REFERENCE_WH: u64 = 65_536;
-    const DISTINCT: u32 = 128;
     let (context, secret, public) = setup();
     let shape = Shape::new(layout, 24).unwrap();
     let unit = (layout == Layout::Moments).then_some(REFERENCE_WH * REFERENCE_WH);
@@ -240,15 +239,17 @@ fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
     });
     let plaintext = encoding.encode(&[entered; 24]).unwrap();
     let start = || Accumulator::new(profile, shape.coefficients());
+    let max = profile.max_contributors();
+    // Copies multiply the noise, and the scale of `additive-wide` has the least room for that.
+    let distinct = (max / 1_024).clamp(64, 512);
     let base = merged(seal(
         &plaintext,
         (&context, &public),
-        DISTINCT,
+        distinct,
         start,
         add_packed,
     ));
-    let max = profile.max_contributors();
-    let (mut sum, copies) = (start(), max / DISTINCT);
+    let (mut sum, copies) = (start(), max / distinct);
     let mut doubled = base.clone();
     for bit in 0..=copies.ilog2() {
         if copies >> bit & 1 == 1 {
@@ -269,7 +270,7 @@ fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
     assert!(matches!(sum.add(&packed), Err(FoldError::Full { .. })));
 
     // As noisy as if every report were in it that often.
-    let sigma = noise::sigma(profile, &secret.norms()) * f64::from(copies + DISTINCT).sqrt();
+    let sigma = noise::sigma(profile, &secret.norms()) * f64::from(copies + distinct).sqrt();
     let residues = open(&secret, &sum, shape.coefficients());
     assert!(encoding.checks_pass(&residues, max, sigma));
     let totals = encoding.decode(&residues, max, sigma).unwrap();
