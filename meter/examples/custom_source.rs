@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use meter::Readings;
-use meter::source::{MeterSpec, Reading, Source, SourceError, clamp};
+use meter::source::{MeterSpec, MicroWattHours, Reading, Source, SourceError, clamp};
+use meter::{Readings, quantise};
 use service::clock::SystemClock;
 use service::{Settings, Stop};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
@@ -82,7 +82,8 @@ impl Source for StreetLamps {
         let lit = quarters
             .filter(|at| !(6..18).contains(&(at / 3_600 % 24)))
             .count() as u64;
-        let energy = WattHours((lit * LAMP_W * u64::from(NATIVE_S) / 3_600) as i64);
+        let wh = (lit * LAMP_W * u64::from(NATIVE_S) / 3_600) as i64;
+        let energy = MicroWattHours(wh * MicroWattHours::PER_WH);
         // A lamp that reports nothing would be `Reading::Missing`, never a guess.
         out.resize(self.meters.len(), Reading::Energy(energy));
         Ok(())
@@ -120,10 +121,12 @@ fn print() -> Result<(), Box<dyn std::error::Error>> {
         let mut sum = 0;
         for (meter, reading) in lamps.meters().iter().zip(&readings) {
             if let Reading::Energy(energy) = reading {
-                // What a gateway does before it encrypts; a meter within its capacity is not changed.
+                // What a gateway does before it encrypts; a meter within its capacity is not changed, and whole watt-hours leave
+                // no remainder.
                 let (energy, clamped) = clamp(*energy, meter.capacity_w, 3_600);
-                assert!(!clamped);
-                sum += energy.0;
+                let (WattHours(wh), remainder) = quantise(energy, MicroWattHours(0), 1);
+                assert!(!clamped && remainder == MicroWattHours(0));
+                sum += wh;
             }
         }
         println!("{hour:02}:00  {sum:>5} Wh");

@@ -1,14 +1,16 @@
 //! Readings become batches: one meter's intervals of one window, ready to be encrypted together.
 
-use wire::{Grid, WattHours, WindowStart};
+use packed::layout::Entered;
+use wire::{Grid, WindowStart};
 
-use crate::source::{MeterSpec, Reading, clamp};
+use crate::quantum;
+use crate::source::{MeterSpec, MicroWattHours, Reading, clamp};
 
 /// One meter's reading of one interval, as it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Energy, and whether it was clamped to the declared capacity.
-    Energy(WattHours, bool),
+    Energy(MicroWattHours, bool),
     /// There is none.
     Missing,
 }
@@ -38,26 +40,47 @@ impl Interval {
     }
 }
 
-/// One meter's readings of one window.
+/// One meter's readings of one window, as they were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MeterWindow {
+    /// Index of the meter in the fleet.
+    pub(crate) meter: usize,
+    pub(crate) window: WindowStart,
+    pub(crate) taken: Vec<Taken>,
+}
+
+impl MeterWindow {
+    /// The batch of whole quanta that they are, after `remainder` of the readings before, which becomes what is left.
+    #[must_use]
+    pub(crate) fn enter(self, quantum_wh: u64, remainder: &mut MicroWattHours) -> Batch {
+        let readings = self.taken.iter().map(|taken| match taken {
+            Taken::Energy(energy, clamped) => Some((*energy, *clamped)),
+            Taken::Missing => None,
+        });
+        Batch {
+            meter: self.meter,
+            window: self.window,
+            readings: quantum::enter(readings, quantum_wh, remainder),
+        }
+    }
+}
+
+/// One meter's readings of one window, as they enter a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// Index of the meter in the fleet.
     pub(crate) meter: usize,
     pub(crate) window: WindowStart,
-    /// Energy per interval in Wh, clamped to the declared capacity; 0 where the reading is missing.
-    pub(crate) readings_wh: Vec<i64>,
-    /// Number of intervals that were clamped.
-    pub(crate) clamped: u16,
-    /// Number of intervals without a reading.
-    pub(crate) missing: u16,
+    /// One for each interval; none where the reading is missing.
+    pub(crate) readings: Vec<Option<Entered>>,
 }
 
-/// The batches of the window being filled, one a meter.
+/// The windows being filled, one a meter.
 #[derive(Debug)]
 pub(crate) struct Filling {
     grid: Grid,
     window: WindowStart,
-    batches: Vec<Batch>,
+    meters: Vec<Vec<Taken>>,
     filled: u32,
 }
 
@@ -65,19 +88,11 @@ impl Filling {
     /// An empty window of `meters` meters.
     #[must_use]
     pub(crate) fn new(grid: Grid, window: WindowStart, meters: usize) -> Self {
-        let batches = (0..meters)
-            .map(|meter| Batch {
-                meter,
-                window,
-                readings_wh: Vec::with_capacity(usize::from(grid.batch())),
-                clamped: 0,
-                missing: 0,
-            })
-            .collect();
+        let empty = || Vec::with_capacity(usize::from(grid.batch()));
         Self {
             grid,
             window,
-            batches,
+            meters: std::iter::repeat_with(empty).take(meters).collect(),
             filled: 0,
         }
     }
@@ -110,29 +125,20 @@ impl Filling {
 
     /// Adds one interval of the fleet.
     pub(crate) fn add(&mut self, interval: &Interval) {
-        for (index, batch) in self.batches.iter_mut().enumerate() {
-            match interval.0.get(index) {
-                Some(Taken::Energy(WattHours(wh), clamped)) => {
-                    batch.readings_wh.push(*wh);
-                    batch.clamped += u16::from(*clamped);
-                }
-                Some(Taken::Missing) | None => {
-                    batch.readings_wh.push(0);
-                    batch.missing += 1;
-                }
-            }
+        for (index, taken) in self.meters.iter_mut().enumerate() {
+            taken.push(*interval.0.get(index).unwrap_or(&Taken::Missing));
         }
         self.filled += 1;
     }
 
     #[must_use]
     pub(crate) fn meters(&self) -> usize {
-        self.batches.len()
+        self.meters.len()
     }
 
     /// The window, closed as it is: intervals that did not come are missing.
     #[must_use]
-    pub(crate) fn close(mut self) -> Vec<Batch> {
+    pub(crate) fn close(mut self) -> Vec<MeterWindow> {
         while !self.is_full() {
             self.add(&Interval::default());
         }
@@ -145,13 +151,18 @@ impl Filling {
         self.filled >= u32::from(self.grid.batch())
     }
 
-    /// The batches of a full window. Meters without a single reading have nothing to report and are left out.
+    /// What a full window has of each meter. Meters without a single reading have nothing to report and are left out.
     #[must_use]
-    pub(crate) fn finish(self) -> Vec<Batch> {
-        let batch = self.grid.batch();
-        self.batches
-            .into_iter()
-            .filter(|entry| entry.missing < batch)
+    pub(crate) fn finish(self) -> Vec<MeterWindow> {
+        let window = self.window;
+        let meters = self.meters.into_iter().enumerate();
+        meters
+            .filter(|(_, taken)| taken.iter().any(|taken| *taken != Taken::Missing))
+            .map(|(meter, taken)| MeterWindow {
+                meter,
+                window,
+                taken,
+            })
             .collect()
     }
 }
@@ -160,6 +171,8 @@ impl Filling {
 mod tests {
     use super::*;
     use wire::Watts;
+
+    const WH: i64 = MicroWattHours::PER_WH;
 
     fn specs(count: usize) -> Vec<MeterSpec> {
         let spec = |number| MeterSpec {
@@ -173,16 +186,20 @@ mod tests {
         Filling::new(Grid::new(3_600, 3).unwrap(), WindowStart(10_800), meters)
     }
 
+    fn energy(micro_wh: i64, clamped: bool) -> Taken {
+        Taken::Energy(MicroWattHours(micro_wh), clamped)
+    }
+
     #[test]
     fn a_reading_is_clamped_missing_or_taken() {
-        let energy = |wh| Reading::Energy(WattHours(wh));
-        let readings = [energy(400), energy(-1_200), Reading::Missing];
+        let read = |micro_wh| Reading::Energy(MicroWattHours(micro_wh));
+        let readings = [read(400 * WH + 1), read(-1_200 * WH), Reading::Missing];
         let interval = Interval::of(&specs(4), &readings, 3_600);
         assert_eq!(
             interval.0,
             [
-                Taken::Energy(WattHours(400), false),
-                Taken::Energy(WattHours(-1_000), true),
+                energy(400 * WH + 1, false),
+                energy(-1_000 * WH, true),
                 Taken::Missing,
                 Taken::Missing,
             ]
@@ -190,9 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_has_a_batch_for_each_meter_with_a_reading() {
+    fn a_full_window_has_what_was_taken_of_each_meter_with_a_reading() {
         let mut filling = filling(3);
-        let energy = |wh, clamped| Taken::Energy(WattHours(wh), clamped);
         filling.add(&Interval(vec![
             energy(1, false),
             energy(2, true),
@@ -202,29 +218,40 @@ mod tests {
         assert_eq!((filling.next_interval(), filling.is_full()), (2, false));
         filling.add(&Interval(vec![energy(3, true), Taken::Missing]));
         assert!(filling.is_full());
-        let batch = |meter, readings_wh: &[i64], clamped, missing| Batch {
+        let window = |meter, taken: [Taken; 3]| MeterWindow {
             meter,
             window: WindowStart(10_800),
-            readings_wh: readings_wh.to_vec(),
-            clamped,
-            missing,
+            taken: taken.to_vec(),
         };
-        assert_eq!(
-            filling.finish(),
-            [batch(0, &[1, 0, 3], 1, 1), batch(1, &[2, 0, 0], 1, 2)]
-        );
+        let first = [energy(1, false), Taken::Missing, energy(3, true)];
+        let second = [energy(2, true), Taken::Missing, Taken::Missing];
+        assert_eq!(filling.finish(), [window(0, first), window(1, second)]);
     }
 
     #[test]
     fn a_window_closed_early_misses_the_rest() {
         let mut filling = filling(1);
-        filling.add(&Interval(vec![Taken::Energy(WattHours(7), false)]));
+        filling.add(&Interval(vec![energy(7, false)]));
         let closed = filling.close();
         assert_eq!(closed.len(), 1);
         assert_eq!(
-            (&closed[0].readings_wh, closed[0].missing),
-            (&vec![7, 0, 0], 2)
+            closed[0].taken,
+            [energy(7, false), Taken::Missing, Taken::Missing]
         );
         assert_eq!(self::filling(2).close(), []);
+    }
+
+    #[test]
+    fn a_batch_says_of_each_interval_what_entered_whether_it_was_clamped_or_that_it_is_missing() {
+        let window = MeterWindow {
+            meter: 4,
+            window: WindowStart(10_800),
+            taken: vec![energy(6 * WH, true), Taken::Missing, energy(-WH, false)],
+        };
+        let mut remainder = MicroWattHours(WH);
+        let entered = |wh, clamped| Some(Entered { wh, clamped });
+        let batch = window.enter(4, &mut remainder);
+        assert_eq!(batch.readings, [entered(8, true), None, entered(-4, false)]);
+        assert_eq!(remainder, MicroWattHours(2 * WH));
     }
 }

@@ -8,7 +8,7 @@ use wire::Topics;
 use crate::fleet;
 
 /// A sealed report under way, and what a waiting one takes in memory, in bytes.
-const REPORT: u64 = 27_500;
+const REPORT: u64 = 14_500;
 
 /// OpenFHE's tables, the source of readings and the journal's cache.
 const OWN_MEMORY: u64 = 128 << 20;
@@ -46,15 +46,14 @@ pub fn subject(settings: &Settings) -> Subject {
 }
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
-    openfhe(settings, findings);
+    openfhe(findings);
     replay(settings, findings);
     enrolled(settings, trusted, findings);
 }
 
-fn openfhe(settings: &Settings, findings: &mut Findings) {
-    let profile = settings.plan.profile;
-    let tested = openfhe::self_test(profile).map_err(|error| error.to_string());
-    findings.encryption(profile.name, tested);
+fn openfhe(findings: &mut Findings) {
+    let tested = openfhe::self_test().map_err(|error| error.to_string());
+    findings.encryption(tested);
 }
 
 fn replay(settings: &Settings, findings: &mut Findings) {
@@ -78,7 +77,7 @@ fn enrolled(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
                           approve` admit it";
     let gateway = &settings.meter.gateway;
     let folder = settings.deployment.state_dir.join(gateway.as_str());
-    let meters = match fleet::verifying_keys(&folder) {
+    let meters = match fleet::public_keys(&folder) {
         Ok(Some(meters)) => meters,
         // A file that cannot be used is a finding already.
         Ok(None) | Err(_) => {
@@ -90,9 +89,13 @@ fn enrolled(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
         }
     };
     let enrolled = trusted.roster.as_ref().map_or(0, |roster| {
-        let known = meters.iter().filter(|(meter, key)| {
+        let known = meters.iter().filter(|(meter, keys)| {
             let entry = roster.meter(meter);
-            entry.is_some_and(|entry| *entry.key == *key && *entry.gateway == *gateway)
+            entry.is_some_and(|entry| {
+                *entry.key == keys.verifying
+                    && *entry.mask_key == keys.mask
+                    && *entry.gateway == *gateway
+            })
         });
         known.count()
     });

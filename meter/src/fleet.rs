@@ -1,48 +1,66 @@
 //! The fleet: the meters behind this gateway, their feeders and their keys.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_bytes::ByteArray;
 use service::config::Settings;
 use service::files::{self, KeyFileError};
-use wire::{EnrolRequest, FeederId, MeterId, SigningKey, VerifyingKey, Watts};
-use zeroize::Zeroizing;
+use wire::{
+    CapacityClass, EnrolFeeder, EnrolMeter, EnrolRequest, FeederId, MeterId, SigningKey,
+    UnixMillis, Watts,
+};
 
 use crate::seal::Member;
 use crate::source::MeterSpec;
 
-/// Longest file of meter keys taken: some millions of meters.
-const MAX_KEY_FILE: u64 = 1 << 30;
+mod keys;
 
-/// The meters' signing keys, in the gateway's folder.
+use keys::MeterKeys;
+
+pub(crate) use keys::PublicKeys;
+
+/// The meters' keys, in the gateway's folder.
 pub(crate) const KEYS: &str = "meters.keys";
 
-/// The meters that have a key in `directory`, each with its verifying key; `None` if there is no file of keys.
+/// The meters that have keys in `directory`, each with its public ones; `None` if there is no file of keys.
 ///
 /// # Errors
 /// A file that cannot be read, that others can read, or that is damaged.
-pub(crate) fn verifying_keys(
+pub(crate) fn public_keys(
     directory: &Path,
-) -> Result<Option<Vec<(MeterId, VerifyingKey)>>, KeyFileError> {
-    let keys = MeterKeys::load(&directory.join(KEYS))?;
-    let public = |keys: MeterKeys| {
-        let keys = keys.0.into_iter();
-        keys.map(|(meter, key)| (meter, key.verifying_key()))
-            .collect()
-    };
-    Ok(keys.map(public))
+) -> Result<Option<Vec<(MeterId, PublicKeys)>>, KeyFileError> {
+    MeterKeys::public(&directory.join(KEYS))
 }
 
 /// Meters in one enrolment request.
 const ENROL_METERS: usize = 4_096;
 
+/// Why a fleet cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A key file is unreadable, unsafe or damaged.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A meter has no capacity class.
+    #[error(
+        "meter {meter} declares a capacity of {} W: the most that can be enrolled is {} W; correct its readings or leave \
+         it out", capacity.0, CapacityClass::MAX.watts().0
+    )]
+    Capacity {
+        /// The meter.
+        meter: MeterId,
+        /// What it declares.
+        capacity: Watts,
+    },
+}
+
 /// The meters behind a gateway.
 pub(crate) struct Fleet {
     /// What the source says of them, in its order.
     pub(crate) specs: Vec<MeterSpec>,
+    /// The class of declared capacity of each, in the same order.
+    pub(crate) capacities: Vec<CapacityClass>,
     /// Who they are, in the same order; after them, meters that are gone and have reports in the journal.
     pub(crate) members: Arc<Vec<Member>>,
     index: HashMap<MeterId, usize>,
@@ -63,23 +81,31 @@ pub fn feeder_of(index: usize, feeders: u32) -> FeederId {
 impl Fleet {
     /// The fleet of the meters in `specs`, spread over `feeders` feeders; its keys are read from `directory`, or made there.
     /// `journaled` are the meters, each with its feeder, that still have something in the journal: those that are no longer
-    /// in the fleet, or have another feeder there, stay members until it is settled.
+    /// in the fleet, or have another feeder there, stay members until nothing more can come of it.
     ///
     /// # Errors
-    /// A key file that is unreadable, unsafe or damaged.
+    /// [`FleetError`].
     pub(crate) fn open(
         specs: &[MeterSpec],
         feeders: u32,
         directory: &Path,
         journaled: impl IntoIterator<Item = (FeederId, MeterId)>,
-    ) -> Result<Self, KeyFileError> {
+    ) -> Result<Self, FleetError> {
+        let class = |spec: &MeterSpec| {
+            CapacityClass::of(spec.capacity_w).ok_or_else(|| FleetError::Capacity {
+                meter: spec.id.clone(),
+                capacity: spec.capacity_w,
+            })
+        };
+        let capacities = specs.iter().map(class).collect::<Result<_, _>>()?;
+        let path = directory.join(KEYS);
         let ids = specs.iter().map(|spec| spec.id.clone());
-        let mut keys = MeterKeys::load_or_create(&directory.join(KEYS), ids)?;
-        let mut members: Vec<Member> = specs
-            .iter()
-            .enumerate()
-            .map(|(index, spec)| keys.member(&spec.id, feeder_of(index, feeders)))
-            .collect();
+        let mut keys = MeterKeys::load_or_create(&path, ids)?;
+        let mut member = |id: &MeterId, feeder| keys.member(id, feeder).map_err(keys::io(&path));
+        let mut members = Vec::with_capacity(specs.len());
+        for (index, spec) in specs.iter().enumerate() {
+            members.push(member(&spec.id, feeder_of(index, feeders))?);
+        }
         let index: HashMap<MeterId, usize> = members
             .iter()
             .enumerate()
@@ -97,11 +123,12 @@ impl Fleet {
             {
                 continue;
             }
-            members.push(keys.member(&meter, feeder));
+            members.push(member(&meter, feeder)?);
             gone.entry(meter).or_default().push(members.len() - 1);
         }
         Ok(Self {
             specs: specs.to_vec(),
+            capacities,
             members: Arc::new(members),
             index,
             gone,
@@ -134,118 +161,63 @@ impl Fleet {
             .find(|&index| self.members[index].feeder == *feeder)
     }
 
-    /// The signed requests that ask the operator to enrol the meters at `pending`.
+    /// The signed request that asks the operator at `now` to enrol the meters at `pending`, in chunks.
     #[must_use]
     pub(crate) fn enrol_requests(
         &self,
         settings: &Settings,
         topic: &str,
         pending: &[usize],
+        now: UnixMillis,
     ) -> Vec<Vec<u8>> {
-        let mut feeders: HashMap<FeederId, Watts> = HashMap::new();
-        for (member, spec) in self.members.iter().zip(&self.specs) {
-            let greatest = feeders.entry(member.feeder.clone()).or_insert(Watts(0));
-            greatest.0 = greatest.0.max(spec.capacity_w.0);
-        }
-        let mut feeders: Vec<(FeederId, Watts)> = feeders.into_iter().collect();
-        feeders.sort();
+        let feeders = self.feeders();
         let chunks = pending.chunks(ENROL_METERS);
         let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let meter = |&index: &usize| {
+            let member = &self.members[index];
+            EnrolMeter {
+                meter: member.meter.clone(),
+                feeder: member.feeder.clone(),
+                capacity: self.capacities[index],
+                key: member.public.verifying,
+                mask_key: member.public.mask,
+            }
+        };
         chunks
             .zip(0..)
             .map(|(chunk, number)| {
                 let request = EnrolRequest {
                     gateway: settings.meter.gateway.clone(),
                     gateway_key: self.key.verifying_key(),
+                    issued_at: now,
                     chunk: number,
                     chunks: count,
                     feeders: feeders.clone(),
-                    meters: chunk
-                        .iter()
-                        .map(|&index| {
-                            let member = &self.members[index];
-                            let capacity = self.specs[index].capacity_w;
-                            (
-                                member.meter.clone(),
-                                member.feeder.clone(),
-                                capacity,
-                                member.verifying_key,
-                            )
-                        })
-                        .collect(),
+                    meters: chunk.iter().map(meter).collect(),
                 };
                 wire::seal(&request, None, &settings.deployment.id, topic, &self.key).0
             })
             .collect()
     }
+
+    /// What the gateway has on each feeder, whether it is enrolled or not.
+    fn feeders(&self) -> Vec<EnrolFeeder> {
+        let mut feeders: BTreeMap<&FeederId, (CapacityClass, u32)> = BTreeMap::new();
+        for (member, capacity) in self.members.iter().zip(&self.capacities) {
+            let (greatest, meters) = feeders.entry(&member.feeder).or_insert((*capacity, 0));
+            *greatest = (*greatest).max(*capacity);
+            *meters += 1;
+        }
+        let feeders = feeders.into_iter();
+        feeders
+            .map(|(feeder, (max_capacity, meters))| EnrolFeeder {
+                feeder: feeder.clone(),
+                max_capacity,
+                meters,
+            })
+            .collect()
+    }
 }
 
-/// The signing keys of the meters, each made once and kept in one file of mode 0600.
-#[derive(Default)]
-struct MeterKeys(HashMap<MeterId, SigningKey>);
-
-#[derive(Serialize, Deserialize)]
-struct KeyRow(MeterId, ByteArray<32>);
-
-impl MeterKeys {
-    fn load_or_create(
-        path: &Path,
-        ids: impl Iterator<Item = MeterId>,
-    ) -> Result<Self, KeyFileError> {
-        let mut keys = Self::load(path)?.unwrap_or_default();
-        let known = keys.0.len();
-        for id in ids {
-            keys.0.entry(id).or_insert_with(SigningKey::generate);
-        }
-        if keys.0.len() > known {
-            keys.save(path)?;
-        }
-        Ok(keys)
-    }
-
-    fn load(path: &Path) -> Result<Option<Self>, KeyFileError> {
-        let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? else {
-            return Ok(None);
-        };
-        let rows: Vec<KeyRow> =
-            ciborium::from_reader(bytes.as_slice()).map_err(|_| KeyFileError::Malformed {
-                path: path.to_owned(),
-            })?;
-        let keys = rows.into_iter();
-        let keys = keys.map(|KeyRow(meter, seed)| (meter, SigningKey::from_bytes(&seed)));
-        Ok(Some(Self(keys.collect())))
-    }
-
-    fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        let rows: Vec<KeyRow> = self
-            .0
-            .iter()
-            .map(|(meter, key)| KeyRow(meter.clone(), ByteArray::new(*key.to_bytes())))
-            .collect();
-        let io = |source| KeyFileError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let mut bytes = Zeroizing::new(Vec::with_capacity(rows.len() * 128));
-        ciborium::into_writer(&rows, &mut *bytes)
-            .map_err(|error| io(std::io::Error::other(error)))?;
-        files::write_atomic(path, &bytes, files::PRIVATE).map_err(io)?;
-        Ok(())
-    }
-
-    fn member(&mut self, id: &MeterId, feeder: FeederId) -> Member {
-        // Every meter of the fleet has a key. One that is gone and whose key is lost cannot sign any more; what it has
-        // sealed is sent as it is.
-        let key = self
-            .0
-            .entry(id.clone())
-            .or_insert_with(SigningKey::generate);
-        let key = SigningKey::from_bytes(&key.to_bytes());
-        Member {
-            meter: id.clone(),
-            feeder,
-            verifying_key: key.verifying_key(),
-            key,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,13 @@
-//! A gateway for many meters: readings are encrypted, signed, kept in an outbox and published until they are settled.
+//! A gateway for many meters: readings are encrypted, signed, published until they are in sums, and kept until these are
+//! released.
 //!
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
 //! * [`source`]: readings, simulated or replayed · `readings`: which of them · `fleet`: the meters they belong to, and their keys
-//! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time
-//! * `seal`: encode, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
-//!   to a destination · `journal`: all of it, on disk
+//! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time · `quantum`: in whole quanta
+//! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
+//!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
 //! * `uplink`: publishing · `gateway`: the loop that drives all of it
 //! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
 
@@ -15,9 +16,11 @@ pub mod doctor;
 mod fleet;
 mod gateway;
 mod journal;
+mod kept;
 pub mod metrics;
 mod outbox;
 pub mod pacing;
+mod quantum;
 mod readings;
 mod seal;
 pub mod source;
@@ -31,6 +34,7 @@ use tokio::sync::mpsc;
 
 pub use fleet::feeder_of;
 pub use gateway::{Event, Summary};
+pub use quantum::quantise;
 pub use readings::{Readings, replayed, simulated};
 
 /// Why a gateway ended.
@@ -42,9 +46,9 @@ pub enum MeterError {
     /// The state folder cannot be used.
     #[error("cannot use the state folder")]
     State(#[source] std::io::Error),
-    /// A key file is unreadable, unsafe or damaged.
+    /// The meters or their keys cannot be used.
     #[error(transparent)]
-    Key(#[from] service::files::KeyFileError),
+    Fleet(#[from] fleet::FleetError),
     /// The plan or the roster cannot be kept.
     #[error(transparent)]
     Keep(#[from] service::trust::KeepError),
@@ -85,7 +89,8 @@ pub async fn run(
     run_on(settings, Readings::of(settings)?, clock, stop, observer).await
 }
 
-/// Runs a gateway until its source ends and every report is settled, or until `stop` fires.
+/// Runs a gateway until its source ends and every report is in a sum or lost, or until `stop` fires. It waits a few seconds
+/// for the sums to be released, so that little is left in its journal.
 ///
 /// ```no_run
 /// use meter::source::{Replay, ReplayOptions};

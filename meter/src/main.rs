@@ -8,7 +8,7 @@ use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 
-/// A gateway for many meters: encrypts their interval data, publishes it, and keeps each report until a receipt settles it.
+/// A gateway for many meters: encrypts their interval data, publishes it, and keeps each report until the sum it is in is released.
 ///
 /// Without arguments it simulates a small fleet on a broker on loopback. Interval, batch and layout come from the
 /// operator's plan.

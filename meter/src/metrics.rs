@@ -18,6 +18,7 @@ const ACCEPTED: &str = "cipherwatt_meter_reports_accepted_total";
 const SEALED: &str = "cipherwatt_meter_reports_sealed_total";
 /// Counter: bytes of the reports encrypted and signed.
 pub const SEALED_BYTES: &str = "cipherwatt_meter_sealed_bytes_total";
+const ENTERED_AGAIN: &str = "cipherwatt_meter_reports_entered_again_total";
 const PUBLISHED: &str = "cipherwatt_meter_reports_published_total";
 /// Counter: reports published again.
 pub const RESENT: &str = "cipherwatt_meter_reports_resent_total";
@@ -30,16 +31,19 @@ const REFUSED: &str = "cipherwatt_meter_receipts_refused_total";
 /// Gauge: reports without a receipt.
 pub const OUTBOX: &str = "cipherwatt_meter_outbox_reports";
 const UNRECEIPTED: &str = "cipherwatt_meter_unreceipted_reports";
+const KEPT: &str = "cipherwatt_meter_kept_reports";
+const KEPT_BYTES: &str = "cipherwatt_meter_kept_bytes";
+const KEPT_ENDED: &str = "cipherwatt_meter_kept_ended_total";
 const FULL: &str = "cipherwatt_meter_outbox_full";
 const COMMITS: &str = "cipherwatt_meter_journal_commits_total";
 const COMMIT: &str = "cipherwatt_meter_journal_commit_duration_seconds";
 const FAILURES: &str = "cipherwatt_meter_journal_failures_total";
 const FAILING: &str = "cipherwatt_meter_journal_failing";
-/// Histogram, in seconds: encoding a report's readings.
+/// Histogram, in seconds: encoding a report's readings and adding their pad.
 pub const ENCODE: &str = "cipherwatt_meter_encode_duration_seconds";
 /// Histogram, in seconds: encrypting a report.
 pub const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
-/// Histogram, in seconds: packing a report's ciphertext.
+/// Histogram, in seconds: a report's ciphertext to coefficients, and packing them.
 pub const PACK: &str = "cipherwatt_meter_pack_duration_seconds";
 /// Histogram, in seconds: hashing, signing and enveloping a report.
 pub const SIGN: &str = "cipherwatt_meter_sign_duration_seconds";
@@ -49,7 +53,7 @@ pub const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
 pub const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
 
 /// Every counter without a label, with its help.
-const COUNTERS: [(&str, &str); 14] = [
+const COUNTERS: [(&str, &str); 15] = [
     (READINGS, "Readings taken: one a meter and interval"),
     (
         EXPORTED,
@@ -69,6 +73,10 @@ const COUNTERS: [(&str, &str); 14] = [
         "Reports encrypted and signed, those sealed again included",
     ),
     (SEALED_BYTES, "Bytes of the reports encrypted and signed"),
+    (
+        ENTERED_AGAIN,
+        "Reports whose readings were rounded again because the plan in force has coarser steps",
+    ),
     (
         PUBLISHED,
         "Reports handed to the MQTT client, the repeated ones included",
@@ -94,13 +102,18 @@ const COUNTERS: [(&str, &str); 14] = [
 ];
 
 /// Every gauge, with its help.
-const GAUGES: [(&str, &str); 5] = [
+const GAUGES: [(&str, &str); 7] = [
     (METERS, "Meters behind this gateway"),
     (OUTBOX, "Reports without a receipt, sealed or not"),
     (
         UNRECEIPTED,
         "Reports sealed and without a receipt, under way or about to be sent",
     ),
+    (
+        KEPT,
+        "Reports that are in sums, kept until these are released",
+    ),
+    (KEPT_BYTES, "Bytes of the reports that are kept"),
     (FULL, "1 while the outbox is full and no readings are taken"),
     (
         FAILING,
@@ -111,7 +124,10 @@ const GAUGES: [(&str, &str); 5] = [
 /// Every histogram, with its help.
 const HISTOGRAMS: [(&str, &str); 7] = [
     (COMMIT, "One commit of the journal"),
-    (ENCODE, "Encoding one report's readings as a CKKS plaintext"),
+    (
+        ENCODE,
+        "Encoding one report's readings as a CKKS plaintext, and adding the pad",
+    ),
     (ENCRYPT, "Encrypting one report's plaintext"),
     (PACK, "Packing one report's ciphertext"),
     (SIGN, "Hashing, signing and enveloping one report"),
@@ -129,9 +145,16 @@ pub(crate) fn describe() {
     }
     register::counters(
         SETTLED,
-        "Reports a receipt settled as in a sum, by what it said",
+        "Reports a receipt confirmed as in a sum, by what it said",
         "status",
         ["folded", "duplicate"],
+    );
+    register::counters(
+        KEPT_ENDED,
+        "Reports in sums that are no longer kept, by why: the sum is released, is refused, has failed and is wanted again, or \
+         the report's age, or the bytes of all",
+        "why",
+        KeptEnd::ALL.map(KeptEnd::as_str),
     );
     register::counters(
         REJECTED,
@@ -192,6 +215,11 @@ pub(crate) fn sealed(stages: &Stages, bytes: usize) {
     }
 }
 
+/// A report was rounded again.
+pub(crate) fn entered_again() {
+    counter!(ENTERED_AGAIN).increment(1);
+}
+
 pub(crate) fn published(resent: bool) {
     counter!(PUBLISHED).increment(1);
     counter!(RESENT).increment(u64::from(resent));
@@ -200,6 +228,45 @@ pub(crate) fn published(resent: bool) {
 pub(crate) fn outbox(waiting: usize, sealed: usize) {
     gauge!(OUTBOX).set(waiting as f64);
     gauge!(UNRECEIPTED).set(sealed as f64);
+}
+
+/// Why a report that is in a sum is not kept any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeptEnd {
+    Released,
+    Refused,
+    Wanted,
+    Age,
+    Bytes,
+}
+
+impl KeptEnd {
+    const ALL: [Self; 5] = [
+        Self::Released,
+        Self::Refused,
+        Self::Wanted,
+        Self::Age,
+        Self::Bytes,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Refused => "refused",
+            Self::Wanted => "wanted",
+            Self::Age => "age",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+pub(crate) fn kept(reports: usize, bytes: u64) {
+    gauge!(KEPT).set(reports as f64);
+    gauge!(KEPT_BYTES).set(bytes as f64);
+}
+
+pub(crate) fn kept_ended(end: KeptEnd, reports: u64) {
+    counter!(KEPT_ENDED, "why" => end.as_str()).increment(reports);
 }
 
 pub(crate) fn outbox_full(full: bool) {
@@ -225,7 +292,7 @@ pub(crate) fn receipt_message(taken: bool) {
 
 pub(crate) fn receipt(effect: ReceiptEffect, since_sent: Option<Duration>) {
     match effect {
-        ReceiptEffect::Done(status) => {
+        ReceiptEffect::Folded { status, .. } => {
             let label = if status == Status::Duplicate {
                 "duplicate"
             } else {

@@ -1,6 +1,7 @@
 //! The outbox: what was read and is not yet known to be in a sum.
 //!
-//! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest.
+//! An MQTT acknowledgement proves nothing, so a report stays here until a receipt from analytics names its digest. Once it is
+//! in a sum it is [kept](crate::kept) on disk, and comes back only if the sum fails.
 //! The readings stay with it: if the plan changes under it, the report is sealed again from them. Everything that waits is
 //! capped. The journal has everything that is here; this is the working copy, in which nothing waits for the disk.
 //!

@@ -1,19 +1,30 @@
 //! Sealing: a batch of readings becomes a signed report of ciphertext.
+//!
+//! Readings are encoded in whole quanta, covered by a pad that only the verifier can take off, and encrypted; then the low
+//! bits that are noise are dropped, and the rest is signed. The pad is bound to the setting, the window and a salt drawn for
+//! this sealing alone: two plaintexts under one pad would give both away, so nothing of a seal is ever used again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use openfhe::{Context, PublicKey};
-use packed::layout::{self, Layout, LayoutError};
+use masks::{Label, MaskSecret, PadKey, Parties};
+use openfhe::{Context, Fresh, PublicKey};
+use packed::layout::{Encoding, Entered, LayoutError};
+use packed::{PackError, RING};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use service::trust::HeldPlan;
+use service::warn_limited;
 use wire::{
-    DeploymentId, EpochPlan, FeederId, GatewayId, Grid, MeterId, Plan, Report, Sequence,
-    SigningKey, Topics, UnixMillis, VerifyingKey, WindowStart,
+    DeploymentId, EpochPlan, FeederId, FeederPlan, GatewayId, Grid, KeyEpoch, MeterId, Plan,
+    Report, Salt, SigningKey, Topics, UnixMillis, WindowStart,
 };
 
 use crate::batch::Batch;
+use crate::fleet::PublicKeys;
 use crate::metrics;
 use crate::outbox::Sealed;
+use crate::quantum;
 
 /// What sealing needs of one meter.
 #[derive(Debug)]
@@ -24,8 +35,10 @@ pub(crate) struct Member {
     pub(crate) feeder: FeederId,
     /// Its own signing key.
     pub(crate) key: SigningKey,
-    /// The other half of the key, as the roster has it.
-    pub(crate) verifying_key: VerifyingKey,
+    /// What it agrees its pads with.
+    pub(crate) mask: MaskSecret,
+    /// The other halves of both, as the roster has them.
+    pub(crate) public: PublicKeys,
 }
 
 /// Why a batch was not sealed.
@@ -50,15 +63,27 @@ pub enum SealError {
         feeder: FeederId,
         reference_wh: u64,
     },
+    /// Pads cannot be agreed with the plan's mask key.
+    #[error("the plan cannot be used: the mask key of epoch {} is weak", epoch.0)]
+    WeakMaskKey {
+        epoch: KeyEpoch,
+        source: masks::WeakKey,
+    },
     /// The plan's scale cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The plan names a profile or a layout that this build does not know, or its key is not of the profile.
+    /// The plan's key is missing or is another than it says.
     #[error("the plan cannot be used: {0}")]
     Plan(String),
     /// OpenFHE refused.
     #[error(transparent)]
     Openfhe(#[from] openfhe::Error),
+    /// OpenFHE's ciphertext is not one of the plan's profile.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The operating system has no random numbers to give.
+    #[error("no salt can be drawn")]
+    Random(#[source] rand::rngs::SysError),
 }
 
 /// Who reports, and where to.
@@ -70,43 +95,33 @@ pub(crate) struct Origin {
     pub(crate) members: Arc<Vec<Member>>,
 }
 
+/// A key epoch: its public key, and what it shares with each meter, once it was needed.
+#[derive(Debug)]
+struct Epoch {
+    plan: EpochPlan,
+    key: PublicKey,
+    pads: Vec<OnceLock<PadKey>>,
+}
+
 /// Everything sealing shares between meters, under one plan. Cheap to share between threads.
 #[derive(Debug)]
 pub(crate) struct Sealer {
     origin: Origin,
-    plan: Plan,
-    grid: Grid,
-    layout: Layout,
+    held: Arc<HeldPlan>,
     context: Context,
-    keys: Vec<(EpochPlan, PublicKey)>,
+    epochs: Vec<Epoch>,
 }
 
 impl Sealer {
     /// A sealer under the `held` plan.
     ///
     /// # Errors
-    /// [`SealError::Plan`] where its windows do not fit its profile, or its keys cannot be used.
-    pub(crate) fn new(origin: Origin, held: &HeldPlan) -> Result<Self, SealError> {
-        let HeldPlan {
-            plan,
-            limbs,
-            layout,
-            profile,
-            grid,
-        } = held;
-        let needed = layout.slots_needed(usize::from(plan.batch));
-        if needed > profile.slots() {
-            return Err(SealError::Plan(format!(
-                "plan.batch {} needs {needed} slots in layout {layout}; profile {} has {}",
-                plan.batch,
-                profile.name,
-                profile.slots()
-            )));
-        }
-        let context = Context::new(profile)?;
-        let mut keys = Vec::new();
-        for (index, epoch) in plan.epochs.iter().enumerate() {
-            let bytes = plan.public_key(index, limbs).ok_or_else(|| {
+    /// [`SealError::Plan`] or [`SealError::WeakMaskKey`] where its keys cannot be used.
+    pub(crate) fn new(origin: Origin, held: Arc<HeldPlan>) -> Result<Self, SealError> {
+        let context = Context::new()?;
+        let mut epochs = Vec::new();
+        for (index, epoch) in held.plan.epochs.iter().enumerate() {
+            let bytes = held.plan.public_key(index, &held.limbs).ok_or_else(|| {
                 SealError::Plan(format!(
                     "the public key of epoch {} is missing",
                     epoch.epoch
@@ -119,55 +134,60 @@ impl Sealer {
                     epoch.epoch
                 )));
             }
-            keys.push((epoch.clone(), key));
+            let pads = std::iter::repeat_with(OnceLock::new).take(origin.members.len());
+            let epoch = Epoch {
+                plan: epoch.clone(),
+                key,
+                pads: pads.collect(),
+            };
+            // A weak key is weak for every meter: one is enough to see it before anything is sealed.
+            if !origin.members.is_empty() {
+                epoch.pad_key(&origin, 0)?;
+            }
+            epochs.push(epoch);
         }
         Ok(Self {
             origin,
-            plan: plan.clone(),
-            grid: *grid,
-            layout: *layout,
+            held,
             context,
-            keys,
+            epochs,
         })
     }
 
-    /// Encrypts and signs `batch`. The sequence number is the window's number since the epoch, so that it grows with
-    /// time, survives a restart without being stored, and is the same when the same window is sealed again.
+    /// Encrypts and signs `batch`.
     ///
     /// # Errors
     /// [`SealError`] where the plan has no place for the batch; nothing has been lost then.
     pub(crate) fn seal(&self, batch: &Batch, now: UnixMillis) -> Result<Sealed, SealError> {
         let started = Instant::now();
-        let member =
-            self.origin.members.get(batch.meter).ok_or_else(|| {
-                SealError::Plan(format!("the fleet has no meter {}", batch.meter))
-            })?;
-        if batch.readings_wh.len() != usize::from(self.grid.batch())
-            || !self.grid.is_aligned(batch.window)
-        {
-            return Err(SealError::OtherGrid(batch.window));
-        }
-        let feeder = self
-            .plan
-            .feeder(&member.feeder, batch.window)
-            .ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
-        let (epoch, key) = self.epoch(batch.window)?;
-        let slots = self.slots(member, batch, feeder.reference_wh)?;
-        let laid_out = started.elapsed();
-        let mut limbs = Vec::new();
-        let steps = self.context.encrypt_timed(key, &slots, &mut limbs)?;
+        let member = self.member(batch.meter)?;
+        let (setting, epoch) = self.place(member, batch)?;
+        let encoding = self.held.encoding(setting);
+        let salt = fresh_salt()?;
+        let mut plaintext = encode(member, batch, &encoding)?;
+        let label = Label {
+            setting: &self.plan().setting_digest(setting, &epoch.plan).0,
+            window: batch.window.0,
+            salt: salt.0,
+        };
+        let pad = epoch.pad_key(&self.origin, batch.meter)?;
+        pad.add(&label, RING.modulus, &mut plaintext);
+        let encoded = Instant::now();
+        let mut fresh = Fresh::default();
+        let steps = self.context.encrypt(&epoch.key, &plaintext, &mut fresh)?;
         let encrypted = Instant::now();
+        let mut limbs = Vec::new();
+        packed::report::pack(encoding.profile, &fresh.c0, &fresh.c1, &mut limbs)?;
+        let packed = Instant::now();
         let report = Report {
-            plan_version: feeder.since,
-            epoch: epoch.epoch,
+            plan_version: setting.since,
+            epoch: epoch.plan.epoch,
             feeder: member.feeder.clone(),
             meter: member.meter.clone(),
             gateway: self.origin.gateway.clone(),
             window: batch.window,
-            sequence: Sequence(batch.window.0 / self.grid.window_s()),
+            salt,
             sealed_at: now,
-            clamped: batch.clamped,
-            missing: batch.missing,
         };
         let topic = self.origin.topics.report(&member.feeder, &member.meter);
         let (payload, digest) = wire::seal(
@@ -179,10 +199,10 @@ impl Sealer {
         );
         metrics::sealed(
             &metrics::Stages {
-                encode: laid_out + steps.encode,
+                encode: encoded - started,
                 encrypt: steps.encrypt,
-                pack: steps.pack,
-                sign: encrypted.elapsed(),
+                pack: steps.transform + (packed - encrypted),
+                sign: packed.elapsed(),
                 whole: started.elapsed(),
             },
             payload.len(),
@@ -195,32 +215,25 @@ impl Sealer {
         })
     }
 
-    /// The batch's readings as slots of the plan's layout.
-    fn slots(
-        &self,
-        member: &Member,
-        batch: &Batch,
-        reference_wh: u64,
-    ) -> Result<Vec<f64>, SealError> {
-        layout::encode(self.layout, &batch.readings_wh, reference_wh).map_err(|error| match error {
-            LayoutError::ReadingAboveReference { reference_wh, .. } => SealError::AboveReference {
-                meter: member.meter.clone(),
-                feeder: member.feeder.clone(),
-                reference_wh,
-            },
-            other => other.into(),
-        })
+    fn member(&self, index: usize) -> Result<&Member, SealError> {
+        let member = self.origin.members.get(index);
+        member.ok_or_else(|| SealError::Plan(format!("the fleet has no meter {index}")))
     }
 
-    /// The key epoch that governs a window, and its key.
-    fn epoch(&self, window: WindowStart) -> Result<&(EpochPlan, PublicKey), SealError> {
-        let governing = self.plan.epoch_for(window);
-        governing
-            .and_then(|governing| {
-                let mut keys = self.keys.iter();
-                keys.find(|(epoch, _)| epoch.epoch == governing.epoch)
-            })
-            .ok_or(SealError::NoEpoch(window))
+    /// The feeder setting and the key epoch that govern a batch.
+    fn place(&self, member: &Member, batch: &Batch) -> Result<(&FeederPlan, &Epoch), SealError> {
+        let grid = self.grid();
+        if batch.readings.len() != usize::from(grid.batch()) || !grid.is_aligned(batch.window) {
+            return Err(SealError::OtherGrid(batch.window));
+        }
+        let setting = self.plan().feeder(&member.feeder, batch.window);
+        let setting = setting.ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;
+        let governing = self.plan().epoch_for(batch.window);
+        let epoch = governing.and_then(|governing| {
+            let mut epochs = self.epochs.iter();
+            epochs.find(|epoch| epoch.plan.epoch == governing.epoch)
+        });
+        Ok((setting, epoch.ok_or(SealError::NoEpoch(batch.window))?))
     }
 
     /// Whether the plan asks for another report than `sealed`: other keys, or another scale.
@@ -231,8 +244,8 @@ impl Sealer {
             return true;
         };
         let report = envelope.claimed();
-        let feeder = self.plan.feeder(&report.feeder, report.window);
-        let epoch = self.plan.epoch_for(report.window);
+        let feeder = self.plan().feeder(&report.feeder, report.window);
+        let epoch = self.plan().epoch_for(report.window);
         feeder.is_none_or(|feeder| feeder.since != report.plan_version)
             || epoch.is_none_or(|epoch| epoch.epoch != report.epoch)
     }
@@ -240,12 +253,70 @@ impl Sealer {
     /// The plan in force.
     #[must_use]
     pub(crate) fn plan(&self) -> &Plan {
-        &self.plan
+        &self.held.plan
     }
 
     /// The plan's intervals and windows.
     #[must_use]
     pub(crate) fn grid(&self) -> Grid {
-        self.grid
+        self.held.grid
     }
 }
+
+impl Epoch {
+    /// What the meter at `index` shares with the verifier in this epoch.
+    fn pad_key(&self, origin: &Origin, index: usize) -> Result<&PadKey, SealError> {
+        let (cell, member) = (&self.pads[index], &origin.members[index]);
+        if let Some(key) = cell.get() {
+            return Ok(key);
+        }
+        let their = &self.plan.mask_key.0;
+        let parties = Parties {
+            deployment: origin.deployment.as_str(),
+            meter: member.meter.as_str(),
+            epoch: self.plan.epoch.0,
+            meter_key: &member.public.mask.0,
+            verifier_key: their,
+        };
+        let epoch = self.plan.epoch;
+        let agreed = PadKey::agree(&member.mask, their, &parties);
+        let agreed = agreed.map_err(|source| SealError::WeakMaskKey { epoch, source })?;
+        Ok(cell.get_or_init(|| agreed))
+    }
+}
+
+/// The batch's readings as coefficients of the feeder's encoding, without a pad.
+fn encode(member: &Member, batch: &Batch, encoding: &Encoding) -> Result<Vec<u64>, SealError> {
+    let again = quantum::enter_again(&batch.readings, encoding.quantum_wh);
+    if again.is_some() {
+        metrics::entered_again();
+        warn_limited!(
+            "a report has readings in smaller steps than the {} Wh that feeder {} has under the plan in force: they are \
+             rounded again",
+            encoding.quantum_wh,
+            member.feeder
+        );
+    }
+    let readings: &[Option<Entered>] = again.as_deref().unwrap_or(&batch.readings);
+    encoding.encode(readings).map_err(|error| match error {
+        LayoutError::ReadingAboveReference { reference_wh, .. } => SealError::AboveReference {
+            meter: member.meter.clone(),
+            feeder: member.feeder.clone(),
+            reference_wh,
+        },
+        other => other.into(),
+    })
+}
+
+/// Fresh for every seal, straight from the operating system: no state that a fork, a copied machine or a restored backup
+/// could repeat.
+fn fresh_salt() -> Result<Salt, SealError> {
+    let mut salt = [0; 8];
+    SysRng
+        .try_fill_bytes(&mut salt)
+        .map_err(SealError::Random)?;
+    Ok(Salt(salt))
+}
+
+#[cfg(test)]
+mod tests;

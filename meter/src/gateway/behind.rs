@@ -16,7 +16,7 @@ use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 use super::Gateway;
 use super::run::Run;
 use super::span::{LastRun, Span, whole_window};
-use crate::batch::{Batch, Filling, Interval};
+use crate::batch::{Filling, Interval, MeterWindow};
 use crate::fleet::Fleet;
 use crate::journal::Spans;
 use crate::metrics;
@@ -52,8 +52,8 @@ impl Gateway {
             .filter(|(feeder, behind)| **behind == window.0 && self.has_room(feeder))
             .map(|(feeder, _)| feeder.clone())
             .collect();
-        let mut batches = Filling::resume(grid, window, run.filling.meters(), intervals).close();
-        batches.retain(|batch| feeders.contains(&self.fleet.members[batch.meter].feeder));
+        let mut taken = Filling::resume(grid, window, run.filling.meters(), intervals).close();
+        taken.retain(|taken| feeders.contains(&self.fleet.members[taken.meter].feeder));
         let Some(run) = &mut self.reader.run else {
             return;
         };
@@ -70,11 +70,11 @@ impl Gateway {
         }
         run.forget_missed();
         let progress = run.progress();
-        self.batch_up(batches, grid, progress);
+        self.batch_up(taken, grid, progress);
     }
 
-    /// Leaves out the batches of feeders without room, which are behind from then on, and of those that are behind.
-    pub(super) fn leave_out(&mut self, window: WindowStart, batches: &mut Vec<Batch>) {
+    /// Leaves out what was taken of feeders without room, which are behind from then on, and of those that are behind.
+    pub(super) fn leave_out(&mut self, window: WindowStart, taken: &mut Vec<MeterWindow>) {
         let full: Vec<FeederId> = (self.reader.feeders.iter())
             .filter(|(_, meter)| !self.outbox.has_room(**meter))
             .map(|(feeder, _)| feeder.clone())
@@ -87,7 +87,7 @@ impl Gateway {
         }
         run.forget_missed();
         let behind = &run.base.behind;
-        batches.retain(|batch| !behind.contains_key(&self.fleet.members[batch.meter].feeder));
+        taken.retain(|taken| !behind.contains_key(&self.fleet.members[taken.meter].feeder));
     }
 
     /// Counts readings that were to be taken and never will be, and says why.

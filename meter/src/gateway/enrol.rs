@@ -44,7 +44,10 @@ impl Gateway {
         );
         self.say_too_large(&pending);
         let topic = self.session.topics.enrol(gateway);
-        for request in self.fleet.enrol_requests(&self.settings, &topic, &pending) {
+        for request in self
+            .fleet
+            .enrol_requests(&self.settings, &topic, &pending, self.clock.now())
+        {
             let _ = self
                 .session
                 .publisher
@@ -60,19 +63,21 @@ impl Gateway {
         };
         let plan = sealer.plan();
         let too_large = pending.iter().filter_map(|&index| {
-            let (spec, member) = (&self.fleet.specs[index], &self.fleet.members[index]);
+            let (capacity, member) = (self.fleet.capacities[index], &self.fleet.members[index]);
             let mut feeders = plan.feeders.iter();
             let feeder = feeders.find(|setting| setting.feeder == member.feeder)?;
             let allowed_w = allowed_w(feeder.reference_wh, plan.interval_s);
-            (u128::from(spec.capacity_w.0) > allowed_w).then_some((spec, feeder, allowed_w))
+            (u128::from(capacity.watts().0) > allowed_w).then_some((index, feeder, allowed_w))
         });
         let too_large: Vec<_> = too_large.collect();
-        if let Some((spec, feeder, allowed_w)) = too_large.first() {
+        if let Some((index, feeder, allowed_w)) = too_large.first() {
+            let spec = &self.fleet.specs[*index];
             tracing::warn!(
                 meters = too_large.len(),
-                "meter {} declares {} W, and {} allows {allowed_w} W: put it on another feeder",
+                "meter {} declares {} W, a capacity {}, and {} allows {allowed_w} W: put it on another feeder",
                 spec.id,
                 spec.capacity_w.0,
+                self.fleet.capacities[*index],
                 feeder.feeder
             );
         }
@@ -87,7 +92,8 @@ impl Gateway {
                 .as_ref()
                 .and_then(|roster| roster.meter(&member.meter));
             entry.is_some_and(|entry| {
-                *entry.key == member.verifying_key
+                *entry.key == member.public.verifying
+                    && *entry.mask_key == member.public.mask
                     && *entry.feeder == member.feeder
                     && entry.gateway == gateway
             })

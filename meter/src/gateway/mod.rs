@@ -2,15 +2,18 @@
 //!
 //! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
 //! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing
-//! threads encrypt and sign; the uplink publishes; receipts settle. A feeder for which the outbox is full waits.
+//! threads encrypt and sign; the uplink publishes; a receipt says that a report is in a sum, and later ones that the sum is
+//! released. A feeder for which the outbox is full waits.
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
 //! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports ·
-//! `session`: plan, roster and receipts · `enrol`: what is waited for · `summary`: what an observer is told
+//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`: what is waited for · `summary`: what an
+//! observer is told
 
 mod behind;
 mod enrol;
+mod kept;
 mod reader;
 mod run;
 mod sealing;
@@ -32,7 +35,8 @@ use wire::{FeederId, MeterId};
 
 use crate::MeterError;
 use crate::fleet::Fleet;
-use crate::journal::{Held, Journal, WriteError, Writer};
+use crate::journal::{Durable, Held, Journal, WriteError, Writer};
+use crate::kept::{self as keeping, KeptReports};
 use crate::metrics;
 use crate::outbox::{Limits, Outbox};
 use crate::pacing;
@@ -49,6 +53,9 @@ pub use summary::{Event, Summary};
 /// How often enrolment is asked for again, and what is waited for is said again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
+/// How long a gateway that has nothing else to do waits for its sums to be released, so that little is left in the journal.
+const AWAIT_SETTLEMENTS: Duration = Duration::from_secs(3);
+
 /// How long the journal may take for its last commit once the gateway is to stop.
 const CLOSE_JOURNAL: Duration = Duration::from_secs(5);
 /// How long the uplink may take for what it holds once the gateway is to stop: all of it is in the journal.
@@ -61,6 +68,9 @@ pub(crate) struct Gateway {
     session: Session,
     fleet: Fleet,
     outbox: Outbox,
+    kept: KeptReports,
+    /// Since when everything is done but the release of sums.
+    idle_since: Option<Instant>,
     writer: Writer,
     origin: Instant,
     reader: Reader,
@@ -104,6 +114,8 @@ impl Gateway {
             waiting: Waiting::default(),
             fleet,
             outbox,
+            kept: KeptReports::new(keeping::Limits::of(settings)),
+            idle_since: None,
             writer: Writer::new(journal),
             origin: Instant::now(),
             summary: Summary::default(),
@@ -118,16 +130,16 @@ impl Gateway {
     fn restore(&mut self, held: Held) {
         let batches = held.batches.len();
         let sealed = held.sealed.len();
-        for (place, mut batch, mut report) in held.sealed {
-            if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
-                (batch.meter, report.meter) = (meter, meter);
-                self.outbox.restore(batch, report);
-            }
-        }
+        self.send_again(held.sealed);
         for (place, mut batch) in held.batches {
             if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
                 batch.meter = meter;
                 self.outbox.accept(batch);
+            }
+        }
+        for (place, kept) in held.kept {
+            if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
+                self.kept.keep((meter, place.window), kept);
             }
         }
         self.summary.resumed = self.outbox.len() as u64;
@@ -138,7 +150,7 @@ impl Gateway {
                 "reports of an earlier process wait in the journal"
             );
         }
-        self.reader.reported = held.reported;
+        self.reader.records = held.records;
         self.reader.last = held.progress.map(|progress| LastRun {
             progress,
             fleet: held.fleet,
@@ -146,7 +158,7 @@ impl Gateway {
         });
     }
 
-    /// Runs until the source ends and every report is settled, or until `stop` fires.
+    /// Runs until the source ends and every report is in a sum or lost, or until `stop` fires.
     ///
     /// # Errors
     /// [`MeterError`] where the readings cannot be read on or the plan cannot be used.
@@ -158,7 +170,7 @@ impl Gateway {
             self.session.publisher.clone(),
             stop.clone(),
         );
-        while !(self.reader.ended && self.outbox.is_empty() && self.writer.is_idle()) {
+        while !self.is_done() {
             self.start_sealing();
             self.start_reading()?;
             self.writer.start();
@@ -173,7 +185,11 @@ impl Gateway {
                     self.reader.reading = None;
                     self.enter_readings(read.map_err(MeterError::Task)?)?;
                 }
-                done = self.writer.committed() => self.durable(done?),
+                done = self.writer.committed() => {
+                    let Durable { ops, wanted } = done?;
+                    self.durable(ops);
+                    self.send_again(wanted);
+                }
                 event = self.session.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
@@ -186,6 +202,7 @@ impl Gateway {
                 }
                 () = sleep_until(wake) => self.ask().await,
             }
+            self.drop_surplus();
             metrics::outbox(self.outbox.len(), self.outbox.unreceipted());
         }
         drop(departures);
@@ -206,6 +223,18 @@ impl Gateway {
         }
         self.session.publisher.close().await;
         Ok(self.summary)
+    }
+
+    /// Whether there is nothing more to do. Sums that are not released yet are waited for, but not long: what becomes of them is
+    /// known to the next process, too.
+    fn is_done(&mut self) -> bool {
+        let idle = self.reader.ended && self.outbox.is_empty() && self.writer.is_idle();
+        if !idle || self.kept.is_empty() {
+            self.idle_since = None;
+            return idle;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= AWAIT_SETTLEMENTS
     }
 
     /// Milliseconds since the gateway began: the time its outbox counts in.
@@ -237,7 +266,8 @@ impl Gateway {
                 Instant::now()
                     + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))
             });
-        [Some(asked), due, interval, self.writer.next_wake()]
+        let idle = self.idle_since.map(|since| since + AWAIT_SETTLEMENTS);
+        [Some(asked), due, interval, idle, self.writer.next_wake()]
             .into_iter()
             .flatten()
             .min()
@@ -275,8 +305,10 @@ fn feeders(fleet: &Fleet) -> BTreeMap<FeederId, usize> {
 fn places(held: &Held) -> Vec<(FeederId, MeterId)> {
     let batches = held.batches.iter().map(|(place, _)| place);
     let sealed = held.sealed.iter().map(|(place, ..)| place);
+    let kept = held.kept.iter().map(|(place, _)| place);
     let waiting = batches
         .chain(sealed)
+        .chain(kept)
         .map(|place| (place.feeder.clone(), place.meter.clone()));
     let filling = held
         .fleet

@@ -13,7 +13,7 @@ use super::run::Run;
 use super::span::LastRun;
 use crate::MeterError;
 use crate::batch::Interval;
-use crate::journal::Spans;
+use crate::journal::MeterRecord;
 use crate::metrics;
 use crate::readings::Readings;
 use crate::source::{BoxedSource, Reading, SourceError};
@@ -47,8 +47,8 @@ pub(super) struct Reader {
     pub(super) run: Option<Run>,
     /// The run of an earlier process, until it goes on or is closed.
     pub(super) last: Option<LastRun>,
-    /// The windows each meter has reported.
-    pub(super) reported: HashMap<MeterId, Spans>,
+    /// What each meter has reported.
+    pub(super) records: HashMap<MeterId, MeterRecord>,
     /// The feeders of the fleet, each with one of its meters.
     pub(super) feeders: BTreeMap<FeederId, usize>,
     /// Whether the source is at its end.
@@ -66,7 +66,7 @@ impl Reader {
             reading: None,
             run: None,
             last: None,
-            reported: HashMap::new(),
+            records: HashMap::new(),
             feeders,
             ended: false,
             alarm: false,

@@ -3,10 +3,10 @@
 //! An interval is accepted once the journal has it; only then is the next one read. A full window becomes batches in the
 //! journal first, and in the outbox once they are durable.
 
-use wire::{Grid, UnixMillis, UnixSeconds, WindowStart};
+use wire::{FeederId, Grid, UnixMillis, UnixSeconds, WindowStart};
 
 use super::{Event, Gateway};
-use crate::batch::{Batch, Filling, Interval};
+use crate::batch::{Batch, Filling, Interval, MeterWindow};
 use crate::journal::{Op, Place, Progress};
 use crate::metrics;
 use crate::timeline::Timeline;
@@ -40,44 +40,41 @@ impl Gateway {
         let next = run.grid.next_window(run.filling.window());
         let full = run.move_to(next);
         let window = full.window();
-        let mut batches = full.finish();
-        self.leave_out(window, &mut batches);
+        let mut taken = full.finish();
+        self.leave_out(window, &mut taken);
         let Some(run) = &self.reader.run else { return };
         let grid = run.grid;
         let progress = run.progress();
-        self.batch_up(batches, grid, progress);
+        self.batch_up(taken, grid, progress);
     }
 
-    /// Hands a window's batches to the journal, with where the run is then. A meter's window that has been reported is
-    /// left out: it can be in one sum only.
-    pub(super) fn batch_up(&mut self, filled: Vec<Batch>, grid: Grid, progress: Progress) {
+    /// Hands what was taken of a window to the journal as batches, with where the run is then. A meter's window that has been
+    /// reported is left out: it can be in one sum only.
+    pub(super) fn batch_up(&mut self, taken: Vec<MeterWindow>, grid: Grid, progress: Progress) {
         let mut batches = Vec::new();
-        let mut reported = Vec::new();
+        let mut records = Vec::new();
         let mut left_out = 0;
-        for batch in filled {
-            let member = &self.fleet.members[batch.meter];
-            let from = batch.window.0;
-            let to = grid.window_end(batch.window).0;
-            let spans = self
-                .reader
-                .reported
-                .entry(member.meter.clone())
-                .or_default();
-            let covered = spans.covered(from, to);
-            if covered > 0 {
-                self.summary.already_reported += 1;
-                // A window of another length than those reported.
-                left_out += (to - from - covered) / u64::from(grid.interval_s());
-                continue;
-            }
-            spans.insert(from, to);
-            reported.push((member.meter.clone(), spans.clone()));
+        for taken in taken {
+            let member = &self.fleet.members[taken.meter];
             let place = Place {
-                window: batch.window,
+                window: taken.window,
                 feeder: member.feeder.clone(),
                 meter: member.meter.clone(),
             };
-            batches.push((place, batch));
+            let quantum_wh = self.quantum_wh(&place.feeder, place.window);
+            let records_of = &mut self.reader.records;
+            let record = records_of.entry(place.meter.clone()).or_default();
+            match record.enter(taken, grid.window_end(place.window), quantum_wh) {
+                Ok(batch) => {
+                    records.push((place.meter.clone(), record.clone()));
+                    batches.push((place, batch));
+                }
+                Err(covered) => {
+                    self.summary.already_reported += 1;
+                    // A window of another length than those reported.
+                    left_out += (grid.window_s() - covered) / u64::from(grid.interval_s());
+                }
+            }
         }
         self.lose_readings(
             left_out,
@@ -86,8 +83,15 @@ impl Gateway {
         self.writer.push(Op::Window {
             progress,
             batches,
-            reported,
+            records,
         });
+    }
+
+    /// What readings of a feeder are whole multiples of, in Wh; the finest there is while no plan has the feeder.
+    fn quantum_wh(&self, feeder: &FeederId, window: WindowStart) -> u64 {
+        let sealer = self.sealing.sealer.as_ref();
+        let setting = sealer.and_then(|sealer| sealer.plan().feeder(feeder, window));
+        setting.map_or(1, |setting| setting.quantum_wh)
     }
 
     /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings. Feeders
@@ -170,17 +174,23 @@ impl Gateway {
                     self.tell(Event::Interval(UnixSeconds(start)));
                 }
                 Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed),
-                Op::Begin { .. } | Op::Reopened(..) | Op::Settled(_) => {}
+                Op::Begin { .. }
+                | Op::Reopened(..)
+                | Op::Folded(..)
+                | Op::Wanted(_)
+                | Op::Settled(_) => {}
             }
         }
     }
 
     fn count(&mut self, batch: &Batch) {
-        let clamped = u64::from(batch.clamped);
-        let missing = u64::from(batch.missing);
-        let taken = batch.readings_wh.len() as u64 - missing;
-        // A missing reading is carried as 0, so what is below is an export.
-        let exported = batch.readings_wh.iter().filter(|wh| **wh < 0).count() as u64;
+        let [mut taken, mut exported, mut clamped] = [0; 3];
+        for entered in batch.readings.iter().flatten() {
+            taken += 1;
+            exported += u64::from(entered.wh < 0);
+            clamped += u64::from(entered.clamped);
+        }
+        let missing = batch.readings.len() as u64 - taken;
         metrics::readings(taken, exported, clamped, missing);
         self.summary.readings += taken;
         self.summary.exported += exported;

@@ -104,7 +104,7 @@ impl Gateway {
             topics: self.session.topics.clone(),
             members: self.fleet.members.clone(),
         };
-        let sealer = Sealer::new(origin, &held)?;
+        let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");
         let to = |member: &Member| {
             held.plan
@@ -165,6 +165,10 @@ impl Gateway {
                 self.apply_receipt(index, entry);
             }
         }
+        // After the entries: one receipt may say that a report is in a sum, and that the sum is released.
+        for settlement in &receipt.settlements {
+            self.settle(&receipt.analytics, settlement);
+        }
     }
 
     /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
@@ -186,7 +190,7 @@ impl Gateway {
         let is_outdated = |sealed: &_| sealer.is_none_or(|sealer| sealer.is_outdated(sealed));
         let (effect, first_sent_ms) =
             self.outbox
-                .settle(key, entry.digest, entry.status, now_ms, is_outdated);
+                .receipt(key, entry.digest, entry.status, now_ms, is_outdated);
         let waited =
             first_sent_ms.map(|sent_ms| Duration::from_millis(now_ms.saturating_sub(sent_ms)));
         metrics::receipt(effect, waited);
@@ -197,20 +201,27 @@ impl Gateway {
             "receipt"
         );
         match effect {
-            ReceiptEffect::Done(_) | ReceiptEffect::Lost(_) => {
-                self.writer.push(Op::Settled(self.place(key)))
-            }
+            ReceiptEffect::Folded { bytes, .. } => self.keep(key, entry.part, bytes),
+            ReceiptEffect::Lost(_) => self.writer.push(Op::Settled(self.place(key))),
             ReceiptEffect::Reseal(_) => {
                 if let Some(batch) = self.outbox.batch(key) {
                     self.writer
                         .push(Op::Reopened(self.place(key), batch.clone()));
                 }
             }
+            ReceiptEffect::Unknown if !matches!(entry.status, Status::Rejected(_)) => {
+                self.keep_in(key, entry.part);
+            }
             ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}
         }
         match effect {
-            ReceiptEffect::Done(Status::Duplicate) => self.summary.duplicates += 1,
-            ReceiptEffect::Done(_) => self.summary.folded += 1,
+            // It was counted when it was in its first sum.
+            ReceiptEffect::Folded { .. } if self.kept.answers_again(key) => {}
+            ReceiptEffect::Folded {
+                status: Status::Duplicate,
+                ..
+            } => self.summary.duplicates += 1,
+            ReceiptEffect::Folded { .. } => self.summary.folded += 1,
             ReceiptEffect::Retry(reason) | ReceiptEffect::Reseal(reason) => {
                 *self.summary.rejected.entry(reason).or_default() += 1;
             }

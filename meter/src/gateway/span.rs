@@ -35,7 +35,7 @@ impl Gateway {
         let (from, until) = range.unwrap_or((UnixSeconds(0), None));
         let reported = || {
             let current = self.fleet.specs.iter();
-            current.map(|spec| self.reader.reported.get(&spec.id))
+            current.map(|spec| Some(&self.reader.records.get(&spec.id)?.reported))
         };
         let simulated_start = || {
             let past = if meter.speed > 1.0 {

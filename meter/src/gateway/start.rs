@@ -150,14 +150,14 @@ impl Gateway {
         last.filling.clear();
         let progress = last.progress.clone();
         let fleet = &last.fleet;
-        let mut batches = filling.close();
-        batches.retain_mut(|batch| {
-            let (feeder, meter) = &fleet[batch.meter];
+        let mut taken = filling.close();
+        taken.retain_mut(|taken| {
+            let (feeder, meter) = &fleet[taken.meter];
             let position = self.fleet.position(feeder, meter);
-            batch.meter = position.unwrap_or(batch.meter);
+            taken.meter = position.unwrap_or(taken.meter);
             position.is_some() && !unread
         });
-        self.batch_up(batches, grid, progress);
+        self.batch_up(taken, grid, progress);
     }
 
     fn begin(&mut self, settings: String, grid: Grid, span: &Span, inherited: Inherited) {

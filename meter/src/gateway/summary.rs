@@ -40,6 +40,8 @@ pub struct Summary {
     pub folded: u64,
     /// Reports a receipt called duplicates: they had been folded before.
     pub duplicates: u64,
+    /// Reports sent again because the sums that they were in had failed.
+    pub wanted: u64,
     /// Receipts that refused a report, by reason, whether it was lost or sent again.
     pub rejected: BTreeMap<Reason, u64>,
     /// Reports refused for good, or beyond their feeder's reference: their readings are in no sum.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, Grid, MeterId, WindowStart};
+use wire::{FeederId, Grid, MeterId, Part, UnixMillis, UnixSeconds, WindowStart};
 
 use super::Spans;
-use crate::batch::{Batch, Interval};
+use crate::batch::{Batch, Interval, MeterWindow};
 use crate::outbox::Sealed;
+use crate::source::MicroWattHours;
 
 /// Names one report, whatever the fleet's order is today.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,48 @@ impl Progress {
     }
 }
 
+/// What a meter has reported, and what of its readings is still to be reported.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MeterRecord {
+    /// The windows it has reported.
+    pub(crate) reported: Spans,
+    /// What rounding to quanta left of its readings so far: it is added to the next one.
+    pub(crate) remainder: MicroWattHours,
+}
+
+impl MeterRecord {
+    /// Records that the meter reports `taken`, a window that ends at `end`, and returns the batch of it.
+    ///
+    /// # Errors
+    /// How many seconds of the window it has reported before, if any: it can be in one sum only. Nothing changes then.
+    pub(crate) fn enter(
+        &mut self,
+        taken: MeterWindow,
+        end: UnixSeconds,
+        quantum_wh: u64,
+    ) -> Result<Batch, u64> {
+        let from = taken.window.0;
+        match self.reported.covered(from, end.0) {
+            0 => {
+                self.reported.insert(from, end.0);
+                Ok(taken.enter(quantum_wh, &mut self.remainder))
+            }
+            covered => Err(covered),
+        }
+    }
+}
+
+/// A report that is in a sum, and kept until the sum is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The sum of its window that it is in.
+    pub(crate) part: Part,
+    /// When its receipt came, by the wall clock.
+    pub(crate) since: UnixMillis,
+    /// Length of its envelope.
+    pub(crate) bytes: u64,
+}
+
 /// A change of the journal. Doing it twice is the same as doing it once.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
@@ -94,24 +137,34 @@ pub(crate) enum Op {
         progress: Progress,
         batches: Vec<(Place, Batch)>,
         /// What their meters have reported with them.
-        reported: Vec<(MeterId, Spans)>,
+        records: Vec<(MeterId, MeterRecord)>,
     },
     /// A batch becomes a sealed report.
     Sealed(Place, Batch, Sealed),
     /// A sealed report becomes a batch again: it was refused for its plan.
     Reopened(Place, Batch),
-    /// A report was settled by a receipt.
+    /// A sealed report is in a sum. It is kept as it is.
+    Folded(Place, Kept),
+    /// A report that is kept is to be sent again: the sum it was in failed.
+    Wanted(Place),
+    /// Nothing more will come of a report.
     Settled(Place),
 }
 
 impl Op {
-    /// Whether something waits for this to be durable. A settled report that comes back after a kill is sent again and
-    /// answered as a duplicate, so nothing waits for that.
+    /// Whether something waits for this to be durable. A report that comes back after a kill although it is in a sum is sent
+    /// again and answered as a duplicate, so nothing waits for that.
     #[must_use]
     pub(crate) fn is_urgent(&self) -> bool {
-        !matches!(self, Self::Settled(_) | Self::Reopened(..))
+        !matches!(
+            self,
+            Self::Folded(..) | Self::Settled(_) | Self::Reopened(..)
+        )
     }
 }
+
+/// A sealed report, and the batch it was made of.
+pub(crate) type SealedReport = (Place, Batch, Sealed);
 
 /// What a journal holds when it is opened. The meter in batches and reports is 0: indices are not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,7 +178,9 @@ pub(crate) struct Held {
     /// Readings that wait to be sealed, by window.
     pub(crate) batches: Vec<(Place, Batch)>,
     /// Sealed reports that wait for a receipt, by window.
-    pub(crate) sealed: Vec<(Place, Batch, Sealed)>,
-    /// The windows each meter has reported.
-    pub(crate) reported: HashMap<MeterId, Spans>,
+    pub(crate) sealed: Vec<SealedReport>,
+    /// Reports that are in sums and not in a total yet, by window.
+    pub(crate) kept: Vec<(Place, Kept)>,
+    /// What each meter has reported.
+    pub(crate) records: HashMap<MeterId, MeterRecord>,
 }

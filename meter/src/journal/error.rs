@@ -35,6 +35,18 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
+    /// It holds reports of an earlier wire format, which no receipt has answered.
+    #[error(
+        "the journal {path} holds {reports} sealed reports of the previous version's wire format: let the previous version \
+         deliver them to its analytics service before the upgrade. Sealed again, they could be in two totals",
+        path = path.display()
+    )]
+    Undelivered {
+        /// The file.
+        path: PathBuf,
+        /// How many they are.
+        reports: u64,
+    },
     /// The file is of a later version of this program, or of none.
     #[error(
         "the journal {path} has format {found:?}, which this program does not read; it writes {present:?}. Start the \
@@ -81,6 +93,10 @@ impl JournalError {
             tables::Failure::Format(found) => Self::Format {
                 path: path.to_owned(),
                 found,
+            },
+            tables::Failure::Undelivered(reports) => Self::Undelivered {
+                path: path.to_owned(),
+                reports,
             },
             tables::Failure::Content(reason) => Self::Corrupt {
                 path: path.to_owned(),

@@ -1,9 +1,9 @@
 //! The journal: what the gateway has accepted and not yet seen settled, in one file that survives a kill.
 //!
 //! Every accepted reading is in exactly one place of it: in the window being filled, in a batch, or in a sealed report.
-//! It moves from one to the next in a single transaction, and leaves with the receipt that settles it. Beside them are
-//! the run's cursor, so that a run goes on where it was, and the windows each meter has reported, so that no window is
-//! reported twice.
+//! It moves from one to the next in a single transaction. A sealed report stays, marked as kept, when it is in a sum, and
+//! leaves when the sum is in a total. Beside them are the run's cursor, so that a run goes on where it was; the windows
+//! each meter has reported, so that no window is reported twice; and each meter's remainder, so that its readings add up.
 //!
 //! The file is redb's: copy-on-write B-trees with a checksum for each page, so a torn write leaves the last commit, and
 //! pure Rust without a background thread, so nothing happens that was not asked for.
@@ -30,10 +30,10 @@ use redb::Database;
 use service::failpoint;
 use service::store::{self, Fault};
 
-pub(crate) use content::{Held, Op, Place, Progress};
+pub(crate) use content::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport};
 pub(crate) use error::JournalError;
 pub(crate) use spans::Spans;
-pub(crate) use writer::{WriteError, Writer};
+pub(crate) use writer::{Durable, WriteError, Writer};
 
 /// The journal's file in a gateway's state folder.
 pub(crate) const FILE: &str = "outbox.redb";
@@ -87,19 +87,20 @@ impl Journal {
         Ok((journal, held))
     }
 
-    /// Does all of `ops`, in their order, or none of them. They are durable when this returns.
+    /// Does all of `ops`, in their order, or none of them. They are durable when this returns. Returns the reports that are
+    /// [wanted](Op::Wanted).
     ///
     /// # Errors
     /// [`JournalError`]. Whether the ops are done is then unknown; do them again.
-    pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<(), JournalError> {
+    pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<Vec<SealedReport>, JournalError> {
         failpoint::hit("meter.before_journal");
         let done = tables::apply(self.database()?, ops);
-        if let Err(failure) = done {
+        let wanted = done.map_err(|failure| {
             self.database = None;
-            return Err(JournalError::of_tables(&self.path, failure));
-        }
+            JournalError::of_tables(&self.path, failure)
+        })?;
         failpoint::hit("meter.after_journal");
-        Ok(())
+        Ok(wanted)
     }
 
     fn database(&mut self) -> Result<&Database, JournalError> {

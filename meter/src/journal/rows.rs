@@ -1,11 +1,13 @@
 //! How values of the journal are written: strictly, so that a damaged row is an error and never another value.
 
 use bytes::Bytes;
-use wire::{Digest, WattHours, WindowStart};
+use packed::layout::Entered;
+use wire::{Digest, Part, UnixMillis, WindowStart};
 
-use super::Spans;
+use super::{Kept, MeterRecord, Spans};
 use crate::batch::{Batch, Interval, Taken};
 use crate::outbox::Sealed;
+use crate::source::MicroWattHours;
 
 /// A row is not what this program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,17 +18,17 @@ const MISSING: u8 = 0;
 const ENERGY: u8 = 1;
 const CLAMPED: u8 = 2;
 
-/// An interval: for each meter a byte that says what it is, and its energy.
+/// An interval: a reading for each meter, in millionths of a watt-hour.
 pub(super) fn write_interval(interval: &Interval) -> Vec<u8> {
-    let mut row = Vec::with_capacity(interval.0.len() * 4);
+    let mut row = Vec::with_capacity(interval.0.len() * 6);
     for taken in &interval.0 {
-        match taken {
-            Taken::Missing => row.push(MISSING),
-            Taken::Energy(WattHours(wh), clamped) => {
-                row.push(if *clamped { CLAMPED } else { ENERGY });
-                put(&mut row, zigzag(*wh));
-            }
-        }
+        put_reading(
+            &mut row,
+            match taken {
+                Taken::Missing => None,
+                Taken::Energy(MicroWattHours(energy), clamped) => Some((*energy, *clamped)),
+            },
+        );
     }
     row
 }
@@ -36,25 +38,23 @@ pub(super) fn read_interval(mut row: &[u8], meters: usize) -> Result<Interval, M
     let row = &mut row;
     let mut taken = Vec::with_capacity(meters.min(row.len()));
     for _ in 0..meters {
-        taken.push(match byte(row)? {
-            MISSING => Taken::Missing,
-            kind @ (ENERGY | CLAMPED) => {
-                Taken::Energy(WattHours(unzigzag(get(row)?)), kind == CLAMPED)
-            }
-            _ => return Err(Malformed),
+        taken.push(match get_reading(row)? {
+            Some((energy, clamped)) => Taken::Energy(MicroWattHours(energy), clamped),
+            None => Taken::Missing,
         });
     }
     end(row).map(|()| Interval(taken))
 }
 
-/// A batch: its counts and its readings; meter and window are in its key.
+/// A batch: how many readings it has, and the readings, in watt-hours; meter and window are in its key.
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
-    let mut row = Vec::with_capacity(4 + batch.readings_wh.len() * 3);
-    put(&mut row, u64::from(batch.clamped));
-    put(&mut row, u64::from(batch.missing));
-    put(&mut row, batch.readings_wh.len() as u64);
-    for wh in &batch.readings_wh {
-        put(&mut row, zigzag(*wh));
+    let mut row = Vec::with_capacity(2 + batch.readings.len() * 3);
+    put(&mut row, batch.readings.len() as u64);
+    for reading in &batch.readings {
+        put_reading(
+            &mut row,
+            reading.map(|entered| (entered.wh, entered.clamped)),
+        );
     }
     row
 }
@@ -70,19 +70,51 @@ pub(super) fn read_batch(
 }
 
 fn batch(row: &mut &[u8], meter: usize, window: WindowStart) -> Result<Batch, Malformed> {
-    let mut small = || get(row)?.try_into().map_err(|_| Malformed);
-    let clamped: u16 = small()?;
-    let missing: u16 = small()?;
-    let readings: u16 = small()?;
-    let readings_wh = (0..readings)
-        .map(|_| get(row).map(unzigzag))
+    let readings = u16::try_from(get(row)?).map_err(|_| Malformed)?;
+    let entered = |(wh, clamped)| Entered { wh, clamped };
+    let readings = (0..readings)
+        .map(|_| Ok(get_reading(row)?.map(entered)))
         .collect::<Result<_, _>>()?;
     Ok(Batch {
         meter,
         window,
-        readings_wh,
-        clamped,
-        missing,
+        readings,
+    })
+}
+
+/// A batch in a row of format 3 or before, which had watt-hours for every interval, 0 for a missing one, and only counted
+/// those that are missing and those that were clamped.
+///
+/// Which ones they are is not known for certain: a window that was closed early misses its last intervals, so it is the last
+/// zeros that are missing; and what was clamped is at the capacity, so it is the largest readings.
+pub(super) fn read_batch_3(mut row: &[u8], window: WindowStart) -> Result<Batch, Malformed> {
+    let row = &mut row;
+    let clamped = get(row)?;
+    let missing = get(row)?;
+    let count = u16::try_from(get(row)?).map_err(|_| Malformed)?;
+    let energies: Vec<i64> = (0..count)
+        .map(|_| get(row).map(unzigzag))
+        .collect::<Result<_, _>>()?;
+    end(row)?;
+    let mut readings: Vec<_> = energies
+        .iter()
+        .map(|&wh| Some(Entered { wh, clamped: false }))
+        .collect();
+    for _ in 0..missing {
+        let zero = |reading: &Option<Entered>| reading.is_some_and(|entered| entered.wh == 0);
+        let last = readings.iter().rposition(zero).ok_or(Malformed)?;
+        readings[last] = None;
+    }
+    for _ in 0..clamped {
+        let present = readings.iter_mut().flatten();
+        let unclamped = present.filter(|entered| !entered.clamped);
+        let largest = unclamped.max_by_key(|entered| entered.wh.unsigned_abs());
+        largest.ok_or(Malformed)?.clamped = true;
+    }
+    Ok(Batch {
+        meter: 0,
+        window,
+        readings,
     })
 }
 
@@ -112,23 +144,71 @@ pub(super) fn read_sealed(
     Ok((batch, sealed))
 }
 
-/// The windows a meter has reported.
-pub(super) fn write_spans(spans: &Spans) -> Vec<u8> {
+/// That a sealed report is in a sum: since when, and in which part of the window.
+pub(super) fn write_kept(kept: &Kept) -> Vec<u8> {
+    let mut row = Vec::with_capacity(8);
+    put(&mut row, kept.since.0);
+    put(&mut row, u64::from(kept.part.0));
+    row
+}
+
+/// What a row says of a sealed report whose envelope has so many bytes.
+pub(super) fn read_kept(mut row: &[u8], bytes: u64) -> Result<Kept, Malformed> {
+    let kept = Kept {
+        since: UnixMillis(get(&mut row)?),
+        part: Part(get(&mut row)?.try_into().map_err(|_| Malformed)?),
+        bytes,
+    };
+    end(row).map(|()| kept)
+}
+
+/// What a meter has reported: its remainder, and its windows.
+pub(super) fn write_record(record: &MeterRecord) -> Vec<u8> {
     let mut row = Vec::new();
-    for (from, to) in spans.iter() {
+    put(&mut row, zigzag(record.remainder.0));
+    for (from, to) in record.reported.iter() {
         put(&mut row, from);
         put(&mut row, to);
     }
     row
 }
 
-/// The windows in a row.
+/// What a meter has reported, in a row.
+pub(super) fn read_record(mut row: &[u8]) -> Result<MeterRecord, Malformed> {
+    let remainder = MicroWattHours(unzigzag(get(&mut row)?));
+    let reported = read_spans(row)?;
+    Ok(MeterRecord {
+        reported,
+        remainder,
+    })
+}
+
+/// The windows in what is left of a row, and in a whole one of format 3 or before.
 pub(super) fn read_spans(mut row: &[u8]) -> Result<Spans, Malformed> {
     let mut spans = Vec::new();
     while !row.is_empty() {
         spans.push((get(&mut row)?, get(&mut row)?));
     }
     Spans::try_from(spans).map_err(|_| Malformed)
+}
+
+/// A byte that says what it is, and its energy unless it is missing.
+fn put_reading(row: &mut Vec<u8>, reading: Option<(i64, bool)>) {
+    match reading {
+        None => row.push(MISSING),
+        Some((energy, clamped)) => {
+            row.push(if clamped { CLAMPED } else { ENERGY });
+            put(row, zigzag(energy));
+        }
+    }
+}
+
+fn get_reading(row: &mut &[u8]) -> Result<Option<(i64, bool)>, Malformed> {
+    match byte(row)? {
+        MISSING => Ok(None),
+        kind @ (ENERGY | CLAMPED) => Ok(Some((unzigzag(get(row)?), kind == CLAMPED))),
+        _ => Err(Malformed),
+    }
 }
 
 /// Little-endian base 128, the shortest form only.
@@ -183,8 +263,14 @@ mod tests {
         let energy = (any::<i64>(), any::<bool>());
         prop_oneof![
             Just(Taken::Missing),
-            energy.prop_map(|(wh, clamped)| Taken::Energy(WattHours(wh), clamped)),
+            energy.prop_map(|(energy, clamped)| Taken::Energy(MicroWattHours(energy), clamped)),
         ]
+    }
+
+    fn readings() -> impl Strategy<Value = Vec<Option<Entered>>> {
+        let entered = |(wh, clamped)| Entered { wh, clamped };
+        let reading = (any::<i64>(), any::<bool>()).prop_map(entered);
+        proptest::collection::vec(proptest::option::of(reading), 0..20)
     }
 
     proptest! {
@@ -201,12 +287,11 @@ mod tests {
 
         #[test]
         fn sealed_reports_come_back_and_no_shorter_row_is_one(
-            readings_wh in proptest::collection::vec(any::<i64>(), 0..20), clamped: u16, missing: u16,
-            digest: [u8; 32], payload in proptest::collection::vec(any::<u8>(), 0..100),
+            readings in readings(), digest: [u8; 32], payload in proptest::collection::vec(any::<u8>(), 0..100),
         ) {
             let meter = 3;
             let window = WindowStart(900);
-            let batch = Batch { meter, window, readings_wh, clamped, missing };
+            let batch = Batch { meter, window, readings };
             let sealed = Sealed { meter, window, digest: Digest(digest), payload: payload.into() };
             let row = write_batch(&batch);
             prop_assert_eq!(read_batch(&row, meter, window), Ok(batch.clone()));
@@ -225,17 +310,47 @@ mod tests {
             if let Ok(batch) = read_batch(&row, 0, WindowStart(0)) {
                 prop_assert_eq!(write_batch(&batch), row.clone());
             }
-            if let Ok(spans) = read_spans(&row) {
-                prop_assert_eq!(write_spans(&spans), row);
+            if let Ok(kept) = read_kept(&row, 9) {
+                prop_assert_eq!(write_kept(&kept), row.clone());
             }
+            if let Ok(record) = read_record(&row) {
+                prop_assert_eq!(write_record(&record), row.clone());
+            }
+            // It may be damaged, too.
+            let _ = read_batch_3(&row, WindowStart(0));
         }
     }
 
     #[test]
-    fn spans_come_back() {
-        let mut spans = Spans::default();
-        spans.insert(1_400, 2_800);
-        spans.insert(1_700_000_000, u64::MAX);
-        assert_eq!(read_spans(&write_spans(&spans)), Ok(spans));
+    fn records_come_back() {
+        let mut record = MeterRecord {
+            remainder: MicroWattHours(-500_000),
+            ..MeterRecord::default()
+        };
+        record.reported.insert(1_400, 2_800);
+        record.reported.insert(1_700_000_000, u64::MAX);
+        assert_eq!(read_record(&write_record(&record)), Ok(record));
+    }
+
+    #[test]
+    fn what_a_batch_of_format_3_counted_is_told_by_the_readings() {
+        let row = |clamped: u64, missing: u64, energies: &[i64]| {
+            let mut row = Vec::new();
+            put(&mut row, clamped);
+            put(&mut row, missing);
+            put(&mut row, energies.len() as u64);
+            energies.iter().for_each(|wh| put(&mut row, zigzag(*wh)));
+            row
+        };
+        let of = |clamped, missing, energies: &[i64]| {
+            let batch = read_batch_3(&row(clamped, missing, energies), WindowStart(0))?;
+            Ok(batch.readings)
+        };
+        let entered = |wh| Some(Entered { wh, clamped: false });
+        let cut = |wh| Some(Entered { wh, clamped: true });
+        let expected = vec![entered(0), entered(3), cut(-8), None, entered(5), None];
+        assert_eq!(of(1, 2, &[0, 3, -8, 0, 5, 0]), Ok(expected));
+        assert_eq!(of(0, 2, &[0, 3]), Err(Malformed));
+        assert_eq!(of(2, 1, &[0, 3]), Err(Malformed));
     }
 }

@@ -3,35 +3,39 @@
 use std::collections::HashMap;
 
 use redb::{
-    Database, Error as StoreError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
-    TableDefinition, TableError, WriteTransaction,
+    Database, Error as StoreError, ReadTransaction, ReadableDatabase as _, ReadableTable,
+    ReadableTableMetadata as _, TableDefinition, TableError, WriteTransaction,
 };
 use wire::{FeederId, MeterId, WindowStart};
 
 use super::rows::{self, Malformed};
-use super::{Held, Op, Place, Progress, Spans};
+use super::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport};
 use crate::batch::{Batch, Interval};
-use crate::outbox::Sealed;
 
 /// The version of everything below. `migrate` has the earlier ones.
-pub(super) const FORMAT: &str = "cipherwatt-outbox-3";
+pub(super) const FORMAT: &str = "cipherwatt-outbox-4";
 
 /// Window, feeder, meter: so that what is written together lies together.
-type Key = (u64, &'static str, &'static str);
+pub(super) type Key = (u64, &'static str, &'static str);
 
 /// `format`, `run` and `fleet`.
 pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// The window being filled: the number of an interval, and the interval.
-const FILLING: TableDefinition<u16, &[u8]> = TableDefinition::new("filling");
-const BATCHES: TableDefinition<Key, &[u8]> = TableDefinition::new("batches");
-const SEALED: TableDefinition<Key, &[u8]> = TableDefinition::new("sealed");
-const REPORTED: TableDefinition<&str, &[u8]> = TableDefinition::new("reported");
+pub(super) const FILLING: TableDefinition<u16, &[u8]> = TableDefinition::new("filling");
+pub(super) const BATCHES: TableDefinition<Key, &[u8]> = TableDefinition::new("batches");
+pub(super) const SEALED: TableDefinition<Key, &[u8]> = TableDefinition::new("sealed");
+/// Which of the sealed reports are in a sum, and kept until it is released.
+pub(super) const KEPT: TableDefinition<Key, &[u8]> = TableDefinition::new("kept");
+/// What each meter has reported.
+pub(super) const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
 
 /// Why the file cannot be read or written.
 #[derive(Debug)]
 pub(super) enum Failure {
     Store(Box<StoreError>),
     Format(String),
+    /// So many sealed reports are of an earlier wire format.
+    Undelivered(u64),
     Content(String),
 }
 
@@ -47,7 +51,8 @@ pub(super) fn initialise(change: &WriteTransaction) -> Result<(), StoreError> {
     change.open_table(FILLING)?;
     change.open_table(BATCHES)?;
     change.open_table(SEALED)?;
-    change.open_table(REPORTED)?;
+    change.open_table(KEPT)?;
+    change.open_table(RECORDS)?;
     Ok(())
 }
 
@@ -83,15 +88,12 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
     if progress.as_ref().is_some_and(|run| run.grid().is_err()) {
         return Err(content("the run's grid"));
     }
-    let fleet: Vec<(FeederId, MeterId)> = match meta.get("fleet")? {
-        Some(row) => ciborium::from_reader(row.value()).map_err(|_| content("the fleet"))?,
-        None => Vec::new(),
-    };
+    let fleet = fleet(&meta)?;
     let mut held = Held {
         filling: filling(&read, fleet.len())?,
         progress,
         fleet,
-        reported: reported(&read)?,
+        records: records(&read)?,
         ..Held::default()
     };
     let intervals = held
@@ -102,14 +104,16 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
         return Err(content("the window being filled"));
     }
     held.batches = batches(&read)?;
-    held.sealed = sealed(&read)?;
+    (held.sealed, held.kept) = sealed(&read)?;
     // Both are in the order of their keys.
     let both = |place: &Place| {
         held.batches
             .binary_search_by(|(other, _)| other.cmp(place))
             .is_ok()
     };
-    if held.sealed.iter().any(|(place, ..)| both(place)) {
+    let sealed = held.sealed.iter().map(|(place, ..)| place);
+    let kept = held.kept.iter().map(|(place, _)| place);
+    if sealed.chain(kept).any(both) {
         return Err(content("a report that is sealed and is not"));
     }
     Ok(held)
@@ -141,30 +145,57 @@ fn batches(read: &ReadTransaction) -> Result<Vec<(Place, Batch)>, Failure> {
     Ok(batches)
 }
 
-fn sealed(read: &ReadTransaction) -> Result<Vec<(Place, Batch, Sealed)>, Failure> {
-    let mut reports = Vec::new();
+/// The sealed reports without a receipt, and of those that are kept what is known of them.
+fn sealed(read: &ReadTransaction) -> Result<(Vec<SealedReport>, Vec<(Place, Kept)>), Failure> {
+    let marks = read.open_table(KEPT)?;
+    let mut waiting = Vec::new();
+    let mut kept = Vec::new();
     for row in read.open_table(SEALED)?.iter()? {
         let (key, row) = row?;
-        let place = place(key.value())?;
-        let report = rows::read_sealed(row.value(), 0, place.window);
-        let (batch, sealed) = report.map_err(|_| content("a sealed report"))?;
-        reports.push((place, batch, sealed));
+        let (place, batch, sealed) = report(key.value(), row.value())?;
+        match marks.get(key.value())? {
+            Some(mark) => {
+                let mark = rows::read_kept(mark.value(), sealed.payload.len() as u64);
+                kept.push((place, mark.map_err(|_| content("a report that is kept"))?));
+            }
+            None => waiting.push((place, batch, sealed)),
+        }
     }
-    Ok(reports)
+    if marks.len()? != kept.len() as u64 {
+        return Err(content("a report that is kept and is not there"));
+    }
+    Ok((waiting, kept))
 }
 
-fn reported(read: &ReadTransaction) -> Result<HashMap<MeterId, Spans>, Failure> {
-    let mut reported = HashMap::new();
-    for row in read.open_table(REPORTED)?.iter()? {
+fn report(key: (u64, &str, &str), row: &[u8]) -> Result<SealedReport, Failure> {
+    let place = place(key)?;
+    let report = rows::read_sealed(row, 0, place.window);
+    let (batch, sealed) = report.map_err(|_| content("a sealed report"))?;
+    Ok((place, batch, sealed))
+}
+
+/// The last run's fleet, in its order.
+pub(super) fn fleet(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Vec<(FeederId, MeterId)>, Failure> {
+    match meta.get("fleet")? {
+        Some(row) => ciborium::from_reader(row.value()).map_err(|_| content("the fleet")),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn records(read: &ReadTransaction) -> Result<HashMap<MeterId, MeterRecord>, Failure> {
+    let mut records = HashMap::new();
+    for row in read.open_table(RECORDS)?.iter()? {
         let (meter, row) = row?;
         let meter = MeterId::try_from(meter.value()).map_err(|_| content("a meter's id"))?;
-        let spans = rows::read_spans(row.value()).map_err(|_| content("reported windows"))?;
-        reported.insert(meter, spans);
+        let record = rows::read_record(row.value());
+        records.insert(meter, record.map_err(|_| content("a meter's record"))?);
     }
-    Ok(reported)
+    Ok(records)
 }
 
-fn place((window, feeder, meter): (u64, &str, &str)) -> Result<Place, Failure> {
+pub(super) fn place((window, feeder, meter): (u64, &str, &str)) -> Result<Place, Failure> {
     Ok(Place {
         window: WindowStart(window),
         feeder: FeederId::try_from(feeder).map_err(|_| content("a feeder's id"))?,
@@ -176,13 +207,14 @@ pub(super) fn content(what: &str) -> Failure {
     Failure::Content(format!("{what} is not what this program writes"))
 }
 
-fn key(place: &Place) -> (u64, &str, &str) {
+pub(super) fn key(place: &Place) -> (u64, &str, &str) {
     (place.window.0, place.feeder.as_ref(), place.meter.as_ref())
 }
 
-/// Does `ops` in one durable transaction.
-pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
+/// Does `ops` in one durable transaction. Returns the reports that are wanted.
+pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
     let change = database.begin_write()?;
+    let mut reports = Vec::new();
     for op in ops {
         match op {
             Op::Begin { progress, fleet } => begin(&change, progress, fleet)?,
@@ -194,7 +226,7 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
             Op::Window {
                 progress,
                 batches,
-                reported,
+                records,
             } => {
                 let kept = progress.interval;
                 change
@@ -204,9 +236,9 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
                 for (place, batch) in batches {
                     table.insert(key(place), rows::write_batch(batch).as_slice())?;
                 }
-                let mut table = change.open_table(REPORTED)?;
-                for (meter, spans) in reported {
-                    table.insert(meter.as_ref(), rows::write_spans(spans).as_slice())?;
+                let mut table = change.open_table(RECORDS)?;
+                for (meter, record) in records {
+                    table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
                 }
             }
             Op::Sealed(place, batch, sealed) => {
@@ -223,7 +255,15 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
                     .open_table(BATCHES)?
                     .insert(key(place), row.as_slice())?;
             }
+            Op::Folded(place, kept) => {
+                let row = rows::write_kept(kept);
+                change
+                    .open_table(KEPT)?
+                    .insert(key(place), row.as_slice())?;
+            }
+            Op::Wanted(place) => reports.extend(wanted(&change, place)?),
             Op::Settled(place) => {
+                change.open_table(KEPT)?.remove(key(place))?;
                 change.open_table(BATCHES)?.remove(key(place))?;
                 change.open_table(SEALED)?.remove(key(place))?;
             }
@@ -233,7 +273,15 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<(), Failure> {
         put(&change, "run", progress)?;
     }
     change.commit()?;
-    Ok(())
+    Ok(reports)
+}
+
+/// A report that waits for a receipt again.
+fn wanted(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {
+    change.open_table(KEPT)?.remove(key(place))?;
+    let sealed = change.open_table(SEALED)?;
+    let row = sealed.get(key(place))?;
+    row.map(|row| report(key(place), row.value())).transpose()
 }
 
 fn begin(
@@ -251,7 +299,7 @@ fn progress(op: &Op) -> Option<&Progress> {
         Op::Begin { progress, .. }
         | Op::Interval { progress, .. }
         | Op::Window { progress, .. } => Some(progress),
-        Op::Sealed(..) | Op::Reopened(..) | Op::Settled(_) => None,
+        Op::Sealed(..) | Op::Reopened(..) | Op::Folded(..) | Op::Wanted(_) | Op::Settled(_) => None,
     }
 }
 

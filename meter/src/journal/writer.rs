@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout};
 
-use super::{Journal, JournalError, Op};
+use super::{Journal, JournalError, Op, SealedReport};
 use crate::metrics;
 
 /// Longest wait of what nobody waits for.
@@ -17,7 +17,15 @@ const LAZY: Duration = Duration::from_secs(1);
 /// Wait between attempts while the disk does not take anything.
 const RETRY: Duration = Duration::from_secs(1);
 
-type Commit = JoinHandle<(Journal, Vec<Op>, Result<(), JournalError>)>;
+type Commit = JoinHandle<(Journal, Vec<Op>, Result<Vec<SealedReport>, JournalError>)>;
+
+/// What has become durable.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) ops: Vec<Op>,
+    /// The reports that are [wanted](Op::Wanted) with them.
+    pub(crate) wanted: Vec<SealedReport>,
+}
 
 /// Commits to a journal without making the caller wait.
 pub(crate) struct Writer {
@@ -82,7 +90,7 @@ impl Writer {
     ///
     /// # Errors
     /// Where trying again cannot help, or the task panicked.
-    pub(crate) async fn committed(&mut self) -> Result<Vec<Op>, WriteError> {
+    pub(crate) async fn committed(&mut self) -> Result<Durable, WriteError> {
         let Some(commit) = &mut self.committing else {
             return std::future::pending().await;
         };
@@ -91,13 +99,13 @@ impl Writer {
         let (journal, mut ops, done) = done.map_err(WriteError::Task)?;
         self.journal = Some(journal);
         match done {
-            Ok(()) => {
+            Ok(wanted) => {
                 if self.failing {
                     tracing::info!("the journal can be written again: going on");
                 }
                 self.failing = false;
                 metrics::journal_failing(false);
-                Ok(ops)
+                Ok(Durable { ops, wanted })
             }
             Err(error) if error.passes() => {
                 if !self.failing {
@@ -110,7 +118,7 @@ impl Writer {
                 self.waiting = ops;
                 self.urgent = true;
                 self.due = Some(Instant::now() + RETRY);
-                Ok(Vec::new())
+                Ok(Durable::default())
             }
             Err(error) => Err(WriteError::Journal(error)),
         }
@@ -132,16 +140,17 @@ impl Writer {
     /// durable. What is left out is as if the process had been killed: consistent, and done again after a restart.
     pub(crate) async fn close(&mut self, limit: Duration) -> Vec<Op> {
         let mut durable = Vec::new();
+        // Reports that are wanted are sent by the next process.
         let closing = async {
             for _ in 0..2 {
                 if self.committing.is_some() {
-                    durable.extend(self.committed().await.unwrap_or_default());
+                    durable.extend(self.committed().await.unwrap_or_default().ops);
                 }
                 self.due = Some(Instant::now());
                 self.start();
             }
             if self.committing.is_some() {
-                durable.extend(self.committed().await.unwrap_or_default());
+                durable.extend(self.committed().await.unwrap_or_default().ops);
             }
             if let Some(journal) = self.journal.take() {
                 let _ = tokio::task::spawn_blocking(move || drop(journal)).await;

@@ -8,8 +8,12 @@ use super::{Key, Outbox, Sealed};
 /// What a receipt did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReceiptEffect {
-    /// The report is in a sum.
-    Done(Status),
+    /// The report is in a sum, and is here no more.
+    Folded {
+        status: Status,
+        /// Length of its envelope.
+        bytes: u64,
+    },
     /// It was refused for a reason that passes; it stays and is sent again.
     Retry(Reason),
     /// It was made under another plan than the one in force; it is sealed again from its readings.
@@ -26,7 +30,7 @@ impl Outbox {
     /// A report that is refused for its plan is sealed again only if it `is_outdated` under the plan in force. If it is
     /// not, the analytics service has not heard of that plan yet, and may take a copy under way as soon as it has: a
     /// second ciphertext would then be a conflict.
-    pub(crate) fn settle(
+    pub(crate) fn receipt(
         &mut self,
         key: Key,
         digest: Digest,
@@ -50,10 +54,12 @@ impl Outbox {
         let first_sent_ms = report.first_sent_ms;
         let lane = self.routes.get(key.0).copied().unwrap_or(0);
         self.lanes[lane].pace.receipt(&key, now_ms);
-        let settled = match status {
+        let effect = match status {
             Status::Folded | Status::Duplicate => {
+                let sealed = report.sealed.as_ref();
+                let bytes = sealed.map_or(0, |sealed| sealed.payload.len() as u64);
                 self.remove(key);
-                ReceiptEffect::Done(status)
+                ReceiptEffect::Folded { status, bytes }
             }
             Status::Rejected(reason) => match reason.retry() {
                 Retry::UnderNewerPlan if report.sealed.as_ref().is_some_and(is_outdated) => {
@@ -70,7 +76,7 @@ impl Outbox {
                 }
             },
         };
-        (settled, first_sent_ms)
+        (effect, first_sent_ms)
     }
 
     pub(super) fn remove(&mut self, key: Key) {

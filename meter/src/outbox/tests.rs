@@ -40,9 +40,7 @@ fn batch(meter: usize) -> Batch {
     Batch {
         meter,
         window: WindowStart(0),
-        readings_wh: vec![1, 2],
-        clamped: 0,
-        missing: 0,
+        readings: vec![None; 2],
     }
 }
 
@@ -52,6 +50,14 @@ fn sealed(meter: usize, digest: u8) -> Sealed {
         window: WindowStart(0),
         digest: Digest([digest; 32]),
         payload: Bytes::from_static(b"report"),
+    }
+}
+
+/// What a receipt does that says so, to any report of these tests.
+fn folded() -> ReceiptEffect {
+    ReceiptEffect::Folded {
+        status: Status::Folded,
+        bytes: b"report".len() as u64,
     }
 }
 
@@ -65,16 +71,16 @@ fn a_report_stays_until_a_receipt_names_its_digest() {
     let key = (0, WindowStart(0));
     assert_eq!(
         outbox
-            .settle(key, Digest([2; 32]), Status::Folded, 0, outdated)
+            .receipt(key, Digest([2; 32]), Status::Folded, 0, outdated)
             .0,
         ReceiptEffect::Unknown
     );
     assert_eq!(outbox.len(), 1);
     assert_eq!(
         outbox
-            .settle(key, Digest([1; 32]), Status::Folded, 0, outdated)
+            .receipt(key, Digest([1; 32]), Status::Folded, 0, outdated)
             .0,
-        ReceiptEffect::Done(Status::Folded)
+        folded()
     );
     assert!(outbox.is_empty());
     assert_eq!(outbox.next_due_ms(), None);
@@ -90,8 +96,8 @@ fn the_wait_for_a_receipt_counts_from_the_first_attempt() {
     let again_ms = outbox.next_due_ms().unwrap();
     assert!(outbox.pop_due(again_ms).is_some());
     let key = (0, WindowStart(0));
-    let folded = outbox.settle(key, Digest([1; 32]), Status::Folded, again_ms, outdated);
-    assert_eq!(folded, (ReceiptEffect::Done(Status::Folded), Some(7)));
+    let answered = outbox.receipt(key, Digest([1; 32]), Status::Folded, again_ms, outdated);
+    assert_eq!(answered, (folded(), Some(7)));
 }
 
 #[test]
@@ -102,8 +108,17 @@ fn a_report_of_an_earlier_process_is_sent_again_as_it_was() {
     assert_eq!(outbox.next_to_seal(1), vec![], "it counts as unreceipted");
     assert_eq!(outbox.pop_due(5), Some((sealed(0, 1), true)));
     let key = (0, WindowStart(0));
-    let duplicate = outbox.settle(key, Digest([1; 32]), Status::Duplicate, 5, outdated);
-    assert_eq!(duplicate, (ReceiptEffect::Done(Status::Duplicate), None));
+    let duplicate = outbox.receipt(key, Digest([1; 32]), Status::Duplicate, 5, outdated);
+    assert_eq!(
+        duplicate,
+        (
+            ReceiptEffect::Folded {
+                status: Status::Duplicate,
+                bytes: 6,
+            },
+            None
+        )
+    );
     assert_eq!(outbox.next_to_seal(1), vec![batch(1)]);
 }
 
@@ -158,7 +173,7 @@ fn a_pipeline_that_stands_still_is_asked_with_one_report_and_a_late_receipt_is_e
     assert!((5..=14).contains(&again), "{again}");
     for meter in 0..REPORTS {
         let key = (meter, WindowStart(0));
-        outbox.settle(key, Digest([1; 32]), Status::Folded, now_ms, outdated);
+        outbox.receipt(key, Digest([1; 32]), Status::Folded, now_ms, outdated);
     }
     assert_eq!(outbox.next_due_ms(), None);
     assert_eq!(outbox.pop_due(u64::MAX), None);
@@ -173,7 +188,7 @@ fn a_report_refused_for_a_reason_that_passes_waits_and_is_not_under_way() {
     outbox.sealed(sealed(0, 1));
     assert!(outbox.pop_due(0).is_some());
     let early = Status::Rejected(Reason::ReportTooEarly);
-    outbox.settle((0, WindowStart(0)), Digest([1; 32]), early, 0, outdated);
+    outbox.receipt((0, WindowStart(0)), Digest([1; 32]), early, 0, outdated);
     assert_eq!((outbox.under_way(), outbox.pop_due(0)), (0, None));
     let due_ms = outbox.next_due_ms().unwrap();
     assert!((50..=100).contains(&due_ms), "{due_ms}");
@@ -191,7 +206,7 @@ fn the_cap_on_unreceipted_reports_holds_sealing_back() {
     assert_eq!(outbox.next_to_seal(2).len(), 0);
     outbox.sealed(sealed(0, 1));
     assert_eq!(outbox.next_to_seal(2).len(), 0);
-    outbox.settle(
+    outbox.receipt(
         (0, WindowStart(0)),
         Digest([1; 32]),
         Status::Folded,
@@ -209,10 +224,12 @@ fn a_report_under_an_older_plan_is_sealed_again_and_one_refused_for_good_is_lost
     outbox.sealed(sealed(0, 1));
     let key = (0, WindowStart(0));
     const REFUSED: Status = Status::Rejected(Reason::OutdatedConfig);
-    let ahead = outbox.settle(key, Digest([1; 32]), REFUSED, 0, |_| false).0;
+    let ahead = outbox
+        .receipt(key, Digest([1; 32]), REFUSED, 0, |_| false)
+        .0;
     assert_eq!(ahead, ReceiptEffect::Retry(Reason::OutdatedConfig));
     assert_eq!(
-        outbox.settle(key, Digest([1; 32]), REFUSED, 0, outdated).0,
+        outbox.receipt(key, Digest([1; 32]), REFUSED, 0, outdated).0,
         ReceiptEffect::Reseal(Reason::OutdatedConfig)
     );
     assert_eq!(outbox.next_to_seal(1), vec![]);
@@ -223,12 +240,14 @@ fn a_report_under_an_older_plan_is_sealed_again_and_one_refused_for_good_is_lost
     outbox.sealed(sealed(0, 2));
     let early = Status::Rejected(Reason::ReportTooEarly);
     assert_eq!(
-        outbox.settle(key, Digest([2; 32]), early, 0, outdated).0,
+        outbox.receipt(key, Digest([2; 32]), early, 0, outdated).0,
         ReceiptEffect::Retry(Reason::ReportTooEarly)
     );
     let conflict = Status::Rejected(Reason::Conflict);
     assert_eq!(
-        outbox.settle(key, Digest([2; 32]), conflict, 0, outdated).0,
+        outbox
+            .receipt(key, Digest([2; 32]), conflict, 0, outdated)
+            .0,
         ReceiptEffect::Lost(Reason::Conflict)
     );
     assert!(outbox.is_empty());

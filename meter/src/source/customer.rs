@@ -4,6 +4,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use wire::Watts;
 
 use super::{
+    MicroWattHours,
     appliance::{BUSINESS, FRIDGE_DUTY, HOUSEHOLD, Kind, QUARTER_S, Run, SOLAR_HOME},
     bdew::{Profile, QUARTERS},
     curve::Curve,
@@ -168,9 +169,9 @@ impl Customer {
         }
     }
 
-    /// Energy between two seconds of a cell, in whole watt-hours: a difference of the register, whose
-    /// fraction starts the cell at random so that nothing is lost in the mean. `routine` is that of `day`.
-    pub(super) fn energy_wh(
+    /// Energy between two seconds of a cell, in millionths of a watt-hour: a difference of the register. `routine` is that
+    /// of `day`.
+    pub(super) fn energy(
         &self,
         day: &Day,
         routine: &Routine,
@@ -178,7 +179,6 @@ impl Customer {
         from_s: f64,
         to_s: f64,
     ) -> i64 {
-        let fraction = mix::unit(mix::hash(routine.key, cell.start));
         let steady_w = self.steady_w(day, routine, cell);
         let register = |s: f64| {
             if s == 0.0 {
@@ -190,7 +190,7 @@ impl Customer {
             for run in &routine.runs {
                 wh += run.energy_wh(from, from + s);
             }
-            (wh + fraction).floor() as i64
+            (wh * MicroWattHours::PER_WH as f64).round() as i64
         };
         register(to_s) - register(from_s)
     }

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use super::{
     error::CsvError,
     options::ReplayOptions,
-    parse::{Ids, Rows, watt_hours},
+    parse::{Ids, Rows, micro_watt_hours},
     table::{Column, MISSING, Table},
     times::{TimeField, show},
 };
@@ -101,7 +101,7 @@ struct Row<'a> {
 
 impl File<'_> {
     fn take(&mut self, row: Row<'_>) -> Result<(), CsvError> {
-        let wh = watt_hours(row.value).ok_or_else(|| CsvError::Value {
+        let energy = micro_watt_hours(row.value).ok_or_else(|| CsvError::Value {
             line: row.time.line,
             column: VALUE.to_owned(),
             value: row.value.to_owned(),
@@ -112,27 +112,27 @@ impl File<'_> {
             .map(|column| column.end(HALF_HOUR_S) - u64::from(HALF_HOUR_S));
         let at = row.time.instant(self.zone, last)?;
         if at % u64::from(HALF_HOUR_S) != 0 {
-            if wh != MISSING {
+            if energy != MISSING {
                 return Err(row.time.off_grid(HALF_HOUR_S));
             }
             self.ignored += 1;
             return Ok(());
         }
         match (place, last) {
-            (Some(place), Some(last)) => self.append(&row, place, last, (at, wh)),
-            _ => self.begin(&row, (at, wh)),
+            (Some(place), Some(last)) => self.append(&row, place, last, (at, energy)),
+            _ => self.begin(&row, (at, energy)),
         }
     }
 
     /// Takes a customer's first row.
-    fn begin(&mut self, row: &Row<'_>, (at, wh): (u64, i64)) -> Result<(), CsvError> {
+    fn begin(&mut self, row: &Row<'_>, (at, energy): (u64, i64)) -> Result<(), CsvError> {
         let id = self.ids.insert(row.time.line, row.customer)?;
         self.places
             .insert(row.customer.to_owned(), self.columns.len());
         self.columns.push(Column {
             id,
             start: at,
-            values: vec![wh],
+            values: vec![energy],
         });
         Ok(())
     }
@@ -143,11 +143,11 @@ impl File<'_> {
         row: &Row<'_>,
         place: usize,
         last: u64,
-        (at, wh): (u64, i64),
+        (at, energy): (u64, i64),
     ) -> Result<(), CsvError> {
         let values = &mut self.columns[place].values;
         if at == last {
-            if values.last() == Some(&wh) {
+            if values.last() == Some(&energy) {
                 self.ignored += 1;
                 return Ok(());
             }
@@ -162,7 +162,7 @@ impl File<'_> {
         let gaps = self.options.gaps;
         let skipped = row.time.skipped(last, distance_s, HALF_HOUR_S, gaps)?;
         values.extend((0..skipped).map(|_| MISSING));
-        values.push(wh);
+        values.push(energy);
         Ok(())
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn the_published_form_reads_as_it_is() {
         let text = file(&[
-            "MAC000002,Std,2012-10-12 00:30:00.0000000, 0.143 ",
+            "MAC000002,Std,2012-10-12 00:30:00.0000000, 0.143000001 ",
             "MAC000002,Std,2012-10-12 01:00:00.0000000, Null ",
             "MAC000002,Std,2012-10-12 01:15:41.0000000,Null",
             "MAC000002,Std,2012-10-12 01:30:00.0000000, 0 ",
@@ -202,11 +202,11 @@ mod tests {
         let ids: Vec<&str> = t.meters().iter().map(|m| m.id.as_str()).collect();
         assert_eq!(ids, ["mac000002", "mac000003"]);
         let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
-        assert_eq!(capacities, [286, 1_000]);
+        assert_eq!(capacities, [287, 1_000]);
         let end = START + 3 * 1_800;
         assert_eq!(t.range(), (UnixSeconds(START), Some(UnixSeconds(end))));
-        assert_eq!(at(&mut t, START), [Some(143), None]);
-        assert_eq!(at(&mut t, START + 1_800), [None, Some(-500)]);
+        assert_eq!(at(&mut t, START), [Some(143_000_001), None]);
+        assert_eq!(at(&mut t, START + 1_800), [None, Some(-500_000_000)]);
         assert_eq!(at(&mut t, START + 3_600), [Some(0), None]);
     }
 
@@ -214,7 +214,7 @@ mod tests {
     fn columns_may_come_in_any_order() {
         let text = "datetime,KWH/hh (per half hour),LCLid\n2012-10-12 00:30:00,1,a\n";
         let mut t = parse(text, &ReplayOptions::default()).unwrap();
-        assert_eq!(at(&mut t, START), [Some(1_000)]);
+        assert_eq!(at(&mut t, START), [Some(1_000_000_000)]);
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         };
         let mut t = parse(&text, &options).unwrap();
         assert_eq!(at(&mut t, START + 1_800), [None]);
-        assert_eq!(at(&mut t, START + 5_400), [Some(2_000)]);
+        assert_eq!(at(&mut t, START + 5_400), [Some(2_000_000_000)]);
     }
 
     #[test]

@@ -14,14 +14,16 @@
 //! * `error`: why a source cannot be opened, or cannot answer
 //!
 //! # Rules
-//! * Energy is in whole watt-hours, net of export: what a meter sends into the grid is negative and is kept.
+//! * Energy is in millionths of a watt-hour, net of export: what a meter sends into the grid is negative and is kept. A source
+//!   rounds nothing coarser than that.
 //! * A reading is not clamped here. [`clamp`] does it, for the caller to count.
 //! * A reading that does not exist is [`Reading::Missing`], never an invented number.
 //! * An interval longer than the native one is the sum of the native ones it covers, and is missing if one of
 //!   them is. A shorter one, or one that is not a multiple, is [`SourceError::Interval`].
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use wire::{MeterId, UnixSeconds, WattHours, Watts};
+use serde::{Deserialize, Serialize};
+use wire::{MeterId, UnixSeconds, Watts};
 
 mod appliance;
 mod bdew;
@@ -56,11 +58,21 @@ pub struct MeterSpec {
     pub capacity_w: Watts,
 }
 
+/// Energy in millionths of a watt-hour, net of export: export is negative. The full precision of every source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MicroWattHours(pub i64);
+
+impl MicroWattHours {
+    /// Millionths in a watt-hour.
+    pub const PER_WH: i64 = 1_000_000;
+}
+
 /// What one meter has to say about one interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Energy over the interval in watt-hours, export negative, not clamped: it may exceed the capacity.
-    Energy(WattHours),
+    /// Energy over the interval, not clamped: it may exceed the capacity.
+    Energy(MicroWattHours),
     /// There is no reading for the interval, or for a part of it.
     Missing,
 }
@@ -69,8 +81,7 @@ pub enum Reading {
 ///
 /// ```
 /// use std::path::Path;
-/// use meter::source::{Reading, Replay, ReplayOptions, Source};
-/// use wire::WattHours;
+/// use meter::source::{MicroWattHours, Reading, Replay, ReplayOptions, Source};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let csv = "hour,home-1,home-2\n0,0.250,0.100\n1,0.300,\n".as_bytes();
@@ -79,7 +90,7 @@ pub enum Reading {
 /// let mut readings = Vec::new();
 /// source.read(start, 7_200, &mut readings)?;
 /// // Two hours of one home, and of one whose second hour is missing.
-/// assert_eq!(readings, [Reading::Energy(WattHours(550)), Reading::Missing]);
+/// assert_eq!(readings, [Reading::Energy(MicroWattHours(550_000_000)), Reading::Missing]);
 /// # Ok(())
 /// # }
 /// ```
@@ -116,13 +127,14 @@ pub(crate) type BoxedSource = Box<dyn Source>;
 /// Limits `energy` to what a meter of `capacity` can draw or export in `interval_s` seconds, and says
 /// whether that changed it.
 ///
-/// The limit is ±capacity × interval, rounded up to a whole watt-hour, so that a meter that runs at its
+/// The limit is ±capacity × interval, rounded up to a whole millionth of a watt-hour, so that a meter that runs at its
 /// capacity is not clamped for the rounding.
-pub fn clamp(energy: WattHours, capacity: Watts, interval_s: u32) -> (WattHours, bool) {
-    let limit = (u128::from(capacity.0) * u128::from(interval_s)).div_ceil(3_600);
+pub fn clamp(energy: MicroWattHours, capacity: Watts, interval_s: u32) -> (MicroWattHours, bool) {
+    let watt_seconds = u128::from(capacity.0) * u128::from(interval_s);
+    let limit = (watt_seconds * u128::from(MicroWattHours::PER_WH.unsigned_abs())).div_ceil(3_600);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let clamped = energy.0.clamp(-limit, limit);
-    (WattHours(clamped), clamped != energy.0)
+    (MicroWattHours(clamped), clamped != energy.0)
 }
 
 /// A time zone by its IANA name, from the database that is built in: the same on every machine.
@@ -140,16 +152,17 @@ mod tests {
 
     #[test]
     fn clamping_is_to_the_capacity_of_the_interval() {
-        let clamp = |wh, w, s| {
-            let (energy, clamped) = clamp(WattHours(wh), Watts(w), s);
+        let clamp = |energy, w, s| {
+            let (energy, clamped) = clamp(MicroWattHours(energy), Watts(w), s);
             (energy.0, clamped)
         };
-        assert_eq!(clamp(2_500, 10_000, 900), (2_500, false));
-        assert_eq!(clamp(2_501, 10_000, 900), (2_500, true));
-        assert_eq!(clamp(-2_501, 10_000, 900), (-2_500, true));
-        // 1.25 Wh: rounded up.
-        assert_eq!(clamp(2, 4_500, 1), (2, false));
-        assert_eq!(clamp(3, 4_500, 1), (2, true));
+        const LIMIT: i64 = 2_500_000_000;
+        assert_eq!(clamp(LIMIT, 10_000, 900), (LIMIT, false));
+        assert_eq!(clamp(LIMIT + 1, 10_000, 900), (LIMIT, true));
+        assert_eq!(clamp(-LIMIT - 1, 10_000, 900), (-LIMIT, true));
+        // 277.7… millionths: rounded up.
+        assert_eq!(clamp(278, 1, 1), (278, false));
+        assert_eq!(clamp(279, 1, 1), (278, true));
         assert_eq!(clamp(-1, 0, 900), (0, true));
         assert_eq!(clamp(i64::MIN, u64::MAX, u32::MAX), (-i64::MAX, true));
     }

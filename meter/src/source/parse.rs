@@ -12,6 +12,7 @@ use super::{error::CsvError, table::MISSING};
 
 /// The greatest energy of an interval that a file may hold, in kWh of either sign.
 pub(super) const LARGEST_KWH: f64 = 1e6;
+const MICRO_WH_PER_KWH: f64 = 1e9;
 
 /// The rows of a file, each with its line and as many fields as the header.
 pub(super) struct Rows<R> {
@@ -83,9 +84,9 @@ impl<R: Read> Rows<R> {
     }
 }
 
-/// Watt-hours of a field in kWh, rounded to the nearest, halves away from zero; [`MISSING`] for an empty
-/// field, `Null` and `NaN`, in any case. Negative values are export.
-pub(super) fn watt_hours(field: &str) -> Option<i64> {
+/// Millionths of a watt-hour of a field in kWh, to the nearest; [`MISSING`] for an empty field, `Null` and `NaN`, in any
+/// case. Negative values are export.
+pub(super) fn micro_watt_hours(field: &str) -> Option<i64> {
     if field.is_empty()
         || ["null", "nan"]
             .iter()
@@ -94,8 +95,9 @@ pub(super) fn watt_hours(field: &str) -> Option<i64> {
         return Some(MISSING);
     }
     let kwh: f64 = field.parse().ok()?;
-    // Not for infinities, nor for the spellings of NaN that `parse` knows.
-    (kwh.abs() <= LARGEST_KWH).then(|| (kwh * 1_000.0).round() as i64)
+    // Not for infinities, nor for the spellings of NaN that `parse` knows. Up to the limit, a number of nine decimals comes
+    // out as it is written: what `f64` is off by is less than half a millionth.
+    (kwh.abs() <= LARGEST_KWH).then(|| (kwh * MICRO_WH_PER_KWH).round() as i64)
 }
 
 /// Meter ids of customers' names, without collisions.
@@ -165,26 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn values_are_rounded_to_watt_hours() {
-        for (field, wh) in [
-            ("14", 14_000),
-            ("0.0625", 63),
-            ("-0.0625", -63),
-            ("0.143", 143),
-            ("1e-3", 1),
+    fn values_keep_every_decimal_down_to_a_millionth_of_a_watt_hour() {
+        for (field, expected) in [
+            ("14", 14_000_000_000),
+            ("0.0625", 62_500_000),
+            ("-0.0625", -62_500_000),
+            ("0.143", 143_000_000),
+            ("0.123456789", 123_456_789),
+            ("-0.0000000014", -1),
+            ("-0.0000000016", -2),
+            ("1e-3", 1_000_000),
             ("-0", 0),
-            ("1000000", 1_000_000_000),
+            ("999999.999999999", 999_999_999_999_999),
+            ("1000000", 1_000_000_000_000_000),
             ("", MISSING),
             ("Null", MISSING),
             ("NULL", MISSING),
             ("NaN", MISSING),
         ] {
-            assert_eq!(watt_hours(field), Some(wh), "{field:?}");
+            assert_eq!(micro_watt_hours(field), Some(expected), "{field:?}");
         }
         for field in [
             "inf", "-inf", "1,5", "0x10", "12 kWh", "1000001", "-NaN", "--1",
         ] {
-            assert_eq!(watt_hours(field), None, "{field:?}");
+            assert_eq!(micro_watt_hours(field), None, "{field:?}");
         }
     }
 

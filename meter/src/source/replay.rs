@@ -114,9 +114,8 @@ impl Source for Replay {
 pub(crate) mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
-    use wire::WattHours;
 
-    use super::super::options::Gaps;
+    use super::super::{MicroWattHours, options::Gaps};
     use super::*;
 
     /// Reads `text` with `options`.
@@ -130,7 +129,7 @@ pub(crate) mod tests {
         service::Chain(&error).to_string()
     }
 
-    /// Readings of the native interval at `start`, `None` for missing ones.
+    /// Readings of the native interval at `start` in millionths of a watt-hour, `None` for missing ones.
     pub(crate) fn at(replay: &mut Replay, start: u64) -> Vec<Option<i64>> {
         let mut out = Vec::new();
         let interval_s = replay.interval_s();
@@ -139,7 +138,7 @@ pub(crate) mod tests {
             .unwrap();
         out.iter()
             .map(|reading| match reading {
-                Reading::Energy(WattHours(wh)) => Some(*wh),
+                Reading::Energy(MicroWattHours(energy)) => Some(*energy),
                 Reading::Missing => None,
             })
             .collect()
@@ -149,7 +148,7 @@ pub(crate) mod tests {
         #[test]
         fn a_written_table_reads_back(
             values in prop::collection::vec(
-                prop::collection::vec(prop::option::of(-1_000_000i64..1_000_000), 3),
+                prop::collection::vec(prop::option::of(-1_000_000_000_000i64..1_000_000_000_000), 3),
                 2..40,
             ),
             interval_s in prop::sample::select(vec![900u64, 1_800, 3_600, 86_400]),
@@ -159,8 +158,9 @@ pub(crate) mod tests {
             for (k, row) in values.iter().enumerate() {
                 let at = Timestamp::from_second(((first + k as u64) * interval_s) as i64).unwrap();
                 text += &at.to_string();
-                for wh in row {
-                    text += &wh.map_or(",".to_owned(), |wh| format!(",{}", wh as f64 / 1_000.0));
+                for energy in row {
+                    let kwh = |energy: i64| format!(",{:.9}", energy as f64 / 1e9);
+                    text += &energy.map_or(",".to_owned(), kwh);
                 }
                 text.push('\n');
             }
@@ -247,16 +247,11 @@ pub(crate) mod tests {
         let end = start + 336 * 3_600;
         assert_eq!(replay.range(), (UnixSeconds(start), Some(UnixSeconds(end))));
         assert_eq!(replay.meters()[0].id.as_str(), "meter-001");
+        let kwh = |kwh: i64| Some(kwh * 1_000_000_000);
         // The first fields of the file's second and third line, and its last field.
-        assert_eq!(
-            at(&mut replay, start)[..3],
-            [Some(14_000), Some(69_000), Some(234_000)]
-        );
-        assert_eq!(
-            at(&mut replay, start + 3_600)[..2],
-            [Some(18_000), Some(92_000)]
-        );
-        assert_eq!(at(&mut replay, end - 3_600)[202], Some(3_437_000));
+        assert_eq!(at(&mut replay, start)[..3], [14, 69, 234].map(kwh));
+        assert_eq!(at(&mut replay, start + 3_600)[..2], [18, 92].map(kwh));
+        assert_eq!(at(&mut replay, end - 3_600)[202], kwh(3_437));
         // The greatest value, 111584 kWh in an hour, is the greatest capacity: nothing is clamped.
         let greatest = replay.meters().iter().map(|m| m.capacity_w.0).max();
         assert_eq!(greatest, Some(111_584_000));

@@ -3,10 +3,9 @@
 //! # Rules
 //! * A reading is a function of the seed, the meter's index and the interval, and of nothing else; it
 //!   uses only arithmetic that gives the same bits on every machine.
-//! * Every meter has a register that counts up second by second, and a reading is the difference of two register
-//!   values in whole watt-hours. Readings of any lengths therefore add up exactly. Any interval that
-//!   divides a day is answered, down to one second; in an interval of seconds a home that draws 400 W
-//!   shows 1 Wh every nine seconds, as a real register does.
+//! * Every meter has a register that counts up second by second, in millionths of a watt-hour, and a reading is the
+//!   difference of two register values. Readings of any lengths therefore add up exactly. Any interval that
+//!   divides a day is answered, down to one second.
 //! * Appliances start and stop to the second. Base demand and solar export are constant over a quarter hour.
 //! * The mean of many meters of a kind is their load profile ([`super::bdew`]), on any day, in local time. A day is
 //!   lived by the wall clock: the hour that a clock change repeats is lived twice, the one it skips not at all.
@@ -17,10 +16,10 @@
 //!   panels at once, so that a simulated reading is never clamped.
 
 use jiff::{Timestamp, tz::TimeZone};
-use wire::{MeterId, UnixSeconds, WattHours};
+use wire::{MeterId, UnixSeconds};
 
 use super::{
-    MeterSpec, Reading, Source, SourceError,
+    MeterSpec, MicroWattHours, Reading, Source, SourceError,
     appliance::QUARTER_S,
     customer::{Cell, Customer, Day, Routine},
     solar, zone,
@@ -186,14 +185,13 @@ impl Simulated {
         };
         for (customer, reading) in self.customers.iter().zip(out) {
             customer.plan(day, &mut self.routine);
-            let wh = cells.iter().map(|cell| {
+            let energies = cells.iter().map(|cell| {
                 let from = start.saturating_sub(cell.start) as f64;
                 let to = (end - cell.start).min(u64::from(QUARTER_S)) as f64;
-                customer.energy_wh(day, &self.routine, cell, from, to)
+                customer.energy(day, &self.routine, cell, from, to)
             });
-            let wh: i64 = wh.sum();
             if let Reading::Energy(energy) = reading {
-                energy.0 += wh;
+                energy.0 += energies.sum::<i64>();
             }
         }
     }
@@ -233,7 +231,7 @@ impl Source for Simulated {
                 to: END,
             });
         }
-        out.resize(self.customers.len(), Reading::Energy(WattHours(0)));
+        out.resize(self.customers.len(), Reading::Energy(MicroWattHours(0)));
         let quarter_s = u64::from(QUARTER_S);
         let cells: Vec<Cell> = (start / quarter_s..end.div_ceil(quarter_s))
             .map(|cell| self.cell(cell * quarter_s))

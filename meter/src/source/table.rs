@@ -1,8 +1,8 @@
 //! The readings of a file in memory.
 
-use wire::{MeterId, UnixSeconds, WattHours, Watts};
+use wire::{MeterId, UnixSeconds, Watts};
 
-use super::{MeterSpec, Reading, Source, SourceError};
+use super::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
 
 /// Stands for a missing value in a [`Column`]. No value of a file comes near: see
 /// [`super::parse::LARGEST_KWH`].
@@ -14,7 +14,7 @@ pub(super) struct Column {
     pub(super) id: MeterId,
     /// Start of the first reading, in seconds since the Unix epoch: a multiple of the interval.
     pub(super) start: u64,
-    /// Watt-hours of each interval, or [`MISSING`].
+    /// Energy of each interval in millionths of a watt-hour, or [`MISSING`].
     pub(super) values: Vec<i64>,
 }
 
@@ -27,9 +27,11 @@ impl Column {
     /// The greatest demand of either sign in watts, rounded up, and at least 1, so that a customer whose readings are
     /// all zero or missing still has a capacity.
     fn capacity(&self, interval_s: u32) -> Watts {
-        let wh = self.values.iter().filter(|&&v| v != MISSING);
-        let greatest = wh.map(|v| v.unsigned_abs()).max().unwrap_or(0);
-        Watts((greatest * 3_600).div_ceil(u64::from(interval_s)).max(1))
+        let energies = self.values.iter().filter(|&&v| v != MISSING);
+        let greatest = energies.map(|v| v.unsigned_abs()).max().unwrap_or(0);
+        let divisor = u64::from(interval_s) * MicroWattHours::PER_WH.unsigned_abs();
+        let watts = (u128::from(greatest) * 3_600).div_ceil(u128::from(divisor));
+        Watts(u64::try_from(watts).unwrap_or(u64::MAX).max(1))
     }
 }
 
@@ -73,7 +75,9 @@ impl Table {
             .and_then(|first| column.values.get(first..first.checked_add(count)?));
         match values {
             Some(values) if !values.contains(&MISSING) => {
-                Reading::Energy(WattHours(values.iter().sum()))
+                // A day of the largest values there may be is more than fits.
+                let sum = values.iter().fold(0, |sum: i64, v| sum.saturating_add(*v));
+                Reading::Energy(MicroWattHours(sum))
             }
             _ => Reading::Missing,
         }
@@ -156,7 +160,7 @@ mod tests {
     #[test]
     fn coarser_intervals_sum_and_a_hole_makes_them_missing() {
         let mut t = table(&[(0, &[1, 2, 3, -10]), (1_800, &[5, MISSING, 7])]);
-        let energy = |wh| Reading::Energy(WattHours(wh));
+        let energy = |micro_wh| Reading::Energy(MicroWattHours(micro_wh));
         assert_eq!(read(&mut t, 0, 1_800), [energy(1), Reading::Missing]);
         assert_eq!(read(&mut t, 0, 3_600), [energy(3), Reading::Missing]);
         assert_eq!(read(&mut t, 3_600, 3_600), [energy(-7), Reading::Missing]);
@@ -168,9 +172,14 @@ mod tests {
 
     #[test]
     fn capacity_is_the_greatest_demand_of_either_sign() {
-        let t = table(&[(0, &[100, -251, 7]), (0, &[0]), (0, &[MISSING])]);
+        const WH: i64 = MicroWattHours::PER_WH;
+        let t = table(&[
+            (0, &[100 * WH, -250 * WH - 1, 7]),
+            (0, &[0]),
+            (0, &[MISSING]),
+        ]);
         let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
-        assert_eq!(capacities, [502, 1, 1]);
+        assert_eq!(capacities, [501, 1, 1]);
     }
 
     #[test]
@@ -207,7 +216,7 @@ mod tests {
             let mut start = 0;
             while start + u64::from(per) * 1_800 <= end.unwrap().0 {
                 match read(&mut t, start, per * 1_800)[0] {
-                    Reading::Energy(wh) => sum += wh.0,
+                    Reading::Energy(energy) => sum += energy.0,
                     Reading::Missing => prop_assert!(false),
                 }
                 start += u64::from(per) * 1_800;

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use super::{
     error::CsvError,
     options::ReplayOptions,
-    parse::{Ids, Rows, watt_hours},
+    parse::{Ids, Rows, micro_watt_hours},
     table::{Column, MISSING, Table},
     times::TimeField,
 };
@@ -45,7 +45,7 @@ pub(super) fn read<R: Read>(
             column.values.extend((0..missing).map(|_| MISSING));
             column
                 .values
-                .push(watt_hours(field).ok_or_else(|| CsvError::Value {
+                .push(micro_watt_hours(field).ok_or_else(|| CsvError::Value {
                     line,
                     column: name.to_owned(),
                     value: field.to_owned(),

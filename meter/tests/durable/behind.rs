@@ -115,7 +115,7 @@ impl Live {
             let books = self.world.books();
             let taken = books.taken.values();
             let of_window = taken.filter(|arrival| arrival.window == self.window(*window));
-            let stated: BTreeSet<_> = of_window.map(|arrival| arrival.missing).collect();
+            let stated: BTreeSet<_> = of_window.map(|arrival| arrival.missing()).collect();
             assert_eq!(stated, BTreeSet::from([*missing]), "{window}");
         }
         let windows: Vec<_> = windows

@@ -42,7 +42,7 @@ async fn live_intervals_that_passed_while_it_was_down_are_missing() {
             .books()
             .taken
             .values()
-            .all(|arrival| arrival.missing == 1)
+            .all(|arrival| arrival.missing() == 1)
     );
     gateway.end().await;
 
@@ -62,6 +62,6 @@ async fn live_intervals_that_passed_while_it_was_down_are_missing() {
     world.check_taken(&[first, third], 5);
     let taken = world.books().taken.clone();
     let mut of_third = taken.values().filter(|arrival| arrival.window == third);
-    assert!(of_third.all(|arrival| arrival.missing == 2));
+    assert!(of_third.all(|arrival| arrival.missing() == 2));
     world.end().await;
 }

@@ -1,124 +1,140 @@
 //! The client that plays the operator and the analytics service.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use service::mqtt::{self, Inbox, Publisher, QoS};
+use service::mqtt::{self, Publisher, QoS};
 use service::{Settings, Stop};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use wire::{
-    AnalyticsEntry, Digest, EnrolRequest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Plan,
-    PlanVersion, Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, SigningKey, Topic, Topics,
-    VerifyingKey, WindowStart,
+    AnalyticsEntry, Digest, EnrolRequest, FeederId, GatewayId, MeterId, Part, Plan, PlanVersion,
+    Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Settlement, SigningKey, Status, Topic,
+    Topics,
 };
 
+use crate::opener::Opener;
 use crate::world::{Arrival, BATCH, Books, INTERVAL_S};
+
+/// What a test tells it to do.
+pub(crate) enum Command {
+    /// See [`World::change_plan`](crate::world::World::change_plan).
+    ChangePlan,
+    /// To say this to the gateway.
+    Settle(Settlement),
+}
+
+/// A message to publish: topic, bytes, and whether it is retained.
+type Answer = (String, Vec<u8>, bool);
 
 pub(crate) struct Peer {
     pub(crate) settings: Settings,
     pub(crate) topics: Topics,
     pub(crate) operator: SigningKey,
     pub(crate) analytics: SigningKey,
-    pub(crate) keys: HashMap<MeterId, VerifyingKey>,
+    pub(crate) opener: Opener,
+    pub(crate) plans: BTreeMap<PlanVersion, Plan>,
     pub(crate) roster: BTreeMap<MeterId, RosterEntry>,
     pub(crate) owned: Vec<FeederId>,
     pub(crate) books: Arc<Mutex<Books>>,
     pub(crate) changed: Arc<Notify>,
-    pub(crate) newer_plan: Arc<Notify>,
     pub(crate) version: u64,
 }
 
 impl Peer {
-    pub(crate) async fn run(mut self, stop: Stop) {
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, stop: Stop) {
         let filters = [self.topics.enrol_filter(), self.topics.report_filter()];
         let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (publisher, mut inbox) = mqtt::connect(&self.settings.mqtt, "peer", filters, stop);
-        let (mut plan, keys) = self.plan();
-        let newer = self.newer_plan.clone();
+        let first = self.first_plan();
+        publish(&publisher, self.take_plan(first)).await;
         loop {
-            let topic = self.topics.plan();
-            let deployment = &self.settings.deployment.id;
-            let (bytes, _) = wire::seal(&plan, Some(&keys), deployment, &topic, &self.operator);
-            publisher.publish(topic, bytes, true).await.unwrap();
-            tokio::select! {
-                () = self.serve(&publisher, &mut inbox) => return,
-                () = newer.notified() => {
-                    plan.version.0 += 1;
-                    plan.analytics[0].feeders.clear();
-                    for feeder in &mut plan.feeders {
-                        (feeder.since, feeder.reference_wh) = (plan.version, 1 << 21);
+            let answer = tokio::select! {
+                event = inbox.recv() => match event {
+                    None => return,
+                    Some(mqtt::Event::Message(incoming)) => {
+                        inbox.ack(&incoming);
+                        match self.topics.parse(&incoming.topic) {
+                            Some(Topic::Enrol { .. }) => Some(self.enrol(&incoming.payload)),
+                            Some(Topic::Report { .. }) => self.report(&incoming.topic, &incoming.payload),
+                            _ => None,
+                        }
                     }
-                }
-            }
-        }
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "the test plays the operator")]
-    fn plan(&self) -> (Plan, Vec<u8>) {
-        let context = openfhe::Context::new(&packed::ADDITIVE).unwrap();
-        let (_, key) = openfhe::secret::generate(&context).unwrap();
-        let limbs = key.to_packed();
-        let feeder = |number| FeederPlan {
-            feeder: format!("feeder-{number}").parse().unwrap(),
-            reference_wh: 1 << 20,
-            since: PlanVersion(1),
-            first_window: WindowStart(0),
-        };
-        let plan = Plan {
-            deployment: self.settings.deployment.id.clone(),
-            version: PlanVersion(1),
-            interval_s: INTERVAL_S,
-            batch: BATCH,
-            layout: "profile".parse().unwrap(),
-            profile: packed::ADDITIVE.name.parse().unwrap(),
-            min_meters: 2,
-            feeders: (1..=3).map(feeder).collect(),
-            epochs: vec![EpochPlan {
-                epoch: KeyEpoch(1),
-                fingerprint: key.fingerprint(),
-                first_window: WindowStart(0),
-                key_len: u32::try_from(limbs.len()).unwrap(),
-            }],
-            analytics: vec![AnalyticsEntry {
-                id: "analytics-1".parse().unwrap(),
-                key: self.analytics.verifying_key(),
-                feeders: self.owned.clone(),
-            }],
-        };
-        (plan, limbs)
-    }
-
-    async fn serve(&mut self, publisher: &Publisher, inbox: &mut Inbox) {
-        while let Some(event) = inbox.recv().await {
-            let mqtt::Event::Message(incoming) = event else {
-                continue;
+                    Some(_) => None,
+                },
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(Command::ChangePlan) => {
+                        let next = self.next_plan();
+                        Some(self.take_plan(next))
+                    }
+                    Some(Command::Settle(settlement)) => {
+                        let gateway = self.settings.meter.gateway.clone();
+                        Some(self.receipt(gateway, Vec::new(), vec![settlement]))
+                    }
+                },
             };
-            let answer = match self.topics.parse(&incoming.topic) {
-                Some(Topic::Enrol { .. }) => Some(self.enrol(&incoming.payload)),
-                Some(Topic::Report { .. }) => self.report(&incoming.topic, &incoming.payload),
-                _ => None,
-            };
-            inbox.ack(&incoming);
-            if let Some((topic, bytes, retain)) = answer {
-                publisher.publish(topic, bytes, retain).await.unwrap();
+            if let Some(answer) = answer {
+                publish(&publisher, answer).await;
             }
             self.changed.notify_waiters();
         }
     }
 
-    fn enrol(&mut self, payload: &[u8]) -> (String, Vec<u8>, bool) {
+    fn first_plan(&self) -> Plan {
+        Plan {
+            deployment: self.settings.deployment.id.clone(),
+            version: PlanVersion(1),
+            interval_s: INTERVAL_S,
+            batch: BATCH,
+            layout: "profile".parse().unwrap(),
+            min_meters: 2,
+            feeders: (1..=3).map(Opener::feeder).collect(),
+            epochs: vec![self.opener.epoch().0],
+            analytics: vec![AnalyticsEntry {
+                id: "analytics-1".parse().unwrap(),
+                key: self.analytics.verifying_key(),
+                feeders: self.owned.clone(),
+            }],
+        }
+    }
+
+    /// The newest plan with a coarser scale for every feeder, and one service that adds for all.
+    fn next_plan(&self) -> Plan {
+        let mut plan = self.plans.values().next_back().unwrap().clone();
+        plan.version.0 += 1;
+        plan.analytics[0].feeders.clear();
+        for feeder in &mut plan.feeders {
+            feeder.since = plan.version;
+            (feeder.reference_wh, feeder.quantum_wh) = (1 << 21, 4);
+        }
+        plan
+    }
+
+    fn take_plan(&mut self, plan: Plan) -> Answer {
+        let topic = self.topics.plan();
+        let deployment = &self.settings.deployment.id;
+        let keys = self.opener.epoch().1;
+        let (bytes, _) = wire::seal(&plan, Some(&keys), deployment, &topic, &self.operator);
+        self.plans.insert(plan.version, plan);
+        (topic, bytes, true)
+    }
+
+    fn enrol(&mut self, payload: &[u8]) -> Answer {
         let request = wire::decode::<EnrolRequest>(payload, payload.len()).unwrap();
         let request = request.claimed();
-        for (meter, feeder, capacity_w, key) in &request.meters {
-            self.keys.insert(meter.clone(), *key);
+        for asking in &request.meters {
+            let number = u32::try_from(self.roster.len()).unwrap();
+            let known = self.roster.get(&asking.meter);
             let entry = RosterEntry {
-                meter: meter.clone(),
-                feeder: feeder.clone(),
+                meter: asking.meter.clone(),
+                feeder: asking.feeder.clone(),
+                number: known.map_or(number, |entry| entry.number),
                 gateway: request.gateway.clone(),
-                capacity_w: *capacity_w,
-                key: *key,
+                capacity: asking.capacity,
+                key: asking.key,
+                mask_key: asking.mask_key,
             };
-            self.roster.insert(meter.clone(), entry);
+            self.roster.insert(asking.meter.clone(), entry);
         }
         self.version += 1;
         let page = RosterPage {
@@ -133,34 +149,66 @@ impl Peer {
         (topic, bytes, true)
     }
 
-    fn report(&mut self, topic: &str, payload: &[u8]) -> Option<(String, Vec<u8>, bool)> {
+    fn report(&mut self, topic: &str, payload: &[u8]) -> Option<Answer> {
         let deployment = &self.settings.deployment.id;
         let report = wire::decode::<Report>(payload, payload.len()).unwrap();
-        let key = self.keys[&report.claimed().meter];
-        let opened = report.verify(deployment, topic, &key).unwrap();
+        let meter = &self.roster[&report.claimed().meter];
+        let opened = report.verify(deployment, topic, &meter.key).unwrap();
         let report = opened.message;
+        let plan = &self.plans[&report.plan_version];
+        let totals = self
+            .opener
+            .open(plan, &report, &opened.limbs, &meter.mask_key);
         let arrival = Arrival {
             meter: report.meter.clone(),
             window: report.window.0,
             digest: opened.digest,
             envelope: Digest::of(payload),
-            sequence: report.sequence,
-            missing: report.missing,
             plan_version: report.plan_version,
+            totals,
         };
-        let status = self.books.lock().unwrap().enter(arrival)?;
+        let mut books = self.books.lock().unwrap();
+        let status = books.enter(arrival)?;
+        let settle = books.settle;
+        drop(books);
+        let settlement = |outcome| Settlement {
+            feeder: report.feeder.clone(),
+            window: report.window,
+            part: Part(0),
+            outcome,
+        };
+        let refused = matches!(status, Status::Rejected(_));
+        let settlements = settle.filter(|_| !refused).map(settlement);
+        let entry = ReceiptEntry {
+            meter: report.meter.clone(),
+            window: report.window,
+            digest: opened.digest,
+            status,
+            part: Part(0),
+        };
+        let settlements = settlements.into_iter().collect();
+        Some(self.receipt(report.gateway.clone(), vec![entry], settlements))
+    }
+
+    fn receipt(
+        &self,
+        gateway: GatewayId,
+        entries: Vec<ReceiptEntry>,
+        settlements: Vec<Settlement>,
+    ) -> Answer {
+        let topic = self.topics.receipt(&gateway);
         let receipt = Receipt {
             analytics: "analytics-1".parse().unwrap(),
-            gateway: report.gateway.clone(),
-            entries: vec![ReceiptEntry {
-                meter: report.meter,
-                window: report.window,
-                digest: opened.digest,
-                status,
-            }],
+            gateway,
+            entries,
+            settlements,
         };
-        let topic = self.topics.receipt(&report.gateway);
+        let deployment = &self.settings.deployment.id;
         let (bytes, _) = wire::seal(&receipt, None, deployment, &topic, &self.analytics);
-        Some((topic, bytes, false))
+        (topic, bytes, false)
     }
+}
+
+async fn publish(publisher: &Publisher, (topic, bytes, retain): Answer) {
+    publisher.publish(topic, bytes, retain).await.unwrap();
 }

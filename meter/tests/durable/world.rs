@@ -1,18 +1,21 @@
 //! Everything around a gateway: a real broker, and a [peer](crate::peer) with books of what it takes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use packed::layout::Totals;
 use service::{Settings, Stop, StopHandle};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use wire::{
-    Digest, MeterId, PlanVersion, Reason, Sequence, SigningKey, Status, Topics, UnixSeconds,
+    Digest, FeederId, MeterId, Part, PlanVersion, Reason, Settlement, SettlementOutcome,
+    SigningKey, Status, Topics, UnixSeconds, WindowStart,
 };
 
-use crate::peer::Peer;
+use crate::opener::Opener;
+use crate::peer::{Command, Peer};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -27,9 +30,16 @@ pub(crate) struct Arrival {
     pub(crate) window: u64,
     pub(crate) digest: Digest,
     pub(crate) envelope: Digest,
-    pub(crate) sequence: Sequence,
-    pub(crate) missing: u16,
     pub(crate) plan_version: PlanVersion,
+    /// What is in it.
+    pub(crate) totals: Totals,
+}
+
+impl Arrival {
+    /// Intervals without a reading.
+    pub(crate) fn missing(&self) -> u16 {
+        BATCH - self.totals.present.iter().sum::<u32>() as u16
+    }
 }
 
 /// What the analytics service answers to a report: `None` is nothing.
@@ -43,6 +53,8 @@ pub(crate) struct Books {
     pub(crate) taken: BTreeMap<(MeterId, u64), Arrival>,
     pub(crate) conflicts: Vec<Arrival>,
     answer: Option<Answer>,
+    /// What is said of every sum as soon as a report is in it.
+    pub(crate) settle: Option<SettlementOutcome>,
 }
 
 impl Books {
@@ -79,7 +91,7 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     books: Arc<Mutex<Books>>,
     changed: Arc<Notify>,
-    newer_plan: Arc<Notify>,
+    commands: mpsc::UnboundedSender<Command>,
     broker: JoinHandle<Result<(), broker::BrokerError>>,
     stop: StopHandle,
 }
@@ -111,29 +123,32 @@ impl World {
         settings.meter.seal_threads = 1;
         settings.meter.retry_min = Duration::from_millis(100);
         settings.meter.retry_max = Duration::from_millis(400);
-        let books = Arc::new(Mutex::new(Books::default()));
+        let books = Arc::new(Mutex::new(Books {
+            settle: Some(SettlementOutcome::Released),
+            ..Books::default()
+        }));
         let changed = Arc::new(Notify::new());
-        let newer_plan = Arc::new(Notify::new());
+        let (commands, commanded) = mpsc::unbounded_channel();
         let peer = Peer {
             topics: Topics::new(&settings.deployment.root).unwrap(),
             settings: settings.clone(),
             operator,
             analytics: SigningKey::from_bytes(&[8; 32]),
-            keys: HashMap::new(),
+            opener: Opener::new(),
+            plans: BTreeMap::new(),
             roster: BTreeMap::new(),
             owned: feeders.iter().map(|id| id.parse().unwrap()).collect(),
             books: books.clone(),
             changed: changed.clone(),
-            newer_plan: newer_plan.clone(),
             version: 1,
         };
-        tokio::spawn(peer.run(stopped));
+        tokio::spawn(peer.run(commanded, stopped));
         Self {
             settings,
             folder,
             books,
             changed,
-            newer_plan,
+            commands,
             broker,
             stop,
         }
@@ -154,7 +169,18 @@ impl World {
 
     /// The operator publishes a plan with another scale for every feeder, and analytics adds for all of them.
     pub(crate) fn change_plan(&self) {
-        self.newer_plan.notify_one();
+        self.commands.send(Command::ChangePlan).unwrap();
+    }
+
+    /// Analytics says what became of the first sum of a feeder and window.
+    pub(crate) fn settle(&self, feeder: &str, window: u64, outcome: SettlementOutcome) {
+        let settlement = Settlement {
+            feeder: feeder.parse::<FeederId>().unwrap(),
+            window: WindowStart(window),
+            part: Part(0),
+            outcome,
+        };
+        self.commands.send(Command::Settle(settlement)).unwrap();
     }
 
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Books) -> bool) {
@@ -186,9 +212,6 @@ impl World {
         assert_eq!(books.taken.len(), windows.len() * meters);
         for (_, window) in books.taken.keys() {
             assert!(windows.contains(window), "{window}");
-        }
-        for arrival in &books.arrivals {
-            assert_eq!(arrival.sequence, Sequence(arrival.window / WINDOW_S));
         }
     }
 

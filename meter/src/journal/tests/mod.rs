@@ -3,6 +3,7 @@
 mod disk;
 mod migration;
 mod model;
+mod remainder;
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,11 +24,13 @@ fn survives(step: u64, death: Death) -> bool {
     let mut journal = open(&disk).ok().map(|(journal, _)| journal);
     for (number, group) in script().into_iter().enumerate() {
         let before = model.held();
-        model.apply(&group);
+        let wanted = model.apply(&group);
         let committed = journal
             .as_mut()
-            .is_some_and(|journal| journal.commit(&group).is_ok());
-        if !committed {
+            .and_then(|journal| journal.commit(&group).ok());
+        if let Some(committed) = committed {
+            assert_eq!(committed, wanted, "{death:?} {step}");
+        } else {
             assert!(disk.is_dead(), "{death:?} {step}: only a dead disk fails");
             drop(journal.take());
             disk.revive();
@@ -38,7 +41,7 @@ fn survives(step: u64, death: Death) -> bool {
                 model.held()
             );
             // "Done, but the reply was lost" included: what was not answered is done again.
-            opened.commit(&group).unwrap();
+            assert_eq!(opened.commit(&group).unwrap(), wanted);
             journal = Some(opened);
         }
         if number % 6 != 5 {
@@ -90,8 +93,7 @@ fn a_file_comes_back_as_it_was_left_and_has_one_user() {
     for group in script() {
         let (mut journal, held) = Journal::open(folder.path()).unwrap();
         assert_eq!(held, model.held());
-        journal.commit(&group).unwrap();
-        model.apply(&group);
+        assert_eq!(journal.commit(&group).unwrap(), model.apply(&group));
         let busy = Journal::open(folder.path()).err().unwrap();
         assert!(matches!(busy, JournalError::Busy { .. }), "{busy}");
         assert!(busy.to_string().contains("meter.gateway"), "{busy}");
@@ -168,7 +170,7 @@ async fn until_durable(writer: &mut Writer, wanted: usize) -> Vec<Op> {
         writer.start();
         let wake = writer.next_wake();
         tokio::select! {
-            done = writer.committed() => durable.extend(done.unwrap()),
+            done = writer.committed() => durable.extend(done.unwrap().ops),
             () = tokio::time::sleep_until(wake.unwrap_or_else(tokio::time::Instant::now)), if wake.is_some() => {}
         }
     }
@@ -187,7 +189,7 @@ async fn a_writer_goes_on_once_the_disk_does_and_keeps_the_order() {
         writer.push(op.clone());
     }
     writer.start();
-    assert!(writer.committed().await.unwrap().is_empty());
+    assert!(writer.committed().await.unwrap().ops.is_empty());
     assert!(writer.is_failing() && !writer.is_idle());
     writer.start();
     assert!(

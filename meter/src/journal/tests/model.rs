@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wire::{Digest, Grid, WattHours, WindowStart};
+use packed::layout::Entered;
+use wire::{Digest, Grid, Part, UnixMillis, WindowStart};
 
 use crate::batch::{Batch, Filling, Interval, Taken};
-use crate::journal::{Held, Op, Place, Progress, Spans};
+use crate::journal::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport, Spans};
 use crate::outbox::Sealed;
+use crate::source::MicroWattHours;
 
 const METERS: usize = 3;
 
@@ -17,12 +19,15 @@ pub(super) struct Model {
     held: Held,
     batches: BTreeMap<Place, Batch>,
     sealed: BTreeMap<Place, (Batch, Sealed)>,
+    kept: BTreeMap<Place, Kept>,
     settled: BTreeSet<i64>,
     accepted: BTreeSet<i64>,
 }
 
 impl Model {
-    pub(super) fn apply(&mut self, ops: &[Op]) {
+    /// Returns the reports that are wanted.
+    pub(super) fn apply(&mut self, ops: &[Op]) -> Vec<SealedReport> {
+        let mut wanted = Vec::new();
         for op in ops {
             match op.clone() {
                 Op::Begin { progress, fleet } => {
@@ -37,15 +42,15 @@ impl Model {
                 Op::Window {
                     progress,
                     batches,
-                    reported,
+                    records,
                 } => {
                     self.held.filling.truncate(progress.interval.into());
                     self.held.progress = Some(progress);
                     for (place, batch) in batches {
-                        self.accepted.extend(&batch.readings_wh);
+                        self.accepted.extend(entered(&batch));
                         self.batches.insert(place, batch);
                     }
-                    self.held.reported.extend(reported);
+                    self.held.records.extend(records);
                 }
                 Op::Sealed(place, batch, sealed) => {
                     self.batches.remove(&place);
@@ -55,22 +60,34 @@ impl Model {
                     self.sealed.remove(&place);
                     self.batches.insert(place, batch);
                 }
+                Op::Folded(place, kept) => {
+                    self.kept.insert(place, kept);
+                }
+                Op::Wanted(place) => {
+                    self.kept.remove(&place);
+                    let (batch, sealed) = self.sealed[&place].clone();
+                    wanted.push((place, batch, sealed));
+                }
                 Op::Settled(place) => {
+                    self.kept.remove(&place);
                     let (batch, _) = self.sealed.remove(&place).unwrap();
-                    self.settled.extend(batch.readings_wh);
+                    self.settled.extend(entered(&batch));
                 }
             }
         }
+        wanted
     }
 
     pub(super) fn held(&self) -> Held {
         let batches = self.batches.clone().into_iter().collect();
         let sealed = self.sealed.clone().into_iter();
+        let waiting = sealed.filter(|(place, _)| !self.kept.contains_key(place));
         Held {
             batches,
-            sealed: sealed
+            sealed: waiting
                 .map(|(place, (batch, sealed))| (place, batch, sealed))
                 .collect(),
+            kept: self.kept.clone().into_iter().collect(),
             ..self.held.clone()
         }
     }
@@ -79,9 +96,8 @@ impl Model {
     pub(super) fn check_places(&self, held: &Held) {
         let batches = held.batches.iter().map(|(_, batch)| batch);
         let sealed = held.sealed.iter().map(|(_, batch, _)| batch);
-        let batched = batches
-            .chain(sealed)
-            .flat_map(|batch| batch.readings_wh.clone());
+        let kept = held.kept.iter().map(|(place, _)| &self.sealed[place].0);
+        let batched = batches.chain(sealed).chain(kept).flat_map(entered);
         let mut seen = BTreeSet::new();
         for energy in held.filling.iter().flat_map(energies).chain(batched) {
             assert!(seen.insert(energy), "{energy} is in two places");
@@ -92,12 +108,18 @@ impl Model {
     }
 }
 
+/// In watt-hours: every one of the script is a whole number of them.
 fn energies(interval: &Interval) -> Vec<i64> {
     let energy = |taken: &Taken| match taken {
-        Taken::Energy(WattHours(wh), _) => Some(*wh),
+        Taken::Energy(MicroWattHours(energy), _) => Some(energy / MicroWattHours::PER_WH),
         Taken::Missing => None,
     };
     interval.0.iter().filter_map(energy).collect()
+}
+
+fn entered(batch: &Batch) -> Vec<i64> {
+    let readings = batch.readings.iter().flatten();
+    readings.map(|entered| entered.wh).collect()
 }
 
 fn place(window: WindowStart, meter: usize) -> Place {
@@ -118,8 +140,8 @@ fn sealed(window: WindowStart, number: u8) -> Sealed {
     }
 }
 
-/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again and settled meanwhile, an earlier
-/// window in the middle of the third, and a second run.
+/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again, kept, wanted and settled meanwhile,
+/// an earlier window in the middle of the third, and a second run.
 pub(super) fn script() -> Vec<Vec<Op>> {
     let mut run = ScriptedRun {
         grid: Grid::new(60, 2).unwrap(),
@@ -136,7 +158,7 @@ pub(super) fn script() -> Vec<Vec<Op>> {
             behind: BTreeMap::new(),
             missed: Spans::default(),
         },
-        reported: Spans::default(),
+        record: MeterRecord::default(),
         energy: 1,
         digest: 0,
     };
@@ -167,14 +189,14 @@ pub(super) fn script() -> Vec<Vec<Op>> {
 struct ScriptedRun {
     grid: Grid,
     progress: Progress,
-    reported: Spans,
+    record: MeterRecord,
     energy: i64,
     digest: u8,
 }
 
 impl ScriptedRun {
-    /// The changes of the next window, in six groups.
-    fn window(&mut self) -> [Vec<Op>; 6] {
+    /// The changes of the next window, in seven groups.
+    fn window(&mut self) -> [Vec<Op>; 7] {
         let window = WindowStart(self.progress.window);
         let mut filling = Filling::new(self.grid, window, METERS);
         let first = self.interval();
@@ -187,46 +209,52 @@ impl ScriptedRun {
         };
         self.progress.window = self.grid.next_window(window).0;
         self.progress.interval = 0;
-        self.reported.insert(window.0, self.progress.window);
+        self.record.reported.insert(window.0, self.progress.window);
+        self.record.remainder.0 -= 1;
         // Indices are not kept.
-        let batches = filling.finish().into_iter();
-        let batches: Vec<_> = batches
-            .map(|batch| (place(window, batch.meter), Batch { meter: 0, ..batch }))
-            .collect();
-        let reported = batches.iter();
+        let enter = |meter_window: crate::batch::MeterWindow| {
+            let place = place(window, meter_window.meter);
+            let batch = meter_window.enter(1, &mut MicroWattHours(0));
+            (place, Batch { meter: 0, ..batch })
+        };
+        let batches: Vec<_> = filling.finish().into_iter().map(enter).collect();
+        let records = batches.iter();
         let full = Op::Window {
             progress: self.progress.clone(),
-            reported: reported
-                .map(|(place, _)| (place.meter.clone(), self.reported.clone()))
+            records: records
+                .map(|(place, _)| (place.meter.clone(), self.record.clone()))
                 .collect(),
             batches: batches.clone(),
         };
         let (refused, batch) = batches[1].clone();
+        let [first, third] = [0, 2].map(|index: usize| batches[index].0.clone());
         [
             vec![interval],
             vec![full],
             vec![self.seal(&batches[0]), self.seal(&batches[1])],
             vec![
-                Op::Settled(batches[0].0.clone()),
+                self.fold(&first, 0),
                 Op::Reopened(refused, batch),
                 self.seal(&batches[2]),
             ],
-            vec![self.seal(&batches[1])],
-            vec![Op::Settled(batches[2].0.clone())],
+            vec![self.seal(&batches[1]), Op::Settled(first)],
+            vec![self.fold(&third, 0), Op::Wanted(third.clone())],
+            vec![self.fold(&third, 1)],
         ]
     }
 
     /// An earlier window, in which a feeder was behind, while the present one has its first interval.
     fn catch_up(&mut self) -> Vec<Op> {
         let window = WindowStart(1_080);
-        self.reported
+        self.record
+            .reported
             .insert(window.0, self.grid.window_end(window).0);
+        let clamped = false;
+        let entered = |wh| Some(Entered { wh, clamped });
         let batch = Batch {
             meter: 0,
             window,
-            readings_wh: vec![1_000_000, 1_000_001],
-            clamped: 0,
-            missing: 0,
+            readings: [1_000_000, 1_000_001].map(entered).to_vec(),
         };
         let place = place(window, 1);
         let progress = Progress {
@@ -235,7 +263,7 @@ impl ScriptedRun {
         };
         vec![Op::Window {
             progress,
-            reported: vec![(place.meter.clone(), self.reported.clone())],
+            records: vec![(place.meter.clone(), self.record.clone())],
             batches: vec![(place, batch)],
         }]
     }
@@ -243,8 +271,18 @@ impl ScriptedRun {
     fn interval(&mut self) -> Interval {
         let meters = self.energy..self.energy + METERS as i64;
         self.energy = meters.end;
-        let taken = meters.map(|wh| Taken::Energy(WattHours(wh), wh % 2 == 0));
+        let energy = |wh| MicroWattHours(wh * MicroWattHours::PER_WH);
+        let taken = meters.map(|wh| Taken::Energy(energy(wh), wh % 2 == 0));
         Interval(taken.collect())
+    }
+
+    fn fold(&self, place: &Place, part: u16) -> Op {
+        let kept = Kept {
+            part: Part(part),
+            since: UnixMillis(self.progress.window * 1000),
+            bytes: 9_000,
+        };
+        Op::Folded(place.clone(), kept)
     }
 
     fn seal(&mut self, (place, batch): &(Place, Batch)) -> Op {

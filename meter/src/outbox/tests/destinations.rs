@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use wire::{AnalyticsId, Digest, Status, WindowStart};
 
-use super::{batch, limits, outdated, sealed, to};
+use super::{batch, folded, limits, outdated, sealed, to};
 use crate::batch::Batch;
-use crate::outbox::{Key, Outbox, ReceiptEffect, Sealed};
+use crate::outbox::{Key, Outbox, Sealed};
 
 /// Two destinations with four feeders of a gateway between them; each takes so many reports a tick and answers at once.
 struct Deployment {
@@ -90,9 +90,8 @@ impl Deployment {
                 for (key, digest) in queue.drain(..takes.min(queue.len())).collect::<Vec<_>>() {
                     let settled =
                         self.outbox
-                            .settle(key, digest, Status::Folded, self.now_ms, outdated);
-                    self.settled[destination] +=
-                        u64::from(settled.0 == ReceiptEffect::Done(Status::Folded));
+                            .receipt(key, digest, Status::Folded, self.now_ms, outdated);
+                    self.settled[destination] += u64::from(settled.0 == folded());
                 }
             }
             self.now_ms += 1;
@@ -151,7 +150,7 @@ fn the_reports_of_a_feeder_that_moves_are_paced_and_sent_with_those_of_its_new_d
             let now_ms = deployment.now_ms;
             deployment
                 .outbox
-                .settle(key, sealed.digest, Status::Folded, now_ms, outdated);
+                .receipt(key, sealed.digest, Status::Folded, now_ms, outdated);
         }
         deployment.now_ms += 1;
     }

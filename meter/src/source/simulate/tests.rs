@@ -31,6 +31,7 @@ fn fleet(meters: u32, seed: u64, mix: Mix) -> Simulated {
     .unwrap()
 }
 
+/// Readings in millionths of a watt-hour.
 fn read(fleet: &mut Simulated, start: u64, interval_s: u32) -> Vec<i64> {
     let mut out = Vec::new();
     fleet
@@ -49,8 +50,8 @@ fn day(fleet: &mut Simulated, start: u64) -> Vec<Vec<f64>> {
     let mut days = vec![Vec::new(); fleet.meters().len()];
     for quarter in 0..96 {
         let readings = read(fleet, start + quarter * u64::from(QUARTER), QUARTER);
-        for (day, wh) in days.iter_mut().zip(readings) {
-            day.push(wh as f64);
+        for (day, energy) in days.iter_mut().zip(readings) {
+            day.push(energy as f64 / MicroWattHours::PER_WH as f64);
         }
     }
     days
@@ -181,9 +182,9 @@ fn readings_stay_within_the_declared_capacity() {
             for i in 0..u64::from(DAY / interval_s) {
                 let start = start + i * u64::from(interval_s);
                 let readings = read(&mut fleet, start, interval_s);
-                for (spec, wh) in fleet.meters().iter().zip(readings) {
-                    let (_, clamped) = clamp(WattHours(wh), spec.capacity_w, interval_s);
-                    assert!(!clamped, "{spec:?} {wh} Wh in {interval_s} s");
+                for (spec, energy) in fleet.meters().iter().zip(readings) {
+                    let (_, clamped) = clamp(MicroWattHours(energy), spec.capacity_w, interval_s);
+                    assert!(!clamped, "{spec:?} {energy} µWh in {interval_s} s");
                 }
             }
         }
@@ -237,7 +238,16 @@ fn the_same_seed_gives_the_same_readings_on_every_machine() {
     assert_eq!(read(&mut fleet, JUNE + 43_200, 3_600), GOLDEN_HOUR);
 }
 
-const GOLDEN_HOUR: [i64; 8] = [332, -2005, 463, 596, 116, 519, 100, 185];
+const GOLDEN_HOUR: [i64; 8] = [
+    333_027_068,
+    -2_004_098_602,
+    462_434_853,
+    594_918_001,
+    115_329_507,
+    519_803_093,
+    100_004_941,
+    184_466_340,
+];
 
 #[test]
 fn impossible_fleets_are_refused_by_name() {
@@ -315,8 +325,8 @@ proptest! {
         let mut added = vec![0; 5];
         for part in 0..parts {
             let start = start + u64::from(part * (long / parts));
-            for (sum, wh) in added.iter_mut().zip(read(&mut fleet, start, long / parts)) {
-                *sum += wh;
+            for (sum, energy) in added.iter_mut().zip(read(&mut fleet, start, long / parts)) {
+                *sum += energy;
             }
         }
         prop_assert_eq!(whole, added);

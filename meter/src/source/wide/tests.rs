@@ -14,6 +14,11 @@ fn berlin(text: &str) -> Result<Replay, String> {
     parse(text, &options).map_err(|error| service::Chain(&error).to_string())
 }
 
+/// A reading of whole kilowatt-hours, in millionths of a watt-hour.
+fn kwh(kwh: i64) -> Option<i64> {
+    Some(kwh * 1_000_000_000)
+}
+
 /// Rows of one customer at local times, their values counting up.
 fn rows(times: &[&str]) -> String {
     let rows = times
@@ -28,16 +33,16 @@ fn an_index_counts_hours_from_the_start() {
     let options = ReplayOptions::default();
     let start = options.start.0;
     let mut t = parse(
-        "hour,a,B_2\n0.5,1,-0.25\n0.75,,Null\n1,nan,0.001\n",
+        "hour,a,B_2\n0.5,1,-0.25\n0.75,,Null\n1,nan,0.001000002\n",
         &options,
     )
     .unwrap();
     assert_eq!(t.interval_s(), 900);
     let range = (UnixSeconds(start + 1_800), Some(UnixSeconds(start + 4_500)));
     assert_eq!(t.range(), range);
-    assert_eq!(at(&mut t, start + 1_800), [Some(1_000), Some(-250)]);
+    assert_eq!(at(&mut t, start + 1_800), [kwh(1), Some(-250_000_000)]);
     assert_eq!(at(&mut t, start + 2_700), [None, None]);
-    assert_eq!(at(&mut t, start + 3_600), [None, Some(1)]);
+    assert_eq!(at(&mut t, start + 3_600), [None, Some(1_000_002)]);
     let capacities: Vec<u64> = t.meters().iter().map(|m| m.capacity_w.0).collect();
     assert_eq!(capacities, [4_000, 1_000]);
 }
@@ -65,10 +70,7 @@ fn a_day_of_25_hours_has_the_repeated_hour_twice() {
     let mut t = berlin(&rows(&autumn)).unwrap();
     let start = 1_414_278_000; // 25 October, 23:00 UTC
     for hour in 0..4 {
-        assert_eq!(
-            at(&mut t, start + hour * 3_600),
-            [Some(hour as i64 * 1_000)]
-        );
+        assert_eq!(at(&mut t, start + hour * 3_600), [kwh(hour as i64)]);
     }
     let once = berlin(&rows(&[
         "2014-10-26 01:00",
@@ -90,7 +92,7 @@ fn a_day_of_23_hours_goes_on_without_the_skipped_one() {
     ]))
     .unwrap();
     assert_eq!(t.interval_s(), 3_600);
-    assert_eq!(at(&mut t, 1_396_141_200), [Some(1_000)]); // 01:00 UTC
+    assert_eq!(at(&mut t, 1_396_141_200), [kwh(1)]); // 01:00 UTC
     let error = berlin(&rows(&["2014-03-30 01:00", "2014-03-30 02:00"])).unwrap_err();
     assert!(
         error.contains("line 3") && error.contains("02:00") && error.contains("UTC"),
@@ -119,7 +121,7 @@ fn gaps_are_refused_or_missing_as_asked() {
     let mut t = parse(text, &options).unwrap();
     let start = options.start.0;
     let values: Vec<_> = (0..5).flat_map(|h| at(&mut t, start + h * 3_600)).collect();
-    assert_eq!(values, [Some(1_000), Some(2_000), None, None, Some(3_000)]);
+    assert_eq!(values, [kwh(1), kwh(2), None, None, kwh(3)]);
     let long = parse("hour,a\n0,1\n1,2\n99999,3\n", &options);
     assert!(long.is_err(), "no gap of eleven years is filled");
 }

@@ -1,0 +1,115 @@
+//! Reports that are in sums: keeping them, and what a settlement makes of them.
+
+use service::telemetry::Trace;
+use service::warn_limited;
+use wire::{AnalyticsId, Part, Settlement, SettlementOutcome};
+
+use super::Gateway;
+use crate::journal::{Kept, Op, SealedReport};
+use crate::kept::Surplus;
+use crate::metrics::{self, KeptEnd};
+use crate::outbox::Key;
+
+impl Gateway {
+    /// Keeps a report of so many bytes, which is in a part of its window now.
+    pub(super) fn keep(&mut self, key: Key, part: Part, bytes: u64) {
+        let since = self.clock.now();
+        let kept = Kept { part, since, bytes };
+        self.writer.push(Op::Folded(self.place(key), kept));
+        self.kept.keep(key, kept);
+    }
+
+    /// A later receipt says that a report that is kept is in this part: it was sent more than once, and answered out of
+    /// order.
+    pub(super) fn keep_in(&mut self, key: Key, part: Part) {
+        if let Some(kept) = self.kept.get(key).filter(|kept| kept.part != part) {
+            let bytes = kept.bytes;
+            self.keep(key, part, bytes);
+        }
+    }
+
+    /// Gives up what is kept beyond the limits.
+    pub(super) fn drop_surplus(&mut self) {
+        for (key, surplus) in self.kept.take_surplus(self.clock.now()) {
+            self.writer.push(Op::Settled(self.place(key)));
+            let (end, limit) = match surplus {
+                Surplus::Age => (KeptEnd::Age, "meter.keep_folded"),
+                Surplus::Bytes => (KeptEnd::Bytes, "meter.keep_folded_bytes"),
+            };
+            metrics::kept_ended(end, 1);
+            warn_limited!(
+                window = key.1.0,
+                "a report is no longer kept, because of {limit}, and it is not known whether the sum that it is in was \
+                 released: if that fails, the report cannot be added again"
+            );
+        }
+        metrics::kept(self.kept.len(), self.kept.bytes());
+    }
+
+    /// Takes over reports from the journal that are to be sent again, as they were.
+    pub(super) fn send_again(&mut self, wanted: Vec<SealedReport>) {
+        for (place, mut batch, mut report) in wanted {
+            if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
+                (batch.meter, report.meter) = (meter, meter);
+                self.outbox.restore(batch, report);
+            }
+        }
+    }
+
+    /// Applies a settlement. It counts only if `analytics` adds for its feeder.
+    pub(super) fn settle(&mut self, analytics: &AnalyticsId, settlement: &Settlement) {
+        let Settlement {
+            feeder,
+            window,
+            part,
+            outcome,
+        } = settlement;
+        let adds = self.session.keeper.current().is_some_and(|held| {
+            let service = held.plan.analytics_for(feeder);
+            service.is_some_and(|service| service.id == *analytics)
+        });
+        if !adds {
+            return;
+        }
+        let members = &self.fleet.members;
+        let is_of_feeder = |meter: usize| members[meter].feeder == *feeder;
+        let reports = self.kept.take(*window, *part, is_of_feeder);
+        if reports.is_empty() {
+            return;
+        }
+        let count = reports.len() as u64;
+        let trace = Trace {
+            deployment: &self.settings.deployment.id,
+            feeder,
+            window: *window,
+        };
+        let (end, again) = match outcome {
+            SettlementOutcome::Released => (KeptEnd::Released, false),
+            SettlementOutcome::Refused => {
+                tracing::error!(
+                    trace_id = %trace, part = part.0, reports = count,
+                    "the operator has refused a sum for good: the readings of these reports are in no total"
+                );
+                (KeptEnd::Refused, false)
+            }
+            SettlementOutcome::Wanted => {
+                tracing::info!(
+                    trace_id = %trace, part = part.0, reports = count,
+                    "a sum has failed: its reports are sent again, to be added in other groups"
+                );
+                self.summary.wanted += count;
+                (KeptEnd::Wanted, true)
+            }
+        };
+        metrics::kept_ended(end, count);
+        for key in reports {
+            let place = self.place(key);
+            if again {
+                self.kept.sent_again(key);
+                self.writer.push(Op::Wanted(place));
+            } else {
+                self.writer.push(Op::Settled(place));
+            }
+        }
+    }
+}
