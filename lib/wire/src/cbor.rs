@@ -1,10 +1,11 @@
 //! Deterministic CBOR (RFC 8949 §4.2), the part the format uses: integers, byte and text
-//! strings, arrays. No maps, tags, floats or indefinite lengths inside a message.
+//! strings, arrays, `null`. No maps, tags, floats or indefinite lengths inside a message.
 //!
 //! Heads are read and written by `ciborium-ll`. The reader refuses every head that is not the
 //! shortest, so what it accepts has one encoding only: decoding and encoding again gives the
 //! same bytes, and no comparison is needed.
 
+mod fields;
 mod head;
 mod reader;
 mod writer;

@@ -35,9 +35,9 @@ reasons! {
     InvalidMessage = 10 "invalid_message",
     /// It is longer than the receiver accepts.
     Oversize = 11 "oversize",
-    /// Its ciphertext does not have the length of the plan's profile.
+    /// Its ciphertext does not have the length that the feeder's profile and the plan's layout give it.
     WrongLength = 12 "wrong_length",
-    /// A limb of its ciphertext is not below the modulus.
+    /// A value of its ciphertext is above the largest that the profile allows.
     LimbOutOfRange = 13 "limb_out_of_range",
     /// Its signature does not verify, or its limbs do not match their signed digest.
     BadSignature = 14 "bad_signature",
@@ -67,7 +67,7 @@ reasons! {
     ReportTooLate = 26 "report_too_late",
     /// Another report of the same meter and window was taken before.
     Conflict = 27 "conflict",
-    /// The sum has as many contributors as its modulus can hold.
+    /// The sum has as many contributors as the feeder's setting or its profile allows.
     BatchFull = 28 "batch_full",
     /// The window was released and takes no more reports.
     BatchCollected = 29 "batch_collected",
