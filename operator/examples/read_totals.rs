@@ -13,8 +13,8 @@ use wire::FeederId;
 struct Summary {
     windows: u32,
     energy_wh: i64,
-    /// How far `energy_wh` may be from the sum of the readings: each value's bound, added up.
-    bound_wh: f64,
+    /// Readings that the meters in the totals did not have.
+    missing: u64,
     lowest_completeness: Option<f64>,
 }
 
@@ -27,7 +27,7 @@ fn summarise(
         let summary = feeders.entry(total.feeder).or_default();
         summary.windows += u32::from(total.part.0 == 0);
         summary.energy_wh += total.energy_wh.iter().sum::<i64>();
-        summary.bound_wh += total.bound_wh * total.energy_wh.len() as f64;
+        summary.missing += total.missing;
         // A supplement has the completeness of its own meters: only a window's first part says how much came in time.
         if total.part.0 == 0 {
             let lowest = summary.lowest_completeness.unwrap_or(1.0);
@@ -47,10 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for (feeder, summary) in &feeders {
         println!(
-            "{feeder}: {} windows, {:.1} kWh ± {:.1} Wh, at least {:.0} % complete",
+            "{feeder}: {} windows, {:.3} kWh without {} readings, at least {:.0} % complete",
             summary.windows,
             summary.energy_wh as f64 / 1e3,
-            summary.bound_wh,
+            summary.missing,
             summary.lowest_completeness.unwrap_or(0.0) * 100.0,
         );
     }

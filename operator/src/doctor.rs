@@ -7,16 +7,14 @@ use service::doctor::{Findings, Subject, Trusted};
 use service::{Chain, Settings, files};
 use wire::{Plan, Topics};
 
+use crate::keys::keyring::MAX_KEY_BYTES;
 use crate::plan::book::PlanBook;
 use crate::plan::stored::{stored_plan, unowned};
-use crate::release::ledger;
+use crate::release::ledger::{self, State};
 use crate::setup;
 
-/// The plan, the roster, keys of some epochs, and sums waiting to be decrypted.
-const MEMORY: u64 = 256 << 20;
-
-/// No key of any profile is longer, in bytes.
-const MAX_CREDENTIAL: u64 = 16 << 20;
+/// The plan, the roster, keys of some epochs, pad keys of two million meters, and sums waiting to be decrypted.
+const MEMORY: u64 = 384 << 20;
 
 /// One connection, the metrics endpoint with its visitors, journals.
 const DESCRIPTORS: u64 = 64;
@@ -50,10 +48,10 @@ pub fn subject(settings: &Settings) -> Subject {
     }
 }
 
-/// The signing key and the keys of all epochs that are in the folder, and the first two unless they are credentials.
+/// The signing key and the keys of all epochs that are in the folder, and those of a first start unless they are credentials.
 fn secrets(folder: &Path, credentials: Option<&Path>) -> Vec<PathBuf> {
     let mut names: BTreeSet<String> = key_names(folder).collect();
-    names.extend(["signing.key", "epoch-1.key"].map(str::to_owned));
+    names.extend(["signing.key", "epoch-1.key", "mask-1.key"].map(str::to_owned));
     let elsewhere = |name: &String| credentials.is_some_and(|folder| folder.join(name).exists());
     let names = names.into_iter();
     names
@@ -70,7 +68,7 @@ fn key_names(folder: &Path) -> impl Iterator<Item = String> {
 }
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
-    openfhe(settings, findings);
+    openfhe(findings);
     let folder = setup::folder(settings);
     credentials(settings, &folder, findings);
     identity(settings, &folder, findings);
@@ -78,10 +76,9 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     enrolment(settings, findings);
 }
 
-fn openfhe(settings: &Settings, findings: &mut Findings) {
-    let profile = settings.plan.profile;
-    let tested = openfhe::self_test(profile).map_err(|error| error.to_string());
-    findings.encryption(profile.name, tested);
+fn openfhe(findings: &mut Findings) {
+    let tested = openfhe::self_test().map_err(|error| error.to_string());
+    findings.encryption(tested);
 }
 
 fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
@@ -103,7 +100,7 @@ fn credentials(settings: &Settings, folder: &Path, findings: &mut Findings) {
     for name in key_names(credentials) {
         let path = credentials.join(&name);
         let shown = path.display();
-        match files::read_credential(&path, MAX_CREDENTIAL) {
+        match files::read_credential(&path, MAX_KEY_BYTES) {
             Ok(_) if folder.join(&name).exists() => findings.warn(
                 CHECK,
                 format!(
@@ -175,15 +172,21 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
     const CHECK: &str = "ledger";
     let expected = PlanBook::is_stored(folder);
     match ledger::state(folder, &settings.deployment.id, expected) {
-        Ok(None) => findings.ok(CHECK, "the next start makes it"),
-        Ok(Some(state)) => findings.ok(
+        Ok(None) => findings.ok(
             CHECK,
-            format!(
-                "{} releases of {} feeders, as many as releases.count says or more",
-                state.releases,
-                state.newest.len()
-            ),
+            "the next start makes it, or brings that of an earlier version to this format",
         ),
+        Ok(Some(state)) => {
+            findings.ok(
+                CHECK,
+                format!(
+                    "{} opened sums of {} feeders, as many as releases.count says or more",
+                    state.sums,
+                    state.newest.len()
+                ),
+            );
+            refusals(settings, &state, findings);
+        }
         Err(error) if error.is_left_open() => findings.warn(
             CHECK,
             Chain(&error).to_string(),
@@ -194,6 +197,31 @@ fn ledger(settings: &Settings, folder: &Path, findings: &mut Findings) {
             Chain(&error).to_string(),
             "see \"Backups\" in docs/operations.md; never remove the ledger",
         ),
+    }
+}
+
+/// Whether sums of the newest key epochs can still be opened.
+fn refusals(settings: &Settings, state: &State, findings: &mut Findings) {
+    const CHECK: &str = "refusals";
+    let max = settings.operator.max_refusals;
+    let Some((epoch, &refused)) = state.refusals.last_key_value() else {
+        return;
+    };
+    let found = format!(
+        "{refused} sums of key epoch {epoch} did not open, of at most {max} (operator.max_refusals)"
+    );
+    if refused >= max {
+        findings.fail(
+            CHECK,
+            format!("{found}: no sum of it is opened any more"),
+            "find out in the log and in totals.refused.jsonl who spoils sums, then run `operator rotate`",
+        );
+    } else {
+        findings.warn(
+            CHECK,
+            found,
+            "find out in the log and in totals.refused.jsonl who spoils sums; `operator rotate` begins a new epoch",
+        );
     }
 }
 

@@ -78,6 +78,15 @@ pub enum Event {
         /// 0 for a window's first release; 1, 2, … for supplements.
         part: Part,
     },
+    /// A sum did not open, and analytics was told to divide it.
+    Divided {
+        /// Of the sum.
+        feeder: FeederId,
+        /// Start of the window.
+        window: WindowStart,
+        /// 0 for a window's first release; 1, 2, … for supplements.
+        part: Part,
+    },
     /// A sum was not taken.
     Rejected {
         /// The feeder whose topic it came on.

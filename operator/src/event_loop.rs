@@ -235,7 +235,7 @@ impl EventLoop {
                 metrics::received(message.payload.len());
                 let registry = &self.enrolment.registry;
                 let job = Job {
-                    enrolled: registry.roster.on_feeder(&feeder),
+                    members: registry.roster.members(&feeder),
                     plan: registry.plan.plan().clone(),
                     payload: message.payload.clone(),
                     feeder,

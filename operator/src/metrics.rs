@@ -18,6 +18,9 @@ pub const TAKEN: &str = "cipherwatt_operator_releases_taken_total";
 pub const DUPLICATE: &str = "cipherwatt_operator_releases_duplicate_total";
 /// Counter by `reason`.
 pub const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
+const DIVIDED: &str = "cipherwatt_operator_releases_divided_total";
+const BURNT: &str = "cipherwatt_operator_releases_burnt_total";
+const BURNT_METERS: &str = "cipherwatt_operator_burnt_meters_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
 const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
@@ -40,10 +43,10 @@ const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
 const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
-const ERROR_BOUND: &str = "cipherwatt_operator_feeder_error_bound_watts";
+const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
 
 /// Those without a label.
-const COUNTERS: [(&str, &str); 8] = [
+const COUNTERS: [(&str, &str); 11] = [
     (RECEIVED, "Messages that came on a feeder's sum topic"),
     (
         RECEIVED_BYTES,
@@ -52,8 +55,17 @@ const COUNTERS: [(&str, &str); 8] = [
     (TAKEN, "Sums taken: verified, decrypted and made durable"),
     (DUPLICATE, "Sums sent again after they had been taken"),
     (
+        DIVIDED,
+        "Answers to sums that did not open and that analytics is to send again in parts",
+    ),
+    (BURNT, "Sums that did not open, for good"),
+    (
+        BURNT_METERS,
+        "Meters in the sums that did not open for good; totals.refused.jsonl names them",
+    ),
+    (
         CONFLICTS,
-        "Sums that differ from the one taken for their window: a person must look",
+        "Sums with meters of a sum that was opened for their window before, or in its place: a person must look",
     ),
     (COVERED, "Reports of meters in the sums taken"),
     (PUBLISHED, "Decrypted totals handed to the MQTT client"),
@@ -89,7 +101,7 @@ const HISTOGRAMS: [(&str, &str); 6] = [
     ),
     (
         COMPLETENESS,
-        "Share of the feeder's enrolled meters in each sum taken",
+        "Readings in each sum taken, as a share of those that the feeder's enrolled meters could have",
     ),
 ];
 
@@ -116,7 +128,7 @@ pub(crate) fn register(export_load: bool) {
     }
     describe_gauge!(
         FEEDER_COMPLETENESS,
-        "Share of the enrolled meters in the newest window taken, over its parts"
+        "Readings in the newest window taken, over its parts, as a share of those that the enrolled meters could have"
     );
     if export_load {
         describe_gauge!(
@@ -128,8 +140,8 @@ pub(crate) fn register(export_load: bool) {
             "Decrypted: average over peak of the newest window released; NaN where its peak is no consumption"
         );
         describe_gauge!(
-            ERROR_BOUND,
-            "How far feeder_load_watts may be from the sum of the readings"
+            QUANTUM,
+            "Power of one quantum over an interval: readings enter in whole quanta, and totals are exact sums of them"
         );
     }
 }
@@ -170,9 +182,20 @@ pub(crate) fn duplicate() {
 
 pub(crate) fn rejected(reason: Reason) {
     counter!(REJECTED, "reason" => reason.as_str()).increment(1);
-    if reason == Reason::Conflict {
+    if matches!(reason, Reason::Conflict | Reason::AlreadyOpened) {
         counter!(CONFLICTS).increment(1);
     }
+}
+
+pub(crate) fn divided() {
+    counter!(DIVIDED).increment(1);
+}
+
+/// A sum of so many meters did not open for good.
+pub(crate) fn burnt(meters: usize) {
+    rejected(Reason::NotOpened);
+    counter!(BURNT).increment(1);
+    counter!(BURNT_METERS).increment(meters as u64);
 }
 
 pub(crate) fn commit_failed() {
@@ -211,8 +234,8 @@ pub(crate) fn pending(requests: usize) {
 pub(crate) struct Feeders {
     limit: usize,
     export_load: bool,
-    /// The newest window of each feeder, and the meters in its parts.
-    newest: HashMap<FeederId, (WindowStart, u32)>,
+    /// The newest window of each feeder, and the completeness of its parts together.
+    newest: HashMap<FeederId, (WindowStart, f64)>,
     unlabelled: HashSet<FeederId>,
 }
 
@@ -235,14 +258,14 @@ impl Feeders {
             return;
         }
         let start = report.window_start;
-        let (newest, meters) = self.newest.entry(feeder.clone()).or_insert((start, 0));
+        let (newest, complete) = self.newest.entry(feeder.clone()).or_insert((start, 0.0));
         match start.cmp(newest) {
             std::cmp::Ordering::Less => return,
-            std::cmp::Ordering::Equal => *meters = meters.saturating_add(report.meters),
-            std::cmp::Ordering::Greater => (*newest, *meters) = (start, report.meters),
+            // Parts have meters of their own.
+            std::cmp::Ordering::Equal => *complete = (*complete + report.completeness).min(1.0),
+            std::cmp::Ordering::Greater => (*newest, *complete) = (start, report.completeness),
         }
-        let complete = f64::from(*meters) / f64::from(report.enrolled.max(*meters).max(1));
-        gauge!(FEEDER_COMPLETENESS, "feeder" => feeder.to_string()).set(complete);
+        gauge!(FEEDER_COMPLETENESS, "feeder" => feeder.to_string()).set(*complete);
         // A supplement is a load of its own; the window's is that of its first part.
         if self.export_load && report.part.0 == 0 {
             load(report);
@@ -258,7 +281,7 @@ fn load(report: &FeederReport) {
     let watts = 3600.0 / f64::from(report.interval_s.max(1));
     gauge!(LOAD, "feeder" => label()).set(wh as f64 * watts);
     gauge!(LOAD_FACTOR, "feeder" => label()).set(report.load_factor.unwrap_or(f64::NAN));
-    gauge!(ERROR_BOUND, "feeder" => label()).set(report.bound_wh * watts);
+    gauge!(QUANTUM, "feeder" => label()).set(report.quantum_wh as f64 * watts);
 }
 
 #[cfg(test)]
@@ -272,7 +295,15 @@ mod tests {
         service::telemetry::install_metrics();
         register(false);
         let text = service::telemetry::render_metrics();
-        for name in [TAKEN, DUPLICATE, CONFLICTS, COVERED, COMMIT_FAILURES] {
+        for name in [
+            TAKEN,
+            DUPLICATE,
+            DIVIDED,
+            BURNT,
+            CONFLICTS,
+            COVERED,
+            COMMIT_FAILURES,
+        ] {
             assert!(text.contains(&format!("\n{name} ")), "{name}");
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");
         }

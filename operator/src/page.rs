@@ -100,11 +100,8 @@ pub fn window(report: &FeederReport) -> Window {
         interval_s: report.interval_s,
         intervals: u32::try_from(report.energy_wh.len()).unwrap_or(u32::MAX),
         meters: report.meters,
-        enrolled: report.enrolled,
         completeness: report.completeness,
-        clamped: report.clamped,
-        missing: report.missing,
-        bound_wh: report.bound_wh,
+        quantum_wh: report.quantum_wh,
         taken_at: report.by.taken_at.0,
         load: Some(Load {
             energy_wh: report.energy_wh.clone(),

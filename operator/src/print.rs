@@ -53,7 +53,7 @@ pub async fn print(mut events: mpsc::UnboundedReceiver<Event>, output: Output, p
 
 fn heading() -> String {
     format!(
-        "{:<20} {:<16} {:>4} {:>11} {:>12} {:>10} {:>9} {:>11} {:>5} {:>9}",
+        "{:<20} {:<16} {:>4} {:>11} {:>12} {:>10} {:>9} {:>11} {:>5} {:>10}",
         "feeder",
         "window (UTC)",
         "part",
@@ -63,7 +63,7 @@ fn heading() -> String {
         "std kWh",
         "peak kW",
         "LF",
-        "±Wh"
+        "quantum Wh"
     )
 }
 
@@ -80,7 +80,7 @@ fn row(report: &FeederReport) -> String {
         report.part.0,
         format!("{}/{}", report.meters, report.enrolled),
         total_wh / 1e3,
-        total_wh / 1e3 / f64::from(report.meters.max(1)),
+        mean_kwh(report),
     );
     let std = report.std_wh.as_deref().map_or_else(
         || "-".to_owned(),
@@ -96,8 +96,8 @@ fn row(report: &FeederReport) -> String {
     let peak = format!("{peak_kw:.1}@{}", utc(peak_at, "%H:%M"));
     let _ = write!(
         line,
-        " {std:>9} {peak:>11} {load_factor:>5} {:>9.2}",
-        report.bound_wh
+        " {std:>9} {peak:>11} {load_factor:>5} {:>10}",
+        report.quantum_wh
     );
     if report.clamped > 0 || report.missing > 0 {
         let _ = write!(
@@ -107,6 +107,11 @@ fn row(report: &FeederReport) -> String {
         );
     }
     line
+}
+
+/// What a meter used in the window, on average over those that had readings.
+fn mean_kwh(report: &FeederReport) -> f64 {
+    report.mean_wh.iter().sum::<f64>() / 1e3
 }
 
 fn utc(seconds: u64, format: &str) -> String {
@@ -128,7 +133,7 @@ mod tests {
     fn columns_line_up_and_times_are_utc() {
         let mut report = report("feeder-1", 1_393_804_800);
         report.energy_wh = vec![4_000, 6_000, 2_000, 3_000];
-        report.bound_wh = 0.5;
+        report.mean_wh = vec![200.0, 300.0, 100.0, 150.0];
         (report.peak_wh, report.peak_interval, report.load_factor) = (6_000, 1, Some(0.625));
         let row = row(&report);
         assert_eq!(row.chars().count(), heading().chars().count(), "{row}");
@@ -140,7 +145,6 @@ mod tests {
             "0.750",
             "6.0@01:00",
             "0.62",
-            "0.50",
         ] {
             assert!(row.contains(text), "{text} in {row}");
         }

@@ -100,7 +100,7 @@ pub(crate) fn open(
     let keyring = Arc::new(open_keys(settings, &dir)?);
     // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
     let was_published = PlanBook::is_stored(&dir);
-    let registry = open_registry(settings, &dir, &topics, &keyring)?;
+    let registry = open_registry(settings, &dir, &topics, &keyring, clock.clone())?;
     let totals_file = &settings.operator.totals_file;
     if let Some(parent) = totals_file.parent() {
         disk::create_folder(parent)?;
@@ -120,15 +120,15 @@ pub(crate) fn open(
         plan = %registry.plan.plan().version,
         feeders = registry.plan.plan().feeders.len(),
         meters = registry.roster.len(),
-        releases = ledger.len(),
+        opened_sums = ledger.len(),
         "keys, plan and roster are ready"
     );
     let take_settings = TakeSettings {
         deployment: settings.deployment.id.clone(),
         topics: topics.clone(),
-        layout: settings.plan.layout,
-        quantum_wh: settings.operator.publish_quantum_wh,
+        max_refusals: settings.operator.max_refusals,
         publish_totals: settings.operator.publish_totals,
+        totals: totals_file.clone(),
     };
     let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock);
     let opened = Opened {
@@ -145,7 +145,7 @@ pub(crate) fn open(
 /// The keys, unless the configuration names another operator.
 fn open_keys(settings: &Settings, dir: &Path) -> Result<Keyring, OperatorError> {
     let credentials = settings.operator.credentials_dir.as_deref();
-    let keyring = Keyring::open(dir, credentials, settings.plan.profile)?;
+    let keyring = Keyring::open(dir, credentials)?;
     let actual = keyring.verifying();
     match settings.deployment.operator_key {
         Some(configured) if configured != actual => Err(OperatorError::OtherKey {
@@ -163,18 +163,19 @@ fn open_registry(
     dir: &Path,
     topics: &Topics,
     keyring: &Keyring,
+    clock: SharedClock,
 ) -> Result<Registry, OperatorError> {
     let plan_settings = PlanSettings {
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
         batch: settings.plan.batch,
         layout: settings.plan.layout,
+        profile: settings.plan.profile,
         min_meters: settings.plan.min_meters,
     };
     let limits = Limits {
         interval_s: plan_settings.interval_s,
         headroom: settings.operator.reference_headroom,
-        max_contributors: keyring.profile().max_contributors(),
     };
     let deployment = settings.deployment.id.clone();
     Ok(Registry {
@@ -182,6 +183,7 @@ fn open_registry(
         roster: RosterBook::open(dir, deployment, topics.clone(), keyring)?,
         gateways: Gateways::open(dir)?,
         limits,
+        clock,
     })
 }
 

@@ -1,11 +1,17 @@
-//! Messages for unit tests.
+//! Messages for unit tests, and [`fleet`]: meters that seal under real keys.
 
+pub(crate) mod fleet;
+
+use std::ops::Range;
+
+use packed::layout::Totals;
 use wire::{
-    AnalyticsId, DeploymentId, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, Part, Plan,
-    PlanVersion, Sum, WindowStart,
+    AnalyticsId, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch,
+    MaskKey, Part, Plan, PlanVersion, Salt, Sum, WindowStart,
 };
 
-use crate::release::report::{By, FeederReport};
+use crate::plan::members::{Member, Members};
+use crate::release::report::{By, FeederReport, Scale};
 
 /// Hourly intervals, windows of four, one feeder (`feeder-1`, since version 2) and one epoch.
 pub(crate) fn plan() -> Plan {
@@ -15,26 +21,35 @@ pub(crate) fn plan() -> Plan {
         interval_s: 3600,
         batch: 4,
         layout: "moments".parse().expect("a name"),
-        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),
+            profile: "additive-fine".parse().expect("a name"),
             reference_wh: 16_384,
+            quantum_wh: 1,
+            square_unit_wh2: Some(16),
+            max_meters: 255,
             since: PlanVersion(2),
             first_window: WindowStart(0),
         }],
         epochs: vec![EpochPlan {
             epoch: KeyEpoch(1),
             fingerprint: [9; 32],
+            mask_key: MaskKey([9; 32]),
             first_window: WindowStart(0),
-            key_len: 27_136,
+            key_len: 25_600,
         }],
         analytics: Vec::new(),
     }
 }
 
-/// A sum over 20 of 50 meters that fits [`plan`].
+/// A sum over 20 meters, numbers 0 to 19, that fits [`plan`].
 pub(crate) fn sum(feeder: &str, window: u64, part: u16) -> Sum {
+    sum_of(feeder, window, part, 0..20)
+}
+
+/// A sum over the meters with these numbers.
+pub(crate) fn sum_of(feeder: &str, window: u64, part: u16, numbers: Range<u32>) -> Sum {
     Sum {
         analytics: AnalyticsId::try_from("analytics-1").unwrap(),
         plan_version: PlanVersion(2),
@@ -42,14 +57,28 @@ pub(crate) fn sum(feeder: &str, window: u64, part: u16) -> Sum {
         feeder: FeederId::try_from(feeder).unwrap(),
         window: WindowStart(window),
         part: Part(part),
-        contributors: 20,
-        enrolled: 50,
-        clamped: 0,
-        missing: 0,
+        replaces: None,
+        set: ContributorSet::from_numbers(numbers.clone()).unwrap(),
+        salts: numbers
+            .map(|number| Salt(u64::from(number).to_le_bytes()))
+            .collect(),
         oldest_sealed_at: wire::UnixMillis(1_699_999_990_000),
         newest_sealed_at: wire::UnixMillis(1_699_999_998_500),
         contributors_digest: Digest([3; 32]),
     }
+}
+
+/// The members of a feeder with so many meters.
+pub(crate) fn members(count: u32) -> Members {
+    let mut members = Members::default();
+    for number in 0..count {
+        let member = Member {
+            meter: format!("meter-{number}").as_str().try_into().unwrap(),
+            mask_key: MaskKey([9; 32]),
+        };
+        assert!(members.insert(number, member));
+    }
+    members
 }
 
 /// The operator of the tests.
@@ -60,17 +89,19 @@ pub(crate) fn by() -> By {
     }
 }
 
-/// A report of part 0 with a digest of its own.
+/// A report of part 0 with a digest of its own, of 20 meters on a feeder of 50.
 pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
-    let totals = packed::layout::Totals {
-        energy_wh: vec![4.0, 6.0, 2.0, 3.0],
+    let totals = Totals {
+        energy_wh: vec![4, 6, 2, 3],
+        present: vec![20; 4],
+        clamped: 0,
         squares_wh2: None,
     };
-    let scale = crate::release::report::Scale {
-        profile: &packed::ADDITIVE,
+    let scale = Scale {
         interval_s: 3600,
-        reference_wh: 16_384,
         quantum_wh: 1,
+        square_unit_wh2: None,
+        enrolled: 50,
     };
     let digest = Digest::of(format!("{feeder} {window}").as_bytes());
     FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale, &by())

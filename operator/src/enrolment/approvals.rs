@@ -10,6 +10,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wire::UnixMillis;
+
 pub(crate) use self::error::ApprovalError;
 use crate::disk::{self, DiskError};
 use crate::enrolment::message::EnrolmentRequest;
@@ -106,12 +108,13 @@ impl Approvals {
     ) -> Result<bool, ApprovalError> {
         let name = Held::of(request).file_name();
         let approved = self.approved.join(&name);
-        if std::fs::read(&approved).is_ok_and(|stored| stored == bytes) {
+        let same = |stored: &[u8]| EnrolmentRequest::ask_the_same(request.kind(), stored, bytes);
+        if std::fs::read(&approved).is_ok_and(|stored| same(&stored)) {
             return Ok(false);
         }
         let path = self.pending.join(name);
         let waiting = path.exists();
-        if waiting && std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
+        if waiting && std::fs::read(&path).is_ok_and(|stored| same(&stored)) {
             return remove(&approved).map(|_| false);
         }
         let entries = list(&self.pending)?;
@@ -130,8 +133,19 @@ impl Approvals {
         }
         // First this: an approval meanwhile would move the older request out of here, and it would count as approved.
         disk::replace(&path, bytes)?;
-        remove_unless(&approved, |stored| stored == bytes)?;
+        remove_unless(&approved, same)?;
         Ok(!waiting)
+    }
+
+    /// When the message that waits under a request's name was made, approved or not.
+    pub(crate) fn newest(&self, request: &EnrolmentRequest) -> Option<UnixMillis> {
+        let name = Held::of(request).file_name();
+        let folders = [&self.pending, &self.approved];
+        let stored = folders.into_iter().filter_map(|folder| {
+            let bytes = std::fs::read(folder.join(&name)).ok()?;
+            EnrolmentRequest::claimed(request.kind(), &bytes)
+        });
+        stored.map(|held| held.issued_at()).max()
     }
 
     /// Removes what waits under a request's name: its sender asks for something else by now. Returns whether anything did.

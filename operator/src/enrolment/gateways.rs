@@ -1,18 +1,40 @@
-//! The verifying key of each gateway: a name belongs to the key that used it first.
+//! Who has asked to join: the verifying key of each gateway, and when each gateway and analytics service asked last.
+//!
+//! A name belongs to the key that used it first. A request that is older than the newest one of its sender is void: somebody
+//! who recorded it could else take back what was asked for since.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use wire::{GatewayId, VerifyingKey};
+use serde::{Deserialize, Serialize};
+use wire::{AnalyticsId, GatewayId, UnixMillis, VerifyingKey};
 
 use crate::disk::{self, DiskError};
+use crate::enrolment::message::EnrolmentRequest;
 
-/// The verifying key of each gateway, in `gateways.json`.
+/// What is known of those who asked, in `gateways.json`.
 #[derive(Debug)]
 pub(crate) struct Gateways {
     path: PathBuf,
-    keys: BTreeMap<GatewayId, VerifyingKey>,
+    known: Known,
     unsaved: bool,
+}
+
+/// The content of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    gateways: BTreeMap<GatewayId, Gateway>,
+    /// When each analytics service asked last.
+    analytics: BTreeMap<AnalyticsId, UnixMillis>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gateway {
+    key: VerifyingKey,
+    /// When it asked last.
+    issued_at: UnixMillis,
 }
 
 /// The largest `gateways.json` that is read: a million gateways.
@@ -42,38 +64,76 @@ impl Gateways {
     /// The file cannot be read or is damaged.
     pub(crate) fn open(dir: &Path) -> Result<Self, GatewaysError> {
         let path = dir.join("gateways.json");
-        let keys = match path.exists() {
-            true => serde_json::from_slice(&disk::read(&path, MAX_GATEWAYS_BYTES)?).map_err(
-                |cause| GatewaysError::Json {
+        let known = match path.exists() {
+            true => parse(&disk::read(&path, MAX_GATEWAYS_BYTES)?).map_err(|cause| {
+                GatewaysError::Json {
                     path: path.clone(),
                     cause,
-                },
-            )?,
-            false => BTreeMap::new(),
+                }
+            })?,
+            false => Known::default(),
         };
         Ok(Self {
             path,
-            keys,
+            known,
             unsaved: false,
         })
     }
 
     /// The key of a gateway.
     pub(crate) fn get(&self, gateway: &GatewayId) -> Option<&VerifyingKey> {
-        self.keys.get(gateway)
+        Some(&self.known.gateways.get(gateway)?.key)
     }
 
     /// Whether a key may speak for a gateway: it is the known one, or none is.
     pub(crate) fn admits(&self, gateway: &GatewayId, key: &VerifyingKey) -> bool {
-        self.keys.get(gateway).is_none_or(|known| known == key)
+        self.get(gateway).is_none_or(|known| known == key)
     }
 
     /// Ties a gateway that has none yet to its key.
     pub(crate) fn pin(&mut self, gateway: &GatewayId, key: VerifyingKey) {
-        if !self.keys.contains_key(gateway) {
-            self.keys.insert(gateway.clone(), key);
+        let gateways = &mut self.known.gateways;
+        if !gateways.contains_key(gateway) {
+            let issued_at = UnixMillis(0);
+            gateways.insert(gateway.clone(), Gateway { key, issued_at });
             self.unsaved = true;
         }
+    }
+
+    /// Whether its sender has asked for something else since. Of a gateway only under the key that is known.
+    pub(crate) fn is_outdated(&self, request: &EnrolmentRequest) -> bool {
+        let newest = match request {
+            EnrolmentRequest::Gateway(request) => {
+                let known = self.known.gateways.get(&request.gateway);
+                known.map(|known| known.issued_at)
+            }
+            EnrolmentRequest::Analytics(request) => self.known.analytics.get(&request.id).copied(),
+        };
+        newest.is_some_and(|newest| request.issued_at() < newest)
+    }
+
+    /// Records that a sender whose key is known has asked.
+    pub(crate) fn heard(&mut self, request: &EnrolmentRequest) {
+        let issued_at = request.issued_at();
+        let newest = match request {
+            EnrolmentRequest::Gateway(request) => {
+                let known = self.known.gateways.get_mut(&request.gateway);
+                known.map(|known| &mut known.issued_at)
+            }
+            EnrolmentRequest::Analytics(request) => {
+                let services = &mut self.known.analytics;
+                Some(services.entry(request.id.clone()).or_insert(UnixMillis(0)))
+            }
+        };
+        if let Some(newest) = newest.filter(|newest| **newest < issued_at) {
+            *newest = issued_at;
+            self.unsaved = true;
+        }
+    }
+
+    /// Whether there are changes to save.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved
     }
 
     /// Makes all changes durable.
@@ -83,7 +143,7 @@ impl Gateways {
     pub(crate) fn save(&mut self) -> Result<(), GatewaysError> {
         if self.unsaved {
             let json =
-                serde_json::to_vec_pretty(&self.keys).map_err(|cause| GatewaysError::Json {
+                serde_json::to_vec_pretty(&self.known).map_err(|cause| GatewaysError::Json {
                     path: self.path.clone(),
                     cause,
                 })?;
@@ -94,10 +154,28 @@ impl Gateways {
     }
 }
 
+/// The content of the file; of an earlier version, which had keys of gateways only, as that version wrote it.
+fn parse(json: &[u8]) -> Result<Known, serde_json::Error> {
+    let known = serde_json::from_slice(json);
+    let Err(error) = known else {
+        return known;
+    };
+    let keys: BTreeMap<GatewayId, VerifyingKey> =
+        serde_json::from_slice(json).map_err(|_| error)?;
+    let issued_at = UnixMillis(0);
+    let gateways = keys.into_iter();
+    Ok(Known {
+        gateways: gateways
+            .map(|(id, key)| (id, Gateway { key, issued_at }))
+            .collect(),
+        analytics: BTreeMap::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enrolment::message::tests::signing;
+    use crate::enrolment::message::tests::{analytics, gateway, signing};
 
     #[test]
     fn the_first_key_stays() {
@@ -112,6 +190,58 @@ mod tests {
         let again = Gateways::open(dir.path()).unwrap();
         assert_eq!(again.get(&gateway), Some(&mine));
         assert!(again.admits(&gateway, &mine) && !again.admits(&gateway, &theirs));
+    }
+
+    #[test]
+    fn the_newest_request_of_each_sender_survives() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |millis, request: EnrolmentRequest| match request {
+            EnrolmentRequest::Gateway(mut request) => {
+                request.issued_at = UnixMillis(millis);
+                EnrolmentRequest::Gateway(request)
+            }
+            EnrolmentRequest::Analytics(mut request) => {
+                request.issued_at = UnixMillis(millis);
+                EnrolmentRequest::Analytics(request)
+            }
+        };
+        let gateway = |millis| at(millis, EnrolmentRequest::Gateway(gateway("one", 1, &[])));
+        let analytics = |millis| {
+            at(
+                millis,
+                EnrolmentRequest::Analytics(analytics("one", 2, &[])),
+            )
+        };
+        let mut gateways = Gateways::open(dir.path()).unwrap();
+        gateways.heard(&gateway(9));
+        assert!(!gateways.is_outdated(&gateway(1)), "of an unknown gateway");
+        gateways.pin(&"one".parse().unwrap(), signing(1).verifying_key());
+        for millis in [5, 4] {
+            gateways.heard(&gateway(millis));
+            gateways.heard(&analytics(millis + 3));
+        }
+        gateways.save().unwrap();
+        let again = Gateways::open(dir.path()).unwrap();
+        for (request, outdated) in [
+            (gateway(4), true),
+            (gateway(5), false),
+            (analytics(7), true),
+            (analytics(8), false),
+        ] {
+            assert_eq!(again.is_outdated(&request), outdated, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_an_earlier_version_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = signing(1).verifying_key();
+        let json = format!("{{\"gateway-1\": \"{key}\", \"gateways\": \"{key}\"}}");
+        std::fs::write(dir.path().join("gateways.json"), json).unwrap();
+        let gateways = Gateways::open(dir.path()).unwrap();
+        for name in ["gateway-1", "gateways"] {
+            assert_eq!(gateways.get(&name.parse().unwrap()), Some(&key), "{name}");
+        }
     }
 
     #[test]

@@ -81,6 +81,9 @@ impl EnrolmentHandler {
                 return self.refuse(topic.to_owned(), reason);
             }
         };
+        if self.is_outdated(&request) {
+            return self.refuse_outdated(&request);
+        }
         if self.automatic || self.registry.knows(&request) {
             self.forget_older(&request);
             if let Err(refused) = self.apply(&request, schedule) {
@@ -109,6 +112,25 @@ impl EnrolmentHandler {
                 self.refuse(request.id().to_owned(), Reason::Overloaded);
             }
         }
+    }
+
+    /// Whether its sender has asked for something else since: as a member, or while it waits for a person.
+    fn is_outdated(&self, request: &EnrolmentRequest) -> bool {
+        let waiting = self.approvals.newest(request);
+        self.registry.gateways.is_outdated(request)
+            || waiting.is_some_and(|newest| request.issued_at() < newest)
+    }
+
+    fn refuse_outdated(&mut self, request: &EnrolmentRequest) {
+        let reason = Reason::LowerVersion;
+        if self.mention(request.id(), reason) {
+            tracing::warn!(
+                kind = request.kind(), id = request.id(), %reason, issued_at = %request.issued_at(),
+                "a request is older than the newest one of its sender: it was recorded and sent again, or the sender's clock \
+                 was set back. If it was, wait until it has caught up"
+            );
+        }
+        self.refuse(request.id().to_owned(), reason);
     }
 
     /// What the sender asked for before is void.
@@ -144,36 +166,46 @@ impl EnrolmentHandler {
         request: &EnrolmentRequest,
         schedule: &mut Schedule,
     ) -> Result<(), AnalyticsRefused> {
+        let now = Instant::now();
         match request {
-            EnrolmentRequest::Gateway(request) => match self.registry.enrol(request) {
-                Ok(result) => self.enrolled(request, &result, schedule),
+            EnrolmentRequest::Gateway(asked) => match self.registry.enrol(asked) {
+                Ok(result) => self.enrolled(asked, &result, schedule),
                 Err(reason) => {
-                    let gateway = &request.gateway;
-                    let key = &request.gateway_key;
-                    if self.mention(gateway.as_str(), reason) {
-                        tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
-                    }
-                    self.refuse(gateway.to_string(), reason);
+                    self.refuse_gateway(asked, reason);
+                    return Ok(());
                 }
             },
-            EnrolmentRequest::Analytics(request) => {
-                if self.registry.enrol_analytics(request)? {
-                    tracing::info!(analytics = %request.id, key = %request.key, "enrolled an analytics service");
+            EnrolmentRequest::Analytics(asked) => {
+                if self.registry.enrol_analytics(asked)? {
+                    tracing::info!(analytics = %asked.id, key = %asked.key, "enrolled an analytics service");
                 } else {
                     let pages = 0..self.registry.roster.page_count();
                     let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
-                    schedule.missed(items, Instant::now());
+                    schedule.missed(items, now);
                 }
             }
         }
-        let now = Instant::now();
+        self.registry.gateways.heard(request);
         if self.registry.plan.is_unsaved() {
             schedule.plan_changed(now);
         }
         if self.registry.roster.is_unsaved() {
             schedule.roster_changed(self.registry.roster.page_count(), now);
         }
+        if self.registry.gateways.is_unsaved() {
+            // Whatever is published next makes it durable.
+            schedule.missed([Item::Plan].into_iter(), now);
+        }
         Ok(())
+    }
+
+    fn refuse_gateway(&mut self, request: &EnrolRequest, reason: Reason) {
+        let gateway = &request.gateway;
+        let key = &request.gateway_key;
+        if self.mention(gateway.as_str(), reason) {
+            tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
+        }
+        self.refuse(gateway.to_string(), reason);
     }
 
     fn enrolled(
@@ -192,7 +224,7 @@ impl EnrolmentHandler {
             let known = request
                 .meters
                 .iter()
-                .filter_map(|(meter, ..)| self.registry.roster.page_of(meter));
+                .filter_map(|meter| self.registry.roster.page_of(&meter.meter));
             let pages: HashSet<u16> = known.collect();
             let items = [Item::Plan]
                 .into_iter()
@@ -257,11 +289,12 @@ fn advice(reason: Reason) -> &'static str {
              on another feeder, or start the deployment with a higher operator.reference_headroom"
         }
         Reason::BatchFull => {
-            "the feeder has as many meters as the parameter profile can add: put them on another feeder, or start a \
-             deployment with plan.profile = \"additive-wide\""
+            "the feeder has as many meters as its setting in the plan allows (max_meters). If a new setting with more room \
+             was announced above, they are enrolled when they ask again once its first window has begun; else put them on \
+             another feeder, or leave plan.profile = \"auto\""
         }
         Reason::WrongKey => {
-            "meters are enrolled with another key: bring their old state folder, or choose other ids"
+            "meters are enrolled with another signing key or mask key: bring their old state folder, or choose other ids"
         }
         Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
         Reason::WrongGateway => {

@@ -1,6 +1,8 @@
 //! Requests to join as they arrive: decoded, signed by the key they name, on the topic they name.
 
-use wire::{AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, VerifyingKey};
+use wire::{
+    AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, UnixMillis, VerifyingKey,
+};
 
 /// A request whose signature holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,34 @@ impl EnrolmentRequest {
         }
     }
 
+    /// What a message of this kind claims, without a look at its signature: only for what was verified before it was kept.
+    pub(crate) fn claimed(kind: &str, bytes: &[u8]) -> Option<Self> {
+        match kind {
+            "gateway" => {
+                let kept = wire::decode::<EnrolRequest>(bytes, bytes.len()).ok()?;
+                Some(Self::Gateway(kept.claimed().clone()))
+            }
+            "analytics" => {
+                let kept = wire::decode::<AnalyticsEnrol>(bytes, bytes.len()).ok()?;
+                Some(Self::Analytics(kept.claimed().clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether two messages of a kind ask for the same, at whatever time.
+    pub(crate) fn ask_the_same(kind: &str, one: &[u8], other: &[u8]) -> bool {
+        let timeless = |bytes| {
+            let mut request = Self::claimed(kind, bytes)?;
+            match &mut request {
+                Self::Gateway(request) => request.issued_at = UnixMillis(0),
+                Self::Analytics(request) => request.issued_at = UnixMillis(0),
+            }
+            Some(request)
+        };
+        one == other || timeless(one).is_some_and(|one| Some(one) == timeless(other))
+    }
+
     /// Whether a gateway or an analytics service asks.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -76,6 +106,14 @@ impl EnrolmentRequest {
         }
     }
 
+    /// When it was made, by its sender's clock.
+    pub(crate) fn issued_at(&self) -> UnixMillis {
+        match self {
+            Self::Gateway(request) => request.issued_at,
+            Self::Analytics(request) => request.issued_at,
+        }
+    }
+
     /// Which part of the request this is.
     pub(crate) fn chunk(&self) -> u32 {
         match self {
@@ -97,10 +135,13 @@ impl EnrolmentRequest {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use wire::{AnalyticsId, FeederId, GatewayId, MeterId, SigningKey, Watts};
+    use wire::{
+        AnalyticsId, CapacityClass, EnrolMeter, FeederId, GatewayId, MaskKey, MeterId, SigningKey,
+        Watts,
+    };
 
     pub(crate) fn topics() -> Topics {
-        Topics::new("cipherwatt/v1").unwrap()
+        Topics::new("cipherwatt/v2").unwrap()
     }
 
     pub(crate) fn deployment() -> DeploymentId {
@@ -111,27 +152,28 @@ pub(crate) mod tests {
         SigningKey::from_bytes(&[seed; 32])
     }
 
+    /// The mask key of a meter.
+    pub(crate) fn mask(number: u8) -> MaskKey {
+        MaskKey([100 + number; 32])
+    }
+
     /// A gateway's request: each meter with its number, feeder and capacity in watts.
     pub(crate) fn gateway(name: &str, seed: u8, meters: &[(u8, &str, u64)]) -> EnrolRequest {
+        let meter = |&(number, feeder, watts): &(u8, &str, u64)| EnrolMeter {
+            meter: MeterId::try_from(format!("meter-{number}").as_str()).unwrap(),
+            feeder: FeederId::try_from(feeder).unwrap(),
+            capacity: CapacityClass::of(Watts(watts)).unwrap(),
+            key: signing(100 + number).verifying_key(),
+            mask_key: mask(number),
+        };
         EnrolRequest {
             gateway: GatewayId::try_from(name).unwrap(),
             gateway_key: signing(seed).verifying_key(),
+            issued_at: UnixMillis(1),
             chunk: 0,
             chunks: 1,
             feeders: Vec::new(),
-            meters: meters
-                .iter()
-                .map(|&(number, feeder, watts)| {
-                    let meter = MeterId::try_from(format!("meter-{number}").as_str()).unwrap();
-                    let feeder = FeederId::try_from(feeder).unwrap();
-                    (
-                        meter,
-                        feeder,
-                        Watts(watts),
-                        signing(100 + number).verifying_key(),
-                    )
-                })
-                .collect(),
+            meters: meters.iter().map(meter).collect(),
         }
     }
 
@@ -139,6 +181,7 @@ pub(crate) mod tests {
         AnalyticsEnrol {
             id: AnalyticsId::try_from(id).unwrap(),
             key: signing(seed).verifying_key(),
+            issued_at: UnixMillis(1),
             feeders: feeders
                 .iter()
                 .map(|&feeder| FeederId::try_from(feeder).unwrap())

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use wire::{AnalyticsEnrol, AnalyticsEntry, EnrolRequest, FeederId, MeterId, Reason, RosterEntry};
+use service::SharedClock;
+use wire::{
+    AnalyticsEnrol, AnalyticsEntry, CapacityClass, EnrolMeter, EnrolRequest, FeederId, MeterId,
+    Reason, RosterEntry, UnixSeconds,
+};
 
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::gateways::{Gateways, GatewaysError};
@@ -36,8 +40,6 @@ pub(crate) struct Limits {
     pub interval_s: u32,
     /// Factor between the largest declared capacity and a new feeder's reference.
     pub headroom: u32,
-    /// Most meters of a feeder.
-    pub max_contributors: u32,
 }
 
 /// Everything that is enrolled.
@@ -50,6 +52,7 @@ pub(crate) struct Registry {
     pub gateways: Gateways,
     /// Limits for new entries.
     pub limits: Limits,
+    pub clock: SharedClock,
 }
 
 impl Registry {
@@ -59,26 +62,38 @@ impl Registry {
     /// # Errors
     /// The gateway is known by another key, so nothing of the request holds.
     pub(crate) fn enrol(&mut self, request: &EnrolRequest) -> Result<EnrolmentResult, Reason> {
+        let now = UnixSeconds(self.clock.now().0 / 1000);
         if !self.gateways.admits(&request.gateway, &request.gateway_key) {
             return Err(Reason::WrongKey);
         }
         let mut result = EnrolmentResult::default();
-        for (feeder, capacity_w) in greatest_capacities(request) {
-            self.ensure_feeder(&feeder, capacity_w);
+        let demands = demands(request);
+        for (feeder, demand) in &demands {
+            self.ensure_feeder(feeder, demand);
         }
-        for (meter, feeder, capacity_w, key) in &request.meters {
+        for meter in &request.meters {
             let entry = RosterEntry {
-                meter: meter.clone(),
-                feeder: feeder.clone(),
+                meter: meter.meter.clone(),
+                feeder: meter.feeder.clone(),
+                number: self.roster.next_number(&meter.feeder),
                 gateway: request.gateway.clone(),
-                capacity_w: *capacity_w,
-                key: *key,
+                capacity: meter.capacity,
+                key: meter.key,
+                mask_key: meter.mask_key,
             };
-            match self.enrol_meter(entry) {
+            match self.enrol_meter(entry, now) {
                 Ok(Change::Added) => result.added += 1,
                 Ok(Change::Capacity) => result.changed += 1,
                 Ok(Change::None) => result.known += 1,
-                Err(reason) => result.refused.push((meter.clone(), reason)),
+                Err(reason) => {
+                    if let (Reason::BatchFull, Some(demand)) = (reason, demands.get(&meter.feeder))
+                    {
+                        let there = self.roster.on_feeder(&meter.feeder);
+                        let meters = there.saturating_add(demand.meters);
+                        self.plan.outgrown(&meter.feeder, meters, now);
+                    }
+                    result.refused.push((meter.meter.clone(), reason));
+                }
             }
         }
         if result.added > 0 {
@@ -98,41 +113,40 @@ impl Registry {
     }
 
     fn knows_gateway(&self, request: &EnrolRequest) -> bool {
+        let is_known = |meter: &EnrolMeter| {
+            self.roster.get(&meter.meter).is_some_and(|known| {
+                known.gateway == request.gateway
+                    && (&known.feeder, known.capacity) == (&meter.feeder, meter.capacity)
+                    && (known.key, known.mask_key) == (meter.key, meter.mask_key)
+            })
+        };
         self.gateways.get(&request.gateway) == Some(&request.gateway_key)
-            && request
-                .meters
-                .iter()
-                .all(|(meter, feeder, capacity_w, key)| {
-                    self.roster.get(meter).is_some_and(|entry| {
-                        entry.gateway == request.gateway
-                            && (&entry.feeder, &entry.capacity_w, &entry.key)
-                                == (feeder, capacity_w, key)
-                    })
-                })
+            && request.meters.iter().all(is_known)
     }
 
     /// Creates a feeder at the first request that names it. A reference that would be too large is left to the meters
     /// that ask for it, which are then refused one by one.
-    fn ensure_feeder(&mut self, feeder: &FeederId, capacity_w: u64) {
+    fn ensure_feeder(&mut self, feeder: &FeederId, demand: &Demand) {
         if self.plan.reference_wh(feeder).is_some()
             || self.plan.plan().feeders.len() >= wire::MAX_FEEDERS
         {
             return;
         }
         let headroom = u64::from(self.limits.headroom);
-        if let Some(reference_wh) =
-            reference::reference_for(capacity_w, self.limits.interval_s, headroom)
-        {
-            tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, "new feeder");
-            self.plan.add_feeder(feeder, reference_wh);
+        let capacity_w = demand.capacity.watts().0;
+        let reference = reference::reference_for(capacity_w, self.limits.interval_s, headroom);
+        if let Some(reference_wh) = reference {
+            let meters = demand.meters;
+            tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, meters, "new feeder");
+            self.plan.add_feeder(feeder, reference_wh, meters);
         }
     }
 
-    fn enrol_meter(&mut self, entry: RosterEntry) -> Result<Change, Reason> {
+    fn enrol_meter(&mut self, entry: RosterEntry, now: UnixSeconds) -> Result<Change, Reason> {
         let known = self.roster.get(&entry.meter);
         if let Some(known) = known {
             agree(known, &entry)?;
-            if known.capacity_w == entry.capacity_w {
+            if known.capacity == entry.capacity {
                 return Ok(Change::None);
             }
         }
@@ -144,14 +158,16 @@ impl Registry {
                 Reason::CapacityAboveReference
             });
         };
-        if !reference::fits(entry.capacity_w.0, self.limits.interval_s, reference_wh) {
+        let capacity_w = entry.capacity.watts().0;
+        if !reference::fits(capacity_w, self.limits.interval_s, reference_wh) {
             return Err(Reason::CapacityAboveReference);
         }
         if known.is_some() {
-            self.roster.set_capacity(&entry.meter, entry.capacity_w);
+            self.roster.set_capacity(&entry.meter, entry.capacity);
             return Ok(Change::Capacity);
         }
-        if self.roster.on_feeder(&entry.feeder) >= self.limits.max_contributors {
+        let room = self.plan.room(&entry.feeder, now);
+        if self.roster.on_feeder(&entry.feeder) >= room || entry.number > wire::MAX_METER_NUMBER {
             return Err(Reason::BatchFull);
         }
         match self.roster.add(entry) {
@@ -213,35 +229,50 @@ enum Change {
     None,
 }
 
-/// A known meter keeps its key, feeder and gateway: anything else would let one key take over another's readings.
+/// A known meter keeps its keys, feeder and gateway: anything else would let one key take over another's readings.
 fn agree(known: &RosterEntry, asked: &RosterEntry) -> Result<(), Reason> {
     if known.gateway != asked.gateway {
         Err(Reason::WrongGateway)
     } else if known.feeder != asked.feeder {
         Err(Reason::WrongFeeder)
-    } else if known.key != asked.key {
+    } else if (known.key, known.mask_key) != (asked.key, asked.mask_key) {
         Err(Reason::WrongKey)
     } else {
         Ok(())
     }
 }
 
-/// Every feeder a request names with the greatest capacity it declares there.
-fn greatest_capacities(request: &EnrolRequest) -> BTreeMap<FeederId, u64> {
-    let mut capacities = BTreeMap::new();
-    let feeders = request
-        .feeders
-        .iter()
-        .map(|(feeder, watts)| (feeder, watts.0));
-    let meters = request
-        .meters
-        .iter()
-        .map(|(_, feeder, watts, _)| (feeder, watts.0));
-    for (feeder, watts) in feeders.chain(meters) {
-        let greatest = capacities.entry(feeder.clone()).or_insert(watts);
-        *greatest = watts.max(*greatest);
+/// What a request needs of a feeder.
+struct Demand {
+    /// The greatest class of declared capacity.
+    capacity: CapacityClass,
+    /// Meters that the gateway has there, over all chunks.
+    meters: u32,
+}
+
+/// What a request needs of every feeder that it names.
+fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
+    let mut listed = BTreeMap::<FeederId, Demand>::new();
+    for EnrolMeter {
+        feeder, capacity, ..
+    } in &request.meters
+    {
+        let demand = listed.entry(feeder.clone()).or_insert(Demand {
+            capacity: *capacity,
+            meters: 0,
+        });
+        demand.capacity = demand.capacity.max(*capacity);
+        demand.meters += 1;
     }
-    capacities
+    for declared in &request.feeders {
+        let demand = listed.entry(declared.feeder.clone()).or_insert(Demand {
+            capacity: declared.max_capacity,
+            meters: 0,
+        });
+        demand.capacity = demand.capacity.max(declared.max_capacity);
+        demand.meters = demand.meters.max(declared.meters);
+    }
+    listed
 }
 
 fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {

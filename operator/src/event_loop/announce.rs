@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use service::telemetry::{Line, LogLimits};
-use wire::{FeederId, Part, Reason, WindowStart};
+use wire::{FeederId, MeterId, Part, Reason, Sum, WindowStart};
 
 use super::EventLoop;
 use super::egress::Outgoing;
@@ -27,6 +27,7 @@ impl EventLoop {
                 report,
                 excerpt,
                 messages,
+                ..
             } => {
                 metrics::taken(&report);
                 self.releases += 1;
@@ -50,6 +51,34 @@ impl EventLoop {
                 });
                 vec![message]
             }
+            TakeResult::Divided { sum, message } => {
+                metrics::divided();
+                tracing::warn!(
+                    feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
+                    "a sum did not open: analytics is to send it again in disjoint parts, of which the one that does not \
+                     open either has the meter that spoils it"
+                );
+                self.observer.tell(Event::Divided {
+                    feeder: sum.feeder,
+                    window: sum.window,
+                    part: sum.part,
+                });
+                vec![message]
+            }
+            TakeResult::Burnt {
+                sum,
+                meters,
+                message,
+            } => {
+                metrics::burnt(meters.len());
+                say_burnt(&sum, &meters);
+                self.observer.tell(Event::Rejected {
+                    feeder: sum.feeder,
+                    window: Some((sum.window, sum.part)),
+                    reason: Reason::NotOpened,
+                });
+                vec![message]
+            }
             TakeResult::Rejected {
                 feeder,
                 window,
@@ -70,6 +99,20 @@ impl EventLoop {
     }
 }
 
+/// Meters that are named in the log; the record beside the totals names all of them.
+const NAMED: usize = 100;
+
+fn say_burnt(sum: &Sum, meters: &[MeterId]) {
+    let named = meters.iter().take(NAMED).map(MeterId::as_str);
+    let named = named.collect::<Vec<_>>().join(" ");
+    tracing::error!(
+        feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, replaces = ?sum.replaces.map(|part| part.0),
+        contributors = meters.len(), meters = named,
+        "a sum did not open, which is final: the readings of these meters in this window are lost, and one of them, its \
+         gateway or analytics spoils sums. `totals.refused.jsonl` names all of them"
+    );
+}
+
 /// Says that a sum was not taken, if it is worth a line.
 fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {
     static LINES: LogLimits = LogLimits::new();
@@ -77,13 +120,19 @@ fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: 
         return;
     };
     let (start, part) = window.unzip();
-    if reason == Reason::Conflict {
-        tracing::error!(
-            %feeder, window = ?start, ?part, count, unlogged,
-            "ALARM: a second, different sum for a window that was taken: its difference to the first could \
+    match reason {
+        Reason::Conflict | Reason::AlreadyOpened => tracing::error!(
+            %feeder, window = ?start, ?part, %reason, count, unlogged,
+            "ALARM: a second, different sum for meters and a window that were in one already: the difference could \
              single meters out. It was not decrypted. Find out why analytics released twice"
-        );
-    } else {
-        tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");
+        ),
+        Reason::KeySpent => tracing::error!(
+            %feeder, window = ?start, ?part, %reason, count, unlogged,
+            "ALARM: as many sums of this key epoch did not open as operator.max_refusals allows, and more such answers could \
+             give the key away: no sum of it is opened any more. Find out who spoils sums, then run `operator rotate`"
+        ),
+        _ => {
+            tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");
+        }
     }
 }

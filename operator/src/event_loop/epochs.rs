@@ -1,15 +1,16 @@
 //! A new key epoch, asked for by `operator rotate`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use service::{Chain, Settings, SharedClock};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use wire::{EpochPlan, FeederId, Plan, UnixSeconds, WindowStart};
+use wire::{FeederId, Plan, UnixSeconds, WindowStart};
 
 use super::EventLoop;
 use crate::keys::error::KeyringError;
-use crate::keys::keyring::Keyring;
+use crate::keys::keyring::{EpochKeys, Keyring};
 use crate::keys::rotate::{self, Facts, Inbox, Request, RotateError};
 use crate::setup::folder;
 
@@ -27,8 +28,7 @@ pub(super) struct Rotation {
 /// The keys of a new epoch, for the plan.
 pub(super) struct Made {
     request: Request,
-    entry: EpochPlan,
-    public: Vec<u8>,
+    keys: Arc<EpochKeys>,
 }
 
 impl Rotation {
@@ -123,12 +123,17 @@ impl EventLoop {
         if let Err(error) = self.rotation.check(&made.request, plan) {
             return self.turn_down(&error);
         }
-        let entry = made.entry;
+        let Request {
+            epoch,
+            first_window,
+            ..
+        } = made.request;
         tracing::info!(
-            epoch = %entry.epoch, first_window = %rotate::time(entry.first_window),
-            "a new key epoch: windows from then on are sealed under a new key"
+            %epoch, first_window = %rotate::time(first_window),
+            "a new key epoch: windows from then on are sealed under a new key and masked for a new mask key"
         );
-        self.enrolment.registry.plan.add_epoch(entry, &made.public);
+        let plan = &mut self.enrolment.registry.plan;
+        plan.add_epoch(epoch, first_window, &made.keys);
         self.schedule.plan_changed(Instant::now());
         self.granted();
     }
@@ -153,9 +158,5 @@ impl EventLoop {
 
 fn make(keyring: &Keyring, request: Request) -> Result<Made, KeyringError> {
     let keys = keyring.epoch(request.epoch)?;
-    Ok(Made {
-        entry: keys.entry(request.epoch, request.first_window),
-        public: keys.public.clone(),
-        request,
-    })
+    Ok(Made { request, keys })
 }

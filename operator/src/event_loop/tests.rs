@@ -124,6 +124,7 @@ async fn an_epoch_that_would_begin_before_a_released_window_is_refused() {
     let report = crate::testing::report("feeder-1", request.first_window.0);
     bench.event_loop.announce(TakeResult::Taken {
         report: Box::new(report),
+        sum: Box::new(sum("feeder-1", request.first_window.0, 0)),
         excerpt: crate::Excerpt::of(&[]),
         messages: Vec::new(),
     });

@@ -5,16 +5,14 @@ use std::path::PathBuf;
 use openfhe::secret::KeyFileError;
 use wire::KeyEpoch;
 
+use super::mask_file::MaskFileError;
+
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// OpenFHE could not make a context or a key.
-    #[error("cannot prepare the encryption of profile {profile}")]
-    Context {
-        profile: &'static str,
-        #[source]
-        cause: openfhe::Error,
-    },
+    #[error("cannot prepare the encryption")]
+    Context(#[source] openfhe::Error),
     /// A key file cannot be read, written, or must not be used as it is.
     #[error("the key of epoch {epoch} cannot be used")]
     Epoch {
@@ -22,22 +20,30 @@ pub enum KeyringError {
         #[source]
         cause: KeyFileError,
     },
-    /// The plan names an epoch whose key is gone.
+    /// A mask key cannot be read, written, or must not be used as it is.
+    #[error("the mask key of epoch {epoch} cannot be used")]
+    Mask {
+        epoch: KeyEpoch,
+        #[source]
+        cause: MaskFileError,
+    },
+    /// The plan names an epoch of which a key is gone.
     #[error(
         "the plan names key epoch {epoch}, but its key {path} is missing: restore it from a backup. Without it no \
          report of that epoch can ever be read; to start over, use another deployment.state_dir",
         path = path.display()
     )]
     Missing { epoch: KeyEpoch, path: PathBuf },
-    /// The key on disk is not the one the plan names.
+    /// A key on disk is not the one the plan names.
     #[error(
-        "the plan names key epoch {epoch} with fingerprint {planned}, but {path} holds {found}: restore the right file",
+        "the plan names key epoch {epoch} with the public key {planned}, but {path} holds that of {found}: restore the \
+         right file",
         path = path.display()
     )]
-    Fingerprint {
+    Differs {
         epoch: KeyEpoch,
         path: PathBuf,
-        /// In the plan, hexadecimal.
+        /// The mask key, or the fingerprint of the other one, in the plan, hexadecimal.
         planned: String,
         /// On disk, hexadecimal.
         found: String,

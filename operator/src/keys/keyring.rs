@@ -1,20 +1,23 @@
-//! The operator's keys: a CKKS key pair an epoch, and the Ed25519 key that signs plan, roster and receipts.
+//! The operator's keys: for each epoch an RLWE pair and a mask key, and the Ed25519 key that signs plan, roster and receipts.
 //!
 //! They live in `state_dir/operator`, readable by their owner only. The first are made on the first start, later ones by
-//! `operator rotate`; none is ever deleted, because a sum of an old epoch can still come. A person may move any of them
-//! to `operator.credentials_dir`, which is only read: a key there takes the place of one of the same name.
+//! `operator rotate`, both keys of an epoch together; none is ever deleted, because a sum of an old epoch can still come. A
+//! person may move any of them to `operator.credentials_dir`, which is only read: a key there takes the place of one of the
+//! same name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use masks::MaskSecret;
 use openfhe::Context;
 use openfhe::secret::SecretKey;
-use packed::Profile;
-use service::Chain;
-use wire::{EpochPlan, KeyEpoch, SigningKey, VerifyingKey, WindowStart};
+use packed::noise::KeyNorms;
+use service::{Chain, files};
+use wire::{EpochPlan, KeyEpoch, MaskKey, SigningKey, VerifyingKey, WindowStart};
 
 use super::error::KeyringError;
+use super::mask_file;
 
 /// The epoch a new deployment starts with.
 pub(crate) const FIRST_EPOCH: KeyEpoch = KeyEpoch(1);
@@ -25,8 +28,10 @@ pub(crate) struct EpochKeys {
     pub secret: SecretKey,
     /// The public key as the plan carries it.
     pub public: Vec<u8>,
-    /// Fingerprint of the parameters and the public key.
+    /// Fingerprint of the ring and the public key.
     pub fingerprint: [u8; 32],
+    /// Takes the masks off sums of the epoch.
+    pub mask: MaskSecret,
 }
 
 impl EpochKeys {
@@ -35,10 +40,16 @@ impl EpochKeys {
         EpochPlan {
             epoch,
             fingerprint: self.fingerprint,
+            mask_key: MaskKey(self.mask.public()),
             first_window,
-            // A public key of the largest profile has a few hundred kilobytes.
+            // A public key has 25,600 bytes.
             key_len: self.public.len() as u32,
         }
+    }
+
+    /// How long the key's polynomials are, which the noise of every sum depends on.
+    pub(crate) fn norms(&self) -> KeyNorms {
+        self.secret.norms()
     }
 }
 
@@ -47,7 +58,6 @@ pub(crate) struct Keyring {
     dir: PathBuf,
     credentials: Option<PathBuf>,
     context: Context,
-    profile: &'static Profile,
     signing: SigningKey,
     /// Grows while the thread that takes sums reads: a rotation needs no restart.
     epochs: RwLock<BTreeMap<KeyEpoch, Arc<EpochKeys>>>,
@@ -59,88 +69,97 @@ impl Keyring {
     ///
     /// # Errors
     /// A file cannot be read or written, or others may read it; `credentials` is not a folder; OpenFHE refuses the
-    /// profile; or the signing key was made here once and is in neither folder.
-    pub(crate) fn open(
-        dir: &Path,
-        credentials: Option<&Path>,
-        profile: &'static Profile,
-    ) -> Result<Self, KeyringError> {
+    /// ring; or the signing key was made here once and is in neither folder.
+    pub(crate) fn open(dir: &Path, credentials: Option<&Path>) -> Result<Self, KeyringError> {
         if let Some(path) = credentials.filter(|path| !path.is_dir()) {
             let path = path.to_owned();
             return Err(KeyringError::CredentialsFolder { path });
         }
         let signing = signing(dir, credentials)?;
-        let context = Context::new(profile).map_err(|cause| KeyringError::Context {
-            profile: profile.name,
-            cause,
-        })?;
+        let context = Context::new().map_err(KeyringError::Context)?;
         Ok(Self {
             dir: dir.to_owned(),
             credentials: credentials.map(Path::to_owned),
             context,
-            profile,
             signing,
             epochs: RwLock::default(),
         })
     }
 
-    /// The keys of `epoch`, loaded from their file or made now.
+    /// The keys of `epoch`, loaded from their files or made now.
     ///
     /// # Errors
-    /// The file cannot be read or written, others may read it, or it is of another profile or damaged.
+    /// A file cannot be read or written, others may read it, or it is of an earlier version or damaged.
     pub(crate) fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
-        let path = self.path(epoch);
-        let in_file = |cause| KeyringError::Epoch { epoch, cause };
-        let secret = match self.credential(epoch)? {
-            Some(secret) => secret,
-            None if path.exists() => SecretKey::load(&self.context, &path).map_err(in_file)?,
-            None => {
-                let context = |cause| KeyringError::Context {
-                    profile: self.profile.name,
-                    cause,
-                };
-                let (secret, _) = openfhe::secret::generate(&self.context).map_err(context)?;
-                secret.save(&path).map_err(in_file)?;
-                tracing::info!(%epoch, path = %path.display(), profile = self.profile.name, "made a new key pair");
-                secret
-            }
-        };
+        let mask = self.mask(epoch)?;
+        let secret = self.secret(epoch)?;
         let public = secret.public_key();
         let keys = Arc::new(EpochKeys {
-            public: public.to_packed(),
+            public: public.as_packed().to_vec(),
             fingerprint: public.fingerprint(),
             secret,
+            mask,
         });
         self.write().insert(epoch, keys.clone());
         Ok(keys)
     }
 
-    /// Loads the key of an epoch that a stored plan names.
-    ///
-    /// # Errors
-    /// As [`Keyring::epoch`]; and the file is missing, or holds another key than the plan says.
-    pub(crate) fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
-        let epoch = planned.epoch;
-        let path = self.path(epoch);
-        if !self.has(epoch) {
-            return Err(KeyringError::Missing { epoch, path });
+    fn secret(&self, epoch: KeyEpoch) -> Result<SecretKey, KeyringError> {
+        let path = self.dir.join(rlwe_file(epoch));
+        let in_file = |cause| KeyringError::Epoch { epoch, cause };
+        if let Some((content, path)) = self.credential(epoch, &rlwe_file(epoch))? {
+            return SecretKey::from_content(&self.context, &content, &path).map_err(in_file);
         }
-        let found = self.epoch(epoch)?.fingerprint;
-        if found != planned.fingerprint {
-            self.write().remove(&epoch);
-            return Err(KeyringError::Fingerprint {
-                epoch,
-                path,
-                planned: hex::encode(planned.fingerprint),
-                found: hex::encode(found),
-            });
+        if path.exists() {
+            return SecretKey::load(&self.context, &path).map_err(in_file);
         }
-        Ok(())
+        let made = openfhe::secret::generate(&self.context);
+        let (secret, _) = made.map_err(KeyringError::Context)?;
+        secret.save(&path).map_err(in_file)?;
+        tracing::info!(%epoch, path = %path.display(), "made a new key pair");
+        Ok(secret)
     }
 
-    /// The plan's entry for an epoch whose keys are loaded.
-    pub(crate) fn entry(&self, epoch: KeyEpoch, first_window: WindowStart) -> Option<EpochPlan> {
-        Some(self.get(epoch)?.entry(epoch, first_window))
+    fn mask(&self, epoch: KeyEpoch) -> Result<MaskSecret, KeyringError> {
+        let path = self.dir.join(mask_file::name(epoch));
+        let in_file = |cause| KeyringError::Mask { epoch, cause };
+        if let Some((content, path)) = self.credential(epoch, &mask_file::name(epoch))? {
+            return mask_file::parse(&content, &path).map_err(in_file);
+        }
+        if path.exists() {
+            return mask_file::load(&path).map_err(in_file);
+        }
+        let mask = mask_file::make(&path).map_err(in_file)?;
+        tracing::info!(%epoch, path = %path.display(), "made a new mask key");
+        Ok(mask)
+    }
+
+    /// Loads the keys of an epoch that a stored plan names.
+    ///
+    /// # Errors
+    /// As [`Keyring::epoch`]; and a file is missing, or holds another key than the plan says.
+    pub(crate) fn require(&self, planned: &EpochPlan) -> Result<(), KeyringError> {
+        let epoch = planned.epoch;
+        if let Some(path) = self.missing(epoch) {
+            return Err(KeyringError::Missing { epoch, path });
+        }
+        let found = self.epoch(epoch)?.entry(epoch, planned.first_window);
+        let differs = |path, planned: &[u8; 32], found: &[u8; 32]| KeyringError::Differs {
+            epoch,
+            path: self.dir.join(path),
+            planned: hex::encode(planned),
+            found: hex::encode(found),
+        };
+        let error = if found.fingerprint != planned.fingerprint {
+            differs(rlwe_file(epoch), &planned.fingerprint, &found.fingerprint)
+        } else if found.mask_key != planned.mask_key {
+            let keys = (planned.mask_key.as_bytes(), found.mask_key.as_bytes());
+            differs(mask_file::name(epoch), keys.0, keys.1)
+        } else {
+            return Ok(());
+        };
+        self.write().remove(&epoch);
+        Err(error)
     }
 
     /// The keys of an epoch, if loaded.
@@ -149,22 +168,16 @@ impl Keyring {
         epochs.get(&epoch).cloned()
     }
 
-    /// Loads the keys of the epochs before `first` that have left the plan, for releases that come late. One that cannot
-    /// be used is left out with a warning: everything newer works without it.
-    pub(crate) fn load_retired(&self, first: KeyEpoch) {
-        for epoch in (FIRST_EPOCH.0..first.0).map(KeyEpoch) {
-            let path = self.path(epoch);
-            if !self.has(epoch) {
+    /// Loads the keys of the epochs from `oldest` on that have left the plan, whose first one is `first`, for releases that
+    /// come late. One that cannot be used is left out with a warning: everything newer works without it.
+    pub(crate) fn load_retired(&self, oldest: KeyEpoch, first: KeyEpoch) {
+        for epoch in (oldest.0..first.0).map(KeyEpoch) {
+            if let Some(path) = self.missing(epoch) {
                 tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone, so late sums of that epoch cannot be decrypted");
             } else if let Err(error) = self.epoch(epoch) {
                 tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used, so late sums of that epoch cannot be decrypted");
             }
         }
-    }
-
-    /// The parameter profile of all keys.
-    pub(crate) fn profile(&self) -> &'static Profile {
-        self.profile
     }
 
     /// The key that signs plan, roster and receipts.
@@ -188,48 +201,55 @@ impl Keyring {
         self.epochs.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What encrypts under these keys.
+    #[cfg(test)]
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<KeyEpoch, Arc<EpochKeys>>> {
         self.epochs.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn path(&self, epoch: KeyEpoch) -> PathBuf {
-        self.dir.join(file_name(epoch))
+    /// Where a key of the epoch should be, if one is in neither folder.
+    fn missing(&self, epoch: KeyEpoch) -> Option<PathBuf> {
+        let is_there = |name: &String| {
+            let credential = self.credentials.as_ref();
+            credential.is_some_and(|folder| folder.join(name).exists())
+                || self.dir.join(name).exists()
+        };
+        let mut names = [rlwe_file(epoch), mask_file::name(epoch)].into_iter();
+        let name = names.find(|name| !is_there(name))?;
+        Some(self.dir.join(name))
     }
 
-    fn credential_path(&self, epoch: KeyEpoch) -> Option<PathBuf> {
-        Some(self.credentials.as_ref()?.join(file_name(epoch)))
-    }
-
-    fn has(&self, epoch: KeyEpoch) -> bool {
-        let credential = self.credential_path(epoch);
-        credential.is_some_and(|path| path.exists()) || self.path(epoch).exists()
-    }
-
-    fn credential(&self, epoch: KeyEpoch) -> Result<Option<SecretKey>, KeyringError> {
-        let Some(path) = self.credential_path(epoch) else {
+    /// The content of a credential, and its path; `None` if there is no such credential.
+    fn credential(
+        &self,
+        epoch: KeyEpoch,
+        name: &str,
+    ) -> Result<Option<(zeroize::Zeroizing<Vec<u8>>, PathBuf)>, KeyringError> {
+        let Some(folder) = &self.credentials else {
             return Ok(None);
         };
-        let content = service::files::read_credential(&path, MAX_KEY_BYTES)
+        let path = folder.join(name);
+        let content = files::read_credential(&path, MAX_KEY_BYTES)
             .map_err(|cause| KeyringError::Credential { epoch, cause })?;
-        let Some(content) = content else {
-            return Ok(None);
-        };
-        superseded(&self.path(epoch));
-        SecretKey::from_content(&self.context, &content, &path)
-            .map(Some)
-            .map_err(|cause| KeyringError::Epoch { epoch, cause })
+        if content.is_some() {
+            superseded(&self.dir.join(name));
+        }
+        Ok(content.map(|content| (content, path)))
     }
 }
 
-/// No key file of any profile is longer.
-const MAX_KEY_BYTES: u64 = 16 << 20;
+/// No key file is longer.
+pub(crate) const MAX_KEY_BYTES: u64 = 1 << 20;
 
-fn file_name(epoch: KeyEpoch) -> String {
+fn rlwe_file(epoch: KeyEpoch) -> String {
     format!("epoch-{epoch}.key")
 }
 
 fn signing(dir: &Path, credentials: Option<&Path>) -> Result<SigningKey, KeyringError> {
-    use service::files;
     let path = dir.join("signing.key");
     if let Some(credentials) = credentials {
         let found = files::load_signing_credential(&credentials.join("signing.key"), &path);
@@ -263,160 +283,4 @@ impl std::fmt::Debug for Keyring {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use openfhe::PublicKey;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn open(dir: &Path) -> Keyring {
-        Keyring::open(dir, None, &packed::ADDITIVE).unwrap()
-    }
-
-    #[test]
-    fn keys_are_made_once_kept_private_and_decrypt() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = open(dir.path());
-        let fingerprint = first.epoch(FIRST_EPOCH).unwrap().fingerprint;
-        for name in ["signing.key", "epoch-1.key"] {
-            let mode = dir
-                .path()
-                .join(name)
-                .metadata()
-                .unwrap()
-                .permissions()
-                .mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
-        let again = open(dir.path());
-        again
-            .require(&first.entry(FIRST_EPOCH, WindowStart(0)).unwrap())
-            .unwrap();
-        assert_eq!(again.verifying(), first.verifying());
-        let keys = again.get(FIRST_EPOCH).unwrap();
-        assert_eq!(keys.fingerprint, fingerprint);
-        let public = PublicKey::from_packed(&again.context, &keys.public).unwrap();
-        let ciphertext = again.context.encrypt(&public, &[0.25, -0.5]).unwrap();
-        let slots = keys.secret.decrypt(&ciphertext).unwrap();
-        assert!((slots[0] - 0.25).abs() < 1e-6 && (slots[1] + 0.5).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_second_epoch_is_a_pair_of_its_own_and_retired_ones_are_loaded() {
-        let dir = tempfile::tempdir().unwrap();
-        let keyring = open(dir.path());
-        let (old, new) = (
-            keyring.epoch(FIRST_EPOCH).unwrap(),
-            keyring.epoch(KeyEpoch(2)).unwrap(),
-        );
-        assert_ne!(old.fingerprint, new.fingerprint);
-        let path = dir.path().join("epoch-2.key");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        // Asked for again, an epoch is loaded and not made again: a kill between key and plan leaves one pair.
-        let again = open(dir.path());
-        assert_eq!(
-            again.epoch(KeyEpoch(2)).unwrap().fingerprint,
-            new.fingerprint
-        );
-        assert!(again.get(FIRST_EPOCH).is_none());
-        again.load_retired(KeyEpoch(2));
-        let retired = again.get(FIRST_EPOCH).unwrap();
-        assert_eq!(retired.fingerprint, old.fingerprint);
-        let public = PublicKey::from_packed(&again.context, &old.public).unwrap();
-        let ciphertext = again.context.encrypt(&public, &[0.25]).unwrap();
-        assert!((retired.secret.decrypt(&ciphertext).unwrap()[0] - 0.25).abs() < 1e-6);
-        let other = new.secret.decrypt(&ciphertext);
-        assert!(other.is_err() || other.unwrap()[0].abs() > 1.0);
-    }
-
-    #[test]
-    fn a_key_others_can_read_or_of_another_profile_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let keyring = open(dir.path());
-        keyring.epoch(FIRST_EPOCH).unwrap();
-        let path = dir.path().join("epoch-1.key");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(
-            open(dir.path()).epoch(FIRST_EPOCH),
-            Err(KeyringError::Epoch { .. })
-        ));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let wide = Keyring::open(dir.path(), None, &packed::ADDITIVE_WIDE).unwrap();
-        assert!(matches!(
-            wide.epoch(FIRST_EPOCH),
-            Err(KeyringError::Epoch { .. })
-        ));
-    }
-
-    #[test]
-    fn keys_moved_to_the_credentials_are_used_and_never_made_again() {
-        let (dir, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let open = || Keyring::open(dir.path(), Some(credentials.path()), &packed::ADDITIVE);
-        // The first start makes them in the folder of state.
-        let made = open().unwrap();
-        let fingerprint = made.epoch(FIRST_EPOCH).unwrap().fingerprint;
-        let planned = made.entry(FIRST_EPOCH, WindowStart(0)).unwrap();
-        for name in ["signing.key", "epoch-1.key"] {
-            std::fs::rename(dir.path().join(name), credentials.path().join(name)).unwrap();
-        }
-        let moved = open().unwrap();
-        moved.require(&planned).unwrap();
-        assert_eq!(moved.verifying(), made.verifying());
-        let keys = moved.get(FIRST_EPOCH).unwrap();
-        let public = PublicKey::from_packed(&moved.context, &keys.public).unwrap();
-        let ciphertext = moved.context.encrypt(&public, &[0.25]).unwrap();
-        assert!((keys.secret.decrypt(&ciphertext).unwrap()[0] - 0.25).abs() < 1e-6);
-        assert!(
-            !dir.path().join("signing.key").exists() && !dir.path().join("epoch-1.key").exists()
-        );
-        // A rotation makes its key in the folder of state, and the old one stays where it is.
-        moved.epoch(KeyEpoch(2)).unwrap();
-        assert!(dir.path().join("epoch-2.key").exists());
-        moved.load_retired(KeyEpoch(2));
-        assert_eq!(moved.get(FIRST_EPOCH).unwrap().fingerprint, fingerprint);
-
-        // Without the credentials nothing is made in their place.
-        assert!(matches!(
-            Keyring::open(dir.path(), None, &packed::ADDITIVE),
-            Err(KeyringError::SigningMissing { .. })
-        ));
-        assert!(!dir.path().join("signing.key").exists());
-        std::fs::remove_file(credentials.path().join("epoch-1.key")).unwrap();
-        assert!(matches!(
-            open().unwrap().require(&planned),
-            Err(KeyringError::Missing { .. })
-        ));
-        // One that others can read is refused like any other key.
-        let signing = credentials.path().join("signing.key");
-        std::fs::set_permissions(&signing, std::fs::Permissions::from_mode(0o444)).unwrap();
-        assert!(matches!(open(), Err(KeyringError::Signing(_))));
-    }
-
-    #[test]
-    fn no_key_is_made_where_the_folder_of_credentials_is_missing() {
-        let dir = tempfile::tempdir().unwrap();
-        let missing = dir.path().join("credentials");
-        let error = Keyring::open(dir.path(), Some(&missing), &packed::ADDITIVE).unwrap_err();
-        let said = error.to_string();
-        assert!(said.contains("operator.credentials_dir = /"), "{said}");
-        assert!(!dir.path().join("signing.key").exists());
-    }
-
-    #[test]
-    fn a_planned_key_that_is_missing_or_another_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let keyring = open(dir.path());
-        keyring.epoch(FIRST_EPOCH).unwrap();
-        let planned = keyring.entry(FIRST_EPOCH, WindowStart(0)).unwrap();
-        std::fs::remove_file(dir.path().join("epoch-1.key")).unwrap();
-        let other = open(dir.path());
-        assert!(matches!(
-            other.require(&planned),
-            Err(KeyringError::Missing { .. })
-        ));
-        other.epoch(FIRST_EPOCH).unwrap();
-        assert!(matches!(
-            other.require(&planned),
-            Err(KeyringError::Fingerprint { .. })
-        ));
-    }
-}
+mod tests;

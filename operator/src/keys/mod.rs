@@ -2,4 +2,6 @@
 
 pub(crate) mod error;
 pub(crate) mod keyring;
+pub(crate) mod mask_file;
+pub(crate) mod pads;
 pub mod rotate;

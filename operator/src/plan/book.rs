@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{AnalyticsEntry, EpochPlan, FeederId, FeederPlan, Plan, PlanVersion, WindowStart};
+use wire::{
+    AnalyticsEntry, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds, WindowStart,
+};
 
+use super::earlier;
 use super::error::PlanError;
+use super::feeder_setting::Choice;
 use super::settings::{PlanSettings, agree, check_agreement};
 use crate::disk;
-use crate::keys::keyring::{FIRST_EPOCH, Keyring};
+use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
 
 /// The largest stored plan that is read.
 pub(super) const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
@@ -23,40 +27,33 @@ pub(crate) struct PlanBook {
     limbs: Bytes,
     path: PathBuf,
     topic: String,
+    /// How settings of new feeders are chosen.
+    choice: Choice,
     unsaved: bool,
 }
 
 impl PlanBook {
-    /// Whether a plan is stored in `dir`.
+    /// Whether a plan was published from `dir`, in any format.
     pub(crate) fn is_stored(dir: &Path) -> bool {
-        Self::path(dir).exists()
+        Self::path(dir).exists() || earlier::is_set_aside(dir)
     }
 
-    /// Opens the plan stored in `dir`, or drafts the first one with the keys of [`FIRST_EPOCH`].
+    /// Opens the plan stored in `dir`, or drafts the first one with the keys of [`FIRST_EPOCH`]. A plan of an earlier format
+    /// is set aside, and the first one follows it in version and epoch.
     ///
     /// # Errors
-    /// The stored plan cannot be read, contradicts `settings`, or its keys are gone; or the settings do not fit the profile.
+    /// The stored plan cannot be read, contradicts `settings`, or its keys are gone; or no report holds the batch.
     pub(crate) fn open(
         dir: &Path,
         topic: String,
         settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
-        let profile = keyring.profile();
-        let needed = settings.layout.slots_needed(usize::from(settings.batch));
-        if needed > profile.slots() {
-            return Err(PlanError::Slots {
-                batch: settings.batch,
-                layout: settings.layout,
-                needed,
-                profile: profile.name,
-                slots: profile.slots(),
-            });
-        }
+        earlier::set_aside(dir)?;
         let path = Self::path(dir);
         match path.exists() {
-            true => Self::load(path, topic, settings, keyring),
-            false => Self::draft(path, topic, settings, keyring),
+            true => Self::load(dir, topic, settings, keyring),
+            false => Self::draft(dir, topic, settings, keyring),
         }
     }
 
@@ -65,42 +62,44 @@ impl PlanBook {
     }
 
     fn draft(
-        path: PathBuf,
+        dir: &Path,
         topic: String,
         settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
-        let limbs = keyring.epoch(FIRST_EPOCH)?.public.clone().into();
+        let (epoch, version) = match earlier::set_aside_plan(dir)? {
+            Some(earlier) => (after(earlier.epoch), earlier.version.0),
+            None => (FIRST_EPOCH, 0),
+        };
+        let keys = keyring.epoch(epoch)?;
         let plan = Plan {
             deployment: settings.deployment.clone(),
-            version: PlanVersion(1),
+            version: PlanVersion(version + 1),
             interval_s: settings.interval_s,
             batch: settings.batch,
             layout: name(settings.layout.as_str()),
-            profile: name(keyring.profile().name),
             min_meters: settings.min_meters,
             feeders: Vec::new(),
-            epochs: keyring
-                .entry(FIRST_EPOCH, WindowStart(0))
-                .into_iter()
-                .collect(),
+            epochs: vec![keys.entry(epoch, WindowStart(0))],
             analytics: Vec::new(),
         };
         Ok(Self {
             plan: Arc::new(plan),
-            limbs,
-            path,
+            limbs: keys.public.clone().into(),
+            path: Self::path(dir),
             topic,
+            choice: Choice::new(settings, &keys)?,
             unsaved: true,
         })
     }
 
     fn load(
-        path: PathBuf,
+        dir: &Path,
         topic: String,
         settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
+        let path = Self::path(dir);
         let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
         let stored = |cause| PlanError::Stored {
             path: path.clone(),
@@ -117,18 +116,26 @@ impl PlanBook {
             .verify(&settings.deployment, &topic, &keyring.verifying())
             .map_err(stored)?;
         let plan = opened.message;
-        check_agreement(settings, keyring.profile().name, &plan, &path)?;
+        check_agreement(settings, &plan, &path)?;
         for epoch in &plan.epochs {
             keyring.require(epoch)?;
         }
         if let Some(first) = plan.epochs.first() {
-            keyring.load_retired(first.epoch);
+            let before = earlier::set_aside_plan(dir)?;
+            let oldest = before.map_or(FIRST_EPOCH, |earlier| after(earlier.epoch));
+            keyring.load_retired(oldest, first.epoch);
         }
+        let newest = plan
+            .epochs
+            .last()
+            .and_then(|newest| keyring.get(newest.epoch));
+        let newest = newest.ok_or_else(|| PlanError::NoEpoch { path: path.clone() })?;
         let mut book = Self {
             plan: Arc::new(plan),
             limbs: opened.limbs,
             path,
             topic,
+            choice: Choice::new(settings, &newest)?,
             unsaved: false,
         };
         if book.plan.min_meters != settings.min_meters {
@@ -147,20 +154,58 @@ impl PlanBook {
         &self.plan
     }
 
-    /// Adds a feeder with a reference that never changes for windows already planned. It applies to every window, because a
-    /// replayed or simulated fleet starts in the past. Does nothing if there is such a feeder.
-    pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64) {
+    /// Adds a feeder on which `meters` are to be enrolled; its setting never changes for windows already planned. It applies
+    /// to every window, because a replayed or simulated fleet starts in the past. Does nothing if there is such a feeder, or
+    /// no profile carries the reference.
+    pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64, meters: u32) {
         if self.reference_wh(feeder).is_some() {
             return;
         }
+        if let Some(setting) = self.choice.setting(feeder, reference_wh, meters) {
+            self.add_setting(setting, WindowStart(0));
+        }
+    }
+
+    /// Gives a feeder that has outgrown its setting a new one with room for `meters`, from the first window after `now` on,
+    /// unless one is to come already or there is no larger one.
+    pub(crate) fn outgrown(&mut self, feeder: &FeederId, meters: u32, now: UnixSeconds) {
+        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX)).cloned();
+        let (Some(newest), Ok(grid)) = (newest, self.plan.grid()) else {
+            return;
+        };
+        if newest.first_window.0 > now.0 {
+            return;
+        }
+        let Some(setting) = self.choice.setting(feeder, newest.reference_wh, meters) else {
+            return;
+        };
+        let first_window = (now.0 / grid.window_s() + 1) * grid.window_s();
+        if setting.max_meters <= newest.max_meters || first_window > wire::MAX_UNIX_SECONDS {
+            return;
+        }
+        tracing::warn!(
+            %feeder, before = newest.max_meters, max_meters = setting.max_meters, first_window,
+            profile = %setting.profile, quantum_wh = setting.quantum_wh,
+            "the feeder has as many meters as its setting allows: a new setting has room for more from first_window on, \
+             and meters that ask until then are refused (batch_full)"
+        );
+        self.add_setting(setting, WindowStart(first_window));
+    }
+
+    fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
+        if self.plan.feeders.len() >= wire::MAX_FEEDERS {
+            return;
+        }
         let plan = self.change();
-        plan.feeders.push(FeederPlan {
-            feeder: feeder.clone(),
-            reference_wh,
-            since: plan.version,
-            first_window: WindowStart(0),
-        });
+        (setting.since, setting.first_window) = (plan.version, first_window);
+        plan.feeders.push(setting);
         plan.sort();
+    }
+
+    /// The most meters of a feeder by the setting that holds `now`; 0 of an unknown feeder.
+    pub(crate) fn room(&self, feeder: &FeederId, now: UnixSeconds) -> u32 {
+        let setting = self.plan.feeder(feeder, WindowStart(now.0));
+        setting.map_or(0, |setting| setting.max_meters)
     }
 
     /// Adds an analytics service or replaces the feeders of the one with this id.
@@ -174,19 +219,25 @@ impl PlanBook {
         plan.sort();
     }
 
-    /// Adds an epoch with its public key. The plan has room for two: with a third, the oldest leaves.
-    pub(crate) fn add_epoch(&mut self, entry: EpochPlan, public: &[u8]) {
+    /// Adds an epoch with its public keys. The plan has room for two: with a third, the oldest leaves.
+    pub(crate) fn add_epoch(
+        &mut self,
+        epoch: KeyEpoch,
+        first_window: WindowStart,
+        keys: &EpochKeys,
+    ) {
         let newest = self.plan.epochs.len().saturating_sub(1);
         let mut limbs = self
             .plan
             .public_key(newest, &self.limbs)
             .map(<[u8]>::to_vec)
             .unwrap_or_default();
-        limbs.extend_from_slice(public);
+        limbs.extend_from_slice(&keys.public);
         let plan = self.change();
         plan.epochs.drain(..newest);
-        plan.epochs.push(entry);
+        plan.epochs.push(keys.entry(epoch, first_window));
         self.limbs = limbs.into();
+        self.choice.norms = keys.norms();
     }
 
     /// The newest reference of a feeder, in Wh.
@@ -235,8 +286,13 @@ impl PlanBook {
     }
 }
 
+/// The epoch after another. There are never so many that the number does not rise.
+fn after(epoch: KeyEpoch) -> KeyEpoch {
+    KeyEpoch(epoch.0.saturating_add(1))
+}
+
 /// The name of a layout or profile for the plan. They are compiled in, and short.
-fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
+pub(super) fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
     T::try_from(name).expect("a name of `packed` is an id")
 }
 

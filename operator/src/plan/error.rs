@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use packed::layout::Layout;
+use packed::layout::ShapeError;
 
 use crate::disk::DiskError;
 use crate::keys::error::KeyringError;
@@ -37,17 +37,19 @@ pub enum PlanError {
         planned: String,
         path: PathBuf,
     },
-    /// The configured batch and layout need more slots than a ciphertext has.
+    /// No report holds the configured batch.
+    #[error("plan.batch and plan.layout do not fit a report")]
+    Shape(#[from] ShapeError),
+    /// A plan of an earlier format was set aside and is damaged by now.
     #[error(
-        "plan.batch = {batch} with plan.layout = {layout} needs {needed} slots, but profile {profile} has {slots}"
+        "{path} is not the plan of format 1 that was set aside there: restore it from a backup. Where it ends, the new plan \
+         goes on with version and key epoch",
+        path = path.display()
     )]
-    Slots {
-        batch: u16,
-        layout: Layout,
-        needed: usize,
-        profile: &'static str,
-        slots: usize,
-    },
+    SetAside { path: PathBuf },
+    /// The stored plan has no key epoch: never one of this operator.
+    #[error("the stored plan {path} has no key epoch: restore state_dir/operator from a backup", path = path.display())]
+    NoEpoch { path: PathBuf },
     /// The keys of the plan's epochs cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyringError),

@@ -2,7 +2,10 @@
 //! services) and the roster (meters).
 
 pub(crate) mod book;
+mod earlier;
 pub(crate) mod error;
+pub(crate) mod feeder_setting;
+pub(crate) mod members;
 pub(crate) mod publish;
 pub(crate) mod reference;
 pub(crate) mod roster;

@@ -6,10 +6,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics, Watts};
+use wire::{CapacityClass, DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics};
 
+use super::members::{Member, Members};
 use crate::disk::{self, DiskError};
 use crate::keys::keyring::Keyring;
 
@@ -40,6 +42,16 @@ pub enum RosterError {
         /// Pages the stored roster says it has.
         pages: u16,
     },
+    /// Two meters of a feeder have one number.
+    #[error(
+        "{path} gives {meter} a number that another meter of {feeder} has: restore state_dir/operator from a backup",
+        path = path.display()
+    )]
+    NumberTwice {
+        path: PathBuf,
+        meter: MeterId,
+        feeder: FeederId,
+    },
 }
 
 /// Every meter of the deployment.
@@ -51,7 +63,8 @@ pub(crate) struct RosterBook {
     pages: Vec<Page>,
     /// Page and position of each meter.
     places: HashMap<MeterId, (u16, usize)>,
-    on_feeder: HashMap<FeederId, u32>,
+    /// Shared with sums that wait to be opened: a sum is opened with the meters that were there when it came.
+    members: HashMap<FeederId, Arc<Members>>,
     page_limit: usize,
 }
 
@@ -78,7 +91,7 @@ impl RosterBook {
             version: 0,
             pages: Vec::new(),
             places: HashMap::new(),
-            on_feeder: HashMap::new(),
+            members: HashMap::new(),
             page_limit: wire::MAX_ROSTER_ENTRIES,
         };
         let last = (0..wire::MAX_ROSTER_PAGES)
@@ -93,7 +106,7 @@ impl RosterBook {
             }
             let message = book.read(&path, page, keyring)?;
             pages = pages.max(message.pages);
-            book.adopt(message);
+            book.adopt(message, &path)?;
             page += 1;
         }
         Ok(book)
@@ -117,17 +130,33 @@ impl RosterBook {
             .message)
     }
 
-    fn adopt(&mut self, message: RosterPage) {
+    fn adopt(&mut self, message: RosterPage, path: &Path) -> Result<(), RosterError> {
         let page = message.page;
         self.version = self.version.max(message.version);
         for (position, entry) in message.entries.iter().enumerate() {
+            if !self.insert_member(entry) {
+                return Err(RosterError::NumberTwice {
+                    path: path.to_owned(),
+                    meter: entry.meter.clone(),
+                    feeder: entry.feeder.clone(),
+                });
+            }
             self.places.insert(entry.meter.clone(), (page, position));
-            *self.on_feeder.entry(entry.feeder.clone()).or_default() += 1;
         }
         self.pages.push(Page {
             message,
             unsaved: false,
         });
+        Ok(())
+    }
+
+    fn insert_member(&mut self, entry: &RosterEntry) -> bool {
+        let members = self.members.entry(entry.feeder.clone()).or_default();
+        let member = Member {
+            meter: entry.meter.clone(),
+            mask_key: entry.mask_key,
+        };
+        Arc::make_mut(members).insert(entry.number, member)
     }
 
     /// The entry of a meter.
@@ -140,7 +169,7 @@ impl RosterBook {
             .get(position)
     }
 
-    /// Adds a meter that is not in the roster yet. `false` if the roster is full.
+    /// Adds a meter that is not in the roster yet, with a number that is free on its feeder. `false` if the roster is full.
     pub(crate) fn add(&mut self, entry: RosterEntry) -> bool {
         debug_assert!(!self.places.contains_key(&entry.meter));
         let full = self
@@ -155,16 +184,15 @@ impl RosterBook {
         let entries = &mut self.pages[usize::from(page)].message.entries;
         self.places
             .insert(entry.meter.clone(), (page, entries.len()));
-        *self.on_feeder.entry(entry.feeder.clone()).or_default() += 1;
-        entries.push(entry);
-        true
+        entries.push(entry.clone());
+        self.insert_member(&entry)
     }
 
     /// Changes the declared capacity of a meter in the roster.
-    pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity_w: Watts) {
+    pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity: CapacityClass) {
         if let Some(&(page, position)) = self.places.get(meter) {
             self.touch(page);
-            self.pages[usize::from(page)].message.entries[position].capacity_w = capacity_w;
+            self.pages[usize::from(page)].message.entries[position].capacity = capacity;
         }
     }
 
@@ -198,14 +226,32 @@ impl RosterBook {
         self.places.len()
     }
 
+    /// The meters of a feeder.
+    pub(crate) fn members(&self, feeder: &FeederId) -> Arc<Members> {
+        self.members.get(feeder).cloned().unwrap_or_default()
+    }
+
     /// Meters enrolled on a feeder.
     pub(crate) fn on_feeder(&self, feeder: &FeederId) -> u32 {
-        self.on_feeder.get(feeder).copied().unwrap_or(0)
+        self.members
+            .get(feeder)
+            .map_or(0, |members| members.count())
+    }
+
+    /// The number of the next meter of a feeder: one more than the highest, so that none is ever used again.
+    pub(crate) fn next_number(&self, feeder: &FeederId) -> u32 {
+        self.members
+            .get(feeder)
+            .map_or(0, |members| members.next_number())
     }
 
     /// The most meters on one feeder.
     pub(crate) fn largest_feeder(&self) -> u32 {
-        self.on_feeder.values().copied().max().unwrap_or(0)
+        self.members
+            .values()
+            .map(|members| members.count())
+            .max()
+            .unwrap_or(0)
     }
 
     /// The page a meter is on.

@@ -15,6 +15,8 @@ pub(crate) struct PlanSettings {
     /// Intervals per report.
     pub batch: u16,
     pub layout: packed::layout::Layout,
+    /// The profile of feeders that are new; `None`: by their reference and size.
+    pub profile: Option<&'static packed::Profile>,
     /// Least meters of a release.
     pub min_meters: u32,
 }
@@ -22,7 +24,6 @@ pub(crate) struct PlanSettings {
 /// What reports are sealed for cannot change within a deployment.
 pub(super) fn check_agreement(
     settings: &PlanSettings,
-    profile: &str,
     plan: &Plan,
     path: &Path,
 ) -> Result<(), PlanError> {
@@ -38,8 +39,7 @@ pub(super) fn check_agreement(
         &settings.layout.as_str(),
         &plan.layout.as_str(),
         path,
-    )?;
-    agree("plan.profile", &profile, &plan.profile.as_str(), path)
+    )
 }
 
 pub(super) fn agree<T: PartialEq + std::fmt::Display>(

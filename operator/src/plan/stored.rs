@@ -5,11 +5,13 @@ use std::path::Path;
 use wire::{DeploymentId, FeederId, Owners, Plan};
 
 use super::book::{MAX_PLAN_BYTES, PlanBook};
+use super::earlier;
 use super::error::PlanError;
 use crate::disk;
 use crate::keys::error::KeyringError;
 
-/// The plan stored in `dir`, for a command beside a running operator; `None` if there is none yet.
+/// The plan stored in `dir`, for a command beside a running operator; `None` if there is none yet, or one of an earlier format
+/// that the next start sets aside.
 ///
 /// # Errors
 /// The plan or the operator's signing key cannot be read, or do not fit.
@@ -22,11 +24,14 @@ pub fn stored_plan(
     if !path.exists() {
         return Ok(None);
     }
+    let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
+    if earlier::is_earlier(&bytes) {
+        return Ok(None);
+    }
     let signing = dir.join("signing.key");
     let key = service::files::load_verifying_key(&signing)
         .map_err(KeyringError::Signing)?
         .ok_or(KeyringError::SigningMissing { path: signing })?;
-    let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
     let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
         .and_then(|plan| plan.verify(deployment, topic, &key));
     match opened {

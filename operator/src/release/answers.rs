@@ -33,10 +33,11 @@ impl Signer<'_> {
             window: report.window_start,
             part: report.part,
             interval_s: report.interval_s,
+            quantum_wh: report.quantum_wh,
             meters: report.meters,
             completeness_ppm: (report.completeness * 1e6).round() as u32,
+            present: report.present.clone(),
             energy_wh: report.energy_wh.clone(),
-            bound_wh: report.bound_wh.ceil() as u64,
         };
         self.seal(self.topics.total(&report.feeder), &total)
     }

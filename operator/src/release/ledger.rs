@@ -1,24 +1,26 @@
-//! What the operator remembers of releases, in files that a kill at any moment leaves consistent.
+//! What the operator remembers of sums, in files that a kill at any moment leaves consistent.
 //!
 //! `totals.jsonl` is for people and other programs: one line a released window. `releases.redb`, the ledger, is for the
-//! operator: one row a release taken, which tells a duplicate from a conflict. They are written in this order, each synced,
-//! and the receipt goes out after both. What a kill or a failed write between the two leaves in the totals alone is added to
-//! the ledger before anything else is asked of it, so that the release, which analytics sends again, is a duplicate and not
-//! a second line of totals.
+//! operator: one row a sum that was opened, with its contributors. A sum is spent in the ledger before anybody looks at what
+//! it says; then its total is written, then the ledger says what became of it, each synced, and the receipt goes out after
+//! all three. A sum that a kill leaves spent is opened again when it comes again. What a kill or a failed write leaves in the
+//! totals alone is added to the ledger before anything else is asked of it, so that the release, which analytics sends again,
+//! is a duplicate and not a second line of totals.
 //!
-//! `releases.count` holds the number of releases in the ledger and is written after it, when no sum waits. A kill in between
-//! leaves the count behind the ledger; a ledger behind the count is an older copy. Releases are never removed, so their number
-//! counts commits.
+//! `releases.count` holds the number of rows in the ledger and is written after it, when no sum waits. A kill in between
+//! leaves the count behind the ledger; a ledger behind the count is an older copy. Rows are never removed.
 //!
 //! # Layout
-//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`: `releases.redb`
-//! * `state`: what is in it, for whoever looks on · `migrate`: ledgers of earlier formats
+//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`, `rows`: `releases.redb`
+//! * `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
 
 mod count;
 mod error;
 #[cfg(test)]
 pub(crate) mod faults;
 mod migrate;
+mod migrate_2;
+mod rows;
 mod state;
 mod store;
 
@@ -27,15 +29,15 @@ use std::path::Path;
 
 use redb::ReadableDatabase as _;
 use service::failpoint;
-use wire::{DeploymentId, FeederId, WindowStart};
+use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 
 use crate::disk::DiskError;
+use crate::release::opening::{Opening, Release};
 use crate::release::report::FeederReport;
-use crate::release::rules::Taken;
 use crate::release::totals::{self, COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
-pub(crate) use state::state;
+pub(crate) use state::{State, state};
 use store::Store;
 
 /// The ledger's name in the operator's folder.
@@ -54,11 +56,22 @@ pub(crate) struct Place<'a> {
     pub operator: &'a str,
 }
 
-/// The operator's durable record of releases.
+/// Says that contributors are spent, so that what a sum of them says may be looked at. Only [`Ledger::spend`] gives it.
+pub(crate) struct Spent(());
+
+/// The operator's durable record of sums.
 pub(crate) struct Ledger {
     store: Store,
     count: Count,
     totals: Totals,
+}
+
+#[cfg(test)]
+impl Spent {
+    /// For sums that no ledger knows.
+    pub(crate) fn untracked() -> Self {
+        Self(())
+    }
 }
 
 impl Ledger {
@@ -85,7 +98,7 @@ impl Ledger {
             totals: Totals::open(place.totals)?,
         };
         if let Some(earlier) = &earlier {
-            ledger.store.add(earlier)?;
+            ledger.store.settle(earlier)?;
             if ledger.count.known().is_none() {
                 ledger.count()?;
             }
@@ -131,8 +144,8 @@ impl Ledger {
         let mut tail = totals::TAIL;
         let start = loop {
             let start = self.totals.size().saturating_sub(tail);
-            let rows = taken_of(reports(start)?.take(COMMIT_MAX))?;
-            let known = rows.len() == COMMIT_MAX && self.store.missing(&rows)?.is_empty();
+            let rows = released(reports(start)?.take(COMMIT_MAX))?;
+            let known = rows.len() == COMMIT_MAX && self.store.unreleased(&rows)?.is_empty();
             if known || start == 0 {
                 break start;
             }
@@ -143,12 +156,12 @@ impl Ledger {
         }
         let mut reports = reports(start)?;
         loop {
-            let rows = taken_of(reports.by_ref().take(COMMIT_MAX))?;
+            let rows = released(reports.by_ref().take(COMMIT_MAX))?;
             if rows.is_empty() {
                 return Ok(());
             }
-            let missing = self.store.missing(&rows)?;
-            self.store.add(&missing)?;
+            let missing = self.store.unreleased(&rows)?;
+            self.store.settle(&missing)?;
         }
     }
 
@@ -156,38 +169,54 @@ impl Ledger {
     /// first lines are missing, what was released before these is in neither file.
     fn refuse_gap(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
         let reports = totals::reports(place.totals, 0, place.operator)?;
-        let first = taken_of(reports.take(COMMIT_MAX + 1))?;
-        if self.store.len() == 0 || self.store.missing(&first)?.len() <= COMMIT_MAX {
+        let first = released(reports.take(COMMIT_MAX + 1))?;
+        if self.store.len() == 0 || self.store.unreleased(&first)?.len() <= COMMIT_MAX {
             return Ok(());
         }
         Err(LedgerError::OlderThanTotals {
             path: self.store.path().to_owned(),
-            releases: self.store.len(),
+            sums: self.store.len(),
             totals: place.totals.to_owned(),
         })
     }
 
-    /// Makes `reports` durable. At most [`COMMIT_MAX`] at once, none of which was taken before.
+    /// Makes it durable that the contributors of these sums are spent. At most [`COMMIT_MAX`] at once.
     ///
     /// # Errors
-    /// A file could not be written. None of the reports may be answered then; those that the totals have by now will be found
-    /// taken.
-    pub(crate) fn commit(&mut self, reports: &[FeederReport]) -> Result<(), LedgerError> {
-        debug_assert!(reports.len() <= COMMIT_MAX);
-        self.store.add_owed()?;
-        let lines: Vec<String> = reports.iter().map(json).collect();
-        let rows: Vec<Taken> = reports.iter().map(taken).collect();
-        self.totals.append(&lines)?;
-        failpoint::hit("operator.between_records");
-        self.store.add(&rows)
+    /// The ledger could not be written: nobody may look at what the sums say.
+    pub(crate) fn spend(&mut self, openings: &[Opening]) -> Result<Spent, LedgerError> {
+        debug_assert!(openings.len() <= COMMIT_MAX);
+        self.store.spend(openings)?;
+        Ok(Spent(()))
     }
 
-    /// Whether `totals.jsonl` has releases that could not be written to the ledger yet.
+    /// Makes durable what became of spent sums: the totals of those that were released, and the rest.
+    ///
+    /// # Errors
+    /// A file could not be written. None of the sums may be answered then; those that the totals have by now will be found
+    /// released, the others spent.
+    pub(crate) fn settle(
+        &mut self,
+        released: &[FeederReport],
+        failed: &[Opening],
+    ) -> Result<(), LedgerError> {
+        self.store.add_owed()?;
+        let lines: Vec<String> = released.iter().map(json).collect();
+        let mut rows: Vec<Opening> = released.iter().map(release).collect();
+        rows.extend_from_slice(failed);
+        if !lines.is_empty() {
+            self.totals.append(&lines)?;
+        }
+        failpoint::hit("operator.between_records");
+        self.store.settle(&rows)
+    }
+
+    /// Whether there are sums of which only `totals.jsonl` says what became of them.
     pub(crate) fn owes(&self) -> bool {
         self.store.owes()
     }
 
-    /// Writes down how many releases the ledger has. It may wait until receipts are sent.
+    /// Writes down how many sums the ledger has. It may wait until receipts are sent.
     ///
     /// # Errors
     /// The count cannot be written; the next call tries again.
@@ -195,7 +224,7 @@ impl Ledger {
         self.count.write(self.store.len())
     }
 
-    /// The releases taken of a feeder's window, one a part.
+    /// The sums opened of a feeder's window, one a part.
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -203,11 +232,19 @@ impl Ledger {
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-    ) -> Result<Vec<Taken>, LedgerError> {
+    ) -> Result<Vec<Opening>, LedgerError> {
         self.store.window(feeder, window)
     }
 
-    /// The newest window each feeder has released. Reads the whole ledger.
+    /// How many sums of a key epoch did not open.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn refusals(&mut self, epoch: KeyEpoch) -> Result<u32, LedgerError> {
+        self.store.refusals(epoch)
+    }
+
+    /// The newest window of which a sum of each feeder was opened. Reads the whole ledger.
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -239,14 +276,14 @@ impl Ledger {
 }
 
 /// The rows of the ledger for some totals.
-fn taken_of(
+fn released(
     reports: impl Iterator<Item = Result<FeederReport, DiskError>>,
-) -> Result<Vec<Taken>, DiskError> {
-    reports.map(|report| Ok(taken(&report?))).collect()
+) -> Result<Vec<Opening>, DiskError> {
+    reports.map(|report| Ok(release(&report?))).collect()
 }
 
-fn taken(report: &FeederReport) -> Taken {
-    Taken {
+fn release(report: &FeederReport) -> Opening {
+    Opening::from(Release {
         feeder: report.feeder.clone(),
         window_start: report.window_start,
         part: report.part,
@@ -254,7 +291,7 @@ fn taken(report: &FeederReport) -> Taken {
         meters: report.meters,
         digest: report.digest,
         analytics: report.analytics.clone(),
-    }
+    })
 }
 
 fn json(report: &FeederReport) -> String {

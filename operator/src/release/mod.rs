@@ -2,6 +2,8 @@
 
 mod answers;
 pub(crate) mod ledger;
+pub(crate) mod opening;
+mod refused;
 pub(crate) mod report;
 pub(crate) mod rules;
 pub(crate) mod take_result;

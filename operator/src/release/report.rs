@@ -1,10 +1,8 @@
-//! From a decrypted sum to what a utility reads: energy, statistics across meters, the peak, and how far off they may be.
+//! From an opened sum to what a utility reads: energy, statistics across meters, the peak.
 //!
-//! Nothing here keeps the decrypted floating-point values: energies are rounded to the publishing quantum
-//! first and every figure that leaves is rounded too, because the low bits of a CKKS decryption carry noise that
-//! depends on the secret key.
+//! All of it follows from the whole numbers that the sum carries, so every total is exact, and nothing of the noise of a
+//! decryption, which depends on the secret key, is left in it.
 
-use packed::Profile;
 use packed::layout::Totals;
 use serde::{Deserialize, Serialize};
 use wire::{
@@ -37,23 +35,39 @@ pub struct FeederReport {
     pub interval_s: u32,
     /// Meters in the sum.
     pub meters: u32,
-    /// Net energy of these meters per interval, in Wh, rounded to the publishing quantum.
+    /// Net energy of these meters per interval, in Wh: exactly the sum of what they entered, a whole number of
+    /// `quantum_wh`.
     pub energy_wh: Vec<i64>,
+    /// What every reading of the feeder is entered in whole numbers of, in Wh; 0 in lines of earlier versions, whose totals
+    /// are approximate.
+    #[serde(default)]
+    pub quantum_wh: u64,
+    /// What every squared reading is entered in whole numbers of, in Wh². Only with layout `moments`.
+    #[serde(default)]
+    pub square_unit_wh2: Option<u64>,
+    /// Meters that had a reading, per interval; none in lines of earlier versions.
+    #[serde(default)]
+    pub present: Vec<u32>,
     /// Key epoch of the sum.
     pub epoch: KeyEpoch,
     /// Plan version the reports were sealed under.
     pub plan_version: PlanVersion,
-    /// Meters enrolled on the feeder when the window closed.
+    /// The part that did not open and that this one is a piece of; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Part>,
+    /// Meters enrolled on the feeder when the sum was opened.
     pub enrolled: u32,
-    /// `meters / enrolled`, between 0 and 1.
+    /// Readings in the sum, as a share of those that all enrolled meters could have, between 0 and 1. In lines of earlier
+    /// versions the share of meters.
     pub completeness: f64,
     /// Readings that were clamped to a meter's declared capacity.
     pub clamped: u64,
-    /// Readings that were missing and count as zero.
+    /// Readings that the meters in the sum did not have.
     pub missing: u64,
-    /// Mean energy per meter and interval, in Wh, to a thousandth.
+    /// Mean energy of the meters that had a reading, per interval, in Wh, to a thousandth; 0 where none had.
     pub mean_wh: Vec<f64>,
-    /// Standard deviation across meters per interval, in Wh, rounded to the publishing quantum. Only with layout `moments`.
+    /// Standard deviation across the meters that had a reading, per interval, in Wh, rounded to `quantum_wh`; 0 where none
+    /// had. Only with layout `moments`.
     pub std_wh: Option<Vec<i64>>,
     /// Coincident peak: the largest energy of an interval, in Wh.
     pub peak_wh: i64,
@@ -61,8 +75,6 @@ pub struct FeederReport {
     pub peak_interval: u16,
     /// Average over peak, if the peak is positive, to a ten-thousandth.
     pub load_factor: Option<f64>,
-    /// No `energy_wh` is further than this from the sum of the (clamped) readings, in Wh.
-    pub bound_wh: f64,
     /// SHA-256 of the sum's limbs: what the receipt names.
     pub digest: Digest,
     /// The analytics service that released it; absent in lines of earlier versions.
@@ -82,62 +94,59 @@ pub struct By {
     pub taken_at: UnixMillis,
 }
 
-/// How the content of a sum becomes watt-hours.
+/// What a report says beyond the content of its sum.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Parameter profile of the sum.
-    pub profile: &'static Profile,
     /// Length of an interval in seconds.
     pub interval_s: u32,
-    /// What a slot of 1 stands for, in Wh.
-    pub reference_wh: u64,
-    /// Rounding of what leaves the operator, in Wh; at least 1.
+    /// Of the feeder's setting.
     pub quantum_wh: u64,
+    /// Of the feeder's setting.
+    pub square_unit_wh2: Option<u64>,
+    /// Meters enrolled on the feeder.
+    pub enrolled: u32,
 }
 
 impl FeederReport {
     /// The report of `sum`, whose decoded content is `totals`.
     pub fn new(sum: &Sum, digest: &Digest, totals: &Totals, scale: &Scale, by: &By) -> Self {
-        let meters = sum.contributors;
-        let energy_wh: Vec<i64> = totals
-            .energy_wh
-            .iter()
-            .map(|&wh| round_to(wh, scale.quantum_wh))
-            .collect();
-        let mean_wh = energy_wh
-            .iter()
-            .map(|&wh| decimals(wh as f64 / f64::from(meters.max(1)), 1e3))
-            .collect();
-        let std_wh = (0..energy_wh.len())
-            .map(|k| {
-                totals
-                    .variance_wh2(k, meters)
-                    .map(|v| round_to(v.sqrt(), scale.quantum_wh))
-            })
-            .collect::<Option<Vec<i64>>>();
+        let meters = sum.contributors();
+        let energy_wh = totals.energy_wh.clone();
+        let intervals = 0..energy_wh.len();
+        let batch = energy_wh.len() as u64;
+        let readings: u64 = totals.present.iter().copied().map(u64::from).sum();
+        let mean = |k| decimals(totals.mean_wh(k).unwrap_or(0.0), 1e3);
+        let std = |k| totals.variance_wh2(k).unwrap_or(0.0).sqrt();
+        let std_wh = totals.squares_wh2.as_ref().map(|_| {
+            let rounded = intervals
+                .clone()
+                .map(|k| round_to(std(k), scale.quantum_wh));
+            rounded.collect()
+        });
         let (peak_interval, peak_wh) = coincident_peak(&energy_wh);
+        let possible = u64::from(scale.enrolled.max(meters)) * batch;
         Self {
             feeder: sum.feeder.clone(),
             window_start: sum.window,
             part: sum.part,
             interval_s: scale.interval_s,
             meters,
+            quantum_wh: scale.quantum_wh,
+            square_unit_wh2: scale.square_unit_wh2,
+            present: totals.present.clone(),
             epoch: sum.epoch,
             plan_version: sum.plan_version,
-            enrolled: sum.enrolled,
-            completeness: decimals(
-                f64::from(meters) / f64::from(sum.enrolled.max(meters).max(1)),
-                1e6,
-            ),
-            clamped: sum.clamped,
-            missing: sum.missing,
-            mean_wh,
+            replaces: sum.replaces,
+            enrolled: scale.enrolled,
+            completeness: decimals(readings as f64 / possible.max(1) as f64, 1e6),
+            clamped: totals.clamped,
+            missing: (u64::from(meters) * batch).saturating_sub(readings),
+            mean_wh: intervals.map(mean).collect(),
             std_wh,
             peak_wh,
             peak_interval,
             load_factor: load_factor(&energy_wh),
             energy_wh,
-            bound_wh: error_bound_wh(scale, meters),
             digest: *digest,
             analytics: Some(sum.analytics.clone()),
             by: by.clone(),
@@ -148,12 +157,6 @@ impl FeederReport {
     pub fn total_wh(&self) -> i64 {
         self.energy_wh.iter().sum()
     }
-}
-
-/// How far an energy may be from the truth, in Wh: the noise of `meters` fresh encryptions and half a rounding step.
-fn error_bound_wh(scale: &Scale, meters: u32) -> f64 {
-    packed::noise::bound(scale.profile, meters) * scale.reference_wh as f64
-        + scale.quantum_wh as f64 / 2.0
 }
 
 /// The nearest multiple of `quantum`.
@@ -191,96 +194,87 @@ fn load_factor(energy_wh: &[i64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{by, sum};
+    use crate::testing::{by, sum, sum_of};
 
-    fn scale(quantum_wh: u64) -> Scale {
+    fn scale(quantum_wh: u64, enrolled: u32) -> Scale {
         Scale {
-            profile: &packed::ADDITIVE,
             interval_s: 3600,
-            reference_wh: 1024,
             quantum_wh,
+            square_unit_wh2: None,
+            enrolled,
         }
     }
 
-    fn totals(energy_wh: Vec<f64>, squares_wh2: Option<Vec<f64>>) -> Totals {
+    fn totals(energy_wh: &[i64], present: &[u32], squares_wh2: Option<&[u128]>) -> Totals {
         Totals {
-            energy_wh,
-            squares_wh2,
+            energy_wh: energy_wh.to_vec(),
+            present: present.to_vec(),
+            clamped: 2,
+            squares_wh2: squares_wh2.map(<[u128]>::to_vec),
         }
+    }
+
+    fn report(sum: &Sum, totals: &Totals, scale: &Scale) -> FeederReport {
+        FeederReport::new(sum, &Digest([7; 32]), totals, scale, &by())
     }
 
     #[test]
-    fn energies_are_rounded_and_statistics_follow_them() {
-        let mut message = sum("feeder-1", 0, 0);
-        message.contributors = 4;
-        message.enrolled = 5;
-        // Four meters at 10, 20, 30, 40 Wh in interval 1: mean 25, population variance 125.
-        let decoded = totals(vec![40.2, 100.0004, 60.0], Some(vec![400.0, 3000.0, 900.0]));
-        let report = FeederReport::new(&message, &Digest([7; 32]), &decoded, &scale(1), &by());
-        assert_eq!(report.energy_wh, [40, 100, 60]);
-        assert_eq!(report.mean_wh, [10.0, 25.0, 15.0]);
+    fn statistics_are_over_the_meters_that_had_a_reading() {
+        let message = sum_of("feeder-1", 0, 0, 0..4);
+        // Four meters at 10, 20, 30, 40 Wh in interval 1: mean 25, population variance 125. In interval 0 two have 20 Wh each,
+        // and in interval 2 none has a reading.
+        let decoded = totals(&[40, 100, 0], &[2, 4, 0], Some(&[800, 3_000, 0]));
+        let report = report(&message, &decoded, &scale(1, 5));
+        assert_eq!(report.energy_wh, [40, 100, 0]);
+        assert_eq!(report.present, [2, 4, 0]);
+        assert_eq!(report.mean_wh, [20.0, 25.0, 0.0]);
         assert_eq!(report.std_wh, Some(vec![0, 11, 0]));
         assert_eq!((report.peak_interval, report.peak_wh), (1, 100));
-        assert_eq!(report.load_factor, Some(0.6667));
-        assert_eq!(report.completeness, 0.8);
-        assert_eq!(report.total_wh(), 200);
-        assert!(report.bound_wh > 0.5 && report.bound_wh < 0.51);
+        assert_eq!(report.load_factor, Some(0.4667));
+        // Of 15 readings that five meters could have, 6 are there; of 12 that four could have, 6 are not.
+        assert_eq!((report.completeness, report.missing), (0.4, 6));
+        assert_eq!((report.meters, report.enrolled, report.clamped), (4, 5, 2));
+        assert_eq!(report.total_wh(), 140);
     }
 
     #[test]
-    fn the_quantum_rounds_and_widens_the_bound() {
-        let decoded = totals(vec![149.0, -251.0], None);
-        let report = FeederReport::new(
-            &sum("feeder-1", 0, 0),
-            &Digest([7; 32]),
-            &decoded,
-            &scale(100),
-            &by(),
-        );
-        assert_eq!(report.energy_wh, [100, -300]);
-        assert!(report.bound_wh > 50.0);
-        assert_eq!(report.std_wh, None);
+    fn a_spread_is_no_finer_than_the_readings() {
+        let decoded = totals(&[149, -251], &[20, 20], Some(&[250_000, 90_000]));
+        let report = report(&sum("feeder-1", 0, 0), &decoded, &scale(64, 50));
+        assert_eq!(report.quantum_wh, 64);
+        assert_eq!(report.std_wh, Some(vec![128, 64]));
+        let plain = totals(&[149], &[20], None);
+        let scale = scale(64, 50);
+        assert_eq!(self::report(&sum("f", 0, 0), &plain, &scale).std_wh, None);
     }
 
     #[test]
     fn a_feeder_that_only_exports_has_no_load_factor() {
-        let report = FeederReport::new(
-            &sum("f", 0, 0),
-            &Digest([7; 32]),
-            &totals(vec![-5.0, -1.0], None),
-            &scale(1),
-            &by(),
-        );
+        let decoded = totals(&[-5, -1], &[20, 20], None);
+        let report = report(&sum("f", 0, 0), &decoded, &scale(1, 20));
         assert_eq!((report.peak_interval, report.peak_wh), (1, -1));
         assert_eq!(report.load_factor, None);
+        assert_eq!((report.completeness, report.missing), (1.0, 0));
     }
 
     #[test]
     fn a_line_of_totals_starts_with_its_stable_fields() {
-        let report = FeederReport::new(
-            &sum("feeder-1", 3600, 2),
-            &Digest([7; 32]),
-            &totals(vec![5.0], None),
-            &scale(1),
-            &by(),
-        );
+        let decoded = totals(&[5], &[20], None);
+        let report = report(&sum("feeder-1", 3600, 2), &decoded, &scale(1, 20));
         let line = serde_json::to_string(&report).unwrap();
-        let expected = r#"{"feeder":"feeder-1","window_start":3600,"part":2,"interval_s":3600,"meters":20,"energy_wh":[5],"#;
+        let expected = r#"{"feeder":"feeder-1","window_start":3600,"part":2,"interval_s":3600,"meters":20,"energy_wh":[5],"quantum_wh":1,"#;
         assert!(line.starts_with(expected), "{line}");
         assert_eq!(serde_json::from_str::<FeederReport>(&line).unwrap(), report);
     }
 
+    /// As the version before this one wrote it.
     #[test]
-    fn the_bound_is_the_noise_of_the_contributors_in_wh_and_half_a_step() {
-        for (reference_wh, quantum_wh) in [(1024, 1), (65_536, 100)] {
-            let scale = Scale {
-                reference_wh,
-                ..scale(quantum_wh)
-            };
-            let noise_wh = packed::noise::bound(scale.profile, 20) * reference_wh as f64;
-            let beyond_noise = error_bound_wh(&scale, 20) - noise_wh;
-            assert!((beyond_noise - quantum_wh as f64 / 2.0).abs() < 1e-9);
-        }
+    fn a_line_of_an_earlier_version_is_read() {
+        let line = r#"{"feeder":"feeder-1","window_start":1736121600,"part":0,"interval_s":3600,"meters":20,"energy_wh":[6711,5567],"epoch":1,"plan_version":2,"enrolled":20,"completeness":1.0,"clamped":0,"missing":0,"mean_wh":[335.55,278.35],"std_wh":[335,221],"peak_wh":6711,"peak_interval":0,"load_factor":0.858,"bound_wh":0.693696034459669,"digest":"aa0b567c64c64011f3ad072d7052dea77741293edbfe1960c86d0dfc8744aaaf","operator":"8be7b9fba6837fec","taken_at":1795846815704}"#;
+        let report: FeederReport = serde_json::from_str(line).unwrap();
+        assert_eq!(report.energy_wh, [6_711, 5_567]);
+        assert_eq!((report.quantum_wh, report.present.len()), (0, 0));
+        assert_eq!((report.replaces, report.analytics), (None, None));
     }
 
     #[test]

@@ -1,96 +1,91 @@
-//! Which sums are taken: the rules of a release, without keys, files or clocks.
+//! Which sums are opened: the rules, without keys, files or clocks.
 //!
-//! The first release of a (feeder, window, part) is taken; the same limbs again are a duplicate, which is as good as
-//! taken; other limbs are a conflict. A part is of one key epoch, so the epoch needs no place in the key.
+//! Every (feeder, window, part) is opened once. The limbs of a release again are a duplicate, which is as good as taken;
+//! other limbs in its place are a conflict. A sum that was opened while the operator was killed is opened again, because
+//! it is the same ciphertext of the same contributors.
+//!
+//! No meter of a window is opened twice: two sums that differ by one meter would give that meter's readings. The one
+//! exception is a sum that did not open: parts of it take its place, each with contributors of its own and at least
+//! `min_meters`, and what they are is settled by the first that comes. A part that does not open either is final.
 //!
 //! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
-//! has been handed over, a part from the new owner could count a meter a second time.
+//! has been handed over, its new owner could know them only by opening some twice.
 
-use serde::Deserialize;
-use wire::{AnalyticsId, Digest, FeederId, KeyEpoch, Part, Plan, Reason, Sum, WindowStart};
+use wire::{Plan, Reason, Sum};
 
-/// What to do with a release whose signature holds.
+use super::opening::{Opening, Stage};
+use crate::plan::members::Members;
+
+/// What to do with a sum whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Decrypt it and record it.
-    Take,
-    /// The same limbs were taken before.
+    Open,
+    /// It was released before.
     Duplicate,
+    /// It did not open, and is to be divided.
+    Divide,
     Reject(Reason),
 }
 
-/// A release that was taken: a row of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Taken {
-    pub feeder: FeederId,
-    pub window_start: WindowStart,
-    pub part: Part,
-    pub epoch: KeyEpoch,
-    /// Meters in the sum.
-    pub meters: u32,
-    /// SHA-256 of the sum's limbs.
-    pub digest: Digest,
-    /// The analytics service that released it; absent in what earlier versions took.
-    #[serde(default)]
-    pub analytics: Option<AnalyticsId>,
-}
-
-impl Taken {
-    /// Whether it is of the window of `sum`, in any part.
-    pub(crate) fn is_of_window(&self, sum: &Sum) -> bool {
-        self.feeder == sum.feeder && self.window_start == sum.window
-    }
-
-    pub(crate) fn of(sum: &Sum, digest: &Digest) -> Self {
-        Self {
-            feeder: sum.feeder.clone(),
-            window_start: sum.window,
-            part: sum.part,
-            epoch: sum.epoch,
-            meters: sum.contributors,
-            digest: *digest,
-            analytics: Some(sum.analytics.clone()),
-        }
-    }
-}
-
-/// What a release is held against.
+/// What a sum is held against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     /// The plan in force.
     pub plan: &'a Plan,
-    /// Most contributors of a sum that cannot overflow.
-    pub max_contributors: u32,
-    /// Meters enrolled on the release's feeder.
-    pub enrolled: u32,
+    /// The meters of the sum's feeder.
+    pub members: &'a Members,
+    /// Whether the sum's key epoch has refusals left.
+    pub has_refusals: bool,
 }
 
-/// Decides on a release whose signature holds. `window` is what was taken of its feeder's window.
-pub(crate) fn judge(window: &[Taken], sum: &Sum, digest: &Digest, rules: &Rules<'_>) -> Decision {
-    let same = window.iter().find(|taken| taken.part == sum.part);
-    if same.is_some_and(|taken| taken.digest == *digest) {
-        return Decision::Duplicate;
+/// Decides on a sum whose signature holds. `window` is what was opened of its feeder's window, `asked` the opening that
+/// the sum would be.
+pub(crate) fn judge(window: &[Opening], sum: &Sum, asked: &Opening, rules: &Rules<'_>) -> Decision {
+    let same = window.iter().find(|other| other.part == asked.part);
+    if let Some(decision) = same.and_then(|same| again(same, asked, window)) {
+        return decision;
     }
-    let elsewhere = |taken: &Taken| {
-        let service = taken.analytics.as_ref();
+    let elsewhere = |other: &Opening| {
+        let service = other.analytics.as_ref();
         service.is_some_and(|service| *service != sum.analytics)
     };
     if window.iter().any(elsewhere) {
         return Decision::Reject(Reason::BatchCollected);
     }
-    if same.is_some() {
-        return Decision::Reject(Reason::Conflict);
+    match same {
+        None => {}
+        Some(same) if same.stage == Stage::Released => return Decision::Reject(Reason::Conflict),
+        // A kill came between its being spent and its answer.
+        Some(same) if same.stage == Stage::Spent && same.content == asked.content => {}
+        Some(_) => return Decision::Reject(Reason::AlreadyOpened),
     }
-    // Parts of a window have disjoint contributors, so together they are at most the meters enrolled.
-    let before = window.iter().map(|taken| u64::from(taken.meters)).sum();
-    match check(sum, rules, before) {
-        Ok(()) => Decision::Take,
+    let checked = check(sum, rules).and_then(|()| check_unopened(window, sum));
+    match checked {
         Err(reason) => Decision::Reject(reason),
+        Ok(()) if !rules.has_refusals => Decision::Reject(Reason::KeySpent),
+        Ok(()) => Decision::Open,
     }
 }
 
-/// The rules a first release of its part must meet; `before` counts the meters of the window's other parts.
-fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
+/// The answer to a sum that was answered before; its rules may no longer hold.
+fn again(same: &Opening, asked: &Opening, window: &[Opening]) -> Option<Decision> {
+    match same.stage {
+        Stage::Released if same.digest == asked.digest => Some(Decision::Duplicate),
+        Stage::Divided if same.content == asked.content => {
+            let is_replaced = window.iter().any(|part| part.replaces == Some(same.part));
+            Some(match is_replaced {
+                true => Decision::Reject(Reason::AlreadyOpened),
+                false => Decision::Divide,
+            })
+        }
+        Stage::Burnt if same.content == asked.content => Some(Decision::Reject(Reason::NotOpened)),
+        _ => None,
+    }
+}
+
+/// The rules that the plan and the roster make.
+fn check(sum: &Sum, rules: &Rules<'_>) -> Result<(), Reason> {
     let plan = rules.plan;
     check_epoch(sum, plan)?;
     if !plan
@@ -109,16 +104,45 @@ fn check(sum: &Sum, rules: &Rules<'_>, before: u64) -> Result<(), Reason> {
     if sum.plan_version != feeder.since {
         return Err(Reason::OutdatedConfig);
     }
-    if sum.contributors > rules.max_contributors {
+    let contributors = sum.contributors();
+    if contributors > feeder.max_meters {
         return Err(Reason::BatchFull);
     }
-    if sum.contributors < plan.min_meters {
+    if contributors < plan.min_meters {
         return Err(Reason::MinMeters);
     }
-    if before + u64::from(sum.contributors) > u64::from(rules.enrolled) {
-        return Err(Reason::UnknownMeter);
+    match sum
+        .set
+        .iter()
+        .all(|number| rules.members.get(number).is_some())
+    {
+        true => Ok(()),
+        false => Err(Reason::UnknownMeter),
     }
-    Ok(())
+}
+
+/// Whether no contributor is in an opening of the window, except in the one that the sum is a part of.
+fn check_unopened(window: &[Opening], sum: &Sum) -> Result<(), Reason> {
+    let others = window.iter().filter(|other| other.part != sum.part);
+    for other in others.filter(|other| Some(other.part) != sum.replaces) {
+        if !other.is_disjoint(&sum.set) {
+            return Err(Reason::AlreadyOpened);
+        }
+    }
+    let Some(replaces) = sum.replaces else {
+        return Ok(());
+    };
+    let divided = window.iter().find(|other| other.part == replaces);
+    let divided = divided.ok_or(Reason::BadSet)?;
+    if divided.stage != Stage::Divided {
+        return Err(Reason::AlreadyOpened);
+    }
+    // A part is smaller than its whole: no set is opened twice.
+    let is_part = divided
+        .set
+        .as_ref()
+        .is_some_and(|whole| sum.set.is_subset(whole) && sum.set != *whole);
+    is_part.then_some(()).ok_or(Reason::BadSet)
 }
 
 /// A window's sum is of the window's epoch or of an older one. Reports that analytics added before it heard of a new epoch
@@ -140,24 +164,32 @@ fn check_epoch(sum: &Sum, plan: &Plan) -> Result<(), Reason> {
 
 #[cfg(test)]
 mod tests {
+    use wire::{Digest, FeederId, KeyEpoch, Part, WindowStart};
+
     use super::*;
-    use crate::testing::{plan, sum};
+    use crate::testing::{members, plan, sum, sum_of};
 
     const D: Digest = Digest([1; 32]);
     const OTHER: Digest = Digest([2; 32]);
 
-    fn judge(window: &[Taken], sum: &Sum, digest: &Digest) -> Decision {
-        let plan = plan();
-        super::judge(
-            window,
-            sum,
-            digest,
-            &Rules {
-                plan: &plan,
-                max_contributors: 32_767,
-                enrolled: 50,
-            },
-        )
+    fn judge_with(window: &[Opening], sum: &Sum, digest: &Digest, has_refusals: bool) -> Decision {
+        let rules = Rules {
+            plan: &plan(),
+            members: &members(100),
+            has_refusals,
+        };
+        super::judge(window, sum, &Opening::of(sum, digest), &rules)
+    }
+
+    fn judge(window: &[Opening], sum: &Sum, digest: &Digest) -> Decision {
+        judge_with(window, sum, digest, true)
+    }
+
+    fn opening(sum: &Sum, digest: &Digest, stage: Stage) -> Opening {
+        Opening {
+            stage,
+            ..Opening::of(sum, digest)
+        }
     }
 
     fn rejected(change: impl FnOnce(&mut Sum)) -> Reason {
@@ -169,42 +201,153 @@ mod tests {
         }
     }
 
+    /// Parts of the sum of 60 meters that did not open.
+    fn part(number: u16, numbers: std::ops::Range<u32>) -> Sum {
+        Sum {
+            replaces: Some(Part(0)),
+            ..sum_of("feeder-1", 14_400, number, numbers)
+        }
+    }
+
     #[test]
-    fn first_is_taken_again_is_duplicate_other_is_conflict() {
+    fn first_is_opened_again_is_duplicate_other_is_conflict() {
         let message = sum("feeder-1", 14_400, 0);
-        assert_eq!(judge(&[], &message, &D), Decision::Take);
-        let window = [Taken::of(&message, &D)];
+        assert_eq!(judge(&[], &message, &D), Decision::Open);
+        let window = [opening(&message, &D, Stage::Released)];
         assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
         assert_eq!(
             judge(&window, &message, &OTHER),
             Decision::Reject(Reason::Conflict)
         );
-        assert_eq!(
-            judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
-            Decision::Take
-        );
+        let supplement = sum_of("feeder-1", 14_400, 1, 20..40);
+        assert_eq!(judge(&window, &supplement, &OTHER), Decision::Open);
     }
 
     #[test]
-    fn all_parts_of_a_window_come_from_the_service_whose_part_was_taken_first() {
-        let mut window = [Taken::of(&sum("feeder-1", 14_400, 0), &D)];
+    fn no_meter_is_in_two_opened_sums_of_a_window() {
+        let message = sum("feeder-1", 14_400, 0);
+        for stage in [Stage::Spent, Stage::Released, Stage::Divided, Stage::Burnt] {
+            let window = [opening(&message, &D, stage)];
+            let refused = Decision::Reject(Reason::AlreadyOpened);
+            for numbers in [19..39, 0..19, 0..20] {
+                let other = sum_of("feeder-1", 14_400, 1, numbers);
+                assert_eq!(judge(&window, &other, &OTHER), refused, "{stage:?}");
+            }
+            let apart = sum_of("feeder-1", 14_400, 1, 20..39);
+            assert_eq!(judge(&window, &apart, &OTHER), Decision::Open);
+        }
+    }
+
+    #[test]
+    fn a_window_that_an_earlier_version_released_is_closed() {
+        let message = sum("feeder-1", 14_400, 0);
+        let before = Opening {
+            set: None,
+            ..opening(&message, &D, Stage::Released)
+        };
+        let window = [before];
+        assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
+        let apart = sum_of("feeder-1", 14_400, 1, 50..70);
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        assert_eq!(judge(&window, &apart, &OTHER), refused);
+    }
+
+    /// It is the same ciphertext of the same meters, so nothing new is learnt.
+    #[test]
+    fn what_a_kill_left_spent_is_opened_again_and_nothing_else_in_its_place() {
+        let message = sum("feeder-1", 14_400, 0);
+        let window = [opening(&message, &D, Stage::Spent)];
+        assert_eq!(judge(&window, &message, &D), Decision::Open);
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        assert_eq!(judge(&window, &message, &OTHER), refused);
+        let mut other_salt = message.clone();
+        other_salt.salts[3].0[0] ^= 1;
+        assert_eq!(judge(&window, &other_salt, &D), refused);
+        let fewer = sum_of("feeder-1", 14_400, 0, 0..19);
+        assert_eq!(judge(&window, &fewer, &D), refused);
+    }
+
+    #[test]
+    fn a_sum_that_did_not_open_is_divided_until_a_part_of_it_comes() {
+        let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+        let mut window = vec![opening(&whole, &D, Stage::Divided)];
+        assert_eq!(judge(&window, &whole, &D), Decision::Divide);
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        assert_eq!(judge(&window, &whole, &OTHER), refused, "a retry");
+
+        let first = part(1, 0..30);
+        assert_eq!(judge(&window, &first, &OTHER), Decision::Open);
+        window.push(opening(&first, &OTHER, Stage::Burnt));
+        assert_eq!(judge(&window, &whole, &D), refused);
+        assert_eq!(
+            judge(&window, &first, &OTHER),
+            Decision::Reject(Reason::NotOpened),
+            "the answer is the same again"
+        );
+        for (number, numbers) in [(2, 0..30), (2, 29..59)] {
+            let again = part(number, numbers);
+            assert_eq!(judge(&window, &again, &D), refused, "part {number}");
+        }
+        assert_eq!(judge(&window, &part(2, 30..60), &D), Decision::Open);
+        // A part that did not open is not divided further.
+        let piece = Sum {
+            replaces: Some(Part(1)),
+            ..sum_of("feeder-1", 14_400, 3, 0..15)
+        };
+        assert_eq!(judge(&window, &piece, &D), refused);
+    }
+
+    #[test]
+    fn a_part_is_of_the_meters_of_a_sum_that_did_not_open_and_smaller() {
+        let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+        let window = [opening(&whole, &D, Stage::Divided)];
+        let bad = Decision::Reject(Reason::BadSet);
+        assert_eq!(judge(&window, &part(1, 0..60), &OTHER), bad);
+        assert_eq!(judge(&window, &part(1, 40..61), &OTHER), bad);
+        assert_eq!(judge(&[], &part(1, 0..30), &OTHER), bad);
+        let few = Decision::Reject(Reason::MinMeters);
+        assert_eq!(judge(&window, &part(1, 0..14), &OTHER), few);
+        let released = [opening(&whole, &D, Stage::Released)];
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        assert_eq!(judge(&released, &part(1, 0..30), &OTHER), refused);
+    }
+
+    #[test]
+    fn a_sum_that_cannot_be_divided_in_two_is_final() {
+        let stage = |numbers| Opening::of(&sum_of("f", 0, 0, numbers), &D).failed(15);
+        assert_eq!(stage(0..29), Stage::Burnt);
+        assert_eq!(stage(0..30), Stage::Divided);
+        assert_eq!(Opening::of(&part(1, 0..30), &D).failed(15), Stage::Burnt);
+    }
+
+    #[test]
+    fn without_refusals_nothing_new_is_opened_and_what_was_answered_is_answered_again() {
+        let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+        let spent = Decision::Reject(Reason::KeySpent);
+        assert_eq!(judge_with(&[], &whole, &D, false), spent);
+        let again = [opening(&whole, &D, Stage::Released)];
+        assert_eq!(judge_with(&again, &whole, &D, false), Decision::Duplicate);
+        let again = [opening(&whole, &D, Stage::Divided)];
+        assert_eq!(judge_with(&again, &whole, &D, false), Decision::Divide);
+        assert_eq!(judge_with(&again, &part(1, 0..30), &D, false), spent);
+    }
+
+    #[test]
+    fn all_parts_of_a_window_come_from_the_service_whose_part_was_opened_first() {
+        let mut window = [opening(&sum("feeder-1", 14_400, 0), &D, Stage::Released)];
         for part in [0, 1] {
-            let mut other = sum("feeder-1", 14_400, part);
+            let mut other = sum_of("feeder-1", 14_400, part, 20 * u32::from(part)..40);
             other.analytics = "analytics-2".parse().unwrap();
             assert_eq!(
                 judge(&window, &other, &OTHER),
                 Decision::Reject(Reason::BatchCollected),
-                "part {part}: its meters may be in the other service's part"
+                "part {part}"
             );
             if part == 0 {
                 assert_eq!(judge(&window, &other, &D), Decision::Duplicate);
             }
-            assert_eq!(judge(&[], &other, &OTHER), Decision::Take);
+            assert_eq!(judge(&[], &other, &OTHER), Decision::Open);
         }
-        assert_eq!(
-            judge(&window, &sum("feeder-1", 14_400, 1), &OTHER),
-            Decision::Take
-        );
         // What an earlier version took names no service: the digests decide, as they did then.
         window[0].analytics = None;
         let mut other = sum("feeder-1", 14_400, 0);
@@ -218,7 +361,7 @@ mod tests {
     #[test]
     fn a_duplicate_stays_one_when_its_rules_no_longer_hold() {
         let mut message = sum("feeder-1", 14_400, 0);
-        let window = [Taken::of(&message, &D)];
+        let window = [opening(&message, &D, Stage::Released)];
         message.plan_version = wire::PlanVersion(99);
         assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
     }
@@ -242,9 +385,28 @@ mod tests {
             rejected(|s| s.plan_version = wire::PlanVersion(1)),
             Reason::OutdatedConfig
         );
-        assert_eq!(rejected(|s| s.contributors = 40_000), Reason::BatchFull);
-        assert_eq!(rejected(|s| s.contributors = 14), Reason::MinMeters);
-        assert_eq!(rejected(|s| s.contributors = 51), Reason::UnknownMeter);
+        let with = |numbers| rejected(|s| *s = sum_of("feeder-1", 14_400, 0, numbers));
+        assert_eq!(with(0..256), Reason::BatchFull);
+        assert_eq!(with(0..14), Reason::MinMeters);
+        assert_eq!(with(86..101), Reason::UnknownMeter);
+    }
+
+    #[test]
+    fn as_many_contributors_as_the_setting_allows_and_the_feeder_has_are_opened() {
+        let message = sum("feeder-1", 14_400, 0);
+        let judge = |max_meters, count| {
+            let mut plan = plan();
+            plan.feeders[0].max_meters = max_meters;
+            let rules = Rules {
+                plan: &plan,
+                members: &members(count),
+                has_refusals: true,
+            };
+            super::judge(&[], &message, &Opening::of(&message, &D), &rules)
+        };
+        assert_eq!(judge(20, 20), Decision::Open);
+        assert_eq!(judge(19, 20), Decision::Reject(Reason::BatchFull));
+        assert_eq!(judge(20, 19), Decision::Reject(Reason::UnknownMeter));
     }
 
     #[test]
@@ -270,48 +432,5 @@ mod tests {
             }
             assert_eq!(check(4, window), Some(Reason::UnknownEpoch));
         }
-    }
-
-    #[test]
-    fn parts_together_cannot_exceed_the_enrolled_meters() {
-        let mut first = sum("feeder-1", 14_400, 0);
-        first.contributors = 40;
-        let supplement = sum("feeder-1", 14_400, 1);
-        assert_eq!(
-            judge(&[Taken::of(&first, &D)], &supplement, &OTHER),
-            Decision::Reject(Reason::UnknownMeter)
-        );
-        assert_eq!(judge(&[], &supplement, &OTHER), Decision::Take);
-    }
-
-    #[test]
-    fn a_window_is_of_one_feeder_and_one_start() {
-        let taken = Taken::of(&sum("feeder-1", 14_400, 0), &D);
-        assert!(taken.is_of_window(&sum("feeder-1", 14_400, 7)));
-        assert!(!taken.is_of_window(&sum("feeder-2", 14_400, 0)));
-        assert!(!taken.is_of_window(&sum("feeder-1", 28_800, 0)));
-    }
-
-    #[test]
-    fn as_many_contributors_as_the_profile_holds_and_the_feeder_has_are_taken() {
-        let (plan, message) = (plan(), sum("feeder-1", 14_400, 0));
-        let judge = |max_contributors, enrolled| {
-            let rules = Rules {
-                plan: &plan,
-                max_contributors,
-                enrolled,
-            };
-            super::judge(&[], &message, &D, &rules)
-        };
-        let contributors = message.contributors;
-        assert_eq!(judge(contributors, contributors), Decision::Take);
-        assert_eq!(
-            judge(contributors - 1, contributors),
-            Decision::Reject(Reason::BatchFull)
-        );
-        assert_eq!(
-            judge(contributors, contributors - 1),
-            Decision::Reject(Reason::UnknownMeter)
-        );
     }
 }

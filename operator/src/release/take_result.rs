@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{FeederId, Part, Plan, Reason, Sum, WindowStart};
+use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
+use crate::plan::members::Members;
 use crate::release::report::FeederReport;
 
 /// A sum as it arrived, with what it is judged by.
@@ -16,8 +17,8 @@ pub(crate) struct Job {
     pub payload: Bytes,
     /// The plan in force.
     pub plan: Arc<Plan>,
-    /// Meters enrolled on the feeder.
-    pub enrolled: u32,
+    /// The meters of the feeder.
+    pub members: Arc<Members>,
 }
 
 /// What became of a sum.
@@ -26,6 +27,7 @@ pub(crate) enum TakeResult {
     /// Taken; the report is durable.
     Taken {
         report: Box<FeederReport>,
+        sum: Box<Sum>,
         /// The beginning of its ciphertext.
         excerpt: Excerpt,
         /// Messages to publish: topic and bytes.
@@ -34,6 +36,20 @@ pub(crate) enum TakeResult {
     /// The same limbs were taken before.
     Duplicate {
         sum: Box<Sum>,
+        /// The receipt: topic and bytes.
+        message: (String, Bytes),
+    },
+    /// It did not open, or had not before: analytics is to divide it.
+    Divided {
+        sum: Box<Sum>,
+        /// The receipt: topic and bytes.
+        message: (String, Bytes),
+    },
+    /// It did not open, and that is final.
+    Burnt {
+        sum: Box<Sum>,
+        /// Its meters.
+        meters: Vec<MeterId>,
         /// The receipt: topic and bytes.
         message: (String, Bytes),
     },
@@ -48,19 +64,4 @@ pub(crate) enum TakeResult {
     },
     /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
-}
-
-impl TakeResult {
-    /// Whether it answers a release of the feeder and window of `sum`.
-    pub(super) fn is_about(&self, sum: &Sum) -> bool {
-        match self {
-            Self::Duplicate { sum: other, .. } => {
-                other.feeder == sum.feeder && other.window == sum.window
-            }
-            Self::Rejected { feeder, window, .. } => {
-                *feeder == sum.feeder && window.is_some_and(|(window, _)| window == sum.window)
-            }
-            Self::Taken { .. } | Self::Deferred => false,
-        }
-    }
 }

@@ -1,36 +1,38 @@
-//! Taking sums: verify, judge, decrypt, make durable, and only then answer.
+//! Taking sums: verify, judge, decrypt, spend, look, make durable, and only then answer.
 //!
 //! This is the blocking half of the operator and runs on a thread of its own. Sums that arrive together are made durable
-//! together. One that cannot be verified gets no answer at all: whoever can publish could otherwise name somebody else's
-//! sum and have it "rejected" under the operator's signature.
+//! together, one of each window at a time: what came before it decides what the next one is. One that cannot be verified
+//! gets no answer at all: whoever can publish could otherwise name somebody else's sum and have it "rejected" under the
+//! operator's signature.
 //!
 //! # Layout
-//! * [`SumTaker`]: verified, judged, decrypted · `commit`: made durable, and what is said of it then
+//! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
 
 mod commit;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use packed::layout::Layout;
+use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
 use tokio::sync::mpsc;
-use wire::{DeploymentId, Opened, Plan, Reason, Sum, SumStatus, Topics};
+use wire::{DeploymentId, Digest, Opened, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
-use super::ledger::Ledger;
-use super::report::{By, FeederReport, Scale};
-use super::rules::{self, Decision, Rules, Taken};
+use super::ledger::{Ledger, LedgerError};
+use super::opening::Opening;
+use super::rules::{self, Decision, Rules};
 use super::take_result::{Job, TakeResult};
 use super::totals::COMMIT_MAX;
 use super::verify::verify;
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
-use crate::open::{Slots, decrypt};
+use crate::open::{Opener, Unmasked};
 
-/// Groups after which the releases are counted at the latest. Until then the ledger is ahead of its count, and only the
+/// Groups after which the sums are counted at the latest. Until then the ledger is ahead of its count, and only the
 /// totals show that a copy from in between is older.
 const COUNT_EVERY: u32 = 16;
 
@@ -39,31 +41,43 @@ const COUNT_EVERY: u32 = 16;
 pub(crate) struct TakeSettings {
     pub deployment: DeploymentId,
     pub topics: Topics,
-    pub layout: Layout,
-    /// Rounding of what leaves the operator, in Wh.
-    pub quantum_wh: u64,
+    /// Sums of a key epoch that may fail to open.
+    pub max_refusals: u32,
     /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
+    /// The totals, which the record of what did not open is beside.
+    pub totals: PathBuf,
 }
 
 /// The only one to decrypt, and to write totals and ledger.
 pub(crate) struct SumTaker {
     keyring: Arc<Keyring>,
+    opener: Opener,
     ledger: Ledger,
     settings: TakeSettings,
     clock: SharedClock,
-    /// Sums that are in the totals and could not be written to the ledger yet. No other is taken before they are.
-    owed: Vec<Candidate>,
+    /// What became of sums whose ledger could not be written yet. No other is taken before it is.
+    owed: Vec<TakeResult>,
 }
 
-/// A sum on its way to being taken.
+/// A sum that is decrypted and not looked at yet.
 struct Candidate {
-    taken: Taken,
-    report: FeederReport,
-    excerpt: Excerpt,
+    opening: Opening,
+    unmasked: Unmasked,
     sum: Sum,
+    excerpt: Excerpt,
+    job: Job,
+    started: Instant,
     /// Its place among the jobs of the group.
     index: usize,
+}
+
+/// What became of a job at first.
+enum Considered {
+    Open(Box<Candidate>),
+    /// A sum of its window is to be taken before it.
+    Later(Job),
+    Done(TakeResult),
 }
 
 impl SumTaker {
@@ -74,6 +88,7 @@ impl SumTaker {
         clock: SharedClock,
     ) -> Self {
         Self {
+            opener: Opener::new(keyring.clone(), settings.deployment.clone()),
             keyring,
             ledger,
             settings,
@@ -105,78 +120,92 @@ impl SumTaker {
     /// Takes a group of at most [`COMMIT_MAX`] sums. Their results come in their order, after those of earlier groups that
     /// are durable only now.
     pub(crate) fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
-        let mut results: Vec<Option<TakeResult>> = Vec::with_capacity(jobs.len());
-        let mut candidates = Vec::new();
-        for (index, job) in jobs.into_iter().enumerate() {
-            results.push(match self.consider(job, index, &candidates) {
-                Ok(candidate) => {
-                    candidates.push(candidate);
-                    None
+        let mut waiting: Vec<(usize, Job)> = jobs.into_iter().enumerate().collect();
+        let mut results: Vec<Option<TakeResult>> = waiting.iter().map(|_| None).collect();
+        let mut owed = Vec::new();
+        while !waiting.is_empty() {
+            let mut candidates = Vec::new();
+            let mut later = Vec::new();
+            for (index, job) in waiting {
+                match self.consider(job, index, &candidates) {
+                    Considered::Open(candidate) => candidates.push(*candidate),
+                    Considered::Later(job) => later.push((index, job)),
+                    Considered::Done(result) => results[index] = Some(result),
                 }
-                Err(result) => Some(result),
-            });
-        }
-        let mut done = self.durable_by_now();
-        if self.commit(&candidates) {
-            for candidate in candidates {
-                let index = candidate.index;
-                results[index] = Some(self.taken(candidate));
             }
-            done.extend(results.into_iter().flatten());
-            return done;
+            owed.extend(self.durable_by_now());
+            for (index, result) in self.open(candidates) {
+                results[index] = Some(result);
+            }
+            waiting = later;
         }
-        let about = |result: &TakeResult| {
-            let mut sums = candidates.iter().map(|candidate| &candidate.sum);
-            sums.any(|sum| result.is_about(sum))
-        };
-        // What was judged against a sum of this group has to be judged again.
-        done.extend(results.into_iter().map(|result| match result {
-            Some(result) if !about(&result) => result,
-            _ => TakeResult::Deferred,
-        }));
-        if self.ledger.owes() {
-            self.owed.extend(candidates);
-        }
-        done
+        owed.extend(results.into_iter().flatten());
+        owed
     }
 
-    /// Verifies, judges and decrypts a sum. `before` are those of the group that are to be taken before it.
-    fn consider(
-        &mut self,
-        job: Job,
-        index: usize,
-        before: &[Candidate],
-    ) -> Result<Candidate, TakeResult> {
-        let opened = self.verified(&job)?;
+    /// Verifies, judges and decrypts a sum. `before` are those of the group that are taken before it.
+    fn consider(&mut self, job: Job, index: usize, before: &[Candidate]) -> Considered {
+        let started = Instant::now();
+        let opened = match self.verified(&job) {
+            Ok(opened) => opened,
+            Err(result) => return Considered::Done(result),
+        };
         let sum = &opened.message;
+        let of_window =
+            |other: &Candidate| (&other.sum.feeder, other.sum.window) == (&sum.feeder, sum.window);
+        if before.iter().any(of_window) {
+            return Considered::Later(job);
+        }
         tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), "received");
+        let opening = Opening::of(sum, &opened.digest);
+        let decision = match self.judge(&opening, sum, &job) {
+            Ok(decision) => decision,
+            Err(error) => {
+                metrics::commit_failed();
+                tracing::error!(error = %Chain(&error), "no release is taken until the ledger can be used");
+                return Considered::Done(TakeResult::Deferred);
+            }
+        };
+        let reason = match decision {
+            Decision::Open => match self.opener.unmask(&opened, &job.plan, &job.members) {
+                Ok(unmasked) => {
+                    return Considered::Open(Box::new(Candidate {
+                        opening,
+                        unmasked,
+                        excerpt: Excerpt::of(&opened.limbs),
+                        sum: opened.message,
+                        job,
+                        started,
+                        index,
+                    }));
+                }
+                Err(reason) => reason,
+            },
+            Decision::Duplicate => {
+                let message = self.receipt(sum, &opened.digest, SumStatus::Duplicate);
+                let sum = Box::new(opened.message);
+                return Considered::Done(TakeResult::Duplicate { sum, message });
+            }
+            Decision::Divide => {
+                let message = self.receipt(sum, &opened.digest, SumStatus::Divide);
+                let sum = Box::new(opened.message);
+                return Considered::Done(TakeResult::Divided { sum, message });
+            }
+            Decision::Reject(reason) => reason,
+        };
+        Considered::Done(self.rejected(sum, &opened.digest, reason))
+    }
+
+    /// Holds a sum against the rules and what was opened of its window.
+    fn judge(&mut self, asked: &Opening, sum: &Sum, job: &Job) -> Result<Decision, LedgerError> {
+        let window = self.ledger.window(&sum.feeder, sum.window)?;
+        let refusals = self.ledger.refusals(sum.epoch)?;
         let rules = Rules {
             plan: &job.plan,
-            max_contributors: self.keyring.profile().max_contributors(),
-            enrolled: job.enrolled,
+            members: &job.members,
+            has_refusals: refusals < self.settings.max_refusals,
         };
-        let window = self.window(sum, before)?;
-        let report = match rules::judge(&window, sum, &opened.digest, &rules) {
-            Decision::Take => self.report(&opened, &job.plan),
-            Decision::Duplicate => {
-                let message = self
-                    .signer()
-                    .receipt(sum, opened.digest, SumStatus::Duplicate);
-                return Err(TakeResult::Duplicate {
-                    sum: Box::new(opened.message),
-                    message,
-                });
-            }
-            Decision::Reject(reason) => Err(reason),
-        };
-        let report = report.map_err(|reason| self.rejected(&opened, reason))?;
-        Ok(Candidate {
-            taken: Taken::of(sum, &opened.digest),
-            report,
-            excerpt: Excerpt::of(&opened.limbs),
-            sum: opened.message,
-            index,
-        })
+        Ok(rules::judge(&window, sum, asked, &rules))
     }
 
     /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.
@@ -193,56 +222,17 @@ impl SumTaker {
         Ok(opened)
     }
 
-    fn rejected(&self, opened: &Opened<Sum>, reason: Reason) -> TakeResult {
-        let sum = &opened.message;
-        let status = SumStatus::Rejected(reason);
+    fn rejected(&self, sum: &Sum, digest: &Digest, reason: Reason) -> TakeResult {
         TakeResult::Rejected {
             feeder: sum.feeder.clone(),
             window: Some((sum.window, sum.part)),
             reason,
-            message: Some(self.signer().receipt(sum, opened.digest, status)),
+            message: Some(self.receipt(sum, digest, SumStatus::Rejected(reason))),
         }
     }
 
-    /// What was taken of the window of `sum`, and what is to be taken `before` it.
-    fn window(&mut self, sum: &Sum, before: &[Candidate]) -> Result<Vec<Taken>, TakeResult> {
-        let mut window = self.ledger.window(&sum.feeder, sum.window).map_err(|error| {
-            metrics::commit_failed();
-            tracing::error!(error = %Chain(&error), "no release is taken until the ledger can be used");
-            TakeResult::Deferred
-        })?;
-        let before = before.iter().map(|candidate| &candidate.taken);
-        window.extend(before.filter(|taken| taken.is_of_window(sum)).cloned());
-        Ok(window)
-    }
-
-    /// Decrypts a sum. The report has rounded values only.
-    fn report(&self, opened: &Opened<Sum>, plan: &Plan) -> Result<FeederReport, Reason> {
-        let start = Instant::now();
-        let sum = &opened.message;
-        let feeder = plan
-            .feeder(&sum.feeder, sum.window)
-            .ok_or(Reason::UnknownFeeder)?;
-        let slots = Slots {
-            layout: self.settings.layout,
-            batch: plan.batch,
-            reference_wh: feeder.reference_wh,
-        };
-        let totals = decrypt(opened, &slots, &self.keyring)?;
-        let scale = Scale {
-            profile: self.keyring.profile(),
-            interval_s: plan.interval_s,
-            reference_wh: feeder.reference_wh,
-            quantum_wh: self.settings.quantum_wh,
-        };
-        let by = By {
-            operator: self.keyring.name(),
-            taken_at: self.clock.now(),
-        };
-        let report = FeederReport::new(sum, &opened.digest, &totals, &scale, &by);
-        metrics::decrypted(start.elapsed());
-        tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), contributors = sum.contributors, "decrypted");
-        Ok(report)
+    fn receipt(&self, sum: &Sum, digest: &Digest, status: SumStatus) -> (String, Bytes) {
+        self.signer().receipt(sum, *digest, status)
     }
 
     fn signer(&self) -> Signer<'_> {

@@ -49,9 +49,10 @@ impl EnrolmentHandler {
             return false;
         };
         let heard = self.heard.get(held);
-        let heard =
-            heard.filter(|heard| heard.message == bytes && heard.at.elapsed() < HEARD_WITHIN);
-        heard.is_none() && gives_up(self.registry.plan.plan(), request)
+        let asks_for_it =
+            |heard: &&Heard| EnrolmentRequest::ask_the_same(&held.kind, &heard.message, bytes);
+        let heard = heard.filter(|heard| heard.at.elapsed() < HEARD_WITHIN);
+        heard.filter(asks_for_it).is_none() && gives_up(self.registry.plan.plan(), request)
     }
 
     /// Grants what a person approved.
@@ -78,6 +79,9 @@ impl EnrolmentHandler {
                 EnrolmentRequest::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
             match EnrolmentRequest::open(&self.topics, &self.deployment, &topic, &bytes) {
                 Ok(request) if self.is_stale(&held, &bytes, &request) => continue,
+                Ok(request) if self.registry.gateways.is_outdated(&request) => {
+                    self.refuse_outdated(&request);
+                }
                 Ok(request) => match self.apply(&request, schedule) {
                     Err(refused) if refused.may_pass() => {
                         self.block(held, bytes, &request, &refused);

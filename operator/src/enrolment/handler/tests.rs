@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use service::config::Enrolment;
 use tokio::sync::mpsc;
-use wire::{AnalyticsEnrol, FeederId};
+use wire::{AnalyticsEnrol, FeederId, UnixMillis};
 
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, gateway, signing, topics};
@@ -40,7 +40,13 @@ impl Scene {
 
     /// The service says which feeders it is to have.
     fn says(&mut self, name: &str, seed: u8, feeders: &[&str]) {
-        let request: AnalyticsEnrol = analytics(name, seed, feeders);
+        self.says_at(1, name, seed, feeders);
+    }
+
+    /// With a request that was made at this time.
+    fn says_at(&mut self, millis: u64, name: &str, seed: u8, feeders: &[&str]) {
+        let mut request: AnalyticsEnrol = analytics(name, seed, feeders);
+        request.issued_at = UnixMillis(millis);
         let topic = topics().analytics_enrol(&request.id);
         let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(seed));
         self.handler.handle(&topic, &payload, &mut self.schedule);
@@ -177,4 +183,48 @@ fn an_approved_request_waits_for_a_feeder_or_for_the_rest_and_is_refused_once() 
         assert_eq!(scene.feeders(waiting), ids(&wanted));
         assert_eq!(scene.waiting(), 0);
     }
+}
+
+/// Somebody who recorded it sends an old request again, to take a feeder from its owner or to give it back one.
+#[test]
+fn a_request_older_than_the_newest_of_its_sender_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.says_at(10, "one", 1, &["a", "b"]);
+    scene.handler.approvals.approve("one").unwrap();
+    scene.look();
+    // It asks again, for the same, and then for less.
+    scene.says_at(20, "one", 1, &["a", "b"]);
+    scene.says_at(30, "one", 1, &["a"]);
+    scene.handler.approvals.approve("one").unwrap();
+    scene.look();
+    assert_eq!(scene.feeders("one"), ids(&["a"]));
+    assert_eq!(scene.refusals(), 0);
+    for millis in [10, 29] {
+        scene.says_at(millis, "one", 1, &["a", "b"]);
+        assert_eq!((scene.refusals(), scene.waiting()), (1, 0), "{millis}");
+    }
+    // One that waits for a person is not replaced by an older one either, nor by one of another key.
+    scene.says_at(40, "one", 1, &["a", "c"]);
+    scene.says_at(35, "one", 1, &["b"]);
+    assert_eq!((scene.refusals(), scene.waiting()), (1, 1));
+    scene.says_at(50, "one", 1, &["a", "c"]);
+    scene.handler.approvals.approve("one").unwrap();
+    // The same content at another time keeps its approval.
+    scene.says_at(60, "one", 1, &["a", "c"]);
+    scene.look();
+    assert_eq!(scene.feeders("one"), ids(&["a", "c"]));
+    // A gateway's likewise, also after a restart.
+    let mut request = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
+    request.issued_at = UnixMillis(70);
+    let topic = topics().enrol(&request.gateway);
+    for (millis, refusals) in [(70, 0), (69, 1), (70, 0)] {
+        request.issued_at = UnixMillis(millis);
+        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(1));
+        scene.handler.handle(&topic, &payload, &mut scene.schedule);
+        assert_eq!(scene.refusals(), refusals, "{millis}");
+    }
+    assert!(scene.handler.save());
+    let gateways = &std::fs::read_to_string(dir.path().join("operator/gateways.json")).unwrap();
+    assert!(gateways.contains("70"), "{gateways}");
 }

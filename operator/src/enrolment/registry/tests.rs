@@ -1,16 +1,18 @@
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
 use packed::layout::Layout;
+use service::MockClock;
 use std::path::Path;
-use wire::Watts;
+use wire::{EnrolFeeder, MaskKey, UnixMillis, Watts};
 
 pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
-    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
+    let keyring = Keyring::open(dir, None).unwrap();
     let settings = crate::plan::settings::PlanSettings {
         deployment: deployment(),
         interval_s: 900,
         batch: 4,
         layout: Layout::Moments,
+        profile: None,
         min_meters: 15,
     };
     let registry = Registry {
@@ -20,8 +22,8 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         limits: Limits {
             interval_s: 900,
             headroom: 1,
-            max_contributors: 4,
         },
+        clock: MockClock::new(UnixMillis(1_700_000_000_000)),
     };
     (registry, keyring)
 }
@@ -41,10 +43,16 @@ fn a_fleet_is_enrolled_once_and_survives() {
     );
     let result = registry.enrol(&request).unwrap();
     assert_eq!((result.added, result.refused.len()), (3, 0));
-    // 12 kW for a quarter of an hour is 3,000 Wh.
+    // 12 kW is in the class up to 20 kW, which for a quarter of an hour is 5,000 Wh.
     let feeder = |id| FeederId::try_from(id).unwrap();
-    assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(4_096));
+    assert_eq!(registry.plan.reference_wh(&feeder("a")), Some(8_192));
     assert_eq!(registry.plan.reference_wh(&feeder("b")), Some(32));
+    let number = |registry: &Registry, meter: &str| {
+        let entry = registry.roster.get(&meter.parse().unwrap());
+        entry.unwrap().number
+    };
+    let numbers = ["meter-1", "meter-2", "meter-3"].map(|meter| number(&registry, meter));
+    assert_eq!(numbers, [0, 1, 0], "counted up on each feeder");
     registry.save(&keyring).unwrap();
     let version = registry.plan.plan().version;
 
@@ -61,11 +69,20 @@ fn chunks_share_the_reference_that_the_request_declares() {
     let dir = tempfile::tempdir().unwrap();
     let (mut registry, _) = open(dir.path());
     let mut first = gateway("gateway-1", 1, &[(1, "a", 1_000)]);
-    first.feeders = vec![(FeederId::try_from("a").unwrap(), Watts(40_000))];
+    first.feeders = vec![EnrolFeeder {
+        feeder: FeederId::try_from("a").unwrap(),
+        max_capacity: CapacityClass::of(Watts(40_000)).unwrap(),
+        meters: 300,
+    }];
     let mut second = gateway("gateway-1", 1, &[(2, "a", 40_000)]);
     (first.chunks, second.chunk, second.chunks) = (2, 1, 2);
     assert_eq!(registry.enrol(&first).unwrap().added, 1);
     assert_eq!(registry.enrol(&second).unwrap().added, 1);
+    assert_eq!(
+        registry.plan.plan().feeders[0].max_meters,
+        1_023,
+        "twice what is to come"
+    );
 }
 
 #[test]
@@ -96,47 +113,82 @@ fn a_known_meter_keeps_key_feeder_and_gateway() {
         .enrol(&gateway("gateway-1", 1, &[(1, "b", 7_000)]))
         .unwrap();
     assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
-    let mut other_key = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
-    other_key.meters[0].3 = crate::enrolment::message::tests::signing(77).verifying_key();
-    assert_eq!(
-        reasons(&registry.enrol(&other_key).unwrap()),
-        [Reason::WrongKey]
-    );
+    let known = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
+    let (mut other_key, mut other_mask) = (known.clone(), known);
+    other_key.meters[0].key = crate::enrolment::message::tests::signing(77).verifying_key();
+    other_mask.meters[0].mask_key = MaskKey([7; 32]);
+    for changed in [other_key, other_mask] {
+        assert!(!registry.knows(&EnrolmentRequest::Gateway(changed.clone())));
+        let result = registry.enrol(&changed).unwrap();
+        assert_eq!(reasons(&result), [Reason::WrongKey]);
+    }
 }
 
 #[test]
 fn capacity_may_change_up_to_the_reference() {
     let dir = tempfile::tempdir().unwrap();
     let (mut registry, _) = open(dir.path());
+    // Up to 10 kW: 2,500 Wh in a quarter of an hour, so the reference is 4,096 Wh.
     registry
         .enrol(&gateway("gateway-1", 1, &[(1, "a", 7_000)]))
         .unwrap();
-    let larger = gateway("gateway-1", 1, &[(1, "a", 8_192)]);
-    assert!(!registry.knows(&EnrolmentRequest::Gateway(larger.clone())));
-    assert_eq!(registry.enrol(&larger).unwrap().changed, 1);
+    let smaller = gateway("gateway-1", 1, &[(1, "a", 4_000)]);
+    assert!(!registry.knows(&EnrolmentRequest::Gateway(smaller.clone())));
+    assert_eq!(registry.enrol(&smaller).unwrap().changed, 1);
+    let of_the_class = gateway("gateway-1", 1, &[(1, "a", 5_000)]);
+    assert_eq!(registry.enrol(&of_the_class).unwrap().known, 1);
     let result = registry
         .enrol(&gateway(
             "gateway-1",
             1,
-            &[(1, "a", 8_193), (2, "a", 90_000)],
+            &[(1, "a", 20_000), (2, "a", 90_000)],
         ))
         .unwrap();
     assert_eq!(reasons(&result), [Reason::CapacityAboveReference; 2]);
     let absurd = registry
-        .enrol(&gateway("gateway-1", 1, &[(3, "new", u64::MAX)]))
+        .enrol(&gateway("gateway-1", 1, &[(3, "new", 100_000_000_000)]))
         .unwrap();
     assert_eq!(reasons(&absurd), [Reason::CapacityAboveReference]);
 }
 
+/// It is not the meters of the request that count, but those that are there.
 #[test]
-fn a_feeder_takes_as_many_meters_as_its_profile_can_add() {
+fn a_feeder_that_is_full_takes_more_meters_once_its_new_setting_has_begun() {
     let dir = tempfile::tempdir().unwrap();
     let (mut registry, _) = open(dir.path());
-    let meters: Vec<_> = (1..=5).map(|number| (number, "a", 7_000)).collect();
-    assert_eq!(
-        reasons(&registry.enrol(&gateway("gateway-1", 1, &meters)).unwrap()),
-        [Reason::BatchFull]
+    let clock = MockClock::new(UnixMillis(1_700_000_000_000));
+    registry.clock = clock.clone();
+    let fleet = |from: u32, to: u32| {
+        let mut request = gateway("gateway-1", 1, &[]);
+        let template = gateway("gateway-1", 1, &[(1, "a", 7_000)]).meters.remove(0);
+        request.meters = (from..to)
+            .map(|number| wire::EnrolMeter {
+                meter: format!("meter-{number}").as_str().try_into().unwrap(),
+                ..template.clone()
+            })
+            .collect();
+        request
+    };
+    assert_eq!(registry.enrol(&fleet(0, 100)).unwrap().added, 100);
+    let more = fleet(100, 300);
+    let result = registry.enrol(&more).unwrap();
+    assert_eq!((result.added, result.refused.len()), (155, 45));
+    assert!(
+        reasons(&result)
+            .iter()
+            .all(|reason| *reason == Reason::BatchFull)
     );
+    let settings = &registry.plan.plan().feeders;
+    let [_, next] = &settings[..] else {
+        panic!("{settings:?}")
+    };
+    let begins = next.first_window.0;
+    clock.set(UnixMillis(1000 * begins - 1));
+    assert_eq!(registry.enrol(&more).unwrap().added, 0);
+    clock.set(UnixMillis(1000 * begins));
+    let result = registry.enrol(&more).unwrap();
+    assert_eq!((result.added, result.known), (45, 155));
+    assert_eq!(registry.roster.on_feeder(&"a".parse().unwrap()), 300);
 }
 
 #[test]

@@ -168,7 +168,9 @@ fn the_ledger_says_what_each_feeder_released_last_also_while_it_is_written() {
         ("feeder-1", 1),
         ("feeder-2", 5),
     ] {
-        record.commit(&[report(feeder, window * WINDOW)]).unwrap();
+        record
+            .settle(&[report(feeder, window * WINDOW)], &[])
+            .unwrap();
     }
     let expected = released(&[("feeder-1", 2 * WINDOW), ("feeder-2", 5 * WINDOW)]);
     assert_eq!(newest(), expected);

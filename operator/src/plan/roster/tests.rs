@@ -1,9 +1,9 @@
 use super::*;
-use wire::{GatewayId, SigningKey};
+use wire::{GatewayId, MaskKey, SigningKey, Watts};
 
 fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
-    let keyring = Keyring::open(dir, None, &packed::ADDITIVE).unwrap();
-    let topics = Topics::new("cipherwatt/v1").unwrap();
+    let keyring = Keyring::open(dir, None).unwrap();
+    let topics = Topics::new("cipherwatt/v2").unwrap();
     let mut book = RosterBook::open(
         dir,
         DeploymentId::try_from("dev").unwrap(),
@@ -12,6 +12,10 @@ fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
     )?;
     book.page_limit = 3;
     Ok((book, keyring))
+}
+
+fn capacity(watts: u64) -> CapacityClass {
+    CapacityClass::of(Watts(watts)).unwrap()
 }
 
 fn entry(number: usize) -> RosterEntry {
@@ -23,9 +27,11 @@ fn entry(number: usize) -> RosterEntry {
             "odd"
         })
         .unwrap(),
+        number: number as u32 / 2,
         gateway: GatewayId::try_from("gateway-1").unwrap(),
-        capacity_w: Watts(7_000),
+        capacity: capacity(7_000),
         key: SigningKey::from_bytes(&[number as u8; 32]).verifying_key(),
+        mask_key: MaskKey([number as u8 + 2; 32]),
     }
 }
 
@@ -44,17 +50,25 @@ fn pages_fill_change_alone_and_survive() {
     book.add(entry(7));
     assert_eq!(book.unsaved(), [2]);
     book.save(&keyring).unwrap();
-    book.set_capacity(&entry(1).meter, Watts(9_000));
+    book.set_capacity(&entry(1).meter, capacity(19_000));
     assert_eq!((book.unsaved(), book.version), (vec![0], 3));
     book.save(&keyring).unwrap();
 
     let (mut again, keyring) = open(dir.path()).unwrap();
     assert_eq!((again.len(), again.version), (8, 3));
-    assert_eq!(again.on_feeder(&entry(0).feeder), 4);
+    let even = entry(0).feeder;
+    assert_eq!((again.on_feeder(&even), again.next_number(&even)), (4, 4));
+    let members = again.members(&even);
+    let third = members.get(3).unwrap();
+    assert_eq!(
+        (&third.meter, third.mask_key),
+        (&entry(6).meter, entry(6).mask_key)
+    );
+    assert_eq!(members.get(4), None);
     for number in 0..8 {
         let mut expected = entry(number);
         if number == 1 {
-            expected.capacity_w = Watts(9_000);
+            expected.capacity = capacity(19_000);
         }
         assert_eq!(again.get(&expected.meter), Some(&expected));
     }
@@ -93,4 +107,27 @@ fn a_full_roster_takes_no_more() {
     }
     assert!(!book.add(entry(100)));
     assert_eq!(book.len(), usize::from(wire::MAX_ROSTER_PAGES));
+}
+
+#[test]
+fn a_sum_that_waits_keeps_the_members_it_came_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, _) = open(dir.path()).unwrap();
+    book.add(entry(0));
+    let feeder = entry(0).feeder;
+    let before = book.members(&feeder);
+    book.add(entry(2));
+    assert_eq!((before.count(), book.members(&feeder).count()), (1, 2));
+}
+
+#[test]
+fn a_stored_number_that_two_meters_have_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path()).unwrap();
+    book.add(entry(0));
+    book.add(entry(2));
+    book.pages[0].message.entries[1].number = 0;
+    book.save(&keyring).unwrap();
+    let error = open(dir.path()).err().unwrap();
+    assert!(matches!(error, RosterError::NumberTwice { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! `releases.count`: how many releases the ledger has, as the state folder knows it apart from the ledger.
+//! `releases.count`: how many opened sums the ledger has, as the state folder knows it apart from the ledger.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,12 +35,12 @@ impl Count {
         Ok(Self { path, known })
     }
 
-    /// Releases that were in the ledger when it was last written; `None` if there is no file.
+    /// Opened sums that were in the ledger when it was last written; `None` if there is no file.
     pub(super) fn known(&self) -> Option<u64> {
         self.known
     }
 
-    /// Refuses a ledger with fewer releases than there were: it is an older copy.
+    /// Refuses a ledger with fewer opened sums than there were: it is an older copy.
     pub(super) fn compare(&self, ledger: &Path, found: u64) -> Result<(), LedgerError> {
         match self.known {
             Some(known) if found < known => Err(LedgerError::Older {
@@ -53,10 +53,10 @@ impl Count {
         }
     }
 
-    pub(super) fn write(&mut self, releases: u64) -> Result<(), LedgerError> {
-        if self.known != Some(releases) {
-            disk::replace(&self.path, format!("{releases}\n").as_bytes())?;
-            self.known = Some(releases);
+    pub(super) fn write(&mut self, sums: u64) -> Result<(), LedgerError> {
+        if self.known != Some(sums) {
+            disk::replace(&self.path, format!("{sums}\n").as_bytes())?;
+            self.known = Some(sums);
         }
         Ok(())
     }

@@ -46,15 +46,15 @@ pub enum LedgerError {
     },
     /// `releases.count` is damaged.
     #[error(
-        "{path} does not hold a number of releases: restore the state folder from a backup. If releases.redb is the newest \
+        "{path} does not hold a number of opened sums: restore the state folder from a backup. If releases.redb is the newest \
          copy for certain, remove {path}",
         path = path.display()
     )]
     Count { path: PathBuf },
     /// The ledger is an older copy.
     #[error(
-        "{path} has {found} releases, but {count} says {known}: it is an older copy, and {lost} windows could be \
-         released twice. Restore the newest copy of the ledger or of totals.jsonl; to go on with this one all the same, \
+        "{path} has {found} opened sums, but {count} says {known}: it is an older copy, and {lost} sums could be \
+         opened twice. Restore the newest copy of the ledger or of totals.jsonl; to go on with this one all the same, \
          remove {count}",
         path = path.display(), count = count.display(), lost = known - found
     )]
@@ -66,14 +66,14 @@ pub enum LedgerError {
     },
     /// The totals begin after the ledger's end.
     #[error(
-        "{path} has {releases} releases, but none of the first in {totals}: it is an older copy, and the windows that were \
+        "{path} has {sums} opened sums, but none of the first in {totals}: it is an older copy, and the windows that were \
          released between the two could be released twice. Restore the newest copy of the ledger, or put back the lines \
          that {totals} began with",
         path = path.display(), totals = totals.display()
     )]
     OlderThanTotals {
         path: PathBuf,
-        releases: u64,
+        sums: u64,
         totals: PathBuf,
     },
 }

@@ -3,9 +3,10 @@
 //! | format | file | read by |
 //! |---|---|---|
 //! | 1 | `releases.ledger`: a header and a line of text a release, each with its checksum | this module, once |
-//! | 2 | `releases.redb`: tables | `store` |
+//! | 2 | `releases.redb`: a row a release | `migrate_2`, once |
+//! | 3 | `releases.redb`: a row an opened sum, with its contributors | `store` |
 //!
-//! The start that finds format 1 adds its releases to a ledger of format 2 and then renames the file to
+//! The start that finds format 1 adds its releases to a ledger of the present format and then renames the file to
 //! `releases.ledger.old`. A kill before the renaming makes the next start do the same again, which changes nothing. The old
 //! file is kept for whoever wants to look; nothing reads it, and an operator of the earlier version refuses to start without
 //! its ledger, so the two cannot go separate ways.
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::Place;
 use super::error::LedgerError;
 use crate::disk::DiskError;
-use crate::release::rules::Taken;
+use crate::release::opening::{Opening, Release};
 use crate::release::totals::COMMIT_MAX;
 
 const FILE: &str = "releases.ledger";
@@ -36,7 +37,7 @@ pub(super) fn is_due(dir: &Path) -> bool {
 /// # Errors
 /// It cannot be read, is damaged, or is of another deployment or operator. Damaged lines at its end, as many as one write had,
 /// were torn by a kill or a power cut: none of them was answered, and what the totals have of them is added.
-pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError> {
+pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Opening>>, LedgerError> {
     let path = path(place.dir);
     if !path.exists() {
         return Ok(None);
@@ -58,7 +59,7 @@ pub(super) fn read(place: &Place<'_>) -> Result<Option<Vec<Taken>>, LedgerError>
             expected,
         });
     }
-    let parsed: Vec<Option<Taken>> = lines.iter().skip(1).map(|line| parse(line)).collect();
+    let parsed: Vec<Option<Opening>> = lines.iter().skip(1).map(|line| parse(line)).collect();
     let whole = parsed.iter().take_while(|line| line.is_some()).count();
     let torn = &parsed[whole..];
     if torn.len() > COMMIT_MAX || torn.iter().any(Option::is_some) {
@@ -87,11 +88,12 @@ fn path(dir: &Path) -> PathBuf {
 }
 
 /// A line that matches its checksum.
-fn parse(line: &[u8]) -> Option<Taken> {
+fn parse(line: &[u8]) -> Option<Opening> {
     let (sum, rest) = line.split_at_checked(CHECK_LEN)?;
     let json = rest.strip_prefix(b" ")?;
     let check = hex::encode(&Sha256::digest(json)[..CHECK_LEN / 2]);
     (sum == check.as_bytes())
-        .then(|| serde_json::from_slice(json).ok())
+        .then(|| serde_json::from_slice::<Release>(json).ok())
         .flatten()
+        .map(Opening::from)
 }

@@ -7,24 +7,27 @@ use redb::{
     Error, ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
 };
 use service::store;
-use wire::{DeploymentId, FeederId, WindowStart};
+use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 
 use super::FILE;
 use super::count::Count;
 use super::error::LedgerError;
-use super::migrate;
-use super::store::{RELEASES, builder, check_header, faulty, header_of};
+use super::rows::{SUMS, feeder_id};
+use super::store::{REFUSALS, builder, check_header, faulty, header_of};
+use super::{migrate, migrate_2};
 
 /// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
-    /// Releases in it.
-    pub releases: u64,
-    /// The newest window each feeder has released.
+    /// Sums that were opened.
+    pub sums: u64,
+    /// The newest window of which a sum of each feeder was opened.
     pub newest: BTreeMap<FeederId, WindowStart>,
+    /// How many sums of each key epoch did not open.
+    pub refusals: BTreeMap<KeyEpoch, u32>,
 }
 
-/// The state of the ledger in `dir`; `None` if there is none.
+/// The state of the ledger in `dir`; `None` if there is none of the present format.
 ///
 /// # Errors
 /// As [`Ledger::open`](super::Ledger::open), as far as it shows without changing anything. What a killed operator left
@@ -46,26 +49,35 @@ pub(crate) fn state(
     let view = database
         .begin_read()
         .map_err(|error| faulty(&path, error))?;
+    if migrate_2::is_due(&view).map_err(|error| faulty(&path, error))? {
+        return Ok(None);
+    }
     check_header(&path, &view, &header_of(deployment))?;
     let state = read(&view).map_err(|error| faulty(&path, error))?;
-    count.compare(&path, state.releases)?;
+    count.compare(&path, state.sums)?;
     Ok(Some(state))
 }
 
 fn read(view: &ReadTransaction) -> Result<State, Error> {
+    let refusals = view.open_table(REFUSALS)?;
+    let refusals = refusals.iter()?.map(|row| {
+        let (epoch, count) = row?;
+        Ok((KeyEpoch(epoch.value()), count.value()))
+    });
     Ok(State {
-        releases: view.open_table(RELEASES)?.len()?,
+        sums: view.open_table(SUMS)?.len()?,
         newest: newest(view)?,
+        refusals: refusals.collect::<Result<_, Error>>()?,
     })
 }
 
-/// The newest window each feeder has released.
+/// The newest window of which a sum of each feeder was opened.
 pub(super) fn newest(view: &ReadTransaction) -> Result<BTreeMap<FeederId, WindowStart>, Error> {
-    let table = view.open_table(RELEASES)?;
+    let table = view.open_table(SUMS)?;
     let mut newest = BTreeMap::new();
     for row in table.iter()? {
         let (key, _) = row?;
-        let (window, feeder, _) = key.value();
+        let (window, feeder, ..) = key.value();
         // Windows come in order, so the last one counts.
         match newest.get_mut(feeder) {
             Some(last) => *last = WindowStart(window),
@@ -73,8 +85,4 @@ pub(super) fn newest(view: &ReadTransaction) -> Result<BTreeMap<FeederId, Window
         }
     }
     Ok(newest)
-}
-
-fn feeder_id(text: &str) -> Result<FeederId, Error> {
-    FeederId::try_from(text).map_err(|error| Error::Corrupted(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! `releases.redb`: a row a release taken.
+//! `releases.redb`: a row a sum that was opened, and how many of each key epoch did not open.
 //!
 //! A commit has two phases, that is two syncs, as redb has it wherever other processes may read. The newest commit cannot be
 //! mistaken for a torn one then: if it is damaged later, the file is refused.
@@ -7,29 +7,28 @@ use std::path::{Path, PathBuf};
 
 use redb::{
     Builder, ConcurrencyMode, Database, Error, ReadTransaction, ReadableDatabase as _,
-    ReadableTable as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+    ReadableTable as _, ReadableTableMetadata as _, Table, TableDefinition, TableError,
+    WriteTransaction,
 };
 use service::store::{self, Fault};
-use wire::{AnalyticsId, DeploymentId, Digest, FeederId, KeyEpoch, Part, WindowStart};
+use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 
 use super::Place;
 use super::error::LedgerError;
-use crate::release::rules::Taken;
+use super::migrate_2;
+use super::rows::{SUMS, TOTAL, key, opening, row};
+use crate::release::opening::{Opening, Stage};
 
-/// Version of the tables below. Format 1 was a file of text; `migrate` reads it.
-const FORMAT: &str = "2";
+/// Version of the tables. Format 1 was a file of text; `migrate` and `migrate_2` read the earlier ones.
+const FORMAT: &str = "3";
 
 /// What the rows mean, as text by name.
-const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
-/// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by release. The window comes first, so that releases of the same time lie together:
-/// a commit touches few pages, whatever the number of feeders.
-pub(super) const RELEASES: TableDefinition<Key, Row> = TableDefinition::new("releases");
+pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 
-/// Start of the window in Unix seconds, feeder, part.
-pub(super) type Key = (u64, &'static str, u16);
-pub(super) type Row = (u32, u32, &'static [u8; 32], &'static str);
+/// How many sums of each key epoch did not open.
+pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
 
-const FORMAT_KEY: &str = "format version";
+pub(super) const FORMAT_KEY: &str = "format version";
 const DEPLOYMENT_KEY: &str = "deployment";
 const OPERATOR_KEY: &str = "operator";
 
@@ -47,10 +46,10 @@ pub(super) struct Store {
     database: Option<Database>,
     /// This process has verified the whole file.
     verified: bool,
-    /// Releases in the file, as far as this process knows.
+    /// Rows in the file, as far as this process knows.
     len: u64,
-    /// Releases that the totals have and the file may not have yet.
-    owed: Vec<Taken>,
+    /// What became of sums, where the totals may have it and the file not yet.
+    owed: Vec<Opening>,
 }
 
 pub(super) fn builder() -> Builder {
@@ -68,7 +67,8 @@ impl Store {
             for (name, value) in header(place) {
                 meta.insert(name, value)?;
             }
-            changes.open_table(RELEASES)?;
+            changes.open_table(SUMS)?;
+            changes.open_table(REFUSALS)?;
             Ok(())
         };
         store::create(path, &builder(), fill).map_err(LedgerError::at(path))
@@ -90,6 +90,7 @@ impl Store {
             len: 0,
             owed: Vec::new(),
         };
+        migrate_2::upgrade(&mut store, &header(place))?;
         let database = store.database()?;
         let view = database.begin_read().map_err(|error| faulty(path, error))?;
         check_header(path, &view, &header(place))?;
@@ -108,18 +109,31 @@ impl Store {
         &self.path
     }
 
-    /// Releases in the file.
+    /// Rows in the file. They are never removed.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Adds releases, unless their place is taken. On an error they are owed: nothing else is done before they are there.
-    pub(super) fn add(&mut self, rows: &[Taken]) -> Result<(), LedgerError> {
+    /// After a change of all rows.
+    pub(super) fn recount(&mut self, rows: u64) {
+        self.len = rows;
+    }
+
+    /// Adds sums whose contributors are spent from now on. On an error none of them may be looked at; what of them is in
+    /// the file all the same stays spent.
+    pub(super) fn spend(&mut self, rows: &[Opening]) -> Result<(), LedgerError> {
+        self.add_owed()?;
+        self.len = self.with(|database| write(database, rows))?;
+        Ok(())
+    }
+
+    /// Writes down what became of sums. On an error they are owed: nothing else is done before they are there.
+    pub(super) fn settle(&mut self, rows: &[Opening]) -> Result<(), LedgerError> {
         self.owed.extend_from_slice(rows);
         self.add_owed()
     }
 
-    /// Adds what is owed.
+    /// Writes down what is owed.
     pub(super) fn add_owed(&mut self) -> Result<(), LedgerError> {
         if self.owed.is_empty() {
             return Ok(());
@@ -133,49 +147,50 @@ impl Store {
         written.map(drop)
     }
 
-    /// Whether releases are owed.
+    /// Whether what became of a sum is owed.
     pub(super) fn owes(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// Those of `rows` whose place is free.
-    pub(super) fn missing(&mut self, rows: &[Taken]) -> Result<Vec<Taken>, LedgerError> {
+    /// Those of `releases` that the file does not have as released.
+    pub(super) fn unreleased(&mut self, releases: &[Opening]) -> Result<Vec<Opening>, LedgerError> {
         self.with(|database| {
-            let table = database.begin_read()?.open_table(RELEASES)?;
-            let mut missing = Vec::new();
-            for row in rows {
-                if table.get(key(row))?.is_none() {
-                    missing.push(row.clone());
+            let table = database.begin_read()?.open_table(SUMS)?;
+            let mut unreleased = Vec::new();
+            for release in releases {
+                let known = table.get(key(release))?;
+                if known.is_none_or(|known| known.value().4 == Stage::Spent as u8) {
+                    unreleased.push(release.clone());
                 }
             }
-            Ok(missing)
+            Ok(unreleased)
         })
     }
 
-    /// The releases of a feeder's window.
+    /// What was opened of a feeder's window.
     pub(super) fn window(
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
-    ) -> Result<Vec<Taken>, LedgerError> {
+    ) -> Result<Vec<Opening>, LedgerError> {
         self.add_owed()?;
         self.with(|database| {
-            let table = database.begin_read()?.open_table(RELEASES)?;
-            let parts = |part| (window.0, feeder.as_str(), part);
+            let table = database.begin_read()?.open_table(SUMS)?;
+            let parts = |part| (window.0, feeder.as_str(), TOTAL, part);
             let rows = table.range(parts(0)..=parts(u16::MAX))?.map(|row| {
                 let (key, columns) = row?;
-                let (epoch, meters, digest, analytics) = columns.value();
-                Ok(Taken {
-                    feeder: feeder.clone(),
-                    window_start: window,
-                    part: Part(key.value().2),
-                    epoch: KeyEpoch(epoch),
-                    meters,
-                    digest: Digest(*digest),
-                    analytics: service_id(analytics)?,
-                })
+                opening(&key.value(), &columns.value())
             });
             rows.collect()
+        })
+    }
+
+    /// How many sums of a key epoch did not open.
+    pub(super) fn refusals(&mut self, epoch: KeyEpoch) -> Result<u32, LedgerError> {
+        self.add_owed()?;
+        self.with(|database| {
+            let table = database.begin_read()?.open_table(REFUSALS)?;
+            Ok(table.get(epoch.0)?.map_or(0, |count| count.value()))
         })
     }
 
@@ -194,7 +209,7 @@ impl Store {
         })
     }
 
-    fn database(&mut self) -> Result<&Database, LedgerError> {
+    pub(super) fn database(&mut self) -> Result<&Database, LedgerError> {
         let database = match self.database.take() {
             Some(database) => database,
             None => {
@@ -203,7 +218,7 @@ impl Store {
                 self.verified = true;
                 let len = count(&database).map_err(|error| faulty(&self.path, error))?;
                 if len < self.len {
-                    let lost = format!("it has {len} releases, and had {}", self.len);
+                    let lost = format!("it has {len} opened sums, and had {}", self.len);
                     return Err(LedgerError::at(&self.path)(Fault::Damaged(lost)));
                 }
                 self.len = len;
@@ -214,17 +229,13 @@ impl Store {
     }
 }
 
+/// Rows in the file; none in one of an earlier format.
 fn count(database: &Database) -> Result<u64, Error> {
-    Ok(database.begin_read()?.open_table(RELEASES)?.len()?)
-}
-
-fn service_id(text: &str) -> Result<Option<AnalyticsId>, Error> {
-    if text.is_empty() {
-        return Ok(None);
+    match database.begin_read()?.open_table(SUMS) {
+        Ok(table) => Ok(table.len()?),
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
+        Err(error) => Err(error.into()),
     }
-    let id = AnalyticsId::try_from(text);
-    id.map(Some)
-        .map_err(|error| Error::Corrupted(error.to_string()))
 }
 
 pub(super) fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] {
@@ -257,19 +268,31 @@ pub(super) fn check_header(
     Ok(())
 }
 
-/// Adds releases whose place is free; returns how many there are then.
-fn write(database: &Database, rows: &[Taken]) -> Result<u64, Error> {
+/// Puts rows in their places; returns how many there are then. A row that is there already only goes on to its next stage.
+fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     let mut changes = database.begin_write()?;
     // Each commit says which pages are free: else redb finds that out by reading the whole file, when it is opened again
     // after a failed write.
     changes.set_quick_repair(true);
     let len = {
-        let mut table = changes.open_table(RELEASES)?;
-        for row in rows {
-            if table.get(key(row))?.is_none() {
-                let analytics = row.analytics.as_ref().map_or("", AnalyticsId::as_str);
-                let columns = (row.epoch.0, row.meters, &row.digest.0, analytics);
-                table.insert(key(row), columns)?;
+        let mut table = changes.open_table(SUMS)?;
+        let mut refusals = changes.open_table(REFUSALS)?;
+        for new in rows {
+            let known = match table.get(key(new))? {
+                Some(known) => Some(opening(&key(new), &known.value())?),
+                None => None,
+            };
+            let written = match known {
+                None => new.clone(),
+                Some(known) if known.stage == Stage::Spent => Opening {
+                    stage: new.stage,
+                    ..known
+                },
+                Some(_) => continue,
+            };
+            table.insert(key(&written), row(&written))?;
+            if matches!(written.stage, Stage::Divided | Stage::Burnt) {
+                count_refusal(&mut refusals, written.epoch)?;
             }
         }
         table.len()?
@@ -278,8 +301,10 @@ fn write(database: &Database, rows: &[Taken]) -> Result<u64, Error> {
     Ok(len)
 }
 
-fn key(row: &Taken) -> (u64, &str, u16) {
-    (row.window_start.0, row.feeder.as_str(), row.part.0)
+fn count_refusal(refusals: &mut Table<'_, u32, u32>, epoch: KeyEpoch) -> Result<(), Error> {
+    let before = refusals.get(epoch.0)?.map_or(0, |count| count.value());
+    refusals.insert(epoch.0, before.saturating_add(1))?;
+    Ok(())
 }
 
 pub(super) fn faulty(path: &Path, error: impl Into<Error>) -> LedgerError {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::state::State;
 use super::*;
+use crate::release::opening::Stage;
 use crate::testing::report;
 use faults::FailingDisk;
 use service::store::Fault;
@@ -63,7 +64,7 @@ impl Folder {
     fn take(&self, expected: bool, releases: &[FeederReport]) {
         let mut ledger = self.open(expected).unwrap();
         for commit in releases.chunks(COMMIT_MAX) {
-            ledger.commit(commit).unwrap();
+            ledger.settle(commit, &[]).unwrap();
             ledger.count().unwrap();
         }
     }
@@ -101,7 +102,17 @@ fn reports(windows: std::ops::Range<u64>) -> Vec<FeederReport> {
 
 fn has(ledger: &mut Ledger, report: &FeederReport) -> bool {
     let window = ledger.window(&report.feeder, report.window_start).unwrap();
-    window.contains(&taken(report))
+    window.contains(&release(report))
+}
+
+/// A sum of 20 meters that is not a release.
+fn opening(window: u64, part: u16, stage: Stage) -> Opening {
+    let sum = crate::testing::sum("feeder-1", window * 14_400, part);
+    let digest = wire::Digest::of(format!("{window} {part}").as_bytes());
+    Opening {
+        stage,
+        ..Opening::of(&sum, &digest)
+    }
 }
 
 #[test]
@@ -110,8 +121,8 @@ fn releases_survive_a_restart() {
     let mut ledger = folder.open(false).unwrap();
     assert_eq!(ledger.len(), 0);
     let two = [report("feeder-1", 0), report("feeder-2", 0)];
-    ledger.commit(&two).unwrap();
-    ledger.commit(&reports(1..2)).unwrap();
+    ledger.settle(&two, &[]).unwrap();
+    ledger.settle(&reports(1..2), &[]).unwrap();
     drop(ledger);
     let mut ledger = folder.open(true).unwrap();
     assert_eq!((ledger.len(), folder.totals()), (3, 3));
@@ -150,7 +161,7 @@ fn a_kill_inside_a_line_of_totals_is_repaired() {
     folder.append_totals("{\"feeder\":\"feeder-1\",\"win");
     let mut ledger = folder.open(true).unwrap();
     assert_eq!((ledger.len(), folder.totals()), (1, 1));
-    ledger.commit(&reports(1..2)).unwrap();
+    ledger.settle(&reports(1..2), &[]).unwrap();
     drop(ledger);
     assert_eq!((folder.open(true).unwrap().len(), folder.totals()), (2, 2));
 }
@@ -159,9 +170,9 @@ fn a_kill_inside_a_line_of_totals_is_repaired() {
 fn a_kill_between_ledger_and_count_is_no_alarm() {
     let folder = Folder::with(&reports(0..1));
     let mut ledger = folder.open(true).unwrap();
-    ledger.commit(&reports(1..2)).unwrap();
+    ledger.settle(&reports(1..2), &[]).unwrap();
     drop(ledger);
-    assert_eq!(folder.state().unwrap().unwrap().releases, 2);
+    assert_eq!(folder.state().unwrap().unwrap().sums, 2);
     let count = || fs::read_to_string(folder.path("releases.count")).unwrap();
     assert_eq!(count(), "1\n");
     folder.open(true).unwrap();
@@ -178,7 +189,7 @@ fn a_failed_write_of_the_ledger_is_made_good_and_nothing_is_written_twice() {
             .window(&"feeder-1".parse().unwrap(), WindowStart(0))
             .unwrap();
         let opened = disk.operations();
-        ledger.commit(&reports(1..3)).unwrap();
+        ledger.settle(&reports(1..3), &[]).unwrap();
         disk.operations() - opened
     };
     assert!(operations >= 3, "{operations}");
@@ -190,12 +201,12 @@ fn a_failed_write_of_the_ledger_is_made_good_and_nothing_is_written_twice() {
                 .window(&"feeder-1".parse().unwrap(), WindowStart(0))
                 .unwrap();
             disk.fail_after(n, count);
-            ledger.commit(&reports(1..3)).unwrap_err();
+            ledger.settle(&reports(1..3), &[]).unwrap_err();
             disk.fail_after(0, 0);
             // What the totals have is taken before anything else is.
             let known = reports(1..3).iter().all(|report| has(&mut ledger, report));
             assert!(known, "operation {n} of {operations}");
-            ledger.commit(&reports(3..4)).unwrap();
+            ledger.settle(&reports(3..4), &[]).unwrap();
             drop(ledger);
             let mut ledger = folder.open(true).unwrap();
             assert_eq!((ledger.len(), folder.totals()), (4, 4), "operation {n}");
@@ -209,11 +220,11 @@ fn a_failed_write_of_the_ledger_is_made_good_and_nothing_is_written_twice() {
 fn after_a_failed_write_the_ledger_is_opened_without_reading_all_of_it() {
     let (folder, disk) = (Folder::with(&reports(0..1)), FailingDisk::default());
     let mut ledger = folder.open(true).unwrap().on(disk.clone());
-    ledger.commit(&reports(1..2)).unwrap();
+    ledger.settle(&reports(1..2), &[]).unwrap();
     assert_eq!(disk.full_reads(), 1, "the first opening verifies it");
     for n in 2..10 {
         disk.fail_after(n, 1);
-        ledger.commit(&reports(n..n + 1)).unwrap_err();
+        ledger.settle(&reports(n..n + 1), &[]).unwrap_err();
         assert!(has(&mut ledger, &reports(0..1)[0]));
         assert_eq!(disk.full_reads(), 1, "operation {n}");
     }
@@ -256,7 +267,7 @@ fn an_older_copy_of_the_ledger_is_refused_unless_it_is_accepted_knowingly() {
     assert!(error.to_string().contains("remove"), "{error}");
     fs::remove_file(folder.path("releases.count")).unwrap();
     assert_eq!(folder.open(true).unwrap().len(), 1);
-    assert_eq!(folder.state().unwrap().unwrap().releases, 1);
+    assert_eq!(folder.state().unwrap().unwrap().sums, 1);
 }
 
 /// More than a commit behind, so that the newest lines of totals alone do not do.
@@ -297,11 +308,11 @@ fn totals_that_begin_after_the_end_of_an_older_ledger_are_refused() {
     };
     newer(lag + 1);
     let error = folder.refusal();
-    let is_older = matches!(error, LedgerError::OlderThanTotals { releases: 5, .. });
+    let is_older = matches!(error, LedgerError::OlderThanTotals { sums: 5, .. });
     assert!(is_older, "{error}");
     assert!(error.to_string().contains("totals.jsonl"), "{error}");
     // Nothing was added: the next start refuses it again.
-    assert_eq!(folder.state().unwrap().unwrap().releases, 5);
+    assert_eq!(folder.state().unwrap().unwrap().sums, 5);
     folder.refusal();
     assert_eq!(fs::read(folder.path("releases.count")).unwrap(), count);
 
@@ -472,12 +483,12 @@ fn a_ledger_of_a_later_format_is_refused_by_both_numbers() {
     let database = redb::Database::open(folder.ledger()).unwrap();
     let changes = database.begin_write().unwrap();
     let meta: redb::TableDefinition<&str, &str> = redb::TableDefinition::new("meta");
-    let format = ("format version", "3");
+    let format = ("format version", "4");
     (changes.open_table(meta).unwrap().insert(format.0, format.1)).unwrap();
     changes.commit().unwrap();
     drop(database);
     let text = folder.refusal().to_string();
-    assert!(text.contains("format version \"3\", not \"2\""), "{text}");
+    assert!(text.contains("format version \"4\", not \"3\""), "{text}");
 }
 
 #[test]
@@ -516,9 +527,9 @@ fn one_process_writes_and_others_can_look_on() {
         ),
         "{error}"
     );
-    ledger.commit(&reports(1..3)).unwrap();
+    ledger.settle(&reports(1..3), &[]).unwrap();
     let seen = folder.state().unwrap().unwrap();
-    assert_eq!(seen.releases, 3);
+    assert_eq!(seen.sums, 3);
     let newest = seen.newest.into_iter().collect::<Vec<_>>();
     assert_eq!(newest, [("feeder-1".parse().unwrap(), WindowStart(28_800))]);
 }
@@ -527,7 +538,7 @@ fn one_process_writes_and_others_can_look_on() {
 fn what_a_killed_operator_left_is_opened_by_the_next() {
     let folder = Folder::with(&reports(0..1));
     let mut ledger = folder.open(true).unwrap();
-    ledger.commit(&reports(1..3)).unwrap();
+    ledger.settle(&reports(1..3), &[]).unwrap();
     // As a kill leaves it: copied while it is open.
     let left = fs::read(folder.ledger()).unwrap();
     drop(ledger);
@@ -567,7 +578,7 @@ fn a_ledger_of_format_1_is_moved_into_the_store() {
     }
     let parts = ledger.window(&"feeder-1".parse().unwrap(), WindowStart(14_400));
     let parts: Vec<(u16, u32)> = (parts.unwrap().iter())
-        .map(|taken| (taken.part.0, taken.meters))
+        .map(|opening| (opening.part.0, opening.meters))
         .collect();
     assert_eq!(parts, [(0, 20), (1, 15)]);
     drop(ledger);
@@ -687,11 +698,147 @@ fn a_ledger_that_a_kill_left_open_is_told_from_one_in_use() {
 fn the_ledger_names_the_newest_window_that_each_feeder_has_released() {
     let folder = Folder::with(&reports(0..3));
     let mut ledger = folder.open(true).unwrap();
-    ledger.commit(&[report("feeder-2", 14_400)]).unwrap();
+    ledger.settle(&[report("feeder-2", 14_400)], &[]).unwrap();
     let newest = ledger.newest().unwrap().into_iter().collect::<Vec<_>>();
     let expected = [("feeder-1", 28_800), ("feeder-2", 14_400)];
     assert_eq!(
         newest,
         expected.map(|(feeder, window)| (feeder.parse().unwrap(), WindowStart(window)))
     );
+}
+
+#[test]
+fn spent_sums_and_what_became_of_them_survive() {
+    let folder = Folder::new();
+    let feeder = "feeder-1".parse().unwrap();
+    let window = |ledger: &mut Ledger, window: u64| {
+        ledger
+            .window(&feeder, WindowStart(window * 14_400))
+            .unwrap()
+    };
+    let spent = [0, 1, 2, 3].map(|window| opening(window, 0, Stage::Spent));
+    let failed = [opening(1, 0, Stage::Divided), opening(2, 0, Stage::Burnt)];
+    let mut ledger = folder.open(false).unwrap();
+    ledger.spend(&spent).unwrap();
+    ledger.settle(&[], &failed).unwrap();
+    // Again, as after a kill before the answer: it counts once.
+    ledger.spend(&spent).unwrap();
+    ledger.settle(&[], &failed).unwrap();
+    let mut part = opening(1, 1, Stage::Spent);
+    part.replaces = Some(wire::Part(0));
+    ledger.spend(std::slice::from_ref(&part)).unwrap();
+    drop(ledger);
+    let mut ledger = folder.open(true).unwrap();
+    assert_eq!(window(&mut ledger, 0), [spent[0].clone()]);
+    assert_eq!(window(&mut ledger, 1), [failed[0].clone(), part]);
+    assert_eq!(window(&mut ledger, 2), [failed[1].clone()]);
+    assert_eq!(
+        (ledger.len(), ledger.refusals(KeyEpoch(1)).unwrap()),
+        (5, 2)
+    );
+    assert_eq!(ledger.refusals(KeyEpoch(2)).unwrap(), 0);
+    ledger.count().unwrap();
+    let state = folder.state().unwrap().unwrap();
+    assert_eq!(
+        state.refusals.into_iter().collect::<Vec<_>>(),
+        [(KeyEpoch(1), 2)]
+    );
+}
+
+#[test]
+fn a_spent_sum_that_the_totals_have_is_released_with_its_contributors() {
+    let folder = Folder::with(&reports(0..1));
+    let released = report("feeder-1", 14_400);
+    let mut ledger = folder.open(true).unwrap();
+    let sum = crate::testing::sum("feeder-1", 14_400, 0);
+    let spent = Opening::of(&sum, &released.digest);
+    ledger.spend(std::slice::from_ref(&spent)).unwrap();
+    drop(ledger);
+    folder.append_totals(&format!("{}\n", json(&released)));
+    let mut ledger = folder.open(true).unwrap();
+    let window = ledger
+        .window(&released.feeder, released.window_start)
+        .unwrap();
+    let expected = Opening {
+        stage: Stage::Released,
+        ..spent
+    };
+    assert_eq!(window, [expected]);
+}
+
+/// What did not open is in no total, so a copy from before cannot be completed.
+#[test]
+fn an_older_copy_that_lacks_a_sum_that_did_not_open_is_refused() {
+    let folder = Folder::with(&reports(0..1));
+    let copy = fs::read(folder.ledger()).unwrap();
+    let mut ledger = folder.open(true).unwrap();
+    ledger.spend(&[opening(1, 0, Stage::Spent)]).unwrap();
+    ledger.settle(&[], &[opening(1, 0, Stage::Burnt)]).unwrap();
+    ledger.count().unwrap();
+    drop(ledger);
+    fs::write(folder.ledger(), copy).unwrap();
+    let error = folder.refusal();
+    let is_older = matches!(
+        error,
+        LedgerError::Older {
+            found: 1,
+            known: 2,
+            ..
+        }
+    );
+    assert!(is_older, "{error}");
+}
+
+/// As the version before this one wrote it.
+#[test]
+fn a_ledger_of_format_2_is_brought_to_the_present_one_and_its_windows_are_closed() {
+    type Release = (u32, u32, &'static [u8; 32], &'static str);
+    let meta: redb::TableDefinition<&str, &str> = redb::TableDefinition::new("meta");
+    let releases: redb::TableDefinition<(u64, &str, u16), Release> =
+        redb::TableDefinition::new("releases");
+    let before = |folder: &Folder, operator: &'static str| {
+        let fill = |changes: &redb::WriteTransaction| {
+            let mut header = changes.open_table(meta)?;
+            for (name, value) in [
+                ("format version", "2"),
+                ("deployment", "dev"),
+                ("operator", operator),
+            ] {
+                header.insert(name, value)?;
+            }
+            let mut table = changes.open_table(releases)?;
+            for report in reports(0..3) {
+                let window = report.window_start.0;
+                let columns = (1, 20, &report.digest.0, "analytics-1");
+                table.insert((window, "feeder-1", 0), columns)?;
+            }
+            table.insert((14_400, "feeder-1", 1), (1, 15, &[7; 32], ""))?;
+            Ok(())
+        };
+        let builder = service::store::builder(1 << 20);
+        service::store::create(&folder.ledger(), &builder, fill).unwrap();
+        fs::write(folder.path("releases.count"), "4\n").unwrap();
+    };
+    let folder = Folder::new();
+    before(&folder, OPERATOR);
+    assert_eq!(folder.state().unwrap(), None, "the next start brings it");
+    for _ in 0..2 {
+        let mut ledger = folder.open(true).unwrap();
+        assert_eq!(ledger.len(), 4);
+        assert!(reports(0..3).iter().all(|report| has(&mut ledger, report)));
+        let window = ledger.window(&"feeder-1".parse().unwrap(), WindowStart(14_400));
+        let window = window.unwrap();
+        assert!(
+            window
+                .iter()
+                .all(|part| part.set.is_none() && part.stage == Stage::Released)
+        );
+        assert_eq!((window.len(), window[1].analytics.clone()), (2, None));
+    }
+    assert_eq!(folder.state().unwrap().unwrap().sums, 4);
+
+    let other = Folder::new();
+    before(&other, "fedcba9876543210");
+    let error = other.open(true).err().unwrap();
+    assert!(matches!(error, LedgerError::Header { .. }), "{error}");
 }

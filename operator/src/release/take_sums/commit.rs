@@ -1,75 +1,193 @@
-//! Making sums durable, and what is said of them then.
+//! Spending the contributors of sums, looking at what the sums say, making that durable, and what is said of them then.
 
 use std::time::Instant;
 
 use service::telemetry::ReportId;
 use service::{Chain, failpoint};
-use wire::SumStatus;
+use wire::{MeterId, Reason, SumStatus};
 
 use super::{Candidate, SumTaker};
 use crate::metrics;
-use crate::release::report::FeederReport;
+use crate::release::ledger::{LedgerError, Spent};
+use crate::release::opening::{Opening, Stage};
+use crate::release::refused;
+use crate::release::report::{By, FeederReport, Scale};
 use crate::release::take_result::TakeResult;
 
+/// What a spent sum turned out to be.
+enum Verdict {
+    Released(Box<FeederReport>),
+    /// It did not open; the stage says what may follow.
+    Failed(Stage),
+    /// The refusals of its key epoch ran out in this group: it is not looked at.
+    KeySpent,
+}
+
 impl SumTaker {
-    /// The sums of earlier groups that have reached the ledger since then. They were not announced yet.
+    /// What became of sums of earlier groups, if the ledger has it by now.
     pub(super) fn durable_by_now(&mut self) -> Vec<TakeResult> {
         if self.ledger.owes() {
             return Vec::new();
         }
-        let owed = std::mem::take(&mut self.owed);
-        owed.into_iter()
-            .map(|candidate| self.taken(candidate))
-            .collect()
+        let durable = std::mem::take(&mut self.owed);
+        for result in &durable {
+            self.say(result);
+        }
+        durable
     }
 
-    /// Makes sums durable; `false` if that failed.
-    pub(super) fn commit(&mut self, candidates: &[Candidate]) -> bool {
-        if candidates.is_empty() {
-            return true;
-        }
+    /// Opens sums, each of another window, and says what became of each.
+    pub(super) fn open(&mut self, candidates: Vec<Candidate>) -> Vec<(usize, TakeResult)> {
+        let indices: Vec<usize> = candidates.iter().map(|sum| sum.index).collect();
         let start = Instant::now();
-        let reports = candidates.iter().map(|candidate| candidate.report.clone());
-        let reports: Vec<FeederReport> = reports.collect();
-        failpoint::hit("operator.before_record");
-        match self.ledger.commit(&reports) {
-            Ok(()) => {
-                failpoint::hit("operator.after_record");
-                metrics::committed(start.elapsed());
-                true
-            }
-            Err(error) => {
-                metrics::commit_failed();
-                tracing::error!(error = %Chain(&error), releases = candidates.len(), "no release is taken until totals and ledger can be written");
-                false
-            }
+        let results = self.spend_and_settle(candidates).unwrap_or_else(|error| {
+            metrics::commit_failed();
+            tracing::error!(error = %Chain(&error), releases = indices.len(), "no release is taken until totals and ledger can be written");
+            let deferred = indices.iter().map(|index| (*index, TakeResult::Deferred));
+            deferred.collect()
+        });
+        if !results.is_empty() {
+            metrics::committed(start.elapsed());
         }
+        for (_, result) in &results {
+            self.say(result);
+        }
+        results
     }
 
-    /// What is said of a sum that is durable.
-    pub(super) fn taken(&self, candidate: Candidate) -> TakeResult {
-        let Candidate {
-            taken,
-            report,
-            excerpt,
-            sum,
-            ..
-        } = candidate;
-        metrics::total(&sum, self.clock.now());
-        tracing::info!(
-            trace_id = %self.trace(&sum), sum = %ReportId(&taken.digest),
-            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors,
-            "total written"
-        );
-        let mut messages = vec![self.signer().receipt(&sum, taken.digest, SumStatus::Taken)];
+    fn spend_and_settle(
+        &mut self,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<(usize, TakeResult)>, LedgerError> {
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let openings: Vec<Opening> = candidates.iter().map(|sum| sum.opening.clone()).collect();
+        failpoint::hit("operator.before_record");
+        let spent = self.ledger.spend(&openings)?;
+        failpoint::hit("operator.after_spend");
+        let mut released = Vec::new();
+        let mut failed = Vec::new();
+        let mut results = Vec::new();
+        for candidate in candidates {
+            let index = candidate.index;
+            let verdict = self.verdict(&candidate, &failed, &spent)?;
+            match &verdict {
+                Verdict::Released(report) => released.push((**report).clone()),
+                Verdict::Failed(stage) => failed.push(Opening {
+                    stage: *stage,
+                    ..candidate.opening.clone()
+                }),
+                Verdict::KeySpent => {}
+            }
+            results.push((index, self.result(candidate, verdict)));
+        }
+        let settled = self.ledger.settle(&released, &failed);
+        if self.ledger.owes() {
+            self.owed = results.drain(..).map(|(_, result)| result).collect();
+        }
+        settled?;
+        failpoint::hit("operator.after_record");
+        Ok(results)
+    }
+
+    /// Counts and logs a total that is durable.
+    fn say(&self, result: &TakeResult) {
+        let TakeResult::Taken { sum, report, .. } = result else {
+            return;
+        };
+        metrics::total(sum, self.clock.now());
         if self.settings.publish_totals {
             metrics::published();
-            messages.push(self.signer().total(&report));
         }
-        TakeResult::Taken {
-            report: Box::new(report),
+        tracing::info!(
+            trace_id = %self.trace(sum), sum = %ReportId(&report.digest),
+            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = report.meters,
+            "total written"
+        );
+    }
+
+    /// Looks at a spent sum. `failed` are those of its group that did not open.
+    fn verdict(
+        &mut self,
+        candidate: &Candidate,
+        failed: &[Opening],
+        spent: &Spent,
+    ) -> Result<Verdict, LedgerError> {
+        let epoch = candidate.sum.epoch;
+        let in_group = failed.iter().filter(|other| other.epoch == epoch).count();
+        let refusals = u64::from(self.ledger.refusals(epoch)?) + in_group as u64;
+        if refusals >= u64::from(self.settings.max_refusals) {
+            return Ok(Verdict::KeySpent);
+        }
+        let totals = candidate.unmasked.totals(spent);
+        metrics::decrypted(candidate.started.elapsed());
+        let Ok(totals) = totals else {
+            let min_meters = candidate.job.plan.min_meters;
+            return Ok(Verdict::Failed(candidate.opening.failed(min_meters)));
+        };
+        let encoding = candidate.unmasked.encoding();
+        let scale = Scale {
+            interval_s: candidate.job.plan.interval_s,
+            quantum_wh: encoding.quantum_wh,
+            square_unit_wh2: encoding.square_unit_wh2,
+            enrolled: candidate.job.members.count(),
+        };
+        let digest = &candidate.opening.digest;
+        let report = FeederReport::new(&candidate.sum, digest, &totals, &scale, &self.by());
+        Ok(Verdict::Released(Box::new(report)))
+    }
+
+    fn by(&self) -> By {
+        By {
+            operator: self.keyring.name(),
+            taken_at: self.clock.now(),
+        }
+    }
+
+    /// What is said of a sum once what became of it is durable.
+    fn result(&self, candidate: Candidate, verdict: Verdict) -> TakeResult {
+        let Candidate {
+            opening,
+            sum,
             excerpt,
-            messages,
+            job,
+            ..
+        } = candidate;
+        let digest = &opening.digest;
+        match verdict {
+            Verdict::Released(report) => {
+                let mut messages = vec![self.receipt(&sum, digest, SumStatus::Taken)];
+                if self.settings.publish_totals {
+                    messages.push(self.signer().total(&report));
+                }
+                TakeResult::Taken {
+                    report,
+                    sum: Box::new(sum),
+                    excerpt,
+                    messages,
+                }
+            }
+            Verdict::Failed(Stage::Divided) => TakeResult::Divided {
+                message: self.receipt(&sum, digest, SumStatus::Divide),
+                sum: Box::new(sum),
+            },
+            Verdict::Failed(_) => {
+                let members = sum.set.iter().filter_map(|number| job.members.get(number));
+                let meters: Vec<MeterId> = members.map(|member| member.meter.clone()).collect();
+                let record = refused::path(&self.settings.totals);
+                // The log names them too, and the sum is spent whether they can be written or not.
+                if let Err(error) = refused::append(&record, &opening, &meters, &self.by()) {
+                    tracing::error!(error = %Chain(&error), "cannot write down which meters a sum that did not open is of");
+                }
+                let status = SumStatus::Rejected(Reason::NotOpened);
+                TakeResult::Burnt {
+                    message: self.receipt(&sum, digest, status),
+                    meters,
+                    sum: Box::new(sum),
+                }
+            }
+            Verdict::KeySpent => self.rejected(&sum, digest, Reason::KeySpent),
         }
     }
 }

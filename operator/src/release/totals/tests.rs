@@ -92,6 +92,7 @@ fn the_tail_holds_a_commit_of_the_longest_lines() {
     longest.energy_wh = vec![-1_000_000_000; intervals];
     longest.mean_wh = vec![-1_000_000.123; intervals];
     longest.std_wh = Some(vec![1_000_000_000; intervals]);
+    longest.present = vec![1_048_575; intervals];
     let line = serde_json::to_string(&longest).unwrap() + "\n";
     assert!(line.len() > 32 * 1024, "{}", line.len());
     assert!(COMMIT_MAX * line.len() < TAIL as usize, "{}", line.len());

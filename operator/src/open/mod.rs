@@ -1,0 +1,173 @@
+//! From the ciphertext of a sum to the totals in it, for the exact set of reports that it is said to be of.
+//!
+//! The order is the protection, and each step assumes those before it:
+//! 1. signature ([`crate::release`]), contributors within the feeder's roster, none of them in another opened sum of the
+//!    window ([`rules`](crate::release::rules));
+//! 2. decrypt, and take off the masks of the named contributors: for any other set of reports what is left is uniform noise;
+//! 3. the zero checks, which hold nothing but noise: where more is in them, something else than reports was added, such as a
+//!    multiple of a power of X that would bring coefficients of the key into the totals;
+//! 4. the contributors are spent, durably ([`Ledger::spend`](crate::release::ledger::Ledger::spend)): whether a total is a whole
+//!    number of quanta can depend on readings, so it is asked once for each set;
+//! 5. the grid: every coefficient is a whole number of its units. Rounding could else be made to fall on one side or the other
+//!    by a coefficient of the key;
+//! 6. the range: no total is beyond what its contributors can have entered;
+//! 7. release, from whole numbers.
+//!
+//! Steps 3, 5 and 6 fail alike, in what is said and, as far as that goes, in time. The sum is spent in each case, and each
+//! failure counts against the refusals of its key epoch: thousands of such answers would give the key away.
+
+mod decrypt;
+#[cfg(test)]
+mod tests;
+mod unmask;
+
+use std::sync::Arc;
+
+use packed::layout::{Encoding, Totals};
+use wire::{DeploymentId, Opened, Plan, Reason, Sum};
+use zeroize::Zeroizing;
+
+use crate::keys::keyring::Keyring;
+use crate::keys::pads::PadKeys;
+use crate::plan::feeder_setting::encoding;
+use crate::plan::members::Members;
+use crate::release::ledger::Spent;
+
+/// Decrypts and unmasks sums.
+pub(crate) struct Opener {
+    keyring: Arc<Keyring>,
+    pads: PadKeys,
+    /// What the tests leave out, to show what it is there for.
+    #[cfg(test)]
+    pub(crate) left_out: Vec<Check>,
+}
+
+/// A check that can be left out, in tests only: no setting does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    Masks,
+    Zeros,
+    #[cfg(test)]
+    Grid,
+    #[cfg(test)]
+    Range,
+}
+
+/// A sum without its masks. What it says is not looked at yet.
+pub(crate) struct Unmasked {
+    encoding: Encoding,
+    /// Of the coefficients that reports use.
+    residues: Zeroizing<Vec<u64>>,
+    contributors: u32,
+    /// Standard deviation of one report's coefficient.
+    sigma: f64,
+    /// Whether the zero checks hold nothing but noise.
+    zeros_pass: bool,
+    #[cfg(test)]
+    left_out: Vec<Check>,
+}
+
+/// A sum did not open. What of it failed is nobody's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotOpened;
+
+impl Opener {
+    pub(crate) fn new(keyring: Arc<Keyring>, deployment: DeploymentId) -> Self {
+        Self {
+            keyring,
+            pads: PadKeys::new(deployment),
+            #[cfg(test)]
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Steps 2 and 3, of a sum whose signature and contributors are checked.
+    ///
+    /// # Errors
+    /// Why it cannot be decrypted at all: there are no keys of its epoch, or its limbs are not the sum of so many reports.
+    pub(crate) fn unmask(
+        &mut self,
+        opened: &Opened<Sum>,
+        plan: &Plan,
+        members: &Members,
+    ) -> Result<Unmasked, Reason> {
+        let sum = &opened.message;
+        let keys = self.keyring.get(sum.epoch).ok_or(Reason::UnknownEpoch)?;
+        let setting = plan.feeder(&sum.feeder, sum.window);
+        let setting = setting.ok_or(Reason::UnknownFeeder)?;
+        let encoding = encoding(plan, setting)?;
+        let contributors = sum.contributors();
+        let mut residues = decrypt::decrypt(&opened.limbs, &encoding, contributors, &keys)?;
+        if self.enforces(Check::Masks) {
+            let digest = plan.setting_digest(setting, &keys.entry(sum.epoch, sum.window));
+            let pads = self
+                .pads
+                .of_feeder(&sum.feeder, sum.epoch, &keys, members.next_number());
+            let masks = unmask::masks(sum, &digest, members, pads, residues.len())?;
+            masks.subtract_from(&mut residues);
+        }
+        let sigma = packed::noise::sigma(encoding.profile, &keys.norms());
+        let zeros_pass =
+            encoding.checks_pass(&residues, contributors, sigma) || !self.enforces(Check::Zeros);
+        Ok(Unmasked {
+            encoding,
+            residues,
+            contributors,
+            sigma,
+            zeros_pass,
+            #[cfg(test)]
+            left_out: self.left_out.clone(),
+        })
+    }
+
+    #[cfg(not(test))]
+    fn enforces(&self, _: Check) -> bool {
+        true
+    }
+
+    #[cfg(test)]
+    fn enforces(&self, check: Check) -> bool {
+        !self.left_out.contains(&check)
+    }
+}
+
+impl Unmasked {
+    /// Steps 5 and 6: the totals of a sum whose contributors are spent. Does the same work whatever it finds.
+    ///
+    /// # Errors
+    /// [`NotOpened`], without a word about why.
+    pub(crate) fn totals(&self, _: &Spent) -> Result<Totals, NotOpened> {
+        let totals = self.decode();
+        match (self.zeros_pass, totals) {
+            (true, Some(totals)) => Ok(totals),
+            _ => Err(NotOpened),
+        }
+    }
+
+    #[cfg(not(test))]
+    fn decode(&self) -> Option<Totals> {
+        let decoded = self
+            .encoding
+            .decode(&self.residues, self.contributors, self.sigma);
+        decoded.ok()
+    }
+
+    #[cfg(test)]
+    fn decode(&self) -> Option<Totals> {
+        if self.left_out.contains(&Check::Range) {
+            return Some(tests::rounded(&self.encoding, &self.residues));
+        }
+        let sigma = match self.left_out.contains(&Check::Grid) {
+            true => f64::INFINITY,
+            false => self.sigma,
+        };
+        let decoded = self
+            .encoding
+            .decode(&self.residues, self.contributors, sigma);
+        decoded.ok()
+    }
+
+    pub(crate) fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+}

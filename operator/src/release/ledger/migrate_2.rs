@@ -1,0 +1,80 @@
+//! Ledgers of format 2: a row a release, in the same file.
+//!
+//! The start that finds one moves its rows in one commit. They do not say who the contributors were, so that every meter
+//! of the feeder counts as one: the windows are closed for good.
+
+use redb::{
+    Error, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
+use wire::{Digest, KeyEpoch, Part, WindowStart};
+
+use super::error::LedgerError;
+use super::rows::{SUMS, feeder_id, key, row, service_id};
+use super::store::{FORMAT_KEY, META, REFUSALS, Store, check_header, faulty};
+use crate::release::opening::{Opening, Release};
+
+const FORMAT: &str = "2";
+
+/// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by window, feeder and part.
+const RELEASES: TableDefinition<(u64, &str, u16), (u32, u32, &[u8; 32], &str)> =
+    TableDefinition::new("releases");
+
+/// Whether the ledger is of format 2.
+pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {
+    let meta = view.open_table(META)?;
+    let found = meta.get(FORMAT_KEY)?;
+    Ok(found.is_some_and(|found| found.value() == FORMAT))
+}
+
+/// Brings a ledger of format 2 to the present format, for which `header` is.
+pub(super) fn upgrade(
+    store: &mut Store,
+    header: &[(&'static str, &str); 3],
+) -> Result<(), LedgerError> {
+    let path = store.path().to_owned();
+    let database = store.database()?;
+    let at = |error: Error| faulty(&path, error);
+    let view = database.begin_read().map_err(|error| at(error.into()))?;
+    if !is_due(&view).map_err(at)? {
+        return Ok(());
+    }
+    let [(_, format), rest @ ..] = header;
+    check_header(&path, &view, rest)?;
+    drop(view);
+    let moved = store.with(|database| {
+        let changes = database.begin_write()?;
+        let moved = move_rows(&changes)?;
+        changes.delete_table(RELEASES)?;
+        changes.open_table(REFUSALS)?;
+        changes.open_table(META)?.insert(FORMAT_KEY, *format)?;
+        changes.commit()?;
+        Ok(moved)
+    })?;
+    store.recount(moved);
+    tracing::info!(path = %path.display(), releases = moved, "brought a ledger of format 2 to the present format");
+    Ok(())
+}
+
+fn move_rows(changes: &WriteTransaction) -> Result<u64, Error> {
+    let releases = changes.open_table(RELEASES)?;
+    let mut sums = changes.open_table(SUMS)?;
+    let mut moved = 0;
+    for release in releases.iter()? {
+        let (place, columns) = release?;
+        let (window, feeder, part) = place.value();
+        let (epoch, meters, digest, analytics) = columns.value();
+        let opening = Opening::from(Release {
+            feeder: feeder_id(feeder)?,
+            window_start: WindowStart(window),
+            part: Part(part),
+            epoch: KeyEpoch(epoch),
+            meters,
+            digest: Digest(*digest),
+            analytics: service_id(analytics)?,
+        });
+        sums.insert(key(&opening), row(&opening))?;
+        moved += 1;
+    }
+    Ok(moved)
+}

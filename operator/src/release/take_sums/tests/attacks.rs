@@ -1,0 +1,229 @@
+//! Attacks over several sums, against the ledger. Those that one sum is enough for are in `open/tests/attacks.rs`.
+
+use super::*;
+use crate::testing::fleet::readings;
+
+/// Windows of 24 intervals, and sums of 15 meters and more of 16.
+fn bench() -> Bench {
+    Bench::of(&Scene {
+        meters: 16,
+        batch: 24,
+        ..Scene::default()
+    })
+}
+
+fn of_16() -> Vec<(u32, Readings)> {
+    (0..).zip(readings(16, 24)).collect()
+}
+
+/// An operator that remembers nothing.
+fn forget(bench: &mut Bench) {
+    bench.taker = None;
+    for file in ["releases.redb", "releases.count", "totals.jsonl"] {
+        std::fs::remove_file(bench.dir.path().join(file)).unwrap();
+    }
+    bench.restart(|ledger| ledger);
+}
+
+fn energy(bench: &mut Bench, job: Job) -> Vec<i64> {
+    match &bench.take(vec![job])[..] {
+        [TakeResult::Taken { report, .. }] => report.energy_wh.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_same_meters_without_one_are_not_opened_a_second_time() {
+    let mut bench = bench();
+    let reports = bench.reports(0, &of_16());
+    let whole = bench.sum(0, 0, &reports);
+    let victim = &of_16()[7].1;
+    let mut others = reports.clone();
+    others.remove(7);
+    for part in [0, 1] {
+        let without = bench.sum(0, part, &others);
+        let [whole, without] = [&whole, &without].map(|(sum, limbs)| bench.job_of(sum, limbs));
+        let total = energy(&mut bench, whole);
+        let reason = bench.reason(without.clone()).0;
+        assert!(
+            matches!(reason, Reason::Conflict | Reason::AlreadyOpened),
+            "{reason}"
+        );
+
+        forget(&mut bench);
+        let rest = energy(&mut bench, without);
+        let difference = total
+            .iter()
+            .zip(&rest)
+            .map(|(total, rest)| Some(total - rest));
+        assert_eq!(
+            difference.collect::<Readings>(),
+            *victim,
+            "what it is refused for"
+        );
+        forget(&mut bench);
+    }
+}
+
+#[test]
+fn a_set_that_did_not_open_is_not_tried_again() {
+    let mut bench = bench();
+    let reports = bench.reports(0, &of_16());
+    let (sum, limbs) = bench.sum(0, 0, &reports);
+    let failed = bench.job_of(&sum, &spoil(&bench, &limbs));
+    assert_eq!(bench.answer(failed), SumStatus::Rejected(Reason::NotOpened));
+    for (part, replaces) in [(0, None), (1, None), (1, Some(Part(0)))] {
+        let (mut retry, limbs) = bench.sum(0, part, &reports);
+        retry.replaces = replaces;
+        let retry = bench.job_of(&retry, &limbs);
+        assert_eq!(bench.reason(retry).0, Reason::AlreadyOpened, "part {part}");
+    }
+    forget(&mut bench);
+    let retry = bench.job_of(&sum, &limbs);
+    assert_eq!(energy(&mut bench, retry), truth(&readings(16, 24)));
+}
+
+/// Colluders know their masks, so analytics makes any sum of them. Whether the zero checks let K times coefficients of the key
+/// pass is an answer about these, and each has its own window.
+struct Oracle {
+    bench: Bench,
+    meters: Vec<(u32, Readings)>,
+    asked: u64,
+    /// Limbs that decrypt to nothing.
+    empty: Vec<u8>,
+    /// Largest root mean square that passes, of 32 checks together.
+    limit: f64,
+}
+
+impl Oracle {
+    fn new(max_refusals: u32) -> Self {
+        let mut bench = Bench::of(&Scene {
+            batch: 1,
+            ..Scene::default()
+        });
+        bench.max_refusals = max_refusals;
+        bench.restart(|ledger| ledger);
+        let norms = bench.fleet.keyring.get(FIRST_EPOCH).unwrap().norms();
+        let sigma = packed::noise::sigma(bench.fleet.encoding().profile, &norms);
+        let checks = bench.fleet.encoding().shape.checks().len() as f64;
+        // Sums of 15 reports are centred by the operator, which is taken off here.
+        let [t0, t1] = bench.fleet.encoding().profile.dropped;
+        let centre = |dropped: u32| -((15 * ((1_i64 << dropped) - 1)) / 2);
+        let all = |count, dropped| {
+            (0..count)
+                .map(|at| (at, centre(dropped)))
+                .collect::<Vec<_>>()
+        };
+        let coefficients = bench.fleet.encoding().shape.coefficients();
+        let (c0, c1) = (all(coefficients, t0), all(packed::RING.dimension, t1));
+        let none = bench.fleet.limbs(std::iter::empty());
+        Self {
+            empty: bench.fleet.tamper(&none, &c0, &c1),
+            meters: (0..15).map(|number| (number, vec![None])).collect(),
+            bench,
+            asked: 0,
+            limit: 3.0 * sigma * (15.0 * checks).sqrt(),
+        }
+    }
+
+    /// Whether a sum passes in which the checks hold `factor` times the key's first coefficients, and one of them `more`.
+    /// There is no noise: analytics does not encrypt, it writes the masks down.
+    fn ask(&mut self, factor: f64, more: Option<(usize, f64)>) -> SumStatus {
+        let window = self.asked;
+        self.asked += 1;
+        let fleet = &self.bench.fleet;
+        let checks = fleet.encoding().shape.checks();
+        let at = fleet.window(window);
+        let mut masks = vec![0; fleet.encoding().shape.coefficients()];
+        let mut named = Vec::new();
+        for (number, _) in &self.meters {
+            let under = fleet.under(at, true);
+            fleet.mask(*number, &under, &mut masks);
+            named.push(Sealed {
+                number: *number,
+                salt: under.salt,
+                c0: Vec::new(),
+                c1: Vec::new(),
+            });
+        }
+        let sum = fleet.sum(at, 0, &named);
+        let mut c0: Vec<(usize, i64)> = masks.iter().map(|word| *word as i64).enumerate().collect();
+        if let Some((check, more)) = more {
+            c0[checks.start + check].1 += more as i64;
+        }
+        // X^start moves the key's first coefficients to the checks.
+        let limbs = fleet.tamper(&self.empty, &c0, &[(checks.start, factor as i64)]);
+        let job = self.bench.job_of(&sum, &limbs);
+        self.bench.answer(job)
+    }
+
+    fn passes(&mut self, factor: f64, more: Option<(usize, f64)>) -> bool {
+        match self.ask(factor, more) {
+            SumStatus::Taken => true,
+            SumStatus::Rejected(Reason::NotOpened) => false,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// How many of the coefficients are not zero, and then two questions for each.
+#[test]
+fn pass_and_fail_give_the_key_away_where_refusals_are_not_counted() {
+    let mut oracle = Oracle::new(u32::MAX);
+    let checks = oracle.bench.fleet.encoding().shape.checks().len();
+    let limit = oracle.limit;
+    let (mut low, mut high) = (0, checks);
+    while low < high {
+        let middle = (low + high) / 2;
+        let factor = limit / (middle as f64 + 0.5).sqrt();
+        match oracle.passes(factor, None) {
+            true => high = middle,
+            false => low = middle + 1,
+        }
+    }
+    let not_zero = low as f64;
+    // The rest of the limit, where one check holds `offset` more.
+    let offset = 0.8 * limit;
+    let room = limit * limit - offset * offset;
+    let root = (offset * offset + 4.0 * not_zero * room).sqrt();
+    let (alone, other_sign) = (
+        (root - offset) / (2.0 * not_zero),
+        (root + offset) / (2.0 * not_zero),
+    );
+    let mut guessed = Vec::new();
+    for check in 0..checks {
+        let more = Some((check, offset));
+        let coefficient = match oracle.passes(alone, more) {
+            false => 1,
+            true if oracle.passes(other_sign, more) => -1,
+            true => 0,
+        };
+        guessed.push(coefficient);
+    }
+    assert_eq!(guessed, oracle.bench.fleet.key_coefficients(checks));
+}
+
+#[test]
+fn four_thousand_questions_for_the_key_have_sixty_four_answers_that_say_no() {
+    let mut oracle = Oracle::new(64);
+    let (mut no, mut spent) = (0, 0);
+    for question in 0..4_000 {
+        // Far beyond the limit, or no more than noise.
+        let factor = match question % 2 {
+            0 => 9.0 * oracle.limit,
+            _ => 0.0,
+        };
+        match oracle.ask(factor, None) {
+            SumStatus::Taken => assert!(no <= 64 && spent == 0),
+            SumStatus::Rejected(Reason::NotOpened) => no += 1,
+            SumStatus::Rejected(Reason::KeySpent) => spent += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((no, no + spent), (64, 4_000 - 64));
+    // The count outlives a restart, and a new key epoch begins with none.
+    oracle.bench.restart(|ledger| ledger);
+    assert_eq!(oracle.ask(0.0, None), SumStatus::Rejected(Reason::KeySpent));
+    let ledger = &mut oracle.bench.taker.as_mut().unwrap().ledger;
+    assert_eq!(ledger.refusals(KeyEpoch(2)).unwrap(), 0);
+}

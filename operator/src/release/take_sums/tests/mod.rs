@@ -1,0 +1,623 @@
+mod attacks;
+
+use std::path::Path;
+
+use super::*;
+use crate::enrolment::message::tests::{deployment, signing, topics};
+use crate::keys::keyring::FIRST_EPOCH;
+use crate::plan::members::Members;
+use crate::release::ledger::Place;
+use crate::release::ledger::faults::FailingDisk;
+use crate::release::opening::Stage;
+use crate::release::report::FeederReport;
+use crate::release::totals::faults::Tearing;
+use crate::testing::fleet::{Fleet, Readings, Scene, Sealed, truth};
+use bytes::Bytes;
+use packed::layout::Layout;
+use service::MockClock;
+use wire::{KeyEpoch, Part, Plan, PlanVersion, SumReceipt, Total, UnixMillis, WindowStart};
+
+/// A taker over fresh keys, a plan with feeder-1 and its meters, and its analytics service (key 3).
+struct Bench {
+    dir: tempfile::TempDir,
+    fleet: Fleet,
+    /// In force.
+    plan: Arc<Plan>,
+    max_refusals: u32,
+    /// One at a time: it has the ledger open.
+    taker: Option<SumTaker>,
+}
+
+impl Bench {
+    /// Of eight meters, windows of two intervals, and sums of three meters and more.
+    fn new() -> Self {
+        Self::of(&Scene {
+            meters: 8,
+            layout: Layout::Moments,
+            batch: 2,
+            reference_wh: 1_024,
+            min_meters: 3,
+            profile: None,
+        })
+    }
+
+    fn of(scene: &Scene) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let fleet = Fleet::new(dir.path(), scene);
+        let mut bench = Self {
+            plan: fleet.plan.clone(),
+            dir,
+            fleet,
+            max_refusals: 64,
+            taker: None,
+        };
+        bench.restart(|ledger| ledger);
+        bench
+    }
+
+    /// The reports of meters, each with its number and readings, for a window.
+    fn reports(&self, window: u64, meters: &[(u32, Readings)]) -> Vec<Sealed> {
+        let under = || self.fleet.under(self.fleet.window(window), true);
+        let sealed = meters
+            .iter()
+            .map(|(number, readings)| self.fleet.seal(*number, &under(), readings));
+        sealed.collect()
+    }
+
+    /// Their honest sum.
+    fn sum(&self, window: u64, part: u16, reports: &[Sealed]) -> (Sum, Vec<u8>) {
+        let limbs = self.fleet.limbs(reports.iter().map(|report| (1, report)));
+        let window = self.fleet.window(window);
+        (self.fleet.sum(window, part, reports), limbs)
+    }
+
+    /// The honest sum of [`METERS`] for a window.
+    fn job(&self, window: u64) -> Job {
+        let (sum, limbs) = self.sum(window, 0, &self.reports(window, &meters()));
+        self.job_of(&sum, &limbs)
+    }
+
+    fn job_of(&self, sum: &Sum, limbs: &[u8]) -> Job {
+        let topic = topics().sum(&sum.feeder);
+        let (bytes, _) = wire::seal(sum, Some(limbs), &deployment(), &topic, &signing(3));
+        self.raw("feeder-1", bytes)
+    }
+
+    fn raw(&self, feeder: &str, payload: Vec<u8>) -> Job {
+        Job {
+            feeder: feeder.parse().unwrap(),
+            payload: payload.into(),
+            plan: self.plan.clone(),
+            members: self.fleet.members.clone(),
+        }
+    }
+
+    fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
+        self.taker.as_mut().unwrap().take(jobs)
+    }
+
+    fn status(&self, (topic, bytes): &(String, Bytes)) -> SumStatus {
+        let receipt = wire::decode::<SumReceipt>(bytes, bytes.len()).unwrap();
+        receipt
+            .verify(&deployment(), topic, &self.fleet.keyring.verifying())
+            .unwrap()
+            .message
+            .status
+    }
+
+    /// The answer to a sum.
+    fn answer(&mut self, job: Job) -> SumStatus {
+        let results = self.take(vec![job]);
+        let message = match &results[..] {
+            [TakeResult::Taken { messages, .. }] => &messages[0],
+            [
+                TakeResult::Duplicate { message, .. }
+                | TakeResult::Divided { message, .. }
+                | TakeResult::Burnt { message, .. },
+            ] => message,
+            [
+                TakeResult::Rejected {
+                    message: Some(message),
+                    ..
+                },
+            ] => message,
+            other => panic!("{other:?}"),
+        };
+        self.status(message)
+    }
+
+    fn reason(&mut self, job: Job) -> (Reason, bool) {
+        match &self.take(vec![job])[..] {
+            [
+                TakeResult::Rejected {
+                    reason, message, ..
+                },
+            ] => {
+                if let Some(message) = message {
+                    assert_eq!(self.status(message), SumStatus::Rejected(*reason));
+                }
+                (*reason, message.is_some())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ends the taker and starts another one on what it left.
+    fn restart(&mut self, change: impl FnOnce(Ledger) -> Ledger) {
+        self.taker = None;
+        let ledger = change(open(self.dir.path(), &self.fleet.keyring));
+        let settings = TakeSettings {
+            deployment: deployment(),
+            topics: topics(),
+            max_refusals: self.max_refusals,
+            publish_totals: true,
+            totals: self.dir.path().join("totals.jsonl"),
+        };
+        let clock = MockClock::new(UnixMillis(5));
+        let keyring = self.fleet.keyring.clone();
+        self.taker = Some(SumTaker::new(keyring, ledger, settings, clock));
+    }
+
+    fn lines(&self, file: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.dir.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn totals(&self) -> usize {
+        self.lines("totals.jsonl").len()
+    }
+
+    fn opened(&mut self, window: u64) -> Vec<Opening> {
+        let window = WindowStart(self.fleet.window(window));
+        let ledger = &mut self.taker.as_mut().unwrap().ledger;
+        ledger.window(&"feeder-1".parse().unwrap(), window).unwrap()
+    }
+
+    fn refusals(&mut self) -> u32 {
+        let ledger = &mut self.taker.as_mut().unwrap().ledger;
+        ledger.refusals(FIRST_EPOCH).unwrap()
+    }
+}
+
+fn open(dir: &Path, keyring: &Keyring) -> Ledger {
+    let place = Place {
+        dir,
+        totals: &dir.join("totals.jsonl"),
+        deployment: &deployment(),
+        operator: &keyring.name(),
+    };
+    Ledger::open(&place, false).unwrap()
+}
+
+const METERS: [[i64; 2]; 3] = [[10, -5], [20, 100], [33, 1000]];
+
+fn meters() -> Vec<(u32, Readings)> {
+    let readings = METERS
+        .iter()
+        .map(|readings| readings.iter().copied().map(Some).collect());
+    (0..).zip(readings).collect()
+}
+
+/// Meters with these numbers, of the same readings.
+fn alike(numbers: std::ops::Range<u32>) -> Vec<(u32, Readings)> {
+    numbers
+        .map(|number| (number, vec![Some(100), Some(7)]))
+        .collect()
+}
+
+/// Half a quantum more in interval 0: not a whole number of units.
+fn spoil(bench: &Bench, limbs: &[u8]) -> Vec<u8> {
+    let encoding = bench.fleet.encoding();
+    let unit_bits =
+        encoding.profile.scale_bits + encoding.quantum_wh.ilog2() - encoding.reference_wh.ilog2();
+    bench.fleet.tamper(limbs, &[(0, 1 << (unit_bits - 1))], &[])
+}
+
+#[test]
+fn a_sum_is_decrypted_made_durable_and_answered() {
+    let mut bench = Bench::new();
+    let job = bench.job(1);
+    let results = bench.take(vec![job.clone()]);
+    let [
+        TakeResult::Taken {
+            report, messages, ..
+        },
+    ] = &results[..]
+    else {
+        panic!("{results:?}")
+    };
+    assert_eq!(report.energy_wh, [63, 1095]);
+    assert_eq!(
+        (report.present.as_slice(), report.missing),
+        (&[3, 3][..], 0)
+    );
+    // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05.
+    assert_eq!(report.std_wh, Some(vec![9, 451]));
+    assert_eq!((report.meters, report.by.taken_at), (3, UnixMillis(5)));
+    assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
+    let total = wire::decode::<Total>(&messages[1].1, 4096)
+        .unwrap()
+        .claimed()
+        .clone();
+    assert_eq!(
+        (total.energy_wh, total.completeness_ppm, total.quantum_wh),
+        (vec![63, 1095], 375_000, 1)
+    );
+    assert_eq!(total.present, [3, 3]);
+    assert_eq!(bench.totals(), 1);
+
+    assert_eq!(bench.answer(job.clone()), SumStatus::Duplicate);
+    bench.restart(|ledger| ledger);
+    assert_eq!(
+        bench.answer(job),
+        SumStatus::Duplicate,
+        "after a restart too"
+    );
+    assert_eq!(bench.totals(), 1);
+}
+
+#[test]
+fn missing_readings_count_for_nothing() {
+    let mut bench = Bench::new();
+    let mut meters = meters();
+    meters[0].1[1] = None;
+    let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters));
+    let results = bench.take(vec![bench.job_of(&sum, &limbs)]);
+    let [TakeResult::Taken { report, .. }] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(report.energy_wh, [63, 1_100]);
+    assert_eq!((&report.present[..], report.missing), (&[3, 2][..], 1));
+    assert_eq!(report.mean_wh, [21.0, 550.0]);
+    assert_eq!(report.completeness, 0.3125);
+}
+
+/// Its limbs, and a plan in which only the second epoch is left.
+#[test]
+fn a_sum_is_read_with_the_keys_of_its_epoch_also_of_one_that_left_the_plan() {
+    let mut bench = Bench::new();
+    let late = bench.job(0);
+    let mut plan = (*bench.plan).clone();
+    let keys = bench.fleet.keyring.epoch(KeyEpoch(2)).unwrap();
+    plan.epochs = vec![keys.entry(KeyEpoch(2), WindowStart(bench.fleet.window(1)))];
+    bench.plan = Arc::new(plan);
+    let late = Job {
+        plan: bench.plan.clone(),
+        ..late
+    };
+    assert_eq!(bench.answer(late), SumStatus::Taken);
+    // Under way when its window came to belong to epoch 2.
+    let under_way = bench.job(1);
+    assert_eq!(bench.answer(under_way), SumStatus::Taken);
+    let (mut sum, limbs) = bench.sum(2, 0, &bench.reports(2, &meters()));
+    sum.epoch = KeyEpoch(2);
+    let job = bench.job_of(&sum, &limbs);
+    let status = SumStatus::Rejected(Reason::NotOpened);
+    assert_eq!(bench.answer(job), status, "the key is another");
+}
+
+/// The record of contributors is a ledger of its own: a report that analytics counts twice, or loses, shows.
+#[test]
+fn a_sum_with_a_report_lost_or_doubled_does_not_open() {
+    let mut bench = Bench::new();
+    for (window, weights) in [(0, [0, 1, 1, 1]), (1, [2, 1, 1, 1])] {
+        let reports = bench.reports(window, &alike(0..4));
+        let limbs = bench.fleet.limbs(weights.into_iter().zip(&reports));
+        let (sum, _) = bench.sum(window, 0, &reports);
+        let job = bench.job_of(&sum, &limbs);
+        assert_eq!(bench.answer(job), SumStatus::Rejected(Reason::NotOpened));
+    }
+    assert_eq!((bench.totals(), bench.refusals()), (0, 2));
+}
+
+#[test]
+fn what_nobody_vouches_for_gets_no_answer() {
+    let mut bench = Bench::new();
+    let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters()));
+    let topic = topics().sum(&sum.feeder);
+    let (forged, _) = wire::seal(&sum, Some(&limbs), &deployment(), &topic, &signing(4));
+    let job = bench.raw("feeder-1", forged);
+    assert_eq!(bench.reason(job), (Reason::BadSignature, false));
+    let (misplaced, _) = wire::seal(&sum, Some(&limbs), &deployment(), &topic, &signing(3));
+    let job = bench.raw("feeder-2", misplaced);
+    assert_eq!(bench.reason(job), (Reason::WrongTopic, false));
+    let mut other = sum.clone();
+    other.analytics = "analytics-2".parse().unwrap();
+    let job = bench.job_of(&other, &limbs);
+    assert_eq!(bench.reason(job), (Reason::UnknownAnalytics, false));
+    let job = bench.raw("feeder-1", b"noise".to_vec());
+    assert_eq!(bench.reason(job), (Reason::InvalidMessage, false));
+}
+
+#[test]
+fn what_breaks_a_rule_is_rejected_with_a_receipt_and_nothing_is_spent() {
+    let mut bench = Bench::new();
+    let reports = bench.reports(1, &meters());
+    let (few, few_limbs) = bench.sum(1, 0, &reports[..2]);
+    let (sum, limbs) = bench.sum(1, 0, &reports);
+    for (sum, limbs, reason) in [
+        (&few, &few_limbs[..], Reason::MinMeters),
+        (&sum, &limbs[1..], Reason::WrongLength),
+        (&sum, &vec![0xff; limbs.len()], Reason::LimbOutOfRange),
+    ] {
+        let job = bench.job_of(sum, limbs);
+        assert_eq!(bench.reason(job), (reason, true));
+    }
+    assert_eq!((bench.opened(1).len(), bench.refusals()), (0, 0));
+    let job = bench.job_of(&sum, &limbs);
+    bench.take(vec![job]);
+    let other = bench.job(1);
+    assert_eq!(bench.reason(other), (Reason::Conflict, true));
+    assert_eq!(bench.totals(), 1);
+}
+
+#[test]
+fn what_cannot_be_written_is_not_answered_and_taken_later() {
+    let mut bench = Bench::new();
+    bench.restart(|ledger| {
+        ledger.with_totals(|inner| {
+            Box::new(Tearing {
+                inner,
+                writes_until_torn: 1,
+                stuck: false,
+            })
+        })
+    });
+    let job = bench.job(1);
+    let results = bench.take(vec![job.clone()]);
+    assert!(all_deferred(&results), "{results:?}");
+    assert_eq!(bench.totals(), 0);
+    assert_eq!(bench.opened(1)[0].stage, Stage::Spent);
+    let results = bench.take(vec![job.clone(), job]);
+    assert!(
+        matches!(
+            results[..],
+            [TakeResult::Taken { .. }, TakeResult::Duplicate { .. }]
+        ),
+        "{results:?}"
+    );
+    assert_eq!(bench.totals(), 1);
+}
+
+/// The same sum goes on to its release; another of its meters does not.
+#[test]
+fn a_kill_between_spending_and_release_costs_nothing_and_opens_no_second_sum() {
+    let mut bench = Bench::new();
+    let reports = bench.reports(1, &alike(0..4));
+    let (sum, limbs) = bench.sum(1, 0, &reports);
+    let job = bench.job_of(&sum, &limbs);
+    let opening = Opening::of(&sum, &Digest::of(&limbs));
+    let ledger = &mut bench.taker.as_mut().unwrap().ledger;
+    ledger.spend(std::slice::from_ref(&opening)).unwrap();
+    bench.restart(|ledger| ledger);
+    let (fewer, limbs) = bench.sum(1, 0, &reports[..3]);
+    let fewer = bench.job_of(&fewer, &limbs);
+    assert_eq!(bench.reason(fewer).0, Reason::AlreadyOpened);
+    assert_eq!(bench.answer(job.clone()), SumStatus::Taken);
+    assert_eq!(bench.answer(job), SumStatus::Duplicate);
+    let expected = Opening {
+        stage: Stage::Released,
+        ..opening
+    };
+    assert_eq!(bench.opened(1), [expected]);
+}
+
+/// Zero checks, grid and range: who asks learns only that the sum did not open.
+#[test]
+fn whatever_of_a_sum_fails_is_told_and_written_down_alike() {
+    let mut bench = Bench::new();
+    let encoding = bench.fleet.encoding();
+    let check = encoding.shape.checks().start;
+    let one = 1_i64 << encoding.profile.scale_bits;
+    let spoilt: [&dyn Fn(&Bench, &[u8]) -> Vec<u8>; 3] = [
+        &|bench, limbs| bench.fleet.tamper(limbs, &[(check, one)], &[]),
+        &|bench, limbs| spoil(bench, limbs),
+        &|bench, limbs| bench.fleet.tamper(limbs, &[(0, 100 * one)], &[]),
+    ];
+    for (window, spoil) in (0..).zip(spoilt) {
+        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..8)));
+        let job = bench.job_of(&sum, &spoil(&bench, &limbs));
+        assert_eq!(bench.answer(job.clone()), SumStatus::Divide);
+        assert_eq!(
+            bench.answer(job),
+            SumStatus::Divide,
+            "as often as it is asked"
+        );
+        let stages: Vec<_> = bench
+            .opened(window)
+            .iter()
+            .map(|opening| opening.stage)
+            .collect();
+        assert_eq!(stages, [Stage::Divided]);
+        assert_eq!(u64::from(bench.refusals()), window + 1);
+    }
+    assert_eq!(bench.totals(), 0);
+    bench.restart(|ledger| ledger);
+    assert_eq!(bench.refusals(), 3, "after a restart too");
+}
+
+#[test]
+fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_named() {
+    let mut bench = Bench::new();
+    let reports = bench.reports(1, &alike(0..8));
+    let (sum, limbs) = bench.sum(1, 0, &reports);
+    let whole = bench.job_of(&sum, &spoil(&bench, &limbs));
+    assert_eq!(bench.answer(whole.clone()), SumStatus::Divide);
+    let part = |bench: &Bench, number, reports: &[Sealed], is_bad| {
+        let (mut sum, limbs) = bench.sum(1, number, reports);
+        sum.replaces = Some(Part(0));
+        match is_bad {
+            true => bench.job_of(&sum, &spoil(bench, &limbs)),
+            false => bench.job_of(&sum, &limbs),
+        }
+    };
+    let good = part(&bench, 1, &reports[..4], false);
+    assert_eq!(bench.answer(good), SumStatus::Taken);
+    let bad = part(&bench, 2, &reports[4..], true);
+    let not_opened = SumStatus::Rejected(Reason::NotOpened);
+    assert_eq!(bench.answer(bad.clone()), not_opened);
+    assert_eq!(bench.answer(bad), not_opened, "the same again");
+    let retry = part(&bench, 3, &reports[4..], false);
+    assert_eq!(bench.reason(retry).0, Reason::AlreadyOpened);
+    assert_eq!(bench.reason(whole).0, Reason::AlreadyOpened);
+
+    let total: FeederReport = serde_json::from_str(&bench.lines("totals.jsonl")[0]).unwrap();
+    assert_eq!(
+        (total.energy_wh, total.replaces),
+        (vec![400, 28], Some(Part(0)))
+    );
+    let refused = bench.lines("totals.refused.jsonl");
+    let [refused] = &refused[..] else {
+        panic!("{refused:?}")
+    };
+    let refused: serde_json::Value = serde_json::from_str(refused).unwrap();
+    let named = serde_json::json!(["meter-4", "meter-5", "meter-6", "meter-7"]);
+    assert_eq!(
+        (&refused["meters"], &refused["part"]),
+        (&named, &serde_json::json!(2))
+    );
+    assert_eq!((bench.totals(), bench.refusals()), (1, 2));
+}
+
+/// As after a kill there: the total is out, so no other sum of its window can ever be taken.
+#[test]
+fn what_only_the_totals_could_be_written_is_announced_once_the_ledger_has_it() {
+    let mut bench = Bench::new();
+    let disk = FailingDisk::default();
+    let failing = disk.clone();
+    bench.restart(|ledger| ledger.on(failing));
+    let before = bench.job(0);
+    bench.take(vec![before]);
+    // What spending takes, so that the next write is that of what became of the sum.
+    let spending = {
+        let (sum, limbs) = bench.sum(2, 0, &bench.reports(2, &meters()));
+        let opening = Opening::of(&sum, &Digest::of(&limbs));
+        let operations = disk.operations();
+        let ledger = &mut bench.taker.as_mut().unwrap().ledger;
+        ledger.spend(&[opening]).unwrap();
+        disk.operations() - operations
+    };
+    let job = bench.job(1);
+    let other = bench.job(1);
+    disk.fail_after(spending, u64::MAX);
+    for _ in 0..3 {
+        let results = bench.take(vec![job.clone(), other.clone()]);
+        assert!(all_deferred(&results), "{results:?}");
+    }
+    assert_eq!(bench.totals(), 2);
+    disk.fail_after(0, 0);
+    let results = bench.take(vec![other, job]);
+    let [
+        TakeResult::Taken {
+            report, messages, ..
+        },
+        TakeResult::Rejected { reason, .. },
+        TakeResult::Duplicate { .. },
+    ] = &results[..]
+    else {
+        panic!("{results:?}")
+    };
+    assert_eq!(*reason, Reason::Conflict);
+    // The total is told to everybody once, as if the ledger had not failed.
+    assert_eq!(report.energy_wh, [63, 1095]);
+    assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
+    assert_eq!(messages[1].0, topics().total(&report.feeder));
+    let again = bench.job(1);
+    assert_eq!(bench.reason(again), (Reason::Conflict, true));
+    assert_eq!(bench.totals(), 2);
+}
+
+fn all_deferred(results: &[TakeResult]) -> bool {
+    let mut results = results.iter();
+    results.all(|result| matches!(result, TakeResult::Deferred))
+}
+
+#[test]
+fn releases_are_counted_when_no_more_sums_wait_and_every_sixteenth_group_while_some_do() {
+    let mut bench = Bench::new();
+    let count = bench.dir.path().join("releases.count");
+    let counted = || std::fs::read_to_string(&count).unwrap();
+    let groups = COUNT_EVERY as usize + 1;
+    let jobs = mpsc::channel(groups * COMMIT_MAX);
+    let sum = bench.job(1);
+    jobs.0.try_send(sum).unwrap();
+    while let Ok(()) = jobs.0.try_send(bench.raw("feeder-1", b"noise".to_vec())) {}
+    // So narrow that the taker is never more than a result ahead of this test.
+    let results = mpsc::channel(1);
+    let taker = bench.taker.take().unwrap();
+    let thread = std::thread::spawn(move || taker.run(jobs.1, &results.0));
+    let mut results = results.1;
+    for _ in 0..=COMMIT_MAX {
+        results.blocking_recv().unwrap();
+    }
+    assert_eq!(counted(), "0\n", "after the first group more sums wait");
+    for _ in COMMIT_MAX + 1..=(groups - 1) * COMMIT_MAX {
+        results.blocking_recv().unwrap();
+    }
+    assert_eq!(counted(), "1\n", "after the sixteenth group");
+
+    drop(jobs.0);
+    while results.blocking_recv().is_some() {}
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_last_release_is_counted_although_its_group_is_the_first() {
+    let mut bench = Bench::new();
+    let jobs = mpsc::channel(1);
+    let results = mpsc::channel(1);
+    let sum = bench.job(1);
+    jobs.0.try_send(sum).unwrap();
+    drop(jobs.0);
+    bench.taker.take().unwrap().run(jobs.1, &results.0);
+    let counted = std::fs::read_to_string(bench.dir.path().join("releases.count"));
+    assert_eq!(counted.unwrap(), "1\n");
+}
+
+#[test]
+fn an_answer_about_another_window_stands_although_its_group_was_not_written() {
+    let mut bench = Bench::new();
+    bench.restart(|ledger| {
+        ledger.with_totals(|inner| {
+            Box::new(Tearing {
+                inner,
+                writes_until_torn: 1,
+                stuck: false,
+            })
+        })
+    });
+    let job = bench.job(1);
+    let (small, limbs) = bench.sum(0, 0, &bench.reports(0, &alike(0..2)));
+    let small = bench.job_of(&small, &limbs);
+    let results = bench.take(vec![job, small]);
+    let [TakeResult::Deferred, TakeResult::Rejected { reason, .. }] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(*reason, Reason::MinMeters);
+}
+
+/// What came before in the window decides what the next one is.
+#[test]
+fn sums_of_one_window_in_a_group_are_taken_one_after_the_other() {
+    let mut bench = Bench::new();
+    let (first, second) = (
+        bench.reports(1, &alike(0..4)),
+        bench.reports(1, &alike(4..8)),
+    );
+    let jobs = [(0, &first), (0, &second), (1, &second), (0, &first)];
+    let jobs = jobs.map(|(part, reports)| {
+        let (sum, limbs) = bench.sum(1, part, reports);
+        bench.job_of(&sum, &limbs)
+    });
+    let results = bench.take(jobs.to_vec());
+    let [
+        TakeResult::Taken { .. },
+        TakeResult::Rejected { reason, .. },
+        TakeResult::Taken { .. },
+        TakeResult::Duplicate { .. },
+    ] = &results[..]
+    else {
+        panic!("{results:?}")
+    };
+    assert_eq!((*reason, bench.totals()), (Reason::Conflict, 2));
+}

@@ -1,0 +1,326 @@
+//! Meters of one feeder that seal under real keys, and sums of their reports, honest or not.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use masks::{Label, MaskSecret, PadKey, Parties};
+use openfhe::{Fresh, PublicKey};
+use packed::layout::{Encoding, Entered, Layout};
+use packed::{Profile, RING};
+use wire::{
+    AnalyticsEntry, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened, Part, Plan, Salt,
+    Sum, WindowStart,
+};
+
+use crate::enrolment::message::tests::{analytics, deployment, topics};
+use crate::keys::keyring::{FIRST_EPOCH, Keyring};
+use crate::plan::book::PlanBook;
+use crate::plan::feeder_setting::encoding;
+use crate::plan::members::{Member, Members};
+use crate::plan::settings::PlanSettings;
+
+/// Readings of one meter, in Wh; none where it has none.
+pub(crate) type Readings = Vec<Option<i64>>;
+
+/// What the tests vary in a deployment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene {
+    pub meters: u32,
+    pub layout: Layout,
+    pub batch: u16,
+    pub reference_wh: u64,
+    pub min_meters: u32,
+    pub profile: Option<&'static Profile>,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            meters: 15,
+            layout: Layout::Profile,
+            batch: 96,
+            reference_wh: 65_536,
+            min_meters: 15,
+            profile: None,
+        }
+    }
+}
+
+/// feeder-1 with its meters, the operator's keys and plan, and analytics-1 (key 3).
+pub(crate) struct Fleet {
+    pub keyring: Arc<Keyring>,
+    pub plan: Arc<Plan>,
+    pub members: Arc<Members>,
+    secrets: Vec<MaskSecret>,
+    /// Salts used so far.
+    salts: Cell<u64>,
+}
+
+/// The words of a report, and the salt of its masks.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub number: u32,
+    pub salt: Salt,
+    /// Residues without their low bits.
+    pub c0: Vec<u64>,
+    pub c1: Vec<u64>,
+}
+
+/// What a report is sealed under, where it is not what the plan says.
+#[derive(Clone)]
+pub(crate) struct Under {
+    pub plan: Arc<Plan>,
+    pub feeder: FeederId,
+    /// Of the masks; the ciphertext is under the key of the first epoch.
+    pub epoch: KeyEpoch,
+    pub window: u64,
+    pub salt: Salt,
+    pub masked: bool,
+}
+
+impl Fleet {
+    pub(crate) fn new(dir: &Path, scene: &Scene) -> Self {
+        let keyring = Keyring::open(dir, None).unwrap();
+        let settings = PlanSettings {
+            deployment: deployment(),
+            interval_s: 900,
+            batch: scene.batch,
+            layout: scene.layout,
+            profile: scene.profile,
+            min_meters: scene.min_meters,
+        };
+        let mut book = PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap();
+        for feeder in ["feeder-1", "feeder-2"] {
+            book.add_feeder(&feeder.parse().unwrap(), scene.reference_wh, scene.meters);
+        }
+        let request = analytics("analytics-1", 3, &[]);
+        book.set_analytics(AnalyticsEntry {
+            id: request.id,
+            key: request.key,
+            feeders: Vec::new(),
+        });
+        let secrets = (0..scene.meters).map(|_| MaskSecret::generate().unwrap());
+        let secrets: Vec<MaskSecret> = secrets.collect();
+        let mut members = Members::default();
+        for (number, secret) in (0..).zip(&secrets) {
+            let member = Member {
+                meter: format!("meter-{number}").as_str().try_into().unwrap(),
+                mask_key: MaskKey(secret.public()),
+            };
+            assert!(members.insert(number, member));
+        }
+        Self {
+            keyring: Arc::new(keyring),
+            plan: book.plan().clone(),
+            members: Arc::new(members),
+            secrets,
+            salts: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        encoding(&self.plan, &self.plan.feeders[0]).unwrap()
+    }
+
+    /// The start of a window.
+    pub(crate) fn window(&self, index: u64) -> u64 {
+        index * self.plan.grid().unwrap().window_s()
+    }
+
+    /// As an honest meter seals for a window, or for none of the masks.
+    pub(crate) fn under(&self, window: u64, masked: bool) -> Under {
+        self.salts.set(self.salts.get() + 1);
+        Under {
+            plan: self.plan.clone(),
+            feeder: "feeder-1".parse().unwrap(),
+            epoch: FIRST_EPOCH,
+            window,
+            salt: Salt(self.salts.get().to_le_bytes()),
+            masked,
+        }
+    }
+
+    /// The report of a meter.
+    pub(crate) fn seal(&self, number: u32, under: &Under, readings: &Readings) -> Sealed {
+        let mut plaintext = self.plaintext(readings);
+        if under.masked {
+            self.mask(number, under, &mut plaintext);
+        }
+        self.encrypt(number, under.salt, &plaintext)
+    }
+
+    /// The coefficients of readings, without masks.
+    pub(crate) fn plaintext(&self, readings: &Readings) -> Vec<u64> {
+        let entered = |wh: &i64| Entered {
+            wh: *wh,
+            clamped: false,
+        };
+        let readings: Vec<_> = readings.iter().map(|wh| wh.as_ref().map(entered)).collect();
+        self.encoding().encode(&readings).unwrap()
+    }
+
+    pub(crate) fn mask(&self, number: u32, under: &Under, plaintext: &mut [u64]) {
+        let keys = self.keyring.epoch(under.epoch).unwrap();
+        let secret = &self.secrets[number as usize];
+        let member = self.members.get(number).unwrap();
+        let verifier_key = keys.mask.public();
+        let parties = Parties {
+            deployment: under.plan.deployment.as_str(),
+            meter: member.meter.as_str(),
+            epoch: under.epoch.0,
+            meter_key: member.mask_key.as_bytes(),
+            verifier_key: &verifier_key,
+        };
+        let pad = PadKey::agree(secret, &verifier_key, &parties).unwrap();
+        let window = WindowStart(under.window);
+        let setting = under.plan.feeder(&under.feeder, window).unwrap();
+        let digest = under.plan.setting_digest(setting, &under.plan.epochs[0]);
+        let label = Label {
+            setting: &digest.0,
+            window: under.window,
+            salt: under.salt.0,
+        };
+        pad.add(&label, RING.modulus, plaintext);
+    }
+
+    /// Encrypts coefficients under the key of the first epoch.
+    pub(crate) fn encrypt(&self, number: u32, salt: Salt, plaintext: &[u64]) -> Sealed {
+        let context = self.keyring.context();
+        let keys = self.keyring.get(FIRST_EPOCH).unwrap();
+        let public = PublicKey::from_packed(context, &keys.public).unwrap();
+        let mut fresh = Fresh::default();
+        context.encrypt(&public, plaintext, &mut fresh).unwrap();
+        let [t0, t1] = self.encoding().profile.dropped;
+        Sealed {
+            number,
+            salt,
+            c0: fresh.c0.iter().map(|word| word >> t0).collect(),
+            c1: fresh.c1.iter().map(|word| word >> t1).collect(),
+        }
+    }
+
+    /// Honest reports of the meters with these numbers.
+    pub(crate) fn reports(&self, window: u64, masked: bool, readings: &[Readings]) -> Vec<Sealed> {
+        let sealed = (0..)
+            .zip(readings)
+            .map(|(number, readings)| self.seal(number, &self.under(window, masked), readings));
+        sealed.collect()
+    }
+
+    /// What analytics signs for these contributors.
+    pub(crate) fn sum(&self, window: u64, part: u16, contributors: &[Sealed]) -> Sum {
+        let mut contributors: Vec<_> = contributors.iter().collect();
+        contributors.sort_by_key(|report| report.number);
+        let numbers = contributors.iter().map(|report| report.number);
+        Sum {
+            plan_version: self.plan.feeders[0].since,
+            set: ContributorSet::from_numbers(numbers).unwrap(),
+            salts: contributors.iter().map(|report| report.salt).collect(),
+            part: Part(part),
+            ..super::sum("feeder-1", window, part)
+        }
+    }
+
+    /// Its limbs: reports added up, each as often as its weight says, modulo q.
+    pub(crate) fn limbs<'a>(
+        &self,
+        reports: impl IntoIterator<Item = (u64, &'a Sealed)>,
+    ) -> Vec<u8> {
+        let coefficients = self.encoding().shape.coefficients();
+        let mut words = vec![0; coefficients + RING.dimension];
+        for (weight, report) in reports {
+            for (word, value) in words.iter_mut().zip(report.c0.iter().chain(&report.c1)) {
+                *word = add(*word, multiply(weight, *value));
+            }
+        }
+        packed::pack(&RING, &words).unwrap()
+    }
+
+    /// Adds to the limbs of a sum what makes the operator find `c0` and `c1` more in its ciphertext.
+    pub(crate) fn tamper(&self, limbs: &[u8], c0: &[(usize, i64)], c1: &[(usize, i64)]) -> Vec<u8> {
+        let encoding = self.encoding();
+        let coefficients = encoding.shape.coefficients();
+        let mut words = packed::unpack(&RING, coefficients + RING.dimension, limbs).unwrap();
+        // The operator multiplies by 2^t.
+        let [by_t0, by_t1] = encoding
+            .profile
+            .dropped
+            .map(|dropped| inverse(1 << dropped));
+        let places = c0.iter().map(|(at, value)| (*at, *value, by_t0));
+        let others = c1
+            .iter()
+            .map(|(at, value)| (coefficients + at, *value, by_t1));
+        for (at, value, divisor) in places.chain(others) {
+            words[at] = add(words[at], multiply(residue(value), divisor));
+        }
+        packed::pack(&RING, &words).unwrap()
+    }
+
+    /// As it is once its signature is verified.
+    pub(crate) fn opened(&self, sum: Sum, limbs: Vec<u8>) -> Opened<Sum> {
+        Opened {
+            message: sum,
+            digest: Digest::of(&limbs),
+            limbs: limbs.into(),
+        }
+    }
+
+    /// The first coefficients of the secret key.
+    pub(crate) fn key_coefficients(&self, count: usize) -> Vec<i64> {
+        let mut c1 = vec![0; RING.dimension];
+        c1[0] = 1;
+        let c0 = vec![0; count];
+        let keys = self.keyring.get(FIRST_EPOCH).unwrap();
+        let lifted = packed::Lifted { c0, c1 };
+        let residues = keys.secret.open(&lifted).unwrap();
+        residues.into_iter().map(centred).collect()
+    }
+}
+
+/// Readings of meters that differ from each other and from interval to interval.
+pub(crate) fn readings(meters: u32, batch: u16) -> Vec<Readings> {
+    let reading = |meter: i64, k: i64| Some((meter * 37 + k * 101) % 1_500 - 100);
+    let meters = 0..i64::from(meters);
+    let all = meters.map(|meter| (0..i64::from(batch)).map(|k| reading(meter, k)).collect());
+    all.collect()
+}
+
+/// The sum of readings, interval by interval.
+pub(crate) fn truth(readings: &[Readings]) -> Vec<i64> {
+    let batch = readings.first().map_or(0, Vec::len);
+    let of = |k: usize| readings.iter().filter_map(|meter| meter[k]).sum();
+    (0..batch).map(of).collect()
+}
+
+pub(crate) fn residue(value: i64) -> u64 {
+    value.rem_euclid(RING.modulus as i64) as u64
+}
+
+pub(crate) fn centred(residue: u64) -> i64 {
+    match residue > RING.modulus / 2 {
+        true => residue as i64 - RING.modulus as i64,
+        false => residue as i64,
+    }
+}
+
+pub(crate) fn add(a: u64, b: u64) -> u64 {
+    (a + b) % RING.modulus
+}
+
+pub(crate) fn multiply(a: u64, b: u64) -> u64 {
+    (u128::from(a) * u128::from(b) % u128::from(RING.modulus)) as u64
+}
+
+/// `1 / value` modulo q, by Fermat.
+pub(crate) fn inverse(value: u64) -> u64 {
+    let (mut power, mut base, mut exponent) = (1, value, RING.modulus - 2);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            power = multiply(power, base);
+        }
+        base = multiply(base, base);
+        exponent >>= 1;
+    }
+    power
+}
