@@ -141,7 +141,7 @@ impl KeptReports {
         self.wanted.insert(key);
     }
 
-    /// Whether a receipt for this report is one for its being sent again.
+    /// Whether a final receipt for this report answers its being sent again; no later one does.
     pub(crate) fn answers_again(&mut self, key: Key) -> bool {
         self.wanted.remove(&key)
     }

@@ -92,6 +92,7 @@ fn main() -> ExitCode {
                 reports = summary.reports,
                 folded = summary.folded,
                 duplicates = summary.duplicates,
+                sent_again = summary.wanted,
                 lost = summary.lost,
                 unsettled = summary.unsettled,
                 "the gateway has ended"

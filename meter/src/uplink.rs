@@ -14,7 +14,7 @@ use crate::metrics;
 use crate::outbox::Sealed;
 use crate::seal::Member;
 
-/// Reports handed over and not yet published. Small: what is in it cannot be settled before it is sent.
+/// Reports handed over and not yet published. Small: what is in it has no receipt before it is sent.
 const QUEUE: usize = 4;
 
 /// A report on its way to the broker.

@@ -7,6 +7,7 @@
 //! of such a file get mask keys when it is opened.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use masks::MaskSecret;
@@ -90,8 +91,8 @@ impl MeterKeys {
     ) -> Result<Self, KeyFileError> {
         let (mut keys, mut changed) = Self::read(path)?.unwrap_or_default();
         for id in ids {
-            if !keys.0.contains_key(&id) {
-                keys.0.insert(id, MeterKey::generate().map_err(io(path))?);
+            if let Entry::Vacant(vacant) = keys.0.entry(id) {
+                vacant.insert(MeterKey::generate().map_err(io(path))?);
                 changed = true;
             }
         }

@@ -1,4 +1,4 @@
-//! The gateway: the loop that turns readings into settled reports.
+//! The gateway: the loop that turns readings into reports, and sees them into totals.
 //!
 //! It waits for the plan and for its meters' enrolment, saying what it waits for. Then, interval by interval as event
 //! time passes, it takes a reading of every meter; a full window becomes a batch a meter in the outbox; sealing

@@ -226,6 +226,7 @@ impl Gateway {
                 *self.summary.rejected.entry(reason).or_default() += 1;
             }
             ReceiptEffect::Lost(reason) => {
+                self.kept.answers_again(key);
                 *self.summary.rejected.entry(reason).or_default() += 1;
                 self.summary.lost += 1;
                 static LINES: LogLimits = LogLimits::new();

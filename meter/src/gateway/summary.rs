@@ -22,7 +22,7 @@ pub enum Event {
 pub struct Summary {
     /// Readings taken: one a meter and interval.
     pub readings: u64,
-    /// Readings below zero: more was exported than drawn.
+    /// Readings that entered below zero: more was exported than drawn.
     pub exported: u64,
     /// Readings that were clamped to the declared capacity.
     pub clamped: u64,

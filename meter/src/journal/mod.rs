@@ -10,10 +10,11 @@
 //!
 //! # Layout
 //! * [`Journal`]: open, load, commit · `content`: what it holds, and how an [`Op`] changes that · `error`
-//! * `tables`: what is where in the file · `rows`: how values are written · `migrate`: files of earlier formats
+//! * `tables`: what is where in the file · `apply`: changing it · `rows`: how values are written · `migrate`: files of earlier formats
 //! * `spans`: the windows a meter has reported
 //! * `writer`: the journal on a thread of its own: groups what waits into one commit, retries what failed
 
+mod apply;
 mod content;
 mod error;
 mod migrate;
@@ -94,7 +95,7 @@ impl Journal {
     /// [`JournalError`]. Whether the ops are done is then unknown; do them again.
     pub(crate) fn commit(&mut self, ops: &[Op]) -> Result<Vec<SealedReport>, JournalError> {
         failpoint::hit("meter.before_journal");
-        let done = tables::apply(self.database()?, ops);
+        let done = apply::apply(self.database()?, ops);
         let wanted = done.map_err(|failure| {
             self.database = None;
             JournalError::of_tables(&self.path, failure)

@@ -1,4 +1,4 @@
-//! What is where in the journal's file, and how an operation changes it.
+//! What is where in the journal's file, and reading all of it.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use redb::{
 use wire::{FeederId, MeterId, WindowStart};
 
 use super::rows::{self, Malformed};
-use super::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport};
+use super::{Held, MeterRecord, Place, Progress, SealedReport};
 use crate::batch::{Batch, Interval};
 
 /// The version of everything below. `migrate` has the earlier ones.
@@ -104,7 +104,7 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
         return Err(content("the window being filled"));
     }
     held.batches = batches(&read)?;
-    (held.sealed, held.kept) = sealed(&read)?;
+    read_sealed(&read, &mut held)?;
     // Both are in the order of their keys.
     let both = |place: &Place| {
         held.batches
@@ -146,28 +146,27 @@ fn batches(read: &ReadTransaction) -> Result<Vec<(Place, Batch)>, Failure> {
 }
 
 /// The sealed reports without a receipt, and of those that are kept what is known of them.
-fn sealed(read: &ReadTransaction) -> Result<(Vec<SealedReport>, Vec<(Place, Kept)>), Failure> {
+fn read_sealed(read: &ReadTransaction, held: &mut Held) -> Result<(), Failure> {
     let marks = read.open_table(KEPT)?;
-    let mut waiting = Vec::new();
-    let mut kept = Vec::new();
     for row in read.open_table(SEALED)?.iter()? {
         let (key, row) = row?;
         let (place, batch, sealed) = report(key.value(), row.value())?;
         match marks.get(key.value())? {
             Some(mark) => {
                 let mark = rows::read_kept(mark.value(), sealed.payload.len() as u64);
-                kept.push((place, mark.map_err(|_| content("a report that is kept"))?));
+                let mark = mark.map_err(|_| content("a report that is kept"))?;
+                held.kept.push((place, mark));
             }
-            None => waiting.push((place, batch, sealed)),
+            None => held.sealed.push((place, batch, sealed)),
         }
     }
-    if marks.len()? != kept.len() as u64 {
+    if marks.len()? != held.kept.len() as u64 {
         return Err(content("a report that is kept and is not there"));
     }
-    Ok((waiting, kept))
+    Ok(())
 }
 
-fn report(key: (u64, &str, &str), row: &[u8]) -> Result<SealedReport, Failure> {
+pub(super) fn report(key: (u64, &str, &str), row: &[u8]) -> Result<SealedReport, Failure> {
     let place = place(key)?;
     let report = rows::read_sealed(row, 0, place.window);
     let (batch, sealed) = report.map_err(|_| content("a sealed report"))?;
@@ -209,98 +208,6 @@ pub(super) fn content(what: &str) -> Failure {
 
 pub(super) fn key(place: &Place) -> (u64, &str, &str) {
     (place.window.0, place.feeder.as_ref(), place.meter.as_ref())
-}
-
-/// Does `ops` in one durable transaction. Returns the reports that are wanted.
-pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
-    let change = database.begin_write()?;
-    let mut reports = Vec::new();
-    for op in ops {
-        match op {
-            Op::Begin { progress, fleet } => begin(&change, progress, fleet)?,
-            Op::Interval { progress, interval } => {
-                let number = progress.interval.saturating_sub(1);
-                let row = rows::write_interval(interval);
-                change.open_table(FILLING)?.insert(number, row.as_slice())?;
-            }
-            Op::Window {
-                progress,
-                batches,
-                records,
-            } => {
-                let kept = progress.interval;
-                change
-                    .open_table(FILLING)?
-                    .retain(|number, _| number < kept)?;
-                let mut table = change.open_table(BATCHES)?;
-                for (place, batch) in batches {
-                    table.insert(key(place), rows::write_batch(batch).as_slice())?;
-                }
-                let mut table = change.open_table(RECORDS)?;
-                for (meter, record) in records {
-                    table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
-                }
-            }
-            Op::Sealed(place, batch, sealed) => {
-                change.open_table(BATCHES)?.remove(key(place))?;
-                let row = rows::write_sealed(batch, sealed);
-                change
-                    .open_table(SEALED)?
-                    .insert(key(place), row.as_slice())?;
-            }
-            Op::Reopened(place, batch) => {
-                change.open_table(SEALED)?.remove(key(place))?;
-                let row = rows::write_batch(batch);
-                change
-                    .open_table(BATCHES)?
-                    .insert(key(place), row.as_slice())?;
-            }
-            Op::Folded(place, kept) => {
-                let row = rows::write_kept(kept);
-                change
-                    .open_table(KEPT)?
-                    .insert(key(place), row.as_slice())?;
-            }
-            Op::Wanted(place) => reports.extend(wanted(&change, place)?),
-            Op::Settled(place) => {
-                change.open_table(KEPT)?.remove(key(place))?;
-                change.open_table(BATCHES)?.remove(key(place))?;
-                change.open_table(SEALED)?.remove(key(place))?;
-            }
-        }
-    }
-    if let Some(progress) = ops.iter().rev().find_map(progress) {
-        put(&change, "run", progress)?;
-    }
-    change.commit()?;
-    Ok(reports)
-}
-
-/// A report that waits for a receipt again.
-fn wanted(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {
-    change.open_table(KEPT)?.remove(key(place))?;
-    let sealed = change.open_table(SEALED)?;
-    let row = sealed.get(key(place))?;
-    row.map(|row| report(key(place), row.value())).transpose()
-}
-
-fn begin(
-    change: &WriteTransaction,
-    progress: &Progress,
-    fleet: &[(FeederId, MeterId)],
-) -> Result<(), Failure> {
-    change.open_table(FILLING)?.retain(|_, _| false)?;
-    put(change, "fleet", &fleet)?;
-    put(change, "run", progress)
-}
-
-fn progress(op: &Op) -> Option<&Progress> {
-    match op {
-        Op::Begin { progress, .. }
-        | Op::Interval { progress, .. }
-        | Op::Window { progress, .. } => Some(progress),
-        Op::Sealed(..) | Op::Reopened(..) | Op::Folded(..) | Op::Wanted(_) | Op::Settled(_) => None,
-    }
 }
 
 pub(super) fn put(

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use openfhe::secret::SecretKey;
 use packed::layout::Totals;
 use packed::{ADDITIVE_SMALL, Accumulator, noise};
-use wire::{MaskKey, PlanVersion, Watts};
+use wire::{KeyEpoch, MaskKey, PlanVersion, Watts, WindowStart};
 
 use super::*;
 use crate::fleet::Fleet;

@@ -1,0 +1,100 @@
+//! How an operation changes the journal's file.
+
+use redb::{Database, ReadableTable as _, WriteTransaction};
+use wire::{FeederId, MeterId};
+
+use super::rows;
+use super::tables::{BATCHES, FILLING, Failure, KEPT, RECORDS, SEALED, key, put, report};
+use super::{Op, Place, Progress, SealedReport};
+
+/// Does `ops` in one durable transaction. Returns the reports that are wanted.
+pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
+    let change = database.begin_write()?;
+    let mut reports = Vec::new();
+    for op in ops {
+        match op {
+            Op::Begin { progress, fleet } => begin(&change, progress, fleet)?,
+            Op::Interval { progress, interval } => {
+                let number = progress.interval.saturating_sub(1);
+                let row = rows::write_interval(interval);
+                change.open_table(FILLING)?.insert(number, row.as_slice())?;
+            }
+            Op::Window {
+                progress,
+                batches,
+                records,
+            } => {
+                let kept = progress.interval;
+                change
+                    .open_table(FILLING)?
+                    .retain(|number, _| number < kept)?;
+                let mut table = change.open_table(BATCHES)?;
+                for (place, batch) in batches {
+                    table.insert(key(place), rows::write_batch(batch).as_slice())?;
+                }
+                let mut table = change.open_table(RECORDS)?;
+                for (meter, record) in records {
+                    table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
+                }
+            }
+            Op::Sealed(place, batch, sealed) => {
+                change.open_table(BATCHES)?.remove(key(place))?;
+                let row = rows::write_sealed(batch, sealed);
+                change
+                    .open_table(SEALED)?
+                    .insert(key(place), row.as_slice())?;
+            }
+            Op::Reopened(place, batch) => {
+                change.open_table(SEALED)?.remove(key(place))?;
+                let row = rows::write_batch(batch);
+                change
+                    .open_table(BATCHES)?
+                    .insert(key(place), row.as_slice())?;
+            }
+            Op::Folded(place, kept) => {
+                let row = rows::write_kept(kept);
+                change
+                    .open_table(KEPT)?
+                    .insert(key(place), row.as_slice())?;
+            }
+            Op::Wanted(place) => reports.extend(wanted(&change, place)?),
+            Op::Settled(place) => {
+                change.open_table(KEPT)?.remove(key(place))?;
+                change.open_table(BATCHES)?.remove(key(place))?;
+                change.open_table(SEALED)?.remove(key(place))?;
+            }
+        }
+    }
+    if let Some(progress) = ops.iter().rev().find_map(progress) {
+        put(&change, "run", progress)?;
+    }
+    change.commit()?;
+    Ok(reports)
+}
+
+/// A report that waits for a receipt again.
+fn wanted(change: &WriteTransaction, place: &Place) -> Result<Option<SealedReport>, Failure> {
+    change.open_table(KEPT)?.remove(key(place))?;
+    let sealed = change.open_table(SEALED)?;
+    let row = sealed.get(key(place))?;
+    row.map(|row| report(key(place), row.value())).transpose()
+}
+
+fn begin(
+    change: &WriteTransaction,
+    progress: &Progress,
+    fleet: &[(FeederId, MeterId)],
+) -> Result<(), Failure> {
+    change.open_table(FILLING)?.retain(|_, _| false)?;
+    put(change, "fleet", &fleet)?;
+    put(change, "run", progress)
+}
+
+fn progress(op: &Op) -> Option<&Progress> {
+    match op {
+        Op::Begin { progress, .. }
+        | Op::Interval { progress, .. }
+        | Op::Window { progress, .. } => Some(progress),
+        Op::Sealed(..) | Op::Reopened(..) | Op::Folded(..) | Op::Wanted(_) | Op::Settled(_) => None,
+    }
+}

@@ -1,0 +1,50 @@
+//! Why a batch is not sealed.
+
+use packed::PackError;
+use packed::layout::LayoutError;
+use wire::{FeederId, KeyEpoch, MeterId, WindowStart};
+
+/// Why a batch was not sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The plan has no key epoch for the window.
+    #[error("the plan has no key epoch for window {0}")]
+    NoEpoch(WindowStart),
+    /// The plan does not have the feeder.
+    #[error("the plan has no feeder {0}")]
+    NoFeeder(FeederId),
+    /// The batch was made for other intervals than the plan's.
+    #[error("the plan has no window {0} of as many intervals")]
+    OtherGrid(WindowStart),
+    /// A reading is beyond the feeder's reference. The reading itself is nobody's to see in a log.
+    #[error(
+        "a reading of meter {meter} is beyond the {reference_wh} Wh that feeder {feeder} allows in an interval: put the \
+         meter on another feeder under a new id, or start a new deployment with a higher operator.reference_headroom"
+    )]
+    AboveReference {
+        meter: MeterId,
+        feeder: FeederId,
+        reference_wh: u64,
+    },
+    /// Pads cannot be agreed with the plan's mask key.
+    #[error("the plan cannot be used: the mask key of epoch {} is weak", epoch.0)]
+    WeakMaskKey {
+        epoch: KeyEpoch,
+        source: masks::WeakKey,
+    },
+    /// The plan's scale cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The plan's key is missing or is another than it says.
+    #[error("the plan cannot be used: {0}")]
+    Plan(String),
+    /// OpenFHE refused.
+    #[error(transparent)]
+    Openfhe(#[from] openfhe::Error),
+    /// OpenFHE's ciphertext is not one of the plan's profile.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The operating system has no random numbers to give.
+    #[error("no salt can be drawn")]
+    Random(#[source] rand::rngs::SysError),
+}
