@@ -17,12 +17,13 @@ use analytics::store::FileStore;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
 use clap::Parser;
-use packed::ADDITIVE;
+use packed::layout::{Layout, Shape};
+use packed::{ADDITIVE, RING};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, Report, RosterEntry,
-    RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
+    CapacityClass, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MaskKey, Plan, PlanVersion,
+    Report, RosterEntry, RosterPage, Salt, SigningKey, Topics, UnixMillis, Watts, WindowStart,
 };
 
 const LOT: u64 = 512;
@@ -126,12 +127,15 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().expect("a name"),
-        profile: "additive".parse().expect("a name"),
         min_meters: 15,
         feeders: (0..options.feeders)
             .map(|index| FeederPlan {
                 feeder: feeder(index),
+                profile: "additive".parse().expect("a name"),
                 reference_wh: 1 << 16,
+                quantum_wh: 1,
+                square_unit_wh2: None,
+                max_meters: 32_767,
                 since: PlanVersion(1),
                 first_window: WindowStart(0),
             })
@@ -139,6 +143,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         epochs: vec![EpochPlan {
             epoch: KeyEpoch(1),
             fingerprint: [1; 32],
+            mask_key: MaskKey([9; 32]),
             first_window: WindowStart(0),
             key_len: 1,
         }],
@@ -165,17 +170,23 @@ impl World {
                 .map(|meter| RosterEntry {
                     meter: format!("meter-{meter:07}").parse().expect("an id"),
                     feeder: feeder(meter % options.feeders),
+                    number: (meter / options.feeders) as u32,
                     gateway: format!("gateway-{}", meter % 100).parse().expect("an id"),
-                    capacity_w: Watts(14_490),
+                    capacity: CapacityClass::of(Watts(14_490)).expect("a class"),
                     key: key(meter).verifying_key(),
+                    mask_key: MaskKey([9; 32]),
                 })
                 .collect(),
         };
         let pool = (0..POOL).map(|seed| {
-            let words: Vec<u64> = (0..ADDITIVE.words() as u64)
-                .map(|word| (word * 0x9e37_79b9_7f4a_7c15 + seed) % ADDITIVE.moduli[0])
+            let shape = Shape::new(Layout::Profile, 1).expect("one interval");
+            let words = shape.coefficients() + RING.dimension;
+            let mut c0: Vec<u64> = (0..words as u64)
+                .map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed) % RING.modulus)
                 .collect();
-            let limbs = packed::pack(&ADDITIVE, &words).expect("words below the modulus");
+            let c1 = c0.split_off(shape.coefficients());
+            let mut limbs = Vec::new();
+            packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).expect("residues");
             let digest = Digest::of(&limbs);
             (limbs, digest)
         });
@@ -225,10 +236,8 @@ impl World {
             meter: format!("meter-{meter:07}").parse().expect("an id"),
             gateway: format!("gateway-{}", meter % 100).parse().expect("an id"),
             window: WindowStart(START + window * 3600),
-            sequence: Sequence(window + 1),
+            salt: Salt((meter ^ (window << 40)).to_be_bytes()),
             sealed_at: NOW,
-            clamped: 0,
-            missing: 0,
         };
         let (limbs, digest) = &self.pool[(meter % POOL) as usize];
         let topic = self.topics.report(&report.feeder, &report.meter);

@@ -7,8 +7,11 @@ use analytics::store::{
     ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat,
     SumKey, SumRow, Transaction,
 };
+use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
-use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
+use wire::{
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
+};
 
 /// Counts rows on their way into `inner`. A store in a database would translate each method into a query instead.
 struct Counting<S> {
@@ -60,8 +63,12 @@ impl<S: Store> Store for Counting<S> {
         self.inner.feeder(feeder, each)
     }
 
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.limbs(key)
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        self.inner.sum(key)
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.record(key)
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
@@ -75,10 +82,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         commits: 0,
         contributors: 0,
     };
-    let format = StoreFormat {
-        profile: &ADDITIVE,
-        grid: Grid::new(900, 96)?,
-    };
+    let shape = Shape::new(Layout::Profile, 96)?;
+    let grid = Grid::new(900, 96)?;
+    let format = StoreFormat { shape, grid };
     let mut sums = 0;
     store.load(&format, &mut |_| sums += 1)?;
     assert_eq!(sums, 0, "a new store is empty");
@@ -89,22 +95,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         part: Part(0),
     };
     let meter = MeterId::try_from("meter-1")?;
-    let accumulator = Accumulator::new(&ADDITIVE);
+    let accumulator = Accumulator::new(&ADDITIVE, shape.coefficients());
     let row = SumRow {
         key: key.clone(),
         epoch: KeyEpoch(1),
         plan_version: PlanVersion(1),
+        profile: &ADDITIVE,
         contributors: 1,
-        clamped: 0,
-        missing: 0,
         sealed_at: (UnixMillis(0), UnixMillis(0)),
         stage: Stage::Open,
+        replaces: None,
     };
     store.commit(&Transaction {
         sums: vec![(row, Limbs::Changed(&accumulator))],
         contributors: vec![ContributorRow {
             key: key.clone(),
             meter: meter.clone(),
+            number: 0,
+            salt: Salt([7; 8]),
             digest: Digest::of(b"the ciphertext"),
         }],
         ..Transaction::default()
@@ -112,7 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let found = store.contributor(&key.feeder, key.window, &meter)?;
     assert_eq!(found, Some((Part(0), Digest::of(b"the ciphertext"))));
-    assert!(store.limbs(&key)?.is_some());
+    assert!(store.record(&key)?.is_some());
     println!(
         "{} commit, {} contributor",
         store.commits, store.contributors

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use packed::Profile;
+use packed::layout::Shape;
 use service::config::Settings;
 use service::trust::{EnrolledMeter, Roster};
 use wire::{
@@ -29,8 +30,8 @@ pub struct Admission<'a> {
     assigned: &'a AssignedPlan,
     /// The newest roster.
     roster: &'a Roster,
-    /// The plan's parameter profile.
-    profile: &'static Profile,
+    /// What the coefficients of a report carry.
+    shape: Shape,
     /// The plan's intervals and windows.
     grid: Grid,
     /// Longest message taken, in bytes.
@@ -74,6 +75,12 @@ pub struct Admitted {
     pub limbs: Bytes,
     /// Where the receipt goes.
     pub(crate) address: Address,
+    /// The meter's number on the feeder.
+    pub(crate) number: u32,
+    /// The profile of the feeder setting that holds for the window.
+    pub(crate) profile: &'static Profile,
+    /// The most meters that a sum of that setting may have.
+    pub(crate) max_meters: u32,
 }
 
 /// A report that came on its topic from an enrolled meter, if its signature holds.
@@ -123,7 +130,7 @@ impl<'a> Admission<'a> {
             plan: &held.plan,
             assigned,
             roster,
-            profile: held.profile,
+            shape: held.shape,
             grid: held.grid,
             max_len: settings.mqtt.max_packet_bytes,
             now,
@@ -187,15 +194,20 @@ impl<'a> Admission<'a> {
                 format!("meter {} is behind gateway {}", report.meter, entry.gateway),
             ))
         } else {
-            self.check_plan(&report)
-                .and_then(|()| self.check_time(&report))
-                .and_then(|()| self.check_length(&limbs))
+            self.check_plan(&report).and_then(|setting| {
+                self.check_time(&report)?;
+                let profile = self.check_ciphertext(setting, &limbs)?;
+                Ok((profile, setting.max_meters))
+            })
         };
         match checked {
-            Ok(()) => Ok(Admitted {
+            Ok((profile, max_meters)) => Ok(Admitted {
                 report,
                 limbs,
                 address,
+                number: entry.number,
+                profile,
+                max_meters,
             }),
             Err((reason, detail)) => Err(Refusal {
                 reason,

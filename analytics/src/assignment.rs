@@ -144,7 +144,11 @@ mod tests {
     fn plan_for(feeders: &[&str]) -> Plan {
         let setting = |feeder: &&str| wire::FeederPlan {
             feeder: feeder.parse().unwrap(),
+            profile: "additive".parse().unwrap(),
             reference_wh: 1 << 16,
+            quantum_wh: 1,
+            square_unit_wh2: None,
+            max_meters: 255,
             since: wire::PlanVersion(1),
             first_window: wire::WindowStart(0),
         };
@@ -154,7 +158,6 @@ mod tests {
             interval_s: 3600,
             batch: 1,
             layout: "profile".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
             min_meters: 15,
             feeders: feeders.iter().map(setting).collect(),
             epochs: Vec::new(),

@@ -11,8 +11,7 @@ use bytes::Bytes;
 use service::failpoint;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Reason, ReceiptEntry, SigningKey,
-    Topics, UnixMillis,
+    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Reason, SigningKey, Topics, UnixMillis,
 };
 
 use crate::assignment::AssignedPlan;
@@ -22,13 +21,17 @@ use crate::trace;
 use crate::windows::{Held, Windows};
 
 mod answers;
+mod divide;
 mod fold;
 mod handover;
 mod releases;
+mod settle;
+use answers::Answers;
+use divide::Asking;
 pub use crate::windows::Rules;
 pub use handover::Handover;
 
-/// Sums released in one step at most: each takes 27 kB until it has been published.
+/// Sums released in one step at most: each takes 15 kB and 8 bytes for each meter in it until it has been published.
 const RELEASES_A_STEP: usize = 128;
 
 /// Who this analytics process is.
@@ -68,8 +71,10 @@ pub enum Event {
     Released(SumKey),
     /// A sum is due with too few contributors; it is withheld unless more come.
     Held(Held),
-    /// The operator settled a release.
+    /// The operator answered a release for good: it is in a total, or never will be.
     Settled(SumKey),
+    /// The operator could not open a release: it is replaced by parts of itself.
+    Divided(SumKey),
 }
 
 /// What may leave the process after a commit.
@@ -104,7 +109,10 @@ pub struct Engine<S> {
     leaving: Arc<BTreeSet<FeederId>>,
     /// The releases that await the operator's receipt. Their bytes are in the store.
     unsettled: BTreeMap<SumKey, Digest>,
-    answers: HashMap<GatewayId, Vec<ReceiptEntry>>,
+    /// What gateways are told after the next commit.
+    answers: HashMap<GatewayId, Answers>,
+    /// When the reports of divided parts are asked for again.
+    asking: HashMap<SumKey, Asking>,
     ready: Effects,
 }
 
@@ -112,7 +120,7 @@ impl<S: Store> Engine<S> {
     /// An engine under the `held` plan that goes on where `store` left off.
     ///
     /// # Errors
-    /// [`StoreError`] if the store is unreadable or belongs to another profile.
+    /// [`StoreError`] if the store is unreadable, damaged, or belongs to another layout or other windows.
     pub fn start(
         identity: Identity,
         held: &HeldPlan,
@@ -120,10 +128,10 @@ impl<S: Store> Engine<S> {
         mut store: S,
     ) -> Result<Self, StoreError> {
         let format = StoreFormat {
-            profile: held.profile,
+            shape: held.shape,
             grid: held.grid,
         };
-        let mut windows = Windows::new(format.profile, format.grid, rules);
+        let mut windows = Windows::new(format, rules);
         let unsettled = windows.restore(&mut store)?.into_iter().collect();
         Ok(Self {
             identity,
@@ -134,13 +142,14 @@ impl<S: Store> Engine<S> {
             leaving: Arc::default(),
             unsettled,
             answers: HashMap::new(),
+            asking: HashMap::new(),
             ready: Effects::default(),
         })
     }
 
-    /// Whether a plan has the windows and the profile this engine was started with.
+    /// Whether a plan has the windows and the layout this engine was started with.
     pub(crate) fn fits(&self, held: &HeldPlan) -> bool {
-        (held.profile, held.grid) == (self.format.profile, self.format.grid)
+        (held.shape, held.grid) == (self.format.shape, self.format.grid)
     }
 
     /// Closes what is due and forgets what is past its retention. Returns whether more may be due.
@@ -149,15 +158,11 @@ impl<S: Store> Engine<S> {
     /// Those of [`Engine::close`].
     pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<bool, StoreError> {
         let more = self.close(roster, active_ms, true)?;
+        self.ask_again(roster, active_ms)?;
         for held in self.windows.reclaim() {
-            tracing::warn!(
-                feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
-                contributors = held.contributors,
-                "withheld for good: the retention of the window is over"
-            );
-            metrics::withheld();
+            self.withheld(&held, roster, "the retention of the window is over")?;
         }
-        self.withhold();
+        self.withhold(roster)?;
         metrics::open_windows(self.windows.open());
         Ok(more)
     }
@@ -182,10 +187,10 @@ impl<S: Store> Engine<S> {
         let more = due.len() == RELEASES_A_STEP;
         for due in due {
             let signing = Instant::now();
-            let release = self.release(&due, enrolled(&due.row.key.feeder));
+            let release = self.release(&due);
             metrics::releasing(packing + signing.elapsed());
             self.unsettled.insert(release.key.clone(), release.digest);
-            metrics::released(due.contributors);
+            metrics::released(due.row.contributors);
             self.ready.events.push(Event::Released(release.key.clone()));
             self.windows.released(release);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
-use wire::{FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+use wire::{FeederId, KeyEpoch, MeterId, Part, PlanVersion, Salt, WindowStart};
 
 use crate::store::{ContributorRow, Inspection, Stage, StoreError, SumKey, SumRow};
 
@@ -63,7 +63,7 @@ pub fn inspect(
 struct Listing<'a> {
     format: &'a str,
     deployment: &'a str,
-    profile: Option<&'a str>,
+    layout: Option<&'a str>,
     grid: Option<&'a str>,
     commits: u64,
     feeders: Vec<FeederLine<'a>>,
@@ -88,8 +88,9 @@ struct SumLine<'a> {
     contributors: u32,
     epoch: KeyEpoch,
     plan_version: PlanVersion,
-    clamped: u64,
-    missing: u64,
+    profile: &'static str,
+    /// The part it is one of the replacements of.
+    replaces: Option<Part>,
     /// Digest of the release that awaits the operator's receipt.
     release: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +101,8 @@ struct SumLine<'a> {
 #[derive(Debug, Serialize)]
 struct MeterLine<'a> {
     meter: &'a MeterId,
+    number: u32,
+    salt: Salt,
     digest: String,
 }
 
@@ -125,8 +128,8 @@ impl<'a> Listing<'a> {
                 contributors: row.contributors,
                 epoch: row.epoch,
                 plan_version: row.plan_version,
-                clamped: row.clamped,
-                missing: row.missing,
+                profile: row.profile.name,
+                replaces: row.replaces.map(|replaces| replaces.part),
                 release: releases.get(&row.key).cloned(),
                 meters: contributors.then(|| of_sum.iter().map(|row| meter(row)).collect()),
             }
@@ -134,7 +137,7 @@ impl<'a> Listing<'a> {
         Self {
             format: &inspection.format,
             deployment: &inspection.deployment,
-            profile: inspection.profile.as_deref(),
+            layout: inspection.layout.as_deref(),
             grid: inspection.grid.as_deref(),
             commits: inspection.commits,
             feeders: inspection
@@ -153,7 +156,7 @@ impl<'a> Listing<'a> {
     fn tables(&self, out: &mut impl Write) -> io::Result<()> {
         let unknown = "not known yet";
         writeln!(out, "deployment  {}", self.deployment)?;
-        writeln!(out, "profile     {}", self.profile.unwrap_or(unknown))?;
+        writeln!(out, "layout      {}", self.layout.unwrap_or(unknown))?;
         writeln!(out, "grid        {}", self.grid.unwrap_or(unknown))?;
         writeln!(out, "format      {}", self.format)?;
         writeln!(out, "commits     {}", self.commits)?;
@@ -166,40 +169,42 @@ impl<'a> Listing<'a> {
             "feeder",
             "window (UTC)",
             "stage",
+            "profile",
             "part",
+            "replaces",
             "contributors",
             "epoch",
             "plan",
-            "clamped",
-            "missing",
         ];
-        let mut sums = table(&header, 3);
+        let mut sums = table(&header, 4);
         for line in &self.sums {
             sums.add_row([
                 line.feeder.to_string(),
                 utc(line.window_start.0),
                 line.stage.to_owned(),
+                line.profile.to_owned(),
                 line.part.to_string(),
+                (line.replaces).map_or_else(String::new, |part| part.to_string()),
                 line.contributors.to_string(),
                 line.epoch.to_string(),
                 line.plan_version.to_string(),
-                line.clamped.to_string(),
-                line.missing.to_string(),
             ]);
         }
         writeln!(out, "\n{sums}")?;
         if self.sums.iter().all(|line| line.meters.is_none()) {
             return Ok(());
         }
-        let mut meters = table(&["feeder", "window (UTC)", "part", "meter", "digest"], 5);
+        let mut meters = table(&["feeder", "window (UTC)", "meter", "digest", "part", "number", "salt"], 4);
         for line in &self.sums {
             for meter in line.meters.iter().flatten() {
                 meters.add_row([
                     line.feeder.to_string(),
                     utc(line.window_start.0),
-                    line.part.to_string(),
                     meter.meter.to_string(),
                     meter.digest.clone(),
+                    line.part.to_string(),
+                    meter.number.to_string(),
+                    meter.salt.to_string(),
                 ]);
             }
         }
@@ -210,6 +215,8 @@ impl<'a> Listing<'a> {
 fn meter(row: &ContributorRow) -> MeterLine<'_> {
     MeterLine {
         meter: &row.meter,
+        number: row.number,
+        salt: row.salt,
         digest: row.digest.to_string(),
     }
 }
@@ -233,6 +240,9 @@ fn stage(stage: Stage) -> &'static str {
         Stage::Held => "held",
         Stage::Released => "released",
         Stage::Settled => "settled",
+        Stage::Refused => "refused",
+        Stage::Divided => "divided",
+        Stage::Closed => "closed",
     }
 }
 

@@ -25,6 +25,7 @@ const AGE: &str = "cipherwatt_analytics_report_age_seconds";
 pub const RELEASED: &str = "cipherwatt_analytics_releases_total";
 const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
 const SETTLED: &str = "cipherwatt_analytics_releases_settled_total";
+const DIVIDED: &str = "cipherwatt_analytics_releases_divided_total";
 const REFUSED: &str = "cipherwatt_analytics_releases_refused_total";
 const UNSETTLED: &str = "cipherwatt_analytics_unsettled_releases";
 /// Counter: sums due with too few contributors.
@@ -51,7 +52,7 @@ pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
 pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 
 /// Every counter without a label, with its help.
-const COUNTERS: [(&str, &str); 15] = [
+const COUNTERS: [(&str, &str); 16] = [
     (RECEIVED, "Messages that came on a report topic"),
     (
         RECEIVED_BYTES,
@@ -79,6 +80,10 @@ const COUNTERS: [(&str, &str); 15] = [
     (
         REFUSED,
         "Releases the operator refused for good: their reports are in no total",
+    ),
+    (
+        DIVIDED,
+        "Releases the operator could not open, whose reports were asked for again in smaller parts",
     ),
     (HELD, "Sums that were due with too few contributors"),
     (
@@ -229,6 +234,10 @@ pub(crate) fn released(contributors: u32) {
 pub(crate) fn settled(refused: bool) {
     counter!(SETTLED).increment(1);
     counter!(REFUSED).increment(u64::from(refused));
+}
+
+pub(crate) fn divided() {
+    counter!(DIVIDED).increment(1);
 }
 
 pub(crate) fn unsettled(releases: usize) {

@@ -10,13 +10,18 @@
 //!
 //! [`FileStore`] is the default, one file a process. [`MemoryStore`] is for tests and trials.
 
+use packed::layout::Shape;
 use packed::{Accumulator, Profile};
-use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
+use wire::{
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
+};
 
+mod checked;
 mod error;
 mod memory;
 mod redb;
 pub use self::redb::{FileStore, Inspection};
+pub(crate) use checked::damaged;
 pub use error::StoreError;
 pub use memory::MemoryStore;
 
@@ -38,18 +43,29 @@ pub struct SumRow {
     pub key: SumKey,
     /// The key epoch its ciphertexts are under.
     pub epoch: KeyEpoch,
-    /// The plan version that governs its scale.
+    /// The plan version that brought the feeder setting of its reports.
     pub plan_version: PlanVersion,
+    /// The profile of that setting.
+    pub profile: &'static Profile,
     /// Meters in it.
     pub contributors: u32,
-    /// Clamped intervals over all contributors.
-    pub clamped: u64,
-    /// Missing intervals over all contributors.
-    pub missing: u64,
     /// The earliest and the latest `sealed_at` over all contributors.
     pub sealed_at: (UnixMillis, UnixMillis),
     /// Where the sum is in its life.
     pub stage: Stage,
+    /// Which contributors of an earlier part it replaces, if it does.
+    pub replaces: Option<Replaces>,
+}
+
+/// What a sum replaces: some of the contributors of a part that the operator could not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaces {
+    /// The part that did not open.
+    pub part: Part,
+    /// The lowest and the highest number of the meters of that part that this sum is over.
+    pub numbers: (u32, u32),
+    /// How many meters these are.
+    pub meters: u32,
 }
 
 /// Where a sum is in its life.
@@ -61,8 +77,15 @@ pub enum Stage {
     Held,
     /// Its release exists and awaits the operator's receipt.
     Released,
-    /// The operator answered; nothing is left to do.
+    /// The operator took its release.
     Settled,
+    /// It is in no total and never will be: the operator refused its release for good, or too few reports came.
+    Refused,
+    /// The operator could not open it: other parts of the window replace it. Its contributors are those whose reports have
+    /// not come again.
+    Divided,
+    /// An earlier version of this program made it, and who is in it is no longer known: its window takes no reports.
+    Closed,
 }
 
 /// One contributor of a sum.
@@ -72,6 +95,10 @@ pub struct ContributorRow {
     pub key: SumKey,
     /// The meter.
     pub meter: MeterId,
+    /// The meter's number on the feeder.
+    pub number: u32,
+    /// The salt of its report.
+    pub salt: Salt,
     /// SHA-256 of the ciphertext that was folded.
     pub digest: Digest,
 }
@@ -85,12 +112,14 @@ pub struct ReleaseRow {
     pub digest: Digest,
     /// The signed message.
     pub bytes: bytes::Bytes,
+    /// SHA-256 of the message.
+    pub bytes_digest: Digest,
 }
 
 /// What a transaction does to a sum's ciphertext.
 #[derive(Debug, Clone, Copy)]
 pub enum Limbs<'a> {
-    /// It is this one now.
+    /// It is this one now. What is stored of it is [`SumRow::record`].
     Changed(&'a Accumulator),
     /// It is what it was.
     Kept,
@@ -109,7 +138,7 @@ pub struct Transaction<'a> {
     pub times: Vec<(FeederId, u64)>,
     /// Releases that were made.
     pub releases: Vec<ReleaseRow>,
-    /// Releases the operator settled: their bytes go, the sum's row stays.
+    /// Releases that the operator answered for good: their bytes go, the sum's row stays.
     pub settled: Vec<SumKey>,
     /// Windows past their retention: every row of theirs goes.
     pub reclaimed: Vec<(FeederId, WindowStart)>,
@@ -134,15 +163,15 @@ pub struct Loaded {
     /// The time of every feeder that has one. It outlives the windows it came from, so that what was reclaimed is
     /// refused for good.
     pub times: Vec<(FeederId, u64)>,
-    /// Every release not yet settled, with its digest.
+    /// Every release that the operator has not answered for good, with its digest.
     pub releases: Vec<(SumKey, Digest)>,
 }
 
-/// What the rows of a store mean: they cannot be used under another profile or grid.
-#[derive(Debug, Clone, Copy)]
+/// What the rows of a store mean: they cannot be used under another layout or grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreFormat {
-    /// The profile of every stored ciphertext.
-    pub profile: &'static Profile,
+    /// What the coefficients of every stored ciphertext carry.
+    pub shape: Shape,
     /// The grid of every stored window.
     pub grid: Grid,
 }
@@ -151,6 +180,7 @@ pub struct StoreFormat {
 ///
 /// ```
 /// use analytics::store::{MemoryStore, Store, StoreFormat, Transaction};
+/// use packed::layout::{Layout, Shape};
 /// use wire::{FeederId, Grid};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -159,7 +189,8 @@ pub struct StoreFormat {
 ///     times: vec![(FeederId::try_from("feeder-1")?, 1_736_208_000)],
 ///     ..Transaction::default()
 /// })?;
-/// let format = StoreFormat { profile: &packed::ADDITIVE, grid: Grid::new(900, 96)? };
+/// let shape = Shape::new(Layout::Profile, 96)?;
+/// let format = StoreFormat { shape, grid: Grid::new(900, 96)? };
 /// let loaded = store.load(&format, &mut |sum| println!("{:?} has {} contributors", sum.key, sum.contributors))?;
 /// assert_eq!(loaded.times.len(), 1);
 /// # Ok(())
@@ -221,13 +252,19 @@ pub trait Store: Send {
         each: &mut dyn FnMut(SumRow),
     ) -> Result<Option<u64>, StoreError>;
 
-    /// The packed ciphertext of a sum that takes reports.
+    /// The row of a sum.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError>;
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError>;
 
-    /// A release that is not settled.
+    /// What [`SumRow::record`] made of the ciphertext of a sum that takes reports.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// A release that the operator has not answered for good.
     ///
     /// # Errors
     /// [`StoreError`].

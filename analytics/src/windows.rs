@@ -2,7 +2,8 @@
 //!
 //! A meter is counted once in a window, over all of the window's parts. The first sum of a window is part 0; once it
 //! is released, a late report opens the next part, a *supplement*, whose contributors are disjoint from the others'.
-//! So does a report of a newer key epoch than the sum that is open: two keys cannot be added.
+//! So does a report of another key epoch or feeder setting than the sum that is open: two keys, or two scales, cannot be
+//! added. And a part that the operator could not open is replaced by several others: see `divide`.
 //!
 //! A sum is due when every enrolled meter of the feeder has reported the window; or (part 0 only) when the feeder's
 //! time passed the window's end by the grace; or when nothing arrived for it during the idle limit, counted only while
@@ -10,25 +11,27 @@
 //! taking reports and is released if they become enough, and never otherwise.
 //!
 //! # What is in memory
-//! Of a window that takes reports, the sums and a 32-bit fingerprint of each contributor: one that is not there is new,
-//! one that is there is looked up, in what awaits the commit and then in the store. Of any other window, the number of its
+//! Of a window that takes reports, the sums, the numbers and salts in each, and a 32-bit fingerprint of each contributor:
+//! one that is not there is new, one that is there is looked up, in what awaits the commit and then in the store. Of any other window, the number of its
 //! parts and contributors; its reports are all looked up. Sums beyond `max_hot` are in the store alone until a report
 //! comes for them. So are feeders of which nothing is open or unsettled, if there are more than `max_feeders`.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use packed::Profile;
-use wire::{Digest, FeederId, Grid, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
-use crate::store::{Store, StoreError, SumKey, SumRow};
+use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
 
 mod changes;
 mod close;
+mod divide;
 mod feeder;
 mod fingerprints;
 mod fold;
+mod members;
 mod restore;
+mod settle;
 mod sum;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,6 +39,7 @@ use changes::Changes;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
 pub(crate) use fold::{Contribution, FoldResult};
+pub(crate) use members::Members;
 use sum::Sum;
 
 /// What bounds the windows' memory and decides when they close.
@@ -54,7 +58,7 @@ pub struct Rules {
     /// Greatest number of feeders with windows that are open or await the operator's receipt; also of feeders in memory
     /// between commits.
     pub max_feeders: usize,
-    /// Sums kept in memory between commits, 33 kB each; the others are read back when a report comes for them.
+    /// Sums kept in memory between commits, at most 33 kB each; the others are read back when a report comes for them.
     pub max_hot: usize,
     /// Bits of the keyed hash by which contributors are told apart in memory; fewer make more reports be looked up in
     /// the store, and change no answer.
@@ -64,8 +68,7 @@ pub struct Rules {
 /// All windows of all feeders, and what changed since the last commit.
 #[derive(Debug)]
 pub(crate) struct Windows {
-    profile: &'static Profile,
-    grid: Grid,
+    format: StoreFormat,
     rules: Rules,
     hasher: Hasher,
     /// The feeders in memory: all of which something is awaited, and some at rest.
@@ -76,6 +79,8 @@ pub(crate) struct Windows {
     leaving: Arc<BTreeSet<FeederId>>,
     /// The sums that take reports: what a tick looks at.
     open: BTreeSet<SumKey>,
+    /// The divided parts of which a replacing sum takes reports.
+    divided: BTreeSet<SumKey>,
     /// The open sums whose ciphertext is in memory, those that were used last at the back.
     hot: VecDeque<SumKey>,
     changes: Changes,
@@ -88,10 +93,8 @@ pub(crate) struct Due {
     pub(crate) row: SumRow,
     /// The packed sum.
     pub(crate) limbs: Vec<u8>,
-    /// Number of contributors.
-    pub(crate) contributors: u32,
-    /// Digest over the contributors: SHA-256 of their ciphertexts' digests in ascending order.
-    pub(crate) contributors_digest: Digest,
+    /// Who is in it.
+    pub(crate) members: Members,
 }
 
 /// A sum that is due but has too few contributors.
@@ -106,16 +109,16 @@ pub struct Held {
 impl Windows {
     /// No windows yet.
     #[must_use]
-    pub(crate) fn new(profile: &'static Profile, grid: Grid, rules: Rules) -> Self {
+    pub(crate) fn new(format: StoreFormat, rules: Rules) -> Self {
         Self {
-            profile,
-            grid,
+            format,
             hasher: Hasher::new(rules.fingerprint_bits),
             rules,
             feeders: HashMap::new(),
             active: 0,
             leaving: Arc::default(),
             open: BTreeSet::new(),
+            divided: BTreeSet::new(),
             hot: VecDeque::new(),
             changes: Changes::default(),
         }
@@ -170,7 +173,7 @@ impl Windows {
         self.feeders.get(feeder)?.time
     }
 
-    /// Whether this very ciphertext of the meter is in a sum of the window.
+    /// The part of the window that this very ciphertext of the meter is in, if it is in one.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read.
@@ -181,9 +184,9 @@ impl Windows {
         meter: &MeterId,
         digest: Digest,
         store: &mut dyn Store,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Part>, StoreError> {
         let earlier = self.earlier(feeder, window, meter, store)?;
-        Ok(earlier.is_some_and(|(_, earlier)| earlier == digest))
+        Ok(earlier.and_then(|(part, earlier)| (earlier == digest).then_some(part)))
     }
 
     /// What is remembered of a meter's report of a window.
@@ -207,6 +210,16 @@ impl Windows {
             Some(earlier) => Ok(Some(earlier)),
             None => store.contributor(feeder, window, meter),
         }
+    }
+
+    /// Coefficients of every report's `c0` that are added.
+    fn coefficients(&self) -> usize {
+        self.format.shape.coefficients()
+    }
+
+    /// Seconds of a window.
+    fn window_s(&self) -> u64 {
+        self.format.grid.window_s()
     }
 
     fn sum(&self, key: &SumKey) -> Option<&Sum> {

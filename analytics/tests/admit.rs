@@ -8,12 +8,13 @@ use analytics::engine::{Engine, Event, Identity, Rules};
 use analytics::store::MemoryStore;
 use analytics::{Admission, AssignedPlan, Incoming, verify};
 use bytes::Bytes;
+use packed::{ADDITIVE, ADDITIVE_SMALL, Profile, RING};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsEntry, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion,
-    Reason, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topics,
-    UnixMillis, Unverified, VerifyingKey, Watts, WindowStart,
+    AnalyticsEntry, CapacityClass, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MaskKey,
+    MeterId, Plan, PlanVersion, Reason, Receipt, Report, RosterEntry, RosterPage, Salt, SigningKey,
+    Status, Topics, UnixMillis, Unverified, VerifyingKey, Watts, WindowStart,
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -37,11 +38,14 @@ fn plan(settings: &Settings) -> Plan {
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().unwrap(),
-        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
+            profile: "additive".parse().unwrap(),
             reference_wh: 1 << 16,
+            quantum_wh: 1,
+            square_unit_wh2: None,
+            max_meters: 255,
             since: PlanVersion(2),
             first_window: WindowStart(0),
         }],
@@ -49,12 +53,14 @@ fn plan(settings: &Settings) -> Plan {
             EpochPlan {
                 epoch: KeyEpoch(1),
                 fingerprint: [1; 32],
+                mask_key: MaskKey([9; 32]),
                 first_window: WindowStart(0),
                 key_len: 1,
             },
             EpochPlan {
                 epoch: KeyEpoch(2),
                 fingerprint: [2; 32],
+                mask_key: MaskKey([9; 32]),
                 first_window: WindowStart(WINDOW.0 + HOUR),
                 key_len: 1,
             },
@@ -75,9 +81,11 @@ fn world() -> World {
     let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
         meter: meter.parse().unwrap(),
         feeder: feeder.parse().unwrap(),
+        number: 0,
         gateway: "gateway-1".parse().unwrap(),
-        capacity_w: Watts(14_490),
+        capacity: CapacityClass::of(Watts(14_490)).unwrap(),
         key: key.verifying_key(),
+        mask_key: MaskKey([9; 32]),
     };
     let page = RosterPage {
         version: 1,
@@ -115,15 +123,27 @@ fn report() -> Report {
         meter: "meter-1".parse().unwrap(),
         gateway: "gateway-1".parse().unwrap(),
         window: WINDOW,
-        sequence: Sequence(1),
+        salt: Salt([1; 8]),
         sealed_at: NOW,
-        clamped: 0,
-        missing: 0,
     }
 }
 
-fn limbs(word: u64) -> Vec<u8> {
-    packed::pack(&packed::ADDITIVE, &vec![word; packed::ADDITIVE.words()]).unwrap()
+/// The coefficients of a report of one interval.
+fn coefficients() -> usize {
+    let shape = packed::layout::Shape::new(packed::layout::Layout::Profile, 1);
+    shape.unwrap().coefficients()
+}
+
+/// A ciphertext of a profile, all of whose residues are `residue`.
+fn limbs_of(profile: &Profile, residue: u64) -> Vec<u8> {
+    let (c0, c1) = (vec![residue; coefficients()], vec![residue; RING.dimension]);
+    let mut limbs = Vec::new();
+    packed::report::pack(profile, &c0, &c1, &mut limbs).unwrap();
+    limbs
+}
+
+fn limbs(number: u64) -> Vec<u8> {
+    limbs_of(&ADDITIVE, number << 8)
 }
 
 impl World {
@@ -403,13 +423,18 @@ fn a_ciphertext_that_cannot_be_added_is_refused_and_a_good_one_still_counts() {
     let world = world();
     let short = world.sealed(&report(), &limbs(1)[1..]);
     assert_eq!(world.refusal(&short), (Reason::WrongLength, true));
-    let out_of_range = world.sealed(&report(), &vec![0xff; packed::ADDITIVE.packed_len()]);
+    let other = world.sealed(&report(), &limbs_of(&ADDITIVE_SMALL, 1));
+    assert_eq!(world.refusal(&other), (Reason::ProfileMismatch, true));
+    // The highest number of as many bits as are packed is above (q − 1) >> t.
+    let too_high = vec![0xff; ADDITIVE.packed_len(coefficients())];
+    let out_of_range = world.sealed(&report(), &too_high);
     let conflicting = world.sealed(&report(), &limbs(2));
     let good = world.sealed(&report(), &limbs(1));
     assert_eq!(
-        world.answers(&[short, out_of_range, good, conflicting]),
+        world.answers(&[short, other, out_of_range, good, conflicting]),
         [
             Some(Status::Rejected(Reason::WrongLength)),
+            Some(Status::Rejected(Reason::ProfileMismatch)),
             Some(Status::Rejected(Reason::LimbOutOfRange)),
             Some(Status::Folded),
             Some(Status::Rejected(Reason::Conflict)),

@@ -11,21 +11,23 @@ use analytics::store::{
     ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Store, StoreError,
     StoreFormat, SumKey, SumRow, Transaction,
 };
-use packed::ADDITIVE;
+use packed::layout::{Layout, Shape};
+use packed::{ADDITIVE, RING};
 use service::config::Settings;
 use service::mqtt::{self, Event, Inbox, Publisher, QoS};
 use service::{Stop, StopHandle, SystemClock};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use wire::{
-    AnalyticsEntry, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MeterId, Opened, Part, Plan,
-    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Sequence, SigningKey, Status, Topic,
-    Topics, UnixMillis, Watts, WindowStart,
+    AnalyticsEntry, CapacityClass, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MaskKey,
+    MeterId, Opened, Part, Plan, PlanVersion, Receipt, Report, RosterEntry, RosterPage, Salt,
+    SigningKey, Status, Topic, Topics, UnixMillis, Watts, WindowStart,
 };
 
 /// Only reached by a test that fails.
 const LIMIT: Duration = Duration::from_secs(60);
 const WINDOW: WindowStart = WindowStart(1_393_804_800);
+const SQUARE_UNIT: u64 = 1 << 14;
 
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LIMIT, future)
@@ -95,8 +97,12 @@ impl Store for Gate {
         self.inner.feeder(feeder, each)
     }
 
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.limbs(key)
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        self.inner.sum(key)
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.record(key)
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
@@ -248,13 +254,14 @@ impl Scene {
             meter: format!("meter-{meter}").parse().unwrap(),
             gateway: "gateway-1".parse().unwrap(),
             window: WINDOW,
-            sequence: Sequence(1),
+            salt: Salt(u64::from(meter).to_be_bytes()),
             sealed_at: UnixMillis(1),
-            clamped: 0,
-            missing: 0,
         };
-        let words = vec![u64::from(meter); ADDITIVE.words()];
-        let limbs = packed::pack(&ADDITIVE, &words).unwrap();
+        let shape = Shape::new(Layout::Moments, 4).unwrap();
+        let residue = u64::from(meter) << 8;
+        let c0 = vec![residue; shape.coefficients()];
+        let mut limbs = Vec::new();
+        packed::report::pack(&ADDITIVE, &c0, &vec![residue; RING.dimension], &mut limbs).unwrap();
         let topic = self.topics.report(&report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
         let sealed = wire::seal(&report, Some(&limbs), deployment, &topic, &self.key);
@@ -327,17 +334,21 @@ fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
         interval_s: 3600,
         batch: 4,
         layout: "moments".parse().unwrap(),
-        profile: "additive".parse().unwrap(),
         min_meters: 15,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
+            profile: "additive".parse().unwrap(),
             reference_wh: 1 << 16,
+            quantum_wh: 1,
+            square_unit_wh2: Some(SQUARE_UNIT),
+            max_meters: 255,
             since: PlanVersion(1),
             first_window: WindowStart(0),
         }],
         epochs: vec![EpochPlan {
             epoch: KeyEpoch(1),
             fingerprint: [1; 32],
+            mask_key: MaskKey([9; 32]),
             first_window: WindowStart(0),
             key_len: 64,
         }],
@@ -353,9 +364,11 @@ fn entry(meter: u32, key: &SigningKey) -> RosterEntry {
     RosterEntry {
         meter: format!("meter-{meter}").parse().unwrap(),
         feeder: "feeder-1".parse().unwrap(),
+        number: meter,
         gateway: "gateway-1".parse().unwrap(),
-        capacity_w: Watts(10_000),
+        capacity: CapacityClass::of(Watts(10_000)).unwrap(),
         key: key.verifying_key(),
+        mask_key: MaskKey([9; 32]),
     }
 }
 

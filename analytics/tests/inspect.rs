@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 use analytics::store::{
     ContributorRow, FileStore, Limbs, Stage, Store, StoreFormat, SumKey, SumRow, Transaction,
 };
+use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
-use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, UnixMillis, WindowStart};
+use wire::{Digest, Grid, KeyEpoch, Part, PlanVersion, Salt, UnixMillis, WindowStart};
 
 fn inspect(state: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_analytics"));
@@ -27,38 +28,40 @@ fn inspect(state: &Path, arguments: &[&str]) -> Output {
 fn store(state: &Path) -> FileStore {
     let folder = service::files::state_folder(state, "analytics-1").unwrap();
     let mut store = FileStore::open(&folder.join("sums.redb"), &"dev".parse().unwrap()).unwrap();
-    let format = StoreFormat {
-        profile: &ADDITIVE,
-        grid: Grid::new(3600, 4).unwrap(),
-    };
+    let shape = Shape::new(Layout::Profile, 4).unwrap();
+    let grid = Grid::new(3600, 4).unwrap();
+    let format = StoreFormat { shape, grid };
     store.load(&format, &mut drop).unwrap();
     let key = SumKey {
         feeder: "feeder-1".parse().unwrap(),
         window: WindowStart(1_393_804_800),
         part: Part(0),
     };
-    let mut sum = Accumulator::new(&ADDITIVE);
-    let limbs = packed::pack(&ADDITIVE, &vec![1; ADDITIVE.words()]).unwrap();
+    let coefficients = shape.coefficients();
+    let mut sum = Accumulator::new(&ADDITIVE, coefficients);
+    let limbs = vec![0; ADDITIVE.packed_len(coefficients)];
     sum.add(&limbs).unwrap();
     sum.add(&limbs).unwrap();
     let row = SumRow {
         key: key.clone(),
         epoch: KeyEpoch(1),
         plan_version: PlanVersion(7),
+        profile: &ADDITIVE,
         contributors: 2,
-        clamped: 3,
-        missing: 4,
         sealed_at: (UnixMillis(1_393_819_201_000), UnixMillis(1_393_819_202_500)),
         stage: Stage::Open,
+        replaces: None,
     };
-    let contributor = |meter: &str, digest| ContributorRow {
+    let contributor = |meter: &str, number, digest| ContributorRow {
         key: key.clone(),
         meter: meter.parse().unwrap(),
+        number,
+        salt: Salt([digest; 8]),
         digest: Digest([digest; 32]),
     };
     let transaction = Transaction {
         sums: vec![(row, Limbs::Changed(&sum))],
-        contributors: vec![contributor("meter-a", 0xab), contributor("meter-b", 0xcd)],
+        contributors: vec![contributor("meter-a", 5, 0xab), contributor("meter-b", 2, 0xcd)],
         times: vec![("feeder-1".parse().unwrap(), 1_393_819_200)],
         ..Transaction::default()
     };
@@ -75,7 +78,8 @@ fn a_stopped_process_store_is_listed() {
     assert!(table.status.success(), "{text}");
     assert!(table.stderr.is_empty(), "{:?}", table.stderr);
     for expected in [
-        "additive (N=2048",
+        "additive",
+        "profile",
         "4 × 3600 s",
         "2014-03-03T00:00:00Z",
         "open",
@@ -95,6 +99,10 @@ fn a_stopped_process_store_is_listed() {
     assert_eq!(sum["plan_version"], 7);
     assert_eq!(sum["meters"][1]["meter"], "meter-b");
     assert_eq!(sum["meters"][1]["digest"], "cd".repeat(32));
+    assert_eq!(sum["meters"][1]["salt"], "cd".repeat(8));
+    assert_eq!(sum["meters"][1]["number"], 2);
+    assert_eq!(sum["profile"], "additive");
+    assert_eq!(value["layout"], "profile");
 }
 
 #[test]

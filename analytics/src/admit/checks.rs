@@ -1,6 +1,7 @@
 //! The checks of a report, each against one thing: its topic, the plan, the time, the profile.
 
-use wire::{Reason, Report, Topic};
+use packed::Profile;
+use wire::{FeederPlan, Reason, Report, Topic};
 
 use super::{Admission, Refusal};
 
@@ -30,7 +31,8 @@ impl Admission<'_> {
             .map_err(|detail| Refusal::silent(Reason::UnknownAnalytics, detail))
     }
 
-    pub(super) fn check_plan(&self, report: &Report) -> Result<(), (Reason, String)> {
+    /// Checks a report against the plan; returns the feeder setting that holds for its window.
+    pub(super) fn check_plan(&self, report: &Report) -> Result<&FeederPlan, (Reason, String)> {
         if !self.grid.is_aligned(report.window) {
             let length = self.grid.window_s();
             return Err((
@@ -86,7 +88,7 @@ impl Admission<'_> {
                 ),
             ));
         }
-        Ok(())
+        Ok(feeder)
     }
 
     pub(super) fn check_time(&self, report: &Report) -> Result<(), (Reason, String)> {
@@ -104,18 +106,31 @@ impl Admission<'_> {
         Ok(())
     }
 
-    pub(super) fn check_length(&self, limbs: &[u8]) -> Result<(), (Reason, String)> {
-        let expected = self.profile.packed_len();
+    /// Checks the length of a ciphertext against the setting's profile, and returns that.
+    pub(super) fn check_ciphertext(
+        &self,
+        setting: &FeederPlan,
+        limbs: &[u8],
+    ) -> Result<&'static Profile, (Reason, String)> {
+        let profile = Profile::by_name(setting.profile.as_str())
+            .map_err(|error| (Reason::NotReady, error.to_string()))?;
+        let coefficients = self.shape.coefficients();
+        let expected = profile.packed_len(coefficients);
         if limbs.len() == expected {
-            return Ok(());
+            return Ok(profile);
         }
-        Err((
-            Reason::WrongLength,
-            format!(
-                "{} bytes of limbs, not the {expected} of profile {}",
-                limbs.len(),
-                self.profile.name
-            ),
-        ))
+        let mut others = Profile::all().iter();
+        let other = others.find(|other| other.packed_len(coefficients) == limbs.len());
+        let (reason, as_of) = match other {
+            Some(other) => (Reason::ProfileMismatch, format!(", as of profile {}", other.name)),
+            None => (Reason::WrongLength, String::new()),
+        };
+        let detail = format!(
+            "{} bytes of limbs{as_of}, not the {expected} of profile {}, which feeder {} has for the window",
+            limbs.len(),
+            profile.name,
+            setting.feeder
+        );
+        Err((reason, detail))
     }
 }

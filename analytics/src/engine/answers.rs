@@ -1,49 +1,80 @@
 //! What gateways are told.
 
-use wire::{Receipt, ReceiptEntry, Status};
+use std::collections::BTreeMap;
+
+use wire::{
+    GatewayId, Part, Receipt, ReceiptEntry, Settlement, SettlementOutcome as Outcome, Status,
+};
 
 use super::{Engine, Identity, Outgoing};
 use crate::admit::Address;
-use crate::store::Store;
+use crate::store::{Store, SumKey};
+
+/// What one gateway is told.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    entries: Vec<ReceiptEntry>,
+    /// What became of parts that its meters are in.
+    settlements: BTreeMap<SumKey, Outcome>,
+}
 
 impl<S: Store> Engine<S> {
-    pub(super) fn answer(&mut self, address: Address, status: Status) {
-        self.answers
-            .entry(address.gateway)
-            .or_default()
-            .push(ReceiptEntry {
-                meter: address.meter,
-                window: address.window,
-                digest: address.digest,
-                status,
-            });
+    /// Answers a report; `part` is the one it is in, 0 if it is in none.
+    pub(super) fn answer(&mut self, address: Address, status: Status, part: Part) {
+        let answers = self.answers.entry(address.gateway).or_default();
+        answers.entries.push(ReceiptEntry {
+            meter: address.meter,
+            window: address.window,
+            digest: address.digest,
+            status,
+            part,
+        });
+    }
+
+    /// Tells a gateway what became of a part.
+    pub(super) fn tell(&mut self, gateway: GatewayId, key: SumKey, outcome: Outcome) {
+        let answers = self.answers.entry(gateway).or_default();
+        answers.settlements.insert(key, outcome);
     }
 
     /// Seals the answers: of each gateway's, as few messages as will hold them.
     pub(super) fn receipts(&mut self) -> Vec<Outgoing> {
-        let Identity {
-            deployment,
-            id,
-            topics,
-            key,
-            receipt_entries,
-        } = &self.identity;
+        let most = self.identity.receipt_entries.max(1);
         let mut outgoing = Vec::new();
-        for (gateway, entries) in self.answers.drain() {
-            let topic = topics.receipt(&gateway);
-            for chunk in entries.chunks((*receipt_entries).max(1)) {
-                let receipt = Receipt {
-                    analytics: id.clone(),
+        for (gateway, answers) in std::mem::take(&mut self.answers) {
+            let settlements = answers.settlements.into_iter().map(|(key, outcome)| Settlement {
+                feeder: key.feeder,
+                window: key.window,
+                part: key.part,
+                outcome,
+            });
+            let settlements: Vec<_> = settlements.collect();
+            let mut settlements = settlements.chunks(most);
+            let mut entries = answers.entries.chunks(most);
+            loop {
+                let chunks = (entries.next(), settlements.next());
+                if chunks == (None, None) {
+                    break;
+                }
+                outgoing.push(self.identity.receipt(Receipt {
+                    analytics: self.identity.id.clone(),
                     gateway: gateway.clone(),
-                    entries: chunk.to_vec(),
-                };
-                let (payload, _) = wire::seal(&receipt, None, deployment, &topic, key);
-                outgoing.push(Outgoing {
-                    topic: topic.clone(),
-                    payload: payload.into(),
-                });
+                    entries: chunks.0.unwrap_or_default().to_vec(),
+                    settlements: chunks.1.unwrap_or_default().to_vec(),
+                }));
             }
         }
         outgoing
+    }
+}
+
+impl Identity {
+    fn receipt(&self, receipt: Receipt) -> Outgoing {
+        let topic = self.topics.receipt(&receipt.gateway);
+        let (payload, _) = wire::seal(&receipt, None, &self.deployment, &topic, &self.key);
+        Outgoing {
+            topic,
+            payload: payload.into(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use wire::{Reason, Status};
+use wire::{Part, Reason, Status};
 
 use super::{Engine, Event};
 use crate::admit::{Admitted, Refusal};
@@ -73,34 +73,40 @@ impl<S: Store> Engine<S> {
             report,
             limbs,
             address,
+            number,
+            profile,
+            max_meters,
         } = admitted;
         let contribution = Contribution {
             report: &report,
             limbs: &limbs,
             digest: address.digest,
+            number,
+            profile,
+            max_meters,
         };
         let windows = &mut self.windows;
-        let status = match windows.fold(&contribution, active_ms, &mut self.store)? {
+        let (status, part) = match windows.fold(&contribution, active_ms, &mut self.store)? {
             FoldResult::Folded(part) => {
                 metrics::folded(part);
                 self.ready.sealed_at.push(report.sealed_at);
                 let deployment = &self.identity.deployment;
                 let folded = trace::folded(deployment, &report, &address.digest, part);
                 self.ready.folded.extend(folded);
-                Status::Folded
+                (Status::Folded, part)
             }
-            FoldResult::Duplicate => {
-                metrics::duplicate();
+            FoldResult::Duplicate(part) => {
                 trace::duplicate(&self.identity.deployment, &report, &address.digest);
-                Status::Duplicate
+                self.duplicate(&address, part)?;
+                (Status::Duplicate, part)
             }
             FoldResult::Refused(reason) => {
                 metrics::rejected(reason, || format!("a report of meter {}", report.meter));
                 self.ready.events.push(Event::Rejected(reason));
-                Status::Rejected(reason)
+                (Status::Rejected(reason), Part(0))
             }
         };
-        self.answer(address, status);
+        self.answer(address, status, part);
         Ok(Some(status))
     }
 
@@ -120,9 +126,9 @@ impl<S: Store> Engine<S> {
             let digest = address.digest;
             let windows = &self.windows;
             let store = &mut self.store;
-            if windows.holds(&address.feeder, window, meter, digest, store)? {
-                metrics::duplicate();
-                self.answer(address.clone(), Status::Duplicate);
+            if let Some(part) = windows.holds(&address.feeder, window, meter, digest, store)? {
+                self.duplicate(address, part)?;
+                self.answer(address.clone(), Status::Duplicate, part);
                 return Ok(Some(Status::Duplicate));
             }
         }
@@ -130,7 +136,7 @@ impl<S: Store> Engine<S> {
         self.ready.events.push(Event::Rejected(reason));
         Ok(address.map(|address| {
             let status = Status::Rejected(reason);
-            self.answer(address, status);
+            self.answer(address, status, Part(0));
             status
         }))
     }

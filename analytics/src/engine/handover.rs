@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use service::trust::Roster;
 use wire::FeederId;
 
 use super::Engine;
 use crate::assignment::AssignedPlan;
 use crate::metrics;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What keeps feeders from being handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,18 +39,14 @@ impl<S: Store> Engine<S> {
 
     /// Ends what is held of feeders that are not this service's any more. It would wait for ever: only this service could
     /// have added to it.
-    pub(super) fn withhold(&mut self) {
+    pub(super) fn withhold(&mut self, roster: &Roster) -> Result<(), StoreError> {
         let Some(assigned) = self.assigned.clone() else {
-            return;
+            return Ok(());
         };
         for held in self.windows.withhold(|feeder| assigned.owns(feeder)) {
-            tracing::warn!(
-                feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
-                contributors = held.contributors,
-                "withheld for good: too few meters, and the feeder was handed over"
-            );
-            metrics::withheld();
+            self.withheld(&held, roster, "the feeder was handed over")?;
         }
+        Ok(())
     }
 
     /// What keeps feeders from being handed over. To be heeded only after a commit.

@@ -1,18 +1,16 @@
-//! What the operator is sent, and what it answers.
+//! What the operator is sent.
 
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use wire::{Digest, Reason, Sum, SumReceipt, SumStatus};
+use wire::{Digest, Sum};
 
-use super::{Engine, Event, Outgoing};
-use crate::metrics;
+use super::{Engine, Outgoing};
 use crate::store::{ReleaseRow, Store, StoreError, SumKey};
-use crate::trace;
 use crate::windows::Due;
 
 impl<S: Store> Engine<S> {
-    pub(super) fn release(&self, due: &Due, enrolled: u32) -> ReleaseRow {
+    pub(super) fn release(&self, due: &Due) -> ReleaseRow {
         let key = due.row.key.clone();
         let sum = Sum {
             analytics: self.identity.id.clone(),
@@ -21,13 +19,12 @@ impl<S: Store> Engine<S> {
             feeder: key.feeder.clone(),
             window: key.window,
             part: key.part,
-            contributors: due.contributors,
-            enrolled,
-            clamped: due.row.clamped,
-            missing: due.row.missing,
+            replaces: due.row.replaces.map(|replaces| replaces.part),
+            set: due.members.set.clone(),
+            salts: due.members.salts.clone(),
             oldest_sealed_at: due.row.sealed_at.0,
             newest_sealed_at: due.row.sealed_at.1,
-            contributors_digest: due.contributors_digest,
+            contributors_digest: due.members.digest,
         };
         let topic = self.identity.topics.sum(&key.feeder);
         let (bytes, digest) = wire::seal(
@@ -37,43 +34,7 @@ impl<S: Store> Engine<S> {
             &topic,
             &self.identity.key,
         );
-        ReleaseRow {
-            key,
-            digest,
-            bytes: bytes.into(),
-        }
-    }
-
-    /// Records the operator's receipt, whose signature has been checked.
-    pub fn settle(&mut self, receipt: &SumReceipt) {
-        let key = SumKey {
-            feeder: receipt.feeder.clone(),
-            window: receipt.window,
-            part: receipt.part,
-        };
-        if self
-            .unsettled
-            .get(&key)
-            .is_none_or(|digest| *digest != receipt.digest)
-        {
-            return;
-        }
-        match receipt.status {
-            SumStatus::Taken | SumStatus::Duplicate => metrics::settled(false),
-            SumStatus::Rejected(reason) if is_transient(reason) => return,
-            SumStatus::Rejected(reason) => {
-                metrics::settled(true);
-                if reason == Reason::BatchCollected {
-                    self.windows.collected(&key);
-                }
-                tracing::error!(feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason, "the operator refused a release: its readings are in no total, unless another service's release has them");
-            }
-        }
-        self.unsettled.remove(&key);
-        if self.windows.settled(&key) {
-            trace::settled(&self.identity.deployment, &key, &receipt.digest);
-            self.ready.events.push(Event::Settled(key));
-        }
+        ReleaseRow::new(key, digest, bytes.into())
     }
 
     /// The releases that wait for the operator's receipt.
@@ -81,11 +42,11 @@ impl<S: Store> Engine<S> {
         self.unsettled.values().copied().collect()
     }
 
-    /// Up to `most` of the releases the operator has not settled, after `last`, with the sum each is of. They are to be
+    /// Up to `most` of the releases that the operator has not answered for good, after `last`, with the sum each is of. They are to be
     /// sent again. Those of feeders that another service has now wait: the operator would refuse them.
     ///
     /// # Errors
-    /// [`StoreError`] where the store cannot be read.
+    /// [`StoreError`] where the store cannot be read or is damaged.
     pub fn unsettled(
         &mut self,
         last: Option<&SumKey>,
@@ -99,6 +60,7 @@ impl<S: Store> Engine<S> {
         for key in keys {
             // One whose commit is not done yet is not there.
             if let Some(release) = self.store.release(&key)? {
+                let release = release.intact()?;
                 outgoing.push((key, self.outgoing(&release)));
             }
         }
@@ -111,13 +73,4 @@ impl<S: Store> Engine<S> {
             payload: release.bytes.clone(),
         }
     }
-}
-
-/// Reasons for which a release is worth sending again as it is.
-fn is_transient(reason: Reason) -> bool {
-    use Reason::{NotReady, Overloaded, UnknownAnalytics, UnknownPlan};
-    matches!(
-        reason,
-        NotReady | Overloaded | UnknownAnalytics | UnknownPlan
-    )
 }

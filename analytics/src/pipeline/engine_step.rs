@@ -28,7 +28,7 @@ const RESEND: usize = 64;
 /// What one step works on.
 #[derive(Default)]
 pub(super) struct Work {
-    /// The operator's receipts.
+    /// The operator's receipts; none without the rules.
     pub(super) settled: Vec<SumReceipt>,
     /// Reports to fold.
     pub(super) verdicts: Verdicts,
@@ -69,10 +69,10 @@ pub(super) struct StepResult<S> {
 impl Work {
     /// Everything but the commit; returns the releases to send again. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Vec<Outgoing>, StoreError> {
-        self.settled
-            .drain(..)
-            .for_each(|receipt| engine.settle(&receipt));
         if let Some(rules) = self.rules.take() {
+            for receipt in self.settled.drain(..) {
+                engine.settle(&receipt, &rules.roster, rules.active_ms)?;
+            }
             self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);
             engine.fold(std::mem::take(&mut self.verdicts), rules.active_ms)?;

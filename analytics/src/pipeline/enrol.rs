@@ -25,6 +25,7 @@ impl Runner {
         let request = AnalyticsEnrol {
             id: analytics.id.clone(),
             key: self.key.verifying_key(),
+            issued_at: self.clock.now(),
             feeders: feeders.clone(),
         };
         let topic = self.topics.analytics_enrol(&analytics.id);

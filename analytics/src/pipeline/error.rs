@@ -28,9 +28,9 @@ pub enum AnalyticsError {
     /// The store cannot be opened, or cannot be used any more.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The plan's windows or profile are no longer those the process started with.
+    /// The plan's windows or layout are no longer those the process started with.
     #[error(
-        "plan version {version} changes the windows or the profile, under which no stored sum could be read: \
+        "plan version {version} changes the windows or the layout, under which no stored sum could be read: \
          start again with another `analytics.store_file`"
     )]
     PlanChanged {

@@ -146,7 +146,8 @@ impl<S: Store + 'static> Pipeline<S> {
     fn start_step(&mut self, last: bool) -> Result<(), AnalyticsError> {
         let now = Instant::now();
         let commit = last || self.is_commit_due(now);
-        let has_receipts = !self.runner.settled.is_empty();
+        // Without the roster it is not known whose gateways are to hear of them.
+        let has_receipts = !self.runner.settled.is_empty() && self.runner.ready().is_some();
         let has_work = has_receipts || self.intake.has_verified() || self.resend != Resend::Nothing;
         if !(commit || self.tick || has_work) {
             return Ok(());
@@ -159,7 +160,10 @@ impl<S: Store + 'static> Pipeline<S> {
         self.folded += verdicts.len();
         self.folded_since = self.folded_since.or(received).or(since);
         let work = Work {
-            settled: self.runner.settled.take(),
+            settled: match has_receipts {
+                true => self.runner.settled.take(),
+                false => Vec::new(),
+            },
             rules: self.close_rules(&engine, verdicts.len())?,
             verdicts,
             all: std::mem::take(&mut self.tick),

@@ -38,15 +38,19 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The ciphertext of a sum that takes reports is not what the plan's profile makes.
+    /// A stored sum or release is not what was stored.
     #[error(
-        "the stored ciphertext of part {} of window {} of feeder {} cannot be used: {problem}",
-        key.part, key.window, key.feeder
+        "the stored {what} of part {part} of window {window} of feeder {feeder} is damaged ({problem}): \
+         restore a copy of the store made by the same process since; without one, start with another `analytics.store_file`, \
+         and the reports that only this one has are in no total",
+        part = key.part, window = key.window, feeder = key.feeder
     )]
-    Ciphertext {
+    Damaged {
         /// The sum.
         key: SumKey,
-        /// What is wrong with it.
+        /// What is damaged: sum or release.
+        what: &'static str,
+        /// How that shows.
         problem: String,
     },
     /// The file is something else.
@@ -73,17 +77,22 @@ pub enum StoreError {
         /// This process's.
         expected: String,
     },
-    /// The file is of format 1 and has releases, whose messages are no longer read.
+    /// The file is of an earlier format and not drained: its ciphertexts cannot be added to those of this version.
     #[error(
-        "the store {path} has format version 1 and {releases} releases that the operator has not settled and could no longer read: \
-         let the program that wrote it run until `cipherwatt_analytics_unsettled_releases` is 0, then start this one",
+        "the store {path} has format version {format}, which this version cannot go on with while {open} sums are open and \
+         {releases} releases wait for the operator's receipt: let the version that wrote it run until its \
+         `analytics inspect` lists no sum as open or released, then start this one",
         path = path.display()
     )]
-    OldReleases {
+    Undrained {
         /// The file.
         path: PathBuf,
-        /// How many.
-        releases: u64,
+        /// Its format.
+        format: String,
+        /// Sums that take reports.
+        open: usize,
+        /// Releases without the operator's receipt.
+        releases: usize,
     },
     /// The file under the name is no longer the one that was opened.
     #[error(

@@ -1,10 +1,8 @@
 //! A store in memory: it survives the engine, not the process.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
@@ -19,15 +17,15 @@ pub struct MemoryStore(Arc<Mutex<Rows>>);
 #[derive(Debug, Default)]
 struct Rows {
     sums: BTreeMap<SumKey, StoredSum>,
+    contributors: BTreeMap<(FeederId, WindowStart), BTreeMap<MeterId, ContributorRow>>,
     times: BTreeMap<FeederId, u64>,
 }
 
 #[derive(Debug)]
 struct StoredSum {
     row: SumRow,
-    limbs: Option<Vec<u8>>,
-    contributors: BTreeMap<MeterId, Digest>,
-    release: Option<(Digest, Bytes)>,
+    record: Option<Vec<u8>>,
+    release: Option<ReleaseRow>,
 }
 
 impl MemoryStore {
@@ -47,7 +45,7 @@ impl Store for MemoryStore {
         for (key, sum) in &rows.sums {
             each(sum.row.clone());
             let release = sum.release.as_ref();
-            (loaded.releases).extend(release.map(|(digest, _)| (key.clone(), *digest)));
+            (loaded.releases).extend(release.map(|release| (key.clone(), release.digest)));
         }
         loaded.times = rows
             .times
@@ -65,28 +63,27 @@ impl Store for MemoryStore {
                 .entry(row.key.clone())
                 .or_insert_with(|| StoredSum {
                     row: row.clone(),
-                    limbs: None,
-                    contributors: BTreeMap::new(),
+                    record: None,
                     release: None,
                 });
             sum.row = row.clone();
             match limbs {
-                Limbs::Changed(accumulator) => sum.limbs = Some(accumulator.to_packed()),
+                Limbs::Changed(accumulator) => sum.record = Some(row.record(accumulator)),
                 Limbs::Kept => {}
-                Limbs::Gone => sum.limbs = None,
+                Limbs::Gone => sum.record = None,
             }
         }
         for added in &transaction.contributors {
-            if let Some(sum) = rows.sums.get_mut(&added.key) {
-                sum.contributors.insert(added.meter.clone(), added.digest);
-            }
+            let window = (added.key.feeder.clone(), added.key.window);
+            let meters = rows.contributors.entry(window).or_default();
+            meters.insert(added.meter.clone(), added.clone());
         }
         for (feeder, time) in &transaction.times {
             rows.times.insert(feeder.clone(), *time);
         }
         for release in &transaction.releases {
             if let Some(sum) = rows.sums.get_mut(&release.key) {
-                sum.release = Some((release.digest, release.bytes.clone()));
+                sum.release = Some(release.clone());
             }
         }
         for key in &transaction.settled {
@@ -97,6 +94,7 @@ impl Store for MemoryStore {
         for (feeder, window) in &transaction.reclaimed {
             rows.sums
                 .retain(|key, _| key.feeder != *feeder || key.window != *window);
+            rows.contributors.remove(&(feeder.clone(), *window));
         }
         Ok(())
     }
@@ -108,8 +106,9 @@ impl Store for MemoryStore {
         meter: &MeterId,
     ) -> Result<Option<(Part, Digest)>, StoreError> {
         let rows = self.rows();
-        let mut parts = rows.sums.range(parts_of(feeder, window));
-        Ok(parts.find_map(|(key, sum)| Some((key.part, *sum.contributors.get(meter)?))))
+        let meters = rows.contributors.get(&(feeder.clone(), window));
+        let row = meters.and_then(|meters| meters.get(meter));
+        Ok(row.map(|row| (row.key.part, row.digest)))
     }
 
     fn contributors(
@@ -118,14 +117,10 @@ impl Store for MemoryStore {
         window: WindowStart,
         each: &mut dyn FnMut(ContributorRow),
     ) -> Result<(), StoreError> {
-        for (key, sum) in self.rows().sums.range(parts_of(feeder, window)) {
-            for (meter, digest) in &sum.contributors {
-                each(ContributorRow {
-                    key: key.clone(),
-                    meter: meter.clone(),
-                    digest: *digest,
-                });
-            }
+        let rows = self.rows();
+        let meters = rows.contributors.get(&(feeder.clone(), window));
+        for row in meters.into_iter().flat_map(BTreeMap::values) {
+            each(row.clone());
         }
         Ok(())
     }
@@ -144,24 +139,19 @@ impl Store for MemoryStore {
         Ok(rows.times.get(feeder).copied())
     }
 
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        Ok(self.rows().sums.get(key).map(|sum| sum.row.clone()))
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows();
-        Ok(rows.sums.get(key).and_then(|sum| sum.limbs.clone()))
+        Ok(rows.sums.get(key).and_then(|sum| sum.record.clone()))
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         let rows = self.rows();
-        let release = rows.sums.get(key).and_then(|sum| sum.release.as_ref());
-        Ok(release.map(|(digest, bytes)| ReleaseRow {
-            key: key.clone(),
-            digest: *digest,
-            bytes: bytes.clone(),
-        }))
+        Ok(rows.sums.get(key).and_then(|sum| sum.release.clone()))
     }
-}
-
-fn parts_of(feeder: &FeederId, window: WindowStart) -> RangeInclusive<SumKey> {
-    key_of(feeder, window, 0)..=key_of(feeder, window, u16::MAX)
 }
 
 fn key_of(feeder: &FeederId, window: WindowStart, part: u16) -> SumKey {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, Salt, WindowStart};
 
 use super::{Sum, Windows};
 use crate::store::{ContributorRow, Limbs, ReleaseRow, SumKey, SumRow, Transaction};
@@ -18,13 +18,34 @@ pub(super) struct Changes {
 }
 
 /// New contributors of a window.
-pub(super) type Contributors = HashMap<MeterId, (Part, Digest)>;
+pub(super) type Contributors = HashMap<MeterId, Counted>;
+
+/// What is stored of a contributor, besides who it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    /// The part it is in.
+    pub(super) part: Part,
+    pub(super) number: u32,
+    pub(super) salt: Salt,
+    pub(super) digest: Digest,
+}
+
+impl Counted {
+    pub(super) fn of(row: &ContributorRow) -> Self {
+        Self {
+            part: row.key.part,
+            number: row.number,
+            salt: row.salt,
+            digest: row.digest,
+        }
+    }
+}
 
 impl Changes {
-    pub(super) fn contributed(&mut self, key: &SumKey, meter: &MeterId, digest: Digest) {
+    pub(super) fn contributed(&mut self, key: &SumKey, meter: &MeterId, counted: Counted) {
         let window = (key.feeder.clone(), key.window);
         let contributors = self.contributors.entry(window).or_default();
-        contributors.insert(meter.clone(), (key.part, digest));
+        contributors.insert(meter.clone(), counted);
     }
 
     pub(super) fn contributor(
@@ -33,7 +54,8 @@ impl Changes {
         window: WindowStart,
         meter: &MeterId,
     ) -> Option<(Part, Digest)> {
-        self.contributors(feeder, window)?.get(meter).copied()
+        let counted = self.contributors(feeder, window)?.get(meter)?;
+        Some((counted.part, counted.digest))
     }
 
     /// The window's contributors that are not in the store, or are there and not known to be.
@@ -43,6 +65,11 @@ impl Changes {
         window: WindowStart,
     ) -> Option<&Contributors> {
         self.contributors.get(&(feeder.clone(), window))
+    }
+
+    /// The row of a sum of which nothing is awaited any more, if that is so since the last commit.
+    pub(super) fn at_rest(&self, key: &SumKey) -> Option<&SumRow> {
+        self.settled.iter().find(|row| row.key == *key)
     }
 
     /// A window goes, and whatever changed in it.
@@ -65,17 +92,17 @@ impl Windows {
         let rows = windows.into_iter().flat_map(|((feeder, window), meters)| {
             let mut meters: Vec<_> = meters.iter().collect();
             meters.sort_unstable_by_key(|(meter, _)| *meter);
-            meters
-                .into_iter()
-                .map(|(meter, (part, digest))| ContributorRow {
-                    key: SumKey {
-                        feeder: feeder.clone(),
-                        window: *window,
-                        part: *part,
-                    },
-                    meter: meter.clone(),
-                    digest: *digest,
-                })
+            meters.into_iter().map(|(meter, counted)| ContributorRow {
+                key: SumKey {
+                    feeder: feeder.clone(),
+                    window: *window,
+                    part: counted.part,
+                },
+                meter: meter.clone(),
+                number: counted.number,
+                salt: counted.salt,
+                digest: counted.digest,
+            })
         });
         let settled = &changes.settled;
         Transaction {

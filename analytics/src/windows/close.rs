@@ -1,11 +1,9 @@
 //! Sums that are due, and what comes after.
 
-use std::collections::HashMap;
-
-use sha2::{Digest as _, Sha256};
-use wire::{Digest, FeederId, WindowStart};
+use wire::{FeederId, WindowStart};
 
 use super::feeder::Window;
+use super::members::Taken;
 use super::{Due, Held, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
@@ -43,10 +41,9 @@ impl Windows {
         for key in large {
             if let Some(sum) = self.sum(&key) {
                 due.push(Due {
-                    limbs: sum.limbs(store)?,
+                    limbs: sum.packed(store)?,
                     row: sum.row.clone(),
-                    contributors: sum.row.contributors,
-                    contributors_digest: self.contributors_digest(&sum.row, store)?,
+                    members: self.members(&sum.row, store)?,
                 });
             }
         }
@@ -75,45 +72,18 @@ impl Windows {
         if !sum.takes_reports() {
             return None;
         }
-        let members = enrolled(&key.feeder);
-        let complete = members > 0 && window.contributors >= members;
-        let close = key.window.0 + self.grid.window_s() + self.rules.grace_s;
+        let complete = match sum.row.replaces {
+            Some(replaces) => sum.row.contributors >= replaces.meters,
+            None => {
+                let members = enrolled(&key.feeder);
+                members > 0 && window.contributors >= members
+            }
+        };
+        let close = key.window.0 + self.window_s() + self.rules.grace_s;
         let passed = key.part.0 == 0 && feeder.time.is_some_and(|time| time >= close);
         let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;
         let is_large = sum.row.contributors >= self.rules.min_meters.max(1);
         (complete || passed || idle).then_some((&sum.row, is_large))
-    }
-
-    /// SHA-256 over the contributors' digests in ascending order: what two releases of one sum can be compared by.
-    fn contributors_digest(
-        &self,
-        row: &SumRow,
-        store: &mut dyn Store,
-    ) -> Result<Digest, StoreError> {
-        let SumKey {
-            feeder,
-            window,
-            part,
-        } = &row.key;
-        let none = HashMap::new();
-        let new = self.changes.contributors(feeder, *window).unwrap_or(&none);
-        let mut digests: Vec<[u8; 32]> = new
-            .values()
-            .filter(|(of, _)| of == part)
-            .map(|(_, digest)| digest.0)
-            .collect();
-        // After a commit that failed, the store may have the new ones too.
-        store.contributors(feeder, *window, &mut |row| {
-            if row.key.part == *part && !new.contains_key(&row.meter) {
-                digests.push(row.digest.0);
-            }
-        })?;
-        digests.sort_unstable();
-        let mut hash = Sha256::new();
-        for digest in digests {
-            hash.update(digest);
-        }
-        Ok(Digest(hash.finalize().into()))
     }
 
     /// Records a release: the sum takes no more reports.
@@ -126,6 +96,7 @@ impl Windows {
         }
         sum.row.stage = Stage::Released;
         sum.accumulator = None;
+        sum.taken = Taken::default();
         self.changes.sums.insert(release.key.clone());
         self.open.remove(&release.key);
         let feeder = self.feeders.get_mut(&release.key.feeder);
@@ -136,51 +107,6 @@ impl Windows {
             active.seen = None;
         }
         self.changes.releases.push(release);
-    }
-
-    /// Records the operator's receipt for a release. Returns whether it settled anything.
-    pub(crate) fn settled(&mut self, key: &SumKey) -> bool {
-        let is_released = |sum: &Sum| sum.row.stage == Stage::Released;
-        self.sum(key).is_some_and(is_released) && self.rest(key).is_some()
-    }
-
-    /// The operator refused a release because another service has released the window: it takes no more reports, which
-    /// could be in no total. A restart forgets that, and learns it again from the next release.
-    pub(crate) fn collected(&mut self, key: &SumKey) {
-        let feeder = self.feeders.get_mut(&key.feeder);
-        if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window)) {
-            window.collected = true;
-        }
-    }
-
-    /// Ends the held sums of feeders that are not this service's any more, and returns them. Their contributors are
-    /// remembered, so that nobody is counted twice should a feeder come back.
-    pub(crate) fn withhold(&mut self, owns: impl Fn(&FeederId) -> bool) -> Vec<Held> {
-        let is_small = |key: &&SumKey| {
-            let sum = self.sum(key);
-            sum.is_some_and(|sum| sum.at_rest(self.rules.min_meters))
-        };
-        let open = self.open.iter();
-        let elsewhere = open.filter(|key| !owns(&key.feeder)).filter(is_small);
-        let keys: Vec<_> = elsewhere.cloned().collect();
-        let withheld = keys.into_iter().filter_map(|key| {
-            let contributors = self.rest(&key)?.contributors;
-            Some(Held { key, contributors })
-        });
-        withheld.collect()
-    }
-
-    /// Nothing is awaited of a sum any more. Returns its row, as it will be stored.
-    fn rest(&mut self, key: &SumKey) -> Option<SumRow> {
-        let sum = self.change(&key.feeder, |feeder| {
-            feeder.remove_sum(key.window, key.part)
-        });
-        let mut row = sum?.row;
-        row.stage = Stage::Settled;
-        self.open.remove(key);
-        self.changes.sums.remove(key);
-        self.changes.settled.push(row.clone());
-        Some(row)
     }
 
     /// How many sums of the feeder are to be released, and how many releases of it the operator has not settled.
@@ -200,7 +126,7 @@ impl Windows {
     /// thereby withheld for good.
     pub(crate) fn reclaim(&mut self) -> Vec<Held> {
         let mut withheld = Vec::new();
-        let retention = self.rules.retention_s + self.grid.window_s();
+        let retention = self.rules.retention_s + self.window_s();
         for (id, feeder) in &mut self.feeders {
             let Some(time) = feeder.time else { continue };
             let old: Vec<WindowStart> = feeder

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wire::{KeyEpoch, MeterId, Part, WindowStart};
+use wire::{KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
 use super::Sum;
 use super::fingerprints::{Fingerprint, Fingerprints};
@@ -104,7 +104,8 @@ pub(super) struct Window {
     pub(super) parts: u16,
     /// Meters in them, each once.
     pub(super) contributors: u32,
-    /// Whether the operator refused a part because another service has released the window.
+    /// Whether it takes no reports: the operator refused a part because another service has released the window, or an
+    /// earlier version of this program made its sums.
     pub(super) collected: bool,
     /// There while a sum takes reports or awaits the operator's receipt.
     pub(super) active: Option<Box<Active>>,
@@ -126,12 +127,14 @@ impl Window {
         seen.is_some_and(|seen| !seen.contains(&fingerprint))
     }
 
-    /// The part that takes reports of `epoch`, if one does. At most one of an epoch does.
-    pub(super) fn taking(&self, epoch: KeyEpoch) -> Option<Part> {
-        let sums = &self.active.as_ref()?.sums;
-        sums.iter()
-            .rfind(|sum| sum.takes_reports() && sum.row.epoch == epoch)
-            .map(|sum| sum.row.key.part)
+    /// The part that takes new contributors under `epoch` and the setting of `plan_version`, if one does. At most one does.
+    pub(super) fn taking(&self, epoch: KeyEpoch, plan_version: PlanVersion) -> Option<Part> {
+        let fits = |sum: &&Sum| {
+            sum.takes_reports()
+                && sum.row.replaces.is_none()
+                && (sum.row.epoch, sum.row.plan_version) == (epoch, plan_version)
+        };
+        Some(self.sums().iter().rfind(fits)?.row.key.part)
     }
 
     pub(super) fn takes_reports(&self) -> bool {
@@ -139,9 +142,10 @@ impl Window {
         active.is_some_and(|active| active.sums.iter().any(Sum::takes_reports))
     }
 
-    /// Whether a sum takes reports and is not due yet.
+    /// Whether a sum takes new contributors and is not due yet.
     pub(super) fn is_open(&self) -> bool {
-        self.sums().iter().any(|sum| sum.row.stage == Stage::Open)
+        let is_open = |sum: &Sum| sum.row.stage == Stage::Open && sum.row.replaces.is_none();
+        self.sums().iter().any(is_open)
     }
 
     /// The sums that are not settled.

@@ -1,11 +1,13 @@
 //! A report into its sum.
 
+use packed::Profile;
 use service::failpoint;
-use wire::{Digest, MeterId, Part, Reason, Report, WindowStart};
+use wire::{Digest, Part, Reason, Report, WindowStart};
 
+use super::changes::Counted;
 use super::feeder::Window;
 use super::{Feeder, Fingerprints, Sum, Windows};
-use crate::store::{Store, StoreError, SumKey};
+use crate::store::{Stage, Store, StoreError, SumKey, SumRow};
 
 /// A report whose signature, roster entry and plan have been checked.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +18,12 @@ pub(crate) struct Contribution<'a> {
     pub limbs: &'a [u8],
     /// SHA-256 of the ciphertext.
     pub digest: Digest,
+    /// The meter's number on the feeder.
+    pub number: u32,
+    /// The profile of the report's feeder setting.
+    pub profile: &'static Profile,
+    /// The most meters that a sum of that setting may have.
+    pub max_meters: u32,
 }
 
 /// What became of a report.
@@ -23,8 +31,8 @@ pub(crate) struct Contribution<'a> {
 pub(crate) enum FoldResult {
     /// It is in the sum of this part.
     Folded(Part),
-    /// The same ciphertext was folded before.
-    Duplicate,
+    /// The same ciphertext was folded before, into this part.
+    Duplicate(Part),
     /// It is in no sum, and nothing has changed.
     Refused(Reason),
 }
@@ -46,21 +54,31 @@ impl Windows {
         let report = contribution.report;
         self.recall(&report.feeder, store)?;
         if !failpoint::sabotaged("dedup")
-            && let Some((_, earlier)) =
+            && let Some((part, earlier)) =
                 self.earlier(&report.feeder, report.window, &report.meter, store)?
         {
-            return Ok(match earlier == contribution.digest {
-                true => FoldResult::Duplicate,
-                false => FoldResult::Refused(Reason::Conflict),
-            });
+            if earlier != contribution.digest {
+                return Ok(FoldResult::Refused(Reason::Conflict));
+            }
+            return self.fold_again(part, contribution, active_ms, store);
         }
-        let part = match self.part_for(report) {
-            Ok(part) => part,
-            Err(reason) => return Ok(FoldResult::Refused(reason)),
-        };
+        match self.part_for(report) {
+            Ok(part) => self.fold_into(part, contribution, active_ms, store),
+            Err(reason) => Ok(FoldResult::Refused(reason)),
+        }
+    }
+
+    /// Adds a report to the sum of a part.
+    pub(super) fn fold_into(
+        &mut self,
+        part: Part,
+        contribution: &Contribution<'_>,
+        active_ms: u64,
+        store: &mut dyn Store,
+    ) -> Result<FoldResult, StoreError> {
         let key = SumKey {
-            feeder: report.feeder.clone(),
-            window: report.window,
+            feeder: contribution.report.feeder.clone(),
+            window: contribution.report.window,
             part,
         };
         self.warm(&key, store)?;
@@ -90,7 +108,7 @@ impl Windows {
         if !is_active && self.active >= self.rules.max_feeders {
             return Err(Reason::TooManyOpen);
         }
-        match window.and_then(|window| window.taking(report.epoch)) {
+        match window.and_then(|window| window.taking(report.epoch, report.plan_version)) {
             Some(part) => Ok(part),
             None if self.open.len() >= self.rules.max_open => Err(Reason::TooManyOpen),
             None => match window.map_or(0, |window| window.parts) {
@@ -102,16 +120,16 @@ impl Windows {
 
     /// Reads the sum's ciphertext from the store if there is one and it is not in memory.
     fn warm(&mut self, key: &SumKey, store: &mut dyn Store) -> Result<(), StoreError> {
-        let profile = self.profile;
+        let coefficients = self.coefficients();
         if let Some(sum) = self.sum_mut(key)
-            && sum.warm(profile, store)?
+            && sum.warm(coefficients, store)?
         {
             self.hot.push_back(key.clone());
         }
         Ok(())
     }
 
-    /// Adds a new contributor to a sum, which is in memory or is opened.
+    /// Adds a contributor to a sum, which is in memory or is opened.
     fn add(
         &mut self,
         key: &SumKey,
@@ -120,39 +138,59 @@ impl Windows {
     ) -> Result<(), Reason> {
         let report = contribution.report;
         match self.sum_mut(key) {
-            Some(sum) => sum.fold(report, contribution.limbs, active_ms)?,
+            Some(sum) => sum.fold(contribution, active_ms)?,
             None => {
+                let row = SumRow {
+                    key: key.clone(),
+                    epoch: report.epoch,
+                    plan_version: report.plan_version,
+                    profile: contribution.profile,
+                    contributors: 0,
+                    sealed_at: (report.sealed_at, report.sealed_at),
+                    stage: Stage::Open,
+                    replaces: None,
+                };
                 // Fold before anything is entered, so that a bad ciphertext leaves no empty sum behind.
-                let mut sum = Sum::open(self.profile, key.clone(), report);
-                sum.fold(report, contribution.limbs, active_ms)?;
+                let mut sum = Sum::open(row, self.coefficients());
+                sum.fold(contribution, active_ms)?;
                 self.enter_new(sum);
-                self.hot.push_back(key.clone());
             }
         }
-        self.remember(key, &report.meter, contribution.digest);
+        self.remember(key, contribution);
         Ok(())
     }
 
-    /// Records a new contributor of a sum.
-    fn remember(&mut self, key: &SumKey, meter: &MeterId, digest: Digest) {
+    /// Records a contributor of a sum.
+    fn remember(&mut self, key: &SumKey, contribution: &Contribution<'_>) {
+        let meter = &contribution.report.meter;
         let fingerprint = self.hasher.of(meter);
+        let end = key.window.0 + self.window_s();
         let feeder = self.feeders.entry(key.feeder.clone()).or_default();
-        if let Some(window) = feeder.windows.get_mut(&key.window) {
-            window.contributors += 1;
-            if let Some(seen) = (window.active.as_mut()).and_then(|active| active.seen.as_mut()) {
+        if let Some(window) = feeder.windows.get_mut(&key.window)
+            && let Some(active) = &mut window.active
+        {
+            let replaces = active.sum(key.part).and_then(|sum| sum.row.replaces);
+            // One that comes again counts already.
+            window.contributors += u32::from(replaces.is_none());
+            if let Some(seen) = &mut active.seen {
                 seen.insert(fingerprint);
             }
         }
-        let end = key.window.0 + self.grid.window_s();
         if feeder.reported(meter, end, self.rules.min_meters) {
             self.changes.times.insert(key.feeder.clone());
         }
-        self.changes.contributed(key, meter, digest);
+        let counted = Counted {
+            part: key.part,
+            number: contribution.number,
+            salt: contribution.report.salt,
+            digest: contribution.digest,
+        };
+        self.changes.contributed(key, meter, counted);
         self.changes.sums.insert(key.clone());
     }
 
-    /// Adds the next sum of a window.
-    fn enter_new(&mut self, sum: Sum) {
+    /// Adds the next sum of a window. Its ciphertext is in memory.
+    pub(super) fn enter_new(&mut self, sum: Sum) {
         let key = sum.row.key.clone();
         self.change(&key.feeder, |feeder| {
             let window = feeder.activate(key.window);
@@ -166,10 +204,11 @@ impl Windows {
                 active.sums.push(sum);
             }
         });
-        self.open.insert(key);
+        self.open.insert(key.clone());
+        self.hot.push_back(key);
     }
 
     fn past_retention(&self, window: WindowStart, time: u64) -> bool {
-        window.0 + self.grid.window_s() + self.rules.retention_s < time
+        window.0 + self.window_s() + self.rules.retention_s < time
     }
 }

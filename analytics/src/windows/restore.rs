@@ -3,23 +3,29 @@
 use wire::{Digest, FeederId};
 
 use super::{Fingerprints, Sum, Windows};
-use crate::store::{Stage, Store, StoreError, StoreFormat, SumKey, SumRow};
+use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
 impl Windows {
-    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests. No ciphertext is
-    /// read yet.
+    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests. Every ciphertext and
+    /// every release is checked, and none is kept in memory.
     ///
     /// # Errors
-    /// [`StoreError`] where the store cannot be read or belongs to another plan.
+    /// [`StoreError`] where the store cannot be read, is damaged, or belongs to another plan.
     pub(crate) fn restore(
         &mut self,
         store: &mut dyn Store,
     ) -> Result<Vec<(SumKey, Digest)>, StoreError> {
-        let format = StoreFormat {
-            profile: self.profile,
-            grid: self.grid,
-        };
+        let format = self.format;
         let loaded = store.load(&format, &mut |row| self.enter(row))?;
+        for key in &self.open {
+            if let Some(sum) = self.sum(key) {
+                sum.stored(store)?;
+            }
+        }
+        for (key, _) in &loaded.releases {
+            let release = store.release(key)?;
+            release.map(ReleaseRow::intact).transpose()?;
+        }
         self.trim(self.rules.max_feeders);
         for (id, time) in loaded.times {
             if let Some(feeder) = self.feeders.get_mut(&id) {
@@ -60,7 +66,7 @@ impl Windows {
         store: &mut dyn Store,
     ) -> Result<(), StoreError> {
         let hasher = &self.hasher;
-        let length = self.grid.window_s();
+        let length = self.window_s();
         let Some(feeder) = self.feeders.get_mut(id) else {
             return Ok(());
         };
@@ -72,13 +78,20 @@ impl Windows {
                 continue;
             }
             let mut seen = Fingerprints::default();
+            let mut active = window.active.as_mut().filter(|_| takes);
             store.contributors(id, *start, &mut |row| {
                 seen.insert(hasher.of(&row.meter));
                 if counts {
                     feeder.ahead.reported(&row.meter, end);
                 }
+                if let Some(active) = &mut active
+                    && let Some(sum) = active.sum_mut(row.key.part)
+                    && sum.takes_reports()
+                {
+                    sum.taken.enter(row.number, row.salt);
+                }
             })?;
-            if takes && let Some(active) = &mut window.active {
+            if let Some(active) = active {
                 active.seen = Some(seen);
             }
         }
@@ -94,14 +107,24 @@ impl Windows {
         self.change(&id, |feeder| {
             let window = feeder.windows.entry(row.key.window).or_default();
             window.parts += 1;
-            window.contributors += row.contributors;
+            // Those of a part that replaces another count there.
+            if row.replaces.is_none() {
+                window.contributors += row.contributors;
+            }
+            window.collected |= row.stage == Stage::Closed;
         });
-        if row.stage == Stage::Settled {
+        if !matches!(row.stage, Stage::Open | Stage::Held | Stage::Released) {
             return;
         }
         let sum = Sum::restored(row);
         if sum.takes_reports() {
             self.open.insert(sum.row.key.clone());
+            if let Some(replaces) = sum.row.replaces {
+                self.divided.insert(SumKey {
+                    part: replaces.part,
+                    ..sum.row.key.clone()
+                });
+            }
         }
         self.change(&id, |feeder| {
             let window = feeder.activate(sum.row.key.window);

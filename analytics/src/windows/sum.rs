@@ -1,9 +1,12 @@
 //! One encrypted sum.
 
-use packed::{Accumulator, FoldError, Profile};
-use wire::{Reason, Report};
+use packed::{Accumulator, FoldError};
+use service::failpoint;
+use wire::Reason;
 
-use crate::store::{Stage, Store, StoreError, SumKey, SumRow};
+use super::Contribution;
+use super::members::Taken;
+use crate::store::{Stage, Store, StoreError, SumRow, damaged};
 
 /// One encrypted sum.
 #[derive(Debug)]
@@ -17,23 +20,15 @@ pub(super) struct Sum {
     pub(super) used: bool,
     /// When the last report came, in milliseconds of reach; 0 after a restart, so that idleness is counted from then on.
     pub(super) last_arrival_ms: u64,
+    /// The numbers and salts in it, while it takes reports.
+    pub(super) taken: Taken,
 }
 
 impl Sum {
-    /// An empty sum whose scale and key are those `report` was checked against.
-    pub(super) fn open(profile: &'static Profile, key: SumKey, report: &Report) -> Self {
-        let row = SumRow {
-            key,
-            epoch: report.epoch,
-            plan_version: report.plan_version,
-            contributors: 0,
-            clamped: 0,
-            missing: 0,
-            sealed_at: (report.sealed_at, report.sealed_at),
-            stage: Stage::Open,
-        };
+    /// An empty sum of this row.
+    pub(super) fn open(row: SumRow, coefficients: usize) -> Self {
         Self {
-            accumulator: Some(Accumulator::new(profile)),
+            accumulator: Some(Accumulator::new(row.profile, coefficients)),
             ..Self::restored(row)
         }
     }
@@ -46,54 +41,82 @@ impl Sum {
             changed: false,
             used: false,
             last_arrival_ms: 0,
+            taken: Taken::default(),
         }
     }
 
     /// Reads the ciphertext from the store if it is not in memory. Returns whether it did.
     pub(super) fn warm(
         &mut self,
-        profile: &'static Profile,
+        coefficients: usize,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
         if self.accumulator.is_some() {
             return Ok(false);
         }
-        let limbs = stored_limbs(&self.row.key, store)?;
-        let sum = Accumulator::from_packed(profile, &limbs, self.row.contributors);
-        self.accumulator = Some(sum.map_err(|error| misfit(&self.row.key, &error.to_string()))?);
+        let SumRow {
+            key,
+            profile,
+            contributors,
+            ..
+        } = &self.row;
+        let packed = self.stored(store)?;
+        let sum = Accumulator::from_packed(profile, coefficients, &packed, *contributors);
+        self.accumulator = Some(sum.map_err(|error| damaged(key, "sum", error.to_string()))?);
         Ok(true)
     }
 
     /// The packed ciphertext, from memory or from the store.
-    pub(super) fn limbs(&self, store: &mut dyn Store) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn packed(&self, store: &mut dyn Store) -> Result<Vec<u8>, StoreError> {
         match &self.accumulator {
             Some(accumulator) => Ok(accumulator.to_packed()),
-            None => stored_limbs(&self.row.key, store),
+            None => self.stored(store),
         }
     }
 
-    /// Adds a ciphertext to the sum, which is in memory; on an error nothing has changed.
+    /// The packed ciphertext from the store, which has it as it is, or the store is damaged.
+    pub(super) fn stored(&self, store: &mut dyn Store) -> Result<Vec<u8>, StoreError> {
+        let key = &self.row.key;
+        let record = store.record(key)?;
+        let record = record.ok_or_else(|| damaged(key, "sum", "it is not there"))?;
+        self.row.packed(record)
+    }
+
+    /// Adds a report to the sum, which is in memory; on an error nothing has changed.
     pub(super) fn fold(
         &mut self,
-        report: &Report,
-        limbs: &[u8],
+        contribution: &Contribution<'_>,
         active_ms: u64,
     ) -> Result<(), Reason> {
-        // One sum, one key and one scale, whatever the plan said in between.
+        let Contribution {
+            report,
+            number,
+            max_meters,
+            ..
+        } = *contribution;
+        // One sum, one key and one setting, whatever the plan said in between.
         if report.epoch != self.row.epoch {
             return Err(Reason::WrongEpoch);
         }
         if report.plan_version != self.row.plan_version {
             return Err(Reason::OutdatedConfig);
         }
+        if !failpoint::sabotaged("dedup") {
+            self.taken.check(number, report.salt)?;
+        }
+        if self.row.contributors >= max_meters {
+            return Err(Reason::BatchFull);
+        }
         let accumulator = self.accumulator.as_mut().ok_or(Reason::BatchCollected)?;
-        accumulator.add(limbs).map_err(|error| reason_of(&error))?;
+        let added = accumulator.add(contribution.limbs);
+        added.map_err(|error| reason_of(&error))?;
+        let sealed_at = report.sealed_at;
+        self.row.sealed_at = match (self.row.contributors, self.row.sealed_at) {
+            (0, _) => (sealed_at, sealed_at),
+            (_, (oldest, newest)) => (oldest.min(sealed_at), newest.max(sealed_at)),
+        };
         self.row.contributors = accumulator.contributors();
-        self.row.clamped += u64::from(report.clamped);
-        self.row.missing += u64::from(report.missing);
-        let (oldest, newest) = &mut self.row.sealed_at;
-        *oldest = (*oldest).min(report.sealed_at);
-        *newest = (*newest).max(report.sealed_at);
+        self.taken.enter(number, report.salt);
         self.last_arrival_ms = active_ms;
         (self.changed, self.used) = (true, true);
         Ok(())
@@ -107,18 +130,6 @@ impl Sum {
     /// is still to be released.
     pub(super) fn at_rest(&self, min_meters: u32) -> bool {
         self.row.stage == Stage::Held && self.row.contributors < min_meters.max(1)
-    }
-}
-
-fn stored_limbs(key: &SumKey, store: &mut dyn Store) -> Result<Vec<u8>, StoreError> {
-    let limbs = store.limbs(key)?;
-    limbs.ok_or_else(|| misfit(key, "it is not there"))
-}
-
-fn misfit(key: &SumKey, problem: &str) -> StoreError {
-    StoreError::Ciphertext {
-        key: key.clone(),
-        problem: problem.to_owned(),
     }
 }
 

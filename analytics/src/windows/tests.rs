@@ -1,15 +1,17 @@
 //! The rules of the windows, driven step by step. A ciphertext here is any valid limbs: adding needs no key.
 
-use packed::ADDITIVE;
+use packed::layout::{Layout, Shape};
+use packed::{ADDITIVE, RING};
 use wire::{
-    Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report,
-    Sequence, UnixMillis, WindowStart,
+    Digest, FeederId, GatewayId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Reason, Report, Salt,
+    UnixMillis, WindowStart,
 };
 
 use super::{Contribution, FoldResult, Held, Rules, Windows};
-use crate::store::{MemoryStore, ReleaseRow, Store, SumKey};
+use crate::store::{MemoryStore, ReleaseRow, Stage, Store, StoreFormat, SumKey};
 
 mod changes;
+mod divide;
 mod handover;
 mod kept;
 mod sums;
@@ -34,8 +36,19 @@ pub(crate) fn grid() -> Grid {
     Grid::new(3600, 1).unwrap()
 }
 
+pub(crate) fn store_format() -> StoreFormat {
+    StoreFormat {
+        shape: Shape::new(Layout::Profile, 1).unwrap(),
+        grid: grid(),
+    }
+}
+
+pub(crate) fn coefficients() -> usize {
+    store_format().shape.coefficients()
+}
+
 pub(crate) fn windows_with(rules: Rules) -> Windows {
-    Windows::new(&ADDITIVE, grid(), rules)
+    Windows::new(store_format(), rules)
 }
 
 pub(crate) fn windows() -> Windows {
@@ -54,7 +67,7 @@ pub(crate) fn key(window: u64, part: u16) -> SumKey {
     }
 }
 
-fn report(meter: u32, window: u64) -> Report {
+pub(crate) fn report(meter: u32, window: u64) -> Report {
     Report {
         plan_version: PlanVersion(1),
         epoch: KeyEpoch(1),
@@ -62,19 +75,34 @@ fn report(meter: u32, window: u64) -> Report {
         meter: format!("meter-{meter}").parse::<MeterId>().unwrap(),
         gateway: "gateway-1".parse::<GatewayId>().unwrap(),
         window: WindowStart(window),
-        sequence: Sequence(1),
+        salt: Salt(u64::from(meter).to_be_bytes()),
         sealed_at: UnixMillis(0),
-        clamped: 0,
-        missing: 0,
     }
 }
 
-/// A ciphertext all of whose words are `word`.
-fn limbs(word: u64) -> Vec<u8> {
-    packed::pack(&ADDITIVE, &vec![word; ADDITIVE.words()]).unwrap()
+/// A ciphertext all of whose words are `word` once their low bits are dropped.
+pub(crate) fn limbs(word: u64) -> Vec<u8> {
+    let [t0, t1] = ADDITIVE.dropped;
+    let (c0, c1) = (vec![word << t0; coefficients()], vec![word << t1; RING.dimension]);
+    let mut limbs = Vec::new();
+    packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).unwrap();
+    limbs
 }
 
-fn digest(meter: u32) -> Digest {
+/// A meter's report under a setting of many meters.
+pub(crate) fn contribution<'a>(report: &'a Report, limbs: &'a [u8], digest: Digest) -> Contribution<'a> {
+    let (_, number) = report.meter.as_str().split_once('-').unwrap();
+    Contribution {
+        report,
+        limbs,
+        digest,
+        number: number.parse().unwrap(),
+        profile: &ADDITIVE,
+        max_meters: 255,
+    }
+}
+
+pub(crate) fn digest(meter: u32) -> Digest {
     let mut digest = [0; 32];
     digest[..4].copy_from_slice(&meter.to_be_bytes());
     Digest(digest)
@@ -104,12 +132,8 @@ pub(crate) fn fold_on(
     window: u64,
     active_ms: u64,
 ) -> Result<FoldResult, Reason> {
-    let report = report(meter, window);
-    let contribution = Contribution {
-        report: &report,
-        limbs: &limbs(u64::from(meter)),
-        digest: digest(meter),
-    };
+    let (report, limbs) = (report(meter, window), limbs(u64::from(meter)));
+    let contribution = contribution(&report, &limbs, digest(meter));
     refused(windows.fold(&contribution, active_ms, store).unwrap())
 }
 
@@ -128,12 +152,8 @@ fn fold_report(
     limbs: &[u8],
     digest: Digest,
 ) -> Result<FoldResult, Reason> {
-    let contribution = Contribution {
-        report,
-        limbs,
-        digest,
-    };
     let store = &mut MemoryStore::default();
+    let contribution = contribution(report, limbs, digest);
     refused(windows.fold(&contribution, 0, store).unwrap())
 }
 
@@ -158,14 +178,15 @@ pub(crate) fn close_on(
         .unwrap();
     let mut closed = Vec::new();
     for due in due {
-        let words = packed::unpack(&ADDITIVE, &due.limbs).unwrap();
+        let words = coefficients() + RING.dimension;
+        let words = packed::unpack(&RING, words, &due.limbs).unwrap();
         assert!(words.iter().all(|word| *word == words[0]));
-        closed.push((due.row.key.clone(), due.contributors, words[0]));
-        windows.released(ReleaseRow {
-            key: due.row.key,
-            digest: Digest([9; 32]),
-            bytes: bytes::Bytes::from_static(b"release"),
-        });
+        closed.push((due.row.key.clone(), due.members.set.count(), words[0]));
+        windows.released(ReleaseRow::new(
+            due.row.key,
+            Digest([9; 32]),
+            bytes::Bytes::from_static(b"release"),
+        ));
     }
     (closed, held)
 }
@@ -174,14 +195,14 @@ pub(crate) fn close_on(
 fn a_meter_counts_once_in_a_window() {
     let mut windows = windows();
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Folded(Part(0))));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
     let other = fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8));
     assert_eq!(other, Err(Reason::Conflict));
     fold(&mut windows, 2, 0, 0).unwrap();
     fold(&mut windows, 4, 0, 0).unwrap();
     assert_eq!(close(&mut windows, 3, 0).0, vec![(key(0, 0), 3, 1 + 2 + 4)]);
     // As good as folded, even after the release; and still no way in for another.
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
     assert_eq!(
         fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8)),
         Err(Reason::Conflict)
@@ -191,7 +212,7 @@ fn a_meter_counts_once_in_a_window() {
 #[test]
 fn a_bad_ciphertext_costs_nobody_else_anything() {
     let mut windows = windows();
-    let bad = vec![0xff; ADDITIVE.packed_len()];
+    let bad = vec![0xff; ADDITIVE.packed_len(coefficients())];
     assert_eq!(
         fold_report(&mut windows, &report(1, 0), &bad, digest(1)),
         Err(Reason::LimbOutOfRange)
@@ -306,7 +327,7 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     for meter in 1..=3 {
         fold(&mut windows, meter, 25 * HOUR, 0).unwrap();
     }
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
     for meter in 1..=3 {
         fold(&mut windows, meter, 26 * HOUR, 0).unwrap();
     }
@@ -317,8 +338,8 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     }];
     assert_eq!(windows.reclaim(), withheld);
     assert_eq!(fold(&mut windows, 9, 0, 0), Err(Reason::ReportTooLate));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate));
-    assert!(windows.settled(&key(0, 0)));
+    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert!(windows.settled(&key(0, 0), Stage::Settled));
     assert_eq!(windows.reclaim(), vec![]);
     assert_eq!(fold(&mut windows, 1, 0, 0), Err(Reason::ReportTooLate));
 }
@@ -348,17 +369,58 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn one_sum_has_one_key_and_one_scale() {
+fn a_report_under_another_setting_goes_into_a_part_of_its_own() {
     let mut windows = windows();
     fold(&mut windows, 1, 0, 0).unwrap();
-    let other_scale = Report {
-        plan_version: PlanVersion(2),
+    for (meter, plan_version, part) in [(2, 2, 1), (3, 1, 0), (4, 2, 1), (5, 3, 2)] {
+        let report = Report {
+            plan_version: PlanVersion(plan_version),
+            ..report(meter, 0)
+        };
+        let folded = fold_report(&mut windows, &report, &limbs(2), digest(meter));
+        assert_eq!(folded, Ok(FoldResult::Folded(Part(part))), "meter {meter}");
+    }
+}
+
+/// A release that named either twice would be refused as a whole.
+#[test]
+fn a_number_or_a_salt_that_is_in_the_sum_is_refused_and_costs_nobody_else_anything() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    let copied = Report {
+        salt: report(1, 0).salt,
         ..report(2, 0)
     };
-    assert_eq!(
-        fold_report(&mut windows, &other_scale, &limbs(2), digest(2)),
-        Err(Reason::OutdatedConfig)
-    );
+    let refused_so = Err(Reason::BadSet);
+    assert_eq!(fold_report(&mut windows, &copied, &limbs(2), digest(2)), refused_so);
+    let (twin, cipher) = (report(3, 0), limbs(3));
+    let twin = Contribution {
+        number: 1,
+        ..contribution(&twin, &cipher, digest(3))
+    };
+    let store = &mut MemoryStore::default();
+    assert_eq!(refused(windows.fold(&twin, 0, store).unwrap()), refused_so);
+    fold(&mut windows, 4, 0, 0).unwrap();
+    fold(&mut windows, 5, 0, 0).unwrap();
+    assert_eq!(close(&mut windows, 3, 0).0, [(key(0, 0), 3, 1 + 4 + 5)]);
+}
+
+#[test]
+fn no_sum_has_more_meters_than_its_setting_says() {
+    let mut windows = windows();
+    let small = |windows: &mut Windows, meter| {
+        let (report, limbs) = (report(meter, 0), limbs(1));
+        let small = Contribution {
+            max_meters: 2,
+            ..contribution(&report, &limbs, digest(meter))
+        };
+        refused(windows.fold(&small, 0, &mut MemoryStore::default()).unwrap())
+    };
+    for meter in 1..=2 {
+        assert_eq!(small(&mut windows, meter), Ok(FoldResult::Folded(Part(0))));
+    }
+    assert_eq!(small(&mut windows, 3), Err(Reason::BatchFull));
+    assert_eq!(small(&mut windows, 1), Ok(FoldResult::Duplicate(Part(0))));
 }
 
 /// The simulation found it: three meters were answered and in no sum.
@@ -372,7 +434,7 @@ fn a_held_sum_that_has_become_large_enough_outlives_the_retention() {
     }
     let (closed, _) = close(&mut windows, 10, 0);
     assert_eq!(closed, [(key(0, 0), 3, 6)]);
-    assert!(windows.settled(&key(0, 0)));
+    assert!(windows.settled(&key(0, 0), Stage::Settled));
     fold(&mut windows, 4, 0, 0).unwrap();
     fold(&mut windows, 5, 0, 0).unwrap();
     let (_, held) = close(&mut windows, 10, IDLE_MS);
@@ -430,8 +492,8 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
     let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
     for (meter, window, outcome) in [
-        (3, 0, FoldResult::Duplicate),
-        (1, HOUR, FoldResult::Duplicate),
+        (3, 0, FoldResult::Duplicate(Part(0))),
+        (1, HOUR, FoldResult::Duplicate(Part(0))),
         (2, HOUR, FoldResult::Folded(Part(0))),
         (3, HOUR, FoldResult::Folded(Part(0))),
     ] {

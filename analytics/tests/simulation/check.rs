@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use packed::ADDITIVE;
 use sha2::{Digest as _, Sha256};
+use wire::SettlementOutcome;
 
 use crate::gateways::{Gateways, Told};
 use crate::operator::{Operator, Taken};
-use crate::world::{
-    HANDED_OVER, METERS, MIN_METERS, SECOND_EPOCH, SECOND_SETTING, Slot, WORLD, slot_of, word,
-};
+use crate::world::{HANDED_OVER, METERS, MIN_METERS, Slot, Stage, WORLD, slot_of};
 
 /// Holds all invariants against what gateways were told and what the operator took.
 pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), String> {
@@ -21,8 +19,11 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
                 return Err(format!("{slot:?} is in two releases"));
             }
         }
-        exact(taken)?;
+        check_digest(taken)?;
     }
+    let failed: BTreeSet<Slot> = (operator.failed.values())
+        .flat_map(|failed| failed.seals.iter().map(|(slot, _, _)| *slot))
+        .collect();
     for ((slot, variant), entry) in &gateways.entries {
         match (entry.told, released.get(slot)) {
             (None, _) => return Err(format!("{slot:?} variant {variant} was never settled")),
@@ -53,8 +54,23 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
         if slot.feeder == HANDED_OVER && by == 1 && operator.collected.contains(&slot.window) {
             continue;
         }
+        // It was in a release that did not open, came too late for its part or was in one that failed again, and its
+        // gateway was told.
+        let told = gateways.settled_as(*slot);
+        if failed.contains(slot) && told == Some(SettlementOutcome::Refused) {
+            continue;
+        }
         let group = withheld.entry((slot.feeder, slot.window, by)).or_default();
         group.insert(slot.meter);
+    }
+    let unheard = released.keys().find(|slot| {
+        // Who has the feeder now does not know what became of the sums of before.
+        let handed_over = gateways.stage != Some(Stage::Whole) && slot.feeder == HANDED_OVER;
+        let told = gateways.settled_as(**slot);
+        !handed_over && gateways.is_kept(**slot) && told != Some(SettlementOutcome::Released)
+    });
+    if let Some(slot) = unheard {
+        return Err(format!("{slot:?} is released, and its gateway still keeps its report"));
     }
     match withheld
         .iter()
@@ -88,37 +104,21 @@ fn contributors(taken: &Taken) -> Result<Vec<(Slot, u8)>, String> {
             }
         }
     }
-    if found.len() != taken.sum.contributors as usize
-        || u64::from(taken.sum.contributors) != taken.sum.clamped
-    {
+    let numbers: BTreeSet<u32> = found.iter().map(|(slot, _)| slot.meter as u32).collect();
+    if found.len() != numbers.len() || !taken.sum.set.iter().eq(numbers) {
         return Err(format!("{:?} contains {found:?}", taken.sum));
     }
     Ok(found)
 }
 
-/// The released sum is the sum of its contributors' ciphertexts, word by word, and its digest is over theirs.
-fn exact(taken: &Taken) -> Result<(), String> {
-    let found = contributors(taken)?;
-    let q = ADDITIVE.moduli[0];
-    let differs = |slot: &Slot| {
-        slot.window >= SECOND_EPOCH || (slot.feeder == 1 && slot.window >= SECOND_SETTING)
-    };
-    for (index, sum) in taken.words.iter().enumerate() {
-        let expected = found.iter().fold(0, |sum, (slot, variant)| {
-            (sum + word(*slot, differs(slot), *variant, index as u64)) % q
-        });
-        if expected != *sum {
-            return Err(format!(
-                "word {index} of {:?} is {sum}, not {expected}",
-                taken.sum
-            ));
-        }
-    }
-    let mut digests: Vec<_> = found
+/// The digest of a release is over its contributors' in the order of their numbers.
+fn check_digest(taken: &Taken) -> Result<(), String> {
+    let mut found = contributors(taken)?;
+    found.sort_unstable_by_key(|(slot, _)| slot.meter);
+    let digests: Vec<_> = found
         .iter()
         .map(|(slot, variant)| WORLD.report(*slot, true, *variant).digest.0)
         .collect();
-    digests.sort_unstable();
     let digest: [u8; 32] = Sha256::digest(digests.concat()).into();
     if digest != taken.sum.contributors_digest.0 {
         return Err(format!(

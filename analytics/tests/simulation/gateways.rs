@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use wire::{Digest, Opened, Reason, Receipt, Status, Unverified};
+use analytics::store::SumKey;
+use wire::{
+    Digest, GatewayId, Opened, Part, Reason, Receipt, ReceiptEntry, Settlement, SettlementOutcome,
+    Status, Unverified,
+};
 
 use crate::world::{
-    HANDED_OVER, RETENTION_WINDOWS, Sealed, Slot, Stage, WORLD, service_of, slot_of,
+    HANDED_OVER, RETENTION_WINDOWS, Sealed, Slot, Stage, WORLD, feeder, gateway, service_of,
+    slot_of, start,
 };
 
 /// What a gateway was told in the end.
@@ -23,6 +28,26 @@ pub(crate) struct SimulatedReport {
     pub(crate) sealed: Arc<Sealed>,
     pub(crate) second_plan: bool,
     pub(crate) told: Option<Told>,
+    /// The part it counts in.
+    part: Option<Part>,
+    /// What its gateway was told of that part last. It keeps the report until then.
+    settled: Option<SettlementOutcome>,
+}
+
+impl SimulatedReport {
+    /// Whether it was asked for again.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.settled == Some(SettlementOutcome::Wanted)
+    }
+
+    /// Whether its gateway still has it, and would send it if it was asked to.
+    pub(crate) fn is_kept(&self) -> bool {
+        let over = matches!(
+            self.settled,
+            Some(SettlementOutcome::Released | SettlementOutcome::Refused)
+        );
+        self.told == Some(Told::Counted) && !over
+    }
 }
 
 /// All gateways' outboxes; each entry is a slot and a variant. Receipts find their entry by what they say, as they
@@ -54,15 +79,44 @@ impl Gateways {
                 sealed,
                 second_plan,
                 told: None,
+                part: None,
+                settled: None,
             });
+    }
+
+    /// The reports that were asked for again.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &SimulatedReport> {
+        self.entries.values().filter(|entry| entry.is_wanted())
+    }
+
+    /// What the gateway was told of the part that the report of a slot is in.
+    pub(crate) fn settled_as(&self, slot: Slot) -> Option<SettlementOutcome> {
+        self.counted_report(slot)?.settled
+    }
+
+    /// Whether the gateway still has the report of a slot that counts.
+    pub(crate) fn is_kept(&self, slot: Slot) -> bool {
+        self.counted_report(slot).is_some_and(SimulatedReport::is_kept)
+    }
+
+    fn counted_report(&self, slot: Slot) -> Option<&SimulatedReport> {
+        let of_slot = self.entries.range((slot, 0)..=(slot, u8::MAX));
+        let mut counted = of_slot.map(|(_, entry)| entry);
+        counted.find(|entry| entry.told == Some(Told::Counted))
     }
 
     pub(crate) fn pending(&self) -> impl Iterator<Item = &SimulatedReport> {
         self.entries.values().filter(|entry| entry.told.is_none())
     }
 
-    /// Takes a receipt. `newest`: the newest window that any meter has sent.
-    pub(crate) fn take(&mut self, topic: &str, payload: &[u8], newest: u64) -> Result<(), String> {
+    /// Takes a receipt. `newest`: the newest window that any meter has sent; `is_taken`: what the operator says of a part.
+    pub(crate) fn take(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        newest: u64,
+        is_taken: impl Fn(&SumKey) -> bool,
+    ) -> Result<(), String> {
         let receipt: Unverified<Receipt> = wire::decode(payload, payload.len()).unwrap();
         let sender = service_of(&receipt.claimed().analytics);
         let opened: Opened<Receipt> = receipt
@@ -92,7 +146,47 @@ impl Gateways {
             if matches!(entry.status, Status::Folded | Status::Duplicate) {
                 self.counted_by.entry(slot).or_insert(sender);
             }
-            self.told((slot, variant), entry.digest, entry.status, newest)?;
+            self.told((slot, variant), &entry, newest)?;
+        }
+        let gateway = opened.message.gateway;
+        for settlement in opened.message.settlements {
+            self.settle(&gateway, settlement, &is_taken)?;
+        }
+        Ok(())
+    }
+
+    /// A gateway is told what became of a part.
+    fn settle(
+        &mut self,
+        to: &GatewayId,
+        settlement: Settlement,
+        is_taken: impl Fn(&SumKey) -> bool,
+    ) -> Result<(), String> {
+        let Settlement {
+            feeder: id,
+            window,
+            part,
+            outcome,
+        } = settlement;
+        let key = SumKey {
+            feeder: id,
+            window,
+            part,
+        };
+        if outcome == SettlementOutcome::Released && !is_taken(&key) {
+            return Err(format!("a gateway is told that {key:?} is released"));
+        }
+        let in_part = self.entries.iter_mut().filter(|((slot, _), entry)| {
+            gateway(*slot) == *to
+                && feeder(slot.feeder) == key.feeder
+                && start(slot.window) == key.window
+                && entry.part == Some(key.part)
+        });
+        for (_, entry) in in_part {
+            // A message that was asked for the report came late.
+            if outcome != SettlementOutcome::Wanted || entry.is_kept() {
+                entry.settled = Some(outcome);
+            }
         }
         Ok(())
     }
@@ -100,11 +194,16 @@ impl Gateways {
     fn told(
         &mut self,
         report: (Slot, u8),
-        digest: Digest,
-        status: Status,
+        said: &ReceiptEntry,
         newest: u64,
     ) -> Result<(), String> {
         let slot = report.0;
+        let ReceiptEntry {
+            digest,
+            status,
+            part,
+            ..
+        } = *said;
         let Some(entry) = self.entries.get_mut(&report) else {
             return Err(format!("a receipt for {slot:?}, which was not sent"));
         };
@@ -120,6 +219,11 @@ impl Gateways {
                 }
                 if entry.sealed.digest == digest {
                     entry.told = Some(Told::Counted);
+                    // Messages overtake each other: of a window's parts, a later one replaces an earlier one.
+                    if entry.part < Some(part) {
+                        entry.part = Some(part);
+                        entry.settled = None;
+                    }
                 }
                 return Ok(());
             }

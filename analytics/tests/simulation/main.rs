@@ -5,7 +5,8 @@
 //! store, idle, the next hour, a conflicting report, a new plan with a new epoch) and runs it on the real engine with
 //! real messages. Then everything heals, and the invariants of `check.rs` are held against what the operator took.
 //! Those see each meter's share in each released sum, without help from the engine or its store: see
-//! [`world::word`].
+//! [`world::word`]. The operator sees it too, as a real one does by the masks: it refuses what is not the sum of the very
+//! reports that a release names. Of some releases it says that they do not open, which are then divided.
 //!
 //! # What is not a failure
 //! * A report that is in no released sum although it was answered `folded`, if fewer than `min_meters` of its window
@@ -18,6 +19,9 @@
 //! * `rejected(not_ready)` for a feeder that is being given up; the new owner answers. `rejected(batch_collected)` from the
 //!   new owner, or readings it has answered and not released, of a window that the owner before has released.
 //! * `rejected` for a plan or an epoch that a gateway had not heard of yet; it seals again.
+//!
+//! * A report that was in a release which did not open, and in no total: it came too late for the part that replaces it, or
+//!   that did not open either. Its gateway is told so.
 //!
 //! # What is taken for granted
 //! Analytics has a plan before the first window that the plan changes ends, and never goes back to an older one.
@@ -62,6 +66,30 @@ fn every_schedule_keeps_the_contract() {
 #[test]
 fn every_schedule_keeps_the_contract_on_the_file() {
     all(0..cases(400) / 20, Kind::File);
+}
+
+/// What follows from masks at a real operator. The next test sees that this one can fail.
+#[test]
+fn every_release_is_the_sum_of_the_reports_that_it_names() {
+    for seed in 1_000..1_040 {
+        if let Err(problem) = run(seed, Kind::Memory) {
+            assert!(!problem.contains(operator::LEDGER), "case {seed}: {problem}");
+        }
+    }
+}
+
+/// An engine that folds what it has folded before is noticed by the operator. The safeguard is left out for a whole process.
+#[test]
+fn a_doubled_report_is_noticed_by_the_operator() {
+    let program = std::env::current_exe().unwrap();
+    let tested = std::process::Command::new(program)
+        .args(["--exact", "every_release_is_the_sum_of_the_reports_that_it_names"])
+        .env(service::failpoint::SABOTAGE, "dedup")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(!tested.status.success(), "{said}");
+    assert!(said.contains(operator::LEDGER), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use analytics::engine::{Engine, Identity, Outgoing, Rules};
-use analytics::store::StoreError;
+use analytics::store::{StoreError, SumKey};
 use analytics::{Admission, AssignedPlan, Incoming, Verdicts, verify};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ use wire::{SumReceipt, Topic};
 
 use crate::check::check;
 use crate::gateways::{Gateways, SimulatedReport, Told};
-use crate::operator::Operator;
+use crate::operator::{Mood, Operator};
 use crate::stores::{Durable, Failing, Fault};
 use crate::world::{
     FEEDERS, HANDED_OVER, HOUR, METERS, MIN_METERS, NOW, RETENTION_WINDOWS, SECOND_EPOCH, Slot,
@@ -63,6 +63,9 @@ pub(crate) struct Seen {
     never_released: u64,
     handovers: u64,
     collected: u64,
+    divided: u64,
+    replaced: u64,
+    burnt: u64,
 }
 
 impl Seen {
@@ -81,6 +84,9 @@ impl Seen {
         self.never_released += case.never_released;
         self.handovers += case.handovers;
         self.collected += case.collected;
+        self.divided += case.divided;
+        self.replaced += case.replaced;
+        self.burnt += case.burnt;
     }
 
     /// Whether a feeder was handed over often, and late reports of windows of before came to the new owner.
@@ -101,8 +107,10 @@ impl Seen {
             self.supplements,
             self.repeated_releases,
             self.never_released,
+            self.divided,
+            self.replaced,
         ];
-        often.iter().all(|count| *count >= self.cases / 4) && self.too_late > 0
+        often.iter().all(|count| *count >= self.cases / 4) && self.too_late > 0 && self.burnt > 0
     }
 }
 
@@ -332,10 +340,11 @@ impl Case {
     fn send(&mut self) {
         let share = self.rng.random_range(0.05..0.9);
         for entry in self.gateways.entries.values() {
-            let share = if entry.told.is_none() {
-                share
-            } else {
-                share / 20.0
+            let asked_for = entry.is_wanted();
+            let share = match entry.told {
+                None => share,
+                Some(_) if asked_for => share,
+                Some(_) => share / 20.0,
             };
             if self.rng.random_bool(share) {
                 deliver(&mut self.services, entry);
@@ -379,8 +388,10 @@ impl Case {
         let active_ms = self.active_ms;
         let engine = self.engine(index);
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
-        receipts.iter().for_each(|receipt| engine.settle(receipt));
         let text = |error: StoreError| error.to_string();
+        for receipt in &receipts {
+            engine.settle(receipt, &WORLD.roster, active_ms).map_err(text)?;
+        }
         engine.fold(verdicts, active_ms).map_err(text)?;
         engine.tick(&WORLD.roster, active_ms).map_err(text)?;
         let crash = if healed {
@@ -446,18 +457,25 @@ impl Case {
         for message in draw(&mut self.rng, &mut self.from_analytics, most) {
             match WORLD.topics.parse(&message.topic) {
                 Some(Topic::Sum { .. }) => {
-                    let busy = self.rng.random_bool(0.2);
+                    let mood = match self.rng.random_range(0..20) {
+                        0..4 => Mood::Busy,
+                        // A window that two services add for is not divided: the other knows nothing of the partition.
+                        4..6 if !self.kind.hands_over() => Mood::Fails,
+                        _ => Mood::Well,
+                    };
                     let stage = self.stage;
                     let receipt =
-                        (self.operator).take(&message.topic, &message.payload, stage, busy)?;
+                        (self.operator).take(&message.topic, &message.payload, stage, mood)?;
                     // Everybody hears the operator's receipts.
                     for service in &mut self.services {
                         service.sum_receipts.extend(receipt.clone());
                     }
                 }
-                _ => self
-                    .gateways
-                    .take(&message.topic, &message.payload, self.hour)?,
+                _ => {
+                    let is_taken = |key: &SumKey| self.operator.taken.contains_key(key);
+                    let (topic, payload) = (&message.topic, &message.payload);
+                    self.gateways.take(topic, payload, self.hour, is_taken)?;
+                }
             }
         }
         Ok(())
@@ -489,7 +507,12 @@ impl Case {
             while !self.from_analytics.is_empty() {
                 self.receive()?;
             }
+            for entry in self.gateways.wanted() {
+                deliver(&mut self.services, entry);
+                idle = false;
+            }
             if idle && self.gateways.pending().next().is_none() {
+                self.ask_what_became()?;
                 let stranded = self.engine(0).handover().stranded;
                 return match stranded.is_empty() {
                     true => Ok(()),
@@ -498,6 +521,20 @@ impl Case {
             }
         }
         Err("it does not come to rest".to_owned())
+    }
+
+    /// What gateways still keep they send once more: they missed what became of it.
+    fn ask_what_became(&mut self) -> Result<(), String> {
+        for entry in self.gateways.entries.values().filter(|entry| entry.is_kept()) {
+            deliver(&mut self.services, entry);
+        }
+        for index in 0..self.services.len() {
+            self.turn(index, true)?;
+        }
+        while !self.from_analytics.is_empty() {
+            self.receive()?;
+        }
+        Ok(())
     }
 
     fn finish(self) -> Seen {
@@ -510,9 +547,13 @@ impl Case {
                 .count() as u64
         };
         let taken = &self.operator.taken;
+        let failed = |for_good| {
+            let failed = self.operator.failed.values();
+            failed.filter(|failed| failed.is_for_good() == for_good).count() as u64
+        };
         let in_releases: u64 = taken
             .values()
-            .map(|taken| u64::from(taken.sum.contributors))
+            .map(|taken| u64::from(taken.sum.contributors()))
             .sum();
         Seen {
             folded: self.gateways.folded,
@@ -527,6 +568,9 @@ impl Case {
                 - in_releases.min(self.gateways.counted.len() as u64),
             handovers: u64::from(self.stage == Stage::Moved),
             collected: self.operator.collected.len() as u64,
+            divided: failed(false),
+            replaced: taken.values().filter(|taken| taken.sum.replaces.is_some()).count() as u64,
+            burnt: failed(true),
             ..self.seen
         }
     }

@@ -123,8 +123,12 @@ impl Store for Failing {
         self.inner.feeder(feeder, each)
     }
 
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.limbs(key)
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        self.inner.sum(key)
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.record(key)
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {

@@ -5,12 +5,14 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use analytics::AssignedPlan;
 use bytes::Bytes;
-use packed::ADDITIVE;
+use packed::layout::{Layout, Shape};
+use packed::{ADDITIVE, RING};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsEntry, AnalyticsId, Digest, EpochPlan, FeederPlan, KeyEpoch, Plan, PlanVersion,
-    Report, RosterEntry, RosterPage, Sequence, SigningKey, Topics, UnixMillis, Watts, WindowStart,
+    AnalyticsEntry, AnalyticsId, CapacityClass, Digest, EpochPlan, FeederPlan, KeyEpoch, MaskKey,
+    Plan, PlanVersion, Report, RosterEntry, RosterPage, Salt, SigningKey, Topics, UnixMillis,
+    Watts, WindowStart,
 };
 
 pub(crate) const HOUR: u64 = 3600;
@@ -132,22 +134,73 @@ pub(crate) fn slot_of(meter: &wire::MeterId, window: WindowStart) -> Slot {
     }
 }
 
-/// Word `index` of a ciphertext. Words 0 and 1 are a ledger: word `variant` has 1 in the meter's hexadecimal digit, so
-/// that a sum says how often it contains each meter's each variant. The others differ between all ciphertexts.
-pub(crate) fn word(slot: Slot, under_second: bool, variant: u8, index: u64) -> u64 {
+/// A report as sealed: a slot, whether under the second plan (where the two plans differ on it), and the variant.
+pub(crate) type Seal = (Slot, bool, u8);
+
+/// The coefficients of a report.
+pub(crate) fn coefficients() -> usize {
+    Shape::new(Layout::Profile, 1).unwrap().coefficients()
+}
+
+/// Words of a sum.
+pub(crate) fn words() -> usize {
+    coefficients() + RING.dimension
+}
+
+fn number_of((slot, under_second, variant): Seal) -> u64 {
+    (slot.feeder as u64) << 40
+        | (slot.meter as u64) << 30
+        | slot.window << 20
+        | u64::from(under_second) << 10
+        | u64::from(variant)
+}
+
+/// The salt of a report. It says which it is, as the mask that a real one stands for does.
+pub(crate) fn salt(seal: Seal) -> Salt {
+    Salt(number_of(seal).to_be_bytes())
+}
+
+/// The report with this salt.
+pub(crate) fn sealed_with(salt: Salt) -> Seal {
+    let number = u64::from_be_bytes(salt.0);
+    let slot = Slot {
+        feeder: (number >> 40) as usize,
+        meter: (number >> 30 & 0x3ff) as usize,
+        window: number >> 20 & 0x3ff,
+    };
+    (slot, number >> 10 & 1 == 1, number as u8)
+}
+
+/// Word `index` of a ciphertext, without the low bits that are dropped. Words 0 and 1 are a ledger: word `variant` has 1 in
+/// the meter's hexadecimal digit, so that a sum says how often it contains each meter's each variant. The others differ
+/// between all ciphertexts.
+pub(crate) fn word(seal: Seal, index: usize) -> u64 {
+    let (slot, _, variant) = seal;
     match index {
-        0 | 1 if index == u64::from(variant) => 1 << (4 * slot.meter),
+        0 | 1 if index == usize::from(variant) => 1 << (4 * slot.meter),
         0 | 1 => 0,
         _ => {
-            let seed = (slot.feeder as u64) << 40
-                | (slot.meter as u64) << 30
-                | slot.window << 20
-                | u64::from(under_second) << 10
-                | u64::from(variant);
-            let mixed = (seed ^ index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) % ADDITIVE.moduli[0]
+            let mixed = (number_of(seal) ^ index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed % RING.modulus >> ADDITIVE.dropped[usize::from(index >= coefficients())]
         }
     }
+}
+
+/// The ciphertext of a report.
+fn limbs(seal: Seal) -> Vec<u8> {
+    let [t0, t1] = ADDITIVE.dropped;
+    let c0: Vec<u64> = (0..coefficients()).map(|index| word(seal, index) << t0).collect();
+    let c1: Vec<u64> = (coefficients()..words()).map(|index| word(seal, index) << t1).collect();
+    let mut limbs = Vec::new();
+    packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).unwrap();
+    limbs
+}
+
+/// The sum of some reports, word by word, as it is to be released.
+pub(crate) fn sum_of(seals: &[Seal]) -> Vec<u64> {
+    let word = |index| seals.iter().map(|seal| word(*seal, index)).sum::<u64>() % RING.modulus;
+    (0..words()).map(word).collect()
 }
 
 /// Which version of the feeder's setting and which epoch a plan has for a window.
@@ -174,9 +227,11 @@ impl World {
         let entry = |slot: Slot| RosterEntry {
             meter: meter(slot),
             feeder: feeder(slot.feeder),
+            number: slot.meter as u32,
             gateway: gateway(slot),
-            capacity_w: Watts(10_000),
+            capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: meter_key.verifying_key(),
+            mask_key: MaskKey([9; 32]),
         };
         let page = RosterPage {
             version: 1,
@@ -226,10 +281,7 @@ impl World {
         let (plan_version, epoch) = governing(plan, slot.feeder, slot.window);
         // Plans that agree on the window make the same report.
         let differs = governing(&self.plans[0], slot.feeder, slot.window) != (plan_version, epoch);
-        let words: Vec<u64> = (0..ADDITIVE.words() as u64)
-            .map(|index| word(slot, differs, variant, index))
-            .collect();
-        let limbs = packed::pack(&ADDITIVE, &words).unwrap();
+        let limbs = limbs((slot, differs, variant));
         let report = Report {
             plan_version,
             epoch,
@@ -237,10 +289,8 @@ impl World {
             meter: meter(slot),
             gateway: gateway(slot),
             window: start(slot.window),
-            sequence: Sequence(slot.window),
+            salt: salt((slot, differs, variant)),
             sealed_at: NOW,
-            clamped: 1,
-            missing: 0,
         };
         let topic = self.topics.report(&report.feeder, &report.meter);
         let deployment = &self.settings.deployment.id;
@@ -256,13 +306,18 @@ impl World {
 fn plan(settings: &Settings, second: bool) -> Plan {
     let setting = |index: usize, since: u64, first: WindowStart| FeederPlan {
         feeder: feeder(index),
+        profile: "additive".parse().unwrap(),
         reference_wh: 1 << (15 + since),
+        quantum_wh: 1,
+        square_unit_wh2: None,
+        max_meters: 255,
         since: PlanVersion(since),
         first_window: first,
     };
     let epoch = |epoch: u32, first: WindowStart| EpochPlan {
         epoch: KeyEpoch(epoch),
         fingerprint: [epoch as u8; 32],
+        mask_key: MaskKey([9; 32]),
         first_window: first,
         key_len: 1,
     };
@@ -280,7 +335,6 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().unwrap(),
-        profile: "additive".parse().unwrap(),
         min_meters: MIN_METERS,
         feeders,
         epochs,

@@ -5,26 +5,28 @@
 
 use packed::Profile;
 use redb::TableDefinition;
-use wire::{Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, UnixMillis, WindowStart};
+use wire::{
+    Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
+};
 
-use crate::store::{ContributorRow, Stage, SumKey, SumRow};
+use crate::store::{ContributorRow, Replaces, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
-pub(super) const FORMAT: &str = "2";
+pub(super) const FORMAT: &str = "3";
 
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 /// Numbers by name; so far [`COMMITS`] alone.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
-/// A sum's row: epoch, plan version, contributors, clamped, missing, earliest and latest sealing in Unix
-/// milliseconds, stage.
+/// A sum's row: epoch, plan version, name of the profile, contributors, earliest and latest sealing in Unix milliseconds,
+/// stage, and what it replaces: part, lowest and highest number, meters.
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
-/// The packed ciphertext of each sum that takes reports.
+/// The record of each sum that takes reports: digest and packed ciphertext.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
-/// Part and digest by feeder, window and meter: the key holds a meter to one report a window, whatever the part.
-pub(super) const CONTRIBUTORS: TableDefinition<MeterColumns, DigestColumns> =
+/// Part, number, salt and digest by feeder, window and meter: the key holds a meter to one report a window, whatever the part.
+pub(super) const CONTRIBUTORS: TableDefinition<MeterColumns, ContributorColumns> =
     TableDefinition::new("contributors");
-/// Digest and bytes of each release the operator has not settled.
+/// Digest of the sum, digest of the message and the message of each release that the operator has not answered for good.
 pub(super) const RELEASES: TableDefinition<SumColumns, ReleaseColumns> =
     TableDefinition::new("releases");
 /// The feeders' times, in Unix seconds.
@@ -32,33 +34,32 @@ pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times
 
 /// Feeder, window in Unix seconds, part.
 pub(super) type SumColumns = (&'static str, u64, u16);
-pub(super) type RowColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
+pub(super) type RowColumns = (
+    u32,
+    u64,
+    &'static str,
+    u32,
+    u64,
+    u64,
+    u8,
+    Option<(u16, u32, u32, u32)>,
+);
+/// A row to be written.
+pub(super) type RowOf<'a> = <RowColumns as redb::Value>::SelfType<'a>;
 pub(super) type MeterColumns = (&'static str, u64, &'static str);
-pub(super) type DigestColumns = (u16, &'static [u8; 32]);
-pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8]);
+pub(super) type ContributorColumns = (u16, u32, &'static [u8; 8], &'static [u8; 32]);
+pub(super) type ReleaseColumns = (&'static [u8; 32], &'static [u8; 32], &'static [u8]);
 
 /// Meta: [`FORMAT`].
 pub(super) const FORMAT_KEY: &str = "format version";
 /// Meta: the deployment id.
 pub(super) const DEPLOYMENT_KEY: &str = "deployment";
-/// Meta: name and parameters of the profile.
-pub(super) const PROFILE_KEY: &str = "profile";
+/// Meta: what coefficients carry.
+pub(super) const LAYOUT_KEY: &str = "layout";
 /// Meta: intervals and batch.
 pub(super) const GRID_KEY: &str = "grid";
 /// Counter: transactions committed.
 pub(super) const COMMITS: &str = "commits";
-
-/// A profile as meta has it: a profile of the same name with other parameters is another.
-pub(super) fn profile_text(profile: &Profile) -> String {
-    let Profile {
-        name,
-        ring_dimension,
-        moduli,
-        scale_bits,
-        ..
-    } = profile;
-    format!("{name} (N={ring_dimension}, q={moduli:?}, scale 2^{scale_bits})")
-}
 
 /// A grid as meta has it.
 pub(super) fn grid_text(grid: Grid) -> String {
@@ -90,22 +91,37 @@ pub(super) fn key_columns(key: &SumKey) -> (&str, u64, u16) {
     (key.feeder.as_str(), key.window.0, key.part.0)
 }
 
-pub(super) fn row_columns(row: &SumRow) -> RowColumns {
-    let stage = match row.stage {
-        Stage::Open => 0,
-        Stage::Held => 1,
-        Stage::Released => 2,
-        Stage::Settled => 3,
-    };
+/// What stages are called in the file, by number.
+const STAGES: [Stage; 7] = [
+    Stage::Open,
+    Stage::Held,
+    Stage::Released,
+    Stage::Settled,
+    Stage::Refused,
+    Stage::Divided,
+    Stage::Closed,
+];
+
+fn stage_column(stage: Stage) -> u8 {
+    let number = STAGES.iter().position(|known| *known == stage);
+    // All stages are there.
+    number.unwrap_or(STAGES.len()) as u8
+}
+
+pub(super) fn row_columns(row: &SumRow) -> RowOf<'_> {
+    let replaces = row.replaces.map(|replaces| {
+        let (lowest, highest) = replaces.numbers;
+        (replaces.part.0, lowest, highest, replaces.meters)
+    });
     (
         row.epoch.0,
         row.plan_version.0,
+        row.profile.name,
         row.contributors,
-        row.clamped,
-        row.missing,
         row.sealed_at.0.0,
         row.sealed_at.1.0,
-        stage,
+        stage_column(row.stage),
+        replaces,
     )
 }
 
@@ -139,35 +155,36 @@ impl Reader {
     pub(super) fn row(
         &mut self,
         key: (&str, u64, u16),
-        (epoch, plan_version, contributors, clamped, missing, oldest, newest, stage): RowColumns,
+        columns: RowOf<'_>,
     ) -> Result<SumRow, String> {
-        let stage = match stage {
-            0 => Stage::Open,
-            1 => Stage::Held,
-            2 => Stage::Released,
-            3 => Stage::Settled,
-            other => return Err(format!("a sum is in stage {other}, which there is not")),
-        };
+        let (epoch, plan_version, profile, contributors, oldest, newest, stage, replaces) = columns;
+        let known = STAGES.get(usize::from(stage)).copied();
         Ok(SumRow {
             key: self.key(key)?,
             epoch: KeyEpoch(epoch),
             plan_version: PlanVersion(plan_version),
+            profile: Profile::by_name(profile).map_err(|error| error.to_string())?,
             contributors,
-            clamped,
-            missing,
             sealed_at: (UnixMillis(oldest), UnixMillis(newest)),
-            stage,
+            stage: known.ok_or_else(|| format!("a sum is in the unknown stage {stage}"))?,
+            replaces: replaces.map(|(part, lowest, highest, meters)| Replaces {
+                part: Part(part),
+                numbers: (lowest, highest),
+                meters,
+            }),
         })
     }
 
     pub(super) fn contributor(
         &mut self,
         (feeder, window, meter): (&str, u64, &str),
-        (part, digest): (u16, &[u8; 32]),
+        (part, number, salt, digest): (u16, u32, &[u8; 8], &[u8; 32]),
     ) -> Result<ContributorRow, String> {
         Ok(ContributorRow {
             key: self.key((feeder, window, part))?,
             meter: MeterId::try_from(meter).map_err(|error| error.to_string())?,
+            number,
+            salt: Salt(*salt),
             digest: Digest(*digest),
         })
     }

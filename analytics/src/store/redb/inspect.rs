@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use redb::Database;
+
+use super::fault::fault;
 use super::overlay::Overlay;
-use super::{fault, load, migrate, read};
+use super::read::Meta;
+use super::{load, migrate, read};
 use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
@@ -13,8 +17,8 @@ pub struct Inspection {
     pub format: String,
     /// The deployment it belongs to.
     pub deployment: String,
-    /// The profile of its ciphertexts; absent until the first plan came.
-    pub profile: Option<String>,
+    /// What the coefficients of its ciphertexts carry; absent until the first plan came.
+    pub layout: Option<String>,
     /// The grid of its windows; absent until the first plan came.
     pub grid: Option<String>,
     /// Transactions committed to it.
@@ -32,27 +36,31 @@ impl Inspection {
     /// process would find it at its next start; it is not repaired, nor migrated. The meters are a hundred bytes a report.
     ///
     /// # Errors
-    /// [`StoreError`] if there is no such file, or it is in use, damaged, or not a store.
+    /// [`StoreError`] if there is no such file, or it is in use, damaged, not a store, or of an earlier format and not
+    /// drained.
     pub fn of(path: &Path, contributors: bool) -> Result<Self, StoreError> {
-        Self::read(path, contributors).map_err(|error| fault(path, "read", error))
+        let failed = |error| fault(path, "read", error);
+        let overlay = Overlay::open(path).map_err(|error| failed(error.into()))?;
+        let database = super::builder().create_with_backend(overlay);
+        let database = database.map_err(|error| failed(error.into()))?;
+        let meta = read::meta(&database).map_err(failed)?;
+        // The overlay keeps it from the file.
+        migrate::migrate(&database, path, &meta.format)?;
+        Self::read(&database, meta, contributors).map_err(failed)
     }
 
-    fn read(path: &Path, contributors: bool) -> Result<Self, redb::Error> {
-        let database = super::builder().create_with_backend(Overlay::open(path)?)?;
-        let meta = read::meta(&database)?;
-        // The overlay keeps it from the file.
-        migrate::migrate(&database, &meta.format)?;
+    fn read(database: &Database, meta: Meta, contributors: bool) -> Result<Self, redb::Error> {
         let mut sums = Vec::new();
-        let loaded = load::load(&database, &mut |row| sums.push(row))?;
+        let loaded = load::load(database, &mut |row| sums.push(row))?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,
-            profile: meta.profile,
+            layout: meta.layout,
             grid: meta.grid,
             commits: meta.commits,
             sums,
             contributors: match contributors {
-                true => read::all_contributors(&database)?,
+                true => read::all_contributors(database)?,
                 false => Vec::new(),
             },
             loaded,

@@ -1,130 +1,162 @@
-//! Files of earlier formats. They differ from the present one in the columns of `sums` alone:
+//! Files of earlier formats. None of what is open in them can go on: their ciphertexts are of another ring, and nobody reads
+//! their releases any more. So they must be drained; then the windows in them take no more reports, because who is in them
+//! is forgotten, and the feeders' times stay, so that what was reclaimed is refused for good.
 //!
 //! | format | columns of `sums` |
 //! |---|---|
 //! | 1 | epoch, plan version, clamped, missing, stage |
 //! | 2, early | epoch, plan version, clamped, missing, earliest and latest sealing, stage |
-//! | 2 | as in [`format`] |
+//! | 2 | epoch, plan version, contributors, clamped, missing, earliest and latest sealing, stage |
+//! | 3 | as in [`format`] |
 //!
 //! The early form of 2 has the same number because the program changed the columns without counting on; the types of the
 //! columns, which the file names, tell the two apart.
 //!
 //! A file is migrated in one transaction when it is opened, so that a crash leaves the old format or the present one.
 
+use std::path::Path;
+
 use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition, TableError, Value, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    TableError, Value,
 };
+use wire::{KeyEpoch, PlanVersion, UnixMillis};
 
-use super::format::{self, RowColumns, SumColumns};
-
-/// The first format.
-const FIRST: &str = "1";
+use super::fault::fault;
+use super::format::{self, Reader, SumColumns};
+use super::read::corrupted;
+use crate::store::{Stage, StoreError, SumRow};
 
 type FirstColumns = (u32, u64, u64, u64, u8);
 type EarlyColumns = (u32, u64, u64, u64, u64, u64, u8);
+type SecondColumns = (u32, u64, u32, u64, u64, u64, u64, u8);
 
-const FIRST_SUMS: TableDefinition<SumColumns, FirstColumns> = TableDefinition::new("sums");
-const EARLY_SUMS: TableDefinition<SumColumns, EarlyColumns> = TableDefinition::new("sums");
+/// Formats that are migrated.
+const EARLIER: [&str; 2] = ["1", "2"];
 
-/// Releases that nobody can read any more: those of format 1, whose messages had no sealing times.
-pub(super) fn lost_releases(database: &Database, found: &str) -> Result<u64, redb::Error> {
-    match found {
-        FIRST => {
-            let releases = database.begin_read()?.open_table(format::RELEASES)?;
-            Ok(releases.len()?)
-        }
-        _ => Ok(0),
-    }
+/// Stages of all earlier formats, by number.
+const STAGES: [Stage; 4] = [Stage::Open, Stage::Held, Stage::Released, Stage::Settled];
+
+/// The columns that their tables have in all earlier formats.
+const CONTRIBUTORS: TableDefinition<format::MeterColumns, (u16, &[u8; 32])> =
+    TableDefinition::new("contributors");
+const RELEASES: TableDefinition<SumColumns, (&[u8; 32], &[u8])> = TableDefinition::new("releases");
+
+/// What was in a file of an earlier format.
+#[derive(Debug)]
+pub(super) struct Migrated {
+    /// Its sums, whose windows take no more reports.
+    pub(super) sums: usize,
+    /// Those of them that had too few meters, and now never get more: reports of the earlier version no longer come.
+    pub(super) held: usize,
 }
 
-/// Brings a file of format `found` to the present one, if that can be done. Returns whether it changed anything.
-pub(super) fn migrate(database: &Database, found: &str) -> Result<bool, redb::Error> {
-    match found {
-        FIRST => rewrite(database, |changes| sums(changes, FIRST_SUMS, from_first))?,
-        format::FORMAT if is_early(database)? => {
-            rewrite(database, |changes| sums(changes, EARLY_SUMS, from_early))?;
-        }
-        _ => return Ok(false),
+/// Brings a file of the earlier format `found` to the present one. Returns what was in it; nothing for one of another
+/// format.
+///
+/// # Errors
+/// [`StoreError::Undrained`] if something in it is open, and what the medium or the file makes fail. Nothing has changed
+/// then.
+pub(super) fn migrate(database: &Database, path: &Path, found: &str,
+) -> Result<Option<Migrated>, StoreError> {
+    if !EARLIER.contains(&found) {
+        return Ok(None);
     }
-    Ok(true)
+    let sums = sums(database).map_err(|error| fault(path, "read", error))?;
+    let count = |stage| sums.iter().filter(|row| row.stage == stage).count();
+    let (open, releases) = (count(Stage::Open), count(Stage::Released));
+    if open + releases > 0 {
+        return Err(StoreError::Undrained {
+            path: path.to_owned(),
+            format: found.to_owned(),
+            open,
+            releases,
+        });
+    }
+    rewrite(database, &sums).map_err(|error| fault(path, "migrate", error))?;
+    Ok(Some(Migrated {
+        sums: sums.len(),
+        held: count(Stage::Held),
+    }))
 }
 
-fn is_early(database: &Database) -> Result<bool, redb::Error> {
-    match database.begin_read()?.open_table(EARLY_SUMS) {
-        Ok(_) => Ok(true),
-        Err(TableError::TableTypeMismatch { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
+/// The sums of a file of an earlier format, in whichever of the three forms they are.
+fn sums(database: &Database) -> Result<Vec<SumRow>, redb::Error> {
+    let view = database.begin_read()?;
+    let first = |(epoch, plan, _, _, stage): FirstColumns| (epoch, plan, stage);
+    if let Some(rows) = rows(&view, first)? {
+        return Ok(rows);
     }
+    let early = |(epoch, plan, _, _, _, _, stage): EarlyColumns| (epoch, plan, stage);
+    if let Some(rows) = rows(&view, early)? {
+        return Ok(rows);
+    }
+    let second = |(epoch, plan, _, _, _, _, _, stage): SecondColumns| (epoch, plan, stage);
+    let rows = rows(&view, second)?;
+    rows.ok_or_else(|| corrupted("its sums have columns of no format".to_owned()))
 }
 
-fn rewrite(
-    database: &Database,
-    change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-) -> Result<(), redb::Error> {
+/// The sums of a file, if they have these columns, of which epoch, plan version and stage still count.
+fn rows<Old>(
+    view: &ReadTransaction,
+    columns: impl Fn(Old) -> (u32, u64, u8),
+) -> Result<Option<Vec<SumRow>>, redb::Error>
+where
+    Old: for<'a> Value<SelfType<'a> = Old> + 'static,
+{
+    let definition: TableDefinition<SumColumns, Old> = TableDefinition::new("sums");
+    let table = match view.open_table(definition) {
+        Ok(table) => table,
+        Err(TableError::TableTypeMismatch { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut reader = Reader::default();
+    let rows = table.iter()?.map(|row| {
+        let (key, old) = row?;
+        let (epoch, plan_version, stage) = columns(old.value());
+        let stage = STAGES.get(usize::from(stage)).copied();
+        Ok(SumRow {
+            key: reader.key(key.value()).map_err(corrupted)?,
+            epoch: KeyEpoch(epoch),
+            plan_version: PlanVersion(plan_version),
+            // Nothing is left that has a profile.
+            profile: &packed::ADDITIVE,
+            contributors: 0,
+            sealed_at: (UnixMillis(0), UnixMillis(0)),
+            stage: stage.ok_or_else(|| corrupted("a sum is in an unknown stage".to_owned()))?,
+            replaces: None,
+        })
+    });
+    rows.collect::<Result<Vec<_>, redb::Error>>().map(Some)
+}
+
+/// Writes the tables of the present format, in which all of `sums` are closed.
+fn rewrite(database: &Database, sums: &[SumRow]) -> Result<(), redb::Error> {
     let mut changes = database.begin_write()?;
     changes.set_two_phase_commit(true);
-    change(&changes)?;
-    changes
-        .open_table(format::META)?
-        .insert(format::FORMAT_KEY, format::FORMAT)?;
+    let old_sums: TableDefinition<SumColumns, FirstColumns> = TableDefinition::new("sums");
+    changes.delete_table(old_sums)?;
+    changes.delete_table(CONTRIBUTORS)?;
+    changes.delete_table(RELEASES)?;
+    changes.delete_table(format::LIMBS)?;
+    {
+        let mut table = changes.open_table(format::SUMS)?;
+        for row in sums {
+            let closed = SumRow {
+                stage: Stage::Closed,
+                ..row.clone()
+            };
+            table.insert(format::key_columns(&row.key), format::row_columns(&closed))?;
+        }
+        changes.open_table(format::LIMBS)?;
+        changes.open_table(format::CONTRIBUTORS)?;
+        changes.open_table(format::RELEASES)?;
+        let mut meta = changes.open_table(format::META)?;
+        meta.remove("profile")?;
+        // The next plan says what the layout is.
+        meta.remove(format::GRID_KEY)?;
+        meta.insert(format::FORMAT_KEY, format::FORMAT)?;
+    }
     changes.commit()?;
     Ok(())
-}
-
-/// Writes `sums` again. `present` makes a row of an old one, the first second of its window, and its contributors.
-fn sums<Old: Value>(
-    changes: &WriteTransaction,
-    old: TableDefinition<SumColumns, Old>,
-    present: impl Fn(Old::SelfType<'_>, u64, u32) -> RowColumns,
-) -> Result<(), redb::Error> {
-    let aside: TableDefinition<SumColumns, Old> = TableDefinition::new("sums before");
-    changes.rename_table(old, aside)?;
-    {
-        let rows = changes.open_table(aside)?;
-        let contributors = changes.open_table(format::CONTRIBUTORS)?;
-        let mut sums = changes.open_table(format::SUMS)?;
-        for row in rows.iter()? {
-            let (key, columns) = row?;
-            let (feeder, window, part) = key.value();
-            let mut meters = 0;
-            for row in contributors.range((feeder, window, "")..(feeder, window + 1, ""))? {
-                let (_, columns) = row?;
-                meters += u32::from(columns.value().0 == part);
-            }
-            sums.insert(key.value(), present(columns.value(), window, meters))?;
-        }
-    }
-    changes.delete_table(aside)?;
-    Ok(())
-}
-
-/// When the reports were sealed is not known; only metrics of age use it. Not before the window began.
-fn from_first(columns: FirstColumns, window: u64, contributors: u32) -> RowColumns {
-    let (epoch, plan_version, clamped, missing, stage) = columns;
-    let sealed = window.saturating_mul(1000);
-    (
-        epoch,
-        plan_version,
-        contributors,
-        clamped,
-        missing,
-        sealed,
-        sealed,
-        stage,
-    )
-}
-
-fn from_early(columns: EarlyColumns, _: u64, contributors: u32) -> RowColumns {
-    let (epoch, plan_version, clamped, missing, oldest, newest, stage) = columns;
-    (
-        epoch,
-        plan_version,
-        contributors,
-        clamped,
-        missing,
-        oldest,
-        newest,
-        stage,
-    )
 }

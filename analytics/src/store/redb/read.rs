@@ -12,7 +12,7 @@ pub(super) struct Meta {
     pub(super) format: String,
     pub(super) deployment: String,
     /// Absent until the first plan came.
-    pub(super) profile: Option<String>,
+    pub(super) layout: Option<String>,
     /// Absent until the first plan came.
     pub(super) grid: Option<String>,
     pub(super) commits: u64,
@@ -30,7 +30,7 @@ pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
     Ok(Meta {
         format: needed(format::FORMAT_KEY)?,
         deployment: needed(format::DEPLOYMENT_KEY)?,
-        profile: text(format::PROFILE_KEY)?,
+        layout: text(format::LAYOUT_KEY)?,
         grid: text(format::GRID_KEY)?,
         commits: commits.ok_or_else(|| corrupted("there is no count of commits".to_owned()))?,
     })
@@ -58,7 +58,7 @@ pub(super) fn contributor(
     let rows = database.begin_read()?.open_table(format::CONTRIBUTORS)?;
     let row = rows.get((feeder.as_str(), window.0, meter.as_str()))?;
     Ok(row.map(|columns| {
-        let (part, digest) = columns.value();
+        let (part, _, _, digest) = columns.value();
         (Part(part), Digest(*digest))
     }))
 }
@@ -98,10 +98,18 @@ pub(super) fn feeder(
     Ok(time.map(|time| time.value()))
 }
 
-pub(super) fn limbs(database: &Database, key: &SumKey) -> Result<Option<Vec<u8>>, redb::Error> {
+pub(super) fn sum(database: &Database, key: &SumKey) -> Result<Option<SumRow>, redb::Error> {
+    let rows = database.begin_read()?.open_table(format::SUMS)?;
+    let columns = format::key_columns(key);
+    let row = rows.get(columns)?;
+    let row = row.map(|row| Reader::default().row(columns, row.value()));
+    row.transpose().map_err(corrupted)
+}
+
+pub(super) fn record(database: &Database, key: &SumKey) -> Result<Option<Vec<u8>>, redb::Error> {
     let rows = database.begin_read()?.open_table(format::LIMBS)?;
     let row = rows.get(format::key_columns(key))?;
-    Ok(row.map(|limbs| limbs.value().to_vec()))
+    Ok(row.map(|record| record.value().to_vec()))
 }
 
 pub(super) fn release(
@@ -111,11 +119,12 @@ pub(super) fn release(
     let rows = database.begin_read()?.open_table(format::RELEASES)?;
     let row = rows.get(format::key_columns(key))?;
     Ok(row.map(|columns| {
-        let (digest, bytes) = columns.value();
+        let (digest, bytes_digest, bytes) = columns.value();
         ReleaseRow {
             key: key.clone(),
             digest: Digest(*digest),
             bytes: bytes::Bytes::copy_from_slice(bytes),
+            bytes_digest: Digest(*bytes_digest),
         }
     }))
 }

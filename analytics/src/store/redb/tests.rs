@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use packed::{ADDITIVE, ADDITIVE_WIDE};
+use packed::layout::{Layout, Shape};
 use tempfile::TempDir;
-use wire::{DeploymentId, Grid, Part, WindowStart};
+use wire::{DeploymentId, Grid};
 
 use super::{FileStore, Inspection};
 use crate::store::{
@@ -14,22 +14,16 @@ use crate::store::{
 };
 use crate::windows::Windows;
 use crate::windows::tests::{
-    HOUR, IDLE_MS, close_on, fold_on, grid, key, rules, windows, windows_with,
+    HOUR, IDLE_MS, close_on, fold_on, key, rules, store_format, windows, windows_with,
 };
 
 mod crash;
+mod damage;
 mod disk;
 mod migration;
 
 pub(super) fn deployment() -> DeploymentId {
     "dev".parse().unwrap()
-}
-
-pub(super) fn store_format() -> StoreFormat {
-    StoreFormat {
-        profile: &ADDITIVE,
-        grid: grid(),
-    }
 }
 
 /// Folds, closes, settles and reclaims, in so many commits.
@@ -49,14 +43,14 @@ pub(super) fn act(windows: &mut Windows, store: &mut dyn Store, step: usize) {
             assert_eq!(close_on(store, windows, 3, 0).0.len(), 1);
         }
         2 => fold_all(1..=2, HOUR, 0),
-        3 => assert!(windows.settled(&key(0, 0))),
+        3 => assert!(windows.settled(&key(0, 0), Stage::Settled)),
         4 => fold_all(4..=4, 0, 0),
         5 => assert_eq!(close_on(store, windows, 9, IDLE_MS).1.len(), 2),
         6 => {
             fold_all(5..=6, 0, IDLE_MS);
             assert_eq!(close_on(store, windows, 9, 2 * IDLE_MS).0.len(), 1);
         }
-        7 => assert!(windows.settled(&key(0, 1))),
+        7 => assert!(windows.settled(&key(0, 1), Stage::Refused)),
         8 => fold_all(1..=3, 30 * HOUR, 0),
         // Both old windows go: one settled, one withheld.
         9 => assert_eq!(windows.reclaim().len(), 1),
@@ -87,7 +81,8 @@ pub(super) fn dump(store: &mut dyn Store) -> Result<Dump, StoreError> {
             store.contributors(feeder, *window, &mut |row| dump.contributors.push(row))?;
         }
         dump.releases.extend(store.release(&row.key)?);
-        dump.sums.push((row.clone(), store.limbs(&row.key)?));
+        assert_eq!(store.sum(&row.key)?.as_ref(), Some(&row));
+        dump.sums.push((row.clone(), store.record(&row.key)?));
     }
     let order = |row: &ContributorRow| (row.key.clone(), row.meter.clone());
     dump.contributors.sort_by_key(order);
@@ -185,11 +180,11 @@ fn one_process_has_the_file() {
 }
 
 #[test]
-fn another_deployment_profile_or_grid_is_refused_by_both_their_names() {
+fn another_deployment_layout_or_grid_is_refused_by_both_their_names() {
     let (_folder, path) = file();
     filled(&path);
-    let wide = StoreFormat {
-        profile: &ADDITIVE_WIDE,
+    let moments = StoreFormat {
+        shape: Shape::new(Layout::Moments, 1).unwrap(),
         ..store_format()
     };
     let coarse = StoreFormat {
@@ -202,8 +197,8 @@ fn another_deployment_profile_or_grid_is_refused_by_both_their_names() {
             ["dev", "other"],
         ),
         (
-            open(&path).unwrap().load(&wide, &mut drop).err(),
-            ["additive (", "additive-wide ("],
+            open(&path).unwrap().load(&moments, &mut drop).err(),
+            ["profile", "moments"],
         ),
         (
             open(&path).unwrap().load(&coarse, &mut drop).err(),
@@ -232,7 +227,7 @@ fn another_format_is_refused_by_both_numbers() {
     change.commit().unwrap();
     drop(database);
     let text = open(&path).unwrap_err().to_string();
-    assert!(text.contains("format version 99, not 2"), "{text}");
+    assert!(text.contains("format version 99, not 3"), "{text}");
 }
 
 #[test]
@@ -358,11 +353,7 @@ fn the_file_stays_bounded() {
         commit(&mut store, &mut windows);
         close_on(&mut store, &mut windows, 20, 0);
         commit(&mut store, &mut windows);
-        windows.settled(&SumKey {
-            window: WindowStart(start),
-            part: Part(0),
-            ..key(0, 0)
-        });
+        assert!(windows.settled(&key(start, 0), Stage::Settled));
         windows.reclaim();
         commit(&mut store, &mut windows);
         let length = fs::metadata(&path).unwrap().len();

@@ -23,7 +23,7 @@ pub(super) fn transaction(
             let key = format::key_columns(&row.key);
             sums.insert(key, format::row_columns(row))?;
             match ciphertext {
-                Limbs::Changed(sum) => drop(limbs.insert(key, sum.to_packed().as_slice())?),
+                Limbs::Changed(sum) => drop(limbs.insert(key, row.record(sum).as_slice())?),
                 Limbs::Kept => {}
                 Limbs::Gone => drop(limbs.remove(key)?),
             }
@@ -34,16 +34,15 @@ pub(super) fn transaction(
                 row.key.window.0,
                 row.meter.as_str(),
             );
-            contributors.insert(key, (row.key.part.0, &row.digest.0))?;
+            let columns = (row.key.part.0, row.number, &row.salt.0, &row.digest.0);
+            contributors.insert(key, columns)?;
         }
         for (feeder, time) in &transaction.times {
             times.insert(feeder.as_str(), time)?;
         }
         for row in &transaction.releases {
-            releases.insert(
-                format::key_columns(&row.key),
-                (&row.digest.0, row.bytes.as_ref()),
-            )?;
+            let columns = (&row.digest.0, &row.bytes_digest.0, row.bytes.as_ref());
+            releases.insert(format::key_columns(&row.key), columns)?;
         }
         for key in &transaction.settled {
             releases.remove(format::key_columns(key))?;

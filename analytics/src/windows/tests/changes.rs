@@ -6,8 +6,8 @@ use packed::{ADDITIVE, Accumulator};
 use wire::{FeederId, Part, Reason};
 
 use super::{
-    FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Report, Rules, Store as _, close, close_on,
-    digest, feeder, fold, fold_on, fold_report, key, limbs, report, rules, windows, windows_with,
+    FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Report, Rules, Stage, Store as _, close, close_on,
+    coefficients, digest, feeder, fold, fold_on, fold_report, key, limbs, report, rules, windows, windows_with,
 };
 use crate::store::Limbs;
 use crate::windows::Windows;
@@ -112,7 +112,7 @@ fn a_feeder_whose_last_window_is_reclaimed_makes_room_for_another() {
         fold(&mut windows, meter, 25 * HOUR, 0).unwrap();
     }
     close(&mut windows, 3, 0);
-    assert!(windows.settled(&key(25 * HOUR, 0)));
+    assert!(windows.settled(&key(25 * HOUR, 0), Stage::Settled));
     assert_eq!(fold_elsewhere(&mut windows), Err(Reason::TooManyOpen));
     let withheld = Held {
         key: key(0, 0),
@@ -176,7 +176,10 @@ fn a_fingerprint_has_no_more_bits_than_the_setting_says() {
 fn a_sum_that_is_full_says_so() {
     let mut windows = windows();
     fold(&mut windows, 1, 0, 0).unwrap();
-    let full = Accumulator::from_packed(&ADDITIVE, &limbs(1), ADDITIVE.max_contributors());
-    windows.sum_mut(&key(0, 0)).unwrap().accumulator = Some(full.unwrap());
+    let sum = windows.sum_mut(&key(0, 0)).unwrap();
+    let packed = sum.accumulator.as_ref().unwrap().to_packed();
+    let most = ADDITIVE.max_contributors();
+    let full = Accumulator::from_packed(&ADDITIVE, coefficients(), &packed, most);
+    sum.accumulator = Some(full.unwrap());
     assert_eq!(fold(&mut windows, 2, 0, 0), Err(Reason::BatchFull));
 }

@@ -4,14 +4,14 @@ use proptest::prelude::*;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    HOUR, close, close_on, digest, feeder, fold, fold_on, key, limbs, refused, report, rules,
+    HOUR, Stage, close, close_on, contribution, digest, feeder, fold, fold_on, key, limbs, refused, report, rules,
     windows, windows_with,
 };
 use crate::store::{
     ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
     SumRow, Transaction,
 };
-use crate::windows::{Contribution, FoldResult, Rules, Windows};
+use crate::windows::{FoldResult, Rules, Windows};
 
 /// A store that says how often it was asked for a contributor.
 #[derive(Default)]
@@ -68,8 +68,12 @@ impl Store for Asked {
         self.inner.feeder(feeder, each)
     }
 
-    fn limbs(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.limbs(key)
+    fn sum(&mut self, key: &SumKey) -> Result<Option<SumRow>, StoreError> {
+        self.inner.sum(key)
+    }
+
+    fn record(&mut self, key: &SumKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.record(key)
     }
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
@@ -91,7 +95,7 @@ fn only_who_may_have_reported_is_looked_up() {
     }
     assert_eq!(store.contributors, 0);
     let again = fold_on(&mut store, &mut windows, 3, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate), 1));
+    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate(Part(0))), 1));
     // The window is released: nothing is left of it in memory, so everybody is looked up.
     close_on(&mut store, &mut windows, 5, 0);
     commit(&mut store, &mut windows);
@@ -101,7 +105,7 @@ fn only_who_may_have_reported_is_looked_up() {
         (Ok(FoldResult::Folded(Part(1))), 2)
     );
     let again = fold_on(&mut store, &mut windows, 1, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate), 3));
+    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate(Part(0))), 3));
     // After a restart those of windows that take reports are told apart in memory again.
     commit(&mut store, &mut windows);
     let mut windows = super::windows();
@@ -119,17 +123,14 @@ fn a_store_that_cannot_be_read_answers_nothing() {
     fold_on(&mut store, &mut windows, 1, 0, 0).unwrap();
     commit(&mut store, &mut windows);
     store.broken = true;
-    let contribution = Contribution {
-        report: &report(1, 0),
-        limbs: &limbs(1),
-        digest: digest(1),
-    };
+    let (report, limbs) = (report(1, 0), limbs(1));
+    let contribution = contribution(&report, &limbs, digest(1));
     let failed = windows.fold(&contribution, 0, &mut store);
     assert!(matches!(failed, Err(StoreError::Io { .. })), "{failed:?}");
     assert!(windows.transaction().is_empty());
     store.broken = false;
     let outcome = fold_on(&mut store, &mut windows, 1, 0, 0);
-    assert_eq!(outcome, Ok(FoldResult::Duplicate));
+    assert_eq!(outcome, Ok(FoldResult::Duplicate(Part(0))));
 }
 
 proptest! {
@@ -152,7 +153,7 @@ proptest! {
                 }
                 1 => {
                     let key = key(window * HOUR, 0);
-                    prop_assert_eq!(frugal.settled(&key), lavish.settled(&key));
+                    prop_assert_eq!(frugal.settled(&key, Stage::Settled), lavish.settled(&key, Stage::Settled));
                 }
                 2 => {
                     frugal.recall(&feeder(), &mut store).unwrap();
@@ -197,11 +198,8 @@ fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
             feeder: other.clone(),
             ..report(5, 0)
         };
-        let contribution = Contribution {
-            report: &report,
-            limbs: &limbs(1),
-            digest: digest(5),
-        };
+        let limbs = limbs(1);
+        let contribution = contribution(&report, &limbs, digest(5));
         refused(windows.fold(&contribution, 0, store).unwrap())
     };
     for meter in 1..=3 {
@@ -211,7 +209,7 @@ fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
     assert_eq!(elsewhere(&mut windows, &mut store), refused);
     close_on(&mut store, &mut windows, 3, 0);
     assert_eq!(elsewhere(&mut windows, &mut store), refused, "not settled");
-    assert!(windows.settled(&key(0, 0)));
+    assert!(windows.settled(&key(0, 0), Stage::Settled));
     commit(&mut store, &mut windows);
     let folded = Ok(FoldResult::Folded(Part(0)));
     assert_eq!(elsewhere(&mut windows, &mut store), folded);
@@ -220,7 +218,7 @@ fn feeders_at_rest_take_no_room_and_come_back_from_the_store() {
 
     // All that is known of it is in the store: who was counted, its parts, its time.
     let again = fold_on(&mut store, &mut windows, 2, 0, 0);
-    assert_eq!(again, Ok(FoldResult::Duplicate));
+    assert_eq!(again, Ok(FoldResult::Duplicate(Part(0))));
     assert_eq!(windows.feeder_time(&feeder()), Some(HOUR));
     let late = fold_on(&mut store, &mut windows, 4, 0, 0);
     assert_eq!(late, refused, "the other has an open window");

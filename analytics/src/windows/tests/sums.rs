@@ -8,22 +8,18 @@ use super::{
 };
 
 #[test]
-fn a_sum_adds_clamped_and_missing_intervals_apart_and_spans_its_sealing_times() {
+fn a_sum_spans_the_sealing_times_of_its_reports() {
     let mut windows = windows();
-    for (meter, sealed_at, clamped, missing) in [(1, 20, 1, 8), (2, 10, 2, 16), (3, 30, 4, 32)] {
+    for (meter, sealed_at) in [(1, 20), (2, 10), (3, 30)] {
         let report = Report {
             sealed_at: UnixMillis(sealed_at),
-            clamped,
-            missing,
             ..report(meter, 0)
         };
         fold_report(&mut windows, &report, &limbs(1), digest(meter)).unwrap();
     }
     let store = &mut MemoryStore::default();
     let (due, _) = windows.due(true, 100, |_| 3, 0, store).unwrap();
-    let row = &due[0].row;
-    assert_eq!((row.clamped, row.missing), (1 + 2 + 4, 8 + 16 + 32));
-    assert_eq!(row.sealed_at, (UnixMillis(10), UnixMillis(30)));
+    assert_eq!(due[0].row.sealed_at, (UnixMillis(10), UnixMillis(30)));
 }
 
 #[test]
@@ -77,19 +73,19 @@ fn no_more_sums_are_due_at_once_than_asked_for() {
 }
 
 #[test]
-fn a_releases_digest_covers_each_contributor_of_its_part_once_in_ascending_order() {
+fn a_release_names_each_contributor_of_its_part_once_in_ascending_order_of_their_numbers() {
     let mut store = MemoryStore::default();
     let mut windows = windows();
     for meter in 1..=3 {
         fold_on(&mut store, &mut windows, meter, 0, 0).unwrap();
     }
     close_on(&mut store, &mut windows, 9, IDLE_MS);
-    for meter in 4..=5 {
+    for meter in [7, 5] {
         fold_on(&mut store, &mut windows, meter, 0, IDLE_MS).unwrap();
     }
     store.commit(&windows.transaction()).unwrap();
     windows.committed();
-    for meter in 6..=7 {
+    for meter in [6, 4] {
         fold_on(&mut store, &mut windows, meter, 0, IDLE_MS).unwrap();
     }
     // It took effect, and was reported as failed.
@@ -97,8 +93,12 @@ fn a_releases_digest_covers_each_contributor_of_its_part_once_in_ascending_order
     let (due, _) = windows
         .due(true, 100, |_| 9, 2 * IDLE_MS, &mut store)
         .unwrap();
+    let members = &due[0].members;
     let digests: Vec<u8> = (4..=7).flat_map(|meter| digest(meter).0).collect();
-    assert_eq!(due[0].contributors_digest, Digest::of(&digests));
+    assert_eq!(members.digest, Digest::of(&digests));
+    assert!(members.set.iter().eq(4..=7));
+    let salts: Vec<_> = (4..=7).map(|meter| report(meter, 0).salt).collect();
+    assert_eq!(members.salts, salts);
 }
 
 #[test]
@@ -135,5 +135,5 @@ fn a_supplements_digest_has_none_of_an_earlier_part_that_is_not_committed_either
     let store = &mut MemoryStore::default();
     let (due, _) = windows.due(true, 100, |_| 9, 2 * IDLE_MS, store).unwrap();
     let digests: Vec<u8> = (4..=6).flat_map(|meter| digest(meter).0).collect();
-    assert_eq!(due[0].contributors_digest, Digest::of(&digests));
+    assert_eq!(due[0].members.digest, Digest::of(&digests));
 }

@@ -1,70 +1,147 @@
-//! Files of every format that is read, as they are kept in `kept/`. Each holds what [`act`](super::act) made of it; a sum's
-//! counts and sealing times were then set to numbers that differ.
+//! Files of every format that is read, as they are kept in `kept/`. Each holds what an earlier [`act`](super::act) made of it.
 
 use std::fs;
+use std::path::Path;
 
-use wire::UnixMillis;
+use redb::TableDefinition;
+use wire::Reason;
 
 use super::super::format;
 use super::crash::{LOSSES, open as open_disk, read};
 use super::disk::{Disk, Fault};
-use super::{Dump, dump, file, open, states};
-use crate::store::{Inspection, SumKey};
+use super::{HOUR, dump, file, open};
+use crate::store::{Inspection, Stage, Store as _, StoreError};
+use crate::windows::FoldResult;
+use crate::windows::tests::{feeder, fold_on, windows};
 
 const FIRST: &[u8] = include_bytes!("../kept/sums-1.redb");
 const EARLY: &[u8] = include_bytes!("../kept/sums-2-early.redb");
-const PRESENT: &[u8] = include_bytes!("../kept/sums-2.redb");
+const SECOND: &[u8] = include_bytes!("../kept/sums-2.redb");
 
-/// What a file holds that was written up to commit `step`.
-fn state(step: usize, sealed_at: impl Fn(&SumKey) -> (u64, u64)) -> Dump {
-    let mut state = states().swap_remove(step);
-    for (row, _) in &mut state.sums {
-        row.clamped = 3;
-        row.missing = 5;
-        let (oldest, newest) = sealed_at(&row.key);
-        row.sealed_at = (UnixMillis(oldest), UnixMillis(newest));
-    }
-    state
+/// An image of a file after `change`.
+fn changed(kept: &[u8], change: impl FnOnce(&redb::WriteTransaction)) -> Vec<u8> {
+    let (_folder, path) = file();
+    fs::write(&path, kept).unwrap();
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    change(&transaction);
+    transaction.commit().unwrap();
+    drop(database);
+    fs::read(&path).unwrap()
 }
 
-/// Format 1 has no sealing times.
-fn first() -> Dump {
-    state(8, |key| (key.window.0 * 1000, key.window.0 * 1000))
+/// The same, in which the operator has answered the release; of the early form of format 2 or of format 2.
+fn drained<Old>(kept: &[u8], settled: Old) -> Vec<u8>
+where
+    Old: for<'a> redb::Value<SelfType<'a> = Old> + std::borrow::Borrow<Old> + 'static,
+{
+    changed(kept, |transaction| {
+        let sums: TableDefinition<format::SumColumns, Old> = TableDefinition::new("sums");
+        let mut sums = transaction.open_table(sums).unwrap();
+        sums.insert(RELEASED, settled).unwrap();
+        let releases: TableDefinition<format::SumColumns, (&[u8; 32], &[u8])> =
+            TableDefinition::new("releases");
+        transaction.open_table(releases).unwrap().remove(RELEASED).unwrap();
+    })
 }
 
-fn second() -> Dump {
-    state(7, |_| (7, 9))
+/// The sum whose release awaits the operator's receipt in the files of format 2.
+const RELEASED: (&str, u64, u16) = ("feeder-1", 0, 1);
+
+/// Files of every earlier format in which nothing is open.
+fn all_drained() -> [(Vec<u8>, &'static str); 3] {
+    [
+        (FIRST.to_vec(), "1"),
+        (drained(EARLY, (1_u32, 1_u64, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8)), "2"),
+        (drained(SECOND, (1_u32, 1_u64, 3_u32, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8)), "2"),
+    ]
 }
 
 #[test]
-fn a_file_of_every_format_is_read_and_goes_on_in_the_present_one() {
-    for (kept, number, expected) in [
-        (FIRST, "1", first()),
-        (EARLY, "2", second()),
-        (PRESENT, "2", second()),
-    ] {
+fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_windows_closed() {
+    for (kept, number) in all_drained() {
         let (_folder, path) = file();
-        fs::write(&path, kept).unwrap();
+        fs::write(&path, &kept).unwrap();
         let seen = Inspection::of(&path, true).unwrap();
         assert_eq!(seen.format, number);
         assert_eq!(fs::read(&path).unwrap(), kept, "inspecting changed it");
-        let rows: Vec<_> = expected.sums.iter().map(|(row, _)| row.clone()).collect();
-        assert_eq!(seen.sums, rows);
-        for _ in 0..2 {
-            assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), expected);
+        let dumped = dump(&mut open(&path).unwrap()).unwrap();
+        assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), dumped);
+        assert_eq!(Inspection::of(&path, false).unwrap().format, "3");
+        let rows = dumped.sums.iter().map(|(row, _)| (row.key.window.0, row.key.part.0, row.stage));
+        let closed = [(0, 0), (0, 1), (HOUR, 0)].map(|(window, part)| (window, part, Stage::Closed));
+        assert!(rows.eq(closed), "{:?}", dumped.sums);
+        assert_eq!(dumped.loaded.times, [(feeder(), HOUR)]);
+        assert!(dumped.contributors.is_empty());
+
+        let mut store = open(&path).unwrap();
+        let mut windows = windows();
+        windows.restore(&mut store).unwrap();
+        // Whether meter 1 was counted in them is not known any more.
+        for window in [0, HOUR] {
+            let refused = fold_on(&mut store, &mut windows, 1, window, 0);
+            assert_eq!(refused, Err(Reason::BatchCollected));
         }
-        assert_eq!(Inspection::of(&path, false).unwrap().format, "2");
+        let folded = fold_on(&mut store, &mut windows, 1, 2 * HOUR, 0);
+        assert_eq!(folded, Ok(FoldResult::Folded(wire::Part(0))));
+        store.commit(&windows.transaction()).unwrap();
+        windows.committed();
+        // They go when their retention is over.
+        for meter in 1..=3 {
+            fold_on(&mut store, &mut windows, meter, 40 * HOUR, 0).unwrap();
+        }
+        windows.reclaim();
+        store.commit(&windows.transaction()).unwrap();
+        drop(store);
+        let left = Inspection::of(&path, false).unwrap();
+        assert!(left.sums.iter().all(|row| row.stage != Stage::Closed), "{:?}", left.sums);
     }
+}
+
+/// Nobody could read their releases, and no report of this version can be added to their sums.
+#[test]
+fn a_file_of_an_earlier_format_that_is_not_drained_is_refused_and_stays_as_it_is() {
+    let open_sum = changed(FIRST, |transaction| {
+        let sums: TableDefinition<format::SumColumns, (u32, u64, u64, u64, u8)> =
+            TableDefinition::new("sums");
+        let mut sums = transaction.open_table(sums).unwrap();
+        sums.insert(("feeder-1", HOUR, 0), (1, 1, 3, 5, 0)).unwrap();
+    });
+    for (kept, found, text) in [
+        (EARLY.to_vec(), (0, 1), "format version 2"),
+        (SECOND.to_vec(), (0, 1), "format version 2"),
+        (open_sum, (1, 0), "format version 1"),
+    ] {
+        let (_folder, path) = file();
+        fs::write(&path, &kept).unwrap();
+        let refusals = [open(&path).unwrap_err(), Inspection::of(&path, false).unwrap_err()];
+        for error in refusals {
+            assert!(!error.may_pass());
+            assert!(error.to_string().contains(text), "{error}");
+            assert!(error.to_string().contains("let the version that wrote it run"), "{error}");
+            let StoreError::Undrained { open, releases, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!((open, releases), found);
+        }
+        assert_eq!(format_of(&path), text.trim_start_matches("format version "));
+    }
+}
+
+fn format_of(path: &Path) -> String {
+    let database = redb::Database::open(path).unwrap();
+    super::super::read::meta(&database).unwrap().format
 }
 
 #[test]
 fn a_crash_during_a_migration_leaves_a_file_that_can_be_migrated() {
-    for (kept, expected) in [(FIRST, first()), (EARLY, second())] {
-        let whole = Disk::holding(kept.to_vec());
+    for (kept, _) in all_drained() {
+        let whole = Disk::holding(kept.clone());
         drop(open_disk(&whole).unwrap());
+        let expected = read(&whole);
         assert!(whole.operations() > 3, "{}", whole.operations());
         for n in 0..whole.operations() {
-            let disk = Disk::holding(kept.to_vec());
+            let disk = Disk::holding(kept.clone());
             disk.fail(n, Fault::Crash);
             drop(open_disk(&disk));
             for seed in 0..LOSSES {
@@ -73,25 +150,4 @@ fn a_crash_during_a_migration_leaves_a_file_that_can_be_migrated() {
             }
         }
     }
-}
-
-/// Their messages have no sealing times, so no operator would take them.
-#[test]
-fn a_file_of_format_1_with_unsettled_releases_is_refused_and_stays_format_1() {
-    let (_folder, path) = file();
-    fs::write(&path, FIRST).unwrap();
-    let database = redb::Database::open(&path).unwrap();
-    let change = database.begin_write().unwrap();
-    change
-        .open_table(format::RELEASES)
-        .unwrap()
-        .insert(("feeder-1", 0, 1), (&[9; 32], &b"release"[..]))
-        .unwrap();
-    change.commit().unwrap();
-    drop(database);
-    let error = open(&path).unwrap_err();
-    assert!(!error.may_pass());
-    assert!(error.to_string().contains("1 releases"), "{error}");
-    let database = redb::Database::open(&path).unwrap();
-    assert_eq!(super::super::read::meta(&database).unwrap().format, "1");
 }

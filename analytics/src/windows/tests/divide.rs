@@ -1,0 +1,137 @@
+//! A part that the operator could not open, and the parts that replace it.
+
+use wire::{Part, Reason};
+
+use super::{
+    FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Stage, Store as _, close_on, fold_on, key,
+    windows,
+};
+use crate::windows::Windows;
+
+fn commit(store: &mut MemoryStore, windows: &mut Windows) {
+    store.commit(&windows.transaction()).unwrap();
+    windows.committed();
+}
+
+/// Windows whose part 0, of meters 1 to 7, was released and did not open.
+fn divided(store: &mut MemoryStore) -> Windows {
+    let mut windows = windows();
+    for meter in 1..=7 {
+        fold_on(store, &mut windows, meter, 0, 0).unwrap();
+    }
+    close_on(store, &mut windows, 7, 0);
+    commit(store, &mut windows);
+    assert!(windows.divide(&key(0, 0), 0, store).unwrap());
+    commit(store, &mut windows);
+    windows
+}
+
+/// The windows as another process finds them.
+fn restarted(store: &mut MemoryStore) -> Windows {
+    let mut windows = windows();
+    windows.restore(store).unwrap();
+    windows
+}
+
+#[test]
+fn its_reports_come_again_into_disjoint_parts_that_are_due_once_complete() {
+    let mut store = MemoryStore::default();
+    for restart in [false, true] {
+        let store = &mut store;
+        let mut windows = divided(store);
+        if restart {
+            windows = restarted(store);
+        }
+        for (meter, part) in [(5, 2), (1, 1), (2, 1), (7, 2), (3, 1), (4, 2)] {
+            let again = fold_on(store, &mut windows, meter, 0, 1);
+            assert_eq!(again, Ok(FoldResult::Folded(Part(part))), "meter {meter}");
+            let twice = fold_on(store, &mut windows, meter, 0, 1);
+            assert_eq!(twice, Ok(FoldResult::Duplicate(Part(part))));
+        }
+        let (closed, held) = close_on(store, &mut windows, 7, 1);
+        assert_eq!((closed, held), (vec![(key(0, 1), 3, 1 + 2 + 3)], vec![]));
+        assert_eq!(windows.divisions(), [(key(0, 0), true)]);
+        if restart {
+            commit(store, &mut windows);
+            windows = restarted(store);
+        }
+        fold_on(store, &mut windows, 6, 0, 1).unwrap();
+        let (closed, _) = close_on(store, &mut windows, 7, 1);
+        assert_eq!(closed, [(key(0, 2), 4, 4 + 5 + 6 + 7)]);
+        // Nothing is awaited any more, which is said once.
+        assert_eq!(windows.divisions(), [(key(0, 0), false)]);
+        assert_eq!(windows.divisions(), []);
+        *store = MemoryStore::default();
+    }
+}
+
+#[test]
+fn one_that_does_not_come_again_in_time_is_left_out_for_good() {
+    let store = &mut MemoryStore::default();
+    let mut windows = divided(store);
+    for meter in [1, 2, 3, 4, 5, 6] {
+        fold_on(store, &mut windows, meter, 0, 1).unwrap();
+    }
+    assert_eq!(close_on(store, &mut windows, 7, 1).0.len(), 1);
+    let (closed, _) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
+    assert_eq!(closed, [(key(0, 2), 3, 4 + 5 + 6)]);
+    let late = fold_on(store, &mut windows, 7, 0, 2 + IDLE_MS);
+    assert_eq!(late, Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(windows.end_of(&key(0, 0), store).unwrap(), Some(Stage::Divided));
+    // What is left of the divided part does not trouble a restart.
+    commit(store, &mut windows);
+    let windows = restarted(store);
+    assert_eq!(windows.end_of(&key(0, 0), store).unwrap(), Some(Stage::Divided));
+}
+
+#[test]
+fn a_part_with_too_few_of_them_is_held_and_takes_those_that_come_later() {
+    let store = &mut MemoryStore::default();
+    let mut windows = divided(store);
+    fold_on(store, &mut windows, 1, 0, 1).unwrap();
+    let (_, held) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
+    let expected = [(key(0, 1), 1), (key(0, 2), 0)].map(|(key, contributors)| Held {
+        key,
+        contributors,
+    });
+    assert_eq!(held, expected);
+    for meter in [2, 3] {
+        fold_on(store, &mut windows, meter, 0, 1 + IDLE_MS).unwrap();
+    }
+    let (closed, _) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
+    assert_eq!(closed, [(key(0, 1), 3, 1 + 2 + 3)]);
+}
+
+#[test]
+fn nobody_else_comes_into_them() {
+    let store = &mut MemoryStore::default();
+    let mut windows = divided(store);
+    let supplement = fold_on(store, &mut windows, 8, 0, 1);
+    assert_eq!(supplement, Ok(FoldResult::Folded(Part(3))));
+    fold_on(store, &mut windows, 4, 0, 1).unwrap();
+    assert_eq!(fold_on(store, &mut windows, 9, 0, 1), supplement);
+    // And a ciphertext that was not in the divided part is a conflict as ever.
+    let (report, limbs) = (super::report(5, 0), super::limbs(9));
+    let other = super::contribution(&report, &limbs, super::digest(9));
+    let refused = windows.fold(&other, 1, store).unwrap();
+    assert_eq!(refused, FoldResult::Refused(Reason::Conflict));
+}
+
+#[test]
+fn a_part_is_divided_once_and_not_below_two_minimum_groups() {
+    let store = &mut MemoryStore::default();
+    let mut windows = divided(store);
+    assert!(!windows.divide(&key(0, 0), 0, store).unwrap(), "it is divided");
+    for meter in [1, 2, 3] {
+        fold_on(store, &mut windows, meter, 0, 1).unwrap();
+    }
+    for meter in 1..=5 {
+        fold_on(store, &mut windows, meter, HOUR, 1).unwrap();
+    }
+    let (closed, _) = close_on(store, &mut windows, 5, 1);
+    assert_eq!(closed.len(), 2);
+    for (key, _, _) in closed {
+        assert!(!windows.divide(&key, 0, store).unwrap(), "{key:?}");
+        assert!(windows.settled(&key, Stage::Refused));
+    }
+}
