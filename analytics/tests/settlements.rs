@@ -347,7 +347,6 @@ fn a_part_that_did_not_open_is_asked_for_again_in_disjoint_parts() {
     let effects = scene.tick();
     let second = scene.releases(&effects.outgoing).pop().unwrap();
     assert!(second.message.set.iter().eq([3, 4, 6]));
-    let effects = scene.tick();
     let mut only_odd = parts([(0, Outcome::Refused)]);
     only_odd[0] = Said::default();
     assert_eq!(scene.said(&effects.outgoing), only_odd);

@@ -112,8 +112,7 @@ impl Admission<'_> {
         setting: &FeederPlan,
         limbs: &[u8],
     ) -> Result<&'static Profile, (Reason, String)> {
-        let profile = Profile::by_name(setting.profile.as_str())
-            .map_err(|error| (Reason::NotReady, error.to_string()))?;
+        let profile = self.assigned.held.encoding(setting).profile;
         let coefficients = self.shape.coefficients();
         let expected = profile.packed_len(coefficients);
         if limbs.len() == expected {

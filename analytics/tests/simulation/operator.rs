@@ -106,11 +106,13 @@ impl Operator {
         if words != sum_of(&seals) {
             return Err(format!("{key:?} {LEDGER}: {seals:?}"));
         }
+        let epoch = sum.epoch;
+        let receipt_of = key.clone();
         let receipt = |status| SumReceipt {
-            feeder: sum.feeder.clone(),
-            epoch: sum.epoch,
-            window: sum.window,
-            part: sum.part,
+            feeder: receipt_of.feeder,
+            epoch,
+            window: receipt_of.window,
+            part: receipt_of.part,
             digest,
             status,
         };
