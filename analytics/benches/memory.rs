@@ -182,7 +182,9 @@ impl World {
             let shape = Shape::new(Layout::Profile, 1).expect("one interval");
             let words = shape.coefficients() + RING.dimension;
             let mut c0: Vec<u64> = (0..words as u64)
-                .map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed) % RING.modulus)
+                .map(|word| {
+                    word.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed) % RING.modulus
+                })
                 .collect();
             let c1 = c0.split_off(shape.coefficients());
             let mut limbs = Vec::new();

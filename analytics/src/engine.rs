@@ -26,9 +26,9 @@ mod fold;
 mod handover;
 mod releases;
 mod settle;
+pub use crate::windows::Rules;
 use answers::Answers;
 use divide::Asking;
-pub use crate::windows::Rules;
 pub use handover::Handover;
 
 /// Sums released in one step at most: each takes 15 kB and 8 bytes for each meter in it until it has been published.

@@ -194,7 +194,18 @@ impl<'a> Listing<'a> {
         if self.sums.iter().all(|line| line.meters.is_none()) {
             return Ok(());
         }
-        let mut meters = table(&["feeder", "window (UTC)", "meter", "digest", "part", "number", "salt"], 4);
+        let mut meters = table(
+            &[
+                "feeder",
+                "window (UTC)",
+                "meter",
+                "digest",
+                "part",
+                "number",
+                "salt",
+            ],
+            4,
+        );
         for line in &self.sums {
             for meter in line.meters.iter().flatten() {
                 meters.add_row([

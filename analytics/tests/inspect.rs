@@ -61,7 +61,10 @@ fn store(state: &Path) -> FileStore {
     };
     let transaction = Transaction {
         sums: vec![(row, Limbs::Changed(&sum))],
-        contributors: vec![contributor("meter-a", 5, 0xab), contributor("meter-b", 2, 0xcd)],
+        contributors: vec![
+            contributor("meter-a", 5, 0xab),
+            contributor("meter-b", 2, 0xcd),
+        ],
         times: vec![("feeder-1".parse().unwrap(), 1_393_819_200)],
         ..Transaction::default()
     };

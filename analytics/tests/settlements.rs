@@ -212,13 +212,14 @@ impl Scene {
 
     /// The releases among what left the process.
     fn releases(&self, outgoing: &[Outgoing]) -> Vec<Opened<Sum>> {
-        let sums = outgoing.iter().filter(|message| {
-            matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. }))
-        });
+        let sums = outgoing
+            .iter()
+            .filter(|message| matches!(self.topics.parse(&message.topic), Some(Topic::Sum { .. })));
         let open = |message: &Outgoing| {
             let sum = wire::decode_shared::<Sum>(&message.payload, 1 << 20).unwrap();
             let deployment = &self.settings.deployment.id;
-            sum.verify(deployment, &message.topic, &self.key.verifying_key()).unwrap()
+            sum.verify(deployment, &message.topic, &self.key.verifying_key())
+                .unwrap()
         };
         sums.map(open).collect()
     }
@@ -233,7 +234,10 @@ impl Scene {
             let receipt = wire::decode_shared::<Receipt>(&message.payload, 1 << 20).unwrap();
             let deployment = &self.settings.deployment.id;
             let key = self.key.verifying_key();
-            let receipt = receipt.verify(deployment, &message.topic, &key).unwrap().message;
+            let receipt = receipt
+                .verify(deployment, &message.topic, &key)
+                .unwrap()
+                .message;
             let said = &mut said[usize::from(gateway.as_str() == "gateway-1")];
             for entry in receipt.entries {
                 let meter = entry.meter.as_str().trim_start_matches("meter-");
@@ -252,9 +256,15 @@ impl Scene {
     fn release(&mut self) -> Opened<Sum> {
         let effects = self.receive(0..METERS);
         let folded = self.said(&effects.outgoing);
-        let entries: Vec<_> = folded.iter().flat_map(|said| said.reports.values()).collect();
+        let entries: Vec<_> = folded
+            .iter()
+            .flat_map(|said| said.reports.values())
+            .collect();
         assert_eq!(entries, [&(Status::Folded, 0); METERS as usize]);
-        assert!(folded.iter().all(|said| said.parts.is_empty()), "too early: {folded:?}");
+        assert!(
+            folded.iter().all(|said| said.parts.is_empty()),
+            "too early: {folded:?}"
+        );
         self.releases(&effects.outgoing).pop().unwrap()
     }
 }
@@ -284,9 +294,15 @@ fn each_gateway_hears_once_of_a_part_that_the_operator_took_or_refused() {
     let mut scene = Scene::new();
     let release = scene.release();
     for reason in [Reason::NotReady, Reason::KeySpent] {
-        assert_eq!(scene.settle(&release, SumStatus::Rejected(reason)), parts([]));
+        assert_eq!(
+            scene.settle(&release, SumStatus::Rejected(reason)),
+            parts([])
+        );
     }
-    assert_eq!(scene.settle(&release, SumStatus::Taken), parts([(0, Outcome::Released)]));
+    assert_eq!(
+        scene.settle(&release, SumStatus::Taken),
+        parts([(0, Outcome::Released)])
+    );
 }
 
 #[test]
@@ -319,7 +335,11 @@ fn a_part_that_did_not_open_is_asked_for_again_in_disjoint_parts() {
     let release = scene.release();
     let wanted = parts([(0, Outcome::Wanted)]);
     assert_eq!(scene.settle(&release, SumStatus::Divide), wanted);
-    assert_eq!(scene.engine.unsettled(None, 9).unwrap(), [], "it is not sent again");
+    assert_eq!(
+        scene.engine.unsettled(None, 9).unwrap(),
+        [],
+        "it is not sent again"
+    );
     // Some come; the others are asked for again, also by another process.
     scene.receive([0, 2, 4, 6]);
     scene.restart();
@@ -330,17 +350,27 @@ fn a_part_that_did_not_open_is_asked_for_again_in_disjoint_parts() {
         only_odd
     });
     let at_once = scene.tick();
-    assert_eq!(scene.said(&at_once.outgoing), parts([]), "not at every tick");
+    assert_eq!(
+        scene.said(&at_once.outgoing),
+        parts([]),
+        "not at every tick"
+    );
 
     let effects = scene.receive([1, 3]);
     let [_, odd] = scene.said(&effects.outgoing);
     let folded = [(1, (Status::Folded, 1)), (3, (Status::Folded, 2))];
     assert_eq!(odd.reports, BTreeMap::from(folded));
     let first = scene.releases(&effects.outgoing).pop().unwrap();
-    assert_eq!((first.message.part, first.message.replaces), (Part(1), Some(Part(0))));
+    assert_eq!(
+        (first.message.part, first.message.replaces),
+        (Part(1), Some(Part(0)))
+    );
     assert!(first.message.set.iter().eq(0..3));
     let refused = SumStatus::Rejected(Reason::NotOpened);
-    assert_eq!(scene.settle(&first, refused), parts([(1, Outcome::Refused)]));
+    assert_eq!(
+        scene.settle(&first, refused),
+        parts([(1, Outcome::Refused)])
+    );
 
     // Meter 5 does not come in time. The rest is released, and its gateway need not keep it any longer.
     scene.now_ms += IDLE_MS;

@@ -121,7 +121,10 @@ impl Admission<'_> {
         let mut others = Profile::all().iter();
         let other = others.find(|other| other.packed_len(coefficients) == limbs.len());
         let (reason, as_of) = match other {
-            Some(other) => (Reason::ProfileMismatch, format!(", as of profile {}", other.name)),
+            Some(other) => (
+                Reason::ProfileMismatch,
+                format!(", as of profile {}", other.name),
+            ),
             None => (Reason::WrongLength, String::new()),
         };
         let detail = format!(

@@ -42,12 +42,15 @@ impl<S: Store> Engine<S> {
         let most = self.identity.receipt_entries.max(1);
         let mut outgoing = Vec::new();
         for (gateway, answers) in std::mem::take(&mut self.answers) {
-            let settlements = answers.settlements.into_iter().map(|(key, outcome)| Settlement {
-                feeder: key.feeder,
-                window: key.window,
-                part: key.part,
-                outcome,
-            });
+            let settlements = answers
+                .settlements
+                .into_iter()
+                .map(|(key, outcome)| Settlement {
+                    feeder: key.feeder,
+                    window: key.window,
+                    part: key.part,
+                    outcome,
+                });
             let settlements: Vec<_> = settlements.collect();
             let mut settlements = settlements.chunks(most);
             let mut entries = answers.entries.chunks(most);

@@ -49,7 +49,11 @@ impl<S: Store> Engine<S> {
             if !is_awaited {
                 self.asking.remove(&key);
                 self.announce(&key, Outcome::Refused, roster)?;
-            } else if self.asking.get(&key).is_none_or(|asking| asking.at_ms <= active_ms) {
+            } else if self
+                .asking
+                .get(&key)
+                .is_none_or(|asking| asking.at_ms <= active_ms)
+            {
                 self.ask_for(&key, roster, active_ms)?;
             }
         }

@@ -75,7 +75,11 @@ impl ReleaseRow {
     pub(crate) fn intact(self) -> Result<Self, StoreError> {
         match Digest::of(&self.bytes) == self.bytes_digest {
             true => Ok(self),
-            false => Err(damaged(&self.key, "release", "it does not match its digest")),
+            false => Err(damaged(
+                &self.key,
+                "release",
+                "it does not match its digest",
+            )),
         }
     }
 }

@@ -134,9 +134,15 @@ mod tests {
 
     #[test]
     fn a_partition_has_everybody_once_and_no_group_below_the_minimum() {
-        for (meters, min_meters, groups) in
-            [(30, 15, 2), (29, 15, 1), (44, 15, 2), (45, 15, 3), (14, 15, 0), (1_000, 15, MOST), (3, 0, 3)]
-        {
+        for (meters, min_meters, groups) in [
+            (30, 15, 2),
+            (29, 15, 1),
+            (44, 15, 2),
+            (45, 15, 3),
+            (14, 15, 0),
+            (1_000, 15, MOST),
+            (3, 0, 3),
+        ] {
             let numbers: Vec<u32> = (0..meters).map(|meter| 3 * meter).collect();
             let cut = partition(&numbers, min_meters);
             assert_eq!(cut.len(), groups, "{meters} meters");

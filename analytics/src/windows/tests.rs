@@ -83,14 +83,21 @@ pub(crate) fn report(meter: u32, window: u64) -> Report {
 /// A ciphertext all of whose words are `word` once their low bits are dropped.
 pub(crate) fn limbs(word: u64) -> Vec<u8> {
     let [t0, t1] = ADDITIVE.dropped;
-    let (c0, c1) = (vec![word << t0; coefficients()], vec![word << t1; RING.dimension]);
+    let (c0, c1) = (
+        vec![word << t0; coefficients()],
+        vec![word << t1; RING.dimension],
+    );
     let mut limbs = Vec::new();
     packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).unwrap();
     limbs
 }
 
 /// A meter's report under a setting of many meters.
-pub(crate) fn contribution<'a>(report: &'a Report, limbs: &'a [u8], digest: Digest) -> Contribution<'a> {
+pub(crate) fn contribution<'a>(
+    report: &'a Report,
+    limbs: &'a [u8],
+    digest: Digest,
+) -> Contribution<'a> {
     let (_, number) = report.meter.as_str().split_once('-').unwrap();
     Contribution {
         report,
@@ -195,14 +202,20 @@ pub(crate) fn close_on(
 fn a_meter_counts_once_in_a_window() {
     let mut windows = windows();
     assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Folded(Part(0))));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 1, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     let other = fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8));
     assert_eq!(other, Err(Reason::Conflict));
     fold(&mut windows, 2, 0, 0).unwrap();
     fold(&mut windows, 4, 0, 0).unwrap();
     assert_eq!(close(&mut windows, 3, 0).0, vec![(key(0, 0), 3, 1 + 2 + 4)]);
     // As good as folded, even after the release; and still no way in for another.
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 1, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     assert_eq!(
         fold_report(&mut windows, &report(1, 0), &limbs(8), digest(8)),
         Err(Reason::Conflict)
@@ -327,7 +340,10 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     for meter in 1..=3 {
         fold(&mut windows, meter, 25 * HOUR, 0).unwrap();
     }
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 1, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     for meter in 1..=3 {
         fold(&mut windows, meter, 26 * HOUR, 0).unwrap();
     }
@@ -338,7 +354,10 @@ fn digests_are_kept_for_the_retention_and_then_late_is_too_late() {
     }];
     assert_eq!(windows.reclaim(), withheld);
     assert_eq!(fold(&mut windows, 9, 0, 0), Err(Reason::ReportTooLate));
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 1, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     assert!(windows.settled(&key(0, 0), Stage::Settled));
     assert_eq!(windows.reclaim(), vec![]);
     assert_eq!(fold(&mut windows, 1, 0, 0), Err(Reason::ReportTooLate));
@@ -392,7 +411,10 @@ fn a_number_or_a_salt_that_is_in_the_sum_is_refused_and_costs_nobody_else_anythi
         ..report(2, 0)
     };
     let refused_so = Err(Reason::BadSet);
-    assert_eq!(fold_report(&mut windows, &copied, &limbs(2), digest(2)), refused_so);
+    assert_eq!(
+        fold_report(&mut windows, &copied, &limbs(2), digest(2)),
+        refused_so
+    );
     let (twin, cipher) = (report(3, 0), limbs(3));
     let twin = Contribution {
         number: 1,
@@ -414,7 +436,11 @@ fn no_sum_has_more_meters_than_its_setting_says() {
             max_meters: 2,
             ..contribution(&report, &limbs, digest(meter))
         };
-        refused(windows.fold(&small, 0, &mut MemoryStore::default()).unwrap())
+        refused(
+            windows
+                .fold(&small, 0, &mut MemoryStore::default())
+                .unwrap(),
+        )
     };
     for meter in 1..=2 {
         assert_eq!(small(&mut windows, meter), Ok(FoldResult::Folded(Part(0))));

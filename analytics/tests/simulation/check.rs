@@ -70,7 +70,9 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
         !handed_over && gateways.is_kept(**slot) && told != Some(SettlementOutcome::Released)
     });
     if let Some(slot) = unheard {
-        return Err(format!("{slot:?} is released, and its gateway still keeps its report"));
+        return Err(format!(
+            "{slot:?} is released, and its gateway still keeps its report"
+        ));
     }
     match withheld
         .iter()

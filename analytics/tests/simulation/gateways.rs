@@ -96,7 +96,8 @@ impl Gateways {
 
     /// Whether the gateway still has the report of a slot that counts.
     pub(crate) fn is_kept(&self, slot: Slot) -> bool {
-        self.counted_report(slot).is_some_and(SimulatedReport::is_kept)
+        self.counted_report(slot)
+            .is_some_and(SimulatedReport::is_kept)
     }
 
     fn counted_report(&self, slot: Slot) -> Option<&SimulatedReport> {
@@ -191,12 +192,7 @@ impl Gateways {
         Ok(())
     }
 
-    fn told(
-        &mut self,
-        report: (Slot, u8),
-        said: &ReceiptEntry,
-        newest: u64,
-    ) -> Result<(), String> {
+    fn told(&mut self, report: (Slot, u8), said: &ReceiptEntry, newest: u64) -> Result<(), String> {
         let slot = report.0;
         let ReceiptEntry {
             digest,
@@ -277,6 +273,8 @@ impl Gateways {
             }
             Reason::ReportTooLate if slot.window + RETENTION_WINDOWS < newest => {
                 entry.told.get_or_insert(Told::Refused(reason));
+                // What became of it is forgotten. There is nothing to keep it for.
+                entry.settled = Some(SettlementOutcome::Refused);
             }
             _ => return Err(format!("{slot:?} variant {variant} was refused: {reason}")),
         }

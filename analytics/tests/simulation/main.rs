@@ -73,7 +73,10 @@ fn every_schedule_keeps_the_contract_on_the_file() {
 fn every_release_is_the_sum_of_the_reports_that_it_names() {
     for seed in 1_000..1_040 {
         if let Err(problem) = run(seed, Kind::Memory) {
-            assert!(!problem.contains(operator::LEDGER), "case {seed}: {problem}");
+            assert!(
+                !problem.contains(operator::LEDGER),
+                "case {seed}: {problem}"
+            );
         }
     }
 }
@@ -83,7 +86,10 @@ fn every_release_is_the_sum_of_the_reports_that_it_names() {
 fn a_doubled_report_is_noticed_by_the_operator() {
     let program = std::env::current_exe().unwrap();
     let tested = std::process::Command::new(program)
-        .args(["--exact", "every_release_is_the_sum_of_the_reports_that_it_names"])
+        .args([
+            "--exact",
+            "every_release_is_the_sum_of_the_reports_that_it_names",
+        ])
         .env(service::failpoint::SABOTAGE, "dedup")
         .output()
         .unwrap();

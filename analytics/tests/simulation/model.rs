@@ -390,7 +390,9 @@ impl Case {
         engine.use_plan(Arc::new(assigned.clone()), Arc::new(leaving));
         let text = |error: StoreError| error.to_string();
         for receipt in &receipts {
-            engine.settle(receipt, &WORLD.roster, active_ms).map_err(text)?;
+            engine
+                .settle(receipt, &WORLD.roster, active_ms)
+                .map_err(text)?;
         }
         engine.fold(verdicts, active_ms).map_err(text)?;
         engine.tick(&WORLD.roster, active_ms).map_err(text)?;
@@ -525,7 +527,12 @@ impl Case {
 
     /// What gateways still keep they send once more: they missed what became of it.
     fn ask_what_became(&mut self) -> Result<(), String> {
-        for entry in self.gateways.entries.values().filter(|entry| entry.is_kept()) {
+        for entry in self
+            .gateways
+            .entries
+            .values()
+            .filter(|entry| entry.is_kept())
+        {
             deliver(&mut self.services, entry);
         }
         for index in 0..self.services.len() {
@@ -549,7 +556,9 @@ impl Case {
         let taken = &self.operator.taken;
         let failed = |for_good| {
             let failed = self.operator.failed.values();
-            failed.filter(|failed| failed.is_for_good() == for_good).count() as u64
+            failed
+                .filter(|failed| failed.is_for_good() == for_good)
+                .count() as u64
         };
         let in_releases: u64 = taken
             .values()
@@ -569,7 +578,10 @@ impl Case {
             handovers: u64::from(self.stage == Stage::Moved),
             collected: self.operator.collected.len() as u64,
             divided: failed(false),
-            replaced: taken.values().filter(|taken| taken.sum.replaces.is_some()).count() as u64,
+            replaced: taken
+                .values()
+                .filter(|taken| taken.sum.replaces.is_some())
+                .count() as u64,
             burnt: failed(true),
             ..self.seen
         }

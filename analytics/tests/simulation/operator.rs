@@ -117,7 +117,9 @@ impl Operator {
             status,
         };
         let same = self.taken.get(&key);
-        let elsewhere = self.of_window(&sum).any(|taken| taken.sum.analytics != sum.analytics);
+        let elsewhere = self
+            .of_window(&sum)
+            .any(|taken| taken.sum.analytics != sum.analytics);
         if elsewhere && same.is_none_or(|first| first.digest != digest) {
             self.collected.insert((sum.window.0 - START) / HOUR);
             return Ok(receipt(SumStatus::Rejected(Reason::BatchCollected)));
@@ -132,7 +134,9 @@ impl Operator {
         if let Some(failed) = self.failed.get(&key) {
             return match failed.digest == digest {
                 true => Ok(receipt(failed.answer)),
-                false => Err(format!("a second, different release of {key:?}, which failed")),
+                false => Err(format!(
+                    "a second, different release of {key:?}, which failed"
+                )),
             };
         }
         self.check_partition(&sum)?;
@@ -165,16 +169,21 @@ impl Operator {
     }
 
     fn of_window<'a>(&'a self, sum: &'a Sum) -> impl Iterator<Item = &'a Taken> {
-        let same = |taken: &&Taken| {
-            (&taken.sum.feeder, taken.sum.window) == (&sum.feeder, sum.window)
-        };
+        let same =
+            |taken: &&Taken| (&taken.sum.feeder, taken.sum.window) == (&sum.feeder, sum.window);
         self.taken.values().filter(same)
     }
 
     /// What replaces a part is made of that part's contributors, and nobody is in two.
     fn check_partition(&self, sum: &Sum) -> Result<(), String> {
-        if let Some(other) = self.of_window(sum).find(|taken| taken.sum.set.intersects(&sum.set)) {
-            return Err(format!("{sum:?} and {:?} have a meter in common", other.sum));
+        if let Some(other) = self
+            .of_window(sum)
+            .find(|taken| taken.sum.set.intersects(&sum.set))
+        {
+            return Err(format!(
+                "{sum:?} and {:?} have a meter in common",
+                other.sum
+            ));
         }
         let Some(replaced) = sum.replaces else {
             return Ok(());
@@ -188,7 +197,10 @@ impl Operator {
         let failed = failed.filter(|failed| failed.answer == SumStatus::Divide);
         let failed = failed.ok_or_else(|| format!("{sum:?} replaces a part that opened"))?;
         let numbers = failed.seals.iter().map(|(slot, _, _)| slot.meter as u32);
-        match sum.set.is_subset(&ContributorSet::from_numbers(numbers).unwrap()) {
+        match sum
+            .set
+            .is_subset(&ContributorSet::from_numbers(numbers).unwrap())
+        {
             true => Ok(()),
             false => Err(format!("{sum:?} has others than the part it replaces")),
         }
@@ -199,7 +211,10 @@ impl Operator {
 fn named(sum: &Sum) -> Result<Vec<Seal>, String> {
     let seals = sum.set.iter().zip(&sum.salts).map(|(number, named)| {
         let seal = sealed_with(*named);
-        let name = format!("meter-{}-{number}", sum.feeder.as_str().trim_start_matches("feeder-"));
+        let name = format!(
+            "meter-{}-{number}",
+            sum.feeder.as_str().trim_start_matches("feeder-")
+        );
         let slot = slot_of(&name.parse().unwrap(), sum.window);
         match seal.0 == slot && salt(seal) == *named {
             true => Ok(seal),

@@ -190,8 +190,12 @@ pub(crate) fn word(seal: Seal, index: usize) -> u64 {
 /// The ciphertext of a report.
 fn limbs(seal: Seal) -> Vec<u8> {
     let [t0, t1] = ADDITIVE.dropped;
-    let c0: Vec<u64> = (0..coefficients()).map(|index| word(seal, index) << t0).collect();
-    let c1: Vec<u64> = (coefficients()..words()).map(|index| word(seal, index) << t1).collect();
+    let c0: Vec<u64> = (0..coefficients())
+        .map(|index| word(seal, index) << t0)
+        .collect();
+    let c1: Vec<u64> = (coefficients()..words())
+        .map(|index| word(seal, index) << t1)
+        .collect();
     let mut limbs = Vec::new();
     packed::report::pack(&ADDITIVE, &c0, &c1, &mut limbs).unwrap();
     limbs

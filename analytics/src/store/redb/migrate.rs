@@ -57,7 +57,10 @@ pub(super) struct Migrated {
 /// # Errors
 /// [`StoreError::Undrained`] if something in it is open, and what the medium or the file makes fail. Nothing has changed
 /// then.
-pub(super) fn migrate(database: &Database, path: &Path, found: &str,
+pub(super) fn migrate(
+    database: &Database,
+    path: &Path,
+    found: &str,
 ) -> Result<Option<Migrated>, StoreError> {
     if !EARLIER.contains(&found) {
         return Ok(None);

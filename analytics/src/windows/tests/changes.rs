@@ -6,8 +6,9 @@ use packed::{ADDITIVE, Accumulator};
 use wire::{FeederId, Part, Reason};
 
 use super::{
-    FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Report, Rules, Stage, Store as _, close, close_on,
-    coefficients, digest, feeder, fold, fold_on, fold_report, key, limbs, report, rules, windows, windows_with,
+    FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Report, Rules, Stage, Store as _, close,
+    close_on, coefficients, digest, feeder, fold, fold_on, fold_report, key, limbs, report, rules,
+    windows, windows_with,
 };
 use crate::store::Limbs;
 use crate::windows::Windows;

@@ -77,11 +77,17 @@ fn one_that_does_not_come_again_in_time_is_left_out_for_good() {
     assert_eq!(closed, [(key(0, 2), 3, 4 + 5 + 6)]);
     let late = fold_on(store, &mut windows, 7, 0, 2 + IDLE_MS);
     assert_eq!(late, Ok(FoldResult::Duplicate(Part(0))));
-    assert_eq!(windows.end_of(&key(0, 0), store).unwrap(), Some(Stage::Divided));
+    assert_eq!(
+        windows.end_of(&key(0, 0), store).unwrap(),
+        Some(Stage::Divided)
+    );
     // What is left of the divided part does not trouble a restart.
     commit(store, &mut windows);
     let windows = restarted(store);
-    assert_eq!(windows.end_of(&key(0, 0), store).unwrap(), Some(Stage::Divided));
+    assert_eq!(
+        windows.end_of(&key(0, 0), store).unwrap(),
+        Some(Stage::Divided)
+    );
 }
 
 #[test]
@@ -90,10 +96,8 @@ fn a_part_with_too_few_of_them_is_held_and_takes_those_that_come_later() {
     let mut windows = divided(store);
     fold_on(store, &mut windows, 1, 0, 1).unwrap();
     let (_, held) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
-    let expected = [(key(0, 1), 1), (key(0, 2), 0)].map(|(key, contributors)| Held {
-        key,
-        contributors,
-    });
+    let expected =
+        [(key(0, 1), 1), (key(0, 2), 0)].map(|(key, contributors)| Held { key, contributors });
     assert_eq!(held, expected);
     for meter in [2, 3] {
         fold_on(store, &mut windows, meter, 0, 1 + IDLE_MS).unwrap();
@@ -121,7 +125,10 @@ fn nobody_else_comes_into_them() {
 fn a_part_is_divided_once_and_not_below_two_minimum_groups() {
     let store = &mut MemoryStore::default();
     let mut windows = divided(store);
-    assert!(!windows.divide(&key(0, 0), 0, store).unwrap(), "it is divided");
+    assert!(
+        !windows.divide(&key(0, 0), 0, store).unwrap(),
+        "it is divided"
+    );
     for meter in [1, 2, 3] {
         fold_on(store, &mut windows, meter, 0, 1).unwrap();
     }

@@ -28,7 +28,10 @@ fn a_feeder_that_is_given_up_opens_nothing_and_what_is_open_closes() {
     assert_eq!(windows.awaited(&feeder()), (0, 1));
     // A supplement would be opened after the operator has been asked.
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::NotReady));
-    assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 3, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     assert!(windows.settled(&key(0, 0), Stage::Settled));
     assert_eq!(windows.awaited(&feeder()), (0, 0));
     assert_eq!(fold(&mut windows, 4, 0, 0), Err(Reason::NotReady));
@@ -58,7 +61,10 @@ fn a_held_window_does_not_hold_up_a_handover_and_is_withheld_by_it() {
     assert_eq!(windows.withhold(|_| false), []);
     // Should the feeder come back, its meters count where they were counted.
     windows.set_leaving(Arc::default());
-    assert_eq!(fold(&mut windows, 1, 0, 0), Ok(FoldResult::Duplicate(Part(0))));
+    assert_eq!(
+        fold(&mut windows, 1, 0, 0),
+        Ok(FoldResult::Duplicate(Part(0)))
+    );
     assert_eq!(fold(&mut windows, 3, 0, 0), Ok(FoldResult::Folded(Part(1))));
 }
 

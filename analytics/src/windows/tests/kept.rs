@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    HOUR, Stage, close, close_on, contribution, digest, feeder, fold, fold_on, key, limbs, refused, report, rules,
-    windows, windows_with,
+    HOUR, Stage, close, close_on, contribution, digest, feeder, fold, fold_on, key, limbs, refused,
+    report, rules, windows, windows_with,
 };
 use crate::store::{
     ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
@@ -95,7 +95,10 @@ fn only_who_may_have_reported_is_looked_up() {
     }
     assert_eq!(store.contributors, 0);
     let again = fold_on(&mut store, &mut windows, 3, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate(Part(0))), 1));
+    assert_eq!(
+        (again, store.contributors),
+        (Ok(FoldResult::Duplicate(Part(0))), 1)
+    );
     // The window is released: nothing is left of it in memory, so everybody is looked up.
     close_on(&mut store, &mut windows, 5, 0);
     commit(&mut store, &mut windows);
@@ -105,7 +108,10 @@ fn only_who_may_have_reported_is_looked_up() {
         (Ok(FoldResult::Folded(Part(1))), 2)
     );
     let again = fold_on(&mut store, &mut windows, 1, 0, 0);
-    assert_eq!((again, store.contributors), (Ok(FoldResult::Duplicate(Part(0))), 3));
+    assert_eq!(
+        (again, store.contributors),
+        (Ok(FoldResult::Duplicate(Part(0))), 3)
+    );
     // After a restart those of windows that take reports are told apart in memory again.
     commit(&mut store, &mut windows);
     let mut windows = super::windows();

@@ -41,7 +41,11 @@ where
         sums.insert(RELEASED, settled).unwrap();
         let releases: TableDefinition<format::SumColumns, (&[u8; 32], &[u8])> =
             TableDefinition::new("releases");
-        transaction.open_table(releases).unwrap().remove(RELEASED).unwrap();
+        transaction
+            .open_table(releases)
+            .unwrap()
+            .remove(RELEASED)
+            .unwrap();
     })
 }
 
@@ -52,8 +56,17 @@ const RELEASED: (&str, u64, u16) = ("feeder-1", 0, 1);
 fn all_drained() -> [(Vec<u8>, &'static str); 3] {
     [
         (FIRST.to_vec(), "1"),
-        (drained(EARLY, (1_u32, 1_u64, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8)), "2"),
-        (drained(SECOND, (1_u32, 1_u64, 3_u32, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8)), "2"),
+        (
+            drained(EARLY, (1_u32, 1_u64, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8)),
+            "2",
+        ),
+        (
+            drained(
+                SECOND,
+                (1_u32, 1_u64, 3_u32, 3_u64, 5_u64, 7_u64, 9_u64, 3_u8),
+            ),
+            "2",
+        ),
     ]
 }
 
@@ -68,8 +81,12 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
         let dumped = dump(&mut open(&path).unwrap()).unwrap();
         assert_eq!(dump(&mut open(&path).unwrap()).unwrap(), dumped);
         assert_eq!(Inspection::of(&path, false).unwrap().format, "3");
-        let rows = dumped.sums.iter().map(|(row, _)| (row.key.window.0, row.key.part.0, row.stage));
-        let closed = [(0, 0), (0, 1), (HOUR, 0)].map(|(window, part)| (window, part, Stage::Closed));
+        let rows = dumped
+            .sums
+            .iter()
+            .map(|(row, _)| (row.key.window.0, row.key.part.0, row.stage));
+        let closed =
+            [(0, 0), (0, 1), (HOUR, 0)].map(|(window, part)| (window, part, Stage::Closed));
         assert!(rows.eq(closed), "{:?}", dumped.sums);
         assert_eq!(dumped.loaded.times, [(feeder(), HOUR)]);
         assert!(dumped.contributors.is_empty());
@@ -94,7 +111,11 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
         store.commit(&windows.transaction()).unwrap();
         drop(store);
         let left = Inspection::of(&path, false).unwrap();
-        assert!(left.sums.iter().all(|row| row.stage != Stage::Closed), "{:?}", left.sums);
+        assert!(
+            left.sums.iter().all(|row| row.stage != Stage::Closed),
+            "{:?}",
+            left.sums
+        );
     }
 }
 
@@ -114,11 +135,19 @@ fn a_file_of_an_earlier_format_that_is_not_drained_is_refused_and_stays_as_it_is
     ] {
         let (_folder, path) = file();
         fs::write(&path, &kept).unwrap();
-        let refusals = [open(&path).unwrap_err(), Inspection::of(&path, false).unwrap_err()];
+        let refusals = [
+            open(&path).unwrap_err(),
+            Inspection::of(&path, false).unwrap_err(),
+        ];
         for error in refusals {
             assert!(!error.may_pass());
             assert!(error.to_string().contains(text), "{error}");
-            assert!(error.to_string().contains("let the version that wrote it run"), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains("let the version that wrote it run"),
+                "{error}"
+            );
             let StoreError::Undrained { open, releases, .. } = error else {
                 panic!("{error}");
             };
