@@ -58,7 +58,7 @@ pub struct PadKey(Zeroizing<[u8; 32]>);
 
 impl PadKey {
     /// The key that the owner of `secret` shares with the owner of `their`, which is the other of the two keys in
-    /// `parties`. Both sides get the same. About 50 µs.
+    /// `parties`. Both sides get the same. Takes tens of microseconds.
     ///
     /// # Errors
     /// `their` is no key that anything can be shared with.

@@ -96,9 +96,9 @@ fn every_setting_of_a_feeder_names_its_profile_and_units() {
 /// What offering `plan` leads to, with the plan before it still held.
 fn refused(operator: &Operator, keeper: &mut PlanKeeper, plan: &[u8]) -> Refused {
     let held = keeper.current();
-    let refused = keeper.offer(&operator.plan_topic(), plan).unwrap_err();
+    let offered = keeper.offer(&operator.plan_topic(), plan);
     assert_eq!(keeper.current(), held);
-    refused
+    offered.expect_err("the plan is refused")
 }
 
 #[test]
