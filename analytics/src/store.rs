@@ -62,8 +62,9 @@ pub struct SumRow {
 pub struct Replaces {
     /// The part that did not open.
     pub part: Part,
-    /// The lowest and the highest number of the meters of that part that this sum is over.
-    pub numbers: (u32, u32),
+    /// The first and the last place of the meters of that part that this sum is over, in the order in which the window's
+    /// parts are divided.
+    pub places: (u64, u64),
     /// How many meters these are.
     pub meters: u32,
 }

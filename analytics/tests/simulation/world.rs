@@ -182,7 +182,7 @@ pub(crate) fn word(seal: Seal, index: usize) -> u64 {
         _ => {
             let mixed = (number_of(seal) ^ index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed % RING.modulus >> ADDITIVE.dropped[usize::from(index >= coefficients())]
+            (mixed % RING.modulus) >> ADDITIVE.dropped[usize::from(index >= coefficients())]
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta"
 /// Numbers by name; so far [`COMMITS`] alone.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 /// A sum's row: epoch, plan version, name of the profile, contributors, earliest and latest sealing in Unix milliseconds,
-/// stage, and what it replaces: part, lowest and highest number, meters.
+/// stage, and what it replaces: part, first and last place, meters.
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 /// The record of each sum that takes reports: digest and packed ciphertext.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
@@ -42,7 +42,7 @@ pub(super) type RowColumns = (
     u64,
     u64,
     u8,
-    Option<(u16, u32, u32, u32)>,
+    Option<(u16, u64, u64, u32)>,
 );
 /// A row to be written.
 pub(super) type RowOf<'a> = <RowColumns as redb::Value>::SelfType<'a>;
@@ -110,8 +110,8 @@ fn stage_column(stage: Stage) -> u8 {
 
 pub(super) fn row_columns(row: &SumRow) -> RowOf<'_> {
     let replaces = row.replaces.map(|replaces| {
-        let (lowest, highest) = replaces.numbers;
-        (replaces.part.0, lowest, highest, replaces.meters)
+        let (first, last) = replaces.places;
+        (replaces.part.0, first, last, replaces.meters)
     });
     (
         row.epoch.0,
@@ -167,9 +167,9 @@ impl Reader {
             contributors,
             sealed_at: (UnixMillis(oldest), UnixMillis(newest)),
             stage: known.ok_or_else(|| format!("a sum is in the unknown stage {stage}"))?,
-            replaces: replaces.map(|(part, lowest, highest, meters)| Replaces {
+            replaces: replaces.map(|(part, first, last, meters)| Replaces {
                 part: Part(part),
-                numbers: (lowest, highest),
+                places: (first, last),
                 meters,
             }),
         })

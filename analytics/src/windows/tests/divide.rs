@@ -1,12 +1,25 @@
 //! A part that the operator could not open, and the parts that replace it.
 
-use wire::{Part, Reason};
+use wire::{Part, Reason, WindowStart};
 
 use super::{
     FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Stage, Store as _, close_on, fold_on, key,
     windows,
 };
 use crate::windows::Windows;
+use crate::windows::divide::place;
+
+/// The three meters of part 1 and the four of part 2, into which the first seven of window 0 are divided.
+fn groups() -> ([u32; 3], [u32; 4]) {
+    let mut meters: Vec<u32> = (1..=7).collect();
+    meters.sort_by_key(|meter| place(WindowStart(0), *meter));
+    let (first, second) = meters.split_at(3);
+    (first.try_into().unwrap(), second.try_into().unwrap())
+}
+
+fn total(meters: &[u32]) -> u64 {
+    meters.iter().map(|meter| u64::from(*meter)).sum()
+}
 
 fn commit(store: &mut MemoryStore, windows: &mut Windows) {
     store.commit(&windows.transaction()).unwrap();
@@ -42,22 +55,27 @@ fn its_reports_come_again_into_disjoint_parts_that_are_due_once_complete() {
         if restart {
             windows = restarted(store);
         }
-        for (meter, part) in [(5, 2), (1, 1), (2, 1), (7, 2), (3, 1), (4, 2)] {
+        let (first, second) = groups();
+        let some = first.map(|meter| (meter, 1)).into_iter();
+        for (meter, part) in some.chain([(second[0], 2), (second[3], 2), (second[1], 2)]) {
             let again = fold_on(store, &mut windows, meter, 0, 1);
             assert_eq!(again, Ok(FoldResult::Folded(Part(part))), "meter {meter}");
             let twice = fold_on(store, &mut windows, meter, 0, 1);
             assert_eq!(twice, Ok(FoldResult::Duplicate(Part(part))));
         }
         let (closed, held) = close_on(store, &mut windows, 7, 1);
-        assert_eq!((closed, held), (vec![(key(0, 1), 3, 1 + 2 + 3)], vec![]));
+        assert_eq!(
+            (closed, held),
+            (vec![(key(0, 1), 3, total(&first))], vec![])
+        );
         assert_eq!(windows.divisions(), [(key(0, 0), true)]);
         if restart {
             commit(store, &mut windows);
             windows = restarted(store);
         }
-        fold_on(store, &mut windows, 6, 0, 1).unwrap();
+        fold_on(store, &mut windows, second[2], 0, 1).unwrap();
         let (closed, _) = close_on(store, &mut windows, 7, 1);
-        assert_eq!(closed, [(key(0, 2), 4, 4 + 5 + 6 + 7)]);
+        assert_eq!(closed, [(key(0, 2), 4, total(&second))]);
         // Nothing is awaited any more, which is said once.
         assert_eq!(windows.divisions(), [(key(0, 0), false)]);
         assert_eq!(windows.divisions(), []);
@@ -69,13 +87,14 @@ fn its_reports_come_again_into_disjoint_parts_that_are_due_once_complete() {
 fn one_that_does_not_come_again_in_time_is_left_out_for_good() {
     let store = &mut MemoryStore::default();
     let mut windows = divided(store);
-    for meter in [1, 2, 3, 4, 5, 6] {
-        fold_on(store, &mut windows, meter, 0, 1).unwrap();
+    let (first, second) = groups();
+    for meter in first.iter().chain(&second[..3]) {
+        fold_on(store, &mut windows, *meter, 0, 1).unwrap();
     }
     assert_eq!(close_on(store, &mut windows, 7, 1).0.len(), 1);
     let (closed, _) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
-    assert_eq!(closed, [(key(0, 2), 3, 4 + 5 + 6)]);
-    let late = fold_on(store, &mut windows, 7, 0, 2 + IDLE_MS);
+    assert_eq!(closed, [(key(0, 2), 3, total(&second[..3]))]);
+    let late = fold_on(store, &mut windows, second[3], 0, 2 + IDLE_MS);
     assert_eq!(late, Ok(FoldResult::Duplicate(Part(0))));
     assert_eq!(
         windows.end_of(&key(0, 0), store).unwrap(),
@@ -94,16 +113,17 @@ fn one_that_does_not_come_again_in_time_is_left_out_for_good() {
 fn a_part_with_too_few_of_them_is_held_and_takes_those_that_come_later() {
     let store = &mut MemoryStore::default();
     let mut windows = divided(store);
-    fold_on(store, &mut windows, 1, 0, 1).unwrap();
+    let (first, _) = groups();
+    fold_on(store, &mut windows, first[0], 0, 1).unwrap();
     let (_, held) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
     let expected =
         [(key(0, 1), 1), (key(0, 2), 0)].map(|(key, contributors)| Held { key, contributors });
     assert_eq!(held, expected);
-    for meter in [2, 3] {
-        fold_on(store, &mut windows, meter, 0, 1 + IDLE_MS).unwrap();
+    for meter in &first[1..] {
+        fold_on(store, &mut windows, *meter, 0, 1 + IDLE_MS).unwrap();
     }
     let (closed, _) = close_on(store, &mut windows, 7, 1 + IDLE_MS);
-    assert_eq!(closed, [(key(0, 1), 3, 1 + 2 + 3)]);
+    assert_eq!(closed, [(key(0, 1), 3, total(&first))]);
 }
 
 #[test]
@@ -129,7 +149,7 @@ fn a_part_is_divided_once_and_not_below_two_minimum_groups() {
         !windows.divide(&key(0, 0), 0, store).unwrap(),
         "it is divided"
     );
-    for meter in [1, 2, 3] {
+    for meter in groups().0 {
         fold_on(store, &mut windows, meter, 0, 1).unwrap();
     }
     for meter in 1..=5 {

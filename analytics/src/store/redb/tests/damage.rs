@@ -6,8 +6,10 @@ use super::super::format;
 use super::{Store, StoreError, dump, file, filled, open};
 use crate::windows::tests::{HOUR, IDLE_MS, contribution, digest, fold_on, limbs, report, windows};
 
-/// Flips one bit of the last byte of each value that `flip` gives.
-fn damage(path: &std::path::Path, flip: impl Fn(&redb::WriteTransaction)) {
+/// Flips a bit of a stored value.
+type Flip = fn(&redb::WriteTransaction);
+
+fn damage(path: &std::path::Path, flip: Flip) {
     let database = redb::Database::open(path).unwrap();
     let change = database.begin_write().unwrap();
     flip(&change);
@@ -52,7 +54,7 @@ fn assert_says_so(error: &StoreError, what: &str, place: &str) {
 
 #[test]
 fn a_flipped_bit_is_noticed_at_the_start() {
-    let flips: [(fn(&redb::WriteTransaction), &str, &str); 2] = [
+    let flips: [(Flip, &str, &str); 2] = [
         (flip_sums, "sum", "part 0 of window 3600"),
         (flip_releases, "release", "part 1 of window 0"),
     ];
