@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use packed::layout::Shape;
 use wire::{
     AnalyticsEntry, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds, WindowStart,
 };
@@ -49,11 +50,12 @@ impl PlanBook {
         settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
+        let shape = Shape::new(settings.layout, settings.batch)?;
         earlier::set_aside(dir)?;
         let path = Self::path(dir);
         match path.exists() {
-            true => Self::load(dir, topic, settings, keyring),
-            false => Self::draft(dir, topic, settings, keyring),
+            true => Self::load(dir, topic, settings, shape, keyring),
+            false => Self::draft(dir, topic, settings, shape, keyring),
         }
     }
 
@@ -65,6 +67,7 @@ impl PlanBook {
         dir: &Path,
         topic: String,
         settings: &PlanSettings,
+        shape: Shape,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let (epoch, version) = match earlier::set_aside_plan(dir)? {
@@ -88,7 +91,7 @@ impl PlanBook {
             limbs: keys.public.clone().into(),
             path: Self::path(dir),
             topic,
-            choice: Choice::new(settings, &keys)?,
+            choice: Choice::new(settings, shape, &keys),
             unsaved: true,
         })
     }
@@ -97,6 +100,7 @@ impl PlanBook {
         dir: &Path,
         topic: String,
         settings: &PlanSettings,
+        shape: Shape,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let path = Self::path(dir);
@@ -135,7 +139,7 @@ impl PlanBook {
             limbs: opened.limbs,
             path,
             topic,
-            choice: Choice::new(settings, &newest)?,
+            choice: Choice::new(settings, shape, &newest),
             unsaved: false,
         };
         if book.plan.min_meters != settings.min_meters {

@@ -5,7 +5,7 @@
 //! setting allows, under the newest key.
 
 use packed::Profile;
-use packed::layout::{Encoding, Layout, Shape, ShapeError};
+use packed::layout::{Encoding, Layout, Shape};
 use packed::noise::{self, KeyNorms};
 use wire::{FeederId, FeederPlan, Plan, PlanVersion, Reason, WindowStart};
 
@@ -27,15 +27,12 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// As the configuration says, for feeders whose reports are encrypted under `newest`.
-    ///
-    /// # Errors
-    /// No report holds the batch.
-    pub(super) fn new(settings: &PlanSettings, newest: &EpochKeys) -> Result<Self, ShapeError> {
-        Ok(Self {
+    pub(super) fn new(settings: &PlanSettings, shape: Shape, newest: &EpochKeys) -> Self {
+        Self {
             profile: settings.profile,
-            shape: Shape::new(settings.layout, settings.batch)?,
+            shape,
             norms: newest.norms(),
-        })
+        }
     }
 
     /// The setting of a feeder with this reference, a power of two, on which `meters` are to be enrolled. The plan gives it

@@ -162,7 +162,7 @@ fn a_feeder_that_is_full_takes_more_meters_once_its_new_setting_has_begun() {
         let mut request = gateway("gateway-1", 1, &[]);
         let template = gateway("gateway-1", 1, &[(1, "a", 7_000)]).meters.remove(0);
         request.meters = (from..to)
-            .map(|number| wire::EnrolMeter {
+            .map(|number| EnrolMeter {
                 meter: format!("meter-{number}").as_str().try_into().unwrap(),
                 ..template.clone()
             })

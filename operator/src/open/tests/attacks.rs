@@ -30,10 +30,15 @@ fn weighted(fleet: &Fleet, named: &[Sealed], added: &[(u64, &Sealed)]) -> Opened
 
 /// The attack is made with masks and without them, as the check is in force or left out.
 fn only_masks_stop(fleet: &Fleet, attack: impl Fn(bool) -> (Opened<Sum>, Vec<i64>)) {
-    let (opened, gained) = attack(false);
-    let released = totals_without(fleet, &[Check::Masks], &opened).unwrap();
-    assert_eq!(released.energy_wh, gained, "without masks");
-    let (opened, _) = attack(true);
+    // Multiples have more noise than a sum may have, now and then too much: it tries again in the next window.
+    let released = (0..20).find_map(|_| {
+        let (opened, gained) = attack(false);
+        let released = totals_without(fleet, &[Check::Masks], &opened).ok()?;
+        Some((released.energy_wh, gained))
+    });
+    let (released, gained) = released.expect("it opens without masks");
+    assert_eq!(released, gained);
+    let (opened, gained) = attack(true);
     assert_eq!(totals(fleet, &opened), Err(NotOpened));
     // Nor by what the other checks would let through: what is left is noise.
     let left_out = [Check::Zeros, Check::Grid, Check::Range];
@@ -100,14 +105,20 @@ fn eight_meters_that_copy_a_report_do_not_multiply_its_readings() {
     });
 }
 
+/// With six encryptions of zero, so that there is no more noise than 15 reports may have.
 #[test]
-fn fifteen_times_a_report_is_not_a_sum_of_fifteen() {
+fn nine_times_a_report_is_not_a_sum_of_fifteen() {
     let (_dir, fleet) = scene();
     let readings = readings(15, 96);
     only_masks_stop(&fleet, |masked| {
         let named = fleet.reports(0, masked, &readings);
-        let added = [(15, &named[VICTIM as usize])];
-        let gained = readings[0].iter().flatten().map(|wh| 15 * wh).collect();
+        let zero = fleet.plaintext(&vec![None; 96]);
+        let zeros: Vec<Sealed> = (1..7)
+            .map(|number| fleet.encrypt(number, named[0].salt, &zero))
+            .collect();
+        let mut added: Vec<_> = zeros.iter().map(|report| (1, report)).collect();
+        added.push((9, &named[VICTIM as usize]));
+        let gained = readings[0].iter().flatten().map(|wh| 9 * wh).collect();
         (weighted(&fleet, &named, &added), gained)
     });
 }

@@ -57,8 +57,8 @@ fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     book.save(&keyring).unwrap();
     for (number, first) in [(2, 14_400), (3, 28_800)] {
-        let keys = keyring.epoch(wire::KeyEpoch(number)).unwrap();
-        book.add_epoch(wire::KeyEpoch(number), WindowStart(first), &keys);
+        let keys = keyring.epoch(KeyEpoch(number)).unwrap();
+        book.add_epoch(KeyEpoch(number), WindowStart(first), &keys);
         assert_eq!(book.plan().version, PlanVersion(u64::from(number)));
         book.save(&keyring).unwrap();
     }

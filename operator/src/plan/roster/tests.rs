@@ -124,9 +124,11 @@ fn a_sum_that_waits_keeps_the_members_it_came_with() {
 fn a_stored_number_that_two_meters_have_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path()).unwrap();
-    book.add(entry(0));
-    book.add(entry(2));
-    book.pages[0].message.entries[1].number = 0;
+    for number in [0, 2, 4, 6] {
+        book.add(entry(number));
+    }
+    // On one page the message itself is refused.
+    book.pages[1].message.entries[0].number = 0;
     book.save(&keyring).unwrap();
     let error = open(dir.path()).err().unwrap();
     assert!(matches!(error, RosterError::NumberTwice { .. }), "{error}");

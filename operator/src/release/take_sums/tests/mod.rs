@@ -5,7 +5,6 @@ use std::path::Path;
 use super::*;
 use crate::enrolment::message::tests::{deployment, signing, topics};
 use crate::keys::keyring::FIRST_EPOCH;
-use crate::plan::members::Members;
 use crate::release::ledger::Place;
 use crate::release::ledger::faults::FailingDisk;
 use crate::release::opening::Stage;
@@ -15,7 +14,7 @@ use crate::testing::fleet::{Fleet, Readings, Scene, Sealed, truth};
 use bytes::Bytes;
 use packed::layout::Layout;
 use service::MockClock;
-use wire::{KeyEpoch, Part, Plan, PlanVersion, SumReceipt, Total, UnixMillis, WindowStart};
+use wire::{KeyEpoch, Part, Plan, SumReceipt, Total, UnixMillis, WindowStart};
 
 /// A taker over fresh keys, a plan with feeder-1 and its meters, and its analytics service (key 3).
 struct Bench {
