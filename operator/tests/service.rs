@@ -6,18 +6,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use openfhe::{Context, PublicKey};
+use masks::{Label, MaskSecret, PadKey, Parties};
+use openfhe::{Context, Fresh, PublicKey};
 
 use operator::{Event, OperatorError};
-use packed::layout::Layout;
+use packed::layout::{Encoding, Entered, Layout, Shape};
+use packed::{Profile, RING};
 use service::config::Enrolment;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::{Settings, Stop, StopHandle, SystemClock};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wire::{
-    AnalyticsEnrol, Digest, EnrolRequest, KeyEpoch, Message, Part, Plan, PlanVersion, Reason,
-    RosterPage, SigningKey, Sum, SumReceipt, SumStatus, Topics, VerifyingKey, Watts, WindowStart,
+    AnalyticsEnrol, CapacityClass, ContributorSet, Digest, EnrolMeter, EnrolRequest, KeyEpoch,
+    MaskKey, Message, Part, Plan, PlanVersion, Reason, RosterPage, Salt, SigningKey, Sum,
+    SumReceipt, SumStatus, Topics, UnixMillis, VerifyingKey, Watts, WindowStart,
 };
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
@@ -209,18 +212,17 @@ impl Peer {
     }
 
     async fn enrol(&self) {
-        let meters = (0..METERS.len() as u8).map(|number| {
-            let key = SigningKey::from_bytes(&[10 + number; 32]).verifying_key();
-            (
-                format!("meter-{number}").parse().unwrap(),
-                "feeder-1".parse().unwrap(),
-                Watts(3_000),
-                key,
-            )
+        let meters = (0..METERS.len() as u8).map(|number| EnrolMeter {
+            meter: format!("meter-{number}").parse().unwrap(),
+            feeder: "feeder-1".parse().unwrap(),
+            capacity: CapacityClass::of(Watts(3_000)).unwrap(),
+            key: SigningKey::from_bytes(&[10 + number; 32]).verifying_key(),
+            mask_key: MaskKey(mask_secret(number).public()),
         });
         let request = EnrolRequest {
             gateway: "gateway-1".parse().unwrap(),
             gateway_key: self.gateway.verifying_key(),
+            issued_at: UnixMillis(1),
             chunk: 0,
             chunks: 1,
             feeders: Vec::new(),
@@ -240,6 +242,7 @@ impl Peer {
         let request = AnalyticsEnrol {
             id,
             key,
+            issued_at: UnixMillis(1),
             feeders: Vec::new(),
         };
         self.publish(
@@ -252,6 +255,7 @@ impl Peer {
     }
 
     async fn release(&self, window: u64, limbs: &[u8]) -> Digest {
+        let numbers = 0..METERS.len() as u32;
         let sum = Sum {
             analytics: "analytics-1".parse().unwrap(),
             plan_version: PlanVersion(2),
@@ -259,12 +263,11 @@ impl Peer {
             feeder: "feeder-1".parse().unwrap(),
             window: WindowStart(window),
             part: Part(0),
-            contributors: METERS.len() as u32,
-            enrolled: METERS.len() as u32,
-            clamped: 0,
-            missing: 0,
-            oldest_sealed_at: wire::UnixMillis(0),
-            newest_sealed_at: wire::UnixMillis(0),
+            replaces: None,
+            set: ContributorSet::from_numbers(numbers.clone()).unwrap(),
+            salts: numbers.map(salt).collect(),
+            oldest_sealed_at: UnixMillis(0),
+            newest_sealed_at: UnixMillis(0),
             contributors_digest: Digest::of(b"contributors"),
         };
         self.publish(
@@ -277,23 +280,55 @@ impl Peer {
     }
 }
 
+fn mask_secret(number: u8) -> MaskSecret {
+    MaskSecret::from_bytes(&[100 + number; 32])
+}
+
+fn salt(number: u32) -> Salt {
+    Salt(u64::from(number).to_le_bytes())
+}
+
 fn clone<M: Message>(message: &M) -> M {
     let limbs = (M::LIMBS == wire::Limbs::Required).then(|| Digest::of(b""));
     M::from_cbor(&message.to_cbor(limbs.as_ref())).unwrap().0
 }
 
-/// The encrypted sum of [`METERS`] under the public key of a plan.
-fn encrypted_sum(plan: &Plan, keys: &[u8]) -> Vec<u8> {
-    let profile = packed::Profile::by_name(plan.profile.as_str()).unwrap();
-    let context = Context::new(profile).unwrap();
+/// The encrypted sum of [`METERS`] for a window, under the keys of a plan.
+fn encrypted_sum(plan: &Plan, keys: &[u8], window: u64) -> Vec<u8> {
+    let (setting, epoch) = (&plan.feeders[0], &plan.epochs[0]);
+    let context = Context::new().unwrap();
     let public = PublicKey::from_packed(&context, plan.public_key(0, keys).unwrap()).unwrap();
-    assert_eq!(public.fingerprint(), plan.epochs[0].fingerprint);
-    let mut sum = packed::Accumulator::new(profile);
-    for readings in METERS {
-        let slots =
-            packed::layout::encode(Layout::Moments, &readings, plan.feeders[0].reference_wh)
-                .unwrap();
-        sum.add(&context.encrypt(&public, &slots).unwrap()).unwrap();
+    assert_eq!(public.fingerprint(), epoch.fingerprint);
+    let profile = Profile::by_name(setting.profile.as_str()).unwrap();
+    let shape = Shape::new(Layout::Moments, plan.batch).unwrap();
+    let (reference, quantum) = (setting.reference_wh, setting.quantum_wh);
+    let square_unit = setting.square_unit_wh2;
+    let encoding = Encoding::new(profile, shape, reference, quantum, square_unit).unwrap();
+    let digest = plan.setting_digest(setting, epoch);
+    let mut sum = packed::Accumulator::new(profile, shape.coefficients());
+    for (number, readings) in (0..).zip(METERS) {
+        let entered = readings.map(|wh| Some(Entered { wh, clamped: false }));
+        let mut plaintext = encoding.encode(&entered).unwrap();
+        let secret = mask_secret(number);
+        let parties = Parties {
+            deployment: plan.deployment.as_str(),
+            meter: &format!("meter-{number}"),
+            epoch: epoch.epoch.0,
+            meter_key: &secret.public(),
+            verifier_key: epoch.mask_key.as_bytes(),
+        };
+        let pad = PadKey::agree(&secret, epoch.mask_key.as_bytes(), &parties).unwrap();
+        let label = Label {
+            setting: &digest.0,
+            window,
+            salt: salt(number.into()).0,
+        };
+        pad.add(&label, RING.modulus, &mut plaintext);
+        let mut fresh = Fresh::default();
+        context.encrypt(&public, &plaintext, &mut fresh).unwrap();
+        let mut report = Vec::new();
+        packed::report::pack(profile, &fresh.c0, &fresh.c1, &mut report).unwrap();
+        sum.add(&report).unwrap();
     }
     sum.to_packed()
 }
@@ -328,7 +363,7 @@ async fn join(peer: &mut Peer, settings: &Settings) -> (Plan, Vec<u8>) {
         .await;
     assert_eq!(
         (plan.feeders[0].reference_wh, plan.feeders[0].since),
-        (4_096, PlanVersion(2))
+        (8_192, PlanVersion(2))
     );
     (plan, keys)
 }
@@ -364,7 +399,7 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
     });
     assert_eq!(meters.await, METERS.len());
 
-    let limbs = encrypted_sum(&plan, &keys);
+    let limbs = encrypted_sum(&plan, &keys, 7_200);
     assert_eq!(
         peer.release_until_answered(7_200, &limbs).await,
         SumStatus::Taken
@@ -372,6 +407,7 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
     let report = operator.until(released).await;
     assert_eq!(report.energy_wh, [2_057, 1_703]);
     assert_eq!((report.meters, report.completeness), (4, 1.0));
+    assert_eq!((&report.present[..], report.missing), (&[4, 4][..], 0));
     assert_eq!(
         peer.release_until_answered(7_200, &limbs).await,
         SumStatus::Duplicate
@@ -384,7 +420,7 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
         peer.release_until_answered(7_200, &limbs).await,
         SumStatus::Duplicate
     );
-    let other = encrypted_sum(&plan, &keys);
+    let other = encrypted_sum(&plan, &keys, 7_200);
     assert_eq!(
         peer.release_until_answered(7_200, &other).await,
         SumStatus::Rejected(Reason::Conflict)

@@ -15,6 +15,7 @@ use openfhe::secret::SecretKey;
 use packed::noise::KeyNorms;
 use service::{Chain, files};
 use wire::{EpochPlan, KeyEpoch, MaskKey, SigningKey, VerifyingKey, WindowStart};
+use zeroize::Zeroizing;
 
 use super::error::KeyringError;
 use super::mask_file;
@@ -107,7 +108,7 @@ impl Keyring {
     fn secret(&self, epoch: KeyEpoch) -> Result<SecretKey, KeyringError> {
         let path = self.dir.join(rlwe_file(epoch));
         let in_file = |cause| KeyringError::Epoch { epoch, cause };
-        if let Some((content, path)) = self.credential(epoch, &rlwe_file(epoch))? {
+        if let Some(Credential { content, path }) = self.credential(epoch, &rlwe_file(epoch))? {
             return SecretKey::from_content(&self.context, &content, &path).map_err(in_file);
         }
         if path.exists() {
@@ -123,7 +124,9 @@ impl Keyring {
     fn mask(&self, epoch: KeyEpoch) -> Result<MaskSecret, KeyringError> {
         let path = self.dir.join(mask_file::name(epoch));
         let in_file = |cause| KeyringError::Mask { epoch, cause };
-        if let Some((content, path)) = self.credential(epoch, &mask_file::name(epoch))? {
+        if let Some(Credential { content, path }) =
+            self.credential(epoch, &mask_file::name(epoch))?
+        {
             return mask_file::parse(&content, &path).map_err(in_file);
         }
         if path.exists() {
@@ -223,12 +226,8 @@ impl Keyring {
         Some(self.dir.join(name))
     }
 
-    /// The content of a credential, and its path; `None` if there is no such credential.
-    fn credential(
-        &self,
-        epoch: KeyEpoch,
-        name: &str,
-    ) -> Result<Option<(zeroize::Zeroizing<Vec<u8>>, PathBuf)>, KeyringError> {
+    /// The credential of this name; `None` if there is none.
+    fn credential(&self, epoch: KeyEpoch, name: &str) -> Result<Option<Credential>, KeyringError> {
         let Some(folder) = &self.credentials else {
             return Ok(None);
         };
@@ -238,8 +237,14 @@ impl Keyring {
         if content.is_some() {
             superseded(&self.dir.join(name));
         }
-        Ok(content.map(|content| (content, path)))
+        Ok(content.map(|content| Credential { content, path }))
     }
+}
+
+/// A key that is only read.
+struct Credential {
+    content: Zeroizing<Vec<u8>>,
+    path: PathBuf,
 }
 
 /// No key file is longer.

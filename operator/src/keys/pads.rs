@@ -112,3 +112,89 @@ impl FeederPads<'_> {
         place.as_ref().ok_or(WeakKey)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use masks::{Label, MaskSecret};
+
+    use super::*;
+    use crate::keys::keyring::{FIRST_EPOCH, Keyring};
+
+    fn pad(key: &PadKey) -> Vec<u64> {
+        let label = Label {
+            setting: &[1; 32],
+            window: 0,
+            salt: [2; 8],
+        };
+        let mut words = vec![0; 8];
+        key.add(&label, packed::RING.modulus, &mut words);
+        words
+    }
+
+    #[test]
+    fn the_pad_key_of_a_meter_is_its_own_and_that_which_the_meter_agrees_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(dir.path(), None).unwrap();
+        let keys = keyring.epoch(FIRST_EPOCH).unwrap();
+        let deployment: DeploymentId = "dev".parse().unwrap();
+        let mut pads = PadKeys::new(deployment.clone());
+        let feeder: FeederId = "feeder-1".parse().unwrap();
+        let secret = MaskSecret::generate().unwrap();
+        let member = Member {
+            meter: "meter-1".parse().unwrap(),
+            mask_key: MaskKey(secret.public()),
+        };
+        let parties = Parties {
+            deployment: deployment.as_str(),
+            meter: "meter-1",
+            epoch: 1,
+            meter_key: member.mask_key.as_bytes(),
+            verifier_key: &keys.mask.public(),
+        };
+        let theirs = PadKey::agree(&secret, &keys.mask.public(), &parties).unwrap();
+        for _ in 0..2 {
+            let mut of_feeder = pads.of_feeder(&feeder, FIRST_EPOCH, &keys, 4);
+            assert_eq!(pad(of_feeder.get(3, &member).unwrap()), pad(&theirs));
+        }
+        let weak = Member {
+            mask_key: MaskKey([0; 32]),
+            ..member
+        };
+        let mut of_feeder = pads.of_feeder(&feeder, FIRST_EPOCH, &keys, 4);
+        assert!(of_feeder.get(2, &weak).is_err());
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_feeder_that_was_used_longest_ago_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let keyring = Keyring::open(dir.path(), None).unwrap();
+        let keys = keyring.epoch(FIRST_EPOCH).unwrap();
+        let mut pads = PadKeys::new("dev".parse().unwrap());
+        pads.max = 10;
+        let mut ask = |feeder: &str, numbers| {
+            let feeder = feeder.parse().unwrap();
+            pads.of_feeder(&feeder, FIRST_EPOCH, &keys, numbers);
+            let mut kept: Vec<_> = pads.feeders.keys().map(|(_, id)| id.to_string()).collect();
+            kept.sort();
+            assert!(
+                pads.places
+                    == pads
+                        .feeders
+                        .values()
+                        .map(|kept| kept.by_number.len())
+                        .sum::<usize>()
+            );
+            kept.join(" ")
+        };
+        assert_eq!(ask("a", 4), "a");
+        assert_eq!(ask("b", 4), "a b");
+        assert_eq!(ask("a", 5), "a b");
+        assert_eq!(ask("c", 4), "a c");
+        assert_eq!(ask("a", 3), "a c", "it keeps those it has");
+        assert_eq!(
+            ask("d", 50),
+            "d",
+            "one that is larger than all the room is kept alone"
+        );
+    }
+}

@@ -214,15 +214,18 @@ fn a_request_older_than_the_newest_of_its_sender_changes_nothing() {
     scene.says_at(60, "one", 1, &["a", "c"]);
     scene.look();
     assert_eq!(scene.feeders("one"), ids(&["a", "c"]));
-    // A gateway's likewise, also after a restart.
-    let mut request = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
-    request.issued_at = UnixMillis(70);
-    let topic = topics().enrol(&request.gateway);
-    for (millis, refusals) in [(70, 0), (69, 1), (70, 0)] {
+    // A gateway's likewise, unless it asks for what there is; and the newest is known after a restart.
+    for (millis, watts, refusals) in [(70, 7_000, 0), (69, 4_000, 1), (69, 7_000, 0)] {
+        let mut request = gateway("gateway-1", 1, &[(1, "a", watts)]);
         request.issued_at = UnixMillis(millis);
+        let topic = topics().enrol(&request.gateway);
         let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(1));
         scene.handler.handle(&topic, &payload, &mut scene.schedule);
-        assert_eq!(scene.refusals(), refusals, "{millis}");
+        assert_eq!(
+            (scene.refusals(), scene.waiting()),
+            (refusals, 0),
+            "{millis}"
+        );
     }
     assert!(scene.handler.save());
     let gateways = &std::fs::read_to_string(dir.path().join("operator/gateways.json")).unwrap();

@@ -17,8 +17,8 @@ use crate::release::opening::{Opening, Release};
 const FORMAT: &str = "2";
 
 /// Key epoch, meters, digest of the limbs, and analytics service (empty: not known) by window, feeder and part.
-const RELEASES: TableDefinition<(u64, &str, u16), (u32, u32, &[u8; 32], &str)> =
-    TableDefinition::new("releases");
+type Row = (u32, u32, &'static [u8; 32], &'static str);
+const RELEASES: TableDefinition<(u64, &str, u16), Row> = TableDefinition::new("releases");
 
 /// Whether the ledger is of format 2.
 pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {

@@ -408,14 +408,14 @@ fn whatever_of_a_sum_fails_is_told_and_written_down_alike() {
     let encoding = bench.fleet.encoding();
     let check = encoding.shape.checks().start;
     let one = 1_i64 << encoding.profile.scale_bits;
-    let spoilt: [&dyn Fn(&Bench, &[u8]) -> Vec<u8>; 3] = [
-        &|bench, limbs| bench.fleet.tamper(limbs, &[(check, one)], &[]),
-        &|bench, limbs| spoil(bench, limbs),
-        &|bench, limbs| bench.fleet.tamper(limbs, &[(0, 100 * one)], &[]),
-    ];
-    for (window, spoil) in (0..).zip(spoilt) {
+    let unit_bits =
+        encoding.profile.scale_bits + encoding.quantum_wh.ilog2() - encoding.reference_wh.ilog2();
+    // A check that is not zero, half a quantum, and 100 times what a meter can have.
+    let spoilt = [(check, one), (0, 1 << (unit_bits - 1)), (0, 100 * one)];
+    for (window, spoilt) in (0..).zip(spoilt) {
         let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..8)));
-        let job = bench.job_of(&sum, &spoil(&bench, &limbs));
+        let limbs = bench.fleet.tamper(&limbs, &[spoilt], &[]);
+        let job = bench.job_of(&sum, &limbs);
         assert_eq!(bench.answer(job.clone()), SumStatus::Divide);
         assert_eq!(
             bench.answer(job),
