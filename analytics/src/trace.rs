@@ -77,6 +77,11 @@ pub(crate) fn settled(deployment: &DeploymentId, key: &SumKey, digest: &Digest) 
     sum(deployment, key, digest, "settled");
 }
 
+/// The operator could not open a release: it is replaced by parts of itself.
+pub(crate) fn divided(deployment: &DeploymentId, key: &SumKey, digest: &Digest) {
+    sum(deployment, key, digest, "divided");
+}
+
 /// What became of a sum.
 fn sum(deployment: &DeploymentId, key: &SumKey, digest: &Digest, became: &str) {
     let trace = Trace {

@@ -29,6 +29,7 @@ mod divide;
 mod feeder;
 mod fingerprints;
 mod fold;
+mod growing_set;
 mod members;
 mod restore;
 mod settle;

@@ -7,6 +7,7 @@ use wire::SettlementOutcome as Outcome;
 use super::{Engine, Event};
 use crate::metrics;
 use crate::store::{Store, StoreError, SumKey};
+use crate::trace;
 
 /// How long after the first time the reports of a part are asked for again, in milliseconds of reach; each pause doubles.
 const FIRST_PAUSE_MS: u64 = 5_000;
@@ -31,7 +32,9 @@ impl<S: Store> Engine<S> {
     ) -> Result<bool, StoreError> {
         let divided = self.windows.divide(key, active_ms, &mut self.store)?;
         if divided {
-            self.unsettled.remove(key);
+            if let Some(digest) = self.unsettled.remove(key) {
+                trace::divided(&self.identity.deployment, key, &digest);
+            }
             metrics::divided();
             tracing::error!(
                 feeder = %key.feeder, window = key.window.0, part = key.part.0,

@@ -1,9 +1,10 @@
 //! Who may have contributed, in a few bytes each.
 
-use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use wire::MeterId;
+
+use super::growing_set::GrowingSet;
 
 /// Keyed, so that nobody can choose ids that look alike.
 #[derive(Debug)]
@@ -13,11 +14,11 @@ pub(super) struct Hasher {
 }
 
 /// The low bits of a meter's keyed hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Fingerprint(u32);
 
-/// The fingerprints of a window's contributors: 5 to 10 bytes each.
-pub(super) type Fingerprints = HashSet<Fingerprint>;
+/// The fingerprints of a window's contributors.
+pub(super) type Fingerprints = GrowingSet<Fingerprint>;
 
 impl Hasher {
     /// Fingerprints of so many bits, at most 32.

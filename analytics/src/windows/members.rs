@@ -1,12 +1,13 @@
 //! Who is in a sum, as its release names them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 use wire::{ContributorSet, Digest, Reason, Salt};
 
 use super::Windows;
 use super::changes::Counted;
+use super::growing_set::GrowingSet;
 use crate::store::{Store, StoreError, SumKey, SumRow, damaged};
 
 /// The meters in a sum, as its release names them.
@@ -24,7 +25,7 @@ pub(crate) struct Members {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     numbers: ContributorSet,
-    salts: HashSet<Salt>,
+    salts: GrowingSet<Salt>,
 }
 
 impl Taken {
