@@ -32,7 +32,8 @@ pub(crate) struct Opening {
     pub analytics: Option<AnalyticsId>,
     /// The part that was divided and that this one is a piece of.
     pub replaces: Option<Part>,
-    /// SHA-256 of everything that decides what the operator computes of it: limbs, contributors, salts, setting, epoch.
+    /// SHA-256 of everything that decides what the operator makes of it: limbs, contributors, salts, setting, epoch, and what
+    /// it replaces.
     pub content: Digest,
     /// Its contributors. Not known of what earlier versions took: then every meter of the feeder counts as one.
     pub set: Option<ContributorSet>,
@@ -78,6 +79,11 @@ fn content(sum: &Sum, digest: &Digest) -> Digest {
     bytes.extend_from_slice(&digest.0);
     bytes.extend_from_slice(&sum.epoch.0.to_le_bytes());
     bytes.extend_from_slice(&sum.plan_version.0.to_le_bytes());
+    let replaces = sum.replaces.map_or([0, 0, 0], |part| {
+        let [low, high] = part.0.to_le_bytes();
+        [1, low, high]
+    });
+    bytes.extend_from_slice(&replaces);
     bytes.extend_from_slice(&(set.len() as u64).to_le_bytes());
     bytes.extend_from_slice(set);
     bytes.extend(sum.salts.iter().flat_map(|salt| salt.0));

@@ -1,4 +1,5 @@
 mod attacks;
+mod failed;
 
 use std::path::Path;
 
@@ -295,20 +296,6 @@ fn a_sum_is_read_with_the_keys_of_its_epoch_also_of_one_that_left_the_plan() {
     assert_eq!(bench.answer(job), status, "the key is another");
 }
 
-/// The record of contributors is a ledger of its own: a report that analytics counts twice, or loses, shows.
-#[test]
-fn a_sum_with_a_report_lost_or_doubled_does_not_open() {
-    let mut bench = Bench::new();
-    for (window, weights) in [(0, [0, 1, 1, 1]), (1, [2, 1, 1, 1])] {
-        let reports = bench.reports(window, &alike(0..4));
-        let limbs = bench.fleet.limbs(weights.into_iter().zip(&reports));
-        let (sum, _) = bench.sum(window, 0, &reports);
-        let job = bench.job_of(&sum, &limbs);
-        assert_eq!(bench.answer(job), SumStatus::Rejected(Reason::NotOpened));
-    }
-    assert_eq!((bench.totals(), bench.refusals()), (0, 2));
-}
-
 #[test]
 fn what_nobody_vouches_for_gets_no_answer() {
     let mut bench = Bench::new();
@@ -376,106 +363,6 @@ fn what_cannot_be_written_is_not_answered_and_taken_later() {
         "{results:?}"
     );
     assert_eq!(bench.totals(), 1);
-}
-
-/// The same sum goes on to its release; another of its meters does not.
-#[test]
-fn a_kill_between_spending_and_release_costs_nothing_and_opens_no_second_sum() {
-    let mut bench = Bench::new();
-    let reports = bench.reports(1, &alike(0..4));
-    let (sum, limbs) = bench.sum(1, 0, &reports);
-    let job = bench.job_of(&sum, &limbs);
-    let opening = Opening::of(&sum, &Digest::of(&limbs));
-    let ledger = &mut bench.taker.as_mut().unwrap().ledger;
-    ledger.spend(std::slice::from_ref(&opening)).unwrap();
-    bench.restart(|ledger| ledger);
-    let (fewer, limbs) = bench.sum(1, 0, &reports[..3]);
-    let fewer = bench.job_of(&fewer, &limbs);
-    assert_eq!(bench.reason(fewer).0, Reason::AlreadyOpened);
-    assert_eq!(bench.answer(job.clone()), SumStatus::Taken);
-    assert_eq!(bench.answer(job), SumStatus::Duplicate);
-    let expected = Opening {
-        stage: Stage::Released,
-        ..opening
-    };
-    assert_eq!(bench.opened(1), [expected]);
-}
-
-/// Zero checks, grid and range: who asks learns only that the sum did not open.
-#[test]
-fn whatever_of_a_sum_fails_is_told_and_written_down_alike() {
-    let mut bench = Bench::new();
-    let encoding = bench.fleet.encoding();
-    let check = encoding.shape.checks().start;
-    let one = 1_i64 << encoding.profile.scale_bits;
-    let unit_bits =
-        encoding.profile.scale_bits + encoding.quantum_wh.ilog2() - encoding.reference_wh.ilog2();
-    // A check that is not zero, half a quantum, and 100 times what a meter can have.
-    let spoilt = [(check, one), (0, 1 << (unit_bits - 1)), (0, 100 * one)];
-    for (window, spoilt) in (0..).zip(spoilt) {
-        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..8)));
-        let limbs = bench.fleet.tamper(&limbs, &[spoilt], &[]);
-        let job = bench.job_of(&sum, &limbs);
-        assert_eq!(bench.answer(job.clone()), SumStatus::Divide);
-        assert_eq!(
-            bench.answer(job),
-            SumStatus::Divide,
-            "as often as it is asked"
-        );
-        let stages: Vec<_> = bench
-            .opened(window)
-            .iter()
-            .map(|opening| opening.stage)
-            .collect();
-        assert_eq!(stages, [Stage::Divided]);
-        assert_eq!(u64::from(bench.refusals()), window + 1);
-    }
-    assert_eq!(bench.totals(), 0);
-    bench.restart(|ledger| ledger);
-    assert_eq!(bench.refusals(), 3, "after a restart too");
-}
-
-#[test]
-fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_named() {
-    let mut bench = Bench::new();
-    let reports = bench.reports(1, &alike(0..8));
-    let (sum, limbs) = bench.sum(1, 0, &reports);
-    let whole = bench.job_of(&sum, &spoil(&bench, &limbs));
-    assert_eq!(bench.answer(whole.clone()), SumStatus::Divide);
-    let part = |bench: &Bench, number, reports: &[Sealed], is_bad| {
-        let (mut sum, limbs) = bench.sum(1, number, reports);
-        sum.replaces = Some(Part(0));
-        match is_bad {
-            true => bench.job_of(&sum, &spoil(bench, &limbs)),
-            false => bench.job_of(&sum, &limbs),
-        }
-    };
-    let good = part(&bench, 1, &reports[..4], false);
-    assert_eq!(bench.answer(good), SumStatus::Taken);
-    let bad = part(&bench, 2, &reports[4..], true);
-    let not_opened = SumStatus::Rejected(Reason::NotOpened);
-    assert_eq!(bench.answer(bad.clone()), not_opened);
-    assert_eq!(bench.answer(bad), not_opened, "the same again");
-    let retry = part(&bench, 3, &reports[4..], false);
-    assert_eq!(bench.reason(retry).0, Reason::AlreadyOpened);
-    assert_eq!(bench.reason(whole).0, Reason::AlreadyOpened);
-
-    let total: FeederReport = serde_json::from_str(&bench.lines("totals.jsonl")[0]).unwrap();
-    assert_eq!(
-        (total.energy_wh, total.replaces),
-        (vec![400, 28], Some(Part(0)))
-    );
-    let refused = bench.lines("totals.refused.jsonl");
-    let [refused] = &refused[..] else {
-        panic!("{refused:?}")
-    };
-    let refused: serde_json::Value = serde_json::from_str(refused).unwrap();
-    let named = serde_json::json!(["meter-4", "meter-5", "meter-6", "meter-7"]);
-    assert_eq!(
-        (&refused["meters"], &refused["part"]),
-        (&named, &serde_json::json!(2))
-    );
-    assert_eq!((bench.totals(), bench.refusals()), (1, 2));
 }
 
 /// As after a kill there: the total is out, so no other sum of its window can ever be taken.

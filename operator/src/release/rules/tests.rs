@@ -1,0 +1,269 @@
+use wire::{Digest, FeederId, KeyEpoch, Part, WindowStart};
+
+use super::*;
+use crate::testing::{members, plan, sum, sum_of};
+
+const D: Digest = Digest([1; 32]);
+const OTHER: Digest = Digest([2; 32]);
+
+fn judge_with(window: &[Opening], sum: &Sum, digest: &Digest, has_refusals: bool) -> Decision {
+    let rules = Rules {
+        plan: &plan(),
+        members: &members(100),
+        has_refusals,
+    };
+    super::judge(window, sum, &Opening::of(sum, digest), &rules)
+}
+
+fn judge(window: &[Opening], sum: &Sum, digest: &Digest) -> Decision {
+    judge_with(window, sum, digest, true)
+}
+
+fn opening(sum: &Sum, digest: &Digest, stage: Stage) -> Opening {
+    Opening {
+        stage,
+        ..Opening::of(sum, digest)
+    }
+}
+
+fn rejected(change: impl FnOnce(&mut Sum)) -> Reason {
+    let mut message = sum("feeder-1", 14_400, 0);
+    change(&mut message);
+    match judge(&[], &message, &D) {
+        Decision::Reject(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Parts of the sum of 60 meters that did not open.
+fn part(number: u16, numbers: std::ops::Range<u32>) -> Sum {
+    Sum {
+        replaces: Some(Part(0)),
+        ..sum_of("feeder-1", 14_400, number, numbers)
+    }
+}
+
+#[test]
+fn first_is_opened_again_is_duplicate_other_is_conflict() {
+    let message = sum("feeder-1", 14_400, 0);
+    assert_eq!(judge(&[], &message, &D), Decision::Open);
+    let window = [opening(&message, &D, Stage::Released)];
+    assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
+    assert_eq!(
+        judge(&window, &message, &OTHER),
+        Decision::Reject(Reason::Conflict)
+    );
+    let supplement = sum_of("feeder-1", 14_400, 1, 20..40);
+    assert_eq!(judge(&window, &supplement, &OTHER), Decision::Open);
+}
+
+#[test]
+fn no_meter_is_in_two_opened_sums_of_a_window() {
+    let message = sum("feeder-1", 14_400, 0);
+    for stage in [Stage::Spent, Stage::Released, Stage::Divided, Stage::Burnt] {
+        let window = [opening(&message, &D, stage)];
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        for numbers in [19..39, 0..19, 0..20] {
+            let other = sum_of("feeder-1", 14_400, 1, numbers);
+            assert_eq!(judge(&window, &other, &OTHER), refused, "{stage:?}");
+        }
+        let apart = sum_of("feeder-1", 14_400, 1, 20..39);
+        assert_eq!(judge(&window, &apart, &OTHER), Decision::Open);
+    }
+}
+
+#[test]
+fn a_window_that_an_earlier_version_released_is_closed() {
+    let message = sum("feeder-1", 14_400, 0);
+    let before = Opening {
+        set: None,
+        ..opening(&message, &D, Stage::Released)
+    };
+    let window = [before];
+    assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
+    let apart = sum_of("feeder-1", 14_400, 1, 50..70);
+    let refused = Decision::Reject(Reason::AlreadyOpened);
+    assert_eq!(judge(&window, &apart, &OTHER), refused);
+}
+
+/// It is the same ciphertext of the same meters, so nothing new is learnt.
+#[test]
+fn what_a_kill_left_spent_is_opened_again_and_nothing_else_in_its_place() {
+    let message = sum("feeder-1", 14_400, 0);
+    let window = [opening(&message, &D, Stage::Spent)];
+    assert_eq!(judge(&window, &message, &D), Decision::Open);
+    let refused = Decision::Reject(Reason::AlreadyOpened);
+    assert_eq!(judge(&window, &message, &OTHER), refused);
+    let mut other_salt = message.clone();
+    other_salt.salts[3].0[0] ^= 1;
+    assert_eq!(judge(&window, &other_salt, &D), refused);
+    let fewer = sum_of("feeder-1", 14_400, 0, 0..19);
+    assert_eq!(judge(&window, &fewer, &D), refused);
+}
+
+#[test]
+fn a_sum_that_did_not_open_is_divided_until_a_part_of_it_comes() {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+    let mut window = vec![opening(&whole, &D, Stage::Divided)];
+    assert_eq!(judge(&window, &whole, &D), Decision::Divide);
+    let refused = Decision::Reject(Reason::AlreadyOpened);
+    assert_eq!(judge(&window, &whole, &OTHER), refused, "a retry");
+
+    let first = part(1, 0..30);
+    assert_eq!(judge(&window, &first, &OTHER), Decision::Open);
+    window.push(opening(&first, &OTHER, Stage::Burnt));
+    assert_eq!(judge(&window, &whole, &D), refused);
+    assert_eq!(
+        judge(&window, &first, &OTHER),
+        Decision::Reject(Reason::NotOpened),
+        "the answer is the same again"
+    );
+    for (number, numbers) in [(2, 0..30), (2, 29..59)] {
+        let again = part(number, numbers);
+        assert_eq!(judge(&window, &again, &D), refused, "part {number}");
+    }
+    assert_eq!(judge(&window, &part(2, 30..60), &D), Decision::Open);
+    // A part that did not open is not divided further.
+    let piece = Sum {
+        replaces: Some(Part(1)),
+        ..sum_of("feeder-1", 14_400, 3, 0..15)
+    };
+    assert_eq!(judge(&window, &piece, &D), refused);
+}
+
+#[test]
+fn a_part_is_of_the_meters_of_a_sum_that_did_not_open_and_smaller() {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+    let window = [opening(&whole, &D, Stage::Divided)];
+    let bad = Decision::Reject(Reason::BadSet);
+    assert_eq!(judge(&window, &part(1, 0..60), &OTHER), bad);
+    assert_eq!(judge(&window, &part(1, 40..61), &OTHER), bad);
+    assert_eq!(judge(&[], &part(1, 0..30), &OTHER), bad);
+    let few = Decision::Reject(Reason::MinMeters);
+    assert_eq!(judge(&window, &part(1, 0..14), &OTHER), few);
+    let released = [opening(&whole, &D, Stage::Released)];
+    let refused = Decision::Reject(Reason::AlreadyOpened);
+    assert_eq!(judge(&released, &part(1, 0..30), &OTHER), refused);
+}
+
+#[test]
+fn a_sum_that_cannot_be_divided_in_two_is_final() {
+    let stage = |numbers| Opening::of(&sum_of("f", 0, 0, numbers), &D).failed(15);
+    assert_eq!(stage(0..29), Stage::Burnt);
+    assert_eq!(stage(0..30), Stage::Divided);
+    assert_eq!(Opening::of(&part(1, 0..30), &D).failed(15), Stage::Burnt);
+}
+
+#[test]
+fn without_refusals_nothing_new_is_opened_and_what_was_answered_is_answered_again() {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+    let spent = Decision::Reject(Reason::KeySpent);
+    assert_eq!(judge_with(&[], &whole, &D, false), spent);
+    let again = [opening(&whole, &D, Stage::Released)];
+    assert_eq!(judge_with(&again, &whole, &D, false), Decision::Duplicate);
+    let again = [opening(&whole, &D, Stage::Divided)];
+    assert_eq!(judge_with(&again, &whole, &D, false), Decision::Divide);
+    assert_eq!(judge_with(&again, &part(1, 0..30), &D, false), spent);
+}
+
+#[test]
+fn all_parts_of_a_window_come_from_the_service_whose_part_was_opened_first() {
+    let mut window = [opening(&sum("feeder-1", 14_400, 0), &D, Stage::Released)];
+    for part in [0, 1] {
+        let mut other = sum_of("feeder-1", 14_400, part, 20 * u32::from(part)..40);
+        other.analytics = "analytics-2".parse().unwrap();
+        assert_eq!(
+            judge(&window, &other, &OTHER),
+            Decision::Reject(Reason::BatchCollected),
+            "part {part}"
+        );
+        if part == 0 {
+            assert_eq!(judge(&window, &other, &D), Decision::Duplicate);
+        }
+        assert_eq!(judge(&[], &other, &OTHER), Decision::Open);
+    }
+    // What an earlier version took names no service: the digests decide, as they did then.
+    window[0].analytics = None;
+    let mut other = sum("feeder-1", 14_400, 0);
+    other.analytics = "analytics-2".parse().unwrap();
+    assert_eq!(
+        judge(&window, &other, &OTHER),
+        Decision::Reject(Reason::Conflict)
+    );
+}
+
+#[test]
+fn a_duplicate_stays_one_when_its_rules_no_longer_hold() {
+    let mut message = sum("feeder-1", 14_400, 0);
+    let window = [opening(&message, &D, Stage::Released)];
+    message.plan_version = wire::PlanVersion(99);
+    assert_eq!(judge(&window, &message, &D), Decision::Duplicate);
+}
+
+#[test]
+fn each_rule_has_its_reason() {
+    assert_eq!(rejected(|s| s.epoch = KeyEpoch(7)), Reason::UnknownEpoch);
+    assert_eq!(
+        rejected(|s| s.window = WindowStart(14_401)),
+        Reason::MisalignedWindow
+    );
+    assert_eq!(
+        rejected(|s| s.feeder = FeederId::try_from("elsewhere").unwrap()),
+        Reason::UnknownFeeder
+    );
+    assert_eq!(
+        rejected(|s| s.plan_version = wire::PlanVersion(99)),
+        Reason::UnknownPlan
+    );
+    assert_eq!(
+        rejected(|s| s.plan_version = wire::PlanVersion(1)),
+        Reason::OutdatedConfig
+    );
+    let with = |numbers| rejected(|s| *s = sum_of("feeder-1", 14_400, 0, numbers));
+    assert_eq!(with(0..256), Reason::BatchFull);
+    assert_eq!(with(0..14), Reason::MinMeters);
+    assert_eq!(with(86..101), Reason::UnknownMeter);
+}
+
+#[test]
+fn as_many_contributors_as_the_setting_allows_and_the_feeder_has_are_opened() {
+    let message = sum("feeder-1", 14_400, 0);
+    let judge = |max_meters, count| {
+        let mut plan = plan();
+        plan.feeders[0].max_meters = max_meters;
+        let rules = Rules {
+            plan: &plan,
+            members: &members(count),
+            has_refusals: true,
+        };
+        super::judge(&[], &message, &Opening::of(&message, &D), &rules)
+    };
+    assert_eq!(judge(20, 20), Decision::Open);
+    assert_eq!(judge(19, 20), Decision::Reject(Reason::BatchFull));
+    assert_eq!(judge(20, 19), Decision::Reject(Reason::UnknownMeter));
+}
+
+#[test]
+fn a_sum_is_of_its_windows_epoch_or_an_older_one() {
+    let mut plan = plan();
+    let epoch = |epoch, first| wire::EpochPlan {
+        epoch: KeyEpoch(epoch),
+        first_window: WindowStart(first),
+        ..plan.epochs[0].clone()
+    };
+    plan.epochs = vec![epoch(2, 14_400), epoch(3, 28_800)];
+    let check = |epoch, window| {
+        let mut sum = sum("feeder-1", window, 0);
+        sum.epoch = KeyEpoch(epoch);
+        check_epoch(&sum, &plan).err()
+    };
+    for (window, allowed, newest) in [(0, 1..=1, 1), (14_400, 1..=2, 2), (28_800, 1..=3, 3)] {
+        for epoch in allowed {
+            assert_eq!(check(epoch, window), None, "epoch {epoch}, window {window}");
+        }
+        for epoch in newest + 1..=3 {
+            assert_eq!(check(epoch, window), Some(Reason::WrongEpoch));
+        }
+        assert_eq!(check(4, window), Some(Reason::UnknownEpoch));
+    }
+}
