@@ -387,68 +387,6 @@ fn memory_is_bounded() {
     );
 }
 
-#[test]
-fn a_report_under_another_setting_goes_into_a_part_of_its_own() {
-    let mut windows = windows();
-    fold(&mut windows, 1, 0, 0).unwrap();
-    for (meter, plan_version, part) in [(2, 2, 1), (3, 1, 0), (4, 2, 1), (5, 3, 2)] {
-        let report = Report {
-            plan_version: PlanVersion(plan_version),
-            ..report(meter, 0)
-        };
-        let folded = fold_report(&mut windows, &report, &limbs(2), digest(meter));
-        assert_eq!(folded, Ok(FoldResult::Folded(Part(part))), "meter {meter}");
-    }
-}
-
-/// A release that named either twice would be refused as a whole.
-#[test]
-fn a_number_or_a_salt_that_is_in_the_sum_is_refused_and_costs_nobody_else_anything() {
-    let mut windows = windows();
-    fold(&mut windows, 1, 0, 0).unwrap();
-    let copied = Report {
-        salt: report(1, 0).salt,
-        ..report(2, 0)
-    };
-    let refused_so = Err(Reason::BadSet);
-    assert_eq!(
-        fold_report(&mut windows, &copied, &limbs(2), digest(2)),
-        refused_so
-    );
-    let (twin, cipher) = (report(3, 0), limbs(3));
-    let twin = Contribution {
-        number: 1,
-        ..contribution(&twin, &cipher, digest(3))
-    };
-    let store = &mut MemoryStore::default();
-    assert_eq!(refused(windows.fold(&twin, 0, store).unwrap()), refused_so);
-    fold(&mut windows, 4, 0, 0).unwrap();
-    fold(&mut windows, 5, 0, 0).unwrap();
-    assert_eq!(close(&mut windows, 3, 0).0, [(key(0, 0), 3, 1 + 4 + 5)]);
-}
-
-#[test]
-fn no_sum_has_more_meters_than_its_setting_says() {
-    let mut windows = windows();
-    let small = |windows: &mut Windows, meter| {
-        let (report, limbs) = (report(meter, 0), limbs(1));
-        let small = Contribution {
-            max_meters: 2,
-            ..contribution(&report, &limbs, digest(meter))
-        };
-        refused(
-            windows
-                .fold(&small, 0, &mut MemoryStore::default())
-                .unwrap(),
-        )
-    };
-    for meter in 1..=2 {
-        assert_eq!(small(&mut windows, meter), Ok(FoldResult::Folded(Part(0))));
-    }
-    assert_eq!(small(&mut windows, 3), Err(Reason::BatchFull));
-    assert_eq!(small(&mut windows, 1), Ok(FoldResult::Duplicate(Part(0))));
-}
-
 /// The simulation found it: three meters were answered and in no sum.
 #[test]
 fn a_held_sum_that_has_become_large_enough_outlives_the_retention() {

@@ -7,7 +7,7 @@
 //! | 1 | epoch, plan version, clamped, missing, stage |
 //! | 2, early | epoch, plan version, clamped, missing, earliest and latest sealing, stage |
 //! | 2 | epoch, plan version, contributors, clamped, missing, earliest and latest sealing, stage |
-//! | 3 | as in [`format`] |
+//! | 3 | as in [`mod@format`] |
 //!
 //! The early form of 2 has the same number because the program changed the columns without counting on; the types of the
 //! columns, which the file names, tell the two apart.

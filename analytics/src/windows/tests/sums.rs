@@ -1,10 +1,10 @@
 //! What a sum and its release say of their reports, and when sums are due.
 
-use wire::{Digest, Part, Reason, Report, UnixMillis};
+use wire::{Digest, Part, PlanVersion, Reason, Report, UnixMillis};
 
 use super::{
-    FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on, digest, feeder, fold,
-    fold_on, fold_report, key, limbs, report, windows,
+    Contribution, FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on,
+    contribution, digest, feeder, fold, fold_on, fold_report, key, limbs, refused, report, windows,
 };
 
 #[test]
@@ -136,4 +136,66 @@ fn a_supplements_digest_has_none_of_an_earlier_part_that_is_not_committed_either
     let (due, _) = windows.due(true, 100, |_| 9, 2 * IDLE_MS, store).unwrap();
     let digests: Vec<u8> = (4..=6).flat_map(|meter| digest(meter).0).collect();
     assert_eq!(due[0].members.digest, Digest::of(&digests));
+}
+
+#[test]
+fn a_report_under_another_setting_goes_into_a_part_of_its_own() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    for (meter, plan_version, part) in [(2, 2, 1), (3, 1, 0), (4, 2, 1), (5, 3, 2)] {
+        let report = Report {
+            plan_version: PlanVersion(plan_version),
+            ..report(meter, 0)
+        };
+        let folded = fold_report(&mut windows, &report, &limbs(2), digest(meter));
+        assert_eq!(folded, Ok(FoldResult::Folded(Part(part))), "meter {meter}");
+    }
+}
+
+/// A release that named either twice would be refused as a whole.
+#[test]
+fn a_number_or_a_salt_that_is_in_the_sum_is_refused_and_costs_nobody_else_anything() {
+    let mut windows = windows();
+    fold(&mut windows, 1, 0, 0).unwrap();
+    let copied = Report {
+        salt: report(1, 0).salt,
+        ..report(2, 0)
+    };
+    let refused_so = Err(Reason::BadSet);
+    assert_eq!(
+        fold_report(&mut windows, &copied, &limbs(2), digest(2)),
+        refused_so
+    );
+    let (twin, cipher) = (report(3, 0), limbs(3));
+    let twin = Contribution {
+        number: 1,
+        ..contribution(&twin, &cipher, digest(3))
+    };
+    let store = &mut MemoryStore::default();
+    assert_eq!(refused(windows.fold(&twin, 0, store).unwrap()), refused_so);
+    fold(&mut windows, 4, 0, 0).unwrap();
+    fold(&mut windows, 5, 0, 0).unwrap();
+    assert_eq!(close(&mut windows, 3, 0).0, [(key(0, 0), 3, 1 + 4 + 5)]);
+}
+
+#[test]
+fn no_sum_has_more_meters_than_its_setting_says() {
+    let mut windows = windows();
+    let small = |windows: &mut crate::windows::Windows, meter| {
+        let (report, limbs) = (report(meter, 0), limbs(1));
+        let small = Contribution {
+            max_meters: 2,
+            ..contribution(&report, &limbs, digest(meter))
+        };
+        refused(
+            windows
+                .fold(&small, 0, &mut MemoryStore::default())
+                .unwrap(),
+        )
+    };
+    for meter in 1..=2 {
+        assert_eq!(small(&mut windows, meter), Ok(FoldResult::Folded(Part(0))));
+    }
+    assert_eq!(small(&mut windows, 3), Err(Reason::BatchFull));
+    assert_eq!(small(&mut windows, 1), Ok(FoldResult::Duplicate(Part(0))));
 }

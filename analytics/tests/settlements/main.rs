@@ -1,0 +1,173 @@
+//! What gateways are told of the parts that their reports are in, and until when they are asked for them again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod scene;
+
+use std::collections::BTreeMap;
+
+use scene::{IDLE_MS, METERS, Said, Scene, ToBoth};
+use wire::{Part, Reason, SettlementOutcome as Outcome, Status, SumStatus};
+
+fn parts<const N: usize>(parts: [(u16, Outcome); N]) -> ToBoth {
+    [(), ()].map(|()| Said {
+        reports: BTreeMap::new(),
+        parts: BTreeMap::from(parts),
+    })
+}
+
+#[test]
+fn each_gateway_hears_once_of_a_part_that_the_operator_took_or_refused() {
+    for (status, outcome) in [
+        (SumStatus::Taken, Outcome::Released),
+        (SumStatus::Duplicate, Outcome::Released),
+        (SumStatus::Rejected(Reason::AlreadyOpened), Outcome::Refused),
+    ] {
+        let mut scene = Scene::new();
+        let release = scene.release();
+        assert!(release.message.set.iter().eq(0..METERS));
+        assert_eq!(release.message.replaces, None);
+        assert_eq!(scene.settle(&release, status), parts([(0, outcome)]));
+        assert_eq!(scene.settle(&release, status), parts([]));
+    }
+    // What passes settles nothing.
+    let mut scene = Scene::new();
+    let release = scene.release();
+    for reason in [Reason::NotReady, Reason::KeySpent] {
+        assert_eq!(
+            scene.settle(&release, SumStatus::Rejected(reason)),
+            parts([])
+        );
+    }
+    assert_eq!(
+        scene.settle(&release, SumStatus::Taken),
+        parts([(0, Outcome::Released)])
+    );
+}
+
+#[test]
+fn a_gateway_that_missed_it_hears_of_it_again_when_its_report_comes_again() {
+    for (status, outcome) in [
+        (SumStatus::Taken, Outcome::Released),
+        (SumStatus::Rejected(Reason::NotOpened), Outcome::Refused),
+    ] {
+        let mut scene = Scene::new();
+        let release = scene.release();
+        let again = |scene: &mut Scene| {
+            let effects = scene.receive([3]);
+            scene.said(&effects.outgoing)
+        };
+        let duplicate = || BTreeMap::from([(3, (Status::Duplicate, 0))]);
+        let mut expected = ToBoth::default();
+        expected[1].reports = duplicate();
+        assert_eq!(again(&mut scene), expected, "not settled");
+        scene.settle(&release, status);
+        expected[1].parts.insert(0, outcome);
+        assert_eq!(again(&mut scene), expected);
+        scene.restart();
+        assert_eq!(again(&mut scene), expected, "after a restart");
+    }
+}
+
+/// The meters of the two parts that the release is divided into: three and four.
+fn groups() -> [Vec<u32>; 2] {
+    let mut scene = Scene::new();
+    let release = scene.release();
+    scene.settle(&release, SumStatus::Divide);
+    let effects = scene.receive(0..METERS);
+    let mut releases = scene.releases(&effects.outgoing);
+    releases.sort_by_key(|release| release.message.part);
+    let groups = releases
+        .iter()
+        .map(|release| release.message.set.iter().collect());
+    groups.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// What gateways are told of a part that only these meters are in.
+fn of(meters: &[u32], part: u16, outcome: Outcome) -> ToBoth {
+    let mut said = ToBoth::default();
+    for meter in meters {
+        said[*meter as usize % 2].parts.insert(part, outcome);
+    }
+    said
+}
+
+#[test]
+fn a_part_that_did_not_open_is_asked_for_again_in_disjoint_parts() {
+    let [first, second] = groups();
+    let mut all: Vec<u32> = first.iter().chain(&second).copied().collect();
+    all.sort_unstable();
+    assert!(all.iter().copied().eq(0..METERS), "{first:?} {second:?}");
+    assert_eq!((first.len(), second.len()), (3, 4));
+
+    let mut scene = Scene::new();
+    let release = scene.release();
+    let wanted = parts([(0, Outcome::Wanted)]);
+    assert_eq!(scene.settle(&release, SumStatus::Divide), wanted);
+    assert_eq!(
+        scene.engine.unsettled(None, 9).unwrap(),
+        [],
+        "it is not sent again"
+    );
+    // Some come; the others are asked for again, also by another process, and not at every tick.
+    scene.receive(first[..2].iter().chain(&second[..2]).copied());
+    scene.restart();
+    let missing = [first[2], second[2], second[3]];
+    let asked = scene.tick();
+    assert_eq!(
+        scene.said(&asked.outgoing),
+        of(&missing, 0, Outcome::Wanted)
+    );
+    let at_once = scene.tick();
+    assert_eq!(scene.said(&at_once.outgoing), ToBoth::default());
+
+    let effects = scene.receive([first[2], second[2]]);
+    let folded = scene.said(&effects.outgoing).map(|said| said.reports);
+    let folded: BTreeMap<_, _> = folded.into_iter().flatten().collect();
+    let into = |part| (Status::Folded, part);
+    assert_eq!(
+        folded,
+        BTreeMap::from([(first[2], into(1)), (second[2], into(2))])
+    );
+    let release = scene.releases(&effects.outgoing).pop().unwrap();
+    assert_eq!(
+        (release.message.part, release.message.replaces),
+        (Part(1), Some(Part(0)))
+    );
+    assert!(release.message.set.iter().eq(first.iter().copied()));
+    let refused = SumStatus::Rejected(Reason::NotOpened);
+    assert_eq!(
+        scene.settle(&release, refused),
+        of(&first, 1, Outcome::Refused)
+    );
+
+    // The last does not come in time. The rest is released, and its gateway need not keep it any longer.
+    scene.now_ms += IDLE_MS;
+    let effects = scene.tick();
+    let release = scene.releases(&effects.outgoing).pop().unwrap();
+    assert!(release.message.set.iter().eq(second[..3].iter().copied()));
+    let last = &second[3..];
+    assert_eq!(scene.said(&effects.outgoing), of(last, 0, Outcome::Refused));
+    let taken = scene.settle(&release, SumStatus::Taken);
+    assert_eq!(taken, of(&second[..3], 2, Outcome::Released));
+    let effects = scene.receive(last.iter().copied());
+    let mut late = of(last, 0, Outcome::Refused);
+    late[last[0] as usize % 2]
+        .reports
+        .insert(last[0], (Status::Duplicate, 0));
+    assert_eq!(scene.said(&effects.outgoing), late);
+}
+
+#[test]
+fn a_part_that_replaces_another_is_never_divided_again() {
+    let mut scene = Scene::new();
+    let release = scene.release();
+    scene.settle(&release, SumStatus::Divide);
+    let effects = scene.receive(0..METERS);
+    for release in scene.releases(&effects.outgoing) {
+        let part = release.message.part.0;
+        let members: Vec<u32> = release.message.set.iter().collect();
+        let told = scene.settle(&release, SumStatus::Divide);
+        assert_eq!(told, of(&members, part, Outcome::Refused));
+    }
+}
