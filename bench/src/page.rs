@@ -10,6 +10,7 @@ use service::config::Settings;
 
 use harness::oracle::Truths;
 use harness::scenario::Scenario;
+use harness::verdict::scale;
 use harness::watch::Seen;
 
 /// The metrics of the whole path, all of it in this process.
@@ -116,7 +117,7 @@ impl Page {
     pub(crate) async fn end(self, wrong: &[String], stop: &Stop) {
         self.watching.abort();
         self.live.rates(Rates::since(self.began, &METRICS));
-        let right = "every decrypted interval equals the truth within the bound".to_owned();
+        let right = "exact: every decrypted total equals the truth".to_owned();
         let text = wrong.first().cloned().unwrap_or(right);
         self.live.verdict(Verdict {
             correct: wrong.is_empty(),
@@ -135,12 +136,14 @@ impl Page {
 /// A window with its truth. The truth is of all meters of a window, so a part of one is shown without.
 fn window(report: &FeederReport, truths: &Truths) -> live::Window {
     let mut window = operator::page::window(report);
-    let truth = truths.get(&(report.feeder.clone(), report.window_start));
+    let key = (report.feeder.clone(), report.window_start);
+    let truth = truths.window(&key, scale(report));
     if let (Some(load), Some(truth)) = (&mut window.load, truth)
         && truth.meters == report.meters
     {
-        let energy_wh = truth.energy_wh.clone();
-        load.truth = Some(Truth { energy_wh });
+        load.truth = Some(Truth {
+            energy_wh: truth.energy_wh,
+        });
     }
     window
 }

@@ -1,7 +1,7 @@
 //! The real processes, together, under faults: the tests are in `tests/`.
 //!
 //! # Layout
-//! * [`chaos`]: processes of their own that are killed while they work, and three ledgers compared; `tests/chaos.rs` in small
+//! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
 //! * `tests/epoch.rs`: a new key epoch in mid-stream

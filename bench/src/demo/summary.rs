@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use harness::scenario::Scenario;
 use harness::session::Finished;
-use harness::verdict::Row;
+use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
 use serde::Serialize;
 
 use crate::output::{or_dash, table};
@@ -26,9 +26,14 @@ pub(crate) struct RunSummary {
     /// Readings below zero: more was exported than drawn.
     pub(crate) readings_exported: u64,
     pub(crate) readings_missing: u64,
+    /// Whether every decrypted total equals the truth.
+    pub(crate) exact: bool,
+    /// 0 if they are exact.
     pub(crate) max_relative_error: f64,
-    /// Greatest relative error the noise of the encryption allows an interval.
-    pub(crate) error_bound: f64,
+    /// The largest quantum of a feeder, in Wh: what readings enter in whole multiples of, with the rest carried on.
+    pub(crate) quantum_wh: u64,
+    /// Probability that the noise of the encryption puts one total of the largest feeder a quantum off.
+    pub(crate) off_by_one_probability: f64,
     /// Reports folded in a second, from the first reading to the last release.
     pub(crate) reports_per_s: f64,
     pub(crate) readings_per_s: f64,
@@ -37,7 +42,7 @@ pub(crate) struct RunSummary {
     pub(crate) wall_s: f64,
     pub(crate) results: PathBuf,
     pub(crate) input: String,
-    /// Whether every window is accounted for and every interval is within the bound.
+    /// Whether every window is accounted for and every total is exact.
     pub(crate) correct: bool,
     pub(crate) wrong: Vec<String>,
     #[serde(skip)]
@@ -69,7 +74,9 @@ impl RunSummary {
             readings_exported: fleet.exported,
             readings_missing: fleet.missing,
             max_relative_error: finished.verdict.max_relative_error,
-            error_bound: finished.verdict.error_bound,
+            exact: finished.verdict.exact,
+            quantum_wh: finished.verdict.quantum_wh,
+            off_by_one_probability: OFF_BY_ONE_PROBABILITY,
             reports_per_s: finished.per_s(watch.folded),
             readings_per_s: finished.per_s(fleet.readings),
             bytes_per_report: finished.bytes_per_report(),
@@ -96,8 +103,8 @@ impl RunSummary {
                 ),
                 row.meters.to_string(),
                 format!("{:.3}", row.energy_wh as f64 / 1e3),
-                format!("{:.3}", row.true_wh / 1e3),
-                format!("{:.0} (≤ {:.0})", row.error_wh, row.bound_wh),
+                format!("{:.3}", row.true_wh as f64 / 1e3),
+                row.error_wh.to_string(),
                 format!("{:.0}", row.mean_wh),
                 or_dash(row.std_wh, |std| format!("{std:.0}")),
                 format!("{:.3}", row.peak_wh as f64 / 1e3),
@@ -127,8 +134,8 @@ impl RunSummary {
             self.windows_withheld
         );
         text += &format!(
-            "largest relative error {:.1e}, allowed by the noise {:.1e}\n",
-            self.max_relative_error, self.error_bound
+            "readings entered in whole {} Wh, the rest carried on; a total is one off with probability {:.1e}\n",
+            self.quantum_wh, self.off_by_one_probability
         );
         text += &format!(
             "{:.0} reports/s, {:.0} readings/s, {:.0} bytes a report, {:.1} s in all\n",
@@ -142,7 +149,7 @@ impl RunSummary {
             text += &format!("WRONG: {wrong}\n");
         }
         if self.correct {
-            text += "every decrypted interval equals the truth within the bound\n";
+            text += "exact: every decrypted total equals the truth\n";
         }
         text
     }

@@ -144,6 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_an_earlier_format_is_read_and_keeps_its_bound() {
+        let mut old = serde_json::to_value(example()).unwrap();
+        old["format"] = serde_json::json!(2);
+        let point = &mut old["sweeps"][0]["points"][0];
+        point["settings"] = {
+            let mut settings = point["settings"].take();
+            let fields = settings.as_object_mut().unwrap();
+            fields.remove("coefficients");
+            fields.insert("slots_used".to_owned(), serde_json::json!(48));
+            settings
+        };
+        point["repeats"][0]["error"] = serde_json::json!({"max_abs_wh": 3.0, "bound_wh": 41.0, "max_relative": 4e-6,
+            "bound_relative": 6e-5, "intervals": 1920});
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("run.json"), old.to_string()).unwrap();
+        let run = run_in(folder.path()).unwrap();
+        let error = run.sweeps[0].points[0].repeats[0].error.unwrap();
+        assert_eq!((error.exact, error.bound_wh, run.format), (false, Some(41.0), 2));
+    }
+
+    #[test]
     fn a_folder_without_a_run_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let folders = vec![folder.path().to_owned()];

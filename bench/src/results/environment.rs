@@ -1,6 +1,7 @@
 //! The machine, the build and the command, as far as they can be learnt.
 
 use packed::Profile;
+use packed::layout::{Layout, Shape};
 use procfs::{Current as _, LoadAverage, Meminfo};
 use tokio::process::Command;
 
@@ -12,6 +13,9 @@ const OPENFHE: &str = "1.4.2";
 
 /// Instruction sets that matter to the fold, to SHA-256 and to signatures.
 const FLAGS: &str = "sse4_2 avx avx2 bmi2 sha_ni avx512f avx512dq avx512ifma avx512vbmi";
+
+/// Readings of the report whose bytes are stated of each profile.
+const READINGS: u16 = 96;
 
 /// The environment at this moment; what follows later is left open.
 pub(crate) async fn now(repeats: u32, warmup: u32, quick: bool) -> Environment {
@@ -75,14 +79,15 @@ pub(crate) fn timestamp() -> String {
 }
 
 fn row(profile: &Profile) -> ProfileRow {
+    let shape = Shape::new(Layout::Profile, READINGS);
     ProfileRow {
         name: profile.name.to_owned(),
-        ring_dimension: profile.ring_dimension,
-        slots: profile.slots(),
-        modulus_bits: profile.modulus_bits,
+        ring_dimension: profile.ring.dimension,
+        modulus_bits: profile.ring.modulus_bits,
         scale_bits: profile.scale_bits,
+        dropped_bits: profile.dropped,
         max_contributors: profile.max_contributors(),
-        ciphertext_bytes: profile.packed_len(),
+        ciphertext_bytes: shape.map_or(0, |shape| profile.packed_len(shape.coefficients())),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sweep::parameter;
 const SWEEP: &str = "parameter label=point.label value=point.value repeat=repeat.repeat status reasons
     meters=point.settings.meters feeders=point.settings.feeders interval_s=point.settings.interval_s
     batch=point.settings.batch windows=point.settings.windows layout=point.settings.layout
-    slots_used=point.settings.slots_used profile=point.settings.profile speed=point.settings.speed
+    coefficients=point.settings.coefficients profile=point.settings.profile speed=point.settings.speed
     offered_reports_per_s=point.settings.offered_reports_per_s latency_s=point.settings.latency_s
     loss_ratio=point.settings.loss_ratio min_meters=point.settings.min_meters
     min_meters_lowered_from=point.settings.min_meters_lowered_from reports=repeat.cost.reports
@@ -29,9 +29,9 @@ const SWEEP: &str = "parameter label=point.label value=point.value repeat=repeat
     cpu_us_per_reading=repeat.cost.cpu_us_per_reading cpu_s_meter=repeat.cost.cpu_s_by_service.meter
     cpu_s_broker=repeat.cost.cpu_s_by_service.broker cpu_s_analytics=repeat.cost.cpu_s_by_service.analytics
     cpu_s_operator=repeat.cost.cpu_s_by_service.operator cpu_s_bench=repeat.cost.cpu_s_by_service.bench
-    peak_rss_bytes=repeat.cost.peak_rss_bytes max_abs_error_wh=repeat.error.max_abs_wh
-    bound_wh=repeat.error.bound_wh max_relative_error=repeat.error.max_relative
-    bound_relative=repeat.error.bound_relative";
+    peak_rss_bytes=repeat.cost.peak_rss_bytes exact=repeat.error.exact
+    max_abs_error_wh=repeat.error.max_abs_wh max_relative_error=repeat.error.max_relative
+    quantum_wh=repeat.error.quantum_wh";
 
 /// Columns of `stages.csv`: a line for each stage of a repeat.
 const STAGES: &str =

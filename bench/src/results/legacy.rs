@@ -24,7 +24,7 @@ pub(super) fn analytics_results(run: &Run, extras: &[(Parameter, Extras)]) -> Va
             "peak_wh": row.peak_wh,
             "load_factor": row.load_factor,
             "max_abs_error_wh": row.error_wh,
-            "error_bound_wh": row.bound_wh,
+            "quantum_wh": row.quantum_wh,
         })
     };
     let point = |(parameter, extras): &(Parameter, Extras)| {
@@ -135,7 +135,7 @@ mod tests {
         let points = metrics["by_parameter"]["meters"].as_array().unwrap();
         assert_eq!(points.len(), run.sweeps[0].points.len());
         assert!(points[0]["encryption_time_ms"].as_f64().unwrap() > 0.0);
-        assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(27_325.0));
+        assert_eq!(points[0]["payload_size_bytes"].as_f64(), Some(12_010.0));
         let mut points = points.iter();
         let skipped = points.find(|point| point["status"] == "skipped").unwrap();
         assert!(skipped["encryption_time_ms"].is_null());
@@ -147,9 +147,9 @@ mod tests {
             window: wire::WindowStart(86_400),
             meters: 5,
             energy_wh: 1_000,
-            true_wh: 999.5,
-            error_wh: 0.5,
-            bound_wh: 3.0,
+            true_wh: 1_000,
+            error_wh: 0,
+            quantum_wh: 1,
             mean_wh: 10.0,
             std_wh: None,
             peak_wh: 90,

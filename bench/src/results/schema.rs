@@ -28,9 +28,10 @@ use serde_json::Value;
 
 pub(crate) use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
 
-/// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it.
-/// Format 1 also had `plaintext`, a comparison with a pipeline of its own.
-pub(crate) const FORMAT: u32 = 2;
+/// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it. Earlier ones are
+/// read too: format 1 also had `plaintext`, a comparison with a pipeline of its own; in 1 and 2 totals had a bound on their
+/// error, and ciphertexts slots.
+pub(crate) const FORMAT: u32 = 3;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
@@ -100,12 +101,15 @@ pub(crate) struct Environment {
 pub(crate) struct Profile {
     pub(crate) name: String,
     pub(crate) ring_dimension: usize,
-    pub(crate) slots: usize,
     pub(crate) modulus_bits: u32,
-    /// A slot value x is encrypted as x × 2^scale_bits.
+    /// A reading of the feeder's reference is encrypted as 2^scale_bits.
     pub(crate) scale_bits: u32,
+    /// Low bits that a report leaves out of each residue of its first and of its second polynomial.
+    #[serde(default)]
+    pub(crate) dropped_bits: [u32; 2],
     /// Contributors that cannot overflow.
     pub(crate) max_contributors: u32,
+    /// Of a report of 96 readings.
     pub(crate) ciphertext_bytes: usize,
 }
 
@@ -134,7 +138,7 @@ pub(crate) enum Parameter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sweep {
     pub(crate) parameter: Parameter,
-    /// Unit of [`Point::value`]: `meters`, `s`, `intervals`, `slots`, `feeders`, `ratio`, or empty.
+    /// Unit of [`Point::value`]: `meters`, `s`, `intervals`, `coefficients`, `feeders`, `ratio`, or empty.
     pub(crate) unit: String,
     /// What is varied and what stays the same, in a sentence.
     pub(crate) varies: String,
@@ -163,7 +167,7 @@ pub(crate) struct Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
-    /// Every window equals the truth within the bound.
+    /// Every window is exact.
     Ok,
     /// A window does not.
     Wrong,
@@ -183,8 +187,9 @@ pub(crate) struct PointSettings {
     /// Windows of event time, each of batch × interval: reports are meters × windows.
     pub(crate) windows: u32,
     pub(crate) layout: String,
-    /// Slots of a ciphertext that carry something.
-    pub(crate) slots_used: usize,
+    /// Coefficients of a ciphertext that carry something, the zero checks included.
+    pub(crate) coefficients: Option<usize>,
+    /// The profile asked for, or `auto`.
     pub(crate) profile: String,
     /// Seconds of event time a second; `null`: as fast as the pipeline takes readings.
     pub(crate) speed: Option<f64>,

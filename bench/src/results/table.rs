@@ -48,7 +48,7 @@ pub(crate) fn of(run: &Run, folder: &std::path::Path) -> String {
     }
     text += &stragglers(&run.sweeps);
     if run.correct {
-        text += "every decrypted interval of every point equals the truth within the bound\n";
+        text += "exact: every decrypted total of every point equals the truth\n";
     }
     let wall = run.environment.wall_s;
     let about = run.environment.estimate_s;
@@ -130,9 +130,7 @@ fn figures(sweep: &Sweep) -> Table {
             short(median.map(|median| median.bytes_per_report)),
             short(median.map(|median| median.bytes_per_reading)),
             cost.and_then(memory).unwrap_or("-".to_owned()),
-            or_dash(error, |error| {
-                format!("{:.0} (≤ {:.0})", error.max_abs_wh, error.bound_wh)
-            }),
+            or_dash(error, |error| figure(error.max_abs_wh)),
             state(point).to_owned(),
         ]);
     }
@@ -201,7 +199,7 @@ mod tests {
         for wanted in wanted.split('|') {
             assert!(text.contains(wanted), "no {wanted:?} in\n{text}");
         }
-        assert!(!text.contains("every decrypted interval"), "{text}");
+        assert!(!text.contains("exact"), "{text}");
         assert!(text.contains("repeats below half of the median"), "{text}");
         let mut points = run.sweeps[0].points.iter();
         let wrong = points.find(|point| point.status == Status::Wrong).unwrap();

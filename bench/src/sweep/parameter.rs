@@ -18,7 +18,10 @@ const fn values(parameter: Parameter) -> (&'static str, &'static str) {
         Parameter::Feeders => ("1 4 10 20", "1 4"),
         Parameter::Latency => ("0ms 10ms 50ms 200ms", "0ms 50ms"),
         Parameter::Loss => ("0 0.01 0.05 0.2", "0 0.05"),
-        Parameter::Profile => ("additive additive-wide", "additive additive-wide"),
+        Parameter::Profile => (
+            "additive-small additive-fine additive additive-wide",
+            "additive-small additive-wide",
+        ),
     }
 }
 
@@ -52,12 +55,12 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
         ),
         Parameter::Batch => (
             "intervals",
-            "Intervals in a report, for the same readings of 20 meters: longer reports are fewer, and each is as large.",
+            "Intervals in a report, for the same readings of 20 meters: longer reports are fewer, and little larger.",
         ),
         Parameter::Payload => (
-            "slots",
-            "Slots of a ciphertext that carry something, for the same number of reports: N readings (profile:N), or N readings \
-             and their squares (moments:N). A ciphertext is as large whatever is in it.",
+            "coefficients",
+            "Coefficients of a ciphertext that carry something, for the same number of reports: N readings (profile:N), or N \
+             readings and their squares (moments:N), each reading with its presence, and the zero checks.",
         ),
         Parameter::Feeders => (
             "feeders",
@@ -73,7 +76,8 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
         ),
         Parameter::Profile => (
             "",
-            "Parameter profile: the scale of the slots, and with it the precision and the greatest number of meters.",
+            "Parameter profile: the scale of the coefficients and the bits left out of each residue, and with them the bytes of a \
+             report, the greatest number of meters and the quantum.",
         ),
     }
 }

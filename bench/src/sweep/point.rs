@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::Interrupted;
-use harness::oracle::Truths;
 use harness::runtimes::Runtimes;
 use harness::session::{Finished, Session, ratio};
 use harness::verdict::{Row, Verdict};
@@ -86,7 +85,7 @@ impl Bench<'_> {
     async fn run(&self, work: &Work, limit: Duration, bar: &ProgressBar) -> Result<Ran> {
         let mut scenario = work.scenario(self.base, self.seed, limit)?;
         if self.shift_truth {
-            shift(&mut scenario.truths);
+            scenario.truths.falsify();
         }
         let before = reset_peak();
         let began = Instant::now();
@@ -116,13 +115,6 @@ impl Bench<'_> {
             peak,
             total_wall_s: began.elapsed().as_secs_f64(),
         })
-    }
-}
-
-fn shift(truths: &mut Truths) {
-    let first = truths.values_mut().next();
-    if let Some(wh) = first.and_then(|truth| truth.energy_wh.first_mut()) {
-        *wh += 1e6;
     }
 }
 
@@ -185,12 +177,13 @@ impl Ran {
 }
 
 fn error(verdict: &Verdict) -> Error {
-    let greatest = |of: fn(&Row) -> f64| verdict.rows.iter().map(of).fold(0.0, f64::max);
+    let greatest = verdict.rows.iter().map(|row| row.error_wh).max();
     Error {
-        max_abs_wh: greatest(|row| row.error_wh),
-        bound_wh: greatest(|row| row.bound_wh),
+        exact: verdict.exact,
+        max_abs_wh: greatest.unwrap_or(0) as f64,
         max_relative: verdict.max_relative_error,
-        bound_relative: verdict.error_bound,
+        quantum_wh: Some(verdict.quantum_wh),
         intervals: verdict.intervals,
+        bound_wh: None,
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use harness::network::Network;
 use harness::scenario::{self, Scenario};
-use packed::Profile;
-use packed::layout::Layout;
+use packed::layout::{Layout, Shape};
+use packed::{Profile, RING};
 use service::config::Settings;
 
 use crate::results::schema::{Parameter, PointSettings};
@@ -46,7 +46,8 @@ pub(crate) struct Work {
     pub(crate) batch: u16,
     pub(crate) windows: u32,
     pub(crate) layout: Layout,
-    pub(crate) profile: &'static Profile,
+    /// `None`: for each feeder the smallest that does.
+    pub(crate) profile: Option<&'static Profile>,
     /// Seconds of event time a second; `None`: as fast as it goes.
     pub(crate) speed: Option<f64>,
     pub(crate) latency: Duration,
@@ -85,7 +86,7 @@ impl Work {
             batch: options.batch.unwrap_or(batch),
             windows: 0,
             layout: Layout::Moments,
-            profile: &packed::ADDITIVE,
+            profile: None,
             speed: None,
             latency: Duration::ZERO,
             loss: 0.0,
@@ -115,7 +116,7 @@ impl Work {
             }
             Parameter::Payload => {
                 (self.layout, self.batch) = payload(label)?;
-                self.slots_used() as f64
+                self.shape()?.coefficients() as f64
             }
             Parameter::Feeders => {
                 self.feeders = label.parse().context(WHOLE)?;
@@ -133,7 +134,7 @@ impl Work {
                 self.loss
             }
             Parameter::Profile => {
-                self.profile = Profile::by_name(label)?;
+                self.profile = Some(Profile::by_name(label)?);
                 return Ok(());
             }
         };
@@ -151,19 +152,14 @@ impl Work {
             "{meters} meters on {feeders} feeders: a sum needs at least 2"
         );
         let most = meters.div_ceil(feeders);
-        let room = self.profile.max_contributors();
+        let profile = self.profile.unwrap_or(&packed::ADDITIVE_WIDE);
+        let room = profile.max_contributors();
         ensure!(
             most <= room,
             "{most} meters on a feeder, and {} holds {room}: take more --feeders",
-            self.profile.name
+            profile.name
         );
-        let slots = self.profile.slots();
-        let needed = self.slots_used();
-        ensure!(
-            needed <= slots,
-            "{needed} slots, and a ciphertext has {slots}"
-        );
-        Ok(())
+        self.shape().map(drop)
     }
 
     fn enough(&self, parameter: Parameter, quick: bool) -> u32 {
@@ -217,9 +213,10 @@ impl Work {
         Ok(scenario)
     }
 
-    /// Slots that carry something.
-    pub(crate) fn slots_used(&self) -> usize {
-        self.layout.slots_needed(self.batch.into())
+    /// Which coefficient of a ciphertext carries what.
+    fn shape(&self) -> Result<Shape> {
+        let has = || format!("a ciphertext has {} coefficients", RING.dimension);
+        Shape::new(self.layout, self.batch).with_context(has)
     }
 
     pub(crate) fn reports(&self) -> u64 {
@@ -245,8 +242,8 @@ impl Work {
             batch: self.batch,
             windows: self.windows,
             layout: self.layout.as_str().to_owned(),
-            slots_used: self.slots_used(),
-            profile: self.profile.name.to_owned(),
+            coefficients: self.shape().ok().map(|shape| shape.coefficients()),
+            profile: self.profile.map_or("auto", |profile| profile.name).to_owned(),
             speed: self.speed,
             offered_reports_per_s: self
                 .speed

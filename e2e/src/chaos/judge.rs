@@ -1,8 +1,10 @@
-//! The verdict: three ledgers side by side.
+//! The verdict: four ledgers side by side.
 //!
 //! * The first is the truth: who must report which window, and how much energy that is, from the seed.
 //! * The second is what an independent subscriber saw on the wire ([`super::observer`]).
 //! * The third is the operator's `totals.jsonl`, read here by code of its own.
+//! * The fourth is the masks: the operator can open a sum only if it has each report of its set once and no other. So no
+//!   sum may fail to open, or name a meter that is in an opened sum already.
 //!
 //! None of them is read from the store or the journal that the kills put to the test. A meter's window is *lost* if the
 //! released sums of the window have fewer contributors than meters, *duplicated* if they have more or if receipts
@@ -13,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use harness::oracle::{Truth, Truths};
+use harness::oracle::{Scale, Truth, Truths};
 use serde::{Deserialize, Serialize};
-use wire::{Digest, FeederId, Part, Reason, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, Reason, WindowStart};
 
 use super::observer::{Sealed, Seen, settled};
 
@@ -32,8 +34,8 @@ pub(crate) struct Total {
     pub(crate) meters: u32,
     /// Energy per interval, in Wh.
     pub(crate) energy_wh: Vec<i64>,
-    /// Bound on the error of an interval, in Wh.
-    pub(crate) bound_wh: f64,
+    /// What every reading in it is a whole multiple of, in Wh.
+    pub(crate) quantum_wh: u64,
     /// Digest of the sum's limbs.
     pub(crate) digest: Digest,
 }
@@ -79,10 +81,10 @@ pub(crate) struct Verdict {
     pub(crate) receipts_seen: u64,
     /// Reports and releases refused in receipts, by reason.
     pub(crate) refused: BTreeMap<Reason, u64>,
-    /// Greatest |decrypted − true| / |true| over all intervals.
+    /// Sums that the operator could not open, or whose meters were in an opened sum already, as far as the subscriber saw.
+    pub(crate) sums_not_opened: u64,
+    /// Greatest |decrypted − true| / |true| over all intervals: 0 if totals are exact.
     pub(crate) max_relative_error: f64,
-    /// What that may be by the noise of the encryption.
-    pub(crate) error_bound: f64,
     /// What is wrong, in words.
     pub(crate) wrong: Vec<String>,
 }
@@ -98,7 +100,7 @@ pub(crate) struct Rules {
 
 type Key<'a> = (&'a FeederId, WindowStart);
 
-/// Compares the three.
+/// Compares the four.
 pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules) -> Verdict {
     let mut verdict = Verdict {
         windows: truths.len(),
@@ -110,17 +112,25 @@ pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules
         let key = (&total.feeder, total.window_start);
         lines.entry(key).or_default().push(total);
     }
-    let mut reports: BTreeMap<Key<'_>, Vec<&BTreeMap<Digest, Sealed>>> = BTreeMap::new();
+    let mut reports: BTreeMap<Key<'_>, Vec<Reported<'_>>> = BTreeMap::new();
     for ((meter, window), sealed) in &seen.reports {
         if let Some(feeder) = seen.feeders.get(meter) {
-            reports.entry((feeder, *window)).or_default().push(sealed);
+            let reported = Reported { meter, sealed };
+            reports.entry((feeder, *window)).or_default().push(reported);
         }
     }
-    for ((feeder, window), truth) in truths {
+    let entered = truths.entered(|(feeder, window)| {
+        Some(Scale {
+            quantum_wh: lines.get(&(feeder, *window))?.first()?.quantum_wh,
+            square_unit_wh2: None,
+        })
+    });
+    for ((feeder, window), meters) in truths.windows() {
         let key = (feeder, *window);
         let window = Window {
             key,
-            truth,
+            meters,
+            truth: entered.get(&(feeder.clone(), *window)),
             lines: lines.remove(&key).unwrap_or_default(),
             reports: reports.remove(&key).unwrap_or_default(),
             seen,
@@ -140,12 +150,27 @@ pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules
     for reason in refused.chain(releases.flat_map(|release| &release.refused)) {
         *verdict.refused.entry(*reason).or_default() += 1;
     }
+    verdict.opened(seen);
     verdict
 }
 
 impl Verdict {
     pub(crate) fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.windows_wrong == 0 && self.wrong.is_empty()
+    }
+
+    /// The fourth ledger.
+    fn opened(&mut self, seen: &Seen) {
+        for ((feeder, window, part), of) in &seen.releases {
+            let failed = of.values().filter(|release| release.is_not_opened());
+            let failed = failed.count() as u64;
+            if failed > 0 {
+                self.sums_not_opened += failed;
+                self.say(format!(
+                    "{feeder}, window {window}: the operator could not open part {part}"
+                ));
+            }
+        }
     }
 
     fn say(&mut self, words: String) {
@@ -155,12 +180,21 @@ impl Verdict {
     }
 }
 
-/// One feeder's window in all three ledgers.
+/// A meter's report of a window: each of its ciphertexts.
+#[derive(Clone, Copy)]
+struct Reported<'a> {
+    meter: &'a MeterId,
+    sealed: &'a BTreeMap<Digest, Sealed>,
+}
+
+/// One feeder's window in all ledgers.
 struct Window<'a> {
     key: Key<'a>,
-    truth: &'a Truth,
+    meters: u32,
+    /// What it comes to; `None` where no total of the feeder says in which quanta.
+    truth: Option<&'a Truth>,
     lines: Vec<&'a Total>,
-    reports: Vec<&'a BTreeMap<Digest, Sealed>>,
+    reports: Vec<Reported<'a>>,
     seen: &'a Seen,
     rules: Rules,
 }
@@ -168,7 +202,7 @@ struct Window<'a> {
 impl Window<'_> {
     fn judge(&self, verdict: &mut Verdict) {
         let mut wrong = Vec::new();
-        let expected = u64::from(self.truth.meters);
+        let expected = u64::from(self.meters);
         let released: u64 = self.lines.iter().map(|line| u64::from(line.meters)).sum();
         verdict.reports_expected += expected;
         verdict.reports_folded += released;
@@ -192,7 +226,7 @@ impl Window<'_> {
         {
             wrong.push(format!("a part of {} meters was released", line.meters));
         }
-        let twice = self.reports.iter().filter(|sealed| folded_twice(sealed));
+        let twice = self.reports.iter().filter(|of| folded_twice(of.sealed));
         let excess = released.saturating_sub(expected);
         let twice = twice.count() as u64;
         if excess.max(twice) > 0 {
@@ -204,7 +238,7 @@ impl Window<'_> {
         if missing == 0 && excess == 0 {
             wrong.extend(self.compare(verdict));
         }
-        let resealed = self.reports.iter().filter(|sealed| sealed.len() > 1);
+        let resealed = self.reports.iter().filter(|of| of.sealed.len() > 1);
         let resealed = resealed.count() as u64;
         if resealed > 0 {
             verdict.resealed += resealed;
@@ -220,24 +254,23 @@ impl Window<'_> {
 
     /// Whether receipts were seen for every meter.
     fn all_settled(&self) -> bool {
-        let settled = |sealed: &&&BTreeMap<Digest, Sealed>| settled(sealed);
-        self.reports.iter().filter(settled).count() >= self.truth.meters as usize
+        let settled = self.reports.iter().filter(|of| settled(of.sealed));
+        settled.count() >= self.meters as usize
     }
 
-    /// The energies of all parts together against the truth; their bounds add up.
+    /// The energies of all parts together against the truth.
     fn compare(&self, verdict: &mut Verdict) -> Option<String> {
-        let bound: f64 = self.lines.iter().map(|line| line.bound_wh).sum();
-        let mut energy = Vec::with_capacity(self.truth.energy_wh.len());
-        for k in 0..self.truth.energy_wh.len() {
+        let truth = self.truth?;
+        let mut energy = Vec::with_capacity(truth.energy_wh.len());
+        for k in 0..truth.energy_wh.len() {
             let of = |line: &&Total| line.energy_wh.get(k).copied();
             match self.lines.iter().map(of).sum::<Option<i64>>() {
                 Some(decrypted) => energy.push(decrypted),
                 None => return Some(format!("interval {k} is not in the total")),
             }
         }
-        let deviation = self.truth.compare(&energy, bound);
+        let deviation = truth.compare(&energy);
         verdict.max_relative_error = verdict.max_relative_error.max(deviation.relative);
-        verdict.error_bound = verdict.error_bound.max(deviation.bound_relative);
         deviation.wrong.into_iter().next()
     }
 
@@ -256,13 +289,12 @@ impl Window<'_> {
         let name = (feeder.clone(), window, line.part);
         let release = self.seen.releases.get(&name)?.get(&line.digest)?;
         // Only a window of which every report was seen, with one ciphertext each, can be held against its release.
-        let digests: Option<Vec<&Digest>> =
-            self.reports.iter().map(|sealed| only(sealed)).collect();
-        let mut digests =
-            digests.filter(|digests| digests.len() == release.contributors as usize)?;
-        digests.sort_unstable();
-        let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
-        if release.contributors_digest != Digest::of(&bytes) {
+        let numbered = |of: &Reported<'_>| Some((*self.seen.numbers.get(of.meter)?, only(of.sealed)?));
+        let digests: Option<BTreeMap<u32, &Digest>> = self.reports.iter().map(numbered).collect();
+        let digests = digests.filter(|digests| digests.len() == release.contributors as usize)?;
+        let bytes: Vec<u8> = digests.values().flat_map(|digest| digest.0).collect();
+        let same = digests.keys().copied().eq(release.set.iter());
+        if !same || release.contributors_digest != Digest::of(&bytes) {
             return Some(
                 "the release is the sum of other reports than those on the wire".to_owned(),
             );

@@ -3,7 +3,7 @@
 //! Broker, operator, analytics and a gateway run as processes of their own. One after the other is killed with SIGKILL
 //! while it has work in flight, some of them at named points just before and after a commit or a publish, and started
 //! again at once. The network between gateway, analytics and broker cuts, delays, stalls and goes deaf meanwhile. When
-//! every reading is taken and settled, three ledgers that know nothing of each other are compared.
+//! every reading is taken and settled, four ledgers that know nothing of each other are compared.
 //!
 //! # Layout
 //! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves

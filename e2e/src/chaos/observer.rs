@@ -1,6 +1,6 @@
 //! The second ledger: what an independent subscriber sees on the wire.
 //!
-//! It reads reports, receipts, releases and the operator's receipts, straight from the broker. It misses what the broker
+//! It reads reports, receipts, releases, the operator's receipts and the roster, straight from the broker. It misses what the broker
 //! forgets in a kill, so what it has not seen proves nothing. What it has seen does: one report with two ciphertexts,
 //! one report folded in two receipts, two different releases of one sum, and, where it saw every report of a window,
 //! whether the release is the sum of exactly those.
@@ -14,8 +14,8 @@ use service::stop::Stop;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::{
-    Digest, FeederId, MeterId, Part, Reason, Receipt, Report, Status, Sum, SumReceipt, SumStatus,
-    Topic, Topics, WindowStart,
+    ContributorSet, Digest, FeederId, MeterId, Part, Reason, Receipt, Report, RosterPage, Status,
+    Sum, SumReceipt, SumStatus, Topic, Topics, WindowStart,
 };
 
 const CLIENT: &str = "chaos-observer";
@@ -37,11 +37,23 @@ pub(crate) struct Sealed {
 pub(crate) struct Release {
     /// Contributors it states.
     pub(crate) contributors: u32,
-    /// What it says of who contributed.
+    /// Numbers of the meters that contributed.
+    pub(crate) set: ContributorSet,
+    /// What it says of their reports.
     pub(crate) contributors_digest: Digest,
     pub(crate) answered: bool,
+    /// Whether the operator asked for it in parts, because it did not open.
+    pub(crate) divided: bool,
     /// Reasons for which the operator refused it.
     pub(crate) refused: BTreeSet<Reason>,
+}
+
+impl Release {
+    /// Whether the operator could not open it, or found one of its meters in a sum it had opened.
+    pub(crate) fn is_not_opened(&self) -> bool {
+        let masks = [Reason::NotOpened, Reason::AlreadyOpened];
+        self.divided || masks.iter().any(|reason| self.refused.contains(reason))
+    }
 }
 
 /// A sum's name: feeder, window, part.
@@ -53,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) reports: HashMap<(MeterId, WindowStart), BTreeMap<Digest, Sealed>>,
     /// The feeder of each meter, after the topic of its reports.
     pub(crate) feeders: HashMap<MeterId, FeederId>,
+    /// The number of each meter on its feeder, after the roster.
+    pub(crate) numbers: HashMap<MeterId, u32>,
     /// Releases of each sum, by the digest of their bytes.
     pub(crate) releases: BTreeMap<SumName, BTreeMap<Digest, Release>>,
     /// The last release that was seen for the first time.
@@ -85,6 +99,7 @@ impl Seen {
             Some(Topic::Receipt { .. }) => self.receipt(incoming),
             Some(Topic::Sum { .. }) => self.sum(incoming),
             Some(Topic::SumReceipt { .. }) => self.sum_receipt(incoming),
+            Some(Topic::Roster { .. }) => self.roster(incoming),
             _ => Ok(false),
         };
         read.unwrap_or_else(|error| {
@@ -139,11 +154,21 @@ impl Seen {
         }
         of.entry(digest).or_insert(Release {
             contributors: sum.contributors,
+            set: sum.set,
             contributors_digest: sum.contributors_digest,
             answered: false,
+            divided: false,
             refused: BTreeSet::new(),
         });
         Ok(new)
+    }
+
+    fn roster(&mut self, incoming: &Incoming) -> Result<bool, wire::WireError> {
+        let page = wire::decode_shared::<RosterPage>(&incoming.payload, usize::MAX)?;
+        let entries = page.claimed().entries.iter();
+        let numbers = entries.map(|entry| (entry.meter.clone(), entry.number));
+        self.numbers.extend(numbers);
+        Ok(false)
     }
 
     fn sum_receipt(&mut self, incoming: &Incoming) -> Result<bool, wire::WireError> {
@@ -162,8 +187,12 @@ impl Seen {
             .and_then(|of| of.get_mut(&digest));
         if let Some(release) = release {
             release.answered = true;
-            if let SumStatus::Rejected(reason) = status {
-                release.refused.insert(reason);
+            match status {
+                SumStatus::Taken | SumStatus::Duplicate => {}
+                SumStatus::Divide => release.divided = true,
+                SumStatus::Rejected(reason) => {
+                    release.refused.insert(reason);
+                }
             }
         }
         Ok(false)
@@ -197,6 +226,7 @@ impl Observer {
             topics.sum_filter(),
             topics.sum_receipt_filter(),
             topics.receipt(&settings.meter.gateway),
+            topics.roster_filter(),
         ];
         let subscriptions = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (publisher, inbox) = mqtt::connect(&settings.mqtt, CLIENT, subscriptions, stop);

@@ -53,7 +53,8 @@ impl Sabotage {
 pub struct Found {
     /// The fault.
     pub sabotage: Sabotage,
-    /// Whether the ledgers show it: lost, duplicated or wrong windows.
+    /// Whether the ledgers show it: lost, duplicated or wrong windows; and, where analytics adds a report twice, sums that the
+    /// operator could not open.
     pub noticed: bool,
     /// What the run came to.
     pub outcome: Summary,
@@ -80,7 +81,9 @@ pub async fn run(
         };
         let outcome = super::run(base, &options, &folder, stop.clone()).await?;
         let verdict = &outcome.verdict;
-        let noticed = verdict.lost + verdict.duplicated + verdict.windows_wrong as u64 > 0;
+        let shown = verdict.lost + verdict.duplicated + verdict.windows_wrong as u64 > 0;
+        let refused = verdict.sums_not_opened > 0 || sabotage != Sabotage::Dedup;
+        let noticed = shown && refused;
         found.push(Found {
             sabotage,
             noticed,
@@ -96,7 +99,7 @@ pub fn table(found: &[Found]) -> String {
     let line = |found: &Found| {
         let verdict = &found.outcome.verdict;
         format!(
-            "{} left out: {} ({} lost, {} duplicated, {} windows wrong)\n",
+            "{} left out: {} ({} lost, {} duplicated, {} windows wrong, {} sums not opened)\n",
             found.sabotage.name(),
             if found.noticed {
                 "noticed"
@@ -106,6 +109,7 @@ pub fn table(found: &[Found]) -> String {
             verdict.lost,
             verdict.duplicated,
             verdict.windows_wrong,
+            verdict.sums_not_opened,
         )
     };
     found.iter().map(line).collect()

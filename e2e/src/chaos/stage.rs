@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use harness::oracle::{Seeded, Truths, truths};
+use harness::oracle::{Seeded, Truths};
 use harness::process::free_address;
 use meter::simulated;
 use meter::source::Simulated;
@@ -61,7 +61,7 @@ impl Stage {
         let settings = settings(base, options, grid, from, length)?;
         let source = Simulated::new(&simulated(&settings))?;
         let mut clear = Seeded(Box::new(source));
-        let truths = truths(&mut clear, grid, options.feeders, from, from.0 + length)?;
+        let truths = Truths::read(&mut clear, grid, options.feeders, (from, from.0 + length))?;
         let stage = Self {
             settings,
             config: folder.join("chaos.toml"),
@@ -82,8 +82,8 @@ impl Stage {
 
     /// Contributors of all windows.
     pub(crate) fn reports(&self) -> u64 {
-        let truths = self.truths.values();
-        truths.map(|truth| u64::from(truth.meters)).sum()
+        let windows = self.truths.windows();
+        windows.map(|(_, meters)| u64::from(meters)).sum()
     }
 
     /// Where a process serves its metrics.

@@ -92,6 +92,8 @@ impl Summary {
             windows_wrong,
             windows_withheld,
             windows_identified,
+            sums_not_opened,
+            max_relative_error,
             ..
         } = self.verdict;
         let mut text = format!(
@@ -120,10 +122,8 @@ impl Summary {
             "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf\n\
              {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
              {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
-             largest relative error {:.1e}, allowed by the noise {:.1e}\nresults: {}\n",
+             {sums_not_opened} sums not opened; largest relative error {max_relative_error}\nresults: {}\n",
             self.kills_at,
-            self.verdict.max_relative_error,
-            self.verdict.error_bound,
             self.results.display(),
         );
         for wrong in &self.verdict.wrong {

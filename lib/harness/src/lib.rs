@@ -2,10 +2,10 @@
 //!
 //! # Layout
 //! * [`scenario`]: what a run is made of, as settings of the real services
-//! * [`oracle`]: the truth, by separate code, straight from the file or the seed
+//! * [`oracle`]: the truth, by separate code, straight from the file or the seed, in the quanta that totals state
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
 //! * [`usage`]: what processes and threads take
-//! * [`watch`]: what the services report while they run · [`verdict`]: whether every total is right
+//! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 

@@ -10,7 +10,7 @@ use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
 use crate::network::Network;
-use crate::oracle::{Clear, FileTruth, Seeded, Truths, truths};
+use crate::oracle::{Clear, FileTruth, Seeded, Truths};
 
 /// The customers of the demo, unless another input is named.
 pub const UCI: &str = "data/uci_electricity_hourly.csv";
@@ -137,7 +137,7 @@ impl Scenario {
                 Box::new(Seeded(source)),
             ),
         };
-        let truths = truths(clear.as_mut(), grid, options.feeders, window, end)?;
+        let truths = Truths::read(clear.as_mut(), grid, options.feeders, (window, end))?;
         Ok(Self {
             settings,
             truths,

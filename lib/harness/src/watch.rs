@@ -100,9 +100,9 @@ impl Watch {
     /// How many windows of `truths` are accounted for.
     #[must_use]
     pub fn progress(&self, truths: &Truths) -> usize {
-        let accounted = truths.iter();
+        let accounted = truths.windows();
         accounted
-            .filter(|(window, truth)| self.accounted(window, truth.meters))
+            .filter(|(window, meters)| self.accounted(window, *meters))
             .count()
     }
 

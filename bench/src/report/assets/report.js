@@ -27,7 +27,7 @@ function summary() {
   const count = (status) => points.filter((point) => point.status === status).length;
   const parts = ["ok", "wrong", "failed", "skipped"].map((status) => `${count(status)} ${status}`).join(", ");
   const box = document.getElementById("summary");
-  const text = run.correct ? "Every decrypted total equals the truth within its bound" : "Some results are wrong or incomplete";
+  const text = run.correct ? run.format < 3 ? "Every decrypted total equals the truth within its bound" : "Exact: every decrypted total equals the truth" : "Some results are wrong or incomplete";
   box.append(element("p", {}, element("span", { class: `verdict ${run.correct ? "good" : "bad"}`, text })));
   if (points.length > 0) box.append(paragraph(`Points of the sweeps: ${parts}.`, "muted"));
   const { environment } = run;
@@ -95,7 +95,7 @@ function sweepTable(sweep) {
     ["reports/s", (point) => span(point.median?.reports_per_s)], ["µs/report", (point) => span(point.median?.cpu_us_per_report)],
     ["bytes/report", (point) => span(point.median?.bytes_per_report)],
     ["peak MB", (point) => (point.median?.peak_rss_bytes ? point.median.peak_rss_bytes.median / 1e6 : null)],
-    ["error Wh", (point) => (point.median ? `${number(point.median.max_abs_error_wh.median)} (≤ ${number(Math.max(...point.repeats.map((one) => one.error?.bound_wh ?? 0)))})` : "–")],
+    ["error Wh", (point) => (point.median ? number(point.median.max_abs_error_wh.median) : "–")],
   ];
   return table(`${sweep.varies} Medians of the repeats, with the least and the greatest.`, columns, sweep.points);
 }
@@ -147,11 +147,12 @@ function load() {
 
 function error() {
   const rows = run.sweeps.flatMap((sweep) => sweep.points.flatMap((point) => point.repeats.filter((one) => one.error)
-    .map((one) => ({ point: `${words(sweep.parameter)} ${point.label}`, repeat: one.repeat, share: one.error.bound_wh > 0 ? one.error.max_abs_wh / one.error.bound_wh : null, ...one.error }))));
+    .map((one) => ({ point: `${words(sweep.parameter)} ${point.label}`, repeat: one.repeat, ...one.error }))));
   if (rows.length === 0) return [];
-  return [paragraph("Each decrypted interval of each feeder is compared with the sum that separate code computes from the readings. The bound comes with every total; it is twelve standard deviations of the encryption's noise."),
+  return [paragraph("Each decrypted interval of each feeder is compared with the sum that separate code computes from the readings. Readings enter in whole quanta, with the rest carried to the meter's next interval, so the two are equal or something is wrong."),
     table("Greatest error of an interval", [["point", (row) => row.point], ["repeat", (row) => row.repeat], ["intervals", (row) => row.intervals],
-      ["error Wh", (row) => row.max_abs_wh], ["bound Wh", (row) => row.bound_wh], ["error ÷ bound", (row) => row.share], ["relative", (row) => row.max_relative]], rows)];
+      ["error Wh", (row) => row.max_abs_wh], ["relative", (row) => row.max_relative], ["quantum Wh", (row) => row.quantum_wh ?? null],
+      ...(rows.some((row) => row.bound_wh) ? [["allowed by the noise, Wh", (row) => row.bound_wh ?? null]] : [])], rows)];
 }
 
 function peers() {

@@ -16,7 +16,7 @@ pub(crate) struct Repeat {
     pub(crate) reasons: Vec<String>,
     /// What it took; `null` where it did not finish.
     pub(crate) cost: Option<Cost>,
-    /// How far the totals are off; `null` where it did not finish.
+    /// Whether the totals are exact, and how far they are off; `null` where it did not finish.
     pub(crate) error: Option<Error>,
     /// Each stage that was seen, in the order of the path.
     pub(crate) stages: Vec<Stage>,
@@ -66,15 +66,19 @@ pub(crate) struct Cost {
 /// Decrypted totals against the plaintext oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Error {
+    /// Whether every total equals the truth.
+    #[serde(default)]
+    pub(crate) exact: bool,
     /// Greatest |decrypted − true| of an interval of a feeder.
     pub(crate) max_abs_wh: f64,
-    /// Greatest bound on it that a release stated.
-    pub(crate) bound_wh: f64,
     /// Greatest |decrypted − true| / max(|true|, 1 Wh).
     pub(crate) max_relative: f64,
-    /// Greatest bound / max(|true|, 1 Wh).
-    pub(crate) bound_relative: f64,
+    /// The largest quantum of a total.
+    pub(crate) quantum_wh: Option<u64>,
     pub(crate) intervals: u64,
+    /// In a document of format 1 or 2, whose totals were not exact: what the error had to stay below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bound_wh: Option<f64>,
 }
 
 /// A step of the path.

@@ -49,7 +49,7 @@ fn batches_report_the_same_readings_and_payloads_the_same_reports() {
     let payloads = works(Parameter::Payload, &["1", "profile:96", "moments:512"]);
     let reports = payloads[0].reports();
     assert!(payloads.iter().all(|work| work.reports() == reports));
-    assert_eq!(payloads[2].slots_used(), 1024);
+    assert_eq!(payloads[2].value, Some(512.0 * 3.0 + 8.0 + 32.0));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_value_that_cannot_be_names_the_flag() {
         (Parameter::Interval, "0s"),
         (Parameter::Interval, "1.5s"),
         (Parameter::Batch, "0"),
-        (Parameter::Payload, "moments:513"),
+        (Parameter::Payload, "moments:700"),
         (Parameter::Payload, "squares:5"),
         (Parameter::Feeders, "0"),
         (Parameter::Feeders, "151"),

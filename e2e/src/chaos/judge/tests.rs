@@ -1,4 +1,4 @@
-use wire::MeterId;
+use wire::{ContributorSet, MeterId};
 
 use super::super::observer::Release;
 use super::*;
@@ -18,7 +18,17 @@ fn digest(number: u32) -> Digest {
     Digest::of(&number.to_le_bytes())
 }
 
-/// Three ledgers of one window that agree.
+/// Meters of 100 Wh, then of −5 Wh.
+fn truths(meters: u32) -> Truths {
+    let mut truths = Truths::default();
+    for _ in 0..meters {
+        let readings = [Some(100_000_000), Some(-5_000_000)];
+        truths.add((feeder(), WINDOW), &readings, i64::MAX);
+    }
+    truths
+}
+
+/// The ledgers of one window that agree.
 struct Ledgers {
     truths: Truths,
     seen: Seen,
@@ -28,10 +38,6 @@ struct Ledgers {
 
 impl Ledgers {
     fn new() -> Self {
-        let truth = Truth {
-            energy_wh: vec![400.0, -20.0],
-            meters: METERS,
-        };
         let mut seen = Seen::default();
         for number in 0..METERS {
             let mut sealed = Sealed::default();
@@ -41,14 +47,15 @@ impl Ledgers {
                 BTreeMap::from([(digest(number), sealed)]),
             );
             seen.feeders.insert(meter(number), feeder());
+            seen.numbers.insert(meter(number), number);
         }
-        let mut digests: Vec<Digest> = (0..METERS).map(digest).collect();
-        digests.sort_unstable();
-        let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.0).collect();
+        let bytes: Vec<u8> = (0..METERS).flat_map(|number| digest(number).0).collect();
         let release = Release {
             contributors: METERS,
+            set: ContributorSet::from_numbers(0..METERS),
             contributors_digest: Digest::of(&bytes),
             answered: true,
+            divided: false,
             refused: BTreeSet::new(),
         };
         seen.releases.insert(
@@ -60,12 +67,12 @@ impl Ledgers {
             window_start: WINDOW,
             part: Part(0),
             meters: METERS,
-            energy_wh: vec![401, -20],
-            bound_wh: 1.5,
+            energy_wh: vec![400, -20],
+            quantum_wh: 1,
             digest: digest(2_000),
         };
         Self {
-            truths: Truths::from([((feeder(), WINDOW), truth)]),
+            truths: truths(METERS),
             seen,
             totals: vec![total],
             supplements: false,
@@ -97,7 +104,7 @@ fn ledgers_that_agree_are_clean_and_the_contributors_identified() {
     assert_eq!((verdict.reports_expected, verdict.reports_folded), (4, 4));
     assert_eq!((verdict.windows, verdict.windows_identified), (1, 1));
     assert_eq!(verdict.receipts_seen, 4);
-    assert_eq!(verdict.max_relative_error, 1.0 / 400.0);
+    assert_eq!((verdict.max_relative_error, verdict.sums_not_opened), (0.0, 0));
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn a_meter_too_many_is_a_duplicate_and_so_is_a_second_line() {
 #[test]
 fn one_lost_and_another_doubled_make_the_window_wrong() {
     assert_eq!(
-        Ledgers::after(|l| l.totals[0].energy_wh[0] = 390),
+        Ledgers::after(|l| l.totals[0].energy_wh[0] = 401),
         (0, 0, 1)
     );
     let other = |l: &mut Ledgers| {
@@ -154,9 +161,32 @@ fn a_report_with_two_ciphertexts_or_a_sum_released_twice_is_wrong() {
     assert_eq!(Ledgers::after(twice), (0, 0, 1));
 }
 
+/// A report lost from a sum or twice in it leaves masks that do not come off.
+#[test]
+fn a_sum_that_the_operator_could_not_open_is_counted_whatever_came_of_its_window() {
+    let change = |change: fn(&mut Release)| {
+        let mut ledgers = Ledgers::new();
+        let of = ledgers.seen.releases.values_mut().next().unwrap();
+        change(of.get_mut(&digest(2_000)).unwrap());
+        let verdict = ledgers.judge();
+        (verdict.sums_not_opened, verdict.is_clean())
+    };
+    assert_eq!(change(|release| release.divided = true), (1, false));
+    for reason in [Reason::NotOpened, Reason::AlreadyOpened] {
+        let mut ledgers = Ledgers::new();
+        let of = ledgers.seen.releases.values_mut().next().unwrap();
+        let release = of.get_mut(&digest(2_000)).unwrap();
+        release.refused.insert(reason);
+        let verdict = ledgers.judge();
+        assert_eq!((verdict.sums_not_opened, verdict.is_clean()), (1, false));
+    }
+    let later = |release: &mut Release| drop(release.refused.insert(Reason::UnknownPlan));
+    assert_eq!(change(later), (0, true));
+}
+
 #[test]
 fn a_window_nobody_should_have_reported_is_wrong() {
-    assert_eq!(Ledgers::after(|l| l.truths.clear()), (0, 0, 1));
+    assert_eq!(Ledgers::after(|l| l.truths = Truths::default()), (0, 0, 1));
 }
 
 #[test]
@@ -164,7 +194,7 @@ fn parts_add_up_and_what_the_subscriber_missed_proves_nothing() {
     let mut ledgers = Ledgers::new();
     let mut second = ledgers.totals[0].clone();
     (ledgers.totals[0].meters, ledgers.totals[0].energy_wh) = (2, vec![300, -20]);
-    (second.meters, second.energy_wh, second.part) = (2, vec![101, 0], Part(1));
+    (second.meters, second.energy_wh, second.part) = (2, vec![100, 0], Part(1));
     ledgers.totals.push(second);
     let verdict = ledgers.judge();
     assert!(verdict.is_clean(), "{verdict:?}");
@@ -179,15 +209,13 @@ fn parts_add_up_and_what_the_subscriber_missed_proves_nothing() {
 #[test]
 fn a_window_with_too_few_meters_is_withheld_and_wrong_once_released() {
     let mut ledgers = Ledgers::new();
-    for truth in ledgers.truths.values_mut() {
-        truth.meters = 1;
-    }
+    ledgers.truths = truths(1);
     ledgers.totals.clear();
     let verdict = ledgers.judge();
     assert!(verdict.is_clean(), "{verdict:?}");
     assert_eq!((verdict.windows_withheld, verdict.lost), (1, 0));
     let released = |l: &mut Ledgers| {
-        l.truths.values_mut().for_each(|truth| truth.meters = 1);
+        l.truths = truths(1);
         l.totals[0].meters = 1;
     };
     assert_eq!(Ledgers::after(released), (0, 0, 1));
@@ -219,7 +247,7 @@ fn totals_are_read_line_by_line_and_a_torn_one_is_refused() {
     let path = folder.path().join("totals.jsonl");
     assert_eq!(read_totals(&path).unwrap(), []);
     let line = format!(
-        r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[401,-20],"bound_wh":1.5,"digest":"{}","more":1}}"#,
+        r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[400,-20],"quantum_wh":1,"digest":"{}","more":1}}"#,
         digest(2_000)
     );
     std::fs::write(&path, format!("{line}\n")).unwrap();

@@ -1,0 +1,373 @@
+//! The truth: what every feeder consumed, computed from the input in the clear.
+//!
+//! Readings are kept as the input has them, in millionths of a watt-hour. A total says in which quanta they entered it; what
+//! they come to then is computed here by code of its own, not by the meter's, so that a mistake in one does not hide in both.
+//!
+//! # Layout
+//! * [`Truths`]: the readings of a run, and what they come to · [`Truth`]: one window of one feeder
+//! * [`Clear`]: where readings come from; [`Seeded`]: a simulated fleet, whose readings follow from its seed
+//! * `file`: a file of customers, read by code of its own too
+
+mod file;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use meter::feeder_of;
+use meter::source::{Reading, Source};
+use packed::layout::{Entered, squares};
+use wire::{FeederId, Grid, UnixSeconds, WindowStart};
+
+pub use file::FileTruth;
+
+/// Millionths of a watt-hour in a watt-hour.
+const UWH: i64 = 1_000_000;
+
+/// Stands for a reading that there is not: half the memory of an `Option`.
+const NONE: i64 = i64::MIN;
+
+/// How the readings of a feeder's window entered its sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    /// What every reading is a whole multiple of, in Wh.
+    pub quantum_wh: u64,
+    /// The same of its square, in Wh²; `None` where there are no squares.
+    pub square_unit_wh2: Option<u64>,
+}
+
+/// What the meters of one feeder entered for one window.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// Meters with at least one reading in the window.
+    pub meters: u32,
+    /// Energy per interval in Wh, summed over the meters.
+    pub energy_wh: Vec<i64>,
+    /// Meters with a reading, per interval.
+    pub present: Vec<u32>,
+    /// Readings that were cut to their meter's capacity.
+    pub clamped: u64,
+    /// Squares of the meters' energies per interval in Wh², summed over the meters.
+    pub squares_wh2: Option<Vec<u128>>,
+}
+
+/// How far a total is from the truth.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Deviation {
+    /// Greatest |decrypted − true| of an interval, in Wh.
+    pub greatest_wh: u64,
+    /// Greatest |decrypted − true| / max(|true|, 1 Wh).
+    pub relative: f64,
+    /// Intervals that are off, in words.
+    pub wrong: Vec<String>,
+}
+
+impl Truth {
+    /// Holds a total's energies per interval, in Wh, against the truth.
+    #[must_use]
+    pub fn compare(&self, energy_wh: &[i64]) -> Deviation {
+        let mut deviation = Deviation::default();
+        for (k, (&decrypted, &true_wh)) in energy_wh.iter().zip(&self.energy_wh).enumerate() {
+            let error = decrypted.abs_diff(true_wh);
+            // An interval with no energy at all has no relative error; a watt-hour stands for it.
+            let relative = error as f64 / true_wh.unsigned_abs().max(1) as f64;
+            deviation.greatest_wh = deviation.greatest_wh.max(error);
+            deviation.relative = deviation.relative.max(relative);
+            if error > 0 {
+                let words = format!("interval {k}: {decrypted} Wh, the truth is {true_wh} Wh");
+                deviation.wrong.push(words);
+            }
+        }
+        deviation
+    }
+}
+
+/// A feeder's window.
+pub type Key = (FeederId, WindowStart);
+
+/// The readings of every window that a run reports.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Truths(BTreeMap<Key, Window>);
+
+/// One window of one feeder, in the clear.
+#[derive(Debug, Clone, PartialEq)]
+struct Window {
+    batch: usize,
+    /// Meters with at least one reading.
+    meters: u32,
+    clamped: u64,
+    /// Energies in µWh, [`NONE`] where there is no reading: all intervals of the first meter, then of the next.
+    readings: Vec<i64>,
+}
+
+/// Readings in the clear.
+pub trait Clear {
+    /// Number of meters, in the order that decides their feeders.
+    fn meters(&self) -> usize;
+    /// Greatest |energy| in µWh that a meter enters for an interval of a length, where its capacity is known.
+    fn limit_uwh(&self, meter: usize, interval_s: u32) -> Option<i64>;
+    /// Every meter's energy in µWh, in order, in the interval that starts at a time; `None` where there is no reading.
+    ///
+    /// # Errors
+    /// Where the input cannot be read on.
+    fn interval(&mut self, start: UnixSeconds, interval_s: u32) -> Result<Vec<Option<i64>>>;
+}
+
+impl Truths {
+    /// The readings of the windows from `from` until `until`, with the meters spread over `feeders` feeders in turn.
+    ///
+    /// # Errors
+    /// Where the input cannot be read on.
+    pub fn read(
+        clear: &mut dyn Clear,
+        grid: Grid,
+        feeders: u32,
+        (from, until): (WindowStart, u64),
+    ) -> Result<Self> {
+        let batch = usize::from(grid.batch());
+        let interval_s = grid.interval_s();
+        let meters = clear.meters();
+        let mut truths = Self::default();
+        let mut window = from;
+        while window.0 < until {
+            let mut readings = vec![vec![None; batch]; meters];
+            for k in 0..batch {
+                let start = UnixSeconds(window.0 + k as u64 * u64::from(interval_s));
+                let energies = clear.interval(start, interval_s)?;
+                for (meter, energy) in readings.iter_mut().zip(energies) {
+                    meter[k] = energy;
+                }
+            }
+            for (index, readings) in readings.iter().enumerate() {
+                let limit = clear.limit_uwh(index, interval_s).unwrap_or(i64::MAX);
+                truths.add((feeder_of(index, feeders), window), readings, limit);
+            }
+            window = WindowStart(window.0 + grid.window_s());
+        }
+        Ok(truths)
+    }
+
+    /// Adds one meter's readings of one window, in µWh, each cut to `limit_uwh`. The meters of a feeder come in the same
+    /// order in every window.
+    pub fn add(&mut self, key: Key, readings: &[Option<i64>], limit_uwh: i64) {
+        let window = self.0.entry(key).or_insert_with(|| Window {
+            batch: readings.len(),
+            meters: 0,
+            clamped: 0,
+            readings: Vec::new(),
+        });
+        window.meters += u32::from(readings.iter().any(Option::is_some));
+        for reading in readings {
+            let entered = reading.map(|uwh| uwh.clamp(-limit_uwh, limit_uwh));
+            window.clamped += u64::from(entered != *reading);
+            window.readings.push(entered.unwrap_or(NONE));
+        }
+    }
+
+    /// Every window, with the number of meters that report it.
+    pub fn windows(&self) -> impl Iterator<Item = (&Key, u32)> {
+        self.0.iter().map(|(key, window)| (key, window.meters))
+    }
+
+    /// Number of windows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no window.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What every window comes to where its total says in which quanta its readings entered. A window whose total does not
+    /// say so is taken to be as the one before; feeders of which no total does are left out.
+    ///
+    /// A meter's remainder goes from each interval to its next, so a window depends on all before it.
+    #[must_use]
+    pub fn entered(&self, scale: impl Fn(&Key) -> Option<Scale>) -> BTreeMap<Key, Truth> {
+        let mut entered = BTreeMap::new();
+        let mut feeder = None;
+        let mut current = None;
+        let mut carries = Vec::new();
+        for (key, window) in &self.0 {
+            if feeder != Some(&key.0) {
+                feeder = Some(&key.0);
+                let of_feeder = self.0.keys().skip_while(|other| *other != key);
+                let mut of_feeder = of_feeder.take_while(|other| other.0 == key.0);
+                current = of_feeder.find_map(&scale);
+                carries = vec![0; window.members()];
+            }
+            current = scale(key).or(current);
+            if let Some(scale) = current {
+                entered.insert(key.clone(), window.entered(scale, &mut carries));
+            }
+        }
+        entered
+    }
+
+    /// The truth of one window, as [`Truths::entered`] gives it if every window before has the same scale.
+    #[must_use]
+    pub fn window(&self, key: &Key, scale: Scale) -> Option<Truth> {
+        let first = (key.0.clone(), WindowStart(0));
+        let mut carries = vec![0; self.0.get(key)?.members()];
+        let windows = self.0.range(first..=key.clone());
+        let truths = windows.map(|(_, window)| window.entered(scale, &mut carries));
+        truths.last()
+    }
+
+    /// Makes the first reading wrong, to see that the run notices.
+    pub fn falsify(&mut self) {
+        let first = self.0.values_mut().next();
+        if let Some(uwh) = first.and_then(|window| window.readings.first_mut()) {
+            // A multiple of any quantum, so that nothing is carried on.
+            *uwh += (1 << 30) * UWH;
+        }
+    }
+}
+
+impl Window {
+    fn members(&self) -> usize {
+        self.readings.len() / self.batch.max(1)
+    }
+
+    fn entered(&self, scale: Scale, carries: &mut [i64]) -> Truth {
+        let mut truth = Truth {
+            meters: self.meters,
+            energy_wh: vec![0; self.batch],
+            present: vec![0; self.batch],
+            clamped: self.clamped,
+            squares_wh2: scale.square_unit_wh2.map(|_| vec![0; self.batch]),
+        };
+        for (readings, carry) in self.readings.chunks(self.batch).zip(carries) {
+            let entered: Vec<Option<Entered>> = readings
+                .iter()
+                .map(|&uwh| enter(uwh, scale.quantum_wh, carry))
+                .collect();
+            for (k, entered) in entered.iter().enumerate() {
+                truth.energy_wh[k] += entered.map_or(0, |entered| entered.wh);
+                truth.present[k] += u32::from(entered.is_some());
+            }
+            if let (Some(sums), Some(unit)) = (&mut truth.squares_wh2, scale.square_unit_wh2) {
+                for (sum, square) in sums.iter_mut().zip(squares(&entered, unit)) {
+                    *sum += u128::from(square) * u128::from(unit);
+                }
+            }
+        }
+        truth
+    }
+}
+
+/// What a meter enters for a reading: the nearest whole quantum to it and to what it still carries, of two the one further
+/// from zero. It carries the rest to its next reading.
+fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<Entered> {
+    if uwh == NONE {
+        return None;
+    }
+    let quantum = quantum_wh as i64 * UWH;
+    let due = uwh + *carry;
+    let steps = (due.abs() + quantum / 2) / quantum * due.signum();
+    *carry = due - steps * quantum;
+    Some(Entered {
+        wh: steps * quantum_wh as i64,
+        clamped: false,
+    })
+}
+
+/// A simulated fleet in the clear.
+pub struct Seeded(pub Box<dyn Source>);
+
+impl Clear for Seeded {
+    fn meters(&self) -> usize {
+        self.0.meters().len()
+    }
+
+    fn limit_uwh(&self, meter: usize, interval_s: u32) -> Option<i64> {
+        let capacity = self.0.meters().get(meter)?.capacity_w.0;
+        let uws = u128::from(capacity) * u128::from(interval_s) * UWH as u128;
+        Some(i64::try_from(uws.div_ceil(3_600)).unwrap_or(i64::MAX))
+    }
+
+    fn interval(&mut self, start: UnixSeconds, interval_s: u32) -> Result<Vec<Option<i64>>> {
+        let mut readings = Vec::new();
+        self.0.read(start, interval_s, &mut readings)?;
+        let energy = |reading: &Reading| match reading {
+            Reading::Energy(energy) => Some(energy.0),
+            Reading::Missing => None,
+        };
+        Ok(readings.iter().map(energy).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(window: u64) -> Key {
+        ("feeder-1".parse().unwrap(), WindowStart(window))
+    }
+
+    fn whole(quantum_wh: u64) -> Scale {
+        Scale {
+            quantum_wh,
+            square_unit_wh2: None,
+        }
+    }
+
+    /// Two meters in two windows: 0.4 Wh an interval; and 2.5 Wh, but one reading is missing and one below zero.
+    fn truths() -> Truths {
+        let mut truths = Truths::default();
+        let limit = 2_000_000;
+        for window in [0, 3_600] {
+            truths.add(key(window), &[Some(400_000); 3], limit);
+        }
+        truths.add(key(0), &[Some(1_500_000), None, Some(-1_500_000)], limit);
+        truths.add(key(3_600), &[Some(2_500_000), None, None], limit);
+        truths
+    }
+
+    #[test]
+    fn a_remainder_goes_to_the_next_interval_and_window_and_a_missing_reading_leaves_it() {
+        let entered = truths().entered(|_| Some(whole(1)));
+        // 0.4, 0.8, 1.2 of which one is entered, and on: 0, 1, 0 and 1, 0, 0. The second meter: 1.5 is 2, less a half;
+        // −1.5 and −0.5 are −2. Then 2 of 2.5, the rest of which is cut.
+        let first = &entered[&key(0)];
+        assert_eq!(first.energy_wh, [2, 1, -2]);
+        assert_eq!(first.present, [2, 1, 2]);
+        assert_eq!((first.meters, first.clamped), (2, 0));
+        let second = &entered[&key(3_600)];
+        assert_eq!(second.energy_wh, [3, 0, 0]);
+        assert_eq!(second.clamped, 1);
+        assert_eq!(truths().window(&key(3_600), whole(1)).as_ref(), Some(second));
+    }
+
+    #[test]
+    fn a_window_without_a_total_is_as_the_one_before_and_the_first_as_the_next() {
+        let eight = |window| truths().entered(|key| (key.1.0 == window).then_some(whole(8)));
+        assert_eq!(eight(0), truths().entered(|_| Some(whole(8))));
+        assert_eq!(eight(3_600), eight(0));
+        assert!(eight(1).is_empty());
+    }
+
+    #[test]
+    fn squares_follow_from_what_was_entered() {
+        let scale = Scale {
+            quantum_wh: 1,
+            square_unit_wh2: Some(1),
+        };
+        let entered = truths().entered(|_| Some(scale));
+        assert_eq!(entered[&key(0)].squares_wh2, Some(vec![4, 1, 4]));
+    }
+
+    #[test]
+    fn a_total_equals_the_truth_or_is_wrong() {
+        let truth = Truth {
+            energy_wh: vec![400, 0],
+            ..Truth::default()
+        };
+        assert_eq!(truth.compare(&[400, 0]), Deviation::default());
+        let off = truth.compare(&[400, -1]);
+        assert_eq!((off.greatest_wh, off.relative), (1, 1.0));
+        assert_eq!(off.wrong, ["interval 1: -1 Wh, the truth is 0 Wh"]);
+    }
+}
