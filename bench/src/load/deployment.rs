@@ -47,7 +47,7 @@ async fn ask(settings: &Settings, fleet: &Fleet, stop: &Stop) -> Result<Arc<Held
         tokio::select! {
             () = stop.stopped() => return Err(Interrupted.into()),
             _ = again.tick() => {
-                let (topic, bytes) = fleet.founding(&settings.deployment.id, &topics);
+                let (topic, bytes) = fleet.founding(&settings.deployment.id, &topics)?;
                 publisher.publish(topic, bytes, false).await?;
             }
             event = inbox.recv() => match event {

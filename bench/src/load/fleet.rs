@@ -3,11 +3,12 @@
 //! Reports are numbered by *rows*. A *cell* is one feeder in one window; its rows are those of the feeder's meters. Cells
 //! go through the feeders and then to the next window, so that any run of rows is a number of whole cells.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use masks::MaskSecret;
 use meter::feeder_of;
 use wire::{
-    DeploymentId, Digest, EnrolRequest, FeederId, GatewayId, MeterId, SigningKey, Topics,
-    VerifyingKey, Watts, WindowStart,
+    CapacityClass, DeploymentId, Digest, EnrolFeeder, EnrolMeter, EnrolRequest, FeederId, GatewayId,
+    MaskKey, MeterId, SigningKey, Topics, UnixMillis, VerifyingKey, Watts, WindowStart,
 };
 
 /// Length of a window, in seconds: a quarter of an hour.
@@ -88,6 +89,12 @@ impl Fleet {
         (feeder + member) % self.gateways.len() as u32
     }
 
+    /// How many meters of a feeder are behind a gateway.
+    fn members(&self, feeder: u32, gateway: u32) -> u32 {
+        let members = (0..self.a_feeder).filter(|member| self.gateway(feeder, *member) == gateway);
+        members.count() as u32
+    }
+
     pub(crate) fn row(&self, meter: &MeterId, window: WindowStart) -> Option<u64> {
         let meter: u32 = meter.as_ref().strip_prefix("load-")?.parse().ok()?;
         let since = window.0.checked_sub(FIRST_WINDOW)? / u64::from(INTERVAL_S);
@@ -102,28 +109,38 @@ impl Fleet {
 
     /// The signing key of a meter: it follows from the seed and protects nothing.
     pub(crate) fn meter_key(&self, meter: u32) -> SigningKey {
-        self.derived("meter", meter)
+        SigningKey::from_bytes(&self.derived("meter", meter))
     }
 
-    fn derived(&self, kind: &str, index: u32) -> SigningKey {
+    /// The secret of a meter's masks, which protects nothing either.
+    pub(crate) fn mask_secret(&self, meter: u32) -> MaskSecret {
+        MaskSecret::from_bytes(&self.derived("mask", meter))
+    }
+
+    fn derived(&self, kind: &str, index: u32) -> [u8; 32] {
         let text = format!("cipherwatt bench load, {kind} {index}, seed {}", self.seed);
-        SigningKey::from_bytes(&Digest::of(text.as_bytes()).0)
+        Digest::of(text.as_bytes()).0
     }
 
-    /// The verifying keys of all meters.
-    pub(crate) fn verifying_keys(&self) -> Result<Vec<VerifyingKey>> {
-        let mut bytes = vec![0; 32 * self.meters() as usize];
-        in_parallel(&mut bytes, 32, |meter, key| {
-            let meter = self.meter_key(meter as u32);
-            key.copy_from_slice(meter.verifying_key().as_bytes());
+    /// The public keys of all meters.
+    pub(crate) fn public_keys(&self) -> Result<Vec<PublicKeys>> {
+        let none = (VerifyingKey::from_bytes([0; 32]), MaskKey([0; 32]));
+        let mut keys = vec![none; self.meters() as usize];
+        in_parallel(&mut keys, 1, |meter, keys| {
+            let meter = meter as u32;
+            let mask = MaskKey(self.mask_secret(meter).public());
+            keys[0] = (self.meter_key(meter).verifying_key(), mask);
             Ok(())
         })?;
-        let key = |key: &[u8; 32]| VerifyingKey::from_bytes(*key);
-        Ok(bytes.as_chunks::<32>().0.iter().map(key).collect())
+        Ok(keys)
     }
 
-    /// A request that names all feeders and no meters: it founds the plan.
-    pub(crate) fn founding(&self, deployment: &DeploymentId, topics: &Topics) -> (String, Vec<u8>) {
+    /// A request that names all feeders, as large as they will be, and no meters: it founds the plan.
+    pub(crate) fn founding(
+        &self,
+        deployment: &DeploymentId,
+        topics: &Topics,
+    ) -> Result<(String, Vec<u8>)> {
         self.request(deployment, topics, 0, (0, 1), Vec::new())
     }
 
@@ -133,20 +150,25 @@ impl Fleet {
         deployment: &DeploymentId,
         topics: &Topics,
         gateway: u32,
-        keys: &[VerifyingKey],
+        keys: &[PublicKeys],
     ) -> Result<Vec<(String, Vec<u8>)>> {
         let own: Vec<u32> = (0..self.meters())
             .filter(|meter| self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway)
             .collect();
         let chunks = own.len().div_ceil(CHUNK) as u32;
         let asked = |meter: &u32| {
-            let feeder = self.feeder(meter / self.a_feeder).clone();
-            let key = keys[*meter as usize];
-            Ok((self.meter_id(*meter)?, feeder, capacity(), key))
+            let (key, mask_key) = keys[*meter as usize];
+            Ok(EnrolMeter {
+                meter: self.meter_id(*meter)?,
+                feeder: self.feeder(meter / self.a_feeder).clone(),
+                capacity: capacity()?,
+                key,
+                mask_key,
+            })
         };
         let requests = (0..).zip(own.chunks(CHUNK)).map(|(chunk, own)| {
             let meters = own.iter().map(asked).collect::<Result<_>>()?;
-            Ok(self.request(deployment, topics, gateway, (chunk, chunks), meters))
+            self.request(deployment, topics, gateway, (chunk, chunks), meters)
         });
         requests.collect()
     }
@@ -157,16 +179,26 @@ impl Fleet {
         topics: &Topics,
         gateway: u32,
         (chunk, chunks): (u32, u32),
-        meters: Vec<(MeterId, FeederId, Watts, VerifyingKey)>,
-    ) -> (String, Vec<u8>) {
-        let key = self.derived("gateway", gateway);
+        meters: Vec<EnrolMeter>,
+    ) -> Result<(String, Vec<u8>)> {
+        let key = SigningKey::from_bytes(&self.derived("gateway", gateway));
         let id = &self.gateways[gateway as usize];
-        let feeders = self.feeders.iter();
-        let mut feeders: Vec<_> = feeders.map(|id| (id.clone(), capacity())).collect();
-        feeders.sort();
+        let max_capacity = capacity()?;
+        let feeder = |(index, feeder): (u32, &FeederId)| EnrolFeeder {
+            feeder: feeder.clone(),
+            max_capacity,
+            // Who founds a feeder asks for all that it will have, so that its setting does not change under way.
+            meters: match meters.is_empty() {
+                true => self.a_feeder,
+                false => self.members(index, gateway),
+            },
+        };
+        let mut feeders: Vec<_> = (0..).zip(&self.feeders).map(feeder).collect();
+        feeders.sort_by(|a, b| a.feeder.cmp(&b.feeder));
         let request = EnrolRequest {
             gateway: id.clone(),
             gateway_key: key.verifying_key(),
+            issued_at: UnixMillis(jiff::Timestamp::now().as_millisecond().unsigned_abs()),
             chunk,
             chunks,
             feeders,
@@ -174,29 +206,33 @@ impl Fleet {
         };
         let topic = topics.enrol(id);
         let (bytes, _) = wire::seal(&request, None, deployment, &topic, &key);
-        (topic, bytes)
+        Ok((topic, bytes))
     }
 }
 
-fn capacity() -> Watts {
-    Watts(GREATEST_WH.unsigned_abs() * 3600 / u64::from(INTERVAL_S))
+/// What a meter signs with and masks with.
+pub(crate) type PublicKeys = (VerifyingKey, MaskKey);
+
+fn capacity() -> Result<CapacityClass> {
+    let watts = Watts(GREATEST_WH.unsigned_abs() * 3600 / u64::from(INTERVAL_S));
+    CapacityClass::of(watts).context("no capacity class")
 }
 
-/// Fills the rows of `bytes` on all processors.
-pub(crate) fn in_parallel(
-    bytes: &mut [u8],
+/// Fills the rows of `items`, of `row` items each, on all processors.
+pub(crate) fn in_parallel<T: Send>(
+    items: &mut [T],
     row: usize,
-    fill: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,
+    fill: impl Fn(usize, &mut [T]) -> Result<()> + Sync,
 ) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let rows = (bytes.len() / row).div_ceil(threads).max(1);
+    let rows = (items.len() / row).div_ceil(threads).max(1);
     std::thread::scope(|scope| {
-        let parts = bytes.chunks_mut(rows * row).enumerate();
+        let parts = items.chunks_mut(rows * row).enumerate();
         let tasks: Vec<_> = parts
-            .map(|(part, bytes)| {
+            .map(|(part, items)| {
                 let fill = &fill;
                 scope.spawn(move || {
-                    let mut rows = (part * rows..).zip(bytes.chunks_exact_mut(row));
+                    let mut rows = (part * rows..).zip(items.chunks_exact_mut(row));
                     rows.try_for_each(|(index, row)| fill(index, row))
                 })
             })
@@ -233,10 +269,11 @@ mod tests {
     #[test]
     fn every_meter_is_asked_for_once_and_by_the_gateway_it_is_behind() {
         let fleet = Fleet::new(20_000, 3, 4, 1).unwrap();
-        let keys = fleet.verifying_keys().unwrap();
-        assert_eq!(keys[7], fleet.meter_key(7).verifying_key());
+        let keys = fleet.public_keys().unwrap();
+        assert_eq!(keys[7].0, fleet.meter_key(7).verifying_key());
+        assert_eq!(keys[7].1.0, fleet.mask_secret(7).public());
         let deployment: DeploymentId = "dev".parse().unwrap();
-        let topics = Topics::new("cipherwatt/v1").unwrap();
+        let topics = Topics::new("cipherwatt/v2").unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for gateway in 0..4 {
             let requests = fleet.requests(&deployment, &topics, gateway, &keys);

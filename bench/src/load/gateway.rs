@@ -15,7 +15,7 @@ use service::stop::{Stop, StopHandle};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use wire::{Receipt, Retry, Status, Unverified};
+use wire::{Receipt, Retry, SettlementOutcome, Status, Unverified};
 
 use super::due::{Next, State};
 use super::reports::Reports;
@@ -157,6 +157,12 @@ impl Line {
                 _ => {}
             }
         }
+        // A sum that the operator could not open, and reports that are wanted again: neither is in an honest run.
+        let settlements = opened.message.settlements.iter();
+        let failed = settlements.filter(|of| of.outcome != SettlementOutcome::Released);
+        self.shared
+            .refused
+            .fetch_add(failed.count() as u64, Ordering::Relaxed);
         if !had_room {
             state.room_since = Instant::now();
         }

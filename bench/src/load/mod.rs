@@ -2,12 +2,12 @@
 //!
 //! The generator is open-loop: report n is due at a fixed time, and its latency counts from then, so that a pipeline
 //! that stalls cannot hide it by slowing the generator down. Its gateways keep the pace that real ones keep, so what is
-//! due and not yet allowed waits in the generator. Its ciphertexts are a pool of real encryptions; every report has a
-//! meter id, a sequence number and a signature of its own, made before the step begins. Every window is decrypted and compared
-//! with the truth.
+//! due and not yet allowed waits in the generator. Its ciphertexts are a pool of real encryptions of zero; every report has a
+//! reading, a mask and a signature of its own, made before the step begins. Every window is decrypted and compared with the
+//! truth.
 //!
 //! # Layout
-//! * [`deployment`]: the plan · [`pool`]: ciphertexts and what is in them
+//! * [`deployment`]: the plan · [`pool`]: ciphertexts · [`seal`]: reading and mask added to one
 //! * [`fleet`]: the meters, and where they are · [`reports`]: what they signed
 //! * [`step`]: which report is due when, and what became of it · [`gateway`]: sending, settling, sending again
 //! * [`world`]: services and generator, offered step after step · [`search`]: which rate comes next
@@ -19,6 +19,7 @@ mod fleet;
 mod gateway;
 mod pool;
 mod reports;
+mod seal;
 mod search;
 mod step;
 mod step_summary;

@@ -91,7 +91,7 @@ impl Load {
         });
         text.extend(wrong.take(10));
         if self.correct() {
-            text += "every report of every step is in exactly one decrypted total, and every total is right\n";
+            text += "every report of every step is in exactly one decrypted total, and every total is exact\n";
         }
         if !self.met() {
             text += match self.searched {

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use harness::oracle::{Truth, Truths};
+use harness::oracle::Truths;
 use harness::output::progress_bar;
 use harness::runtimes::Runtimes;
 use harness::stack::{Next, Stack};
@@ -16,10 +16,10 @@ use service::stop::Stop;
 use tempfile::TempDir;
 use wire::Topics;
 
-use super::fleet::{Fleet, INTERVAL_S};
+use super::fleet::{Fleet, INTERVAL_S, PublicKeys};
 use super::gateway::{Gateways, read};
-use super::pool::Pool;
 use super::reports::Reports;
+use super::seal::Sealer;
 use super::step::Step;
 use super::step_summary::StepSummary;
 use super::{Options, deployment};
@@ -69,11 +69,10 @@ impl World {
         };
         let topics = Topics::new(&settings.deployment.root)?;
         let make = || {
-            let pool = Pool::new(&held, &fleet, options.pool, options.seed)?;
-            let keys = fleet.verifying_keys()?;
+            let keys = fleet.public_keys()?;
             let fleet = fleet.clone();
-            let held = held.clone();
-            let reports = Reports::new(fleet, pool, held, topics.clone(), state.path())?;
+            let sealer = Sealer::new(fleet.clone(), &held, topics.clone(), (options.pool, options.seed))?;
+            let reports = Reports::new(fleet, sealer, held.clone(), topics.clone(), state.path())?;
             anyhow::Ok((keys, Arc::new(RwLock::new(reports))))
         };
         let (keys, reports) = tokio::task::block_in_place(make)?;
@@ -100,7 +99,7 @@ impl World {
     async fn prepare(
         &mut self,
         topics: &Topics,
-        keys: Vec<wire::VerifyingKey>,
+        keys: Vec<PublicKeys>,
         began: Instant,
         stop: &Stop,
     ) -> Result<()> {
@@ -120,7 +119,7 @@ impl World {
     async fn enrol(
         &mut self,
         topics: &Topics,
-        keys: Vec<wire::VerifyingKey>,
+        keys: Vec<PublicKeys>,
         stop: &Stop,
     ) -> Result<()> {
         let meters = self.fleet.meters() as usize;
@@ -233,16 +232,16 @@ impl World {
     fn truths(&self, step: &Step) -> Truths {
         let reports = read(&self.reports);
         let a_feeder = u64::from(self.fleet.a_feeder);
-        let truth = |cell: u64| {
+        let mut truths = Truths::default();
+        for cell in step.cells() {
             let (feeder, window) = self.fleet.cell(cell);
-            let rows = cell * a_feeder..(cell + 1) * a_feeder;
-            let wh: i64 = rows.map(|row| reports.reading_wh(row)).sum();
-            let energy_wh = vec![wh as f64];
-            let meters = self.fleet.a_feeder;
-            let truth = Truth { energy_wh, meters };
-            ((self.fleet.feeder(feeder).clone(), window), truth)
-        };
-        step.cells().map(truth).collect()
+            let key = (self.fleet.feeder(feeder).clone(), window);
+            for row in cell * a_feeder..(cell + 1) * a_feeder {
+                let uwh = reports.reading_wh(row) * 1_000_000;
+                truths.add(key.clone(), &[Some(uwh)], i64::MAX);
+            }
+        }
+        truths
     }
 
     pub(crate) async fn stop(mut self) -> Result<()> {

@@ -153,7 +153,7 @@ impl Seen {
             self.last_release = Some((name, digest));
         }
         of.entry(digest).or_insert(Release {
-            contributors: sum.contributors,
+            contributors: sum.contributors(),
             set: sum.set,
             contributors_digest: sum.contributors_digest,
             answered: false,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use meter::feeder_of;
 use meter::source::{Reading, Source};
-use packed::layout::{Entered, squares};
+use packed::layout::squares;
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 pub use file::FileTruth;
@@ -240,17 +240,17 @@ impl Window {
             squares_wh2: scale.square_unit_wh2.map(|_| vec![0; self.batch]),
         };
         for (readings, carry) in self.readings.chunks(self.batch).zip(carries) {
-            let entered: Vec<Option<Entered>> = readings
+            let entered: Vec<Option<i64>> = readings
                 .iter()
                 .map(|&uwh| enter(uwh, scale.quantum_wh, carry))
                 .collect();
-            for (k, entered) in entered.iter().enumerate() {
-                truth.energy_wh[k] += entered.map_or(0, |entered| entered.wh);
-                truth.present[k] += u32::from(entered.is_some());
+            for (k, wh) in entered.iter().enumerate() {
+                truth.energy_wh[k] += wh.unwrap_or(0);
+                truth.present[k] += u32::from(wh.is_some());
             }
             if let (Some(sums), Some(unit)) = (&mut truth.squares_wh2, scale.square_unit_wh2) {
-                for (sum, square) in sums.iter_mut().zip(squares(&entered, unit)) {
-                    *sum += u128::from(square) * u128::from(unit);
+                for (sum, square) in sums.iter_mut().zip(squares(entered, unit)) {
+                    *sum += square;
                 }
             }
         }
@@ -258,9 +258,9 @@ impl Window {
     }
 }
 
-/// What a meter enters for a reading: the nearest whole quantum to it and to what it still carries, of two the one further
-/// from zero. It carries the rest to its next reading.
-fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<Entered> {
+/// What a meter enters for a reading, in Wh: the nearest whole quantum to it and to what it still carries, of two the one
+/// further from zero. It carries the rest to its next reading.
+fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<i64> {
     if uwh == NONE {
         return None;
     }
@@ -268,10 +268,7 @@ fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<Entered> {
     let due = uwh + *carry;
     let steps = (due.abs() + quantum / 2) / quantum * due.signum();
     *carry = due - steps * quantum;
-    Some(Entered {
-        wh: steps * quantum_wh as i64,
-        clamped: false,
-    })
+    Some(steps * quantum_wh as i64)
 }
 
 /// A simulated fleet in the clear.
