@@ -80,6 +80,9 @@ async fn measure(
     match row {
         Row::Seal => apart(move || steps::seal(&owned, quick)).await,
         Row::Bytes => apart(move || steps::bytes(&owned)).await,
+        Row::BytesAny => apart(move || steps::bytes_any(&owned)).await,
+        Row::Unmask => apart(move || steps::unmask(&owned, quick)).await,
+        Row::Open => apart(move || steps::open(&owned, quick)).await,
         Row::Admit => apart(move || steps::admission(&owned, quick)).await,
         Row::Tenseal => Ok(tenseal(settings, quick).await),
         Row::FoldAvx512 => folded(Kernel::Avx512, quick).await,
@@ -106,7 +109,7 @@ async fn folded(kernel: Kernel, quick: bool) -> Result<Found> {
         return Ok(Found::Nothing(format!("this processor lacks {kernel}")));
     }
     let rounds = if quick { 5 } else { 21 };
-    apart(move || fold::Memory::new().ratios(kernel, rounds)).await
+    apart(move || fold::Memory::new()?.ratios(kernel, rounds)).await
 }
 
 async fn tenseal(settings: &Settings, quick: bool) -> Found {

@@ -1,8 +1,10 @@
-//! The rows of one thread: sealing, its bytes, and what analytics does with a report.
+//! The rows of one thread: sealing, its bytes, what analytics does with a report, and the operator with a sum.
+
+use std::hint::black_box;
 
 use analytics::{Incoming, verify};
-use anyhow::{Result, anyhow};
-use packed::{ADDITIVE, Accumulator};
+use anyhow::{Context as _, Result, anyhow};
+use packed::{ADDITIVE_SMALL, Profile};
 use service::config::Settings;
 
 use crate::peers::ours::Ours;
@@ -10,22 +12,26 @@ use crate::peers::work::Work;
 use crate::ratio::Spread;
 use harness::usage::thread_time;
 
-/// Reports that analytics is given in a round: 27 MB, more than most caches hold.
+/// Reports that analytics is given in a round: 12 MB, more than most caches hold.
 const REPORTS: usize = 1_000;
 /// Reports that analytics takes from its queue at a time under load.
 const LOT: usize = 250;
+/// Reports whose sum is opened.
+const SUMMED: usize = 200;
+/// How often a sum is opened in a round.
+const OPENED: usize = 20;
 
-/// Sealing over OpenFHE's encode and encrypt, in each round.
+/// Sealing over OpenFHE's encryption, in each round.
 pub(crate) fn seal(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let (rounds, each) = if quick { (15, 10) } else { (40, 25) };
-    let ours = Ours::new(settings, Work::real(each)?)?;
-    let slots = (0..each).map(|index| ours.slots(index));
-    let slots = slots.collect::<Result<Vec<_>>>()?;
+    let ours = Ours::new(settings, Work::real(each)?, None)?;
+    let plaintexts = (0..each).map(|index| ours.coefficients(index));
+    let plaintexts = plaintexts.collect::<Result<Vec<_>>>()?;
     let mut ratios = Vec::with_capacity(rounds);
     for round in 0..=rounds {
         let began = thread_time();
-        for slots in &slots {
-            ours.openfhe_alone(slots)?;
+        for coefficients in &plaintexts {
+            ours.openfhe_alone(coefficients)?;
         }
         let alone = thread_time();
         for index in 0..each {
@@ -39,9 +45,24 @@ pub(crate) fn seal(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     Ok(ratios)
 }
 
+/// Bytes of messages in the profile with the smallest reports.
 pub(crate) fn bytes(settings: &Settings) -> Result<Vec<f64>> {
-    let ours = Ours::new(settings, Work::real(20)?)?;
-    (0..20)
+    bytes_in(settings, &ADDITIVE_SMALL)
+}
+
+/// Bytes of messages in the profile with the largest reports.
+pub(crate) fn bytes_any(settings: &Settings) -> Result<Vec<f64>> {
+    let each = Profile::all().iter();
+    let each = each.map(|profile| bytes_in(settings, profile));
+    let each = each.collect::<Result<Vec<_>>>()?;
+    let mean = |bytes: &Vec<f64>| bytes.iter().sum::<f64>() / bytes.len() as f64;
+    let largest = each.into_iter().max_by(|a, b| mean(a).total_cmp(&mean(b)));
+    largest.context("there is no profile")
+}
+
+fn bytes_in(settings: &Settings, profile: &'static Profile) -> Result<Vec<f64>> {
+    let ours = Ours::new(settings, Work::real(20)?, Some(profile))?;
+    (0..ours.reports())
         .map(|index| Ok(ours.seal(index)?.envelope.len() as f64))
         .collect()
 }
@@ -49,7 +70,7 @@ pub(crate) fn bytes(settings: &Settings) -> Result<Vec<f64>> {
 /// Processor time of decoding, verifying and folding a report, in microseconds, in each round.
 pub(crate) fn admission(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let rounds = if quick { 5 } else { 20 };
-    let ours = Ours::new(settings, Work::real(REPORTS)?)?;
+    let ours = Ours::new(settings, Work::real(REPORTS)?, None)?;
     let incoming = |index| {
         Ok(Incoming {
             topic: ours.topic(index).to_owned(),
@@ -60,7 +81,7 @@ pub(crate) fn admission(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let admission = ours.admission();
     let mut values = Vec::with_capacity(rounds);
     for round in 0..=rounds {
-        let mut sum = Accumulator::new(&ADDITIVE);
+        let mut sum = ours.empty_sum();
         let began = thread_time();
         for lot in incoming.chunks(LOT) {
             // One thread: this one, whose clock is read.
@@ -72,6 +93,55 @@ pub(crate) fn admission(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
         let took = thread_time() - began;
         if round > 0 {
             values.push(took.as_secs_f64() * 1e6 / REPORTS as f64);
+        }
+    }
+    Ok(values)
+}
+
+/// Processor time of adding up the pads of a contributor, in microseconds, in each round.
+pub(crate) fn unmask(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
+    let ours = summed(settings)?;
+    rounds(quick, || {
+        for _ in 0..OPENED {
+            drop(black_box(ours.pads()));
+        }
+        Ok(())
+    })
+    .map(|us| us.iter().map(|us| us / (OPENED * SUMMED) as f64).collect())
+}
+
+/// Processor time of opening a sum whose pads are known, in microseconds, in each round.
+pub(crate) fn open(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
+    let ours = summed(settings)?;
+    let sum = ours.packed_sum();
+    let pads = ours.pads();
+    rounds(quick, || {
+        for _ in 0..OPENED {
+            black_box(ours.open(&sum, &pads)?);
+        }
+        Ok(())
+    })
+    .map(|us| us.iter().map(|us| us / OPENED as f64).collect())
+}
+
+fn summed(settings: &Settings) -> Result<Ours> {
+    let mut ours = Ours::new(settings, Work::real(SUMMED)?, None)?;
+    let reports: Vec<usize> = (0..SUMMED).collect();
+    ours.round(&reports)?;
+    ours.opened()?;
+    Ok(ours)
+}
+
+/// Microseconds of processor that `work` takes in each round, but for the first, which warms up.
+fn rounds(quick: bool, mut work: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    let rounds = if quick { 5 } else { 40 };
+    let mut values = Vec::with_capacity(rounds);
+    for round in 0..=rounds {
+        let began = thread_time();
+        work()?;
+        let took = thread_time() - began;
+        if round > 0 {
+            values.push(took.as_secs_f64() * 1e6);
         }
     }
     Ok(values)

@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn the_median_is_held_against_the_limit() {
-        let met = judge(Row::Seal, value(1.15), &options(&[]));
+        let met = judge(Row::Seal, value(1.4), &options(&[]));
         assert_eq!(met.verdict, Verdict::Met);
-        let missed = judge(Row::Seal, value(1.151), &options(&[]));
+        let missed = judge(Row::Seal, value(1.401), &options(&[]));
         assert_eq!(missed.verdict, Verdict::Missed);
-        let slower = judge(Row::Seal, value(1.151), &options(&["seal=9", "seal=1.2"]));
-        assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 1.2));
+        let slower = judge(Row::Seal, value(1.401), &options(&["seal=9", "seal=1.5"]));
+        assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 1.5));
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         let nothing = Found::Nothing("this processor lacks AVX-512".to_owned());
         let rows = vec![
             judge(Row::FoldAvx512, nothing, &options(&[])),
-            judge(Row::Bytes, value(27_600.0), &options(&[])),
+            judge(Row::Bytes, value(12_200.0), &options(&[])),
         ];
         let summary = BudgetSummary::new(rows, Path::new("results/x"));
         assert_eq!(summary.missed, ["bytes"]);
@@ -176,8 +176,8 @@ mod tests {
         assert!(text.contains("MISSED: bytes"), "{text}");
         let json = serde_json::to_value(&summary).unwrap();
         assert_eq!(json["rows"][0]["verdict"], "not_measured");
-        assert_eq!(json["rows"][1]["value"]["median"], 27_600.0);
-        assert_eq!(json["rows"][1]["limit"], 27_500.0);
+        assert_eq!(json["rows"][1]["value"]["median"], 12_200.0);
+        assert_eq!(json["rows"][1]["limit"], 12_100.0);
         assert_eq!(
             json["rows"][1]["command"],
             "cargo run --release -p bench -- budget --rows bytes"

@@ -36,8 +36,12 @@ pub(crate) struct Ours {
     pub(crate) us: BTreeMap<String, Spread>,
     pub(crate) fold_over_copy: Spread,
     pub(crate) bytes: f64,
+    pub(crate) ciphertext_bytes: f64,
+    /// Whether the totals equal what was entered: readings in whole quanta, the rest carried to the next.
+    pub(crate) exact: bool,
+    pub(crate) quantum_wh: u64,
+    /// Greatest difference from the readings themselves: what the meters still carry.
     pub(crate) max_error_wh: f64,
-    pub(crate) bound_wh: f64,
     pub(crate) greatest_total_wh: f64,
 }
 
@@ -79,22 +83,27 @@ pub(crate) struct Ratios {
 }
 
 impl Ours {
+    /// `opened` is the sum, in quanta of `quantum_wh`; nothing is in it where it was not exact.
     pub(crate) fn new(
         steps: &[Steps],
         work: &Work,
         opened: &Opened,
-        bound_wh: f64,
+        quantum_wh: u64,
     ) -> Result<Self> {
         let (max_error_wh, greatest_total_wh) = error(work, opened);
         let column = |step: &str| -> Vec<f64> { steps.iter().map(|steps| steps[step]).collect() };
-        let each = steps.iter().flatten().filter(|(step, _)| **step != "bytes");
+        let is_time = |step: &str| !step.ends_with("bytes");
+        let each = steps.iter().flatten().filter(|(step, _)| is_time(step));
+        let median = |step| Spread::of(&column(step)).context("no rounds");
         Ok(Self {
             us: by_name(each.map(|(step, seconds)| (format!("{step}_us"), seconds * 1e6))),
             fold_over_copy: Spread::ratio(&column("fold_alone"), &column("copy"))
                 .context("no rounds")?,
-            bytes: Spread::of(&column("bytes")).context("no rounds")?.median,
+            bytes: median("bytes")?.median,
+            ciphertext_bytes: median("ciphertext_bytes")?.median,
+            exact: !opened.totals_wh.is_empty(),
+            quantum_wh,
             max_error_wh,
-            bound_wh,
             greatest_total_wh,
         })
     }

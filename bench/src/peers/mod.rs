@@ -7,14 +7,17 @@
 //!
 //! # Layout
 //! * [`catalogue`]: who they are and what each gives · [`work`]: the readings
-//! * [`ours`]: our own steps · [`process`]: a peer as a process · [`venv`], [`native`]: where they come from
+//! * [`ours`]: our own steps, on a [`deployment`] in memory · [`process`]: a peer as a process · [`venv`], [`native`]: where
+//!   they come from · [`pads`]: the peer that is in this one
 //! * [`brokers`]: rumqttd and mosquitto under the same load · [`comparison`]: figures and JSON · [`table`]: for people
 
 mod brokers;
 pub(crate) mod catalogue;
 mod comparison;
+mod deployment;
 mod native;
 pub(crate) mod ours;
+mod pads;
 mod process;
 #[path = "../../peers/src/protocol.rs"]
 #[allow(unreachable_pub, reason = "a peer has this file too")]
@@ -37,6 +40,7 @@ use tokio::process::Command;
 use catalogue::{PEERS, Source, System};
 use comparison::{Comparison, Figures, Peer, fault};
 use ours::{Ours, Steps};
+use pads::Pads;
 use process::Process;
 use protocol::{Measured, Opened, Prepared, Request};
 use work::{BATCH, Work};
@@ -103,7 +107,7 @@ struct Contest {
 
 async fn contest(settings: &Settings, plan: &Plan, bar: &ProgressBar) -> Result<Contest> {
     let work = Work::real(plan.reports * plan.rounds)?;
-    let mut ours = Ours::new(settings, work.clone())?;
+    let mut ours = Ours::new(settings, work.clone(), None)?;
     let mut contestants = enter(&plan.systems(), &work, bar).await;
     let mut steps = Vec::with_capacity(plan.rounds);
     for round in 0..=plan.rounds {
@@ -147,15 +151,20 @@ async fn measure(
         peers.push(peer);
         wrong.extend(fault);
     }
-    let (totals_wh, included, bound_wh) = ours.open()?;
-    let opened = Opened {
-        totals_wh,
-        included: included.to_vec(),
+    let opened = match ours.opened() {
+        Ok((totals_wh, included)) => Opened {
+            totals_wh: totals_wh.into_iter().map(|wh| wh as f64).collect(),
+            included,
+        },
+        Err(error) => {
+            wrong.push(format!("ours: {error:#}"));
+            Opened {
+                totals_wh: Vec::new(),
+                included: Vec::new(),
+            }
+        }
     };
-    let ours = comparison::Ours::new(&steps, &work, &opened, bound_wh)?;
-    if ours.max_error_wh > bound_wh {
-        wrong.push(format!("ours: off by {} Wh", ours.max_error_wh));
-    }
+    let ours = comparison::Ours::new(&steps, &work, &opened, ours.quantum_wh())?;
     let brokers = match &plan.brokers {
         Some(load) => brokers::run(settings, load, bar).await?,
         None => brokers::BrokerComparison::default(),
@@ -178,21 +187,45 @@ async fn measure(
 struct Contestant {
     system: System,
     version: Option<String>,
-    process: Result<Process>,
+    runner: Result<Runner>,
     rounds: Vec<Measured>,
+}
+
+/// Who does a peer's work.
+enum Runner {
+    Process(Box<Process>),
+    Pads(Box<Pads>),
+}
+
+impl Runner {
+    async fn round(&mut self, reports: &[usize]) -> Result<Measured> {
+        match self {
+            Self::Process(process) => {
+                let reports = reports.into();
+                process.ask(&Request::Round { reports }).await
+            }
+            Self::Pads(pads) => pads.round(reports),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<Opened> {
+        match self {
+            Self::Process(process) => process.ask(&Request::Finish).await,
+            Self::Pads(pads) => Ok(pads.finish()),
+        }
+    }
 }
 
 impl Contestant {
     async fn round(&mut self, reports: &[usize], counts: bool) {
-        let Ok(process) = &mut self.process else {
+        let Ok(runner) = &mut self.runner else {
             return;
         };
-        let reports = reports.into();
-        let measured = process.ask::<Measured>(&Request::Round { reports }).await;
+        let measured = runner.round(reports).await;
         match measured.and_then(Measured::checked) {
             Ok(measured) if counts => self.rounds.push(measured),
             Ok(_) => {}
-            Err(error) => self.process = Err(error),
+            Err(error) => self.runner = Err(error),
         }
     }
 
@@ -204,8 +237,7 @@ impl Contestant {
             not_measured: None,
         };
         let opened = async {
-            let mut process = self.process?;
-            let opened: Opened = process.ask(&Request::Finish).await?;
+            let opened = self.runner?.finish().await?;
             let known = |report: &usize| *report < work.readings.len();
             if !opened.included.iter().all(known) {
                 bail!("its sum has reports that nobody gave it");
@@ -236,8 +268,12 @@ async fn enter(systems: &[System], work: &Work, bar: &ProgressBar) -> Vec<Contes
             system.title
         ));
         let mut version = None;
-        let process = async {
+        let runner = async {
             let mut command = match system.source {
+                Source::Pads => {
+                    version = Some(pads::DESCRIBE.to_owned());
+                    return Ok(Runner::Pads(Box::new(Pads::new(work)?)));
+                }
                 Source::Python(packages) => {
                     let mut command = Command::new(venv::interpreter(packages).await?);
                     command.args(["-u", "-c", venv::PROGRAM, system.name]);
@@ -260,16 +296,16 @@ async fn enter(systems: &[System], work: &Work, bar: &ProgressBar) -> Vec<Contes
             };
             let prepared: Prepared = process.ask(&request).await?;
             version = Some(prepared.describe);
-            Ok(process)
+            Ok(Runner::Process(Box::new(process)))
         };
-        let process = process.await;
-        if let Err(error) = &process {
+        let runner = runner.await;
+        if let Err(error) = &runner {
             tracing::warn!(peer = system.name, "not measured: {error:#}");
         }
         contestants.push(Contestant {
             system: *system,
             version,
-            process,
+            runner,
             rounds: Vec::new(),
         });
     }
@@ -288,7 +324,7 @@ pub(crate) async fn client_ratios(
     };
     let contest = contest(settings, &plan, &ProgressBar::hidden()).await?;
     let contestant = contest.contestants.first().context("no such peer")?;
-    if let Err(error) = &contestant.process {
+    if let Err(error) = &contestant.runner {
         return Err(anyhow!("{error:#}"));
     }
     let ratios = contestant.rounds.iter().zip(&contest.steps);

@@ -37,8 +37,10 @@ impl Comparison {
         let ours = &self.ours;
         let us = |step: &str| or_dash(ours.us.get(step), Spread::to_string);
         let error = figure(ours.max_error_wh);
-        let bound = figure(ours.bound_wh);
+        let quantum = ours.quantum_wh;
+        let exact = if ours.exact { "exact" } else { "NOT EXACT" };
         let bytes = figure(ours.bytes);
+        let ciphertext = figure(ours.ciphertext_bytes);
         let over = ours.fold_over_copy;
         let seal = us("seal_us");
         let server = us("server_us");
@@ -47,10 +49,10 @@ impl Comparison {
         let copy = us("copy_us");
         for row in [
             format!(
-                "ours: seal; verify + fold|{seal}|1|-|{bytes}|1|{server}|1|-|{error} (≤ {bound})"
+                "ours: seal; verify + fold|{seal}|1|-|{bytes}|1|{server}|1|-|{exact} in {quantum} Wh ({error} carried)"
             ),
-            format!("ours: encrypt + pack; fold|{encrypt}|-|1|27,136|-|{fold}|-|1|the same"),
-            format!("memcpy of the ciphertext|-|-|-|27,136|-|{copy}|-|1/{over}|-"),
+            format!("ours: encrypt + pack; fold|{encrypt}|-|1|{ciphertext}|-|{fold}|-|1|the same"),
+            format!("memcpy of the ciphertext|-|-|-|{ciphertext}|-|{copy}|-|1/{over}|-"),
         ] {
             table.add_row(row.split('|'));
         }

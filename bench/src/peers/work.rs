@@ -29,7 +29,7 @@ impl Work {
             let energies = file.interval(at, INTERVAL_S)?;
             for (customer, energy) in customers.iter_mut().zip(energies) {
                 let energy = energy.with_context(|| format!("hour {k} of a customer is empty"))?;
-                customer.push(energy.round() as i64);
+                customer.push((energy as f64 / 1e6).round() as i64);
             }
         }
         ensure!(!customers.is_empty(), "the file has no customers");

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 
 const PUBLISHERS: usize = 4;
 /// Bytes of a message: a report of ours.
-pub(crate) const BYTES: usize = 27_330;
+pub(crate) const BYTES: usize = 12_000;
 /// Messages of one publisher without an acknowledgement.
 const INFLIGHT: u16 = 100;
 /// Silence after which what has not come is lost.

@@ -22,7 +22,8 @@ fn steps(factor: f64) -> Steps {
         ("copy", 1e-6),
     ];
     let mut steps = Steps::from(times.map(|(step, seconds)| (step, seconds * factor)));
-    steps.insert("bytes", 27_000.0);
+    steps.insert("bytes", 12_000.0);
+    steps.insert("ciphertext_bytes", 11_800.0);
     steps
 }
 
@@ -41,7 +42,7 @@ fn measured(factor: f64) -> Measured {
         reports: 2.0,
         client: [("encrypt".to_owned(), 5e-3 * factor)].into(),
         server: [("add".to_owned(), 4e-4 * factor)].into(),
-        bytes: 108_000,
+        bytes: 48_000,
     }
 }
 
@@ -67,7 +68,7 @@ fn comparison() -> Comparison {
         readings_per_report: BATCH,
         reference_wh: 128,
         input: input(2),
-        ours: Ours::new(&ours, &work(), &opened(0.0), 1.0).unwrap(),
+        ours: Ours::new(&ours, &work(), &opened(0.0), 1).unwrap(),
         peers: vec![tenseal, prio3],
         brokers: brokers::BrokerComparison::default(),
         wrong: Vec::new(),
