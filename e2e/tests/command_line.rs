@@ -488,7 +488,7 @@ fn keys_are_made_once_and_then_credentials() {
     let key = operator_key(&place, "made", &[]);
     let credentials = place.path().join("credentials");
     fs::create_dir(&credentials).unwrap();
-    for name in ["signing.key", "epoch-1.key"] {
+    for name in ["signing.key", "epoch-1.key", "mask-1.key"] {
         let made = place.path().join("made/operator").join(name);
         fs::copy(made, credentials.join(name)).unwrap();
         fs::set_permissions(credentials.join(name), Permissions::from_mode(0o400)).unwrap();
@@ -508,7 +508,7 @@ fn keys_are_made_once_and_then_credentials() {
         let found = found.filter(|found| found["check"] == check && found["status"] == "ok");
         found.count()
     };
-    assert_eq!((well("credential"), well("plan")), (2, 1), "{checks:?}");
+    assert_eq!((well("credential"), well("plan")), (3, 1), "{checks:?}");
     // Without them nothing is made in their place.
     let without = ["--set", "operator.metrics_listen="];
     let output = place.run("operator", &[without, state].concat());

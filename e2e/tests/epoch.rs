@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::network::Network;
-use harness::oracle::{Seeded, truths};
+use harness::oracle::{Seeded, Truths};
 use harness::runtimes::On;
 use harness::stack::{Next, Stack};
+use harness::verdict::scale;
 use harness::watch::Seen;
 use meter::Summary;
 use meter::simulated;
@@ -208,14 +209,15 @@ fn check(settings: &Settings, windows: u64, second: WindowStart, released: &[Fee
     let grid = Grid::new((WINDOW_S / 2) as u32, 2).unwrap();
     let source = Simulated::new(&simulated(settings)).unwrap();
     let mut clear = Seeded(Box::new(source));
-    let truths = truths(&mut clear, grid, FEEDERS, window(0), window(windows).0).unwrap();
+    let span = (window(0), window(windows).0);
+    let truths = Truths::read(&mut clear, grid, FEEDERS, span).unwrap();
     let mut of_window: BTreeMap<(FeederId, WindowStart), Vec<&FeederReport>> = BTreeMap::new();
     for report in released {
         let key = (report.feeder.clone(), report.window_start);
         of_window.entry(key).or_default().push(report);
     }
-    assert!(of_window.keys().eq(truths.keys()));
-    for (key, truth) in &truths {
+    assert!(of_window.keys().eq(truths.windows().map(|(key, _)| key)));
+    for (key, truth) in &truths.entered(|key| Some(scale(of_window[key][0]))) {
         let [report] = of_window[key][..] else {
             panic!("{key:?} is released {} times", of_window[key].len());
         };
@@ -223,10 +225,7 @@ fn check(settings: &Settings, windows: u64, second: WindowStart, released: &[Fee
         assert_eq!(report.epoch, KeyEpoch(epoch), "{key:?}");
         assert_eq!(report.meters, METERS / FEEDERS, "{key:?}");
         assert_eq!(truth.meters, report.meters);
-        for (decrypted, true_wh) in report.energy_wh.iter().zip(&truth.energy_wh) {
-            let error = (*decrypted as f64 - true_wh).abs();
-            assert!(error <= report.bound_wh, "{key:?}: {error} Wh");
-        }
+        assert_eq!(report.energy_wh, truth.energy_wh, "{key:?}");
     }
     let epochs: BTreeSet<_> = released.iter().map(|report| report.epoch.0).collect();
     assert_eq!(epochs, BTreeSet::from([1, 2]));

@@ -34,7 +34,7 @@ pub struct Watch {
     pub duplicates: u64,
     /// Reports analytics refused, by reason.
     pub rejected: BTreeMap<Reason, u64>,
-    /// Releases the operator did not take, in words.
+    /// Releases the operator did not take, or took apart, in words.
     pub alarms: Vec<String>,
     /// When the readings began, and when the last release came.
     pub span: (Option<Instant>, Option<Instant>),
@@ -79,6 +79,9 @@ impl Watch {
                 analytics::Event::Held(held) => {
                     let window = (held.key.feeder.clone(), held.key.window);
                     self.held.insert(window, held.contributors);
+                }
+                analytics::Event::Divided(key) => {
+                    self.alarms.push(format!("{key:?} did not open and was divided"));
                 }
                 analytics::Event::Released(_) | analytics::Event::Settled(_) => {}
             },
