@@ -72,7 +72,10 @@ fn measured(repeat: &Value, settings: &Value) {
     assert!(cost("cpu_us_per_report") > 0.0 && cost("wall_s") > 0.0);
     let error = |name: &str| figure(&repeat["error"], name);
     assert!(error("intervals") > 0.0 && error("quantum_wh") >= 1.0);
-    assert_eq!((error("max_abs_wh"), &repeat["error"]["exact"]), (0.0, &json!(true)));
+    assert_eq!(
+        (error("max_abs_wh"), &repeat["error"]["exact"]),
+        (0.0, &json!(true))
+    );
     let count = |name: &str| {
         let mut stages = repeat["stages"].as_array().unwrap().iter();
         let stage = stages.find(|stage| stage["stage"] == name);

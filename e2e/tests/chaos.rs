@@ -30,7 +30,13 @@ fn killed_processes_lose_nothing_and_count_nothing_twice() {
     }
     assert_eq!(outcome["reports_expected"], 80 * 24);
     assert_eq!(outcome["reports_folded"], 80 * 24);
-    for none in ["lost", "duplicated", "windows_wrong", "resealed", "sums_not_opened"] {
+    for none in [
+        "lost",
+        "duplicated",
+        "windows_wrong",
+        "resealed",
+        "sums_not_opened",
+    ] {
         assert_eq!(outcome[none], 0, "{outcome:#}");
     }
     assert_eq!(outcome["max_relative_error"], 0.0, "{outcome:#}");

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use masks::MaskSecret;
 use meter::feeder_of;
 use wire::{
-    CapacityClass, DeploymentId, Digest, EnrolFeeder, EnrolMeter, EnrolRequest, FeederId, GatewayId,
-    MaskKey, MeterId, SigningKey, Topics, UnixMillis, VerifyingKey, Watts, WindowStart,
+    CapacityClass, DeploymentId, Digest, EnrolFeeder, EnrolMeter, EnrolRequest, FeederId,
+    GatewayId, MaskKey, MeterId, SigningKey, Topics, UnixMillis, VerifyingKey, Watts, WindowStart,
 };
 
 /// Length of a window, in seconds: a quarter of an hour.

@@ -121,5 +121,8 @@ fn write_row(sealed: &Sealed, row: &mut [u8]) -> Result<()> {
 fn read_row(row: &[u8]) -> Option<(&[u8], &[u8])> {
     let ([a, b, c, d], rest) = row.split_first_chunk::<4>()?;
     let (signed, rest) = rest.split_at_checked(u16::from_le_bytes([*a, *b]).into())?;
-    Some((signed, rest.get(..usize::from(u16::from_le_bytes([*c, *d])))?))
+    Some((
+        signed,
+        rest.get(..usize::from(u16::from_le_bytes([*c, *d])))?,
+    ))
 }

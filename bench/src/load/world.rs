@@ -71,7 +71,12 @@ impl World {
         let make = || {
             let keys = fleet.public_keys()?;
             let fleet = fleet.clone();
-            let sealer = Sealer::new(fleet.clone(), &held, topics.clone(), (options.pool, options.seed))?;
+            let sealer = Sealer::new(
+                fleet.clone(),
+                &held,
+                topics.clone(),
+                (options.pool, options.seed),
+            )?;
             let reports = Reports::new(fleet, sealer, held.clone(), topics.clone(), state.path())?;
             anyhow::Ok((keys, Arc::new(RwLock::new(reports))))
         };
@@ -116,12 +121,7 @@ impl World {
     }
 
     /// Has every gateway ask for its meters until the operator has published them all.
-    async fn enrol(
-        &mut self,
-        topics: &Topics,
-        keys: Vec<PublicKeys>,
-        stop: &Stop,
-    ) -> Result<()> {
+    async fn enrol(&mut self, topics: &Topics, keys: Vec<PublicKeys>, stop: &Stop) -> Result<()> {
         let meters = self.fleet.meters() as usize;
         self.until(stop, |event| matches!(event, Event::PlanPublished { .. }))
             .await?;

@@ -144,11 +144,7 @@ pub(super) fn report(index: usize) -> Result<Report> {
     })
 }
 
-fn setting(
-    work: &Work,
-    profile: Option<&'static Profile>,
-    norms: &KeyNorms,
-) -> Result<FeederPlan> {
+fn setting(work: &Work, profile: Option<&'static Profile>, norms: &KeyNorms) -> Result<FeederPlan> {
     let meters = u32::try_from(work.readings.len())?;
     let reference_wh = work.reference_wh;
     let profile =

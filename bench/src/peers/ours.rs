@@ -70,12 +70,18 @@ impl Ours {
 
     pub(crate) fn coefficients(&self, index: usize) -> Result<Vec<u64>> {
         let deployment = &self.deployment;
-        Ok(deployment.encoding.encode(&deployment.members[index].entered)?)
+        Ok(deployment
+            .encoding
+            .encode(&deployment.members[index].entered)?)
     }
 
     pub(crate) fn openfhe_alone(&self, coefficients: &[u64]) -> Result<()> {
         let public = &self.deployment.public;
-        drop(black_box(Ciphertext::encrypt(&self.context, public, coefficients)?));
+        drop(black_box(Ciphertext::encrypt(
+            &self.context,
+            public,
+            coefficients,
+        )?));
         Ok(())
     }
 
@@ -90,7 +96,12 @@ impl Ours {
         self.context
             .encrypt(&deployment.public, &plaintext, &mut fresh)?;
         let mut limbs = Vec::new();
-        report::pack(deployment.encoding.profile, &fresh.c0, &fresh.c1, &mut limbs)?;
+        report::pack(
+            deployment.encoding.profile,
+            &fresh.c0,
+            &fresh.c1,
+            &mut limbs,
+        )?;
         Ok((salt, limbs))
     }
 
@@ -118,7 +129,13 @@ impl Ours {
 
     pub(crate) fn admission(&self) -> Admission<'_> {
         let Deployment { plan, roster, .. } = &self.deployment;
-        Admission::new(&self.settings, &self.topics, plan, roster, super::deployment::NOW)
+        Admission::new(
+            &self.settings,
+            &self.topics,
+            plan,
+            roster,
+            super::deployment::NOW,
+        )
     }
 
     pub(crate) fn topic(&self, index: usize) -> &str {
@@ -258,7 +275,10 @@ impl Ours {
         let included: Vec<usize> = self.included.iter().map(|(index, _)| *index).collect();
         for (k, total) in totals.energy_wh.iter().enumerate() {
             let entered = |index: &usize| self.deployment.members[*index].entered[k];
-            let entered = included.iter().filter_map(entered).map(|entered| entered.wh);
+            let entered = included
+                .iter()
+                .filter_map(entered)
+                .map(|entered| entered.wh);
             let entered: i64 = entered.sum();
             ensure!(
                 *total == entered,

@@ -120,7 +120,13 @@ fn envelope() -> Result<usize> {
     let report = super::deployment::report(0)?;
     let limbs = [0; 8];
     let deployment = "peers".parse()?;
-    let (bytes, _) = wire::seal(&report, Some(&limbs), &deployment, "t", &SigningKey::generate());
+    let (bytes, _) = wire::seal(
+        &report,
+        Some(&limbs),
+        &deployment,
+        "t",
+        &SigningKey::generate(),
+    );
     // A longer string of limbs has a length of two bytes more.
     Ok(bytes.len() - limbs.len() + 2)
 }

@@ -161,7 +161,10 @@ mod tests {
         std::fs::write(folder.path().join("run.json"), old.to_string()).unwrap();
         let run = run_in(folder.path()).unwrap();
         let error = run.sweeps[0].points[0].repeats[0].error.unwrap();
-        assert_eq!((error.exact, error.bound_wh, run.format), (false, Some(41.0), 2));
+        assert_eq!(
+            (error.exact, error.bound_wh, run.format),
+            (false, Some(41.0), 2)
+        );
     }
 
     #[test]

@@ -243,7 +243,10 @@ impl Work {
             windows: self.windows,
             layout: self.layout.as_str().to_owned(),
             coefficients: self.shape().ok().map(|shape| shape.coefficients()),
-            profile: self.profile.map_or("auto", |profile| profile.name).to_owned(),
+            profile: self
+                .profile
+                .map_or("auto", |profile| profile.name)
+                .to_owned(),
             speed: self.speed,
             offered_reports_per_s: self
                 .speed

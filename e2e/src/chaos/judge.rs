@@ -12,49 +12,16 @@
 //! digest of its contributors says so too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
 use harness::oracle::{Scale, Truth, Truths};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wire::{Digest, FeederId, MeterId, Part, Reason, WindowStart};
 
 use super::observer::{Sealed, Seen, settled};
+use super::totals::Total;
 
 /// What is wrong is said in so many lines at most.
 const LINES: usize = 40;
-
-/// A line of `totals.jsonl`, as far as it is needed.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Total {
-    pub(crate) feeder: FeederId,
-    pub(crate) window_start: WindowStart,
-    pub(crate) part: Part,
-    /// Meters in the sum.
-    pub(crate) meters: u32,
-    /// Energy per interval, in Wh.
-    pub(crate) energy_wh: Vec<i64>,
-    /// What every reading in it is a whole multiple of, in Wh.
-    pub(crate) quantum_wh: u64,
-    /// Digest of the sum's limbs.
-    pub(crate) digest: Digest,
-}
-
-/// The operator's totals. A file that is not there yet is empty.
-pub(crate) fn read_totals(path: &Path) -> Result<Vec<Total>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    };
-    (1..)
-        .zip(text.lines())
-        .map(|(number, line)| {
-            serde_json::from_str(line)
-                .with_context(|| format!("{}, line {number}, is damaged", path.display()))
-        })
-        .collect()
-}
 
 /// What the ledgers say.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -289,7 +256,8 @@ impl Window<'_> {
         let name = (feeder.clone(), window, line.part);
         let release = self.seen.releases.get(&name)?.get(&line.digest)?;
         // Only a window of which every report was seen, with one ciphertext each, can be held against its release.
-        let numbered = |of: &Reported<'_>| Some((*self.seen.numbers.get(of.meter)?, only(of.sealed)?));
+        let numbered =
+            |of: &Reported<'_>| Some((*self.seen.numbers.get(of.meter)?, only(of.sealed)?));
         let digests: Option<BTreeMap<u32, &Digest>> = self.reports.iter().map(numbered).collect();
         let digests = digests.filter(|digests| digests.len() == release.contributors as usize)?;
         let bytes: Vec<u8> = digests.values().flat_map(|digest| digest.0).collect();

@@ -9,7 +9,7 @@
 //! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
-//! * `judge`: the verdict · `summary`: the figures
+//! * `totals`: what the operator wrote · `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod drive;
@@ -25,6 +25,7 @@ pub mod serve;
 pub mod soak;
 mod stage;
 mod summary;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -44,13 +45,14 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
 use drive::Drive;
-use judge::{Rules, Verdict, judge, read_totals};
+use judge::{Rules, Verdict, judge};
 use observer::Observer;
 use process::{Cause, Process, Start};
 use proxy::Faults;
 use serve::Role;
 use stage::Stage;
 pub use summary::Summary;
+use totals::read_totals;
 
 /// Time in which what the kills left behind must be settled without any progress in between.
 const QUIET: Duration = Duration::from_secs(20);

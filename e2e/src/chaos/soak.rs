@@ -17,12 +17,13 @@ use service::config::Settings;
 use service::stop::Stop;
 use tokio::time::{sleep, timeout};
 
-use super::judge::{Rules, Verdict, judge, read_totals};
+use super::judge::{Rules, Verdict, judge};
 use super::observer::Seen;
 use super::probe::Metrics;
 use super::process::State;
 use super::serve::Role;
 use super::stage::{Stage, WINDOWS_PER_S};
+use super::totals::read_totals;
 use super::{QUIET, all_totals, end, start};
 
 /// How often everything is looked at.

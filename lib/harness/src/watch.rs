@@ -81,7 +81,8 @@ impl Watch {
                     self.held.insert(window, held.contributors);
                 }
                 analytics::Event::Divided(key) => {
-                    self.alarms.push(format!("{key:?} did not open and was divided"));
+                    self.alarms
+                        .push(format!("{key:?} did not open and was divided"));
                 }
                 analytics::Event::Released(_) | analytics::Event::Settled(_) => {}
             },

@@ -1,6 +1,7 @@
 use wire::{ContributorSet, MeterId};
 
 use super::super::observer::Release;
+use super::super::totals::read_totals;
 use super::*;
 
 const METERS: u32 = 4;
@@ -104,7 +105,10 @@ fn ledgers_that_agree_are_clean_and_the_contributors_identified() {
     assert_eq!((verdict.reports_expected, verdict.reports_folded), (4, 4));
     assert_eq!((verdict.windows, verdict.windows_identified), (1, 1));
     assert_eq!(verdict.receipts_seen, 4);
-    assert_eq!((verdict.max_relative_error, verdict.sums_not_opened), (0.0, 0));
+    assert_eq!(
+        (verdict.max_relative_error, verdict.sums_not_opened),
+        (0.0, 0)
+    );
 }
 
 #[test]

@@ -335,7 +335,10 @@ mod tests {
         let second = &entered[&key(3_600)];
         assert_eq!(second.energy_wh, [3, 0, 0]);
         assert_eq!(second.clamped, 1);
-        assert_eq!(truths().window(&key(3_600), whole(1)).as_ref(), Some(second));
+        assert_eq!(
+            truths().window(&key(3_600), whole(1)).as_ref(),
+            Some(second)
+        );
     }
 
     #[test]

@@ -1,0 +1,39 @@
+//! The third ledger: the operator's `totals.jsonl`, read by code of its own.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use wire::{Digest, FeederId, Part, WindowStart};
+
+/// A line of `totals.jsonl`, as far as it is needed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Total {
+    pub(crate) feeder: FeederId,
+    pub(crate) window_start: WindowStart,
+    pub(crate) part: Part,
+    /// Meters in the sum.
+    pub(crate) meters: u32,
+    /// Energy per interval, in Wh.
+    pub(crate) energy_wh: Vec<i64>,
+    /// What every reading in it is a whole multiple of, in Wh.
+    pub(crate) quantum_wh: u64,
+    /// Digest of the sum's limbs.
+    pub(crate) digest: Digest,
+}
+
+/// The operator's totals. A file that is not there yet is empty.
+pub(crate) fn read_totals(path: &Path) -> Result<Vec<Total>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| {
+            serde_json::from_str(line)
+                .with_context(|| format!("{}, line {number}, is damaged", path.display()))
+        })
+        .collect()
+}
