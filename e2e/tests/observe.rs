@@ -166,7 +166,9 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 6] = ["reason", "status", "feeder", "service", "version", "commit"];
+    const LABELS: [&str; 7] = [
+        "reason", "status", "why", "feeder", "service", "version", "commit",
+    ];
     let (metrics, samples) = exported(&OBSERVED.metrics);
     for metric in &metrics {
         let Metric {

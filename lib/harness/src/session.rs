@@ -147,6 +147,10 @@ impl Finished {
         if lost > 0 {
             wrong.push(format!("{lost} reports were refused for good"));
         }
+        let wanted = self.fleet.wanted;
+        if wanted > 0 {
+            wrong.push(format!("{wanted} reports were wanted again: their sums did not open"));
+        }
         if folded != sent {
             wrong.push(format!("{sent} reports sent, {folded} folded"));
         }
