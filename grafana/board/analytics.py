@@ -16,11 +16,12 @@ def row():
             links=[("releases unsettled", "cipherwattreleasesunsettled")],
         ),
         series(
-            "Sums, by result", "Sums per second: released, settled by the operator or refused by it for good; "
-            "held because of too few meters; withheld for good, after their retention or with a handover.", "ops",
+            "Sums, by result", "Sums per second: released, settled by the operator, asked for again in parts because they did not "
+            "open, or refused for good; held because of too few meters; withheld for good, after their retention or with a handover.", "ops",
             [
                 line(rate("cipherwatt_analytics_releases_total"), "released", GOOD),
                 line(rate("cipherwatt_analytics_releases_settled_total"), "settled", NEUTRAL),
+                line(rate("cipherwatt_analytics_releases_divided_total"), "did not open", "dark-orange"),
                 line(rate("cipherwatt_analytics_releases_refused_total"), "refused for good", "dark-red"),
                 line(rate("cipherwatt_analytics_sums_held_total"), "held", WATCH),
                 line(rate("cipherwatt_analytics_sums_withheld_total"), "withheld for good", BAD),

@@ -17,7 +17,7 @@ def row():
         ),
         series(
             "Readings clamped and missing", "Share of the readings that were clamped to the declared capacity, and of "
-            "those that never came and count as zero.", "percentunit",
+            "those that never came: their intervals have fewer readings in the total.", "percentunit",
             [
                 line(f"{rate('cipherwatt_meter_readings_clamped_total')} / ({rate('cipherwatt_meter_readings_total')} > 0)",
                      "clamped", WATCH),
@@ -50,5 +50,21 @@ def row():
                 line(rate("cipherwatt_meter_journal_failures_total"), "failures", BAD),
             ],
             size=(12, 7), links=[("journal failing", "cipherwattjournalfailing")],
+        ),
+        series(
+            "Kept reports", "Reports that are in sums and kept until these are released, and their bytes; and reports per second "
+            "whose readings were rounded again for a coarser plan.", "short",
+            [
+                line(total("cipherwatt_meter_kept_reports"), "kept", "orange"),
+                line(total("cipherwatt_meter_kept_bytes") + " / 1e6", "MB", NEUTRAL),
+                line(rate("cipherwatt_meter_reports_entered_again_total"), "rounded again a second", WATCH),
+            ],
+            size=(12, 7),
+        ),
+        series(
+            "Kept reports, by end", "Reports per second that are no longer kept: their sum is released or refused, or failed and "
+            "they are wanted again, or they were too old or too many.", "reqps",
+            [line(rate("cipherwatt_meter_kept_ended_total", "why"), "{{why}}")],
+            size=(12, 7),
         ),
     ]

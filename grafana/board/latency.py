@@ -6,7 +6,7 @@ END_TO_END = "cipherwatt_operator_end_to_end_duration_seconds"
 
 # In the order of the path: name, histogram, what is timed, colour.
 STAGES = [
-    ("encode", "cipherwatt_meter_encode_duration_seconds", "Encoding the readings of one report as a plaintext", "light-yellow"),
+    ("encode", "cipherwatt_meter_encode_duration_seconds", "Encoding the readings of one report as a plaintext, and masking it", "light-yellow"),
     ("encrypt", "cipherwatt_meter_encrypt_duration_seconds", "Encrypting the plaintext of one report", "yellow"),
     ("pack", "cipherwatt_meter_pack_duration_seconds", "Packing the ciphertext of one report", "light-orange"),
     ("sign", "cipherwatt_meter_sign_duration_seconds", "Hashing, signing and enveloping one report", "orange"),
@@ -17,7 +17,7 @@ STAGES = [
     ("commit", "cipherwatt_analytics_commit_duration_seconds", "One commit of the store of analytics", "dark-green"),
     ("release", "cipherwatt_analytics_release_duration_seconds",
      "Making one release: packing and signing a sum", "light-blue"),
-    ("decrypt", "cipherwatt_operator_decrypt_duration_seconds", "Decrypting and decoding one sum", "blue"),
+    ("decrypt", "cipherwatt_operator_decrypt_duration_seconds", "Decrypting, unmasking and decoding one sum", "blue"),
     ("end to end", END_TO_END, "From sealing the newest report of a sum to its total", "red"),
 ]
 
@@ -60,6 +60,6 @@ def stages():
         panels.append(percentiles(f"{title}: percentiles", f"{what}.", metric, size=(6, 7)))
         panels.append(heatmap(f"{title}: heatmap", f"{what}: how many per second took how long.", "s", metric, size=(6, 7)))
     whole = "cipherwatt_meter_seal_duration_seconds"
-    panels.append(percentiles("Seal: percentiles", "Encoding, encrypting, packing and signing one report.", whole, size=(6, 7)))
+    panels.append(percentiles("Seal: percentiles", "Encoding, masking, encrypting, packing and signing one report.", whole, size=(6, 7)))
     panels.append(heatmap("Seal: heatmap", "Sealing one report: how many per second took how long.", "s", whole, size=(6, 7)))
     return "Latency, stage by stage", True, panels

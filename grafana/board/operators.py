@@ -1,6 +1,6 @@
-"""Totals: load, completeness and error by feeder, and who is enrolled.
+"""Totals: load, completeness and quantum by feeder, and who is enrolled.
 
-Load, load factor and error bound are there only with operator.export_load, because they are decrypted.
+Load, load factor and quantum are there only with operator.export_load: the first two are decrypted.
 """
 
 from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, percentiles, quantile, rate, series, table
@@ -8,7 +8,7 @@ from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, pe
 LOAD = "cipherwatt_operator_feeder_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
 COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
-BOUND = "cipherwatt_operator_feeder_error_bound_watts"
+QUANTUM = "cipherwatt_operator_feeder_quantum_watts"
 
 
 def by_feeder(metric):
@@ -28,15 +28,16 @@ def row():
             size=(12, 9), least=None, most=1, calcs=("lastNotNull", "mean"),
         ),
         series(
-            "Completeness, by feeder", "Share of the feeder's enrolled meters that its newest total covers.",
+            "Completeness, by feeder", "Readings in the feeder's newest total, as a share of those that its enrolled meters could have.",
             "percentunit", [line(by_feeder(COMPLETE), "{{feeder}}")], size=(8, 8), most=1,
             calcs=("lastNotNull", "min"), links=[("completeness low", "cipherwattcompletenesslow")],
         ),
-        heatmap("Completeness, every total", "Totals per second, by the share of enrolled meters they cover.",
+        heatmap("Completeness, every total", "Totals per second, by the share of the possible readings they cover.",
                 "percentunit", "cipherwatt_operator_completeness_ratio"),
         series(
-            "Error bound, by feeder", "How far the newest load may be from the truth, from the noise of the encryption. "
-            "Empty unless operator.export_load is true.", "watt", [line(by_feeder(BOUND), "{{feeder}}")], size=(8, 8),
+            "Quantum, by feeder", "Power of one quantum over an interval: readings enter in whole quanta, the rest is carried to "
+            "the meter's next, and totals are exact. Empty unless operator.export_load is true.", "watt",
+            [line(by_feeder(QUANTUM), "{{feeder}}")], size=(8, 8),
             calcs=("lastNotNull", "max"),
         ),
         table(
@@ -45,17 +46,18 @@ def row():
                 ("Load", "watt", by_feeder(LOAD)),
                 ("Load factor", "percentunit", by_feeder(FACTOR)),
                 ("Completeness", "percentunit", by_feeder(COMPLETE)),
-                ("Error bound", "watt", by_feeder(BOUND)),
+                ("Quantum", "watt", by_feeder(QUANTUM)),
             ],
             "feeder", size=(12, 8),
         ),
         series(
-            "Releases, by result", "Sums per second: received; taken; sent again; refused, by reason; and totals "
-            "published in the clear, with operator.publish_totals.", "ops",
+            "Releases, by result", "Sums per second: received; taken; sent again; asked for in parts, because they did not open; "
+            "refused, by reason; and totals published in the clear, with operator.publish_totals.", "ops",
             [
                 line(rate("cipherwatt_operator_releases_received_total"), "received", "purple"),
                 line(rate("cipherwatt_operator_releases_taken_total"), "taken", GOOD),
                 line(rate("cipherwatt_operator_releases_duplicate_total"), "sent again", NEUTRAL),
+                line(rate("cipherwatt_operator_releases_divided_total"), "asked for in parts", "dark-orange"),
                 line(rate("cipherwatt_operator_totals_published_total"), "totals published", "light-blue"),
                 line(rate("cipherwatt_operator_releases_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
             ],
@@ -69,9 +71,12 @@ def row():
             links=[("commit failing", "cipherwattoperatorcommitfailing")],
         ),
         series(
-            "Alarms", "Per second: sums that differ from the one taken for their window, and commits that failed.", "ops",
+            "Alarms", "Per second: sums with meters that are in an opened one already; sums that did not open for good, and the "
+            "meters in them; commits that failed.", "ops",
             [
                 line(rate("cipherwatt_operator_release_conflicts_total"), "conflicts", BAD),
+                line(rate("cipherwatt_operator_releases_burnt_total"), "not opened for good", "dark-red"),
+                line(rate("cipherwatt_operator_burnt_meters_total"), "meters in them", "dark-orange"),
                 line(rate("cipherwatt_operator_commit_failures_total"), "commit failures", WATCH),
             ],
             size=(8, 7), links=[("release conflict", "cipherwattreleaseconflict")],

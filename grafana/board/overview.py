@@ -16,7 +16,7 @@ def row():
             links=[("process down", "cipherwattprocessdown")],
         ),
         stat(
-            "Completeness", "Share of the enrolled meters that the newest totals cover, averaged over feeders.", "percentunit",
+            "Completeness", "Readings in the newest totals, as a share of those that enrolled meters could have, averaged over feeders.", "percentunit",
             "cipherwatt:completeness:ratio", thresholds((None, BAD), (0.9, WATCH), (0.98, GOOD)), decimals=1,
             links=[("completeness low", "cipherwattcompletenesslow")],
         ),

@@ -228,7 +228,7 @@ MISTAKES = {
     "a fixed rate": _expr("Readings", "$__rate_interval", "5m"),
     "invented zeros": _of("Store", lambda p: p["targets"][0].update(expr=p["targets"][0]["expr"] + " or vector(0)")),
     "processes not selected": _expr("Readings", 'instance=~"$instance"', ""),
-    "feeders not selected": _expr("Error bound, by feeder", ', feeder=~"$feeder"', ""),
+    "feeders not selected": _expr("Quantum, by feeder", ', feeder=~"$feeder"', ""),
     "an anchor that the runbook lacks": _of("Processes down", lambda p: p["links"][0].update(url="${runbook}#nowhere")),
     "a link past the variable": _of("Processes down", lambda p: p["links"][0].update(url="https://example.org/#alerts")),
     "two panels of one id": _of("Readings", lambda p: p.update(id=1)),

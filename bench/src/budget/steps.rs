@@ -18,6 +18,8 @@ const REPORTS: usize = 1_000;
 const LOT: usize = 250;
 /// Reports whose sum is opened.
 const SUMMED: usize = 200;
+/// Reports that are added to it at a time.
+const ROUND: usize = 20;
 /// How often a sum is opened in a round.
 const OPENED: usize = 20;
 
@@ -127,7 +129,9 @@ pub(crate) fn open(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
 fn summed(settings: &Settings) -> Result<Ours> {
     let mut ours = Ours::new(settings, Work::real(SUMMED)?, None)?;
     let reports: Vec<usize> = (0..SUMMED).collect();
-    ours.round(&reports)?;
+    for reports in reports.chunks(ROUND) {
+        ours.round(reports)?;
+    }
     ours.opened()?;
     Ok(ours)
 }

@@ -279,7 +279,7 @@ mod tests {
             let requests = fleet.requests(&deployment, &topics, gateway, &keys);
             for (_, bytes) in requests.unwrap() {
                 let request = wire::decode::<EnrolRequest>(&bytes, 8 << 20).unwrap();
-                for (meter, feeder, ..) in &request.claimed().meters {
+                for EnrolMeter { meter, feeder, .. } in &request.claimed().meters {
                     let row = fleet.row(meter, WindowStart(FIRST_WINDOW)).unwrap();
                     assert_eq!(fleet.place(row).gateway, gateway);
                     assert_eq!(fleet.feeder(fleet.place(row).feeder), feeder);

@@ -6,10 +6,7 @@ use anyhow::{Context as _, Result};
 use masks::{Label, PadKey, Parties};
 use packed::layout::Entered;
 use service::trust::HeldPlan;
-use wire::{
-    DeploymentId, Digest, EpochPlan, FeederPlan, MaskKey, Plan, Report, Salt, Topics, UnixMillis,
-    WindowStart,
-};
+use wire::{DeploymentId, Digest, EpochPlan, FeederPlan, Plan, Report, Salt, Topics, UnixMillis};
 
 use super::fleet::{Fleet, GREATEST_WH, INTERVAL_S, Place, in_parallel};
 use super::pool::Pool;

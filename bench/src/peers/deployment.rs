@@ -9,9 +9,9 @@ use meter::quantise;
 use meter::source::MicroWattHours;
 use openfhe::secret::{self, SecretKey};
 use openfhe::{Context, PublicKey};
+use packed::Profile;
 use packed::layout::{Encoding, Entered, Layout};
 use packed::noise::{self, KeyNorms};
-use packed::{Profile, layout};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
@@ -169,7 +169,7 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
         version: PlanVersion(1),
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
-        layout: layout::Layout::Profile.as_str().parse()?,
+        layout: Layout::Profile.as_str().parse()?,
         min_meters: settings.plan.min_meters,
         feeders: vec![setting],
         epochs: vec![epoch],

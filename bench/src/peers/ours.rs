@@ -16,7 +16,7 @@ use service::config::Settings;
 use wire::{Salt, Topics};
 
 use super::deployment::Deployment;
-use super::work::{BATCH, Work};
+use super::work::Work;
 use harness::usage::thread_time;
 
 /// Times a round repeats what takes only microseconds.
@@ -302,6 +302,7 @@ impl Ours {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::work::BATCH;
 
     #[test]
     fn a_round_adds_its_reports_and_the_sum_is_exact() {

@@ -241,6 +241,16 @@ impl Window<'_> {
         deviation.wrong.into_iter().next()
     }
 
+    /// The digest of each report by its meter's number; `None` where one has two ciphertexts, or is of a meter that the roster
+    /// was not seen to have.
+    fn numbered(&self) -> Option<BTreeMap<u32, &Digest>> {
+        let mut digests = BTreeMap::new();
+        for report in &self.reports {
+            digests.insert(*self.seen.numbers.get(report.meter)?, only(report.sealed)?);
+        }
+        Some(digests)
+    }
+
     /// Whether each part was released once, and with whom.
     fn releases(&self, verdict: &mut Verdict) -> Option<String> {
         let (feeder, window) = self.key;
@@ -256,10 +266,10 @@ impl Window<'_> {
         let name = (feeder.clone(), window, line.part);
         let release = self.seen.releases.get(&name)?.get(&line.digest)?;
         // Only a window of which every report was seen, with one ciphertext each, can be held against its release.
-        let numbered =
-            |of: &Reported<'_>| Some((*self.seen.numbers.get(of.meter)?, only(of.sealed)?));
-        let digests: Option<BTreeMap<u32, &Digest>> = self.reports.iter().map(numbered).collect();
-        let digests = digests.filter(|digests| digests.len() == release.contributors as usize)?;
+        let digests = self.numbered()?;
+        if digests.len() != release.set.count() as usize {
+            return None;
+        }
         let bytes: Vec<u8> = digests.values().flat_map(|digest| digest.0).collect();
         let same = digests.keys().copied().eq(release.set.iter());
         if !same || release.contributors_digest != Digest::of(&bytes) {

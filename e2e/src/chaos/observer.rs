@@ -35,8 +35,6 @@ pub(crate) struct Sealed {
 /// What was seen of one release.
 #[derive(Debug, Clone)]
 pub(crate) struct Release {
-    /// Contributors it states.
-    pub(crate) contributors: u32,
     /// Numbers of the meters that contributed.
     pub(crate) set: ContributorSet,
     /// What it says of their reports.
@@ -153,7 +151,6 @@ impl Seen {
             self.last_release = Some((name, digest));
         }
         of.entry(digest).or_insert(Release {
-            contributors: sum.contributors(),
             set: sum.set,
             contributors_digest: sum.contributors_digest,
             answered: false,

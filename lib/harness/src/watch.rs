@@ -68,6 +68,7 @@ impl Watch {
             }
             Seen::Operator(
                 alarm @ (operator::Event::Rejected { .. }
+                | operator::Event::Divided { .. }
                 | operator::Event::EnrolmentRefused { .. }),
             ) => self.alarms.push(format!("{alarm:?}")),
             Seen::Analytics(event) => match event {

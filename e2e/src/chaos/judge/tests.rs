@@ -52,7 +52,6 @@ impl Ledgers {
         }
         let bytes: Vec<u8> = (0..METERS).flat_map(|number| digest(number).0).collect();
         let release = Release {
-            contributors: METERS,
             set: ContributorSet::from_numbers(0..METERS).unwrap(),
             contributors_digest: Digest::of(&bytes),
             answered: true,
@@ -184,7 +183,9 @@ fn a_sum_that_the_operator_could_not_open_is_counted_whatever_came_of_its_window
         let verdict = ledgers.judge();
         assert_eq!((verdict.sums_not_opened, verdict.is_clean()), (1, false));
     }
-    let later = |release: &mut Release| drop(release.refused.insert(Reason::UnknownPlan));
+    let later = |release: &mut Release| {
+        release.refused.insert(Reason::UnknownPlan);
+    };
     assert_eq!(change(later), (0, true));
 }
 

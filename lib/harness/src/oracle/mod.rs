@@ -264,11 +264,11 @@ fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<i64> {
     if uwh == NONE {
         return None;
     }
-    let quantum = quantum_wh as i64 * UWH;
+    let quantum = quantum_wh.max(1) as i64 * UWH;
     let due = uwh + *carry;
     let steps = (due.abs() + quantum / 2) / quantum * due.signum();
     *carry = due - steps * quantum;
-    Some(steps * quantum_wh as i64)
+    Some(steps * quantum / UWH)
 }
 
 /// A simulated fleet in the clear.
