@@ -2,6 +2,9 @@
 //!
 //! A ciphertext of `m` is one of 0 with `m` added to its first polynomial. That one is kept whole, since the bits that a report
 //! leaves out of a residue come after; the second is the same in every report that takes it.
+//!
+//! Half of the reports, at random, take the ciphertext's negative, which is one of 0 too. Otherwise the errors of reports that
+//! share a ciphertext would add up to more than those of as many encryptions, and the operator would rightly not open the sum.
 
 use anyhow::{Context as _, Result};
 use openfhe::{Context, Fresh, PublicKey};
@@ -22,8 +25,8 @@ pub(super) struct Pool {
 struct Encrypted {
     /// Residues of the first polynomial, as many as a report has coefficients.
     first: Vec<u64>,
-    /// The second polynomial, packed.
-    second: Vec<u8>,
+    /// The second polynomial, packed, and its negative.
+    second: [Vec<u8>; 2],
 }
 
 impl Pool {
@@ -35,10 +38,14 @@ impl Pool {
         let zero = vec![0; encoding.shape.coefficients()];
         let second_len = encoding.profile.packed_len(0);
         let mut fresh = Fresh::default();
+        let modulus = encoding.profile.ring.modulus;
         let mut encrypt = || -> Result<Encrypted> {
             context.encrypt(&key, &zero, &mut fresh)?;
-            let mut second = Vec::with_capacity(second_len);
-            pack(encoding.profile, &[], &fresh.c1, &mut second)?;
+            let mut second = [(); 2].map(|()| Vec::with_capacity(second_len));
+            for packed in &mut second {
+                pack(encoding.profile, &[], &fresh.c1, packed)?;
+                negate(modulus, &mut fresh.c1);
+            }
             Ok(Encrypted {
                 first: fresh.c0.clone(),
                 second,
@@ -59,8 +66,14 @@ impl Pool {
     /// The first polynomial of the report in this row with `plaintext`, residues modulo q, added to it.
     pub(super) fn first(&self, row: u64, plaintext: &[u64]) -> Result<Vec<u8>> {
         let modulus = self.encoding.profile.ring.modulus;
-        let residues = self.of(row).first.iter().zip(plaintext);
-        let sum: Vec<u64> = residues.map(|(a, b)| (a + b) % modulus).collect();
+        let (ciphertext, negative) = self.of(row);
+        let mut sum = ciphertext.first.clone();
+        if negative {
+            negate(modulus, &mut sum);
+        }
+        for (sum, word) in sum.iter_mut().zip(plaintext) {
+            *sum = (*sum + word) % modulus;
+        }
         let mut packed = Vec::with_capacity(self.bytes());
         // Polynomials are packed in pairs; what stands for the second is cut off.
         let nothing = vec![0; self.encoding.profile.ring.dimension];
@@ -71,7 +84,8 @@ impl Pool {
 
     /// The limbs of the report in this row, of which `first` is the first polynomial.
     pub(super) fn limbs(&self, row: u64, first: &[u8]) -> Vec<u8> {
-        [first, &self.of(row).second].concat()
+        let (ciphertext, negative) = self.of(row);
+        [first, &ciphertext.second[usize::from(negative)]].concat()
     }
 
     /// Bytes of a report's limbs.
@@ -80,9 +94,24 @@ impl Pool {
         self.encoding.profile.packed_len(coefficients)
     }
 
-    fn of(&self, row: u64) -> &Encrypted {
-        // A step that shares no factor with the usual sizes, so that neighbours differ.
-        let step = row.wrapping_mul(2_654_435_761) % self.ciphertexts.len() as u64;
-        &self.ciphertexts[step as usize]
+    /// The ciphertext of a row, and whether its negative is meant.
+    fn of(&self, row: u64) -> (&Encrypted, bool) {
+        let random = mixed(row);
+        let place = (random >> 1) % self.ciphertexts.len() as u64;
+        (&self.ciphertexts[place as usize], random & 1 == 1)
     }
+}
+
+fn negate(modulus: u64, words: &mut [u64]) {
+    for word in words {
+        *word = (modulus - *word) % modulus;
+    }
+}
+
+/// A number that looks random: the output function of SplitMix64 (Steele, Lea and Flood 2014).
+fn mixed(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
