@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::WindowStart;
 use crate::units::{HexError, parse_hex, shown_as_hex};
 
 /// The most meters a sum can have, and the most numbers a feeder has.
@@ -9,6 +10,9 @@ pub const MAX_CONTRIBUTORS: u32 = 1_048_575;
 
 /// The greatest number of a meter on its feeder.
 pub const MAX_METER_NUMBER: u32 = MAX_CONTRIBUTORS - 1;
+
+/// The most groups that a sum which did not open is divided into. What a culprit spoils is one of them.
+const MAX_GROUPS: u32 = 32;
 
 /// The random number of one sealed report, which its mask depends on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,13 +120,7 @@ impl ContributorSet {
                 number: number.into(),
             });
         }
-        let (byte, bit) = place(number);
-        if self.bitmap.len() <= byte {
-            self.bitmap.resize(byte + 1, 0);
-        }
-        let new = self.bitmap[byte] & bit == 0;
-        self.bitmap[byte] |= bit;
-        Ok(new)
+        Ok(self.set(number))
     }
 
     /// Adds every number of `other`.
@@ -170,6 +168,55 @@ impl ContributorSet {
         self.bitmap.len() <= other.bitmap.len()
             && (self.bitmap.iter().zip(&other.bitmap)).all(|(mine, theirs)| mine & !theirs == 0)
     }
+
+    /// The groups that replace a sum of this set, for this window, when it did not open: disjoint, together the whole set, of
+    /// nearly one size, and at most 32. Each has at least 1.5 × `min_meters`, so that some of its reports may fail to come
+    /// again; a set too small for two of those has two of at least `min_meters`; a smaller one has none.
+    ///
+    /// Who is with whom follows from the set, `min_meters` and the window alone, so nobody can choose it, and whoever may ask
+    /// for the groups gets the same. In another window the groups are others: a meter that spoils sums is with others each time.
+    pub fn partition(&self, min_meters: u32, window: WindowStart) -> Vec<Self> {
+        let min_meters = min_meters.max(1);
+        let mut numbers: Vec<u32> = self.iter().collect();
+        let count = numbers.len();
+        if count < 2 * min_meters as usize {
+            return Vec::new();
+        }
+        let group = min_meters as usize + min_meters.div_ceil(2) as usize;
+        let groups = (count / group).clamp(2, MAX_GROUPS as usize);
+        numbers.sort_unstable_by_key(|number| rank(window, *number));
+        // The multiples of count / groups, rounded down.
+        let ends = (0..=groups).map(|group| group * count / groups);
+        let ends: Vec<usize> = ends.collect();
+        let parts = ends.windows(2).map(|ends| {
+            let mut part = Self::default();
+            for number in &numbers[ends[0]..ends[1]] {
+                part.set(*number);
+            }
+            part
+        });
+        parts.collect()
+    }
+
+    /// Adds a number that a set may have; whether it is new.
+    fn set(&mut self, number: u32) -> bool {
+        let (byte, bit) = place(number);
+        if self.bitmap.len() <= byte {
+            self.bitmap.resize(byte + 1, 0);
+        }
+        let new = self.bitmap[byte] & bit == 0;
+        self.bitmap[byte] |= bit;
+        new
+    }
+}
+
+/// Where a meter stands among those of its feeder when a sum of this window is divided. No two stand at one place, since
+/// every step can be undone: it is the finaliser of SplitMix64.
+fn rank(window: WindowStart, number: u32) -> u64 {
+    let mut rank = (window.0 << 20 | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    rank = (rank ^ (rank >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    rank = (rank ^ (rank >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    rank ^ (rank >> 31)
 }
 
 /// The byte of the bitmap and the bit in it that stand for a number.
@@ -226,6 +273,57 @@ mod tests {
         assert_eq!(read, Err(SetError::TooHigh { number }));
     }
 
+    const WINDOW: WindowStart = WindowStart(1_699_992_000);
+
+    #[test]
+    fn groups_have_half_as_many_again_as_the_minimum_where_two_such_are_there() {
+        for (meters, min_meters, groups) in [
+            (14, 15, 0),
+            (29, 15, 0),
+            (30, 15, 2),
+            (45, 15, 2),
+            (46, 15, 2),
+            (68, 15, 2),
+            (69, 15, 3),
+            (1_000, 15, 32),
+            (2, 0, 2),
+        ] {
+            let set = ContributorSet::from_numbers((0..meters).map(|n| 3 * n)).unwrap();
+            let parts = set.partition(min_meters, WINDOW);
+            assert_eq!(parts.len(), groups, "{meters} meters");
+            let sizes: Vec<u32> = parts.iter().map(ContributorSet::count).collect();
+            let (least, most) = (sizes.iter().min(), sizes.iter().max());
+            assert!(least.is_none_or(|least| *least >= min_meters));
+            assert!(
+                least
+                    .zip(most)
+                    .is_none_or(|(least, most)| most - least <= 1)
+            );
+        }
+    }
+
+    /// Both sides compute it, maybe in different versions: these groups must never change.
+    #[test]
+    fn the_groups_of_a_window_are_these() {
+        let set = ContributorSet::from_numbers(0..8).unwrap();
+        let parts = set.partition(3, WINDOW);
+        let numbers = parts.iter().map(|part| part.iter().collect::<Vec<_>>());
+        assert_eq!(numbers.collect::<Vec<_>>(), [[0, 1, 3, 7], [2, 4, 5, 6]]);
+    }
+
+    #[test]
+    fn two_meters_that_are_together_in_one_window_are_not_in_most_others() {
+        let set = ContributorSet::from_numbers(0..1_000).unwrap();
+        let together = (0..100).filter(|hour| {
+            let parts = set.partition(15, WindowStart(WINDOW.0 + hour * 3600));
+            parts
+                .iter()
+                .any(|part| part.contains(0) && part.contains(1))
+        });
+        // One in 32 by chance.
+        assert!(together.count() < 15);
+    }
+
     #[test]
     fn a_salt_that_stands_twice_is_found_wherever_it_stands() {
         let mut salts: Vec<Salt> = (0..100_u64).map(|n| Salt(n.to_be_bytes())).collect();
@@ -264,6 +362,19 @@ mod tests {
             both.merge(&second);
             prop_assert!(first.is_subset(&both) && second.is_subset(&both));
             prop_assert_eq!(both, set(&(&a | &b)));
+        }
+
+        #[test]
+        fn a_partition_has_everybody_once(numbers in btree_set(0..5_000_u32, 0..400), min in 0..20_u32) {
+            let set = ContributorSet::from_numbers(numbers).unwrap();
+            let mut rest = set.count();
+            let mut all = ContributorSet::default();
+            for part in set.partition(min, WINDOW) {
+                prop_assert!(!all.intersects(&part));
+                all.merge(&part);
+                rest -= part.count();
+            }
+            prop_assert!(all.is_empty() || (all == set && rest == 0));
         }
     }
 }
