@@ -322,6 +322,12 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("broker.listen", "localhost:1883", "expected address:port"),
         ("operator.max_refusals", "0", "expected a number between 1"),
         ("operator.max_refusals", "1.5", "expected u32"),
+        (
+            "operator.search_timeout",
+            "0s",
+            "expected a duration above zero",
+        ),
+        ("operator.search_max_bytes", "65535", "between 65536 and"),
         ("meter.keep_folded", "two hours", "duration"),
         ("operator.live_listen", "9470", "such as 127.0.0.1:1883"),
         ("broker.segment_bytes", "1", "a number between 1024"),

@@ -42,6 +42,11 @@ pub struct Operator {
     pub enrolment: Enrolment,
     /// Sums that may be refused after they were decrypted, for each key epoch.
     pub max_refusals: u32,
+    /// How long a search for the meter that spoils a sum waits for the reports of that sum to come again.
+    #[serde(with = "humantime_serde")]
+    pub search_timeout: Duration,
+    /// Most bytes of reports that a search keeps in memory.
+    pub search_max_bytes: usize,
     /// How often plan and roster are published again.
     #[serde(with = "humantime_serde")]
     pub republish_every: Duration,

@@ -90,6 +90,14 @@ fn broker(settings: &Settings) -> Check {
 fn operator(settings: &Settings) -> Check {
     let operator = &settings.operator;
     range("operator.max_refusals", operator.max_refusals, 1, u32::MAX)?;
+    positive("operator.search_timeout", operator.search_timeout)?;
+    // Room for a few reports at least: a report has up to 14 kB.
+    range(
+        "operator.search_max_bytes",
+        operator.search_max_bytes,
+        65_536,
+        usize::MAX,
+    )?;
     positive("operator.republish_every", operator.republish_every)?;
     range(
         "operator.reference_headroom",

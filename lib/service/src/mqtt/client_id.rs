@@ -14,6 +14,8 @@ use crate::config::Deployment;
 pub enum Client<'a> {
     /// The operator.
     Operator,
+    /// The operator while it looks for the meter that spoils a sum.
+    Search,
     /// An analytics service.
     Analytics(&'a AnalyticsId),
     /// A gateway.
@@ -34,6 +36,7 @@ impl Client<'_> {
     pub fn id(&self, deployment: &Deployment) -> String {
         let (kind, names) = match self {
             Self::Operator => ("operator", vec![]),
+            Self::Search => ("search", vec![]),
             Self::Analytics(id) => ("analytics", vec![id.as_str()]),
             Self::Gateway(id) => ("gateway", vec![id.as_str()]),
             Self::Meter(gateway, meter) => ("meter", vec![gateway.as_str(), meter.as_str()]),
@@ -106,7 +109,7 @@ mod tests {
                 Just("bulk".to_owned())
             ]
         };
-        (0..5_usize, root, [name(), name(), name()])
+        (0..6_usize, root, [name(), name(), name()])
     }
 
     fn id((kind, root, [deployed, first, second]): &(usize, String, [String; 3])) -> String {
@@ -119,6 +122,7 @@ mod tests {
             1 => Client::Analytics(&analytics).id(&deployment),
             2 => bulk(&Client::Analytics(&analytics).id(&deployment)),
             3 => Client::Gateway(&gateway).id(&deployment),
+            4 => Client::Search.id(&deployment),
             _ => Client::Meter(&gateway, &meter).id(&deployment),
         }
     }
@@ -128,7 +132,7 @@ mod tests {
         fn no_two_clients_have_the_same_id(mut one in client(), mut other in client()) {
             // Names that a kind does not have make no difference.
             for client in [&mut one, &mut other] {
-                let used = [0, 1, 1, 1, 2][client.0];
+                let used = [0, 1, 1, 1, 0, 2][client.0];
                 client.2[1 + used..].iter_mut().for_each(|name| "a".clone_into(name));
             }
             prop_assert_eq!(one == other, id(&one) == id(&other));

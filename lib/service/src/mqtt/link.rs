@@ -26,7 +26,7 @@ use super::publisher::Outgoing;
 use super::{Event, LinkError, metrics};
 use crate::stop::Stop;
 
-pub(super) use self::start::{options, spawn, spawn_bulk};
+pub(super) use self::start::{options, spawn, spawn_bulk, spawn_for_a_while};
 
 struct Link {
     client: AsyncClient,
@@ -37,6 +37,8 @@ struct Link {
     shared: Arc<Shared>,
     /// Whether this is the connection for bulk of two.
     bulk: bool,
+    /// Whether the broker keeps the session when the connection is gone.
+    persistent: bool,
     connected: watch::Sender<bool>,
     closed: watch::Receiver<bool>,
     stop: Stop,
@@ -88,7 +90,8 @@ impl Link {
                     eventloop.pending.clear();
                     // The packet that is too large would be delivered again for ever.
                     let oversize = matches!(error, LinkError::Oversize { .. });
-                    eventloop.mqtt_options.set_clean_session(oversize);
+                    let clean = oversize || !self.persistent;
+                    eventloop.mqtt_options.set_clean_session(clean);
                     self.lost(error).await;
                 }
             }

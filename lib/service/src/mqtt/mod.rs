@@ -52,6 +52,17 @@ pub fn connect(
     link::spawn(settings, client_id, subscriptions, stop)
 }
 
+/// [`connect`] for a while: the broker keeps nothing for this client once the connection is closed or lost, so what is
+/// published while it is away does not come later.
+pub fn connect_for_a_while(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    stop: Stop,
+) -> (Publisher, Inbox) {
+    link::spawn_for_a_while(settings, client_id, subscriptions, stop)
+}
+
 /// [`connect`] with a second connection for `bulk`, under an id of its own: messages that come in such
 /// numbers that they would hold up the rest. rumqttd gives a connection a hundred messages and no more until they are
 /// acknowledged, and the filter that has a backlog takes every place that becomes free, so what else was subscribed to

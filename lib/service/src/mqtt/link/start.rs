@@ -29,12 +29,33 @@ pub(in crate::mqtt) fn spawn(
     subscriptions: Vec<(String, QoS)>,
     stop: Stop,
 ) -> (Publisher, Inbox) {
+    spawn_one(settings, client_id, subscriptions, (stop, true))
+}
+
+/// A connection whose session ends with it.
+pub(in crate::mqtt) fn spawn_for_a_while(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    stop: Stop,
+) -> (Publisher, Inbox) {
+    spawn_one(settings, client_id, subscriptions, (stop, false))
+}
+
+/// A connection with an inbox of its own, and whether its session outlives it.
+fn spawn_one(
+    settings: &Mqtt,
+    client_id: &str,
+    subscriptions: Vec<(String, QoS)>,
+    (stop, persistent): (Stop, bool),
+) -> (Publisher, Inbox) {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let (inbox, shared) = Inbox::new(acks_in);
     let side = InboxSide {
         shared,
         acks,
         bulk: false,
+        persistent,
     };
     let publisher = start(settings, client_id, subscriptions, side, stop);
     (publisher, inbox)
@@ -54,6 +75,7 @@ pub(in crate::mqtt) fn spawn_bulk(
         shared: inbox.with_bulk(acks_in),
         acks,
         bulk: true,
+        persistent: true,
     };
     start(settings, client_id, subscriptions, side, stop)
 }
@@ -64,6 +86,8 @@ struct InboxSide {
     acks: mpsc::UnboundedReceiver<Ticket>,
     /// Whether this is the connection for bulk of two.
     bulk: bool,
+    /// Whether the broker keeps the session when the connection is gone.
+    persistent: bool,
 }
 
 fn start(
@@ -79,7 +103,9 @@ fn start(
     let (closed_in, closed) = watch::channel(false);
     let limit = settings.max_packet_bytes;
     let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
-    let (client, mut eventloop) = AsyncClient::new(options(settings, client_id), REQUESTS);
+    let mut options = options(settings, client_id);
+    options.set_clean_session(!inbox.persistent);
+    let (client, mut eventloop) = AsyncClient::new(options, REQUESTS);
     // Else a message waits for the acknowledgement of the one before it, which the peer's kernel delays by 40 ms.
     eventloop.network_options.set_tcp_nodelay(true);
     let link = Link {
@@ -93,6 +119,7 @@ fn start(
         ),
         shared: inbox.shared,
         bulk: inbox.bulk,
+        persistent: inbox.persistent,
         connected: connected_in,
         closed,
         stop,
