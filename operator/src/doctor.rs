@@ -16,7 +16,7 @@ use crate::setup;
 /// The plan, the roster, keys of some epochs, pad keys of two million meters, and sums waiting to be decrypted.
 const MEMORY: u64 = 384 << 20;
 
-/// One connection, the metrics endpoint with its visitors, journals.
+/// Two connections, the metrics endpoint with its visitors, journals.
 const DESCRIPTORS: u64 = 64;
 
 /// What the operator needs, and the checks that only it can make.
@@ -30,7 +30,9 @@ pub fn subject(settings: &Settings) -> Subject {
     let listens = listens.into_iter();
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
         let requests = [topics.enrol_filter(), topics.analytics_enrol_filter()];
-        requests.into_iter().chain([topics.sum_filter()]).collect()
+        // Those of one feeder, while it searches for the meter that spoils a sum.
+        let others = [topics.sum_filter(), topics.report_filter()];
+        requests.into_iter().chain(others).collect()
     });
     Subject {
         process: "operator",
@@ -43,7 +45,7 @@ pub fn subject(settings: &Settings) -> Subject {
         subscriptions: subscriptions.unwrap_or_default(),
         member: false,
         descriptors: DESCRIPTORS,
-        memory: MEMORY,
+        memory: MEMORY + settings.operator.search_max_bytes as u64,
         examine,
     }
 }

@@ -33,14 +33,14 @@ use crate::event::{Event, Observer};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::publish::{Item, Schedule};
-use crate::plan::stored::unowned;
 use crate::release::report::FeederReport;
-use crate::release::take_result::{Job, TakeResult};
+use crate::release::take_result::{Job, TakeResult, Work};
 use crate::release::take_sums::SumTaker;
 use crate::release::totals::COMMIT_MAX;
-use egress::Egress;
+use crate::search::listen::Searches;
+use egress::{Egress, Outgoing};
 use epochs::Rotation;
-use status_hints::{Present, StatusHints};
+use status_hints::StatusHints;
 
 /// How often approvals are looked for and waiting is mentioned.
 const TICK: Duration = Duration::from_secs(1);
@@ -74,6 +74,7 @@ pub(crate) struct EventLoop {
     leaving: VecDeque<Item>,
     published: (PlanVersion, usize),
     hints: StatusHints,
+    searches: Searches,
     releases: usize,
     feeders: metrics::Feeders,
     /// Windows released before this start, until the observer is told.
@@ -112,6 +113,7 @@ impl EventLoop {
             observer.clone(),
         );
         Self {
+            searches: Searches::new(settings, topics.clone()),
             rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,
@@ -137,6 +139,8 @@ impl EventLoop {
         stop: Stop,
     ) -> Result<(), OperatorError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let collected = jobs.downgrade();
+        self.searches.start(collected, stop.clone());
         let (done, mut results) = mpsc::channel(QUEUE);
         let taking = tokio::task::spawn_blocking(move || taker.run(queue, &done));
         let egress = Egress::open(self.publisher.clone());
@@ -175,7 +179,7 @@ impl EventLoop {
     async fn serve(
         &mut self,
         inbox: &mut Inbox,
-        jobs: &mpsc::Sender<Job>,
+        jobs: &mpsc::Sender<Work>,
         results: &mut mpsc::Receiver<TakeResult>,
         egress: &Egress,
         stop: &Stop,
@@ -191,6 +195,7 @@ impl EventLoop {
                     metrics::queue(QUEUE - jobs.capacity());
                     egress.send(self.announce(result?)).await?;
                 }
+                answer = late(&mut self.searches, egress) => egress.send(answer?).await?,
                 room = egress.room(), if is_publishing => {
                     room?;
                     self.publish_next(egress).await?;
@@ -198,7 +203,7 @@ impl EventLoop {
                 place = jobs.reserve(), if waiting.is_some() => {
                     let place = place.map_err(|_| OperatorError::SumTaker)?;
                     if let Some(sum) = waiting.take() {
-                        place.send(sum.job);
+                        place.send(Work::Take(sum.job));
                         metrics::queue(QUEUE - jobs.capacity());
                         inbox.ack(&sum.message);
                     }
@@ -266,24 +271,12 @@ impl EventLoop {
         self.say_what_is_missing();
         self.rotate();
     }
+}
 
-    fn say_what_is_missing(&mut self) {
-        let registry = &self.enrolment.registry;
-        let plan = registry.plan.plan();
-        let present = Present {
-            broker: self.publisher.is_connected(),
-            pending: self.enrolment.pending(),
-            meters: registry.roster.len(),
-            min_meters: plan.min_meters as usize,
-            largest_feeder: registry.roster.largest_feeder() as usize,
-            analytics: plan.analytics.len(),
-            unowned: unowned(plan).len(),
-            releases: self.releases,
-        };
-        if let Some(text) = self.hints.say(&present, Instant::now()) {
-            tracing::info!("{text}");
-        }
-    }
+/// The next answer that waited for a search to begin, once it can leave. Cancel safe.
+async fn late(searches: &mut Searches, egress: &Egress) -> Result<Outgoing, OperatorError> {
+    egress.room().await?;
+    Ok(Outgoing::answers(vec![searches.answer().await], false))
 }
 
 /// The next result, once its answer can leave. Cancel safe.

@@ -10,6 +10,7 @@
 //! - `keys`: the secret keys, and when a new key epoch may begin;
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
+//! - `search`: which meter spoils a sum that did not open;
 //! - [`commands`]: `pending`, `approve` and `rotate`;
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
@@ -29,6 +30,7 @@ mod plan;
 pub mod print;
 mod release;
 mod run;
+mod search;
 mod setup;
 
 pub use error::OperatorError;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use packed::layout::Totals;
 use wire::{
     AnalyticsId, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch,
-    MaskKey, Part, Plan, PlanVersion, Salt, Sum, WindowStart,
+    MaskKey, Part, Plan, PlanVersion, Salt, Sum, VerifyingKey, WindowStart,
 };
 
 use crate::plan::members::{Member, Members};
@@ -74,6 +74,7 @@ pub(crate) fn members(count: u32) -> Members {
     for number in 0..count {
         let member = Member {
             meter: format!("meter-{number}").as_str().try_into().unwrap(),
+            key: VerifyingKey::from_bytes([9; 32]),
             mask_key: MaskKey([9; 32]),
         };
         assert!(members.insert(number, member));

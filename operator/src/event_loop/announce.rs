@@ -8,17 +8,14 @@ use super::EventLoop;
 use super::egress::Outgoing;
 use crate::event::Event;
 use crate::metrics;
-use crate::release::take_result::TakeResult;
+use crate::release::take_result::{Searched, TakeResult};
+use crate::search::collect::Judged;
 
 impl EventLoop {
     /// Tells what became of a sum and returns its answer.
     pub(super) fn announce(&mut self, result: TakeResult) -> Outgoing {
         let after_taking = matches!(result, TakeResult::Taken { .. });
-        Outgoing {
-            messages: self.answers(result),
-            retain: false,
-            after_taking,
-        }
+        Outgoing::answers(self.answers(result), after_taking)
     }
 
     fn answers(&mut self, result: TakeResult) -> Vec<(String, Bytes)> {
@@ -51,19 +48,15 @@ impl EventLoop {
                 });
                 vec![message]
             }
-            TakeResult::Divided { sum, message } => {
-                metrics::divided();
-                tracing::warn!(
-                    feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
-                    "a sum did not open: analytics is to send it again in disjoint parts, of which the one that does not \
-                     open either has the meter that spoils it"
-                );
-                self.observer.tell(Event::Divided {
-                    feeder: sum.feeder,
-                    window: sum.window,
-                    part: sum.part,
-                });
-                vec![message]
+            TakeResult::Divided {
+                sum,
+                message,
+                judged,
+            } => self.divided(*sum, message, judged).into_iter().collect(),
+            TakeResult::Searched(searched) => {
+                metrics::searched(&searched);
+                say_searched(&searched);
+                Vec::new()
             }
             TakeResult::Burnt {
                 sum,
@@ -97,17 +90,90 @@ impl EventLoop {
             TakeResult::Deferred => Vec::new(),
         }
     }
+
+    /// Returns the answer, unless it waits until somebody listens to the reports that it brings.
+    fn divided(
+        &mut self,
+        sum: Sum,
+        message: (String, Bytes),
+        judged: Option<Box<Judged>>,
+    ) -> Option<(String, Bytes)> {
+        metrics::divided();
+        tracing::warn!(
+            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
+            "a sum did not open: analytics is to send it again in disjoint parts, of which the one that does not open either \
+             has the meter that spoils it"
+        );
+        let message = match judged {
+            Some(judged) => self.searches.ask(*judged, message),
+            None => Some(message).filter(|_| !self.searches.holds(&sum)),
+        };
+        self.observer.tell(Event::Divided {
+            feeder: sum.feeder,
+            window: sum.window,
+            part: sum.part,
+        });
+        message
+    }
+}
+
+fn say_searched(searched: &Searched) {
+    let Searched {
+        feeder,
+        window_start,
+        part,
+        epoch,
+        reports,
+        missing,
+        openings,
+        is_cut_short,
+        ..
+    } = searched;
+    let (window, part) = (window_start.0, part.0);
+    if !searched.culprits.is_empty() {
+        tracing::error!(
+            %feeder, window, part, reports, missing, openings, is_cut_short, meters = named(&searched.culprits),
+            "these meters spoil sums: they signed reports that nobody can seal by the rules. Find out what they, or their \
+             gateways, are; `totals.refused.jsonl` names them too"
+        );
+    }
+    if !searched.together.is_empty() {
+        tracing::error!(
+            %feeder, window, part, reports, missing, openings, is_cut_short, meters = named(&searched.together),
+            "several of these meters spoil sums together, each by too little to be told apart"
+        );
+    }
+    if searched.sum_differs {
+        tracing::error!(
+            %feeder, window, part, reports,
+            "analytics released another sum than that of the reports it named: it, or its store, spoils sums"
+        );
+    } else if *is_cut_short {
+        tracing::error!(
+            %feeder, window, part, %epoch,
+            "a search ended early: the refusals of its key epoch are used up. Run `operator rotate`"
+        );
+    } else if searched.culprits.is_empty() && searched.together.is_empty() {
+        tracing::warn!(
+            %feeder, window, part, reports, missing, openings,
+            "no report that came spoils the zero checks: the meter did not send it again, or spoils readings alone, and then \
+             the part that does not open has it"
+        );
+    }
 }
 
 /// Meters that are named in the log; the record beside the totals names all of them.
 const NAMED: usize = 100;
 
-fn say_burnt(sum: &Sum, meters: &[MeterId]) {
+fn named(meters: &[MeterId]) -> String {
     let named = meters.iter().take(NAMED).map(MeterId::as_str);
-    let named = named.collect::<Vec<_>>().join(" ");
+    named.collect::<Vec<_>>().join(" ")
+}
+
+fn say_burnt(sum: &Sum, meters: &[MeterId]) {
     tracing::error!(
         feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, replaces = ?sum.replaces.map(|part| part.0),
-        contributors = meters.len(), meters = named,
+        contributors = meters.len(), meters = named(meters),
         "a sum did not open, which is final: the readings of these meters in this window are lost, and one of them, its \
          gateway or analytics spoils sums. `totals.refused.jsonl` names all of them"
     );

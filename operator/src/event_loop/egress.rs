@@ -22,6 +22,17 @@ pub(super) struct Outgoing {
     pub(super) after_taking: bool,
 }
 
+impl Outgoing {
+    /// Answers to a sum.
+    pub(super) fn answers(messages: Vec<(String, Bytes)>, after_taking: bool) -> Self {
+        Self {
+            messages,
+            retain: false,
+            after_taking,
+        }
+    }
+}
+
 /// The way out. One loop sends, and asks for [`room`](Self::room) first.
 pub(super) struct Egress {
     outgoing: mpsc::Sender<Outgoing>,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::EventLoop;
+use crate::plan::stored::unowned;
+
 /// How long something may be missing before it is mentioned, and after it was mentioned.
 const PATIENCE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(60);
@@ -94,6 +97,26 @@ impl StatusHints {
                 self.current = Some((missing, now + PATIENCE));
                 None
             }
+        }
+    }
+}
+
+impl EventLoop {
+    pub(super) fn say_what_is_missing(&mut self) {
+        let registry = &self.enrolment.registry;
+        let plan = registry.plan.plan();
+        let present = Present {
+            broker: self.publisher.is_connected(),
+            pending: self.enrolment.pending(),
+            meters: registry.roster.len(),
+            min_meters: plan.min_meters as usize,
+            largest_feeder: registry.roster.largest_feeder() as usize,
+            analytics: plan.analytics.len(),
+            unowned: unowned(plan).len(),
+            releases: self.releases,
+        };
+        if let Some(text) = self.hints.say(&present, Instant::now()) {
+            tracing::info!("{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The pad keys that the operator shares with meters, each agreed on when it is first needed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use masks::{PadKey, Parties, WeakKey};
 use wire::{DeploymentId, FeederId, KeyEpoch, MaskKey};
@@ -34,7 +35,7 @@ pub(crate) struct FeederPads<'a> {
     deployment: &'a DeploymentId,
     epoch: KeyEpoch,
     verifier_key: MaskKey,
-    keys: &'a EpochKeys,
+    keys: Arc<EpochKeys>,
     kept: &'a mut Kept,
 }
 
@@ -54,7 +55,7 @@ impl PadKeys {
         &'a mut self,
         feeder: &FeederId,
         epoch: KeyEpoch,
-        keys: &'a EpochKeys,
+        keys: &Arc<EpochKeys>,
         numbers: u32,
     ) -> FeederPads<'a> {
         let name = (epoch, feeder.clone());
@@ -71,7 +72,7 @@ impl PadKeys {
             deployment: &self.deployment,
             epoch,
             verifier_key: MaskKey(keys.mask.public()),
-            keys,
+            keys: keys.clone(),
             kept,
         }
     }
@@ -142,6 +143,7 @@ mod tests {
         let secret = MaskSecret::generate().unwrap();
         let member = Member {
             meter: "meter-1".parse().unwrap(),
+            key: wire::VerifyingKey::from_bytes([0; 32]),
             mask_key: MaskKey(secret.public()),
         };
         let parties = Parties {

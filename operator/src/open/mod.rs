@@ -16,10 +16,10 @@
 //! Steps 3, 5 and 6 fail alike, in what is said and, as far as that goes, in time. The sum is spent in each case, and each
 //! failure counts against the refusals of its key epoch: thousands of such answers would give the key away.
 
-mod decrypt;
+pub(crate) mod checks;
 #[cfg(test)]
 mod tests;
-mod unmask;
+mod under;
 
 use std::sync::Arc;
 
@@ -29,9 +29,10 @@ use zeroize::Zeroizing;
 
 use crate::keys::keyring::Keyring;
 use crate::keys::pads::PadKeys;
-use crate::plan::feeder_setting::encoding;
 use crate::plan::members::Members;
 use crate::release::ledger::Spent;
+use checks::ChecksOpener;
+use under::Under;
 
 /// Decrypts and unmasks sums.
 pub(crate) struct Opener {
@@ -92,32 +93,48 @@ impl Opener {
         members: &Members,
     ) -> Result<Unmasked, Reason> {
         let sum = &opened.message;
-        let keys = self.keyring.get(sum.epoch).ok_or(Reason::UnknownEpoch)?;
-        let setting = plan.feeder(&sum.feeder, sum.window);
-        let setting = setting.ok_or(Reason::UnknownFeeder)?;
-        let encoding = encoding(plan, setting)?;
+        let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
+        let mut under = self.under(sum, plan, members)?;
         let contributors = sum.contributors();
-        let mut residues = decrypt::decrypt(&opened.limbs, &encoding, contributors, &keys)?;
-        if self.enforces(Check::Masks) {
-            let digest = plan.setting_digest(setting, &keys.entry(sum.epoch, sum.window));
-            let pads = self
-                .pads
-                .of_feeder(&sum.feeder, sum.epoch, &keys, members.next_number());
-            let masks = unmask::masks(sum, &digest, members, pads, residues.len())?;
+        let mut residues = under.decrypt(&opened.limbs, contributors)?;
+        if masked {
+            let masks = under.masks(sum.set.iter().zip(sum.salts.iter().copied()))?;
             masks.subtract_from(&mut residues);
         }
-        let sigma = packed::noise::sigma(encoding.profile, &keys.norms());
-        let zeros_pass =
-            encoding.checks_pass(&residues, contributors, sigma) || !self.enforces(Check::Zeros);
+        let Under {
+            encoding, sigma, ..
+        } = under;
         Ok(Unmasked {
+            zeros_pass: encoding.checks_pass(&residues, contributors, sigma) || !zeros,
             encoding,
             residues,
             contributors,
             sigma,
-            zeros_pass,
             #[cfg(test)]
             left_out: self.left_out.clone(),
         })
+    }
+
+    /// Opens the zero checks of sums of the reports that are in `sum`.
+    ///
+    /// # Errors
+    /// There are no keys of its epoch, or no setting of its feeder.
+    pub(crate) fn checks<'a>(
+        &'a mut self,
+        sum: &Sum,
+        plan: &Plan,
+        members: &'a Members,
+    ) -> Result<ChecksOpener<'a>, Reason> {
+        self.under(sum, plan, members).map(ChecksOpener)
+    }
+
+    fn under<'a>(
+        &'a mut self,
+        sum: &Sum,
+        plan: &Plan,
+        members: &'a Members,
+    ) -> Result<Under<'a>, Reason> {
+        Under::new((&self.keyring, &mut self.pads), sum, plan, members)
     }
 
     #[cfg(not(test))]

@@ -1,11 +1,13 @@
 //! The meters of a feeder by their number, as opening a sum needs them.
 
-use wire::{MaskKey, MeterId};
+use wire::{MaskKey, MeterId, VerifyingKey};
 
-/// A meter, as far as its masks depend on it.
+/// A meter, as far as its reports depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub meter: MeterId,
+    /// What it signs with.
+    pub key: VerifyingKey,
     pub mask_key: MaskKey,
 }
 

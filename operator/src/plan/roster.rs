@@ -154,6 +154,7 @@ impl RosterBook {
         let members = self.members.entry(entry.feeder.clone()).or_default();
         let member = Member {
             meter: entry.meter.clone(),
+            key: entry.key,
             mask_key: entry.mask_key,
         };
         Arc::make_mut(members).insert(entry.number, member)

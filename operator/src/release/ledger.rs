@@ -236,12 +236,23 @@ impl Ledger {
         self.store.window(feeder, window)
     }
 
-    /// How many sums of a key epoch did not open.
+    /// How many answers under a key epoch said no: sums that did not open, and culprits of searches.
     ///
     /// # Errors
     /// The ledger cannot be read.
     pub(crate) fn refusals(&mut self, epoch: KeyEpoch) -> Result<u32, LedgerError> {
         self.store.refusals(epoch)
+    }
+
+    /// Makes durable that so many more answers under a key epoch said no.
+    ///
+    /// # Errors
+    /// The ledger could not be written: the answers may not be given.
+    pub(crate) fn refuse(&mut self, epoch: KeyEpoch, answers: u32) -> Result<(), LedgerError> {
+        match answers {
+            0 => Ok(()),
+            answers => self.store.refuse(epoch, answers),
+        }
     }
 
     /// The newest window of which a sum of each feeder was opened. Reads the whole ledger.

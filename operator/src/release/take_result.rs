@@ -3,11 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{FeederId, MeterId, Part, Plan, Reason, Sum, WindowStart};
+use wire::{FeederId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
 use crate::release::report::FeederReport;
+use crate::search::collect::{Collection, Judged};
+
+/// What the thread that takes sums is given.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Take(Job),
+    Search(Box<Collection>),
+}
+
+impl From<Collection> for Work {
+    fn from(collection: Collection) -> Self {
+        Self::Search(Box::new(collection))
+    }
+}
 
 /// A sum as it arrived, with what it is judged by.
 #[derive(Clone, Debug)]
@@ -44,7 +58,11 @@ pub(crate) enum TakeResult {
         sum: Box<Sum>,
         /// The receipt: topic and bytes.
         message: (String, Bytes),
+        /// What a search needs, the first time and while the key epoch has refusals left.
+        judged: Option<Box<Judged>>,
     },
+    /// A search has ended.
+    Searched(Box<Searched>),
     /// It did not open, and that is final.
     Burnt {
         sum: Box<Sum>,
@@ -64,4 +82,28 @@ pub(crate) enum TakeResult {
     },
     /// It could not be made durable. Analytics gets no answer and sends it again.
     Deferred,
+}
+
+/// What a search for the meter that spoils a sum came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Searched {
+    pub feeder: FeederId,
+    pub window_start: WindowStart,
+    /// The part that did not open.
+    pub part: Part,
+    pub epoch: KeyEpoch,
+    /// Meters whose report spoils a sum alone, or that signed two reports in the place of one.
+    pub culprits: Vec<MeterId>,
+    /// Meters among which several spoil a sum together.
+    pub together: Vec<MeterId>,
+    /// Reports that were searched.
+    pub reports: usize,
+    /// Reports that did not come, or had no room.
+    pub missing: usize,
+    /// Sums of which the zero checks were opened.
+    pub openings: u32,
+    /// Whether there may be more culprits, because the refusals of the key epoch are used up.
+    pub is_cut_short: bool,
+    /// Whether analytics released another sum than that of the reports it named.
+    pub sum_differs: bool,
 }

@@ -7,8 +7,10 @@
 //!
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
+//! * `search`: between sums, the search for who spoiled one
 
 mod commit;
+mod search;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use super::answers::Signer;
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
 use super::rules::{self, Decision, Rules};
-use super::take_result::{Job, TakeResult};
+use super::take_result::{Job, TakeResult, Work};
 use super::totals::COMMIT_MAX;
 use super::verify::verify;
 use crate::event::Excerpt;
@@ -97,18 +99,33 @@ impl SumTaker {
         }
     }
 
-    /// Takes sums until `jobs` is closed and drained. Blocks: give it a thread.
-    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>, results: &mpsc::Sender<TakeResult>) {
+    /// Takes sums until `queue` is closed and drained. Blocks: give it a thread.
+    pub(crate) fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Work>,
+        results: &mpsc::Sender<TakeResult>,
+    ) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
         let mut uncounted = 0;
-        while jobs.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
-            for result in self.take(std::mem::take(&mut group)) {
+        while queue.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
+            let (mut jobs, mut searches) = (Vec::with_capacity(group.len()), Vec::new());
+            for work in group.drain(..) {
+                match work {
+                    Work::Take(job) => jobs.push(job),
+                    Work::Search(collection) => searches.push(collection),
+                }
+            }
+            let taken = self.take(jobs);
+            let searched = searches
+                .into_iter()
+                .map(|collection| self.search(&collection));
+            for result in taken.into_iter().chain(searched) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = results.blocking_send(result);
             }
             uncounted += 1;
             // Receipts never wait for it, and other sums seldom.
-            if jobs.is_empty() || uncounted == COUNT_EVERY {
+            if queue.is_empty() || uncounted == COUNT_EVERY {
                 uncounted = 0;
                 if let Err(error) = self.ledger.count() {
                     tracing::error!(error = %Chain(&error), "cannot write releases.count");
@@ -189,7 +206,11 @@ impl SumTaker {
             Decision::Divide => {
                 let message = self.receipt(sum, &opened.digest, SumStatus::Divide);
                 let sum = Box::new(opened.message);
-                return Considered::Done(TakeResult::Divided { sum, message });
+                return Considered::Done(TakeResult::Divided {
+                    sum,
+                    message,
+                    judged: None,
+                });
             }
             Decision::Reject(reason) => reason,
         };

@@ -13,7 +13,7 @@ use wire::{
     Sum, WindowStart,
 };
 
-use crate::enrolment::message::tests::{analytics, deployment, topics};
+use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
 use crate::keys::keyring::{FIRST_EPOCH, Keyring};
 use crate::plan::book::PlanBook;
 use crate::plan::feeder_setting::encoding;
@@ -106,6 +106,7 @@ impl Fleet {
         for (number, secret) in (0..).zip(&secrets) {
             let member = Member {
                 meter: format!("meter-{number}").as_str().try_into().unwrap(),
+                key: signing(number as u8).verifying_key(),
                 mask_key: MaskKey(secret.public()),
             };
             assert!(members.insert(number, member));

@@ -25,7 +25,7 @@ const FORMAT: &str = "3";
 /// What the rows mean, as text by name.
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 
-/// How many sums of each key epoch did not open.
+/// How many answers under each key epoch said no: sums that did not open, and culprits of searches.
 pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
 
 pub(super) const FORMAT_KEY: &str = "format version";
@@ -194,6 +194,18 @@ impl Store {
         })
     }
 
+    /// Counts so many more refusals of a key epoch.
+    pub(super) fn refuse(&mut self, epoch: KeyEpoch, answers: u32) -> Result<(), LedgerError> {
+        self.add_owed()?;
+        self.with(|database| {
+            let mut changes = database.begin_write()?;
+            changes.set_quick_repair(true);
+            count_refusals(&mut changes.open_table(REFUSALS)?, epoch, answers)?;
+            changes.commit()?;
+            Ok(())
+        })
+    }
+
     /// Does `work`, and closes the file if it fails: redb takes no more writes after a failed one.
     pub(super) fn with<T>(
         &mut self,
@@ -292,7 +304,7 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
             };
             table.insert(key(&written), row(&written))?;
             if matches!(written.stage, Stage::Divided | Stage::Burnt) {
-                count_refusal(&mut refusals, written.epoch)?;
+                count_refusals(&mut refusals, written.epoch, 1)?;
             }
         }
         table.len()?
@@ -301,9 +313,13 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     Ok(len)
 }
 
-fn count_refusal(refusals: &mut Table<'_, u32, u32>, epoch: KeyEpoch) -> Result<(), Error> {
+fn count_refusals(
+    refusals: &mut Table<'_, u32, u32>,
+    epoch: KeyEpoch,
+    more: u32,
+) -> Result<(), Error> {
     let before = refusals.get(epoch.0)?.map_or(0, |count| count.value());
-    refusals.insert(epoch.0, before.saturating_add(1))?;
+    refusals.insert(epoch.0, before.saturating_add(more))?;
     Ok(())
 }
 

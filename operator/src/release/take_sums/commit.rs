@@ -13,12 +13,13 @@ use crate::release::opening::{Opening, Stage};
 use crate::release::refused;
 use crate::release::report::{By, FeederReport, Scale};
 use crate::release::take_result::TakeResult;
+use crate::search::collect::Judged;
 
 /// What a spent sum turned out to be.
 enum Verdict {
     Released(Box<FeederReport>),
-    /// It did not open; the stage says what may follow.
-    Failed(Stage),
+    /// It did not open; the stage says what may follow, and the flag whether more may be refused under its key.
+    Failed(Stage, bool),
     /// The refusals of its key epoch ran out in this group: it is not looked at.
     KeySpent,
 }
@@ -74,7 +75,7 @@ impl SumTaker {
             let verdict = self.verdict(&candidate, &failed, &spent)?;
             match &verdict {
                 Verdict::Released(report) => released.push((**report).clone()),
-                Verdict::Failed(stage) => failed.push(Opening {
+                Verdict::Failed(stage, _) => failed.push(Opening {
                     stage: *stage,
                     ..candidate.opening.clone()
                 }),
@@ -124,7 +125,11 @@ impl SumTaker {
         metrics::decrypted(candidate.started.elapsed());
         let Ok(totals) = totals else {
             let min_meters = candidate.job.plan.min_meters;
-            return Ok(Verdict::Failed(candidate.opening.failed(min_meters)));
+            let has_refusals = refusals + 1 < u64::from(self.settings.max_refusals);
+            return Ok(Verdict::Failed(
+                candidate.opening.failed(min_meters),
+                has_refusals,
+            ));
         };
         let encoding = candidate.unmasked.encoding();
         let scale = Scale {
@@ -138,7 +143,7 @@ impl SumTaker {
         Ok(Verdict::Released(Box::new(report)))
     }
 
-    fn by(&self) -> By {
+    pub(super) fn by(&self) -> By {
         By {
             operator: self.keyring.name(),
             taken_at: self.clock.now(),
@@ -168,11 +173,20 @@ impl SumTaker {
                     messages,
                 }
             }
-            Verdict::Failed(Stage::Divided) => TakeResult::Divided {
-                message: self.receipt(&sum, digest, SumStatus::Divide),
-                sum: Box::new(sum),
-            },
-            Verdict::Failed(_) => {
+            Verdict::Failed(Stage::Divided, has_refusals) => {
+                let judged = Judged {
+                    sum: sum.clone(),
+                    digest: *digest,
+                    plan: job.plan,
+                    members: job.members,
+                };
+                TakeResult::Divided {
+                    message: self.receipt(&sum, digest, SumStatus::Divide),
+                    sum: Box::new(sum),
+                    judged: has_refusals.then(|| Box::new(judged)),
+                }
+            }
+            Verdict::Failed(..) => {
                 let members = sum.set.iter().filter_map(|number| job.members.get(number));
                 let meters: Vec<MeterId> = members.map(|member| member.meter.clone()).collect();
                 let record = refused::path(&self.settings.totals);

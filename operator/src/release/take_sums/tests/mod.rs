@@ -1,5 +1,6 @@
 mod attacks;
 mod failed;
+mod search;
 
 use std::path::Path;
 
@@ -426,8 +427,9 @@ fn releases_are_counted_when_no_more_sums_wait_and_every_sixteenth_group_while_s
     let groups = COUNT_EVERY as usize + 1;
     let jobs = mpsc::channel(groups * COMMIT_MAX);
     let sum = bench.job(1);
-    jobs.0.try_send(sum).unwrap();
-    while let Ok(()) = jobs.0.try_send(bench.raw("feeder-1", b"noise".to_vec())) {}
+    jobs.0.try_send(Work::Take(sum)).unwrap();
+    let noise = || Work::Take(bench.raw("feeder-1", b"noise".to_vec()));
+    while let Ok(()) = jobs.0.try_send(noise()) {}
     // So narrow that the taker is never more than a result ahead of this test.
     let results = mpsc::channel(1);
     let taker = bench.taker.take().unwrap();
@@ -453,7 +455,7 @@ fn the_last_release_is_counted_although_its_group_is_the_first() {
     let jobs = mpsc::channel(1);
     let results = mpsc::channel(1);
     let sum = bench.job(1);
-    jobs.0.try_send(sum).unwrap();
+    jobs.0.try_send(Work::Take(sum)).unwrap();
     drop(jobs.0);
     bench.taker.take().unwrap().run(jobs.1, &results.0);
     let counted = std::fs::read_to_string(bench.dir.path().join("releases.count"));

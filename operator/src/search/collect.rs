@@ -1,0 +1,130 @@
+//! The reports of a sum that did not open, as they come again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use wire::{DeploymentId, Digest, MeterId, Opened, Plan, Report, Salt, Sum, Topic, Topics};
+
+use crate::plan::members::Members;
+
+/// A sum that did not open, with what it was judged by.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) sum: Sum,
+    /// SHA-256 of its limbs.
+    pub(crate) digest: Digest,
+    /// The plan in force.
+    pub(crate) plan: Arc<Plan>,
+    /// The meters of its feeder.
+    pub(crate) members: Arc<Members>,
+}
+
+/// A report that is in the sum, by what its meter signed.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) salt: Salt,
+    /// SHA-256 of `limbs`.
+    pub(crate) digest: Digest,
+    pub(crate) limbs: Vec<u8>,
+}
+
+/// The reports of a sum that have come so far.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) judged: Judged,
+    /// By the meter's number.
+    pub(crate) reports: BTreeMap<u32, Received>,
+    /// Meters that signed two reports under one salt, which no honest meter does: every report has a salt of its own.
+    pub(crate) signed_twice: BTreeSet<u32>,
+    wanted: HashMap<MeterId, (u32, Salt)>,
+    room: usize,
+    /// Dropped with the collection, which tells that its memory is free.
+    _done: oneshot::Sender<()>,
+}
+
+impl Collection {
+    /// Of nothing yet, and with room for so many bytes of reports. The receiver hears when the collection is dropped.
+    pub(crate) fn new(judged: Judged, max_bytes: usize) -> (Self, oneshot::Receiver<()>) {
+        let (done, is_done) = oneshot::channel();
+        let contributors = judged.sum.set.iter().zip(&judged.sum.salts);
+        let wanted = contributors.filter_map(|(number, salt)| {
+            let member = judged.members.get(number)?;
+            Some((member.meter.clone(), (number, *salt)))
+        });
+        let collection = Self {
+            wanted: wanted.collect(),
+            judged,
+            reports: BTreeMap::new(),
+            signed_twice: BTreeSet::new(),
+            room: max_bytes,
+            _done: done,
+        };
+        (collection, is_done)
+    }
+
+    /// Whether nothing more can come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reports.len() == self.wanted.len()
+    }
+
+    /// Reports of the sum that have not come, or had no room.
+    pub(crate) fn missing(&self) -> usize {
+        self.judged.sum.salts.len() - self.reports.len()
+    }
+
+    /// Takes a message that came on `topic`, if it is a report of the sum.
+    pub(crate) fn take(
+        &mut self,
+        topic: &str,
+        payload: &Bytes,
+        topics: &Topics,
+        deployment: &DeploymentId,
+    ) {
+        let sum = &self.judged.sum;
+        let Some(Topic::Report { feeder, meter }) = topics.parse(topic) else {
+            return;
+        };
+        let Some(&(number, salt)) = self.wanted.get(&meter).filter(|_| feeder == sum.feeder) else {
+            return;
+        };
+        let Ok(unverified) = wire::decode_shared::<Report>(payload, payload.len()) else {
+            return;
+        };
+        let claimed = unverified.claimed();
+        let is_of_sum = claimed.meter == meter
+            && claimed.salt == salt
+            && (&claimed.feeder, claimed.window) == (&sum.feeder, sum.window)
+            && (claimed.epoch, claimed.plan_version) == (sum.epoch, sum.plan_version);
+        let known = self.reports.get(&number).map(|report| &report.digest);
+        let is_known = known == Some(&Digest::of(unverified.claimed_limbs()));
+        let Some(member) = self.judged.members.get(number) else {
+            return;
+        };
+        if !is_of_sum || is_known {
+            return;
+        }
+        if let Ok(opened) = unverified.verify(deployment, topic, &member.key) {
+            self.keep(number, opened);
+        }
+    }
+
+    fn keep(&mut self, number: u32, opened: Opened<Report>) {
+        if self.reports.contains_key(&number) {
+            self.signed_twice.insert(number);
+            return;
+        }
+        let Some(room) = self.room.checked_sub(opened.limbs.len()) else {
+            return;
+        };
+        self.room = room;
+        let report = Received {
+            salt: opened.message.salt,
+            digest: opened.digest,
+            // A copy: the message shares its memory with others that came at the same time.
+            limbs: opened.limbs.to_vec(),
+        };
+        self.reports.insert(number, report);
+    }
+}

@@ -1,0 +1,100 @@
+//! From the reports that came to the meters that spoil the sum.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use packed::Accumulator;
+use wire::{Digest, Reason};
+
+use super::bisect::bisect;
+use super::collect::{Collection, Received};
+use crate::open::Opener;
+use crate::open::checks::ChecksOpener;
+
+/// What a search came to, by meters' numbers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Meters whose report spoils a sum alone, and meters that signed two reports under one salt.
+    pub(crate) culprits: Vec<u32>,
+    /// Meters of groups that spoil a sum together, though none of their halves does.
+    pub(crate) together: Vec<u32>,
+    /// Answers that say no about some reports: what counts against the refusals of the key epoch.
+    pub(crate) refusals: u32,
+    /// Sums of which the zero checks were opened.
+    pub(crate) openings: u32,
+    /// Whether there may be more culprits, because the refusals of the key epoch are used up.
+    pub(crate) is_cut_short: bool,
+    /// Every report has come and is the one that analytics counted, and their sum is not what it released.
+    pub(crate) sum_differs: bool,
+}
+
+/// Looks for the meters that spoil the sum of a collection, as long as there are `refusals`.
+///
+/// # Errors
+/// The sum's setting or keys are gone.
+pub(crate) fn find(
+    opener: &mut Opener,
+    collection: &Collection,
+    refusals: u32,
+) -> Result<Found, Reason> {
+    let judged = &collection.judged;
+    let mut checks = opener.checks(&judged.sum, &judged.plan, &judged.members)?;
+    let twice = &collection.signed_twice;
+    let honest = collection
+        .reports
+        .iter()
+        .filter(|(number, _)| !twice.contains(number));
+    let mut reports: Vec<(u32, &Received)> =
+        honest.map(|(number, report)| (*number, report)).collect();
+    // Analytics refuses what is not of the profile, so such a report is not in the sum.
+    reports.retain(|(_, report)| checks.check(&report.limbs).is_ok());
+    // Culprits cannot arrange to cancel each other out in every half.
+    let order = RandomState::new();
+    reports.sort_by_cached_key(|(number, _)| order.hash_one(number));
+
+    let places: Vec<usize> = (0..reports.len()).collect();
+    let bisected = bisect(&places, refusals as usize, |group| {
+        let group = group.iter().map(|place| reports[*place]);
+        is_spoiled(&mut checks, group)
+    });
+    let number = |place: &usize| reports[*place].0;
+    let alone = bisected.culprits.iter().map(number);
+    let mut culprits: Vec<u32> = twice.iter().copied().chain(alone).collect();
+    culprits.sort_unstable();
+    let mut together: Vec<u32> = bisected.together.iter().flatten().map(number).collect();
+    together.sort_unstable();
+    Ok(Found {
+        sum_differs: differs(collection, &checks),
+        culprits,
+        together,
+        refusals: (bisected.culprits.len() + bisected.together.len()) as u32,
+        openings: bisected.openings,
+        is_cut_short: bisected.is_cut_short || (refusals == 0 && !reports.is_empty()),
+    })
+}
+
+fn is_spoiled<'a>(
+    checks: &mut ChecksOpener<'_>,
+    group: impl Iterator<Item = (u32, &'a Received)> + Clone,
+) -> bool {
+    let mut sum = checks.empty();
+    for (_, report) in group.clone() {
+        // It was added alone before.
+        let _ = sum.add(&report.limbs);
+    }
+    let contributors = group.map(|(number, report)| (number, report.salt));
+    checks.pass(&sum, contributors) == Ok(false)
+}
+
+/// Whether analytics counted just these reports and released another sum.
+fn differs(collection: &Collection, checks: &ChecksOpener<'_>) -> bool {
+    let judged = &collection.judged;
+    let reports = collection.reports.values();
+    let digests: Vec<u8> = reports.flat_map(|report| report.digest.0).collect();
+    if collection.missing() > 0 || Digest::of(&digests) != judged.sum.contributors_digest {
+        return false;
+    }
+    let mut sum: Accumulator = checks.empty();
+    let mut reports = collection.reports.values();
+    reports.all(|report| sum.add(&report.limbs).is_ok())
+        && Digest::of(&sum.to_packed()) != judged.digest
+}
