@@ -72,14 +72,17 @@ def row():
         ),
         series(
             "Alarms", "Per second: sums with meters that are in an opened one already; sums that did not open for good, and the "
-            "meters in them; commits that failed.", "ops",
+            "meters in them; meters found to spoil sums, and the searches for them, by result; commits that failed.", "ops",
             [
                 line(rate("cipherwatt_operator_release_conflicts_total"), "conflicts", BAD),
                 line(rate("cipherwatt_operator_releases_burnt_total"), "not opened for good", "dark-red"),
                 line(rate("cipherwatt_operator_burnt_meters_total"), "meters in them", "dark-orange"),
+                line(rate("cipherwatt_operator_culprits_total"), "culprits", "dark-purple"),
+                line(rate("cipherwatt_operator_searches_total", "result") + " > 0", "searches: {{result}}"),
                 line(rate("cipherwatt_operator_commit_failures_total"), "commit failures", WATCH),
             ],
-            size=(8, 7), links=[("release conflict", "cipherwattreleaseconflict")],
+            size=(8, 7),
+            links=[("release conflict", "cipherwattreleaseconflict"), ("culprit", "cipherwattculprit")],
         ),
         series(
             "Registry", "Meters and feeders enrolled, the plan's version, waiting sums and requests, and feeders beyond "
