@@ -62,9 +62,8 @@ pub struct SumRow {
 pub struct Replaces {
     /// The part that did not open.
     pub part: Part,
-    /// The first and the last place of the meters of that part that this sum is over, in the order in which the window's
-    /// parts are divided.
-    pub places: (u64, u64),
+    /// The least and the greatest [rank](wire::ContributorSet::rank) of the meters of that part that this sum is over.
+    pub ranks: (u64, u64),
     /// How many meters these are.
     pub meters: u32,
 }

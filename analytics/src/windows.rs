@@ -2,8 +2,8 @@
 //!
 //! A meter is counted once in a window, over all of the window's parts. The first sum of a window is part 0; once it
 //! is released, a late report opens the next part, a *supplement*, whose contributors are disjoint from the others'.
-//! So does a report of another key epoch or feeder setting than the sum that is open: two keys, or two scales, cannot be
-//! added. And a part that the operator could not open is replaced by several others: see `divide`.
+//! So does a report of another key epoch or feeder setting than the sum that is open, for two keys, or two scales, cannot be
+//! added, and one that comes to a full sum. And a part that the operator could not open is replaced by several others: see `divide`.
 //!
 //! A sum is due when every enrolled meter of the feeder has reported the window; or (part 0 only) when the feeder's
 //! time passed the window's end by the grace; or when nothing arrived for it during the idle limit, counted only while

@@ -52,8 +52,10 @@ impl<S: Store> Engine<S> {
                     outcome,
                 });
             let settlements: Vec<_> = settlements.collect();
-            let mut settlements = settlements.chunks(most);
             let mut entries = answers.entries.chunks(most);
+            // With the last of the entries and after it: one of those may say that a report is in a settled part.
+            let before = std::iter::repeat_n(&[][..], entries.len().saturating_sub(1));
+            let mut settlements = before.chain(settlements.chunks(most));
             loop {
                 let chunks = (entries.next(), settlements.next());
                 if chunks == (None, None) {

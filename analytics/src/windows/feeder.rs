@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wire::{KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
+use wire::{MeterId, Part, WindowStart};
 
-use super::Sum;
 use super::fingerprints::{Fingerprint, Fingerprints};
+use super::{Contribution, Sum};
 use crate::store::Stage;
 
 /// A feeder's windows and its time.
@@ -127,12 +127,14 @@ impl Window {
         seen.is_some_and(|seen| !seen.contains(&fingerprint))
     }
 
-    /// The part that takes new contributors under `epoch` and the setting of `plan_version`, if one does. At most one does.
-    pub(super) fn taking(&self, epoch: KeyEpoch, plan_version: PlanVersion) -> Option<Part> {
+    /// The part that takes this new contributor, if one does: of its key epoch and its setting, and not full.
+    pub(super) fn taking(&self, contribution: &Contribution<'_>) -> Option<Part> {
+        let report = contribution.report;
         let fits = |sum: &&Sum| {
             sum.takes_reports()
                 && sum.row.replaces.is_none()
-                && (sum.row.epoch, sum.row.plan_version) == (epoch, plan_version)
+                && (sum.row.epoch, sum.row.plan_version) == (report.epoch, report.plan_version)
+                && sum.row.contributors < contribution.max_meters
         };
         Some(self.sums().iter().rfind(fits)?.row.key.part)
     }

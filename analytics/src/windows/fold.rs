@@ -62,7 +62,7 @@ impl Windows {
             }
             return self.fold_again(part, contribution, active_ms, store);
         }
-        match self.part_for(report) {
+        match self.part_for(contribution) {
             Ok(part) => self.fold_into(part, contribution, active_ms, store),
             Err(reason) => Ok(FoldResult::Refused(reason)),
         }
@@ -89,7 +89,8 @@ impl Windows {
     }
 
     /// The part of its window that a new contributor goes into.
-    fn part_for(&self, report: &Report) -> Result<Part, Reason> {
+    fn part_for(&self, contribution: &Contribution<'_>) -> Result<Part, Reason> {
+        let report = contribution.report;
         let feeder = self.feeders.get(&report.feeder);
         let time = feeder.and_then(|feeder| feeder.time);
         if time.is_some_and(|time| self.past_retention(report.window, time)) {
@@ -108,7 +109,7 @@ impl Windows {
         if !is_active && self.active >= self.rules.max_feeders {
             return Err(Reason::TooManyOpen);
         }
-        match window.and_then(|window| window.taking(report.epoch, report.plan_version)) {
+        match window.and_then(|window| window.taking(contribution)) {
             Some(part) => Ok(part),
             None if self.open.len() >= self.rules.max_open => Err(Reason::TooManyOpen),
             None => match window.map_or(0, |window| window.parts) {

@@ -30,10 +30,13 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Whether the sum may take a report of this number and salt. Another meter may have either: by an error in the
-    /// roster, or because its owner copied the salt.
+    /// roster, or because its owner copied the salt, of which this meter's gateway then draws another.
     pub(super) fn check(&self, number: u32, salt: Salt) -> Result<(), Reason> {
-        match self.numbers.contains(number) || self.salts.contains(&salt) {
-            true => Err(Reason::BadSet),
+        if self.numbers.contains(number) {
+            return Err(Reason::BadSet);
+        }
+        match self.salts.contains(&salt) {
+            true => Err(Reason::SaltTaken),
             false => Ok(()),
         }
     }

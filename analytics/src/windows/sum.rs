@@ -88,12 +88,7 @@ impl Sum {
         contribution: &Contribution<'_>,
         active_ms: u64,
     ) -> Result<(), Reason> {
-        let Contribution {
-            report,
-            number,
-            max_meters,
-            ..
-        } = *contribution;
+        let Contribution { report, number, .. } = *contribution;
         // One sum, one key and one setting, whatever the plan said in between.
         if report.epoch != self.row.epoch {
             return Err(Reason::WrongEpoch);
@@ -103,9 +98,6 @@ impl Sum {
         }
         if !failpoint::sabotaged("dedup") {
             self.taken.check(number, report.salt)?;
-        }
-        if self.row.contributors >= max_meters {
-            return Err(Reason::BatchFull);
         }
         let accumulator = self.accumulator.as_mut().ok_or(Reason::BatchCollected)?;
         let added = accumulator.add(contribution.limbs);

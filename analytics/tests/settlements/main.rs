@@ -69,6 +69,20 @@ fn a_gateway_that_missed_it_hears_of_it_again_when_its_report_comes_again() {
     }
 }
 
+#[test]
+fn what_became_of_a_part_is_said_after_what_is_in_it_however_many_messages_that_takes() {
+    let mut scene = Scene::new();
+    let release = scene.release();
+    scene.settle(&release, SumStatus::Taken);
+    let effects = scene.receive(0..METERS);
+    // Each holds two reports.
+    assert_eq!(effects.outgoing.len(), 2 + 2);
+    let said = scene.said(&effects.outgoing);
+    assert_eq!(said.each_ref().map(|said| said.reports.len()), [4, 3]);
+    let settled = BTreeMap::from([(0, Outcome::Released)]);
+    assert!(said.iter().all(|said| said.parts == settled));
+}
+
 /// The meters of the two parts that the release is divided into: three and four.
 fn groups() -> [Vec<u32>; 2] {
     let mut scene = Scene::new();

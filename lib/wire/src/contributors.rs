@@ -184,7 +184,7 @@ impl ContributorSet {
         }
         let group = min_meters as usize + min_meters.div_ceil(2) as usize;
         let groups = (count / group).clamp(2, MAX_GROUPS as usize);
-        numbers.sort_unstable_by_key(|number| rank(window, *number));
+        numbers.sort_unstable_by_key(|number| Self::rank(window, *number));
         // The multiples of count / groups, rounded down.
         let ends = (0..=groups).map(|group| group * count / groups);
         let ends: Vec<usize> = ends.collect();
@@ -198,6 +198,15 @@ impl ContributorSet {
         parts.collect()
     }
 
+    /// Where a meter stands among those of its feeder when a sum of this window is divided: each group has the meters from one
+    /// rank to another. No two stand at one place, since every step can be undone: it is the finaliser of SplitMix64.
+    pub fn rank(window: WindowStart, number: u32) -> u64 {
+        let mut rank = (window.0 << 20 | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        rank = (rank ^ (rank >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        rank = (rank ^ (rank >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        rank ^ (rank >> 31)
+    }
+
     /// Adds a number that a set may have; whether it is new.
     fn set(&mut self, number: u32) -> bool {
         let (byte, bit) = place(number);
@@ -208,15 +217,6 @@ impl ContributorSet {
         self.bitmap[byte] |= bit;
         new
     }
-}
-
-/// Where a meter stands among those of its feeder when a sum of this window is divided. No two stand at one place, since
-/// every step can be undone: it is the finaliser of SplitMix64.
-fn rank(window: WindowStart, number: u32) -> u64 {
-    let mut rank = (window.0 << 20 | u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    rank = (rank ^ (rank >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    rank = (rank ^ (rank >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    rank ^ (rank >> 31)
 }
 
 /// The byte of the bitmap and the bit in it that stand for a number.

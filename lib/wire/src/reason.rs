@@ -101,6 +101,8 @@ reasons! {
     ProfileMismatch = 43 "profile_mismatch",
     /// The key epoch has used up its refusals: no sum of it is opened until the operator allows more.
     KeySpent = 44 "key_spent",
+    /// Another report of its sum has its salt.
+    SaltTaken = 45 "salt_taken",
 }
 
 impl Reason {
@@ -128,6 +130,8 @@ pub enum Retry {
     AsItIs,
     /// Seal its readings again under a newer plan; until there is one, send it again as it is.
     UnderNewerPlan,
+    /// Seal its readings again at once, under the same plan: what is wrong with it is drawn by chance, or was copied.
+    SealedAgain,
     /// Nothing: it is refused for good.
     Never,
 }
@@ -147,6 +151,7 @@ impl Reason {
             | Self::NotReady
             | Self::Overloaded
             | Self::KeySpent => Retry::AsItIs,
+            Self::SaltTaken => Retry::SealedAgain,
             _ => Retry::Never,
         }
     }
@@ -219,5 +224,6 @@ mod tests {
                 "profile_mismatch"
             ]
         );
+        assert_eq!(labels(Retry::SealedAgain), ["salt_taken"]);
     }
 }

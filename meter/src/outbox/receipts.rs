@@ -16,7 +16,8 @@ pub(crate) enum ReceiptEffect {
     },
     /// It was refused for a reason that passes; it stays and is sent again.
     Retry(Reason),
-    /// It was made under another plan than the one in force; it is sealed again from its readings.
+    /// It was made under another plan than the one in force, or with a salt that its sum has already; it is sealed again from
+    /// its readings.
     Reseal(Reason),
     /// It was refused for good: its readings are in no sum.
     Lost(Reason),
@@ -63,7 +64,13 @@ impl Outbox {
             }
             Status::Rejected(reason) => match reason.retry() {
                 Retry::UnderNewerPlan if report.sealed.as_ref().is_some_and(is_outdated) => {
-                    self.reopen(key, now_ms);
+                    self.reopen(key);
+                    self.come_back_later(key, now_ms);
+                    ReceiptEffect::Reseal(reason)
+                }
+                Retry::SealedAgain => {
+                    self.reopen(key);
+                    self.come_back_at(key, now_ms);
                     ReceiptEffect::Reseal(reason)
                 }
                 Retry::AsItIs | Retry::UnderNewerPlan => {
@@ -91,8 +98,8 @@ impl Outbox {
         }
     }
 
-    /// Back to its readings, to be sealed again after a wait: the newer plan may not have come yet.
-    pub(super) fn reopen(&mut self, key: Key, now_ms: u64) {
+    /// Back to its readings, to be sealed again once it has come back.
+    pub(super) fn reopen(&mut self, key: Key) {
         let index = self.lane_of(key);
         let lane = &mut self.lanes[index];
         lane.pace.release(&key);
@@ -100,15 +107,19 @@ impl Outbox {
             lane.sealed -= usize::from(report.sealed.take().is_some());
             report.sent = false;
         }
-        self.come_back_later(key, now_ms);
     }
 
     /// In line again after a wait that doubles with each attempt.
-    fn come_back_later(&mut self, key: Key, now_ms: u64) {
+    pub(super) fn come_back_later(&mut self, key: Key, now_ms: u64) {
+        let attempts = self.reports.get(&key).map_or(0, |report| report.attempts);
+        let wait_ms = self.limits.back_off(attempts.saturating_sub(1));
+        self.come_back_at(key, now_ms.saturating_add(wait_ms));
+    }
+
+    fn come_back_at(&mut self, key: Key, due_ms: u64) {
         let Some(report) = self.reports.get_mut(&key) else {
             return;
         };
-        let due_ms = now_ms.saturating_add(self.limits.back_off(report.attempts.saturating_sub(1)));
         report.ready = false;
         if let Some(earlier) = report.due_ms.replace(due_ms) {
             self.due.remove(&(earlier, key));

@@ -26,6 +26,13 @@ impl Outbox {
         batches
     }
 
+    /// A batch that is handed out has other readings from now on.
+    pub(crate) fn change(&mut self, batch: &Batch) {
+        if let Some(report) = self.reports.get_mut(&(batch.meter, batch.window)) {
+            report.batch = batch.clone();
+        }
+    }
+
     /// Takes a report that was sealed: it is to be sent.
     pub(crate) fn sealed(&mut self, sealed: Sealed) {
         let key = (sealed.meter, sealed.window);
@@ -43,7 +50,8 @@ impl Outbox {
     /// Puts a batch whose sealing failed, because its plan is not there yet, back in line after a wait.
     pub(crate) fn unsealed(&mut self, key: Key, now_ms: u64) {
         self.end_sealing(key);
-        self.reopen(key, now_ms);
+        self.reopen(key);
+        self.come_back_later(key, now_ms);
     }
 
     /// Drops a batch whose sealing failed for good.

@@ -19,7 +19,7 @@ pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta"
 /// Numbers by name; so far [`COMMITS`] alone.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 /// A sum's row: epoch, plan version, name of the profile, contributors, earliest and latest sealing in Unix milliseconds,
-/// stage, and what it replaces: part, first and last place, meters.
+/// stage, and what it replaces: part, least and greatest rank, meters.
 pub(super) const SUMS: TableDefinition<SumColumns, RowColumns> = TableDefinition::new("sums");
 /// The record of each sum that takes reports: digest and packed ciphertext.
 pub(super) const LIMBS: TableDefinition<SumColumns, &[u8]> = TableDefinition::new("limbs");
@@ -110,7 +110,7 @@ fn stage_column(stage: Stage) -> u8 {
 
 pub(super) fn row_columns(row: &SumRow) -> RowOf<'_> {
     let replaces = row.replaces.map(|replaces| {
-        let (first, last) = replaces.places;
+        let (first, last) = replaces.ranks;
         (replaces.part.0, first, last, replaces.meters)
     });
     (
@@ -169,7 +169,7 @@ impl Reader {
             stage: known.ok_or_else(|| format!("a sum is in the unknown stage {stage}"))?,
             replaces: replaces.map(|(part, first, last, meters)| Replaces {
                 part: Part(part),
-                places: (first, last),
+                ranks: (first, last),
                 meters,
             }),
         })

@@ -1,19 +1,18 @@
 //! A part that the operator could not open, and the parts that replace it.
 
-use wire::{Part, Reason, WindowStart};
+use wire::{ContributorSet, Part, Reason, WindowStart};
 
 use super::{
     FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Stage, Store as _, close_on, fold_on, key,
     windows,
 };
 use crate::windows::Windows;
-use crate::windows::divide::place;
 
 /// The three meters of part 1 and the four of part 2, into which the first seven of window 0 are divided.
 fn groups() -> ([u32; 3], [u32; 4]) {
-    let mut meters: Vec<u32> = (1..=7).collect();
-    meters.sort_by_key(|meter| place(WindowStart(0), *meter));
-    let (first, second) = meters.split_at(3);
+    let set = ContributorSet::from_numbers(1..=7).unwrap();
+    let groups = set.partition(3, WindowStart(0));
+    let [first, second] = [0, 1].map(|group: usize| groups[group].iter().collect::<Vec<_>>());
     (first.try_into().unwrap(), second.try_into().unwrap())
 }
 
@@ -107,6 +106,28 @@ fn one_that_does_not_come_again_in_time_is_left_out_for_good() {
         windows.end_of(&key(0, 0), store).unwrap(),
         Some(Stage::Divided)
     );
+}
+
+#[test]
+fn a_report_that_does_not_come_again_costs_no_other() {
+    let store = &mut MemoryStore::default();
+    let mut windows = windows();
+    for meter in 1..=10 {
+        fold_on(store, &mut windows, meter, 0, 0).unwrap();
+    }
+    close_on(store, &mut windows, 10, 0);
+    commit(store, &mut windows);
+    assert!(windows.divide(&key(0, 0), 0, store).unwrap());
+    let set = ContributorSet::from_numbers(1..=10).unwrap();
+    let groups = set.partition(3, WindowStart(0));
+    for meter in groups.iter().flat_map(|group| group.iter().skip(1)) {
+        fold_on(store, &mut windows, meter, 0, 1).unwrap();
+    }
+    assert_eq!(close_on(store, &mut windows, 10, 1), (vec![], vec![]));
+    let (closed, held) = close_on(store, &mut windows, 10, 1 + IDLE_MS);
+    let contributors = closed.iter().map(|(_, contributors, _)| contributors);
+    assert_eq!(contributors.sum::<u32>() as usize, 10 - groups.len());
+    assert_eq!((closed.len(), held), (groups.len(), vec![]));
 }
 
 #[test]
