@@ -5,11 +5,11 @@
 //! refused, and sends it again, with the bytes it had, if it is wanted. What is kept is bounded by its age and by its bytes;
 //! the oldest go first. This is what is known of them in memory; the reports themselves are on disk alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use service::config::Settings;
-use wire::{Part, UnixMillis, WindowStart};
+use wire::{FeederId, Part, UnixMillis, WindowStart};
 
 use crate::journal::Kept;
 use crate::outbox::Key;
@@ -39,15 +39,28 @@ pub(crate) enum Surplus {
     Bytes,
 }
 
+/// Names one sum.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SumKey {
+    pub(crate) window: WindowStart,
+    pub(crate) feeder: FeederId,
+    pub(crate) part: Part,
+}
+
 /// What is kept.
 #[derive(Debug)]
 pub(crate) struct KeptReports {
     limits: Limits,
-    /// By window and meter.
-    reports: BTreeMap<(WindowStart, usize), Kept>,
+    reports: HashMap<Key, (FeederId, Kept)>,
+    /// The meters of the same, by the sums that they are in.
+    by_sum: HashMap<SumKey, BTreeSet<usize>>,
     /// The same, by when their receipts came.
     by_age: BTreeSet<(UnixMillis, WindowStart, usize)>,
     bytes: u64,
+    /// The sums that have failed, while reports of theirs are kept: those wait to be sent again.
+    failed: BTreeSet<SumKey>,
+    /// Reports that are being read from the journal, to be sent again.
+    reading: usize,
     /// Reports that are sent again and have no receipt for that yet.
     wanted: HashSet<Key>,
 }
@@ -57,9 +70,12 @@ impl KeptReports {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            reports: BTreeMap::new(),
+            reports: HashMap::new(),
+            by_sum: HashMap::new(),
             by_age: BTreeSet::new(),
             bytes: 0,
+            failed: BTreeSet::new(),
+            reading: 0,
             wanted: HashSet::new(),
         }
     }
@@ -82,39 +98,81 @@ impl KeptReports {
 
     /// What is known of a report, if it is kept.
     #[must_use]
-    pub(crate) fn get(&self, (meter, window): Key) -> Option<&Kept> {
-        self.reports.get(&(window, meter))
+    pub(crate) fn get(&self, key: Key) -> Option<&Kept> {
+        self.reports.get(&key).map(|(_, kept)| kept)
     }
 
-    /// Keeps a report. One that is kept is from now on what this says.
-    pub(crate) fn keep(&mut self, (meter, window): Key, kept: Kept) {
-        self.forget((meter, window));
-        self.reports.insert((window, meter), kept);
+    /// Keeps a report of a meter on `feeder`. One that is kept is from now on what this says.
+    pub(crate) fn keep(&mut self, key: Key, feeder: FeederId, kept: Kept) {
+        self.forget(key);
+        let (meter, window) = key;
+        let sum = sum_of(window, &feeder, &kept);
+        self.by_sum.entry(sum).or_default().insert(meter);
         self.by_age.insert((kept.since, window, meter));
         self.bytes += kept.bytes;
+        self.reports.insert(key, (feeder, kept));
     }
 
-    fn forget(&mut self, (meter, window): Key) {
-        if let Some(kept) = self.reports.remove(&(window, meter)) {
-            self.by_age.remove(&(kept.since, window, meter));
-            self.bytes -= kept.bytes;
+    fn forget(&mut self, key: Key) {
+        let Some((feeder, kept)) = self.reports.remove(&key) else {
+            return;
+        };
+        let (meter, window) = key;
+        self.by_age.remove(&(kept.since, window, meter));
+        self.bytes -= kept.bytes;
+        let sum = sum_of(window, &feeder, &kept);
+        if let Some(meters) = self.by_sum.get_mut(&sum) {
+            meters.remove(&meter);
+            if meters.is_empty() {
+                self.by_sum.remove(&sum);
+                self.failed.remove(&sum);
+            }
         }
     }
 
-    /// Takes out the reports of a part of a window whose meters `are_of` the part's feeder.
-    pub(crate) fn take(
-        &mut self,
-        window: WindowStart,
-        part: Part,
-        are_of: impl Fn(usize) -> bool,
-    ) -> Vec<Key> {
-        let of_window = self.reports.range((window, 0)..=(window, usize::MAX));
-        let taken: Vec<Key> = of_window
-            .filter(|((_, meter), kept)| kept.part == part && are_of(*meter))
-            .map(|((_, meter), _)| (*meter, window))
+    /// Takes out the reports of a sum, at most so many.
+    pub(crate) fn take(&mut self, sum: &SumKey, most: usize) -> Vec<Key> {
+        let meters = self.by_sum.get(sum).into_iter().flatten();
+        let taken: Vec<Key> = meters
+            .map(|meter| (*meter, sum.window))
+            .take(most)
             .collect();
         taken.iter().for_each(|key| self.forget(*key));
         taken
+    }
+
+    /// A sum has failed: its reports are to be sent again. Returns how many are kept, if that is news.
+    pub(crate) fn fail(&mut self, sum: SumKey) -> Option<usize> {
+        let reports = self.by_sum.get(&sum)?.len();
+        self.failed.insert(sum).then_some(reports)
+    }
+
+    /// Takes out reports of a sum that has failed, the oldest sum first: as many as there is `room` for where those of a meter
+    /// go. They are being read from the journal then, and nothing more is taken before [`KeptReports::has_read`].
+    pub(crate) fn take_failed(&mut self, room: impl Fn(usize) -> usize) -> Vec<Key> {
+        if self.is_reading() {
+            return Vec::new();
+        }
+        let room_of = |sum: &SumKey| self.by_sum.get(sum)?.first().map(|meter| room(*meter));
+        let mut failed = (self.failed.iter()).map(|sum| (sum, room_of(sum).unwrap_or(0)));
+        let Some((sum, room)) = failed.find(|(_, room)| *room > 0) else {
+            return Vec::new();
+        };
+        let taken = self.take(&sum.clone(), room);
+        self.wanted.extend(&taken);
+        self.reading = taken.len();
+        taken
+    }
+
+    /// A report has been read from the journal.
+    pub(crate) fn has_read(&mut self) {
+        self.reading = self.reading.saturating_sub(1);
+    }
+
+    /// Whether reports are being read: there must be room for them when they come.
+    #[must_use]
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading > 0
     }
 
     /// Takes out what is kept beyond the limits at `now`.
@@ -136,14 +194,17 @@ impl KeptReports {
         taken
     }
 
-    /// Notes that a report is sent again.
-    pub(crate) fn sent_again(&mut self, key: Key) {
-        self.wanted.insert(key);
-    }
-
     /// Whether a final receipt for this report answers its being sent again; no later one does.
     pub(crate) fn answers_again(&mut self, key: Key) -> bool {
         self.wanted.remove(&key)
+    }
+}
+
+fn sum_of(window: WindowStart, feeder: &FeederId, kept: &Kept) -> SumKey {
+    SumKey {
+        window,
+        feeder: feeder.clone(),
+        part: kept.part,
     }
 }
 
@@ -168,21 +229,70 @@ mod tests {
         })
     }
 
-    #[test]
-    fn a_part_is_of_one_feeder_and_one_window() {
+    fn feeder(number: usize) -> FeederId {
+        format!("feeder-{number}").parse().unwrap()
+    }
+
+    fn sum(window: u64, feeder_number: usize, part: u16) -> SumKey {
+        SumKey {
+            window: WindowStart(window),
+            feeder: feeder(feeder_number),
+            part: Part(part),
+        }
+    }
+
+    /// Two windows of four meters in turn on two feeders, of which meter 2 is in another part.
+    fn two_windows() -> KeptReports {
         let mut reports = reports(1_000);
         for meter in 0..4 {
             for window in [900, 1_800] {
                 let part = u16::from(meter == 2);
-                reports.keep((meter, WindowStart(window)), kept(part, 0, 10));
+                let key = (meter, WindowStart(window));
+                reports.keep(key, feeder(meter % 2), kept(part, 0, 10));
             }
         }
-        let even = |meter: usize| meter.is_multiple_of(2);
+        reports
+    }
+
+    #[test]
+    fn a_part_is_of_one_feeder_and_one_window() {
+        let mut reports = two_windows();
         let window = WindowStart(900);
-        assert_eq!(reports.take(window, Part(0), even), [(0, window)]);
-        assert_eq!(reports.take(window, Part(0), even), []);
-        assert_eq!(reports.take(window, Part(1), |_| true), [(2, window)]);
+        assert_eq!(reports.take(&sum(900, 0, 0), 9), [(0, window)]);
+        assert_eq!(reports.take(&sum(900, 0, 0), 9), []);
+        assert_eq!(reports.take(&sum(900, 0, 1), 9), [(2, window)]);
         assert_eq!((reports.len(), reports.bytes()), (6, 60));
+    }
+
+    #[test]
+    fn those_of_failed_sums_are_taken_in_lots_that_there_is_room_for() {
+        let mut reports = two_windows();
+        assert_eq!(reports.fail(sum(900, 1, 0)), Some(2));
+        assert_eq!(reports.fail(sum(900, 1, 0)), None, "it is known");
+        assert_eq!(reports.fail(sum(900, 1, 5)), None, "nothing is kept of it");
+        assert_eq!(reports.fail(sum(1_800, 0, 1)), Some(1));
+        assert_eq!(reports.take_failed(|_| 0), []);
+        let (first, second) = (WindowStart(900), WindowStart(1_800));
+        assert_eq!(reports.take_failed(|_| 1), [(1, first)]);
+        assert_eq!(reports.take_failed(|_| 9), [], "the first is being read");
+        reports.has_read();
+        // Where meter 3's go there is no room now.
+        let elsewhere = |meter: usize| usize::from(meter == 2);
+        assert_eq!(reports.take_failed(elsewhere), [(2, second)]);
+        reports.has_read();
+        assert_eq!(reports.take_failed(|_| 9), [(3, first)]);
+        reports.has_read();
+        assert_eq!(reports.take_failed(|_| 9), []);
+        assert_eq!(reports.len(), 5);
+        assert!(reports.answers_again((3, first)) && !reports.answers_again((0, first)));
+    }
+
+    #[test]
+    fn what_was_to_be_sent_again_and_is_released_after_all_is_not_sent() {
+        let mut reports = two_windows();
+        reports.fail(sum(900, 1, 0));
+        assert_eq!(reports.take(&sum(900, 1, 0), 9).len(), 2);
+        assert_eq!(reports.take_failed(|_| 9), []);
     }
 
     #[test]
@@ -190,7 +300,7 @@ mod tests {
         let mut reports = reports(25);
         let window = WindowStart(900);
         for (meter, since_ms) in [(0, 5), (1, 3), (2, 4)] {
-            reports.keep((meter, window), kept(0, since_ms, 10));
+            reports.keep((meter, window), feeder(0), kept(0, since_ms, 10));
         }
         assert_eq!(
             reports.take_surplus(UnixMillis(9)),
@@ -210,11 +320,11 @@ mod tests {
     fn a_report_that_is_in_another_part_now_is_kept_once() {
         let mut reports = reports(1_000);
         let window = WindowStart(900);
-        reports.keep((0, window), kept(0, 5, 10));
-        reports.keep((0, window), kept(2, 7, 10));
+        reports.keep((0, window), feeder(0), kept(0, 5, 10));
+        reports.keep((0, window), feeder(0), kept(2, 7, 10));
         assert_eq!((reports.len(), reports.bytes()), (1, 10));
-        assert_eq!(reports.take(window, Part(0), |_| true), []);
-        assert_eq!(reports.take(window, Part(2), |_| true), [(0, window)]);
+        assert_eq!(reports.take(&sum(900, 0, 0), 9), []);
+        assert_eq!(reports.take(&sum(900, 0, 2), 9), [(0, window)]);
         assert_eq!(reports.take_surplus(UnixMillis(u64::MAX)), []);
     }
 }

@@ -231,7 +231,7 @@ pub(crate) fn outbox(waiting: usize, sealed: usize) {
 }
 
 /// Why a report that is in a sum is not kept any more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeptEnd {
     Released,
     Refused,

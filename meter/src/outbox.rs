@@ -114,9 +114,24 @@ impl Outbox {
     }
 
     fn fits(&self, lane: &Lane) -> bool {
-        // Never less than a window: the capacity is at least the number of meters.
-        let share = self.limits.capacity * lane.meters / self.limits.meters.max(1);
-        lane.meters == 0 || lane.held + lane.meters <= share
+        lane.held + lane.meters <= self.share(lane)
+    }
+
+    /// The most reports of a destination. A lane that no readings come to has no bound.
+    fn share(&self, lane: &Lane) -> usize {
+        match lane.meters {
+            0 => usize::MAX,
+            // Never less than a window: the capacity is at least the number of meters.
+            meters => self.limits.capacity * meters / self.limits.meters.max(1),
+        }
+    }
+
+    /// How many sealed reports fit in the lane of this meter; none while it has no destination.
+    #[must_use]
+    pub(crate) fn room_sealed(&self, meter: usize) -> usize {
+        let lane = &self.lanes[self.lane_of((meter, WindowStart(0)))];
+        let room = self.share(lane).saturating_sub(lane.held);
+        lane.room_sealed().min(room)
     }
 
     /// Takes a batch of readings. The caller has seen to it that there is room.

@@ -6,7 +6,7 @@ use wire::{AnalyticsId, Part, Settlement, SettlementOutcome};
 
 use super::Gateway;
 use crate::journal::{Kept, Op, SealedReport};
-use crate::kept::Surplus;
+use crate::kept::{SumKey, Surplus};
 use crate::metrics::{self, KeptEnd};
 use crate::outbox::Key;
 
@@ -15,8 +15,9 @@ impl Gateway {
     pub(super) fn keep(&mut self, key: Key, part: Part, bytes: u64) {
         let since = self.clock.now();
         let kept = Kept { part, since, bytes };
-        self.writer.push(Op::Folded(self.place(key), kept));
-        self.kept.keep(key, kept);
+        let place = self.place(key);
+        self.kept.keep(key, place.feeder.clone(), kept);
+        self.writer.push(Op::Folded(place, kept));
     }
 
     /// A later receipt says that a report that is kept is in this part: it was sent more than once, and answered out of
@@ -46,6 +47,21 @@ impl Gateway {
         metrics::kept(self.kept.len(), self.kept.bytes());
     }
 
+    /// Asks the journal for reports of sums that have failed, as many as there is room for in the outbox: it has every other
+    /// one of them on disk alone.
+    pub(super) fn read_failed(&mut self) {
+        let outbox = &self.outbox;
+        let reports = self.kept.take_failed(|meter| outbox.room_sealed(meter));
+        if reports.is_empty() {
+            return;
+        }
+        metrics::kept_ended(KeptEnd::Wanted, reports.len() as u64);
+        self.summary.wanted += reports.len() as u64;
+        for key in reports {
+            self.writer.push(Op::Wanted(self.place(key)));
+        }
+    }
+
     /// Takes over reports from the journal that are to be sent again, as they were.
     pub(super) fn send_again(&mut self, wanted: Vec<SealedReport>) {
         for (place, mut batch, mut report) in wanted {
@@ -71,45 +87,39 @@ impl Gateway {
         if !adds {
             return;
         }
-        let members = &self.fleet.members;
-        let is_of_feeder = |meter: usize| members[meter].feeder == *feeder;
-        let reports = self.kept.take(*window, *part, is_of_feeder);
-        if reports.is_empty() {
-            return;
-        }
-        let count = reports.len() as u64;
+        let sum = SumKey {
+            window: *window,
+            feeder: feeder.clone(),
+            part: *part,
+        };
         let trace = Trace {
             deployment: &self.settings.deployment.id,
             feeder,
             window: *window,
         };
-        let (end, again) = match outcome {
-            SettlementOutcome::Released => (KeptEnd::Released, false),
-            SettlementOutcome::Refused => {
-                tracing::error!(
-                    trace_id = %trace, part = part.0, reports = count,
-                    "the operator has refused a sum for good: the readings of these reports are in no total"
-                );
-                (KeptEnd::Refused, false)
-            }
+        let end = match outcome {
+            SettlementOutcome::Released => KeptEnd::Released,
+            SettlementOutcome::Refused => KeptEnd::Refused,
             SettlementOutcome::Wanted => {
-                tracing::info!(
-                    trace_id = %trace, part = part.0, reports = count,
-                    "a sum has failed: its reports are sent again, to be added in other groups"
-                );
-                self.summary.wanted += count;
-                (KeptEnd::Wanted, true)
+                if let Some(reports) = self.kept.fail(sum) {
+                    tracing::info!(
+                        trace_id = %trace, part = part.0, reports,
+                        "a sum has failed: its reports are sent again, to be added in other groups"
+                    );
+                }
+                return;
             }
         };
-        metrics::kept_ended(end, count);
+        let reports = self.kept.take(&sum, usize::MAX);
+        if end == KeptEnd::Refused && !reports.is_empty() {
+            tracing::error!(
+                trace_id = %trace, part = part.0, reports = reports.len(),
+                "the operator has refused a sum for good: the readings of these reports are in no total"
+            );
+        }
+        metrics::kept_ended(end, reports.len() as u64);
         for key in reports {
-            let place = self.place(key);
-            if again {
-                self.kept.sent_again(key);
-                self.writer.push(Op::Wanted(place));
-            } else {
-                self.writer.push(Op::Settled(place));
-            }
+            self.writer.push(Op::Settled(self.place(key)));
         }
     }
 }

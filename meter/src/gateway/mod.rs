@@ -139,7 +139,7 @@ impl Gateway {
         }
         for (place, kept) in held.kept {
             if let Some(meter) = self.fleet.position(&place.feeder, &place.meter) {
-                self.kept.keep((meter, place.window), kept);
+                self.kept.keep((meter, place.window), place.feeder, kept);
             }
         }
         self.summary.resumed = self.outbox.len() as u64;
@@ -171,6 +171,7 @@ impl Gateway {
             stop.clone(),
         );
         while !self.is_done() {
+            self.read_failed();
             self.start_sealing();
             self.start_reading()?;
             self.writer.start();

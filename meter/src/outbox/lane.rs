@@ -47,11 +47,17 @@ impl Lane {
         self.pace.set_limits(limits.clone());
     }
 
-    /// The next report to seal, while the cap on reports without a receipt leaves room for it.
+    /// How many more reports may be sealed: what the cap on reports without a receipt leaves, none without a destination.
+    pub(super) fn room_sealed(&self) -> usize {
+        let most = self.to.as_ref().map_or(0, |_| self.most_sealed);
+        most.saturating_sub(self.sealed + self.sealing)
+    }
+
+    /// The next report to seal, if there is room for it.
     pub(super) fn next_to_seal(&mut self) -> Option<Key> {
-        if self.to.is_none() || self.sealed + self.sealing >= self.most_sealed {
-            return None;
+        match self.room_sealed() {
+            0 => None,
+            _ => self.to_seal.pop_front(),
         }
-        self.to_seal.pop_front()
     }
 }

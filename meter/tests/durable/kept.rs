@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use redb::{ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
-use wire::{Digest, SettlementOutcome, Status};
+use wire::{Digest, Reason, SettlementOutcome, Status};
 
 use crate::gateway::Gateway;
-use crate::world::{Books, World, windows};
+use crate::world::{Books, LIMIT, WINDOW_S, World, windows};
 
 type Key = (u64, &'static str, &'static str);
 
@@ -137,5 +137,56 @@ async fn a_sum_that_is_refused_for_good_is_forgotten_as_one_that_is_released() {
     let ended = Gateway::start(&world.settings).ended().await;
     assert_eq!((ended.folded + ended.duplicates, ended.wanted), (40, 0));
     assert_eq!(left(&world), (0, 0));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_is_read_back_as_there_is_room_for_it() {
+    let mut world = World::start().await;
+    world.books().settle = None;
+    assert_eq!(Gateway::start(&world.settings).ended().await.folded, 40);
+    // Each was received once, and the second time none is answered.
+    world.settings.meter.max_unreceipted = 3;
+    world.settings.meter.duration = Some(Duration::from_secs(9 * WINDOW_S));
+    world.answer(|arrival, times| {
+        (times == 0 || arrival.window > windows()[7]).then_some(Status::Folded)
+    });
+    let gateway = Gateway::start(&world.settings);
+    world
+        .until("another window is taken", |books| books.taken.len() == 45)
+        .await;
+    for window in windows() {
+        world.settle("feeder-1", window, SettlementOutcome::Wanted);
+    }
+    let again = |books: &Books| books.arrivals.len() > 45 + 3;
+    world.until("three are sent again and again", again).await;
+    let stopped = gateway.end().await;
+    assert_eq!((stopped.wanted, stopped.unsettled), (3, 3));
+    assert_eq!(left(&world), (45, 42));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_whose_salt_is_taken_is_sealed_again_at_once_with_another() {
+    let mut world = World::start().await;
+    // Whoever waits with it waits for longer than this test.
+    world.settings.meter.retry_min = 2 * LIMIT;
+    world.settings.meter.retry_max = 2 * LIMIT;
+    let mut refused = BTreeSet::new();
+    world.answer(move |arrival, _| {
+        let first = refused.insert((arrival.meter.clone(), arrival.window));
+        Some(match first {
+            true => Status::Rejected(Reason::SaltTaken),
+            false => Status::Folded,
+        })
+    });
+    let ended = Gateway::start(&world.settings).ended().await;
+    assert_eq!((ended.lost, ended.unsettled), (0, 0));
+    assert_eq!(ended.rejected[&Reason::SaltTaken], 40);
+    world.check_taken(&windows(), 5);
+    for window in windows() {
+        let all = arrivals(&world.books(), window);
+        assert!(all.values().all(|(_, versions)| *versions == 2), "{all:?}");
+    }
     world.end().await;
 }
