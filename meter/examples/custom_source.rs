@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use meter::source::{MeterSpec, MicroWattHours, Reading, Source, SourceError, clamp};
-use meter::{Readings, quantise};
+use meter::{Readings, Scale, quantise};
 use service::clock::SystemClock;
 use service::{Settings, Stop};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};
@@ -124,7 +124,11 @@ fn print() -> Result<(), Box<dyn std::error::Error>> {
                 // What a gateway does before it encrypts; a meter within its capacity is not changed, and whole watt-hours leave
                 // no remainder.
                 let (energy, clamped) = clamp(*energy, meter.capacity_w, 3_600);
-                let (WattHours(wh), remainder) = quantise(energy, MicroWattHours(0), 1);
+                let scale = Scale {
+                    quantum_wh: 1,
+                    reference_wh: 1 << 14,
+                };
+                let (WattHours(wh), remainder) = quantise(energy, MicroWattHours(0), scale);
                 assert!(!clamped && remainder == MicroWattHours(0));
                 sum += wh;
             }

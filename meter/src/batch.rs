@@ -3,7 +3,7 @@
 use packed::layout::Entered;
 use wire::{Grid, WindowStart};
 
-use crate::quantum;
+use crate::quantum::{self, Scale};
 use crate::source::{MeterSpec, MicroWattHours, Reading, clamp};
 
 /// One meter's reading of one interval, as it is accepted.
@@ -52,7 +52,7 @@ pub(crate) struct MeterWindow {
 impl MeterWindow {
     /// The batch of whole quanta that they are, after `remainder` of the readings before, which becomes what is left.
     #[must_use]
-    pub(crate) fn enter(self, quantum_wh: u64, remainder: &mut MicroWattHours) -> Batch {
+    pub(crate) fn enter(self, scale: Scale, remainder: &mut MicroWattHours) -> Batch {
         let readings = self.taken.iter().map(|taken| match taken {
             Taken::Energy(energy, clamped) => Some((*energy, *clamped)),
             Taken::Missing => None,
@@ -60,7 +60,7 @@ impl MeterWindow {
         Batch {
             meter: self.meter,
             window: self.window,
-            readings: quantum::enter(readings, quantum_wh, remainder),
+            readings: quantum::enter(readings, scale, remainder),
         }
     }
 }
@@ -250,7 +250,7 @@ mod tests {
         };
         let mut remainder = MicroWattHours(WH);
         let entered = |wh, clamped| Some(Entered { wh, clamped });
-        let batch = window.enter(4, &mut remainder);
+        let batch = window.enter(Scale::of(4), &mut remainder);
         assert_eq!(batch.readings, [entered(8, true), None, entered(-4, false)]);
         assert_eq!(remainder, MicroWattHours(2 * WH));
     }

@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 
 pub use fleet::feeder_of;
 pub use gateway::{Event, Summary};
-pub use quantum::quantise;
+pub use quantum::{Scale, quantise};
 pub use readings::{Readings, replayed, simulated};
 
 /// Why a gateway ended.

@@ -10,11 +10,10 @@ use std::time::Instant;
 use masks::{Label, MaskSecret, PadKey, Parties};
 use openfhe::{Context, Fresh, PublicKey};
 use packed::RING;
-use packed::layout::{Encoding, Entered, LayoutError};
+use packed::layout::{Encoding, LayoutError};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use service::trust::HeldPlan;
-use service::warn_limited;
 use wire::{
     DeploymentId, EpochPlan, FeederId, FeederPlan, GatewayId, Grid, MeterId, Plan, Report, Salt,
     SigningKey, Topics, UnixMillis,
@@ -24,7 +23,6 @@ use crate::batch::Batch;
 use crate::fleet::PublicKeys;
 use crate::metrics;
 use crate::outbox::Sealed;
-use crate::quantum;
 
 mod error;
 
@@ -246,18 +244,8 @@ impl Epoch {
 
 /// The batch's readings as coefficients of the feeder's encoding, without a pad.
 fn encode(member: &Member, batch: &Batch, encoding: &Encoding) -> Result<Vec<u64>, SealError> {
-    let again = quantum::enter_again(&batch.readings, encoding.quantum_wh);
-    if again.is_some() {
-        metrics::entered_again();
-        warn_limited!(
-            "a report has readings in smaller steps than the {} Wh that feeder {} has under the plan in force: they are \
-             rounded again",
-            encoding.quantum_wh,
-            member.feeder
-        );
-    }
-    let readings: &[Option<Entered>] = again.as_deref().unwrap_or(&batch.readings);
-    encoding.encode(readings).map_err(|error| match error {
+    let encoded = encoding.encode(&batch.readings);
+    encoded.map_err(|error| match error {
         LayoutError::ReadingAboveReference { reference_wh, .. } => SealError::AboveReference {
             meter: member.meter.clone(),
             feeder: member.feeder.clone(),

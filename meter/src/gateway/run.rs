@@ -9,6 +9,7 @@ use super::{Event, Gateway};
 use crate::batch::{Batch, Filling, Interval, MeterWindow};
 use crate::journal::{Op, Place, Progress};
 use crate::metrics;
+use crate::quantum::Scale;
 use crate::timeline::Timeline;
 
 /// A run over event time: where it is, and where it ends.
@@ -61,10 +62,10 @@ impl Gateway {
                 feeder: member.feeder.clone(),
                 meter: member.meter.clone(),
             };
-            let quantum_wh = self.quantum_wh(&place.feeder, place.window);
+            let scale = self.scale(&place.feeder, place.window);
             let records_of = &mut self.reader.records;
             let record = records_of.entry(place.meter.clone()).or_default();
-            match record.enter(taken, grid.window_end(place.window), quantum_wh) {
+            match record.enter(taken, grid.window_end(place.window), scale) {
                 Ok(batch) => {
                     records.push((place.meter.clone(), record.clone()));
                     batches.push((place, batch));
@@ -87,11 +88,14 @@ impl Gateway {
         });
     }
 
-    /// What readings of a feeder are whole multiples of, in Wh; the finest there is while no plan has the feeder.
-    fn quantum_wh(&self, feeder: &FeederId, window: WindowStart) -> u64 {
+    /// What readings of a feeder enter as; the finest there is while no plan has the feeder.
+    pub(super) fn scale(&self, feeder: &FeederId, window: WindowStart) -> Scale {
         let sealer = self.sealing.sealer.as_ref();
         let setting = sealer.and_then(|sealer| sealer.plan().feeder(feeder, window));
-        setting.map_or(1, |setting| setting.quantum_wh)
+        Scale {
+            quantum_wh: setting.map_or(1, |setting| setting.quantum_wh),
+            reference_wh: setting.map_or(u64::MAX, |setting| setting.reference_wh),
+        }
     }
 
     /// Takes the intervals of a live run that passed while no process was there as missing: nobody took their readings. Feeders
@@ -174,10 +178,11 @@ impl Gateway {
                     self.tell(Event::Interval(UnixSeconds(start)));
                 }
                 Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed),
+                Op::Wanted(_) => self.kept.has_read(),
                 Op::Begin { .. }
+                | Op::EnteredAgain(..)
                 | Op::Reopened(..)
                 | Op::Folded(..)
-                | Op::Wanted(_)
                 | Op::Settled(_) => {}
             }
         }

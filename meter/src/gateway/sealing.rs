@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Gateway;
 use crate::MeterError;
+use crate::batch::Batch;
 use crate::journal::{Op, Place};
 use crate::metrics;
 use crate::outbox::{Key, Sealed};
@@ -41,14 +42,16 @@ impl Sealing {
 
 impl Gateway {
     pub(super) fn start_sealing(&mut self) {
-        let Some(sealer) = &self.sealing.sealer else {
+        let Some(sealer) = self.sealing.sealer.clone() else {
             return;
         };
-        while self.sealing.tasks.len() < self.sealing.threads {
-            let batches = self.outbox.next_to_seal(SEAL_CHUNK);
+        // What is being read takes up the room that is left.
+        while self.sealing.tasks.len() < self.sealing.threads && !self.kept.is_reading() {
+            let mut batches = self.outbox.next_to_seal(SEAL_CHUNK);
             if batches.is_empty() {
                 return;
             }
+            batches.iter_mut().for_each(|batch| self.enter_again(batch));
             let sealer = sealer.clone();
             let clock = self.clock.clone();
             self.sealing.tasks.spawn_blocking(move || {
@@ -58,6 +61,28 @@ impl Gateway {
                     .collect()
             });
         }
+    }
+
+    /// A batch that was entered in finer quanta than the plan in force has enters again before it is sealed.
+    fn enter_again(&mut self, batch: &mut Batch) {
+        let place = self.place((batch.meter, batch.window));
+        let scale = self.scale(&place.feeder, place.window);
+        let records = &mut self.reader.records;
+        let record = records.entry(place.meter.clone()).or_default();
+        if !record.enter_again(batch, scale) {
+            return;
+        }
+        metrics::entered_again();
+        warn_limited!(
+            "a report has readings in smaller steps than the {} Wh that feeder {} has under the plan in force: they are \
+             rounded again",
+            scale.quantum_wh,
+            place.feeder
+        );
+        self.outbox.change(batch);
+        let record = record.clone();
+        self.writer
+            .push(Op::EnteredAgain(place, batch.clone(), record));
     }
 
     pub(super) fn enter_sealed(&mut self, sealed: Sealings) -> Result<(), MeterError> {

@@ -37,6 +37,16 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
                     table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
                 }
             }
+            Op::EnteredAgain(place, batch, record) => {
+                let row = rows::write_batch(batch);
+                change
+                    .open_table(BATCHES)?
+                    .insert(key(place), row.as_slice())?;
+                let row = rows::write_record(record);
+                change
+                    .open_table(RECORDS)?
+                    .insert(place.meter.as_ref(), row.as_slice())?;
+            }
             Op::Sealed(place, batch, sealed) => {
                 change.open_table(BATCHES)?.remove(key(place))?;
                 let row = rows::write_sealed(batch, sealed);
@@ -95,6 +105,11 @@ fn progress(op: &Op) -> Option<&Progress> {
         Op::Begin { progress, .. }
         | Op::Interval { progress, .. }
         | Op::Window { progress, .. } => Some(progress),
-        Op::Sealed(..) | Op::Reopened(..) | Op::Folded(..) | Op::Wanted(_) | Op::Settled(_) => None,
+        Op::EnteredAgain(..)
+        | Op::Sealed(..)
+        | Op::Reopened(..)
+        | Op::Folded(..)
+        | Op::Wanted(_)
+        | Op::Settled(_) => None,
     }
 }

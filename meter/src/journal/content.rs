@@ -8,6 +8,7 @@ use wire::{FeederId, Grid, MeterId, Part, UnixMillis, UnixSeconds, WindowStart};
 use super::Spans;
 use crate::batch::{Batch, Interval, MeterWindow};
 use crate::outbox::Sealed;
+use crate::quantum::{self, Scale};
 use crate::source::MicroWattHours;
 
 /// Names one report, whatever the fleet's order is today.
@@ -92,16 +93,23 @@ impl MeterRecord {
         &mut self,
         taken: MeterWindow,
         end: UnixSeconds,
-        quantum_wh: u64,
+        scale: Scale,
     ) -> Result<Batch, u64> {
         let from = taken.window.0;
         match self.reported.covered(from, end.0) {
             0 => {
                 self.reported.insert(from, end.0);
-                Ok(taken.enter(quantum_wh, &mut self.remainder))
+                Ok(taken.enter(scale, &mut self.remainder))
             }
             covered => Err(covered),
         }
+    }
+
+    /// Enters a batch again whose readings were entered in finer quanta than those of `scale`; returns whether it was so. What is
+    /// left over is the meter's, as of any reading.
+    pub(crate) fn enter_again(&mut self, batch: &mut Batch, scale: Scale) -> bool {
+        let again = quantum::enter_again(&batch.readings, scale, &mut self.remainder);
+        again.map(|readings| batch.readings = readings).is_some()
     }
 }
 
@@ -139,9 +147,12 @@ pub(crate) enum Op {
         /// What their meters have reported with them.
         records: Vec<(MeterId, MeterRecord)>,
     },
+    /// A batch has its readings in coarser quanta from now on, and its meter what that leaves over: at once, so that no later
+    /// sealing leaves it over again.
+    EnteredAgain(Place, Batch, MeterRecord),
     /// A batch becomes a sealed report.
     Sealed(Place, Batch, Sealed),
-    /// A sealed report becomes a batch again: it was refused for its plan.
+    /// A sealed report becomes a batch again: it was refused for its plan, or its salt.
     Reopened(Place, Batch),
     /// A sealed report is in a sum. It is kept as it is.
     Folded(Place, Kept),
@@ -158,7 +169,7 @@ impl Op {
     pub(crate) fn is_urgent(&self) -> bool {
         !matches!(
             self,
-            Self::Folded(..) | Self::Settled(_) | Self::Reopened(..)
+            Self::Folded(..) | Self::Settled(_) | Self::Reopened(..) | Self::EnteredAgain(..)
         )
     }
 }

@@ -7,14 +7,14 @@
 use std::collections::HashSet;
 
 use openfhe::secret::SecretKey;
-use packed::layout::Totals;
+use packed::layout::{Entered, Totals};
 use packed::{ADDITIVE_SMALL, Accumulator, noise};
 use wire::{KeyEpoch, MaskKey, PlanVersion, Watts, WindowStart};
 
 use super::*;
 use crate::fleet::Fleet;
-use crate::quantum::enter_again;
-use crate::source::MeterSpec;
+use crate::quantum::{Scale, enter_again};
+use crate::source::{MeterSpec, MicroWattHours};
 
 const INTERVAL_S: u32 = 3_600;
 const BATCH: u16 = 24;
@@ -186,19 +186,13 @@ fn no_salt_is_used_twice_not_even_for_the_same_readings_after_a_restart() {
 }
 
 #[test]
-fn what_was_entered_for_a_finer_quantum_than_the_plans_is_rounded_again() {
+fn what_was_entered_for_a_coarser_quantum_than_the_plans_is_what_it_is() {
     let world = World::new();
-    let sealer = world.sealer(world.plan(8)).unwrap();
-    let sealed = sealer.seal(&batch(0, day()), NOW).unwrap();
-    let totals = world.open(&sealer, &sealed, None).unwrap();
-    let expected = enter_again(&day(), 8).unwrap();
-    assert_eq!(totals.energy_wh, energies(&expected));
-    assert_eq!(totals.clamped, 1);
-    // What was entered for a coarser one is what it is.
     let sealer = world.sealer(world.plan(1)).unwrap();
-    let sealed = sealer.seal(&batch(0, expected.clone()), NOW).unwrap();
+    let coarse = enter_again(&day(), Scale::of(8), &mut MicroWattHours(0)).unwrap();
+    let sealed = sealer.seal(&batch(0, coarse.clone()), NOW).unwrap();
     let totals = world.open(&sealer, &sealed, None).unwrap();
-    assert_eq!(totals.energy_wh, energies(&expected));
+    assert_eq!(totals.energy_wh, energies(&coarse));
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use meter::Readings;
 use meter::source::{
     MeterSpec, MicroWattHours, Reading, Replay, ReplayOptions, Source, SourceError,
 };
+use meter::{Event, Readings};
 use service::Stop;
 use service::clock::SystemClock;
+use tokio::sync::mpsc;
 use wire::{Status, UnixSeconds, Watts};
 
 use crate::world::{BATCH, INTERVAL_S, LIMIT, WINDOW_S, World};
@@ -32,6 +33,13 @@ fn rows() -> Vec<[Option<i64>; 2]> {
 }
 
 const CAPACITIES_W: [u64; 2] = [1_000, 400];
+
+/// What a meter's readings are in all, in millionths of a watt-hour.
+fn exact(meter: usize) -> i64 {
+    let limit = CAPACITIES_W[meter] as i64 * i64::from(INTERVAL_S) * 1_000_000 / 3_600;
+    let clamped = |row: &[Option<i64>; 2]| row[meter].map(|energy| energy.clamp(-limit, limit));
+    rows().iter().filter_map(clamped).sum()
+}
 
 /// The rule, said again: clamped, the rest of the one before added, rounded with halves away from zero.
 fn expected(meter: usize) -> Vec<Option<i64>> {
@@ -157,5 +165,42 @@ async fn readings_arrive_exactly_with_what_is_missing_and_clamped_across_restart
     assert_eq!(arrived["home-1"], expected(0));
     assert_eq!(arrived["home-2"], expected(1));
     assert_eq!((clamped["home-1"], clamped["home-2"]), (0, WINDOWS));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_that_are_rounded_again_to_a_coarser_quantum_add_up_all_the_same() {
+    // Nobody adds for the meters' feeders before the plan changes.
+    let mut world = World::start_owning(&["feeder-3"]).await;
+    world.settings.meter.duration = None;
+    world.settings.meter.start = None;
+    let (_stop, stopped) = Stop::manual();
+    let (observer, mut events) = mpsc::unbounded_channel();
+    let settings = world.settings.clone();
+    let readings = Readings::new(Homes::new(), "two homes");
+    let clock = SystemClock::shared();
+    let run =
+        async move { meter::run_on(&settings, readings, clock, stopped, Some(observer)).await };
+    let running = tokio::spawn(run);
+    let taken = async { while events.recv().await.unwrap() != Event::Ended {} };
+    tokio::time::timeout(LIMIT, taken).await.unwrap();
+    world.change_plan();
+    let ended = tokio::time::timeout(LIMIT, running).await.unwrap();
+    assert_eq!(ended.unwrap().unwrap().lost, 0);
+
+    for (number, meter) in ["home-1", "home-2"].iter().enumerate() {
+        let books = world.books();
+        let of_meter = books
+            .taken
+            .iter()
+            .filter(|((id, _), _)| id.as_str() == *meter);
+        let mut entered = 0;
+        for wh in of_meter.flat_map(|(_, arrival)| &arrival.totals.energy_wh) {
+            assert_eq!(wh % 4, 0);
+            entered += wh;
+        }
+        let left = exact(number) - entered * 1_000_000;
+        assert!(left.abs() <= 2_000_000, "{meter}: {left}");
+    }
     world.end().await;
 }

@@ -9,6 +9,7 @@ use wire::{Digest, Grid, Part, UnixMillis, WindowStart};
 use crate::batch::{Batch, Filling, Interval, Taken};
 use crate::journal::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport, Spans};
 use crate::outbox::Sealed;
+use crate::quantum::Scale;
 use crate::source::MicroWattHours;
 
 const METERS: usize = 3;
@@ -51,6 +52,14 @@ impl Model {
                         self.batches.insert(place, batch);
                     }
                     self.held.records.extend(records);
+                }
+                Op::EnteredAgain(place, batch, record) => {
+                    self.accepted.extend(entered(&batch));
+                    let earlier = self.batches.insert(place.clone(), batch).unwrap();
+                    for energy in entered(&earlier) {
+                        self.accepted.remove(&energy);
+                    }
+                    self.held.records.insert(place.meter, record);
                 }
                 Op::Sealed(place, batch, sealed) => {
                     self.batches.remove(&place);
@@ -140,7 +149,7 @@ fn sealed(window: WindowStart, number: u8) -> Sealed {
     }
 }
 
-/// Groups of changes: three windows of a run, with reports sealed, refused, sealed again, kept, wanted and settled meanwhile,
+/// Groups of changes: three windows of a run, with reports sealed, refused, entered and sealed again, kept, wanted and settled meanwhile,
 /// an earlier window in the middle of the third, and a second run.
 pub(super) fn script() -> Vec<Vec<Op>> {
     let mut run = ScriptedRun {
@@ -214,10 +223,10 @@ impl ScriptedRun {
         // Indices are not kept.
         let enter = |meter_window: crate::batch::MeterWindow| {
             let place = place(window, meter_window.meter);
-            let batch = meter_window.enter(1, &mut MicroWattHours(0));
+            let batch = meter_window.enter(Scale::of(1), &mut MicroWattHours(0));
             (place, Batch { meter: 0, ..batch })
         };
-        let batches: Vec<_> = filling.finish().into_iter().map(enter).collect();
+        let mut batches: Vec<_> = filling.finish().into_iter().map(enter).collect();
         let records = batches.iter();
         let full = Op::Window {
             progress: self.progress.clone(),
@@ -237,7 +246,11 @@ impl ScriptedRun {
                 Op::Reopened(refused, batch),
                 self.seal(&batches[2]),
             ],
-            vec![self.seal(&batches[1]), Op::Settled(first)],
+            vec![
+                self.enter_again(&mut batches[1]),
+                self.seal(&batches[1]),
+                Op::Settled(first),
+            ],
             vec![self.fold(&third, 0), Op::Wanted(third.clone())],
             vec![self.fold(&third, 1)],
         ]
@@ -274,6 +287,15 @@ impl ScriptedRun {
         let energy = |wh| MicroWattHours(wh * MicroWattHours::PER_WH);
         let taken = meters.map(|wh| Taken::Energy(energy(wh), wh % 2 == 0));
         Interval(taken.collect())
+    }
+
+    /// Into readings that no other batch has.
+    fn enter_again(&mut self, (place, batch): &mut (Place, Batch)) -> Op {
+        for entered in batch.readings.iter_mut().flatten() {
+            entered.wh += 2_000_000;
+        }
+        self.record.remainder.0 += 1_000;
+        Op::EnteredAgain(place.clone(), batch.clone(), self.record.clone())
     }
 
     fn fold(&self, place: &Place, part: u16) -> Op {

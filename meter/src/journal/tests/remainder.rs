@@ -9,6 +9,7 @@ use super::disk::Disk;
 use super::open;
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::{Held, Op, Place, Progress, Spans};
+use crate::quantum::Scale;
 use crate::source::{MeterSpec, MicroWattHours, Reading, clamp};
 
 const METERS: usize = 2;
@@ -83,7 +84,7 @@ fn run(readings: &[[Reading; METERS]], restarts: &BTreeSet<usize>, quantum_wh: u
             let place = place(taken.window, taken.meter);
             let record = held.records.entry(place.meter.clone()).or_default();
             let batch = record
-                .enter(taken, UnixSeconds(next.0), quantum_wh)
+                .enter(taken, UnixSeconds(next.0), Scale::of(quantum_wh))
                 .unwrap();
             records.push((place.meter.clone(), record.clone()));
             batches.push((place, Batch { meter: 0, ..batch }));
