@@ -41,7 +41,7 @@ export function newest(state, feeder) {
 }
 
 // A feeder's intervals in the order of time, in kW: parts of a window are of different meters, so they add up.
-// The truth of a window is known as a whole or not at all.
+// The load is null where no part shows any, and so is the truth.
 export function profile(state, feeder) {
   const points = new Map();
   for (const window of state.feeders[feeder] ?? []) {
@@ -49,10 +49,10 @@ export function profile(state, feeder) {
     const kw = 3.6 / window.interval_s;
     window.load.energy_wh.forEach((wh, k) => {
       const at = window.start + k * window.interval_s;
-      const point = points.get(at) ?? { at, length: window.interval_s, load: 0, truth: null };
-      point.load += wh * kw;
-      const truth = window.load.truth?.energy_wh[k];
-      if (truth !== undefined) point.truth = truth * kw;
+      const point = points.get(at) ?? { at, length: window.interval_s, load: null, truth: null };
+      if (wh !== null) point.load = (point.load ?? 0) + wh * kw;
+      const truth = window.load.truth?.energy_wh[k] ?? null;
+      if (truth !== null) point.truth = truth * kw;
       points.set(at, point);
     });
   }

@@ -19,7 +19,8 @@ const $ = (id) => document.getElementById(id);
 const number = (value, digits = 0) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en-GB", { maximumFractionDigits: digits });
 
-const kwh = (wh) => (wh / 1e3).toLocaleString("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const kwh = (wh) =>
+  wh === null ? "–" : (wh / 1e3).toLocaleString("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 export function seconds(value) {
   if (value < 1e-3) return `${Number((value * 1e6).toPrecision(2))} µs`;
@@ -160,10 +161,11 @@ export function load(state, chart) {
   if (!last) return;
   $("window").textContent = `${describe(state, last)}${figuresOf(last)}`;
   if (off) return;
-  const loads = points.map((point) => point.load);
+  const loads = points.map((point) => point.load).filter((load) => load !== null);
+  const range = loads.length === 0 ? "none shown" : `${number(Math.min(...loads))} to ${number(Math.max(...loads))} kW`;
   $("chart").setAttribute(
     "aria-label",
-    `Load of ${feeder}: ${points.length} intervals, ${number(Math.min(...loads))} to ${number(Math.max(...loads))} kW. The table below has each.`,
+    `Load of ${feeder}: ${points.length} intervals, ${range}. The table below has each.`,
   );
   if ($("intervals").open) intervals(points);
 }
@@ -184,20 +186,27 @@ function describe(state, window) {
 }
 
 function figuresOf(window) {
-  const steps = `exact, in steps of ${number(window.quantum_wh)} Wh`;
+  const count = window.withheld_intervals;
+  const withheld = count === 0 ? "" : `; ${number(count)} ${count === 1 ? "interval" : "intervals"} withheld, too few meters had a reading`;
+  const steps = `exact, in steps of ${number(window.quantum_wh)} Wh${withheld}`;
   if (!window.load) return `; ${steps}.`;
   const kw = (wh) => `${number((wh * 3.6) / window.interval_s, 1)} kW`;
   const factor = window.load.load_factor === null ? "" : `, load factor ${window.load.load_factor.toFixed(2)}`;
-  const peak_at = utc(window.start + window.load.peak_interval * window.interval_s).slice(11);
-  return `, peak ${kw(window.load.peak_wh)} at ${peak_at}${factor}; ${steps}.`;
+  const { peak_wh, peak_interval } = window.load;
+  if (peak_wh === null) return `; ${steps}.`;
+  const peak_at = utc(window.start + peak_interval * window.interval_s).slice(11);
+  return `, peak ${kw(peak_wh)} at ${peak_at}${factor}; ${steps}.`;
 }
+
+// In Wh; null where there is nothing to compare.
+const error = ({ load, truth, length }) => (load === null || truth === null ? null : ((load - truth) * length) / 3.6);
 
 function intervals(points) {
   const truth = points.some((point) => point.truth !== null);
   const rows = points.toReversed().map((point) => [
     utc(point.at),
     number(point.load, 3),
-    ...(truth ? [number(point.truth, 3), point.truth === null ? "–" : number(((point.load - point.truth) * point.length) / 3.6, 1)] : []),
+    ...(truth ? [number(point.truth, 3), number(error(point), 1)] : []),
   ]);
   const head = ["interval (UTC)", "decrypted kW", ...(truth ? ["true kW", "error Wh"] : [])];
   table($("intervals").querySelector("table"), head, rows);

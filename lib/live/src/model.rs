@@ -49,6 +49,8 @@ pub struct Window {
     pub meters: u32,
     /// Readings in the sum, as a share of those that could be in it, 0 to 1.
     pub completeness: f64,
+    /// Intervals that are not shown, because too few of the meters had a reading.
+    pub withheld_intervals: u32,
     /// What every energy is a whole multiple of, in Wh.
     pub quantum_wh: u64,
     /// Wall time at which the operator took the sum, in milliseconds since the Unix epoch.
@@ -60,12 +62,12 @@ pub struct Window {
 /// What was decrypted from a window's sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Load {
-    /// Net energy per interval, in Wh.
-    pub energy_wh: Vec<i64>,
-    /// Largest energy of an interval, in Wh.
-    pub peak_wh: i64,
+    /// Net energy per interval, in Wh; `None` where the interval is withheld or nobody had a reading.
+    pub energy_wh: Vec<Option<i64>>,
+    /// Largest energy of an interval, in Wh; `None` if there is none.
+    pub peak_wh: Option<i64>,
     /// The interval with `peak_wh`, from 0.
-    pub peak_interval: u16,
+    pub peak_interval: Option<u16>,
     /// Average over peak; `None` if the peak is not positive.
     pub load_factor: Option<f64>,
     /// What `energy_wh` should be, where that is known.
@@ -75,8 +77,8 @@ pub struct Load {
 /// The sum of the readings as they were entered, to compare decrypted energies with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Truth {
-    /// Energy per interval, in Wh.
-    pub energy_wh: Vec<i64>,
+    /// Energy per interval, in Wh; `None` where the sum is to show none.
+    pub energy_wh: Vec<Option<i64>>,
 }
 
 /// A sum as it came over the network: all that analytics, the broker and every subscriber can see of it.
@@ -117,10 +119,11 @@ pub(crate) struct Accuracy {
 impl Accuracy {
     pub(crate) fn compare(&mut self, load: &Load, truth: &Truth) {
         for (decrypted, truth) in load.energy_wh.iter().zip(&truth.energy_wh) {
-            let error = decrypted.abs_diff(*truth);
-            self.intervals += 1;
-            self.wrong += u64::from(error > 0);
-            self.error_wh = self.error_wh.max(error);
+            self.intervals += u64::from(decrypted.is_some() || truth.is_some());
+            self.wrong += u64::from(decrypted != truth);
+            if let (Some(decrypted), Some(truth)) = (decrypted, truth) {
+                self.error_wh = self.error_wh.max(decrypted.abs_diff(*truth));
+            }
         }
     }
 }

@@ -155,6 +155,12 @@ pub enum WireError {
     /// A list has another number of entries than the list it belongs to.
     #[error("total.present has {present} entries, but total.energy_wh has {energy_wh}")]
     PresentCount { present: usize, energy_wh: usize },
+    /// An interval has an energy and nobody who had a reading, or the reverse.
+    #[error(
+        "total.energy_wh and total.present contradict each other in interval {interval}: \
+         an energy is null exactly where present is null or 0"
+    )]
+    EnergyOfNobody { interval: usize },
     /// A message came without the limbs that its type requires.
     #[error("{message} came without limbs")]
     LimbsMissing { message: &'static str },

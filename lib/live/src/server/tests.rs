@@ -32,12 +32,13 @@ fn window(start: u64) -> Window {
         intervals: 1,
         meters: 20,
         completeness: 1.0,
+        withheld_intervals: 0,
         quantum_wh: 1,
         taken_at: 1,
         load: Some(Load {
-            energy_wh: vec![987_654_321],
-            peak_wh: 987_654_321,
-            peak_interval: 0,
+            energy_wh: vec![Some(987_654_321)],
+            peak_wh: Some(987_654_321),
+            peak_interval: Some(0),
             load_factor: Some(1.0),
             truth: None,
         }),
@@ -309,7 +310,7 @@ async fn a_page_that_takes_nothing_is_dropped() {
     events.until("snapshot").await;
     let mut big = window(0);
     big.load = big.load.map(|load| Load {
-        energy_wh: vec![i64::MIN; 10_000],
+        energy_wh: vec![Some(i64::MIN); 10_000],
         ..load
     });
     for start in 0.. {

@@ -26,15 +26,16 @@ fn window(feeder: &str, start: u64) -> Window {
         intervals: 2,
         meters: 20,
         completeness: 0.8,
+        withheld_intervals: 0,
         quantum_wh: 1,
         taken_at: 1,
         load: Some(Load {
-            energy_wh: vec![987_654_321, 5],
-            peak_wh: 987_654_321,
-            peak_interval: 0,
+            energy_wh: vec![Some(987_654_321), Some(5)],
+            peak_wh: Some(987_654_321),
+            peak_interval: Some(0),
             load_factor: Some(0.5),
             truth: Some(Truth {
-                energy_wh: vec![987_654_321, 5],
+                energy_wh: vec![Some(987_654_321), Some(5)],
             }),
         }),
     }
@@ -92,14 +93,31 @@ fn intervals_that_are_not_the_truth_are_counted_over_all_windows() {
     }
     assert_eq!(accuracy(), [4, 0, 0]);
     for (start, energy_wh) in [
-        (14_400, vec![987_654_317, 5]),
-        (21_600, vec![987_654_321, 6]),
+        (14_400, [Some(987_654_317), Some(5)]),
+        (21_600, [Some(987_654_321), Some(6)]),
     ] {
         let mut window = window("f", start);
-        window.load.as_mut().unwrap().truth = Some(Truth { energy_wh });
+        window.load.as_mut().unwrap().truth = Some(Truth {
+            energy_wh: energy_wh.to_vec(),
+        });
         live.window(window);
     }
     assert_eq!(accuracy(), [8, 2, 4]);
+}
+
+#[test]
+fn a_withheld_interval_is_right_if_it_is_to_be_withheld_and_wrong_otherwise() {
+    let live = Live::new(about(true));
+    for (start, truth) in [(0, None), (7200, Some(5))] {
+        let mut window = window("f", start);
+        let load = window.load.as_mut().unwrap();
+        load.energy_wh[1] = None;
+        load.truth.as_mut().unwrap().energy_wh[1] = truth;
+        live.window(window);
+    }
+    let accuracy = &snapshot(&live)["accuracy"];
+    let [intervals, wrong] = ["intervals", "wrong"].map(|key| accuracy[key].as_u64().unwrap());
+    assert_eq!((intervals, wrong), (3, 1));
 }
 
 #[test]

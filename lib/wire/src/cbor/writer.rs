@@ -89,6 +89,14 @@ impl Writer {
         }
     }
 
+    /// A signed integer, or `null`.
+    pub(crate) fn optional_int(&mut self, value: Option<i64>) {
+        match value {
+            Some(value) => self.int(value),
+            None => self.null(),
+        }
+    }
+
     /// An array of items, each written by `item`.
     pub(crate) fn list<T>(&mut self, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
         self.array(items.len());

@@ -28,10 +28,12 @@ pub struct Total {
     pub meters: u32,
     /// Share of the readings that the enrolled meters owe that are in it, in millionths (0 to 1,000,000).
     pub completeness_ppm: u32,
-    /// How many of the meters had a reading, interval by interval.
-    pub present: Vec<u32>,
-    /// Energy of each interval in Wh, net of export: exactly the sum of what the meters entered.
-    pub energy_wh: Vec<i64>,
+    /// How many of the meters had a reading, interval by interval; none where an interval is withheld, because fewer than
+    /// the plan's `min_meters` had one.
+    pub present: Vec<Option<u32>>,
+    /// Energy of each interval in Wh, net of export: exactly the sum of what the meters entered. None where an interval is
+    /// withheld, and where nobody had a reading.
+    pub energy_wh: Vec<Option<i64>>,
 }
 
 impl Message for Total {
@@ -46,8 +48,8 @@ impl Message for Total {
         writer.uint(self.quantum_wh);
         writer.uint(self.meters);
         writer.uint(self.completeness_ppm);
-        writer.list(&self.present, |writer, present| writer.uint(*present));
-        writer.list(&self.energy_wh, |writer, energy| writer.int(*energy));
+        writer.list(&self.present, |writer, present| writer.optional_uint(*present));
+        writer.list(&self.energy_wh, |writer, energy| writer.optional_int(*energy));
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -59,10 +61,10 @@ impl Message for Total {
         let meters = reader.u32_in(1, MAX_CONTRIBUTORS, "total.meters")?;
         let completeness_ppm = reader.u32_in(0, 1_000_000, "total.completeness_ppm")?;
         let present = reader.list(MAX_INTERVALS, "total.present", |reader| {
-            reader.u32_in(0, meters, "total.present")
+            reader.optional(|reader| reader.u32_in(0, meters, "total.present"))
         })?;
         let energy_wh = reader.list(MAX_INTERVALS, "total.energy_wh", |reader| {
-            reader.i64("total.energy_wh")
+            reader.optional(|reader| reader.i64("total.energy_wh"))
         })?;
         Ok(Self {
             feeder,
@@ -89,6 +91,11 @@ impl Message for Total {
                 energy_wh: self.energy_wh.len(),
             });
         }
-        Ok(())
+        let of_somebody = |present: &Option<u32>| present.is_some_and(|present| present > 0);
+        let mut intervals = self.present.iter().zip(&self.energy_wh);
+        match intervals.position(|(present, energy)| of_somebody(present) != energy.is_some()) {
+            Some(interval) => Err(WireError::EnergyOfNobody { interval }),
+            None => Ok(()),
+        }
     }
 }

@@ -295,7 +295,22 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
         message::<Total>(
             "a presence above the meters",
             range("total.present", 204, 0, 203),
-            |m| m.present[1] = 204,
+            |m| m.present[0] = Some(204),
+        ),
+        message::<Total>(
+            "an energy of an interval that is withheld",
+            E::EnergyOfNobody { interval: 4 },
+            |m| m.present[4] = None,
+        ),
+        message::<Total>(
+            "an energy of nobody",
+            E::EnergyOfNobody { interval: 1 },
+            |m| m.energy_wh[1] = Some(0),
+        ),
+        message::<Total>(
+            "readings without their energy",
+            E::EnergyOfNobody { interval: 3 },
+            |m| m.energy_wh[3] = None,
         ),
         message::<Total>(
             "a total in units of 5 Wh",

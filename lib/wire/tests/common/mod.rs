@@ -290,8 +290,8 @@ impl Sample for Total {
             quantum_wh: 1,
             meters: 203,
             completeness_ppm: 995_098,
-            present: vec![203, 0, 1, 202, 203],
-            energy_wh: vec![12_345, 0, -1, -70_000, i64::MAX],
+            present: vec![Some(203), Some(0), None, Some(202), Some(203)],
+            energy_wh: vec![Some(12_345), None, None, Some(-70_000), Some(i64::MAX)],
         }
     }
 

@@ -328,7 +328,7 @@ pub(crate) fn sum_receipt() -> impl Strategy<Value = SumReceipt> {
 
 pub(crate) fn total() -> impl Strategy<Value = Total> {
     let numbers = (1..=86_400u32, 0..64u32, 0..=1_000_000u32);
-    let intervals = vec((0..=9u32, any::<i64>()), 1..20);
+    let intervals = vec((proptest::option::of(0..=9u32), any::<i64>()), 1..20);
     (
         name(),
         window(),
@@ -347,8 +347,11 @@ pub(crate) fn total() -> impl Strategy<Value = Total> {
             completeness_ppm: numbers.2,
             present: intervals
                 .iter()
-                .map(|(present, _)| meters / 9 * present)
+                .map(|(ninths, _)| ninths.map(|ninths| meters / 9 * ninths))
                 .collect(),
-            energy_wh: intervals.iter().map(|(_, energy)| *energy).collect(),
+            energy_wh: intervals
+                .iter()
+                .map(|(ninths, energy)| (ninths.unwrap_or(0) > 0).then_some(*energy))
+                .collect(),
         })
 }
