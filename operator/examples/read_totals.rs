@@ -13,7 +13,7 @@ use wire::FeederId;
 struct Summary {
     windows: u32,
     energy_wh: i64,
-    /// Readings that the meters in the totals did not have.
+    /// Readings that the meters in the totals did not have, or that are withheld.
     missing: u64,
     lowest_completeness: Option<f64>,
 }
@@ -24,9 +24,10 @@ fn summarise(
     let mut feeders = BTreeMap::<FeederId, Summary>::new();
     for line in lines.lines() {
         let total: FeederReport = serde_json::from_str(&line?)?;
+        let energy_wh = total.total_wh();
         let summary = feeders.entry(total.feeder).or_default();
         summary.windows += u32::from(total.part.0 == 0);
-        summary.energy_wh += total.energy_wh.iter().sum::<i64>();
+        summary.energy_wh += energy_wh;
         summary.missing += total.missing;
         // A supplement has the completeness of its own meters: only a window's first part says how much came in time.
         if total.part.0 == 0 {

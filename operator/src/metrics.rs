@@ -150,7 +150,7 @@ pub(crate) fn register(export_load: bool) {
     if export_load {
         describe_gauge!(
             LOAD,
-            "Decrypted: average power of the newest interval released, net of export"
+            "Decrypted: average power of the newest interval released, net of export; NaN where it is withheld or nobody had a reading"
         );
         describe_gauge!(
             LOAD_FACTOR,
@@ -307,12 +307,10 @@ impl Feeders {
 }
 
 fn load(report: &FeederReport) {
-    let Some(&wh) = report.energy_wh.last() else {
-        return;
-    };
+    let newest = report.energy_wh.last().copied().flatten();
     let label = || report.feeder.to_string();
     let watts = 3600.0 / f64::from(report.interval_s.max(1));
-    gauge!(LOAD, "feeder" => label()).set(wh as f64 * watts);
+    gauge!(LOAD, "feeder" => label()).set(newest.map_or(f64::NAN, |wh| wh as f64 * watts));
     gauge!(LOAD_FACTOR, "feeder" => label()).set(report.load_factor.unwrap_or(f64::NAN));
     gauge!(QUANTUM, "feeder" => label()).set(report.quantum_wh as f64 * watts);
 }
@@ -377,6 +375,13 @@ mod tests {
         ] {
             assert!(text.contains(&line), "{line} in {text}");
         }
+        // What an interval before it had is not said of a withheld one either.
+        let mut withheld = report("a", 28_800);
+        withheld.energy_wh[3] = None;
+        feeders.taken(&withheld);
+        let text = service::telemetry::render_metrics();
+        let line = format!("{LOAD}{{feeder=\"a\"}} NaN\n");
+        assert!(text.contains(&line), "{text}");
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub fn window(report: &FeederReport) -> Window {
         intervals: u32::try_from(report.energy_wh.len()).unwrap_or(u32::MAX),
         meters: report.meters,
         completeness: report.completeness,
+        withheld_intervals: report.withheld_intervals,
         quantum_wh: report.quantum_wh,
         taken_at: report.by.taken_at.0,
         load: Some(Load {
@@ -134,7 +135,7 @@ mod tests {
     fn shown(load: bool) -> String {
         let live = live(load);
         let mut before = report("feeder-1", 0);
-        before.energy_wh = vec![123_456_789; 4];
+        before.energy_wh = vec![Some(123_456_789); 4];
         enter(
             &live,
             &Event::Opened {
@@ -143,7 +144,7 @@ mod tests {
             },
         );
         let mut now = report("feeder-2", 14_400);
-        now.energy_wh = vec![987_654_321; 4];
+        now.energy_wh = vec![Some(987_654_321); 4];
         enter(&live, &Event::Released(Box::new(now)));
         enter(
             &live,

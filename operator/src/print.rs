@@ -70,9 +70,6 @@ fn heading() -> String {
 /// One window: sums over its intervals, the peak with its time.
 fn row(report: &FeederReport) -> String {
     let total_wh = report.total_wh() as f64;
-    let peak_kw = report.peak_wh as f64 * 3.6 / f64::from(report.interval_s);
-    let peak_at =
-        report.window_start.0 + u64::from(report.peak_interval) * u64::from(report.interval_s);
     let mut line = format!(
         "{:<20} {:<16} {:>4} {:>11} {:>12.3} {:>10.3}",
         report.feeder,
@@ -86,32 +83,41 @@ fn row(report: &FeederReport) -> String {
         || "-".to_owned(),
         |std| {
             // The spread of one interval, averaged over the window: what "how different are homes" means at a glance.
-            let mean = std.iter().map(|&wh| wh as f64).sum::<f64>() / std.len().max(1) as f64;
+            let there = std.iter().flatten();
+            let mean =
+                there.clone().map(|&wh| wh as f64).sum::<f64>() / there.count().max(1) as f64;
             format!("{:.3}", mean / 1e3)
         },
     );
     let load_factor = report
         .load_factor
         .map_or_else(|| "-".to_owned(), |factor| format!("{factor:.2}"));
-    let peak = format!("{peak_kw:.1}@{}", utc(peak_at, "%H:%M"));
+    let peak = peak(report).unwrap_or_else(|| "-".to_owned());
     let _ = write!(
         line,
         " {std:>9} {peak:>11} {load_factor:>5} {:>10}",
         report.quantum_wh
     );
-    if report.clamped > 0 || report.missing > 0 {
-        let _ = write!(
-            line,
-            "  {} clamped, {} missing",
-            report.clamped, report.missing
-        );
-    }
+    let missing = report.missing;
+    let _ = match (report.withheld_intervals, report.clamped.unwrap_or(0)) {
+        (0, 0) if missing == 0 => Ok(()),
+        (0, clamped) => write!(line, "  {clamped} clamped, {missing} missing"),
+        (withheld, _) => write!(line, "  {missing} missing, {withheld} withheld intervals"),
+    };
     line
+}
+
+/// Greatest power, and when its interval begins; none if the report shows no energy.
+fn peak(report: &FeederReport) -> Option<String> {
+    let interval_s = report.interval_s;
+    let kw = report.peak_wh? as f64 * 3.6 / f64::from(interval_s);
+    let at = report.window_start.0 + u64::from(report.peak_interval?) * u64::from(interval_s);
+    Some(format!("{kw:.1}@{}", utc(at, "%H:%M")))
 }
 
 /// What a meter used in the window, on average over those that had readings.
 fn mean_kwh(report: &FeederReport) -> f64 {
-    report.mean_wh.iter().sum::<f64>() / 1e3
+    report.mean_wh.iter().flatten().sum::<f64>() / 1e3
 }
 
 fn utc(seconds: u64, format: &str) -> String {
@@ -132,9 +138,10 @@ mod tests {
     #[test]
     fn columns_line_up_and_times_are_utc() {
         let mut report = report("feeder-1", 1_393_804_800);
-        report.energy_wh = vec![4_000, 6_000, 2_000, 3_000];
-        report.mean_wh = vec![200.0, 300.0, 100.0, 150.0];
-        (report.peak_wh, report.peak_interval, report.load_factor) = (6_000, 1, Some(0.625));
+        report.energy_wh = [4_000, 6_000, 2_000, 3_000].map(Some).to_vec();
+        report.mean_wh = [200.0, 300.0, 100.0, 150.0].map(Some).to_vec();
+        (report.peak_wh, report.peak_interval) = (Some(6_000), Some(1));
+        report.load_factor = Some(0.625);
         let row = row(&report);
         assert_eq!(row.chars().count(), heading().chars().count(), "{row}");
         for text in [
@@ -155,5 +162,17 @@ mod tests {
         let mut report = report("feeder-1", 0);
         report.missing = 3;
         assert!(row(&report).ends_with("0 clamped, 3 missing"));
+    }
+
+    #[test]
+    fn a_window_without_a_peak_says_what_is_withheld() {
+        let mut report = report("feeder-1", 0);
+        (report.peak_wh, report.peak_interval, report.clamped) = (None, None, None);
+        (report.withheld_intervals, report.missing) = (2, 40);
+        let row = row(&report);
+        assert!(
+            row.contains("40 missing") && row.contains("2 withheld"),
+            "{row}"
+        );
     }
 }

@@ -103,6 +103,7 @@ pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
         quantum_wh: 1,
         square_unit_wh2: None,
         enrolled: 50,
+        min_meters: 15,
     };
     let digest = Digest::of(format!("{feeder} {window}").as_bytes());
     FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale, &by())

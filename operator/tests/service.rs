@@ -405,9 +405,12 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
         SumStatus::Taken
     );
     let report = operator.until(released).await;
-    assert_eq!(report.energy_wh, [2_057, 1_703]);
+    assert_eq!(report.energy_wh, [Some(2_057), Some(1_703)]);
     assert_eq!((report.meters, report.completeness), (4, 1.0));
-    assert_eq!((&report.present[..], report.missing), (&[4, 4][..], 0));
+    assert_eq!(
+        (&report.present[..], report.missing),
+        (&[Some(4), Some(4)][..], 0)
+    );
     assert_eq!(
         peer.release_until_answered(7_200, &limbs).await,
         SumStatus::Duplicate

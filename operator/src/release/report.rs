@@ -2,6 +2,10 @@
 //!
 //! All of it follows from the whole numbers that the sum carries, so every total is exact, and nothing of the noise of a
 //! decryption, which depends on the secret key, is left in it.
+//!
+//! A sum over enough meters can have an interval in which few of them had a reading; the total of one is that household's
+//! reading. An interval of fewer than the plan's `min_meters`, and more than none, is withheld: nothing in a report depends
+//! on what was in it, not even how many had a reading.
 
 use packed::layout::Totals;
 use serde::{Deserialize, Serialize};
@@ -18,7 +22,7 @@ use wire::{
 /// let file = include_str!("../../examples/totals.jsonl");
 /// for line in file.lines() {
 ///     let total: operator::FeederReport = serde_json::from_str(line)?;
-///     println!("{} {}: {} Wh", total.feeder, total.window_start, total.energy_wh.iter().sum::<i64>());
+///     println!("{} {}: {} Wh", total.feeder, total.window_start, total.total_wh());
 /// }
 /// # Ok(())
 /// # }
@@ -36,8 +40,8 @@ pub struct FeederReport {
     /// Meters in the sum.
     pub meters: u32,
     /// Net energy of these meters per interval, in Wh: exactly the sum of what they entered, a whole number of
-    /// `quantum_wh`.
-    pub energy_wh: Vec<i64>,
+    /// `quantum_wh`. None where the interval is withheld, and where nobody had a reading.
+    pub energy_wh: Vec<Option<i64>>,
     /// What every reading of the feeder is entered in whole numbers of, in Wh; 0 in lines of earlier versions, whose totals
     /// are approximate.
     #[serde(default)]
@@ -45,9 +49,12 @@ pub struct FeederReport {
     /// What every squared reading is entered in whole numbers of, in Wh². Only with layout `moments`.
     #[serde(default)]
     pub square_unit_wh2: Option<u64>,
-    /// Meters that had a reading, per interval; none in lines of earlier versions.
+    /// Meters that had a reading, per interval; none where it is withheld. Empty in lines of earlier versions.
     #[serde(default)]
-    pub present: Vec<u32>,
+    pub present: Vec<Option<u32>>,
+    /// Intervals that are withheld, because fewer than the plan's `min_meters` had a reading.
+    #[serde(default)]
+    pub withheld_intervals: u32,
     /// Key epoch of the sum.
     pub epoch: KeyEpoch,
     /// Plan version the reports were sealed under.
@@ -57,22 +64,24 @@ pub struct FeederReport {
     pub replaces: Option<Part>,
     /// Meters enrolled on the feeder when the sum was opened.
     pub enrolled: u32,
-    /// Readings in the sum, as a share of those that all enrolled meters could have, between 0 and 1. In lines of earlier
-    /// versions the share of meters.
+    /// Readings in the sum, as a share of those that all enrolled meters could have, between 0 and 1; those of withheld
+    /// intervals do not count. In lines of earlier versions the share of meters.
     pub completeness: f64,
-    /// Readings that were clamped to a meter's declared capacity.
-    pub clamped: u64,
-    /// Readings that the meters in the sum did not have.
+    /// Readings that were clamped to a meter's declared capacity. The sum counts them over several intervals, so none if one
+    /// is withheld.
+    pub clamped: Option<u64>,
+    /// Readings that the meters in the sum did not have, all those of withheld intervals among them.
     pub missing: u64,
-    /// Mean energy of the meters that had a reading, per interval, in Wh, to a thousandth; 0 where none had.
-    pub mean_wh: Vec<f64>,
-    /// Standard deviation across the meters that had a reading, per interval, in Wh, rounded to `quantum_wh`; 0 where none
-    /// had. Only with layout `moments`.
-    pub std_wh: Option<Vec<i64>>,
-    /// Coincident peak: the largest energy of an interval, in Wh.
-    pub peak_wh: i64,
+    /// Mean energy of the meters that had a reading, per interval, in Wh, to a thousandth. None where there is no energy; 0
+    /// in lines of earlier versions.
+    pub mean_wh: Vec<Option<f64>>,
+    /// Standard deviation across the meters that had a reading, per interval, in Wh, rounded to `quantum_wh`. None where
+    /// there is no energy; 0 in lines of earlier versions. Only with layout `moments`.
+    pub std_wh: Option<Vec<Option<i64>>>,
+    /// Coincident peak: the largest energy of an interval, in Wh. This and what follows is over the energies there are.
+    pub peak_wh: Option<i64>,
     /// Interval of the coincident peak, from 0.
-    pub peak_interval: u16,
+    pub peak_interval: Option<u16>,
     /// Average over peak, if the peak is positive, to a ten-thousandth.
     pub load_factor: Option<f64>,
     /// SHA-256 of the sum's limbs: what the receipt names.
@@ -105,25 +114,33 @@ pub struct Scale {
     pub square_unit_wh2: Option<u64>,
     /// Meters enrolled on the feeder.
     pub enrolled: u32,
+    /// The plan's: an interval in which fewer had a reading, but not none, is withheld.
+    pub min_meters: u32,
 }
 
 impl FeederReport {
     /// The report of `sum`, whose decoded content is `totals`.
     pub fn new(sum: &Sum, digest: &Digest, totals: &Totals, scale: &Scale, by: &By) -> Self {
         let meters = sum.contributors();
-        let energy_wh = totals.energy_wh.clone();
-        let intervals = 0..energy_wh.len();
-        let batch = energy_wh.len() as u64;
-        let readings: u64 = totals.present.iter().copied().map(u64::from).sum();
-        let mean = |k| decimals(totals.mean_wh(k).unwrap_or(0.0), 1e3);
-        let std = |k| totals.variance_wh2(k).unwrap_or(0.0).sqrt();
-        let std_wh = totals.squares_wh2.as_ref().map(|_| {
-            let rounded = intervals
-                .clone()
-                .map(|k| round_to(std(k), scale.quantum_wh));
-            rounded.collect()
-        });
-        let (peak_interval, peak_wh) = coincident_peak(&energy_wh);
+        let present: Vec<Option<u32>> = totals
+            .present
+            .iter()
+            .map(|&present| (present == 0 || present >= scale.min_meters).then_some(present))
+            .collect();
+        // Whatever is said of an interval's readings is said of these only.
+        let shown = |k: &usize| present[*k].is_some_and(|present| present > 0);
+        let intervals = 0..totals.energy_wh.len();
+        let batch = intervals.len() as u64;
+        let readings: u64 = present.iter().flatten().copied().map(u64::from).sum();
+        let withheld_intervals = present.iter().filter(|present| present.is_none()).count() as u32;
+        let energy = |k| Some(k).filter(shown).map(|k| totals.energy_wh[k]);
+        let energy_wh: Vec<Option<i64>> = intervals.clone().map(energy).collect();
+        let mean = |k| Some(decimals(totals.mean_wh(Some(k).filter(shown)?)?, 1e3));
+        let std = |k| {
+            let variance = totals.variance_wh2(Some(k).filter(shown)?)?;
+            Some(round_to(variance.sqrt(), scale.quantum_wh))
+        };
+        let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
         Self {
             feeder: sum.feeder.clone(),
@@ -133,29 +150,33 @@ impl FeederReport {
             meters,
             quantum_wh: scale.quantum_wh,
             square_unit_wh2: scale.square_unit_wh2,
-            present: totals.present.clone(),
+            withheld_intervals,
             epoch: sum.epoch,
             plan_version: sum.plan_version,
             replaces: sum.replaces,
             enrolled: scale.enrolled,
             completeness: decimals(readings as f64 / possible.max(1) as f64, 1e6),
-            clamped: totals.clamped,
+            clamped: (withheld_intervals == 0).then_some(totals.clamped),
             missing: (u64::from(meters) * batch).saturating_sub(readings),
-            mean_wh: intervals.map(mean).collect(),
-            std_wh,
-            peak_wh,
-            peak_interval,
+            mean_wh: intervals.clone().map(mean).collect(),
+            std_wh: totals
+                .squares_wh2
+                .as_ref()
+                .map(|_| intervals.map(std).collect()),
+            peak_wh: peak.map(|(_, wh)| wh),
+            peak_interval: peak.map(|(interval, _)| interval),
             load_factor: load_factor(&energy_wh),
             energy_wh,
+            present,
             digest: *digest,
             analytics: Some(sum.analytics.clone()),
             by: by.clone(),
         }
     }
 
-    /// Sum of the window's intervals, in Wh.
+    /// Sum of the energies there are, in Wh.
     pub fn total_wh(&self) -> i64 {
-        self.energy_wh.iter().sum()
+        self.energy_wh.iter().flatten().sum()
     }
 }
 
@@ -172,27 +193,25 @@ fn decimals(value: f64, scale: f64) -> f64 {
 }
 
 /// Interval and energy of the largest interval; the first of several.
-fn coincident_peak(energy_wh: &[i64]) -> (u16, i64) {
-    let mut peak = (0, energy_wh.first().copied().unwrap_or(0));
-    for (k, &wh) in energy_wh.iter().enumerate() {
-        if wh > peak.1 {
-            peak = (k as u16, wh);
-        }
-    }
-    peak
+fn coincident_peak(energy_wh: &[Option<i64>]) -> Option<(u16, i64)> {
+    let energies = (0..).zip(energy_wh).filter_map(|(k, wh)| Some((k, (*wh)?)));
+    energies.reduce(|peak, other| if other.1 > peak.1 { other } else { peak })
 }
 
 /// Average over peak; `None` when the feeder exports at its peak or nothing flows.
-fn load_factor(energy_wh: &[i64]) -> Option<f64> {
-    let (_, peak) = coincident_peak(energy_wh);
+fn load_factor(energy_wh: &[Option<i64>]) -> Option<f64> {
+    let (_, peak) = coincident_peak(energy_wh)?;
     (peak > 0).then(|| {
-        let mean = energy_wh.iter().map(|&wh| wh as f64).sum::<f64>() / energy_wh.len() as f64;
+        let energies = energy_wh.iter().flatten();
+        let mean = energies.clone().map(|&wh| wh as f64).sum::<f64>() / energies.count() as f64;
         decimals(mean / peak as f64, 1e4)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::{by, sum, sum_of};
 
@@ -202,6 +221,7 @@ mod tests {
             quantum_wh,
             square_unit_wh2: None,
             enrolled,
+            min_meters: 2,
         }
     }
 
@@ -225,16 +245,70 @@ mod tests {
         // and in interval 2 none has a reading.
         let decoded = totals(&[40, 100, 0], &[2, 4, 0], Some(&[800, 3_000, 0]));
         let report = report(&message, &decoded, &scale(1, 5));
-        assert_eq!(report.energy_wh, [40, 100, 0]);
-        assert_eq!(report.present, [2, 4, 0]);
-        assert_eq!(report.mean_wh, [20.0, 25.0, 0.0]);
-        assert_eq!(report.std_wh, Some(vec![0, 11, 0]));
-        assert_eq!((report.peak_interval, report.peak_wh), (1, 100));
-        assert_eq!(report.load_factor, Some(0.4667));
+        assert_eq!(report.energy_wh, [Some(40), Some(100), None]);
+        assert_eq!(report.present, [Some(2), Some(4), Some(0)]);
+        assert_eq!(report.mean_wh, [Some(20.0), Some(25.0), None]);
+        assert_eq!(report.std_wh, Some(vec![Some(0), Some(11), None]));
+        assert_eq!((report.peak_interval, report.peak_wh), (Some(1), Some(100)));
+        assert_eq!(report.load_factor, Some(0.7));
         // Of 15 readings that five meters could have, 6 are there; of 12 that four could have, 6 are not.
         assert_eq!((report.completeness, report.missing), (0.4, 6));
-        assert_eq!((report.meters, report.enrolled, report.clamped), (4, 5, 2));
-        assert_eq!(report.total_wh(), 140);
+        assert_eq!(
+            (report.meters, report.enrolled, report.clamped),
+            (4, 5, Some(2))
+        );
+        assert_eq!((report.total_wh(), report.withheld_intervals), (140, 0));
+    }
+
+    #[test]
+    fn an_interval_of_fewer_readings_than_the_minimum_is_withheld_and_the_others_are_not() {
+        let message = sum_of("feeder-1", 0, 0, 0..4);
+        let scale = Scale {
+            min_meters: 3,
+            ..scale(1, 5)
+        };
+        let decoded = totals(&[30, 987, 45], &[3, 2, 4], Some(&[300, 900_000, 600]));
+        let report = report(&message, &decoded, &scale);
+        assert_eq!(report.energy_wh, [Some(30), None, Some(45)]);
+        assert_eq!(report.present, [Some(3), None, Some(4)]);
+        assert_eq!(report.mean_wh, [Some(10.0), None, Some(11.25)]);
+        assert_eq!(report.std_wh, Some(vec![Some(0), None, Some(5)]));
+        assert_eq!((report.peak_interval, report.peak_wh), (Some(2), Some(45)));
+        assert_eq!((report.total_wh(), report.load_factor), (75, Some(0.8333)));
+        assert_eq!((report.withheld_intervals, report.clamped), (1, None));
+        // Of 12 readings of four meters 7 are in it: withheld ones are as good as missing.
+        assert_eq!((report.completeness, report.missing), (0.466_667, 5));
+    }
+
+    #[test]
+    fn a_window_of_withheld_intervals_has_no_peak() {
+        let decoded = totals(&[987, -3], &[1, 1], None);
+        let report = report(&sum("f", 0, 0), &decoded, &scale(1, 20));
+        assert_eq!((report.peak_interval, report.peak_wh), (None, None));
+        assert_eq!((report.total_wh(), report.load_factor), (0, None));
+        assert_eq!((report.withheld_intervals, report.completeness), (2, 0.0));
+    }
+
+    proptest! {
+        /// Whatever is entered in an interval that is withheld, by one meter or several, clamped or not: the report is the
+        /// same, and with it all that leaves the operator.
+        #[test]
+        fn nothing_in_a_report_depends_on_what_is_withheld(
+            (wh, other_wh) in (any::<i32>(), any::<i32>()),
+            (few, other_few) in (1..15_u32, 1..15_u32),
+            (clamped, other_clamped) in (0..9_u64, 0..9_u64),
+            (square, other_square) in (any::<u64>(), any::<u64>()),
+        ) {
+            let scale = Scale { min_meters: 15, ..scale(1, 50) };
+            let of = |wh: i32, few, clamped, square: u64| {
+                let squares = [500, square.into(), 700];
+                let decoded = totals(&[40, wh.into(), 60], &[15, few, 20], Some(&squares));
+                report(&sum("f", 0, 0), &Totals { clamped, ..decoded }, &scale)
+            };
+            let report = of(wh, few, clamped, square);
+            prop_assert_eq!(&report, &of(other_wh, other_few, other_clamped, other_square));
+            prop_assert_eq!(report.present, [Some(15), None, Some(20)]);
+        }
     }
 
     #[test]
@@ -242,7 +316,7 @@ mod tests {
         let decoded = totals(&[149, -251], &[20, 20], Some(&[250_000, 90_000]));
         let report = report(&sum("feeder-1", 0, 0), &decoded, &scale(64, 50));
         assert_eq!(report.quantum_wh, 64);
-        assert_eq!(report.std_wh, Some(vec![128, 64]));
+        assert_eq!(report.std_wh, Some(vec![Some(128), Some(64)]));
         let plain = totals(&[149], &[20], None);
         let scale = scale(64, 50);
         assert_eq!(self::report(&sum("f", 0, 0), &plain, &scale).std_wh, None);
@@ -252,7 +326,7 @@ mod tests {
     fn a_feeder_that_only_exports_has_no_load_factor() {
         let decoded = totals(&[-5, -1], &[20, 20], None);
         let report = report(&sum("f", 0, 0), &decoded, &scale(1, 20));
-        assert_eq!((report.peak_interval, report.peak_wh), (1, -1));
+        assert_eq!((report.peak_interval, report.peak_wh), (Some(1), Some(-1)));
         assert_eq!(report.load_factor, None);
         assert_eq!((report.completeness, report.missing), (1.0, 0));
     }
@@ -272,15 +346,17 @@ mod tests {
     fn a_line_of_an_earlier_version_is_read() {
         let line = r#"{"feeder":"feeder-1","window_start":1736121600,"part":0,"interval_s":3600,"meters":20,"energy_wh":[6711,5567],"epoch":1,"plan_version":2,"enrolled":20,"completeness":1.0,"clamped":0,"missing":0,"mean_wh":[335.55,278.35],"std_wh":[335,221],"peak_wh":6711,"peak_interval":0,"load_factor":0.858,"bound_wh":0.693696034459669,"digest":"aa0b567c64c64011f3ad072d7052dea77741293edbfe1960c86d0dfc8744aaaf","operator":"8be7b9fba6837fec","taken_at":1795846815704}"#;
         let report: FeederReport = serde_json::from_str(line).unwrap();
-        assert_eq!(report.energy_wh, [6_711, 5_567]);
+        assert_eq!(report.energy_wh, [Some(6_711), Some(5_567)]);
         assert_eq!((report.quantum_wh, report.present.len()), (0, 0));
+        assert_eq!((report.clamped, report.withheld_intervals), (Some(0), 0));
         assert_eq!((report.replaces, report.analytics), (None, None));
     }
 
     #[test]
     fn of_equal_peaks_the_first_counts_and_without_energy_there_is_no_load_factor() {
-        assert_eq!(coincident_peak(&[5, 9, 7, 9]), (1, 9));
-        assert_eq!(load_factor(&[0, 0]), None);
-        assert_eq!(load_factor(&[-3, 0]), None);
+        let peak = coincident_peak(&[5, 9, 7, 9].map(Some));
+        assert_eq!(peak, Some((1, 9)));
+        assert_eq!(load_factor(&[0, 0].map(Some)), None);
+        assert_eq!(load_factor(&[-3, 0].map(Some)), None);
     }
 }

@@ -48,8 +48,12 @@ impl Message for Total {
         writer.uint(self.quantum_wh);
         writer.uint(self.meters);
         writer.uint(self.completeness_ppm);
-        writer.list(&self.present, |writer, present| writer.optional_uint(*present));
-        writer.list(&self.energy_wh, |writer, energy| writer.optional_int(*energy));
+        writer.list(&self.present, |writer, present| {
+            writer.optional_uint(*present)
+        });
+        writer.list(&self.energy_wh, |writer, energy| {
+            writer.optional_int(*energy)
+        });
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {

@@ -137,6 +137,7 @@ impl SumTaker {
             quantum_wh: encoding.quantum_wh,
             square_unit_wh2: encoding.square_unit_wh2,
             enrolled: candidate.job.members.count(),
+            min_meters: candidate.job.plan.min_meters,
         };
         let digest = &candidate.opening.digest;
         let report = FeederReport::new(&candidate.sum, digest, &totals, &scale, &self.by());

@@ -89,10 +89,10 @@ fn the_windows_released_before_a_restart_are_those_this_operator_wrote() {
 fn the_tail_holds_a_commit_of_the_longest_lines() {
     let intervals = 1_024;
     let mut longest = report("feeder-1", 0);
-    longest.energy_wh = vec![-1_000_000_000; intervals];
-    longest.mean_wh = vec![-1_000_000.123; intervals];
-    longest.std_wh = Some(vec![1_000_000_000; intervals]);
-    longest.present = vec![1_048_575; intervals];
+    longest.energy_wh = vec![Some(-1_000_000_000); intervals];
+    longest.mean_wh = vec![Some(-1_000_000.123); intervals];
+    longest.std_wh = Some(vec![Some(1_000_000_000); intervals]);
+    longest.present = vec![Some(1_048_575); intervals];
     let line = serde_json::to_string(&longest).unwrap() + "\n";
     assert!(line.len() > 32 * 1024, "{}", line.len());
     assert!(COMMIT_MAX * line.len() < TAIL as usize, "{}", line.len());

@@ -27,7 +27,7 @@ fn forget(bench: &mut Bench) {
 
 fn energy(bench: &mut Bench, job: Job) -> Vec<i64> {
     match &bench.take(vec![job])[..] {
-        [TakeResult::Taken { report, .. }] => report.energy_wh.clone(),
+        [TakeResult::Taken { report, .. }] => report.energy_wh.iter().flatten().copied().collect(),
         other => panic!("{other:?}"),
     }
 }

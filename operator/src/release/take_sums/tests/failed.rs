@@ -101,7 +101,7 @@ fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_name
     let total: FeederReport = serde_json::from_str(&bench.lines("totals.jsonl")[0]).unwrap();
     assert_eq!(
         (total.energy_wh, total.replaces),
-        (vec![400, 28], Some(Part(0)))
+        (vec![Some(400), Some(28)], Some(Part(0)))
     );
     let refused = bench.lines("totals.refused.jsonl");
     let [refused] = &refused[..] else {

@@ -97,6 +97,17 @@ impl Bench {
         self.taker.as_mut().unwrap().take(jobs)
     }
 
+    /// Takes the sum of these meters for window 1: its report, and the messages about it.
+    fn released(&mut self, meters: &[(u32, Readings)]) -> (FeederReport, Vec<(String, Bytes)>) {
+        let (sum, limbs) = self.sum(1, 0, &self.reports(1, meters));
+        match self.take(vec![self.job_of(&sum, &limbs)]).pop() {
+            Some(TakeResult::Taken {
+                report, messages, ..
+            }) => (*report, messages),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn status(&self, (topic, bytes): &(String, Bytes)) -> SumStatus {
         let receipt = wire::decode::<SumReceipt>(bytes, bytes.len()).unwrap();
         receipt
@@ -227,13 +238,13 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
     else {
         panic!("{results:?}")
     };
-    assert_eq!(report.energy_wh, [63, 1095]);
+    assert_eq!(report.energy_wh, [Some(63), Some(1095)]);
     assert_eq!(
         (report.present.as_slice(), report.missing),
-        (&[3, 3][..], 0)
+        (&[Some(3), Some(3)][..], 0)
     );
     // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05.
-    assert_eq!(report.std_wh, Some(vec![9, 451]));
+    assert_eq!(report.std_wh, Some(vec![Some(9), Some(451)]));
     assert_eq!((report.meters, report.by.taken_at), (3, UnixMillis(5)));
     assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
     let total = wire::decode::<Total>(&messages[1].1, 4096)
@@ -242,9 +253,9 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
         .clone();
     assert_eq!(
         (total.energy_wh, total.completeness_ppm, total.quantum_wh),
-        (vec![63, 1095], 375_000, 1)
+        (vec![Some(63), Some(1095)], 375_000, 1)
     );
-    assert_eq!(total.present, [3, 3]);
+    assert_eq!(total.present, [Some(3), Some(3)]);
     assert_eq!(bench.totals(), 1);
 
     assert_eq!(bench.answer(job.clone()), SumStatus::Duplicate);
@@ -260,17 +271,49 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
 #[test]
 fn missing_readings_count_for_nothing() {
     let mut bench = Bench::new();
-    let mut meters = meters();
+    let mut meters: Vec<_> = meters().into_iter().chain(alike(3..4)).collect();
     meters[0].1[1] = None;
-    let (sum, limbs) = bench.sum(1, 0, &bench.reports(1, &meters));
-    let results = bench.take(vec![bench.job_of(&sum, &limbs)]);
-    let [TakeResult::Taken { report, .. }] = &results[..] else {
-        panic!("{results:?}")
+    let report = bench.released(&meters).0;
+    assert_eq!(report.energy_wh, [Some(163), Some(1_107)]);
+    assert_eq!(report.present, [Some(4), Some(3)]);
+    assert_eq!((report.missing, report.withheld_intervals), (1, 0));
+    assert_eq!(report.mean_wh, [Some(40.75), Some(369.0)]);
+    assert_eq!(report.completeness, 0.4375);
+}
+
+/// What the total of an interval would be if it alone had a reading, or with another.
+#[test]
+fn a_household_that_alone_has_a_reading_in_an_interval_is_not_readable_from_what_leaves() {
+    let leaving = |first: Option<i64>, second: Option<i64>| {
+        let mut bench = Bench::new();
+        let mut meters = meters();
+        for ((_, readings), last) in meters.iter_mut().zip([first, second, None]) {
+            readings[1] = last;
+        }
+        let (mut report, messages) = bench.released(&meters);
+        let total = wire::decode::<Total>(&messages[1].1, 4096).unwrap();
+        let written: FeederReport = serde_json::from_str(&bench.lines("totals.jsonl")[0]).unwrap();
+        assert_eq!(written, report);
+        // What differs from one run to the next, and says nothing.
+        (report.digest, report.by.operator) = (Digest([0; 32]), String::new());
+        (report, total.claimed().clone())
     };
-    assert_eq!(report.energy_wh, [63, 1_100]);
-    assert_eq!((&report.present[..], report.missing), (&[3, 2][..], 1));
-    assert_eq!(report.mean_wh, [21.0, 550.0]);
-    assert_eq!(report.completeness, 0.3125);
+    let (report, total) = leaving(Some(987), None);
+    assert_eq!(
+        (&report.energy_wh, &report.present),
+        (&vec![Some(63), None], &vec![Some(3), None])
+    );
+    assert_eq!(
+        (&total.energy_wh, &total.present),
+        (&report.energy_wh, &report.present)
+    );
+    assert_eq!((report.missing, report.completeness), (3, 0.1875));
+    for (first, second) in [(Some(-45), None), (Some(1), Some(2))] {
+        assert_eq!(leaving(first, second), (report.clone(), total.clone()));
+    }
+    let nobody = leaving(None, None).0;
+    assert_eq!(nobody.energy_wh, [Some(63), None]);
+    assert_eq!(nobody.present, [Some(3), Some(0)], "a gap is no secret");
 }
 
 /// Its limbs, and a plan in which only the second epoch is left.
@@ -406,7 +449,7 @@ fn what_only_the_totals_could_be_written_is_announced_once_the_ledger_has_it() {
     };
     assert_eq!(*reason, Reason::Conflict);
     // The total is told to everybody once, as if the ledger had not failed.
-    assert_eq!(report.energy_wh, [63, 1095]);
+    assert_eq!(report.energy_wh, [Some(63), Some(1095)]);
     assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
     assert_eq!(messages[1].0, topics().total(&report.feeder));
     let again = bench.job(1);
