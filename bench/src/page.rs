@@ -60,6 +60,7 @@ pub(crate) struct Options {
 /// The page of a run, for as long as this lives or its stop fires.
 pub(crate) struct Page {
     live: Live,
+    min_meters: u32,
     address: SocketAddr,
     kept: bool,
     began: tokio::time::Instant,
@@ -95,6 +96,7 @@ impl Page {
         let watching = tokio::spawn(live::watch(live.clone(), &METRICS, stop.clone()));
         Ok(Some(Self {
             live,
+            min_meters: scenario.settings.plan.min_meters,
             address,
             kept: options.live.is_some(),
             began: tokio::time::Instant::now(),
@@ -105,7 +107,7 @@ impl Page {
     pub(crate) fn show(&self, seen: &Seen, truths: &Truths) {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
-                self.live.window(window(report, truths));
+                self.live.window(window(report, truths, self.min_meters));
             }
             Seen::Operator(event) => operator::page::enter(&self.live, event),
             // The metrics of this process count what else there is.
@@ -134,7 +136,7 @@ impl Page {
 }
 
 /// A window with its truth. The truth is of all meters of a window, so a part of one is shown without.
-fn window(report: &FeederReport, truths: &Truths) -> live::Window {
+fn window(report: &FeederReport, truths: &Truths, min_meters: u32) -> live::Window {
     let mut window = operator::page::window(report);
     let key = (report.feeder.clone(), report.window_start);
     let truth = truths.window(&key, scale(report));
@@ -142,7 +144,7 @@ fn window(report: &FeederReport, truths: &Truths) -> live::Window {
         && truth.meters == report.meters
     {
         load.truth = Some(Truth {
-            energy_wh: truth.energy_wh,
+            energy_wh: truth.shown_wh(min_meters),
         });
     }
     window

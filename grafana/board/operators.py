@@ -18,7 +18,7 @@ def by_feeder(metric):
 def row():
     return "Operator", False, [
         series(
-            "Load profile, by feeder", "Average power of the newest interval released, decrypted. Empty unless "
+            "Load profile, by feeder", "Average power of the newest interval released, decrypted; a gap where too few meters had a reading. Empty unless "
             "operator.export_load is true.", "watt", [line(by_feeder(LOAD), "{{feeder}}")],
             size=(12, 9), stack=True, least=None, calcs=("lastNotNull", "mean", "max"),
         ),

@@ -15,6 +15,8 @@ use crate::output::{or_dash, table};
 pub(crate) struct RunSummary {
     pub(crate) windows: usize,
     pub(crate) windows_withheld: usize,
+    /// Intervals of released windows that are withheld, because fewer than `plan.min_meters` had a reading.
+    pub(crate) intervals_withheld: u64,
     pub(crate) meters: usize,
     pub(crate) feeders: u32,
     pub(crate) reports_sent: u64,
@@ -64,6 +66,7 @@ impl RunSummary {
         Self {
             windows: finished.verdict.released,
             windows_withheld: finished.verdict.withheld,
+            intervals_withheld: finished.verdict.withheld_intervals,
             meters: scenario.meters,
             feeders: scenario.settings.meter.feeders,
             reports_sent: fleet.reports,
@@ -144,6 +147,12 @@ impl RunSummary {
         text += &format!("results: {}\n", self.results.display());
         if self.windows_withheld > 0 {
             text += "withheld: too few meters on a feeder for plan.min_meters; use fewer --feeders or more meters\n";
+        }
+        if self.intervals_withheld > 0 {
+            text += &format!(
+                "{} intervals of released windows withheld: too few meters had a reading for plan.min_meters\n",
+                self.intervals_withheld
+            );
         }
         for wrong in &self.wrong {
             text += &format!("WRONG: {wrong}\n");

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::oracle::{Scale, Truth, Truths};
+use harness::oracle::{Scale, Shown, Truth, Truths};
 use serde::Serialize;
 use wire::{Digest, FeederId, MeterId, Part, Reason, WindowStart};
 
@@ -228,15 +228,12 @@ impl Window<'_> {
     /// The energies of all parts together against the truth.
     fn compare(&self, verdict: &mut Verdict) -> Option<String> {
         let truth = self.truth?;
-        let mut energy = Vec::with_capacity(truth.energy_wh.len());
-        for k in 0..truth.energy_wh.len() {
-            let of = |line: &&Total| line.energy_wh.get(k).copied();
-            match self.lines.iter().map(of).sum::<Option<i64>>() {
-                Some(decrypted) => energy.push(decrypted),
-                None => return Some(format!("interval {k} is not in the total")),
-            }
-        }
-        let deviation = truth.compare(&energy);
+        let parts = self.lines.iter().map(|line| Shown {
+            energy_wh: &line.energy_wh,
+            present: &line.present,
+        });
+        let parts: Vec<Shown<'_>> = parts.collect();
+        let deviation = truth.compare(&parts, self.rules.min_meters);
         verdict.max_relative_error = verdict.max_relative_error.max(deviation.relative);
         deviation.wrong.into_iter().next()
     }

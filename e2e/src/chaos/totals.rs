@@ -14,8 +14,10 @@ pub(crate) struct Total {
     pub(crate) part: Part,
     /// Meters in the sum.
     pub(crate) meters: u32,
-    /// Energy per interval, in Wh.
-    pub(crate) energy_wh: Vec<i64>,
+    /// Energy per interval, in Wh; none where it is withheld or nobody had a reading.
+    pub(crate) energy_wh: Vec<Option<i64>>,
+    /// Meters with a reading, per interval; none where it is withheld.
+    pub(crate) present: Vec<Option<u32>>,
     /// What every reading in it is a whole multiple of, in Wh.
     pub(crate) quantum_wh: u64,
     /// Digest of the sum's limbs.

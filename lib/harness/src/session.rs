@@ -149,7 +149,9 @@ impl Finished {
         }
         let wanted = self.fleet.wanted;
         if wanted > 0 {
-            wrong.push(format!("{wanted} reports were wanted again: their sums did not open"));
+            wrong.push(format!(
+                "{wanted} reports were wanted again: their sums did not open"
+            ));
         }
         if folded != sent {
             wrong.push(format!("{sent} reports sent, {folded} folded"));

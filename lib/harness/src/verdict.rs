@@ -6,7 +6,7 @@ use operator::FeederReport;
 use serde::Serialize;
 use wire::{FeederId, WindowStart};
 
-use crate::oracle::{Key, Scale, Truth, Truths};
+use crate::oracle::{Key, Scale, Shown, Truth, Truths};
 use crate::watch::Watch;
 
 /// Probability that the noise of the encryption puts one total of the largest feeder a quantum off: half a quantum is at
@@ -28,6 +28,8 @@ pub struct Verdict {
     pub quantum_wh: u64,
     /// Intervals compared.
     pub intervals: u64,
+    /// Those of them that are rightly not shown, because too few meters had a reading.
+    pub withheld_intervals: u64,
     /// Rows for the table, one a released window.
     pub rows: Vec<Row>,
     /// What is wrong, in words; empty if nothing is.
@@ -43,9 +45,9 @@ pub struct Row {
     pub window: WindowStart,
     /// Meters in the sum.
     pub meters: u32,
-    /// Decrypted energy of the window, in Wh.
+    /// Decrypted energy of the intervals that are shown, in Wh.
     pub energy_wh: i64,
-    /// True energy of the window, in Wh.
+    /// True energy of the same, in Wh.
     pub true_wh: i64,
     /// Greatest |decrypted − true| of an interval, in Wh.
     pub error_wh: u64,
@@ -75,7 +77,9 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
     let entered = truths.entered(|key| Some(scale(parts.get(key)?.first()?)));
     for (key @ (feeder, window), meters) in truths.windows() {
         match (parts.remove(key), entered.get(key)) {
-            (Some(reports), Some(truth)) => verdict.compare(key, &reports, truth),
+            (Some(reports), Some(truth)) => {
+                verdict.compare(key, &reports, truth, watch.min_meters())
+            }
             _ if watch.accounted(key, meters) => verdict.withheld += 1,
             _ => verdict.wrong.push(format!(
                 "{feeder}, window {window}: not released, though {meters} meters reported it"
@@ -106,13 +110,13 @@ pub fn scale(report: &FeederReport) -> Scale {
 
 impl Verdict {
     /// A window's parts together are its total.
-    fn compare(&mut self, key: &Key, reports: &[&FeederReport], truth: &Truth) {
+    fn compare(&mut self, key: &Key, reports: &[&FeederReport], truth: &Truth, min_meters: u32) {
         self.released += 1;
-        let total = Total::of(reports, truth.energy_wh.len());
-        let deviation = truth.compare(&total.energy_wh);
-        self.intervals += total.energy_wh.len() as u64;
+        let parts: Vec<Shown<'_>> = reports.iter().map(|report| part(report)).collect();
+        let deviation = truth.compare(&parts, min_meters);
+        self.intervals += truth.energy_wh.len() as u64;
         self.max_relative_error = self.max_relative_error.max(deviation.relative);
-        let mut wrong = total.differences(truth);
+        let mut wrong = differences(reports, truth);
         wrong.extend(deviation.wrong);
         if let [report] = reports {
             wrong.extend(statistics(report, truth));
@@ -121,19 +125,27 @@ impl Verdict {
         let wrong = wrong.iter();
         self.wrong
             .extend(wrong.map(|wrong| format!("{feeder}, window {window}, {wrong}")));
-        let energy_wh: i64 = total.energy_wh.iter().sum();
-        let peak_wh = total.energy_wh.iter().copied().max().unwrap_or(0);
-        let readings: u32 = total.present.iter().sum();
-        let intervals = total.energy_wh.len().max(1) as f64;
+        let shown = deviation.shown_wh.iter().zip(&truth.present);
+        let withheld = shown
+            .clone()
+            .filter(|(wh, present)| wh.is_none() && **present > 0);
+        self.withheld_intervals += withheld.count() as u64;
+        let shown = shown.filter_map(|(wh, present)| Some(((*wh)?, *present)));
+        let energy_wh: i64 = shown.clone().map(|(wh, _)| wh).sum();
+        let readings: u32 = shown.clone().map(|(_, present)| present).sum();
+        let peak_wh = shown.clone().map(|(wh, _)| wh).max().unwrap_or(0);
+        let intervals = shown.count().max(1) as f64;
+        let true_wh = truth.energy_wh.iter().zip(&deviation.shown_wh);
+        let true_wh = true_wh.filter_map(|(wh, shown)| shown.and(Some(*wh)));
         let quantum_wh = reports.iter().map(|report| report.quantum_wh).max();
         let quantum_wh = quantum_wh.unwrap_or(0);
         self.quantum_wh = self.quantum_wh.max(quantum_wh);
         self.rows.push(Row {
             feeder: feeder.clone(),
             window: *window,
-            meters: total.meters,
+            meters: reports.iter().map(|report| report.meters).sum(),
             energy_wh,
-            true_wh: truth.energy_wh.iter().sum(),
+            true_wh: true_wh.sum(),
             error_wh: deviation.greatest_wh,
             quantum_wh,
             mean_wh: energy_wh as f64 / f64::from(readings.max(1)),
@@ -144,63 +156,49 @@ impl Verdict {
     }
 }
 
-/// The parts of a window together.
-struct Total {
-    meters: u32,
-    clamped: u64,
-    energy_wh: Vec<i64>,
-    present: Vec<u32>,
+fn part(report: &FeederReport) -> Shown<'_> {
+    Shown {
+        energy_wh: &report.energy_wh,
+        present: &report.present,
+    }
 }
 
-impl Total {
-    fn of(reports: &[&FeederReport], batch: usize) -> Self {
-        let mut total = Self {
-            meters: reports.iter().map(|report| report.meters).sum(),
-            clamped: reports.iter().map(|report| report.clamped).sum(),
-            energy_wh: vec![0; batch],
-            present: vec![0; batch],
-        };
-        for report in reports {
-            for (sum, wh) in total.energy_wh.iter_mut().zip(&report.energy_wh) {
-                *sum += wh;
-            }
-            for (sum, present) in total.present.iter_mut().zip(&report.present) {
-                *sum += present;
-            }
-        }
-        total
+/// What differs from the truth beside the intervals. What is said of a whole window must not say what is withheld of it.
+fn differences(reports: &[&FeederReport], truth: &Truth) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let meters: u32 = reports.iter().map(|report| report.meters).sum();
+    if meters != truth.meters {
+        let expected = truth.meters;
+        wrong.push(format!("{meters} meters in the total, {expected} reported"));
     }
-
-    /// What differs from the truth beside the energies.
-    fn differences(&self, truth: &Truth) -> Vec<String> {
-        let Self {
-            meters,
-            clamped,
-            present,
-            ..
-        } = self;
-        let mut wrong = Vec::new();
-        if *meters != truth.meters {
+    let clamped = reports.iter().map(|report| report.clamped);
+    if let Some(clamped) = clamped.sum::<Option<u64>>()
+        && clamped != truth.clamped
+    {
+        wrong.push(format!(
+            "{clamped} readings in the total were clamped, in truth {}",
+            truth.clamped
+        ));
+    }
+    for report in reports {
+        let shown = report.present.iter().flatten();
+        let readings: u64 = shown.clone().map(|present| u64::from(*present)).sum();
+        let withheld = report.present.len() - shown.count();
+        let missing = u64::from(report.meters) * report.present.len() as u64 - readings;
+        let said = (report.withheld_intervals as usize, report.missing);
+        if said != (withheld, missing) {
             wrong.push(format!(
-                "{meters} meters in the total, {} reported",
-                truth.meters
+                "{said:?} withheld intervals and missing readings, by its intervals {withheld} and {missing}"
             ));
         }
-        if *clamped != truth.clamped {
+        if report.clamped.is_some() != (withheld == 0) {
             wrong.push(format!(
-                "{clamped} readings in the total were clamped, in truth {}",
-                truth.clamped
+                "{:?} readings were clamped, with {withheld} withheld intervals",
+                report.clamped
             ));
         }
-        for (k, (present, expected)) in present.iter().zip(&truth.present).enumerate() {
-            if present != expected {
-                wrong.push(format!(
-                    "interval {k}: {present} readings in the total, in truth {expected}"
-                ));
-            }
-        }
-        wrong
     }
+    wrong
 }
 
 /// Mean and standard deviation against those of what was entered. They are published rounded, the mean to a thousandth, the
@@ -208,22 +206,30 @@ impl Total {
 fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
     for (k, (&wh, &present)) in truth.energy_wh.iter().zip(&truth.present).enumerate() {
-        if present == 0 {
+        let published = report.mean_wh.get(k).copied().flatten();
+        let std = report
+            .std_wh
+            .as_ref()
+            .map(|stds| stds.get(k).copied().flatten());
+        if report.energy_wh.get(k).copied().flatten().is_none() {
+            if published.is_some() || std.flatten().is_some() {
+                wrong.push(format!("interval {k}: statistics of what shows no energy"));
+            }
             continue;
         }
         let mean = wh as f64 / f64::from(present);
-        let published = report.mean_wh.get(k).copied().unwrap_or(f64::NAN);
+        let published = published.unwrap_or(f64::NAN);
         if !((published - mean).abs() <= 0.000_6) {
             wrong.push(format!(
                 "interval {k}: a mean of {published} Wh, the truth is {mean:.4} Wh"
             ));
         }
-        let (Some(stds), Some(squares)) = (&report.std_wh, &truth.squares_wh2) else {
+        let (Some(published), Some(squares)) = (std, &truth.squares_wh2) else {
             continue;
         };
         let variance = squares[k] as f64 / f64::from(present) - mean * mean;
         let std = variance.max(0.0).sqrt();
-        let published = stds.get(k).map_or(f64::NAN, |std| *std as f64);
+        let published = published.map_or(f64::NAN, |std| std as f64);
         if !((published - std).abs() <= report.quantum_wh as f64 / 2.0 + 0.01) {
             wrong.push(format!(
                 "interval {k}: a standard deviation of {published} Wh, the truth is {std:.2} Wh"
@@ -236,6 +242,6 @@ fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
 /// The spread across meters cannot be put together from parts without their sums; it is shown for a whole window.
 fn mean_std(reports: &[&FeederReport]) -> Option<f64> {
     let [report] = reports else { return None };
-    let std = report.std_wh.as_ref()?;
-    Some(std.iter().sum::<i64>() as f64 / std.len().max(1) as f64)
+    let std = report.std_wh.as_ref()?.iter().flatten();
+    Some(std.clone().sum::<i64>() as f64 / std.count().max(1) as f64)
 }

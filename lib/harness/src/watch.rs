@@ -57,6 +57,12 @@ impl Watch {
         }
     }
 
+    /// Contributors below which no sum is released, and readings below which no interval of one.
+    #[must_use]
+    pub fn min_meters(&self) -> u32 {
+        self.min_meters
+    }
+
     /// Records what a service reported.
     pub fn record(&mut self, seen: &Seen) {
         match seen {

@@ -115,6 +115,7 @@ impl Feeder {
             quantum_wh: self.encoding.quantum_wh,
             square_unit_wh2: None,
             enrolled: meters,
+            min_meters: 15,
         };
         let by = By {
             operator: String::new(),

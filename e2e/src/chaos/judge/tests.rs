@@ -67,7 +67,8 @@ impl Ledgers {
             window_start: WINDOW,
             part: Part(0),
             meters: METERS,
-            energy_wh: vec![400, -20],
+            energy_wh: vec![Some(400), Some(-20)],
+            present: vec![Some(METERS); 2],
             quantum_wh: 1,
             digest: digest(2_000),
         };
@@ -126,7 +127,7 @@ fn a_meter_too_many_is_a_duplicate_and_so_is_a_second_line() {
 #[test]
 fn one_lost_and_another_doubled_make_the_window_wrong() {
     assert_eq!(
-        Ledgers::after(|l| l.totals[0].energy_wh[0] = 401),
+        Ledgers::after(|l| l.totals[0].energy_wh[0] = Some(401)),
         (0, 0, 1)
     );
     let other = |l: &mut Ledgers| {
@@ -198,8 +199,14 @@ fn a_window_nobody_should_have_reported_is_wrong() {
 fn parts_add_up_and_what_the_subscriber_missed_proves_nothing() {
     let mut ledgers = Ledgers::new();
     let mut second = ledgers.totals[0].clone();
-    (ledgers.totals[0].meters, ledgers.totals[0].energy_wh) = (2, vec![300, -20]);
-    (second.meters, second.energy_wh, second.part) = (2, vec![100, 0], Part(1));
+    for (total, energy_wh) in [
+        (&mut ledgers.totals[0], [300, -20]),
+        (&mut second, [100, 0]),
+    ] {
+        (total.meters, total.present) = (2, vec![Some(2); 2]);
+        total.energy_wh = energy_wh.map(Some).to_vec();
+    }
+    second.part = Part(1);
     ledgers.totals.push(second);
     let verdict = ledgers.judge();
     assert!(verdict.is_clean(), "{verdict:?}");
@@ -209,6 +216,28 @@ fn parts_add_up_and_what_the_subscriber_missed_proves_nothing() {
     let verdict = ledgers.judge();
     assert!(verdict.is_clean(), "{verdict:?}");
     assert_eq!(verdict.windows_identified, 0);
+}
+
+#[test]
+fn an_interval_of_too_few_readings_is_withheld_and_wrong_once_shown() {
+    let thin = |l: &mut Ledgers| {
+        l.truths = Truths::default();
+        for last in [Some(-5_000_000), None, None, None] {
+            let readings = [Some(100_000_000), last];
+            l.truths.add((feeder(), WINDOW), &readings, i64::MAX);
+        }
+        l.totals[0].energy_wh = vec![Some(400), None];
+        l.totals[0].present = vec![Some(METERS), None];
+    };
+    let mut ledgers = Ledgers::new();
+    thin(&mut ledgers);
+    let verdict = ledgers.judge();
+    assert!(verdict.is_clean(), "{verdict:?}");
+    let shown = |l: &mut Ledgers| {
+        thin(l);
+        (l.totals[0].energy_wh[1], l.totals[0].present[1]) = (Some(-5), Some(1));
+    };
+    assert_eq!(Ledgers::after(shown), (0, 0, 1));
 }
 
 #[test]
@@ -252,7 +281,7 @@ fn totals_are_read_line_by_line_and_a_torn_one_is_refused() {
     let path = folder.path().join("totals.jsonl");
     assert_eq!(read_totals(&path).unwrap(), []);
     let line = format!(
-        r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[400,-20],"quantum_wh":1,"digest":"{}","more":1}}"#,
+        r#"{{"feeder":"feeder-1","window_start":3600,"part":0,"interval_s":900,"meters":4,"energy_wh":[400,-20],"present":[4,4],"quantum_wh":1,"digest":"{}","more":1}}"#,
         digest(2_000)
     );
     std::fs::write(&path, format!("{line}\n")).unwrap();
