@@ -160,10 +160,10 @@ class Deployment:
 
     def send_rubbish(self):
         """A message on a report topic, and one on a receipt topic, that are none."""
-        for topic in ("feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt"):
+        for topic in ("shard/0/feeder/feeder-1/meter/gateway-1-meter-000001/report", "gateway/gateway-1/receipt"):
             subprocess.run(
                 ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.mqtt), "-q", "1",
-                 "-t", f"cipherwatt/v1/{topic}", "-m", "rubbish"],
+                 "-t", f"cipherwatt/v2/{topic}", "-m", "rubbish"],
                 check=True, timeout=10,
             )
 

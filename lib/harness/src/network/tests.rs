@@ -109,7 +109,7 @@ async fn reports_are_lost_and_doubled_on_the_way_and_nothing_else_is() {
     let (gateway, _inbox) = mqtt::connect(&settings.mqtt, "gateway", Vec::new(), stopped);
     let report = |n: u64| {
         (
-            format!("t/feeder/f/meter/m-{n}/report"),
+            format!("t/shard/0/feeder/f/meter/m-{n}/report"),
             vec![n as u8; 20_000],
         )
     };
