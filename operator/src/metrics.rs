@@ -1,5 +1,7 @@
 //! The operator's metrics. What each counts is said once, in its help.
 
+mod search;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
 use crate::release::report::FeederReport;
-use crate::release::take_result::Searched;
+pub(crate) use search::searched;
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";
@@ -22,8 +24,6 @@ pub const REJECTED: &str = "cipherwatt_operator_releases_rejected_total";
 const DIVIDED: &str = "cipherwatt_operator_releases_divided_total";
 const BURNT: &str = "cipherwatt_operator_releases_burnt_total";
 const BURNT_METERS: &str = "cipherwatt_operator_burnt_meters_total";
-const CULPRITS: &str = "cipherwatt_operator_culprits_total";
-const SEARCHES: &str = "cipherwatt_operator_searches_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
 const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
@@ -49,7 +49,7 @@ const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
 
 /// Those without a label.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 11] = [
     (RECEIVED, "Messages that came on a feeder's sum topic"),
     (
         RECEIVED_BYTES,
@@ -67,10 +67,6 @@ const COUNTERS: [(&str, &str); 12] = [
         "Meters in the sums that did not open for good; totals.refused.jsonl names them",
     ),
     (
-        CULPRITS,
-        "Meters that a search found to spoil a sum, once for each search; totals.refused.jsonl names them",
-    ),
-    (
         CONFLICTS,
         "Sums with meters of a sum that was opened for their window before, or in its place: a person must look",
     ),
@@ -81,10 +77,6 @@ const COUNTERS: [(&str, &str); 12] = [
         "Attempts to make sums durable that failed; no receipt was sent",
     ),
 ];
-
-/// What a search can come to: meters were found; analytics released another sum than that of the reports; none of all reports,
-/// or of those that came, spoils a sum; the refusals of the key epoch ran out.
-const SEARCH_RESULTS: [&str; 5] = ["found", "sum", "none", "incomplete", "refusals"];
 
 const GAUGES: [(&str, &str); 6] = [
     (QUEUE, "Sums received that wait to be taken"),
@@ -131,12 +123,7 @@ pub(crate) fn register(export_load: bool) {
         let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
         register::counters(name, help, "reason", reasons);
     }
-    register::counters(
-        SEARCHES,
-        "Searches for the meter that spoils a sum, by what they came to",
-        "result",
-        SEARCH_RESULTS,
-    );
+    search::register();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }
@@ -213,22 +200,6 @@ pub(crate) fn burnt(meters: usize) {
     rejected(Reason::NotOpened);
     counter!(BURNT).increment(1);
     counter!(BURNT_METERS).increment(meters as u64);
-}
-
-pub(crate) fn searched(searched: &Searched) {
-    let result = match searched {
-        Searched {
-            sum_differs: true, ..
-        } => "sum",
-        Searched {
-            is_cut_short: true, ..
-        } => "refusals",
-        found if !found.culprits.is_empty() || !found.together.is_empty() => "found",
-        Searched { missing: 0, .. } => "none",
-        _ => "incomplete",
-    };
-    counter!(SEARCHES, "result" => result).increment(1);
-    counter!(CULPRITS).increment(searched.culprits.len() as u64);
 }
 
 pub(crate) fn commit_failed() {

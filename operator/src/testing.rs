@@ -7,9 +7,10 @@ use std::ops::Range;
 use packed::layout::Totals;
 use wire::{
     AnalyticsId, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch,
-    MaskKey, Part, Plan, PlanVersion, Salt, Sum, VerifyingKey, WindowStart,
+    MaskKey, Part, Plan, PlanVersion, Salt, Sum, WindowStart,
 };
 
+use crate::enrolment::message::tests::signing;
 use crate::plan::members::{Member, Members};
 use crate::release::report::{By, FeederReport, Scale};
 
@@ -74,7 +75,7 @@ pub(crate) fn members(count: u32) -> Members {
     for number in 0..count {
         let member = Member {
             meter: format!("meter-{number}").as_str().try_into().unwrap(),
-            key: VerifyingKey::from_bytes([9; 32]),
+            key: signing(number as u8).verifying_key(),
             mask_key: MaskKey([9; 32]),
         };
         assert!(members.insert(number, member));

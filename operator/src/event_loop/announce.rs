@@ -6,8 +6,9 @@ use wire::{FeederId, MeterId, Part, Reason, Sum, WindowStart};
 
 use super::EventLoop;
 use super::egress::Outgoing;
-use crate::event::Event;
+use crate::event::{Event, Excerpt};
 use crate::metrics;
+use crate::release::report::FeederReport;
 use crate::release::take_result::{Searched, TakeResult};
 use crate::search::collect::Judged;
 
@@ -26,17 +27,7 @@ impl EventLoop {
                 messages,
                 ..
             } => {
-                metrics::taken(&report);
-                self.releases += 1;
-                self.feeders.taken(&report);
-                self.rotation.released(&report.feeder, report.window_start);
-                self.observer.tell(Event::Ciphertext {
-                    feeder: report.feeder.clone(),
-                    window: report.window_start,
-                    part: report.part,
-                    excerpt,
-                });
-                self.observer.tell(Event::Released(report));
+                self.taken(report, excerpt);
                 messages
             }
             TakeResult::Duplicate { sum, message } => {
@@ -65,11 +56,8 @@ impl EventLoop {
             } => {
                 metrics::burnt(meters.len());
                 say_burnt(&sum, &meters);
-                self.observer.tell(Event::Rejected {
-                    feeder: sum.feeder,
-                    window: Some((sum.window, sum.part)),
-                    reason: Reason::NotOpened,
-                });
+                let window = Some((sum.window, sum.part));
+                self.tell_rejected(sum.feeder, window, Reason::NotOpened);
                 vec![message]
             }
             TakeResult::Rejected {
@@ -80,15 +68,33 @@ impl EventLoop {
             } => {
                 metrics::rejected(reason);
                 say_rejected(&feeder, window, reason);
-                self.observer.tell(Event::Rejected {
-                    feeder,
-                    window,
-                    reason,
-                });
+                self.tell_rejected(feeder, window, reason);
                 message.into_iter().collect()
             }
             TakeResult::Deferred => Vec::new(),
         }
+    }
+
+    fn taken(&mut self, report: Box<FeederReport>, excerpt: Excerpt) {
+        metrics::taken(&report);
+        self.releases += 1;
+        self.feeders.taken(&report);
+        self.rotation.released(&report.feeder, report.window_start);
+        self.observer.tell(Event::Ciphertext {
+            feeder: report.feeder.clone(),
+            window: report.window_start,
+            part: report.part,
+            excerpt,
+        });
+        self.observer.tell(Event::Released(report));
+    }
+
+    fn tell_rejected(&self, feeder: FeederId, window: Option<(WindowStart, Part)>, reason: Reason) {
+        self.observer.tell(Event::Rejected {
+            feeder,
+            window,
+            reason,
+        });
     }
 
     /// Returns the answer, unless it waits until somebody listens to the reports that it brings.
@@ -98,6 +104,9 @@ impl EventLoop {
         message: (String, Bytes),
         judged: Option<Box<Judged>>,
     ) -> Option<(String, Bytes)> {
+        if judged.is_none() && self.searches.holds(&sum) {
+            return None;
+        }
         metrics::divided();
         tracing::warn!(
             feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
@@ -106,7 +115,7 @@ impl EventLoop {
         );
         let message = match judged {
             Some(judged) => self.searches.ask(*judged, message),
-            None => Some(message).filter(|_| !self.searches.holds(&sum)),
+            None => Some(message),
         };
         self.observer.tell(Event::Divided {
             feeder: sum.feeder,

@@ -11,7 +11,7 @@
 //! leaves the count behind the ledger; a ledger behind the count is an older copy. Rows are never removed.
 //!
 //! # Layout
-//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`, `rows`: `releases.redb`
+//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`, `rows`, `refusals`: `releases.redb`
 //! * `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
 
 mod count;
@@ -20,6 +20,7 @@ mod error;
 pub(crate) mod faults;
 mod migrate;
 mod migrate_2;
+mod refusals;
 mod rows;
 mod state;
 mod store;

@@ -189,3 +189,127 @@ impl Listener {
 fn key(sum: &Sum) -> Key {
     (sum.feeder.clone(), sum.window, sum.part)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wire::{Digest, GatewayId, Report, UnixMillis};
+
+    use super::*;
+    use crate::enrolment::message::tests::{deployment, signing, topics};
+    use crate::testing::{members, plan, sum_of};
+
+    /// Far above what anything here takes.
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// A sum of three meters.
+    fn judged(window: u64) -> Judged {
+        Judged {
+            sum: sum_of("feeder-1", window, 0, 0..3),
+            digest: Digest([1; 32]),
+            plan: Arc::new(plan()),
+            members: Arc::new(members(3)),
+        }
+    }
+
+    fn answer(window: u64) -> Answer {
+        (format!("receipt/{window}"), Bytes::from_static(b"divide"))
+    }
+
+    /// The reports of the sum: topics and bytes.
+    fn reports(sum: &Sum) -> Vec<Answer> {
+        let signed = sum.set.iter().zip(&sum.salts).map(|(number, salt)| {
+            let report = Report {
+                plan_version: sum.plan_version,
+                epoch: sum.epoch,
+                feeder: sum.feeder.clone(),
+                meter: format!("meter-{number}").parse().unwrap(),
+                gateway: GatewayId::try_from("gateway-1").unwrap(),
+                window: sum.window,
+                salt: *salt,
+                sealed_at: UnixMillis(1),
+            };
+            let topic = topics().report(&report.feeder, &report.meter);
+            let key = signing(number as u8);
+            let (bytes, _) = wire::seal(&report, Some(&[0; 64]), &deployment(), &topic, &key);
+            (topic, bytes.into())
+        });
+        signed.collect()
+    }
+
+    /// Settings with an address that nobody answers at.
+    fn settings() -> Settings {
+        let mut settings = Settings::defaults();
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        settings.mqtt.address = unused.local_addr().unwrap().to_string();
+        settings.deployment.id = deployment();
+        settings
+    }
+
+    async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+        let done = timeout(LIMIT, future).await;
+        done.unwrap_or_else(|_| panic!("{what}"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_answer_leaves_once_the_reports_that_it_brings_would_be_heard() {
+        let (stop, stopped) = Stop::manual();
+        let mut settings = settings();
+        settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+        settings.broker.metrics_listen = None;
+        let broker = broker::bind(&settings).await.unwrap();
+        settings.mqtt.address = broker.address().to_string();
+        tokio::spawn(broker.run(stopped.clone()));
+        let (gateway, _inbox) = mqtt::connect(&settings.mqtt, "gateway", vec![], stopped.clone());
+        let (collected, mut collections) = mpsc::channel::<Collection>(1);
+        let mut searches = Searches::new(&settings, topics());
+        searches.start(collected.downgrade(), stopped);
+        for window in [0, 14_400] {
+            let judged = judged(window);
+            let sum = judged.sum.clone();
+            assert_eq!(searches.ask(judged, answer(window)), None);
+            assert!(searches.holds(&sum));
+            let let_go = within("the answer is held for ever", searches.answer()).await;
+            assert_eq!(let_go, answer(window));
+            assert!(!searches.holds(&sum));
+            for (topic, bytes) in reports(&sum) {
+                gateway.publish(topic, bytes, false).await.unwrap();
+            }
+            let collection = within("its reports have come", collections.recv()).await;
+            let collection = collection.unwrap();
+            assert_eq!(collection.judged.sum, sum);
+            assert!(collection.is_complete());
+        }
+        stop.stop();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_broker_a_sum_is_divided_without_a_search() {
+        let (_keep, stop) = Stop::manual();
+        let (collected, mut collections) = mpsc::channel::<Collection>(1);
+        let mut searches = Searches::new(&settings(), topics());
+        searches.start(collected.downgrade(), stop);
+        assert_eq!(searches.ask(judged(0), answer(0)), None);
+        assert_eq!(searches.answer().await, answer(0));
+        drop(collected);
+        assert!(collections.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn few_sums_wait_for_a_search_and_the_others_for_nothing() {
+        let (_keep, stop) = Stop::manual();
+        let (collected, _collections) = mpsc::channel::<Collection>(1);
+        let mut searches = Searches::new(&settings(), topics());
+        let before = searches.ask(judged(0), answer(0));
+        assert_eq!(before, Some(answer(0)), "they are not started");
+        searches.start(collected.downgrade(), stop);
+        let windows = (0..WAITING as u64 + 1).map(|window| 14_400 * window);
+        let answers: Vec<_> = windows
+            .map(|at| searches.ask(judged(at), answer(at)))
+            .collect();
+        let (last, held) = answers.split_last().unwrap();
+        assert!(held.iter().all(Option::is_none));
+        assert!(last.is_some());
+    }
+}

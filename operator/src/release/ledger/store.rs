@@ -185,27 +185,6 @@ impl Store {
         })
     }
 
-    /// How many sums of a key epoch did not open.
-    pub(super) fn refusals(&mut self, epoch: KeyEpoch) -> Result<u32, LedgerError> {
-        self.add_owed()?;
-        self.with(|database| {
-            let table = database.begin_read()?.open_table(REFUSALS)?;
-            Ok(table.get(epoch.0)?.map_or(0, |count| count.value()))
-        })
-    }
-
-    /// Counts so many more refusals of a key epoch.
-    pub(super) fn refuse(&mut self, epoch: KeyEpoch, answers: u32) -> Result<(), LedgerError> {
-        self.add_owed()?;
-        self.with(|database| {
-            let mut changes = database.begin_write()?;
-            changes.set_quick_repair(true);
-            count_refusals(&mut changes.open_table(REFUSALS)?, epoch, answers)?;
-            changes.commit()?;
-            Ok(())
-        })
-    }
-
     /// Does `work`, and closes the file if it fails: redb takes no more writes after a failed one.
     pub(super) fn with<T>(
         &mut self,
@@ -313,7 +292,7 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     Ok(len)
 }
 
-fn count_refusals(
+pub(super) fn count_refusals(
     refusals: &mut Table<'_, u32, u32>,
     epoch: KeyEpoch,
     more: u32,

@@ -1,0 +1,42 @@
+//! What searches for the meter that spoils a sum come to.
+
+use metrics::counter;
+use service::telemetry::register;
+
+use crate::release::take_result::Searched;
+
+const CULPRITS: &str = "cipherwatt_operator_culprits_total";
+const SEARCHES: &str = "cipherwatt_operator_searches_total";
+
+/// Meters were found; analytics released another sum than that of the reports; none of all reports spoils a sum, or none of
+/// those that came; the refusals of the key epoch ran out.
+const RESULTS: [&str; 5] = ["found", "sum", "none", "incomplete", "refusals"];
+
+pub(super) fn register() {
+    register::counter(
+        CULPRITS,
+        "Meters that a search found to spoil a sum, once for each search; totals.refused.jsonl names them",
+    );
+    register::counters(
+        SEARCHES,
+        "Searches for the meter that spoils a sum, by what they came to",
+        "result",
+        RESULTS,
+    );
+}
+
+pub(crate) fn searched(searched: &Searched) {
+    let result = match searched {
+        Searched {
+            sum_differs: true, ..
+        } => "sum",
+        Searched {
+            is_cut_short: true, ..
+        } => "refusals",
+        found if !found.culprits.is_empty() || !found.together.is_empty() => "found",
+        Searched { missing: 0, .. } => "none",
+        _ => "incomplete",
+    };
+    counter!(SEARCHES, "result" => result).increment(1);
+    counter!(CULPRITS).increment(searched.culprits.len() as u64);
+}
