@@ -74,6 +74,10 @@ impl Deployment {
         let digest = plan.setting_digest(&setting, &epoch);
         let held = HeldPlan::new(plan, public.as_packed().to_vec())?;
         let encoding = held.encoding(&setting);
+        let scale = meter::Scale {
+            quantum_wh: setting.quantum_wh,
+            reference_wh: setting.reference_wh,
+        };
         let member = |(index, readings): (usize, &Vec<i64>)| {
             let report = report(index)?;
             let mask = MaskSecret::generate().map_err(|error| anyhow!("{error}"))?;
@@ -89,7 +93,7 @@ impl Deployment {
                 key: SigningKey::generate(),
                 pad: PadKey::agree(&mask, &epoch.mask_key.0, &parties)?,
                 mask_key: MaskKey(mask.public()),
-                entered: entered(readings, setting.quantum_wh),
+                entered: entered(readings, scale),
                 report,
             })
         };
@@ -117,10 +121,10 @@ impl Deployment {
 }
 
 /// Readings in whole quanta, the remainder of each carried to the next.
-fn entered(readings: &[i64], quantum_wh: u64) -> Vec<Option<Entered>> {
+fn entered(readings: &[i64], scale: meter::Scale) -> Vec<Option<Entered>> {
     let mut remainder = MicroWattHours(0);
     let enter = |&wh: &i64| {
-        let (entered, rest) = quantise(MicroWattHours(wh * 1_000_000), remainder, quantum_wh);
+        let (entered, rest) = quantise(MicroWattHours(wh * 1_000_000), remainder, scale);
         remainder = rest;
         Some(Entered {
             wh: entered.0,

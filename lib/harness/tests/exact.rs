@@ -47,10 +47,10 @@ fn readings() -> Vec<Vec<i64>> {
 }
 
 /// What a meter enters.
-fn entered(readings: &[i64], quantum_wh: u64) -> Vec<Option<Entered>> {
+fn entered(readings: &[i64], scale: meter::Scale) -> Vec<Option<Entered>> {
     let mut remainder = MicroWattHours(0);
     let enter = |&uwh: &i64| {
-        let (energy, rest) = quantise(MicroWattHours(uwh), remainder, quantum_wh);
+        let (energy, rest) = quantise(MicroWattHours(uwh), remainder, scale);
         remainder = rest;
         Some(Entered {
             wh: energy.0,
@@ -71,9 +71,13 @@ fn feeder() -> Feeder {
     let quantum_wh = noise::quantum_wh(profile, &key.norms(), reference_wh, meters);
     let shape = Shape::new(Layout::Profile, BATCH).unwrap();
     let encoding = Encoding::new(profile, shape, reference_wh, quantum_wh, None).unwrap();
+    let scale = meter::Scale {
+        quantum_wh,
+        reference_wh,
+    };
     let mut fresh = Fresh::default();
     let mut seal = |readings: &Vec<i64>| {
-        let plaintext = encoding.encode(&entered(readings, quantum_wh)).unwrap();
+        let plaintext = encoding.encode(&entered(readings, scale)).unwrap();
         context.encrypt(&public, &plaintext, &mut fresh).unwrap();
         let mut limbs = Vec::new();
         report::pack(profile, &fresh.c0, &fresh.c1, &mut limbs).unwrap();
