@@ -16,6 +16,8 @@ use harness::usage::thread_time;
 const REPORTS: usize = 1_000;
 /// Reports that analytics takes from its queue at a time under load.
 const LOT: usize = 250;
+/// Reports whose bytes are counted.
+const SAMPLE: usize = 20;
 /// Reports whose sum is opened.
 const SUMMED: usize = 200;
 /// Reports that are added to it at a time.
@@ -26,7 +28,7 @@ const OPENED: usize = 20;
 /// Sealing over OpenFHE's encryption, in each round.
 pub(crate) fn seal(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let (rounds, each) = if quick { (15, 10) } else { (40, 25) };
-    let ours = Ours::new(settings, Work::real(each)?, None)?;
+    let ours = Ours::new(settings, &Work::real(each)?, None)?;
     let plaintexts = (0..each).map(|index| ours.coefficients(index));
     let plaintexts = plaintexts.collect::<Result<Vec<_>>>()?;
     let mut ratios = Vec::with_capacity(rounds);
@@ -63,8 +65,8 @@ pub(crate) fn bytes_any(settings: &Settings) -> Result<Vec<f64>> {
 }
 
 fn bytes_in(settings: &Settings, profile: &'static Profile) -> Result<Vec<f64>> {
-    let ours = Ours::new(settings, Work::real(20)?, Some(profile))?;
-    (0..ours.reports())
+    let ours = Ours::new(settings, &Work::real(SAMPLE)?, Some(profile))?;
+    (0..SAMPLE)
         .map(|index| Ok(ours.seal(index)?.envelope.len() as f64))
         .collect()
 }
@@ -72,7 +74,7 @@ fn bytes_in(settings: &Settings, profile: &'static Profile) -> Result<Vec<f64>> 
 /// Processor time of decoding, verifying and folding a report, in microseconds, in each round.
 pub(crate) fn admission(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let rounds = if quick { 5 } else { 20 };
-    let ours = Ours::new(settings, Work::real(REPORTS)?, None)?;
+    let ours = Ours::new(settings, &Work::real(REPORTS)?, None)?;
     let incoming = |index| {
         Ok(Incoming {
             topic: ours.topic(index).to_owned(),
@@ -127,7 +129,7 @@ pub(crate) fn open(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
 }
 
 fn summed(settings: &Settings) -> Result<Ours> {
-    let mut ours = Ours::new(settings, Work::real(SUMMED)?, None)?;
+    let mut ours = Ours::new(settings, &Work::real(SUMMED)?, None)?;
     let reports: Vec<usize> = (0..SUMMED).collect();
     for reports in reports.chunks(ROUND) {
         ours.round(reports)?;

@@ -106,7 +106,7 @@ struct Contest {
 
 async fn contest(settings: &Settings, plan: &Plan, bar: &ProgressBar) -> Result<Contest> {
     let work = Work::real(plan.reports * plan.rounds)?;
-    let mut ours = Ours::new(settings, work.clone(), None)?;
+    let mut ours = Ours::new(settings, &work, None)?;
     let mut contestants = enter(&plan.systems(), &work, bar).await;
     let mut steps = Vec::with_capacity(plan.rounds);
     for round in 0..=plan.rounds {

@@ -28,7 +28,6 @@ pub(crate) struct Ours {
     topics: Topics,
     deployment: Deployment,
     context: Context,
-    work: Work,
     sum: Accumulator,
     included: Vec<(usize, Salt)>,
 }
@@ -50,12 +49,12 @@ impl Ours {
     /// Meters that report `work`, in `profile` or in the one that a plan would give them.
     pub(crate) fn new(
         settings: &Settings,
-        work: Work,
+        work: &Work,
         profile: Option<&'static Profile>,
     ) -> Result<Self> {
         let topics = Topics::new(&settings.deployment.root)?;
         let context = Context::new()?;
-        let deployment = Deployment::new(settings, &topics, &context, (&work, profile))?;
+        let deployment = Deployment::new(settings, &topics, &context, (work, profile))?;
         let encoding = deployment.encoding;
         Ok(Self {
             sum: Accumulator::new(encoding.profile, encoding.shape.coefficients()),
@@ -63,7 +62,6 @@ impl Ours {
             topics,
             deployment,
             context,
-            work,
             included: Vec::new(),
         })
     }
@@ -292,11 +290,6 @@ impl Ours {
     pub(crate) fn quantum_wh(&self) -> u64 {
         self.deployment.encoding.quantum_wh
     }
-
-    /// Reports that it was made for.
-    pub(crate) fn reports(&self) -> usize {
-        self.work.readings.len()
-    }
 }
 
 #[cfg(test)]
@@ -307,7 +300,7 @@ mod tests {
     #[test]
     fn a_round_adds_its_reports_and_the_sum_is_exact() {
         let work = Work::real(4).unwrap();
-        let mut ours = Ours::new(&Settings::defaults(), work.clone(), None).unwrap();
+        let mut ours = Ours::new(&Settings::defaults(), &work, None).unwrap();
         let steps = ours.round(&[0, 1]).unwrap();
         ours.round(&[2, 3, 0]).unwrap();
         assert!(
@@ -328,7 +321,7 @@ mod tests {
     /// A report that is in the sum once more than it is said to be leaves a pad that does not come off.
     #[test]
     fn a_sum_of_other_reports_than_named_does_not_open() {
-        let mut ours = Ours::new(&Settings::defaults(), Work::real(3).unwrap(), None).unwrap();
+        let mut ours = Ours::new(&Settings::defaults(), &Work::real(3).unwrap(), None).unwrap();
         ours.round(&[0, 1, 2]).unwrap();
         ours.included[2] = ours.included[1];
         let error = ours.opened().unwrap_err().to_string();

@@ -1,8 +1,8 @@
 //! Why bytes are refused as a message.
 
+use crate::FORMAT;
 use crate::contributors::{Salt, SetError};
 use crate::ids::{FeederId, IdError, LayoutName};
-use crate::message::FORMAT;
 use crate::reason::Reason;
 
 /// Why bytes were refused as a message. A variant names the field and the value found in it.

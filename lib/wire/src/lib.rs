@@ -60,10 +60,10 @@ pub use ids::{
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
     AnalyticsEnrol, AnalyticsEntry, DigestOf, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan,
-    FORMAT, FeederPlan, Limbs, MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS,
-    MAX_KEY_LEN, MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt,
-    ReceiptEntry, Report, RosterEntry, RosterPage, Settlement, SettlementOutcome, Status, Sum,
-    SumReceipt, SumStatus, Total,
+    FeederPlan, Limbs, MAX_ANALYTICS, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN,
+    MAX_RECEIPT_ENTRIES, MAX_ROSTER_ENTRIES, Message, Owners, Plan, Receipt, ReceiptEntry, Report,
+    RosterEntry, RosterPage, Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus,
+    Total,
 };
 pub use open::{Awaiting, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};
@@ -73,3 +73,6 @@ pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, UnixMillis, UnixSeconds,
     WattHours, Watts,
 };
+
+/// The version of the format: the first element of every message.
+pub const FORMAT: u64 = 2;

@@ -27,12 +27,10 @@ pub use roster::{MAX_ROSTER_ENTRIES, RosterEntry, RosterPage};
 pub use sum::{Sum, SumReceipt, SumStatus};
 pub use total::Total;
 
+use crate::FORMAT;
 use crate::cbor::{Reader, Writer};
 use crate::error::WireError;
 use crate::units::Digest;
-
-/// The version of the format: the first element of every message.
-pub const FORMAT: u64 = 2;
 
 /// Whether limbs (a ciphertext or public keys) travel with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

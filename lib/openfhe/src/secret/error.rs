@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::file::{FILE_LEN, VERSION};
+use super::{FILE_LEN, VERSION};
 use crate::Error;
 
 /// A key file that cannot be written or must not be trusted.

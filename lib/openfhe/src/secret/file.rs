@@ -19,20 +19,9 @@ use packed::RING;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{KeyFileError, SecretKey};
-use crate::public_key::WORDS;
+use super::{CHECKSUM_LEN, FILE_LEN, HEADER_LEN, KeyFileError, MAGIC, SecretKey, VERSION};
 use crate::{Context, Error, PublicKey};
 
-/// The version of the key files that this program writes, and the only one it reads.
-pub(super) const VERSION: u16 = 2;
-
-/// Bytes of a key file.
-pub(super) const FILE_LEN: usize =
-    HEADER_LEN + RING.dimension + RING.packed_len(WORDS) + CHECKSUM_LEN;
-
-const MAGIC: &[u8; 8] = b"CWSECKEY";
-const HEADER_LEN: usize = MAGIC.len() + size_of::<u16>();
-const CHECKSUM_LEN: usize = 32;
 const MINUS_ONE: u8 = u8::MAX;
 
 /// Where reading a file ends, so that a wrong one does not fill the memory. None of either version is longer.

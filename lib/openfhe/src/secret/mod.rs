@@ -20,6 +20,16 @@ use crate::encrypt::check_coefficients;
 use crate::public_key::WORDS;
 use crate::{Context, Error, PublicKey};
 
+/// The version of the key files that this program writes, and the only one it reads.
+const VERSION: u16 = 2;
+
+/// Bytes of a key file.
+const FILE_LEN: usize = HEADER_LEN + RING.dimension + RING.packed_len(WORDS) + CHECKSUM_LEN;
+
+const MAGIC: &[u8; 8] = b"CWSECKEY";
+const HEADER_LEN: usize = MAGIC.len() + size_of::<u16>();
+const CHECKSUM_LEN: usize = 32;
+
 /// A secret key `s` with its public key. Overwritten in memory when it is dropped; never printed.
 pub struct SecretKey {
     context: Context,

@@ -2,7 +2,8 @@
 
 mod entries;
 
-use super::{FORMAT, Limbs, Message};
+use super::{Limbs, Message};
+use crate::FORMAT;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
