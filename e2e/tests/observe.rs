@@ -166,8 +166,8 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 7] = [
-        "reason", "status", "why", "feeder", "service", "version", "commit",
+    const LABELS: [&str; 8] = [
+        "reason", "status", "why", "result", "feeder", "service", "version", "commit",
     ];
     let (metrics, samples) = exported(&OBSERVED.metrics);
     for metric in &metrics {
@@ -309,7 +309,7 @@ fn what_depends_on_the_machine_is_measured_too() {
         "cipherwatt_mqtt_messages_published_total",
         "cipherwatt_analytics_store_bytes",
         "cipherwatt_operator_feeder_load_watts{feeder=\"feeder-1\"}",
-        "cipherwatt_operator_feeder_error_bound_watts{feeder=\"feeder-1\"}",
+        "cipherwatt_operator_feeder_quantum_watts{feeder=\"feeder-1\"}",
         "process_resident_memory_bytes",
     ] {
         assert!(samples[name] > 0.0, "{name}");

@@ -131,6 +131,10 @@ impl SumTaker {
                 has_refusals,
             ));
         };
+        tracing::debug!(
+            trace_id = %self.trace(&candidate.sum), sum = %ReportId(&candidate.opening.digest),
+            contributors = candidate.sum.contributors(), "decrypted"
+        );
         let encoding = candidate.unmasked.encoding();
         let scale = Scale {
             interval_s: candidate.job.plan.interval_s,
