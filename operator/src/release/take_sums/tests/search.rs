@@ -7,6 +7,9 @@ use crate::release::take_result::Searched;
 use crate::search::collect::{Collection, Judged};
 use wire::{MeterId, Report};
 
+/// Makes another report of one.
+type Change<'a> = &'a dyn Fn(&mut Report);
+
 /// Room for every report.
 const ROOM: usize = 1 << 20;
 
@@ -188,7 +191,7 @@ fn only_what_the_meter_signed_and_the_sum_names_counts() {
     let (mut collection, _) = Collection::new(judged, ROOM);
     let report = case.reports[5].clone();
     let honest = report.number as u8;
-    let changes: [(&dyn Fn(&mut Report), u8); 7] = [
+    let changes: [(Change<'_>, u8); 7] = [
         (&|report| report.window.0 += case.sum.window.0, honest),
         (&|report| report.epoch.0 += 1, honest),
         (&|report| report.plan_version.0 += 1, honest),
