@@ -458,7 +458,7 @@ fn contradictions(cases: &[(&str, &str, &str)]) {
         };
         assert!(matches!(error, ConfigError::Conflict { .. }), "{error}");
         let text = error.to_string();
-        let given = fault.replace("9_000_000", "9000000");
+        let given = fault.replace("11_000_000", "11000000");
         let given = format!("`{given}` from {}", file.display());
         assert!(text.contains(&given), "{fault}: {text}");
         assert!(text.contains(&format!("`{other} = ")), "{fault}: {text}");
@@ -491,7 +491,7 @@ fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_or
 
 #[test]
 fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_their_origins() {
-    let packet = "mqtt.max_packet_bytes = 9_000_000";
+    let packet = "mqtt.max_packet_bytes = 11_000_000";
     let delay = "analytics.commit_max_delay = \"1ms\"";
     let one = "analytics.max_feeders = 1\n";
     let feeders = "analytics.feeders = [\"a\", \"b\"]";
