@@ -527,19 +527,18 @@ impl Case {
 
     /// What gateways still keep they send once more: they missed what became of it.
     fn ask_what_became(&mut self) -> Result<(), String> {
-        for entry in self
-            .gateways
-            .entries
-            .values()
-            .filter(|entry| entry.is_kept())
-        {
-            deliver(&mut self.services, entry);
-        }
-        for index in 0..self.services.len() {
-            self.turn(index, true)?;
-        }
-        while !self.from_analytics.is_empty() {
-            self.receive()?;
+        // Twice: messages overtake each other here, so what became of a part may come before the word that a report is in it.
+        for _ in 0..2 {
+            let kept = self.gateways.entries.values();
+            for entry in kept.filter(|entry| entry.is_kept()) {
+                deliver(&mut self.services, entry);
+            }
+            for index in 0..self.services.len() {
+                self.turn(index, true)?;
+            }
+            while !self.from_analytics.is_empty() {
+                self.receive()?;
+            }
         }
         Ok(())
     }
