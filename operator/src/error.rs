@@ -7,8 +7,7 @@ use wire::VerifyingKey;
 use crate::disk::DiskError;
 use crate::enrolment::gateways::GatewaysError;
 use crate::keys::error::KeyringError;
-use crate::plan::error::PlanError;
-use crate::plan::roster::RosterError;
+use crate::plan::error::{PlanError, RosterError};
 use crate::release::ledger::LedgerError;
 
 /// Why the operator does not run.

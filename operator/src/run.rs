@@ -127,8 +127,8 @@ pub(crate) fn open(
         deployment: settings.deployment.id.clone(),
         topics: topics.clone(),
         max_refusals: settings.operator.max_refusals,
+        future_tolerance: settings.analytics.future_tolerance,
         publish_totals: settings.operator.publish_totals,
-        totals: totals_file.clone(),
     };
     let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock);
     let opened = Opened {
@@ -176,6 +176,7 @@ fn open_registry(
     let limits = Limits {
         interval_s: plan_settings.interval_s,
         headroom: settings.operator.reference_headroom,
+        feeder_meters: settings.operator.feeder_meters_max,
     };
     let deployment = settings.deployment.id.clone();
     Ok(Registry {

@@ -321,6 +321,11 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("meter.source", "guess", "unknown variant `guess`"),
         ("broker.listen", "localhost:1883", "expected address:port"),
         ("operator.max_refusals", "0", "expected a number between 1"),
+        (
+            "operator.max_refusals",
+            "257",
+            "between 1 and 256: each refusal answers a question about the key",
+        ),
         ("operator.max_refusals", "1.5", "expected u32"),
         (
             "operator.search_timeout",
@@ -328,6 +333,11 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
             "expected a duration above zero",
         ),
         ("operator.search_max_bytes", "65535", "between 65536 and"),
+        (
+            "operator.feeder_meters_max",
+            "1048576",
+            "between 1 and 1048575",
+        ),
         ("meter.keep_folded", "two hours", "duration"),
         ("operator.live_listen", "9470", "such as 127.0.0.1:1883"),
         ("broker.segment_bytes", "1", "a number between 1024"),

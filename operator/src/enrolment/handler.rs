@@ -1,29 +1,29 @@
 //! Requests to join, granted at once or kept for a person.
 
 mod approved;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 
 use self::approved::{Blocked, Heard};
+use self::refusals::advice;
 use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, Held};
 use super::message::EnrolmentRequest;
 use super::registry::{EnrolmentResult, Registry};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::publish::{Item, Schedule};
-use crate::setup::{enrols_automatically, folder};
-
-/// Refusals of different names and reasons that are logged. Beyond, they are only counted.
-const MENTIONS: usize = 4_096;
+use crate::setup::{enrols_automatically, folder, latest};
 
 /// Everything that is enrolled, and what decides who else is.
 pub(crate) struct EnrolmentHandler {
@@ -34,6 +34,8 @@ pub(crate) struct EnrolmentHandler {
     approvals: Approvals,
     /// Requests are granted without a person.
     automatic: bool,
+    /// How far ahead of this machine's clock a sender's may be.
+    future_tolerance: Duration,
     observer: Observer,
     /// Approved requests that are in the registry but maybe not on disk.
     applied: Vec<(Held, Vec<u8>)>,
@@ -62,6 +64,7 @@ impl EnrolmentHandler {
             keyring,
             approvals: Approvals::new(&folder(settings)),
             automatic: enrols_automatically(settings),
+            future_tolerance: settings.analytics.future_tolerance,
             observer,
             applied: Vec::new(),
             blocked: BTreeMap::new(),
@@ -81,6 +84,10 @@ impl EnrolmentHandler {
                 return self.refuse(topic.to_owned(), reason);
             }
         };
+        // Remembered, it would make all that its sender asks for until then outdated.
+        if request.issued_at() > latest(&self.registry.clock, self.future_tolerance) {
+            return self.refuse_early(&request);
+        }
         if self.is_outdated(&request) {
             // A broker delivers again what a killed operator has not acknowledged: that asks for nothing new.
             if !self.registry.knows(&request) {
@@ -125,18 +132,6 @@ impl EnrolmentHandler {
             || waiting.is_some_and(|newest| request.issued_at() < newest)
     }
 
-    fn refuse_outdated(&mut self, request: &EnrolmentRequest) {
-        let reason = Reason::LowerVersion;
-        if self.mention(request.id(), reason) {
-            tracing::warn!(
-                kind = request.kind(), id = request.id(), %reason, issued_at = %request.issued_at(),
-                "a request is older than the newest one of its sender: it was recorded and sent again, or the sender's clock \
-                 was set back. If it was, wait until it has caught up"
-            );
-        }
-        self.refuse(request.id().to_owned(), reason);
-    }
-
     /// What the sender asked for before is void.
     fn forget_older(&mut self, request: &EnrolmentRequest) {
         match self.approvals.forget(request) {
@@ -146,19 +141,6 @@ impl EnrolmentHandler {
                 tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "an older request still waits: do not approve it");
             }
         }
-    }
-
-    fn refuse_analytics(&mut self, request: &EnrolmentRequest, refused: &AnalyticsRefused) {
-        let reason = refused.reason();
-        if self.mention(request.id(), reason) {
-            tracing::warn!(analytics = request.id(), key = %request.key(), %reason, "an analytics service was refused: {refused}");
-        }
-        self.refuse(request.id().to_owned(), reason);
-    }
-
-    fn refuse(&self, id: String, reason: Reason) {
-        metrics::refused(reason);
-        self.observer.tell(Event::EnrolmentRefused { id, reason });
     }
 
     /// Grants what of a request the rules allow. What a gateway is refused is counted and logged here.
@@ -201,15 +183,6 @@ impl EnrolmentHandler {
             schedule.missed([Item::Plan].into_iter(), now);
         }
         Ok(())
-    }
-
-    fn refuse_gateway(&mut self, request: &EnrolRequest, reason: Reason) {
-        let gateway = &request.gateway;
-        let key = &request.gateway_key;
-        if self.mention(gateway.as_str(), reason) {
-            tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
-        }
-        self.refuse(gateway.to_string(), reason);
     }
 
     fn enrolled(
@@ -265,11 +238,6 @@ impl EnrolmentHandler {
         true
     }
 
-    /// Whether to log a refusal: the first of its name and reason, as long as there are not too many names.
-    fn mention(&mut self, id: &str, reason: Reason) -> bool {
-        self.mentioned.len() < MENTIONS && self.mentioned.insert((id.to_owned(), reason))
-    }
-
     /// Requests that wait for a person.
     pub(crate) fn pending(&self) -> usize {
         self.pending
@@ -282,29 +250,5 @@ impl EnrolmentHandler {
             Err(error) => tracing::error!(error = %Chain(&error), "cannot list enrolment requests"),
         }
         metrics::pending(self.pending);
-    }
-}
-
-/// What to do about a refused meter.
-fn advice(reason: Reason) -> &'static str {
-    match reason {
-        Reason::CapacityAboveReference => {
-            "meters declare more than their feeder's reference_wh, which is fixed when the feeder is created: put them \
-             on another feeder, or start the deployment with a higher operator.reference_headroom"
-        }
-        Reason::BatchFull => {
-            "the feeder has as many meters as its setting in the plan allows (max_meters). If a new setting with more room \
-             was announced above, they are enrolled when they ask again once its first window has begun; else put them on \
-             another feeder, or leave plan.profile = \"auto\""
-        }
-        Reason::WrongKey => {
-            "meters are enrolled with another signing key or mask key: bring their old state folder, or choose other ids"
-        }
-        Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
-        Reason::WrongGateway => {
-            "meters are enrolled behind another gateway, and a meter cannot move"
-        }
-        Reason::Overloaded => "the roster or the plan is full",
-        _ => "meters were refused",
     }
 }

@@ -3,22 +3,25 @@
 //! Only the rules are here. Whether a request that holds is applied at once or waits for a person is decided in
 //! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
 
+mod demand;
+
 use std::collections::BTreeMap;
 
 use service::SharedClock;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, CapacityClass, EnrolMeter, EnrolRequest, FeederId, MeterId,
-    Reason, RosterEntry, UnixSeconds,
+    AnalyticsEnrol, AnalyticsEntry, EnrolMeter, EnrolRequest, FeederId, MeterId, Reason,
+    RosterEntry, UnixSeconds,
 };
 
+use self::demand::{Demand, demands};
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::gateways::{Gateways, GatewaysError};
 use crate::enrolment::message::EnrolmentRequest;
 use crate::keys::keyring::Keyring;
 use crate::plan::book::PlanBook;
-use crate::plan::error::PlanError;
+use crate::plan::error::{PlanError, RosterError};
 use crate::plan::reference;
-use crate::plan::roster::{RosterBook, RosterError};
+use crate::plan::roster::RosterBook;
 
 /// What became of a gateway's request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Limits {
     pub interval_s: u32,
     /// Factor between the largest declared capacity and a new feeder's reference.
     pub headroom: u32,
+    /// Most meters that requests size a feeder for.
+    pub feeder_meters: u32,
 }
 
 /// Everything that is enrolled.
@@ -67,10 +72,10 @@ impl Registry {
             return Err(Reason::WrongKey);
         }
         let mut result = EnrolmentResult::default();
-        let demands = demands(request);
-        for (feeder, demand) in &demands {
-            self.ensure_feeder(feeder, demand);
+        for (feeder, demand) in demands(request) {
+            self.ensure_feeder(&feeder, &demand);
         }
+        let mut without_room = BTreeMap::<&FeederId, u32>::new();
         for meter in &request.meters {
             let entry = RosterEntry {
                 meter: meter.meter.clone(),
@@ -86,15 +91,19 @@ impl Registry {
                 Ok(Change::Capacity) => result.changed += 1,
                 Ok(Change::None) => result.known += 1,
                 Err(reason) => {
-                    if let (Reason::BatchFull, Some(demand)) = (reason, demands.get(&meter.feeder))
-                    {
-                        let there = self.roster.on_feeder(&meter.feeder);
-                        let meters = there.saturating_add(demand.meters);
-                        self.plan.outgrown(&meter.feeder, meters, now);
+                    if reason == Reason::BatchFull {
+                        *without_room.entry(&meter.feeder).or_default() += 1;
                     }
                     result.refused.push((meter.meter.clone(), reason));
                 }
             }
+        }
+        // More room makes the feeder coarser for everybody on it, so only meters that are there or at the door count, not
+        // those that a gateway says it has.
+        for (feeder, more) in without_room {
+            let meters = self.roster.on_feeder(feeder) + more;
+            let meters = meters.min(self.limits.feeder_meters);
+            self.plan.outgrown(feeder, meters, now);
         }
         if result.added > 0 {
             self.gateways.pin(&request.gateway, request.gateway_key);
@@ -136,7 +145,7 @@ impl Registry {
         let capacity_w = demand.capacity.watts().0;
         let reference = reference::reference_for(capacity_w, self.limits.interval_s, headroom);
         if let Some(reference_wh) = reference {
-            let meters = demand.meters;
+            let meters = demand.meters.min(self.limits.feeder_meters);
             tracing::info!(%feeder, reference_wh, largest_capacity_w = capacity_w, meters, "new feeder");
             self.plan.add_feeder(feeder, reference_wh, meters);
         }
@@ -240,39 +249,6 @@ fn agree(known: &RosterEntry, asked: &RosterEntry) -> Result<(), Reason> {
     } else {
         Ok(())
     }
-}
-
-/// What a request needs of a feeder.
-struct Demand {
-    /// The greatest class of declared capacity.
-    capacity: CapacityClass,
-    /// Meters that the gateway has there, over all chunks.
-    meters: u32,
-}
-
-/// What a request needs of every feeder that it names.
-fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
-    let mut listed = BTreeMap::<FeederId, Demand>::new();
-    for EnrolMeter {
-        feeder, capacity, ..
-    } in &request.meters
-    {
-        let demand = listed.entry(feeder.clone()).or_insert(Demand {
-            capacity: *capacity,
-            meters: 0,
-        });
-        demand.capacity = demand.capacity.max(*capacity);
-        demand.meters += 1;
-    }
-    for declared in &request.feeders {
-        let demand = listed.entry(declared.feeder.clone()).or_insert(Demand {
-            capacity: declared.max_capacity,
-            meters: 0,
-        });
-        demand.capacity = demand.capacity.max(declared.max_capacity);
-        demand.meters = demand.meters.max(declared.meters);
-    }
-    listed
 }
 
 fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {

@@ -14,7 +14,7 @@ use wire::{
 
 use super::earlier;
 use super::error::PlanError;
-use super::feeder_setting::Choice;
+use super::feeder_setting::{Choice, name};
 use super::settings::{PlanSettings, agree, check_agreement};
 use crate::disk;
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
@@ -293,11 +293,6 @@ impl PlanBook {
 /// The epoch after another. There are never so many that the number does not rise.
 fn after(epoch: KeyEpoch) -> KeyEpoch {
     KeyEpoch(epoch.0.saturating_add(1))
-}
-
-/// The name of a layout or profile for the plan. They are compiled in, and short.
-pub(super) fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
-    T::try_from(name).expect("a name of `packed` is an id")
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Why the plan cannot be used.
+//! Why the plan or the roster cannot be used.
 
 use std::path::PathBuf;
 
 use packed::layout::ShapeError;
+use wire::{FeederId, MeterId};
 
 use crate::disk::DiskError;
 use crate::keys::error::KeyringError;
@@ -53,4 +54,40 @@ pub enum PlanError {
     /// The keys of the plan's epochs cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyringError),
+}
+
+/// Why the roster cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterError {
+    /// A page cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DiskError),
+    /// A stored page is damaged or signed by another key.
+    #[error(
+        "the stored roster page {path} does not match this operator's signing key and deployment.id: restore \
+         state_dir/operator from a backup",
+        path = path.display()
+    )]
+    Stored {
+        path: PathBuf,
+        #[source]
+        cause: wire::WireError,
+    },
+    /// A stored page is gone.
+    #[error("the roster has {pages} pages, but {path} is missing: restore it from a backup", path = path.display())]
+    Missing {
+        path: PathBuf,
+        /// Pages the stored roster says it has.
+        pages: u16,
+    },
+    /// Two meters of a feeder have one number.
+    #[error(
+        "{path} gives {meter} a number that another meter of {feeder} has: restore state_dir/operator from a backup",
+        path = path.display()
+    )]
+    NumberTwice {
+        path: PathBuf,
+        meter: MeterId,
+        feeder: FeederId,
+    },
 }

@@ -65,7 +65,7 @@ impl Choice {
         .ok()?;
         Some(FeederPlan {
             feeder: feeder.clone(),
-            profile: super::book::name(profile.name),
+            profile: name(profile.name),
             reference_wh,
             quantum_wh,
             square_unit_wh2,
@@ -97,6 +97,11 @@ fn room(profile: &Profile, meters: u32) -> u32 {
     let room = room.map_or(u32::MAX, |room| room - 1);
     room.min(profile.max_contributors())
         .min(wire::MAX_CONTRIBUTORS)
+}
+
+/// The name of a layout or profile for the plan. They are compiled in, and short.
+pub(super) fn name<T: for<'t> TryFrom<&'t str, Error = wire::IdError>>(name: &'static str) -> T {
+    T::try_from(name).expect("a name of `packed` is an id")
 }
 
 /// How reports under a setting of `plan` are encoded.

@@ -11,48 +11,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::{CapacityClass, DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics};
 
+use super::error::RosterError;
 use super::members::{Member, Members};
-use crate::disk::{self, DiskError};
+use crate::disk;
 use crate::keys::keyring::Keyring;
 
 /// The largest stored page that is read.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-
-/// Why the roster cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RosterError {
-    /// A page cannot be read or written.
-    #[error(transparent)]
-    File(#[from] DiskError),
-    /// A stored page is damaged or signed by another key.
-    #[error(
-        "the stored roster page {path} does not match this operator's signing key and deployment.id: restore \
-         state_dir/operator from a backup",
-        path = path.display()
-    )]
-    Stored {
-        path: PathBuf,
-        #[source]
-        cause: wire::WireError,
-    },
-    /// A stored page is gone.
-    #[error("the roster has {pages} pages, but {path} is missing: restore it from a backup", path = path.display())]
-    Missing {
-        path: PathBuf,
-        /// Pages the stored roster says it has.
-        pages: u16,
-    },
-    /// Two meters of a feeder have one number.
-    #[error(
-        "{path} gives {meter} a number that another meter of {feeder} has: restore state_dir/operator from a backup",
-        path = path.display()
-    )]
-    NumberTwice {
-        path: PathBuf,
-        meter: MeterId,
-        feeder: FeederId,
-    },
-}
 
 /// Every meter of the deployment.
 pub(crate) struct RosterBook {

@@ -52,6 +52,8 @@ pub struct Operator {
     pub republish_every: Duration,
     /// Factor by which a feeder's reference exceeds its largest declared capacity.
     pub reference_headroom: u32,
+    /// Most meters that a request can size a feeder for.
+    pub feeder_meters_max: u32,
     /// File to which one JSON line is appended for each released window.
     pub totals_file: PathBuf,
     /// Folder of keys that is only read; `None` (an empty string) if all are in the folder of state.

@@ -7,6 +7,9 @@ use super::{Plan, Settings};
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
 
+/// Most answers about one key that whoever forges sums may get. To learn the key from them takes thousands.
+const MAX_REFUSALS: u32 = 256;
+
 /// A value that breaks a rule.
 pub(super) struct Wrong {
     pub key: &'static str,
@@ -89,7 +92,16 @@ fn broker(settings: &Settings) -> Check {
 
 fn operator(settings: &Settings) -> Check {
     let operator = &settings.operator;
-    range("operator.max_refusals", operator.max_refusals, 1, u32::MAX)?;
+    require(
+        "operator.max_refusals",
+        (1..=MAX_REFUSALS).contains(&operator.max_refusals),
+        || {
+            format!(
+                "expected a number between 1 and {MAX_REFUSALS}: each refusal answers a question about the key, and some \
+                 thousands of answers give it away"
+            )
+        },
+    )?;
     positive("operator.search_timeout", operator.search_timeout)?;
     // Room for a few reports at least: a report has up to 14 kB.
     range(
@@ -104,6 +116,12 @@ fn operator(settings: &Settings) -> Check {
         operator.reference_headroom,
         1,
         65_536,
+    )?;
+    range(
+        "operator.feeder_meters_max",
+        operator.feeder_meters_max,
+        1,
+        wire::MAX_CONTRIBUTORS,
     )?;
     require(
         "operator.totals_file",

@@ -8,6 +8,7 @@ use wire::{AnalyticsEnrol, FeederId, UnixMillis};
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, gateway, signing, topics};
 use crate::enrolment::registry::tests::open;
+use crate::event::Event;
 
 /// An operator that enrols by hand, with three feeders in its plan.
 struct Scene {
@@ -230,4 +231,22 @@ fn a_request_older_than_the_newest_of_its_sender_changes_nothing() {
     assert!(scene.handler.save());
     let gateways = &std::fs::read_to_string(dir.path().join("operator/gateways.json")).unwrap();
     assert!(gateways.contains("70"), "{gateways}");
+}
+
+/// Remembered, it would make everything outdated that its sender asks for until then.
+#[test]
+fn a_request_from_the_future_is_refused_and_not_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.handler.automatic = true;
+    let latest = scene.handler.registry.clock.now().0 + 120_000;
+    scene.says_at(latest + 1, "one", 1, &["a"]);
+    assert_eq!((scene.refusals(), scene.feeders("one")), (1, None));
+    scene.says_at(latest, "one", 1, &["a"]);
+    assert_eq!((scene.refusals(), scene.feeders("one")), (0, ids(&["a"])));
+    // What is known is not taken either, and what was made before it is not outdated.
+    scene.says_at(latest + 1, "one", 1, &["a"]);
+    assert_eq!(scene.refusals(), 1);
+    scene.says_at(latest, "one", 1, &["b"]);
+    assert_eq!((scene.refusals(), scene.feeders("one")), (0, ids(&["b"])));
 }

@@ -3,7 +3,7 @@ use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
 use packed::layout::Layout;
 use service::MockClock;
 use std::path::Path;
-use wire::{EnrolFeeder, MaskKey, UnixMillis, Watts};
+use wire::{CapacityClass, EnrolFeeder, MaskKey, UnixMillis, Watts};
 
 pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
     let keyring = Keyring::open(dir, None).unwrap();
@@ -22,6 +22,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         limits: Limits {
             interval_s: 900,
             headroom: 1,
+            feeder_meters: 32_767,
         },
         clock: MockClock::new(UnixMillis(1_700_000_000_000)),
     };
@@ -189,6 +190,52 @@ fn a_feeder_that_is_full_takes_more_meters_once_its_new_setting_has_begun() {
     let result = registry.enrol(&more).unwrap();
     assert_eq!((result.added, result.known), (45, 155));
     assert_eq!(registry.roster.on_feeder(&"a".parse().unwrap()), 300);
+}
+
+/// Room for them would make its totals coarse for everybody on it.
+#[test]
+fn a_gateway_that_says_it_has_any_number_of_meters_makes_no_feeder_coarse() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    let clock = MockClock::new(UnixMillis(1_700_000_000_000));
+    registry.clock = clock.clone();
+    let request = |gateway_seed: u8, from: u32, to: u32, meters| {
+        let name = format!("gateway-{gateway_seed}");
+        let mut request = gateway(&name, gateway_seed, &[]);
+        let template = gateway(&name, gateway_seed, &[(1, "a", 7_000)]);
+        let template = &template.meters[0];
+        request.meters = (from..to)
+            .map(|number| EnrolMeter {
+                meter: format!("meter-{number}").as_str().try_into().unwrap(),
+                ..template.clone()
+            })
+            .collect();
+        request.feeders = vec![EnrolFeeder {
+            feeder: template.feeder.clone(),
+            max_capacity: template.capacity,
+            meters,
+        }];
+        request
+    };
+    // Of a new feeder it is believed, up to the limit.
+    let max_meters = |registry: &Registry| {
+        let feeders = registry.plan.plan().feeders.iter();
+        feeders
+            .map(|setting| setting.max_meters)
+            .collect::<Vec<_>>()
+    };
+    let others = tempfile::tempdir().unwrap();
+    let (mut new, _) = open(others.path());
+    new.limits.feeder_meters = 500;
+    new.enrol(&request(1, 0, 1, 4_000_000_000)).unwrap();
+    assert_eq!(max_meters(&new), [1_023]);
+
+    // Of one that others share only the meters that are there, or would be with room.
+    registry.enrol(&request(1, 0, 250, 250)).unwrap();
+    assert_eq!(max_meters(&registry), [511]);
+    let result = registry.enrol(&request(2, 250, 512, 4_000_000_000));
+    assert_eq!(reasons(&result.unwrap()), [Reason::BatchFull]);
+    assert_eq!(max_meters(&registry), [511, 1_023]);
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! What a gateway's request needs of the feeders that it names.
+
+use std::collections::BTreeMap;
+
+use wire::{CapacityClass, EnrolMeter, EnrolRequest, FeederId};
+
+/// What a request needs of a feeder.
+pub(super) struct Demand {
+    /// The greatest class of declared capacity.
+    pub(super) capacity: CapacityClass,
+    /// Meters that the gateway says it has there, over all chunks.
+    pub(super) meters: u32,
+}
+
+/// What a request needs of every feeder that it names.
+pub(super) fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
+    let mut listed = BTreeMap::<FeederId, Demand>::new();
+    for EnrolMeter {
+        feeder, capacity, ..
+    } in &request.meters
+    {
+        let demand = listed.entry(feeder.clone()).or_insert(Demand {
+            capacity: *capacity,
+            meters: 0,
+        });
+        demand.capacity = demand.capacity.max(*capacity);
+        demand.meters += 1;
+    }
+    for declared in &request.feeders {
+        let demand = listed.entry(declared.feeder.clone()).or_insert(Demand {
+            capacity: declared.max_capacity,
+            meters: 0,
+        });
+        demand.capacity = demand.capacity.max(declared.max_capacity);
+        demand.meters = demand.meters.max(declared.meters);
+    }
+    listed
+}
