@@ -13,6 +13,11 @@
 //! 6. the range: no total is beyond what its contributors can have entered;
 //! 7. release, from whole numbers.
 //!
+//! Of a sum that did not open, parts are opened instead, at most one of each group of a partition that nobody can choose
+//! ([`ContributorSet::partition`](wire::ContributorSet::partition)). A group whose reports did not all come again leaves out
+//! meters, and these may be fewer than the minimum: that the whole failed then tells one comparison of readings of theirs, whether
+//! their share made it fail. Such answers are counted as refusals, and the budget of refusals bounds them.
+//!
 //! Steps 3, 5 and 6 fail alike, in what is said and, as far as that goes, in time. The sum is spent in each case, and each
 //! failure counts against the refusals of its key epoch: thousands of such answers would give the key away.
 

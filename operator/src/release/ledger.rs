@@ -5,19 +5,22 @@
 //! it says; then its total is written, then the ledger says what became of it, each synced, and the receipt goes out after
 //! all three. A sum that a kill leaves spent is opened again when it comes again. What a kill or a failed write leaves in the
 //! totals alone is added to the ledger before anything else is asked of it, so that the release, which analytics sends again,
-//! is a duplicate and not a second line of totals.
+//! is a duplicate and not a second line of totals. What did not open is in `totals.refused.jsonl` in place of the totals.
 //!
 //! `releases.count` holds the number of rows in the ledger and is written after it, when no sum waits. A kill in between
 //! leaves the count behind the ledger; a ledger behind the count is an older copy. Rows are never removed.
 //!
 //! # Layout
-//! * [`Ledger`]: both files, opened, completed and written · `count`: `releases.count` · `store`, `rows`, `refusals`: `releases.redb`
+//! * [`Ledger`]: the files, opened and written · `adopt`: completed · `count`: `releases.count` · `store`, `header`, `rows`,
+//!   `refusals`: `releases.redb`
 //! * `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
 
+mod adopt;
 mod count;
 mod error;
 #[cfg(test)]
 pub(crate) mod faults;
+mod header;
 mod migrate;
 mod migrate_2;
 mod refusals;
@@ -29,13 +32,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::ReadableDatabase as _;
+use serde::Serialize;
 use service::failpoint;
 use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 
-use crate::disk::DiskError;
 use crate::release::opening::{Opening, Release};
+use crate::release::refused::{self, Refused, Search};
 use crate::release::report::FeederReport;
-use crate::release::totals::{self, COMMIT_MAX, Totals};
+use crate::release::totals::{COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
 pub(crate) use state::{State, state};
@@ -65,6 +69,8 @@ pub(crate) struct Ledger {
     store: Store,
     count: Count,
     totals: Totals,
+    /// The record of what did not open.
+    refused: Totals,
 }
 
 #[cfg(test)]
@@ -97,6 +103,7 @@ impl Ledger {
             store: Store::open(&path, place)?,
             count,
             totals: Totals::open(place.totals)?,
+            refused: Totals::open(&refused::path(place.totals))?,
         };
         if let Some(earlier) = &earlier {
             ledger.store.settle(earlier)?;
@@ -109,76 +116,6 @@ impl Ledger {
             migrate::set_aside(place.dir)?;
         }
         Ok(ledger)
-    }
-
-    /// Adds what only the totals know, and sees that the ledger is not an older copy.
-    fn complete(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
-        let found = self.store.len();
-        self.adopt(place)?;
-        let now = self.store.len();
-        self.count.compare(self.store.path(), now)?;
-        match self.count.known() {
-            Some(known) if found < known => tracing::warn!(
-                found,
-                known,
-                "releases.redb is an older copy: what it lacks was read from totals.jsonl"
-            ),
-            None if found > 0 => tracing::warn!(
-                releases = now,
-                "releases.count is missing, so nothing shows whether releases.redb is the newest copy: it is used as it is"
-            ),
-            _ if now > found => {
-                tracing::info!(
-                    releases = now - found,
-                    "completed the ledger from the totals"
-                );
-            }
-            _ => {}
-        }
-        self.count.write(now)
-    }
-
-    /// Adds to the ledger what only the totals know. They are read from their end back to a whole commit of lines that the ledger
-    /// has: it has any earlier ones too, since all come in the order of the file.
-    fn adopt(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
-        let reports = |start| totals::reports(place.totals, start, place.operator);
-        let mut tail = totals::TAIL;
-        let start = loop {
-            let start = self.totals.size().saturating_sub(tail);
-            let rows = released(reports(start)?.take(COMMIT_MAX))?;
-            let known = rows.len() == COMMIT_MAX && self.store.unreleased(&rows)?.is_empty();
-            if known || start == 0 {
-                break start;
-            }
-            tail = tail.saturating_mul(4);
-        };
-        if start == 0 {
-            self.refuse_gap(place)?;
-        }
-        let mut reports = reports(start)?;
-        loop {
-            let rows = released(reports.by_ref().take(COMMIT_MAX))?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let missing = self.store.unreleased(&rows)?;
-            self.store.settle(&missing)?;
-        }
-    }
-
-    /// Refuses totals that begin after the ledger's end. A kill leaves one commit to the totals alone; where more of their
-    /// first lines are missing, what was released before these is in neither file.
-    fn refuse_gap(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
-        let reports = totals::reports(place.totals, 0, place.operator)?;
-        let first = released(reports.take(COMMIT_MAX + 1))?;
-        if self.store.len() == 0 || self.store.unreleased(&first)?.len() <= COMMIT_MAX {
-            return Ok(());
-        }
-        Err(LedgerError::OlderThanTotals {
-            path: self.store.path().to_owned(),
-            sums: self.store.len(),
-            totals: place.totals.to_owned(),
-        })
     }
 
     /// Makes it durable that the contributors of these sums are spent. At most [`COMMIT_MAX`] at once.
@@ -194,19 +131,21 @@ impl Ledger {
     /// Makes durable what became of spent sums: the totals of those that were released, and the rest.
     ///
     /// # Errors
-    /// A file could not be written. None of the sums may be answered then; those that the totals have by now will be found
-    /// released, the others spent.
+    /// A file could not be written. None of the sums may be answered then; those that the totals or the record of what did not
+    /// open have by now will be found released or failed, the others spent.
     pub(crate) fn settle(
         &mut self,
         released: &[FeederReport],
-        failed: &[Opening],
+        failed: &[Refused],
     ) -> Result<(), LedgerError> {
         self.store.add_owed()?;
-        let lines: Vec<String> = released.iter().map(json).collect();
         let mut rows: Vec<Opening> = released.iter().map(release).collect();
-        rows.extend_from_slice(failed);
-        if !lines.is_empty() {
-            self.totals.append(&lines)?;
+        rows.extend(failed.iter().map(Refused::opening));
+        if !failed.is_empty() {
+            self.refused.append(&json(failed))?;
+        }
+        if !released.is_empty() {
+            self.totals.append(&json(released))?;
         }
         failpoint::hit("operator.between_records");
         self.store.settle(&rows)
@@ -245,18 +184,19 @@ impl Ledger {
         self.store.refusals(epoch)
     }
 
-    /// Makes durable that so many more answers under a key epoch said no.
+    /// Makes durable what a search found, and that so many more answers under its key epoch said no.
     ///
     /// # Errors
-    /// The ledger could not be written: the answers may not be given.
-    pub(crate) fn refuse(&mut self, epoch: KeyEpoch, answers: u32) -> Result<(), LedgerError> {
-        match answers {
+    /// A file could not be written: the answers may not be given.
+    pub(crate) fn refuse(&mut self, search: &Search) -> Result<(), LedgerError> {
+        self.refused.append(&json(std::slice::from_ref(search)))?;
+        match search.refusals {
             0 => Ok(()),
-            answers => self.store.refuse(epoch, answers),
+            answers => self.store.refuse(search.epoch, answers),
         }
     }
 
-    /// The newest window of which a sum of each feeder was opened. Reads the whole ledger.
+    /// The newest window that each feeder has released. Reads the whole ledger.
     ///
     /// # Errors
     /// The ledger cannot be read.
@@ -273,7 +213,9 @@ impl Ledger {
     #[cfg(test)]
     pub(crate) fn with_totals(
         mut self,
-        wrap: impl FnOnce(Box<dyn totals::Medium>) -> Box<dyn totals::Medium>,
+        wrap: impl FnOnce(
+            Box<dyn crate::release::totals::Medium>,
+        ) -> Box<dyn crate::release::totals::Medium>,
     ) -> Self {
         self.totals = self.totals.with_medium(wrap);
         self
@@ -285,13 +227,6 @@ impl Ledger {
         self.store.put_on(disk);
         self
     }
-}
-
-/// The rows of the ledger for some totals.
-fn released(
-    reports: impl Iterator<Item = Result<FeederReport, DiskError>>,
-) -> Result<Vec<Opening>, DiskError> {
-    reports.map(|report| Ok(release(&report?))).collect()
 }
 
 fn release(report: &FeederReport) -> Opening {
@@ -306,9 +241,11 @@ fn release(report: &FeederReport) -> Opening {
     })
 }
 
-fn json(report: &FeederReport) -> String {
-    // A report has string keys and finite numbers only, which serde_json always writes.
-    serde_json::to_string(report).unwrap_or_default()
+/// A line each, without its end.
+fn json(records: &[impl Serialize]) -> Vec<String> {
+    // They have string keys and finite numbers only, which serde_json always writes.
+    let lines = records.iter().map(serde_json::to_string);
+    lines.map(Result::unwrap_or_default).collect()
 }
 
 #[cfg(test)]

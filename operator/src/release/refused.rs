@@ -1,51 +1,145 @@
-//! The record of what did not open for good: `totals.jsonl` has a file beside it, `totals.refused.jsonl`, with one line of JSON a
-//! sum and the names of its `meters`, one of which spoiled it. A search that found somebody has a line of its own, with the
-//! part that was divided and its `culprits`.
+//! The record of what did not open: `totals.jsonl` has a file beside it, `totals.refused.jsonl`, with one line of JSON a sum. Of
+//! one that failed for good it has the names of its `meters`, one of which spoiled it. A search that found somebody has a line of
+//! its own, with the part that was divided and its `culprits`.
 //!
-//! A line is on disk before the sum is answered. A kill in between can leave it twice.
+//! A line is on disk before the sum is answered. A kill in between can leave it twice. An older copy of the ledger learns from
+//! it which sums were spent, and how often its key's answers were asked for.
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use wire::{FeederId, KeyEpoch, MeterId, Part, WindowStart};
+use serde::{Deserialize, Serialize};
+use wire::{AnalyticsId, ContributorSet, Digest, FeederId, KeyEpoch, MeterId, Part, WindowStart};
 
-use super::opening::Opening;
+use super::opening::{Opening, Stage};
 use super::report::By;
 use super::take_result::Searched;
-use super::totals::Totals;
+use super::totals;
 use crate::disk::DiskError;
 
-/// A line.
-#[derive(Debug, Serialize)]
-struct Refused<'a> {
-    feeder: &'a FeederId,
+/// A line. What has a default is absent in lines of earlier versions, which are of sums that failed for good.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    feeder: FeederId,
     window_start: WindowStart,
     part: Part,
     /// The part that it was a piece of.
     replaces: Option<Part>,
-    epoch: KeyEpoch,
-    meters: &'a [MeterId],
+    pub(super) epoch: KeyEpoch,
+    /// Whether parts of it may take its place.
+    #[serde(default)]
+    pub(super) divided: bool,
+    #[serde(default)]
+    analytics: Option<AnalyticsId>,
+    #[serde(default)]
+    digest: Digest,
+    #[serde(default)]
+    content: Digest,
+    /// The bitmap of its meters' numbers, as bytes.
+    #[serde(default)]
+    set: Option<Vec<u8>>,
+    /// Its meters; none of a sum that is to be divided.
+    pub(super) meters: Vec<MeterId>,
     #[serde(flatten)]
-    by: &'a By,
+    by: By,
+}
+
+impl Refused {
+    /// The line of a sum that did not open. `opening` has the stage that it came to, `meters` are those of its set.
+    pub(super) fn new(opening: Opening, meters: Vec<MeterId>, by: By) -> Self {
+        let divided = opening.stage == Stage::Divided;
+        Self {
+            feeder: opening.feeder,
+            window_start: opening.window_start,
+            part: opening.part,
+            replaces: opening.replaces,
+            epoch: opening.epoch,
+            divided,
+            analytics: opening.analytics,
+            digest: opening.digest,
+            content: opening.content,
+            set: opening.set.map(|set| set.as_bytes().to_vec()),
+            meters: if divided { Vec::new() } else { meters },
+            by,
+        }
+    }
+
+    /// The row of the ledger for it. A line without a set, or with one that is damaged, stands for every meter of its feeder.
+    pub(super) fn opening(&self) -> Opening {
+        let set = self.set.as_deref().map(ContributorSet::from_bytes);
+        let set = set.and_then(Result::ok);
+        let named = u32::try_from(self.meters.len()).unwrap_or(u32::MAX);
+        Opening {
+            feeder: self.feeder.clone(),
+            window_start: self.window_start,
+            part: self.part,
+            epoch: self.epoch,
+            meters: set.as_ref().map_or(named, ContributorSet::count),
+            digest: self.digest,
+            analytics: self.analytics.clone(),
+            replaces: self.replaces,
+            content: self.content,
+            set,
+            stage: match self.divided {
+                true => Stage::Divided,
+                false => Stage::Burnt,
+            },
+        }
+    }
 }
 
 /// A line about a search.
-#[derive(Debug, Serialize)]
-struct Culprits<'a> {
-    feeder: &'a FeederId,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Search {
+    feeder: FeederId,
     window_start: WindowStart,
     /// The part that was divided.
     part: Part,
-    epoch: KeyEpoch,
+    pub(super) epoch: KeyEpoch,
     /// Meters that spoil a sum each.
-    culprits: &'a [MeterId],
+    culprits: Vec<MeterId>,
     /// Meters among which several spoil a sum together.
-    together: &'a [MeterId],
+    together: Vec<MeterId>,
+    /// Answers that said no, which count against the refusals of the key epoch.
+    pub(super) refusals: u32,
     /// Reports that were searched, and those that did not come.
     reports: usize,
     missing: usize,
     #[serde(flatten)]
-    by: &'a By,
+    by: By,
+}
+
+impl Search {
+    pub(super) fn new(searched: &Searched, refusals: u32, by: By) -> Self {
+        Self {
+            feeder: searched.feeder.clone(),
+            window_start: searched.window_start,
+            part: searched.part,
+            epoch: searched.epoch,
+            culprits: searched.culprits.clone(),
+            together: searched.together.clone(),
+            refusals,
+            reports: searched.reports,
+            missing: searched.missing,
+            by,
+        }
+    }
+}
+
+/// Either kind of line. They are told apart by `meters`, which only a sum has.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Line {
+    Sum(Refused),
+    Search(Search),
+}
+
+impl Line {
+    fn by(&self) -> &By {
+        match self {
+            Self::Sum(refused) => &refused.by,
+            Self::Search(search) => &search.by,
+        }
+    }
 }
 
 /// Where the record of the totals in `totals` is.
@@ -53,49 +147,13 @@ pub(super) fn path(totals: &Path) -> PathBuf {
     totals.with_extension("refused.jsonl")
 }
 
-/// Appends a sum with its meters to the record at `path`, and returns once it is on disk.
+/// What the record at `path` has from this operator, in its order.
 ///
 /// # Errors
-/// The file cannot be read or written.
-pub(super) fn append(
+/// The file cannot be opened or read.
+pub(super) fn read(
     path: &Path,
-    opening: &Opening,
-    meters: &[MeterId],
-    by: &By,
-) -> Result<(), DiskError> {
-    let refused = Refused {
-        feeder: &opening.feeder,
-        window_start: opening.window_start,
-        part: opening.part,
-        replaces: opening.replaces,
-        epoch: opening.epoch,
-        meters,
-        by,
-    };
-    write(path, &refused)
-}
-
-/// Appends what a search found to the record at `path`, and returns once it is on disk.
-///
-/// # Errors
-/// As [`append`].
-pub(super) fn append_searched(path: &Path, searched: &Searched, by: &By) -> Result<(), DiskError> {
-    let culprits = Culprits {
-        feeder: &searched.feeder,
-        window_start: searched.window_start,
-        part: searched.part,
-        epoch: searched.epoch,
-        culprits: &searched.culprits,
-        together: &searched.together,
-        reports: searched.reports,
-        missing: searched.missing,
-        by,
-    };
-    write(path, &culprits)
-}
-
-fn write(path: &Path, line: &impl Serialize) -> Result<(), DiskError> {
-    // It has string keys and numbers only, which serde_json always writes.
-    let line = serde_json::to_string(line).unwrap_or_default();
-    Totals::open(path)?.append(&[line])
+    operator: &str,
+) -> Result<impl Iterator<Item = Result<Line, DiskError>>, DiskError> {
+    totals::lines(path, 0, move |line: &Line| line.by().operator == operator)
 }

@@ -5,13 +5,16 @@
 //! it is the same ciphertext of the same contributors.
 //!
 //! No meter of a window is opened twice: two sums that differ by one meter would give that meter's readings. The one
-//! exception is a sum that did not open: parts of it take its place, each with contributors of its own and at least
-//! `min_meters`, and what they are is settled by the first that comes. A part that does not open either is final.
+//! exception is a sum that did not open: parts of it take its place, at least `min_meters` of one group each and one a
+//! group. The groups follow from the sum alone ([`ContributorSet::partition`]), so whoever divides it cannot choose them. A
+//! part that does not open either is final.
+//!
+//! No sum of the future is opened: its release would say that the feeder has come so far, and no key epoch could begin before.
 //!
 //! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
 //! has been handed over, its new owner could know them only by opening some twice.
 
-use wire::{Plan, Reason, Sum};
+use wire::{Plan, Reason, Sum, UnixMillis};
 
 use super::opening::{Opening, Stage};
 use crate::plan::members::Members;
@@ -37,6 +40,8 @@ pub(crate) struct Rules<'a> {
     pub members: &'a Members,
     /// Whether the sum's key epoch has refusals left.
     pub has_refusals: bool,
+    /// When a window may end at the latest: now, and what clocks may differ by.
+    pub latest_end: UnixMillis,
 }
 
 /// Decides on a sum whose signature holds. `window` is what was opened of its feeder's window, `asked` the opening that
@@ -60,7 +65,8 @@ pub(crate) fn judge(window: &[Opening], sum: &Sum, asked: &Opening, rules: &Rule
         Some(same) if same.stage == Stage::Spent && same.content == asked.content => {}
         Some(_) => return Decision::Reject(Reason::AlreadyOpened),
     }
-    let checked = check(sum, rules).and_then(|()| check_unopened(window, sum));
+    let checked =
+        check(sum, rules).and_then(|()| check_unopened(window, sum, rules.plan.min_meters));
     match checked {
         Err(reason) => Decision::Reject(reason),
         Ok(()) if !rules.has_refusals => Decision::Reject(Reason::KeySpent),
@@ -88,12 +94,12 @@ fn again(same: &Opening, asked: &Opening, window: &[Opening]) -> Option<Decision
 fn check(sum: &Sum, rules: &Rules<'_>) -> Result<(), Reason> {
     let plan = rules.plan;
     check_epoch(sum, plan)?;
-    if !plan
-        .grid()
-        .map_err(|_| Reason::NotReady)?
-        .is_aligned(sum.window)
-    {
+    let grid = plan.grid().map_err(|_| Reason::NotReady)?;
+    if !grid.is_aligned(sum.window) {
         return Err(Reason::MisalignedWindow);
+    }
+    if grid.window_end(sum.window).0.saturating_mul(1000) > rules.latest_end.0 {
+        return Err(Reason::ReportTooEarly);
     }
     let feeder = plan
         .feeder(&sum.feeder, sum.window)
@@ -121,8 +127,9 @@ fn check(sum: &Sum, rules: &Rules<'_>) -> Result<(), Reason> {
     }
 }
 
-/// Whether no contributor is in an opening of the window, except in the one that the sum is a part of.
-fn check_unopened(window: &[Opening], sum: &Sum) -> Result<(), Reason> {
+/// Whether no contributor is in an opening of the window, except in the one that the sum is a part of: there no other part of
+/// its group may be.
+fn check_unopened(window: &[Opening], sum: &Sum, min_meters: u32) -> Result<(), Reason> {
     let others = window.iter().filter(|other| other.part != sum.part);
     for other in others.filter(|other| Some(other.part) != sum.replaces) {
         if !other.is_disjoint(&sum.set) {
@@ -137,12 +144,18 @@ fn check_unopened(window: &[Opening], sum: &Sum) -> Result<(), Reason> {
     if divided.stage != Stage::Divided {
         return Err(Reason::AlreadyOpened);
     }
-    // A part is smaller than its whole: no set is opened twice.
-    let is_part = divided
-        .set
-        .as_ref()
-        .is_some_and(|whole| sum.set.is_subset(whole) && sum.set != *whole);
-    is_part.then_some(()).ok_or(Reason::BadSet)
+    let whole = divided.set.as_ref().ok_or(Reason::BadSet)?;
+    let groups = whole.partition(min_meters, sum.window);
+    let group = groups.iter().find(|group| sum.set.is_subset(group));
+    let group = group.ok_or(Reason::BadSet)?;
+    let mut parts = window.iter().filter(|other| {
+        // A kill came between its being spent and its answer.
+        other.replaces == Some(replaces) && other.part != sum.part
+    });
+    match parts.any(|part| !part.is_disjoint(group)) {
+        true => Err(Reason::AlreadyOpened),
+        false => Ok(()),
+    }
 }
 
 /// A window's sum is of the window's epoch or of an older one. Reports that analytics added before it heard of a new epoch

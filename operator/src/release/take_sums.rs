@@ -12,9 +12,8 @@
 mod commit;
 mod search;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
@@ -33,6 +32,7 @@ use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::{Opener, Unmasked};
+use crate::setup::latest;
 
 /// Groups after which the sums are counted at the latest. Until then the ledger is ahead of its count, and only the
 /// totals show that a copy from in between is older.
@@ -45,10 +45,10 @@ pub(crate) struct TakeSettings {
     pub topics: Topics,
     /// Sums of a key epoch that may fail to open.
     pub max_refusals: u32,
+    /// How far ahead of this machine's clock a window may end.
+    pub future_tolerance: Duration,
     /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
-    /// The totals, which the record of what did not open is beside.
-    pub totals: PathBuf,
 }
 
 /// The only one to decrypt, and to write totals and ledger.
@@ -225,6 +225,7 @@ impl SumTaker {
             plan: &job.plan,
             members: &job.members,
             has_refusals: refusals < self.settings.max_refusals,
+            latest_end: latest(&self.clock, self.settings.future_tolerance),
         };
         Ok(rules::judge(&window, sum, asked, &rules))
     }

@@ -9,6 +9,7 @@ use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use service::files;
 
 use crate::disk::DiskError;
@@ -154,8 +155,7 @@ fn whole_lines(file: &File, len: u64) -> io::Result<u64> {
     }
 }
 
-/// The reports of `operator` in the file at `path` from byte `start` on, in the order of release. What somebody else wrote is passed
-/// over: totals of another operator, say of an earlier deployment, a line that is not a report, the rest of a line at `start`.
+/// The reports of `operator` in the file at `path` from byte `start` on, in the order of release; see [`lines`].
 ///
 /// # Errors
 /// The file cannot be opened or read.
@@ -164,6 +164,21 @@ pub(crate) fn reports(
     start: u64,
     operator: &str,
 ) -> Result<impl Iterator<Item = Result<FeederReport, DiskError>>, DiskError> {
+    lines(path, start, move |report: &FeederReport| {
+        report.by.operator == operator
+    })
+}
+
+/// What an operator itself wrote into the file at `path` from byte `start` on. The rest is passed over: totals of another
+/// operator, say of an earlier deployment, a line that is something else, the rest of a line at `start`.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub(super) fn lines<T: DeserializeOwned>(
+    path: &Path,
+    start: u64,
+    is_own: impl Fn(&T) -> bool,
+) -> Result<impl Iterator<Item = Result<T, DiskError>>, DiskError> {
     let open = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
@@ -171,10 +186,7 @@ pub(crate) fn reports(
     };
     let lines = open().map_err(DiskError::at("read", path))?;
     Ok(lines.filter_map(move |line| match line {
-        Ok(line) => serde_json::from_slice(&line)
-            .ok()
-            .filter(|report: &FeederReport| report.by.operator == operator)
-            .map(Ok),
+        Ok(line) => serde_json::from_slice(&line).ok().filter(&is_own).map(Ok),
         Err(error) => Some(Err(DiskError::at("read", path)(error))),
     }))
 }

@@ -100,3 +100,7 @@ impl LedgerError {
         }
     }
 }
+
+pub(super) fn faulty(path: &Path, error: impl Into<redb::Error>) -> LedgerError {
+    LedgerError::at(path)(error.into().into())
+}

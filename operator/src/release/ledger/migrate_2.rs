@@ -9,9 +9,10 @@ use redb::{
 };
 use wire::{Digest, KeyEpoch, Part, WindowStart};
 
-use super::error::LedgerError;
+use super::error::{LedgerError, faulty};
+use super::header::{FORMAT_KEY, META, check_header};
 use super::rows::{SUMS, feeder_id, key, row, service_id};
-use super::store::{FORMAT_KEY, META, REFUSALS, Store, check_header, faulty};
+use super::store::{REFUSALS, Store};
 use crate::release::opening::{Opening, Release};
 
 const FORMAT: &str = "2";

@@ -11,17 +11,19 @@ use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
 
 use super::FILE;
 use super::count::Count;
-use super::error::LedgerError;
+use super::error::{LedgerError, faulty};
+use super::header::{check_header, header_of};
 use super::rows::{SUMS, feeder_id};
-use super::store::{REFUSALS, builder, check_header, faulty, header_of};
+use super::store::{REFUSALS, builder};
 use super::{migrate, migrate_2};
+use crate::release::opening::Stage;
 
 /// How far the ledger in a folder is, as `doctor` and `operator rotate` see it, also while the operator runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
     /// Sums that were opened.
     pub sums: u64,
-    /// The newest window of which a sum of each feeder was opened.
+    /// The newest window that each feeder has released.
     pub newest: BTreeMap<FeederId, WindowStart>,
     /// How many sums of each key epoch did not open.
     pub refusals: BTreeMap<KeyEpoch, u32>,
@@ -71,12 +73,15 @@ fn read(view: &ReadTransaction) -> Result<State, Error> {
     })
 }
 
-/// The newest window of which a sum of each feeder was opened.
+/// The newest window that each feeder has released. A sum that did not open says nothing about how far its feeder has come.
 pub(super) fn newest(view: &ReadTransaction) -> Result<BTreeMap<FeederId, WindowStart>, Error> {
     let table = view.open_table(SUMS)?;
     let mut newest = BTreeMap::new();
     for row in table.iter()? {
-        let (key, _) = row?;
+        let (key, columns) = row?;
+        if columns.value().4 != Stage::Released as u8 {
+            continue;
+        }
         let (window, feeder, ..) = key.value();
         // Windows come in order, so the last one counts.
         match newest.get_mut(feeder) {

@@ -6,31 +6,21 @@
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, ConcurrencyMode, Database, Error, ReadTransaction, ReadableDatabase as _,
-    ReadableTable as _, ReadableTableMetadata as _, Table, TableDefinition, TableError,
-    WriteTransaction,
+    Builder, ConcurrencyMode, Database, Error, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, Table, TableDefinition, TableError, WriteTransaction,
 };
 use service::store::{self, Fault};
-use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
+use wire::{FeederId, KeyEpoch, WindowStart};
 
 use super::Place;
-use super::error::LedgerError;
+use super::error::{LedgerError, faulty};
+use super::header::{META, check_header, header};
 use super::migrate_2;
 use super::rows::{SUMS, TOTAL, key, opening, row};
 use crate::release::opening::{Opening, Stage};
 
-/// Version of the tables. Format 1 was a file of text; `migrate` and `migrate_2` read the earlier ones.
-const FORMAT: &str = "3";
-
-/// What the rows mean, as text by name.
-pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
-
 /// How many answers under each key epoch said no: sums that did not open, and culprits of searches.
 pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
-
-pub(super) const FORMAT_KEY: &str = "format version";
-const DEPLOYMENT_KEY: &str = "deployment";
-const OPERATOR_KEY: &str = "operator";
 
 /// Bytes of the file that are kept in memory.
 pub(super) const CACHE: usize = 16 << 20;
@@ -152,18 +142,18 @@ impl Store {
         !self.owed.is_empty()
     }
 
-    /// Those of `releases` that the file does not have as released.
-    pub(super) fn unreleased(&mut self, releases: &[Opening]) -> Result<Vec<Opening>, LedgerError> {
+    /// Those of `rows` of which the file does not say what became of them.
+    pub(super) fn unsettled(&mut self, rows: &[Opening]) -> Result<Vec<Opening>, LedgerError> {
         self.with(|database| {
             let table = database.begin_read()?.open_table(SUMS)?;
-            let mut unreleased = Vec::new();
-            for release in releases {
-                let known = table.get(key(release))?;
+            let mut unsettled = Vec::new();
+            for row in rows {
+                let known = table.get(key(row))?;
                 if known.is_none_or(|known| known.value().4 == Stage::Spent as u8) {
-                    unreleased.push(release.clone());
+                    unsettled.push(row.clone());
                 }
             }
-            Ok(unreleased)
+            Ok(unsettled)
         })
     }
 
@@ -229,36 +219,6 @@ fn count(database: &Database) -> Result<u64, Error> {
     }
 }
 
-pub(super) fn header_of(deployment: &DeploymentId) -> [(&'static str, &str); 2] {
-    [(FORMAT_KEY, FORMAT), (DEPLOYMENT_KEY, deployment.as_str())]
-}
-
-fn header<'a>(place: &Place<'a>) -> [(&'static str, &'a str); 3] {
-    let [format, deployment] = header_of(place.deployment);
-    [format, deployment, (OPERATOR_KEY, place.operator)]
-}
-
-pub(super) fn check_header(
-    path: &Path,
-    view: &ReadTransaction,
-    expected: &[(&'static str, &str)],
-) -> Result<(), LedgerError> {
-    let meta = view.open_table(META).map_err(|error| faulty(path, error))?;
-    for &(what, expected) in expected {
-        let found = meta.get(what).map_err(|error| faulty(path, error))?;
-        let found = found.map_or_else(String::new, |value| value.value().to_owned());
-        if found != expected {
-            return Err(LedgerError::Header {
-                path: path.to_owned(),
-                what,
-                found,
-                expected: expected.to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Puts rows in their places; returns how many there are then. A row that is there already only goes on to its next stage.
 fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     let mut changes = database.begin_write()?;
@@ -300,8 +260,4 @@ pub(super) fn count_refusals(
     let before = refusals.get(epoch.0)?.map_or(0, |count| count.value());
     refusals.insert(epoch.0, before.saturating_add(more))?;
     Ok(())
-}
-
-pub(super) fn faulty(path: &Path, error: impl Into<Error>) -> LedgerError {
-    LedgerError::at(path)(error.into().into())
 }

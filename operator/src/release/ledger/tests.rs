@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::state::State;
 use super::*;
 use crate::release::opening::Stage;
+use crate::release::report::By;
+use crate::release::take_result::Searched;
 use crate::testing::report;
 use faults::FailingDisk;
 use service::store::Fault;
@@ -100,6 +102,10 @@ fn reports(windows: std::ops::Range<u64>) -> Vec<FeederReport> {
     windows.collect()
 }
 
+fn line(report: &FeederReport) -> String {
+    json(std::slice::from_ref(report)).remove(0)
+}
+
 fn has(ledger: &mut Ledger, report: &FeederReport) -> bool {
     let window = ledger.window(&report.feeder, report.window_start).unwrap();
     window.contains(&release(report))
@@ -113,6 +119,19 @@ fn opening(window: u64, part: u16, stage: Stage) -> Opening {
         stage,
         ..Opening::of(&sum, &digest)
     }
+}
+
+/// Sums that did not open.
+fn refused(openings: &[Opening]) -> Vec<Refused> {
+    let openings = openings.iter().cloned();
+    let meter = || "meter-1".parse().unwrap();
+    let by = || By {
+        operator: OPERATOR.to_owned(),
+        ..crate::testing::by()
+    };
+    openings
+        .map(|opening| Refused::new(opening, vec![meter()], by()))
+        .collect()
 }
 
 #[test]
@@ -146,7 +165,7 @@ fn only_the_owner_can_read_what_was_released() {
 fn a_kill_between_totals_and_ledger_is_completed() {
     let folder = Folder::with(&reports(0..1));
     let second = report("feeder-1", 14_400);
-    folder.append_totals(&format!("{}\n", json(&second)));
+    folder.append_totals(&format!("{}\n", line(&second)));
     for _ in 0..2 {
         let mut ledger = folder.open(true).unwrap();
         assert_eq!(ledger.len(), 2);
@@ -239,7 +258,7 @@ fn lines_of_others_in_totals_are_left_alone() {
     let folder = Folder::with(&reports(0..1));
     let mut earlier = report("feeder-1", 14_400);
     earlier.by.operator = "of-another-deployment".to_owned();
-    folder.append_totals(&format!("# a note\n{}\n", json(&earlier)));
+    folder.append_totals(&format!("# a note\n{}\n", line(&earlier)));
     assert_eq!((folder.open(true).unwrap().len(), folder.totals()), (1, 3));
 }
 
@@ -303,7 +322,7 @@ fn totals_that_begin_after_the_end_of_an_older_ledger_are_refused() {
     let lag = COMMIT_MAX as u64;
     let newer = |more| {
         let lines = reports(100..100 + more);
-        let lines = lines.iter().map(|report| json(report) + "\n");
+        let lines = lines.iter().map(|report| line(report) + "\n");
         fs::write(folder.path("totals.jsonl"), lines.collect::<String>()).unwrap();
     };
     newer(lag + 1);
@@ -328,7 +347,7 @@ fn totals_are_read_back_to_where_the_ledger_ends() {
     let copy = fs::read(folder.ledger()).unwrap();
     folder.take(true, &reports(1..3));
     let note = "#".repeat(1 << 16);
-    let notes = 3 * totals::TAIL as usize / note.len();
+    let notes = 3 * crate::release::totals::TAIL as usize / note.len();
     folder.append_totals(&format!("{note}\n").repeat(notes));
     fs::write(folder.ledger(), copy).unwrap();
     assert_eq!(folder.open(true).unwrap().len(), 3);
@@ -699,6 +718,14 @@ fn the_ledger_names_the_newest_window_that_each_feeder_has_released() {
     let folder = Folder::with(&reports(0..3));
     let mut ledger = folder.open(true).unwrap();
     ledger.settle(&[report("feeder-2", 14_400)], &[]).unwrap();
+    // What did not open is not released: it would keep epochs from beginning until its window, for ever if that never comes.
+    let others = [
+        opening(7, 0, Stage::Spent),
+        opening(8, 0, Stage::Divided),
+        opening(9, 0, Stage::Burnt),
+    ];
+    ledger.spend(&others[..1]).unwrap();
+    ledger.settle(&[], &refused(&others[1..])).unwrap();
     let newest = ledger.newest().unwrap().into_iter().collect::<Vec<_>>();
     let expected = [("feeder-1", 28_800), ("feeder-2", 14_400)];
     assert_eq!(
@@ -720,10 +747,10 @@ fn spent_sums_and_what_became_of_them_survive() {
     let failed = [opening(1, 0, Stage::Divided), opening(2, 0, Stage::Burnt)];
     let mut ledger = folder.open(false).unwrap();
     ledger.spend(&spent).unwrap();
-    ledger.settle(&[], &failed).unwrap();
+    ledger.settle(&[], &refused(&failed)).unwrap();
     // Again, as after a kill before the answer: it counts once.
     ledger.spend(&spent).unwrap();
-    ledger.settle(&[], &failed).unwrap();
+    ledger.settle(&[], &refused(&failed)).unwrap();
     let mut part = opening(1, 1, Stage::Spent);
     part.replaces = Some(wire::Part(0));
     ledger.spend(std::slice::from_ref(&part)).unwrap();
@@ -754,7 +781,7 @@ fn a_spent_sum_that_the_totals_have_is_released_with_its_contributors() {
     let spent = Opening::of(&sum, &released.digest);
     ledger.spend(std::slice::from_ref(&spent)).unwrap();
     drop(ledger);
-    folder.append_totals(&format!("{}\n", json(&released)));
+    folder.append_totals(&format!("{}\n", line(&released)));
     let mut ledger = folder.open(true).unwrap();
     let window = ledger
         .window(&released.feeder, released.window_start)
@@ -766,27 +793,87 @@ fn a_spent_sum_that_the_totals_have_is_released_with_its_contributors() {
     assert_eq!(window, [expected]);
 }
 
-/// What did not open is in no total, so a copy from before cannot be completed.
 #[test]
-fn an_older_copy_that_lacks_a_sum_that_did_not_open_is_refused() {
+fn an_older_copy_learns_what_did_not_open_and_how_often_from_the_record_of_that() {
     let folder = Folder::with(&reports(0..1));
     let copy = fs::read(folder.ledger()).unwrap();
+    let failed = [
+        opening(1, 0, Stage::Divided),
+        Opening {
+            replaces: Some(wire::Part(0)),
+            ..opening(1, 1, Stage::Burnt)
+        },
+        opening(2, 0, Stage::Burnt),
+    ];
     let mut ledger = folder.open(true).unwrap();
-    ledger.spend(&[opening(1, 0, Stage::Spent)]).unwrap();
-    ledger.settle(&[], &[opening(1, 0, Stage::Burnt)]).unwrap();
+    ledger.settle(&[], &refused(&failed)).unwrap();
+    let searched = Searched {
+        feeder: failed[0].feeder.clone(),
+        window_start: failed[0].window_start,
+        part: failed[0].part,
+        epoch: KeyEpoch(1),
+        culprits: vec!["meter-1".parse().unwrap(), "meter-2".parse().unwrap()],
+        together: Vec::new(),
+        reports: 20,
+        missing: 0,
+        openings: 9,
+        is_cut_short: false,
+        sum_differs: false,
+    };
+    let by = By {
+        operator: OPERATOR.to_owned(),
+        ..crate::testing::by()
+    };
+    ledger.refuse(&Search::new(&searched, 2, by)).unwrap();
+    assert_eq!(ledger.refusals(KeyEpoch(1)).unwrap(), 5);
     ledger.count().unwrap();
     drop(ledger);
+    fs::write(folder.ledger(), &copy).unwrap();
+    for _ in 0..2 {
+        let mut ledger = folder.open(true).unwrap();
+        let mut window = |number: u64| {
+            let window = WindowStart(number * 14_400);
+            ledger.window(&failed[0].feeder, window).unwrap()
+        };
+        assert_eq!(window(1), failed[..2]);
+        assert_eq!(window(2), failed[2..]);
+        assert_eq!(
+            (ledger.len(), ledger.refusals(KeyEpoch(1)).unwrap()),
+            (4, 5)
+        );
+    }
+    // Without the record nothing says what the copy lacks.
     fs::write(folder.ledger(), copy).unwrap();
+    fs::remove_file(folder.path("totals.refused.jsonl")).unwrap();
     let error = folder.refusal();
     let is_older = matches!(
         error,
         LedgerError::Older {
             found: 1,
-            known: 2,
+            known: 4,
             ..
         }
     );
     assert!(is_older, "{error}");
+}
+
+/// It did not say who was in the sum, so every meter of the feeder counts as spent.
+#[test]
+fn a_line_that_an_earlier_version_wrote_of_what_did_not_open_closes_its_window() {
+    let folder = Folder::with(&reports(0..1));
+    let line = format!(
+        "{{\"feeder\":\"feeder-1\",\"window_start\":14400,\"part\":2,\"replaces\":0,\"epoch\":1,\
+         \"meters\":[\"meter-4\",\"meter-5\"],\"operator\":\"{OPERATOR}\",\"taken_at\":5}}\n"
+    );
+    fs::write(folder.path("totals.refused.jsonl"), line).unwrap();
+    let mut ledger = folder.open(true).unwrap();
+    let window = ledger.window(&"feeder-1".parse().unwrap(), WindowStart(14_400));
+    let [burnt] = &window.unwrap()[..] else {
+        panic!("one sum")
+    };
+    let found = (burnt.stage, burnt.meters, &burnt.set, burnt.part.0);
+    assert_eq!(found, (Stage::Burnt, 2, &None, 2));
+    assert_eq!(ledger.refusals(KeyEpoch(1)).unwrap(), 1);
 }
 
 /// As the version before this one wrote it.

@@ -1,4 +1,4 @@
-use wire::{Digest, FeederId, KeyEpoch, Part, WindowStart};
+use wire::{ContributorSet, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
 use super::*;
 use crate::testing::{members, plan, sum, sum_of};
@@ -11,6 +11,7 @@ fn judge_with(window: &[Opening], sum: &Sum, digest: &Digest, has_refusals: bool
         plan: &plan(),
         members: &members(100),
         has_refusals,
+        latest_end: UnixMillis(u64::MAX),
     };
     super::judge(window, sum, &Opening::of(sum, digest), &rules)
 }
@@ -35,11 +36,20 @@ fn rejected(change: impl FnOnce(&mut Sum)) -> Reason {
     }
 }
 
-/// Parts of the sum of 60 meters that did not open.
-fn part(number: u16, numbers: std::ops::Range<u32>) -> Sum {
+/// The two groups of a sum of 60 meters that did not open.
+fn groups() -> [Vec<u32>; 2] {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..60).set;
+    let groups = whole.partition(15, WindowStart(14_400));
+    let groups = groups.iter().map(|group| group.iter().collect());
+    groups.collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// A part of it.
+fn part(number: u16, numbers: &[u32]) -> Sum {
     Sum {
         replaces: Some(Part(0)),
-        ..sum_of("feeder-1", 14_400, number, numbers)
+        set: ContributorSet::from_numbers(numbers.iter().copied()).unwrap(),
+        ..sum_of("feeder-1", 14_400, number, 0..numbers.len() as u32)
     }
 }
 
@@ -109,7 +119,8 @@ fn a_sum_that_did_not_open_is_divided_until_a_part_of_it_comes() {
     let refused = Decision::Reject(Reason::AlreadyOpened);
     assert_eq!(judge(&window, &whole, &OTHER), refused, "a retry");
 
-    let first = part(1, 0..30);
+    let [one, other] = groups();
+    let first = part(1, &one[..20]);
     assert_eq!(judge(&window, &first, &OTHER), Decision::Open);
     window.push(opening(&first, &OTHER, Stage::Burnt));
     assert_eq!(judge(&window, &whole, &D), refused);
@@ -118,32 +129,80 @@ fn a_sum_that_did_not_open_is_divided_until_a_part_of_it_comes() {
         Decision::Reject(Reason::NotOpened),
         "the answer is the same again"
     );
-    for (number, numbers) in [(2, 0..30), (2, 29..59)] {
-        let again = part(number, numbers);
-        assert_eq!(judge(&window, &again, &D), refused, "part {number}");
-    }
-    assert_eq!(judge(&window, &part(2, 30..60), &D), Decision::Open);
+    assert_eq!(judge(&window, &part(2, &one[5..]), &D), refused);
+    assert_eq!(judge(&window, &part(2, &other), &D), Decision::Open);
     // A part that did not open is not divided further.
     let piece = Sum {
         replaces: Some(Part(1)),
-        ..sum_of("feeder-1", 14_400, 3, 0..15)
+        ..part(3, &one[..15])
     };
     assert_eq!(judge(&window, &piece, &D), refused);
 }
 
 #[test]
-fn a_part_is_of_the_meters_of_a_sum_that_did_not_open_and_smaller() {
+fn a_part_is_of_one_group_of_a_sum_that_did_not_open() {
     let whole = sum_of("feeder-1", 14_400, 0, 0..60);
     let window = [opening(&whole, &D, Stage::Divided)];
+    let [one, other] = groups();
     let bad = Decision::Reject(Reason::BadSet);
-    assert_eq!(judge(&window, &part(1, 0..60), &OTHER), bad);
-    assert_eq!(judge(&window, &part(1, 40..61), &OTHER), bad);
-    assert_eq!(judge(&[], &part(1, 0..30), &OTHER), bad);
+    let all: Vec<u32> = (0..60).collect();
+    let mixed = [&one[..15], &other[..1]].concat();
+    let strange = [&one[..15], &[60]].concat();
+    for numbers in [&all, &mixed, &strange] {
+        assert_eq!(judge(&window, &part(1, numbers), &OTHER), bad);
+    }
+    assert_eq!(judge(&[], &part(1, &one), &OTHER), bad);
     let few = Decision::Reject(Reason::MinMeters);
-    assert_eq!(judge(&window, &part(1, 0..14), &OTHER), few);
+    assert_eq!(judge(&window, &part(1, &one[..14]), &OTHER), few);
+    assert_eq!(judge(&window, &part(1, &one[..15]), &OTHER), Decision::Open);
     let released = [opening(&whole, &D, Stage::Released)];
     let refused = Decision::Reject(Reason::AlreadyOpened);
-    assert_eq!(judge(&released, &part(1, 0..30), &OTHER), refused);
+    assert_eq!(judge(&released, &part(1, &one), &OTHER), refused);
+}
+
+/// With any sequence of subsets, analytics could compare sums that differ by as few meters as it likes.
+#[test]
+fn a_group_has_one_part_although_others_of_its_meters_are_left() {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..60);
+    let [one, other] = groups();
+    let first = part(1, &one[..15]);
+    for stage in [Stage::Spent, Stage::Released, Stage::Burnt] {
+        let window = [
+            opening(&whole, &D, Stage::Divided),
+            opening(&first, &OTHER, stage),
+        ];
+        let second = part(2, &one[15..]);
+        let refused = Decision::Reject(Reason::AlreadyOpened);
+        assert_eq!(judge(&window, &second, &D), refused, "{stage:?}");
+        assert_eq!(judge(&window, &part(2, &other), &D), Decision::Open);
+    }
+    let window = [
+        opening(&whole, &D, Stage::Divided),
+        opening(&first, &OTHER, Stage::Spent),
+    ];
+    assert_eq!(
+        judge(&window, &first, &OTHER),
+        Decision::Open,
+        "again after a kill"
+    );
+}
+
+/// Released, it would keep key epochs from beginning until its window comes.
+#[test]
+fn a_window_that_ends_later_than_now_is_not_opened() {
+    let message = sum("feeder-1", 14_400, 0);
+    let judge = |latest_end| {
+        let rules = Rules {
+            plan: &plan(),
+            members: &members(100),
+            has_refusals: true,
+            latest_end: UnixMillis(latest_end),
+        };
+        super::judge(&[], &message, &Opening::of(&message, &D), &rules)
+    };
+    assert_eq!(judge(28_800_000), Decision::Open);
+    let early = Decision::Reject(Reason::ReportTooEarly);
+    assert_eq!(judge(28_799_999), early);
 }
 
 #[test]
@@ -151,7 +210,10 @@ fn a_sum_that_cannot_be_divided_in_two_is_final() {
     let stage = |numbers| Opening::of(&sum_of("f", 0, 0, numbers), &D).failed(15);
     assert_eq!(stage(0..29), Stage::Burnt);
     assert_eq!(stage(0..30), Stage::Divided);
-    assert_eq!(Opening::of(&part(1, 0..30), &D).failed(15), Stage::Burnt);
+    assert_eq!(
+        Opening::of(&part(1, &groups()[0]), &D).failed(15),
+        Stage::Burnt
+    );
 }
 
 #[test]
@@ -163,7 +225,7 @@ fn without_refusals_nothing_new_is_opened_and_what_was_answered_is_answered_agai
     assert_eq!(judge_with(&again, &whole, &D, false), Decision::Duplicate);
     let again = [opening(&whole, &D, Stage::Divided)];
     assert_eq!(judge_with(&again, &whole, &D, false), Decision::Divide);
-    assert_eq!(judge_with(&again, &part(1, 0..30), &D, false), spent);
+    assert_eq!(judge_with(&again, &part(1, &groups()[0]), &D, false), spent);
 }
 
 #[test]
@@ -235,6 +297,7 @@ fn as_many_contributors_as_the_setting_allows_and_the_feeder_has_are_opened() {
             plan: &plan,
             members: &members(count),
             has_refusals: true,
+            latest_end: UnixMillis(u64::MAX),
         };
         super::judge(&[], &message, &Opening::of(&message, &D), &rules)
     };

@@ -4,22 +4,22 @@ use std::time::Instant;
 
 use service::telemetry::ReportId;
 use service::{Chain, failpoint};
-use wire::{MeterId, Reason, SumStatus};
+use wire::{Reason, SumStatus};
 
 use super::{Candidate, SumTaker};
 use crate::metrics;
 use crate::release::ledger::{LedgerError, Spent};
-use crate::release::opening::{Opening, Stage};
-use crate::release::refused;
+use crate::release::opening::Opening;
+use crate::release::refused::Refused;
 use crate::release::report::{By, FeederReport, Scale};
-use crate::release::take_result::TakeResult;
+use crate::release::take_result::{Job, TakeResult};
 use crate::search::collect::Judged;
 
 /// What a spent sum turned out to be.
 enum Verdict {
     Released(Box<FeederReport>),
-    /// It did not open; the stage says what may follow, and the flag whether more may be refused under its key.
-    Failed(Stage, bool),
+    /// It did not open; the flag says whether more may be refused under its key.
+    Failed(Box<Refused>, bool),
     /// The refusals of its key epoch ran out in this group: it is not looked at.
     KeySpent,
 }
@@ -75,10 +75,7 @@ impl SumTaker {
             let verdict = self.verdict(&candidate, &failed, &spent)?;
             match &verdict {
                 Verdict::Released(report) => released.push((**report).clone()),
-                Verdict::Failed(stage, _) => failed.push(Opening {
-                    stage: *stage,
-                    ..candidate.opening.clone()
-                }),
+                Verdict::Failed(refused, _) => failed.push((**refused).clone()),
                 Verdict::KeySpent => {}
             }
             results.push((index, self.result(candidate, verdict)));
@@ -112,7 +109,7 @@ impl SumTaker {
     fn verdict(
         &mut self,
         candidate: &Candidate,
-        failed: &[Opening],
+        failed: &[Refused],
         spent: &Spent,
     ) -> Result<Verdict, LedgerError> {
         let epoch = candidate.sum.epoch;
@@ -124,12 +121,9 @@ impl SumTaker {
         let totals = candidate.unmasked.totals(spent);
         metrics::decrypted(candidate.started.elapsed());
         let Ok(totals) = totals else {
-            let min_meters = candidate.job.plan.min_meters;
             let has_refusals = refusals + 1 < u64::from(self.settings.max_refusals);
-            return Ok(Verdict::Failed(
-                candidate.opening.failed(min_meters),
-                has_refusals,
-            ));
+            let refused = Box::new(self.refused(candidate));
+            return Ok(Verdict::Failed(refused, has_refusals));
         };
         tracing::debug!(
             trace_id = %self.trace(&candidate.sum), sum = %ReportId(&candidate.opening.digest),
@@ -146,6 +140,18 @@ impl SumTaker {
         let digest = &candidate.opening.digest;
         let report = FeederReport::new(&candidate.sum, digest, &totals, &scale, &self.by());
         Ok(Verdict::Released(Box::new(report)))
+    }
+
+    /// What is written down of a sum that did not open.
+    fn refused(&self, candidate: &Candidate) -> Refused {
+        let Job { plan, members, .. } = &candidate.job;
+        let opening = Opening {
+            stage: candidate.opening.failed(plan.min_meters),
+            ..candidate.opening.clone()
+        };
+        let set = candidate.sum.set.iter();
+        let meters = set.filter_map(|number| Some(members.get(number)?.meter.clone()));
+        Refused::new(opening, meters.collect(), self.by())
     }
 
     pub(super) fn by(&self) -> By {
@@ -178,7 +184,7 @@ impl SumTaker {
                     messages,
                 }
             }
-            Verdict::Failed(Stage::Divided, has_refusals) => {
+            Verdict::Failed(refused, has_refusals) if refused.divided => {
                 let judged = Judged {
                     sum: sum.clone(),
                     digest: *digest,
@@ -191,18 +197,11 @@ impl SumTaker {
                     judged: has_refusals.then(|| Box::new(judged)),
                 }
             }
-            Verdict::Failed(..) => {
-                let members = sum.set.iter().filter_map(|number| job.members.get(number));
-                let meters: Vec<MeterId> = members.map(|member| member.meter.clone()).collect();
-                let record = refused::path(&self.settings.totals);
-                // The log names them too, and the sum is spent whether they can be written or not.
-                if let Err(error) = refused::append(&record, &opening, &meters, &self.by()) {
-                    tracing::error!(error = %Chain(&error), "cannot write down which meters a sum that did not open is of");
-                }
+            Verdict::Failed(refused, _) => {
                 let status = SumStatus::Rejected(Reason::NotOpened);
                 TakeResult::Burnt {
                     message: self.receipt(&sum, digest, status),
-                    meters,
+                    meters: refused.meters,
                     sum: Box::new(sum),
                 }
             }

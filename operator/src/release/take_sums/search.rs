@@ -5,7 +5,7 @@ use wire::MeterId;
 
 use super::SumTaker;
 use crate::metrics;
-use crate::release::refused;
+use crate::release::refused::Search;
 use crate::release::take_result::{Searched, TakeResult};
 use crate::search::collect::Collection;
 use crate::search::find::{Found, find};
@@ -22,15 +22,12 @@ impl SumTaker {
             tracing::error!(feeder = %sum.feeder, window = sum.window.0, %reason, "a search had nothing to open sums with");
             Found::default()
         });
-        // An answer that is not counted may not be given.
-        if let Err(error) = self.ledger.refuse(sum.epoch, found.refusals) {
-            return not_counted(&error);
-        }
         let searched = searched(collection, &found);
         if !found.culprits.is_empty() || !found.together.is_empty() {
-            let record = refused::path(&self.settings.totals);
-            if let Err(error) = refused::append_searched(&record, &searched, &self.by()) {
-                tracing::error!(error = %Chain(&error), "cannot write down which meters spoil sums");
+            let search = Search::new(&searched, found.refusals, self.by());
+            // An answer that is not counted may not be given.
+            if let Err(error) = self.ledger.refuse(&search) {
+                return not_counted(&error);
             }
         }
         TakeResult::Searched(Box::new(searched))

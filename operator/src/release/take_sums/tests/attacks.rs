@@ -19,7 +19,12 @@ fn of_16() -> Vec<(u32, Readings)> {
 /// An operator that remembers nothing.
 fn forget(bench: &mut Bench) {
     bench.taker = None;
-    for file in ["releases.redb", "releases.count", "totals.jsonl"] {
+    for file in [
+        "releases.redb",
+        "releases.count",
+        "totals.jsonl",
+        "totals.refused.jsonl",
+    ] {
         std::fs::remove_file(bench.dir.path().join(file)).unwrap();
     }
     bench.restart(|ledger| ledger);

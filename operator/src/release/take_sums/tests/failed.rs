@@ -80,6 +80,17 @@ fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_name
     let (sum, limbs) = bench.sum(1, 0, &reports);
     let whole = bench.job_of(&sum, &spoil(&bench, &limbs));
     assert_eq!(bench.answer(whole.clone()), SumStatus::Divide);
+    let groups = sum.set.partition(3, sum.window);
+    let [first, second] = &groups[..] else {
+        panic!("{groups:?}")
+    };
+    let of = |group: &wire::ContributorSet| {
+        let reports = reports
+            .iter()
+            .filter(|report| group.contains(report.number));
+        reports.cloned().collect::<Vec<_>>()
+    };
+    let (first, second) = (of(first), of(second));
     let part = |bench: &Bench, number, reports: &[Sealed], is_bad| {
         let (mut sum, limbs) = bench.sum(1, number, reports);
         sum.replaces = Some(Part(0));
@@ -88,13 +99,13 @@ fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_name
             false => bench.job_of(&sum, &limbs),
         }
     };
-    let good = part(&bench, 1, &reports[..4], false);
+    let good = part(&bench, 1, &first, false);
     assert_eq!(bench.answer(good), SumStatus::Taken);
-    let bad = part(&bench, 2, &reports[4..], true);
+    let bad = part(&bench, 2, &second, true);
     let not_opened = SumStatus::Rejected(Reason::NotOpened);
     assert_eq!(bench.answer(bad.clone()), not_opened);
     assert_eq!(bench.answer(bad), not_opened, "the same again");
-    let retry = part(&bench, 3, &reports[4..], false);
+    let retry = part(&bench, 3, &second, false);
     assert_eq!(bench.reason(retry).0, Reason::AlreadyOpened);
     assert_eq!(bench.reason(whole).0, Reason::AlreadyOpened);
 
@@ -104,11 +115,16 @@ fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_name
         (vec![Some(400), Some(28)], Some(Part(0)))
     );
     let refused = bench.lines("totals.refused.jsonl");
-    let [refused] = &refused[..] else {
+    let [divided, refused] = &refused[..] else {
         panic!("{refused:?}")
     };
+    let divided: serde_json::Value = serde_json::from_str(divided).unwrap();
+    assert_eq!(divided["divided"], true);
     let refused: serde_json::Value = serde_json::from_str(refused).unwrap();
-    let named = serde_json::json!(["meter-4", "meter-5", "meter-6", "meter-7"]);
+    let named = second
+        .iter()
+        .map(|report| format!("meter-{}", report.number));
+    let named = serde_json::json!(named.collect::<Vec<_>>());
     assert_eq!(
         (&refused["meters"], &refused["part"]),
         (&named, &serde_json::json!(2))

@@ -18,6 +18,9 @@ use packed::layout::Layout;
 use service::MockClock;
 use wire::{KeyEpoch, Part, Plan, SumReceipt, Total, UnixMillis, WindowStart};
 
+/// Long after the windows of these tests.
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
 /// A taker over fresh keys, a plan with feeder-1 and its meters, and its analytics service (key 3).
 struct Bench {
     dir: tempfile::TempDir,
@@ -163,9 +166,9 @@ impl Bench {
             topics: topics(),
             max_refusals: self.max_refusals,
             publish_totals: true,
-            totals: self.dir.path().join("totals.jsonl"),
+            future_tolerance: Duration::from_secs(120),
         };
-        let clock = MockClock::new(UnixMillis(5));
+        let clock = MockClock::new(NOW);
         let keyring = self.fleet.keyring.clone();
         self.taker = Some(SumTaker::new(keyring, ledger, settings, clock));
     }
@@ -245,7 +248,7 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
     );
     // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05.
     assert_eq!(report.std_wh, Some(vec![Some(9), Some(451)]));
-    assert_eq!((report.meters, report.by.taken_at), (3, UnixMillis(5)));
+    assert_eq!((report.meters, report.by.taken_at), (3, NOW));
     assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
     let total = wire::decode::<Total>(&messages[1].1, 4096)
         .unwrap()
@@ -379,6 +382,18 @@ fn what_breaks_a_rule_is_rejected_with_a_receipt_and_nothing_is_spent() {
     let other = bench.job(1);
     assert_eq!(bench.reason(other), (Reason::Conflict, true));
     assert_eq!(bench.totals(), 1);
+}
+
+#[test]
+fn a_sum_of_the_future_is_refused_before_anything_is_spent_and_key_epochs_may_begin() {
+    let mut bench = Bench::new();
+    let window = (NOW.0 / 1000 + 120) / bench.fleet.window(1);
+    let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..4)));
+    let job = bench.job_of(&sum, &spoil(&bench, &limbs));
+    assert_eq!(bench.reason(job), (Reason::ReportTooEarly, true));
+    assert_eq!((bench.opened(window).len(), bench.refusals()), (0, 0));
+    let now = bench.job(window - 1);
+    assert_eq!(bench.answer(now), SumStatus::Taken);
 }
 
 #[test]
