@@ -11,14 +11,12 @@ use wire::{
     UnixMillis, Watts,
 };
 
-use crate::seal::Member;
+use crate::member::{Member, PublicKeys};
 use crate::source::MeterSpec;
 
 mod keys;
 
 use keys::MeterKeys;
-
-pub(crate) use keys::PublicKeys;
 
 /// The meters' keys, in the gateway's folder.
 pub(crate) const KEYS: &str = "meters.keys";

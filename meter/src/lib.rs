@@ -4,7 +4,7 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`source`]: readings, simulated or replayed · `readings`: which of them · `fleet`: the meters they belong to, and their keys
+//! * [`source`]: readings, simulated or replayed · `readings`: which of them · `fleet`, `member`: the meters they belong to, and their keys
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time · `quantum`: in whole quanta
 //! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
@@ -17,6 +17,7 @@ mod fleet;
 mod gateway;
 mod journal;
 mod kept;
+mod member;
 pub mod metrics;
 mod outbox;
 pub mod pacing;

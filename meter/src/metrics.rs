@@ -1,5 +1,7 @@
 //! What a gateway counts and times.
 
+mod kept_end;
+
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
@@ -7,6 +9,8 @@ use service::telemetry::register;
 use wire::{Reason, Status};
 
 use crate::outbox::ReceiptEffect;
+
+pub(crate) use kept_end::KeptEnd;
 
 const METERS: &str = "cipherwatt_meter_meters";
 /// Counter: readings taken.
@@ -228,36 +232,6 @@ pub(crate) fn published(resent: bool) {
 pub(crate) fn outbox(waiting: usize, sealed: usize) {
     gauge!(OUTBOX).set(waiting as f64);
     gauge!(UNRECEIPTED).set(sealed as f64);
-}
-
-/// Why a report that is in a sum is not kept any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeptEnd {
-    Released,
-    Refused,
-    Wanted,
-    Age,
-    Bytes,
-}
-
-impl KeptEnd {
-    const ALL: [Self; 5] = [
-        Self::Released,
-        Self::Refused,
-        Self::Wanted,
-        Self::Age,
-        Self::Bytes,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Refused => "refused",
-            Self::Wanted => "wanted",
-            Self::Age => "age",
-            Self::Bytes => "bytes",
-        }
-    }
 }
 
 pub(crate) fn kept(reports: usize, bytes: u64) {

@@ -7,7 +7,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use masks::{Label, MaskSecret, PadKey, Parties};
+use masks::{Label, PadKey, Parties};
 use openfhe::{Context, Fresh, PublicKey};
 use packed::RING;
 use packed::layout::{Encoding, LayoutError};
@@ -15,33 +15,17 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use service::trust::HeldPlan;
 use wire::{
-    DeploymentId, EpochPlan, FeederId, FeederPlan, GatewayId, Grid, MeterId, Plan, Report, Salt,
-    SigningKey, Topics, UnixMillis,
+    DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
 };
 
 use crate::batch::Batch;
-use crate::fleet::PublicKeys;
+use crate::member::Member;
 use crate::metrics;
 use crate::outbox::Sealed;
 
 mod error;
 
 pub(crate) use error::SealError;
-
-/// What sealing needs of one meter.
-#[derive(Debug)]
-pub(crate) struct Member {
-    /// The meter's id.
-    pub(crate) meter: MeterId,
-    /// Its feeder.
-    pub(crate) feeder: FeederId,
-    /// Its own signing key.
-    pub(crate) key: SigningKey,
-    /// What it agrees its pads with.
-    pub(crate) mask: MaskSecret,
-    /// The other halves of both, as the roster has them.
-    pub(crate) public: PublicKeys,
-}
 
 /// Who reports, and where to.
 #[derive(Debug, Clone)]

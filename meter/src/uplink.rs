@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use wire::{DeploymentId, MeterId, Topics};
 
 use crate::fleet::Fleet;
+use crate::member::Member;
 use crate::metrics;
 use crate::outbox::Sealed;
-use crate::seal::Member;
 
 /// Reports handed over and not yet published. Small: what is in it has no receipt before it is sent.
 const QUEUE: usize = 4;

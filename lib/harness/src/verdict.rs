@@ -219,7 +219,7 @@ fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
         }
         let mean = wh as f64 / f64::from(present);
         let published = published.unwrap_or(f64::NAN);
-        if !((published - mean).abs() <= 0.000_6) {
+        if !is_near(published, mean, 0.000_6) {
             wrong.push(format!(
                 "interval {k}: a mean of {published} Wh, the truth is {mean:.4} Wh"
             ));
@@ -230,13 +230,18 @@ fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
         let variance = squares[k] as f64 / f64::from(present) - mean * mean;
         let std = variance.max(0.0).sqrt();
         let published = published.map_or(f64::NAN, |std| std as f64);
-        if !((published - std).abs() <= report.quantum_wh as f64 / 2.0 + 0.01) {
+        if !is_near(published, std, report.quantum_wh as f64 / 2.0 + 0.01) {
             wrong.push(format!(
                 "interval {k}: a standard deviation of {published} Wh, the truth is {std:.2} Wh"
             ));
         }
     }
     wrong
+}
+
+/// Nothing is near what is not a number.
+fn is_near(value: f64, expected: f64, most: f64) -> bool {
+    (value - expected).abs() <= most
 }
 
 /// The spread across meters cannot be put together from parts without their sums; it is shown for a whole window.

@@ -14,23 +14,16 @@ use masks::MaskSecret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteArray;
 use service::files::{self, KeyFileError};
-use wire::{FeederId, MaskKey, MeterId, SigningKey, VerifyingKey};
+use wire::{FeederId, MaskKey, MeterId, SigningKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::seal::Member;
+use crate::member::{Member, PublicKeys};
 
 /// Longest file of meter keys taken: some millions of meters.
 const MAX_KEY_FILE: u64 = 1 << 30;
 
 /// The version of the file.
 const FORMAT: u64 = 2;
-
-/// The public halves of a meter's keys, as the roster has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PublicKeys {
-    pub(crate) verifying: VerifyingKey,
-    pub(crate) mask: MaskKey,
-}
 
 /// The keys of a meter.
 struct MeterKey {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wire::FeederId;
 
 use super::{ASK_AGAIN, Gateway};
-use crate::seal::Member;
+use crate::member::Member;
 
 /// What is waited for, as it was last said.
 #[derive(Default)]

@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`: what is waited for · `summary`: what an
+//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `wait`: what is waited for · `summary`: what an
 //! observer is told
 
 mod behind;
@@ -21,6 +21,7 @@ mod session;
 mod span;
 mod start;
 mod summary;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use service::clock::SharedClock;
 use service::config::Settings;
 use service::stop::Stop;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::{FeederId, MeterId};
 
@@ -207,6 +209,11 @@ impl Gateway {
             metrics::outbox(self.outbox.len(), self.outbox.unreceipted());
         }
         drop(departures);
+        self.close(uplink).await
+    }
+
+    /// Lets what is under way end.
+    async fn close(mut self, uplink: JoinHandle<()>) -> Result<Summary, MeterError> {
         let publishing = async {
             let task = uplink.abort_handle();
             if timeout(CLOSE_UPLINK, uplink).await.is_err() {
@@ -224,55 +231,6 @@ impl Gateway {
         }
         self.session.publisher.close().await;
         Ok(self.summary)
-    }
-
-    /// Whether there is nothing more to do. Sums that are not released yet are waited for, but not long: what becomes of them is
-    /// known to the next process, too.
-    fn is_done(&mut self) -> bool {
-        let idle = self.reader.ended && self.outbox.is_empty() && self.writer.is_idle();
-        if !idle || self.kept.is_empty() {
-            self.idle_since = None;
-            return idle;
-        }
-        let since = *self.idle_since.get_or_insert_with(Instant::now);
-        since.elapsed() >= AWAIT_SETTLEMENTS
-    }
-
-    /// Milliseconds since the gateway began: the time its outbox counts in.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// When there is something to do next if nothing happens.
-    fn next_wake(&self, due_ms: Option<u64>) -> Instant {
-        let asked = self
-            .waiting
-            .last_asked
-            .map_or_else(Instant::now, |asked| asked + ASK_AGAIN);
-        let due = due_ms.map(|due_ms| self.origin + Duration::from_millis(due_ms));
-        let due = due.filter(|due| *due > Instant::now());
-        let interval = self
-            .reader
-            .run
-            .as_ref()
-            .filter(|run| self.reader.reading.is_none() && !run.accepting && !self.reader.ended)
-            .filter(|run| !self.writer.is_failing() && run.progress().has_intervals())
-            .map(|run| {
-                let ahead_ms = run
-                    .timeline
-                    .wall_at(run.interval_end())
-                    .0
-                    .saturating_sub(self.clock.now().0);
-                // A full outbox is looked at again by receipts, not by spinning.
-                Instant::now()
-                    + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))
-            });
-        let idle = self.idle_since.map(|since| since + AWAIT_SETTLEMENTS);
-        [Some(asked), due, interval, idle, self.writer.next_wake()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(asked)
     }
 
     fn tell(&self, event: Event) {

@@ -16,9 +16,10 @@ use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, 
 use super::Gateway;
 use crate::MeterError;
 use crate::journal::Op;
+use crate::member::Member;
 use crate::metrics;
 use crate::outbox::ReceiptEffect;
-use crate::seal::{Member, Origin, Sealer};
+use crate::seal::{Origin, Sealer};
 
 /// The connection for everything but the meters' own, and what it brought last.
 pub(super) struct Session {

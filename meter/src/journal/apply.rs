@@ -5,7 +5,8 @@ use wire::{FeederId, MeterId};
 
 use super::rows;
 use super::tables::{BATCHES, FILLING, Failure, KEPT, RECORDS, SEALED, key, put, report};
-use super::{Op, Place, Progress, SealedReport};
+use super::{MeterRecord, Op, Place, Progress, SealedReport};
+use crate::batch::Batch;
 
 /// Does `ops` in one durable transaction. Returns the reports that are wanted.
 pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
@@ -24,29 +25,15 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
                 batches,
                 records,
             } => {
-                let kept = progress.interval;
-                change
-                    .open_table(FILLING)?
-                    .retain(|number, _| number < kept)?;
-                let mut table = change.open_table(BATCHES)?;
-                for (place, batch) in batches {
-                    table.insert(key(place), rows::write_batch(batch).as_slice())?;
-                }
-                let mut table = change.open_table(RECORDS)?;
-                for (meter, record) in records {
-                    table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
-                }
+                let mut filling = change.open_table(FILLING)?;
+                filling.retain(|number, _| number < progress.interval)?;
+                accepted(&change, batches, records)?;
             }
-            Op::EnteredAgain(place, batch, record) => {
-                let row = rows::write_batch(batch);
-                change
-                    .open_table(BATCHES)?
-                    .insert(key(place), row.as_slice())?;
-                let row = rows::write_record(record);
-                change
-                    .open_table(RECORDS)?
-                    .insert(place.meter.as_ref(), row.as_slice())?;
-            }
+            Op::EnteredAgain(place, batch, record) => accepted(
+                &change,
+                &[(place.clone(), batch.clone())],
+                &[(place.meter.clone(), record.clone())],
+            )?,
             Op::Sealed(place, batch, sealed) => {
                 change.open_table(BATCHES)?.remove(key(place))?;
                 let row = rows::write_sealed(batch, sealed);
@@ -80,6 +67,23 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
     }
     change.commit()?;
     Ok(reports)
+}
+
+/// Batches that wait to be sealed, and what their meters have reported and carry on.
+fn accepted(
+    change: &WriteTransaction,
+    batches: &[(Place, Batch)],
+    records: &[(MeterId, MeterRecord)],
+) -> Result<(), Failure> {
+    let mut table = change.open_table(BATCHES)?;
+    for (place, batch) in batches {
+        table.insert(key(place), rows::write_batch(batch).as_slice())?;
+    }
+    let mut table = change.open_table(RECORDS)?;
+    for (meter, record) in records {
+        table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
+    }
+    Ok(())
 }
 
 /// A report that waits for a receipt again.

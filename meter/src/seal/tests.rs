@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use masks::MaskSecret;
 use openfhe::secret::SecretKey;
 use packed::layout::{Entered, Totals};
 use packed::{ADDITIVE_SMALL, Accumulator, noise};

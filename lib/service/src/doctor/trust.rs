@@ -10,9 +10,10 @@ use crate::Chain;
 use crate::config::Settings;
 use crate::trust::{ASIDE, PlanKeeper, RosterKeeper};
 
+const CHECK: &str = "plan";
+
 /// The plan and the roster that a process has cached in its folder.
 pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Findings) -> Trusted {
-    const CHECK: &str = "plan";
     let opened = links(folder).and_then(|links| {
         let plan = PlanKeeper::open(settings, links.path()).map_err(io::Error::other)?;
         let roster = RosterKeeper::open(settings, links.path(), plan.operator_key());
@@ -36,6 +37,13 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
         plan: plan.current(),
         roster: roster.current(),
     };
+    let known = plan.operator_key().is_some();
+    say(findings, &trusted, [refused, earlier, known]);
+    trusted
+}
+
+/// What there is to say of the caches that are not refused, or that are set aside.
+fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known]: [bool; 3]) {
     if refused {
         findings.warn(
             CHECK,
@@ -62,7 +70,7 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
                 plan.interval_s
             ),
         );
-    } else if plan.operator_key().is_some() {
+    } else if known {
         let text = "none is cached yet; the operator's key is known";
         findings.warn(CHECK, text, "start the process while the operator runs");
     } else {
@@ -72,7 +80,6 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
             "start the operator, or set deployment.operator_key to the key that it prints at its start",
         );
     }
-    trusted
 }
 
 /// A folder of links to the caches in `folder`. A keeper sets aside a cache that it refuses, and doctor changes nothing:

@@ -34,11 +34,8 @@ fn place(window: WindowStart, meter: usize) -> Place {
     }
 }
 
-/// Runs over `readings`, started again before each interval whose number is in `restarts`, and returns the journal.
-fn run(readings: &[[Reading; METERS]], restarts: &BTreeSet<usize>, quantum_wh: u64) -> Held {
-    let disk = Disk::new(1);
-    let grid = Grid::new(INTERVAL_S, BATCH).unwrap();
-    let mut progress = Progress {
+fn beginning() -> Progress {
+    Progress {
         run: 1,
         settings: String::new(),
         interval_s: INTERVAL_S,
@@ -50,7 +47,14 @@ fn run(readings: &[[Reading; METERS]], restarts: &BTreeSet<usize>, quantum_wh: u
         live: false,
         behind: Default::default(),
         missed: Spans::default(),
-    };
+    }
+}
+
+/// Runs over `readings`, started again before each interval whose number is in `restarts`, and returns the journal.
+fn run(readings: &[[Reading; METERS]], restarts: &BTreeSet<usize>, quantum_wh: u64) -> Held {
+    let disk = Disk::new(1);
+    let grid = Grid::new(INTERVAL_S, BATCH).unwrap();
+    let mut progress = beginning();
     let (mut journal, mut held) = open(&disk).unwrap();
     let fleet = (0..METERS).map(|meter| place(WindowStart(0), meter));
     let begin = Op::Begin {
