@@ -260,7 +260,7 @@ fn a_plan_from_elsewhere_is_refused() {
             b"not a plan".to_vec(),
             Reason::InvalidMessage,
         ),
-        (operator.plan_topic(), vec![0; 9 << 20], Reason::Oversize),
+        (operator.plan_topic(), vec![0; 11 << 20], Reason::Oversize),
     ];
     for (topic, payload, reason) in cases {
         let refused = keeper.offer(&topic, &payload).unwrap_err();
