@@ -165,6 +165,14 @@ impl<'a> Listing<'a> {
             feeders.add_row([line.feeder.to_string(), utc(line.time)]);
         }
         writeln!(out, "\n{feeders}")?;
+        self.sums_table(out)?;
+        match self.sums.iter().all(|line| line.meters.is_none()) {
+            true => Ok(()),
+            false => self.meters_table(out),
+        }
+    }
+
+    fn sums_table(&self, out: &mut impl Write) -> io::Result<()> {
         let header = [
             "feeder",
             "window (UTC)",
@@ -190,10 +198,10 @@ impl<'a> Listing<'a> {
                 line.plan_version.to_string(),
             ]);
         }
-        writeln!(out, "\n{sums}")?;
-        if self.sums.iter().all(|line| line.meters.is_none()) {
-            return Ok(());
-        }
+        writeln!(out, "\n{sums}")
+    }
+
+    fn meters_table(&self, out: &mut impl Write) -> io::Result<()> {
         let mut meters = table(
             &[
                 "feeder",

@@ -331,7 +331,11 @@ mod tests {
             !text.contains("_watts"),
             "decrypted load that nobody asked for: {text}"
         );
+        load_is_exported_if_asked_for();
+    }
 
+    /// The recorder is the process's, so this is no test of its own.
+    fn load_is_exported_if_asked_for() {
         let mut feeders = Feeders::new(2, true);
         let mut supplement = report("a", 14_400);
         supplement.part = wire::Part(1);

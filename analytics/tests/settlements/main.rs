@@ -154,8 +154,11 @@ fn a_part_that_did_not_open_is_asked_for_again_in_disjoint_parts() {
         scene.settle(&release, refused),
         of(&first, 1, Outcome::Refused)
     );
+    without_the_last(&mut scene, &second);
+}
 
-    // The last does not come in time. The rest is released, and its gateway need not keep it any longer.
+/// The last does not come in time. The rest is released, and its gateway need not keep it any longer.
+fn without_the_last(scene: &mut Scene, second: &[u32]) {
     scene.now_ms += IDLE_MS;
     let effects = scene.tick();
     let release = scene.releases(&effects.outgoing).pop().unwrap();

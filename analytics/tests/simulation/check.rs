@@ -24,24 +24,8 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
     let failed: BTreeSet<Slot> = (operator.failed.values())
         .flat_map(|failed| failed.seals.iter().map(|(slot, _, _)| *slot))
         .collect();
-    for ((slot, variant), entry) in &gateways.entries {
-        match (entry.told, released.get(slot)) {
-            (None, _) => return Err(format!("{slot:?} variant {variant} was never settled")),
-            (Some(Told::Counted), Some(released)) if released != variant => {
-                return Err(format!(
-                    "{slot:?} counts with variant {variant}, not that released"
-                ));
-            }
-            (Some(Told::Refused(wire::Reason::Conflict)), Some(released))
-                if released == variant =>
-            {
-                return Err(format!(
-                    "{slot:?} variant {variant} is refused, and released"
-                ));
-            }
-            _ => {}
-        }
-    }
+    check_settled(gateways, &released)?;
+    check_heard(gateways, &released)?;
     // Nothing settled is lost: what counts and is not released are too few to be released.
     // So are those that the new owner of a feeder added to a window that the owner before had released.
     let mut withheld: BTreeMap<(usize, u64, usize), BTreeSet<usize>> = BTreeMap::new();
@@ -63,6 +47,42 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
         let group = withheld.entry((slot.feeder, slot.window, by)).or_default();
         group.insert(slot.meter);
     }
+    match withheld
+        .iter()
+        .find(|(_, meters)| meters.len() >= MIN_METERS as usize)
+    {
+        Some((window, meters)) => Err(format!(
+            "{meters:?} of {window:?} count and are not released"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Every report was settled, and as it ended.
+fn check_settled(gateways: &Gateways, released: &BTreeMap<Slot, u8>) -> Result<(), String> {
+    for ((slot, variant), entry) in &gateways.entries {
+        match (entry.told, released.get(slot)) {
+            (None, _) => return Err(format!("{slot:?} variant {variant} was never settled")),
+            (Some(Told::Counted), Some(released)) if released != variant => {
+                return Err(format!(
+                    "{slot:?} counts with variant {variant}, not that released"
+                ));
+            }
+            (Some(Told::Refused(wire::Reason::Conflict)), Some(released))
+                if released == variant =>
+            {
+                return Err(format!(
+                    "{slot:?} variant {variant} is refused, and released"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whoever has a report in a release knows it.
+fn check_heard(gateways: &Gateways, released: &BTreeMap<Slot, u8>) -> Result<(), String> {
     let unheard = released.keys().find(|slot| {
         // Who has the feeder now does not know what became of the sums of before.
         let handed_over = gateways.stage != Some(Stage::Whole) && slot.feeder == HANDED_OVER;
@@ -74,15 +94,7 @@ pub(crate) fn check(gateways: &Gateways, operator: &Operator) -> Result<(), Stri
             "{slot:?} is released, and its gateway still keeps its report"
         ));
     }
-    match withheld
-        .iter()
-        .find(|(_, meters)| meters.len() >= MIN_METERS as usize)
-    {
-        Some((window, meters)) => Err(format!(
-            "{meters:?} of {window:?} count and are not released"
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Who is in a sum, as its own words say.

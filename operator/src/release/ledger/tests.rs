@@ -807,19 +807,7 @@ fn an_older_copy_learns_what_did_not_open_and_how_often_from_the_record_of_that(
     ];
     let mut ledger = folder.open(true).unwrap();
     ledger.settle(&[], &refused(&failed)).unwrap();
-    let searched = Searched {
-        feeder: failed[0].feeder.clone(),
-        window_start: failed[0].window_start,
-        part: failed[0].part,
-        epoch: KeyEpoch(1),
-        culprits: vec!["meter-1".parse().unwrap(), "meter-2".parse().unwrap()],
-        together: Vec::new(),
-        reports: 20,
-        missing: 0,
-        openings: 9,
-        is_cut_short: false,
-        sum_differs: false,
-    };
+    let searched = two_culprits(&failed[0]);
     let by = By {
         operator: OPERATOR.to_owned(),
         ..crate::testing::by()
@@ -855,6 +843,23 @@ fn an_older_copy_learns_what_did_not_open_and_how_often_from_the_record_of_that(
         }
     );
     assert!(is_older, "{error}");
+}
+
+/// What a search for those who spoiled a sum found.
+fn two_culprits(failed: &Opening) -> Searched {
+    Searched {
+        feeder: failed.feeder.clone(),
+        window_start: failed.window_start,
+        part: failed.part,
+        epoch: KeyEpoch(1),
+        culprits: vec!["meter-1".parse().unwrap(), "meter-2".parse().unwrap()],
+        together: Vec::new(),
+        reports: 20,
+        missing: 0,
+        openings: 9,
+        is_cut_short: false,
+        sum_differs: false,
+    }
 }
 
 /// It did not say who was in the sum, so every meter of the feeder counts as spent.
