@@ -12,15 +12,12 @@ use wire::{
     AnalyticsEntry, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds, WindowStart,
 };
 
-use super::earlier;
 use super::error::PlanError;
 use super::feeder_setting::{Choice, name};
 use super::settings::{PlanSettings, agree, check_agreement};
+use super::{MAX_PLAN_BYTES, earlier};
 use crate::disk;
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
-
-/// The largest stored plan that is read.
-pub(super) const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
 
 /// The plan, its public keys, and where it is kept.
 pub(crate) struct PlanBook {
@@ -36,7 +33,7 @@ pub(crate) struct PlanBook {
 impl PlanBook {
     /// Whether a plan was published from `dir`, in any format.
     pub(crate) fn is_stored(dir: &Path) -> bool {
-        Self::path(dir).exists() || earlier::is_set_aside(dir)
+        super::path(dir).exists() || earlier::is_set_aside(dir)
     }
 
     /// Opens the plan stored in `dir`, or drafts the first one with the keys of [`FIRST_EPOCH`]. A plan of an earlier format
@@ -52,15 +49,11 @@ impl PlanBook {
     ) -> Result<Self, PlanError> {
         let shape = Shape::new(settings.layout, settings.batch)?;
         earlier::set_aside(dir)?;
-        let path = Self::path(dir);
+        let path = super::path(dir);
         match path.exists() {
             true => Self::load(dir, topic, settings, shape, keyring),
             false => Self::draft(dir, topic, settings, shape, keyring),
         }
-    }
-
-    pub(super) fn path(dir: &Path) -> PathBuf {
-        dir.join("plan.bin")
     }
 
     fn draft(
@@ -89,7 +82,7 @@ impl PlanBook {
         Ok(Self {
             plan: Arc::new(plan),
             limbs: keys.public.clone().into(),
-            path: Self::path(dir),
+            path: super::path(dir),
             topic,
             choice: Choice::new(settings, shape, &keys),
             unsaved: true,
@@ -103,7 +96,7 @@ impl PlanBook {
         shape: Shape,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
-        let path = Self::path(dir);
+        let path = super::path(dir);
         let bytes = disk::read(&path, MAX_PLAN_BYTES)?;
         let stored = |cause| PlanError::Stored {
             path: path.clone(),

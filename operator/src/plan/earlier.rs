@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use ciborium::Value;
 use wire::{KeyEpoch, Plan, PlanVersion, WireError};
 
-use super::book::{MAX_PLAN_BYTES, PlanBook};
 use super::error::PlanError;
+use super::{MAX_PLAN_BYTES, path};
 use crate::disk::{self, DiskError};
 
 const PLAN: &str = "plan-1.bin";
@@ -31,7 +31,7 @@ pub(crate) struct Earlier {
 /// # Errors
 /// They cannot be read or renamed.
 pub(crate) fn set_aside(dir: &Path) -> Result<(), PlanError> {
-    let plan = PlanBook::path(dir);
+    let plan = path(dir);
     if !plan.exists() || !is_earlier(&disk::read(&plan, MAX_PLAN_BYTES)?) {
         return Ok(());
     }

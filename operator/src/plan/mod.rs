@@ -11,3 +11,13 @@ pub(crate) mod reference;
 pub(crate) mod roster;
 pub(crate) mod settings;
 pub(crate) mod stored;
+
+use std::path::{Path, PathBuf};
+
+/// The largest stored plan that is read.
+const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where the plan is stored in the operator's folder.
+fn path(dir: &Path) -> PathBuf {
+    dir.join("plan.bin")
+}

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use wire::{DeploymentId, FeederId, Owners, Plan};
 
-use super::book::{MAX_PLAN_BYTES, PlanBook};
-use super::earlier;
 use super::error::PlanError;
+use super::{MAX_PLAN_BYTES, earlier};
 use crate::disk;
 use crate::keys::error::KeyringError;
 
@@ -20,7 +19,7 @@ pub fn stored_plan(
     deployment: &DeploymentId,
     topic: &str,
 ) -> Result<Option<Plan>, PlanError> {
-    let path = PlanBook::path(dir);
+    let path = super::path(dir);
     if !path.exists() {
         return Ok(None);
     }

@@ -42,6 +42,7 @@ use crate::release::report::FeederReport;
 use crate::release::totals::{COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
+use header::header;
 pub(crate) use state::{State, state};
 use store::Store;
 
@@ -99,8 +100,10 @@ impl Ledger {
             }
             Store::create(&path, place)?;
         }
+        let mut store = Store::new(&path);
+        migrate_2::upgrade(&mut store, &header(place))?;
         let mut ledger = Self {
-            store: Store::open(&path, place)?,
+            store,
             count,
             totals: Totals::open(place.totals)?,
             refused: Totals::open(&refused::path(place.totals))?,

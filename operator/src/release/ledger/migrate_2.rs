@@ -28,7 +28,7 @@ pub(super) fn is_due(view: &ReadTransaction) -> Result<bool, Error> {
     Ok(found.is_some_and(|found| found.value() == FORMAT))
 }
 
-/// Brings a ledger of format 2 to the present format, for which `header` is.
+/// Brings a ledger of format 2 to the present format, for which `header` is. Another one must have that header.
 pub(super) fn upgrade(
     store: &mut Store,
     header: &[(&'static str, &str); 3],
@@ -38,7 +38,7 @@ pub(super) fn upgrade(
     let at = |error: Error| faulty(&path, error);
     let view = database.begin_read().map_err(|error| at(error.into()))?;
     if !is_due(&view).map_err(at)? {
-        return Ok(());
+        return check_header(&path, &view, header);
     }
     let [(_, format), rest @ ..] = header;
     check_header(&path, &view, rest)?;

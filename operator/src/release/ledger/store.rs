@@ -14,8 +14,7 @@ use wire::{FeederId, KeyEpoch, WindowStart};
 
 use super::Place;
 use super::error::{LedgerError, faulty};
-use super::header::{META, check_header, header};
-use super::migrate_2;
+use super::header::{META, header};
 use super::rows::{SUMS, TOTAL, key, opening, row};
 use crate::release::opening::{Opening, Stage};
 
@@ -64,27 +63,22 @@ impl Store {
         store::create(path, &builder(), fill).map_err(LedgerError::at(path))
     }
 
-    /// Opens the ledger that is there and verifies it.
-    pub(super) fn open(path: &Path, place: &Place<'_>) -> Result<Self, LedgerError> {
+    /// The ledger that is there. It is opened and verified when it is first used.
+    pub(super) fn new(path: &Path) -> Self {
         let file = path.to_owned();
         let open = Box::new(move |verify| {
             let mut builder = builder();
             builder.set_check_integrity_on_open(verify);
             store::open(&file, &builder)
         });
-        let mut store = Self {
+        Self {
             path: path.to_owned(),
             open,
             database: None,
             verified: false,
             len: 0,
             owed: Vec::new(),
-        };
-        migrate_2::upgrade(&mut store, &header(place))?;
-        let database = store.database()?;
-        let view = database.begin_read().map_err(|error| faulty(path, error))?;
-        check_header(path, &view, &header(place))?;
-        Ok(store)
+        }
     }
 
     #[cfg(test)]
