@@ -145,7 +145,10 @@ mod tests {
     const SHOWN: [Option<i64>; 4] = [Some(400), Some(0), None, None];
     const PRESENT: [Option<u32>; 4] = [Some(20), Some(20), None, Some(0)];
 
-    fn wrong(parts: &[([Option<i64>; 4], [Option<u32>; 4])]) -> Vec<String> {
+    /// Energy and presence of a part's four intervals.
+    type Part = ([Option<i64>; 4], [Option<u32>; 4]);
+
+    fn wrong(parts: &[Part]) -> Vec<String> {
         let parts = parts
             .iter()
             .map(|(energy_wh, present)| Shown { energy_wh, present });
