@@ -25,6 +25,7 @@ use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
 
 mod changes;
 mod close;
+mod contribution;
 mod divide;
 mod feeder;
 mod fingerprints;
@@ -34,12 +35,14 @@ mod members;
 mod restore;
 mod settle;
 mod sum;
+mod taken;
 #[cfg(test)]
 pub(crate) mod tests;
 use changes::Changes;
+pub(crate) use contribution::Contribution;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
-pub(crate) use fold::{Contribution, FoldResult};
+pub(crate) use fold::FoldResult;
 pub(crate) use members::Members;
 use sum::Sum;
 

@@ -3,7 +3,7 @@
 use wire::{FeederId, WindowStart};
 
 use super::feeder::Window;
-use super::members::Taken;
+use super::taken::Taken;
 use super::{Due, Held, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 

@@ -8,7 +8,8 @@
 use packed::layout::Shape;
 use wire::{ContributorSet, Part};
 
-use super::fold::{Contribution, FoldResult};
+use super::contribution::Contribution;
+use super::fold::FoldResult;
 use super::{Sum, Windows};
 use crate::store::{Replaces, Stage, Store, StoreError, SumKey, SumRow, damaged};
 

@@ -1,30 +1,12 @@
 //! A report into its sum.
 
-use packed::Profile;
 use service::failpoint;
-use wire::{Digest, Part, Reason, Report, WindowStart};
+use wire::{Part, Reason, WindowStart};
 
 use super::changes::Counted;
 use super::feeder::Window;
-use super::{Feeder, Fingerprints, Sum, Windows};
+use super::{Contribution, Feeder, Fingerprints, Sum, Windows};
 use crate::store::{Stage, Store, StoreError, SumKey, SumRow};
-
-/// A report whose signature, roster entry and plan have been checked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Contribution<'a> {
-    /// Whose it is, and of which window.
-    pub report: &'a Report,
-    /// The packed ciphertext.
-    pub limbs: &'a [u8],
-    /// SHA-256 of the ciphertext.
-    pub digest: Digest,
-    /// The meter's number on the feeder.
-    pub number: u32,
-    /// The profile of the report's feeder setting.
-    pub profile: &'static Profile,
-    /// The most meters that a sum of that setting may have.
-    pub max_meters: u32,
-}
 
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use service::failpoint;
 use wire::Reason;
 
 use super::Contribution;
-use super::members::Taken;
+use super::taken::Taken;
 use crate::store::{Stage, Store, StoreError, SumRow, damaged};
 
 /// One encrypted sum.
