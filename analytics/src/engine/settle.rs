@@ -120,9 +120,9 @@ fn outcome_of(stage: Stage) -> Outcome {
 
 /// Reasons for which a release is worth sending again as it is.
 fn is_transient(reason: Reason) -> bool {
-    use Reason::{KeySpent, NotReady, Overloaded, UnknownAnalytics, UnknownPlan};
+    use Reason::{KeySpent, NotReady, Overloaded, ReportTooEarly, UnknownAnalytics, UnknownPlan};
     matches!(
         reason,
-        KeySpent | NotReady | Overloaded | UnknownAnalytics | UnknownPlan
+        KeySpent | NotReady | Overloaded | ReportTooEarly | UnknownAnalytics | UnknownPlan
     )
 }

@@ -33,7 +33,7 @@ fn each_gateway_hears_once_of_a_part_that_the_operator_took_or_refused() {
     // What passes settles nothing.
     let mut scene = Scene::new();
     let release = scene.release();
-    for reason in [Reason::NotReady, Reason::KeySpent] {
+    for reason in [Reason::NotReady, Reason::KeySpent, Reason::ReportTooEarly] {
         assert_eq!(
             scene.settle(&release, SumStatus::Rejected(reason)),
             parts([])
