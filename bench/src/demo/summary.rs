@@ -137,7 +137,7 @@ impl RunSummary {
             self.windows_withheld
         );
         text += &format!(
-            "readings entered in whole {} Wh, the rest carried on; a total is one off with probability {:.1e}\n",
+            "readings entered in whole {} Wh, the rest carried on; a total is off by a quantum with probability {:.1e}\n",
             self.quantum_wh, self.off_by_one_probability
         );
         text += &format!(

@@ -61,7 +61,7 @@ pub(crate) const PEERS: [System; 7] = [
         title: "Paillier 2048, a ciphertext a reading",
         source: Source::Python(venv::PAILLIER),
         precision: Precision::Exact,
-        gives: "exact integers, sums of any length, a much older assumption than ring-LWE",
+        gives: "sums of any length, a much older assumption than ring-LWE",
         lacks: "speed; security against quantum computers; signatures and everything after them",
     },
     System {
@@ -69,7 +69,7 @@ pub(crate) const PEERS: [System; 7] = [
         title: "Paillier 2048, 48 readings a ciphertext",
         source: Source::Python(venv::PAILLIER),
         precision: Precision::Exact,
-        gives: "exact integers in a twelfth of our bytes, and a server cheaper than ours",
+        gives: "far fewer bytes than ours, and a server that does less",
         lacks: "speed on the meter; negative readings, unless offset; room for squares; security against quantum computers",
     },
     System {
@@ -78,12 +78,12 @@ pub(crate) const PEERS: [System; 7] = [
         source: Source::Native,
         precision: Precision::Rounded,
         gives: "a proof that every reading is in range, which a dishonest meter cannot forge; no holder of a single key: \
-                two aggregators must collude to see a reading; exact sums",
+                two aggregators must collude to see a reading",
         lacks: "a deployment with one aggregator; reports that outlive a lost aggregator; signatures (DAP uses HPKE and TLS)",
     },
     System {
         name: "openfhe",
-        title: "OpenFHE's own serialisation, our parameters",
+        title: "OpenFHE's own serialisation, in our ring",
         source: Source::Native,
         precision: CKKS,
         gives: "every other scheme and operation of the library on the same objects",
@@ -94,7 +94,7 @@ pub(crate) const PEERS: [System; 7] = [
         title: "pads alone: additive masks without encryption",
         source: Source::Pads,
         precision: Precision::Exact,
-        gives: "exact integers and sums that prove their members, as ours do, in a sixteenth of our bytes and at a hundredth of our \
+        gives: "exact integers and sums that prove their members, as ours do, in far fewer bytes and with far less \
                 time on the meter: for plain sums they would do",
         lacks: "a second lock: who has an epoch's mask key reads every report, where ours needs the secret key too; sums that \
                 are computed on before they are opened; security against quantum computers (X25519)",
