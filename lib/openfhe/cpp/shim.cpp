@@ -217,6 +217,21 @@ void open(const Context& context, const SecretKey& key, std::uint64_t* c0, std::
     guarded([&] { open(*context.internals, key.internals->key->GetPrivateElement(), c0, c0_len, c1, c1_len); });
 }
 
+std::unique_ptr<Ciphertext> combine(const Context& context, const PublicKey& key, const std::uint64_t* words,
+                                    std::size_t len) {
+    return guarded([&] {
+        const Internals& in = *context.internals;
+        const std::size_t n = in.ring_dimension;
+        check_length("v, e0, e1 and m", 4 * n, len);
+        const DCRTPoly v = polynomial(in, words, n), e0 = polynomial(in, words + n, n);
+        const DCRTPoly e1 = polynomial(in, words + 2 * n, n), m = polynomial(in, words + 3 * n, n);
+        const auto& elements = key.internals->key->GetPublicElements();
+        auto ciphertext = std::make_shared<lbcrypto::CiphertextImpl<DCRTPoly>>(key.internals->key);
+        ciphertext->SetElements({elements.at(0) * v + e0 + m, elements.at(1) * v + e1});
+        return std::make_unique<Ciphertext>(std::make_unique<CiphertextInternals>(CiphertextInternals{std::move(ciphertext)}));
+    });
+}
+
 void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& other) {
     guarded([&] {
         context.internals->context->EvalAddInPlace(sum.internals->ciphertext, other.internals->ciphertext);

@@ -83,6 +83,11 @@ void residues(const Ciphertext& ciphertext, std::uint64_t* c0, std::size_t c0_le
 void open(const Context& context, const SecretKey& key, std::uint64_t* c0, std::size_t c0_len,
           const std::uint64_t* c1, std::size_t c1_len);
 
+// What encryption computes, from chosen values: b*v + e0 + m and a*v + e1, by OpenFHE's polynomials. The words are the
+// residues of v, e0, e1 and m, one after the other.
+std::unique_ptr<Ciphertext> combine(const Context& context, const PublicKey& key, const std::uint64_t* words,
+                                    std::size_t len);
+
 // EvalAddInPlace, for comparisons.
 void add_in_place(const Context& context, Ciphertext& sum, const Ciphertext& other);
 

@@ -60,6 +60,12 @@ pub(crate) mod ffi {
             c1: *const u64,
             c1_len: usize,
         ) -> Result<()>;
+        unsafe fn combine(
+            context: &Context,
+            key: &PublicKey,
+            words: *const u64,
+            len: usize,
+        ) -> Result<UniquePtr<Ciphertext>>;
         fn openmp_threads() -> Result<usize>;
         fn add_in_place(
             context: &Context,

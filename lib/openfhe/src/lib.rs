@@ -1,9 +1,11 @@
-//! The bridge to OpenFHE 1.4.2: CKKS encryption, keys, decryption.
+//! The bridge to OpenFHE 1.4.2: keys and decryption for the operator, and the reference that the crate `seal` is compared
+//! with.
 //!
 //! It covers only what Cipherwatt uses. Plaintexts, ciphertexts and keys leave and enter as the plain
 //! coefficients of polynomials over [`packed::RING`], each checked to be a residue, so bytes from the
 //! network never reach OpenFHE's own deserialiser. What the coefficients mean, and how they are packed,
-//! is the crate [`packed`]'s matter: OpenFHE's slots and its encoding are not used. The build script
+//! is the crate [`packed`]'s matter: OpenFHE's slots and its encoding are not used. Meters encrypt with the crate `seal`,
+//! which needs no C++; [`Context::encrypt`] is for a meter that is built with OpenFHE instead, and for comparisons. The build script
 //! obtains OpenFHE itself; its environment variables are in `build/mod.rs`.
 //!
 //! # Threads
@@ -19,10 +21,10 @@
 //!
 //! # Layout
 //! - [`Context`]: OpenFHE set up for the ring, once a process.
-//! - `encrypt`: from the coefficients of a plaintext to those of a ciphertext.
+//! - `encrypt`: OpenFHE's encryption, from the coefficients of a plaintext to those of a ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
 //! - [`secret`]: key generation, decryption, key files. For the operator alone.
-//! - [`mod@reference`]: OpenFHE's own addition and objects, to compare with.
+//! - [`mod@reference`]: OpenFHE's own arithmetic and objects, to compare with.
 //! - [`self_test`](fn@self_test): whether OpenFHE works here.
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.

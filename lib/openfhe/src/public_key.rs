@@ -5,15 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use cxx::UniquePtr;
-use packed::RING;
-use sha2::{Digest, Sha256};
+use packed::{PUBLIC_KEY_WORDS, RING};
 
 use crate::bridge::ffi;
 use crate::context::shared;
 use crate::{Context, Error};
-
-/// Coefficients of a key: those of `b`, then those of `a`.
-pub(crate) const WORDS: usize = 2 * RING.dimension;
 
 /// A public key `(b, a)` with `b = e − a·s`, for every profile. Clones share it.
 #[derive(Clone)]
@@ -39,7 +35,7 @@ impl PublicKey {
     /// # Errors
     /// [`Error::Packed`] for a wrong length or a residue out of range.
     pub fn from_packed(context: &Context, packed: &[u8]) -> Result<Self, Error> {
-        let words = packed::unpack(&RING, WORDS, packed)?;
+        let words = packed::unpack(&RING, PUBLIC_KEY_WORDS, packed)?;
         let _shared = shared();
         // SAFETY: pointer and length are those of the vector, which outlives the call.
         let key = unsafe { ffi::public_key(context.ffi(), words.as_ptr(), words.len()) }
@@ -56,14 +52,10 @@ impl PublicKey {
         &self.inner.packed
     }
 
-    /// SHA-256 over the ring's [parameter bytes](packed::Ring::parameter_bytes) and the packed coefficients.
+    /// [`packed::key_fingerprint`] of the key.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::new()
-            .chain_update(RING.parameter_bytes())
-            .chain_update(self.as_packed())
-            .finalize()
-            .into()
+        packed::key_fingerprint(self.as_packed())
     }
 
     pub(crate) fn ffi(&self) -> &ffi::PublicKey {

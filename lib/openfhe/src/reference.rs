@@ -1,4 +1,4 @@
-//! OpenFHE's own objects and addition, to compare ours with, in tests and in `bench`. Nothing on the
+//! OpenFHE's own objects, addition and arithmetic, to compare ours with, in tests and in `bench`. Nothing on the
 //! path from a reading to a total uses this module.
 #![allow(unsafe_code, reason = "calls across the bridge")]
 
@@ -7,7 +7,7 @@ use packed::RING;
 
 use crate::bridge::ffi;
 use crate::context::shared;
-use crate::encrypt::residues;
+use crate::encrypt::{check_coefficients, residues};
 use crate::{Context, Error, Fresh, PublicKey};
 
 /// A ciphertext as OpenFHE holds it.
@@ -36,12 +36,7 @@ impl Ciphertext {
     /// # Errors
     /// [`Error::OpenFhe`] if OpenFHE fails.
     pub fn residues(&self) -> Result<Fresh, Error> {
-        let mut all = Fresh {
-            c0: vec![0; RING.dimension],
-            c1: vec![0; RING.dimension],
-        };
-        residues(&self.ciphertext, &mut all.c0, &mut all.c1)?;
-        Ok(all)
+        all_residues(&self.ciphertext)
     }
 
     /// `EvalAddInPlace`.
@@ -85,6 +80,45 @@ impl Ciphertext {
             ciphertext,
         })
     }
+}
+
+/// What encryption computes, from chosen values instead of random ones: `c0 = b·v + e0 + m` and
+/// `c1 = a·v + e1`, by OpenFHE's own polynomials. All are whole polynomials.
+///
+/// # Errors
+/// [`Error::Coefficients`] unless each has as many coefficients as the ring, [`Error::Residue`] for one
+/// of `m` that is not below the prime.
+pub fn combine(
+    context: &Context,
+    key: &PublicKey,
+    [v, e0, e1]: [&[i8]; 3],
+    m: &[u64],
+) -> Result<Fresh, Error> {
+    let lengths = [v.len(), e0.len(), e1.len(), m.len()];
+    if let Some(&actual) = lengths.iter().find(|&&len| len != RING.dimension) {
+        return Err(Error::Coefficients { actual });
+    }
+    check_coefficients(m)?;
+    let residue = |&small: &i8| i64::from(small).rem_euclid(RING.modulus as i64) as u64;
+    let small = [v, e0, e1].into_iter().flatten().map(residue);
+    let words: Vec<u64> = small.chain(m.iter().copied()).collect();
+    let ciphertext = {
+        let _shared = shared();
+        // SAFETY: pointer and length are those of the vector, which outlives the call.
+        unsafe { ffi::combine(context.ffi(), key.ffi(), words.as_ptr(), words.len()) }
+            .map_err(Error::thrown("combine polynomials"))?
+    };
+    all_residues(&ciphertext)
+}
+
+/// All coefficients of both polynomials.
+fn all_residues(ciphertext: &ffi::Ciphertext) -> Result<Fresh, Error> {
+    let mut all = Fresh {
+        c0: vec![0; RING.dimension],
+        c1: vec![0; RING.dimension],
+    };
+    residues(ciphertext, &mut all.c0, &mut all.c1)?;
+    Ok(all)
 }
 
 /// How many threads OpenMP gives a region inside a call into OpenFHE that asks for four.

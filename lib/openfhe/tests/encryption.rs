@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::thread;
 
 use openfhe::secret::{self, SecretKey};
-use openfhe::{Context, Error, Fresh, PublicKey};
+use openfhe::{Context, Error, Fresh, PublicKey, reference};
 use packed::{ADDITIVE_FINE, Lifted, PackError, RING, noise};
 use sha2::{Digest, Sha256};
 
@@ -232,4 +232,36 @@ fn the_norms_are_those_of_a_ternary_secret_and_a_small_error() {
             "{norms:?}"
         );
     }
+}
+
+#[test]
+fn chosen_values_are_combined_as_the_formula_says_with_the_sign_that_a_turn_of_the_ring_brings() {
+    const TURN: usize = 5;
+    let (context, _, public) = setup();
+    let words = packed::unpack(&RING, 2 * RING.dimension, public.as_packed()).unwrap();
+    let (b, a) = words.split_at(RING.dimension);
+    let m = ramp(RING.dimension);
+    let small = |seed: i8| -> Vec<i8> {
+        let value = |i: usize| (i % 43) as i8 * seed - 21 * seed;
+        (0..RING.dimension).map(value).collect()
+    };
+    let (e0, e1) = (small(1), small(-1));
+    let mut v = vec![0; RING.dimension];
+    v[TURN] = -1;
+    let combined = reference::combine(&context, &public, [&v, &e0, &e1], &m).unwrap();
+    // −X^5 · p: the coefficient that leaves at the top returns at the bottom with its sign turned twice.
+    let turned = |p: &[u64], k: usize| match k.checked_sub(TURN) {
+        Some(from) => RING.modulus - p[from],
+        None => p[RING.dimension + k - TURN],
+    };
+    let sum = |product: u64, error: i8, m: u64| {
+        let sum = i128::from(product) + i128::from(error) + i128::from(m);
+        sum.rem_euclid(i128::from(RING.modulus)) as u64
+    };
+    for k in 0..RING.dimension {
+        assert_eq!(combined.c0[k], sum(turned(b, k), e0[k], m[k]), "c0, {k}");
+        assert_eq!(combined.c1[k], sum(turned(a, k), e1[k], 0), "c1, {k}");
+    }
+    let short = reference::combine(&context, &public, [&v, &e0[1..], &e1], &m);
+    assert!(matches!(short, Err(Error::Coefficients { actual: 2047 })));
 }

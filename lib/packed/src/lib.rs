@@ -12,6 +12,7 @@
 //! - [`noise`]: how far a decrypted coefficient is off, the quanta that follow, and the choice
 //!   of a profile
 //! - [`report`]: packing a report
+//! - `public_key`: the size and the fingerprint of a packed public key
 //! - `accumulator`: the sum
 //! - [`sum`]: the packed sum, and the ciphertext it stands for
 //! - `bits`: packing and unpacking of residues
@@ -23,6 +24,7 @@ mod kernel;
 pub mod layout;
 pub mod noise;
 mod profile;
+mod public_key;
 pub mod report;
 pub mod sum;
 #[cfg(test)]
@@ -34,4 +36,5 @@ pub use kernel::{Kernel, KernelUnavailable};
 pub use profile::{
     ADDITIVE, ADDITIVE_FINE, ADDITIVE_SMALL, ADDITIVE_WIDE, Profile, RING, Ring, UnknownProfile,
 };
+pub use public_key::{PUBLIC_KEY_BYTES, PUBLIC_KEY_WORDS, key_fingerprint};
 pub use sum::{Lifted, sum_len};

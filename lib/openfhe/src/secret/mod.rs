@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cxx::UniquePtr;
 use packed::noise::KeyNorms;
-use packed::{Lifted, RING};
+use packed::{Lifted, PUBLIC_KEY_BYTES, PUBLIC_KEY_WORDS, RING};
 use zeroize::Zeroizing;
 
 pub use error::KeyFileError;
@@ -17,14 +17,13 @@ pub use error::KeyFileError;
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};
 use crate::encrypt::check_coefficients;
-use crate::public_key::WORDS;
 use crate::{Context, Error, PublicKey};
 
 /// The version of the key files that this program writes, and the only one it reads.
 const VERSION: u16 = 2;
 
 /// Bytes of a key file.
-const FILE_LEN: usize = HEADER_LEN + RING.dimension + RING.packed_len(WORDS) + CHECKSUM_LEN;
+const FILE_LEN: usize = HEADER_LEN + RING.dimension + PUBLIC_KEY_BYTES + CHECKSUM_LEN;
 
 const MAGIC: &[u8; 8] = b"CWSECKEY";
 const HEADER_LEN: usize = MAGIC.len() + size_of::<u16>();
@@ -53,7 +52,7 @@ unsafe impl Sync for SecretKey {}
 /// [`Error::OpenFhe`] if OpenFHE fails.
 pub fn generate(context: &Context) -> Result<(SecretKey, PublicKey), Error> {
     let mut secret = Zeroizing::new(vec![0; RING.dimension]);
-    let mut public = vec![0; WORDS];
+    let mut public = vec![0; PUBLIC_KEY_WORDS];
     {
         let _exclusive = exclusive();
         // SAFETY: pointers and lengths are those of the two vectors, which outlive the call.
@@ -175,7 +174,7 @@ fn norms(
     key: &ffi::SecretKey,
     coefficients: &[i8],
 ) -> Result<KeyNorms, Error> {
-    let words = packed::unpack(&RING, WORDS, public.as_packed())?;
+    let words = packed::unpack(&RING, PUBLIC_KEY_WORDS, public.as_packed())?;
     let (b, a) = words.split_at(RING.dimension);
     // With the public key, e gives the secret away.
     let mut error = Zeroizing::new(b.to_vec());
