@@ -1,0 +1,202 @@
+//! The loops that touch secrets, in one version per instruction set, chosen at run time: the only `unsafe` code.
+#![allow(unsafe_code, reason = "calls of functions that need instructions")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use crate::ring::{Factors, GROUPS, Group, Polynomial};
+use crate::sample::Block;
+use crate::transform::Roots;
+
+/// An instruction set that sealing is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// Plain Rust, for any processor.
+    Portable,
+    /// 256-bit vectors of x86-64.
+    Avx2,
+    /// 512-bit vectors of x86-64 (AVX-512 F, DQ and VPOPCNTDQ).
+    Avx512,
+}
+
+/// The kernel that was asked for needs instructions that this processor does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this processor has no {kernel}")]
+pub struct KernelUnavailable {
+    /// The kernel that was asked for.
+    pub kernel: Kernel,
+}
+
+impl Kernel {
+    /// Every kernel, slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The fastest kernel of this processor.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available().last().unwrap_or(Self::Portable)
+    }
+
+    /// The kernels of this processor, slowest first; never empty.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kernel| kernel.is_available())
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vpopcntdq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512",
+        })
+    }
+}
+
+/// The loops of one kernel. Each may only be called on a processor that has its instructions.
+struct Entries {
+    ternary: unsafe fn(&[Block], &mut [Group]),
+    errors: unsafe fn(&[[Block; 2]], &mut [[Group; 3]]),
+    forward: unsafe fn(&Roots, &mut Polynomial, &mut Polynomial),
+    multiply: unsafe fn(&[Factors; GROUPS], &Polynomial, &mut Polynomial),
+    inverse: unsafe fn(&Roots, &mut Polynomial, &mut Polynomial),
+    add: unsafe fn(&[Group], &mut [Group]),
+}
+
+/// Compiles the loops for the instructions of an attribute, with a way to multiply.
+macro_rules! compile {
+    ($product:expr $(, #[$features:meta])?) => {
+        use crate::ring::{self, Factors, GROUPS, Group, Polynomial};
+        use crate::sample::{self, Block};
+        use crate::transform::{self, Roots};
+
+        pub(super) const ENTRIES: super::Entries = super::Entries {
+            ternary,
+            errors,
+            forward,
+            multiply,
+            inverse,
+            add,
+        };
+
+        $(#[$features])?
+        #[inline(never)]
+        fn ternary(random: &[Block], coefficients: &mut [Group]) {
+            sample::ternary(random, coefficients);
+        }
+
+        $(#[$features])?
+        #[inline(never)]
+        fn errors(random: &[[Block; 2]], errors: &mut [[Group; 3]]) {
+            sample::errors(random, errors);
+        }
+
+        $(#[$features])?
+        #[inline(never)]
+        fn forward(roots: &Roots, polynomial: &mut Polynomial, values: &mut Polynomial) {
+            transform::forward(roots, polynomial, values, $product);
+        }
+
+        $(#[$features])?
+        #[inline(never)]
+        fn multiply(factors: &[Factors; GROUPS], values: &Polynomial, products: &mut Polynomial) {
+            transform::multiply(factors, values, products, $product);
+        }
+
+        $(#[$features])?
+        #[inline(never)]
+        fn inverse(roots: &Roots, values: &mut Polynomial, polynomial: &mut Polynomial) {
+            transform::inverse(roots, values, polynomial, $product);
+        }
+
+        $(#[$features])?
+        #[inline(never)]
+        fn add(terms: &[Group], sums: &mut [Group]) {
+            ring::add(terms, sums);
+        }
+    };
+}
+use compile;
+
+/// The loops of a kernel that this processor has.
+#[derive(Clone, Copy)]
+pub struct Loops(&'static Entries);
+
+impl Loops {
+    /// Those of `kernel`.
+    ///
+    /// # Errors
+    /// This processor does not have it.
+    pub fn of(kernel: Kernel) -> Result<Self, KernelUnavailable> {
+        if !kernel.is_available() {
+            return Err(KernelUnavailable { kernel });
+        }
+        Ok(Self(match kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => &avx2::ENTRIES,
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => &avx512::ENTRIES,
+            _ => &portable::ENTRIES,
+        }))
+    }
+
+    /// [`sample::ternary`](crate::sample::ternary).
+    pub fn ternary(self, random: &[Block], coefficients: &mut [Group]) {
+        // SAFETY: `Loops::of` gives only loops whose instructions this processor has.
+        unsafe { (self.0.ternary)(random, coefficients) }
+    }
+
+    /// [`sample::errors`](crate::sample::errors).
+    pub fn errors(self, random: &[[Block; 2]], errors: &mut [[Group; 3]]) {
+        // SAFETY: as for `ternary`.
+        unsafe { (self.0.errors)(random, errors) }
+    }
+
+    /// [`transform::forward`](crate::transform::forward).
+    pub fn forward(self, polynomial: &mut Polynomial, values: &mut Polynomial) {
+        // SAFETY: as for `ternary`.
+        unsafe { (self.0.forward)(&crate::transform::FORWARD, polynomial, values) }
+    }
+
+    /// [`transform::multiply`](crate::transform::multiply).
+    pub fn multiply(
+        self,
+        factors: &[Factors; GROUPS],
+        values: &Polynomial,
+        products: &mut Polynomial,
+    ) {
+        // SAFETY: as for `ternary`.
+        unsafe { (self.0.multiply)(factors, values, products) }
+    }
+
+    /// [`transform::inverse`](crate::transform::inverse).
+    pub fn inverse(self, values: &mut Polynomial, polynomial: &mut Polynomial) {
+        // SAFETY: as for `ternary`.
+        unsafe { (self.0.inverse)(&crate::transform::INVERSE, values, polynomial) }
+    }
+
+    /// [`ring::add`](crate::ring::add).
+    pub fn add(self, terms: &[Group], sums: &mut [Group]) {
+        // SAFETY: as for `ternary`.
+        unsafe { (self.0.add)(terms, sums) }
+    }
+}

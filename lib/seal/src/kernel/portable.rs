@@ -1,0 +1,3 @@
+//! For any processor: one 128-bit product at a time.
+
+super::compile!(ring::product);

@@ -1,0 +1,68 @@
+//! The secret randomness of one report.
+
+use chacha20::cipher::array::Array;
+use chacha20::cipher::{KeyIvInit, StreamCipherCore};
+use chacha20::variants::Ietf;
+use chacha20::{ChaChaCore, R20};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::kernel::Loops;
+use crate::ring::{GROUPS, Group, LANES, Polynomial};
+use crate::sample::Block;
+
+/// Pairs of blocks that are drawn at a time.
+const PAIRS: usize = GROUPS / LANES;
+
+/// A key stream of ChaCha20 and what is made of it; wiped when dropped.
+///
+/// The cipher keeps no buffer, and wipes its state itself.
+pub(crate) struct Noise {
+    stream: ChaChaCore<R20, Ietf>,
+    random: [[Block; 2]; PAIRS],
+    errors: [[Group; 3]; PAIRS],
+}
+
+impl Noise {
+    /// Under a fresh seed of the operating system. Nothing is kept from one report to the next, so that a copy of a
+    /// process or of a machine's memory repeats nothing: two reports of one seed would tell the difference of readings.
+    pub(crate) fn fresh() -> Result<Self, getrandom::Error> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice())?;
+        Ok(Self::of(&seed))
+    }
+
+    pub(crate) fn of(seed: &[u8; 32]) -> Self {
+        Self {
+            stream: ChaChaCore::new(seed.into(), &[0; 12].into()),
+            random: [[[0; 64]; 2]; PAIRS],
+            errors: [[[0; LANES]; 3]; PAIRS],
+        }
+    }
+
+    /// Replaces all coefficients by uniform ones of −1, 0 and 1.
+    pub(crate) fn ternary(&mut self, loops: Loops, polynomial: &mut Polynomial) {
+        let random = &mut self.random.as_flattened_mut()[..GROUPS / LANES];
+        self.stream
+            .write_keystream_blocks(Array::cast_slice_from_core_mut(random));
+        loops.ternary(random, &mut polynomial.0);
+    }
+
+    /// Adds an error to each coefficient, and reduces it.
+    pub(crate) fn add_errors(&mut self, loops: Loops, coefficients: &mut [Group]) {
+        for coefficients in coefficients.chunks_mut(3 * PAIRS) {
+            let pairs = coefficients.len().div_ceil(3);
+            let random = &mut self.random[..pairs];
+            self.stream
+                .write_keystream_blocks(Array::cast_slice_from_core_mut(random.as_flattened_mut()));
+            loops.errors(random, &mut self.errors);
+            loops.add(self.errors.as_flattened(), coefficients);
+        }
+    }
+}
+
+impl Drop for Noise {
+    fn drop(&mut self) {
+        self.random.as_flattened_mut().as_flattened_mut().zeroize();
+        self.errors.as_flattened_mut().as_flattened_mut().zeroize();
+    }
+}
