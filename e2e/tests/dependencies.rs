@@ -60,7 +60,9 @@ fn analytics_and_the_broker_reach_no_secret_key_and_no_cpp() {
 #[test]
 fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext() {
     let metadata = metadata();
-    for library in ["wire", "packed", "masks", "openfhe", "service", "live"] {
+    for library in [
+        "wire", "packed", "masks", "release", "openfhe", "service", "live",
+    ] {
         let reached = reached(&metadata, library);
         for process in ["broker", "meter", "analytics", "operator", "bench"] {
             assert!(!reached.contains(process), "{library} reaches {process}");
@@ -69,6 +71,8 @@ fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext(
     assert!(!reached(&metadata, "packed").contains("wire"));
     assert!(!reached(&metadata, "packed").contains("openfhe"));
     assert!(!reached(&metadata, "masks").contains("wire"));
+    assert!(!reached(&metadata, "release").contains("wire"));
+    assert!(!reached(&metadata, "release").contains("tokio"));
     assert!(!reached(&metadata, "masks").contains("packed"));
     assert!(!reached(&metadata, "wire").contains("packed"));
     assert!(!reached(&metadata, "wire").contains("tokio"));

@@ -1,0 +1,333 @@
+//! The rules, and what they decide on.
+
+use crate::rests::rest;
+use crate::set::Set;
+
+/// A rule of release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// No sum of fewer meters than the minimum.
+    MinimumGroup,
+    /// No further sum of a feeder's window, unless it is over a large group.
+    Late,
+    /// Nothing twice.
+    NoSecondRelease,
+    /// Sets are nested or disjoint, those of feeders disjoint.
+    Disjoint,
+    /// No difference of fewer meters than the minimum.
+    Differencing,
+    /// No sum that a few large meters can make up.
+    Dominance,
+    /// No finer numbers than the quantum.
+    Quantum,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::MinimumGroup,
+        Self::Late,
+        Self::NoSecondRelease,
+        Self::Disjoint,
+        Self::Differencing,
+        Self::Dominance,
+        Self::Quantum,
+    ];
+
+    /// Its name, in snake case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MinimumGroup => "minimum_group",
+            Self::Late => "late",
+            Self::NoSecondRelease => "no_second_release",
+            Self::Disjoint => "disjoint",
+            Self::Differencing => "differencing",
+            Self::Dominance => "dominance",
+            Self::Quantum => "quantum",
+        }
+    }
+}
+
+/// The `largest` meters of a group may hold at most `share` of its declared capacity. With 1 and 0.15, and a minimum of 15 meters,
+/// it is the "15/15" rule of the United States; a share of 1 is no rule.
+///
+/// The rule there is about energy. What a group consumes is not known before its sum is opened, so this is about declared
+/// capacity, each meter at the upper bound of its class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dominance {
+    /// How many of the largest meters are looked at together.
+    pub largest: u32,
+    /// The most that they may hold, from 0 to 1.
+    pub share: f64,
+}
+
+impl Dominance {
+    /// No rule.
+    pub const OFF: Self = Self {
+        largest: 1,
+        share: 1.0,
+    };
+
+    /// Whether meters of these capacities, in any unit, are no more dominated than allowed. Nobody is.
+    fn allows(&self, capacities: impl Iterator<Item = u64>) -> bool {
+        if self.share >= 1.0 {
+            return true;
+        }
+        let mut capacities: Vec<u64> = capacities.collect();
+        capacities.sort_unstable_by(|a, b| b.cmp(a));
+        let sum = |of: &[u64]| {
+            of.iter()
+                .map(|&capacity| u128::from(capacity))
+                .sum::<u128>()
+        };
+        let largest = capacities.len().min(self.largest as usize);
+        sum(&capacities[..largest]) as f64 <= self.share * sum(&capacities) as f64
+    }
+}
+
+/// Whose sets are disjoint, and whose may lie in each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// A feeder, or a part of one: no two sets of feeders have a meter in common.
+    Feeder,
+    /// Several feeders: a set may contain those of feeders and of smaller areas.
+    Area,
+}
+
+/// A kind of answer, such as totals. The numbers of one kind can be added up and subtracted; those of another are others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind(pub u8);
+
+/// An answer about an interval: opened, or asked for.
+#[derive(Debug)]
+pub struct Answer<'a, S> {
+    /// Of a feeder or of an area.
+    pub level: Level,
+    /// What it says.
+    pub kind: Kind,
+    /// The meters it is about.
+    pub set: &'a S,
+}
+
+impl<S> Clone for Answer<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Answer<'_, S> {}
+
+/// Whether an answer may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// It may.
+    Release,
+    /// It may not.
+    Withhold(Withheld),
+}
+
+impl Decision {
+    /// Nothing, or why not.
+    ///
+    /// # Errors
+    /// The reason of [`Decision::Withhold`].
+    pub fn released(self) -> Result<(), Withheld> {
+        match self {
+            Self::Release => Ok(()),
+            Self::Withhold(reason) => Err(reason),
+        }
+    }
+}
+
+impl From<Result<(), Withheld>> for Decision {
+    fn from(result: Result<(), Withheld>) -> Self {
+        result.map_or_else(Self::Withhold, |()| Self::Release)
+    }
+}
+
+/// Why an answer is withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Withheld {
+    /// Its group is too small.
+    #[error("it is about {found} meters, the minimum is {least}")]
+    TooFew {
+        /// Meters in it.
+        found: u32,
+        /// The minimum.
+        least: u32,
+    },
+    /// Its reports came after the window's sum was released.
+    #[error("its reports came late, and {}", match least {
+        0 => "late reports are in no sum".to_owned(),
+        least => format!("a sum of late reports needs {least} meters"),
+    })]
+    Late {
+        /// The size that a late group needs; 0: none is large enough.
+        least: u32,
+    },
+    /// The answers given give it already.
+    #[error("what was opened already says it")]
+    Known,
+    /// Some of its meters, but not all, are in another answer, or its feeder's meters are in another answer of a feeder.
+    #[error("some of its meters are in another sum that was opened")]
+    Overlaps,
+    /// With what was opened it would single out too few meters.
+    #[error("with what was opened it would single out {rest} meters, the minimum is {least}")]
+    Difference {
+        /// The meters singled out.
+        rest: u32,
+        /// The minimum.
+        least: u32,
+    },
+    /// A few of its meters can make up most of it.
+    #[error("a few large meters can make up most of it")]
+    Dominated,
+}
+
+/// The rules of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// The least meters of a group.
+    pub min_meters: u32,
+    /// The least meters of a group of late reports; 0: late reports are in no sum.
+    pub supplement_min_meters: u32,
+    /// How much of a group its largest meters may be.
+    pub dominance: Dominance,
+    /// A rule that is not applied, to show what it is there for: see [`Rules::without`].
+    pub left_out: Option<Rule>,
+}
+
+impl Rules {
+    /// All rules, with this minimum group; no late reports, no bound on dominance.
+    pub const fn new(min_meters: u32) -> Self {
+        Self {
+            min_meters,
+            supplement_min_meters: 0,
+            dominance: Dominance::OFF,
+            left_out: None,
+        }
+    }
+
+    /// The same without one of them, to show what it is there for. No setting of a process leads here.
+    #[must_use]
+    pub const fn without(mut self, rule: Rule) -> Self {
+        self.left_out = Some(rule);
+        self
+    }
+
+    fn enforces(&self, rule: Rule) -> bool {
+        self.left_out != Some(rule)
+    }
+
+    /// Whether a group is large enough. `late`: its reports came after a sum of their feeder's window was released.
+    pub fn size(&self, meters: u32, late: bool) -> Decision {
+        self.check_size(meters, late).into()
+    }
+
+    fn check_size(&self, meters: u32, late: bool) -> Result<(), Withheld> {
+        let least = self.min_meters.max(1);
+        if meters < least && self.enforces(Rule::MinimumGroup) {
+            return Err(Withheld::TooFew {
+                found: meters,
+                least,
+            });
+        }
+        let least = self.supplement_min_meters;
+        if late && (least == 0 || meters < least) && self.enforces(Rule::Late) {
+            return Err(Withheld::Late { least });
+        }
+        Ok(())
+    }
+
+    /// Whether an answer may be given after those in `opened`, all of the same interval. `capacity_of` is the declared capacity of a
+    /// meter, in any unit. What was tried and did not open belongs to `opened` as well: it said something.
+    ///
+    /// Takes as many steps as there are answers, times one more for each that `asked` lies in.
+    pub fn judge<S: Set>(
+        &self,
+        asked: &Answer<'_, S>,
+        late: bool,
+        opened: &[Answer<'_, S>],
+        capacity_of: impl Fn(S::Member) -> u64,
+    ) -> Decision {
+        self.check_size(asked.set.count(), late)
+            .and_then(|()| self.check_disjoint(asked, opened))
+            .and_then(|()| self.check_rests(asked, opened, capacity_of))
+            .into()
+    }
+
+    fn check_disjoint<S: Set>(
+        &self,
+        asked: &Answer<'_, S>,
+        opened: &[Answer<'_, S>],
+    ) -> Result<(), Withheld> {
+        for other in opened {
+            let nested = asked.set.is_subset(other.set) || other.set.is_subset(asked.set);
+            let same = (asked.set, asked.kind) == (other.set, other.kind);
+            if same && self.enforces(Rule::NoSecondRelease) {
+                return Err(Withheld::Known);
+            }
+            let feeders = (asked.level, other.level) == (Level::Feeder, Level::Feeder);
+            let is_allowed = nested && (!feeders || asked.set == other.set);
+            if asked.set.intersects(other.set) && !is_allowed && self.enforces(Rule::Disjoint) {
+                return Err(Withheld::Overlaps);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the answer leaves of those around it, and what those inside leave of it.
+    fn check_rests<S: Set>(
+        &self,
+        asked: &Answer<'_, S>,
+        opened: &[Answer<'_, S>],
+        capacity_of: impl Fn(S::Member) -> u64,
+    ) -> Result<(), Withheld> {
+        let check = |whole: &Answer<'_, S>, inside: &[Answer<'_, S>]| {
+            let own_kind = inside.iter().filter(|other| other.kind == whole.kind);
+            if self.enforces(Rule::NoSecondRelease) && rest(whole, own_kind.copied()).count() == 0 {
+                return Err(Withheld::Known);
+            }
+            let rest = rest(whole, inside.iter().copied());
+            let least = self.min_meters;
+            let count = rest.count();
+            let differs = count != whole.set.count() && (1..least).contains(&count);
+            if differs && self.enforces(Rule::Differencing) {
+                return Err(Withheld::Difference { rest: count, least });
+            }
+            let is_balanced = || self.dominance.allows(rest.members().map(&capacity_of));
+            match self.enforces(Rule::Dominance) && !is_balanced() {
+                true => Err(Withheld::Dominated),
+                false => Ok(()),
+            }
+        };
+        check(asked, opened)?;
+        for (index, around) in opened.iter().enumerate() {
+            if asked.set.is_subset(around.set) {
+                let mut inside = opened.to_vec();
+                inside[index] = *asked;
+                check(around, &inside)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an interval may be shown in which so many meters had a reading: of the answer's rest, and of each rest that
+    /// it changes, how many of its meters had one. A sum that shares no meter with another is its own rest.
+    pub fn shows(&self, rests: &[u32]) -> bool {
+        let too_few = |rest: &u32| (1..self.min_meters).contains(rest);
+        !self.enforces(Rule::MinimumGroup) || !rests.iter().any(too_few)
+    }
+
+    /// What a standard deviation is published in whole numbers of, in Wh: the largest power of two that is at most a quarter
+    /// of it, so that it says it to within an eighth, and at least the quantum. [`moments`](crate::moments) says why.
+    pub fn std_step_wh(&self, std_wh: f64, quantum_wh: u64) -> u64 {
+        let quantum = quantum_wh.max(1);
+        let quarter = (std_wh / 4.0) as u64;
+        match quarter.checked_ilog2() {
+            Some(log) if self.enforces(Rule::Quantum) => quantum.max(1 << log),
+            _ => quantum,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! An adversary who asks for everything and combines what it gets, in worlds small enough to try it all.
+
+mod adversary;
+mod decisions;
+mod worlds;
