@@ -155,6 +155,7 @@ mod tests {
         Plan {
             deployment: "dev".parse().unwrap(),
             version: wire::PlanVersion(1),
+            valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: 3600,
             batch: 1,
             layout: "profile".parse().unwrap(),

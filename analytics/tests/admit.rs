@@ -35,6 +35,7 @@ fn plan(settings: &Settings) -> Plan {
     let mut plan = Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(5),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().unwrap(),

@@ -331,6 +331,7 @@ fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
     Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 4,
         layout: "moments".parse().unwrap(),

@@ -48,6 +48,7 @@ pub(crate) fn router(settings: &Settings) -> RouterConfig {
         max_segment_count: broker.segment_count,
         custom_segment: Some(HashMap::from([
             (format!("{root}/plan"), short(1)),
+            (format!("{root}/plan/renewal"), short(1)),
             (format!("{root}/roster/+"), short(8)),
             (
                 probe::TOPIC.to_owned(),

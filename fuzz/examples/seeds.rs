@@ -18,6 +18,7 @@ fn main() -> io::Result<()> {
     }
     let topics = [
         "plan",
+        "plan/renewal",
         "roster/63",
         "shard/0/feeder/f/meter/m/report",
         "gateway/g/receipt",

@@ -126,6 +126,7 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
     }
     vec![
         golden!("plan", "plan"),
+        golden!("renewal", "renewal"),
         golden!("roster", "roster"),
         golden!("enrol", "enrol"),
         golden!("analytics_enrol", "analytics-enrol"),

@@ -19,6 +19,7 @@ pub(crate) fn plan() -> Plan {
     Plan {
         deployment: DeploymentId::try_from("dev").unwrap(),
         version: PlanVersion(3),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 4,
         layout: "moments".parse().expect("a name"),

@@ -47,6 +47,7 @@ fn plan(settings: &Settings, key: &SigningKey) -> Plan {
     Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().unwrap(),

@@ -336,6 +336,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
     Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1 + u64::from(second)),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
         layout: "profile".parse().unwrap(),

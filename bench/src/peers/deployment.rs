@@ -171,6 +171,7 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
     Ok(Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1),
+        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
         layout: Layout::Profile.as_str().parse()?,

@@ -7,6 +7,7 @@ mod enrol;
 mod owners;
 mod plan;
 mod receipt;
+mod renewal;
 mod report;
 mod roster;
 mod sum;
@@ -22,6 +23,7 @@ pub use plan::{
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,
 };
+pub use renewal::PlanRenewal;
 pub use report::Report;
 pub use roster::{MAX_ROSTER_ENTRIES, RosterEntry, RosterPage};
 pub use sum::{Sum, SumReceipt, SumStatus};

@@ -40,6 +40,8 @@ pub struct Topics {
 pub enum Topic {
     /// The plan (operator, retained).
     Plan,
+    /// A later end of the plan (operator, retained).
+    Renewal,
     /// One page of the roster, counted from 0 (operator, retained).
     Roster { page: u16 },
     /// A meter's report.
@@ -96,6 +98,7 @@ impl Topics {
     pub fn of(&self, topic: &Topic) -> String {
         match topic {
             Topic::Plan => self.under("plan"),
+            Topic::Renewal => self.under("plan/renewal"),
             Topic::Roster { page } => self.under(format_args!("roster/{page}")),
             Topic::Report { feeder, meter } => {
                 self.feeder(feeder, format_args!("meter/{meter}/report"))
@@ -114,6 +117,11 @@ impl Topics {
     /// `plan`
     pub fn plan(&self) -> String {
         self.of(&Topic::Plan)
+    }
+
+    /// `plan/renewal`
+    pub fn renewal(&self) -> String {
+        self.of(&Topic::Renewal)
     }
 
     /// `roster/{page}`, pages from 0.
@@ -204,6 +212,7 @@ impl Topics {
         }
         match levels[..count] {
             ["plan"] => Some(Topic::Plan),
+            ["plan", "renewal"] => Some(Topic::Renewal),
             ["roster", page] => Some(Topic::Roster {
                 page: parse_page(page)?,
             }),
@@ -251,6 +260,7 @@ mod tests {
         let (gateway, analytics) = ("g-1".parse().unwrap(), "a-1".parse().unwrap());
         let expected = [
             (topics.plan(), "plan"),
+            (topics.renewal(), "plan/renewal"),
             (topics.roster(63), "roster/63"),
             (topics.roster_filter(), "roster/+"),
             (
@@ -290,6 +300,8 @@ mod tests {
             "r/",
             "plan",
             "r/plans",
+            "r/plan/renewals",
+            "r/plan/renewal/x",
             "rr/plan",
             "r//plan",
             "r/Plan",

@@ -49,8 +49,9 @@ fn real_messages_of_every_type_fit_their_rule() {
     for_every_message!(real_messages_fit());
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "plan",
+    "renewal",
     "roster",
     "enrol",
     "analytics-enrol",

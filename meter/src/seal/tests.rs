@@ -44,6 +44,7 @@ impl World {
         Plan {
             deployment: "dev".parse().unwrap(),
             version: PlanVersion(1),
+            valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: INTERVAL_S,
             batch: BATCH,
             layout: "profile".parse().unwrap(),

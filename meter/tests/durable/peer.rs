@@ -84,6 +84,7 @@ impl Peer {
         Plan {
             deployment: self.settings.deployment.id.clone(),
             version: PlanVersion(1),
+            valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: INTERVAL_S,
             batch: BATCH,
             layout: "profile".parse().unwrap(),

@@ -71,6 +71,7 @@ impl PlanBook {
         let plan = Plan {
             deployment: settings.deployment.clone(),
             version: PlanVersion(version + 1),
+            valid_until: None,
             interval_s: settings.interval_s,
             batch: settings.batch,
             layout: name(settings.layout.as_str()),

@@ -73,6 +73,7 @@ impl Operator {
         let mut plan = Plan {
             deployment: self.settings.deployment.id.clone(),
             version: PlanVersion(version),
+            valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: 3_600,
             batch: 4,
             layout: "moments".parse().unwrap(),

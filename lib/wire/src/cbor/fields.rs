@@ -6,12 +6,17 @@ use crate::error::WireError;
 use crate::grid::WindowStart;
 use crate::ids::IdError;
 use crate::keys::{MaskKey, VerifyingKey};
-use crate::units::{MAX_UNIX_SECONDS, UnixMillis};
+use crate::units::{MAX_UNIX_SECONDS, UnixMillis, UnixSeconds};
 
 impl Reader<'_> {
     /// The start of a window: a time no later than the year 9999.
     pub(crate) fn window(&mut self, field: &'static str) -> Result<WindowStart, WireError> {
         self.u64_in(0, MAX_UNIX_SECONDS, field).map(WindowStart)
+    }
+
+    /// A time in seconds, no later than the year 9999.
+    pub(crate) fn seconds(&mut self, field: &'static str) -> Result<UnixSeconds, WireError> {
+        self.u64_in(0, MAX_UNIX_SECONDS, field).map(UnixSeconds)
     }
 
     /// A wall time in milliseconds, no later than the year 9999.

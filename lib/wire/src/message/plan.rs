@@ -8,7 +8,7 @@ use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
 use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 use crate::ids::{DeploymentId, FeederId, LayoutName};
-use crate::units::{Digest, PlanVersion};
+use crate::units::{Digest, PlanVersion, UnixSeconds};
 
 pub use entries::{AnalyticsEntry, EpochPlan, FeederPlan, MAX_KEY_LEN};
 
@@ -26,6 +26,9 @@ pub struct Plan {
     pub deployment: DeploymentId,
     /// The version; each change raises it.
     pub version: PlanVersion,
+    /// When this plan ends, unless it is renewed ([`crate::PlanRenewal`]). A plan without it never began: it was made
+    /// before plans had an end.
+    pub valid_until: Option<UnixSeconds>,
     /// The length of an interval, in seconds.
     pub interval_s: u32,
     /// Intervals in a window.
@@ -87,6 +90,11 @@ impl Plan {
         limbs.get(start..end)
     }
 
+    /// SHA-256 of the plan's signed array, with its `limbs`: what a renewal names.
+    pub fn digest(&self, limbs: &[u8]) -> Digest {
+        Digest::of(&self.to_cbor(Some(&Digest::of(limbs))))
+    }
+
     /// SHA-256 over everything that decides what a report of this setting and epoch means. Masks are bound to it, so a
     /// report counts under no other setting.
     pub fn setting_digest(&self, setting: &FeederPlan, epoch: &EpochPlan) -> Digest {
@@ -129,7 +137,7 @@ impl Message for Plan {
         sorted.sort();
         writer.text(sorted.deployment.as_str());
         writer.uint(sorted.version.0);
-        writer.null(); // valid_until
+        writer.optional_uint(sorted.valid_until.map(|until| until.0));
         writer.uint(sorted.interval_s);
         writer.uint(sorted.batch);
         writer.text(sorted.layout.as_str());
@@ -145,7 +153,7 @@ impl Message for Plan {
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let deployment = reader.id("plan.deployment")?;
         let version = PlanVersion(reader.u64("plan.version")?);
-        reader.reserved_null("plan.valid_until")?;
+        let valid_until = reader.optional(|r| r.seconds("plan.valid_until"))?;
         let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
         let batch = reader.u16_in(1, u16::MAX, "plan.batch")?;
         let layout = reader.id("plan.layout")?;
@@ -154,6 +162,7 @@ impl Message for Plan {
         let plan = Self {
             deployment,
             version,
+            valid_until,
             interval_s,
             batch,
             layout,

@@ -2,8 +2,8 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolRequest, MaskKey, Part, Plan, Receipt, RosterPage, SumReceipt, Total,
-    WindowStart, WireError as E,
+    AnalyticsEnrol, EnrolRequest, MaskKey, Part, Plan, PlanRenewal, Receipt, RosterPage,
+    SumReceipt, Total, WindowStart, WireError as E,
 };
 
 use crate::common::id;
@@ -129,6 +129,34 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             "groups of nobody",
             range("plan.min_meters", 0, 1, 0xffff_ffff),
             |m| m.min_meters = 0,
+        ),
+        field::<Plan>(
+            "a plan that ends in the year 10000",
+            3,
+            int(253_402_300_800),
+            range("plan.valid_until", 253_402_300_800, 0, 253_402_300_799),
+        ),
+        field::<PlanRenewal>(
+            "a renewal up to the year 10000",
+            4,
+            int(253_402_300_800),
+            range("renewal.valid_until", 253_402_300_800, 0, 253_402_300_799),
+        ),
+        field::<PlanRenewal>(
+            "a renewal without an end",
+            4,
+            Value::Null,
+            wrong_type(
+                "renewal.valid_until",
+                "an unsigned integer",
+                "a simple value",
+            ),
+        ),
+        field::<PlanRenewal>(
+            "a digest of 31 bytes",
+            3,
+            Value::Bytes(vec![0; 31]),
+            wrong_length("renewal.plan_digest", 32, 31),
         ),
         message::<RosterPage>("page 2 of 2", range("roster.pages", 2, 3, 64), |m| {
             m.page = 2

@@ -4,9 +4,10 @@
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, DeploymentId, Digest,
     EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch, Limbs,
-    MaskKey, Message, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry, Report, RosterEntry,
-    RosterPage, Salt, Settlement, SettlementOutcome, SigningKey, Status, Sum, SumReceipt,
-    SumStatus, Topics, Total, UnixMillis, VerifyingKey, Watts, WindowStart,
+    MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Report,
+    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, SigningKey, Status, Sum,
+    SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts,
+    WindowStart,
 };
 
 /// More than any sample is long.
@@ -103,6 +104,7 @@ impl Sample for Plan {
         Self {
             deployment: deployment(),
             version: PlanVersion(3),
+            valid_until: Some(UnixSeconds(1_750_086_400)),
             interval_s: 900,
             batch: 96,
             layout: "moments".parse().unwrap(),
@@ -130,6 +132,21 @@ impl Sample for Plan {
 
     fn topic(&self) -> String {
         topics().plan()
+    }
+}
+
+impl Sample for PlanRenewal {
+    fn sample() -> Self {
+        Self {
+            deployment: deployment(),
+            plan_version: PlanVersion(3),
+            plan_digest: Plan::sample().digest(&limbs(64)),
+            valid_until: UnixSeconds(1_750_090_000),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().renewal()
     }
 }
 
@@ -305,6 +322,7 @@ impl Sample for Total {
 macro_rules! for_every_message {
     ($check:ident($($arg:expr),*)) => {
         $check::<wire::Plan>($($arg),*);
+        $check::<wire::PlanRenewal>($($arg),*);
         $check::<wire::RosterPage>($($arg),*);
         $check::<wire::EnrolRequest>($($arg),*);
         $check::<wire::AnalyticsEnrol>($($arg),*);

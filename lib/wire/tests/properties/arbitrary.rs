@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EnrolFeeder, EnrolMeter,
     EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER,
-    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanVersion, Reason, Receipt, ReceiptEntry, Report,
-    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt,
-    SumStatus, Total, UnixMillis, VerifyingKey, WindowStart,
+    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
+    Report, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt,
+    SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -119,8 +119,9 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             }
         });
     let grid = (1..=86_400u32, 1..=u16::MAX, 1..=u32::MAX);
+    let until = proptest::option::of(seconds());
     let lists = (vec(setting(), 0..5), epochs(), vec(analytics, 0..3));
-    (name(), layout(), grid, lists).prop_map(|(deployment, layout, grid, lists)| {
+    (name(), until, layout(), grid, lists).prop_map(|(deployment, until, layout, grid, lists)| {
         let (mut feeders, epochs, mut analytics) = lists;
         feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
         feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
@@ -134,6 +135,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         Plan {
             deployment,
             version: PlanVersion(u64::MAX),
+            valid_until: until,
             interval_s: grid.0,
             batch: grid.1,
             layout,
@@ -143,6 +145,21 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             analytics,
         }
     })
+}
+
+fn seconds() -> impl Strategy<Value = UnixSeconds> {
+    (0..=MAX_UNIX_SECONDS).prop_map(UnixSeconds)
+}
+
+pub(crate) fn renewal() -> impl Strategy<Value = PlanRenewal> {
+    (name(), any::<u64>(), digest(), seconds()).prop_map(
+        |(deployment, version, plan_digest, valid_until)| PlanRenewal {
+            deployment,
+            plan_version: PlanVersion(version),
+            plan_digest,
+            valid_until,
+        },
+    )
 }
 
 pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {

@@ -62,6 +62,8 @@ proptest! {
     #[test]
     fn every_plan_survives(message in plan()) { round_trip(&message)?; }
     #[test]
+    fn every_renewal_survives(message in renewal()) { round_trip(&message)?; }
+    #[test]
     fn every_roster_page_survives(message in roster()) { round_trip(&message)?; }
     #[test]
     fn every_enrol_request_survives(message in enrol()) { round_trip(&message)?; }
@@ -102,6 +104,7 @@ proptest! {
         let topics = Topics::new(&root).unwrap();
         let all = [
             Topic::Plan,
+            Topic::Renewal,
             Topic::Roster { page },
             Topic::Report { feeder: Clone::clone(&feeder), meter },
             Topic::Receipt { gateway: Clone::clone(&gateway) },

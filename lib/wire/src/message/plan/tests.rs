@@ -42,6 +42,7 @@ fn plan() -> Plan {
     let mut plan = Plan {
         deployment: id("d"),
         version: PlanVersion(3),
+        valid_until: None,
         interval_s: 900,
         batch: 4,
         layout: id("moments"),
