@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::PublicKey;
 use crate::kernel::{Kernel, KernelUnavailable, Loops};
 use crate::noise::Noise;
-use crate::ring::{LANES, N, Polynomial, Q};
+use crate::ring::{N, Polynomial, Q};
 
 /// Why nothing was encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,8 +69,8 @@ pub fn encrypt_with(
     let start = report.len();
     packed::report::pack(
         profile,
-        &work.values.words()[..plaintext.len()],
-        work.polynomial.words(),
+        &work.values.0[..plaintext.len()],
+        &work.polynomial.0,
         report,
     )
     .inspect_err(|_| report.truncate(start))
@@ -79,7 +79,7 @@ pub fn encrypt_with(
 
 fn check(plaintext: &[u64]) -> Result<(), Error> {
     let actual = plaintext.len();
-    if actual == 0 || actual > N || !actual.is_multiple_of(LANES) {
+    if actual == 0 || actual > N || !actual.is_multiple_of(8) {
         return Err(Error::Coefficients { actual });
     }
     // Which is below says nothing unless one is not, and then there is no report.
@@ -111,8 +111,7 @@ impl Work {
 
     /// `c1` into `polynomial`, and `c0` into the first of `values`, as many as the plaintext's.
     fn encrypt(&mut self, key: &PublicKey, mut noise: Noise, plaintext: &[u64]) {
-        let (plaintext, _) = plaintext.as_chunks();
-        noise.ternary(self.loops, &mut self.polynomial);
+        noise.ternary(self.loops, &mut self.polynomial.0);
         self.transform();
         self.multiply_a(key);
         noise.add_errors(self.loops, &mut self.polynomial.0);
@@ -124,20 +123,23 @@ impl Work {
 
     /// The values of `v`, which is in `polynomial`.
     pub(crate) fn transform(&mut self) {
-        self.loops.forward(&mut self.polynomial, &mut self.values);
+        self.loops
+            .forward(&mut self.polynomial.0, &mut self.values.0);
     }
 
     /// `a·v` into `polynomial`, not reduced.
     pub(crate) fn multiply_a(&mut self, key: &PublicKey) {
         self.loops
-            .multiply(key.a(), &self.values, &mut self.products);
-        self.loops.inverse(&mut self.products, &mut self.polynomial);
+            .multiply(key.a(), &self.values.0, &mut self.products.0);
+        self.loops
+            .inverse(&mut self.products.0, &mut self.polynomial.0);
     }
 
     /// `b·v` into `values`, not reduced.
     pub(crate) fn multiply_b(&mut self, key: &PublicKey) {
         self.loops
-            .multiply(key.b(), &self.values, &mut self.products);
-        self.loops.inverse(&mut self.products, &mut self.values);
+            .multiply(key.b(), &self.values.0, &mut self.products.0);
+        self.loops
+            .inverse(&mut self.products.0, &mut self.values.0);
     }
 }

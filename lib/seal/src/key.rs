@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use packed::{PUBLIC_KEY_BYTES, PUBLIC_KEY_WORDS, PackError, RING};
+use packed::{PUBLIC_KEY_WORDS, PackError, RING};
 
 use crate::kernel::{Kernel, Loops};
-use crate::ring::{Factors, GROUPS, N, Polynomial, Q, multiply, power, reduce};
+use crate::ring::{N, Q, multiply, power, reduce};
+use crate::transform::Factors;
 
 /// The operator's public key `(b, a)`, transformed for sealing. Clones share it.
 #[derive(Clone)]
@@ -14,8 +15,8 @@ pub struct PublicKey(Arc<Tables>);
 
 struct Tables {
     fingerprint: [u8; 32],
-    b: [Factors; GROUPS],
-    a: [Factors; GROUPS],
+    b: Factors,
+    a: Factors,
 }
 
 impl PublicKey {
@@ -28,12 +29,11 @@ impl PublicKey {
     /// Another length, or a number that is not below the modulus.
     pub fn from_packed(packed: &[u8]) -> Result<Self, PackError> {
         let words = packed::unpack(&RING, PUBLIC_KEY_WORDS, packed)?;
-        debug_assert_eq!(packed.len(), PUBLIC_KEY_BYTES);
-        let (b, a) = words.split_at(N);
+        let (polynomials, _) = words.as_chunks();
         Ok(Self(Arc::new(Tables {
             fingerprint: packed::key_fingerprint(packed),
-            b: values(b),
-            a: values(a),
+            b: values(&polynomials[0]),
+            a: values(&polynomials[1]),
         })))
     }
 
@@ -44,26 +44,23 @@ impl PublicKey {
     }
 
     /// The values of `b`, divided by `N`.
-    pub(crate) fn b(&self) -> &[Factors; GROUPS] {
+    pub(crate) fn b(&self) -> &Factors {
         &self.0.b
     }
 
     /// The values of `a`, divided by `N`.
-    pub(crate) fn a(&self) -> &[Factors; GROUPS] {
+    pub(crate) fn a(&self) -> &Factors {
         &self.0.a
     }
 }
 
 /// A polynomial's values, divided by the `N` that the inverse transform leaves in.
-fn values(coefficients: &[u64]) -> [Factors; GROUPS] {
+fn values(coefficients: &[u64; N]) -> Factors {
     let loops = Loops::of(Kernel::best()).expect("the best kernel is available");
-    let mut polynomial = Polynomial::from_words(coefficients);
-    let mut values = Polynomial::zero();
-    loops.forward(&mut polynomial, &mut values);
+    let mut values = [0; N];
+    loops.forward(&mut coefficients.clone(), &mut values);
     let scale = power(N as u64, Q - 2);
-    values
-        .0
-        .map(|group| Factors::new(group.map(|value| multiply(reduce(value), scale))))
+    Factors::new(values.map(|value| multiply(reduce(value), scale)))
 }
 
 /// Names the key by the first bytes of its fingerprint.

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::PublicKey;
 use crate::encrypt::Work;
 use crate::kernel::{Kernel, KernelUnavailable, Loops};
-use crate::ring::{LANES, N, Polynomial, Q};
+use crate::ring::{N, Q};
 
 /// The answers of OpenFHE 1.4.2, compiled in.
 pub const OPENFHE: &[u8] = include_bytes!("../known-answers-openfhe-1.4.2.bin");
@@ -150,7 +150,7 @@ impl<'a> Rest<'a> {
 
     fn answer(&mut self, answer: usize) -> Result<(Input, Output), FormatError> {
         let coefficients = self.number()?;
-        if coefficients == 0 || coefficients > N || !coefficients.is_multiple_of(LANES) {
+        if coefficients == 0 || coefficients > N || !coefficients.is_multiple_of(8) {
             return Err(FormatError::Coefficients {
                 answer,
                 coefficients,
@@ -184,22 +184,19 @@ pub fn compute(
 ) -> Result<Output, KernelUnavailable> {
     assert!(input.v.len() == N && input.e1.len() == N && input.e0.len() == input.m.len());
     let loops = Loops::of(kernel)?;
-    let residues = |small: &[i8]| {
-        let residues = small
-            .iter()
-            .map(|&number| (i64::from(number) + Q as i64) as u64);
-        Polynomial::from_words(&residues.collect::<Vec<_>>())
-    };
+    let residue = |&number: &i8| (i64::from(number) + Q as i64) as u64;
+    let residues = |small: &[i8]| -> Vec<u64> { small.iter().map(residue).collect() };
     let mut work = Work::new(loops);
-    work.polynomial = residues(&input.v);
+    work.polynomial.0.copy_from_slice(&residues(&input.v));
     work.transform();
     work.multiply_a(key);
-    loops.add(&residues(&input.e1).0, &mut work.polynomial.0);
+    loops.add(&residues(&input.e1), &mut work.polynomial.0);
     work.multiply_b(key);
-    loops.add(&residues(&input.e0).0, &mut work.values.0);
-    loops.add(&Polynomial::from_words(&input.m).0, &mut work.values.0);
+    let c0 = &mut work.values.0[..input.m.len()];
+    loops.add(&residues(&input.e0), c0);
+    loops.add(&input.m, c0);
     Ok(Output {
-        c0: work.values.words()[..input.m.len()].to_vec(),
-        c1: work.polynomial.words().to_vec(),
+        c0: c0.to_vec(),
+        c1: work.polynomial.0.to_vec(),
     })
 }

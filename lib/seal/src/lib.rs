@@ -8,6 +8,7 @@ mod noise;
 mod ring;
 mod sample;
 mod self_test;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 mod transform;

@@ -7,11 +7,15 @@ use chacha20::{ChaChaCore, R20};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::kernel::Loops;
-use crate::ring::{GROUPS, Group, LANES, Polynomial};
+use crate::ring::N;
 use crate::sample::Block;
 
 /// Pairs of blocks that are drawn at a time.
-const PAIRS: usize = GROUPS / LANES;
+const PAIRS: usize = 32;
+
+/// Coefficients of `v` that a block gives, and errors that a pair of blocks does.
+const TERNARIES: usize = 64;
+const ERRORS: usize = 24;
 
 /// A key stream of ChaCha20 and what is made of it; wiped when dropped.
 ///
@@ -19,7 +23,7 @@ const PAIRS: usize = GROUPS / LANES;
 pub(crate) struct Noise {
     stream: ChaChaCore<R20, Ietf>,
     random: [[Block; 2]; PAIRS],
-    errors: [[Group; 3]; PAIRS],
+    errors: [u64; ERRORS * PAIRS],
 }
 
 impl Noise {
@@ -35,27 +39,27 @@ impl Noise {
         Self {
             stream: ChaChaCore::new(seed.into(), &[0; 12].into()),
             random: [[[0; 64]; 2]; PAIRS],
-            errors: [[[0; LANES]; 3]; PAIRS],
+            errors: [0; ERRORS * PAIRS],
         }
     }
 
     /// Replaces all coefficients by uniform ones of −1, 0 and 1.
-    pub(crate) fn ternary(&mut self, loops: Loops, polynomial: &mut Polynomial) {
-        let random = &mut self.random.as_flattened_mut()[..GROUPS / LANES];
+    pub(crate) fn ternary(&mut self, loops: Loops, polynomial: &mut [u64; N]) {
+        let random = &mut self.random.as_flattened_mut()[..N / TERNARIES];
         self.stream
             .write_keystream_blocks(Array::cast_slice_from_core_mut(random));
-        loops.ternary(random, &mut polynomial.0);
+        loops.ternary(random, polynomial);
     }
 
     /// Adds an error to each coefficient, and reduces it.
-    pub(crate) fn add_errors(&mut self, loops: Loops, coefficients: &mut [Group]) {
-        for coefficients in coefficients.chunks_mut(3 * PAIRS) {
-            let pairs = coefficients.len().div_ceil(3);
+    pub(crate) fn add_errors(&mut self, loops: Loops, coefficients: &mut [u64]) {
+        for coefficients in coefficients.chunks_mut(ERRORS * PAIRS) {
+            let pairs = coefficients.len().div_ceil(ERRORS);
             let random = &mut self.random[..pairs];
             self.stream
                 .write_keystream_blocks(Array::cast_slice_from_core_mut(random.as_flattened_mut()));
             loops.errors(random, &mut self.errors);
-            loops.add(self.errors.as_flattened(), coefficients);
+            loops.add(&self.errors, coefficients);
         }
     }
 }
@@ -63,6 +67,6 @@ impl Noise {
 impl Drop for Noise {
     fn drop(&mut self) {
         self.random.as_flattened_mut().as_flattened_mut().zeroize();
-        self.errors.as_flattened_mut().as_flattened_mut().zeroize();
+        self.errors.zeroize();
     }
 }

@@ -11,90 +11,52 @@ pub(crate) const Q: u64 = (1 << 50) - (1 << 14) + 1;
 
 const _: () = assert!(RING.dimension == N && RING.modulus == Q);
 
-/// Words that are worked on together: one vector of AVX-512, two of AVX2.
-pub(crate) const LANES: usize = 8;
-
-/// Groups in a polynomial.
-pub(crate) const GROUPS: usize = N / LANES;
-
-/// Eight words.
-pub(crate) type Group = [u64; LANES];
-
 /// A polynomial, or its values at the roots of `X^N + 1`; wiped when dropped.
 #[repr(align(64))]
-pub struct Polynomial(pub(crate) [Group; GROUPS]);
+pub struct Polynomial(pub [u64; N]);
 
 impl Polynomial {
     /// Zero.
     #[must_use]
     pub const fn zero() -> Self {
-        Self([[0; LANES]; GROUPS])
-    }
-
-    /// The polynomial with these coefficients, any below 2^50, and zeros after them.
-    pub(crate) fn from_words(words: &[u64]) -> Self {
-        let mut polynomial = Self::zero();
-        polynomial.0.as_flattened_mut()[..words.len()].copy_from_slice(words);
-        polynomial
-    }
-
-    /// Its coefficients, lowest first.
-    pub(crate) fn words(&self) -> &[u64] {
-        self.0.as_flattened()
+        Self([0; N])
     }
 }
 
 impl Drop for Polynomial {
     fn drop(&mut self) {
-        self.0.as_flattened_mut().zeroize();
+        self.0.zeroize();
     }
 }
 
-/// Eight constant factors, each with its companion `floor(factor × 2^64 / q)`: Shoup's method replaces the division
-/// of a reduction by a product with the companion.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub(crate) struct Factors {
-    pub(crate) factor: Group,
-    pub(crate) companion: Group,
+/// `floor(factor × 2^64 / q)` of a constant factor below `q`: Shoup's method replaces the division of a reduction by a
+/// product with this.
+pub(crate) const fn companion(factor: u64) -> u64 {
+    (((factor as u128) << 64) / Q as u128) as u64
 }
 
-impl Factors {
-    pub(crate) fn new(factor: Group) -> Self {
-        let companion = factor.map(|factor| ((u128::from(factor) << 64) / u128::from(Q)) as u64);
-        Self { factor, companion }
-    }
-}
-
-/// `factor × word − quotient × q`, congruent to the product modulo `q` and below `2q`, for any words: the quotient is
-/// at most one too small.
+/// `factor × word − quotient × q`, congruent to the product modulo `q`; the quotient is at most one too small, so this
+/// is below `2q`, for any word.
 #[inline(always)]
-pub(crate) fn product(factors: &Factors, words: &Group) -> Group {
-    std::array::from_fn(|i| {
-        let quotient = (u128::from(factors.companion[i]) * u128::from(words[i])) >> 64;
-        let multiple = (quotient as u64).wrapping_mul(Q);
-        factors.factor[i]
-            .wrapping_mul(words[i])
-            .wrapping_sub(multiple)
-    })
+pub(crate) fn product(factor: u64, companion: u64, word: u64) -> u64 {
+    let quotient = (u128::from(companion) * u128::from(word)) >> 64;
+    let multiple = (quotient as u64).wrapping_mul(Q);
+    factor.wrapping_mul(word).wrapping_sub(multiple)
 }
 
 /// As [`product`] but below `4q`, from products of 32-bit halves, which vector units have. The product of the low
 /// halves is left out of the quotient, and so are two carries: it is at most three too small.
 #[inline(always)]
-pub(crate) fn product_of_halves(factors: &Factors, words: &Group) -> Group {
+pub(crate) fn product_of_halves(factor: u64, companion: u64, word: u64) -> u64 {
     const LOW: u64 = u32::MAX as u64;
-    std::array::from_fn(|i| {
-        let (companion, word) = (factors.companion[i], words[i]);
-        let low_high = ((companion & LOW) * (word >> 32)) >> 32;
-        let high_low = ((companion >> 32) * (word & LOW)) >> 32;
-        let quotient = (companion >> 32) * (word >> 32) + low_high + high_low;
-        // quotient × q
-        let multiple = (quotient << 50)
-            .wrapping_sub(quotient << 14)
-            .wrapping_add(quotient);
-        factors.factor[i].wrapping_mul(word).wrapping_sub(multiple)
-    })
+    let low_high = ((companion & LOW) * (word >> 32)) >> 32;
+    let high_low = ((companion >> 32) * (word & LOW)) >> 32;
+    let quotient = (companion >> 32) * (word >> 32) + low_high + high_low;
+    // quotient × q
+    let multiple = (quotient << 50)
+        .wrapping_sub(quotient << 14)
+        .wrapping_add(quotient);
+    factor.wrapping_mul(word).wrapping_sub(multiple)
 }
 
 /// The residue of any 64-bit word: 2^50 is congruent to 2^14 − 1, so the bits above fold down to below `2q`.
@@ -108,13 +70,11 @@ pub(crate) fn reduce(word: u64) -> u64 {
     less.wrapping_add(Q & borrow)
 }
 
-/// Adds `terms` to `sums` and reduces: any words whose sum is below 2^64 to residues.
+/// Adds `terms` to `sums` and reduces: words whose sum is below 2^64, to residues.
 #[inline(always)]
-pub(crate) fn add(terms: &[Group], sums: &mut [Group]) {
-    for (terms, sums) in terms.iter().zip(sums) {
-        for (term, sum) in terms.iter().zip(sums) {
-            *sum = reduce(*sum + term);
-        }
+pub(crate) fn add(terms: &[u64], sums: &mut [u64]) {
+    for (term, sum) in terms.iter().zip(sums) {
+        *sum = reduce(*sum + term);
     }
 }
 

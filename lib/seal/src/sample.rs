@@ -1,29 +1,33 @@
 //! From random bits to the small polynomials of an encryption, without a branch or an index on them.
 
-use crate::ring::{Group, LANES, Q};
+use crate::ring::Q;
+
+/// Words of a block.
+const LANES: usize = 8;
 
 /// A block of ChaCha20.
 pub type Block = [u8; 64];
 
 /// The words of a block.
 #[inline(always)]
-fn words(block: &Block) -> Group {
+fn words(block: &Block) -> [u64; LANES] {
     let (bytes, _) = block.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_le_bytes(bytes[i]))
 }
 
-/// From each block eight groups of coefficients −1, 0 or 1, as `q − 1`, `q` or `q + 1`.
+/// From each block 64 coefficients −1, 0 or 1, as `q − 1`, `q` or `q + 1`.
 ///
 /// A word is read as a fraction of 2^64, and its first eight digits to base three are taken. Of the 2^64 words each
 /// of the 3^8 = 6,561 outcomes has the same number or one more, so no outcome's probability is off by a factor of more
 /// than 1 ± 3^8/2^64, and that of no whole polynomial (256 words) by more than 1 ± 2^−43: nor can be that of anything
 /// an attacker does with it.
 #[inline(always)]
-pub(crate) fn ternary(random: &[Block], coefficients: &mut [Group]) {
-    for (block, groups) in random.iter().zip(coefficients.chunks_exact_mut(LANES)) {
+pub(crate) fn ternary(random: &[Block], coefficients: &mut [u64]) {
+    let (groups, _) = coefficients.as_chunks_mut::<{ 8 * LANES }>();
+    for (block, coefficients) in random.iter().zip(groups) {
         let mut fractions = words(block);
-        for group in groups {
-            for (coefficient, fraction) in group.iter_mut().zip(&mut fractions) {
+        for digits in coefficients.as_chunks_mut::<LANES>().0 {
+            for (coefficient, fraction) in digits.iter_mut().zip(&mut fractions) {
                 // The integer part of three times the fraction, from its halves: 0, 1 or 2.
                 let low = (*fraction & u64::from(u32::MAX)) * 3;
                 let digit = ((*fraction >> 32) * 3 + (low >> 32)) >> 32;
@@ -34,20 +38,21 @@ pub(crate) fn ternary(random: &[Block], coefficients: &mut [Group]) {
     }
 }
 
-/// From each two blocks three groups of errors, as `q − 21` to `q + 21`.
+/// From each two blocks 24 errors, as `q − 21` to `q + 21`.
 ///
 /// A centred binomial of 21 − 21 bits (variance 10.5): how many of 21 bits are set, less how many of 21 others. That
 /// is distributed exactly as how many of 42 are set, less 21. Two words have three times 42 bits, and two more.
 #[inline(always)]
-pub(crate) fn errors(random: &[[Block; 2]], errors: &mut [[Group; 3]]) {
+pub(crate) fn errors(random: &[[Block; 2]], errors: &mut [u64]) {
     const FIRST_42: u64 = (1 << 42) - 1;
     let error = |bits: u64| Q - 21 + u64::from(bits.count_ones());
-    for ([one, two], [first, second, third]) in random.iter().zip(errors) {
+    let (groups, _) = errors.as_chunks_mut::<{ 3 * LANES }>();
+    for ([one, two], errors) in random.iter().zip(groups) {
         let (one, two) = (words(one), words(two));
         for lane in 0..LANES {
-            first[lane] = error(one[lane] & FIRST_42);
-            second[lane] = error(two[lane] & FIRST_42);
-            third[lane] = error(one[lane] >> 43 | two[lane] >> 43 << 21);
+            errors[lane] = error(one[lane] & FIRST_42);
+            errors[LANES + lane] = error(two[lane] & FIRST_42);
+            errors[2 * LANES + lane] = error(one[lane] >> 43 | two[lane] >> 43 << 21);
         }
     }
 }

@@ -5,34 +5,40 @@
 //! Naehrig, 2016), and products by Shoup's method with lazy reduction (Harvey, 2014). `q` has 50 bits and a word 64, so
 //! that *nothing at all* is reduced between the layers; each layer says how large words get.
 //!
-//! A polynomial is seen as 8 rows of 256. The three layers whose butterflies are between rows run on the coefficients
-//! as they are; for the eight layers within a row, the polynomial is transposed so that lane `r` of each group belongs to
-//! row `r`. So a butterfly is always between two whole groups and no vector is ever shuffled but in [`transpose`].
-//! Values stay transposed, in an order that only products of equals need to know.
+//! In the layers whose butterflies are between words at least [`ROWS`] apart, a run of words has the same root.
+//! For the others the polynomial, as a matrix of 64 × 32, is transposed, so that their butterflies are between whole
+//! rows too. So every inner loop is over 32 words or more that are next to each other, which is what a compiler makes
+//! vector instructions of, and no vector is ever shuffled. Values stay transposed: only products of equals see them.
 
 use std::sync::LazyLock;
 
-use crate::ring::{Factors, GROUPS, Group, LANES, N, Polynomial, Q, power};
+use crate::ring::{N, Q, companion, power};
 
-/// Groups in a row.
-const ROW: usize = GROUPS / LANES;
+/// Rows of the transposed matrix.
+const ROWS: usize = 32;
 
-/// What [`product`](crate::ring::product) and its like are below, whichever the kernel.
+/// Its columns.
+const COLUMNS: usize = N / ROWS;
+
+/// What a kernel's product is below.
 const PRODUCT_BOUND: u64 = 4 * Q;
 
-/// The roots that one direction multiplies by.
-pub struct Roots {
-    /// For the layers between rows: those of the layer with `k` blocks are at `k..2k`, each in all lanes.
-    between: [Factors; LANES],
-    /// For the layers within rows, likewise.
-    within: [Factors; GROUPS],
+/// The roots that one direction multiplies by: those of the layer with `k` blocks begin at `k`, or, once transposed, at
+/// row `k / COLUMNS`.
+pub struct Roots(Factors);
+
+/// Constants with their companions (see [`companion`]).
+#[repr(align(64))]
+pub struct Factors {
+    factor: [u64; N],
+    companion: [u64; N],
 }
 
 /// The roots of the forward transform.
-pub static FORWARD: LazyLock<Roots> = LazyLock::new(|| Roots::of(root()));
+pub(crate) static FORWARD: LazyLock<Roots> = LazyLock::new(|| Roots::of(root()));
 
 /// The roots of the inverse.
-pub static INVERSE: LazyLock<Roots> = LazyLock::new(|| Roots::of(power(root(), Q - 2)));
+pub(crate) static INVERSE: LazyLock<Roots> = LazyLock::new(|| Roots::of(power(root(), Q - 2)));
 
 /// A number whose `N`-th power is −1.
 fn root() -> u64 {
@@ -45,77 +51,54 @@ fn root() -> u64 {
 
 impl Roots {
     fn of(root: u64) -> Self {
-        let power_at = |index: usize| {
+        Self(Factors::new(std::array::from_fn(|at| {
+            let index = match (at / COLUMNS, at % COLUMNS) {
+                (0, index) => index,
+                // A layer of COLUMNS × 2^i blocks, 2^i to each column.
+                (row, column) => {
+                    let blocks = 1 << row.ilog2();
+                    COLUMNS * blocks + column * blocks + (row - blocks)
+                }
+            };
             let reversed = index.reverse_bits() >> (usize::BITS - N.ilog2());
             power(root, reversed as u64)
-        };
-        let between = |index| Factors::new([power_at(index); LANES]);
-        // Of `blocks` blocks in each row, block `index − blocks`: row `r` has its own root.
-        let within = |index: usize| {
-            let blocks = 1 << index.max(1).ilog2();
-            Factors::new(std::array::from_fn(|row| {
-                power_at(blocks * (LANES + row) + (index - blocks.min(index)))
-            }))
-        };
-        Self {
-            between: std::array::from_fn(between),
-            within: std::array::from_fn(within),
-        }
+        })))
     }
 }
 
-/// The values of `polynomial`, whose coefficients are at most `q`, into `values`, below `q + 11 × 4q`. `polynomial` is
-/// overwritten.
+impl Factors {
+    pub(crate) fn new(factor: [u64; N]) -> Self {
+        let companion = factor.map(companion);
+        Self { factor, companion }
+    }
+}
+
+/// The values of `polynomial`, whose coefficients are at most `q + 1`, into `values`, at most `q + 1 + 11 × 4q`.
+/// `polynomial` is overwritten.
 #[inline(always)]
 pub(crate) fn forward(
     roots: &Roots,
-    polynomial: &mut Polynomial,
-    values: &mut Polynomial,
-    product: impl Fn(&Factors, &Group) -> Group,
+    polynomial: &mut [u64; N],
+    values: &mut [u64; N],
+    product: impl Fn(u64, u64, u64) -> u64,
 ) {
-    for half in [4 * ROW, 2 * ROW, ROW] {
-        forward_layer(&roots.between, half, &mut polynomial.0, &product);
-    }
-    transpose(&polynomial.0, &mut values.0);
-    for half in [128, 64, 32, 16, 8, 4, 2, 1] {
-        forward_layer(&roots.within, half, &mut values.0, &product);
-    }
-}
-
-/// Blocks of twice `half` groups: `(x, y)` becomes `(x + wy, x − wy)`, larger by at most `4q`.
-#[inline(always)]
-fn forward_layer(
-    roots: &[Factors],
-    half: usize,
-    groups: &mut [Group; GROUPS],
-    product: &impl Fn(&Factors, &Group) -> Group,
-) {
-    let blocks = GROUPS / (2 * half);
-    for (block, root) in groups.chunks_exact_mut(2 * half).zip(&roots[blocks..]) {
-        let (left, right) = block.split_at_mut(half);
-        for (x, y) in left.iter_mut().zip(right) {
-            let turned = product(root, y);
-            for lane in 0..LANES {
-                let base = x[lane];
-                x[lane] = base + turned[lane];
-                y[lane] = base + PRODUCT_BOUND - turned[lane];
-            }
-        }
-    }
-}
-
-/// `values`, any words, times `factors`: below `4q`.
-#[inline(always)]
-pub(crate) fn multiply(
-    factors: &[Factors; GROUPS],
-    values: &Polynomial,
-    products: &mut Polynomial,
-    product: impl Fn(&Factors, &Group) -> Group,
-) {
-    let groups = factors.iter().zip(&values.0);
-    for ((factors, values), products) in groups.zip(&mut products.0) {
-        *products = product(factors, values);
-    }
+    // (x, y) becomes (x + wy, x − wy), larger by at most `4q`.
+    let butterfly = |(factor, companion): (u64, u64), x: u64, y: u64| {
+        let turned = product(factor, companion, y);
+        (x + turned, x + PRODUCT_BOUND - turned)
+    };
+    runs(1024, roots, polynomial, butterfly);
+    runs(512, roots, polynomial, butterfly);
+    runs(256, roots, polynomial, butterfly);
+    runs(128, roots, polynomial, butterfly);
+    runs(64, roots, polynomial, butterfly);
+    runs(32, roots, polynomial, butterfly);
+    transpose::<COLUMNS, ROWS>(polynomial, values);
+    rows(16, roots, values, butterfly);
+    rows(8, roots, values, butterfly);
+    rows(4, roots, values, butterfly);
+    rows(2, roots, values, butterfly);
+    rows(1, roots, values, butterfly);
 }
 
 /// `N` times the polynomial with these `values`, which are products, so below `4q`, into `polynomial`, below
@@ -123,61 +106,103 @@ pub(crate) fn multiply(
 #[inline(always)]
 pub(crate) fn inverse(
     roots: &Roots,
-    values: &mut Polynomial,
-    polynomial: &mut Polynomial,
-    product: impl Fn(&Factors, &Group) -> Group,
+    values: &mut [u64; N],
+    polynomial: &mut [u64; N],
+    product: impl Fn(u64, u64, u64) -> u64,
 ) {
-    let mut bound = PRODUCT_BOUND;
-    for half in [1, 2, 4, 8, 16, 32, 64, 128] {
-        inverse_layer(&roots.within, (half, bound), &mut values.0, &product);
-        bound *= 2;
-    }
-    transpose_back(&values.0, &mut polynomial.0);
-    for half in [ROW, 2 * ROW, 4 * ROW] {
-        inverse_layer(&roots.between, (half, bound), &mut polynomial.0, &product);
-        bound *= 2;
+    // (x, y), both below `bound`, becomes (x + y, w(x − y)), below twice that.
+    let butterfly = |bound: u64| {
+        let product = &product;
+        move |(factor, companion): (u64, u64), x: u64, y: u64| {
+            (x + y, product(factor, companion, x + bound - y))
+        }
+    };
+    rows(1, roots, values, butterfly(PRODUCT_BOUND));
+    rows(2, roots, values, butterfly(PRODUCT_BOUND << 1));
+    rows(4, roots, values, butterfly(PRODUCT_BOUND << 2));
+    rows(8, roots, values, butterfly(PRODUCT_BOUND << 3));
+    rows(16, roots, values, butterfly(PRODUCT_BOUND << 4));
+    transpose::<ROWS, COLUMNS>(values, polynomial);
+    runs(32, roots, polynomial, butterfly(PRODUCT_BOUND << 5));
+    runs(64, roots, polynomial, butterfly(PRODUCT_BOUND << 6));
+    runs(128, roots, polynomial, butterfly(PRODUCT_BOUND << 7));
+    runs(256, roots, polynomial, butterfly(PRODUCT_BOUND << 8));
+    runs(512, roots, polynomial, butterfly(PRODUCT_BOUND << 9));
+    runs(1024, roots, polynomial, butterfly(PRODUCT_BOUND << 10));
+}
+
+/// `values`, any words, times `factors`: below `4q`.
+#[inline(always)]
+pub(crate) fn multiply(
+    factors: &Factors,
+    values: &[u64; N],
+    products: &mut [u64; N],
+    product: impl Fn(u64, u64, u64) -> u64,
+) {
+    for i in 0..N {
+        products[i] = product(factors.factor[i], factors.companion[i], values[i]);
     }
 }
 
-/// Blocks of twice `half` groups: `(x, y)`, below `bound`, becomes `(x + y, w(x − y))`, below twice that.
+/// Butterflies between the halves of each block of twice `half` words, which has one root.
 #[inline(always)]
-fn inverse_layer(
-    roots: &[Factors],
-    (half, bound): (usize, u64),
-    groups: &mut [Group; GROUPS],
-    product: &impl Fn(&Factors, &Group) -> Group,
+fn runs(
+    half: usize,
+    Roots(roots): &Roots,
+    words: &mut [u64; N],
+    butterfly: impl Fn((u64, u64), u64, u64) -> (u64, u64),
 ) {
-    let blocks = GROUPS / (2 * half);
-    for (block, root) in groups.chunks_exact_mut(2 * half).zip(&roots[blocks..]) {
+    let first = N / (2 * half);
+    for (block, at) in words.chunks_exact_mut(2 * half).zip(first..) {
+        let root = (roots.factor[at], roots.companion[at]);
         let (left, right) = block.split_at_mut(half);
-        for (x, y) in left.iter_mut().zip(right) {
-            let difference = std::array::from_fn(|lane| x[lane] + bound - y[lane]);
-            for lane in 0..LANES {
-                x[lane] += y[lane];
-            }
-            *y = product(root, &difference);
+        pair(left, right, |_, x, y| butterfly(root, x, y));
+    }
+}
+
+/// Butterflies between the halves of each block of twice `half` rows, each column of which has its root.
+#[inline(always)]
+fn rows(
+    half: usize,
+    Roots(roots): &Roots,
+    words: &mut [u64; N],
+    butterfly: impl Fn((u64, u64), u64, u64) -> (u64, u64),
+) {
+    let first = ROWS / (2 * half);
+    let (rows, _) = words.as_chunks_mut::<COLUMNS>();
+    let (factors, _) = roots.factor.as_chunks::<COLUMNS>();
+    let (companions, _) = roots.companion.as_chunks::<COLUMNS>();
+    for (block, at) in rows.chunks_exact_mut(2 * half).zip(first..) {
+        let (factor, companion) = (&factors[at], &companions[at]);
+        let (left, right) = block.split_at_mut(half);
+        for (left, right) in left.iter_mut().zip(right) {
+            pair(left, right, |i, x, y| {
+                butterfly((factor[i], companion[i]), x, y)
+            });
         }
     }
 }
 
-/// From rows one after the other to lane `r` for row `r`.
+/// The butterfly of each word with its counterpart.
 #[inline(always)]
-fn transpose(rows: &[Group; GROUPS], lanes: &mut [Group; GROUPS]) {
-    for (column, tile) in lanes.chunks_exact_mut(LANES).enumerate() {
-        for row in 0..LANES {
-            for (group, word) in tile.iter_mut().zip(rows[row * ROW + column]) {
-                group[row] = word;
-            }
-        }
+fn pair(
+    left: &mut [u64],
+    right: &mut [u64],
+    butterfly: impl Fn(usize, u64, u64) -> (u64, u64),
+) {
+    for (i, (x, y)) in left.iter_mut().zip(right).enumerate() {
+        (*x, *y) = butterfly(i, *x, *y);
     }
 }
 
-/// The inverse of [`transpose`].
-#[inline(always)]
-fn transpose_back(lanes: &[Group; GROUPS], rows: &mut [Group; GROUPS]) {
-    for (column, tile) in lanes.chunks_exact(LANES).enumerate() {
-        for row in 0..LANES {
-            rows[row * ROW + column] = std::array::from_fn(|lane| tile[lane][row]);
+/// A matrix of `HEIGHT` rows and `WIDTH` columns into one of `WIDTH` rows and `HEIGHT` columns.
+///
+/// Never inlined into a kernel, where the compiler would take it for work for gathers and scatters, which are slower.
+#[inline(never)]
+fn transpose<const HEIGHT: usize, const WIDTH: usize>(from: &[u64; N], to: &mut [u64; N]) {
+    for row in 0..HEIGHT {
+        for column in 0..WIDTH {
+            to[column * HEIGHT + row] = from[row * WIDTH + column];
         }
     }
 }

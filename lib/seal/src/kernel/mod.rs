@@ -7,9 +7,9 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use crate::ring::{Factors, GROUPS, Group, Polynomial};
+use crate::ring::N;
 use crate::sample::Block;
-use crate::transform::Roots;
+use crate::transform::{FORWARD, Factors, INVERSE, Roots};
 
 /// An instruction set that sealing is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,20 +74,20 @@ impl std::fmt::Display for Kernel {
 
 /// The loops of one kernel. Each may only be called on a processor that has its instructions.
 struct Entries {
-    ternary: unsafe fn(&[Block], &mut [Group]),
-    errors: unsafe fn(&[[Block; 2]], &mut [[Group; 3]]),
-    forward: unsafe fn(&Roots, &mut Polynomial, &mut Polynomial),
-    multiply: unsafe fn(&[Factors; GROUPS], &Polynomial, &mut Polynomial),
-    inverse: unsafe fn(&Roots, &mut Polynomial, &mut Polynomial),
-    add: unsafe fn(&[Group], &mut [Group]),
+    ternary: unsafe fn(&[Block], &mut [u64]),
+    errors: unsafe fn(&[[Block; 2]], &mut [u64]),
+    forward: unsafe fn(&Roots, &mut [u64; N], &mut [u64; N]),
+    multiply: unsafe fn(&Factors, &[u64; N], &mut [u64; N]),
+    inverse: unsafe fn(&Roots, &mut [u64; N], &mut [u64; N]),
+    add: unsafe fn(&[u64], &mut [u64]),
 }
 
 /// Compiles the loops for the instructions of an attribute, with a way to multiply.
 macro_rules! compile {
     ($product:expr $(, #[$features:meta])?) => {
-        use crate::ring::{self, Factors, GROUPS, Group, Polynomial};
+        use crate::ring::{self, N};
         use crate::sample::{self, Block};
-        use crate::transform::{self, Roots};
+        use crate::transform::{self, Factors, Roots};
 
         pub(super) const ENTRIES: super::Entries = super::Entries {
             ternary,
@@ -100,37 +100,37 @@ macro_rules! compile {
 
         $(#[$features])?
         #[inline(never)]
-        fn ternary(random: &[Block], coefficients: &mut [Group]) {
+        fn ternary(random: &[Block], coefficients: &mut [u64]) {
             sample::ternary(random, coefficients);
         }
 
         $(#[$features])?
         #[inline(never)]
-        fn errors(random: &[[Block; 2]], errors: &mut [[Group; 3]]) {
+        fn errors(random: &[[Block; 2]], errors: &mut [u64]) {
             sample::errors(random, errors);
         }
 
         $(#[$features])?
         #[inline(never)]
-        fn forward(roots: &Roots, polynomial: &mut Polynomial, values: &mut Polynomial) {
+        fn forward(roots: &Roots, polynomial: &mut [u64; N], values: &mut [u64; N]) {
             transform::forward(roots, polynomial, values, $product);
         }
 
         $(#[$features])?
         #[inline(never)]
-        fn multiply(factors: &[Factors; GROUPS], values: &Polynomial, products: &mut Polynomial) {
+        fn multiply(factors: &Factors, values: &[u64; N], products: &mut [u64; N]) {
             transform::multiply(factors, values, products, $product);
         }
 
         $(#[$features])?
         #[inline(never)]
-        fn inverse(roots: &Roots, values: &mut Polynomial, polynomial: &mut Polynomial) {
+        fn inverse(roots: &Roots, values: &mut [u64; N], polynomial: &mut [u64; N]) {
             transform::inverse(roots, values, polynomial, $product);
         }
 
         $(#[$features])?
         #[inline(never)]
-        fn add(terms: &[Group], sums: &mut [Group]) {
+        fn add(terms: &[u64], sums: &mut [u64]) {
             ring::add(terms, sums);
         }
     };
@@ -160,42 +160,42 @@ impl Loops {
     }
 
     /// [`sample::ternary`](crate::sample::ternary).
-    pub fn ternary(self, random: &[Block], coefficients: &mut [Group]) {
+    pub fn ternary(self, random: &[Block], coefficients: &mut [u64]) {
         // SAFETY: `Loops::of` gives only loops whose instructions this processor has.
         unsafe { (self.0.ternary)(random, coefficients) }
     }
 
     /// [`sample::errors`](crate::sample::errors).
-    pub fn errors(self, random: &[[Block; 2]], errors: &mut [[Group; 3]]) {
+    pub fn errors(self, random: &[[Block; 2]], errors: &mut [u64]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.errors)(random, errors) }
     }
 
     /// [`transform::forward`](crate::transform::forward).
-    pub fn forward(self, polynomial: &mut Polynomial, values: &mut Polynomial) {
+    pub fn forward(self, polynomial: &mut [u64; N], values: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
-        unsafe { (self.0.forward)(&crate::transform::FORWARD, polynomial, values) }
+        unsafe { (self.0.forward)(&FORWARD, polynomial, values) }
     }
 
     /// [`transform::multiply`](crate::transform::multiply).
     pub fn multiply(
         self,
-        factors: &[Factors; GROUPS],
-        values: &Polynomial,
-        products: &mut Polynomial,
+        factors: &Factors,
+        values: &[u64; N],
+        products: &mut [u64; N],
     ) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.multiply)(factors, values, products) }
     }
 
     /// [`transform::inverse`](crate::transform::inverse).
-    pub fn inverse(self, values: &mut Polynomial, polynomial: &mut Polynomial) {
+    pub fn inverse(self, values: &mut [u64; N], polynomial: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
-        unsafe { (self.0.inverse)(&crate::transform::INVERSE, values, polynomial) }
+        unsafe { (self.0.inverse)(&INVERSE, values, polynomial) }
     }
 
     /// [`ring::add`](crate::ring::add).
-    pub fn add(self, terms: &[Group], sums: &mut [Group]) {
+    pub fn add(self, terms: &[u64], sums: &mut [u64]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.add)(terms, sums) }
     }
