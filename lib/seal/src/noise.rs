@@ -13,8 +13,7 @@ use crate::sample::Block;
 /// Pairs of blocks that are drawn at a time.
 const PAIRS: usize = 32;
 
-/// Coefficients of `v` that a block gives, and errors that a pair of blocks does.
-const TERNARIES: usize = 64;
+/// Errors that a pair of blocks gives.
 const ERRORS: usize = 24;
 
 /// A key stream of ChaCha20 and what is made of it; wiped when dropped.
@@ -45,10 +44,10 @@ impl Noise {
 
     /// Replaces all coefficients by uniform ones of −1, 0 and 1.
     pub(crate) fn ternary(&mut self, loops: Loops, polynomial: &mut [u64; N]) {
-        let random = &mut self.random.as_flattened_mut()[..N / TERNARIES];
+        let (random, _) = self.random.as_flattened_mut().as_chunks_mut();
         self.stream
-            .write_keystream_blocks(Array::cast_slice_from_core_mut(random));
-        loops.ternary(random, polynomial);
+            .write_keystream_blocks(Array::cast_slice_from_core_mut(&mut random[0]));
+        loops.ternary(&random[0], polynomial);
     }
 
     /// Adds an error to each coefficient, and reduces it.

@@ -1,6 +1,6 @@
 //! From random bits to the small polynomials of an encryption, without a branch or an index on them.
 
-use crate::ring::Q;
+use crate::ring::{N, Q};
 
 /// Words of a block.
 const LANES: usize = 8;
@@ -15,25 +15,24 @@ fn words(block: &Block) -> [u64; LANES] {
     std::array::from_fn(|i| u64::from_le_bytes(bytes[i]))
 }
 
-/// From each block 64 coefficients −1, 0 or 1, as `q − 1`, `q` or `q + 1`.
+/// Coefficients −1, 0 or 1, as `q − 1`, `q` or `q + 1`.
 ///
-/// A word is read as a fraction of 2^64, and its first eight digits to base three are taken. Of the 2^64 words each
-/// of the 3^8 = 6,561 outcomes has the same number or one more, so no outcome's probability is off by a factor of more
-/// than 1 ± 3^8/2^64, and that of no whole polynomial (256 words) by more than 1 ± 2^−43: nor can be that of anything
-/// an attacker does with it.
+/// A word is read as a fraction of 2^64, and its first eight digits to base three are taken, for coefficients that are
+/// 256 apart. Of the 2^64 words each of the 3^8 = 6,561 outcomes has the same number or one more, so no outcome's
+/// probability is off by a factor of more than 1 ± 3^8/2^64, and that of no polynomial (256 words) by more than
+/// 1 ± 2^−43: nor can be that of anything an attacker does with it.
 #[inline(always)]
-pub(crate) fn ternary(random: &[Block], coefficients: &mut [u64]) {
-    let (groups, _) = coefficients.as_chunks_mut::<{ 8 * LANES }>();
-    for (block, coefficients) in random.iter().zip(groups) {
-        let mut fractions = words(block);
-        for digits in coefficients.as_chunks_mut::<LANES>().0 {
-            for (coefficient, fraction) in digits.iter_mut().zip(&mut fractions) {
-                // The integer part of three times the fraction, from its halves: 0, 1 or 2.
-                let low = (*fraction & u64::from(u32::MAX)) * 3;
-                let digit = ((*fraction >> 32) * 3 + (low >> 32)) >> 32;
-                *fraction = fraction.wrapping_mul(3);
-                *coefficient = Q - 1 + digit;
-            }
+pub(crate) fn ternary(random: &[Block; N / 64], coefficients: &mut [u64; N]) {
+    let (words, _) = random.as_flattened().as_chunks::<8>();
+    let (digits, _) = coefficients.as_chunks_mut::<{ N / 8 }>();
+    for (i, word) in words.iter().enumerate() {
+        let mut fraction = u64::from_le_bytes(*word);
+        for digits in &mut *digits {
+            // The integer part of three times the fraction, from its halves: 0, 1 or 2.
+            let low = (fraction & u64::from(u32::MAX)) * 3;
+            let digit = ((fraction >> 32) * 3 + (low >> 32)) >> 32;
+            digits[i] = Q - 1 + digit;
+            fraction = fraction.wrapping_mul(3);
         }
     }
 }

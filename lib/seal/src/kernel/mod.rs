@@ -74,7 +74,7 @@ impl std::fmt::Display for Kernel {
 
 /// The loops of one kernel. Each may only be called on a processor that has its instructions.
 struct Entries {
-    ternary: unsafe fn(&[Block], &mut [u64]),
+    ternary: unsafe fn(&[Block; N / 64], &mut [u64; N]),
     errors: unsafe fn(&[[Block; 2]], &mut [u64]),
     forward: unsafe fn(&Roots, &mut [u64; N], &mut [u64; N]),
     multiply: unsafe fn(&Factors, &[u64; N], &mut [u64; N]),
@@ -100,7 +100,7 @@ macro_rules! compile {
 
         $(#[$features])?
         #[inline(never)]
-        fn ternary(random: &[Block], coefficients: &mut [u64]) {
+        fn ternary(random: &[Block; N / 64], coefficients: &mut [u64; N]) {
             sample::ternary(random, coefficients);
         }
 
@@ -160,7 +160,7 @@ impl Loops {
     }
 
     /// [`sample::ternary`](crate::sample::ternary).
-    pub fn ternary(self, random: &[Block], coefficients: &mut [u64]) {
+    pub fn ternary(self, random: &[Block; N / 64], coefficients: &mut [u64; N]) {
         // SAFETY: `Loops::of` gives only loops whose instructions this processor has.
         unsafe { (self.0.ternary)(random, coefficients) }
     }
