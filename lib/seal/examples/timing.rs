@@ -39,7 +39,11 @@ const STEPS: [(&str, Step); 6] = [
         loops.forward(&mut bench.input.v.0, &mut bench.output.0);
     }),
     ("multiply", |bench, loops| {
-        loops.multiply(factors(&bench.key), &bench.input.values.0, &mut bench.output.0);
+        loops.multiply(
+            factors(&bench.key),
+            &bench.input.values.0,
+            &mut bench.output.0,
+        );
     }),
     ("inverse", |bench, loops| {
         loops.inverse(&mut bench.input.products.0, &mut bench.output.0);
@@ -123,8 +127,14 @@ impl Bench {
     fn encrypt(&mut self, kernel: Kernel) {
         self.report.clear();
         let plaintext = &self.input.plaintext;
-        seal::encrypt_with(kernel, &self.key, &ADDITIVE_SMALL, plaintext, &mut self.report)
-            .expect("a plaintext of residues");
+        seal::encrypt_with(
+            kernel,
+            &self.key,
+            &ADDITIVE_SMALL,
+            plaintext,
+            &mut self.report,
+        )
+        .expect("a plaintext of residues");
     }
 
     /// Times of both classes, in nanoseconds: of the fixed one, and of the random one.
@@ -172,8 +182,15 @@ fn quantile(times: &[f64], part: f64) -> f64 {
 fn report(kernel: Kernel, step: &str, times: &[Vec<f64>; 2]) -> bool {
     let t = welch(times);
     let median = quantile(&times.concat(), 0.5) / 1000.0;
-    let verdict = if t.abs() < LIMIT { "" } else { "  depends on the input" };
-    println!("{:9} {step:9} {median:8.2} {t:8.2}{verdict}", kernel.to_string());
+    let verdict = if t.abs() < LIMIT {
+        ""
+    } else {
+        "  depends on the input"
+    };
+    println!(
+        "{:9} {step:9} {median:8.2} {t:8.2}{verdict}",
+        kernel.to_string()
+    );
     t.abs() < LIMIT
 }
 

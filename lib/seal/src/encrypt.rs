@@ -82,11 +82,13 @@ fn check(plaintext: &[u64]) -> Result<(), Error> {
     if actual == 0 || actual > N || !actual.is_multiple_of(8) {
         return Err(Error::Coefficients { actual });
     }
-    // Which is below says nothing unless one is not, and then there is no report.
-    match plaintext.iter().position(|&word| word >= Q) {
-        Some(index) => Err(Error::Residue { index }),
-        None => Ok(()),
+    // Without a branch on each: a plaintext may be a reading that no mask covers.
+    let above = |&word: &u64| word >= Q;
+    if plaintext.iter().fold(false, |any, word| any | above(word)) {
+        let index = plaintext.iter().position(above).unwrap_or_default();
+        return Err(Error::Residue { index });
     }
+    Ok(())
 }
 
 /// Three polynomials that everything is computed in; wiped when dropped.
@@ -139,7 +141,6 @@ impl Work {
     pub(crate) fn multiply_b(&mut self, key: &PublicKey) {
         self.loops
             .multiply(key.b(), &self.values.0, &mut self.products.0);
-        self.loops
-            .inverse(&mut self.products.0, &mut self.values.0);
+        self.loops.inverse(&mut self.products.0, &mut self.values.0);
     }
 }

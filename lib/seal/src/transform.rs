@@ -25,7 +25,7 @@ const PRODUCT_BOUND: u64 = 4 * Q;
 
 /// The roots that one direction multiplies by: those of the layer with `k` blocks begin at `k`, or, once transposed, at
 /// row `k / COLUMNS`.
-pub struct Roots(Factors);
+pub(crate) struct Roots(Factors);
 
 /// Constants with their companions (see [`companion`]).
 #[repr(align(64))]
@@ -185,11 +185,7 @@ fn rows(
 
 /// The butterfly of each word with its counterpart.
 #[inline(always)]
-fn pair(
-    left: &mut [u64],
-    right: &mut [u64],
-    butterfly: impl Fn(usize, u64, u64) -> (u64, u64),
-) {
+fn pair(left: &mut [u64], right: &mut [u64], butterfly: impl Fn(usize, u64, u64) -> (u64, u64)) {
     for (i, (x, y)) in left.iter_mut().zip(right).enumerate() {
         (*x, *y) = butterfly(i, *x, *y);
     }

@@ -178,12 +178,7 @@ impl Loops {
     }
 
     /// [`transform::multiply`](crate::transform::multiply).
-    pub fn multiply(
-        self,
-        factors: &Factors,
-        values: &[u64; N],
-        products: &mut [u64; N],
-    ) {
+    pub fn multiply(self, factors: &Factors, values: &[u64; N], products: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.multiply)(factors, values, products) }
     }
