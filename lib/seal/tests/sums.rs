@@ -2,17 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+use openfhe::Context;
 use openfhe::secret::{self, SecretKey};
-use openfhe::{Context, Fresh, PublicKey};
 use packed::layout::{Encoding, Entered, Layout, Shape, Totals, squares};
-use packed::{Accumulator, Profile, noise, report, sum};
+use packed::{Accumulator, Profile, noise, sum};
+use seal::PublicKey;
 
 const BATCH: usize = 96;
 
-fn setup() -> (Context, SecretKey, PublicKey) {
-    let context = Context::new().unwrap();
-    let (secret, public) = secret::generate(&context).unwrap();
-    (context, secret, public)
+fn setup() -> (SecretKey, PublicKey) {
+    let (secret, public) = secret::generate(&Context::new().unwrap()).unwrap();
+    let public = PublicKey::from_packed(public.as_packed()).unwrap();
+    (secret, public)
 }
 
 /// Readings of either sign up to the reference itself, some of them clamped, some missing.
@@ -63,18 +64,16 @@ fn expected(all: &[Vec<Option<Entered>>], square_unit_wh2: Option<u64>) -> Total
 fn sum(
     all: &[Vec<Option<Entered>>],
     encoding: &Encoding,
-    (context, public): (&Context, &PublicKey),
+    public: &PublicKey,
     secret: &SecretKey,
 ) -> Vec<u64> {
     let (profile, coefficients) = (encoding.profile, encoding.shape.coefficients());
     let mut sum = Accumulator::new(profile, coefficients);
-    let mut fresh = Fresh::default();
     let mut packed = Vec::new();
     for readings in all {
         let plaintext = encoding.encode(readings).unwrap();
-        context.encrypt(public, &plaintext, &mut fresh).unwrap();
         packed.clear();
-        report::pack(profile, &fresh.c0, &fresh.c1, &mut packed).unwrap();
+        seal::encrypt(public, profile, &plaintext, &mut packed).unwrap();
         assert_eq!(packed.len(), profile.packed_len(coefficients));
         sum.add(&packed).unwrap();
     }
@@ -101,7 +100,7 @@ fn encoding(
 #[test]
 fn totals_are_exact_in_every_profile_and_layout() {
     const METERS: i64 = 40;
-    let (context, secret, public) = setup();
+    let (secret, public) = setup();
     let norms = secret.norms();
     for layout in Layout::ALL {
         for profile in Profile::all() {
@@ -110,7 +109,7 @@ fn totals_are_exact_in_every_profile_and_layout() {
                 let all: Vec<_> = (0..METERS)
                     .map(|meter| readings(meter, &encoding))
                     .collect();
-                let residues = sum(&all, &encoding, (&context, &public), &secret);
+                let residues = sum(&all, &encoding, &public, &secret);
                 let sigma = noise::sigma(profile, &norms);
                 assert!(encoding.checks_pass(&residues, METERS as u32, sigma));
                 let totals = encoding.decode(&residues, METERS as u32, sigma).unwrap();
@@ -123,12 +122,12 @@ fn totals_are_exact_in_every_profile_and_layout() {
 
 #[test]
 fn a_sum_opened_with_another_key_fails_its_checks() {
-    let (context, _, public) = setup();
-    let (_, other, _) = setup();
+    let (_, public) = setup();
+    let (other, _) = setup();
     for profile in Profile::all() {
         let encoding = encoding(profile, Layout::Profile, &other.norms(), 65_536);
         let all = [readings(0, &encoding)];
-        let residues = sum(&all, &encoding, (&context, &public), &other);
+        let residues = sum(&all, &encoding, &public, &other);
         let sigma = noise::sigma(profile, &other.norms());
         assert!(!encoding.checks_pass(&residues, 1, sigma));
         // Nor would it pass as the sum of everybody.
