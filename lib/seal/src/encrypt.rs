@@ -63,9 +63,9 @@ pub fn encrypt_with(
 ) -> Result<(), Error> {
     let loops = Loops::of(kernel)?;
     check(plaintext)?;
-    let noise = Noise::fresh().map_err(Error::Random)?;
+    let mut noise = Noise::fresh().map_err(Error::Random)?;
     let mut work = Work::new(loops);
-    work.encrypt(key, noise, plaintext);
+    work.encrypt(key, &mut noise, plaintext);
     let start = report.len();
     packed::report::pack(
         profile,
@@ -112,7 +112,7 @@ impl Work {
     }
 
     /// `c1` into `polynomial`, and `c0` into the first of `values`, as many as the plaintext's.
-    fn encrypt(&mut self, key: &PublicKey, mut noise: Noise, plaintext: &[u64]) {
+    pub(crate) fn encrypt(&mut self, key: &PublicKey, noise: &mut Noise, plaintext: &[u64]) {
         noise.ternary(self.loops, &mut self.polynomial.0);
         self.transform();
         self.multiply_a(key);

@@ -4,7 +4,7 @@ use chacha20::cipher::array::Array;
 use chacha20::cipher::{KeyIvInit, StreamCipherCore};
 use chacha20::variants::Ietf;
 use chacha20::{ChaChaCore, R20};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::kernel::Loops;
 use crate::ring::N;
@@ -21,8 +21,8 @@ const ERRORS: usize = 24;
 /// The cipher keeps no buffer, and wipes its state itself.
 pub(crate) struct Noise {
     stream: ChaChaCore<R20, Ietf>,
-    random: [[Block; 2]; PAIRS],
-    errors: [u64; ERRORS * PAIRS],
+    pub(crate) random: [[Block; 2]; PAIRS],
+    pub(crate) errors: [u64; ERRORS * PAIRS],
 }
 
 impl Noise {
@@ -63,9 +63,17 @@ impl Noise {
     }
 }
 
-impl Drop for Noise {
-    fn drop(&mut self) {
+impl Zeroize for Noise {
+    fn zeroize(&mut self) {
         self.random.as_flattened_mut().as_flattened_mut().zeroize();
         self.errors.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Noise {}
+
+impl Drop for Noise {
+    fn drop(&mut self) {
+        self.zeroize();
     }
 }

@@ -1,7 +1,7 @@
 //! The ring `Z_q[X]/(X^2048 + 1)`, its polynomials, and arithmetic modulo `q` on eight words at a time.
 
 use packed::RING;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// `N`, the number of coefficients.
 pub(crate) const N: usize = 2048;
@@ -23,9 +23,17 @@ impl Polynomial {
     }
 }
 
+impl Zeroize for Polynomial {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Polynomial {}
+
 impl Drop for Polynomial {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.zeroize();
     }
 }
 
