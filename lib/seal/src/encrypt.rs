@@ -36,7 +36,7 @@ pub enum Error {
 }
 
 /// Encrypts a plaintext with these first coefficients (encoded and masked; the others are zero), leaves out the low
-/// bits that `profile` leaves out, and appends the packed report to `report`.
+/// bits that `profile` leaves out, and appends the packed report to `report`. Takes 60 KB of stack.
 ///
 /// # Errors
 /// No coefficients, too many, or not a multiple of eight; one that is not a residue; no random numbers. `report` is
@@ -91,7 +91,7 @@ fn check(plaintext: &[u64]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Three polynomials that everything is computed in; wiped when dropped.
+/// Three polynomials that everything is computed in, each wiped when dropped.
 pub(crate) struct Work {
     loops: Loops,
     /// `v`, then `c1`.

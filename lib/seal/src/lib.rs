@@ -17,10 +17,9 @@
 //! - *Constant time.* No loop over secrets branches or computes an address by them; none divides. This holds for the
 //!   source. For compiled code it is checked: `.ci/constant-time` follows secrets through the machine code of the
 //!   functions in `checked-loops.txt`, for x86-64 and aarch64, and `examples/timing.rs` compares times. It assumes that
-//!   adding, shifting and multiplying take the same time for all operands, which is so on the processors of both
-//!   architectures that run Linux; ChaCha20 is the `chacha20` crate's.
+//!   to add, shift or multiply takes the same time for all operands, as Intel and Arm say of such instructions.
 //! - *Wiping.* The seed, the cipher's state, random bits and polynomials are wiped, on every path. Not what a compiler
-//!   leaves in registers or spills onto the stack.
+//!   leaves in registers, spills onto the stack, or copies when it moves the cipher's state.
 //!
 //! It does **not** protect against: somebody who measures power or emissions of the device, or disturbs it into
 //! computing wrongly; an operating system whose random numbers can be guessed; or somebody who reads the process's
@@ -32,7 +31,7 @@
 //! 3. `ring.rs`: the bounds on `product`, `product_of_halves` and `reduce`
 //! 4. `transform.rs`: that words stay below 2^64; a wrong transform is found by the known answers, an overflow for rare
 //!    inputs is not
-//! 5. `kernel/mod.rs`: the only `unsafe` code, which chooses instructions
+//! 5. `kernel.rs`: the only `unsafe` code, which chooses instructions
 //!
 //! # Layout
 //! - `encrypt`: [`encrypt`], from a plaintext to a report

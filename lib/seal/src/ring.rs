@@ -1,4 +1,4 @@
-//! The ring `Z_q[X]/(X^2048 + 1)`, its polynomials, and arithmetic modulo `q` on eight words at a time.
+//! The ring `Z_q[X]/(X^2048 + 1)`, its polynomials, and arithmetic modulo `q`.
 
 use packed::RING;
 use zeroize::{Zeroize, ZeroizeOnDrop};

@@ -23,8 +23,8 @@ const COLUMNS: usize = N / ROWS;
 /// What a kernel's product is below.
 const PRODUCT_BOUND: u64 = 4 * Q;
 
-/// The roots that one direction multiplies by: those of the layer with `k` blocks begin at `k`, or, once transposed, at
-/// row `k / COLUMNS`.
+/// The roots that one direction multiplies by: those of a layer of `k` blocks begin at `k`, one for each block, and once
+/// transposed, where a block is of rows, one for each of its columns.
 pub(crate) struct Roots(Factors);
 
 /// Constants with their companions (see [`companion`]).

@@ -1,12 +1,6 @@
 //! The loops that touch secrets, in one version per instruction set, chosen at run time: the only `unsafe` code.
 #![allow(unsafe_code, reason = "calls of functions that need instructions")]
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-mod portable;
-
 use crate::ring::N;
 use crate::sample::Block;
 use crate::transform::{FORWARD, Factors, INVERSE, Roots};
@@ -72,7 +66,7 @@ impl std::fmt::Display for Kernel {
     }
 }
 
-/// The loops of one kernel. Each may only be called on a processor that has its instructions.
+/// The loops of one kernel, whose names are in `checked-loops.txt`. Each may only be called on a processor that has its instructions.
 struct Entries {
     ternary: unsafe fn(&[Block; N / 64], &mut [u64; N]),
     errors: unsafe fn(&[[Block; 2]], &mut [u64]),
@@ -82,7 +76,8 @@ struct Entries {
     add: unsafe fn(&[u64], &mut [u64]),
 }
 
-/// Compiles the loops for the instructions of an attribute, with a way to multiply.
+/// Compiles the loops for the instructions of an attribute, with a way to multiply: the compiler makes vector
+/// instructions of them. They are never inlined, so that their machine code can be checked.
 macro_rules! compile {
     ($product:expr $(, #[$features:meta])?) => {
         use crate::ring::{self, N};
@@ -135,7 +130,23 @@ macro_rules! compile {
         }
     };
 }
-use compile;
+
+mod portable {
+    compile!(ring::product);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    compile!(ring::product_of_halves, #[target_feature(enable = "avx2")]);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    compile!(
+        ring::product_of_halves,
+        #[target_feature(enable = "avx512f,avx512dq,avx512vpopcntdq")]
+    );
+}
 
 /// The loops of a kernel that this processor has.
 #[derive(Clone, Copy)]

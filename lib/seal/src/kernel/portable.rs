@@ -1,3 +1,0 @@
-//! For any processor: one 128-bit product at a time.
-
-super::compile!(ring::product);
