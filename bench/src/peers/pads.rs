@@ -97,10 +97,7 @@ impl Pads {
         }
         let mut sum: Vec<u64> = self.sum.iter().map(|word| word % RING.modulus).collect();
         pads.subtract_from(&mut sum);
-        let centred = sum.iter().map(|&word| match word > RING.modulus / 2 {
-            true => word as f64 - RING.modulus as f64,
-            false => word as f64,
-        });
+        let centred = sum.iter().map(|&word| RING.centre(word) as f64);
         Opened {
             totals_wh: centred.collect(),
             included: self.included.clone(),
@@ -108,8 +105,8 @@ impl Pads {
     }
 
     fn seal(&self, index: usize) -> Result<Vec<u8>> {
-        let residue = |wh: &i64| wh.rem_euclid(RING.modulus as i64) as u64;
-        let mut words: Vec<u64> = self.readings[index].iter().map(residue).collect();
+        let words = self.readings[index].iter().map(|wh| RING.residue(*wh));
+        let mut words: Vec<u64> = words.collect();
         self.keys[index].add(&label(index), RING.modulus, &mut words);
         Ok(pack(&RING, &words)?)
     }

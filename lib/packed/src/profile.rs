@@ -1,7 +1,21 @@
 //! The ring that all ciphertexts live in, and the profiles: how finely a report is sent.
 
-/// The widths, in bits, that the kernels are compiled for.
-pub(crate) const WIDTHS: [u32; 6] = [37, 42, 45, 47, 48, 50];
+/// Calls a function that is generic over the width of packed values, in bits: the one place that lists the widths the kernels
+/// are compiled for.
+macro_rules! of_width {
+    ($width:expr, $($function:ident)::+($($argument:expr),*), _ => $other:expr) => {
+        match $width {
+            37 => $($function)::+::<37>($($argument),*),
+            42 => $($function)::+::<42>($($argument),*),
+            45 => $($function)::+::<45>($($argument),*),
+            47 => $($function)::+::<47>($($argument),*),
+            48 => $($function)::+::<48>($($argument),*),
+            50 => $($function)::+::<50>($($argument),*),
+            _ => $other,
+        }
+    };
+}
+pub(crate) use of_width;
 
 /// `Z_q[X]/(X^N + 1)`: the parameters of the encryption itself (RLWE).
 ///
@@ -52,7 +66,8 @@ impl Ring {
     }
 
     /// A residue as the number of the smallest size that is congruent to it.
-    pub(crate) const fn centre(&self, residue: u64) -> i64 {
+    #[must_use]
+    pub const fn centre(&self, residue: u64) -> i64 {
         if residue > self.modulus / 2 {
             residue as i64 - self.modulus as i64
         } else {
@@ -61,7 +76,8 @@ impl Ring {
     }
 
     /// The residue of a number.
-    pub(crate) const fn residue(&self, value: i64) -> u64 {
+    #[must_use]
+    pub const fn residue(&self, value: i64) -> u64 {
         value.rem_euclid(self.modulus as i64) as u64
     }
 }
@@ -112,7 +128,7 @@ impl Profile {
     ///
     /// # Panics
     /// If the scale is not below half the modulus, or no kernel is compiled for the width of what
-    /// is left of a residue (37, 42, 45, 47, 48 or 50 bits).
+    /// is left of a residue.
     #[must_use]
     pub const fn new(
         name: &'static str,
@@ -217,14 +233,10 @@ impl std::fmt::Display for Profile {
 }
 
 const fn is_compiled_for(width: u32) -> bool {
-    let mut i = 0;
-    while i < WIDTHS.len() {
-        if WIDTHS[i] == width {
-            return true;
-        }
-        i += 1;
+    const fn yes<const B: usize>() -> bool {
+        true
     }
-    false
+    of_width!(width, yes(), _ => false)
 }
 
 fn names() -> String {

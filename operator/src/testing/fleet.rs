@@ -253,7 +253,7 @@ impl Fleet {
             .iter()
             .map(|(at, value)| (coefficients + at, *value, by_t1));
         for (at, value, divisor) in places.chain(others) {
-            words[at] = add(words[at], multiply(residue(value), divisor));
+            words[at] = add(words[at], multiply(RING.residue(value), divisor));
         }
         packed::pack(&RING, &words).unwrap()
     }
@@ -275,7 +275,7 @@ impl Fleet {
         let keys = self.keyring.get(FIRST_EPOCH).unwrap();
         let lifted = packed::Lifted { c0, c1 };
         let residues = keys.secret.open(&lifted).unwrap();
-        residues.into_iter().map(centred).collect()
+        residues.into_iter().map(|word| RING.centre(word)).collect()
     }
 }
 
@@ -292,17 +292,6 @@ pub(crate) fn truth(readings: &[Readings]) -> Vec<i64> {
     let batch = readings.first().map_or(0, Vec::len);
     let of = |k: usize| readings.iter().filter_map(|meter| meter[k]).sum();
     (0..batch).map(of).collect()
-}
-
-pub(crate) fn residue(value: i64) -> u64 {
-    value.rem_euclid(RING.modulus as i64) as u64
-}
-
-pub(crate) fn centred(residue: u64) -> i64 {
-    match residue > RING.modulus / 2 {
-        true => residue as i64 - RING.modulus as i64,
-        false => residue as i64,
-    }
 }
 
 pub(crate) fn add(a: u64, b: u64) -> u64 {

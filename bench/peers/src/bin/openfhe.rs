@@ -53,8 +53,7 @@ impl Peer for OpenFhe {
             let client = &mut measured.client;
             let server = &mut measured.server;
             let ciphertext = time(client, "encrypt", || {
-                let residue =
-                    |wh: &i64| (wh << self.wh_bits).rem_euclid(RING.modulus as i64) as u64;
+                let residue = |wh: &i64| RING.residue(wh << self.wh_bits);
                 let plaintext: Vec<_> = self.readings[report].iter().map(residue).collect();
                 Ciphertext::encrypt(&self.context, &self.public, &plaintext)
             })?;
@@ -77,13 +76,10 @@ impl Peer for OpenFhe {
         let Fresh { mut c0, c1 } = sum.residues()?;
         c0.truncate(self.readings.first().map_or(0, Vec::len));
         let opened = self.secret.open(&Lifted { c0, c1 })?;
-        let centred = |residue: u64| {
-            let negative = residue > RING.modulus / 2;
-            residue as i64 - if negative { RING.modulus as i64 } else { 0 }
-        };
         let wh = f64::from(self.wh_bits).exp2();
+        let total_wh = |residue| RING.centre(residue) as f64 / wh;
         Ok(Opened {
-            totals_wh: opened.into_iter().map(|r| centred(r) as f64 / wh).collect(),
+            totals_wh: opened.into_iter().map(total_wh).collect(),
             included: self.included.clone(),
         })
     }

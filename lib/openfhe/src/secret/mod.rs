@@ -71,7 +71,7 @@ pub fn generate(context: &Context) -> Result<(SecretKey, PublicKey), Error> {
         secret
             .iter()
             // A secret is ternary; anything else is not a pair below.
-            .map(|&word| i8::try_from(centred(word)).unwrap_or(i8::MAX))
+            .map(|&word| i8::try_from(RING.centre(word)).unwrap_or(i8::MAX))
             .collect(),
     );
     let public = PublicKey::from_packed(context, &packed::pack(&RING, &public)?)?;
@@ -182,7 +182,7 @@ fn norms(
     let squared = |coefficient: f64| coefficient * coefficient;
     Ok(KeyNorms {
         secret: coefficients.iter().map(|&c| squared(f64::from(c))).sum(),
-        error: error.iter().map(|&e| squared(centred(e) as f64)).sum(),
+        error: error.iter().map(|&e| squared(RING.centre(e) as f64)).sum(),
     })
 }
 
@@ -201,15 +201,6 @@ fn open(context: &Context, key: &ffi::SecretKey, c0: &mut [u64], c1: &[u64]) -> 
         )
     }
     .map_err(Error::thrown("decrypt"))
-}
-
-/// The residue between −q/2 and q/2.
-fn centred(residue: u64) -> i64 {
-    if residue > RING.modulus / 2 {
-        residue as i64 - RING.modulus as i64
-    } else {
-        residue as i64
-    }
 }
 
 impl fmt::Debug for SecretKey {

@@ -8,6 +8,8 @@ mod avx2;
 mod avx512;
 mod portable;
 
+use crate::profile::of_width;
+
 /// How far ahead of the bytes in use to ask for more, in bytes.
 ///
 /// Measured with ciphertexts scattered in RAM on Zen 5: 4 KiB folds half again as fast as none,
@@ -103,7 +105,7 @@ impl Fold {
         Self::of_width(Kernel::best(), width)
     }
 
-    /// The loops for values of `width` bits, one of [`crate::profile::WIDTHS`].
+    /// The loops for values of `width` bits, one of those that [`of_width`] lists.
     pub(crate) fn select(kernel: Kernel, width: u32) -> Result<Self, KernelUnavailable> {
         if !kernel.is_available() {
             return Err(KernelUnavailable { kernel });
@@ -112,15 +114,7 @@ impl Fold {
     }
 
     fn of_width(kernel: Kernel, width: u32) -> Self {
-        match width {
-            37 => Self::of::<37>(kernel),
-            42 => Self::of::<42>(kernel),
-            45 => Self::of::<45>(kernel),
-            47 => Self::of::<47>(kernel),
-            48 => Self::of::<48>(kernel),
-            50 => Self::of::<50>(kernel),
-            _ => unreachable!("Ring::new and Profile::new check the width"),
-        }
+        of_width!(width, Self::of(kernel), _ => unreachable!("Ring::new and Profile::new check the width"))
     }
 
     fn of<const B: usize>(kernel: Kernel) -> Self {
@@ -166,15 +160,11 @@ pub(crate) fn pack(
     largest: u64,
 ) -> bool {
     assert_eq!(words.len() * width as usize, packed.len() * 8);
-    match width {
-        37 => portable::pack::<37>(dropped, words, packed, largest),
-        42 => portable::pack::<42>(dropped, words, packed, largest),
-        45 => portable::pack::<45>(dropped, words, packed, largest),
-        47 => portable::pack::<47>(dropped, words, packed, largest),
-        48 => portable::pack::<48>(dropped, words, packed, largest),
-        50 => portable::pack::<50>(dropped, words, packed, largest),
-        _ => unreachable!("Ring::new and Profile::new check the width"),
-    }
+    of_width!(
+        width,
+        portable::pack(dropped, words, packed, largest),
+        _ => unreachable!("Ring::new and Profile::new check the width")
+    )
 }
 
 /// Prefetches what lies [`PREFETCH`] bytes after the group of `B` bytes at `index`, which may be past the end.

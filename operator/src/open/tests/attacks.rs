@@ -8,7 +8,7 @@ use packed::{ADDITIVE_FINE, RING};
 use wire::{FeederId, KeyEpoch};
 
 use super::*;
-use crate::testing::fleet::{Sealed, add, inverse, multiply, residue};
+use crate::testing::fleet::{Sealed, add, inverse, multiply};
 
 const VICTIM: u32 = 0;
 
@@ -156,8 +156,8 @@ fn a_fraction_of_a_report_gives_nothing_away() {
         let opened = fleet.opened(fleet.sum(0, 0, &named), limbs);
         let released = totals_without(&fleet, left_out, &opened).ok()?;
         let times_15 = released.energy_wh.iter().map(|quanta| {
-            let product = multiply(15, residue(quanta << unit_bits));
-            centred(product) >> unit_bits
+            let product = multiply(15, RING.residue(quanta << unit_bits));
+            RING.centre(product) >> unit_bits
         });
         let pairs = times_15.zip(readings[0].iter().flatten());
         Some(pairs.filter(|(guess, wh)| (guess - *wh).abs() <= 8).count())

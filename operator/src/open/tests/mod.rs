@@ -2,12 +2,13 @@
 
 mod attacks;
 
+use packed::RING;
 use packed::layout::{Encoding, Layout, Totals};
 use wire::{Opened, Reason, Sum};
 
 use super::*;
 use crate::release::ledger::Spent;
-use crate::testing::fleet::{Fleet, Readings, Scene, centred, readings, truth};
+use crate::testing::fleet::{Fleet, Readings, Scene, readings, truth};
 
 /// The values of a sum rounded to whole quanta, whatever they are: what is released where nothing is checked.
 pub(super) fn rounded(encoding: &Encoding, residues: &[u64]) -> Totals {
@@ -15,7 +16,7 @@ pub(super) fn rounded(encoding: &Encoding, residues: &[u64]) -> Totals {
         encoding.profile.scale_bits + encoding.quantum_wh.ilog2() - encoding.reference_wh.ilog2();
     let unit = (1_u64 << unit_bits) as f64;
     let values = residues[encoding.shape.values()].iter();
-    let quanta = values.map(|&value| (centred(value) as f64 / unit).round() as i64);
+    let quanta = values.map(|&value| (RING.centre(value) as f64 / unit).round() as i64);
     Totals {
         energy_wh: quanta
             .map(|count| count * encoding.quantum_wh as i64)
