@@ -3,14 +3,30 @@
 mod mask;
 
 use std::fmt;
-use std::str::FromStr;
 
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
 pub use mask::MaskKey;
 
-use crate::units::{HexError, parse_hex, shown_as_hex};
+use crate::units::HexError;
+
+/// The text of a public key of 32 bytes: 64 hexadecimal digits, checked where they are parsed.
+macro_rules! text_of_key {
+    ($name:ident) => {
+        crate::units::shown_as_hex!($name);
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::KeyError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let key = Self($crate::units::parse_hex(text)?);
+                key.check()?;
+                Ok(key)
+            }
+        }
+    };
+}
+use text_of_key;
 
 /// A signing key. Wiped from memory when dropped; `Debug` shows only its public half.
 #[derive(Clone)]
@@ -149,22 +165,7 @@ pub(crate) struct Signed<'a> {
     pub(crate) key: &'a VerifyingKey,
 }
 
-impl From<[u8; 32]> for VerifyingKey {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-shown_as_hex!(VerifyingKey);
-
-impl FromStr for VerifyingKey {
-    type Err = KeyError;
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = Self(parse_hex(text)?);
-        key.check()?;
-        Ok(key)
-    }
-}
+text_of_key!(VerifyingKey);
 
 #[cfg(test)]
 mod tests {

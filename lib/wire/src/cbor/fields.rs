@@ -55,9 +55,16 @@ impl Reader<'_> {
     /// A capacity class.
     pub(crate) fn capacity(&mut self, field: &'static str) -> Result<CapacityClass, WireError> {
         let max = CapacityClass::MAX.number();
-        let number = self.u64_in(0, max.into(), field)?;
-        // The range was checked.
-        Ok(CapacityClass::from_number(number as u8).unwrap_or(CapacityClass::MAX))
+        let number = self.u64(field)?;
+        let class = u8::try_from(number)
+            .ok()
+            .and_then(CapacityClass::from_number);
+        class.ok_or(WireError::OutOfRange {
+            field,
+            value: number.into(),
+            min: 0,
+            max: max.into(),
+        })
     }
 
     /// A code of 8 bits with the meaning that `from_code` gives it.

@@ -1,9 +1,6 @@
 //! The public half of a mask key.
 
-use std::str::FromStr;
-
-use super::KeyError;
-use crate::units::{parse_hex, shown_as_hex};
+use super::{KeyError, text_of_key};
 
 /// A public X25519 key that membership masks are agreed with: 32 bytes, shown as 64 hexadecimal digits. The crate `masks`
 /// computes with it.
@@ -63,22 +60,7 @@ const fn number(first: u8, between: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-impl From<[u8; 32]> for MaskKey {
-    fn from(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-shown_as_hex!(MaskKey);
-
-impl FromStr for MaskKey {
-    type Err = KeyError;
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = Self(parse_hex(text)?);
-        key.check()?;
-        Ok(key)
-    }
-}
+text_of_key!(MaskKey);
 
 #[cfg(test)]
 mod tests {
