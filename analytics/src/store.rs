@@ -32,7 +32,7 @@ pub struct SumKey {
     pub feeder: FeederId,
     /// The first second of the window.
     pub window: WindowStart,
-    /// 0 for the window's first sum, 1, 2, … for its supplements.
+    /// Which sum of the window, from 0.
     pub part: Part,
 }
 

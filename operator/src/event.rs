@@ -64,7 +64,7 @@ pub enum Event {
         feeder: FeederId,
         /// Start of the window.
         window: WindowStart,
-        /// 0 for a window's first release; 1, 2, … for supplements.
+        /// Which sum of the window, from 0.
         part: Part,
         /// Its length and first bytes.
         excerpt: Excerpt,
@@ -75,7 +75,7 @@ pub enum Event {
         feeder: FeederId,
         /// Start of the window.
         window: WindowStart,
-        /// 0 for a window's first release; 1, 2, … for supplements.
+        /// Which sum of the window, from 0.
         part: Part,
     },
     /// A sum did not open, and analytics was told to divide it.
@@ -84,7 +84,7 @@ pub enum Event {
         feeder: FeederId,
         /// Start of the window.
         window: WindowStart,
-        /// 0 for a window's first release; 1, 2, … for supplements.
+        /// Which sum of the window, from 0.
         part: Part,
     },
     /// A sum was not taken.

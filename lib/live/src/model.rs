@@ -39,7 +39,7 @@ pub struct Window {
     pub feeder: FeederId,
     /// Start of the window, in seconds since the Unix epoch.
     pub start: WindowStart,
-    /// 0 for the window's first release; 1, 2, … for supplements.
+    /// Which sum of the window, from 0.
     pub part: Part,
     /// Length of an interval, in seconds.
     pub interval_s: u32,
@@ -88,7 +88,7 @@ pub struct Ciphertext {
     pub feeder: FeederId,
     /// Start of the window, in seconds since the Unix epoch.
     pub start: WindowStart,
-    /// 0 for the window's first release; 1, 2, … for supplements.
+    /// Which sum of the window, from 0.
     pub part: Part,
     /// Length of the ciphertext, in bytes.
     pub bytes: usize,

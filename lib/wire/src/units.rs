@@ -46,7 +46,7 @@ number! {
     KeyEpoch(u32) ""
 }
 number! {
-    /// Which sum of a window: 0 is the first, 1 and up are its supplements.
+    /// Which sum of a window: 0 is the first. Supplements, and the parts that replace one that did not open, count on from there.
     Part(u16) ""
 }
 number! {

@@ -33,7 +33,7 @@ pub struct FeederReport {
     pub feeder: FeederId,
     /// Start of the window, seconds since the Unix epoch.
     pub window_start: WindowStart,
-    /// 0 for the first release of a window; 1, 2, … for supplements, which add up other meters.
+    /// Which sum of the window, from 0; no two of them have a meter in common.
     pub part: Part,
     /// Length of an interval in seconds.
     pub interval_s: u32,

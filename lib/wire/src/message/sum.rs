@@ -23,7 +23,7 @@ pub struct Sum {
     pub feeder: FeederId,
     /// The start of the window.
     pub window: WindowStart,
-    /// 0, or the number of the supplement.
+    /// Which sum of the window.
     pub part: Part,
     /// The earlier part that failed and that this one is a piece of.
     pub replaces: Option<Part>,

@@ -18,7 +18,7 @@ pub struct Total {
     pub feeder: FeederId,
     /// The start of the window.
     pub window: WindowStart,
-    /// 0, or the number of the supplement.
+    /// Which sum of the window.
     pub part: Part,
     /// The length of an interval, in seconds.
     pub interval_s: u32,
