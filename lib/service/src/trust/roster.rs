@@ -17,8 +17,8 @@ use wire::{CapacityClass, FeederId, GatewayId, MaskKey, MeterId, RosterPage, Ver
 pub use keeper::RosterKeeper;
 use page::Page;
 
-/// A complete roster. With a million meters it takes about 110 MB: pages are packed, shared with the version before
-/// where they did not change, and found through tables of positions, by id and by number.
+/// A complete roster. With a million meters it takes about 100 MB: pages are packed, shared with the version before
+/// where they did not change, and found through a table of positions.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     version: u64,
@@ -26,15 +26,8 @@ pub struct Roster {
     /// Where each meter is, by the keyed hash of its id.
     index: HashTable<Place>,
     hash: RandomState,
-    /// Each feeder's meters, in the order of their numbers.
-    numbers: HashMap<FeederId, Box<[Numbered]>>,
-}
-
-/// A number on a feeder, and where the meter is that has it.
-#[derive(Debug, Clone, Copy)]
-struct Numbered {
-    number: u32,
-    place: Place,
+    /// Meters on each feeder.
+    enrolled: HashMap<FeederId, u32>,
 }
 
 /// A meter's place: its page and its position there. A roster has at most 64 pages of 16,384 entries.
@@ -117,7 +110,7 @@ impl Roster {
             ..Self::default()
         };
         roster.index_ids()?;
-        roster.index_numbers()?;
+        roster.count_meters()?;
         Ok(roster)
     }
 
@@ -139,29 +132,29 @@ impl Roster {
         Ok(())
     }
 
-    fn index_numbers(&mut self) -> Result<(), EnrolledTwice> {
-        let mut feeders: HashMap<&FeederId, Vec<Numbered>> = HashMap::new();
+    fn count_meters(&mut self) -> Result<(), EnrolledTwice> {
+        let mut feeders: HashMap<&FeederId, Vec<(u32, Place)>> = HashMap::new();
         for place in places(&self.pages) {
             let entry = self.at(place);
-            let number = entry.number;
-            let numbered = Numbered { number, place };
-            feeders.entry(entry.feeder).or_default().push(numbered);
+            let numbers = feeders.entry(entry.feeder).or_default();
+            numbers.push((entry.number, place));
         }
-        let sorted = feeders.into_iter().map(|(feeder, mut numbers)| {
-            numbers.sort_unstable_by_key(|numbered| (numbered.number, numbered.place.0));
+        let counted = feeders.into_iter().map(|(feeder, mut numbers)| {
+            numbers.sort_unstable_by_key(|(number, place)| (*number, place.0));
             let twice = numbers
                 .array_windows()
-                .find(|[one, other]| one.number == other.number);
+                .find(|[one, other]| one.0 == other.0);
             if let Some(&[one, other]) = twice {
                 return Err(EnrolledTwice::Number {
                     feeder: feeder.clone(),
-                    number: one.number,
-                    meters: [one, other].map(|meter| self.at(meter.place).meter.to_owned()),
+                    number: one.0,
+                    meters: [one, other].map(|(_, place)| self.at(place).meter.to_owned()),
                 });
             }
-            Ok((feeder.clone(), numbers.into_boxed_slice()))
+            // A roster has at most 64 × 16,384 meters.
+            Ok((feeder.clone(), numbers.len() as u32))
         });
-        self.numbers = sorted.collect::<Result<_, _>>()?;
+        self.enrolled = counted.collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -188,23 +181,16 @@ impl Roster {
         Some(self.at(*place))
     }
 
-    /// What it has of the meter with this number on a feeder.
-    pub fn numbered(&self, feeder: &FeederId, number: u32) -> Option<EnrolledMeter<'_>> {
-        let numbers = self.numbers.get(feeder)?;
-        let found = numbers.binary_search_by_key(&number, |numbered| numbered.number);
-        Some(self.at(numbers[found.ok()?].place))
-    }
-
     /// Meters enrolled on a feeder.
     pub fn enrolled(&self, feeder: &FeederId) -> u32 {
-        self.numbers.get(feeder).map_or(0, |meters| count(meters))
+        self.enrolled.get(feeder).copied().unwrap_or(0)
     }
 
     /// Feeders with the number of meters enrolled on each, in no order.
     pub fn feeders(&self) -> impl Iterator<Item = (&FeederId, u32)> {
-        self.numbers
+        self.enrolled
             .iter()
-            .map(|(feeder, meters)| (feeder, count(meters)))
+            .map(|(feeder, meters)| (feeder, *meters))
     }
 
     /// Meters enrolled.
@@ -222,9 +208,4 @@ impl Roster {
 fn places(pages: &[Arc<Page>]) -> impl Iterator<Item = Place> {
     let pages = pages.iter().enumerate();
     pages.flat_map(|(number, page)| (0..page.len()).map(move |at| Place::new(number, at)))
-}
-
-/// A roster has at most 64 × 16,384 meters.
-fn count(meters: &[Numbered]) -> u32 {
-    meters.len() as u32
 }
