@@ -193,7 +193,7 @@ fn analytics(settings: &Settings) -> Check {
         "analytics.receipt_max_entries",
         analytics.receipt_max_entries,
         1,
-        65_536,
+        wire::MAX_RECEIPT_ENTRIES,
     )
 }
 

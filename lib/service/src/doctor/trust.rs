@@ -42,7 +42,7 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
     trusted
 }
 
-/// What there is to say of the caches that are not refused, or that are set aside.
+/// Says whether a cached plan or roster is refused, or of an earlier version; else what the plan is, or why there is none.
 fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known]: [bool; 3]) {
     if refused {
         findings.warn(

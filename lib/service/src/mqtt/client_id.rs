@@ -26,7 +26,7 @@ pub enum Client<'a> {
 
 impl Client<'_> {
     /// The client id in `deployment`: kind, topic root, deployment and names, such as
-    /// `gateway.cipherwatt.v1.dev.gateway-1`.
+    /// `gateway.cipherwatt.v2.dev.gateway-1`.
     ///
     /// It is of `[A-Za-z0-9._-]`: rumqttd breaks down over an id with `+`, `$`, `#` or `/` that connects twice. It is
     /// longer than the 23 characters that MQTT 3.1.1 obliges a broker to take; rumqttd and all brokers we know take

@@ -26,7 +26,7 @@ use super::publisher::Outgoing;
 use super::{Event, LinkError, metrics};
 use crate::stop::Stop;
 
-pub(super) use self::start::{options, spawn, spawn_bulk, spawn_for_a_while};
+pub(super) use self::start::{options, spawn, spawn_bulk};
 
 struct Link {
     client: AsyncClient,

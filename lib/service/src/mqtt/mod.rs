@@ -49,7 +49,7 @@ pub fn connect(
     subscriptions: Vec<(String, QoS)>,
     stop: Stop,
 ) -> (Publisher, Inbox) {
-    link::spawn(settings, client_id, subscriptions, stop)
+    link::spawn(settings, client_id, subscriptions, stop, true)
 }
 
 /// [`connect`] for a while: the broker keeps nothing for this client once the connection is closed or lost, so what is
@@ -60,7 +60,7 @@ pub fn connect_for_a_while(
     subscriptions: Vec<(String, QoS)>,
     stop: Stop,
 ) -> (Publisher, Inbox) {
-    link::spawn_for_a_while(settings, client_id, subscriptions, stop)
+    link::spawn(settings, client_id, subscriptions, stop, false)
 }
 
 /// [`connect`] with a second connection for `bulk`, under an id of its own: messages that come in such
@@ -77,7 +77,7 @@ pub fn connect_with_bulk(
     bulk: Vec<(String, QoS)>,
     stop: Stop,
 ) -> (Publisher, Inbox) {
-    let (publisher, mut inbox) = link::spawn(settings, client_id, subscriptions, stop.clone());
+    let (publisher, mut inbox) = connect(settings, client_id, subscriptions, stop.clone());
     let id = client_id::bulk(client_id);
     let bulk = link::spawn_bulk(settings, &id, bulk, &mut inbox, stop);
     (publisher.with_bulk(bulk), inbox)

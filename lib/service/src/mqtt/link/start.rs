@@ -23,31 +23,13 @@ const REQUESTS: usize = 70_000;
 /// for a free one.
 const SPARE_IDS: u16 = 32;
 
+/// A connection with an inbox of its own; a `persistent` session outlives it.
 pub(in crate::mqtt) fn spawn(
     settings: &Mqtt,
     client_id: &str,
     subscriptions: Vec<(String, QoS)>,
     stop: Stop,
-) -> (Publisher, Inbox) {
-    spawn_one(settings, client_id, subscriptions, (stop, true))
-}
-
-/// A connection whose session ends with it.
-pub(in crate::mqtt) fn spawn_for_a_while(
-    settings: &Mqtt,
-    client_id: &str,
-    subscriptions: Vec<(String, QoS)>,
-    stop: Stop,
-) -> (Publisher, Inbox) {
-    spawn_one(settings, client_id, subscriptions, (stop, false))
-}
-
-/// A connection with an inbox of its own, and whether its session outlives it.
-fn spawn_one(
-    settings: &Mqtt,
-    client_id: &str,
-    subscriptions: Vec<(String, QoS)>,
-    (stop, persistent): (Stop, bool),
+    persistent: bool,
 ) -> (Publisher, Inbox) {
     let (acks_in, acks) = mpsc::unbounded_channel();
     let (inbox, shared) = Inbox::new(acks_in);
