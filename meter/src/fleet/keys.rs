@@ -11,6 +11,7 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use masks::MaskSecret;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteArray;
 use service::files::{self, KeyFileError};
@@ -109,26 +110,38 @@ impl MeterKeys {
         let Some(bytes) = files::read_private(path, MAX_KEY_FILE)? else {
             return Ok(None);
         };
+        let malformed = |_| KeyFileError::Malformed {
+            path: path.to_owned(),
+        };
         let mut keys = HashMap::new();
-        if let Ok((FORMAT, rows)) = ciborium::from_reader::<(u64, Vec<KeyRow>), _>(bytes.as_slice())
-        {
-            for KeyRow(meter, signing, mask) in rows {
-                let signing = SigningKey::from_bytes(&signing.0);
-                let mask = MaskSecret::from_bytes(&mask.0);
-                keys.insert(meter, MeterKey { signing, mask });
+        // The first format begins with a list of meters where the others have their number.
+        match ciborium::from_reader::<(u64, IgnoredAny), _>(bytes.as_slice()) {
+            Ok((FORMAT, _)) => {
+                let rows: (u64, Vec<KeyRow>) =
+                    ciborium::from_reader(bytes.as_slice()).map_err(malformed)?;
+                for KeyRow(meter, signing, mask) in rows.1 {
+                    let signing = SigningKey::from_bytes(&signing.0);
+                    let mask = MaskSecret::from_bytes(&mask.0);
+                    keys.insert(meter, MeterKey { signing, mask });
+                }
+                Ok(Some((Self(keys), false)))
             }
-            return Ok(Some((Self(keys), false)));
-        }
-        let rows: Vec<KeyRow1> =
-            ciborium::from_reader(bytes.as_slice()).map_err(|_| KeyFileError::Malformed {
+            Ok((format, _)) => Err(KeyFileError::Later {
                 path: path.to_owned(),
-            })?;
-        for KeyRow1(meter, signing) in rows {
-            let signing = SigningKey::from_bytes(&signing.0);
-            let new = MeterKey::generate().map_err(io(path))?;
-            keys.insert(meter, MeterKey { signing, ..new });
+                format,
+            }),
+            Err(_) => {
+                let rows: Vec<KeyRow1> =
+                    ciborium::from_reader(bytes.as_slice()).map_err(malformed)?;
+                for KeyRow1(meter, signing) in rows {
+                    let signing = SigningKey::from_bytes(&signing.0);
+                    let mask = MaskSecret::generate();
+                    let mask = mask.map_err(|error| io(path)(error.into()))?;
+                    keys.insert(meter, MeterKey { signing, mask });
+                }
+                Ok(Some((Self(keys), true)))
+            }
         }
-        Ok(Some((Self(keys), true)))
     }
 
     fn save(&self, path: &Path) -> Result<(), std::io::Error> {

@@ -67,13 +67,8 @@ fn keys_of_the_earlier_format_are_kept_and_get_mask_keys() {
 fn a_file_that_is_not_of_keys_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(KEYS);
-    // A later format, a row of one key under the present number, and no keys at all.
-    for bytes in [
-        &[0x82, 3, 0x80][..],
-        &[0x82, 2, 0x81, 0x80],
-        b"no keys",
-        b"",
-    ] {
+    // A row of one key under the present number, and no keys at all.
+    for bytes in [&[0x82, 2, 0x81, 0x80][..], b"no keys", b""] {
         files::write_atomic(&path, bytes, files::PRIVATE).unwrap();
         let refused = Fleet::open(&[spec(1, 100)], 1, folder.path(), []).err();
         let refused = refused.unwrap();
@@ -83,6 +78,21 @@ fn a_file_that_is_not_of_keys_is_refused_and_left_alone() {
         );
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
+}
+
+#[test]
+fn keys_of_a_later_format_are_left_alone_and_nobody_is_told_to_remove_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(KEYS);
+    let bytes = [0x82, 3, 0x80];
+    files::write_atomic(&path, &bytes, files::PRIVATE).unwrap();
+    let refused = Fleet::open(&[spec(1, 100)], 1, folder.path(), []).err();
+    let refused = refused.unwrap().to_string();
+    assert!(
+        refused.contains("format 3") && !refused.contains("remove"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }
 
 #[test]

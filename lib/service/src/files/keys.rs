@@ -39,6 +39,18 @@ pub enum KeyFileError {
         /// Its permissions.
         mode: u32,
     },
+    /// The file is of a later version of this program.
+    #[error(
+        "the key file {path} has format {format}, which a later version of this program writes: run that version, or restore \
+         the file from before it ran",
+        path = path.display()
+    )]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u64,
+    },
     /// The file is not a signing key.
     #[error("the key file {path} is not what this program writes: restore it, or remove it to make new keys", path = path.display())]
     Malformed {
