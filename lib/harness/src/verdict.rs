@@ -191,6 +191,12 @@ fn differences(reports: &[&FeederReport], truth: &Truth) -> Vec<String> {
                 "{said:?} withheld intervals and missing readings, by its intervals {withheld} and {missing}"
             ));
         }
+        if report.std_wh.is_some() != report.square_unit_wh2.is_some() {
+            wrong.push(format!(
+                "a unit of squares of {:?} Wh², and standard deviations of {:?} Wh",
+                report.square_unit_wh2, report.std_wh
+            ));
+        }
         if report.clamped.is_some() != (withheld == 0) {
             wrong.push(format!(
                 "{:?} readings were clamped, with {withheld} withheld intervals",

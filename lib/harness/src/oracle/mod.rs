@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use meter::feeder_of;
 use meter::source::{Reading, Source};
-use packed::layout::squares;
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 pub use file::FileTruth;
@@ -152,7 +151,7 @@ impl Truths {
                 let of_feeder = self.0.keys().skip_while(|other| *other != key);
                 let mut of_feeder = of_feeder.take_while(|other| other.0 == key.0);
                 current = of_feeder.find_map(&scale);
-                carries = vec![0; window.members()];
+                carries = Vec::new();
             }
             current = scale(key).or(current);
             if let Some(scale) = current {
@@ -166,7 +165,7 @@ impl Truths {
     #[must_use]
     pub fn window(&self, key: &Key, scale: Scale) -> Option<Truth> {
         let first = (key.0.clone(), WindowStart(0));
-        let mut carries = vec![0; self.0.get(key)?.members()];
+        let mut carries = Vec::new();
         let windows = self.0.range(first..=key.clone());
         let truths = windows.map(|(_, window)| window.entered(scale, &mut carries));
         truths.last()
@@ -187,7 +186,9 @@ impl Window {
         self.readings.len() / self.batch.max(1)
     }
 
-    fn entered(&self, scale: Scale, carries: &mut [i64]) -> Truth {
+    /// `carries` has what each meter carries, and grows with the fleet.
+    fn entered(&self, scale: Scale, carries: &mut Vec<i64>) -> Truth {
+        carries.resize(carries.len().max(self.members()), 0);
         let mut truth = Truth {
             meters: self.meters,
             energy_wh: vec![0; self.batch],
@@ -205,7 +206,7 @@ impl Window {
                 truth.present[k] += u32::from(wh.is_some());
             }
             if let (Some(sums), Some(unit)) = (&mut truth.squares_wh2, scale.square_unit_wh2) {
-                for (sum, square) in sums.iter_mut().zip(squares(entered, unit)) {
+                for (sum, square) in sums.iter_mut().zip(squares(&entered, unit)) {
                     *sum += square;
                 }
             }
@@ -225,6 +226,19 @@ fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<i64> {
     let steps = (due.abs() + quantum / 2) / quantum * due.signum();
     *carry = due - steps * quantum;
     Some(steps * quantum / UWH)
+}
+
+/// What a meter enters for the squares of one report, in Wh²: their running sum goes up in whole units, each time to the one
+/// nearest to what it is exactly, of two the greater.
+fn squares(entered: &[Option<i64>], unit_wh2: u64) -> Vec<u128> {
+    let unit = u128::from(unit_wh2.max(1));
+    let (mut exact, mut sum) = (0, 0);
+    let square = |wh: &Option<i64>| {
+        exact += u128::from(wh.unwrap_or(0).unsigned_abs()).pow(2);
+        let before = std::mem::replace(&mut sum, (exact + unit / 2) / unit * unit);
+        sum - before
+    };
+    entered.iter().map(square).collect()
 }
 
 /// A simulated fleet in the clear.
@@ -313,5 +327,22 @@ mod tests {
         };
         let entered = truths().entered(|_| Some(scale));
         assert_eq!(entered[&key(0)].squares_wh2, Some(vec![4, 1, 4]));
+    }
+
+    #[test]
+    fn what_rounding_leaves_of_a_square_goes_to_the_next_one_of_the_report() {
+        // 9, 9, 13, 49 and 50 in all, in units of 4: 8, 8, 12, 48, and of 48 and 52 the greater.
+        let readings = [Some(3), None, Some(-2), Some(6), Some(1)];
+        assert_eq!(squares(&readings, 4), [8, 0, 4, 36, 4]);
+    }
+
+    #[test]
+    fn a_meter_that_comes_later_counts() {
+        let mut truths = truths();
+        truths.add(key(7_200), &[Some(0); 3], 2_000_000);
+        truths.add(key(7_200), &[Some(0); 3], 2_000_000);
+        truths.add(key(7_200), &[Some(2_000_000); 3], 2_000_000);
+        let truth = &truths.entered(|_| Some(whole(1)))[&key(7_200)];
+        assert_eq!((truth.meters, &truth.energy_wh[1..]), (3, &[2, 2][..]));
     }
 }
