@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 
 pub use fleet::feeder_of;
 pub use gateway::{Event, Summary};
-pub use quantum::{Scale, quantise};
+pub use quantum::{Scale, enter, quantise};
 pub use readings::{Readings, replayed, simulated};
 
 /// Why a gateway ended.

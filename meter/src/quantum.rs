@@ -71,7 +71,7 @@ fn saturated(value: i128) -> i64 {
 
 /// Consecutive readings of a meter, each with whether it was clamped, as they enter a report. The remainder goes from one
 /// to the next, passing over those that are missing.
-pub(crate) fn enter(
+pub fn enter(
     readings: impl IntoIterator<Item = Option<(MicroWattHours, bool)>>,
     scale: Scale,
     remainder: &mut MicroWattHours,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use analytics::AssignedPlan;
 use anyhow::{Context as _, Result, anyhow};
 use masks::{Label, MaskSecret, PadKey, Parties};
-use meter::quantise;
 use meter::source::MicroWattHours;
 use openfhe::secret::{self, SecretKey};
 use openfhe::{Context, PublicKey};
@@ -122,16 +121,8 @@ impl Deployment {
 
 /// Readings in whole quanta, the remainder of each carried to the next.
 fn entered(readings: &[i64], scale: meter::Scale) -> Vec<Option<Entered>> {
-    let mut remainder = MicroWattHours(0);
-    let enter = |&wh: &i64| {
-        let (entered, rest) = quantise(MicroWattHours(wh * 1_000_000), remainder, scale);
-        remainder = rest;
-        Some(Entered {
-            wh: entered.0,
-            clamped: false,
-        })
-    };
-    readings.iter().map(enter).collect()
+    let exact = |&wh: &i64| Some((MicroWattHours(wh * MicroWattHours::PER_WH), false));
+    meter::enter(readings.iter().map(exact), scale, &mut MicroWattHours(0))
 }
 
 /// A meter's report, but for the salt.

@@ -8,7 +8,6 @@ use std::path::Path;
 use harness::oracle::{Clear as _, FileTruth, Truths};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
-use meter::quantise;
 use meter::source::MicroWattHours;
 use openfhe::{Context, Fresh, secret};
 use operator::{By, FeederReport, Scale};
@@ -48,16 +47,8 @@ fn readings() -> Vec<Vec<i64>> {
 
 /// What a meter enters.
 fn entered(readings: &[i64], scale: meter::Scale) -> Vec<Option<Entered>> {
-    let mut remainder = MicroWattHours(0);
-    let enter = |&uwh: &i64| {
-        let (energy, rest) = quantise(MicroWattHours(uwh), remainder, scale);
-        remainder = rest;
-        Some(Entered {
-            wh: energy.0,
-            clamped: false,
-        })
-    };
-    readings.iter().map(enter).collect()
+    let exact = |&uwh: &i64| Some((MicroWattHours(uwh), false));
+    meter::enter(readings.iter().map(exact), scale, &mut MicroWattHours(0))
 }
 
 fn feeder() -> Feeder {
@@ -94,6 +85,11 @@ fn feeder() -> Feeder {
 impl Feeder {
     /// Whether the demo's judge accepts the sum of these customers as the feeder's total.
     fn accepts(&self, customers: &[usize]) -> bool {
+        self.accepts_changed(customers, |_| {})
+    }
+
+    /// The same of a total that somebody has changed.
+    fn accepts_changed(&self, customers: &[usize], change: impl Fn(&mut FeederReport)) -> bool {
         let coefficients = self.encoding.shape.coefficients();
         let profile = self.encoding.profile;
         let mut added = Accumulator::new(profile, coefficients);
@@ -126,7 +122,8 @@ impl Feeder {
             taken_at: UnixMillis(0),
         };
         let released = released(&id, window, meters);
-        let report = FeederReport::new(&released, &Digest([0; 32]), &totals, &scale, &by);
+        let mut report = FeederReport::new(&released, &Digest([0; 32]), &totals, &scale, &by);
+        change(&mut report);
         let mut truths = Truths::default();
         for readings in &self.readings {
             let readings: Vec<_> = readings.iter().copied().map(Some).collect();
@@ -157,6 +154,16 @@ fn released(feeder: &FeederId, window: WindowStart, meters: u32) -> Sum {
         newest_sealed_at: UnixMillis(0),
         contributors_digest: Digest([0; 32]),
     }
+}
+
+#[test]
+fn a_deviation_without_a_unit_of_squares_is_found_and_a_unit_without_a_deviation() {
+    let feeder = feeder();
+    let everyone: Vec<usize> = (0..feeder.readings.len()).collect();
+    let deviation = |report: &mut FeederReport| report.std_wh = Some(vec![Some(0); 24]);
+    let unit = |report: &mut FeederReport| report.square_unit_wh2 = Some(1);
+    assert!(!feeder.accepts_changed(&everyone, deviation));
+    assert!(!feeder.accepts_changed(&everyone, unit));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use service::trust::log_waiting_for_plan;
 use tokio::time::Instant;
-use wire::FeederId;
+use wire::{FeederId, WindowStart};
 
 use super::{ASK_AGAIN, Gateway};
 use crate::member::Member;
@@ -64,8 +64,7 @@ impl Gateway {
         let plan = sealer.plan();
         let too_large = pending.iter().filter_map(|&index| {
             let (capacity, member) = (self.fleet.capacities[index], &self.fleet.members[index]);
-            let mut feeders = plan.feeders.iter();
-            let feeder = feeders.find(|setting| setting.feeder == member.feeder)?;
+            let feeder = plan.feeder(&member.feeder, WindowStart(u64::MAX))?;
             let allowed_w = allowed_w(feeder.reference_wh, plan.interval_s);
             (u128::from(capacity.watts().0) > allowed_w).then_some((index, feeder, allowed_w))
         });

@@ -80,11 +80,7 @@ impl Gateway {
             part,
             outcome,
         } = settlement;
-        let adds = self.session.keeper.current().is_some_and(|held| {
-            let service = held.plan.analytics_for(feeder);
-            service.is_some_and(|service| service.id == *analytics)
-        });
-        if !adds {
+        if !self.session.is_owner(analytics, feeder) {
             return;
         }
         let sum = SumKey {

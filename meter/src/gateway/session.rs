@@ -11,7 +11,9 @@ use service::stop::Stop;
 use service::telemetry::{LogLimits, ReportId, Trace};
 use service::trust::{Offer, PlanKeeper, RosterKeeper};
 use service::warn_limited;
-use wire::{AnalyticsId, FeederId, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified};
+use wire::{
+    AnalyticsId, FeederId, Owners, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified,
+};
 
 use super::Gateway;
 use crate::MeterError;
@@ -25,6 +27,8 @@ use crate::seal::{Origin, Sealer};
 pub(super) struct Session {
     pub(super) topics: Topics,
     pub(super) keeper: PlanKeeper,
+    /// Which analytics service adds for which feeder, by the plan.
+    pub(super) owners: Owners,
     pub(super) roster: RosterKeeper,
     pub(super) publisher: Publisher,
     pub(super) inbox: Inbox,
@@ -55,10 +59,16 @@ impl Session {
         Ok(Self {
             topics,
             keeper,
+            owners: Owners::default(),
             roster,
             publisher,
             inbox,
         })
+    }
+
+    /// Whether a receipt of `analytics` counts for `feeder`.
+    pub(super) fn is_owner(&self, analytics: &AnalyticsId, feeder: &FeederId) -> bool {
+        self.owners.owner(feeder) == Some(analytics)
     }
 }
 
@@ -107,11 +117,8 @@ impl Gateway {
         };
         let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");
-        let to = |member: &Member| {
-            held.plan
-                .analytics_for(&member.feeder)
-                .map(|service| service.id.clone())
-        };
+        self.session.owners = Owners::of(&held.plan.analytics);
+        let to = |member: &Member| self.session.owners.owner(&member.feeder).cloned();
         let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
         self.outbox.route(&destinations);
         self.say_unowned(&destinations);
@@ -174,13 +181,8 @@ impl Gateway {
 
     /// The members that an entry of a receipt is about: those whose feeder the analytics service adds for.
     fn addressed(&self, analytics: &AnalyticsId, entry: &ReceiptEntry) -> Vec<usize> {
-        let Some(held) = self.session.keeper.current() else {
-            return Vec::new();
-        };
-        let adds = |&index: &usize| {
-            let service = held.plan.analytics_for(&self.fleet.members[index].feeder);
-            service.is_some_and(|service| service.id == *analytics)
-        };
+        let members = &self.fleet.members;
+        let adds = |&index: &usize| self.session.is_owner(analytics, &members[index].feeder);
         self.fleet.indices(&entry.meter).filter(adds).collect()
     }
 

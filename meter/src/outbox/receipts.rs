@@ -53,7 +53,7 @@ impl Outbox {
             return (ReceiptEffect::Unknown, None);
         };
         let first_sent_ms = report.first_sent_ms;
-        let lane = self.routes.get(key.0).copied().unwrap_or(0);
+        let lane = self.lane_of(key);
         self.lanes[lane].pace.receipt(&key, now_ms);
         let effect = match status {
             Status::Folded | Status::Duplicate => {

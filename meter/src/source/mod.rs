@@ -22,7 +22,6 @@
 //!   them is. A shorter one, or one that is not a multiple, is [`SourceError::Interval`].
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use serde::{Deserialize, Serialize};
 use wire::{MeterId, UnixSeconds, Watts};
 
 mod appliance;
@@ -59,8 +58,7 @@ pub struct MeterSpec {
 }
 
 /// Energy in millionths of a watt-hour, net of export: export is negative. The full precision of every source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MicroWattHours(pub i64);
 
 impl MicroWattHours {
