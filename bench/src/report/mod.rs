@@ -163,7 +163,7 @@ mod tests {
         let error = run.sweeps[0].points[0].repeats[0].error.unwrap();
         assert_eq!(
             (error.exact, error.bound_wh, run.format),
-            (false, Some(41.0), 2)
+            (None, Some(41.0), 2)
         );
     }
 

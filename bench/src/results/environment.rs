@@ -87,7 +87,9 @@ fn row(profile: &Profile) -> ProfileRow {
         scale_bits: profile.scale_bits,
         dropped_bits: profile.dropped,
         max_contributors: profile.max_contributors(),
-        ciphertext_bytes: shape.map_or(0, |shape| profile.packed_len(shape.coefficients())),
+        ciphertext_bytes: shape
+            .ok()
+            .map(|shape| profile.packed_len(shape.coefficients())),
     }
 }
 

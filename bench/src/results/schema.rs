@@ -110,7 +110,7 @@ pub(crate) struct Profile {
     /// Contributors that cannot overflow.
     pub(crate) max_contributors: u32,
     /// Of a report of 96 readings.
-    pub(crate) ciphertext_bytes: usize,
+    pub(crate) ciphertext_bytes: Option<usize>,
 }
 
 /// The parameter a sweep varies.

@@ -179,7 +179,7 @@ impl Ran {
 fn error(verdict: &Verdict) -> Error {
     let greatest = verdict.rows.iter().map(|row| row.error_wh).max();
     Error {
-        exact: verdict.exact,
+        exact: Some(verdict.exact),
         max_abs_wh: greatest.unwrap_or(0) as f64,
         max_relative: verdict.max_relative_error,
         quantum_wh: Some(verdict.quantum_wh),

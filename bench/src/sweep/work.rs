@@ -232,17 +232,18 @@ impl Work {
         configured.min(self.meters / self.feeders)
     }
 
-    pub(crate) fn settings(&self, configured: u32, seed: u64) -> PointSettings {
+    /// What a point says of itself in the results.
+    pub(crate) fn settings(&self, configured: u32, seed: u64) -> Result<PointSettings> {
         let min_meters = self.min_meters(configured);
         let per_report = f64::from(self.interval_s) * f64::from(self.batch);
-        PointSettings {
+        Ok(PointSettings {
             meters: self.meters,
             feeders: self.feeders,
             interval_s: self.interval_s,
             batch: self.batch,
             windows: self.windows,
             layout: self.layout.as_str().to_owned(),
-            coefficients: self.shape().ok().map(|shape| shape.coefficients()),
+            coefficients: Some(self.shape()?.coefficients()),
             profile: self
                 .profile
                 .map_or("auto", |profile| profile.name)
@@ -257,7 +258,7 @@ impl Work {
             min_meters,
             min_meters_lowered_from: (min_meters < configured).then_some(configured),
             seed,
-        }
+        })
     }
 }
 

@@ -66,9 +66,8 @@ pub(crate) struct Cost {
 /// Decrypted totals against the plaintext oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Error {
-    /// Whether every total equals the truth.
-    #[serde(default)]
-    pub(crate) exact: bool,
+    /// Whether every total equals the truth; `null` in a document of format 1 or 2, which did not ask.
+    pub(crate) exact: Option<bool>,
     /// Greatest |decrypted − true| of an interval of a feeder.
     pub(crate) max_abs_wh: f64,
     /// Greatest |decrypted − true| / max(|true|, 1 Wh).

@@ -56,7 +56,7 @@ fn batches_report_the_same_readings_and_payloads_the_same_reports() {
 fn the_minimum_group_is_lowered_only_where_a_feeder_has_fewer_meters_and_says_so() {
     let minimum = |label| {
         let work = Work::of(Parameter::Meters, label, &options()).unwrap();
-        let settings = work.settings(15, 1);
+        let settings = work.settings(15, 1).unwrap();
         (settings.min_meters, settings.min_meters_lowered_from)
     };
     assert_eq!(minimum("5"), (5, Some(15)));
@@ -67,7 +67,7 @@ fn the_minimum_group_is_lowered_only_where_a_feeder_has_fewer_meters_and_says_so
 fn a_longer_interval_offers_less() {
     let offered = |label| {
         let work = Work::of(Parameter::Interval, label, &options()).unwrap();
-        work.settings(15, 1).offered_reports_per_s.unwrap()
+        work.settings(15, 1).unwrap().offered_reports_per_s.unwrap()
     };
     assert_eq!(offered("1s"), 1500.0);
     assert_eq!(offered("30"), 50.0);
