@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::sync::Arc;
 
 use analytics::engine::{Engine, Event, Identity, Rules};
@@ -12,9 +14,9 @@ use packed::{ADDITIVE, ADDITIVE_SMALL, Profile, RING};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsEntry, CapacityClass, Digest, EpochPlan, FeederPlan, GatewayId, KeyEpoch, MaskKey,
-    MeterId, Plan, PlanVersion, Reason, Receipt, Report, RosterEntry, RosterPage, Salt, SigningKey,
-    Status, Topics, UnixMillis, Unverified, VerifyingKey, Watts, WindowStart,
+    AnalyticsEntry, Digest, EpochPlan, GatewayId, KeyEpoch, MeterId, Plan, PlanVersion, Reason,
+    Receipt, Report, RosterEntry, RosterPage, Salt, SigningKey, Status, Topics, UnixMillis,
+    Unverified, VerifyingKey, WindowStart,
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -32,70 +34,30 @@ struct World {
 }
 
 fn plan(settings: &Settings) -> Plan {
-    let mut plan = Plan {
-        deployment: settings.deployment.id.clone(),
-        version: PlanVersion(5),
-        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
-        interval_s: 3600,
-        batch: 1,
-        layout: "profile".parse().unwrap(),
-        min_meters: 15,
-        feeders: vec![FeederPlan {
-            feeder: "feeder-1".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
-            reference_wh: 1 << 16,
-            quantum_wh: 1,
-            square_unit_wh2: None,
-            max_meters: 255,
-            since: PlanVersion(2),
-            first_window: WindowStart(0),
-        }],
-        epochs: vec![
-            EpochPlan {
-                epoch: KeyEpoch(1),
-                fingerprint: [1; 32],
-                mask_key: MaskKey([9; 32]),
-                first_window: WindowStart(0),
-                key_len: 1,
-            },
-            EpochPlan {
-                epoch: KeyEpoch(2),
-                fingerprint: [2; 32],
-                mask_key: MaskKey([9; 32]),
-                first_window: WindowStart(WINDOW.0 + HOUR),
-                key_len: 1,
-            },
-        ],
-        analytics: vec![AnalyticsEntry {
-            id: "analytics-1".parse().unwrap(),
-            key: SigningKey::from_bytes(&[2; 32]).verifying_key(),
-            feeders: Vec::new(),
-        }],
-    };
-    plan.sort();
+    let mut plan = common::plan(settings, SigningKey::from_bytes(&[2; 32]).verifying_key());
+    plan.version = PlanVersion(5);
+    plan.feeders[0].since = PlanVersion(2);
+    plan.epochs.push(EpochPlan {
+        epoch: KeyEpoch(2),
+        fingerprint: [2; 32],
+        first_window: WindowStart(WINDOW.0 + HOUR),
+        ..plan.epochs[0].clone()
+    });
     plan
 }
 
 fn world() -> World {
     let meter = SigningKey::from_bytes(&[1; 32]);
     let settings = Settings::defaults();
-    let entry = |meter: &str, feeder: &str, key: &SigningKey| RosterEntry {
-        meter: meter.parse().unwrap(),
+    let entry = |number, feeder: &str| RosterEntry {
         feeder: feeder.parse().unwrap(),
-        number: 0,
-        gateway: "gateway-1".parse().unwrap(),
-        capacity: CapacityClass::of(Watts(14_490)).unwrap(),
-        key: key.verifying_key(),
-        mask_key: MaskKey([9; 32]),
+        ..common::entry(number, meter.verifying_key())
     };
     let page = RosterPage {
         version: 1,
         page: 0,
         pages: 1,
-        entries: vec![
-            entry("meter-1", "feeder-1", &meter),
-            entry("meter-2", "feeder-2", &meter),
-        ],
+        entries: vec![entry(1, "feeder-1"), entry(2, "feeder-2")],
     };
     World {
         topics: Topics::new(&settings.deployment.root).unwrap(),

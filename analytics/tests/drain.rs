@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod common;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -19,9 +21,8 @@ use service::{Stop, StopHandle, SystemClock};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use wire::{
-    AnalyticsEntry, CapacityClass, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch, MaskKey,
-    MeterId, Opened, Part, Plan, PlanVersion, Receipt, Report, RosterEntry, RosterPage, Salt,
-    SigningKey, Status, Topic, Topics, UnixMillis, Watts, WindowStart,
+    Digest, FeederId, KeyEpoch, MeterId, Opened, Part, Plan, PlanVersion, Receipt, Report,
+    RosterPage, Salt, SigningKey, Status, Topic, Topics, UnixMillis, WindowStart,
 };
 
 /// Only reached by a test that fails.
@@ -222,7 +223,9 @@ impl Scene {
             version,
             page: 0,
             pages: 1,
-            entries: (0..meters).map(|meter| entry(meter, &self.key)).collect(),
+            entries: (0..meters)
+                .map(|meter| common::entry(meter, self.key.verifying_key()))
+                .collect(),
         };
         let (deployment, topic) = (&self.settings.deployment.id, self.topics.roster(0));
         let sealed = wire::seal(&page, None, deployment, &topic, &self.key);
@@ -328,49 +331,12 @@ impl Scene {
 }
 
 fn plan(settings: &Settings, analytics: &SigningKey) -> Plan {
-    Plan {
-        deployment: settings.deployment.id.clone(),
-        version: PlanVersion(1),
-        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
-        interval_s: 3600,
-        batch: 4,
-        layout: "moments".parse().unwrap(),
-        min_meters: 15,
-        feeders: vec![FeederPlan {
-            feeder: "feeder-1".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
-            reference_wh: 1 << 16,
-            quantum_wh: 1,
-            square_unit_wh2: Some(SQUARE_UNIT),
-            max_meters: 255,
-            since: PlanVersion(1),
-            first_window: WindowStart(0),
-        }],
-        epochs: vec![EpochPlan {
-            epoch: KeyEpoch(1),
-            fingerprint: [1; 32],
-            mask_key: MaskKey([9; 32]),
-            first_window: WindowStart(0),
-            key_len: 64,
-        }],
-        analytics: vec![AnalyticsEntry {
-            id: "analytics-1".parse().unwrap(),
-            key: analytics.verifying_key(),
-            feeders: Vec::new(),
-        }],
-    }
-}
-
-fn entry(meter: u32, key: &SigningKey) -> RosterEntry {
-    RosterEntry {
-        meter: format!("meter-{meter}").parse().unwrap(),
-        feeder: "feeder-1".parse().unwrap(),
-        number: meter,
-        gateway: "gateway-1".parse().unwrap(),
-        capacity: CapacityClass::of(Watts(10_000)).unwrap(),
-        key: key.verifying_key(),
-        mask_key: MaskKey([9; 32]),
-    }
+    let mut plan = common::plan(settings, analytics.verifying_key());
+    plan.batch = 4;
+    plan.layout = "moments".parse().unwrap();
+    plan.feeders[0].square_unit_wh2 = Some(SQUARE_UNIT);
+    plan.epochs[0].key_len = 64;
+    plan
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {

@@ -11,10 +11,12 @@ use packed::{ADDITIVE, RING};
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsEntry, CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MaskKey, Opened, Plan,
-    PlanVersion, Receipt, Report, RosterEntry, RosterPage, Salt, SettlementOutcome as Outcome,
-    SigningKey, Status, Sum, SumReceipt, SumStatus, Topic, Topics, UnixMillis, WindowStart,
+    KeyEpoch, Opened, Plan, PlanVersion, Receipt, Report, RosterEntry, RosterPage, Salt,
+    SettlementOutcome as Outcome, SigningKey, Status, Sum, SumReceipt, SumStatus, Topic, Topics,
+    UnixMillis, WindowStart,
 };
+
+use super::common;
 
 const WINDOW: WindowStart = WindowStart(1_699_992_000);
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -43,64 +45,23 @@ pub(crate) struct Said {
 /// What gateway 0, which has the meters of even numbers, and gateway 1 are told.
 pub(crate) type ToBoth = [Said; 2];
 
-fn plan(settings: &Settings, key: &SigningKey) -> Plan {
-    Plan {
-        deployment: settings.deployment.id.clone(),
-        version: PlanVersion(1),
-        valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
-        interval_s: 3600,
-        batch: 1,
-        layout: "profile".parse().unwrap(),
-        min_meters: 3,
-        feeders: vec![FeederPlan {
-            feeder: "feeder-1".parse().unwrap(),
-            profile: "additive".parse().unwrap(),
-            reference_wh: 1 << 16,
-            quantum_wh: 1,
-            square_unit_wh2: None,
-            max_meters: 255,
-            since: PlanVersion(1),
-            first_window: WindowStart(0),
-        }],
-        epochs: vec![EpochPlan {
-            epoch: KeyEpoch(1),
-            fingerprint: [1; 32],
-            mask_key: MaskKey([9; 32]),
-            first_window: WindowStart(0),
-            key_len: 1,
-        }],
-        analytics: vec![AnalyticsEntry {
-            id: "analytics-1".parse().unwrap(),
-            key: key.verifying_key(),
-            feeders: Vec::new(),
-        }],
-    }
-}
-
-fn entry(meter: u32, key: &SigningKey) -> RosterEntry {
-    RosterEntry {
-        meter: format!("meter-{meter}").parse().unwrap(),
-        feeder: "feeder-1".parse().unwrap(),
-        number: meter,
-        gateway: format!("gateway-{}", meter % 2).parse().unwrap(),
-        capacity: CapacityClass::MAX,
-        key: key.verifying_key(),
-        mask_key: MaskKey([9; 32]),
-    }
-}
-
 impl Scene {
     pub(crate) fn new() -> Self {
         let settings = Settings::defaults();
         let key = SigningKey::from_bytes(&[1; 32]);
         let topics = Topics::new(&settings.deployment.root).unwrap();
+        let entry = |meter| RosterEntry {
+            gateway: format!("gateway-{}", meter % 2).parse().unwrap(),
+            ..common::entry(meter, key.verifying_key())
+        };
         let page = RosterPage {
             version: 1,
             page: 0,
             pages: 1,
-            entries: (0..METERS).map(|meter| entry(meter, &key)).collect(),
+            entries: (0..METERS).map(entry).collect(),
         };
-        let plan = plan(&settings, &key);
+        let mut plan = common::plan(&settings, key.verifying_key());
+        plan.min_meters = 3;
         let store = MemoryStore::default();
         let engine = Self::engine(&settings, &topics, &plan, &key, &store);
         Self {

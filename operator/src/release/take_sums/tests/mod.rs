@@ -158,6 +158,19 @@ impl Bench {
     }
 
     /// Ends the taker and starts another one on what it left.
+    /// Restarts with a file of totals whose first write fails half way.
+    fn tear_first_write(&mut self) {
+        self.restart(|ledger| {
+            ledger.with_totals(|inner| {
+                Box::new(Tearing {
+                    inner,
+                    writes_until_torn: 1,
+                    stuck: false,
+                })
+            })
+        });
+    }
+
     fn restart(&mut self, change: impl FnOnce(Ledger) -> Ledger) {
         self.taker = None;
         let ledger = change(open(self.dir.path(), &self.fleet.keyring));
@@ -399,15 +412,7 @@ fn a_sum_of_the_future_is_refused_before_anything_is_spent_and_key_epochs_may_be
 #[test]
 fn what_cannot_be_written_is_not_answered_and_taken_later() {
     let mut bench = Bench::new();
-    bench.restart(|ledger| {
-        ledger.with_totals(|inner| {
-            Box::new(Tearing {
-                inner,
-                writes_until_torn: 1,
-                stuck: false,
-            })
-        })
-    });
+    bench.tear_first_write();
     let job = bench.job(1);
     let results = bench.take(vec![job.clone()]);
     assert!(all_deferred(&results), "{results:?}");
@@ -523,15 +528,7 @@ fn the_last_release_is_counted_although_its_group_is_the_first() {
 #[test]
 fn an_answer_about_another_window_stands_although_its_group_was_not_written() {
     let mut bench = Bench::new();
-    bench.restart(|ledger| {
-        ledger.with_totals(|inner| {
-            Box::new(Tearing {
-                inner,
-                writes_until_torn: 1,
-                stuck: false,
-            })
-        })
-    });
+    bench.tear_first_write();
     let job = bench.job(1);
     let (small, limbs) = bench.sum(0, 0, &bench.reports(0, &alike(0..2)));
     let small = bench.job_of(&small, &limbs);
