@@ -26,7 +26,7 @@ const ENTERED_AGAIN: &str = "cipherwatt_meter_reports_entered_again_total";
 const PUBLISHED: &str = "cipherwatt_meter_reports_published_total";
 /// Counter: reports published again.
 pub const RESENT: &str = "cipherwatt_meter_reports_resent_total";
-/// Counter by `status`: reports a receipt confirmed as part of a sum.
+/// Counter by `status`: reports a receipt confirmed as part of a sum, once more if sent again because its sum failed.
 pub const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
 const REJECTED: &str = "cipherwatt_meter_reports_rejected_total";
 const LOST: &str = "cipherwatt_meter_reports_lost_total";
@@ -149,7 +149,7 @@ pub(crate) fn describe() {
     }
     register::counters(
         SETTLED,
-        "Reports a receipt confirmed as in a sum, by what it said",
+        "Reports a receipt confirmed as in a sum, by what it said; once more if sent again because its sum failed",
         "status",
         ["folded", "duplicate"],
     );

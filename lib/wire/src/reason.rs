@@ -99,7 +99,7 @@ reasons! {
     BadSet = 42 "bad_set",
     /// Its ciphertext is not of the profile of the feeder's setting.
     ProfileMismatch = 43 "profile_mismatch",
-    /// The key epoch has used up its refusals: no sum of it is opened until the operator allows more.
+    /// The key epoch has used up its refusals: no sum of it is opened until `operator.max_refusals` is raised.
     KeySpent = 44 "key_spent",
     /// Another report of its sum has its salt.
     SaltTaken = 45 "salt_taken",

@@ -204,7 +204,8 @@ fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: 
         Reason::KeySpent => tracing::error!(
             %feeder, window = ?start, ?part, %reason, count, unlogged,
             "ALARM: as many sums of this key epoch did not open as operator.max_refusals allows, and more such answers could \
-             give the key away: no sum of it is opened any more. Find out who spoils sums, then run `operator rotate`"
+             give the key away: no sum of it is opened until that is raised. Find out who spoils sums first; `operator rotate` gives \
+             later windows a new key"
         ),
         _ => {
             tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");
