@@ -4,7 +4,8 @@
 //! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
-//! * `tests/epoch.rs`: a new key epoch in mid-stream
+//! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile.rs`: a meter that spoils every sum it is in ·
+//!   [`clocked`]: what the two share
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
 //! * `tests/errors.rs`: every cause of an error is printed, and printed once
@@ -15,6 +16,7 @@
 //! * [`structure`]: what `tests/structure.rs` looks at, and a table of it (`src/bin/structure.rs`)
 
 pub mod chaos;
+pub mod clocked;
 pub mod processes;
 pub mod structure;
 

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use e2e::clocked::{self, WINDOW_S, window};
 use harness::network::Network;
 use harness::oracle::{Seeded, Truths};
 use harness::runtimes::On;
@@ -24,27 +25,13 @@ use operator::{FeederReport, stored_plan};
 use service::clock::MockClock;
 use service::mqtt::{self, QoS};
 use service::{Settings, Stop, StopHandle};
-use wire::{
-    FeederId, Grid, KeyEpoch, MeterId, Plan, Reason, Report, Topics, UnixMillis, UnixSeconds,
-    WindowStart,
-};
+use wire::{FeederId, Grid, KeyEpoch, MeterId, Plan, Reason, Report, Topics, WindowStart};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
 const LIMIT: Duration = Duration::from_secs(90);
 
 const METERS: u32 = 40;
 const FEEDERS: u32 = 2;
-const WINDOW_S: u64 = 7_200;
-/// The first window.
-const START: u64 = 1_700_000_000 / WINDOW_S * WINDOW_S;
-/// Clock time in which a window's readings pass.
-const WINDOW_MS: u64 = 200;
-/// When the clock stands before the first window.
-const ORIGIN_MS: u64 = (START + 1_000 * WINDOW_S) * 1_000;
-
-fn window(number: u64) -> WindowStart {
-    WindowStart(START + number * WINDOW_S)
-}
 
 async fn limited<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, future)
@@ -66,7 +53,7 @@ impl Deployment {
     /// All services, and a fleet that is ready to read.
     async fn start(windows: u64) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let clock = MockClock::new(UnixMillis(ORIGIN_MS));
+        let clock = MockClock::new(clocked::passed(0));
         let on = On {
             clock: clock.clone(),
             ..On::here()
@@ -117,7 +104,7 @@ impl Deployment {
     async fn pass(&mut self) {
         let next = window(self.passed);
         self.passed += 1;
-        (self.clock).set(UnixMillis(ORIGIN_MS + self.passed * WINDOW_MS));
+        self.clock.set(clocked::passed(self.passed));
         let taken = |seen: &Seen| matches!(seen, Seen::Meter(event) if *event == meter::Event::Window(next));
         self.until(taken).await;
     }
@@ -143,7 +130,7 @@ impl Deployment {
         let facts = Facts {
             plan: &self.plan(),
             released: &rotate::newest_released(&dir, &settings.deployment.id).unwrap(),
-            now: UnixSeconds(ORIGIN_MS / 1_000),
+            now: clocked::passed(0).seconds(),
             retention_s: settings.analytics.retention.as_secs(),
         };
         let request = rotate::next(&facts, Some(first.seconds()), force)?;
@@ -180,27 +167,10 @@ impl Deployment {
 }
 
 fn settings(windows: u64) -> Settings {
-    let mut settings = Settings::defaults();
-    settings.broker.metrics_listen = None;
-    settings.operator.metrics_listen = None;
-    settings.analytics.metrics_listen = None;
-    settings.meter.metrics_listen = None;
-    settings.mqtt.backoff_min = Duration::from_millis(20);
-    settings.mqtt.backoff_max = Duration::from_millis(200);
-    settings.plan.interval = Duration::from_secs(WINDOW_S / 2);
-    settings.plan.batch = 2;
-    // A window closes when it is complete, and for no other reason.
-    settings.analytics.grace = Duration::from_secs(1_000 * WINDOW_S);
-    settings.analytics.idle_limit = LIMIT;
+    let mut settings = clocked::settings(windows, LIMIT);
     settings.analytics.release_retry = Duration::from_millis(500);
-    let fleet = &mut settings.meter;
-    fleet.meters = METERS;
-    fleet.feeders = FEEDERS;
-    fleet.start = Some(window(0).seconds());
-    fleet.duration = Some(Duration::from_secs(windows * WINDOW_S));
-    fleet.speed = (WINDOW_S * 1_000 / WINDOW_MS) as f64;
-    fleet.retry_min = Duration::from_millis(200);
-    fleet.retry_max = Duration::from_secs(1);
+    settings.meter.meters = METERS;
+    settings.meter.feeders = FEEDERS;
     settings
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use e2e::clocked::{self, WINDOW_S, window};
 use harness::network::Network;
 use harness::runtimes::On;
 use harness::stack::{Next, Stack};
@@ -38,13 +39,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// With the hostile one they make four groups.
 const HONEST: u32 = 100;
 const MIN_METERS: u32 = 15;
-const WINDOW_S: u64 = 7_200;
-/// The first window.
-const START: u64 = 1_700_000_000 / WINDOW_S * WINDOW_S;
-/// Clock time in which a window's readings pass.
-const WINDOW_MS: u64 = 200;
-/// When the clock stands before the first window.
-const ORIGIN_MS: u64 = (START + 1_000 * WINDOW_S) * 1_000;
 
 /// What the hostile meter sends, a window each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +52,6 @@ enum Spoilt {
 }
 
 const SPOILT: [Spoilt; 3] = [Spoilt::Noise, Spoilt::Key, Spoilt::Readings];
-
-fn window(number: usize) -> WindowStart {
-    WindowStart(START + number as u64 * WINDOW_S)
-}
 
 /// What is seen on the broker.
 #[derive(Default)]
@@ -215,7 +205,7 @@ impl Rogue {
             gateway: self.gateway.clone(),
             window,
             salt,
-            sealed_at: UnixMillis(ORIGIN_MS),
+            sealed_at: clocked::passed(0),
         };
         let topic = self.topics.report(&self.feeder, &self.meter);
         let (bytes, _) = wire::seal(&report, Some(&limbs), &plan.deployment, &topic, &self.key);
@@ -326,34 +316,17 @@ fn refused(totals: &Path) -> Vec<Refused> {
     let text = std::fs::read_to_string(totals.with_extension("refused.jsonl"));
     let text = text.unwrap_or_default();
     // The last line may be half written.
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
 }
 
 fn settings() -> Settings {
-    let mut settings = Settings::defaults();
-    settings.broker.metrics_listen = None;
-    settings.operator.metrics_listen = None;
-    settings.analytics.metrics_listen = None;
-    settings.meter.metrics_listen = None;
-    settings.mqtt.backoff_min = Duration::from_millis(20);
-    settings.mqtt.backoff_max = Duration::from_millis(200);
-    settings.plan.interval = Duration::from_secs(WINDOW_S / 2);
-    settings.plan.batch = 2;
-    settings.plan.min_meters = MIN_METERS;
-    // A window closes when it is complete, and for no other reason.
-    settings.analytics.grace = Duration::from_secs(1_000 * WINDOW_S);
-    settings.analytics.idle_limit = LIMIT;
-    let fleet = &mut settings.meter;
-    fleet.meters = HONEST;
-    fleet.feeders = 1;
-    fleet.start = Some(window(0).seconds());
     // One window more than passes: the gateway does not end before everything is settled.
-    fleet.duration = Some(Duration::from_secs((SPOILT.len() as u64 + 1) * WINDOW_S));
-    fleet.speed = (WINDOW_S * 1_000 / WINDOW_MS) as f64;
-    fleet.retry_min = Duration::from_millis(200);
-    fleet.retry_max = Duration::from_secs(1);
+    let mut settings = clocked::settings(SPOILT.len() as u64 + 1, LIMIT);
+    settings.plan.min_meters = MIN_METERS;
+    settings.meter.meters = HONEST;
+    settings.meter.feeders = 1;
     settings
 }
 
@@ -368,7 +341,7 @@ fn entered(
     let specs = source.meters().to_vec();
     let mut remainders = vec![MicroWattHours(0); specs.len()];
     let mut entered: BTreeMap<_, Vec<i64>> = BTreeMap::new();
-    for number in 0..SPOILT.len() {
+    for number in 0..SPOILT.len() as u64 {
         let window = window(number);
         entered.insert((hostile.clone(), window), vec![0; 2]);
         for k in 0..2 {
@@ -456,7 +429,7 @@ impl<'a> Ended<'a> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_meter_costs_its_part_and_its_name() {
     let state = tempfile::tempdir().unwrap();
-    let clock = MockClock::new(UnixMillis(ORIGIN_MS));
+    let clock = MockClock::new(clocked::passed(0));
     let on = On {
         clock: clock.clone(),
         ..On::here()
@@ -477,7 +450,7 @@ async fn a_hostile_meter_costs_its_part_and_its_name() {
     for (number, spoilt) in (0..).zip(SPOILT) {
         rogue.send(window(number), spoilt).await;
     }
-    clock.set(UnixMillis(ORIGIN_MS + SPOILT.len() as u64 * WINDOW_MS));
+    clock.set(clocked::passed(SPOILT.len() as u64));
 
     let totals = &settings.operator.totals_file;
     let mut released: Vec<FeederReport> = Vec::new();
