@@ -66,7 +66,8 @@ impl std::fmt::Display for Kernel {
     }
 }
 
-/// The loops of one kernel, whose names are in `checked-loops.txt`. Each may only be called on a processor that has its instructions.
+/// The loops of one kernel, whose names are in `checked-loops.txt`. Each may only be called on a processor that has its
+/// instructions.
 struct Entries {
     ternary: unsafe fn(&[Block; N / 64], &mut [u64; N]),
     errors: unsafe fn(&[[Block; 2]], &mut [u64]),

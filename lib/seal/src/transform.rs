@@ -87,6 +87,7 @@ pub(crate) fn forward(
         let turned = product(factor, companion, y);
         (x + turned, x + PRODUCT_BOUND - turned)
     };
+    // Not a loop: each layer is compiled for its own constant, which makes better vector code.
     runs(1024, roots, polynomial, butterfly);
     runs(512, roots, polynomial, butterfly);
     runs(256, roots, polynomial, butterfly);
