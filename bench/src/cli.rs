@@ -122,7 +122,7 @@ enum Action {
     Tool(Tool),
     /// Measure what the design sets limits on; exit code 3 if a limit is missed.
     #[command(
-        after_help = "Examples:\n  bench budget\n  bench budget --rows seal,bytes --quick\n  bench budget --rows admit --limit admit=90"
+        after_help = "Examples:\n  bench budget\n  bench budget --rows seal-portable,bytes --quick\n  bench budget --rows admit --limit admit=90"
     )]
     Budget {
         #[command(flatten)]
@@ -224,6 +224,10 @@ impl Arguments for Command {
             Some(Action::Tool(tool)) => Some(tool),
             _ => None,
         }
+    }
+
+    fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
+        meter::unsupported(settings)
     }
 
     /// Those of the four processes, which run as they are or within a run.

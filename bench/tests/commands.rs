@@ -81,7 +81,7 @@ fn measured(repeat: &Value, settings: &Value) {
         let stage = stages.find(|stage| stage["stage"] == name);
         stage.map_or(0.0, |stage| figure(stage, "count"))
     };
-    for stage in ["encode", "encrypt", "pack", "sign", "seal"] {
+    for stage in ["encode", "encrypt", "sign", "seal"] {
         assert_eq!(count(stage), reports, "{stage}");
     }
     for stage in ["publish_to_receipt", "verify", "fold"] {

@@ -1,12 +1,13 @@
 //! Which crate may reach which: what the design promises about who can hold a key and who links C++.
 //!
-//! `meter` links `openfhe` for encryption; `meter/clippy.toml` keeps it from the module of secret keys.
+//! By default `meter` reaches no OpenFHE. With its feature `openfhe` it does; `meter/clippy.toml` keeps it from the module of
+//! secret keys.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, PackageId};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Node, PackageId};
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
@@ -15,8 +16,24 @@ fn metadata() -> Metadata {
         .expect("cargo metadata runs")
 }
 
+/// The same for a build of `package` alone, whose features nothing else in the workspace turns on.
+fn metadata_of(package: &str, features: &[&str]) -> Metadata {
+    let manifest = format!("{}/../{package}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+    let features = features.iter().map(|feature| (*feature).to_owned());
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .features(CargoOpt::SomeFeatures(features.collect()))
+        .exec()
+        .expect("cargo metadata runs")
+}
+
 /// Names of everything `root` reaches through normal dependencies.
 fn reached(metadata: &Metadata, root: &str) -> BTreeSet<String> {
+    reached_through(metadata, root, &[DependencyKind::Normal])
+}
+
+/// Names of everything `root` reaches through dependencies of these kinds.
+fn reached_through(metadata: &Metadata, root: &str, kinds: &[DependencyKind]) -> BTreeSet<String> {
     let nodes = &metadata.resolve.as_ref().expect("a resolve").nodes;
     let node =
         |id: &PackageId| -> &Node { nodes.iter().find(|node| node.id == *id).expect("a node") };
@@ -28,11 +45,8 @@ fn reached(metadata: &Metadata, root: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     while let Some(id) = todo.pop() {
         for dependency in &node(&id).deps {
-            let normal = dependency
-                .dep_kinds
-                .iter()
-                .any(|kind| kind.kind == DependencyKind::Normal);
-            if normal && seen.insert(dependency.pkg.clone()) {
+            let mut found = dependency.dep_kinds.iter();
+            if found.any(|kind| kinds.contains(&kind.kind)) && seen.insert(dependency.pkg.clone()) {
                 todo.push(dependency.pkg.clone());
             }
         }
@@ -57,11 +71,32 @@ fn analytics_and_the_broker_reach_no_secret_key_and_no_cpp() {
     }
 }
 
+/// Build scripts included: with Rust and a linker, a gateway can be built.
+#[test]
+fn a_meter_is_built_of_rust_alone_unless_openfhe_is_asked_for() {
+    let kinds = [DependencyKind::Normal, DependencyKind::Build];
+    let reached = reached_through(&metadata_of("meter", &[]), "meter", &kinds);
+    for forbidden in [
+        "openfhe",
+        "cxx",
+        "cxx-build",
+        "cc",
+        "cmake",
+        "bindgen",
+        "pkg-config",
+    ] {
+        assert!(!reached.contains(forbidden), "meter reaches {forbidden}");
+    }
+    assert!(reached.contains("seal") && reached.contains("wire"));
+    let reached = reached_through(&metadata_of("meter", &["openfhe"]), "meter", &kinds);
+    assert!(reached.contains("openfhe") && reached.contains("cxx"));
+}
+
 #[test]
 fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext() {
     let metadata = metadata();
     for library in [
-        "wire", "packed", "masks", "release", "openfhe", "service", "live",
+        "wire", "packed", "masks", "release", "seal", "openfhe", "service", "live",
     ] {
         let reached = reached(&metadata, library);
         for process in ["broker", "meter", "analytics", "operator", "bench"] {
@@ -70,6 +105,9 @@ fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext(
     }
     assert!(!reached(&metadata, "packed").contains("wire"));
     assert!(!reached(&metadata, "packed").contains("openfhe"));
+    for foreign in ["openfhe", "wire", "masks"] {
+        assert!(!reached(&metadata, "seal").contains(foreign));
+    }
     assert!(!reached(&metadata, "masks").contains("wire"));
     assert!(!reached(&metadata, "release").contains("wire"));
     assert!(!reached(&metadata, "release").contains("tokio"));

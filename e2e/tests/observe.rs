@@ -268,7 +268,6 @@ fn every_step_of_a_report_is_counted_and_timed_at_its_gateway() {
         ("meter_outbox_reports", 0.0),
         ("meter_encode*", REPORTS),
         ("meter_encrypt*", REPORTS),
-        ("meter_pack*", REPORTS),
         ("meter_sign*", REPORTS),
         ("meter_seal*", REPORTS),
         ("meter_receipt*", REPORTS),

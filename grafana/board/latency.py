@@ -7,8 +7,7 @@ END_TO_END = "cipherwatt_operator_end_to_end_duration_seconds"
 # In the order of the path: name, histogram, what is timed, colour.
 STAGES = [
     ("encode", "cipherwatt_meter_encode_duration_seconds", "Encoding the readings of one report as a plaintext, and masking it", "light-yellow"),
-    ("encrypt", "cipherwatt_meter_encrypt_duration_seconds", "Encrypting the plaintext of one report", "yellow"),
-    ("pack", "cipherwatt_meter_pack_duration_seconds", "Packing the ciphertext of one report", "light-orange"),
+    ("encrypt", "cipherwatt_meter_encrypt_duration_seconds", "Encrypting the plaintext of one report, and packing the ciphertext", "yellow"),
     ("sign", "cipherwatt_meter_sign_duration_seconds", "Hashing, signing and enveloping one report", "orange"),
     ("publish to receipt", "cipherwatt_meter_receipt_duration_seconds",
      "From the first publish of a report to the receipt that settles it", "purple"),
@@ -60,6 +59,6 @@ def stages():
         panels.append(percentiles(f"{title}: percentiles", f"{what}.", metric, size=(6, 7)))
         panels.append(heatmap(f"{title}: heatmap", f"{what}: how many per second took how long.", "s", metric, size=(6, 7)))
     whole = "cipherwatt_meter_seal_duration_seconds"
-    panels.append(percentiles("Seal: percentiles", "Encoding, masking, encrypting, packing and signing one report.", whole, size=(6, 7)))
+    panels.append(percentiles("Seal: percentiles", "Encoding, masking, encrypting and signing one report.", whole, size=(6, 7)))
     panels.append(heatmap("Seal: heatmap", "Sealing one report: how many per second took how long.", "s", whole, size=(6, 7)))
     return "Latency, stage by stage", True, panels

@@ -1,16 +1,17 @@
 //! What `doctor` checks of a gateway's set-up.
 
-use service::Settings;
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
+use service::{Chain, Settings};
 use wire::Topics;
 
 use crate::fleet;
+use crate::seal::known_answers;
 
 /// A sealed report under way, and what a waiting one takes in memory, in bytes.
 const REPORT: u64 = 14_500;
 
-/// OpenFHE's tables, the source of readings and the journal's cache.
+/// The source of readings, the journal's cache and, with OpenFHE, its tables.
 const OWN_MEMORY: u64 = 128 << 20;
 
 /// The metrics endpoint with its visitors, the journal, one connection.
@@ -46,14 +47,34 @@ pub fn subject(settings: &Settings) -> Subject {
 }
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
-    openfhe(findings);
+    sealing(settings, findings);
     replay(settings, findings);
     enrolled(settings, trusted, findings);
 }
 
-fn openfhe(findings: &mut Findings) {
-    let tested = openfhe::self_test().map_err(|error| error.to_string());
-    findings.encryption(tested);
+fn sealing(settings: &Settings, findings: &mut Findings) {
+    const CHECK: &str = "sealing";
+    match known_answers() {
+        Ok(answers) => findings.ok(
+            CHECK,
+            format!(
+                "encrypts as OpenFHE did in all {answers} known answers, with {}",
+                seal::Kernel::best()
+            ),
+        ),
+        Err(error) => findings.fail(
+            CHECK,
+            Chain(&error).to_string(),
+            "build again; if that does not help, the processor or its memory is at fault: use another machine",
+        ),
+    }
+    #[cfg(feature = "openfhe")]
+    if settings.meter.sealer == service::config::SealerKind::Openfhe {
+        let tested = openfhe::self_test().map_err(|error| error.to_string());
+        findings.encryption(tested);
+    }
+    #[cfg(not(feature = "openfhe"))]
+    let _ = settings;
 }
 
 fn replay(settings: &Settings, findings: &mut Findings) {

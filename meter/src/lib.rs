@@ -69,12 +69,21 @@ pub enum MeterError {
     /// The readings cannot be read on.
     #[error(transparent)]
     Source(#[from] source::SourceError),
+    /// Encryption does not compute what it should on this processor.
+    #[error("nothing is sealed: encryption fails its known answers")]
+    SelfTest(#[source] ::seal::SelfTestError),
     /// The plan cannot be used.
     #[error(transparent)]
     Seal(#[from] seal::SealError),
     /// A task of the gateway panicked.
     #[error("a task of the gateway failed")]
     Task(#[source] tokio::task::JoinError),
+}
+
+/// The setting that this build cannot follow, and what to do about it.
+#[must_use]
+pub fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
+    seal::unsupported(settings)
 }
 
 /// Runs a gateway on the readings that its settings name, as [`run_on`] does.

@@ -75,6 +75,10 @@ impl Arguments for Command {
         self.tool.as_ref()
     }
 
+    fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
+        meter::unsupported(settings)
+    }
+
     fn subjects(settings: &Settings) -> Vec<Subject> {
         vec![meter::doctor::subject(settings)]
     }

@@ -45,13 +45,11 @@ const FAILURES: &str = "cipherwatt_meter_journal_failures_total";
 const FAILING: &str = "cipherwatt_meter_journal_failing";
 /// Histogram, in seconds: encoding a report's readings and adding their pad.
 pub const ENCODE: &str = "cipherwatt_meter_encode_duration_seconds";
-/// Histogram, in seconds: encrypting a report.
+/// Histogram, in seconds: encrypting a report and packing its ciphertext.
 pub const ENCRYPT: &str = "cipherwatt_meter_encrypt_duration_seconds";
-/// Histogram, in seconds: a report's ciphertext to coefficients, and packing them.
-pub const PACK: &str = "cipherwatt_meter_pack_duration_seconds";
 /// Histogram, in seconds: hashing, signing and enveloping a report.
 pub const SIGN: &str = "cipherwatt_meter_sign_duration_seconds";
-/// Histogram, in seconds: the four steps together.
+/// Histogram, in seconds: the three steps together.
 pub const SEAL: &str = "cipherwatt_meter_seal_duration_seconds";
 /// Histogram, in seconds: from a report's first publish to its receipt.
 pub const RECEIPT: &str = "cipherwatt_meter_receipt_duration_seconds";
@@ -126,16 +124,18 @@ const GAUGES: [(&str, &str); 7] = [
 ];
 
 /// Every histogram, with its help.
-const HISTOGRAMS: [(&str, &str); 7] = [
+const HISTOGRAMS: [(&str, &str); 6] = [
     (COMMIT, "One commit of the journal"),
     (
         ENCODE,
         "Encoding one report's readings as a CKKS plaintext, and adding the pad",
     ),
-    (ENCRYPT, "Encrypting one report's plaintext"),
-    (PACK, "Packing one report's ciphertext"),
+    (
+        ENCRYPT,
+        "Encrypting one report's plaintext and packing the ciphertext",
+    ),
     (SIGN, "Hashing, signing and enveloping one report"),
-    (SEAL, "Sealing one report: encode, encrypt, pack and sign"),
+    (SEAL, "Sealing one report: encode, encrypt and sign"),
     (
         RECEIPT,
         "From a report's first publish to its receipt, not counting reports of an earlier process",
@@ -178,7 +178,6 @@ pub(crate) fn describe() {
 pub(crate) struct Stages {
     pub(crate) encode: Duration,
     pub(crate) encrypt: Duration,
-    pub(crate) pack: Duration,
     pub(crate) sign: Duration,
     pub(crate) whole: Duration,
 }
@@ -211,7 +210,6 @@ pub(crate) fn sealed(stages: &Stages, bytes: usize) {
     for (name, took) in [
         (ENCODE, stages.encode),
         (ENCRYPT, stages.encrypt),
-        (PACK, stages.pack),
         (SIGN, stages.sign),
         (SEAL, stages.whole),
     ] {

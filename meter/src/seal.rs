@@ -1,18 +1,18 @@
 //! Sealing: a batch of readings becomes a signed report of ciphertext.
 //!
-//! Readings are encoded in whole quanta, covered by a pad that only the verifier can take off, and encrypted; then the low
-//! bits that are noise are dropped, and the rest is signed. The pad is bound to the setting, the window and a salt drawn for
+//! Readings are encoded in whole quanta, covered by a pad that only the verifier can take off, and encrypted, without the low
+//! bits that are noise; the result is signed. The pad is bound to the setting, the window and a salt drawn for
 //! this sealing alone: two plaintexts under one pad would give both away, so nothing of a seal is ever used again.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use masks::{Label, PadKey, Parties};
-use openfhe::{Context, Fresh, PublicKey};
 use packed::RING;
 use packed::layout::{Encoding, LayoutError};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use service::config::SealerKind;
 use service::trust::HeldPlan;
 use wire::{
     DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
@@ -23,8 +23,11 @@ use crate::member::Member;
 use crate::metrics;
 use crate::outbox::Sealed;
 
+mod encryption;
 mod error;
 
+use encryption::Encryption;
+pub(crate) use encryption::{known_answers, unsupported};
 pub(crate) use error::SealError;
 
 /// Who reports, and where to.
@@ -34,13 +37,14 @@ pub(crate) struct Origin {
     pub(crate) gateway: GatewayId,
     pub(crate) topics: Topics,
     pub(crate) members: Arc<Vec<Member>>,
+    pub(crate) sealer: SealerKind,
 }
 
 /// A key epoch: its public key, and what it shares with each meter, once it was needed.
 #[derive(Debug)]
 struct Epoch {
     plan: EpochPlan,
-    key: PublicKey,
+    key: Encryption,
     pads: Vec<OnceLock<PadKey>>,
 }
 
@@ -49,7 +53,6 @@ struct Epoch {
 pub(crate) struct Sealer {
     origin: Origin,
     held: Arc<HeldPlan>,
-    context: Context,
     epochs: Vec<Epoch>,
 }
 
@@ -59,7 +62,6 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Plan`] or [`SealError::WeakMaskKey`] where its keys cannot be used.
     pub(crate) fn new(origin: Origin, held: Arc<HeldPlan>) -> Result<Self, SealError> {
-        let context = Context::new()?;
         let mut epochs = Vec::new();
         for (index, epoch) in held.plan.epochs.iter().enumerate() {
             let bytes = held.plan.public_key(index, &held.limbs).ok_or_else(|| {
@@ -68,8 +70,7 @@ impl Sealer {
                     epoch.epoch
                 ))
             })?;
-            let key = PublicKey::from_packed(&context, bytes)?;
-            if key.fingerprint() != epoch.fingerprint {
+            if packed::key_fingerprint(bytes) != epoch.fingerprint {
                 return Err(SealError::Plan(format!(
                     "the public key of epoch {} does not match its fingerprint in the plan",
                     epoch.epoch
@@ -78,7 +79,7 @@ impl Sealer {
             let pads = std::iter::repeat_with(OnceLock::new).take(origin.members.len());
             let epoch = Epoch {
                 plan: epoch.clone(),
-                key,
+                key: Encryption::new(origin.sealer, bytes)?,
                 pads: pads.collect(),
             };
             // A weak key is weak for every meter: one is enough to see it before anything is sealed.
@@ -90,7 +91,6 @@ impl Sealer {
         Ok(Self {
             origin,
             held,
-            context,
             epochs,
         })
     }
@@ -114,12 +114,8 @@ impl Sealer {
         let pad = epoch.pad_key(&self.origin, batch.meter)?;
         pad.add(&label, RING.modulus, &mut plaintext);
         let encoded = Instant::now();
-        let mut fresh = Fresh::default();
-        let steps = self.context.encrypt(&epoch.key, &plaintext, &mut fresh)?;
+        let limbs = epoch.key.encrypt(encoding.profile, &plaintext)?;
         let encrypted = Instant::now();
-        let mut limbs = Vec::new();
-        packed::report::pack(encoding.profile, &fresh.c0, &fresh.c1, &mut limbs)?;
-        let packed = Instant::now();
         let report = Report {
             plan_version: setting.since,
             epoch: epoch.plan.epoch,
@@ -141,9 +137,8 @@ impl Sealer {
         metrics::sealed(
             &metrics::Stages {
                 encode: encoded - started,
-                encrypt: steps.encrypt,
-                pack: steps.transform + (packed - encrypted),
-                sign: packed.elapsed(),
+                encrypt: encrypted - encoded,
+                sign: encrypted.elapsed(),
                 whole: started.elapsed(),
             },
             payload.len(),

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use masks::{Label, MaskSecret, PadKey, Parties};
-use openfhe::{Context, Fresh, PublicKey};
-
 use operator::{Event, OperatorError};
 use packed::layout::{Encoding, Entered, Layout, Shape};
 use packed::{Profile, RING};
@@ -296,8 +294,7 @@ fn clone<M: Message>(message: &M) -> M {
 /// The encrypted sum of [`METERS`] for a window, under the keys of a plan.
 fn encrypted_sum(plan: &Plan, keys: &[u8], window: u64) -> Vec<u8> {
     let (setting, epoch) = (&plan.feeders[0], &plan.epochs[0]);
-    let context = Context::new().unwrap();
-    let public = PublicKey::from_packed(&context, plan.public_key(0, keys).unwrap()).unwrap();
+    let public = seal::PublicKey::from_packed(plan.public_key(0, keys).unwrap()).unwrap();
     assert_eq!(public.fingerprint(), epoch.fingerprint);
     let profile = Profile::by_name(setting.profile.as_str()).unwrap();
     let shape = Shape::new(Layout::Moments, plan.batch).unwrap();
@@ -324,10 +321,8 @@ fn encrypted_sum(plan: &Plan, keys: &[u8], window: u64) -> Vec<u8> {
             salt: salt(number.into()).0,
         };
         pad.add(&label, RING.modulus, &mut plaintext);
-        let mut fresh = Fresh::default();
-        context.encrypt(&public, &plaintext, &mut fresh).unwrap();
         let mut report = Vec::new();
-        packed::report::pack(profile, &fresh.c0, &fresh.c1, &mut report).unwrap();
+        seal::encrypt(&public, profile, &plaintext, &mut report).unwrap();
         sum.add(&report).unwrap();
     }
     sum.to_packed()

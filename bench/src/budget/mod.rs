@@ -78,7 +78,8 @@ async fn measure(
 ) -> Result<Found> {
     let owned = settings.clone();
     match row {
-        Row::Seal => apart(move || steps::seal(&owned, quick)).await,
+        Row::SealPortable => sealed(seal::Kernel::Portable, owned, quick).await,
+        Row::SealAvx2 => sealed(seal::Kernel::Avx2, owned, quick).await,
         Row::Bytes => apart(move || steps::bytes(&owned)).await,
         Row::BytesAny => apart(move || steps::bytes_any(&owned)).await,
         Row::Unmask => apart(move || steps::unmask(&owned, quick)).await,
@@ -102,6 +103,13 @@ async fn measure(
 async fn apart(work: impl FnOnce() -> Result<Vec<f64>> + Send + 'static) -> Result<Found> {
     let values = tokio::task::spawn_blocking(work).await??;
     Ok(Found::Value(steps::spread(&values)?, None))
+}
+
+async fn sealed(kernel: seal::Kernel, settings: Settings, quick: bool) -> Result<Found> {
+    if !seal::Kernel::available().any(|available| available == kernel) {
+        return Ok(Found::Nothing(format!("this processor lacks {kernel}")));
+    }
+    apart(move || steps::seal(kernel, &settings, quick)).await
 }
 
 async fn folded(kernel: Kernel, quick: bool) -> Result<Found> {
@@ -162,7 +170,7 @@ mod tests {
     fn a_limit_names_its_row() {
         assert_eq!(limit("fold-avx2=0.5"), Ok((Row::FoldAvx2, 0.5)));
         assert!(limit("fold=1").unwrap_err().contains("fold-avx2"));
-        assert!(limit("seal=fast").unwrap_err().contains("\"fast\""));
-        assert!(limit("seal").is_err());
+        assert!(limit("admit=fast").unwrap_err().contains("\"fast\""));
+        assert!(limit("admit").is_err());
     }
 }

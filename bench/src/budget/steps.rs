@@ -5,6 +5,7 @@ use std::hint::black_box;
 use analytics::{Incoming, verify};
 use anyhow::{Context as _, Result, anyhow};
 use packed::{ADDITIVE_SMALL, Profile};
+use seal::Kernel;
 use service::config::Settings;
 
 use crate::peers::ours::Ours;
@@ -25,10 +26,10 @@ const ROUND: usize = 20;
 /// How often a sum is opened in a round.
 const OPENED: usize = 20;
 
-/// Sealing over OpenFHE's encryption, in each round.
-pub(crate) fn seal(settings: &Settings, quick: bool) -> Result<Vec<f64>> {
+/// Sealing with this kernel over OpenFHE's encryption, in each round.
+pub(crate) fn seal(kernel: Kernel, settings: &Settings, quick: bool) -> Result<Vec<f64>> {
     let (rounds, each) = if quick { (15, 10) } else { (40, 25) };
-    let ours = Ours::new(settings, &Work::real(each)?, None)?;
+    let ours = Ours::new(settings, &Work::real(each)?, None)?.with_kernel(kernel);
     let plaintexts = (0..each).map(|index| ours.coefficients(index));
     let plaintexts = plaintexts.collect::<Result<Vec<_>>>()?;
     let mut ratios = Vec::with_capacity(rounds);

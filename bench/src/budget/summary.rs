@@ -141,12 +141,16 @@ mod tests {
 
     #[test]
     fn the_median_is_held_against_the_limit() {
-        let met = judge(Row::Seal, value(1.4), &options(&[]));
+        let met = judge(Row::Admit, value(60.0), &options(&[]));
         assert_eq!(met.verdict, Verdict::Met);
-        let missed = judge(Row::Seal, value(1.401), &options(&[]));
+        let missed = judge(Row::Admit, value(60.1), &options(&[]));
         assert_eq!(missed.verdict, Verdict::Missed);
-        let slower = judge(Row::Seal, value(1.401), &options(&["seal=9", "seal=1.5"]));
-        assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 1.5));
+        let slower = judge(
+            Row::Admit,
+            value(60.1),
+            &options(&["admit=999", "admit=90"]),
+        );
+        assert_eq!((slower.verdict, slower.limit), (Verdict::Met, 90.0));
     }
 
     #[test]

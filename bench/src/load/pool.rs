@@ -7,10 +7,13 @@
 //! share a ciphertext would add up to more than those of as many encryptions, and the operator would rightly not open the sum.
 
 use anyhow::{Context as _, Result};
-use openfhe::{Context, Fresh, PublicKey};
 use packed::layout::Encoding;
 use packed::report::pack;
+use packed::{ADDITIVE, Profile, RING, unpack};
 use service::trust::HeldPlan;
+
+/// Drops no bits: a reading is added before any are dropped.
+static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);
 
 /// Real ciphertexts that reports take in turn.
 #[derive(Debug)]
@@ -32,22 +35,22 @@ struct Encrypted {
 impl Pool {
     /// So many encryptions under the plan's first key.
     pub(super) fn new(held: &HeldPlan, encoding: Encoding, size: u32) -> Result<Self> {
-        let context = Context::new()?;
         let key = held.plan.public_key(0, &held.limbs);
-        let key = PublicKey::from_packed(&context, key.context("the plan has no public key")?)?;
+        let key = seal::PublicKey::from_packed(key.context("the plan has no public key")?)?;
         let zero = vec![0; encoding.shape.coefficients()];
         let second_len = encoding.profile.packed_len(0);
-        let mut fresh = Fresh::default();
-        let modulus = encoding.profile.ring.modulus;
-        let mut encrypt = || -> Result<Encrypted> {
-            context.encrypt(&key, &zero, &mut fresh)?;
+        let encrypt = || -> Result<Encrypted> {
+            let mut whole = Vec::new();
+            seal::encrypt(&key, &WHOLE, &zero, &mut whole)?;
+            let (first, all) = whole.split_at(RING.packed_len(zero.len()));
+            let mut all = unpack(&RING, RING.dimension, all)?;
             let mut second = [(); 2].map(|()| Vec::with_capacity(second_len));
             for packed in &mut second {
-                pack(encoding.profile, &[], &fresh.c1, packed)?;
-                negate(modulus, &mut fresh.c1);
+                pack(encoding.profile, &[], &all, packed)?;
+                negate(RING.modulus, &mut all);
             }
             Ok(Encrypted {
-                first: fresh.c0.clone(),
+                first: unpack(&RING, zero.len(), first)?,
                 second,
             })
         };

@@ -34,7 +34,9 @@ pub(super) struct Deployment {
     pub(super) roster: Roster,
     pub(super) encoding: Encoding,
     pub(super) secret: SecretKey,
+    /// As OpenFHE encrypts with it, and as we do.
     pub(super) public: PublicKey,
+    pub(super) sealing_key: seal::PublicKey,
     pub(super) members: Vec<Member>,
     /// What masks are bound to.
     setting: Digest,
@@ -103,6 +105,7 @@ impl Deployment {
             roster: roster(&members)?,
             encoding,
             secret,
+            sealing_key: seal::PublicKey::from_packed(public.as_packed())?,
             public,
             members,
             setting: digest,

@@ -8,10 +8,11 @@ use analytics::{Admission, Incoming, verify};
 use anyhow::{Result, anyhow, ensure};
 use bytes::Bytes;
 use masks::PadSum;
+use openfhe::Context;
 use openfhe::reference::Ciphertext;
-use openfhe::{Context, Fresh};
 use packed::layout::Totals;
-use packed::{Accumulator, Profile, RING, noise, report, sum};
+use packed::{Accumulator, Profile, RING, noise, sum};
+use seal::Kernel;
 use service::config::Settings;
 use wire::{Salt, Topics};
 
@@ -28,6 +29,7 @@ pub(crate) struct Ours {
     topics: Topics,
     deployment: Deployment,
     context: Context,
+    kernel: Kernel,
     sum: Accumulator,
     included: Vec<(usize, Salt)>,
 }
@@ -40,7 +42,7 @@ pub(crate) struct Sealed {
     pub(crate) envelope: Bytes,
 }
 
-/// Processor time of each step for a report, in seconds, and its bytes: `encrypt` (encode, mask, encrypt, pack) and `sign`, both
+/// Processor time of each step for a report, in seconds, and its bytes: `encrypt` (encode, mask, encrypt) and `sign`, both
 /// together `seal`; `admit` (decode and verify) and `fold`, both together `server`; `fold_alone` and `copy`, the ciphertext
 /// being in the cache; `bytes` of the message and `ciphertext_bytes` of the ciphertext in it.
 pub(crate) type Steps = BTreeMap<&'static str, f64>;
@@ -62,8 +64,14 @@ impl Ours {
             topics,
             deployment,
             context,
+            kernel: Kernel::best(),
             included: Vec::new(),
         })
+    }
+
+    /// The same, sealing with this kernel.
+    pub(crate) fn with_kernel(self, kernel: Kernel) -> Self {
+        Self { kernel, ..self }
     }
 
     pub(crate) fn coefficients(&self, index: usize) -> Result<Vec<u64>> {
@@ -90,14 +98,12 @@ impl Ours {
         let mut plaintext = self.coefficients(index)?;
         let pad = &deployment.members[index].pad;
         pad.add(&deployment.label(salt), RING.modulus, &mut plaintext);
-        let mut fresh = Fresh::default();
-        self.context
-            .encrypt(&deployment.public, &plaintext, &mut fresh)?;
         let mut limbs = Vec::new();
-        report::pack(
+        seal::encrypt_with(
+            self.kernel,
+            &deployment.sealing_key,
             deployment.encoding.profile,
-            &fresh.c0,
-            &fresh.c1,
+            &plaintext,
             &mut limbs,
         )?;
         Ok((salt, limbs))

@@ -30,8 +30,8 @@ pub(crate) use repeat::{Cost, Error, PointSpread, Repeat, Stage, StageName};
 
 /// Version of the document: raised when a field changes its meaning or goes. New fields do not raise it. Earlier ones are
 /// read too: format 1 also had `plaintext`, a comparison with a pipeline of its own; in 1 and 2 totals had a bound on their
-/// error, and ciphertexts slots.
-pub(crate) const FORMAT: u32 = 3;
+/// error, and ciphertexts slots; until 3 packing was a stage of its own.
+pub(crate) const FORMAT: u32 = 4;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {

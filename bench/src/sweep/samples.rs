@@ -28,10 +28,9 @@ pub(crate) struct StageKind {
 }
 
 /// Every stage, in the order of the path.
-pub(crate) const STAGES: [StageKind; 12] = [
+pub(crate) const STAGES: [StageKind; 11] = [
     computes(StageName::Encode, meter::ENCODE, "report"),
     computes(StageName::Encrypt, meter::ENCRYPT, "report"),
-    computes(StageName::Pack, meter::PACK, "report"),
     computes(StageName::Sign, meter::SIGN, "report"),
     computes(StageName::Seal, meter::SEAL, "report"),
     waits(StageName::PublishToReceipt, meter::RECEIPT, "report"),

@@ -9,10 +9,10 @@ use harness::oracle::{Clear as _, FileTruth, Truths};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
 use meter::source::MicroWattHours;
-use openfhe::{Context, Fresh, secret};
+use openfhe::{Context, secret};
 use operator::{By, FeederReport, Scale};
 use packed::layout::{Encoding, Entered, Layout, Shape};
-use packed::{Accumulator, noise, report, sum};
+use packed::{Accumulator, noise, sum};
 use wire::{
     ContributorSet, Digest, FeederId, KeyEpoch, Part, PlanVersion, Salt, Sum, UnixMillis,
     UnixSeconds, WindowStart,
@@ -66,16 +66,15 @@ fn feeder() -> Feeder {
         quantum_wh,
         reference_wh,
     };
-    let mut fresh = Fresh::default();
-    let mut seal = |readings: &Vec<i64>| {
+    let public = seal::PublicKey::from_packed(public.as_packed()).unwrap();
+    let seal = |readings: &Vec<i64>| {
         let plaintext = encoding.encode(&entered(readings, scale)).unwrap();
-        context.encrypt(&public, &plaintext, &mut fresh).unwrap();
         let mut limbs = Vec::new();
-        report::pack(profile, &fresh.c0, &fresh.c1, &mut limbs).unwrap();
+        seal::encrypt(&public, profile, &plaintext, &mut limbs).unwrap();
         limbs
     };
     Feeder {
-        reports: readings.iter().map(&mut seal).collect(),
+        reports: readings.iter().map(seal).collect(),
         key,
         encoding,
         readings,

@@ -79,6 +79,11 @@ pub trait Arguments: clap::Parser {
     /// Which of the commands that every binary has was given, if one was.
     fn tool(&self) -> Option<&Tool>;
 
+    /// A setting that this build cannot follow: its key, and what to do. It is an error of the configuration.
+    fn unsupported(_settings: &Settings) -> Option<(&'static str, String)> {
+        None
+    }
+
     /// The processes whose set-up `doctor` checks.
     fn subjects(settings: &Settings) -> Vec<Subject>;
 }

@@ -68,7 +68,8 @@ where
 /// configuration, or said what is wrong with it.
 pub fn prepare<A: Arguments>() -> Result<(A, Loaded), ExitCode> {
     let args = cli::parse::<A>();
-    let loaded = cli::load(args.common(), &args.overrides());
+    let loaded =
+        cli::load(args.common(), &args.overrides()).and_then(|loaded| loaded.check(A::unsupported));
     if let Some(tool) = args.tool().filter(|_| !args.common().print_config) {
         return Err(ExitCode::from(match tool {
             Tool::Doctor { output } => doctor::main(loaded, A::subjects, *output),

@@ -43,6 +43,7 @@ use crate::metrics;
 use crate::outbox::{Limits, Outbox};
 use crate::pacing;
 use crate::readings::Readings;
+use crate::seal::known_answers;
 use crate::uplink::{self, Departure};
 use enrol::Waiting;
 use reader::{Reader, finished};
@@ -85,7 +86,7 @@ impl Gateway {
     /// A gateway that has opened its journal and its fleet and begun to connect.
     ///
     /// # Errors
-    /// [`MeterError`] where journal or fleet cannot be opened or the settings contradict each other.
+    /// [`MeterError`] where encryption does not work here, journal or fleet cannot be opened, or the settings contradict each other.
     pub(crate) fn open(
         settings: &Settings,
         readings: Readings,
@@ -93,6 +94,8 @@ impl Gateway {
         stop: &Stop,
         observer: Option<mpsc::UnboundedSender<Event>>,
     ) -> Result<Self, MeterError> {
+        let answers = known_answers().map_err(MeterError::SelfTest)?;
+        tracing::info!(answers, kernel = %seal::Kernel::best(), "encryption gives OpenFHE's known answers");
         let directory = service::files::state_folder(
             &settings.deployment.state_dir,
             settings.meter.gateway.as_ref(),

@@ -114,6 +114,7 @@ impl Gateway {
             gateway: self.settings.meter.gateway.clone(),
             topics: self.session.topics.clone(),
             members: self.fleet.members.clone(),
+            sealer: self.settings.meter.sealer,
         };
         let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");

@@ -1,6 +1,5 @@
 //! Why a batch is not sealed.
 
-use packed::PackError;
 use packed::layout::LayoutError;
 use wire::{FeederId, KeyEpoch, MeterId, WindowStart};
 
@@ -38,12 +37,22 @@ pub enum SealError {
     /// The plan's key is missing or is another than it says.
     #[error("the plan cannot be used: {0}")]
     Plan(String),
+    /// Encryption refused.
+    #[error("cannot encrypt")]
+    Encrypt(#[from] seal::Error),
     /// OpenFHE refused.
+    #[cfg(feature = "openfhe")]
     #[error(transparent)]
     Openfhe(#[from] openfhe::Error),
-    /// OpenFHE's ciphertext is not one of the plan's profile.
-    #[error(transparent)]
-    Pack(#[from] PackError),
+    /// The plan's public key is not one.
+    #[error("the plan cannot be used: its public key is damaged")]
+    Pack(#[from] packed::PackError),
+    /// The settings ask for OpenFHE.
+    #[cfg(not(feature = "openfhe"))]
+    #[error(
+        "meter.sealer is \"openfhe\", and this build has no OpenFHE: build with the feature `openfhe`"
+    )]
+    NotBuilt,
     /// The operating system has no random numbers to give.
     #[error("no salt can be drawn")]
     Random(#[source] rand::rngs::SysError),

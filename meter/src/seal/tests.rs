@@ -30,7 +30,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let context = Context::new().unwrap();
+        let context = openfhe::Context::new().unwrap();
         let (secret, _) = openfhe::secret::generate(&context).unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -82,6 +82,7 @@ impl World {
             gateway: "gateway-1".parse().unwrap(),
             topics: Topics::new("cipherwatt/v2").unwrap(),
             members: fleet.members.clone(),
+            sealer: SealerKind::Native,
         };
         let key = self.secret.public_key().as_packed().to_vec();
         Sealer::new(origin, Arc::new(HeldPlan::new(plan, key).unwrap()))

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use masks::{Label, MaskSecret, PadKey, Parties};
-use openfhe::{Fresh, PublicKey};
 use packed::layout::{Encoding, Entered, Layout};
-use packed::{Profile, RING};
+use packed::{ADDITIVE, Profile, RING};
 use wire::{
     AnalyticsEntry, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened, Part, Plan, Salt,
     Sum, WindowStart,
@@ -19,6 +18,9 @@ use crate::plan::book::PlanBook;
 use crate::plan::feeder_setting::encoding;
 use crate::plan::members::{Member, Members};
 use crate::plan::settings::PlanSettings;
+
+/// Drops no bits.
+static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);
 
 /// Readings of one meter, in Wh; none where it has none.
 pub(crate) type Readings = Vec<Option<i64>>;
@@ -187,17 +189,21 @@ impl Fleet {
 
     /// Encrypts coefficients under the key of the first epoch.
     pub(crate) fn encrypt(&self, number: u32, salt: Salt, plaintext: &[u64]) -> Sealed {
-        let context = self.keyring.context();
         let keys = self.keyring.get(FIRST_EPOCH).unwrap();
-        let public = PublicKey::from_packed(context, &keys.public).unwrap();
-        let mut fresh = Fresh::default();
-        context.encrypt(&public, plaintext, &mut fresh).unwrap();
+        let key = seal::PublicKey::from_packed(&keys.public).unwrap();
+        let mut whole = Vec::new();
+        seal::encrypt(&key, &WHOLE, plaintext, &mut whole).unwrap();
+        let (c0, c1) = whole.split_at(RING.packed_len(plaintext.len()));
+        let words = |packed, count, dropped| {
+            let words = packed::unpack(&RING, count, packed).unwrap();
+            words.iter().map(|word| word >> dropped).collect()
+        };
         let [t0, t1] = self.encoding().profile.dropped;
         Sealed {
             number,
             salt,
-            c0: fresh.c0.iter().map(|word| word >> t0).collect(),
-            c1: fresh.c1.iter().map(|word| word >> t1).collect(),
+            c0: words(c0, plaintext.len(), t0),
+            c1: words(c1, RING.dimension, t1),
         }
     }
 

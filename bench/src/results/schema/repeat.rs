@@ -84,15 +84,15 @@ pub(crate) struct Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StageName {
-    /// Readings to slots (meter; per report).
+    /// Readings to coefficients (meter; per report).
     Encode,
-    /// Slots to ciphertext (meter; per report).
+    /// Coefficients to packed ciphertext; until format 3 without the packing (meter; per report).
     Encrypt,
-    /// Ciphertext to packed limbs (meter; per report).
+    /// Ciphertext to packed limbs, until format 3 (meter; per report).
     Pack,
     /// Digest and signature (meter; per report).
     Sign,
-    /// The whole of the four (meter; per report).
+    /// The whole of them (meter; per report).
     Seal,
     /// First publish to receipt (meter, network, broker, analytics; per report).
     PublishToReceipt,

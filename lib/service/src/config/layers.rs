@@ -36,6 +36,17 @@ impl Loaded {
         self.values.get(key).map(|(_, origin)| origin)
     }
 
+    /// These, unless `unsupported` finds one that the build cannot follow: its key, and what to do.
+    pub(crate) fn check(
+        self,
+        unsupported: impl FnOnce(&Settings) -> Option<(&'static str, String)>,
+    ) -> Result<Self, ConfigError> {
+        match unsupported(&self.settings) {
+            Some((key, problem)) => Err(wrong(&self.values, key, problem)),
+            None => Ok(self),
+        }
+    }
+
     /// How many settings were given in a layer over the defaults.
     pub(crate) fn changed(&self) -> usize {
         let origins = self.values.values().map(|(_, origin)| origin);

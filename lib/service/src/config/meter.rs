@@ -45,6 +45,8 @@ pub struct Meter {
     pub time_zone: String,
     /// How meters share MQTT connections.
     pub connections: Connections,
+    /// What encrypts reports.
+    pub sealer: SealerKind,
     /// Threads that encrypt and sign; 0 takes one for each processor.
     pub seal_threads: usize,
     /// Sealed reports kept until their receipt arrives.
@@ -89,6 +91,16 @@ pub enum Connections {
     Gateway,
     /// One connection for each meter.
     PerMeter,
+}
+
+/// What encrypts reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealerKind {
+    /// The crate `seal`, in plain Rust.
+    Native,
+    /// OpenFHE, where the build has it.
+    Openfhe,
 }
 
 /// `[meter.mix]`: shares of the kinds of simulated customer. They need not sum to 1.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{ConfigError, Given};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
-pub use meter::{Connections, Meter, Mix, SourceKind};
+pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub use origin::{Origin, Overrides};
 pub use services::{Analytics, Broker, Enrolment, Operator};
 pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};
