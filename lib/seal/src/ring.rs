@@ -54,6 +54,7 @@ pub(crate) fn product(factor: u64, companion: u64, word: u64) -> u64 {
 
 /// As [`product`] but below `4q`, from products of 32-bit halves, which vector units have. The product of the low
 /// halves is left out of the quotient, and so are two carries: it is at most three too small.
+#[cfg(any(target_arch = "x86_64", test))]
 #[inline(always)]
 pub(crate) fn product_of_halves(factor: u64, companion: u64, word: u64) -> u64 {
     const LOW: u64 = u32::MAX as u64;
