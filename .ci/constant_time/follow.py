@@ -1,6 +1,6 @@
 """Follows secrets through compiled code: no branch, address or division may depend on one.
 
-    constant_time.py ARCHITECTURE OBJDUMP BINARY NAME...
+    follow.py ARCHITECTURE OBJDUMP BINARY NAME...
 
 ARCHITECTURE is x86_64 or aarch64, a NAME the end of a function's name, such as seal::kernel::portable::forward. Says what
 each function has, and exits with 1 if one of them breaks a rule or is not in the binary.
@@ -22,12 +22,15 @@ computed in steps does not write a word that is read again as one that was publi
 import re
 import sys
 
-from instructions import MACHINES, place
+from aarch64 import Aarch64
+from binary import place
+from x86_64 import X86
 
 SECRET, PUBLIC, ARGUMENT = "secret", "public", "argument"
 COPIES = re.compile(r"mem(cpy|set|move)$")
 ENDS = re.compile(r"(core|alloc|std)::.*(panic|_fail|handle_(alloc_)?error)|_Unwind_Resume$")
 GRANULE = 4
+MACHINES = {"x86_64": X86, "aarch64": Aarch64}
 
 
 def join(one, other):
