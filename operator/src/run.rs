@@ -1,10 +1,12 @@
 //! Starting the operator: everything is opened and checked before anything is published.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use service::config::Settings;
+use service::files::{PRIVATE, private_folder};
 use service::mqtt::{self, QoS};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
@@ -95,7 +97,7 @@ pub(crate) fn open(
             problem: error.to_string(),
         })?;
     let dir = folder(settings);
-    disk::create_folder(&dir)?;
+    private_folder(&dir).map_err(DiskError::at("create", &dir))?;
     let lock = lock(&dir)?;
     let keyring = Arc::new(open_keys(settings, &dir)?);
     // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
@@ -195,6 +197,7 @@ fn lock(dir: &Path) -> Result<File, OperatorError> {
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(PRIVATE)
         .open(&path);
     let file = file.map_err(DiskError::at("create", &path))?;
     match file.try_lock() {

@@ -61,7 +61,9 @@ mod tests {
     async fn an_endpoint_is_read_and_one_that_is_down_is_none() {
         let (handle, stop) = service::Stop::manual();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let address = service::telemetry::serve_metrics(any, stop).await.unwrap();
+        let rules = service::config::Metrics::default();
+        let address = service::telemetry::serve_metrics(any, &rules, stop);
+        let address = address.await.unwrap();
         service::telemetry::build_info("test");
         let metrics = Metrics::scrape(address).await.unwrap();
         assert!(metrics.sum("cipherwatt_build_info") >= 1.0, "{metrics:?}");

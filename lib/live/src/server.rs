@@ -24,6 +24,7 @@ use axum::routing::get;
 use axum::serve::Listener;
 use futures_util::stream;
 use service::Stop;
+use service::telemetry::is_own_host;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_io_timeout::TimeoutStream;
@@ -199,7 +200,7 @@ fn check(remote: bool, request: &Request) -> Result<(), &'static str> {
     };
     // HTTP/1.1 demands a Host, and only one address of many is asked for without one.
     let host = header(HOST).unwrap_or_default();
-    if !is_ours(host, remote) {
+    if !is_own_host(host, remote) {
         return Err("Host must be this machine's address or localhost\n");
     }
     match header(ORIGIN) {
@@ -207,23 +208,6 @@ fn check(remote: bool, request: &Request) -> Result<(), &'static str> {
             Err("this page is for itself only\n")
         }
         _ => Ok(()),
-    }
-}
-
-/// Whether a `Host` can only mean this machine: an address (any one if others may come), or `localhost`, which
-/// resolvers keep to themselves. Any other name could be pointed here by whoever owns it.
-fn is_ours(host: &str, remote: bool) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'))
-        .unwrap_or(name);
-    match address.parse::<IpAddr>() {
-        Ok(address) => remote || address.is_loopback(),
-        Err(_) => name.eq_ignore_ascii_case("localhost"),
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::cache::Cache;
 use super::error::BuildError;
 use super::platform::check_libc;
-use super::wheels::{CONFIG_CORE, LIBRARIES, WHEELS, Wheel};
+use super::wheels::{CONFIG_CORE, LIBRARIES, TREE, WHEELS, Wheel};
 
 /// Written last, so a folder that has it was unpacked to the end.
 const COMPLETE: &str = "complete";
@@ -26,6 +26,8 @@ pub(crate) struct Fetch {
     pub env: Vec<(OsString, OsString)>,
     /// The packages.
     pub wheels: Vec<Wheel>,
+    /// The [`tree_hash`] of what is unpacked from them; `None` for packages that a test makes up.
+    pub tree: Option<String>,
 }
 
 impl Default for Fetch {
@@ -34,20 +36,21 @@ impl Default for Fetch {
             python: OsString::from("python3"),
             env: Vec::new(),
             wheels: WHEELS.to_vec(),
+            tree: Some(TREE.to_owned()),
         }
     }
 }
 
 impl Fetch {
-    /// The unpacked tree in the cache, downloaded if it is not there yet.
+    /// The unpacked tree in the cache, downloaded if it is not there yet or is not as it was.
     pub(crate) fn tree_in(&self, cache: &Cache) -> Result<PathBuf, BuildError> {
         let name = self.entry_name();
         let path = cache.entry(&name);
-        if path.join(COMPLETE).is_file() {
+        if self.is_intact(&path) {
             return Ok(path);
         }
         let lock = cache.lock()?;
-        if path.join(COMPLETE).is_file() {
+        if self.is_intact(&path) {
             return Ok(path);
         }
         self.check_python()?;
@@ -55,11 +58,24 @@ impl Fetch {
         let tree = temporary.path().join("tree");
         self.download(temporary.path())?;
         self.unpack(temporary.path(), &tree)?;
-        finish(&tree).map_err(|e| BuildError::Unpack {
+        let unpack_error = |details: String| BuildError::Unpack {
             path: tree.clone(),
-            details: e.to_string(),
-        })?;
-        lock.publish(&tree, &name)
+            details,
+        };
+        finish(&tree).map_err(|e| unpack_error(e.to_string()))?;
+        let found = tree_hash(&tree).map_err(|e| unpack_error(e.to_string()))?;
+        match &self.tree {
+            Some(pinned) if *pinned != found => Err(unpack_error(format!(
+                "it has the hash {found} instead of {pinned}"
+            ))),
+            _ => lock.publish(&tree, &name),
+        }
+    }
+
+    /// Whether every header and library is as it was unpacked: what is compiled in and linked is hashed each time.
+    fn is_intact(&self, tree: &Path) -> bool {
+        let is_pinned = |pinned: &String| tree_hash(tree).is_ok_and(|found| found == *pinned);
+        tree.join(COMPLETE).is_file() && self.tree.as_ref().is_none_or(is_pinned)
     }
 
     /// Names the entry by everything that decides its content.
@@ -253,6 +269,40 @@ fn finish(tree: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink("libgomp.so.1", lib.join("libgomp.so"))?;
     fs::write(tree.join("include/openfhe/core/config_core.h"), CONFIG_CORE)?;
     fs::write(tree.join(COMPLETE), "")
+}
+
+/// SHA-256, in hex, over the path and the content of every file below `tree`, and where its links lead, in the order of
+/// their paths.
+pub(crate) fn tree_hash(tree: &Path) -> io::Result<String> {
+    let mut files = Vec::new();
+    list(tree, &mut files)?;
+    files.sort();
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    for file in files {
+        let name = file.strip_prefix(tree).unwrap_or(&file);
+        add(name.as_os_str().as_encoded_bytes());
+        match fs::read_link(&file) {
+            Ok(target) => add(target.as_os_str().as_encoded_bytes()),
+            Err(_) => add(&fs::read(&file)?),
+        }
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// Files and links below `folder`.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => list(&entry.path(), files)?,
+            false => files.push(entry.path()),
+        }
+    }
+    Ok(())
 }
 
 fn text(output: &Output) -> String {

@@ -29,6 +29,10 @@ pub(crate) const WHEELS: [Wheel; 2] = [
     },
 ];
 
+/// The `tree_hash` of what is unpacked from them: whoever can write to the cache cannot have another header compiled in, or
+/// another library linked, without being noticed.
+pub(crate) const TREE: &str = "45a578d8c7024c72cfcf69990322cfe418687fa7eeff5d9b822ef6792973a7fa";
+
 /// The libraries, and the name without a version that the linker looks for.
 pub(crate) const LIBRARIES: [(&str, &str); 3] = [
     ("libOPENFHEcore.so.1", "libOPENFHEcore.so"),

@@ -2,9 +2,9 @@
 
 mod keys;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use keys::{
@@ -14,9 +14,6 @@ pub use keys::{
 
 /// Permissions of files that only their owner may read.
 pub const PRIVATE: u32 = 0o600;
-
-/// Permissions of files that anybody may read.
-pub const PUBLIC: u32 = 0o644;
 
 /// Replaces a file in one step: after a crash there is the old content or the new, never a mixture.
 /// The temporary file is created with permissions `mode` beside the target, which must be in an
@@ -97,15 +94,54 @@ pub(crate) fn remove_unfinished(path: &Path) {
     }
 }
 
-/// The state folder of one process, `{state_dir}/{process}`, created with permissions 0700.
+/// The state folder of one process, `{state_dir}/{process}`; see [`private_folder`].
 ///
 /// # Errors
 /// Those of the operating system.
 pub fn state_folder(state_dir: &Path, process: &str) -> io::Result<PathBuf> {
     let path = state_dir.join(process);
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(&path)?;
+    private_folder(&path)?;
     Ok(path)
+}
+
+/// Creates a folder that only its owner can enter, and those above it, unless they exist. What others may do with one that
+/// exists, and with what is in it, is taken from them: earlier versions, and some ways to restore a backup, leave it to them.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)?;
+    let changed = take_from_others(path)?;
+    if changed > 0 {
+        tracing::warn!(
+            path = %path.display(),
+            "others could use {changed} files or folders of this one: only their owner can from now on"
+        );
+    }
+    Ok(())
+}
+
+/// How many files and folders, this one and all below it, were open to others.
+fn take_from_others(path: &Path) -> io::Result<usize> {
+    let metadata = fs::symlink_metadata(path)?;
+    let mut changed = usize::from(make_private(path, &metadata)?);
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            changed += take_from_others(&entry?.path())?;
+        }
+    }
+    Ok(changed)
+}
+
+/// Whether others could use the file or folder; only its owner can from now on. A link is left alone.
+pub(crate) fn make_private(path: &Path, metadata: &Metadata) -> io::Result<bool> {
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_symlink() || mode & 0o077 == 0 {
+        return Ok(false);
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o700))?;
+    Ok(true)
 }
 
 /// Writes a file that must not exist yet, in one step; an existing one is left alone.
@@ -199,5 +235,27 @@ mod tests {
         let path = state_folder(&folder.path().join("state"), "gateway-1").unwrap();
         assert_eq!(mode(&path), 0o700);
         state_folder(&folder.path().join("state"), "gateway-1").unwrap();
+    }
+
+    #[test]
+    fn what_others_could_use_in_a_state_folder_is_theirs_no_more_once_a_process_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = state_folder(folder.path(), "gateway-1").unwrap();
+        let (inner, file) = (path.join("inner"), path.join("inner/outbox.redb"));
+        fs::create_dir(&inner).unwrap();
+        fs::write(&file, "").unwrap();
+        for (path, mode) in [(&path, 0o755), (&inner, 0o777), (&file, 0o644)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        let outside = folder.path().join("outside");
+        fs::write(&outside, "").unwrap();
+        fs::set_permissions(&outside, Permissions::from_mode(0o644)).unwrap();
+        std::os::unix::fs::symlink(&outside, path.join("link")).unwrap();
+        state_folder(folder.path(), "gateway-1").unwrap();
+        assert_eq!(
+            [&path, &inner, &file].map(|path| mode(path)),
+            [0o700, 0o700, 0o600]
+        );
+        assert_eq!(mode(&outside), 0o644, "a link leads out of the folder");
     }
 }

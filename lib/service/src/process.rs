@@ -104,7 +104,7 @@ where
     telemetry::install_metrics();
     telemetry::build_info(name);
     if let Some(listen) = settings.metrics_listen(name).filter(|_| !args.is_short())
-        && let Err(error) = telemetry::serve_metrics(listen, stop.clone()).await
+        && let Err(error) = telemetry::serve_metrics(listen, &settings.metrics, stop.clone()).await
     {
         let error = Chain(&error);
         tracing::error!(%error, "set {name}.metrics_listen to another address, or to \"\" for none");

@@ -6,15 +6,15 @@
 //! * One process writes. Others may read meanwhile what it has committed, if both ask for redb's `SingleWriter`: see
 //!   [`follow`].
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database, Error, ReadOnlyDatabase, WriteTransaction};
 
-use crate::files::{PRIVATE, sync_folder};
+use crate::files::{PRIVATE, make_private, sync_folder};
 
 /// Why a store's file cannot be used. The user of the store says which file, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,10 @@ fn filled(
 /// [`Fault`]; what is in the file is left as it is.
 pub fn open(path: &Path, builder: &Builder) -> Result<Database, Fault> {
     refuse_empty(path)?;
-    make_private(path).map_err(Fault::Disk)?;
+    let metadata = fs::metadata(path).map_err(Fault::Disk)?;
+    if make_private(path, &metadata).map_err(Fault::Disk)? {
+        tracing::warn!(path = %path.display(), "others could use this file: only its owner can from now on");
+    }
     builder
         .open(path)
         .map_err(|error| Error::from(error).into())
@@ -138,19 +141,6 @@ pub fn follow(path: &Path, builder: &Builder) -> Result<ReadOnlyDatabase, Fault>
     opened.map_err(|error| Error::from(error).into())
 }
 
-/// Earlier versions, and some ways to restore a backup, leave a file that others can read.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
-    if mode & !PRIVATE == 0 {
-        return Ok(());
-    }
-    tracing::warn!(
-        path = %path.display(),
-        "others could use this file, of permissions {mode:03o}: only its owner can from now on"
-    );
-    fs::set_permissions(path, Permissions::from_mode(mode & PRIVATE))
-}
-
 /// redb makes a new store of an empty file; an empty file is what some accidents leave of a full one.
 fn refuse_empty(path: &Path) -> Result<(), Fault> {
     match File::open(path).and_then(|file| file.metadata()) {
@@ -162,6 +152,9 @@ fn refuse_empty(path: &Path) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

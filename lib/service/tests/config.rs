@@ -525,6 +525,7 @@ fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_orig
     let keys = "operator.credentials_dir = \"state/operator\"";
     let open = "operator.live_listen = \"0.0.0.0:9470\"";
     let same = "operator.live_listen = \"127.0.0.1:9465\"";
+    let scraped = "operator.metrics_listen = \"0.0.0.0:9465\"";
     let (load, export) = ("operator.live_load = true", "operator.export_load = true");
     let no_page = "operator.live_listen = \"\"\n";
     let no_metrics = "operator.metrics_listen = \"\"\n";
@@ -536,6 +537,7 @@ fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_orig
         ("", keys, "deployment.state_dir"),
         ("", open, "operator.live_remote"),
         ("", "operator.live_remote = true", "operator.live_listen"),
+        ("", scraped, "metrics.remote"),
         (no_page, load, "operator.live_listen"),
         (no_metrics, export, "operator.metrics_listen"),
         ("", same, "operator.metrics_listen"),

@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
-use service::config::{Log, LogFormat};
+use service::config::{Log, LogFormat, Metrics};
 use service::{Stop, telemetry};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 async fn get(address: SocketAddr, path: &str) -> (String, String) {
+    get_as(address, path, &address.to_string()).await
+}
+
+async fn get_as(address: SocketAddr, path: &str, host: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
@@ -25,7 +29,9 @@ async fn serve() -> (SocketAddr, service::StopHandle) {
     let (handle, stop) = Stop::manual();
     let listen = "127.0.0.1:0".parse().unwrap();
     (
-        telemetry::serve_metrics(listen, stop).await.unwrap(),
+        telemetry::serve_metrics(listen, &Metrics::default(), stop)
+            .await
+            .unwrap(),
         handle,
     )
 }
@@ -121,12 +127,63 @@ async fn every_metric_has_help_and_a_type() {
     assert!(text.contains(failures), "{text}");
 }
 
+/// A page of another site makes a browser ask under that site's name, which its owner has pointed here.
+#[tokio::test]
+async fn a_request_under_a_name_that_is_not_this_machines_gets_nothing() {
+    let (_handle, stop) = Stop::manual();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let rules = Metrics {
+        hosts: vec!["broker.grid.example".to_owned()],
+        ..Metrics::default()
+    };
+    let served = telemetry::serve_metrics(listen, &rules, stop)
+        .await
+        .unwrap();
+    for (host, expected) in [
+        ("evil.example", "403"),
+        ("192.0.2.1:9464", "403"),
+        ("", "403"),
+        ("localhost:9464", "200"),
+        ("Broker.grid.example:9464", "200"),
+    ] {
+        for path in ["/metrics", "/health"] {
+            let (head, body) = get_as(served, path, host).await;
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {expected}")),
+                "{host}: {head}"
+            );
+            assert!(expected == "200" || !body.contains("cipherwatt"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn beyond_loopback_no_metrics_are_served_unless_allowed() {
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let (_handle, stop) = Stop::manual();
+    let refused = telemetry::serve_metrics(everywhere, &Metrics::default(), stop.clone()).await;
+    let text = refused.unwrap_err().to_string();
+    assert!(
+        text.contains("0.0.0.0:0") && text.contains("metrics.remote"),
+        "{text}"
+    );
+    let rules = Metrics {
+        remote: true,
+        ..Metrics::default()
+    };
+    telemetry::serve_metrics(everywhere, &rules, stop)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn an_address_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let (_handle, stop) = Stop::manual();
-    let error = telemetry::serve_metrics(address, stop).await.unwrap_err();
+    let error = telemetry::serve_metrics(address, &Metrics::default(), stop)
+        .await
+        .unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&address.to_string()), "{text}");
 }

@@ -76,6 +76,7 @@ impl Local {
         let fetch = Fetch {
             wheels: pinned.collect(),
             env: offline(&wheels),
+            tree: None,
             ..Fetch::default()
         };
         Self { fetch, folder }

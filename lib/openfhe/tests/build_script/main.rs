@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use build::cache::Cache;
 use build::compiler::Compiler;
 use build::error::BuildError;
-use build::fetch::Fetch;
+use build::fetch::{Fetch, tree_hash};
 use build::install::Install;
 use build::platform::{Platform, check_libc};
 use build::shim::Shim;
@@ -138,6 +138,31 @@ fn an_entry_that_was_damaged_is_replaced() {
     fs::remove_dir_all(tree.join("lib")).unwrap();
     assert_eq!(local.fetch.tree_in(&local.cache()).unwrap(), tree);
     assert!(tree.join("lib/libOPENFHEpke.so").is_file());
+}
+
+#[test]
+fn a_header_or_a_library_that_was_changed_in_the_cache_is_never_used() {
+    let local = Local::new();
+    let tree = local.fetch.tree_in(&local.cache()).unwrap();
+    let pinned = Fetch {
+        tree: Some(tree_hash(&tree).unwrap()),
+        ..local.fetch.clone()
+    };
+    let (header, library) = ("include/openfhe/pke/openfhe.h", "lib/libOPENFHEpke.so.1");
+    let original = fs::read(tree.join(header)).unwrap();
+    for file in [header, library, "include/openfhe/pke/added.h"] {
+        fs::write(tree.join(file), "changed").unwrap();
+        assert_eq!(pinned.tree_in(&local.cache()).unwrap(), tree);
+        let found = tree_hash(&tree).unwrap();
+        assert_eq!(Some(found), pinned.tree, "{file} is as it was");
+    }
+    assert_eq!(fs::read(tree.join(header)).unwrap(), original);
+    let other = Fetch {
+        tree: Some(String::new()),
+        ..local.fetch.clone()
+    };
+    let error = other.tree_in(&local.cache()).unwrap_err();
+    assert!(matches!(error, BuildError::Unpack { .. }), "{error}");
 }
 
 #[test]

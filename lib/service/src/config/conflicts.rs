@@ -27,6 +27,7 @@ pub(super) struct Conflict {
 pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<Conflict> {
     deployment(settings)
         .into_iter()
+        .chain(scraped(settings))
         .chain(listeners(settings))
         .chain(decrypted(settings))
         .chain(sizes(settings))
@@ -93,10 +94,34 @@ fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
     ]
 }
 
+fn remote(listen: SocketAddr) -> bool {
+    !listen.ip().is_loopback()
+}
+
+/// Metrics that leave the machine, which has to be allowed.
+fn scraped(settings: &Settings) -> [Option<Conflict>; 4] {
+    let at = |listen: Option<SocketAddr>, key| {
+        pair(
+            listen.is_some_and(remote) && !settings.metrics.remote,
+            key,
+            "metrics.remote",
+            "metrics have no login: choose an address on loopback, or set metrics.remote = true",
+        )
+    };
+    [
+        at(settings.broker.metrics_listen, "broker.metrics_listen"),
+        at(settings.operator.metrics_listen, "operator.metrics_listen"),
+        at(
+            settings.analytics.metrics_listen,
+            "analytics.metrics_listen",
+        ),
+        at(settings.meter.metrics_listen, "meter.metrics_listen"),
+    ]
+}
+
 /// Where processes listen.
 fn listeners(settings: &Settings) -> [Option<Conflict>; 4] {
     let operator = &settings.operator;
-    let remote = |listen: SocketAddr| !listen.ip().is_loopback();
     let same = |a: Option<SocketAddr>, b: Option<SocketAddr>| {
         a.is_some_and(|address| address.port() != 0) && a == b
     };

@@ -27,7 +27,7 @@ pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub use origin::{Origin, Overrides};
 pub use services::{Analytics, Broker, Enrolment, Operator};
-pub use shared::{Deployment, Log, LogFormat, Mode, Mqtt, Plan};
+pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Mqtt, Plan};
 
 /// Every setting of every process. Sections a process does not use are still checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub mqtt: Mqtt,
     /// Logs on standard error.
     pub log: Log,
+    /// Who may scrape.
+    pub metrics: Metrics,
     /// The plan an operator publishes when it starts for the first time.
     pub plan: Plan,
     /// The embedded broker.

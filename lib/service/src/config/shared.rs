@@ -36,6 +36,16 @@ impl Deployment {
     }
 }
 
+/// `[metrics]`: who may scrape.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Whether a `metrics_listen` may be an address that others can reach.
+    pub remote: bool,
+    /// Names, beside addresses and `localhost`, that a request may call this machine by.
+    pub hosts: Vec<String>,
+}
+
 /// How strict a deployment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wire::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use super::{PUBLIC, create, write_atomic};
+use super::{PRIVATE, create, write_atomic};
 
 /// The name of a process's signing key in its folder of state.
 pub const SIGNING_KEY: &str = "signing.key";
@@ -116,7 +116,7 @@ fn leave_verifying_key(path: &Path, key: &SigningKey) -> Result<(), KeyFileError
     let public = verifying_key_path(path);
     let text = format!("{}\n", key.verifying_key());
     if fs::read(&public).ok().as_deref() != Some(text.as_bytes()) {
-        write_atomic(&public, text.as_bytes(), PUBLIC).map_err(|source| KeyFileError::Io {
+        write_atomic(&public, text.as_bytes(), PRIVATE).map_err(|source| KeyFileError::Io {
             path: public,
             source,
         })?;

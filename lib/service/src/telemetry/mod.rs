@@ -2,6 +2,7 @@
 
 mod buckets;
 mod endpoint;
+mod host;
 mod logging;
 mod rate_limited;
 mod recorder;
@@ -10,6 +11,7 @@ mod registry;
 mod trace;
 
 pub use endpoint::{EndpointError, serve_metrics};
+pub use host::is_own_host;
 pub(crate) use logging::check_level;
 pub use logging::{LogError, init_logging, log_to_file};
 pub use rate_limited::{Line, LogLimit, LogLimits};

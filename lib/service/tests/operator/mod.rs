@@ -46,7 +46,7 @@ impl Operator {
 
     pub(crate) fn leave_key(&self) {
         let text = format!("{}\n", self.key.verifying_key());
-        files::write_atomic(&self.public_key_file(), text.as_bytes(), files::PUBLIC).unwrap();
+        files::write_atomic(&self.public_key_file(), text.as_bytes(), files::PRIVATE).unwrap();
     }
 
     pub(crate) fn folder(&self, process: &str) -> PathBuf {
