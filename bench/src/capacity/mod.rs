@@ -49,6 +49,8 @@ const RETENTION_DAYS: f64 = 7.0;
 struct Costs {
     bytes: f64,
     seal_s: f64,
+    /// Of the operator, for a report: its pads, and its share in opening the sum.
+    open_s: f64,
     memory_mb: f64,
     store_bytes: f64,
 }
@@ -69,18 +71,26 @@ fn costs(run: &Run, options: &Options) -> Result<Costs> {
         .context("the run has no point that is right: `bench --sweep meters`")?;
     let seal = median.stage_p50_s.get(&StageName::Seal);
     let seal = seal.context("the sweep has no sealing time")?;
-    let budget = run.budget.as_ref();
-    let rows = budget.and_then(|budget| budget["rows"].as_array());
-    let memory_mb = rows
-        .and_then(|rows| rows.iter().find(|row| row["row"] == "memory"))
-        .and_then(|row| row["value"]["median"].as_f64())
-        .context("the run has no memory of analytics: `bench budget --rows memory`, then `bench report` to join it")?;
     Ok(Costs {
         bytes: median.bytes_per_report.median,
         seal_s: seal.median,
-        memory_mb,
+        open_s: (budget(run, "unmask")? + budget(run, "open")? / METERS_A_FEEDER) / 1e6,
+        memory_mb: budget(run, "memory")?,
         store_bytes: options.store_bytes,
     })
+}
+
+/// What a row of the budget measured, in its unit.
+fn budget(run: &Run, row: &str) -> Result<f64> {
+    let rows = run
+        .budget
+        .as_ref()
+        .and_then(|budget| budget["rows"].as_array());
+    rows.and_then(|rows| rows.iter().find(|found| found["row"] == row))
+        .and_then(|row| row["value"]["median"].as_f64())
+        .with_context(|| {
+            format!("the run has no {row}: `bench budget --rows unmask,open,memory`, then `bench report` to join it")
+        })
 }
 
 fn measured(model: &Model, costs: &Costs) -> String {
@@ -92,8 +102,9 @@ fn measured(model: &Model, costs: &Costs) -> String {
         text += &format!("| {service} | {idle:.3} | {cost_us:.0} |\n");
     }
     text += &format!(
-        "| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
+        "| the operator, to open | | {:.1} |\n| a gateway, to seal | | {:.0} |\n\nA report is {} bytes; {} bytes are written to the disk for it, {} stay in the store until its \
          window's retention is over. Largest rate managed: {} reports/s.\n\n",
+        costs.open_s * 1e6,
         costs.seal_s * 1e6,
         figure(costs.bytes),
         figure(model.written_bytes),
@@ -137,7 +148,7 @@ fn needs(model: &Model, costs: &Costs, utilisation: f64) -> String {
                 figure(rate),
                 cores("broker"),
                 cores("analytics"),
-                cores("operator"),
+                costs.open_s * rate / utilisation,
                 costs.seal_s * rate / utilisation,
                 costs.memory_mb / 1e3 * meters / 1e6,
                 rate * costs.bytes * 8.0 / 1e6,
@@ -164,8 +175,9 @@ mod tests {
         };
         let steps = [500.0, 1000.0, 2000.0, 4000.0].map(step);
         run.load = Some(serde_json::json!({"steps": steps}));
-        run.budget =
-            Some(serde_json::json!({"rows": [{"row": "memory", "value": {"median": 200.0}}]}));
+        let row = |(name, value): (&str, f64)| serde_json::json!({"row": name, "value": {"median": value}});
+        let rows = [("memory", 200.0), ("unmask", 1.0), ("open", 100.0)].map(row);
+        run.budget = Some(serde_json::json!({ "rows": rows }));
         run
     }
 
@@ -202,6 +214,9 @@ mod tests {
         run.budget = None;
         let (_folder, options) = options(&run);
         let error = text(&options).unwrap_err().to_string();
-        assert!(error.contains("bench budget --rows memory"), "{error}");
+        assert!(
+            error.contains("bench budget --rows unmask,open,memory"),
+            "{error}"
+        );
     }
 }

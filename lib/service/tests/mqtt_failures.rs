@@ -210,7 +210,7 @@ async fn a_refused_subscription_is_asked_for_until_it_is_granted() {
     let address = listener.local_addr().unwrap();
     let (_handle, stop) = Stop::manual();
     let listen = "127.0.0.1:0".parse().unwrap();
-    let metrics = telemetry::serve_metrics(listen, &Metrics::default(), stop)
+    let metrics = telemetry::serve_metrics(listen, &service::config::Metrics::default(), stop)
         .await
         .unwrap();
     let refusing = Arc::new(AtomicBool::new(true));

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use service::StopHandle;
 use sha2::{Digest as _, Sha256};
