@@ -212,7 +212,7 @@ impl World {
             receipt_entries: analytics.receipt_max_entries,
         };
         let rules = Rules {
-            min_meters: self.plan.min_meters,
+            release: release::Rules::new(self.plan.min_meters),
             grace_s: analytics.grace.as_secs(),
             idle_limit_ms: u64::MAX,
             retention_s: analytics.retention.as_secs(),

@@ -18,7 +18,7 @@ use crate::assignment::AssignedPlan;
 use crate::metrics;
 use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Held, Windows};
+use crate::windows::{Enrolled, Held, Windows};
 
 mod answers;
 mod divide;
@@ -178,11 +178,17 @@ impl<S: Store> Engine<S> {
         active_ms: u64,
         all: bool,
     ) -> Result<bool, StoreError> {
-        let enrolled = |feeder: &FeederId| roster.enrolled(feeder);
+        let enrolled = Enrolled {
+            meters: &|feeder| roster.enrolled(feeder),
+            capacity: &|meter| {
+                let meter = roster.meter(meter);
+                meter.map_or(0, |meter| meter.capacity.watts().0)
+            },
+        };
         let windows = &mut self.windows;
         let store = &mut self.store;
         let looking = Instant::now();
-        let (due, held) = windows.due(all, RELEASES_A_STEP, enrolled, active_ms, store)?;
+        let (due, held) = windows.due(all, RELEASES_A_STEP, &enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
         let more = due.len() == RELEASES_A_STEP;
         for due in due {
@@ -199,7 +205,7 @@ impl<S: Store> Engine<S> {
             tracing::warn!(
                 feeder = %held.key.feeder, window = held.key.window.0, part = held.key.part.0,
                 contributors = held.contributors,
-                "held: fewer contributors than plan.min_meters; released only if enough late reports come"
+                "held: too few meters, or a few large ones are most of it; released only if enough reports come"
             );
             self.ready.events.push(Event::Held(held));
         }

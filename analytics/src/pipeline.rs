@@ -245,7 +245,7 @@ impl Runner {
             receipt_entries: analytics.receipt_max_entries,
         };
         let rules = Rules {
-            min_meters: held.plan.min_meters,
+            release: self.settings.release.rules(held.plan.min_meters),
             grace_s: analytics.grace.as_secs(),
             idle_limit_ms: u64::try_from(analytics.idle_limit.as_millis()).unwrap_or(u64::MAX),
             retention_s: analytics.retention.as_secs(),

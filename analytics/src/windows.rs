@@ -1,14 +1,16 @@
 //! The windows: every open sum, who is in it, and when it is due.
 //!
-//! A meter is counted once in a window, over all of the window's parts. The first sum of a window is part 0; once it
-//! is released, a late report opens the next part, a *supplement*, whose contributors are disjoint from the others'.
-//! So does a report of another key epoch or feeder setting than the sum that is open, for two keys, or two scales, cannot be
-//! added, and one that comes to a full sum. And a part that the operator could not open is replaced by several others: see `divide`.
+//! A meter is counted once in a window, over all of the window's parts. The first sum of a window is part 0. A report of another
+//! key epoch or feeder setting than the sum that is open opens the next part, for two keys, or two scales, cannot be
+//! added, and so does one that comes to a full sum. A report that comes once no sum of its window takes any is *late*: it is
+//! refused, unless the rules allow *supplements*, parts of late reports, whose contributors are disjoint from the others'.
+//! And a part that the operator could not open is replaced by several others: see `divide`.
 //!
-//! A sum is due when every enrolled meter of the feeder has reported the window; or (part 0 only) when the feeder's
+//! A sum is due when every enrolled meter of the feeder has reported the window; or, but for a supplement, when the feeder's
 //! time passed the window's end by the grace; or when nothing arrived for it during the idle limit, counted only while
-//! the broker is within reach. A due sum with fewer than the plan's `min_meters` contributors is *held*: it goes on
-//! taking reports and is released if they become enough, and never otherwise.
+//! the broker is within reach. A due sum that the rules of release withhold is *held*: it goes on taking reports and is released
+//! once the rules allow it, and never otherwise. They are asked here so that no sum is made that the operator would refuse;
+//! it is the operator's answer that counts.
 //!
 //! # What is in memory
 //! Of a window that takes reports, the sums, the numbers and salts in each, and a 32-bit fingerprint of each contributor:
@@ -19,6 +21,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use release::Decision;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
@@ -39,6 +42,7 @@ mod taken;
 #[cfg(test)]
 pub(crate) mod tests;
 use changes::Changes;
+pub(crate) use close::Enrolled;
 pub(crate) use contribution::Contribution;
 use feeder::Feeder;
 use fingerprints::{Fingerprints, Hasher};
@@ -49,8 +53,8 @@ use sum::Sum;
 /// What bounds the windows' memory and decides when they close.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// The plan's minimum group.
-    pub min_meters: u32,
+    /// Which sums may be released, with the plan's minimum group.
+    pub release: release::Rules,
     /// Event time a feeder must pass a window's end by before part 0 closes, in seconds.
     pub grace_s: u64,
     /// Milliseconds without an arrival, while the broker is within reach, after which a sum is due.
@@ -163,7 +167,12 @@ impl Windows {
 
     /// Takes another minimum group; it applies to every sum not yet released.
     pub(crate) fn set_min_meters(&mut self, min_meters: u32) {
-        self.rules.min_meters = min_meters;
+        self.rules.release.min_meters = min_meters;
+    }
+
+    /// Whether the rules release late reports, if there are enough of them.
+    fn takes_late(&self) -> bool {
+        self.rules.release.size(u32::MAX, true) == Decision::Release
     }
 
     /// Number of sums that take reports.

@@ -139,7 +139,10 @@ impl World {
             receipt_entries: 100,
         };
         let rules = Rules {
-            min_meters: 15,
+            release: release::Rules {
+                supplement_min_meters: 15,
+                ..release::Rules::new(15)
+            },
             grace_s: HOUR,
             idle_limit_ms: 1000,
             retention_s: 24 * HOUR,

@@ -85,7 +85,7 @@ impl Page {
             input: Some(scenario.input.clone()),
             // The readings are a public file's or simulated, and the truth is here anyhow.
             load: true,
-            min_meters: Some(scenario.settings.plan.min_meters),
+            min_meters: Some(scenario.settings.plan.minimum_group()),
             intervals: wanted.live_intervals,
             max_feeders: wanted.live_max_feeders,
         });
@@ -96,7 +96,7 @@ impl Page {
         let watching = tokio::spawn(live::watch(live.clone(), &METRICS, stop.clone()));
         Ok(Some(Self {
             live,
-            min_meters: scenario.settings.plan.min_meters,
+            min_meters: scenario.settings.plan.minimum_group(),
             address,
             kept: options.live.is_some(),
             began: tokio::time::Instant::now(),

@@ -11,7 +11,7 @@
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `search`: which meter spoils a sum that did not open;
-//! - [`commands`]: `pending`, `approve` and `rotate`;
+//! - [`commands`]: `pending`, `approve` and `rotate`; [`learn`]: what colluders learn from sums of squares;
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
@@ -23,6 +23,7 @@ mod error;
 mod event;
 mod event_loop;
 mod keys;
+pub mod learn;
 pub mod metrics;
 mod open;
 pub mod page;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use operator::commands;
 use operator::print::{self, Output};
 use operator::rotate;
+use release::moments::Group;
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
@@ -69,6 +70,27 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Say what colluders who know all but a few readings of a group learn of the rest, from its sum and from layout moments
+    #[command(
+        after_help = "Examples:\n  operator learn\n  operator learn --meters 15 --mean-wh 800 --std-wh 700"
+    )]
+    Learn {
+        /// Meters in the group; plan.moments_min_meters unless given
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        meters: Option<u32>,
+
+        /// Mean of the readings of an interval, in Wh
+        #[arg(long, default_value_t = 500.0)]
+        mean_wh: f64,
+
+        /// Their standard deviation, in Wh
+        #[arg(long, default_value_t = 450.0)]
+        std_wh: f64,
+
+        /// The feeder's quantum, in Wh
+        #[arg(long, default_value_t = 1)]
+        quantum_wh: u64,
+    },
     #[command(flatten)]
     Tool(Tool),
 }
@@ -97,7 +119,12 @@ impl Arguments for Args {
     fn is_short(&self) -> bool {
         matches!(
             self.command,
-            Some(Command::Pending | Command::Approve { .. } | Command::Rotate { .. })
+            Some(
+                Command::Pending
+                    | Command::Approve { .. }
+                    | Command::Rotate { .. }
+                    | Command::Learn { .. }
+            )
         )
     }
 
@@ -125,6 +152,20 @@ fn main() -> ExitCode {
             }) => {
                 let now = UnixSeconds(context.clock.now().0 / 1000);
                 commands::request_rotation(settings, now, first_window, force)
+            }
+            Some(Command::Learn {
+                meters,
+                mean_wh,
+                std_wh,
+                quantum_wh,
+            }) => {
+                let group = Group {
+                    meters: meters.unwrap_or(settings.plan.moments_min_meters),
+                    mean_wh,
+                    std_wh,
+                };
+                print!("{}", operator::learn::table(&group, quantum_wh));
+                Ok(())
             }
             // What every binary has is done by now.
             Some(Command::Tool(_)) | None => {

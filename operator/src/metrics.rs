@@ -26,6 +26,7 @@ const BURNT: &str = "cipherwatt_operator_releases_burnt_total";
 const BURNT_METERS: &str = "cipherwatt_operator_burnt_meters_total";
 const CONFLICTS: &str = "cipherwatt_operator_release_conflicts_total";
 const COVERED: &str = "cipherwatt_operator_reports_covered_total";
+const SMALL_CHURN: &str = "cipherwatt_operator_small_churn_total";
 const PUBLISHED: &str = "cipherwatt_operator_totals_published_total";
 const COMMIT_FAILURES: &str = "cipherwatt_operator_commit_failures_total";
 pub(crate) const VERIFY: &str = "cipherwatt_operator_verify_duration_seconds";
@@ -49,7 +50,7 @@ const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
 
 /// Those without a label.
-const COUNTERS: [(&str, &str); 11] = [
+const COUNTERS: [(&str, &str); 12] = [
     (RECEIVED, "Messages that came on a feeder's sum topic"),
     (
         RECEIVED_BYTES,
@@ -71,6 +72,10 @@ const COUNTERS: [(&str, &str); 11] = [
         "Sums with meters of a sum that was opened for their window before, or in its place: a person must look",
     ),
     (COVERED, "Reports of meters in the sums taken"),
+    (
+        SMALL_CHURN,
+        "Sums taken whose meters differ from those of the window before by fewer than the minimum group: the difference of the totals is theirs, and what all others' readings changed by",
+    ),
     (PUBLISHED, "Decrypted totals handed to the MQTT client"),
     (
         COMMIT_FAILURES,
@@ -174,6 +179,10 @@ pub(crate) fn total(sum: &Sum, now: UnixMillis) {
 /// Clocks of gateways and operator can disagree: no age is below 0.
 fn age(now: UnixMillis, sealed_at: UnixMillis) -> Duration {
     Duration::from_millis(now.0.saturating_sub(sealed_at.0))
+}
+
+pub(crate) fn small_churn() {
+    counter!(SMALL_CHURN).increment(1);
 }
 
 pub(crate) fn published() {

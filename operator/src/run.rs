@@ -131,6 +131,7 @@ pub(crate) fn open(
         max_refusals: settings.operator.max_refusals,
         future_tolerance: settings.analytics.future_tolerance,
         publish_totals: settings.operator.publish_totals,
+        release: settings.release.rules(settings.plan.minimum_group()),
     };
     let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock);
     let opened = Opened {
@@ -173,7 +174,7 @@ fn open_registry(
         batch: settings.plan.batch,
         layout: settings.plan.layout,
         profile: settings.plan.profile,
-        min_meters: settings.plan.min_meters,
+        min_meters: settings.plan.minimum_group(),
     };
     let limits = Limits {
         interval_s: plan_settings.interval_s,

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use packed::layout::Totals;
 use wire::{
-    AnalyticsId, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId, FeederPlan, KeyEpoch,
-    MaskKey, Part, Plan, PlanVersion, Salt, Sum, WindowStart,
+    AnalyticsId, CapacityClass, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId,
+    FeederPlan, KeyEpoch, MaskKey, Part, Plan, PlanVersion, Salt, Sum, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::signing;
@@ -76,6 +76,7 @@ pub(crate) fn members(count: u32) -> Members {
     for number in 0..count {
         let member = Member {
             meter: format!("meter-{number}").as_str().try_into().unwrap(),
+            capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: signing(number as u8).verifying_key(),
             mask_key: MaskKey([9; 32]),
         };
@@ -105,7 +106,7 @@ pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
         quantum_wh: 1,
         square_unit_wh2: None,
         enrolled: 50,
-        min_meters: 15,
+        rules: release::Rules::new(15),
     };
     let digest = Digest::of(format!("{feeder} {window}").as_bytes());
     FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale, &by())

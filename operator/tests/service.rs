@@ -297,7 +297,7 @@ fn encrypted_sum(plan: &Plan, keys: &[u8], window: u64) -> Vec<u8> {
     let public = seal::PublicKey::from_packed(plan.public_key(0, keys).unwrap()).unwrap();
     assert_eq!(public.fingerprint(), epoch.fingerprint);
     let profile = Profile::by_name(setting.profile.as_str()).unwrap();
-    let shape = Shape::new(Layout::Moments, plan.batch).unwrap();
+    let shape = Shape::new(Layout::Profile, plan.batch).unwrap();
     let (reference, quantum) = (setting.reference_wh, setting.quantum_wh);
     let square_unit = setting.square_unit_wh2;
     let encoding = Encoding::new(profile, shape, reference, quantum, square_unit).unwrap();

@@ -1,11 +1,23 @@
 //! Sums that are due, and what comes after.
 
-use wire::{FeederId, WindowStart};
+use std::collections::HashMap;
+
+use release::{Answer, Decision, Kind, Level};
+use wire::{FeederId, MeterId, WindowStart};
 
 use super::feeder::Window;
 use super::taken::Taken;
-use super::{Due, Held, Sum, Windows};
+use super::{Due, Held, Members, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
+
+/// What the roster says about a feeder.
+#[derive(Clone, Copy)]
+pub(crate) struct Enrolled<'a> {
+    /// How many meters it has.
+    pub meters: &'a dyn Fn(&FeederId) -> u32,
+    /// The declared capacity of a meter, in watts.
+    pub capacity: &'a dyn Fn(&MeterId) -> u64,
+}
 
 impl Windows {
     /// Sums that are due and large enough, at most `most` of them, and those that are newly held. Both change stage when
@@ -19,7 +31,7 @@ impl Windows {
         &mut self,
         all: bool,
         most: usize,
-        enrolled: impl Fn(&FeederId) -> u32,
+        enrolled: &Enrolled<'_>,
         active_ms: u64,
         store: &mut dyn Store,
     ) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
@@ -28,7 +40,7 @@ impl Windows {
         let looked_at = if all { &self.open } else { &self.changes.sums };
         for key in looked_at {
             if large.len() < most
-                && let Some((row, is_large)) = self.is_due(key, &enrolled, active_ms)
+                && let Some((row, is_large)) = self.is_due(key, enrolled, active_ms)
             {
                 match is_large {
                     true => large.push(key.clone()),
@@ -39,12 +51,21 @@ impl Windows {
         }
         let mut due = Vec::new();
         for key in large {
-            if let Some(sum) = self.sum(&key) {
+            let Some(sum) = self.sum(&key) else { continue };
+            let members = self.members(&sum.row, store)?;
+            if self.allows(sum, &members, enrolled, store)? {
                 due.push(Due {
                     limbs: sum.packed(store)?,
                     row: sum.row.clone(),
-                    members: self.members(&sum.row, store)?,
+                    members,
                 });
+                continue;
+            }
+            if sum.row.stage == Stage::Open {
+                small.push(key.clone());
+            }
+            if let Some(sum) = self.sum_mut(&key) {
+                sum.dominated_at = sum.row.contributors;
             }
         }
         let mut held = Vec::new();
@@ -59,11 +80,36 @@ impl Windows {
         Ok((due, held))
     }
 
-    /// The row of a sum that is due, and whether it has enough contributors.
+    /// Whether the rules allow a sum, whose size is checked. That nobody is in two sums of a window is how reports are added; what
+    /// it says beside the sums of others is the operator's to know.
+    fn allows(
+        &self,
+        sum: &Sum,
+        members: &Members,
+        enrolled: &Enrolled<'_>,
+        store: &mut dyn Store,
+    ) -> Result<bool, StoreError> {
+        let rules = &self.rules.release;
+        let mut capacities = HashMap::new();
+        if rules.dominance.is_a_rule() {
+            self.each_member(&sum.row.key, store, &mut |meter, counted| {
+                capacities.insert(counted.number, (enrolled.capacity)(meter));
+            })?;
+        }
+        let asked = Answer {
+            level: Level::Feeder,
+            kind: Kind(0),
+            set: &members.set,
+        };
+        let capacity_of = |number| capacities.get(&number).copied().unwrap_or_default();
+        Ok(rules.judge(&asked, sum.is_late, &[], capacity_of) == Decision::Release)
+    }
+
+    /// The row of a sum that is due, and whether it may be large enough.
     fn is_due(
         &self,
         key: &SumKey,
-        enrolled: impl Fn(&FeederId) -> u32,
+        enrolled: &Enrolled<'_>,
         active_ms: u64,
     ) -> Option<(&SumRow, bool)> {
         let feeder = self.feeders.get(&key.feeder)?;
@@ -75,15 +121,15 @@ impl Windows {
         let complete = match sum.row.replaces {
             Some(replaces) => sum.row.contributors >= replaces.meters,
             None => {
-                let members = enrolled(&key.feeder);
+                let members = (enrolled.meters)(&key.feeder);
                 members > 0 && window.contributors >= members
             }
         };
         let close = key.window.0 + self.window_s() + self.rules.grace_s;
-        let passed = key.part.0 == 0 && feeder.time.is_some_and(|time| time >= close);
+        let is_first = !sum.is_late && sum.row.replaces.is_none();
+        let passed = is_first && feeder.time.is_some_and(|time| time >= close);
         let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;
-        let is_large = sum.row.contributors >= self.rules.min_meters.max(1);
-        (complete || passed || idle).then_some((&sum.row, is_large))
+        (complete || passed || idle).then_some((&sum.row, !sum.is_withheld(&self.rules.release)))
     }
 
     /// Records a release: the sum takes no more reports.
@@ -116,7 +162,7 @@ impl Windows {
         };
         let sums = || feeder.windows.values().flat_map(Window::sums);
         let released = |sum: &&Sum| sum.row.stage == Stage::Released;
-        let small = |sum: &&Sum| sum.at_rest(self.rules.min_meters);
+        let small = |sum: &&Sum| sum.at_rest(&self.rules.release);
         let unsettled = sums().filter(released).count();
         let open = sums().filter(|sum| !released(sum) && !small(sum)).count();
         (open, unsettled)
@@ -135,7 +181,7 @@ impl Windows {
                 .take_while(|(start, _)| start.0 + retention < time)
                 .filter(|(_, window)| {
                     let mut sums = window.sums().iter();
-                    sums.all(|sum| sum.at_rest(self.rules.min_meters))
+                    sums.all(|sum| sum.at_rest(&self.rules.release))
                 })
                 .map(|(start, _)| *start)
                 .collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use wire::{MeterId, Part, WindowStart};
+use wire::{KeyEpoch, MeterId, Part, WindowStart};
 
 use super::fingerprints::{Fingerprint, Fingerprints};
 use super::{Contribution, Sum};
@@ -104,6 +104,8 @@ pub(super) struct Window {
     pub(super) parts: u16,
     /// Meters in them, each once.
     pub(super) contributors: u32,
+    /// The key epoch of the newest of them that replaces no other.
+    pub(super) epoch: Option<KeyEpoch>,
     /// Whether it takes no reports: the operator refused a part because another service has released the window, or an
     /// earlier version of this program made its sums.
     pub(super) collected: bool,
@@ -137,6 +139,12 @@ impl Window {
                 && sum.row.contributors < contribution.max_meters
         };
         Some(self.sums().iter().rfind(fits)?.row.key.part)
+    }
+
+    /// Whether it had a sum and none takes new contributors any more: whoever comes now is late.
+    pub(super) fn is_over(&self) -> bool {
+        let takes_new = |sum: &Sum| sum.takes_reports() && sum.row.replaces.is_none();
+        self.parts > 0 && !self.sums().iter().any(takes_new)
     }
 
     pub(super) fn takes_reports(&self) -> bool {

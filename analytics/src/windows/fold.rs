@@ -82,6 +82,10 @@ impl Windows {
         if window.is_some_and(|window| window.collected) {
             return Err(Reason::BatchCollected);
         }
+        let is_over = window.is_some_and(Window::is_over);
+        if is_over && !self.takes_late() {
+            return Err(Reason::BatchCollected);
+        }
         // Once nothing is open of a feeder that is given up, nothing must be opened again: also after a restart, when
         // it is not known whether the operator has been asked to give the feeder to another service.
         if self.leaving.contains(&report.feeder) && !window.is_some_and(Window::is_open) {
@@ -159,7 +163,7 @@ impl Windows {
                 seen.insert(fingerprint);
             }
         }
-        if feeder.reported(meter, end, self.rules.min_meters) {
+        if feeder.reported(meter, end, self.rules.release.min_meters) {
             self.changes.times.insert(key.feeder.clone());
         }
         let counted = Counted {
@@ -173,12 +177,16 @@ impl Windows {
     }
 
     /// Adds the next sum of a window. Its ciphertext is in memory.
-    pub(super) fn enter_new(&mut self, sum: Sum) {
+    pub(super) fn enter_new(&mut self, mut sum: Sum) {
         let key = sum.row.key.clone();
         self.change(&key.feeder, |feeder| {
             let window = feeder.activate(key.window);
             // Of a window that is new, nobody is in the store.
             let is_new = window.parts == 0;
+            if sum.row.replaces.is_none() {
+                sum.is_late = window.is_over();
+                window.epoch = Some(sum.row.epoch);
+            }
             window.parts += 1;
             if let Some(active) = &mut window.active {
                 if is_new {

@@ -95,7 +95,7 @@ impl Windows {
                 active.seen = Some(seen);
             }
         }
-        if feeder.advance(self.rules.min_meters) {
+        if feeder.advance(self.rules.release.min_meters) {
             self.changes.times.insert(id.clone());
         }
         Ok(())
@@ -104,19 +104,24 @@ impl Windows {
     /// Takes up a sum of the store; those of a window come in the order of their parts.
     fn enter(&mut self, row: SumRow) {
         let id = row.key.feeder.clone();
+        let takes_late = self.takes_late();
+        let mut is_late = false;
         self.change(&id, |feeder| {
             let window = feeder.windows.entry(row.key.window).or_default();
+            is_late = takes_late && row.replaces.is_none() && window.epoch == Some(row.epoch);
             window.parts += 1;
             // Those of a part that replaces another count there.
             if row.replaces.is_none() {
                 window.contributors += row.contributors;
+                window.epoch = Some(row.epoch);
             }
             window.collected |= row.stage == Stage::Closed;
         });
         if !matches!(row.stage, Stage::Open | Stage::Held | Stage::Released) {
             return;
         }
-        let sum = Sum::restored(row);
+        let mut sum = Sum::restored(row);
+        sum.is_late = is_late;
         if sum.takes_reports() {
             self.open.insert(sum.row.key.clone());
             if let Some(replaces) = sum.row.replaces {

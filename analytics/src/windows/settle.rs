@@ -29,7 +29,7 @@ impl Windows {
     pub(crate) fn withhold(&mut self, owns: impl Fn(&wire::FeederId) -> bool) -> Vec<Held> {
         let is_small = |key: &&SumKey| {
             let sum = self.sum(key);
-            sum.is_some_and(|sum| sum.at_rest(self.rules.min_meters))
+            sum.is_some_and(|sum| sum.at_rest(&self.rules.release))
         };
         let open = self.open.iter();
         let elsewhere = open.filter(|key| !owns(&key.feeder)).filter(is_small);

@@ -1,6 +1,7 @@
 //! One encrypted sum.
 
 use packed::{Accumulator, FoldError};
+use release::Decision;
 use service::failpoint;
 use wire::Reason;
 
@@ -22,6 +23,10 @@ pub(super) struct Sum {
     pub(super) last_arrival_ms: u64,
     /// The numbers and salts in it, while it takes reports.
     pub(super) taken: Taken,
+    /// Whether it is a supplement: of reports that came after a sum of their window was released.
+    pub(super) is_late: bool,
+    /// How many contributors it had when it was last found to be dominated by a few of them; 0 if it never was.
+    pub(super) dominated_at: u32,
 }
 
 impl Sum {
@@ -42,6 +47,8 @@ impl Sum {
             used: false,
             last_arrival_ms: 0,
             taken: Taken::default(),
+            is_late: false,
+            dominated_at: 0,
         }
     }
 
@@ -118,10 +125,17 @@ impl Sum {
         matches!(self.row.stage, Stage::Open | Stage::Held)
     }
 
+    /// Whether the rules withhold it, as far as is known without reading who is in it.
+    pub(super) fn is_withheld(&self, rules: &release::Rules) -> bool {
+        let contributors = self.row.contributors;
+        self.dominated_at == contributors
+            || rules.size(contributors, self.is_late) != Decision::Release
+    }
+
     /// Whether nothing is awaited for it: it may go once its retention is over. A held sum that has become large enough
     /// is still to be released.
-    pub(super) fn at_rest(&self, min_meters: u32) -> bool {
-        self.row.stage == Stage::Held && self.row.contributors < min_meters.max(1)
+    pub(super) fn at_rest(&self, rules: &release::Rules) -> bool {
+        self.row.stage == Stage::Held && self.is_withheld(rules)
     }
 }
 

@@ -7,8 +7,8 @@ use wire::{
     UnixMillis, WindowStart,
 };
 
-use super::{Contribution, FoldResult, Held, Rules, Windows};
-use crate::store::{MemoryStore, ReleaseRow, Stage, Store, StoreFormat, SumKey};
+use super::{Contribution, Due, Enrolled, FoldResult, Held, Rules, Windows};
+use crate::store::{MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat, SumKey};
 
 mod changes;
 mod divide;
@@ -21,7 +21,11 @@ pub(crate) const IDLE_MS: u64 = 30_000;
 
 pub(crate) fn rules() -> Rules {
     Rules {
-        min_meters: 3,
+        // Late reports are released in groups of the minimum size already.
+        release: release::Rules {
+            supplement_min_meters: 3,
+            ..release::Rules::new(3)
+        },
         grace_s: HOUR,
         idle_limit_ms: IDLE_MS,
         retention_s: 24 * HOUR,
@@ -92,7 +96,21 @@ pub(crate) fn limbs(word: u64) -> Vec<u8> {
     limbs
 }
 
-/// A meter's report under a setting of many meters.
+/// What the roster says of a feeder of so many meters, of one capacity.
+pub(crate) fn due(
+    windows: &mut Windows,
+    most: usize,
+    meters: u32,
+    active_ms: u64,
+    store: &mut dyn Store,
+) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
+    let enrolled = Enrolled {
+        meters: &|_| meters,
+        capacity: &|_| 10_000,
+    };
+    windows.due(true, most, &enrolled, active_ms, store)
+}
+
 pub(crate) fn contribution<'a>(
     report: &'a Report,
     limbs: &'a [u8],
@@ -180,9 +198,7 @@ pub(crate) fn close_on(
     enrolled: u32,
     active_ms: u64,
 ) -> (Vec<(SumKey, u32, u64)>, Vec<Held>) {
-    let (due, held) = windows
-        .due(true, 100, |_| enrolled, active_ms, store)
-        .unwrap();
+    let (due, held) = due(windows, 100, enrolled, active_ms, store).unwrap();
     let mut closed = Vec::new();
     for due in due {
         let words = coefficients() + RING.dimension;

@@ -91,7 +91,10 @@ impl Scene {
             receipt_entries: 2,
         };
         let rules = Rules {
-            min_meters: 3,
+            release: release::Rules {
+                supplement_min_meters: 3,
+                ..release::Rules::new(3)
+            },
             grace_s: 3600,
             idle_limit_ms: IDLE_MS,
             retention_s: 24 * 3600,

@@ -265,7 +265,10 @@ impl Case {
             receipt_entries: 3,
         };
         let rules = Rules {
-            min_meters: MIN_METERS,
+            release: release::Rules {
+                supplement_min_meters: MIN_METERS,
+                ..release::Rules::new(MIN_METERS)
+            },
             grace_s: HOUR,
             idle_limit_ms: IDLE_MS,
             retention_s: RETENTION_WINDOWS * HOUR,

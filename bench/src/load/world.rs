@@ -192,7 +192,7 @@ impl World {
     ) -> Result<StepSummary> {
         let truths = self.truths(step);
         while self.stack.reported().is_some() {}
-        let mut watch = Watch::new(self.settings.plan.min_meters);
+        let mut watch = Watch::new(self.settings.plan.minimum_group());
         let bar = progress_bar(step.reports(), "reports");
         bar.set_message(format!("at {:.0}/s", step.rate));
         let mut threads = Threads::now();
@@ -255,7 +255,8 @@ fn settings(base: &Settings, fleet: &Fleet) -> Settings {
     let mut settings = base.clone();
     settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
     settings.plan.batch = 1;
-    settings.plan.min_meters = settings.plan.min_meters.min(fleet.a_feeder);
+    settings.plan.min_meters = settings.plan.minimum_group().min(fleet.a_feeder);
+    settings.plan.moments_min_meters = settings.plan.min_meters;
     // Windows close when they are complete: what is late is part of what is measured.
     let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
     settings.analytics.grace = years(1);

@@ -203,7 +203,8 @@ impl Sweeper<'_> {
         let mut point = Point {
             label: work.label.clone(),
             value: work.value,
-            settings: work.settings(self.bench.base.plan.min_meters, self.options.seed)?,
+            settings: work
+                .settings(work.configured_minimum(&self.bench.base), self.options.seed)?,
             status: Status::Skipped,
             reasons: Vec::new(),
             estimate_s: planned.estimate_s,

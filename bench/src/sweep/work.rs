@@ -85,7 +85,7 @@ impl Work {
             interval_s: 900,
             batch: options.batch.unwrap_or(batch),
             windows: 0,
-            layout: Layout::Moments,
+            layout: Layout::Profile,
             profile: None,
             speed: None,
             latency: Duration::ZERO,
@@ -199,7 +199,8 @@ impl Work {
         let mut settings = options.settings(base)?;
         settings.plan.layout = self.layout;
         settings.plan.profile = self.profile;
-        settings.plan.min_meters = self.min_meters(base.plan.min_meters);
+        settings.plan.min_meters = self.min_meters(self.configured_minimum(base));
+        settings.plan.moments_min_meters = settings.plan.min_meters;
         // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
         (settings.broker.segment_bytes, settings.broker.segment_count) = LOG;
         let event = Duration::from_secs(self.event_s());
@@ -225,6 +226,13 @@ impl Work {
 
     pub(crate) fn event_s(&self) -> u64 {
         u64::from(self.windows) * u64::from(self.batch) * u64::from(self.interval_s)
+    }
+
+    /// The minimum group that the configuration has for this layout.
+    pub(crate) fn configured_minimum(&self, base: &Settings) -> u32 {
+        let mut plan = base.plan.clone();
+        plan.layout = self.layout;
+        plan.minimum_group()
     }
 
     /// The minimum group in this point: the plan's, or the meters of the smallest feeder if they are fewer.

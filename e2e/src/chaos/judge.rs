@@ -61,8 +61,8 @@ pub(crate) struct Verdict {
 pub(crate) struct Rules {
     /// Contributors below which no sum is released.
     pub(crate) min_meters: u32,
-    /// Whether windows close before every meter has reported, so that there are supplements, and some too small to release.
-    pub(crate) supplements: bool,
+    /// Contributors below which no supplement is released, where windows close before every meter has reported; else 0.
+    pub(crate) supplement_min_meters: u32,
 }
 
 type Key<'a> = (&'a FeederId, WindowStart);
@@ -177,9 +177,9 @@ impl Window<'_> {
         let missing = expected.saturating_sub(released);
         // The rest of a window is held if it is too small to be released. Receipts of every meter say that it is there; that
         // the gateway has ended says so too, where no meter was ever released.
-        let too_few = missing < u64::from(self.rules.min_meters);
-        let rest = self.rules.supplements && self.all_settled();
-        let withheld = missing > 0 && too_few && (released == 0 || rest);
+        let too_few = |least: u32| missing < u64::from(least);
+        let rest = too_few(self.rules.supplement_min_meters) && self.all_settled();
+        let withheld = missing > 0 && (released == 0 && too_few(self.rules.min_meters) || rest);
         if withheld {
             verdict.windows_withheld += 1;
         } else if missing > 0 {

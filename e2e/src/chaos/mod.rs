@@ -162,8 +162,8 @@ fn verdict(
 ) -> Result<Verdict> {
     let totals = read_totals(&stage.settings.operator.totals_file)?;
     let rules = Rules {
-        min_meters: stage.settings.plan.min_meters,
-        supplements: options.idle_limit.is_some(),
+        min_meters: stage.settings.plan.minimum_group(),
+        supplement_min_meters: stage.settings.release.supplement_min_meters,
     };
     let mut verdict = judge(&stage.truths, &observer.seen(), &totals, rules);
     wrong.append(&mut verdict.wrong);

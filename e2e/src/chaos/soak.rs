@@ -85,8 +85,8 @@ pub async fn run(base: &Settings, options: &Options, results: &Path, stop: Stop)
     let mut wrong = end(processes).await;
     let totals = read_totals(&stage.settings.operator.totals_file)?;
     let rules = Rules {
-        min_meters: stage.settings.plan.min_meters,
-        supplements: false,
+        min_meters: stage.settings.plan.minimum_group(),
+        supplement_min_meters: 0,
     };
     let mut verdict = judge(&stage.truths, &Seen::default(), &totals, rules);
     let peaks = peaks(&looks);

@@ -116,6 +116,8 @@ fn settings(
     settings.plan.batch = grid.batch();
     if options.idle_limit.is_some() {
         settings.plan.min_meters = SUPPLEMENT;
+        // As few as may be.
+        settings.release.supplement_min_meters = 10 * SUPPLEMENT;
     }
 
     settings.broker.listen = broker;

@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             scenario,
             stack,
-            watch: Watch::new(scenario.settings.plan.min_meters),
+            watch: Watch::new(scenario.settings.plan.minimum_group()),
             _state: state,
         })
     }

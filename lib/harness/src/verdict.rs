@@ -208,7 +208,7 @@ fn differences(reports: &[&FeederReport], truth: &Truth) -> Vec<String> {
 }
 
 /// Mean and standard deviation against those of what was entered. They are published rounded, the mean to a thousandth, the
-/// deviation to a watt-hour or to the quantum: each may be off by half of that.
+/// deviation to within an eighth of it or half the quantum.
 fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
     for (k, (&wh, &present)) in truth.energy_wh.iter().zip(&truth.present).enumerate() {
@@ -236,7 +236,8 @@ fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
         let variance = squares[k] as f64 / f64::from(present) - mean * mean;
         let std = variance.max(0.0).sqrt();
         let published = published.map_or(f64::NAN, |std| std as f64);
-        if !is_near(published, std, report.quantum_wh as f64 / 2.0 + 0.01) {
+        let most = (std / 8.0).max(report.quantum_wh as f64 / 2.0);
+        if !is_near(published, std, most + 0.01) {
             wrong.push(format!(
                 "interval {k}: a standard deviation of {published} Wh, the truth is {std:.2} Wh"
             ));

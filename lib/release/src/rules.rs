@@ -68,9 +68,14 @@ impl Dominance {
         share: 1.0,
     };
 
+    /// Whether there is a bound.
+    pub fn is_a_rule(&self) -> bool {
+        self.share < 1.0
+    }
+
     /// Whether meters of these capacities, in any unit, are no more dominated than allowed. Nobody is.
     fn allows(&self, capacities: impl Iterator<Item = u64>) -> bool {
-        if self.share >= 1.0 {
+        if !self.is_a_rule() {
             return true;
         }
         let mut capacities: Vec<u64> = capacities.collect();
@@ -222,22 +227,28 @@ impl Rules {
 
     /// Whether a group is large enough. `late`: its reports came after a sum of their feeder's window was released.
     pub fn size(&self, meters: u32, late: bool) -> Decision {
-        self.check_size(meters, late).into()
+        let checked = self.check_minimum(meters);
+        checked.and_then(|()| self.check_late(meters, late)).into()
     }
 
-    fn check_size(&self, meters: u32, late: bool) -> Result<(), Withheld> {
+    fn check_minimum(&self, meters: u32) -> Result<(), Withheld> {
         let least = self.min_meters.max(1);
-        if meters < least && self.enforces(Rule::MinimumGroup) {
-            return Err(Withheld::TooFew {
+        match meters < least && self.enforces(Rule::MinimumGroup) {
+            true => Err(Withheld::TooFew {
                 found: meters,
                 least,
-            });
+            }),
+            false => Ok(()),
         }
+    }
+
+    fn check_late(&self, meters: u32, late: bool) -> Result<(), Withheld> {
         let least = self.supplement_min_meters;
-        if late && (least == 0 || meters < least) && self.enforces(Rule::Late) {
-            return Err(Withheld::Late { least });
+        let is_refused = late && (least == 0 || meters < least);
+        match is_refused && self.enforces(Rule::Late) {
+            true => Err(Withheld::Late { least }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether an answer may be given after those in `opened`, all of the same interval. `capacity_of` is the declared capacity of a
@@ -251,8 +262,10 @@ impl Rules {
         opened: &[Answer<'_, S>],
         capacity_of: impl Fn(S::Member) -> u64,
     ) -> Decision {
-        self.check_size(asked.set.count(), late)
+        let meters = asked.set.count();
+        self.check_minimum(meters)
             .and_then(|()| self.check_disjoint(asked, opened))
+            .and_then(|()| self.check_late(meters, late))
             .and_then(|()| self.check_rests(asked, opened, capacity_of))
             .into()
     }

@@ -303,6 +303,18 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
             "known are additive-small, additive-fine, additive, additive-wide, or \"auto\"",
         ),
         ("plan.min_meters", "1", "expected a number between 2"),
+        (
+            "plan.moments_min_meters",
+            "0",
+            "expected a number between 2",
+        ),
+        (
+            "release.dominance_largest",
+            "0",
+            "expected a number between 1",
+        ),
+        ("release.dominance_share", "0", "1 is no bound"),
+        ("release.dominance_share", "1.5", "1 is no bound"),
         ("log.format", "xml", "unknown variant `xml`"),
     ]);
 }
@@ -492,9 +504,15 @@ fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_or
         ("", "meter.retry_max = \"1s\"", "meter.retry_min"),
         ("", "plan.batch = 5", "plan.interval"),
         (
-            "plan.interval = \"2m\"\n",
+            "plan.interval = \"2m\"\nplan.layout = \"moments\"\n",
             "plan.batch = 720",
             "plan.layout",
+        ),
+        ("", "release.supplement_min_meters = 149", "plan.min_meters"),
+        (
+            "plan.layout = \"moments\"\n",
+            "release.supplement_min_meters = 499",
+            "plan.min_meters",
         ),
     ]);
 }
@@ -626,6 +644,35 @@ fn a_batch_fits_a_report_of_its_layout() {
         let text = with(layout, batch).unwrap_err().to_string();
         assert!(text.ends_with(mend), "{text}");
     }
+}
+
+/// From sums of squares, all but two meters of a small group learn the readings of both.
+#[test]
+fn squares_need_a_larger_group_and_the_defaults_have_none() {
+    let minimum = |flags: &[(&str, &str)]| {
+        let plan = load(&[], &[], flags).unwrap().settings.plan;
+        (plan.layout.as_str(), plan.minimum_group())
+    };
+    assert_eq!(minimum(&[]), ("profile", 15));
+    let moments = ("plan.layout", "moments");
+    assert_eq!(minimum(&[moments]), ("moments", 50));
+    assert_eq!(
+        minimum(&[moments, ("plan.min_meters", "60")]),
+        ("moments", 60)
+    );
+}
+
+#[test]
+fn late_reports_are_released_in_no_supplement_unless_that_is_configured() {
+    let sizes = |flags: &[(&str, &str)]| {
+        let settings = load(&[], &[], flags).unwrap().settings;
+        let rules = settings.release.rules(settings.plan.minimum_group());
+        let size = |meters| rules.size(meters, true) == release::Decision::Release;
+        [149, 150, u32::MAX].map(size)
+    };
+    assert_eq!(sizes(&[]), [false; 3]);
+    let allowed = ("release.supplement_min_meters", "150");
+    assert_eq!(sizes(&[allowed]), [false, true, true]);
 }
 
 #[test]

@@ -169,6 +169,15 @@ impl ContributorSet {
             && (self.bitmap.iter().zip(&other.bitmap)).all(|(mine, theirs)| mine & !theirs == 0)
     }
 
+    /// Takes every number of `other` out.
+    pub fn remove(&mut self, other: &Self) {
+        for (mine, theirs) in self.bitmap.iter_mut().zip(&other.bitmap) {
+            *mine &= !theirs;
+        }
+        let end = self.bitmap.iter().rposition(|byte| *byte != 0);
+        self.bitmap.truncate(end.map_or(0, |last| last + 1));
+    }
+
     /// The groups that replace a sum of this set, for this window, when it did not open: disjoint, together the whole set, of
     /// nearly one size, and at most 32. Each has at least 1.5 × `min_meters`, so that some of its reports may fail to come
     /// again; a set too small for two of those has two of at least `min_meters`; a smaller one has none.
@@ -216,6 +225,31 @@ impl ContributorSet {
         let new = self.bitmap[byte] & bit == 0;
         self.bitmap[byte] |= bit;
         new
+    }
+}
+
+/// For the rules of release. Sets of two feeders cannot be compared: their meters have the same numbers.
+impl release::Set for ContributorSet {
+    type Member = u32;
+
+    fn count(&self) -> u32 {
+        self.count()
+    }
+
+    fn intersects(&self, other: &Self) -> bool {
+        self.intersects(other)
+    }
+
+    fn is_subset(&self, other: &Self) -> bool {
+        self.is_subset(other)
+    }
+
+    fn remove(&mut self, other: &Self) {
+        self.remove(other);
+    }
+
+    fn members(&self) -> impl Iterator<Item = u32> {
+        self.iter()
     }
 }
 
@@ -361,7 +395,9 @@ mod tests {
             let mut both = first.clone();
             both.merge(&second);
             prop_assert!(first.is_subset(&both) && second.is_subset(&both));
-            prop_assert_eq!(both, set(&(&a | &b)));
+            prop_assert_eq!(&both, &set(&(&a | &b)));
+            both.remove(&second);
+            prop_assert_eq!(both, set(&(&a - &b)));
         }
 
         #[test]

@@ -103,6 +103,8 @@ reasons! {
     KeySpent = 44 "key_spent",
     /// Another report of its sum has its salt.
     SaltTaken = 45 "salt_taken",
+    /// A few large meters can make up more of the sum than the operator allows.
+    Dominated = 46 "dominated",
 }
 
 impl Reason {

@@ -123,6 +123,7 @@ async fn an_epoch_that_would_begin_before_a_released_window_is_refused() {
     inbox.leave(&request).unwrap();
     let report = crate::testing::report("feeder-1", request.first_window.0);
     bench.event_loop.announce(TakeResult::Taken {
+        churn: None,
         report: Box::new(report),
         sum: Box::new(sum("feeder-1", request.first_window.0, 0)),
         excerpt: crate::Excerpt::of(&[]),

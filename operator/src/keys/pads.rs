@@ -143,6 +143,7 @@ mod tests {
         let secret = MaskSecret::generate().unwrap();
         let member = Member {
             meter: "meter-1".parse().unwrap(),
+            capacity: wire::CapacityClass::MAX,
             key: wire::VerifyingKey::from_bytes([0; 32]),
             mask_key: MaskKey(secret.public()),
         };

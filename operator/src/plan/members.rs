@@ -1,11 +1,13 @@
 //! The meters of a feeder by their number, as opening a sum needs them.
 
-use wire::{MaskKey, MeterId, VerifyingKey};
+use wire::{CapacityClass, MaskKey, MeterId, VerifyingKey};
 
 /// A meter, as far as its reports depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub meter: MeterId,
+    /// The class of its declared capacity.
+    pub capacity: CapacityClass,
     /// What it signs with.
     pub key: VerifyingKey,
     pub mask_key: MaskKey,

@@ -119,6 +119,7 @@ impl RosterBook {
         let members = self.members.entry(entry.feeder.clone()).or_default();
         let member = Member {
             meter: entry.meter.clone(),
+            capacity: entry.capacity,
             key: entry.key,
             mask_key: entry.mask_key,
         };

@@ -75,7 +75,8 @@ pub struct FeederReport {
     /// Mean energy of the meters that had a reading, per interval, in Wh, to a thousandth. None where there is no energy; 0
     /// in lines of earlier versions.
     pub mean_wh: Vec<Option<f64>>,
-    /// Standard deviation across the meters that had a reading, per interval, in Wh, rounded to `quantum_wh`. None where
+    /// Standard deviation across the meters that had a reading, per interval, in Wh, to within an eighth: a multiple of the
+    /// largest power of two that is at most a quarter of it, and of `quantum_wh`. None where
     /// there is no energy; 0 in lines of earlier versions. Only with layout `moments`.
     pub std_wh: Option<Vec<Option<i64>>>,
     /// Coincident peak: the largest energy of an interval, in Wh. This and what follows is over the energies there are.
@@ -114,8 +115,8 @@ pub struct Scale {
     pub square_unit_wh2: Option<u64>,
     /// Meters enrolled on the feeder.
     pub enrolled: u32,
-    /// The plan's: an interval in which fewer had a reading, but not none, is withheld.
-    pub min_meters: u32,
+    /// Decide which intervals are withheld, and how coarse a deviation is.
+    pub rules: release::Rules,
 }
 
 impl FeederReport {
@@ -125,7 +126,7 @@ impl FeederReport {
         let present: Vec<Option<u32>> = totals
             .present
             .iter()
-            .map(|&present| (present == 0 || present >= scale.min_meters).then_some(present))
+            .map(|&present| scale.rules.shows(&[present]).then_some(present))
             .collect();
         // Whatever is said of an interval's readings is said of these only.
         let shown = |k: &usize| present[*k].is_some_and(|present| present > 0);
@@ -137,8 +138,11 @@ impl FeederReport {
         let energy_wh: Vec<Option<i64>> = intervals.clone().map(energy).collect();
         let mean = |k| Some(decimals(totals.mean_wh(Some(k).filter(shown)?)?, 1e3));
         let std = |k| {
-            let variance = totals.variance_wh2(Some(k).filter(shown)?)?;
-            Some(round_to(variance.sqrt(), scale.quantum_wh))
+            let std = totals.variance_wh2(Some(k).filter(shown)?)?.sqrt();
+            Some(round_to(
+                std,
+                scale.rules.std_step_wh(std, scale.quantum_wh),
+            ))
         };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
@@ -180,11 +184,10 @@ impl FeederReport {
     }
 }
 
-/// The nearest multiple of `quantum`.
-fn round_to(value: f64, quantum: u64) -> i64 {
-    let quantum = quantum.max(1);
+/// The nearest multiple of `step`.
+fn round_to(value: f64, step: u64) -> i64 {
     // Both factors are far below 2^53 for any sum the profiles can carry, so the product is exact.
-    ((value / quantum as f64).round() as i64).saturating_mul(quantum as i64)
+    ((value / step as f64).round() as i64).saturating_mul(step as i64)
 }
 
 /// `value` rounded to `1 / scale`.
@@ -221,7 +224,7 @@ mod tests {
             quantum_wh,
             square_unit_wh2: None,
             enrolled,
-            min_meters: 2,
+            rules: release::Rules::new(2),
         }
     }
 
@@ -242,13 +245,13 @@ mod tests {
     fn statistics_are_over_the_meters_that_had_a_reading() {
         let message = sum_of("feeder-1", 0, 0, 0..4);
         // Four meters at 10, 20, 30, 40 Wh in interval 1: mean 25, population variance 125. In interval 0 two have 20 Wh each,
-        // and in interval 2 none has a reading.
+        // and in interval 2 none has a reading. A deviation of 11.18 Wh is in steps of 2 Wh.
         let decoded = totals(&[40, 100, 0], &[2, 4, 0], Some(&[800, 3_000, 0]));
         let report = report(&message, &decoded, &scale(1, 5));
         assert_eq!(report.energy_wh, [Some(40), Some(100), None]);
         assert_eq!(report.present, [Some(2), Some(4), Some(0)]);
         assert_eq!(report.mean_wh, [Some(20.0), Some(25.0), None]);
-        assert_eq!(report.std_wh, Some(vec![Some(0), Some(11), None]));
+        assert_eq!(report.std_wh, Some(vec![Some(0), Some(12), None]));
         assert_eq!((report.peak_interval, report.peak_wh), (Some(1), Some(100)));
         assert_eq!(report.load_factor, Some(0.7));
         // Of 15 readings that five meters could have, 6 are there; of 12 that four could have, 6 are not.
@@ -264,7 +267,7 @@ mod tests {
     fn an_interval_of_fewer_readings_than_the_minimum_is_withheld_and_the_others_are_not() {
         let message = sum_of("feeder-1", 0, 0, 0..4);
         let scale = Scale {
-            min_meters: 3,
+            rules: release::Rules::new(3),
             ..scale(1, 5)
         };
         let decoded = totals(&[30, 987, 45], &[3, 2, 4], Some(&[300, 900_000, 600]));
@@ -299,7 +302,10 @@ mod tests {
             (clamped, other_clamped) in (0..9_u64, 0..9_u64),
             (square, other_square) in (any::<u64>(), any::<u64>()),
         ) {
-            let scale = Scale { min_meters: 15, ..scale(1, 50) };
+            let scale = Scale {
+                rules: release::Rules::new(15),
+                ..scale(1, 50)
+            };
             let of = |wh: i32, few, clamped, square: u64| {
                 let squares = [500, square.into(), 700];
                 let decoded = totals(&[40, wh.into(), 60], &[15, few, 20], Some(&squares));

@@ -1,23 +1,28 @@
-//! Which sums are opened: the rules, without keys, files or clocks.
+//! Which sums are opened: what is asked of plan, roster and ledger, and the rules of release ([`release::Rules`]).
 //!
 //! Every (feeder, window, part) is opened once. The limbs of a release again are a duplicate, which is as good as taken;
 //! other limbs in its place are a conflict. A sum that was opened while the operator was killed is opened again, because
 //! it is the same ciphertext of the same contributors.
 //!
-//! No meter of a window is opened twice: two sums that differ by one meter would give that meter's readings. The one
-//! exception is a sum that did not open: parts of it take its place, at least `min_meters` of one group each and one a
-//! group. The groups follow from the sum alone ([`ContributorSet::partition`]), so whoever divides it cannot choose them. A
-//! part that does not open either is final.
+//! Who is in a sum is what its set says, which its masks prove, and who is enrolled is what the operator's own roster says: nothing
+//! here goes by a number that analytics counted. What was opened of the window, whatever became of it, are the answers that
+//! the rules of release look at. There is one exception, a sum that did not open: parts of it take its place, at least
+//! `min_meters` of one group each and one a group. The groups follow from the sum alone ([`ContributorSet::partition`]), so
+//! whoever divides it cannot choose them. A part that does not open either is final.
 //!
 //! No sum of the future is opened: its release would say that the feeder has come so far, and no key epoch could begin before.
 //!
 //! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
 //! has been handed over, its new owner could know them only by opening some twice.
 
-use wire::{Plan, Reason, Sum, UnixMillis};
+use release::{Answer, Kind, Level, Withheld};
+use wire::{ContributorSet, Plan, Reason, Sum, UnixMillis};
 
 use super::opening::{Opening, Stage};
 use crate::plan::members::Members;
+
+/// The one kind of answer so far: totals, with or without squares.
+const TOTALS: Kind = Kind(0);
 
 /// What to do with a sum whose signature holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +38,13 @@ pub(crate) enum Decision {
 
 /// What a sum is held against.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules<'a> {
+pub(crate) struct Grounds<'a> {
     /// The plan in force.
     pub plan: &'a Plan,
     /// The meters of the sum's feeder.
     pub members: &'a Members,
+    /// Which answers may be given.
+    pub release: release::Rules,
     /// Whether the sum's key epoch has refusals left.
     pub has_refusals: bool,
     /// When a window may end at the latest: now, and what clocks may differ by.
@@ -46,7 +53,12 @@ pub(crate) struct Rules<'a> {
 
 /// Decides on a sum whose signature holds. `window` is what was opened of its feeder's window, `asked` the opening that
 /// the sum would be.
-pub(crate) fn judge(window: &[Opening], sum: &Sum, asked: &Opening, rules: &Rules<'_>) -> Decision {
+pub(crate) fn judge(
+    window: &[Opening],
+    sum: &Sum,
+    asked: &Opening,
+    grounds: &Grounds<'_>,
+) -> Decision {
     let same = window.iter().find(|other| other.part == asked.part);
     if let Some(decision) = same.and_then(|same| again(same, asked, window)) {
         return decision;
@@ -65,11 +77,12 @@ pub(crate) fn judge(window: &[Opening], sum: &Sum, asked: &Opening, rules: &Rule
         Some(same) if same.stage == Stage::Spent && same.content == asked.content => {}
         Some(_) => return Decision::Reject(Reason::AlreadyOpened),
     }
-    let checked =
-        check(sum, rules).and_then(|()| check_unopened(window, sum, rules.plan.min_meters));
+    let checked = check(sum, grounds)
+        .and_then(|()| check_release(window, sum, grounds))
+        .and_then(|()| check_part(window, sum, grounds.plan.min_meters));
     match checked {
         Err(reason) => Decision::Reject(reason),
-        Ok(()) if !rules.has_refusals => Decision::Reject(Reason::KeySpent),
+        Ok(()) if !grounds.has_refusals => Decision::Reject(Reason::KeySpent),
         Ok(()) => Decision::Open,
     }
 }
@@ -90,15 +103,15 @@ fn again(same: &Opening, asked: &Opening, window: &[Opening]) -> Option<Decision
     }
 }
 
-/// The rules that the plan and the roster make.
-fn check(sum: &Sum, rules: &Rules<'_>) -> Result<(), Reason> {
-    let plan = rules.plan;
+/// What the plan and the roster ask.
+fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
+    let plan = grounds.plan;
     check_epoch(sum, plan)?;
     let grid = plan.grid().map_err(|_| Reason::NotReady)?;
     if !grid.is_aligned(sum.window) {
         return Err(Reason::MisalignedWindow);
     }
-    if grid.window_end(sum.window).0.saturating_mul(1000) > rules.latest_end.0 {
+    if grid.window_end(sum.window).0.saturating_mul(1000) > grounds.latest_end.0 {
         return Err(Reason::ReportTooEarly);
     }
     let feeder = plan
@@ -110,32 +123,64 @@ fn check(sum: &Sum, rules: &Rules<'_>) -> Result<(), Reason> {
     if sum.plan_version != feeder.since {
         return Err(Reason::OutdatedConfig);
     }
-    let contributors = sum.contributors();
-    if contributors > feeder.max_meters {
+    if sum.contributors() > feeder.max_meters {
         return Err(Reason::BatchFull);
     }
-    if contributors < plan.min_meters {
-        return Err(Reason::MinMeters);
-    }
-    match sum
-        .set
-        .iter()
-        .all(|number| rules.members.get(number).is_some())
-    {
+    let mut numbers = sum.set.iter();
+    match numbers.all(|number| grounds.members.get(number).is_some()) {
         true => Ok(()),
         false => Err(Reason::UnknownMeter),
     }
 }
 
-/// Whether no contributor is in an opening of the window, except in the one that the sum is a part of: there no other part of
-/// its group may be.
-fn check_unopened(window: &[Opening], sum: &Sum, min_meters: u32) -> Result<(), Reason> {
+/// Whether the rules of release allow the sum after what was opened of its window, but for the sum that it is a part of.
+fn check_release(window: &[Opening], sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
     let others = window.iter().filter(|other| other.part != sum.part);
-    for other in others.filter(|other| Some(other.part) != sum.replaces) {
-        if !other.is_disjoint(&sum.set) {
-            return Err(Reason::AlreadyOpened);
-        }
+    let others: Vec<_> = others
+        .filter(|other| Some(other.part) != sum.replaces)
+        .collect();
+    let sets: Option<Vec<&ContributorSet>> =
+        others.iter().map(|other| other.set.as_ref()).collect();
+    // Of what earlier versions took it is not known who is in it: it may be anybody.
+    let sets = sets.ok_or(Reason::AlreadyOpened)?;
+    let answer = |set| Answer {
+        level: Level::Feeder,
+        kind: TOTALS,
+        set,
+    };
+    let opened: Vec<_> = sets.into_iter().map(answer).collect();
+    let capacity_of = |number| {
+        let member = grounds.members.get(number);
+        member.map_or(0, |member| member.capacity.watts().0)
+    };
+    let late = is_late(&others, sum, grounds.plan);
+    let decision = (grounds.release).judge(&answer(&sum.set), late, &opened, capacity_of);
+    decision.released().map_err(reason_of)
+}
+
+/// Whether the sum's reports came after one of their window was released. A window has several sums that are not late where its
+/// reports are of two key epochs, since two keys cannot be added, and where more report than one sum can hold.
+fn is_late(others: &[&Opening], sum: &Sum, plan: &Plan) -> bool {
+    let setting = plan.feeder(&sum.feeder, sum.window);
+    let has_room =
+        |other: &Opening| setting.is_none_or(|setting| other.meters < setting.max_meters);
+    let is_before =
+        |other: &&Opening| other.replaces.is_none() && other.epoch == sum.epoch && has_room(other);
+    sum.replaces.is_none() && others.iter().any(is_before)
+}
+
+/// The reason on the wire for what the rules of release withhold.
+fn reason_of(withheld: Withheld) -> Reason {
+    match withheld {
+        Withheld::TooFew { .. } => Reason::MinMeters,
+        Withheld::Late { .. } => Reason::BatchCollected,
+        Withheld::Known | Withheld::Overlaps | Withheld::Difference { .. } => Reason::AlreadyOpened,
+        Withheld::Dominated => Reason::Dominated,
     }
+}
+
+/// Whether a sum that replaces another is of one group of it, of which no other part was opened.
+fn check_part(window: &[Opening], sum: &Sum, min_meters: u32) -> Result<(), Reason> {
     let Some(replaces) = sum.replaces else {
         return Ok(());
     };

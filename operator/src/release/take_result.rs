@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use release::churn::Churn;
 use wire::{FeederId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
@@ -41,6 +42,8 @@ pub(crate) enum TakeResult {
     /// Taken; the report is durable.
     Taken {
         report: Box<FeederReport>,
+        /// Who joined and left since the window before, if that was released and this is the window's first sum.
+        churn: Option<Churn>,
         sum: Box<Sum>,
         /// The beginning of its ciphertext.
         excerpt: Excerpt,

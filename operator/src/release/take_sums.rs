@@ -19,12 +19,12 @@ use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
 use tokio::sync::mpsc;
-use wire::{DeploymentId, Digest, Opened, Reason, Sum, SumStatus, Topics};
+use wire::{DeploymentId, Digest, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
-use super::rules::{self, Decision, Rules};
+use super::rules::{self, Decision, Grounds};
 use super::take_result::{Job, TakeResult, Work};
 use super::totals::COMMIT_MAX;
 use super::verify::verify;
@@ -49,6 +49,8 @@ pub(crate) struct TakeSettings {
     pub future_tolerance: Duration,
     /// Whether decrypted totals are published over MQTT.
     pub publish_totals: bool,
+    /// Which sums are released; the minimum group is that of the plan.
+    pub release: release::Rules,
 }
 
 /// The only one to decrypt, and to write totals and ledger.
@@ -221,13 +223,22 @@ impl SumTaker {
     fn judge(&mut self, asked: &Opening, sum: &Sum, job: &Job) -> Result<Decision, LedgerError> {
         let window = self.ledger.window(&sum.feeder, sum.window)?;
         let refusals = self.ledger.refusals(sum.epoch)?;
-        let rules = Rules {
+        let grounds = Grounds {
             plan: &job.plan,
             members: &job.members,
+            release: self.rules(&job.plan),
             has_refusals: refusals < self.settings.max_refusals,
             latest_end: latest(&self.clock, self.settings.future_tolerance),
         };
-        Ok(rules::judge(&window, sum, asked, &rules))
+        Ok(rules::judge(&window, sum, asked, &grounds))
+    }
+
+    /// The rules of release under a plan.
+    fn rules(&self, plan: &Plan) -> release::Rules {
+        release::Rules {
+            min_meters: plan.min_meters,
+            ..self.settings.release
+        }
     }
 
     /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.

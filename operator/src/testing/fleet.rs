@@ -8,8 +8,8 @@ use masks::{Label, MaskSecret, PadKey, Parties};
 use packed::layout::{Encoding, Entered, Layout};
 use packed::{ADDITIVE, Profile, RING};
 use wire::{
-    AnalyticsEntry, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened, Part, Plan, Salt,
-    Sum, WindowStart,
+    AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened,
+    Part, Plan, Salt, Sum, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
@@ -108,6 +108,7 @@ impl Fleet {
         for (number, secret) in (0..).zip(&secrets) {
             let member = Member {
                 meter: format!("meter-{number}").as_str().try_into().unwrap(),
+                capacity: CapacityClass::of(Watts(10_000)).unwrap(),
                 key: signing(number as u8).verifying_key(),
                 mask_key: MaskKey(secret.public()),
             };

@@ -4,7 +4,8 @@ use wire::{Digest, Part, PlanVersion, Reason, Report, Retry, UnixMillis};
 
 use super::{
     Contribution, FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on,
-    contribution, digest, feeder, fold, fold_on, fold_report, key, limbs, refused, report, windows,
+    contribution, digest, due, feeder, fold, fold_on, fold_report, key, limbs, refused, report,
+    windows,
 };
 
 #[test]
@@ -18,7 +19,7 @@ fn a_sum_spans_the_sealing_times_of_its_reports() {
         fold_report(&mut windows, &report, &limbs(1), digest(meter)).unwrap();
     }
     let store = &mut MemoryStore::default();
-    let (due, _) = windows.due(true, 100, |_| 3, 0, store).unwrap();
+    let (due, _) = due(&mut windows, 100, 3, 0, store).unwrap();
     assert_eq!(due[0].row.sealed_at, (UnixMillis(10), UnixMillis(30)));
 }
 
@@ -67,7 +68,7 @@ fn no_more_sums_are_due_at_once_than_asked_for() {
     }
     let store = &mut MemoryStore::default();
     for most in 0..=2 {
-        let (due, _) = windows.due(true, most, |_| 3, 0, store).unwrap();
+        let (due, _) = due(&mut windows, most, 3, 0, store).unwrap();
         assert_eq!(due.len(), most);
     }
 }
@@ -90,9 +91,7 @@ fn a_release_names_each_contributor_of_its_part_once_in_ascending_order_of_their
     }
     // It took effect, and was reported as failed.
     store.commit(&windows.transaction()).unwrap();
-    let (due, _) = windows
-        .due(true, 100, |_| 9, 2 * IDLE_MS, &mut store)
-        .unwrap();
+    let (due, _) = due(&mut windows, 100, 9, 2 * IDLE_MS, &mut store).unwrap();
     let members = &due[0].members;
     let digests: Vec<u8> = (4..=7).flat_map(|meter| digest(meter).0).collect();
     assert_eq!(members.digest, Digest::of(&digests));
@@ -133,7 +132,7 @@ fn a_supplements_digest_has_none_of_an_earlier_part_that_is_not_committed_either
         fold(&mut windows, meter, 0, IDLE_MS).unwrap();
     }
     let store = &mut MemoryStore::default();
-    let (due, _) = windows.due(true, 100, |_| 9, 2 * IDLE_MS, store).unwrap();
+    let (due, _) = due(&mut windows, 100, 9, 2 * IDLE_MS, store).unwrap();
     let digests: Vec<u8> = (4..=6).flat_map(|meter| digest(meter).0).collect();
     assert_eq!(due[0].members.digest, Digest::of(&digests));
 }

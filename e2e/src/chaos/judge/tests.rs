@@ -34,7 +34,7 @@ struct Ledgers {
     truths: Truths,
     seen: Seen,
     totals: Vec<Total>,
-    supplements: bool,
+    supplement_min_meters: u32,
 }
 
 impl Ledgers {
@@ -76,14 +76,14 @@ impl Ledgers {
             truths: truths(METERS),
             seen,
             totals: vec![total],
-            supplements: false,
+            supplement_min_meters: 0,
         }
     }
 
     fn judge(&self) -> Verdict {
         let rules = Rules {
             min_meters: 2,
-            supplements: self.supplements,
+            supplement_min_meters: self.supplement_min_meters,
         };
         judge(&self.truths, &self.seen, &self.totals, rules)
     }
@@ -257,7 +257,7 @@ fn a_window_with_too_few_meters_is_withheld_and_wrong_once_released() {
 
 #[test]
 fn a_supplement_that_is_too_small_is_withheld_if_there_are_receipts_for_it() {
-    let small = |l: &mut Ledgers| (l.totals[0].meters, l.supplements) = (METERS - 1, true);
+    let small = |l: &mut Ledgers| (l.totals[0].meters, l.supplement_min_meters) = (METERS - 1, 2);
     let mut ledgers = Ledgers::new();
     small(&mut ledgers);
     let verdict = ledgers.judge();

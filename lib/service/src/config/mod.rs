@@ -12,6 +12,7 @@ mod keys;
 mod layers;
 mod meter;
 mod origin;
+mod release;
 mod services;
 mod shared;
 mod text;
@@ -26,6 +27,7 @@ pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub use origin::{Origin, Overrides};
+pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Operator};
 pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Mqtt, Plan};
 
@@ -43,6 +45,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// The plan an operator publishes when it starts for the first time.
     pub plan: Plan,
+    /// Which sums are released.
+    pub release: Release,
     /// The embedded broker.
     pub broker: Broker,
     /// The operator.

@@ -155,11 +155,21 @@ pub struct Plan {
     pub profile: Option<&'static Profile>,
     /// Contributors below which no sum is released.
     pub min_meters: u32,
+    /// The same with layout `moments`, if it is more.
+    pub moments_min_meters: u32,
 }
 
 impl Plan {
     /// The interval in seconds; validation has ruled out fractions and overflow.
     pub fn interval_s(&self) -> u32 {
         u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The least meters of a sum: the minimum group of the plan that is made from this.
+    pub fn minimum_group(&self) -> u32 {
+        match self.layout {
+            Layout::Moments => self.min_meters.max(self.moments_min_meters),
+            Layout::Profile => self.min_meters,
+        }
     }
 }

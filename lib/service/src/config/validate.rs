@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Plan, Settings};
+use super::{Plan, Release, Settings};
 
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
@@ -22,6 +22,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     deployment(settings)?;
     mqtt(settings)?;
     plan(&settings.plan)?;
+    release(&settings.release)?;
     broker(settings)?;
     operator(settings)?;
     analytics(settings)?;
@@ -69,7 +70,28 @@ fn plan(plan: &Plan) -> Check {
         interval_mend(plan.interval)
     })?;
     range("plan.batch", plan.batch, 1, u16::MAX)?;
-    range("plan.min_meters", plan.min_meters, 2, u32::MAX)
+    range("plan.min_meters", plan.min_meters, 2, u32::MAX)?;
+    range(
+        "plan.moments_min_meters",
+        plan.moments_min_meters,
+        2,
+        u32::MAX,
+    )
+}
+
+fn release(release: &Release) -> Check {
+    range(
+        "release.dominance_largest",
+        release.dominance_largest,
+        1,
+        u32::MAX,
+    )?;
+    let share = release.dominance_share;
+    require(
+        "release.dominance_share",
+        share > 0.0 && share <= 1.0,
+        || "expected a share above 0 and up to 1, such as 0.15; 1 is no bound".to_owned(),
+    )
 }
 
 fn broker(settings: &Settings) -> Check {

@@ -6,14 +6,22 @@ use crate::testing::{members, plan, sum, sum_of};
 const D: Digest = Digest([1; 32]);
 const OTHER: Digest = Digest([2; 32]);
 
+/// Late reports are released in groups of the minimum size already.
+fn supplements() -> release::Rules {
+    let mut rules = release::Rules::new(15);
+    rules.supplement_min_meters = 15;
+    rules
+}
+
 fn judge_with(window: &[Opening], sum: &Sum, digest: &Digest, has_refusals: bool) -> Decision {
-    let rules = Rules {
+    let grounds = Grounds {
         plan: &plan(),
         members: &members(100),
+        release: supplements(),
         has_refusals,
         latest_end: UnixMillis(u64::MAX),
     };
-    super::judge(window, sum, &Opening::of(sum, digest), &rules)
+    super::judge(window, sum, &Opening::of(sum, digest), &grounds)
 }
 
 fn judge(window: &[Opening], sum: &Sum, digest: &Digest) -> Decision {
@@ -65,6 +73,92 @@ fn first_is_opened_again_is_duplicate_other_is_conflict() {
     );
     let supplement = sum_of("feeder-1", 14_400, 1, 20..40);
     assert_eq!(judge(&window, &supplement, &OTHER), Decision::Open);
+}
+
+/// Fourteen that wait on purpose would read whoever comes late.
+#[test]
+fn late_reports_are_opened_only_where_they_are_allowed_and_many() {
+    let window = [opening(&sum("feeder-1", 14_400, 0), &D, Stage::Released)];
+    let judge = |supplement_min_meters, numbers| {
+        let grounds = Grounds {
+            plan: &plan(),
+            members: &members(200),
+            release: release::Rules {
+                supplement_min_meters,
+                ..release::Rules::new(15)
+            },
+            has_refusals: true,
+            latest_end: UnixMillis(u64::MAX),
+        };
+        let late = sum_of("feeder-1", 14_400, 1, numbers);
+        super::judge(&window, &late, &Opening::of(&late, &D), &grounds)
+    };
+    let refused = Decision::Reject(Reason::BatchCollected);
+    assert_eq!(judge(0, 20..200), refused);
+    assert_eq!(judge(150, 20..169), refused);
+    assert_eq!(judge(150, 20..170), Decision::Open);
+    let released = Decision::Reject(Reason::AlreadyOpened);
+    assert_eq!(judge(150, 19..170), released);
+}
+
+/// Two keys cannot be added, and a sum has no more meters than its setting allows.
+#[test]
+fn a_second_sum_under_another_key_or_beside_a_full_one_is_not_late() {
+    let judge = |first: &Sum| {
+        let mut plan = plan();
+        plan.feeders[0].max_meters = 63;
+        let epoch = plan.epochs[0].clone();
+        plan.epochs.push(wire::EpochPlan {
+            epoch: KeyEpoch(2),
+            ..epoch
+        });
+        let grounds = Grounds {
+            plan: &plan,
+            members: &members(100),
+            release: release::Rules::new(15),
+            has_refusals: true,
+            latest_end: UnixMillis(u64::MAX),
+        };
+        let mut second = sum_of("feeder-1", 14_400, 1, 63..100);
+        second.epoch = KeyEpoch(2);
+        let window = [opening(first, &D, Stage::Released)];
+        super::judge(&window, &second, &Opening::of(&second, &OTHER), &grounds)
+    };
+    let mut first = sum_of("feeder-1", 14_400, 0, 0..20);
+    assert_eq!(judge(&first), Decision::Open);
+    first.epoch = KeyEpoch(2);
+    assert_eq!(judge(&first), Decision::Reject(Reason::BatchCollected));
+    let mut full = sum_of("feeder-1", 14_400, 0, 0..63);
+    full.epoch = KeyEpoch(2);
+    assert_eq!(judge(&full), Decision::Open);
+}
+
+#[test]
+fn a_sum_that_one_large_meter_dominates_is_refused_where_that_is_a_rule() {
+    let mut members = members(19);
+    let large = crate::plan::members::Member {
+        capacity: wire::CapacityClass::of(wire::Watts(100_000)).unwrap(),
+        ..members.get(0).unwrap().clone()
+    };
+    assert!(members.insert(19, large));
+    let judge = |share| {
+        let grounds = Grounds {
+            plan: &plan(),
+            members: &members,
+            release: release::Rules {
+                dominance: release::Dominance { largest: 1, share },
+                ..release::Rules::new(15)
+            },
+            has_refusals: true,
+            latest_end: UnixMillis(u64::MAX),
+        };
+        let message = sum("feeder-1", 14_400, 0);
+        super::judge(&[], &message, &Opening::of(&message, &D), &grounds)
+    };
+    // 100 kW of 290.
+    assert_eq!(judge(1.0), Decision::Open);
+    assert_eq!(judge(0.35), Decision::Open);
+    assert_eq!(judge(0.34), Decision::Reject(Reason::Dominated));
 }
 
 #[test]
@@ -192,13 +286,14 @@ fn a_group_has_one_part_although_others_of_its_meters_are_left() {
 fn a_window_that_ends_later_than_now_is_not_opened() {
     let message = sum("feeder-1", 14_400, 0);
     let judge = |latest_end| {
-        let rules = Rules {
+        let grounds = Grounds {
             plan: &plan(),
             members: &members(100),
+            release: supplements(),
             has_refusals: true,
             latest_end: UnixMillis(latest_end),
         };
-        super::judge(&[], &message, &Opening::of(&message, &D), &rules)
+        super::judge(&[], &message, &Opening::of(&message, &D), &grounds)
     };
     assert_eq!(judge(28_800_000), Decision::Open);
     let early = Decision::Reject(Reason::ReportTooEarly);
@@ -293,13 +388,14 @@ fn as_many_contributors_as_the_setting_allows_and_the_feeder_has_are_opened() {
     let judge = |max_meters, count| {
         let mut plan = plan();
         plan.feeders[0].max_meters = max_meters;
-        let rules = Rules {
+        let grounds = Grounds {
             plan: &plan,
             members: &members(count),
+            release: supplements(),
             has_refusals: true,
             latest_end: UnixMillis(u64::MAX),
         };
-        super::judge(&[], &message, &Opening::of(&message, &D), &rules)
+        super::judge(&[], &message, &Opening::of(&message, &D), &grounds)
     };
     assert_eq!(judge(20, 20), Decision::Open);
     assert_eq!(judge(19, 20), Decision::Reject(Reason::BatchFull));

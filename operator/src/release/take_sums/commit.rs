@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use release::churn::Churn;
 use service::telemetry::ReportId;
 use service::{Chain, failpoint};
 use wire::{Reason, SumStatus};
 
 use super::{Candidate, SumTaker};
 use crate::metrics;
+use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::Opening;
 use crate::release::refused::Refused;
@@ -17,7 +19,7 @@ use crate::search::collect::Judged;
 
 /// What a spent sum turned out to be.
 enum Verdict {
-    Released(Box<FeederReport>),
+    Released(Box<FeederReport>, Option<Churn>),
     /// It did not open; the flag says whether more may be refused under its key.
     Failed(Box<Refused>, bool),
     /// The refusals of its key epoch ran out in this group: it is not looked at.
@@ -74,7 +76,7 @@ impl SumTaker {
             let index = candidate.index;
             let verdict = self.verdict(&candidate, &failed, &spent)?;
             match &verdict {
-                Verdict::Released(report) => released.push((**report).clone()),
+                Verdict::Released(report, _) => released.push((**report).clone()),
                 Verdict::Failed(refused, _) => failed.push((**refused).clone()),
                 Verdict::KeySpent => {}
             }
@@ -91,16 +93,23 @@ impl SumTaker {
 
     /// Counts and logs a total that is durable.
     fn say(&self, result: &TakeResult) {
-        let TakeResult::Taken { sum, report, .. } = result else {
+        let TakeResult::Taken {
+            sum, report, churn, ..
+        } = result
+        else {
             return;
         };
         metrics::total(sum, self.clock.now());
+        if churn.is_some_and(|churn| churn.is_small(self.settings.release.min_meters)) {
+            metrics::small_churn();
+        }
         if self.settings.publish_totals {
             metrics::published();
         }
         tracing::info!(
             trace_id = %self.trace(sum), sum = %ReportId(&report.digest),
             feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = report.meters,
+            joined = churn.map(|churn| churn.joined), left = churn.map(|churn| churn.left),
             "total written"
         );
     }
@@ -135,11 +144,13 @@ impl SumTaker {
             quantum_wh: encoding.quantum_wh,
             square_unit_wh2: encoding.square_unit_wh2,
             enrolled: candidate.job.members.count(),
-            min_meters: candidate.job.plan.min_meters,
+            rules: self.rules(&candidate.job.plan),
         };
         let digest = &candidate.opening.digest;
         let report = FeederReport::new(&candidate.sum, digest, &totals, &scale, &self.by());
-        Ok(Verdict::Released(Box::new(report)))
+        let churn =
+            churn::since_the_window_before(&mut self.ledger, &candidate.sum, &candidate.job.plan)?;
+        Ok(Verdict::Released(Box::new(report), churn))
     }
 
     /// What is written down of a sum that did not open.
@@ -172,13 +183,14 @@ impl SumTaker {
         } = candidate;
         let digest = &opening.digest;
         match verdict {
-            Verdict::Released(report) => {
+            Verdict::Released(report, churn) => {
                 let mut messages = vec![self.receipt(&sum, digest, SumStatus::Taken)];
                 if self.settings.publish_totals {
                     messages.push(self.signer().total(&report));
                 }
                 TakeResult::Taken {
                     report,
+                    churn,
                     sum: Box::new(sum),
                     excerpt,
                     messages,

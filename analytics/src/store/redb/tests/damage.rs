@@ -4,7 +4,9 @@ use redb::ReadableTable as _;
 
 use super::super::format;
 use super::{Store, StoreError, dump, file, filled, open};
-use crate::windows::tests::{HOUR, IDLE_MS, contribution, digest, fold_on, limbs, report, windows};
+use crate::windows::tests::{
+    HOUR, IDLE_MS, contribution, digest, due, fold_on, limbs, report, windows,
+};
 
 /// Flips a bit of a stored value.
 type Flip = fn(&redb::WriteTransaction);
@@ -84,9 +86,7 @@ fn a_flipped_bit_is_noticed_when_a_report_comes_for_the_sum_and_when_it_is_due()
     let error = windows.fold(&contribution, 0, &mut store).unwrap_err();
     assert_says_so(&error, "sum", "part 0 of window 3600");
     windows.set_min_meters(1);
-    let error = windows
-        .due(true, 100, |_| 9, IDLE_MS, &mut store)
-        .unwrap_err();
+    let error = due(&mut windows, 100, 9, IDLE_MS, &mut store).unwrap_err();
     assert_says_so(&error, "sum", "part 0 of window 3600");
     // Another window is none the worse.
     fold_on(&mut store, &mut windows, 9, 2 * HOUR, 0).unwrap();

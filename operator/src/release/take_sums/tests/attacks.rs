@@ -70,6 +70,103 @@ fn the_same_meters_without_one_are_not_opened_a_second_time() {
     }
 }
 
+/// The sum of the victim's late report, number 20, and of the fourteen meters after it, which report nothing but zeros and wait
+/// for it.
+fn late_household(bench: &Bench) -> Job {
+    let zeros = (21..35).map(|number| (number, vec![Some(0); 24]));
+    let late: Vec<_> = std::iter::once((20, readings(1, 24).remove(0)))
+        .chain(zeros)
+        .collect();
+    let (sum, limbs) = bench.sum(0, 1, &bench.reports(0, &late));
+    bench.job_of(&sum, &limbs)
+}
+
+#[test]
+fn fourteen_patient_meters_and_a_late_household_get_no_sum() {
+    let mut bench = Bench::of(&Scene {
+        meters: 35,
+        batch: 24,
+        ..Scene::default()
+    });
+    let punctual: Vec<_> = (0..).zip(readings(20, 24)).collect();
+    let (sum, limbs) = bench.sum(0, 0, &bench.reports(0, &punctual));
+    let punctual = bench.job_of(&sum, &limbs);
+    energy(&mut bench, punctual);
+    let job = late_household(&bench);
+    for supplement_min_meters in [0, 150] {
+        bench.release.supplement_min_meters = supplement_min_meters;
+        bench.restart(|ledger| ledger);
+        let reason = bench.reason(job.clone());
+        assert_eq!(reason, (Reason::BatchCollected, true));
+        assert_eq!(bench.opened(0).len(), 1, "nothing of it was opened");
+    }
+    bench.release = bench.release.without(release::Rule::Late);
+    bench.restart(|ledger| ledger);
+    let expected: Readings = energy(&mut bench, job).into_iter().map(Some).collect();
+    assert_eq!(expected, readings(1, 24)[0], "what it is refused for");
+}
+
+#[test]
+fn one_report_is_no_sum_under_its_own_name_nor_under_those_of_fifteen() {
+    let mut bench = bench();
+    let reports = bench.reports(0, &of_16());
+    let (own, limbs) = bench.sum(0, 0, &reports[7..8]);
+    let job = bench.job_of(&own, &limbs);
+    assert_eq!(bench.reason(job).0, Reason::MinMeters);
+    let fifteen = bench.fleet.sum(own.window.0, 0, &reports[..15]);
+    let job = bench.job_of(&fifteen, &limbs);
+    assert_eq!(bench.answer(job), SumStatus::Rejected(Reason::NotOpened));
+    assert_eq!(bench.totals(), 0);
+}
+
+/// How many are enrolled, clamped and missing came from analytics once, and was recorded as sent.
+#[test]
+fn a_total_says_nothing_that_analytics_only_claims() {
+    let total = |change: fn(&mut Sum)| {
+        let mut bench = bench();
+        let mut of_16 = of_16();
+        of_16[3].1[5] = None;
+        let (mut sum, limbs) = bench.sum(0, 0, &bench.reports(0, &of_16));
+        change(&mut sum);
+        let job = bench.job_of(&sum, &limbs);
+        let results = bench.take(vec![job]);
+        let [TakeResult::Taken { report, .. }] = &results[..] else {
+            panic!("{results:?}")
+        };
+        let mut report = report.clone();
+        (report.digest, report.by.operator) = (Digest([0; 32]), String::new());
+        report
+    };
+    let honest = total(|_| {});
+    assert_eq!((honest.enrolled, honest.meters), (16, 16));
+    assert_eq!((honest.missing, honest.clamped), (1, Some(0)));
+    let forged = total(|sum| {
+        sum.contributors_digest = Digest([0xff; 32]);
+        sum.oldest_sealed_at = UnixMillis(0);
+        sum.newest_sealed_at = UnixMillis(253_402_300_799_999);
+    });
+    assert_eq!(forged, honest);
+}
+
+#[test]
+fn a_household_that_joins_is_counted_where_an_operator_looks() {
+    let mut bench = bench();
+    let churn = |bench: &mut Bench, window, meters: &[(u32, Readings)]| {
+        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, meters));
+        let job = bench.job_of(&sum, &limbs);
+        let results = bench.take(vec![job]);
+        let [TakeResult::Taken { churn, .. }] = &results[..] else {
+            panic!("{results:?}")
+        };
+        churn.map(|churn| (churn.joined, churn.left))
+    };
+    let of_16 = of_16();
+    assert_eq!(churn(&mut bench, 0, &of_16[1..]), None, "nothing before it");
+    assert_eq!(churn(&mut bench, 1, &of_16), Some((1, 0)));
+    assert_eq!(churn(&mut bench, 2, &of_16[..15]), Some((0, 1)));
+    assert_eq!(churn(&mut bench, 3, &of_16[..15]), Some((0, 0)));
+}
+
 #[test]
 fn a_set_that_did_not_open_is_not_tried_again() {
     let mut bench = bench();

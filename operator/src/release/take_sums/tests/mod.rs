@@ -28,6 +28,7 @@ struct Bench {
     /// In force.
     plan: Arc<Plan>,
     max_refusals: u32,
+    release: release::Rules,
     /// One at a time: it has the ledger open.
     taker: Option<SumTaker>,
 }
@@ -53,6 +54,7 @@ impl Bench {
             dir,
             fleet,
             max_refusals: 64,
+            release: release::Rules::new(scene.min_meters),
             taker: None,
         };
         bench.restart(|ledger| ledger);
@@ -180,6 +182,7 @@ impl Bench {
             max_refusals: self.max_refusals,
             publish_totals: true,
             future_tolerance: Duration::from_secs(120),
+            release: self.release,
         };
         let clock = MockClock::new(NOW);
         let keyring = self.fleet.keyring.clone();
@@ -259,8 +262,8 @@ fn a_sum_is_decrypted_made_durable_and_answered() {
         (report.present.as_slice(), report.missing),
         (&[Some(3), Some(3)][..], 0)
     );
-    // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05.
-    assert_eq!(report.std_wh, Some(vec![Some(9), Some(451)]));
+    // Population deviations of (10, 20, 33) and (-5, 100, 1000), computed apart: 9.42 and 451.05, in steps of 2 and 64.
+    assert_eq!(report.std_wh, Some(vec![Some(10), Some(448)]));
     assert_eq!((report.meters, report.by.taken_at), (3, NOW));
     assert_eq!(bench.status(&messages[0]), SumStatus::Taken);
     let total = wire::decode::<Total>(&messages[1].1, 4096)
@@ -543,6 +546,8 @@ fn an_answer_about_another_window_stands_although_its_group_was_not_written() {
 #[test]
 fn sums_of_one_window_in_a_group_are_taken_one_after_the_other() {
     let mut bench = Bench::new();
+    bench.release.supplement_min_meters = 3;
+    bench.restart(|ledger| ledger);
     let (first, second) = (
         bench.reports(1, &alike(0..4)),
         bench.reports(1, &alike(4..8)),

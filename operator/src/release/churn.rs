@@ -1,0 +1,32 @@
+//! Who is in a feeder's sums now and was not in the window before, or the other way round.
+
+use release::churn::Churn;
+use wire::{ContributorSet, Plan, Sum, WindowStart};
+
+use super::ledger::{Ledger, LedgerError};
+use super::opening::Stage;
+
+/// Between the sums that were released of the window before and `sum`, if it is the only one of its window so far. It has been
+/// spent.
+pub(super) fn since_the_window_before(
+    ledger: &mut Ledger,
+    sum: &Sum,
+    plan: &Plan,
+) -> Result<Option<Churn>, LedgerError> {
+    let length = plan.grid().map_or(0, |grid| grid.window_s());
+    let Some(before) = sum.window.0.checked_sub(length) else {
+        return Ok(None);
+    };
+    if ledger.window(&sum.feeder, sum.window)?.len() != 1 {
+        return Ok(None);
+    }
+    let before = ledger.window(&sum.feeder, WindowStart(before))?;
+    let mut earlier = ContributorSet::default();
+    for opening in &before {
+        match (&opening.set, opening.stage) {
+            (Some(set), Stage::Released) => earlier.merge(set),
+            _ => continue,
+        }
+    }
+    Ok((!earlier.is_empty()).then(|| Churn::between(&earlier, &sum.set)))
+}
