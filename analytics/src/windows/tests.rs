@@ -14,6 +14,7 @@ mod changes;
 mod divide;
 mod handover;
 mod kept;
+mod release;
 mod sums;
 
 pub(crate) const HOUR: u64 = 3600;
@@ -22,9 +23,9 @@ pub(crate) const IDLE_MS: u64 = 30_000;
 pub(crate) fn rules() -> Rules {
     Rules {
         // Late reports are released in groups of the minimum size already.
-        release: release::Rules {
+        release: ::release::Rules {
             supplement_min_meters: 3,
-            ..release::Rules::new(3)
+            ..::release::Rules::new(3)
         },
         grace_s: HOUR,
         idle_limit_ms: IDLE_MS,

@@ -138,7 +138,7 @@ pub async fn run(
     while let Ok(recovery) = recovered.try_recv() {
         recoveries.push(recovery);
     }
-    let verdict = verdict(&stage, &observer, options, wrong)?;
+    let verdict = verdict(&stage, &observer, wrong)?;
     let mut summary = Summary::new(options, verdict, &kills, &recoveries);
     summary.fail_points_missed = missed;
     summary.network_faults = faults.counts();
@@ -154,12 +154,7 @@ pub async fn run(
 }
 
 /// What the ledgers say, after what else was wrong.
-fn verdict(
-    stage: &Stage,
-    observer: &Observer,
-    options: &Options,
-    mut wrong: Vec<String>,
-) -> Result<Verdict> {
+fn verdict(stage: &Stage, observer: &Observer, mut wrong: Vec<String>) -> Result<Verdict> {
     let totals = read_totals(&stage.settings.operator.totals_file)?;
     let rules = Rules {
         min_meters: stage.settings.plan.minimum_group(),

@@ -13,6 +13,7 @@ use openfhe::{Context, secret};
 use operator::{By, FeederReport, Scale};
 use packed::layout::{Encoding, Entered, Layout, Shape};
 use packed::{Accumulator, noise, sum};
+use service::config::Settings;
 use wire::{
     ContributorSet, Digest, FeederId, KeyEpoch, Part, PlanVersion, Salt, Sum, UnixMillis,
     UnixSeconds, WindowStart,
@@ -114,7 +115,7 @@ impl Feeder {
             quantum_wh: self.encoding.quantum_wh,
             square_unit_wh2: None,
             enrolled: meters,
-            min_meters: 15,
+            rules: Settings::defaults().release.rules(15),
         };
         let by = By {
             operator: String::new(),

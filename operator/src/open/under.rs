@@ -8,7 +8,7 @@ use packed::{PackError, RING, sum::lift};
 use wire::{Digest, Plan, Reason, Salt, Sum, WindowStart};
 use zeroize::Zeroizing;
 
-use crate::keys::keyring::{EpochKeys, Keyring};
+use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
 use crate::keys::pads::{FeederPads, PadKeys};
 use crate::plan::feeder_setting::encoding;
 use crate::plan::members::Members;
@@ -36,7 +36,14 @@ impl<'a> Under<'a> {
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Self, Reason> {
-        let keys = keyring.get(sum.epoch).ok_or(Reason::UnknownEpoch)?;
+        // The epoch was checked: it is no newer than the plan's. A key that is not there may be brought back, and what is answered
+        // for good cannot.
+        let keys = keyring
+            .get(sum.epoch)
+            .ok_or(match sum.epoch >= FIRST_EPOCH {
+                true => Reason::NotReady,
+                false => Reason::UnknownEpoch,
+            })?;
         let setting = plan.feeder(&sum.feeder, sum.window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         let encoding = encoding(plan, setting)?;

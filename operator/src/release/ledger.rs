@@ -232,8 +232,9 @@ impl Ledger {
     }
 }
 
+/// The row of a release that only the totals know. Who is in it they do not say, so it may be anybody.
 fn release(report: &FeederReport) -> Opening {
-    Opening::from(Release {
+    let opening = Opening::from(Release {
         feeder: report.feeder.clone(),
         window_start: report.window_start,
         part: report.part,
@@ -241,7 +242,11 @@ fn release(report: &FeederReport) -> Opening {
         meters: report.meters,
         digest: report.digest,
         analytics: report.analytics.clone(),
-    })
+    });
+    Opening {
+        replaces: report.replaces,
+        ..opening
+    }
 }
 
 /// A line each, without its end.

@@ -335,3 +335,31 @@ fn a_wrap_at_half_the_modulus_tells_no_comparison() {
     // What an operator that names the check would tell.
     assert_eq!(told, [DecodeError::OutOfRange, DecodeError::OffGrid]);
 }
+
+/// Known, and not prevented: the masks prove who is in a sum, not what they say. Analytics adds fourteen readings to the count of an
+/// interval, or a meter to its own, and nothing to the energy; the interval of one household's reading looks like that of
+/// fifteen. Proofs of values would stop it.
+#[test]
+fn readings_that_nobody_had_can_be_added_to_an_intervals_count() {
+    let (_dir, fleet) = scene();
+    let mut readings = readings(15, 96);
+    for (number, meter) in readings.iter_mut().enumerate() {
+        if number != VICTIM as usize {
+            meter[5] = None;
+        }
+    }
+    let reports = fleet.reports(0, true, &readings);
+    let shape = fleet.encoding().shape;
+    let at = shape.presence().start + 5;
+    let unit = fleet.plaintext(&vec![Some(0); 96])[at] as i64;
+    let honest = fleet.limbs(reports.iter().map(|report| (1, report)));
+    let forged = fleet.tamper(&honest, &[(at, 14 * unit)], &[]);
+    let present = |limbs| {
+        let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
+        let totals = totals(&fleet, &opened).unwrap();
+        (totals.present[5], totals.energy_wh[5])
+    };
+    let alone = readings[VICTIM as usize][5].unwrap();
+    assert_eq!(present(honest), (1, alone));
+    assert_eq!(present(forged), (15, alone));
+}

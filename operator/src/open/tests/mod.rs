@@ -99,3 +99,17 @@ fn limbs_that_are_not_a_sum_are_refused_before_anything_is_decrypted() {
     let unmasked = opener.unmask(&opened, &fleet.plan, &nobody);
     assert_eq!(unmasked.err(), Some(Reason::UnknownMeter));
 }
+
+/// What is refused for good is in no total, though the key may be brought back.
+#[test]
+fn a_sum_whose_key_is_not_there_can_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = Fleet::new(dir.path(), &Scene::default());
+    let reports = fleet.reports(0, true, &readings(15, 96));
+    let limbs = fleet.limbs(reports.iter().map(|report| (1, report)));
+    let opened = fleet.opened(fleet.sum(0, 0, &reports), limbs);
+    let without = Arc::new(Keyring::open(dir.path(), None).unwrap());
+    let mut opener = Opener::new(without, fleet.plan.deployment.clone());
+    let unmasked = opener.unmask(&opened, &fleet.plan, &fleet.members);
+    assert_eq!(unmasked.err(), Some(Reason::NotReady));
+}

@@ -39,6 +39,8 @@ pub(super) struct Store {
     len: u64,
     /// What became of sums, where the totals may have it and the file not yet.
     owed: Vec<Opening>,
+    /// Refusals of which the record of what did not open may have a line, and the file not the count yet.
+    pub(super) owed_refusals: Vec<(KeyEpoch, u32)>,
 }
 
 pub(super) fn builder() -> Builder {
@@ -78,6 +80,7 @@ impl Store {
             verified: false,
             len: 0,
             owed: Vec::new(),
+            owed_refusals: Vec::new(),
         }
     }
 

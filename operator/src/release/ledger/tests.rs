@@ -845,6 +845,53 @@ fn an_older_copy_learns_what_did_not_open_and_how_often_from_the_record_of_that(
     assert!(is_older, "{error}");
 }
 
+/// Each operation of a commit fails once. The line is in the record of what did not open by then.
+#[test]
+fn refusals_that_could_not_be_counted_are_counted_before_anybody_asks_how_many_there_are() {
+    let failed = opening(1, 0, Stage::Divided);
+    let by = || By {
+        operator: OPERATOR.to_owned(),
+        ..crate::testing::by()
+    };
+    for n in 0..3 {
+        let (folder, disk) = (Folder::with(&reports(0..1)), FailingDisk::default());
+        let mut ledger = folder.open(true).unwrap().on(disk.clone());
+        assert_eq!(ledger.refusals(KeyEpoch(1)).unwrap(), 0);
+        disk.fail_after(n, u64::MAX);
+        let search = Search::new(&two_culprits(&failed), 2, by());
+        ledger.refuse(&search).unwrap_err();
+        ledger.refusals(KeyEpoch(1)).unwrap_err();
+        disk.fail_after(0, 0);
+        assert_eq!(ledger.refusals(KeyEpoch(1)).unwrap(), 2, "operation {n}");
+        drop(ledger);
+        let mut ledger = folder.open(true).unwrap();
+        assert_eq!(ledger.refusals(KeyEpoch(1)).unwrap(), 2, "after a restart");
+    }
+}
+
+/// Else the whole would be divided again.
+#[test]
+fn a_part_that_only_the_totals_have_still_replaces_the_sum_it_is_a_part_of() {
+    let folder = Folder::with(&reports(0..1));
+    let whole = opening(1, 0, Stage::Divided);
+    let mut ledger = folder.open(true).unwrap();
+    ledger.settle(&[], &refused(&[whole])).unwrap();
+    drop(ledger);
+    let mut part = reports(1..2).remove(0);
+    (part.part, part.replaces) = (wire::Part(1), Some(wire::Part(0)));
+    folder.append_totals(&line(&part));
+    let mut ledger = folder.open(true).unwrap();
+    let window = ledger.window(&part.feeder, part.window_start).unwrap();
+    let found = window
+        .iter()
+        .map(|opening| (opening.stage, opening.replaces));
+    let expected = [
+        (Stage::Divided, None),
+        (Stage::Released, Some(wire::Part(0))),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
 /// What a search for those who spoiled a sum found.
 fn two_culprits(failed: &Opening) -> Searched {
     Searched {

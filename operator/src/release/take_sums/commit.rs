@@ -84,7 +84,8 @@ impl SumTaker {
         }
         let settled = self.ledger.settle(&released, &failed);
         if self.ledger.owes() {
-            self.owed = results.drain(..).map(|(_, result)| result).collect();
+            self.owed
+                .extend(results.drain(..).map(|(_, result)| result));
         }
         settled?;
         failpoint::hit("operator.after_record");
