@@ -36,14 +36,13 @@ impl<'a> Under<'a> {
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Self, Reason> {
-        // The epoch was checked: it is no newer than the plan's. A key that is not there may be brought back, and what is answered
-        // for good cannot.
-        let keys = keyring
-            .get(sum.epoch)
-            .ok_or(match sum.epoch >= FIRST_EPOCH {
-                true => Reason::NotReady,
-                false => Reason::UnknownEpoch,
-            })?;
+        // A key that was there once may be brought back; what is refused for good cannot.
+        let newest = plan.epochs.last().map(|epoch| epoch.epoch);
+        let existed = sum.epoch >= FIRST_EPOCH && Some(sum.epoch) <= newest;
+        let keys = keyring.get(sum.epoch).ok_or(match existed {
+            true => Reason::NotReady,
+            false => Reason::UnknownEpoch,
+        })?;
         let setting = plan.feeder(&sum.feeder, sum.window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         let encoding = encoding(plan, setting)?;

@@ -879,7 +879,8 @@ fn a_part_that_only_the_totals_have_still_replaces_the_sum_it_is_a_part_of() {
     drop(ledger);
     let mut part = reports(1..2).remove(0);
     (part.part, part.replaces) = (wire::Part(1), Some(wire::Part(0)));
-    folder.append_totals(&line(&part));
+    OPERATOR.clone_into(&mut part.by.operator);
+    folder.append_totals(&format!("{}\n", line(&part)));
     let mut ledger = folder.open(true).unwrap();
     let window = ledger.window(&part.feeder, part.window_start).unwrap();
     let found = window
