@@ -99,6 +99,17 @@ pub struct Refusal {
     pub detail: String,
     /// Where the receipt goes; absent where the sender is not known to be the meter, or should try again as it is.
     pub address: Option<Address>,
+    /// The report, where its meter's signature holds.
+    pub(crate) signed: Option<Box<Signed>>,
+}
+
+/// A report whose meter's signature holds, and that may not be folded into a new sum.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub(crate) report: Report,
+    pub(crate) limbs: Bytes,
+    /// The meter's number on the feeder.
+    pub(crate) number: u32,
 }
 
 impl Refusal {
@@ -108,6 +119,7 @@ impl Refusal {
             reason,
             detail: detail.into(),
             address: None,
+            signed: None,
         }
     }
 }
@@ -214,6 +226,11 @@ impl<'a> Admission<'a> {
                 detail,
                 // A gateway with a newer plan than ours is right; it tries again until the plan has come here too.
                 address: (reason != Reason::UnknownPlan).then_some(address),
+                signed: Some(Box::new(Signed {
+                    report,
+                    limbs,
+                    number: entry.number,
+                })),
             }),
         }
     }

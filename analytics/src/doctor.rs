@@ -7,8 +7,11 @@ use wire::Topics;
 
 use crate::assignment::AssignedPlan;
 
-/// An open window with its sum in memory, in bytes.
-const WINDOW: u64 = 33_000;
+/// The ciphertext of a sum in memory, in bytes.
+const SUM: u64 = 33_000;
+
+/// The rest of an open window, of a few hundred meters.
+const WINDOW: u64 = 8_000;
 
 /// Everything else: reports under way, the store's cache, the plan and a roster of a hundred thousand meters.
 const OWN_MEMORY: u64 = 64 << 20;
@@ -43,9 +46,18 @@ pub fn subject(settings: &Settings) -> Subject {
         subscriptions: subscriptions.unwrap_or_default(),
         member: true,
         descriptors: DESCRIPTORS,
-        memory: OWN_MEMORY + WINDOW.saturating_mul(analytics.max_open_windows as u64),
+        memory: memory(analytics),
         examine,
     }
+}
+
+/// Bytes at most: ciphertexts are in memory beyond `max_hot_sums` until the next commit.
+fn memory(analytics: &service::config::Analytics) -> u64 {
+    let windows = analytics.max_open_windows as u64;
+    let sums = analytics
+        .max_hot_sums
+        .saturating_add(analytics.commit_max_reports) as u64;
+    OWN_MEMORY + WINDOW.saturating_mul(windows) + SUM.saturating_mul(sums.min(windows))
 }
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use service::failpoint;
 use service::trust::{HeldPlan, Roster};
 use wire::{
-    AnalyticsId, DeploymentId, Digest, FeederId, GatewayId, Reason, SigningKey, Topics, UnixMillis,
+    AnalyticsId, DeploymentId, FeederId, GatewayId, Reason, SigningKey, Topics, UnixMillis,
 };
 
 use crate::assignment::AssignedPlan;
@@ -26,10 +26,12 @@ mod fold;
 mod handover;
 mod releases;
 mod settle;
+mod unsettled;
 pub use crate::windows::Rules;
 use answers::Answers;
 use divide::Asking;
 pub use handover::Handover;
+use unsettled::Unsettled;
 
 /// Sums released in one step at most: each takes 15 kB and 8 bytes for each meter in it until it has been published.
 const RELEASES_A_STEP: usize = 128;
@@ -108,7 +110,9 @@ pub struct Engine<S> {
     /// The feeders that are being given up.
     leaving: Arc<BTreeSet<FeederId>>,
     /// The releases that await the operator's receipt. Their bytes are in the store.
-    unsettled: BTreeMap<SumKey, Digest>,
+    unsettled: BTreeMap<SumKey, Unsettled>,
+    /// Milliseconds of reach, when that was last said.
+    active_ms: u64,
     /// What gateways are told after the next commit.
     answers: HashMap<GatewayId, Answers>,
     /// When the reports of divided parts are asked for again.
@@ -132,7 +136,9 @@ impl<S: Store> Engine<S> {
             grid: held.grid,
         };
         let mut windows = Windows::new(format, rules);
-        let unsettled = windows.restore(&mut store)?.into_iter().collect();
+        let unsettled = windows.restore(&mut store)?.into_iter();
+        let unsettled = unsettled.map(|(key, digest)| (key, Unsettled::new(digest)));
+        let unsettled = unsettled.collect();
         Ok(Self {
             identity,
             format,
@@ -141,6 +147,7 @@ impl<S: Store> Engine<S> {
             assigned: None,
             leaving: Arc::default(),
             unsettled,
+            active_ms: 0,
             answers: HashMap::new(),
             asking: HashMap::new(),
             ready: Effects::default(),
@@ -152,14 +159,21 @@ impl<S: Store> Engine<S> {
         (held.shape, held.grid) == (self.format.shape, self.format.grid)
     }
 
+    /// Goes by the wall clock for the retention, from now on: in production, where no window is replayed.
+    pub fn set_wall(&mut self, now: UnixMillis) {
+        self.windows.set_wall(now.0 / 1000);
+    }
+
     /// Closes what is due and forgets what is past its retention. Returns whether more may be due.
     ///
     /// # Errors
     /// Those of [`Engine::close`].
     pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<bool, StoreError> {
+        self.active_ms = active_ms;
         let more = self.close(roster, active_ms, true)?;
         self.ask_again(roster, active_ms)?;
-        for held in self.windows.reclaim() {
+        self.give_up(roster)?;
+        for held in self.windows.reclaim(&mut self.store)? {
             self.withheld(&held, roster, "the retention of the window is over")?;
         }
         self.withhold(roster)?;
@@ -195,7 +209,8 @@ impl<S: Store> Engine<S> {
             let signing = Instant::now();
             let release = self.release(&due);
             metrics::releasing(packing + signing.elapsed());
-            self.unsettled.insert(release.key.clone(), release.digest);
+            let unsettled = Unsettled::new(release.digest);
+            self.unsettled.insert(release.key.clone(), unsettled);
             metrics::released(due.row.contributors);
             self.ready.events.push(Event::Released(release.key.clone()));
             self.windows.released(release);

@@ -95,7 +95,10 @@ const COUNTERS: [(&str, &str); 16] = [
 /// Every gauge, with its help.
 const GAUGES: [(&str, &str); 8] = [
     (QUEUED, "Reports received and not committed yet"),
-    (OPEN, "Sums that take reports: open windows and supplements"),
+    (
+        OPEN,
+        "Sums that take reports, of feeders that are in memory",
+    ),
     (
         UNSETTLED,
         "Releases that the operator has not answered for good",

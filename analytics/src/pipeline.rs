@@ -251,6 +251,7 @@ impl Runner {
             retention_s: analytics.retention.as_secs(),
             max_open: analytics.max_open_windows,
             max_feeders: analytics.max_feeders,
+            max_small: analytics.max_small_sums_per_meter,
             max_hot: analytics.max_hot_sums,
             fingerprint_bits: u32::BITS,
         };

@@ -16,9 +16,14 @@
 //! Of a window that takes reports, the sums, the numbers and salts in each, and a 32-bit fingerprint of each contributor:
 //! one that is not there is new, one that is there is looked up, in what awaits the commit and then in the store. Of any other window, the number of its
 //! parts and contributors; its reports are all looked up. Sums beyond `max_hot` are in the store alone until a report
-//! comes for them. So are feeders of which nothing is open or unsettled, if there are more than `max_feeders`.
+//! comes for them. So are feeders of which nothing is open or unsettled but sums that are held, if there are more than
+//! `max_feeders`. What each party may have of all this is in `quota`.
+//!
+//! # Time
+//! Windows close by the time of their feeder, which `min_meters` of its meters move. The retention is over by the wall clock, where
+//! there is one, else by the same time: nobody can make it end early for others, nor keep it from ending.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use release::Decision;
@@ -35,6 +40,7 @@ mod fingerprints;
 mod fold;
 mod growing_set;
 mod members;
+mod quota;
 mod restore;
 mod settle;
 mod sum;
@@ -44,7 +50,7 @@ pub(crate) mod tests;
 use changes::Changes;
 pub(crate) use close::Enrolled;
 pub(crate) use contribution::Contribution;
-use feeder::Feeder;
+use feeder::{Feeder, Window};
 use fingerprints::{Fingerprints, Hasher};
 pub(crate) use fold::FoldResult;
 pub(crate) use members::Members;
@@ -61,11 +67,13 @@ pub struct Rules {
     pub idle_limit_ms: u64,
     /// Event time for which a window's contributors are remembered after its end, in seconds.
     pub retention_s: u64,
-    /// Greatest number of sums that take reports at once.
+    /// Greatest number of sums at once that take reports and can be released: see `quota`.
     pub max_open: usize,
-    /// Greatest number of feeders with windows that are open or await the operator's receipt; also of feeders in memory
-    /// between commits.
+    /// Greatest number of feeders with such sums, or with some that await the operator's receipt; also of feeders at rest
+    /// in memory between commits.
     pub max_feeders: usize,
+    /// Greatest number of other sums that a meter may be in.
+    pub max_small: usize,
     /// Sums kept in memory between commits, at most 33 kB each; the others are read back when a report comes for them.
     pub max_hot: usize,
     /// Bits of the keyed hash by which contributors are told apart in memory; fewer make more reports be looked up in
@@ -81,8 +89,12 @@ pub(crate) struct Windows {
     hasher: Hasher,
     /// The feeders in memory: all of which something is awaited, and some at rest.
     feeders: HashMap<FeederId, Feeder>,
-    /// How many of them something is awaited of.
-    active: usize,
+    /// The others that have windows in the store.
+    away: BTreeMap<FeederId, Away>,
+    /// What takes room in all.
+    quota: quota::OfAll,
+    /// The wall clock, in Unix seconds, if the retention goes by it. It never goes back.
+    wall_s: Option<u64>,
     /// The feeders of which no window is opened, because they are being given up.
     leaving: Arc<BTreeSet<FeederId>>,
     /// The sums that take reports: what a tick looks at.
@@ -92,6 +104,14 @@ pub(crate) struct Windows {
     /// The open sums whose ciphertext is in memory, those that were used last at the back.
     hot: VecDeque<SumKey>,
     changes: Changes,
+}
+
+/// What is known of a feeder that is in the store alone.
+#[derive(Debug, Clone, Copy)]
+struct Away {
+    oldest: WindowStart,
+    /// Whether sums of it are held.
+    holds: bool,
 }
 
 /// A sum that is due and has enough contributors.
@@ -123,7 +143,9 @@ impl Windows {
             hasher: Hasher::new(rules.fingerprint_bits),
             rules,
             feeders: HashMap::new(),
-            active: 0,
+            away: BTreeMap::new(),
+            quota: quota::OfAll::default(),
+            wall_s: None,
             leaving: Arc::default(),
             open: BTreeSet::new(),
             divided: BTreeSet::new(),
@@ -132,32 +154,41 @@ impl Windows {
         }
     }
 
-    /// Changes a feeder, which is in memory from then on, and keeps count of those that something is awaited of.
-    fn change<T>(&mut self, id: &FeederId, change: impl FnOnce(&mut Feeder) -> T) -> T {
-        let feeder = match self.feeders.get_mut(id) {
-            Some(feeder) => feeder,
-            None => self.feeders.entry(id.clone()).or_default(),
-        };
-        let before = feeder.is_active();
-        let changed = change(feeder);
-        match (before, feeder.is_active()) {
-            (false, true) => self.active += 1,
-            (true, false) => self.active -= 1,
-            _ => {}
-        }
-        changed
+    /// A feeder, which is in memory from then on.
+    fn feeder(&mut self, id: &FeederId) -> &mut Feeder {
+        self.feeders.entry(id.clone()).or_default()
     }
 
     /// Lets feeders at rest leave memory until there are no more than `most`. All of them is in the store.
     fn trim(&mut self, most: usize) {
-        let mut over = self.feeders.len().saturating_sub(most);
-        if over > 0 {
-            self.feeders.retain(|_, feeder| {
-                let leaves = over > 0 && !feeder.is_active();
-                over -= usize::from(leaves);
-                !leaves
-            });
+        let over = self.feeders.len().saturating_sub(most);
+        if over == 0 {
+            return;
         }
+        let rules = &self.rules.release;
+        let resting = self
+            .feeders
+            .iter()
+            .filter(|(_, feeder)| feeder.is_at_rest(rules));
+        let leaving: Vec<FeederId> = resting.map(|(id, _)| id.clone()).take(over).collect();
+        for id in leaving {
+            let Some(feeder) = self.feeders.remove(&id) else {
+                continue;
+            };
+            let mut holds = false;
+            for sum in feeder.windows.values().flat_map(Window::sums) {
+                self.open.remove(&sum.row.key);
+                holds = true;
+            }
+            if let Some((&oldest, _)) = feeder.windows.first_key_value() {
+                self.away.insert(id, Away { oldest, holds });
+            }
+        }
+    }
+
+    /// The retention goes by the wall clock, which says this, in Unix seconds.
+    pub(crate) fn set_wall(&mut self, now_s: u64) {
+        self.wall_s = self.wall_s.max(Some(now_s));
     }
 
     /// Opens no more windows of these feeders; those that are open close by the usual rules.

@@ -148,6 +148,7 @@ impl World {
             retention_s: 24 * HOUR,
             max_open,
             max_feeders: 10,
+            max_small: 100,
             max_hot: 10,
             fingerprint_bits: 32,
         };

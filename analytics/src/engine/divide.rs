@@ -32,8 +32,8 @@ impl<S: Store> Engine<S> {
     ) -> Result<bool, StoreError> {
         let divided = self.windows.divide(key, active_ms, &mut self.store)?;
         if divided {
-            if let Some(digest) = self.unsettled.remove(key) {
-                trace::divided(&self.identity.deployment, key, &digest);
+            if let Some(divided) = self.unsettled.remove(key) {
+                trace::divided(&self.identity.deployment, key, &divided.digest);
             }
             metrics::divided();
             tracing::error!(

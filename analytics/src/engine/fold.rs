@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use wire::{Part, Reason, Status};
+use wire::{Digest, Part, Reason, Status};
 
 use super::{Engine, Event};
-use crate::admit::{Admitted, Refusal};
+use crate::admit::{Admitted, Refusal, Signed};
 use crate::metrics;
 use crate::store::{Store, StoreError};
 use crate::trace;
@@ -28,7 +28,7 @@ impl<S: Store> Engine<S> {
         for verdict in verdicts {
             let status = match verdict.and_then(|admitted| self.still_owned(admitted)) {
                 Ok(admitted) => self.fold_one(admitted, active_ms),
-                Err(refusal) => self.refuse(refusal),
+                Err(refusal) => self.refuse(refusal, active_ms),
             };
             match status {
                 Ok(Some(Status::Folded)) => folded += 1,
@@ -114,11 +114,14 @@ impl<S: Store> Engine<S> {
     ///
     /// It may be in a sum all the same: it was admitted under an older plan, and its receipt did not arrive. Told the
     /// refusal, its gateway would seal the readings again, and the new ciphertext would be a conflict.
-    fn refuse(&mut self, refusal: Refusal) -> Result<Option<Status>, StoreError> {
+    ///
+    /// And it may be asked for again, for the part that replaces the one it is in: that part is under the plan of then too.
+    fn refuse(&mut self, refusal: Refusal, active_ms: u64) -> Result<Option<Status>, StoreError> {
         let Refusal {
             reason,
             detail,
             address,
+            signed,
         } = refusal;
         if let Some(address) = &address {
             let window = address.window;
@@ -127,6 +130,12 @@ impl<S: Store> Engine<S> {
             let windows = &self.windows;
             let store = &mut self.store;
             if let Some(part) = windows.holds(&address.feeder, window, meter, digest, store)? {
+                if let Some(signed) = &signed
+                    && let Some(part) = self.fold_wanted(signed, digest, part, active_ms)?
+                {
+                    self.answer(address.clone(), Status::Folded, part);
+                    return Ok(Some(Status::Folded));
+                }
                 self.duplicate(address, part)?;
                 self.answer(address.clone(), Status::Duplicate, part);
                 return Ok(Some(Status::Duplicate));
@@ -139,5 +148,29 @@ impl<S: Store> Engine<S> {
             self.answer(address, status, Part(0));
             status
         }))
+    }
+
+    /// Folds a report that is in `part` into the one that replaces it, if there is one that takes it; returns that.
+    fn fold_wanted(
+        &mut self,
+        signed: &Signed,
+        digest: Digest,
+        part: Part,
+        active_ms: u64,
+    ) -> Result<Option<Part>, StoreError> {
+        let Signed {
+            report,
+            limbs,
+            number,
+        } = signed;
+        let windows = &mut self.windows;
+        let store = &mut self.store;
+        match windows.fold_wanted((report, *number), (&**limbs, digest), part, active_ms, store)? {
+            FoldResult::Folded(part) => {
+                metrics::folded(part);
+                Ok(Some(part))
+            }
+            FoldResult::Duplicate(_) | FoldResult::Refused(_) => Ok(None),
+        }
     }
 }

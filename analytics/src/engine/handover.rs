@@ -43,7 +43,8 @@ impl<S: Store> Engine<S> {
         let Some(assigned) = self.assigned.clone() else {
             return Ok(());
         };
-        for held in self.windows.withhold(|feeder| assigned.owns(feeder)) {
+        let owns = |feeder: &FeederId| assigned.owns(feeder);
+        for held in self.windows.withhold(owns, &mut self.store)? {
             self.withheld(&held, roster, "the feeder was handed over")?;
         }
         Ok(())

@@ -39,11 +39,12 @@ impl<S: Store> Engine<S> {
 
     /// The releases that wait for the operator's receipt.
     pub(crate) fn awaited(&self) -> HashSet<Digest> {
-        self.unsettled.values().copied().collect()
+        let unsettled = self.unsettled.values();
+        unsettled.map(|unsettled| unsettled.digest).collect()
     }
 
     /// Up to `most` of the releases that the operator has not answered for good, after `last`, with the sum each is of. They are to be
-    /// sent again. Those of feeders that another service has now wait: the operator would refuse them.
+    /// sent again; those that it put off, only after a while. Those of feeders that another service has now wait: the operator would refuse them.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read or is damaged.
@@ -54,7 +55,8 @@ impl<S: Store> Engine<S> {
     ) -> Result<Vec<(SumKey, Outgoing)>, StoreError> {
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
         let keys = self.unsettled.range((after, Bound::Unbounded));
-        let own = keys.filter(|(key, _)| self.owns(&key.feeder)).take(most);
+        let due = keys.filter(|(_, unsettled)| unsettled.is_due(self.active_ms));
+        let own = due.filter(|(key, _)| self.owns(&key.feeder)).take(most);
         let keys: Vec<_> = own.map(|(key, _)| key.clone()).collect();
         let mut outgoing = Vec::new();
         for key in keys {

@@ -28,38 +28,54 @@ impl<S: Store> Engine<S> {
             window: receipt.window,
             part: receipt.part,
         };
-        let awaited = self.unsettled.get(&key);
-        if awaited.is_none_or(|digest| *digest != receipt.digest) {
+        let awaited = self.unsettled.get_mut(&key);
+        let Some(awaited) = awaited.filter(|awaited| awaited.digest == receipt.digest) else {
             return Ok(());
-        }
+        };
         let stage = match receipt.status {
             SumStatus::Taken | SumStatus::Duplicate => Stage::Settled,
-            SumStatus::Rejected(reason) if is_transient(reason) => return Ok(()),
-            SumStatus::Rejected(_) => Stage::Refused,
+            SumStatus::Rejected(reason) if !reason.is_final() => {
+                awaited.put_off(reason, active_ms);
+                return Ok(());
+            }
+            SumStatus::Rejected(reason) => return self.refused(&key, reason, roster),
             SumStatus::Divide => match self.divide(&key, roster, active_ms)? {
                 true => return Ok(()),
-                false => Stage::Refused,
+                false => return self.refused(&key, Reason::NotOpened, roster),
             },
         };
-        self.announce(&key, outcome_of(stage), roster)?;
-        metrics::settled(stage == Stage::Refused);
-        if stage == Stage::Refused {
-            let reason = match receipt.status {
-                SumStatus::Rejected(reason) => reason,
-                _ => Reason::NotOpened,
-            };
-            if reason == Reason::BatchCollected {
-                self.windows.collected(&key);
-            }
-            tracing::error!(
-                feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason,
-                "the operator refused a release: its readings are in no total, unless another service's release has them"
-            );
+        self.end(&key, stage, roster)
+    }
+
+    /// A release is in no total, because of `reason`, and that is final.
+    pub(super) fn refused(
+        &mut self,
+        key: &SumKey,
+        reason: Reason,
+        roster: &Roster,
+    ) -> Result<(), StoreError> {
+        self.end(key, Stage::Refused, roster)?;
+        if reason == Reason::BatchCollected {
+            self.windows.collected(key);
         }
-        self.unsettled.remove(&key);
-        if self.windows.settled(&key, stage) {
-            trace::settled(&self.identity.deployment, &key, &receipt.digest);
-            self.ready.events.push(Event::Settled(key));
+        tracing::error!(
+            feeder = %key.feeder, window = key.window.0, part = key.part.0, %reason,
+            "the operator refused a release, or put it off until its retention was over: its readings are in no total, unless \
+             another service's release has them"
+        );
+        Ok(())
+    }
+
+    /// The end of a release.
+    fn end(&mut self, key: &SumKey, stage: Stage, roster: &Roster) -> Result<(), StoreError> {
+        self.announce(key, outcome_of(stage), roster)?;
+        metrics::settled(stage == Stage::Refused);
+        let ended = self.unsettled.remove(key);
+        if self.windows.settled(key, stage) {
+            if let Some(ended) = ended {
+                trace::settled(&self.identity.deployment, key, &ended.digest);
+            }
+            self.ready.events.push(Event::Settled(key.clone()));
         }
         Ok(())
     }
@@ -116,13 +132,4 @@ fn outcome_of(stage: Stage) -> Outcome {
         Stage::Settled => Outcome::Released,
         _ => Outcome::Refused,
     }
-}
-
-/// Reasons for which a release is worth sending again as it is.
-fn is_transient(reason: Reason) -> bool {
-    use Reason::{KeySpent, NotReady, Overloaded, ReportTooEarly, UnknownAnalytics, UnknownPlan};
-    matches!(
-        reason,
-        KeySpent | NotReady | Overloaded | ReportTooEarly | UnknownAnalytics | UnknownPlan
-    )
 }

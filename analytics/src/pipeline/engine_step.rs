@@ -7,7 +7,7 @@ use std::time::Duration;
 use service::trust::Roster;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
-use wire::{FeederId, PlanVersion, SumReceipt};
+use wire::{FeederId, PlanVersion, SumReceipt, UnixMillis};
 
 use super::AnalyticsError;
 use crate::assignment::AssignedPlan;
@@ -51,6 +51,8 @@ pub(super) struct CloseRules {
     pub(super) leaving: Arc<BTreeSet<FeederId>>,
     pub(super) roster: Arc<Roster>,
     pub(super) active_ms: u64,
+    /// The wall clock, if the retention goes by it.
+    pub(super) wall: Option<UnixMillis>,
 }
 
 /// What came of a step.
@@ -70,6 +72,9 @@ impl Work {
     /// Everything but the commit; returns the releases to send again. Then `all` tells whether there are more windows to be closed.
     fn apply<S: Store>(&mut self, engine: &mut Engine<S>) -> Result<Vec<Outgoing>, StoreError> {
         if let Some(rules) = self.rules.take() {
+            if let Some(now) = rules.wall {
+                engine.set_wall(now);
+            }
             for receipt in self.settled.drain(..) {
                 engine.settle(&receipt, &rules.roster, rules.active_ms)?;
             }

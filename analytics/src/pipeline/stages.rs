@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use service::config::Mode;
 use service::stop::Stop;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -225,6 +226,9 @@ impl<S: Store + 'static> Pipeline<S> {
             leaving: self.runner.leaving.clone(),
             roster,
             active_ms: self.runner.uptime.milliseconds(),
+            // What is replayed or simulated is of another time.
+            wall: (self.runner.settings.deployment.mode == Mode::Production)
+                .then(|| self.runner.clock.now()),
         }))
     }
 

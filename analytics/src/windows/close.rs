@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use release::{Answer, Decision, Kind, Level};
-use wire::{FeederId, MeterId, WindowStart};
+use wire::{FeederId, MeterId};
 
 use super::feeder::Window;
 use super::taken::Taken;
-use super::{Due, Held, Members, Sum, Windows};
+use super::{Away, Due, Held, Members, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
+
+/// Feeders that are read back at most in one tick, to forget what is past its retention.
+const RECALLED: usize = 64;
 
 /// What the roster says about a feeder.
 #[derive(Clone, Copy)]
@@ -73,6 +76,7 @@ impl Windows {
             if let Some(sum) = self.sum_mut(&key) {
                 sum.row.stage = Stage::Held;
                 let contributors = sum.row.contributors;
+                self.recount(&key);
                 self.changes.sums.insert(key.clone());
                 held.push(Held { key, contributors });
             }
@@ -143,6 +147,7 @@ impl Windows {
         sum.row.stage = Stage::Released;
         sum.accumulator = None;
         sum.taken = Taken::default();
+        self.recount(&release.key);
         self.changes.sums.insert(release.key.clone());
         self.open.remove(&release.key);
         let feeder = self.feeders.get_mut(&release.key.feeder);
@@ -170,37 +175,47 @@ impl Windows {
 
     /// Forgets windows past their retention whose sums are all settled or held. Returns the held sums that are
     /// thereby withheld for good.
-    pub(crate) fn reclaim(&mut self) -> Vec<Held> {
-        let mut withheld = Vec::new();
-        let retention = self.rules.retention_s + self.window_s();
-        for (id, feeder) in &mut self.feeders {
-            let Some(time) = feeder.time else { continue };
-            let old: Vec<WindowStart> = feeder
-                .windows
-                .iter()
-                .take_while(|(start, _)| start.0 + retention < time)
-                .filter(|(_, window)| {
-                    let mut sums = window.sums().iter();
-                    sums.all(|sum| sum.at_rest(&self.rules.release))
-                })
-                .map(|(start, _)| *start)
-                .collect();
-            for start in old {
-                let before = feeder.is_active();
-                let Some(window) = feeder.remove_window(start) else {
-                    continue;
-                };
-                self.active -= usize::from(before && !feeder.is_active());
-                for sum in window.sums() {
-                    self.open.remove(&sum.row.key);
-                    withheld.push(Held {
-                        key: sum.row.key.clone(),
-                        contributors: sum.row.contributors,
-                    });
-                }
-                self.changes.reclaim(id, start);
-            }
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read; what is to be forgotten is forgotten at a later call.
+    pub(crate) fn reclaim(&mut self, store: &mut dyn Store) -> Result<Vec<Held>, StoreError> {
+        self.recall_oldest(store)?;
+        let mut old = Vec::new();
+        for (id, feeder) in &self.feeders {
+            let windows = feeder.windows.iter();
+            let past = windows.take_while(|(start, _)| self.past_retention(**start, Some(feeder)));
+            let resting = past.filter(|(_, window)| {
+                let mut sums = window.sums().iter();
+                sums.all(|sum| sum.at_rest(&self.rules.release))
+            });
+            old.extend(resting.map(|(start, _)| (id.clone(), *start)));
         }
-        withheld
+        let mut withheld = Vec::new();
+        for (id, start) in old {
+            let Some(feeder) = self.feeders.get_mut(&id) else {
+                continue;
+            };
+            let Some(window) = feeder.windows.remove(&start) else {
+                continue;
+            };
+            for sum in window.sums() {
+                Self::uncount(feeder, &mut self.quota, &self.rules, sum);
+                self.open.remove(&sum.row.key);
+                withheld.push(Held {
+                    key: sum.row.key.clone(),
+                    contributors: sum.row.contributors,
+                });
+            }
+            self.changes.reclaim(&id, start);
+        }
+        Ok(withheld)
+    }
+
+    /// Reads feeders back of which a window is past its retention by the wall clock. By their own time none is: that stands still.
+    fn recall_oldest(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let past = |away: &Away| self.wall_s.is_some() && self.past_retention(away.oldest, None);
+        let old = self.away.iter().filter(|(_, away)| past(away));
+        let old: Vec<FeederId> = old.map(|(id, _)| id.clone()).take(RECALLED).collect();
+        old.iter().try_for_each(|id| self.recall(id, store))
     }
 }

@@ -6,7 +6,7 @@
 //! came for the idle limit, and is never divided again.
 
 use packed::layout::Shape;
-use wire::{ContributorSet, Part};
+use wire::{ContributorSet, Digest, Part, Report};
 
 use super::contribution::Contribution;
 use super::fold::FoldResult;
@@ -50,6 +50,42 @@ impl Windows {
         }
         self.divided.insert(key.clone());
         Ok(true)
+    }
+
+    /// A report that is in `part`, and that no plan admits any more, came again: if that was divided, it goes into the part that
+    /// replaces it. Its `limbs` are those that were folded before, since they have their digest.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read; nothing has changed then.
+    pub(crate) fn fold_wanted(
+        &mut self,
+        (report, number): (&Report, u32),
+        (limbs, digest): (&[u8], Digest),
+        part: Part,
+        active_ms: u64,
+        store: &mut dyn Store,
+    ) -> Result<FoldResult, StoreError> {
+        self.recall(&report.feeder, store)?;
+        let window = self.feeders.get(&report.feeder);
+        let window = window.and_then(|feeder| feeder.windows.get(&report.window));
+        let sums = window.map_or(&[][..], |window| window.sums());
+        let replacing = sums.iter().find(|sum| {
+            let replaces = sum.row.replaces.map(|replaces| replaces.part);
+            replaces == Some(part)
+        });
+        let Some(replacing) = replacing else {
+            return Ok(FoldResult::Duplicate(part));
+        };
+        let contribution = Contribution {
+            report,
+            limbs,
+            digest,
+            number,
+            profile: replacing.row.profile,
+            // As many as were in the part before.
+            max_meters: u32::MAX,
+        };
+        self.fold_again(part, &contribution, active_ms, store)
     }
 
     /// A report that is in `part` came again: if that was divided, it goes into the part that replaces it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use wire::{KeyEpoch, MeterId, Part, WindowStart};
 
 use super::fingerprints::{Fingerprint, Fingerprints};
+use super::quota::OfFeeder;
 use super::{Contribution, Sum};
 use crate::store::Stage;
 
@@ -15,8 +16,7 @@ pub(super) struct Feeder {
     /// The newest window end that `min_meters` distinct meters have passed; it never goes back.
     pub(super) time: Option<u64>,
     pub(super) ahead: Ahead,
-    /// Windows that something is awaited of.
-    active: usize,
+    pub(super) quota: OfFeeder,
 }
 
 /// The newest window end that each meter has passed, of those meters that are ahead of the feeder's time: fewer than
@@ -35,9 +35,11 @@ impl Ahead {
 }
 
 impl Feeder {
-    /// Whether something is awaited of a window. If not, all of the feeder is in the store, and it may leave memory.
-    pub(super) fn is_active(&self) -> bool {
-        self.active > 0
+    /// Whether nothing is awaited but reports for sums that are held. Then all of the feeder is in the store once that is committed.
+    pub(super) fn is_at_rest(&self, rules: &release::Rules) -> bool {
+        let mut sums = self.windows.values().flat_map(Window::sums);
+        // The reports of a part that replaces another are asked for.
+        sums.all(|sum| sum.at_rest(rules) && sum.row.replaces.is_none())
     }
 
     /// The window, of which something is awaited from now on.
@@ -45,7 +47,6 @@ impl Feeder {
         let window = self.windows.entry(start).or_default();
         if window.active.is_none() {
             window.active = Some(Box::default());
-            self.active += 1;
         }
         window
     }
@@ -58,16 +59,8 @@ impl Feeder {
         let sum = sums.remove(index);
         if sums.is_empty() {
             window.active = None;
-            self.active -= 1;
         }
         Some(sum)
-    }
-
-    /// Forgets a window.
-    pub(super) fn remove_window(&mut self, start: WindowStart) -> Option<Window> {
-        let window = self.windows.remove(&start)?;
-        self.active -= usize::from(window.active.is_some());
-        Some(window)
     }
 
     /// A meter reported the window that ends at `end`. Returns whether the feeder's time moved.
@@ -129,8 +122,8 @@ impl Window {
         seen.is_some_and(|seen| !seen.contains(&fingerprint))
     }
 
-    /// The part that takes this new contributor, if one does: of its key epoch and its setting, and not full.
-    pub(super) fn taking(&self, contribution: &Contribution<'_>) -> Option<Part> {
+    /// The sum that takes this new contributor, if one does: of its key epoch and its setting, and not full.
+    pub(super) fn taking(&self, contribution: &Contribution<'_>) -> Option<&Sum> {
         let report = contribution.report;
         let fits = |sum: &&Sum| {
             sum.takes_reports()
@@ -138,7 +131,7 @@ impl Window {
                 && (sum.row.epoch, sum.row.plan_version) == (report.epoch, report.plan_version)
                 && sum.row.contributors < contribution.max_meters
         };
-        Some(self.sums().iter().rfind(fits)?.row.key.part)
+        self.sums().iter().rfind(fits)
     }
 
     /// Whether it had a sum and none takes new contributors any more: whoever comes now is late.

@@ -74,8 +74,7 @@ impl Windows {
     fn part_for(&self, contribution: &Contribution<'_>) -> Result<Part, Reason> {
         let report = contribution.report;
         let feeder = self.feeders.get(&report.feeder);
-        let time = feeder.and_then(|feeder| feeder.time);
-        if time.is_some_and(|time| self.past_retention(report.window, time)) {
+        if self.past_retention(report.window, feeder) {
             return Err(Reason::ReportTooLate);
         }
         let window = feeder.and_then(|feeder| feeder.windows.get(&report.window));
@@ -91,13 +90,10 @@ impl Windows {
         if self.leaving.contains(&report.feeder) && !window.is_some_and(Window::is_open) {
             return Err(Reason::NotReady);
         }
-        let is_active = feeder.is_some_and(Feeder::is_active);
-        if !is_active && self.active >= self.rules.max_feeders {
-            return Err(Reason::TooManyOpen);
-        }
-        match window.and_then(|window| window.taking(contribution)) {
-            Some(part) => Ok(part),
-            None if self.open.len() >= self.rules.max_open => Err(Reason::TooManyOpen),
+        let taking = window.and_then(|window| window.taking(contribution));
+        self.has_room(feeder, taking, contribution)?;
+        match taking {
+            Some(sum) => Ok(sum.row.key.part),
             None => match window.map_or(0, |window| window.parts) {
                 u16::MAX => Err(Reason::TooManyOpen),
                 parts => Ok(Part(parts)),
@@ -152,7 +148,8 @@ impl Windows {
         let meter = &contribution.report.meter;
         let fingerprint = self.hasher.of(meter);
         let end = key.window.0 + self.window_s();
-        let feeder = self.feeders.entry(key.feeder.clone()).or_default();
+        let min_meters = self.rules.release.min_meters;
+        let feeder = self.feeder(&key.feeder);
         if let Some(window) = feeder.windows.get_mut(&key.window)
             && let Some(active) = &mut window.active
         {
@@ -163,9 +160,10 @@ impl Windows {
                 seen.insert(fingerprint);
             }
         }
-        if feeder.reported(meter, end, self.rules.release.min_meters) {
+        if feeder.reported(meter, end, min_meters) {
             self.changes.times.insert(key.feeder.clone());
         }
+        self.joined(key, meter);
         let counted = Counted {
             part: key.part,
             number: contribution.number,
@@ -179,27 +177,33 @@ impl Windows {
     /// Adds the next sum of a window. Its ciphertext is in memory.
     pub(super) fn enter_new(&mut self, mut sum: Sum) {
         let key = sum.row.key.clone();
-        self.change(&key.feeder, |feeder| {
-            let window = feeder.activate(key.window);
-            // Of a window that is new, nobody is in the store.
-            let is_new = window.parts == 0;
-            if sum.row.replaces.is_none() {
-                sum.is_late = window.is_over();
-                window.epoch = Some(sum.row.epoch);
+        let window = self.feeder(&key.feeder).activate(key.window);
+        // Of a window that is new, nobody is in the store.
+        let is_new = window.parts == 0;
+        if sum.row.replaces.is_none() {
+            sum.is_late = window.is_over();
+            window.epoch = Some(sum.row.epoch);
+        }
+        window.parts += 1;
+        if let Some(active) = &mut window.active {
+            if is_new {
+                active.seen = Some(Fingerprints::default());
             }
-            window.parts += 1;
-            if let Some(active) = &mut window.active {
-                if is_new {
-                    active.seen = Some(Fingerprints::default());
-                }
-                active.sums.push(sum);
-            }
-        });
+            active.sums.push(sum);
+        }
+        self.recount(&key);
         self.open.insert(key.clone());
         self.hot.push_back(key);
     }
 
-    fn past_retention(&self, window: WindowStart, time: u64) -> bool {
-        window.0 + self.window_s() + self.rules.retention_s < time
+    /// Whether the retention of a sum in memory is over.
+    pub(crate) fn is_past_retention(&self, key: &SumKey) -> bool {
+        self.past_retention(key.window, self.feeders.get(&key.feeder))
+    }
+
+    /// Whether the retention of a feeder's window is over.
+    pub(super) fn past_retention(&self, window: WindowStart, feeder: Option<&Feeder>) -> bool {
+        let time = self.wall_s.or_else(|| feeder?.time);
+        time.is_some_and(|time| window.0 + self.window_s() + self.rules.retention_s < time)
     }
 }

@@ -2,6 +2,8 @@
 
 use wire::{Digest, FeederId};
 
+use super::feeder::Window;
+use super::quota::Counts;
 use super::{Fingerprints, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
@@ -48,15 +50,34 @@ impl Windows {
         if self.feeders.contains_key(id) {
             return Ok(());
         }
+        // It is known again when it leaves.
+        let away = self.away.remove(id);
+        let recalled = self.read_back(id, store);
+        if recalled.is_err() {
+            self.forget(id);
+            self.away.extend(away.map(|away| (id.clone(), away)));
+        }
+        recalled
+    }
+
+    /// Lets go of a feeder that could not be read.
+    fn forget(&mut self, id: &FeederId) {
+        let Some(mut feeder) = self.feeders.remove(id) else {
+            return;
+        };
+        let windows = std::mem::take(&mut feeder.windows);
+        for sum in windows.values().flat_map(Window::sums) {
+            self.open.remove(&sum.row.key);
+            Self::uncount(&mut feeder, &mut self.quota, &self.rules, sum);
+        }
+    }
+
+    fn read_back(&mut self, id: &FeederId, store: &mut dyn Store) -> Result<(), StoreError> {
         let mut rows = Vec::new();
         let time = store.feeder(id, &mut |row| rows.push(row))?;
         rows.into_iter().for_each(|row| self.enter(row));
-        self.feeders.entry(id.clone()).or_default().time = time;
-        let counted = self.count_contributors(id, store);
-        if counted.is_err() {
-            self.feeders.remove(id);
-        }
-        counted
+        self.feeder(id).time = time;
+        self.count_contributors(id, store)
     }
 
     /// Reads who contributed to a feeder's windows, as far as that is kept in memory.
@@ -89,6 +110,10 @@ impl Windows {
                     && sum.takes_reports()
                 {
                     sum.taken.enter(row.number, row.salt);
+                    if sum.counts == Counts::Small {
+                        feeder.quota.joined(&row.meter);
+                        sum.few.push(row.meter);
+                    }
                 }
             })?;
             if let Some(active) = active {
@@ -105,18 +130,16 @@ impl Windows {
     fn enter(&mut self, row: SumRow) {
         let id = row.key.feeder.clone();
         let takes_late = self.takes_late();
-        let mut is_late = false;
-        self.change(&id, |feeder| {
-            let window = feeder.windows.entry(row.key.window).or_default();
-            is_late = takes_late && row.replaces.is_none() && window.epoch == Some(row.epoch);
-            window.parts += 1;
-            // Those of a part that replaces another count there.
-            if row.replaces.is_none() {
-                window.contributors += row.contributors;
-                window.epoch = Some(row.epoch);
-            }
-            window.collected |= row.stage == Stage::Closed;
-        });
+        let windows = &mut self.feeder(&id).windows;
+        let window = windows.entry(row.key.window).or_default();
+        let is_late = takes_late && row.replaces.is_none() && window.epoch == Some(row.epoch);
+        window.parts += 1;
+        // Those of a part that replaces another count there.
+        if row.replaces.is_none() {
+            window.contributors += row.contributors;
+            window.epoch = Some(row.epoch);
+        }
+        window.collected |= row.stage == Stage::Closed;
         if !matches!(row.stage, Stage::Open | Stage::Held | Stage::Released) {
             return;
         }
@@ -131,11 +154,11 @@ impl Windows {
                 });
             }
         }
-        self.change(&id, |feeder| {
-            let window = feeder.activate(sum.row.key.window);
-            if let Some(active) = &mut window.active {
-                active.sums.push(sum);
-            }
-        });
+        let key = sum.row.key.clone();
+        let window = self.feeder(&id).activate(key.window);
+        if let Some(active) = &mut window.active {
+            active.sums.push(sum);
+        }
+        self.recount(&key);
     }
 }

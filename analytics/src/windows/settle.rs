@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wire::{GatewayId, MeterId};
+use wire::{FeederId, GatewayId, MeterId};
 
 use super::{Held, Sum, Windows};
 use crate::store::{Stage, Store, StoreError, SumKey, SumRow};
@@ -26,7 +26,20 @@ impl Windows {
 
     /// Ends the held sums of feeders that are not this service's any more, and returns them. Their contributors are
     /// remembered, so that nobody is counted twice should a feeder come back.
-    pub(crate) fn withhold(&mut self, owns: impl Fn(&wire::FeederId) -> bool) -> Vec<Held> {
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read; what is left is ended at a later call.
+    pub(crate) fn withhold(
+        &mut self,
+        owns: impl Fn(&FeederId) -> bool,
+        store: &mut dyn Store,
+    ) -> Result<Vec<Held>, StoreError> {
+        let away = self
+            .away
+            .iter()
+            .filter(|(id, away)| away.holds && !owns(id));
+        let away: Vec<FeederId> = away.map(|(id, _)| id.clone()).collect();
+        away.iter().try_for_each(|id| self.recall(id, store))?;
         let is_small = |key: &&SumKey| {
             let sum = self.sum(key);
             sum.is_some_and(|sum| sum.at_rest(&self.rules.release))
@@ -38,15 +51,15 @@ impl Windows {
             let contributors = self.rest(&key, Stage::Refused)?.contributors;
             Some(Held { key, contributors })
         });
-        withheld.collect()
+        Ok(withheld.collect())
     }
 
     /// Nothing is awaited of a sum any more. Returns its row, as it will be stored.
     pub(super) fn rest(&mut self, key: &SumKey, stage: Stage) -> Option<SumRow> {
-        let sum = self.change(&key.feeder, |feeder| {
-            feeder.remove_sum(key.window, key.part)
-        });
-        let mut row = sum?.row;
+        let feeder = self.feeders.get_mut(&key.feeder)?;
+        let sum = feeder.remove_sum(key.window, key.part)?;
+        Self::uncount(feeder, &mut self.quota, &self.rules, &sum);
+        let mut row = sum.row;
         row.stage = stage;
         self.open.remove(key);
         self.changes.sums.remove(key);

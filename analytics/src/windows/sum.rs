@@ -3,9 +3,10 @@
 use packed::{Accumulator, FoldError};
 use release::Decision;
 use service::failpoint;
-use wire::Reason;
+use wire::{MeterId, Reason};
 
 use super::Contribution;
+use super::quota::Counts;
 use super::taken::Taken;
 use crate::store::{Stage, Store, StoreError, SumRow, damaged};
 
@@ -27,6 +28,10 @@ pub(super) struct Sum {
     pub(super) is_late: bool,
     /// How many contributors it had when it was last found to be dominated by a few of them; 0 if it never was.
     pub(super) dominated_at: u32,
+    /// What it counts as.
+    pub(super) counts: Counts,
+    /// Who is in it, as long as it counts for them.
+    pub(super) few: Vec<MeterId>,
 }
 
 impl Sum {
@@ -49,6 +54,8 @@ impl Sum {
             taken: Taken::default(),
             is_late: false,
             dominated_at: 0,
+            counts: Counts::default(),
+            few: Vec::new(),
         }
     }
 

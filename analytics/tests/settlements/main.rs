@@ -190,3 +190,59 @@ fn a_part_that_replaces_another_is_never_divided_again() {
         assert_eq!(told, of(&members, part, Outcome::Refused));
     }
 }
+
+#[test]
+fn a_wanted_report_counts_although_no_plan_admits_it_any_more() {
+    let [first, second] = groups();
+    let mut scene = Scene::new();
+    let release = scene.release();
+    scene.settle(&release, SumStatus::Divide);
+    scene.rotate();
+    // A new report would be refused, and so is the sum to be told.
+    let effects = scene.receive(first.iter().chain(&second).copied());
+    let folded = scene.said(&effects.outgoing).map(|said| said.reports);
+    let folded: BTreeMap<_, _> = folded.into_iter().flatten().collect();
+    let into = |part| move |meter: &u32| (*meter, (Status::Folded, part));
+    let expected = first.iter().map(into(1)).chain(second.iter().map(into(2)));
+    assert_eq!(folded, expected.collect());
+    assert_eq!(scene.releases(&effects.outgoing).len(), 2);
+    // What is in its part is a duplicate, whatever the plan says.
+    let effects = scene.receive([first[0]]);
+    let [told] = scene
+        .said(&effects.outgoing)
+        .map(|said| said.reports)
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("one answer")
+    };
+    assert_eq!(told, (first[0], (Status::Duplicate, 1)));
+}
+
+#[test]
+fn a_release_that_is_put_off_until_its_retention_is_over_is_refused() {
+    let mut scene = Scene::new();
+    let release = scene.release();
+    let waiting = |scene: &mut Scene| scene.engine.unsettled(None, 9).unwrap().len();
+    assert_eq!(waiting(&mut scene), 1);
+    let key_spent = SumStatus::Rejected(Reason::KeySpent);
+    assert_eq!(scene.settle(&release, key_spent), parts([]));
+    assert_eq!(waiting(&mut scene), 0, "not at once");
+    scene.now_ms += 10_000;
+    scene.tick();
+    assert_eq!(waiting(&mut scene), 1, "but later");
+    scene.settle(&release, key_spent);
+
+    scene.retention_is_over(false);
+    let effects = scene.tick();
+    assert_eq!(scene.said(&effects.outgoing), parts([]));
+    scene.retention_is_over(true);
+    let effects = scene.tick();
+    let refused = parts([(0, Outcome::Refused)]);
+    assert_eq!(scene.said(&effects.outgoing), refused);
+    scene.now_ms += 100_000;
+    scene.tick();
+    assert_eq!(waiting(&mut scene), 0);
+    assert_eq!(scene.settle(&release, SumStatus::Taken), parts([]));
+}

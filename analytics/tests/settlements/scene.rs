@@ -100,6 +100,7 @@ impl Scene {
             retention_s: 24 * 3600,
             max_open: 10,
             max_feeders: 10,
+            max_small: 100,
             max_hot: 10,
             fingerprint_bits: 32,
         };
@@ -112,6 +113,20 @@ impl Scene {
         let (settings, topics, plan) = (&self.settings, &self.topics, &self.plan);
         self.engine = Self::engine(settings, topics, plan, &self.key, &self.store);
         self.now_ms = 0;
+    }
+
+    /// The plan has other keys from now on, and none that the window's reports are under.
+    pub(crate) fn rotate(&mut self) {
+        self.plan.version = PlanVersion(2);
+        self.plan.epochs[0].epoch = KeyEpoch(5);
+        self.plan.epochs[0].first_window = WindowStart(WINDOW.0 + 7_200);
+    }
+
+    /// The wall clock is at the last second of the window's retention, or after it.
+    pub(crate) fn retention_is_over(&mut self, is_over: bool) {
+        let end = WINDOW.0 + 3_600 + 24 * 3_600;
+        let now = UnixMillis((end + u64::from(is_over)) * 1000);
+        self.engine.set_wall(now);
     }
 
     fn report(&self, meter: u32) -> Incoming {

@@ -274,6 +274,7 @@ impl Case {
             retention_s: RETENTION_WINDOWS * HOUR,
             max_open: 100,
             max_feeders: [2, 10][self.rng.random_range(0..2)],
+            max_small: 100,
             // What is kept in memory must change nothing.
             max_hot: [0, 1, 100][self.rng.random_range(0..3)],
             fingerprint_bits: [0, 2, 32][self.rng.random_range(0..3)],

@@ -531,6 +531,11 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
         ("", delay, "analytics.commit_min_delay"),
         ("", "analytics.retention = \"1m\"", "analytics.grace"),
         (one, feeders, "analytics.max_feeders"),
+        (
+            "",
+            "analytics.max_open_windows = 2_047",
+            "analytics.max_feeders",
+        ),
     ]);
 }
 

@@ -159,6 +159,51 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether a *sum* that was refused for this reason is refused for good. The others are sent again as they are, at longer
+    /// and longer intervals.
+    pub const fn is_final(self) -> bool {
+        match self {
+            // The operator has not heard yet of what the sum is under: its plan or roster is older, or it is starting.
+            Self::NotReady | Self::UnknownPlan | Self::UnknownAnalytics => false,
+            // Its clock, or its queue, catches up.
+            Self::ReportTooEarly | Self::Overloaded => false,
+            // A person allows more refusals, or those that were set aside for other sums come free.
+            Self::KeySpent => false,
+            // What is wrong with it is in its signed bytes, and those do not change.
+            Self::InvalidMessage
+            | Self::Oversize
+            | Self::WrongLength
+            | Self::LimbOutOfRange
+            | Self::BadSignature
+            | Self::WrongTopic
+            | Self::MisalignedWindow
+            | Self::BatchFull
+            | Self::MinMeters
+            | Self::Dominated
+            | Self::BadSet
+            | Self::ProfileMismatch
+            | Self::EarlierVersion
+            | Self::NotSupported => true,
+            // Plans only grow: a key epoch, a setting or a meter that it has not now is not of this deployment.
+            Self::UnknownMeter
+            | Self::UnknownFeeder
+            | Self::WrongFeeder
+            | Self::WrongGateway
+            | Self::UnknownEpoch
+            | Self::WrongEpoch
+            | Self::OutdatedConfig
+            | Self::WrongKey
+            | Self::LowerVersion
+            | Self::CapacityAboveReference => true,
+            // What was opened of the window stays opened.
+            Self::Conflict | Self::BatchCollected | Self::AlreadyOpened | Self::NotOpened => true,
+            // Answers to reports, which no sum gets.
+            Self::ReportTooLate | Self::TooManyOpen | Self::SaltTaken => true,
+        }
+    }
+}
+
 /// The text is not the label of a reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a reason")]
@@ -191,6 +236,21 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert!("Conflict".parse::<Reason>().is_err());
+    }
+
+    #[test]
+    fn a_sum_is_refused_for_good_unless_the_operator_may_come_to_think_otherwise() {
+        let passing = Reason::ALL.iter().filter(|reason| !reason.is_final());
+        let labels: Vec<_> = passing.map(|reason| reason.as_str()).collect();
+        let expected = [
+            "unknown_plan",
+            "report_too_early",
+            "unknown_analytics",
+            "not_ready",
+            "overloaded",
+            "key_spent",
+        ];
+        assert_eq!(labels, expected);
     }
 
     #[test]

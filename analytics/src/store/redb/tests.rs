@@ -53,7 +53,10 @@ pub(super) fn act(windows: &mut Windows, store: &mut dyn Store, step: usize) {
         7 => assert!(windows.settled(&key(0, 1), Stage::Refused)),
         8 => fold_all(1..=3, 30 * HOUR, 0),
         // Both old windows go: one settled, one withheld.
-        9 => assert_eq!(windows.reclaim().len(), 1),
+        9 => assert_eq!(
+            windows.reclaim(&mut MemoryStore::default()).unwrap().len(),
+            1
+        ),
         10 => fold_all(4..=6, 31 * HOUR, 0),
         _ => unreachable!("there are {STEPS} steps"),
     }
@@ -354,7 +357,7 @@ fn the_file_stays_bounded() {
         close_on(&mut store, &mut windows, 20, 0);
         commit(&mut store, &mut windows);
         assert!(windows.settled(&key(start, 0), Stage::Settled));
-        windows.reclaim();
+        windows.reclaim(&mut MemoryStore::default()).unwrap();
         commit(&mut store, &mut windows);
         let length = fs::metadata(&path).unwrap().len();
         match hour {

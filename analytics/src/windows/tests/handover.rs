@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wire::{Part, Reason};
 
-use super::{HOUR, IDLE_MS, Stage, close, feeder, fold, key, windows};
+use super::{HOUR, IDLE_MS, MemoryStore, Stage, close, feeder, fold, key, windows};
 use crate::windows::{FoldResult, Held, Windows};
 
 fn leave(windows: &mut Windows) {
@@ -55,10 +55,25 @@ fn a_held_window_does_not_hold_up_a_handover_and_is_withheld_by_it() {
     assert_eq!(windows.awaited(&feeder()), (0, 0));
     // It takes no more, or it could become large enough after the operator has been asked.
     assert_eq!(fold(&mut windows, 3, 0, IDLE_MS), Err(Reason::NotReady));
-    assert_eq!(windows.withhold(|_| true), []);
-    assert_eq!(windows.withhold(|_| false), [held]);
+    assert_eq!(
+        windows
+            .withhold(|_| true, &mut MemoryStore::default())
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        windows
+            .withhold(|_| false, &mut MemoryStore::default())
+            .unwrap(),
+        [held]
+    );
     assert_eq!(windows.open(), 0);
-    assert_eq!(windows.withhold(|_| false), []);
+    assert_eq!(
+        windows
+            .withhold(|_| false, &mut MemoryStore::default())
+            .unwrap(),
+        []
+    );
     // Should the feeder come back, its meters count where they were counted.
     windows.set_leaving(Arc::default());
     assert_eq!(

@@ -4,8 +4,8 @@ use wire::{Digest, Part, PlanVersion, Reason, Report, Retry, UnixMillis};
 
 use super::{
     Contribution, FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on,
-    contribution, digest, due, feeder, fold, fold_on, fold_report, key, limbs, refused, report,
-    windows,
+    contribution, digest, due, feeder, fold, fold_on, fold_report, key, limbs, reclaim, refused,
+    report, windows,
 };
 
 #[test]
@@ -110,7 +110,7 @@ fn the_retention_is_over_once_the_feeders_time_is_past_it() {
     }
     // The window ended a retention ago, to the second.
     assert_eq!(windows.feeder_time(&feeder()), Some(25 * HOUR));
-    assert_eq!(windows.reclaim(), []);
+    assert_eq!(reclaim(&mut windows), []);
     let late = fold(&mut windows, 2, 0, IDLE_MS);
     assert_eq!(late, Ok(FoldResult::Folded(Part(0))));
     for meter in 1..=3 {
@@ -118,7 +118,7 @@ fn the_retention_is_over_once_the_feeders_time_is_past_it() {
     }
     let late = fold(&mut windows, 3, 0, IDLE_MS);
     assert_eq!(late, Err(Reason::ReportTooLate));
-    assert_eq!(windows.reclaim().len(), 1);
+    assert_eq!(reclaim(&mut windows).len(), 1);
 }
 
 #[test]

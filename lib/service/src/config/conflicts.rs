@@ -219,7 +219,7 @@ fn supplements(settings: &Settings) -> Option<Conflict> {
 }
 
 /// Bounds of analytics that do not fit each other.
-fn analytics(settings: &Settings) -> [Option<Conflict>; 3] {
+fn analytics(settings: &Settings) -> [Option<Conflict>; 4] {
     let analytics = &settings.analytics;
     [
         pair(
@@ -239,6 +239,12 @@ fn analytics(settings: &Settings) -> [Option<Conflict>; 3] {
             "analytics.feeders",
             "analytics.max_feeders",
             "some of them could never have a window: raise analytics.max_feeders",
+        ),
+        pair(
+            analytics.max_open_windows < analytics.max_feeders.saturating_mul(2),
+            "analytics.max_open_windows",
+            "analytics.max_feeders",
+            "each feeder has room for windows of its own: expected at least twice as many",
         ),
     ]
 }

@@ -125,8 +125,10 @@ pub struct Analytics {
     /// How long it waits at most, after commits that took long.
     #[serde(with = "humantime_serde")]
     pub commit_max_delay: Duration,
-    /// Windows open at the same time, over all feeders.
+    /// Windows open at the same time, over all feeders, of those with reports of a minimum group.
     pub max_open_windows: usize,
+    /// Sums of fewer meters than a minimum group that a meter's reports may be in at the same time.
+    pub max_small_sums_per_meter: usize,
     /// Sums kept in memory between commits; others are read back when a report comes for them.
     pub max_hot_sums: usize,
     /// Feeders with open windows at the same time.

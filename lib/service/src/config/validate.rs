@@ -206,6 +206,12 @@ fn analytics(settings: &Settings) -> Check {
         usize::MAX,
     )?;
     range(
+        "analytics.max_small_sums_per_meter",
+        analytics.max_small_sums_per_meter,
+        1,
+        usize::MAX,
+    )?;
+    range(
         "analytics.max_feeders",
         analytics.max_feeders,
         1,

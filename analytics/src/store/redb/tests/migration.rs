@@ -119,7 +119,7 @@ fn a_drained_file_of_every_earlier_format_goes_on_in_the_present_one_with_its_wi
         for meter in 1..=3 {
             fold_on(&mut store, &mut windows, meter, 40 * HOUR, 0).unwrap();
         }
-        windows.reclaim();
+        windows.reclaim(&mut store).unwrap();
         store.commit(&windows.transaction()).unwrap();
         drop(store);
         let left = Inspection::of(&path, false).unwrap();

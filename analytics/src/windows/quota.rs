@@ -1,0 +1,186 @@
+//! How much room each party may have, so that nobody fills what others need.
+//!
+//! - A sum that nothing releases now, because too few are in it, takes no room of others: it is on disk, and its ciphertext in
+//!   memory only while there is room for it. It counts for each meter that is in it, and a meter may be in
+//!   [`max_small`](super::Rules::max_small) of them.
+//! - Any other sum takes room until the operator has answered for it. Each feeder has room for some of its own, which no other
+//!   feeder can take, and may have an eighth of what is common. There are [`max_open`](super::Rules::max_open) in all.
+//! - A feeder with such a sum is one of [`max_feeders`](super::Rules::max_feeders). So it takes a minimum group of enrolled
+//!   meters to be one.
+
+use std::collections::HashMap;
+
+use wire::{MeterId, Reason};
+
+use super::{Contribution, Feeder, Rules, Sum, Windows};
+use crate::store::{Stage, SumKey};
+
+/// Feeders that may share all that is common.
+const SHARES: usize = 8;
+
+/// What a sum counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Counts {
+    /// For its meters: it cannot be released now.
+    #[default]
+    Small,
+    /// For its feeder, as one that takes reports.
+    Open,
+    /// For its feeder, as one that awaits the operator's answer.
+    Released,
+}
+
+/// What counts for a feeder.
+#[derive(Debug, Default)]
+pub(super) struct OfFeeder {
+    open: usize,
+    released: usize,
+    /// In how many small sums each meter is.
+    small: HashMap<MeterId, usize>,
+}
+
+/// What counts over all feeders.
+#[derive(Debug, Default)]
+pub(super) struct OfAll {
+    /// Open sums beyond what their feeders have of their own.
+    common: usize,
+    feeders: usize,
+}
+
+impl OfFeeder {
+    /// Whether it is one of the feeders that take room.
+    pub(super) fn takes_room(&self) -> bool {
+        self.open + self.released > 0
+    }
+
+    /// A meter is in one more small sum.
+    pub(super) fn joined(&mut self, meter: &MeterId) {
+        *self.small.entry(meter.clone()).or_default() += 1;
+    }
+
+    fn left(&mut self, meter: &MeterId) {
+        if let Some(sums) = self.small.get_mut(meter) {
+            *sums -= 1;
+            if *sums == 0 {
+                self.small.remove(meter);
+            }
+        }
+    }
+
+    /// A sum counts as `after` and no longer as `before`.
+    fn recount(&mut self, all: &mut OfAll, rules: &Rules, before: Counts, after: Counts) {
+        let (common, took_room) = (self.open.saturating_sub(rules.own()), self.takes_room());
+        let counter = |counts| match counts {
+            Counts::Small => [0, 0],
+            Counts::Open => [1, 0],
+            Counts::Released => [0, 1],
+        };
+        let ([open, released], [more_open, more_released]) = (counter(before), counter(after));
+        self.open = self.open + more_open - open;
+        self.released = self.released + more_released - released;
+        all.common = all.common + self.open.saturating_sub(rules.own()) - common;
+        all.feeders = all.feeders + usize::from(self.takes_room()) - usize::from(took_room);
+    }
+}
+
+impl Rules {
+    /// Open sums that each feeder has room for, whatever others have.
+    fn own(&self) -> usize {
+        (self.max_open / self.max_feeders.max(1) / 2).max(1)
+    }
+
+    /// Open sums beyond those, over all feeders.
+    fn common(&self) -> usize {
+        self.max_open.saturating_sub(self.own() * self.max_feeders)
+    }
+}
+
+impl Sum {
+    fn should_count(&self, rules: &Rules) -> Counts {
+        let contributors = self.row.contributors;
+        match self.row.stage {
+            Stage::Released => Counts::Released,
+            Stage::Held if self.is_withheld(&rules.release) => Counts::Small,
+            _ if self.row.replaces.is_some() => Counts::Open,
+            _ if contributors >= rules.release.min_meters.max(1) => Counts::Open,
+            _ => Counts::Small,
+        }
+    }
+}
+
+impl Windows {
+    /// Whether there is room for a new contributor, in a sum that is there or in one that is opened.
+    pub(super) fn has_room(
+        &self,
+        feeder: Option<&Feeder>,
+        sum: Option<&Sum>,
+        contribution: &Contribution<'_>,
+    ) -> Result<(), Reason> {
+        let none = OfFeeder::default();
+        let quota = feeder.map_or(&none, |feeder| &feeder.quota);
+        let contributors = sum.map_or(0, |sum| sum.row.contributors) + 1;
+        let counts = sum.map_or(Counts::Small, |sum| sum.counts);
+        let has_room = match counts {
+            Counts::Open | Counts::Released => true,
+            Counts::Small if contributors >= self.rules.release.min_meters.max(1) => {
+                self.has_room_for_sum(quota)
+            }
+            Counts::Small => {
+                let small = quota.small.get(&contribution.report.meter);
+                small.is_none_or(|sums| *sums < self.rules.max_small)
+            }
+        };
+        has_room.then_some(()).ok_or(Reason::TooManyOpen)
+    }
+
+    fn has_room_for_sum(&self, quota: &OfFeeder) -> bool {
+        let rules = &self.rules;
+        if !quota.takes_room() && self.quota.feeders >= rules.max_feeders {
+            return false;
+        }
+        let share = (rules.common() / SHARES).max(1).min(rules.common());
+        quota.open < rules.own()
+            || (quota.open - rules.own() < share && self.quota.common < rules.common())
+    }
+
+    /// Counts a sum as what it is by now.
+    pub(super) fn recount(&mut self, key: &SumKey) {
+        let Some(feeder) = self.feeders.get_mut(&key.feeder) else {
+            return;
+        };
+        let window = feeder.windows.get_mut(&key.window);
+        let active = window.and_then(|window| window.active.as_mut());
+        let Some(sum) = active.and_then(|active| active.sum_mut(key.part)) else {
+            return;
+        };
+        let after = sum.should_count(&self.rules);
+        let before = std::mem::replace(&mut sum.counts, after);
+        if after != Counts::Small {
+            let quota = &mut feeder.quota;
+            sum.few.drain(..).for_each(|meter| quota.left(&meter));
+        }
+        (feeder.quota).recount(&mut self.quota, &self.rules, before, after);
+    }
+
+    /// A meter is in a sum from now on, which is counted before.
+    pub(super) fn joined(&mut self, key: &SumKey, meter: &MeterId) {
+        self.recount(key);
+        let Some(feeder) = self.feeders.get_mut(&key.feeder) else {
+            return;
+        };
+        let window = feeder.windows.get_mut(&key.window);
+        let active = window.and_then(|window| window.active.as_mut());
+        if let Some(sum) = active.and_then(|active| active.sum_mut(key.part))
+            && sum.counts == Counts::Small
+        {
+            sum.few.push(meter.clone());
+            feeder.quota.joined(meter);
+        }
+    }
+
+    /// Counts sums no longer that are taken out of a feeder.
+    pub(super) fn uncount(feeder: &mut Feeder, all: &mut OfAll, rules: &Rules, sum: &Sum) {
+        sum.few.iter().for_each(|meter| feeder.quota.left(meter));
+        (feeder.quota).recount(all, rules, sum.counts, Counts::Small);
+    }
+}
