@@ -140,9 +140,9 @@ impl EventLoop {
     ) -> Result<(), OperatorError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let collected = jobs.downgrade();
-        self.searches.start(collected, stop.clone());
+        self.searches.start(collected.clone(), stop.clone());
         let (done, mut results) = mpsc::channel(QUEUE);
-        let taking = tokio::task::spawn_blocking(move || taker.run(queue, &done));
+        let taking = tokio::task::spawn_blocking(move || taker.run(queue, &collected, &done));
         let egress = Egress::open(self.publisher.clone());
         self.enrolment.count_pending();
         let recent = std::mem::take(&mut self.recent);

@@ -79,6 +79,7 @@ pub(crate) fn members(count: u32) -> Members {
             capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: signing(number as u8).verifying_key(),
             mask_key: MaskKey([9; 32]),
+            gateway: format!("gateway-{number}").parse().unwrap(),
         };
         assert!(members.insert(number, member));
     }

@@ -185,14 +185,12 @@ impl ContributorSet {
     /// Who is with whom follows from the set, `min_meters` and the window alone, so nobody can choose it, and whoever may ask
     /// for the groups gets the same. In another window the groups are others: a meter that spoils sums is with others each time.
     pub fn partition(&self, min_meters: u32, window: WindowStart) -> Vec<Self> {
-        let min_meters = min_meters.max(1);
         let mut numbers: Vec<u32> = self.iter().collect();
         let count = numbers.len();
-        if count < 2 * min_meters as usize {
+        let groups = self.partition_len(min_meters) as usize;
+        if groups == 0 {
             return Vec::new();
         }
-        let group = min_meters as usize + min_meters.div_ceil(2) as usize;
-        let groups = (count / group).clamp(2, MAX_GROUPS as usize);
         numbers.sort_unstable_by_key(|number| Self::rank(window, *number));
         // The multiples of count / groups, rounded down.
         let ends = (0..=groups).map(|group| group * count / groups);
@@ -205,6 +203,17 @@ impl ContributorSet {
             part
         });
         parts.collect()
+    }
+
+    /// How many groups a [partition](Self::partition) has.
+    pub fn partition_len(&self, min_meters: u32) -> u32 {
+        let min_meters = min_meters.max(1);
+        let count = self.count();
+        if u64::from(count) < 2 * u64::from(min_meters) {
+            return 0;
+        }
+        let group = min_meters + min_meters.div_ceil(2);
+        (count / group).clamp(2, MAX_GROUPS)
     }
 
     /// Where a meter stands among those of its feeder when a sum of this window is divided: each group has the meters from one

@@ -131,7 +131,6 @@ fn say_searched(searched: &Searched) {
         feeder,
         window_start,
         part,
-        epoch,
         reports,
         missing,
         openings,
@@ -144,6 +143,12 @@ fn say_searched(searched: &Searched) {
             %feeder, window, part, reports, missing, openings, is_cut_short, meters = named(&searched.culprits),
             "these meters spoil sums: they signed reports that nobody can seal by the rules. Find out what they, or their \
              gateways, are; `totals.refused.jsonl` names them too"
+        );
+    }
+    for gateway in &searched.gateways {
+        tracing::error!(
+            %feeder, window, part, %gateway,
+            "several meters behind this gateway spoil sums, and its others were not looked at: find out what it is"
         );
     }
     if !searched.together.is_empty() {
@@ -159,8 +164,9 @@ fn say_searched(searched: &Searched) {
         );
     } else if *is_cut_short {
         tracing::error!(
-            %feeder, window, part, %epoch,
-            "a search ended early: the refusals of its key epoch are used up. Run `operator rotate`"
+            %feeder, window, part,
+            "a search ended early: it found as many meters as it may of the refusals that are left. The next sum of these meters \
+             that does not open is searched again"
         );
     } else if searched.culprits.is_empty() && searched.together.is_empty() {
         tracing::warn!(
@@ -203,9 +209,9 @@ fn say_rejected(feeder: &FeederId, window: Option<(WindowStart, Part)>, reason: 
         ),
         Reason::KeySpent => tracing::error!(
             %feeder, window = ?start, ?part, %reason, count, unlogged,
-            "ALARM: as many sums of this key epoch did not open as operator.max_refusals allows, and more such answers could \
-             give the key away: no sum of it is opened until that is raised. Find out who spoils sums first; `operator rotate` gives \
-             later windows a new key"
+            "ALARM: as many sums of this key epoch did not open as operator.max_refusals allows, or as many of this feeder as it may \
+             have of them, and more such answers could give the key away: this sum waits until that is raised. Find out who spoils \
+             sums first; `operator rotate` gives later windows a new key"
         ),
         _ => {
             tracing::warn!(%feeder, window = ?start, ?part, %reason, count, unlogged, "a sum was rejected");

@@ -146,6 +146,7 @@ mod tests {
             capacity: wire::CapacityClass::MAX,
             key: wire::VerifyingKey::from_bytes([0; 32]),
             mask_key: MaskKey(secret.public()),
+            gateway: "gateway-1".parse().unwrap(),
         };
         let parties = Parties {
             deployment: deployment.as_str(),

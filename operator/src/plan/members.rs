@@ -1,6 +1,6 @@
 //! The meters of a feeder by their number, as opening a sum needs them.
 
-use wire::{CapacityClass, MaskKey, MeterId, VerifyingKey};
+use wire::{CapacityClass, GatewayId, MaskKey, MeterId, VerifyingKey};
 
 /// A meter, as far as its reports depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) struct Member {
     /// What it signs with.
     pub key: VerifyingKey,
     pub mask_key: MaskKey,
+    /// The gateway that it is behind.
+    pub gateway: GatewayId,
 }
 
 /// The meters of a feeder by their number. Cheap to clone only inside an `Arc`: a feeder can have a million.

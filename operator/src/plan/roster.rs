@@ -122,6 +122,7 @@ impl RosterBook {
             capacity: entry.capacity,
             key: entry.key,
             mask_key: entry.mask_key,
+            gateway: entry.gateway.clone(),
         };
         Arc::make_mut(members).insert(entry.number, member)
     }

@@ -43,6 +43,7 @@ use crate::release::totals::{COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
+use refusals::Refusals;
 pub(crate) use state::{State, state};
 use store::Store;
 
@@ -187,6 +188,18 @@ impl Ledger {
         self.store.refusals(epoch)
     }
 
+    /// How many of them were about a feeder.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn refusals_of(
+        &mut self,
+        epoch: KeyEpoch,
+        feeder: &FeederId,
+    ) -> Result<u32, LedgerError> {
+        self.store.refusals_of(epoch, feeder)
+    }
+
     /// Makes durable what a search found, and that so many more answers under its key epoch said no.
     ///
     /// # Errors
@@ -195,7 +208,15 @@ impl Ledger {
         self.refused.append(&json(std::slice::from_ref(search)))?;
         match search.refusals {
             0 => Ok(()),
-            answers => self.store.refuse(search.epoch, answers),
+            answers => {
+                let of_feeder = (search.feeder.clone(), answers);
+                let epoch = search.epoch;
+                self.store.refuse(Refusals {
+                    epoch,
+                    answers,
+                    of_feeder,
+                })
+            }
         }
     }
 

@@ -8,7 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wire::{AnalyticsId, ContributorSet, Digest, FeederId, KeyEpoch, MeterId, Part, WindowStart};
+use wire::{
+    AnalyticsId, ContributorSet, Digest, FeederId, GatewayId, KeyEpoch, MeterId, Part, WindowStart,
+};
 
 use super::opening::{Opening, Stage};
 use super::report::By;
@@ -19,7 +21,7 @@ use crate::disk::DiskError;
 /// A line. What has a default is absent in lines of earlier versions, which are of sums that failed for good.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Refused {
-    feeder: FeederId,
+    pub(super) feeder: FeederId,
     window_start: WindowStart,
     part: Part,
     /// The part that it was a piece of.
@@ -90,7 +92,7 @@ impl Refused {
 /// A line about a search.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Search {
-    feeder: FeederId,
+    pub(super) feeder: FeederId,
     window_start: WindowStart,
     /// The part that was divided.
     part: Part,
@@ -99,6 +101,9 @@ pub(crate) struct Search {
     culprits: Vec<MeterId>,
     /// Meters among which several spoil a sum together.
     together: Vec<MeterId>,
+    /// Gateways of several culprits, whose other meters were not looked at.
+    #[serde(default)]
+    gateways: Vec<GatewayId>,
     /// Answers that said no, which count against the refusals of the key epoch.
     pub(super) refusals: u32,
     /// Reports that were searched, and those that did not come.
@@ -117,6 +122,7 @@ impl Search {
             epoch: searched.epoch,
             culprits: searched.culprits.clone(),
             together: searched.together.clone(),
+            gateways: searched.gateways.clone(),
             refusals,
             reports: searched.reports,
             missing: searched.missing,

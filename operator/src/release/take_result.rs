@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use release::churn::Churn;
-use wire::{FeederId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
+use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
+use crate::search::find::Found;
 
 /// What the thread that takes sums is given.
 #[derive(Debug)]
 pub(crate) enum Work {
     Take(Job),
     Search(Box<Collection>),
+    /// A search has ended, on the thread that it has to itself.
+    Found(Box<(Collection, Found)>),
 }
 
 impl From<Collection> for Work {
@@ -99,13 +102,15 @@ pub(crate) struct Searched {
     pub culprits: Vec<MeterId>,
     /// Meters among which several spoil a sum together.
     pub together: Vec<MeterId>,
+    /// Gateways of several culprits, whose other meters were not looked at.
+    pub gateways: Vec<GatewayId>,
     /// Reports that were searched.
     pub reports: usize,
     /// Reports that did not come, or had no room.
     pub missing: usize,
     /// Sums of which the zero checks were opened.
     pub openings: u32,
-    /// Whether there may be more culprits, because the refusals of the key epoch are used up.
+    /// Whether there may be more culprits, because as many were found as the refusals of the key epoch allow a search.
     pub is_cut_short: bool,
     /// Whether analytics released another sum than that of the reports it named.
     pub sum_differs: bool,

@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
-//! * `search`: between sums, the search for who spoiled one
+//! * `search`: the search for who spoiled one, on a thread of its own
 
 mod commit;
 mod search;
@@ -22,8 +22,10 @@ use tokio::sync::mpsc;
 use wire::{DeploymentId, Digest, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
+use super::budget::{Budget, Counted};
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
+use super::refused::Refused;
 use super::rules::{self, Decision, Grounds};
 use super::take_result::{Job, TakeResult, Work};
 use super::totals::COMMIT_MAX;
@@ -60,6 +62,7 @@ pub(crate) struct SumTaker {
     ledger: Ledger,
     settings: TakeSettings,
     clock: SharedClock,
+    budget: Budget,
     /// What became of sums whose ledger could not be written yet. No other is taken before it is.
     owed: Vec<TakeResult>,
 }
@@ -95,32 +98,37 @@ impl SumTaker {
             opener: Opener::new(keyring.clone(), settings.deployment.clone()),
             keyring,
             ledger,
+            budget: Budget::new(settings.max_refusals),
             settings,
             clock,
             owed: Vec::new(),
         }
     }
 
-    /// Takes sums until `queue` is closed and drained. Blocks: give it a thread.
+    /// Takes sums until `queue` is closed and drained. Blocks: give it a thread. What searches find comes back by `found`, the
+    /// queue's other end.
     pub(crate) fn run(
         mut self,
         mut queue: mpsc::Receiver<Work>,
+        found: &mpsc::WeakSender<Work>,
         results: &mpsc::Sender<TakeResult>,
     ) {
         let mut group = Vec::with_capacity(COMMIT_MAX);
         let mut uncounted = 0;
+        let mut searching = None;
         while queue.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
-            let (mut jobs, mut searches) = (Vec::with_capacity(group.len()), Vec::new());
+            let (mut jobs, mut searched) = (Vec::with_capacity(group.len()), Vec::new());
             for work in group.drain(..) {
                 match work {
                     Work::Take(job) => jobs.push(job),
-                    Work::Search(collection) => searches.push(collection),
+                    // The last one has ended: there is one at a time.
+                    Work::Search(collection) => {
+                        searching = self.start_search(*collection, found.clone());
+                    }
+                    Work::Found(found) => searched.push(self.named(&found.0, &found.1)),
                 }
             }
             let taken = self.take(jobs);
-            let searched = searches
-                .into_iter()
-                .map(|collection| self.search(&collection));
             for result in taken.into_iter().chain(searched) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = results.blocking_send(result);
@@ -133,6 +141,10 @@ impl SumTaker {
                     tracing::error!(error = %Chain(&error), "cannot write releases.count");
                 }
             }
+        }
+        // It uses the keys, which go with the process.
+        if let Some(searching) = searching {
+            let _ = searching.join();
         }
     }
 
@@ -222,12 +234,12 @@ impl SumTaker {
     /// Holds a sum against the rules and what was opened of its window.
     fn judge(&mut self, asked: &Opening, sum: &Sum, job: &Job) -> Result<Decision, LedgerError> {
         let window = self.ledger.window(&sum.feeder, sum.window)?;
-        let refusals = self.ledger.refusals(sum.epoch)?;
+        let counted = self.counted(sum, &[])?;
         let grounds = Grounds {
             plan: &job.plan,
             members: &job.members,
             release: self.rules(&job.plan),
-            has_refusals: refusals < self.settings.max_refusals,
+            has_refusals: self.may_fail(sum, &job.plan, counted),
             latest_end: latest(&self.clock, self.settings.future_tolerance),
         };
         Ok(rules::judge(&window, sum, asked, &grounds))
@@ -239,6 +251,26 @@ impl SumTaker {
             min_meters: plan.min_meters,
             ..self.settings.release
         }
+    }
+
+    /// The refusals of a sum's key epoch, with those of its group that the ledger does not have yet.
+    fn counted(&mut self, sum: &Sum, failed: &[Refused]) -> Result<Counted, LedgerError> {
+        let in_group = failed.iter().filter(|other| other.epoch == sum.epoch);
+        let of_feeder = in_group.clone().filter(|other| other.feeder == sum.feeder);
+        Ok(Counted {
+            all: self.ledger.refusals(sum.epoch)? + in_group.count() as u32,
+            feeder: self.ledger.refusals_of(sum.epoch, &sum.feeder)? + of_feeder.count() as u32,
+        })
+    }
+
+    /// Whether a sum, and the parts that would replace it, may still fail under its key.
+    fn may_fail(&self, sum: &Sum, plan: &Plan, counted: Counted) -> bool {
+        let is_alone = plan
+            .feeders
+            .iter()
+            .all(|setting| setting.feeder == sum.feeder);
+        let parts = sum.set.partition_len(plan.min_meters);
+        self.budget.allows(sum, parts, counted, is_alone)
     }
 
     /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.

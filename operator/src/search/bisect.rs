@@ -1,59 +1,117 @@
 //! Which of many reports spoil their sum, by asking of sums of some of them whether they are spoiled.
 
+/// Culprits behind one gateway after which the gateway is named and its other reports are left aside: each costs a refusal,
+/// and a gateway that spoils three can spoil all of its reports.
+pub(super) const OF_ONE_GATEWAY: usize = 3;
+
 /// What was found, by the places of the reports.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Bisected {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bisected<G> {
     /// Reports that spoil a sum alone.
     pub(super) culprits: Vec<usize>,
     /// The smallest groups that are spoiled though neither of their halves is: reports with a little too much each.
     pub(super) together: Vec<Vec<usize>>,
+    /// Gateways of several culprits, whose other reports were not looked at.
+    pub(super) gateways: Vec<G>,
     /// Questions asked.
     pub(super) openings: u32,
     /// There may be more: as many as allowed were found.
     pub(super) is_cut_short: bool,
 }
 
-/// Asks `is_spoiled` of all `reports` and of halves of every group that is, until at most `most` culprits and groups are
-/// found. Of one culprit among n reports it asks about 2·log2(n) times.
+/// Asks `is_spoiled` of all reports, of each of which the gateway is given, and of halves of every group that is, until at most
+/// `most` culprits and groups are found. Of one culprit among n reports it asks about 2·log2(n) times.
 ///
 /// Culprits that cancel each other out are found once they come to be in different halves, so the order of the reports should
 /// be one that nobody can foresee.
-pub(super) fn bisect(
-    reports: &[usize],
+pub(super) fn bisect<G: Clone + PartialEq>(
+    gateways: &[G],
     most: usize,
-    mut is_spoiled: impl FnMut(&[usize]) -> bool,
-) -> Bisected {
-    let mut found = Bisected::default();
-    let mut ask = |group: &&[usize]| {
-        found.openings += 1;
-        is_spoiled(group)
+    is_spoiled: impl FnMut(&[usize]) -> bool,
+) -> Bisected<G> {
+    let mut search = Search {
+        gateways,
+        is_spoiled,
+        spoiled: Vec::new(),
+        found: Bisected {
+            culprits: Vec::new(),
+            together: Vec::new(),
+            gateways: Vec::new(),
+            openings: 0,
+            is_cut_short: false,
+        },
     };
-    let mut spoiled: Vec<&[usize]> = Vec::new();
-    if most > 0 && !reports.is_empty() {
-        spoiled.extend([reports].iter().filter(|group| ask(group)));
+    if most > 0 {
+        search.ask((0..gateways.len()).collect());
     }
-    while let Some(group) = spoiled.pop() {
-        if found.culprits.len() + found.together.len() == most {
-            found.is_cut_short = true;
+    while let Some(group) = search.spoiled.pop() {
+        if search.found.culprits.len() + search.found.together.len() == most {
+            search.found.is_cut_short = true;
             break;
         }
-        if let [culprit] = group {
-            found.culprits.push(*culprit);
-            continue;
+        search.divide(group);
+    }
+    search.found
+}
+
+struct Search<'a, G, F> {
+    gateways: &'a [G],
+    is_spoiled: F,
+    /// Groups that are, and have not been looked into.
+    spoiled: Vec<Vec<usize>>,
+    found: Bisected<G>,
+}
+
+impl<G: Clone + PartialEq, F: FnMut(&[usize]) -> bool> Search<'_, G, F> {
+    /// Keeps a group if it is spoiled.
+    fn ask(&mut self, group: Vec<usize>) {
+        if group.is_empty() {
+            return;
         }
-        let (first, second) = group.split_at(group.len() / 2);
-        let before = spoiled.len();
-        for half in [second, first] {
-            found.openings += 1;
-            if is_spoiled(half) {
-                spoiled.push(half);
-            }
-        }
-        if spoiled.len() == before {
-            found.together.push(group.to_vec());
+        self.found.openings += 1;
+        if (self.is_spoiled)(&group) {
+            self.spoiled.push(group);
         }
     }
-    found
+
+    /// Looks into a spoiled group.
+    fn divide(&mut self, mut group: Vec<usize>) {
+        if let [culprit] = group[..] {
+            self.found.culprits.push(culprit);
+            self.leave_aside(culprit);
+            return;
+        }
+        let before = self.spoiled.len();
+        let whole = group.clone();
+        let second = group.split_off(group.len() / 2);
+        self.ask(second);
+        self.ask(group);
+        if self.spoiled.len() == before {
+            self.found.together.push(whole);
+        }
+    }
+
+    /// Leaves the reports of a culprit's gateway aside, if it has several culprits.
+    fn leave_aside(&mut self, culprit: usize) {
+        let gateway = &self.gateways[culprit];
+        let culprits = self.found.culprits.iter();
+        if culprits
+            .filter(|other| self.gateways[**other] == *gateway)
+            .count()
+            < OF_ONE_GATEWAY
+        {
+            return;
+        }
+        self.found.gateways.push(gateway.clone());
+        for mut group in std::mem::take(&mut self.spoiled) {
+            let before = group.len();
+            group.retain(|report| self.gateways[*report] != *gateway);
+            match group.len() == before {
+                true => self.spoiled.push(group),
+                false => self.ask(group),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -61,9 +119,14 @@ mod tests {
     use super::*;
 
     /// Of `reports` with so much too much in them each; a group is spoiled where the sum is too far from 0.
-    fn found(excess: &[i64], most: usize) -> Bisected {
-        let reports: Vec<usize> = (0..excess.len()).collect();
-        bisect(&reports, most, |group| {
+    fn found(excess: &[i64], most: usize) -> Bisected<usize> {
+        // Each behind a gateway of its own.
+        let gateways: Vec<usize> = (0..excess.len()).collect();
+        behind(&gateways, excess, most)
+    }
+
+    fn behind(gateways: &[usize], excess: &[i64], most: usize) -> Bisected<usize> {
+        bisect(gateways, most, |group| {
             let sum: i64 = group.iter().map(|report| excess[*report]).sum();
             // As noise grows with the root of the reports.
             (sum * sum) as f64 > 9.0 * group.len() as f64
@@ -108,12 +171,11 @@ mod tests {
     #[test]
     fn none_is_one_question_and_nobody_is_none() {
         let nobody = found(&[0; 500], 64);
-        let expected = Bisected {
-            openings: 1,
-            ..Bisected::default()
-        };
-        assert_eq!(nobody, expected);
-        assert_eq!(found(&[], 64), Bisected::default());
+        assert_eq!(
+            (nobody.openings, nobody.culprits, nobody.together),
+            (1, vec![], vec![])
+        );
+        assert_eq!(found(&[], 64).openings, 0);
     }
 
     #[test]
@@ -122,6 +184,25 @@ mod tests {
         let found = found(&[2, 2, 2, 2], 64);
         assert_eq!(found.together, [[0, 1, 2, 3]]);
         assert_eq!(found.culprits, [0_usize; 0]);
+    }
+
+    /// Every second of a thousand reports is of a gateway that spoils all of them, and another gateway spoils one.
+    #[test]
+    fn of_a_gateway_that_spoils_all_its_reports_three_are_looked_at() {
+        let gateways: Vec<usize> = (0..1_000).map(|report| report % 2).collect();
+        let mut excess: Vec<i64> = gateways
+            .iter()
+            .map(|gateway| *gateway as i64 * 900)
+            .collect();
+        excess[500] = 2_000;
+        let several = behind(&gateways, &excess, 8);
+        assert_eq!(several.gateways, [1]);
+        assert_eq!(several.culprits.len(), OF_ONE_GATEWAY + 1, "{several:?}");
+        assert!(several.culprits.contains(&500), "{several:?}");
+        assert!(
+            several.openings < 80 && !several.is_cut_short,
+            "{several:?}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use wire::{DeploymentId, Digest, MeterId, Opened, Plan, Report, Salt, Sum, Topic, Topics};
 
+use crate::plan::feeder_setting::encoding;
 use crate::plan::members::Members;
 
 /// A sum that did not open, with what it was judged by.
@@ -38,6 +39,10 @@ pub(crate) struct Collection {
     pub(crate) reports: BTreeMap<u32, Received>,
     /// Meters that signed two reports under one salt, which no honest meter does: every report has a salt of its own.
     pub(crate) signed_twice: BTreeSet<u32>,
+    /// Meters that signed what is not of the profile for this sum, which has no such report: analytics would have refused it.
+    pub(crate) malformed: BTreeSet<u32>,
+    /// Bytes of a report of the profile; `None` where the plan has no setting for the sum.
+    expected: Option<usize>,
     wanted: HashMap<MeterId, (u32, Salt)>,
     room: usize,
     /// Dropped with the collection, which tells that its memory is free.
@@ -53,7 +58,16 @@ impl Collection {
             let member = judged.members.get(number)?;
             Some((member.meter.clone(), (number, *salt)))
         });
+        let plan = &judged.plan;
+        let setting = plan.feeder(&judged.sum.feeder, judged.sum.window);
+        let encoding = setting.and_then(|setting| encoding(plan, setting).ok());
+        let expected = encoding.map(|encoding| {
+            let coefficients = encoding.shape.coefficients();
+            encoding.profile.packed_len(coefficients)
+        });
         let collection = Self {
+            expected,
+            malformed: BTreeSet::new(),
             wanted: wanted.collect(),
             judged,
             reports: BTreeMap::new(),
@@ -66,7 +80,9 @@ impl Collection {
 
     /// Whether nothing more can come.
     pub(crate) fn is_complete(&self) -> bool {
-        self.reports.len() == self.wanted.len()
+        let malformed = self.malformed.iter();
+        let without = malformed.filter(|number| !self.reports.contains_key(number));
+        self.reports.len() + without.count() == self.wanted.len()
     }
 
     /// Reports of the sum that have not come, or had no room.
@@ -89,6 +105,10 @@ impl Collection {
         let Some(&(number, salt)) = self.wanted.get(&meter).filter(|_| feeder == sum.feeder) else {
             return;
         };
+        // Of a meter that is named already, nothing more is decoded, hashed or kept.
+        if self.malformed.contains(&number) {
+            return;
+        }
         let Ok(unverified) = wire::decode_shared::<Report>(payload, payload.len()) else {
             return;
         };
@@ -111,6 +131,10 @@ impl Collection {
     }
 
     fn keep(&mut self, number: u32, opened: Opened<Report>) {
+        if self.expected != Some(opened.limbs.len()) {
+            self.malformed.insert(number);
+            return;
+        }
         if self.reports.contains_key(&number) {
             self.signed_twice.insert(number);
             return;

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use packed::Accumulator;
-use wire::{Digest, Reason};
+use wire::{Digest, GatewayId, Reason};
 
 use super::bisect::bisect;
 use super::collect::{Collection, Received};
@@ -13,21 +13,23 @@ use crate::open::checks::ChecksOpener;
 /// What a search came to, by meters' numbers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Meters whose report spoils a sum alone, and meters that signed two reports under one salt.
+    /// Meters whose report spoils a sum alone, and meters that signed two reports under one salt, or one that no sum can have.
     pub(crate) culprits: Vec<u32>,
     /// Meters of groups that spoil a sum together, though none of their halves does.
     pub(crate) together: Vec<u32>,
+    /// Gateways of several culprits, whose other meters were not looked at.
+    pub(crate) gateways: Vec<GatewayId>,
     /// Answers that say no about some reports: what counts against the refusals of the key epoch.
     pub(crate) refusals: u32,
     /// Sums of which the zero checks were opened.
     pub(crate) openings: u32,
-    /// Whether there may be more culprits, because the refusals of the key epoch are used up.
+    /// Whether there may be more culprits, because as many were found as a search may.
     pub(crate) is_cut_short: bool,
     /// Every report has come and is the one that analytics counted, and their sum is not what it released.
     pub(crate) sum_differs: bool,
 }
 
-/// Looks for the meters that spoil the sum of a collection, as long as there are `refusals`.
+/// Looks for the meters that spoil the sum of a collection, until there have been so many `refusals`.
 ///
 /// # Errors
 /// The sum's setting or keys are gone.
@@ -46,26 +48,40 @@ pub(crate) fn find(
     let mut reports: Vec<(u32, &Received)> =
         honest.map(|(number, report)| (*number, report)).collect();
     // Analytics refuses what is not of the profile, so such a report is not in the sum.
-    reports.retain(|(_, report)| checks.check(&report.limbs).is_ok());
+    let mut named = twice | &collection.malformed;
+    reports.retain(|(number, report)| {
+        let is_of_profile = checks.check(&report.limbs).is_ok();
+        if !is_of_profile {
+            named.insert(*number);
+        }
+        is_of_profile
+    });
     // Culprits cannot arrange to cancel each other out in every half.
     let order = RandomState::new();
     reports.sort_by_cached_key(|(number, _)| order.hash_one(number));
 
-    let places: Vec<usize> = (0..reports.len()).collect();
-    let bisected = bisect(&places, refusals as usize, |group| {
+    let members = &judged.members;
+    let gateway_of = |(number, _): &(u32, _)| members.get(*number).map(|member| &member.gateway);
+    let gateways: Vec<Option<&GatewayId>> = reports.iter().map(gateway_of).collect();
+    let bisected = bisect(&gateways, refusals as usize, |group| {
         let group = group.iter().map(|place| reports[*place]);
         is_spoiled(&mut checks, group)
     });
     let number = |place: &usize| reports[*place].0;
     let alone = bisected.culprits.iter().map(number);
-    let mut culprits: Vec<u32> = twice.iter().copied().chain(alone).collect();
-    culprits.sort_unstable();
+    named.extend(alone);
     let mut together: Vec<u32> = bisected.together.iter().flatten().map(number).collect();
     together.sort_unstable();
     Ok(Found {
         sum_differs: differs(collection, &checks),
-        culprits,
+        culprits: named.into_iter().collect(),
         together,
+        gateways: bisected
+            .gateways
+            .iter()
+            .flatten()
+            .map(|gateway| (*gateway).clone())
+            .collect(),
         refusals: (bisected.culprits.len() + bisected.together.len()) as u32,
         openings: bisected.openings,
         is_cut_short: bisected.is_cut_short || (refusals == 0 && !reports.is_empty()),

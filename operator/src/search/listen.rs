@@ -1,6 +1,7 @@
 //! One search at a time: listening before analytics hears that it is to divide, until the reports have come or the time is up.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,14 +80,27 @@ impl Searches {
         };
         let (asked, mut waiting) = mpsc::channel::<(Judged, Answer)>(WAITING);
         let (answered, answers) = mpsc::channel(WAITING);
+        let listener = Arc::new(listener);
         tokio::spawn(async move {
             while let Some((judged, answer)) = waiting.recv().await {
+                let held = (key(&judged.sum), answer.clone());
                 let (collection, is_done) = Collection::new(judged, listener.max_bytes);
-                let collection = listener
-                    .collect(collection, (answer, &answered), &stop)
-                    .await;
-                if let (Some(collection), Some(collected)) = (collection, collected.upgrade()) {
-                    let _ = collected.send(collection.into()).await;
+                let (listener, answered, stop) = (listener.clone(), answered.clone(), stop.clone());
+                let let_go = answered.clone();
+                let collecting = tokio::spawn(async move {
+                    let collecting = listener.collect(collection, (answer, &answered), &stop);
+                    collecting.await.map(W::from)
+                });
+                match (collecting.await, collected.upgrade()) {
+                    (Ok(Some(work)), Some(collected)) => {
+                        let _ = collected.send(work).await;
+                    }
+                    (Ok(_), _) => {}
+                    (Err(error), _) => {
+                        tracing::error!(%error, "a search failed: this is an error in the operator, please report it");
+                        // Its sum is divided all the same. A second answer is as good as one.
+                        let _ = let_go.send(held).await;
+                    }
                 }
                 // The next one has all the memory.
                 let _ = is_done.await;
@@ -219,6 +233,10 @@ mod tests {
 
     /// The reports of the sum: topics and bytes.
     fn reports(sum: &Sum) -> Vec<Answer> {
+        let setting = &plan().feeders[0];
+        let encoding = crate::plan::feeder_setting::encoding(&plan(), setting).unwrap();
+        let coefficients = encoding.shape.coefficients();
+        let limbs = vec![0; encoding.profile.packed_len(coefficients)];
         let signed = sum.set.iter().zip(&sum.salts).map(|(number, salt)| {
             let report = Report {
                 plan_version: sum.plan_version,
@@ -232,7 +250,7 @@ mod tests {
             };
             let topic = topics().report(&report.feeder, &report.meter);
             let key = signing(number as u8);
-            let (bytes, _) = wire::seal(&report, Some(&[0; 64]), &deployment(), &topic, &key);
+            let (bytes, _) = wire::seal(&report, Some(&limbs), &deployment(), &topic, &key);
             (topic, bytes.into())
         });
         signed.collect()
@@ -294,6 +312,41 @@ mod tests {
         assert_eq!(searches.answer().await, answer(0));
         drop(collected);
         assert!(collections.recv().await.is_none());
+    }
+
+    /// Takes nothing of a search.
+    struct Panics;
+
+    impl From<Collection> for Panics {
+        fn from(_: Collection) -> Self {
+            panic!("what a search is worth")
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_search_that_fails_holds_neither_its_window_nor_the_next_search() {
+        let (_stop, stopped) = Stop::manual();
+        let mut settings = settings();
+        settings.broker.listen = "127.0.0.1:0".parse().unwrap();
+        settings.broker.metrics_listen = None;
+        settings.operator.search_timeout = Duration::from_millis(1);
+        let broker = broker::bind(&settings).await.unwrap();
+        settings.mqtt.address = broker.address().to_string();
+        tokio::spawn(broker.run(stopped.clone()));
+        let (collected, _collections) = mpsc::channel::<Panics>(1);
+        let mut searches = Searches::new(&settings, topics());
+        searches.start(collected.downgrade(), stopped);
+        for window in [0, 14_400] {
+            let judged = judged(window);
+            let sum = judged.sum.clone();
+            assert_eq!(searches.ask(judged, answer(window)), None);
+            // Once when it begins, and once when it fails.
+            for _ in 0..2 {
+                let let_go = within("the answer is held for ever", searches.answer()).await;
+                assert_eq!(let_go, answer(window));
+            }
+            assert!(!searches.holds(&sum));
+        }
     }
 
     #[tokio::test]

@@ -111,6 +111,7 @@ impl Fleet {
                 capacity: CapacityClass::of(Watts(10_000)).unwrap(),
                 key: signing(number as u8).verifying_key(),
                 mask_key: MaskKey(secret.public()),
+                gateway: format!("gateway-{}", number % 2).parse().unwrap(),
             };
             assert!(members.insert(number, member));
         }

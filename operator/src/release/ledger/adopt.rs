@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wire::KeyEpoch;
+use wire::{FeederId, KeyEpoch};
 
+use super::refusals::Refusals;
 use super::{Ledger, LedgerError, Place, release};
 use crate::disk::DiskError;
 use crate::release::opening::Opening;
@@ -87,29 +88,45 @@ impl Ledger {
     fn adopt_refused(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
         let path = refused::path(place.totals);
         let mut rows = BTreeMap::new();
-        let mut refusals = BTreeMap::<KeyEpoch, u32>::new();
+        let mut refusals = BTreeMap::<KeyEpoch, BTreeMap<FeederId, u32>>::new();
+        let mut count = |epoch, feeder, answers| {
+            let of_epoch = refusals.entry(epoch).or_default();
+            *of_epoch.entry(feeder).or_default() += answers;
+        };
         for line in refused::read(&path, place.operator)? {
             match line? {
                 Line::Sum(refused) => {
                     let row = refused.opening();
                     let at = (row.feeder.clone(), row.window_start, row.part);
+                    let feeder = row.feeder.clone();
                     // A kill can leave a line twice.
                     if rows.insert(at, row).is_none() {
-                        *refusals.entry(refused.epoch).or_default() += 1;
+                        count(refused.epoch, feeder, 1);
                     }
                 }
                 Line::Search(search) => {
-                    *refusals.entry(search.epoch).or_default() += search.refusals;
+                    count(search.epoch, search.feeder, search.refusals);
                 }
             }
         }
         let rows: Vec<_> = rows.into_values().collect();
         let missing = self.store.unsettled(&rows)?;
         self.store.settle(&missing)?;
-        for (epoch, known) in refusals {
-            let lost = known.saturating_sub(self.store.refusals(epoch)?);
-            if lost > 0 {
-                self.store.refuse(epoch, lost)?;
+        for (epoch, feeders) in refusals {
+            let known: u32 = feeders.values().sum();
+            let mut lost = known.saturating_sub(self.store.refusals(epoch)?);
+            for (feeder, known) in feeders {
+                let of_feeder = known.saturating_sub(self.store.refusals_of(epoch, &feeder)?);
+                if lost + of_feeder > 0 {
+                    // Those of the epoch are counted once, with the first feeder.
+                    let answers = std::mem::take(&mut lost);
+                    let of_feeder = (feeder, of_feeder);
+                    self.store.refuse(Refusals {
+                        epoch,
+                        answers,
+                        of_feeder,
+                    })?;
+                }
             }
         }
         Ok(())

@@ -1,10 +1,18 @@
-//! How many answers under each key epoch said no.
+//! How many answers under each key epoch said no, and about which feeders.
 
-use redb::ReadableDatabase as _;
-use wire::KeyEpoch;
+use redb::{ReadableDatabase as _, TableError};
+use wire::{FeederId, KeyEpoch};
 
 use super::error::LedgerError;
-use super::store::{REFUSALS, Store, count_refusals};
+use super::store::{OF_FEEDER, REFUSALS, Store, count};
+
+/// Refusals of a key epoch, and how many of them are to be counted for a feeder.
+#[derive(Clone, Debug)]
+pub(super) struct Refusals {
+    pub(super) epoch: KeyEpoch,
+    pub(super) answers: u32,
+    pub(super) of_feeder: (FeederId, u32),
+}
 
 impl Store {
     /// How many answers under a key epoch said no: sums that did not open, and culprits of searches.
@@ -17,11 +25,30 @@ impl Store {
         })
     }
 
+    /// How many of them were about a feeder.
+    pub(super) fn refusals_of(
+        &mut self,
+        epoch: KeyEpoch,
+        feeder: &FeederId,
+    ) -> Result<u32, LedgerError> {
+        self.add_owed()?;
+        self.add_owed_refusals()?;
+        self.with(|database| {
+            let table = match database.begin_read()?.open_table(OF_FEEDER) {
+                // Nothing has been counted since an earlier version.
+                Err(TableError::TableDoesNotExist(_)) => return Ok(0),
+                table => table?,
+            };
+            let counted = table.get((epoch.0, feeder.as_str()))?;
+            Ok(counted.map_or(0, |count| count.value()))
+        })
+    }
+
     /// Counts so many more refusals of a key epoch. On an error they are owed: nobody is told how many there are before they
     /// are counted.
-    pub(super) fn refuse(&mut self, epoch: KeyEpoch, answers: u32) -> Result<(), LedgerError> {
+    pub(super) fn refuse(&mut self, refusals: Refusals) -> Result<(), LedgerError> {
         self.add_owed()?;
-        self.owed_refusals.push((epoch, answers));
+        self.owed_refusals.push(refusals);
         self.add_owed_refusals()
     }
 
@@ -33,8 +60,12 @@ impl Store {
         let counted = self.with(|database| {
             let mut changes = database.begin_write()?;
             changes.set_quick_repair(true);
-            for (epoch, answers) in &owed {
-                count_refusals(&mut changes.open_table(REFUSALS)?, *epoch, *answers)?;
+            for refusals in &owed {
+                let epoch = refusals.epoch.0;
+                count(&mut changes.open_table(REFUSALS)?, epoch, refusals.answers)?;
+                let (feeder, answers) = &refusals.of_feeder;
+                let key = (epoch, feeder.as_str());
+                count(&mut changes.open_table(OF_FEEDER)?, key, *answers)?;
             }
             changes.commit()?;
             Ok(())

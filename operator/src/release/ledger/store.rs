@@ -10,16 +10,21 @@ use redb::{
     ReadableTableMetadata as _, Table, TableDefinition, TableError, WriteTransaction,
 };
 use service::store::{self, Fault};
-use wire::{FeederId, KeyEpoch, WindowStart};
+use wire::{FeederId, WindowStart};
 
 use super::Place;
 use super::error::{LedgerError, faulty};
 use super::header::{META, header};
+use super::refusals::Refusals;
 use super::rows::{SUMS, TOTAL, key, opening, row};
 use crate::release::opening::{Opening, Stage};
 
 /// How many answers under each key epoch said no: sums that did not open, and culprits of searches.
 pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
+
+/// How many of them were about each feeder. Those of earlier versions are not in it.
+pub(super) const OF_FEEDER: TableDefinition<(u32, &str), u32> =
+    TableDefinition::new("refusals_of_feeder");
 
 /// Bytes of the file that are kept in memory.
 pub(super) const CACHE: usize = 16 << 20;
@@ -40,7 +45,7 @@ pub(super) struct Store {
     /// What became of sums, where the totals may have it and the file not yet.
     owed: Vec<Opening>,
     /// Refusals of which the record of what did not open may have a line, and the file not the count yet.
-    pub(super) owed_refusals: Vec<(KeyEpoch, u32)>,
+    pub(super) owed_refusals: Vec<Refusals>,
 }
 
 pub(super) fn builder() -> Builder {
@@ -60,6 +65,7 @@ impl Store {
             }
             changes.open_table(SUMS)?;
             changes.open_table(REFUSALS)?;
+            changes.open_table(OF_FEEDER)?;
             Ok(())
         };
         store::create(path, &builder(), fill).map_err(LedgerError::at(path))
@@ -194,7 +200,7 @@ impl Store {
                 // Not again after each failed write: it takes as long as at the start, and sums wait meanwhile.
                 let database = (self.open)(!self.verified).map_err(LedgerError::at(&self.path))?;
                 self.verified = true;
-                let len = count(&database).map_err(|error| faulty(&self.path, error))?;
+                let len = len(&database).map_err(|error| faulty(&self.path, error))?;
                 if len < self.len {
                     let lost = format!("it has {len} opened sums, and had {}", self.len);
                     return Err(LedgerError::at(&self.path)(Fault::Damaged(lost)));
@@ -208,7 +214,7 @@ impl Store {
 }
 
 /// Rows in the file; none in one of an earlier format.
-fn count(database: &Database) -> Result<u64, Error> {
+fn len(database: &Database) -> Result<u64, Error> {
     match database.begin_read()?.open_table(SUMS) {
         Ok(table) => Ok(table.len()?),
         Err(TableError::TableDoesNotExist(_)) => Ok(0),
@@ -225,6 +231,7 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     let len = {
         let mut table = changes.open_table(SUMS)?;
         let mut refusals = changes.open_table(REFUSALS)?;
+        let mut of_feeder = changes.open_table(OF_FEEDER)?;
         for new in rows {
             let known = match table.get(key(new))? {
                 Some(known) => Some(opening(&key(new), &known.value())?),
@@ -240,7 +247,12 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
             };
             table.insert(key(&written), row(&written))?;
             if matches!(written.stage, Stage::Divided | Stage::Burnt) {
-                count_refusals(&mut refusals, written.epoch, 1)?;
+                count(&mut refusals, written.epoch.0, 1)?;
+                count(
+                    &mut of_feeder,
+                    (written.epoch.0, written.feeder.as_str()),
+                    1,
+                )?;
             }
         }
         table.len()?
@@ -249,12 +261,16 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
     Ok(len)
 }
 
-pub(super) fn count_refusals(
-    refusals: &mut Table<'_, u32, u32>,
-    epoch: KeyEpoch,
+/// Counts so many more.
+pub(super) fn count<'k, K: redb::Key + 'static>(
+    table: &mut Table<'_, K, u32>,
+    key: K::SelfType<'k>,
     more: u32,
-) -> Result<(), Error> {
-    let before = refusals.get(epoch.0)?.map_or(0, |count| count.value());
-    refusals.insert(epoch.0, before.saturating_add(more))?;
+) -> Result<(), Error>
+where
+    K::SelfType<'k>: Copy,
+{
+    let before = table.get(&key)?.map_or(0, |count| count.value());
+    table.insert(&key, before.saturating_add(more))?;
     Ok(())
 }

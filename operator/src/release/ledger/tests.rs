@@ -896,6 +896,7 @@ fn a_part_that_only_the_totals_have_still_replaces_the_sum_it_is_a_part_of() {
 /// What a search for those who spoiled a sum found.
 fn two_culprits(failed: &Opening) -> Searched {
     Searched {
+        gateways: Vec::new(),
         feeder: failed.feeder.clone(),
         window_start: failed.window_start,
         part: failed.part,

@@ -20,7 +20,7 @@ use crate::search::collect::Judged;
 /// What a spent sum turned out to be.
 enum Verdict {
     Released(Box<FeederReport>, Option<Churn>),
-    /// It did not open; the flag says whether more may be refused under its key.
+    /// It did not open; the flag says whether a search may refuse more under its key.
     Failed(Box<Refused>, bool),
     /// The refusals of its key epoch ran out in this group: it is not looked at.
     KeySpent,
@@ -122,18 +122,22 @@ impl SumTaker {
         failed: &[Refused],
         spent: &Spent,
     ) -> Result<Verdict, LedgerError> {
-        let epoch = candidate.sum.epoch;
-        let in_group = failed.iter().filter(|other| other.epoch == epoch).count();
-        let refusals = u64::from(self.ledger.refusals(epoch)?) + in_group as u64;
-        if refusals >= u64::from(self.settings.max_refusals) {
+        let Candidate { sum, job, .. } = candidate;
+        let counted = self.counted(sum, failed)?;
+        if !self.may_fail(sum, &job.plan, counted) {
             return Ok(Verdict::KeySpent);
         }
         let totals = candidate.unmasked.totals(spent);
         metrics::decrypted(candidate.started.elapsed());
+        self.budget.answered(sum, totals.is_ok());
         let Ok(totals) = totals else {
-            let has_refusals = refusals + 1 < u64::from(self.settings.max_refusals);
             let refused = Box::new(self.refused(candidate));
-            return Ok(Verdict::Failed(refused, has_refusals));
+            if refused.divided {
+                let parts = sum.set.partition_len(job.plan.min_meters);
+                self.budget.divided(sum, parts, self.clock.now());
+            }
+            let may_search = self.budget.left(sum.epoch, counted.and_one()) > 0;
+            return Ok(Verdict::Failed(refused, may_search));
         };
         tracing::debug!(
             trace_id = %self.trace(&candidate.sum), sum = %ReportId(&candidate.opening.digest),

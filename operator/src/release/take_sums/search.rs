@@ -1,43 +1,101 @@
-//! The search for the meter that spoiled a sum, once the reports have come: found, counted, and only then named.
+//! The search for the meter that spoiled a sum, once the reports have come: found on a thread of its own, counted, and only then
+//! named.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
 
 use service::Chain;
+use tokio::sync::mpsc;
 use wire::MeterId;
 
 use super::SumTaker;
 use crate::metrics;
+use crate::open::Opener;
+use crate::release::ledger::LedgerError;
 use crate::release::refused::Search;
-use crate::release::take_result::{Searched, TakeResult};
+use crate::release::take_result::{Searched, TakeResult, Work};
 use crate::search::collect::Collection;
 use crate::search::find::{Found, find};
 
 impl SumTaker {
-    /// Looks for the meters that spoil the sum of `collection`.
-    pub(super) fn search(&mut self, collection: &Collection) -> TakeResult {
-        let sum = &collection.judged.sum;
-        let refusals = match self.ledger.refusals(sum.epoch) {
-            Ok(refusals) => self.settings.max_refusals.saturating_sub(refusals),
-            Err(error) => return not_counted(&error),
+    /// Starts a search of the reports in `collection`. What it finds comes back by `found`, unless the operator ends before.
+    pub(super) fn start_search(
+        &mut self,
+        collection: Collection,
+        found: mpsc::WeakSender<Work>,
+    ) -> Option<JoinHandle<()>> {
+        let refusals = match self.refusals_for(&collection) {
+            Ok(refusals) => refusals,
+            Err(error) => {
+                not_counted(&error);
+                return None;
+            }
         };
-        let found = find(&mut self.opener, collection, refusals).unwrap_or_else(|reason| {
-            tracing::error!(feeder = %sum.feeder, window = sum.window.0, %reason, "a search had nothing to open sums with");
-            Found::default()
+        let mut opener = Opener::new(self.keyring.clone(), self.settings.deployment.clone());
+        let searching = std::thread::Builder::new().name("search".to_owned());
+        let searching = searching.spawn(move || {
+            let result = searched_by(&mut opener, &collection, refusals);
+            if let Some(found) = found.upgrade() {
+                let _ = found.blocking_send(Work::Found(Box::new((collection, result))));
+            }
         });
-        let searched = searched(collection, &found);
+        searching
+            .inspect_err(|error| tracing::error!(%error, "no thread for a search"))
+            .ok()
+    }
+
+    /// How many answers a search may give; they are set aside.
+    fn refusals_for(&mut self, collection: &Collection) -> Result<u32, LedgerError> {
+        let sum = &collection.judged.sum;
+        let counted = self.counted(sum, &[])?;
+        Ok(self.budget.search(sum, counted))
+    }
+
+    /// Counts what a search found, and names it.
+    pub(super) fn named(&mut self, collection: &Collection, found: &Found) -> TakeResult {
+        let sum = &collection.judged.sum;
+        let searched = searched(collection, found);
         if !found.culprits.is_empty() || !found.together.is_empty() {
             let search = Search::new(&searched, found.refusals, self.by());
             // An answer that is not counted may not be given.
             if let Err(error) = self.ledger.refuse(&search) {
-                return not_counted(&error);
+                not_counted(&error);
+                return TakeResult::Deferred;
             }
         }
+        self.budget.searched(sum);
         TakeResult::Searched(Box::new(searched))
+    }
+
+    /// A whole search, here.
+    #[cfg(test)]
+    pub(super) fn search(&mut self, collection: &Collection) -> TakeResult {
+        let refusals = self.refusals_for(collection).unwrap();
+        let found = searched_by(&mut self.opener, collection, refusals);
+        self.named(collection, &found)
     }
 }
 
-fn not_counted(error: &(dyn std::error::Error + 'static)) -> TakeResult {
+/// What a search comes to: nothing where it fails.
+fn searched_by(opener: &mut Opener, collection: &Collection, refusals: u32) -> Found {
+    let judged = &collection.judged;
+    let (feeder, window) = (&judged.sum.feeder, judged.sum.window.0);
+    match catch_unwind(AssertUnwindSafe(|| find(opener, collection, refusals))) {
+        Ok(Ok(found)) => found,
+        Ok(Err(reason)) => {
+            tracing::error!(%feeder, window, %reason, "a search had nothing to open sums with");
+            Found::default()
+        }
+        Err(_) => {
+            tracing::error!(%feeder, window, "a search failed: this is an error in the operator, please report it");
+            Found::default()
+        }
+    }
+}
+
+fn not_counted(error: &(dyn std::error::Error + 'static)) {
     metrics::commit_failed();
     tracing::error!(error = %Chain(error), "a search ends without a name: what it says about the key could not be counted");
-    TakeResult::Deferred
 }
 
 fn searched(collection: &Collection, found: &Found) -> Searched {
@@ -55,6 +113,7 @@ fn searched(collection: &Collection, found: &Found) -> Searched {
         epoch: judged.sum.epoch,
         culprits: names(&found.culprits),
         together: names(&found.together),
+        gateways: found.gateways.clone(),
         reports: collection.reports.len(),
         missing: collection.missing(),
         openings: found.openings,

@@ -200,10 +200,14 @@ struct Oracle {
 
 impl Oracle {
     fn new(max_refusals: u32) -> Self {
-        let mut bench = Bench::of(&Scene {
+        let bench = Bench::of(&Scene {
             batch: 1,
             ..Scene::default()
         });
+        Self::on(bench.alone(), max_refusals)
+    }
+
+    fn on(mut bench: Bench, max_refusals: u32) -> Self {
         bench.max_refusals = max_refusals;
         bench.restart(|ledger| ledger);
         let norms = bench.fleet.keyring.get(FIRST_EPOCH).unwrap().norms();
@@ -262,6 +266,25 @@ impl Oracle {
         self.bench.answer(job)
     }
 
+    /// How many of so many questions are answered with yes, and with no.
+    fn answers(&mut self, questions: u32) -> (u32, u32) {
+        let (mut yes, mut no) = (0, 0);
+        for question in 0..questions {
+            // Far beyond the limit, or no more than noise.
+            let factor = match question % 2 {
+                0 => 9.0 * self.limit,
+                _ => 0.0,
+            };
+            match self.ask(factor, None) {
+                SumStatus::Taken => yes += 1,
+                SumStatus::Rejected(Reason::NotOpened) => no += 1,
+                SumStatus::Rejected(Reason::KeySpent) => self.meters.clear(),
+                other => panic!("{other:?}"),
+            }
+        }
+        (yes, no)
+    }
+
     fn passes(&mut self, factor: f64, more: Option<(usize, f64)>) -> bool {
         match self.ask(factor, more) {
             SumStatus::Taken => true,
@@ -311,24 +334,26 @@ fn pass_and_fail_give_the_key_away_where_refusals_are_not_counted() {
 #[test]
 fn four_thousand_questions_for_the_key_have_sixty_four_answers_that_say_no() {
     let mut oracle = Oracle::new(64);
-    let (mut yes, mut no) = (0, 0);
-    for question in 0..4_000 {
-        // Far beyond the limit, or no more than noise.
-        let factor = match question % 2 {
-            0 => 9.0 * oracle.limit,
-            _ => 0.0,
-        };
-        match oracle.ask(factor, None) {
-            SumStatus::Taken => yes += 1,
-            SumStatus::Rejected(Reason::NotOpened) => no += 1,
-            SumStatus::Rejected(Reason::KeySpent) => oracle.meters.clear(),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!((yes, no), (63, 64));
+    assert_eq!(oracle.answers(4_000), (63, 64));
     // The count outlives a restart, and a new key epoch begins with none.
     oracle.bench.restart(|ledger| ledger);
     assert_eq!(oracle.ask(0.0, None), SumStatus::Rejected(Reason::KeySpent));
     let ledger = &mut oracle.bench.taker.as_mut().unwrap().ledger;
     assert_eq!(ledger.refusals(KeyEpoch(2)).unwrap(), 0);
+}
+
+#[test]
+fn where_there_are_other_feeders_one_gets_half_of_the_answers_that_say_no() {
+    let bench = Bench::of(&Scene {
+        batch: 1,
+        ..Scene::default()
+    });
+    let mut oracle = Oracle::on(bench, 64);
+    assert_eq!(oracle.answers(200), (31, 32));
+    let ledger = &mut oracle.bench.taker.as_mut().unwrap().ledger;
+    let others = ["feeder-1", "feeder-2"].map(|feeder| {
+        let feeder = feeder.parse().unwrap();
+        ledger.refusals_of(FIRST_EPOCH, &feeder).unwrap()
+    });
+    assert_eq!(others, [32, 0]);
 }

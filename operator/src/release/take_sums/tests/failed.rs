@@ -135,7 +135,7 @@ fn a_sum_that_did_not_open_is_replaced_by_parts_and_the_bad_ones_meters_are_name
 /// None of the others is looked at, whatever it says.
 #[test]
 fn within_a_group_too_no_more_sums_fail_than_may() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new().alone();
     bench.max_refusals = 2;
     bench.restart(|ledger| ledger);
     let jobs = (0..4).map(|window| {

@@ -61,6 +61,13 @@ impl Bench {
         bench
     }
 
+    /// The plan has no other feeder.
+    fn alone(mut self) -> Self {
+        let feeders = &mut Arc::make_mut(&mut self.plan).feeders;
+        feeders.retain(|setting| setting.feeder.as_str() == "feeder-1");
+        self
+    }
+
     /// The reports of meters, each with its number and readings, for a window.
     fn reports(&self, window: u64, meters: &[(u32, Readings)]) -> Vec<Sealed> {
         let under = || self.fleet.under(self.fleet.window(window), true);
@@ -499,7 +506,8 @@ fn releases_are_counted_when_no_more_sums_wait_and_every_sixteenth_group_while_s
     // So narrow that the taker is never more than a result ahead of this test.
     let results = mpsc::channel(1);
     let taker = bench.taker.take().unwrap();
-    let thread = std::thread::spawn(move || taker.run(jobs.1, &results.0));
+    let found = jobs.0.downgrade();
+    let thread = std::thread::spawn(move || taker.run(jobs.1, &found, &results.0));
     let mut results = results.1;
     for _ in 0..=COMMIT_MAX {
         results.blocking_recv().unwrap();
@@ -522,8 +530,10 @@ fn the_last_release_is_counted_although_its_group_is_the_first() {
     let results = mpsc::channel(1);
     let sum = bench.job(1);
     jobs.0.try_send(Work::Take(sum)).unwrap();
+    let found = jobs.0.downgrade();
     drop(jobs.0);
-    bench.taker.take().unwrap().run(jobs.1, &results.0);
+    let taker = bench.taker.take().unwrap();
+    taker.run(jobs.1, &found, &results.0);
     let counted = std::fs::read_to_string(bench.dir.path().join("releases.count"));
     assert_eq!(counted.unwrap(), "1\n");
 }

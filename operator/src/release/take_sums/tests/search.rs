@@ -66,13 +66,18 @@ impl Case {
         change(&mut message);
         let topic = topics().report(&message.feeder, &message.meter);
         let limbs = packed(&self.bench, report);
-        let (bytes, _) = wire::seal(
-            &message,
-            Some(&limbs),
-            &deployment(),
-            &topic,
-            &signing(seed),
-        );
+        let key = signing(seed);
+        let (bytes, _) = wire::seal(&message, Some(&limbs), &deployment(), &topic, &key);
+        (topic, bytes.into())
+    }
+
+    /// The topic of a meter's report, and the report as the meter signs it, of these limbs.
+    fn signed_limbs(&self, report: &Sealed, limbs: &[u8]) -> (String, Bytes) {
+        let (topic, bytes) = self.signed(report, |_| {}, report.number as u8);
+        let message = wire::decode::<Report>(&bytes, bytes.len()).unwrap();
+        let message = message.claimed();
+        let key = signing(report.number as u8);
+        let (bytes, _) = wire::seal(message, Some(limbs), &deployment(), &topic, &key);
         (topic, bytes.into())
     }
 
@@ -248,16 +253,60 @@ fn reports_beyond_the_memory_are_left_out() {
 }
 
 #[test]
-fn a_search_ends_where_the_refusals_do() {
+fn a_search_names_no_more_than_an_eighth_of_the_refusals_that_are_left() {
     let mut case = Case::new(key_leak);
     case.bench.max_refusals = 4;
     case.bench.restart(|ledger| ledger);
     let searched = case.found();
-    assert_eq!((searched.culprits.len(), case.bench.refusals()), (3, 4));
+    // One for the sum, two set aside for its parts.
+    assert_eq!((searched.culprits.len(), case.bench.refusals()), (1, 2));
     assert!(searched.is_cut_short);
 
     let mut case = Case::new(key_leak);
     case.bench.max_refusals = 1;
     case.bench.restart(|ledger| ledger);
     assert!(case.divided().is_none(), "nothing is left to search with");
+}
+
+/// All eight meters are behind two gateways, and spoil their sums.
+#[test]
+fn many_meters_behind_one_gateway_cost_few_refusals_and_name_it() {
+    let mut case = Case::new(key_leak);
+    let searched = case.found();
+    assert_eq!(searched.culprits.len(), 6, "{searched:?}");
+    assert_eq!(searched.gateways.len(), 2, "{searched:?}");
+    assert_eq!(case.bench.refusals(), 7);
+    assert!(case.record()[1].contains(r#""gateways":["gateway-"#));
+}
+
+/// It is signed for the sum by its meter, and analytics would have refused it.
+#[test]
+fn a_report_that_no_sum_can_have_takes_no_room_and_names_its_meter() {
+    let mut case = Case::new(|report| {
+        if report.number == 5 {
+            key_leak(report);
+        }
+    });
+    let judged = case.divided().unwrap();
+    let length = packed(&case.bench, &case.reports[5]).len();
+    let (mut collection, _) = Collection::new(judged, 8 * length);
+    for (number, limbs) in [
+        (5, vec![0; 2 << 20]),
+        (6, vec![0; length - 1]),
+        (7, vec![0xff; length]),
+    ] {
+        let (topic, bytes) = case.signed_limbs(&case.reports[number], &limbs);
+        collection.take(&topic, &bytes, &topics(), &deployment());
+        collection.take(&topic, &bytes, &topics(), &deployment());
+    }
+    assert_eq!(
+        collection.reports.len(),
+        1,
+        "that of 7 is as long as a report"
+    );
+    case.come(&mut collection, &case.honest[..5]);
+    assert!(collection.is_complete());
+    let searched = case.search(&collection);
+    assert_eq!(searched.culprits, meters_named(&[5, 6, 7]));
+    assert_eq!(case.bench.refusals(), 1, "no answer about the key");
 }
