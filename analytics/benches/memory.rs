@@ -210,6 +210,7 @@ impl World {
             key: key(u64::MAX),
             topics: self.topics.clone(),
             receipt_entries: analytics.receipt_max_entries,
+            first_wait_ms: 5_000,
         };
         let rules = Rules {
             release: release::Rules::new(self.plan.min_meters),

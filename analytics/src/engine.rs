@@ -49,6 +49,8 @@ pub struct Identity {
     pub topics: Topics,
     /// Most entries in one receipt.
     pub receipt_entries: usize,
+    /// How long a release waits after the operator first put it off, in milliseconds of reach; each further wait doubles.
+    pub first_wait_ms: u64,
 }
 
 /// A message to publish.

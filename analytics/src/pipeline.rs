@@ -243,6 +243,7 @@ impl Runner {
             key: self.key.clone(),
             topics: (*self.topics).clone(),
             receipt_entries: analytics.receipt_max_entries,
+            first_wait_ms: u64::try_from(analytics.release_retry.as_millis()).unwrap_or(u64::MAX),
         };
         let rules = Rules {
             release: self.settings.release.rules(held.plan.min_meters),

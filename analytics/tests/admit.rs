@@ -137,6 +137,7 @@ impl World {
             key: self.analytics.clone(),
             topics: self.topics.clone(),
             receipt_entries: 100,
+            first_wait_ms: 5_000,
         };
         let rules = Rules {
             release: release::Rules {
@@ -416,7 +417,8 @@ fn windows_beyond_what_one_turn_closes_are_said_to_be_due() {
     let assigned = Arc::new(assigned(&world.plan));
     let (settings, topics) = (&world.settings, &world.topics);
     let admission = Admission::new(settings, topics, &assigned, &world.roster, NOW);
-    let mut engine = world.engine_with(200);
+    // A twentieth is for the feeder, whatever others have.
+    let mut engine = world.engine_with(4_000);
     engine.use_plan(assigned.clone(), Arc::default());
     // Each is complete: the feeder has one meter.
     let of = |hours_ago| Report {

@@ -165,7 +165,13 @@ impl<S: Store> Engine<S> {
         } = signed;
         let windows = &mut self.windows;
         let store = &mut self.store;
-        match windows.fold_wanted((report, *number), (&**limbs, digest), part, active_ms, store)? {
+        match windows.fold_wanted(
+            (report, *number),
+            (&**limbs, digest),
+            part,
+            active_ms,
+            store,
+        )? {
             FoldResult::Folded(part) => {
                 metrics::folded(part);
                 Ok(Some(part))

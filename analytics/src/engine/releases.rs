@@ -38,7 +38,8 @@ impl<S: Store> Engine<S> {
     }
 
     /// The releases that wait for the operator's receipt.
-    pub(crate) fn awaited(&self) -> HashSet<Digest> {
+    #[must_use]
+    pub fn awaited(&self) -> HashSet<Digest> {
         let unsettled = self.unsettled.values();
         unsettled.map(|unsettled| unsettled.digest).collect()
     }

@@ -35,7 +35,7 @@ impl<S: Store> Engine<S> {
         let stage = match receipt.status {
             SumStatus::Taken | SumStatus::Duplicate => Stage::Settled,
             SumStatus::Rejected(reason) if !reason.is_final() => {
-                awaited.put_off(reason, active_ms);
+                awaited.put_off(reason, active_ms, self.identity.first_wait_ms);
                 return Ok(());
             }
             SumStatus::Rejected(reason) => return self.refused(&key, reason, roster),

@@ -196,9 +196,14 @@ impl Windows {
         self.hot.push_back(key);
     }
 
-    /// Whether the retention of a sum in memory is over.
+    /// Whether the retention of a window is over by the wall clock.
     pub(crate) fn is_past_retention(&self, key: &SumKey) -> bool {
-        self.past_retention(key.window, self.feeders.get(&key.feeder))
+        self.past_retention(key.window, None)
+    }
+
+    /// The retention in milliseconds.
+    pub(crate) fn retention_ms(&self) -> u64 {
+        self.rules.retention_s.saturating_mul(1_000)
     }
 
     /// Whether the retention of a feeder's window is over.

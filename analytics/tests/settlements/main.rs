@@ -229,15 +229,16 @@ fn a_release_that_is_put_off_until_its_retention_is_over_is_refused() {
     let key_spent = SumStatus::Rejected(Reason::KeySpent);
     assert_eq!(scene.settle(&release, key_spent), parts([]));
     assert_eq!(waiting(&mut scene), 0, "not at once");
-    scene.now_ms += 10_000;
+    scene.now_ms += 5_000;
     scene.tick();
     assert_eq!(waiting(&mut scene), 1, "but later");
     scene.settle(&release, key_spent);
 
-    scene.retention_is_over(false);
+    // An hour is the least that it is tried for.
+    scene.retention_is_over();
     let effects = scene.tick();
     assert_eq!(scene.said(&effects.outgoing), parts([]));
-    scene.retention_is_over(true);
+    scene.now_ms += 3_600_000;
     let effects = scene.tick();
     let refused = parts([(0, Outcome::Refused)]);
     assert_eq!(scene.said(&effects.outgoing), refused);

@@ -89,6 +89,7 @@ impl Scene {
             key: key.clone(),
             topics: topics.clone(),
             receipt_entries: 2,
+            first_wait_ms: 5_000,
         };
         let rules = Rules {
             release: release::Rules {
@@ -122,11 +123,10 @@ impl Scene {
         self.plan.epochs[0].first_window = WindowStart(WINDOW.0 + 7_200);
     }
 
-    /// The wall clock is at the last second of the window's retention, or after it.
-    pub(crate) fn retention_is_over(&mut self, is_over: bool) {
+    /// By the wall clock the window's retention is over.
+    pub(crate) fn retention_is_over(&mut self) {
         let end = WINDOW.0 + 3_600 + 24 * 3_600;
-        let now = UnixMillis((end + u64::from(is_over)) * 1000);
-        self.engine.set_wall(now);
+        self.engine.set_wall(UnixMillis((end + 1) * 1000));
     }
 
     fn report(&self, meter: u32) -> Incoming {

@@ -263,6 +263,7 @@ impl Case {
             key: WORLD.analytics[index].clone(),
             topics: WORLD.topics.clone(),
             receipt_entries: 3,
+            first_wait_ms: 5_000,
         };
         let rules = Rules {
             release: release::Rules {
@@ -507,7 +508,8 @@ impl Case {
                 self.services[index].stage = self.stage;
                 self.turn(index, true)?;
                 let unsettled = self.unsettled(index)?;
-                idle &= self.from_analytics.is_empty() && unsettled.is_empty();
+                // Some are put off, and due later.
+                idle &= self.from_analytics.is_empty() && self.engine(index).awaited().is_empty();
                 self.from_analytics.extend(unsettled);
             }
             while !self.from_analytics.is_empty() {
