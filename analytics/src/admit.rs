@@ -96,7 +96,7 @@ pub struct Refusal {
     /// Why, for the counter and the receipt.
     pub reason: Reason,
     /// Why, in words that name the field and the value.
-    pub detail: String,
+    pub detail: Box<str>,
     /// Where the receipt goes; absent where the sender is not known to be the meter, or should try again as it is.
     pub address: Option<Address>,
     /// The report, where its meter's signature holds.
@@ -117,7 +117,7 @@ impl Refusal {
     pub(crate) fn silent(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
-            detail: detail.into(),
+            detail: detail.into().into(),
             address: None,
             signed: None,
         }
@@ -223,7 +223,7 @@ impl<'a> Admission<'a> {
             }),
             Err((reason, detail)) => Err(Refusal {
                 reason,
-                detail,
+                detail: detail.into(),
                 // A gateway with a newer plan than ours is right; it tries again until the plan has come here too.
                 address: (reason != Reason::UnknownPlan).then_some(address),
                 signed: Some(Box::new(Signed {

@@ -141,7 +141,7 @@ impl<S: Store> Engine<S> {
                 return Ok(Some(Status::Duplicate));
             }
         }
-        metrics::rejected(reason, || detail);
+        metrics::rejected(reason, || detail.into());
         self.ready.events.push(Event::Rejected(reason));
         Ok(address.map(|address| {
             let status = Status::Rejected(reason);
