@@ -196,6 +196,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<bool, StoreError> {
         let enrolled = Enrolled {
             meters: &|feeder| roster.enrolled(feeder),
+            has: &|feeder, number| roster.has_number(feeder, number),
             capacity: &|meter| {
                 let meter = roster.meter(meter);
                 meter.map_or(0, |meter| meter.capacity.watts().0)

@@ -166,6 +166,11 @@ impl Outbox {
         self.lanes.iter().map(|lane| lane.sealed).sum()
     }
 
+    /// Everything that waits.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.reports.keys().copied()
+    }
+
     #[must_use]
     pub(crate) fn batch(&self, key: Key) -> Option<&Batch> {
         self.reports.get(&key).map(|report| &report.batch)

@@ -1,16 +1,21 @@
-//! What the commands `pending`, `approve` and `rotate` do, beside a running operator or without one.
+//! What the commands `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate` do, beside a running operator or without one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use service::config::Settings;
-use wire::{Topics, UnixSeconds};
+use wire::{DeploymentId, GatewayId, MeterId, Plan, Topics, UnixMillis, UnixSeconds, WindowStart};
 
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::approvals::{Approvals, Held};
+use crate::enrolment::gateways::Gateways;
+use crate::enrolment::leaving::{
+    self, Change, Departures, LeaveError, LeaveInbox, LeaveRequest, Party,
+};
 use crate::enrolment::message::EnrolmentRequest;
 use crate::keys::rotate::{self, Facts, Inbox};
-use crate::plan::stored::stored_plan;
+use crate::plan::roster::RosterBook;
+use crate::plan::stored::{stored_key, stored_plan};
 use crate::setup::folder;
 
 /// Prints the requests that wait for approval, and says which of them the plan cannot grant yet.
@@ -121,6 +126,97 @@ pub fn request_rotation(
         );
     }
     Ok(())
+}
+
+/// Asks the running operator to let a party leave, to change its keys, or to take it back.
+///
+/// # Errors
+/// There is no plan yet, there is no such party, or its first window without it would be one that has passed.
+pub fn request_change(
+    settings: &Settings,
+    now: UnixMillis,
+    change: Change,
+    (party, id): (Party, &str),
+    (asked, at_once): (Option<UnixSeconds>, bool),
+) -> anyhow::Result<()> {
+    let dir = existing_folder(settings)?;
+    let topics = Topics::new(&settings.deployment.root)?;
+    let deployment = &settings.deployment.id;
+    let plan = stored_plan(&dir, deployment, &topics.plan())?;
+    let plan = plan.with_context(|| {
+        format!(
+            "there is no plan in {} yet: start the operator once",
+            dir.display()
+        )
+    })?;
+    let tolerance = settings.analytics.future_tolerance;
+    let first_window = match change {
+        Change::Readmit => WindowStart(0),
+        _ => leaving::first_window(plan.grid()?, asked, at_once, now, tolerance)?,
+    };
+    let request = LeaveRequest {
+        change,
+        party,
+        id: id.to_owned(),
+        first_window,
+        at_once,
+    };
+    let known = Known::open(&dir, deployment, topics)?;
+    known.check(&request, &plan)?;
+    LeaveInbox::new(&dir).leave(&request)?;
+    let name = format!("{} {id}", party.as_str());
+    let first = rotate::time(first_window);
+    match change {
+        Change::Remove => println!("asked to remove {name}, from the window of {first} on"),
+        Change::Rekey => println!(
+            "asked to refuse the keys of {name} from the window of {first} on; it can ask to join with other ones"
+        ),
+        Change::Readmit => println!("asked to take {name} back"),
+    }
+    if party == Party::Analytics && change != Change::Readmit {
+        eprintln!(
+            "what it has not released until then is in no total: hand its feeders over first, or stop it once \
+             cipherwatt_analytics_open_sums and cipherwatt_analytics_unsettled_releases are 0"
+        );
+    }
+    Ok(())
+}
+
+/// What is known of parties beside the plan, as it is on disk.
+struct Known {
+    roster: RosterBook,
+    gateways: Gateways,
+    departures: Departures,
+}
+
+impl Known {
+    fn open(dir: &Path, deployment: &DeploymentId, topics: Topics) -> anyhow::Result<Self> {
+        let key = stored_key(dir)?;
+        Ok(Self {
+            roster: RosterBook::open(dir, deployment.clone(), topics, &key)?,
+            gateways: Gateways::open(dir)?,
+            departures: Departures::open(dir)?,
+        })
+    }
+
+    fn check(&self, request: &LeaveRequest, plan: &Plan) -> Result<(), LeaveError> {
+        let (party, id) = (request.party, request.id.clone());
+        let name = request.id.as_str();
+        if request.change == Change::Readmit {
+            let is_out = self.departures.is_out(party, name);
+            return is_out.then_some(()).ok_or(LeaveError::NotOut { party, id });
+        }
+        let is_known = match party {
+            Party::Meter => MeterId::try_from(name).is_ok_and(|id| self.roster.get(&id).is_some()),
+            Party::Gateway => {
+                GatewayId::try_from(name).is_ok_and(|id| self.gateways.get(&id).is_some())
+            }
+            Party::Analytics => plan.analytics.iter().any(|entry| entry.id.as_str() == name),
+        };
+        is_known
+            .then_some(())
+            .ok_or(LeaveError::Unknown { party, id })
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use wire::VerifyingKey;
 
 use crate::disk::DiskError;
 use crate::enrolment::gateways::GatewaysError;
+use crate::enrolment::leaving::DeparturesError;
 use crate::keys::error::KeyringError;
 use crate::plan::error::{PlanError, RosterError};
 use crate::release::ledger::LedgerError;
@@ -56,6 +57,9 @@ pub enum OperatorError {
     /// The gateways' keys cannot be used.
     #[error(transparent)]
     Gateways(#[from] GatewaysError),
+    /// The departures cannot be used.
+    #[error(transparent)]
+    Departures(#[from] DeparturesError),
     /// The record of releases cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -145,6 +145,7 @@ impl EventLoop {
         let taking = tokio::task::spawn_blocking(move || taker.run(queue, &collected, &done));
         let egress = Egress::open(self.publisher.clone());
         self.enrolment.count_pending();
+        self.enrolment.count_out();
         let recent = std::mem::take(&mut self.recent);
         let min_meters = self.enrolment.registry.plan.plan().min_meters;
         self.observer.tell(Event::Opened { min_meters, recent });
@@ -267,6 +268,7 @@ impl EventLoop {
             }
             return;
         }
+        self.enrolment.apply_departures(&mut self.schedule);
         self.enrolment.apply_approved(&mut self.schedule);
         self.say_what_is_missing();
         self.rotate();

@@ -11,7 +11,7 @@
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `search`: which meter spoils a sum that did not open;
-//! - [`commands`]: `pending`, `approve` and `rotate`; [`learn`]: what colluders learn from sums of squares;
+//! - [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
@@ -34,6 +34,7 @@ mod run;
 mod search;
 mod setup;
 
+pub use enrolment::leaving::{Change, Party};
 pub use error::OperatorError;
 pub use event::{Event, Excerpt};
 pub use keys::rotate;

@@ -7,13 +7,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use operator::commands;
 use operator::print::{self, Output};
 use operator::rotate;
+use operator::{Change, Party};
 use release::moments::Group;
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 use service::process;
 use tokio::sync::mpsc;
-use wire::UnixSeconds;
+use wire::{UnixMillis, UnixSeconds};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -56,6 +57,25 @@ enum Command {
         /// NAME, KIND/NAME, or KIND/NAME/KEY as `operator pending` lists it
         id: String,
     },
+    /// Let a meter, a gateway with its meters, or an analytics service leave; a running operator takes it up within a second
+    #[command(
+        after_help = "Examples:\n  operator remove meter meter-17\n  operator remove gateway gateway-3 --first-window 2027-01-01T00:00:00Z\n  operator remove meter meter-17 --at-once"
+    )]
+    Remove(Leave),
+    /// Refuse the keys of a meter, of a gateway and its meters, or of an analytics service; it can ask to join with other ones
+    #[command(
+        after_help = "Examples:\n  operator rekey meter meter-17\n  operator rekey gateway gateway-3 --at-once"
+    )]
+    Rekey(Leave),
+    /// Take back who was removed, or is out of service because it spoils sums
+    #[command(after_help = "Examples:\n  operator readmit meter meter-17")]
+    Readmit {
+        /// What it is
+        #[arg(value_enum)]
+        party: PartyArg,
+        /// Its id
+        id: String,
+    },
     /// Begin a new key epoch; a running operator makes its keys and publishes the plan within a second
     #[command(
         after_help = "Examples:\n  operator rotate\n  operator rotate --first-window 2027-01-01T00:00:00Z"
@@ -95,6 +115,41 @@ enum Command {
     Tool(Tool),
 }
 
+#[derive(Debug, clap::Args)]
+struct Leave {
+    /// What leaves
+    #[arg(value_enum)]
+    party: PartyArg,
+
+    /// Its id
+    id: String,
+
+    /// First window without it, RFC 3339 or Unix seconds, rounded up to the start of a window; the next one unless given
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    first_window: Option<UnixSeconds>,
+
+    /// From the first window of which no report can have been taken yet: for a stolen key
+    #[arg(long, conflicts_with = "first_window")]
+    at_once: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PartyArg {
+    Meter,
+    Gateway,
+    Analytics,
+}
+
+impl From<PartyArg> for Party {
+    fn from(party: PartyArg) -> Self {
+        match party {
+            PartyArg::Meter => Self::Meter,
+            PartyArg::Gateway => Self::Gateway,
+            PartyArg::Analytics => Self::Analytics,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OutputArg {
     /// A row per window
@@ -122,6 +177,9 @@ impl Arguments for Args {
             Some(
                 Command::Pending
                     | Command::Approve { .. }
+                    | Command::Remove(_)
+                    | Command::Rekey(_)
+                    | Command::Readmit { .. }
                     | Command::Rotate { .. }
                     | Command::Learn { .. }
             )
@@ -146,6 +204,19 @@ fn main() -> ExitCode {
         match context.args.command {
             Some(Command::Pending) => commands::list_pending(settings),
             Some(Command::Approve { id }) => commands::approve(settings, &id),
+            Some(Command::Remove(leave)) => {
+                leaves(settings, context.clock.now(), Change::Remove, &leave)
+            }
+            Some(Command::Rekey(leave)) => {
+                leaves(settings, context.clock.now(), Change::Rekey, &leave)
+            }
+            Some(Command::Readmit { party, id }) => commands::request_change(
+                settings,
+                context.clock.now(),
+                Change::Readmit,
+                (party.into(), &id),
+                (None, false),
+            ),
             Some(Command::Rotate {
                 first_window,
                 force,
@@ -188,4 +259,15 @@ fn main() -> ExitCode {
             }
         }
     })
+}
+
+fn leaves(
+    settings: &Settings,
+    now: UnixMillis,
+    change: Change,
+    leave: &Leave,
+) -> anyhow::Result<()> {
+    let party = (leave.party.into(), leave.id.as_str());
+    let when = (leave.first_window, leave.at_once);
+    commands::request_change(settings, now, change, party, when)
 }

@@ -10,7 +10,7 @@ use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
 use crate::release::report::FeederReport;
-pub(crate) use search::searched;
+pub(crate) use search::{out_of_service, searched};
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
 const RECEIVED_BYTES: &str = "cipherwatt_operator_received_bytes_total";

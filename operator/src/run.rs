@@ -14,6 +14,7 @@ use wire::Topics;
 
 use crate::disk::{self, DiskError};
 use crate::enrolment::gateways::Gateways;
+use crate::enrolment::leaving::Departures;
 use crate::enrolment::registry::{Limits, Registry};
 use crate::error::OperatorError;
 use crate::event::{Event, Observer};
@@ -180,15 +181,19 @@ fn open_registry(
         interval_s: plan_settings.interval_s,
         headroom: settings.operator.reference_headroom,
         feeder_meters: settings.operator.feeder_meters_max,
+        future_tolerance: settings.analytics.future_tolerance,
     };
     let deployment = settings.deployment.id.clone();
-    Ok(Registry {
+    let mut registry = Registry {
         plan: PlanBook::open(dir, topics.plan(), &plan_settings, keyring)?,
-        roster: RosterBook::open(dir, deployment, topics.clone(), keyring)?,
+        roster: RosterBook::open(dir, deployment, topics.clone(), &keyring.verifying())?,
         gateways: Gateways::open(dir)?,
+        departures: Departures::open(dir)?,
         limits,
         clock,
-    })
+    };
+    registry.recall_departures();
+    Ok(registry)
 }
 
 /// Two operators over one folder would use one plan version twice.

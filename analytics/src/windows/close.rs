@@ -18,6 +18,8 @@ const RECALLED: usize = 64;
 pub(crate) struct Enrolled<'a> {
     /// How many meters it has.
     pub meters: &'a dyn Fn(&FeederId) -> u32,
+    /// Whether a meter of it has this number.
+    pub has: &'a dyn Fn(&FeederId, u32) -> bool,
     /// The declared capacity of a meter, in watts.
     pub capacity: &'a dyn Fn(&MeterId) -> u64,
 }
@@ -126,7 +128,11 @@ impl Windows {
             Some(replaces) => sum.row.contributors >= replaces.meters,
             None => {
                 let members = (enrolled.meters)(&key.feeder);
-                members > 0 && window.contributors >= members
+                // Of those who have left, reports may be in the sums: nobody else need not come for that.
+                let has = |number| (enrolled.has)(&key.feeder, number);
+                members > 0
+                    && window.contributors >= members
+                    && window.contributors - window.contributors_left(has) >= members
             }
         };
         let close = key.window.0 + self.window_s() + self.rules.grace_s;

@@ -140,6 +140,13 @@ impl Window {
         self.parts > 0 && !self.sums().iter().any(takes_new)
     }
 
+    /// How many contributors of the sums that take reports are not enrolled any more.
+    pub(super) fn contributors_left(&self, is_enrolled: impl Fn(u32) -> bool) -> u32 {
+        let sums = self.sums().iter();
+        let numbers = sums.flat_map(|sum| sum.taken.numbers());
+        numbers.filter(|number| !is_enrolled(*number)).count() as u32
+    }
+
     pub(super) fn takes_reports(&self) -> bool {
         let active = self.active.as_ref();
         active.is_some_and(|active| active.sums.iter().any(Sum::takes_reports))

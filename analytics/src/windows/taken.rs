@@ -24,6 +24,10 @@ impl Taken {
         }
     }
 
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.numbers.iter()
+    }
+
     pub(super) fn enter(&mut self, number: u32, salt: Salt) {
         // The roster's numbers are in range.
         let _ = self.numbers.insert(number);

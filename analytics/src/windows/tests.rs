@@ -109,6 +109,7 @@ pub(crate) fn due(
 ) -> Result<(Vec<Due>, Vec<Held>), StoreError> {
     let enrolled = Enrolled {
         meters: &|_| meters,
+        has: &|_, _| true,
         capacity: &|_| 10_000,
     };
     windows.due(true, most, &enrolled, active_ms, store)

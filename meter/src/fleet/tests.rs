@@ -149,3 +149,23 @@ fn a_meter_beyond_every_capacity_class_is_named() {
         "{said}"
     );
 }
+
+/// A replayed meter declares the highest demand in its file, which says more about a household than anybody needs to know.
+#[test]
+fn a_request_says_the_class_of_a_meters_capacity_and_not_its_peak() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::defaults();
+    let topic = "cipherwatt/v2/gateway/gateway-1/enrol";
+    let asks_for = |watts: u64| {
+        let fleet = Fleet::open(&[spec(1, watts)], 1, folder.path(), []).unwrap();
+        let requests = fleet.enrol_requests(&settings, topic, &[0], UnixMillis(1));
+        let request = wire::decode::<EnrolRequest>(&requests[0], requests[0].len()).unwrap();
+        let request = request.claimed();
+        (request.meters[0].capacity, request.feeders[0].max_capacity)
+    };
+    let class = CapacityClass::of(Watts(5_000)).unwrap();
+    for peak in [2_001, 2_386, 4_999, 5_000] {
+        assert_eq!(asks_for(peak), (class, class), "{peak} W");
+    }
+    assert_ne!(asks_for(5_001), (class, class));
+}

@@ -1,21 +1,45 @@
 //! What a gateway waits for before it reads: the plan, and its meters' enrolment.
+//!
+//! It does not wait for ever: once nobody was enrolled for `meter.enrolment_wait`, it starts with the meters that are. The others
+//! are asked for now and then, and count from their first whole window on. A meter that leaves the roster is read no more.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use service::trust::log_waiting_for_plan;
+use service::warn_limited;
 use tokio::time::Instant;
 use wire::{FeederId, WindowStart};
 
 use super::{ASK_AGAIN, Gateway};
+use crate::journal::Op;
 use crate::member::Member;
+use crate::metrics;
+
+/// How often the enrolment of the others is asked for while readings are taken.
+const ASK_WHILE_READING: Duration = Duration::from_secs(60);
 
 /// What is waited for, as it was last said.
 #[derive(Default)]
 pub(super) struct Waiting {
     /// When enrolment was last asked for.
     pub(super) last_asked: Option<Instant>,
+    /// When a request was last sent.
+    last_sent: Option<Instant>,
+    /// How many meters were enrolled at the last look, and since when.
+    enrolled: Option<(usize, Instant)>,
+    /// Members of the fleet that were enrolled and have left the roster.
+    left: BTreeSet<usize>,
     /// Feeders without an analytics service.
     pub(super) unowned: BTreeSet<FeederId>,
+}
+
+impl Waiting {
+    /// When it is over that others are waited for, if any are enrolled.
+    pub(super) fn patience_ends(&self, patience: Duration) -> Option<Instant> {
+        let (enrolled, since) = self.enrolled?;
+        (enrolled > 0).then(|| since + patience)
+    }
 }
 
 impl Gateway {
@@ -26,7 +50,12 @@ impl Gateway {
             return;
         }
         self.waiting.last_asked = Some(Instant::now());
-        if self.reader.run.is_some() || !self.session.publisher.is_connected() {
+        let is_reading = self.reader.run.is_some();
+        let sent = self.waiting.last_sent.filter(|_| is_reading);
+        if sent.is_some_and(|sent| sent.elapsed() < ASK_WHILE_READING)
+            || self.reader.ended
+            || !self.session.publisher.is_connected()
+        {
             return;
         }
         if self.sealing.sealer.is_none() {
@@ -37,6 +66,7 @@ impl Gateway {
         if pending.is_empty() {
             return;
         }
+        self.waiting.last_sent = Some(Instant::now());
         tracing::info!(
             enrolled = self.fleet.meters() - pending.len(),
             meters = self.fleet.meters(),
@@ -103,6 +133,73 @@ impl Gateway {
             .filter(|(_, member)| !enrolled(member))
             .map(|(index, _)| index)
             .collect()
+    }
+
+    /// Whether readings are taken without these meters, which are not enrolled.
+    pub(super) fn may_start_without(&mut self, unenrolled: &[usize]) -> bool {
+        let enrolled = self.fleet.meters() - unenrolled.len();
+        let known = self
+            .waiting
+            .enrolled
+            .filter(|(before, _)| *before == enrolled);
+        let (_, since) = *self
+            .waiting
+            .enrolled
+            .insert(known.unwrap_or_else(|| (enrolled, Instant::now())));
+        let Some(first) = unenrolled.first() else {
+            return true;
+        };
+        enrolled > 0
+            && since.elapsed() >= self.settings.meter.enrolment_wait
+            && {
+                warn_limited!(
+                    "starting with the {enrolled} meters that are enrolled: readings of {} others, of which {} is the first, are in no \
+                 total until the operator enrols them",
+                    unenrolled.len(),
+                    self.fleet.members[*first].meter
+                );
+                true
+            }
+    }
+
+    /// Acts on a newer roster: what waits of meters that are not in it any more is given up, because nobody takes it.
+    pub(super) fn look_for_left(&mut self) {
+        let Some(roster) = self.session.roster.current() else {
+            return;
+        };
+        let has_left = |index: &usize| {
+            let member = &self.fleet.members[*index];
+            let entry = roster.meter(&member.meter);
+            entry.is_none_or(|entry| {
+                (*entry.key, *entry.mask_key) != (member.public.verifying, member.public.mask)
+            })
+        };
+        let given_up: Vec<_> = self
+            .outbox
+            .keys()
+            .filter(|(meter, _)| has_left(meter))
+            .collect();
+        if let Some((first, _)) = given_up.first() {
+            tracing::error!(
+                reports = given_up.len(), first = %self.fleet.members[*first].meter,
+                "meters are not in the roster any more: what was not added of theirs is in no total"
+            );
+        }
+        for key in given_up {
+            metrics::left_out();
+            self.summary.lost += 1;
+            self.outbox.give_up(key);
+            self.writer.push(Op::Settled(self.place(key)));
+        }
+        let reads = self.reader.run.is_some();
+        let left: BTreeSet<usize> = (0..self.fleet.meters()).filter(has_left).collect();
+        if let Some(first) = left.difference(&self.waiting.left).next().filter(|_| reads) {
+            tracing::warn!(
+                meters = left.len(), first = %self.fleet.members[*first].meter,
+                "meters of this gateway are not in the roster any more: their readings are in no total. The operator says why"
+            );
+        }
+        self.waiting.left = left;
     }
 }
 

@@ -51,7 +51,14 @@ impl Gateway {
 
     /// Hands what was taken of a window to the journal as batches, with where the run is then. A meter's window that has been
     /// reported is left out: it can be in one sum only.
-    pub(super) fn batch_up(&mut self, taken: Vec<MeterWindow>, grid: Grid, progress: Progress) {
+    pub(super) fn batch_up(&mut self, mut taken: Vec<MeterWindow>, grid: Grid, progress: Progress) {
+        let unenrolled = self.unenrolled();
+        let before = taken.len();
+        taken.retain(|taken| unenrolled.binary_search(&taken.meter).is_err());
+        self.lose_readings(
+            (before - taken.len()) as u64 * u64::from(grid.batch()),
+            "their meters are not enrolled",
+        );
         let mut batches = Vec::new();
         let mut records = Vec::new();
         let mut left_out = 0;

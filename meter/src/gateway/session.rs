@@ -148,12 +148,13 @@ impl Gateway {
     }
 
     fn take_roster(&mut self, topic: &str, payload: &bytes::Bytes) {
-        if let Err(refused) =
-            self.session
-                .roster
-                .offer(self.session.keeper.operator_key(), topic, payload)
-        {
-            warn_limited!(reason = refused.reason; "refused a roster page: {refused}");
+        let operator = self.session.keeper.operator_key();
+        match self.session.roster.offer(operator, topic, payload) {
+            Ok(Offer::New) => self.look_for_left(),
+            Ok(_) => {}
+            Err(refused) => {
+                warn_limited!(reason = refused.reason; "refused a roster page: {refused}");
+            }
         }
     }
 

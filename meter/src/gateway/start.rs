@@ -23,12 +23,13 @@ use crate::journal::{Op, Progress};
 use crate::timeline::Timeline;
 
 impl Gateway {
-    /// Starts a run once the plan is here and has every feeder, and every meter is enrolled.
+    /// Starts a run once the plan is here and has every feeder, and every meter is enrolled, or as many as will be.
     pub(super) fn start_run(&mut self) -> Result<(), MeterError> {
         let Some(grid) = self.sealing.sealer.as_ref().map(|sealer| sealer.grid()) else {
             return Ok(());
         };
-        if self.reader.source.is_none() || !self.unenrolled().is_empty() {
+        let unenrolled = self.unenrolled();
+        if self.reader.source.is_none() || !self.may_start_without(&unenrolled) {
             return Ok(());
         }
         let settings = self.run_settings(grid);
@@ -45,8 +46,10 @@ impl Gateway {
             let sealer = self.sealing.sealer.as_ref();
             sealer.is_some_and(|sealer| sealer.plan().feeder(feeder, span.from).is_some())
         };
-        let mut current = self.fleet.members.iter().take(self.fleet.meters());
-        if !current.all(|member| known(&member.feeder)) {
+        let current = self.fleet.members.iter().take(self.fleet.meters());
+        let mut enrolled =
+            (current.enumerate()).filter(|(index, _)| unenrolled.binary_search(index).is_err());
+        if !enrolled.all(|(_, member)| known(&member.feeder)) {
             return Ok(());
         }
         let inherited = self.take_over(grid, &span);
@@ -195,7 +198,7 @@ impl Gateway {
         };
         tracing::info!(
             run = progress.run, start = %span.from, behind = progress.behind.len(), meters = self.fleet.meters(), speed = meter.speed,
-            "every meter is enrolled; a new run begins"
+            "a new run begins"
         );
         let members = self.fleet.members.iter().take(self.fleet.meters());
         self.writer.push(Op::Begin {

@@ -48,11 +48,22 @@ impl Gateway {
                 Instant::now()
                     + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))
             });
+        let enrolment = self
+            .waiting
+            .patience_ends(self.settings.meter.enrolment_wait);
+        let enrolment = enrolment.filter(|end| self.reader.run.is_none() && *end > Instant::now());
         let idle = self.idle_since.map(|since| since + AWAIT_SETTLEMENTS);
-        [Some(asked), due, interval, idle, self.writer.next_wake()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(asked)
+        [
+            Some(asked),
+            due,
+            interval,
+            enrolment,
+            idle,
+            self.writer.next_wake(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(asked)
     }
 }

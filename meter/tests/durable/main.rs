@@ -11,6 +11,7 @@
 )]
 
 mod behind;
+mod enrolled;
 mod exact;
 mod gateway;
 mod kept;

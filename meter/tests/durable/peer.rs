@@ -21,6 +21,8 @@ pub(crate) enum Command {
     ChangePlan,
     /// To say this to the gateway.
     Settle(Settlement),
+    /// To publish a roster without the meters that are not to be enrolled.
+    Enrol,
 }
 
 /// A message to publish: topic, bytes, and whether it is retained.
@@ -67,6 +69,7 @@ impl Peer {
                         let next = self.next_plan();
                         Some(self.take_plan(next))
                     }
+                    Some(Command::Enrol) => Some(self.publish_roster()),
                     Some(Command::Settle(settlement)) => {
                         let gateway = self.settings.meter.gateway.clone();
                         Some(self.receipt(gateway, Vec::new(), vec![settlement]))
@@ -137,12 +140,19 @@ impl Peer {
             };
             self.roster.insert(asking.meter.clone(), entry);
         }
+        self.publish_roster()
+    }
+
+    fn publish_roster(&mut self) -> Answer {
         self.version += 1;
+        let books = self.books.lock().unwrap();
+        let entries = self.roster.values();
+        let entries = entries.filter(|entry| !books.not_enrolled.contains(&entry.meter));
         let page = RosterPage {
             version: self.version,
             page: 0,
             pages: 1,
-            entries: self.roster.values().cloned().collect(),
+            entries: entries.cloned().collect(),
         };
         let topic = self.topics.roster(0);
         let deployment = &self.settings.deployment.id;

@@ -1,6 +1,6 @@
 //! Everything around a gateway: a real broker, and a [peer](crate::peer) with books of what it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub(crate) struct Books {
     pub(crate) taken: BTreeMap<(MeterId, u64), Arrival>,
     pub(crate) conflicts: Vec<Arrival>,
     answer: Option<Answer>,
+    /// Meters that the roster is without.
+    pub(crate) not_enrolled: BTreeSet<MeterId>,
     /// What is said of every sum as soon as a report is in it.
     pub(crate) settle: Option<SettlementOutcome>,
 }
@@ -170,6 +172,13 @@ impl World {
     /// The operator publishes a plan with another scale for every feeder, and analytics adds for all of them.
     pub(crate) fn change_plan(&self) {
         self.commands.send(Command::ChangePlan).unwrap();
+    }
+
+    /// The operator publishes a roster without these meters, now and later.
+    pub(crate) fn enrol_without(&self, meters: &[&str]) {
+        let meters = meters.iter().map(|meter| meter.parse().unwrap());
+        self.books().not_enrolled = meters.collect();
+        self.commands.send(Command::Enrol).unwrap();
     }
 
     /// Analytics says what became of the first sum of a feeder and window.

@@ -11,6 +11,17 @@ pub(crate) enum AnalyticsRefused {
         /// The id.
         id: AnalyticsId,
     },
+    /// It was removed, or its key was.
+    #[error(
+        "analytics service {id} was removed, or this key of it was: start it with a new key, or run `operator readmit \
+         analytics {id}` after `operator remove`"
+    )]
+    HasLeft {
+        /// The id.
+        id: AnalyticsId,
+        /// What it is counted as.
+        reason: Reason,
+    },
     /// It would have a feeder that another service adds for.
     #[error(
         "feeder {feeder}{} belongs to analytics service {owner}, which has receipted readings of it that are in no total \
@@ -60,6 +71,7 @@ impl AnalyticsRefused {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::OtherKey { .. } => Reason::WrongKey,
+            Self::HasLeft { reason, .. } => *reason,
             Self::Owned { .. } | Self::SecondRest { .. } => Reason::Conflict,
             Self::Full => Reason::Overloaded,
         }

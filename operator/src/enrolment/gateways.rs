@@ -100,6 +100,11 @@ impl Gateways {
         }
     }
 
+    /// Unties a gateway that has left from its key.
+    pub(crate) fn forget(&mut self, gateway: &GatewayId) {
+        self.unsaved |= self.known.gateways.remove(gateway).is_some();
+    }
+
     /// Whether its sender has asked for something else since. Of a gateway only under the key that is known.
     pub(crate) fn is_outdated(&self, request: &EnrolmentRequest) -> bool {
         let newest = match request {

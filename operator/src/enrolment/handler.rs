@@ -1,6 +1,7 @@
 //! Requests to join, granted at once or kept for a person.
 
 mod approved;
+mod leaving;
 mod refusals;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use self::approved::{Blocked, Heard};
 use self::refusals::advice;
 use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, Held};
+use super::leaving::LeaveInbox;
 use super::message::EnrolmentRequest;
 use super::registry::{EnrolmentResult, Registry};
 use crate::event::Observer;
@@ -32,6 +34,7 @@ pub(crate) struct EnrolmentHandler {
     topics: Topics,
     keyring: Arc<Keyring>,
     approvals: Approvals,
+    leaving: LeaveInbox,
     /// Requests are granted without a person.
     automatic: bool,
     /// How far ahead of this machine's clock a sender's may be.
@@ -63,6 +66,7 @@ impl EnrolmentHandler {
             topics,
             keyring,
             approvals: Approvals::new(&folder(settings)),
+            leaving: LeaveInbox::new(&folder(settings)),
             automatic: enrols_automatically(settings),
             future_tolerance: settings.analytics.future_tolerance,
             observer,
@@ -95,7 +99,11 @@ impl EnrolmentHandler {
             }
             return;
         }
-        if self.automatic || self.registry.knows(&request) {
+        let is_known = self.registry.knows(&request);
+        if !is_known && let Err(reason) = self.registry.check_return(&request) {
+            return self.refuse_return(&request, reason);
+        }
+        if self.automatic || is_known {
             self.forget_older(&request);
             if let Err(refused) = self.apply(&request, schedule) {
                 self.refuse_analytics(&request, &refused);

@@ -4,8 +4,10 @@
 //! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
 
 mod demand;
+mod leaving;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use service::SharedClock;
 use wire::{
@@ -14,8 +16,10 @@ use wire::{
 };
 
 use self::demand::{Demand, demands};
+pub(crate) use self::leaving::Gone;
 use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::gateways::{Gateways, GatewaysError};
+use crate::enrolment::leaving::{Departures, DeparturesError};
 use crate::enrolment::message::EnrolmentRequest;
 use crate::keys::keyring::Keyring;
 use crate::plan::book::PlanBook;
@@ -45,6 +49,8 @@ pub(crate) struct Limits {
     pub headroom: u32,
     /// Most meters that requests size a feeder for.
     pub feeder_meters: u32,
+    /// How far ahead of the clock a window may end.
+    pub future_tolerance: Duration,
 }
 
 /// Everything that is enrolled.
@@ -55,6 +61,8 @@ pub(crate) struct Registry {
     pub roster: RosterBook,
     /// The key of each gateway.
     pub gateways: Gateways,
+    /// Who leaves, or has left.
+    pub departures: Departures,
     /// Limits for new entries.
     pub limits: Limits,
     pub clock: SharedClock,
@@ -71,6 +79,10 @@ impl Registry {
         if !self.gateways.admits(&request.gateway, &request.gateway_key) {
             return Err(Reason::WrongKey);
         }
+        if self.gateways.get(&request.gateway).is_none() {
+            let (gateway, key) = (&request.gateway, &request.gateway_key);
+            self.departures.check_gateway(gateway, key)?;
+        }
         let mut result = EnrolmentResult::default();
         for (feeder, demand) in demands(request) {
             self.ensure_feeder(&feeder, &demand);
@@ -86,7 +98,12 @@ impl Registry {
                 key: meter.key,
                 mask_key: meter.mask_key,
             };
-            match self.enrol_meter(entry, now) {
+            let is_known = self.roster.get(&meter.meter).is_some();
+            let may_come = match is_known {
+                true => Ok(()),
+                false => self.departures.check_meter(meter),
+            };
+            match may_come.and_then(|()| self.enrol_meter(entry, now)) {
                 Ok(Change::Added) => result.added += 1,
                 Ok(Change::Capacity) => result.changed += 1,
                 Ok(Change::None) => result.known += 1,
@@ -185,13 +202,14 @@ impl Registry {
         }
     }
 
-    /// Makes all changes durable: first the keys meters are tied to, then the feeders, then the meters on them, so that a
-    /// kill in between leaves nothing that refers to what is not there.
+    /// Makes all changes durable: first the keys meters are tied to and who leaves, then the feeders, then the meters on them, so
+    /// that a kill in between leaves nothing that refers to what is not there, and no meter that has left without its keys.
     ///
     /// # Errors
     /// A file cannot be written; what was not written stays unsaved.
     pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), SaveError> {
         self.gateways.save()?;
+        self.departures.save()?;
         if self.plan.is_unsaved() {
             self.plan.save(keyring)?;
         }
@@ -213,6 +231,11 @@ impl Registry {
             return Ok(false);
         }
         check_analytics(plan, request)?;
+        let is_new = plan.analytics.iter().all(|known| known.id != request.id);
+        if is_new && let Err(reason) = self.departures.check_analytics(&request.id, &request.key) {
+            let id = request.id.clone();
+            return Err(AnalyticsRefused::HasLeft { id, reason });
+        }
         self.plan.set_analytics(entry);
         Ok(true)
     }
@@ -224,6 +247,9 @@ pub(crate) enum SaveError {
     /// The gateways' keys.
     #[error(transparent)]
     Gateways(#[from] GatewaysError),
+    /// The departures.
+    #[error(transparent)]
+    Departures(#[from] DeparturesError),
     /// The plan.
     #[error(transparent)]
     Plan(#[from] PlanError),

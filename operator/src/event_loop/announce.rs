@@ -47,6 +47,7 @@ impl EventLoop {
             TakeResult::Searched(searched) => {
                 metrics::searched(&searched);
                 say_searched(&searched);
+                self.enrolment.put_out(&searched.feeder, &searched.culprits);
                 Vec::new()
             }
             TakeResult::Burnt {
@@ -141,8 +142,8 @@ fn say_searched(searched: &Searched) {
     if !searched.culprits.is_empty() {
         tracing::error!(
             %feeder, window, part, reports, missing, openings, is_cut_short, meters = named(&searched.culprits),
-            "these meters spoil sums: they signed reports that nobody can seal by the rules. Find out what they, or their \
-             gateways, are; `totals.refused.jsonl` names them too"
+            "these meters spoil sums: they signed reports that nobody can seal by the rules. They are out of service until a \
+             person decides; find out what they, or their gateways, are. `totals.refused.jsonl` names them too"
         );
     }
     for gateway in &searched.gateways {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use packed::layout::Shape;
 use wire::{
-    AnalyticsEntry, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds, WindowStart,
+    AnalyticsEntry, AnalyticsId, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds,
+    WindowStart,
 };
 
 use super::error::PlanError;
@@ -215,6 +216,13 @@ impl PlanBook {
         plan.analytics.retain(|other| other.id != entry.id);
         plan.analytics.push(entry);
         plan.sort();
+    }
+
+    /// Takes an analytics service out.
+    pub(crate) fn remove_analytics(&mut self, id: &AnalyticsId) {
+        if self.plan.analytics.iter().any(|entry| entry.id == *id) {
+            self.change().analytics.retain(|entry| entry.id != *id);
+        }
     }
 
     /// Adds an epoch with its public keys. The plan has room for two: with a third, the oldest leaves.

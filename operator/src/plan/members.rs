@@ -1,6 +1,8 @@
 //! The meters of a feeder by their number, as opening a sum needs them.
 
-use wire::{CapacityClass, GatewayId, MaskKey, MeterId, VerifyingKey};
+use std::collections::BTreeMap;
+
+use wire::{CapacityClass, GatewayId, MaskKey, MeterId, VerifyingKey, WindowStart};
 
 /// A meter, as far as its reports depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,21 +17,37 @@ pub(crate) struct Member {
     pub gateway: GatewayId,
 }
 
-/// The meters of a feeder by their number. Cheap to clone only inside an `Arc`: a feeder can have a million.
+/// The meters of a feeder by their number, those that have left among them: their reports of earlier windows still count. Cheap
+/// to clone only inside an `Arc`: a feeder can have a million.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Members {
     by_number: Vec<Option<Member>>,
     count: u32,
+    /// Of those that leave, or have left, the first window that they are not in.
+    left: BTreeMap<u32, WindowStart>,
 }
 
 impl Members {
+    /// Whoever has this number, or had it.
     pub(crate) fn get(&self, number: u32) -> Option<&Member> {
         self.by_number.get(number as usize)?.as_ref()
     }
 
-    /// Meters on the feeder.
+    /// Whether a report of the meter with this number counts in a window.
+    pub(crate) fn is_in(&self, number: u32, window: WindowStart) -> bool {
+        let has_left = self.left.get(&number).is_some_and(|first| *first <= window);
+        self.get(number).is_some() && !has_left
+    }
+
+    /// Meters on the feeder that stay.
     pub(crate) fn count(&self) -> u32 {
-        self.count
+        self.count - self.left.len() as u32
+    }
+
+    /// Meters that a window is to have.
+    pub(crate) fn expected(&self, window: WindowStart) -> u32 {
+        let still = self.left.values().filter(|first| **first > window).count();
+        self.count() + still as u32
     }
 
     /// The number of the next meter. None is ever used again.
@@ -49,5 +67,13 @@ impl Members {
             self.count += 1;
         }
         free
+    }
+
+    /// From which window on the meter with this number is not on the feeder any more; `None`: it stays.
+    pub(crate) fn set_end(&mut self, number: u32, first_without: Option<WindowStart>) {
+        match first_without {
+            Some(first) if self.get(number).is_some() => drop(self.left.insert(number, first)),
+            _ => drop(self.left.remove(&number)),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The roster book: every enrolled meter, in signed pages.
 //!
-//! Meters are appended to the last page, so enrolling writes one page to disk and not all. The version is one number for
+//! Meters are added to the last page with room, so enrolling writes one page to disk and not all. The version is one number for
 //! the whole roster and every published page carries it, so that a receiver can tell pages of different states apart. A page on
 //! disk carries the version of its own last change; the newest of them is the roster's.
 
@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wire::{CapacityClass, DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics};
+use wire::{
+    CapacityClass, DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics, VerifyingKey,
+    WindowStart,
+};
 
 use super::error::RosterError;
 use super::members::{Member, Members};
@@ -47,7 +50,7 @@ impl RosterBook {
         dir: &Path,
         deployment: DeploymentId,
         topics: Topics,
-        keyring: &Keyring,
+        operator: &VerifyingKey,
     ) -> Result<Self, RosterError> {
         let mut book = Self {
             dir: dir.join("roster"),
@@ -69,7 +72,7 @@ impl RosterBook {
             if !path.exists() {
                 return Err(RosterError::Missing { path, pages });
             }
-            let message = book.read(&path, page, keyring)?;
+            let message = book.read(&path, page, operator)?;
             pages = pages.max(message.pages);
             book.adopt(message, &path)?;
             page += 1;
@@ -81,7 +84,12 @@ impl RosterBook {
         self.dir.join(format!("page-{page}.bin"))
     }
 
-    fn read(&self, path: &Path, page: u16, keyring: &Keyring) -> Result<RosterPage, RosterError> {
+    fn read(
+        &self,
+        path: &Path,
+        page: u16,
+        operator: &VerifyingKey,
+    ) -> Result<RosterPage, RosterError> {
         let bytes = disk::read(path, MAX_PAGE_BYTES)?;
         let stored = |cause| RosterError::Stored {
             path: path.to_owned(),
@@ -90,7 +98,7 @@ impl RosterBook {
         let unverified = wire::decode::<RosterPage>(&bytes, MAX_PAGE_BYTES).map_err(stored)?;
         let topic = self.topics.roster(page);
         Ok(unverified
-            .verify(&self.deployment, &topic, &keyring.verifying())
+            .verify(&self.deployment, &topic, operator)
             .map_err(stored)?
             .message)
     }
@@ -137,23 +145,70 @@ impl RosterBook {
             .get(position)
     }
 
+    /// Every entry, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &RosterEntry> {
+        self.pages.iter().flat_map(|page| &page.message.entries)
+    }
+
     /// Adds a meter that is not in the roster yet, with a number that is free on its feeder. `false` if the roster is full.
     pub(crate) fn add(&mut self, entry: RosterEntry) -> bool {
-        debug_assert!(!self.places.contains_key(&entry.meter));
-        let full = self
-            .pages
-            .last()
-            .is_none_or(|page| page.message.entries.len() >= self.page_limit);
-        if full && !self.add_page() {
+        self.place(entry.clone()) && self.insert_member(&entry)
+    }
+
+    /// Puts a meter that has left back, with the number it had. `false` if the roster is full.
+    pub(crate) fn put_back(&mut self, entry: RosterEntry) -> bool {
+        let (feeder, number) = (entry.feeder.clone(), entry.number);
+        if self.get(&entry.meter).is_none() && !self.place(entry) {
             return false;
         }
-        let page = self.page_count() - 1;
+        self.set_end(&feeder, number, None);
+        true
+    }
+
+    fn place(&mut self, entry: RosterEntry) -> bool {
+        debug_assert!(!self.places.contains_key(&entry.meter));
+        let has_room = |page: &Page| page.message.entries.len() < self.page_limit;
+        let page = match self.pages.iter().rposition(has_room) {
+            Some(page) => page as u16,
+            None if self.add_page() => self.page_count() - 1,
+            None => return false,
+        };
         self.touch(page);
         let entries = &mut self.pages[usize::from(page)].message.entries;
         self.places
             .insert(entry.meter.clone(), (page, entries.len()));
-        entries.push(entry.clone());
-        self.insert_member(&entry)
+        entries.push(entry);
+        true
+    }
+
+    /// Takes a meter out of the pages. What sums of its earlier windows are opened with stays.
+    pub(crate) fn remove(&mut self, meter: &MeterId) -> Option<RosterEntry> {
+        let (page, position) = self.places.remove(meter)?;
+        self.touch(page);
+        let entries = &mut self.pages[usize::from(page)].message.entries;
+        let removed = entries.swap_remove(position);
+        if let Some(moved) = entries.get(position) {
+            self.places.insert(moved.meter.clone(), (page, position));
+        }
+        Some(removed)
+    }
+
+    /// From which window on a meter is not counted any more, whether it is in the pages still or not; `None`: it stays.
+    pub(crate) fn set_end(
+        &mut self,
+        feeder: &FeederId,
+        number: u32,
+        first_without: Option<WindowStart>,
+    ) {
+        if let Some(members) = self.members.get_mut(feeder) {
+            Arc::make_mut(members).set_end(number, first_without);
+        }
+    }
+
+    /// Remembers a meter that has left: its number is not used again, and sums of its earlier windows still open.
+    pub(crate) fn remember(&mut self, entry: &RosterEntry, first_without: WindowStart) {
+        self.insert_member(entry);
+        self.set_end(&entry.feeder, entry.number, Some(first_without));
     }
 
     /// Changes the declared capacity of a meter in the roster.

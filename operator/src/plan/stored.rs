@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wire::{DeploymentId, FeederId, Owners, Plan};
+use wire::{DeploymentId, FeederId, Owners, Plan, VerifyingKey};
 
 use super::error::PlanError;
 use super::{MAX_PLAN_BYTES, earlier};
@@ -27,16 +27,23 @@ pub fn stored_plan(
     if earlier::is_earlier(&bytes) {
         return Ok(None);
     }
-    let signing = dir.join("signing.key");
-    let key = service::files::load_verifying_key(&signing)
-        .map_err(KeyringError::Signing)?
-        .ok_or(KeyringError::SigningMissing { path: signing })?;
+    let key = stored_key(dir)?;
     let opened = wire::decode::<Plan>(&bytes, MAX_PLAN_BYTES)
         .and_then(|plan| plan.verify(deployment, topic, &key));
     match opened {
         Ok(opened) => Ok(Some(opened.message)),
         Err(cause) => Err(PlanError::Stored { path, cause }),
     }
+}
+
+/// The operator's verifying key, for a command that needs no secret one.
+///
+/// # Errors
+/// It cannot be read, or is not there.
+pub(crate) fn stored_key(dir: &Path) -> Result<VerifyingKey, PlanError> {
+    let signing = dir.join("signing.key");
+    let key = service::files::load_verifying_key(&signing).map_err(KeyringError::Signing)?;
+    Ok(key.ok_or(KeyringError::SigningMissing { path: signing })?)
 }
 
 /// The feeders that no analytics service adds for: their reports wait at the gateways.

@@ -127,7 +127,7 @@ fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
         return Err(Reason::BatchFull);
     }
     let mut numbers = sum.set.iter();
-    match numbers.all(|number| grounds.members.get(number).is_some()) {
+    match numbers.all(|number| grounds.members.is_in(number, sum.window)) {
         true => Ok(()),
         false => Err(Reason::UnknownMeter),
     }

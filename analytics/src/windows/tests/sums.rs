@@ -3,7 +3,7 @@
 use wire::{Digest, Part, PlanVersion, Reason, Report, Retry, UnixMillis};
 
 use super::{
-    Contribution, FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on,
+    Contribution, Enrolled, FoldResult, HOUR, IDLE_MS, MemoryStore, Store as _, close, close_on,
     contribution, digest, due, feeder, fold, fold_on, fold_report, key, limbs, reclaim, refused,
     report, windows,
 };
@@ -204,4 +204,25 @@ fn who_comes_to_a_full_sum_is_in_the_next_one() {
         assert_eq!(small(&mut windows, meter), folded, "meter {meter}");
     }
     assert_eq!(small(&mut windows, 1), Ok(FoldResult::Duplicate(Part(0))));
+}
+
+/// A meter leaves after it has reported a window: its report does not stand for that of one that is still to come.
+#[test]
+fn a_window_with_a_report_of_a_meter_that_left_waits_for_those_who_stay() {
+    let mut windows = windows();
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 0).unwrap();
+    }
+    let store = &mut MemoryStore::default();
+    // Meters 2, 3 and 4 are on the feeder.
+    let enrolled = Enrolled {
+        meters: &|_| 3,
+        has: &|_, number| number != 1,
+        capacity: &|_| 10_000,
+    };
+    let (due, _) = windows.due(true, 100, &enrolled, 0, store).unwrap();
+    assert!(due.is_empty(), "meter 4 has not reported");
+    fold(&mut windows, 4, 0, 0).unwrap();
+    let (due, _) = windows.due(true, 100, &enrolled, 0, store).unwrap();
+    assert_eq!(due[0].members.set.count(), 4);
 }

@@ -64,6 +64,9 @@ pub struct Meter {
     /// How much longer than the quickest a receipt may take before fewer reports are sent at once.
     #[serde(with = "humantime_serde")]
     pub receipt_delay_target: Duration,
+    /// How long a gateway waits for another meter to be enrolled before it starts with those that are.
+    #[serde(with = "humantime_serde")]
+    pub enrolment_wait: Duration,
     /// How long a report that is in a sum is kept at most, until that sum is released or refused; zero keeps none.
     #[serde(with = "humantime_serde")]
     pub keep_folded: Duration,

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
-use wire::{CapacityClass, FeederId, GatewayId, MaskKey, MeterId, RosterPage, VerifyingKey};
+use wire::{
+    CapacityClass, ContributorSet, FeederId, GatewayId, MaskKey, MeterId, RosterPage, VerifyingKey,
+};
 
 pub use keeper::RosterKeeper;
 use page::Page;
@@ -26,8 +28,8 @@ pub struct Roster {
     /// Where each meter is, by the keyed hash of its id.
     index: HashTable<Place>,
     hash: RandomState,
-    /// Meters on each feeder.
-    enrolled: HashMap<FeederId, u32>,
+    /// How many meters are on each feeder, and their numbers.
+    enrolled: HashMap<FeederId, (u32, ContributorSet)>,
 }
 
 /// A meter's place: its page and its position there. A roster has at most 64 pages of 16,384 entries.
@@ -151,8 +153,10 @@ impl Roster {
                     meters: [one, other].map(|(_, place)| self.at(place).meter.to_owned()),
                 });
             }
-            // A roster has at most 64 × 16,384 meters.
-            Ok((feeder.clone(), numbers.len() as u32))
+            // A roster has at most 64 × 16,384 meters, and no number is out of range: decoding has checked them.
+            let count = numbers.len() as u32;
+            let set = ContributorSet::from_numbers(numbers.into_iter().map(|(number, _)| number));
+            Ok((feeder.clone(), (count, set.unwrap_or_default())))
         });
         self.enrolled = counted.collect::<Result<_, _>>()?;
         Ok(())
@@ -183,14 +187,20 @@ impl Roster {
 
     /// Meters enrolled on a feeder.
     pub fn enrolled(&self, feeder: &FeederId) -> u32 {
-        self.enrolled.get(feeder).copied().unwrap_or(0)
+        self.enrolled.get(feeder).map_or(0, |(count, _)| *count)
+    }
+
+    /// Whether a meter of the feeder has this number.
+    pub fn has_number(&self, feeder: &FeederId, number: u32) -> bool {
+        let numbers = self.enrolled.get(feeder);
+        numbers.is_some_and(|(_, numbers)| numbers.contains(number))
     }
 
     /// Feeders with the number of meters enrolled on each, in no order.
     pub fn feeders(&self) -> impl Iterator<Item = (&FeederId, u32)> {
         self.enrolled
             .iter()
-            .map(|(feeder, meters)| (feeder, *meters))
+            .map(|(feeder, (count, _))| (feeder, *count))
     }
 
     /// Meters enrolled.

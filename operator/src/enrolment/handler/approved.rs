@@ -79,6 +79,7 @@ impl EnrolmentHandler {
                 EnrolmentRequest::topic(&self.topics, &held.kind, &held.id).unwrap_or_default();
             match EnrolmentRequest::open(&self.topics, &self.deployment, &topic, &bytes) {
                 Ok(request) if self.is_stale(&held, &bytes, &request) => continue,
+                Ok(request) if self.registry.awaits_departure(&request) => continue,
                 Ok(request) if self.registry.gateways.is_outdated(&request) => {
                     self.refuse_outdated(&request);
                 }

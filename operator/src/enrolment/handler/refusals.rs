@@ -36,6 +36,17 @@ impl EnrolmentHandler {
         self.refuse(request.id().to_owned(), reason);
     }
 
+    /// Of somebody who has left.
+    pub(super) fn refuse_return(&mut self, request: &EnrolmentRequest, reason: Reason) {
+        if self.mention(request.id(), reason) {
+            tracing::warn!(
+                kind = request.kind(), id = request.id(), key = %request.key(), %reason,
+                "a request was refused: {}", advice(reason)
+            );
+        }
+        self.refuse(request.id().to_owned(), reason);
+    }
+
     pub(super) fn refuse_analytics(
         &mut self,
         request: &EnrolmentRequest,
@@ -81,11 +92,19 @@ pub(super) fn advice(reason: Reason) -> &'static str {
              another feeder, leave plan.profile = \"auto\", or raise operator.feeder_meters_max"
         }
         Reason::WrongKey => {
-            "meters are enrolled with another signing key or mask key: bring their old state folder, or choose other ids"
+            "meters are enrolled with another signing key or mask key, or these keys were changed by `operator rekey`: bring \
+             their old state folder, choose other ids, or run `operator rekey` for those who have new keys"
+        }
+        Reason::UnknownMeter => {
+            "meters were removed, or are out of service because they spoil sums: `operator readmit meter ID` takes one back"
+        }
+        Reason::UnknownAnalytics => {
+            "the analytics service was removed: `operator readmit analytics ID` takes it back"
         }
         Reason::WrongFeeder => "meters are enrolled on another feeder, and a meter cannot move",
         Reason::WrongGateway => {
-            "meters are enrolled behind another gateway, and a meter cannot move"
+            "meters are enrolled behind another gateway, and a meter cannot move; or the gateway was removed, and `operator \
+             readmit gateway ID` takes it back"
         }
         Reason::Overloaded => "the roster or the plan is full",
         _ => "meters were refused",

@@ -15,17 +15,20 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         profile: None,
         min_meters: 15,
     };
-    let registry = Registry {
+    let mut registry = Registry {
         plan: PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap(),
-        roster: RosterBook::open(dir, deployment(), topics(), &keyring).unwrap(),
+        roster: RosterBook::open(dir, deployment(), topics(), &keyring.verifying()).unwrap(),
         gateways: Gateways::open(dir).unwrap(),
+        departures: Departures::open(dir).unwrap(),
         limits: Limits {
             interval_s: 900,
             headroom: 1,
             feeder_meters: 32_767,
+            future_tolerance: Duration::from_secs(120),
         },
         clock: MockClock::new(UnixMillis(1_700_000_000_000)),
     };
+    registry.recall_departures();
     (registry, keyring)
 }
 

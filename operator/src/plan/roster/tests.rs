@@ -8,7 +8,7 @@ fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
         dir,
         DeploymentId::try_from("dev").unwrap(),
         topics,
-        &keyring,
+        &keyring.verifying(),
     )?;
     book.page_limit = 3;
     Ok((book, keyring))

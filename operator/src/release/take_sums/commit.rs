@@ -148,7 +148,7 @@ impl SumTaker {
             interval_s: candidate.job.plan.interval_s,
             quantum_wh: encoding.quantum_wh,
             square_unit_wh2: encoding.square_unit_wh2,
-            enrolled: candidate.job.members.count(),
+            enrolled: candidate.job.members.expected(candidate.sum.window),
             rules: self.rules(&candidate.job.plan),
         };
         let digest = &candidate.opening.digest;

@@ -1,0 +1,286 @@
+//! One enrolled meter that spoils every sum it is in: the others are released all the same, and it is named and put out of
+//! service until a person decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use e2e::clocked::{self, WINDOW_S, window};
+use harness::network::Network;
+use harness::runtimes::On;
+use harness::stack::{Next, Stack};
+use harness::watch::Seen;
+use meter::Scale;
+use meter::source::{MicroWattHours, Reading, Simulated, Source as _};
+use operator::{Change, FeederReport, Party, commands};
+use serde::Deserialize;
+use service::clock::{Clock as _, MockClock};
+use service::{Settings, Stop};
+use wire::{MeterId, UnixSeconds, WindowStart};
+
+use super::rogue::{Observed, Rogue, Spoilt};
+use super::{LIMIT, roster_has, started};
+
+/// With the hostile one they make four groups.
+const HONEST: u32 = 100;
+const MIN_METERS: u32 = 15;
+/// What it sends, a window each.
+const SPOILT: [Spoilt; 3] = [Spoilt::Noise, Spoilt::Readings, Spoilt::Key];
+/// Windows that pass: in the last two it is out of service.
+const PASSED: u64 = SPOILT.len() as u64 + 2;
+
+/// A line of `totals.refused.jsonl`.
+#[derive(Deserialize)]
+struct Refused {
+    window_start: WindowStart,
+    /// Of a part that is burnt.
+    #[serde(default)]
+    meters: BTreeSet<MeterId>,
+    /// Of a search.
+    #[serde(default)]
+    culprits: BTreeSet<MeterId>,
+}
+
+fn refused(totals: &Path) -> Vec<Refused> {
+    let text = std::fs::read_to_string(totals.with_extension("refused.jsonl"));
+    let text = text.unwrap_or_default();
+    // The last line may be half written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
+}
+
+fn settings() -> Settings {
+    // One window more than passes: the gateway does not end before everything is settled.
+    let mut settings = clocked::settings(PASSED + 1, LIMIT);
+    settings.plan.min_meters = MIN_METERS;
+    settings.meter.meters = HONEST;
+    settings.meter.feeders = 1;
+    settings
+}
+
+/// What each honest meter entered, and the hostile one may have, in Wh by window and interval.
+fn entered(
+    settings: &Settings,
+    hostile: &MeterId,
+    scale: Scale,
+) -> BTreeMap<(MeterId, WindowStart), Vec<i64>> {
+    let interval_s = (WINDOW_S / 2) as u32;
+    let mut source = Simulated::new(&meter::simulated(settings)).unwrap();
+    let specs = source.meters().to_vec();
+    let mut remainders = vec![MicroWattHours(0); specs.len()];
+    let mut entered: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+    for number in 0..PASSED {
+        let window = window(number);
+        entered.insert((hostile.clone(), window), vec![0; 2]);
+        for k in 0..2 {
+            let start = UnixSeconds(window.0 + k * u64::from(interval_s));
+            let mut readings = Vec::new();
+            source.read(start, interval_s, &mut readings).unwrap();
+            for ((spec, reading), remainder) in specs.iter().zip(readings).zip(&mut remainders) {
+                let Reading::Energy(energy) = reading else {
+                    panic!("a simulated meter has every reading");
+                };
+                let (energy, _) = meter::source::clamp(energy, spec.capacity_w, interval_s);
+                let (wh, rest) = meter::quantise(energy, *remainder, scale);
+                *remainder = rest;
+                let of_meter = entered.entry((spec.id.clone(), window)).or_default();
+                of_meter.push(wh.0);
+            }
+        }
+    }
+    entered
+}
+
+/// What came of a window: the parts that were released, and who is named.
+struct Ended<'a> {
+    parts: Vec<&'a FeederReport>,
+    burnt: BTreeSet<MeterId>,
+    culprits: BTreeSet<MeterId>,
+}
+
+impl<'a> Ended<'a> {
+    fn of(window: WindowStart, released: &'a [FeederReport], totals: &Path) -> Self {
+        let parts = released.iter().filter(|part| part.window_start == window);
+        let mut ended = Self {
+            parts: parts.collect(),
+            burnt: BTreeSet::new(),
+            culprits: BTreeSet::new(),
+        };
+        let refused = refused(totals).into_iter();
+        for line in refused.filter(|line| line.window_start == window) {
+            ended.burnt.extend(line.meters);
+            ended.culprits.extend(line.culprits);
+        }
+        ended
+    }
+
+    /// Whether every meter is in a total or named, and the culprit is if it can be.
+    fn is_whole(&self, spoilt: Spoilt) -> bool {
+        let meters: usize = self.parts.iter().map(|part| part.meters as usize).sum();
+        let is_found = !self.culprits.is_empty() || spoilt == Spoilt::Readings;
+        is_found && meters + self.burnt.len() == HONEST as usize + 1
+    }
+
+    /// Every part is exact, only the hostile meter's is missing, and it is named.
+    fn check(
+        &self,
+        spoilt: Spoilt,
+        hostile: &MeterId,
+        observed: &Observed,
+        entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>,
+    ) {
+        let mut in_totals = BTreeSet::new();
+        for part in &self.parts {
+            let members = observed.members(part);
+            assert!(in_totals.is_disjoint(&members), "{spoilt:?}");
+            let of = |meter: &MeterId, k: usize| entered[&(meter.clone(), part.window_start)][k];
+            let total = |k| members.iter().map(|meter| of(meter, k)).sum::<i64>();
+            assert_eq!(part.energy_wh, [0, 1].map(|k| Some(total(k))), "{spoilt:?}");
+            assert_eq!(part.quantum_wh, 1);
+            assert!(members.len() >= MIN_METERS as usize);
+            in_totals.extend(members);
+        }
+        assert!(self.parts.len() >= 3, "{spoilt:?}");
+        assert!(self.burnt.contains(hostile), "{spoilt:?}");
+        assert!(self.burnt.len() < 2 * MIN_METERS as usize, "one part");
+        assert!(self.burnt.is_disjoint(&in_totals));
+        let all: BTreeSet<_> = observed.meters.values().cloned().collect();
+        assert_eq!(&self.burnt | &in_totals, all, "{spoilt:?}");
+        let named = self.culprits.iter().collect::<Vec<_>>();
+        match spoilt {
+            Spoilt::Readings => assert_eq!(named, Vec::<&MeterId>::new()),
+            _ => assert_eq!(named, [hostile], "{spoilt:?}"),
+        }
+    }
+}
+
+impl Ended<'_> {
+    /// It is in one exact total of all the others, and nothing of it was refused.
+    fn check_without_it(&self, entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>) {
+        let [total] = self.parts[..] else {
+            panic!("{} parts", self.parts.len());
+        };
+        assert!(self.burnt.is_empty() && self.culprits.is_empty());
+        // The clock is far beyond these windows, so the hostile meter owes its readings there.
+        assert_eq!(total.meters, HONEST);
+        let of_window = entered
+            .iter()
+            .filter(|((_, at), _)| *at == total.window_start);
+        let wh: Vec<_> = of_window.map(|(_, wh)| wh).collect();
+        let sum = |k: usize| wh.iter().map(|wh| wh[k]).sum::<i64>();
+        assert_eq!(total.energy_wh, [0, 1].map(|k| Some(sum(k))));
+    }
+}
+
+/// All services, the honest fleet and the hostile meter.
+struct Scene {
+    stack: Stack,
+    clock: std::sync::Arc<MockClock>,
+    stop: Stop,
+    rogue: Rogue,
+    settings: Settings,
+    released: Vec<FeederReport>,
+    begin: Instant,
+}
+
+impl Scene {
+    async fn start(state: &Path, stop: Stop) -> Self {
+        let clock = MockClock::new(clocked::passed(0));
+        let on = On {
+            clock: clock.clone(),
+            ..On::here()
+        };
+        let mut stack = Stack::services(&settings(), state, &on).await.unwrap();
+        stack.add_fleet(Network::default()).await.unwrap();
+        started(&mut stack, &stop).await;
+        let settings = stack.settings().clone();
+        Self {
+            rogue: Rogue::enrol(&settings, HONEST + 1, clocked::passed(0)).await,
+            begin: Instant::now(),
+            released: Vec::new(),
+            stack,
+            clock,
+            stop,
+            settings,
+        }
+    }
+
+    /// Lets a window pass in which the hostile meter sends this.
+    async fn pass(&self, number: u64, spoilt: Spoilt) {
+        self.rogue.send(window(number), Some(spoilt)).await;
+        self.clock.set(clocked::passed(number + 1));
+    }
+
+    async fn until(&mut self, what: &str, holds: impl Fn(&[FeederReport]) -> bool) {
+        while !holds(&self.released) {
+            assert!(
+                self.begin.elapsed() < 2 * LIMIT,
+                "{what}: {} parts",
+                self.released.len()
+            );
+            let next = self.stack.next(&self.stop);
+            let next = tokio::time::timeout(Duration::from_millis(200), next).await;
+            if let Ok(Ok(Next::Seen(Seen::Operator(operator::Event::Released(report))))) = next {
+                self.released.push(*report);
+            }
+        }
+    }
+
+    /// A person takes it back.
+    async fn readmit(&self) {
+        let party = (Party::Meter, self.rogue.meter.as_str());
+        let (settings, now) = (&self.settings, self.clock.now());
+        commands::request_change(settings, now, Change::Readmit, party, (None, false)).unwrap();
+        roster_has(settings, &self.rogue, &self.rogue.meter, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let (_keep, stop) = Stop::manual();
+    let mut scene = Scene::start(state.path(), stop).await;
+    let totals = scene.settings.operator.totals_file.clone();
+    let hostile = scene.rogue.meter.clone();
+    for (number, spoilt) in (0..).zip(SPOILT) {
+        scene.pass(number, spoilt).await;
+        let is_whole = |released: &[FeederReport]| {
+            Ended::of(window(number), released, &totals).is_whole(spoilt)
+        };
+        scene.until(&format!("{spoilt:?}"), is_whole).await;
+        if spoilt != Spoilt::Readings {
+            roster_has(&scene.settings, &scene.rogue, &hostile, false).await;
+        }
+        if number + 1 < SPOILT.len() as u64 && spoilt != Spoilt::Readings {
+            scene.readmit().await;
+        }
+    }
+    for number in SPOILT.len() as u64..PASSED {
+        scene.pass(number, Spoilt::Noise).await;
+        let is_there = |released: &[FeederReport]| {
+            let mut released = released.iter();
+            released.any(|report| report.window_start == window(number))
+        };
+        scene.until("a window without it", is_there).await;
+    }
+    scene.stack.stop().await.unwrap();
+
+    let observed = scene.rogue.observed.lock().unwrap();
+    let (plan, _) = observed.plan.as_ref().unwrap();
+    let scale = Scale {
+        quantum_wh: 1,
+        reference_wh: plan.feeders[0].reference_wh,
+    };
+    let entered = entered(&scene.settings, &hostile, scale);
+    for (number, spoilt) in (0..).zip(SPOILT) {
+        let window = window(number);
+        assert!(observed.wanted.contains(&window));
+        let ended = Ended::of(window, &scene.released, &totals);
+        ended.check(spoilt, &hostile, &observed, &entered);
+    }
+    for number in SPOILT.len() as u64..PASSED {
+        let ended = Ended::of(window(number), &scene.released, &totals);
+        ended.check_without_it(&entered);
+    }
+}
