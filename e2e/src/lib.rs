@@ -4,7 +4,7 @@
 //! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
-//! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile.rs`: a meter that spoils every sum it is in ·
+//! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile`: a meter that spoils every sum it is in, and one that leaves ·
 //!   [`clocked`]: what the two share
 //! * `tests/observe.rs`: metrics and logs while the services work
 //! * `tests/command_line.rs`: help, completions, manual pages, `doctor`, colour and progress of every binary
