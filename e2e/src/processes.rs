@@ -85,6 +85,21 @@ impl Deployment {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What a person does who has looked: runs the command that `operator pending` prints for this peer, with these settings. Whether
+    /// it asks at all.
+    pub fn approves(&self, id: &str, settings: &[&str]) -> bool {
+        let pending = self.operator(&[&["pending"], settings].concat());
+        let is_for = |line: &&str| {
+            line.contains("operator approve") && line.split(['/', ' ']).any(|word| word == id)
+        };
+        let Some(line) = pending.lines().find(is_for) else {
+            return false;
+        };
+        let command: Vec<&str> = line.split_whitespace().skip(1).collect();
+        self.operator(&[&command, settings].concat());
+        true
+    }
+
     /// The lines of `totals.jsonl`.
     #[must_use]
     pub fn totals(&self) -> Vec<serde_json::Value> {

@@ -188,14 +188,9 @@ fn the_production_configuration_needs_a_key_and_approvals_and_then_totals_come()
     let _broker = deployment.start("broker", &settings);
     let operator = deployment.start("operator", &settings);
     operator.says("operator approve");
-    for id in ["analytics/analytics-1", "gateway-1"] {
-        let waits = || {
-            deployment
-                .operator(&[&["pending"], &settings[..]].concat())
-                .contains(id)
-        };
-        wait_for(id, waits, || operator.log());
-        deployment.operator(&[&["approve", id], &settings[..]].concat());
+    for id in ["analytics-1", "gateway-1"] {
+        let approved = || deployment.approves(id, &settings);
+        wait_for(id, approved, || operator.log());
     }
     wait_for(
         "the day's total",

@@ -85,9 +85,8 @@ impl Scene {
 
     /// A person approves what this peer asks for.
     fn approve(&self, id: &str) {
-        let asks = || self.deployment.operator(&["pending"]).contains(id);
-        self.wait_for(&format!("a request of {id}"), asks);
-        self.deployment.operator(&["approve", id]);
+        let approved = || self.deployment.approves(id, &[]);
+        self.wait_for(&format!("a request of {id}"), approved);
     }
 
     /// The windows of a feeder that have a total, each with the service that released it.

@@ -85,7 +85,7 @@ def row():
             links=[("release conflict", "cipherwattreleaseconflict"), ("culprit", "cipherwattculprit")],
         ),
         series(
-            "Registry", "Meters and feeders enrolled, the plan's version, waiting sums and requests, and feeders beyond "
+            "Registry", "Meters and feeders enrolled, the plan's version, waiting sums and requests, meters out of service, and feeders beyond "
             "operator.metrics_max_feeders.", "short",
             [
                 line(f"max(cipherwatt_operator_enrolled_meters{{{PROCESS}}})", "meters", "orange"),
@@ -93,6 +93,7 @@ def row():
                 line(f"max(cipherwatt_operator_plan_version{{{PROCESS}}})", "plan version", NEUTRAL),
                 line(f"max(cipherwatt_operator_queue_releases{{{PROCESS}}})", "sums in the queue", "dark-blue"),
                 line(f"max(cipherwatt_operator_enrolments_pending{{{PROCESS}}})", "pending requests", WATCH),
+                line(f"max(cipherwatt_operator_meters_out_of_service{{{PROCESS}}})", "meters out of service", BAD),
                 line(f"max(cipherwatt_operator_feeders_unlabelled{{{PROCESS}}})", "feeders without a label", "purple"),
                 line(rate("cipherwatt_operator_enrolments_refused_total", "reason") + " > 0", "refused: {{reason}}"),
             ],

@@ -1,4 +1,4 @@
-//! What the commands `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate` do, beside a running operator or without one.
+//! What the commands `pending`, `approve`, `registry import`, `remove`, `rekey`, `readmit` and `rotate` do, beside a running operator or without one.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,64 @@ use crate::enrolment::leaving::{
     self, Change, Departures, LeaveError, LeaveInbox, LeaveRequest, Party,
 };
 use crate::enrolment::message::EnrolmentRequest;
+use crate::enrolment::physical::{self, PhysicalMeters};
+use crate::enrolment::shown::Beside;
 use crate::keys::rotate::{self, Facts, Inbox};
 use crate::plan::roster::RosterBook;
 use crate::plan::stored::{stored_key, stored_plan};
 use crate::setup::folder;
 
-/// Prints the requests that wait for approval, and says which of them the plan cannot grant yet.
+/// Prints what waits for a person: each request with what it asks for, what would change, and the command that approves it; then
+/// who is out of service or about to leave.
 ///
 /// # Errors
-/// The requests or the plan cannot be read.
+/// The operator's state cannot be read.
 pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
-    let approvals = Approvals::new(&existing_folder(settings)?);
-    let mut waiting = approvals.waiting()?;
-    waiting.dedup_by_key(|held| held.subject());
-    for held in &waiting {
-        println!("{}", held.subject());
+    let dir = existing_folder(settings)?;
+    let topics = Topics::new(&settings.deployment.root)?;
+    let plan = stored_plan(&dir, &settings.deployment.id, &topics.plan())?;
+    let Some(plan) = plan else {
+        eprintln!(
+            "there is no plan in {} yet: start the operator once",
+            dir.display()
+        );
+        return Ok(());
+    };
+    let known = Known::open(&dir, &settings.deployment.id, topics)?;
+    let beside = Beside {
+        plan: Some(&plan),
+        roster: &known.roster,
+        departures: &known.departures,
+        physical: &known.physical,
+    };
+    let approvals = Approvals::new(&dir);
+    let waiting = approvals.requests()?;
+    for request in &waiting {
+        print!("{}", beside.show(request));
     }
-    for (held, refused) in refused(settings, &approvals)? {
-        eprintln!("{} cannot be granted yet: {refused}", held.subject());
+    for (held, refused) in blocked(&plan, &approvals)? {
+        eprintln!(
+            "{} is approved, and cannot be granted yet: {refused}",
+            held.subject()
+        );
     }
+    print!("{}", known.departures.show());
     if waiting.is_empty() {
         eprintln!("no requests are waiting for approval");
     }
     Ok(())
+}
+
+/// The requests that wait for a person, each with who asks (`KIND/ID/KEY`) and the digest that an approval names.
+///
+/// # Errors
+/// They cannot be read.
+pub fn pending(settings: &Settings) -> anyhow::Result<Vec<(String, String)>> {
+    let requests = Approvals::new(&existing_folder(settings)?).requests()?;
+    let requests = requests
+        .iter()
+        .map(|request| (request.subject(), request.digest()));
+    Ok(requests.collect())
 }
 
 /// The operator's folder of state, which a command run elsewhere or with other settings would look for in vain.
@@ -50,39 +85,42 @@ fn existing_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
-/// The analytics services that ask for what the plan cannot give them, whether they are approved or not.
-fn refused(
-    settings: &Settings,
-    approvals: &Approvals,
-) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
-    let topics = Topics::new(&settings.deployment.root)?;
-    let deployment = &settings.deployment.id;
-    let Some(plan) = stored_plan(&folder(settings), deployment, &topics.plan())? else {
-        return Ok(Vec::new());
-    };
-    let messages = approvals.messages()?.into_iter();
-    let refused = messages.filter_map(|(held, bytes)| {
-        let topic = EnrolmentRequest::topic(&topics, &held.kind, &held.id)?;
-        match EnrolmentRequest::open(&topics, deployment, &topic, &bytes) {
-            Ok(EnrolmentRequest::Analytics(request)) => {
-                let refused = check_analytics(&plan, &request).err()?;
-                Some((held, refused))
-            }
-            _ => None,
-        }
-    });
-    Ok(refused.collect())
+/// The approved analytics services that ask for what the plan cannot give them.
+fn blocked(plan: &Plan, approvals: &Approvals) -> anyhow::Result<Vec<(Held, AnalyticsRefused)>> {
+    let approved = approvals.approved()?.into_iter();
+    let blocked =
+        approved.filter_map(
+            |(held, bytes)| match EnrolmentRequest::claimed(&held.kind, &bytes) {
+                Some(EnrolmentRequest::Analytics(request)) => {
+                    let refused = check_analytics(plan, &request).err()?;
+                    Some((held, refused))
+                }
+                _ => None,
+            },
+        );
+    Ok(blocked.collect())
 }
 
-/// Approves a request: a name, `KIND/NAME` or `KIND/NAME/KEY`.
+/// Approves a request, a name, `KIND/NAME` or `KIND/NAME/KEY`, if it is the one with this digest, which [`list_pending`] prints.
 ///
 /// # Errors
-/// Nobody or several ask under this name, or a file cannot be moved.
-pub fn approve(settings: &Settings, id: &str) -> anyhow::Result<()> {
-    let approved = Approvals::new(&existing_folder(settings)?).approve(id)?;
+/// Nobody asks under this name, or for just this; or a file cannot be moved.
+pub fn approve(settings: &Settings, id: &str, digest: &str) -> anyhow::Result<()> {
+    let approved = Approvals::new(&existing_folder(settings)?).approve(id, digest)?;
     if let Some(first) = approved.first() {
         println!("approved {} ({} messages)", first.subject(), approved.len());
     }
+    Ok(())
+}
+
+/// Takes the list of physical meters in `file`, in the place of the one before. A running operator uses it within a second.
+///
+/// # Errors
+/// It cannot be read or stored, or lines of it are wrong.
+pub fn import_registry(settings: &Settings, file: &Path) -> anyhow::Result<()> {
+    let dir = existing_folder(settings)?;
+    let (meters, feeders) = physical::import(file, &dir)?;
+    println!("imported {meters} meters on {feeders} feeders: nobody else is enrolled from now on");
     Ok(())
 }
 
@@ -187,6 +225,7 @@ struct Known {
     roster: RosterBook,
     gateways: Gateways,
     departures: Departures,
+    physical: PhysicalMeters,
 }
 
 impl Known {
@@ -196,6 +235,7 @@ impl Known {
             roster: RosterBook::open(dir, deployment.clone(), topics, &key)?,
             gateways: Gateways::open(dir)?,
             departures: Departures::open(dir)?,
+            physical: PhysicalMeters::open(dir)?,
         })
     }
 
@@ -207,7 +247,10 @@ impl Known {
             return is_out.then_some(()).ok_or(LeaveError::NotOut { party, id });
         }
         let is_known = match party {
-            Party::Meter => MeterId::try_from(name).is_ok_and(|id| self.roster.get(&id).is_some()),
+            Party::Meter => {
+                let is_in = MeterId::try_from(name).is_ok_and(|id| self.roster.get(&id).is_some());
+                is_in || self.departures.is_out(party, name)
+            }
             Party::Gateway => {
                 GatewayId::try_from(name).is_ok_and(|id| self.gateways.get(&id).is_some())
             }
@@ -231,7 +274,8 @@ mod tests {
         let now = UnixSeconds(0);
         for outcome in [
             list_pending(&settings),
-            approve(&settings, "gateway-1"),
+            approve(&settings, "gateway-1", "digest"),
+            import_registry(&settings, Path::new("list.csv")),
             request_rotation(&settings, now, None, false),
         ] {
             let said = outcome.unwrap_err().to_string();

@@ -7,6 +7,7 @@ use wire::VerifyingKey;
 use crate::disk::DiskError;
 use crate::enrolment::gateways::GatewaysError;
 use crate::enrolment::leaving::DeparturesError;
+use crate::enrolment::physical::PhysicalError;
 use crate::keys::error::KeyringError;
 use crate::plan::error::{PlanError, RosterError};
 use crate::release::ledger::LedgerError;
@@ -60,6 +61,9 @@ pub enum OperatorError {
     /// The departures cannot be used.
     #[error(transparent)]
     Departures(#[from] DeparturesError),
+    /// The list of physical meters cannot be used.
+    #[error(transparent)]
+    Physical(#[from] PhysicalError),
     /// The record of releases cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -38,6 +38,7 @@ use crate::release::take_result::{Job, TakeResult, Work};
 use crate::release::take_sums::SumTaker;
 use crate::release::totals::COMMIT_MAX;
 use crate::search::listen::Searches;
+use crate::search::suspects::Suspects;
 use egress::{Egress, Outgoing};
 use epochs::Rotation;
 use status_hints::StatusHints;
@@ -75,6 +76,7 @@ pub(crate) struct EventLoop {
     published: (PlanVersion, usize),
     hints: StatusHints,
     searches: Searches,
+    suspects: Suspects,
     releases: usize,
     feeders: metrics::Feeders,
     /// Windows released before this start, until the observer is told.
@@ -114,6 +116,7 @@ impl EventLoop {
         );
         Self {
             searches: Searches::new(settings, topics.clone()),
+            suspects: Suspects::default(),
             rotation: Rotation::new(settings, released, clock),
             topics,
             enrolment,

@@ -49,14 +49,21 @@ enum Command {
     /// List enrolment requests that wait for approval
     #[command(after_help = "Examples:\n  operator pending\n  operator pending --config my.toml")]
     Pending,
-    /// Approve an enrolment request; a running operator grants it within a second
+    /// Approve an enrolment request as `operator pending` showed it; a running operator grants it within a second
     #[command(
-        after_help = "Examples:\n  operator approve gateway-1\n  operator approve analytics/analytics-1"
+        after_help = "Examples:\n  operator approve gateway-1 --digest 3f5a0c1d2e4b6a7988796a5b4c3d2e1f\n  operator approve analytics/analytics-1 --digest 3f5a0c1d2e4b6a7988796a5b4c3d2e1f"
     )]
     Approve {
         /// NAME, KIND/NAME, or KIND/NAME/KEY as `operator pending` lists it
         id: String,
+
+        /// The digest that `operator pending` printed; a request that has changed since has another one
+        #[arg(long)]
+        digest: String,
     },
+    /// The list of physical meters
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Let a meter, a gateway with its meters, or an analytics service leave; a running operator takes it up within a second
     #[command(
         after_help = "Examples:\n  operator remove meter meter-17\n  operator remove gateway gateway-3 --first-window 2027-01-01T00:00:00Z\n  operator remove meter meter-17 --at-once"
@@ -113,6 +120,18 @@ enum Command {
     },
     #[command(flatten)]
     Tool(Tool),
+}
+
+#[derive(Debug, Subcommand)]
+enum RegistryCommand {
+    /// Take a list of meters: from then on nobody else is enrolled
+    #[command(
+        after_help = "The file is CSV with the columns meter,feeder,capacity,key: the capacity in watts, and the meter's verifying key\nin 64 hexadecimal digits or the first 20 or more digits of its SHA-256.\n\nExamples:\n  operator registry import meters.csv"
+    )]
+    Import {
+        /// The file
+        file: std::path::PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -177,6 +196,7 @@ impl Arguments for Args {
             Some(
                 Command::Pending
                     | Command::Approve { .. }
+                    | Command::Registry(_)
                     | Command::Remove(_)
                     | Command::Rekey(_)
                     | Command::Readmit { .. }
@@ -203,7 +223,10 @@ fn main() -> ExitCode {
         let settings = &context.settings;
         match context.args.command {
             Some(Command::Pending) => commands::list_pending(settings),
-            Some(Command::Approve { id }) => commands::approve(settings, &id),
+            Some(Command::Approve { id, digest }) => commands::approve(settings, &id, &digest),
+            Some(Command::Registry(RegistryCommand::Import { file })) => {
+                commands::import_registry(settings, &file)
+            }
             Some(Command::Remove(leave)) => {
                 leaves(settings, context.clock.now(), Change::Remove, &leave)
             }

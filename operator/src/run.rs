@@ -15,6 +15,7 @@ use wire::Topics;
 use crate::disk::{self, DiskError};
 use crate::enrolment::gateways::Gateways;
 use crate::enrolment::leaving::Departures;
+use crate::enrolment::physical::PhysicalMeters;
 use crate::enrolment::registry::{Limits, Registry};
 use crate::error::OperatorError;
 use crate::event::{Event, Observer};
@@ -189,6 +190,7 @@ fn open_registry(
         roster: RosterBook::open(dir, deployment, topics.clone(), &keyring.verifying())?,
         gateways: Gateways::open(dir)?,
         departures: Departures::open(dir)?,
+        physical: PhysicalMeters::open(dir)?,
         limits,
         clock,
     };

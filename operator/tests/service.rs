@@ -455,7 +455,13 @@ async fn by_hand_nobody_joins_before_a_person_approves() {
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
         names.filter(|name| is_request(name)).count()
     };
-    let approve = |id: &str| operator::commands::approve(&settings, id).unwrap();
+    let approve = |id: &str| {
+        let pending = operator::commands::pending(&settings).unwrap();
+        let shown = pending
+            .iter()
+            .find(|(subject, _)| subject.split('/').nth(1) == Some(id));
+        operator::commands::approve(&settings, id, &shown.unwrap().1).unwrap();
+    };
     let asking = async {
         while requests("pending") < 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use masks::{Label, MaskSecret, PadKey, Parties};
-use openfhe::{Context, Fresh, PublicKey};
 use operator::FeederReport;
 use packed::layout::{Encoding, Entered, Shape};
-use packed::{Profile, RING};
+use packed::{ADDITIVE, Profile, RING, unpack};
 use rand::RngExt as _;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::{Settings, Stop, StopHandle};
@@ -20,6 +19,9 @@ use wire::{
 };
 
 use super::LIMIT;
+
+/// Drops no bits.
+static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);
 
 /// What a hostile meter sends in the place of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,21 +168,23 @@ impl Rogue {
         let pad = self.pad(plan, epoch);
         pad.add(&label, RING.modulus, &mut plaintext);
 
-        let context = Context::new().unwrap();
-        let key = PublicKey::from_packed(&context, plan.public_key(0, limbs).unwrap()).unwrap();
-        let mut fresh = Fresh::default();
-        context.encrypt(&key, &plaintext, &mut fresh).unwrap();
+        let key = seal::PublicKey::from_packed(plan.public_key(0, limbs).unwrap()).unwrap();
+        let mut whole = Vec::new();
+        seal::encrypt(&key, &WHOLE, &plaintext, &mut whole).unwrap();
+        let (c0, c1) = whole.split_at(RING.packed_len(plaintext.len()));
+        let mut c0 = unpack(&RING, plaintext.len(), c0).unwrap();
+        let mut c1 = unpack(&RING, RING.dimension, c1).unwrap();
         match spoilt {
             Some(Spoilt::Noise) => {
-                for word in fresh.c0.iter_mut().chain(&mut fresh.c1) {
+                for word in c0.iter_mut().chain(&mut c1) {
                     *word = rand::rng().random_range(0..RING.modulus);
                 }
             }
-            Some(Spoilt::Key) => fresh.c1[7] = (fresh.c1[7] + (1 << 40)) % RING.modulus,
+            Some(Spoilt::Key) => c1[7] = (c1[7] + (1 << 40)) % RING.modulus,
             Some(Spoilt::Readings) | None => {}
         }
         let mut limbs = Vec::new();
-        packed::report::pack(profile, &fresh.c0, &fresh.c1, &mut limbs).unwrap();
+        packed::report::pack(profile, &c0, &c1, &mut limbs).unwrap();
         let report = Report {
             plan_version: setting.since,
             epoch: epoch.epoch,

@@ -164,7 +164,9 @@ impl Gateway {
 
     /// Acts on a newer roster: what waits of meters that are not in it any more is given up, because nobody takes it.
     pub(super) fn look_for_left(&mut self) {
-        let Some(roster) = self.session.roster.current() else {
+        let is_reading = self.reader.run.is_some();
+        let roster = self.session.roster.current();
+        let Some(roster) = roster.filter(|_| is_reading || !self.outbox.is_empty()) else {
             return;
         };
         let has_left = |index: &usize| {
@@ -191,9 +193,12 @@ impl Gateway {
             self.outbox.give_up(key);
             self.writer.push(Op::Settled(self.place(key)));
         }
-        let reads = self.reader.run.is_some();
         let left: BTreeSet<usize> = (0..self.fleet.meters()).filter(has_left).collect();
-        if let Some(first) = left.difference(&self.waiting.left).next().filter(|_| reads) {
+        if let Some(first) = left
+            .difference(&self.waiting.left)
+            .next()
+            .filter(|_| is_reading)
+        {
             tracing::warn!(
                 meters = left.len(), first = %self.fleet.members[*first].meter,
                 "meters of this gateway are not in the roster any more: their readings are in no total. The operator says why"

@@ -4,23 +4,22 @@
 //! approved requests up, verifies them again and removes them. A file's name is `KIND.ID.KEY.CHUNK`, with the first 16 digits of the
 //! key, so requests of different keys for one name do not replace each other.
 //!
-//! Of each name only the newest message counts: what its sender asked for before, approved or not, is void. An analytics
-//! service that asked to give a feeder up may have opened windows of it since it was started with another list.
+//! An approval names the digest of what the person was shown. Of each name only the newest message counts: what its sender asked
+//! for before, approved or not, is void. An analytics service that asked to give a feeder up may have opened windows of it since
+//! it was started with another list.
+//!
+//! Anybody can ask, so only so many wait: see `desk`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wire::UnixMillis;
+use wire::{Digest, UnixMillis};
 
+pub(crate) use self::desk::DeskLimits;
+use self::desk::{MAX_PENDING_BYTES, heard_again};
 pub(crate) use self::error::ApprovalError;
 use crate::disk::{self, DiskError};
 use crate::enrolment::message::EnrolmentRequest;
-
-/// Requests kept at most, over all names.
-pub(crate) const MAX_PENDING: usize = 1_024;
-
-/// Bytes of all requests kept at most.
-pub(crate) const MAX_PENDING_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A request that waits, as its file name says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +79,35 @@ impl Held {
     }
 }
 
+/// A request that waits, with all its parts that have come.
+#[derive(Clone, Debug)]
+pub(crate) struct Waits {
+    pub parts: Vec<(Held, Vec<u8>)>,
+}
+
+impl Waits {
+    /// Who asks: `KIND/ID/KEY`.
+    pub(crate) fn subject(&self) -> String {
+        self.parts
+            .first()
+            .map(|(held, _)| held.subject())
+            .unwrap_or_default()
+    }
+
+    /// What its parts ask for; none of a file that is no message any more.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = EnrolmentRequest> + '_ {
+        let parts = self.parts.iter();
+        parts.filter_map(|(held, bytes)| EnrolmentRequest::claimed(&held.kind, bytes))
+    }
+
+    /// The beginning of the SHA-256 of all that it asks for, whenever it was asked: 32 hexadecimal digits.
+    pub(crate) fn digest(&self) -> String {
+        let content: String = self.messages().map(|message| message.content()).collect();
+        let digest = Digest::of(content.as_bytes()).to_string();
+        digest.chars().take(32).collect()
+    }
+}
+
 /// The folders of waiting and of approved requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Approvals {
@@ -100,11 +128,12 @@ impl Approvals {
     /// approved.
     ///
     /// # Errors
-    /// It cannot be written, or too many wait.
+    /// It cannot be written, or is too large.
     pub(crate) fn hold(
         &self,
         request: &EnrolmentRequest,
         bytes: &[u8],
+        limits: &DeskLimits,
     ) -> Result<bool, ApprovalError> {
         let name = Held::of(request).file_name();
         let approved = self.approved.join(&name);
@@ -115,22 +144,10 @@ impl Approvals {
         let path = self.pending.join(name);
         let waiting = path.exists();
         if waiting && std::fs::read(&path).is_ok_and(|stored| same(&stored)) {
+            heard_again(&path)?;
             return remove(&approved).map(|_| false);
         }
-        let entries = list(&self.pending)?;
-        let size: u64 = entries
-            .iter()
-            .filter_map(|(path, _)| path.metadata().ok())
-            .map(|meta| meta.len())
-            .sum();
-        if !waiting
-            && (entries.len() >= MAX_PENDING || size + bytes.len() as u64 > MAX_PENDING_BYTES)
-        {
-            return Err(ApprovalError::Full {
-                count: entries.len(),
-                dir: self.pending.clone(),
-            });
-        }
+        self.make_room(request, bytes.len() as u64, limits)?;
         // First this: an approval meanwhile would move the older request out of here, and it would count as approved.
         disk::replace(&path, bytes)?;
         remove_unless(&approved, same)?;
@@ -170,48 +187,49 @@ impl Approvals {
             .collect())
     }
 
-    /// The messages of the requests that wait, approved or not.
+    /// The requests that wait, each with its parts and the digest that an approval names.
     ///
     /// # Errors
     /// A file or folder cannot be read.
-    pub(crate) fn messages(&self) -> Result<Vec<(Held, Vec<u8>)>, ApprovalError> {
-        let mut messages = read_all(&self.pending)?;
-        messages.extend(read_all(&self.approved)?);
-        Ok(messages)
+    pub(crate) fn requests(&self) -> Result<Vec<Waits>, ApprovalError> {
+        let mut requests: Vec<Waits> = Vec::new();
+        for (held, message) in read_all(&self.pending)? {
+            match requests.last_mut() {
+                Some(last) if last.subject() == held.subject() => {
+                    last.parts.push((held, message));
+                }
+                _ => requests.push(Waits {
+                    parts: vec![(held, message)],
+                }),
+            }
+        }
+        Ok(requests)
     }
 
-    /// Approves all parts of the request of `wanted`: a name, `KIND/ID`, or `KIND/ID/KEY`.
+    /// Approves the request of `wanted`: a name, `KIND/ID`, or `KIND/ID/KEY`, if it is the one with this digest.
     ///
     /// # Errors
-    /// Nobody or several ask under this name, or a file cannot be moved.
-    pub(crate) fn approve(&self, wanted: &str) -> Result<Vec<Held>, ApprovalError> {
-        let found: Vec<_> = list(&self.pending)?
-            .into_iter()
-            .filter(|(_, held)| held.matches(wanted))
-            .collect();
-        let mut subjects: Vec<_> = found.iter().map(|(_, held)| held.subject()).collect();
-        subjects.dedup();
-        match subjects.len() {
-            0 => {
-                return Err(ApprovalError::Unknown {
-                    id: wanted.to_owned(),
-                    dir: self.pending.clone(),
-                });
-            }
-            1 => {}
-            _ => {
-                return Err(ApprovalError::Ambiguous {
-                    id: wanted.to_owned(),
-                    choices: subjects.join(", "),
-                });
-            }
+    /// Nobody asks under this name, or for just this; or a file cannot be moved.
+    pub(crate) fn approve(&self, wanted: &str, digest: &str) -> Result<Vec<Held>, ApprovalError> {
+        let mut found = self.requests()?;
+        found.retain(|request| request.parts.iter().any(|(held, _)| held.matches(wanted)));
+        if found.is_empty() {
+            return Err(ApprovalError::Unknown {
+                id: wanted.to_owned(),
+                dir: self.pending.clone(),
+            });
         }
-        disk::create_folder(&self.approved)?;
-        for (path, held) in &found {
-            std::fs::rename(path, self.approved.join(held.file_name()))
-                .map_err(DiskError::at("move", path))?;
+        let shown = found.into_iter().find(|request| request.digest() == digest);
+        let shown = shown.ok_or_else(|| ApprovalError::Changed {
+            id: wanted.to_owned(),
+        })?;
+        for (held, message) in &shown.parts {
+            let name = held.file_name();
+            // What was read, whatever the file has by now.
+            disk::replace(&self.approved.join(&name), message)?;
+            remove_unless(&self.pending.join(&name), |stored| stored != message)?;
         }
-        Ok(found.into_iter().map(|(_, held)| held).collect())
+        Ok(shown.parts.into_iter().map(|(held, _)| held).collect())
     }
 
     /// Approved requests that are not in the registry yet: each with its message.
@@ -284,6 +302,7 @@ fn list(dir: &Path) -> Result<Vec<(PathBuf, Held)>, ApprovalError> {
     Ok(found)
 }
 
+mod desk;
 mod error;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 use self::approved::{Blocked, Heard};
 use self::refusals::advice;
 use super::analytics::AnalyticsRefused;
-use super::approvals::{Approvals, Held};
+use super::approvals::{Approvals, DeskLimits, Held};
 use super::leaving::LeaveInbox;
 use super::message::EnrolmentRequest;
 use super::registry::{EnrolmentResult, Registry};
@@ -34,6 +34,7 @@ pub(crate) struct EnrolmentHandler {
     topics: Topics,
     keyring: Arc<Keyring>,
     approvals: Approvals,
+    desk: DeskLimits,
     leaving: LeaveInbox,
     /// Requests are granted without a person.
     automatic: bool,
@@ -66,6 +67,10 @@ impl EnrolmentHandler {
             topics,
             keyring,
             approvals: Approvals::new(&folder(settings)),
+            desk: DeskLimits {
+                requests: settings.operator.pending_max,
+                max_age: settings.operator.pending_max_age,
+            },
             leaving: LeaveInbox::new(&folder(settings)),
             automatic: enrols_automatically(settings),
             future_tolerance: settings.analytics.future_tolerance,
@@ -103,14 +108,15 @@ impl EnrolmentHandler {
         if !is_known && let Err(reason) = self.registry.check_return(&request) {
             return self.refuse_return(&request, reason);
         }
-        if self.automatic || is_known {
+        let is_granted = self.automatic && !self.registry.needs_a_person(&request);
+        if is_granted || is_known {
             self.forget_older(&request);
             if let Err(refused) = self.apply(&request, schedule) {
                 self.refuse_analytics(&request, &refused);
             }
             return;
         }
-        let held = self.approvals.hold(&request, payload);
+        let held = self.approvals.hold(&request, payload, &self.desk);
         if held.is_ok() {
             self.hear(&request, payload);
         }
@@ -120,8 +126,7 @@ impl EnrolmentHandler {
                     kind = request.kind(),
                     id = request.id(),
                     key = %request.key(),
-                    "asks to join: compare its key, then run `operator approve {}`",
-                    request.id()
+                    "asks to join: look with `operator pending` and compare its key, then run the `operator approve` that it prints"
                 );
                 self.count_pending();
             }

@@ -1,5 +1,7 @@
 //! Requests to join as they arrive: decoded, signed by the key they name, on the topic they name.
 
+use std::fmt::Write as _;
+
 use wire::{
     AnalyticsEnrol, DeploymentId, EnrolRequest, Reason, Topic, Topics, UnixMillis, VerifyingKey,
 };
@@ -69,17 +71,21 @@ impl EnrolmentRequest {
         }
     }
 
+    /// What it asks for, at whatever time, line by line: of two requests the same only if they ask for the same.
+    pub(crate) fn content(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail, and no id has a space in it.
+        let _ = match self {
+            Self::Gateway(request) => write_gateway(&mut text, request),
+            Self::Analytics(request) => write_analytics(&mut text, request),
+        };
+        text
+    }
+
     /// Whether two messages of a kind ask for the same, at whatever time.
     pub(crate) fn ask_the_same(kind: &str, one: &[u8], other: &[u8]) -> bool {
-        let timeless = |bytes| {
-            let mut request = Self::claimed(kind, bytes)?;
-            match &mut request {
-                Self::Gateway(request) => request.issued_at = UnixMillis(0),
-                Self::Analytics(request) => request.issued_at = UnixMillis(0),
-            }
-            Some(request)
-        };
-        one == other || timeless(one).is_some_and(|one| Some(one) == timeless(other))
+        let content = |bytes| Self::claimed(kind, bytes).map(|request| request.content());
+        one == other || content(one).is_some_and(|one| Some(one) == content(other))
     }
 
     /// Whether a gateway or an analytics service asks.
@@ -122,6 +128,14 @@ impl EnrolmentRequest {
         }
     }
 
+    /// How many parts the request has.
+    pub(crate) fn chunks(&self) -> u32 {
+        match self {
+            Self::Gateway(request) => request.chunks,
+            Self::Analytics(_) => 1,
+        }
+    }
+
     /// The topic such a request comes on.
     pub(crate) fn topic(topics: &Topics, kind: &str, id: &str) -> Option<String> {
         match kind {
@@ -130,6 +144,43 @@ impl EnrolmentRequest {
             _ => None,
         }
     }
+}
+
+fn write_gateway(text: &mut String, request: &EnrolRequest) -> std::fmt::Result {
+    let EnrolRequest {
+        gateway,
+        gateway_key,
+        chunk,
+        chunks,
+        ..
+    } = request;
+    writeln!(text, "gateway {gateway} {gateway_key} {chunk} {chunks}")?;
+    for declared in &request.feeders {
+        let class = declared.max_capacity.number();
+        writeln!(
+            text,
+            "feeder {} {class} {}",
+            declared.feeder, declared.meters
+        )?;
+    }
+    for asked in &request.meters {
+        let class = asked.capacity.number();
+        let (meter, feeder) = (&asked.meter, &asked.feeder);
+        writeln!(
+            text,
+            "meter {meter} {feeder} {class} {} {}",
+            asked.key, asked.mask_key
+        )?;
+    }
+    Ok(())
+}
+
+fn write_analytics(text: &mut String, request: &AnalyticsEnrol) -> std::fmt::Result {
+    writeln!(text, "analytics {} {}", request.id, request.key)?;
+    for feeder in &request.feeders {
+        writeln!(text, "feeder {feeder}")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,4 +7,6 @@ pub(crate) mod gateways;
 pub(crate) mod handler;
 pub(crate) mod leaving;
 pub(crate) mod message;
+pub(crate) mod physical;
 pub(crate) mod registry;
+pub(crate) mod shown;

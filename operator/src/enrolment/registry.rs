@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use service::SharedClock;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, EnrolMeter, EnrolRequest, FeederId, MeterId, Reason,
+    AnalyticsEnrol, AnalyticsEntry, EnrolMeter, EnrolRequest, FeederId, MeterId, Owners, Reason,
     RosterEntry, UnixSeconds,
 };
 
@@ -21,6 +21,7 @@ use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
 use crate::enrolment::gateways::{Gateways, GatewaysError};
 use crate::enrolment::leaving::{Departures, DeparturesError};
 use crate::enrolment::message::EnrolmentRequest;
+use crate::enrolment::physical::PhysicalMeters;
 use crate::keys::keyring::Keyring;
 use crate::plan::book::PlanBook;
 use crate::plan::error::{PlanError, RosterError};
@@ -63,6 +64,8 @@ pub(crate) struct Registry {
     pub gateways: Gateways,
     /// Who leaves, or has left.
     pub departures: Departures,
+    /// Who may come at all.
+    pub physical: PhysicalMeters,
     /// Limits for new entries.
     pub limits: Limits,
     pub clock: SharedClock,
@@ -84,9 +87,7 @@ impl Registry {
             self.departures.check_gateway(gateway, key)?;
         }
         let mut result = EnrolmentResult::default();
-        for (feeder, demand) in demands(request) {
-            self.ensure_feeder(&feeder, &demand);
-        }
+        let demands = demands(request);
         let mut without_room = BTreeMap::<&FeederId, u32>::new();
         for meter in &request.meters {
             let entry = RosterEntry {
@@ -103,7 +104,10 @@ impl Registry {
                 true => Ok(()),
                 false => self.departures.check_meter(meter),
             };
-            match may_come.and_then(|()| self.enrol_meter(entry, now)) {
+            let enrolled = may_come
+                .and_then(|()| self.physical.check(meter))
+                .and_then(|()| self.enrol_meter(entry, &demands, now));
+            match enrolled {
                 Ok(Change::Added) => result.added += 1,
                 Ok(Change::Capacity) => result.changed += 1,
                 Ok(Change::None) => result.known += 1,
@@ -150,14 +154,17 @@ impl Registry {
             && request.meters.iter().all(is_known)
     }
 
-    /// Creates a feeder at the first request that names it. A reference that would be too large is left to the meters
-    /// that ask for it, which are then refused one by one.
+    /// Creates a feeder for its first meter. A reference that would be too large is left to the meters that ask for it, which are
+    /// then refused one by one.
     fn ensure_feeder(&mut self, feeder: &FeederId, demand: &Demand) {
         if self.plan.reference_wh(feeder).is_some()
             || self.plan.plan().feeders.len() >= wire::MAX_FEEDERS
+            || self.roster.is_full()
         {
             return;
         }
+        let listed = self.physical.feeder(feeder);
+        let demand = listed.map_or(*demand, |(capacity, meters)| Demand { capacity, meters });
         let headroom = u64::from(self.limits.headroom);
         let capacity_w = demand.capacity.watts().0;
         let reference = reference::reference_for(capacity_w, self.limits.interval_s, headroom);
@@ -168,13 +175,20 @@ impl Registry {
         }
     }
 
-    fn enrol_meter(&mut self, entry: RosterEntry, now: UnixSeconds) -> Result<Change, Reason> {
-        let known = self.roster.get(&entry.meter);
-        if let Some(known) = known {
+    fn enrol_meter(
+        &mut self,
+        entry: RosterEntry,
+        demands: &BTreeMap<FeederId, Demand>,
+        now: UnixSeconds,
+    ) -> Result<Change, Reason> {
+        if let Some(known) = self.roster.get(&entry.meter) {
             agree(known, &entry)?;
             if known.capacity == entry.capacity {
                 return Ok(Change::None);
             }
+        }
+        if let Some(demand) = demands.get(&entry.feeder) {
+            self.ensure_feeder(&entry.feeder, demand);
         }
         let Some(reference_wh) = self.plan.reference_wh(&entry.feeder) else {
             let full = self.plan.plan().feeders.len() >= wire::MAX_FEEDERS;
@@ -188,7 +202,7 @@ impl Registry {
         if !reference::fits(capacity_w, self.limits.interval_s, reference_wh) {
             return Err(Reason::CapacityAboveReference);
         }
-        if known.is_some() {
+        if self.roster.get(&entry.meter).is_some() {
             self.roster.set_capacity(&entry.meter, entry.capacity);
             return Ok(Change::Capacity);
         }
@@ -200,6 +214,23 @@ impl Registry {
             true => Ok(Change::Added),
             false => Err(Reason::Overloaded),
         }
+    }
+
+    /// Whether a request is for a person to grant even where others are granted at once: an analytics service names a feeder that
+    /// the one for all feeders would have.
+    pub(crate) fn needs_a_person(&self, request: &EnrolmentRequest) -> bool {
+        let EnrolmentRequest::Analytics(request) = request else {
+            return false;
+        };
+        let plan = self.plan.plan();
+        let own = plan.analytics.iter().find(|known| known.id == request.id);
+        let is_own = |feeder: &FeederId| own.is_some_and(|own| own.feeders.contains(feeder));
+        let others = plan.analytics.iter().filter(|known| known.id != request.id);
+        let others = Owners::of(others);
+        let takes = |feeder: &FeederId| !is_own(feeder) && others.named(feeder).is_none();
+        others.rest().is_some()
+            && request.feeders.iter().any(takes)
+            && check_analytics(plan, request).is_ok()
     }
 
     /// Makes all changes durable: first the keys meters are tied to and who leaves, then the feeders, then the meters on them, so

@@ -47,7 +47,7 @@ impl EventLoop {
             TakeResult::Searched(searched) => {
                 metrics::searched(&searched);
                 say_searched(&searched);
-                self.enrolment.put_out(&searched.feeder, &searched.culprits);
+                self.found(&searched);
                 Vec::new()
             }
             TakeResult::Burnt {
@@ -57,6 +57,7 @@ impl EventLoop {
             } => {
                 metrics::burnt(meters.len());
                 say_burnt(&sum, &meters);
+                self.burnt(&sum, &meters);
                 let window = Some((sum.window, sum.part));
                 self.tell_rejected(sum.feeder, window, Reason::NotOpened);
                 vec![message]
@@ -73,6 +74,29 @@ impl EventLoop {
                 message.into_iter().collect()
             }
             TakeResult::Deferred => Vec::new(),
+        }
+    }
+
+    /// Who spoils sums is out of service until a person decides.
+    fn found(&mut self, searched: &Searched) {
+        if !searched.culprits.is_empty() || !searched.together.is_empty() || searched.sum_differs {
+            let (feeder, window) = (&searched.feeder, searched.window_start);
+            self.suspects.explained(feeder, window);
+        }
+        self.enrolment.put_out(&searched.feeder, &searched.culprits);
+    }
+
+    /// The meters of a part that did not open stay, but for one that the parts of several windows isolate.
+    fn burnt(&mut self, sum: &Sum, meters: &[MeterId]) {
+        let members = self.enrolment.registry.roster.members(&sum.feeder);
+        let of = members.expected(sum.window);
+        let isolated = self.suspects.burnt(&sum.feeder, sum.window, meters, of);
+        if !isolated.is_empty() {
+            tracing::error!(
+                feeder = %sum.feeder, window = sum.window.0, meters = named(&isolated),
+                "these meters were in every part that did not open, over so many windows that it is hardly chance"
+            );
+            self.enrolment.put_out(&sum.feeder, &isolated);
         }
     }
 

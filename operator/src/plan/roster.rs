@@ -219,6 +219,12 @@ impl RosterBook {
         }
     }
 
+    /// Whether no meter can be added.
+    pub(crate) fn is_full(&self) -> bool {
+        let has_room = |page: &Page| page.message.entries.len() < self.page_limit;
+        self.page_count() >= wire::MAX_ROSTER_PAGES && !self.pages.iter().any(has_room)
+    }
+
     fn add_page(&mut self) -> bool {
         let page = self.page_count();
         if page >= wire::MAX_ROSTER_PAGES {

@@ -40,6 +40,11 @@ pub struct Operator {
     pub publish_totals: bool,
     /// Who may join; see [`Enrolment`].
     pub enrolment: Enrolment,
+    /// Most requests of gateways, and of analytics services, that wait for a person.
+    pub pending_max: usize,
+    /// How long a request waits whose sender does not ask again.
+    #[serde(with = "humantime_serde")]
+    pub pending_max_age: Duration,
     /// Sums that may be refused after they were decrypted, for each key epoch.
     pub max_refusals: u32,
     /// How long a search for the meter that spoils a sum waits for the reports of that sum to come again.

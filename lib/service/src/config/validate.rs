@@ -133,6 +133,8 @@ fn operator(settings: &Settings) -> Check {
         usize::MAX,
     )?;
     positive("operator.republish_every", operator.republish_every)?;
+    range("operator.pending_max", operator.pending_max, 1, 65_536)?;
+    positive("operator.pending_max_age", operator.pending_max_age)?;
     range(
         "operator.reference_headroom",
         operator.reference_headroom,

@@ -10,13 +10,13 @@ pub(crate) enum ApprovalError {
     /// A file or folder cannot be read, written or moved.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// Too many requests wait.
-    #[error("{count} requests wait for approval already; approve or delete some in {dir}", dir = dir.display())]
-    Full {
-        /// How many.
-        count: usize,
-        /// Where they are.
-        dir: PathBuf,
+    /// One sender asks for more than it may.
+    #[error(
+        "the request {subject} is too large to wait for approval: split the gateway's fleet over several gateways"
+    )]
+    TooLarge {
+        /// Who asks, as `KIND/ID/KEY`.
+        subject: String,
     },
     /// Nobody of this name asks.
     #[error("no request of {id:?} waits in {dir}; `operator pending` lists those that do", dir = dir.display())]
@@ -26,14 +26,12 @@ pub(crate) enum ApprovalError {
         /// Where requests wait.
         dir: PathBuf,
     },
-    /// Several keys ask for this name.
+    /// What waits is not what was shown.
     #[error(
-        "several requests of {id:?} wait: {choices}. Approve one as KIND/ID/KEY, after comparing its key"
+        "no request of {id:?} with this digest waits: it has changed since it was shown. Look again with `operator pending`"
     )]
-    Ambiguous {
+    Changed {
         /// The name.
         id: String,
-        /// Each as `KIND/ID/KEY`.
-        choices: String,
     },
 }

@@ -13,6 +13,7 @@ use crate::plan::publish::Schedule;
 impl EnrolmentHandler {
     /// Grants what the commands ask for, and takes out of roster and plan whose time has come.
     pub(crate) fn apply_departures(&mut self, schedule: &mut Schedule) {
+        self.reread_physical();
         self.take_up_requests();
         let gone = self.registry.let_go();
         say_gone(&gone);
@@ -27,6 +28,22 @@ impl EnrolmentHandler {
             self.registry.departures.is_unsaved() || self.registry.gateways.is_unsaved();
         if (is_unsaved || !gone.is_empty()) && !self.save() {
             schedule.postpone(Vec::new(), now);
+        }
+    }
+
+    fn reread_physical(&mut self) {
+        match self.registry.physical.reread() {
+            Ok(true) => {
+                tracing::info!(
+                    meters = self.registry.physical.len(),
+                    "took a new list of physical meters"
+                );
+                self.mentioned.clear();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the list of physical meters cannot be used; the one before stays");
+            }
         }
     }
 
@@ -61,6 +78,7 @@ impl EnrolmentHandler {
         );
         // Peers ask again, and are to hear of what is new.
         self.mentioned.clear();
+        self.count_out();
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use wire::{AnalyticsEnrol, FeederId, UnixMillis};
 
 use super::*;
+use crate::enrolment::approvals::{ApprovalError, Waits};
 use crate::enrolment::message::tests::{analytics, deployment, gateway, signing, topics};
 use crate::enrolment::registry::tests::open;
 use crate::event::Event;
@@ -53,10 +54,20 @@ impl Scene {
         self.handler.handle(&topic, &payload, &mut self.schedule);
     }
 
+    /// A person approves what it asks for now.
+    fn approve(&mut self, name: &str) -> Result<(), ApprovalError> {
+        let requests = self.handler.approvals.requests().unwrap();
+        let mut digests = requests
+            .iter()
+            .filter(|request| request.parts[0].0.id == name);
+        let digest = digests.next().map_or_else(String::new, Waits::digest);
+        self.handler.approvals.approve(name, &digest).map(drop)
+    }
+
     /// It says so, and a person approves it.
     fn approves(&mut self, name: &str, seed: u8, feeders: &[&str]) {
         self.says(name, seed, feeders);
-        self.handler.approvals.approve(name).unwrap();
+        self.approve(name).unwrap();
         self.look();
     }
 
@@ -101,20 +112,20 @@ fn a_request_to_give_a_feeder_up_is_void_once_the_service_says_that_it_keeps_it(
     assert_eq!(scene.waiting(), 1);
     scene.says("one", 1, &["a", "b"]);
     assert_eq!(scene.waiting(), 0);
-    assert!(scene.handler.approvals.approve("one").is_err());
+    assert!(scene.approve("one").is_err());
     // Nor does it count if it was approved before.
     scene.says("one", 1, &["a"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     scene.says("one", 1, &["a", "b"]);
     scene.look();
     assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
     // Of two that differ from the plan, the newer one counts.
     scene.says("one", 1, &["a"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     scene.says("one", 1, &["b"]);
     scene.look();
     assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     scene.look();
     assert_eq!(scene.feeders("one"), ids(&["b"]));
 }
@@ -126,7 +137,7 @@ async fn an_approved_request_to_give_a_feeder_up_is_granted_only_while_its_sende
     let mut scene = Scene::new(dir.path());
     let long = Duration::from_secs(60);
     scene.says("one", 1, &["a", "b"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     tokio::time::advance(long).await;
     scene.look();
     assert_eq!(
@@ -136,7 +147,7 @@ async fn an_approved_request_to_give_a_feeder_up_is_granted_only_while_its_sende
     );
     for list in [["a"], ["b"]] {
         scene.says("one", 1, &list);
-        scene.handler.approvals.approve("one").unwrap();
+        scene.approve("one").unwrap();
         tokio::time::advance(long).await;
         scene.look();
         assert_eq!(scene.feeders("one"), ids(&["a", "b"]));
@@ -148,7 +159,7 @@ async fn an_approved_request_to_give_a_feeder_up_is_granted_only_while_its_sende
     // All that nobody names is given up, too.
     scene.approves("rest", 2, &[]);
     scene.says("rest", 2, &["c"]);
-    scene.handler.approvals.approve("rest").unwrap();
+    scene.approve("rest").unwrap();
     tokio::time::advance(long).await;
     scene.look();
     assert_eq!(scene.feeders("rest"), ids(&[]));
@@ -192,12 +203,12 @@ fn a_request_older_than_the_newest_of_its_sender_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut scene = Scene::new(dir.path());
     scene.says_at(10, "one", 1, &["a", "b"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     scene.look();
     // It asks again, for the same, and then for less.
     scene.says_at(20, "one", 1, &["a", "b"]);
     scene.says_at(30, "one", 1, &["a"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     scene.look();
     assert_eq!(scene.feeders("one"), ids(&["a"]));
     assert_eq!(scene.refusals(), 0);
@@ -210,7 +221,7 @@ fn a_request_older_than_the_newest_of_its_sender_changes_nothing() {
     scene.says_at(35, "one", 1, &["b"]);
     assert_eq!((scene.refusals(), scene.waiting()), (1, 1));
     scene.says_at(50, "one", 1, &["a", "c"]);
-    scene.handler.approvals.approve("one").unwrap();
+    scene.approve("one").unwrap();
     // The same content at another time keeps its approval.
     scene.says_at(60, "one", 1, &["a", "c"]);
     scene.look();
@@ -249,4 +260,81 @@ fn a_request_from_the_future_is_refused_and_not_remembered() {
     assert_eq!(scene.refusals(), 1);
     scene.says_at(latest, "one", 1, &["b"]);
     assert_eq!((scene.refusals(), scene.feeders("one")), (0, ids(&["b"])));
+}
+
+/// An approved gateway asks for feeders that none of its meters is on: with the largest scale there is, or by the thousand.
+#[test]
+fn a_gateway_without_meters_creates_no_feeder() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    let before = scene.handler.registry.plan.plan().clone();
+    for millis in [10, 20] {
+        let mut request = gateway("gateway-1", 1, &[]);
+        request.issued_at = UnixMillis(millis);
+        let feeder = |number: u64| wire::EnrolFeeder {
+            feeder: format!("x-{number}").parse().unwrap(),
+            max_capacity: wire::CapacityClass::MAX,
+            meters: u32::MAX,
+        };
+        request.feeders = (0..millis).map(feeder).collect();
+        let topic = topics().enrol(&request.gateway);
+        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(1));
+        scene.handler.handle(&topic, &payload, &mut scene.schedule);
+        scene.look();
+    }
+    assert_eq!(scene.handler.registry.plan.plan(), &before);
+}
+
+/// The service for all feeders has the reports of every new feeder. One that names a feeder first would have them instead.
+#[test]
+fn a_service_that_names_a_feeder_of_the_one_for_all_needs_a_person_also_where_enrolment_is_automatic()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.handler.automatic = true;
+    scene.says("rest", 1, &[]);
+    assert_eq!(scene.feeders("rest"), ids(&[]));
+    scene.says("other", 2, &["new"]);
+    assert_eq!((scene.feeders("other"), scene.waiting()), (None, 1));
+    scene.approve("other").unwrap();
+    scene.look();
+    assert_eq!(scene.feeders("other"), ids(&["new"]));
+    // Of one that nobody would have, it is granted at once.
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    scene.handler.automatic = true;
+    scene.says("other", 2, &["new"]);
+    assert_eq!(scene.feeders("other"), ids(&["new"]));
+}
+
+/// Nobody is asked about meters that are not in the list, so strangers do not come to the desk.
+#[test]
+fn with_a_list_of_meters_only_those_with_its_keys_come_to_the_desk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    let file = dir.path().join("list.csv");
+    let key = signing(105).verifying_key();
+    std::fs::write(
+        &file,
+        format!("meter,feeder,capacity,key\nmeter-5,a,7000,{key}\n"),
+    )
+    .unwrap();
+    crate::enrolment::physical::import(&file, &dir.path().join("operator")).unwrap();
+    scene.handler.apply_departures(&mut scene.schedule);
+    let mut asks = |name: &str, seed: u8, meters: &[(u8, &str, u64)], key: u8| {
+        let mut request = gateway(name, seed, meters);
+        request.meters[0].key = signing(key).verifying_key();
+        let topic = topics().enrol(&request.gateway);
+        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(seed));
+        scene.handler.handle(&topic, &payload, &mut scene.schedule);
+        (scene.waiting(), scene.refusals())
+    };
+    assert_eq!(asks("stranger", 9, &[(6, "a", 7_000)], 106), (0, 1));
+    assert_eq!(
+        asks("thief", 9, &[(5, "a", 7_000)], 107),
+        (0, 1),
+        "another key"
+    );
+    assert_eq!(asks("other-feeder", 9, &[(5, "b", 7_000)], 105), (0, 1));
+    assert_eq!(asks("gateway-2", 2, &[(5, "a", 7_000)], 105), (1, 0));
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wire::{CapacityClass, EnrolMeter, EnrolRequest, FeederId};
 
 /// What a request needs of a feeder.
+#[derive(Clone, Copy)]
 pub(super) struct Demand {
     /// The greatest class of declared capacity.
     pub(super) capacity: CapacityClass,
@@ -12,7 +13,7 @@ pub(super) struct Demand {
     pub(super) meters: u32,
 }
 
-/// What a request needs of every feeder that it names.
+/// What a request needs of every feeder that one of its meters is on. A feeder that it only names is nobody's business.
 pub(super) fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
     let mut listed = BTreeMap::<FeederId, Demand>::new();
     for EnrolMeter {
@@ -27,12 +28,10 @@ pub(super) fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
         demand.meters += 1;
     }
     for declared in &request.feeders {
-        let demand = listed.entry(declared.feeder.clone()).or_insert(Demand {
-            capacity: declared.max_capacity,
-            meters: 0,
-        });
-        demand.capacity = demand.capacity.max(declared.max_capacity);
-        demand.meters = demand.meters.max(declared.meters);
+        if let Some(demand) = listed.get_mut(&declared.feeder) {
+            demand.capacity = demand.capacity.max(declared.max_capacity);
+            demand.meters = demand.meters.max(declared.meters);
+        }
     }
     listed
 }

@@ -61,8 +61,11 @@ impl Registry {
         match request.party {
             Party::Meter => {
                 let meter = MeterId::try_from(request.id.as_str()).map_err(|_| unknown())?;
-                let entry = self.roster.get(&meter).cloned().ok_or_else(unknown)?;
-                self.leave(&[entry], leaving);
+                match self.roster.get(&meter).cloned() {
+                    Some(entry) => drop(self.leave(&[entry], leaving)),
+                    None if self.departures.decide(&meter, why) => {}
+                    None => return Err(unknown()),
+                }
                 Ok(1)
             }
             Party::Gateway => {
@@ -241,7 +244,8 @@ impl Registry {
         is_other && self.departures.leaves(&asked.meter, known.number)
     }
 
-    /// Why nothing of a request can be granted, as far as that is about who has left.
+    /// Why nothing of a request can be granted, whatever a person says: its sender has left, or its meters have, or are not in
+    /// the list of physical meters.
     ///
     /// # Errors
     /// The reason.
@@ -252,10 +256,12 @@ impl Registry {
                 if self.gateways.get(gateway).is_none() {
                     self.departures.check_gateway(gateway, key)?;
                 }
-                let mut refused = Ok(());
+                // It asks for nothing.
+                let mut refused = Err(Reason::InvalidMessage);
                 for meter in &request.meters {
                     let is_in = self.roster.get(&meter.meter).is_some();
-                    match self.departures.check_meter(meter) {
+                    let may_come = self.departures.check_meter(meter);
+                    match may_come.and_then(|()| self.physical.check(meter)) {
                         Err(reason) if !is_in => refused = Err(reason),
                         _ => return Ok(()),
                     }

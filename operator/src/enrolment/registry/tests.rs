@@ -20,6 +20,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         roster: RosterBook::open(dir, deployment(), topics(), &keyring.verifying()).unwrap(),
         gateways: Gateways::open(dir).unwrap(),
         departures: Departures::open(dir).unwrap(),
+        physical: PhysicalMeters::open(dir).unwrap(),
         limits: Limits {
             interval_s: 900,
             headroom: 1,

@@ -321,4 +321,13 @@ fn a_meter_that_spoils_sums_is_out_at_once_and_still_in_the_sums_it_spoilt() {
     assert!(scene.registry.roster.members(&feeder()).is_in(1, before));
     assert_eq!(scene.members(0), [0, 2]);
     assert_eq!(scene.ask(&[(2, "a", 7_000)]), [Reason::UnknownMeter]);
+    // A person decides that it has new keys, and with these it may come.
+    scene
+        .asks(Change::Rekey, Party::Meter, "meter-2", 0)
+        .unwrap();
+    assert_eq!(scene.ask(&[(2, "a", 7_000)]), [Reason::WrongKey]);
+    let mut fresh = gateway("gateway-1", 1, &[(2, "a", 7_000)]);
+    fresh.meters[0].key = signing(201).verifying_key();
+    fresh.meters[0].mask_key = MaskKey([202; 32]);
+    assert_eq!(scene.registry.enrol(&fresh).unwrap().added, 1);
 }
