@@ -107,6 +107,7 @@ fn a_sum_that_a_large_meter_dominates_is_held_until_others_outweigh_it() {
     let mut closed = |windows: &mut Windows| {
         let enrolled = Enrolled {
             meters: &|_| 9,
+            has: &|_, _| true,
             capacity: &|meter| {
                 if meter.as_str() == "meter-1" {
                     50_000
