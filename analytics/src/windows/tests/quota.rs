@@ -179,12 +179,40 @@ fn by_the_wall_clock_nobody_makes_the_retention_end_early_or_keeps_it_from_endin
     assert_eq!(late, Err(Reason::ReportTooLate));
 }
 
+/// A report: its feeder, its meter, the number of its window.
+type Sent = (u32, u32, u64);
+
+/// The reports of a window, and which of them are late: one in ten.
+fn sent(feeders: u32, window: u64) -> (Vec<Sent>, Vec<Sent>) {
+    let all =
+        (0..feeders).flat_map(|feeder| (0..WEEK_METERS).map(move |meter| (feeder, meter, window)));
+    all.partition(|(feeder, meter, window)| {
+        let drawn = u64::from(*feeder) << 20 | u64::from(*meter) << 10 | window;
+        drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 & 0xff >= 26
+    })
+}
+
+/// Meters on each feeder of the week.
+const WEEK_METERS: u32 = 4;
+
+/// Releases what is due, and has the operator take it; returns how many sums that were, and how many are held from now on.
+fn release_all(windows: &mut Windows, store: &mut MemoryStore, active_ms: u64) -> (usize, usize) {
+    let (large, small) = due(windows, usize::MAX, WEEK_METERS, active_ms, store).unwrap();
+    for sum in &large {
+        let bytes = bytes::Bytes::from_static(b"release");
+        windows.released(ReleaseRow::new(sum.row.key.clone(), digest(9), bytes));
+    }
+    commit(windows, store);
+    for sum in &large {
+        assert!(windows.settled(&sum.row.key, Stage::Settled));
+    }
+    commit(windows, store);
+    (large.len(), small.len())
+}
+
 /// Each of 1,000 feeders has four meters, of which three are a minimum group; a report in ten comes up to three days late.
 #[test]
 fn a_week_of_honest_lateness_exhausts_nothing() {
-    const FEEDERS: u32 = 1_000;
-    const METERS: u32 = 4;
-    const WINDOWS: u64 = 42;
     let analytics = service::Settings::defaults().analytics;
     let store = &mut MemoryStore::default();
     let mut windows = windows_with(Rules {
@@ -196,26 +224,19 @@ fn a_week_of_honest_lateness_exhausts_nothing() {
         ..rules()
     });
     let ciphertext = limbs(1);
-    let mut late: BTreeMap<u64, Vec<(u32, u32, u64)>> = BTreeMap::new();
-    let mut held = 0;
-    let mut settled = 0;
-    for round in 0..WINDOWS {
+    let mut late: BTreeMap<u64, Vec<Sent>> = BTreeMap::new();
+    let (mut settled, mut held) = (0, 0);
+    // Of four hours.
+    for round in 0..42 {
         let active_ms = (round + 1) * 2 * IDLE_MS;
-        let now =
-            (0..FEEDERS).flat_map(|feeder| (0..METERS).map(move |meter| (feeder, meter, round)));
-        let (delayed, punctual): (Vec<_>, Vec<_>) = now.partition(|(feeder, meter, window)| {
-            let drawn = u64::from(*feeder) << 20 | u64::from(*meter) << 10 | window;
-            drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 & 0xff < 26
-        });
-        for (number, report) in delayed.into_iter().enumerate() {
-            late.entry(round + 1 + number as u64 % 18)
+        let (punctual, delayed) = sent(1_000, round);
+        for (number, report) in (0..).zip(delayed) {
+            late.entry(round + 1 + number % 18)
                 .or_default()
                 .push(report);
         }
-        for (feeder, meter, window) in punctual
-            .into_iter()
-            .chain(late.remove(&round).unwrap_or_default())
-        {
+        let delayed = late.remove(&round).unwrap_or_default();
+        for (feeder, meter, window) in punctual.into_iter().chain(delayed) {
             let report = Report {
                 feeder: feeder_of(feeder),
                 ..report(meter, window * 4 * HOUR)
@@ -225,18 +246,9 @@ fn a_week_of_honest_lateness_exhausts_nothing() {
             assert!(matches!(folded, FoldResult::Folded(_)), "{folded:?}");
         }
         commit(&mut windows, store);
-        let (large, small) =
-            due(&mut windows, usize::MAX, METERS, active_ms + IDLE_MS, store).unwrap();
-        held += small.len();
-        for sum in &large {
-            let bytes = bytes::Bytes::from_static(b"release");
-            windows.released(ReleaseRow::new(sum.row.key.clone(), digest(9), bytes));
-        }
-        commit(&mut windows, store);
-        for sum in large {
-            settled += usize::from(windows.settled(&sum.row.key, Stage::Settled));
-        }
-        commit(&mut windows, store);
+        let (large, small) = release_all(&mut windows, store, active_ms + IDLE_MS);
+        settled += large;
+        held += small;
     }
     assert!(settled > 40_000, "{settled}");
     assert!(
