@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use service::config::Settings;
-use service::trust::HeldPlan;
+use service::trust::{HeldPlan, MinMeters};
 use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 
 /// A plan and what it assigns to one analytics service.
@@ -17,19 +17,27 @@ use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 pub struct AssignedPlan {
     /// The plan.
     pub(crate) held: Arc<HeldPlan>,
+    /// The minimum group, window by window.
+    pub(crate) min_meters: MinMeters,
     id: AnalyticsId,
     owners: Owners,
 }
 
 impl AssignedPlan {
-    /// The plan as it concerns the service `id`.
+    /// The plan as it concerns the service `id`, with one minimum group for every window.
     #[must_use]
     pub fn new(held: Arc<HeldPlan>, id: AnalyticsId) -> Self {
         Self {
+            min_meters: MinMeters::new(held.plan.min_meters),
             owners: Owners::of(&held.plan.analytics),
             held,
             id,
         }
+    }
+
+    /// With the minimum groups that plans had before.
+    pub(crate) fn with_min_meters(self, min_meters: MinMeters) -> Self {
+        Self { min_meters, ..self }
     }
 
     pub(crate) fn plan(&self) -> &Plan {

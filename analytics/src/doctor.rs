@@ -27,7 +27,7 @@ pub fn subject(settings: &Settings) -> Subject {
     let metrics = analytics.metrics_listen;
     let metrics = metrics.map(|address| ("analytics.metrics_listen", address));
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
-        let mut filters = vec![topics.plan(), topics.roster_filter()];
+        let mut filters = vec![topics.plan(), topics.renewal(), topics.roster_filter()];
         match analytics.feeders.is_empty() {
             true => filters.extend([topics.sum_receipt_filter(), topics.report_filter()]),
             false => filters.extend(
@@ -62,6 +62,8 @@ fn memory(analytics: &service::config::Analytics) -> u64 {
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     kernel(findings);
+    let floor = settings.analytics.min_meters_floor;
+    findings.min_meters(trusted, "analytics.min_meters_floor", floor);
     let id = &settings.analytics.id;
     let Some(held) = &trusted.plan else {
         return;

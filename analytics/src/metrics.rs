@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use service::telemetry::register;
 use service::warn_limited;
-use wire::{Part, Reason, UnixMillis};
+use wire::{Part, Reason, UnixMillis, UnixSeconds};
 
 /// Counter: messages on report topics.
 pub const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
@@ -41,6 +41,8 @@ const HANDOVER_FEEDERS: &str = "cipherwatt_analytics_handover_feeders";
 const HANDOVER_SUMS: &str = "cipherwatt_analytics_handover_open_sums";
 const HANDOVER_UNSETTLED: &str = "cipherwatt_analytics_handover_unsettled_releases";
 const STRANDED: &str = "cipherwatt_analytics_stranded_releases";
+const PLAN_UNTIL: &str = "cipherwatt_analytics_plan_valid_until_seconds";
+const BELOW_FLOOR: &str = "cipherwatt_analytics_plan_below_floor";
 const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
 /// Histogram, in seconds: decoding and verifying a report.
 pub const VERIFY: &str = "cipherwatt_analytics_verify_duration_seconds";
@@ -93,7 +95,15 @@ const COUNTERS: [(&str, &str); 16] = [
 ];
 
 /// Every gauge, with its help.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 10] = [
+    (
+        PLAN_UNTIL,
+        "When the plan ends unless it is renewed, in seconds since 1970; 0 without a plan",
+    ),
+    (
+        BELOW_FLOOR,
+        "1 while nothing is added or released, because the plan's min_meters is below this service's floor",
+    ),
     (QUEUED, "Reports received and not committed yet"),
     (
         OPEN,
@@ -154,6 +164,14 @@ pub(crate) fn describe() {
     for (name, help) in HISTOGRAMS {
         register::histogram(name, help);
     }
+}
+
+pub(crate) fn plan_valid_until(until: Option<UnixSeconds>) {
+    gauge!(PLAN_UNTIL).set(until.unwrap_or_default().0 as f64);
+}
+
+pub(crate) fn below_floor(below: bool) {
+    gauge!(BELOW_FLOOR).set(f64::from(u8::from(below)));
 }
 
 pub(crate) fn received(bytes: usize) {

@@ -34,6 +34,7 @@ mod egress;
 mod engine_step;
 mod enrol;
 mod error;
+mod floor;
 mod hint;
 mod intake;
 mod stages;
@@ -41,6 +42,7 @@ mod sum_receipts;
 use broker_uptime::BrokerUptime;
 use early::{Early, EarlyReports};
 pub use error::AnalyticsError;
+use floor::SeenMinimums;
 use hint::Hint;
 use stages::Pipeline;
 use sum_receipts::SumReceipts;
@@ -137,6 +139,7 @@ struct Runner {
     /// What kept feeders from being handed over at the last commit, and the version of the plan it went by.
     handover: Option<(PlanVersion, Handover)>,
     hint: Hint,
+    min_meters: SeenMinimums,
 }
 
 impl Runner {
@@ -155,11 +158,13 @@ impl Runner {
         // All of the operator's receipts, which are few: also those for feeders that this service is giving up.
         let filters = vec![
             topics.plan(),
+            topics.renewal(),
             topics.roster_filter(),
             topics.sum_receipt_filter(),
         ];
-        let assigned = plan.current().map(|held| assign(held, settings));
-        let listened = assignment::listened(settings, assigned.as_deref());
+        let assigned = |held| AssignedPlan::new(held, analytics.id.clone());
+        let assigned = plan.current().map(assigned);
+        let listened = assignment::listened(settings, assigned.as_ref());
         let reports = report_filters(&topics, &listened);
         let at_least_once = |filters: Vec<String>| {
             let with_qos = |filter| (filter, QoS::AtLeastOnce);
@@ -194,6 +199,7 @@ impl Runner {
             leaving: Arc::default(),
             handover: None,
             hint: Hint::default(),
+            min_meters: SeenMinimums::open(&folder)?,
         };
         runner.use_plan();
         Ok(runner)
@@ -246,7 +252,9 @@ impl Runner {
             first_wait_ms: u64::try_from(analytics.release_retry.as_millis()).unwrap_or(u64::MAX),
         };
         let rules = Rules {
-            release: self.settings.release.rules(held.plan.min_meters),
+            // Until the first step, which brings what holds for each window.
+            release: (self.settings.release)
+                .rules((held.plan.min_meters).max(analytics.min_meters_floor)),
             grace_s: analytics.grace.as_secs(),
             idle_limit_ms: u64::try_from(analytics.idle_limit.as_millis()).unwrap_or(u64::MAX),
             retention_s: analytics.retention.as_secs(),
@@ -262,18 +270,19 @@ impl Runner {
             .map_err(AnalyticsError::Task)??)
     }
 
-    /// What reports can be judged by; `None` while the plan or the roster is not there, or gateways could not check the
-    /// receipts.
+    /// What reports can be judged by; `None` while the plan or the roster is not there, the plan is below the floor, or
+    /// gateways could not check the receipts.
     fn ready(&self) -> Option<(Arc<AssignedPlan>, Arc<Roster>)> {
         let assigned = self.assigned.clone()?;
         let roster = self.roster.current()?;
         let key = self.key.verifying_key();
-        assigned.is_enrolled(&key).then_some((assigned, roster))
+        let is_usable = assigned.is_enrolled(&key) && !self.is_below_floor(assigned.plan());
+        is_usable.then_some((assigned, roster))
     }
 
     /// Goes by the newest plan.
     fn use_plan(&mut self) {
-        self.assigned = self.plan.current().map(|held| assign(held, &self.settings));
+        self.assigned = self.plan.current().map(|held| self.assign(held));
         let leaving = self
             .assigned
             .as_ref()
@@ -281,6 +290,7 @@ impl Runner {
                 assigned.leaving(&self.settings.analytics.feeders)
             });
         self.leaving = Arc::new(leaving);
+        self.say_plan();
     }
 }
 
@@ -290,8 +300,4 @@ fn report_filters(topics: &Topics, feeders: &[FeederId]) -> Vec<String> {
         [] => vec![topics.report_filter()],
         _ => feeders.iter().map(|id| topics.reports_of(id)).collect(),
     }
-}
-
-fn assign(held: Arc<HeldPlan>, settings: &Settings) -> Arc<AssignedPlan> {
-    Arc::new(AssignedPlan::new(held, settings.analytics.id.clone()))
 }

@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use release::Decision;
+use service::trust::MinMeters;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
@@ -59,7 +60,7 @@ use sum::Sum;
 /// What bounds the windows' memory and decides when they close.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Which sums may be released, with the plan's minimum group.
+    /// Which sums may be released, with the plan's minimum group at the start.
     pub release: release::Rules,
     /// Event time a feeder must pass a window's end by before part 0 closes, in seconds.
     pub grace_s: u64,
@@ -81,11 +82,23 @@ pub struct Rules {
     pub fingerprint_bits: u32,
 }
 
+impl Rules {
+    /// Which sums of `window` may be released.
+    fn of(&self, min_meters: &MinMeters, window: WindowStart) -> release::Rules {
+        release::Rules {
+            min_meters: min_meters.of(window),
+            ..self.release
+        }
+    }
+}
+
 /// All windows of all feeders, and what changed since the last commit.
 #[derive(Debug)]
 pub(crate) struct Windows {
     format: StoreFormat,
     rules: Rules,
+    /// The minimum group, window by window.
+    min_meters: MinMeters,
     hasher: Hasher,
     /// The feeders in memory: all of which something is awaited, and some at rest.
     feeders: HashMap<FeederId, Feeder>,
@@ -141,6 +154,7 @@ impl Windows {
         Self {
             format,
             hasher: Hasher::new(rules.fingerprint_bits),
+            min_meters: MinMeters::new(rules.release.min_meters),
             rules,
             feeders: HashMap::new(),
             away: BTreeMap::new(),
@@ -165,7 +179,7 @@ impl Windows {
         if over == 0 {
             return;
         }
-        let rules = &self.rules.release;
+        let rules = |window| self.rules.of(&self.min_meters, window);
         let resting = self
             .feeders
             .iter()
@@ -196,9 +210,9 @@ impl Windows {
         self.leaving = leaving;
     }
 
-    /// Takes another minimum group; it applies to every sum not yet released.
-    pub(crate) fn set_min_meters(&mut self, min_meters: u32) {
-        self.rules.release.min_meters = min_meters;
+    /// Takes other minimum groups, each for its windows.
+    pub(crate) fn set_min_meters(&mut self, min_meters: impl Into<MinMeters>) {
+        self.min_meters = min_meters.into();
     }
 
     /// Whether the rules release late reports, if there are enough of them.

@@ -210,9 +210,13 @@ impl Scene {
     }
 
     async fn announce_plan(&self) {
-        let (plan, topic) = (plan(&self.settings, &self.identity()), self.topics.plan());
+        self.announce(&plan(&self.settings, &self.identity())).await;
+    }
+
+    async fn announce(&self, plan: &Plan) {
+        let topic = self.topics.plan();
         let deployment = &self.settings.deployment.id;
-        let sealed = wire::seal(&plan, Some(&[7; 64]), deployment, &topic, &self.key);
+        let sealed = wire::seal(plan, Some(&[7; 64]), deployment, &topic, &self.key);
         within(self.gateway.publish(topic, sealed.0, true))
             .await
             .unwrap();
@@ -379,6 +383,26 @@ async fn reports_that_come_before_plan_and_roster_are_folded_once_these_come() {
     }
     scene.announce_roster(2, 3).await;
     assert_eq!(scene.receipt().await, ["meter-2"]);
+}
+
+/// The operator was started with a smaller minimum group than this service goes by.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_plan_below_the_floor_nothing_is_added() {
+    let mut settings = Settings::defaults();
+    settings.analytics.min_meters_floor = 16;
+    let mut scene = Scene::begin(settings, |_| MemoryStore::default()).await;
+    scene.until_asked().await;
+    scene.announce_plan().await;
+    scene.announce_roster(1, 2).await;
+    for _ in 0..3 {
+        scene.send(0).await;
+        let receipt = tokio::time::timeout(Duration::from_millis(200), scene.receipt());
+        assert!(receipt.await.is_err(), "15 is less than 16");
+    }
+    let mut raised = plan(&scene.settings, &scene.identity());
+    (raised.version, raised.min_meters) = (PlanVersion(2), 16);
+    scene.announce(&raised).await;
+    assert_eq!(scene.receipt().await[0], "meter-0");
 }
 
 /// A stop in the middle of a commit: what was taken is committed and answered, and the service ends well.

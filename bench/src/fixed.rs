@@ -111,7 +111,7 @@ mod tests {
                 text.contains("`broker.listen` from a flag: it starts a broker of its own"),
                 "{text}"
             );
-            check(&loaded("plan.min_meters", "5"), kind).unwrap();
+            check(&loaded("plan.min_meters", "25"), kind).unwrap();
         }
         let retention = loaded("analytics.retention", "10days");
         check(&retention, Kind::Usual).unwrap();

@@ -30,7 +30,12 @@ pub fn subject(settings: &Settings) -> Subject {
     };
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
         let receipts = topics.receipt(&meter.gateway);
-        vec![topics.plan(), topics.roster_filter(), receipts]
+        vec![
+            topics.plan(),
+            topics.renewal(),
+            topics.roster_filter(),
+            receipts,
+        ]
     });
     Subject {
         process: "meter",
@@ -49,7 +54,13 @@ pub fn subject(settings: &Settings) -> Subject {
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     sealing(settings, findings);
     replay(settings, findings);
+    floor(settings, trusted, findings);
     enrolled(settings, trusted, findings);
+}
+
+fn floor(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
+    let floor = settings.meter.min_meters_floor;
+    findings.min_meters(trusted, "meter.min_meters_floor", floor);
 }
 
 fn sealing(settings: &Settings, findings: &mut Findings) {

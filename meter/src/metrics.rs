@@ -1,6 +1,7 @@
 //! What a gateway counts and times.
 
 mod kept_end;
+pub(crate) mod plan;
 
 use std::time::Duration;
 
@@ -166,6 +167,7 @@ pub(crate) fn describe() {
         "reason",
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
+    plan::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }

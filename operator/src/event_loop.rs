@@ -246,6 +246,7 @@ impl EventLoop {
                 let job = Job {
                     members: registry.roster.members(&feeder),
                     plan: registry.plan.plan().clone(),
+                    min_meters: registry.plan.min_meters().clone(),
                     payload: message.payload.clone(),
                     feeder,
                 };

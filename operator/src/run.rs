@@ -25,10 +25,11 @@ use crate::metrics;
 use crate::plan::book::PlanBook;
 use crate::plan::roster::RosterBook;
 use crate::plan::settings::PlanSettings;
+use crate::plan::term::Term;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
-use crate::setup::{enrols_automatically, folder};
+use crate::setup::{enrols_automatically, folder, latest};
 
 /// Runs the operator until `stop` fires and what it took is answered.
 ///
@@ -177,6 +178,8 @@ fn open_registry(
         layout: settings.plan.layout,
         profile: settings.plan.profile,
         min_meters: settings.plan.minimum_group(),
+        term: Term(settings.operator.plan_valid_for),
+        latest: latest(&clock, settings.analytics.future_tolerance),
     };
     let limits = Limits {
         interval_s: plan_settings.interval_s,

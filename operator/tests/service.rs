@@ -35,7 +35,7 @@ fn settings(dir: &Path, broker: SocketAddr) -> Settings {
     settings.operator.totals_file = dir.join("results/totals.jsonl");
     settings.operator.metrics_listen = None;
     settings.plan.batch = 2;
-    settings.plan.min_meters = 3;
+    settings.set_min_meters(3);
     settings
 }
 

@@ -23,10 +23,10 @@ pub struct Handover {
 }
 
 impl<S: Store> Engine<S> {
-    /// Goes by `assigned` from now on: its minimum group applies to every sum not yet released, releases of feeders that
+    /// Goes by `assigned` from now on: by its minimum group of each window; releases of feeders that
     /// are not this service's are kept back, and no window is opened of those that are `leaving`.
     pub fn use_plan(&mut self, assigned: Arc<AssignedPlan>, leaving: Arc<BTreeSet<FeederId>>) {
-        self.windows.set_min_meters(assigned.plan().min_meters);
+        self.windows.set_min_meters(assigned.min_meters.clone());
         self.windows.set_leaving(leaving.clone());
         self.leaving = leaving;
         self.assigned = Some(assigned);

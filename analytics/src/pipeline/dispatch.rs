@@ -33,7 +33,7 @@ impl Runner {
                             payload: incoming.payload,
                         });
                     }
-                    Some(Topic::Plan) => self.take_plan(&incoming),
+                    Some(Topic::Plan | Topic::Renewal) => self.take_plan(&incoming),
                     Some(Topic::Roster { .. }) => self.take_roster(&incoming),
                     Some(Topic::SumReceipt { .. }) => self.take_sum_receipt(&incoming),
                     _ => {
@@ -57,9 +57,10 @@ impl Runner {
                 self.use_plan();
                 self.generation += 1;
             }
+            Ok(Offer::Renewed) => metrics::plan_valid_until(self.plan.valid_until()),
             Ok(_) => {}
             Err(refused) => {
-                warn_limited!(reason = refused.reason; "refused a plan: {refused}");
+                warn_limited!(reason = refused.reason; "refused a plan or its renewal: {refused}");
             }
         }
     }

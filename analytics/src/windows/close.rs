@@ -95,7 +95,7 @@ impl Windows {
         enrolled: &Enrolled<'_>,
         store: &mut dyn Store,
     ) -> Result<bool, StoreError> {
-        let rules = &self.rules.release;
+        let rules = self.rules.of(&self.min_meters, sum.row.key.window);
         let mut capacities = HashMap::new();
         if rules.dominance.is_a_rule() {
             self.each_member(&sum.row.key, store, &mut |meter, counted| {
@@ -139,7 +139,8 @@ impl Windows {
         let is_first = !sum.is_late && sum.row.replaces.is_none();
         let passed = is_first && feeder.time.is_some_and(|time| time >= close);
         let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;
-        (complete || passed || idle).then_some((&sum.row, !sum.is_withheld(&self.rules.release)))
+        let rules = self.rules.of(&self.min_meters, key.window);
+        (complete || passed || idle).then_some((&sum.row, !sum.is_withheld(&rules)))
     }
 
     /// Records a release: the sum takes no more reports.
@@ -173,7 +174,8 @@ impl Windows {
         };
         let sums = || feeder.windows.values().flat_map(Window::sums);
         let released = |sum: &&Sum| sum.row.stage == Stage::Released;
-        let small = |sum: &&Sum| sum.at_rest(&self.rules.release);
+        let rules = |sum: &Sum| self.rules.of(&self.min_meters, sum.row.key.window);
+        let small = |sum: &&Sum| sum.at_rest(&rules(sum));
         let unsettled = sums().filter(released).count();
         let open = sums().filter(|sum| !released(sum) && !small(sum)).count();
         (open, unsettled)
@@ -190,9 +192,10 @@ impl Windows {
         for (id, feeder) in &self.feeders {
             let windows = feeder.windows.iter();
             let past = windows.take_while(|(start, _)| self.past_retention(**start, Some(feeder)));
-            let resting = past.filter(|(_, window)| {
+            let resting = past.filter(|(start, window)| {
+                let rules = self.rules.of(&self.min_meters, **start);
                 let mut sums = window.sums().iter();
-                sums.all(|sum| sum.at_rest(&self.rules.release))
+                sums.all(|sum| sum.at_rest(&rules))
             });
             old.extend(resting.map(|(start, _)| (id.clone(), *start)));
         }

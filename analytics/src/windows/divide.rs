@@ -33,7 +33,7 @@ impl Windows {
         self.each_member(key, store, &mut |_, counted| numbers.push(counted.number))?;
         let set = ContributorSet::from_numbers(numbers);
         let set = set.map_err(|error| damaged(key, "sum", error.to_string()))?;
-        let groups = set.partition(self.rules.release.min_meters, key.window);
+        let groups = set.partition(self.min_meters.of(key.window), key.window);
         let window = self.feeders.get(&key.feeder);
         let window = window.and_then(|feeder| feeder.windows.get(&key.window));
         let first = window.map_or(0, |window| window.parts);

@@ -36,10 +36,10 @@ impl Ahead {
 
 impl Feeder {
     /// Whether nothing is awaited but reports for sums that are held. Then all of the feeder is in the store once that is committed.
-    pub(super) fn is_at_rest(&self, rules: &release::Rules) -> bool {
+    pub(super) fn is_at_rest(&self, rules: impl Fn(WindowStart) -> release::Rules) -> bool {
         let mut sums = self.windows.values().flat_map(Window::sums);
         // The reports of a part that replaces another are asked for.
-        sums.all(|sum| sum.at_rest(rules) && sum.row.replaces.is_none())
+        sums.all(|sum| sum.at_rest(&rules(sum.row.key.window)) && sum.row.replaces.is_none())
     }
 
     /// The window, of which something is awaited from now on.

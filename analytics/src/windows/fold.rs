@@ -148,7 +148,7 @@ impl Windows {
         let meter = &contribution.report.meter;
         let fingerprint = self.hasher.of(meter);
         let end = key.window.0 + self.window_s();
-        let min_meters = self.rules.release.min_meters;
+        let min_meters = self.min_meters.of(key.window);
         let feeder = self.feeder(&key.feeder);
         if let Some(window) = feeder.windows.get_mut(&key.window)
             && let Some(active) = &mut window.active

@@ -96,13 +96,13 @@ impl Rules {
 }
 
 impl Sum {
-    fn should_count(&self, rules: &Rules) -> Counts {
+    fn should_count(&self, rules: &release::Rules) -> Counts {
         let contributors = self.row.contributors;
         match self.row.stage {
             Stage::Released => Counts::Released,
-            Stage::Held if self.is_withheld(&rules.release) => Counts::Small,
+            Stage::Held if self.is_withheld(rules) => Counts::Small,
             _ if self.row.replaces.is_some() => Counts::Open,
-            _ if contributors >= rules.release.min_meters.max(1) => Counts::Open,
+            _ if contributors >= rules.min_meters.max(1) => Counts::Open,
             _ => Counts::Small,
         }
     }
@@ -120,11 +120,10 @@ impl Windows {
         let quota = feeder.map_or(&none, |feeder| &feeder.quota);
         let contributors = sum.map_or(0, |sum| sum.row.contributors) + 1;
         let counts = sum.map_or(Counts::Small, |sum| sum.counts);
+        let min_meters = self.min_meters.of(contribution.report.window);
         let has_room = match counts {
             Counts::Open | Counts::Released => true,
-            Counts::Small if contributors >= self.rules.release.min_meters.max(1) => {
-                self.has_room_for_sum(quota)
-            }
+            Counts::Small if contributors >= min_meters.max(1) => self.has_room_for_sum(quota),
             Counts::Small => {
                 let small = quota.small.get(&contribution.report.meter);
                 small.is_none_or(|sums| *sums < self.rules.max_small)
@@ -153,7 +152,8 @@ impl Windows {
         let Some(sum) = active.and_then(|active| active.sum_mut(key.part)) else {
             return;
         };
-        let after = sum.should_count(&self.rules);
+        let rules = self.rules.of(&self.min_meters, key.window);
+        let after = sum.should_count(&rules);
         let before = std::mem::replace(&mut sum.counts, after);
         if after != Counts::Small {
             let quota = &mut feeder.quota;

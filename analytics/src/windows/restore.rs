@@ -120,7 +120,7 @@ impl Windows {
                 active.seen = Some(seen);
             }
         }
-        if feeder.advance(self.rules.release.min_meters) {
+        if feeder.advance(self.min_meters.newest()) {
             self.changes.times.insert(id.clone());
         }
         Ok(())

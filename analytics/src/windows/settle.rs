@@ -42,7 +42,8 @@ impl Windows {
         away.iter().try_for_each(|id| self.recall(id, store))?;
         let is_small = |key: &&SumKey| {
             let sum = self.sum(key);
-            sum.is_some_and(|sum| sum.at_rest(&self.rules.release))
+            let rules = self.rules.of(&self.min_meters, key.window);
+            sum.is_some_and(|sum| sum.at_rest(&rules))
         };
         let open = self.open.iter();
         let elsewhere = open.filter(|key| !owns(&key.feeder)).filter(is_small);

@@ -14,6 +14,7 @@ mod changes;
 mod divide;
 mod handover;
 mod kept;
+mod min_meters;
 mod quota;
 mod release;
 mod sums;

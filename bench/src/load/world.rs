@@ -255,8 +255,7 @@ fn settings(base: &Settings, fleet: &Fleet) -> Settings {
     let mut settings = base.clone();
     settings.plan.interval = Duration::from_secs(u64::from(INTERVAL_S));
     settings.plan.batch = 1;
-    settings.plan.min_meters = settings.plan.minimum_group().min(fleet.a_feeder);
-    settings.plan.moments_min_meters = settings.plan.min_meters;
+    settings.set_min_meters(settings.plan.minimum_group().min(fleet.a_feeder));
     // Windows close when they are complete: what is late is part of what is measured.
     let years = |years: u64| Duration::from_secs(years * 365 * 86_400);
     settings.analytics.grace = years(1);

@@ -199,8 +199,7 @@ impl Work {
         let mut settings = options.settings(base)?;
         settings.plan.layout = self.layout;
         settings.plan.profile = self.profile;
-        settings.plan.min_meters = self.min_meters(self.configured_minimum(base));
-        settings.plan.moments_min_meters = settings.plan.min_meters;
+        settings.set_min_meters(self.min_meters(self.configured_minimum(base)));
         // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
         (settings.broker.segment_bytes, settings.broker.segment_count) = LOG;
         let event = Duration::from_secs(self.event_s());

@@ -115,7 +115,7 @@ fn settings(
     settings.plan.interval = Duration::from_secs(u64::from(grid.interval_s()));
     settings.plan.batch = grid.batch();
     if options.idle_limit.is_some() {
-        settings.plan.min_meters = SUPPLEMENT;
+        settings.set_min_meters(SUPPLEMENT);
         // As few as may be.
         settings.release.supplement_min_meters = 10 * SUPPLEMENT;
     }

@@ -53,7 +53,7 @@ fn refused(totals: &Path) -> Vec<Refused> {
 fn settings() -> Settings {
     // One window more than passes: the gateway does not end before everything is settled.
     let mut settings = clocked::settings(PASSED + 1, LIMIT);
-    settings.plan.min_meters = MIN_METERS;
+    settings.set_min_meters(MIN_METERS);
     settings.meter.meters = HONEST;
     settings.meter.feeders = 1;
     settings

@@ -37,7 +37,7 @@ impl Clock for Looks {
 
 fn settings() -> Settings {
     let mut settings = Settings::defaults();
-    settings.plan.min_meters = METERS / FEEDERS;
+    settings.set_min_meters(METERS / FEEDERS);
     settings.analytics.commit_min_delay = Duration::ZERO;
     settings.analytics.commit_max_delay = Duration::ZERO;
     let event = Duration::from_secs(WINDOWS * 4 * 3_600);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use wire::UnixMillis;
+use wire::{MAX_UNIX_SECONDS, UnixMillis, UnixSeconds};
 
 /// Where wall time comes from. Tests replace it; timers use `tokio::time` instead.
 pub trait Clock: Send + Sync {
@@ -63,6 +63,13 @@ impl Clock for MockClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.0.load(Ordering::SeqCst))
     }
+}
+
+/// A time for people, such as `2026-01-01T00:00:00Z`.
+#[must_use]
+pub fn shown(time: UnixSeconds) -> String {
+    let seconds = Duration::from_secs(time.0.min(MAX_UNIX_SECONDS));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + seconds).to_string()
 }
 
 #[cfg(test)]

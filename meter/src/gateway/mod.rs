@@ -7,13 +7,14 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports ·
+//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`: when not ·
 //! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `wait`: what is waited for · `summary`: what an
 //! observer is told
 
 mod behind;
 mod enrol;
 mod kept;
+mod pause;
 mod reader;
 mod run;
 mod sealing;
@@ -177,11 +178,14 @@ impl Gateway {
         );
         while !self.is_done() {
             self.read_failed();
-            self.start_sealing();
+            let paused = self.is_paused();
+            if !paused {
+                self.start_sealing();
+            }
             self.start_reading()?;
             self.writer.start();
             let due = self.outbox.next_due_ms();
-            let is_due = due.is_some_and(|due| due <= self.now_ms());
+            let is_due = !paused && due.is_some_and(|due| due <= self.now_ms());
             let wake = self.next_wake(due);
             tokio::select! {
                 biased;

@@ -7,6 +7,7 @@ use service::warn_limited;
 use tokio::task::JoinSet;
 
 use super::Gateway;
+use super::pause::Pause;
 use crate::MeterError;
 use crate::batch::Batch;
 use crate::journal::{Op, Place};
@@ -25,6 +26,8 @@ pub(super) struct Sealing {
     /// None before the first plan.
     pub(super) sealer: Option<Arc<Sealer>>,
     pub(super) tasks: JoinSet<Sealings>,
+    /// Why nothing is sealed, as it was last said.
+    pub(super) pause: Option<Pause>,
     threads: usize,
 }
 
@@ -35,6 +38,7 @@ impl Sealing {
         Self {
             sealer: None,
             tasks: JoinSet::new(),
+            pause: None,
             threads: if threads == 0 { processors } else { threads },
         }
     }

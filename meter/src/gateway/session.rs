@@ -47,6 +47,7 @@ impl Session {
         let gateway = &settings.meter.gateway;
         let filters = [
             topics.plan(),
+            topics.renewal(),
             topics.roster_filter(),
             topics.receipt(gateway),
         ];
@@ -79,7 +80,9 @@ impl Gateway {
             Link::Disconnected { .. } => {}
             Link::Message(incoming) => {
                 match self.session.topics.parse(&incoming.topic) {
-                    Some(Topic::Plan) => self.take_plan(&incoming.topic, &incoming.payload)?,
+                    Some(Topic::Plan | Topic::Renewal) => {
+                        self.take_plan(&incoming.topic, &incoming.payload)?
+                    }
                     Some(Topic::Roster { .. }) => {
                         self.take_roster(&incoming.topic, &incoming.payload)
                     }
@@ -97,9 +100,13 @@ impl Gateway {
     fn take_plan(&mut self, topic: &str, payload: &bytes::Bytes) -> Result<(), MeterError> {
         match self.session.keeper.offer(topic, payload) {
             Ok(Offer::New) => self.use_plan(),
+            Ok(Offer::Renewed) => {
+                metrics::plan::valid_until(self.session.keeper.valid_until());
+                Ok(())
+            }
             Ok(_) => Ok(()),
             Err(refused) => {
-                warn_limited!(reason = refused.reason; "refused a plan: {refused}");
+                warn_limited!(reason = refused.reason; "refused a plan or its renewal: {refused}");
                 Ok(())
             }
         }
@@ -122,6 +129,8 @@ impl Gateway {
         let to = |member: &Member| self.session.owners.owner(&member.feeder).cloned();
         let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
         self.outbox.route(&destinations);
+        self.outbox.seal_again();
+        metrics::plan::valid_until(self.session.keeper.valid_until());
         self.say_unowned(&destinations);
         self.sealing.sealer = Some(Arc::new(sealer));
         // The operator is there now, whatever it missed before.
@@ -217,7 +226,8 @@ impl Gateway {
             ReceiptEffect::Unknown if !matches!(entry.status, Status::Rejected(_)) => {
                 self.keep_in(key, entry.part);
             }
-            ReceiptEffect::Retry(_) | ReceiptEffect::Unknown => {}
+            ReceiptEffect::Retry(reason) => self.refused_under_newest(index, reason),
+            ReceiptEffect::Unknown => {}
         }
         match effect {
             // It was counted when it was in its first sum.

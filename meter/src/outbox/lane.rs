@@ -24,6 +24,8 @@ pub(super) struct Lane {
     pub(super) held: usize,
     /// Meters whose reports go here.
     pub(super) meters: usize,
+    /// Nothing more is sealed: the destination has a newer plan.
+    pub(super) stopped: bool,
     most_sealed: usize,
 }
 
@@ -38,6 +40,7 @@ impl Lane {
             sealed: 0,
             held: 0,
             meters: 0,
+            stopped: false,
             most_sealed: limits.reports,
         }
     }
@@ -57,6 +60,7 @@ impl Lane {
     pub(super) fn next_to_seal(&mut self) -> Option<Key> {
         match self.room_sealed() {
             0 => None,
+            _ if self.stopped => None,
             _ => self.to_seal.pop_front(),
         }
     }

@@ -1,5 +1,7 @@
 //! Batches that are handed out to be sealed, and come back.
 
+use wire::WindowStart;
+
 use super::{Key, Outbox, Sealed};
 use crate::batch::Batch;
 
@@ -24,6 +26,23 @@ impl Outbox {
             }
         }
         batches
+    }
+
+    /// Seals nothing more for the destination of this meter until [`Outbox::seal_again`]. Returns whether anything was.
+    pub(crate) fn stop_sealing(&mut self, meter: usize) -> bool {
+        let index = self.lane_of((meter, WindowStart(0)));
+        !std::mem::replace(&mut self.lanes[index].stopped, true)
+    }
+
+    /// Seals for all destinations.
+    pub(crate) fn seal_again(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.stopped = false);
+    }
+
+    /// Whether there is a destination for which nothing is sealed.
+    #[must_use]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.stopped)
     }
 
     /// A batch that is handed out has other readings from now on.

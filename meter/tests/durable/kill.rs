@@ -25,6 +25,8 @@ fn meter(world: &World) -> Command {
     set("mqtt.address", settings.mqtt.address.clone());
     set("mqtt.backoff_min", "20ms".to_owned());
     set("meter.metrics_listen", String::new());
+    let floor = settings.meter.min_meters_floor;
+    set("meter.min_meters_floor", floor.to_string());
     set("meter.meters", "5".to_owned());
     set("meter.feeders", "2".to_owned());
     set("meter.speed", "1e9".to_owned());

@@ -20,4 +20,5 @@ mod live;
 mod opener;
 mod peer;
 mod restart;
+mod stale;
 mod world;

@@ -7,9 +7,9 @@ use service::mqtt::{self, Publisher, QoS};
 use service::{Settings, Stop};
 use tokio::sync::{Notify, mpsc};
 use wire::{
-    AnalyticsEntry, Digest, EnrolRequest, FeederId, GatewayId, MeterId, Part, Plan, PlanVersion,
+    AnalyticsEntry, Digest, EnrolRequest, GatewayId, MeterId, Part, Plan, PlanRenewal, PlanVersion,
     Receipt, ReceiptEntry, Report, RosterEntry, RosterPage, Settlement, SigningKey, Status, Topic,
-    Topics,
+    Topics, UnixSeconds,
 };
 
 use crate::opener::Opener;
@@ -17,13 +17,18 @@ use crate::world::{Arrival, BATCH, Books, INTERVAL_S};
 
 /// What a test tells it to do.
 pub(crate) enum Command {
-    /// See [`World::change_plan`](crate::world::World::change_plan).
-    ChangePlan,
+    /// To publish the next plan, with this difference to the last one.
+    Plan(Change),
+    /// To renew the newest plan.
+    Renew(UnixSeconds),
     /// To say this to the gateway.
     Settle(Settlement),
     /// To publish a roster without the meters that are not to be enrolled.
     Enrol,
 }
+
+/// What is different in a plan.
+pub(crate) type Change = Box<dyn FnOnce(&mut Plan) + Send>;
 
 /// A message to publish: topic, bytes, and whether it is retained.
 type Answer = (String, Vec<u8>, bool);
@@ -36,18 +41,23 @@ pub(crate) struct Peer {
     pub(crate) opener: Opener,
     pub(crate) plans: BTreeMap<PlanVersion, Plan>,
     pub(crate) roster: BTreeMap<MeterId, RosterEntry>,
-    pub(crate) owned: Vec<FeederId>,
     pub(crate) books: Arc<Mutex<Books>>,
     pub(crate) changed: Arc<Notify>,
     pub(crate) version: u64,
 }
 
 impl Peer {
-    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>, stop: Stop) {
+    pub(crate) async fn run(
+        mut self,
+        change: Change,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        stop: Stop,
+    ) {
         let filters = [self.topics.enrol_filter(), self.topics.report_filter()];
         let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (publisher, mut inbox) = mqtt::connect(&self.settings.mqtt, "peer", filters, stop);
-        let first = self.first_plan();
+        let mut first = self.first_plan();
+        change(&mut first);
         publish(&publisher, self.take_plan(first)).await;
         loop {
             let answer = tokio::select! {
@@ -65,11 +75,14 @@ impl Peer {
                 },
                 command = commands.recv() => match command {
                     None => return,
-                    Some(Command::ChangePlan) => {
-                        let next = self.next_plan();
+                    Some(Command::Plan(change)) => {
+                        let mut next = self.newest_plan().clone();
+                        next.version.0 += 1;
+                        change(&mut next);
                         Some(self.take_plan(next))
                     }
                     Some(Command::Enrol) => Some(self.publish_roster()),
+                    Some(Command::Renew(until)) => Some(self.renewal(until)),
                     Some(Command::Settle(settlement)) => {
                         let gateway = self.settings.meter.gateway.clone();
                         Some(self.receipt(gateway, Vec::new(), vec![settlement]))
@@ -87,7 +100,7 @@ impl Peer {
         Plan {
             deployment: self.settings.deployment.id.clone(),
             version: PlanVersion(1),
-            valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
+            valid_until: Some(UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: INTERVAL_S,
             batch: BATCH,
             layout: "profile".parse().unwrap(),
@@ -97,21 +110,26 @@ impl Peer {
             analytics: vec![AnalyticsEntry {
                 id: "analytics-1".parse().unwrap(),
                 key: self.analytics.verifying_key(),
-                feeders: self.owned.clone(),
+                feeders: Vec::new(),
             }],
         }
     }
 
-    /// The newest plan with a coarser scale for every feeder, and one service that adds for all.
-    fn next_plan(&self) -> Plan {
-        let mut plan = self.plans.values().next_back().unwrap().clone();
-        plan.version.0 += 1;
-        plan.analytics[0].feeders.clear();
-        for feeder in &mut plan.feeders {
-            feeder.since = plan.version;
-            (feeder.reference_wh, feeder.quantum_wh) = (1 << 21, 4);
-        }
-        plan
+    fn newest_plan(&self) -> &Plan {
+        self.plans.values().next_back().unwrap()
+    }
+
+    fn renewal(&self, valid_until: UnixSeconds) -> Answer {
+        let plan = self.newest_plan();
+        let renewal = PlanRenewal {
+            deployment: plan.deployment.clone(),
+            plan_version: plan.version,
+            plan_digest: plan.digest(&self.opener.epoch().1),
+            valid_until,
+        };
+        let topic = self.topics.renewal();
+        let (bytes, _) = wire::seal(&renewal, None, &plan.deployment, &topic, &self.operator);
+        (topic, bytes, true)
     }
 
     fn take_plan(&mut self, plan: Plan) -> Answer {

@@ -10,7 +10,7 @@ use service::{Settings, Stop, StopHandle};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use wire::{
-    Digest, FeederId, MeterId, Part, PlanVersion, Reason, Settlement, SettlementOutcome,
+    Digest, FeederId, MeterId, Part, Plan, PlanVersion, Reason, Settlement, SettlementOutcome,
     SigningKey, Status, Topics, UnixSeconds, WindowStart,
 };
 
@@ -105,6 +105,12 @@ impl World {
 
     /// A world in which analytics adds for these feeders only, until the plan changes; for all if there are none.
     pub(crate) async fn start_owning(feeders: &[&str]) -> Self {
+        let owned = feeders.iter().map(|id| id.parse().unwrap()).collect();
+        Self::start_under(|plan| plan.analytics[0].feeders = owned).await
+    }
+
+    /// A world whose first plan is so.
+    pub(crate) async fn start_under(change: impl FnOnce(&mut Plan) + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operator = SigningKey::from_bytes(&[7; 32]);
         let mut settings = Settings::defaults();
@@ -117,6 +123,7 @@ impl World {
         settings.mqtt.backoff_min = Duration::from_millis(20);
         settings.deployment.state_dir = folder.path().join("state");
         settings.deployment.operator_key = Some(operator.verifying_key());
+        settings.set_min_meters(2);
         settings.meter.meters = 5;
         settings.meter.feeders = 2;
         settings.meter.speed = 1e9;
@@ -139,12 +146,11 @@ impl World {
             opener: Opener::new(),
             plans: BTreeMap::new(),
             roster: BTreeMap::new(),
-            owned: feeders.iter().map(|id| id.parse().unwrap()).collect(),
             books: books.clone(),
             changed: changed.clone(),
             version: 1,
         };
-        tokio::spawn(peer.run(commanded, stopped));
+        tokio::spawn(peer.run(Box::new(change), commanded, stopped));
         Self {
             settings,
             folder,
@@ -171,7 +177,25 @@ impl World {
 
     /// The operator publishes a plan with another scale for every feeder, and analytics adds for all of them.
     pub(crate) fn change_plan(&self) {
-        self.commands.send(Command::ChangePlan).unwrap();
+        self.publish_plan(|plan| {
+            plan.analytics[0].feeders.clear();
+            for feeder in &mut plan.feeders {
+                feeder.since = plan.version;
+                (feeder.reference_wh, feeder.quantum_wh) = (1 << 21, 4);
+            }
+        });
+    }
+
+    /// The operator publishes the next plan, with this difference to the last one.
+    pub(crate) fn publish_plan(&self, change: impl FnOnce(&mut Plan) + Send + 'static) {
+        let change = Box::new(change);
+        self.commands.send(Command::Plan(change)).unwrap();
+    }
+
+    /// The operator renews the newest plan.
+    pub(crate) fn renew_plan(&self, valid_until: u64) {
+        let until = UnixSeconds(valid_until);
+        self.commands.send(Command::Renew(until)).unwrap();
     }
 
     /// The operator publishes a roster without these meters, now and later.

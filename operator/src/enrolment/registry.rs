@@ -242,7 +242,7 @@ impl Registry {
         self.gateways.save()?;
         self.departures.save()?;
         if self.plan.is_unsaved() {
-            self.plan.save(keyring)?;
+            self.plan.save(keyring, self.clock.now())?;
         }
         self.roster.save(keyring)?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Publishing plan and roster: durable first, then one document after the other, as there is room.
+//! Publishing the plan with its renewal, and the roster: durable first, then one document after the other, as there is room.
 
 use tokio::time::Instant;
 
@@ -35,14 +35,24 @@ impl EventLoop {
     /// Signs the next document and hands it over.
     pub(super) async fn publish_next(&mut self, egress: &Egress) -> Result<(), OperatorError> {
         let registry = &mut self.enrolment.registry;
-        let message = match self.leaving.pop_front() {
-            Some(Item::Plan) => Some((self.topics.plan(), registry.plan.sealed(&self.keyring))),
-            Some(Item::Page(page)) => registry.roster.sealed(page, &self.keyring),
-            None => None,
+        let messages = match self.leaving.pop_front() {
+            Some(Item::Plan) => {
+                let topic = self.topics.renewal();
+                let now = registry.clock.now();
+                let renewal = registry.plan.renewal(&topic, &self.keyring, now);
+                let plan = registry.plan.sealed(&self.keyring);
+                vec![(self.topics.plan(), plan), (topic, renewal)]
+            }
+            Some(Item::Page(page)) => registry
+                .roster
+                .sealed(page, &self.keyring)
+                .into_iter()
+                .collect(),
+            None => Vec::new(),
         };
-        if let Some(message) = message {
+        if !messages.is_empty() {
             let outgoing = Outgoing {
-                messages: vec![message],
+                messages,
                 retain: true,
                 after_taking: false,
             };

@@ -2,21 +2,27 @@
 //!
 //! Every change raises the version once, however many changes come together before it is saved. A plan is published
 //! only after it is on disk, so no version is ever used for two different plans.
+//!
+//! `feeders`: their settings · `renewal`: how it goes on being valid
+
+mod feeders;
+mod renewal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use packed::layout::Shape;
+use service::trust::MinMeters;
 use wire::{
-    AnalyticsEntry, AnalyticsId, FeederId, FeederPlan, KeyEpoch, Plan, PlanVersion, UnixSeconds,
-    WindowStart,
+    AnalyticsEntry, AnalyticsId, KeyEpoch, Plan, PlanVersion, UnixMillis, WindowStart,
 };
 
 use super::error::PlanError;
 use super::feeder_setting::{Choice, name};
 use super::settings::{PlanSettings, agree, check_agreement};
-use super::{MAX_PLAN_BYTES, earlier};
+use super::term::Term;
+use super::{MAX_PLAN_BYTES, earlier, min_meters};
 use crate::disk;
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
 
@@ -28,6 +34,8 @@ pub(crate) struct PlanBook {
     topic: String,
     /// How settings of new feeders are chosen.
     choice: Choice,
+    term: Term,
+    min_meters: Arc<MinMeters>,
     unsaved: bool,
 }
 
@@ -65,7 +73,10 @@ impl PlanBook {
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
         let (epoch, version) = match earlier::set_aside_plan(dir)? {
-            Some(earlier) => (after(earlier.epoch), earlier.version.0),
+            Some(earlier) => {
+                earlier.check_windows(settings, dir)?;
+                (after(earlier.epoch), earlier.version.0)
+            }
             None => (FIRST_EPOCH, 0),
         };
         let keys = keyring.epoch(epoch)?;
@@ -81,7 +92,10 @@ impl PlanBook {
             epochs: vec![keys.entry(epoch, WindowStart(0))],
             analytics: Vec::new(),
         };
+        let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         Ok(Self {
+            min_meters: Arc::new(min_meters),
+            term: settings.term,
             plan: Arc::new(plan),
             limbs: keys.public.clone().into(),
             path: super::path(dir),
@@ -129,7 +143,10 @@ impl PlanBook {
             .last()
             .and_then(|newest| keyring.get(newest.epoch));
         let newest = newest.ok_or_else(|| PlanError::NoEpoch { path: path.clone() })?;
+        let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
         let mut book = Self {
+            min_meters: Arc::new(min_meters),
+            term: settings.term,
             plan: Arc::new(plan),
             limbs: opened.limbs,
             path,
@@ -138,12 +155,11 @@ impl PlanBook {
             unsaved: false,
         };
         if book.plan.min_meters != settings.min_meters {
-            tracing::warn!(
-                before = book.plan.min_meters,
-                now = settings.min_meters,
-                "plan.min_meters changed: it applies to every window that is not released yet"
-            );
             book.change().min_meters = settings.min_meters;
+        }
+        // Of before plans had an end: gateways of this version go by it no more.
+        if book.plan.valid_until.is_none() {
+            book.change();
         }
         Ok(book)
     }
@@ -153,58 +169,9 @@ impl PlanBook {
         &self.plan
     }
 
-    /// Adds a feeder on which `meters` are to be enrolled; its setting never changes for windows already planned. It applies
-    /// to every window, because a replayed or simulated fleet starts in the past. Does nothing if there is such a feeder, or
-    /// no profile carries the reference.
-    pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64, meters: u32) {
-        if self.reference_wh(feeder).is_some() {
-            return;
-        }
-        if let Some(setting) = self.choice.setting(feeder, reference_wh, meters) {
-            self.add_setting(setting, WindowStart(0));
-        }
-    }
-
-    /// Gives a feeder that has outgrown its setting a new one with room for `meters`, from the first window after `now` on,
-    /// unless one is to come already or there is no larger one.
-    pub(crate) fn outgrown(&mut self, feeder: &FeederId, meters: u32, now: UnixSeconds) {
-        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX)).cloned();
-        let (Some(newest), Ok(grid)) = (newest, self.plan.grid()) else {
-            return;
-        };
-        if newest.first_window.0 > now.0 {
-            return;
-        }
-        let Some(setting) = self.choice.setting(feeder, newest.reference_wh, meters) else {
-            return;
-        };
-        let first_window = (now.0 / grid.window_s() + 1) * grid.window_s();
-        if setting.max_meters <= newest.max_meters || first_window > wire::MAX_UNIX_SECONDS {
-            return;
-        }
-        tracing::warn!(
-            %feeder, before = newest.max_meters, max_meters = setting.max_meters, first_window,
-            profile = %setting.profile, quantum_wh = setting.quantum_wh,
-            "the feeder has as many meters as its setting allows: a new setting has room for more from first_window on, \
-             and meters that ask until then are refused (batch_full)"
-        );
-        self.add_setting(setting, WindowStart(first_window));
-    }
-
-    fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
-        if self.plan.feeders.len() >= wire::MAX_FEEDERS {
-            return;
-        }
-        let plan = self.change();
-        (setting.since, setting.first_window) = (plan.version, first_window);
-        plan.feeders.push(setting);
-        plan.sort();
-    }
-
-    /// The most meters of a feeder by the setting that holds `now`; 0 of an unknown feeder.
-    pub(crate) fn room(&self, feeder: &FeederId, now: UnixSeconds) -> u32 {
-        let setting = self.plan.feeder(feeder, WindowStart(now.0));
-        setting.map_or(0, |setting| setting.max_meters)
+    /// The minimum group, window by window.
+    pub(crate) fn min_meters(&self) -> &Arc<MinMeters> {
+        &self.min_meters
     }
 
     /// Adds an analytics service or replaces the feeders of the one with this id.
@@ -246,13 +213,6 @@ impl PlanBook {
         self.choice.norms = keys.norms();
     }
 
-    /// The newest reference of a feeder, in Wh.
-    pub(crate) fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
-        // The list is sorted: this is asked for each of a million meters.
-        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX));
-        newest.map(|entry| entry.reference_wh)
-    }
-
     /// Whether there are changes to save and publish.
     pub(crate) fn is_unsaved(&self) -> bool {
         self.unsaved
@@ -271,11 +231,14 @@ impl PlanBook {
         bytes.into()
     }
 
-    /// Makes the plan durable.
+    /// Makes the plan durable, with the end it has if it is made `now`.
     ///
     /// # Errors
     /// The file cannot be written; the plan stays unsaved.
-    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), PlanError> {
+    pub(crate) fn save(&mut self, keyring: &Keyring, now: UnixMillis) -> Result<(), PlanError> {
+        if self.unsaved {
+            Arc::make_mut(&mut self.plan).valid_until = Some(self.term.end(now));
+        }
         disk::replace(&self.path, &self.sealed(keyring))?;
         self.unsaved = false;
         Ok(())

@@ -11,6 +11,7 @@ use ciborium::Value;
 use wire::{KeyEpoch, Plan, PlanVersion, WireError};
 
 use super::error::PlanError;
+use super::settings::{PlanSettings, agree};
 use super::{MAX_PLAN_BYTES, path};
 use crate::disk::{self, DiskError};
 
@@ -23,6 +24,29 @@ pub(crate) struct Earlier {
     pub version: PlanVersion,
     /// Its newest.
     pub epoch: KeyEpoch,
+    /// Length of a window in seconds.
+    window_s: u64,
+}
+
+impl Earlier {
+    /// The ledger stays, and knows a window by its start: one of another length would overlap several that it has.
+    ///
+    /// # Errors
+    /// The windows of `settings` have another length.
+    pub(crate) fn check_windows(
+        &self,
+        settings: &PlanSettings,
+        dir: &Path,
+    ) -> Result<(), PlanError> {
+        let configured = u64::from(settings.interval_s) * u64::from(settings.batch);
+        let seconds = |length: u64| format!("{length}s");
+        agree(
+            "plan.interval × plan.batch",
+            &seconds(configured),
+            &seconds(self.window_s),
+            &dir.join(PLAN),
+        )
+    }
 }
 
 /// Renames a plan of format 1 in `dir`, and the roster that belongs to it. The roster first: with the plan in its place
@@ -79,7 +103,9 @@ fn parse(bytes: &[u8]) -> Option<Earlier> {
     let plan = ciborium::from_reader::<Value, _>(payload.as_slice()).ok()?;
     let plan = plan.as_array()?;
     let newest = plan.get(9)?.as_array()?.last()?.as_array()?;
+    let window_s = number::<u64>(plan.get(3)?)?.checked_mul(number(plan.get(4)?)?)?;
     Some(Earlier {
+        window_s,
         version: PlanVersion(number(plan.get(2)?)?),
         epoch: KeyEpoch(number(newest.first()?)?),
     })

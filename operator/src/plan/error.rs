@@ -38,6 +38,14 @@ pub enum PlanError {
         planned: String,
         path: PathBuf,
     },
+    /// What `min_meters` was for earlier windows cannot be read.
+    #[error(
+        "the minimum group of earlier windows is not known: restore state_dir/operator from a backup"
+    )]
+    MinMeters(#[from] service::trust::KeepError),
+    /// Interval and batch make no windows.
+    #[error(transparent)]
+    Grid(#[from] wire::GridError),
     /// No report holds the configured batch.
     #[error("plan.batch and plan.layout do not fit a report")]
     Shape(#[from] ShapeError),

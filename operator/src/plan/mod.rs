@@ -6,11 +6,13 @@ mod earlier;
 pub(crate) mod error;
 pub(crate) mod feeder_setting;
 pub(crate) mod members;
+mod min_meters;
 pub(crate) mod publish;
 pub(crate) mod reference;
 pub(crate) mod roster;
 pub(crate) mod settings;
 pub(crate) mod stored;
+pub(crate) mod term;
 
 use std::path::{Path, PathBuf};
 

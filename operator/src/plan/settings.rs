@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use wire::{DeploymentId, Plan};
+use wire::{DeploymentId, Plan, UnixMillis};
 
 use super::error::PlanError;
+use super::term::Term;
 
 /// What the configuration says about the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,11 @@ pub(crate) struct PlanSettings {
     pub profile: Option<&'static packed::Profile>,
     /// Least meters of a release.
     pub min_meters: u32,
+    /// How long a plan is valid without a renewal.
+    pub term: Term,
+    /// The latest time that a window which is over can end at by somebody's clock: a changed `min_meters` holds from the first
+    /// window after it.
+    pub latest: UnixMillis,
 }
 
 /// What reports are sealed for cannot change within a deployment.

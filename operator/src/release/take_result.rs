@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use release::churn::Churn;
+use service::trust::MinMeters;
 use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, WindowStart};
 
 use crate::event::Excerpt;
@@ -35,8 +36,22 @@ pub(crate) struct Job {
     pub payload: Bytes,
     /// The plan in force.
     pub plan: Arc<Plan>,
+    /// The minimum group, window by window.
+    pub min_meters: Arc<MinMeters>,
     /// The meters of the feeder.
     pub members: Arc<Members>,
+}
+
+impl Job {
+    /// The job with the plan as it holds for `window`: with that window's minimum group, which is not the plan's newest one if
+    /// it was changed since.
+    pub(crate) fn of_window(mut self, window: WindowStart) -> Self {
+        let min_meters = self.min_meters.of(window);
+        if min_meters != self.plan.min_meters {
+            Arc::make_mut(&mut self.plan).min_meters = min_meters;
+        }
+        self
+    }
 }
 
 /// What became of a sum.

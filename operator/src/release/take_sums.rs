@@ -182,6 +182,7 @@ impl SumTaker {
             Err(result) => return Considered::Done(result),
         };
         let sum = &opened.message;
+        let job = job.of_window(sum.window);
         let of_window =
             |other: &Candidate| (&other.sum.feeder, other.sum.window) == (&sum.feeder, sum.window);
         if before.iter().any(of_window) {

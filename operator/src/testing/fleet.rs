@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use masks::{Label, MaskSecret, PadKey, Parties};
 use packed::layout::{Encoding, Entered, Layout};
 use packed::{ADDITIVE, Profile, RING};
 use wire::{
     AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened,
-    Part, Plan, Salt, Sum, Watts, WindowStart,
+    Part, Plan, Salt, Sum, UnixMillis, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
@@ -18,6 +19,7 @@ use crate::plan::book::PlanBook;
 use crate::plan::feeder_setting::encoding;
 use crate::plan::members::{Member, Members};
 use crate::plan::settings::PlanSettings;
+use crate::plan::term::Term;
 
 /// Drops no bits.
 static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);
@@ -91,6 +93,8 @@ impl Fleet {
             layout: scene.layout,
             profile: scene.profile,
             min_meters: scene.min_meters,
+            term: Term(Duration::from_secs(86_400)),
+            latest: UnixMillis(0),
         };
         let mut book = PlanBook::open(dir, topics().plan(), &settings, &keyring).unwrap();
         for feeder in ["feeder-1", "feeder-2"] {

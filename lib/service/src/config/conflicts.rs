@@ -4,13 +4,11 @@
 //! A rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
 //! default.
 
+mod plan;
+
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use packed::layout::{Layout, Shape};
-
-use super::validate::DAY;
-use super::{Enrolment, Mode, Plan, Settings, SourceKind};
+use super::{Enrolment, Mode, Settings, SourceKind};
 
 /// Settings that contradict each other.
 #[derive(Debug)]
@@ -32,6 +30,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(decrypted(settings))
         .chain(sizes(settings))
         .chain([supplements(settings)])
+        .chain(plan::plans(settings))
         .chain(analytics(settings))
         .chain(readings(settings, given))
         .flatten()
@@ -192,8 +191,8 @@ fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
             "broker.max_payload_bytes",
             "the broker would refuse what its clients may send: give both the same value",
         ),
-        window(&settings.plan),
-        shape(&settings.plan),
+        plan::window(&settings.plan),
+        plan::shape(&settings.plan),
         pair(
             meter.retry_max < meter.retry_min,
             "meter.retry_max",
@@ -247,49 +246,6 @@ fn analytics(settings: &Settings) -> [Option<Conflict>; 4] {
             "each feeder has room for windows of its own: expected at least twice as many",
         ),
     ]
-}
-
-/// A window divides a day, as an interval does, or is a whole number of days.
-fn window(plan: &Plan) -> Option<Conflict> {
-    let interval = u64::from(plan.interval_s());
-    let fits = |batch: &u16| {
-        let window = interval * u64::from(*batch);
-        window != 0 && (DAY.is_multiple_of(window) || window.is_multiple_of(DAY))
-    };
-    let nearest = || {
-        let below = (1..plan.batch).rev().find(&fits);
-        let above = (plan.batch..=u16::MAX).find(&fits);
-        let nearest = below.into_iter().chain(above);
-        let nearest = nearest.map(|batch| batch.to_string());
-        nearest.collect::<Vec<_>>().join(" or ")
-    };
-    (!fits(&plan.batch)).then(|| Conflict {
-        first: "plan.batch",
-        second: "plan.interval",
-        mend: format!(
-            "a window of {} neither divides a day nor is a number of whole days; expected a batch such as {}",
-            humantime::format_duration(Duration::from_secs(interval * u64::from(plan.batch))),
-            nearest()
-        ),
-    })
-}
-
-/// A report of the layout has room for the batch.
-fn shape(plan: &Plan) -> Option<Conflict> {
-    let fits = |batch: &u16| Shape::new(plan.layout, *batch).is_ok();
-    let most = || (1..plan.batch).rev().find(fits).unwrap_or_default();
-    (!fits(&plan.batch)).then(|| Conflict {
-        first: "plan.batch",
-        second: "plan.layout",
-        mend: format!(
-            "a report of this layout has no more than {} intervals; expected a smaller batch{}",
-            most(),
-            match plan.layout {
-                Layout::Moments => ", or layout \"profile\"",
-                Layout::Profile => "",
-            }
-        ),
-    })
 }
 
 /// Settings that the configured source of readings needs or would not use.

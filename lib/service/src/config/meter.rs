@@ -43,6 +43,8 @@ pub struct Meter {
     pub replay_start: Option<UnixSeconds>,
     /// IANA time zone of the file's local times.
     pub time_zone: String,
+    /// Nothing is sealed under a plan with a smaller `min_meters`.
+    pub min_meters_floor: u32,
     /// How meters share MQTT connections.
     pub connections: Connections,
     /// What encrypts reports.

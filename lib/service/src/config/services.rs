@@ -55,6 +55,9 @@ pub struct Operator {
     /// How often plan and roster are published again.
     #[serde(with = "humantime_serde")]
     pub republish_every: Duration,
+    /// How long a plan is valid without a renewal.
+    #[serde(with = "humantime_serde")]
+    pub plan_valid_for: Duration,
     /// Factor by which a feeder's reference exceeds its largest declared capacity.
     pub reference_headroom: u32,
     /// Most meters that a request can size a feeder for.
@@ -102,6 +105,8 @@ pub struct Analytics {
     pub metrics_listen: Option<SocketAddr>,
     /// Feeders this process owns; empty means all.
     pub feeders: Vec<FeederId>,
+    /// A plan with a smaller `min_meters` is not gone by.
+    pub min_meters_floor: u32,
     /// Event time by which a feeder must have passed a window's end before the window closes.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,

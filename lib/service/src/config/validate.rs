@@ -135,6 +135,7 @@ fn operator(settings: &Settings) -> Check {
     positive("operator.republish_every", operator.republish_every)?;
     range("operator.pending_max", operator.pending_max, 1, 65_536)?;
     positive("operator.pending_max_age", operator.pending_max_age)?;
+    positive("operator.plan_valid_for", operator.plan_valid_for)?;
     range(
         "operator.reference_headroom",
         operator.reference_headroom,
@@ -168,6 +169,12 @@ fn operator(settings: &Settings) -> Check {
 
 fn analytics(settings: &Settings) -> Check {
     let analytics = &settings.analytics;
+    range(
+        "analytics.min_meters_floor",
+        analytics.min_meters_floor,
+        2,
+        u32::MAX,
+    )?;
     positive("analytics.idle_limit", analytics.idle_limit)?;
     positive("analytics.retention", analytics.retention)?;
     positive("analytics.release_retry", analytics.release_retry)?;
@@ -229,6 +236,12 @@ fn analytics(settings: &Settings) -> Check {
 
 fn meter(settings: &Settings) -> Check {
     let meter = &settings.meter;
+    range(
+        "meter.min_meters_floor",
+        meter.min_meters_floor,
+        2,
+        u32::MAX,
+    )?;
     range("meter.meters", meter.meters, 1, 10_000_000)?;
     range("meter.feeders", meter.feeders, 1, 10_000_000)?;
     require(

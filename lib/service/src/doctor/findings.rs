@@ -7,6 +7,8 @@ use anstyle::{AnsiColor, Style};
 use procfs::process::{MMapPath, Process};
 use serde::Serialize;
 
+use super::Trusted;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +137,23 @@ impl Findings {
                 REBUILD,
             ),
             Err(error) => self.fail(CHECK, format!("{error}{at}"), REBUILD),
+        }
+    }
+
+    /// Whether the cached plan has a minimum group that this process goes by: no less than its `floor`, of the setting `key`.
+    pub fn min_meters(&mut self, trusted: &Trusted, key: &str, floor: u32) {
+        const CHECK: &str = "minimum group";
+        let Some(held) = &trusted.plan else {
+            return;
+        };
+        let planned = held.plan.min_meters;
+        match planned < floor {
+            true => self.fail(
+                CHECK,
+                format!("plan.min_meters is {planned}, below {key} = {floor}: this process does not go by that plan"),
+                "ask the operator why, and have it raised; lower the floor only if you may",
+            ),
+            false => self.ok(CHECK, format!("{planned} meters, and {key} is {floor}")),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::config::{ConfigError, Loaded, Mode, Settings};
 use crate::exit::{FAILED, OK};
 use crate::telemetry;
 use crate::trust::{HeldPlan, Roster};
+use wire::UnixSeconds;
 
 /// What a process needs of its machine, and the checks that only it can make.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Subject {
 pub struct Trusted {
     /// The plan.
     pub plan: Option<Arc<HeldPlan>>,
+    /// When the plan ends.
+    pub valid_until: Option<UnixSeconds>,
     /// The roster.
     pub roster: Option<Arc<Roster>>,
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{Findings, Trusted};
 use crate::Chain;
+use crate::clock::{Clock as _, SystemClock, shown};
 use crate::config::Settings;
 use crate::trust::{ASIDE, PlanKeeper, RosterKeeper};
 
@@ -35,15 +36,17 @@ pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Finding
     };
     let trusted = Trusted {
         plan: plan.current(),
+        valid_until: plan.valid_until(),
         roster: roster.current(),
     };
     let known = plan.operator_key().is_some();
-    say(findings, &trusted, [refused, earlier, known]);
+    let stale = plan.is_stale(SystemClock.now());
+    say(findings, &trusted, [refused, earlier, known, stale]);
     trusted
 }
 
 /// Says whether a cached plan or roster is refused, or of an earlier version; else what the plan is, or why there is none.
-fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known]: [bool; 3]) {
+fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known, stale]: [bool; 4]) {
     if refused {
         findings.warn(
             CHECK,
@@ -57,6 +60,17 @@ fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known]: [b
             "the cached plan or roster is of an earlier version of this program",
             "start the process while the operator runs, which is upgraded before it: the cache is set aside then, and a new \
              one is fetched",
+        );
+    } else if let (Some(held), true) = (&trusted.plan, stale) {
+        findings.fail(
+            CHECK,
+            format!(
+                "version {} ended at {}: no gateway seals anything under it",
+                held.plan.version,
+                shown(trusted.valid_until.unwrap_or_default())
+            ),
+            "start the operator, see that this process reaches the broker, and check this machine's clock; a running \
+             process takes the renewal that the operator publishes",
         );
     } else if let Some(held) = &trusted.plan {
         let plan = &held.plan;
@@ -86,7 +100,12 @@ fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known]: [b
 /// here it is the link that is set aside.
 fn links(folder: &Path) -> io::Result<tempfile::TempDir> {
     let links = tempfile::tempdir()?;
-    for name in ["plan.cbor", "roster.pages", "operator.pin"] {
+    for name in [
+        "plan.cbor",
+        "plan-renewal.cbor",
+        "roster.pages",
+        "operator.pin",
+    ] {
         let file = folder.join(name);
         if file.exists() {
             symlink(fs::canonicalize(&file)?, links.path().join(name))?;

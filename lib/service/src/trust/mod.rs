@@ -2,17 +2,23 @@
 //!
 //! - [`PlanKeeper`] and [`RosterKeeper`] hold the newest of each. Both take the messages of their topics and say what an
 //!   accepted one changed, or why one was refused.
+//! - `renewal`: until when the plan is valid · [`MinMeters`]: the minimum group, window by window
 //! - `pin`: which operator a process trusts.
 
 mod cache;
 mod error;
+mod held;
+mod min_meters;
 mod pin;
 mod plan;
+mod renewal;
 mod roster;
 
 pub(crate) use cache::ASIDE;
 pub use error::{KeepError, Refused};
-pub use plan::{HeldPlan, PlanKeeper, log_waiting_for_plan};
+pub use held::HeldPlan;
+pub use min_meters::{MinMeters, first_window_after};
+pub use plan::{PlanKeeper, log_waiting_for_plan};
 pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper};
 
 /// What an accepted message changed.
@@ -24,4 +30,6 @@ pub enum Offer {
     Same,
     /// It is part of something that is not complete yet.
     Partial,
+    /// The plan that is held is valid for longer.
+    Renewed,
 }

@@ -1,114 +1,15 @@
-//! The plan a process trusts: verified, pinned to one operator, never older than before.
+//! The plan a process trusts: verified, pinned to one operator, never older than before, and valid for a time.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use packed::layout::{Encoding, LayoutError, Shape, UnknownLayout};
-use packed::{Profile, UnknownProfile};
 use tokio::sync::watch;
-use wire::{DeploymentId, FeederPlan, Grid, Plan, Reason, Topics, VerifyingKey, WireError};
+use wire::{DeploymentId, Plan, Reason, Topics, UnixMillis, UnixSeconds, VerifyingKey, WireError};
 
 use super::pin::Pin;
-use super::{KeepError, Offer, Refused, cache};
-use crate::Chain;
+use super::renewal::Renewals;
+use super::{HeldPlan, KeepError, Offer, Refused, cache};
 use crate::config::{Deployment, Settings};
-
-/// A plan that was verified and can be used here, with the public keys that came with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldPlan {
-    /// The plan.
-    pub plan: Plan,
-    /// The public keys of its epochs, concatenated; see `Plan::public_key`.
-    pub limbs: Vec<u8>,
-    /// Which coefficient of a report carries what.
-    pub shape: Shape,
-    /// Its windows.
-    pub grid: Grid,
-}
-
-impl HeldPlan {
-    /// Reads what the plan names, and checks that every setting of a feeder can be used.
-    ///
-    /// # Errors
-    /// [`Reason::NotReady`] for a layout or a profile that this build does not know, [`Reason::InvalidMessage`] for an
-    /// interval and a batch that make no windows or no report, and for a feeder whose units or number of meters do not
-    /// fit its profile.
-    pub fn new(plan: Plan, limbs: Vec<u8>) -> Result<Self, Refused> {
-        let later = |problem: &dyn Display| {
-            let detail = format!(
-                "plan {} is for a later version of this program: {problem}",
-                plan.version
-            );
-            Refused::new(Reason::NotReady, detail)
-        };
-        let invalid = |problem: &dyn Display| {
-            let detail = format!("plan {} cannot be used: {problem}", plan.version);
-            Refused::new(Reason::InvalidMessage, detail)
-        };
-        let layout = plan.layout.as_str().parse();
-        let layout = layout.map_err(|error: UnknownLayout| later(&error))?;
-        let shape = Shape::new(layout, plan.batch).map_err(|error| invalid(&error))?;
-        let grid = plan.grid().map_err(|error| invalid(&error))?;
-        for setting in &plan.feeders {
-            let feeder = &setting.feeder;
-            encoding(shape, setting).map_err(|error| match error {
-                SettingError::Profile(error) => later(&format_args!("feeder {feeder}: {error}")),
-                error => invalid(&format_args!("feeder {feeder}: {}", Chain(&error))),
-            })?;
-        }
-        Ok(Self {
-            plan,
-            limbs,
-            shape,
-            grid,
-        })
-    }
-
-    /// What the coefficients of a report under `setting` carry, and in which units.
-    ///
-    /// # Panics
-    /// `setting` is not one of this plan's: those have been checked.
-    pub fn encoding(&self, setting: &FeederPlan) -> Encoding {
-        encoding(self.shape, setting).expect("a setting of the plan")
-    }
-}
-
-/// A setting of a feeder that cannot be used.
-#[derive(Debug, thiserror::Error)]
-enum SettingError {
-    #[error(transparent)]
-    Profile(#[from] UnknownProfile),
-    #[error(transparent)]
-    Units(#[from] LayoutError),
-    #[error("a sum of up to {max_meters} meters does not fit profile {profile}, which adds {most}")]
-    Meters {
-        max_meters: u32,
-        profile: &'static Profile,
-        most: u32,
-    },
-}
-
-fn encoding(shape: Shape, setting: &FeederPlan) -> Result<Encoding, SettingError> {
-    let profile = Profile::by_name(setting.profile.as_str())?;
-    let (max_meters, most) = (setting.max_meters, profile.max_contributors());
-    if max_meters > most {
-        return Err(SettingError::Meters {
-            max_meters,
-            profile,
-            most,
-        });
-    }
-    let (reference_wh, quantum_wh) = (setting.reference_wh, setting.quantum_wh);
-    let square_unit_wh2 = setting.square_unit_wh2;
-    Ok(Encoding::new(
-        profile,
-        shape,
-        reference_wh,
-        quantum_wh,
-        square_unit_wh2,
-    )?)
-}
 
 /// Logs that a process waits for its first plan, and what to check.
 pub fn log_waiting_for_plan(deployment: &Deployment) {
@@ -127,6 +28,7 @@ pub struct PlanKeeper {
     limit: usize,
     file: PathBuf,
     pin: Pin,
+    renewals: Renewals,
     current: watch::Sender<Option<Arc<HeldPlan>>>,
 }
 
@@ -138,10 +40,13 @@ impl PlanKeeper {
     /// If the folder cannot be read or the operator's key is needed and missing.
     pub fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
         let topics = Topics::new(&settings.deployment.root)?;
-        let keeper = Self {
-            deployment: settings.deployment.id.clone(),
+        let deployment = settings.deployment.id.clone();
+        let limit = settings.mqtt.max_packet_bytes;
+        let mut keeper = Self {
+            renewals: Renewals::new(deployment.clone(), topics.renewal(), limit, folder),
+            deployment,
             topic: topics.plan(),
-            limit: settings.mqtt.max_packet_bytes,
+            limit,
             file: folder.join("plan.cbor"),
             pin: Pin::open(settings, folder)?,
             current: watch::Sender::new(None),
@@ -155,10 +60,14 @@ impl PlanKeeper {
                 Err(refused) => cache::set_aside(&keeper.file, &refused),
             }
         }
+        if let Some(key) = keeper.pin.key() {
+            keeper.renewals.restore(key)?;
+        }
         Ok(keeper)
     }
 
-    /// Takes a message from the plan's topic.
+    /// Takes a message from the topic of the plan, or of its renewal. A renewal counts for the plan of just its version and
+    /// digest; one of a plan that is still to come is kept for it ([`Offer::Partial`]).
     ///
     /// # Errors
     /// [`Refused`] with the reason; nothing has changed then. [`Reason::WrongKey`] if the trusted
@@ -166,6 +75,9 @@ impl PlanKeeper {
     /// [`Reason::Conflict`] if another plan with the same version is, [`Reason::NotReady`] if no
     /// operator's key is known yet or the plan names a layout or a profile that this build does not know.
     pub fn offer(&mut self, topic: &str, payload: &[u8]) -> Result<Offer, Refused> {
+        if topic == self.renewals.topic {
+            return self.offer_renewal(payload);
+        }
         let (held, key) = self.verify(topic, payload)?;
         if let Some(current) = self.current() {
             let (new, old) = (held.plan.version, current.plan.version);
@@ -185,6 +97,26 @@ impl PlanKeeper {
         cache::write(&self.file, payload);
         self.current.send_replace(Some(Arc::new(held)));
         Ok(Offer::New)
+    }
+
+    fn offer_renewal(&mut self, payload: &[u8]) -> Result<Offer, Refused> {
+        let Some(key) = self.pin.key() else {
+            return Err(Refused::new(Reason::NotReady, self.pin.missing()));
+        };
+        let (held, advice) = (self.current(), self.pin.advice());
+        (self.renewals).offer(payload, held.as_deref(), &key, &advice)
+    }
+
+    /// When the plan that is held ends, by this machine's clock; `None` without a plan.
+    pub fn valid_until(&self) -> Option<UnixSeconds> {
+        let held = self.current.borrow();
+        Some(self.renewals.valid_until(held.as_deref()?))
+    }
+
+    /// Whether there is a plan and it has ended by `now`. It may say what no longer holds: nothing is sealed under it.
+    pub fn is_stale(&self, now: UnixMillis) -> bool {
+        let until = self.valid_until();
+        until.is_some_and(|until| until.millis() <= now)
     }
 
     /// The newest plan.

@@ -1,6 +1,10 @@
 //! An operator that signs what a test asks for.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests, each of which uses its part"
+)]
 
 use std::path::PathBuf;
 
@@ -9,8 +13,8 @@ use service::files;
 use service::trust::{PlanKeeper, RosterKeeper};
 use tempfile::TempDir;
 use wire::{
-    CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MaskKey, Plan, PlanVersion, RosterEntry,
-    RosterPage, SigningKey, Topics, Watts, WindowStart,
+    CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MaskKey, Plan, PlanRenewal, PlanVersion,
+    RosterEntry, RosterPage, SigningKey, Topics, Watts, WindowStart,
 };
 
 /// The public key of the only epoch.
@@ -107,6 +111,24 @@ impl Operator {
             &self.key,
         )
         .0
+    }
+
+    pub(crate) fn renewal_topic(&self) -> String {
+        self.topics.renewal()
+    }
+
+    /// A renewal of the plan with these bytes.
+    pub(crate) fn renewal(&self, plan: &[u8], valid_until: u64) -> Vec<u8> {
+        let plan = wire::decode::<Plan>(plan, plan.len()).unwrap();
+        let plan = plan.claimed();
+        let renewal = PlanRenewal {
+            deployment: plan.deployment.clone(),
+            plan_version: plan.version,
+            plan_digest: plan.digest(&LIMBS),
+            valid_until: wire::UnixSeconds(valid_until),
+        };
+        let topic = self.renewal_topic();
+        wire::seal(&renewal, None, &plan.deployment, &topic, &self.key).0
     }
 
     /// Topic and bytes of each page; a page is a list of meters with their feeders and numbers.

@@ -1,9 +1,12 @@
 use super::*;
+use std::time::Duration;
+
 use crate::plan::stored::stored_plan;
 use packed::layout::Layout;
-use wire::DeploymentId;
+use wire::{DeploymentId, FeederId, UnixSeconds};
 
 const TOPIC: &str = "cipherwatt/v2/plan";
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
 fn settings() -> PlanSettings {
     let deployment = DeploymentId::try_from("dev").unwrap();
@@ -14,6 +17,8 @@ fn settings() -> PlanSettings {
         layout: Layout::Moments,
         profile: None,
         min_meters: 15,
+        term: Term(Duration::from_secs(86_400)),
+        latest: NOW,
     }
 }
 
@@ -36,13 +41,13 @@ fn versions_rise_once_a_saved_change_and_survive() {
         PlanVersion(1),
         "nobody saw version 1 yet"
     );
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     book.add_feeder(&feeder("a"), 4096, 100);
     assert!(!book.is_unsaved(), "a known feeder keeps its reference");
     book.add_feeder(&feeder("b"), 2048, 100);
     book.add_feeder(&feeder("c"), 2048, 100);
     assert_eq!(book.plan().version, PlanVersion(2));
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     let (again, keyring) = open(dir.path(), &settings()).unwrap();
     assert_eq!(again.plan(), book.plan());
     assert_eq!(again.sealed(&keyring), book.sealed(&keyring));
@@ -55,12 +60,12 @@ fn versions_rise_once_a_saved_change_and_survive() {
 fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     for (number, first) in [(2, 14_400), (3, 28_800)] {
         let keys = keyring.epoch(KeyEpoch(number)).unwrap();
         book.add_epoch(KeyEpoch(number), WindowStart(first), &keys);
         assert_eq!(book.plan().version, PlanVersion(u64::from(number)));
-        book.save(&keyring).unwrap();
+        book.save(&keyring, NOW).unwrap();
     }
     let (again, keyring) = open(dir.path(), &settings()).unwrap();
     let epochs = &again.plan().epochs;
@@ -85,7 +90,7 @@ fn a_plan_has_the_two_newest_epochs_and_opening_it_loads_all_keys() {
 fn each_contradiction_names_both_values() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     for (key, configured, planned, other) in [
         (
             "plan.interval",
@@ -140,7 +145,7 @@ fn a_feeder_that_has_outgrown_its_setting_has_a_larger_one_from_the_next_window_
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
     let a = feeder("a");
     book.add_feeder(&a, 16_384, 100);
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     let now = UnixSeconds(1_700_000_000);
     assert_eq!(book.room(&a, now), 255);
     book.outgrown(&a, 300, now);
@@ -160,7 +165,7 @@ fn a_feeder_that_has_outgrown_its_setting_has_a_larger_one_from_the_next_window_
     assert_eq!(book.room(&a, now), 255);
     assert_eq!(book.room(&a, UnixSeconds(next)), 1_023);
     // One is to come: it is not replaced, however often somebody asks.
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     book.outgrown(&a, 5_000, now);
     assert!(!book.is_unsaved());
     book.outgrown(&a, 5_000, UnixSeconds(next));
@@ -170,7 +175,7 @@ fn a_feeder_that_has_outgrown_its_setting_has_a_larger_one_from_the_next_window_
     book.outgrown(&a, wire::MAX_CONTRIBUTORS, later);
     let last = UnixSeconds(next + 28_800);
     assert_eq!(book.room(&a, last), 1_048_575);
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     book.outgrown(&a, u32::MAX, last);
     assert!(!book.is_unsaved());
 }
@@ -217,37 +222,103 @@ fn a_plan_of_format_1_is_set_aside_and_the_next_one_goes_on_from_it() {
         assert_eq!(std::fs::read(path("roster-1/page-0.bin")).unwrap(), PAGE_1);
         assert!(!path("roster").exists() && !path("plan.bin").exists());
         let mut book = book;
-        book.save(&keyring).unwrap();
+        book.save(&keyring, NOW).unwrap();
         let (again, _) = open(dir.path(), &settings()).unwrap();
         assert_eq!(again.plan(), book.plan());
     }
 }
 
 #[test]
-fn a_changed_minimum_is_a_new_version() {
+fn a_changed_minimum_is_a_new_version_and_holds_for_windows_that_have_not_begun() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
-    book.save(&keyring).unwrap();
-    let (again, _) = open(
-        dir.path(),
-        &PlanSettings {
-            min_meters: 20,
-            ..settings()
-        },
-    )
-    .unwrap();
-    assert_eq!(
-        (again.plan().version, again.plan().min_meters),
-        (PlanVersion(2), 20)
-    );
-    assert!(again.is_unsaved());
+    book.save(&keyring, NOW).unwrap();
+    let begun = WindowStart(NOW.0 / 1000 / 14_400 * 14_400);
+    let next = WindowStart(begun.0 + 14_400);
+    let of = |book: &PlanBook| [WindowStart(0), begun, next].map(|at| book.min_meters().of(at));
+    assert_eq!(of(&book), [15; 3]);
+    let lowered = PlanSettings {
+        min_meters: 2,
+        ..settings()
+    };
+    // Killed before the plan was saved, and once more after it.
+    for (saves, version) in [(true, 2), (false, 2)] {
+        let (mut again, keyring) = open(dir.path(), &lowered).unwrap();
+        assert_eq!(of(&again), [15, 15, 2]);
+        let plan = again.plan();
+        assert_eq!((plan.version, plan.min_meters), (PlanVersion(version), 2));
+        assert_eq!(again.is_unsaved(), saves);
+        if saves {
+            again.save(&keyring, NOW).unwrap();
+        }
+    }
+    let later = PlanSettings {
+        min_meters: 20,
+        latest: UnixMillis(NOW.0 + 14_400_000),
+        ..settings()
+    };
+    let (raised, _) = open(dir.path(), &later).unwrap();
+    assert_eq!(of(&raised), [15, 15, 2]);
+    let first = WindowStart(next.0 + 14_400);
+    assert_eq!(raised.min_meters().of(first), 20);
+}
+
+#[test]
+fn a_plan_ends_a_term_after_it_was_made_and_a_renewal_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
+    assert_eq!(book.plan().valid_until, None, "it was never published");
+    book.save(&keyring, NOW).unwrap();
+    let end = settings().term.end(NOW);
+    assert_eq!(book.plan().valid_until, Some(end));
+    let later = UnixMillis(NOW.0 + 7_200_000);
+    let (again, keyring) = open(dir.path(), &settings()).unwrap();
+    assert!(!again.is_unsaved(), "a renewal makes no new version");
+    let topic = "cipherwatt/v2/plan/renewal";
+    let renewal = again.renewal(topic, &keyring, later);
+    let renewal = wire::decode::<wire::PlanRenewal>(&renewal, renewal.len()).unwrap();
+    let renewal = renewal.verify(&settings().deployment, topic, &keyring.verifying());
+    let renewal = renewal.unwrap().message;
+    assert_eq!(renewal.plan_version, again.plan().version);
+    let sealed = again.sealed(&keyring);
+    let plan = wire::decode::<Plan>(&sealed, sealed.len()).unwrap();
+    let plan = plan.verify(&settings().deployment, TOPIC, &keyring.verifying());
+    let plan = plan.unwrap();
+    assert_eq!(renewal.plan_digest, plan.message.digest(&plan.limbs));
+    assert_eq!(renewal.valid_until.0, end.0 + 7_200);
+}
+
+#[test]
+fn a_plan_of_before_plans_had_an_end_becomes_a_new_version_that_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
+    book.save(&keyring, NOW).unwrap();
+    Arc::make_mut(&mut book.plan).valid_until = None;
+    std::fs::write(dir.path().join("plan.bin"), book.sealed(&keyring)).unwrap();
+    let (mut again, keyring) = open(dir.path(), &settings()).unwrap();
+    again.save(&keyring, NOW).unwrap();
+    let plan = again.plan();
+    assert_eq!(plan.version, PlanVersion(2));
+    assert_eq!(plan.valid_until, Some(settings().term.end(NOW)));
+}
+
+#[test]
+fn a_ledger_is_not_gone_on_with_under_windows_of_another_length() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("plan.bin"), PLAN_1).unwrap();
+    let other = PlanSettings {
+        batch: 8,
+        ..settings()
+    };
+    let refused = open(dir.path(), &other).err().unwrap().to_string();
+    assert!(refused.contains("plan.interval × plan.batch"), "{refused}");
 }
 
 #[test]
 fn a_damaged_plan_and_too_large_a_batch_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
-    book.save(&keyring).unwrap();
+    book.save(&keyring, NOW).unwrap();
     let path = dir.path().join("plan.bin");
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;

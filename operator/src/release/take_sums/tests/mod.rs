@@ -16,6 +16,7 @@ use crate::testing::fleet::{Fleet, Readings, Scene, Sealed, truth};
 use bytes::Bytes;
 use packed::layout::Layout;
 use service::MockClock;
+use service::trust::MinMeters;
 use wire::{KeyEpoch, Part, Plan, SumReceipt, Total, UnixMillis, WindowStart};
 
 /// Long after the windows of these tests.
@@ -100,6 +101,7 @@ impl Bench {
         Job {
             feeder: feeder.parse().unwrap(),
             payload: payload.into(),
+            min_meters: Arc::new(MinMeters::new(self.plan.min_meters)),
             plan: self.plan.clone(),
             members: self.fleet.members.clone(),
         }
@@ -578,4 +580,27 @@ fn sums_of_one_window_in_a_group_are_taken_one_after_the_other() {
         panic!("{results:?}")
     };
     assert_eq!((*reason, bench.totals()), (Reason::Conflict, 2));
+}
+
+/// An operator that is started with another minimum must not open what was held under the one before.
+#[test]
+fn a_sum_that_was_too_small_in_its_window_stays_so_after_the_minimum_is_lowered() {
+    let mut bench = Bench::new();
+    let mut plan = (*bench.plan).clone();
+    plan.min_meters = 2;
+    bench.plan = Arc::new(plan);
+    let mut min_meters = MinMeters::new(3);
+    assert!(min_meters.change(2, WindowStart(bench.fleet.window(2))));
+    let min_meters = Arc::new(min_meters);
+    for (window, status) in [
+        (1, SumStatus::Rejected(Reason::MinMeters)),
+        (2, SumStatus::Taken),
+    ] {
+        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &meters()[..2]));
+        let job = Job {
+            min_meters: min_meters.clone(),
+            ..bench.job_of(&sum, &limbs)
+        };
+        assert_eq!(bench.answer(job), status, "window {window}");
+    }
 }

@@ -1,0 +1,81 @@
+//! What a plan cannot be, and a plan that nobody would go by.
+
+use std::time::Duration;
+
+use packed::layout::{Layout, Shape};
+
+use super::{Conflict, pair};
+use crate::config::validate::DAY;
+use crate::config::{Plan, Settings};
+
+/// Plans that nobody would go by.
+pub(super) fn plans(settings: &Settings) -> [Option<Conflict>; 3] {
+    let (operator, min_meters) = (&settings.operator, settings.plan.minimum_group());
+    let floor = |floor: u32, key: &'static str, who: &str| {
+        let mend = format!(
+            "{who} nothing under such a plan: raise plan.min_meters, or lower the floor there if you may"
+        );
+        pair(min_meters < floor, "plan.min_meters", key, mend)
+    };
+    [
+        floor(
+            settings.meter.min_meters_floor,
+            "meter.min_meters_floor",
+            "gateways seal",
+        ),
+        floor(
+            settings.analytics.min_meters_floor,
+            "analytics.min_meters_floor",
+            "analytics adds and releases",
+        ),
+        pair(
+            operator.plan_valid_for < operator.republish_every * 2,
+            "operator.plan_valid_for",
+            "operator.republish_every",
+            "plans would end before their renewal comes: expected at least twice `operator.republish_every`",
+        ),
+    ]
+}
+
+/// A window divides a day, as an interval does, or is a whole number of days.
+pub(super) fn window(plan: &Plan) -> Option<Conflict> {
+    let interval = u64::from(plan.interval_s());
+    let fits = |batch: &u16| {
+        let window = interval * u64::from(*batch);
+        window != 0 && (DAY.is_multiple_of(window) || window.is_multiple_of(DAY))
+    };
+    let nearest = || {
+        let below = (1..plan.batch).rev().find(&fits);
+        let above = (plan.batch..=u16::MAX).find(&fits);
+        let nearest = below.into_iter().chain(above);
+        let nearest = nearest.map(|batch| batch.to_string());
+        nearest.collect::<Vec<_>>().join(" or ")
+    };
+    (!fits(&plan.batch)).then(|| Conflict {
+        first: "plan.batch",
+        second: "plan.interval",
+        mend: format!(
+            "a window of {} neither divides a day nor is a number of whole days; expected a batch such as {}",
+            humantime::format_duration(Duration::from_secs(interval * u64::from(plan.batch))),
+            nearest()
+        ),
+    })
+}
+
+/// A report of the layout has room for the batch.
+pub(super) fn shape(plan: &Plan) -> Option<Conflict> {
+    let fits = |batch: &u16| Shape::new(plan.layout, *batch).is_ok();
+    let most = || (1..plan.batch).rev().find(fits).unwrap_or_default();
+    (!fits(&plan.batch)).then(|| Conflict {
+        first: "plan.batch",
+        second: "plan.layout",
+        mend: format!(
+            "a report of this layout has no more than {} intervals; expected a smaller batch{}",
+            most(),
+            match plan.layout {
+                Layout::Moments => ", or layout \"profile\"",
+                Layout::Profile => "",
+            }
+        ),
+    })
+}

@@ -1,0 +1,181 @@
+//! The minimum group, window by window.
+//!
+//! A plan carries one `min_meters`. What it was before matters all the same: a group that was too small when its window was
+//! due must not be released because somebody has lowered the minimum since, and a sum that is divided is divided by the
+//! minimum that it was added up under. So a window keeps the minimum that was in force before it began. The operator, and
+//! each analytics service for itself, remembers from which window on a minimum holds.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use wire::{Grid, UnixMillis, WindowStart};
+
+use super::{KeepError, cache};
+use crate::files;
+
+/// The fewest contributors of a released sum, by window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MinMeters {
+    /// Ascending in first window; the first holds from the beginning of time.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    first_window: WindowStart,
+    min_meters: u32,
+}
+
+impl MinMeters {
+    /// One minimum for every window.
+    #[must_use]
+    pub fn new(min_meters: u32) -> Self {
+        let first_window = WindowStart(0);
+        Self {
+            steps: vec![Step {
+                first_window,
+                min_meters,
+            }],
+        }
+    }
+
+    /// Reads what was remembered in `path`, if anything was.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn open(path: &Path) -> Result<Option<Self>, KeepError> {
+        let Some(bytes) = cache::read(path)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_slice::<Self>(&bytes).map_err(io::Error::other);
+        let read = read.and_then(|read| match read.is_sound() {
+            true => Ok(read),
+            false => Err(io::Error::other("its windows do not ascend from 0")),
+        });
+        read.map(Some).map_err(|source| KeepError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn is_sound(&self) -> bool {
+        let first = self.steps.first();
+        first.is_some_and(|step| step.first_window == WindowStart(0))
+            && (self.steps.windows(2)).all(|pair| pair[0].first_window < pair[1].first_window)
+    }
+
+    /// Remembers it in `path`, durably.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        files::write_atomic(path, &serde_json::to_vec(self)?, files::PRIVATE)
+    }
+
+    /// The minimum for `window`.
+    #[must_use]
+    pub fn of(&self, window: WindowStart) -> u32 {
+        let step = (self.steps.iter()).rfind(|step| step.first_window <= window);
+        step.map_or(u32::MAX, |step| step.min_meters)
+    }
+
+    /// The minimum for windows to come.
+    #[must_use]
+    pub fn newest(&self) -> u32 {
+        self.steps.last().map_or(u32::MAX, |step| step.min_meters)
+    }
+
+    /// Takes `min_meters` for windows from `first_window` on, if it is not what they have already. Returns whether anything
+    /// changed.
+    pub fn change(&mut self, min_meters: u32, first_window: WindowStart) -> bool {
+        if min_meters == self.newest() {
+            return false;
+        }
+        // Others that have not begun either.
+        self.steps.retain(|step| step.first_window < first_window);
+        if self.steps.is_empty() || min_meters != self.newest() {
+            self.steps.push(Step {
+                first_window,
+                min_meters,
+            });
+        }
+        true
+    }
+}
+
+impl From<u32> for MinMeters {
+    fn from(min_meters: u32) -> Self {
+        Self::new(min_meters)
+    }
+}
+
+/// The first window of which no part can have been reported by `latest`: windows from then on cannot be held yet.
+#[must_use]
+pub fn first_window_after(grid: Grid, latest: UnixMillis) -> WindowStart {
+    let length = grid.window_s();
+    WindowStart((latest.0 / 1000 / length + 1).saturating_mul(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: WindowStart = WindowStart(14_400);
+
+    fn of(min: &MinMeters, windows: [u64; 3]) -> [u32; 3] {
+        windows.map(|window| min.of(WindowStart(window)))
+    }
+
+    #[test]
+    fn a_window_keeps_the_minimum_that_was_in_force_before_it_began() {
+        let mut min = MinMeters::new(15);
+        assert!(!min.change(15, AT));
+        assert!(min.change(2, AT));
+        assert_eq!(of(&min, [0, 14_399, 14_400]), [15, 15, 2]);
+        assert!(!min.change(2, WindowStart(28_800)), "it has its date");
+        assert!(min.change(20, WindowStart(28_800)));
+        assert_eq!(of(&min, [0, 14_400, 28_800]), [15, 2, 20]);
+    }
+
+    #[test]
+    fn a_minimum_whose_windows_have_not_begun_is_replaced() {
+        let mut min = MinMeters::new(15);
+        min.change(10, WindowStart(43_200));
+        assert!(min.change(3, WindowStart(28_800)));
+        assert_eq!(of(&min, [14_400, 28_800, 43_200]), [15, 3, 3]);
+        assert!(min.change(15, WindowStart(28_800)));
+        assert_eq!(min, MinMeters::new(15), "lowered and raised again");
+    }
+
+    #[test]
+    fn it_is_remembered_and_a_damaged_file_is_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("min_meters.json");
+        assert_eq!(MinMeters::open(&path).unwrap(), None);
+        let mut min = MinMeters::new(15);
+        min.change(2, AT);
+        min.save(&path).unwrap();
+        assert_eq!(MinMeters::open(&path).unwrap(), Some(min));
+        for damaged in [
+            "",
+            "[]",
+            r#"[{"first_window":14400,"min_meters":2}]"#,
+            r#"[{"first_window":0,"min_meters":15},{"first_window":0,"min_meters":2}]"#,
+        ] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = MinMeters::open(&path).unwrap_err().to_string();
+            assert!(error.contains("min_meters.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_first_window_after_now_has_not_begun() {
+        let grid = Grid::new(3600, 4).unwrap();
+        let first = |millis| first_window_after(grid, UnixMillis(millis)).0;
+        assert_eq!(first(14_399_999), 14_400);
+        assert_eq!(first(14_400_000), 28_800, "that one has just begun");
+    }
+}

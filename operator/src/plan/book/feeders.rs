@@ -1,0 +1,68 @@
+//! The settings of feeders in the plan.
+
+use wire::{FeederId, FeederPlan, UnixSeconds, WindowStart};
+
+use super::PlanBook;
+
+impl PlanBook {
+    /// Adds a feeder on which `meters` are to be enrolled; its setting never changes for windows already planned. It applies
+    /// to every window, because a replayed or simulated fleet starts in the past. Does nothing if there is such a feeder, or
+    /// no profile carries the reference.
+    pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64, meters: u32) {
+        if self.reference_wh(feeder).is_some() {
+            return;
+        }
+        if let Some(setting) = self.choice.setting(feeder, reference_wh, meters) {
+            self.add_setting(setting, WindowStart(0));
+        }
+    }
+
+    /// Gives a feeder that has outgrown its setting a new one with room for `meters`, from the first window after `now` on,
+    /// unless one is to come already or there is no larger one.
+    pub(crate) fn outgrown(&mut self, feeder: &FeederId, meters: u32, now: UnixSeconds) {
+        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX)).cloned();
+        let (Some(newest), Ok(grid)) = (newest, self.plan.grid()) else {
+            return;
+        };
+        if newest.first_window.0 > now.0 {
+            return;
+        }
+        let Some(setting) = self.choice.setting(feeder, newest.reference_wh, meters) else {
+            return;
+        };
+        let first_window = (now.0 / grid.window_s() + 1) * grid.window_s();
+        if setting.max_meters <= newest.max_meters || first_window > wire::MAX_UNIX_SECONDS {
+            return;
+        }
+        tracing::warn!(
+            %feeder, before = newest.max_meters, max_meters = setting.max_meters, first_window,
+            profile = %setting.profile, quantum_wh = setting.quantum_wh,
+            "the feeder has as many meters as its setting allows: a new setting has room for more from first_window on, \
+             and meters that ask until then are refused (batch_full)"
+        );
+        self.add_setting(setting, WindowStart(first_window));
+    }
+
+    fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
+        if self.plan.feeders.len() >= wire::MAX_FEEDERS {
+            return;
+        }
+        let plan = self.change();
+        (setting.since, setting.first_window) = (plan.version, first_window);
+        plan.feeders.push(setting);
+        plan.sort();
+    }
+
+    /// The most meters of a feeder by the setting that holds `now`; 0 of an unknown feeder.
+    pub(crate) fn room(&self, feeder: &FeederId, now: UnixSeconds) -> u32 {
+        let setting = self.plan.feeder(feeder, WindowStart(now.0));
+        setting.map_or(0, |setting| setting.max_meters)
+    }
+
+    /// The newest reference of a feeder, in Wh.
+    pub(crate) fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
+        // The list is sorted: this is asked for each of a million meters.
+        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX));
+        newest.map(|entry| entry.reference_wh)
+    }
+}
