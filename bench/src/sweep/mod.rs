@@ -203,8 +203,7 @@ impl Sweeper<'_> {
         let mut point = Point {
             label: work.label.clone(),
             value: work.value,
-            settings: work
-                .settings(work.configured_minimum(&self.bench.base), self.options.seed)?,
+            settings: work.settings(work.configured_minimum(self.bench.base), self.options.seed)?,
             status: Status::Skipped,
             reasons: Vec::new(),
             estimate_s: planned.estimate_s,
