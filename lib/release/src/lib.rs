@@ -38,10 +38,14 @@
 //!   that household's reading *plus* what all the others changed by. No rule on sets can prevent that.
 //!
 //! # Layout
-//! * `rules`: [`Rules`], and what they decide on · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
+//! * `answer`: [`Answer`], what is asked for · `rules`: [`Rules`] · `decision`: [`Decision`], with its reason
+//! * `dominance`: large meters · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
 //! * [`churn`]: who joined and who left between two windows · [`moments`]: what colluders learn from sums of squares
 
+mod answer;
 pub mod churn;
+mod decision;
+mod dominance;
 pub mod moments;
 mod rests;
 mod rules;
@@ -49,5 +53,8 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use rules::{Answer, Decision, Dominance, Kind, Level, Rule, Rules, Withheld};
+pub use answer::{Answer, Kind, Level};
+pub use decision::{Decision, Withheld};
+pub use dominance::Dominance;
+pub use rules::{Rule, Rules};
 pub use set::Set;

@@ -1,6 +1,6 @@
 //! What is left of a set outside the sets that were opened inside it.
 
-use crate::rules::Answer;
+use crate::answer::Answer;
 use crate::set::Set;
 
 /// What is left of `whole` outside those of `answers` that are about fewer of its meters and no others.

@@ -1,5 +1,8 @@
-//! The rules, and what they decide on.
+//! The rules.
 
+use crate::answer::{Answer, Level};
+use crate::decision::{Decision, Withheld};
+use crate::dominance::Dominance;
 use crate::rests::rest;
 use crate::set::Set;
 
@@ -46,148 +49,6 @@ impl Rule {
             Self::Quantum => "quantum",
         }
     }
-}
-
-/// The `largest` meters of a group may hold at most `share` of its declared capacity. With 1 and 0.15, and a minimum of 15 meters,
-/// it is the "15/15" rule of the United States; a share of 1 is no rule.
-///
-/// The rule there is about energy. What a group consumes is not known before its sum is opened, so this is about declared
-/// capacity, each meter at the upper bound of its class.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dominance {
-    /// How many of the largest meters are looked at together.
-    pub largest: u32,
-    /// The most that they may hold, from 0 to 1.
-    pub share: f64,
-}
-
-impl Dominance {
-    /// No rule.
-    pub const OFF: Self = Self {
-        largest: 1,
-        share: 1.0,
-    };
-
-    /// Whether there is a bound.
-    pub fn is_a_rule(&self) -> bool {
-        self.share < 1.0
-    }
-
-    /// Whether meters of these capacities, in any unit, are no more dominated than allowed. Nobody is.
-    fn allows(&self, capacities: impl Iterator<Item = u64>) -> bool {
-        if !self.is_a_rule() {
-            return true;
-        }
-        let mut capacities: Vec<u64> = capacities.collect();
-        capacities.sort_unstable_by(|a, b| b.cmp(a));
-        let sum = |of: &[u64]| {
-            of.iter()
-                .map(|&capacity| u128::from(capacity))
-                .sum::<u128>()
-        };
-        let largest = capacities.len().min(self.largest as usize);
-        sum(&capacities[..largest]) as f64 <= self.share * sum(&capacities) as f64
-    }
-}
-
-/// Whose sets are disjoint, and whose may lie in each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// A feeder, or a part of one: no two sets of feeders have a meter in common.
-    Feeder,
-    /// Several feeders: a set may contain those of feeders and of smaller areas.
-    Area,
-}
-
-/// A kind of answer, such as totals. The numbers of one kind can be added up and subtracted; those of another are others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind(pub u8);
-
-/// An answer about an interval: opened, or asked for.
-#[derive(Debug)]
-pub struct Answer<'a, S> {
-    /// Of a feeder or of an area.
-    pub level: Level,
-    /// What it says.
-    pub kind: Kind,
-    /// The meters it is about.
-    pub set: &'a S,
-}
-
-impl<S> Clone for Answer<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Answer<'_, S> {}
-
-/// Whether an answer may be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Decision {
-    /// It may.
-    Release,
-    /// It may not.
-    Withhold(Withheld),
-}
-
-impl Decision {
-    /// Nothing, or why not.
-    ///
-    /// # Errors
-    /// The reason of [`Decision::Withhold`].
-    pub fn released(self) -> Result<(), Withheld> {
-        match self {
-            Self::Release => Ok(()),
-            Self::Withhold(reason) => Err(reason),
-        }
-    }
-}
-
-impl From<Result<(), Withheld>> for Decision {
-    fn from(result: Result<(), Withheld>) -> Self {
-        result.map_or_else(Self::Withhold, |()| Self::Release)
-    }
-}
-
-/// Why an answer is withheld.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Withheld {
-    /// Its group is too small.
-    #[error("it is about {found} meters, the minimum is {least}")]
-    TooFew {
-        /// Meters in it.
-        found: u32,
-        /// The minimum.
-        least: u32,
-    },
-    /// Its reports came after the window's sum was released.
-    #[error("its reports came late, and {}", match least {
-        0 => "late reports are in no sum".to_owned(),
-        least => format!("a sum of late reports needs {least} meters"),
-    })]
-    Late {
-        /// The size that a late group needs; 0: none is large enough.
-        least: u32,
-    },
-    /// The answers given give it already.
-    #[error("what was opened already says it")]
-    Known,
-    /// Some of its meters, but not all, are in another answer, or its feeder's meters are in another answer of a feeder.
-    #[error("some of its meters are in another sum that was opened")]
-    Overlaps,
-    /// With what was opened it would single out too few meters.
-    #[error("with what was opened it would single out {rest} meters, the minimum is {least}")]
-    Difference {
-        /// The meters singled out.
-        rest: u32,
-        /// The minimum.
-        least: u32,
-    },
-    /// A few of its meters can make up most of it.
-    #[error("a few large meters can make up most of it")]
-    Dominated,
 }
 
 /// The rules of a deployment.

@@ -7,9 +7,11 @@
 //!
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
+//! * `run`: on its thread
 //! * `search`: the search for who spoiled one, on a thread of its own
 
 mod commit;
+mod run;
 mod search;
 
 use std::sync::Arc;
@@ -18,7 +20,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
-use tokio::sync::mpsc;
 use wire::{DeploymentId, Digest, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
@@ -27,18 +28,13 @@ use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
 use super::refused::Refused;
 use super::rules::{self, Decision, Grounds};
-use super::take_result::{Job, TakeResult, Work};
-use super::totals::COMMIT_MAX;
+use super::take_result::{Job, TakeResult};
 use super::verify::verify;
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::{Opener, Unmasked};
 use crate::setup::latest;
-
-/// Groups after which the sums are counted at the latest. Until then the ledger is ahead of its count, and only the
-/// totals show that a copy from in between is older.
-const COUNT_EVERY: u32 = 16;
 
 /// What taking a sum depends on, apart from keys and plan.
 #[derive(Clone, Debug)]
@@ -105,50 +101,7 @@ impl SumTaker {
         }
     }
 
-    /// Takes sums until `queue` is closed and drained. Blocks: give it a thread. What searches find comes back by `found`, the
-    /// queue's other end.
-    pub(crate) fn run(
-        mut self,
-        mut queue: mpsc::Receiver<Work>,
-        found: &mpsc::WeakSender<Work>,
-        results: &mpsc::Sender<TakeResult>,
-    ) {
-        let mut group = Vec::with_capacity(COMMIT_MAX);
-        let mut uncounted = 0;
-        let mut searching = None;
-        while queue.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
-            let (mut jobs, mut searched) = (Vec::with_capacity(group.len()), Vec::new());
-            for work in group.drain(..) {
-                match work {
-                    Work::Take(job) => jobs.push(job),
-                    // The last one has ended: there is one at a time.
-                    Work::Search(collection) => {
-                        searching = self.start_search(*collection, found.clone());
-                    }
-                    Work::Found(found) => searched.push(self.named(&found.0, &found.1)),
-                }
-            }
-            let taken = self.take(jobs);
-            for result in taken.into_iter().chain(searched) {
-                // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
-                let _ = results.blocking_send(result);
-            }
-            uncounted += 1;
-            // Receipts never wait for it, and other sums seldom.
-            if queue.is_empty() || uncounted == COUNT_EVERY {
-                uncounted = 0;
-                if let Err(error) = self.ledger.count() {
-                    tracing::error!(error = %Chain(&error), "cannot write releases.count");
-                }
-            }
-        }
-        // It uses the keys, which go with the process.
-        if let Some(searching) = searching {
-            let _ = searching.join();
-        }
-    }
-
-    /// Takes a group of at most [`COMMIT_MAX`] sums. Their results come in their order, after those of earlier groups that
+    /// Takes a group of at most [`COMMIT_MAX`](super::totals::COMMIT_MAX) sums. Their results come in their order, after those of earlier groups that
     /// are durable only now.
     pub(crate) fn take(&mut self, jobs: Vec<Job>) -> Vec<TakeResult> {
         let mut waiting: Vec<(usize, Job)> = jobs.into_iter().enumerate().collect();

@@ -29,7 +29,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(listeners(settings))
         .chain(decrypted(settings))
         .chain(sizes(settings))
-        .chain([supplements(settings)])
+        .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))
         .chain(readings(settings, given))
@@ -200,21 +200,6 @@ fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
             "expected no less than `meter.retry_min`",
         ),
     ]
-}
-
-/// A late household must not be able to tell, by itself, who else is in its sum.
-fn supplements(settings: &Settings) -> Option<Conflict> {
-    let meters = settings.release.supplement_min_meters;
-    let least = settings.plan.minimum_group().saturating_mul(10);
-    pair(
-        meters > 0 && meters < least,
-        "release.supplement_min_meters",
-        "plan.min_meters",
-        format!(
-            "a few meters that wait on purpose would be most of such a sum: expected 0, which releases no late reports, or \
-             at least ten times the minimum group, {least}"
-        ),
-    )
 }
 
 /// Bounds of analytics that do not fit each other.

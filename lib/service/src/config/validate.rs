@@ -1,8 +1,10 @@
 //! Rules about a single setting that its type cannot express. Each names its key; rules about two are in `conflicts`.
 
+mod plan;
+
 use std::time::Duration;
 
-use super::{Plan, Release, Settings};
+use super::Settings;
 
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
@@ -21,8 +23,8 @@ type Check = Result<(), Wrong>;
 pub(super) fn check(settings: &Settings) -> Check {
     deployment(settings)?;
     mqtt(settings)?;
-    plan(&settings.plan)?;
-    release(&settings.release)?;
+    plan::plan(&settings.plan)?;
+    plan::release(&settings.release)?;
     broker(settings)?;
     operator(settings)?;
     analytics(settings)?;
@@ -63,35 +65,6 @@ fn mqtt(settings: &Settings) -> Check {
     packet_size("mqtt.max_packet_bytes", mqtt.max_packet_bytes)?;
     range("mqtt.in_flight", mqtt.in_flight, 1, 100)?;
     positive("mqtt.backoff_min", mqtt.backoff_min)
-}
-
-fn plan(plan: &Plan) -> Check {
-    require("plan.interval", divides_a_day(plan.interval), || {
-        interval_mend(plan.interval)
-    })?;
-    range("plan.batch", plan.batch, 1, u16::MAX)?;
-    range("plan.min_meters", plan.min_meters, 2, u32::MAX)?;
-    range(
-        "plan.moments_min_meters",
-        plan.moments_min_meters,
-        2,
-        u32::MAX,
-    )
-}
-
-fn release(release: &Release) -> Check {
-    range(
-        "release.dominance_largest",
-        release.dominance_largest,
-        1,
-        u32::MAX,
-    )?;
-    let share = release.dominance_share;
-    require(
-        "release.dominance_share",
-        share > 0.0 && share <= 1.0,
-        || "expected a share above 0 and up to 1, such as 0.15; 1 is no bound".to_owned(),
-    )
 }
 
 fn broker(settings: &Settings) -> Check {
@@ -312,25 +285,4 @@ fn positive(key: &'static str, value: Duration) -> Check {
 /// The upper limit is that of MQTT's remaining length.
 fn packet_size(key: &'static str, bytes: usize) -> Check {
     range(key, bytes, 1_024, 268_435_455)
-}
-
-/// Intervals begin at the same times every day, so that they can be laid over tariffs and over other meters' data.
-fn divides_a_day(interval: Duration) -> bool {
-    let whole = interval.subsec_nanos() == 0 && !interval.is_zero();
-    whole && DAY.is_multiple_of(interval.as_secs())
-}
-
-fn interval_mend(interval: Duration) -> String {
-    let seconds = interval.as_secs().clamp(1, DAY);
-    let divides = |candidate: &u64| DAY.is_multiple_of(*candidate);
-    let nearest = [
-        (1..=seconds).rev().find(divides),
-        (seconds + 1..=DAY).find(divides),
-    ];
-    let nearest = nearest.into_iter().flatten().map(|seconds| {
-        let length = Duration::from_secs(seconds);
-        humantime::format_duration(length).to_string()
-    });
-    let nearest = nearest.collect::<Vec<_>>().join(" or ");
-    format!("expected whole seconds that divide a day, such as {nearest}")
 }

@@ -270,7 +270,7 @@ pub(super) fn count<'k, K: redb::Key + 'static>(
 where
     K::SelfType<'k>: Copy,
 {
-    let before = table.get(&key)?.map_or(0, |count| count.value());
+    let before = table.get(key)?.map_or(0, |count| count.value());
     table.insert(&key, before.saturating_add(more))?;
     Ok(())
 }

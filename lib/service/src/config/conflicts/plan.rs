@@ -1,4 +1,4 @@
-//! What a plan cannot be, and a plan that nobody would go by.
+//! What a plan cannot be, rules of release that do not fit it, and a plan that nobody would go by.
 
 use std::time::Duration;
 
@@ -35,6 +35,21 @@ pub(super) fn plans(settings: &Settings) -> [Option<Conflict>; 3] {
             "plans would end before their renewal comes: expected at least twice `operator.republish_every`",
         ),
     ]
+}
+
+/// A late household must not be able to tell, by itself, who else is in its sum.
+pub(super) fn supplements(settings: &Settings) -> Option<Conflict> {
+    let meters = settings.release.supplement_min_meters;
+    let least = settings.plan.minimum_group().saturating_mul(10);
+    pair(
+        meters > 0 && meters < least,
+        "release.supplement_min_meters",
+        "plan.min_meters",
+        format!(
+            "a few meters that wait on purpose would be most of such a sum: expected 0, which releases no late reports, or \
+             at least ten times the minimum group, {least}"
+        ),
+    )
 }
 
 /// A window divides a day, as an interval does, or is a whole number of days.

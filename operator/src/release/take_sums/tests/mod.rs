@@ -11,6 +11,7 @@ use crate::release::ledger::Place;
 use crate::release::ledger::faults::FailingDisk;
 use crate::release::opening::Stage;
 use crate::release::report::FeederReport;
+use crate::release::totals::COMMIT_MAX;
 use crate::release::totals::faults::Tearing;
 use crate::testing::fleet::{Fleet, Readings, Scene, Sealed, truth};
 use bytes::Bytes;
