@@ -14,9 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use packed::layout::Shape;
 use service::trust::MinMeters;
-use wire::{
-    AnalyticsEntry, AnalyticsId, KeyEpoch, Plan, PlanVersion, UnixMillis, WindowStart,
-};
+use wire::{AnalyticsEntry, AnalyticsId, KeyEpoch, Plan, PlanVersion, UnixMillis, WindowStart};
 
 use super::error::PlanError;
 use super::feeder_setting::{Choice, name};
