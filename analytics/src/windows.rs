@@ -43,6 +43,7 @@ mod growing_set;
 mod members;
 mod quota;
 mod restore;
+mod room;
 mod settle;
 mod sum;
 mod taken;
@@ -105,7 +106,7 @@ pub(crate) struct Windows {
     /// The others that have windows in the store.
     away: BTreeMap<FeederId, Away>,
     /// What takes room in all.
-    quota: quota::OfAll,
+    quota: room::OfAll,
     /// The wall clock, in Unix seconds, if the retention goes by it. It never goes back.
     wall_s: Option<u64>,
     /// The feeders of which no window is opened, because they are being given up.
@@ -158,7 +159,7 @@ impl Windows {
             rules,
             feeders: HashMap::new(),
             away: BTreeMap::new(),
-            quota: quota::OfAll::default(),
+            quota: room::OfAll::default(),
             wall_s: None,
             leaving: Arc::default(),
             open: BTreeSet::new(),

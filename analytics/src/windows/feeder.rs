@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use wire::{KeyEpoch, MeterId, Part, WindowStart};
 
 use super::fingerprints::{Fingerprint, Fingerprints};
-use super::quota::OfFeeder;
+use super::room::OfFeeder;
 use super::{Contribution, Sum};
 use crate::store::Stage;
 

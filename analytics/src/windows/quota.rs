@@ -8,92 +8,14 @@
 //! - A feeder with such a sum is one of [`max_feeders`](super::Rules::max_feeders). So it takes a minimum group of enrolled
 //!   meters to be one.
 
-use std::collections::HashMap;
-
 use wire::{MeterId, Reason};
 
+use super::room::{Counts, OfAll, OfFeeder};
 use super::{Contribution, Feeder, Rules, Sum, Windows};
 use crate::store::{Stage, SumKey};
 
 /// Feeders that may share all that is common.
 const SHARES: usize = 8;
-
-/// What a sum counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Counts {
-    /// For its meters: it cannot be released now.
-    #[default]
-    Small,
-    /// For its feeder, as one that takes reports.
-    Open,
-    /// For its feeder, as one that awaits the operator's answer.
-    Released,
-}
-
-/// What counts for a feeder.
-#[derive(Debug, Default)]
-pub(super) struct OfFeeder {
-    open: usize,
-    released: usize,
-    /// In how many small sums each meter is.
-    small: HashMap<MeterId, usize>,
-}
-
-/// What counts over all feeders.
-#[derive(Debug, Default)]
-pub(super) struct OfAll {
-    /// Open sums beyond what their feeders have of their own.
-    common: usize,
-    feeders: usize,
-}
-
-impl OfFeeder {
-    /// Whether it is one of the feeders that take room.
-    pub(super) fn takes_room(&self) -> bool {
-        self.open + self.released > 0
-    }
-
-    /// A meter is in one more small sum.
-    pub(super) fn joined(&mut self, meter: &MeterId) {
-        *self.small.entry(meter.clone()).or_default() += 1;
-    }
-
-    fn left(&mut self, meter: &MeterId) {
-        if let Some(sums) = self.small.get_mut(meter) {
-            *sums -= 1;
-            if *sums == 0 {
-                self.small.remove(meter);
-            }
-        }
-    }
-
-    /// A sum counts as `after` and no longer as `before`.
-    fn recount(&mut self, all: &mut OfAll, rules: &Rules, before: Counts, after: Counts) {
-        let (common, took_room) = (self.open.saturating_sub(rules.own()), self.takes_room());
-        let counter = |counts| match counts {
-            Counts::Small => [0, 0],
-            Counts::Open => [1, 0],
-            Counts::Released => [0, 1],
-        };
-        let ([open, released], [more_open, more_released]) = (counter(before), counter(after));
-        self.open = self.open + more_open - open;
-        self.released = self.released + more_released - released;
-        all.common = all.common + self.open.saturating_sub(rules.own()) - common;
-        all.feeders = all.feeders + usize::from(self.takes_room()) - usize::from(took_room);
-    }
-}
-
-impl Rules {
-    /// Open sums that each feeder has room for, whatever others have.
-    fn own(&self) -> usize {
-        (self.max_open / self.max_feeders.max(1) / 2).max(1)
-    }
-
-    /// Open sums beyond those, over all feeders.
-    fn common(&self) -> usize {
-        self.max_open.saturating_sub(self.own() * self.max_feeders)
-    }
-}
 
 impl Sum {
     fn should_count(&self, rules: &release::Rules) -> Counts {

@@ -3,7 +3,7 @@
 use wire::{Digest, FeederId};
 
 use super::feeder::Window;
-use super::quota::Counts;
+use super::room::Counts;
 use super::{Fingerprints, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 

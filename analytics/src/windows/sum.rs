@@ -6,7 +6,7 @@ use service::failpoint;
 use wire::{MeterId, Reason};
 
 use super::Contribution;
-use super::quota::Counts;
+use super::room::Counts;
 use super::taken::Taken;
 use crate::store::{Stage, Store, StoreError, SumRow, damaged};
 

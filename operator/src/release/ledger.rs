@@ -43,9 +43,8 @@ use crate::release::totals::{COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
-use refusals::Refusals;
 pub(crate) use state::{State, state};
-use store::Store;
+use store::{Refusals, Store};
 
 /// The ledger's name in the operator's folder.
 pub const FILE: &str = "releases.redb";

@@ -11,7 +11,7 @@ use crate::event::Excerpt;
 use crate::plan::members::Members;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
-use crate::search::find::Found;
+use crate::search::found::Found;
 
 /// What the thread that takes sums is given.
 #[derive(Debug)]

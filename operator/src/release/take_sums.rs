@@ -8,9 +8,10 @@
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
 //! * `run`: on its thread
-//! * `search`: the search for who spoiled one, on a thread of its own
+//! * `refusals`: whether a sum may fail · `search`: the search for who spoiled one, on a thread of its own
 
 mod commit;
+mod refusals;
 mod run;
 mod search;
 
@@ -23,10 +24,9 @@ use service::{Chain, SharedClock};
 use wire::{DeploymentId, Digest, Opened, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
-use super::budget::{Budget, Counted};
+use super::budget::Budget;
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
-use super::refused::Refused;
 use super::rules::{self, Decision, Grounds};
 use super::take_result::{Job, TakeResult};
 use super::verify::verify;
@@ -205,26 +205,6 @@ impl SumTaker {
             min_meters: plan.min_meters,
             ..self.settings.release
         }
-    }
-
-    /// The refusals of a sum's key epoch, with those of its group that the ledger does not have yet.
-    fn counted(&mut self, sum: &Sum, failed: &[Refused]) -> Result<Counted, LedgerError> {
-        let in_group = failed.iter().filter(|other| other.epoch == sum.epoch);
-        let of_feeder = in_group.clone().filter(|other| other.feeder == sum.feeder);
-        Ok(Counted {
-            all: self.ledger.refusals(sum.epoch)? + in_group.count() as u32,
-            feeder: self.ledger.refusals_of(sum.epoch, &sum.feeder)? + of_feeder.count() as u32,
-        })
-    }
-
-    /// Whether a sum, and the parts that would replace it, may still fail under its key.
-    fn may_fail(&self, sum: &Sum, plan: &Plan, counted: Counted) -> bool {
-        let is_alone = plan
-            .feeders
-            .iter()
-            .all(|setting| setting.feeder == sum.feeder);
-        let parts = sum.set.partition_len(plan.min_meters);
-        self.budget.allows(sum, parts, counted, is_alone)
     }
 
     /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.

@@ -18,10 +18,12 @@
 //!
 //! # Layout
 //! * [`collect`]: the reports that count · [`listen`]: one search at a time, from the subscription to what came
-//! * [`bisect`]: the questions, without keys · [`find`]: their answers, and what they come to · [`suspects`]: whom burnt parts isolate
+//! * [`bisect`]: the questions, without keys · [`find`], [`found`]: their answers, and what they come to · [`suspects`]: whom
+//!   burnt parts isolate
 
 mod bisect;
 pub(crate) mod collect;
 pub(crate) mod find;
+pub(crate) mod found;
 pub(crate) mod listen;
 pub(crate) mod suspects;

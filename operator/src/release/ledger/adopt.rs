@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{FeederId, KeyEpoch};
 
-use super::refusals::Refusals;
+use super::store::Refusals;
 use super::{Ledger, LedgerError, Place, release};
 use crate::disk::DiskError;
 use crate::release::opening::Opening;

@@ -4,15 +4,7 @@ use redb::{ReadableDatabase as _, TableError};
 use wire::{FeederId, KeyEpoch};
 
 use super::error::LedgerError;
-use super::store::{OF_FEEDER, REFUSALS, Store, count};
-
-/// Refusals of a key epoch, and how many of them are to be counted for a feeder.
-#[derive(Clone, Debug)]
-pub(super) struct Refusals {
-    pub(super) epoch: KeyEpoch,
-    pub(super) answers: u32,
-    pub(super) of_feeder: (FeederId, u32),
-}
+use super::store::{OF_FEEDER, REFUSALS, Refusals, Store, count};
 
 impl Store {
     /// How many answers under a key epoch said no: sums that did not open, and culprits of searches.

@@ -10,12 +10,11 @@ use redb::{
     ReadableTableMetadata as _, Table, TableDefinition, TableError, WriteTransaction,
 };
 use service::store::{self, Fault};
-use wire::{FeederId, WindowStart};
+use wire::{FeederId, KeyEpoch, WindowStart};
 
 use super::Place;
 use super::error::{LedgerError, faulty};
 use super::header::{META, header};
-use super::refusals::Refusals;
 use super::rows::{SUMS, TOTAL, key, opening, row};
 use crate::release::opening::{Opening, Stage};
 
@@ -31,6 +30,14 @@ pub(super) const CACHE: usize = 16 << 20;
 
 /// Opens the file and, if told to, verifies all of it; in tests on a disk that fails.
 type Open = Box<dyn Fn(bool) -> Result<Database, Fault> + Send + Sync>;
+
+/// Refusals of a key epoch, and how many of them are to be counted for a feeder.
+#[derive(Clone, Debug)]
+pub(super) struct Refusals {
+    pub(super) epoch: KeyEpoch,
+    pub(super) answers: u32,
+    pub(super) of_feeder: (FeederId, u32),
+}
 
 /// The file, open for writing.
 pub(super) struct Store {

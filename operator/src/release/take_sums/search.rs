@@ -15,7 +15,8 @@ use crate::release::ledger::LedgerError;
 use crate::release::refused::Search;
 use crate::release::take_result::{Searched, TakeResult, Work};
 use crate::search::collect::Collection;
-use crate::search::find::{Found, find};
+use crate::search::find::find;
+use crate::search::found::Found;
 
 impl SumTaker {
     /// Starts a search of the reports in `collection`. What it finds comes back by `found`, unless the operator ends before.

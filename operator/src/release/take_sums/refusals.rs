@@ -1,0 +1,34 @@
+//! Whether a sum may be looked at, by the refusals that are left.
+
+use wire::{Plan, Sum};
+
+use super::SumTaker;
+use crate::release::budget::Counted;
+use crate::release::ledger::LedgerError;
+use crate::release::refused::Refused;
+
+impl SumTaker {
+    /// The refusals of a sum's key epoch, with those of its group that the ledger does not have yet.
+    pub(super) fn counted(
+        &mut self,
+        sum: &Sum,
+        failed: &[Refused],
+    ) -> Result<Counted, LedgerError> {
+        let in_group = failed.iter().filter(|other| other.epoch == sum.epoch);
+        let of_feeder = in_group.clone().filter(|other| other.feeder == sum.feeder);
+        Ok(Counted {
+            all: self.ledger.refusals(sum.epoch)? + in_group.count() as u32,
+            feeder: self.ledger.refusals_of(sum.epoch, &sum.feeder)? + of_feeder.count() as u32,
+        })
+    }
+
+    /// Whether a sum, and the parts that would replace it, may still fail under its key.
+    pub(super) fn may_fail(&self, sum: &Sum, plan: &Plan, counted: Counted) -> bool {
+        let is_alone = plan
+            .feeders
+            .iter()
+            .all(|setting| setting.feeder == sum.feeder);
+        let parts = sum.set.partition_len(plan.min_meters);
+        self.budget.allows(sum, parts, counted, is_alone)
+    }
+}
