@@ -14,14 +14,18 @@ use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::{Settings, Stop, StopHandle};
 use wire::{
     CapacityClass, ContributorSet, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederId,
-    GatewayId, MaskKey, MeterId, Part, Plan, Receipt, Report, RosterPage, Salt, SettlementOutcome,
-    SigningKey, Sum, Topic, Topics, UnixMillis, WindowStart,
+    FeederPlan, GatewayId, MaskKey, MeterId, Part, Plan, PlanVersion, Reason, Receipt, Report,
+    RosterPage, Salt, SettlementOutcome, SigningKey, Status, Sum, Topic, Topics, UnixMillis,
+    WindowStart,
 };
 
 use super::LIMIT;
 
 /// Drops no bits.
 static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]);
+
+/// The meter of the test's gateway.
+const HOSTILE: &str = "hostile";
 
 /// What a hostile meter sends in the place of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,40 @@ pub(crate) enum Spoilt {
     Key,
     /// Readings that are no whole number of quanta, in a report that is in order otherwise.
     Readings,
+    /// A reading beyond what all meters together can have entered.
+    Range,
+    /// A thousand readings where one can be.
+    Presence,
+    /// Masks of another salt than the report names.
+    Salt,
+    /// Masks of another setting than the report names.
+    Setting,
+    /// Limbs of which the last is missing.
+    Truncated,
+    /// A value that is beyond the modulus.
+    Limb,
+    /// The setting of a plan that does not hold for the window.
+    OtherPlan,
+    /// The salt of another meter's report.
+    CopiedSalt,
+}
+
+impl Spoilt {
+    /// Why analytics refuses the report, if it does: no sum has it then.
+    pub(crate) fn refusal(self) -> Option<Reason> {
+        match self {
+            Self::Truncated => Some(Reason::WrongLength),
+            Self::Limb => Some(Reason::LimbOutOfRange),
+            Self::OtherPlan => Some(Reason::OutdatedConfig),
+            Self::CopiedSalt => Some(Reason::SaltTaken),
+            _ => None,
+        }
+    }
+
+    /// Whether its zero checks are wrong, so that a search finds its meter.
+    pub(crate) fn is_found(self) -> bool {
+        matches!(self, Self::Noise | Self::Key | Self::Salt | Self::Setting)
+    }
 }
 
 /// What is seen on the broker.
@@ -47,6 +85,10 @@ pub(crate) struct Observed {
     sent: BTreeMap<WindowStart, (String, Vec<u8>)>,
     /// Windows whose report was asked for again.
     pub(crate) wanted: BTreeSet<WindowStart>,
+    /// A salt of another meter's report of each window that was folded.
+    pub(crate) salts: BTreeMap<WindowStart, Salt>,
+    /// Why reports of the hostile meter were refused, by window.
+    pub(crate) refused: BTreeMap<WindowStart, Reason>,
 }
 
 /// A gateway with one meter.
@@ -75,6 +117,7 @@ impl Rogue {
             topics.roster_filter(),
             topics.sum_filter(),
             topics.receipt(&gateway),
+            topics.reports_of(&meter::feeder_of(0, 1)),
         ];
         let filters = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
         let (stop, stopped) = Stop::manual();
@@ -84,7 +127,7 @@ impl Rogue {
             topics,
             feeder: meter::feeder_of(0, 1),
             gateway,
-            meter: "hostile".parse().unwrap(),
+            meter: HOSTILE.parse().unwrap(),
             key: SigningKey::generate(),
             mask: MaskSecret::generate().unwrap(),
             publisher,
@@ -153,40 +196,40 @@ impl Rogue {
         let (plan, limbs) = observed.plan.as_ref().unwrap();
         let setting = plan.feeder(&self.feeder, window).unwrap();
         let epoch = plan.epoch_for(window).unwrap();
-        let profile = Profile::by_name(setting.profile.as_str()).unwrap();
-        let shape = Shape::new(plan.layout.as_str().parse().unwrap(), plan.batch).unwrap();
-        let (reference_wh, quantum_wh) = (setting.reference_wh, setting.quantum_wh);
-        let unit = setting.square_unit_wh2;
-        let encoding = Encoding::new(profile, shape, reference_wh, quantum_wh, unit).unwrap();
+        let encoding = encoding(plan, setting);
         let mut plaintext = plaintext(&encoding, plan.batch, spoilt);
-        let salt = Salt(rand::rng().random());
+        let salt = match spoilt {
+            Some(Spoilt::CopiedSalt) => observed.salts[&window],
+            _ => Salt(rand::rng().random()),
+        };
+        let mut masked = (plan.setting_digest(setting, epoch).0, salt.0);
+        match spoilt {
+            Some(Spoilt::Setting) => masked.0[0] ^= 1,
+            Some(Spoilt::Salt) => masked.1[0] ^= 1,
+            _ => {}
+        }
         let label = Label {
-            setting: &plan.setting_digest(setting, epoch).0,
+            setting: &masked.0,
             window: window.0,
-            salt: salt.0,
+            salt: masked.1,
         };
         let pad = self.pad(plan, epoch);
         pad.add(&label, RING.modulus, &mut plaintext);
 
-        let key = seal::PublicKey::from_packed(plan.public_key(0, limbs).unwrap()).unwrap();
-        let mut whole = Vec::new();
-        seal::encrypt(&key, &WHOLE, &plaintext, &mut whole).unwrap();
-        let (c0, c1) = whole.split_at(RING.packed_len(plaintext.len()));
-        let mut c0 = unpack(&RING, plaintext.len(), c0).unwrap();
-        let mut c1 = unpack(&RING, RING.dimension, c1).unwrap();
-        match spoilt {
-            Some(Spoilt::Noise) => {
-                for word in c0.iter_mut().chain(&mut c1) {
-                    *word = rand::rng().random_range(0..RING.modulus);
-                }
-            }
-            Some(Spoilt::Key) => c1[7] = (c1[7] + (1 << 40)) % RING.modulus,
-            Some(Spoilt::Readings) | None => {}
-        }
+        let (mut c0, mut c1) = encrypt(plan.public_key(0, limbs).unwrap(), &plaintext);
+        spoil(spoilt, &mut c0, &mut c1);
         let mut limbs = Vec::new();
-        packed::report::pack(profile, &c0, &c1, &mut limbs).unwrap();
+        packed::report::pack(encoding.profile, &c0, &c1, &mut limbs).unwrap();
+        match spoilt {
+            Some(Spoilt::Truncated) => drop(limbs.pop()),
+            Some(Spoilt::Limb) => limbs.fill(0xff),
+            _ => {}
+        }
         let report = Report {
-            plan_version: setting.since,
+            plan_version: match spoilt {
+                Some(Spoilt::OtherPlan) => PlanVersion(0),
+                _ => setting.since,
+            },
             epoch: epoch.epoch,
             feeder: self.feeder.clone(),
             meter: self.meter.clone(),
@@ -213,7 +256,38 @@ impl Rogue {
     }
 }
 
-/// Readings of 0 Wh, or the first of them half a quantum.
+fn encoding(plan: &Plan, setting: &FeederPlan) -> Encoding {
+    let profile = Profile::by_name(setting.profile.as_str()).unwrap();
+    let shape = Shape::new(plan.layout.as_str().parse().unwrap(), plan.batch).unwrap();
+    let (reference_wh, quantum_wh) = (setting.reference_wh, setting.quantum_wh);
+    let unit = setting.square_unit_wh2;
+    Encoding::new(profile, shape, reference_wh, quantum_wh, unit).unwrap()
+}
+
+/// The words of a whole ciphertext.
+fn encrypt(key: &[u8], plaintext: &[u64]) -> (Vec<u64>, Vec<u64>) {
+    let key = seal::PublicKey::from_packed(key).unwrap();
+    let mut whole = Vec::new();
+    seal::encrypt(&key, &WHOLE, plaintext, &mut whole).unwrap();
+    let (c0, c1) = whole.split_at(RING.packed_len(plaintext.len()));
+    let c0 = unpack(&RING, plaintext.len(), c0).unwrap();
+    (c0, unpack(&RING, RING.dimension, c1).unwrap())
+}
+
+/// What is to be wrong with a ciphertext.
+fn spoil(spoilt: Option<Spoilt>, c0: &mut [u64], c1: &mut [u64]) {
+    match spoilt {
+        Some(Spoilt::Noise) => {
+            for word in c0.iter_mut().chain(c1) {
+                *word = rand::rng().random_range(0..RING.modulus);
+            }
+        }
+        Some(Spoilt::Key) => c1[7] = (c1[7] + (1 << 40)) % RING.modulus,
+        _ => {}
+    }
+}
+
+/// Readings of 0 Wh, and what is to be wrong with the first of them.
 fn plaintext(encoding: &Encoding, batch: u16, spoilt: Option<Spoilt>) -> Vec<u64> {
     let nothing = Entered {
         wh: 0,
@@ -221,9 +295,15 @@ fn plaintext(encoding: &Encoding, batch: u16, spoilt: Option<Spoilt>) -> Vec<u64
     };
     let readings = vec![Some(nothing); usize::from(batch)];
     let mut plaintext = encoding.encode(&readings).unwrap();
-    if spoilt == Some(Spoilt::Readings) {
-        let quantum_bits = encoding.quantum_wh.ilog2() + encoding.profile.scale_bits;
-        plaintext[0] = 1 << (quantum_bits - encoding.reference_wh.ilog2() - 1);
+    match spoilt {
+        Some(Spoilt::Readings) => {
+            let quantum_bits = encoding.quantum_wh.ilog2() + encoding.profile.scale_bits;
+            plaintext[0] = 1 << (quantum_bits - encoding.reference_wh.ilog2() - 1);
+        }
+        // A reading of the reference is one such unit.
+        Some(Spoilt::Range) => plaintext[0] = 200 << encoding.profile.scale_bits,
+        Some(Spoilt::Presence) => plaintext[encoding.shape.presence().start] *= 1_000,
+        _ => {}
     }
     plaintext
 }
@@ -265,6 +345,11 @@ impl Observed {
                 self.meters.extend(numbered);
                 self.roster = entries.iter().map(|entry| entry.meter.clone()).collect();
             }
+            Some(Topic::Report { meter, .. }) if meter.as_str() != HOSTILE => {
+                let report = wire::decode::<Report>(bytes, bytes.len()).unwrap();
+                let report = report.claimed();
+                self.salts.entry(report.window).or_insert(report.salt);
+            }
             Some(Topic::Sum { .. }) => {
                 let sum = wire::decode::<Sum>(bytes, bytes.len()).unwrap();
                 let sum = sum.claimed();
@@ -272,6 +357,11 @@ impl Observed {
             }
             Some(Topic::Receipt { .. }) => {
                 let receipt = wire::decode::<Receipt>(bytes, bytes.len()).unwrap();
+                for entry in &receipt.claimed().entries {
+                    if let Status::Rejected(reason) = entry.status {
+                        self.refused.insert(entry.window, reason);
+                    }
+                }
                 let wanted = (receipt.claimed().settlements.iter())
                     .filter(|settled| settled.outcome == SettlementOutcome::Wanted);
                 let windows: Vec<_> = wanted.map(|settled| settled.window).collect();

@@ -25,7 +25,19 @@ use super::{LIMIT, roster_has, started};
 const HONEST: u32 = 100;
 const MIN_METERS: u32 = 15;
 /// What it sends, a window each.
-const SPOILT: [Spoilt; 3] = [Spoilt::Noise, Spoilt::Readings, Spoilt::Key];
+const SPOILT: [Spoilt; 11] = [
+    Spoilt::Truncated,
+    Spoilt::Limb,
+    Spoilt::OtherPlan,
+    Spoilt::CopiedSalt,
+    Spoilt::Readings,
+    Spoilt::Range,
+    Spoilt::Presence,
+    Spoilt::Noise,
+    Spoilt::Salt,
+    Spoilt::Setting,
+    Spoilt::Key,
+];
 /// Windows that pass: in the last two it is out of service.
 const PASSED: u64 = SPOILT.len() as u64 + 2;
 
@@ -118,7 +130,7 @@ impl<'a> Ended<'a> {
     /// Whether every meter is in a total or named, and the culprit is if it can be.
     fn is_whole(&self, spoilt: Spoilt) -> bool {
         let meters: usize = self.parts.iter().map(|part| part.meters as usize).sum();
-        let is_found = !self.culprits.is_empty() || spoilt == Spoilt::Readings;
+        let is_found = !self.culprits.is_empty() || !spoilt.is_found();
         is_found && meters + self.burnt.len() == HONEST as usize + 1
     }
 
@@ -148,22 +160,22 @@ impl<'a> Ended<'a> {
         let all: BTreeSet<_> = observed.meters.values().cloned().collect();
         assert_eq!(&self.burnt | &in_totals, all, "{spoilt:?}");
         let named = self.culprits.iter().collect::<Vec<_>>();
-        match spoilt {
-            Spoilt::Readings => assert_eq!(named, Vec::<&MeterId>::new()),
-            _ => assert_eq!(named, [hostile], "{spoilt:?}"),
+        match spoilt.is_found() {
+            false => assert_eq!(named, Vec::<&MeterId>::new(), "{spoilt:?}"),
+            true => assert_eq!(named, [hostile], "{spoilt:?}"),
         }
     }
 }
 
 impl Ended<'_> {
-    /// It is in one exact total of all the others, and nothing of it was refused.
-    fn check_without_it(&self, entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>) {
+    /// There is one exact total of so many meters, and nothing of it was refused. The readings of the hostile one are 0.
+    fn check_one_total(&self, meters: u32, entered: &BTreeMap<(MeterId, WindowStart), Vec<i64>>) {
         let [total] = self.parts[..] else {
             panic!("{} parts", self.parts.len());
         };
         assert!(self.burnt.is_empty() && self.culprits.is_empty());
         // The clock is far beyond these windows, so the hostile meter owes its readings there.
-        assert_eq!(total.meters, HONEST);
+        assert_eq!(total.meters, meters);
         let of_window = entered
             .iter()
             .filter(|((_, at), _)| *at == total.window_start);
@@ -206,16 +218,29 @@ impl Scene {
         }
     }
 
-    /// Lets a window pass in which the hostile meter sends this.
+    /// Lets a window pass in which the hostile meter sends this, and a good report if that was refused.
     async fn pass(&self, number: u64, spoilt: Spoilt) {
-        self.rogue.send(window(number), Some(spoilt)).await;
+        let at = window(number);
+        let Some(reason) = spoilt.refusal() else {
+            self.rogue.send(at, Some(spoilt)).await;
+            self.clock.set(clocked::passed(number + 1));
+            return;
+        };
         self.clock.set(clocked::passed(number + 1));
+        // The others are folded long before the hostile one has sealed.
+        self.rogue.until(|seen| seen.salts.contains_key(&at)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.rogue.send(at, Some(spoilt)).await;
+        self.rogue
+            .until(|seen| seen.refused.get(&at) == Some(&reason))
+            .await;
+        self.rogue.send(at, None).await;
     }
 
     async fn until(&mut self, what: &str, holds: impl Fn(&[FeederReport]) -> bool) {
         while !holds(&self.released) {
             assert!(
-                self.begin.elapsed() < 2 * LIMIT,
+                self.begin.elapsed() < 4 * LIMIT,
                 "{what}: {} parts",
                 self.released.len()
             );
@@ -249,10 +274,10 @@ async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_wh
             Ended::of(window(number), released, &totals).is_whole(spoilt)
         };
         scene.until(&format!("{spoilt:?}"), is_whole).await;
-        if spoilt != Spoilt::Readings {
+        if spoilt.is_found() {
             roster_has(&scene.settings, &scene.rogue, &hostile, false).await;
         }
-        if number + 1 < SPOILT.len() as u64 && spoilt != Spoilt::Readings {
+        if number + 1 < SPOILT.len() as u64 && spoilt.is_found() {
             scene.readmit().await;
         }
     }
@@ -275,12 +300,16 @@ async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_wh
     let entered = entered(&scene.settings, &hostile, scale);
     for (number, spoilt) in (0..).zip(SPOILT) {
         let window = window(number);
-        assert!(observed.wanted.contains(&window));
         let ended = Ended::of(window, &scene.released, &totals);
+        if spoilt.refusal().is_some() {
+            ended.check_one_total(HONEST + 1, &entered);
+            continue;
+        }
+        assert!(observed.wanted.contains(&window));
         ended.check(spoilt, &hostile, &observed, &entered);
     }
     for number in SPOILT.len() as u64..PASSED {
         let ended = Ended::of(window(number), &scene.released, &totals);
-        ended.check_without_it(&entered);
+        ended.check_one_total(HONEST, &entered);
     }
 }
