@@ -9,7 +9,7 @@ use crate::release::totals::COMMIT_MAX;
 
 /// Groups after which the sums are counted at the latest. Until then the ledger is ahead of its count, and only the
 /// totals show that a copy from in between is older.
-const COUNT_EVERY: u32 = 16;
+pub(super) const COUNT_EVERY: u32 = 16;
 
 impl SumTaker {
     /// Takes sums until `queue` is closed and drained. Blocks: give it a thread. What searches find comes back by `found`, the

@@ -1,14 +1,9 @@
-<<<<<<< HEAD
 //! What a plan cannot be, rules of release that do not fit it, and a plan that nobody would go by.
-=======
-//! The plan and the rules of release.
->>>>>>> 5eed456 (release, service, operator: files of one subject each, which use each other in one direction)
 
 use std::time::Duration;
 
 use packed::layout::{Layout, Shape};
 
-<<<<<<< HEAD
 use super::{Conflict, pair};
 use crate::config::validate::DAY;
 use crate::config::{Plan, Settings};
@@ -41,11 +36,6 @@ pub(super) fn plans(settings: &Settings) -> [Option<Conflict>; 3] {
         ),
     ]
 }
-=======
-use super::super::validate::DAY;
-use super::super::{Plan, Settings};
-use super::{Conflict, pair};
->>>>>>> 5eed456 (release, service, operator: files of one subject each, which use each other in one direction)
 
 /// A late household must not be able to tell, by itself, who else is in its sum.
 pub(super) fn supplements(settings: &Settings) -> Option<Conflict> {

@@ -4,6 +4,7 @@ mod search;
 
 use std::path::Path;
 
+use super::run::COUNT_EVERY;
 use super::*;
 use crate::enrolment::message::tests::{deployment, signing, topics};
 use crate::keys::keyring::FIRST_EPOCH;
@@ -11,6 +12,7 @@ use crate::release::ledger::Place;
 use crate::release::ledger::faults::FailingDisk;
 use crate::release::opening::Stage;
 use crate::release::report::FeederReport;
+use crate::release::take_result::Work;
 use crate::release::totals::COMMIT_MAX;
 use crate::release::totals::faults::Tearing;
 use crate::testing::fleet::{Fleet, Readings, Scene, Sealed, truth};
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use packed::layout::Layout;
 use service::MockClock;
 use service::trust::MinMeters;
+use tokio::sync::mpsc;
 use wire::{KeyEpoch, Part, Plan, SumReceipt, Total, UnixMillis, WindowStart};
 
 /// Long after the windows of these tests.
