@@ -1,5 +1,6 @@
 use super::*;
 use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
+use crate::plan::term::Term;
 use packed::layout::Layout;
 use service::MockClock;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         layout: Layout::Moments,
         profile: None,
         min_meters: 15,
-        term: crate::plan::term::Term(std::time::Duration::from_secs(86_400)),
+        term: Term(std::time::Duration::from_secs(86_400)),
         latest: UnixMillis(1_700_000_000_000),
     };
     let mut registry = Registry {
