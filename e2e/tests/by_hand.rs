@@ -4,6 +4,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::processes::{Deployment, wait_for};
 
@@ -134,9 +135,12 @@ const PRODUCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/product
 fn readings(deployment: &Deployment) -> PathBuf {
     let mut text = "time".to_owned();
     text.extend((1..=20).map(|home| format!(",home-{home}")));
+    // Yesterday's: analytics goes by the wall clock in production, and takes no readings past its retention.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now");
+    let midnight = (now.as_secs() / 86_400 - 1) * 86_400;
     for quarter in 0..96 {
-        let (hour, minute) = (quarter / 4, quarter % 4 * 15);
-        text += &format!("\n2025-01-06 {hour:02}:{minute:02}");
+        let at = UNIX_EPOCH + Duration::from_secs(midnight + quarter * 900);
+        text += &format!("\n{}", humantime::format_rfc3339_seconds(at));
         text.extend((1..=20).map(|home| format!(",0.{:03}", (quarter * 7 + home * 31) % 1_000)));
     }
     let path = deployment.folder.path().join("readings.csv");

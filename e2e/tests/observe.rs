@@ -371,7 +371,7 @@ fn a_report_can_be_followed_from_seal_to_total_by_one_id() {
 
 #[test]
 fn what_is_logged_of_a_report_has_nothing_of_its_contents() {
-    const FIELDS: [&str; 16] = [
+    const FIELDS: [&str; 18] = [
         "timestamp",
         "level",
         "target",
@@ -387,6 +387,8 @@ fn what_is_logged_of_a_report_has_nothing_of_its_contents() {
         "again",
         "status",
         "contributors",
+        "joined",
+        "left",
         "threadId",
     ];
     let traced = OBSERVED

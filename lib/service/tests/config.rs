@@ -533,7 +533,7 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
         (one, feeders, "analytics.max_feeders"),
         (
             "",
-            "analytics.max_open_windows = 2_047",
+            "analytics.max_open_windows = 2047",
             "analytics.max_feeders",
         ),
     ]);
