@@ -62,7 +62,10 @@ enum Command {
         digest: String,
     },
     /// The list of physical meters
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  operator registry import meters.csv"
+    )]
     Registry(RegistryCommand),
     /// Let a meter, a gateway with its meters, or an analytics service leave; a running operator takes it up within a second
     #[command(

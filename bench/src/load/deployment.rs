@@ -47,8 +47,9 @@ async fn ask(settings: &Settings, fleet: &Fleet, stop: &Stop) -> Result<Arc<Held
         tokio::select! {
             () = stop.stopped() => return Err(Interrupted.into()),
             _ = again.tick() => {
-                let (topic, bytes) = fleet.founding(&settings.deployment.id, &topics)?;
-                publisher.publish(topic, bytes, false).await?;
+                for (topic, bytes) in fleet.founding(&settings.deployment.id, &topics)? {
+                    publisher.publish(topic, bytes, false).await?;
+                }
             }
             event = inbox.recv() => match event {
                 Some(Event::Message(incoming)) => {

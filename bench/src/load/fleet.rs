@@ -127,21 +127,33 @@ impl Fleet {
         let none = (VerifyingKey::from_bytes([0; 32]), MaskKey([0; 32]));
         let mut keys = vec![none; self.meters() as usize];
         in_parallel(&mut keys, 1, |meter, keys| {
-            let meter = meter as u32;
-            let mask = MaskKey(self.mask_secret(meter).public());
-            keys[0] = (self.meter_key(meter).verifying_key(), mask);
+            keys[0] = self.keys_of(meter as u32);
             Ok(())
         })?;
         Ok(keys)
     }
 
-    /// A request that names all feeders, as large as they will be, and no meters: it founds the plan.
+    fn keys_of(&self, meter: u32) -> PublicKeys {
+        let mask = MaskKey(self.mask_secret(meter).public());
+        (self.meter_key(meter).verifying_key(), mask)
+    }
+
+    /// Requests for the first meter of each feeder, which name all feeders as large as they will be: they found the plan.
     pub(crate) fn founding(
         &self,
         deployment: &DeploymentId,
         topics: &Topics,
-    ) -> Result<(String, Vec<u8>)> {
-        self.request(deployment, topics, 0, (0, 1), Vec::new())
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut firsts = vec![Vec::new(); self.gateways.len()];
+        for feeder in 0..self.feeders.len() as u32 {
+            let meter = feeder * self.a_feeder;
+            let keys = self.keys_of(meter);
+            firsts[self.gateway(feeder, 0) as usize].push(self.asked(meter, keys)?);
+        }
+        let requests = (0..).zip(firsts).map(|(gateway, meters)| {
+            self.request(deployment, topics, gateway, (0, 1), (true, meters))
+        });
+        requests.collect()
     }
 
     /// What a gateway asks the operator: to enrol its meters.
@@ -156,21 +168,29 @@ impl Fleet {
             .filter(|meter| self.gateway(meter / self.a_feeder, meter % self.a_feeder) == gateway)
             .collect();
         let chunks = own.len().div_ceil(CHUNK) as u32;
-        let asked = |meter: &u32| {
-            let (key, mask_key) = keys[*meter as usize];
-            Ok(EnrolMeter {
-                meter: self.meter_id(*meter)?,
-                feeder: self.feeder(meter / self.a_feeder).clone(),
-                capacity: capacity()?,
-                key,
-                mask_key,
-            })
-        };
         let requests = (0..).zip(own.chunks(CHUNK)).map(|(chunk, own)| {
-            let meters = own.iter().map(asked).collect::<Result<_>>()?;
-            self.request(deployment, topics, gateway, (chunk, chunks), meters)
+            let meters = own.iter();
+            let meters = meters.map(|meter| self.asked(*meter, keys[*meter as usize]));
+            let meters = meters.collect::<Result<_>>()?;
+            self.request(
+                deployment,
+                topics,
+                gateway,
+                (chunk, chunks),
+                (false, meters),
+            )
         });
         requests.collect()
+    }
+
+    fn asked(&self, meter: u32, (key, mask_key): PublicKeys) -> Result<EnrolMeter> {
+        Ok(EnrolMeter {
+            meter: self.meter_id(meter)?,
+            feeder: self.feeder(meter / self.a_feeder).clone(),
+            capacity: capacity()?,
+            key,
+            mask_key,
+        })
     }
 
     fn request(
@@ -179,7 +199,7 @@ impl Fleet {
         topics: &Topics,
         gateway: u32,
         (chunk, chunks): (u32, u32),
-        meters: Vec<EnrolMeter>,
+        (founds, meters): (bool, Vec<EnrolMeter>),
     ) -> Result<(String, Vec<u8>)> {
         let key = SigningKey::from_bytes(&self.derived("gateway", gateway));
         let id = &self.gateways[gateway as usize];
@@ -188,7 +208,7 @@ impl Fleet {
             feeder: feeder.clone(),
             max_capacity,
             // Who founds a feeder asks for all that it will have, so that its setting does not change under way.
-            meters: match meters.is_empty() {
+            meters: match founds {
                 true => self.a_feeder,
                 false => self.members(index, gateway),
             },
