@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::cache::Cache;
 use super::error::BuildError;
 use super::platform::check_libc;
+use super::tree::{hex, tree_hash};
 use super::wheels::{CONFIG_CORE, LIBRARIES, TREE, WHEELS, Wheel};
 
 /// Written last, so a folder that has it was unpacked to the end.
@@ -271,50 +272,8 @@ fn finish(tree: &Path) -> io::Result<()> {
     fs::write(tree.join(COMPLETE), "")
 }
 
-/// SHA-256, in hex, over the path and the content of every file below `tree`, and where its links lead, in the order of
-/// their paths.
-pub(crate) fn tree_hash(tree: &Path) -> io::Result<String> {
-    let mut files = Vec::new();
-    list(tree, &mut files)?;
-    files.sort();
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    for file in files {
-        let name = file.strip_prefix(tree).unwrap_or(&file);
-        add(name.as_os_str().as_encoded_bytes());
-        match fs::read_link(&file) {
-            Ok(target) => add(target.as_os_str().as_encoded_bytes()),
-            Err(_) => add(&fs::read(&file)?),
-        }
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-/// Files and links below `folder`.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => list(&entry.path(), files)?,
-            false => files.push(entry.path()),
-        }
-    }
-    Ok(())
-}
-
 fn text(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     text
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,7 +8,7 @@
 //! - [`platform`]: which machines the published libraries run on.
 //! - [`cache`]: the folder shared by all builds, its lock and its renames.
 //! - [`compiler`]: which C++ compiler.
-//! - [`wheels`]: the packages and their hashes; [`fetch`]: pip, the unpacked tree.
+//! - [`wheels`]: the packages and their hashes; [`fetch`]: pip, the unpacked tree, [`tree`]: its hash.
 //! - [`install`]: an OpenFHE to compile and link against, fetched or the user's own.
 //! - [`shim`]: the C++ that touches OpenFHE, compiled once into a shared library.
 
@@ -19,6 +19,7 @@ pub(crate) mod fetch;
 pub(crate) mod install;
 pub(crate) mod platform;
 pub(crate) mod shim;
+pub(crate) mod tree;
 pub(crate) mod wheels;
 
 use std::ffi::OsString;

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use super::cache::Cache;
 use super::compiler::{Compiler, Missing};
 use super::error::BuildError;
-use super::fetch::hex;
 use super::install::Install;
+use super::tree::hex;
 
 /// The folder of this crate, which the sources are below.
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");

@@ -67,7 +67,7 @@ impl Local {
                         .map(|member| format!("{prefix}/{member}"))
                         .collect::<Vec<_>>(),
                 );
-                let sha256 = build::fetch::hex(&Sha256::digest(fs::read(&path).unwrap()));
+                let sha256 = build::tree::hex(&Sha256::digest(fs::read(&path).unwrap()));
                 Wheel {
                     sha256: Box::leak(sha256.into_boxed_str()),
                     ..*wheel
