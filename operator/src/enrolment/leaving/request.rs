@@ -11,6 +11,9 @@ use super::untouched;
 use crate::disk::{self, DiskError};
 use crate::keys::rotate::time;
 
+/// A file in the folder of requests, and what is in it.
+type Left = (PathBuf, Result<LeaveRequest, LeaveError>);
+
 /// Longest request that is read, in bytes.
 const MAX_REQUEST: usize = 4_096;
 
@@ -183,9 +186,7 @@ impl LeaveInbox {
     ///
     /// # Errors
     /// The folder or a file cannot be read.
-    pub(crate) fn waiting(
-        &self,
-    ) -> Result<Vec<(PathBuf, Result<LeaveRequest, LeaveError>)>, LeaveError> {
+    pub(crate) fn waiting(&self) -> Result<Vec<Left>, LeaveError> {
         let entries = match std::fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(DiskError::at("read", &self.dir))?,

@@ -15,7 +15,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         layout: Layout::Moments,
         profile: None,
         min_meters: 15,
-        term: Term(std::time::Duration::from_secs(86_400)),
+        term: Term(Duration::from_secs(86_400)),
         latest: UnixMillis(1_700_000_000_000),
     };
     let mut registry = Registry {

@@ -314,7 +314,10 @@ fn a_meter_that_spoils_sums_is_out_at_once_and_still_in_the_sums_it_spoilt() {
     let mut scene = Scene::enrolled(dir.path());
     let culprit: MeterId = "meter-2".parse().unwrap();
     let named = [culprit.clone(), "nobody".parse().unwrap()];
-    assert_eq!(scene.registry.put_out(&named), [culprit.clone()]);
+    assert_eq!(
+        scene.registry.put_out(&named),
+        std::slice::from_ref(&culprit)
+    );
     assert_eq!(scene.registry.put_out(&named), [], "once");
     assert_eq!(scene.registry.let_go().meters, [culprit]);
     let before = WindowStart(START - WINDOW_S);
