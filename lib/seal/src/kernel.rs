@@ -171,37 +171,37 @@ impl Loops {
         }))
     }
 
-    /// [`sample::ternary`](crate::sample::ternary).
+    /// `sample::ternary`.
     pub fn ternary(self, random: &[Block; N / 64], coefficients: &mut [u64; N]) {
         // SAFETY: `Loops::of` gives only loops whose instructions this processor has.
         unsafe { (self.0.ternary)(random, coefficients) }
     }
 
-    /// [`sample::errors`](crate::sample::errors).
+    /// `sample::errors`.
     pub fn errors(self, random: &[[Block; 2]], errors: &mut [u64]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.errors)(random, errors) }
     }
 
-    /// [`transform::forward`](crate::transform::forward).
+    /// `transform::forward`.
     pub fn forward(self, polynomial: &mut [u64; N], values: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.forward)(&FORWARD, polynomial, values) }
     }
 
-    /// [`transform::multiply`](crate::transform::multiply).
+    /// `transform::multiply`.
     pub fn multiply(self, factors: &Factors, values: &[u64; N], products: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.multiply)(factors, values, products) }
     }
 
-    /// [`transform::inverse`](crate::transform::inverse).
+    /// `transform::inverse`.
     pub fn inverse(self, values: &mut [u64; N], polynomial: &mut [u64; N]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.inverse)(&INVERSE, values, polynomial) }
     }
 
-    /// [`ring::add`](crate::ring::add).
+    /// `ring::add`.
     pub fn add(self, terms: &[u64], sums: &mut [u64]) {
         // SAFETY: as for `ternary`.
         unsafe { (self.0.add)(terms, sums) }

@@ -27,7 +27,7 @@ const PRODUCT_BOUND: u64 = 4 * Q;
 /// transposed, where a block is of rows, one for each of its columns.
 pub(crate) struct Roots(Factors);
 
-/// Constants with their companions (see [`companion`]).
+/// Constants with their companions (see `companion`).
 #[repr(align(64))]
 pub struct Factors {
     factor: [u64; N],
