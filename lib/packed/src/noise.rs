@@ -9,7 +9,7 @@
 //! coefficient's error has the variance
 //!
 //! ```text
-//! (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁/12)‖s‖² + 4^t₀/12
+//! (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁ − 1)/12·‖s‖² + (4^t₀ − 1)/12
 //! ```
 //!
 //! where `‖s‖²` and `‖e‖²` are those of the key at hand: they are the same for every report under
@@ -55,7 +55,7 @@ impl KeyNorms {
 pub fn sigma(profile: &Profile, norms: &KeyNorms) -> f64 {
     let [dropped_c0, dropped_c1] = profile
         .dropped
-        .map(|bits| f64::from(2 * bits).exp2() / 12.0);
+        .map(|bits| (f64::from(2 * bits).exp2() - 1.0) / 12.0);
     let encryption = norms.error * 2.0 / 3.0 + ERROR_VARIANCE * (1.0 + norms.secret);
     (encryption + dropped_c1 * norms.secret + dropped_c0).sqrt()
 }
