@@ -35,18 +35,16 @@ fn the_noise_of_each_profile_is_that_of_the_design() {
     }
 }
 
-/// Every term of the variance on its own: (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁/12)‖s‖² + 4^t₀/12.
+/// Every term of the variance on its own: (2/3)‖e‖² + σ² + σ²‖s‖² + (4^t₁ − 1)/12·‖s‖² + (4^t₀ − 1)/12.
 #[test]
 fn the_noise_is_that_of_the_keys_own_norms() {
     static WHOLE: Profile = Profile::new("whole", &crate::RING, 39, [0, 0]);
     let variance = |profile, secret, error| sigma(profile, &KeyNorms { secret, error }).powi(2);
     let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
-    let whole = 1.0 / 12.0;
-    assert!(close(variance(&WHOLE, 0.0, 0.0), 10.5 + whole));
-    assert!(close(variance(&WHOLE, 0.0, 9.0), 6.0 + 10.5 + whole));
-    let secret = 100.0 * (10.5 + whole);
-    assert!(close(variance(&WHOLE, 100.0, 0.0), secret + 10.5 + whole));
-    let dropped = [f64::from(1 << 26) / 12.0, 65_536.0 / 12.0];
+    assert!(close(variance(&WHOLE, 0.0, 0.0), 10.5));
+    assert!(close(variance(&WHOLE, 0.0, 9.0), 6.0 + 10.5));
+    assert!(close(variance(&WHOLE, 100.0, 0.0), 100.0 * 10.5 + 10.5));
+    let dropped = [f64::from((1 << 26) - 1) / 12.0, 65_535.0 / 12.0];
     let expected = 10.5 + dropped[0] + 100.0 * (10.5 + dropped[1]);
     assert!(close(variance(&ADDITIVE_SMALL, 100.0, 0.0), expected));
 }
