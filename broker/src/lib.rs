@@ -22,6 +22,8 @@
 
 pub mod doctor;
 mod embedded;
+#[allow(dead_code, reason = "the sessions that use it are being written")]
+mod guard;
 #[cfg(target_os = "linux")]
 mod nodelay;
 mod probe;

@@ -1,0 +1,1 @@
+//! TLS: certificate, key and the authorities of clients, from files.
