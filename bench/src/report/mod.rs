@@ -44,7 +44,9 @@ pub(crate) fn join(options: &Options) -> Result<PathBuf> {
     for folder in &options.folders {
         for (name, place) in PARTS {
             let path = folder.join(name);
-            if path.exists() {
+            // The load of a budget's row is a part of that budget, and no measurement of the greatest load.
+            let of_a_row = name == "load.json" && folder.join("budget.json").exists();
+            if path.exists() && !of_a_row {
                 *place(&mut run) = Some(read(&path)?);
             }
         }
@@ -130,17 +132,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = folder.path().join("a");
         let second = folder.path().join("b");
-        for path in [&first, &second] {
+        let third = folder.path().join("c");
+        for path in [&first, &second, &third] {
             std::fs::create_dir(path).unwrap();
         }
         let text = serde_json::to_string(&example()).unwrap();
         std::fs::write(first.join("run.json"), text).unwrap();
         std::fs::write(second.join("load.json"), r#"{"steps": []}"#).unwrap();
-        let folders = vec![first.clone(), second];
+        std::fs::write(third.join("budget.json"), r#"{"rows": []}"#).unwrap();
+        std::fs::write(third.join("load.json"), r#"{"steps": ["of a row"]}"#).unwrap();
+        let folders = vec![first.clone(), second, third];
         let written = join(&Options { folders }).unwrap();
         assert_eq!(written, first.join(FILE));
         let run = run_in(&first).unwrap();
         assert_eq!(run.load, Some(serde_json::json!({"steps": []})));
+        assert_eq!(run.budget, Some(serde_json::json!({"rows": []})));
     }
 
     #[test]
