@@ -133,7 +133,7 @@ fn judge(profile: &Profile, moments: &Moments, sigma: f64) -> Option<String> {
             "{profile}: an error of {:.2} standard deviations",
             moments.largest
         ))
-    } else if (deviation - 1.0).abs() > 0.01 + slack {
+    } else if (deviation - 1.0).abs() > 0.002 + slack {
         Some(format!("{profile}: the standard deviation is off"))
     } else if (kurtosis - expected).abs() > tail {
         Some(format!(
