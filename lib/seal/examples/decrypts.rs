@@ -79,7 +79,10 @@ fn halves(secret: &SecretKey) -> Result<Vec<f64>, Failure> {
         c1: vec![1; RING.dimension],
     };
     let opened = secret.open(&ones)?;
-    Ok(opened.iter().map(|ones| RING.centre(*ones) as f64 / 2.0).collect())
+    Ok(opened
+        .iter()
+        .map(|ones| RING.centre(*ones) as f64 / 2.0)
+        .collect())
 }
 
 fn work(key: &PublicKey, secret: &SecretKey, seed: u64, reports: usize) -> Result<Found, Failure> {
