@@ -156,7 +156,11 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file that must not exist yet, with permissions `mode`.
+///
+/// # Errors
+/// Those of the operating system, among them that it exists.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_new(path, mode)?;
     file.write_all(bytes)?;
     file.sync_all()
