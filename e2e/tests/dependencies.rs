@@ -1,6 +1,6 @@
 //! Which crate may reach which: what the design promises about who can hold a key and who links C++.
 //!
-//! By default `meter` reaches no OpenFHE. With its feature `openfhe` it does; `meter/clippy.toml` keeps it from the module of
+//! By default `meter` reaches no C++ and no OpenFHE. With its feature `openfhe` it does; `meter/clippy.toml` keeps it from the module of
 //! secret keys.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -73,16 +73,27 @@ fn analytics_and_the_broker_reach_no_secret_key_and_no_cpp() {
     }
 }
 
-/// Build scripts included: with Rust and a linker, a gateway can be built.
+/// Build scripts included: with Rust and gcc, which links it and compiles ring, a gateway can be built.
 #[test]
-fn a_meter_is_built_of_rust_alone_unless_openfhe_is_asked_for() {
+fn a_meter_is_built_without_cpp_and_of_c_has_only_ring_unless_openfhe_is_asked_for() {
     let kinds = [DependencyKind::Normal, DependencyKind::Build];
-    let reached = reached_through(&metadata_of("meter", &[]), "meter", &kinds);
+    let metadata = metadata_of("meter", &[]);
+    let reached = reached_through(&metadata, "meter", &kinds);
+    let nodes = &metadata.resolve.as_ref().expect("a resolve").nodes;
+    let compiles_c = |node: &&Node| {
+        let own = &metadata[&node.id].name;
+        let mut needs = node.deps.iter();
+        reached.contains(own.as_str()) && needs.any(|needed| needed.name == "cc")
+    };
+    let compiling = nodes.iter().filter(compiles_c);
+    let compiling: Vec<_> = compiling
+        .map(|node| metadata[&node.id].name.as_str())
+        .collect();
+    assert_eq!(compiling, ["ring"]);
     for forbidden in [
         "openfhe",
         "cxx",
         "cxx-build",
-        "cc",
         "cmake",
         "bindgen",
         "pkg-config",

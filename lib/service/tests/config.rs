@@ -233,7 +233,12 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
         (
             load(&[], &[], &[("mqtt.username", "north")]),
             "unknown key `mqtt.username` from a flag",
-            "accounts and TLS are not supported yet",
+            "did you mean `mqtt.user`?",
+        ),
+        (
+            load(&[], &[], &[("mqtt.password", "secret")]),
+            "unknown key `mqtt.password` from a flag",
+            "did you mean `mqtt.password_file`?",
         ),
         (
             load(&[], &[], &[("nonsense", "1")]),
@@ -283,10 +288,13 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
         ("deployment.operator_key", "12", "hex"),
         ("mqtt.address", "localhost", "expected host:port"),
         ("mqtt.address", "localhost:0", "not a port"),
+        ("mqtt.address", "::1:1883", "in brackets"),
+        ("mqtt.address", "http://broker", "is not spoken here"),
+        ("mqtt.address", "a:1,,b:1", "expected host:port"),
         (
             "mqtt.address",
-            "mqtt://localhost:1883",
-            "leave out `mqtt://`",
+            "mqtts://a,b:1",
+            "some with TLS and some without",
         ),
         ("mqtt.keep_alive", "-3s", "duration"),
         ("mqtt.keep_alive", "0s", "between 1s and 18h"),
@@ -726,6 +734,69 @@ fn trust_without_a_key_stays_on_loopback() {
     for address in ["localhost:1883", "[::1]:1883", "127.8.8.8:1883"] {
         load(&[], &[], &[("mqtt.address", address)]).unwrap();
     }
+}
+
+#[test]
+fn addresses_are_one_text_or_a_list_in_every_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, "[mqtt]\naddress = [\"a:1\", \"mqtt://b\"]\n").unwrap();
+    let manual = ("operator.enrolment", "manual");
+    let address = |files: &[PathBuf], value: &str| {
+        let flags = [manual, ("mqtt.address", value)];
+        let flags = if value.is_empty() {
+            &flags[..1]
+        } else {
+            &flags
+        };
+        load(files, &[], flags).unwrap().settings.mqtt.address
+    };
+    assert_eq!(address(&[file], ""), "a:1, mqtt://b");
+    for value in ["a:1, mqtt://b", r#"["a:1", "mqtt://b"]"#] {
+        assert_eq!(address(&[], value), "a:1, mqtt://b");
+    }
+}
+
+#[test]
+fn an_account_within_an_address_is_refused_and_not_repeated() {
+    let address = ("mqtt.address", "mqtt://north:secret@broker");
+    let text = load(&[], &[], &[address]).unwrap_err().to_string();
+    assert!(text.contains("mqtt.password_file"), "{text}");
+    assert!(
+        text.contains("…@broker") && !text.contains("secret"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_login_lacks_or_would_not_use_is_refused() {
+    let tls = ("mqtt.address", "mqtts://localhost");
+    for (given, first, second) in [
+        (
+            &[("mqtt.password_file", "f")][..],
+            "mqtt.password_file",
+            "mqtt.user",
+        ),
+        (&[("mqtt.ca_file", "f")], "mqtt.ca_file", "mqtts://"),
+        (&[("mqtt.server_name", "f")], "mqtt.server_name", "mqtts://"),
+        (
+            &[tls, ("mqtt.key_file", "f")],
+            "mqtt.key_file",
+            "mqtt.certificate_file",
+        ),
+        (
+            &[tls, ("mqtt.certificate_file", "f")],
+            "mqtt.certificate_file",
+            "mqtt.key_file",
+        ),
+    ] {
+        let error = load(&[], &[], given).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(first) && text.contains(second), "{text}");
+        assert!(matches!(error, ConfigError::Conflict { .. }), "{text}");
+    }
+    let pair = [tls, ("mqtt.certificate_file", "f"), ("mqtt.key_file", "g")];
+    load(&[], &[], &pair).unwrap();
 }
 
 #[test]

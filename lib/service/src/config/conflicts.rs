@@ -4,6 +4,7 @@
 //! A rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
 //! default.
 
+mod mqtt;
 mod plan;
 
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(listeners(settings))
         .chain(decrypted(settings))
         .chain(sizes(settings))
+        .chain(mqtt::login(&settings.mqtt))
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))
@@ -177,7 +179,11 @@ fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
 /// Bounds that do not fit each other.
 fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
     let (mqtt, broker, meter) = (&settings.mqtt, &settings.broker, &settings.meter);
-    let own_broker = mqtt.address.parse() == Ok(broker.listen);
+    let own_broker = mqtt.endpoints().is_ok_and(|all| {
+        all.iter().any(|endpoint| {
+            endpoint.host.parse() == Ok(broker.listen.ip()) && endpoint.port == broker.listen.port()
+        })
+    });
     [
         pair(
             mqtt.backoff_max < mqtt.backoff_min,

@@ -63,7 +63,8 @@ pub enum ConfigError {
     Merge(#[from] config::ConfigError),
 }
 
-/// A setting as it was given: `` `key = value` from origin``.
+/// A setting as it was given: `` `key = value` from origin``. What stands before an `@` in an address is left out: it may be
+/// a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The key in dotted form.
@@ -77,7 +78,11 @@ pub struct Given {
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value, origin } = self;
-        write!(f, "`{key} = {value}` from {origin}")
+        let shown = match value.rsplit_once('@').filter(|_| key == "mqtt.address") {
+            Some((_, host)) => format!("…@{host}"),
+            None => value.clone(),
+        };
+        write!(f, "`{key} = {shown}` from {origin}")
     }
 }
 
@@ -91,10 +96,6 @@ const REMOVED: [(&str, &str); 1] = [(
 fn hint(key: &str, similar: &Option<String>) -> String {
     if let Some((_, mend)) = REMOVED.iter().find(|(removed, _)| *removed == key) {
         return format!("; {mend}");
-    }
-    let secured = ["user", "pass", "tls", "ssl", "cert"];
-    if key.starts_with("mqtt.") && secured.iter().any(|word| key.contains(word)) {
-        return "; accounts and TLS are not supported yet".to_owned();
     }
     similar
         .as_ref()

@@ -99,6 +99,8 @@ fn typed(text: &str, default: &Value) -> Result<Value, String> {
     let toml = text.parse::<Value>();
     let problem = match (default, toml) {
         (Value::String(_), Ok(Value::String(quoted))) => return Ok(Value::String(quoted)),
+        // Where a list will do as well, such as for `mqtt.address`.
+        (Value::String(_), Ok(list @ Value::Array(_))) => return Ok(list),
         // Also what looks like a number: the deployment id may be 123.
         (Value::String(_), _) => return Ok(Value::String(text.to_owned())),
         (Value::Array(_), Ok(Value::Array(items))) => return Ok(Value::Array(items)),

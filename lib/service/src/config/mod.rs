@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod layers;
 mod meter;
+mod mqtt;
 mod origin;
 mod release;
 mod services;
@@ -26,10 +27,12 @@ pub use error::{ConfigError, Given};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
+pub(crate) use mqtt::Endpoint;
+pub use mqtt::Mqtt;
 pub use origin::{Origin, Overrides};
 pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Operator};
-pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Mqtt, Plan};
+pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Plan};
 
 /// Every setting of every process. Sections a process does not use are still checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

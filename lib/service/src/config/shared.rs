@@ -56,68 +56,6 @@ pub enum Mode {
     Production,
 }
 
-/// `[mqtt]`: how to reach the broker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mqtt {
-    /// `host:port` of an MQTT 3.1.1 broker.
-    pub address: String,
-    /// Time without traffic after which the client pings; whole seconds, 1 s to 18 h.
-    #[serde(with = "humantime_serde")]
-    pub keep_alive: Duration,
-    /// Largest MQTT packet sent or accepted, in bytes.
-    pub max_packet_bytes: usize,
-    /// Published messages that may await the broker's acknowledgement.
-    pub in_flight: u16,
-    /// First pause after a failed connection.
-    #[serde(with = "humantime_serde")]
-    pub backoff_min: Duration,
-    /// Longest pause between two attempts to connect.
-    #[serde(with = "humantime_serde")]
-    pub backoff_max: Duration,
-}
-
-impl Mqtt {
-    /// Host and port of the address.
-    ///
-    /// # Errors
-    /// A sentence saying what is wrong with it.
-    pub(crate) fn host_port(&self) -> Result<(&str, u16), String> {
-        if let Some((scheme, rest)) = self.address.split_once("://") {
-            return Err(format!(
-                "expected host:port: leave out `{scheme}://`, as in {rest}"
-            ));
-        }
-        let (host, port) = self
-            .address
-            .rsplit_once(':')
-            .ok_or("expected host:port, such as 127.0.0.1:1883")?;
-        let port = port
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or_else(|| format!("`{port}` is not a port between 1 and 65535"))?;
-        let host = host
-            .strip_prefix('[')
-            .and_then(|inner| inner.strip_suffix(']'))
-            .unwrap_or(host);
-        if host.is_empty() {
-            return Err("the host is missing".to_owned());
-        }
-        Ok((host, port))
-    }
-
-    /// Whether the broker is on this machine.
-    pub fn is_loopback(&self) -> bool {
-        self.host_port().is_ok_and(|(host, _)| {
-            host == "localhost"
-                || host
-                    .parse::<std::net::IpAddr>()
-                    .is_ok_and(|address| address.is_loopback())
-        })
-    }
-}
-
 /// `[log]`: logs on standard error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,6 +25,20 @@ where
     parse(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// A text, or a list of texts, which become one with commas in between.
+pub(crate) fn joined<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of texts")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(text) => text,
+        OneOrMore::More(texts) => texts.join(", "),
+    })
+}
+
 /// Anything that reads and writes itself.
 pub(crate) mod optional {
     use super::*;

@@ -51,10 +51,21 @@ fn deployment(settings: &Settings) -> Check {
 
 fn mqtt(settings: &Settings) -> Check {
     let mqtt = &settings.mqtt;
-    mqtt.host_port().map(drop).map_err(|problem| Wrong {
+    let wrong = |problem| Wrong {
         key: "mqtt.address",
         problem,
-    })?;
+    };
+    let endpoints = mqtt.endpoints().map_err(wrong)?;
+    let encrypted = endpoints.iter().filter(|endpoint| endpoint.tls).count();
+    require(
+        "mqtt.address",
+        encrypted == 0 || encrypted == endpoints.len(),
+        || {
+            "some with TLS and some without: whoever blocks the former would get the password and the traffic in the clear, \
+             so write mqtts:// before all of them, or before none"
+                .to_owned()
+        },
+    )?;
     let seconds = mqtt.keep_alive.as_secs();
     let whole = mqtt.keep_alive.subsec_nanos() == 0;
     require(

@@ -6,8 +6,9 @@
 //! # Layout
 //! - [`Subject`]: what a process needs of its machine, and the checks it adds; `examine` goes through all of it.
 //! - [`Findings`]: what was found; [`Form`]: how it is printed.
-//! - `machine`, `state`, `network`, `trust`: the checks themselves.
+//! - `machine`, `broker`, `state`, `network`, `trust`: the checks themselves.
 
+mod broker;
 mod findings;
 mod machine;
 mod network;
@@ -53,6 +54,24 @@ pub struct Subject {
     pub examine: fn(&Settings, &Trusted, &mut Findings),
 }
 
+#[cfg(test)]
+impl Subject {
+    fn client_of_a_test(process: &'static str) -> Self {
+        Self {
+            process,
+            folder: None,
+            secrets: Vec::new(),
+            listens: Vec::new(),
+            client: true,
+            subscriptions: vec!["a/b".to_owned()],
+            member: false,
+            descriptors: 0,
+            memory: 0,
+            examine: |_, _, _| {},
+        }
+    }
+}
+
 /// What a process has accepted from the operator.
 #[derive(Debug, Default)]
 pub struct Trusted {
@@ -96,7 +115,7 @@ pub(crate) fn main(
 /// Checks everything that `subjects` need.
 fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
     machine::examine(subjects, findings);
-    network::broker(settings, subjects, findings);
+    broker::examine(settings, subjects, findings);
     for subject in subjects {
         findings.about(Some(subject.process));
         if let Some(folder) = &subject.folder {

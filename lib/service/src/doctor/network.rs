@@ -1,4 +1,4 @@
-//! The broker, and the ports that a process would open.
+//! The ports that a process would open.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -7,67 +7,6 @@ use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::FDTarget;
 
 use super::{Findings, Subject};
-use crate::Chain;
-use crate::config::Settings;
-use crate::mqtt;
-
-/// Whether a broker answers, once for all clients of it.
-pub(super) fn broker(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
-    const CHECK: &str = "broker";
-    findings.about(None);
-    if !subjects.iter().any(|subject| subject.client) {
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            findings.fail(
-                CHECK,
-                format!("cannot ask it: {error}"),
-                "free some memory or threads",
-            );
-            return;
-        }
-    };
-    let mut filters: Vec<String> = subjects
-        .iter()
-        .flat_map(|subject| subject.subscriptions.clone())
-        .collect();
-    filters.sort_unstable();
-    filters.dedup();
-    match runtime.block_on(mqtt::probe(&settings.mqtt, &filters)) {
-        Ok(probed) if !probed.refused.is_empty() => findings.fail(
-            CHECK,
-            format!(
-                "{} refuses the subscription to {}",
-                settings.mqtt.address,
-                probed.refused.join(", ")
-            ),
-            "let the broker's access rules allow it, or correct deployment.root",
-        ),
-        Ok(probed) => findings.ok(
-            CHECK,
-            format!(
-                "{} accepts MQTT connections, within {:.1} ms",
-                settings.mqtt.address,
-                probed.took.as_secs_f64() * 1e3
-            ),
-        ),
-        Err(error) => findings.fail(
-            CHECK,
-            Chain(&error).to_string(),
-            match error {
-                mqtt::LinkError::Refused { .. } => {
-                    "let the broker accept clients without an account, or correct mqtt.address"
-                }
-                _ => "start the broker, or correct mqtt.address",
-            },
-        ),
-    }
-}
 
 /// Whether each listener has its port, or can have it.
 pub(super) fn listeners(subject: &Subject, findings: &mut Findings) {
@@ -143,18 +82,9 @@ mod tests {
     use crate::doctor::Status;
 
     fn subject(process: &'static str, address: SocketAddr) -> Subject {
-        Subject {
-            process,
-            folder: None,
-            secrets: Vec::new(),
-            listens: vec![("broker.listen", address)],
-            client: true,
-            subscriptions: vec!["a/b".to_owned()],
-            member: false,
-            descriptors: 0,
-            memory: 0,
-            examine: |_, _, _| {},
-        }
+        let mut subject = Subject::client_of_a_test(process);
+        subject.listens = vec![("broker.listen", address)];
+        subject
     }
 
     #[test]
@@ -184,35 +114,5 @@ mod tests {
         let mut findings = Findings::default();
         listeners(&subject("broker", address), &mut findings);
         assert!(findings.all[0].detail.contains("free"), "{findings:?}");
-    }
-
-    #[test]
-    fn a_listener_that_is_no_broker_fails_like_no_listener() {
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = silent.local_addr().unwrap();
-        let mut settings = Settings::defaults();
-        settings.mqtt.address = address.to_string();
-        // Answers with something else.
-        let answer = std::thread::spawn(move || {
-            use std::io::Write as _;
-            let (mut stream, _) = silent.accept().unwrap();
-            stream
-                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                .unwrap();
-        });
-        let subject = subject("meter", address);
-        let mut findings = Findings::default();
-        broker(&settings, std::slice::from_ref(&subject), &mut findings);
-        answer.join().unwrap();
-        assert_eq!(findings.worst(), Status::Fail);
-
-        // Nobody is there any more.
-        broker(&settings, std::slice::from_ref(&subject), &mut findings);
-        let last = findings.all.last().unwrap();
-        assert_eq!(last.status, Status::Fail);
-        assert!(
-            last.detail.contains("cargo run --release -p broker"),
-            "{last:?}"
-        );
     }
 }

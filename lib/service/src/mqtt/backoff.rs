@@ -40,8 +40,17 @@ impl Backoff {
         }
         let step = self.step;
         self.step = (step * 2).min(self.max);
-        step.mul_f64(rand::rng().random_range(0.5..=1.0))
+        jittered(step)
     }
+
+    /// The pause before an attempt elsewhere.
+    pub(super) fn least(&self) -> Duration {
+        jittered(self.min)
+    }
+}
+
+fn jittered(step: Duration) -> Duration {
+    step.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

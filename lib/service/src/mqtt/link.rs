@@ -10,6 +10,7 @@ mod session;
 mod start;
 mod subscriptions;
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -20,19 +21,19 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::ending::Phase;
 use self::subscriptions::Subscriptions;
 use super::backoff::Backoff;
+use super::brokers::Brokers;
 use super::in_flight::{Deliveries, InFlightQueue};
 use super::inbox::{Shared, Ticket};
 use super::publisher::Outgoing;
 use super::{Event, LinkError, metrics};
 use crate::stop::Stop;
 
-pub(super) use self::start::{options, spawn, spawn_bulk};
+pub(super) use self::start::{spawn, spawn_bulk};
 
 struct Link {
     client: AsyncClient,
     client_id: String,
-    address: String,
-    limit: usize,
+    brokers: Brokers,
     subscriptions: Subscriptions,
     shared: Arc<Shared>,
     /// Whether this is the connection for bulk of two.
@@ -60,11 +61,13 @@ struct Link {
     /// Between a CONNACK and the loss of that connection.
     up: bool,
     backoff: Backoff,
-    last_failure: Option<&'static str>,
+    /// What was logged since it was connected last: the broker, and the kind of failure.
+    said: BTreeSet<(usize, &'static str)>,
 }
 
 impl Link {
     async fn run(mut self, mut eventloop: EventLoop) {
+        self.prepare(&mut eventloop, !self.persistent).await;
         loop {
             let polled = {
                 // Polled to its end, never dropped half-way while the connection is in use: a packet
@@ -85,20 +88,34 @@ impl Link {
                 None => break,
                 Some(Ok(event)) => self.event(event).await,
                 Some(Err(error)) => {
-                    let error = LinkError::new(error, &self.address, self.limit, self.up);
+                    let error = self.brokers.error(error, self.up);
                     // What rumqttc would send again is in flight here too.
                     eventloop.pending.clear();
                     // The packet that is too large would be delivered again for ever.
                     let oversize = matches!(error, LinkError::Oversize { .. });
                     let clean = oversize || !self.persistent;
-                    eventloop.mqtt_options.set_clean_session(clean);
                     self.lost(error).await;
+                    self.prepare(&mut eventloop, clean).await;
                 }
             }
         }
         self.shared.end();
         if self.up {
             metrics::down();
+        }
+    }
+
+    /// The next attempt goes to the broker whose turn it is. Waits until there is what a login needs, unless this ends.
+    async fn prepare(&mut self, eventloop: &mut EventLoop, clean: bool) {
+        while !self.phase.is_ending() {
+            match self.brokers.login() {
+                Ok(mut options) => {
+                    options.set_clean_session(clean);
+                    eventloop.mqtt_options = options;
+                    return;
+                }
+                Err(error) => self.lost(error).await,
+            }
         }
     }
 
@@ -172,14 +189,19 @@ impl Link {
             return;
         }
         // Once for each kind of failure: attempts go on, and their number is a metric.
-        let repeated = self.last_failure.replace(error.label()) == Some(error.label());
-        if expected || repeated {
+        let first = self.said.insert((self.brokers.at(), error.label()));
+        if expected || !first {
             tracing::debug!(client = %self.client_id, "{error}");
+        } else if let Some(remedy) = error.remedy() {
+            tracing::warn!(client = %self.client_id, "{error}; to fix: {remedy}");
         } else {
             tracing::warn!(client = %self.client_id, "{error}");
         }
         self.push(Event::Disconnected { error });
-        let pause = self.backoff.next();
+        let pause = match self.brokers.next() {
+            true => self.backoff.next(),
+            false => self.backoff.least(),
+        };
         let mut pause = pin!(sleep(pause));
         while !self.phase.is_ending() {
             tokio::select! {

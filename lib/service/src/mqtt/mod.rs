@@ -5,6 +5,8 @@
 //! - The session is persistent and the client id stable, so that a broker which keeps sessions
 //!   delivers what arrived in between. The client subscribes again at every connection, because
 //!   other brokers forget.
+//! - The brokers of `mqtt.address` are tried in turn. Files of passwords, certificates and keys are read for each
+//!   connection.
 //! - All messages are QoS 1. A publish is kept until the broker acknowledges it and is sent again
 //!   over the next connection, so it may arrive twice and, if the broker dies, not at all:
 //!   an acknowledgement is flow control, receipts are what proves delivery.
@@ -12,7 +14,9 @@
 //!   The inbox is bounded by what a broker delivers without acknowledgements (rumqttd: 100 messages).
 
 mod backoff;
+mod brokers;
 mod client_id;
+pub(crate) mod credentials;
 mod error;
 pub(crate) mod health;
 mod in_flight;
@@ -21,6 +25,8 @@ mod link;
 pub mod metrics;
 mod probe;
 mod publisher;
+mod server_name;
+mod tls_error;
 
 use crate::config::Mqtt;
 use crate::stop::Stop;
@@ -28,7 +34,7 @@ use crate::stop::Stop;
 pub use client_id::Client;
 pub use error::{LinkError, PublishError};
 pub use inbox::{Acker, Event, Inbox, Incoming};
-pub(crate) use probe::probe;
+pub(crate) use probe::{Probed, probe};
 pub use publisher::Publisher;
 pub use rumqttc::QoS;
 
@@ -67,6 +73,9 @@ pub fn connect_for_a_while(
 /// numbers that they would hold up the rest. rumqttd gives a connection a hundred messages and no more until they are
 /// acknowledged, and the filter that has a backlog takes every place that becomes free, so what else was subscribed to
 /// would not come for as long as the backlog lasts.
+///
+/// The broker keeps no session of the second connection: what it would have kept is sent again by those who get no receipt,
+/// and a clustered broker is spared the storing of it.
 ///
 /// There is one inbox. It gives what came over the first connection first, is connected once both are, and the
 /// publisher publishes over the first.

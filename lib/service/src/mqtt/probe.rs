@@ -8,7 +8,7 @@ use rumqttc::{
 use tokio::time::timeout;
 
 use super::LinkError;
-use super::link::options;
+use super::brokers::Brokers;
 use crate::config::Mqtt;
 
 /// How long a broker may take to answer.
@@ -23,19 +23,28 @@ pub(crate) struct Probed {
     pub refused: Vec<String>,
 }
 
-/// Connects once, under a name of its own and without a session that would outlive it, and subscribes to `filters`.
+/// Connects to each of the brokers once, under a name of its own and without a session that would outlive it, and subscribes
+/// to `filters`. What came of it, by address.
 ///
 /// Must be called inside a Tokio runtime.
-///
-/// # Errors
-/// Why there is no connection, or no answer to the subscriptions.
-pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed, LinkError> {
+pub(crate) async fn probe(
+    settings: &Mqtt,
+    filters: &[String],
+) -> Vec<(String, Result<Probed, LinkError>)> {
     let name = format!("cipherwatt-doctor-{:08x}", rand::random::<u32>());
-    let mut options = options(settings, &name);
+    let mut found = Vec::new();
+    for broker in Brokers::each(settings, &name) {
+        found.push((broker.address(), probe_one(&broker, filters).await));
+    }
+    found
+}
+
+async fn probe_one(broker: &Brokers, filters: &[String]) -> Result<Probed, LinkError> {
+    let mut options = broker.login()?;
     options.set_clean_session(true);
     let (client, mut events) = AsyncClient::new(options, 4);
     let began = Instant::now();
-    answer(settings, &mut events, |packet| {
+    answer(broker, &mut events, |packet| {
         matches!(packet, Packet::ConnAck(_)).then_some(())
     })
     .await?;
@@ -46,7 +55,7 @@ pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed,
         let asked = asked.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
         // The other end is polled below.
         let _ = client.subscribe_many(asked).await;
-        let codes = answer(settings, &mut events, |packet| match packet {
+        let codes = answer(broker, &mut events, |packet| match packet {
             Packet::SubAck(ack) => Some(ack.return_codes),
             _ => None,
         })
@@ -72,7 +81,7 @@ pub(crate) async fn probe(settings: &Mqtt, filters: &[String]) -> Result<Probed,
 
 /// What `wanted` returns for the first packet that it takes.
 async fn answer<T>(
-    settings: &Mqtt,
+    broker: &Brokers,
     events: &mut EventLoop,
     wanted: impl Fn(Packet) -> Option<T>,
 ) -> Result<T, LinkError> {
@@ -84,15 +93,13 @@ async fn answer<T>(
                     None => continue,
                 },
                 Ok(Event::Outgoing(_)) => {}
-                Err(error) => {
-                    let limit = settings.max_packet_bytes;
-                    return Err(LinkError::new(error, &settings.address, limit, false));
-                }
+                Err(error) => return Err(broker.error(error, false)),
             }
         }
     });
     polled.await.unwrap_or_else(|_| {
-        let address = settings.address.clone();
-        Err(LinkError::Timeout { address })
+        Err(LinkError::Timeout {
+            address: broker.address(),
+        })
     })
 }

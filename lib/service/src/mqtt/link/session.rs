@@ -18,7 +18,7 @@ impl Link {
         self.up = true;
         self.connection += 1;
         self.deliveries.clear();
-        self.last_failure = None;
+        self.said.clear();
         self.backoff.connected();
         metrics::up(self.connection > 1);
         if self.subscriptions.is_empty() {
@@ -48,7 +48,7 @@ impl Link {
         let error = LinkError::SubscriptionRefused { filter };
         metrics::failed(&error);
         // Once a connection: attempts go on, and their number is a metric.
-        if self.last_failure.replace(error.label()) == Some(error.label()) {
+        if !self.said.insert((self.brokers.at(), error.label())) {
             tracing::debug!(client = %self.client_id, ?pause, "{error}");
         } else {
             tracing::error!(
@@ -68,8 +68,12 @@ impl Link {
     }
 
     fn ready(&mut self) {
-        tracing::info!(broker = %self.address, client = %self.client_id, "connected to the broker");
-        self.last_failure = None;
+        tracing::info!(
+            broker = %self.brokers.address(),
+            client = %self.client_id,
+            "connected to the broker"
+        );
+        self.said.clear();
         self.connected.send_replace(true);
         self.push(Event::Connected);
         self.release();

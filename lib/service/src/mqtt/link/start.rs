@@ -1,8 +1,9 @@
 //! How a connection begins: its options, its channels and its task.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rumqttc::{AsyncClient, MqttOptions, QoS, SubscribeFilter};
+use rumqttc::{AsyncClient, QoS, SubscribeFilter};
 use tokio::sync::{mpsc, watch};
 
 use super::Link;
@@ -10,6 +11,7 @@ use super::ending::Phase;
 use super::subscriptions::Subscriptions;
 use crate::config::Mqtt;
 use crate::mqtt::backoff::Backoff;
+use crate::mqtt::brokers::Brokers;
 use crate::mqtt::in_flight::{Deliveries, InFlightQueue};
 use crate::mqtt::inbox::{Shared, Ticket};
 use crate::mqtt::{Inbox, Publisher, metrics};
@@ -18,10 +20,6 @@ use crate::stop::Stop;
 /// Requests rumqttc may hold: more than those in flight and every packet id that can be acknowledged, so
 /// that handing one over never waits.
 const REQUESTS: usize = 70_000;
-
-/// Packet ids beyond those in flight, so that an acknowledgement out of order does not make rumqttc wait
-/// for a free one.
-const SPARE_IDS: u16 = 32;
 
 /// A connection with an inbox of its own; a `persistent` session outlives it.
 pub(in crate::mqtt) fn spawn(
@@ -57,7 +55,7 @@ pub(in crate::mqtt) fn spawn_bulk(
         shared: inbox.with_bulk(acks_in),
         acks,
         bulk: true,
-        persistent: true,
+        persistent: false,
     };
     start(settings, client_id, subscriptions, side, stop)
 }
@@ -85,16 +83,14 @@ fn start(
     let (closed_in, closed) = watch::channel(false);
     let limit = settings.max_packet_bytes;
     let publisher = Publisher::new(outgoing_in, connected, Arc::new(closed_in), limit);
-    let mut options = options(settings, client_id);
-    options.set_clean_session(!inbox.persistent);
-    let (client, mut eventloop) = AsyncClient::new(options, REQUESTS);
+    let brokers = Brokers::new(settings, client_id);
+    let (client, mut eventloop) = AsyncClient::new(brokers.options(), REQUESTS);
     // Else a message waits for the acknowledgement of the one before it, which the peer's kernel delays by 40 ms.
     eventloop.network_options.set_tcp_nodelay(true);
     let link = Link {
         client,
         client_id: client_id.to_owned(),
-        address: settings.address.clone(),
-        limit,
+        brokers,
         subscriptions: Subscriptions::new(
             subscriptions.into_iter().map(filter).collect(),
             settings,
@@ -117,27 +113,10 @@ fn start(
         connection: 0,
         up: false,
         backoff: Backoff::new(settings.backoff_min, settings.backoff_max),
-        last_failure: None,
+        said: BTreeSet::new(),
     };
     tokio::spawn(link.run(eventloop));
     publisher
-}
-
-pub(in crate::mqtt) fn options(settings: &Mqtt, client_id: &str) -> MqttOptions {
-    // Validated when the settings were loaded; a wrong address is then one that nobody answers at.
-    let (host, port) = settings.host_port().unwrap_or((&settings.address, 1883));
-    let host = match host.contains(':') {
-        true => format!("[{host}]"),
-        false => host.to_owned(),
-    };
-    let mut options = MqttOptions::new(client_id, host, port);
-    options
-        .set_keep_alive(settings.keep_alive)
-        .set_max_packet_size(settings.max_packet_bytes, settings.max_packet_bytes)
-        .set_clean_session(false)
-        .set_inflight(settings.in_flight.max(1).saturating_add(SPARE_IDS))
-        .set_manual_acks(true);
-    options
 }
 
 /// QoS 2 is not used: the broker embedded here keeps its state for ever if a client goes away.

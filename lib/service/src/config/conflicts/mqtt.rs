@@ -1,0 +1,39 @@
+//! Settings for an account and for TLS that do not fit each other.
+
+use super::{Conflict, pair};
+use crate::config::Mqtt;
+
+/// What would be ignored, or would be asked for in vain.
+pub(super) fn login(mqtt: &Mqtt) -> [Option<Conflict>; 6] {
+    let encrypted = mqtt
+        .endpoints()
+        .is_ok_and(|all| all.iter().all(|endpoint| endpoint.tls));
+    let (certificate, key) = (mqtt.certificate_file.is_some(), mqtt.key_file.is_some());
+    let plain = |given: bool, key| {
+        let mend = "it is only used with TLS: write mqtts:// before the address, or leave it out";
+        pair(given && !encrypted, key, "mqtt.address", mend)
+    };
+    [
+        pair(
+            mqtt.password_file.is_some() && mqtt.user.is_none(),
+            "mqtt.password_file",
+            "mqtt.user",
+            "MQTT has no password without a user: name the account",
+        ),
+        pair(
+            certificate && !key,
+            "mqtt.certificate_file",
+            "mqtt.key_file",
+            "a certificate cannot be shown without its key: name the file",
+        ),
+        pair(
+            key && !certificate,
+            "mqtt.key_file",
+            "mqtt.certificate_file",
+            "the key of which certificate? Name the file",
+        ),
+        plain(mqtt.ca_file.is_some(), "mqtt.ca_file"),
+        plain(certificate, "mqtt.certificate_file"),
+        plain(mqtt.server_name.is_some(), "mqtt.server_name"),
+    ]
+}
