@@ -43,7 +43,7 @@ fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
         findings.warn(
             "exposure",
             format!(
-                "{}: there is no authentication and no TLS, and anybody who reaches it can stop it",
+                "{}: there is no authentication and no TLS, and anybody who reaches it can publish and subscribe",
                 broker.listen
             ),
             "keep broker.listen on loopback, or put it behind a firewall",

@@ -1,95 +1,72 @@
-//! rumqttd on a runtime of its own.
+//! The guard and the router behind it on a runtime of their own.
 //!
-//! rumqttd spawns a task for each client and keeps no handle on it. Its own runtime is what makes it
-//! stoppable: shutting that down drops the listener and every client. Its router thread cannot be
-//! stopped: it waits, idle and holding its logs, until the process ends. A process that restarts
-//! brokers again and again grows by that much; a broker process has one.
+//! Shutting that runtime down drops the listener and every client. rumqttd's router thread cannot be stopped: it ends once nobody
+//! has a link to it any more.
 
-use std::future::poll_fn;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::task::Poll;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
-use rumqttd::protocol::v4::V4;
-use rumqttd::{LinkType, Router, Server};
 use service::Settings;
-use tokio::runtime::{Builder, Runtime};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
+use crate::guard::Guard;
+use crate::guard::identity::Access;
 use crate::{BrokerError, probe, sizing};
 
-/// How often a free port is looked for: another process may take it before rumqttd binds it.
-const ATTEMPTS: usize = 16;
+/// How long clients may take to be told that the broker stops.
+const DRAIN: Duration = Duration::from_secs(2);
 
-/// How long clients' tasks may take to notice the end.
+/// How long what is left of their tasks may take to notice the end.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// A running rumqttd. Dropping it ends it in the background; [`Embedded::shutdown`] waits.
+/// A running broker. Dropping it ends it in the background; [`Embedded::shutdown`] waits.
 pub(crate) struct Embedded {
     address: SocketAddr,
-    runtime: Option<Runtime>,
-    listener: JoinHandle<String>,
+    runtime: Owned,
+    guard: Arc<Guard>,
+    listener: JoinHandle<()>,
     probe: JoinHandle<()>,
 }
 
 impl Embedded {
     pub(crate) async fn start(settings: &Settings) -> Result<Self, BrokerError> {
         let listen = settings.broker.listen;
-        let bind = |source| BrokerError::Bind { listen, source };
-        let mut runtime = Owned(Some(
-            Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("broker")
-                .enable_all()
-                .build()
-                .map_err(BrokerError::Runtime)?,
-        ));
-        let (address, listener, links) = {
-            let handle = runtime.handle().map_err(BrokerError::Runtime)?;
-            // Before the router starts, because its thread cannot be ended.
-            let mut address = free_address(listen).map_err(bind)?;
-            let router = Router::new(0, sizing::router(settings)).spawn();
-            let mut attempt = 1;
-            let listener = loop {
-                let server = Server::new(sizing::server(settings, address), router.clone(), V4);
-                match handle.spawn(bound(server)).await {
-                    Ok(Ok(listener)) => break listener,
-                    Ok(Err(source)) if listen.port() != 0 || attempt == ATTEMPTS => {
-                        return Err(bind(source));
-                    }
-                    Ok(Err(_)) => address = free_address(listen).map_err(bind)?,
-                    Err(error) => return Err(BrokerError::ListenerEnded(error.to_string())),
-                }
-                attempt += 1;
-            };
-            // Building a link waits for the router's answer.
-            let links = handle
-                .spawn_blocking(move || LinkBuilder::new(probe::CLIENT, router).build().ok())
-                .await;
-            (address, listener, links)
-        };
-        let Ok(Some((sender, receiver, _))) = links else {
-            return Err(BrokerError::RouterEnded);
+        let bind = move |source| BrokerError::Bind { listen, source };
+        let access = Access::load(settings)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("broker")
+            .enable_all()
+            .build();
+        let runtime = Owned(Some(runtime.map_err(BrokerError::Runtime)?));
+        let handle = runtime.handle()?;
+        let config = sizing::router(settings);
+        let settings = settings.clone();
+        // On that runtime, so that everything of the broker is its.
+        let started = handle.spawn(async move {
+            // Before the router, whose thread waits for its links to go.
+            let listener = TcpListener::bind(listen).await.map_err(bind)?;
+            let address = listener.local_addr().map_err(bind)?;
+            let guard = Guard::start(&settings, access, config).await;
+            let guard = guard.map_err(|_| BrokerError::RouterEnded)?;
+            let link = guard.link(probe::CLIENT).await;
+            let link = link.map_err(|_| BrokerError::RouterEnded)?;
+            Ok::<_, BrokerError>((address, listener, guard, link))
+        });
+        let (address, listener, guard, link) = match started.await {
+            Ok(started) => started?,
+            Err(error) => return Err(BrokerError::ListenerEnded(error.to_string())),
         };
         probe::describe();
-        let probe = spawn_probe(&runtime, sender, receiver)?;
-        #[cfg(target_os = "linux")]
-        if let Err(error) = crate::nodelay::set(address) {
-            tracing::warn!(
-                "packets to clients may wait 40 ms for an acknowledgement: TCP_NODELAY is not set: {error}"
-            );
-        }
-        // It ends with the runtime.
-        #[cfg(target_os = "linux")]
-        runtime
-            .handle()
-            .map_err(BrokerError::Runtime)?
-            .spawn(crate::sockets::run(address));
+        let probe = handle.spawn(probe::run(link));
+        let listener = handle.spawn(guard.clone().serve(listener));
         Ok(Self {
             address,
-            runtime: runtime.0.take(),
+            runtime,
+            guard,
             listener,
             probe,
         })
@@ -99,19 +76,21 @@ impl Embedded {
         self.address
     }
 
-    /// Completes only if rumqttd ends by itself.
+    /// Completes only if the broker ends by itself.
     pub(crate) async fn ended(&mut self) -> BrokerError {
         tokio::select! {
-            reason = &mut self.listener => {
-                BrokerError::ListenerEnded(reason.unwrap_or_else(|error| error.to_string()))
+            ended = &mut self.listener => {
+                let reason = ended.err().map(|error| error.to_string());
+                BrokerError::ListenerEnded(reason.unwrap_or_default())
             }
             _ = &mut self.probe => BrokerError::RouterEnded,
         }
     }
 
-    /// Ends the listener and all clients, and waits until their sockets are closed.
+    /// Accepts nobody any more, takes leave of all clients, and waits until their sockets are closed.
     pub(crate) async fn shutdown(mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        self.guard.stop(DRAIN).await;
+        if let Some(runtime) = self.runtime.0.take() {
             let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(SHUTDOWN));
             // Only cancelled if our own runtime ends, and then there is nothing to wait for.
             let _ = ended.await;
@@ -119,20 +98,14 @@ impl Embedded {
     }
 }
 
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        drop(Owned(self.runtime.take()));
-    }
-}
-
 /// A runtime that may be dropped inside another one.
 struct Owned(Option<Runtime>);
 
 impl Owned {
-    fn handle(&self) -> io::Result<tokio::runtime::Handle> {
-        let runtime = self.0.as_ref();
-        let handle = runtime.map(|runtime| runtime.handle().clone());
-        handle.ok_or_else(|| io::Error::other("the runtime is gone"))
+    fn handle(&self) -> Result<Handle, BrokerError> {
+        let gone = || BrokerError::Runtime(std::io::Error::other("the runtime is gone"));
+        let runtime = self.0.as_ref().ok_or_else(gone)?;
+        Ok(runtime.handle().clone())
     }
 }
 
@@ -142,44 +115,4 @@ impl Drop for Owned {
             runtime.shutdown_background();
         }
     }
-}
-
-fn spawn_probe(
-    runtime: &Owned,
-    sender: LinkTx,
-    receiver: LinkRx,
-) -> Result<JoinHandle<()>, BrokerError> {
-    let handle = runtime.handle().map_err(BrokerError::Runtime)?;
-    Ok(handle.spawn(probe::run(sender, receiver)))
-}
-
-/// Starts a server and returns once it has bound its address. rumqttd does not tell, but binds in
-/// the first poll of its future, before it waits for a client.
-async fn bound(mut server: Server<V4>) -> io::Result<JoinHandle<String>> {
-    let mut serving = Box::pin(async move {
-        match server.start(LinkType::Remote).await {
-            Ok(()) => io::Error::other("it returned"),
-            Err(rumqttd_error) => into_io(rumqttd_error),
-        }
-    });
-    match poll_fn(|context| Poll::Ready(serving.as_mut().poll(context))).await {
-        Poll::Ready(error) => Err(error),
-        Poll::Pending => Ok(tokio::spawn(async move { serving.await.to_string() })),
-    }
-}
-
-/// rumqttd's error type is private; the cause of a failed bind is its source.
-fn into_io(error: impl std::error::Error) -> io::Error {
-    let source = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>());
-    match source.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::other(error.to_string()),
-    }
-}
-
-/// The address with its port, or for port 0 one that was free a moment ago.
-fn free_address(listen: SocketAddr) -> io::Result<SocketAddr> {
-    TcpListener::bind(listen)?.local_addr()
 }

@@ -5,31 +5,24 @@
 //! drops the oldest silently when a consumer stalls for too long. That is why reports are kept by
 //! their gateway until a receipt arrives.
 //!
-//! **It has no guard yet.** One malformed packet from any client can end rumqttd's router, and there
-//! is neither authentication nor a limit on topics, so it belongs on loopback. The guard is to stand
-//! in [`bind`] between the public listener and `embedded`: it will bind `broker.listen` itself,
-//! terminate TLS, authenticate, check packets and topics, cap connections, and pass what is left to
-//! an embedded rumqttd on a loopback port that only it knows.
+//! The only thing that speaks MQTT here is the guard, in `guard`: rumqttd is the router behind it, in the same process, and
+//! nothing reaches it unchecked. No packet and no behaviour of a client ends the broker, and what anybody can make it keep has a
+//! limit in `[broker]`. A message that analytics is required to get waits, unacknowledged, while analytics is too far behind.
 //!
 //! # Layout
 //!
 //! - [`bind`]: from settings to a broker · [`Bound::run`]: until it is told to stop.
-//! - `embedded`: rumqttd on a runtime of its own, bound before it is announced and gone when dropped.
+//! - `embedded`: guard and router on a runtime of their own, gone when dropped · `guard`: everything between a socket and the
+//!   router.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
-//! - `sockets`: how many clients are connected · `nodelay`: their packets leave at once.
 //! - [`doctor`]: what the set-up lacks.
 
 pub mod doctor;
 mod embedded;
-#[allow(dead_code, reason = "the sessions that use it are being written")]
 mod guard;
-#[cfg(target_os = "linux")]
-mod nodelay;
 mod probe;
 mod sizing;
-#[cfg(target_os = "linux")]
-mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +30,7 @@ use std::net::SocketAddr;
 use service::{Settings, Stop};
 
 use crate::embedded::Embedded;
+pub use crate::guard::identity::AccessError;
 
 /// The broker cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +49,10 @@ pub enum BrokerError {
     /// rumqttd's router has ended, which leaves listeners that accept and do nothing.
     #[error("the broker's router has ended: messages are lost, restart the broker")]
     RouterEnded,
-    /// rumqttd's listener has ended.
+    /// The settings do not say who may connect.
+    #[error("cannot tell who may connect")]
+    Access(#[from] AccessError),
+    /// The listener has ended.
     #[error("the broker's listener has ended: {0}")]
     ListenerEnded(String),
 }
@@ -98,20 +95,8 @@ pub async fn bind(settings: &Settings) -> Result<Bound, BrokerError> {
     let embedded = Embedded::start(settings).await?;
     let address = embedded.address();
     tracing::info!(%address, "broker ready: MQTT 3.1.1, no TLS, no authentication");
-    let gateways = sizing::gateways(settings);
-    if gateways == 0 {
-        tracing::warn!(
-            "broker.segment_bytes and broker.segment_count keep less than the meter.max_unreceipted_bytes that one \
-             gateway may send before it is answered: reports can be dropped and sent again"
-        );
-    } else {
-        tracing::info!(
-            gateways,
-            "unread reports of so many gateways are kept while analytics stands still"
-        );
-    }
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can stop it");
+        tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can publish and subscribe");
     }
     Ok(Bound(embedded))
 }

@@ -30,8 +30,11 @@ pub(crate) fn describe() {
     register::histogram(ROUND_TRIP, "A message through the router and back");
 }
 
+/// A link to the router.
+pub(crate) type Link = (LinkTx, LinkRx);
+
 /// Probes until the router has ended.
-pub(crate) async fn run(mut sender: LinkTx, mut receiver: LinkRx) {
+pub(crate) async fn run((mut sender, mut receiver): Link) {
     let mut subscribed = sender.try_subscribe(TOPIC).is_ok();
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

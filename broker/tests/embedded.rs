@@ -8,8 +8,6 @@ use std::time::Duration;
 use broker::BrokerError;
 use service::mqtt::{self, Event, LinkError, QoS};
 use service::{Settings, Stop, telemetry};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -71,28 +69,6 @@ async fn stopping_disconnects_clients_and_frees_the_port() {
         panic!("the client is still connected: {event:?}");
     };
     assert!(matches!(error, LinkError::Lost { .. }), "{error:?}");
-}
-
-/// One of the packets that the guard will stop; until then the broker at least ends instead of
-/// accepting clients that it does not serve.
-#[tokio::test]
-async fn a_dead_router_ends_the_broker() {
-    let (_handle, stop) = Stop::manual();
-    let broker = broker::bind(&settings(any_port())).await.unwrap();
-    let address = broker.address();
-    let task = tokio::spawn(broker.run(stop));
-    let mut client = TcpStream::connect(address).await.unwrap();
-    client
-        .write_all(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01k")
-        .await
-        .unwrap();
-    client.read_exact(&mut [0; 4]).await.unwrap();
-    client
-        .write_all("\x30\x05\x00\x03é!".as_bytes())
-        .await
-        .unwrap();
-    let ended = tokio::time::timeout(LIMIT, task).await.unwrap().unwrap();
-    assert!(matches!(ended, Err(BrokerError::RouterEnded)), "{ended:?}");
 }
 
 #[tokio::test]

@@ -23,6 +23,42 @@ pub struct Broker {
     pub max_payload_bytes: usize,
     /// Clients connected at the same time.
     pub max_connections: usize,
+    /// Of these, from one address, or one /64 of IPv6.
+    pub max_connections_per_address: usize,
+    /// Of these, of one identity.
+    pub max_connections_per_identity: usize,
+    /// Clients that have not said who they are yet.
+    pub max_handshakes: usize,
+    /// How long they may take for it.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
+    /// How long a client may read nothing of what it is sent.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
+    /// Messages a second that one identity may publish.
+    pub max_messages_per_second: u32,
+    /// Bytes of one client's messages that the broker has and that are in no log yet.
+    pub max_held_bytes: usize,
+    /// Sessions, of connected clients and of those that are away.
+    pub max_sessions: usize,
+    /// How long a session is kept for a client that is away.
+    #[serde(with = "humantime_serde")]
+    pub session_expiry: Duration,
+    /// Subscriptions of one client.
+    pub max_subscriptions: usize,
+    /// Distinct filters that were ever subscribed to.
+    pub max_filters: usize,
+    /// Distinct topics that were ever published to.
+    pub max_topics: usize,
+    /// Of these, by one identity first.
+    pub max_topics_per_identity: usize,
+    /// Retained messages.
+    pub max_retained: usize,
+    /// Bytes of their payloads.
+    pub max_retained_bytes: usize,
+    /// How long messages wait for a required subscriber that is away.
+    #[serde(with = "humantime_serde")]
+    pub required_grace: Duration,
     /// Bytes after which a filter's log starts a new segment.
     pub segment_bytes: usize,
     /// Segments kept for each filter; the oldest is dropped, read or not.

@@ -1,0 +1,66 @@
+//! Why a connection ends.
+
+use std::io;
+
+use super::packet::PacketError;
+use super::router::Gone;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("the client has left")]
+    Left,
+    #[error("the connection was closed")]
+    Closed,
+    #[error("the connection is broken")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+    /// Counted under this name.
+    #[error("{}", sentence(.0))]
+    Refused(&'static str),
+    #[error("another connection has the client id now")]
+    TakenOver,
+    #[error("the broker stops")]
+    Stopped,
+    #[error("the router has ended")]
+    RouterGone,
+}
+
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
+        Self::RouterGone
+    }
+}
+
+impl End {
+    /// What this is counted as, if something was refused.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Packet(error) => Some(error.reason()),
+            Self::Refused(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether the client said that it leaves, so that its will is not published.
+    pub(super) fn is_polite(&self) -> bool {
+        matches!(self, Self::Left)
+    }
+}
+
+/// What was refused, and the setting that did it.
+fn sentence(reason: &str) -> &str {
+    match reason {
+        "address" => "its address has as many connections as broker.max_connections_per_address",
+        "client_id" => "its client id is longer than 256 bytes or has control characters",
+        "connections" => "there are as many connections as broker.max_connections",
+        "handshakes" => "as many clients as broker.max_handshakes are about to say who they are",
+        "identity" => "its identity has as many connections as broker.max_connections_per_identity",
+        "keep_alive" => "nothing came for one and a half times its keep-alive",
+        "sessions" => "there are as many sessions as broker.max_sessions",
+        "timeout" => "it did not say who it is within broker.handshake_timeout",
+        "tls" => "the TLS handshake failed",
+        "write_timeout" => "it read nothing for broker.write_timeout",
+        other => other,
+    }
+}

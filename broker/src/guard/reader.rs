@@ -1,0 +1,300 @@
+//! The half of a connection that reads: each packet is checked, then counted, then handed to the router.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttd::protocol::Packet as Routed;
+use tokio::io::{AsyncReadExt as _, ReadHalf};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::connect::Client;
+use super::encode;
+use super::end::End;
+use super::lane::Lane;
+use super::ledger;
+use super::packet::{self, Next, Packet, Publish};
+use super::{Guard, Stream, caps::lock, metrics};
+
+/// Packets handed to the router at once.
+const BATCH: usize = 64;
+
+/// How much room is made for what is read.
+const ROOM: (usize, usize) = (4 << 10, 64 << 10);
+
+/// Topics that a connection remembers to be admitted.
+const SEEN: usize = 16_384;
+
+pub(super) struct Reader<'a> {
+    pub(super) guard: &'a Guard,
+    pub(super) lane: &'a Lane,
+    pub(super) client: &'a Client,
+    /// The session's filters and their QoS.
+    pub(super) filters: &'a mut HashMap<String, u8>,
+    /// Filters the router knows of only from an earlier connection.
+    pub(super) resumed: HashSet<String>,
+    pub(super) batch: Vec<Routed>,
+    stream: ReadHalf<Stream>,
+    buffer: BytesMut,
+    batch_bytes: usize,
+    /// Sent once the batch is with the router.
+    pub(super) answers: BytesMut,
+    /// Messages that wait for a required subscriber, and everything behind them.
+    held: VecDeque<Publish>,
+    held_bytes: usize,
+    seen: HashSet<u64>,
+    messages: u32,
+    last: Instant,
+    refused: u64,
+}
+
+/// How far the buffer was read.
+enum Parsed {
+    /// So many more bytes are missing.
+    Missing(usize),
+    /// There is more in it.
+    Batch,
+    /// No more can be held.
+    Full,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        guard: &'a Guard,
+        lane: &'a Lane,
+        client: &'a Client,
+        filters: &'a mut HashMap<String, u8>,
+        (stream, buffer): (ReadHalf<Stream>, BytesMut),
+    ) -> Self {
+        Self {
+            guard,
+            lane,
+            client,
+            resumed: filters.keys().cloned().collect(),
+            filters,
+            stream,
+            buffer,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            answers: BytesMut::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            seen: HashSet::new(),
+            messages: 0,
+            last: Instant::now(),
+            refused: 0,
+        }
+    }
+
+    /// Reads until the client leaves or sends what it may not.
+    pub(super) async fn run(&mut self) -> Result<(), End> {
+        loop {
+            self.release();
+            let parsed = self.parse();
+            self.flush().await?;
+            self.pace().await;
+            self.lane.read().await;
+            match parsed? {
+                Parsed::Batch => {}
+                Parsed::Full => {
+                    self.guard.ledger.room().await;
+                    // Its packets were not looked at, so it did not fall silent.
+                    self.last = Instant::now();
+                }
+                Parsed::Missing(bytes) if self.held.is_empty() => self.read(bytes).await?,
+                Parsed::Missing(bytes) => {
+                    let guard = self.guard;
+                    tokio::select! {
+                        () = guard.ledger.room() => {}
+                        read = self.read(bytes) => read?,
+                    }
+                }
+            }
+        }
+    }
+
+    fn parse(&mut self) -> Result<Parsed, End> {
+        loop {
+            if self.held_bytes >= self.guard.limits.max_held_bytes {
+                return Ok(Parsed::Full);
+            }
+            if self.batch.len() >= BATCH || self.batch_bytes >= self.guard.limits.max_held_bytes {
+                return Ok(Parsed::Batch);
+            }
+            match packet::next(&mut self.buffer, self.guard.limits.max_payload_bytes)? {
+                Next::Missing(bytes) => return Ok(Parsed::Missing(bytes)),
+                Next::Packet(packet) => self.packet(packet)?,
+            }
+        }
+    }
+
+    async fn read(&mut self, missing: usize) -> Result<(), End> {
+        self.buffer.reserve(missing.clamp(ROOM.0, ROOM.1));
+        let read = self.stream.read_buf(&mut self.buffer);
+        let read = match self.client.keep_alive {
+            Some(limit) => {
+                let read = timeout_at(self.last + limit, read).await;
+                read.map_err(|_| End::Refused("keep_alive"))?
+            }
+            None => read.await,
+        };
+        match read? {
+            0 => Err(End::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    fn packet(&mut self, packet: Packet) -> Result<(), End> {
+        self.last = Instant::now();
+        match packet {
+            Packet::Publish(publish) => self.publish(publish),
+            Packet::PubAck(id) => self.acknowledged(id),
+            Packet::Subscribe { id, filters } => self.subscribe(id, filters),
+            Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
+            Packet::PingReq => encode::pong(&mut self.answers),
+            Packet::Disconnect => return Err(End::Left),
+            Packet::Connect(_) => {
+                return Err(packet::PacketError::Malformed("second CONNECT").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledged(&self, id: u16) {
+        // One that answers nothing may be late: of a message that was sent over an earlier connection.
+        if lock(&self.lane.deliveries).acknowledge(id) {
+            self.lane.work.notify_one();
+        }
+    }
+
+    fn publish(&mut self, publish: Publish) {
+        self.messages += 1;
+        let topic = String::from_utf8_lossy(&publish.message.topic).into_owned();
+        if let Err(reason) = self.admit(&topic, &publish) {
+            self.refuse(reason, &topic);
+            self.acknowledge(&publish);
+            return;
+        }
+        let payload = publish.message.payload.len();
+        self.guard.traffic.received.increment(1);
+        self.guard.traffic.received_bytes.increment(payload as u64);
+        let size = ledger::size(&publish.message.topic, &publish.message.payload);
+        if self.held.is_empty() && self.guard.ledger.append(&topic, size) {
+            self.route(&topic, publish);
+            return;
+        }
+        self.guard.traffic.held.increment(1);
+        self.guard.traffic.held_bytes.increment(size as f64);
+        self.held_bytes += size as usize;
+        self.held.push_back(publish);
+    }
+
+    /// Lets a message pass and keeps it if it is to be retained, or says why not.
+    fn admit(&mut self, topic: &str, publish: &Publish) -> Result<(), &'static str> {
+        let identity = &self.client.identity;
+        if !packet::is_routable(topic) || !identity.may_publish(topic, publish.retain) {
+            return Err("not_allowed");
+        }
+        let names = &self.guard.names;
+        let key = names.key(topic.as_bytes());
+        if !self.seen.contains(&key) {
+            if !names.admit_topic(key, identity.name()) {
+                return Err("topics");
+            }
+            if self.seen.len() >= SEEN {
+                self.seen.clear();
+            }
+            self.seen.insert(key);
+        }
+        let qos = u8::from(publish.id.is_some());
+        let payload = &publish.message.payload;
+        if publish.retain && !self.guard.retained.keep(topic, payload, qos) {
+            return Err("retained");
+        }
+        Ok(())
+    }
+
+    /// Hands on what waited and need not wait any more.
+    fn release(&mut self) {
+        while self.batch.len() < BATCH
+            && let Some(first) = self.held.front()
+        {
+            let size = ledger::size(&first.message.topic, &first.message.payload);
+            let topic = String::from_utf8_lossy(&first.message.topic).into_owned();
+            if !self.guard.ledger.append(&topic, size) {
+                return;
+            }
+            self.guard.traffic.held_bytes.decrement(size as f64);
+            self.held_bytes -= size as usize;
+            if let Some(publish) = self.held.pop_front() {
+                self.route(&topic, publish);
+            }
+        }
+    }
+
+    fn route(&mut self, topic: &str, publish: Publish) {
+        self.guard.learn(topic, &publish.message.payload);
+        self.batch_bytes += publish.message.payload.len();
+        self.acknowledge(&publish);
+        self.batch.push(Routed::Publish(publish.message, None));
+    }
+
+    fn acknowledge(&mut self, publish: &Publish) {
+        if let Some(id) = publish.id {
+            encode::puback(&mut self.answers, id);
+        }
+    }
+
+    /// Counts a refusal, and logs the first few of a connection and ever fewer of the others.
+    pub(super) fn refuse(&mut self, reason: &'static str, name: &str) {
+        metrics::refused(reason);
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            tracing::warn!(
+                client = self.lane.client_id,
+                identity = self.client.identity.name(),
+                reason,
+                name,
+                so_far = self.refused,
+                "refused what a client published or subscribed to"
+            );
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        if !self.batch.is_empty() {
+            let mut to = self.lane.to.lock().await;
+            to.taken(self.guard.limits.max_held_bytes).await;
+            to.push(&mut self.batch, self.batch_bytes).await?;
+            self.batch_bytes = 0;
+        }
+        self.lane.answer(&self.answers);
+        self.answers.clear();
+        Ok(())
+    }
+
+    /// Slows down a client whose identity publishes more than it may.
+    async fn pace(&mut self) {
+        let messages = std::mem::take(&mut self.messages);
+        let wait = match messages {
+            0 => Duration::ZERO,
+            messages => self.client.share.published(messages),
+        };
+        if !wait.is_zero() {
+            metrics::refused("rate");
+            sleep(wait).await;
+            self.last = Instant::now();
+        }
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if self.held_bytes > 0 {
+            self.guard
+                .traffic
+                .held_bytes
+                .decrement(self.held_bytes as f64);
+        }
+    }
+}
