@@ -1,5 +1,7 @@
 //! What `doctor` checks of the broker's set-up.
 
+mod access;
+
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
 
@@ -37,18 +39,7 @@ pub fn subject(settings: &Settings) -> Subject {
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     let broker = &settings.broker;
-    if broker.listen.ip().is_loopback() {
-        findings.ok("exposure", "it listens on loopback only");
-    } else {
-        findings.warn(
-            "exposure",
-            format!(
-                "{}: there is no authentication and no TLS, and anybody who reaches it can publish and subscribe",
-                broker.listen
-            ),
-            "keep broker.listen on loopback, or put it behind a firewall",
-        );
-    }
+    access::examine(broker, findings);
     let largest = settings.mqtt.max_packet_bytes;
     if broker.max_payload_bytes < largest {
         findings.fail(

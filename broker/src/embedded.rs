@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::guard::Guard;
-use crate::guard::identity::Access;
+use crate::guard::access::Access;
 use crate::{BrokerError, probe, sizing};
 
 /// How long clients may take to be told that the broker stops.
@@ -50,6 +50,7 @@ impl Embedded {
             // Before the router, whose thread waits for its links to go.
             let listener = TcpListener::bind(listen).await.map_err(bind)?;
             let address = listener.local_addr().map_err(bind)?;
+            access.reload_on_hangup();
             let guard = Guard::start(&settings, access, config).await;
             let guard = guard.map_err(|_| BrokerError::RouterEnded)?;
             let link = guard.link(probe::CLIENT).await;

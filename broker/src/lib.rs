@@ -16,21 +16,25 @@
 //!   router.
 //! - `sizing`: how settings become rumqttd's limits and how much memory that is.
 //! - `probe`: a message through the router and back, every few seconds.
-//! - [`doctor`]: what the set-up lacks.
+//! - [`doctor`]: what the set-up lacks · [`passwd`], [`certs`]: users and certificates.
 
+pub mod certs;
 pub mod doctor;
 mod embedded;
 mod guard;
+pub mod passwd;
 mod probe;
 mod sizing;
 
 use std::io;
 use std::net::SocketAddr;
 
+use service::config::IdentityKind;
 use service::{Settings, Stop};
 
 use crate::embedded::Embedded;
-pub use crate::guard::identity::AccessError;
+pub use crate::guard::access::AccessError;
+pub use crate::guard::tls::TlsError;
 
 /// The broker cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +98,16 @@ fn advice(source: &io::Error) -> &'static str {
 pub async fn bind(settings: &Settings) -> Result<Bound, BrokerError> {
     let embedded = Embedded::start(settings).await?;
     let address = embedded.address();
-    tracing::info!(%address, "broker ready: MQTT 3.1.1, no TLS, no authentication");
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the broker is not on loopback: anybody who reaches it can publish and subscribe");
+    let tls = settings.broker.certificate_file.is_some();
+    let identity = match settings.broker.identity {
+        IdentityKind::None => "everybody may do everything",
+        IdentityKind::Password => "clients show a password",
+        IdentityKind::Certificate => "clients show a certificate",
+    };
+    let tls = if tls { "TLS" } else { "no TLS" };
+    tracing::info!(%address, "broker ready: MQTT 3.1.1, {tls}, {identity}");
+    if settings.broker.insecure_remote {
+        tracing::warn!(%address, "broker.insecure_remote is set: whoever reaches this address is not kept out, or can read along");
     }
     Ok(Bound(embedded))
 }

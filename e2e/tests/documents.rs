@@ -118,7 +118,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             name => name,
         };
         if let Some(name) = name.filter(|name| NAMES.contains(name)) {
-            let arguments = words.take_while(|word| !["|", ">", "\\"].contains(word));
+            let arguments = words.take_while(|word| !["|", "<", ">", "\\"].contains(word));
             let shown = std::iter::once(name).chain(arguments);
             found.push(shown.map(str::to_owned).collect());
         }

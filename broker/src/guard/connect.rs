@@ -100,7 +100,7 @@ pub(super) async fn admit(
     };
     let identity = match guard.access.identify(shown).await {
         Ok(identity) => identity,
-        Err(refused) => return refuse(stream, refused.code, End::Refused(refused.reason)).await,
+        Err(refused) => return refuse(stream, refused.code, End::Denied(refused)).await,
     };
     if connect.client_id.is_empty() {
         connect.client_id = assigned();

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::access::Refused;
 use super::packet::PacketError;
 use super::router::Gone;
 
@@ -18,6 +19,8 @@ pub(super) enum End {
     /// Counted under this name.
     #[error("{}", sentence(.0))]
     Refused(&'static str),
+    #[error("{0}")]
+    Denied(Refused),
     #[error("another connection has the client id now")]
     TakenOver,
     #[error("the broker stops")]
@@ -38,6 +41,7 @@ impl End {
         match self {
             Self::Packet(error) => Some(error.reason()),
             Self::Refused(reason) => Some(reason),
+            Self::Denied(refused) => Some(refused.reason),
             _ => None,
         }
     }

@@ -3,12 +3,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use service::Settings;
-use tokio_rustls::TlsAcceptor;
+use accounts::Name;
+use service::config::Role;
 use tokio_rustls::rustls::pki_types::CertificateDer;
+
+use super::rules::{Scope, glob};
+
+/// What `doctor` begins its client ids with: it looks at the broker as the process whose settings it reads, beside it.
+const DOCTOR: &str = "cipherwatt-doctor-";
 
 /// What a client showed of itself.
 pub(crate) struct Shown<'a> {
+    /// Empty if the broker is to give one.
     pub(crate) client_id: &'a str,
     pub(crate) user: Option<&'a str>,
     pub(crate) password: Option<&'a [u8]>,
@@ -19,62 +25,78 @@ pub(crate) struct Shown<'a> {
 
 /// Who a client is, and what it may do.
 #[derive(Debug, Clone)]
-pub(crate) struct Identity {
-    name: Arc<str>,
+pub(crate) struct Identity(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    name: String,
+    /// What it may do; `None`: everything.
+    bound: Option<Arc<Role>>,
+    /// The role that it is taken to have where identities are not asked for.
+    guessed: Option<Arc<Role>>,
+    scope: Scope,
+    is_doctor: bool,
 }
 
 impl Identity {
-    /// For limits and for logs.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-/// A client is not let in.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// The return code of CONNACK: 4 for a wrong user or password, 5 for a client that may not.
-    pub(crate) code: u8,
-    /// For a metric's label and for the log.
-    pub(crate) reason: &'static str,
-}
-
-/// The settings do not say who may connect.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {}
-
-/// Who may connect, and how.
-pub(crate) struct Access;
-
-impl Access {
-    /// Reads certificates, passwords and rules.
-    ///
-    /// # Errors
-    /// If a file is missing or wrong.
-    pub(crate) fn load(_settings: &Settings) -> Result<Self, AccessError> {
-        Ok(Self)
+    /// Whoever it says it is: the role is only guessed from its client id, so that reports are not lost in development
+    /// either.
+    pub(super) fn open<'a>(
+        shown: &Shown<'_>,
+        scope: Scope,
+        mut roles: impl Iterator<Item = &'a Arc<Role>>,
+    ) -> Self {
+        let id = shown.client_id;
+        let of = |role: &&Arc<Role>| {
+            role.client_ids.iter().any(|pattern| {
+                let pattern = pattern.replace("{deployment}", &scope.deployment);
+                glob(&pattern.replace("{id}", "*"), id)
+            })
+        };
+        let guessed = roles.find(of).cloned();
+        Self(Arc::new(Known {
+            // Those that the broker gives an id to share a name, and so what one client may do.
+            name: match id.is_empty() {
+                true => shown.peer.to_string(),
+                false => id.to_owned(),
+            },
+            bound: None,
+            guessed,
+            scope,
+            is_doctor: id.starts_with(DOCTOR),
+        }))
     }
 
-    /// Reads the files again. Connections stay; later ones go by what is new.
-    ///
-    /// # Errors
-    /// As [`Access::load`]; what was read before stays in force.
-    pub(crate) fn reload(&self) -> Result<(), AccessError> {
-        Ok(())
-    }
-
-    /// Who this is.
-    ///
-    /// # Errors
-    /// If it is nobody that may connect.
-    pub(crate) async fn identify(&self, shown: Shown<'_>) -> Result<Identity, Refused> {
-        Ok(Identity {
-            name: shown.client_id.into(),
+    /// Who it has shown to be; `None` if that one does not connect under such a client id.
+    pub(super) fn of(name: &Name, role: &Arc<Role>, scope: Scope, client_id: &str) -> Option<Self> {
+        let is_doctor = client_id.starts_with(DOCTOR);
+        let allowed = client_id.is_empty()
+            || is_doctor
+            || scope.allows_client_id(&role.client_ids, client_id);
+        allowed.then(|| {
+            Self(Arc::new(Known {
+                name: name.to_string(),
+                bound: Some(Arc::clone(role)),
+                guessed: None,
+                scope,
+                is_doctor,
+            }))
         })
     }
 
-    /// TLS as the files have it now; nothing if clients connect without.
-    pub(crate) fn tls(&self) -> Option<TlsAcceptor> {
-        None
+    /// For limits and for logs.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The rules that it is bound by; `None`: it may do everything.
+    pub(super) fn bound(&self) -> Option<(&Role, &Scope)> {
+        Some((self.0.bound.as_deref()?, &self.0.scope))
+    }
+
+    /// The role that it has, or seems to have. `doctor` has none: nobody waits for it.
+    pub(super) fn expected(&self) -> Option<(&Role, &Scope)> {
+        let role = self.0.bound.as_deref().or(self.0.guessed.as_deref());
+        Some((role.filter(|_| !self.0.is_doctor)?, &self.0.scope))
     }
 }

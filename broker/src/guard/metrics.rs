@@ -3,6 +3,8 @@
 use metrics::{Counter, Gauge, counter, gauge};
 use service::telemetry::register;
 
+use super::access;
+
 const CONNECTIONS: &str = "cipherwatt_broker_connections";
 const SESSIONS: &str = "cipherwatt_broker_sessions";
 const HANDSHAKES: &str = "cipherwatt_broker_tls_handshakes_total";
@@ -18,7 +20,7 @@ const GIVEN_UP: &str = "cipherwatt_broker_required_given_up_total";
 const RETAINED: &str = "cipherwatt_broker_retained_messages";
 const TOPICS: &str = "cipherwatt_broker_topics";
 
-/// Why something was refused. Those of the login are `identity.rs`'s.
+/// Why something was refused. Those of who may connect are in `access.rs`.
 const REASONS: [&str; 22] = [
     "address",
     "client_id",
@@ -76,7 +78,12 @@ pub(super) fn describe() -> Traffic {
         "Messages that waited, unacknowledged, for a subscriber that they are required to reach",
     );
     register::gauge(HELD_BYTES, "Messages that wait so now");
-    register::counters(REFUSED, "What was refused, by reason", "reason", REASONS);
+    register::counters(
+        REFUSED,
+        "What was refused, by reason",
+        "reason",
+        REASONS.into_iter().chain(access::REASONS),
+    );
     register::counter(
         OVERRUNS,
         "Messages that a required subscriber missed because the log dropped them; must stay 0",

@@ -17,6 +17,7 @@
 //! - `identity`, `rules`, `tls`: who may do what.
 
 mod accept;
+pub(crate) mod access;
 mod caps;
 mod connect;
 mod deliveries;
@@ -24,13 +25,14 @@ mod encode;
 mod end;
 mod fields;
 mod filters;
-#[allow(dead_code, reason = "who may connect is being written")]
 pub(crate) mod identity;
 mod lane;
 mod ledger;
+mod members;
 mod metrics;
 mod names;
 pub(crate) mod packet;
+mod passwords;
 mod quiet;
 mod reader;
 mod retained;
@@ -38,7 +40,7 @@ mod router;
 mod rules;
 mod session;
 mod slots;
-mod tls;
+pub(crate) mod tls;
 mod writer;
 
 use std::net::SocketAddr;
@@ -52,9 +54,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use self::access::Access;
 use self::caps::Caps;
 use self::end::End;
-use self::identity::Access;
 use self::ledger::Ledger;
 use self::names::Names;
 use self::quiet::Quiet;
@@ -179,5 +181,7 @@ impl Guard {
     }
 
     /// What the rules learn from a message that may be published.
-    fn learn(&self, _topic: &str, _payload: &[u8]) {}
+    fn learn(&self, topic: &str, payload: &[u8]) {
+        self.access.learn(topic, payload);
+    }
 }

@@ -548,6 +548,64 @@ fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_th
 }
 
 #[test]
+fn a_broker_that_others_can_reach_has_tls_and_identities_or_says_that_it_has_not() {
+    let manual = "operator.enrolment = \"manual\"\n";
+    let tls = "broker.certificate_file = \"b.crt\"\nbroker.key_file = \"b.key\"\n";
+    let users = "broker.identity = \"password\"\nbroker.password_file = \"users\"\n";
+    let authority = "broker.client_ca_file = \"ca.crt\"\n";
+    let listen = "broker.listen = \"0.0.0.0:8883\"";
+    let certificate = "broker.identity = \"certificate\"";
+    let with = |parts: &[&str]| parts.concat();
+    contradictions(&[
+        (manual, listen, "broker.certificate_file"),
+        (&with(&[manual, users]), listen, "broker.certificate_file"),
+        (&with(&[manual, tls]), listen, "broker.identity"),
+        ("", "broker.certificate_file = \"b.crt\"", "broker.key_file"),
+        ("", "broker.identity = \"password\"", "broker.password_file"),
+        ("", "broker.password_file = \"users\"", "broker.identity"),
+        ("", certificate, "broker.certificate_file"),
+        (tls, certificate, "broker.client_ca_file"),
+        ("", "broker.client_ca_file = \"ca.crt\"", "broker.identity"),
+        (
+            "",
+            "broker.client_crl_file = \"crl.pem\"",
+            "broker.identity",
+        ),
+        ("", "broker.insecure_remote = true", "broker.listen"),
+    ]);
+    let file = |text: String| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("broker.toml");
+        fs::write(&file, text).unwrap();
+        load(&[file], &[], &[])
+    };
+    file(with(&[manual, tls, users, listen])).unwrap();
+    file(with(&[manual, tls, authority, certificate, "\n", listen])).unwrap();
+    file(with(&[manual, "broker.insecure_remote = true\n", listen])).unwrap();
+}
+
+#[test]
+fn a_role_may_be_changed_or_new_and_says_what_is_wrong_with_it() {
+    let set = |key: &str, value: &str| load(&[], &[], &[(key, value)]);
+    let loaded = set("broker.roles.billing.subscribe", "shard/0/feeder/+/total").unwrap();
+    let billing = &loaded.settings.broker.roles["billing"];
+    assert_eq!(billing.subscribe[0].to_string(), "shard/0/feeder/+/total");
+    assert!(billing.publish.is_empty());
+    assert!(loaded.settings.broker.roles.contains_key("gateway"));
+    let error = set("broker.roles.gateway.publish", "a{id}")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("broker.roles.gateway.publish") && error.contains("pattern"),
+        "{error}"
+    );
+    for unknown in ["broker.roles.gateway.publishes", "broker.roles.publish"] {
+        let error = set(unknown, "a").unwrap_err().to_string();
+        assert!(error.contains("unknown key"), "{error}");
+    }
+}
+
+#[test]
 fn settings_of_the_operator_that_contradict_each_other_are_named_with_their_origins() {
     let key = SigningKey::generate().verifying_key();
     let key = format!("deployment.operator_key = \"{key}\"\n");

@@ -4,6 +4,7 @@
 //! A rule about a setting that only matters with another one looks at whether it was *given*: whether it differs from the
 //! default.
 
+mod access;
 mod mqtt;
 mod plan;
 
@@ -26,6 +27,7 @@ pub(super) struct Conflict {
 pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<Conflict> {
     deployment(settings)
         .into_iter()
+        .chain(access::find(settings))
         .chain(scraped(settings))
         .chain(listeners(settings))
         .chain(decrypted(settings))

@@ -6,7 +6,11 @@ use std::path::Path;
 use config::{Config, File, FileFormat};
 use toml::{Table, Value};
 
+use super::access::Role;
 use super::{ConfigError, Given, Origin};
+
+/// The section whose own sections have names of the reader's choice.
+const ROLES: &str = "broker.roles.";
 
 /// The text of `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../../../config/default.toml");
@@ -38,7 +42,7 @@ impl Keys {
                 .keys()
                 .any(|known| known.starts_with(&section))
         };
-        if self.defaults.contains_key(key) {
+        if self.defaults.contains_key(key) || is_of_a_role(key) {
             self.origins.insert(key.to_owned(), origin);
         } else if !value.is_table() || !is_section() {
             return Err(self.unknown(key, origin));
@@ -54,7 +58,9 @@ impl Keys {
         origin: Origin,
     ) -> Result<BTreeMap<String, Value>, ConfigError> {
         let mut found = BTreeMap::new();
-        if let Some(default) = self.defaults.get(key) {
+        let list = Value::Array(Vec::new());
+        let default = self.defaults.get(key);
+        if let Some(default) = default.or(is_of_a_role(key).then_some(&list)) {
             let value = typed(text, default).map_err(|problem| ConfigError::Value {
                 given: Given {
                     key: key.to_owned(),
@@ -90,6 +96,13 @@ impl Keys {
             similar,
         }
     }
+}
+
+/// Whether it is a list of a role: of the defaults, or of one that is new.
+fn is_of_a_role(key: &str) -> bool {
+    let named = key.strip_prefix(ROLES);
+    let named = named.and_then(|named| named.split_once('.'));
+    named.is_some_and(|(name, list)| !name.is_empty() && Role::KEYS.contains(&list))
 }
 
 /// A value given as text, as a file would have it. Text that is not TOML is taken as a string where the default is one, and

@@ -6,6 +6,7 @@
 //! an error in every layer, and the origin of each value is kept for messages and `--print-config`.
 //! The `config` crate reads and merges the layers; what it does not keep or check is in `layers` and `keys`.
 
+mod access;
 mod conflicts;
 mod error;
 mod keys;
@@ -23,6 +24,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{IdentityKind, PatternLevel, Role, TopicPattern};
 pub use error::{ConfigError, Given};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};

@@ -1,5 +1,6 @@
 //! Sections of the broker, the operator and the analytics service.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{AnalyticsId, FeederId};
 
+use super::access::{IdentityKind, Role};
 use super::text;
 
 /// `[broker]`: the embedded broker.
@@ -16,6 +18,29 @@ pub struct Broker {
     /// Where MQTT clients connect; port 0 takes a free one.
     #[serde(deserialize_with = "text::address::required")]
     pub listen: SocketAddr,
+    /// The broker's certificate and those that lead to its authority, in PEM; `None` (an empty string): no TLS.
+    #[serde(with = "text::path")]
+    pub certificate_file: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[serde(with = "text::path")]
+    pub key_file: Option<PathBuf>,
+    /// By what clients are known.
+    pub identity: IdentityKind,
+    /// The file of users and hashed passwords.
+    #[serde(with = "text::path")]
+    pub password_file: Option<PathBuf>,
+    /// Passwords that are checked at the same time.
+    pub password_checks: usize,
+    /// The authorities that sign clients' certificates, in PEM.
+    #[serde(with = "text::path")]
+    pub client_ca_file: Option<PathBuf>,
+    /// Clients' certificates that their authority has revoked, in PEM.
+    #[serde(with = "text::path")]
+    pub client_crl_file: Option<PathBuf>,
+    /// Allows `listen` to be an address beyond loopback without TLS, or without identities.
+    pub insecure_remote: bool,
+    /// What the clients of each role may do, by its name.
+    pub roles: BTreeMap<String, Role>,
     /// Where Prometheus scrapes; `None` (an empty string) is off.
     #[serde(with = "text::address")]
     pub metrics_listen: Option<SocketAddr>,

@@ -126,7 +126,8 @@ fn broker(settings: &Settings) -> Check {
     positive("broker.write_timeout", broker.write_timeout)?;
     positive("broker.session_expiry", broker.session_expiry)?;
     positive("broker.required_grace", broker.required_grace)?;
-    range("broker.segment_count", broker.segment_count, 2, 65_536)
+    range("broker.segment_count", broker.segment_count, 2, 65_536)?;
+    range("broker.password_checks", broker.password_checks, 1, 1_024)
 }
 
 fn operator(settings: &Settings) -> Check {

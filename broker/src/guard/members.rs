@@ -1,0 +1,94 @@
+//! Which meters are behind which gateway, as the operator has signed it: there is no second list.
+//!
+//! The roster is read as it passes through the guard, before it reaches a gateway: so the guard knows what a gateway may
+//! publish before the gateway does. It is kept on disk, for the time between a start and the operator's next message.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use service::Settings;
+use service::trust::{KeepError, Offer, PlanKeeper, Refused, Roster, RosterKeeper};
+use tokio::sync::watch;
+use wire::{MeterId, Topic, Topics};
+
+/// The members of a deployment. Without identities nobody asks, and nothing is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Members(Option<Arc<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    topics: Topics,
+    keepers: Mutex<Keepers>,
+    roster: watch::Receiver<Option<Arc<Roster>>>,
+}
+
+#[derive(Debug)]
+struct Keepers {
+    /// For the operator's key.
+    plan: PlanKeeper,
+    roster: RosterKeeper,
+}
+
+impl Members {
+    /// The members in the roster that was kept in `folder`, and in those to come.
+    ///
+    /// # Errors
+    /// If the folder cannot be used, or the operator's key is needed and not configured.
+    pub(crate) fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
+        let plan = PlanKeeper::open(settings, folder)?;
+        let roster = RosterKeeper::open(settings, folder, plan.operator_key())?;
+        Ok(Self(Some(Arc::new(Kept {
+            topics: Topics::new(&settings.deployment.root)?,
+            roster: roster.watch(),
+            keepers: Mutex::new(Keepers { plan, roster }),
+        }))))
+    }
+
+    /// Takes a message that is about to be published, if it is a page of the roster.
+    pub(crate) fn learn(&self, topic: &str, payload: &[u8]) {
+        let Some(kept) = &self.0 else {
+            return;
+        };
+        // Most messages are reports: they are told apart before anything is parsed.
+        let below = topic.strip_prefix(kept.topics.root());
+        if below.is_none_or(|below| !below.starts_with("/roster/")) || payload.is_empty() {
+            return;
+        }
+        if let Some(Topic::Roster { .. }) = kept.topics.parse(topic) {
+            match kept.offer(topic, payload) {
+                Ok(Offer::New) => {
+                    let meters = self.roster().map_or(0, |roster| roster.len());
+                    tracing::info!(meters, "it is known which meters are behind which gateway");
+                }
+                Ok(_) => {}
+                Err(refused) => {
+                    tracing::warn!(topic, "a page of the roster was not taken: {refused}");
+                }
+            }
+        }
+    }
+
+    /// Whether the operator enrolled the meter behind this gateway, and on this feeder if one is named.
+    pub(super) fn has(&self, gateway: &str, meter: &str, feeder: Option<&str>) -> bool {
+        let (Some(roster), Ok(meter)) = (self.roster(), MeterId::try_from(meter)) else {
+            return false;
+        };
+        roster.meter(&meter).is_some_and(|enrolled| {
+            let on = |feeder: &str| enrolled.feeder.as_str() == feeder;
+            enrolled.gateway.as_str() == gateway && feeder.is_none_or(on)
+        })
+    }
+
+    fn roster(&self) -> Option<Arc<Roster>> {
+        self.0.as_ref()?.roster.borrow().clone()
+    }
+}
+
+impl Kept {
+    fn offer(&self, topic: &str, payload: &[u8]) -> Result<Offer, Refused> {
+        // A page that was taken by half is not there: see the keeper.
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let operator = keepers.plan.operator_key();
+        keepers.roster.offer(operator, topic, payload)
+    }
+}
