@@ -1,5 +1,7 @@
 //! A client that says what it is told to, byte by byte: MQTT 3.1.1 with short packets.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

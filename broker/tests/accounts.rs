@@ -1,0 +1,272 @@
+//! Users and certificates as a person makes them: `broker passwd`, `broker certs`, SIGHUP.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use client::Client;
+use serde_json::Value;
+
+/// A broker in a folder, with its log.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(folder)
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--set", "broker.metrics_listen="])
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    /// The next line of the log that begins so.
+    fn line(&mut self, beginning: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            let read = self.log.read_line(&mut line).unwrap();
+            assert!(read > 0, "the broker has ended");
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["message"].as_str().unwrap().starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+
+    fn address(&mut self) -> SocketAddr {
+        let line = self.line("broker ready");
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
+    command.current_dir(folder).env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// Exit code, standard output and standard error of a command that gets `input`.
+fn finish(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = command(folder)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails early does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn passwd(folder: &Path, user: &str, password: &str) {
+    let (code, _, stderr) = finish(folder, &["passwd", "users", user], password);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
+fn a_user_is_of_a_role_and_its_password_can_be_changed_and_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = finish(folder, &["passwd", "users", "operator"], "correct horse\n");
+    assert_eq!(made.0, Some(0), "{}", made.2);
+    assert!(
+        made.1.contains("broker.password_file") && made.1.contains("SIGHUP"),
+        "{}",
+        made.1
+    );
+    let before = fs::read_to_string(folder.join("users")).unwrap();
+    passwd(folder, "operator", "battery staple");
+    let after = fs::read_to_string(folder.join("users")).unwrap();
+    assert!(before != after && after.lines().count() == 1);
+    for (arguments, input, expected) in [
+        (
+            vec!["passwd", "users", "stranger.x"],
+            "correct horse",
+            "no role stranger",
+        ),
+        (
+            vec!["passwd", "users", "Gateway 1"],
+            "correct horse",
+            "ROLE.ID",
+        ),
+        (
+            vec!["passwd", "users", "operator"],
+            "short\n",
+            "8 to 1024 bytes",
+        ),
+        (
+            vec!["passwd", "--delete", "users", "gateway.x"],
+            "",
+            "not in users",
+        ),
+    ] {
+        let (code, _, stderr) = finish(folder, &arguments, input);
+        assert_eq!(code, Some(1), "{arguments:?}");
+        let expected = expected.replace("ROLE.ID", "such as gateway.gateway-1");
+        assert!(stderr.contains(&expected), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(fs::read_to_string(folder.join("users")).unwrap(), after);
+    let removed = finish(folder, &["passwd", "--delete", "users", "operator"], "");
+    assert_eq!(removed.0, Some(0), "{}", removed.2);
+    assert_eq!(fs::read_to_string(folder.join("users")).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_hangup_lets_new_users_in_and_keeps_those_who_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    passwd(folder, "dashboard.wall", "correct horse");
+    let mut broker = Running::start(
+        folder,
+        &[
+            "--set",
+            "broker.identity=password",
+            "--set",
+            "broker.password_file=users",
+        ],
+    );
+    let address = broker.address();
+    let login = |password| Some(("dashboard.wall", password));
+    let mut before = Client::connect(address, "", login("correct horse"))
+        .await
+        .unwrap();
+    passwd(folder, "dashboard.wall", "battery staple");
+    broker.hang_up();
+    broker.line("certificates and users were read again");
+    let totals = "cipherwatt/v2/shard/0/feeder/+/total";
+    assert_eq!(before.subscribe(totals).await, 1, "it is still connected");
+    assert_eq!(
+        Client::connect(address, "", login("correct horse"))
+            .await
+            .err(),
+        Some(4)
+    );
+    assert!(
+        Client::connect(address, "", login("battery staple"))
+            .await
+            .is_ok()
+    );
+
+    // A file that cannot be used changes nothing.
+    fs::write(folder.join("users"), "nonsense").unwrap();
+    broker.hang_up();
+    let line = broker.line("certificates and users stay as they were");
+    assert!(
+        line["error"].as_str().unwrap().contains("line 1 of users"),
+        "{line}"
+    );
+    assert!(
+        Client::connect(address, "", login("battery staple"))
+            .await
+            .is_ok()
+    );
+}
+
+#[test]
+fn tls_is_two_commands_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let make = [
+        "certs",
+        "--dev",
+        "certs",
+        "--gateway",
+        "north-1",
+        "--gateway",
+        "north-2",
+    ];
+    let (code, stdout, stderr) = finish(folder, &make, "");
+    assert_eq!(code, Some(0), "{stderr}");
+    for shown in [
+        "broker --config",
+        "operator.toml",
+        "gateway.north-1.toml",
+        "gateway.north-2.toml",
+    ] {
+        assert!(stdout.contains(shown), "{shown}: {stdout}");
+    }
+    let mut broker = Running::start(folder, &["--config", "certs/broker.toml"]);
+    let line = broker.line("broker ready");
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.contains("TLS, clients show a certificate"),
+        "{message}"
+    );
+    let doctor = finish(folder, &["doctor", "--config", "certs/broker.toml"], "");
+    assert!(doctor.1.contains("is valid until"), "{}", doctor.1);
+
+    let (code, _, stderr) = finish(folder, &make, "");
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("nothing is overwritten"), "{stderr}");
+    let add = ["certs", "--dev", "certs", "--add", "gateway.north-3"];
+    let (code, stdout, stderr) = finish(folder, &add, "");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("gateway.north-3.toml"), "{stdout}");
+    let without = finish(
+        folder,
+        &["certs", "--dev", "other", "--add", "gateway.x"],
+        "",
+    );
+    assert!(without.2.contains("no authority"), "{}", without.2);
+}
+
+#[test]
+fn a_broker_whose_files_are_wrong_says_which_and_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = [
+        "--set",
+        "broker.identity=password",
+        "--set",
+        "broker.password_file=users",
+    ];
+    let arguments = [
+        &["--listen", "127.0.0.1:0", "--set", "broker.metrics_listen="][..],
+        &users,
+    ]
+    .concat();
+    let (code, _, stderr) = finish(folder.path(), &arguments, "");
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("broker passwd users USER"), "{stderr}");
+    let open = [
+        "--listen",
+        "0.0.0.0:0",
+        "--set",
+        "operator.enrolment=manual",
+    ];
+    let (code, _, stderr) = finish(folder.path(), &open, "");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("broker.insecure_remote = true"), "{stderr}");
+}
