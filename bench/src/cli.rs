@@ -20,7 +20,7 @@ use service::process;
 
 use crate::fixed::Kind;
 use crate::output::Output;
-use crate::{budget, capacity, fixed, load, page, peers, report, sweep};
+use crate::{attack, budget, capacity, fixed, load, page, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -34,6 +34,7 @@ use crate::{budget, capacity, fixed, load, page, peers, report, sweep};
   bench run --duration 120s --meters 500
   bench load --rate 1112 --duration 60s
   bench chaos --kills 50 --seed 1
+  bench attack --short
   bench --sweep meters
   bench --sweep meters,batch --quick
   bench --sweep interval --values 1s,5s,10s --repeats 5
@@ -112,6 +113,17 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
+    /// Attack the promise with real processes: each attack must succeed without just the safeguard that stops it, and get
+    /// nothing with it.
+    #[command(
+        after_help = "Examples:\n  bench attack\n  bench attack --short\n  bench attack --only late-household --output json"
+    )]
+    Attack {
+        #[command(flatten)]
+        options: attack::Options,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Join the results of several commands into one HTML file with charts.
     #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
     Report(report::Options),
@@ -133,7 +145,7 @@ enum Action {
     /// What `--sweep` and `--peers` ask for, without a subcommand.
     #[command(skip)]
     Measure(Measure, Box<sweep::Options>, Output),
-    /// Run one of the processes of `chaos`.
+    /// Run one of the processes of `chaos` or `attack`.
     #[command(hide = true)]
     Serve(chaos::serve::Arguments),
     /// Emulate a slow and lossy network in front of a broker.
@@ -154,6 +166,7 @@ impl Action {
         match self {
             Self::Load { .. } => Some(Kind::Load),
             Self::Chaos { .. } | Self::Soak { .. } => Some(Kind::Chaos),
+            Self::Attack { .. } => Some(Kind::Attack),
             Self::Measure(_, swept, _) if !swept.sweeps.is_empty() => Some(Kind::Sweep),
             Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } | Self::Measure(..) => {
                 Some(Kind::Usual)
@@ -249,7 +262,7 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     if let Some(Action::Serve(arguments)) = &command.action {
-        return chaos::serve::main(arguments.role);
+        return chaos::serve::main(arguments);
     }
     let action = command.asked();
     if let Some(kind) = action.kind()

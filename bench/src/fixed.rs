@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     Sweep,
     Load,
     Chaos,
+    Attack,
 }
 
 /// Keys with spaces in between, and why they are not to be set.
@@ -63,6 +64,12 @@ fn fixed(kind: Kind) -> Vec<Keys> {
         Kind::Chaos => Some((
             "analytics.retention analytics.release_retry meter.outbox_max_reports",
             "it follows from the number of windows",
+        )),
+        Kind::Attack => Some((
+            "plan.min_meters plan.moments_min_meters plan.layout meter.min_meters_floor analytics.min_meters_floor \
+             analytics.retention analytics.release_retry operator.publish_totals operator.reference_headroom \
+             release.supplement_min_meters release.dominance_largest release.dominance_share",
+            "each attack decides it",
         )),
     };
     ALWAYS.into_iter().chain(more).collect()

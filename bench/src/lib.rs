@@ -6,9 +6,11 @@
 //! * `sweep`: one parameter over its values · `results`: the files it leaves · `report`: all of it as one HTML file
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
+//! * `attack`: dishonest parties against real processes
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
+mod attack;
 mod budget;
 mod capacity;
 pub mod cli;

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * [`chaos`]: processes of their own that are killed while they work, and four ledgers compared; `tests/chaos.rs` in small
+//! * `tests/attack.rs`: dishonest parties against real processes, in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
 //! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile`: a meter that spoils every sum it is in, and one that leaves ·

@@ -14,7 +14,7 @@ use service::telemetry;
 use super::{Action, Measure};
 use crate::output::Output;
 use crate::page::{self, Page};
-use crate::{budget, capacity, demo, load, peers, report, results, sweep};
+use crate::{attack, budget, capacity, demo, load, peers, report, results, sweep};
 
 /// Exit code of a benchmark that missed its threshold.
 const MISSED: u8 = 3;
@@ -69,6 +69,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
         Action::Soak { options, output } => soak(&settings, &options, &output, stop).await,
+        Action::Attack { options, output } => attack(&settings, &options, &output, stop).await,
         Action::Capacity(options) => {
             print!("{}", capacity::text(&options)?);
             Ok(OK)
@@ -99,6 +100,18 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
     }
+}
+
+async fn attack(
+    settings: &Settings,
+    options: &attack::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let summary = attack::run(settings, options, &results, stop).await?;
+    output.print(&summary, || summary.text())?;
+    Ok(code(summary.correct, true))
 }
 
 async fn soak(

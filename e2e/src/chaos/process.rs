@@ -8,15 +8,15 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use harness::process::{own_binary, signal};
+use harness::process::signal;
 use service::failpoint;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::schedule::FailPoint;
-use super::serve::Role;
+use super::serve::{self, Role};
 
 /// Pause before a process that ended by itself is started again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -253,16 +253,11 @@ fn spawn(start: &Start, life: u32, point: Option<&FailPoint>) -> Result<Child> {
     let armed = point.map(|point| format!("{}:{}", point.name, point.count));
     let note = armed.as_deref().unwrap_or("none");
     writeln!(log, "--- life {life}, fail point: {note}").with_context(io)?;
-    let mut command = Command::new(own_binary()?);
+    let mut command = serve::command(start.role)?;
     command
-        .args(["serve", start.role.name()])
         .args(&start.arguments)
         .envs(start.environment.iter().map(|(key, value)| (key, value)))
-        .env_remove(failpoint::VARIABLE)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::from(log))
-        .kill_on_drop(true);
+        .stderr(Stdio::from(log));
     if let Some(armed) = armed {
         command.env(failpoint::VARIABLE, armed);
     }

@@ -3,11 +3,13 @@
 //! `cargo run -p bench` builds no other binary, so the processes that get killed are this one under another name. Start-up,
 //! configuration, signals and exit codes are those of the real binaries ([`service::process`]), and so is the library.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use harness::process::own_binary;
 use serde::Serialize;
 use service::cli::{self, Common};
+use service::failpoint;
 use service::process::{self, Context};
 
 /// One of the four processes.
@@ -46,6 +48,9 @@ pub struct Arguments {
     /// Which process to be.
     #[arg(value_enum)]
     pub role: Role,
+    /// Approve a request beside a running operator, as its command does, and end.
+    #[arg(long, num_args = 2, value_names = ["ID", "DIGEST"])]
+    pub approve: Option<Vec<String>>,
 }
 
 #[derive(Debug, Parser)]
@@ -79,10 +84,27 @@ impl cli::Arguments for Command {
     }
 }
 
+/// The command that starts a process of this role, without input and output: it is to be given its arguments. It is killed when
+/// it is dropped.
+///
+/// # Errors
+/// This binary's path is unknown.
+pub fn command(role: Role) -> anyhow::Result<tokio::process::Command> {
+    let mut command = tokio::process::Command::new(own_binary()?);
+    command
+        .args(["serve", role.name()])
+        .env_remove(failpoint::VARIABLE)
+        .env_remove(failpoint::SABOTAGE)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    Ok(command)
+}
+
 /// Runs the process to its exit code. The command line is read again, as the real binaries read theirs.
 #[must_use]
-pub fn main(role: Role) -> ExitCode {
-    match role {
+pub fn main(arguments: &Arguments) -> ExitCode {
+    match arguments.role {
         Role::Broker => {
             broker::end_on_panic();
             process::main("broker", async |context: Context<Command>| {
@@ -91,6 +113,9 @@ pub fn main(role: Role) -> ExitCode {
             })
         }
         Role::Operator => process::main("operator", async |context: Context<Command>| {
+            if let Some([id, digest]) = arguments.approve.as_deref() {
+                return operator::commands::approve(&context.settings, id, digest);
+            }
             operator::run(&context.settings, context.clock, context.stop, None).await?;
             Ok(())
         }),

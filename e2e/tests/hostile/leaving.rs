@@ -17,8 +17,7 @@ use service::clock::{Clock as _, MockClock};
 use service::{Settings, Stop};
 use wire::{FeederId, Grid, UnixMillis, WindowStart};
 
-use super::rogue::Rogue;
-use super::{LIMIT, roster_has, started};
+use super::{LIMIT, rogue, roster_has, started};
 
 const HONEST: u32 = 20;
 const WINDOW_S: u64 = 2;
@@ -77,27 +76,28 @@ async fn a_meter_that_is_removed_counts_until_its_first_window_without_it_and_ne
     stack.add_fleet(Network::default()).await.unwrap();
     started(&mut stack, &stop).await;
     let settings = stack.settings().clone();
-    let rogue = Rogue::enrol(&settings, HONEST + 1, UnixMillis(START * 1000)).await;
+    let rogue = rogue(&settings, UnixMillis(START * 1000)).await;
+    let meter = rogue.meters[0].id.clone();
     let mut released = Vec::new();
 
     for number in 0..WITHOUT {
         if number == WITHOUT - 1 {
             // The default is the next window; reports of the one before may be on their way.
-            let party = (Party::Meter, rogue.meter.as_str());
+            let party = (Party::Meter, meter.as_str());
             let now = clock.now();
             commands::request_change(&settings, now, Change::Remove, party, (None, false)).unwrap();
         }
         set(&clock, (number + 1) * WINDOW_S);
-        rogue.send(window(number), None).await;
+        rogue.send(0, window(number), None).await.unwrap();
     }
     releases(&mut stack, &stop, &mut released, WITHOUT).await;
-    assert!(rogue.observed.lock().unwrap().roster.contains(&rogue.meter));
+    assert!(rogue.outsider.seen().roster.contains(&meter));
     set(&clock, WITHOUT * WINDOW_S + 1);
-    roster_has(&settings, &rogue, &rogue.meter, false).await;
+    roster_has(&settings, &rogue, &meter, false).await;
     // Whoever has stolen its key goes on.
     for number in WITHOUT..WINDOWS {
         set(&clock, (number + 1) * WINDOW_S);
-        rogue.send(window(number), None).await;
+        rogue.send(0, window(number), None).await.unwrap();
     }
     releases(&mut stack, &stop, &mut released, WINDOWS).await;
     stack.stop().await.unwrap();

@@ -5,17 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod leaving;
-mod rogue;
 mod spoils;
 
 use std::time::Duration;
 
+use harness::rogue::RogueGateway;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use service::{Settings, Stop};
-use wire::MeterId;
-
-use rogue::Rogue;
+use wire::{MeterId, UnixMillis};
 
 /// What the design promises.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -30,11 +28,19 @@ async fn started(stack: &mut Stack, stop: &Stop) {
     }
 }
 
+/// A gateway with one meter, enrolled on the fleet's feeder.
+async fn rogue(settings: &Settings, sealed_at: UnixMillis) -> RogueGateway {
+    let meters = (meter::feeder_of(0, 1), 1);
+    let rogue = RogueGateway::enrol(settings, "rogue", meters, sealed_at);
+    rogue.await.unwrap()
+}
+
 /// Waits until the published roster has a meter or not, and analytics has taken that roster.
-async fn roster_has(settings: &Settings, rogue: &Rogue, meter: &MeterId, is_in: bool) {
-    rogue
-        .until(|seen| seen.roster.contains(meter) == is_in)
-        .await;
+async fn roster_has(settings: &Settings, rogue: &RogueGateway, meter: &MeterId, is_in: bool) {
+    let has = rogue
+        .outsider
+        .until("the roster", |seen| seen.roster.contains(meter) == is_in);
+    has.await.unwrap();
     let cache = settings
         .deployment
         .state_dir

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use e2e::clocked::{self, WINDOW_S, window};
 use harness::network::Network;
+use harness::oracle;
+use harness::rogue::{Observed, RogueGateway, Spoilt};
 use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use meter::Scale;
-use meter::source::{MicroWattHours, Reading, Simulated, Source as _};
 use operator::{Change, FeederReport, Party, commands};
 use serde::Deserialize;
 use service::clock::{Clock as _, MockClock};
 use service::{Settings, Stop};
-use wire::{MeterId, UnixSeconds, WindowStart};
+use wire::{Grid, MeterId, Status, WindowStart};
 
-use super::rogue::{Observed, Rogue, Spoilt};
-use super::{LIMIT, roster_has, started};
+use super::{LIMIT, rogue, roster_has, started};
 
 /// With the hostile one they make four groups.
 const HONEST: u32 = 100;
@@ -77,29 +77,11 @@ fn entered(
     hostile: &MeterId,
     scale: Scale,
 ) -> BTreeMap<(MeterId, WindowStart), Vec<i64>> {
-    let interval_s = (WINDOW_S / 2) as u32;
-    let mut source = Simulated::new(&meter::simulated(settings)).unwrap();
-    let specs = source.meters().to_vec();
-    let mut remainders = vec![MicroWattHours(0); specs.len()];
-    let mut entered: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+    let grid = Grid::new((WINDOW_S / 2) as u32, 2).unwrap();
+    let windows = (window(0), PASSED);
+    let mut entered = oracle::entered(settings, grid, scale, windows).unwrap();
     for number in 0..PASSED {
-        let window = window(number);
-        entered.insert((hostile.clone(), window), vec![0; 2]);
-        for k in 0..2 {
-            let start = UnixSeconds(window.0 + k * u64::from(interval_s));
-            let mut readings = Vec::new();
-            source.read(start, interval_s, &mut readings).unwrap();
-            for ((spec, reading), remainder) in specs.iter().zip(readings).zip(&mut remainders) {
-                let Reading::Energy(energy) = reading else {
-                    panic!("a simulated meter has every reading");
-                };
-                let (energy, _) = meter::source::clamp(energy, spec.capacity_w, interval_s);
-                let (wh, rest) = meter::quantise(energy, *remainder, scale);
-                *remainder = rest;
-                let of_meter = entered.entry((spec.id.clone(), window)).or_default();
-                of_meter.push(wh.0);
-            }
-        }
+        entered.insert((hostile.clone(), window(number)), vec![0; 2]);
     }
     entered
 }
@@ -144,7 +126,7 @@ impl<'a> Ended<'a> {
     ) {
         let mut in_totals = BTreeSet::new();
         for part in &self.parts {
-            let members = observed.members(part);
+            let members = observed.members(&(part.feeder.clone(), part.window_start, part.part));
             assert!(in_totals.is_disjoint(&members), "{spoilt:?}");
             let of = |meter: &MeterId, k: usize| entered[&(meter.clone(), part.window_start)][k];
             let total = |k| members.iter().map(|meter| of(meter, k)).sum::<i64>();
@@ -190,7 +172,8 @@ struct Scene {
     stack: Stack,
     clock: std::sync::Arc<MockClock>,
     stop: Stop,
-    rogue: Rogue,
+    rogue: RogueGateway,
+    hostile: MeterId,
     settings: Settings,
     released: Vec<FeederReport>,
     begin: Instant,
@@ -207,8 +190,10 @@ impl Scene {
         stack.add_fleet(Network::default()).await.unwrap();
         started(&mut stack, &stop).await;
         let settings = stack.settings().clone();
+        let rogue = rogue(&settings, clocked::passed(0)).await;
         Self {
-            rogue: Rogue::enrol(&settings, HONEST + 1, clocked::passed(0)).await,
+            hostile: rogue.meters[0].id.clone(),
+            rogue,
             begin: Instant::now(),
             released: Vec::new(),
             stack,
@@ -222,19 +207,22 @@ impl Scene {
     async fn pass(&self, number: u64, spoilt: Spoilt) {
         let at = window(number);
         let Some(reason) = spoilt.refusal() else {
-            self.rogue.send(at, Some(spoilt)).await;
+            self.rogue.send(0, at, Some(spoilt)).await.unwrap();
             self.clock.set(clocked::passed(number + 1));
             return;
         };
         self.clock.set(clocked::passed(number + 1));
         // The others are folded long before the hostile one has sealed.
-        self.rogue.until(|seen| seen.salts.contains_key(&at)).await;
+        let others = |seen: &Observed| seen.windows().contains_key(&at);
+        let others = self.rogue.outsider.until("another report", others);
+        others.await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
-        self.rogue.send(at, Some(spoilt)).await;
-        self.rogue
-            .until(|seen| seen.refused.get(&at) == Some(&reason))
-            .await;
-        self.rogue.send(at, None).await;
+        self.rogue.send(0, at, Some(spoilt)).await.unwrap();
+        let key = (at, self.hostile.clone());
+        let refused = |seen: &Observed| seen.receipts.get(&key) == Some(&Status::Rejected(reason));
+        let refused = self.rogue.outsider.until("a refusal", refused);
+        refused.await.unwrap();
+        self.rogue.send(0, at, None).await.unwrap();
     }
 
     async fn until(&mut self, what: &str, holds: impl Fn(&[FeederReport]) -> bool) {
@@ -254,10 +242,10 @@ impl Scene {
 
     /// A person takes it back.
     async fn readmit(&self) {
-        let party = (Party::Meter, self.rogue.meter.as_str());
+        let party = (Party::Meter, self.hostile.as_str());
         let (settings, now) = (&self.settings, self.clock.now());
         commands::request_change(settings, now, Change::Readmit, party, (None, false)).unwrap();
-        roster_has(settings, &self.rogue, &self.rogue.meter, true).await;
+        roster_has(settings, &self.rogue, &self.hostile, true).await;
     }
 }
 
@@ -267,7 +255,7 @@ async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_wh
     let (_keep, stop) = Stop::manual();
     let mut scene = Scene::start(state.path(), stop).await;
     let totals = scene.settings.operator.totals_file.clone();
-    let hostile = scene.rogue.meter.clone();
+    let hostile = scene.hostile.clone();
     for (number, spoilt) in (0..).zip(SPOILT) {
         scene.pass(number, spoilt).await;
         let is_whole = |released: &[FeederReport]| {
@@ -291,7 +279,7 @@ async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_wh
     }
     scene.stack.stop().await.unwrap();
 
-    let observed = scene.rogue.observed.lock().unwrap();
+    let observed = scene.rogue.outsider.seen();
     let (plan, _) = observed.plan.as_ref().unwrap();
     let scale = Scale {
         quantum_wh: 1,

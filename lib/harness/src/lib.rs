@@ -7,6 +7,7 @@
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
+//! * [`rogue`]: dishonest parties
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
 pub mod latency;
@@ -14,6 +15,7 @@ pub mod network;
 pub mod oracle;
 pub mod output;
 pub mod process;
+pub mod rogue;
 pub mod runtimes;
 pub mod scenario;
 pub mod session;

@@ -29,6 +29,7 @@ mod under;
 use std::sync::Arc;
 
 use packed::layout::{Encoding, Totals};
+use service::failpoint;
 use wire::{DeploymentId, Opened, Plan, Reason, Sum};
 use zeroize::Zeroizing;
 
@@ -48,15 +49,32 @@ pub(crate) struct Opener {
     pub(crate) left_out: Vec<Check>,
 }
 
-/// A check that can be left out, in tests only: no setting does.
+/// A check that can be left out, to show what it is there for: in tests, and in development by
+/// [`SABOTAGE`](service::failpoint::SABOTAGE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Masks,
     Zeros,
-    #[cfg(test)]
     Grid,
     #[cfg(test)]
     Range,
+}
+
+impl Check {
+    /// Its name, for [`SABOTAGE`](service::failpoint::SABOTAGE).
+    fn name(self) -> &'static str {
+        match self {
+            Self::Masks => "masks",
+            Self::Zeros => "zeros",
+            Self::Grid => "grid",
+            #[cfg(test)]
+            Self::Range => "range",
+        }
+    }
+
+    fn is_enforced(self) -> bool {
+        !failpoint::sabotaged(self.name())
+    }
 }
 
 /// A sum without its masks. What it says is not looked at yet.
@@ -142,14 +160,12 @@ impl Opener {
         Under::new((&self.keyring, &mut self.pads), sum, plan, members)
     }
 
-    #[cfg(not(test))]
-    fn enforces(&self, _: Check) -> bool {
-        true
-    }
-
-    #[cfg(test)]
     fn enforces(&self, check: Check) -> bool {
-        !self.left_out.contains(&check)
+        #[cfg(test)]
+        if self.left_out.contains(&check) {
+            return false;
+        }
+        check.is_enforced()
     }
 }
 
@@ -166,27 +182,27 @@ impl Unmasked {
         }
     }
 
-    #[cfg(not(test))]
     fn decode(&self) -> Option<Totals> {
-        let decoded = self
-            .encoding
-            .decode(&self.residues, self.contributors, self.sigma);
-        decoded.ok()
-    }
-
-    #[cfg(test)]
-    fn decode(&self) -> Option<Totals> {
+        #[cfg(test)]
         if self.left_out.contains(&Check::Range) {
             return Some(tests::rounded(&self.encoding, &self.residues));
         }
-        let sigma = match self.left_out.contains(&Check::Grid) {
-            true => f64::INFINITY,
-            false => self.sigma,
+        let sigma = match self.enforces(Check::Grid) {
+            true => self.sigma,
+            false => f64::INFINITY,
         };
         let decoded = self
             .encoding
             .decode(&self.residues, self.contributors, sigma);
         decoded.ok()
+    }
+
+    fn enforces(&self, check: Check) -> bool {
+        #[cfg(test)]
+        if self.left_out.contains(&check) {
+            return false;
+        }
+        check.is_enforced()
     }
 
     pub(crate) fn encoding(&self) -> &Encoding {

@@ -1,6 +1,7 @@
 //! Openings: the sums that were decrypted, as the ledger remembers them.
 
 use serde::Deserialize;
+use service::failpoint;
 use wire::{AnalyticsId, ContributorSet, Digest, FeederId, KeyEpoch, Part, Sum, WindowStart};
 
 /// How far an opening has come. It never goes back. The numbers are those of the ledger.
@@ -67,7 +68,7 @@ impl Opening {
     pub(crate) fn failed(&self, min_meters: u32) -> Stage {
         let divisible = u64::from(self.meters) >= 2 * u64::from(min_meters);
         match self.replaces {
-            None if divisible => Stage::Divided,
+            None if divisible && !failpoint::sabotaged("divide") => Stage::Divided,
             _ => Stage::Burnt,
         }
     }

@@ -6,9 +6,11 @@
 //! # Layout
 //! * [`Truths`]: the readings of a run, and what they come to · `truth`: one window of one feeder, and a total held against it
 //! * [`Clear`]: where readings come from; [`Seeded`]: a simulated fleet, whose readings follow from its seed
+//! * [`entered`]: what each meter of a simulated fleet enters
 //! * `file`: a file of customers, read by code of its own too
 
 mod file;
+mod meters;
 mod truth;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use meter::source::{Reading, Source};
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 pub use file::FileTruth;
+pub use meters::entered;
 pub use truth::{Deviation, Shown, Truth};
 
 /// Millionths of a watt-hour in a watt-hour.

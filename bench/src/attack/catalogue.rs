@@ -1,0 +1,231 @@
+//! The attacks.
+
+use std::pin::Pin;
+
+use anyhow::Result;
+
+use super::gain::Gain;
+use super::stage::Ground;
+use super::{crowd, joining, keys, late, members, overlap, plan, spoilt, totals, web};
+
+/// What an attack comes to.
+pub(super) type Played = Pin<Box<dyn Future<Output = Result<Gain>>>>;
+
+/// An attack, and what stops it.
+pub(super) struct Attack {
+    pub(super) name: &'static str,
+    /// Who carries it out, with what they have.
+    pub(super) coalition: &'static str,
+    /// What they do, and what for.
+    pub(super) tries: &'static str,
+    /// The safeguard that stops it, by the name under which it can be left out.
+    pub(super) safeguard: &'static str,
+    pub(super) play: fn(Ground) -> Played,
+    /// Whether it is in the short form.
+    pub(super) is_short: bool,
+}
+
+/// All of them.
+pub(super) const ATTACKS: [Attack; 22] = [
+    Attack {
+        name: "late-household",
+        coalition: "14 enrolled meters",
+        tries: "report as late as a household does, so that a sum of its own is released for the 15",
+        safeguard: "late",
+        play: |ground| Box::pin(late::run(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "one-as-fifteen",
+        coalition: "analytics",
+        tries: "have one report opened with encryptions of zero, as the sum of 15 homes",
+        safeguard: "masks",
+        play: |ground| Box::pin(members::one_as_fifteen(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "one-alone",
+        coalition: "analytics",
+        tries: "have one report opened in its own name",
+        safeguard: "minimum_group",
+        play: |ground| Box::pin(members::one_alone(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "overlapping-sums",
+        coalition: "analytics",
+        tries: "have three sums opened that overlap, whose totals combine to one household's",
+        safeguard: "disjoint",
+        play: |ground| Box::pin(overlap::run(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "large-customer",
+        coalition: "a reader of totals",
+        tries: "read a factory off the total of 19 homes and the factory",
+        safeguard: "dominance",
+        play: |ground| Box::pin(totals::large_customer(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "squares",
+        coalition: "48 of a group of 50, and a reader of totals with standard deviations",
+        tries: "compute the readings of the other two from sum and standard deviation",
+        safeguard: "quantum",
+        play: |ground| Box::pin(totals::squares(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "key-in-totals",
+        coalition: "analytics and 20 enrolled meters",
+        tries: "add a multiple of the key to a sum, and read the key off its total",
+        safeguard: "zeros",
+        play: |ground| Box::pin(keys::in_totals(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "key-in-rounding",
+        coalition: "analytics and 20 enrolled meters",
+        tries: "add half a quantum, so that the key decides how 16 totals are rounded",
+        safeguard: "grid",
+        play: |ground| Box::pin(keys::in_rounding(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "withheld-plan",
+        coalition: "the broker, and a thief of the old key",
+        tries: "keep a gateway sealing under an old key, by keeping the newer plan from it",
+        safeguard: "plan_expiry",
+        play: |ground| Box::pin(plan::withheld(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "lowered-minimum",
+        coalition: "the operator",
+        tries: "allow sums of two homes by a new plan",
+        safeguard: "min_meters_floor",
+        play: |ground| Box::pin(plan::lowered_now(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "lowered-later",
+        coalition: "the operator",
+        tries: "lower the minimum group, so that sums are released that were held",
+        safeguard: "min_meters_from",
+        play: |ground| Box::pin(plan::lowered_later(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "spoilt-sum",
+        coalition: "one enrolled meter",
+        tries: "void a window of its whole feeder by a report that is no ciphertext",
+        safeguard: "divide",
+        play: |ground| Box::pin(spoilt::noise(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "report-of-the-future",
+        coalition: "one enrolled meter",
+        tries: "move its feeder's time on, so that the others' reports are late",
+        safeguard: "window_clock",
+        play: |ground| Box::pin(spoilt::future(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "replayed-reports",
+        coalition: "a client of the broker",
+        tries: "have reports counted twice by sending them again",
+        safeguard: "dedup",
+        play: |ground| Box::pin(spoilt::twice(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "web-page",
+        coalition: "a web page in a browser on the operator's machine",
+        tries: "read the operator's metrics under a name that its owner points there",
+        safeguard: "metrics_host",
+        play: |ground| Box::pin(web::metrics(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "crowded-out",
+        coalition: "4 enrolled meters, each on a feeder of its own",
+        tries: "take all the room for open windows with windows that are never released",
+        safeguard: "small_sums",
+        play: |ground| Box::pin(crowd::windows(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "changed-request",
+        coalition: "a gateway that asks to join",
+        tries: "change its request once a person has looked at it",
+        safeguard: "approval_digest",
+        play: |ground| Box::pin(joining::changed(ground)),
+        is_short: true,
+    },
+    Attack {
+        name: "full-desk",
+        coalition: "strangers",
+        tries: "fill the list of requests, so that nobody else can ask",
+        safeguard: "desk",
+        play: |ground| Box::pin(joining::desk(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "nobodys-feeder",
+        coalition: "a gateway without meters",
+        tries: "found a feeder, and so fix its scale",
+        safeguard: "first_meter",
+        play: |ground| Box::pin(joining::nobodys_feeder(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "invented-meters",
+        coalition: "a gateway",
+        tries: "have a group of meters enrolled that do not exist",
+        safeguard: "registry",
+        play: |ground| Box::pin(joining::invented(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "taken-feeder",
+        coalition: "an analytics service",
+        tries: "take over a feeder that another one adds",
+        safeguard: "catch_all",
+        play: |ground| Box::pin(joining::others_feeder(ground)),
+        is_short: false,
+    },
+    Attack {
+        name: "stolen-key",
+        coalition: "a thief of a meter's key",
+        tries: "join again once the meter is removed",
+        safeguard: "departures",
+        play: |ground| Box::pin(joining::removed(ground)),
+        is_short: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attack_has_a_name_of_its_own() {
+        for (index, attack) in ATTACKS.iter().enumerate() {
+            let others = &ATTACKS[..index];
+            assert!(others.iter().all(|other| other.name != attack.name));
+        }
+        assert!(ATTACKS.len() >= 15);
+    }
+
+    #[test]
+    fn the_document_on_trust_names_every_attack_and_its_safeguard() {
+        let document = include_str!("../../../docs/trust.md");
+        for attack in &ATTACKS {
+            let mut rows = document.lines().filter(|line| line.starts_with('|'));
+            let named = [attack.name, attack.safeguard].map(|name| format!("`{name}`"));
+            let is_there = rows.any(|row| named.iter().all(|name| row.contains(name)));
+            assert!(is_there, "{}", attack.name);
+        }
+    }
+}

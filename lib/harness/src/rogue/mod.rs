@@ -1,0 +1,20 @@
+//! Dishonest parties, played over TCP with what such a party has: keys of its own, and what any client of the broker can see.
+//!
+//! # Layout
+//! * [`Outsider`]: a client of the broker · [`Observed`]: what it saw there
+//! * [`RogueGateway`]: a gateway that is enrolled and seals what it likes · [`Spoilt`]: what may be wrong with a report
+//! * [`RogueAnalytics`]: an analytics service that is enrolled and signs what it likes
+//! * [`ciphertext`]: ciphertexts made by hand
+
+mod analytics;
+pub mod ciphertext;
+mod gateway;
+mod observed;
+mod outsider;
+mod spoilt;
+
+pub use analytics::{Asked, RogueAnalytics};
+pub use gateway::{RogueGateway, RogueMeter};
+pub use observed::{Observed, SeenReport, SumKey};
+pub use outsider::Outsider;
+pub use spoilt::Spoilt;
