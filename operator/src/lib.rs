@@ -1,7 +1,7 @@
 //! The operator: the one role that holds the secret key.
 //!
 //! It publishes the plan and the roster, enrols meters and analytics services, takes each released sum once, decrypts it
-//! and reports what a feeder consumed. It never sees a single meter's reading.
+//! and reports what a feeder consumed. This program opens sums only; whoever holds its key could open single reports.
 //!
 //! # Layout
 //! - [`run()`]: everything is opened and checked, then `event_loop` serves; [`Event`]: what an observer is told;

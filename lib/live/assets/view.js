@@ -74,8 +74,8 @@ function table(root, head, rows) {
 export function about(state) {
   const bench = state.source === "bench";
   $("about").textContent = state.input
-    ? `What a feeder consumed, never what a household consumed: ${state.input}`
-    : `What a feeder consumed, never what a household consumed: deployment ${state.deployment}`;
+    ? `What feeders consumed, from sums over many households: ${state.input}`
+    : `What feeders consumed, from sums over many households: deployment ${state.deployment}`;
   $("source").textContent = bench
     ? "All services run in this one process, so the page sees every step and the truth."
     : "Served by an operator, which sees only its own steps. The metrics of the other processes show the dashed ones.";
