@@ -3,6 +3,7 @@
 mod buckets;
 mod endpoint;
 mod host;
+pub mod liveness;
 mod logging;
 mod rate_limited;
 mod recorder;
