@@ -1,0 +1,138 @@
+//! Limits, each by what a client notices of it.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::brokers::Guarded;
+use crate::wire::{Client, connect, framed, publish, subscribe, text, unique};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_and_one_identity_have_so_many_connections() {
+    let guarded = Guarded::start(|broker| broker.max_connections_per_address = 3).await;
+    let first = Client::connect(guarded.address, "a", true).await.unwrap();
+    let _second = Client::connect(guarded.address, "b", true).await.unwrap();
+    assert!(Client::connect(guarded.address, "c", true).await.is_err());
+    drop(first);
+    sleep(Duration::from_millis(100)).await;
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packet_that_is_too_large_is_not_read() {
+    let guarded = Guarded::start(|broker| broker.max_payload_bytes = 2_000).await;
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    client
+        .send(&publish("t", Some(1), &[0; 1_900]))
+        .await
+        .unwrap();
+    client.until(0x40).await.unwrap();
+    // Only its beginning.
+    client
+        .send(&publish("t", Some(2), &[0; 3_000])[..100])
+        .await
+        .unwrap();
+    assert!(client.closed().await);
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_beyond_the_limit_are_refused_one_by_one() {
+    let guarded = Guarded::start(|broker| broker.max_subscriptions = 2).await;
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    let filters: Vec<Vec<u8>> = ["a", "b", "c", "a", "$SYS/x", "é"]
+        .iter()
+        .map(|it| [text(it), vec![0]].concat())
+        .collect();
+    client
+        .send(&framed(0x82, &[b"\x00\x09", &filters.concat()]))
+        .await
+        .unwrap();
+    let suback = client.until(0x90).await.unwrap();
+    assert_eq!(suback, [0, 9, 0, 0, 0x80, 0, 0x80, 0x80]);
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_and_topics_are_limited_for_all_clients_together() {
+    // The bystander has one of each, and `survives` publishes to its topic.
+    let guarded = Guarded::start(|broker| (broker.max_filters, broker.max_topics) = (2, 2)).await;
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    client.subscribe("+/x", 1).await.unwrap();
+    client.send(&subscribe("another", 0)).await.unwrap();
+    assert_eq!(client.until(0x90).await.unwrap()[2], 0x80);
+    for (id, topic) in ["1/x", "2/x", "3/x"].iter().enumerate() {
+        let id = u16::try_from(id + 1).unwrap();
+        client
+            .send(&publish(topic, Some(id), topic.as_bytes()))
+            .await
+            .unwrap();
+        // Refused ones too are acknowledged, as 3.1.1 leaves it.
+        client.until(0x40).await.unwrap();
+    }
+    guarded.refuses_then_serves(&mut client, "1/x", "3/x").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_limited_and_those_of_clients_that_are_away_count() {
+    let guarded = Guarded::start(|broker| broker.max_sessions = 3).await;
+    drop(
+        Client::connect(guarded.address, "kept", false)
+            .await
+            .unwrap(),
+    );
+    let other = Client::connect(guarded.address, "other", true)
+        .await
+        .unwrap();
+    let mut refused = Client::silent(guarded.address).await.unwrap();
+    refused.send(&connect("third", 2, b"")).await.unwrap();
+    assert_eq!(refused.packet().await.unwrap(), (0x20, vec![0, 3]));
+    drop(other);
+    sleep(Duration::from_millis(100)).await;
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_publishes_too_fast_is_slowed_down_and_loses_nothing() {
+    let guarded = Guarded::start(|broker| broker.max_messages_per_second = 100).await;
+    let mut subscriber = Client::connect(guarded.address, &unique("s"), true)
+        .await
+        .unwrap();
+    subscriber.subscribe("fast", 0).await.unwrap();
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    let start = Instant::now();
+    client
+        .send(&publish("fast", None, b"x").repeat(250))
+        .await
+        .unwrap();
+    for _ in 0..250 {
+        subscriber.until(0x30).await.unwrap();
+    }
+    let took = start.elapsed();
+    assert!(
+        took > Duration::from_millis(900),
+        "250 at 100 a second, 100 at once: {took:?}"
+    );
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_is_left_after_a_while() {
+    let guarded = Guarded::start(|broker| broker.write_timeout = Duration::from_millis(300)).await;
+    let mut stalled = Client::connect(guarded.address, "stalled", true)
+        .await
+        .unwrap();
+    stalled.subscribe("much", 0).await.unwrap();
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    // More than the kernel takes over.
+    for _ in 0..60 {
+        client
+            .send(&publish("much", Some(1), &vec![0; 500_000]))
+            .await
+            .unwrap();
+        client.until(0x40).await.unwrap();
+    }
+    sleep(Duration::from_millis(900)).await;
+    assert!(stalled.closed().await);
+    guarded.survives().await;
+}

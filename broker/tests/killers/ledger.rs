@@ -1,0 +1,130 @@
+//! Nothing acknowledged is lost while a subscriber stalls, and rumqttd alone loses it.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use service::telemetry;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::brokers::{Bare, Guarded};
+use crate::wire::{Client, publish, unique};
+
+const PUBLISHERS: u16 = 4;
+const STALL: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Messages that a publisher has on their way.
+const WINDOW: u16 = 20;
+
+/// A message as its publisher and its number.
+type Message = (u16, u32);
+
+fn topic(publisher: u16) -> String {
+    let root = service::Settings::defaults().deployment.root;
+    format!("{root}/shard/0/feeder/north/meter/m-{publisher}/report")
+}
+
+/// Publishes until the deadline and returns what was acknowledged, then or soon afterwards.
+async fn publishes(
+    address: SocketAddr,
+    publisher: u16,
+    size: usize,
+    until: Instant,
+) -> Vec<Message> {
+    let mut client = Client::connect(address, &unique("p"), true).await.unwrap();
+    let mut payload = vec![0; size];
+    payload[..2].copy_from_slice(&publisher.to_be_bytes());
+    let (mut sent, mut acknowledged) = (0_u32, Vec::new());
+    let mut oldest = 0_u32;
+    while Instant::now() < until || oldest < sent {
+        while Instant::now() < until && sent - oldest < u32::from(WINDOW) {
+            payload[2..6].copy_from_slice(&sent.to_be_bytes());
+            let id = u16::try_from(sent % 60_000).unwrap() + 1;
+            let message = publish(&topic(publisher), Some(id), &payload);
+            if timeout(QUIET, client.send(&message)).await.is_err() {
+                return acknowledged;
+            }
+            sent += 1;
+        }
+        match timeout(STALL + QUIET, client.until(0x40)).await {
+            Ok(Ok(_)) => acknowledged.push((publisher, oldest)),
+            _ => return acknowledged,
+        }
+        oldest += 1;
+    }
+    acknowledged
+}
+
+/// Stalls, then reads and acknowledges until nothing comes any more.
+async fn reads(mut client: Client) -> HashSet<Message> {
+    sleep(STALL).await;
+    let mut read = HashSet::new();
+    while let Ok(Ok((first, body))) = timeout(QUIET, client.packet()).await {
+        if first & 0xf0 != 0x30 {
+            continue;
+        }
+        let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let rest = &body[2 + topic..];
+        let number = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
+        let count = u32::from_be_bytes([rest[4], rest[5], rest[6], rest[7]]);
+        read.insert((number(2), count));
+        client.send(&[0x40, 2, rest[0], rest[1]]).await.unwrap();
+    }
+    read
+}
+
+/// Acknowledged messages, and how many of them never arrived.
+async fn lost(address: SocketAddr, size: usize) -> (usize, usize) {
+    let mut subscriber = Client::connect(
+        address,
+        &unique("bulk.analytics.cipherwatt.v2.dev.a"),
+        false,
+    )
+    .await
+    .unwrap();
+    subscriber
+        .subscribe(&topic(0).replace("m-0", "+"), 1)
+        .await
+        .unwrap();
+    let until = Instant::now() + STALL;
+    let publishing = (0..PUBLISHERS).map(|it| tokio::spawn(publishes(address, it, size, until)));
+    let publishing: Vec<_> = publishing.collect();
+    let read = reads(subscriber).await;
+    let mut acknowledged = Vec::new();
+    for publisher in publishing {
+        acknowledged.extend(publisher.await.unwrap());
+    }
+    let lost = acknowledged
+        .iter()
+        .filter(|message| !read.contains(message));
+    (acknowledged.len(), lost.count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_while_the_subscriber_stalls() {
+    telemetry::install_metrics();
+    for size in [27_000, 264_000] {
+        let bare = Bare::start().await;
+        let (acknowledged, missing) = lost(bare.address, size).await;
+        assert!(missing > 0, "{acknowledged} acknowledged: nothing is shown");
+        drop(bare);
+        let guarded = Guarded::start(|_| ()).await;
+        let (acknowledged, missing) = lost(guarded.address, size).await;
+        assert_eq!(missing, 0, "of {acknowledged}");
+        assert!(
+            acknowledged * size > 5 << 20,
+            "the log was filled: {acknowledged}"
+        );
+        guarded.survives().await;
+    }
+    let metrics = telemetry::render_metrics();
+    assert!(
+        metrics.contains("\ncipherwatt_broker_overruns_total 0\n"),
+        "{metrics}"
+    );
+    let held = metrics
+        .lines()
+        .find(|line| line.starts_with("cipherwatt_broker_messages_held_total"));
+    assert!(held.is_some_and(|line| !line.ends_with(" 0")), "{held:?}");
+}
