@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use harness::usage::resident_bytes;
+use harness::usage::Usage;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -14,17 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Until memory has settled.
 const REST: Duration = Duration::from_millis(500);
 
-/// Opens so many connections and returns the memory that each takes, in KiB.
+/// Opens so many connections to a broker that has done nothing yet, and returns the memory that each takes, in KiB.
 pub(super) async fn kib_per_connection(process: u32, port: u16, connections: usize) -> Result<f64> {
     let address = (Ipv4Addr::LOCALHOST, port).into();
-    let before = resident_bytes(process).context("the broker's memory")?;
+    let resident = || Usage::of(process).peak_bytes.context("the broker's memory");
+    let before = resident()?;
     let mut open = Vec::with_capacity(connections);
     for number in 0..connections {
         let connected = timeout(PATIENCE, connect(address, number)).await;
         open.push(connected.context("no answer to a CONNECT")??);
     }
     sleep(REST).await;
-    let after = resident_bytes(process).context("the broker's memory")?;
+    let after = resident()?;
     drop(open);
     Ok(after.saturating_sub(before) as f64 / 1024.0 / connections as f64)
 }
