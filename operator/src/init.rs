@@ -159,7 +159,10 @@ fn make_keys(state: &Path) -> Result<(PathBuf, VerifyingKey), InitError> {
 fn settings_text(id: &DeploymentId, key: &VerifyingKey, state: &Path) -> String {
     let state = state.display().to_string();
     [
-        ("id = \"north\"\n", format!("id = \"{id}\"\nstate_dir = {state:?}\n")),
+        (
+            "id = \"north\"\n",
+            format!("id = \"{id}\"\nstate_dir = {state:?}\n"),
+        ),
         (
             "# operator_key = \"64 hexadecimal digits\"\n",
             format!("operator_key = \"{key}\"\n"),

@@ -32,7 +32,9 @@ pub(super) async fn kib_per_connection(process: u32, port: u16, connections: usi
 
 async fn connect(address: SocketAddr, number: usize) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(&connect_packet(&format!("idle-{number:06}"))).await?;
+    stream
+        .write_all(&connect_packet(&format!("idle-{number:06}")))
+        .await?;
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).await?;
     ensure!(answer == [0x20, 2, 0, 0], "refused: {answer:02x?}");

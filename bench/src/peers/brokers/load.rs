@@ -51,11 +51,7 @@ struct Times {
 }
 
 /// Publishes to one subscriber at QoS 1, on the topics of reports, so that our own broker waits for it as it waits for analytics.
-pub(crate) async fn offer(
-    broker: &Mqtt,
-    topics: &Topics,
-    shape: &Shape,
-) -> Result<Delivery> {
+pub(crate) async fn offer(broker: &Mqtt, topics: &Topics, shape: &Shape) -> Result<Delivery> {
     let mut settings = broker.clone();
     settings.in_flight = INFLIGHT;
     let (stop, stopped) = Stop::manual();

@@ -50,11 +50,31 @@ impl Load {
         };
         let shapes = vec![
             // A million meters every quarter of an hour.
-            ("paced", "12 kB, 1,112/s", shape(5_560, 12_000, Some(1_112.0), 0)),
-            ("fast", "27 kB, 100 MB/s", shape(11_112, BYTES, Some(3_704.0), 0)),
-            ("saturated", "27 kB, as fast as taken", shape(20_000, BYTES, None, 0)),
-            ("stalled", "27 kB, subscriber stalls 3 s", shape(20_000, BYTES, None, 3)),
-            ("stalled_large", "264 kB, subscriber stalls 3 s", shape(2_000, LARGE, None, 3)),
+            (
+                "paced",
+                "12 kB, 1,112/s",
+                shape(5_560, 12_000, Some(1_112.0), 0),
+            ),
+            (
+                "fast",
+                "27 kB, 100 MB/s",
+                shape(11_112, BYTES, Some(3_704.0), 0),
+            ),
+            (
+                "saturated",
+                "27 kB, as fast as taken",
+                shape(20_000, BYTES, None, 0),
+            ),
+            (
+                "stalled",
+                "27 kB, subscriber stalls 3 s",
+                shape(20_000, BYTES, None, 3),
+            ),
+            (
+                "stalled_large",
+                "264 kB, subscriber stalls 3 s",
+                shape(2_000, LARGE, None, 3),
+            ),
         ];
         Self {
             shapes,
@@ -153,7 +173,9 @@ pub(crate) async fn run(
     });
     for round in 1..=load.rounds {
         for record in &mut records {
-            let Ok(rounds) = &mut record.rounds else { continue };
+            let Ok(rounds) = &mut record.rounds else {
+                continue;
+            };
             bar.set_message(format!("brokers, round {round} of {}", load.rounds));
             let files = (folder.path(), rumqttd.as_ref());
             match one_round(record.kind, settings, load, files).await {
@@ -238,7 +260,11 @@ fn brokers(records: &[Record], load: &Load) -> Vec<Broker> {
                 gives,
                 loads: loads.collect(),
                 idle_kib: by_name(idle).remove("idle_kib"),
-                not_measured: record.rounds.as_ref().err().map(|error| format!("{error:#}")),
+                not_measured: record
+                    .rounds
+                    .as_ref()
+                    .err()
+                    .map(|error| format!("{error:#}")),
             }
         })
         .collect()
@@ -248,16 +274,19 @@ fn figures(rounds: &[Round], bare: Option<&[Round]>, load: usize) -> Option<Figu
     let runs = |rounds: &[Round], of: fn(&Run) -> f64| -> Vec<f64> {
         rounds.iter().map(|round| of(&round.runs[load])).collect()
     };
-    let each = rounds.iter().map(|round| &round.runs[load]).flat_map(|run| {
-        [
-            ("delivered", run.delivery.delivered),
-            ("p50_ms", run.delivery.p50_ms),
-            ("p99_ms", run.delivery.p99_ms),
-            ("per_s", run.delivery.per_s),
-            ("cpu_us", run.cpu_us),
-            ("peak_mib", run.peak_mib),
-        ]
-    });
+    let each = rounds
+        .iter()
+        .map(|round| &round.runs[load])
+        .flat_map(|run| {
+            [
+                ("delivered", run.delivery.delivered),
+                ("p50_ms", run.delivery.p50_ms),
+                ("p99_ms", run.delivery.p99_ms),
+                ("per_s", run.delivery.per_s),
+                ("cpu_us", run.cpu_us),
+                ("peak_mib", run.peak_mib),
+            ]
+        });
     let mut figures = by_name(each);
     let ratios: [(&'static str, fn(&Run) -> f64); 2] = [
         ("cpu_over_rumqttd", |run| run.cpu_us),
@@ -276,7 +305,8 @@ impl BrokerComparison {
         if self.brokers.is_empty() {
             return String::new();
         }
-        let heads = "broker|load|delivered|p50 ms|p99 ms|msg/s|÷ rumqttd|CPU µs/msg|÷ rumqttd|peak MiB";
+        let heads =
+            "broker|load|delivered|p50 ms|p99 ms|msg/s|÷ rumqttd|CPU µs/msg|÷ rumqttd|peak MiB";
         let mut table = table(2, heads);
         for broker in &self.brokers {
             if let Some(reason) = &broker.not_measured {
@@ -291,7 +321,10 @@ impl BrokerComparison {
         for broker in &self.brokers {
             text += &format!(" {}: {}\n", broker.title, broker.gives);
             if let Some(kib) = &broker.idle_kib {
-                text += &format!("   {kib} KiB a connection, of {} that say nothing\n", self.idle_connections);
+                text += &format!(
+                    "   {kib} KiB a connection, of {} that say nothing\n",
+                    self.idle_connections
+                );
             }
         }
         text
@@ -354,7 +387,8 @@ mod tests {
             brokers: brokers(&records, &load),
             ..BrokerComparison::default()
         };
-        let over = |broker: usize, load| comparison.brokers[broker].loads[load]["cpu_over_rumqttd"].median;
+        let over =
+            |broker: usize, load| comparison.brokers[broker].loads[load]["cpu_over_rumqttd"].median;
         assert!((over(1, "paced") - 2.0).abs() < 1e-9);
         assert!((over(1, "fast") - 0.5).abs() < 1e-9);
         let text = comparison.text();
