@@ -25,6 +25,7 @@ fn main() -> io::Result<()> {
         "plan/renewal",
         "roster/63",
         "shard/0/feeder/f/meter/m/report",
+        "gateway/g/roster/0",
         "gateway/g/receipt",
         "gateway/g/enrol",
         "analytics/a/enrol",
