@@ -3,6 +3,7 @@
 use packed::Kernel;
 use service::Settings;
 use service::doctor::{Findings, Subject, Trusted};
+use service::trust::RosterScope;
 use wire::Topics;
 
 use crate::assignment::AssignedPlan;
@@ -44,7 +45,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        member: true,
+        roster: Some(RosterScope::Whole),
         descriptors: DESCRIPTORS,
         memory: memory(analytics),
         examine,

@@ -15,7 +15,9 @@ use service::clock::SharedClock;
 use service::config::Settings;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::stop::Stop;
-use service::trust::{HeldPlan, PlanKeeper, Roster, RosterKeeper, log_waiting_for_plan};
+use service::trust::{
+    HeldPlan, PlanKeeper, Roster, RosterKeeper, RosterScope, log_waiting_for_plan,
+};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -154,7 +156,8 @@ impl Runner {
         let folder = state_folder(settings)?;
         let key = service::files::load_or_create_signing_key(&folder.join("signing.key"))?;
         let plan = PlanKeeper::open(settings, &folder)?;
-        let roster = RosterKeeper::open(settings, &folder, plan.operator_key())?;
+        let roster =
+            RosterKeeper::open(settings, &folder, RosterScope::Whole, plan.operator_key())?;
         // All of the operator's receipts, which are few: also those for feeders that this service is giving up.
         let filters = vec![
             topics.plan(),
@@ -254,7 +257,7 @@ impl Runner {
         let rules = Rules {
             // Until the first step, which brings what holds for each window.
             release: (self.settings.release)
-                .rules((held.plan.min_meters).max(analytics.min_meters_floor)),
+                .rules((held.plan.min_meters).max(floor::floor(&self.settings))),
             grace_s: analytics.grace.as_secs(),
             idle_limit_ms: u64::try_from(analytics.idle_limit.as_millis()).unwrap_or(u64::MAX),
             retention_s: analytics.retention.as_secs(),

@@ -7,7 +7,8 @@
 //! And a part that the operator could not open is replaced by several others: see `divide`.
 //!
 //! A sum is due when every enrolled meter of the feeder has reported the window; or, but for a supplement, when the feeder's
-//! time passed the window's end by the grace; or when nothing arrived for it during the idle limit, counted only while
+//! time passed the window's end by the grace; or when nothing arrived for it during the idle limit (where the wall clock counts, not
+//! before the grace is over), counted only while
 //! the broker is within reach. A due sum that the rules of release withhold is *held*: it goes on taking reports and is released
 //! once the rules allow it, and never otherwise. They are asked here so that no sum is made that the operator would refuse;
 //! it is the operator's answer that counts.
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use release::Decision;
+use service::failpoint;
 use service::trust::MinMeters;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
@@ -203,7 +205,9 @@ impl Windows {
 
     /// The retention goes by the wall clock, which says this, in Unix seconds.
     pub(crate) fn set_wall(&mut self, now_s: u64) {
-        self.wall_s = self.wall_s.max(Some(now_s));
+        if !failpoint::sabotaged("retention_clock") {
+            self.wall_s = self.wall_s.max(Some(now_s));
+        }
     }
 
     /// Opens no more windows of these feeders; those that are open close by the usual rules.

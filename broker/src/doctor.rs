@@ -30,7 +30,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .collect(),
         client: false,
         subscriptions: Vec::new(),
-        member: false,
+        roster: None,
         descriptors: broker.max_connections as u64 + OWN_DESCRIPTORS,
         memory: (log as u64).saturating_mul(LOGS),
         examine,

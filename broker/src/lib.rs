@@ -21,8 +21,6 @@
 pub mod certs;
 pub mod doctor;
 mod embedded;
-#[doc(hidden)]
-pub mod fuzzing;
 mod guard;
 pub mod passwd;
 mod probe;

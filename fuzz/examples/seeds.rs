@@ -10,10 +10,6 @@ use packed::layout::{Encoding, Entered, Layout};
 use packed::{Profile, RING};
 use wire::{ContributorSet, Digest, Message as _, Salt, Sum};
 
-/// In one piece: CONNECT with a will, SUBSCRIBE, PUBLISH with QoS 1, PUBACK, UNSUBSCRIBE, PINGREQ, DISCONNECT.
-const SESSION: &[u8] = b"\0\x10\x13\x00\x04MQTT\x04\x06\x00\x3c\x00\x01k\x00\x01w\x00\x01x\x82\x08\x00\x01\x00\x03a/#\x01\
-\x32\x08\x00\x02ab\x00\x07hi\x40\x02\x00\x01\xa2\x07\x00\x02\x00\x03a/#\xc0\x00\xe0\x00";
-
 fn main() -> io::Result<()> {
     for (target, sealed) in goldens() {
         let payload = payload_of(&sealed).ok_or(io::ErrorKind::InvalidData)?;
@@ -25,6 +21,7 @@ fn main() -> io::Result<()> {
         "plan/renewal",
         "roster/63",
         "shard/0/feeder/f/meter/m/report",
+        "gateway/g/roster/0",
         "gateway/g/receipt",
         "gateway/g/enrol",
         "analytics/a/enrol",
@@ -43,7 +40,6 @@ fn main() -> io::Result<()> {
             sums_to_open(choice as u8, &encoding(profile, layout))?;
         }
     }
-    write("packets", "session", SESSION)?;
     write("fold", "short", &[1, 2, 3])
 }
 

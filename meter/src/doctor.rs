@@ -2,6 +2,7 @@
 
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
+use service::trust::RosterScope;
 use service::{Chain, Settings};
 use wire::Topics;
 
@@ -28,12 +29,13 @@ pub fn subject(settings: &Settings) -> Subject {
         Connections::Gateway => 1,
         Connections::PerMeter => u64::from(meter.meters),
     };
+    let roster = RosterScope::Of(meter.gateway.clone());
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
         let receipts = topics.receipt(&meter.gateway);
         vec![
             topics.plan(),
             topics.renewal(),
-            topics.roster_filter(),
+            roster.filter(&topics),
             receipts,
         ]
     });
@@ -44,7 +46,7 @@ pub fn subject(settings: &Settings) -> Subject {
         listens: metrics.into_iter().collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        member: true,
+        roster: Some(roster),
         descriptors: connections + OWN_DESCRIPTORS,
         memory: OWN_MEMORY + REPORT.saturating_mul(meter.max_unreceipted as u64),
         examine,

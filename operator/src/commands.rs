@@ -18,7 +18,7 @@ use crate::enrolment::shown::Beside;
 use crate::keys::rotate::{self, Facts, Inbox};
 use crate::plan::roster::RosterBook;
 use crate::plan::stored::{stored_key, stored_plan};
-use crate::setup::folder;
+use crate::setup::{enrols_automatically, folder};
 
 /// Prints what waits for a person: each request with what it asks for, what would change, and the command that approves it; then
 /// who is out of service or about to leave.
@@ -37,11 +37,13 @@ pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
         return Ok(());
     };
     let known = Known::open(&dir, &settings.deployment.id, topics)?;
+    let prefixed = settings.operator.meter_prefix && !enrols_automatically(settings);
     let beside = Beside {
         plan: Some(&plan),
         roster: &known.roster,
         departures: &known.departures,
         physical: &known.physical,
+        prefixes: prefixed.then_some(&known.gateways),
     };
     let approvals = Approvals::new(&dir);
     let waiting = approvals.requests()?;

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 /// A file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}", path = path.display())]
@@ -11,6 +13,22 @@ pub struct DiskError {
     pub action: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
+}
+
+/// A file of JSON cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonFileError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DiskError),
+    /// It is damaged.
+    #[error("{path} is damaged, restore it from a backup", path = path.display())]
+    Damaged {
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
 }
 
 impl DiskError {
@@ -53,6 +71,36 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     }
     service::files::write_atomic(path, bytes, service::files::PRIVATE)
         .map_err(DiskError::at("write", path))
+}
+
+/// What `parse` makes of a file of at most `max` bytes; `None` if there is none.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub(crate) fn read_json<T>(
+    path: &Path,
+    max: usize,
+    parse: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>,
+) -> Result<Option<T>, JsonFileError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let parsed = parse(&read(path, max)?).map_err(damaged(path))?;
+    Ok(Some(parsed))
+}
+
+/// Replaces a file by this value, in one step.
+///
+/// # Errors
+/// It cannot be written; the old content is then untouched.
+pub(crate) fn replace_json(path: &Path, value: &impl Serialize) -> Result<(), JsonFileError> {
+    let json = serde_json::to_vec(value).map_err(damaged(path))?;
+    Ok(replace(path, &json)?)
+}
+
+fn damaged(path: &Path) -> impl FnOnce(serde_json::Error) -> JsonFileError {
+    let path = path.to_owned();
+    move |cause| JsonFileError::Damaged { path, cause }
 }
 
 /// Creates a folder that only its owner can enter, and those above it, unless they exist.

@@ -43,7 +43,7 @@ pub fn subject(settings: &Settings) -> Subject {
             .collect(),
         client: true,
         subscriptions: subscriptions.unwrap_or_default(),
-        member: false,
+        roster: None,
         descriptors: DESCRIPTORS,
         memory: MEMORY + settings.operator.search_max_bytes as u64,
         examine,

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use wire::VerifyingKey;
 
-use crate::disk::DiskError;
-use crate::enrolment::gateways::GatewaysError;
-use crate::enrolment::leaving::DeparturesError;
+use crate::disk::{DiskError, JsonFileError};
 use crate::enrolment::physical::PhysicalError;
 use crate::keys::error::KeyringError;
 use crate::plan::error::{PlanError, RosterError};
@@ -55,12 +53,9 @@ pub enum OperatorError {
     /// The roster cannot be used.
     #[error(transparent)]
     Roster(#[from] RosterError),
-    /// The gateways' keys cannot be used.
+    /// The gateways' keys or the departures cannot be used.
     #[error(transparent)]
-    Gateways(#[from] GatewaysError),
-    /// The departures cannot be used.
-    #[error(transparent)]
-    Departures(#[from] DeparturesError),
+    Json(#[from] JsonFileError),
     /// The list of physical meters cannot be used.
     #[error(transparent)]
     Physical(#[from] PhysicalError),

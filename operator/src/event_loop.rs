@@ -214,8 +214,8 @@ impl EventLoop {
                 }
                 event = inbox.recv(), if waiting.is_none() && !is_publishing => match event {
                     Some(mqtt::Event::Connected) => {
-                        let pages = self.enrolment.registry.roster.page_count();
-                        self.schedule.connected(pages, Instant::now());
+                        let extent = self.enrolment.registry.roster.extent();
+                        self.schedule.connected(extent, Instant::now());
                     }
                     Some(mqtt::Event::Disconnected { .. }) => {}
                     Some(mqtt::Event::Message(message)) => waiting = self.receive(message, inbox),

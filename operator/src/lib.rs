@@ -11,7 +11,7 @@
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `search`: which meter spoils a sum that did not open;
-//! - [`init`]: a new deployment · [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
+//! - [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
@@ -22,7 +22,6 @@ mod enrolment;
 mod error;
 mod event;
 mod event_loop;
-pub mod init;
 mod keys;
 pub mod learn;
 pub mod metrics;

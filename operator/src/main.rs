@@ -14,7 +14,7 @@ use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 use service::process;
 use tokio::sync::mpsc;
-use wire::{DeploymentId, UnixMillis, UnixSeconds};
+use wire::{UnixMillis, UnixSeconds};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -22,7 +22,6 @@ use wire::{DeploymentId, UnixMillis, UnixSeconds};
     version,
     after_help = "Examples:
   operator
-  operator init --id north
   operator --live-load
   operator --output json --set plan.interval=15m --set plan.batch=96
   operator --set operator.enrolment=manual
@@ -47,11 +46,6 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make keys, certificates and settings of a new deployment in production mode
-    #[command(
-        after_help = "Examples:\n  operator init --id north\n  operator init --id north --dir /etc/cipherwatt --host broker.example.org --gateway gateway-1 --gateway gateway-2"
-    )]
-    Init(Init),
     /// List enrolment requests that wait for approval
     #[command(after_help = "Examples:\n  operator pending\n  operator pending --config my.toml")]
     Pending,
@@ -144,29 +138,6 @@ enum RegistryCommand {
 }
 
 #[derive(Debug, clap::Args)]
-struct Init {
-    /// The deployment's id, which is signed into every message
-    #[arg(long)]
-    id: DeploymentId,
-
-    /// Folder to make; named as the id unless given
-    #[arg(long)]
-    dir: Option<std::path::PathBuf>,
-
-    /// Names and addresses by which other machines know the broker
-    #[arg(long = "host", default_values = ["localhost", "127.0.0.1"])]
-    hosts: Vec<String>,
-
-    /// Ids of gateways
-    #[arg(long = "gateway", default_value = "gateway-1")]
-    gateways: Vec<String>,
-
-    /// Ids of analytics services
-    #[arg(long = "analytics", default_value = "analytics-1")]
-    analytics: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
 struct Leave {
     /// What leaves
     #[arg(value_enum)]
@@ -226,8 +197,7 @@ impl Arguments for Args {
         matches!(
             self.command,
             Some(
-                Command::Init(_)
-                    | Command::Pending
+                Command::Pending
                     | Command::Approve { .. }
                     | Command::Registry(_)
                     | Command::Remove(_)
@@ -255,7 +225,6 @@ fn main() -> ExitCode {
     process::main("operator", |context: process::Context<Args>| async move {
         let settings = &context.settings;
         match context.args.command {
-            Some(Command::Init(init)) => make(init),
             Some(Command::Pending) => commands::list_pending(settings),
             Some(Command::Approve { id, digest }) => commands::approve(settings, &id, &digest),
             Some(Command::Registry(RegistryCommand::Import { file })) => {
@@ -316,19 +285,6 @@ fn main() -> ExitCode {
             }
         }
     })
-}
-
-fn make(init: Init) -> anyhow::Result<()> {
-    let dir = init.dir.unwrap_or_else(|| init.id.to_string().into());
-    let made = operator::init::init(&operator::init::Deployment {
-        id: init.id,
-        dir,
-        hosts: init.hosts,
-        gateways: init.gateways,
-        analytics: init.analytics,
-    })?;
-    print!("{}", made.next_steps());
-    Ok(())
 }
 
 fn leaves(

@@ -186,6 +186,7 @@ fn open_registry(
         headroom: settings.operator.reference_headroom,
         feeder_meters: settings.operator.feeder_meters_max,
         future_tolerance: settings.analytics.future_tolerance,
+        meter_prefix: settings.operator.meter_prefix && !enrols_automatically(settings),
     };
     let deployment = settings.deployment.id.clone();
     let mut registry = Registry {

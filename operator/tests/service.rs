@@ -127,6 +127,11 @@ impl Peer {
             topics.roster_filter(),
             topics.sum_receipt_filter(),
         ];
+        Self::subscribe(settings, id, filters.to_vec())
+    }
+
+    fn subscribe(settings: &Settings, id: &str, filters: Vec<String>) -> Self {
+        let topics = Topics::new(&settings.deployment.root).unwrap();
         let filters = filters
             .into_iter()
             .map(|filter| (filter, QoS::AtLeastOnce))
@@ -363,7 +368,7 @@ async fn join(peer: &mut Peer, settings: &Settings) -> (Plan, Vec<u8>) {
     (plan, keys)
 }
 
-/// Who subscribes only now is given the plan and the roster.
+/// Who subscribes only now is given the plan and the roster, and a gateway its part of it.
 async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
     let settings = &peer.settings;
     let mut newcomer = Peer::connect(settings, "newcomer");
@@ -376,6 +381,11 @@ async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
     let mut newcomer = Peer::connect(settings, "another-newcomer");
     newcomer.operator = peer.operator;
     let page = newcomer.until::<RosterPage, _>(|page, _| Some(page)).await;
+    assert_eq!(page.entries.len(), METERS.len());
+    let own = vec![peer.topics.own_roster_filter(&"gateway-1".parse().unwrap())];
+    let mut gateway = Peer::subscribe(settings, "gateway-newcomer", own);
+    gateway.operator = peer.operator;
+    let page = gateway.until::<RosterPage, _>(|page, _| Some(page)).await;
     assert_eq!(page.entries.len(), METERS.len());
 }
 
@@ -442,6 +452,7 @@ async fn by_hand_nobody_joins_before_a_person_approves() {
     let (broker, address) = Broker::start(any_port()).await;
     let mut settings = settings(dir.path(), address);
     settings.operator.enrolment = Enrolment::Manual;
+    settings.operator.meter_prefix = false;
     let operator = Operator::start(&settings);
     let mut peer = Peer::connect(&settings, "peer");
     peer.plan(|plan| plan.version == PlanVersion(1)).await;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use service::clock::shown;
+use service::config::Settings;
+use service::failpoint;
 use service::trust::{HeldPlan, KeepError, MinMeters, first_window_after};
 use wire::{Plan, UnixMillis};
 
@@ -45,10 +47,18 @@ impl SeenMinimums {
     }
 }
 
+/// The least minimum group that is gone by.
+pub(super) fn floor(settings: &Settings) -> u32 {
+    match failpoint::sabotaged("min_meters_floor") {
+        true => 0,
+        false => settings.analytics.min_meters_floor,
+    }
+}
+
 impl Runner {
     /// Whether nothing is added or released under a plan. Reports wait at their gateways.
     pub(super) fn is_below_floor(&self, plan: &Plan) -> bool {
-        plan.min_meters < self.settings.analytics.min_meters_floor
+        plan.min_meters < floor(&self.settings)
     }
 
     /// A plan as it concerns this service, with what is known of those before it.
@@ -62,7 +72,7 @@ impl Runner {
     /// gone by.
     fn minimums(&mut self, held: &HeldPlan) -> MinMeters {
         if self.is_below_floor(&held.plan) {
-            let floor = self.settings.analytics.min_meters_floor;
+            let floor = floor(&self.settings);
             return self.min_meters.seen.clone().unwrap_or_else(|| floor.into());
         }
         let tolerance = self.settings.analytics.future_tolerance.as_millis();

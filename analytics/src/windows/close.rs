@@ -139,6 +139,8 @@ impl Windows {
         let is_first = !sum.is_late && sum.row.replaces.is_none();
         let passed = is_first && feeder.time.is_some_and(|time| time >= close);
         let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;
+        // By the wall clock, meters that are silent may be late still. A replay is over once nothing comes of it.
+        let idle = idle && (!is_first || self.wall_s.is_none_or(|now| now >= close));
         let rules = self.rules.of(&self.min_meters, key.window);
         (complete || passed || idle).then_some((&sum.row, !sum.is_withheld(&rules)))
     }

@@ -8,6 +8,7 @@
 //! - A feeder with such a sum is one of [`max_feeders`](super::Rules::max_feeders). So it takes a minimum group of enrolled
 //!   meters to be one.
 
+use service::failpoint;
 use wire::{MeterId, Reason};
 
 use super::room::{Counts, OfAll, OfFeeder};
@@ -19,15 +20,20 @@ const SHARES: usize = 8;
 
 impl Sum {
     fn should_count(&self, rules: &release::Rules) -> Counts {
-        let contributors = self.row.contributors;
         match self.row.stage {
             Stage::Released => Counts::Released,
+            _ if failpoint::sabotaged("small_sums") => Counts::Open,
             Stage::Held if self.is_withheld(rules) => Counts::Small,
             _ if self.row.replaces.is_some() => Counts::Open,
-            _ if contributors >= rules.min_meters.max(1) => Counts::Open,
+            _ if takes_room(self.row.contributors, rules.min_meters) => Counts::Open,
             _ => Counts::Small,
         }
     }
+}
+
+/// Whether a sum of so many takes room of others.
+fn takes_room(contributors: u32, min_meters: u32) -> bool {
+    contributors >= min_meters.max(1) || failpoint::sabotaged("small_sums")
 }
 
 impl Windows {
@@ -45,10 +51,11 @@ impl Windows {
         let min_meters = self.min_meters.of(contribution.report.window);
         let has_room = match counts {
             Counts::Open | Counts::Released => true,
-            Counts::Small if contributors >= min_meters.max(1) => self.has_room_for_sum(quota),
+            Counts::Small if takes_room(contributors, min_meters) => self.has_room_for_sum(quota),
             Counts::Small => {
                 let small = quota.small.get(&contribution.report.meter);
-                small.is_none_or(|sums| *sums < self.rules.max_small)
+                let is_full = small.is_some_and(|sums| *sums >= self.rules.max_small);
+                !is_full || failpoint::sabotaged("meter_quota")
             }
         };
         has_room.then_some(()).ok_or(Reason::TooManyOpen)
@@ -58,6 +65,10 @@ impl Windows {
         let rules = &self.rules;
         if !quota.takes_room() && self.quota.feeders >= rules.max_feeders {
             return false;
+        }
+        if failpoint::sabotaged("feeder_share") {
+            let open = self.feeders.values().map(|feeder| feeder.quota.open);
+            return open.sum::<usize>() < rules.max_open;
         }
         let share = (rules.common() / SHARES).max(1).min(rules.common());
         quota.open < rules.own()

@@ -306,6 +306,26 @@ fn idleness_closes_a_window_and_an_outage_does_not() {
 }
 
 #[test]
+fn by_the_wall_clock_idleness_closes_no_window_before_its_grace_is_over() {
+    let mut windows = windows();
+    let grace_s = windows.rules.grace_s;
+    for meter in 1..=3 {
+        fold(&mut windows, meter, 0, 1_000).unwrap();
+    }
+    windows.set_wall(HOUR + grace_s - 1);
+    assert_eq!(close(&mut windows, 9, 1_000 + 100 * IDLE_MS).0.len(), 0);
+    // One that was late.
+    fold(&mut windows, 4, 0, 1_000 + 100 * IDLE_MS).unwrap();
+    windows.set_wall(HOUR + grace_s);
+    let after = |idle_ms| 1_000 + 100 * IDLE_MS + idle_ms;
+    assert_eq!(close(&mut windows, 9, after(IDLE_MS - 1)).0.len(), 0);
+    assert_eq!(
+        close(&mut windows, 9, after(IDLE_MS)).0,
+        vec![(key(0, 0), 4, 10)]
+    );
+}
+
+#[test]
 fn too_few_are_held_and_released_only_if_enough_come() {
     let mut windows = windows();
     fold(&mut windows, 1, 0, 0).unwrap();

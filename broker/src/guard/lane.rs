@@ -48,8 +48,8 @@ pub(super) struct Granted {
 }
 
 impl Lane {
-    pub(super) fn new(client_id: String, to: ToRouter) -> Self {
-        Self {
+    pub(super) fn new(client_id: String, to: ToRouter, first: &[u8]) -> Self {
+        let lane = Self {
             client_id,
             to: AsyncMutex::new(to),
             deliveries: Mutex::default(),
@@ -58,7 +58,9 @@ impl Lane {
             answers: Mutex::default(),
             work: Notify::new(),
             read: Notify::new(),
-        }
+        };
+        lane.answer(first);
+        lane
     }
 
     /// For the client, behind what it is sent already.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use service::Settings;
-use service::trust::{KeepError, Offer, PlanKeeper, Refused, Roster, RosterKeeper};
+use service::trust::{KeepError, Offer, PlanKeeper, Refused, Roster, RosterKeeper, RosterScope};
 use tokio::sync::watch;
 use wire::{MeterId, Topic, Topics};
 
@@ -36,7 +36,8 @@ impl Members {
     /// If the folder cannot be used, or the operator's key is needed and not configured.
     pub(crate) fn open(settings: &Settings, folder: &Path) -> Result<Self, KeepError> {
         let plan = PlanKeeper::open(settings, folder)?;
-        let roster = RosterKeeper::open(settings, folder, plan.operator_key())?;
+        let key = plan.operator_key();
+        let roster = RosterKeeper::open(settings, folder, RosterScope::Whole, key)?;
         Ok(Self(Some(Arc::new(Kept {
             topics: Topics::new(&settings.deployment.root)?,
             roster: roster.watch(),

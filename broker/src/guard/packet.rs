@@ -9,7 +9,6 @@ use rumqttd::protocol::{Packet as Routed, Protocol as _, Publish as Message};
 
 use super::fields::Fields;
 pub(crate) use super::fields::PacketError;
-use crate::probe;
 
 /// Longest topic or filter, in bytes. The project's own have up to about 250.
 const MAX_TOPIC: usize = 1_024;
@@ -248,9 +247,9 @@ fn unsubscribe(fields: &mut Fields) -> Result<Packet, PacketError> {
 }
 
 /// Whether a topic or filter is one that the router can take: it panics on some that are not ASCII, and `$` leads to what
-/// only a broker may say, or to shared subscriptions, which end it. The probe's topic is the broker's own.
+/// only a broker may say, or to shared subscriptions, which end it.
 pub(crate) fn is_routable(topic: &str) -> bool {
-    topic.is_ascii() && !topic.starts_with('$') && topic != probe::TOPIC
+    topic.is_ascii() && !topic.starts_with('$')
 }
 
 fn check_topic(topic: &[u8]) -> Result<(), PacketError> {

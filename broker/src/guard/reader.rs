@@ -12,14 +12,18 @@ use super::connect::Client;
 use super::encode;
 use super::end::End;
 use super::lane::Lane;
+use super::ledger;
 use super::packet::{self, Next, Packet, Publish};
 use super::{Guard, Stream, caps::lock, metrics};
 
 /// Packets handed to the router at once.
-pub(super) const BATCH: usize = 64;
+const BATCH: usize = 64;
 
 /// How much room is made for what is read.
 const ROOM: (usize, usize) = (4 << 10, 64 << 10);
+
+/// Topics that a connection remembers to be admitted.
+const SEEN: usize = 16_384;
 
 pub(super) struct Reader<'a> {
     pub(super) guard: &'a Guard,
@@ -32,16 +36,14 @@ pub(super) struct Reader<'a> {
     pub(super) batch: Vec<Routed>,
     stream: ReadHalf<Stream>,
     buffer: BytesMut,
-    pub(super) batch_bytes: usize,
-    /// The router must have taken everything before this batch.
-    apart: bool,
+    batch_bytes: usize,
     /// Sent once the batch is with the router.
     pub(super) answers: BytesMut,
     /// Messages that wait for a required subscriber, and everything behind them.
-    pub(super) held: VecDeque<Publish>,
-    pub(super) held_bytes: usize,
-    pub(super) seen: HashSet<u64>,
-    pub(super) messages: u32,
+    held: VecDeque<Publish>,
+    held_bytes: usize,
+    seen: HashSet<u64>,
+    messages: u32,
     last: Instant,
     refused: u64,
 }
@@ -74,7 +76,6 @@ impl<'a> Reader<'a> {
             buffer,
             batch: Vec::new(),
             batch_bytes: 0,
-            apart: false,
             answers: BytesMut::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -119,13 +120,6 @@ impl<'a> Reader<'a> {
             }
             if self.batch.len() >= BATCH || self.batch_bytes >= self.guard.limits.max_held_bytes {
                 return Ok(Parsed::Batch);
-            }
-            // SUBSCRIBE and UNSUBSCRIBE begin a batch.
-            if matches!(self.buffer.first(), Some(0x82 | 0xa2)) {
-                if !self.batch.is_empty() {
-                    return Ok(Parsed::Batch);
-                }
-                self.apart = true;
             }
             match packet::next(&mut self.buffer, self.guard.limits.max_payload_bytes)? {
                 Next::Missing(bytes) => return Ok(Parsed::Missing(bytes)),
@@ -173,6 +167,84 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn publish(&mut self, publish: Publish) {
+        self.messages += 1;
+        let topic = String::from_utf8_lossy(&publish.message.topic).into_owned();
+        if let Err(reason) = self.admit(&topic, &publish) {
+            self.refuse(reason, &topic);
+            self.acknowledge(&publish);
+            return;
+        }
+        let payload = publish.message.payload.len();
+        self.guard.traffic.received.increment(1);
+        self.guard.traffic.received_bytes.increment(payload as u64);
+        let size = ledger::size(&publish.message.topic, &publish.message.payload);
+        if self.held.is_empty() && self.guard.ledger.append(&topic, size) {
+            self.route(&topic, publish);
+            return;
+        }
+        self.guard.traffic.held.increment(1);
+        self.guard.traffic.held_bytes.increment(size as f64);
+        self.held_bytes += size as usize;
+        self.held.push_back(publish);
+    }
+
+    /// Lets a message pass and keeps it if it is to be retained, or says why not.
+    fn admit(&mut self, topic: &str, publish: &Publish) -> Result<(), &'static str> {
+        let identity = &self.client.identity;
+        if !packet::is_routable(topic) || !identity.may_publish(topic, publish.retain) {
+            return Err("not_allowed");
+        }
+        let names = &self.guard.names;
+        let key = names.key(topic.as_bytes());
+        if !self.seen.contains(&key) {
+            if !names.admit_topic(key, identity.name()) {
+                return Err("topics");
+            }
+            if self.seen.len() >= SEEN {
+                self.seen.clear();
+            }
+            self.seen.insert(key);
+        }
+        let qos = u8::from(publish.id.is_some());
+        let payload = &publish.message.payload;
+        if publish.retain && !self.guard.retained.keep(topic, payload, qos) {
+            return Err("retained");
+        }
+        Ok(())
+    }
+
+    /// Hands on what waited and need not wait any more.
+    fn release(&mut self) {
+        while self.batch.len() < BATCH
+            && let Some(first) = self.held.front()
+        {
+            let size = ledger::size(&first.message.topic, &first.message.payload);
+            let topic = String::from_utf8_lossy(&first.message.topic).into_owned();
+            if !self.guard.ledger.append(&topic, size) {
+                return;
+            }
+            self.guard.traffic.held_bytes.decrement(size as f64);
+            self.held_bytes -= size as usize;
+            if let Some(publish) = self.held.pop_front() {
+                self.route(&topic, publish);
+            }
+        }
+    }
+
+    fn route(&mut self, topic: &str, publish: Publish) {
+        self.guard.learn(topic, &publish.message.payload);
+        self.batch_bytes += publish.message.payload.len();
+        self.acknowledge(&publish);
+        self.batch.push(Routed::Publish(publish.message, None));
+    }
+
+    fn acknowledge(&mut self, publish: &Publish) {
+        if let Some(id) = publish.id {
+            encode::puback(&mut self.answers, id);
+        }
+    }
+
     /// Counts a refusal, and logs the first few of a connection and ever fewer of the others.
     pub(super) fn refuse(&mut self, reason: &'static str, name: &str) {
         metrics::refused(reason);
@@ -192,10 +264,7 @@ impl<'a> Reader<'a> {
     async fn flush(&mut self) -> Result<(), End> {
         if !self.batch.is_empty() {
             let mut to = self.lane.to.lock().await;
-            match std::mem::take(&mut self.apart) {
-                true => to.all_taken().await,
-                false => to.taken(self.guard.limits.max_held_bytes).await,
-            }
+            to.taken(self.guard.limits.max_held_bytes).await;
             to.push(&mut self.batch, self.batch_bytes).await?;
             self.batch_bytes = 0;
         }

@@ -2,8 +2,6 @@
 //!
 //! - A wake-up for a connection that is gone ends it. Packets of a link are taken together, so a DISCONNECT can overtake a
 //!   wake-up that was queued before it: [`Router::fence`] waits until the queue is behind it.
-//! - An UNSUBSCRIBE behind a PUBLISH to the same filter that it takes together with it leaves half of the subscription, and a second one
-//!   ends it: [`ToRouter::all_taken`] keeps them apart.
 //! - It keeps something of each name it has ever seen, so links are called after slots, which are used again.
 
 use std::sync::Arc;
@@ -133,13 +131,6 @@ impl ToRouter {
     /// Waits while the router has more than `bytes` in front of it from here.
     pub(super) async fn taken(&self, bytes: usize) {
         while self.untaken > bytes && !self.link.buffer().is_empty() {
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until the router has taken everything from here.
-    pub(super) async fn all_taken(&self) {
-        while !self.link.buffer().is_empty() {
             sleep(LOOK).await;
         }
     }

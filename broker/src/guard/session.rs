@@ -37,12 +37,12 @@ pub(super) async fn run(
         guard.slots.release(claim, false);
         return End::RouterGone;
     };
-    let lane = Lane::new(client.client_id.clone(), link.to);
+    let hello = encode::connack(link.present, 0);
+    let lane = Lane::new(client.client_id.clone(), link.to, &hello);
     resume(guard, &client, &claim, &lane);
     let wanted = claim.wanted();
     let (read, write) = tokio::io::split(stream);
     let mut writer = Writer::new(guard, &lane, link.from, write);
-    writer.greet(&encode::connack(link.present, 0));
     writer.repeat(std::mem::take(&mut claim.session.unacknowledged));
     let filters = &mut claim.session.filters;
     let mut reader = Reader::new(guard, &lane, &client, filters, (read, buffer));

@@ -18,7 +18,6 @@ use super::lane::{Lane, Subscription};
 use super::ledger::{self, Sent};
 use super::retained::Kept;
 use super::{Guard, Stream, caps::lock};
-use crate::probe;
 
 /// Pieces in one write.
 const PIECES: usize = 32;
@@ -63,12 +62,6 @@ impl<'a> Writer<'a> {
             scratch: BytesMut::new(),
             woke: false,
         }
-    }
-
-    /// What comes before everything else, also before what a kept session has missed.
-    pub(super) fn greet(&mut self, connack: &[u8]) {
-        self.head.put_slice(connack);
-        self.lane.work.notify_one();
     }
 
     /// Marks what of this is sent as sent again.
@@ -155,10 +148,6 @@ impl<'a> Writer<'a> {
         let place = forward.cursor;
         let delivered = Delivered::of(forward.publish, &mut self.scratch).ok_or(End::RouterGone)?;
         let Delivered { topic, payload, .. } = &delivered;
-        if &topic[..] == probe::TOPIC.as_bytes() {
-            self.swallow(&delivered);
-            return Ok(());
-        }
         let mut flags = 0;
         // A message has the QoS it was published with at most; the router knows only that of the subscription.
         let id = delivered.id.filter(|_| !delivered.at_most_once);
@@ -179,19 +168,6 @@ impl<'a> Writer<'a> {
         }
         self.payload(delivered.payload);
         Ok(())
-    }
-
-    /// Takes a message that is none of the client's business.
-    fn swallow(&self, delivered: &Delivered) {
-        if let Some(id) = delivered.id {
-            lock(&self.lane.deliveries).sent(Delivery {
-                id,
-                done: true,
-                topic: delivered.topic.clone(),
-                place: None,
-                required: None,
-            });
-        }
     }
 
     fn required(&self, delivered: &Delivered, place: Option<(u64, u64)>) -> Option<Sent> {

@@ -12,7 +12,8 @@
 //! third time. Without the variable, [`hit`] is one relaxed load.
 //!
 //! A test that cannot fail proves nothing, so a second variable is for testing such tests: [`SABOTAGE`] switches a
-//! safeguard off. The process says so, as an error, in its log.
+//! safeguard off, one of [`safeguards`]. The process says so, as an error, in its log. That an attack fails is shown beside the
+//! same attack with its safeguard switched off, which succeeds.
 //!
 //! Neither may be set in production: a process that loads its settings does not start with one of the two variables unless
 //! `deployment.mode` is `development`.
@@ -28,6 +29,51 @@ pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 
 /// Both variables.
 pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
+
+/// What can be left out, besides the rules of release. Each is asked for by this name where it holds.
+const SAFEGUARDS: [&str; 25] = [
+    // Each reading is counted once, and none is lost.
+    "dedup",
+    "journal",
+    // Analytics: who may take how much room, and for how long.
+    "small_sums",
+    "feeder_share",
+    "meter_quota",
+    "retention_clock",
+    // Analytics and operator.
+    "window_clock",
+    "min_meters_from",
+    // Analytics and gateways.
+    "min_meters_floor",
+    // Gateways.
+    "plan_expiry",
+    "wrong_epoch",
+    // What a sum opens to, and what happens to one that does not open.
+    "masks",
+    "zeros",
+    "grid",
+    "divide",
+    // Every process.
+    "metrics_host",
+    // The operator: who may join.
+    "approval_digest",
+    "desk",
+    "first_meter",
+    "registry",
+    "gateway_prefix",
+    "catch_all",
+    "departures",
+    "names",
+    "issued_at",
+];
+
+/// The names of all safeguards that can be left out.
+pub fn safeguards() -> impl Iterator<Item = &'static str> {
+    let rules = ::release::Rule::ALL.into_iter();
+    SAFEGUARDS
+        .into_iter()
+        .chain(rules.map(|rule| rule.as_str()))
+}
 
 const UNREAD: u8 = 0;
 const OFF: u8 = 1;
@@ -48,14 +94,20 @@ pub fn hit(name: &str) {
     }
 }
 
-/// Whether the environment says to leave the safeguard `name` out. Only the self-test of `bench chaos` ever does: it must
-/// notice.
+/// Whether the environment says to leave the safeguard `name` out. Only tests of tests ever do: the self-test of `bench chaos`
+/// must notice, and the attacks of `bench attack` must succeed. A name that is none of [`safeguards`] ends the process with exit
+/// code 2.
 #[must_use]
 pub fn sabotaged(name: &str) -> bool {
     static NAMED: OnceLock<Option<String>> = OnceLock::new();
     let named = NAMED.get_or_init(|| {
         let named = std::env::var(SABOTAGE).ok();
         if let Some(named) = &named {
+            if safeguards().all(|known| known != named) {
+                let known = safeguards().collect::<Vec<_>>().join(", ");
+                eprintln!("error: {SABOTAGE}={named}: expected one of {known}");
+                std::process::exit(i32::from(crate::exit::USAGE));
+            }
             tracing::error!(
                 safeguard = named,
                 "left out, as {SABOTAGE} says: nothing this process does can be trusted"
@@ -64,6 +116,22 @@ pub fn sabotaged(name: &str) -> bool {
         named
     });
     named.as_deref() == Some(name)
+}
+
+/// For tests: runs the test of this name, of the running test program, in a process without the safeguard.
+///
+/// # Errors
+/// What it printed, if it did not fail there: then it does not show what the safeguard is there for.
+pub fn fails_without(safeguard: &str, test: &str) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = std::process::Command::new(program);
+    command.args(["--exact", test]).env(SABOTAGE, safeguard);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match said.contains("0 passed; 1 failed") {
+        true => Ok(()),
+        false => Err(format!("{test} without {safeguard}: {said}")),
+    }
 }
 
 #[cold]
@@ -176,6 +244,35 @@ mod tests {
         let elsewhere = run(Some("third:1"));
         assert!(elsewhere.status.success(), "{elsewhere:?}");
         assert_eq!(passages(&elsewhere), 3);
+    }
+
+    #[test]
+    fn safeguards_have_names_of_their_own() {
+        let names: std::collections::BTreeSet<_> = safeguards().collect();
+        assert_eq!(names.len(), safeguards().count());
+    }
+
+    /// Asks for a safeguard. The test below runs it again in a process of its own.
+    #[test]
+    fn asks() {
+        println!("left out: {}", sabotaged("desk"));
+    }
+
+    #[test]
+    fn a_safeguard_that_does_not_exist_is_refused() {
+        let run = |value: &str| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "failpoint::tests::asks", "--nocapture"]);
+            command.env(SABOTAGE, value).output().unwrap()
+        };
+        for (value, left_out) in [("desk", true), ("names", false)] {
+            let output = run(value);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains(&format!("left out: {left_out}")), "{said}");
+        }
+        let output = run("desks");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("desks: expected one of"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use operator::Operator;
 use packed::layout::{Encoding, Layout, Shape};
 use service::config::Mode;
 use service::files;
-use service::trust::{KeepError, Offer, PlanKeeper, Refused, RosterKeeper};
+use service::trust::{KeepError, Offer, PlanKeeper, Refused, RosterKeeper, RosterScope};
 use wire::{Plan, PlanVersion, Reason, SigningKey, WindowStart};
 
 #[test]
@@ -296,7 +296,8 @@ fn a_roster_is_taken_when_its_last_page_is_there_and_survives_a_restart() {
     let operator = Operator::new();
     let key = Some(operator.key.verifying_key());
     let folder = operator.folder("analytics");
-    let mut keeper = RosterKeeper::open(&operator.settings, &folder, key).unwrap();
+    let mut keeper =
+        RosterKeeper::open(&operator.settings, &folder, RosterScope::Whole, key).unwrap();
     let pages = operator.roster(
         5,
         &[
@@ -311,7 +312,8 @@ fn a_roster_is_taken_when_its_last_page_is_there_and_survives_a_restart() {
     assert_eq!(keeper.offer(key, &first.0, &first.1), Ok(Offer::New));
     assert_eq!(keeper.offer(key, &first.0, &first.1), Ok(Offer::Same));
 
-    let restarted = RosterKeeper::open(&operator.settings, &folder, key).unwrap();
+    let restarted =
+        RosterKeeper::open(&operator.settings, &folder, RosterScope::Whole, key).unwrap();
     for roster in [keeper.current().unwrap(), restarted.current().unwrap()] {
         assert_eq!((roster.version(), roster.len()), (5, 3));
         assert_eq!(roster.enrolled(&"north".try_into().unwrap()), 2);
@@ -378,6 +380,50 @@ fn rosters_that_cannot_be_right_are_refused() {
     }
 }
 
+#[test]
+fn a_gateway_takes_its_own_part_of_the_roster_and_nobody_elses() {
+    let operator = Operator::new();
+    let key = Some(operator.key.verifying_key());
+    let folder = operator.folder("gateway-1");
+    // What a gateway of an earlier version has cached: everybody's meters.
+    files::write_atomic(&folder.join("roster.pages"), b"all", files::PRIVATE).unwrap();
+    let topics = wire::Topics::new(&operator.settings.deployment.root).unwrap();
+    let (own, other) = ("gateway-1".parse().unwrap(), "gateway-2".parse().unwrap());
+    let meters: &[&[_]] = &[&[("a", "north", 0)], &[("b", "south", 3)]];
+    let on = |gateway: &wire::GatewayId, version| {
+        operator.roster_on(version, meters, |page| topics.own_roster(gateway, page))
+    };
+    let open = |gateway: &wire::GatewayId| {
+        let scope = RosterScope::Of(gateway.clone());
+        RosterKeeper::open(&operator.settings, &folder, scope, key).unwrap()
+    };
+    let mut keeper = open(&own);
+    assert!(!folder.join("roster.pages").exists());
+
+    let pages = on(&own, 7);
+    assert_eq!(
+        keeper.offer(key, &pages[0].0, &pages[0].1),
+        Ok(Offer::Partial)
+    );
+    assert_eq!(keeper.offer(key, &pages[1].0, &pages[1].1), Ok(Offer::New));
+    let restarted = open(&own);
+    for roster in [keeper.current().unwrap(), restarted.current().unwrap()] {
+        assert_eq!((roster.version(), roster.len()), (7, 2));
+    }
+    let cleared = topics.own_roster(&own, 2);
+    assert_eq!(keeper.offer(key, &cleared, &[]), Ok(Offer::Same));
+
+    let (whole, others) = (&operator.roster(8, meters)[0], &on(&other, 8)[0]);
+    for (topic, payload) in [whole, others, &(pages[0].0.clone(), whole.1.clone())] {
+        assert!(keeper.offer(key, topic, payload).is_err(), "{topic}");
+    }
+    // The entries are those of gateway-1: on the topic of another one they are refused, although the operator signed them.
+    let mut another = open(&other);
+    let refused = another.offer(key, &others.0, &others.1).unwrap_err();
+    assert_eq!(refused.reason, Reason::WrongGateway);
+    assert_eq!(refused.detail, "meter a is behind gateway gateway-1");
+}
+
 /// The caches that the last release with format 1 wrote.
 #[test]
 fn caches_of_an_earlier_version_are_set_aside_and_replaced() {
@@ -393,7 +439,8 @@ fn caches_of_an_earlier_version_are_set_aside_and_replaced() {
         files::write_atomic(&folder.join(name), bytes, files::PRIVATE).unwrap();
     }
     let mut plans = operator.keeper("meter");
-    let mut rosters = RosterKeeper::open(&operator.settings, &folder, key).unwrap();
+    let mut rosters =
+        RosterKeeper::open(&operator.settings, &folder, RosterScope::Whole, key).unwrap();
     assert!(plans.current().is_none() && rosters.current().is_none());
     for (name, bytes) in [("plan", &plan), ("roster", &roster)] {
         assert_eq!(

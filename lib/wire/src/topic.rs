@@ -44,6 +44,8 @@ pub enum Topic {
     Renewal,
     /// One page of the roster, counted from 0 (operator, retained).
     Roster { page: u16 },
+    /// One page of the part of the roster that a gateway is told: its own meters (operator, retained).
+    OwnRoster { gateway: GatewayId, page: u16 },
     /// A meter's report.
     Report { feeder: FeederId, meter: MeterId },
     /// Receipts for a gateway's reports (analytics).
@@ -100,6 +102,7 @@ impl Topics {
             Topic::Plan => self.under("plan"),
             Topic::Renewal => self.under("plan/renewal"),
             Topic::Roster { page } => self.under(format_args!("roster/{page}")),
+            Topic::OwnRoster { gateway, page } => self.own_roster(gateway, *page),
             Topic::Report { feeder, meter } => {
                 self.feeder(feeder, format_args!("meter/{meter}/report"))
             }
@@ -132,6 +135,16 @@ impl Topics {
     /// `roster/+`
     pub fn roster_filter(&self) -> String {
         self.under("roster/+")
+    }
+
+    /// `gateway/{gateway}/roster/{page}`, pages from 0.
+    pub fn own_roster(&self, gateway: &GatewayId, page: u16) -> String {
+        self.under(format_args!("gateway/{gateway}/roster/{page}"))
+    }
+
+    /// `gateway/{gateway}/roster/+`
+    pub fn own_roster_filter(&self, gateway: &GatewayId) -> String {
+        self.under(format_args!("gateway/{gateway}/roster/+"))
     }
 
     /// `shard/0/feeder/{feeder}/meter/{meter}/report`
@@ -223,6 +236,10 @@ impl Topics {
             ["gateway", gateway, "receipt"] => Some(Topic::Receipt {
                 gateway: gateway.try_into().ok()?,
             }),
+            ["gateway", gateway, "roster", page] => Some(Topic::OwnRoster {
+                gateway: gateway.try_into().ok()?,
+                page: parse_page(page)?,
+            }),
             ["gateway", gateway, "enrol"] => Some(Topic::Enrol {
                 gateway: gateway.try_into().ok()?,
             }),
@@ -263,6 +280,8 @@ mod tests {
             (topics.renewal(), "plan/renewal"),
             (topics.roster(63), "roster/63"),
             (topics.roster_filter(), "roster/+"),
+            (topics.own_roster(&gateway, 2), "gateway/g-1/roster/2"),
+            (topics.own_roster_filter(&gateway), "gateway/g-1/roster/+"),
             (
                 topics.report(&feeder, &meter),
                 "shard/0/feeder/f-1/meter/m-1/report",
@@ -310,6 +329,10 @@ mod tests {
             "r/roster/01",
             "r/roster/+1",
             "r/roster/+",
+            "r/gateway/g/roster",
+            "r/gateway/g/roster/64",
+            "r/gateway/g/roster/+",
+            "r/gateway/+/roster/0",
             "r/shard/0/feeder/f/meter/m",
             "r/shard/0/feeder//meter/m/report",
             "r/shard/0/feeder/F/meter/m/report",

@@ -67,11 +67,20 @@ impl Gateway {
             return;
         }
         self.waiting.last_sent = Some(Instant::now());
-        tracing::info!(
-            enrolled = self.fleet.meters() - pending.len(),
-            meters = self.fleet.meters(),
-            "waiting for the operator to enrol the meters"
-        );
+        let meters = self.fleet.meters();
+        match &self.session.roster.current() {
+            Some(_) => tracing::info!(
+                enrolled = meters - pending.len(),
+                meters,
+                "waiting for the operator to enrol the meters"
+            ),
+            None => tracing::info!(
+                meters,
+                topic = self.session.topics.own_roster(gateway, 0),
+                "waiting for the operator to enrol the meters and to publish this gateway's part of the roster: a person approves \
+                 what `operator pending` shows. An operator of an earlier version never publishes it: upgrade the operator first"
+            ),
+        }
         self.say_too_large(&pending);
         let topic = self.session.topics.enrol(gateway);
         for request in self

@@ -7,7 +7,7 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`: when not ·
+//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not ·
 //! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `wait`: what is waited for · `summary`: what an
 //! observer is told
 
@@ -21,6 +21,7 @@ mod sealing;
 mod session;
 mod span;
 mod start;
+mod stopped;
 mod summary;
 mod wait;
 
@@ -51,6 +52,7 @@ use reader::{Reader, finished};
 use sealing::Sealing;
 use session::Session;
 use span::LastRun;
+use stopped::Stopped;
 
 pub use summary::{Event, Summary};
 
@@ -79,6 +81,7 @@ pub(crate) struct Gateway {
     origin: Instant,
     reader: Reader,
     sealing: Sealing,
+    stopped: Stopped,
     waiting: Waiting,
     summary: Summary,
 }
@@ -117,6 +120,7 @@ impl Gateway {
             session: Session::open(settings, &directory, stop)?,
             reader: Reader::new(readings, feeders(&fleet)),
             sealing: Sealing::new(settings.meter.seal_threads),
+            stopped: Stopped::open(&directory).map_err(MeterError::State)?,
             waiting: Waiting::default(),
             fleet,
             outbox,

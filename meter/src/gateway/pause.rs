@@ -4,12 +4,13 @@
 //!   old key for ever. Nothing is sent either: what was sealed before the end and has not left yet is under that key, too.
 //! * The plan's minimum group is below this gateway's own floor.
 //! * An analytics service says that reports under the newest plan here are of the wrong key epoch: it has a newer plan.
-//!   Nothing is sealed for that service until this gateway has it, too.
+//!   Nothing is sealed for that service until this gateway has it, too: see `stopped`.
 //!
 //! The end counts by this machine's clock. One that is late seals for as much longer; one that is early by more than the
 //! plan's term seals nothing.
 
 use service::clock::shown;
+use service::failpoint;
 use wire::Reason;
 
 use super::Gateway;
@@ -38,11 +39,12 @@ impl Gateway {
 
     fn pause(&self) -> Option<Pause> {
         let held = self.session.keeper.current()?;
-        if held.plan.min_meters < self.settings.meter.min_meters_floor {
+        let is_below = held.plan.min_meters < self.settings.meter.min_meters_floor;
+        if is_below && !failpoint::sabotaged("min_meters_floor") {
             return Some(Pause::MinMeters);
         }
         let stale = self.session.keeper.is_stale(self.clock.now());
-        stale.then_some(Pause::Stale)
+        (stale && !failpoint::sabotaged("plan_expiry")).then_some(Pause::Stale)
     }
 
     fn say_pause(&self, pause: Option<Pause>) {
@@ -67,7 +69,7 @@ impl Gateway {
 
     /// A report that is as the newest plan here asks was refused for that plan.
     pub(super) fn refused_under_newest(&mut self, meter: usize, reason: Reason) {
-        if reason != Reason::WrongEpoch || !self.outbox.stop_sealing(meter) {
+        if reason != Reason::WrongEpoch || !self.stop_sealing(meter) {
             return;
         }
         let version = self.sealing.sealer.as_ref().map(|one| one.plan().version);

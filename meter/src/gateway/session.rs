@@ -9,7 +9,7 @@ use service::config::Settings;
 use service::mqtt::{self, Event as Link, Inbox, Publisher, QoS};
 use service::stop::Stop;
 use service::telemetry::{LogLimits, ReportId, Trace};
-use service::trust::{Offer, PlanKeeper, RosterKeeper};
+use service::trust::{Offer, PlanKeeper, RosterKeeper, RosterScope};
 use service::warn_limited;
 use wire::{
     AnalyticsId, FeederId, Owners, Receipt, ReceiptEntry, Status, Topic, Topics, Unverified,
@@ -29,6 +29,7 @@ pub(super) struct Session {
     pub(super) keeper: PlanKeeper,
     /// Which analytics service adds for which feeder, by the plan.
     pub(super) owners: Owners,
+    /// What the operator tells this gateway of the roster: its own meters.
     pub(super) roster: RosterKeeper,
     pub(super) publisher: Publisher,
     pub(super) inbox: Inbox,
@@ -43,14 +44,15 @@ impl Session {
     ) -> Result<Self, MeterError> {
         let topics = Topics::new(&settings.deployment.root)?;
         let keeper = PlanKeeper::open(settings, directory)?;
-        let roster = RosterKeeper::open(settings, directory, keeper.operator_key())?;
         let gateway = &settings.meter.gateway;
+        let scope = RosterScope::Of(gateway.clone());
         let filters = [
             topics.plan(),
             topics.renewal(),
-            topics.roster_filter(),
+            scope.filter(&topics),
             topics.receipt(gateway),
         ];
+        let roster = RosterKeeper::open(settings, directory, scope, keeper.operator_key())?;
         let (publisher, inbox) = mqtt::connect(
             &settings.mqtt,
             &mqtt::Client::Gateway(gateway).id(&settings.deployment),
@@ -83,7 +85,7 @@ impl Gateway {
                     Some(Topic::Plan | Topic::Renewal) => {
                         self.take_plan(&incoming.topic, &incoming.payload)?
                     }
-                    Some(Topic::Roster { .. }) => {
+                    Some(Topic::OwnRoster { .. }) => {
                         self.take_roster(&incoming.topic, &incoming.payload)
                     }
                     Some(Topic::Receipt { .. }) => {
@@ -129,7 +131,7 @@ impl Gateway {
         let to = |member: &Member| self.session.owners.owner(&member.feeder).cloned();
         let destinations: Vec<_> = self.fleet.members.iter().map(to).collect();
         self.outbox.route(&destinations);
-        self.outbox.seal_again();
+        self.seal_again(held.plan.version);
         metrics::plan::valid_until(self.session.keeper.valid_until());
         self.say_unowned(&destinations);
         self.sealing.sealer = Some(Arc::new(sealer));

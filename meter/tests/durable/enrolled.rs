@@ -32,7 +32,7 @@ async fn roster_has(world: &World, meter: &str, is_in: bool) {
         .settings
         .deployment
         .state_dir
-        .join("gateway-1/roster.pages");
+        .join("gateway-1/own-roster.pages");
     let has = || {
         let pages = std::fs::read(&pages).unwrap_or_default();
         pages

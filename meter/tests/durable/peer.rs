@@ -172,7 +172,7 @@ impl Peer {
             pages: 1,
             entries: entries.cloned().collect(),
         };
-        let topic = self.topics.roster(0);
+        let topic = self.topics.own_roster(&self.settings.meter.gateway, 0);
         let deployment = &self.settings.deployment.id;
         let (bytes, _) = wire::seal(&page, None, deployment, &topic, &self.operator);
         (topic, bytes, true)

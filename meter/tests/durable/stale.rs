@@ -97,6 +97,10 @@ async fn once_a_report_is_of_the_wrong_epoch_nothing_is_sealed_until_there_is_a_
         (world.books().arrivals.iter()).all(|arrival| arrival.window == windows()[0]),
         "nothing was sealed after the refusal"
     );
+    // So it is after a restart: else whoever ends the gateway would get a report under the old key with every start.
+    let summary = gateway.end().await;
+    assert_eq!((sealed(&summary), summary.lost), (METERS, 0));
+    let mut gateway = resumed(&world, &clock, 4).await;
     // A renewal is not a newer plan.
     world.renew_plan(windows()[7]);
     pass(&mut gateway, &clock, 4..5).await;
@@ -106,6 +110,12 @@ async fn once_a_report_is_of_the_wrong_epoch_nothing_is_sealed_until_there_is_a_
         .await;
     let mut taken = world.books().taken.clone().into_values();
     assert!(taken.all(|arrival| arrival.plan_version.0 == 2));
+    let is_first = |window: u64| window == windows()[0];
+    assert!(
+        (world.books().arrivals.iter())
+            .all(|arrival| arrival.plan_version.0 == 2 || is_first(arrival.window)),
+        "something was sealed under the old key after the restart"
+    );
     gateway.end().await;
     world.end().await;
 }
@@ -124,4 +134,20 @@ async fn under_a_plan_below_the_floor_nothing_is_sealed() {
     let summary = gateway.end().await;
     assert_eq!((sealed(&summary), summary.lost), (3 * METERS, 0));
     world.end().await;
+}
+
+#[test]
+fn without_the_end_of_a_plan_or_the_stop_on_a_newer_key_reports_are_sealed_under_the_old_one() {
+    for (safeguard, test) in [
+        (
+            "plan_expiry",
+            "under_a_plan_that_has_ended_nothing_is_sealed_until_it_is_renewed",
+        ),
+        (
+            "wrong_epoch",
+            "once_a_report_is_of_the_wrong_epoch_nothing_is_sealed_until_there_is_a_newer_plan",
+        ),
+    ] {
+        service::failpoint::fails_without(safeguard, &format!("stale::{test}")).unwrap();
+    }
 }

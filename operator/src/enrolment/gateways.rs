@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wire::{AnalyticsId, GatewayId, UnixMillis, VerifyingKey};
+use service::failpoint;
+use wire::{AnalyticsId, GatewayId, MeterId, UnixMillis, VerifyingKey};
 
-use crate::disk::{self, DiskError};
+use crate::disk::{self, JsonFileError};
 use crate::enrolment::message::EnrolmentRequest;
 
 /// What is known of those who asked, in `gateways.json`.
@@ -40,42 +41,17 @@ struct Gateway {
 /// The largest `gateways.json` that is read: a million gateways.
 const MAX_GATEWAYS_BYTES: usize = 256 * 1024 * 1024;
 
-/// Why the gateways' keys cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewaysError {
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] DiskError),
-    /// The file is damaged.
-    #[error("{path} is damaged, restore it from a backup", path = path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        cause: serde_json::Error,
-    },
-}
-
 impl Gateways {
     /// Opens the keys stored in `dir`; there may be none.
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
-    pub(crate) fn open(dir: &Path) -> Result<Self, GatewaysError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, JsonFileError> {
         let path = dir.join("gateways.json");
-        let known = match path.exists() {
-            true => parse(&disk::read(&path, MAX_GATEWAYS_BYTES)?).map_err(|cause| {
-                GatewaysError::Json {
-                    path: path.clone(),
-                    cause,
-                }
-            })?,
-            false => Known::default(),
-        };
+        let known = disk::read_json(&path, MAX_GATEWAYS_BYTES, parse)?;
         Ok(Self {
             path,
-            known,
+            known: known.unwrap_or_default(),
             unsaved: false,
         })
     }
@@ -87,7 +63,19 @@ impl Gateways {
 
     /// Whether a key may speak for a gateway: it is the known one, or none is.
     pub(crate) fn admits(&self, gateway: &GatewayId, key: &VerifyingKey) -> bool {
-        self.get(gateway).is_none_or(|known| known == key)
+        let known = self.get(gateway);
+        known.is_none_or(|known| known == key) || failpoint::sabotaged("names")
+    }
+
+    /// Whether a meter's id begins with the gateway's and a dash, and not with that of another known one whose id is longer.
+    pub(crate) fn may_name(&self, gateway: &GatewayId, meter: &MeterId) -> bool {
+        let meter = meter.as_str();
+        let dashes = meter.match_indices('-').map(|(at, _)| &meter[..at]);
+        let is_known = |name: &&str| {
+            let other = GatewayId::try_from(*name);
+            *name == gateway.as_str() || other.is_ok_and(|other| self.get(&other).is_some())
+        };
+        dashes.filter(is_known).last() == Some(gateway.as_str())
     }
 
     /// Ties a gateway that has none yet to its key.
@@ -114,7 +102,8 @@ impl Gateways {
             }
             EnrolmentRequest::Analytics(request) => self.known.analytics.get(&request.id).copied(),
         };
-        newest.is_some_and(|newest| request.issued_at() < newest)
+        let is_older = newest.is_some_and(|newest| request.issued_at() < newest);
+        is_older && !failpoint::sabotaged("issued_at")
     }
 
     /// Records that a sender whose key is known has asked.
@@ -145,14 +134,9 @@ impl Gateways {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn save(&mut self) -> Result<(), GatewaysError> {
+    pub(crate) fn save(&mut self) -> Result<(), JsonFileError> {
         if self.unsaved {
-            let json =
-                serde_json::to_vec_pretty(&self.known).map_err(|cause| GatewaysError::Json {
-                    path: self.path.clone(),
-                    cause,
-                })?;
-            disk::replace(&self.path, &json)?;
+            disk::replace_json(&self.path, &self.known)?;
             self.unsaved = false;
         }
         Ok(())
@@ -255,7 +239,7 @@ mod tests {
         std::fs::write(dir.path().join("gateways.json"), "{").unwrap();
         assert!(matches!(
             Gateways::open(dir.path()),
-            Err(GatewaysError::Json { .. })
+            Err(JsonFileError::Damaged { .. })
         ));
     }
 }

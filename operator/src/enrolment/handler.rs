@@ -178,7 +178,7 @@ impl EnrolmentHandler {
                 if self.registry.enrol_analytics(asked)? {
                     tracing::info!(analytics = %asked.id, key = %asked.key, "enrolled an analytics service");
                 } else {
-                    let pages = 0..self.registry.roster.page_count();
+                    let pages = 0..self.registry.roster.extent().pages;
                     let items = [Item::Plan].into_iter().chain(pages.map(Item::Page));
                     schedule.missed(items, now);
                 }
@@ -188,9 +188,7 @@ impl EnrolmentHandler {
         if self.registry.plan.is_unsaved() {
             schedule.plan_changed(now);
         }
-        if self.registry.roster.is_unsaved() {
-            schedule.roster_changed(self.registry.roster.page_count(), now);
-        }
+        schedule.roster_changed(&mut self.registry.roster, now);
         if self.registry.gateways.is_unsaved() {
             // Whatever is published next makes it durable.
             schedule.missed([Item::Plan].into_iter(), now);
@@ -211,15 +209,8 @@ impl EnrolmentHandler {
             tracing::debug!(%gateway, added, changed, chunk = request.chunk, chunks = request.chunks, "enrolled meters");
         }
         if result.known > 0 {
-            let known = request
-                .meters
-                .iter()
-                .filter_map(|meter| self.registry.roster.page_of(&meter.meter));
-            let pages: HashSet<u16> = known.collect();
-            let items = [Item::Plan]
-                .into_iter()
-                .chain(pages.into_iter().map(Item::Page));
-            schedule.missed(items, Instant::now());
+            let own = self.registry.roster.own_part(gateway).map(Item::Own);
+            schedule.missed([Item::Plan].into_iter().chain(own), Instant::now());
         }
         let mut by_reason = BTreeMap::<Reason, Vec<&str>>::new();
         for (meter, reason) in &result.refused {

@@ -1,25 +1,25 @@
 //! Who may join: requests of gateways and analytics services held against what is known already.
 //!
-//! Only the rules are here. Whether a request that holds is applied at once or waits for a person is decided in
+//! Only the rules are here: for meters, and in `services` for analytics services. Whether a request that holds is applied at once or waits for a person is decided in
 //! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
 
 mod demand;
 mod leaving;
+mod may_come;
+mod services;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use service::SharedClock;
-use wire::{
-    AnalyticsEnrol, AnalyticsEntry, EnrolMeter, EnrolRequest, FeederId, MeterId, Owners, Reason,
-    RosterEntry, UnixSeconds,
-};
+use service::{SharedClock, failpoint};
+use wire::{EnrolMeter, EnrolRequest, FeederId, MeterId, Reason, RosterEntry, UnixSeconds};
 
 use self::demand::{Demand, demands};
 pub(crate) use self::leaving::Gone;
-use crate::enrolment::analytics::{AnalyticsRefused, check_analytics};
-use crate::enrolment::gateways::{Gateways, GatewaysError};
-use crate::enrolment::leaving::{Departures, DeparturesError};
+use self::services::entry;
+use crate::disk::JsonFileError;
+use crate::enrolment::gateways::Gateways;
+use crate::enrolment::leaving::Departures;
 use crate::enrolment::message::EnrolmentRequest;
 use crate::enrolment::physical::PhysicalMeters;
 use crate::keys::keyring::Keyring;
@@ -52,6 +52,8 @@ pub(crate) struct Limits {
     pub feeder_meters: u32,
     /// How far ahead of the clock a window may end.
     pub future_tolerance: Duration,
+    /// A new meter's id begins with its gateway's, unless there is a list of physical meters.
+    pub meter_prefix: bool,
 }
 
 /// Everything that is enrolled.
@@ -88,6 +90,11 @@ impl Registry {
         }
         let mut result = EnrolmentResult::default();
         let demands = demands(request);
+        if failpoint::sabotaged("first_meter") {
+            for (feeder, demand) in &demands {
+                self.ensure_feeder(feeder, demand);
+            }
+        }
         let mut without_room = BTreeMap::<&FeederId, u32>::new();
         for meter in &request.meters {
             let entry = RosterEntry {
@@ -101,12 +108,10 @@ impl Registry {
             };
             let is_known = self.roster.get(&meter.meter).is_some();
             let may_come = match is_known {
-                true => Ok(()),
-                false => self.departures.check_meter(meter),
+                true => self.physical.check(meter),
+                false => self.check_new(&request.gateway, meter),
             };
-            let enrolled = may_come
-                .and_then(|()| self.physical.check(meter))
-                .and_then(|()| self.enrol_meter(entry, &demands, now));
+            let enrolled = may_come.and_then(|()| self.enrol_meter(entry, &demands, now));
             match enrolled {
                 Ok(Change::Added) => result.added += 1,
                 Ok(Change::Capacity) => result.changed += 1,
@@ -216,23 +221,6 @@ impl Registry {
         }
     }
 
-    /// Whether a request is for a person to grant even where others are granted at once: an analytics service names a feeder that
-    /// the one for all feeders would have.
-    pub(crate) fn needs_a_person(&self, request: &EnrolmentRequest) -> bool {
-        let EnrolmentRequest::Analytics(request) = request else {
-            return false;
-        };
-        let plan = self.plan.plan();
-        let own = plan.analytics.iter().find(|known| known.id == request.id);
-        let is_own = |feeder: &FeederId| own.is_some_and(|own| own.feeders.contains(feeder));
-        let others = plan.analytics.iter().filter(|known| known.id != request.id);
-        let others = Owners::of(others);
-        let takes = |feeder: &FeederId| !is_own(feeder) && others.named(feeder).is_none();
-        others.rest().is_some()
-            && request.feeders.iter().any(takes)
-            && check_analytics(plan, request).is_ok()
-    }
-
     /// Makes all changes durable: first the keys meters are tied to and who leaves, then the feeders, then the meters on them, so
     /// that a kill in between leaves nothing that refers to what is not there, and no meter that has left without its keys.
     ///
@@ -247,40 +235,14 @@ impl Registry {
         self.roster.save(keyring)?;
         Ok(())
     }
-
-    /// Puts an analytics service into the plan. `Ok(false)` if it was there just so.
-    ///
-    /// # Errors
-    /// [`AnalyticsRefused`]; nothing has changed then.
-    pub(crate) fn enrol_analytics(
-        &mut self,
-        request: &AnalyticsEnrol,
-    ) -> Result<bool, AnalyticsRefused> {
-        let plan = self.plan.plan();
-        let entry = entry(request);
-        if plan.analytics.contains(&entry) {
-            return Ok(false);
-        }
-        check_analytics(plan, request)?;
-        let is_new = plan.analytics.iter().all(|known| known.id != request.id);
-        if is_new && let Err(reason) = self.departures.check_analytics(&request.id, &request.key) {
-            let id = request.id.clone();
-            return Err(AnalyticsRefused::HasLeft { id, reason });
-        }
-        self.plan.set_analytics(entry);
-        Ok(true)
-    }
 }
 
 /// The registry cannot be made durable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SaveError {
-    /// The gateways' keys.
+    /// The gateways' keys, or the departures.
     #[error(transparent)]
-    Gateways(#[from] GatewaysError),
-    /// The departures.
-    #[error(transparent)]
-    Departures(#[from] DeparturesError),
+    Json(#[from] JsonFileError),
     /// The plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -305,17 +267,6 @@ fn agree(known: &RosterEntry, asked: &RosterEntry) -> Result<(), Reason> {
         Err(Reason::WrongKey)
     } else {
         Ok(())
-    }
-}
-
-fn entry(request: &AnalyticsEnrol) -> AnalyticsEntry {
-    let mut feeders = request.feeders.clone();
-    feeders.sort();
-    feeders.dedup();
-    AnalyticsEntry {
-        id: request.id.clone(),
-        key: request.key,
-        feeders,
     }
 }
 

@@ -7,6 +7,7 @@ use wire::{AnalyticsEnrol, CapacityClass, EnrolMeter, EnrolRequest, FeederId, Pl
 
 use super::analytics::check_analytics;
 use super::approvals::Waits;
+use super::gateways::Gateways;
 use super::leaving::Departures;
 use super::message::EnrolmentRequest;
 use super::physical::PhysicalMeters;
@@ -18,6 +19,8 @@ pub(crate) struct Beside<'a> {
     pub roster: &'a RosterBook,
     pub departures: &'a Departures,
     pub physical: &'a PhysicalMeters,
+    /// The known gateways, if a new meter's id begins with that of its gateway.
+    pub prefixes: Option<&'a Gateways>,
 }
 
 /// What a gateway asks for on a feeder.
@@ -170,9 +173,14 @@ impl Beside<'_> {
         if self.departures.check_meter(asked).is_err() {
             return Err("removed, out of service, or with keys that are not taken any more");
         }
-        match self.physical.check(asked) {
-            Ok(()) => Ok(()),
-            Err(_) => Err("not as the imported list of meters has it"),
+        if self.physical.check(asked).is_err() {
+            return Err("not as the imported list of meters has it");
+        }
+        let prefixes = self.prefixes.filter(|_| self.physical.len().is_none());
+        let may_name = |gateways: &Gateways| gateways.may_name(&request.gateway, &asked.meter);
+        match prefixes.is_none_or(may_name) {
+            true => Ok(()),
+            false => Err("an id that does not begin with the gateway's (operator.meter_prefix)"),
         }
     }
 

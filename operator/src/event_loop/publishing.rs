@@ -20,8 +20,8 @@ impl EventLoop {
 
     /// Makes what is due durable and lets it leave.
     pub(super) fn begin_publishing(&mut self) {
-        let pages = self.enrolment.registry.roster.page_count();
-        let items = self.schedule.take(pages, Instant::now());
+        let extent = self.enrolment.registry.roster.extent();
+        let items = self.schedule.take(extent, Instant::now());
         if items.is_empty() {
             return;
         }
@@ -48,6 +48,7 @@ impl EventLoop {
                 .sealed(page, &self.keyring)
                 .into_iter()
                 .collect(),
+            Some(Item::Own(part)) => registry.roster.sealed_own(part, &self.keyring),
             None => Vec::new(),
         };
         if !messages.is_empty() {

@@ -6,6 +6,7 @@ use openfhe::secret::KeyFileError;
 use wire::KeyEpoch;
 
 use super::mask_file::MaskFileError;
+use crate::disk::JsonFileError;
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,23 @@ pub enum KeyringError {
         /// On disk, hexadecimal.
         found: String,
     },
+    /// A key of a retired epoch is not the one that was used.
+    #[error(
+        "epoch {epoch} is retired, and its key had {known}, but {path} holds that of {found}: restore the right file. Until then \
+         late sums of that epoch cannot be decrypted",
+        path = path.display()
+    )]
+    OtherRetired {
+        epoch: KeyEpoch,
+        path: PathBuf,
+        /// The mask key, or the fingerprint of the other one, as it was recorded, hexadecimal.
+        known: String,
+        /// On disk, hexadecimal.
+        found: String,
+    },
+    /// The record of the fingerprints cannot be used.
+    #[error("the fingerprints of the epochs cannot be used")]
+    KnownEpochs(#[from] JsonFileError),
     /// The signing key cannot be read, written, or must not be used as it is.
     #[error(transparent)]
     Signing(service::files::KeyFileError),

@@ -13,11 +13,12 @@ use masks::MaskSecret;
 use openfhe::Context;
 use openfhe::secret::SecretKey;
 use packed::noise::KeyNorms;
-use service::{Chain, files};
+use service::files;
 use wire::{EpochPlan, KeyEpoch, MaskKey, SigningKey, VerifyingKey, WindowStart};
 use zeroize::Zeroizing;
 
 use super::error::KeyringError;
+use super::known;
 use super::mask_file;
 
 /// The epoch a new deployment starts with.
@@ -92,17 +93,25 @@ impl Keyring {
     /// # Errors
     /// A file cannot be read or written, others may read it, or it is of an earlier version or damaged.
     pub(crate) fn epoch(&self, epoch: KeyEpoch) -> Result<Arc<EpochKeys>, KeyringError> {
+        let is_new = self.missing(epoch).is_some();
+        let keys = Arc::new(self.load(epoch)?);
+        if is_new {
+            known::record(&self.dir, &keys.entry(epoch, WindowStart(0)))?;
+        }
+        self.write().insert(epoch, keys.clone());
+        Ok(keys)
+    }
+
+    fn load(&self, epoch: KeyEpoch) -> Result<EpochKeys, KeyringError> {
         let mask = self.mask(epoch)?;
         let secret = self.secret(epoch)?;
         let public = secret.public_key();
-        let keys = Arc::new(EpochKeys {
+        Ok(EpochKeys {
             public: public.as_packed().to_vec(),
             fingerprint: public.fingerprint(),
             secret,
             mask,
-        });
-        self.write().insert(epoch, keys.clone());
-        Ok(keys)
+        })
     }
 
     fn secret(&self, epoch: KeyEpoch) -> Result<SecretKey, KeyringError> {
@@ -159,7 +168,7 @@ impl Keyring {
             let keys = (planned.mask_key.as_bytes(), found.mask_key.as_bytes());
             differs(mask_file::name(epoch), keys.0, keys.1)
         } else {
-            return Ok(());
+            return Ok(known::record(&self.dir, planned)?);
         };
         self.write().remove(&epoch);
         Err(error)
@@ -169,18 +178,6 @@ impl Keyring {
     pub(crate) fn get(&self, epoch: KeyEpoch) -> Option<Arc<EpochKeys>> {
         let epochs = self.epochs.read().unwrap_or_else(PoisonError::into_inner);
         epochs.get(&epoch).cloned()
-    }
-
-    /// Loads the keys of the epochs from `oldest` on that have left the plan, whose first one is `first`, for releases that
-    /// come late. One that cannot be used is left out with a warning: everything newer works without it.
-    pub(crate) fn load_retired(&self, oldest: KeyEpoch, first: KeyEpoch) {
-        for epoch in (oldest.0..first.0).map(KeyEpoch) {
-            if let Some(path) = self.missing(epoch) {
-                tracing::warn!(%epoch, path = %path.display(), "the key of an old epoch is gone, so late sums of that epoch cannot be decrypted");
-            } else if let Err(error) = self.epoch(epoch) {
-                tracing::warn!(%epoch, error = %Chain(&error), "the key of an old epoch cannot be used, so late sums of that epoch cannot be decrypted");
-            }
-        }
     }
 
     /// The key that signs plan, roster and receipts.
@@ -287,5 +284,6 @@ impl std::fmt::Debug for Keyring {
     }
 }
 
+mod retired;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod keyring;
+mod known;
 pub(crate) mod mask_file;
 pub(crate) mod pads;
 pub mod rotate;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::roster::{Extent, RosterBook};
+
 /// How long changes are gathered before they are made durable and published: enrolment comes in bursts.
 pub(crate) const DEBOUNCE: Duration = Duration::from_millis(100);
 
@@ -15,12 +17,18 @@ const REMIND: Duration = Duration::from_secs(1);
 /// Roster pages republished at one time, so that a large roster does not crowd out everything else.
 const PAGES_AT_ONCE: u16 = 4;
 
-/// Something to publish. The plan sorts first, so that no meter is announced on a feeder that is not in the plan yet.
+/// The same for the parts of gateways, which are small.
+const PARTS_AT_ONCE: usize = 256;
+
+/// Something to publish. The plan sorts first, so that no meter is announced on a feeder that is not in the plan yet; then the
+/// roster, so that analytics hears of a meter before its gateway does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Item {
     Plan,
     /// A page of the roster.
     Page(u16),
+    /// What a gateway is told of it.
+    Own(usize),
 }
 
 /// What is to be published, and when.
@@ -31,6 +39,7 @@ pub(crate) struct Schedule {
     every: Duration,
     next_round: Instant,
     next_page: u16,
+    next_part: usize,
 }
 
 impl Schedule {
@@ -41,6 +50,7 @@ impl Schedule {
             every,
             next_round: now + every,
             next_page: 0,
+            next_part: 0,
         }
     }
 
@@ -49,12 +59,20 @@ impl Schedule {
         self.publish_by(Item::Plan, now + DEBOUNCE);
     }
 
-    /// The roster changed, and with it the version on each of its pages. The more there are, the longer changes are
-    /// gathered: a million meters are 64 pages of megabytes each.
-    pub(crate) fn roster_changed(&mut self, pages: u16, now: Instant) {
+    /// Publishes what changed of the roster: the version on each of its pages, and the parts of some gateways.
+    pub(crate) fn roster_changed(&mut self, roster: &mut RosterBook, now: Instant) {
+        let parts = roster.take_changed();
+        if !parts.is_empty() {
+            self.pages_changed(roster.extent().pages, parts, now);
+        }
+    }
+
+    /// The more pages there are, the longer changes are gathered: a million meters are 64 pages of megabytes each.
+    fn pages_changed(&mut self, pages: u16, parts: Vec<usize>, now: Instant) {
         let patience = DEBOUNCE * u32::from(1 + pages / 4);
-        for page in 0..pages {
-            self.publish_by(Item::Page(page), now + patience);
+        let pages = (0..pages).map(Item::Page);
+        for item in pages.chain(parts.into_iter().map(Item::Own)) {
+            self.publish_by(item, now + patience);
         }
     }
 
@@ -66,10 +84,11 @@ impl Schedule {
     }
 
     /// A broker that may know nothing: publish everything.
-    pub(crate) fn connected(&mut self, pages: u16, now: Instant) {
-        self.publish_by(Item::Plan, now);
-        for page in 0..pages {
-            self.publish_by(Item::Page(page), now);
+    pub(crate) fn connected(&mut self, extent: Extent, now: Instant) {
+        let pages = (0..extent.pages).map(Item::Page);
+        let parts = (0..extent.gateways).map(Item::Own);
+        for item in [Item::Plan].into_iter().chain(pages).chain(parts) {
+            self.publish_by(item, now);
         }
         self.next_round = now + self.every;
     }
@@ -86,15 +105,9 @@ impl Schedule {
     }
 
     /// What to publish now, in order. Empty before [`Schedule::due`].
-    pub(crate) fn take(&mut self, pages: u16, now: Instant) -> Vec<Item> {
+    pub(crate) fn take(&mut self, extent: Extent, now: Instant) -> Vec<Item> {
         if now >= self.next_round {
-            self.next_round = now + self.every;
-            self.publish_by(Item::Plan, now);
-            for _ in 0..pages.min(PAGES_AT_ONCE) {
-                self.next_page %= pages;
-                self.publish_by(Item::Page(self.next_page), now);
-                self.next_page += 1;
-            }
+            self.begin_round(extent, now);
         }
         if self.items.values().all(|due| now < *due) {
             return Vec::new();
@@ -105,6 +118,21 @@ impl Schedule {
             .extract_if(.., due)
             .map(|(item, _)| item)
             .collect()
+    }
+
+    fn begin_round(&mut self, extent: Extent, now: Instant) {
+        self.next_round = now + self.every;
+        self.publish_by(Item::Plan, now);
+        for _ in 0..extent.pages.min(PAGES_AT_ONCE) {
+            self.next_page %= extent.pages;
+            self.publish_by(Item::Page(self.next_page), now);
+            self.next_page += 1;
+        }
+        for _ in 0..extent.gateways.min(PARTS_AT_ONCE) {
+            self.next_part %= extent.gateways;
+            self.publish_by(Item::Own(self.next_part), now);
+            self.next_part += 1;
+        }
     }
 
     /// For what could not be made durable, or not be sent because there is no broker: it is due again after a second.
@@ -123,20 +151,24 @@ mod tests {
         start + Duration::from_millis(millis)
     }
 
+    fn extent(pages: u16, gateways: usize) -> Extent {
+        Extent { pages, gateways }
+    }
+
     #[test]
     fn a_burst_is_published_once_and_the_plan_first() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Duration::from_secs(30), start);
-        schedule.roster_changed(1, at(start, 0));
+        schedule.pages_changed(1, vec![7], at(start, 0));
         schedule.plan_changed(at(start, 60));
-        schedule.roster_changed(1, at(start, 90));
+        schedule.pages_changed(1, Vec::new(), at(start, 90));
         assert_eq!(schedule.due(), at(start, 100));
-        assert!(schedule.take(1, at(start, 99)).is_empty());
+        assert!(schedule.take(extent(1, 0), at(start, 99)).is_empty());
         assert_eq!(
-            schedule.take(1, at(start, 100)),
-            [Item::Plan, Item::Page(0)]
+            schedule.take(extent(1, 9), at(start, 100)),
+            [Item::Plan, Item::Page(0), Item::Own(7)]
         );
-        assert!(schedule.take(1, at(start, 101)).is_empty());
+        assert!(schedule.take(extent(1, 9), at(start, 101)).is_empty());
     }
 
     #[test]
@@ -147,12 +179,12 @@ mod tests {
         assert_eq!(schedule.due(), at(start, 1_000));
         schedule.plan_changed(at(start, 10));
         assert_eq!(schedule.due(), at(start, 110));
-        assert_eq!(schedule.take(1, at(start, 110)), [Item::Plan]);
+        assert_eq!(schedule.take(extent(1, 0), at(start, 110)), [Item::Plan]);
         assert_eq!(schedule.due(), at(start, 1_000));
         schedule.postpone(vec![Item::Plan], at(start, 200));
-        schedule.connected(1, at(start, 300));
+        schedule.connected(extent(1, 0), at(start, 300));
         assert_eq!(
-            schedule.take(1, at(start, 300)),
+            schedule.take(extent(1, 0), at(start, 300)),
             [Item::Plan, Item::Page(0)]
         );
     }
@@ -161,47 +193,38 @@ mod tests {
     fn a_large_roster_is_gathered_longer() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Duration::from_secs(30), start);
-        schedule.roster_changed(64, start);
+        schedule.pages_changed(64, Vec::new(), start);
         assert_eq!(schedule.due(), at(start, 1_700));
-        assert_eq!(schedule.take(64, at(start, 1_700)).len(), 64);
+        assert_eq!(schedule.take(extent(64, 0), at(start, 1_700)).len(), 64);
     }
 
     #[test]
-    fn a_connection_publishes_everything_and_rounds_go_through_the_pages() {
+    fn a_connection_publishes_everything_and_rounds_go_through_pages_and_parts() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Duration::from_secs(30), start);
-        schedule.connected(6, start);
-        assert_eq!(schedule.take(6, start).len(), 7);
-        let rounds: Vec<Vec<Item>> = (1..=2)
-            .map(|round| schedule.take(6, at(start, round * 30_000)))
-            .collect();
-        assert_eq!(
-            rounds[0],
-            [
-                Item::Plan,
-                Item::Page(0),
-                Item::Page(1),
-                Item::Page(2),
-                Item::Page(3)
-            ]
-        );
-        assert_eq!(
-            rounds[1],
-            [
-                Item::Plan,
-                Item::Page(0),
-                Item::Page(1),
-                Item::Page(4),
-                Item::Page(5)
-            ]
-        );
+        let all = extent(6, 300);
+        schedule.connected(all, start);
+        assert_eq!(schedule.take(all, start).len(), 1 + 6 + 300);
+        let mut round = |number: u64| {
+            let items = schedule.take(all, at(start, number * 30_000));
+            let (own, others): (Vec<_>, Vec<_>) = items
+                .into_iter()
+                .partition(|item| matches!(item, Item::Own(_)));
+            assert_eq!((others[0], own.len()), (Item::Plan, 256));
+            (others[1..].to_vec(), own)
+        };
+        let pages = |numbers: [u16; 4]| numbers.map(Item::Page).to_vec();
+        let parts = |numbers: std::ops::Range<usize>| numbers.map(Item::Own);
+        assert_eq!(round(1), (pages([0, 1, 2, 3]), parts(0..256).collect()));
+        let second = parts(0..212).chain(parts(256..300)).collect();
+        assert_eq!(round(2), (pages([0, 1, 4, 5]), second));
     }
 
     #[test]
     fn without_a_roster_a_round_is_the_plan() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Duration::from_secs(30), start);
-        assert_eq!(schedule.take(0, at(start, 30_000)), [Item::Plan]);
+        assert_eq!(schedule.take(extent(0, 0), at(start, 30_000)), [Item::Plan]);
         schedule.postpone(vec![Item::Plan], at(start, 30_000));
         assert_eq!(schedule.due(), at(start, 31_000));
     }

@@ -3,24 +3,25 @@
 //! Meters are added to the last page with room, so enrolling writes one page to disk and not all. The version is one number for
 //! the whole roster and every published page carries it, so that a receiver can tell pages of different states apart. A page on
 //! disk carries the version of its own last change; the newest of them is the roster's.
+//!
+//! A gateway is told its own meters only: `own`. The pages on disk: `stored`.
+
+mod own;
+mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wire::{
-    CapacityClass, DeploymentId, FeederId, MeterId, RosterEntry, RosterPage, Topics, VerifyingKey,
+    CapacityClass, DeploymentId, FeederId, GatewayId, MeterId, RosterEntry, RosterPage, Topics,
     WindowStart,
 };
 
-use super::error::RosterError;
+use self::own::OwnRosters;
 use super::members::{Member, Members};
-use crate::disk;
-use crate::keys::keyring::Keyring;
-
-/// The largest stored page that is read.
-const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Every meter of the deployment.
 pub(crate) struct RosterBook {
@@ -29,100 +30,31 @@ pub(crate) struct RosterBook {
     topics: Topics,
     version: u64,
     pages: Vec<Page>,
-    /// Page and position of each meter.
-    places: HashMap<MeterId, (u16, usize)>,
+    places: HashMap<MeterId, Place>,
+    own: OwnRosters,
     /// Shared with sums that wait to be opened: a sum is opened with the meters that were there when it came.
     members: HashMap<FeederId, Arc<Members>>,
     page_limit: usize,
 }
+
+/// Page and position of a meter.
+type Place = (u16, usize);
 
 struct Page {
     message: RosterPage,
     unsaved: bool,
 }
 
+/// How much there is to publish of a roster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Its pages.
+    pub pages: u16,
+    /// Gateways, of which each is told its own part.
+    pub gateways: usize,
+}
+
 impl RosterBook {
-    /// Opens the pages stored under `dir`; there may be none.
-    ///
-    /// # Errors
-    /// A page cannot be read, is damaged, missing, or not signed by this operator.
-    pub(crate) fn open(
-        dir: &Path,
-        deployment: DeploymentId,
-        topics: Topics,
-        operator: &VerifyingKey,
-    ) -> Result<Self, RosterError> {
-        let mut book = Self {
-            dir: dir.join("roster"),
-            deployment,
-            topics,
-            version: 0,
-            pages: Vec::new(),
-            places: HashMap::new(),
-            members: HashMap::new(),
-            page_limit: wire::MAX_ROSTER_ENTRIES,
-        };
-        let last = (0..wire::MAX_ROSTER_PAGES)
-            .rev()
-            .find(|&page| book.path(page).exists());
-        let mut pages = last.map_or(0, |last| last + 1);
-        let mut page = 0;
-        while page < pages {
-            let path = book.path(page);
-            if !path.exists() {
-                return Err(RosterError::Missing { path, pages });
-            }
-            let message = book.read(&path, page, operator)?;
-            pages = pages.max(message.pages);
-            book.adopt(message, &path)?;
-            page += 1;
-        }
-        Ok(book)
-    }
-
-    fn path(&self, page: u16) -> PathBuf {
-        self.dir.join(format!("page-{page}.bin"))
-    }
-
-    fn read(
-        &self,
-        path: &Path,
-        page: u16,
-        operator: &VerifyingKey,
-    ) -> Result<RosterPage, RosterError> {
-        let bytes = disk::read(path, MAX_PAGE_BYTES)?;
-        let stored = |cause| RosterError::Stored {
-            path: path.to_owned(),
-            cause,
-        };
-        let unverified = wire::decode::<RosterPage>(&bytes, MAX_PAGE_BYTES).map_err(stored)?;
-        let topic = self.topics.roster(page);
-        Ok(unverified
-            .verify(&self.deployment, &topic, operator)
-            .map_err(stored)?
-            .message)
-    }
-
-    fn adopt(&mut self, message: RosterPage, path: &Path) -> Result<(), RosterError> {
-        let page = message.page;
-        self.version = self.version.max(message.version);
-        for (position, entry) in message.entries.iter().enumerate() {
-            if !self.insert_member(entry) {
-                return Err(RosterError::NumberTwice {
-                    path: path.to_owned(),
-                    meter: entry.meter.clone(),
-                    feeder: entry.feeder.clone(),
-                });
-            }
-            self.places.insert(entry.meter.clone(), (page, position));
-        }
-        self.pages.push(Page {
-            message,
-            unsaved: false,
-        });
-        Ok(())
-    }
-
     fn insert_member(&mut self, entry: &RosterEntry) -> bool {
         let members = self.members.entry(entry.feeder.clone()).or_default();
         let member = Member {
@@ -173,22 +105,30 @@ impl RosterBook {
             None if self.add_page() => self.page_count() - 1,
             None => return false,
         };
-        self.touch(page);
+        self.touch(page, &entry.gateway);
         let entries = &mut self.pages[usize::from(page)].message.entries;
-        self.places
-            .insert(entry.meter.clone(), (page, entries.len()));
+        let place = (page, entries.len());
+        self.places.insert(entry.meter.clone(), place);
+        self.own.insert(&entry.gateway, place);
         entries.push(entry);
         true
     }
 
     /// Takes a meter out of the pages. What sums of its earlier windows are opened with stays.
     pub(crate) fn remove(&mut self, meter: &MeterId) -> Option<RosterEntry> {
-        let (page, position) = self.places.remove(meter)?;
-        self.touch(page);
+        let place = self.places.remove(meter)?;
+        let (page, position) = place;
+        let gateway = self.pages[usize::from(page)].message.entries[position]
+            .gateway
+            .clone();
+        self.touch(page, &gateway);
         let entries = &mut self.pages[usize::from(page)].message.entries;
         let removed = entries.swap_remove(position);
+        self.own.remove(&gateway, place);
         if let Some(moved) = entries.get(position) {
-            self.places.insert(moved.meter.clone(), (page, position));
+            self.places.insert(moved.meter.clone(), place);
+            self.own.remove(&moved.gateway, (page, entries.len()));
+            self.own.insert(&moved.gateway, place);
         }
         Some(removed)
     }
@@ -207,6 +147,8 @@ impl RosterBook {
 
     /// Remembers a meter that has left: its number is not used again, and sums of its earlier windows still open.
     pub(crate) fn remember(&mut self, entry: &RosterEntry, first_without: WindowStart) {
+        // Its gateway may not have heard yet that it has left.
+        self.own.know(&entry.gateway, self.version);
         self.insert_member(entry);
         self.set_end(&entry.feeder, entry.number, Some(first_without));
     }
@@ -214,8 +156,10 @@ impl RosterBook {
     /// Changes the declared capacity of a meter in the roster.
     pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity: CapacityClass) {
         if let Some(&(page, position)) = self.places.get(meter) {
-            self.touch(page);
-            self.pages[usize::from(page)].message.entries[position].capacity = capacity;
+            let entry = &mut self.pages[usize::from(page)].message.entries[position];
+            entry.capacity = capacity;
+            let gateway = entry.gateway.clone();
+            self.touch(page, &gateway);
         }
     }
 
@@ -243,12 +187,13 @@ impl RosterBook {
         true
     }
 
-    /// Marks a page as changed. All changes up to the next save share the roster's next version.
-    fn touch(&mut self, page: u16) {
+    /// Marks a page as changed, and the part of a gateway. All changes up to the next save share the roster's next version.
+    fn touch(&mut self, page: u16, gateway: &GatewayId) {
         if !self.is_unsaved() {
             self.version += 1;
         }
         self.pages[usize::from(page)].unsaved = true;
+        self.own.changed(gateway, self.version);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -283,53 +228,30 @@ impl RosterBook {
             .unwrap_or(0)
     }
 
-    /// The page a meter is on.
-    pub(crate) fn page_of(&self, meter: &MeterId) -> Option<u16> {
-        self.places.get(meter).map(|&(page, _)| page)
+    fn page_count(&self) -> u16 {
+        self.pages.len() as u16
     }
 
-    pub(crate) fn page_count(&self) -> u16 {
-        self.pages.len() as u16
+    /// How much there is to publish.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            pages: self.page_count(),
+            gateways: self.own.len(),
+        }
+    }
+
+    /// Which gateway's part of the roster this is, for [`RosterBook::sealed_own`]; `None` if nothing is known of it.
+    pub(crate) fn own_part(&self, gateway: &GatewayId) -> Option<usize> {
+        self.own.position(gateway)
+    }
+
+    /// The parts that have changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> Vec<usize> {
+        self.own.take_changed()
     }
 
     /// Whether there are changes to save and publish.
     pub(crate) fn is_unsaved(&self) -> bool {
         self.pages.iter().any(|page| page.unsaved)
     }
-
-    /// Pages changed since the last save.
-    fn unsaved(&self) -> Vec<u16> {
-        self.pages
-            .iter()
-            .filter(|page| page.unsaved)
-            .map(|page| page.message.page)
-            .collect()
-    }
-
-    /// The topic of a page and the page with the roster's version, signed. The same roster gives the same bytes.
-    pub(crate) fn sealed(&mut self, page: u16, keyring: &Keyring) -> Option<(String, Bytes)> {
-        let pages = self.page_count();
-        let message = &mut self.pages.get_mut(usize::from(page))?.message;
-        (message.version, message.pages) = (self.version, pages);
-        let topic = self.topics.roster(page);
-        let (bytes, _) = wire::seal(message, None, &self.deployment, &topic, keyring.signing());
-        Some((topic, bytes.into()))
-    }
-
-    /// Makes all changes durable.
-    ///
-    /// # Errors
-    /// A page cannot be written; it stays unsaved.
-    pub(crate) fn save(&mut self, keyring: &Keyring) -> Result<(), RosterError> {
-        for page in self.unsaved() {
-            if let Some((_, bytes)) = self.sealed(page, keyring) {
-                disk::replace(&self.path(page), &bytes)?;
-                self.pages[usize::from(page)].unsaved = false;
-            }
-        }
-        Ok(())
-    }
 }
-
-#[cfg(test)]
-mod tests;

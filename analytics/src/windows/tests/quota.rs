@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use service::failpoint;
 use wire::{FeederId, Part, Reason, Report};
 
 use super::{
@@ -136,6 +137,32 @@ fn feeders_that_open_windows_without_end_leave_every_other_its_own() {
     honest_window_is_released(&mut windows, store, HOUR);
 }
 
+/// Each quota has a test that fails without it.
+#[test]
+fn without_its_quota_one_party_takes_the_room_of_others() {
+    for (safeguard, test) in [
+        (
+            "small_sums",
+            "a_thousand_feeders_of_one_meter_leave_room_for_the_others",
+        ),
+        (
+            "feeder_share",
+            "feeders_that_open_windows_without_end_leave_every_other_its_own",
+        ),
+        (
+            "meter_quota",
+            "a_meter_that_reports_thousands_of_windows_fills_nothing_but_its_own_room",
+        ),
+        (
+            "retention_clock",
+            "by_the_wall_clock_nobody_makes_the_retention_end_early_or_keeps_it_from_ending",
+        ),
+    ] {
+        let test = format!("windows::tests::quota::{test}");
+        failpoint::fails_without(safeguard, &test).unwrap();
+    }
+}
+
 #[test]
 fn by_the_wall_clock_nobody_makes_the_retention_end_early_or_keeps_it_from_ending() {
     let store = &mut MemoryStore::default();
@@ -146,7 +173,7 @@ fn by_the_wall_clock_nobody_makes_the_retention_end_early_or_keeps_it_from_endin
     windows.set_wall(30 * HOUR);
     let folded = |window| (window, Ok(FoldResult::Folded(Part(0))));
     // The retention is a day. Nobody has moved the time of these feeders.
-    for (window, expected) in [(4, Err(Reason::ReportTooLate)), folded(5), folded(29)] {
+    for (window, expected) in [(4, Err(Reason::ReportTooLate)), folded(5), folded(28)] {
         for number in [1, 2] {
             let result = fold_of(&mut windows, store, number, (9, window * HOUR), 0);
             assert_eq!(result, expected, "window {window}");

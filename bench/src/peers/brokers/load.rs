@@ -1,18 +1,19 @@
-//! Messages through a broker, with nothing but a broker in between.
+//! Messages of a report's size through a broker, with nothing but a broker in between.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use harness::latency::Durations;
-use service::config::Mqtt;
-use service::mqtt::{self, Event, Publisher, QoS};
+use service::config::Settings;
+use service::mqtt::{self, Event, QoS};
 use service::stop::Stop;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
-use wire::Topics;
+use tokio::time::{sleep_until, timeout};
 
 const PUBLISHERS: usize = 4;
+/// Bytes of a message: a report of ours.
+pub(crate) const BYTES: usize = 12_000;
 /// Messages of one publisher without an acknowledgement.
 const INFLIGHT: u16 = 100;
 /// Silence after which what has not come is lost.
@@ -20,21 +21,8 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Longest wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) messages: usize,
-    /// Bytes of a message.
-    pub(crate) bytes: usize,
-    /// Messages a second; none: as fast as the broker takes them.
-    pub(crate) rate: Option<f64>,
-    /// How long the subscriber takes nothing, from the beginning.
-    pub(crate) stall: Duration,
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    /// Share of the messages, each of which the broker acknowledged.
     pub(crate) delivered: f64,
     /// Milliseconds from handing a message to the client until the subscriber has it, median.
     pub(crate) p50_ms: f64,
@@ -43,39 +31,44 @@ pub(crate) struct Delivery {
     pub(crate) per_s: f64,
 }
 
-/// The clock of a load, and when its first message was due.
-#[derive(Clone, Copy)]
-struct Times {
-    began: Instant,
-    first: Duration,
-}
-
-/// Publishes to one subscriber at QoS 1, on the topics of reports, so that our own broker waits for it as it waits for analytics.
-pub(crate) async fn offer(broker: &Mqtt, topics: &Topics, shape: &Shape) -> Result<Delivery> {
-    let mut settings = broker.clone();
+/// Publishes `messages` to one subscriber at QoS 1, `rate` a second or as fast as the broker takes them.
+pub(crate) async fn offer(port: u16, messages: usize, rate: Option<f64>) -> Result<Delivery> {
+    let mut settings = Settings::defaults().mqtt;
+    settings.address = format!("127.0.0.1:{port}");
     settings.in_flight = INFLIGHT;
     let (stop, stopped) = Stop::manual();
     let began = Instant::now();
-    let all = vec![(topics.report_filter(), QoS::AtLeastOnce)];
+    let all = vec![("load/+".to_owned(), QoS::AtLeastOnce)];
     let (_subscriber, mut inbox) = mqtt::connect(&settings, "subscriber", all, stopped.clone());
     let connected = async { while !matches!(inbox.recv().await, Some(Event::Connected)) {} };
     timeout(PATIENCE, connected)
         .await
         .context("no connection to the broker")?;
-    let first = began.elapsed();
+    let began_publishing = began.elapsed();
     let mut publishers = JoinSet::new();
     for number in 0..PUBLISHERS {
         let id = format!("publisher-{number}");
         let (publisher, _inbox) = mqtt::connect(&settings, &id, Vec::new(), stopped.clone());
-        let meter = format!("meter-{number}").parse()?;
-        let topic = topics.report(&"feeder-1".parse()?, &meter);
-        let times = Times { began, first };
-        publishers.spawn(publish(publisher, topic, *shape, (number, times)));
+        publishers.spawn(async move {
+            // A client that is closed before it has connected sends nothing.
+            publisher.connected().wait_for(|up| *up).await?;
+            for n in (number..messages).step_by(PUBLISHERS) {
+                if let Some(rate) = rate {
+                    let due = began_publishing + Duration::from_secs_f64(n as f64 / rate);
+                    sleep_until((began + due).into()).await;
+                }
+                let payload = message(n, began.elapsed());
+                publisher
+                    .publish(format!("load/{number}"), payload, false)
+                    .await?;
+            }
+            publisher.close().await;
+            anyhow::Ok(())
+        });
     }
-    sleep(shape.stall).await;
-    let mut tally = Tally::new(shape.messages);
+    let mut tally = Tally::new(messages);
     let mut publishing = true;
-    while tally.count < shape.messages {
+    while tally.count < messages {
         tokio::select! {
             event = timeout(QUIET, inbox.recv()) => match event {
                 Ok(Some(Event::Message(message))) => {
@@ -94,33 +87,12 @@ pub(crate) async fn offer(broker: &Mqtt, topics: &Topics, shape: &Shape) -> Resu
         }
     }
     stop.stop();
-    Ok(tally.delivery(first))
+    Ok(tally.delivery(began_publishing))
 }
 
-/// One publisher's part of the messages. It ends once the broker has acknowledged them.
-async fn publish(
-    publisher: Publisher,
-    topic: String,
-    shape: Shape,
-    (number, times): (usize, Times),
-) -> Result<()> {
-    // A client that is closed before it has connected sends nothing.
-    publisher.connected().wait_for(|up| *up).await?;
-    for n in (number..shape.messages).step_by(PUBLISHERS) {
-        if let Some(rate) = shape.rate {
-            let due = times.first + Duration::from_secs_f64(n as f64 / rate);
-            sleep_until((times.began + due).into()).await;
-        }
-        let payload = message(n, times.began.elapsed(), shape.bytes);
-        publisher.publish(topic.clone(), payload, false).await?;
-    }
-    publisher.close().await;
-    Ok(())
-}
-
-/// A message's number and the time it is handed over at, among as many bytes as it has.
-fn message(n: usize, at: Duration, bytes: usize) -> Bytes {
-    let mut payload = vec![0x5a; bytes];
+/// A message's number and the time it is handed over at, and a report's worth of bytes.
+fn message(n: usize, at: Duration) -> Bytes {
+    let mut payload = vec![0x5a; BYTES];
     payload[..8].copy_from_slice(&(n as u64).to_le_bytes());
     payload[8..16].copy_from_slice(&(at.as_nanos() as u64).to_le_bytes());
     Bytes::from(payload)
@@ -184,11 +156,11 @@ mod tests {
     fn a_message_counts_once_and_latency_is_from_its_hand_over() {
         let mut tally = Tally::new(4);
         let ms = Duration::from_millis;
-        tally.take(&message(0, ms(10), 16), ms(12));
-        tally.take(&message(0, ms(10), 16), ms(19));
-        tally.take(&message(3, ms(10), 16), ms(20));
+        tally.take(&message(0, ms(10)), ms(12));
+        tally.take(&message(0, ms(10)), ms(19));
+        tally.take(&message(3, ms(10)), ms(20));
         tally.take(b"short", ms(21));
-        tally.take(&message(9, ms(10), 16), ms(22));
+        tally.take(&message(9, ms(10)), ms(22));
         let delivery = tally.delivery(ms(0));
         assert!((delivery.delivered - 0.5).abs() < 1e-9);
         assert!((delivery.p99_ms - 10.0).abs() < 1e-9);
@@ -197,21 +169,14 @@ mod tests {
 
     #[tokio::test]
     async fn every_message_of_a_small_load_arrives_through_our_broker() {
-        let mut settings = service::Settings::defaults();
+        let mut settings = Settings::defaults();
         settings.broker.listen = "127.0.0.1:0".parse().unwrap();
         settings.broker.metrics_listen = None;
         let (stop, stopped) = Stop::manual();
         let broker = broker::bind(&settings).await.unwrap();
-        settings.mqtt.address = broker.address().to_string();
-        let topics = Topics::new(&settings.deployment.root).unwrap();
-        let shape = Shape {
-            messages: 40,
-            bytes: 27_000,
-            rate: None,
-            stall: Duration::ZERO,
-        };
+        let port = broker.address().port();
         let broker = tokio::spawn(broker.run(stopped));
-        let delivery = offer(&settings.mqtt, &topics, &shape).await.unwrap();
+        let delivery = offer(port, 40, None).await.unwrap();
         assert!((delivery.delivered - 1.0).abs() < 1e-9);
         assert!(delivery.p50_ms <= delivery.p99_ms && delivery.per_s > 0.0);
         stop.stop();

@@ -180,12 +180,11 @@ function peers() {
 }
 
 function brokers(all) {
-  const loads = all?.loads ?? { paced: "paced", saturated: "saturated" };
-  const rows = (all?.brokers ?? []).flatMap((broker) => Object.entries(loads)
-    .map(([name, load]) => ({ broker, load, figures: broker[name] })).filter((row) => row.figures));
+  const rows = (all?.brokers ?? []).flatMap((broker) => [["paced", broker.paced], ["saturated", broker.saturated]]
+    .filter(([, figures]) => figures).map(([load, figures]) => ({ broker, load, figures })));
   if (rows.length === 0) return null;
   const absent = all.brokers.filter((broker) => broker.not_measured);
-  return [table("Brokers under the same loads", [
+  return [table(`Brokers: ${number(all.paced_messages)} messages of ${number(all.bytes)} bytes at ${number(all.rate)}/s, then ${number(all.saturated_messages)} as fast as they are taken`, [
     ["broker", (row) => row.broker.title], ["load", (row) => row.load], ["delivered", (row) => span(row.figures.delivered)],
     ["messages/s", (row) => span(row.figures.per_s)], ["p50 ms", (row) => span(row.figures.p50_ms)], ["p99 ms", (row) => span(row.figures.p99_ms)],
     ["CPU µs/message", (row) => span(row.figures.cpu_us)], ["÷ rumqttd", (row) => span(row.figures.cpu_over_rumqttd)], ["peak MiB", (row) => span(row.figures.peak_mib)]], rows),

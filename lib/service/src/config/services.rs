@@ -101,6 +101,8 @@ pub struct Operator {
     pub publish_totals: bool,
     /// Who may join; see [`Enrolment`].
     pub enrolment: Enrolment,
+    /// Whether a new meter's id begins with its gateway's, where a person approves and no list of physical meters was imported.
+    pub meter_prefix: bool,
     /// Most requests of gateways, and of analytics services, that wait for a person.
     pub pending_max: usize,
     /// How long a request waits whose sender does not ask again.

@@ -26,7 +26,7 @@ use crate::Chain;
 use crate::config::{ConfigError, Loaded, Mode, Settings};
 use crate::exit::{FAILED, OK};
 use crate::telemetry;
-use crate::trust::{HeldPlan, Roster};
+use crate::trust::{HeldPlan, Roster, RosterScope};
 use wire::UnixSeconds;
 
 /// What a process needs of its machine, and the checks that only it can make.
@@ -44,8 +44,8 @@ pub struct Subject {
     pub client: bool,
     /// The topic filters it subscribes to, which the broker must grant.
     pub subscriptions: Vec<String>,
-    /// Whether it waits for the operator's plan and roster.
-    pub member: bool,
+    /// What it takes of the operator's roster, if it waits for plan and roster.
+    pub roster: Option<RosterScope>,
     /// Files and connections it may have open at the same time.
     pub descriptors: u64,
     /// Memory it may come to use under these settings, in bytes.
@@ -64,7 +64,7 @@ impl Subject {
             listens: Vec::new(),
             client: true,
             subscriptions: vec!["a/b".to_owned()],
-            member: false,
+            roster: None,
             descriptors: 0,
             memory: 0,
             examine: |_, _, _| {},
@@ -123,8 +123,8 @@ fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
         }
         state::secrets(&subject.secrets, findings);
         network::listeners(subject, findings);
-        let trusted = match (&subject.folder, subject.member) {
-            (Some(folder), true) => trust::examine(settings, folder, findings),
+        let trusted = match (&subject.folder, &subject.roster) {
+            (Some(folder), Some(scope)) => trust::examine(settings, folder, scope, findings),
             _ => Trusted::default(),
         };
         (subject.examine)(settings, &trusted, findings);

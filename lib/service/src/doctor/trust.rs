@@ -9,19 +9,30 @@ use super::{Findings, Trusted};
 use crate::Chain;
 use crate::clock::{Clock as _, SystemClock, shown};
 use crate::config::Settings;
-use crate::trust::{ASIDE, PlanKeeper, RosterKeeper};
+use crate::trust::{ASIDE, PlanKeeper, ROSTER_CACHES, RosterKeeper, RosterScope};
 
 const CHECK: &str = "plan";
 
 /// The plan and the roster that a process has cached in its folder.
-pub(super) fn examine(settings: &Settings, folder: &Path, findings: &mut Findings) -> Trusted {
+pub(super) fn examine(
+    settings: &Settings,
+    folder: &Path,
+    scope: &RosterScope,
+    findings: &mut Findings,
+) -> Trusted {
     let opened = links(folder).and_then(|links| {
         let plan = PlanKeeper::open(settings, links.path()).map_err(io::Error::other)?;
-        let roster = RosterKeeper::open(settings, links.path(), plan.operator_key());
+        let key = plan.operator_key();
+        let roster = RosterKeeper::open(settings, links.path(), scope.clone(), key);
         let aside = ASIDE.map(|extension| {
-            let caches = ["plan", "roster"].map(|name| links.path().join(name));
-            let mut aside = caches.iter().map(|cache| cache.with_extension(extension));
-            aside.any(|path| path.is_symlink())
+            let mut caches = ["plan.cbor"].into_iter().chain(ROSTER_CACHES);
+            caches.any(|name| {
+                links
+                    .path()
+                    .join(name)
+                    .with_extension(extension)
+                    .is_symlink()
+            })
         });
         Ok((plan, roster.map_err(io::Error::other)?, aside))
     });
@@ -100,12 +111,8 @@ fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known, sta
 /// here it is the link that is set aside.
 fn links(folder: &Path) -> io::Result<tempfile::TempDir> {
     let links = tempfile::tempdir()?;
-    for name in [
-        "plan.cbor",
-        "plan-renewal.cbor",
-        "roster.pages",
-        "operator.pin",
-    ] {
+    let others = ["plan.cbor", "plan-renewal.cbor", "operator.pin"];
+    for name in others.into_iter().chain(ROSTER_CACHES) {
         let file = folder.join(name);
         if file.exists() {
             symlink(fs::canonicalize(&file)?, links.path().join(name))?;
@@ -127,13 +134,13 @@ mod tests {
         settings.deployment.operator_key = Some(wire::SigningKey::generate().verifying_key());
         let folder = crate::files::state_folder(state.path(), "gateway-1").unwrap();
         let mut findings = Findings::default();
-        let trusted = examine(&settings, &folder, &mut findings);
+        let trusted = examine(&settings, &folder, &RosterScope::Whole, &mut findings);
         assert!(trusted.plan.is_none() && trusted.roster.is_none());
         assert_eq!(findings.worst(), Status::Warn);
 
         fs::write(folder.join("plan.cbor"), "not a plan").unwrap();
         let mut findings = Findings::default();
-        examine(&settings, &folder, &mut findings);
+        examine(&settings, &folder, &RosterScope::Whole, &mut findings);
         assert!(
             findings.all[0].detail.contains("does not verify"),
             "{findings:?}"
@@ -154,7 +161,7 @@ mod tests {
         let cached = hex::decode(plan).unwrap();
         fs::write(state.path().join("plan.cbor"), cached).unwrap();
         let mut findings = Findings::default();
-        examine(&settings, state.path(), &mut findings);
+        examine(&settings, state.path(), &RosterScope::Whole, &mut findings);
         assert_eq!(findings.worst(), Status::Warn);
         assert!(
             findings.all[0].detail.contains("an earlier version"),
@@ -169,7 +176,7 @@ mod tests {
         let mut settings = Settings::defaults();
         settings.mqtt.address = "broker.example:1883".to_owned();
         let mut findings = Findings::default();
-        examine(&settings, state.path(), &mut findings);
+        examine(&settings, state.path(), &RosterScope::Whole, &mut findings);
         assert_eq!(findings.worst(), Status::Fail);
         assert!(
             findings.all[0].detail.contains("deployment.operator_key"),

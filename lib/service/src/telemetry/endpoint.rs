@@ -14,7 +14,6 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::host::{is_own_host, without_port};
-use super::liveness;
 use super::recorder::{drain_metrics, install_metrics, render_metrics};
 use crate::config::Metrics;
 use crate::failpoint;
@@ -45,7 +44,7 @@ pub enum EndpointError {
 }
 
 /// Serves `GET /metrics` in the Prometheus text format and `GET /health`, until the stop fires. `/health` is 503
-/// while the broker refuses a subscription, and while the process says that it does not work. Both are 403 to a request that names another host.
+/// while the broker refuses a subscription. Both are 403 to a request that names another host.
 /// Returns the bound address, which differs from `listen` if its port is 0.
 ///
 /// # Errors
@@ -89,7 +88,7 @@ fn routes(rules: Metrics) -> Router {
     let format = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Router::new()
         .route("/metrics", get(async move || (format, render_metrics())))
-        .route("/health", get(health))
+        .route("/health", get(async || health()))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let allowed = is_allowed(&rules, request.headers());
             async move {
@@ -112,18 +111,17 @@ fn is_allowed(rules: &Metrics, headers: &HeaderMap) -> bool {
         || rules.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// A process without its subscriptions is up and cannot work, and neither can one that says so itself.
-async fn health() -> (StatusCode, String) {
+/// A process without its subscriptions is up and cannot work.
+fn health() -> (StatusCode, String) {
     let refused = mqtt::health::refused();
-    let problem = match refused.is_empty() {
-        true => liveness::problem().await,
-        false => Some(format!(
-            "the broker refuses the subscription to {}",
-            refused.join(", ")
-        )),
-    };
-    match problem {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    match refused.is_empty() {
+        true => (StatusCode::OK, "ok\n".to_owned()),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "the broker refuses the subscription to {}\n",
+                refused.join(", ")
+            ),
+        ),
     }
 }

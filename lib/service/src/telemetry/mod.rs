@@ -3,7 +3,6 @@
 mod buckets;
 mod endpoint;
 mod host;
-pub mod liveness;
 mod logging;
 mod rate_limited;
 mod recorder;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Grid, UnixMillis, WindowStart};
 
 use super::{KeepError, cache};
-use crate::files;
+use crate::{failpoint, files};
 
 /// The fewest contributors of a released sum, by window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ impl From<u32> for MinMeters {
 /// The first window of which no part can have been reported by `latest`: windows from then on cannot be held yet.
 #[must_use]
 pub fn first_window_after(grid: Grid, latest: UnixMillis) -> WindowStart {
+    if failpoint::sabotaged("min_meters_from") {
+        return WindowStart(0);
+    }
     let length = grid.window_s();
     WindowStart((latest.0 / 1000 / length + 1).saturating_mul(length))
 }
@@ -177,5 +180,11 @@ mod tests {
         let first = |millis| first_window_after(grid, UnixMillis(millis)).0;
         assert_eq!(first(14_399_999), 14_400);
         assert_eq!(first(14_400_000), 28_800, "that one has just begun");
+    }
+
+    #[test]
+    fn without_its_date_a_minimum_holds_for_windows_that_were() {
+        let test = "trust::min_meters::tests::the_first_window_after_now_has_not_begun";
+        failpoint::fails_without("min_meters_from", test).unwrap();
     }
 }

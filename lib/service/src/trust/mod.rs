@@ -19,7 +19,8 @@ pub use error::{KeepError, Refused};
 pub use held::HeldPlan;
 pub use min_meters::{MinMeters, first_window_after};
 pub use plan::{PlanKeeper, log_waiting_for_plan};
-pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper};
+pub(crate) use roster::CACHES as ROSTER_CACHES;
+pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper, RosterScope};
 
 /// What an accepted message changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod cache;
 mod keeper;
 mod page;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ use wire::{
 
 pub use keeper::RosterKeeper;
 use page::Page;
+pub(crate) use scope::CACHES;
+pub use scope::RosterScope;
 
 /// A complete roster. With a million meters it takes about 100 MB: pages are packed, shared with the version before
 /// where they did not change, and found through a table of positions.

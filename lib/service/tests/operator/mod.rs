@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use service::Settings;
 use service::files;
-use service::trust::{PlanKeeper, RosterKeeper};
+use service::trust::{PlanKeeper, RosterKeeper, RosterScope};
 use tempfile::TempDir;
 use wire::{
     CapacityClass, EpochPlan, FeederPlan, KeyEpoch, MaskKey, Plan, PlanRenewal, PlanVersion,
@@ -62,7 +62,8 @@ impl Operator {
     }
 
     pub(crate) fn rosters(&self, process: &str) -> RosterKeeper {
-        RosterKeeper::open(&self.settings, &self.folder(process), None).unwrap()
+        let folder = self.folder(process);
+        RosterKeeper::open(&self.settings, &folder, RosterScope::Whole, None).unwrap()
     }
 
     pub(crate) fn plan_topic(&self) -> String {
@@ -137,6 +138,16 @@ impl Operator {
         version: u64,
         pages: &[&[(&str, &str, u32)]],
     ) -> Vec<(String, Vec<u8>)> {
+        self.roster_on(version, pages, |page| self.topics.roster(page))
+    }
+
+    /// The same, each page on a topic of its own.
+    pub(crate) fn roster_on(
+        &self,
+        version: u64,
+        pages: &[&[(&str, &str, u32)]],
+        topic: impl Fn(u16) -> String,
+    ) -> Vec<(String, Vec<u8>)> {
         let count = pages.len() as u16;
         let page = |(number, meters): (u16, &&[(&str, &str, u32)])| {
             let entry = |&(meter, feeder, number): &(&str, &str, u32)| RosterEntry {
@@ -154,7 +165,7 @@ impl Operator {
                 pages: count,
                 entries: meters.iter().map(entry).collect(),
             };
-            let topic = self.topics.roster(number);
+            let topic = topic(number);
             let deployment = &self.settings.deployment.id;
             let sealed = wire::seal(&message, None, deployment, &topic, &self.key);
             (topic, sealed.0)

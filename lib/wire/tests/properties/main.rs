@@ -107,6 +107,7 @@ proptest! {
             Topic::Renewal,
             Topic::Roster { page },
             Topic::Report { feeder: Clone::clone(&feeder), meter },
+            Topic::OwnRoster { gateway: Clone::clone(&gateway), page },
             Topic::Receipt { gateway: Clone::clone(&gateway) },
             Topic::Enrol { gateway },
             Topic::AnalyticsEnrol { analytics },

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use service::failpoint;
+
 use super::{ApprovalError, Approvals, Held, list, remove};
 use crate::disk::DiskError;
 use crate::enrolment::message::EnrolmentRequest;
@@ -90,6 +92,10 @@ impl Approvals {
             let is_crowded = of_kind >= limits.requests;
             if !is_crowded && total + own_bytes <= MAX_PENDING_BYTES {
                 return Ok(());
+            }
+            if failpoint::sabotaged("desk") {
+                let subject = held.subject();
+                return Err(ApprovalError::TooLarge { subject });
             }
             let makes_way = |name: &&(String, String)| !is_crowded || name.0 == held.kind;
             let oldest = desk

@@ -21,9 +21,7 @@ impl EnrolmentHandler {
         if self.registry.plan.is_unsaved() {
             schedule.plan_changed(now);
         }
-        if self.registry.roster.is_unsaved() {
-            schedule.roster_changed(self.registry.roster.page_count(), now);
-        }
+        schedule.roster_changed(&mut self.registry.roster, now);
         let is_unsaved =
             self.registry.departures.is_unsaved() || self.registry.gateways.is_unsaved();
         if (is_unsaved || !gone.is_empty()) && !self.save() {

@@ -109,7 +109,8 @@ pub(super) fn advice(reason: Reason) -> &'static str {
         }
         Reason::WrongGateway => {
             "meters are enrolled behind another gateway, and a meter cannot move; or the gateway was removed, and `operator \
-             readmit gateway ID` takes it back"
+             readmit gateway ID` takes it back; or the ids of new meters do not begin with the gateway's id and a dash, which \
+             operator.meter_prefix asks for unless `operator registry import` took a list"
         }
         Reason::InvalidMessage => "it names no meter",
         Reason::Overloaded => "the roster or the plan is full",

@@ -273,7 +273,7 @@ fn a_gateway_without_meters_creates_no_feeder() {
         request.issued_at = UnixMillis(millis);
         let feeder = |number: u64| wire::EnrolFeeder {
             feeder: format!("x-{number}").parse().unwrap(),
-            max_capacity: wire::CapacityClass::MAX,
+            max_capacity: wire::CapacityClass::of(wire::Watts(7_000)).unwrap(),
             meters: u32::MAX,
         };
         request.feeders = (0..millis).map(feeder).collect();

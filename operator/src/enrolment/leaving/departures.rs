@@ -8,7 +8,7 @@ use wire::{AnalyticsId, EnrolMeter, GatewayId, MeterId, Reason, RosterEntry, Ver
 
 use super::record::{LeavingMeter, LeavingName, check_name, leave_name, take_back_name};
 use super::{Leaving, Party, Why};
-use crate::disk::{self, DiskError};
+use crate::disk::{self, JsonFileError};
 use crate::keys::rotate::time;
 
 /// The largest `departures.json` that is read.
@@ -32,42 +32,18 @@ struct Known {
     analytics: BTreeMap<AnalyticsId, Vec<LeavingName>>,
 }
 
-/// Why the departures cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DeparturesError {
-    /// The file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] DiskError),
-    /// The file is damaged.
-    #[error("{path} is damaged, restore it from a backup", path = path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        cause: serde_json::Error,
-    },
-}
-
 impl Departures {
     /// Opens what is stored in `dir`; there may be nothing.
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
-    pub(crate) fn open(dir: &Path) -> Result<Self, DeparturesError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, JsonFileError> {
         let path = dir.join("departures.json");
-        let known = match path.exists() {
-            true => serde_json::from_slice(&disk::read(&path, MAX_BYTES)?).map_err(|cause| {
-                DeparturesError::Json {
-                    path: path.clone(),
-                    cause,
-                }
-            })?,
-            false => Known::default(),
-        };
+        let parse = |json: &[u8]| serde_json::from_slice(json);
+        let known = disk::read_json(&path, MAX_BYTES, parse)?;
         Ok(Self {
             path,
-            known,
+            known: known.unwrap_or_default(),
             unsaved: false,
         })
     }
@@ -76,12 +52,9 @@ impl Departures {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn save(&mut self) -> Result<(), DeparturesError> {
+    pub(crate) fn save(&mut self) -> Result<(), JsonFileError> {
         if self.unsaved {
-            let path = self.path.clone();
-            let json = serde_json::to_vec(&self.known)
-                .map_err(|cause| DeparturesError::Json { path, cause })?;
-            disk::replace(&self.path, &json)?;
+            disk::replace_json(&self.path, &self.known)?;
             self.unsaved = false;
         }
         Ok(())

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{Grid, UnixMillis, UnixSeconds, WindowStart};
 
-pub(crate) use self::departures::{Departures, DeparturesError};
+pub(crate) use self::departures::Departures;
 pub use self::request::{Change, Party};
 pub(crate) use self::request::{LeaveError, LeaveInbox, LeaveRequest, first_window};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use service::failpoint;
 use wire::{CapacityClass, EnrolMeter, EnrolRequest, FeederId};
 
 /// What a request needs of a feeder.
@@ -28,6 +29,11 @@ pub(super) fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
         demand.meters += 1;
     }
     for declared in &request.feeders {
+        if failpoint::sabotaged("first_meter") {
+            let (capacity, meters) = (declared.max_capacity, declared.meters);
+            let demand = Demand { capacity, meters };
+            listed.entry(declared.feeder.clone()).or_insert(demand);
+        }
         if let Some(demand) = listed.get_mut(&declared.feeder) {
             demand.capacity = demand.capacity.max(declared.max_capacity);
             demand.meters = demand.meters.max(declared.meters);

@@ -1,6 +1,6 @@
 //! Leaving the registry and coming back.
 
-use wire::{AnalyticsId, GatewayId, MeterId, Reason, RosterEntry, VerifyingKey, WindowStart};
+use wire::{AnalyticsId, EnrolMeter, GatewayId, MeterId, RosterEntry, VerifyingKey, WindowStart};
 
 use super::Registry;
 use crate::enrolment::leaving::{Change, LeaveError, LeaveRequest, Leaving, Party, Why, untouched};
@@ -236,46 +236,12 @@ impl Registry {
         }
     }
 
-    fn awaits(&self, asked: &wire::EnrolMeter) -> bool {
+    fn awaits(&self, asked: &EnrolMeter) -> bool {
         let Some(known) = self.roster.get(&asked.meter) else {
             return false;
         };
         let is_other = (known.key, known.mask_key) != (asked.key, asked.mask_key);
         is_other && self.departures.leaves(&asked.meter, known.number)
-    }
-
-    /// Why nothing of a request can be granted, whatever a person says: its sender has left, or its meters have, or are not in
-    /// the list of physical meters.
-    ///
-    /// # Errors
-    /// The reason.
-    pub(crate) fn check_return(&self, request: &EnrolmentRequest) -> Result<(), Reason> {
-        match request {
-            EnrolmentRequest::Gateway(request) => {
-                let (gateway, key) = (&request.gateway, &request.gateway_key);
-                if self.gateways.get(gateway).is_none() {
-                    self.departures.check_gateway(gateway, key)?;
-                }
-                // It asks for nothing.
-                let mut refused = Err(Reason::InvalidMessage);
-                for meter in &request.meters {
-                    let is_in = self.roster.get(&meter.meter).is_some();
-                    let may_come = self.departures.check_meter(meter);
-                    match may_come.and_then(|()| self.physical.check(meter)) {
-                        Err(reason) if !is_in => refused = Err(reason),
-                        _ => return Ok(()),
-                    }
-                }
-                refused
-            }
-            EnrolmentRequest::Analytics(request) => {
-                let plan = self.plan.plan();
-                match plan.analytics.iter().any(|known| known.id == request.id) {
-                    true => Ok(()),
-                    false => self.departures.check_analytics(&request.id, &request.key),
-                }
-            }
-        }
     }
 }
 

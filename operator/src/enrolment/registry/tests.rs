@@ -1,5 +1,6 @@
 use super::*;
-use crate::enrolment::message::tests::{analytics, deployment, gateway, topics};
+use crate::enrolment::analytics::AnalyticsRefused;
+use crate::enrolment::message::tests::{analytics, deployment, gateway, signing, topics};
 use crate::plan::term::Term;
 use packed::layout::Layout;
 use service::MockClock;
@@ -25,6 +26,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         departures: Departures::open(dir).unwrap(),
         physical: PhysicalMeters::open(dir).unwrap(),
         limits: Limits {
+            meter_prefix: false,
             interval_s: 900,
             headroom: 1,
             feeder_meters: 32_767,
@@ -123,7 +125,7 @@ fn a_known_meter_keeps_key_feeder_and_gateway() {
     assert_eq!(reasons(&other_feeder), [Reason::WrongFeeder]);
     let known = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
     let (mut other_key, mut other_mask) = (known.clone(), known);
-    other_key.meters[0].key = crate::enrolment::message::tests::signing(77).verifying_key();
+    other_key.meters[0].key = signing(77).verifying_key();
     other_mask.meters[0].mask_key = MaskKey([7; 32]);
     for changed in [other_key, other_mask] {
         assert!(!registry.knows(&EnrolmentRequest::Gateway(changed.clone())));
@@ -350,4 +352,42 @@ fn a_feeder_leaves_its_owner_only_when_the_owner_gives_it_up() {
         registry.enrol_analytics(&analytics("second", 2, &["a", "b"])),
         Err(owned("a", 0, "rest"))
     );
+}
+
+#[test]
+fn a_new_meters_id_begins_with_its_gateways_unless_there_is_a_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, _) = open(dir.path());
+    // Enrolled before the rule.
+    let known = gateway("gateway-1", 1, &[(1, "a", 7_000)]);
+    registry.enrol(&known).unwrap();
+    registry.limits.meter_prefix = true;
+    assert_eq!(registry.enrol(&known).unwrap().known, 1);
+
+    let mut asked = |name: &str, seed: u8, number: u8, id: &str| {
+        let mut request = gateway(name, seed, &[(number, "a", 7_000)]);
+        request.meters[0].meter = id.parse().unwrap();
+        let may_ask = registry.check_return(&EnrolmentRequest::Gateway(request.clone()));
+        let result = registry.enrol(&request).unwrap();
+        assert_eq!(may_ask.is_ok(), result.added == 1, "{id}");
+        reasons(&result)
+    };
+    let refused = [Reason::WrongGateway];
+    assert_eq!(asked("gateway-1", 1, 2, "gateway-1-meter-2"), []);
+    assert_eq!(asked("gateway-1", 1, 3, "gateway-2-meter-3"), refused);
+    assert_eq!(asked("gateway-1", 1, 3, "gateway-11"), refused);
+    assert_eq!(asked("gateway-1", 1, 3, "meter-3"), refused);
+    // Once there is a gateway-1-b, gateway-1 makes up no meters of its.
+    assert_eq!(asked("gateway-1", 1, 4, "gateway-1-b-1"), []);
+    assert_eq!(asked("gateway-1-b", 2, 5, "gateway-1-b-2"), []);
+    assert_eq!(asked("gateway-1", 1, 6, "gateway-1-b-3"), refused);
+    assert_eq!(asked("gateway-1", 1, 6, "gateway-1-c-3"), []);
+
+    // A list says it better.
+    let key = signing(107).verifying_key();
+    let list = format!("meter,feeder,capacity,key\nmeter-7,a,10000,{key}\n");
+    std::fs::write(dir.path().join("meters.csv"), list).unwrap();
+    assert!(registry.physical.reread().unwrap());
+    let listed = gateway("gateway-1", 1, &[(7, "a", 7_000)]);
+    assert_eq!(registry.enrol(&listed).unwrap().added, 1);
 }

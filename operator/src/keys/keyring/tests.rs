@@ -79,6 +79,41 @@ fn a_second_epoch_is_a_pair_of_its_own_and_retired_ones_are_loaded() {
 }
 
 #[test]
+fn a_retired_key_that_does_not_match_its_fingerprint_is_refused_by_name() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = open(dir.path());
+    made.epoch(FIRST_EPOCH).unwrap();
+    made.epoch(KeyEpoch(2)).unwrap();
+    open(elsewhere.path()).epoch(FIRST_EPOCH).unwrap();
+    for name in ["epoch-1.key", "mask-1.key"] {
+        let (path, kept) = (dir.path().join(name), dir.path().join("kept"));
+        std::fs::rename(&path, &kept).unwrap();
+        std::fs::copy(elsewhere.path().join(name), &path).unwrap();
+        let again = open(dir.path());
+        again.load_retired(FIRST_EPOCH, KeyEpoch(2));
+        assert!(again.get(FIRST_EPOCH).is_none(), "{name}");
+        let error = again.load_known(FIRST_EPOCH).unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+        std::fs::rename(&kept, &path).unwrap();
+    }
+    let again = open(dir.path());
+    again.load_retired(FIRST_EPOCH, KeyEpoch(2));
+    assert!(again.get(FIRST_EPOCH).is_some());
+
+    // Of an epoch that was retired before there was a record, what is there counts from now on.
+    std::fs::remove_file(dir.path().join("epochs.json")).unwrap();
+    let again = open(dir.path());
+    again.load_retired(FIRST_EPOCH, KeyEpoch(2));
+    assert!(again.get(FIRST_EPOCH).is_some());
+    std::fs::copy(
+        elsewhere.path().join("mask-1.key"),
+        dir.path().join("mask-1.key"),
+    )
+    .unwrap();
+    assert!(again.load_known(FIRST_EPOCH).is_err());
+}
+
+#[test]
 fn a_key_others_can_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let keyring = open(dir.path());

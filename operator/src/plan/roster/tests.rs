@@ -1,5 +1,9 @@
+use std::path::Path;
+
 use super::*;
-use wire::{GatewayId, MaskKey, SigningKey, Watts};
+use crate::keys::keyring::Keyring;
+use crate::plan::error::RosterError;
+use wire::{MaskKey, SigningKey, Watts};
 
 fn open(dir: &Path) -> Result<(RosterBook, Keyring), RosterError> {
     let keyring = Keyring::open(dir, None).unwrap();
@@ -132,4 +136,130 @@ fn a_stored_number_that_two_meters_have_is_refused() {
     book.save(&keyring).unwrap();
     let error = open(dir.path()).err().unwrap();
     assert!(matches!(error, RosterError::NumberTwice { .. }), "{error}");
+}
+
+/// What a gateway is told: the version, and the meters of each page. A page that is cleared is `None`.
+fn told(
+    book: &mut RosterBook,
+    gateway: &str,
+    keyring: &Keyring,
+) -> (u64, Vec<Option<Vec<String>>>) {
+    let gateway = gateway.parse().unwrap();
+    let part = book.own_part(&gateway).unwrap();
+    let mut version = 0;
+    let sealed = book.sealed_own(part, keyring);
+    let pages = (0..).zip(sealed).map(|(number, (topic, bytes))| {
+        assert_eq!(topic, book.topics.own_roster(&gateway, number));
+        if bytes.is_empty() {
+            return None;
+        }
+        let page = wire::decode::<RosterPage>(&bytes, bytes.len()).unwrap();
+        let page = page.verify(&book.deployment, &topic, &keyring.verifying());
+        let page = page.unwrap().message;
+        version = page.version;
+        let mine = |entry: &RosterEntry| entry.gateway == gateway;
+        assert!(page.entries.iter().all(mine));
+        let meters = page.entries.iter().map(|entry| entry.meter.to_string());
+        Some(meters.collect())
+    });
+    let pages = pages.collect();
+    (version, pages)
+}
+
+fn behind(number: usize, gateway: &str) -> RosterEntry {
+    RosterEntry {
+        gateway: gateway.parse().unwrap(),
+        ..entry(number)
+    }
+}
+
+fn page<const N: usize>(numbers: [usize; N]) -> Option<Vec<String>> {
+    Some(numbers.map(|number| format!("meter-{number}")).to_vec())
+}
+
+#[test]
+fn each_gateway_is_told_its_own_meters_and_only_what_changed_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path()).unwrap();
+    for number in 0..4 {
+        book.add(behind(number, "gateway-1"));
+        book.add(behind(number + 4, "gateway-2"));
+    }
+    assert_eq!(
+        (book.extent().gateways, book.take_changed()),
+        (2, vec![0, 1])
+    );
+    book.save(&keyring).unwrap();
+    let first = (1, vec![page([0, 1, 2]), page([3])]);
+    assert_eq!(told(&mut book, "gateway-1", &keyring), first);
+    let second = (1, vec![page([4, 5, 6]), page([7])]);
+    assert_eq!(told(&mut book, "gateway-2", &keyring), second);
+
+    // A meter of the other one takes the place of the one that leaves.
+    book.remove(&entry(3).meter);
+    assert_eq!(book.places[&entry(7).meter], (2, 0));
+    book.save(&keyring).unwrap();
+    assert_eq!(book.take_changed(), [0]);
+    assert!(book.take_changed().is_empty());
+    let shorter = (2, vec![page([0, 1, 2]), None]);
+    assert_eq!(told(&mut book, "gateway-1", &keyring), shorter);
+    assert_eq!(told(&mut book, "gateway-1", &keyring).1.len(), 1);
+    assert_eq!(told(&mut book, "gateway-2", &keyring), second);
+    book.set_capacity(&entry(5).meter, capacity(19_000));
+    assert_eq!(book.take_changed(), [1]);
+    book.save(&keyring).unwrap();
+
+    let (mut again, keyring) = open(dir.path()).unwrap();
+    let (version, pages) = told(&mut again, "gateway-1", &keyring);
+    assert_eq!((version, pages), (3, vec![page([0, 1, 2])]));
+    let (version, pages) = told(&mut again, "gateway-2", &keyring);
+    assert_eq!((version, pages), (3, second.1));
+}
+
+#[test]
+fn a_gateway_whose_meters_have_left_is_told_so_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path()).unwrap();
+    book.add(behind(0, "gateway-1"));
+    book.add(behind(1, "gateway-2"));
+    let left = book.remove(&entry(1).meter).unwrap();
+    book.save(&keyring).unwrap();
+    let nobody = vec![page([])];
+    assert_eq!(told(&mut book, "gateway-2", &keyring).1, nobody);
+
+    let (mut again, keyring) = open(dir.path()).unwrap();
+    assert_eq!(again.extent().gateways, 1);
+    again.remember(&left, WindowStart(0));
+    assert_eq!(told(&mut again, "gateway-2", &keyring).1, nobody);
+    assert_eq!(told(&mut again, "gateway-1", &keyring).1, [page([0])]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn parts_have_every_meter_once_whoever_comes_and_goes(
+        steps in proptest::collection::vec((0_usize..12, 0_usize..3), 0..60),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut book, keyring) = open(dir.path()).unwrap();
+        for (number, gateway) in steps {
+            match book.get(&entry(number).meter) {
+                Some(_) => drop(book.remove(&entry(number).meter)),
+                None => {
+                    let gateway = format!("gateway-{gateway}");
+                    book.place(behind(number, &gateway));
+                }
+            }
+        }
+        let mut all: Vec<_> = book.entries().map(|entry| entry.meter.to_string()).collect();
+        let mut found = Vec::new();
+        for gateway in (0..3).map(|number| format!("gateway-{number}")) {
+            if book.own_part(&gateway.parse().unwrap()).is_some() {
+                let (_, pages) = told(&mut book, &gateway, &keyring);
+                found.extend(pages.into_iter().flatten().flatten());
+            }
+        }
+        all.sort();
+        found.sort();
+        proptest::prop_assert_eq!(all, found);
+    }
 }

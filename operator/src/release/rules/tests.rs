@@ -426,3 +426,9 @@ fn a_sum_is_of_its_windows_epoch_or_an_older_one() {
         assert_eq!(check(4, window), Some(Reason::UnknownEpoch));
     }
 }
+
+#[test]
+fn without_the_bound_on_windows_one_of_the_future_is_opened() {
+    let test = "release::rules::tests::a_window_that_ends_later_than_now_is_not_opened";
+    failpoint::fails_without("window_clock", test).unwrap();
+}

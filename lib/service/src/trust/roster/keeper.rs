@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use wire::{
-    DeploymentId, Digest, Opened, Reason, RosterPage, Topic, Topics, Unverified, VerifyingKey,
-    WireError,
+    DeploymentId, Digest, Opened, Reason, RosterPage, Topics, Unverified, VerifyingKey, WireError,
 };
 
 use super::Roster;
 use super::cache::{Cached, Caching};
 use super::page::Page;
+use super::scope::RosterScope;
 use crate::config::Settings;
 use crate::files;
 use crate::trust::{KeepError, Offer, Refused, cache};
@@ -21,6 +21,7 @@ use crate::trust::{KeepError, Offer, Refused, cache};
 pub struct RosterKeeper {
     deployment: DeploymentId,
     topics: Topics,
+    scope: RosterScope,
     limit: usize,
     file: PathBuf,
     /// Pages of a version newer than the current one.
@@ -44,7 +45,7 @@ struct Collected {
 }
 
 impl RosterKeeper {
-    /// Opens the keeper in the state folder of a process and reads the roster cached there.
+    /// Opens the keeper in the state folder of a process and reads what is cached there of the roster, as far as `scope` says.
     /// `operator` is the plan keeper's [`crate::trust::PlanKeeper::operator_key`]; without it the
     /// cache is not used.
     ///
@@ -53,13 +54,16 @@ impl RosterKeeper {
     pub fn open(
         settings: &Settings,
         folder: &Path,
+        scope: RosterScope,
         operator: Option<VerifyingKey>,
     ) -> Result<Self, KeepError> {
+        scope.remove_other(folder)?;
         let mut keeper = Self {
             deployment: settings.deployment.id.clone(),
             topics: Topics::new(&settings.deployment.root)?,
             limit: settings.mqtt.max_packet_bytes,
-            file: folder.join("roster.pages"),
+            file: folder.join(scope.file()),
+            scope,
             collecting: None,
             current: watch::Sender::new(None),
         };
@@ -76,7 +80,8 @@ impl RosterKeeper {
     }
 
     /// Takes a message from one of the roster's topics; `operator` is the plan keeper's
-    /// [`crate::trust::PlanKeeper::operator_key`]. [`Offer::New`] once a newer roster is complete.
+    /// [`crate::trust::PlanKeeper::operator_key`]. [`Offer::New`] once a newer roster is complete. An empty message says that
+    /// there is no such page any more, which the others say, too.
     ///
     /// # Errors
     /// [`Refused`] with the reason; nothing has changed then. [`Reason::WrongKey`] if the operator
@@ -92,6 +97,9 @@ impl RosterKeeper {
             let detail = "a roster came before the operator's key is known";
             return Err(Refused::new(Reason::NotReady, detail));
         };
+        if payload.is_empty() {
+            return Ok(Offer::Same);
+        }
         let unverified = self.decode(payload)?;
         let opened = self.verify(operator, topic, unverified)?;
         let offer = self.take(&opened, payload)?;
@@ -126,9 +134,13 @@ impl RosterKeeper {
             .verify(&self.deployment, topic, &operator)
             .map_err(refused)?;
         let page = opened.message.page;
-        if self.topics.parse(topic) != Some(Topic::Roster { page }) {
+        if topic != self.scope.topic(&self.topics, page) {
             let detail = format!("page {page} of the roster came on {topic}");
             return Err(Refused::new(Reason::WrongTopic, detail));
+        }
+        if let Some(other) = self.scope.foreign(&opened.message) {
+            let detail = format!("meter {} is behind gateway {}", other.meter, other.gateway);
+            return Err(Refused::new(Reason::WrongGateway, detail));
         }
         Ok(opened)
     }
@@ -210,7 +222,7 @@ impl RosterKeeper {
         let mut version = None;
         for payload in cached {
             let unverified = self.decode(&payload.map_err(|_| damaged())?)?;
-            let topic = self.topics.roster(unverified.claimed().page);
+            let topic = self.scope.topic(&self.topics, unverified.claimed().page);
             let page = self.verify(operator, &topic, unverified)?.message;
             let expected = (page.version, usize::from(page.pages));
             if *version.get_or_insert(expected) != expected {

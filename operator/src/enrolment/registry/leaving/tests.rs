@@ -5,7 +5,7 @@ use crate::enrolment::registry::tests::open;
 use crate::keys::keyring::Keyring;
 use service::MockClock;
 use std::path::Path;
-use wire::{FeederId, MaskKey, UnixMillis, UnixSeconds};
+use wire::{FeederId, MaskKey, Reason, UnixMillis, UnixSeconds};
 
 /// Seconds of a window.
 const WINDOW_S: u64 = 3_600;
