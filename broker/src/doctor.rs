@@ -39,7 +39,7 @@ pub fn subject(settings: &Settings) -> Subject {
 
 fn examine(settings: &Settings, _: &Trusted, findings: &mut Findings) {
     let broker = &settings.broker;
-    access::examine(broker, findings);
+    access::examine(settings, findings);
     let largest = settings.mqtt.max_packet_bytes;
     if broker.max_payload_bytes < largest {
         findings.fail(

@@ -4,24 +4,27 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use accounts::{Name, Passwords};
-use service::Chain;
-use service::config::{Broker, IdentityKind, TopicPattern};
+use service::config::{Broker, IdentityKind, Mode, TopicPattern};
 use service::doctor::Findings;
+use service::{Chain, Settings};
 
 use crate::guard;
 
 /// Time enough to get a new certificate.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
 
-pub(super) fn examine(broker: &Broker, findings: &mut Findings) {
-    exposure(broker, findings);
+pub(super) fn examine(settings: &Settings, findings: &mut Findings) {
+    let broker = &settings.broker;
+    exposure(settings, findings);
     tls(broker, findings);
     users(broker, findings);
     rules(broker, findings);
 }
 
-fn exposure(broker: &Broker, findings: &mut Findings) {
+fn exposure(settings: &Settings, findings: &mut Findings) {
     const CHECK: &str = "exposure";
+    let broker = &settings.broker;
+    let production = settings.deployment.mode == Mode::Production;
     let listen = broker.listen;
     let known = match broker.identity {
         IdentityKind::None => "by nothing: everybody may do everything",
@@ -38,6 +41,12 @@ fn exposure(broker: &Broker, findings: &mut Findings) {
             CHECK,
             text,
             "give the broker a certificate and its clients identities, or see that the network keeps strangers out",
+        );
+    } else if production && broker.identity == IdentityKind::None {
+        findings.warn(
+            CHECK,
+            text,
+            "set broker.identity, or let nobody else run programs on this machine: they can read the roster, and stop traffic",
         );
     } else {
         findings.ok(CHECK, text);
@@ -167,13 +176,12 @@ fn rules(broker: &Broker, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use accounts::Folder;
-    use service::Settings;
 
     use super::*;
 
-    fn found(broker: &Broker) -> String {
+    fn found(settings: &Settings) -> String {
         let mut findings = Findings::default();
-        examine(broker, &mut findings);
+        examine(settings, &mut findings);
         format!("{findings:?}")
     }
 
@@ -210,29 +218,38 @@ mod tests {
             .set(&"stranger.x".parse().unwrap(), b"12345678")
             .unwrap();
         passwords.write(&users).unwrap();
-        let mut broker = Settings::defaults().broker;
+        let mut settings = Settings::defaults();
+        let broker = &mut settings.broker;
         broker.certificate_file = Some(folder.path().join("broker.crt"));
         let key = folder.path().join("broker.key");
         broker.key_file = Some(key.clone());
         broker.identity = IdentityKind::Password;
         broker.password_file = Some(users);
-        let text = found(&broker);
+        let text = found(&settings);
         assert!(
             text.contains("stranger.x cannot connect") && !text.contains("Fail"),
             "{text}"
         );
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let text = found(&broker);
+        let text = found(&settings);
         assert!(text.contains("chmod 600"), "{text}");
     }
 
     #[test]
     fn the_default_rules_have_no_part_without_effect() {
-        let mut broker = Settings::defaults().broker;
-        broker.identity = IdentityKind::Password;
-        assert!(!found(&broker).contains("correct [broker.roles]"));
-        let role = broker.roles.get_mut("gateway").unwrap();
+        let mut settings = Settings::defaults();
+        settings.broker.identity = IdentityKind::Password;
+        assert!(!found(&settings).contains("correct [broker.roles]"));
+        let role = settings.broker.roles.get_mut("gateway").unwrap();
         role.retain = vec!["plan".parse().unwrap()];
-        assert!(found(&broker).contains("may retain what it may not publish"));
+        assert!(found(&settings).contains("may retain what it may not publish"));
+    }
+
+    #[test]
+    fn in_production_it_is_said_that_nobody_is_asked_who_they_are() {
+        let mut settings = Settings::defaults();
+        assert!(!found(&settings).contains("Warn"));
+        settings.deployment.mode = Mode::Production;
+        assert!(found(&settings).contains("set broker.identity"));
     }
 }

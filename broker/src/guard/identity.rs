@@ -89,14 +89,25 @@ impl Identity {
         &self.0.name
     }
 
-    /// The rules that it is bound by; `None`: it may do everything.
-    pub(super) fn bound(&self) -> Option<(&Role, &Scope)> {
-        Some((self.0.bound.as_deref()?, &self.0.scope))
+    /// Whether it may publish to a topic, which is ASCII, not empty, without wildcards and not below `$`.
+    pub(crate) fn may_publish(&self, topic: &str, retain: bool) -> bool {
+        let scope = &self.0.scope;
+        self.0.bound.as_ref().is_none_or(|role| {
+            scope.allows(&role.publish, topic) && (!retain || scope.allows(&role.retain, topic))
+        })
     }
 
-    /// The role that it has, or seems to have. `doctor` has none: nobody waits for it.
-    pub(super) fn expected(&self) -> Option<(&Role, &Scope)> {
-        let role = self.0.bound.as_deref().or(self.0.guessed.as_deref());
-        Some((role.filter(|_| !self.0.is_doctor)?, &self.0.scope))
+    /// Whether it may subscribe to a filter, which is valid ASCII and not below `$`.
+    pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
+        let role = self.0.bound.as_ref();
+        role.is_none_or(|role| self.0.scope.allows(&role.subscribe, filter))
+    }
+
+    /// Whether messages of this filter wait until this client acknowledges earlier ones, instead of being dropped. Nobody
+    /// waits for `doctor`.
+    pub(crate) fn is_required(&self, filter: &str) -> bool {
+        let role = self.0.bound.as_ref().or(self.0.guessed.as_ref());
+        let role = role.filter(|_| !self.0.is_doctor);
+        role.is_some_and(|role| self.0.scope.allows(&role.required, filter))
     }
 }

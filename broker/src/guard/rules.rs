@@ -1,8 +1,7 @@
-//! What an identity may publish and subscribe to: pure, but for a look at the operator's roster.
+//! Whether a topic or a filter is within the patterns of a role: pure, but for a look at the operator's roster.
 
-use service::config::{PatternLevel, Role, TopicPattern};
+use service::config::{PatternLevel, TopicPattern};
 
-use super::identity::Identity;
 use super::members::Members;
 
 /// What the rules of one client are filled in with.
@@ -16,30 +15,6 @@ pub(super) struct Scope {
     pub(super) id: Option<String>,
     /// `{meter}` and `{feeder}`.
     pub(super) members: Members,
-}
-
-impl Identity {
-    /// Whether it may publish to a topic, which is ASCII, not empty, without wildcards and not below `$`.
-    pub(crate) fn may_publish(&self, topic: &str, retain: bool) -> bool {
-        let Some((role, scope)) = self.bound() else {
-            return true;
-        };
-        scope.allows(&role.publish, topic) && (!retain || scope.allows(&role.retain, topic))
-    }
-
-    /// Whether it may subscribe to a filter, which is valid ASCII and not below `$`.
-    pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
-        let Some((role, scope)) = self.bound() else {
-            return true;
-        };
-        scope.allows(&role.subscribe, filter)
-    }
-
-    /// Whether messages of this filter wait until this client acknowledges earlier ones, instead of being dropped.
-    pub(crate) fn is_required(&self, filter: &str) -> bool {
-        let of = |(role, scope): (&Role, &Scope)| scope.allows(&role.required, filter);
-        self.expected().is_some_and(of)
-    }
 }
 
 impl Scope {

@@ -9,7 +9,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::*;
 
@@ -43,10 +44,18 @@ async fn a_certificate_says_who_its_holder_is() {
 
 /// A client of the broker whose certificate an authority signed; `None`: it shows none.
 fn client(authority: &Path, own: Option<&Path>) -> TlsConnector {
+    client_of(ALL_VERSIONS, authority, own)
+}
+
+fn client_of(
+    versions: &[&'static SupportedProtocolVersion],
+    authority: &Path,
+    own: Option<&Path>,
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(der(authority)).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
     let config = match own {
@@ -109,6 +118,20 @@ async fn a_new_certificate_is_shown_to_the_next_client_and_no_connection_is_lost
     assert_eq!(shown(&after), der(&path.join("broker.crt")));
     assert_ne!(shown(&after), shown(&before));
     assert!(passes(&mut before).await);
+}
+
+#[tokio::test]
+async fn tls_1_3_and_1_2_are_spoken() {
+    let world = World::with_users(&[]);
+    let access = world.access();
+    let ca = world.certificates().path().join("ca.crt");
+    for version in [&TLS13, &TLS12] {
+        let client = client_of(&[version], &ca, None);
+        let mut ends = handshake(&client, &access).await.unwrap();
+        assert!(passes(&mut ends).await);
+        let spoken = ends.1.get_ref().1.protocol_version();
+        assert_eq!(spoken, Some(version.version));
+    }
 }
 
 #[tokio::test]

@@ -1,20 +1,39 @@
 //! Who may reach the broker, and what it knows them by.
 
 use super::{Conflict, pair, remote};
-use crate::config::{IdentityKind, Settings};
+use crate::config::{Broker, IdentityKind, Settings};
 
-/// Identities and TLS that lack a part, or have one that would not be used.
-pub(super) fn find(settings: &Settings) -> [Option<Conflict>; 10] {
+const UNUSED: &str = "it would not be used: leave it out, or choose that identity";
+
+/// What lacks a part, or has one that would not be used; and what others can reach.
+pub(super) fn find(settings: &Settings) -> impl Iterator<Item = Option<Conflict>> + use<> {
     let broker = &settings.broker;
-    let by_password = broker.identity == IdentityKind::Password;
-    let by_certificate = broker.identity == IdentityKind::Certificate;
-    let (tls, listed) = (
-        broker.certificate_file.is_some(),
-        broker.client_crl_file.is_some(),
-    );
-    let open = !tls || broker.identity == IdentityKind::None;
-    let reached = remote(broker.listen);
-    let unused = "it would not be used: leave it out, or choose that identity";
+    let first = passwords(broker).into_iter();
+    first.chain(certificates(broker)).chain(exposed(broker))
+}
+
+fn passwords(broker: &Broker) -> [Option<Conflict>; 2] {
+    let chosen = broker.identity == IdentityKind::Password;
+    let given = broker.password_file.is_some();
+    [
+        pair(
+            chosen && !given,
+            "broker.identity",
+            "broker.password_file",
+            "name the file of users, which `broker passwd FILE USER` writes",
+        ),
+        pair(
+            !chosen && given,
+            "broker.password_file",
+            "broker.identity",
+            UNUSED,
+        ),
+    ]
+}
+
+fn certificates(broker: &Broker) -> [Option<Conflict>; 5] {
+    let chosen = broker.identity == IdentityKind::Certificate;
+    let tls = broker.certificate_file.is_some();
     [
         pair(
             tls != broker.key_file.is_some(),
@@ -23,50 +42,45 @@ pub(super) fn find(settings: &Settings) -> [Option<Conflict>; 10] {
             "TLS needs a certificate and its key: give both, or neither",
         ),
         pair(
-            by_password && broker.password_file.is_none(),
-            "broker.identity",
-            "broker.password_file",
-            "name the file of users, which `broker passwd FILE USER` writes",
-        ),
-        pair(
-            !by_password && broker.password_file.is_some(),
-            "broker.password_file",
-            "broker.identity",
-            unused,
-        ),
-        pair(
-            by_certificate && !tls,
+            chosen && !tls,
             "broker.identity",
             "broker.certificate_file",
             "clients show certificates over TLS only: give the broker a certificate and a key",
         ),
         pair(
-            by_certificate && broker.client_ca_file.is_none(),
+            chosen && broker.client_ca_file.is_none(),
             "broker.identity",
             "broker.client_ca_file",
             "name the file of the authorities that sign clients' certificates",
         ),
         pair(
-            !by_certificate && broker.client_ca_file.is_some(),
+            !chosen && broker.client_ca_file.is_some(),
             "broker.client_ca_file",
             "broker.identity",
-            unused,
+            UNUSED,
         ),
         pair(
-            !by_certificate && listed,
+            !chosen && broker.client_crl_file.is_some(),
             "broker.client_crl_file",
             "broker.identity",
-            unused,
+            UNUSED,
         ),
+    ]
+}
+
+fn exposed(broker: &Broker) -> [Option<Conflict>; 3] {
+    let reached = remote(broker.listen);
+    let protected = !reached || broker.insecure_remote;
+    [
         pair(
-            reached && open && !broker.insecure_remote && !tls,
+            !protected && broker.certificate_file.is_none(),
             "broker.listen",
             "broker.certificate_file",
             "whoever is on the way would read passwords and be able to change what is sent: give the broker a certificate \
              and a key, choose an address on loopback, or set broker.insecure_remote = true",
         ),
         pair(
-            reached && open && !broker.insecure_remote,
+            !protected && broker.identity == IdentityKind::None,
             "broker.listen",
             "broker.identity",
             "anybody who can reach the broker could do everything: set broker.identity to \"certificate\" or \"password\", \
