@@ -75,7 +75,7 @@ impl Gateways {
             let other = GatewayId::try_from(*name);
             *name == gateway.as_str() || other.is_ok_and(|other| self.get(&other).is_some())
         };
-        dashes.filter(is_known).last() == Some(gateway.as_str())
+        dashes.rev().find(is_known) == Some(gateway.as_str())
     }
 
     /// Ties a gateway that has none yet to its key.
