@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName,
 };
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{self, ClientConfig, InconsistentKeys, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::server_name::Renamed;
@@ -147,11 +149,8 @@ pub(crate) fn client_config(settings: &Mqtt) -> Result<Arc<ClientConfig>, Creden
     };
     let mut config = match (&settings.certificate_file, &settings.key_file) {
         (Some(certificate), Some(key)) => {
-            let chain = certificates("mqtt.certificate_file", certificate)?;
-            let key = private_key(key)?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(CredentialError::Pair)?
+            let shown = SingleCertAndKey::from(certified(certificate, key)?);
+            builder.with_client_cert_resolver(Arc::new(shown))
         }
         _ => builder.with_no_client_auth(),
     };
@@ -180,16 +179,20 @@ fn roots(settings: &Mqtt) -> Result<RootCertStore, CredentialError> {
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialError> {
+/// What the client shows. The key's bytes are zeroised here; ring keeps what it has made of them.
+fn certified(certificate: &Path, key: &Path) -> Result<CertifiedKey, CredentialError> {
     const KEY: &str = "mqtt.key_file";
-    let content = secret(KEY, path, MAX_KEY)?;
-    PrivateKeyDer::from_pem_slice(&content).map_err(|_| {
-        wrong(
-            KEY,
-            path,
-            "holds no private key in PEM without a passphrase",
-        )
-    })
+    let chain = certificates("mqtt.certificate_file", certificate)?;
+    let content = secret(KEY, key, MAX_KEY)?;
+    let problem = "holds no private key in PEM without a passphrase";
+    let der = PrivateKeyDer::from_pem_slice(&content).map_err(|_| wrong(KEY, key, problem))?;
+    let der = Zeroizing::new(der);
+    let signing = any_supported_type(&der).map_err(CredentialError::Pair)?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => Err(CredentialError::Pair(error)),
+    }
 }
 
 /// A file that only its owner may read, or a credential of systemd.
