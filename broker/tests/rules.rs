@@ -63,8 +63,8 @@ impl World {
     async fn client(&self, user: &str) -> Client {
         let kind = user.split('.').next().unwrap();
         let id = user.split('.').nth(1);
-        let deployment = format!("{kind}.cipherwatt.v2.dev");
-        let client_id = id.map_or(deployment.clone(), |id| format!("{deployment}.{id}"));
+        let deployment = format!("{kind}:cipherwatt:v2:dev");
+        let client_id = id.map_or(deployment.clone(), |id| format!("{deployment}:{id}"));
         Client::connect(self.address, &client_id, Some((user, PASSWORD)))
             .await
             .unwrap()
@@ -171,8 +171,8 @@ async fn a_report_for_the_meter_of_another_gateway_is_acknowledged_and_goes_nowh
 #[tokio::test]
 async fn nobody_connects_without_its_password_or_as_somebody_else() {
     let world = World::start().await;
-    let own = "gateway.cipherwatt.v2.dev.gateway-1";
-    let operator = "operator.cipherwatt.v2.dev";
+    let own = "gateway:cipherwatt:v2:dev:gateway-1";
+    let operator = "operator:cipherwatt:v2:dev";
     let user = "gateway.gateway-1";
     for (client_id, login, code) in [
         (own, None, 4),

@@ -120,7 +120,7 @@ impl Access {
         Ok(Self(Arc::new(Inner {
             root: settings.deployment.root.clone(),
             // What stands behind the kind in every client id.
-            deployment: operator.replacen("operator.", "", 1),
+            deployment: operator.replacen("operator:", "", 1),
             roles: roles.map(|(name, role)| (name, Arc::new(role))).collect(),
             members,
             checker: Checker::new(broker.password_checks),

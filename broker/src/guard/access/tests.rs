@@ -104,7 +104,7 @@ fn shown<'a>(client_id: &'a str, user: Option<&'a str>, password: &'a str) -> Sh
     }
 }
 
-const GATEWAY: &str = "gateway.cipherwatt.v2.dev.gateway-1";
+const GATEWAY: &str = "gateway:cipherwatt:v2:dev:gateway-1";
 
 #[tokio::test]
 async fn a_user_is_let_in_with_its_password_and_under_its_own_client_id() {
@@ -119,7 +119,7 @@ async fn a_user_is_let_in_with_its_password_and_under_its_own_client_id() {
         let identity = access.identify(shown).await.unwrap();
         assert_eq!(identity.name(), "gateway.gateway-1");
     }
-    let operator = "operator.cipherwatt.v2.dev";
+    let operator = "operator:cipherwatt:v2:dev";
     for (client_id, user, password, code, reason) in [
         (GATEWAY, None, "", 4, "no_login"),
         (GATEWAY, user, "correct horsf", 4, "wrong_login"),
@@ -193,10 +193,10 @@ async fn without_identities_everybody_may_do_everything_and_analytics_still_miss
     let access = world.access();
     let reports = "cipherwatt/v2/shard/0/feeder/+/meter/+/report";
     for (client_id, required) in [
-        ("bulk.analytics.cipherwatt.v2.dev.analytics-1", true),
+        ("bulk:analytics:cipherwatt:v2:dev:analytics-1", true),
         ("mosquitto-sub-1", false),
         ("cipherwatt-doctor-0a1b2c3d", false),
-        ("search.cipherwatt.v2.dev", false),
+        ("search:cipherwatt:v2:dev", false),
     ] {
         let identity = access.identify(shown(client_id, None, "")).await.unwrap();
         assert!(identity.may_publish("any/topic", true) && identity.may_subscribe("#"));

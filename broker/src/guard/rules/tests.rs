@@ -7,7 +7,7 @@ use super::*;
 fn scope(id: Option<&str>) -> Scope {
     Scope {
         root: "r".to_owned(),
-        deployment: "r.dev".to_owned(),
+        deployment: "r:dev".to_owned(),
         id: id.map(str::to_owned),
         members: Members::default(),
     }
@@ -69,13 +69,13 @@ fn without_an_id_or_a_roster_what_names_them_allows_nothing() {
 fn a_client_id_is_that_of_the_identity_and_of_no_other() {
     let roles = Settings::defaults().broker.roles;
     let gateway = |id: &str| scope(Some("g-1")).allows_client_id(&roles["gateway"].client_ids, id);
-    assert!(gateway("gateway.r.dev.g-1") && gateway("meter.r.dev.g-1.m-7"));
+    assert!(gateway("gateway:r:dev:g-1") && gateway("meter:r:dev:g-1:m-7"));
     for foreign in [
-        "gateway.r.dev.g-2",
-        "gateway.r.dev.g-1x",
-        "meter.r.dev.g-10.m-7",
-        "operator.r.dev",
-        "bulk.analytics.r.dev.g-1",
+        "gateway:r:dev:g-2",
+        "gateway:r:dev:g-1x",
+        "meter:r:dev:g-10:m-7",
+        "operator:r:dev",
+        "bulk:analytics:r:dev:g-1",
         "",
     ] {
         assert!(!gateway(foreign), "{foreign}");

@@ -26,9 +26,10 @@ pub enum Client<'a> {
 
 impl Client<'_> {
     /// The client id in `deployment`: kind, topic root, deployment and names, such as
-    /// `gateway.cipherwatt.v2.dev.gateway-1`.
+    /// `gateway:cipherwatt:v2:dev:gateway-1`.
     ///
-    /// It is of `[A-Za-z0-9._-]`: rumqttd breaks down over an id with `+`, `$`, `#` or `/` that connects twice. It is
+    /// It is of `[A-Za-z0-9:_-]`: rumqttd breaks down over an id with `+`, `$`, `#` or `/` that connects twice, and NATS
+    /// refuses one with a `.`. It is
     /// longer than the 23 characters that MQTT 3.1.1 obliges a broker to take; rumqttd and all brokers we know take
     /// more. No two clients have the same one: the kind says how many names follow, no name contains a `/`, and what
     /// stands for the `/` and `.` of the root can be told apart.
@@ -48,7 +49,7 @@ impl Client<'_> {
         }
         path.chars().fold(String::new(), |mut id, character| {
             match character {
-                '/' => id.push('.'),
+                '/' => id.push(':'),
                 '.' => id.push_str("_d"),
                 '_' => id.push_str("__"),
                 other => id.push(other),
@@ -61,7 +62,7 @@ impl Client<'_> {
 /// The id of a client's second connection.
 pub(super) fn bulk(client_id: &str) -> String {
     // In front, where no name of another client can look the same.
-    format!("bulk.{client_id}")
+    format!("bulk:{client_id}")
 }
 
 #[cfg(test)]
@@ -84,14 +85,14 @@ mod tests {
         let meter = MeterId::try_from("m-7").unwrap();
         let deployment = deployment("cipherwatt/v1.2_a", "dev");
         for (client, id) in [
-            (Client::Operator, "operator.cipherwatt.v1_d2__a.dev"),
+            (Client::Operator, "operator:cipherwatt:v1_d2__a:dev"),
             (
                 Client::Gateway(&gateway),
-                "gateway.cipherwatt.v1_d2__a.dev.gateway-1",
+                "gateway:cipherwatt:v1_d2__a:dev:gateway-1",
             ),
             (
                 Client::Meter(&gateway, &meter),
-                "meter.cipherwatt.v1_d2__a.dev.gateway-1.m-7",
+                "meter:cipherwatt:v1_d2__a:dev:gateway-1:m-7",
             ),
         ] {
             assert_eq!(client.id(&deployment), id);
@@ -139,8 +140,8 @@ mod tests {
         }
 
         #[test]
-        fn an_id_has_no_character_that_rumqttd_breaks_down_over(client in client()) {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        fn an_id_has_no_character_that_rumqttd_breaks_down_over_or_nats_refuses(client in client()) {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || ":_-".contains(c);
             prop_assert!(id(&client).chars().all(allowed));
         }
     }
