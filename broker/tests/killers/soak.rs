@@ -24,7 +24,8 @@ async fn live(address: SocketAddr, number: usize, round: usize) {
         0 => format!("soak-{}", number / 4 % 3),
         _ => format!("soak-{number}-{round}"),
     };
-    let Ok(mut client) = Client::connect(address, &id, !kept || number % 4 != 0).await else {
+    let Ok(mut client) = Client::connect(address, &id, !kept || !number.is_multiple_of(4)).await
+    else {
         return;
     };
     let topic = format!("soak/{}", round % 50);
