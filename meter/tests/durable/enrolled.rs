@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use meter::Event;
-use service::clock::{MockClock, SharedClock};
-use wire::{UnixMillis, UnixSeconds, WindowStart};
+use wire::WindowStart;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, at, live};
 use crate::world::{LIMIT, WINDOW_S, World, windows};
 
 /// One of the five.
@@ -54,20 +53,14 @@ async fn roster_has(world: &World, meter: &str, is_in: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_meter_that_leaves_the_roster_is_read_no_more_until_it_is_back() {
     let mut world = World::start().await;
-    let meter = &mut world.settings.meter;
-    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
     let first = windows()[0];
-    let at = |seconds: u64| UnixMillis((first + seconds) * 1000 + 17);
-    let clock = MockClock::new(UnixMillis((first - 100) * 1000 + 17));
-    let shared: SharedClock = clock.clone();
     // What it sends of the second window is not answered, and waits.
     let second = first + WINDOW_S;
     world.answer(move |arrival, _| {
         let waits = arrival.meter.as_str() == OTHER && arrival.window == second;
         (!waits).then_some(wire::Status::Folded)
     });
-    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
-    gateway.until(Event::Started(UnixSeconds(first))).await;
+    let (mut gateway, clock) = live(&mut world).await;
     let mut taken = 0;
     for (number, meters) in [(0, 5), (1, 5), (2, 4), (3, 5)] {
         match number {

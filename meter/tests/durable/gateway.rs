@@ -1,12 +1,15 @@
 //! A gateway in this process.
 
+use std::sync::Arc;
+
 use meter::{Event, MeterError, Summary};
-use service::clock::{SharedClock, SystemClock};
+use service::clock::{MockClock, SharedClock, SystemClock};
 use service::{Settings, Stop, StopHandle};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use wire::{UnixMillis, UnixSeconds};
 
-use crate::world::LIMIT;
+use crate::world::{LIMIT, World, windows};
 
 pub(crate) struct Gateway {
     stop: StopHandle,
@@ -58,4 +61,20 @@ impl Gateway {
         self.stop.stop();
         self.ended().await
     }
+}
+
+/// So many seconds after the first window began, by a clock that reads no whole second.
+pub(crate) fn at(seconds: u64) -> UnixMillis {
+    UnixMillis((windows()[0] + seconds) * 1000 + 17)
+}
+
+/// A gateway with readings of the present, beginning with the first window.
+pub(crate) async fn live(world: &mut World) -> (Gateway, Arc<MockClock>) {
+    let meter = &mut world.settings.meter;
+    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
+    let clock = MockClock::new(UnixMillis((windows()[0] - 100) * 1000));
+    let mut gateway = Gateway::start_at(&world.settings, clock.clone());
+    let first = UnixSeconds(windows()[0]);
+    gateway.until(Event::Started(first)).await;
+    (gateway, clock)
 }

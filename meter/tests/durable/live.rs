@@ -1,25 +1,16 @@
 //! A gateway whose readings are of the present.
 
-use service::clock::{MockClock, SharedClock};
-use wire::{UnixMillis, UnixSeconds, WindowStart};
-
 use meter::Event;
+use wire::{UnixSeconds, WindowStart};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, at, live};
 use crate::world::{WINDOW_S, World, windows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_intervals_that_passed_while_it_was_down_are_missing() {
     let mut world = World::start().await;
-    let meter = &mut world.settings.meter;
-    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
     let first = windows()[0];
-    let at = |seconds: u64| UnixMillis((first + seconds) * 1000 + 17);
-    let clock = MockClock::new(UnixMillis((first - 100) * 1000 + 17));
-    let shared: SharedClock = clock.clone();
-
-    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
-    gateway.until(Event::Started(UnixSeconds(first))).await;
+    let (mut gateway, clock) = live(&mut world).await;
     clock.set(at(1_800));
     gateway
         .until(Event::Interval(UnixSeconds(first + 900)))
@@ -28,7 +19,7 @@ async fn live_intervals_that_passed_while_it_was_down_are_missing() {
 
     // The third interval ended while nobody was there; the fourth is under way.
     clock.set(at(2_750));
-    let mut gateway = Gateway::start_at(&world.settings, shared.clone());
+    let mut gateway = Gateway::start_at(&world.settings, clock.clone());
     gateway
         .until(Event::Interval(UnixSeconds(first + 1_800)))
         .await;
@@ -48,7 +39,7 @@ async fn live_intervals_that_passed_while_it_was_down_are_missing() {
 
     // Two windows without a reading have no report; half of the third one has passed.
     clock.set(at(3 * WINDOW_S + 1_900));
-    let mut gateway = Gateway::start_at(&world.settings, shared);
+    let mut gateway = Gateway::start_at(&world.settings, clock.clone());
     let third = first + 3 * WINDOW_S;
     gateway
         .until(Event::Interval(UnixSeconds(third + 900)))

@@ -3,27 +3,12 @@
 use meter::{Event, Summary};
 use service::clock::MockClock;
 use std::sync::Arc;
-use wire::{Reason, Status, UnixMillis, UnixSeconds, WindowStart};
+use wire::{Reason, Status, UnixSeconds, WindowStart};
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, at, live};
 use crate::world::{WINDOW_S, World, windows};
 
 const METERS: u64 = 5;
-
-fn at(seconds: u64) -> UnixMillis {
-    UnixMillis((windows()[0] + seconds) * 1000 + 17)
-}
-
-/// Readings of the present, beginning with the first window.
-async fn live(world: &mut World) -> (Gateway, Arc<MockClock>) {
-    let meter = &mut world.settings.meter;
-    (meter.start, meter.duration, meter.speed) = (None, None, 1.0);
-    let clock = MockClock::new(UnixMillis((windows()[0] - 100) * 1000));
-    let mut gateway = Gateway::start_at(&world.settings, clock.clone());
-    let first = UnixSeconds(windows()[0]);
-    gateway.until(Event::Started(first)).await;
-    (gateway, clock)
-}
 
 /// A gateway that goes on where the one before it stopped: after so many windows.
 async fn resumed(world: &World, clock: &Arc<MockClock>, windows_passed: usize) -> Gateway {
