@@ -141,12 +141,16 @@ impl Bound {
     }
 }
 
-/// A panic inside rumqttd ends its router or poisons its listener while the process lives on: better
-/// to end, so that whoever supervises the process starts it again. For binaries: it sets the process's panic hook.
+/// A panic ends its thread or task while the process lives on without it: better to end, so that whoever supervises the
+/// process starts it again. For binaries: it sets the process's panic hook.
 pub fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
+        // Not through the log, which may be what panicked.
+        eprintln!(
+            "the broker ends with code 1 because of this panic: start it again; nothing with a receipt is lost"
+        );
         std::process::exit(i32::from(service::exit::FAILED));
     }));
 }

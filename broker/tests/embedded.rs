@@ -86,3 +86,28 @@ async fn the_probe_comes_back() {
     handle.stop();
     task.await.unwrap().unwrap();
 }
+
+/// Set in the process that is to panic.
+const PANICS: &str = "BROKER_TEST_PANICS";
+
+#[test]
+fn a_panic_in_any_thread_ends_the_process_as_failed_with_a_last_line_that_says_so() {
+    if std::env::var_os(PANICS).is_some() {
+        broker::end_on_panic();
+        let _ = std::thread::spawn(|| panic!("on purpose")).join();
+        return;
+    }
+    let name = "a_panic_in_any_thread_ends_the_process_as_failed_with_a_last_line_that_says_so";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(PANICS, "1")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let last = errors.lines().last().unwrap();
+    assert!(
+        errors.contains("on purpose") && last.contains("the broker ends"),
+        "{errors}"
+    );
+}

@@ -25,6 +25,12 @@ fn topic(publisher: u16) -> String {
     format!("{root}/shard/0/feeder/north/meter/m-{publisher}/report")
 }
 
+/// A client id by which the broker knows whom reports are required to reach.
+fn analytics() -> String {
+    let settings = service::Settings::defaults();
+    service::mqtt::Client::Analytics(&settings.analytics.id).id(&settings.deployment)
+}
+
 /// Publishes until the deadline and returns what was acknowledged, then or soon afterwards.
 async fn publishes(
     address: SocketAddr,
@@ -76,13 +82,7 @@ async fn reads(mut client: Client) -> HashSet<Message> {
 
 /// Acknowledged messages, and how many of them never arrived.
 async fn lost(address: SocketAddr, size: usize) -> (usize, usize) {
-    let mut subscriber = Client::connect(
-        address,
-        &unique("bulk.analytics.cipherwatt.v2.dev.a"),
-        false,
-    )
-    .await
-    .unwrap();
+    let mut subscriber = Client::connect(address, &analytics(), false).await.unwrap();
     subscriber
         .subscribe(&topic(0).replace("m-0", "+"), 1)
         .await
