@@ -62,6 +62,7 @@ fn sentence(reason: &str) -> &str {
         "identity" => "its identity has as many connections as broker.max_connections_per_identity",
         "keep_alive" => "nothing came for one and a half times its keep-alive",
         "sessions" => "there are as many sessions as broker.max_sessions",
+        "takeover" => "other connections want its client id, and one came later",
         "timeout" => "it did not say who it is within broker.handshake_timeout",
         "tls" => "the TLS handshake failed",
         "write_timeout" => "it read nothing for broker.write_timeout",

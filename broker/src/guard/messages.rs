@@ -78,6 +78,7 @@ impl Reader<'_> {
     fn route(&mut self, topic: &str, publish: Publish) {
         self.guard.learn(topic, &publish.message.payload);
         self.batch_bytes += publish.message.payload.len();
+        self.routed = true;
         self.acknowledge(&publish);
         self.batch.push(Routed::Publish(publish.message, None));
     }

@@ -21,7 +21,7 @@ const RETAINED: &str = "cipherwatt_broker_retained_messages";
 const TOPICS: &str = "cipherwatt_broker_topics";
 
 /// Why something was refused. Those of who may connect are in `access.rs`.
-const REASONS: [&str; 22] = [
+const REASONS: [&str; 23] = [
     "address",
     "client_id",
     "connections",
@@ -39,6 +39,7 @@ const REASONS: [&str; 22] = [
     "retained",
     "sessions",
     "subscriptions",
+    "takeover",
     "timeout",
     "tls",
     "topics",

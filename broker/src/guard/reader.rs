@@ -33,8 +33,11 @@ pub(super) struct Reader<'a> {
     stream: ReadHalf<Stream>,
     buffer: BytesMut,
     pub(super) batch_bytes: usize,
-    /// The router must have taken everything before this batch.
+    /// The router must have taken all messages before this batch.
     apart: bool,
+    /// There are messages in the batch, and in those before it that the router may not have taken.
+    pub(super) routed: bool,
+    untaken: bool,
     /// Sent once the batch is with the router.
     pub(super) answers: BytesMut,
     /// Messages that wait for a required subscriber, and everything behind them.
@@ -75,6 +78,8 @@ impl<'a> Reader<'a> {
             batch: Vec::new(),
             batch_bytes: 0,
             apart: false,
+            routed: false,
+            untaken: false,
             answers: BytesMut::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -192,10 +197,12 @@ impl<'a> Reader<'a> {
     async fn flush(&mut self) -> Result<(), End> {
         if !self.batch.is_empty() {
             let mut to = self.lane.to.lock().await;
-            match std::mem::take(&mut self.apart) {
-                true => to.all_taken().await,
-                false => to.taken(self.guard.limits.max_held_bytes).await,
+            if std::mem::take(&mut self.apart) && self.untaken {
+                to.all_taken().await;
+                self.untaken = false;
             }
+            to.taken(self.guard.limits.max_held_bytes).await;
+            self.untaken |= std::mem::take(&mut self.routed);
             to.push(&mut self.batch, self.batch_bytes).await?;
             self.batch_bytes = 0;
         }

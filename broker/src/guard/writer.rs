@@ -26,6 +26,9 @@ const PIECES: usize = 32;
 /// Payloads below this are copied behind their header.
 const COPIED: usize = 512;
 
+/// Small retained messages in one write. Bytes.
+const HEAD: usize = 64 << 10;
+
 /// How long a client that is about to be left may take to read what it was answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -36,6 +39,8 @@ pub(super) struct Writer<'a> {
     stream: WriteHalf<Stream>,
     /// Sent over an earlier connection and not acknowledged.
     again: HashSet<(Bytes, (u64, u64))>,
+    /// Filters whose retained messages are to be sent, and what is left of those of one filter.
+    granted: VecDeque<(String, u8)>,
     retained: VecDeque<Kept>,
     pieces: VecDeque<Bytes>,
     head: BytesMut,
@@ -57,6 +62,7 @@ impl<'a> Writer<'a> {
             from,
             stream,
             again: HashSet::new(),
+            granted: VecDeque::new(),
             retained: VecDeque::new(),
             pieces: VecDeque::new(),
             head: BytesMut::new(),
@@ -106,7 +112,8 @@ impl<'a> Writer<'a> {
     /// Waits until there is something to write.
     async fn first(&mut self) -> Result<Option<Notification>, End> {
         let window = lock(&self.lane.deliveries).has_room();
-        if !self.retained.is_empty() && window {
+        let retained = !self.retained.is_empty() || !self.granted.is_empty();
+        if retained && window {
             return Ok(None);
         }
         tokio::select! {
@@ -137,8 +144,8 @@ impl<'a> Writer<'a> {
         };
         encode::suback(&mut self.head, id, &codes);
         for granted in granted {
-            let retained = self.guard.retained.of(&granted.filter, granted.qos);
-            self.retained.extend(retained);
+            self.granted
+                .push_back((granted.filter.clone(), granted.qos));
             if granted.required {
                 self.guard
                     .ledger
@@ -212,9 +219,15 @@ impl<'a> Writer<'a> {
     }
 
     fn write_retained(&mut self) {
-        while self.pieces.len() < PIECES
-            && let Some(kept) = self.retained.pop_front()
-        {
+        while self.pieces.len() < PIECES && self.head.len() < HEAD {
+            let Some(kept) = self.retained.pop_front() else {
+                // One filter at a time: all of them may match everything.
+                let Some((filter, qos)) = self.granted.pop_front() else {
+                    return;
+                };
+                self.retained.extend(self.guard.retained.of(&filter, qos));
+                continue;
+            };
             let mut id = None;
             if kept.qos > 0 {
                 id = lock(&self.lane.deliveries).retained();
@@ -231,10 +244,8 @@ impl<'a> Writer<'a> {
 
     fn payload(&mut self, payload: Bytes) {
         self.guard.traffic.sent.increment(1);
-        self.guard
-            .traffic
-            .sent_bytes
-            .increment(payload.len() as u64);
+        let bytes = payload.len() as u64;
+        self.guard.traffic.sent_bytes.increment(bytes);
         if payload.len() < COPIED {
             self.head.put_slice(&payload);
         } else {
