@@ -124,9 +124,9 @@ pub(super) const ATTACKS: [Attack; 22] = [
         is_short: true,
     },
     Attack {
-        name: "report-of-the-future",
-        coalition: "one enrolled meter",
-        tries: "move its feeder's time on, so that the others' reports are late",
+        name: "reports-of-the-future",
+        coalition: "15 enrolled meters",
+        tries: "move their feeder's time on, so that the others' reports are late",
         safeguard: "window_clock",
         play: |ground| Box::pin(spoilt::future(ground)),
         is_short: false,
@@ -190,7 +190,7 @@ pub(super) const ATTACKS: [Attack; 22] = [
     Attack {
         name: "taken-feeder",
         coalition: "an analytics service",
-        tries: "take over a feeder that another one adds",
+        tries: "take a feeder that the service for all feeders would have",
         safeguard: "catch_all",
         play: |ground| Box::pin(joining::others_feeder(ground)),
         is_short: false,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e::chaos::serve::Role;
 use harness::rogue::{RogueAnalytics, RogueGateway};
-use operator::{Change, Party, commands};
+use operator::commands;
 use service::config::Enrolment;
 use wire::UnixMillis;
 
@@ -63,7 +63,7 @@ pub(super) async fn changed(ground: Ground) -> Result<Gain> {
     newcomer.ask(UnixMillis(2), GROUP).await?;
     let is_other = |pending: &[(String, String)]| pending.iter().any(|(_, other)| other != digest);
     waiting(&stage, is_other).await?;
-    let approved = stage.approve(id, digest).await?;
+    let approved = stage.by_hand(&["approve", id, digest]).await?;
     let enrolled = |seen: &harness::rogue::Observed| seen.roster.len() > 1;
     let is_in = approved && comes(&newcomer.outsider, enrolled).await;
     let got = format!("{GROUP} meters are enrolled, of which a person has seen one");
@@ -123,7 +123,11 @@ pub(super) async fn invented(ground: Ground) -> Result<Gain> {
         stage.feeder
     );
     std::fs::write(&list, line)?;
-    commands::import_registry(&stage.settings, &list)?;
+    let list = list.to_string_lossy();
+    ensure!(
+        stage.by_hand(&["import", &list]).await?,
+        "no list was taken"
+    );
     // A running operator uses it within a second.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let meters = (stage.feeder.clone(), GROUP);
@@ -138,18 +142,21 @@ pub(super) async fn invented(ground: Ground) -> Result<Gain> {
     ))
 }
 
-/// An analytics service asks for a feeder that another one adds.
+/// An analytics service asks for a feeder that the service for all feeders would have.
 pub(super) async fn others_feeder(ground: Ground) -> Result<Gain> {
-    let mut stage = ground.stage((GROUP as u32, 1), |_| {})?;
-    let onlooker = stage.run_all().await?;
-    let first = stage.key(stage.first, 0);
-    let works = onlooker.until("the first total", |seen| seen.totals.contains_key(&first));
-    works.await?;
+    let mut stage = ground.stage((1, 1), |_| {})?;
+    with_operator(&mut stage).await?;
+    stage.run(&[Role::Analytics])?;
     let feeder = stage.feeder.clone();
     let taker = RogueAnalytics::connect(&stage.settings, "taker", feeder.clone())?;
+    let is_taken = taker.outsider.until("the service for all feeders", |seen| {
+        let plan = seen.plan.as_ref();
+        plan.is_some_and(|(plan, _)| !plan.analytics.is_empty())
+    });
+    is_taken.await?;
     taker.ask_for(vec![feeder]).await?;
     let is_in = comes(&taker.outsider, |seen| taker.is_in(seen)).await;
-    let got = "the feeder: its gateway and the operator heed nobody else";
+    let got = "the feeder: its gateways and the operator heed nobody else";
     Ok(Gain::of(is_in, got, "the request waits for a person"))
 }
 
@@ -160,8 +167,8 @@ pub(super) async fn removed(ground: Ground) -> Result<Gain> {
     let meters = (stage.feeder.clone(), 1);
     let thief = RogueGateway::enrol(&stage.settings, "thief", meters, now()).await?;
     let meter = thief.meters[0].id.clone();
-    let party = (Party::Meter, meter.as_str());
-    commands::request_change(&stage.settings, now(), Change::Remove, party, (None, true))?;
+    let removed = stage.by_hand(&["remove", meter.as_str()]);
+    ensure!(removed.await?, "nobody was removed");
     let is_out = thief
         .outsider
         .until("the meter's removal", |seen| !seen.roster.contains(&meter));

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use e2e::chaos::serve::Role;
 use harness::process::free_address;
 use harness::rogue::{Observed, Outsider};
-use operator::commands;
 use service::Settings;
-use wire::{KeyEpoch, UnixSeconds};
+use wire::KeyEpoch;
 
 use super::gain::Gain;
-use super::stage::{Ground, Stage, now};
+use super::stage::{Ground, Stage};
 
 /// Homes, and how many are too few.
 const HOMES: u32 = 20;
@@ -41,9 +40,9 @@ pub(super) async fn withheld(ground: Ground) -> Result<Gain> {
     works.await?;
     let kept: Vec<_> = broker.seen().retained.clone().into_iter().collect();
     stage.end("meter").await?;
-    let from = stage.window(NEW_KEY).seconds();
-    let today = UnixSeconds(now().0 / 1_000);
-    commands::request_rotation(&stage.settings, today, Some(from), true)?;
+    let from = stage.window(NEW_KEY).to_string();
+    let asked = stage.by_hand(&["rotate", &from]);
+    ensure!(asked.await?, "there is to be no new key");
     let has_new = broker.until("the new key", |seen| {
         let plan = seen.plan.as_ref();
         plan.is_some_and(|(plan, _)| plan.epochs.len() == 2)

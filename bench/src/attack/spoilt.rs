@@ -1,4 +1,4 @@
-//! Enrolled meters that spoil what others are in: one with reports that no sum opens with, one with a report of the future; and a
+//! Enrolled meters that spoil what others are in: one with a report that no sum opens with, some with reports of the future; and a
 //! client of the broker that sends reports twice.
 
 use std::time::Duration;
@@ -15,27 +15,29 @@ use super::stage::{Ground, Stage, now};
 /// Divided, with the hostile one, into four parts.
 const MANY: u32 = 100;
 const HOMES: u32 = 20;
+/// A minimum group.
+const GROUP: usize = 15;
 /// A window that the homes have not reported when the meter is enrolled.
 const WINDOWS: u64 = 16;
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_millis(300);
 
-/// A deployment, and a meter on the homes' feeder.
-async fn with_meter(stage: &mut Stage) -> Result<RogueGateway> {
+/// A deployment, and hostile meters on the homes' feeder.
+async fn with_meters(stage: &mut Stage, meters: usize) -> Result<RogueGateway> {
     stage.run_all().await?;
-    let meters = (stage.feeder.clone(), 1);
+    let meters = (stage.feeder.clone(), meters);
     RogueGateway::enrol(&stage.settings, "hostile", meters, now()).await
 }
 
-/// Sends the meter's report until analytics answers: it may not have the roster yet.
+/// Sends a meter's report until analytics answers: it may not have the roster yet.
 async fn send(
-    hostile: &RogueGateway,
+    (hostile, meter): (&RogueGateway, usize),
     window: WindowStart,
     spoilt: Option<Spoilt>,
 ) -> Result<Status> {
-    let key = (window, hostile.meters[0].id.clone());
+    let key = (window, hostile.meters[meter].id.clone());
     loop {
-        hostile.send(0, window, spoilt).await?;
+        hostile.send(meter, window, spoilt).await?;
         tokio::time::sleep(AGAIN).await;
         let answer = hostile.outsider.seen().receipts.get(&key).copied();
         if let Some(answer) = answer {
@@ -47,9 +49,9 @@ async fn send(
 /// One report that is no ciphertext: no sum that it is in opens.
 pub(super) async fn noise(ground: Ground) -> Result<Gain> {
     let mut stage = ground.stage((MANY, WINDOWS), |_| {})?;
-    let hostile = with_meter(&mut stage).await?;
+    let hostile = with_meters(&mut stage, 1).await?;
     let window = stage.window(WINDOWS - 1);
-    send(&hostile, window, Some(Spoilt::Noise)).await?;
+    send((&hostile, 0), window, Some(Spoilt::Noise)).await?;
     let answered = hostile.outsider.until("an answer for every home", |seen| {
         is_final(&stage, seen, window)
     });
@@ -86,13 +88,17 @@ fn is_final(stage: &Stage, seen: &Observed, window: WindowStart) -> bool {
     meters > MANY
 }
 
-/// A report of next year: whatever the homes report then would be of a time that is long over.
+/// Reports of next year, by as many meters as a feeder's time goes by: whatever the homes report then is of a time that is long
+/// over.
 pub(super) async fn future(ground: Ground) -> Result<Gain> {
     const YEAR_S: u64 = 365 * 86_400;
     let mut stage = ground.stage((HOMES, WINDOWS), |_| {})?;
-    let hostile = with_meter(&mut stage).await?;
+    let hostile = with_meters(&mut stage, GROUP).await?;
     let next_year = WindowStart(stage.first.0 + YEAR_S);
-    let answer = send(&hostile, next_year, None).await?;
+    let mut answer = Status::Folded;
+    for meter in 0..GROUP {
+        answer = send((&hostile, meter), next_year, None).await?;
+    }
     let last = stage.window(WINDOWS - 1);
     let answered = hostile
         .outsider

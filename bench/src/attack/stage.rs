@@ -139,10 +139,10 @@ impl Stage {
         Ok(())
     }
 
-    /// What a person does who approves a request with this digest. Whether it was approved.
-    pub(super) async fn approve(&self, id: &str, digest: &str) -> Result<bool> {
-        let settings = ("approval", &self.settings);
-        let mut child = self.spawn(Role::Operator, settings, &["--approve", id, digest])?;
+    /// What a person does beside the operator: a command of [`serve::ByHand`]. Whether it succeeded.
+    pub(super) async fn by_hand(&self, command: &[&str]) -> Result<bool> {
+        let settings = ("by-hand", &self.settings);
+        let mut child = self.spawn(Role::Operator, settings, command)?;
         Ok(child.wait().await?.success())
     }
 
@@ -160,9 +160,9 @@ impl Stage {
             .open(self.logs.join(format!("{name}.log")))?;
         let mut command = serve::command(role)?;
         command
-            .args(arguments)
             .arg("--config")
             .arg(&config)
+            .args(arguments)
             .stderr(Stdio::from(log));
         if let Some(safeguard) = self.without {
             command.env(failpoint::SABOTAGE, safeguard);

@@ -3,14 +3,17 @@
 //! `cargo run -p bench` builds no other binary, so the processes that get killed are this one under another name. Start-up,
 //! configuration, signals and exit codes are those of the real binaries ([`service::process`]), and so is the library.
 
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::process::own_binary;
+use operator::{Change, Party, commands};
 use serde::Serialize;
 use service::cli::{self, Common};
-use service::failpoint;
 use service::process::{self, Context};
+use service::{Settings, failpoint};
+use wire::{UnixMillis, UnixSeconds};
 
 /// One of the four processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
@@ -48,9 +51,53 @@ pub struct Arguments {
     /// Which process to be.
     #[arg(value_enum)]
     pub role: Role,
-    /// Approve a request beside a running operator, as its command does, and end.
-    #[arg(long, num_args = 2, value_names = ["ID", "DIGEST"])]
-    pub approve: Option<Vec<String>>,
+    /// What a person does beside a running operator.
+    #[command(subcommand)]
+    pub command: Option<ByHand>,
+}
+
+/// Commands of the operator that attacks need.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ByHand {
+    /// Approve a request, if it has this digest.
+    Approve {
+        /// Who asks.
+        id: String,
+        /// Of what was shown.
+        digest: String,
+    },
+    /// Take a list of physical meters.
+    Import {
+        /// The list.
+        file: PathBuf,
+    },
+    /// Remove a meter at once.
+    Remove {
+        /// The meter.
+        meter: String,
+    },
+    /// Begin a new key epoch.
+    Rotate {
+        /// The start of its first window, in Unix seconds.
+        first_window: u64,
+    },
+}
+
+impl ByHand {
+    fn run(&self, settings: &Settings, now: UnixMillis) -> anyhow::Result<()> {
+        match self {
+            Self::Approve { id, digest } => commands::approve(settings, id, digest),
+            Self::Import { file } => commands::import_registry(settings, file),
+            Self::Remove { meter } => {
+                let party = (Party::Meter, meter.as_str());
+                commands::request_change(settings, now, Change::Remove, party, (None, true))
+            }
+            Self::Rotate { first_window } => {
+                let first = Some(UnixSeconds(*first_window));
+                commands::request_rotation(settings, UnixSeconds(now.0 / 1_000), first, true)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Parser)]
@@ -113,8 +160,8 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             })
         }
         Role::Operator => process::main("operator", async |context: Context<Command>| {
-            if let Some([id, digest]) = arguments.approve.as_deref() {
-                return operator::commands::approve(&context.settings, id, digest);
+            if let Some(by_hand) = &arguments.command {
+                return by_hand.run(&context.settings, context.clock.now());
             }
             operator::run(&context.settings, context.clock, context.stop, None).await?;
             Ok(())
