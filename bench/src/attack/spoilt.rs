@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::chaos::serve::Role;
-use harness::rogue::{Observed, RogueGateway, Spoilt};
+use harness::rogue::{Observed, RogueGateway, RogueMeter, Spoilt};
 use wire::{Reason, Status, SumStatus, WindowStart};
 
 use super::gain::Gain;
@@ -29,18 +29,21 @@ async fn with_meters(stage: &mut Stage, meters: usize) -> Result<RogueGateway> {
     RogueGateway::enrol(&stage.settings, "hostile", meters, now()).await
 }
 
-/// Sends a meter's report until analytics answers: it may not have the roster yet.
+/// Sends a report of each meter until analytics has answered all: it may not have the roster yet. The last answer.
 async fn send(
-    (hostile, meter): (&RogueGateway, usize),
+    hostile: &RogueGateway,
     window: WindowStart,
     spoilt: Option<Spoilt>,
 ) -> Result<Status> {
-    let key = (window, hostile.meters[meter].id.clone());
     loop {
-        hostile.send(meter, window, spoilt).await?;
+        for meter in 0..hostile.meters.len() {
+            hostile.send(meter, window, spoilt).await?;
+        }
         tokio::time::sleep(AGAIN).await;
-        let answer = hostile.outsider.seen().receipts.get(&key).copied();
-        if let Some(answer) = answer {
+        let seen = hostile.outsider.seen();
+        let answer = |meter: &RogueMeter| seen.receipts.get(&(window, meter.id.clone())).copied();
+        let answers: Option<Vec<Status>> = hostile.meters.iter().map(answer).collect();
+        if let Some(answer) = answers.and_then(|answers| answers.last().copied()) {
             return Ok(answer);
         }
     }
@@ -51,7 +54,7 @@ pub(super) async fn noise(ground: Ground) -> Result<Gain> {
     let mut stage = ground.stage((MANY, WINDOWS), |_| {})?;
     let hostile = with_meters(&mut stage, 1).await?;
     let window = stage.window(WINDOWS - 1);
-    send((&hostile, 0), window, Some(Spoilt::Noise)).await?;
+    send(&hostile, window, Some(Spoilt::Noise)).await?;
     let answered = hostile.outsider.until("an answer for every home", |seen| {
         is_final(&stage, seen, window)
     });
@@ -95,10 +98,7 @@ pub(super) async fn future(ground: Ground) -> Result<Gain> {
     let mut stage = ground.stage((HOMES, WINDOWS), |_| {})?;
     let hostile = with_meters(&mut stage, GROUP).await?;
     let next_year = WindowStart(stage.first.0 + YEAR_S);
-    let mut answer = Status::Folded;
-    for meter in 0..GROUP {
-        answer = send((&hostile, meter), next_year, None).await?;
-    }
+    let answer = send(&hostile, next_year, None).await?;
     let last = stage.window(WINDOWS - 1);
     let answered = hostile
         .outsider
