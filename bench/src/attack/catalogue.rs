@@ -210,10 +210,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_attack_has_a_name_of_its_own() {
+    fn every_attack_has_a_name_of_its_own_and_a_safeguard_that_there_is() {
         for (index, attack) in ATTACKS.iter().enumerate() {
             let others = &ATTACKS[..index];
             assert!(others.iter().all(|other| other.name != attack.name));
+            let mut known = service::failpoint::safeguards();
+            assert!(known.any(|known| known == attack.safeguard));
         }
         assert!(ATTACKS.len() >= 15);
     }

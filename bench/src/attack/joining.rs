@@ -167,8 +167,8 @@ pub(super) async fn removed(ground: Ground) -> Result<Gain> {
     let meters = (stage.feeder.clone(), 1);
     let thief = RogueGateway::enrol(&stage.settings, "thief", meters, now()).await?;
     let meter = thief.meters[0].id.clone();
-    let removed = stage.by_hand(&["remove", meter.as_str()]);
-    ensure!(removed.await?, "nobody was removed");
+    let removed = stage.by_hand(&["remove", meter.as_str()]).await?;
+    ensure!(removed, "nobody was removed");
     let is_out = thief
         .outsider
         .until("the meter's removal", |seen| !seen.roster.contains(&meter));

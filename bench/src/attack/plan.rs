@@ -41,8 +41,8 @@ pub(super) async fn withheld(ground: Ground) -> Result<Gain> {
     let kept: Vec<_> = broker.seen().retained.clone().into_iter().collect();
     stage.end("meter").await?;
     let from = stage.window(NEW_KEY).to_string();
-    let asked = stage.by_hand(&["rotate", &from]);
-    ensure!(asked.await?, "there is to be no new key");
+    let asked = stage.by_hand(&["rotate", &from]).await?;
+    ensure!(asked, "there is to be no new key");
     let has_new = broker.until("the new key", |seen| {
         let plan = seen.plan.as_ref();
         plan.is_some_and(|(plan, _)| plan.epochs.len() == 2)

@@ -126,7 +126,7 @@ impl cli::Arguments for Command {
         None
     }
 
-    fn subjects(_: &service::Settings) -> Vec<service::doctor::Subject> {
+    fn subjects(_: &Settings) -> Vec<service::doctor::Subject> {
         Vec::new()
     }
 }
