@@ -68,7 +68,7 @@ impl Options {
 /// Carries the attacks out, one after the other, with the logs of all processes in `results`.
 ///
 /// # Errors
-/// A stage cannot be set, an attack does not come to its end, or the run is interrupted.
+/// There is no such attack, or the run is interrupted. An attack that does not come to its end is in the summary.
 pub(crate) async fn run(
     base: &Settings,
     options: &Options,
@@ -85,7 +85,7 @@ pub(crate) async fn run(
             () = stop.stopped() => return Err(Interrupted.into()),
             played = play(base, attack, results) => played,
         };
-        rows.push(played.with_context(|| format!("attack {}", attack.name))?);
+        rows.push(played.unwrap_or_else(|error| Row::failed(attack, &error)));
         bar.inc(1);
     }
     bar.finish_and_clear();

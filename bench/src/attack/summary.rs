@@ -27,6 +27,9 @@ pub(super) struct Row {
     got_with: Option<String>,
     /// What it met with then.
     met: String,
+    /// Why it did not come to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     wall_s: f64,
 }
 
@@ -50,8 +53,17 @@ impl Row {
             got_without: without.got,
             got_with: with.got,
             met: with.met,
+            error: None,
             wall_s: wall.as_secs_f64(),
         }
+    }
+
+    /// An attack that did not come to its end: it shows nothing.
+    pub(super) fn failed(attack: &Attack, error: &anyhow::Error) -> Self {
+        let nothing = || Gain::of(false, "", "");
+        let mut row = Self::new(attack, nothing(), nothing(), Duration::ZERO);
+        row.error = Some(format!("{error:#}"));
+        row
     }
 
     fn is_right(&self) -> bool {
@@ -92,9 +104,10 @@ impl Summary {
                 row.tries,
                 row.safeguard,
                 &row.got_without.clone().unwrap_or_else(nothing),
-                &match &row.got_with {
-                    Some(got) => format!("SOMETHING: {got}"),
-                    None => format!("nothing ({})", row.met),
+                &match (&row.error, &row.got_with) {
+                    (Some(error), _) => format!("FAILED: {error}"),
+                    (None, Some(got)) => format!("SOMETHING: {got}"),
+                    (None, None) => format!("nothing ({})", row.met),
                 },
             ]);
         }
