@@ -1,5 +1,6 @@
 //! The broker, with a plan that it keeps back; and the operator, with a plan that allows small groups.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -21,8 +22,10 @@ const TERM: Duration = Duration::from_secs(5);
 /// Windows of a feeder a second: the new key's first comes well after the plan's end.
 const PACE: f64 = 2.0;
 /// The first window of the new key, and how long the gateway is given to come beyond it.
-const NEW_KEY: u64 = 40;
-const WATCHED: Duration = Duration::from_secs(24);
+const NEW_KEY: u64 = 24;
+const WATCHED: Duration = Duration::from_secs(16);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A broker shows a gateway an old plan only, while the operator has gone on to a new key.
 pub(super) async fn withheld(ground: Ground) -> Result<Gain> {
@@ -63,7 +66,12 @@ pub(super) async fn withheld(ground: Ground) -> Result<Gain> {
         });
         reports.count()
     };
-    let sealed = other.until("reports under the old key", |seen| beyond(seen) > 0);
+    let sealed = async {
+        tokio::select! {
+            relayed = relay(&stage, &broker, &other) => relayed,
+            sealed = other.until("reports under the old key", |seen| beyond(seen) > 0) => sealed,
+        }
+    };
     // They need not come.
     let _ = tokio::time::timeout(WATCHED, sealed).await;
     let sealed = beyond(&other.seen());
@@ -73,6 +81,31 @@ pub(super) async fn withheld(ground: Ground) -> Result<Gain> {
         got,
         "the plan ends, and the gateway seals nothing",
     ))
+}
+
+/// Hands reports of the old key's windows on, and receipts back, so that the gateway notices nothing. Never ends by itself.
+async fn relay(stage: &Stage, broker: &Outsider, other: &Outsider) -> Result<()> {
+    let (mut handed_on, mut handed_back) = (BTreeSet::new(), 0);
+    loop {
+        let reports: Vec<_> = {
+            let seen = other.seen();
+            let new = (seen.reports.iter())
+                .filter(|(key, _)| key.0 < stage.window(NEW_KEY) && !handed_on.contains(*key));
+            new.map(|(key, seen)| (key.clone(), seen.message.clone()))
+                .collect()
+        };
+        for (key, message) in reports {
+            let topic = broker.topics.report(&stage.feeder, &key.1);
+            broker.publish(&topic, message, false).await?;
+            handed_on.insert(key);
+        }
+        let receipts = broker.seen().receipt_messages[handed_back..].to_vec();
+        handed_back += receipts.len();
+        for (topic, message) in receipts {
+            other.publish(&topic, message, false).await?;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// The settings of a deployment on another broker.

@@ -45,6 +45,8 @@ pub struct Observed {
     pub totals: BTreeMap<SumKey, Total>,
     /// What analytics last said of each report.
     pub receipts: BTreeMap<(WindowStart, MeterId), Status>,
+    /// The messages with receipts, in their order, each with its topic.
+    pub receipt_messages: Vec<(String, Bytes)>,
     /// Windows whose reports were asked of this gateway again.
     pub wanted: BTreeSet<WindowStart>,
     /// What this gateway has sent, by window and meter: topic and message.
@@ -98,7 +100,11 @@ impl Observed {
                     self.totals.insert(key, total);
                 }
             }
-            Some(Topic::Receipt { gateway }) => return self.note_receipt(&gateway, message),
+            Some(Topic::Receipt { gateway }) => {
+                let whole = (topic.to_owned(), message.clone());
+                self.receipt_messages.push(whole);
+                return self.note_receipt(&gateway, message);
+            }
             _ => {}
         }
         Vec::new()
