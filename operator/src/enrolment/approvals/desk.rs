@@ -41,6 +41,10 @@ impl Waiting {
         self.files.iter().map(|(_, _, length)| length).sum()
     }
 
+    fn is_older(&self, max_age: Duration) -> bool {
+        self.heard.elapsed().is_ok_and(|age| age > max_age)
+    }
+
     fn evict(self) -> Result<(), ApprovalError> {
         for (path, _, _) in self.files {
             remove(&path)?;
@@ -74,14 +78,8 @@ impl Approvals {
                 subject: held.subject(),
             });
         }
-        let is_stale = |waiting: &Waiting| {
-            waiting
-                .heard
-                .elapsed()
-                .is_ok_and(|age| age > limits.max_age)
-        };
         let stale: Vec<_> = desk
-            .extract_if(.., |_, waiting| is_stale(waiting))
+            .extract_if(.., |_, waiting| waiting.is_older(limits.max_age))
             .collect();
         for (_, waiting) in stale {
             waiting.evict()?;
