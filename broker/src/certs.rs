@@ -5,9 +5,6 @@ use std::path::Path;
 use accounts::{DAYS, Folder, Name};
 use service::Settings;
 
-/// By what clients on this machine know it.
-const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-
 /// Makes `folder` with an authority and certificates of the broker, for `hosts` beside this machine's own names, and of its
 /// clients: the operator, analytics, these gateways, a dashboard and a probe. Prints what to start.
 ///
@@ -28,12 +25,7 @@ pub fn make(
     names.extend(gateways.iter().map(|id| format!("gateway.{id}")));
     names.extend(["dashboard.dashboard-1", "probe.probe-1"].map(str::to_owned));
     let names = parsed(&names)?;
-    let hosts: Vec<String> = hosts
-        .iter()
-        .cloned()
-        .chain(HOSTS.map(str::to_owned))
-        .collect();
-    let folder = Folder::create(folder, &hosts)?;
+    let folder = Folder::create(folder, hosts)?;
     for name in &names {
         folder.add(name)?;
     }
@@ -62,6 +54,19 @@ pub fn add(folder: &Path, names: &[String]) -> anyhow::Result<()> {
     for name in &names {
         folder.add(name)?;
         print_start(&folder, name);
+    }
+    Ok(())
+}
+
+/// Signs the certificates of these processes again, with new keys, before they end.
+///
+/// # Errors
+/// If one has none in the folder, or a file cannot be written.
+pub fn renew(folder: &Path, names: &[String]) -> anyhow::Result<()> {
+    let folder = Folder::open(folder)?;
+    for name in names {
+        folder.renew(name)?;
+        println!("{name} has a new key, and a certificate for {DAYS} days");
     }
     Ok(())
 }

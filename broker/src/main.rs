@@ -44,7 +44,7 @@ enum Action {
     },
     /// Make an authority, and certificates for every process of a deployment
     #[command(
-        after_help = "Examples:\n  broker certs --dev certs\n  broker certs --dev certs --host broker.example.org --gateway north-1 --gateway north-2\n  broker certs --dev certs --add gateway.north-3"
+        after_help = "Examples:\n  broker certs --dev certs\n  broker certs --dev certs --host broker.example.org --gateway north-1 --gateway north-2\n  broker certs --dev certs --add gateway.north-3\n  broker certs --dev certs --renew broker"
     )]
     Certs {
         /// The folder to make; nothing in it is overwritten
@@ -59,6 +59,9 @@ enum Action {
         /// Add a client to the folder as it is; may be repeated
         #[arg(long, value_name = "ROLE.ID", conflicts_with_all = ["host", "gateway"])]
         add: Vec<String>,
+        /// Sign the certificate of the broker or of a client again; may be repeated
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["host", "gateway", "add"])]
+        renew: Vec<String>,
     },
     #[command(flatten)]
     Tool(Tool),
@@ -100,6 +103,9 @@ fn main() -> ExitCode {
         match context.args.action {
             Some(Action::Passwd { file, user, delete }) => {
                 broker::passwd::run(settings, &file, &user, delete, context.stop).await
+            }
+            Some(Action::Certs { dev, renew, .. }) if !renew.is_empty() => {
+                broker::certs::renew(&dev, &renew)
             }
             Some(Action::Certs { dev, add, .. }) if !add.is_empty() => {
                 broker::certs::add(&dev, &add)

@@ -134,6 +134,11 @@ impl Fleet {
         })
     }
 
+    /// What the gateway signs its requests with, so that a person can compare it with what the operator was sent.
+    pub(crate) fn gateway_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
+    }
+
     /// Number of meters that readings are taken of: the first of the members.
     #[must_use]
     pub(crate) fn meters(&self) -> usize {

@@ -145,15 +145,15 @@ pub(crate) struct Init {
     #[arg(long)]
     pub(crate) dir: Option<std::path::PathBuf>,
 
-    /// Names and addresses by which other machines know the broker
-    #[arg(long = "host", default_values = ["localhost", "127.0.0.1"])]
+    /// A name or address by which other machines know the broker, beside localhost; may be repeated
+    #[arg(long = "host")]
     pub(crate) hosts: Vec<String>,
 
-    /// Ids of gateways
+    /// The id of a gateway; may be repeated
     #[arg(long = "gateway", default_value = "gateway-1")]
     pub(crate) gateways: Vec<String>,
 
-    /// Ids of analytics services
+    /// The id of an analytics service; may be repeated
     #[arg(long = "analytics", default_value = "analytics-1")]
     pub(crate) analytics: Vec<String>,
 }

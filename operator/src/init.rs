@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use accounts::{Folder, FolderError, Name, NameError};
-use service::files::{self, PRIVATE};
+use service::files;
 use wire::{DeploymentId, VerifyingKey};
 
 use crate::keys::error::KeyringError;
@@ -20,6 +20,9 @@ use crate::keys::keyring::{FIRST_EPOCH, Keyring};
 
 /// The settings that a deployment in production mode starts from.
 const PRODUCTION: &str = include_str!("../../config/production.toml");
+
+/// The processes may run as different users, and there is no secret in the settings.
+const PUBLIC: u32 = 0o644;
 
 /// The file that all processes read.
 const SETTINGS: &str = "cipherwatt.toml";
@@ -99,7 +102,8 @@ impl Made {
         }
         let _ = write!(
             text,
-            "then approve who asks to join:\n  operator pending --config {shared}\n\
+            "the gateway reads the file that meter.replay of {shared} names: name yours there first\n\
+             then approve who asks to join:\n  operator pending --config {shared}\n\
              keep a copy of {} in a safe place: without these keys no sum can be opened\n",
             self.keys.display()
         );
@@ -127,7 +131,7 @@ pub fn init(deployment: &Deployment) -> Result<Made, InitError> {
     let (keys, key) = make_keys(&state)?;
     // Last, so that a deployment is whole if it has it.
     let text = settings_text(&deployment.id, &key, &state);
-    files::write_new(&settings, text.as_bytes(), PRIVATE).map_err(io_at(&settings))?;
+    files::write_new(&settings, text.as_bytes(), PUBLIC).map_err(io_at(&settings))?;
     Ok(Made {
         settings,
         processes,
@@ -191,7 +195,7 @@ mod tests {
         Deployment {
             id: "north".parse().unwrap(),
             dir,
-            hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            hosts: Vec::new(),
             gateways: vec!["gateway-1".to_owned()],
             analytics: vec!["analytics-1".to_owned()],
         }

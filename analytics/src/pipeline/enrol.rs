@@ -40,6 +40,7 @@ impl Runner {
         match self.request() {
             None => return,
             Some(Request::Change(_)) => tracing::info!(
+                key = %request.key,
                 "waiting for the operator to enrol {} with its feeders",
                 analytics.id
             ),

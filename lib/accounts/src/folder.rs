@@ -5,13 +5,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use service::files::{self, PRIVATE, private_folder};
+use service::files::{self, PRIVATE};
 
 use crate::authority::{Authority, CertificateError, Issued};
 use crate::{Name, NameError};
 
 /// How long certificates are valid, in days.
 pub const DAYS: u32 = 365;
+
+/// By what clients on its machine know the broker.
+const OWN_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// The file of all names of the broker, one a line.
+const HOSTS: &str = "broker.hosts";
 
 /// The port of MQTT over TLS.
 const PORT: u16 = 8_883;
@@ -57,7 +63,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes it, with an authority and the broker's certificate for `hosts`, names or addresses that clients know it by.
+    /// Makes it, with an authority and the broker's certificate for this machine's own names and `hosts`, names or addresses that
+    /// other machines know it by. Clients' settings name the first of these. A folder that exists is used as it is.
     ///
     /// # Errors
     /// If one of its files exists, or cannot be written.
@@ -72,12 +79,21 @@ impl Folder {
         ] {
             refuse(&path.join(name))?;
         }
-        private_folder(&path).map_err(io_at(&path))?;
-        let (authority, issued) = Authority::generate("cipherwatt development CA")?;
+        fs::create_dir_all(&path).map_err(io_at(&path))?;
+        let (authority, issued) = Authority::generate("cipherwatt CA")?;
         let folder = Self { path, authority };
         folder.write("ca", &issued)?;
-        folder.write("broker", &folder.authority.server(hosts, DAYS)?)?;
-        folder.settings("broker", &folder.broker())?;
+        let own = OWN_HOSTS.map(str::to_owned);
+        let all: Vec<String> = hosts.iter().cloned().chain(own).collect();
+        folder.write("broker", &folder.authority.server(&all, DAYS)?)?;
+        let listen = if hosts.is_empty() {
+            "127.0.0.1"
+        } else {
+            "0.0.0.0"
+        };
+        folder.settings("broker", &folder.broker(listen))?;
+        let list = folder.path.join(HOSTS);
+        files::write_new(&list, all.join("\n").as_bytes(), PUBLIC).map_err(io_at(&list))?;
         Ok(folder)
     }
 
@@ -108,7 +124,37 @@ impl Folder {
             refuse(&self.file(name.as_str(), extension))?;
         }
         self.write(name.as_str(), &self.authority.client(name, DAYS)?)?;
-        self.settings(name.as_str(), &self.client(name))
+        let hosts = self.hosts()?;
+        let host = hosts.first().map_or("localhost", String::as_str);
+        self.settings(name.as_str(), &self.client(name, host))
+    }
+
+    /// Signs the certificate of a process again, with a new key: of a client, or of the `broker` for the names it had.
+    ///
+    /// # Errors
+    /// If it has none here, or a file cannot be written; what there was is then untouched.
+    pub fn renew(&self, name: &str) -> Result<(), FolderError> {
+        let certificate = self.file(name, "crt");
+        fs::metadata(&certificate).map_err(io_at(&certificate))?;
+        let issued = match name {
+            "broker" => self.authority.server(&self.hosts()?, DAYS)?,
+            _ => self.authority.client(&name.parse()?, DAYS)?,
+        };
+        for (extension, text, mode) in [
+            ("key", issued.key.as_bytes(), PRIVATE),
+            ("crt", issued.certificate.as_bytes(), PUBLIC),
+        ] {
+            let path = self.file(name, extension);
+            files::write_atomic(&path, text, mode).map_err(io_at(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Names of the broker, at first that by which clients know it.
+    fn hosts(&self) -> Result<Vec<String>, FolderError> {
+        let path = self.path.join(HOSTS);
+        let text = fs::read_to_string(&path).map_err(io_at(&path))?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// Where it is.
@@ -134,12 +180,12 @@ impl Folder {
         Ok(path)
     }
 
-    fn broker(&self) -> String {
+    fn broker(&self, listen: &str) -> String {
         let file = |name: &str| toml_text(&self.path.join(name));
         format!(
-            "# The broker, on loopback. For other machines set listen = \"0.0.0.0:{PORT}\".\n\
-             [broker]\n\
-             listen = \"127.0.0.1:{PORT}\"\n\
+            "[broker]\n\
+             # 127.0.0.1: clients of this machine only. 0.0.0.0: all.\n\
+             listen = \"{listen}:{PORT}\"\n\
              certificate_file = {}\n\
              key_file = {}\n\
              identity = \"certificate\"\n\
@@ -150,11 +196,11 @@ impl Folder {
         )
     }
 
-    fn client(&self, name: &Name) -> String {
+    fn client(&self, name: &Name, host: &str) -> String {
         let file = |extension| toml_text(&self.file(name.as_str(), extension));
         let mut text = format!(
             "[mqtt]\n\
-             address = \"mqtts://localhost:{PORT}\"\n\
+             address = \"mqtts://{host}:{PORT}\"\n\
              ca_file = {}\n\
              certificate_file = {}\n\
              key_file = {}\n",
@@ -223,7 +269,7 @@ mod tests {
     fn keys_are_private_and_a_client_is_called_what_its_certificate_says() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("certs");
-        let folder = Folder::create(&path, &["localhost".into(), "127.0.0.1".into()]).unwrap();
+        let folder = Folder::create(&path, &[]).unwrap();
         let gateway = "gateway.north-7".parse().unwrap();
         let settings = fs::read_to_string(folder.add(&gateway).unwrap()).unwrap();
         for key in ["ca.key", "broker.key", "gateway.north-7.key"] {
@@ -237,6 +283,43 @@ mod tests {
             settings.contains("[meter]\ngateway = \"north-7\""),
             "{settings}"
         );
+    }
+
+    #[test]
+    fn a_renewed_certificate_has_the_same_names_and_another_key() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("certs");
+        let folder = Folder::create(&path, &["broker.example.org".to_owned()]).unwrap();
+        let gateway: Name = "gateway.north-7".parse().unwrap();
+        let settings = fs::read_to_string(folder.add(&gateway).unwrap()).unwrap();
+        assert!(
+            settings.contains("mqtts://broker.example.org:8883"),
+            "{settings}"
+        );
+        for name in ["broker", "gateway.north-7"] {
+            let read =
+                |extension: &str| fs::read(path.join(format!("{name}.{extension}"))).unwrap();
+            let (certificate, key) = (read("crt"), read("key"));
+            Folder::open(&path).unwrap().renew(name).unwrap();
+            assert_ne!((read("crt"), read("key")), (certificate, key), "{name}");
+            assert_eq!(mode(&path.join(format!("{name}.key"))), 0o600);
+        }
+        assert_eq!(
+            names(&path.join("gateway.north-7.crt")),
+            ["gateway.north-7"]
+        );
+        assert!(folder.renew("gateway.nobody").is_err());
+    }
+
+    #[test]
+    fn a_folder_that_is_there_keeps_what_others_may_do_with_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let other = root.path().join("other.conf");
+        fs::write(&other, "").unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+        Folder::create(root.path(), &[]).unwrap();
+        assert_eq!(mode(&other), 0o644);
     }
 
     #[test]

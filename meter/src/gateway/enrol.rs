@@ -68,13 +68,16 @@ impl Gateway {
         }
         self.waiting.last_sent = Some(Instant::now());
         let meters = self.fleet.meters();
+        let key = self.fleet.gateway_key();
         match &self.session.roster.current() {
             Some(_) => tracing::info!(
+                %key,
                 enrolled = meters - pending.len(),
                 meters,
                 "waiting for the operator to enrol the meters"
             ),
             None => tracing::info!(
+                %key,
                 meters,
                 topic = self.session.topics.own_roster(gateway, 0),
                 "waiting for the operator to enrol the meters and to publish this gateway's part of the roster: a person approves \

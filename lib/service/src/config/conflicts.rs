@@ -67,7 +67,8 @@ fn deployment(settings: &Settings) -> [Option<Conflict>; 5] {
             production && deployment.operator_key.is_none(),
             "deployment.mode",
             "deployment.operator_key",
-            "in production the operator's key must be given; the operator prints it when it starts",
+            "in production the operator's key must be given: `operator init` makes it and sets this, and signing.pub in the \
+             operator's state folder has it",
         ),
         pair(
             automatic && production,
