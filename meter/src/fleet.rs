@@ -8,7 +8,7 @@ use service::config::Settings;
 use service::files::{self, KeyFileError};
 use wire::{
     CapacityClass, EnrolFeeder, EnrolMeter, EnrolRequest, FeederId, MeterId, SigningKey,
-    UnixMillis, Watts,
+    UnixMillis, VerifyingKey, Watts,
 };
 
 use crate::member::{Member, PublicKeys};
