@@ -3,10 +3,13 @@
 use bytes::{BufMut as _, BytesMut};
 use rumqttd::protocol::valid_filter;
 
-use crate::guard::packet::{Next, Packet, next};
+use crate::guard::packet::{Limits, Next, Packet, next};
 
 /// Largest packet of the target.
-const MAX: usize = 1 << 16;
+const MAX: Limits = Limits {
+    bytes: 1 << 16,
+    filters: 1_000,
+};
 
 /// Reads a client's bytes, once as a whole and once in pieces, and checks what is promised of every packet that passes.
 ///

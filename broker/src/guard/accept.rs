@@ -65,7 +65,7 @@ async fn begin(
     socket: TcpStream,
     peer: SocketAddr,
 ) -> Result<(Client, Stream, BytesMut), End> {
-    let _handshake = guard.caps.handshake().map_err(End::Refused)?;
+    let _handshake = guard.caps.handshake(peer.ip()).map_err(End::Refused)?;
     // Without it a packet waits for the acknowledgement of the one before, which the client's kernel delays by 40 ms.
     socket.set_nodelay(true)?;
     // A client with keep-alive 0 that was switched off is noticed by the kernel.

@@ -136,6 +136,7 @@ impl Access {
     pub(crate) fn reload(&self) -> Result<(), AccessError> {
         let files = Files::read(&self.0.settings)?;
         *self.0.files.write().unwrap_or_else(PoisonError::into_inner) = files;
+        self.0.checker.forget();
         Ok(())
     }
 
@@ -209,7 +210,11 @@ impl Access {
             return Err(refused(WRONG_LOGIN, "no_login", detail));
         };
         let users = self.files().users;
-        let right = self.0.checker.check(&users, user, password).await;
+        let right = self
+            .0
+            .checker
+            .check(&users, (user, password), shown.peer)
+            .await;
         match user.parse() {
             Ok(name) if right => Ok(name),
             _ => {

@@ -1,12 +1,13 @@
 //! How much of everything there may be, and permits that are given back when they are dropped.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use service::config::Broker;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What has permits. Each is counted under its name in the metric of refusals.
 pub(super) struct Caps {
@@ -14,7 +15,8 @@ pub(super) struct Caps {
     per_address: usize,
     per_identity: usize,
     rate: u32,
-    handshakes: Arc<Semaphore>,
+    handshakes: usize,
+    handshakes_per_address: usize,
     open: Arc<Mutex<Open>>,
 }
 
@@ -22,6 +24,9 @@ pub(super) struct Caps {
 struct Open {
     total: usize,
     addresses: HashMap<IpAddr, usize>,
+    handshakes: usize,
+    /// Of these, by address.
+    shaking: HashMap<IpAddr, usize>,
     identities: HashMap<String, Use>,
 }
 
@@ -32,6 +37,12 @@ struct Use {
 
 /// A connection that counts until it is dropped.
 pub(super) struct Connection {
+    open: Arc<Mutex<Open>>,
+    address: IpAddr,
+}
+
+/// A client that has not said who it is, which counts until it is dropped.
+pub(super) struct Handshake {
     open: Arc<Mutex<Open>>,
     address: IpAddr,
 }
@@ -51,7 +62,8 @@ impl Caps {
             per_address: settings.max_connections_per_address,
             per_identity: settings.max_connections_per_identity,
             rate: settings.max_messages_per_second,
-            handshakes: Arc::new(Semaphore::new(settings.max_handshakes)),
+            handshakes: settings.max_handshakes,
+            handshakes_per_address: settings.max_handshakes_per_address,
             open: Arc::default(),
         }
     }
@@ -76,9 +88,22 @@ impl Caps {
     }
 
     /// A permit for one more client that has not said who it is.
-    pub(super) fn handshake(&self) -> Result<OwnedSemaphorePermit, &'static str> {
-        let permit = self.handshakes.clone().try_acquire_owned();
-        permit.map_err(|_| "handshakes")
+    pub(super) fn handshake(&self, address: IpAddr) -> Result<Handshake, &'static str> {
+        let address = counted(address);
+        let mut open = lock(&self.open);
+        if open.handshakes >= self.handshakes {
+            return Err("handshakes");
+        }
+        let here = open.shaking.entry(address).or_default();
+        if *here >= self.handshakes_per_address {
+            return Err("handshakes_of_address");
+        }
+        *here += 1;
+        open.handshakes += 1;
+        Ok(Handshake {
+            open: self.open.clone(),
+            address,
+        })
     }
 
     /// A permit for one more connection of an identity.
@@ -112,11 +137,27 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
         open.total -= 1;
-        if let Some(here) = open.addresses.get_mut(&self.address) {
-            *here -= 1;
-            if *here == 0 {
-                open.addresses.remove(&self.address);
-            }
+        one_less(&mut open.addresses, &self.address);
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        open.handshakes -= 1;
+        one_less(&mut open.shaking, &self.address);
+    }
+}
+
+/// Counts one less; what there is none of is forgotten.
+pub(super) fn one_less<K: Hash + Eq, Q: Hash + Eq + ?Sized>(counts: &mut HashMap<K, usize>, of: &Q)
+where
+    K: Borrow<Q>,
+{
+    if let Some(count) = counts.get_mut(of) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(of);
         }
     }
 }
@@ -164,7 +205,7 @@ impl Bucket {
 }
 
 /// Whoever has one address of IPv6 has all of its /64.
-fn counted(address: IpAddr) -> IpAddr {
+pub(super) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -188,7 +229,7 @@ mod tests {
         settings.max_connections = 3;
         settings.max_connections_per_address = 2;
         settings.max_connections_per_identity = 1;
-        settings.max_handshakes = 1;
+        (settings.max_handshakes, settings.max_handshakes_per_address) = (2, 1);
         Caps::new(&settings)
     }
 
@@ -210,10 +251,13 @@ mod tests {
         drop(share);
         assert!(caps.identify("a").is_ok());
 
-        let handshake = caps.handshake().ok();
-        assert_eq!(caps.handshake().err(), Some("handshakes"));
+        let handshake = caps.handshake(one).ok();
+        assert_eq!(caps.handshake(one).err(), Some("handshakes_of_address"));
+        let _other = caps.handshake(two).ok();
+        let third = "127.0.0.1".parse().unwrap();
+        assert_eq!(caps.handshake(third).err(), Some("handshakes"));
         drop(handshake);
-        assert!(caps.handshake().is_ok());
+        assert!(caps.handshake(one).is_ok());
     }
 
     #[test]

@@ -13,11 +13,14 @@ use super::caps::Share;
 use super::encode;
 use super::end::End;
 use super::identity::{Identity, Shown};
-use super::packet::{self, Connect, Next, Packet, PacketError, Will};
+use super::packet::{self, Connect, Limits, Next, Packet, PacketError, Will};
 use super::{Guard, Stream, metrics};
 
 /// Largest CONNECT: a will's message has up to 65,535 bytes, and the rest is names.
-const MAX_CONNECT: usize = 80 << 10;
+const MAX_CONNECT: Limits = Limits {
+    bytes: 80 << 10,
+    filters: 1,
+};
 
 /// Longest client id, in bytes.
 const MAX_CLIENT_ID: usize = 256;
@@ -109,17 +112,19 @@ pub(super) async fn admit(
         Ok(share) => share,
         Err(reason) => return refuse(stream, UNAVAILABLE, End::Refused(reason)).await,
     };
-    Ok(client(connect, identity, share))
+    Ok(client(guard, connect, identity, share))
 }
 
-fn client(connect: Connect, identity: Identity, share: Share) -> Client {
+fn client(guard: &Guard, connect: Connect, identity: Identity, share: Share) -> Client {
     let allowed = |will: &Will| {
         let topic = std::str::from_utf8(&will.topic).unwrap_or_default();
         let allowed = packet::is_routable(topic) && identity.may_publish(topic, will.retain);
         if !allowed {
             metrics::refused("not_allowed");
-            let identity = identity.name();
-            tracing::warn!(identity, topic, "a will may not be published to its topic");
+            if guard.quiet.passes() {
+                let identity = identity.name();
+                tracing::warn!(identity, topic, "a will may not be published to its topic");
+            }
         }
         allowed
     };

@@ -59,8 +59,20 @@ fn sentence(reason: &str) -> &str {
         "client_id" => "its client id is longer than 256 bytes or has control characters",
         "connections" => "there are as many connections as broker.max_connections",
         "handshakes" => "as many clients as broker.max_handshakes are about to say who they are",
+        "handshakes_of_address" => {
+            "as many clients of its address as broker.max_handshakes_per_address are about to say who they are"
+        }
+        "held" => {
+            "it must acknowledge messages before there is room for more of its own, and did not for broker.write_timeout"
+        }
         "identity" => "its identity has as many connections as broker.max_connections_per_identity",
         "keep_alive" => "nothing came for one and a half times its keep-alive",
+        "required" => {
+            "it acknowledged nothing of what is required to reach it for broker.required_grace"
+        }
+        "sessions_of_identity" => {
+            "its identity has as many sessions that are kept as broker.max_sessions_per_identity"
+        }
         "sessions" => "there are as many sessions as broker.max_sessions",
         "takeover" => "other connections want its client id, and one came later",
         "timeout" => "it did not say who it is within broker.handshake_timeout",

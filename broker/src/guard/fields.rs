@@ -7,6 +7,8 @@ use bytes::{Buf as _, Bytes};
 pub(crate) enum PacketError {
     #[error("a packet of {size} bytes is larger than broker.max_payload_bytes, which is {max}")]
     Size { size: usize, max: usize },
+    #[error("a packet has more filters than broker.max_subscriptions, which is {max}")]
+    Filters { max: usize },
     #[error("a packet begins with 0x{0:02x}, which no client of MQTT 3.1.1 sends")]
     FirstByte(u8),
     #[error(
@@ -24,6 +26,7 @@ impl PacketError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Size { .. } => "packet_size",
+            Self::Filters { .. } => "subscriptions",
             Self::FirstByte(_) | Self::Malformed(_) => "malformed",
             Self::ExactlyOnce => "qos2",
             Self::Version => "version",

@@ -4,6 +4,8 @@
 //! reconnection knows no filter of an earlier connection when it is unsubscribed from. So it is told what it understands, and
 //! the guard answers.
 
+use std::collections::BTreeMap;
+
 use rumqttd::protocol::{Filter, Packet as Routed, QoS, RetainForwardRule, Subscribe, Unsubscribe};
 
 use super::encode;
@@ -14,18 +16,18 @@ use super::{caps::lock, packet};
 /// Return code of SUBACK for a filter that is refused.
 const FAILURE: u8 = 0x80;
 
+/// A filter's QoS, and the one it has already.
+struct Wanted {
+    qos: u8,
+    before: Option<u8>,
+}
+
 impl Reader<'_> {
     pub(super) fn subscribe(&mut self, id: u16, filters: Vec<(String, u8)>) {
-        let mut codes = Vec::with_capacity(filters.len());
-        let mut granted = Vec::new();
-        for (filter, qos) in filters {
-            if let Some(reason) = self.filter_refusal(&filter) {
-                self.refuse(reason, &filter);
-                codes.push(FAILURE);
-                continue;
-            }
-            codes.push(qos);
-            let before = self.filters.insert(filter.clone(), qos);
+        let (codes, wanted) = self.wanted(filters);
+        let mut granted = Vec::with_capacity(wanted.len());
+        for (filter, Wanted { qos, before }) in wanted {
+            self.filters.insert(filter.clone(), qos);
             if before.is_some_and(|before| before != qos) {
                 self.forget(id, &filter);
             }
@@ -47,6 +49,28 @@ impl Reader<'_> {
         self.batch.push(subscribe);
     }
 
+    /// The return codes, and each filter that is granted once, however often the packet has it: its last QoS counts.
+    fn wanted(&mut self, filters: Vec<(String, u8)>) -> (Vec<u8>, BTreeMap<String, Wanted>) {
+        let mut codes = Vec::with_capacity(filters.len());
+        let mut all = BTreeMap::<String, Wanted>::new();
+        for (filter, qos) in filters {
+            if let Some(wanted) = all.get_mut(&filter) {
+                wanted.qos = qos;
+            } else if let Some(reason) = self.filter_refusal(&filter) {
+                self.refuse(reason, &filter);
+                codes.push(FAILURE);
+                continue;
+            } else {
+                let before = self.filters.get(&filter).copied();
+                // It counts for those behind it.
+                self.filters.entry(filter.clone()).or_insert(qos);
+                all.insert(filter, Wanted { qos, before });
+            }
+            codes.push(qos);
+        }
+        (codes, all)
+    }
+
     fn filter_refusal(&self, filter: &str) -> Option<&'static str> {
         if !packet::is_routable(filter) || !self.client.identity.may_subscribe(filter) {
             return Some("filter");
@@ -57,7 +81,8 @@ impl Reader<'_> {
         if self.filters.len() >= self.guard.limits.max_subscriptions {
             return Some("subscriptions");
         }
-        (!self.guard.names.admit_filter(filter)).then_some("filters")
+        let identity = self.client.identity.name();
+        (!self.guard.names.admit_filter(filter, identity)).then_some("filters")
     }
 
     pub(super) fn unsubscribe(&mut self, id: u16, filters: &[String]) {

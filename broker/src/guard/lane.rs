@@ -15,6 +15,9 @@ use super::router::{Gone, ToRouter};
 /// Answers that a client may leave unread before nothing more is read from it. Bytes.
 const UNREAD: usize = 64 << 10;
 
+/// SUBSCRIBEs that the router may have to answer before nothing more is read from their client.
+const UNANSWERED: usize = 16;
+
 pub(super) struct Lane {
     pub(super) client_id: String,
     pub(super) to: AsyncMutex<ToRouter>,
@@ -27,6 +30,7 @@ pub(super) struct Lane {
     /// There is something to write.
     pub(super) work: Notify,
     read: Notify,
+    confirmed: Notify,
 }
 
 /// What follows once the router has confirmed a SUBSCRIBE.
@@ -58,6 +62,7 @@ impl Lane {
             answers: Mutex::default(),
             work: Notify::new(),
             read: Notify::new(),
+            confirmed: Notify::new(),
         }
     }
 
@@ -86,6 +91,40 @@ impl Lane {
         }
     }
 
+    /// What the router has confirmed now.
+    pub(super) fn confirm(&self) -> Option<Subscription> {
+        let confirmed = lock(&self.subscriptions).pop_front();
+        self.confirmed.notify_one();
+        confirmed
+    }
+
+    /// Waits while the router has too many SUBSCRIBEs to answer.
+    pub(super) async fn subscribed(&self) {
+        while lock(&self.subscriptions).len() > UNANSWERED {
+            self.confirmed.notified().await;
+        }
+    }
+
+    /// Messages of a filter are required to arrive here from now on; not of one whose messages another filter has too, because the
+    /// router's deliveries do not say which of the two they are of.
+    pub(super) fn require(&self, ledger: &Ledger, filter: &str) {
+        let mut required = lock(&self.required);
+        if required.iter().any(|it| it == filter) {
+            return;
+        }
+        if let Some(other) = required.iter().find(|it| overlap(it, filter)) {
+            tracing::warn!(
+                client = self.client_id,
+                filter,
+                other,
+                "messages of a filter are not required to arrive, because they are of another filter of the client too"
+            );
+            return;
+        }
+        ledger.enter(filter, &self.client_id);
+        required.push(filter.to_owned());
+    }
+
     /// Tells router and ledger what the client is done with.
     pub(super) async fn settle(&self, ledger: &Ledger) -> Result<(), Gone> {
         let settled = lock(&self.deliveries).settled();
@@ -101,5 +140,60 @@ impl Lane {
             acks.push(Packet::PubAck(ack, None));
         }
         self.to.lock().await.push(&mut acks, 0).await
+    }
+}
+
+/// Whether a topic can match both filters.
+fn overlap(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some(a), Some(b)) if a == b || a == "+" || b == "+" => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::guard::router::Router;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_is_read_while_too_many_subscriptions_are_unanswered() {
+        let config = crate::sizing::router(&service::Settings::defaults());
+        let router = tokio::task::spawn_blocking(move || Router::start(config));
+        let router = router.await.unwrap().ok().unwrap();
+        let link = router.link("a".to_owned(), true).await.ok().unwrap();
+        let lane = Lane::new("a".to_owned(), link.to);
+        for _ in 0..=UNANSWERED {
+            lock(&lane.subscriptions).push_back(Subscription::Own);
+        }
+        let waits = timeout(Duration::from_millis(50), lane.subscribed()).await;
+        assert!(waits.is_err());
+        lane.confirm();
+        let waits = timeout(Duration::from_millis(50), lane.subscribed()).await;
+        assert!(waits.is_ok());
+    }
+
+    #[test]
+    fn filters_overlap_if_a_topic_matches_both() {
+        for (one, other, expected) in [
+            ("a/+/c", "a/b/+", true),
+            ("a/#", "a", true),
+            ("a/b", "#", true),
+            ("a/b", "a/b", true),
+            ("a/+", "a/b/c", false),
+            ("a/1/+", "a/2/+", false),
+            ("a", "a/b", false),
+        ] {
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Reader<'_> {
 
     fn route(&mut self, topic: &str, publish: Publish) {
         self.guard.learn(topic, &publish.message.payload);
-        self.batch_bytes += publish.message.payload.len();
+        self.batch_bytes += publish.message.topic.len() + publish.message.payload.len();
         self.routed = true;
         self.acknowledge(&publish);
         self.batch.push(Routed::Publish(publish.message, None));

@@ -21,7 +21,7 @@ const RETAINED: &str = "cipherwatt_broker_retained_messages";
 const TOPICS: &str = "cipherwatt_broker_topics";
 
 /// Why something was refused. Those of who may connect are in `access.rs`.
-const REASONS: [&str; 23] = [
+const REASONS: [&str; 28] = [
     "address",
     "client_id",
     "connections",
@@ -29,6 +29,8 @@ const REASONS: [&str; 23] = [
     "filter",
     "filters",
     "handshakes",
+    "handshakes_of_address",
+    "held",
     "identity",
     "keep_alive",
     "malformed",
@@ -36,14 +38,17 @@ const REASONS: [&str; 23] = [
     "packet_size",
     "qos2",
     "rate",
+    "required",
     "retained",
     "sessions",
+    "sessions_of_identity",
     "subscriptions",
     "takeover",
     "timeout",
     "tls",
     "topics",
     "version",
+    "will",
     "write_timeout",
 ];
 

@@ -11,7 +11,7 @@
 //! - `accept`, `caps`: the loop that accepts, and how many may come · `connect`: TLS, CONNECT, who it is.
 //! - `packet`, `fields`: what a client may send · `encode`: what it is sent.
 //! - `slots`: one connection a client id, and sessions that are kept · `session`: a connection from its slot to its end.
-//! - `reader`, `messages`, `filters`, `writer`: its two halves · `lane`, `deliveries`: what they share.
+//! - `reader`, `messages`, `filters`, `writer`, `granted`: its two halves · `lane`, `deliveries`: what they share.
 //! - `ledger`: messages wait for a subscriber that they must reach, in the place of being lost.
 //! - `retained`, `names`: what is kept, and how much · `router`: the links to rumqttd.
 //! - `identity`, `rules`, `tls`: who may do what.
@@ -25,6 +25,7 @@ mod encode;
 mod end;
 mod fields;
 mod filters;
+mod granted;
 pub(crate) mod identity;
 mod lane;
 mod ledger;

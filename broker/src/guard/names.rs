@@ -16,6 +16,7 @@ pub(super) struct Names {
     topics: usize,
     per_identity: usize,
     filters: usize,
+    filters_per_identity: usize,
 }
 
 #[derive(Default)]
@@ -23,6 +24,7 @@ struct Known {
     topics: HashSet<u64>,
     by_identity: HashMap<u64, usize>,
     filters: HashSet<u64>,
+    filters_by_identity: HashMap<u64, usize>,
 }
 
 impl Names {
@@ -33,6 +35,7 @@ impl Names {
             topics: settings.max_topics,
             per_identity: settings.max_topics_per_identity,
             filters: settings.max_filters,
+            filters_per_identity: settings.max_filters_per_identity,
         }
     }
 
@@ -61,15 +64,24 @@ impl Names {
         true
     }
 
-    /// Whether a filter may be subscribed to: it is known, or there is room for one more.
-    pub(super) fn admit_filter(&self, filter: &str) -> bool {
+    /// Whether an identity may subscribe to a filter: it is known, or there is room for one more of this identity's.
+    pub(super) fn admit_filter(&self, filter: &str, identity: &str) -> bool {
         let key = self.hasher.hash_one(filter);
+        let identity = self.hasher.hash_one(identity);
         let mut known = lock(&self.known);
-        let room = known.filters.len() < self.filters || known.filters.contains(&key);
-        if room {
-            known.filters.insert(key);
+        if known.filters.contains(&key) {
+            return true;
         }
-        room
+        if known.filters.len() >= self.filters {
+            return false;
+        }
+        let own = known.filters_by_identity.entry(identity).or_default();
+        if *own >= self.filters_per_identity {
+            return false;
+        }
+        *own += 1;
+        known.filters.insert(key);
+        true
     }
 }
 
@@ -81,7 +93,7 @@ mod tests {
     fn an_identity_cannot_take_the_room_of_others_and_known_names_always_pass() {
         let mut settings = service::Settings::defaults().broker;
         (settings.max_topics, settings.max_topics_per_identity) = (3, 2);
-        settings.max_filters = 1;
+        (settings.max_filters, settings.max_filters_per_identity) = (2, 1);
         let names = Names::new(&settings);
         let admit =
             |topic: &str, identity| names.admit_topic(names.key(topic.as_bytes()), identity);
@@ -90,7 +102,9 @@ mod tests {
         assert!(admit("c", "two"));
         assert!(!admit("d", "two"), "there are three");
         assert!(admit("a", "two") && admit("c", "one"));
-        assert!(names.admit_filter("#") && names.admit_filter("#"));
-        assert!(!names.admit_filter("+"));
+        assert!(names.admit_filter("#", "one") && names.admit_filter("#", "one"));
+        assert!(!names.admit_filter("+", "one"), "it has its share");
+        assert!(names.admit_filter("+", "two") && names.admit_filter("+", "one"));
+        assert!(!names.admit_filter("a", "three"), "there are two");
     }
 }

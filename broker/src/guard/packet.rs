@@ -16,7 +16,19 @@ const MAX_TOPIC: usize = 1_024;
 
 /// Frames below this are copied, so that what a log keeps of a small message is small: else it keeps the whole buffer that the
 /// message was read into.
-const COPIED: usize = 16 << 10;
+const COPIED: usize = 64 << 10;
+
+/// What may stand in front of a frame in its buffer: what one read takes in, and the packet it ends.
+const BEFORE: usize = 2 * COPIED;
+
+/// How large a packet may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// All of it but its first bytes.
+    pub(crate) bytes: usize,
+    /// Filters in a SUBSCRIBE or UNSUBSCRIBE.
+    pub(crate) filters: usize,
+}
 
 /// A packet of a client.
 #[derive(Debug)]
@@ -71,7 +83,7 @@ pub(crate) enum Next {
 ///
 /// # Errors
 /// If it is not a packet that a client may send; the buffer cannot be read further then.
-pub(crate) fn next(buffer: &mut BytesMut, max: usize) -> Result<Next, PacketError> {
+pub(crate) fn next(buffer: &mut BytesMut, limits: Limits) -> Result<Next, PacketError> {
     let Some(&first) = buffer.first() else {
         return Ok(Next::Missing(2));
     };
@@ -79,21 +91,33 @@ pub(crate) fn next(buffer: &mut BytesMut, max: usize) -> Result<Next, PacketErro
     let Some((length, header)) = remaining_length(&buffer[1..])? else {
         return Ok(Next::Missing(2));
     };
-    if length > max {
+    if length > limits.bytes {
+        let max = limits.bytes;
         return Err(PacketError::Size { size: length, max });
     }
     let size = 1 + header + length;
     if buffer.len() < size {
         return Ok(Next::Missing(size - buffer.len()));
     }
-    let frame = if size < COPIED {
+    let frame = take(buffer, size);
+    decode(first, 1 + header, frame, limits.filters).map(Next::Packet)
+}
+
+/// A frame that keeps at most twice its size from being freed.
+fn take(buffer: &mut BytesMut, size: usize) -> BytesMut {
+    let fills = size >= COPIED && 2 * size >= BEFORE + buffer.capacity();
+    let frame = if fills {
+        buffer.split_to(size)
+    } else {
         let frame = BytesMut::from(&buffer[..size]);
         buffer.advance(size);
         frame
-    } else {
-        buffer.split_to(size)
     };
-    decode(first, 1 + header, frame).map(Next::Packet)
+    if size >= COPIED {
+        // The next frame has a buffer of its own.
+        *buffer = BytesMut::from(&buffer[..]);
+    }
+    frame
 }
 
 fn first_byte(byte: u8) -> Result<(), PacketError> {
@@ -119,7 +143,12 @@ fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, PacketError>
     }
 }
 
-fn decode(first: u8, header: usize, mut frame: BytesMut) -> Result<Packet, PacketError> {
+fn decode(
+    first: u8,
+    header: usize,
+    mut frame: BytesMut,
+    max_filters: usize,
+) -> Result<Packet, PacketError> {
     if first & 0xf0 == 0x30 {
         return publish(first, header, frame).map(Packet::Publish);
     }
@@ -128,8 +157,8 @@ fn decode(first: u8, header: usize, mut frame: BytesMut) -> Result<Packet, Packe
     let packet = match first {
         0x10 => Packet::Connect(connect(&mut fields)?),
         0x40 => Packet::PubAck(fields.id("PUBACK")?),
-        0x82 => subscribe(&mut fields)?,
-        0xa2 => unsubscribe(&mut fields)?,
+        0x82 => subscribe(&mut fields, max_filters)?,
+        0xa2 => unsubscribe(&mut fields, max_filters)?,
         0xc0 => Packet::PingReq,
         _ => Packet::Disconnect,
     };
@@ -218,11 +247,14 @@ fn publish(first: u8, header: usize, mut frame: BytesMut) -> Result<Publish, Pac
     })
 }
 
-fn subscribe(fields: &mut Fields) -> Result<Packet, PacketError> {
+fn subscribe(fields: &mut Fields, max: usize) -> Result<Packet, PacketError> {
     const NAME: &str = "SUBSCRIBE";
     let id = fields.id(NAME)?;
     let mut filters = Vec::new();
     while filters.is_empty() || !fields.is_empty() {
+        if filters.len() >= max {
+            return Err(PacketError::Filters { max });
+        }
         let filter = fields.text(NAME)?;
         check_filter(&filter)?;
         let qos = fields.byte(NAME)?;
@@ -235,11 +267,14 @@ fn subscribe(fields: &mut Fields) -> Result<Packet, PacketError> {
     Ok(Packet::Subscribe { id, filters })
 }
 
-fn unsubscribe(fields: &mut Fields) -> Result<Packet, PacketError> {
+fn unsubscribe(fields: &mut Fields, max: usize) -> Result<Packet, PacketError> {
     const NAME: &str = "UNSUBSCRIBE";
     let id = fields.id(NAME)?;
     let mut filters = Vec::new();
     while filters.is_empty() || !fields.is_empty() {
+        if filters.len() >= max {
+            return Err(PacketError::Filters { max });
+        }
         let filter = fields.text(NAME)?;
         check_filter(&filter)?;
         filters.push(filter);

@@ -1,7 +1,12 @@
 use super::*;
 
+const LIMITS: Limits = Limits {
+    bytes: 1_000,
+    filters: 3,
+};
+
 fn read(bytes: &[u8]) -> Result<Next, PacketError> {
-    next(&mut BytesMut::from(bytes), 1_000)
+    next(&mut BytesMut::from(bytes), LIMITS)
 }
 
 fn packet(bytes: &[u8]) -> Packet {
@@ -45,7 +50,13 @@ fn a_large_message_is_read_too() {
     let size = 2 * 128 * 128 + 6;
     bytes.resize(4 + size, 7);
     bytes.extend_from_slice(b"\xc0\x00");
-    let Ok(Next::Packet(Packet::Publish(publish))) = next(&mut bytes, size) else {
+    let Ok(Next::Packet(Packet::Publish(publish))) = next(
+        &mut bytes,
+        Limits {
+            bytes: size,
+            ..LIMITS
+        },
+    ) else {
         panic!();
     };
     assert_eq!(publish.message.payload.len(), size - 5);
@@ -57,7 +68,7 @@ fn a_part_of_a_packet_says_how_much_is_missing() {
     let whole = framed(0x82, &[b"\x00\x01", &text("a/b"), b"\x00"]);
     for end in 0..whole.len() {
         let mut buffer = BytesMut::from(&whole[..end]);
-        let Ok(Next::Missing(missing)) = next(&mut buffer, 1_000) else {
+        let Ok(Next::Missing(missing)) = next(&mut buffer, LIMITS) else {
             panic!("{end}");
         };
         assert!(missing > 0 && (end < 2 || end + missing == whole.len()));
@@ -143,5 +154,45 @@ fn only_plain_names_reach_the_router() {
         ("$share/g/x", false),
     ] {
         assert_eq!(is_routable(name), routable, "{name}");
+    }
+}
+
+#[test]
+fn a_packet_has_only_so_many_filters() {
+    for (first, end) in [(0x82, &b"\x00"[..]), (0xa2, b"")] {
+        let filters = |count: usize| [&text("a")[..], end].concat().repeat(count);
+        assert!(read(&framed(first, &[b"\x00\x01", &filters(3)])).is_ok());
+        let error = read(&framed(first, &[b"\x00\x01", &filters(4)])).unwrap_err();
+        assert_eq!(error, PacketError::Filters { max: 3 });
+    }
+}
+
+#[test]
+fn a_message_keeps_at_most_twice_its_size() {
+    let limits = Limits {
+        bytes: 1 << 20,
+        ..LIMITS
+    };
+    let frame = |size: usize| {
+        let mut frame = b"\x30\x80\x80\x06\x00\x01t".to_vec();
+        frame[1] |= (size & 127) as u8;
+        frame[2] |= (size >> 7 & 127) as u8;
+        frame[3] = (size >> 14) as u8;
+        frame.resize(4 + size, 7);
+        frame
+    };
+    for (room, size, kept) in [
+        (1 << 20, 20_000, false),
+        (1 << 20, 100_000, false),
+        (300_000, 262_000, true),
+    ] {
+        let mut buffer = BytesMut::with_capacity(room);
+        let of = buffer.as_ptr() as usize..buffer.as_ptr() as usize + room;
+        buffer.extend_from_slice(&frame(size));
+        let Ok(Next::Packet(Packet::Publish(publish))) = next(&mut buffer, limits) else {
+            panic!();
+        };
+        let payload = publish.message.payload.as_ptr() as usize;
+        assert_eq!(of.contains(&payload), kept, "{size} of {room}");
     }
 }

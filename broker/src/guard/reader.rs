@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use rumqttd::protocol::Packet as Routed;
 use tokio::io::{AsyncReadExt as _, ReadHalf};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -12,7 +12,7 @@ use super::connect::Client;
 use super::encode;
 use super::end::End;
 use super::lane::Lane;
-use super::packet::{self, Next, Packet, Publish};
+use super::packet::{self, Limits, Next, Packet, Publish};
 use super::{Guard, Stream, caps::lock, metrics};
 
 /// Packets handed to the router at once.
@@ -32,6 +32,7 @@ pub(super) struct Reader<'a> {
     pub(super) batch: Vec<Routed>,
     stream: ReadHalf<Stream>,
     buffer: BytesMut,
+    limits: Limits,
     pub(super) batch_bytes: usize,
     /// The router must have taken all messages before this batch.
     apart: bool,
@@ -76,6 +77,10 @@ impl<'a> Reader<'a> {
             stream,
             buffer,
             batch: Vec::new(),
+            limits: Limits {
+                bytes: guard.limits.max_payload_bytes,
+                filters: guard.limits.max_subscriptions,
+            },
             batch_bytes: 0,
             apart: false,
             routed: false,
@@ -98,6 +103,7 @@ impl<'a> Reader<'a> {
             self.flush().await?;
             self.pace().await;
             self.lane.read().await;
+            self.lane.subscribed().await;
             match parsed? {
                 Parsed::Batch => {}
                 Parsed::Full => {
@@ -132,16 +138,27 @@ impl<'a> Reader<'a> {
                 }
                 self.apart = true;
             }
-            match packet::next(&mut self.buffer, self.guard.limits.max_payload_bytes)? {
+            let unread = self.buffer.len();
+            match packet::next(&mut self.buffer, self.limits)? {
                 Next::Missing(bytes) => return Ok(Parsed::Missing(bytes)),
-                Next::Packet(packet) => self.packet(packet)?,
+                Next::Packet(packet) => {
+                    if matches!(
+                        packet,
+                        Packet::Subscribe { .. } | Packet::Unsubscribe { .. }
+                    ) {
+                        self.batch_bytes += unread - self.buffer.len();
+                    }
+                    self.packet(packet)?;
+                }
             }
         }
     }
 
     async fn read(&mut self, missing: usize) -> Result<(), End> {
         self.buffer.reserve(missing.clamp(ROOM.0, ROOM.1));
-        let read = self.stream.read_buf(&mut self.buffer);
+        // No more at once: see `packet`.
+        let mut room = (&mut self.buffer).limit(ROOM.1);
+        let read = self.stream.read_buf(&mut room);
         let read = match self.client.keep_alive {
             Some(limit) => {
                 let read = timeout_at(self.last + limit, read).await;
@@ -182,7 +199,7 @@ impl<'a> Reader<'a> {
     pub(super) fn refuse(&mut self, reason: &'static str, name: &str) {
         metrics::refused(reason);
         self.refused += 1;
-        if self.refused.is_power_of_two() {
+        if self.refused.is_power_of_two() && self.guard.quiet.passes() {
             tracing::warn!(
                 client = self.lane.client_id,
                 identity = self.client.identity.name(),

@@ -13,9 +13,9 @@ use rumqttd::Notification;
 use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
 use rumqttd::protocol::{Disconnect, DisconnectReasonCode, Packet, PingReq};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep};
 
-/// How long a fence waits for its echo before it calls again, because the router may sleep although somebody is ready.
+/// How long a fence waits for its answer before it calls again, because the router may sleep although somebody is ready.
 const CALL: Duration = Duration::from_millis(50);
 
 /// How often it is looked for whether the router has taken what it was given.
@@ -31,7 +31,17 @@ pub(super) struct Gone;
 #[derive(Clone)]
 pub(super) struct Router {
     build: Build,
-    fence: Arc<Mutex<(LinkTx, LinkRx)>>,
+    fence: Arc<Mutex<Fence>>,
+}
+
+/// How it is seen that the router has worked through its queue.
+struct Fence {
+    /// Has one PINGREQ at a time on its way, so that its answer is that of the call in the queue that came with it.
+    asked: (LinkTx, LinkRx),
+    /// Whether that answer is outstanding: whoever asked may have been cancelled.
+    outstanding: bool,
+    /// Calls a router that sleeps. What it is answered is thrown away.
+    caller: (LinkTx, LinkRx),
 }
 
 /// A connection to the router.
@@ -58,10 +68,15 @@ impl Router {
             let built = link.clean_session(clean).dynamic_filters(true).build();
             built.map_err(|_| Gone)
         };
-        let (to, from, _) = build("fence", true)?;
+        let link = |name| build(name, true).map(|(to, from, _)| (to, from));
+        let fence = Fence {
+            asked: link("fence")?,
+            outstanding: false,
+            caller: link("caller")?,
+        };
         Ok(Self {
             build: Arc::new(build),
-            fence: Arc::new(Mutex::new((to, from))),
+            fence: Arc::new(Mutex::new(fence)),
         })
     }
 
@@ -91,23 +106,35 @@ impl Router {
     /// Returns once the router has worked through everything that was queued before.
     pub(super) async fn fence(&self) -> Result<(), Gone> {
         let mut fence = self.fence.lock().await;
-        let (to, from) = &mut *fence;
-        loop {
-            to.send(Packet::PingReq(PingReq)).await.map_err(|_| Gone)?;
-            let echo = async {
-                loop {
-                    let next = from.next().await.map_err(|_| Gone)?;
-                    let packet = next.and_then(Option::<Packet>::from);
-                    if matches!(packet, Some(Packet::PingResp(_))) {
-                        return Ok(());
-                    }
+        fence.answered().await?;
+        fence.outstanding = true;
+        ping(&mut fence.asked.0).await?;
+        fence.answered().await
+    }
+}
+
+impl Fence {
+    /// Waits for the answer that is outstanding.
+    async fn answered(&mut self) -> Result<(), Gone> {
+        let mut call = interval(CALL);
+        call.tick().await;
+        while self.outstanding {
+            tokio::select! {
+                next = self.asked.1.next() => {
+                    let packet = next.map_err(|_| Gone)?.and_then(Option::<Packet>::from);
+                    self.outstanding = !matches!(packet, Some(Packet::PingResp(_)));
                 }
-            };
-            if let Ok(echo) = timeout(CALL, echo).await {
-                return echo;
+                next = self.caller.1.next() => drop(next.map_err(|_| Gone)?),
+                _ = call.tick() => ping(&mut self.caller.0).await?,
             }
         }
+        Ok(())
     }
+}
+
+async fn ping(link: &mut LinkTx) -> Result<(), Gone> {
+    let sent = link.send(Packet::PingReq(PingReq)).await;
+    sent.map(drop).map_err(|_| Gone)
 }
 
 impl ToRouter {
@@ -153,5 +180,35 @@ impl ToRouter {
         let reason_code = DisconnectReasonCode::NormalDisconnection;
         let disconnect = Packet::Disconnect(Disconnect { reason_code }, None);
         self.link.send(disconnect).await.map(drop).map_err(|_| Gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttd::protocol::Publish;
+    use service::Settings;
+
+    use super::*;
+
+    /// Messages that the router needs a few calls of a fence for.
+    fn many() -> Vec<Packet> {
+        let message = Publish::new("nobody", "x", false);
+        vec![Packet::Publish(message, None); 200_000]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_fence_that_had_to_call_leaves_no_answer_to_the_next() {
+        let config = crate::sizing::router(&Settings::defaults());
+        let router = tokio::task::spawn_blocking(move || Router::start(config));
+        let router = router.await.unwrap().ok().unwrap();
+        let mut busy = router.link("busy".to_owned(), true).await.ok().unwrap();
+        for _ in 0..2 {
+            busy.to.push(&mut many(), 0).await.unwrap();
+            busy.to.all_taken().await;
+            // Waits in the queue until the router has worked through the others.
+            busy.to.push(&mut vec![many().remove(0)], 0).await.unwrap();
+            router.fence().await.unwrap();
+            assert!(busy.to.link.buffer().is_empty());
+        }
     }
 }

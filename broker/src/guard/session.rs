@@ -66,8 +66,7 @@ fn resume(guard: &Guard, client: &Client, claim: &Claim, lane: &Lane) {
     let filters = claim.session.filters.iter();
     let required = filters.filter(|(filter, qos)| **qos > 0 && client.identity.is_required(filter));
     for (filter, _) in required {
-        guard.ledger.enter(filter, &client.client_id);
-        lock(&lane.required).push(filter.clone());
+        lane.require(&guard.ledger, filter);
     }
     guard.ledger.returned(&client.client_id);
 }

@@ -1,49 +1,48 @@
 //! The half of a connection that writes: what the router delivers, what is retained, and answers.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::IoSlice;
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use rumqttd::local::LinkRx;
-use rumqttd::protocol::{Packet, matches};
+use rumqttd::protocol::Packet;
 use rumqttd::{Forward, Notification};
 use tokio::io::{AsyncWriteExt as _, WriteHalf};
 use tokio::time::timeout;
 
 use super::deliveries::Delivery;
-use super::encode::{self, DUP, Delivered, QOS1, RETAIN};
+use super::encode::{self, DUP, Delivered, QOS1};
 use super::end::End;
-use super::lane::{Lane, Subscription};
-use super::ledger::{self, Sent};
+use super::lane::Lane;
 use super::retained::Kept;
 use super::{Guard, Stream, caps::lock};
 use crate::probe;
 
 /// Pieces in one write.
-const PIECES: usize = 32;
+pub(super) const PIECES: usize = 32;
 
 /// Payloads below this are copied behind their header.
 const COPIED: usize = 512;
 
-/// Small retained messages in one write. Bytes.
-const HEAD: usize = 64 << 10;
+/// Small messages in one write. Bytes.
+pub(super) const HEAD: usize = 64 << 10;
 
 /// How long a client that is about to be left may take to read what it was answered.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer<'a> {
-    guard: &'a Guard,
-    lane: &'a Lane,
+    pub(super) guard: &'a Guard,
+    pub(super) lane: &'a Lane,
     from: LinkRx,
     stream: WriteHalf<Stream>,
     /// Sent over an earlier connection and not acknowledged.
     again: HashSet<(Bytes, (u64, u64))>,
-    /// Filters whose retained messages are to be sent, and what is left of those of one filter.
-    granted: VecDeque<(String, u8)>,
-    retained: VecDeque<Kept>,
-    pieces: VecDeque<Bytes>,
-    head: BytesMut,
+    /// Filters whose retained messages are to be sent, each once, and what is left of those of one filter.
+    pub(super) granted: BTreeMap<String, u8>,
+    pub(super) retained: VecDeque<Kept>,
+    pub(super) pieces: VecDeque<Bytes>,
+    pub(super) head: BytesMut,
     scratch: BytesMut,
     /// Whether the router was ever woken.
     pub(super) woke: bool,
@@ -62,7 +61,7 @@ impl<'a> Writer<'a> {
             from,
             stream,
             again: HashSet::new(),
-            granted: VecDeque::new(),
+            granted: BTreeMap::new(),
             retained: VecDeque::new(),
             pieces: VecDeque::new(),
             head: BytesMut::new(),
@@ -90,7 +89,7 @@ impl<'a> Writer<'a> {
             while let Some(notification) = next {
                 busy |= matches!(notification, Notification::Unschedule);
                 self.take(notification)?;
-                if self.pieces.len() >= PIECES {
+                if self.pieces.len() >= PIECES || self.head.len() >= HEAD {
                     break;
                 }
                 next = tokio::select! {
@@ -99,7 +98,7 @@ impl<'a> Writer<'a> {
                     () = std::future::ready(()) => None,
                 };
             }
-            self.write_retained();
+            self.write_retained().await;
             self.flush().await?;
             self.lane.settle(&self.guard.ledger).await?;
             if busy {
@@ -112,12 +111,15 @@ impl<'a> Writer<'a> {
     /// Waits until there is something to write.
     async fn first(&mut self) -> Result<Option<Notification>, End> {
         let window = lock(&self.lane.deliveries).has_room();
-        let retained = !self.retained.is_empty() || !self.granted.is_empty();
-        if retained && window {
+        if window && !self.retained.is_empty() {
+            // No newer message of their topics comes before them.
             return Ok(None);
         }
+        let more = window && !self.granted.is_empty();
         tokio::select! {
+            biased;
             next = self.from.next() => next.map_err(|_| End::RouterGone),
+            () = std::future::ready(()), if more => Ok(None),
             () = self.lane.work.notified() => Ok(None),
         }
     }
@@ -134,27 +136,6 @@ impl<'a> Writer<'a> {
                 // The guard has answered UNSUBSCRIBE itself, and the router acknowledges nothing else.
                 _ => Ok(()),
             },
-        }
-    }
-
-    fn subscribed(&mut self) {
-        let confirmed = lock(&self.lane.subscriptions).pop_front();
-        let Some(Subscription::Client { id, codes, granted }) = confirmed else {
-            return;
-        };
-        encode::suback(&mut self.head, id, &codes);
-        for granted in granted {
-            self.granted
-                .push_back((granted.filter.clone(), granted.qos));
-            if granted.required {
-                self.guard
-                    .ledger
-                    .enter(&granted.filter, &self.lane.client_id);
-                let mut required = lock(&self.lane.required);
-                if !required.contains(&granted.filter) {
-                    required.push(granted.filter);
-                }
-            }
         }
     }
 
@@ -201,48 +182,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn required(&self, delivered: &Delivered, place: Option<(u64, u64)>) -> Option<Sent> {
-        let (_, offset) = place?;
-        let required = lock(&self.lane.required);
-        if required.is_empty() {
-            return None;
-        }
-        let topic = std::str::from_utf8(&delivered.topic).ok()?;
-        let filter = required.iter().find(|filter| matches(topic, filter))?;
-        let sent = Sent {
-            filter: filter.clone(),
-            size: ledger::size(&delivered.topic, &delivered.payload),
-            offset,
-        };
-        self.guard.ledger.sent(&self.lane.client_id, &sent);
-        Some(sent)
-    }
-
-    fn write_retained(&mut self) {
-        while self.pieces.len() < PIECES && self.head.len() < HEAD {
-            let Some(kept) = self.retained.pop_front() else {
-                // One filter at a time: all of them may match everything.
-                let Some((filter, qos)) = self.granted.pop_front() else {
-                    return;
-                };
-                self.retained.extend(self.guard.retained.of(&filter, qos));
-                continue;
-            };
-            let mut id = None;
-            if kept.qos > 0 {
-                id = lock(&self.lane.deliveries).retained();
-                if id.is_none() {
-                    self.retained.push_front(kept);
-                    return;
-                }
-            }
-            let flags = RETAIN | if id.is_some() { QOS1 } else { 0 };
-            encode::publish(&mut self.head, flags, &kept.topic, id, kept.payload.len());
-            self.payload(kept.payload);
-        }
-    }
-
-    fn payload(&mut self, payload: Bytes) {
+    pub(super) fn payload(&mut self, payload: Bytes) {
         self.guard.traffic.sent.increment(1);
         let bytes = payload.len() as u64;
         self.guard.traffic.sent_bytes.increment(bytes);

@@ -40,16 +40,44 @@ async fn a_packet_that_is_too_large_is_not_read() {
 async fn filters_beyond_the_limit_are_refused_one_by_one() {
     let guarded = Guarded::start(|broker| broker.max_subscriptions = 2).await;
     let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
-    let filters: Vec<Vec<u8>> = ["a", "b", "c", "a", "$SYS/x", "é"]
-        .iter()
-        .map(|it| [text(it), vec![0]].concat())
-        .collect();
+    let filters = |filters: &[&str]| {
+        let filters: Vec<Vec<u8>> = filters
+            .iter()
+            .map(|it| [text(it), vec![0]].concat())
+            .collect();
+        framed(0x82, &[b"\x00\x09", &filters.concat()])
+    };
+    for (asked, codes) in [
+        (["a", "b"], [0, 0]),
+        (["c", "a"], [0x80, 0]),
+        (["$SYS/x", "é"], [0x80, 0x80]),
+        (["b", "b"], [0, 0]),
+    ] {
+        client.send(&filters(&asked)).await.unwrap();
+        let suback = client.until(0x90).await.unwrap();
+        assert_eq!(suback, [&[0, 9][..], &codes].concat());
+    }
+    client.send(&filters(&["a", "a", "a"])).await.unwrap();
+    assert!(client.closed().await, "no client has so many");
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_a_packet_repeats_is_answered_with_one_copy_of_what_is_retained() {
+    let guarded = Guarded::start(|_| ()).await;
+    let mut client = Client::connect(guarded.address, "a", true).await.unwrap();
+    let mut kept = publish("kept", None, b"x");
+    kept[0] |= 1;
+    client.send(&kept).await.unwrap();
+    let filters = [text("kept"), vec![0]].concat().repeat(50);
     client
-        .send(&framed(0x82, &[b"\x00\x09", &filters.concat()]))
+        .send(&framed(0x82, &[b"\x00\x09", &filters]))
         .await
         .unwrap();
-    let suback = client.until(0x90).await.unwrap();
-    assert_eq!(suback, [0, 9, 0, 0, 0x80, 0, 0x80, 0x80]);
+    assert_eq!(client.until(0x90).await.unwrap().len(), 2 + 50);
+    client.until(0x31).await.unwrap();
+    client.send(&[0xc0, 0]).await.unwrap();
+    assert_eq!(client.packet().await.unwrap().0, 0xd0);
     guarded.survives().await;
 }
 

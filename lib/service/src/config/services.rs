@@ -54,6 +54,8 @@ pub struct Broker {
     pub max_connections_per_identity: usize,
     /// Clients that have not said who they are yet.
     pub max_handshakes: usize,
+    /// Of these, from one address.
+    pub max_handshakes_per_address: usize,
     /// How long they may take for it.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
@@ -66,6 +68,8 @@ pub struct Broker {
     pub max_held_bytes: usize,
     /// Sessions, of connected clients and of those that are away.
     pub max_sessions: usize,
+    /// Sessions of one identity that outlive their connections.
+    pub max_sessions_per_identity: usize,
     /// How long a session is kept for a client that is away.
     #[serde(with = "humantime_serde")]
     pub session_expiry: Duration,
@@ -73,6 +77,8 @@ pub struct Broker {
     pub max_subscriptions: usize,
     /// Distinct filters that were ever subscribed to.
     pub max_filters: usize,
+    /// Of these, by one identity first.
+    pub max_filters_per_identity: usize,
     /// Distinct topics that were ever published to.
     pub max_topics: usize,
     /// Of these, by one identity first.

@@ -17,12 +17,24 @@ pub(super) fn broker(broker: &Broker) -> Check {
         ),
         ("broker.max_handshakes", broker.max_handshakes),
         (
+            "broker.max_handshakes_per_address",
+            broker.max_handshakes_per_address,
+        ),
+        (
             "broker.max_messages_per_second",
             broker.max_messages_per_second as usize,
         ),
         ("broker.max_sessions", broker.max_sessions),
+        (
+            "broker.max_sessions_per_identity",
+            broker.max_sessions_per_identity,
+        ),
         ("broker.max_subscriptions", broker.max_subscriptions),
         ("broker.max_filters", broker.max_filters),
+        (
+            "broker.max_filters_per_identity",
+            broker.max_filters_per_identity,
+        ),
     ];
     for (key, count) in counts {
         range(key, count, 1, 1_000_000)?;
