@@ -1,6 +1,5 @@
 //! How much of everything there may be, and permits that are given back when they are dropped.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -150,10 +149,7 @@ impl Drop for Handshake {
 }
 
 /// Counts one less; what there is none of is forgotten.
-pub(super) fn one_less<K: Hash + Eq, Q: Hash + Eq + ?Sized>(counts: &mut HashMap<K, usize>, of: &Q)
-where
-    K: Borrow<Q>,
-{
+pub(super) fn one_less<K: Hash + Eq>(counts: &mut HashMap<K, usize>, of: &K) {
     if let Some(count) = counts.get_mut(of) {
         *count -= 1;
         if *count == 0 {
