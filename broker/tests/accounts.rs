@@ -3,73 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod running;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Stdio;
 
 use client::Client;
-use serde_json::Value;
-
-/// A broker in a folder, with its log.
-struct Running {
-    child: Child,
-    log: BufReader<ChildStderr>,
-}
-
-impl Running {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(folder)
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
-            .args(["--set", "broker.metrics_listen="])
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, log }
-    }
-
-    /// The next line of the log that begins so.
-    fn line(&mut self, beginning: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            let read = self.log.read_line(&mut line).unwrap();
-            assert!(read > 0, "the broker has ended");
-            let line: Value = serde_json::from_str(&line).unwrap();
-            if line["message"].as_str().unwrap().starts_with(beginning) {
-                return line;
-            }
-        }
-    }
-
-    fn address(&mut self) -> SocketAddr {
-        let line = self.line("broker ready");
-        line["address"].as_str().unwrap().parse().unwrap()
-    }
-
-    fn hang_up(&self) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-HUP", &id]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-/// A test that fails leaves no process behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
-    command.current_dir(folder).env_remove("RUST_BACKTRACE");
-    command
-}
+use running::{Running, command};
 
 /// Exit code, standard output and standard error of a command that gets `input`.
 fn finish(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {

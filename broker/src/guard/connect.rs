@@ -132,9 +132,9 @@ fn client(guard: &Guard, connect: Connect, identity: Identity, share: Share) -> 
     let silence = Duration::from_secs(connect.keep_alive.into()) * 3 / 2;
     Client {
         client_id: connect.client_id,
+        clean: connect.clean || identity.is_doctor(),
         identity,
         share,
-        clean: connect.clean,
         keep_alive: (!silence.is_zero()).then_some(silence),
         will,
     }

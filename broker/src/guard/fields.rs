@@ -2,6 +2,9 @@
 
 use bytes::{Buf as _, Bytes};
 
+/// Longest topic or filter, in bytes. The project's own have up to about 250.
+const MAX_TOPIC: usize = 1_024;
+
 /// The client does not speak MQTT 3.1.1 as this broker offers it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum PacketError {
@@ -79,5 +82,29 @@ impl Fields {
             Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
             _ => Err(PacketError::Malformed(name)),
         }
+    }
+}
+
+pub(super) fn check_topic(topic: &[u8]) -> Result<(), PacketError> {
+    let malformed = PacketError::Malformed("topic");
+    let wrong = topic.is_empty()
+        || topic.len() > MAX_TOPIC
+        || topic.iter().any(|byte| matches!(byte, b'+' | b'#' | 0));
+    match std::str::from_utf8(topic) {
+        Ok(_) if !wrong => Ok(()),
+        _ => Err(malformed),
+    }
+}
+
+pub(super) fn check_filter(filter: &str) -> Result<(), PacketError> {
+    let mut levels = filter.split('/').peekable();
+    let mut wrong = filter.is_empty() || filter.len() > MAX_TOPIC || filter.contains('\0');
+    while let Some(level) = levels.next() {
+        let wildcard = level.contains(['+', '#']);
+        wrong |= wildcard && level.len() > 1 || level == "#" && levels.peek().is_some();
+    }
+    match wrong {
+        true => Err(PacketError::Malformed("filter")),
+        false => Ok(()),
     }
 }

@@ -89,6 +89,11 @@ impl Identity {
         &self.0.name
     }
 
+    /// Whether it is a `doctor`, which looks at the broker once and comes back under another client id.
+    pub(crate) fn is_doctor(&self) -> bool {
+        self.0.is_doctor
+    }
+
     /// Whether it may publish to a topic, which is ASCII, not empty, without wildcards and not below `$`.
     pub(crate) fn may_publish(&self, topic: &str, retain: bool) -> bool {
         let scope = &self.0.scope;

@@ -1,7 +1,7 @@
 //! What the two halves of a connection, which run in one task, have in common.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut as _, BytesMut};
 use rumqttd::protocol::{Packet, PubAck, PubAckReason};
@@ -26,6 +26,8 @@ pub(super) struct Lane {
     pub(super) subscriptions: Mutex<VecDeque<Subscription>>,
     /// Filters whose messages are required to arrive here.
     pub(super) required: Mutex<Vec<String>>,
+    /// Messages do not wait for this client any more.
+    pub(super) given_up: Arc<Notify>,
     answers: Mutex<BytesMut>,
     /// There is something to write.
     pub(super) work: Notify,
@@ -59,6 +61,7 @@ impl Lane {
             deliveries: Mutex::default(),
             subscriptions: Mutex::default(),
             required: Mutex::default(),
+            given_up: Arc::default(),
             answers: Mutex::default(),
             work: Notify::new(),
             read: Notify::new(),
@@ -121,7 +124,7 @@ impl Lane {
             );
             return;
         }
-        ledger.enter(filter, &self.client_id);
+        ledger.enter(filter, &self.client_id, &self.given_up);
         required.push(filter.to_owned());
     }
 

@@ -6,7 +6,7 @@
 //! messages wait in front of the router, unacknowledged, and their publishers with them.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rumqttd::protocol::matches;
@@ -49,7 +49,25 @@ struct Reader {
     unacknowledged: usize,
     /// When something was last sent or acknowledged.
     moved: Instant,
+    connected: bool,
+    /// Since when it is away, until it acknowledges something again.
     away_since: Option<Instant>,
+    /// Told if it is given up.
+    given_up: Arc<Notify>,
+}
+
+impl Reader {
+    /// Whether it has taken everything that there was for it.
+    fn is_done(&self, now: Instant) -> bool {
+        let quiet = now.duration_since(self.moved) > QUIET;
+        self.connected && quiet && self.unacknowledged == 0
+    }
+
+    fn is_late(&self, now: Instant, grace: Duration) -> bool {
+        let stalled = (self.unacknowledged > 0).then_some(self.moved);
+        let since = self.away_since.or(stalled);
+        since.is_some_and(|since| now.duration_since(since) > grace)
+    }
 }
 
 /// A message on its way to a required subscriber.
@@ -77,25 +95,28 @@ impl Ledger {
         }
     }
 
-    /// From now on messages of a filter are required to reach a client.
-    pub(super) fn enter(&self, filter: &str, client: &str) {
+    /// From now on messages of a filter are required to reach a client, which is told if it is given up.
+    pub(super) fn enter(&self, filter: &str, client: &str, given_up: &Arc<Notify>) {
         let mut logs = lock(&self.logs);
         let log = logs.entry(filter.to_owned()).or_default();
         let appended = log.appended;
         let reader = log.readers.entry(client.to_owned());
-        reader.or_insert_with(|| Reader {
+        let reader = reader.or_insert_with(|| Reader {
             taken: appended,
             high: None,
             unacknowledged: 0,
             moved: Instant::now(),
+            connected: true,
             away_since: None,
+            given_up: Arc::default(),
         });
+        reader.given_up = Arc::clone(given_up);
     }
 
     /// The client of a session that is kept is here again; what it has not acknowledged is sent again.
     pub(super) fn returned(&self, client: &str) {
         self.each(client, |reader| {
-            reader.away_since = None;
+            reader.connected = true;
             reader.moved = Instant::now();
         });
     }
@@ -103,7 +124,8 @@ impl Ledger {
     /// The client is gone, and its session stays.
     pub(super) fn away(&self, client: &str) {
         self.each(client, |reader| {
-            reader.away_since = Some(Instant::now());
+            reader.connected = false;
+            reader.away_since.get_or_insert_with(Instant::now);
             reader.unacknowledged = 0;
         });
     }
@@ -167,6 +189,7 @@ impl Ledger {
         };
         reader.unacknowledged = reader.unacknowledged.saturating_sub(1);
         reader.moved = Instant::now();
+        reader.away_since = None;
         match reader.high {
             Some(high) if sent.offset < high => return,
             Some(high) if sent.offset > high => {
@@ -194,30 +217,30 @@ impl Ledger {
         }
     }
 
-    /// Corrects what was counted and never arrives, and gives up subscribers that are away for too long.
+    /// Corrects what was counted and never arrives, and gives up subscribers that are away, or acknowledge nothing, for too long.
     fn review(&self, now: Instant) {
         let mut logs = lock(&self.logs);
         for (filter, log) in logs.iter_mut() {
             let appended = log.appended;
-            log.readers.retain(|client, reader| match reader.away_since {
-                Some(since) if now.duration_since(since) > self.grace => {
-                    metrics::given_up();
-                    tracing::error!(
-                        client,
-                        filter,
-                        "a required subscriber is away for longer than broker.required_grace: messages no longer wait \
-                         for it, and the oldest that it has not read are dropped"
-                    );
-                    false
+            log.readers.retain(|client, reader| {
+                if reader.is_done(now) {
+                    reader.taken = appended;
+                    reader.away_since = None;
+                    return true;
                 }
-                Some(_) => true,
-                None => {
-                    let quiet = now.duration_since(reader.moved) > QUIET;
-                    if quiet && reader.unacknowledged == 0 {
-                        reader.taken = appended;
-                    }
-                    true
+                if !reader.is_late(now, self.grace) {
+                    return true;
                 }
+                metrics::given_up();
+                tracing::error!(
+                    client,
+                    filter,
+                    connected = reader.connected,
+                    "a required subscriber is away, or acknowledges nothing, for longer than broker.required_grace: messages \
+                     no longer wait for it, and the oldest that it has not read are dropped"
+                );
+                reader.given_up.notify_one();
+                false
             });
         }
         drop(logs);

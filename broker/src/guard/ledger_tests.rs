@@ -1,3 +1,6 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use super::*;
 
 const FILTER: &str = "r/+/report";
@@ -15,8 +18,8 @@ fn sent(offset: u64, size: u64) -> Sent {
 fn messages_wait_once_the_slowest_required_subscriber_is_a_log_behind() {
     let ledger = Ledger::new(100, GRACE);
     assert!(ledger.append("r/1/report", 1_000), "nobody is required");
-    ledger.enter(FILTER, "fast");
-    ledger.enter(FILTER, "slow");
+    ledger.enter(FILTER, "fast", &Arc::default());
+    ledger.enter(FILTER, "slow", &Arc::default());
     assert!(ledger.append("r/1/report", 60));
     assert!(ledger.append("r/1/report", 40));
     assert!(!ledger.append("r/2/report", 1));
@@ -31,7 +34,7 @@ fn messages_wait_once_the_slowest_required_subscriber_is_a_log_behind() {
 #[test]
 fn a_message_that_is_acknowledged_twice_makes_room_once() {
     let ledger = Ledger::new(100, GRACE);
-    ledger.enter(FILTER, "a");
+    ledger.enter(FILTER, "a", &Arc::default());
     assert!(ledger.append("r/1/report", 50) && ledger.append("r/1/report", 50));
     ledger.acknowledged("a", &sent(7, 50));
     ledger.away("a");
@@ -44,7 +47,7 @@ fn a_message_that_is_acknowledged_twice_makes_room_once() {
 #[test]
 fn a_message_larger_than_a_log_passes_alone() {
     let ledger = Ledger::new(100, GRACE);
-    ledger.enter(FILTER, "a");
+    ledger.enter(FILTER, "a", &Arc::default());
     assert!(ledger.append("r/1/report", 500));
     assert!(!ledger.append("r/1/report", 1));
 }
@@ -52,7 +55,7 @@ fn a_message_larger_than_a_log_passes_alone() {
 #[test]
 fn a_subscriber_that_has_taken_all_it_gets_is_not_waited_for() {
     let ledger = Ledger::new(100, GRACE);
-    ledger.enter(FILTER, "a");
+    ledger.enter(FILTER, "a", &Arc::default());
     // Counted, but appended before the router knew of the subscription.
     assert!(ledger.append("r/1/report", 100));
     ledger.review(Instant::now());
@@ -61,20 +64,50 @@ fn a_subscriber_that_has_taken_all_it_gets_is_not_waited_for() {
     assert!(ledger.append("r/1/report", 1));
 }
 
+/// Whether a session was told that it is given up.
+fn is_told(given_up: &Notify) -> bool {
+    let notified = pin!(given_up.notified());
+    let mut context = Context::from_waker(Waker::noop());
+    notified.poll(&mut context).is_ready()
+}
+
 #[test]
-fn a_subscriber_with_something_unacknowledged_is_waited_for_however_long_it_takes() {
+fn a_subscriber_that_stops_acknowledging_is_given_up_after_its_grace_and_told() {
     let ledger = Ledger::new(100, GRACE);
-    ledger.enter(FILTER, "a");
+    let given_up = Arc::default();
+    ledger.enter(FILTER, "a", &given_up);
     assert!(ledger.append("r/1/report", 100));
     ledger.sent("a", &sent(0, 100));
-    ledger.review(Instant::now() + 100 * GRACE);
-    assert!(!ledger.append("r/1/report", 1));
+    ledger.review(Instant::now() + GRACE / 2);
+    assert!(!ledger.append("r/1/report", 1) && !is_told(&given_up));
+    ledger.review(Instant::now() + 2 * GRACE);
+    assert!(ledger.append("r/1/report", 1) && is_told(&given_up));
+}
+
+#[test]
+fn a_subscriber_that_only_comes_and_goes_is_away_until_it_acknowledges_something() {
+    for acknowledges in [false, true] {
+        let ledger = Ledger::new(100, GRACE);
+        ledger.enter(FILTER, "a", &Arc::default());
+        assert!(ledger.append("r/1/report", 60) && ledger.append("r/1/report", 40));
+        ledger.away("a");
+        let left = Instant::now();
+        std::thread::sleep(Duration::from_millis(20));
+        ledger.returned("a");
+        ledger.sent("a", &sent(0, 60));
+        if acknowledges {
+            ledger.acknowledged("a", &sent(0, 60));
+        }
+        ledger.away("a");
+        ledger.review(left + GRACE + Duration::from_millis(10));
+        assert_eq!(ledger.append("r/1/report", 61), !acknowledges);
+    }
 }
 
 #[test]
 fn a_subscriber_that_stays_away_is_given_up_after_its_grace() {
     let ledger = Ledger::new(100, GRACE);
-    ledger.enter(FILTER, "a");
+    ledger.enter(FILTER, "a", &Arc::default());
     assert!(ledger.append("r/1/report", 100));
     ledger.away("a");
     ledger.review(Instant::now() + GRACE / 2);
@@ -87,7 +120,7 @@ fn a_subscriber_that_stays_away_is_given_up_after_its_grace() {
 fn a_subscriber_that_unsubscribes_or_leaves_is_not_waited_for() {
     for filter in [Some(FILTER), None] {
         let ledger = Ledger::new(100, GRACE);
-        ledger.enter(FILTER, "a");
+        ledger.enter(FILTER, "a", &Arc::default());
         assert!(ledger.append("r/1/report", 100) && !ledger.append("r/1/report", 1));
         ledger.leave("a", filter);
         assert!(ledger.append("r/1/report", 1));

@@ -69,6 +69,7 @@ impl Reader<'_> {
             }
             self.guard.traffic.held_bytes.decrement(size as f64);
             self.held_bytes -= size as usize;
+            self.full_since = None;
             if let Some(publish) = self.held.pop_front() {
                 self.route(&topic, publish);
             }

@@ -96,7 +96,7 @@ pub(super) fn describe() -> Traffic {
     );
     register::counter(
         GIVEN_UP,
-        "Required subscribers that were away for too long, so that messages no longer wait for them",
+        "Required subscribers that were away, or acknowledged nothing, for too long, so that messages no longer wait for them",
     );
     register::gauge(RETAINED, "Retained messages");
     register::gauge(TOPICS, "Distinct topics that were published to");

@@ -10,7 +10,7 @@
 //!
 //! - `accept`, `caps`: the loop that accepts, and how many may come · `connect`: TLS, CONNECT, who it is.
 //! - `packet`, `fields`: what a client may send · `encode`: what it is sent.
-//! - `slots`: one connection a client id, and sessions that are kept · `session`: a connection from its slot to its end.
+//! - `slots`: one connection a client id, and sessions that are kept · `session`, `wills`: a connection from its slot to its end.
 //! - `reader`, `messages`, `filters`, `writer`, `granted`: its two halves · `lane`, `deliveries`: what they share.
 //! - `ledger`: messages wait for a subscriber that they must reach, in the place of being lost.
 //! - `retained`, `names`: what is kept, and how much · `router`: the links to rumqttd.
@@ -43,6 +43,7 @@ mod rules;
 mod session;
 mod slots;
 pub(crate) mod tls;
+mod wills;
 mod writer;
 
 use std::net::SocketAddr;
@@ -113,7 +114,10 @@ impl Guard {
         Ok(Arc::new(Self {
             access,
             caps: Caps::new(&limits),
-            slots: Slots::new(limits.max_sessions, limits.session_expiry),
+            slots: Slots::new(
+                (limits.max_sessions, limits.max_sessions_per_identity),
+                limits.session_expiry,
+            ),
             names: Names::new(&limits),
             retained: Retained::new(limits.max_retained, limits.max_retained_bytes),
             ledger: Ledger::new(log, limits.required_grace),

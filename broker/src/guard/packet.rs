@@ -7,12 +7,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::{Packet as Routed, Protocol as _, Publish as Message};
 
-use super::fields::Fields;
 pub(crate) use super::fields::PacketError;
+use super::fields::{Fields, check_filter, check_topic};
 use crate::probe;
-
-/// Longest topic or filter, in bytes. The project's own have up to about 250.
-const MAX_TOPIC: usize = 1_024;
 
 /// Frames below this are copied, so that what a log keeps of a small message is small: else it keeps the whole buffer that the
 /// message was read into.
@@ -286,30 +283,6 @@ fn unsubscribe(fields: &mut Fields, max: usize) -> Result<Packet, PacketError> {
 /// only a broker may say, or to shared subscriptions, which end it. The probe's topic is the broker's own.
 pub(crate) fn is_routable(topic: &str) -> bool {
     topic.is_ascii() && !topic.starts_with('$') && topic != probe::TOPIC
-}
-
-fn check_topic(topic: &[u8]) -> Result<(), PacketError> {
-    let malformed = PacketError::Malformed("topic");
-    let wrong = topic.is_empty()
-        || topic.len() > MAX_TOPIC
-        || topic.iter().any(|byte| matches!(byte, b'+' | b'#' | 0));
-    match std::str::from_utf8(topic) {
-        Ok(_) if !wrong => Ok(()),
-        _ => Err(malformed),
-    }
-}
-
-fn check_filter(filter: &str) -> Result<(), PacketError> {
-    let mut levels = filter.split('/').peekable();
-    let mut wrong = filter.is_empty() || filter.len() > MAX_TOPIC || filter.contains('\0');
-    while let Some(level) = levels.next() {
-        let wildcard = level.contains(['+', '#']);
-        wrong |= wildcard && level.len() > 1 || level == "#" && levels.peek().is_some();
-    }
-    match wrong {
-        true => Err(PacketError::Malformed("filter")),
-        false => Ok(()),
-    }
 }
 
 #[cfg(test)]

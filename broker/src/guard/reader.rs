@@ -46,6 +46,8 @@ pub(super) struct Reader<'a> {
     pub(super) held_bytes: usize,
     pub(super) seen: HashSet<u64>,
     pub(super) messages: u32,
+    /// Since when no more can be held.
+    pub(super) full_since: Option<Instant>,
     last: Instant,
     refused: u64,
 }
@@ -56,7 +58,7 @@ enum Parsed {
     Missing(usize),
     /// There is more in it.
     Batch,
-    /// No more can be held.
+    /// A message, and no more can be held.
     Full,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Reader<'a> {
             held_bytes: 0,
             seen: HashSet::new(),
             messages: 0,
+            full_since: None,
             last: Instant::now(),
             refused: 0,
         }
@@ -106,11 +109,7 @@ impl<'a> Reader<'a> {
             self.lane.subscribed().await;
             match parsed? {
                 Parsed::Batch => {}
-                Parsed::Full => {
-                    self.guard.ledger.room().await;
-                    // Its packets were not looked at, so it did not fall silent.
-                    self.last = Instant::now();
-                }
+                Parsed::Full => self.full().await?,
                 Parsed::Missing(bytes) if self.held.is_empty() => self.read(bytes).await?,
                 Parsed::Missing(bytes) => {
                     let guard = self.guard;
@@ -123,9 +122,40 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Waits while a message is in front of what was read, and no more messages can be held.
+    async fn full(&mut self) -> Result<(), End> {
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        let required = !lock(&self.lane.required).is_empty();
+        if required && since.elapsed() > self.guard.limits.write_timeout {
+            // What it has to acknowledge to make room may be behind that message.
+            return Err(End::Refused("held"));
+        }
+        let guard = self.guard;
+        if self.buffer.len() >= ROOM.1 {
+            guard.ledger.room().await;
+            // Its packets were not looked at, so it did not fall silent.
+            self.last = Instant::now();
+            return Ok(());
+        }
+        // So that it is noticed if it leaves.
+        let before = self.buffer.len();
+        tokio::select! {
+            () = guard.ledger.room() => {}
+            read = self.read(1) => read?,
+        }
+        if self.buffer.len() > before {
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
     fn parse(&mut self) -> Result<Parsed, End> {
         loop {
-            if self.held_bytes >= self.guard.limits.max_held_bytes {
+            let more = self
+                .buffer
+                .first()
+                .is_some_and(|first| first & 0xf0 == 0x30);
+            if more && self.held_bytes >= self.guard.limits.max_held_bytes {
                 return Ok(Parsed::Full);
             }
             if self.batch.len() >= BATCH || self.batch_bytes >= self.guard.limits.max_held_bytes {

@@ -1,17 +1,19 @@
 //! A client's connection, from the slot it has to the slot it gives back.
 
-use bytes::{Bytes, BytesMut};
-use rumqttd::protocol::{Packet, Publish};
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use rumqttd::protocol::Packet;
 
 use super::connect::{self, Client, UNAVAILABLE};
 use super::encode;
 use super::end::End;
 use super::lane::Lane;
-use super::packet::Will;
 use super::reader::Reader;
+use super::router::{Gone, Link};
 use super::slots::{Claim, Denied};
 use super::writer::Writer;
-use super::{Guard, Stream, caps::lock, ledger};
+use super::{Guard, Stream, caps::lock, wills};
 
 /// Serves a client until either side has enough.
 pub(super) async fn run(
@@ -20,7 +22,8 @@ pub(super) async fn run(
     mut stream: Stream,
     buffer: BytesMut,
 ) -> End {
-    let mut claim = match guard.slots.claim(&client.client_id).await {
+    let keeper = (!client.clean).then(|| client.identity.name());
+    let mut claim = match guard.slots.claim(&client.client_id, keeper).await {
         Ok(claim) => claim,
         Err(Denied(reason)) => {
             let why = End::Refused(reason);
@@ -28,12 +31,7 @@ pub(super) async fn run(
             return refused.err().unwrap_or(End::Closed);
         }
     };
-    if client.clean {
-        claim.session.filters.clear();
-        claim.session.unacknowledged.clear();
-    }
-    let link = guard.router.link(claim.router_name(), client.clean).await;
-    let Ok(link) = link else {
+    let Ok(link) = link(guard, &client, &mut claim).await else {
         guard.slots.release(claim, false);
         return End::RouterGone;
     };
@@ -50,6 +48,7 @@ pub(super) async fn run(
         biased;
         () = wanted => End::TakenOver,
         () = guard.stopped() => End::Stopped,
+        () = lane.given_up.notified() => End::Refused("required"),
         end = reader.run() => end.err().unwrap_or(End::Closed),
         end = writer.run() => end.err().unwrap_or(End::Closed),
     };
@@ -61,11 +60,28 @@ pub(super) async fn run(
     end
 }
 
+/// The client's link to the router, which goes on with the session that was kept only if it is this client's.
+async fn link(guard: &Guard, client: &Client, claim: &mut Claim) -> Result<Link, Gone> {
+    if client.clean || !claim.session.is_of(&client.identity) {
+        if claim.session.owner.is_some() && !client.clean {
+            guard.router.forget(claim.router_name()).await?;
+        }
+        guard.ledger.leave(&client.client_id, None);
+        claim.session.clear();
+    }
+    if !client.clean {
+        claim.session.owner = Some(client.identity.name().to_owned());
+    }
+    guard.router.link(claim.router_name(), client.clean).await
+}
+
 /// Messages of what a kept session subscribes to are required to reach it again.
 fn resume(guard: &Guard, client: &Client, claim: &Claim, lane: &Lane) {
     let filters = claim.session.filters.iter();
     let required = filters.filter(|(filter, qos)| **qos > 0 && client.identity.is_required(filter));
-    for (filter, _) in required {
+    // Of those that overlap the same one counts as before.
+    let required: BTreeMap<_, _> = required.collect();
+    for filter in required.into_keys() {
         lane.require(&guard.ledger, filter);
     }
     guard.ledger.returned(&client.client_id);
@@ -74,16 +90,18 @@ fn resume(guard: &Guard, client: &Client, claim: &Claim, lane: &Lane) {
 /// Ends the router's side of a connection, with the last word of a client that left without one.
 async fn leave(
     guard: &Guard,
-    client: Client,
+    mut client: Client,
     mut claim: Claim,
     lane: Lane,
     (end, woke): (&End, bool),
 ) {
     let mut to = lane.to.into_inner();
     if !end.is_polite()
-        && let Some(will) = client.will
+        && let Some(will) = client.will.take()
     {
-        let mut batch = vec![last_words(guard, will)];
+        let mut batch: Vec<Packet> = wills::last_words(guard, &client, &will)
+            .into_iter()
+            .collect();
         // The router has ended, or the next packet fails too.
         let _ = to.push(&mut batch, 0).await;
     }
@@ -98,18 +116,4 @@ async fn leave(
         claim.session.unacknowledged = lock(&lane.deliveries).unacknowledged();
     }
     guard.slots.release(claim, !client.clean);
-}
-
-/// A will as the router takes it.
-fn last_words(guard: &Guard, will: Will) -> Packet {
-    let topic = String::from_utf8_lossy(&will.topic);
-    if will.retain && !guard.retained.keep(&topic, &will.payload, will.qos.min(1)) {
-        super::metrics::refused("retained");
-    }
-    // It does not wait: nobody is left who could.
-    let _ = guard
-        .ledger
-        .append(&topic, ledger::size(&will.topic, &will.payload));
-    let payload = Bytes::copy_from_slice(&will.payload);
-    Packet::Publish(Publish::new(will.topic.clone(), payload, false), None)
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
 
-use super::caps::lock;
+use super::caps::{lock, one_less};
+use super::identity::Identity;
 use super::metrics;
 
 /// How long a connection may take to leave its slot.
@@ -19,6 +20,8 @@ const LEAVE: Duration = Duration::from_secs(10);
 pub(super) struct Slots {
     table: Mutex<Table>,
     max: usize,
+    /// Of these, sessions of one identity that are kept.
+    max_kept: usize,
     /// How long a session is kept for a client that is away.
     expiry: Duration,
 }
@@ -26,6 +29,9 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct Table {
     slots: HashMap<String, Slot>,
+    /// Whose session is kept, by client id, and how many are.
+    kept: HashMap<String, String>,
+    by_identity: HashMap<String, usize>,
     /// Numbers of router names that were used and are free again.
     free: Vec<usize>,
     next: usize,
@@ -41,6 +47,8 @@ struct Slot {
 /// What outlives a connection.
 pub(super) struct Session {
     number: usize,
+    /// The identity of its last client, if the router knows the session still.
+    pub(super) owner: Option<String>,
     /// Filters and their QoS; empty for a client that wants no session to be kept.
     pub(super) filters: HashMap<String, u8>,
     /// Topics and places of messages that were sent and not acknowledged.
@@ -61,17 +69,22 @@ pub(super) struct Claim {
 pub(super) struct Denied(pub(super) &'static str);
 
 impl Slots {
-    pub(super) fn new(max: usize, expiry: Duration) -> Self {
+    pub(super) fn new((max, max_kept): (usize, usize), expiry: Duration) -> Self {
         Self {
             table: Mutex::default(),
             max,
+            max_kept,
             expiry,
         }
     }
 
-    /// Has the slot of a client id, once whoever had it has left.
-    pub(super) async fn claim(&self, client_id: &str) -> Result<Claim, Denied> {
-        let (slot, turn) = self.ask(client_id)?;
+    /// Has the slot of a client id, once whoever had it has left. `keeper` is the identity if its session is to be kept.
+    pub(super) async fn claim(
+        &self,
+        client_id: &str,
+        keeper: Option<&str>,
+    ) -> Result<Claim, Denied> {
+        let (slot, turn) = self.ask(client_id, keeper)?;
         let session = tokio::select! {
             session = timeout(LEAVE, slot.session.clone().lock_owned()) => session,
             () = later(&slot, turn) => return Err(Denied("takeover")),
@@ -86,8 +99,14 @@ impl Slots {
         })
     }
 
-    fn ask(&self, client_id: &str) -> Result<(Slot, u64), Denied> {
+    fn ask(&self, client_id: &str, keeper: Option<&str>) -> Result<(Slot, u64), Denied> {
         let mut table = lock(&self.table);
+        if let Some(identity) = keeper
+            && table.kept.get(client_id).is_none_or(|it| it != identity)
+            && table.by_identity.get(identity).copied().unwrap_or(0) >= self.max_kept
+        {
+            return Err(Denied("sessions_of_identity"));
+        }
         if !table.slots.contains_key(client_id) {
             if table.slots.len() >= self.max {
                 return Err(Denied("sessions"));
@@ -98,6 +117,7 @@ impl Slots {
             });
             let session = Session {
                 number,
+                owner: None,
                 filters: HashMap::new(),
                 unacknowledged: Vec::new(),
                 away: None,
@@ -109,6 +129,7 @@ impl Slots {
             table.slots.insert(client_id.to_owned(), slot);
             metrics::sessions(table.slots.len());
         }
+        table.keep(client_id, keeper);
         let slot = table.slots[client_id].clone();
         let mut turn = 0;
         slot.asked.send_modify(|asked| {
@@ -126,10 +147,10 @@ impl Slots {
         if keep {
             return;
         }
-        claim.session.filters.clear();
-        claim.session.unacknowledged.clear();
+        claim.session.clear();
         if *claim.slot.asked.borrow() == claim.turn {
             table.slots.remove(&claim.client_id);
+            table.keep(&claim.client_id, None);
             table.free.push(claim.session.number);
             metrics::sessions(table.slots.len());
         }
@@ -150,6 +171,34 @@ impl Slots {
             })
         });
         claims.collect()
+    }
+}
+
+impl Table {
+    /// Counts who keeps the session of a client id, if anybody does.
+    fn keep(&mut self, client_id: &str, keeper: Option<&str>) {
+        if let Some(before) = self.kept.remove(client_id) {
+            one_less(&mut self.by_identity, &before);
+        }
+        if let Some(keeper) = keeper {
+            self.kept.insert(client_id.to_owned(), keeper.to_owned());
+            *self.by_identity.entry(keeper.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+impl Session {
+    /// Nothing is left of it, here or in the router.
+    pub(super) fn clear(&mut self) {
+        self.owner = None;
+        self.filters.clear();
+        self.unacknowledged.clear();
+    }
+
+    /// Whether it is this client's: of the same identity, which may still read what the session reads.
+    pub(super) fn is_of(&self, identity: &Identity) -> bool {
+        let own = self.owner.as_deref() == Some(identity.name());
+        own && self.filters.keys().all(|it| identity.may_subscribe(it))
     }
 }
 
@@ -177,68 +226,5 @@ async fn later(slot: &Slot, turn: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slots() -> Slots {
-        Slots::new(2, Duration::from_secs(60))
-    }
-
-    async fn claim(slots: &Slots, id: &str) -> Claim {
-        slots.claim(id).await.ok().unwrap()
-    }
-
-    #[tokio::test]
-    async fn of_many_that_want_a_slot_the_last_one_has_it() {
-        let slots = Arc::new(slots());
-        let holder = claim(&slots, "a").await;
-        let mut waiting = Vec::new();
-        for _ in 0..5 {
-            let all = slots.clone();
-            waiting.push(tokio::spawn(async move { all.claim("a").await.is_ok() }));
-            tokio::task::yield_now().await;
-        }
-        holder.wanted().await;
-        slots.release(holder, false);
-        let mut had = Vec::new();
-        for task in waiting {
-            had.push(task.await.unwrap());
-        }
-        assert_eq!(had, [false, false, false, false, true]);
-    }
-
-    #[tokio::test]
-    async fn a_name_is_used_again_and_a_kept_session_keeps_its_own() {
-        let slots = slots();
-        let first = claim(&slots, "a").await;
-        let name = first.router_name();
-        slots.release(first, false);
-        let mut second = claim(&slots, "b").await;
-        assert_eq!(second.router_name(), name);
-        second.session.filters.insert("x".to_owned(), 1);
-        slots.release(second, true);
-        let third = claim(&slots, "c").await;
-        assert_ne!(third.router_name(), name);
-        assert!(slots.claim("d").await.is_err(), "two are all there may be");
-        slots.release(third, false);
-        let again = claim(&slots, "b").await;
-        assert_eq!(
-            (again.router_name(), again.session.filters.len()),
-            (name, 1)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_session_whose_client_stays_away_ends() {
-        let slots = slots();
-        slots.release(claim(&slots, "a").await, true);
-        let connected = claim(&slots, "b").await;
-        let now = Instant::now();
-        assert!(slots.expired(now).is_empty());
-        let mut expired = slots.expired(now + Duration::from_secs(61));
-        assert_eq!(expired.len(), 1);
-        slots.release(expired.remove(0), false);
-        assert!(slots.claim("c").await.is_ok(), "there is room again");
-        drop(connected);
-    }
-}
+#[path = "slots_tests.rs"]
+mod tests;

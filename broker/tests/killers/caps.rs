@@ -164,3 +164,15 @@ async fn a_client_that_reads_nothing_is_left_after_a_while() {
     assert!(stalled.closed().await);
     guarded.survives().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_leaves_no_session_behind() {
+    let guarded = Guarded::start(|_| ()).await;
+    for _ in 0..2 {
+        let mut client = Client::silent(guarded.address).await.unwrap();
+        let id = "cipherwatt-doctor-0123abcd";
+        client.send(&connect(id, 0, b"")).await.unwrap();
+        assert_eq!(client.packet().await.unwrap(), (0x20, vec![0, 0]));
+    }
+    guarded.survives().await;
+}

@@ -123,7 +123,7 @@ async fn a_will_is_published_unless_the_client_takes_leave() {
             nothing_comes(&mut heir).await;
         } else {
             drop(mortal);
-            assert!(heir.until(0x32).await.unwrap().ends_with(b"gone"));
+            assert!(heir.until(0x30).await.unwrap().ends_with(b"gone"));
         }
     }
     // It was to be retained, with QoS 0.

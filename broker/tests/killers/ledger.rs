@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use service::telemetry;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::brokers::{Bare, Guarded};
-use crate::wire::{Client, publish, unique};
+use crate::wire::{Client, PATIENCE, publish, unique};
 
 const PUBLISHERS: u16 = 4;
 const STALL: Duration = Duration::from_secs(2);
@@ -127,4 +128,55 @@ async fn nothing_acknowledged_is_lost_while_the_subscriber_stalls() {
         .lines()
         .find(|line| line.starts_with("cipherwatt_broker_messages_held_total"));
     assert!(held.is_some_and(|line| !line.ends_with(" 0")), "{held:?}");
+}
+
+/// A message of a hundredth of what the log holds, and so many that nothing more can be held.
+const PART: usize = 100_000;
+const PARTS: u16 = 130;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_subscriber_that_acknowledges_nothing_stops_others_for_its_grace_only() {
+    let guarded = Guarded::start(|broker| broker.required_grace = Duration::from_secs(1)).await;
+    let mut stalled = Client::connect(guarded.address, &analytics(), false)
+        .await
+        .unwrap();
+    stalled.subscribe(&topic(0), 1).await.unwrap();
+    let reads = tokio::spawn(async move { while stalled.packet().await.is_ok() {} });
+    let mut publisher = Client::connect(guarded.address, &unique("p"), true)
+        .await
+        .unwrap();
+    let mut latest = Duration::ZERO;
+    for id in 1..=PARTS {
+        let start = Instant::now();
+        let message = publish(&topic(0), Some(id), &[0; PART]);
+        publisher.send(&message).await.unwrap();
+        publisher.until(0x40).await.unwrap();
+        latest = latest.max(start.elapsed());
+    }
+    assert!(latest > Duration::from_millis(500), "it waited: {latest:?}");
+    reads.await.unwrap();
+    guarded.survives().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_waits_for_itself_as_a_publisher_is_left() {
+    let guarded = Guarded::start(|broker| broker.write_timeout = Duration::from_secs(1)).await;
+    let mut client = Client::connect(guarded.address, &analytics(), true)
+        .await
+        .unwrap();
+    client.subscribe(&topic(0), 1).await.unwrap();
+    let (mut read, mut write) = client.stream.into_split();
+    let publishes = tokio::spawn(async move {
+        for id in 1..=PARTS {
+            let message = publish(&topic(0), Some(id), &[0; PART]);
+            if write.write_all(&message).await.is_err() {
+                break;
+            }
+        }
+        write
+    });
+    let closed = timeout(PATIENCE, tokio::io::copy(&mut read, &mut tokio::io::sink())).await;
+    assert!(closed.is_ok(), "it is still connected");
+    drop(publishes.await.unwrap());
+    guarded.survives().await;
 }
