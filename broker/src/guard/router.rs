@@ -185,15 +185,30 @@ impl ToRouter {
 
 #[cfg(test)]
 mod tests {
-    use rumqttd::protocol::Publish;
+    use rumqttd::protocol::{Filter, Publish, QoS, RetainForwardRule, Subscribe};
     use service::Settings;
 
     use super::*;
 
-    /// Messages that the router needs a few calls of a fence for.
-    fn many() -> Vec<Packet> {
-        let message = Publish::new("nobody", "x", false);
-        vec![Packet::Publish(message, None); 200_000]
+    const NAMES: usize = 4_000;
+
+    /// Filters that the router compares each new topic with.
+    fn filters() -> Packet {
+        let filters = (0..NAMES).map(|number| Filter {
+            path: format!("a/+/{number}"),
+            qos: QoS::AtMostOnce,
+            nolocal: false,
+            preserve_retain: false,
+            retain_forward_rule: RetainForwardRule::Never,
+        });
+        let filters = filters.collect();
+        Packet::Subscribe(Subscribe { pkid: 1, filters }, None)
+    }
+
+    /// A message with a topic of its own.
+    fn message(number: usize) -> Packet {
+        let topic = format!("a/{number}/x");
+        Packet::Publish(Publish::new(topic, String::new(), false), None)
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -202,11 +217,14 @@ mod tests {
         let router = tokio::task::spawn_blocking(move || Router::start(config));
         let router = router.await.unwrap().ok().unwrap();
         let mut busy = router.link("busy".to_owned(), true).await.ok().unwrap();
-        for _ in 0..2 {
-            busy.to.push(&mut many(), 0).await.unwrap();
+        busy.to.push(&mut vec![filters()], 0).await.unwrap();
+        for round in 0..2 {
             busy.to.all_taken().await;
-            // Waits in the queue until the router has worked through the others.
-            busy.to.push(&mut vec![many().remove(0)], 0).await.unwrap();
+            let mut many = (0..NAMES).map(|it| message(round * NAMES + it)).collect();
+            busy.to.push(&mut many, 0).await.unwrap();
+            busy.to.all_taken().await;
+            // The router needs many times `CALL` for those; this one waits in the queue behind them.
+            busy.to.push(&mut vec![message(0)], 0).await.unwrap();
             router.fence().await.unwrap();
             assert!(busy.to.link.buffer().is_empty());
         }
