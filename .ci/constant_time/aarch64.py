@@ -20,7 +20,8 @@ class Aarch64(Machine):
 
     def registers(self, text):
         found = []
-        text = re.sub(r"#\S+|<.*>", "", text)
+        # The target of a branch is a hexadecimal number, which can look like a register: `d46000 <name>`.
+        text = re.sub(r"#\S+|\b[0-9a-f]+ <.*>|<.*>", "", text)
         for first, last in re.findall(r"\bv(\d+)\.\w+-v(\d+)", text):
             found += [f"v{n}" for n in range(int(first) + 1, int(last))]
         for word in re.findall(r"\b[a-z]+\d*\b", text):
