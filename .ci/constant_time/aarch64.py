@@ -20,12 +20,12 @@ class Aarch64(Machine):
 
     def registers(self, text):
         found = []
-        # The target of a branch is a hexadecimal number, which can look like a register: `d46000 <name>`.
-        text = re.sub(r"#\S+|\b[0-9a-f]+ <.*>|<.*>", "", text)
+        text = re.sub(r"#\S+|<.*>", "", text)
         for first, last in re.findall(r"\bv(\d+)\.\w+-v(\d+)", text):
             found += [f"v{n}" for n in range(int(first) + 1, int(last))]
         for word in re.findall(r"\b[a-z]+\d*\b", text):
-            if number := re.match(r"([xwvqdshb])(\d+)$", word):
+            # Two digits: an address is a hexadecimal number, which can begin like a register (`b46000`).
+            if number := re.match(r"([xwvqdshb])(\d\d?)$", word):
                 found.append(("x" if number[1] in "xw" else "v") + number[2])
             elif word in ("sp", "wsp"):
                 found.append("sp")
