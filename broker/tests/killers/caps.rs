@@ -176,3 +176,30 @@ async fn a_doctor_leaves_no_session_behind() {
     }
     guarded.survives().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_will_counts_as_a_message_of_its_client() {
+    let guarded = Guarded::start(|broker| broker.max_topics_per_identity = 1).await;
+    let mut heir = Client::connect(guarded.address, "heir", true)
+        .await
+        .unwrap();
+    heir.subscribe("#", 1).await.unwrap();
+    for (topic, gone) in [("second", false), ("first", true)] {
+        let mut mortal = Client::silent(guarded.address).await.unwrap();
+        let will = [text("mortal"), text(topic), text("gone")].concat();
+        let connect = framed(0x10, &[b"\x00\x04MQTT\x04\x06\x00\x3c", &will]);
+        mortal.send(&connect).await.unwrap();
+        mortal
+            .send(&publish("first", Some(1), b"here"))
+            .await
+            .unwrap();
+        mortal.until(0x40).await.unwrap();
+        drop(mortal);
+        assert!(heir.until(0x32).await.unwrap().ends_with(b"here"));
+        sleep(Duration::from_millis(200)).await;
+        heir.send(&[0xc0, 0]).await.unwrap();
+        let next = heir.packet().await.unwrap();
+        assert_eq!(next.0, if gone { 0x30 } else { 0xd0 }, "{topic}");
+    }
+    guarded.survives().await;
+}
