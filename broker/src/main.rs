@@ -31,7 +31,7 @@ struct Command {
 enum Action {
     /// Give a user a password, typed or on standard input, or take a user out
     #[command(
-        after_help = "A user is called ROLE.ID, such as gateway.gateway-1; the broker keeps a hash of the password.\n\nExamples:\n  broker passwd users gateway.gateway-1\n  broker passwd users operator < password.txt\n  broker passwd --delete users gateway.gateway-1"
+        after_help = "A user is called ROLE.ID, such as gateway.gateway-1; the broker keeps a hash of the password.\n\nExamples:\n  broker passwd users gateway.gateway-1\n  broker passwd --delete users gateway.gateway-1"
     )]
     Passwd {
         /// The file of users, which is made if it is missing

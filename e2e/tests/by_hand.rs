@@ -134,7 +134,8 @@ const PRODUCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/product
 /// A day of quarter hours of 20 homes, as a file to replay.
 fn readings(deployment: &Deployment) -> PathBuf {
     let mut text = "time".to_owned();
-    text.extend((1..=20).map(|home| format!(",home-{home}")));
+    // A gateway's new meters have names that begin with its own.
+    text.extend((1..=20).map(|home| format!(",gateway-1-home-{home}")));
     // Yesterday's: analytics goes by the wall clock in production, and takes no readings past its retention.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now");
     let midnight = (now.as_secs() / 86_400 - 1) * 86_400;

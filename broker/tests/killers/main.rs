@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use wire::{Client, DISCONNECT, connect, framed, publish, serves, subscribe, text, unique};
 
 /// How long it may take until rumqttd has ended: some need luck.
-const LUCK: Duration = Duration::from_secs(60);
+const LUCK: Duration = Duration::from_secs(180);
 
 /// Attempts on our broker, at least.
 const ATTEMPTS: usize = 10;

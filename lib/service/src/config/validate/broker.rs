@@ -5,6 +5,25 @@ use crate::config::Broker;
 
 pub(super) fn broker(broker: &Broker) -> Check {
     packet_size("broker.max_payload_bytes", broker.max_payload_bytes)?;
+    counts(broker)?;
+    let sizes = [
+        ("broker.max_held_bytes", broker.max_held_bytes),
+        ("broker.max_retained_bytes", broker.max_retained_bytes),
+        ("broker.segment_bytes", broker.segment_bytes),
+    ];
+    for (key, bytes) in sizes {
+        range(key, bytes, 1_024, usize::MAX)?;
+    }
+    positive("broker.handshake_timeout", broker.handshake_timeout)?;
+    positive("broker.write_timeout", broker.write_timeout)?;
+    positive("broker.session_expiry", broker.session_expiry)?;
+    positive("broker.required_grace", broker.required_grace)?;
+    range("broker.segment_count", broker.segment_count, 2, 65_536)?;
+    range("broker.password_checks", broker.password_checks, 1, 1_024)
+}
+
+/// How many of each there may be.
+fn counts(broker: &Broker) -> Check {
     let counts = [
         ("broker.max_connections", broker.max_connections),
         (
@@ -50,18 +69,5 @@ pub(super) fn broker(broker: &Broker) -> Check {
     for (key, count) in names {
         range(key, count, 1, 100_000_000)?;
     }
-    let sizes = [
-        ("broker.max_held_bytes", broker.max_held_bytes),
-        ("broker.max_retained_bytes", broker.max_retained_bytes),
-        ("broker.segment_bytes", broker.segment_bytes),
-    ];
-    for (key, bytes) in sizes {
-        range(key, bytes, 1_024, usize::MAX)?;
-    }
-    positive("broker.handshake_timeout", broker.handshake_timeout)?;
-    positive("broker.write_timeout", broker.write_timeout)?;
-    positive("broker.session_expiry", broker.session_expiry)?;
-    positive("broker.required_grace", broker.required_grace)?;
-    range("broker.segment_count", broker.segment_count, 2, 65_536)?;
-    range("broker.password_checks", broker.password_checks, 1, 1_024)
+    Ok(())
 }
