@@ -43,7 +43,7 @@ pub(crate) fn framed(first: u8, parts: &[&[u8]]) -> Vec<u8> {
 pub(crate) fn connect(id: &str, flags: u8, rest: &[u8]) -> Vec<u8> {
     framed(
         0x10,
-        &[b"\x00\x04MQTT\x04", &[flags], b"\x00\x3c", &text(id), rest],
+        &[b"\x00\x04MQTT\x04", &[flags], b"\xff\xff", &text(id), rest],
     )
 }
 
