@@ -41,7 +41,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Make keys, certificates and settings of a new deployment in production mode
     #[command(
-        after_help = "Examples:\n  operator init --id north\n  operator init --id north --dir /etc/cipherwatt --host broker.example.org --gateway gateway-1 --gateway gateway-2"
+        after_help = "Examples:\n  operator init --id north\n  operator init --id north --host broker.example.org --gateway gateway-1 --gateway gateway-2"
     )]
     Init(Init),
     /// List enrolment requests that wait for approval
