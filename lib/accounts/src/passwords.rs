@@ -140,7 +140,7 @@ impl Passwords {
         self.users.keys().map(String::as_str)
     }
 
-    /// The hash to check a user's password against, by [`matches`]; one that nothing matches if there is no such user.
+    /// The hash to check a user's password against, by [`matches()`]; one that nothing matches if there is no such user.
     pub fn hash(&self, user: &str) -> Option<PasswordHash> {
         let known = self.users.get(user).cloned();
         known.or_else(|| PasswordHash::new(NOBODY).ok())
