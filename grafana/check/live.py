@@ -64,7 +64,7 @@ def provoke(deployment):
     time.sleep(5)
     say("analytics that has forgotten all, an operator that asks a person")
     d.operator.stop()
-    d.operator.start(operator__enrolment="manual", operator__metrics_max_feeders="2")
+    d.operator.start(operator__enrolment="manual", operator__meter_prefix="false", operator__metrics_max_feeders="2")
     d.analytics.stop(signal.SIGKILL)
     d.gateway.stop(signal.SIGKILL)
     d.analytics.forget("sums.redb")
