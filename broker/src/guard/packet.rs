@@ -246,37 +246,39 @@ fn publish(first: u8, header: usize, mut frame: BytesMut) -> Result<Publish, Pac
 
 fn subscribe(fields: &mut Fields, max: usize) -> Result<Packet, PacketError> {
     const NAME: &str = "SUBSCRIBE";
-    let id = fields.id(NAME)?;
-    let mut filters = Vec::new();
-    while filters.is_empty() || !fields.is_empty() {
-        if filters.len() >= max {
-            return Err(PacketError::Filters { max });
+    let (id, filters) = filters(fields, NAME, max, |fields, filter| {
+        match fields.byte(NAME)? {
+            // QoS 2 is granted as 1.
+            qos @ 0..=2 => Ok((filter, qos.min(1))),
+            _ => Err(PacketError::Malformed(NAME)),
         }
-        let filter = fields.text(NAME)?;
-        check_filter(&filter)?;
-        let qos = fields.byte(NAME)?;
-        if qos > 2 {
-            return Err(PacketError::Malformed(NAME));
-        }
-        // QoS 2 is granted as 1.
-        filters.push((filter, qos.min(1)));
-    }
+    })?;
     Ok(Packet::Subscribe { id, filters })
 }
 
 fn unsubscribe(fields: &mut Fields, max: usize) -> Result<Packet, PacketError> {
-    const NAME: &str = "UNSUBSCRIBE";
-    let id = fields.id(NAME)?;
+    let (id, filters) = filters(fields, "UNSUBSCRIBE", max, |_, filter| Ok(filter))?;
+    Ok(Packet::Unsubscribe { id, filters })
+}
+
+/// The packet's id, and its filters with what stands behind each: one at least, and `max` at most.
+fn filters<T>(
+    fields: &mut Fields,
+    name: &'static str,
+    max: usize,
+    with_rest: impl Fn(&mut Fields, String) -> Result<T, PacketError>,
+) -> Result<(u16, Vec<T>), PacketError> {
+    let id = fields.id(name)?;
     let mut filters = Vec::new();
     while filters.is_empty() || !fields.is_empty() {
         if filters.len() >= max {
             return Err(PacketError::Filters { max });
         }
-        let filter = fields.text(NAME)?;
+        let filter = fields.text(name)?;
         check_filter(&filter)?;
-        filters.push(filter);
+        filters.push(with_rest(fields, filter)?);
     }
-    Ok(Packet::Unsubscribe { id, filters })
+    Ok((id, filters))
 }
 
 /// Whether a topic or filter is one that the router can take: it panics on some that are not ASCII, and `$` leads to what
