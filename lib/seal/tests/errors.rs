@@ -63,7 +63,7 @@ fn the_errors_standard_deviation_is_within_2_percent_of_openfhes() {
 }
 
 /// Opened in pairs: lifting an odd number of reports rounds half a unit away in every residue, and of c1 the key makes
-/// of it ½·Σ±s_j. One report in three hundred keys has 3 % more noise by that.
+/// of it ½·Σ±s_j: one report has 3 % more noise by that under six keys of 300.
 #[test]
 fn what_every_kernel_seals_in_every_profile_opens_within_the_noise_model() {
     const PAIRS: u64 = 300;
