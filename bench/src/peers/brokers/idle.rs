@@ -41,10 +41,10 @@ async fn connect(address: SocketAddr, number: usize) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// CONNECT of MQTT 3.1.1 with a clean session and no keep-alive, section 3.1.
+/// CONNECT of MQTT 3.1.1 with a clean session, section 3.1. Ten minutes of keep-alive, because rumqttd refuses 0.
 fn connect_packet(id: &str) -> Vec<u8> {
     let mut packet = vec![0x10, (12 + id.len()) as u8];
-    packet.extend(b"\0\x04MQTT\x04\x02\0\0");
+    packet.extend(b"\0\x04MQTT\x04\x02\x02\x58");
     packet.extend((id.len() as u16).to_be_bytes());
     packet.extend(id.as_bytes());
     packet

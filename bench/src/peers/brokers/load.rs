@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use harness::latency::Durations;
-use service::config::Mqtt;
-use service::mqtt::{self, Event, Publisher, QoS};
+use service::config::{Deployment, Mqtt};
+use service::mqtt::{self, Client, Event, Publisher, QoS};
 use service::stop::Stop;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -50,14 +50,21 @@ struct Times {
     first: Duration,
 }
 
-/// Publishes to one subscriber at QoS 1, on the topics of reports, so that our own broker waits for it as it waits for analytics.
-pub(crate) async fn offer(broker: &Mqtt, topics: &Topics, shape: &Shape) -> Result<Delivery> {
+/// Publishes to one subscriber at QoS 1, on the topics of reports and with the client id of analytics, which our own broker knows
+/// whom to wait for by.
+pub(crate) async fn offer(
+    broker: &Mqtt,
+    deployment: &Deployment,
+    shape: &Shape,
+) -> Result<Delivery> {
+    let topics = Topics::new(&deployment.root)?;
+    let subscriber = Client::Analytics(&"bench".parse()?).id(deployment);
     let mut settings = broker.clone();
     settings.in_flight = INFLIGHT;
     let (stop, stopped) = Stop::manual();
     let began = Instant::now();
     let all = vec![(topics.report_filter(), QoS::AtLeastOnce)];
-    let (_subscriber, mut inbox) = mqtt::connect(&settings, "subscriber", all, stopped.clone());
+    let (_subscriber, mut inbox) = mqtt::connect(&settings, &subscriber, all, stopped.clone());
     let connected = async { while !matches!(inbox.recv().await, Some(Event::Connected)) {} };
     timeout(PATIENCE, connected)
         .await
@@ -203,7 +210,6 @@ mod tests {
         let (stop, stopped) = Stop::manual();
         let broker = broker::bind(&settings).await.unwrap();
         settings.mqtt.address = broker.address().to_string();
-        let topics = Topics::new(&settings.deployment.root).unwrap();
         let shape = Shape {
             messages: 40,
             bytes: 27_000,
@@ -211,7 +217,9 @@ mod tests {
             stall: Duration::ZERO,
         };
         let broker = tokio::spawn(broker.run(stopped));
-        let delivery = offer(&settings.mqtt, &topics, &shape).await.unwrap();
+        let delivery = offer(&settings.mqtt, &settings.deployment, &shape)
+            .await
+            .unwrap();
         assert!((delivery.delivered - 1.0).abs() < 1e-9);
         assert!(delivery.p50_ms <= delivery.p99_ms && delivery.per_s > 0.0);
         stop.stop();

@@ -13,9 +13,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use harness::process::free_address;
 use indicatif::ProgressBar;
-use service::config::{Mqtt, Settings};
+use service::config::{Deployment, Mqtt, Settings};
 use tokio::process::Child;
-use wire::Topics;
 
 use super::native;
 pub(crate) use figures::BrokerComparison;
@@ -178,13 +177,12 @@ async fn one_round(
         folder,
         port: free_address()?.port(),
     };
-    let topics = Topics::new(&settings.deployment.root)?;
     let mut child = start.child(kind)?;
     listening(&mut child, start.port).await?;
     let clients = start.clients(kind);
     let mut runs = Vec::new();
     for (name, _, shape) in &load.shapes {
-        let run = one(&child, &clients, &topics, shape).await;
+        let run = one(&child, &clients, &settings.deployment, shape).await;
         runs.push(run.with_context(|| format!("load {name}"))?);
     }
     // A broker of its own, whose memory no load has used.
@@ -196,17 +194,19 @@ async fn one_round(
     let idle_kib = if tls {
         f64::NAN
     } else {
-        idle::kib_per_connection(process, start.port, load.idle).await?
+        idle::kib_per_connection(process, start.port, load.idle)
+            .await
+            .context("idle connections")?
     };
     // Killed when dropped, and waited for here so that the next one has the machine to itself.
     child.kill().await.context("ending a broker")?;
     Ok(Round { runs, idle_kib })
 }
 
-async fn one(child: &Child, clients: &Mqtt, topics: &Topics, shape: &Shape) -> Result<Run> {
+async fn one(child: &Child, clients: &Mqtt, deployment: &Deployment, shape: &Shape) -> Result<Run> {
     let process = child.id().context("the broker ended")?;
     let before = Usage::of(process);
-    let delivery = offer(clients, topics, shape).await?;
+    let delivery = offer(clients, deployment, shape).await?;
     let used = Usage::of(process).since(&before);
     Ok(Run {
         delivery,
