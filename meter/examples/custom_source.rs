@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use meter::source::{MeterSpec, MicroWattHours, Reading, Source, SourceError, clamp};
 use meter::{Readings, Scale, quantise};
+use readings::{MeterSpec, MicroWattHours, Reading, Source, SourceError, clamp};
 use service::clock::SystemClock;
 use service::{Settings, Stop};
 use wire::{MeterId, UnixSeconds, WattHours, Watts};

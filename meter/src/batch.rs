@@ -4,7 +4,7 @@ use packed::layout::Entered;
 use wire::{Grid, WindowStart};
 
 use crate::quantum::{self, Scale};
-use crate::source::{MeterSpec, MicroWattHours, Reading, clamp};
+use readings::{MeterSpec, MicroWattHours, Reading, clamp};
 
 /// One meter's reading of one interval, as it is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use wire::{
 };
 
 use crate::member::{Member, PublicKeys};
-use crate::source::MeterSpec;
+use readings::MeterSpec;
 
 mod keys;
 

@@ -4,7 +4,7 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * [`source`]: readings, simulated or replayed · `readings`: which of them · `fleet`, `member`: the meters they belong to, and their keys
+//! * `source`: which readings the settings name · `fleet`, `member`: the meters they belong to, and their keys
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time · `quantum`: in whole quanta
 //! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
@@ -22,12 +22,12 @@ pub mod metrics;
 mod outbox;
 pub mod pacing;
 mod quantum;
-mod readings;
 mod seal;
-pub mod source;
+mod source;
 mod timeline;
 mod uplink;
 
+use readings::SourceError;
 use service::clock::SharedClock;
 use service::config::Settings;
 use service::stop::Stop;
@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 pub use fleet::feeder_of;
 pub use gateway::{Event, Summary};
 pub use quantum::{Scale, enter, quantise};
-pub use readings::{Readings, replayed, simulated};
+pub use source::{Readings, replayed, simulated};
 
 /// Why a gateway ended.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ pub enum MeterError {
     },
     /// The readings cannot be read on.
     #[error(transparent)]
-    Source(#[from] source::SourceError),
+    Source(#[from] SourceError),
     /// Encryption does not compute what it should on this processor.
     #[error("nothing is sealed: encryption fails its known answers")]
     SelfTest(#[source] ::seal::SelfTestError),
@@ -103,7 +103,7 @@ pub async fn run(
 /// for the sums to be released, so that little is left in its journal.
 ///
 /// ```no_run
-/// use meter::source::{Replay, ReplayOptions};
+/// use readings::{Replay, ReplayOptions};
 ///
 /// # async fn gateway() -> Result<(), Box<dyn std::error::Error>> {
 /// let settings = service::Settings::defaults();

@@ -7,7 +7,7 @@
 use packed::layout::Entered;
 use wire::WattHours;
 
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 /// What a feeder's setting allows a reading to enter as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Scale {
 /// comes there by its remainder alone. The reference enters then, and the quantum is carried, too.
 ///
 /// ```
-/// use meter::source::MicroWattHours;
+/// use readings::MicroWattHours;
 /// use meter::{Scale, quantise};
 /// use wire::WattHours;
 ///

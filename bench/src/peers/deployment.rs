@@ -5,12 +5,12 @@ use std::sync::Arc;
 use analytics::AssignedPlan;
 use anyhow::{Context as _, Result, anyhow};
 use masks::{Label, MaskSecret, PadKey, Parties};
-use meter::source::MicroWattHours;
 use openfhe::secret::{self, SecretKey};
 use openfhe::{Context, PublicKey};
 use packed::Profile;
 use packed::layout::{Encoding, Entered, Layout};
 use packed::noise::{self, KeyNorms};
+use readings::MicroWattHours;
 use service::config::Settings;
 use service::trust::{HeldPlan, Roster};
 use wire::{

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use harness::oracle::{Seeded, Truths};
 use harness::process::free_address;
 use meter::simulated;
-use meter::source::Simulated;
+use readings::Simulated;
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use meter::source::{Simulated, Source, open_replay};
 use meter::{replayed, simulated};
+use readings::{Simulated, Source, open_replay};
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
@@ -264,7 +264,7 @@ pub fn input_file(named: Option<&Path>) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use meter::source::{Replay, ReplayOptions};
+    use readings::{Replay, ReplayOptions};
 
     use super::*;
 

@@ -8,11 +8,11 @@ use std::path::Path;
 use harness::oracle::{Clear as _, FileTruth, Truths};
 use harness::verdict::judge;
 use harness::watch::{Seen, Watch};
-use meter::source::MicroWattHours;
 use openfhe::{Context, secret};
 use operator::{By, FeederReport, Scale};
 use packed::layout::{Encoding, Entered, Layout, Shape};
 use packed::{Accumulator, noise, sum};
+use readings::MicroWattHours;
 use service::config::Settings;
 use wire::{
     ContributorSet, Digest, FeederId, KeyEpoch, Part, PlanVersion, Salt, Sum, UnixMillis,

@@ -15,14 +15,14 @@ use crate::MeterError;
 use crate::batch::Interval;
 use crate::journal::MeterRecord;
 use crate::metrics;
-use crate::readings::Readings;
-use crate::source::{BoxedSource, Reading, SourceError};
+use crate::source::Readings;
+use readings::{Reading, Source, SourceError};
 
 type Read = JoinHandle<ReadDone>;
 
 /// What a reading task comes back with.
 pub(super) struct ReadDone {
-    source: BoxedSource,
+    source: Box<dyn Source>,
     target: Target,
     /// The readings of each interval asked for, in order.
     readings: Result<Vec<Vec<Reading>>, SourceError>,
@@ -38,7 +38,7 @@ enum Target {
 /// The readings: where they come from, which run they are for, and what of them has been reported.
 pub(super) struct Reader {
     /// Lent to the task that reads it.
-    pub(super) source: Option<BoxedSource>,
+    pub(super) source: Option<Box<dyn Source>>,
     /// What decides which readings they are, as text.
     pub(super) identity: String,
     /// Whether readings are of now once event time has caught up. A recording never is: it can be read at any time.

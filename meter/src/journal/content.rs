@@ -9,7 +9,7 @@ use super::Spans;
 use crate::batch::{Batch, Interval, MeterWindow};
 use crate::outbox::Sealed;
 use crate::quantum::{self, Scale};
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 /// Names one report, whatever the fleet's order is today.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

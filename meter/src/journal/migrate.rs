@@ -25,7 +25,7 @@ use super::rows::{self, Malformed};
 use super::tables::{self, BATCHES, FILLING, Failure, KEPT, META, RECORDS, SEALED, content};
 use super::{MeterRecord, Progress, Spans};
 use crate::batch::{Interval, Taken};
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 /// Changes a journal of one format into one of the next.
 type Step = fn(&WriteTransaction) -> Result<(), Failure>;

@@ -7,7 +7,7 @@ use wire::{Digest, Part, UnixMillis, WindowStart};
 use super::{Kept, MeterRecord, Spans};
 use crate::batch::{Batch, Interval, Taken};
 use crate::outbox::Sealed;
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 /// A row is not what this program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ use wire::{KeyEpoch, MaskKey, PlanVersion, Watts, WindowStart};
 use super::*;
 use crate::fleet::Fleet;
 use crate::quantum::{Scale, enter_again};
-use crate::source::{MeterSpec, MicroWattHours};
+use readings::{MeterSpec, MicroWattHours};
 
 const INTERVAL_S: u32 = 3_600;
 const BATCH: u16 = 24;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use meter::source::{
-    MeterSpec, MicroWattHours, Reading, Replay, ReplayOptions, Source, SourceError,
-};
 use meter::{Event, Readings};
+use readings::{MeterSpec, MicroWattHours, Reading, Replay, ReplayOptions, Source, SourceError};
 use service::Stop;
 use service::clock::SystemClock;
 use tokio::sync::mpsc;

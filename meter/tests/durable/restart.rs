@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use meter::source::{Replay, ReplayOptions};
 use meter::{Event, Readings};
+use readings::{Replay, ReplayOptions};
 use service::Stop;
 use service::clock::SystemClock;
 use wire::{Digest, PlanVersion, Reason, Status, UnixSeconds};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use meter::Scale;
-use meter::source::{MicroWattHours, Reading, Simulated, Source as _, clamp};
+use readings::{MicroWattHours, Reading, Simulated, Source as _, clamp};
 use service::Settings;
 use wire::{Grid, MeterId, UnixSeconds, WindowStart};
 

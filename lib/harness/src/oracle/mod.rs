@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use meter::feeder_of;
-use meter::source::{Reading, Source};
+use readings::{Reading, Source};
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 pub use file::FileTruth;

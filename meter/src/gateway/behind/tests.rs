@@ -1,6 +1,6 @@
 use super::*;
 use crate::journal::Progress;
-use crate::source::MeterSpec;
+use readings::MeterSpec;
 use wire::{MeterId, Watts, WindowStart};
 
 /// Windows of an hour, in quarters of it.

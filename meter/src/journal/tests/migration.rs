@@ -13,7 +13,7 @@ use crate::batch::{Batch, Interval, Taken};
 use crate::journal::{
     FILE, Held, Journal, JournalError, MeterRecord, Op, Place, Progress, Spans, tables,
 };
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 /// A journal as a program of an earlier format left it, with sealed reports and without.
 struct Kept {

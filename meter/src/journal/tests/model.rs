@@ -10,7 +10,7 @@ use crate::batch::{Batch, Filling, Interval, Taken};
 use crate::journal::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport, Spans};
 use crate::outbox::Sealed;
 use crate::quantum::Scale;
-use crate::source::MicroWattHours;
+use readings::MicroWattHours;
 
 const METERS: usize = 3;
 

@@ -10,7 +10,7 @@ use super::open;
 use crate::batch::{Batch, Filling, Interval};
 use crate::journal::{Held, Op, Place, Progress, Spans};
 use crate::quantum::Scale;
-use crate::source::{MeterSpec, MicroWattHours, Reading, clamp};
+use readings::{MeterSpec, MicroWattHours, Reading, clamp};
 
 const METERS: usize = 2;
 const BATCH: u16 = 3;

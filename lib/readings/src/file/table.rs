@@ -2,7 +2,7 @@
 
 use wire::{MeterId, UnixSeconds, Watts};
 
-use super::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
+use crate::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
 
 /// Stands for a missing value in a [`Column`]. No value of a file comes near: see
 /// [`super::parse::LARGEST_KWH`].

@@ -75,7 +75,7 @@ type Tables = [[[f64; QUARTERS]; 36]; 3];
 
 static TABLES: LazyLock<Box<Tables>> = LazyLock::new(|| {
     parse(include_str!(
-        "../../../data/bdew_standard_load_profiles_2025.csv"
+        "../../../../data/bdew_standard_load_profiles_2025.csv"
     ))
 });
 

@@ -223,7 +223,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Share of the annual consumption that goes through the appliances.
-    pub(in crate::source) fn run_share(kind: &Kind) -> f64 {
+    pub(in crate::simulated) fn run_share(kind: &Kind) -> f64 {
         let usual_wh = |a: &Appliance| a.watts * a.mean_share() * a.minutes / 60.0;
         let daily_wh: f64 = kind.appliances.iter().map(|a| usual_wh(a) * a.chance).sum();
         daily_wh * 365.0 / (kind.reference_kwh * 1_000.0)

@@ -7,7 +7,7 @@
 //!   difference of two register values. Readings of any lengths therefore add up exactly. Any interval that
 //!   divides a day is answered, down to one second.
 //! * Appliances start and stop to the second. Base demand and solar export are constant over a quarter hour.
-//! * The mean of many meters of a kind is their load profile ([`super::bdew`]), on any day, in local time. A day is
+//! * The mean of many meters of a kind is their load profile (`bdew`), on any day, in local time. A day is
 //!   lived by the wall clock: the hour that a clock change repeats is lived twice, the one it skips not at all.
 //! * Moments of runs are stratified over neighbouring meters (`strata`): a thousand of them follow the
 //!   profile as closely as about five thousand independent ones would (1.5 % for a quarter hour, one standard
@@ -18,12 +18,18 @@
 use jiff::{Timestamp, tz::TimeZone};
 use wire::{MeterId, UnixSeconds};
 
-use super::{
-    MeterSpec, MicroWattHours, Reading, Source, SourceError,
-    appliance::QUARTER_S,
-    customer::{Cell, Customer, Day, Routine},
-    solar, zone,
-};
+use self::appliance::QUARTER_S;
+use self::customer::{Cell, Customer, Day, Routine};
+use crate::zone::zone;
+use crate::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
+
+mod appliance;
+mod bdew;
+mod curve;
+mod customer;
+mod mix;
+mod solar;
+mod strata;
 
 /// Seconds in a day.
 const DAY: u32 = 86_400;
@@ -146,7 +152,7 @@ impl Simulated {
 
     /// The load profile that the meter at `position` of [`Source::meters`] follows.
     #[cfg(test)]
-    fn profile(&self, position: usize) -> Option<super::bdew::Profile> {
+    fn profile(&self, position: usize) -> Option<bdew::Profile> {
         self.customers.get(position).map(|c| c.profile)
     }
 

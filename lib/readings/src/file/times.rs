@@ -138,7 +138,7 @@ pub(super) fn show(at: u64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::zone;
+    use crate::zone::zone;
 
     #[test]
     fn instants() {

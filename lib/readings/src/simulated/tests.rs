@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::bdew::Profile;
+use super::bdew::Profile;
 use super::*;
-use crate::source::clamp;
+use crate::clamp;
 
 /// Wednesday, 15 January 2025, 00:00 UTC.
 const JANUARY: u64 = 1_736_899_200;

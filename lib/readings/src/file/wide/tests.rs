@@ -1,17 +1,16 @@
 use wire::UnixSeconds;
 
-use super::super::{
-    Gaps, Replay, Source,
-    replay::tests::{at, parse, refusal},
-};
+use super::super::tests::{at, parse, refusal, said};
+use super::super::{Gaps, Replay};
 use super::*;
+use crate::Source as _;
 
 fn berlin(text: &str) -> Result<Replay, String> {
     let options = ReplayOptions {
         time_zone: "Europe/Berlin".to_owned(),
         ..ReplayOptions::default()
     };
-    parse(text, &options).map_err(|error| service::Chain(&error).to_string())
+    parse(text, &options).map_err(said)
 }
 
 /// A reading of whole kilowatt-hours, in millionths of a watt-hour.
@@ -175,7 +174,7 @@ fn bytes_that_are_not_text_are_named_and_not_called_csv() {
     for bytes in [&b"hour,a\n0,\xe9\n"[..], b"hour,\x8b\n0,1\n"] {
         let options = ReplayOptions::default();
         let error = Replay::from_reader(bytes, "test.csv.gz".as_ref(), &options).unwrap_err();
-        let said = service::Chain(&error).to_string();
+        let said = said(error);
         assert!(said.contains("is not UTF-8 text"), "{said}");
     }
 }

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-pub use self::csv_file::CsvError;
-
-mod csv_file;
+use crate::CsvError;
 
 /// Why a source cannot be opened, or cannot answer.
 #[derive(Debug, thiserror::Error)]

@@ -4,13 +4,13 @@ use jiff::{Timestamp, tz::TimeZone};
 use wire::Watts;
 
 use super::{
-    MicroWattHours,
     appliance::{BUSINESS, FRIDGE_DUTY, HOUSEHOLD, Kind, QUARTER_S, Run, SOLAR_HOME},
     bdew::{Profile, QUARTERS},
     curve::Curve,
     mix,
     strata::Place,
 };
+use crate::MicroWattHours;
 
 /// Base demand varies by these factors around one: half for the whole day, half by the hour.
 const DAILY: (f64, f64) = (0.7, 0.6);

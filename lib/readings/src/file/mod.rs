@@ -4,10 +4,21 @@ use std::{fs::File, io::Read, path::Path};
 
 use wire::UnixSeconds;
 
-use super::{
-    MeterSpec, Reading, Source, SourceError, error::CsvError, lcl, options::ReplayOptions,
-    parse::Rows, table::Table, wide, zone,
-};
+use self::parse::Rows;
+use self::table::Table;
+use crate::zone::zone;
+use crate::{MeterSpec, Reading, Source, SourceError};
+
+mod error;
+mod lcl;
+mod options;
+mod parse;
+mod table;
+mod times;
+mod wide;
+
+pub use self::error::CsvError;
+pub use self::options::{Gaps, ReplayOptions};
 
 /// The forms of CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,18 +126,23 @@ pub(crate) mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use super::super::{MicroWattHours, options::Gaps};
     use super::*;
+    use crate::MicroWattHours;
 
     /// Reads `text` with `options`.
     pub(crate) fn parse(text: &str, options: &ReplayOptions) -> Result<Replay, SourceError> {
         Replay::from_reader(text.as_bytes(), Path::new("test.csv"), options)
     }
 
+    /// An error as the edge prints it.
+    pub(crate) fn said(error: SourceError) -> String {
+        format!("{:#}", anyhow::Error::from(error))
+    }
+
     /// The message with which `text` is refused.
     pub(crate) fn refusal(text: &str) -> String {
         let error = parse(text, &ReplayOptions::default()).unwrap_err();
-        service::Chain(&error).to_string()
+        said(error)
     }
 
     /// Readings of the native interval at `start` in millionths of a watt-hour, `None` for missing ones.
@@ -222,7 +238,7 @@ pub(crate) mod tests {
         assert!(missing.unwrap_err().to_string().contains("/nowhere/x.csv"));
         let latin1: &[u8] = b"hour,a\n0,1\n1,\xe9\n";
         let error = Replay::from_reader(latin1, Path::new("x.csv"), &ReplayOptions::default());
-        let error = service::Chain(&error.unwrap_err()).to_string();
+        let error = said(error.unwrap_err());
         assert!(
             error.contains("x.csv") && error.contains("line 3"),
             "{error}"
@@ -239,7 +255,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_uci_file_reads_as_it_is() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/uci_electricity_hourly.csv");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/uci_electricity_hourly.csv");
         let mut replay = open_replay(&path, &ReplayOptions::default()).unwrap();
         assert_eq!((replay.form, replay.interval_s()), (Form::Wide, 3_600));
         assert_eq!(replay.meters().len(), 203);

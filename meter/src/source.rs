@@ -2,13 +2,11 @@
 
 use service::config::{Settings, SourceKind};
 
-use crate::source::{
-    BoxedSource, FleetOptions, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay,
-};
+use readings::{FleetOptions, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay};
 
 /// The readings of a gateway.
 pub struct Readings {
-    pub(crate) source: BoxedSource,
+    pub(crate) source: Box<dyn Source>,
     pub(crate) identity: String,
     pub(crate) live: bool,
 }

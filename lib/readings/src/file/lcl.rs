@@ -171,11 +171,10 @@ impl File<'_> {
 mod tests {
     use wire::UnixSeconds;
 
-    use super::super::{
-        Gaps, Source,
-        replay::tests::{at, parse, refusal},
-    };
+    use super::super::Gaps;
+    use super::super::tests::{at, parse, refusal};
     use super::*;
+    use crate::Source as _;
 
     const HEADER: &str = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) \r\n";
     /// 12 October 2012, 00:30 UTC.
