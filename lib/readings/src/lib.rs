@@ -12,6 +12,7 @@
 //! * `file`: interval data from a CSV file, in the `wide` form or that of Low Carbon London (`lcl`), by its `options`;
 //!   `parse` (rows, values, meter ids) and `times` (timestamps, gaps) are what the two forms share; `table` has the readings
 //!   in memory, and answers for any multiple of their interval
+//! * `live`: meters that talk; `registers` makes intervals of what a counter showed
 //!
 //! # Rules
 //! * Energy is in millionths of a watt-hour, net of export: what a meter sends into the grid is negative and is kept. A source
@@ -23,6 +24,7 @@
 
 mod error;
 mod file;
+mod live;
 mod reading;
 mod simulated;
 mod source;
@@ -31,6 +33,9 @@ mod zone;
 pub use self::{
     error::SourceError,
     file::{CsvError, Gaps, Replay, ReplayOptions, open_replay},
+    live::{
+        Counted, Gap, OtherRead, ReadChange, RegisterRead, RegisterRules, Registers, Step, step,
+    },
     reading::{MeterSpec, MicroWattHours, Reading, clamp},
     simulated::{FleetOptions, Mix, Simulated},
     source::Source,
