@@ -36,6 +36,7 @@ use service::stop::{Stop, StopHandle};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use wire::AnalyticsId;
 
 use crate::Interrupted;
 use crate::network::{self, Network};
@@ -122,6 +123,11 @@ impl Stack {
         let run = async move { analytics::run(&own, clock, stopped, Some(observer)).await };
         let task = self.on.analytics.spawn(run);
         self.analytics = Some(Analytics { stop, task });
+    }
+
+    /// Gives analytics another name, from its next start on.
+    pub fn rename_analytics(&mut self, id: AnalyticsId) {
+        self.settings.analytics.id = id;
     }
 
     /// Stops analytics alone, as SIGTERM does, and waits for it.

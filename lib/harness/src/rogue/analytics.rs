@@ -66,6 +66,24 @@ impl RogueAnalytics {
         })
     }
 
+    /// Connects under a name of its own, with the name and the key of another service.
+    ///
+    /// # Errors
+    /// The name is not an id.
+    pub fn thief(
+        settings: &Settings,
+        name: &str,
+        (id, key): (AnalyticsId, SigningKey),
+        feeder: FeederId,
+    ) -> Result<Self> {
+        Ok(Self {
+            outsider: Outsider::connect(settings, name)?,
+            feeder,
+            id,
+            key,
+        })
+    }
+
     /// Asks to be put into the plan for these feeders; none: all that nobody names.
     ///
     /// # Errors
@@ -149,19 +167,27 @@ impl RogueAnalytics {
     /// # Errors
     /// None came within a minute.
     pub async fn ask(&self, asked: &Asked) -> Result<SumStatus> {
-        let sum = self.sum(asked)?;
-        let topic = self.outsider.topics.sum(&self.feeder);
-        let deployment = &self.outsider.settings.deployment.id;
-        let (bytes, _) = wire::seal(&sum, Some(&asked.limbs), deployment, &topic, &self.key);
         let key = (self.feeder.clone(), asked.window, Part(asked.part));
         self.outsider.seen().answers.remove(&key);
-        self.outsider.publish(&topic, bytes, false).await?;
+        self.present(asked).await?;
         let answered = self.outsider.until("the operator's answer", |seen| {
             seen.answers.contains_key(&key)
         });
         answered.await?;
         let answer = self.outsider.seen().answers.get(&key).copied();
         answer.context("an answer that went again")
+    }
+
+    /// Signs a sum and publishes it, and waits for nothing.
+    ///
+    /// # Errors
+    /// There is no plan for its window, or it cannot be published.
+    pub async fn present(&self, asked: &Asked) -> Result<()> {
+        let sum = self.sum(asked)?;
+        let topic = self.outsider.topics.sum(&self.feeder);
+        let deployment = &self.outsider.settings.deployment.id;
+        let (bytes, _) = wire::seal(&sum, Some(&asked.limbs), deployment, &topic, &self.key);
+        self.outsider.publish(&topic, bytes, false).await
     }
 
     fn sum(&self, asked: &Asked) -> Result<Sum> {

@@ -30,6 +30,12 @@ pub struct RogueMeter {
     mask: MaskSecret,
 }
 
+/// The keys of a gateway and of its meters.
+pub struct RogueKeys {
+    gateway: SigningKey,
+    meters: Vec<RogueMeter>,
+}
+
 /// A gateway with some meters on one feeder.
 pub struct RogueGateway {
     /// Its connection, and what it saw.
@@ -40,6 +46,22 @@ pub struct RogueGateway {
     gateway: GatewayId,
     key: SigningKey,
     sealed_at: UnixMillis,
+}
+
+impl RogueKeys {
+    fn new(name: &str, meters: usize) -> Result<Self> {
+        let meter = |number: usize| {
+            Ok(RogueMeter {
+                id: format!("{name}-{number}").parse()?,
+                key: SigningKey::generate(),
+                mask: MaskSecret::generate()?,
+            })
+        };
+        Ok(Self {
+            gateway: SigningKey::generate(),
+            meters: (0..meters).map(meter).collect::<Result<_>>()?,
+        })
+    }
 }
 
 impl RogueGateway {
@@ -84,21 +106,31 @@ impl RogueGateway {
         (feeder, meters): (FeederId, usize),
         sealed_at: UnixMillis,
     ) -> Result<Self> {
-        let meter = |number: usize| {
-            Ok(RogueMeter {
-                id: format!("{name}-{number}").parse()?,
-                key: SigningKey::generate(),
-                mask: MaskSecret::generate()?,
-            })
-        };
+        let keys = RogueKeys::new(name, meters)?;
         Ok(Self {
             outsider: Outsider::connect(settings, name)?,
-            meters: (0..meters).map(meter).collect::<Result<_>>()?,
+            meters: keys.meters,
             feeder,
             gateway: name.parse()?,
-            key: SigningKey::generate(),
+            key: keys.gateway,
             sealed_at,
         })
+    }
+
+    /// New keys for itself and its meters, under the names that they have.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub fn new_keys(&self) -> Result<RogueKeys> {
+        RogueKeys::new(self.gateway.as_str(), self.meters.len())
+    }
+
+    /// Takes other keys, and returns those that it had.
+    pub fn exchange(&mut self, keys: RogueKeys) -> RogueKeys {
+        RogueKeys {
+            gateway: std::mem::replace(&mut self.key, keys.gateway),
+            meters: std::mem::replace(&mut self.meters, keys.meters),
+        }
     }
 
     /// Asks for the first of its meters to be enrolled, as many as these.

@@ -14,7 +14,7 @@ mod outsider;
 mod spoilt;
 
 pub use analytics::{Asked, RogueAnalytics};
-pub use gateway::{RogueGateway, RogueMeter};
+pub use gateway::{RogueGateway, RogueKeys, RogueMeter};
 pub use observed::{Observed, SeenReport, SumKey};
 pub use outsider::Outsider;
 pub use spoilt::Spoilt;
