@@ -54,6 +54,7 @@ pub(crate) mod tests;
 use changes::Changes;
 pub(crate) use close::Enrolled;
 pub(crate) use contribution::Contribution;
+pub(crate) use divide::Division;
 use feeder::{Feeder, Window};
 use fingerprints::{Fingerprints, Hasher};
 pub(crate) use fold::FoldResult;
@@ -137,6 +138,8 @@ pub(crate) struct Due {
     pub(crate) row: SumRow,
     /// The packed sum.
     pub(crate) limbs: Vec<u8>,
+    /// The part of which it is a piece, as the operator knows it.
+    pub(crate) replaces: Option<Part>,
     /// Who is in it.
     pub(crate) members: Members,
 }

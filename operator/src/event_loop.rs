@@ -54,6 +54,7 @@ pub(crate) struct Opened {
     pub(crate) topics: Topics,
     pub(crate) registry: Registry,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) searches: Searches,
     /// The newest window each feeder has released.
     pub(crate) released: BTreeMap<FeederId, WindowStart>,
     /// The last windows released before this start.
@@ -102,6 +103,7 @@ impl EventLoop {
             topics,
             registry,
             keyring,
+            searches,
             released,
             recent,
             lock,
@@ -115,7 +117,7 @@ impl EventLoop {
             observer.clone(),
         );
         Self {
-            searches: Searches::new(settings, topics.clone()),
+            searches,
             suspects: Suspects::default(),
             rotation: Rotation::new(settings, released, clock),
             topics,

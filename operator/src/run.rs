@@ -29,6 +29,8 @@ use crate::plan::term::Term;
 use crate::release::ledger::{Ledger, Place};
 use crate::release::take_sums::{SumTaker, TakeSettings};
 use crate::release::totals;
+use crate::search::book::SearchBook;
+use crate::search::listen::Searches;
 use crate::setup::{enrols_automatically, folder, latest};
 
 /// Runs the operator until `stop` fires and what it took is answered.
@@ -136,11 +138,14 @@ pub(crate) fn open(
         publish_totals: settings.operator.publish_totals,
         release: settings.release.rules(settings.plan.minimum_group()),
     };
-    let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock);
+    let book = SearchBook::default();
+    let searches = Searches::new(settings, topics.clone(), book.clone());
+    let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock, book);
     let opened = Opened {
         topics,
         registry,
         keyring,
+        searches,
         released,
         recent,
         lock,

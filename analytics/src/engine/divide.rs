@@ -8,6 +8,7 @@ use super::{Engine, Event};
 use crate::metrics;
 use crate::store::{Store, StoreError, SumKey};
 use crate::trace;
+use crate::windows::Division;
 
 /// How long after the first time the reports of a part are asked for again, in milliseconds of reach; each pause doubles.
 const FIRST_PAUSE_MS: u64 = 5_000;
@@ -23,27 +24,29 @@ pub(super) struct Asking {
 }
 
 impl<S: Store> Engine<S> {
-    /// Divides a part that did not open; returns whether it could.
+    /// Divides a part that did not open, or that has meters which spoil sums.
     pub(super) fn divide(
         &mut self,
         key: &SumKey,
         roster: &Roster,
         active_ms: u64,
-    ) -> Result<bool, StoreError> {
-        let divided = self.windows.divide(key, active_ms, &mut self.store)?;
-        if divided {
+    ) -> Result<Division, StoreError> {
+        let is_enrolled = |number| roster.has_number(&key.feeder, number);
+        let windows = &mut self.windows;
+        let division = windows.divide(key, &is_enrolled, active_ms, &mut self.store)?;
+        if division == Division::Done {
             if let Some(divided) = self.unsettled.remove(key) {
                 trace::divided(&self.identity.deployment, key, &divided.digest);
             }
             metrics::divided();
             tracing::error!(
                 feeder = %key.feeder, window = key.window.0, part = key.part.0,
-                "the operator could not open a release: its reports are asked for again, in smaller parts"
+                "the operator did not open a release: its reports are asked for again, in smaller parts, or without who spoils it"
             );
             self.ready.events.push(Event::Divided(key.clone()));
             self.ask_for(key, roster, active_ms)?;
         }
-        Ok(divided)
+        Ok(division)
     }
 
     /// Asks the gateways for what has not come again; they have nothing more to keep once no part takes it.

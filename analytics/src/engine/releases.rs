@@ -19,7 +19,7 @@ impl<S: Store> Engine<S> {
             feeder: key.feeder.clone(),
             window: key.window,
             part: key.part,
-            replaces: due.row.replaces.map(|replaces| replaces.part),
+            replaces: due.replaces,
             set: due.members.set.clone(),
             salts: due.members.salts.clone(),
             oldest_sealed_at: due.row.sealed_at.0,

@@ -8,7 +8,7 @@ use crate::admit::Address;
 use crate::metrics;
 use crate::store::{Stage, Store, StoreError, SumKey};
 use crate::trace;
-use crate::windows::Held;
+use crate::windows::{Division, Held};
 
 impl<S: Store> Engine<S> {
     /// Records the operator's receipt, whose signature has been checked. `active_ms`: milliseconds during which the broker
@@ -40,8 +40,16 @@ impl<S: Store> Engine<S> {
             }
             SumStatus::Rejected(reason) => return self.refused(&key, reason, roster),
             SumStatus::Divide => match self.divide(&key, roster, active_ms)? {
-                true => return Ok(()),
-                false => return self.refused(&key, Reason::NotOpened, roster),
+                Division::Done => return Ok(()),
+                // The roster without who spoils it is on its way.
+                Division::TooEarly => {
+                    if let Some(awaited) = self.unsettled.get_mut(&key) {
+                        let first_wait_ms = self.identity.first_wait_ms;
+                        awaited.put_off(Reason::NotReady, active_ms, first_wait_ms);
+                    }
+                    return Ok(());
+                }
+                Division::Impossible => return self.refused(&key, Reason::NotOpened, roster),
             },
         };
         self.end(&key, stage, roster)

@@ -61,6 +61,7 @@ impl Windows {
             if self.allows(sum, &members, enrolled, store)? {
                 due.push(Due {
                     limbs: sum.packed(store)?,
+                    replaces: self.replaced(&sum.row, store)?,
                     row: sum.row.clone(),
                     members,
                 });

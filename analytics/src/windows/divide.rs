@@ -2,8 +2,10 @@
 //! [`ContributorSet::partition`], whose reports are asked for again.
 //!
 //! The groups are stored before anybody hears of them: others would let sums be compared that differ by few meters. A
-//! replacing part takes the very reports that were in the divided one and no others, is due when it has all of them or none
-//! came for the idle limit, and is never divided again.
+//! replacing part takes the very reports that were in the divided one and no others, and is due when it has all of them or none
+//! came for the idle limit. It is not divided further; but where the operator has found who spoils it, and put that meter out of
+//! service, it is made once more, of the others. To the operator that one replaces the whole, as the first one did, which it never
+//! opened.
 
 use packed::layout::Shape;
 use wire::{ContributorSet, Digest, Part, Report};
@@ -13,33 +15,56 @@ use super::fold::FoldResult;
 use super::{Sum, Windows};
 use crate::store::{Replaces, Stage, Store, StoreError, SumKey, SumRow, damaged};
 
+/// What came of dividing a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Division {
+    /// Others replace it.
+    Done,
+    /// It is a piece of another, and all its meters are in the roster: it cannot be known yet whom to leave out.
+    TooEarly,
+    /// It is too small, or does not await a receipt.
+    Impossible,
+}
+
 impl Windows {
-    /// Divides a part that awaits the operator's receipt. Returns whether it could: not one that replaces another, nor one
-    /// of fewer than two minimum groups.
+    /// Divides a part that awaits the operator's receipt, or makes it again without those of its meters that the roster does not have
+    /// any more, which `is_enrolled` says by number.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read; nothing has changed then.
     pub(crate) fn divide(
         &mut self,
         key: &SumKey,
+        is_enrolled: &dyn Fn(u32) -> bool,
         active_ms: u64,
         store: &mut dyn Store,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Division, StoreError> {
         let Some(sum) = self.sum(key).filter(|sum| sum.row.stage == Stage::Released) else {
-            return Ok(false);
+            return Ok(Division::Impossible);
         };
         let row = sum.row.clone();
         let mut numbers = Vec::with_capacity(row.contributors as usize);
         self.each_member(key, store, &mut |_, counted| numbers.push(counted.number))?;
+        if row.replaces.is_some() {
+            numbers.retain(|number| is_enrolled(*number));
+            if numbers.len() == row.contributors as usize {
+                return Ok(Division::TooEarly);
+            }
+        }
         let set = ContributorSet::from_numbers(numbers);
         let set = set.map_err(|error| damaged(key, "sum", error.to_string()))?;
-        let groups = set.partition(self.min_meters.of(key.window), key.window);
+        let min_meters = self.min_meters.of(key.window);
+        let groups = match row.replaces {
+            None => set.partition(min_meters, key.window),
+            Some(_) if set.count() < min_meters.max(1) => Vec::new(),
+            Some(_) => vec![set],
+        };
         let window = self.feeders.get(&key.feeder);
         let window = window.and_then(|feeder| feeder.windows.get(&key.window));
         let first = window.map_or(0, |window| window.parts);
         let has_room = usize::from(u16::MAX - first) >= groups.len();
-        if row.replaces.is_some() || groups.is_empty() || !has_room {
-            return Ok(false);
+        if groups.is_empty() || !has_room {
+            return Ok(Division::Impossible);
         }
         self.rest(key, Stage::Divided);
         for (part, group) in (first..).zip(groups) {
@@ -49,7 +74,35 @@ impl Windows {
             self.enter_new(sum);
         }
         self.divided.insert(key.clone());
-        Ok(true)
+        Ok(Division::Done)
+    }
+
+    /// The part that the operator could not open, of which this sum is a piece; the one that it replaces here may have been made
+    /// again in between.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store cannot be read.
+    pub(super) fn replaced(
+        &self,
+        row: &SumRow,
+        store: &mut dyn Store,
+    ) -> Result<Option<Part>, StoreError> {
+        let mut first = row.replaces.map(|replaces| replaces.part);
+        while let Some(part) = first {
+            let key = SumKey {
+                part,
+                ..row.key.clone()
+            };
+            let before = match self.changes.at_rest(&key) {
+                Some(row) => row.replaces,
+                None => store.sum(&key)?.and_then(|row| row.replaces),
+            };
+            match before {
+                Some(before) => first = Some(before.part),
+                None => break,
+            }
+        }
+        Ok(first)
     }
 
     /// A report that is in `part`, and that no plan admits any more, came again: if that was divided, it goes into the part that

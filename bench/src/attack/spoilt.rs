@@ -66,11 +66,11 @@ pub(super) async fn noise(ground: Ground) -> Result<Gain> {
         .sum();
     let lost = MANY - in_totals;
     let got = format!("the readings of {lost} of {MANY} homes are in no total");
-    let met = format!("{in_totals} of {MANY} homes are in totals, the others in its own part");
-    Ok(Gain::of(lost > MANY / 2, got, met))
+    let met = format!("{in_totals} of {MANY} homes are in totals");
+    Ok(Gain::of(lost > 0, got, met))
 }
 
-/// Whether everybody of the window is in a sum that was answered for good.
+/// Whether every home's report of the window is in a sum that was answered for good.
 fn is_final(stage: &Stage, seen: &Observed, window: WindowStart) -> bool {
     let final_of = |part: u16, answer: &SumStatus| match answer {
         SumStatus::Divide => 0,
@@ -88,7 +88,7 @@ fn is_final(stage: &Stage, seen: &Observed, window: WindowStart) -> bool {
     let meters: u32 = answers
         .map(|((_, _, part), answer)| final_of(part.0, answer))
         .sum();
-    meters > MANY
+    meters >= MANY
 }
 
 /// Reports of next year, by as many meters as a feeder's time goes by: whatever the homes report then is of a time that is long

@@ -1,5 +1,5 @@
-//! One enrolled meter that spoils every sum it is in: the others are released all the same, and it is named and put out of
-//! service until a person decides.
+//! One enrolled meter that spoils every sum it is in: all others are in totals all the same where it is named, and out of service
+//! until a person decides. Where it spoils readings alone, its part is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -62,11 +62,12 @@ fn refused(totals: &Path) -> Vec<Refused> {
     lines.collect::<Result<_, _>>().unwrap()
 }
 
-fn settings() -> Settings {
+fn settings(honest: u32) -> Settings {
     // One window more than passes: the gateway does not end before everything is settled.
     let mut settings = clocked::settings(PASSED + 1, LIMIT);
     settings.set_min_meters(MIN_METERS);
-    settings.meter.meters = HONEST;
+    settings.analytics.release_retry = Duration::from_secs(1);
+    settings.meter.meters = honest;
     settings.meter.feeders = 1;
     settings
 }
@@ -109,14 +110,14 @@ impl<'a> Ended<'a> {
         ended
     }
 
-    /// Whether every meter is in a total or named, and the culprit is if it can be.
-    fn is_whole(&self, spoilt: Spoilt) -> bool {
+    /// Whether every meter is in a total or named.
+    fn is_whole(&self, honest: u32) -> bool {
         let meters: usize = self.parts.iter().map(|part| part.meters as usize).sum();
-        let is_found = !self.culprits.is_empty() || !spoilt.is_found();
-        is_found && meters + self.burnt.len() == HONEST as usize + 1
+        let named = &self.burnt | &self.culprits;
+        meters + named.len() == honest as usize + 1
     }
 
-    /// Every part is exact, only the hostile meter's is missing, and it is named.
+    /// Every part is exact. Only the hostile meter is missing and named, or, where it cannot be found, its part.
     fn check(
         &self,
         spoilt: Spoilt,
@@ -135,17 +136,20 @@ impl<'a> Ended<'a> {
             assert!(members.len() >= MIN_METERS as usize);
             in_totals.extend(members);
         }
+        let mut honest: BTreeSet<_> = observed.meters.values().cloned().collect();
+        assert!(honest.remove(hostile) && !in_totals.contains(hostile));
+        if spoilt.is_found() {
+            assert_eq!(in_totals, honest, "{spoilt:?}");
+            assert_eq!(self.burnt, BTreeSet::new(), "{spoilt:?}");
+            assert!(self.culprits.iter().eq([hostile]), "{spoilt:?}");
+            return;
+        }
         assert!(self.parts.len() >= 3, "{spoilt:?}");
         assert!(self.burnt.contains(hostile), "{spoilt:?}");
         assert!(self.burnt.len() < 2 * MIN_METERS as usize, "one part");
         assert!(self.burnt.is_disjoint(&in_totals));
-        let all: BTreeSet<_> = observed.meters.values().cloned().collect();
-        assert_eq!(&self.burnt | &in_totals, all, "{spoilt:?}");
-        let named = self.culprits.iter().collect::<Vec<_>>();
-        match spoilt.is_found() {
-            false => assert_eq!(named, Vec::<&MeterId>::new(), "{spoilt:?}"),
-            true => assert_eq!(named, [hostile], "{spoilt:?}"),
-        }
+        assert!(self.burnt.is_superset(&(&honest - &in_totals)));
+        assert_eq!(self.culprits, BTreeSet::new(), "{spoilt:?}");
     }
 }
 
@@ -180,13 +184,15 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(state: &Path, stop: Stop) -> Self {
+    async fn start(state: &Path, stop: Stop, honest: u32) -> Self {
         let clock = MockClock::new(clocked::passed(0));
         let on = On {
             clock: clock.clone(),
             ..On::here()
         };
-        let mut stack = Stack::services(&settings(), state, &on).await.unwrap();
+        let mut stack = Stack::services(&settings(honest), state, &on)
+            .await
+            .unwrap();
         stack.add_fleet(Network::default()).await.unwrap();
         started(&mut stack, &stop).await;
         let settings = stack.settings().clone();
@@ -250,16 +256,16 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_whole() {
+async fn a_hostile_meter_costs_nobody_else_or_its_part_and_the_next_windows_are_whole() {
     let state = tempfile::tempdir().unwrap();
     let (_keep, stop) = Stop::manual();
-    let mut scene = Scene::start(state.path(), stop).await;
+    let mut scene = Scene::start(state.path(), stop, HONEST).await;
     let totals = scene.settings.operator.totals_file.clone();
     let hostile = scene.hostile.clone();
     for (number, spoilt) in (0..).zip(SPOILT) {
         scene.pass(number, spoilt).await;
         let is_whole = |released: &[FeederReport]| {
-            Ended::of(window(number), released, &totals).is_whole(spoilt)
+            Ended::of(window(number), released, &totals).is_whole(HONEST)
         };
         scene.until(&format!("{spoilt:?}"), is_whole).await;
         if spoilt.is_found() {
@@ -299,5 +305,30 @@ async fn a_hostile_meter_costs_its_part_and_its_name_and_the_next_windows_are_wh
     for number in SPOILT.len() as u64..PASSED {
         let ended = Ended::of(window(number), &scene.released, &totals);
         ended.check_one_total(HONEST, &entered);
+    }
+}
+
+/// Too few for two parts of the minimum group and more, and enough for two.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_twenty_and_all_sixty_honest_reports_are_in_totals_beside_one_of_noise() {
+    for honest in [20, 60] {
+        let state = tempfile::tempdir().unwrap();
+        let (_keep, stop) = Stop::manual();
+        let mut scene = Scene::start(state.path(), stop, honest).await;
+        let totals = scene.settings.operator.totals_file.clone();
+        scene.pass(0, Spoilt::Noise).await;
+        let is_whole =
+            |released: &[FeederReport]| Ended::of(window(0), released, &totals).is_whole(honest);
+        scene.until("everybody in a total or named", is_whole).await;
+        scene.stack.stop().await.unwrap();
+        let observed = scene.rogue.outsider.seen();
+        let (plan, _) = observed.plan.as_ref().unwrap();
+        let scale = Scale {
+            quantum_wh: 1,
+            reference_wh: plan.feeders[0].reference_wh,
+        };
+        let entered = entered(&scene.settings, &scene.hostile, scale);
+        let ended = Ended::of(window(0), &scene.released, &totals);
+        ended.check(Spoilt::Noise, &scene.hostile, &observed, &entered);
     }
 }

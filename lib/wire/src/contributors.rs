@@ -180,7 +180,8 @@ impl ContributorSet {
 
     /// The groups that replace a sum of this set, for this window, when it did not open: disjoint, together the whole set, of
     /// nearly one size, and at most 32. Each has at least 1.5 × `min_meters`, so that some of its reports may fail to come
-    /// again; a set too small for two of those has two of at least `min_meters`; a smaller one has none.
+    /// again; a set too small for two of those has two of at least `min_meters`. One too small for that is one group, itself, if it
+    /// has more than `min_meters`: it may be a sum without a meter that spoils it. A smaller one has none.
     ///
     /// Who is with whom follows from the set, `min_meters` and the window alone, so nobody can choose it, and whoever may ask
     /// for the groups gets the same. In another window the groups are others: a meter that spoils sums is with others each time.
@@ -210,7 +211,7 @@ impl ContributorSet {
         let min_meters = min_meters.max(1);
         let count = self.count();
         if u64::from(count) < 2 * u64::from(min_meters) {
-            return 0;
+            return u32::from(count > min_meters);
         }
         let group = min_meters + min_meters.div_ceil(2);
         (count / group).clamp(2, MAX_GROUPS)
@@ -322,7 +323,9 @@ mod tests {
     fn groups_have_half_as_many_again_as_the_minimum_where_two_such_are_there() {
         for (meters, min_meters, groups) in [
             (14, 15, 0),
-            (29, 15, 0),
+            (15, 15, 0),
+            (16, 15, 1),
+            (29, 15, 1),
             (30, 15, 2),
             (45, 15, 2),
             (46, 15, 2),

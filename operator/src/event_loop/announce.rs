@@ -133,11 +133,17 @@ impl EventLoop {
             return None;
         }
         metrics::divided();
-        tracing::warn!(
+        match sum.replaces {
+            Some(replaces) => tracing::warn!(
+                feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, replaces = replaces.0,
+                "a part has meters that spoil sums: it is not opened, and analytics is to send it again without them"
+            ),
+            None => tracing::warn!(
             feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
             "a sum did not open: analytics is to send it again in disjoint parts, of which the one that does not open either \
              has the meter that spoils it"
-        );
+            ),
+        }
         let message = match judged {
             Some(judged) => self.searches.ask(*judged, message),
             None => Some(message),

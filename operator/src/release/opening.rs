@@ -64,9 +64,9 @@ impl Opening {
         (self.set.as_ref()).is_some_and(|mine| !mine.intersects(set))
     }
 
-    /// What it is once it did not open: a whole that has two parts of `min_meters` in it is divided once.
+    /// What it is once it did not open: a whole of more than `min_meters` is divided once, so that one meter may be left out.
     pub(crate) fn failed(&self, min_meters: u32) -> Stage {
-        let divisible = u64::from(self.meters) >= 2 * u64::from(min_meters);
+        let divisible = self.meters > min_meters.max(1);
         match self.replaces {
             None if divisible && !failpoint::sabotaged("divide") => Stage::Divided,
             _ => Stage::Burnt,

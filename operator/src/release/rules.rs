@@ -8,7 +8,8 @@
 //! here goes by a number that analytics counted. What was opened of the window, whatever became of it, are the answers that
 //! the rules of release look at. There is one exception, a sum that did not open: parts of it take its place, at least
 //! `min_meters` of one group each and one a group. The groups follow from the sum alone ([`ContributorSet::partition`]), so
-//! whoever divides it cannot choose them. A part that does not open either is final.
+//! whoever divides it cannot choose them. A part that does not open either is final, and so is one that is the whole: a sum that is too
+//! small for two groups is opened again only without somebody.
 //!
 //! No sum of the future is opened: its release would say that the feeder has come so far, and no key epoch could begin before.
 //!
@@ -30,11 +31,20 @@ const TOTALS: Kind = Kind(0);
 pub(crate) enum Decision {
     /// Decrypt it and record it.
     Open,
+    /// Record it as one that did not open, without looking at it: its very set did not.
+    Burn,
     /// It was released before.
     Duplicate,
-    /// It did not open, and is to be divided.
+    /// It did not open, and is to be divided; or it is a part that is to be made again without the meters that a search named.
     Divide,
     Reject(Reason),
+}
+
+impl Decision {
+    /// Whether the sum is taken, to be opened or not.
+    pub(crate) fn takes(self) -> bool {
+        matches!(self, Self::Open | Self::Burn)
+    }
 }
 
 /// What a sum is held against.
@@ -84,8 +94,15 @@ pub(crate) fn judge(
     match checked {
         Err(reason) => Decision::Reject(reason),
         Ok(()) if !grounds.has_refusals => Decision::Reject(Reason::KeySpent),
+        Ok(()) if is_whole(window, sum) => Decision::Burn,
         Ok(()) => Decision::Open,
     }
+}
+
+/// Whether a part has everybody of the sum that it replaces.
+fn is_whole(window: &[Opening], sum: &Sum) -> bool {
+    let mut wholes = window.iter().filter(|other| Some(other.part) == sum.replaces);
+    wholes.any(|whole| whole.set.as_ref() == Some(&sum.set))
 }
 
 /// The answer to a sum that was answered before; its rules may no longer hold.

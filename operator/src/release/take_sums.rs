@@ -34,6 +34,7 @@ use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::open::{Opener, Unmasked};
+use crate::search::book::{SearchBook, Standing};
 use crate::setup::latest;
 
 /// What taking a sum depends on, apart from keys and plan.
@@ -59,6 +60,8 @@ pub(crate) struct SumTaker {
     settings: TakeSettings,
     clock: SharedClock,
     budget: Budget,
+    /// The searches that are on, and whom they named.
+    searches: SearchBook,
     /// What became of sums whose ledger could not be written yet. No other is taken before it is.
     owed: Vec<TakeResult>,
 }
@@ -67,6 +70,8 @@ pub(crate) struct SumTaker {
 struct Candidate {
     opening: Opening,
     unmasked: Unmasked,
+    /// Its set did not open before: it is not looked at.
+    was_asked: bool,
     sum: Sum,
     excerpt: Excerpt,
     job: Job,
@@ -89,6 +94,7 @@ impl SumTaker {
         ledger: Ledger,
         settings: TakeSettings,
         clock: SharedClock,
+        searches: SearchBook,
     ) -> Self {
         Self {
             opener: Opener::new(keyring.clone(), settings.deployment.clone()),
@@ -97,6 +103,7 @@ impl SumTaker {
             budget: Budget::new(settings.max_refusals),
             settings,
             clock,
+            searches,
             owed: Vec::new(),
         }
     }
@@ -152,11 +159,12 @@ impl SumTaker {
             }
         };
         let reason = match decision {
-            Decision::Open => match self.opener.unmask(&opened, &job.plan, &job.members) {
+            Decision::Open | Decision::Burn => match self.opener.unmask(&opened, &job.plan, &job.members) {
                 Ok(unmasked) => {
                     return Considered::Open(Box::new(Candidate {
                         opening,
                         unmasked,
+                        was_asked: decision == Decision::Burn,
                         excerpt: Excerpt::of(&opened.limbs),
                         sum: opened.message,
                         job,
@@ -196,7 +204,13 @@ impl SumTaker {
             has_refusals: self.may_fail(sum, &job.plan, counted),
             latest_end: latest(&self.clock, self.settings.future_tolerance),
         };
-        Ok(rules::judge(&window, sum, asked, &grounds))
+        let decision = rules::judge(&window, sum, asked, &grounds);
+        Ok(match self.searches.standing(sum, job.plan.min_meters) {
+            Standing::Searched if decision.takes() => Decision::Reject(Reason::NotReady),
+            // It is not opened, so it costs no refusal.
+            Standing::Spoilt if decision.takes() => Decision::Divide,
+            _ => decision,
+        })
     }
 
     /// The rules of release under a plan.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use wire::{DeploymentId, Digest, MeterId, Opened, Plan, Report, Salt, Sum, Topic, Topics};
 
+use super::book::SearchOn;
 use crate::plan::feeder_setting::encoding;
 use crate::plan::members::Members;
 
@@ -45,6 +46,8 @@ pub(crate) struct Collection {
     expected: Option<usize>,
     wanted: HashMap<MeterId, (u32, Salt)>,
     room: usize,
+    /// Dropped with the collection, which tells that the search is over.
+    on: Option<SearchOn>,
     /// Dropped with the collection, which tells that its memory is free.
     _done: oneshot::Sender<()>,
 }
@@ -73,9 +76,20 @@ impl Collection {
             reports: BTreeMap::new(),
             signed_twice: BTreeSet::new(),
             room: max_bytes,
+            on: None,
             _done: done,
         };
         (collection, is_done)
+    }
+
+    /// As long as the collection is there, parts of its sum wait.
+    pub(crate) fn hold_parts(&mut self, on: SearchOn) {
+        self.on = Some(on);
+    }
+
+    /// Reports that have come so far, and meters that sent something else.
+    pub(super) fn progress(&self) -> usize {
+        self.reports.len() + self.malformed.len() + self.signed_twice.len()
     }
 
     /// Whether nothing more can come.

@@ -10,8 +10,9 @@ use service::config::Settings;
 use service::mqtt::{self, Event, QoS};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
-use wire::{DeploymentId, FeederId, Part, Sum, Topics, WindowStart};
+use wire::{DeploymentId, Sum, Topics};
 
+use super::book::{Key, SearchBook, key};
 use super::collect::{Collection, Judged};
 
 /// Searches that may wait for the one that is on. Sums beyond are divided without one.
@@ -20,11 +21,12 @@ const WAITING: usize = 4;
 /// How long a broker may take to grant the subscription. Then the sum is divided without a search.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long no report may come before what has come is searched: one that a hostile meter does not send again must not keep the others
+/// waiting. Analytics has asked three times by then.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// A signed answer: its topic and bytes.
 type Answer = (String, Bytes);
-
-/// A part of a window.
-type Key = (FeederId, WindowStart, Part);
 
 /// The way to the searches. Answers that say `divide` wait here until the operator listens, because gateways send the reports
 /// once only.
@@ -34,6 +36,8 @@ pub(crate) struct Searches {
     links: Option<Links>,
     /// Sums whose answer waits.
     held: BTreeSet<Key>,
+    /// The searches that are on.
+    book: SearchBook,
 }
 
 struct Links {
@@ -53,7 +57,7 @@ struct Listener {
 
 impl Searches {
     /// None until they are started.
-    pub(crate) fn new(settings: &Settings, topics: Topics) -> Self {
+    pub(crate) fn new(settings: &Settings, topics: Topics, book: SearchBook) -> Self {
         let listener = Listener {
             mqtt: settings.mqtt.clone(),
             client_id: mqtt::Client::Search.id(&settings.deployment),
@@ -66,6 +70,7 @@ impl Searches {
             listener: Some(listener),
             links: None,
             held: BTreeSet::new(),
+            book,
         }
     }
 
@@ -81,10 +86,13 @@ impl Searches {
         let (asked, mut waiting) = mpsc::channel::<(Judged, Answer)>(WAITING);
         let (answered, answers) = mpsc::channel(WAITING);
         let listener = Arc::new(listener);
+        let book = self.book.clone();
         tokio::spawn(async move {
             while let Some((judged, answer)) = waiting.recv().await {
                 let held = (key(&judged.sum), answer.clone());
-                let (collection, is_done) = Collection::new(judged, listener.max_bytes);
+                let on = book.begin(&judged.sum);
+                let (mut collection, is_done) = Collection::new(judged, listener.max_bytes);
+                collection.hold_parts(on);
                 let (listener, answered, stop) = (listener.clone(), answered.clone(), stop.clone());
                 let let_go = answered.clone();
                 let collecting = tokio::spawn(async move {
@@ -179,15 +187,20 @@ impl Listener {
         }
         tracing::info!(%feeder, window = window.0, part = part.0, "listening to the reports of a sum that did not open");
         let deadline = Instant::now() + self.timeout;
+        let mut quiet = Instant::now() + QUIET;
         while !collection.is_complete() {
-            match timeout_at(deadline, inbox.recv()).await {
+            match timeout_at(deadline.min(quiet), inbox.recv()).await {
                 Ok(Some(Event::Message(message))) => {
+                    let before = collection.progress();
                     collection.take(
                         &message.topic,
                         &message.payload,
                         &self.topics,
                         &self.deployment,
                     );
+                    if collection.progress() > before {
+                        quiet = Instant::now() + QUIET;
+                    }
                     inbox.ack(&message);
                 }
                 Ok(Some(_)) => {}
@@ -198,10 +211,6 @@ impl Listener {
         publisher.close().await;
         Some(collection)
     }
-}
-
-fn key(sum: &Sum) -> Key {
-    (sum.feeder.clone(), sum.window, sum.part)
 }
 
 #[cfg(test)]
@@ -281,7 +290,7 @@ mod tests {
         tokio::spawn(broker.run(stopped.clone()));
         let (gateway, _inbox) = mqtt::connect(&settings.mqtt, "gateway", vec![], stopped.clone());
         let (collected, mut collections) = mpsc::channel::<Collection>(1);
-        let mut searches = Searches::new(&settings, topics());
+        let mut searches = Searches::new(&settings, topics(), SearchBook::default());
         searches.start(collected.downgrade(), stopped);
         for window in [0, 14_400] {
             let judged = judged(window);
@@ -306,7 +315,7 @@ mod tests {
     async fn without_a_broker_a_sum_is_divided_without_a_search() {
         let (_keep, stop) = Stop::manual();
         let (collected, mut collections) = mpsc::channel::<Collection>(1);
-        let mut searches = Searches::new(&settings(), topics());
+        let mut searches = Searches::new(&settings(), topics(), SearchBook::default());
         searches.start(collected.downgrade(), stop);
         assert_eq!(searches.ask(judged(0), answer(0)), None);
         assert_eq!(searches.answer().await, answer(0));
@@ -334,7 +343,7 @@ mod tests {
         settings.mqtt.address = broker.address().to_string();
         tokio::spawn(broker.run(stopped.clone()));
         let (collected, _collections) = mpsc::channel::<Panics>(1);
-        let mut searches = Searches::new(&settings, topics());
+        let mut searches = Searches::new(&settings, topics(), SearchBook::default());
         searches.start(collected.downgrade(), stopped);
         for window in [0, 14_400] {
             let judged = judged(window);
@@ -353,7 +362,7 @@ mod tests {
     async fn few_sums_wait_for_a_search_and_the_others_for_nothing() {
         let (_keep, stop) = Stop::manual();
         let (collected, _collections) = mpsc::channel::<Collection>(1);
-        let mut searches = Searches::new(&settings(), topics());
+        let mut searches = Searches::new(&settings(), topics(), SearchBook::default());
         let before = searches.ask(judged(0), answer(0));
         assert_eq!(before, Some(answer(0)), "they are not started");
         searches.start(collected.downgrade(), stop);

@@ -13,15 +13,20 @@
 //! - there is a search after every sum that is to be divided, whatever of it failed, so that nobody can tell the zero checks
 //!   from the rest by whether the operator listens.
 //!
+//! Parts of the sum are opened once the search has ended. Those with a meter that was named are not: analytics is to make them again
+//! without it, so that the others' readings are in a total.
+//!
 //! A meter that spoils the payload alone is not found: its zero checks are in order. The part that it is in is burnt, and
 //! other parts in later windows show who was in each of them.
 //!
 //! # Layout
 //! * [`collect`]: the reports that count · [`listen`]: one search at a time, from the subscription to what came
+//! * [`book`]: what the parts of the sum wait for meanwhile
 //! * [`bisect`]: the questions, without keys · [`find`], [`found`]: their answers, and what they come to · [`suspects`]: whom
 //!   burnt parts isolate
 
 mod bisect;
+pub(crate) mod book;
 pub(crate) mod collect;
 pub(crate) mod find;
 pub(crate) mod found;

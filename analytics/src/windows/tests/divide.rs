@@ -6,7 +6,7 @@ use super::{
     FoldResult, HOUR, Held, IDLE_MS, MemoryStore, Stage, Store as _, close_on, fold_on, key,
     windows,
 };
-use crate::windows::Windows;
+use crate::windows::{Division, Windows};
 
 /// The three meters of part 1 and the four of part 2, into which the first seven of window 0 are divided.
 fn groups() -> ([u32; 3], [u32; 4]) {
@@ -33,9 +33,14 @@ fn divided(store: &mut MemoryStore) -> Windows {
     }
     close_on(store, &mut windows, 7, 0);
     commit(store, &mut windows);
-    assert!(windows.divide(&key(0, 0), 0, store).unwrap());
+    assert_eq!(divide(store, &mut windows, 0), Division::Done);
     commit(store, &mut windows);
     windows
+}
+
+/// Divides a part of window 0, all of whose meters are in the roster.
+fn divide(store: &mut MemoryStore, windows: &mut Windows, part: u16) -> Division {
+    windows.divide(&key(0, part), &|_| true, 0, store).unwrap()
 }
 
 /// The windows as another process finds them.
@@ -117,7 +122,7 @@ fn a_report_that_does_not_come_again_costs_no_other() {
     }
     close_on(store, &mut windows, 10, 0);
     commit(store, &mut windows);
-    assert!(windows.divide(&key(0, 0), 0, store).unwrap());
+    assert_eq!(divide(store, &mut windows, 0), Division::Done);
     let set = ContributorSet::from_numbers(1..=10).unwrap();
     let groups = set.partition(3, WindowStart(0));
     for meter in groups.iter().flat_map(|group| group.iter().skip(1)) {
@@ -163,23 +168,75 @@ fn nobody_else_comes_into_them() {
 }
 
 #[test]
-fn a_part_is_divided_once_and_not_below_two_minimum_groups() {
+fn a_part_is_divided_once_and_one_of_the_minimum_is_not() {
     let store = &mut MemoryStore::default();
     let mut windows = divided(store);
-    assert!(
-        !windows.divide(&key(0, 0), 0, store).unwrap(),
-        "it is divided"
-    );
+    let again = divide(store, &mut windows, 0);
+    assert_eq!(again, Division::Impossible, "it is divided");
     for meter in groups().0 {
         fold_on(store, &mut windows, meter, 0, 1).unwrap();
     }
-    for meter in 1..=5 {
+    for meter in 1..=3 {
         fold_on(store, &mut windows, meter, HOUR, 1).unwrap();
     }
-    let (closed, _) = close_on(store, &mut windows, 5, 1);
+    let (closed, _) = close_on(store, &mut windows, 3, 1);
     assert_eq!(closed.len(), 2);
     for (key, _, _) in closed {
-        assert!(!windows.divide(&key, 0, store).unwrap(), "{key:?}");
+        let division = windows.divide(&key, &|_| false, 0, store).unwrap();
+        assert_eq!(division, Division::Impossible, "{key:?}");
         assert!(windows.settled(&key, Stage::Refused));
+    }
+}
+
+#[test]
+fn what_is_too_small_for_two_parts_is_replaced_by_itself() {
+    let store = &mut MemoryStore::default();
+    let mut windows = windows();
+    for meter in 1..=5 {
+        fold_on(store, &mut windows, meter, 0, 0).unwrap();
+    }
+    close_on(store, &mut windows, 5, 0);
+    assert_eq!(divide(store, &mut windows, 0), Division::Done);
+    for meter in 1..=5 {
+        fold_on(store, &mut windows, meter, 0, 1).unwrap();
+    }
+    let (closed, _) = close_on(store, &mut windows, 5, 1);
+    assert_eq!(closed, [(key(0, 1), 5, total(&[1, 2, 3, 4, 5]))]);
+}
+
+/// Of the second part somebody is named: the part is made of the others, also by a process that was started in between.
+#[test]
+fn a_part_is_made_again_without_whoever_has_left_the_roster() {
+    let (_, second) = groups();
+    let rest = &second[1..];
+    for restart in [false, true] {
+        let store = &mut MemoryStore::default();
+        let mut windows = divided(store);
+        for meter in second {
+            fold_on(store, &mut windows, meter, 0, 1).unwrap();
+        }
+        assert_eq!(close_on(store, &mut windows, 7, 1).0.len(), 1);
+        if restart {
+            commit(store, &mut windows);
+            windows = restarted(store);
+        }
+        assert_eq!(divide(store, &mut windows, 2), Division::TooEarly);
+        let enrolled = |number| number != second[0];
+        let division = windows.divide(&key(0, 2), &enrolled, 1, store).unwrap();
+        assert_eq!(division, Division::Done);
+        if restart {
+            commit(store, &mut windows);
+            windows = restarted(store);
+        }
+        assert!(windows.divisions().contains(&(key(0, 2), true)));
+        for meter in rest {
+            let again = fold_on(store, &mut windows, *meter, 0, 2);
+            assert_eq!(again, Ok(FoldResult::Folded(Part(3))));
+        }
+        let (due, _) = super::due(&mut windows, 9, 7, 2, store).unwrap();
+        let [due] = &due[..] else { panic!("{due:?}") };
+        let numbers: Vec<u32> = due.members.set.iter().collect();
+        assert_eq!(numbers, rest);
+        assert_eq!(due.replaces, Some(Part(0)), "what the operator knows of");
     }
 }

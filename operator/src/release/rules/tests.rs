@@ -301,14 +301,27 @@ fn a_window_that_ends_later_than_now_is_not_opened() {
 }
 
 #[test]
-fn a_sum_that_cannot_be_divided_in_two_is_final() {
+fn a_sum_that_nobody_can_be_left_out_of_is_final() {
     let stage = |numbers| Opening::of(&sum_of("f", 0, 0, numbers), &D).failed(15);
-    assert_eq!(stage(0..29), Stage::Burnt);
+    assert_eq!(stage(0..15), Stage::Burnt);
+    assert_eq!(stage(0..16), Stage::Divided);
     assert_eq!(stage(0..30), Stage::Divided);
     assert_eq!(
         Opening::of(&part(1, &groups()[0]), &D).failed(15),
         Stage::Burnt
     );
+}
+
+/// What was asked about a set is not asked again; about the set without a meter it was not asked yet.
+#[test]
+fn a_group_that_is_the_whole_is_opened_without_somebody_only() {
+    let whole = sum_of("feeder-1", 14_400, 0, 0..20);
+    let all: Vec<u32> = (0..20).collect();
+    let window = [opening(&whole, &D, Stage::Divided)];
+    assert_eq!(judge(&window, &part(1, &all), &OTHER), Decision::Burn);
+    assert_eq!(judge(&window, &part(1, &all[1..]), &OTHER), Decision::Open);
+    let few = Decision::Reject(Reason::MinMeters);
+    assert_eq!(judge(&window, &part(1, &all[6..]), &OTHER), few);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use wire::{Reason, SumStatus};
 
 use super::{Candidate, SumTaker};
 use crate::metrics;
+use crate::open::NotOpened;
 use crate::release::churn;
 use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::Opening;
@@ -127,7 +128,10 @@ impl SumTaker {
         if !self.may_fail(sum, &job.plan, counted) {
             return Ok(Verdict::KeySpent);
         }
-        let totals = candidate.unmasked.totals(spent);
+        let totals = match candidate.was_asked {
+            true => Err(NotOpened),
+            false => candidate.unmasked.totals(spent),
+        };
         metrics::decrypted(candidate.started.elapsed());
         self.budget.answered(sum, totals.is_ok());
         let Ok(totals) = totals else {

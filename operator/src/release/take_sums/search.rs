@@ -64,6 +64,8 @@ impl SumTaker {
                 return TakeResult::Deferred;
             }
         }
+        let now = self.clock.now();
+        self.searches.name(sum, &found.culprits, now);
         self.budget.searched(sum);
         TakeResult::Searched(Box::new(searched))
     }

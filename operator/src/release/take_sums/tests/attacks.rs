@@ -173,13 +173,18 @@ fn a_set_that_did_not_open_is_not_tried_again() {
     let reports = bench.reports(0, &of_16());
     let (sum, limbs) = bench.sum(0, 0, &reports);
     let failed = bench.job_of(&sum, &spoil(&bench, &limbs));
-    assert_eq!(bench.answer(failed), SumStatus::Rejected(Reason::NotOpened));
-    for (part, replaces) in [(0, None), (1, None), (1, Some(Part(0)))] {
-        let (mut retry, limbs) = bench.sum(0, part, &reports);
-        retry.replaces = replaces;
+    assert_eq!(bench.answer(failed), SumStatus::Divide);
+    for part in [0, 1] {
+        let (retry, limbs) = bench.sum(0, part, &reports);
         let retry = bench.job_of(&retry, &limbs);
         assert_eq!(bench.reason(retry).0, Reason::AlreadyOpened, "part {part}");
     }
+    // In its own place it is not looked at.
+    let (mut retry, limbs) = bench.sum(0, 1, &reports);
+    retry.replaces = Some(Part(0));
+    let retry = bench.job_of(&retry, &limbs);
+    assert_eq!(bench.answer(retry), SumStatus::Rejected(Reason::NotOpened));
+    assert_eq!(bench.totals(), 0);
     forget(&mut bench);
     let retry = bench.job_of(&sum, &limbs);
     assert_eq!(energy(&mut bench, retry), truth(&readings(16, 24)));

@@ -6,8 +6,8 @@ use super::*;
 #[test]
 fn a_sum_with_a_report_lost_or_doubled_does_not_open() {
     let mut bench = Bench::new();
-    for (window, weights) in [(0, [0, 1, 1, 1]), (1, [2, 1, 1, 1])] {
-        let reports = bench.reports(window, &alike(0..4));
+    for (window, weights) in [(0, [0, 1, 1]), (1, [2, 1, 1])] {
+        let reports = bench.reports(window, &alike(0..3));
         let limbs = bench.fleet.limbs(weights.into_iter().zip(&reports));
         let (sum, _) = bench.sum(window, 0, &reports);
         let job = bench.job_of(&sum, &limbs);
@@ -139,7 +139,7 @@ fn within_a_group_too_no_more_sums_fail_than_may() {
     bench.max_refusals = 2;
     bench.restart(|ledger| ledger);
     let jobs = (0..4).map(|window| {
-        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..4)));
+        let (sum, limbs) = bench.sum(window, 0, &bench.reports(window, &alike(0..3)));
         let limbs = match window {
             3 => limbs,
             _ => spoil(&bench, &limbs),
@@ -159,7 +159,7 @@ fn within_a_group_too_no_more_sums_fail_than_may() {
     assert_eq!(reasons, [failed, failed, spent, spent]);
     assert_eq!((bench.totals(), bench.refusals()), (0, 2));
     // Where more may fail, the honest one is released after all.
-    let (sum, limbs) = bench.sum(4, 0, &bench.reports(4, &alike(0..4)));
+    let (sum, limbs) = bench.sum(4, 0, &bench.reports(4, &alike(0..3)));
     let honest = bench.job_of(&sum, &limbs);
     assert_eq!(bench.answer(honest.clone()), SumStatus::Rejected(spent));
     bench.max_refusals = 3;

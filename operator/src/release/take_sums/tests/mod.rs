@@ -199,7 +199,13 @@ impl Bench {
         };
         let clock = MockClock::new(NOW);
         let keyring = self.fleet.keyring.clone();
-        self.taker = Some(SumTaker::new(keyring, ledger, settings, clock));
+        self.taker = Some(SumTaker::new(
+            keyring,
+            ledger,
+            settings,
+            clock,
+            SearchBook::default(),
+        ));
     }
 
     fn lines(&self, file: &str) -> Vec<String> {

@@ -109,6 +109,71 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A part of the sum, of these meters: itself and its ciphertext.
+    fn part(&self, number: u16, meters: &[u32]) -> Job {
+        let is_in = |report: &&Sealed| meters.contains(&report.number);
+        let reports: Vec<Sealed> = self.reports.iter().filter(is_in).cloned().collect();
+        let (mut sum, limbs) = self.bench.sum(1, number, &reports);
+        sum.replaces = Some(Part(0));
+        self.bench.job_of(&sum, &limbs)
+    }
+
+    /// The groups of the sum, that of `meter` first.
+    fn groups(&self, meter: u32) -> [Vec<u32>; 2] {
+        let groups = self.sum.set.partition(3, self.sum.window);
+        let groups = groups.iter().map(|group| group.iter().collect());
+        let mut groups: [Vec<u32>; 2] = groups.collect::<Vec<_>>().try_into().unwrap();
+        groups.sort_by_key(|group| !group.contains(&meter));
+        groups
+    }
+}
+
+/// Nobody but the culprit loses readings: its part is never opened, and is made again without it.
+#[test]
+fn the_others_of_a_part_whose_culprit_is_named_are_in_a_total() {
+    let mut case = Case::new(|report| {
+        if report.number == 5 {
+            key_leak(report);
+        }
+    });
+    let [spoilt, other] = case.groups(5);
+    let rest: Vec<u32> = spoilt.iter().copied().filter(|n| *n != 5).collect();
+    let searched = case.found();
+    assert_eq!(searched.culprits, meters_named(&[5]));
+    let refusals = case.bench.refusals();
+    let part = case.part(1, &spoilt);
+    for _ in 0..2 {
+        assert_eq!(case.bench.answer(part.clone()), SumStatus::Divide);
+    }
+    assert_eq!(case.bench.opened(1).len(), 1, "it is not opened");
+    let part = case.part(2, &other);
+    assert_eq!(case.bench.answer(part), SumStatus::Taken);
+    let part = case.part(3, &rest);
+    assert_eq!(case.bench.answer(part), SumStatus::Taken);
+    assert_eq!((case.bench.refusals(), case.bench.totals()), (refusals, 2));
+    // With it, or as another choice of its group, nothing more is opened.
+    for numbers in [&spoilt[..], &spoilt[..3], &rest[..]] {
+        let part = case.part(4, numbers);
+        assert_eq!(case.bench.reason(part).0, Reason::AlreadyOpened);
+    }
+}
+
+#[test]
+fn parts_are_opened_once_the_search_has_ended() {
+    let mut case = Case::new(key_leak);
+    case.reports = case.honest.clone();
+    let judged = case.divided().unwrap();
+    let book = case.bench.taker.as_ref().unwrap().searches.clone();
+    let (mut collection, _) = Collection::new(judged, ROOM);
+    collection.hold_parts(book.begin(&case.sum));
+    let [part, _] = case.groups(5);
+    let part = case.part(1, &part);
+    assert_eq!(case.bench.reason(part.clone()).0, Reason::NotReady);
+    drop(collection);
+    assert_eq!(case.bench.answer(part), SumStatus::Taken);
+}
+
 /// The limbs of a report.
 fn packed(bench: &Bench, report: &Sealed) -> Vec<u8> {
     let profile = bench.fleet.encoding().profile;
