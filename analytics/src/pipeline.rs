@@ -15,9 +15,7 @@ use service::clock::SharedClock;
 use service::config::Settings;
 use service::mqtt::{self, Inbox, Publisher, QoS};
 use service::stop::Stop;
-use service::trust::{
-    HeldPlan, PlanKeeper, Roster, RosterKeeper, RosterScope, log_waiting_for_plan,
-};
+use service::trust::{HeldPlan, PlanKeeper, PlanWait, Roster, RosterKeeper, RosterScope};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -219,6 +217,7 @@ impl Runner {
 
     /// Applies the plan cached on disk, or the first that comes.
     async fn wait_for_plan(&mut self, stop: &Stop) -> Option<Arc<HeldPlan>> {
+        let mut wait = PlanWait::default();
         loop {
             if let Some(held) = self.plan.current() {
                 return Some(held);
@@ -234,7 +233,8 @@ impl Runner {
                         metrics::not_ready(usize::from(report.is_some()));
                         self.keep_early(EarlyReports::unsigned(report), self.generation);
                     }
-                    Err(_) => log_waiting_for_plan(&self.settings.deployment),
+                    Err(_) if self.publisher.is_connected() => wait.say(&self.settings.deployment),
+                    Err(_) => {}
                 },
             }
         }

@@ -26,7 +26,7 @@ fn in_any_order_each_says_what_it_waits_for_and_totals_come() {
     let mut analytics = deployment.start("analytics", &[]);
     analytics.says("cargo run --release -p broker");
     let mut broker = deployment.start("broker", &[]);
-    meter.says("waiting for the plan of deployment dev under cipherwatt/v2: start the operator");
+    meter.says("waiting for the operator's plan of deployment dev on cipherwatt/v2/plan");
     let mut operator = deployment.start("operator", &[]);
     assert!(meter.ends().success(), "{}", meter.log());
 

@@ -28,6 +28,7 @@ fn main() -> io::Result<()> {
         "gateway/g/roster/0",
         "gateway/g/receipt",
         "gateway/g/enrol",
+        "gateway/g/enrol/answer",
         "analytics/a/enrol",
         "shard/0/feeder/f/sum",
         "shard/0/feeder/f/sum/receipt",

@@ -129,6 +129,7 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
         golden!("renewal", "renewal"),
         golden!("roster", "roster"),
         golden!("enrol", "enrol"),
+        golden!("enrol_answer", "enrol-answer"),
         golden!("analytics_enrol", "analytics-enrol"),
         golden!("report", "report"),
         golden!("receipt", "receipt"),

@@ -31,6 +31,7 @@ pub const RESENT: &str = "cipherwatt_meter_reports_resent_total";
 pub const SETTLED: &str = "cipherwatt_meter_reports_settled_total";
 const REJECTED: &str = "cipherwatt_meter_reports_rejected_total";
 const LOST: &str = "cipherwatt_meter_reports_lost_total";
+const NOT_ENROLLED: &str = "cipherwatt_meter_enrolment_refusals_total";
 const RECEIPTS: &str = "cipherwatt_meter_receipts_total";
 const REFUSED: &str = "cipherwatt_meter_receipts_refused_total";
 /// Gauge: reports without a receipt.
@@ -167,6 +168,12 @@ pub(crate) fn describe() {
         "reason",
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
+    register::counters(
+        NOT_ENROLLED,
+        "Meters the operator refused to enrol, once for each request, by reason",
+        "reason",
+        Reason::ALL.iter().map(|reason| reason.as_str()),
+    );
     plan::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
@@ -174,6 +181,11 @@ pub(crate) fn describe() {
     for (name, help) in HISTOGRAMS {
         register::histogram(name, help);
     }
+}
+
+/// Meters were refused by the operator.
+pub(crate) fn not_enrolled(reason: Reason, meters: u32) {
+    counter!(NOT_ENROLLED, "reason" => reason.as_str()).increment(meters.into());
 }
 
 /// How long the stages of sealing a report took.

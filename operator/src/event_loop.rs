@@ -5,10 +5,12 @@
 //! between them has a limit, so that in the end the broker waits.
 //!
 //! # Layout
-//! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker
+//! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker · `echo`: whether
+//!   the plan comes back from it
 //! - `epochs`: a new key epoch, asked for by `operator rotate` · `status_hints`: what the operator waits for
 
 mod announce;
+mod echo;
 mod egress;
 mod epochs;
 mod publishing;
@@ -39,6 +41,7 @@ use crate::release::take_sums::SumTaker;
 use crate::release::totals::COMMIT_MAX;
 use crate::search::listen::Searches;
 use crate::search::suspects::Suspects;
+use echo::PlanEcho;
 use egress::{Egress, Outgoing};
 use epochs::Rotation;
 use status_hints::StatusHints;
@@ -75,6 +78,7 @@ pub(crate) struct EventLoop {
     /// different roster versions would be no roster, and no plan leaves before it is durable.
     leaving: VecDeque<Item>,
     published: (PlanVersion, usize),
+    echo: PlanEcho,
     hints: StatusHints,
     searches: Searches,
     suspects: Suspects,
@@ -128,6 +132,7 @@ impl EventLoop {
             schedule: Schedule::new(configured.republish_every, Instant::now()),
             leaving: VecDeque::new(),
             published: (PlanVersion(0), 0),
+            echo: PlanEcho::default(),
             hints: StatusHints::default(),
             releases: 0,
             feeders: metrics::Feeders::new(configured.metrics_max_feeders, configured.export_load),
@@ -201,6 +206,10 @@ impl EventLoop {
                     metrics::queue(QUEUE - jobs.capacity());
                     egress.send(self.announce(result?)).await?;
                 }
+                room = egress.room(), if self.enrolment.has_answers() => {
+                    room?;
+                    egress.send(Outgoing::answers(self.enrolment.take_answers(), false)).await?;
+                }
                 answer = late(&mut self.searches, egress) => egress.send(answer?).await?,
                 room = egress.room(), if is_publishing => {
                     room?;
@@ -258,6 +267,7 @@ impl EventLoop {
                 self.enrolment
                     .handle(&message.topic, &message.payload, &mut self.schedule);
             }
+            Some(Topic::Plan) => self.echo.came(&message.payload),
             _ => {
                 tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
             }
@@ -267,6 +277,7 @@ impl EventLoop {
     }
 
     fn tick(&mut self) {
+        self.echo.look(self.publisher.is_connected());
         if !self.leaving.is_empty() {
             if !self.publisher.is_connected() {
                 let rest = self.leaving.drain(..).collect();

@@ -77,6 +77,7 @@ pub async fn run(
     };
     let topics = &opened.topics;
     let subscriptions = [
+        topics.plan(),
         topics.enrol_filter(),
         topics.analytics_enrol_filter(),
         topics.sum_filter(),

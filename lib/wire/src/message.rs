@@ -4,6 +4,7 @@
 //! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
 
 mod enrol;
+mod enrol_answer;
 mod owners;
 mod plan;
 mod receipt;
@@ -16,6 +17,7 @@ mod total;
 pub use enrol::{
     AnalyticsEnrol, EnrolFeeder, EnrolMeter, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS,
 };
+pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_FEEDERS, MAX_KEY_LEN, Plan,

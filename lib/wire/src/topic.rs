@@ -52,6 +52,8 @@ pub enum Topic {
     Receipt { gateway: GatewayId },
     /// A gateway asks for its meters to be enrolled.
     Enrol { gateway: GatewayId },
+    /// The operator's answer to that request.
+    EnrolAnswer { gateway: GatewayId },
     /// An analytics service asks to be enrolled.
     AnalyticsEnrol { analytics: AnalyticsId },
     /// A released sum (analytics to operator).
@@ -108,6 +110,7 @@ impl Topics {
             }
             Topic::Receipt { gateway } => self.under(format_args!("gateway/{gateway}/receipt")),
             Topic::Enrol { gateway } => self.under(format_args!("gateway/{gateway}/enrol")),
+            Topic::EnrolAnswer { gateway } => self.enrol_answer(gateway),
             Topic::AnalyticsEnrol { analytics } => {
                 self.under(format_args!("analytics/{analytics}/enrol"))
             }
@@ -177,6 +180,11 @@ impl Topics {
         self.under("gateway/+/enrol")
     }
 
+    /// `gateway/{gateway}/enrol/answer`
+    pub fn enrol_answer(&self, gateway: &GatewayId) -> String {
+        self.under(format_args!("gateway/{gateway}/enrol/answer"))
+    }
+
     /// `analytics/{id}/enrol`
     pub fn analytics_enrol(&self, id: &AnalyticsId) -> String {
         self.under(format_args!("analytics/{id}/enrol"))
@@ -243,6 +251,9 @@ impl Topics {
             ["gateway", gateway, "enrol"] => Some(Topic::Enrol {
                 gateway: gateway.try_into().ok()?,
             }),
+            ["gateway", gateway, "enrol", "answer"] => Some(Topic::EnrolAnswer {
+                gateway: gateway.try_into().ok()?,
+            }),
             ["analytics", id, "enrol"] => Some(Topic::AnalyticsEnrol {
                 analytics: id.try_into().ok()?,
             }),
@@ -294,6 +305,7 @@ mod tests {
             (topics.receipt(&gateway), "gateway/g-1/receipt"),
             (topics.enrol(&gateway), "gateway/g-1/enrol"),
             (topics.enrol_filter(), "gateway/+/enrol"),
+            (topics.enrol_answer(&gateway), "gateway/g-1/enrol/answer"),
             (topics.analytics_enrol(&analytics), "analytics/a-1/enrol"),
             (topics.analytics_enrol_filter(), "analytics/+/enrol"),
             (topics.sum(&feeder), "shard/0/feeder/f-1/sum"),
@@ -333,6 +345,7 @@ mod tests {
             "r/gateway/g/roster/64",
             "r/gateway/g/roster/+",
             "r/gateway/+/roster/0",
+            "r/gateway/g/enrol/answers",
             "r/shard/0/feeder/f/meter/m",
             "r/shard/0/feeder//meter/m/report",
             "r/shard/0/feeder/F/meter/m/report",

@@ -49,11 +49,12 @@ fn real_messages_of_every_type_fit_their_rule() {
     for_every_message!(real_messages_fit());
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "plan",
     "renewal",
     "roster",
     "enrol",
+    "enrol-answer",
     "analytics-enrol",
     "report",
     "receipt",

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use service::trust::log_waiting_for_plan;
+use service::trust::PlanWait;
 use service::warn_limited;
 use tokio::time::Instant;
 use wire::{FeederId, WindowStart};
 
+use super::answer::Answered;
 use super::{ASK_AGAIN, Gateway};
 use crate::journal::Op;
 use crate::member::Member;
@@ -30,6 +31,10 @@ pub(super) struct Waiting {
     enrolled: Option<(usize, Instant)>,
     /// Members of the fleet that were enrolled and have left the roster.
     left: BTreeSet<usize>,
+    /// What was said of the wait for a plan.
+    plan: PlanWait,
+    /// What was said of the operator's answers.
+    pub(super) answered: Answered,
     /// Feeders without an analytics service.
     pub(super) unowned: BTreeSet<FeederId>,
 }
@@ -59,7 +64,7 @@ impl Gateway {
             return;
         }
         if self.sealing.sealer.is_none() {
-            log_waiting_for_plan(&self.settings.deployment);
+            self.waiting.plan.say(&self.settings.deployment);
         }
         let gateway = &self.settings.meter.gateway;
         let pending = self.unenrolled();

@@ -8,9 +8,10 @@
 //!
 //! # Layout
 //! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `wait`: what is waited for · `summary`: what an
+//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`: what is waited for · `summary`: what an
 //! observer is told
 
+mod answer;
 mod behind;
 mod enrol;
 mod kept;

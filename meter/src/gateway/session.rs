@@ -51,6 +51,7 @@ impl Session {
             topics.renewal(),
             scope.filter(&topics),
             topics.receipt(gateway),
+            topics.enrol_answer(gateway),
         ];
         let roster = RosterKeeper::open(settings, directory, scope, keeper.operator_key())?;
         let (publisher, inbox) = mqtt::connect(
@@ -87,6 +88,9 @@ impl Gateway {
                     }
                     Some(Topic::OwnRoster { .. }) => {
                         self.take_roster(&incoming.topic, &incoming.payload)
+                    }
+                    Some(Topic::EnrolAnswer { .. }) => {
+                        self.take_answer(&incoming.topic, &incoming.payload)
                     }
                     Some(Topic::Receipt { .. }) => {
                         self.take_receipt(&incoming.topic, &incoming.payload)

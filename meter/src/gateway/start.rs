@@ -11,6 +11,7 @@
 
 use std::fmt::Write as _;
 
+use service::clock::shown;
 use wire::{Digest, Grid, UnixSeconds, WindowStart};
 
 use super::behind::Inherited;
@@ -168,16 +169,17 @@ impl Gateway {
         let now = self.clock.now();
         if span.from.0 > now.0 / 1000 {
             tracing::warn!(
-                "the readings start at {}, ahead of this machine's clock: no report of them is taken before; check \
-                 the clock, meter.start and meter.replay_start",
-                span.from
+                "the readings start at {}, ahead of this machine's clock, which says {}: no report of them is taken before; check \
+                 the clock, the file's dates, meter.start and meter.replay_start",
+                shown(span.from.seconds()),
+                shown(UnixSeconds(now.0 / 1000))
             );
         }
         if span.skipped > 0 {
             tracing::info!(
                 "left out: {} intervals before {}, the first whole window",
                 span.skipped,
-                span.from
+                shown(span.from.seconds())
             );
         }
         let timeline = Timeline::new(span.from.seconds(), now, meter.speed);

@@ -1,5 +1,6 @@
 //! Requests to join, granted at once or kept for a person.
 
+mod answers;
 mod approved;
 mod leaving;
 mod refusals;
@@ -10,12 +11,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::trust::advice;
 use service::{Chain, Settings};
 use tokio::time::Instant;
 use wire::{DeploymentId, EnrolRequest, Reason, Topics};
 
+use self::answers::Answers;
 use self::approved::{Blocked, Heard};
-use self::refusals::advice;
 use super::analytics::AnalyticsRefused;
 use super::approvals::{Approvals, DeskLimits, Held};
 use super::leaving::LeaveInbox;
@@ -49,6 +51,8 @@ pub(crate) struct EnrolmentHandler {
     heard: BTreeMap<Held, Heard>,
     /// Requests that wait for a person.
     pending: usize,
+    /// What gateways are told.
+    answers: Answers,
     /// Refusals that were logged, by name: peers ask again and again, and a flood must not fill the log.
     mentioned: HashSet<(String, Reason)>,
 }
@@ -79,6 +83,7 @@ impl EnrolmentHandler {
             blocked: BTreeMap::new(),
             heard: BTreeMap::new(),
             pending: 0,
+            answers: Answers::default(),
             mentioned: HashSet::new(),
         }
     }
@@ -122,6 +127,7 @@ impl EnrolmentHandler {
         }
         match held {
             Ok(true) => {
+                self.answer_waits(&request);
                 tracing::info!(
                     kind = request.kind(),
                     id = request.id(),
@@ -130,9 +136,10 @@ impl EnrolmentHandler {
                 );
                 self.count_pending();
             }
-            Ok(false) => {}
+            Ok(false) => self.answer_waits(&request),
             Err(error) => {
                 tracing::error!(kind = request.kind(), id = request.id(), error = %Chain(&error), "cannot keep an enrolment request");
+                self.answer_refused(&request, Reason::Overloaded);
                 self.refuse(request.id().to_owned(), Reason::Overloaded);
             }
         }
@@ -212,6 +219,7 @@ impl EnrolmentHandler {
             let own = self.registry.roster.own_part(gateway).map(Item::Own);
             schedule.missed([Item::Plan].into_iter().chain(own), Instant::now());
         }
+        self.answer_meters(request, &result.refused);
         let mut by_reason = BTreeMap::<Reason, Vec<&str>>::new();
         for (meter, reason) in &result.refused {
             by_reason.entry(*reason).or_default().push(meter.as_str());

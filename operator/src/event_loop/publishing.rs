@@ -41,6 +41,7 @@ impl EventLoop {
                 let now = registry.clock.now();
                 let renewal = registry.plan.renewal(&topic, &self.keyring, now);
                 let plan = registry.plan.sealed(&self.keyring);
+                self.echo.published(&plan);
                 vec![(self.topics.plan(), plan), (topic, renewal)]
             }
             Some(Item::Page(page)) => registry

@@ -3,8 +3,10 @@
 //! - [`PlanKeeper`] and [`RosterKeeper`] hold the newest of each. Both take the messages of their topics and say what an
 //!   accepted one changed, or why one was refused.
 //! - `renewal`: until when the plan is valid · [`MinMeters`]: the minimum group, window by window
+//! - `waiting`: what is said while there is no plan · `advice`: what to do about a meter that is not enrolled
 //! - `pin`: which operator a process trusts.
 
+mod advice;
 mod cache;
 mod error;
 mod held;
@@ -13,14 +15,17 @@ mod pin;
 mod plan;
 mod renewal;
 mod roster;
+mod waiting;
 
+pub use advice::advice;
 pub(crate) use cache::ASIDE;
 pub use error::{KeepError, Refused};
 pub use held::HeldPlan;
 pub use min_meters::{MinMeters, first_window_after};
-pub use plan::{PlanKeeper, log_waiting_for_plan};
+pub use plan::PlanKeeper;
 pub(crate) use roster::CACHES as ROSTER_CACHES;
 pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper, RosterScope};
+pub use waiting::PlanWait;
 
 /// What an accepted message changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

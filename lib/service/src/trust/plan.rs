@@ -9,16 +9,7 @@ use wire::{DeploymentId, Plan, Reason, Topics, UnixMillis, UnixSeconds, Verifyin
 use super::pin::Pin;
 use super::renewal::Renewals;
 use super::{HeldPlan, KeepError, Offer, Refused, cache};
-use crate::config::{Deployment, Settings};
-
-/// Logs that a process waits for its first plan, and what to check.
-pub fn log_waiting_for_plan(deployment: &Deployment) {
-    tracing::info!(
-        "waiting for the plan of deployment {} under {}: start the operator, or check deployment.id and deployment.root",
-        deployment.id,
-        deployment.root
-    );
-}
+use crate::config::Settings;
 
 /// Keeps the newest plan: in memory, on disk, and for those who watch.
 #[derive(Debug)]

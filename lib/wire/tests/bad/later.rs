@@ -2,8 +2,8 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolRequest, Plan, PlanRenewal, Receipt, Report, RosterPage, Sum, SumReceipt,
-    Total, WireError as E,
+    AnalyticsEnrol, EnrolAnswer, EnrolRequest, Plan, PlanRenewal, Receipt, Report, RosterPage, Sum,
+    SumReceipt, Total, WireError as E,
 };
 
 use crate::common::Sample;
@@ -19,6 +19,7 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<PlanRenewal>(),
         of::<RosterPage>(),
         of::<EnrolRequest>(),
+        of::<EnrolAnswer>(),
         of::<AnalyticsEnrol>(),
         of::<Report>(),
         of::<Receipt>(),

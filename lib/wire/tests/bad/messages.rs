@@ -2,8 +2,8 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolRequest, MaskKey, Part, Plan, PlanRenewal, Receipt, RosterPage,
-    SumReceipt, Total, WindowStart, WireError as E,
+    AnalyticsEnrol, EnrolAnswer, EnrolRequest, MaskKey, Part, Plan, PlanRenewal, Receipt,
+    RosterPage, SumReceipt, Total, WindowStart, WireError as E,
 };
 
 use crate::common::id;
@@ -135,6 +135,12 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             3,
             int(253_402_300_800),
             range("plan.valid_until", 253_402_300_800, 0, 253_402_300_799),
+        ),
+        field::<EnrolAnswer>(
+            "an answer that waits twice",
+            4,
+            int(2),
+            range("enrol_answer.waits", 2, 0, 1),
         ),
         field::<PlanRenewal>(
             "a renewal up to the year 10000",

@@ -3,11 +3,11 @@
 
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, DeploymentId, Digest,
-    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch, Limbs,
-    MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Report,
-    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, SigningKey, Status, Sum,
-    SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts,
-    WindowStart,
+    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch,
+    Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
+    Refusal, Report, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, SigningKey,
+    Status, Sum, SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey,
+    Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -206,6 +206,26 @@ impl Sample for EnrolRequest {
     }
 }
 
+impl Sample for EnrolAnswer {
+    fn sample() -> Self {
+        Self {
+            gateway: id("gateway-1"),
+            gateway_key: public(),
+            issued_at: UnixMillis(1_749_900_000_000),
+            waits: false,
+            refused: vec![Refusal {
+                reason: Reason::CapacityAboveReference,
+                meters: 1,
+                first: id("meter-17"),
+            }],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().enrol_answer(&self.gateway)
+    }
+}
+
 impl Sample for AnalyticsEnrol {
     fn sample() -> Self {
         Self {
@@ -325,6 +345,7 @@ macro_rules! for_every_message {
         $check::<wire::PlanRenewal>($($arg),*);
         $check::<wire::RosterPage>($($arg),*);
         $check::<wire::EnrolRequest>($($arg),*);
+        $check::<wire::EnrolAnswer>($($arg),*);
         $check::<wire::AnalyticsEnrol>($($arg),*);
         $check::<wire::Report>($($arg),*);
         $check::<wire::Receipt>($($arg),*);

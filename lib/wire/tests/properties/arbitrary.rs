@@ -3,11 +3,12 @@
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EnrolFeeder, EnrolMeter,
-    EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER,
-    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
-    Report, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt,
-    SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EnrolAnswer,
+    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, LayoutName,
+    MAX_CONTRIBUTORS, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal,
+    PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry, RosterPage, Salt,
+    Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total, UnixMillis,
+    UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -215,6 +216,24 @@ pub(crate) fn enrol() -> impl Strategy<Value = EnrolRequest> {
             chunks: a.max(b) + 1,
             feeders,
             meters,
+        },
+    )
+}
+
+pub(crate) fn enrol_answer() -> impl Strategy<Value = EnrolAnswer> {
+    let refusal = (reason(), any::<u32>(), name()).prop_map(|(reason, meters, first)| Refusal {
+        reason,
+        meters,
+        first,
+    });
+    let refused = vec(refusal, 0..4);
+    (name(), good_key(), millis(), any::<bool>(), refused).prop_map(
+        |(gateway, gateway_key, issued_at, waits, refused)| EnrolAnswer {
+            gateway,
+            gateway_key,
+            issued_at,
+            waits,
+            refused,
         },
     )
 }

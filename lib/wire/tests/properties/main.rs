@@ -68,6 +68,8 @@ proptest! {
     #[test]
     fn every_enrol_request_survives(message in enrol()) { round_trip(&message)?; }
     #[test]
+    fn every_enrol_answer_survives(message in enrol_answer()) { round_trip(&message)?; }
+    #[test]
     fn every_analytics_enrol_survives(message in analytics_enrol()) { round_trip(&message)?; }
     #[test]
     fn every_receipt_survives(message in receipt()) { round_trip(&message)?; }
@@ -109,6 +111,7 @@ proptest! {
             Topic::Report { feeder: Clone::clone(&feeder), meter },
             Topic::OwnRoster { gateway: Clone::clone(&gateway), page },
             Topic::Receipt { gateway: Clone::clone(&gateway) },
+            Topic::EnrolAnswer { gateway: Clone::clone(&gateway) },
             Topic::Enrol { gateway },
             Topic::AnalyticsEnrol { analytics },
             Topic::Sum { feeder: Clone::clone(&feeder) },

@@ -1,5 +1,6 @@
 //! Refusals of requests to join: counted, told, and logged once.
 
+use service::trust::advice;
 use wire::{EnrolRequest, Reason};
 
 use super::EnrolmentHandler;
@@ -21,6 +22,7 @@ impl EnrolmentHandler {
                  was set back. If it was, wait until it has caught up"
             );
         }
+        self.answer_refused(request, reason);
         self.refuse(request.id().to_owned(), reason);
     }
 
@@ -33,6 +35,7 @@ impl EnrolmentHandler {
                  they differ by no more than analytics.future_tolerance"
             );
         }
+        self.answer_refused(request, reason);
         self.refuse(request.id().to_owned(), reason);
     }
 
@@ -44,6 +47,7 @@ impl EnrolmentHandler {
                 "a request was refused: {}", advice(reason)
             );
         }
+        self.answer_refused(request, reason);
         self.refuse(request.id().to_owned(), reason);
     }
 
@@ -70,50 +74,12 @@ impl EnrolmentHandler {
         if self.mention(gateway.as_str(), reason) {
             tracing::warn!(%gateway, %key, %reason, "a gateway was refused: this name belongs to another key");
         }
+        self.answer_all(request, reason);
         self.refuse(gateway.to_string(), reason);
     }
 
     /// Whether to log a refusal: the first of its name and reason, as long as there are not too many names.
     pub(super) fn mention(&mut self, id: &str, reason: Reason) -> bool {
         self.mentioned.len() < MENTIONS && self.mentioned.insert((id.to_owned(), reason))
-    }
-}
-
-/// What to do about a refused meter.
-pub(super) fn advice(reason: Reason) -> &'static str {
-    match reason {
-        Reason::CapacityAboveReference => {
-            "meters declare more than their feeder's reference_wh, which is fixed when the feeder is created: put them \
-             on another feeder, or start the deployment with a higher operator.reference_headroom; or more than the imported \
-             list allows"
-        }
-        Reason::BatchFull => {
-            "the feeder has as many meters as its setting in the plan allows (max_meters). If a new setting with more room \
-             was announced above, they are enrolled when they ask again once its first window has begun; else put them on \
-             another feeder, leave plan.profile = \"auto\", or raise operator.feeder_meters_max"
-        }
-        Reason::WrongKey => {
-            "meters are enrolled with another signing key or mask key, or these keys were changed by `operator rekey`: bring \
-             their old state folder, choose other ids, or run `operator rekey` for those who have new keys. With an imported list, \
-             keys must be those of the list"
-        }
-        Reason::UnknownMeter => {
-            "meters were removed, or are out of service because they spoil sums, and `operator readmit meter ID` takes one back; \
-             or they are not in the list that `operator registry import` took"
-        }
-        Reason::UnknownAnalytics => {
-            "the analytics service was removed: `operator readmit analytics ID` takes it back"
-        }
-        Reason::WrongFeeder => {
-            "meters are enrolled on another feeder, and a meter cannot move; or the imported list has them on another one"
-        }
-        Reason::WrongGateway => {
-            "meters are enrolled behind another gateway, and a meter cannot move; or the gateway was removed, and `operator \
-             readmit gateway ID` takes it back; or the ids of new meters do not begin with the gateway's id and a dash, which \
-             operator.meter_prefix asks for unless `operator registry import` took a list"
-        }
-        Reason::InvalidMessage => "it names no meter",
-        Reason::Overloaded => "the roster or the plan is full",
-        _ => "meters were refused",
     }
 }

@@ -338,3 +338,42 @@ fn with_a_list_of_meters_only_those_with_its_keys_come_to_the_desk() {
     assert_eq!(asks("other-feeder", 9, &[(5, "b", 7_000)], 105), (0, 1));
     assert_eq!(asks("gateway-2", 2, &[(5, "a", 7_000)], 105), (1, 0));
 }
+
+/// It sees the roster alone otherwise, where a meter that is refused looks like one that nobody has looked at yet.
+#[test]
+fn a_gateway_is_told_that_its_request_waits_or_why_its_meters_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scene = Scene::new(dir.path());
+    let mut asks = |millis: u64, seed: u8, meters: &[(u8, &str, u64)], automatic: bool| {
+        scene.handler.automatic = automatic;
+        let mut request = gateway("gateway-1", seed, meters);
+        request.issued_at = UnixMillis(millis);
+        let topic = topics().enrol(&request.gateway);
+        let (payload, _) = wire::seal(&request, None, &deployment(), &topic, &signing(seed));
+        scene.handler.handle(&topic, &payload, &mut scene.schedule);
+        let answers = scene.handler.take_answers();
+        answers.first().map(|(topic, bytes)| {
+            assert_eq!(*topic, topics().enrol_answer(&request.gateway));
+            let key = scene.handler.keyring.verifying();
+            let answer = wire::decode::<wire::EnrolAnswer>(bytes, bytes.len()).unwrap();
+            let answer = answer.verify(&deployment(), topic, &key).unwrap().message;
+            assert_eq!(answer.gateway_key, request.gateway_key);
+            let refused = answer.refused.iter();
+            let refused = refused.map(|refusal| (refusal.reason, refusal.meters));
+            (answer.waits, refused.collect::<Vec<_>>())
+        })
+    };
+    let known = (1, "a", 7_000);
+    assert_eq!(asks(10, 1, &[known], false), None, "enrolled");
+    let new = (4, "a", 7_000);
+    assert_eq!(asks(20, 1, &[new], false), Some((true, vec![])));
+    let works = (5, "a", 100_000_000);
+    assert_eq!(
+        asks(30, 1, &[known, works], true),
+        Some((false, vec![(Reason::CapacityAboveReference, 1)]))
+    );
+    assert_eq!(
+        asks(40, 9, &[new, (6, "a", 7_000)], true),
+        Some((false, vec![(Reason::WrongKey, 2)]))
+    );
+}
