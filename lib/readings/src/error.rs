@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::CsvError;
+use crate::{CsvError, MetersError};
 
 /// Why a source cannot be opened, or cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -82,5 +82,22 @@ pub enum SourceError {
         /// What is wrong, and where.
         #[source]
         error: Box<CsvError>,
+    },
+    /// A file of meters is refused.
+    #[error("meter.meters_file {path} cannot be used")]
+    Meters {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        #[source]
+        error: Box<MetersError>,
+    },
+    /// A mapping of `meter.feed.mappings` cannot be used.
+    #[error("meter.feed.mappings, number {number}: {problem}")]
+    Mapping {
+        /// Which one, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: String,
     },
 }

@@ -34,7 +34,11 @@ pub use self::{
     error::SourceError,
     file::{CsvError, Gaps, Replay, ReplayOptions, open_replay},
     live::{
-        Counted, Gap, OtherRead, ReadChange, RegisterRead, RegisterRules, Registers, Step, step,
+        Accepted, Counted, Feed, FeedChange, FeedRules, FleetInterval, Gap, Kept, KeptKind,
+        LineError, LineProblem, LiveReading, LiveSource, LiveValue, MAX_LINE, MappingError,
+        MappingKind, MappingRule, Mappings, Message, MetersError, OtherRead, PayloadError, READY,
+        ReadChange, Refusal, RegisterRead, RegisterRules, Registers, SharedFeed, Step, read_line,
+        read_meters, step,
     },
     reading::{MeterSpec, MicroWattHours, Reading, clamp},
     simulated::{FleetOptions, Mix, Simulated},

@@ -165,9 +165,7 @@ impl Registers {
         register: MicroWattHours,
     ) -> Result<Option<ReadChange>, OtherRead> {
         let read = RegisterRead { at, register };
-        let newest = self.newest.filter(|newest| newest.at == at);
-        let known = self.kept.get(&at).copied();
-        if let Some(known) = known.or(newest.map(|newest| newest.register)) {
+        if let Some(known) = self.known(at) {
             return match known == register {
                 true => Ok(None),
                 false => Err(OtherRead { register: known }),
@@ -248,6 +246,26 @@ impl Registers {
         // Of two as near, `min_by_key` gives the first, which is the earlier one.
         let nearest = near.min_by_key(|(at, _)| at.abs_diff(end));
         nearest.map(|(&at, &register)| RegisterRead { at, register })
+    }
+
+    /// What was shown at `at`, of a read that is kept or is the newest one.
+    #[must_use]
+    pub fn known(&self, at: u64) -> Option<MicroWattHours> {
+        let newest = self.newest.filter(|newest| newest.at == at);
+        let kept = self.kept.get(&at).copied();
+        kept.or(newest.map(|newest| newest.register))
+    }
+
+    /// How many reads are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether no read is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
     }
 
     /// When the first and the last of the reads that are kept were.
