@@ -14,6 +14,17 @@ use wire::{ContributorSet, Digest, Message as _, Salt, Sum};
 const SESSION: &[u8] = b"\0\x10\x13\x00\x04MQTT\x04\x06\x00\x3c\x00\x01k\x00\x01w\x00\x01x\x82\x08\x00\x01\x00\x03a/#\x01\
 \x32\x08\x00\x02ab\x00\x07hi\x40\x02\x00\x01\xa2\x07\x00\x02\x00\x03a/#\xc0\x00\xe0\x00";
 
+/// A line of each kind, a message of each program, and a list of meters.
+const LIVE: [&str; 7] = [
+    r#"{"meter":"m","time":"2026-01-05T12:00:00Z","register_wh":1234567.8,"export_register_wh":5}"#,
+    r#"{"meter":"m","time":1767614400000,"energy_wh":-0.5,"interval_s":300}"#,
+    r#"{"timestamp":"2026-01-05T12:00:03Z","electricity_delivered_1":"1.5","electricity_delivered_2":"2","electricity_returned_1":"0","electricity_returned_2":"0"}"#,
+    r#"{"Time":"2026-01-05T13:00:05","SML":{"Total_in":12345.6789,"Total_out":12.5}}"#,
+    r#"{ "timestamp": 1767614401731, "value": 14219936.66, "energy": 1 }"#,
+    "817.25",
+    "id,feeder,capacity_w\nm,north,11000\n",
+];
+
 fn main() -> io::Result<()> {
     for (target, sealed) in goldens() {
         let payload = payload_of(&sealed).ok_or(io::ErrorKind::InvalidData)?;
@@ -46,6 +57,9 @@ fn main() -> io::Result<()> {
         }
     }
     write("packets", "session", SESSION)?;
+    for (index, text) in LIVE.iter().enumerate() {
+        write("live", &format!("text-{index}"), text.as_bytes())?;
+    }
     write("fold", "short", &[1, 2, 3])
 }
 

@@ -67,4 +67,15 @@ def row():
             [line(rate("cipherwatt_meter_kept_ended_total", "why"), "{{why}}")],
             size=(12, 7),
         ),
+        series(
+            "Live readings", "Readings that meters send, per second, by what became of them; those refused, by reason; meters "
+            "that were swapped or set back; and readings that wait for their intervals.", "short",
+            [
+                line(rate("cipherwatt_meter_live_readings_total", "result") + " > 0", "{{result}}"),
+                line(rate("cipherwatt_meter_live_refused_total", "reason") + " > 0", "refused: {{reason}}"),
+                line(rate("cipherwatt_meter_live_swaps_total") + " > 0", "swaps", WATCH),
+                line(total("cipherwatt_meter_live_kept_readings") + " > 0", "waiting", NEUTRAL),
+            ],
+            size=(24, 7),
+        ),
     ]

@@ -1,5 +1,6 @@
 //! What `doctor` checks of a gateway's set-up.
 
+use readings::Source as _;
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
 use service::trust::RosterScope;
@@ -7,6 +8,7 @@ use service::{Chain, Settings};
 use wire::Topics;
 
 use crate::fleet;
+use crate::live::Fed;
 use crate::seal::known_answers;
 
 /// A sealed report under way, and what a waiting one takes in memory, in bytes.
@@ -56,6 +58,7 @@ pub fn subject(settings: &Settings) -> Subject {
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     sealing(settings, findings);
     replay(settings, findings);
+    live(settings, findings);
     floor(settings, trusted, findings);
     enrolled(settings, trusted, findings);
 }
@@ -100,6 +103,24 @@ fn replay(settings: &Settings, findings: &mut Findings) {
             "replay",
             format!("meter.replay = {}: {error}", file.display()),
             "correct the path; it is relative to the working directory",
+        ),
+    }
+}
+
+fn live(settings: &Settings, findings: &mut Findings) {
+    const CHECK: &str = "live";
+    if !settings.meter.source.is_live() {
+        return;
+    }
+    match Fed::open(settings) {
+        Ok((source, _)) => {
+            let meters = source.meters().len();
+            findings.ok(CHECK, format!("readings of {meters} meters are waited for"));
+        }
+        Err(error) => findings.fail(
+            CHECK,
+            Chain(&error).to_string(),
+            "docs/live.md has the form",
         ),
     }
 }

@@ -76,8 +76,32 @@ pub fn feeder_of(index: usize, feeders: u32) -> FeederId {
     FeederId::try_from(format!("feeder-{number}").as_str()).expect("a feeder's name is a valid id")
 }
 
+/// Which feeder each meter of a fleet is on.
+pub(crate) enum Feeders {
+    /// `feeder-1` to `feeder-N` in turn.
+    Spread(u32),
+    /// One for each meter, in the fleet's order.
+    Given(Vec<FeederId>),
+}
+
+impl From<u32> for Feeders {
+    fn from(feeders: u32) -> Self {
+        Self::Spread(feeders)
+    }
+}
+
+impl Feeders {
+    fn of(&self, index: usize) -> FeederId {
+        let given = match self {
+            Self::Spread(feeders) => return feeder_of(index, *feeders),
+            Self::Given(given) => given.get(index),
+        };
+        given.cloned().unwrap_or_else(|| feeder_of(0, 1))
+    }
+}
+
 impl Fleet {
-    /// The fleet of the meters in `specs`, spread over `feeders` feeders; its keys are read from `directory`, or made there.
+    /// The fleet of the meters in `specs`, each on its one of `feeders`; its keys are read from `directory`, or made there.
     /// `journaled` are the meters, each with its feeder, that still have something in the journal: those that are no longer
     /// in the fleet, or have another feeder there, stay members until nothing more can come of it.
     ///
@@ -85,7 +109,7 @@ impl Fleet {
     /// [`FleetError`].
     pub(crate) fn open(
         specs: &[MeterSpec],
-        feeders: u32,
+        feeders: impl Into<Feeders>,
         directory: &Path,
         journaled: impl IntoIterator<Item = (FeederId, MeterId)>,
     ) -> Result<Self, FleetError> {
@@ -95,6 +119,7 @@ impl Fleet {
                 capacity: spec.capacity_w,
             })
         };
+        let feeders = feeders.into();
         let capacities = specs.iter().map(class).collect::<Result<_, _>>()?;
         let path = directory.join(KEYS);
         let ids = specs.iter().map(|spec| spec.id.clone());
@@ -102,7 +127,7 @@ impl Fleet {
         let mut member = |id: &MeterId, feeder| keys.member(id, feeder).map_err(keys::io(&path));
         let mut members = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
-            members.push(member(&spec.id, feeder_of(index, feeders))?);
+            members.push(member(&spec.id, feeders.of(index))?);
         }
         let index: HashMap<MeterId, usize> = members
             .iter()

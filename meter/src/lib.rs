@@ -4,7 +4,7 @@
 //! # Layout
 //! The data flows through the modules in this order; nothing flows back but receipts.
 //!
-//! * `source`: which readings the settings name · `fleet`, `member`: the meters they belong to, and their keys
+//! * `source`: which readings the settings name · `live`: those that meters send · `fleet`, `member`: the meters they belong to, and their keys
 //! * `timeline`: event time · `batch`: the intervals of a window, a meter at a time · `quantum`: in whole quanta
 //! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
@@ -17,6 +17,7 @@ mod fleet;
 mod gateway;
 mod journal;
 mod kept;
+mod live;
 mod member;
 pub mod metrics;
 mod outbox;
@@ -69,6 +70,9 @@ pub enum MeterError {
     /// The readings cannot be read on.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What meters send cannot be read.
+    #[error(transparent)]
+    Live(#[from] live::LiveError),
     /// Encryption does not compute what it should on this processor.
     #[error("nothing is sealed: encryption fails its known answers")]
     SelfTest(#[source] ::seal::SelfTestError),

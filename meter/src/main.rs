@@ -1,4 +1,4 @@
-//! `meter`: a gateway with a simulated or replayed fleet behind it.
+//! `meter`: a gateway with meters behind it that are simulated, replayed, or send their readings.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ use service::doctor::Subject;
   meter --meters 1000 --speed 900
   meter --replay data/uci_electricity_hourly.csv --speed 3600
   meter --meters 200 --connections per-meter
+  meter --lines - --meters-file meters.csv
   meter doctor"
 )]
 struct Command {
@@ -42,6 +43,12 @@ struct Command {
     /// Replay a CSV file with a column per customer, or in the format of Low Carbon London [meter.replay]
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Take live readings, a JSON object a line, from "-" (standard input), a FIFO or unix:PATH [meter.lines]
+    #[arg(long, value_name = "PLACE", conflicts_with = "replay")]
+    lines: Option<String>,
+    /// The meters of live readings: a CSV file with id, feeder and capacity_w [meter.meters_file]
+    #[arg(long, value_name = "FILE")]
+    meters_file: Option<PathBuf>,
     /// MQTT connections: gateway (one for all) or per-meter [meter.connections]
     #[arg(long)]
     connections: Option<String>,
@@ -60,14 +67,20 @@ impl Arguments for Command {
 
     fn overrides(&self) -> Overrides {
         let replay = self.replay.as_ref().map(|path| path.display().to_string());
+        let meters_file = self.meters_file.as_ref();
+        let meters_file = meters_file.map(|path| path.display().to_string());
+        let lines = self.lines.as_ref().map(|_| "lines");
+        let source = replay.as_ref().map(|_| "replay").or(lines);
         Overrides::new()
             .option("meter.meters", self.meters)
             .option("meter.feeders", self.feeders)
             .option("meter.seed", self.seed)
             .option("meter.speed", self.speed)
             .option("meter.duration", self.duration.as_ref())
-            .option("meter.source", replay.as_ref().map(|_| "replay"))
+            .option("meter.source", source)
             .option("meter.replay", replay.as_ref())
+            .option("meter.lines", self.lines.as_ref())
+            .option("meter.meters_file", meters_file.as_ref())
             .option("meter.connections", self.connections.as_ref())
     }
 

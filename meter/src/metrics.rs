@@ -1,6 +1,7 @@
 //! What a gateway counts and times.
 
 mod kept_end;
+pub(crate) mod live;
 pub(crate) mod plan;
 
 use std::time::Duration;
@@ -175,6 +176,7 @@ pub(crate) fn describe() {
         Reason::ALL.iter().map(|reason| reason.as_str()),
     );
     plan::describe();
+    live::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }

@@ -2,6 +2,7 @@
 
 use service::config::{Settings, SourceKind};
 
+use crate::live::Fed;
 use readings::{FleetOptions, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay};
 
 /// The readings of a gateway.
@@ -9,6 +10,8 @@ pub struct Readings {
     pub(crate) source: Box<dyn Source>,
     pub(crate) identity: String,
     pub(crate) live: bool,
+    /// How they come, if meters send them.
+    pub(crate) fed: Option<Fed>,
 }
 
 impl Readings {
@@ -21,6 +24,7 @@ impl Readings {
             source: Box::new(source),
             identity: identity.into(),
             live: false,
+            fed: None,
         }
     }
 
@@ -31,7 +35,7 @@ impl Readings {
         Self { live: true, ..self }
     }
 
-    /// The readings that the settings name: a simulated fleet, or a file.
+    /// The readings that the settings name: a simulated fleet, a file, or what meters send.
     ///
     /// # Errors
     /// [`SourceError`] where there is no such file or it cannot be read, and for settings out of bounds.
@@ -49,6 +53,13 @@ impl Readings {
                     open_replay(path, &replayed(settings))?,
                     format!("replay of {path:?} from {:?}", meter.replay_start),
                 )
+            }
+            SourceKind::Lines | SourceKind::Mqtt => {
+                let (source, fed) = Fed::open(settings)?;
+                Self {
+                    fed: Some(fed),
+                    ..Self::new(source, "live")
+                }
             }
         })
     }

@@ -526,6 +526,46 @@ fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_or
 }
 
 #[test]
+fn settings_of_live_readings_that_contradict_each_other_are_named_with_their_origins() {
+    let lines = "meter.source = \"lines\"\nmeter.meters_file = \"m.csv\"\n";
+    let mqtt = "meter.source = \"mqtt\"\nmeter.meters_file = \"m.csv\"\nmeter.feed.address = \"127.0.0.1:1\"\nmeter.feed.mappings = [\"esphome\"]\n";
+    contradictions(&[
+        ("", "meter.source = \"lines\"", "meter.meters_file"),
+        ("", "meter.meters_file = \"m.csv\"", "meter.source"),
+        ("", "meter.lines = \"unix:l\"", "meter.source"),
+        ("", "meter.live_grace = \"1h\"", "meter.source"),
+        ("", "meter.feed.mappings = [\"esphome\"]", "meter.source"),
+        (lines, "meter.live_grace = \"1s\"", "meter.live_tolerance"),
+        (lines, "meter.speed = 2.5", "meter.source"),
+        (lines, "meter.feeders = 2", "meter.source"),
+        (lines, "meter.seed = 2", "meter.source"),
+        (mqtt, "meter.lines = \"unix:l\"", "meter.source"),
+    ]);
+}
+
+#[test]
+fn a_mapping_is_a_name_or_a_table_of_known_keys() {
+    let live = "meter.source = \"mqtt\"\nmeter.meters_file = \"m.csv\"\nmeter.feed.address = \"127.0.0.1:1\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let with = |mappings: &str| {
+        fs::write(&file, format!("{live}meter.feed.mappings = {mappings}\n")).unwrap();
+        load(std::slice::from_ref(&file), &[], &[])
+    };
+    let loaded =
+        with("[\"esphome\", { topic = \"a/+\", value = [\"/e\"], factor = 2.0 }]").unwrap();
+    let mappings = &loaded.settings.meter.feed.mappings;
+    assert_eq!(mappings[0].ready.as_deref(), Some("esphome"));
+    assert_eq!(mappings[1].topic.as_deref(), Some("a/+"));
+    assert_eq!(mappings[1].factor, Some(2.0));
+    let text = with("[{ topics = \"a\" }]").unwrap_err().to_string();
+    assert!(text.contains("topics"), "{text}");
+    let set = [("meter.feed.mappings", "esphome, vzlogger")];
+    let loaded = load(std::slice::from_ref(&file), &[], &set).unwrap();
+    assert_eq!(loaded.settings.meter.feed.mappings.len(), 2);
+}
+
+#[test]
 fn settings_of_broker_and_analytics_that_contradict_each_other_are_named_with_their_origins() {
     let packet = "mqtt.max_packet_bytes = 11_000_000";
     let delay = "analytics.commit_max_delay = \"1ms\"";

@@ -7,7 +7,7 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `start`: which run it is, over which `span` · `reader`: what is read · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not ·
+//! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not ·
 //! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`: what is waited for · `summary`: what an
 //! observer is told
 
@@ -15,6 +15,8 @@ mod answer;
 mod behind;
 mod enrol;
 mod kept;
+mod live;
+mod open;
 mod pause;
 mod reader;
 mod run;
@@ -26,7 +28,6 @@ mod stopped;
 mod summary;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,19 +37,20 @@ use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use wire::{FeederId, MeterId};
 
 use crate::MeterError;
-use crate::fleet::Fleet;
+use crate::fleet::{Feeders, Fleet};
 use crate::journal::{Durable, Held, Journal, WriteError, Writer};
 use crate::kept::{self as keeping, KeptReports};
+use crate::live::Fed;
 use crate::metrics;
-use crate::outbox::{Limits, Outbox};
-use crate::pacing;
+use crate::outbox::Outbox;
 use crate::seal::known_answers;
 use crate::source::Readings;
 use crate::uplink::{self, Departure};
 use enrol::Waiting;
+use live::Live;
+use open::{feeders, limits, places};
 use reader::{Reader, finished};
 use sealing::Sealing;
 use session::Session;
@@ -81,6 +83,8 @@ pub(crate) struct Gateway {
     writer: Writer,
     origin: Instant,
     reader: Reader,
+    /// What meters send, if the readings are live.
+    live: Option<Live>,
     sealing: Sealing,
     stopped: Stopped,
     waiting: Waiting,
@@ -106,20 +110,28 @@ impl Gateway {
             settings.meter.gateway.as_ref(),
         )
         .map_err(MeterError::State)?;
-        let (journal, held) = Journal::open(&directory)?;
+        let (journal, mut held) = Journal::open(&directory)?;
+        let mut readings = readings;
+        let fed = readings.fed.take();
+        let feeders_of = |fed: &Fed| Feeders::Given(fed.feeders.clone());
+        let spread = || Feeders::Spread(settings.meter.feeders);
         let fleet = Fleet::open(
             readings.source.meters(),
-            settings.meter.feeders,
+            fed.as_ref().map_or_else(spread, feeders_of),
             &directory,
             places(&held),
         )?;
         let outbox = Outbox::new(limits(settings, fleet.meters())?);
+        let kept = std::mem::take(&mut held.live);
+        let begin = |fed| Live::begin(fed, kept, settings, clock.clone(), stop);
+        let live = fed.map(begin).transpose()?;
         let mut gateway = Self {
             settings: Arc::new(settings.clone()),
             clock,
             observer,
             session: Session::open(settings, &directory, stop)?,
             reader: Reader::new(readings, feeders(&fleet)),
+            live,
             sealing: Sealing::new(settings.meter.seal_threads),
             stopped: Stopped::open(&directory).map_err(MeterError::State)?,
             waiting: Waiting::default(),
@@ -192,6 +204,7 @@ impl Gateway {
             let due = self.outbox.next_due_ms();
             let is_due = !paused && due.is_some_and(|due| due <= self.now_ms());
             let wake = self.next_wake(due);
+            let takes_live = self.takes_live();
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
@@ -205,6 +218,7 @@ impl Gateway {
                     self.durable(ops);
                     self.send_again(wanted);
                 }
+                parcel = live::received(&mut self.live), if takes_live => self.take_live(parcel),
                 event = self.session.inbox.recv() => match event {
                     Some(event) => self.handle(event).await?,
                     None => break,
@@ -250,43 +264,6 @@ impl Gateway {
             let _ = observer.send(event);
         }
     }
-}
-
-/// How much may wait in the outbox.
-fn limits(settings: &Settings, meters: usize) -> Result<Limits, MeterError> {
-    let capacity = settings.meter.outbox_max_reports;
-    if capacity < meters {
-        return Err(MeterError::Outbox { capacity, meters });
-    }
-    Ok(Limits {
-        capacity,
-        meters,
-        pace: pacing::Limits::of(&settings.meter),
-    })
-}
-
-fn feeders(fleet: &Fleet) -> BTreeMap<FeederId, usize> {
-    let members = fleet.members.iter().take(fleet.meters()).enumerate();
-    members
-        .map(|(meter, member)| (member.feeder.clone(), meter))
-        .collect()
-}
-
-/// The meters, each with its feeder, that an earlier process left something of.
-fn places(held: &Held) -> Vec<(FeederId, MeterId)> {
-    let batches = held.batches.iter().map(|(place, _)| place);
-    let sealed = held.sealed.iter().map(|(place, ..)| place);
-    let kept = held.kept.iter().map(|(place, _)| place);
-    let waiting = batches
-        .chain(sealed)
-        .chain(kept)
-        .map(|place| (place.feeder.clone(), place.meter.clone()));
-    let filling = held
-        .fleet
-        .iter()
-        .filter(|_| !held.filling.is_empty())
-        .cloned();
-    waiting.chain(filling).collect()
 }
 
 impl From<WriteError> for MeterError {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tokio::task::{JoinError, JoinHandle};
-use wire::{FeederId, MeterId, UnixSeconds, WindowStart};
+use wire::{FeederId, MeterId, UnixMillis, UnixSeconds, WindowStart};
 
 use super::Gateway;
 use super::run::Run;
@@ -88,6 +88,9 @@ impl Gateway {
             self.pass_unread();
             return Ok(());
         };
+        if target == Target::Next {
+            self.close_live();
+        }
         let (Some(run), Some(mut source)) = (&self.reader.run, self.reader.source.take()) else {
             return Ok(());
         };
@@ -135,8 +138,16 @@ impl Gateway {
 
     /// Whether the next interval of the run has passed.
     pub(super) fn is_due(&self, run: &Run) -> bool {
-        run.progress().has_intervals()
-            && run.timeline.wall_at(run.interval_end()) <= self.clock.now()
+        run.progress().has_intervals() && self.due_at(run) <= self.clock.now()
+    }
+
+    /// When the readings of the next interval are there: at its end, or what comes live some time later. Of what ended while no
+    /// process ran, that is some time after the start: whoever had nobody to send to sends then.
+    pub(super) fn due_at(&self, run: &Run) -> UnixMillis {
+        let grace = self.live.as_ref().map(|live| live.grace.as_millis());
+        let grace_ms = grace.map_or(0, |ms| u64::try_from(ms).unwrap_or(u64::MAX));
+        let end = run.timeline.wall_at(run.interval_end());
+        UnixMillis(end.0.saturating_add(grace_ms))
     }
 
     /// Whether some feeder that has kept up has room for another window.
@@ -198,6 +209,7 @@ impl Gateway {
                 .for_each(|interval| self.enter(interval)),
             Target::Behind(window) => self.catch_up(window, &intervals),
         }
+        self.forget_live();
         Ok(())
     }
 }

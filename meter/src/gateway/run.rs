@@ -185,12 +185,19 @@ impl Gateway {
                     self.tell(Event::Interval(UnixSeconds(start)));
                 }
                 Op::Sealed(_, _, sealed) => self.outbox.sealed(sealed),
+                Op::Live(changes) => {
+                    if let Some(live) = &mut self.live {
+                        live.durable();
+                    }
+                    self.tell(Event::Live(changes.len()));
+                }
                 Op::Wanted(_) => self.kept.has_read(),
                 Op::Begin { .. }
                 | Op::EnteredAgain(..)
                 | Op::Reopened(..)
                 | Op::Folded(..)
-                | Op::Settled(_) => {}
+                | Op::Settled(_)
+                | Op::LiveForgotten(_) => {}
             }
         }
     }

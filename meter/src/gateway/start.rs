@@ -6,6 +6,7 @@
 //!   without `meter.start` goes on after the newest of them. So a replay that is started again after its end has
 //!   nothing to report, says so, and ends.
 //! * Windows that the last run was [behind](super::behind) with are taken over.
+//! * What meters send waits in the journal: such a run goes on with the interval it had come to.
 //! * A live source that had caught up with the clock, such as the simulated fleet: nobody was there to take the readings of the intervals
 //!   that passed since, so they are missing. All other time resumes where it stopped.
 
@@ -17,7 +18,7 @@ use wire::{Digest, Grid, UnixSeconds, WindowStart};
 use super::behind::Inherited;
 use super::run::Run;
 use super::span::{LastRun, Span};
-use super::{Event, Gateway};
+use super::{Event, Gateway, live};
 use crate::MeterError;
 use crate::batch::Filling;
 use crate::journal::{Op, Progress};
@@ -103,9 +104,12 @@ impl Gateway {
     fn run_settings(&self, grid: Grid) -> String {
         let meter = &self.settings.meter;
         let mut fleet = String::new();
-        for spec in &self.fleet.specs {
+        for (spec, member) in self.fleet.specs.iter().zip(self.fleet.members.iter()) {
             // Writing to a string cannot fail.
             let _ = writeln!(fleet, "{} {}", spec.id, spec.capacity_w.0);
+            if self.live.is_some() {
+                let _ = writeln!(fleet, "{}", member.feeder);
+            }
         }
         format!(
             "{}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {} intervals of {} s",
@@ -165,9 +169,9 @@ impl Gateway {
     }
 
     fn begin(&mut self, settings: String, grid: Grid, span: &Span, inherited: Inherited) {
-        let meter = &self.settings.meter;
         let now = self.clock.now();
-        if span.from.0 > now.0 / 1000 {
+        let speed = self.speed();
+        if span.from.0 > now.0 / 1000 && self.live.is_none() {
             tracing::warn!(
                 "the readings start at {}, ahead of this machine's clock, which says {}: no report of them is taken before; check \
                  the clock, the file's dates, meter.start and meter.replay_start",
@@ -182,7 +186,7 @@ impl Gateway {
                 shown(span.from.seconds())
             );
         }
-        let timeline = Timeline::new(span.from.seconds(), now, meter.speed);
+        let timeline = Timeline::new(span.from.seconds(), now, speed);
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
         let last = self.reader.last.take();
         let progress = Progress {
@@ -199,7 +203,7 @@ impl Gateway {
             missed: inherited.missed,
         };
         tracing::info!(
-            run = progress.run, start = %span.from, behind = progress.behind.len(), meters = self.fleet.meters(), speed = meter.speed,
+            run = progress.run, start = %span.from, behind = progress.behind.len(), meters = self.fleet.meters(), speed,
             "a new run begins"
         );
         let members = self.fleet.members.iter().take(self.fleet.meters());
@@ -216,7 +220,16 @@ impl Gateway {
             base: progress,
             accepting: false,
         });
+        self.open_feed(grid, span.from.0, false);
         self.tell(Event::Started(span.from.seconds()));
+    }
+
+    /// Seconds of event time in a second, until it has caught up with the clock.
+    fn speed(&self) -> f64 {
+        match self.live {
+            Some(_) => live::SPEED,
+            None => self.settings.meter.speed,
+        }
     }
 
     fn resume(&mut self, last: LastRun, grid: Grid) {
@@ -224,7 +237,7 @@ impl Gateway {
             progress, filling, ..
         } = last;
         let now = self.clock.now();
-        let speed = self.settings.meter.speed;
+        let speed = self.speed();
         let window = WindowStart(progress.window);
         let next = grid.interval_start(window, progress.interval);
         let filling = Filling::resume(grid, window, self.fleet.meters(), &filling);
@@ -249,6 +262,7 @@ impl Gateway {
             base: progress,
             accepting: false,
         });
+        self.open_feed(grid, next.0, true);
         self.tell(Event::Started(next));
         if over {
             self.end();

@@ -13,6 +13,8 @@ pub enum Event {
     Interval(UnixSeconds),
     /// A window's readings are in the outbox.
     Window(WindowStart),
+    /// So many live readings more are on disk, and wait for their intervals.
+    Live(usize),
     /// The source is at its end: nothing more will be read.
     Ended,
 }

@@ -39,11 +39,7 @@ impl Gateway {
             .filter(|run| self.reader.reading.is_none() && !run.accepting && !self.reader.ended)
             .filter(|run| !self.writer.is_failing() && run.progress().has_intervals())
             .map(|run| {
-                let ahead_ms = run
-                    .timeline
-                    .wall_at(run.interval_end())
-                    .0
-                    .saturating_sub(self.clock.now().0);
+                let ahead_ms = self.due_at(run).0.saturating_sub(self.clock.now().0);
                 // A full outbox is looked at again by receipts, not by spinning.
                 Instant::now()
                     + Duration::from_millis(ahead_ms.max(if self.may_read_on() { 0 } else { 1000 }))

@@ -4,9 +4,12 @@ use redb::{Database, ReadableTable as _, WriteTransaction};
 use wire::{FeederId, MeterId};
 
 use super::rows;
-use super::tables::{BATCHES, FILLING, Failure, KEPT, RECORDS, SEALED, key, put, report};
+use super::tables::{
+    BATCHES, FILLING, Failure, KEPT, LIVE, RECORDS, SEALED, key, live_key, put, report,
+};
 use super::{MeterRecord, Op, Place, Progress, SealedReport};
 use crate::batch::Batch;
+use readings::FeedChange;
 
 /// Does `ops` in one durable transaction. Returns the reports that are wanted.
 pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>, Failure> {
@@ -60,6 +63,11 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
                 change.open_table(BATCHES)?.remove(key(place))?;
                 change.open_table(SEALED)?.remove(key(place))?;
             }
+            Op::Live(changes) => live(&change, changes)?,
+            Op::LiveForgotten(before) => {
+                let mut table = change.open_table(LIVE)?;
+                table.retain_in(..(*before, "", 0, 0), |_, _| false)?;
+            }
         }
     }
     if let Some(progress) = ops.iter().rev().find_map(progress) {
@@ -82,6 +90,20 @@ fn accepted(
     let mut table = change.open_table(RECORDS)?;
     for (meter, record) in records {
         table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
+    }
+    Ok(())
+}
+
+/// Live readings, each dropped only after it was put.
+fn live(change: &WriteTransaction, changes: &[FeedChange]) -> Result<(), Failure> {
+    let mut table = change.open_table(LIVE)?;
+    for change in changes {
+        for kept in &change.put {
+            table.insert(live_key(&kept.meter, kept.at, kept.kind), kept.value.0)?;
+        }
+        for (meter, at, kind) in &change.dropped {
+            table.remove(live_key(meter, *at, *kind))?;
+        }
     }
     Ok(())
 }
@@ -114,6 +136,8 @@ fn progress(op: &Op) -> Option<&Progress> {
         | Op::Reopened(..)
         | Op::Folded(..)
         | Op::Wanted(_)
-        | Op::Settled(_) => None,
+        | Op::Settled(_)
+        | Op::Live(_)
+        | Op::LiveForgotten(_) => None,
     }
 }

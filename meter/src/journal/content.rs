@@ -9,7 +9,7 @@ use super::Spans;
 use crate::batch::{Batch, Interval, MeterWindow};
 use crate::outbox::Sealed;
 use crate::quantum::{self, Scale};
-use readings::MicroWattHours;
+use readings::{FeedChange, Kept as LiveReading, MicroWattHours};
 
 /// Names one report, whatever the fleet's order is today.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +160,10 @@ pub(crate) enum Op {
     Wanted(Place),
     /// Nothing more will come of a report.
     Settled(Place),
+    /// Live readings are taken. With no change, it only says when all before it is durable.
+    Live(Vec<FeedChange>),
+    /// No interval needs the live readings before this instant, in Unix seconds.
+    LiveForgotten(u64),
 }
 
 impl Op {
@@ -169,7 +173,11 @@ impl Op {
     pub(crate) fn is_urgent(&self) -> bool {
         !matches!(
             self,
-            Self::Folded(..) | Self::Settled(_) | Self::Reopened(..) | Self::EnteredAgain(..)
+            Self::Folded(..)
+                | Self::Settled(_)
+                | Self::Reopened(..)
+                | Self::EnteredAgain(..)
+                | Self::LiveForgotten(_)
         )
     }
 }
@@ -194,4 +202,6 @@ pub(crate) struct Held {
     pub(crate) kept: Vec<(Place, Kept)>,
     /// What each meter has reported.
     pub(crate) records: HashMap<MeterId, MeterRecord>,
+    /// Live readings that an interval may need, by instant and meter.
+    pub(crate) live: Vec<LiveReading>,
 }

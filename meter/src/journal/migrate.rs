@@ -5,7 +5,8 @@
 //! | `cipherwatt-outbox-1` | 0.1.0 | the run says which feeders are behind |
 //! | `cipherwatt-outbox-2` | 0.1.0 | the run says which time was missed |
 //! | `cipherwatt-outbox-3` | 0.1.0 | readings in millionths of a watt-hour, each batch says which are missing or clamped, a remainder for each meter, reports that are kept |
-//! | `cipherwatt-outbox-4` | the present program | |
+//! | `cipherwatt-outbox-4` | 0.1.0 | live readings, as they came |
+//! | `cipherwatt-outbox-5` | the present program | |
 //!
 //! The start that finds an earlier format brings the file to the present one, step by step, in a single transaction: a kill
 //! leaves the old journal or the new one. A journal with sealed reports of an earlier wire format is refused and left as it is:
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use wire::FeederId;
 
 use super::rows::{self, Malformed};
-use super::tables::{self, BATCHES, FILLING, Failure, KEPT, META, RECORDS, SEALED, content};
+use super::tables::{self, BATCHES, FILLING, Failure, KEPT, LIVE, META, RECORDS, SEALED, content};
 use super::{MeterRecord, Progress, Spans};
 use crate::batch::{Interval, Taken};
 use readings::MicroWattHours;
@@ -31,10 +32,11 @@ use readings::MicroWattHours;
 type Step = fn(&WriteTransaction) -> Result<(), Failure>;
 
 /// Every earlier format in order, each with the step that ends it.
-const STEPS: [(&str, Step); 3] = [
+const STEPS: [(&str, Step); 4] = [
     ("cipherwatt-outbox-1", from_1),
     ("cipherwatt-outbox-2", from_2),
     ("cipherwatt-outbox-3", from_3),
+    ("cipherwatt-outbox-4", from_4),
 ];
 
 /// Brings the journal to the present format. One of the present format, or of an unknown one, is left as it is.
@@ -122,6 +124,12 @@ fn from_3(change: &WriteTransaction) -> Result<(), Failure> {
     batches_of_readings(change)?;
     records(change)?;
     change.delete_table(REPORTED)?;
+    Ok(())
+}
+
+/// Format 4 knew of no live readings.
+fn from_4(change: &WriteTransaction) -> Result<(), Failure> {
+    change.open_table(LIVE)?;
     Ok(())
 }
 

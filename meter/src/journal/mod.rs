@@ -2,7 +2,7 @@
 //!
 //! Every accepted reading is in exactly one place of it: in the window being filled, in a batch, or in a sealed report.
 //! It moves from one to the next in a single transaction. A sealed report stays, marked as kept, when it is in a sum, and
-//! leaves when the sum is in a total. Beside them are the run's cursor, so that a run goes on where it was; the windows
+//! leaves when the sum is in a total. Live readings are there before, as they came, until no interval needs them. Beside them are the run's cursor, so that a run goes on where it was; the windows
 //! each meter has reported, so that no window is reported twice; and each meter's remainder, so that its readings add up.
 //!
 //! The file is redb's: copy-on-write B-trees with a checksum for each page, so a torn write leaves the last commit, and

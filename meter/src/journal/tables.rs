@@ -11,9 +11,10 @@ use wire::{FeederId, MeterId, WindowStart};
 use super::rows::{self, Malformed};
 use super::{Held, MeterRecord, Place, Progress, SealedReport};
 use crate::batch::{Batch, Interval};
+use readings::{Kept, KeptKind, MicroWattHours};
 
 /// The version of everything below. `migrate` has the earlier ones.
-pub(super) const FORMAT: &str = "cipherwatt-outbox-4";
+pub(super) const FORMAT: &str = "cipherwatt-outbox-5";
 
 /// Window, feeder, meter: so that what is written together lies together.
 pub(super) type Key = (u64, &'static str, &'static str);
@@ -28,6 +29,11 @@ pub(super) const SEALED: TableDefinition<Key, &[u8]> = TableDefinition::new("sea
 pub(super) const KEPT: TableDefinition<Key, &[u8]> = TableDefinition::new("kept");
 /// What each meter has reported.
 pub(super) const RECORDS: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
+/// Live readings: instant, meter, kind and, of energies, the length of their interval; and what they say.
+pub(super) const LIVE: TableDefinition<LiveKey, i64> = TableDefinition::new("live");
+
+/// When, whose, and what: 0 is a register of what was drawn, 1 of what was exported, 2 energy of so many seconds.
+pub(super) type LiveKey = (u64, &'static str, u8, u32);
 
 /// Why the file cannot be read or written.
 #[derive(Debug)]
@@ -53,6 +59,7 @@ pub(super) fn initialise(change: &WriteTransaction) -> Result<(), StoreError> {
     change.open_table(SEALED)?;
     change.open_table(KEPT)?;
     change.open_table(RECORDS)?;
+    change.open_table(LIVE)?;
     Ok(())
 }
 
@@ -94,6 +101,7 @@ pub(super) fn load(database: &Database) -> Result<Held, Failure> {
         progress,
         fleet,
         records: records(&read)?,
+        live: live(&read)?,
         ..Held::default()
     };
     let intervals = held
@@ -192,6 +200,36 @@ fn records(read: &ReadTransaction) -> Result<HashMap<MeterId, MeterRecord>, Fail
         records.insert(meter, record.map_err(|_| content("a meter's record"))?);
     }
     Ok(records)
+}
+
+fn live(read: &ReadTransaction) -> Result<Vec<Kept>, Failure> {
+    let mut readings = Vec::new();
+    for row in read.open_table(LIVE)?.iter()? {
+        let (key, value) = row?;
+        let (at, meter, kind, length_s) = key.value();
+        let kind = match (kind, length_s) {
+            (0, 0) => KeptKind::Import,
+            (1, 0) => KeptKind::Export,
+            (2, length_s @ 1..) => KeptKind::Energy(length_s),
+            _ => return Err(content("a live reading")),
+        };
+        readings.push(Kept {
+            meter: MeterId::try_from(meter).map_err(|_| content("a meter's id"))?,
+            at,
+            kind,
+            value: MicroWattHours(value.value()),
+        });
+    }
+    Ok(readings)
+}
+
+pub(super) fn live_key(meter: &MeterId, at: u64, kind: KeptKind) -> (u64, &str, u8, u32) {
+    let (kind, length_s) = match kind {
+        KeptKind::Import => (0, 0),
+        KeptKind::Export => (1, 0),
+        KeptKind::Energy(length_s) => (2, length_s),
+    };
+    (at, meter.as_ref(), kind, length_s)
 }
 
 pub(super) fn place((window, feeder, meter): (u64, &str, &str)) -> Result<Place, Failure> {

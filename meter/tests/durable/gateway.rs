@@ -50,6 +50,22 @@ impl Gateway {
         assert!(found.is_ok(), "{wanted:?} never came");
     }
 
+    /// Waits until so many live readings are on disk.
+    pub(crate) async fn until_live(&mut self, wanted: usize) {
+        let mut readings = 0;
+        let count = async {
+            while readings < wanted {
+                match self.events.recv().await {
+                    Some(Event::Live(more)) => readings += more,
+                    Some(_) => {}
+                    None => panic!("the gateway has ended"),
+                }
+            }
+        };
+        let counted = tokio::time::timeout(LIMIT, count).await;
+        assert!(counted.is_ok(), "live readings: {readings} of {wanted}");
+    }
+
     /// Waits until it ends by itself.
     pub(crate) async fn ended(self) -> Summary {
         let ended = tokio::time::timeout(LIMIT, self.running).await;

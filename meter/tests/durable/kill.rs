@@ -10,7 +10,8 @@ use wire::Status;
 
 use crate::world::{LIMIT, World, windows};
 
-fn meter(world: &World) -> Command {
+/// The process in this world, with what any source of readings needs.
+pub(crate) fn bare(world: &World) -> Command {
     let settings = &world.settings;
     let mut command = Command::new(env!("CARGO_BIN_EXE_meter"));
     let mut set = |key: &str, value: String| {
@@ -27,20 +28,28 @@ fn meter(world: &World) -> Command {
     set("meter.metrics_listen", String::new());
     let floor = settings.meter.min_meters_floor;
     set("meter.min_meters_floor", floor.to_string());
+    set("meter.seal_threads", "1".to_owned());
+    command
+        .current_dir(world.folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+fn meter(world: &World) -> Command {
+    let mut command = bare(world);
+    let mut set = |key: &str, value: String| {
+        command.arg("--set").arg(format!("{key}={value}"));
+    };
     set("meter.meters", "5".to_owned());
     set("meter.feeders", "2".to_owned());
     set("meter.speed", "1e9".to_owned());
     set("meter.start", "2023-11-14T22:13:20Z".to_owned());
     set("meter.duration", "8h".to_owned());
-    set("meter.seal_threads", "1".to_owned());
     set("meter.max_unreceipted", "9".to_owned());
     set("meter.outbox_max_reports", "12".to_owned());
     set("meter.retry_min", "100ms".to_owned());
     set("meter.retry_max", "200ms".to_owned());
-    command
-        .current_dir(world.folder.path())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
     command
 }
 

@@ -10,138 +10,26 @@
 //! * A local time without an offset is in the zone of the settings; of an hour that comes twice, the one that is now.
 //! * A number may be written as text. `unavailable`, `unknown`, `none`, `null` and `nan` are no value.
 
+mod error;
+mod payload;
 mod ready;
+mod rule;
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use wire::MeterId;
 
 use super::lines::shortened;
 use super::reading::{
-    LARGEST_ENERGY_WH, LARGEST_POWER_W, LARGEST_REGISTER_WH, LiveReading, LiveValue, epoch,
-    instant, local, millionths,
+    LARGEST_ENERGY_WH, LARGEST_POWER_W, LARGEST_REGISTER_WH, LiveReading, LiveValue, millionths,
 };
 use crate::MicroWattHours;
 use crate::zone::zone;
 
+use payload::Payload;
+
+pub use error::{MappingError, PayloadError};
 pub use ready::READY;
-
-/// What a mapping's values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MappingKind {
-    /// What a counter shows at that time.
-    Register,
-    /// The energy of the interval that starts then.
-    Energy,
-    /// The mean power over it.
-    Power,
-}
-
-/// How the messages of some topics become readings, as it is configured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MappingRule {
-    /// Topic pattern; one level of it may be `+`, or more.
-    pub topic: String,
-    /// The meter, if the topic does not name it.
-    pub meter: Option<MeterId>,
-    /// Pointer to the time; empty: the moment at which the message came.
-    pub time: String,
-    /// Pointers to the values that are added up; none: the payload itself.
-    pub value: Vec<String>,
-    /// Pointers to the registers of what was exported, which need not be in every message.
-    pub export: Vec<String>,
-    /// What the values are.
-    pub kind: MappingKind,
-    /// `Wh`, `kWh` or `MWh`; of a power `W` or `kW`.
-    pub unit: String,
-    /// What the values are multiplied by, besides.
-    pub factor: f64,
-}
-
-/// Why a mapping cannot be used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(
-    missing_docs,
-    reason = "the message of a variant says what its fields are"
-)]
-pub enum MappingError {
-    #[error(
-        "topic is {topic:?}: it must be levels with \"/\" in between, of which some may be \"+\""
-    )]
-    Topic { topic: String },
-    #[error("topic {topic:?} names no meter: put \"+\" where its name is, or set meter")]
-    NoMeter { topic: String },
-    #[error("{key} is {pointer:?}: a JSON pointer begins with \"/\", as in \"/SML/Total_in\"")]
-    Pointer { key: &'static str, pointer: String },
-    #[error("unit is {unit:?}: of this kind it must be {rule}")]
-    Unit { unit: String, rule: &'static str },
-    #[error("factor is {factor}: it must be a number above 0")]
-    Factor { factor: f64 },
-    #[error("only a register can have one for export: leave export out")]
-    Export,
-}
-
-/// Why a message is no reading.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(
-    missing_docs,
-    reason = "the message of a variant says what its fields are"
-)]
-pub enum PayloadError {
-    #[error("topic {topic}: no mapping has it")]
-    NoMapping { topic: String },
-    #[error("topic {topic}: {name:?} makes no meter id: set meter in its mapping")]
-    Name { topic: String, name: String },
-    #[error("topic {topic}: the message is retained and says no time, so its age is not known")]
-    Retained { topic: String },
-    #[error("topic {topic}: the payload is not JSON: {payload}")]
-    NotJson { topic: String, payload: String },
-    #[error("topic {topic}: nothing at {pointer}, in {payload}: correct the mapping's pointer")]
-    Nothing {
-        topic: String,
-        pointer: String,
-        payload: String,
-    },
-    #[error("topic {topic}: no value: {value}")]
-    NoValue { topic: String, value: String },
-    #[error("topic {topic}: {value} is not a number that a meter can show")]
-    Number { topic: String, value: String },
-    #[error(
-        "topic {topic}: {value} is not a time: RFC 3339, a local time, or seconds or milliseconds since 1970"
-    )]
-    Time { topic: String, value: String },
-}
-
-impl PayloadError {
-    /// Every reason, as a label.
-    pub const REASONS: [&str; 8] = [
-        "no_mapping",
-        "name",
-        "retained",
-        "not_json",
-        "nothing",
-        "no_value",
-        "number",
-        "time",
-    ];
-
-    /// A word for it, as a label: one of [`PayloadError::REASONS`].
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NoMapping { .. } => "no_mapping",
-            Self::Name { .. } => "name",
-            Self::Retained { .. } => "retained",
-            Self::NotJson { .. } => "not_json",
-            Self::Nothing { .. } => "nothing",
-            Self::NoValue { .. } => "no_value",
-            Self::Number { .. } => "number",
-            Self::Time { .. } => "time",
-        }
-    }
-}
+pub use rule::{MappingKind, MappingRule};
 
 /// A message as it came.
 #[derive(Debug, Clone, Copy)]
@@ -179,7 +67,7 @@ impl Mappings {
         let zone = zone(time_zone).map_err(|error| (0, error.to_string()))?;
         let mut mappings = Vec::new();
         for (rule, number) in rules.into_iter().zip(1..) {
-            let scale = check(&rule).map_err(|error| (number, error.to_string()))?;
+            let scale = rule::check(&rule).map_err(|error| (number, error.to_string()))?;
             mappings.push(Mapping { rule, scale });
         }
         Ok(Self { mappings, zone })
@@ -202,10 +90,10 @@ impl Mappings {
     pub fn read(&self, message: Message<'_>) -> Result<LiveReading, PayloadError> {
         let topic = || shortened(message.topic);
         for mapping in &self.mappings {
-            if let Some(name) = matched(&mapping.rule.topic, message.topic) {
+            if let Some(name) = rule::matched(&mapping.rule.topic, message.topic) {
                 let meter = match &mapping.rule.meter {
                     Some(meter) => meter.clone(),
-                    None => meter_of(name).ok_or_else(|| PayloadError::Name {
+                    None => rule::meter_of(name).ok_or_else(|| PayloadError::Name {
                         topic: topic(),
                         name: shortened(name),
                     })?,
@@ -229,62 +117,24 @@ impl Mapping {
         if message.retained && rule.time.is_empty() {
             return Err(PayloadError::Retained { topic: topic() });
         }
-        let shown = || shortened(&String::from_utf8_lossy(message.payload));
-        let payload = match rule.value.is_empty() && rule.time.is_empty() {
-            true => {
-                let text = String::from_utf8_lossy(message.payload);
-                Value::String(text.trim().to_owned())
-            }
-            false => {
-                serde_json::from_slice(message.payload).map_err(|_| PayloadError::NotJson {
-                    topic: topic(),
-                    payload: shown(),
-                })?
-            }
-        };
-        let found = |pointer: &String| {
-            payload
-                .pointer(pointer)
-                .ok_or_else(|| PayloadError::Nothing {
-                    topic: topic(),
-                    pointer: pointer.clone(),
-                    payload: shown(),
-                })
-        };
+        let payload = Payload::of(message, rule.value.is_empty() && rule.time.is_empty())?;
         let at = match rule.time.is_empty() {
             true => message.now_s,
-            false => {
-                let value = found(&rule.time)?;
-                time(value, zone, message.now_s).ok_or_else(|| PayloadError::Time {
-                    topic: topic(),
-                    value: shortened(&value.to_string()),
-                })?
-            }
-        };
-        let sum = |pointers: &[String]| {
-            let mut sum = 0.0;
-            for pointer in pointers {
-                sum += number(found(pointer)?, message.topic)?;
-            }
-            Ok(sum * self.scale)
+            false => payload.time(&rule.time, zone)?,
         };
         let value = match rule.value.is_empty() {
-            true => number(&payload, message.topic)? * self.scale,
-            false => sum(&rule.value)?,
+            true => payload.number("")?,
+            false => payload.sum(&rule.value)?,
         };
-        let exports = !rule.export.is_empty();
-        let has_export = exports
-            && rule
-                .export
-                .iter()
-                .all(|pointer| payload.pointer(pointer).is_some());
-        let export = has_export.then(|| sum(&rule.export)).transpose()?;
-        let value = self
-            .value(value, export)
-            .ok_or_else(|| PayloadError::Number {
-                topic: topic(),
-                value: shown(),
-            })?;
+        let export = match !rule.export.is_empty() && payload.has(&rule.export) {
+            true => Some(payload.sum(&rule.export)? * self.scale),
+            false => None,
+        };
+        let value = self.value(value * self.scale, export);
+        let value = value.ok_or_else(|| PayloadError::Number {
+            topic: topic(),
+            value: payload.shown(),
+        })?;
         Ok(LiveReading { meter, at, value })
     }
 
@@ -311,110 +161,6 @@ impl Mapping {
                 micro_watts: millionths(value, LARGEST_POWER_W)?,
             },
         })
-    }
-}
-
-/// Checks a rule; returns what makes watt-hours, or watts, of its values.
-fn check(rule: &MappingRule) -> Result<f64, MappingError> {
-    let topic = || rule.topic.clone();
-    let mut levels = rule.topic.split('/');
-    let is_level = |level: &str| level == "+" || !level.contains(['+', '#', '\0']);
-    if rule.topic.is_empty() || !levels.all(is_level) {
-        return Err(MappingError::Topic { topic: topic() });
-    }
-    if rule.meter.is_none() && !rule.topic.split('/').any(|level| level == "+") {
-        return Err(MappingError::NoMeter { topic: topic() });
-    }
-    let time = Some(&rule.time).filter(|time| !time.is_empty());
-    let pointers = time.into_iter().map(|pointer| ("time", pointer));
-    let pointers = pointers.chain(rule.value.iter().map(|pointer| ("value", pointer)));
-    let mut pointers = pointers.chain(rule.export.iter().map(|pointer| ("export", pointer)));
-    if let Some((key, pointer)) = pointers.find(|(_, pointer)| !pointer.starts_with('/')) {
-        let pointer = pointer.clone();
-        return Err(MappingError::Pointer { key, pointer });
-    }
-    if !rule.export.is_empty() && rule.kind != MappingKind::Register {
-        return Err(MappingError::Export);
-    }
-    if !(rule.factor > 0.0 && rule.factor.is_finite()) {
-        let factor = rule.factor;
-        return Err(MappingError::Factor { factor });
-    }
-    let unit = match (rule.kind, rule.unit.as_str()) {
-        (MappingKind::Power, "W") | (MappingKind::Register | MappingKind::Energy, "Wh") => 1.0,
-        (MappingKind::Power, "kW") | (MappingKind::Register | MappingKind::Energy, "kWh") => 1e3,
-        (MappingKind::Register | MappingKind::Energy, "MWh") => 1e6,
-        (kind, unit) => {
-            let rule = match kind {
-                MappingKind::Power => "\"W\" or \"kW\"",
-                _ => "\"Wh\", \"kWh\" or \"MWh\"",
-            };
-            let unit = unit.to_owned();
-            return Err(MappingError::Unit { unit, rule });
-        }
-    };
-    Ok(unit * rule.factor)
-}
-
-/// What the first `+` of a pattern stands for in a topic that it matches; empty if it has none.
-fn matched<'a>(pattern: &str, topic: &'a str) -> Option<&'a str> {
-    let mut name = None;
-    let mut levels = topic.split('/');
-    for expected in pattern.split('/') {
-        let level = levels.next()?;
-        if expected == "+" {
-            name.get_or_insert(level);
-        } else if expected != level {
-            return None;
-        }
-    }
-    levels.next().is_none().then(|| name.unwrap_or_default())
-}
-
-/// The id of a meter of this name: letters in lower case, and a hyphen for all but letters and digits.
-fn meter_of(name: &str) -> Option<MeterId> {
-    let id: String = name
-        .chars()
-        .map(|c| match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => c,
-            _ => '-',
-        })
-        .collect();
-    let id = MeterId::try_from(id.as_str()).ok()?;
-    id.as_ref().bytes().any(|byte| byte != b'-').then_some(id)
-}
-
-fn number(value: &Value, topic: &str) -> Result<f64, PayloadError> {
-    let no_value = || PayloadError::NoValue {
-        topic: shortened(topic),
-        value: shortened(&value.to_string()),
-    };
-    let number = match value {
-        Value::Null => return Err(no_value()),
-        Value::String(text) => {
-            let none = ["", "unavailable", "unknown", "none", "null", "nan"];
-            let text = text.trim();
-            if none.iter().any(|none| text.eq_ignore_ascii_case(none)) {
-                return Err(no_value());
-            }
-            text.parse().ok()
-        }
-        value => value.as_f64(),
-    };
-    number
-        .filter(|number: &f64| number.is_finite())
-        .ok_or_else(|| PayloadError::Number {
-            topic: shortened(topic),
-            value: shortened(&value.to_string()),
-        })
-}
-
-fn time(value: &Value, zone: &TimeZone, now_s: u64) -> Option<u64> {
-    match value {
-        Value::String(text) => instant(text)
-            .or_else(|| local(text, zone, now_s))
-            .or_else(|| epoch(text.parse().ok()?)),
-        value => value.as_f64().and_then(epoch),
     }
 }
 

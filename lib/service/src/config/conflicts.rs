@@ -5,6 +5,7 @@
 //! default.
 
 mod access;
+mod live;
 mod mqtt;
 mod plan;
 
@@ -36,7 +37,8 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))
-        .chain(readings(settings, given))
+        .chain(readings(settings, &given))
+        .chain(live::find(settings, &given))
         .flatten()
         .next()
 }
@@ -253,6 +255,7 @@ fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Con
     ];
     let meter = &settings.meter;
     let replayed = meter.source == SourceKind::Replay;
+    let simulated = meter.source == SourceKind::Simulated;
     let mut found = vec![
         pair(
             replayed && meter.replay.is_none(),
@@ -273,13 +276,13 @@ fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Con
             "it dates a replayed file: set meter.source = \"replay\", or leave it out",
         ),
         pair(
-            !replayed && meter.feeders > meter.meters,
+            simulated && meter.feeders > meter.meters,
             "meter.feeders",
             "meter.meters",
             "some feeders would have no meter: expected no more than `meter.meters`",
         ),
         pair(
-            !replayed && meter.outbox_max_reports < meter.meters as usize,
+            simulated && meter.outbox_max_reports < meter.meters as usize,
             "meter.outbox_max_reports",
             "meter.meters",
             "the outbox must take a report of every meter: expected no less than `meter.meters`",
@@ -287,10 +290,10 @@ fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Con
     ];
     found.extend(SIMULATION.map(|key| {
         pair(
-            replayed && given(key),
+            !simulated && given(key),
             key,
             "meter.source",
-            "it is about simulated meters, and a replay has those of its file: leave it out",
+            "it is about simulated meters, and this source has those of its file: leave it out",
         )
     }));
     found

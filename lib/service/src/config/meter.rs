@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{GatewayId, UnixSeconds};
 
-use super::text;
+use super::{Feed, text};
 
 /// `[meter]`: one gateway and the meters behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,20 @@ pub struct Meter {
     pub replay_start: Option<UnixSeconds>,
     /// IANA time zone of the file's local times.
     pub time_zone: String,
+    /// CSV file of the meters whose readings are live: id, feeder, capacity; `None` (an empty string) if they are not.
+    #[serde(with = "text::path")]
+    pub meters_file: Option<PathBuf>,
+    /// Where lines of live readings come from: `-`, a FIFO, or `unix:` and the path of a socket.
+    pub lines: String,
+    /// How long after its end an interval takes live readings.
+    #[serde(with = "humantime_serde")]
+    pub live_grace: Duration,
+    /// How far from an interval's end the read of a register may be.
+    #[serde(with = "humantime_serde")]
+    pub live_tolerance: Duration,
+    /// How far ahead of this machine's clock a live reading may be.
+    #[serde(with = "humantime_serde")]
+    pub live_ahead: Duration,
     /// Nothing is sealed under a plan with a smaller `min_meters`.
     pub min_meters_floor: u32,
     /// How meters share MQTT connections.
@@ -76,6 +90,8 @@ pub struct Meter {
     pub keep_folded_bytes: u64,
     /// Kinds of simulated customer.
     pub mix: Mix,
+    /// The plain MQTT broker of live readings.
+    pub feed: Feed,
 }
 
 /// Where readings come from.
@@ -86,6 +102,18 @@ pub enum SourceKind {
     Simulated,
     /// A CSV file.
     Replay,
+    /// Meters that send a JSON object a line.
+    Lines,
+    /// Meters whose readings are on a plain MQTT broker.
+    Mqtt,
+}
+
+impl SourceKind {
+    /// Whether readings come as meters send them.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Lines | Self::Mqtt)
+    }
 }
 
 /// How meters share MQTT connections.

@@ -9,6 +9,7 @@
 mod access;
 mod conflicts;
 mod error;
+mod feed;
 mod keys;
 mod layers;
 mod meter;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{IdentityKind, PatternLevel, Role, TopicPattern};
 pub use error::{ConfigError, Given};
+pub use feed::{Feed, FeedMapping};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};

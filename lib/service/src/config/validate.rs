@@ -243,6 +243,13 @@ fn meter(settings: &Settings) -> Check {
         usize::MAX,
     )?;
     positive("meter.receipt_delay_target", meter.receipt_delay_target)?;
+    if !meter.feed.address.is_empty() {
+        let feed = meter.feed.mqtt(&settings.mqtt);
+        feed.endpoints().map_err(|problem| Wrong {
+            key: "meter.feed.address",
+            problem,
+        })?;
+    }
     let mix = &meter.mix;
     for (key, share) in [
         ("meter.mix.household", mix.household),

@@ -20,6 +20,8 @@ pub enum Client<'a> {
     Analytics(&'a AnalyticsId),
     /// A gateway.
     Gateway(&'a GatewayId),
+    /// A gateway where its live readings come from.
+    Feed(&'a GatewayId),
     /// A meter with a connection of its own behind a gateway.
     Meter(&'a GatewayId, &'a MeterId),
 }
@@ -40,6 +42,7 @@ impl Client<'_> {
             Self::Search => ("search", vec![]),
             Self::Analytics(id) => ("analytics", vec![id.as_str()]),
             Self::Gateway(id) => ("gateway", vec![id.as_str()]),
+            Self::Feed(id) => ("feed", vec![id.as_str()]),
             Self::Meter(gateway, meter) => ("meter", vec![gateway.as_str(), meter.as_str()]),
         };
         let mut path = format!("{kind}/{}/{}", deployment.root, deployment.id);

@@ -8,6 +8,7 @@ use redb::ReadableDatabase as _;
 use wire::WindowStart;
 
 use super::disk::{Death, Disk};
+use super::model::{Model, script};
 use super::open;
 use crate::batch::{Batch, Interval, Taken};
 use crate::journal::{
@@ -206,10 +207,39 @@ fn a_migration_that_is_cut_short_at_any_step_leaves_the_old_journal_or_the_new_o
     }
 }
 
+#[test]
+fn a_journal_that_knew_of_no_live_readings_holds_what_it_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let mut model = Model::default();
+    let (mut journal, _) = Journal::open(folder.path()).unwrap();
+    let of_4 = |op: &Op| !matches!(op, Op::Live(_) | Op::LiveForgotten(_));
+    for mut group in script() {
+        group.retain(of_4);
+        journal.commit(&group).unwrap();
+        model.apply(&group);
+    }
+    drop(journal);
+    let database = redb::Database::open(&path).unwrap();
+    let change = database.begin_write().unwrap();
+    change.delete_table(tables::LIVE).unwrap();
+    let mut meta = change.open_table(tables::META).unwrap();
+    meta.insert("format", b"cipherwatt-outbox-4".as_slice())
+        .unwrap();
+    drop(meta);
+    change.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        let (journal, held) = Journal::open(folder.path()).unwrap();
+        assert_eq!(held, model.held());
+        assert_eq!(format(journal.database.as_ref().unwrap()), tables::FORMAT);
+    }
+}
+
 /// As the next version's may be.
 #[test]
 fn a_journal_of_a_later_format_is_refused_and_left_alone() {
-    let later = "cipherwatt-outbox-5";
+    let later = "cipherwatt-outbox-6";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
     drop(Journal::open(folder.path()).unwrap());

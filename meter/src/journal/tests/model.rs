@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use packed::layout::Entered;
-use wire::{Digest, Grid, Part, UnixMillis, WindowStart};
+use wire::{Digest, Grid, MeterId, Part, UnixMillis, WindowStart};
 
 use crate::batch::{Batch, Filling, Interval, Taken};
 use crate::journal::{Held, Kept, MeterRecord, Op, Place, Progress, SealedReport, Spans};
 use crate::outbox::Sealed;
 use crate::quantum::Scale;
-use readings::MicroWattHours;
+use readings::{FeedChange, Kept as LiveReading, KeptKind, MicroWattHours};
 
 const METERS: usize = 3;
 
@@ -21,6 +21,7 @@ pub(super) struct Model {
     batches: BTreeMap<Place, Batch>,
     sealed: BTreeMap<Place, (Batch, Sealed)>,
     kept: BTreeMap<Place, Kept>,
+    live: BTreeMap<(u64, MeterId, KeptKind), LiveReading>,
     settled: BTreeSet<i64>,
     accepted: BTreeSet<i64>,
 }
@@ -77,6 +78,18 @@ impl Model {
                     let (batch, sealed) = self.sealed[&place].clone();
                     wanted.push((place, batch, sealed));
                 }
+                Op::Live(changes) => {
+                    for change in changes {
+                        for kept in change.put {
+                            let key = (kept.at, kept.meter.clone(), kept.kind);
+                            self.live.insert(key, kept);
+                        }
+                        for (meter, at, kind) in change.dropped {
+                            self.live.remove(&(at, meter, kind));
+                        }
+                    }
+                }
+                Op::LiveForgotten(before) => self.live.retain(|(at, ..), _| *at >= before),
                 Op::Settled(place) => {
                     self.kept.remove(&place);
                     let (batch, _) = self.sealed.remove(&place).unwrap();
@@ -97,6 +110,7 @@ impl Model {
                 .map(|(place, (batch, sealed))| (place, batch, sealed))
                 .collect(),
             kept: self.kept.clone().into_iter().collect(),
+            live: self.live.values().cloned().collect(),
             ..self.held.clone()
         }
     }
@@ -237,9 +251,10 @@ impl ScriptedRun {
         };
         let (refused, batch) = batches[1].clone();
         let [first, third] = [0, 2].map(|index: usize| batches[index].0.clone());
+        let [live, closer] = self.live(window);
         [
-            vec![interval],
-            vec![full],
+            vec![live, interval],
+            vec![full, closer, Op::LiveForgotten(window.0)],
             vec![self.seal(&batches[0]), self.seal(&batches[1])],
             vec![
                 self.fold(&first, 0),
@@ -279,6 +294,33 @@ impl ScriptedRun {
             records: vec![(place.meter.clone(), self.record.clone())],
             batches: vec![(place, batch)],
         }]
+    }
+
+    /// A read of a register and an energy, and then a read that takes the place of the first one.
+    fn live(&self, window: WindowStart) -> [Op; 2] {
+        let kept = |at, kind, value| LiveReading {
+            meter: "meter-1".parse().unwrap(),
+            at,
+            kind,
+            value: MicroWattHours(value),
+        };
+        let at = window.0 + 1;
+        let first = vec![
+            kept(at, KeptKind::Import, i64::MAX),
+            kept(at, KeptKind::Energy(30), i64::MIN),
+        ];
+        let first = FeedChange {
+            put: first,
+            dropped: Vec::new(),
+        };
+        let closer = FeedChange {
+            put: vec![
+                kept(window.0, KeptKind::Import, 7),
+                kept(at, KeptKind::Export, 0),
+            ],
+            dropped: vec![("meter-1".parse().unwrap(), at, KeptKind::Import)],
+        };
+        [Op::Live(vec![first]), Op::Live(vec![closer])]
     }
 
     fn interval(&mut self) -> Interval {

@@ -2,8 +2,11 @@
 
 use super::{MappingKind, MappingRule};
 
+/// A name, and what makes its mapping.
+type Ready = (&'static str, fn() -> MappingRule);
+
 /// Each name, with its mapping. All are of registers, in the form that the program has by default.
-pub const READY: [(&str, fn() -> MappingRule); 6] = [
+pub const READY: [Ready; 6] = [
     // The JSON telegram of DSMR-reader: two tariffs each way. It is of one meter, which must be named.
     ("dsmr-reader", || MappingRule {
         time: "/timestamp".to_owned(),

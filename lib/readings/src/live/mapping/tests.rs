@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::rule::check;
 use super::*;
 
 const NOW: u64 = 1_767_614_465;
