@@ -85,8 +85,8 @@ impl Deployment {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What a person does who has looked: runs the command that `operator pending` prints for this peer, with these settings. Whether
-    /// it asks at all.
+    /// What a person does who has looked with these settings: runs the command that `operator pending` prints for this peer.
+    /// Whether it asks at all.
     pub fn approves(&self, id: &str, settings: &[&str]) -> bool {
         let pending = self.operator(&[&["pending"], settings].concat());
         let is_for = |line: &&str| {
@@ -96,7 +96,7 @@ impl Deployment {
             return false;
         };
         let command: Vec<&str> = line.split_whitespace().skip(1).collect();
-        self.operator(&[&command, settings].concat());
+        self.operator(&command);
         true
     }
 

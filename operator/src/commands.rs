@@ -21,11 +21,12 @@ use crate::plan::stored::{stored_key, stored_plan};
 use crate::setup::{enrols_automatically, folder};
 
 /// Prints what waits for a person: each request with what it asks for, what would change, and the command that approves it; then
-/// who is out of service or about to leave.
+/// who is out of service or about to leave. That command ends in `flags`, each behind a space: those with which this one was told
+/// of the deployment.
 ///
 /// # Errors
 /// The operator's state cannot be read.
-pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
+pub fn list_pending(settings: &Settings, flags: &str) -> anyhow::Result<()> {
     let dir = existing_folder(settings)?;
     let topics = Topics::new(&settings.deployment.root)?;
     let plan = stored_plan(&dir, &settings.deployment.id, &topics.plan())?;
@@ -44,6 +45,7 @@ pub fn list_pending(settings: &Settings) -> anyhow::Result<()> {
         departures: &known.departures,
         physical: &known.physical,
         prefixes: prefixed.then_some(&known.gateways),
+        flags,
     };
     let approvals = Approvals::new(&dir);
     let waiting = approvals.requests()?;
@@ -275,7 +277,7 @@ mod tests {
         settings.deployment.state_dir = place.path().join("elsewhere");
         let now = UnixSeconds(0);
         for outcome in [
-            list_pending(&settings),
+            list_pending(&settings, ""),
             approve(&settings, "gateway-1", "digest"),
             import_registry(&settings, Path::new("list.csv")),
             request_rotation(&settings, now, None, false),
@@ -287,6 +289,6 @@ mod tests {
             );
         }
         std::fs::create_dir_all(folder(&settings)).unwrap();
-        list_pending(&settings).unwrap();
+        list_pending(&settings, "").unwrap();
     }
 }

@@ -9,6 +9,7 @@ use operator::Change;
 use operator::commands;
 use operator::print::{self, Output};
 use release::moments::Group;
+use service::cli::Common;
 use service::config::Settings;
 use service::process;
 use tokio::sync::mpsc;
@@ -23,7 +24,10 @@ fn main() -> ExitCode {
             match context.args.command.take() {
                 // What every binary has is done by now.
                 Some(Command::Tool(_)) | None => serve(context).await,
-                Some(command) => once(command, &context.settings, context.clock.now()),
+                Some(command) => {
+                    let now = context.clock.now();
+                    once(command, &context.args.common, &context.settings, now)
+                }
             }
         },
     )
@@ -47,10 +51,15 @@ async fn serve(context: process::Context<Args>) -> anyhow::Result<()> {
 }
 
 /// Does what a command says, beside a running operator or without one.
-fn once(command: Command, settings: &Settings, now: UnixMillis) -> anyhow::Result<()> {
+fn once(
+    command: Command,
+    common: &Common,
+    settings: &Settings,
+    now: UnixMillis,
+) -> anyhow::Result<()> {
     match command {
         Command::Init(init) => make(init),
-        Command::Pending => commands::list_pending(settings),
+        Command::Pending => commands::list_pending(settings, &common.repeated()),
         Command::Approve { id, digest } => commands::approve(settings, &id, &digest),
         Command::Registry(RegistryCommand::Import { file }) => {
             commands::import_registry(settings, &file)

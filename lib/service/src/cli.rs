@@ -47,6 +47,15 @@ impl Common {
             .option("log.format", self.log_format.as_ref())
     }
 
+    /// The files and settings given, each behind a space, as a shell reads them: for another command of the same deployment.
+    #[must_use]
+    pub fn repeated(&self) -> String {
+        let files = self.config.iter().map(|file| ("config", file.display().to_string()));
+        let set = self.set.iter().map(|(key, value)| ("set", format!("{key}={value}")));
+        let flags = files.chain(set);
+        flags.map(|(flag, value)| format!(" --{flag} {}", quoted(&value))).collect()
+    }
+
     /// Adds the flags given after a command, which win over those before it.
     fn extend(&mut self, after: Self) {
         self.config.extend(after.config);
@@ -97,6 +106,15 @@ pub(crate) fn load(common: &Common, overrides: &Overrides) -> Result<Loaded, Con
     let mut all = common.overrides();
     all.extend(overrides);
     load_layers(&common.config, std::env::vars_os(), &all)
+}
+
+/// A word of a shell's command line.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -189,6 +207,18 @@ mod tests {
         assert_eq!(common.log_level.as_deref(), Some("debug"));
         assert_eq!(common.log_format.as_deref(), Some("json"));
         assert!(common.print_config);
+    }
+
+    #[test]
+    fn files_and_settings_are_repeated_as_a_shell_reads_them() {
+        let line = ["x", "--config", "my files/a.toml", "--set", "a=it's", "--set", "b=1"];
+        let parsed = tools::parse_from::<Command>(line.map(Into::into).into_iter());
+        let repeated = parsed.unwrap().common.repeated();
+        assert_eq!(
+            repeated,
+            r" --config 'my files/a.toml' --set 'a=it'\''s' --set b=1"
+        );
+        assert_eq!(parse("x --log-level debug").unwrap().repeated(), "");
     }
 
     #[test]

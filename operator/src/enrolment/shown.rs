@@ -21,6 +21,8 @@ pub(crate) struct Beside<'a> {
     pub physical: &'a PhysicalMeters,
     /// The known gateways, if a new meter's id begins with that of its gateway.
     pub prefixes: Option<&'a Gateways>,
+    /// What the command that approves a request ends in.
+    pub flags: &'a str,
 }
 
 /// What a gateway asks for on a feeder.
@@ -51,8 +53,9 @@ impl Beside<'_> {
         let name = waits.subject();
         let _ = writeln!(
             text,
-            "  operator approve {name} --digest {}",
-            waits.digest()
+            "  operator approve {name} --digest {}{}",
+            waits.digest(),
+            self.flags
         );
         text
     }
