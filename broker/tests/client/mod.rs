@@ -104,19 +104,30 @@ impl Client {
     }
 
     async fn send(&mut self, first: u8, body: &[u8]) {
-        let mut length = body.len();
-        let mut packet = vec![first];
-        loop {
-            let more = if length > 0x7f { 0x80 } else { 0 };
-            packet.push((length & 0x7f) as u8 | more);
-            length >>= 7;
-            if length == 0 {
-                break;
-            }
-        }
-        packet.extend(body);
-        self.stream.write_all(&packet).await.unwrap();
+        self.stream.write_all(&packet(first, body)).await.unwrap();
     }
+
+    /// Subscribes at QoS 1, and leaves everything else to whoever has the stream.
+    pub(crate) async fn silent(mut self, filter: &str) -> TcpStream {
+        assert_eq!(self.subscribe(filter).await, 1);
+        self.stream
+    }
+}
+
+/// A packet with its length in front.
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut length = body.len();
+    let mut packet = vec![first];
+    loop {
+        let more = if length > 0x7f { 0x80 } else { 0 };
+        packet.push((length & 0x7f) as u8 | more);
+        length >>= 7;
+        if length == 0 {
+            break;
+        }
+    }
+    packet.extend(body);
+    packet
 }
 
 fn text(text: &str) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use rumqttd::protocol::v4::V4;
+use rumqttd::protocol::v5::V5;
 use rumqttd::{
     ConnectionSettings, LinkType, Router, RouterConfig, SegmentConfig, Server, ServerSettings,
 };
@@ -16,17 +17,20 @@ use crate::wire::{Client, publish, serves, unique};
 /// Clients that the bare broker takes.
 pub(crate) const BARE_CONNECTIONS: usize = 20;
 
-/// rumqttd behind its own listener, with the settings that an embedded one needs.
+/// rumqttd behind its own listeners, with the settings that an embedded one needs.
 pub(crate) struct Bare {
     pub(crate) address: SocketAddr,
+    /// The same router for clients that speak MQTT 5.
+    pub(crate) five: SocketAddr,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Bare {
     pub(crate) async fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        Self::with_connections(BARE_CONNECTIONS).await
+    }
+
+    pub(crate) async fn with_connections(max_connections: usize) -> Self {
         let segment = SegmentConfig {
             max_segment_size: 1 << 20,
             max_segment_count: 2,
@@ -34,7 +38,7 @@ impl Bare {
         let router = Router::new(
             0,
             RouterConfig {
-                max_connections: BARE_CONNECTIONS,
+                max_connections,
                 max_outgoing_packet_count: 200,
                 max_segment_size: 1 << 20,
                 max_segment_count: 10,
@@ -42,34 +46,48 @@ impl Bare {
                 ..RouterConfig::default()
             },
         );
-        let settings = ServerSettings {
-            name: "bare".to_owned(),
-            listen: address,
-            tls: None,
-            next_connection_delay_ms: 0,
-            connections: ConnectionSettings {
-                connection_timeout_ms: 5_000,
-                max_payload_size: 1 << 20,
-                max_inflight_count: 100,
-                auth: None,
-                external_auth: None,
-                dynamic_filters: true,
-            },
-        };
-        let mut server = Server::new(settings, router.spawn(), V4);
+        let router = router.spawn();
+        let (address, five) = (free(), free());
+        let mut server = Server::new(listens(address), router.clone(), V4);
+        let mut server_of_five = Server::new(listens(five), router, V5);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         runtime.spawn(async move { server.start(LinkType::Remote).await.map_err(drop) });
-        while !serves(address).await {
+        runtime.spawn(async move { server_of_five.start(LinkType::Remote).await.map_err(drop) });
+        while !serves(address).await || Client::silent(five).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Self {
             address,
+            five,
             runtime: Some(runtime),
         }
+    }
+}
+
+/// An address that nobody has.
+fn free() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap()
+}
+
+fn listens(listen: SocketAddr) -> ServerSettings {
+    ServerSettings {
+        name: "bare".to_owned(),
+        listen,
+        tls: None,
+        next_connection_delay_ms: 0,
+        connections: ConnectionSettings {
+            connection_timeout_ms: 5_000,
+            max_payload_size: 1 << 20,
+            max_inflight_count: 100,
+            auth: None,
+            external_auth: None,
+            dynamic_filters: true,
+        },
     }
 }
 

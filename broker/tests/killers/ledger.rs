@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use service::telemetry;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::brokers::{Bare, Guarded};
@@ -21,13 +23,13 @@ const WINDOW: u16 = 20;
 /// A message as its publisher and its number.
 type Message = (u16, u32);
 
-fn topic(publisher: u16) -> String {
+pub(crate) fn topic(publisher: u16) -> String {
     let root = service::Settings::defaults().deployment.root;
     format!("{root}/shard/0/feeder/north/meter/m-{publisher}/report")
 }
 
 /// A client id by which the broker knows whom reports are required to reach.
-fn analytics() -> String {
+pub(crate) fn analytics() -> String {
     let settings = service::Settings::defaults();
     service::mqtt::Client::Analytics(&settings.analytics.id).id(&settings.deployment)
 }
@@ -179,4 +181,61 @@ async fn a_subscriber_that_waits_for_itself_as_a_publisher_is_left() {
     assert!(closed.is_ok(), "it is still connected");
     drop(publishes.await.unwrap());
     guarded.survives().await;
+}
+
+/// Publishes without end, and counts what is acknowledged.
+async fn floods(address: SocketAddr, publisher: u16, size: usize) -> Arc<AtomicUsize> {
+    let client = Client::connect(address, &unique("p"), true).await.unwrap();
+    let (mut read, mut write) = client.stream.into_split();
+    let message = publish(&topic(publisher), Some(1), &vec![7; size]);
+    tokio::spawn(async move { while write.write_all(&message).await.is_ok() {} });
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&acknowledged);
+    tokio::spawn(async move {
+        let mut puback = [0; 4];
+        while read.read_exact(&mut puback).await.is_ok() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    acknowledged
+}
+
+/// Reads ten megabytes a second, and acknowledges them.
+async fn reads_slowly(mut client: Client) {
+    while let Ok((first, body)) = client.packet().await {
+        if first & 0xf0 == 0x30 {
+            sleep(Duration::from_nanos(100) * u32::try_from(body.len()).unwrap()).await;
+            let id = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+            let _ = client.send(&[0x40, 2, body[id], body[id + 1]]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishers_of_large_and_of_small_messages_that_wait_all_get_on() {
+    let guarded = Guarded::start(|_| ()).await;
+    let mut slow = Client::connect(guarded.address, &analytics(), true)
+        .await
+        .unwrap();
+    slow.subscribe(&topic(0).replace("m-0", "+"), 1)
+        .await
+        .unwrap();
+    tokio::spawn(reads_slowly(slow));
+    let mut counts = Vec::new();
+    for (publisher, size) in [20_000, 20_000, 20_000, 900_000].into_iter().enumerate() {
+        let publisher = u16::try_from(publisher).unwrap();
+        counts.push(floods(guarded.address, publisher, size).await);
+    }
+    // The log is full by then.
+    sleep(Duration::from_secs(2)).await;
+    let now = || -> Vec<usize> { counts.iter().map(|it| it.load(Ordering::Relaxed)).collect() };
+    let before = now();
+    sleep(Duration::from_secs(4)).await;
+    let passed: Vec<usize> = now().iter().zip(before).map(|(now, it)| now - it).collect();
+    // Of 40 MB, a turn of each is 1.7 MB.
+    let [small @ .., large] = &passed[..] else {
+        panic!("{passed:?}");
+    };
+    assert!(*large >= 5, "the large ones starve: {passed:?}");
+    assert!(small.iter().all(|it| *it >= 50), "small ones starve: {passed:?}");
 }

@@ -9,6 +9,7 @@ mod caps;
 mod conformance;
 mod door;
 mod ledger;
+mod memory;
 mod mutations;
 mod process;
 mod soak;
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use brokers::{BARE_CONNECTIONS, Bare, Guarded};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wire::{Client, DISCONNECT, connect, framed, publish, serves, subscribe, text, unique};
 
 /// How long it may take until rumqttd has ended: some need luck.
@@ -168,18 +169,23 @@ async fn one_client_more_than_there_may_be_that_tries_again() {
     guarded.survives().await;
 }
 
+/// rumqttd ends the session of the second when the first is gone, and then wakes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_of_a_subscriber_that_reads_nothing() {
     kills_only_the_bare_router(async |address| {
         let topic = unique("takeover");
-        let Ok(mut first) = Client::connect(address, "same", true).await else {
+        let stalled = async || {
+            let mut client = Client::connect(address, "same", true).await.ok()?;
+            let _ = client.subscribe(&topic, 0).await;
+            send(address, vec![burst(&topic, 1_000, 10_000)]).await;
+            Some(client)
+        };
+        let (Some(first), Some(mut second)) = (stalled().await, stalled().await) else {
             return;
         };
-        let _ = first.subscribe(&topic, 0).await;
-        send(address, vec![burst(&topic, 1_000, 10_000)]).await;
-        let second = Client::connect(address, "same", true).await;
-        let _ = first.closed().await;
-        drop(second);
+        first.reset();
+        sleep(Duration::from_millis(50)).await;
+        let _ = timeout(Duration::from_millis(500), second.closed()).await;
     })
     .await;
 }
@@ -223,23 +229,33 @@ async fn an_acknowledgement_of_nothing_in_a_burst() {
     .await;
 }
 
+/// The only member of a group goes and owes an acknowledgement, after it has left the group or still in it.
+async fn a_member_goes(address: SocketAddr, unsubscribes: bool) {
+    let topic = unique("shared");
+    let Ok(mut member) = Client::connect(address, &unique("member"), false).await else {
+        return;
+    };
+    let filter = format!("$share/g/{topic}");
+    let _ = member.send(&subscribe(&filter, 1)).await;
+    sleep(Duration::from_millis(20)).await;
+    send(address, vec![publish(&topic, Some(1), b"unacknowledged")]).await;
+    if unsubscribes {
+        let unsubscribe = framed(0xa2, &[b"\x00\x02", &text(&filter)]);
+        let _ = member.send(&unsubscribe).await;
+        sleep(Duration::from_millis(20)).await;
+    }
+    drop(member);
+    sleep(Duration::from_millis(20)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_subscription_whose_last_member_leaves() {
-    kills_only_the_bare_router(async |address| {
-        let topic = unique("shared");
-        let id = unique("member");
-        let Ok(mut member) = Client::connect(address, &id, false).await else {
-            return;
-        };
-        let _ = member
-            .send(&subscribe(&format!("$share/g/{topic}"), 1))
-            .await;
-        sleep(Duration::from_millis(20)).await;
-        send(address, vec![publish(&topic, Some(1), b"unacknowledged")]).await;
-        drop(member);
-        sleep(Duration::from_millis(20)).await;
-    })
-    .await;
+    kills_only_the_bare_router(async |address| a_member_goes(address, false).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_subscription_that_its_last_member_ends_before_it_leaves() {
+    kills_only_the_bare_router(async |address| a_member_goes(address, true).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

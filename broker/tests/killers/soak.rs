@@ -68,7 +68,7 @@ async fn clients_that_come_and_go_leave_nothing_behind() {
     let seconds = std::env::var("CIPHERWATT_SOAK");
     let seconds = seconds.map_or(SECONDS, |text| text.parse().unwrap());
     let part = Duration::from_secs(seconds) / 3;
-    let broker = Process::start(None);
+    let broker = Process::start(None, &[]);
     // The logs are full after a third.
     churn(broker.address, Instant::now() + part).await;
     sleep(Duration::from_millis(200)).await;

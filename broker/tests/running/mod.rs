@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// A broker in a folder, with its log.
 pub(crate) struct Running {
@@ -46,6 +48,12 @@ impl Running {
         line["address"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Where its metrics are. They are announced before it is ready.
+    pub(crate) fn metrics_address(&mut self) -> SocketAddr {
+        let line = self.line("metrics at");
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
     pub(crate) fn hang_up(&self) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-HUP", &id]).status().unwrap();
@@ -66,4 +74,23 @@ pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
     command.current_dir(folder).env_remove("RUST_BACKTRACE");
     command
+}
+
+/// What `/metrics` has.
+pub(crate) async fn metrics(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// The value of a metric, with its labels as they are printed.
+pub(crate) async fn metric(address: SocketAddr, name: &str) -> f64 {
+    let metrics = metrics(address).await;
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.unwrap_or_else(|| panic!("{name} is missing: {metrics}"));
+    value.parse().unwrap()
 }
