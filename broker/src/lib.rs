@@ -31,7 +31,7 @@ mod sizing;
 use std::io;
 use std::net::SocketAddr;
 
-use service::config::IdentityKind;
+use service::config::{IdentityKind, Mode};
 use service::{Settings, Stop};
 
 use crate::embedded::Embedded;
@@ -77,6 +77,21 @@ fn advice(source: &io::Error) -> &'static str {
         }
         _ => "change `broker.listen`",
     }
+}
+
+/// A setting with which no broker starts, and what to do: in production the clients on this machine have identities, or it is
+/// said that they need none.
+#[must_use]
+pub fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
+    let broker = &settings.broker;
+    let production = settings.deployment.mode == Mode::Production;
+    let said = broker.insecure_local || broker.insecure_remote;
+    (production && broker.identity == IdentityKind::None && !said).then(|| {
+        let problem = "with deployment.mode = \"production\" whoever runs a program on this machine could do everything: set it \
+                       to \"certificate\" (`operator init` and `broker certs` make them) or \"password\", or set \
+                       broker.insecure_local = true";
+        ("broker.identity", problem.to_owned())
+    })
 }
 
 /// Binds `broker.listen` and starts the broker: clients can connect from then on.

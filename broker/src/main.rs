@@ -91,6 +91,10 @@ impl Arguments for Command {
         }
     }
 
+    fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
+        broker::unsupported(settings)
+    }
+
     fn subjects(settings: &Settings) -> Vec<Subject> {
         vec![broker::doctor::subject(settings)]
     }

@@ -7,11 +7,22 @@ mod running;
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use client::Client;
-use running::{Running, command};
+use running::{Running, command, metric};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long something may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long is waited for what must not come.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// Exit code, standard output and standard error of a command that gets `input`.
 fn finish(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
@@ -137,6 +148,69 @@ async fn a_hangup_lets_new_users_in_and_keeps_those_who_are_there() {
     );
 }
 
+/// A client with a will and a session that would be kept, as an intruder would have them.
+async fn intruder(address: SocketAddr) -> TcpStream {
+    let text = |text: &str| [&[0, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let body = [
+        text("MQTT"),
+        // User, password and will; the session stays.
+        vec![4, 0b1100_0100, 0, 60],
+        text("gateway:cipherwatt:v2:dev:gateway-1"),
+        text("cipherwatt/v2/gateway/gateway-1/enrol"),
+        text("last word"),
+        text("gateway.gateway-1"),
+        text("correct horse"),
+    ];
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let connect = client::packet(0x10, &body.concat());
+    stream.write_all(&connect).await.unwrap();
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, [0x20, 2, 0, 0], "a new session");
+    stream
+}
+
+#[tokio::test]
+async fn a_hangup_ends_the_connections_and_sessions_of_users_who_were_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    passwd(folder, "operator", "correct horse");
+    passwd(folder, "gateway.gateway-1", "correct horse");
+    let users = ["broker.identity=password", "broker.password_file=users"];
+    let users = users.iter().flat_map(|setting| ["--set", setting]);
+    let mut broker = Running::start(folder, &users.collect::<Vec<_>>());
+    let scraped = broker.metrics_address();
+    let address = broker.address();
+    let login = Some(("operator", "correct horse"));
+    let operator = "operator:cipherwatt:v2:dev";
+    let mut operator = Client::connect(address, operator, login).await.unwrap();
+    let wills = "cipherwatt/v2/gateway/+/enrol";
+    assert_eq!(operator.subscribe(wills).await, 1);
+    let mut removed = intruder(address).await;
+
+    let deleted = ["passwd", "--delete", "users", "gateway.gateway-1"];
+    assert_eq!(finish(folder, &deleted, "").0, Some(0));
+    broker.hang_up();
+    let mut rest = Vec::new();
+    let ended = timeout(PATIENCE, removed.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok() && rest.is_empty(), "it is still connected");
+    let line = broker.line("a connection is refused: gateway.gateway-1 is not let in any more");
+    assert_eq!(line["reason"], "revoked", "{line}");
+    let counted = "cipherwatt_broker_refused_total{reason=\"revoked\"}";
+    assert_eq!(metric(scraped, counted).await, 1.0);
+
+    // Others are still there; nothing came from the one who is not, and its session did not stay for it.
+    passwd(folder, "gateway.gateway-1", "correct horse");
+    broker.hang_up();
+    broker.line("certificates and users were read again");
+    broker.line("certificates and users were read again");
+    intruder(address).await;
+    let echo = "cipherwatt/v2/plan";
+    assert_eq!(operator.subscribe(echo).await, 0x80);
+    let last = operator.next();
+    assert!(timeout(QUIET, last).await.is_err(), "its will was published");
+}
+
 #[test]
 fn tls_is_two_commands_and_nothing_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
@@ -211,4 +285,25 @@ fn a_broker_whose_files_are_wrong_says_which_and_does_not_start() {
     let (code, _, stderr) = finish(folder.path(), &open, "");
     assert_eq!(code, Some(2));
     assert!(stderr.contains("broker.insecure_remote = true"), "{stderr}");
+}
+
+#[test]
+fn in_production_a_broker_knows_its_clients_or_is_told_that_it_need_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = wire::SigningKey::generate().verifying_key();
+    let settings = format!(
+        "broker.insecure_local = false\n[deployment]\nmode = \"production\"\noperator_key = \"{key}\"\n\
+         [operator]\nenrolment = \"manual\"\n"
+    );
+    fs::write(folder.path().join("north.toml"), settings).unwrap();
+    let north = ["--config", "north.toml"];
+    let (code, _, stderr) = finish(folder.path(), &north, "");
+    assert_eq!(code, Some(2));
+    for said in ["broker.identity", "deployment.mode", "broker.insecure_local = true"] {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    let doctor = finish(folder.path(), &["doctor", "--config", "north.toml"], "");
+    assert!(doctor.1.contains("broker.identity"), "{}", doctor.1);
+    let local = [&north[..], &["--set", "broker.insecure_local=true"]].concat();
+    Running::start(folder.path(), &local).address();
 }

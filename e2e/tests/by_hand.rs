@@ -190,7 +190,11 @@ fn the_production_configuration_needs_a_key_and_approvals_and_then_totals_come()
     meter.says("cargo run --release -p broker");
     let analytics = deployment.start("analytics", &settings);
     analytics.says("cargo run --release -p broker");
-    let _broker = deployment.start("broker", &settings);
+    let mut broker = deployment.start("broker", &settings);
+    assert_eq!(broker.ends().code(), Some(2));
+    broker.says("broker.insecure_local");
+    let local = ["--set", "broker.insecure_local=true"];
+    let _broker = deployment.start("broker", &[&settings[..], &local].concat());
     let operator = deployment.start("operator", &settings);
     operator.says("operator approve");
     for id in ["analytics-1", "gateway-1"] {

@@ -46,7 +46,8 @@ fn exposure(settings: &Settings, findings: &mut Findings) {
         findings.warn(
             CHECK,
             text,
-            "set broker.identity, or let nobody else run programs on this machine: they can read the roster, and stop traffic",
+            "set broker.identity: broker.insecure_local lets whoever runs a program on this machine read the roster, and stop \
+             traffic",
         );
     } else {
         findings.ok(CHECK, text);
@@ -55,7 +56,7 @@ fn exposure(settings: &Settings, findings: &mut Findings) {
 
 fn tls(broker: &Broker, findings: &mut Findings) {
     const CHECK: &str = "certificate";
-    if let Err(error) = guard::tls::acceptor(broker) {
+    if let Err(error) = guard::tls::read(broker) {
         let remedy =
             "correct the file or its setting; keys must be readable by the broker's user alone";
         findings.fail(CHECK, Chain(&error).to_string(), remedy);

@@ -612,6 +612,7 @@ fn a_broker_that_others_can_reach_has_tls_and_identities_or_says_that_it_has_not
             "broker.identity",
         ),
         ("", "broker.insecure_remote = true", "broker.listen"),
+        (users, "broker.insecure_local = true", "broker.identity"),
     ]);
     let file = |text: String| {
         let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,8 @@ pub struct Broker {
     pub client_crl_file: Option<PathBuf>,
     /// Allows `listen` to be an address beyond loopback without TLS, or without identities.
     pub insecure_remote: bool,
+    /// Allows no identities in production, with `listen` on loopback.
+    pub insecure_local: bool,
     /// What the clients of each role may do, by its name.
     pub roles: BTreeMap<String, Role>,
     /// Where Prometheus scrapes; `None` (an empty string) is off.

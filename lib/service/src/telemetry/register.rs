@@ -30,6 +30,19 @@ pub fn gauge(name: &'static str, help: &'static str) {
     metrics::gauge!(name).increment(0.0);
 }
 
+/// A gauge for each value of `label`, all at 0, or where they are.
+pub fn gauges(
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    values: impl IntoIterator<Item = &'static str>,
+) {
+    describe_gauge!(name, help);
+    for value in values {
+        metrics::gauge!(name, label => value).increment(0.0);
+    }
+}
+
 /// An empty histogram. The end of its name decides its buckets: see [`super::install_metrics`].
 pub fn histogram(name: &'static str, help: &'static str) {
     describe_histogram!(name, help);

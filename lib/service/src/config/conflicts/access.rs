@@ -68,7 +68,7 @@ fn certificates(broker: &Broker) -> [Option<Conflict>; 5] {
     ]
 }
 
-fn exposed(broker: &Broker) -> [Option<Conflict>; 3] {
+fn exposed(broker: &Broker) -> [Option<Conflict>; 4] {
     let reached = remote(broker.listen);
     let protected = !reached || broker.insecure_remote;
     [
@@ -91,6 +91,12 @@ fn exposed(broker: &Broker) -> [Option<Conflict>; 3] {
             "broker.insecure_remote",
             "broker.listen",
             "listen where others can reach it, such as 0.0.0.0:1883, or set broker.insecure_remote = false",
+        ),
+        pair(
+            broker.insecure_local && broker.identity != IdentityKind::None,
+            "broker.insecure_local",
+            "broker.identity",
+            "clients have identities: set broker.insecure_local = false, or leave it out",
         ),
     ]
 }
