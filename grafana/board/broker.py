@@ -1,6 +1,6 @@
 """The broker, and every process's connection to it."""
 
-from shapes import BAD, GOOD, NEUTRAL, WATCH, line, percentiles, rate, series, total
+from shapes import BAD, GOOD, NEUTRAL, PROCESS, WATCH, line, percentiles, rate, series, total
 
 
 def row():
@@ -72,6 +72,17 @@ def row():
                 line(rate("cipherwatt_broker_tls_handshakes_total"), "TLS handshakes a second", GOOD),
             ],
             size=(6, 7),
+        ),
+        series(
+            "Certificates", "Time until the first certificate ends: of the broker, of the authorities that sign its clients', and of "
+            "connected clients. Empty without TLS.", "s",
+            [
+                line(
+                    f"min by (certificate) (cipherwatt_broker_certificate_valid_until_seconds{{{PROCESS}}} > 0) - time()",
+                    "{{certificate}}",
+                ),
+            ],
+            size=(6, 7), links=[("certificate ends", "cipherwattcertificateends")],
         ),
         percentiles(
             "Broker probe", "Time of the broker's own message through its router and back, every five seconds.",

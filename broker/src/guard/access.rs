@@ -1,4 +1,6 @@
-//! Who may connect, and how: what the settings and their files say, read again on SIGHUP.
+//! Who may connect, and how: what the settings and their files say.
+
+mod reload;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,19 +8,21 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use accounts::{Name, PasswordFileError, Passwords};
+use accounts::{Name, PasswordFileError};
 use service::config::{Broker, IdentityKind, Role};
 use service::trust::KeepError;
-use service::{Chain, Settings, files, mqtt};
-use tokio::signal::unix::{SignalKind, signal};
+use service::{Settings, files, mqtt};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+use self::reload::Files;
+pub(super) use self::reload::Proof;
 use super::identity::{Identity, Shown};
 use super::members::Members;
 use super::passwords::Checker;
 use super::rules::Scope;
-use super::tls::{self, TlsError};
+use super::tls::TlsError;
 
 /// Return codes of CONNACK.
 const WRONG_CLIENT_ID: u8 = 2;
@@ -84,23 +88,8 @@ struct Inner {
     members: Members,
     checker: Checker,
     files: RwLock<Files>,
-}
-
-/// What is in the files, as they were read last.
-#[derive(Clone)]
-struct Files {
-    tls: Option<TlsAcceptor>,
-    users: Arc<Passwords>,
-}
-
-impl Files {
-    fn read(broker: &Broker) -> Result<Self, AccessError> {
-        let users = broker.password_file.as_deref().map(Passwords::read);
-        Ok(Self {
-            tls: tls::acceptor(broker)?,
-            users: Arc::new(users.transpose()?.unwrap_or_default()),
-        })
-    }
+    /// How often they were read again.
+    read: watch::Sender<u64>,
 }
 
 impl Access {
@@ -125,46 +114,9 @@ impl Access {
             members,
             checker: Checker::new(broker.password_checks),
             files: RwLock::new(files),
+            read: watch::Sender::new(0),
             settings: broker,
         })))
-    }
-
-    /// Reads the files again. Connections stay; later ones go by what is new.
-    ///
-    /// # Errors
-    /// As [`Access::load`]; what was read before stays in force.
-    pub(crate) fn reload(&self) -> Result<(), AccessError> {
-        let files = Files::read(&self.0.settings)?;
-        *self.0.files.write().unwrap_or_else(PoisonError::into_inner) = files;
-        self.0.checker.forget();
-        Ok(())
-    }
-
-    /// Reads the files again at every SIGHUP, until the runtime ends. Without any, the signal keeps its meaning.
-    pub(crate) fn reload_on_hangup(&self) {
-        if self.0.settings.certificate_file.is_none() && self.0.settings.password_file.is_none() {
-            return;
-        }
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(error) => {
-                tracing::error!(%error, "certificates and users are not read again on SIGHUP");
-                return;
-            }
-        };
-        let access = self.clone();
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                // Reading files blocks for a moment, and happens when a person asks for it.
-                match access.reload() {
-                    Ok(()) => tracing::info!("certificates and users were read again"),
-                    Err(error) => tracing::error!(
-                        error = %Chain(&error),
-                        "certificates and users stay as they were"
-                    ),
-                }
-            }
-        });
     }
 
     /// Takes what the guard needs to know from a message that is about to be published by one who may.
@@ -201,7 +153,7 @@ impl Access {
 
     /// TLS as the files have it now; nothing if clients connect without.
     pub(crate) fn tls(&self) -> Option<TlsAcceptor> {
-        self.files().tls
+        Some(self.files().tls?.acceptor)
     }
 
     async fn logged_in(&self, shown: &Shown<'_>) -> Result<Name, Refused> {

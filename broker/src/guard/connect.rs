@@ -14,6 +14,7 @@ use super::encode;
 use super::end::End;
 use super::identity::{Identity, Shown};
 use super::packet::{self, Connect, Limits, Next, Packet, PacketError, Will};
+use super::standing::Standing;
 use super::{Guard, Stream, metrics};
 
 /// Largest CONNECT: a will's message has up to 65,535 bytes, and the rest is names.
@@ -35,16 +36,18 @@ pub(super) struct Client {
     pub(super) client_id: String,
     pub(super) identity: Identity,
     pub(super) share: Share,
+    pub(super) standing: Standing,
     pub(super) clean: bool,
     /// How long it may be silent; nothing: for ever.
     pub(super) keep_alive: Option<Duration>,
     pub(super) will: Option<Will>,
 }
 
-/// A stream over which a client may be, and what its certificate is.
+/// A stream over which a client may be, and what its certificates are.
 pub(super) struct Reached {
     pub(super) stream: Stream,
-    certificate: Option<CertificateDer<'static>>,
+    /// That of the client first.
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 /// The TLS handshake, if there is TLS.
@@ -52,17 +55,18 @@ pub(super) async fn reach(guard: &Guard, socket: TcpStream) -> Result<Reached, E
     let Some(acceptor) = guard.access.tls() else {
         return Ok(Reached {
             stream: Box::new(socket),
-            certificate: None,
+            certificates: Vec::new(),
         });
     };
     let stream = acceptor.accept(socket).await;
     let stream = stream.map_err(|_| End::Refused("tls"))?;
     metrics::handshake();
     let certificates = stream.get_ref().1.peer_certificates();
-    let certificate = certificates.and_then(|all| Some(all.first()?.clone().into_owned()));
+    let certificates = certificates.unwrap_or_default().iter();
+    let certificates = certificates.map(|der| der.clone().into_owned()).collect();
     Ok(Reached {
         stream: Box::new(stream),
-        certificate,
+        certificates,
     })
 }
 
@@ -98,9 +102,10 @@ pub(super) async fn admit(
         client_id: id,
         user: connect.user.as_deref(),
         password: connect.password.as_deref(),
-        certificate: reached.certificate.as_ref(),
+        certificate: reached.certificates.first(),
         peer,
     };
+    let reloads = guard.access.reloads();
     let identity = match guard.access.identify(shown).await {
         Ok(identity) => identity,
         Err(refused) => return refuse(stream, refused.code, End::Denied(refused)).await,
@@ -112,10 +117,17 @@ pub(super) async fn admit(
         Ok(share) => share,
         Err(reason) => return refuse(stream, UNAVAILABLE, End::Refused(reason)).await,
     };
-    Ok(client(guard, connect, identity, share))
+    let chain = std::mem::take(&mut reached.certificates);
+    let proof = guard.access.proof(connect.user.take(), chain);
+    let standing = Standing::new(&guard.access, proof, reloads, &guard.ends);
+    Ok(client(guard, connect, (identity, share, standing)))
 }
 
-fn client(guard: &Guard, connect: Connect, identity: Identity, share: Share) -> Client {
+fn client(
+    guard: &Guard,
+    connect: Connect,
+    (identity, share, standing): (Identity, Share, Standing),
+) -> Client {
     let allowed = |will: &Will| {
         let topic = std::str::from_utf8(&will.topic).unwrap_or_default();
         let allowed = packet::is_routable(topic) && identity.may_publish(topic, will.retain);
@@ -135,6 +147,7 @@ fn client(guard: &Guard, connect: Connect, identity: Identity, share: Share) -> 
         clean: connect.clean || identity.is_doctor(),
         identity,
         share,
+        standing,
         keep_alive: (!silence.is_zero()).then_some(silence),
         will,
     }

@@ -21,6 +21,9 @@ pub(super) enum End {
     Refused(&'static str),
     #[error("{0}")]
     Denied(Refused),
+    /// The identity that was let in before.
+    #[error("{0} is not let in any more: its user or certificate was removed, revoked or has ended")]
+    Revoked(String),
     #[error("another connection has the client id now")]
     TakenOver,
     #[error("the broker stops")]
@@ -42,13 +45,14 @@ impl End {
             Self::Packet(error) => Some(error.reason()),
             Self::Refused(reason) => Some(reason),
             Self::Denied(refused) => Some(refused.reason),
+            Self::Revoked(_) => Some("revoked"),
             _ => None,
         }
     }
 
-    /// Whether the client said that it leaves, so that its will is not published.
-    pub(super) fn is_polite(&self) -> bool {
-        matches!(self, Self::Left)
+    /// Whether the client's will is published: unless it said that it leaves, or may not publish any more.
+    pub(super) fn publishes_will(&self) -> bool {
+        !matches!(self, Self::Left | Self::Revoked(_))
     }
 }
 

@@ -3,6 +3,8 @@
 //! The roster is read as it passes through the guard, before it reaches a gateway: so the guard knows what a gateway may
 //! publish before the gateway does. It is kept on disk, for the time between a start and the operator's next message.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +29,10 @@ struct Keepers {
     /// For the operator's key.
     plan: PlanKeeper,
     roster: RosterKeeper,
+    /// The page that was taken last from each topic, as a hash under a key that nobody outside knows: the operator publishes
+    /// all of them again and again, and they are verified once.
+    taken: HashMap<String, u64>,
+    hasher: RandomState,
 }
 
 impl Members {
@@ -41,7 +47,12 @@ impl Members {
         Ok(Self(Some(Arc::new(Kept {
             topics: Topics::new(&settings.deployment.root)?,
             roster: roster.watch(),
-            keepers: Mutex::new(Keepers { plan, roster }),
+            keepers: Mutex::new(Keepers {
+                plan,
+                roster,
+                taken: HashMap::new(),
+                hasher: RandomState::new(),
+            }),
         }))))
     }
 
@@ -89,7 +100,59 @@ impl Kept {
     fn offer(&self, topic: &str, payload: &[u8]) -> Result<Offer, Refused> {
         // A page that was taken by half is not there: see the keeper.
         let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = keepers.hasher.hash_one(payload);
+        if keepers.taken.get(topic) == Some(&hash) {
+            return Ok(Offer::Same);
+        }
         let operator = keepers.plan.operator_key();
-        keepers.roster.offer(operator, topic, payload)
+        let offer = keepers.roster.offer(operator, topic, payload)?;
+        keepers.taken.insert(topic.to_owned(), hash);
+        Ok(offer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::files::{SIGNING_KEY, load_or_create_signing_key, state_folder};
+    use wire::{RosterPage, SigningKey};
+
+    use super::*;
+
+    /// A page without meters, on its topic.
+    fn page(settings: &Settings, operator: &SigningKey, place: [u16; 3]) -> (String, Vec<u8>) {
+        let [version, page, pages] = place;
+        let page = RosterPage {
+            version: version.into(),
+            page,
+            pages,
+            entries: Vec::new(),
+        };
+        let deployment = &settings.deployment;
+        let topic = Topics::new(&deployment.root).unwrap().roster(page.page);
+        let sealed = wire::seal(&page, None, &deployment.id, &topic, operator);
+        (topic, sealed.0)
+    }
+
+    #[test]
+    fn a_page_that_comes_again_byte_by_byte_is_not_verified_again() {
+        let root = tempfile::tempdir().unwrap();
+        let mut settings = Settings::defaults();
+        settings.deployment.state_dir = root.path().to_owned();
+        let folder = state_folder(root.path(), "operator").unwrap();
+        let operator = load_or_create_signing_key(&folder.join(SIGNING_KEY)).unwrap();
+        let own = state_folder(root.path(), "broker").unwrap();
+        let members = Members::open(&settings, &own).unwrap();
+        let kept = members.0.as_ref().unwrap();
+        let offer = |(topic, payload): &(String, Vec<u8>)| kept.offer(topic, payload);
+        let first = page(&settings, &operator, [1, 0, 1]);
+        assert_eq!(offer(&first).unwrap(), Offer::New);
+        let second = page(&settings, &operator, [2, 1, 2]);
+        assert_eq!(offer(&second).unwrap(), Offer::Partial);
+        // Whoever verified it would find that it is older than what is collected now.
+        assert_eq!(offer(&first).unwrap(), Offer::Same);
+        let other = page(&settings, &operator, [1, 0, 2]);
+        assert!(offer(&other).is_err(), "one that differs is looked at");
+        let rest = page(&settings, &operator, [2, 0, 2]);
+        assert_eq!(offer(&rest).unwrap(), Offer::New);
     }
 }

@@ -21,7 +21,7 @@ const RETAINED: &str = "cipherwatt_broker_retained_messages";
 const TOPICS: &str = "cipherwatt_broker_topics";
 
 /// Why something was refused. Those of who may connect are in `access.rs`.
-const REASONS: [&str; 28] = [
+const REASONS: [&str; 29] = [
     "address",
     "client_id",
     "connections",
@@ -40,6 +40,7 @@ const REASONS: [&str; 28] = [
     "rate",
     "required",
     "retained",
+    "revoked",
     "sessions",
     "sessions_of_identity",
     "subscriptions",

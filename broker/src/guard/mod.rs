@@ -14,7 +14,7 @@
 //! - `reader`, `messages`, `filters`, `writer`, `granted`: its two halves · `lane`, `deliveries`: what they share.
 //! - `ledger`: messages wait for a subscriber that they must reach, in the place of being lost.
 //! - `retained`, `names`: what is kept, and how much · `router`: the links to rumqttd.
-//! - `identity`, `rules`, `tls`: who may do what.
+//! - `identity`, `rules`, `tls`: who may do what · `standing`: whether who was let in would still be.
 
 mod accept;
 pub(crate) mod access;
@@ -23,6 +23,7 @@ mod connect;
 mod deliveries;
 mod encode;
 mod end;
+mod ends;
 mod fields;
 mod filters;
 mod granted;
@@ -42,6 +43,7 @@ mod router;
 mod rules;
 mod session;
 mod slots;
+mod standing;
 pub(crate) mod tls;
 mod wills;
 mod writer;
@@ -60,6 +62,7 @@ use tokio::time::sleep;
 use self::access::Access;
 use self::caps::Caps;
 use self::end::End;
+use self::ends::Ends;
 use self::ledger::Ledger;
 use self::names::Names;
 use self::quiet::Quiet;
@@ -91,6 +94,7 @@ pub(crate) struct Guard {
     router: Router,
     traffic: metrics::Traffic,
     quiet: Quiet,
+    ends: Ends,
     stop: watch::Sender<bool>,
 }
 
@@ -111,6 +115,7 @@ impl Guard {
         let Ok(Ok(router)) = router.await else {
             return Err(RouterGone);
         };
+        ends::describe();
         Ok(Arc::new(Self {
             access,
             caps: Caps::new(&limits),
@@ -124,6 +129,7 @@ impl Guard {
             router,
             traffic: metrics::describe(),
             quiet: Quiet::default(),
+            ends: Ends::default(),
             stop: watch::Sender::new(false),
             limits,
         }))

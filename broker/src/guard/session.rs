@@ -49,6 +49,7 @@ pub(super) async fn run(
         () = wanted => End::TakenOver,
         () = guard.stopped() => End::Stopped,
         () = lane.given_up.notified() => End::Refused("required"),
+        () = client.standing.lost() => End::Revoked(client.identity.name().to_owned()),
         end = reader.run() => end.err().unwrap_or(End::Closed),
         end = writer.run() => end.err().unwrap_or(End::Closed),
     };
@@ -96,7 +97,7 @@ async fn leave(
     (end, woke): (&End, bool),
 ) {
     let mut to = lane.to.into_inner();
-    if !end.is_polite()
+    if end.publishes_will()
         && let Some(will) = client.will.take()
     {
         let mut batch: Vec<Packet> = wills::last_words(guard, &client, &will)
@@ -109,11 +110,16 @@ async fn leave(
         let _ = guard.router.fence().await;
     }
     let _ = to.disconnect().await;
-    if client.clean {
-        guard.ledger.leave(&client.client_id, None);
-    } else {
+    let keep = !client.clean && !matches!(end, End::Revoked(_));
+    if keep {
         guard.ledger.away(&client.client_id);
         claim.session.unacknowledged = lock(&lane.deliveries).unacknowledged();
+    } else {
+        guard.ledger.leave(&client.client_id, None);
+        if !client.clean {
+            // Nobody comes back to it. The router has ended, or forgets it.
+            let _ = guard.router.forget(claim.router_name()).await;
+        }
     }
-    guard.slots.release(claim, !client.clean);
+    guard.slots.release(claim, keep);
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use service::config::{Broker, IdentityKind};
 use service::files::{self, KeyFileError};
@@ -15,6 +16,8 @@ use tokio_rustls::rustls::pki_types::{
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+
+use super::ends;
 
 /// Longest file of a private key. Bytes.
 const MAX_KEY: u64 = 1 << 16;
@@ -54,39 +57,70 @@ pub enum TlsError {
     Authority(#[source] rustls::Error),
 }
 
-/// TLS as the files have it; `None` if no certificate is configured.
+/// TLS as the files have it.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// What verifies clients' certificates, if they show any.
+    pub(super) clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// TLS; `None` if no certificate is configured. Says in the metrics when what is read ends.
 ///
 /// # Errors
 /// If a file cannot be read, or is not what it should be.
-pub(crate) fn acceptor(broker: &Broker) -> Result<Option<TlsAcceptor>, TlsError> {
+pub(crate) fn read(broker: &Broker) -> Result<Option<Tls>, TlsError> {
     let (Some(certificate), Some(key)) = (&broker.certificate_file, &broker.key_file) else {
         return Ok(None);
     };
     let chain = certificates("broker.certificate_file", certificate)?;
+    let own = expiry(&chain);
     let key = private_key(key)?;
     let provider = Arc::new(ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Pair)?;
-    let config = match clients(broker)? {
-        Some(verifier) => config.with_client_cert_verifier(verifier),
+    let authorities = authorities(broker)?;
+    let signers = authorities.as_deref().and_then(expiry);
+    let clients = match authorities {
+        Some(authorities) => Some(verifier(broker, authorities)?),
+        None => None,
+    };
+    let config = match &clients {
+        Some(verifier) => config.with_client_cert_verifier(Arc::clone(verifier)),
         None => config.with_no_client_auth(),
     };
     let config = config
         .with_single_cert(chain, key)
         .map_err(TlsError::Pair)?;
-    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    ends::announce(ends::OWN, own);
+    ends::announce(ends::AUTHORITIES, signers);
+    Ok(Some(Tls {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        clients,
+    }))
 }
 
-/// What verifies clients' certificates, if they show any.
-fn clients(broker: &Broker) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-    const SETTING: &str = "broker.client_ca_file";
-    let (Some(authorities), IdentityKind::Certificate) = (&broker.client_ca_file, broker.identity)
-    else {
-        return Ok(None);
-    };
+/// When the first of these certificates ends.
+pub(super) fn expiry(certificates: &[CertificateDer<'_>]) -> Option<SystemTime> {
+    let expiry = accounts::expiry_of(certificates.iter().map(|der| &der[..]));
+    expiry.ok().map(|expiry| expiry.until)
+}
+
+/// Those that sign clients' certificates, if clients show any.
+fn authorities(broker: &Broker) -> Result<Option<Vec<CertificateDer<'static>>>, TlsError> {
+    match (&broker.client_ca_file, broker.identity) {
+        (Some(file), IdentityKind::Certificate) => certificates("broker.client_ca_file", file).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn verifier(
+    broker: &Broker,
+    authorities: Vec<CertificateDer<'static>>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for authority in certificates(SETTING, authorities)? {
+    for authority in authorities {
         roots.add(authority).map_err(TlsError::Authority)?;
     }
     let provider = Arc::new(ring::default_provider());
@@ -99,7 +133,7 @@ fn clients(broker: &Broker) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsEr
         )?;
         verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
     }
-    Ok(Some(verifier.build()?))
+    Ok(verifier.build()?)
 }
 
 fn certificates(

@@ -25,13 +25,23 @@ pub struct UnreadableCertificate;
 /// # Errors
 /// If there is none, or one cannot be read.
 pub fn expiry(pem: &[u8]) -> Result<Expiry, UnreadableCertificate> {
+    let blocks: Result<Vec<Pem>, _> = Pem::iter_from_buffer(pem).collect();
+    let blocks = blocks.map_err(|_| UnreadableCertificate)?;
+    let certificates = blocks.iter().filter(|block| block.label == "CERTIFICATE");
+    expiry_of(certificates.map(|block| &block.contents[..]))
+}
+
+/// When all of these certificates, in DER, are valid together.
+///
+/// # Errors
+/// If there is none, or one cannot be read.
+pub fn expiry_of<'a>(
+    certificates: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Expiry, UnreadableCertificate> {
     let mut found: Option<Expiry> = None;
-    for block in Pem::iter_from_buffer(pem) {
-        let block = block.map_err(|_| UnreadableCertificate)?;
-        if block.label != "CERTIFICATE" {
-            continue;
-        }
-        let certificate = block.parse_x509().map_err(|_| UnreadableCertificate)?;
+    for der in certificates {
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(der).map_err(|_| UnreadableCertificate)?;
         let validity = certificate.validity();
         let from = at(validity.not_before.timestamp());
         let until = at(validity.not_after.timestamp());

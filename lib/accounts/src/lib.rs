@@ -12,7 +12,7 @@ mod name;
 mod passwords;
 
 pub use authority::{Authority, CertificateError, Issued};
-pub use expiry::{Expiry, UnreadableCertificate, expiry};
+pub use expiry::{Expiry, UnreadableCertificate, expiry, expiry_of};
 pub use folder::{DAYS, Folder, FolderError};
 pub use name::{Name, NameError, of_certificate};
 pub use passwords::{PasswordFileError, Passwords, matches};

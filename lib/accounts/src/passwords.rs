@@ -140,6 +140,11 @@ impl Passwords {
         self.users.keys().map(String::as_str)
     }
 
+    /// Whether there is such a user.
+    pub fn has(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// The hash to check a user's password against, by [`matches()`]; one that nothing matches if there is no such user.
     pub fn hash(&self, user: &str) -> Option<PasswordHash> {
         let known = self.users.get(user).cloned();

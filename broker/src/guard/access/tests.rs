@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use accounts::Folder;
+use accounts::{Folder, Passwords};
+use service::Chain;
 use service::files::{
     PRIVATE, SIGNING_KEY, load_or_create_signing_key, state_folder, write_atomic,
 };

@@ -231,8 +231,11 @@ async fn a_revoked_certificate_is_not_let_in_once_the_list_was_read_again() {
     let ca = path.join("ca.crt");
     let stolen_client = client(&ca, Some(&stolen));
     handshake(&stolen_client, &access).await.unwrap();
+    let accepted = |own: &Path| access.accepts(&access.proof(None, vec![der(own)]));
+    assert!(accepted(&stolen) && accepted(&kept));
     fs::write(&list, revocations(&path, &[&stolen])).unwrap();
     access.reload().unwrap();
+    assert!(!accepted(&stolen) && accepted(&kept));
     let error = handshake(&stolen_client, &access).await.unwrap_err();
     assert!(error.to_string().contains("Revoked"), "{error}");
     handshake(&client(&ca, Some(&kept)), &access).await.unwrap();
