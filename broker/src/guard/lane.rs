@@ -87,9 +87,22 @@ impl Lane {
         }
     }
 
+    /// Whether nothing is read from the client until it has read more, or the router has answered.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unread() || self.unconfirmed()
+    }
+
+    fn unread(&self) -> bool {
+        lock(&self.answers).len() > UNREAD
+    }
+
+    fn unconfirmed(&self) -> bool {
+        lock(&self.subscriptions).len() > UNANSWERED
+    }
+
     /// Waits while the client has left too many answers unread.
     pub(super) async fn read(&self) {
-        while lock(&self.answers).len() > UNREAD {
+        while self.unread() {
             self.read.notified().await;
         }
     }
@@ -103,7 +116,7 @@ impl Lane {
 
     /// Waits while the router has too many SUBSCRIBEs to answer.
     pub(super) async fn subscribed(&self) {
-        while lock(&self.subscriptions).len() > UNANSWERED {
+        while self.unconfirmed() {
             self.confirmed.notified().await;
         }
     }

@@ -3,9 +3,10 @@
 //! The router keeps one log for each filter, drops the oldest of it without a word, and acknowledges a message that it has
 //! appended, read or not. So for each filter that messages are *required* to reach somebody through, this counts the bytes
 //! that were appended and those that each required subscriber has acknowledged. Once the slowest of them is a log behind,
-//! messages wait in front of the router, unacknowledged, and their publishers with them.
+//! messages wait in front of the router, unacknowledged, and their publishers with them: in line, so that none of them starves.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use tokio::time::timeout;
 
 use super::caps::lock;
 use super::metrics;
+use super::required::Reader;
+use super::turns::{Line, SHARE, Turn};
 
 /// What the router counts beside topic and payload.
 const OVERHEAD: u64 = 4;
@@ -22,15 +25,13 @@ const OVERHEAD: u64 = 4;
 /// How often a message that waits looks whether it still must.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// A connected subscriber that has acknowledged all it was sent, and is sent nothing for so long, has taken everything.
-const QUIET: Duration = Duration::from_millis(500);
-
 pub(super) struct Ledger {
     /// Bytes that the slowest subscriber may be behind.
     limit: u64,
     grace: Duration,
     logs: Mutex<HashMap<String, Log>>,
-    room: Notify,
+    /// The next number of those who wait.
+    next: AtomicU64,
 }
 
 /// What is known of the log of a filter.
@@ -39,34 +40,20 @@ struct Log {
     appended: u64,
     /// By client id.
     readers: HashMap<String, Reader>,
+    line: Line,
 }
 
-/// A required subscriber.
-struct Reader {
-    taken: u64,
-    /// The first offset in the log that it has not acknowledged: what is sent again counts once.
-    high: Option<u64>,
-    unacknowledged: usize,
-    /// When something was last sent or acknowledged.
-    moved: Instant,
-    connected: bool,
-    /// Since when it is away, until it acknowledges something again.
-    away_since: Option<Instant>,
-    /// Told if it is given up.
-    given_up: Arc<Notify>,
-}
-
-impl Reader {
-    /// Whether it has taken everything that there was for it.
-    fn is_done(&self, now: Instant) -> bool {
-        let quiet = now.duration_since(self.moved) > QUIET;
-        self.connected && quiet && self.unacknowledged == 0
+impl Log {
+    fn has_room(&self, limit: u64, size: u64) -> bool {
+        let slowest = self.readers.values().map(|reader| reader.taken).min();
+        let behind = slowest.map_or(0, |taken| self.appended.saturating_sub(taken));
+        // A message that is larger than the limit passes alone.
+        behind == 0 || behind + size <= limit
     }
 
-    fn is_late(&self, now: Instant, grace: Duration) -> bool {
-        let stalled = (self.unacknowledged > 0).then_some(self.moved);
-        let since = self.away_since.or(stalled);
-        since.is_some_and(|since| now.duration_since(since) > grace)
+    /// Calls who waits first, if it need not any more.
+    fn call(&self, limit: u64) {
+        self.line.call(|size| self.has_room(limit, size));
     }
 }
 
@@ -91,7 +78,7 @@ impl Ledger {
             limit,
             grace,
             logs: Mutex::default(),
-            room: Notify::new(),
+            next: AtomicU64::new(0),
         }
     }
 
@@ -101,15 +88,7 @@ impl Ledger {
         let log = logs.entry(filter.to_owned()).or_default();
         let appended = log.appended;
         let reader = log.readers.entry(client.to_owned());
-        let reader = reader.or_insert_with(|| Reader {
-            taken: appended,
-            high: None,
-            unacknowledged: 0,
-            moved: Instant::now(),
-            connected: true,
-            away_since: None,
-            given_up: Arc::default(),
-        });
+        let reader = reader.or_insert_with(|| Reader::new(appended));
         reader.given_up = Arc::clone(given_up);
     }
 
@@ -144,24 +123,26 @@ impl Ledger {
         logs.retain(|of, log| {
             if filter.is_none_or(|filter| filter == of) {
                 log.readers.remove(client);
+                log.call(self.limit);
+            }
+            if log.readers.is_empty() {
+                log.line.dissolve();
             }
             !log.readers.is_empty()
         });
-        drop(logs);
-        self.room.notify_waiters();
     }
 
-    /// Counts a message as appended, unless it must wait.
+    /// Counts a message of somebody who does not stand in line as appended, unless it must wait.
     pub(super) fn append(&self, topic: &str, size: u64) -> bool {
+        self.pass(topic, size, &mut Turn::default())
+    }
+
+    /// Counts a message as appended, unless it must wait for room, or for others that have waited for longer.
+    pub(super) fn pass(&self, topic: &str, size: u64, turn: &mut Turn) -> bool {
         let mut logs = lock(&self.logs);
-        let full = |log: &Log| {
-            let slowest = log.readers.values().map(|reader| reader.taken).min();
-            let behind = slowest.map_or(0, |taken| log.appended.saturating_sub(taken));
-            // A message that is larger than the limit passes alone.
-            behind > 0 && behind + size > self.limit
-        };
+        let waits = |log: &Log| !log.line.lets_pass(turn) || !log.has_room(self.limit, size);
         let mut matching = logs.iter().filter(|(filter, _)| matches(topic, filter));
-        if matching.any(|(_, log)| full(log)) {
+        if matching.any(|(_, log)| waits(log)) {
             return false;
         }
         for (filter, log) in logs.iter_mut() {
@@ -169,13 +150,62 @@ impl Ledger {
                 log.appended += size;
             }
         }
+        drop(logs);
+        if turn.number.is_some() {
+            turn.passed += size;
+        }
+        if turn.passed >= SHARE {
+            self.end(turn);
+        }
         true
+    }
+
+    /// Stands in line for a message. What it returns is called once the message may pass.
+    pub(super) fn stand(&self, topic: &str, size: u64, turn: &mut Turn) -> Arc<Notify> {
+        let called = Arc::clone(&turn.called);
+        if std::mem::replace(&mut turn.stands, true) {
+            return called;
+        }
+        let next = || self.next.fetch_add(1, Ordering::Relaxed);
+        let number = *turn.number.get_or_insert_with(next);
+        let mut logs = lock(&self.logs);
+        let mut alone = true;
+        for (filter, log) in logs.iter_mut() {
+            if matches(topic, filter) {
+                log.line.enter(number, size, &called);
+                log.call(self.limit);
+                alone = false;
+            }
+        }
+        if alone {
+            called.notify_one();
+        }
+        called
+    }
+
+    /// Leaves the line for as long as something else than room keeps a publisher from going on. It keeps its number.
+    pub(super) fn stand_back(&self, turn: &mut Turn) {
+        let stood = std::mem::take(&mut turn.stands);
+        let Some(number) = turn.number.filter(|_| stood) else {
+            return;
+        };
+        for log in lock(&self.logs).values_mut() {
+            log.line.leave(number);
+            log.call(self.limit);
+        }
+    }
+
+    /// Nothing waits any more, or the share is handed on: whatever waits next waits behind the others.
+    pub(super) fn end(&self, turn: &mut Turn) {
+        self.stand_back(turn);
+        (turn.number, turn.passed) = (None, 0);
     }
 
     /// A message was sent to a required subscriber.
     pub(super) fn sent(&self, client: &str, sent: &Sent) {
         let mut logs = lock(&self.logs);
-        if let Some(reader) = reader(&mut logs, client, &sent.filter) {
+        let log = logs.get_mut(&sent.filter);
+        if let Some(reader) = log.and_then(|log| log.readers.get_mut(client)) {
             reader.unacknowledged += 1;
             reader.moved = Instant::now();
         }
@@ -184,7 +214,10 @@ impl Ledger {
     /// A required subscriber has acknowledged a message.
     pub(super) fn acknowledged(&self, client: &str, sent: &Sent) {
         let mut logs = lock(&self.logs);
-        let Some(reader) = reader(&mut logs, client, &sent.filter) else {
+        let Some(log) = logs.get_mut(&sent.filter) else {
+            return;
+        };
+        let Some(reader) = log.readers.get_mut(client) else {
             return;
         };
         reader.unacknowledged = reader.unacknowledged.saturating_sub(1);
@@ -205,14 +238,12 @@ impl Ledger {
         }
         reader.high = Some(sent.offset + 1);
         reader.taken += sent.size;
-        drop(logs);
-        self.room.notify_waiters();
+        log.call(self.limit);
     }
 
-    /// Returns once there may be room.
-    pub(super) async fn room(&self) {
-        let notified = self.room.notified();
-        if timeout(LOOK, notified).await.is_err() {
+    /// Returns once there may be room for who stands in line.
+    pub(super) async fn room(&self, called: &Notify) {
+        if timeout(LOOK, called.notified()).await.is_err() {
             self.review(Instant::now());
         }
     }
@@ -242,18 +273,9 @@ impl Ledger {
                 reader.given_up.notify_one();
                 false
             });
+            log.call(self.limit);
         }
-        drop(logs);
-        self.room.notify_waiters();
     }
-}
-
-fn reader<'a>(
-    logs: &'a mut HashMap<String, Log>,
-    client: &str,
-    filter: &str,
-) -> Option<&'a mut Reader> {
-    logs.get_mut(filter)?.readers.get_mut(client)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use super::super::required::QUIET;
 use super::*;
 
 const FILTER: &str = "r/+/report";
@@ -125,4 +126,83 @@ fn a_subscriber_that_unsubscribes_or_leaves_is_not_waited_for() {
         ledger.leave("a", filter);
         assert!(ledger.append("r/1/report", 1));
     }
+}
+
+const TOPIC: &str = "r/1/report";
+const PART: u64 = SHARE / 4;
+
+/// A full log of four parts, and a function that acknowledges the next message of so many bytes.
+fn full() -> (Ledger, impl FnMut(&Ledger, u64)) {
+    let ledger = Ledger::new(SHARE, GRACE);
+    ledger.enter(FILTER, "a", &Arc::default());
+    assert!((0..4).all(|_| ledger.append(TOPIC, PART)));
+    let mut next = 0;
+    let acknowledge = move |ledger: &Ledger, size| {
+        ledger.acknowledged("a", &sent(next, size));
+        next += 1;
+    };
+    (ledger, acknowledge)
+}
+
+#[test]
+fn small_messages_do_not_take_the_room_that_a_large_one_waits_for() {
+    let (ledger, mut acknowledge) = full();
+    let (mut large, mut small) = (Turn::default(), Turn::default());
+    assert!(!ledger.pass(TOPIC, SHARE, &mut large));
+    let call_large = ledger.stand(TOPIC, SHARE, &mut large);
+    for _ in 0..3 {
+        acknowledge(&ledger, PART);
+        assert!(!ledger.pass(TOPIC, PART, &mut small) && !is_told(&call_large));
+    }
+    let call_small = ledger.stand(TOPIC, PART, &mut small);
+    acknowledge(&ledger, PART);
+    assert!(is_told(&call_large) && !is_told(&call_small));
+    assert!(!ledger.pass(TOPIC, PART, &mut small));
+    assert!(ledger.pass(TOPIC, SHARE, &mut large));
+}
+
+#[test]
+fn a_publisher_hands_on_a_share_before_the_next_in_line() {
+    let (ledger, mut acknowledge) = full();
+    let (mut first, mut second) = (Turn::default(), Turn::default());
+    ledger.stand(TOPIC, PART, &mut first);
+    let call_second = ledger.stand(TOPIC, SHARE, &mut second);
+    for _ in 0..4 {
+        acknowledge(&ledger, PART);
+        assert!(ledger.pass(TOPIC, PART, &mut first));
+    }
+    for _ in 0..4 {
+        acknowledge(&ledger, PART);
+        assert!(!ledger.pass(TOPIC, PART, &mut first), "its share is over");
+    }
+    ledger.stand(TOPIC, PART, &mut first);
+    assert!(is_told(&call_second) && ledger.pass(TOPIC, SHARE, &mut second));
+    acknowledge(&ledger, SHARE);
+    assert!(ledger.pass(TOPIC, PART, &mut first));
+}
+
+#[test]
+fn a_publisher_that_does_something_else_is_not_waited_for_and_keeps_its_place() {
+    let (ledger, mut acknowledge) = full();
+    let (mut busy, mut other) = (Turn::default(), Turn::default());
+    ledger.stand(TOPIC, PART, &mut busy);
+    let called = ledger.stand(TOPIC, PART, &mut other);
+    acknowledge(&ledger, PART);
+    assert!(!ledger.pass(TOPIC, PART, &mut other));
+    ledger.stand_back(&mut busy);
+    assert!(is_told(&called) && ledger.pass(TOPIC, PART, &mut other));
+    ledger.stand(TOPIC, PART, &mut busy);
+    acknowledge(&ledger, PART);
+    assert!(!ledger.pass(TOPIC, PART, &mut other));
+    assert!(ledger.pass(TOPIC, PART, &mut busy));
+}
+
+#[test]
+fn whoever_waits_is_called_once_nobody_is_required_any_more() {
+    let (ledger, _) = full();
+    let mut turn = Turn::default();
+    let called = ledger.stand(TOPIC, PART, &mut turn);
+    assert!(!is_told(&called));
+    ledger.leave("a", None);
+    assert!(is_told(&called) && ledger.pass(TOPIC, PART, &mut turn));
 }

@@ -1,5 +1,7 @@
 //! PUBLISH: whether a message may pass, and whether it must wait.
 
+use std::sync::Arc;
+
 use rumqttd::protocol::Packet as Routed;
 
 use super::packet::{self, Publish};
@@ -9,7 +11,7 @@ use super::{encode, ledger};
 /// Topics that a connection remembers to be admitted.
 const SEEN: usize = 16_384;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     pub(super) fn publish(&mut self, publish: Publish) {
         self.messages += 1;
         let topic = String::from_utf8_lossy(&publish.message.topic).into_owned();
@@ -22,7 +24,7 @@ impl Reader<'_> {
         self.guard.traffic.received.increment(1);
         self.guard.traffic.received_bytes.increment(payload as u64);
         let size = ledger::size(&publish.message.topic, &publish.message.payload);
-        if self.held.is_empty() && self.guard.ledger.append(&topic, size) {
+        if self.held.is_empty() && self.guard.ledger.pass(&topic, size, &mut self.turn) {
             self.route(&topic, publish);
             return;
         }
@@ -64,7 +66,7 @@ impl Reader<'_> {
         {
             let size = ledger::size(&first.message.topic, &first.message.payload);
             let topic = String::from_utf8_lossy(&first.message.topic).into_owned();
-            if !self.guard.ledger.append(&topic, size) {
+            if !self.guard.ledger.pass(&topic, size, &mut self.turn) {
                 return;
             }
             self.guard.traffic.held_bytes.decrement(size as f64);
@@ -74,6 +76,23 @@ impl Reader<'_> {
                 self.route(&topic, publish);
             }
         }
+        if self.held.is_empty() {
+            self.guard.ledger.end(&mut self.turn);
+        }
+    }
+
+    /// Stands in line for the message that waits first, and returns once it may pass.
+    pub(super) fn room(&mut self) -> impl Future<Output = ()> + use<'a> {
+        let guard = self.guard;
+        let called = match self.held.front() {
+            Some(first) => {
+                let size = ledger::size(&first.message.topic, &first.message.payload);
+                let topic = String::from_utf8_lossy(&first.message.topic);
+                guard.ledger.stand(&topic, size, &mut self.turn)
+            }
+            None => Arc::default(),
+        };
+        async move { guard.ledger.room(&called).await }
     }
 
     fn route(&mut self, topic: &str, publish: Publish) {

@@ -12,7 +12,7 @@
 //! - `packet`, `fields`: what a client may send · `encode`: what it is sent.
 //! - `slots`: one connection a client id, and sessions that are kept · `session`, `wills`: a connection from its slot to its end.
 //! - `reader`, `messages`, `filters`, `writer`, `granted`: its two halves · `lane`, `deliveries`: what they share.
-//! - `ledger`: messages wait for a subscriber that they must reach, in the place of being lost.
+//! - `ledger`, `required`, `turns`: messages wait for subscribers that they must reach, and for others that came before.
 //! - `retained`, `names`: what is kept, and how much · `router`: the links to rumqttd.
 //! - `identity`, `rules`, `tls`: who may do what · `standing`: whether who was let in would still be.
 
@@ -38,6 +38,7 @@ pub(crate) mod packet;
 mod passwords;
 mod quiet;
 mod reader;
+mod required;
 mod retained;
 mod router;
 mod rules;
@@ -45,6 +46,7 @@ mod session;
 mod slots;
 mod standing;
 pub(crate) mod tls;
+mod turns;
 mod wills;
 mod writer;
 

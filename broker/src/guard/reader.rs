@@ -13,6 +13,7 @@ use super::encode;
 use super::end::End;
 use super::lane::Lane;
 use super::packet::{self, Limits, Next, Packet, Publish};
+use super::turns::Turn;
 use super::{Guard, Stream, caps::lock, metrics};
 
 /// Packets handed to the router at once.
@@ -44,6 +45,7 @@ pub(super) struct Reader<'a> {
     /// Messages that wait for a required subscriber, and everything behind them.
     pub(super) held: VecDeque<Publish>,
     pub(super) held_bytes: usize,
+    pub(super) turn: Turn,
     pub(super) seen: HashSet<u64>,
     pub(super) messages: u32,
     /// Since when no more can be held.
@@ -90,6 +92,7 @@ impl<'a> Reader<'a> {
             answers: BytesMut::new(),
             held: VecDeque::new(),
             held_bytes: 0,
+            turn: Turn::default(),
             seen: HashSet::new(),
             messages: 0,
             full_since: None,
@@ -103,6 +106,10 @@ impl<'a> Reader<'a> {
         loop {
             self.release();
             let parsed = self.parse();
+            let goes_on = self.batch.is_empty() && self.messages == 0 && !self.lane.is_behind();
+            if self.turn.stands && !goes_on {
+                self.guard.ledger.stand_back(&mut self.turn);
+            }
             self.flush().await?;
             self.pace().await;
             self.lane.read().await;
@@ -112,9 +119,9 @@ impl<'a> Reader<'a> {
                 Parsed::Full => self.full().await?,
                 Parsed::Missing(bytes) if self.held.is_empty() => self.read(bytes).await?,
                 Parsed::Missing(bytes) => {
-                    let guard = self.guard;
+                    let room = self.room();
                     tokio::select! {
-                        () = guard.ledger.room() => {}
+                        () = room => {}
                         read = self.read(bytes) => read?,
                     }
                 }
@@ -130,9 +137,9 @@ impl<'a> Reader<'a> {
             // What it has to acknowledge to make room may be behind that message.
             return Err(End::Refused("held"));
         }
-        let guard = self.guard;
+        let room = self.room();
         if self.buffer.len() >= ROOM.1 {
-            guard.ledger.room().await;
+            room.await;
             // Its packets were not looked at, so it did not fall silent.
             self.last = Instant::now();
             return Ok(());
@@ -140,7 +147,7 @@ impl<'a> Reader<'a> {
         // So that it is noticed if it leaves.
         let before = self.buffer.len();
         tokio::select! {
-            () = guard.ledger.room() => {}
+            () = room => {}
             read = self.read(1) => read?,
         }
         if self.buffer.len() > before {
@@ -275,6 +282,7 @@ impl<'a> Reader<'a> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
+        self.guard.ledger.end(&mut self.turn);
         if self.held_bytes > 0 {
             self.guard
                 .traffic
