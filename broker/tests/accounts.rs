@@ -208,7 +208,10 @@ async fn a_hangup_ends_the_connections_and_sessions_of_users_who_were_taken_out(
     let echo = "cipherwatt/v2/plan";
     assert_eq!(operator.subscribe(echo).await, 0x80);
     let last = operator.next();
-    assert!(timeout(QUIET, last).await.is_err(), "its will was published");
+    assert!(
+        timeout(QUIET, last).await.is_err(),
+        "its will was published"
+    );
 }
 
 #[test]
@@ -299,7 +302,11 @@ fn in_production_a_broker_knows_its_clients_or_is_told_that_it_need_not() {
     let north = ["--config", "north.toml"];
     let (code, _, stderr) = finish(folder.path(), &north, "");
     assert_eq!(code, Some(2));
-    for said in ["broker.identity", "deployment.mode", "broker.insecure_local = true"] {
+    for said in [
+        "broker.identity",
+        "deployment.mode",
+        "broker.insecure_local = true",
+    ] {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
     let doctor = finish(folder.path(), &["doctor", "--config", "north.toml"], "");

@@ -73,7 +73,9 @@ async fn connections_beyond_the_limit_are_closed_and_counted() {
     let mut third = TcpStream::connect(world.address).await.unwrap();
     let mut rest = Vec::new();
     // It is closed, or reset: it may have sent something by then.
-    let _ = timeout(PATIENCE, third.read_to_end(&mut rest)).await.unwrap();
+    let _ = timeout(PATIENCE, third.read_to_end(&mut rest))
+        .await
+        .unwrap();
     assert!(rest.is_empty());
     assert_eq!(world.refused("connections").await, 1.0);
     let line = world.broker.line("a connection is refused");
@@ -110,7 +112,12 @@ fn topics(messages: &[(String, Vec<u8>)]) -> Vec<&str> {
 async fn so_many_messages_are_retained_and_more_are_acknowledged_dropped_and_counted() {
     let world = World::start(&["max_retained=2"]);
     let mut client = world.client("a").await;
-    for (topic, payload) in [("kept/1", b"a"), ("kept/2", b"b"), ("kept/3", b"c"), ("kept/1", b"d")] {
+    for (topic, payload) in [
+        ("kept/1", b"a"),
+        ("kept/2", b"b"),
+        ("kept/3", b"c"),
+        ("kept/1", b"d"),
+    ] {
         client.publish(topic, payload, true).await;
     }
     assert_eq!(world.refused("retained").await, 1.0);
@@ -128,13 +135,21 @@ async fn so_many_messages_are_retained_and_more_are_acknowledged_dropped_and_cou
 async fn so_many_bytes_are_retained_and_more_are_acknowledged_dropped_and_counted() {
     let world = World::start(&["max_retained_bytes=2000"]);
     let mut client = world.client("a").await;
-    for (topic, bytes) in [("kept/1", 1_200), ("kept/2", 801), ("kept/3", 800), ("kept/1", 1_201)] {
+    for (topic, bytes) in [
+        ("kept/1", 1_200),
+        ("kept/2", 801),
+        ("kept/3", 800),
+        ("kept/1", 1_201),
+    ] {
         client.publish(topic, &vec![7; bytes], true).await;
     }
     assert_eq!(world.refused("retained").await, 2.0);
     let kept = retained(&world).await;
     let bytes: Vec<usize> = kept.iter().map(|(_, payload)| payload.len()).collect();
-    assert_eq!((topics(&kept), bytes), (vec!["kept/1", "kept/3"], vec![1_200, 800]));
+    assert_eq!(
+        (topics(&kept), bytes),
+        (vec!["kept/1", "kept/3"], vec![1_200, 800])
+    );
 }
 
 const HELD: &str = "cipherwatt_broker_held_bytes";
@@ -156,7 +171,8 @@ async fn so_many_bytes_are_held_for_a_client_and_whoever_waits_for_itself_is_lef
     let root = &settings.deployment.root;
     let topic = format!("{root}/shard/0/feeder/north/meter/m/report");
     let (mut from, mut to) = client.silent(&topic).await.into_split();
-    let ends = tokio::spawn(async move { tokio::io::copy(&mut from, &mut tokio::io::sink()).await });
+    let ends =
+        tokio::spawn(async move { tokio::io::copy(&mut from, &mut tokio::io::sink()).await });
     let length = u16::try_from(topic.len()).unwrap().to_be_bytes();
     let body = [&length[..], topic.as_bytes(), &[0, 1], &[7; REPORT]].concat();
     let packet = client::packet(0x32, &body);

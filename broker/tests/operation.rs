@@ -146,17 +146,24 @@ async fn a_hangup_ends_connections_whose_certificates_are_not_accepted_any_more(
     let address = broker.address();
     fs::copy(folder.join("certs/ca.crt"), folder.join("old.crt")).unwrap();
     let mut open = session(folder, "certs", address).await.unwrap();
-    let ends = |of: &str| format!("cipherwatt_broker_certificate_valid_until_seconds{{certificate=\"{of}\"}}");
+    let ends = |of: &str| {
+        format!("cipherwatt_broker_certificate_valid_until_seconds{{certificate=\"{of}\"}}")
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     for of in ["broker", "authorities", "clients"] {
         let left = metric(scraped, &ends(of)).await - now.as_secs_f64();
-        assert!((300.0..11_000.0).contains(&(left / 86_400.0)), "{of}: {left} s");
+        assert!(
+            (300.0..11_000.0).contains(&(left / 86_400.0)),
+            "{of}: {left} s"
+        );
     }
     // The authority that signs clients is another one from now on.
     fs::copy(folder.join("new/ca.crt"), folder.join("certs/ca.crt")).unwrap();
     broker.hang_up();
     let mut rest = Vec::new();
-    let _ = timeout(PATIENCE, open.read_to_end(&mut rest)).await.expect("it is still connected");
+    let _ = timeout(PATIENCE, open.read_to_end(&mut rest))
+        .await
+        .expect("it is still connected");
     let line = broker.line("a connection is refused: dashboard.dashboard-1 is not let in any more");
     assert_eq!(line["reason"], "revoked", "{line}");
     assert_eq!(metric(scraped, &ends("clients")).await, 0.0);

@@ -22,7 +22,9 @@ pub(super) enum End {
     #[error("{0}")]
     Denied(Refused),
     /// The identity that was let in before.
-    #[error("{0} is not let in any more: its user or certificate was removed, revoked or has ended")]
+    #[error(
+        "{0} is not let in any more: its user or certificate was removed, revoked or has ended"
+    )]
     Revoked(String),
     #[error("another connection has the client id now")]
     TakenOver,

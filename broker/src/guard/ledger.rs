@@ -163,17 +163,16 @@ impl Ledger {
     /// Stands in line for a message. What it returns is called once the message may pass.
     pub(super) fn stand(&self, topic: &str, size: u64, turn: &mut Turn) -> Arc<Notify> {
         let called = Arc::clone(&turn.called);
-        if std::mem::replace(&mut turn.stands, true) {
-            return called;
-        }
+        turn.stands = true;
         let next = || self.next.fetch_add(1, Ordering::Relaxed);
         let number = *turn.number.get_or_insert_with(next);
         let mut logs = lock(&self.logs);
         let mut alone = true;
         for (filter, log) in logs.iter_mut() {
             if matches(topic, filter) {
-                log.line.enter(number, size, &called);
-                log.call(self.limit);
+                if log.line.enter(number, size, &called) {
+                    log.call(self.limit);
+                }
                 alone = false;
             }
         }

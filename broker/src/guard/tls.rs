@@ -110,7 +110,9 @@ pub(super) fn expiry(certificates: &[CertificateDer<'_>]) -> Option<SystemTime> 
 /// Those that sign clients' certificates, if clients show any.
 fn authorities(broker: &Broker) -> Result<Option<Vec<CertificateDer<'static>>>, TlsError> {
     match (&broker.client_ca_file, broker.identity) {
-        (Some(file), IdentityKind::Certificate) => certificates("broker.client_ca_file", file).map(Some),
+        (Some(file), IdentityKind::Certificate) => {
+            certificates("broker.client_ca_file", file).map(Some)
+        }
         _ => Ok(None),
     }
 }

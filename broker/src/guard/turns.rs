@@ -32,8 +32,10 @@ impl Line {
         first.is_none_or(|(first, _)| turn.number.is_some_and(|own| own <= *first))
     }
 
-    pub(super) fn enter(&mut self, number: u64, size: u64, called: &Arc<Notify>) {
-        self.0.insert(number, (size, Arc::clone(called)));
+    /// Whether it did not stand here.
+    pub(super) fn enter(&mut self, number: u64, size: u64, called: &Arc<Notify>) -> bool {
+        let before = self.0.insert(number, (size, Arc::clone(called)));
+        before.is_none()
     }
 
     pub(super) fn leave(&mut self, number: u64) {

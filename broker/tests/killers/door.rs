@@ -126,8 +126,7 @@ async fn a_message_of_mqtt_5_with_properties() {
     assert!(victim.closed().await);
     // Its task has panicked, and so does that of whoever comes under its id, in front of all others.
     assert!(
-        Client::connect(bare.address, "victim", true).await.is_err()
-            && !serves(bare.address).await,
+        Client::connect(bare.address, "victim", true).await.is_err() && !serves(bare.address).await,
         "it does not kill, so nothing is shown"
     );
     refuses_mqtt_5().await;

@@ -237,5 +237,8 @@ async fn publishers_of_large_and_of_small_messages_that_wait_all_get_on() {
         panic!("{passed:?}");
     };
     assert!(*large >= 5, "the large ones starve: {passed:?}");
-    assert!(small.iter().all(|it| *it >= 50), "small ones starve: {passed:?}");
+    assert!(
+        small.iter().all(|it| *it >= 50),
+        "small ones starve: {passed:?}"
+    );
 }

@@ -300,7 +300,10 @@ async fn memory_is_bounded_for_messages_that_wait() {
     let log = 4 * MIB;
     let limit = 2 * (log + (PUBLISHERS * held) as u64);
     assert!(all < limit, "{all} of {limit}");
-    assert!(all > (PUBLISHERS as u64) * MIB / 2, "nothing is held: {all}");
+    assert!(
+        all > (PUBLISHERS as u64) * MIB / 2,
+        "nothing is held: {all}"
+    );
     let grown = all.saturating_sub(half);
     assert!(grown < 4 * MIB, "it goes on growing: {grown}");
     drop(stalled);

@@ -26,7 +26,11 @@ pub(crate) struct Process {
 impl Process {
     /// Ours, with so many file descriptors, if they are to be few, and with these settings.
     pub(crate) fn start(files: Option<u32>, settings: &[String]) -> Self {
-        let small = ["segment_bytes=1048576", "segment_count=4", "metrics_listen="];
+        let small = [
+            "segment_bytes=1048576",
+            "segment_count=4",
+            "metrics_listen=",
+        ];
         let small = small.map(|setting| format!("broker.{setting}"));
         let settings = small.iter().chain(settings);
         let mut child = limited(files)

@@ -50,10 +50,18 @@ impl Common {
     /// The files and settings given, each behind a space, as a shell reads them: for another command of the same deployment.
     #[must_use]
     pub fn repeated(&self) -> String {
-        let files = self.config.iter().map(|file| ("config", file.display().to_string()));
-        let set = self.set.iter().map(|(key, value)| ("set", format!("{key}={value}")));
+        let files = self
+            .config
+            .iter()
+            .map(|file| ("config", file.display().to_string()));
+        let set = self
+            .set
+            .iter()
+            .map(|(key, value)| ("set", format!("{key}={value}")));
         let flags = files.chain(set);
-        flags.map(|(flag, value)| format!(" --{flag} {}", quoted(&value))).collect()
+        flags
+            .map(|(flag, value)| format!(" --{flag} {}", quoted(&value)))
+            .collect()
     }
 
     /// Adds the flags given after a command, which win over those before it.
@@ -211,7 +219,15 @@ mod tests {
 
     #[test]
     fn files_and_settings_are_repeated_as_a_shell_reads_them() {
-        let line = ["x", "--config", "my files/a.toml", "--set", "a=it's", "--set", "b=1"];
+        let line = [
+            "x",
+            "--config",
+            "my files/a.toml",
+            "--set",
+            "a=it's",
+            "--set",
+            "b=1",
+        ];
         let parsed = tools::parse_from::<Command>(line.map(Into::into).into_iter());
         let repeated = parsed.unwrap().common.repeated();
         assert_eq!(
