@@ -156,7 +156,7 @@ const HELD: &str = "cipherwatt_broker_held_bytes";
 const REPORT: usize = 20_000;
 const MAX_HELD: usize = 100_000;
 
-/// One that is required to get all reports, waits for none of its own, and acknowledges nothing: what it publishes waits for itself.
+/// One that is required to get all reports and acknowledges nothing: what it publishes waits for itself.
 #[tokio::test]
 async fn so_many_bytes_are_held_for_a_client_and_whoever_waits_for_itself_is_left_and_counted() {
     let world = World::start(&[

@@ -169,8 +169,8 @@ async fn a_hangup_ends_connections_whose_certificates_are_not_accepted_any_more(
     assert_eq!(metric(scraped, &ends("clients")).await, 0.0);
 }
 
-/// Peers that connect to a port with TLS and say nothing hold up the listener of rumqttd, which has one TLS handshake at a time. That
-/// is not shown here: rumqttd is built without TLS, because what it needs for it has open advisories.
+/// Peers that connect to a port with TLS and say nothing hold up the listener of rumqttd, which has one TLS handshake at a time.
+/// That is not shown here: rumqttd is built without TLS, because what it needs for it has open advisories.
 #[tokio::test]
 async fn peers_that_never_begin_tls_hinder_nobody_and_are_shown_out() {
     let folder = tempfile::tempdir().unwrap();

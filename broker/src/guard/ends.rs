@@ -11,8 +11,8 @@ use super::caps::lock;
 
 const VALID_UNTIL: &str = "cipherwatt_broker_certificate_valid_until_seconds";
 
-/// Whose certificates: the broker's own with those that lead to its authority, the authorities' that sign its clients', and those of
-/// the clients that are connected.
+/// Whose certificates: the broker's own with those that lead to its authority, the authorities' that sign its clients', and those
+/// of the clients that are connected.
 pub(super) const OWN: &str = "broker";
 pub(super) const AUTHORITIES: &str = "authorities";
 const CLIENTS: &str = "clients";
