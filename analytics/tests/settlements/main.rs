@@ -177,18 +177,42 @@ fn without_the_last(scene: &mut Scene, second: &[u32]) {
     assert_eq!(scene.said(&effects.outgoing), late);
 }
 
+/// The operator says so of a part that has a meter which spoils sums, and the roster without that meter may come later.
 #[test]
-fn a_part_that_replaces_another_is_never_divided_again() {
+fn a_part_that_replaces_another_is_made_again_without_whoever_has_left_the_roster() {
+    let [first, second] = groups();
     let mut scene = Scene::new();
     let release = scene.release();
     scene.settle(&release, SumStatus::Divide);
     let effects = scene.receive(0..METERS);
-    for release in scene.releases(&effects.outgoing) {
-        let part = release.message.part.0;
-        let members: Vec<u32> = release.message.set.iter().collect();
-        let told = scene.settle(&release, SumStatus::Divide);
-        assert_eq!(told, of(&members, part, Outcome::Refused));
+    let mut releases = scene.releases(&effects.outgoing);
+    releases.sort_by_key(|release| release.message.part);
+    for release in &releases {
+        let told = scene.settle(release, SumStatus::Divide);
+        assert_eq!(told, ToBoth::default(), "everybody is in the roster");
     }
+    scene.leave(first[0]);
+    assert_eq!(
+        scene.settle(&releases[0], SumStatus::Divide),
+        of(&first[1..], 1, Outcome::Refused),
+        "two are too few"
+    );
+    scene.leave(second[0]);
+    let rest = &second[1..];
+    assert_eq!(
+        scene.settle(&releases[1], SumStatus::Divide),
+        of(rest, 2, Outcome::Wanted)
+    );
+    let effects = scene.receive(rest.iter().copied());
+    let release = scene.releases(&effects.outgoing).pop().unwrap();
+    assert!(release.message.set.iter().eq(rest.iter().copied()));
+    assert_eq!(
+        (release.message.part, release.message.replaces),
+        (Part(3), Some(Part(0))),
+        "the one that the operator knows"
+    );
+    let taken = scene.settle(&release, SumStatus::Taken);
+    assert_eq!(taken, of(rest, 3, Outcome::Released));
 }
 
 #[test]

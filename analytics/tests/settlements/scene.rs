@@ -50,22 +50,12 @@ impl Scene {
         let settings = Settings::defaults();
         let key = SigningKey::from_bytes(&[1; 32]);
         let topics = Topics::new(&settings.deployment.root).unwrap();
-        let entry = |meter| RosterEntry {
-            gateway: format!("gateway-{}", meter % 2).parse().unwrap(),
-            ..common::entry(meter, key.verifying_key())
-        };
-        let page = RosterPage {
-            version: 1,
-            page: 0,
-            pages: 1,
-            entries: (0..METERS).map(entry).collect(),
-        };
         let mut plan = common::plan(&settings, key.verifying_key());
         plan.min_meters = 3;
         let store = MemoryStore::default();
         let engine = Self::engine(&settings, &topics, &plan, &key, &store);
         Self {
-            roster: Roster::from_pages([page]).unwrap(),
+            roster: roster(&key, None),
             settings,
             topics,
             plan,
@@ -114,6 +104,11 @@ impl Scene {
         let (settings, topics, plan) = (&self.settings, &self.topics, &self.plan);
         self.engine = Self::engine(settings, topics, plan, &self.key, &self.store);
         self.now_ms = 0;
+    }
+
+    /// The roster has everybody but this meter from now on.
+    pub(crate) fn leave(&mut self, meter: u32) {
+        self.roster = roster(&self.key, Some(meter));
     }
 
     /// The plan has other keys from now on, and none that the window's reports are under.
@@ -246,4 +241,19 @@ impl Scene {
         );
         self.releases(&effects.outgoing).pop().unwrap()
     }
+}
+
+fn roster(key: &SigningKey, without: Option<u32>) -> Roster {
+    let entry = |meter| RosterEntry {
+        gateway: format!("gateway-{}", meter % 2).parse().unwrap(),
+        ..common::entry(meter, key.verifying_key())
+    };
+    let meters = (0..METERS).filter(|meter| Some(*meter) != without);
+    let page = RosterPage {
+        version: 1,
+        page: 0,
+        pages: 1,
+        entries: meters.map(entry).collect(),
+    };
+    Roster::from_pages([page]).unwrap()
 }
