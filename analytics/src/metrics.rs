@@ -85,7 +85,7 @@ const COUNTERS: [(&str, &str); 16] = [
     ),
     (
         DIVIDED,
-        "Releases the operator could not open, whose reports were asked for again in smaller parts",
+        "Releases the operator did not open, whose reports were asked for again in other parts",
     ),
     (HELD, "Sums that were due with too few contributors"),
     (

@@ -51,6 +51,8 @@ struct Refused {
     /// Of a search.
     #[serde(default)]
     culprits: BTreeSet<MeterId>,
+    #[serde(default)]
+    silent: BTreeSet<MeterId>,
 }
 
 fn refused(totals: &Path) -> Vec<Refused> {
@@ -106,6 +108,7 @@ impl<'a> Ended<'a> {
         for line in refused.filter(|line| line.window_start == window) {
             ended.burnt.extend(line.meters);
             ended.culprits.extend(line.culprits);
+            ended.culprits.extend(line.silent);
         }
         ended
     }
@@ -184,15 +187,13 @@ struct Scene {
 }
 
 impl Scene {
-    async fn start(state: &Path, stop: Stop, honest: u32) -> Self {
+    async fn start(state: &Path, stop: Stop, settings: &Settings) -> Self {
         let clock = MockClock::new(clocked::passed(0));
         let on = On {
             clock: clock.clone(),
             ..On::here()
         };
-        let mut stack = Stack::services(&settings(honest), state, &on)
-            .await
-            .unwrap();
+        let mut stack = Stack::services(settings, state, &on).await.unwrap();
         stack.add_fleet(Network::default()).await.unwrap();
         started(&mut stack, &stop).await;
         let settings = stack.settings().clone();
@@ -259,7 +260,7 @@ impl Scene {
 async fn a_hostile_meter_costs_nobody_else_or_its_part_and_the_next_windows_are_whole() {
     let state = tempfile::tempdir().unwrap();
     let (_keep, stop) = Stop::manual();
-    let mut scene = Scene::start(state.path(), stop, HONEST).await;
+    let mut scene = Scene::start(state.path(), stop, &settings(HONEST)).await;
     let totals = scene.settings.operator.totals_file.clone();
     let hostile = scene.hostile.clone();
     for (number, spoilt) in (0..).zip(SPOILT) {
@@ -308,15 +309,23 @@ async fn a_hostile_meter_costs_nobody_else_or_its_part_and_the_next_windows_are_
     }
 }
 
-/// Too few for two parts of the minimum group and more, and enough for two.
+/// Too few for two parts of the minimum group and more, enough for two, and one that sends nothing again.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_twenty_and_all_sixty_honest_reports_are_in_totals_beside_one_of_noise() {
-    for honest in [20, 60] {
+    for (honest, sends_again) in [(20, true), (60, true), (60, false)] {
         let state = tempfile::tempdir().unwrap();
         let (_keep, stop) = Stop::manual();
-        let mut scene = Scene::start(state.path(), stop, honest).await;
+        let mut settings = settings(honest);
+        if !sends_again {
+            settings.analytics.idle_limit = Duration::from_secs(4);
+            settings.operator.search_timeout = Duration::from_secs(16);
+        }
+        let mut scene = Scene::start(state.path(), stop, &settings).await;
         let totals = scene.settings.operator.totals_file.clone();
         scene.pass(0, Spoilt::Noise).await;
+        if !sends_again {
+            scene.rogue.forget();
+        }
         let is_whole =
             |released: &[FeederReport]| Ended::of(window(0), released, &totals).is_whole(honest);
         scene.until("everybody in a total or named", is_whole).await;

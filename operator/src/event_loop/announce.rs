@@ -132,17 +132,19 @@ impl EventLoop {
         if judged.is_none() && self.searches.holds(&sum) {
             return None;
         }
-        metrics::divided();
-        match sum.replaces {
-            Some(replaces) => tracing::warn!(
-                feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, replaces = replaces.0,
+        let (feeder, window, part) = (&sum.feeder, sum.window.0, sum.part.0);
+        if let Some(replaces) = sum.replaces {
+            tracing::warn!(
+                %feeder, window, part, replaces = replaces.0,
                 "a part has meters that spoil sums: it is not opened, and analytics is to send it again without them"
-            ),
-            None => tracing::warn!(
-            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = sum.contributors(),
-            "a sum did not open: analytics is to send it again in disjoint parts, of which the one that does not open either \
-             has the meter that spoils it"
-            ),
+            );
+        } else {
+            metrics::divided();
+            tracing::warn!(
+                %feeder, window, part, contributors = sum.contributors(),
+                "a sum did not open: analytics is to send it again in disjoint parts, without whoever is found to spoil it; a part that \
+                 does not open either has the meter that does"
+            );
         }
         let message = match judged {
             Some(judged) => self.searches.ask(*judged, message),
@@ -186,6 +188,12 @@ fn say_searched(searched: &Searched) {
         tracing::error!(
             %feeder, window, part, reports, missing, openings, is_cut_short, meters = named(&searched.together),
             "several of these meters spoil sums together, each by too little to be told apart"
+        );
+    }
+    if !searched.silent.is_empty() {
+        tracing::warn!(
+            %feeder, window, part, meters = named(&searched.silent),
+            "these meters, or their gateways, did not send their reports again: one of them may spoil sums, and their readings of this              window are in no total"
         );
     }
     if searched.sum_differs {

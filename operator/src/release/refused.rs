@@ -1,6 +1,6 @@
 //! The record of what did not open: `totals.jsonl` has a file beside it, `totals.refused.jsonl`, with one line of JSON a sum. Of
-//! one that failed for good it has the names of its `meters`, one of which spoiled it. A search that found somebody has a line of
-//! its own, with the part that was divided and its `culprits`.
+//! one that failed for good it has the names of its `meters`, one of which spoiled it. A search that found somebody, or to which somebody
+//! did not send its report again, has a line of its own, with the part that was divided, its `culprits` and who was `silent`.
 //!
 //! A line is on disk before the sum is answered. A kill in between can leave it twice. An older copy of the ledger learns from
 //! it which sums were spent, and how often its key's answers were asked for.
@@ -104,6 +104,9 @@ pub(crate) struct Search {
     /// Gateways of several culprits, whose other meters were not looked at.
     #[serde(default)]
     gateways: Vec<GatewayId>,
+    /// Meters whose report did not come again.
+    #[serde(default)]
+    silent: Vec<MeterId>,
     /// Answers that said no, which count against the refusals of the key epoch.
     pub(super) refusals: u32,
     /// Reports that were searched, and those that did not come.
@@ -123,6 +126,7 @@ impl Search {
             culprits: searched.culprits.clone(),
             together: searched.together.clone(),
             gateways: searched.gateways.clone(),
+            silent: searched.silent.clone(),
             refusals,
             reports: searched.reports,
             missing: searched.missing,

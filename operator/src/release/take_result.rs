@@ -119,6 +119,8 @@ pub(crate) struct Searched {
     pub together: Vec<MeterId>,
     /// Gateways of several culprits, whose other meters were not looked at.
     pub gateways: Vec<GatewayId>,
+    /// Meters of which no report came: one of them may have spoiled the sum.
+    pub silent: Vec<MeterId>,
     /// Reports that were searched.
     pub reports: usize,
     /// Reports that did not come, or had no room.

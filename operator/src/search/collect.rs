@@ -42,6 +42,8 @@ pub(crate) struct Collection {
     pub(crate) signed_twice: BTreeSet<u32>,
     /// Meters that signed what is not of the profile for this sum, which has no such report: analytics would have refused it.
     pub(crate) malformed: BTreeSet<u32>,
+    /// Meters whose report had no room.
+    without_room: BTreeSet<u32>,
     /// Bytes of a report of the profile; `None` where the plan has no setting for the sum.
     expected: Option<usize>,
     wanted: HashMap<MeterId, (u32, Salt)>,
@@ -71,6 +73,7 @@ impl Collection {
         let collection = Self {
             expected,
             malformed: BTreeSet::new(),
+            without_room: BTreeSet::new(),
             wanted: wanted.collect(),
             judged,
             reports: BTreeMap::new(),
@@ -102,6 +105,19 @@ impl Collection {
     /// Reports of the sum that have not come, or had no room.
     pub(crate) fn missing(&self) -> usize {
         self.judged.sum.salts.len() - self.reports.len()
+    }
+
+    /// Meters of the sum of which nothing came.
+    pub(crate) fn silent(&self) -> Vec<u32> {
+        let mut wanted: Vec<u32> = self.wanted.values().map(|(number, _)| *number).collect();
+        let came = |number: &u32| {
+            self.reports.contains_key(number)
+                || self.malformed.contains(number)
+                || self.without_room.contains(number)
+        };
+        wanted.retain(|number| !came(number));
+        wanted.sort_unstable();
+        wanted
     }
 
     /// Takes a message that came on `topic`, if it is a report of the sum.
@@ -154,6 +170,7 @@ impl Collection {
             return;
         }
         let Some(room) = self.room.checked_sub(opened.limbs.len()) else {
+            self.without_room.insert(number);
             return;
         };
         self.room = room;

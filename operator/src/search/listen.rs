@@ -21,9 +21,9 @@ const WAITING: usize = 4;
 /// How long a broker may take to grant the subscription. Then the sum is divided without a search.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long no report may come before what has come is searched: one that a hostile meter does not send again must not keep the others
-/// waiting. Analytics has asked three times by then.
-const QUIET: Duration = Duration::from_secs(30);
+/// The part of its time after which a search goes on with what has come, if nothing more did: one that a hostile meter does not
+/// send again must not keep the others waiting. By default that is 30 s, in which analytics has asked three times.
+const QUIET: u32 = 4;
 
 /// A signed answer: its topic and bytes.
 type Answer = (String, Bytes);
@@ -187,7 +187,7 @@ impl Listener {
         }
         tracing::info!(%feeder, window = window.0, part = part.0, "listening to the reports of a sum that did not open");
         let deadline = Instant::now() + self.timeout;
-        let mut quiet = Instant::now() + QUIET;
+        let mut quiet = Instant::now() + self.timeout / QUIET;
         while !collection.is_complete() {
             match timeout_at(deadline.min(quiet), inbox.recv()).await {
                 Ok(Some(Event::Message(message))) => {
@@ -199,7 +199,7 @@ impl Listener {
                         &self.deployment,
                     );
                     if collection.progress() > before {
-                        quiet = Instant::now() + QUIET;
+                        quiet = Instant::now() + self.timeout / QUIET;
                     }
                     inbox.ack(&message);
                 }

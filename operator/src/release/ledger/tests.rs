@@ -897,6 +897,7 @@ fn a_part_that_only_the_totals_have_still_replaces_the_sum_it_is_a_part_of() {
 fn two_culprits(failed: &Opening) -> Searched {
     Searched {
         gateways: Vec::new(),
+        silent: Vec::new(),
         feeder: failed.feeder.clone(),
         window_start: failed.window_start,
         part: failed.part,

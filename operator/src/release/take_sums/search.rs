@@ -56,7 +56,7 @@ impl SumTaker {
     pub(super) fn named(&mut self, collection: &Collection, found: &Found) -> TakeResult {
         let sum = &collection.judged.sum;
         let searched = searched(collection, found);
-        if !found.culprits.is_empty() || !found.together.is_empty() {
+        if searched.names_somebody() {
             let search = Search::new(&searched, found.refusals, self.by());
             // An answer that is not counted may not be given.
             if let Err(error) = self.ledger.refuse(&search) {
@@ -101,6 +101,14 @@ fn not_counted(error: &(dyn std::error::Error + 'static)) {
     tracing::error!(error = %Chain(error), "a search ends without a name: what it says about the key could not be counted");
 }
 
+impl Searched {
+    /// Whether the record is to have it.
+    fn names_somebody(&self) -> bool {
+        let named = [&self.culprits, &self.together, &self.silent];
+        named.iter().any(|meters| !meters.is_empty())
+    }
+}
+
 fn searched(collection: &Collection, found: &Found) -> Searched {
     let judged = &collection.judged;
     let names = |numbers: &[u32]| -> Vec<MeterId> {
@@ -117,6 +125,7 @@ fn searched(collection: &Collection, found: &Found) -> Searched {
         culprits: names(&found.culprits),
         together: names(&found.together),
         gateways: found.gateways.clone(),
+        silent: names(&collection.silent()),
         reports: collection.reports.len(),
         missing: collection.missing(),
         openings: found.openings,

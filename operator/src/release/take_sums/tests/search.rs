@@ -217,6 +217,7 @@ fn meters_whose_checks_are_wrong_are_named_and_counted() {
     let searched = case.found();
     assert_eq!(searched.culprits, meters_named(&[2, 5]));
     assert_eq!((searched.reports, searched.missing), (8, 0));
+    assert_eq!(searched.silent, []);
     assert!(!searched.is_cut_short && !searched.sum_differs);
     assert_eq!(case.bench.refusals(), 3, "the sum and two culprits");
     let [_divided, line] = &case.record()[..] else {
@@ -306,6 +307,27 @@ fn a_meter_that_signs_two_reports_under_one_salt_is_a_culprit() {
 }
 
 #[test]
+fn a_meter_that_does_not_send_its_report_again_is_named_for_that() {
+    let mut case = Case::new(|report| {
+        if report.number == 5 {
+            key_leak(report);
+        }
+    });
+    let judged = case.divided().unwrap();
+    let (mut collection, _) = Collection::new(judged, ROOM);
+    case.come(&mut collection, &case.reports[..5]);
+    case.come(&mut collection, &case.reports[6..]);
+    let searched = case.search(&collection);
+    assert_eq!(
+        (searched.culprits, searched.silent),
+        (vec![], meters_named(&[5]))
+    );
+    let record = case.record();
+    assert!(record[1].contains(r#""silent":["meter-5"]"#), "{record:?}");
+    assert_eq!(case.bench.refusals(), 1);
+}
+
+#[test]
 fn reports_beyond_the_memory_are_left_out() {
     let mut case = Case::new(key_leak);
     let judged = case.divided().unwrap();
@@ -314,6 +336,7 @@ fn reports_beyond_the_memory_are_left_out() {
     case.come(&mut collection, &case.reports);
     let searched = case.search(&collection);
     assert_eq!((searched.reports, searched.missing), (2, 6));
+    assert_eq!(searched.silent, [], "they came");
     assert_eq!(searched.culprits.len(), 2);
 }
 
