@@ -8,10 +8,9 @@
 //!
 //! A sum is due when every enrolled meter of the feeder has reported the window; or, but for a supplement, when the feeder's
 //! time passed the window's end by the grace; or when nothing arrived for it during the idle limit (where the wall clock counts, not
-//! before the grace is over), counted only while
-//! the broker is within reach. A due sum that the rules of release withhold is *held*: it goes on taking reports and is released
-//! once the rules allow it, and never otherwise. They are asked here so that no sum is made that the operator would refuse;
-//! it is the operator's answer that counts.
+//! before the grace is over), counted only while the broker is within reach. A due sum that the rules of release withhold is
+//! *held*: it goes on taking reports and is released once the rules allow it, and never otherwise. They are asked here so that no
+//! sum is made that the operator would refuse; it is the operator's answer that counts.
 //!
 //! # What is in memory
 //! Of a window that takes reports, the sums, the numbers and salts in each, and a 32-bit fingerprint of each contributor:

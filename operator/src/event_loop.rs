@@ -202,7 +202,7 @@ impl EventLoop {
             let is_publishing = !self.leaving.is_empty();
             tokio::select! {
                 () = stop.stopped() => return Ok(()),
-                result = next(results, egress) => {
+                result = egress.next(results) => {
                     metrics::queue(QUEUE - jobs.capacity());
                     egress.send(self.announce(result?)).await?;
                 }
@@ -210,7 +210,7 @@ impl EventLoop {
                     room?;
                     egress.send(Outgoing::answers(self.enrolment.take_answers(), false)).await?;
                 }
-                answer = late(&mut self.searches, egress) => egress.send(answer?).await?,
+                answer = egress.late(&mut self.searches) => egress.send(answer?).await?,
                 room = egress.room(), if is_publishing => {
                     room?;
                     self.publish_next(egress).await?;
@@ -290,21 +290,6 @@ impl EventLoop {
         self.say_what_is_missing();
         self.rotate();
     }
-}
-
-/// The next answer that waited for a search to begin, once it can leave. Cancel safe.
-async fn late(searches: &mut Searches, egress: &Egress) -> Result<Outgoing, OperatorError> {
-    egress.room().await?;
-    Ok(Outgoing::answers(vec![searches.answer().await], false))
-}
-
-/// The next result, once its answer can leave. Cancel safe.
-async fn next(
-    results: &mut mpsc::Receiver<TakeResult>,
-    egress: &Egress,
-) -> Result<TakeResult, OperatorError> {
-    egress.room().await?;
-    results.recv().await.ok_or(OperatorError::SumTaker)
 }
 
 #[cfg(test)]

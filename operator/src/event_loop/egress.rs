@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::error::OperatorError;
+use crate::release::take_result::TakeResult;
+use crate::search::listen::Searches;
 
 /// Batches that may wait. Few, because a page of the roster has megabytes.
 const WAITING: usize = 8;
@@ -40,6 +42,21 @@ pub(super) struct Egress {
 }
 
 impl Egress {
+    /// The next answer that waited for a search to begin, once it can leave. Cancel safe.
+    pub(super) async fn late(&self, searches: &mut Searches) -> Result<Outgoing, OperatorError> {
+        self.room().await?;
+        Ok(Outgoing::answers(vec![searches.answer().await], false))
+    }
+
+    /// The next result, once its answer can leave. Cancel safe.
+    pub(super) async fn next(
+        &self,
+        results: &mut mpsc::Receiver<TakeResult>,
+    ) -> Result<TakeResult, OperatorError> {
+        self.room().await?;
+        results.recv().await.ok_or(OperatorError::SumTaker)
+    }
+
     pub(super) fn open(publisher: Publisher) -> Self {
         let (outgoing, waiting) = mpsc::channel(WAITING);
         let task = tokio::spawn(publish(publisher, waiting));
