@@ -129,6 +129,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         batch: 1,
         layout: "profile".parse().expect("a name"),
         min_meters: 15,
+        min_meters_before: Vec::new(),
         feeders: (0..options.feeders)
             .map(|index| FeederPlan {
                 feeder: feeder(index),

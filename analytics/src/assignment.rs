@@ -28,7 +28,7 @@ impl AssignedPlan {
     #[must_use]
     pub fn new(held: Arc<HeldPlan>, id: AnalyticsId) -> Self {
         Self {
-            min_meters: MinMeters::new(held.plan.min_meters),
+            min_meters: MinMeters::of_plan(&held.plan),
             owners: Owners::of(&held.plan.analytics),
             held,
             id,
@@ -168,6 +168,7 @@ mod tests {
             batch: 1,
             layout: "profile".parse().unwrap(),
             min_meters: 15,
+            min_meters_before: Vec::new(),
             feeders: feeders.iter().map(setting).collect(),
             epochs: Vec::new(),
             analytics: Vec::new(),

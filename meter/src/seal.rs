@@ -14,7 +14,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use service::config::SealerKind;
 use service::failpoint;
-use service::trust::HeldPlan;
+use service::trust::{HeldPlan, MinMeters};
 use wire::{
     DeploymentId, EpochPlan, FeederPlan, GatewayId, Grid, Plan, Report, Salt, Topics, UnixMillis,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Origin {
     pub(crate) topics: Topics,
     pub(crate) members: Arc<Vec<Member>>,
     pub(crate) sealer: SealerKind,
+    /// The least minimum group of a window that is sealed.
+    pub(crate) min_meters_floor: u32,
 }
 
 /// A key epoch: its public key, and what it shares with each meter, once it was needed.
@@ -54,6 +56,7 @@ struct Epoch {
 pub(crate) struct Sealer {
     origin: Origin,
     held: Arc<HeldPlan>,
+    min_meters: MinMeters,
     epochs: Vec<Epoch>,
 }
 
@@ -90,6 +93,7 @@ impl Sealer {
             epochs.push(epoch);
         }
         Ok(Self {
+            min_meters: MinMeters::of_plan(&held.plan),
             origin,
             held,
             epochs,
@@ -164,6 +168,18 @@ impl Sealer {
         let grid = self.grid();
         if batch.readings.len() != usize::from(grid.batch()) || !grid.is_aligned(batch.window) {
             return Err(SealError::OtherGrid(batch.window));
+        }
+        let (floor, min_meters) = (
+            self.origin.min_meters_floor,
+            self.min_meters.of(batch.window),
+        );
+        if min_meters < floor && !failpoint::sabotaged("min_meters_floor") {
+            let window = batch.window;
+            return Err(SealError::BelowFloor {
+                window,
+                min_meters,
+                floor,
+            });
         }
         let setting = self.plan().feeder(&member.feeder, batch.window);
         let setting = setting.ok_or_else(|| SealError::NoFeeder(member.feeder.clone()))?;

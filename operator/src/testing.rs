@@ -24,6 +24,7 @@ pub(crate) fn plan() -> Plan {
         batch: 4,
         layout: "moments".parse().expect("a name"),
         min_meters: 15,
+        min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),
             profile: "additive-fine".parse().expect("a name"),

@@ -26,15 +26,15 @@ impl SeenMinimums {
         Ok(Self { seen, file })
     }
 
-    /// Takes those of a plan: `latest` is when a window that is over can have ended at the latest.
+    /// Takes those of a plan: `latest` is when a window that is over can have ended at the latest. Whatever it says, no window that
+    /// may have begun has a smaller minimum than before.
     fn take(&mut self, held: &HeldPlan, latest: UnixMillis) -> MinMeters {
-        let min_meters = held.plan.min_meters;
-        let first_window = first_window_after(held.grid, latest);
-        let mut seen = self.seen.take().unwrap_or_else(|| min_meters.into());
+        let planned = MinMeters::of_plan(&held.plan);
+        let mut seen = self.seen.take().unwrap_or_else(|| planned.clone());
         let before = seen.newest();
-        if seen.change(min_meters, first_window) {
+        if seen.hear(&planned, first_window_after(held.grid, latest)) {
             tracing::warn!(
-                before, now = min_meters, first_window = %shown(first_window.seconds()),
+                before, now = seen.newest(), first_window = %shown(seen.newest_from().seconds()),
                 "plan.min_meters changed: what windows before first_window have open or held keeps the minimum that it had"
             );
             if let Err(error) = seen.save(&self.file) {
@@ -42,8 +42,9 @@ impl SeenMinimums {
                 tracing::error!(%path, %error, "cannot remember the minimum group of earlier windows beyond this run");
             }
         }
-        self.seen = Some(seen.clone());
-        seen
+        let min_meters = seen.at_least(&planned);
+        self.seen = Some(seen);
+        min_meters
     }
 }
 
@@ -78,7 +79,9 @@ impl Runner {
         let tolerance = self.settings.analytics.future_tolerance.as_millis();
         let tolerance = u64::try_from(tolerance).unwrap_or(u64::MAX);
         let latest = self.clock.now().0.saturating_add(tolerance);
-        self.min_meters.take(held, UnixMillis(latest))
+        let min_meters = self.min_meters.take(held, UnixMillis(latest));
+        // Of windows from before the operator raised it, too.
+        min_meters.at_least(&floor(&self.settings).into())
     }
 
     /// Says what is wrong with the newest plan.

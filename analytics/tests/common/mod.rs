@@ -16,6 +16,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         batch: 1,
         layout: "profile".parse().unwrap(),
         min_meters: 15,
+        min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
             profile: "additive".parse().unwrap(),

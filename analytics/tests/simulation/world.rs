@@ -341,6 +341,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         batch: 1,
         layout: "profile".parse().unwrap(),
         min_meters: MIN_METERS,
+        min_meters_before: Vec::new(),
         feeders,
         epochs,
         analytics: Vec::new(),

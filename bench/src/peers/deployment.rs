@@ -170,6 +170,7 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
         batch: u16::try_from(BATCH)?,
         layout: Layout::Profile.as_str().parse()?,
         min_meters: settings.plan.min_meters,
+        min_meters_before: Vec::new(),
         feeders: vec![setting],
         epochs: vec![epoch],
         analytics: vec![AnalyticsEntry {

@@ -7,6 +7,7 @@ mod common;
 use cddl::validate_cbor_from_slice;
 use ciborium::Value;
 use common::Sample;
+use wire::Message as _;
 
 const CDDL: &str = include_str!("../../../docs/wire.cddl");
 
@@ -47,6 +48,24 @@ fn real_messages_fit<M: Sample>() {
 #[test]
 fn real_messages_of_every_type_fit_their_rule() {
     for_every_message!(real_messages_fit());
+}
+
+#[test]
+fn a_plan_whose_minimum_group_has_changed_fits_its_rule() {
+    let plan = |min_meters_before| wire::Plan {
+        min_meters_before,
+        ..wire::Plan::sample()
+    };
+    let earlier = wire::EarlierMinimum {
+        until: wire::WindowStart(1_749_945_600),
+        min_meters: 20,
+    };
+    let bytes = |plan: wire::Plan| {
+        let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+        plan.to_cbor(digest.as_ref())
+    };
+    assert_eq!(validate("plan", &bytes(plan(vec![earlier; 16]))), Ok(()));
+    assert!(validate("plan", &bytes(plan(vec![earlier; 17]))).is_err());
 }
 
 const NAMES: [&str; 11] = [
@@ -157,6 +176,7 @@ fn the_schema_checks_ids_sizes_ranges_and_codes() {
 fn the_schema_has_the_limits_of_the_decoder() {
     for limit in [
         format!("feeders: [*{} feeder-setting]", wire::MAX_FEEDERS),
+        format!("before: [1*{} earlier-minimum]", wire::MAX_EARLIER_MINIMUMS),
         format!("analytics: [*{} analytics-entry]", wire::MAX_ANALYTICS),
         format!("key_len: 1..{},", wire::MAX_KEY_LEN),
         format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),

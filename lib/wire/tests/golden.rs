@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use common::{MAX, Sample, deployment, key, public};
+use wire::{EarlierMinimum, Plan, WindowStart};
 
 fn path<M: Sample>() -> PathBuf {
     let name = M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap();
@@ -68,6 +69,33 @@ fn the_golden_bytes_open<M: Sample>() {
         .unwrap();
     assert_eq!(opened.message, sample);
     assert_eq!(opened.limbs, M::limbs().unwrap_or_default());
+}
+
+/// A plan whose minimum group has changed. One in which it has not is as it was before plans told of that.
+#[test]
+fn a_plan_with_earlier_minimums_has_the_golden_bytes() {
+    let plan = Plan {
+        min_meters_before: vec![
+            EarlierMinimum {
+                until: WindowStart(1_749_945_600),
+                min_meters: 20,
+            },
+            EarlierMinimum {
+                until: WindowStart(1_750_032_000),
+                min_meters: 10,
+            },
+        ],
+        ..Plan::sample()
+    };
+    let sealed = plan.sealed();
+    let path = path::<Plan>().with_file_name("plan-earlier-minimums.hex");
+    if std::env::var_os("WIRE_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, to_lines(&sealed)).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(to_lines(&sealed), golden);
+    let opened = wire::decode::<Plan>(&from_lines(&golden), MAX).unwrap();
+    assert_eq!(*opened.claimed(), plan);
 }
 
 #[test]

@@ -117,8 +117,8 @@ impl Gateway {
                     warn_limited!("{error}: waiting for a plan that does");
                     self.outbox.unsealed(key, now_ms);
                 }
-                // No plan will: a feeder's reference is fixed. The other meters go on.
-                Err(error @ SealError::AboveReference { .. }) => {
+                // No plan will: a feeder's reference is fixed, and the minimum of a window that was. The others go on.
+                Err(error @ (SealError::AboveReference { .. } | SealError::BelowFloor { .. })) => {
                     warn_limited!(
                         "a report is left out, and its readings are in no total: {error}"
                     );

@@ -128,6 +128,7 @@ impl Gateway {
             topics: self.session.topics.clone(),
             members: self.fleet.members.clone(),
             sealer: self.settings.meter.sealer,
+            min_meters_floor: self.settings.meter.min_meters_floor,
         };
         let sealer = Sealer::new(origin, held.clone())?;
         tracing::info!(version = %held.plan.version, "plan taken");

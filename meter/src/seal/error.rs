@@ -12,6 +12,15 @@ pub enum SealError {
     /// The plan does not have the feeder.
     #[error("the plan has no feeder {0}")]
     NoFeeder(FeederId),
+    /// The plan's minimum group for the window is below the gateway's own, and stays so: a later one holds for later windows.
+    #[error(
+        "the plan's minimum group for window {window} is {min_meters}, and meter.min_meters_floor is {floor}"
+    )]
+    BelowFloor {
+        window: WindowStart,
+        min_meters: u32,
+        floor: u32,
+    },
     /// The batch was made for other intervals than the plan's.
     #[error("the plan has no window {0} of as many intervals")]
     OtherGrid(WindowStart),

@@ -10,7 +10,7 @@ use masks::MaskSecret;
 use openfhe::secret::SecretKey;
 use packed::layout::{Entered, Totals};
 use packed::{ADDITIVE_SMALL, Accumulator, noise};
-use wire::{KeyEpoch, MaskKey, PlanVersion, Watts, WindowStart};
+use wire::{EarlierMinimum, KeyEpoch, MaskKey, PlanVersion, Watts, WindowStart};
 
 use super::*;
 use crate::fleet::Fleet;
@@ -49,6 +49,7 @@ impl World {
             batch: BATCH,
             layout: "profile".parse().unwrap(),
             min_meters: 2,
+            min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {
                 feeder: "feeder-1".parse().unwrap(),
                 profile: ADDITIVE_SMALL.name.parse().unwrap(),
@@ -83,6 +84,7 @@ impl World {
             topics: Topics::new("cipherwatt/v2").unwrap(),
             members: fleet.members.clone(),
             sealer: SealerKind::Native,
+            min_meters_floor: 2,
         };
         let key = self.secret.public_key().as_packed().to_vec();
         Sealer::new(origin, Arc::new(HeldPlan::new(plan, key).unwrap()))
@@ -219,6 +221,29 @@ fn an_epoch_whose_mask_key_is_weak_is_refused_by_name() {
         refused.to_string().contains("mask key of epoch 1 is weak"),
         "{refused}"
     );
+}
+
+/// The operator has raised it since: for later windows only.
+#[test]
+fn readings_of_a_window_whose_minimum_group_was_below_the_floor_are_not_sealed() {
+    let world = World::new();
+    let mut plan = world.plan(1);
+    let before = EarlierMinimum {
+        until: WindowStart(2 * 86_400),
+        min_meters: 1,
+    };
+    plan.min_meters_before = vec![before];
+    let sealer = world.sealer(plan).unwrap();
+    let of_window = |window| Batch {
+        window: WindowStart(window),
+        ..batch(0, day())
+    };
+    let refused = sealer.seal(&of_window(86_400), NOW).unwrap_err();
+    let says_both = refused
+        .to_string()
+        .contains("is 1, and meter.min_meters_floor is 2");
+    assert!(says_both, "{refused}");
+    assert!(sealer.seal(&of_window(2 * 86_400), NOW).is_ok());
 }
 
 #[test]

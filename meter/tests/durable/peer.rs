@@ -105,6 +105,7 @@ impl Peer {
             batch: BATCH,
             layout: "profile".parse().unwrap(),
             min_meters: 2,
+            min_meters_before: Vec::new(),
             feeders: (1..=3).map(Opener::feeder).collect(),
             epochs: vec![self.opener.epoch().0],
             analytics: vec![AnalyticsEntry {

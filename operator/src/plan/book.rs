@@ -78,7 +78,7 @@ impl PlanBook {
             None => (FIRST_EPOCH, 0),
         };
         let keys = keyring.epoch(epoch)?;
-        let plan = Plan {
+        let mut plan = Plan {
             deployment: settings.deployment.clone(),
             version: PlanVersion(version + 1),
             valid_until: None,
@@ -86,11 +86,13 @@ impl PlanBook {
             batch: settings.batch,
             layout: name(settings.layout.as_str()),
             min_meters: settings.min_meters,
+            min_meters_before: Vec::new(),
             feeders: Vec::new(),
             epochs: vec![keys.entry(epoch, WindowStart(0))],
             analytics: Vec::new(),
         };
         let min_meters = min_meters::open(dir, plan.grid()?, settings, plan.min_meters)?;
+        plan.min_meters_before = min_meters.before();
         Ok(Self {
             min_meters: Arc::new(min_meters),
             term: settings.term,
@@ -152,14 +154,21 @@ impl PlanBook {
             choice: Choice::new(settings, shape, &newest),
             unsaved: false,
         };
-        if book.plan.min_meters != settings.min_meters {
-            book.change().min_meters = settings.min_meters;
-        }
+        book.tell_min_meters(settings.min_meters);
         // Of before plans had an end: gateways of this version go by it no more.
         if book.plan.valid_until.is_none() {
             book.change();
         }
         Ok(book)
+    }
+
+    /// Has the plan tell the minimum group and what it was. One of an earlier version tells the newest only.
+    fn tell_min_meters(&mut self, newest: u32) {
+        let before = self.min_meters.before();
+        if (newest, &before) != (self.plan.min_meters, &self.plan.min_meters_before) {
+            let plan = self.change();
+            (plan.min_meters, plan.min_meters_before) = (newest, before);
+        }
     }
 
     /// The plan as it will be published next.

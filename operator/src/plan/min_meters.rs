@@ -1,4 +1,4 @@
-//! The minimum group that the operator judges by: kept beside the plan, which carries the newest only.
+//! The minimum group that the operator judges by: kept beside the plan, which tells the last changes of it.
 
 use std::path::Path;
 

@@ -1,15 +1,15 @@
 //! The minimum group, window by window.
 //!
-//! A plan carries one `min_meters`. What it was before matters all the same: a group that was too small when its window was
-//! due must not be released because somebody has lowered the minimum since, and a sum that is divided is divided by the
-//! minimum that it was added up under. So a window keeps the minimum that was in force before it began. The operator, and
-//! each analytics service for itself, remembers from which window on a minimum holds.
+//! What it was before matters: a group that was too small when its window was due must not be released because somebody has
+//! lowered the minimum since, and a sum that is divided is divided by the minimum that it was added up under. So a window keeps the
+//! minimum that was in force before it began, and a plan tells for each from which window on it holds. The operator remembers that,
+//! and so does each analytics service: a plan that lowers it for windows that had begun when it came does not for them.
 
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use wire::{Grid, UnixMillis, WindowStart};
+use wire::{EarlierMinimum, Grid, MAX_EARLIER_MINIMUMS, Plan, UnixMillis, WindowStart};
 
 use super::{KeepError, cache};
 use crate::{failpoint, files};
@@ -40,6 +40,61 @@ impl MinMeters {
                 min_meters,
             }],
         }
+    }
+
+    /// What a plan tells.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Self {
+        let mut steps = Vec::new();
+        let mut first_window = WindowStart(0);
+        for earlier in &plan.min_meters_before {
+            // Before the beginning of time there is no window.
+            if earlier.until > first_window {
+                steps.push(Step {
+                    first_window,
+                    min_meters: earlier.min_meters,
+                });
+                first_window = earlier.until;
+            }
+        }
+        steps.push(Step {
+            first_window,
+            min_meters: plan.min_meters,
+        });
+        Self { steps }
+    }
+
+    /// What a plan tells of the minimums before the newest: the last of them, where it has no room for all.
+    #[must_use]
+    pub fn before(&self) -> Vec<EarlierMinimum> {
+        let changes = self.steps.windows(2).map(|pair| EarlierMinimum {
+            until: pair[1].first_window,
+            min_meters: pair[0].min_meters,
+        });
+        let all: Vec<_> = changes.collect();
+        all[all.len().saturating_sub(MAX_EARLIER_MINIMUMS)..].to_vec()
+    }
+
+    /// The greater of both, for every window.
+    #[must_use]
+    pub fn at_least(&self, other: &Self) -> Self {
+        let starts = self.steps.iter().chain(&other.steps);
+        let mut starts: Vec<_> = starts.map(|step| step.first_window).collect();
+        starts.sort_unstable();
+        let mut steps: Vec<Step> = Vec::new();
+        for first_window in starts {
+            let min_meters = self.of(first_window).max(other.of(first_window));
+            if steps
+                .last()
+                .is_none_or(|last| last.min_meters != min_meters)
+            {
+                steps.push(Step {
+                    first_window,
+                    min_meters,
+                });
+            }
+        }
+        Self { steps }
     }
 
     /// Reads what was remembered in `path`, if anything was.
@@ -86,6 +141,24 @@ impl MinMeters {
     #[must_use]
     pub fn newest(&self) -> u32 {
         self.steps.last().map_or(u32::MAX, |step| step.min_meters)
+    }
+
+    /// The first window that the newest holds for.
+    #[must_use]
+    pub fn newest_from(&self) -> WindowStart {
+        self.steps
+            .last()
+            .map_or(WindowStart(0), |step| step.first_window)
+    }
+
+    /// Takes what a plan tells, which came when no window from `untouched` on had begun: a raised minimum from the plan's date on, a
+    /// lowered one not before `untouched`. Returns whether anything changed.
+    pub fn hear(&mut self, planned: &Self, untouched: WindowStart) -> bool {
+        let (newest, from) = (planned.newest(), planned.newest_from());
+        match newest < self.newest() {
+            true => self.change(newest, from.max(untouched)),
+            false => self.change(newest, from),
+        }
     }
 
     /// Takes `min_meters` for windows from `first_window` on, if it is not what they have already. Returns whether anything
@@ -151,6 +224,63 @@ mod tests {
         assert_eq!(of(&min, [14_400, 28_800, 43_200]), [15, 3, 3]);
         assert!(min.change(15, WindowStart(28_800)));
         assert_eq!(min, MinMeters::new(15), "lowered and raised again");
+    }
+
+    fn plan_of(min: &MinMeters) -> Plan {
+        Plan {
+            deployment: "d".parse().unwrap(),
+            version: wire::PlanVersion(1),
+            valid_until: None,
+            interval_s: 900,
+            batch: 4,
+            layout: "profile".parse().unwrap(),
+            min_meters: min.newest(),
+            min_meters_before: min.before(),
+            feeders: Vec::new(),
+            epochs: Vec::new(),
+            analytics: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_plan_tells_what_the_operator_knows() {
+        let mut min = MinMeters::new(15);
+        assert_eq!(MinMeters::of_plan(&plan_of(&min)), min);
+        min.change(2, AT);
+        min.change(20, WindowStart(28_800));
+        assert_eq!(MinMeters::of_plan(&plan_of(&min)), min);
+        for at in 3..30 {
+            min.change(at, WindowStart(14_400 * u64::from(at)));
+        }
+        let told = MinMeters::of_plan(&plan_of(&min));
+        assert_eq!(told.of(WindowStart(14_400 * 20)), 20);
+        assert_eq!(told.of(WindowStart(0)), 13, "of more there is no word");
+    }
+
+    /// Nobody's word makes a group smaller whose window had begun; everybody's makes it larger.
+    #[test]
+    fn a_lowered_minimum_holds_from_when_it_was_heard_of_at_the_earliest() {
+        let (mut lowered, mut raised) = (MinMeters::new(15), MinMeters::new(15));
+        lowered.change(2, AT);
+        raised.change(20, AT);
+        let hear = |planned: &MinMeters, untouched| {
+            let mut own = MinMeters::new(15);
+            assert!(own.hear(planned, WindowStart(untouched)));
+            assert!(!own.hear(planned, WindowStart(untouched + 14_400)));
+            of(&own, [0, 14_400, 28_800])
+        };
+        assert_eq!(hear(&lowered, 14_400), [15, 2, 2], "as planned");
+        assert_eq!(hear(&lowered, 28_800), [15, 15, 2]);
+        assert_eq!(hear(&raised, 28_800), [15, 20, 20]);
+    }
+
+    #[test]
+    fn of_two_the_greater_holds_in_every_window() {
+        let (mut one, mut other) = (MinMeters::new(15), MinMeters::new(3));
+        one.change(2, AT);
+        other.change(10, WindowStart(28_800));
+        assert_eq!(of(&one.at_least(&other), [0, 14_400, 28_800]), [15, 3, 10]);
+        assert_eq!(one.at_least(&MinMeters::new(1)), one);
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Operator {
             batch: 4,
             layout: "moments".parse().unwrap(),
             min_meters: 15,
+            min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {
                 feeder: "north".parse().unwrap(),
                 profile: "additive-small".parse().unwrap(),

@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// Whether an array comes next, by its major type.
+    pub(crate) fn is_array(&self) -> bool {
+        self.rest().first().is_some_and(|head| head >> 5 == 4)
+    }
+
     /// The head of an array: the number of its items.
     pub(crate) fn array(&mut self, field: &'static str) -> Result<usize, WireError> {
         match self.head(field, "an array")? {

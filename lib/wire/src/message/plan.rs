@@ -10,13 +10,16 @@ use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 use crate::ids::{DeploymentId, FeederId, LayoutName};
 use crate::units::{Digest, PlanVersion, UnixSeconds};
 
-pub use entries::{AnalyticsEntry, EpochPlan, FeederPlan, MAX_KEY_LEN};
+pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
 
 /// The most feeder settings of a plan, and the most feeders anywhere a list of them is read.
 pub const MAX_FEEDERS: usize = 16_384;
 
 /// The most analytics services of a plan.
 pub const MAX_ANALYTICS: usize = 256;
+
+/// The most changes of its minimum group that a plan tells.
+pub const MAX_EARLIER_MINIMUMS: usize = 16;
 
 /// The plan. Its limbs are the packed public keys of its epochs, one after the other. Signed by
 /// the operator.
@@ -35,8 +38,10 @@ pub struct Plan {
     pub batch: u16,
     /// What the coefficients of a report carry.
     pub layout: LayoutName,
-    /// The fewest contributors of a released sum, at least 1.
+    /// The fewest contributors of a released sum, at least 1, from the last window of `min_meters_before` on.
     pub min_meters: u32,
+    /// What it is for earlier windows, ascending; empty where it never changed.
+    pub min_meters_before: Vec<EarlierMinimum>,
     /// Feeder settings. They ascend by (feeder, first window); sealing sorts.
     pub feeders: Vec<FeederPlan>,
     /// One or two epochs, ascending in number and first window.
@@ -124,6 +129,34 @@ fn order(setting: &FeederPlan) -> (&FeederId, WindowStart) {
     (&setting.feeder, setting.first_window)
 }
 
+impl Plan {
+    /// A number where it never changed, as before plans told of that.
+    fn write_min_meters(&self, writer: &mut Writer) {
+        if self.min_meters_before.is_empty() {
+            return writer.uint(self.min_meters);
+        }
+        writer.array(2);
+        writer.uint(self.min_meters);
+        writer.list(&self.min_meters_before, |writer, earlier| {
+            earlier.write(writer);
+        });
+    }
+}
+
+fn read_min_meters(reader: &mut Reader<'_>) -> Result<(u32, Vec<EarlierMinimum>), WireError> {
+    let (field, before) = ("plan.min_meters", "plan.min_meters_before");
+    if !reader.is_array() {
+        return Ok((reader.u32_from(1, field)?, Vec::new()));
+    }
+    reader.array_of(2, field)?;
+    let min_meters = reader.u32_from(1, field)?;
+    let earlier = reader.list(MAX_EARLIER_MINIMUMS, before, EarlierMinimum::read)?;
+    match earlier.is_empty() {
+        true => Err(WireError::Empty { field: before }),
+        false => Ok((min_meters, earlier)),
+    }
+}
+
 /// How many shards the topics have. More are for a later version.
 const SHARDS: u64 = 1;
 
@@ -141,7 +174,7 @@ impl Message for Plan {
         writer.uint(sorted.interval_s);
         writer.uint(sorted.batch);
         writer.text(sorted.layout.as_str());
-        writer.uint(sorted.min_meters);
+        sorted.write_min_meters(writer);
         writer.uint(SHARDS);
         writer.list(&sorted.feeders, |writer, setting| setting.write(writer));
         writer.list(&sorted.epochs, |writer, epoch| epoch.write(writer));
@@ -157,7 +190,7 @@ impl Message for Plan {
         let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
         let batch = reader.u16_in(1, u16::MAX, "plan.batch")?;
         let layout = reader.id("plan.layout")?;
-        let min_meters = reader.u32_from(1, "plan.min_meters")?;
+        let (min_meters, min_meters_before) = read_min_meters(reader)?;
         reader.reserved_uint(SHARDS, "plan.shards")?;
         let plan = Self {
             deployment,
@@ -167,6 +200,7 @@ impl Message for Plan {
             batch,
             layout,
             min_meters,
+            min_meters_before,
             feeders: reader.list(MAX_FEEDERS, "plan.feeders", FeederPlan::read)?,
             epochs: reader.list(2, "plan.epochs", EpochPlan::read)?,
             analytics: reader.list(MAX_ANALYTICS, "plan.analytics", AnalyticsEntry::read)?,
@@ -177,6 +211,9 @@ impl Message for Plan {
     }
 
     fn check(&self) -> Result<(), WireError> {
+        ascending(&self.min_meters_before, "plan.min_meters_before", |a, b| {
+            a.until < b.until
+        })?;
         ascending(&self.feeders, "plan.feeders", |a, b| order(a) < order(b))?;
         for setting in &self.feeders {
             setting.check(self)?;

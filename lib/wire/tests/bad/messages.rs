@@ -2,12 +2,19 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolAnswer, EnrolRequest, MaskKey, Part, Plan, PlanRenewal, Receipt,
-    RosterPage, SumReceipt, Total, WindowStart, WireError as E,
+    AnalyticsEnrol, EarlierMinimum, EnrolAnswer, EnrolRequest, MaskKey, Part, Plan, PlanRenewal,
+    Receipt, RosterPage, SumReceipt, Total, WindowStart, WireError as E,
 };
 
 use crate::common::id;
 use crate::vector::*;
+
+fn earlier_minimum(until: u64, min_meters: u32) -> EarlierMinimum {
+    EarlierMinimum {
+        until: WindowStart(until),
+        min_meters,
+    }
+}
 
 pub(crate) fn bad_messages() -> Vec<Bad> {
     let square_unit = |layout| E::SquareUnit {
@@ -129,6 +136,44 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             "groups of nobody",
             range("plan.min_meters", 0, 1, 0xffff_ffff),
             |m| m.min_meters = 0,
+        ),
+        message::<Plan>(
+            "groups of nobody, earlier",
+            range("plan.min_meters", 0, 1, 0xffff_ffff),
+            |m| m.min_meters_before = vec![earlier_minimum(1, 0)],
+        ),
+        message::<Plan>(
+            "a minimum until 1 s and one until then",
+            order("plan.min_meters_before", 1),
+            |m| m.min_meters_before = vec![earlier_minimum(1, 2), earlier_minimum(1, 3)],
+        ),
+        message::<Plan>(
+            "a minimum until the year 10000",
+            range("plan.min_meters_until", 253_402_300_800, 0, 253_402_300_799),
+            |m| m.min_meters_before = vec![earlier_minimum(253_402_300_800, 2)],
+        ),
+        message::<Plan>(
+            "17 changes of the minimum",
+            E::TooMany {
+                field: "plan.min_meters_before",
+                max: 16,
+                found: 17,
+            },
+            |m| m.min_meters_before = (1..18).map(|at| earlier_minimum(at, 2)).collect(),
+        ),
+        field::<Plan>(
+            "no change of the minimum in a list",
+            7,
+            cbor!([15, []]).unwrap(),
+            E::Empty {
+                field: "plan.min_meters_before",
+            },
+        ),
+        field::<Plan>(
+            "a minimum of three numbers",
+            7,
+            cbor!([15, 1, 2]).unwrap(),
+            wrong_length("plan.min_meters", 2, 3),
         ),
         field::<Plan>(
             "a plan that ends in the year 10000",

@@ -109,6 +109,7 @@ impl Sample for Plan {
             batch: 96,
             layout: "moments".parse().unwrap(),
             min_meters: 15,
+            min_meters_before: Vec::new(),
             feeders: vec![
                 setting("feeder-1", 16_384, 1, 0),
                 setting("feeder-1", 32_768, 3, 1_749_945_600),

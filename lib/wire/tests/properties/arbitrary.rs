@@ -1,14 +1,14 @@
 //! Arbitrary messages.
 
-use proptest::collection::{btree_set, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EnrolAnswer,
-    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch, LayoutName,
-    MAX_CONTRIBUTORS, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal,
-    PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry, RosterPage, Salt,
-    Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total, UnixMillis,
-    UnixSeconds, VerifyingKey, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EarlierMinimum,
+    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch,
+    LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan,
+    PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry,
+    RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total,
+    UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -121,9 +121,14 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         });
     let grid = (1..=86_400u32, 1..=u16::MAX, 1..=u32::MAX);
     let until = proptest::option::of(seconds());
-    let lists = (vec(setting(), 0..5), epochs(), vec(analytics, 0..3));
+    let lists = (
+        vec(setting(), 0..5),
+        epochs(),
+        vec(analytics, 0..3),
+        earlier_minimums(),
+    );
     (name(), until, layout(), grid, lists).prop_map(|(deployment, until, layout, grid, lists)| {
-        let (mut feeders, epochs, mut analytics) = lists;
+        let (mut feeders, epochs, mut analytics, min_meters_before) = lists;
         feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
         feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
         if layout.as_str() != "moments" {
@@ -141,10 +146,22 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             batch: grid.1,
             layout,
             min_meters: grid.2,
+            min_meters_before,
             feeders,
             epochs,
             analytics,
         }
+    })
+}
+
+fn earlier_minimums() -> impl Strategy<Value = Vec<EarlierMinimum>> {
+    btree_map(0..=MAX_UNIX_SECONDS, 1..=u32::MAX, 0..4).prop_map(|earlier| {
+        let earlier = earlier.into_iter();
+        let earlier = earlier.map(|(until, min_meters)| EarlierMinimum {
+            until: WindowStart(until),
+            min_meters,
+        });
+        earlier.collect()
     })
 }
 

@@ -247,6 +247,7 @@ fn a_changed_minimum_is_a_new_version_and_holds_for_windows_that_have_not_begun(
         assert_eq!(of(&again), [15, 15, 2]);
         let plan = again.plan();
         assert_eq!((plan.version, plan.min_meters), (PlanVersion(version), 2));
+        assert_eq!(&MinMeters::of_plan(plan), &**again.min_meters(), "it tells");
         assert_eq!(again.is_unsaved(), saves);
         if saves {
             again.save(&keyring, NOW).unwrap();
@@ -261,6 +262,27 @@ fn a_changed_minimum_is_a_new_version_and_holds_for_windows_that_have_not_begun(
     assert_eq!(of(&raised), [15, 15, 2]);
     let first = WindowStart(next.0 + 14_400);
     assert_eq!(raised.min_meters().of(first), 20);
+}
+
+#[test]
+fn a_plan_that_does_not_tell_of_an_earlier_minimum_becomes_a_new_version_that_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
+    book.save(&keyring, NOW).unwrap();
+    let lowered = PlanSettings {
+        min_meters: 2,
+        ..settings()
+    };
+    let (mut book, keyring) = open(dir.path(), &lowered).unwrap();
+    book.save(&keyring, NOW).unwrap();
+    Arc::make_mut(&mut book.plan).min_meters_before = Vec::new();
+    std::fs::write(dir.path().join("plan.bin"), book.sealed(&keyring)).unwrap();
+    let (again, _) = open(dir.path(), &lowered).unwrap();
+    assert!(again.is_unsaved());
+    let [before] = again.plan().min_meters_before[..] else {
+        panic!("{:?}", again.plan())
+    };
+    assert_eq!(before.min_meters, 15);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the lists of a plan consist of: settings of feeders, key epochs, analytics services.
+//! What the lists of a plan consist of: earlier minimum groups, settings of feeders, key epochs, analytics services.
 
 use super::{MAX_FEEDERS, Plan};
 use crate::cbor::{Reader, Writer};
@@ -14,6 +14,31 @@ pub const MAX_KEY_LEN: u32 = 1 << 22;
 
 /// The one layout whose reports carry squared readings.
 const LAYOUT_WITH_SQUARES: &str = "moments";
+
+/// The minimum group of windows before one, back to that of the entry before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlierMinimum {
+    /// The first window that it does not hold for.
+    pub until: WindowStart,
+    /// The fewest contributors of a released sum, at least 1.
+    pub min_meters: u32,
+}
+
+impl EarlierMinimum {
+    pub(super) fn write(&self, writer: &mut Writer) {
+        writer.array(2);
+        writer.uint(self.until.0);
+        writer.uint(self.min_meters);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        reader.array_of(2, "plan.min_meters_before")?;
+        Ok(Self {
+            until: reader.window("plan.min_meters_until")?,
+            min_meters: reader.u32_from(1, "plan.min_meters")?,
+        })
+    }
+}
 
 /// One setting of a feeder: it holds from `first_window` until the feeder's next setting.
 #[derive(Clone, Debug, PartialEq, Eq)]

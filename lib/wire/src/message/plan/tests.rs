@@ -47,6 +47,7 @@ fn plan() -> Plan {
         batch: 4,
         layout: id("moments"),
         min_meters: 15,
+        min_meters_before: Vec::new(),
         feeders: vec![
             setting("b", 2, 7200),
             setting("b", 1, 3600),
