@@ -182,7 +182,7 @@ fn is_source(field: &Field, label: &str) -> bool {
     label == "source" || field.attrs.iter().any(marked)
 }
 
-/// By its name, as far as that goes: `io::Error`, `Box<CsvError>`.
+/// By its name, as far as that goes: `io::Error`, `Box<FileError>`.
 fn is_error(kind: &Type) -> bool {
     let Type::Path(path) = kind else {
         return false;

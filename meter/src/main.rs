@@ -40,7 +40,7 @@ struct Command {
     /// Length of the run in event time, such as 2days [meter.duration]
     #[arg(long)]
     duration: Option<String>,
-    /// Replay a CSV file with a column per customer, or in the format of Low Carbon London [meter.replay]
+    /// Replay a file of readings, in one of the forms of docs/formats.md [meter.replay]
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
     /// Take live readings, a JSON object a line, from "-" (standard input), a FIFO or unix:PATH [meter.lines]

@@ -1,9 +1,17 @@
 //! What a gateway reads: a source, and what must be known of it beyond its readings.
 
-use service::config::{Settings, SourceKind};
+use std::path::Path;
+
+use service::config::{
+    FileColumns, FileDateOrder, FileDecimal, FileForm, FileGaps, FileLabel, FileSeparator,
+    FileUnit, FileValues, Settings, SourceKind,
+};
 
 use crate::live::Fed;
-use readings::{FleetOptions, Mix, ReplayOptions, Simulated, Source, SourceError, open_replay};
+use readings::{
+    Columns, DateOrder, FleetOptions, Form, Gaps, Label, Mix, ReplayOptions, Simulated, Source,
+    SourceError, Unit, Values, open_replay,
+};
 
 /// The readings of a gateway.
 pub struct Readings {
@@ -49,10 +57,9 @@ impl Readings {
             .live(),
             SourceKind::Replay => {
                 let path = meter.replay.as_deref().ok_or(SourceError::NoFile)?;
-                Self::new(
-                    open_replay(path, &replayed(settings))?,
-                    format!("replay of {path:?} from {:?}", meter.replay_start),
-                )
+                let replay = open_replay(path, &replayed(settings))?;
+                replay.say(path);
+                Self::new(replay, replay_identity(settings, path))
             }
             SourceKind::Lines | SourceKind::Mqtt => {
                 let (source, fed) = Fed::open(settings)?;
@@ -63,6 +70,27 @@ impl Readings {
             }
         })
     }
+}
+
+/// What decides the readings of a replay. As before there were settings of how a file is read, where none is given.
+fn replay_identity(settings: &Settings, path: &Path) -> String {
+    let default = ReplayOptions::default();
+    let options = ReplayOptions {
+        keep: None,
+        ..replayed(settings)
+    };
+    let start = settings.meter.replay_start.unwrap_or(default.start);
+    let plain = ReplayOptions {
+        start: options.start,
+        start_said: options.start_said,
+        time_zone: options.time_zone.clone(),
+        ..default
+    };
+    let read = match options == plain {
+        true => String::new(),
+        false => format!(", read as {options:?}"),
+    };
+    format!("replay of {path:?} from {:?}{read}", Some(start))
 }
 
 /// The simulated fleet of `settings`. Its meters are named after the gateway, so that two gateways have no name in common.
@@ -83,13 +111,98 @@ pub fn simulated(settings: &Settings) -> FleetOptions {
     }
 }
 
-/// What is replayed and how it is dated, after `settings`.
+/// What is replayed and how it is read, after `settings`.
 #[must_use]
 pub fn replayed(settings: &Settings) -> ReplayOptions {
+    let meter = &settings.meter;
     let default = ReplayOptions::default();
     ReplayOptions {
-        start: settings.meter.replay_start.unwrap_or(default.start),
-        time_zone: settings.meter.time_zone.clone(),
-        ..default
+        start: meter.replay_start.unwrap_or(default.start),
+        start_said: meter.replay_start.is_some(),
+        time_zone: meter.time_zone.clone(),
+        form: meter.form.map(form),
+        unit: meter.unit.map(unit),
+        values: meter.values.map(|values| match values {
+            FileValues::Interval => Values::Interval,
+            FileValues::Register => Values::Register,
+        }),
+        label: meter.label.map(|label| match label {
+            FileLabel::Start => Label::Start,
+            FileLabel::End => Label::End,
+        }),
+        gaps: match meter.gaps {
+            Some(FileGaps::Missing) => Gaps::Missing,
+            Some(FileGaps::Refuse) | None => Gaps::Refuse,
+        },
+        missing: meter.missing.clone(),
+        columns: columns(&meter.columns),
+        separator: meter.separator.map(separator),
+        decimal: meter.decimal.map(|decimal| match decimal {
+            FileDecimal::Stop => '.',
+            FileDecimal::Comma => ',',
+        }),
+        date_order: meter.date_order.map(|order| match order {
+            FileDateOrder::YearFirst => DateOrder::YearFirst,
+            FileDateOrder::DayFirst => DateOrder::DayFirst,
+            FileDateOrder::MonthFirst => DateOrder::MonthFirst,
+        }),
+        keep: kept(settings),
+    }
+}
+
+/// What of a file is needed, in seconds since the Unix epoch: what is replayed, and two days or a window before and after it.
+fn kept(settings: &Settings) -> Option<(u64, u64)> {
+    let from = settings.meter.start?.0;
+    let duration = settings.meter.duration?.as_secs();
+    let window = settings
+        .plan
+        .interval
+        .as_secs()
+        .saturating_mul(u64::from(settings.plan.batch))
+        .max(2 * 86_400);
+    let until = from.saturating_add(duration).saturating_add(window);
+    Some((from.saturating_sub(window), until))
+}
+
+fn form(form: FileForm) -> Form {
+    match form {
+        FileForm::Wide => Form::Wide,
+        FileForm::Long => Form::Long,
+        FileForm::Nem12 => Form::Nem12,
+        FileForm::Espi => Form::Espi,
+        FileForm::Cer => Form::Cer,
+        FileForm::Ausgrid => Form::Ausgrid,
+        FileForm::Dsmr => Form::Dsmr,
+    }
+}
+
+fn unit(unit: FileUnit) -> Unit {
+    match unit {
+        FileUnit::Wh => Unit::Wh,
+        FileUnit::KWh => Unit::KWh,
+        FileUnit::MWh => Unit::MWh,
+        FileUnit::W => Unit::W,
+        FileUnit::KW => Unit::KW,
+    }
+}
+
+fn separator(separator: FileSeparator) -> char {
+    match separator {
+        FileSeparator::Comma => ',',
+        FileSeparator::Semicolon => ';',
+        FileSeparator::Tab => '\t',
+        FileSeparator::Bar => '|',
+        FileSeparator::Blanks => ' ',
+    }
+}
+
+fn columns(columns: &FileColumns) -> Columns {
+    let named = |name: &String| (!name.is_empty()).then(|| name.clone());
+    Columns {
+        meter: named(&columns.meter),
+        time: named(&columns.time),
+        value: named(&columns.value),
+        skip: columns.skip.clone(),
+        keep: columns.keep.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use harness::ledger::FileSummary;
 use harness::scenario::Scenario;
 use harness::session::Finished;
 use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
@@ -44,6 +45,8 @@ pub(crate) struct RunSummary {
     pub(crate) wall_s: f64,
     pub(crate) results: PathBuf,
     pub(crate) input: String,
+    /// What the file has and what became of it, where the input is one.
+    pub(crate) file: Option<FileSummary>,
     /// Whether every window is accounted for and every total is exact.
     pub(crate) correct: bool,
     pub(crate) wrong: Vec<String>,
@@ -63,6 +66,10 @@ impl RunSummary {
                 fleet.clamped
             ));
         }
+        let ledger = scenario.ledger.as_ref();
+        let closed = ledger.map(|ledger| ledger.close(&finished.verdict, &scenario.truths));
+        let (file, unaccounted) = closed.map_or((None, None), |(file, wrong)| (Some(file), wrong));
+        wrong.extend(unaccounted);
         Self {
             windows: finished.verdict.released,
             windows_withheld: finished.verdict.withheld,
@@ -86,6 +93,7 @@ impl RunSummary {
             wall_s: 0.0,
             results: PathBuf::new(),
             input: scenario.input.clone(),
+            file,
             correct: wrong.is_empty(),
             wrong,
             rows: finished.verdict.rows,
@@ -136,6 +144,9 @@ impl RunSummary {
             self.windows,
             self.windows_withheld
         );
+        if let Some(file) = &self.file {
+            text += &file.lines();
+        }
         text += &format!(
             "readings entered in whole {} Wh, the rest carried on; a total is off by a quantum with probability {:.1e}\n",
             self.quantum_wh, self.off_by_one_probability

@@ -148,6 +148,7 @@ mod tests {
             meters: 5,
             energy_wh: 1_000,
             true_wh: 1_000,
+            withheld_wh: 0,
             error_wh: 0,
             quantum_wh: 1,
             mean_wh: 10.0,

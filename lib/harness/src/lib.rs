@@ -2,15 +2,19 @@
 //!
 //! # Layout
 //! * [`scenario`]: what a run is made of, as settings of the real services
+//! * `input`: the file or the fleet that it reads
 //! * [`oracle`]: the truth, by separate code, straight from the file or the seed, in the quanta that totals state
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
+//! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
+mod input;
 pub mod latency;
+pub mod ledger;
 pub mod network;
 pub mod oracle;
 pub mod output;

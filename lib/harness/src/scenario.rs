@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use meter::{replayed, simulated};
-use readings::{Simulated, Source, open_replay};
+use readings::Source;
 use service::config::{Settings, SourceKind};
 use wire::{Grid, UnixSeconds, WindowStart};
 
+use crate::input::Input;
+use crate::ledger::Ledger;
 use crate::network::Network;
-use crate::oracle::{Clear, FileTruth, Seeded, Truths};
+use crate::oracle::Truths;
 
 /// The customers of the demo, unless another input is named.
 pub const UCI: &str = "data/uci_electricity_hourly.csv";
@@ -33,7 +34,7 @@ pub struct Options {
     /// Simulate this many meters instead of replaying real customers.
     #[arg(long, conflicts_with = "replay")]
     pub meters: Option<u32>,
-    /// Replay a CSV file: one column a customer, or Low Carbon London's form.
+    /// Replay a file of readings, in one of the forms of docs/formats.md.
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
     /// Number of feeders the meters are spread over in turn.
@@ -63,6 +64,8 @@ pub struct Scenario {
     pub meters: usize,
     /// Where the readings come from, in words.
     pub input: String,
+    /// What the file has, where they come from one.
+    pub ledger: Option<Ledger>,
     /// The network between the gateway and the broker.
     pub network: Network,
 }
@@ -82,7 +85,7 @@ impl Scenario {
     /// As [`Scenario::demo`].
     pub fn run(base: &Settings, options: &Options, wall: Duration) -> Result<Self> {
         let settings = options.settings(base)?;
-        let (from, until) = open(&settings)?.range();
+        let (from, until) = Input::open(&settings)?.as_source().range();
         // A file is stretched over the whole run if it would be over sooner.
         let longest = until.map(|until| (until.0 - from.0) as f64 / wall.as_secs_f64());
         let speed = longest.map_or(demo_speed(), |longest| longest.min(demo_speed()));
@@ -99,50 +102,36 @@ impl Scenario {
         event: Duration,
         speed: f64,
     ) -> Result<Self> {
-        let source = open(&settings)?;
+        let mut source = Input::open(&settings)?;
         let interval_s = match options.interval {
             Some(interval) => u32::try_from(interval.as_secs()).context("--interval")?,
             None if options.meters.is_some() => 3600,
-            None => source.interval_s(),
+            None => source.as_source().interval_s(),
         };
+        source.undoubted(interval_s, options.interval.is_some())?;
         let grid = Grid::new(interval_s, options.batch)?;
         ensure!(
             86_400 % interval_s == 0,
             "an interval of {interval_s} s does not divide a day: choose another --interval"
         );
-        let (window, end) = windows(source.as_ref(), grid, event)?;
+        let (window, end) = windows(source.as_source(), grid, event)?;
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = options.batch;
         pace(&mut settings, speed, &options.network);
-        let meters = source.meters().len();
+        let meters = source.as_source().meters().len();
         let fleet = &mut settings.meter;
         fleet.start = Some(UnixSeconds(window.0));
         fleet.duration = Some(Duration::from_secs(end - window.0));
         fleet.outbox_max_reports = fleet.outbox_max_reports.max(2 * meters);
-        let (input, mut clear): (String, Box<dyn Clear>) = match &settings.meter.replay {
-            Some(path) => {
-                let options = replayed(&settings);
-                let clear = FileTruth::open(path, options.start, &options.time_zone)?;
-                let skipped = (window.0 - source.range().0.0) / u64::from(interval_s);
-                let left_out = match skipped {
-                    0 => String::new(),
-                    _ => format!(
-                        " (left out: {skipped} intervals before {window}, the first whole window)"
-                    ),
-                };
-                (format!("{}{left_out}", path.display()), Box::new(clear))
-            }
-            None => (
-                format!("{meters} simulated meters, seed {}", options.seed),
-                Box::new(Seeded(source)),
-            ),
-        };
+        let ledger = source.ledger(grid, (window, end))?;
+        let (input, mut clear) = source.clear(&settings, options.seed)?;
         let truths = Truths::read(clear.as_mut(), grid, options.feeders, (window, end))?;
         Ok(Self {
             settings,
             truths,
             meters,
             input,
+            ledger,
             network: options.network,
         })
     }
@@ -206,14 +195,6 @@ fn pace(settings: &mut Settings, speed: f64, network: &Network) {
 /// Seconds of event time a second in the demo.
 fn demo_speed() -> f64 {
     DEMO_DAYS.as_secs_f64() / DEMO_WALL.as_secs_f64()
-}
-
-/// The input, to learn its range and its meters.
-fn open(settings: &Settings) -> Result<Box<dyn Source>> {
-    Ok(match &settings.meter.replay {
-        Some(path) => Box::new(open_replay(path, &replayed(settings))?),
-        None => Box::new(Simulated::new(&simulated(settings))?),
-    })
 }
 
 impl Options {

@@ -49,6 +49,8 @@ pub struct Row {
     pub energy_wh: i64,
     /// True energy of the same, in Wh.
     pub true_wh: i64,
+    /// True energy of the intervals that are not shown, in Wh.
+    pub withheld_wh: i64,
     /// Greatest |decrypted − true| of an interval, in Wh.
     pub error_wh: u64,
     /// What every reading in the sum is a whole multiple of, in Wh.
@@ -137,6 +139,7 @@ impl Verdict {
         let intervals = shown.count().max(1) as f64;
         let true_wh = truth.energy_wh.iter().zip(&deviation.shown_wh);
         let true_wh = true_wh.filter_map(|(wh, shown)| shown.and(Some(*wh)));
+        let true_wh: i64 = true_wh.sum();
         let quantum_wh = reports.iter().map(|report| report.quantum_wh).max();
         let quantum_wh = quantum_wh.unwrap_or(0);
         self.quantum_wh = self.quantum_wh.max(quantum_wh);
@@ -145,7 +148,8 @@ impl Verdict {
             window: *window,
             meters: reports.iter().map(|report| report.meters).sum(),
             energy_wh,
-            true_wh: true_wh.sum(),
+            true_wh,
+            withheld_wh: truth.energy_wh.iter().sum::<i64>() - true_wh,
             error_wh: deviation.greatest_wh,
             quantum_wh,
             mean_wh: energy_wh as f64 / f64::from(readings.max(1)),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{CsvError, MetersError};
+use crate::{FileError, MetersError};
 
 /// Why a source cannot be opened, or cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +76,12 @@ pub enum SourceError {
     },
     /// A file's content is refused.
     #[error("{path} cannot be replayed")]
-    Csv {
+    File {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
         #[source]
-        error: Box<CsvError>,
+        error: Box<FileError>,
     },
     /// A file of meters is refused.
     #[error("meter.meters_file {path} cannot be used")]

@@ -9,9 +9,11 @@
 //! * `simulated`: households, businesses and homes with solar panels; `bdew` holds the load profiles
 //!   they follow, `customer`, `curve` and `appliance` what one of them does, `solar` what panels export, `strata` what
 //!   makes a fleet of them, `mix` the randomness
-//! * `file`: interval data from a CSV file, in the `wide` form or that of Low Carbon London (`lcl`), by its `options`;
-//!   `parse` (rows, values, meter ids) and `times` (timestamps, gaps) are what the two forms share; `table` has the readings
-//!   in memory, and answers for any multiple of their interval
+//! * `file`: interval data from the files that people have, by its `options`. `text` makes lines of bytes (`container`), `forms` make
+//!   rows of lines, `series` takes them (`run`, `ids`), `intervals` and `assemble` make intervals of them, or `counters` of registers'
+//!   reads, and `table` has those in memory and answers for any multiple of them. Files of `fields` have a `dialect`, columns in
+//!   `roles` and times along an `axis` (`clock`, `times`); `number` and `unit` read values. `found` says what a file was taken to
+//!   be, `doubts` what may be wrong in that, `account` what became of its rows
 //! * `live`: meters that talk; `registers` makes intervals of what a counter showed
 //!
 //! # Rules
@@ -32,7 +34,10 @@ mod zone;
 
 pub use self::{
     error::SourceError,
-    file::{CsvError, Gaps, Replay, ReplayOptions, open_replay},
+    file::{
+        Account, Columns, DateOrder, Doubt, FileError, Form, Found, Gaps, Label, Replay,
+        ReplayOptions, Subject, Unit, Values, open_replay,
+    },
     live::{
         Accepted, Counted, Feed, FeedChange, FeedRules, FleetInterval, Gap, Kept, KeptKind,
         LineError, LineProblem, LiveReading, LiveSource, LiveValue, MAX_LINE, MappingError,

@@ -174,6 +174,23 @@ impl Truths {
         truths.last()
     }
 
+    /// Energy in µWh of the windows that were not released.
+    #[must_use]
+    pub fn unreleased_uwh(&self, released: impl Fn(&Key) -> bool) -> i128 {
+        let windows = self.0.iter().filter(|(key, _)| !released(key));
+        let readings = windows.flat_map(|(_, window)| &window.readings);
+        readings
+            .filter(|uwh| **uwh != NONE)
+            .map(|uwh| i128::from(*uwh))
+            .sum()
+    }
+
+    /// Windows of all meters.
+    #[must_use]
+    pub fn meter_windows(&self) -> usize {
+        self.0.values().map(Window::members).sum()
+    }
+
     /// Makes the first reading wrong, to see that the run notices.
     pub fn falsify(&mut self) {
         let first = self.0.values_mut().next();

@@ -1,66 +1,80 @@
-//! Replay of interval data from a CSV file.
+//! Files of interval data.
 
 use std::{fs::File, io::Read, path::Path};
 
 use wire::UnixSeconds;
 
-use self::parse::Rows;
-use self::table::Table;
-use crate::zone::zone;
-use crate::{MeterSpec, Reading, Source, SourceError};
+use self::{
+    fields::read_fields, forms::KNOWN, options::With, series::Series, table::Table, text::Text,
+};
+use crate::{MeterSpec, Reading, Source, SourceError, zone::zone};
 
+mod account;
+mod assemble;
+mod axis;
+mod clock;
+mod container;
+mod counters;
+mod dialect;
+mod doubts;
 mod error;
-mod lcl;
+mod fields;
+mod finish;
+mod forms;
+mod found;
+mod ids;
+mod intervals;
+mod look;
+mod marks;
+mod names;
+mod number;
 mod options;
-mod parse;
+mod roles;
+mod row;
+mod rows;
+mod run;
+mod series;
+mod shape;
+mod style;
 mod table;
+mod text;
 mod times;
-mod wide;
+mod unit;
+mod view;
 
-pub use self::error::CsvError;
-pub use self::options::{Gaps, ReplayOptions};
-
-/// The forms of CSV.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// A column a customer: `wide`.
-    Wide,
-    /// A row for each customer and half hour: `lcl`.
-    LowCarbonLondon,
-}
+pub use self::{
+    account::Account,
+    doubts::{Doubt, Subject},
+    error::FileError,
+    found::{DateOrder, Form, Found, Label, Unit, Values},
+    options::{Columns, Gaps, ReplayOptions},
+};
 
 /// A file's interval data, in memory.
 ///
 /// A customer's declared capacity is its greatest demand of either sign in the file, rounded up to a watt.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    form: Form,
-    /// Rows that were passed over: see the rules of `lcl`.
-    pub(super) ignored: u64,
+    found: Found,
+    doubts: Vec<Doubt>,
+    account: Account,
     table: Table,
 }
 
-/// Reads the file at `path`. Its form is told by its header: one with a column `LCLid` is Low Carbon London's, any
-/// other the wide one.
+/// Reads the file at `path`.
 ///
 /// # Errors
-/// [`SourceError::Io`], [`SourceError::TimeZone`], and [`SourceError::Csv`], which says what is wrong and where.
+/// [`SourceError::Io`], [`SourceError::TimeZone`], and [`SourceError::File`], which says what is wrong and where.
 pub fn open_replay(path: &Path, options: &ReplayOptions) -> Result<Replay, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io {
         path: path.to_owned(),
         error,
     })?;
-    let replay = Replay::from_reader(file, path, options)?;
-    tracing::info!(
-        path = %path.display(), form = ?replay.form, customers = replay.meters().len(),
-        ignored_rows = replay.ignored,
-        "readings are replayed from a file"
-    );
-    Ok(replay)
+    Replay::from_reader(file, path, options)
 }
 
 impl Replay {
-    /// Reads `input`, which errors call `name`. As [`open_replay`].
+    /// Reads `input`, which errors call `name`.
     ///
     /// # Errors
     /// As [`open_replay`].
@@ -70,31 +84,101 @@ impl Replay {
         options: &ReplayOptions,
     ) -> Result<Self, SourceError> {
         let zone = zone(&options.time_zone)?;
-        let read = || -> Result<Self, CsvError> {
-            let rows = Rows::new(input)?;
-            let london = rows
-                .header
-                .iter()
-                .any(|c| c.eq_ignore_ascii_case(lcl::CUSTOMER));
-            Ok(if london {
-                let (table, ignored) = lcl::read(rows, options, &zone)?;
-                Self {
-                    form: Form::LowCarbonLondon,
-                    ignored,
-                    table,
-                }
-            } else {
-                Self {
-                    form: Form::Wide,
-                    ignored: 0,
-                    table: wide::read(rows, options, &zone)?,
-                }
-            })
+        let with = With {
+            options,
+            zone: &zone,
         };
-        read().map_err(|error| SourceError::Csv {
+        let read = text::open(input, |text| read(text, &with));
+        read.map_err(|error| SourceError::File {
             path: name.to_owned(),
             error: Box::new(error),
         })
+    }
+
+    /// What the file is.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// What may have been read wrongly.
+    #[must_use]
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
+    }
+
+    /// What became of the file's rows.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Number and energy in µWh of the readings from `from` until `until`, in seconds since the Unix epoch, of those in memory.
+    #[must_use]
+    pub fn between(&self, from: u64, until: u64) -> (u64, i128) {
+        self.table.between(from, until)
+    }
+
+    /// Says in the log what the file is, and what is doubtful about it.
+    pub fn say(&self, path: &Path) {
+        let account = &self.account;
+        tracing::info!(
+            path = %path.display(), found = %self.found, customers = self.meters().len(), rows = account.rows,
+            readings = account.readings, missing = account.missing, repeated = account.repeated,
+            "readings are replayed from a file"
+        );
+        for doubt in &self.doubts {
+            tracing::warn!(path = %path.display(), "{doubt}");
+        }
+    }
+}
+
+fn read(mut text: Text<'_>, with: &With<'_>) -> Result<Replay, FileError> {
+    let mut series = Series::new();
+    let known = match with.options.form {
+        Some(form) => KNOWN.iter().find(|known| known.form == form),
+        None => KNOWN.iter().find(|known| (known.is)(text.head())),
+    };
+    let mut found = unread(with.options);
+    let said = match known {
+        Some(known) => {
+            found.form = known.form;
+            (known.read)(&mut text, with, &mut found, &mut series)?;
+            fields::Said {
+                unit: true,
+                ..fields::Said::default()
+            }
+        }
+        None => read_fields(&mut text, with, &mut found, &mut series)?,
+    };
+    found.encoding = text.encoding();
+    drop(text);
+    let (doubts, account, table) = finish::finish(series, &mut found, said, with)?;
+    Ok(Replay {
+        found,
+        doubts,
+        account,
+        table,
+    })
+}
+
+/// What is known before a file is looked at.
+fn unread(options: &ReplayOptions) -> Found {
+    Found {
+        form: Form::Wide,
+        encoding: String::new(),
+        separator: ' ',
+        decimal: '.',
+        thousands: None,
+        header: 0,
+        unit: options.unit.unwrap_or(Unit::KWh),
+        values: options.values.unwrap_or(Values::Interval),
+        label: options.label.unwrap_or(Label::Start),
+        date_order: options.date_order.unwrap_or(DateOrder::YearFirst),
+        interval_s: 0,
+        start: options.start,
+        time_zone: options.time_zone.clone(),
+        left_out: Vec::new(),
     }
 }
 
@@ -122,155 +206,4 @@ impl Source for Replay {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use jiff::Timestamp;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::MicroWattHours;
-
-    /// Reads `text` with `options`.
-    pub(crate) fn parse(text: &str, options: &ReplayOptions) -> Result<Replay, SourceError> {
-        Replay::from_reader(text.as_bytes(), Path::new("test.csv"), options)
-    }
-
-    /// An error as the edge prints it.
-    pub(crate) fn said(error: SourceError) -> String {
-        format!("{:#}", anyhow::Error::from(error))
-    }
-
-    /// The message with which `text` is refused.
-    pub(crate) fn refusal(text: &str) -> String {
-        let error = parse(text, &ReplayOptions::default()).unwrap_err();
-        said(error)
-    }
-
-    /// Readings of the native interval at `start` in millionths of a watt-hour, `None` for missing ones.
-    pub(crate) fn at(replay: &mut Replay, start: u64) -> Vec<Option<i64>> {
-        let mut out = Vec::new();
-        let interval_s = replay.interval_s();
-        replay
-            .read(UnixSeconds(start), interval_s, &mut out)
-            .unwrap();
-        out.iter()
-            .map(|reading| match reading {
-                Reading::Energy(MicroWattHours(energy)) => Some(*energy),
-                Reading::Missing => None,
-            })
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn a_written_table_reads_back(
-            values in prop::collection::vec(
-                prop::collection::vec(prop::option::of(-1_000_000_000_000i64..1_000_000_000_000), 3),
-                2..40,
-            ),
-            interval_s in prop::sample::select(vec![900u64, 1_800, 3_600, 86_400]),
-            first in 0u64..100_000,
-        ) {
-            let mut text = String::from("time,a,b,c\n");
-            for (k, row) in values.iter().enumerate() {
-                let at = Timestamp::from_second(((first + k as u64) * interval_s) as i64).unwrap();
-                text += &at.to_string();
-                for energy in row {
-                    let kwh = |energy: i64| format!(",{:.9}", energy as f64 / 1e9);
-                    text += &energy.map_or(",".to_owned(), kwh);
-                }
-                text.push('\n');
-            }
-            let mut replay = parse(&text, &ReplayOptions::default()).unwrap();
-            prop_assert_eq!(u64::from(replay.interval_s()), interval_s);
-            for (k, row) in values.iter().enumerate() {
-                prop_assert_eq!(&at(&mut replay, (first + k as u64) * interval_s), row);
-            }
-        }
-
-        #[test]
-        fn no_file_brings_it_down(
-            header in prop::sample::select(vec![
-                "hour,a,b", "LCLid,DateTime,KWH/hh (per half hour) ", "",
-            ]),
-            fields in prop::collection::vec(
-                prop::sample::select(vec![
-                    "0", "1", "2", "-1", "1e308", "NaN", "Null", "", "a", "\"", ",", "\n", "\r\n",
-                    ",", "\n", "2014-03-03", "9999-12-31 23:30", "2014-03-30 02:30", "\u{feff}",
-                ]),
-                0..60,
-            ),
-            start: u64,
-            gaps in prop::sample::select(vec![Gaps::Refuse, Gaps::Missing]),
-        ) {
-            let options = ReplayOptions {
-                start: UnixSeconds(start),
-                time_zone: "Europe/Berlin".to_owned(),
-                gaps,
-            };
-            if let Ok(mut replay) = parse(&format!("{header}\n{}", fields.concat()), &options) {
-                let (from, to) = replay.range();
-                let mut out = Vec::new();
-                for start in [from.0, from.0.saturating_sub(900), to.map_or(0, |to| to.0), u64::MAX] {
-                    for interval_s in [0, 1, 900, 3_600, u32::MAX] {
-                        let read = replay.read(UnixSeconds(start), interval_s, &mut out);
-                        prop_assert_eq!(out.len(), if read.is_ok() { replay.meters().len() } else { 0 });
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_form_is_told_by_the_header() {
-        let options = ReplayOptions::default();
-        let wide = parse("hour,a\n0,1\n1,2\n", &options).unwrap();
-        assert_eq!(wide.form, Form::Wide);
-        let london = "LCLid,stdorToU,DateTime,KWH/hh (per half hour) \r\nMAC1,Std,2012-10-12 00:30:00.0000000, 0 \r\n";
-        assert_eq!(parse(london, &options).unwrap().form, Form::LowCarbonLondon);
-    }
-
-    #[test]
-    fn empty_and_unreadable_files_are_refused() {
-        for text in ["", "\n\n", ",,\n"] {
-            assert!(refusal(text).contains("empty"), "{text:?}");
-        }
-        let missing = open_replay(Path::new("/nowhere/x.csv"), &ReplayOptions::default());
-        assert!(missing.unwrap_err().to_string().contains("/nowhere/x.csv"));
-        let latin1: &[u8] = b"hour,a\n0,1\n1,\xe9\n";
-        let error = Replay::from_reader(latin1, Path::new("x.csv"), &ReplayOptions::default());
-        let error = said(error.unwrap_err());
-        assert!(
-            error.contains("x.csv") && error.contains("line 3"),
-            "{error}"
-        );
-        let zone = ReplayOptions {
-            time_zone: "Atlantis".to_owned(),
-            ..ReplayOptions::default()
-        };
-        assert!(matches!(
-            parse("hour,a\n", &zone),
-            Err(SourceError::TimeZone { .. })
-        ));
-    }
-
-    #[test]
-    fn the_uci_file_reads_as_it_is() {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/uci_electricity_hourly.csv");
-        let mut replay = open_replay(&path, &ReplayOptions::default()).unwrap();
-        assert_eq!((replay.form, replay.interval_s()), (Form::Wide, 3_600));
-        assert_eq!(replay.meters().len(), 203);
-        let start = 1_393_804_800;
-        let end = start + 336 * 3_600;
-        assert_eq!(replay.range(), (UnixSeconds(start), Some(UnixSeconds(end))));
-        assert_eq!(replay.meters()[0].id.as_str(), "meter-001");
-        let kwh = |kwh: i64| Some(kwh * 1_000_000_000);
-        // The first fields of the file's second and third line, and its last field.
-        assert_eq!(at(&mut replay, start)[..3], [14, 69, 234].map(kwh));
-        assert_eq!(at(&mut replay, start + 3_600)[..2], [18, 92].map(kwh));
-        assert_eq!(at(&mut replay, end - 3_600)[202], kwh(3_437));
-        // The greatest value, 111584 kWh in an hour, is the greatest capacity: nothing is clamped.
-        let greatest = replay.meters().iter().map(|m| m.capacity_w.0).max();
-        assert_eq!(greatest, Some(111_584_000));
-    }
-}
+pub(crate) mod tests;

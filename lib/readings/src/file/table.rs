@@ -4,8 +4,7 @@ use wire::{MeterId, UnixSeconds, Watts};
 
 use crate::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
 
-/// Stands for a missing value in a [`Column`]. No value of a file comes near: see
-/// [`super::parse::LARGEST_KWH`].
+/// Stands for a missing value in a [`Column`]. No value of a file comes near: see [`super::number::LARGEST`].
 pub(super) const MISSING: i64 = i64::MIN;
 
 /// One customer's consecutive readings.
@@ -22,6 +21,25 @@ impl Column {
     /// End of the last reading, in seconds since the Unix epoch.
     pub(super) fn end(&self, interval_s: u32) -> u64 {
         self.start + self.values.len() as u64 * u64::from(interval_s)
+    }
+
+    /// The places of the values whose intervals start from `from` until `until`.
+    fn places(&self, interval_s: u32, from: u64, until: u64) -> std::ops::Range<usize> {
+        let place = |at: u64| {
+            let intervals = at
+                .saturating_sub(self.start)
+                .div_ceil(u64::from(interval_s));
+            usize::try_from(intervals)
+                .map_or(self.values.len(), |place| place.min(self.values.len()))
+        };
+        place(from)..place(until).max(place(from))
+    }
+
+    /// Keeps the values of `places` only.
+    fn cut(&mut self, interval_s: u32, from: u64, until: u64) {
+        let places = self.places(interval_s, from, until);
+        self.start += places.start as u64 * u64::from(interval_s);
+        self.values = self.values[places].to_vec();
     }
 
     /// The greatest demand of either sign in watts, rounded up, and at least 1, so that a customer whose readings are
@@ -46,8 +64,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table of at least one column with at least one value; otherwise its range is empty.
-    pub(super) fn new(interval_s: u32, columns: Vec<Column>) -> Self {
+    /// A table of at least one column with at least one value; otherwise its range is empty. Of what is not within `keep`, from
+    /// and until, only the capacities are kept.
+    pub(super) fn new(interval_s: u32, mut columns: Vec<Column>, keep: Option<(u64, u64)>) -> Self {
         let meters = columns
             .iter()
             .map(|c| MeterSpec {
@@ -55,8 +74,14 @@ impl Table {
                 capacity_w: c.capacity(interval_s),
             })
             .collect();
-        let start = columns.iter().map(|c| c.start).min().unwrap_or(0);
-        let end = columns.iter().map(|c| c.end(interval_s)).max().unwrap_or(0);
+        if let Some((from, until)) = keep {
+            columns
+                .iter_mut()
+                .for_each(|column| column.cut(interval_s, from, until));
+        }
+        let filled = || columns.iter().filter(|c| !c.values.is_empty());
+        let start = filled().map(|c| c.start).min().unwrap_or(0);
+        let end = filled().map(|c| c.end(interval_s)).max().unwrap_or(0);
         Self {
             interval_s,
             start,
@@ -64,6 +89,22 @@ impl Table {
             meters,
             columns,
         }
+    }
+
+    /// Number and sum in µWh of the readings from `from` until `until`.
+    pub(super) fn between(&self, from: u64, until: u64) -> (u64, i128) {
+        let (mut count, mut sum) = (0, 0);
+        for column in &self.columns {
+            let range = column.places(self.interval_s, from, until);
+            for value in column.values[range]
+                .iter()
+                .filter(|value| **value != MISSING)
+            {
+                count += 1;
+                sum += i128::from(*value);
+            }
+        }
+        (count, sum)
     }
 
     /// Sum of `count` values of a column from `start`, or missing if one of them is.
@@ -146,7 +187,7 @@ mod tests {
                 start: *start,
                 values: values.to_vec(),
             });
-        Table::new(1_800, columns.collect())
+        Table::new(1_800, columns.collect(), None)
     }
 
     fn read(table: &mut Table, start: u64, interval_s: u32) -> Vec<Reading> {
@@ -202,6 +243,23 @@ mod tests {
         assert!(error(7_200, 1_800).contains("7200"));
         assert!(error(0, 3_600).contains("covers 3600 to 7200"));
         assert!(error(u64::MAX, 1_800).contains("covers"));
+    }
+
+    #[test]
+    fn what_is_not_kept_counts_for_capacities_only() {
+        let columns =
+            [(0, vec![1, 9_000_000, 3, MISSING]), (5_400, vec![5])].map(|(start, values)| Column {
+                id: MeterId::try_from(format!("m-{start}").as_str()).unwrap(),
+                start,
+                values,
+            });
+        let t = Table::new(1_800, columns.to_vec(), Some((3_600, 5_400)));
+        assert_eq!(t.range(), (UnixSeconds(3_600), Some(UnixSeconds(5_400))));
+        assert_eq!(t.meters()[0].capacity_w, Watts(18));
+        assert_eq!(t.between(0, u64::MAX), (1, 3));
+        let all = Table::new(1_800, columns.to_vec(), None);
+        assert_eq!(all.between(0, u64::MAX), (4, 9_000_009));
+        assert_eq!(all.between(1, 3_601), (2, 9_000_003));
     }
 
     proptest! {

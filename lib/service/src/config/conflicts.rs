@@ -8,10 +8,11 @@ mod access;
 mod live;
 mod mqtt;
 mod plan;
+mod readings;
 
 use std::net::SocketAddr;
 
-use super::{Enrolment, Mode, Settings, SourceKind};
+use super::{Enrolment, Mode, Settings};
 
 /// Settings that contradict each other.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))
-        .chain(readings(settings, &given))
+        .chain(readings::find(settings, &given))
         .chain(live::find(settings, &given))
         .flatten()
         .next()
@@ -242,59 +243,4 @@ fn analytics(settings: &Settings) -> [Option<Conflict>; 4] {
             "each feeder has room for windows of its own: expected at least twice as many",
         ),
     ]
-}
-
-/// Settings that the configured source of readings needs or would not use.
-fn readings(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
-    const SIMULATION: [&str; 5] = [
-        "meter.meters",
-        "meter.seed",
-        "meter.mix.household",
-        "meter.mix.business",
-        "meter.mix.solar",
-    ];
-    let meter = &settings.meter;
-    let replayed = meter.source == SourceKind::Replay;
-    let simulated = meter.source == SourceKind::Simulated;
-    let mut found = vec![
-        pair(
-            replayed && meter.replay.is_none(),
-            "meter.source",
-            "meter.replay",
-            "a replay needs the name of a file in `meter.replay`",
-        ),
-        pair(
-            !replayed && meter.replay.is_some(),
-            "meter.replay",
-            "meter.source",
-            "the file would not be read: set meter.source = \"replay\", or leave meter.replay empty",
-        ),
-        pair(
-            !replayed && given("meter.replay_start"),
-            "meter.replay_start",
-            "meter.source",
-            "it dates a replayed file: set meter.source = \"replay\", or leave it out",
-        ),
-        pair(
-            simulated && meter.feeders > meter.meters,
-            "meter.feeders",
-            "meter.meters",
-            "some feeders would have no meter: expected no more than `meter.meters`",
-        ),
-        pair(
-            simulated && meter.outbox_max_reports < meter.meters as usize,
-            "meter.outbox_max_reports",
-            "meter.meters",
-            "the outbox must take a report of every meter: expected no less than `meter.meters`",
-        ),
-    ];
-    found.extend(SIMULATION.map(|key| {
-        pair(
-            !simulated && given(key),
-            key,
-            "meter.source",
-            "it is about simulated meters, and this source has those of its file: leave it out",
-        )
-    }));
-    found
 }

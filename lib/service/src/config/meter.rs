@@ -7,6 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::{GatewayId, UnixSeconds};
 
+use super::files::{
+    FileColumns, FileDateOrder, FileDecimal, FileForm, FileGaps, FileLabel, FileSeparator,
+    FileUnit, FileValues,
+};
 use super::{Feed, text};
 
 /// `[meter]`: one gateway and the meters behind it.
@@ -34,7 +38,7 @@ pub struct Meter {
     /// Length of simulated time after which the fleet ends; `None` (an empty string) never.
     #[serde(with = "text::duration")]
     pub duration: Option<Duration>,
-    /// CSV file to replay; `None` (an empty string) if the source is simulated.
+    /// File to replay; `None` (an empty string) if the source is simulated.
     #[serde(with = "text::path")]
     pub replay: Option<PathBuf>,
     /// When row 0 of a replayed file is, if its first column counts hours instead of giving times; `None` (an
@@ -43,6 +47,34 @@ pub struct Meter {
     pub replay_start: Option<UnixSeconds>,
     /// IANA time zone of the file's local times.
     pub time_zone: String,
+    /// Form of the file. `None` (an empty string), here and in the following: found out.
+    #[serde(with = "text::optional")]
+    pub form: Option<FileForm>,
+    /// Unit of its values.
+    #[serde(with = "text::optional")]
+    pub unit: Option<FileUnit>,
+    /// What its values are.
+    #[serde(with = "text::optional")]
+    pub values: Option<FileValues>,
+    /// What the time of a row is.
+    #[serde(with = "text::optional")]
+    pub label: Option<FileLabel>,
+    /// What becomes of intervals without a row; `None` refuses the file.
+    #[serde(with = "text::optional")]
+    pub gaps: Option<FileGaps>,
+    /// Marks of missing values, besides the usual ones.
+    pub missing: Vec<String>,
+    /// Which of its columns are what.
+    pub columns: FileColumns,
+    /// What separates fields.
+    #[serde(with = "text::optional")]
+    pub separator: Option<FileSeparator>,
+    /// The decimal mark.
+    #[serde(with = "text::optional")]
+    pub decimal: Option<FileDecimal>,
+    /// The order of day, month and year.
+    #[serde(with = "text::optional")]
+    pub date_order: Option<FileDateOrder>,
     /// CSV file of the meters whose readings are live: id, feeder, capacity; `None` (an empty string) if they are not.
     #[serde(with = "text::path")]
     pub meters_file: Option<PathBuf>,
@@ -100,7 +132,7 @@ pub struct Meter {
 pub enum SourceKind {
     /// Households, businesses and PV homes from standard load profiles.
     Simulated,
-    /// A CSV file.
+    /// A file.
     Replay,
     /// Meters that send a JSON object a line.
     Lines,

@@ -10,6 +10,7 @@ mod access;
 mod conflicts;
 mod error;
 mod feed;
+mod files;
 mod keys;
 mod layers;
 mod meter;
@@ -28,6 +29,10 @@ use serde::{Deserialize, Serialize};
 pub use access::{IdentityKind, PatternLevel, Role, TopicPattern};
 pub use error::{ConfigError, Given};
 pub use feed::{Feed, FeedMapping};
+pub use files::{
+    FileColumns, FileDateOrder, FileDecimal, FileForm, FileGaps, FileLabel, FileSeparator,
+    FileUnit, FileValues,
+};
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
