@@ -405,6 +405,12 @@ async fn under_a_plan_below_the_floor_nothing_is_added() {
     assert_eq!(scene.receipt().await[0], "meter-0");
 }
 
+#[test]
+fn without_the_floor_reports_are_added_under_a_plan_below_it() {
+    let test = "under_a_plan_below_the_floor_nothing_is_added";
+    service::failpoint::fails_without("min_meters_floor", test).unwrap();
+}
+
 /// A stop in the middle of a commit: what was taken is committed and answered, and the service ends well.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_is_committed_and_answered_before_the_end() {

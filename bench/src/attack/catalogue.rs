@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::gain::Gain;
 use super::stage::Ground;
-use super::{crowd, joining, keys, late, members, overlap, plan, spoilt, totals, web};
+use super::{crowd, joining, keys, late, members, overlap, plan, refusals, spoilt, totals, web};
 
 /// What an attack comes to.
 pub(super) type Played = Pin<Box<dyn Future<Output = Result<Gain>>>>;
@@ -26,7 +26,7 @@ pub(super) struct Attack {
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 22] = [
+pub(super) const ATTACKS: [Attack; 23] = [
     Attack {
         name: "late-household",
         coalition: "14 enrolled meters",
@@ -122,6 +122,14 @@ pub(super) const ATTACKS: [Attack; 22] = [
         safeguard: "divide",
         play: |ground| Box::pin(spoilt::noise(ground)),
         is_short: true,
+    },
+    Attack {
+        name: "used-up-refusals",
+        coalition: "16 enrolled meters on a feeder of their own",
+        tries: "have sums refused until no sum of the key is opened any more",
+        safeguard: "refusal_share",
+        play: |ground| Box::pin(refusals::used_up(ground)),
+        is_short: false,
     },
     Attack {
         name: "reports-of-the-future",

@@ -18,6 +18,7 @@ mod late;
 mod members;
 mod overlap;
 mod plan;
+mod refusals;
 mod spoilt;
 mod stage;
 mod summary;

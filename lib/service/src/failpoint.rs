@@ -31,7 +31,7 @@ pub const SABOTAGE: &str = "CIPHERWATT_SABOTAGE";
 pub(crate) const VARIABLES: [&str; 2] = [VARIABLE, SABOTAGE];
 
 /// What can be left out, besides the rules of release. Each is asked for by this name where it holds.
-const SAFEGUARDS: [&str; 25] = [
+const SAFEGUARDS: [&str; 26] = [
     // Each reading is counted once, and none is lost.
     "dedup",
     "journal",
@@ -53,6 +53,7 @@ const SAFEGUARDS: [&str; 25] = [
     "zeros",
     "grid",
     "divide",
+    "refusal_share",
     // Every process.
     "metrics_host",
     // The operator: who may join.

@@ -122,8 +122,13 @@ async fn under_a_plan_below_the_floor_nothing_is_sealed() {
 }
 
 #[test]
-fn without_the_end_of_a_plan_or_the_stop_on_a_newer_key_reports_are_sealed_under_the_old_one() {
+fn without_the_end_of_a_plan_the_stop_on_a_newer_key_or_the_floor_reports_are_sealed_all_the_same()
+{
     for (safeguard, test) in [
+        (
+            "min_meters_floor",
+            "under_a_plan_below_the_floor_nothing_is_sealed",
+        ),
         (
             "plan_expiry",
             "under_a_plan_that_has_ended_nothing_is_sealed_until_it_is_renewed",

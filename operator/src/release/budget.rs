@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use service::failpoint;
 use wire::{FeederId, KeyEpoch, Part, Sum, UnixMillis, WindowStart};
 
 /// Parts of a sum that may fail for which refusals are set aside. Of those beyond, each needs one that is left.
@@ -97,7 +98,8 @@ impl Budget {
             // Where that is more than there are in all, one sum may be tried.
             None => (1 + parts.min(PARTS)).min(self.most),
         };
-        let taken = if is_alone { 0 } else { counted.feeder };
+        let is_shared = !is_alone && !failpoint::sabotaged("refusal_share");
+        let taken = if is_shared { counted.feeder } else { 0 };
         taken.saturating_add(cost) <= self.left(sum.epoch, counted)
     }
 
@@ -271,6 +273,12 @@ mod tests {
         let other = failing.whole("feeder-2", 32);
         assert!(other.is_some(), "the others have what is left");
         assert_eq!(failing.whole("feeder-1", 2), None);
+    }
+
+    #[test]
+    fn without_its_share_a_feeder_uses_up_the_refusals_of_all() {
+        let test = "release::budget::tests::a_feeder_leaves_as_many_refusals_as_it_has_had";
+        failpoint::fails_without("refusal_share", test).unwrap();
     }
 
     #[test]
