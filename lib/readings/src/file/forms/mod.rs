@@ -12,7 +12,15 @@ use super::{
 
 pub(super) use super::options::With;
 
+mod ausgrid;
+mod cer;
+mod dsmr;
+mod espi;
 pub(super) mod long;
+mod nem12;
+mod net;
+#[cfg(test)]
+mod tests;
 pub(super) mod wide;
 
 /// A form that its first lines tell.
@@ -24,4 +32,30 @@ pub(super) struct Known {
 }
 
 /// The forms that are told by their first lines.
-pub(super) const KNOWN: &[Known] = &[];
+pub(super) const KNOWN: &[Known] = &[
+    Known {
+        form: Form::Nem12,
+        is: nem12::is,
+        read: nem12::read,
+    },
+    Known {
+        form: Form::Espi,
+        is: espi::is,
+        read: espi::read,
+    },
+    Known {
+        form: Form::Dsmr,
+        is: dsmr::is,
+        read: dsmr::read,
+    },
+    Known {
+        form: Form::Ausgrid,
+        is: ausgrid::is,
+        read: ausgrid::read,
+    },
+    Known {
+        form: Form::Cer,
+        is: cer::is,
+        read: cer::read,
+    },
+];
