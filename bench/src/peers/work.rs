@@ -1,6 +1,7 @@
 //! The work everybody does: reports of 96 readings of real customers.
 
 use anyhow::{Context as _, Result, ensure};
+use readings::{ReplayOptions, open_replay};
 use wire::UnixSeconds;
 
 use harness::oracle::{Clear as _, FileTruth};
@@ -22,7 +23,13 @@ impl Work {
     /// The first 96 hours of each of the first `reports` customers of the demo's file; each starts again after the last.
     pub(crate) fn real(reports: usize) -> Result<Self> {
         let start = UnixSeconds(0);
-        let mut file = FileTruth::open(&scenario::input_file(None)?, start, "UTC")?;
+        let path = scenario::input_file(None)?;
+        let options = ReplayOptions {
+            start,
+            ..ReplayOptions::default()
+        };
+        let replay = open_replay(&path, &options)?;
+        let mut file = FileTruth::open(&path, &options, replay.found())?;
         let mut customers = vec![Vec::with_capacity(BATCH); file.meters()];
         for k in 0..BATCH as u64 {
             let at = UnixSeconds(start.0 + k * u64::from(INTERVAL_S));

@@ -76,10 +76,10 @@ impl Input {
     pub(crate) fn clear(self, settings: &Settings, seed: u64) -> Result<(String, Box<dyn Clear>)> {
         Ok(match self {
             Self::File(path, replay) => {
+                let found = replay.found().clone();
                 // A long file is large: it is in memory once at a time.
                 drop(replay);
-                let options = replayed(settings);
-                let clear = FileTruth::open(&path, options.start, &options.time_zone)?;
+                let clear = FileTruth::open(&path, &replayed(settings), &found)?;
                 (path.display().to_string(), Box::new(clear))
             }
             Self::Simulated(fleet) => {

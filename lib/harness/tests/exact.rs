@@ -12,7 +12,7 @@ use openfhe::{Context, secret};
 use operator::{By, FeederReport, Scale};
 use packed::layout::{Encoding, Entered, Layout, Shape};
 use packed::{Accumulator, noise, sum};
-use readings::MicroWattHours;
+use readings::{MicroWattHours, ReplayOptions, open_replay};
 use service::config::Settings;
 use wire::{
     ContributorSet, Digest, FeederId, KeyEpoch, Part, PlanVersion, Salt, Sum, UnixMillis,
@@ -34,7 +34,9 @@ struct Feeder {
 /// Every fourth customer, as the demo's first feeder.
 fn readings() -> Vec<Vec<i64>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/uci_electricity_hourly.csv");
-    let mut file = FileTruth::open(&path, START, "UTC").unwrap();
+    let options = ReplayOptions::default();
+    let replay = open_replay(&path, &options).unwrap();
+    let mut file = FileTruth::open(&path, &options, replay.found()).unwrap();
     let mut readings = vec![Vec::new(); file.meters()];
     for hour in 0..u64::from(BATCH) {
         let at = UnixSeconds(START.0 + hour * 3600);
