@@ -1,11 +1,11 @@
 //! Writes the inputs the corpora start from into `fuzz/corpus`: golden messages with and without
-//! their envelope, every topic, sets and ciphertexts at the edge of the range.
+//! their envelope, every topic, the examples of docs/formats.md, sets and ciphertexts at the edge of the range.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use cipherwatt_fuzz::{encoding, goldens, payload_of};
+use cipherwatt_fuzz::{encoding, examples, goldens, payload_of};
 use packed::layout::{Encoding, Entered, Layout};
 use packed::{Profile, RING};
 use wire::{ContributorSet, Digest, Message as _, Salt, Sum};
@@ -47,6 +47,9 @@ fn main() -> io::Result<()> {
     ];
     for (index, topic) in topics.iter().enumerate() {
         write("topic", &format!("topic-{index}"), topic.as_bytes())?;
+    }
+    for (index, (target, text)) in examples().into_iter().enumerate() {
+        write(target, &format!("example-{index}"), text.as_bytes())?;
     }
     sums()?;
     for (index, profile) in Profile::all().iter().enumerate() {

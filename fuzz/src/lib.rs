@@ -4,8 +4,10 @@
 //! - [`message`] reads any message, as an envelope and as what an envelope signs
 //! - [`topic`] reads topics
 //! - [`fold`] adds packed reports, [`open`] reads packed sums and what they decrypt to
+//! - [`file`] and [`telegrams`] read files of readings, of which [`examples`] gives some
 //! - [`goldens`] gives the golden vectors of `lib/wire`, which the corpora start from
 
+mod files;
 mod sums;
 
 use std::fmt::Debug;
@@ -14,6 +16,7 @@ use coset::{AsCborValue as _, CoseSign1Builder, HeaderBuilder, iana::Algorithm};
 use ed25519_dalek::Signer as _;
 use wire::{DeploymentId, Limbs, Message, Topics, VerifyingKey, WireError};
 
+pub use files::{examples, file, telegrams};
 pub use sums::{encoding, fold, open};
 
 /// The longest input, as in `-max_len`.
