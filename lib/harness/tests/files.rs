@@ -112,7 +112,10 @@ fn sheets() -> impl Strategy<Value = Sheet> {
             repeated: order.2,
             options: ReplayOptions {
                 time_zone: times.1.to_owned(),
-                unit: options.0,
+                // A register is of energy.
+                unit: options
+                    .0
+                    .filter(|unit| !(options.2 && matches!(unit, Unit::W | Unit::KW))),
                 label: Some(options.1),
                 values: Some(if options.2 {
                     Values::Register

@@ -1,6 +1,6 @@
 //! The Irish trial: `id dddhh kWh`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Result, ensure};
 use readings::Unit;
@@ -34,30 +34,36 @@ pub(super) fn read(text: &str, customers: &mut Customers) -> Result<()> {
             early.insert(code);
         }
     }
+    let local = |day: i64| (days(2009, 1, 1).unwrap_or_default() + day - 1) * DAY_S;
+    let midnight = |day: i64| dublin.instants(local(day)).first().copied().unwrap_or(0);
+    let mut known: HashMap<i64, (i64, i64)> = HashMap::new();
+    // Of the days of 23 hours, which come last.
+    let mut short: BTreeMap<i64, Vec<(&str, u64, Option<i64>)>> = BTreeMap::new();
     for (id, code, kwh) in rows() {
         let code = whole(code)?;
         let (day, mut half_hour) = (code / 100, code % 100);
-        let midnight = |day: i64| {
-            let local = (days(2009, 1, 1).unwrap_or_default() + day - 1) * DAY_S;
-            dublin.instants(local).first().copied().unwrap_or_default()
+        let (start, end) = *known
+            .entry(day)
+            .or_insert_with(|| (midnight(day), midnight(day + 1)));
+        let length = (end - start) / HALF_HOUR_S;
+        let last = if early.contains(&(100 * day + 4)) {
+            3
+        } else {
+            4
         };
-        let length = (midnight(day + 1) - midnight(day)) / HALF_HOUR_S;
-        if length == 46 && late.contains(&day) {
-            let last = if early.contains(&(100 * day + 4)) {
-                3
-            } else {
-                4
-            };
-            if half_hour > last {
-                half_hour -= 2;
-            }
+        if length == 46 && late.contains(&day) && half_hour > last {
+            half_hour -= 2;
         }
-        ensure!(
-            (1..=length).contains(&half_hour),
-            "half hour {half_hour} of day {day}"
-        );
-        let start = u64::try_from(midnight(day) + (half_hour - 1) * HALF_HOUR_S)?;
+        let of_day = (1..=length).contains(&half_hour);
+        ensure!(of_day, "half hour {half_hour} of day {day}");
+        let start = u64::try_from(start + (half_hour - 1) * HALF_HOUR_S)?;
         let uwh = Style::PLAIN.energy(kwh, Unit::KWh, HALF_HOUR_S)?;
+        match length < 48 {
+            true => short.entry(day).or_default().push((id, start, uwh)),
+            false => customers.of(id).add(start, HALF_HOUR_S as u64, uwh),
+        }
+    }
+    for (id, start, uwh) in short.into_values().flatten() {
         customers.of(id).add(start, HALF_HOUR_S as u64, uwh);
     }
     Ok(())

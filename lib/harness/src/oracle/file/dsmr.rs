@@ -144,7 +144,10 @@ fn intervals(
             on_grid.entry(time).or_insert(*registers);
         }
     }
-    customers.of(meter);
+    // One without an interval is not a customer.
+    if on_grid.len() > 1 {
+        customers.of(meter);
+    }
     for (time, before) in &on_grid {
         let Some(after) = on_grid.get(&(time + step)) else {
             continue;

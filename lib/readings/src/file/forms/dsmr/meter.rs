@@ -56,6 +56,7 @@ impl Meter {
         sink: &mut dyn Sink,
     ) -> Result<(), FileError> {
         let mut last: Option<(u64, &Read)> = None;
+        let mut written = 0u64;
         for read in &self.reads {
             let late = read.at % interval_s;
             let time = read.at - late;
@@ -67,6 +68,7 @@ impl Meter {
                 let filled = (time - start) / interval_s <= LONGEST_FILLED;
                 let end = if filled { time } else { start };
                 for start in (start..end).step_by(interval_s as usize) {
+                    written += 1;
                     sink.take(Row {
                         line: read.line,
                         customer: &self.name,
@@ -81,6 +83,12 @@ impl Meter {
                 }
             }
             last = Some((time, read));
+        }
+        if written == 0 {
+            tracing::warn!(
+                meter = self.name,
+                "no two telegrams of the meter are at the ends of one interval: it is not read"
+            );
         }
         Ok(())
     }
