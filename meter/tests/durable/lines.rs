@@ -158,6 +158,34 @@ async fn intervals_that_passed_while_it_was_down_take_what_was_sent_before_and_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_writers_of_a_fifo_come_and_go() {
+    let (mut world, _) = world().await;
+    let fifo = world.folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    world.settings.meter.lines = fifo.display().to_string();
+    let (mut gateway, clock) = begun(&world.settings).await;
+    clock.set(at(1_000));
+    for (seconds, wh) in [(5, 5_000), (905, 5_250)] {
+        // Two lines in pieces, one of which is refused, and the writer goes.
+        let text = format!("{{}}\n{}\n", register("home-1", seconds, wh));
+        std::fs::write(&fifo, text).unwrap();
+        gateway.until_live(1).await;
+    }
+    clock.set(at(WINDOW_S + 300));
+    gateway
+        .until(Event::Window(WindowStart(windows()[0])))
+        .await;
+    world
+        .until("the first window", |books| books.taken.len() == 1)
+        .await;
+    let readings = reported(&world)["home-1"].clone();
+    assert_eq!(readings, [Some(250), None, None, None]);
+    gateway.end().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_of_a_broker_are_readings_and_are_acknowledged_once_they_are_on_disk() {
     let (mut world, _) = world().await;
     let (stop, stopped) = Stop::manual();
