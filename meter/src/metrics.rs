@@ -233,7 +233,6 @@ pub(crate) fn sealed(stages: &Stages, bytes: usize) {
     }
 }
 
-/// A report was rounded again.
 pub(crate) fn entered_again() {
     counter!(ENTERED_AGAIN).increment(1);
 }
@@ -281,10 +280,9 @@ pub(crate) fn receipt_message(taken: bool) {
 pub(crate) fn receipt(effect: ReceiptEffect, since_sent: Option<Duration>) {
     match effect {
         ReceiptEffect::Folded { status, .. } => {
-            let label = if status == Status::Duplicate {
-                "duplicate"
-            } else {
-                "folded"
+            let label = match status {
+                Status::Duplicate => "duplicate",
+                _ => "folded",
             };
             counter!(SETTLED, "status" => label).increment(1);
             if let Some(waited) = since_sent {

@@ -58,11 +58,7 @@ pub(super) fn apply(database: &Database, ops: &[Op]) -> Result<Vec<SealedReport>
                     .insert(key(place), row.as_slice())?;
             }
             Op::Wanted(place) => reports.extend(wanted(&change, place)?),
-            Op::Settled(place) => {
-                change.open_table(KEPT)?.remove(key(place))?;
-                change.open_table(BATCHES)?.remove(key(place))?;
-                change.open_table(SEALED)?.remove(key(place))?;
-            }
+            Op::Settled(place) => settled(&change, place)?,
             Op::Live(changes) => live(&change, changes)?,
             Op::LiveForgotten(before) => {
                 let mut table = change.open_table(LIVE)?;
@@ -91,6 +87,14 @@ fn accepted(
     for (meter, record) in records {
         table.insert(meter.as_ref(), rows::write_record(record).as_slice())?;
     }
+    Ok(())
+}
+
+/// Nothing of a report is left.
+fn settled(change: &WriteTransaction, place: &Place) -> Result<(), Failure> {
+    change.open_table(KEPT)?.remove(key(place))?;
+    change.open_table(BATCHES)?.remove(key(place))?;
+    change.open_table(SEALED)?.remove(key(place))?;
     Ok(())
 }
 

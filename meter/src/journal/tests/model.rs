@@ -78,17 +78,9 @@ impl Model {
                     let (batch, sealed) = self.sealed[&place].clone();
                     wanted.push((place, batch, sealed));
                 }
-                Op::Live(changes) => {
-                    for change in changes {
-                        for kept in change.put {
-                            let key = (kept.at, kept.meter.clone(), kept.kind);
-                            self.live.insert(key, kept);
-                        }
-                        for (meter, at, kind) in change.dropped {
-                            self.live.remove(&(at, meter, kind));
-                        }
-                    }
-                }
+                Op::Live(changes) => changes
+                    .into_iter()
+                    .for_each(|change| self.change_live(change)),
                 Op::LiveForgotten(before) => self.live.retain(|(at, ..), _| *at >= before),
                 Op::Settled(place) => {
                     self.kept.remove(&place);
@@ -98,6 +90,16 @@ impl Model {
             }
         }
         wanted
+    }
+
+    fn change_live(&mut self, change: FeedChange) {
+        for kept in change.put {
+            let key = (kept.at, kept.meter.clone(), kept.kind);
+            self.live.insert(key, kept);
+        }
+        for (meter, at, kind) in change.dropped {
+            self.live.remove(&(at, meter, kind));
+        }
     }
 
     pub(super) fn held(&self) -> Held {

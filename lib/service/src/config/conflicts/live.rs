@@ -5,10 +5,16 @@ use crate::config::{Settings, SourceKind};
 
 /// What a live source needs or would not use.
 pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
+    let mut found = needed(settings, &given);
+    found.extend(unused(settings, &given));
+    found
+}
+
+fn needed(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
     let meter = &settings.meter;
     let live = meter.source.is_live();
     let subscribed = meter.source == SourceKind::Mqtt;
-    let mut found = vec![
+    vec![
         pair(
             live && meter.meters_file.is_none(),
             "meter.source",
@@ -39,12 +45,18 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Opt
             "meter.live_tolerance",
             "reads that are near enough would come too late: expected no less than `meter.live_tolerance`",
         ),
-    ];
+    ]
+}
+
+/// Settings that another source than theirs would not use.
+fn unused(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
+    let live = settings.meter.source.is_live();
+    let subscribed = settings.meter.source == SourceKind::Mqtt;
     let only = |keys: &[&'static str], with: bool, mend: &'static str| -> Vec<Option<Conflict>> {
         let conflict = |key: &&'static str| pair(!with && given(key), key, "meter.source", mend);
         keys.iter().map(conflict).collect()
     };
-    found.extend(only(
+    let mut found = only(
         &[
             "meter.meters_file",
             "meter.live_grace",
@@ -53,7 +65,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Opt
         ],
         live,
         "it is about live readings: set meter.source = \"lines\" or \"mqtt\", or leave it out",
-    ));
+    );
     found.extend(only(
         &["meter.feed.address", "meter.feed.mappings"],
         subscribed,
