@@ -14,7 +14,7 @@ use crate::oracle::{Clear, FileTruth, Seeded};
 /// The input, to learn its range and its meters.
 pub(crate) enum Input {
     File(PathBuf, Box<Replay>),
-    Simulated(Simulated),
+    Simulated(Box<Simulated>),
 }
 
 impl Input {
@@ -24,14 +24,14 @@ impl Input {
                 let replay = open_replay(path, &replayed(settings))?;
                 Self::File(path.clone(), Box::new(replay))
             }
-            None => Self::Simulated(Simulated::new(&simulated(settings))?),
+            None => Self::Simulated(Box::new(Simulated::new(&simulated(settings))?)),
         })
     }
 
     pub(crate) fn as_source(&self) -> &dyn Source {
         match self {
             Self::File(_, replay) => replay.as_ref(),
-            Self::Simulated(fleet) => fleet,
+            Self::Simulated(fleet) => fleet.as_ref(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Input {
             Self::Simulated(fleet) => {
                 let meters = fleet.meters().len();
                 let words = format!("{meters} simulated meters, seed {seed}");
-                (words, Box::new(Seeded(Box::new(fleet))))
+                (words, Box::new(Seeded(fleet)))
             }
         })
     }

@@ -101,7 +101,9 @@ pub(crate) fn judge(
 
 /// Whether a part has everybody of the sum that it replaces.
 fn is_whole(window: &[Opening], sum: &Sum) -> bool {
-    let mut wholes = window.iter().filter(|other| Some(other.part) == sum.replaces);
+    let mut wholes = window
+        .iter()
+        .filter(|other| Some(other.part) == sum.replaces);
     wholes.any(|whole| whole.set.as_ref() == Some(&sum.set))
 }
 

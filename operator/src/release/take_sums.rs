@@ -159,21 +159,23 @@ impl SumTaker {
             }
         };
         let reason = match decision {
-            Decision::Open | Decision::Burn => match self.opener.unmask(&opened, &job.plan, &job.members) {
-                Ok(unmasked) => {
-                    return Considered::Open(Box::new(Candidate {
-                        opening,
-                        unmasked,
-                        was_asked: decision == Decision::Burn,
-                        excerpt: Excerpt::of(&opened.limbs),
-                        sum: opened.message,
-                        job,
-                        started,
-                        index,
-                    }));
+            Decision::Open | Decision::Burn => {
+                match self.opener.unmask(&opened, &job.plan, &job.members) {
+                    Ok(unmasked) => {
+                        return Considered::Open(Box::new(Candidate {
+                            opening,
+                            unmasked,
+                            was_asked: decision == Decision::Burn,
+                            excerpt: Excerpt::of(&opened.limbs),
+                            sum: opened.message,
+                            job,
+                            started,
+                            index,
+                        }));
+                    }
+                    Err(reason) => reason,
                 }
-                Err(reason) => reason,
-            },
+            }
             Decision::Duplicate => {
                 let message = self.receipt(sum, &opened.digest, SumStatus::Duplicate);
                 let sum = Box::new(opened.message);

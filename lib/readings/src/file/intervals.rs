@@ -58,7 +58,7 @@ impl Lengths {
         let shorter = said
             .keys()
             .chain(&lengths.shown)
-            .find(|length| lengths.longest % **length != 0);
+            .find(|length| !lengths.longest.is_multiple_of(**length));
         match shorter {
             Some(length) => Err(FileError::Whole(format!(
                 "the file has intervals of {length} s and of {} s, which is not a multiple of it: replay them as two files",
@@ -85,8 +85,12 @@ impl Lengths {
                 continue;
             };
             let known = run.interval_s > 0 || self.shown.contains(&length);
-            let related = length > 0 && (length % self.usual == 0 || self.usual % length == 0);
-            if known || run.values.len() <= SUSTAINED || !related || DAY_S % u64::from(length) != 0
+            let related =
+                length > 0 && (length % self.usual == 0 || self.usual.is_multiple_of(length));
+            if known
+                || run.values.len() <= SUSTAINED
+                || !related
+                || !DAY_S.is_multiple_of(u64::from(length))
             {
                 continue;
             }

@@ -11,6 +11,9 @@ use super::time::{DAY_S, Zone, days, whole};
 
 const HALF_HOUR_S: i64 = 1_800;
 
+/// A customer, the start of a half hour, and its energy in µWh.
+type Reading<'a> = (&'a str, u64, Option<i64>);
+
 /// Day 1 is 1 January 2009; half hours count from the local midnight of Ireland.
 pub(super) fn read(text: &str, customers: &mut Customers) -> Result<()> {
     let dublin = Zone::named("Europe/Dublin")?;
@@ -38,7 +41,7 @@ pub(super) fn read(text: &str, customers: &mut Customers) -> Result<()> {
     let midnight = |day: i64| dublin.instants(local(day)).first().copied().unwrap_or(0);
     let mut known: HashMap<i64, (i64, i64)> = HashMap::new();
     // Of the days of 23 hours, which come last.
-    let mut short: BTreeMap<i64, Vec<(&str, u64, Option<i64>)>> = BTreeMap::new();
+    let mut short: BTreeMap<i64, Vec<Reading<'_>>> = BTreeMap::new();
     for (id, code, kwh) in rows() {
         let code = whole(code)?;
         let (day, mut half_hour) = (code / 100, code % 100);

@@ -27,6 +27,9 @@ const METER_NAMES: [&str; 12] = [
     "device",
 ];
 
+/// The customer's column, and those of the times of a day with their seconds.
+type DayColumns = (Option<usize>, Vec<(usize, i64)>);
+
 /// Where the columns are.
 pub(super) struct Places {
     pub(super) time: usize,
@@ -133,7 +136,7 @@ impl View<'_> {
     }
 
     /// The customer's column, and those named after times of a day.
-    fn days(&self, others: &[usize]) -> Option<(Option<usize>, Vec<(usize, i64)>)> {
+    fn days(&self, others: &[usize]) -> Option<DayColumns> {
         let counts = [others.len(), others.len().saturating_sub(1)];
         let mut days = counts
             .into_iter()

@@ -168,12 +168,14 @@ pub(super) fn read(xml: &str, unit: Option<Unit>, customers: &mut Customers) -> 
     Feed::of(entries).read(unit, customers)
 }
 
+/// Usage point, meter reading, and the readings of it.
+type Block = (Vec<String>, Option<Vec<String>>, Vec<[String; 3]>);
+
 struct Feed {
     kinds: BTreeMap<Vec<String>, Kind>,
     every_kind: Vec<Kind>,
     related: BTreeMap<Vec<String>, Vec<Vec<String>>>,
-    /// By usage point and meter reading.
-    blocks: Vec<(Vec<String>, Option<Vec<String>>, Vec<[String; 3]>)>,
+    blocks: Vec<Block>,
 }
 
 impl Feed {

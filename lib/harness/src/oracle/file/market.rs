@@ -43,10 +43,10 @@ pub(super) fn nem12(text: &str, customers: &mut Customers) -> Result<()> {
         if cells.iter().all(|cell| cell.is_empty()) {
             continue;
         }
-        if cells[0] != "400" {
-            if let Some(day) = day.take() {
-                day.add(&mut meters)?;
-            }
+        if cells[0] != "400"
+            && let Some(day) = day.take()
+        {
+            day.add(&mut meters)?;
         }
         match cells[0] {
             "100" | "500" | "900" => {}

@@ -13,10 +13,13 @@
 use jiff::civil::Date;
 use jiff::tz::offset;
 
+use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{FileError, Found, found::{Label, Unit}};
-use super::super::options::With;
+use super::super::{
+    FileError, Found,
+    found::{Label, Unit},
+};
 use super::net::{Customers, Direction, Run, energy};
 
 const HALF_HOURS: usize = 48;

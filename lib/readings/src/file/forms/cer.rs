@@ -9,10 +9,13 @@
 mod days;
 
 use self::days::{Days, Read};
+use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{FileError, Found, found::{Label, Unit}};
-use super::super::options::With;
+use super::super::{
+    FileError, Found,
+    found::{Label, Unit},
+};
 use super::net::energy;
 use crate::zone::zone;
 

@@ -18,10 +18,13 @@ use std::collections::HashMap;
 
 use self::meter::Meter;
 use self::telegram::Telegram;
+use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{FileError, Found, found::{Label, Unit}};
-use super::super::options::With;
+use super::super::{
+    FileError, Found,
+    found::{Label, Unit},
+};
 
 /// The longest telegram, in bytes: several times what the standard allows.
 const LONGEST: usize = 16_384;

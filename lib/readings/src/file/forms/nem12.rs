@@ -12,10 +12,13 @@
 mod record;
 
 use self::record::{Block, Fields, quality};
+use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{FileError, Found, found::{Label, Unit}};
-use super::super::options::With;
+use super::super::{
+    FileError, Found,
+    found::{Label, Unit},
+};
 use super::net::{Customers, Run};
 
 /// Whether a file has this form, by its first lines.

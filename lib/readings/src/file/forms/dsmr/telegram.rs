@@ -72,8 +72,8 @@ fn add(sum: &mut Option<i64>, value: i64) {
 fn name(value: &str) -> String {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = value.as_bytes().chunks(2).map(byte).collect();
-    let decoded =
-        bytes.filter(|bytes| value.len() % 2 == 0 && bytes.iter().all(u8::is_ascii_graphic));
+    let decoded = bytes
+        .filter(|bytes| value.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_graphic));
     decoded
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_else(|| value.to_owned())

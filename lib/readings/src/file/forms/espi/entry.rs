@@ -41,4 +41,3 @@ impl Entry {
             .find_map(|href| through(href, resource))
     }
 }
-

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::super::{FileError, Found, found::Label, row::Sink};
 use super::super::super::options::{ReplayOptions, With};
+use super::super::super::{FileError, Found, found::Label, row::Sink};
 use super::super::net::{Customers, Run, energy};
 use super::address::{names, through};
 use super::entry::{Entry, Reading};
