@@ -19,7 +19,8 @@ pub(super) struct Answered {
 impl Answered {
     /// What of an answer was not said before: whether it waits for a person, and the places of refusals.
     fn news(&mut self, answer: &EnrolAnswer) -> (bool, Vec<usize>) {
-        let waits = answer.waits && !std::mem::replace(&mut self.waits, answer.waits);
+        let waited = std::mem::replace(&mut self.waits, answer.waits);
+        let waits = answer.waits && !waited;
         let refused = answer.refused.iter().enumerate();
         let is_new = refused.filter(|(_, refusal)| self.reasons.insert(refusal.reason));
         (waits, is_new.map(|(place, _)| place).collect())
