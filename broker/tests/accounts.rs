@@ -210,7 +210,7 @@ async fn a_hangup_ends_the_connections_and_sessions_of_users_who_were_taken_out(
         }
     };
     let _back = timeout(PATIENCE, comes_back).await.unwrap();
-    let echo = "cipherwatt/v2/plan";
+    let echo = "cipherwatt/v2/roster/0";
     assert_eq!(operator.subscribe(echo).await, 0x80);
     let last = operator.next();
     assert!(
