@@ -58,55 +58,13 @@ pub(super) fn column(
     interval_s: u32,
     account: &mut Account,
 ) -> Result<Column, FileError> {
-    let length = u64::from(interval_s);
-    let mut registers = Registers::new(RegisterRules {
-        interval_s,
-        tolerance_s: TOLERANCE_S,
-        capacity: None,
-    });
-    let reads = || {
-        customer
-            .runs
-            .iter()
-            .flat_map(Run::entries)
-            .filter(|read| read.value != MISSING)
-    };
-    let mut before: Option<u64> = None;
-    for Entry {
-        at, value, line, ..
-    } in reads()
-    {
-        let longest = LONGEST_FILLED_GAP * length;
-        if before
-            .replace(at)
-            .is_some_and(|before| at - before > longest)
-        {
-            let problem = format!(
-                "the read of {:?} at {} is more than {LONGEST_FILLED_GAP} intervals of {interval_s} s after the one before: correct the date",
-                customer.name,
-                show(at)
-            );
-            return Err(FileError::line(line, problem));
-        }
-        if registers.read(at, MicroWattHours(value)).is_err() {
-            return Err(FileError::line(
-                line,
-                format!("two reads of {:?} at {}", customer.name, show(at)),
-            ));
-        }
-    }
-    let ends = |at: u64| registers.end_near(at);
-    let first = reads().find_map(|read| ends(read.at));
-    let last = reads().filter_map(|read| ends(read.at)).last();
-    let (Some(first), Some(last)) = (first, last) else {
-        return Ok(Column {
-            id: customer.id,
-            start: 0,
-            values: Vec::new(),
-        });
-    };
+    let registers = registers(&customer, interval_s)?;
+    let near = |entry: Entry| registers.end_near(entry.at);
+    let first = reads(&customer).find_map(near);
+    let last = reads(&customer).filter_map(near).last();
     let mut values = Vec::new();
-    for start in (first..last).step_by(interval_s as usize) {
+    let start = first.unwrap_or(0);
+    for start in (start..last.unwrap_or(0)).step_by(interval_s as usize) {
         match registers.interval(start) {
             Ok(counted) => {
                 account.readings += 1;
@@ -120,10 +78,45 @@ pub(super) fn column(
             }
         }
     }
-    debug_assert!(first.is_multiple_of(length));
     Ok(Column {
         id: customer.id,
-        start: first,
+        start,
         values,
     })
+}
+
+fn reads(customer: &Customer) -> impl Iterator<Item = Entry> + '_ {
+    let entries = customer.runs.iter().flat_map(Run::entries);
+    entries.filter(|read| read.value != MISSING)
+}
+
+/// The customer's reads, none too long after the one before it.
+fn registers(customer: &Customer, interval_s: u32) -> Result<Registers, FileError> {
+    let mut registers = Registers::new(RegisterRules {
+        interval_s,
+        tolerance_s: TOLERANCE_S,
+        capacity: None,
+    });
+    let longest = LONGEST_FILLED_GAP * u64::from(interval_s);
+    let mut before: Option<u64> = None;
+    for Entry {
+        at, value, line, ..
+    } in reads(customer)
+    {
+        let problem = if before
+            .replace(at)
+            .is_some_and(|before| at - before > longest)
+        {
+            format!(
+                "is more than {LONGEST_FILLED_GAP} intervals of {interval_s} s after the one before: correct the date"
+            )
+        } else if registers.read(at, MicroWattHours(value)).is_err() {
+            "is not the only one of that time: remove one".to_owned()
+        } else {
+            continue;
+        };
+        let problem = format!("the read of {:?} at {} {problem}", customer.name, show(at));
+        return Err(FileError::line(line, problem));
+    }
+    Ok(registers)
 }

@@ -57,25 +57,13 @@ impl View<'_> {
                 readings: of_day,
             });
         }
-        let by_content = || {
-            let texts = rest
-                .iter()
-                .copied()
-                .filter(|place| self.looks[*place] == Some(Look::Text));
-            let before = rest.iter().copied().find(|place| *place < time);
-            match &others[..] {
-                [reading] => texts.clone().find(|place| *place < time || place < reading),
-                [first, _] if Some(*first) == before && self.dialect.header == 0 => before,
-                _ => None,
-            }
-        };
         let long = with.options.form == Some(Form::Long)
             || columns.value.is_some()
             || columns.meter.is_some();
         let meter = match (meter, with.options.form) {
             (_, Some(Form::Wide)) => None,
             (Some(meter), _) => Some(meter),
-            (None, _) => by_content(),
+            (None, _) => self.meter_by_content(rest, &others, time),
         };
         if meter.is_none() && !long {
             return self.wide(others, rest);
@@ -89,6 +77,21 @@ impl View<'_> {
             meter,
             readings: vec![(reading, 0)],
         })
+    }
+
+    /// The customer's column by what it has: the text before the only column of numbers, or in a file without a header the numbers
+    /// before the time.
+    fn meter_by_content(&self, rest: &[usize], others: &[usize], time: usize) -> Option<usize> {
+        let texts = rest
+            .iter()
+            .copied()
+            .filter(|place| self.looks[*place] == Some(Look::Text));
+        let before = rest.iter().copied().find(|place| *place < time);
+        match others {
+            [reading] => texts.clone().find(|place| *place < time || place < reading),
+            [first, _] if Some(*first) == before && self.dialect.header == 0 => before,
+            _ => None,
+        }
     }
 
     fn wide(&self, customers: Vec<usize>, rest: &[usize]) -> Result<Shape, FileError> {

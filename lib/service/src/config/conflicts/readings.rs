@@ -3,32 +3,36 @@
 use super::{Conflict, pair};
 use crate::config::{Settings, SourceKind};
 
+/// About simulated meters.
+const SIMULATION: [&str; 5] = [
+    "meter.meters",
+    "meter.seed",
+    "meter.mix.household",
+    "meter.mix.business",
+    "meter.mix.solar",
+];
+
+/// About how a file is read.
+const FILE: [&str; 15] = [
+    "meter.replay_start",
+    "meter.form",
+    "meter.unit",
+    "meter.values",
+    "meter.label",
+    "meter.gaps",
+    "meter.missing",
+    "meter.columns.meter",
+    "meter.columns.time",
+    "meter.columns.value",
+    "meter.columns.skip",
+    "meter.columns.keep",
+    "meter.separator",
+    "meter.decimal",
+    "meter.date_order",
+];
+
 /// Settings that the configured source of readings needs or would not use.
 pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Conflict>> {
-    const SIMULATION: [&str; 5] = [
-        "meter.meters",
-        "meter.seed",
-        "meter.mix.household",
-        "meter.mix.business",
-        "meter.mix.solar",
-    ];
-    const FILE: [&str; 15] = [
-        "meter.replay_start",
-        "meter.form",
-        "meter.unit",
-        "meter.values",
-        "meter.label",
-        "meter.gaps",
-        "meter.missing",
-        "meter.columns.meter",
-        "meter.columns.time",
-        "meter.columns.value",
-        "meter.columns.skip",
-        "meter.columns.keep",
-        "meter.separator",
-        "meter.decimal",
-        "meter.date_order",
-    ];
     let meter = &settings.meter;
     let replayed = meter.source == SourceKind::Replay;
     let simulated = meter.source == SourceKind::Simulated;
