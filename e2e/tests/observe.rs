@@ -166,8 +166,16 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 8] = [
-        "reason", "status", "why", "result", "feeder", "service", "version", "commit",
+    const LABELS: [&str; 9] = [
+        "reason",
+        "status",
+        "why",
+        "result",
+        "certificate",
+        "feeder",
+        "service",
+        "version",
+        "commit",
     ];
     let (metrics, samples) = exported(&OBSERVED.metrics);
     for metric in &metrics {

@@ -250,7 +250,11 @@ fn meter(settings: &Settings) -> Check {
             problem,
         })?;
     }
-    let mix = &meter.mix;
+    mix(settings)
+}
+
+fn mix(settings: &Settings) -> Check {
+    let mix = &settings.meter.mix;
     for (key, share) in [
         ("meter.mix.household", mix.household),
         ("meter.mix.business", mix.business),

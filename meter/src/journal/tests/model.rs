@@ -54,14 +54,7 @@ impl Model {
                     }
                     self.held.records.extend(records);
                 }
-                Op::EnteredAgain(place, batch, record) => {
-                    self.accepted.extend(entered(&batch));
-                    let earlier = self.batches.insert(place.clone(), batch).unwrap();
-                    for energy in entered(&earlier) {
-                        self.accepted.remove(&energy);
-                    }
-                    self.held.records.insert(place.meter, record);
-                }
+                Op::EnteredAgain(place, batch, record) => self.enter_again(place, batch, record),
                 Op::Sealed(place, batch, sealed) => {
                     self.batches.remove(&place);
                     self.sealed.insert(place, (batch, sealed));
@@ -90,6 +83,15 @@ impl Model {
             }
         }
         wanted
+    }
+
+    fn enter_again(&mut self, place: Place, batch: Batch, record: MeterRecord) {
+        self.accepted.extend(entered(&batch));
+        let earlier = self.batches.insert(place.clone(), batch).unwrap();
+        for energy in entered(&earlier) {
+            self.accepted.remove(&energy);
+        }
+        self.held.records.insert(place.meter, record);
     }
 
     fn change_live(&mut self, change: FeedChange) {

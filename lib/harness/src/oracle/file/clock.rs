@@ -98,7 +98,10 @@ fn float(text: &str) -> Option<f64> {
 
 /// Whether a text has a date and no time of day.
 pub(super) fn is_date_alone(text: &str) -> bool {
+    // Twelve and fourteen digits have a time of day in them.
+    let is_whole = text.len() > 8 && text.bytes().all(|b| b.is_ascii_digit());
     !text.contains(':')
+        && !is_whole
         && [DateOrder::DayFirst, DateOrder::MonthFirst]
             .iter()
             .any(|order| date_and_time(text, *order).is_some())
