@@ -26,19 +26,23 @@ mod totals;
 mod web;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use harness::Interrupted;
 use harness::output::{progress_bar, write_json};
 use service::Settings;
 use service::stop::Stop;
+use tokio::time::timeout;
 
 use catalogue::{ATTACKS, Attack};
 use gain::Gain;
 use stage::Ground;
 use summary::Row;
 pub(crate) use summary::Summary;
+
+/// No attack takes half as long. One that waits for what does not come says so.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What the command line asks for.
 #[derive(Debug, Clone, clap::Args)]
@@ -108,7 +112,8 @@ async fn play(base: &Settings, attack: &Attack, results: &Path) -> Result<Row> {
             logs,
         });
         async move {
-            let played: Result<Gain> = played.await;
+            let played = timeout(LIMIT, played).await;
+            let played: Result<Gain> = played.unwrap_or_else(|_| bail!("it has no end"));
             played.with_context(|| match without {
                 Some(safeguard) => format!("without the safeguard `{safeguard}`"),
                 None => "with every safeguard".to_owned(),
