@@ -134,9 +134,12 @@ pub(super) async fn in_rounding(ground: Ground) -> Result<Gain> {
         let window = coalition.stage.window(number);
         let (answer, total) = coalition.open(window, &added).await?;
         met = Some(answer);
-        // Once it looks for who spoils a sum, the answers to further ones wait.
-        let Some(energies) = energies(total.as_ref()) else {
+        if answer != SumStatus::Taken {
+            // It looks for who spoils the sum now, and the answers to further ones wait.
             break;
+        }
+        let Some(energies) = energies(total.as_ref()) else {
+            continue;
         };
         for (above, wh) in above.iter_mut().zip(energies) {
             *above += u64::from(wh > 0);
