@@ -26,7 +26,7 @@ pub(super) struct Attack {
 }
 
 /// All of them.
-pub(super) const ATTACKS: [Attack; 23] = [
+pub(super) const ATTACKS: [Attack; 24] = [
     Attack {
         name: "late-household",
         coalition: "14 enrolled meters",
@@ -58,6 +58,14 @@ pub(super) const ATTACKS: [Attack; 23] = [
         safeguard: "disjoint",
         play: |ground| Box::pin(overlap::run(ground)),
         is_short: true,
+    },
+    Attack {
+        name: "second-release",
+        coalition: "analytics",
+        tries: "have the sum of all homes opened twice, so that they are counted twice",
+        safeguard: "no_second_release",
+        play: |ground| Box::pin(overlap::twice(ground)),
+        is_short: false,
     },
     Attack {
         name: "large-customer",

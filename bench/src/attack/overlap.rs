@@ -1,4 +1,4 @@
-//! Analytics alone, with sums that overlap, so that their totals combine to one household's.
+//! Analytics alone, with sums that overlap, so that their totals combine to one household's; or with one sum twice.
 
 use anyhow::Result;
 use harness::rogue::{Asked, ciphertext};
@@ -66,4 +66,37 @@ pub(super) async fn run(ground: Ground) -> Result<Gain> {
     let truth = stage.truth((&stage.settings, &home[0]), window, &seen)?;
     let met = format!("the operator: {}", met.join(", "));
     Ok(Gain::readings(computed.as_deref(), &truth, &home[0], met))
+}
+
+/// One sum of all homes, in the name of two parts of their window: whoever adds the totals up counts everybody twice.
+pub(super) async fn twice(ground: Ground) -> Result<Gain> {
+    let mut stage = ground.stage((GROUP as u32, 1), |settings| {
+        settings.set_min_meters(2);
+        settings.release.supplement_min_meters = GROUP as u32;
+    })?;
+    let (analytics, homes) = with_reports(&mut stage).await?;
+    let window = stage.first;
+    let encoding = analytics.encoding(window)?;
+    let mut answers = Vec::new();
+    for part in [0, 1] {
+        let asked = {
+            let seen = analytics.outsider.seen();
+            let limbs = |home: &wire::MeterId| &seen.reports[&(window, home.clone())].limbs;
+            Asked {
+                window,
+                part,
+                named: seen.named(window, &homes),
+                limbs: ciphertext::add(&encoding, homes.iter().map(|home| &limbs(home)[..]))?,
+            }
+        };
+        answers.push(analytics.ask(&asked).await?);
+    }
+    let met: Vec<_> = answers.iter().map(|answer| said(*answer)).collect();
+    let is_twice = answers.iter().all(|answer| *answer == SumStatus::Taken);
+    let got = format!("two totals of the same {GROUP} homes and window");
+    Ok(Gain::of(
+        is_twice,
+        got,
+        format!("the operator: {}", met.join(", ")),
+    ))
 }
