@@ -102,11 +102,24 @@ impl Scene {
                 let now = self.clock.now();
                 let settings = &self.settings;
                 commands::request_change(settings, now, change, party, (None, false)).unwrap();
+                self.taken_up().await;
             }
             self.pass(number).await;
         }
         self.releases(WITHOUT).await;
         assert_eq!(self.refused, []);
+    }
+
+    /// Waits until the operator has taken up who is to leave: once a window has begun, reports of it may be in sums.
+    async fn taken_up(&self) {
+        let asked = self.settings.deployment.state_dir.join("operator/leaving");
+        let waits = async {
+            while std::fs::read_dir(&asked).unwrap().next().is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(LIMIT, waits).await;
+        waited.expect("the operator has not taken the request up");
     }
 
     async fn releases(&mut self, wanted: u64) {
