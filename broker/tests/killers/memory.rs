@@ -198,7 +198,9 @@ async fn bounded(attack: Attack, times: usize, what: &str) {
     println!("| {times} {what} | {alone_all} | {ours_all} |");
     let [alone, ours] = [alone, ours].map(Grown::second_half);
     assert!(alone > NOISE, "rumqttd keeps nothing of it: {alone}");
-    assert!(ours < NOISE.min(alone), "{ours}, and rumqttd {alone}");
+    // Of large messages a few are under way.
+    let noise = NOISE.max(alone / 100);
+    assert!(ours < noise, "{ours}, and rumqttd {alone}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
