@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod leaving;
+mod scene;
 mod spoils;
 
 use std::time::Duration;
