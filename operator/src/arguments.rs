@@ -2,11 +2,13 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use operator::Party;
+use operator::answers::select::Selection;
+use operator::print::Output;
 use operator::rotate;
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
-use wire::{DeploymentId, UnixSeconds};
+use wire::{DeploymentId, FeederId, UnixSeconds};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -25,8 +27,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: Common,
 
-    /// How released windows are written to standard output
-    #[arg(long, value_enum, default_value_t = OutputArg::Table)]
+    /// How released windows and answers are written to standard output
+    #[arg(long, global = true, value_enum, default_value_t = OutputArg::Table)]
     pub(crate) output: OutputArg,
 
     /// Show decrypted load on the live page; whoever can reach the page can read it
@@ -119,8 +121,57 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1)]
         quantum_wh: u64,
     },
+    /// Answer a question from the totals that are released; nothing is decrypted for it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  operator ask profile\n  operator ask profile --feeder feeder-1 --feeder feeder-2 --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z"
+    )]
+    Ask(Question),
+    /// Write released totals to standard output, a row an interval
+    #[command(
+        after_help = "Examples:\n  operator export --csv > totals.csv\n  operator export --csv --feeder feeder-1 --from 2026-01-01T00:00:00Z"
+    )]
+    Export {
+        /// As CSV; there is no other form
+        #[arg(long, required = true)]
+        csv: bool,
+
+        #[command(flatten)]
+        totals: TotalsArg,
+    },
     #[command(flatten)]
     Tool(Tool),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Question {
+    /// How does a feeder's load look: coincident peak, load factor, base load, ramps, demand a customer, diversity of feeders
+    Profile(TotalsArg),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TotalsArg {
+    /// Of this feeder; may be repeated. All feeders unless given
+    #[arg(long = "feeder")]
+    feeders: Vec<FeederId>,
+
+    /// From the interval that begins at this time or later, RFC 3339 or Unix seconds
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    from: Option<UnixSeconds>,
+
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    to: Option<UnixSeconds>,
+}
+
+impl From<TotalsArg> for Selection {
+    fn from(totals: TotalsArg) -> Self {
+        Self {
+            feeders: totals.feeders,
+            from: totals.from,
+            to: totals.to,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -199,6 +250,15 @@ pub(crate) enum OutputArg {
     Table,
     /// A line of JSON per window, as in totals.jsonl
     Json,
+}
+
+impl From<OutputArg> for Output {
+    fn from(output: OutputArg) -> Self {
+        match output {
+            OutputArg::Table => Self::Table,
+            OutputArg::Json => Self::Json,
+        }
+    }
 }
 
 impl Arguments for Args {

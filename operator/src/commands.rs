@@ -78,7 +78,7 @@ pub fn pending(settings: &Settings) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 /// The operator's folder of state, which a command run elsewhere or with other settings would look for in vain.
-fn existing_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+pub(crate) fn existing_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
     let dir = folder(settings);
     std::fs::read_dir(&dir).with_context(|| {
         format!(

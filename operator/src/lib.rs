@@ -12,9 +12,11 @@
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
 //! - `search`: which meter spoils a sum that did not open;
 //! - [`init`]: a new deployment · [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
+//! - [`answers`]: `ask` and `export`, from what is released
 //! - [`metrics`], [`page`], [`print`](mod@print), [`doctor`]: what is counted, shown on the live page, written to standard
 //!   output, and lacking in the set-up.
 
+pub mod answers;
 pub mod commands;
 mod disk;
 pub mod doctor;

@@ -5,17 +5,15 @@ mod arguments;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use operator::Change;
-use operator::commands;
-use operator::print::{self, Output};
+use operator::print;
+use operator::{Change, answers, commands};
 use release::moments::Group;
-use service::cli::Common;
 use service::config::Settings;
 use service::process;
 use tokio::sync::mpsc;
 use wire::{UnixMillis, UnixSeconds};
 
-use arguments::{Args, Command, Init, Leave, OutputArg, RegistryCommand};
+use arguments::{Args, Command, Init, Leave, Question, RegistryCommand};
 
 fn main() -> ExitCode {
     process::main(
@@ -26,7 +24,7 @@ fn main() -> ExitCode {
                 Some(Command::Tool(_)) | None => serve(context).await,
                 Some(command) => {
                     let now = context.clock.now();
-                    once(command, &context.args.common, &context.settings, now)
+                    once(command, &context.args, &context.settings, now)
                 }
             }
         },
@@ -35,10 +33,7 @@ fn main() -> ExitCode {
 
 async fn serve(context: process::Context<Args>) -> anyhow::Result<()> {
     let settings = &context.settings;
-    let output = match context.args.output {
-        OutputArg::Table => Output::Table,
-        OutputArg::Json => Output::Json,
-    };
+    let output = context.args.output.into();
     let (events, observed) = mpsc::unbounded_channel();
     let page = operator::page::start(settings, &context.stop)
         .await
@@ -51,15 +46,10 @@ async fn serve(context: process::Context<Args>) -> anyhow::Result<()> {
 }
 
 /// Does what a command says, beside a running operator or without one.
-fn once(
-    command: Command,
-    common: &Common,
-    settings: &Settings,
-    now: UnixMillis,
-) -> anyhow::Result<()> {
+fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> anyhow::Result<()> {
     match command {
         Command::Init(init) => make(init),
-        Command::Pending => commands::list_pending(settings, &common.repeated()),
+        Command::Pending => commands::list_pending(settings, &args.common.repeated()),
         Command::Approve { id, digest } => commands::approve(settings, &id, &digest),
         Command::Registry(RegistryCommand::Import { file }) => {
             commands::import_registry(settings, &file)
@@ -89,6 +79,16 @@ fn once(
                 std_wh,
             };
             print!("{}", operator::learn::table(&group, quantum_wh));
+            Ok(())
+        }
+        Command::Ask(Question::Profile(totals)) => {
+            let answer = answers::ask::profile(settings, &totals.into(), args.output.into())?;
+            print!("{answer}");
+            Ok(())
+        }
+        Command::Export { totals, .. } => {
+            let rows = answers::export::csv(settings, &totals.into(), std::io::stdout().lock())?;
+            eprintln!("{rows} intervals");
             Ok(())
         }
         // Done by the process itself.

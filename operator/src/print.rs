@@ -120,7 +120,7 @@ fn mean_kwh(report: &FeederReport) -> f64 {
     report.mean_wh.iter().flatten().sum::<f64>() / 1e3
 }
 
-fn utc(seconds: u64, format: &str) -> String {
+pub(crate) fn utc(seconds: u64, format: &str) -> String {
     let time = i64::try_from(seconds)
         .ok()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use masks::{Label, MaskSecret, PadKey, Parties};
+use operator::answers::{self, select::Selection};
+use operator::print::Output;
 use operator::{Event, OperatorError};
 use packed::layout::{Encoding, Entered, Layout, Shape};
 use packed::{Profile, RING};
@@ -437,6 +439,17 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
     assert_eq!(totals.lines().count(), 1);
     let line: serde_json::Value = serde_json::from_str(totals.trim()).unwrap();
     assert_eq!(line["energy_wh"], serde_json::json!([2_057, 1_703]));
+
+    // Questions are answered beside the running operator.
+    let all = Selection::default();
+    let profile = answers::ask::profile(&settings, &all, Output::Json).unwrap();
+    let profile: serde_json::Value = serde_json::from_str(&profile).unwrap();
+    assert_eq!(profile["feeders"]["feeder-1"]["energy_wh"], 3_760);
+    assert_eq!(profile["together"], serde_json::Value::Null);
+    let mut rows = Vec::new();
+    answers::export::csv(&settings, &all, &mut rows).unwrap();
+    let rows = String::from_utf8(rows).unwrap();
+    assert!(rows.contains(",2057,4,4,"), "{rows}");
 
     // A broker that forgot everything gets plan and roster again.
     broker.end().await;

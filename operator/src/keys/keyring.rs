@@ -190,9 +190,9 @@ impl Keyring {
         self.signing.verifying_key()
     }
 
-    /// The first 16 hexadecimal digits of the verifying key.
+    /// What totals say of who decrypted them.
     pub(crate) fn name(&self) -> String {
-        self.verifying().to_string().chars().take(16).collect()
+        name_of(&self.verifying())
     }
 
     /// Keeps keys from being added until it is dropped.
@@ -285,5 +285,10 @@ impl std::fmt::Debug for Keyring {
 }
 
 mod retired;
+/// The first 16 hexadecimal digits of an operator's verifying key.
+pub(crate) fn name_of(key: &VerifyingKey) -> String {
+    key.to_string().chars().take(16).collect()
+}
+
 #[cfg(test)]
 mod tests;
