@@ -86,15 +86,15 @@ impl Profile {
 
 fn row(name: &str, of: &Statistics) -> String {
     let kw = |w: f64| format!("{:.3}", w / 1e3);
-    let at = |at: &At| format!("{:.1} {}", at.w / 1e3, utc(at.at, "%Y-%m-%d %H:%M"));
-    let or_dash = |at: &Option<At>| at.as_ref().map_or_else(|| "-".to_owned(), at);
+    let time = |at: &At| format!("{:.1} {}", at.w / 1e3, utc(at.at, "%Y-%m-%d %H:%M"));
+    let or_dash = |at: &Option<At>| at.as_ref().map_or_else(|| "-".to_owned(), time);
     let factor = |factor: f64| format!("{factor:.2}");
     format!(
         "{name:<20} {:>12.3} {:>10} {:>25} {:>25} {:>5} {:>8} {:>25} {:>25}\n",
         of.energy_wh as f64 / 1e3,
         kw(of.average_w),
-        at(&of.peak),
-        at(&of.base),
+        time(&of.peak),
+        time(&of.base),
         of.load_factor.map_or_else(|| "-".to_owned(), factor),
         kw(of.after_diversity_w),
         or_dash(&of.rise),

@@ -163,7 +163,7 @@ mod tests {
         let reports = [report("f", 0), part, report("g", 0)].map(Ok);
         let selection = Selection::default();
         let demands = Demand::of(&selection, reports.into_iter()).unwrap();
-        let of = |feeder: &str| energies(&demands[&feeder.parse().unwrap()]);
+        let of = |feeder: &str| energies(&demands[feeder]);
         assert_eq!(of("f"), [(0, 5, 35), (7_200, 3, 35), (10_800, 3, 20)]);
         let together = Demand::together(demands.values()).unwrap();
         let expected = [(0, 9, 55), (7_200, 5, 55), (10_800, 6, 40)];

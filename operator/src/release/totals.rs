@@ -163,7 +163,8 @@ pub(crate) fn reports(
     path: &Path,
     start: u64,
     operator: &str,
-) -> Result<impl Iterator<Item = Result<FeederReport, DiskError>>, DiskError> {
+) -> Result<impl Iterator<Item = Result<FeederReport, DiskError>> + use<>, DiskError> {
+    let operator = operator.to_owned();
     lines(path, start, move |report: &FeederReport| {
         report.by.operator == operator
     })
@@ -174,20 +175,21 @@ pub(crate) fn reports(
 ///
 /// # Errors
 /// The file cannot be opened or read.
-pub(super) fn lines<T: DeserializeOwned>(
+pub(super) fn lines<T: DeserializeOwned, F: Fn(&T) -> bool>(
     path: &Path,
     start: u64,
-    is_own: impl Fn(&T) -> bool,
-) -> Result<impl Iterator<Item = Result<T, DiskError>>, DiskError> {
+    is_own: F,
+) -> Result<impl Iterator<Item = Result<T, DiskError>> + use<T, F>, DiskError> {
     let open = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(start))?;
         Ok(BufReader::new(file).split(b'\n'))
     };
     let lines = open().map_err(DiskError::at("read", path))?;
+    let path = path.to_owned();
     Ok(lines.filter_map(move |line| match line {
         Ok(line) => serde_json::from_slice(&line).ok().filter(&is_own).map(Ok),
-        Err(error) => Some(Err(DiskError::at("read", path)(error))),
+        Err(error) => Some(Err(DiskError::at("read", &path)(error))),
     }))
 }
 
