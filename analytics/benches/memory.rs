@@ -127,6 +127,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
+        time_zone: None,
         layout: "profile".parse().expect("a name"),
         min_meters: 15,
         min_meters_before: Vec::new(),

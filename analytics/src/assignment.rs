@@ -166,6 +166,7 @@ mod tests {
             valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: 3600,
             batch: 1,
+            time_zone: None,
             layout: "profile".parse().unwrap(),
             min_meters: 15,
             min_meters_before: Vec::new(),

@@ -282,9 +282,9 @@ impl Windows {
         self.format.shape.coefficients()
     }
 
-    /// Seconds of a window.
-    fn window_s(&self) -> u64 {
-        self.format.grid.window_s()
+    /// When a window ends, in Unix seconds.
+    fn window_end(&self, window: WindowStart) -> u64 {
+        self.format.grid.window_end(window).0
     }
 
     fn sum(&self, key: &SumKey) -> Option<&Sum> {

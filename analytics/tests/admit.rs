@@ -334,6 +334,25 @@ fn what_is_at_no_time_of_the_plan_is_refused() {
 }
 
 #[test]
+fn where_windows_are_local_days_they_begin_at_midnight_there_and_end_at_the_next() {
+    let mut world = world();
+    (world.plan.batch, world.plan.time_zone) = (25, Some("Europe/Berlin".parse().unwrap()));
+    let refused = |window: u64| {
+        let report = Report {
+            window: WindowStart(window),
+            ..report()
+        };
+        world.refused(&report).0
+    };
+    // 22:13:20 in UTC, an hour later there: the day is not over.
+    let midnight = NOW.0 / 1000 / 86_400 * 86_400;
+    assert_eq!(refused(midnight), Reason::MisalignedWindow);
+    assert_eq!(refused(midnight - HOUR), Reason::ReportTooEarly);
+    // The day before is. The ciphertext is of one interval.
+    assert_eq!(refused(midnight - 25 * HOUR), Reason::WrongLength);
+}
+
+#[test]
 fn what_the_meter_did_not_sign_is_refused_in_silence() {
     let mut world = world();
     let good = world.sealed(&report(), &limbs(1));

@@ -72,7 +72,11 @@ fn fixed(kind: Kind) -> Vec<Keys> {
             "each attack decides it",
         )),
     };
-    ALWAYS.into_iter().chain(more).collect()
+    let time_zone: Option<Keys> = (kind != Kind::Usual).then_some((
+        "plan.time_zone",
+        "its windows are all of one length; demo and run have local days",
+    ));
+    ALWAYS.into_iter().chain(more).chain(time_zone).collect()
 }
 
 /// An error if a setting was given that a command of `kind` decides by itself.

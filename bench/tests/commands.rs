@@ -112,6 +112,40 @@ fn a_wrong_total_is_found_shown_and_ends_with_1() {
 }
 
 #[test]
+fn a_local_day_of_a_file_is_one_window_where_the_plan_has_its_time_zone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../lib/readings/tests/cases/local-day.csv")
+        .display()
+        .to_string();
+    let demo = |more: &str| {
+        let flags = format!(
+            "demo --replay {file} --feeders 1 --output json --no-live --set meter.time_zone=Europe/Berlin \
+             --set plan.min_meters=2 --set meter.min_meters_floor=2 --set analytics.min_meters_floor=2{more}"
+        );
+        let output = bench(folder.path(), &flags);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let of = |run: &Value| {
+        let file = &run["file"];
+        [
+            run["windows"].clone(),
+            run["readings_missing"].clone(),
+            file["before_first_window"].clone(),
+            file["released_wh"].clone(),
+        ]
+    };
+    let days = demo(" --set plan.time_zone=Europe/Berlin");
+    assert_eq!(of(&days), [1, 0, 0, 53_293].map(Value::from));
+    // In UTC, the hour before midnight is of the window before, and missing in this one.
+    let cut = demo("");
+    assert_eq!(of(&cut)[..3], [1, 4, 4].map(Value::from));
+    assert_eq!(cut["correct"], true);
+}
+
+#[test]
 fn what_makes_no_sense_is_a_usage_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, named) in [

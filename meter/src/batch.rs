@@ -78,8 +78,9 @@ pub(crate) struct Batch {
 /// The windows being filled, one a meter.
 #[derive(Debug)]
 pub(crate) struct Filling {
-    grid: Grid,
     window: WindowStart,
+    /// Intervals of the window.
+    intervals: u16,
     meters: Vec<Vec<Taken>>,
     filled: u32,
 }
@@ -88,10 +89,11 @@ impl Filling {
     /// An empty window of `meters` meters.
     #[must_use]
     pub(crate) fn new(grid: Grid, window: WindowStart, meters: usize) -> Self {
-        let empty = || Vec::with_capacity(usize::from(grid.batch()));
+        let intervals = grid.intervals(window);
+        let empty = || Vec::with_capacity(usize::from(intervals));
         Self {
-            grid,
             window,
+            intervals,
             meters: std::iter::repeat_with(empty).take(meters).collect(),
             filled: 0,
         }
@@ -148,7 +150,7 @@ impl Filling {
     /// Whether every interval of the window is there.
     #[must_use]
     pub(crate) fn is_full(&self) -> bool {
-        self.filled >= u32::from(self.grid.batch())
+        self.filled >= u32::from(self.intervals)
     }
 
     /// What a full window has of each meter. Meters without a single reading have nothing to report and are left out.
@@ -170,7 +172,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::Watts;
+    use wire::{UnixSeconds, Watts};
 
     const WH: i64 = MicroWattHours::PER_WH;
 
@@ -239,6 +241,21 @@ mod tests {
             [energy(7, false), Taken::Missing, Taken::Missing]
         );
         assert_eq!(self::filling(2).close(), []);
+    }
+
+    #[test]
+    fn a_window_that_is_a_local_day_is_full_after_the_hours_that_the_day_has() {
+        let berlin = Grid::of_days(3_600, "Europe/Berlin".parse().unwrap()).unwrap();
+        // Around the change of clocks in March of 2024.
+        let mut window = berlin.window_of(UnixSeconds(1_711_756_800));
+        for hours in [24, 23, 24] {
+            let filling = Filling::new(berlin, window, 1);
+            let interval = Interval(vec![energy(7, false)]);
+            let full = Filling::resume(berlin, window, 1, &vec![interval; hours]);
+            assert!(full.is_full() && !filling.is_full());
+            assert_eq!(full.close()[0].taken.len(), hours);
+            window = berlin.next_window(window);
+        }
     }
 
     #[test]

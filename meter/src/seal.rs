@@ -166,7 +166,8 @@ impl Sealer {
     /// The feeder setting and the key epoch that govern a batch.
     fn place(&self, member: &Member, batch: &Batch) -> Result<(&FeederPlan, &Epoch), SealError> {
         let grid = self.grid();
-        if batch.readings.len() != usize::from(grid.batch()) || !grid.is_aligned(batch.window) {
+        let intervals = usize::from(grid.intervals(batch.window));
+        if !grid.is_aligned(batch.window) || batch.readings.len() != intervals {
             return Err(SealError::OtherGrid(batch.window));
         }
         let (floor, min_meters) = (
@@ -242,7 +243,10 @@ impl Epoch {
 
 /// The batch's readings as coefficients of the feeder's encoding, without a pad.
 fn encode(member: &Member, batch: &Batch, encoding: &Encoding) -> Result<Vec<u64>, SealError> {
-    let encoded = encoding.encode(&batch.readings);
+    let mut readings = batch.readings.clone();
+    // A day that is shorter than the longest ends before the report does.
+    readings.resize(encoding.shape.batch(), None);
+    let encoded = encoding.encode(&readings);
     encoded.map_err(|error| match error {
         LayoutError::ReadingAboveReference { reference_wh, .. } => SealError::AboveReference {
             meter: member.meter.clone(),

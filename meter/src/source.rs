@@ -154,12 +154,9 @@ pub fn replayed(settings: &Settings) -> ReplayOptions {
 fn kept(settings: &Settings) -> Option<(u64, u64)> {
     let from = settings.meter.start?.0;
     let duration = settings.meter.duration?.as_secs();
-    let window = settings
-        .plan
-        .interval
-        .as_secs()
-        .saturating_mul(u64::from(settings.plan.batch))
-        .max(2 * 86_400);
+    let grid = settings.plan.grid();
+    let window = grid.map_or(0, |grid| grid.longest_window_s());
+    let window = window.max(2 * 86_400);
     let until = from.saturating_add(duration).saturating_add(window);
     Some((from.saturating_sub(window), until))
 }

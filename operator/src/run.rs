@@ -177,10 +177,12 @@ fn open_registry(
     keyring: &Keyring,
     clock: SharedClock,
 ) -> Result<Registry, OperatorError> {
+    let grid = settings.plan.grid().map_err(PlanError::from)?;
     let plan_settings = PlanSettings {
         deployment: settings.deployment.id.clone(),
         interval_s: settings.plan.interval_s(),
-        batch: settings.plan.batch,
+        batch: grid.batch(),
+        time_zone: grid.zone(),
         layout: settings.plan.layout,
         profile: settings.plan.profile,
         min_meters: settings.plan.minimum_group(),

@@ -22,6 +22,7 @@ pub(crate) fn plan() -> Plan {
         valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 4,
+        time_zone: None,
         layout: "moments".parse().expect("a name"),
         min_meters: 15,
         min_meters_before: Vec::new(),
@@ -105,6 +106,7 @@ pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
     };
     let scale = Scale {
         interval_s: 3600,
+        intervals: u16::MAX,
         quantum_wh: 1,
         square_unit_wh2: None,
         enrolled: 50,

@@ -35,10 +35,9 @@ impl Admission<'_> {
     /// Checks a report against the plan; returns the feeder setting that holds for its window.
     pub(super) fn check_plan(&self, report: &Report) -> Result<&FeederPlan, (Reason, String)> {
         if !self.grid.is_aligned(report.window) {
-            let length = self.grid.window_s();
             return Err((
                 Reason::MisalignedWindow,
-                format!("window {} is not a multiple of {length} s", report.window),
+                format!("no window of {} starts at {}", self.grid, report.window),
             ));
         }
         if report.plan_version > self.plan.version {
@@ -94,7 +93,7 @@ impl Admission<'_> {
 
     pub(super) fn check_time(&self, report: &Report) -> Result<(), (Reason, String)> {
         let latest = self.now.0.saturating_add(self.future_tolerance_ms);
-        let end_ms = (report.window.0.saturating_add(self.grid.window_s())).saturating_mul(1000);
+        let end_ms = self.grid.window_end(report.window).millis().0;
         let is_early = end_ms > latest || report.sealed_at.0 > latest;
         if is_early && !failpoint::sabotaged("window_clock") {
             return Err((

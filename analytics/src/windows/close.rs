@@ -136,7 +136,7 @@ impl Windows {
                     && window.contributors - window.contributors_left(has) >= members
             }
         };
-        let close = key.window.0 + self.window_s() + self.rules.grace_s;
+        let close = self.window_end(key.window) + self.rules.grace_s;
         let is_first = !sum.is_late && sum.row.replaces.is_none();
         let passed = is_first && feeder.time.is_some_and(|time| time >= close);
         let idle = active_ms.saturating_sub(sum.last_arrival_ms) >= self.rules.idle_limit_ms;

@@ -147,7 +147,7 @@ impl Windows {
     fn remember(&mut self, key: &SumKey, contribution: &Contribution<'_>) {
         let meter = &contribution.report.meter;
         let fingerprint = self.hasher.of(meter);
-        let end = key.window.0 + self.window_s();
+        let end = self.window_end(key.window);
         let min_meters = self.min_meters.of(key.window);
         let feeder = self.feeder(&key.feeder);
         if let Some(window) = feeder.windows.get_mut(&key.window)
@@ -209,6 +209,6 @@ impl Windows {
     /// Whether the retention of a feeder's window is over.
     pub(super) fn past_retention(&self, window: WindowStart, feeder: Option<&Feeder>) -> bool {
         let time = self.wall_s.or_else(|| feeder?.time);
-        time.is_some_and(|time| window.0 + self.window_s() + self.rules.retention_s < time)
+        time.is_some_and(|time| self.window_end(window) + self.rules.retention_s < time)
     }
 }

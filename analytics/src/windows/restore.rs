@@ -87,12 +87,12 @@ impl Windows {
         store: &mut dyn Store,
     ) -> Result<(), StoreError> {
         let hasher = &self.hasher;
-        let length = self.window_s();
+        let grid = self.format.grid;
         let Some(feeder) = self.feeders.get_mut(id) else {
             return Ok(());
         };
         for (start, window) in &mut feeder.windows {
-            let end = start.0 + length;
+            let end = grid.window_end(*start).0;
             let counts = feeder.time.is_none_or(|time| end > time);
             let takes = window.takes_reports();
             if !takes && !counts {

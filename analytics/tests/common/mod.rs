@@ -14,6 +14,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         valid_until: Some(UnixSeconds(MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
+        time_zone: None,
         layout: "profile".parse().unwrap(),
         min_meters: 15,
         min_meters_before: Vec::new(),

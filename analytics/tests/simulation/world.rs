@@ -339,6 +339,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: 3600,
         batch: 1,
+        time_zone: None,
         layout: "profile".parse().unwrap(),
         min_meters: MIN_METERS,
         min_meters_before: Vec::new(),

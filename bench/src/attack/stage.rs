@@ -45,6 +45,7 @@ pub(super) struct Stage {
     /// Settings of every process that is started without others.
     pub(super) settings: Settings,
     pub(super) feeder: FeederId,
+    grid: Grid,
     /// The first window that the homes report.
     pub(super) first: WindowStart,
     /// Windows that they report.
@@ -72,8 +73,8 @@ impl Ground {
         set(&mut settings)?;
         settings.meter.meters = homes;
         change(&mut settings);
-        let grid = Grid::new(settings.plan.interval_s(), settings.plan.batch)?;
-        let length = grid.window_s();
+        let grid = settings.plan.grid()?;
+        let length = grid.longest_window_s();
         let now = SystemClock.now().0 / 1_000;
         let first = grid.window_of(wire::UnixSeconds(now - (windows + BEFORE_NOW) * length));
         let fleet = &mut settings.meter;
@@ -83,6 +84,7 @@ impl Ground {
         Ok(Stage {
             feeder: meter::feeder_of(0, 1),
             settings,
+            grid,
             first,
             windows,
             without: self.without,
@@ -202,9 +204,7 @@ impl Stage {
 
     /// A window by its number, from the first that the homes report.
     pub(super) fn window(&self, number: u64) -> WindowStart {
-        let length =
-            u64::from(self.settings.plan.interval_s()) * u64::from(self.settings.plan.batch);
-        WindowStart(self.first.0 + number * length)
+        self.grid.after(self.first, number)
     }
 
     /// A part of a window.

@@ -168,6 +168,7 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
         valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
+        time_zone: None,
         layout: Layout::Profile.as_str().parse()?,
         min_meters: settings.plan.min_meters,
         min_meters_before: Vec::new(),

@@ -186,7 +186,7 @@ impl Work {
             meters: Some(self.meters),
             replay: None,
             feeders: self.feeders,
-            batch: self.batch,
+            batch: Some(self.batch),
             seed,
             interval: Some(Duration::from_secs(u64::from(self.interval_s))),
             network: Network {

@@ -51,10 +51,10 @@ impl Stage {
         let windows = options
             .windows
             .unwrap_or_else(|| (options.kills * WINDOWS_PER_KILL).max(FEWEST_WINDOWS));
-        let length = u64::from(windows) * grid.window_s();
+        let length = u64::from(windows) * grid.longest_window_s();
         let now = jiff::Timestamp::now().as_second() as u64;
         // Far enough in the past not to catch up with now, where time would slow down.
-        let from = grid.window_of(UnixSeconds(now - length - 2 * grid.window_s()));
+        let from = grid.window_of(UnixSeconds(now - length - 2 * grid.longest_window_s()));
         let mut base = base.clone();
         base.deployment.state_dir = folder.join("state");
         base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
@@ -95,7 +95,7 @@ impl Stage {
     /// Share of the windows that have been begun when `newest` is the newest one reported.
     pub(crate) fn position(&self, newest: Option<WindowStart>) -> f64 {
         let begun = newest.map_or(0, |newest| {
-            newest.0.saturating_sub(self.from.0) / self.grid.window_s() + 1
+            newest.0.saturating_sub(self.from.0) / self.grid.longest_window_s() + 1
         });
         begun as f64 / f64::from(self.windows)
     }
@@ -140,7 +140,7 @@ fn settings(
     fleet.meters = options.meters;
     fleet.feeders = options.feeders;
     fleet.seed = options.seed;
-    fleet.speed = WINDOWS_PER_S * grid.window_s() as f64;
+    fleet.speed = WINDOWS_PER_S * grid.longest_window_s() as f64;
     fleet.start = Some(from.seconds());
     fleet.duration = Some(Duration::from_secs(length));
     fleet.outbox_max_reports = AHEAD * options.meters as usize;

@@ -37,6 +37,8 @@ pub struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
     found: String,
+    /// The zone of the file's times, where its days are not windows.
+    other_days: Option<String>,
     account: readings::Account,
 }
 
@@ -47,6 +49,9 @@ struct Said {
 pub struct FileSummary {
     /// What the file was taken to be, in one line.
     pub found: String,
+    /// The zone of the file's times, where its days are not windows.
+    #[serde(skip)]
+    pub other_days: Option<String>,
     /// Rows, or values of a row with several.
     pub rows: u64,
     /// Rows that repeat another one.
@@ -106,6 +111,8 @@ impl Ledger {
             windows: windows.1,
             replay: Said {
                 found: replay.found().to_string(),
+                other_days: Some(replay.found().time_zone.clone())
+                    .filter(|zone| grid.zone().is_none() && zone != "UTC"),
                 account,
             },
         })
@@ -136,6 +143,7 @@ impl Ledger {
         let wh = |uwh: i128| uwh as f64 / 1e6;
         let summary = FileSummary {
             found: said.found.clone(),
+            other_days: said.other_days.clone(),
             rows: account.rows,
             rows_repeated: account.repeated,
             rows_between: account.between,
@@ -235,6 +243,13 @@ impl FileSummary {
             if readings > 0 {
                 text += &format!(" + {} left out, {readings} readings {what}", kwh(wh));
             }
+        }
+        if let Some(zone) = &self.other_days
+            && self.before_first_window + self.after_last_window > 0
+        {
+            text += &format!(
+                " (windows are cut in UTC; with plan.time_zone={zone} they are the file's days)"
+            );
         }
         if self.withheld_wh != 0.0 {
             text += &format!(" + {} withheld", kwh(self.withheld_wh));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use readings::Source;
 use service::config::{Settings, SourceKind};
-use wire::{Grid, UnixSeconds, WindowStart};
+use wire::{Grid, GridError, UnixSeconds, WindowStart, Zone};
 
 use crate::input::Input;
 use crate::ledger::Ledger;
@@ -16,8 +16,11 @@ use crate::oracle::Truths;
 /// The customers of the demo, unless another input is named.
 pub const UCI: &str = "data/uci_electricity_hourly.csv";
 
+const DAY_S: u64 = 86_400;
+/// Intervals in a report where nothing says how many.
+const BATCH: u16 = 24;
 /// Event time the demo covers: two days.
-const DEMO_DAYS: Duration = Duration::from_secs(2 * 86_400);
+const DEMO_DAYS: Duration = Duration::from_secs(2 * DAY_S);
 /// Wall time in which the demo's readings pass.
 const DEMO_WALL: Duration = Duration::from_secs(6);
 /// Wall time for which a window with meters missing is waited for, by idleness and by event time alike. The services
@@ -40,9 +43,9 @@ pub struct Options {
     /// Number of feeders the meters are spread over in turn.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub feeders: u32,
-    /// Intervals in a report.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..))]
-    pub batch: u16,
+    /// Intervals in a report; 24 unless set, or those of the longest day with plan.time_zone.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: Option<u16>,
     /// Seed of a simulated fleet and of the emulated network.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -109,14 +112,14 @@ impl Scenario {
             None => source.as_source().interval_s(),
         };
         source.undoubted(interval_s, options.interval.is_some())?;
-        let grid = Grid::new(interval_s, options.batch)?;
+        let grid = options.grid(interval_s, settings.plan.time_zone)?;
         ensure!(
-            86_400 % interval_s == 0,
+            DAY_S % u64::from(interval_s) == 0,
             "an interval of {interval_s} s does not divide a day: choose another --interval"
         );
         let (window, end) = windows(source.as_source(), grid, event)?;
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
-        settings.plan.batch = options.batch;
+        settings.plan.batch = grid.batch();
         pace(&mut settings, speed, &options.network);
         let meters = source.as_source().meters().len();
         let fleet = &mut settings.meter;
@@ -145,36 +148,41 @@ fn windows(source: &dyn Source, grid: Grid, event: Duration) -> Result<(WindowSt
         // Simulated time starts far enough in the past not to catch up with now.
         None => {
             let now = jiff::Timestamp::now().as_second() as u64;
-            from.0.max(now - event.as_secs() - grid.window_s())
+            from.0.max(now - event.as_secs() - grid.longest_window_s())
         }
     };
-    let first = start.div_ceil(grid.window_s()) * grid.window_s();
-    let count = (event.as_secs() / grid.window_s()).max(1);
-    let end = (first + count * grid.window_s()).min(until.map_or(u64::MAX, |until| until.0));
-    ensure!(
-        first < end,
-        "the input covers no whole window of --batch {} intervals of {} s, which starts at a multiple of that in UTC: {}",
-        grid.batch(),
-        grid.interval_s(),
-        match fitting_batch(from.0, end, grid) {
-            Some(batch) => format!("choose a smaller one, such as --batch {batch}"),
-            None => "choose a longer input".to_owned(),
-        }
-    );
+    let first = grid.first_from(UnixSeconds(start));
+    let usual = grid.zone().map_or(grid.longest_window_s(), |_| DAY_S);
+    let count = (event.as_secs() / usual).max(1);
+    let end = (grid.after(first, count).0).min(until.map_or(u64::MAX, |until| until.0));
+    ensure!(first.0 < end, no_window(from.0, end, grid));
     let now = jiff::Timestamp::now();
     ensure!(
-        first as i64 <= now.as_second(),
-        "the input starts at {}, ahead of this machine's clock: correct the clock or the input's times",
-        WindowStart(first)
+        first.0 as i64 <= now.as_second(),
+        "the input starts at {first}, ahead of this machine's clock: correct the clock or the input's times"
     );
-    Ok((WindowStart(first), end))
+    Ok((first, end))
+}
+
+/// That no window begins in the input, and what to do.
+fn no_window(from: u64, until: u64, grid: Grid) -> String {
+    if grid.zone().is_some() {
+        return format!("the input covers no whole window, which is {grid}: choose a longer input");
+    }
+    let mend = match fitting_batch(from, until, grid) {
+        Some(batch) => format!("choose a smaller one, such as --batch {batch}"),
+        None => "choose a longer input".to_owned(),
+    };
+    format!(
+        "the input covers no whole window of --batch {grid}, which starts at a multiple of that in UTC: {mend}"
+    )
 }
 
 /// The largest batch whose windows divide a day and of which one is in the input.
 fn fitting_batch(from: u64, until: u64, grid: Grid) -> Option<u16> {
     let fits = |batch: &u16| {
         let window = u64::from(*batch) * u64::from(grid.interval_s());
-        86_400 % window == 0 && from.div_ceil(window) * window + window <= until
+        DAY_S % window == 0 && from.div_ceil(window) * window + window <= until
     };
     (1..grid.batch()).rev().find(fits)
 }
@@ -198,6 +206,13 @@ fn demo_speed() -> f64 {
 }
 
 impl Options {
+    fn grid(&self, interval_s: u32, zone: Option<Zone>) -> Result<Grid, GridError> {
+        match (self.batch, zone) {
+            (None, Some(zone)) => Grid::of_days(interval_s, zone),
+            (batch, zone) => Grid::planned(interval_s, batch.unwrap_or(BATCH), zone),
+        }
+    }
+
     /// `base` with the input that these name.
     ///
     /// # Errors

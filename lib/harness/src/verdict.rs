@@ -185,6 +185,12 @@ fn differences(reports: &[&FeederReport], truth: &Truth) -> Vec<String> {
         ));
     }
     for report in reports {
+        let (intervals, expected) = (report.energy_wh.len(), truth.energy_wh.len());
+        if intervals != expected {
+            wrong.push(format!(
+                "{intervals} intervals in the total, the window has {expected}"
+            ));
+        }
         let shown = report.present.iter().flatten();
         let readings: u64 = shown.clone().map(|present| u64::from(*present)).sum();
         let withheld = report.present.len() - shown.count();

@@ -114,6 +114,7 @@ impl Feeder {
         let window = WindowStart(START.0);
         let scale = Scale {
             interval_s: 3600,
+            intervals: BATCH,
             quantum_wh: self.encoding.quantum_wh,
             square_unit_wh2: None,
             enrolled: meters,
@@ -166,6 +167,19 @@ fn a_deviation_without_a_unit_of_squares_is_found_and_a_unit_without_a_deviation
     let unit = |report: &mut FeederReport| report.square_unit_wh2 = Some(1);
     assert!(!feeder.accepts_changed(&everyone, deviation));
     assert!(!feeder.accepts_changed(&everyone, unit));
+}
+
+#[test]
+fn an_interval_more_than_the_window_has_is_found() {
+    let feeder = feeder();
+    let everyone: Vec<usize> = (0..feeder.readings.len()).collect();
+    let longer = |report: &mut FeederReport| {
+        report.energy_wh.push(None);
+        report.mean_wh.push(None);
+        report.present.push(Some(0));
+        report.missing += u64::from(report.meters);
+    };
+    assert!(!feeder.accepts_changed(&everyone, longer));
 }
 
 #[test]

@@ -47,11 +47,8 @@ pub enum SourceError {
         to: u64,
     },
     /// The time zone is not in the IANA database.
-    #[error("unknown time zone {name:?}: give an IANA name such as \"Europe/Berlin\" or \"UTC\"")]
-    TimeZone {
-        /// The name as given.
-        name: String,
-    },
+    #[error(transparent)]
+    TimeZone(#[from] wire::ZoneError),
     /// A setting of the simulated fleet is out of its bounds.
     #[error("{name} is {value}: {rule}")]
     Setting {

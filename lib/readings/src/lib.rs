@@ -30,7 +30,6 @@ mod live;
 mod reading;
 mod simulated;
 mod source;
-mod zone;
 
 pub use self::{
     error::SourceError,

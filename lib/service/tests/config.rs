@@ -730,6 +730,43 @@ fn a_window_divides_a_day_or_is_whole_days() {
 }
 
 #[test]
+fn where_windows_are_local_days_the_batch_is_that_of_the_longest() {
+    let with = |flags: &[(&str, &str)]| load(&[], &[], flags);
+    let berlin = ("plan.time_zone", "Europe/Berlin");
+    for (interval, batch) in [("1h", 25), ("15m", 100), ("30m", 50), ("5m", 300)] {
+        let loaded = with(&[berlin, ("plan.interval", interval)]).unwrap();
+        assert_eq!(loaded.settings.plan.grid().unwrap().batch(), batch);
+    }
+    with(&[berlin, ("plan.interval", "15m"), ("plan.batch", "100")]).unwrap();
+    let refused = |flags: &[(&str, &str)]| with(flags).unwrap_err().to_string();
+    let batch = refused(&[berlin, ("plan.interval", "15m"), ("plan.batch", "96")]);
+    for said in ["`plan.batch = 96`", "plan.time_zone", "expected 100"] {
+        assert!(batch.contains(said), "{batch}");
+    }
+    let hours = refused(&[("plan.time_zone", "Asia/Kathmandu")]);
+    for said in ["plan.interval", "Asia/Kathmandu", "divides 15m"] {
+        assert!(hours.contains(said), "{hours}");
+    }
+    with(&[
+        ("plan.time_zone", "Asia/Kathmandu"),
+        ("plan.interval", "15m"),
+    ])
+    .unwrap();
+    let minutes = refused(&[berlin, ("plan.interval", "1m")]);
+    assert!(
+        minutes.contains("no more than 1004 intervals; expected a longer interval"),
+        "{minutes}"
+    );
+    let seconds = refused(&[berlin, ("plan.interval", "1s")]);
+    assert!(seconds.contains("expected a longer interval"), "{seconds}");
+    let unknown = refused(&[("plan.time_zone", "Mars/Olympus")]);
+    assert!(
+        unknown.contains("plan.time_zone") && unknown.contains("Mars/Olympus"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn a_batch_fits_a_report_of_its_layout() {
     let with = |layout: &str, batch: &str| {
         let flags = [

@@ -2,8 +2,10 @@
 
 use crate::FORMAT;
 use crate::contributors::{Salt, SetError};
+use crate::grid::GridError;
 use crate::ids::{FeederId, IdError, LayoutName};
 use crate::reason::Reason;
+use crate::zone::ZoneError;
 
 /// Why bytes were refused as a message. A variant names the field and the value found in it.
 ///
@@ -143,6 +145,15 @@ pub enum WireError {
     /// Two meters of a page have the same number on one feeder.
     #[error("roster.number is {number} for two meters of feeder {feeder}")]
     NumberTwice { feeder: FeederId, number: u32 },
+    /// There is no such time zone, or its name is spelt otherwise.
+    #[error("plan.time_zone cannot be used")]
+    TimeZone { source: ZoneError },
+    /// Interval, batch and time zone are not a grid.
+    #[error("the windows of the plan cannot be used")]
+    Grid {
+        #[from]
+        source: GridError,
+    },
     /// A feeder setting has a unit for squares and the layout has none, or the reverse.
     #[error(
         "plan.square_unit_wh2 of feeder {feeder} does not fit plan.layout = {layout}: \

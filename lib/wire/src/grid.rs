@@ -1,13 +1,15 @@
 //! Intervals and windows: how time is divided.
 //!
-//! An *interval* is the time one reading covers. A *window* is `batch` intervals, the time
-//! one report covers, and is aligned to multiples of its length since the Unix epoch.
+//! An *interval* is the time one reading covers. A *window* is the time one report covers: `batch` intervals, aligned to
+//! multiples of that length since the Unix epoch. Or it is a local day of a time zone, from midnight to midnight; `batch` is
+//! then the intervals of its longest day, and a shorter one has fewer.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::UnixSeconds;
+use crate::zone::Zone;
 
 /// The longest interval: one day, in seconds.
 pub const MAX_INTERVAL_S: u32 = 86_400;
@@ -46,13 +48,37 @@ pub enum GridError {
     /// There are no intervals in a window.
     #[error("batch is 0; it must be at least 1 interval")]
     Batch,
+    /// Local midnight is not where an interval begins.
+    #[error(
+        "days of {zone} do not begin at a multiple of interval_s, which is {found}; it must divide {} seconds",
+        zone.step_s()
+    )]
+    Midnight {
+        /// The time zone.
+        zone: Zone,
+        /// The interval length, in seconds.
+        found: u32,
+    },
+    /// The batch is not the longest day.
+    #[error(
+        "batch is {found}; where windows are days of {zone} it must be {expected}, the intervals of the longest day"
+    )]
+    Day {
+        /// The time zone.
+        zone: Zone,
+        /// The batch.
+        found: u16,
+        /// The intervals of the longest day.
+        expected: u32,
+    },
 }
 
-/// The interval length and the number of intervals in a window.
+/// The interval length, the number of intervals in a window, and the time zone whose days windows are, if they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Grid {
     interval_s: u32,
     batch: u16,
+    zone: Option<Zone>,
 }
 
 impl Grid {
@@ -67,7 +93,55 @@ impl Grid {
         if batch == 0 {
             return Err(GridError::Batch);
         }
-        Ok(Self { interval_s, batch })
+        Ok(Self {
+            interval_s,
+            batch,
+            zone: None,
+        })
+    }
+
+    /// The grid whose windows are the local days of `zone`. Its batch is that of the longest day.
+    ///
+    /// # Errors
+    /// The interval is not in `1..=86_400`, or days do not begin at a multiple of it.
+    pub fn of_days(interval_s: u32, zone: Zone) -> Result<Self, GridError> {
+        let plain = Self::new(interval_s, 1)?;
+        if !zone.step_s().is_multiple_of(interval_s) {
+            return Err(GridError::Midnight {
+                zone,
+                found: interval_s,
+            });
+        }
+        let expected = zone.longest_day_s().div_ceil(interval_s);
+        let batch = u16::try_from(expected).map_err(|_| GridError::Day {
+            zone,
+            found: u16::MAX,
+            expected,
+        })?;
+        Ok(Self {
+            batch,
+            zone: Some(zone),
+            ..plain
+        })
+    }
+
+    /// The grid of a plan: of `batch` intervals a window, or of the days of a zone, if there is one.
+    ///
+    /// # Errors
+    /// As of [`Grid::new`] and [`Grid::of_days`], or the batch is not that of the zone's longest day.
+    pub fn planned(interval_s: u32, batch: u16, zone: Option<Zone>) -> Result<Self, GridError> {
+        let Some(zone) = zone else {
+            return Self::new(interval_s, batch);
+        };
+        let grid = Self::of_days(interval_s, zone)?;
+        match grid.batch == batch {
+            true => Ok(grid),
+            false => Err(GridError::Day {
+                zone,
+                found: batch,
+                expected: u32::from(grid.batch),
+            }),
+        }
     }
 
     /// The length of an interval, in seconds.
@@ -75,24 +149,51 @@ impl Grid {
         self.interval_s
     }
 
-    /// The number of intervals in a window.
+    /// The most intervals that a window has: as many as a report has room for. Where windows are days, most have fewer; see
+    /// [`Grid::intervals`].
     pub fn batch(&self) -> u16 {
         self.batch
     }
 
-    /// The length of a window, in seconds.
-    pub fn window_s(&self) -> u64 {
+    /// The time zone whose days windows are, if they are.
+    pub fn zone(&self) -> Option<Zone> {
+        self.zone
+    }
+
+    /// The length of the longest window, in seconds: where windows are days, it leads from none to the next.
+    pub fn longest_window_s(&self) -> u64 {
         u64::from(self.interval_s) * u64::from(self.batch)
+    }
+
+    /// The window that contains `time`, and the second that it ends before.
+    fn window(&self, time: UnixSeconds) -> (u64, u64) {
+        let length = self.longest_window_s();
+        let cut = |start: u64| {
+            let start = time.0 - (time.0 - start) % length;
+            (start, start.saturating_add(length))
+        };
+        let Some(zone) = self.zone else { return cut(0) };
+        let (start, end) = zone.day(time.0, u64::from(self.interval_s));
+        // A day longer than all since 2000 is more than one window.
+        let (start, cut_end) = cut(start);
+        (start, cut_end.min(end))
     }
 
     /// The window that contains `time`.
     pub fn window_of(&self, time: UnixSeconds) -> WindowStart {
-        WindowStart(time.0 - time.0 % self.window_s())
+        WindowStart(self.window(time).0)
     }
 
     /// Whether `window` starts where a window of this grid starts.
     pub fn is_aligned(&self, window: WindowStart) -> bool {
-        window.0.is_multiple_of(self.window_s())
+        self.window_of(window.seconds()) == window
+    }
+
+    /// The intervals of `window`: as many as a report has room for, or as its day is long.
+    pub fn intervals(&self, window: WindowStart) -> u16 {
+        let length = self.window_end(window).0 - window.0;
+        let intervals = length / u64::from(self.interval_s);
+        u16::try_from(intervals).map_or(self.batch, |intervals| intervals.min(self.batch))
     }
 
     /// The start of interval `k` of `window` (slot `k` of its report). Saturates at the end
@@ -104,62 +205,49 @@ impl Grid {
 
     /// The first second after `window`. Saturates at the end of time.
     pub fn window_end(&self, window: WindowStart) -> UnixSeconds {
-        UnixSeconds(window.0.saturating_add(self.window_s()))
+        match self.zone {
+            None => UnixSeconds(window.0.saturating_add(self.longest_window_s())),
+            Some(_) => UnixSeconds(self.window(window.seconds()).1),
+        }
     }
 
     /// The window after `window`. Saturates at the end of time.
     pub fn next_window(&self, window: WindowStart) -> WindowStart {
         WindowStart(self.window_end(window).0)
     }
+
+    /// The window before `window`, where there is one.
+    pub fn window_before(&self, window: WindowStart) -> Option<WindowStart> {
+        let last_second = window.0.checked_sub(1)?;
+        Some(self.window_of(UnixSeconds(last_second)))
+    }
+
+    /// The first window that starts at `time` or later. Saturates at the end of time.
+    pub fn first_from(&self, time: UnixSeconds) -> WindowStart {
+        let (start, end) = self.window(time);
+        WindowStart(if start == time.0 { start } else { end })
+    }
+
+    /// The window `count` windows after `window`. Saturates at the end of time.
+    pub fn after(&self, window: WindowStart, count: u64) -> WindowStart {
+        match self.zone {
+            None => WindowStart(
+                (window.0).saturating_add(count.saturating_mul(self.longest_window_s())),
+            ),
+            Some(_) => (0..count).fold(window, |window, _| self.next_window(window)),
+        }
+    }
+}
+
+impl fmt::Display for Grid {
+    /// What a window is, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.zone {
+            None => write!(f, "{} intervals of {} s", self.batch, self.interval_s),
+            Some(zone) => write!(f, "a day of {zone} in intervals of {} s", self.interval_s),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_quarter_hour_day() {
-        let grid = Grid::new(900, 96).unwrap();
-        assert_eq!(grid.window_s(), 86_400);
-        let window = grid.window_of(UnixSeconds(1_750_000_000));
-        assert_eq!(window, WindowStart(1_749_945_600));
-        assert_eq!(
-            grid.interval_start(window, 95),
-            UnixSeconds(1_749_945_600 + 95 * 900)
-        );
-        assert_eq!(grid.next_window(window), WindowStart(1_750_032_000));
-    }
-
-    #[test]
-    fn refuses_a_zero_and_a_day_and_a_second() {
-        assert_eq!(Grid::new(0, 4), Err(GridError::Interval { found: 0 }));
-        assert_eq!(
-            Grid::new(86_401, 4),
-            Err(GridError::Interval { found: 86_401 })
-        );
-        assert_eq!(Grid::new(900, 0), Err(GridError::Batch));
-    }
-
-    proptest! {
-        #[test]
-        fn every_time_is_in_exactly_one_aligned_window(
-            interval_s in 1..=MAX_INTERVAL_S, batch in 1..=u16::MAX, time in 0..u64::MAX / 2,
-        ) {
-            let grid = Grid::new(interval_s, batch).unwrap();
-            let window = grid.window_of(UnixSeconds(time));
-            prop_assert!(grid.is_aligned(window));
-            prop_assert!(window.0 <= time && time < grid.window_end(window).0);
-            prop_assert_eq!(grid.interval_start(window, 0), window.seconds());
-            let last = grid.interval_start(window, batch - 1);
-            prop_assert_eq!(last.0 + u64::from(interval_s), grid.window_end(window).0);
-        }
-
-        #[test]
-        fn the_end_of_time_saturates(interval_s in 1..=MAX_INTERVAL_S, batch in 1..=u16::MAX) {
-            let grid = Grid::new(interval_s, batch).unwrap();
-            prop_assert_eq!(grid.window_end(WindowStart(u64::MAX)), UnixSeconds(u64::MAX));
-            prop_assert!(grid.window_of(UnixSeconds(u64::MAX)).0 > 0);
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! No I/O, and no cryptography except signatures and SHA-256.
 //!
 //! # Layout
-//! - `ids`, `units`, `capacity`, `grid`: names, quantities and time, each its own type;
+//! - `ids`, `units`, `capacity`, `grid`, `zone`: names, quantities and time, each its own type;
 //! - `contributors`: who is in a sum, by meter number, and the salts of their masks;
 //! - `topic`: where messages are published;
 //! - `reason`: why a message was refused, as a small fixed set;
@@ -48,6 +48,7 @@ mod reason;
 mod sign;
 mod topic;
 mod units;
+mod zone;
 
 pub use capacity::{CapacityClass, UnknownClass};
 pub use contributors::{ContributorSet, MAX_CONTRIBUTORS, MAX_METER_NUMBER, Salt, SetError};
@@ -74,6 +75,7 @@ pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, UnixMillis, UnixSeconds,
     WattHours, Watts,
 };
+pub use zone::{Zone, ZoneError, time_zone};
 
 /// The version of the format: the first element of every message.
 pub const FORMAT: u64 = 2;

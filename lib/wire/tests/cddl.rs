@@ -68,6 +68,19 @@ fn a_plan_whose_minimum_group_has_changed_fits_its_rule() {
     assert!(validate("plan", &bytes(plan(vec![earlier; 17]))).is_err());
 }
 
+#[test]
+fn a_plan_whose_windows_are_local_days_fits_its_rule() {
+    let plan = common::of_local_days();
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let bytes = plan.to_cbor(digest.as_ref());
+    assert_eq!(validate("plan", &bytes), Ok(()));
+    let Value::Array(mut fields) = to_value(&bytes) else {
+        panic!("not an array");
+    };
+    fields[5] = Value::Array(vec![100.into(), 0.into()]);
+    assert!(validate("plan", &to_bytes(&Value::Array(fields))).is_err());
+}
+
 const NAMES: [&str; 11] = [
     "plan",
     "renewal",
@@ -229,9 +242,15 @@ fn the_schema_lists_every_reason_and_no_other() {
 /// What the schema says a mask is bound to is what [`wire::Plan::setting_digest`] is computed over.
 #[test]
 fn the_digest_of_a_setting_is_that_of_its_rule() {
-    let plan = wire::Plan::sample();
+    for plan in [wire::Plan::sample(), common::of_local_days()] {
+        the_digest_of_a_setting_is_that_of_its_rule_in(&plan);
+    }
+}
+
+fn the_digest_of_a_setting_is_that_of_its_rule_in(plan: &wire::Plan) {
     let (setting, epoch) = (&plan.feeders[0], &plan.epochs[1]);
-    let Value::Array(fields) = to_value(&payload::<wire::Plan>()) else {
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let Value::Array(fields) = to_value(&plan.to_cbor(digest.as_ref())) else {
         panic!("not an array");
     };
     let first_setting = fields[9].as_array().unwrap()[0].clone();

@@ -15,7 +15,7 @@ use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 use super::Gateway;
 use super::run::Run;
-use super::span::{LastRun, Span, whole_window};
+use super::span::{LastRun, Span};
 use crate::batch::{Filling, Interval, MeterWindow};
 use crate::fleet::Fleet;
 use crate::journal::Spans;
@@ -105,7 +105,7 @@ impl Run {
     pub(super) fn intervals_behind(&self, window: WindowStart) -> Vec<Option<UnixSeconds>> {
         let missed = &self.base.missed;
         let was_missed = |from: u64| missed.covered(from, from + u64::from(self.grid.interval_s()));
-        (0..self.grid.batch())
+        (0..self.grid.intervals(window))
             .map(|number| self.grid.interval_start(window, number))
             .map(|start| (was_missed(start.0) == 0).then_some(start))
             .collect()
@@ -156,7 +156,7 @@ impl Inherited {
             let Some(&behind) = last.progress.behind.get(feeder) else {
                 continue;
             };
-            let start = whole_window(grid, behind.max(range.0.0)).0;
+            let start = grid.first_from(UnixSeconds(behind).max(range.0)).0;
             let Some(feeder) = fleet.feeder_now(meter).filter(|_| start < end) else {
                 inherited.lost += waited(behind, stopped);
                 continue;

@@ -53,12 +53,13 @@ impl Gateway {
     /// reported is left out: it can be in one sum only.
     pub(super) fn batch_up(&mut self, mut taken: Vec<MeterWindow>, grid: Grid, progress: Progress) {
         let unenrolled = self.unenrolled();
-        let before = taken.len();
-        taken.retain(|taken| unenrolled.binary_search(&taken.meter).is_err());
-        self.lose_readings(
-            (before - taken.len()) as u64 * u64::from(grid.batch()),
-            "their meters are not enrolled",
-        );
+        let mut unowned = 0;
+        taken.retain(|taken| {
+            let is_enrolled = unenrolled.binary_search(&taken.meter).is_err();
+            unowned += u64::from(!is_enrolled) * taken.taken.len() as u64;
+            is_enrolled
+        });
+        self.lose_readings(unowned, "their meters are not enrolled");
         let mut batches = Vec::new();
         let mut records = Vec::new();
         let mut left_out = 0;
@@ -72,7 +73,8 @@ impl Gateway {
             let scale = self.scale(&place.feeder, place.window);
             let records_of = &mut self.reader.records;
             let record = records_of.entry(place.meter.clone()).or_default();
-            match record.enter(taken, grid.window_end(place.window), scale) {
+            let end = grid.window_end(place.window);
+            match record.enter(taken, end, scale) {
                 Ok(batch) => {
                     records.push((place.meter.clone(), record.clone()));
                     batches.push((place, batch));
@@ -80,7 +82,8 @@ impl Gateway {
                 Err(covered) => {
                     self.summary.already_reported += 1;
                     // A window of another length than those reported.
-                    left_out += (grid.window_s() - covered) / u64::from(grid.interval_s());
+                    let length = end.0 - place.window.0;
+                    left_out += (length - covered) / u64::from(grid.interval_s());
                 }
             }
         }

@@ -51,7 +51,7 @@ impl Gateway {
             (None, Some(_)) => from.0,
             (None, None) => simulated_start(),
         };
-        let first = whole_window(grid, start);
+        let first = grid.first_from(UnixSeconds(start));
         let asked_end = meter.duration.map(|duration| first.0 + duration.as_secs());
         let ends = [asked_end, until.map(|until| until.0)];
         let end = ends.into_iter().flatten().min();
@@ -65,7 +65,9 @@ impl Gateway {
         while let Some(reported) = all_reported(from)
             && end.is_none_or(|end| from.0 < end)
         {
-            from = whole_window(grid, reported).max(grid.next_window(from));
+            from = grid
+                .first_from(UnixSeconds(reported))
+                .max(grid.next_window(from));
         }
         Span {
             from,
@@ -77,9 +79,4 @@ impl Gateway {
             shortened: from > first,
         }
     }
-}
-
-/// The first whole window from `time` on: an interval before it has no report to be in.
-pub(super) fn whole_window(grid: Grid, time: u64) -> WindowStart {
-    WindowStart(time.div_ceil(grid.window_s()) * grid.window_s())
 }

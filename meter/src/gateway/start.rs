@@ -64,11 +64,18 @@ impl Gateway {
                 );
             } else {
                 tracing::warn!(
-                    "there is no whole window to report: one is {} intervals of {} s and starts at a multiple of that in \
-                     UTC, the first at {}; choose a smaller plan.batch or more readings",
-                    grid.batch(),
-                    grid.interval_s(),
-                    span.from
+                    "there is no whole window to report: one is {grid}{}, the first at {}; {} more readings",
+                    if grid.zone().is_none() {
+                        " and starts at a multiple of that in UTC"
+                    } else {
+                        ""
+                    },
+                    shown(span.from.seconds()),
+                    if grid.zone().is_none() {
+                        "choose a smaller plan.batch or"
+                    } else {
+                        "bring"
+                    },
                 );
             }
             self.end();
@@ -112,7 +119,7 @@ impl Gateway {
             }
         }
         format!(
-            "{}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {} intervals of {} s",
+            "{}, time zone {}, {} meters {}, {} feeders, start {:?}, duration {:?}, {grid}",
             self.reader.identity,
             meter.time_zone,
             self.fleet.meters(),
@@ -120,8 +127,6 @@ impl Gateway {
             meter.feeders,
             meter.start,
             meter.duration,
-            grid.batch(),
-            grid.interval_s(),
         )
     }
 
@@ -179,13 +184,7 @@ impl Gateway {
                 shown(UnixSeconds(now.0 / 1000))
             );
         }
-        if span.skipped > 0 {
-            tracing::info!(
-                "left out: {} intervals before {}, the first whole window",
-                span.skipped,
-                shown(span.from.seconds())
-            );
-        }
+        self.say_skipped(span, grid);
         let timeline = Timeline::new(span.from.seconds(), now, speed);
         let first_end = UnixSeconds(span.from.0 + u64::from(grid.interval_s()));
         let last = self.reader.last.take();
@@ -194,6 +193,7 @@ impl Gateway {
             settings,
             interval_s: grid.interval_s(),
             batch: grid.batch(),
+            time_zone: grid.zone(),
             from: span.from.0,
             end: span.end,
             window: span.from.0,
@@ -222,6 +222,25 @@ impl Gateway {
         });
         self.open_feed(grid, span.from.0, false);
         self.tell(Event::Started(span.from.seconds()));
+    }
+
+    fn say_skipped(&self, span: &Span, grid: Grid) {
+        let zone = &self.settings.meter.time_zone;
+        let hint = match grid.zone().is_none() && zone != "UTC" {
+            true => {
+                format!(
+                    "; with plan.time_zone = {zone:?} the plan has days of that zone as windows"
+                )
+            }
+            false => String::new(),
+        };
+        if span.skipped > 0 {
+            tracing::info!(
+                "left out: {} intervals before {}, the first whole window{hint}",
+                span.skipped,
+                shown(span.from.seconds())
+            );
+        }
     }
 
     /// Seconds of event time in a second, until it has caught up with the clock.

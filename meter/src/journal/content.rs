@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use wire::{FeederId, Grid, MeterId, Part, UnixMillis, UnixSeconds, WindowStart};
+use wire::{FeederId, Grid, MeterId, Part, UnixMillis, UnixSeconds, WindowStart, Zone};
 
 use super::Spans;
 use crate::batch::{Batch, Interval, MeterWindow};
@@ -35,6 +35,9 @@ pub(crate) struct Progress {
     pub(crate) interval_s: u32,
     /// Intervals in a window.
     pub(crate) batch: u16,
+    /// The time zone whose days its windows are, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time_zone: Option<Zone>,
     /// Event time the run began at, in Unix seconds: the start of a window.
     pub(crate) from: u64,
     /// Event time it ends at, in Unix seconds, if it does.
@@ -69,9 +72,9 @@ impl Progress {
     /// How the run cuts time.
     ///
     /// # Errors
-    /// Where the numbers make no grid.
+    /// Where they make no grid.
     pub(crate) fn grid(&self) -> Result<Grid, wire::GridError> {
-        Grid::new(self.interval_s, self.batch)
+        Grid::planned(self.interval_s, self.batch, self.time_zone)
     }
 }
 

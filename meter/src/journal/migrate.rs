@@ -91,6 +91,7 @@ fn from_2(change: &WriteTransaction) -> Result<(), Failure> {
         settings: old.settings,
         interval_s: old.interval_s,
         batch: old.batch,
+        time_zone: None,
         from: old.from,
         end: old.end,
         window: old.window,

@@ -47,6 +47,7 @@ impl World {
             valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: INTERVAL_S,
             batch: BATCH,
+            time_zone: None,
             layout: "profile".parse().unwrap(),
             min_meters: 2,
             min_meters_before: Vec::new(),
@@ -221,6 +222,32 @@ fn an_epoch_whose_mask_key_is_weak_is_refused_by_name() {
         refused.to_string().contains("mask key of epoch 1 is weak"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_local_day_of_23_hours_is_sealed_into_a_report_with_room_for_25_and_no_other_length_is() {
+    let world = World::new();
+    let mut plan = world.plan(1);
+    (plan.batch, plan.time_zone) = (25, Some("Europe/Berlin".parse().unwrap()));
+    let sealer = world.sealer(plan).unwrap();
+    let spring = |readings: &[Option<Entered>]| Batch {
+        // The 31st of March 2024.
+        window: WindowStart(1_711_839_600),
+        ..batch(1, readings.to_vec())
+    };
+    let sealed = sealer.seal(&spring(&day()[..23]), NOW).unwrap();
+    let totals = world.open(&sealer, &sealed, None).unwrap();
+    assert_eq!(totals.energy_wh[..23], energies(&day()[..23]));
+    assert_eq!(
+        (totals.energy_wh[23..].to_vec(), &totals.present[23..]),
+        (vec![0; 2], &[0; 2][..])
+    );
+    for other in [spring(&day()), batch(1, day())] {
+        assert!(matches!(
+            sealer.seal(&other, NOW),
+            Err(SealError::OtherGrid(_))
+        ));
+    }
 }
 
 /// The operator has raised it since: for later windows only.

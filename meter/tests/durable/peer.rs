@@ -103,6 +103,7 @@ impl Peer {
             valid_until: Some(UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: INTERVAL_S,
             batch: BATCH,
+            time_zone: None,
             layout: "profile".parse().unwrap(),
             min_meters: 2,
             min_meters_before: Vec::new(),

@@ -62,12 +62,12 @@ pub fn next(
     force: bool,
 ) -> Result<Request, RotateError> {
     let grid = facts.plan.grid()?;
-    let wanted = first.map_or(facts.now.0.saturating_add(grid.window_s()), |first| first.0);
-    let first_window = wanted
-        .checked_next_multiple_of(grid.window_s())
-        .filter(|start| *start <= wire::MAX_UNIX_SECONDS)
-        .map(WindowStart)
-        .ok_or(RotateError::Beyond(wanted))?;
+    let one_on = || UnixSeconds(facts.now.0.saturating_add(grid.longest_window_s()));
+    let wanted = first.unwrap_or_else(one_on);
+    let first_window = grid.first_from(wanted);
+    if first_window.0 > wire::MAX_UNIX_SECONDS {
+        return Err(RotateError::Beyond(wanted.0));
+    }
     let newest = (facts.plan.epochs.last())
         .ok_or_else(|| RotateError::Plan("the plan has no key epoch".to_owned()))?;
     let epoch = KeyEpoch(newest.epoch.0.saturating_add(1));

@@ -84,6 +84,7 @@ impl PlanBook {
             valid_until: None,
             interval_s: settings.interval_s,
             batch: settings.batch,
+            time_zone: settings.time_zone,
             layout: name(settings.layout.as_str()),
             min_meters: settings.min_meters,
             min_meters_before: Vec::new(),

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ciborium::Value;
-use wire::{KeyEpoch, Plan, PlanVersion, WireError};
+use wire::{KeyEpoch, Plan, PlanVersion, WireError, Zone};
 
 use super::error::PlanError;
 use super::settings::{PlanSettings, agree};
@@ -40,11 +40,14 @@ impl Earlier {
     ) -> Result<(), PlanError> {
         let configured = u64::from(settings.interval_s) * u64::from(settings.batch);
         let seconds = |length: u64| format!("{length}s");
+        let path = dir.join(PLAN);
+        let zone = settings.time_zone.map_or("\"\"", Zone::name);
+        agree("plan.time_zone", &zone, &"\"\"", &path)?;
         agree(
             "plan.interval × plan.batch",
             &seconds(configured),
             &seconds(self.window_s),
-            &dir.join(PLAN),
+            &path,
         )
     }
 }

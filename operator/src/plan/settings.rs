@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wire::{DeploymentId, Plan, UnixMillis};
+use wire::{DeploymentId, Plan, UnixMillis, Zone};
 
 use super::error::PlanError;
 use super::term::Term;
@@ -15,6 +15,8 @@ pub(crate) struct PlanSettings {
     pub interval_s: u32,
     /// Intervals per report.
     pub batch: u16,
+    /// The time zone whose days windows are, if they are.
+    pub time_zone: Option<Zone>,
     pub layout: packed::layout::Layout,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
@@ -37,6 +39,13 @@ pub(super) fn check_agreement(
         "plan.interval",
         &seconds(settings.interval_s),
         &seconds(plan.interval_s),
+        path,
+    )?;
+    let zone = |zone: Option<Zone>| zone.map_or("\"\"", Zone::name);
+    agree(
+        "plan.time_zone",
+        &zone(settings.time_zone),
+        &zone(plan.time_zone),
         path,
     )?;
     agree("plan.batch", &settings.batch, &plan.batch, path)?;

@@ -1,7 +1,7 @@
 //! Who is in a feeder's sums now and was not in the window before, or the other way round.
 
 use release::churn::Churn;
-use wire::{ContributorSet, Plan, Sum, WindowStart};
+use wire::{ContributorSet, Plan, Sum};
 
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Stage;
@@ -13,14 +13,14 @@ pub(super) fn since_the_window_before(
     sum: &Sum,
     plan: &Plan,
 ) -> Result<Option<Churn>, LedgerError> {
-    let length = plan.grid().map_or(0, |grid| grid.window_s());
-    let Some(before) = sum.window.0.checked_sub(length) else {
+    let grid = plan.grid().ok();
+    let Some(before) = grid.and_then(|grid| grid.window_before(sum.window)) else {
         return Ok(None);
     };
     if ledger.window(&sum.feeder, sum.window)?.len() != 1 {
         return Ok(None);
     }
-    let before = ledger.window(&sum.feeder, WindowStart(before))?;
+    let before = ledger.window(&sum.feeder, before)?;
     let mut earlier = ContributorSet::default();
     for opening in &before {
         match (&opening.set, opening.stage) {

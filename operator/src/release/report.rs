@@ -109,6 +109,8 @@ pub struct By {
 pub struct Scale {
     /// Length of an interval in seconds.
     pub interval_s: u32,
+    /// Intervals of the window. Where windows are days, a sum may have room for more, and what is there is of no time.
+    pub intervals: u16,
     /// Of the feeder's setting.
     pub quantum_wh: u64,
     /// Of the feeder's setting.
@@ -126,11 +128,12 @@ impl FeederReport {
         let present: Vec<Option<u32>> = totals
             .present
             .iter()
+            .take(usize::from(scale.intervals))
             .map(|&present| scale.rules.shows(&[present]).then_some(present))
             .collect();
         // Whatever is said of an interval's readings is said of these only.
         let shown = |k: &usize| present[*k].is_some_and(|present| present > 0);
-        let intervals = 0..totals.energy_wh.len();
+        let intervals = 0..present.len();
         let batch = intervals.len() as u64;
         let readings: u64 = present.iter().flatten().copied().map(u64::from).sum();
         let withheld_intervals = present.iter().filter(|present| present.is_none()).count() as u32;
@@ -221,6 +224,7 @@ mod tests {
     fn scale(quantum_wh: u64, enrolled: u32) -> Scale {
         Scale {
             interval_s: 3600,
+            intervals: u16::MAX,
             quantum_wh,
             square_unit_wh2: None,
             enrolled,
@@ -290,6 +294,24 @@ mod tests {
         assert_eq!((report.peak_interval, report.peak_wh), (None, None));
         assert_eq!((report.total_wh(), report.load_factor), (0, None));
         assert_eq!((report.withheld_intervals, report.completeness), (2, 0.0));
+    }
+
+    #[test]
+    fn a_day_shorter_than_the_longest_has_no_more_intervals_and_owes_no_more_readings() {
+        let message = sum_of("feeder-1", 0, 0, 0..4);
+        let scale = Scale {
+            intervals: 2,
+            ..scale(1, 4)
+        };
+        // Room for three; somebody entered something where there is no time.
+        let decoded = totals(&[40, 100, 7], &[4, 4, 3], Some(&[800, 3_000, 49]));
+        let report = report(&message, &decoded, &scale);
+        assert_eq!(report.energy_wh, [Some(40), Some(100)]);
+        assert_eq!(report.present, [Some(4), Some(4)]);
+        assert_eq!(report.mean_wh.len(), 2);
+        assert_eq!(report.std_wh.as_ref().map(Vec::len), Some(2));
+        assert_eq!((report.completeness, report.missing), (1.0, 0));
+        assert_eq!((report.total_wh(), report.peak_interval), (140, Some(1)));
     }
 
     proptest! {

@@ -90,6 +90,7 @@ impl Fleet {
             deployment: deployment(),
             interval_s: 900,
             batch: scene.batch,
+            time_zone: None,
             layout: scene.layout,
             profile: scene.profile,
             min_meters: scene.min_meters,
@@ -134,7 +135,7 @@ impl Fleet {
 
     /// The start of a window.
     pub(crate) fn window(&self, index: u64) -> u64 {
-        index * self.plan.grid().unwrap().window_s()
+        index * self.plan.grid().unwrap().longest_window_s()
     }
 
     /// As an honest meter seals for a window, or for none of the masks.

@@ -63,7 +63,11 @@ pub(super) const COMMITS: &str = "commits";
 
 /// A grid as meta has it.
 pub(super) fn grid_text(grid: Grid) -> String {
-    format!("{} × {} s", grid.batch(), grid.interval_s())
+    let text = format!("{} × {} s", grid.batch(), grid.interval_s());
+    match grid.zone() {
+        Some(zone) => format!("{text}, days of {zone}"),
+        None => text,
+    }
 }
 
 /// A window's sums as a range of keys.

@@ -23,9 +23,9 @@ pub fn entered(
     let specs = source.meters().to_vec();
     let mut remainders = vec![MicroWattHours(0); specs.len()];
     let mut entered: BTreeMap<_, Vec<i64>> = BTreeMap::new();
-    let intervals = windows * u64::from(grid.batch());
-    for interval in 0..intervals {
-        let start = UnixSeconds(first.0 + interval * u64::from(interval_s));
+    let end = grid.after(first, windows).0;
+    for start in (first.0..end).step_by(interval_s as usize) {
+        let start = UnixSeconds(start);
         let mut readings = Vec::new();
         source.read(start, interval_s, &mut readings)?;
         let window = grid.window_of(start);

@@ -81,25 +81,24 @@ impl Truths {
         feeders: u32,
         (from, until): (WindowStart, u64),
     ) -> Result<Self> {
-        let batch = usize::from(grid.batch());
         let interval_s = grid.interval_s();
         let meters = clear.meters();
         let mut truths = Self::default();
         let mut window = from;
         while window.0 < until {
-            let mut readings = vec![vec![None; batch]; meters];
-            for k in 0..batch {
-                let start = UnixSeconds(window.0 + k as u64 * u64::from(interval_s));
-                let energies = clear.interval(start, interval_s)?;
+            let intervals = grid.intervals(window);
+            let mut readings = vec![vec![None; usize::from(intervals)]; meters];
+            for k in 0..intervals {
+                let energies = clear.interval(grid.interval_start(window, k), interval_s)?;
                 for (meter, energy) in readings.iter_mut().zip(energies) {
-                    meter[k] = energy;
+                    meter[usize::from(k)] = energy;
                 }
             }
             for (index, readings) in readings.iter().enumerate() {
                 let limit = clear.limit_uwh(index, interval_s).unwrap_or(i64::MAX);
                 truths.add((feeder_of(index, feeders), window), readings, limit);
             }
-            window = WindowStart(window.0 + grid.window_s());
+            window = grid.next_window(window);
         }
         Ok(truths)
     }

@@ -7,7 +7,7 @@ use wire::UnixSeconds;
 use self::{
     fields::read_fields, forms::KNOWN, options::With, series::Series, table::Table, text::Text,
 };
-use crate::{MeterSpec, Reading, Source, SourceError, zone::zone};
+use crate::{MeterSpec, Reading, Source, SourceError};
 
 mod account;
 mod assemble;
@@ -83,7 +83,7 @@ impl Replay {
         name: &Path,
         options: &ReplayOptions,
     ) -> Result<Self, SourceError> {
-        let zone = zone(&options.time_zone)?;
+        let zone = wire::time_zone(&options.time_zone)?;
         let with = With {
             options,
             zone: &zone,

@@ -23,7 +23,6 @@ use super::reading::{
     LARGEST_ENERGY_WH, LARGEST_POWER_W, LARGEST_REGISTER_WH, LiveReading, LiveValue, millionths,
 };
 use crate::MicroWattHours;
-use crate::zone::zone;
 
 use payload::Payload;
 
@@ -64,7 +63,7 @@ impl Mappings {
     /// # Errors
     /// The number of the rule, counted from 1, and what is wrong with it; 0 if it is the time zone.
     pub fn new(rules: Vec<MappingRule>, time_zone: &str) -> Result<Self, (usize, String)> {
-        let zone = zone(time_zone).map_err(|error| (0, error.to_string()))?;
+        let zone = wire::time_zone(time_zone).map_err(|error| (0, error.to_string()))?;
         let mut mappings = Vec::new();
         for (rule, number) in rules.into_iter().zip(1..) {
             let scale = rule::check(&rule).map_err(|error| (number, error.to_string()))?;

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_local_time_of_the_hour_that_comes_twice_is_the_one_that_is_now() {
-        let zone = crate::zone::zone("Europe/Berlin").unwrap();
+        let zone = wire::time_zone("Europe/Berlin").unwrap();
         // 2025-10-26 02:30 is 00:30 and 01:30 in UTC.
         let [first, second] = [1_761_438_600, 1_761_442_200];
         for now_s in [first, second] {

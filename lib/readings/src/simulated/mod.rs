@@ -20,7 +20,6 @@ use wire::{MeterId, UnixSeconds};
 
 use self::appliance::QUARTER_S;
 use self::customer::{Cell, Customer, Day, Routine};
-use crate::zone::zone;
 use crate::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
 
 mod appliance;
@@ -142,7 +141,7 @@ impl Simulated {
         }
         Ok(Self {
             seed: options.seed,
-            zone: zone(&options.time_zone)?,
+            zone: wire::time_zone(&options.time_zone)?,
             specs,
             customers,
             day: None,

@@ -33,7 +33,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(scraped(settings))
         .chain(listeners(settings))
         .chain(decrypted(settings))
-        .chain(sizes(settings))
+        .chain(sizes(settings, &given))
         .chain(mqtt::login(&settings.mqtt))
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
@@ -183,7 +183,7 @@ fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
 }
 
 /// Bounds that do not fit each other.
-fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
+fn sizes(settings: &Settings, given: impl Fn(&str) -> bool) -> [Option<Conflict>; 5] {
     let (mqtt, broker, meter) = (&settings.mqtt, &settings.broker, &settings.meter);
     let own_broker = mqtt.endpoints().is_ok_and(|all| {
         all.iter().any(|endpoint| {
@@ -203,7 +203,7 @@ fn sizes(settings: &Settings) -> [Option<Conflict>; 5] {
             "broker.max_payload_bytes",
             "the broker would refuse what its clients may send: give both the same value",
         ),
-        plan::window(&settings.plan),
+        plan::window(&settings.plan, given),
         plan::shape(&settings.plan),
         pair(
             meter.retry_max < meter.retry_min,

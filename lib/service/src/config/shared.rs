@@ -6,7 +6,7 @@ use std::time::Duration;
 use packed::Profile;
 use packed::layout::Layout;
 use serde::{Deserialize, Serialize};
-use wire::{DeploymentId, VerifyingKey};
+use wire::{DeploymentId, Grid, GridError, VerifyingKey, Zone};
 
 use super::text;
 
@@ -83,8 +83,11 @@ pub struct Plan {
     /// Length of one interval; whole seconds.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// Intervals in one report; a window is interval × batch.
+    /// Intervals in one report; a window is interval × batch. Not used where windows are days: see [`Plan::grid`].
     pub batch: u16,
+    /// The time zone whose local days are windows; none: windows are multiples of their length since 1970.
+    #[serde(with = "text::optional")]
+    pub time_zone: Option<Zone>,
     /// What the coefficients of a report carry.
     #[serde(with = "text::layout")]
     pub layout: Layout,
@@ -101,6 +104,17 @@ impl Plan {
     /// The interval in seconds; validation has ruled out fractions and overflow.
     pub fn interval_s(&self) -> u32 {
         u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Intervals and windows: of `batch` intervals, or the days of `time_zone`, if there is one.
+    ///
+    /// # Errors
+    /// They make no grid: never of settings that were loaded.
+    pub fn grid(&self) -> Result<Grid, GridError> {
+        match self.time_zone {
+            Some(zone) => Grid::of_days(self.interval_s(), zone),
+            None => Grid::new(self.interval_s(), self.batch),
+        }
     }
 
     /// The least meters of a sum: the minimum group of the plan that is made from this.

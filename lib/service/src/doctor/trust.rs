@@ -88,11 +88,10 @@ fn say(findings: &mut Findings, trusted: &Trusted, [refused, earlier, known, sta
         findings.ok(
             CHECK,
             format!(
-                "version {} is cached: {} feeders, {} intervals of {} s a report",
+                "version {} is cached: {} feeders, {} a report",
                 plan.version,
                 plan.feeders.len(),
-                plan.batch,
-                plan.interval_s
+                held.grid
             ),
         );
     } else if known {

@@ -191,8 +191,7 @@ pub fn first_window_after(grid: Grid, latest: UnixMillis) -> WindowStart {
     if failpoint::sabotaged("min_meters_from") {
         return WindowStart(0);
     }
-    let length = grid.window_s();
-    WindowStart((latest.0 / 1000 / length + 1).saturating_mul(length))
+    grid.next_window(grid.window_of(latest.seconds()))
 }
 
 #[cfg(test)]
@@ -233,6 +232,7 @@ mod tests {
             valid_until: None,
             interval_s: 900,
             batch: 4,
+            time_zone: None,
             layout: "profile".parse().unwrap(),
             min_meters: min.newest(),
             min_meters_before: min.before(),

@@ -81,6 +81,7 @@ impl Operator {
             valid_until: Some(wire::UnixSeconds(wire::MAX_UNIX_SECONDS)),
             interval_s: 3_600,
             batch: 4,
+            time_zone: None,
             layout: "moments".parse().unwrap(),
             min_meters: 15,
             min_meters_before: Vec::new(),

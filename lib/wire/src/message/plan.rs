@@ -9,6 +9,7 @@ use crate::error::WireError;
 use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 use crate::ids::{DeploymentId, FeederId, LayoutName};
 use crate::units::{Digest, PlanVersion, UnixSeconds};
+use crate::zone::{Zone, ZoneError};
 
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
 
@@ -34,8 +35,10 @@ pub struct Plan {
     pub valid_until: Option<UnixSeconds>,
     /// The length of an interval, in seconds.
     pub interval_s: u32,
-    /// Intervals in a window.
+    /// Intervals in a window; in the longest one where windows are days.
     pub batch: u16,
+    /// The time zone whose local days windows are; none where they are multiples of their length since the Unix epoch.
+    pub time_zone: Option<Zone>,
     /// What the coefficients of a report carry.
     pub layout: LayoutName,
     /// The fewest contributors of a released sum, at least 1, from the last window of `min_meters_before` on.
@@ -54,9 +57,9 @@ impl Plan {
     /// The grid of intervals and windows.
     ///
     /// # Errors
-    /// Interval or batch out of range: never for a plan that was decoded.
+    /// Interval or batch out of range, or not those of days of the zone: never for a plan that was decoded.
     pub fn grid(&self) -> Result<Grid, GridError> {
-        Grid::new(self.interval_s, self.batch)
+        Grid::planned(self.interval_s, self.batch, self.time_zone)
     }
 
     /// The epoch `window` belongs to: the last whose first window is not after it.
@@ -109,7 +112,7 @@ impl Plan {
         writer.uint(FORMAT);
         writer.text(self.deployment.as_str());
         writer.uint(self.interval_s);
-        writer.uint(self.batch);
+        self.write_batch(&mut writer);
         writer.text(self.layout.as_str());
         setting.write(&mut writer);
         writer.bytes(&epoch.fingerprint);
@@ -130,6 +133,16 @@ fn order(setting: &FeederPlan) -> (&FeederId, WindowStart) {
 }
 
 impl Plan {
+    /// A number where windows are not days, as before they could be.
+    fn write_batch(&self, writer: &mut Writer) {
+        let Some(zone) = self.time_zone else {
+            return writer.uint(self.batch);
+        };
+        writer.array(2);
+        writer.uint(self.batch);
+        writer.text(zone.name());
+    }
+
     /// A number where it never changed, as before plans told of that.
     fn write_min_meters(&self, writer: &mut Writer) {
         if self.min_meters_before.is_empty() {
@@ -140,6 +153,25 @@ impl Plan {
         writer.list(&self.min_meters_before, |writer, earlier| {
             earlier.write(writer);
         });
+    }
+}
+
+fn read_batch(reader: &mut Reader<'_>) -> Result<(u16, Option<Zone>), WireError> {
+    let (field, zone_field) = ("plan.batch", "plan.time_zone");
+    if !reader.is_array() {
+        return Ok((reader.u16_in(1, u16::MAX, field)?, None));
+    }
+    reader.array_of(2, field)?;
+    let batch = reader.u16_in(1, u16::MAX, field)?;
+    let name = reader.text(zone_field)?;
+    // In another spelling it would be another plan of the same meaning.
+    match Zone::named(name) {
+        Ok(zone) if zone.name() == name => Ok((batch, Some(zone))),
+        _ => Err(WireError::TimeZone {
+            source: ZoneError {
+                name: name.to_owned(),
+            },
+        }),
     }
 }
 
@@ -172,7 +204,7 @@ impl Message for Plan {
         writer.uint(sorted.version.0);
         writer.optional_uint(sorted.valid_until.map(|until| until.0));
         writer.uint(sorted.interval_s);
-        writer.uint(sorted.batch);
+        sorted.write_batch(writer);
         writer.text(sorted.layout.as_str());
         sorted.write_min_meters(writer);
         writer.uint(SHARDS);
@@ -188,7 +220,7 @@ impl Message for Plan {
         let version = PlanVersion(reader.u64("plan.version")?);
         let valid_until = reader.optional(|r| r.seconds("plan.valid_until"))?;
         let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
-        let batch = reader.u16_in(1, u16::MAX, "plan.batch")?;
+        let (batch, time_zone) = read_batch(reader)?;
         let layout = reader.id("plan.layout")?;
         let (min_meters, min_meters_before) = read_min_meters(reader)?;
         reader.reserved_uint(SHARDS, "plan.shards")?;
@@ -198,6 +230,7 @@ impl Message for Plan {
             valid_until,
             interval_s,
             batch,
+            time_zone,
             layout,
             min_meters,
             min_meters_before,
@@ -211,6 +244,7 @@ impl Message for Plan {
     }
 
     fn check(&self) -> Result<(), WireError> {
+        self.grid()?;
         ascending(&self.min_meters_before, "plan.min_meters_before", |a, b| {
             a.until < b.until
         })?;

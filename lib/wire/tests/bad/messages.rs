@@ -3,7 +3,7 @@
 use ciborium::{Value, cbor};
 use wire::{
     AnalyticsEnrol, EarlierMinimum, EnrolAnswer, EnrolRequest, MaskKey, Part, Plan, PlanRenewal,
-    Receipt, RosterPage, SumReceipt, Total, WindowStart, WireError as E,
+    Receipt, RosterPage, SumReceipt, Total, WindowStart, WireError as E, Zone, ZoneError,
 };
 
 use crate::common::id;
@@ -14,6 +14,17 @@ fn earlier_minimum(until: u64, min_meters: u32) -> EarlierMinimum {
         until: WindowStart(until),
         min_meters,
     }
+}
+
+fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+fn unknown_zone(name: &str) -> E {
+    let source = ZoneError {
+        name: name.to_owned(),
+    };
+    E::TimeZone { source }
 }
 
 pub(crate) fn bad_messages() -> Vec<Bad> {
@@ -131,6 +142,51 @@ pub(crate) fn bad_messages() -> Vec<Bad> {
             |m| {
                 m.batch = 0;
             },
+        ),
+        message::<Plan>(
+            "local days of 24 hours where one has 25",
+            E::Grid {
+                source: wire::GridError::Day {
+                    zone: zone("Europe/Berlin"),
+                    found: 24,
+                    expected: 25,
+                },
+            },
+            |m| {
+                (m.interval_s, m.batch) = (3_600, 24);
+                m.time_zone = Some(zone("Europe/Berlin"));
+            },
+        ),
+        message::<Plan>(
+            "hours of a zone that is a quarter of an hour off",
+            E::Grid {
+                source: wire::GridError::Midnight {
+                    zone: zone("Asia/Kathmandu"),
+                    found: 3_600,
+                },
+            },
+            |m| {
+                (m.interval_s, m.batch) = (3_600, 24);
+                m.time_zone = Some(zone("Asia/Kathmandu"));
+            },
+        ),
+        field::<Plan>(
+            "a time zone of another planet",
+            5,
+            cbor!([24, "Mars/Olympus"]).unwrap(),
+            unknown_zone("Mars/Olympus"),
+        ),
+        field::<Plan>(
+            "a time zone in another spelling",
+            5,
+            cbor!([100, "europe/berlin"]).unwrap(),
+            unknown_zone("europe/berlin"),
+        ),
+        field::<Plan>(
+            "a batch of three",
+            5,
+            cbor!([100, "Europe/Berlin", 1]).unwrap(),
+            wrong_length("plan.batch", 2, 3),
         ),
         message::<Plan>(
             "groups of nobody",

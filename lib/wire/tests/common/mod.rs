@@ -82,6 +82,15 @@ impl Sample for Report {
     }
 }
 
+/// The sample, with windows that are local days.
+pub(crate) fn of_local_days() -> Plan {
+    Plan {
+        batch: 100,
+        time_zone: Some("Europe/Berlin".parse().unwrap()),
+        ..Plan::sample()
+    }
+}
+
 impl Sample for Plan {
     fn sample() -> Self {
         let setting = |feeder, reference_wh, since, first_window| FeederPlan {
@@ -107,6 +116,7 @@ impl Sample for Plan {
             valid_until: Some(UnixSeconds(1_750_086_400)),
             interval_s: 900,
             batch: 96,
+            time_zone: None,
             layout: "moments".parse().unwrap(),
             min_meters: 15,
             min_meters_before: Vec::new(),

@@ -4,7 +4,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EarlierMinimum,
-    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, KeyEpoch,
+    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, Grid, KeyEpoch,
     LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan,
     PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry,
     RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total,
@@ -119,7 +119,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
                 feeders,
             }
         });
-    let grid = (1..=86_400u32, 1..=u16::MAX, 1..=u32::MAX);
+    let grid = (grid(), 1..=u32::MAX);
     let until = proptest::option::of(seconds());
     let lists = (
         vec(setting(), 0..5),
@@ -142,16 +142,29 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             deployment,
             version: PlanVersion(u64::MAX),
             valid_until: until,
-            interval_s: grid.0,
-            batch: grid.1,
+            interval_s: grid.0.interval_s(),
+            batch: grid.0.batch(),
+            time_zone: grid.0.zone(),
             layout,
-            min_meters: grid.2,
+            min_meters: grid.1,
             min_meters_before,
             feeders,
             epochs,
             analytics,
         }
     })
+}
+
+fn grid() -> impl Strategy<Value = Grid> {
+    let zones = ["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"];
+    let days = (
+        proptest::sample::select(&zones[..]),
+        proptest::sample::select(&[60, 300, 900][..]),
+    )
+        .prop_map(|(zone, interval_s)| Grid::of_days(interval_s, zone.parse().unwrap()).unwrap());
+    let plain = (1..=86_400u32, 1..=u16::MAX)
+        .prop_map(|(interval_s, batch)| Grid::new(interval_s, batch).unwrap());
+    prop_oneof![plain, days]
 }
 
 fn earlier_minimums() -> impl Strategy<Value = Vec<EarlierMinimum>> {

@@ -56,10 +56,8 @@ impl Leaving {
     ) -> Self {
         let start = first_window.0.saturating_mul(1000);
         let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
-        let taken_after = grid
-            .window_s()
-            .saturating_mul(1000)
-            .saturating_sub(tolerance);
+        let length = grid.window_end(first_window).0 - first_window.0;
+        let taken_after = length.saturating_mul(1000).saturating_sub(tolerance);
         let at = UnixMillis(start.saturating_add(taken_after / 2));
         Self {
             why,

@@ -138,11 +138,10 @@ pub(crate) fn first_window(
         Some(asked) => asked.0,
         None => now.0 / 1000 + 1,
     };
-    let first = wanted
-        .checked_next_multiple_of(grid.window_s())
-        .filter(|start| *start <= wire::MAX_UNIX_SECONDS)
-        .map(WindowStart)
-        .ok_or_else(|| LeaveError::NoWindow(format!("{wanted} s")))?;
+    let first = grid.first_from(UnixSeconds(wanted));
+    if first.0 > wire::MAX_UNIX_SECONDS {
+        return Err(LeaveError::NoWindow(format!("{wanted} s")));
+    }
     match first < earliest {
         true if asked.is_some() => Err(LeaveError::Past {
             asked: first,

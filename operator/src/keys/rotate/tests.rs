@@ -60,6 +60,18 @@ fn unless_told_an_epoch_begins_at_least_a_window_from_now_and_times_are_rounded_
 }
 
 #[test]
+fn where_windows_are_local_days_an_epoch_begins_at_midnight_there() {
+    let mut plan = plan();
+    (plan.batch, plan.time_zone) = (25, Some("Europe/Berlin".parse().unwrap()));
+    // 2023-11-14T22:13:20Z, and at least the longest day later.
+    let request = ask(&plan, &[], None, false).unwrap();
+    assert_eq!(time(request.first_window), "2023-11-15T23:00:00Z");
+    let summer = parse_time("2024-07-01T00:00:00Z").unwrap();
+    let request = ask(&plan, &[], Some(summer.0), false).unwrap();
+    assert_eq!(time(request.first_window), "2024-07-01T22:00:00Z");
+}
+
+#[test]
 fn an_epoch_begins_after_the_one_before_and_after_every_release() {
     assert!(matches!(
         ask(&plan(), &[], Some(0), true),

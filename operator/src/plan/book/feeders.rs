@@ -30,17 +30,17 @@ impl PlanBook {
         let Some(setting) = self.choice.setting(feeder, newest.reference_wh, meters) else {
             return;
         };
-        let first_window = (now.0 / grid.window_s() + 1) * grid.window_s();
-        if setting.max_meters <= newest.max_meters || first_window > wire::MAX_UNIX_SECONDS {
+        let first_window = grid.next_window(grid.window_of(now));
+        if setting.max_meters <= newest.max_meters || first_window.0 > wire::MAX_UNIX_SECONDS {
             return;
         }
         tracing::warn!(
-            %feeder, before = newest.max_meters, max_meters = setting.max_meters, first_window,
+            %feeder, before = newest.max_meters, max_meters = setting.max_meters, first_window = first_window.0,
             profile = %setting.profile, quantum_wh = setting.quantum_wh,
             "the feeder has as many meters as its setting allows: a new setting has room for more from first_window on, \
              and meters that ask until then are refused (batch_full)"
         );
-        self.add_setting(setting, WindowStart(first_window));
+        self.add_setting(setting, first_window);
     }
 
     fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {

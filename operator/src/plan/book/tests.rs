@@ -14,6 +14,7 @@ fn settings() -> PlanSettings {
         deployment,
         interval_s: 3600,
         batch: 4,
+        time_zone: None,
         layout: Layout::Moments,
         profile: None,
         min_meters: 15,
@@ -334,6 +335,31 @@ fn a_ledger_is_not_gone_on_with_under_windows_of_another_length() {
     };
     let refused = open(dir.path(), &other).err().unwrap().to_string();
     assert!(refused.contains("plan.interval × plan.batch"), "{refused}");
+}
+
+#[test]
+fn a_plan_of_local_days_is_the_same_when_it_is_opened_again_and_is_not_gone_on_with_under_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let days = PlanSettings {
+        batch: 25,
+        time_zone: Some("Europe/Berlin".parse().unwrap()),
+        ..settings()
+    };
+    let (mut book, keyring) = open(dir.path(), &days).unwrap();
+    book.save(&keyring, NOW).unwrap();
+    let (again, _) = open(dir.path(), &days).unwrap();
+    assert_eq!(again.plan().time_zone, days.time_zone);
+    let vienna = PlanSettings {
+        time_zone: Some("Europe/Vienna".parse().unwrap()),
+        ..days.clone()
+    };
+    let refused = open(dir.path(), &vienna).err().unwrap().to_string();
+    assert!(
+        refused.starts_with("plan.time_zone is Europe/Vienna"),
+        "{refused}"
+    );
+    let refused = open(dir.path(), &settings()).err().unwrap().to_string();
+    assert!(refused.starts_with("plan.time_zone is \"\""), "{refused}");
 }
 
 #[test]

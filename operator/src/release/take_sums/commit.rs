@@ -150,6 +150,8 @@ impl SumTaker {
         let encoding = candidate.unmasked.encoding();
         let scale = Scale {
             interval_s: candidate.job.plan.interval_s,
+            intervals: (candidate.job.plan.grid())
+                .map_or(u16::MAX, |grid| grid.intervals(candidate.sum.window)),
             quantum_wh: encoding.quantum_wh,
             square_unit_wh2: encoding.square_unit_wh2,
             enrolled: candidate.job.members.expected(candidate.sum.window),

@@ -17,7 +17,6 @@ use super::super::{
     found::{Label, Unit},
 };
 use super::net::energy;
-use crate::zone::zone;
 
 const ZONE: &str = "Europe/Dublin";
 /// Days from the first to the last there can be: a century.
@@ -48,7 +47,7 @@ pub(in crate::file) fn read(
     found.separator = ' ';
     found.unit = Unit::KWh;
     ZONE.clone_into(&mut found.time_zone);
-    let zone = zone(ZONE).map_err(|error| FileError::Whole(error.to_string()))?;
+    let zone = wire::time_zone(ZONE).map_err(|error| FileError::Whole(error.to_string()))?;
     let mut days = Days::new(zone);
     let mut rows = 0u64;
     while let Some((line, text)) = text.next_line()? {

@@ -1,6 +1,5 @@
 use super::super::options::ReplayOptions;
 use super::*;
-use crate::zone::zone;
 
 fn sniffed<T>(
     texts: &[&str],
@@ -8,7 +7,7 @@ fn sniffed<T>(
     check: impl FnOnce(&Times<'_>) -> T,
 ) -> Result<T, FileError> {
     let options = ReplayOptions::default();
-    let zone = zone(zone_name).unwrap();
+    let zone = wire::time_zone(zone_name).unwrap();
     let with = With {
         options: &options,
         zone: &zone,

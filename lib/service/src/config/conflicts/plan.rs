@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use packed::layout::{Layout, Shape};
+use wire::{GridError, Zone};
 
 use super::{Conflict, pair};
 use crate::config::validate::DAY;
@@ -52,8 +53,42 @@ pub(super) fn supplements(settings: &Settings) -> Option<Conflict> {
     )
 }
 
-/// A window divides a day, as an interval does, or is a whole number of days.
-pub(super) fn window(plan: &Plan) -> Option<Conflict> {
+/// A window is a local day, or divides a day, as an interval does, or is a whole number of days.
+pub(super) fn window(plan: &Plan, given: impl Fn(&str) -> bool) -> Option<Conflict> {
+    match plan.time_zone {
+        Some(zone) => day(plan, zone, given("plan.batch")),
+        None => multiple(plan),
+    }
+}
+
+fn day(plan: &Plan, zone: Zone, batch_given: bool) -> Option<Conflict> {
+    let grid = match plan.grid() {
+        Ok(grid) => grid,
+        Err(GridError::Midnight { .. }) => {
+            return Some(Conflict {
+                first: "plan.interval",
+                second: "plan.time_zone",
+                mend: format!(
+                    "local midnight there is not always at a multiple of it in UTC; expected an interval that divides {}",
+                    humantime::format_duration(Duration::from_secs(zone.step_s().into()))
+                ),
+            });
+        }
+        // More intervals than a batch can be: more than a report has room for.
+        Err(_) => return None,
+    };
+    let batch = grid.batch();
+    (batch_given && plan.batch != batch).then(|| Conflict {
+        first: "plan.batch",
+        second: "plan.time_zone",
+        mend: format!(
+            "a window is a local day there, and the longest has {batch} intervals; expected {batch}, or no plan.batch, which is \
+             then that"
+        ),
+    })
+}
+
+fn multiple(plan: &Plan) -> Option<Conflict> {
     let interval = u64::from(plan.interval_s());
     let fits = |batch: &u16| {
         let window = interval * u64::from(*batch);
@@ -77,15 +112,20 @@ pub(super) fn window(plan: &Plan) -> Option<Conflict> {
     })
 }
 
-/// A report of the layout has room for the batch.
+/// A report of the layout has room for the intervals of a window.
 pub(super) fn shape(plan: &Plan) -> Option<Conflict> {
+    let batch = plan.grid().map_or(u16::MAX, |grid| grid.batch());
     let fits = |batch: &u16| Shape::new(plan.layout, *batch).is_ok();
-    let most = || (1..plan.batch).rev().find(fits).unwrap_or_default();
-    (!fits(&plan.batch)).then(|| Conflict {
-        first: "plan.batch",
+    let most = || (1..batch).rev().find(fits).unwrap_or_default();
+    let (first, smaller) = match plan.time_zone {
+        Some(_) => ("plan.interval", "a longer interval"),
+        None => ("plan.batch", "a smaller batch"),
+    };
+    (!fits(&batch)).then(|| Conflict {
+        first,
         second: "plan.layout",
         mend: format!(
-            "a report of this layout has no more than {} intervals; expected a smaller batch{}",
+            "a report of this layout has no more than {} intervals; expected {smaller}{}",
             most(),
             match plan.layout {
                 Layout::Moments => ", or layout \"profile\"",

@@ -45,6 +45,7 @@ fn plan() -> Plan {
         valid_until: None,
         interval_s: 900,
         batch: 4,
+        time_zone: None,
         layout: id("moments"),
         min_meters: 15,
         min_meters_before: Vec::new(),
