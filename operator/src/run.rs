@@ -23,6 +23,7 @@ use crate::event_loop::{EventLoop, Opened};
 use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::book::PlanBook;
+use crate::plan::error::PlanError;
 use crate::plan::roster::RosterBook;
 use crate::plan::settings::PlanSettings;
 use crate::plan::term::Term;

@@ -114,7 +114,7 @@ impl Scenario {
         source.undoubted(interval_s, options.interval.is_some())?;
         let grid = options.grid(interval_s, settings.plan.time_zone)?;
         ensure!(
-            DAY_S % u64::from(interval_s) == 0,
+            DAY_S.is_multiple_of(u64::from(interval_s)),
             "an interval of {interval_s} s does not divide a day: choose another --interval"
         );
         let (window, end) = windows(source.as_source(), grid, event)?;
@@ -182,7 +182,7 @@ fn no_window(from: u64, until: u64, grid: Grid) -> String {
 fn fitting_batch(from: u64, until: u64, grid: Grid) -> Option<u16> {
     let fits = |batch: &u16| {
         let window = u64::from(*batch) * u64::from(grid.interval_s());
-        DAY_S % window == 0 && from.div_ceil(window) * window + window <= until
+        DAY_S.is_multiple_of(window) && from.div_ceil(window) * window + window <= until
     };
     (1..grid.batch()).rev().find(fits)
 }

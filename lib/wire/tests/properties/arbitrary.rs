@@ -156,10 +156,10 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn grid() -> impl Strategy<Value = Grid> {
-    let zones = ["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"];
+    const ZONES: &[&str] = &["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"];
     let days = (
-        proptest::sample::select(&zones[..]),
-        proptest::sample::select(&[60, 300, 900][..]),
+        proptest::sample::select(ZONES),
+        proptest::sample::select(&[60u32, 300, 900][..]),
     )
         .prop_map(|(zone, interval_s)| Grid::of_days(interval_s, zone.parse().unwrap()).unwrap());
     let plain = (1..=86_400u32, 1..=u16::MAX)

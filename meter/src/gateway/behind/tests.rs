@@ -20,6 +20,7 @@ fn last() -> LastRun {
             settings: String::new(),
             interval_s: 900,
             batch: 4,
+            time_zone: None,
             from: 0,
             end: None,
             window: 10 * HOUR,

@@ -177,6 +177,7 @@ pub(super) fn script() -> Vec<Vec<Op>> {
             settings: "some".to_owned(),
             interval_s: 60,
             batch: 2,
+            time_zone: None,
             from: 1_200,
             end: Some(1_560),
             window: 1_200,

@@ -40,6 +40,7 @@ fn beginning() -> Progress {
         settings: String::new(),
         interval_s: INTERVAL_S,
         batch: BATCH,
+        time_zone: None,
         from: 0,
         end: None,
         window: 0,

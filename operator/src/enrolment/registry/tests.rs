@@ -13,6 +13,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         deployment: deployment(),
         interval_s: 900,
         batch: 4,
+        time_zone: None,
         layout: Layout::Moments,
         profile: None,
         min_meters: 15,
