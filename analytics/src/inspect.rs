@@ -35,11 +35,11 @@ pub enum InspectError {
     Json(#[from] serde_json::Error),
 }
 
-/// Lists every sum in the store in `path`, and with `contributors` the meters in each with the digests of their
+/// Lists every sum that is committed to the store in `path`, and with `contributors` the meters in each with the digests of their
 /// reports. The file is not changed.
 ///
 /// # Errors
-/// [`InspectError`] where the store cannot be read (a running process has it locked) or `out` cannot be written.
+/// [`InspectError`] where the store cannot be read or `out` cannot be written.
 pub fn inspect(
     path: &Path,
     form: Form,

@@ -9,7 +9,7 @@
 //! * [`store`]: the one transaction that changes what must survive a crash
 //! * [`engine`]: reports in, receipts and releases out, one commit in between; synchronous, no clock, no socket
 //! * `pipeline`: the engine on MQTT and on time · [`metrics`]: what it counts
-//! * [`inspect`]: a look into a store that no process uses · [`doctor`]: what the set-up lacks
+//! * [`inspect`]: a look into a store · [`doctor`]: what the set-up lacks
 
 mod admit;
 mod assignment;

@@ -31,7 +31,7 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists what the store holds, without changing it. The process that uses it must be stopped.
+    /// Lists what the store holds, without changing it, also while the service runs
     #[command(after_help = "Examples:
   analytics inspect
   analytics inspect state/analytics-1/sums.redb --contributors --output json")]

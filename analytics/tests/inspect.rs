@@ -109,7 +109,7 @@ fn a_stopped_process_store_is_listed() {
 }
 
 #[test]
-fn a_store_in_use_or_missing_is_said_to_be() {
+fn a_store_that_is_missing_is_said_to_be_and_not_made() {
     let state = tempfile::tempdir().unwrap();
     let missing = inspect(state.path(), &[]);
     assert_eq!(missing.status.code(), Some(1));
@@ -119,11 +119,36 @@ fn a_store_in_use_or_missing_is_said_to_be() {
         !state.path().join("analytics-1").exists(),
         "looking makes nothing"
     );
+}
 
-    let running = store(state.path());
-    let refused = inspect(state.path(), &[]);
-    assert_eq!(refused.status.code(), Some(1));
-    let text = String::from_utf8(refused.stderr).unwrap();
-    assert!(text.contains("in use by another process"), "{text}");
-    drop(running);
+#[test]
+fn the_store_of_a_running_process_is_listed_as_far_as_it_has_committed() {
+    let state = tempfile::tempdir().unwrap();
+    let mut running = store(state.path());
+    let seen = || {
+        let json = inspect(state.path(), &["--output", "json", "--contributors"]);
+        assert!(json.status.success(), "{json:?}");
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap()
+    };
+    let value = seen();
+    assert_eq!(value["commits"], 1);
+    assert_eq!(value["sums"][0]["meters"][1]["meter"], "meter-b");
+
+    // It goes on writing, whoever has looked.
+    for time in [1_393_819_201, 1_393_819_202] {
+        let transaction = Transaction {
+            times: vec![("feeder-1".parse().unwrap(), time)],
+            ..Transaction::default()
+        };
+        running.commit(&transaction).unwrap();
+    }
+    let value = seen();
+    assert_eq!(value["commits"], 3);
+    assert_eq!(value["feeders"][0]["time"], 1_393_819_202);
+
+    // A second writer is refused still.
+    let path = state.path().join("analytics-1/sums.redb");
+    let second = FileStore::open(&path, &"dev".parse().unwrap());
+    let error = second.unwrap_err().to_string();
+    assert!(error.contains("in use by another process"), "{error}");
 }

@@ -16,6 +16,8 @@
 //!   not the same file as before.
 //! * Space of deleted rows is used again, so the file stays as large as the most it ever held.
 //!
+//! * `analytics inspect` may read it while this process writes.
+//!
 //! # What it cannot do
 //! When `fsync` itself fails, Linux may forget pages it could not write and still read them back from memory. The
 //! repeated commit does not write those again. Then the file is damaged once the machine goes down, which the
@@ -24,7 +26,7 @@
 use std::io;
 use std::path::Path;
 
-use redb::{Builder, Database};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase};
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
@@ -140,7 +142,8 @@ impl Store for FileStore {
         let database = self.ready()?;
         let path = self.medium.path();
         bind(&database, path, format)?;
-        let loaded = load::load(&database, each).map_err(|error| fault(path, "read", error))?;
+        let loaded = view(&database).and_then(|view| load::load(&view, each));
+        let loaded = loaded.map_err(|error| fault(path, "read", error))?;
         self.database = Some(database);
         Ok(loaded)
     }
@@ -200,6 +203,15 @@ impl Store for FileStore {
     }
 }
 
+/// What is committed now.
+fn view(database: &impl ReadableDatabase) -> Result<ReadTransaction, redb::Error> {
+    Ok(database.begin_read()?)
+}
+
+fn meta(database: &Database) -> Result<read::Meta, redb::Error> {
+    read::meta(&view(database)?)
+}
+
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder
@@ -213,10 +225,10 @@ fn connect(
     medium: &mut dyn Medium,
     deployment: &DeploymentId,
 ) -> Result<(Database, u64), StoreError> {
-    let opened = medium.open(&builder()).map_err(redb::Error::from);
+    let opened = medium.open(builder()).map_err(redb::Error::from);
     let path = medium.path();
     let database = opened.map_err(|error| fault(path, "open", error))?;
-    let meta = read::meta(&database).map_err(|error| fault(path, "open", error))?;
+    let meta = meta(&database).map_err(|error| fault(path, "open", error))?;
     let expected = deployment.as_str();
     expect(path, format::DEPLOYMENT_KEY, &meta.deployment, expected)?;
     match migrate::migrate(&database, path, &meta.format)? {
@@ -236,7 +248,7 @@ fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), St
         (format::LAYOUT_KEY, format.shape.layout().to_string()),
         (format::GRID_KEY, format::grid_text(format.grid)),
     ];
-    let meta = read::meta(database).map_err(|error| fault(path, "read", error))?;
+    let meta = meta(database).map_err(|error| fault(path, "read", error))?;
     if let (Some(layout), Some(grid)) = (&meta.layout, &meta.grid) {
         for ((what, expected), found) in expected.iter().zip([layout, grid]) {
             expect(path, what, found, expected)?;

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use redb::Database;
+use redb::{ConcurrencyMode, ReadTransaction};
 
 use super::fault::fault;
 use super::overlay::Overlay;
-use super::read::Meta;
-use super::{load, migrate, read};
+use super::{builder, load, meta, migrate, read, view};
 use crate::store::{ContributorRow, Loaded, StoreError, SumRow};
 
 /// What a store's file holds.
@@ -32,26 +31,42 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Reads the store in `path`, which no process may have open. A file that a killed process left is read as that
+    /// Reads the store in `path`, also while a process runs on it. A file that a killed process left is read as that
     /// process would find it at its next start; it is not repaired, nor migrated. The meters are a hundred bytes a report.
     ///
     /// # Errors
-    /// [`StoreError`] if there is no such file, or it is in use, damaged, not a store, or of an earlier format and not
-    /// drained.
+    /// [`StoreError`] if there is no such file, or it is damaged, not a store, or of an earlier format and not drained.
     pub fn of(path: &Path, contributors: bool) -> Result<Self, StoreError> {
-        let failed = |error| fault(path, "read", error);
-        let overlay = Overlay::open(path).map_err(|error| failed(error.into()))?;
-        let database = super::builder().create_with_backend(overlay);
-        let database = database.map_err(|error| failed(error.into()))?;
-        let meta = read::meta(&database).map_err(failed)?;
-        // The overlay keeps it from the file.
-        migrate::migrate(&database, path, &meta.format)?;
-        Self::read(&database, meta, contributors).map_err(failed)
+        match Self::of_stopped(path, contributors) {
+            Err(StoreError::InUse { .. }) => Self::of_running(path, contributors),
+            read => read,
+        }
     }
 
-    fn read(database: &Database, meta: Meta, contributors: bool) -> Result<Self, redb::Error> {
+    fn of_stopped(path: &Path, contributors: bool) -> Result<Self, StoreError> {
+        let failed = |error| fault(path, "read", error);
+        let overlay = Overlay::open(path).map_err(|error| failed(error.into()))?;
+        let database = builder().create_with_backend(overlay);
+        let database = database.map_err(|error| failed(error.into()))?;
+        // The overlay keeps it from the file.
+        migrate::migrate(&database, path, &meta(&database).map_err(failed)?.format)?;
+        let read = view(&database).and_then(|view| Self::read(&view, contributors));
+        read.map_err(failed)
+    }
+
+    /// What a running process has committed.
+    fn of_running(path: &Path, contributors: bool) -> Result<Self, StoreError> {
+        let mut builder = builder();
+        builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+        let database = builder.open_read_only(path).map_err(redb::Error::from);
+        let read = database.and_then(|database| Self::read(&view(&database)?, contributors));
+        read.map_err(|error| fault(path, "read", error))
+    }
+
+    fn read(view: &ReadTransaction, contributors: bool) -> Result<Self, redb::Error> {
+        let meta = read::meta(view)?;
         let mut sums = Vec::new();
-        let loaded = load::load(database, &mut |row| sums.push(row))?;
+        let loaded = load::load(view, &mut |row| sums.push(row))?;
         Ok(Self {
             format: meta.format,
             deployment: meta.deployment,
@@ -60,7 +75,7 @@ impl Inspection {
             commits: meta.commits,
             sums,
             contributors: match contributors {
-                true => read::all_contributors(database)?,
+                true => read::all_contributors(view)?,
                 false => Vec::new(),
             },
             loaded,

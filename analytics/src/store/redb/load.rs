@@ -1,8 +1,6 @@
 //! Reading all of a file at the start, and seeing that its rows fit each other.
 
-use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable, ReadableTableMetadata as _,
-};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata as _};
 use service::failpoint;
 use wire::Digest;
 
@@ -13,13 +11,12 @@ use crate::store::{Loaded, Stage, SumKey, SumRow};
 /// Gives every sum's row to `each`, in order, and returns the rest. Rows fit each other, as those of every committed
 /// transaction do, or the file is damaged: contributors are counted, not kept.
 pub(super) fn load(
-    database: &Database,
+    view: &ReadTransaction,
     each: &mut dyn FnMut(SumRow),
 ) -> Result<Loaded, redb::Error> {
-    let view = database.begin_read()?;
     let sums = view.open_table(format::SUMS)?;
     let contributors = view.open_table(format::CONTRIBUTORS)?;
-    let mut check = Check::new(&view)?;
+    let mut check = Check::new(view)?;
     let mut reader = Reader::default();
     let mut meters = 0;
     let mut window: Vec<SumRow> = Vec::new();

@@ -7,12 +7,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError};
+use redb::{Builder, ConcurrencyMode, Database, DatabaseError};
 
 /// Something a store can be opened on, again and again.
 pub(super) trait Medium: Debug + Send + Sync {
     /// Opens what is there; it never makes a new store.
-    fn open(&mut self, builder: &Builder) -> Result<Database, DatabaseError>;
+    fn open(&mut self, builder: Builder) -> Result<Database, DatabaseError>;
 
     /// What it is called in messages.
     fn path(&self) -> &Path;
@@ -39,7 +39,9 @@ impl OnDisk {
 }
 
 impl Medium for OnDisk {
-    fn open(&mut self, builder: &Builder) -> Result<Database, DatabaseError> {
+    fn open(&mut self, mut builder: Builder) -> Result<Database, DatabaseError> {
+        // `analytics inspect` reads while this process runs.
+        builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
         let metadata = file.metadata()?;
         refuse_empty(&metadata)?;

@@ -1,6 +1,6 @@
 //! Reading the tables back.
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::format::{self, Reader};
@@ -18,8 +18,7 @@ pub(super) struct Meta {
     pub(super) commits: u64,
 }
 
-pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
-    let view = database.begin_read()?;
+pub(super) fn meta(view: &ReadTransaction) -> Result<Meta, redb::Error> {
     let meta = view.open_table(format::META)?;
     let text = |key| -> Result<Option<String>, redb::Error> {
         Ok(meta.get(key)?.map(|value| value.value().to_owned()))
@@ -37,8 +36,7 @@ pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
 }
 
 /// Every contributor.
-pub(super) fn all_contributors(database: &Database) -> Result<Vec<ContributorRow>, redb::Error> {
-    let view = database.begin_read()?;
+pub(super) fn all_contributors(view: &ReadTransaction) -> Result<Vec<ContributorRow>, redb::Error> {
     let mut reader = Reader::default();
     let rows = view.open_table(format::CONTRIBUTORS)?;
     let rows = rows.iter()?.map(|row| {

@@ -186,7 +186,7 @@ impl StorageBackend for Disk {
 }
 
 impl Medium for Disk {
-    fn open(&mut self, builder: &Builder) -> Result<Database, DatabaseError> {
+    fn open(&mut self, builder: Builder) -> Result<Database, DatabaseError> {
         builder.create_with_backend(self.clone())
     }
 

@@ -171,7 +171,7 @@ fn a_file_of_an_earlier_format_that_is_not_drained_is_refused_and_stays_as_it_is
 
 fn format_of(path: &Path) -> String {
     let database = redb::Database::open(path).unwrap();
-    super::super::read::meta(&database).unwrap().format
+    super::super::meta(&database).unwrap().format
 }
 
 #[test]
