@@ -22,14 +22,23 @@ fn chaos(arguments: &[&str]) -> (Output, Value) {
 
 #[test]
 fn killed_processes_lose_nothing_and_count_nothing_twice() {
-    let (output, outcome) = chaos(&["--kills", "8", "--seed", "5", "--windows", "24"]);
+    let (output, outcome) = chaos(&["--kills", "10", "--seed", "5", "--windows", "30"]);
     assert_eq!(output.status.code(), Some(0), "{outcome:#}");
-    for process in ["broker", "operator", "analytics", "meter"] {
+    for process in ["broker", "operator", "analytics", "meter", "live"] {
         assert_eq!(outcome["kills"][process], 2, "{outcome:#}");
         assert!(outcome["recovery_ms"][process]["max"].as_f64() > Some(0.0));
     }
-    assert_eq!(outcome["reports_expected"], 80 * 24);
-    assert_eq!(outcome["reports_folded"], 80 * 24);
+    // And the 20 meters that send a line for each quarter of an hour.
+    assert_eq!(outcome["reports_expected"], (80 + 20) * 30);
+    assert_eq!(outcome["reports_folded"], (80 + 20) * 30);
+    // A line whose answer a kill held back was sent again.
+    let lines = |what: &str| outcome["lines"][what].as_u64().unwrap();
+    let all = 20 * 30 * 4;
+    assert!(
+        lines("taken") <= all && lines("taken") + lines("repeated") >= all,
+        "{outcome:#}"
+    );
+    assert!(lines("cut") >= 2, "{outcome:#}");
     for none in [
         "lost",
         "duplicated",
@@ -47,11 +56,11 @@ fn what_is_broken_is_noticed() {
     let (output, found) = chaos(&[
         "--self-test",
         "--kills",
-        "8",
+        "10",
         "--seed",
         "5",
         "--windows",
-        "24",
+        "30",
     ]);
     assert_eq!(output.status.code(), Some(0), "{found:#}");
     let noticed = found.as_array().unwrap().iter();

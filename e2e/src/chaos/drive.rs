@@ -35,7 +35,7 @@ pub(crate) struct Kill {
     pub(crate) at_s: f64,
 }
 
-/// The four processes, watched and killed.
+/// The processes, watched and killed.
 pub(crate) struct Drive<'a> {
     stage: &'a Stage,
     observer: &'a Observer,
@@ -58,8 +58,9 @@ impl<'a> Drive<'a> {
             let (sender, working) = watch::channel(0);
             let probe = Probe {
                 role,
-                address: stage.metrics(role.name()),
+                address: stage.metrics(role),
                 observer: observer.clone(),
+                house: stage.live.clone(),
             };
             let recoveries = recoveries.clone();
             tokio::spawn(recovery::time(probe, process.state(), sender, recoveries));
@@ -174,12 +175,17 @@ impl<'a> Drive<'a> {
     }
 
     async fn look(&self, role: Role) -> Option<String> {
-        let (of, metric, what) = match role {
-            Role::Analytics => ("analytics", analytics::metrics::OPEN, "open sums"),
+        let house = self.stage.live.as_ref().filter(|_| role == Role::Live);
+        let unanswered = house.map_or(0, |house| house.sent().unanswered);
+        if unanswered > 0 {
+            return Some(format!("{unanswered} lines without an answer"));
+        }
+        let reports = (meter::metrics::OUTBOX, "reports without a receipt");
+        let (of, (metric, what)) = match role {
+            Role::Analytics => (role, (analytics::metrics::OPEN, "open sums")),
+            Role::Live => (role, reports),
             // What the gateway has no receipt for is on its way through the broker, or about to be.
-            Role::Meter | Role::Broker | Role::Operator => {
-                ("meter", meter::metrics::OUTBOX, "reports without a receipt")
-            }
+            Role::Meter | Role::Broker | Role::Operator => (Role::Meter, reports),
         };
         let count = Metrics::scrape(self.stage.metrics(of)).await?.sum(metric);
         (count > 0.0).then(|| format!("{count} {what}"))

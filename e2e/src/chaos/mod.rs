@@ -1,19 +1,25 @@
 //! `bench chaos`: kills the processes while they work, and shows that nothing is lost and nothing counted twice.
 //!
-//! Broker, operator, analytics and a gateway run as processes of their own. One after the other is killed with SIGKILL
+//! Broker, operator, analytics and two gateways run as processes of their own: of one the meters are simulated, those of the other send
+//! lines over a socket. One after the other is killed with SIGKILL
 //! while it has work in flight, some of them at named points just before and after a commit or a publish, and started
 //! again at once. The network between gateway, analytics and broker cuts, delays, stalls and goes deaf meanwhile. When
 //! every reading is taken and settled, four ledgers that know nothing of each other are compared.
 //!
 //! # Layout
-//! * [`serve`]: the processes · `process`: kept running, killed, started again · `probe`: what they say of themselves
+//! * [`serve`]: the processes · `launch`: all of them, started and ended · `process`: kept running, killed, started again ·
+//!   `probe`: what they say of themselves
+//! * `house`: the meters of the live gateway · `event_clock`: what it goes by
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
 //! * `totals`: what the operator wrote · `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
 mod drive;
+mod event_clock;
+mod house;
 mod judge;
+mod launch;
 mod observer;
 mod probe;
 mod process;
@@ -28,7 +34,6 @@ mod summary;
 mod totals;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +43,6 @@ use harness::Interrupted;
 use harness::output::{progress_bar, write_json};
 use indicatif::ProgressBar;
 use service::config::Settings;
-use service::failpoint;
 use service::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -46,8 +50,9 @@ use wire::Topics;
 
 use drive::Drive;
 use judge::{Rules, Verdict, judge};
+use launch::{end, start};
 use observer::Observer;
-use process::{Cause, Process, Start};
+use process::Process;
 use proxy::Faults;
 use serve::Role;
 use stage::Stage;
@@ -58,6 +63,8 @@ use totals::read_totals;
 const QUIET: Duration = Duration::from_secs(20);
 /// Time after the last expected total in which one too many may come.
 const AFTERWARDS: Duration = Duration::from_millis(2_500);
+/// Between two looks at the lines.
+const LOOK: Duration = Duration::from_millis(100);
 /// Time a run may take, and what it may take for each kill.
 const LIMIT: (Duration, Duration) = (Duration::from_secs(90), Duration::from_secs(6));
 
@@ -86,6 +93,9 @@ pub struct Options {
     /// Whether the network between the processes and the broker has faults too.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub network_faults: bool,
+    /// Whether there is a gateway, too, whose meters send lines, with a feeder of its own.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub live: bool,
     /// Give up after this long; 90 s and 6 s for each kill unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
@@ -117,8 +127,12 @@ pub async fn run(
     let topics = Topics::new(&stage.settings.deployment.root)?;
     // Dropped at the end of the run: a second observer of its name would take its place at the broker, in turns.
     let (_observing, observed) = Stop::manual();
-    let observer = Observer::start(&stage.settings, topics, observed);
+    let sending = observed.clone();
+    let observer = Observer::start(&stage.settings, &stage.gateways(), topics, observed);
     let processes = start(&stage, options, results, &faults).await?;
+    if let Some(house) = &stage.live {
+        house.begin(sending);
+    }
 
     let (sender, mut recovered) = mpsc::unbounded_channel();
     let mut drive = Drive::new(&stage, &observer, &processes, &sender);
@@ -138,9 +152,13 @@ pub async fn run(
     while let Ok(recovery) = recovered.try_recv() {
         recoveries.push(recovery);
     }
+    if let Some(house) = &stage.live {
+        wrong.append(&mut house.sent().refused);
+    }
     let verdict = verdict(&stage, &observer, wrong)?;
     let mut summary = Summary::new(options, verdict, &kills, &recoveries);
     summary.fail_points_missed = missed;
+    summary.lines = stage.live.as_ref().map(|house| house.sent().clone());
     summary.network_faults = faults.counts();
     summary.wall_s = began.elapsed().as_secs_f64();
     results.clone_into(&mut summary.results);
@@ -166,40 +184,6 @@ fn verdict(stage: &Stage, observer: &Observer, mut wrong: Vec<String>) -> Result
     Ok(verdict)
 }
 
-/// Starts the proxies and the processes.
-async fn start(
-    stage: &Stage,
-    options: &Options,
-    results: &Path,
-    faults: &Arc<Faults>,
-) -> Result<BTreeMap<Role, Process>> {
-    let logs = results.join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    let broker: SocketAddr = stage.settings.broker.listen;
-    let mut processes = BTreeMap::new();
-    for (number, role) in (1_u64..).zip(Role::ALL) {
-        let mut arguments = vec!["--config".to_owned(), stage.config.display().to_string()];
-        let through_proxy = matches!(role, Role::Analytics | Role::Meter);
-        if options.network_faults && through_proxy {
-            let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
-            let address = proxy::listen(broker, seed, faults.clone()).await?;
-            arguments.extend(["--set".to_owned(), format!("mqtt.address={address}")]);
-        }
-        let sabotage = options.sabotage.filter(|sabotage| sabotage.role() == role);
-        let process = Process::start(Start {
-            role,
-            arguments,
-            environment: sabotage
-                .map(|sabotage| (failpoint::SABOTAGE, sabotage.name().to_owned()))
-                .into_iter()
-                .collect(),
-            log: logs.join(format!("{}.log", role.name())),
-        })?;
-        processes.insert(role, process);
-    }
-    Ok(processes)
-}
-
 /// [`play`], for at most as long as the options allow.
 async fn play_all(
     stage: &Stage,
@@ -222,17 +206,24 @@ async fn play(
     processes: &BTreeMap<Role, Process>,
     bar: &ProgressBar,
 ) -> Result<()> {
-    for planned in schedule::schedule(options.kills, options.seed) {
+    for planned in schedule::schedule(options.kills, options.seed, &stage.roles()) {
         drive.play(&planned).await?;
         bar.set_position(drive.kills.len() as u64);
     }
-    for role in Role::ALL {
+    for role in stage.roles() {
         drive.recovered(role).await?;
     }
     bar.set_message("waiting until everything is settled");
     let mut fleet = processes[&Role::Meter].state();
     // Fails only where the process could not be kept running, which `end` reports.
     let _ = fleet.wait_for(|state| state.over).await;
+    while stage
+        .live
+        .as_ref()
+        .is_some_and(|house| !house.sent().is_over)
+    {
+        sleep(LOOK).await;
+    }
     // With a fault built in it never settles, and need not.
     let quiet = options.sabotage.map_or(QUIET, |_| QUIET / 4);
     all_totals(stage, quiet).await;
@@ -256,33 +247,4 @@ async fn all_totals(stage: &Stage, quiet: Duration) {
         }
         sleep(Duration::from_millis(250)).await;
     }
-}
-
-/// Ends the processes, the broker last. Returns what was wrong with how they ended, now or in between.
-async fn end(mut processes: BTreeMap<Role, Process>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for role in [Role::Meter, Role::Analytics, Role::Operator, Role::Broker] {
-        let Some(process) = processes.remove(&role) else {
-            continue;
-        };
-        match timeout(QUIET, process.stop()).await {
-            Ok(Ok(state)) => {
-                for death in state.deaths {
-                    if let Cause::Unexpected(status) = death.cause {
-                        wrong.push(format!(
-                            "{}, life {}, ended with {status}",
-                            role.name(),
-                            death.life
-                        ));
-                    }
-                }
-            }
-            Ok(Err(error)) => wrong.push(format!("{}: {error:#}", role.name())),
-            Err(_) => wrong.push(format!(
-                "{} did not end within {QUIET:?} of SIGTERM",
-                role.name()
-            )),
-        }
-    }
-    wrong
 }

@@ -14,8 +14,8 @@ use service::stop::Stop;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::{
-    ContributorSet, Digest, FeederId, MeterId, Part, Reason, Receipt, Report, RosterPage, Status,
-    Sum, SumReceipt, SumStatus, Topic, Topics, WindowStart,
+    ContributorSet, Digest, FeederId, GatewayId, MeterId, Part, Reason, Receipt, Report,
+    RosterPage, Status, Sum, SumReceipt, SumStatus, Topic, Topics, WindowStart,
 };
 
 const CLIENT: &str = "chaos-observer";
@@ -216,16 +216,24 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Subscribes at the broker of `settings`, and again whenever it comes back.
-    pub(crate) fn start(settings: &Settings, topics: Topics, stop: Stop) -> Self {
-        let filters = [
+    /// Subscribes at the broker of `settings`, also to the receipts of `gateways`, and again whenever it comes back.
+    pub(crate) fn start(
+        settings: &Settings,
+        gateways: &[&GatewayId],
+        topics: Topics,
+        stop: Stop,
+    ) -> Self {
+        let mut filters = vec![
             topics.report_filter(),
             topics.sum_filter(),
             topics.sum_receipt_filter(),
-            topics.receipt(&settings.meter.gateway),
             topics.roster_filter(),
         ];
-        let subscriptions = filters.map(|filter| (filter, QoS::AtLeastOnce)).to_vec();
+        filters.extend(gateways.iter().map(|gateway| topics.receipt(gateway)));
+        let subscriptions = filters.into_iter();
+        let subscriptions = subscriptions
+            .map(|filter| (filter, QoS::AtLeastOnce))
+            .collect();
         let (publisher, inbox) = mqtt::connect(&settings.mqtt, CLIENT, subscriptions, stop);
         let (sender, releases) = watch::channel(0);
         let seen = Arc::new(Mutex::new(Seen::default()));

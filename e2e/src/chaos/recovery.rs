@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
+use super::house::House;
 use super::observer::Observer;
 use super::probe::Metrics;
 use super::process::State;
@@ -38,13 +39,14 @@ fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<
 /// * the broker has relayed a message to the subscriber,
 /// * the operator has taken a release or answered one it had,
 /// * analytics has folded a report or recognised one,
-/// * the gateway has been given a receipt that settled a report.
+/// * the gateway has been given a receipt that settled a report, and the live one has answered a line.
 ///
-/// The last three count from 0 in every life.
+/// Metrics count from 0 in every life.
 pub(crate) struct Probe {
     pub(crate) role: Role,
     pub(crate) address: SocketAddr,
     pub(crate) observer: Observer,
+    pub(crate) house: Option<House>,
 }
 
 impl Probe {
@@ -57,6 +59,11 @@ impl Probe {
             Role::Operator => &[operator::TAKEN, operator::DUPLICATE],
             Role::Analytics => &[analytics::FOLDED, analytics::DUPLICATE],
             Role::Meter => &[meter::SETTLED],
+            Role::Live => {
+                let house = self.house.as_ref();
+                let last = house.and_then(|house| house.sent().last_answer);
+                return last.is_some_and(|last| last > since);
+            }
         };
         let scrape = Metrics::scrape(self.address).await;
         scrape.is_some_and(|scrape| metrics.iter().any(|metric| scrape.sum(metric) > 0.0))

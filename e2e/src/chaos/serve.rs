@@ -1,10 +1,11 @@
-//! One of the four processes, run by this binary: `bench serve analytics --config FILE`.
+//! One of the processes, run by this binary: `bench serve analytics --config FILE`.
 //!
 //! `cargo run -p bench` builds no other binary, so the processes that get killed are this one under another name. Start-up,
 //! configuration, signals and exit codes are those of the real binaries ([`service::process`]), and so is the library.
 
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::process::own_binary;
@@ -15,7 +16,9 @@ use service::process::{self, Context};
 use service::{Settings, failpoint};
 use wire::{UnixMillis, UnixSeconds};
 
-/// One of the four processes.
+use super::event_clock::EventClock;
+
+/// One of the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -27,10 +30,12 @@ pub enum Role {
     Analytics,
     /// The gateway with its fleet.
     Meter,
+    /// A gateway whose meters send lines.
+    Live,
 }
 
 impl Role {
-    /// All of them.
+    /// One of each kind.
     pub const ALL: [Self; 4] = [Self::Broker, Self::Operator, Self::Analytics, Self::Meter];
 
     /// Its name, as on the command line.
@@ -41,6 +46,7 @@ impl Role {
             Self::Operator => "operator",
             Self::Analytics => "analytics",
             Self::Meter => "meter",
+            Self::Live => "live",
         }
     }
 }
@@ -51,6 +57,9 @@ pub struct Arguments {
     /// Which process to be.
     #[arg(value_enum)]
     pub role: Role,
+    /// File of the clock that the gateway goes by, in the place of the machine's.
+    #[arg(long)]
+    pub clock: Option<PathBuf>,
     /// What a person does beside a running operator.
     #[command(subcommand)]
     pub command: Option<ByHand>,
@@ -170,8 +179,12 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             analytics::run(&context.settings, context.clock, context.stop, None).await?;
             Ok(())
         }),
-        Role::Meter => process::main("meter", async |context: Context<Command>| {
-            meter::run(&context.settings, context.clock, context.stop, None).await?;
+        Role::Meter | Role::Live => process::main("meter", async |context: Context<Command>| {
+            let clock = match &arguments.clock {
+                Some(file) => Arc::new(EventClock::open(file.clone())?),
+                None => context.clock,
+            };
+            meter::run(&context.settings, clock, context.stop, None).await?;
             Ok(())
         }),
     }

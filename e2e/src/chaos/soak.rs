@@ -18,13 +18,14 @@ use service::stop::Stop;
 use tokio::time::{sleep, timeout};
 
 use super::judge::{Rules, Verdict, judge};
+use super::launch::{end, start};
 use super::observer::Seen;
 use super::probe::Metrics;
 use super::process::State;
 use super::serve::Role;
 use super::stage::{Stage, WINDOWS_PER_S};
 use super::totals::read_totals;
-use super::{QUIET, all_totals, end, start};
+use super::{QUIET, all_totals};
 
 /// How often everything is looked at.
 const LOOKS: u32 = 120;
@@ -116,6 +117,7 @@ impl Options {
             feeders: 4,
             windows: Some((self.duration.as_secs_f64() * WINDOWS_PER_S) as u32),
             idle_limit: None,
+            live: false,
             network_faults: false,
             timeout: None,
             self_test: false,
@@ -143,7 +145,7 @@ async fn look(
         }
         let mut look = Look::new();
         for role in Role::ALL {
-            if let Some(metrics) = Metrics::scrape(stage.metrics(role.name())).await {
+            if let Some(metrics) = Metrics::scrape(stage.metrics(role)).await {
                 let bytes = metrics.sum("process_resident_memory_bytes") as u64;
                 look.insert(format!("memory of {}", role.name()), bytes);
             }

@@ -10,9 +10,11 @@ use harness::process::free_address;
 use meter::simulated;
 use readings::Simulated;
 use service::config::{Settings, SourceKind};
-use wire::{Grid, UnixSeconds, WindowStart};
+use wire::{GatewayId, Grid, UnixSeconds, WindowStart};
 
 use super::Options;
+use super::house::House;
+use super::serve::Role;
 
 /// Length of an interval in seconds, and intervals in a window: an hour of event time.
 const GRID: (u32, u16) = (900, 4);
@@ -37,6 +39,8 @@ pub(crate) struct Stage {
     pub(crate) from: WindowStart,
     pub(crate) windows: u32,
     pub(crate) grid: Grid,
+    /// The gateway whose meters send lines, if there is one.
+    pub(crate) live: Option<House>,
 }
 
 impl Stage {
@@ -54,14 +58,21 @@ impl Stage {
         let length = u64::from(windows) * grid.longest_window_s();
         let now = jiff::Timestamp::now().as_second() as u64;
         // Far enough in the past not to catch up with now, where time would slow down.
-        let from = grid.window_of(UnixSeconds(now - length - 2 * grid.longest_window_s()));
+        let margin = u64::from(House::afterwards() + 2) * grid.longest_window_s();
+        let from = grid.window_of(UnixSeconds(now - length - margin));
         let mut base = base.clone();
         base.deployment.state_dir = folder.join("state");
         base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
         let settings = settings(base, options, grid, from, length)?;
         let source = Simulated::new(&simulated(&settings))?;
         let mut clear = Seeded(Box::new(source));
-        let truths = Truths::read(&mut clear, grid, options.feeders, (from, from.0 + length))?;
+        let mut truths = Truths::read(&mut clear, grid, options.feeders, (from, from.0 + length))?;
+        let mut live = None;
+        if options.live {
+            let house = House::set(&settings, folder, grid, (from, windows))?;
+            house.add_truth(&mut truths)?;
+            live = Some(house);
+        }
         let stage = Self {
             settings,
             config: folder.join("chaos.toml"),
@@ -69,6 +80,7 @@ impl Stage {
             from,
             windows,
             grid,
+            live,
         };
         stage.write()?;
         Ok(stage)
@@ -80,6 +92,18 @@ impl Stage {
             .with_context(|| format!("cannot write {}", self.config.display()))
     }
 
+    /// The processes there are.
+    pub(crate) fn roles(&self) -> Vec<Role> {
+        let live = self.live.iter().map(|_| Role::Live);
+        Role::ALL.into_iter().chain(live).collect()
+    }
+
+    /// Ids of the gateways.
+    pub(crate) fn gateways(&self) -> Vec<&GatewayId> {
+        let live = self.live.iter().map(|house| &house.settings.meter.gateway);
+        live.chain([&self.settings.meter.gateway]).collect()
+    }
+
     /// Contributors of all windows.
     pub(crate) fn reports(&self) -> u64 {
         let windows = self.truths.windows();
@@ -87,8 +111,11 @@ impl Stage {
     }
 
     /// Where a process serves its metrics.
-    pub(crate) fn metrics(&self, process: &str) -> SocketAddr {
-        let listen = self.settings.metrics_listen(process);
+    pub(crate) fn metrics(&self, role: Role) -> SocketAddr {
+        let listen = match (role, &self.live) {
+            (Role::Live, Some(house)) => house.settings.metrics_listen("meter"),
+            _ => self.settings.metrics_listen(role.name()),
+        };
         listen.expect("every process of a chaos run has a metrics endpoint")
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Options;
 use super::drive::Kill;
+use super::house::Sent;
 use super::judge::Verdict;
 use super::proxy::FaultCounts;
 use super::recovery::Recovery;
@@ -29,6 +30,8 @@ pub struct Summary {
     pub(crate) verdict: Verdict,
     /// From the kill to useful work, by process.
     pub(crate) recovery_ms: BTreeMap<Role, Latencies>,
+    /// Lines of the live gateway's meters.
+    pub(crate) lines: Option<Sent>,
     /// Faults of the network between the processes and the broker.
     pub(crate) network_faults: FaultCounts,
     pub(crate) meters: u32,
@@ -58,6 +61,7 @@ impl Summary {
             correct: verdict.is_clean(),
             verdict,
             recovery_ms: BTreeMap::new(),
+            lines: None,
             network_faults: FaultCounts::default(),
             meters: options.meters,
             feeders: options.feeders,
@@ -72,10 +76,10 @@ impl Summary {
                 *summary.kills_at.entry(kill.how).or_default() += 1;
             }
         }
-        for role in Role::ALL {
-            let of = recoveries.iter().filter(|recovery| recovery.role == role);
+        for role in summary.kills.keys() {
+            let of = recoveries.iter().filter(|recovery| recovery.role == *role);
             let times: Durations = of.map(|recovery| recovery.took).collect();
-            summary.recovery_ms.insert(role, times.latencies());
+            summary.recovery_ms.insert(*role, times.latencies());
         }
         summary
     }
@@ -126,6 +130,7 @@ impl Summary {
             self.kills_at,
             self.results.display(),
         );
+        text += &self.sent();
         for wrong in &self.verdict.wrong {
             let _ = writeln!(text, "WRONG: {wrong}");
         }
@@ -138,11 +143,17 @@ impl Summary {
         text
     }
 
+    fn sent(&self) -> String {
+        self.lines.as_ref().map_or_else(String::new, |sent| {
+            let Sent { taken, repeated, cut, .. } = sent;
+            format!("lines: {taken} taken, {repeated} known when they came again; {cut} connections ended before their answers\n")
+        })
+    }
+
     fn recoveries(&self) -> String {
         let mut text = String::new();
-        for role in Role::ALL {
-            let times = self.recovery_ms.get(&role).copied().unwrap_or_default();
-            let kills = self.kills.get(&role).copied().unwrap_or_default();
+        for (role, kills) in &self.kills {
+            let times = self.recovery_ms.get(role).copied().unwrap_or_default();
             let _ = writeln!(
                 text,
                 "{:<10} {kills:>5} {:>9.0} {:>9.0} {:>9.0}",
