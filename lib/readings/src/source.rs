@@ -27,11 +27,17 @@ pub trait Source: Send {
     /// The meters, in the order of their readings.
     fn meters(&self) -> &[MeterSpec];
 
-    /// The shortest interval the source can answer for, in seconds.
-    fn interval_s(&self) -> u32;
+    /// The shortest interval the source can answer for, in seconds: one, for a source that makes its intervals as long as they are
+    /// asked for.
+    fn interval_s(&self) -> u32 {
+        1
+    }
 
-    /// The time the source covers: its start, and its end (exclusive) unless it has none.
-    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>);
+    /// The time the source covers: its start, and its end (exclusive) unless it has none. All of it, for a source that answers at
+    /// any time.
+    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>) {
+        (UnixSeconds(0), None)
+    }
 
     /// Replaces the content of `out` by the readings of the interval that starts at `interval_start`
     /// and lasts `interval_s` seconds: one for each meter, in the order of [`Source::meters`].

@@ -39,15 +39,6 @@ impl Source for LiveSource {
         &self.meters
     }
 
-    /// A feed takes the length that the plan has.
-    fn interval_s(&self) -> u32 {
-        1
-    }
-
-    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>) {
-        (UnixSeconds(0), None)
-    }
-
     fn read(
         &mut self,
         interval_start: UnixSeconds,

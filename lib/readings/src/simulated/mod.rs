@@ -207,14 +207,6 @@ impl Source for Simulated {
         &self.specs
     }
 
-    fn interval_s(&self) -> u32 {
-        1
-    }
-
-    fn range(&self) -> (UnixSeconds, Option<UnixSeconds>) {
-        (UnixSeconds(0), None)
-    }
-
     fn read(
         &mut self,
         interval_start: UnixSeconds,
