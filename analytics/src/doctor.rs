@@ -48,6 +48,7 @@ pub fn subject(settings: &Settings) -> Subject {
         roster: Some(RosterScope::Whole),
         descriptors: DESCRIPTORS,
         memory: memory(analytics),
+        feed: None,
         examine,
     }
 }

@@ -33,6 +33,7 @@ pub fn subject(settings: &Settings) -> Subject {
         roster: None,
         descriptors: broker.max_connections as u64 + OWN_DESCRIPTORS,
         memory: (log as u64).saturating_mul(LOGS),
+        feed: None,
         examine,
     }
 }

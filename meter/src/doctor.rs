@@ -1,15 +1,17 @@
 //! What `doctor` checks of a gateway's set-up.
 
-use readings::Source as _;
+mod readings;
+
+use std::path::PathBuf;
+
 use service::config::Connections;
 use service::doctor::{Findings, Subject, Trusted};
 use service::trust::RosterScope;
 use service::{Chain, Settings};
 use wire::Topics;
 
-use crate::fleet;
-use crate::live::Fed;
 use crate::seal::known_answers;
+use crate::{fleet, live, notices};
 
 /// A sealed report under way, and what a waiting one takes in memory, in bytes.
 const REPORT: u64 = 14_500;
@@ -24,7 +26,7 @@ const OWN_DESCRIPTORS: u64 = 64;
 #[must_use]
 pub fn subject(settings: &Settings) -> Subject {
     let meter = &settings.meter;
-    let folder = settings.deployment.state_dir.join(meter.gateway.as_str());
+    let folder = folder(settings);
     let metrics = meter.metrics_listen;
     let metrics = metrics.map(|address| ("meter.metrics_listen", address));
     let connections = match meter.connections {
@@ -51,16 +53,41 @@ pub fn subject(settings: &Settings) -> Subject {
         roster: Some(roster),
         descriptors: connections + OWN_DESCRIPTORS,
         memory: OWN_MEMORY + REPORT.saturating_mul(meter.max_unreceipted as u64),
+        feed: live::subscribed(settings),
         examine,
     }
 }
 
 fn examine(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     sealing(settings, findings);
-    replay(settings, findings);
-    live(settings, findings);
+    readings::examine(settings, trusted, findings);
     floor(settings, trusted, findings);
     enrolled(settings, trusted, findings);
+    said(settings, findings);
+}
+
+/// What the gateway said last of what is wrong, which nobody else can see: it takes back what is over.
+fn said(settings: &Settings, findings: &mut Findings) {
+    const REMEDY: &str =
+        "do what it says; it is taken back once it is over, or with the next start";
+    match notices::read(&folder(settings)) {
+        Ok(notices) => {
+            for (notice, text) in notices {
+                let text = format!("the gateway said last: {text}");
+                findings.warn(notice.name(), text, REMEDY);
+            }
+        }
+        Err(error) => findings.warn(
+            "notices",
+            format!("what the gateway said last cannot be read: {error}"),
+            "run doctor as the user of the process",
+        ),
+    }
+}
+
+fn folder(settings: &Settings) -> PathBuf {
+    let gateway = settings.meter.gateway.as_str();
+    settings.deployment.state_dir.join(gateway)
 }
 
 fn floor(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
@@ -93,46 +120,13 @@ fn sealing(settings: &Settings, findings: &mut Findings) {
     let _ = settings;
 }
 
-fn replay(settings: &Settings, findings: &mut Findings) {
-    let Some(file) = &settings.meter.replay else {
-        return;
-    };
-    match std::fs::File::open(file) {
-        Ok(_) => findings.ok("replay", format!("{} can be read", file.display())),
-        Err(error) => findings.fail(
-            "replay",
-            format!("meter.replay = {}: {error}", file.display()),
-            "correct the path; it is relative to the working directory",
-        ),
-    }
-}
-
-fn live(settings: &Settings, findings: &mut Findings) {
-    const CHECK: &str = "live";
-    if !settings.meter.source.is_live() {
-        return;
-    }
-    match Fed::open(settings) {
-        Ok((source, _)) => {
-            let meters = source.meters().len();
-            findings.ok(CHECK, format!("readings of {meters} meters are waited for"));
-        }
-        Err(error) => findings.fail(
-            CHECK,
-            Chain(&error).to_string(),
-            "docs/live.md has the form",
-        ),
-    }
-}
-
 /// How many of the meters with a key here the roster has.
 fn enrolled(settings: &Settings, trusted: &Trusted, findings: &mut Findings) {
     const CHECK: &str = "enrolled";
     const REMEDY: &str = "start it while the operator runs; with manual enrolment, `operator pending` and `operator \
                           approve` admit it";
     let gateway = &settings.meter.gateway;
-    let folder = settings.deployment.state_dir.join(gateway.as_str());
-    let meters = match fleet::public_keys(&folder) {
+    let meters = match fleet::public_keys(&folder(settings)) {
         Ok(Some(meters)) => meters,
         // A file that cannot be used is a finding already.
         Ok(None) | Err(_) => {

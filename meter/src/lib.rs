@@ -9,10 +9,12 @@
 //! * `seal`: encode, mask, encrypt, sign · `outbox`: what has no receipt yet · [`pacing`]: how much of it may be on its way
 //!   to a destination · `kept`: what is in sums · `journal`: all of it, on disk
 //! * `uplink`: publishing · `gateway`: the loop that drives all of it
-//! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks
+//! * [`metrics`]: what it counts · [`doctor`]: what its set-up lacks · `notices`: what is wrong as far as it knows · `file_mark`: whether
+//!   a replayed file has changed
 
 mod batch;
 pub mod doctor;
+mod file_mark;
 mod fleet;
 mod gateway;
 mod journal;
@@ -20,6 +22,7 @@ mod kept;
 mod live;
 mod member;
 pub mod metrics;
+mod notices;
 mod outbox;
 pub mod pacing;
 mod quantum;
@@ -84,10 +87,10 @@ pub enum MeterError {
     Task(#[source] tokio::task::JoinError),
 }
 
-/// The setting that this build cannot follow, and what to do about it.
+/// The setting that this build cannot follow, or a gateway must not, and what to do about it.
 #[must_use]
 pub fn unsupported(settings: &Settings) -> Option<(&'static str, String)> {
-    seal::unsupported(settings)
+    seal::unsupported(settings).or_else(|| source::invented(settings))
 }
 
 /// Runs a gateway on the readings that its settings name, as [`run_on`] does.

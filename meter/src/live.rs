@@ -21,7 +21,7 @@ use readings::{
     Accepted, LiveReading, LiveSource, Mappings, Refusal, SharedFeed, SourceError, read_meters,
 };
 use service::clock::SharedClock;
-use service::config::{Settings, SourceKind};
+use service::config::{Mqtt, Settings, SourceKind};
 use service::stop::Stop;
 use tokio::sync::{mpsc, oneshot};
 use wire::FeederId;
@@ -91,6 +91,14 @@ impl From<&Result<Accepted, Refusal>> for Answer {
 pub(crate) struct Parcel {
     pub(crate) readings: Vec<LiveReading>,
     pub(crate) answers: oneshot::Sender<Vec<Answer>>,
+}
+
+/// The broker that `settings` subscribe to for live readings, and the topics; `None` if they do not, or not rightly.
+pub(crate) fn subscribed(settings: &Settings) -> Option<(Mqtt, Vec<String>)> {
+    let meter = &settings.meter;
+    let mappings = (meter.source == SourceKind::Mqtt).then(|| configured::mappings(settings));
+    let filters = mappings?.ok()?.filters();
+    Some((meter.feed.mqtt(&settings.mqtt), filters))
 }
 
 /// Where parcels go.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use service::config::{
     FileColumns, FileDateOrder, FileDecimal, FileForm, FileGaps, FileLabel, FileSeparator,
-    FileUnit, FileValues, Settings, SourceKind,
+    FileUnit, FileValues, Mode, Settings, SourceKind,
 };
 
 use crate::live::Fed;
@@ -70,6 +70,16 @@ impl Readings {
             }
         })
     }
+}
+
+/// Simulated meters in production, unless the settings say so: nothing invented is to reach a real total.
+pub(crate) fn invented(settings: &Settings) -> Option<(&'static str, String)> {
+    let meter = &settings.meter;
+    let production = settings.deployment.mode == Mode::Production;
+    let invented = meter.source == SourceKind::Simulated && !meter.simulated_in_production;
+    let mend = "readings would be invented, and these would be in real totals: name where they come from (meter.source = \"replay\", \
+                \"lines\" or \"mqtt\"), or set meter.simulated_in_production = true in a deployment that is for trying out";
+    (production && invented).then(|| ("meter.source", mend.to_owned()))
 }
 
 /// What decides the readings of a replay. As before there were settings of how a file is read, where none is given.
@@ -201,5 +211,25 @@ fn columns(columns: &FileColumns) -> Columns {
         value: named(&columns.value),
         skip: columns.skip.clone(),
         keep: columns.keep.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_invented_in_production_unless_the_settings_say_so() {
+        let mut settings = Settings::defaults();
+        assert_eq!(crate::unsupported(&settings), None, "in development");
+        settings.deployment.mode = Mode::Production;
+        let (key, mend) = crate::unsupported(&settings).unwrap();
+        assert_eq!(key, "meter.source");
+        assert!(mend.contains("meter.simulated_in_production"), "{mend}");
+        settings.meter.source = SourceKind::Replay;
+        assert_eq!(crate::unsupported(&settings), None);
+        settings.meter.source = SourceKind::Simulated;
+        settings.meter.simulated_in_production = true;
+        assert_eq!(crate::unsupported(&settings), None);
     }
 }

@@ -46,6 +46,7 @@ pub fn subject(settings: &Settings) -> Subject {
         roster: None,
         descriptors: DESCRIPTORS,
         memory: MEMORY + settings.operator.search_max_bytes as u64,
+        feed: None,
         examine,
     }
 }

@@ -540,6 +540,14 @@ fn settings_of_live_readings_that_contradict_each_other_are_named_with_their_ori
         (lines, "meter.feeders = 2", "meter.source"),
         (lines, "meter.seed = 2", "meter.source"),
         (mqtt, "meter.lines = \"unix:l\"", "meter.source"),
+        (mqtt, "meter.feed.password_file = \"p\"", "meter.feed.user"),
+        (mqtt, "meter.feed.ca_file = \"ca\"", "meter.feed.address"),
+        (
+            mqtt,
+            "meter.feed.key_file = \"k\"",
+            "meter.feed.certificate_file",
+        ),
+        (lines, "meter.feed.user = \"house\"", "meter.source"),
     ]);
 }
 

@@ -29,7 +29,7 @@ async fn error(mqtt: &Mqtt) -> LinkError {
 }
 
 /// What TLS failed of, and what to do about it.
-async fn tls_error(mqtt: &Mqtt) -> (String, &'static str) {
+async fn tls_error(mqtt: &Mqtt) -> (String, String) {
     match error(mqtt).await {
         LinkError::Tls { detail, remedy, .. } => (detail, remedy),
         error => panic!("not a failure of TLS: {error:?}"),

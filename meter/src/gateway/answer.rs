@@ -8,6 +8,7 @@ use wire::{EnrolAnswer, Reason};
 
 use super::Gateway;
 use crate::metrics;
+use crate::notices::Notice;
 
 /// What was said of the operator's answers.
 #[derive(Default)]
@@ -40,16 +41,19 @@ impl Gateway {
     fn say(&mut self, answer: &EnrolAnswer) {
         let own = self.fleet.gateway_key();
         if answer.gateway_key != own {
-            warn_limited!(
+            let said = format!(
                 "another gateway, with key {}, asks to join by the id of this one, whose key is {own}: change meter.gateway of one \
                  of them",
                 answer.gateway_key
             );
+            warn_limited!("{said}");
+            self.notices.say(Notice::Identity, Some(said));
             return;
         }
         for refusal in &answer.refused {
             metrics::not_enrolled(refusal.reason, refusal.meters);
         }
+        self.notices.say(Notice::Enrolment, notice(answer));
         let (waits, refused) = self.waiting.answered.news(answer);
         if waits {
             tracing::info!(key = %own, "the operator has the request: a person approves it with `operator pending` and `operator approve`");
@@ -71,6 +75,26 @@ impl Gateway {
         let opened = unverified.verify(&self.settings.deployment.id, topic, &key);
         Ok(opened.map_err(said)?.message)
     }
+}
+
+/// What an answer says of meters that are not enrolled.
+fn notice(answer: &EnrolAnswer) -> Option<String> {
+    let mut said = Vec::new();
+    if answer.waits {
+        let key = answer.gateway_key;
+        said.push(format!(
+            "the request of key {key} waits for a person, who approves it with `operator pending` and `operator approve`"
+        ));
+    }
+    let refused = answer.refused.iter().map(|refusal| {
+        let (meters, first, reason) = (refusal.meters, &refusal.first, refusal.reason);
+        format!(
+            "{meters} meters, of which {first} is the first, are refused ({reason}): {}",
+            advice(reason)
+        )
+    });
+    said.extend(refused);
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 #[cfg(test)]
@@ -100,5 +124,17 @@ mod tests {
         assert_eq!(answered.news(&answer(false, &two[..1])), (false, vec![0]));
         assert_eq!(answered.news(&answer(false, &two)), (false, vec![1]));
         assert_eq!(answered.news(&answer(true, &[])), (true, vec![]));
+
+        assert_eq!(notice(&answer(false, &[])), None);
+        let said = notice(&answer(false, &two)).unwrap();
+        assert!(
+            said.contains("works is the first") && said.contains("operator rekey"),
+            "{said}"
+        );
+        assert!(
+            notice(&answer(true, &[]))
+                .unwrap()
+                .contains("operator approve")
+        );
     }
 }

@@ -9,13 +9,16 @@ use std::time::Duration;
 use service::trust::PlanWait;
 use service::warn_limited;
 use tokio::time::Instant;
-use wire::{FeederId, WindowStart};
+use wire::{FeederId, Plan, WindowStart};
 
 use super::answer::Answered;
+use super::closed::Closed;
+use super::stall::Stall;
 use super::{ASK_AGAIN, Gateway};
 use crate::journal::Op;
 use crate::member::Member;
 use crate::metrics;
+use crate::notices::Notice;
 
 /// How often the enrolment of the others is asked for while readings are taken.
 const ASK_WHILE_READING: Duration = Duration::from_secs(60);
@@ -37,9 +40,20 @@ pub(super) struct Waiting {
     pub(super) answered: Answered,
     /// Feeders without an analytics service.
     pub(super) unowned: BTreeSet<FeederId>,
+    /// How often live readings have come.
+    pub(super) parcels: u64,
+    /// Whether anything goes on.
+    pub(super) stall: Stall,
+    /// When the broker has closed the connection.
+    pub(super) closed: Closed,
 }
 
 impl Waiting {
+    /// How many meters were enrolled at the last look.
+    pub(super) fn enrolled_now(&self) -> usize {
+        self.enrolled.map_or(0, |(enrolled, _)| enrolled)
+    }
+
     /// When it is over that others are waited for, if any are enrolled.
     pub(super) fn patience_ends(&self, patience: Duration) -> Option<Instant> {
         let (enrolled, since) = self.enrolled?;
@@ -55,6 +69,7 @@ impl Gateway {
             return;
         }
         self.waiting.last_asked = Some(Instant::now());
+        self.look_for_stall();
         let is_reading = self.reader.run.is_some();
         let sent = self.waiting.last_sent.filter(|_| is_reading);
         if sent.is_some_and(|sent| sent.elapsed() < ASK_WHILE_READING)
@@ -66,7 +81,7 @@ impl Gateway {
         if self.sealing.sealer.is_none() {
             self.waiting.plan.say(&self.settings.deployment);
         }
-        let gateway = &self.settings.meter.gateway;
+        let gateway = self.settings.meter.gateway.clone();
         let pending = self.unenrolled();
         if pending.is_empty() {
             return;
@@ -84,13 +99,13 @@ impl Gateway {
             None => tracing::info!(
                 %key,
                 meters,
-                topic = self.session.topics.own_roster(gateway, 0),
+                topic = self.session.topics.own_roster(&gateway, 0),
                 "waiting for the operator to enrol the meters and to publish this gateway's part of the roster: a person approves \
                  what `operator pending` shows. An operator of an earlier version never publishes it: upgrade the operator first"
             ),
         }
         self.say_too_large(&pending);
-        let topic = self.session.topics.enrol(gateway);
+        let topic = self.session.topics.enrol(&gateway);
         for request in self
             .fleet
             .enrol_requests(&self.settings, &topic, &pending, self.clock.now())
@@ -104,29 +119,29 @@ impl Gateway {
     }
 
     /// Says which of the meters that are not enrolled the operator cannot enrol: there it waits for nothing.
-    fn say_too_large(&self, pending: &[usize]) {
+    fn say_too_large(&mut self, pending: &[usize]) {
         let Some(sealer) = &self.sealing.sealer else {
             return;
         };
         let plan = sealer.plan();
         let too_large = pending.iter().filter_map(|&index| {
             let (capacity, member) = (self.fleet.capacities[index], &self.fleet.members[index]);
-            let feeder = plan.feeder(&member.feeder, WindowStart(u64::MAX))?;
-            let allowed_w = allowed_w(feeder.reference_wh, plan.interval_s);
-            (u128::from(capacity.watts().0) > allowed_w).then_some((index, feeder, allowed_w))
+            let allowed_w = allowed_w(plan, &member.feeder)?;
+            let too_large = u128::from(capacity.watts().0) > allowed_w;
+            too_large.then_some((index, &member.feeder, allowed_w))
         });
         let too_large: Vec<_> = too_large.collect();
-        if let Some((index, feeder, allowed_w)) = too_large.first() {
+        let said = too_large.first().map(|(index, feeder, allowed_w)| {
             let spec = &self.fleet.specs[*index];
-            tracing::warn!(
-                meters = too_large.len(),
+            format!(
                 "meter {} declares {} W, a capacity {}, and {} allows {allowed_w} W: put it on another feeder",
-                spec.id,
-                spec.capacity_w.0,
-                self.fleet.capacities[*index],
-                feeder.feeder
-            );
+                spec.id, spec.capacity_w.0, self.fleet.capacities[*index], feeder
+            )
+        });
+        if let Some(said) = &said {
+            tracing::warn!(meters = too_large.len(), "{said}");
         }
+        self.notices.say(Notice::Capacity, said);
     }
 
     /// The meters that the roster does not have as they are here.
@@ -225,8 +240,14 @@ impl Gateway {
     }
 }
 
+/// The largest capacity, in watts, that a feeder's newest setting allows; `None` where the plan does not have the feeder.
+pub(crate) fn allowed_w(plan: &Plan, feeder: &FeederId) -> Option<u128> {
+    let setting = plan.feeder(feeder, WindowStart(u64::MAX))?;
+    Some(within(setting.reference_wh, plan.interval_s))
+}
+
 /// The largest capacity, in watts, of a meter whose reading of an interval is within the reference.
-fn allowed_w(reference_wh: u64, interval_s: u32) -> u128 {
+fn within(reference_wh: u64, interval_s: u32) -> u128 {
     u128::from(reference_wh) * 3600 / u128::from(interval_s.max(1))
 }
 
@@ -236,8 +257,8 @@ mod tests {
 
     #[test]
     fn a_feeder_allows_the_capacity_whose_energy_in_an_interval_is_its_reference() {
-        assert_eq!(allowed_w(1024, 900), 4096);
-        assert_eq!(allowed_w(1, 86_400), 0);
-        assert_eq!(allowed_w(1 << 32, 1), 3600 << 32);
+        assert_eq!(within(1024, 900), 4096);
+        assert_eq!(within(1, 86_400), 0);
+        assert_eq!(within(1 << 32, 1), 3600 << 32);
     }
 }

@@ -106,6 +106,7 @@ impl Gateway {
 
     /// Takes what came together. It is answered once it is on disk.
     pub(super) fn take_live(&mut self, parcel: Parcel) {
+        self.waiting.parcels += 1;
         let Some(live) = &mut self.live else { return };
         let now_s = self.clock.now().0 / 1_000;
         let mut changes = Vec::new();

@@ -7,12 +7,13 @@
 //! Each step is in the journal before the next one begins, so a gateway that was killed goes on with the same reports.
 //!
 //! # Layout
-//! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not ·
-//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`: what is waited for · `summary`: what an
+//! [`run`](self): the loop · `open`: what it begins with · `start`: which run it is, over which `span` · `reader`: what is read · `live`: what meters send · `behind`: what is read late · `run`: readings to batches · `sealing`: batches to reports · `pause`, `stopped`: when not · `closed`: a connection that ends again and again ·
+//! `session`: plan, roster and receipts · `kept`: reports that are in sums · `enrol`, `answer`, `wait`, `stall`: what is waited for · `summary`: what an
 //! observer is told
 
 mod answer;
 mod behind;
+mod closed;
 mod enrol;
 mod kept;
 mod live;
@@ -23,6 +24,7 @@ mod run;
 mod sealing;
 mod session;
 mod span;
+mod stall;
 mod start;
 mod stopped;
 mod summary;
@@ -44,6 +46,7 @@ use crate::journal::{Durable, Held, Journal, WriteError, Writer};
 use crate::kept::{self as keeping, KeptReports};
 use crate::live::Fed;
 use crate::metrics;
+use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::seal::known_answers;
 use crate::source::Readings;
@@ -57,6 +60,8 @@ use session::Session;
 use span::LastRun;
 use stopped::Stopped;
 
+pub(crate) use enrol::allowed_w;
+pub(crate) use start::ahead;
 pub use summary::{Event, Summary};
 
 /// How often enrolment is asked for again, and what is waited for is said again.
@@ -88,6 +93,7 @@ pub(crate) struct Gateway {
     sealing: Sealing,
     stopped: Stopped,
     waiting: Waiting,
+    notices: Notices,
     summary: Summary,
 }
 
@@ -135,6 +141,7 @@ impl Gateway {
             sealing: Sealing::new(settings.meter.seal_threads),
             stopped: Stopped::open(&directory).map_err(MeterError::State)?,
             waiting: Waiting::default(),
+            notices: Notices::begin(&directory),
             fleet,
             outbox,
             kept: KeptReports::new(keeping::Limits::of(settings)),
@@ -145,6 +152,7 @@ impl Gateway {
         };
         metrics::meters(gateway.fleet.meters());
         gateway.restore(held);
+        gateway.look_at_file(&directory);
         gateway.use_plan()?;
         Ok(gateway)
     }

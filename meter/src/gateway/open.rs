@@ -1,15 +1,35 @@
 //! What a gateway begins with.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use service::config::Settings;
 use wire::{FeederId, MeterId};
 
+use super::Gateway;
 use crate::MeterError;
+use crate::file_mark::FileMark;
 use crate::fleet::Fleet;
 use crate::journal::Held;
+use crate::notices::Notice;
 use crate::outbox::Limits;
 use crate::pacing;
+
+impl Gateway {
+    /// Says whether a replayed file has changed since the last run, and remembers it for the next.
+    pub(super) fn look_at_file(&mut self, folder: &Path) {
+        let Some(path) = &self.settings.meter.replay else {
+            return;
+        };
+        if let Some(said) = FileMark::change(path, folder) {
+            tracing::warn!("{said}");
+            self.notices.say(Notice::File, Some(said));
+        }
+        if let Err(error) = FileMark::remember(path, folder) {
+            tracing::debug!(%error, "the replayed file is not remembered");
+        }
+    }
+}
 
 /// How much may wait in the outbox.
 pub(super) fn limits(settings: &Settings, meters: usize) -> Result<Limits, MeterError> {

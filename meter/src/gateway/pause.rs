@@ -15,6 +15,7 @@ use wire::Reason;
 
 use super::Gateway;
 use crate::metrics;
+use crate::notices::Notice;
 
 /// Why nothing is sealed or sent under the plan that there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,21 @@ pub(super) enum Pause {
     Stale,
     /// Its `min_meters` is below `meter.min_meters_floor`.
     MinMeters,
+}
+
+impl Pause {
+    fn said(self) -> &'static str {
+        match self {
+            Self::Stale => {
+                "nothing is sealed or sent: the plan has ended and was not renewed. Readings wait in the journal. See that the \
+                 operator runs and that what it publishes reaches this gateway, and check this machine's clock"
+            }
+            Self::MinMeters => {
+                "nothing is sealed or sent: plan.min_meters is below meter.min_meters_floor. Readings wait in the journal until the \
+                 operator raises it"
+            }
+        }
+    }
 }
 
 impl Gateway {
@@ -47,22 +63,22 @@ impl Gateway {
         (stale && !failpoint::sabotaged("plan_expiry")).then_some(Pause::Stale)
     }
 
-    fn say_pause(&self, pause: Option<Pause>) {
+    fn say_pause(&mut self, pause: Option<Pause>) {
         let Some(held) = self.session.keeper.current() else {
             return;
         };
         let version = held.plan.version;
+        let said = pause.map(|pause| pause.said().to_owned());
+        self.notices.say(Notice::Sealing, said);
         match pause {
             None => tracing::info!(%version, "sealing goes on"),
             Some(Pause::Stale) => tracing::error!(
                 %version, ended = shown(self.session.keeper.valid_until().unwrap_or_default()),
-                "nothing is sealed or sent: the plan has ended and was not renewed. Readings wait in the journal. See that \
-                 the operator runs and that what it publishes reaches this gateway, and check this machine's clock"
+                "{}", Pause::Stale.said()
             ),
             Some(Pause::MinMeters) => tracing::error!(
                 %version, min_meters = held.plan.min_meters, floor = self.settings.meter.min_meters_floor,
-                "nothing is sealed or sent: plan.min_meters is below meter.min_meters_floor. Readings wait in the journal until \
-                 the operator raises it"
+                "{}", Pause::MinMeters.said()
             ),
         }
     }

@@ -80,7 +80,7 @@ impl Gateway {
     pub(super) async fn handle(&mut self, event: Link) -> Result<(), MeterError> {
         match event {
             Link::Connected => self.waiting.last_asked = None,
-            Link::Disconnected { .. } => {}
+            Link::Disconnected { error } => self.disconnected(&error),
             Link::Message(incoming) => {
                 match self.session.topics.parse(&incoming.topic) {
                     Some(Topic::Plan | Topic::Renewal) => {

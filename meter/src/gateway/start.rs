@@ -22,6 +22,7 @@ use super::{Event, Gateway, live};
 use crate::MeterError;
 use crate::batch::Filling;
 use crate::journal::{Op, Progress};
+use crate::notices::Notice;
 use crate::timeline::Timeline;
 
 impl Gateway {
@@ -177,12 +178,9 @@ impl Gateway {
         let now = self.clock.now();
         let speed = self.speed();
         if span.from.0 > now.0 / 1000 && self.live.is_none() {
-            tracing::warn!(
-                "the readings start at {}, ahead of this machine's clock, which says {}: no report of them is taken before; check \
-                 the clock, the file's dates, meter.start and meter.replay_start",
-                shown(span.from.seconds()),
-                shown(UnixSeconds(now.0 / 1000))
-            );
+            let said = ahead(span.from.seconds(), UnixSeconds(now.0 / 1000));
+            tracing::warn!("{said}");
+            self.notices.say(Notice::Clock, Some(said));
         }
         self.say_skipped(span, grid);
         let timeline = Timeline::new(span.from.seconds(), now, speed);
@@ -289,4 +287,14 @@ impl Gateway {
             self.miss_until(now);
         }
     }
+}
+
+/// That readings start ahead of the clock.
+pub(crate) fn ahead(from: UnixSeconds, now: UnixSeconds) -> String {
+    format!(
+        "the readings start at {}, ahead of this machine's clock, which says {}: no report of them is taken before; check the clock, \
+         the file's dates, meter.start and meter.replay_start",
+        shown(from),
+        shown(now)
+    )
 }

@@ -64,6 +64,17 @@ fn reported(world: &World) -> BTreeMap<String, Vec<Option<i64>>> {
         .collect()
 }
 
+/// What the report of the first window has, once it is taken: only home-1 has one.
+async fn first_window(world: &World, gateway: &mut Gateway) -> Vec<Option<i64>> {
+    gateway
+        .until(Event::Window(WindowStart(windows()[0])))
+        .await;
+    world
+        .until("the first window", |books| books.taken.len() == 1)
+        .await;
+    reported(world)["home-1"].clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_answered_and_their_intervals_reported_across_a_restart() {
     let (mut world, socket) = world().await;
@@ -142,14 +153,10 @@ async fn intervals_that_passed_while_it_was_down_take_what_was_sent_before_and_w
     let sent = line("home-1", 900, r#""energy_wh":43"#);
     assert_eq!(sender.send(&sent).await.unwrap(), "taken");
     clock.set(at(2 * WINDOW_S + 301));
-    gateway
-        .until(Event::Window(WindowStart(windows()[0])))
-        .await;
-    world
-        .until("the first window", |books| books.taken.len() == 1)
-        .await;
-    let readings = reported(&world)["home-1"].clone();
-    assert_eq!(readings, [Some(42), Some(43), None, None]);
+    assert_eq!(
+        first_window(&world, &mut gateway).await,
+        [Some(42), Some(43), None, None]
+    );
     gateway.end().await;
     world.end().await;
 }
@@ -170,14 +177,10 @@ async fn the_writers_of_a_fifo_come_and_go() {
         gateway.until_live(1).await;
     }
     clock.set(at(WINDOW_S + 300));
-    gateway
-        .until(Event::Window(WindowStart(windows()[0])))
-        .await;
-    world
-        .until("the first window", |books| books.taken.len() == 1)
-        .await;
-    let readings = reported(&world)["home-1"].clone();
-    assert_eq!(readings, [Some(250), None, None, None]);
+    assert_eq!(
+        first_window(&world, &mut gateway).await,
+        [Some(250), None, None, None]
+    );
     gateway.end().await;
     world.end().await;
 }
@@ -214,14 +217,10 @@ async fn messages_of_a_broker_are_readings_and_are_acknowledged_once_they_are_on
     }
     gateway.until_live(2).await;
     clock.set(at(WINDOW_S + 1_000));
-    gateway
-        .until(Event::Window(WindowStart(windows()[0])))
-        .await;
-    world
-        .until("the first window", |books| books.taken.len() == 1)
-        .await;
-    let readings = reported(&world)["home-1"].clone();
-    assert_eq!(readings, [Some(125), None, None, None]);
+    assert_eq!(
+        first_window(&world, &mut gateway).await,
+        [Some(125), None, None, None]
+    );
     gateway.end().await;
     publisher.close().await;
     stop.stop();

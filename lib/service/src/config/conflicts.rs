@@ -35,6 +35,7 @@ pub(super) fn find(settings: &Settings, given: impl Fn(&str) -> bool) -> Option<
         .chain(decrypted(settings))
         .chain(sizes(settings, &given))
         .chain(mqtt::login(&settings.mqtt))
+        .chain(mqtt::login(&settings.meter.feed.mqtt(&settings.mqtt)))
         .chain([plan::supplements(settings)])
         .chain(plan::plans(settings))
         .chain(analytics(settings))

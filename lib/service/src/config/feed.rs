@@ -7,6 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::login_keys::LoginKeys;
 use super::{Mqtt, text};
 
 /// `[meter.feed]`: where live readings are subscribed to.
@@ -50,6 +51,7 @@ impl Feed {
             certificate_file: self.certificate_file.clone(),
             key_file: self.key_file.clone(),
             server_name: self.server_name.clone(),
+            keys: LoginKeys::feed(),
             ..mqtt.clone()
         }
     }

@@ -78,6 +78,8 @@ pub struct Meter {
     /// CSV file of the meters whose readings are live: id, feeder, capacity; `None` (an empty string) if they are not.
     #[serde(with = "text::path")]
     pub meters_file: Option<PathBuf>,
+    /// Whether simulated meters may be in a deployment in production mode.
+    pub simulated_in_production: bool,
     /// Where lines of live readings come from: `-`, a FIFO, or `unix:` and the path of a socket.
     pub lines: String,
     /// How long after its end an interval takes live readings.

@@ -13,6 +13,7 @@ mod feed;
 mod files;
 mod keys;
 mod layers;
+mod login_keys;
 mod meter;
 mod mqtt;
 mod origin;
@@ -35,6 +36,7 @@ pub use files::{
 };
 pub use keys::DEFAULTS;
 pub use layers::{Loaded, load_layers};
+pub(crate) use login_keys::LoginKeys;
 pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub(crate) use mqtt::Endpoint;
 pub use mqtt::Mqtt;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::login_keys::LoginKeys;
 use super::text;
 
 /// `[mqtt]`: how to reach the broker.
@@ -48,6 +49,9 @@ pub struct Mqtt {
     /// Longest pause between two attempts to connect.
     #[serde(with = "humantime_serde")]
     pub backoff_max: Duration,
+    /// What the first of these are called.
+    #[serde(skip, default = "LoginKeys::mqtt")]
+    pub(crate) keys: &'static LoginKeys,
 }
 
 impl Mqtt {
@@ -101,7 +105,7 @@ impl FromStr for Endpoint {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('@') {
             return Err(
-                "an account is given by mqtt.user and mqtt.password_file, not within the address"
+                "an account is given by `user` and `password_file`, not within the address"
                     .to_owned(),
             );
         }
@@ -190,7 +194,7 @@ mod tests {
             ("[nobody]:1", "neither a name nor an address"),
             ("*:1", "`*` is neither a name nor an address"),
             ("ws://broker:80", "`ws://` is not spoken here"),
-            ("mqtt://me:secret@broker", "mqtt.password_file"),
+            ("mqtt://me:secret@broker", "`password_file`"),
         ] {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");

@@ -6,9 +6,10 @@
 //! # Layout
 //! - [`Subject`]: what a process needs of its machine, and the checks it adds; `examine` goes through all of it.
 //! - [`Findings`]: what was found; [`Form`]: how it is printed.
-//! - `machine`, `broker`, `state`, `network`, `trust`: the checks themselves.
+//! - `machine`, `broker`, `certificates`, `state`, `network`, `trust`: the checks themselves.
 
 mod broker;
+mod certificates;
 mod findings;
 mod machine;
 mod network;
@@ -23,7 +24,7 @@ use findings::Status;
 pub use findings::{Findings, Form};
 
 use crate::Chain;
-use crate::config::{ConfigError, Loaded, Mode, Settings};
+use crate::config::{ConfigError, Loaded, Mode, Mqtt, Settings};
 use crate::exit::{FAILED, OK};
 use crate::telemetry;
 use crate::trust::{HeldPlan, Roster, RosterScope};
@@ -50,6 +51,8 @@ pub struct Subject {
     pub descriptors: u64,
     /// Memory it may come to use under these settings, in bytes.
     pub memory: u64,
+    /// The broker of its live readings, and what it subscribes to there.
+    pub feed: Option<(Mqtt, Vec<String>)>,
     /// The checks that only it can make.
     pub examine: fn(&Settings, &Trusted, &mut Findings),
 }
@@ -67,6 +70,7 @@ impl Subject {
             roster: None,
             descriptors: 0,
             memory: 0,
+            feed: None,
             examine: |_, _, _| {},
         }
     }
@@ -128,6 +132,9 @@ fn examine(settings: &Settings, subjects: &[Subject], findings: &mut Findings) {
             _ => Trusted::default(),
         };
         (subject.examine)(settings, &trusted, findings);
+        if let Some((mqtt, filters)) = &subject.feed {
+            broker::feed(mqtt, filters, findings);
+        }
     }
     findings.about(None);
 }

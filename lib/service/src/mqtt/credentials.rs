@@ -1,4 +1,4 @@
-//! What a client shows of itself, and which broker it believes: the files of `[mqtt]`.
+//! What a client shows of itself, and which broker it believes: the files of `[mqtt]`, or of `[meter.feed]`.
 //!
 //! They are read for each connection, so that a renewed certificate or password needs no restart.
 
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{self, ClientConfig, InconsistentKeys, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::server_name::Renamed;
-use crate::config::Mqtt;
+use crate::config::{LoginKeys, Mqtt};
 use crate::files::{KeyFileError, read_credential};
 
 /// The longest password that MQTT has room for, and a line end. Bytes.
@@ -28,7 +28,7 @@ const MAX_PASSWORD: u64 = u16::MAX as u64 + 2;
 /// Room for any private key in PEM. Bytes.
 const MAX_KEY: u64 = 1 << 16;
 
-/// A file of `[mqtt]` cannot be used.
+/// A file that the settings name cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(
     missing_docs,
@@ -55,12 +55,19 @@ pub(crate) enum CredentialError {
         path: PathBuf,
         problem: String,
     },
-    #[error("mqtt.certificate_file and mqtt.key_file cannot be used together")]
-    Pair(#[source] rustls::Error),
-    #[error("mqtt.ca_file is empty, and this machine trusts no CA of its own")]
-    NoCas,
-    #[error("mqtt.server_name is not a name that a certificate can have")]
-    ServerName(#[source] InvalidDnsNameError),
+    #[error("{certificate} and {key} cannot be used together")]
+    Pair {
+        certificate: &'static str,
+        key: &'static str,
+        source: rustls::Error,
+    },
+    #[error("{key} is empty, and this machine trusts no CA of its own")]
+    NoCas { key: &'static str },
+    #[error("{key} is not a name that a certificate can have")]
+    ServerName {
+        key: &'static str,
+        source: InvalidDnsNameError,
+    },
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
 }
@@ -89,20 +96,20 @@ pub(super) fn apply(
 
 /// The password; empty if there is none.
 pub(crate) fn password(settings: &Mqtt) -> Result<Zeroizing<String>, CredentialError> {
-    const KEY: &str = "mqtt.password_file";
+    let key = settings.keys.password_file;
     let Some(path) = &settings.password_file else {
         return Ok(Zeroizing::default());
     };
-    let content = secret(KEY, path, MAX_PASSWORD)?;
+    let content = secret(key, path, MAX_PASSWORD)?;
     let line = content.strip_suffix(b"\n").unwrap_or(&content);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match std::str::from_utf8(line) {
-        Ok("") => Err(wrong(KEY, path, "is empty")),
+        Ok("") => Err(wrong(key, path, "is empty")),
         Ok(text) if text.contains(['\n', '\0']) => {
-            Err(wrong(KEY, path, "holds more than one line with a password"))
+            Err(wrong(key, path, "holds more than one line with a password"))
         }
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(wrong(KEY, path, "is not text in UTF-8")),
+        Err(_) => Err(wrong(key, path, "is not text in UTF-8")),
     }
 }
 
@@ -140,7 +147,11 @@ pub(crate) fn client_config(settings: &Mqtt) -> Result<Arc<ClientConfig>, Creden
     let builder = match &settings.server_name {
         None => builder.with_webpki_verifier(verifier),
         Some(name) => {
-            let name = ServerName::try_from(name.clone()).map_err(CredentialError::ServerName)?;
+            let name = ServerName::try_from(name.clone());
+            let name = name.map_err(|source| CredentialError::ServerName {
+                key: settings.keys.server_name,
+                source,
+            })?;
             let verifier = Arc::new(Renamed::new(verifier, name));
             builder
                 .dangerous()
@@ -149,7 +160,7 @@ pub(crate) fn client_config(settings: &Mqtt) -> Result<Arc<ClientConfig>, Creden
     };
     let mut config = match (&settings.certificate_file, &settings.key_file) {
         (Some(certificate), Some(key)) => {
-            let shown = SingleCertAndKey::from(certified(certificate, key)?);
+            let shown = SingleCertAndKey::from(certified(settings.keys, certificate, key)?);
             builder.with_client_cert_resolver(Arc::new(shown))
         }
         _ => builder.with_no_client_auth(),
@@ -160,13 +171,13 @@ pub(crate) fn client_config(settings: &Mqtt) -> Result<Arc<ClientConfig>, Creden
 }
 
 fn roots(settings: &Mqtt) -> Result<RootCertStore, CredentialError> {
-    const KEY: &str = "mqtt.ca_file";
+    let key = settings.keys.ca_file;
     let mut roots = RootCertStore::empty();
     match &settings.ca_file {
         Some(path) => {
-            for certificate in certificates(KEY, path)? {
+            for certificate in certificates(key, path)? {
                 let added = roots.add(certificate);
-                added.map_err(|error| wrong(KEY, path, format!("holds {error}")))?;
+                added.map_err(|error| wrong(key, path, format!("holds {error}")))?;
             }
         }
         None => {
@@ -174,24 +185,32 @@ fn roots(settings: &Mqtt) -> Result<RootCertStore, CredentialError> {
         }
     }
     match roots.is_empty() {
-        true => Err(CredentialError::NoCas),
+        true => Err(CredentialError::NoCas { key }),
         false => Ok(roots),
     }
 }
 
 /// What the client shows. The key's bytes are zeroised here; ring keeps what it has made of them.
-fn certified(certificate: &Path, key: &Path) -> Result<CertifiedKey, CredentialError> {
-    const KEY: &str = "mqtt.key_file";
-    let chain = certificates("mqtt.certificate_file", certificate)?;
-    let content = secret(KEY, key, MAX_KEY)?;
+fn certified(
+    keys: &LoginKeys,
+    certificate: &Path,
+    path: &Path,
+) -> Result<CertifiedKey, CredentialError> {
+    let pair = |source| CredentialError::Pair {
+        certificate: keys.certificate_file,
+        key: keys.key_file,
+        source,
+    };
+    let key = keys.key_file;
+    let chain = certificates(keys.certificate_file, certificate)?;
+    let content = secret(key, path, MAX_KEY)?;
     let problem = "holds no private key in PEM without a passphrase";
-    let der = PrivateKeyDer::from_pem_slice(&content).map_err(|_| wrong(KEY, key, problem))?;
+    let der = PrivateKeyDer::from_pem_slice(&content).map_err(|_| wrong(key, path, problem))?;
     let der = Zeroizing::new(der);
-    let signing = any_supported_type(&der).map_err(CredentialError::Pair)?;
-    let certified = CertifiedKey::new(chain, signing);
+    let certified = CertifiedKey::new(chain, any_supported_type(&der).map_err(pair)?);
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
-        Err(error) => Err(CredentialError::Pair(error)),
+        Err(error) => Err(pair(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use rumqttc::{ConnectReturnCode, ConnectionError, StateError, mqttbytes};
 
 use super::tls_error;
-use crate::config::Mqtt;
+use crate::config::{LoginKeys, Mqtt};
 
 /// A message was not accepted for publishing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,13 @@ pub enum PublishError {
 )]
 pub enum LinkError {
     /// Nobody listens at the address, or there is no way to it.
-    #[error("no broker at {address} ({detail}): start one with `cargo run --release -p broker`")]
-    Unreachable { address: String, detail: String },
-    /// A file of `[mqtt]` cannot be used, so there was no attempt.
+    #[error("no broker at {address} ({detail}): {mend}")]
+    Unreachable {
+        address: String,
+        detail: String,
+        mend: &'static str,
+    },
+    /// A file that the settings name cannot be used, so there was no attempt.
     #[error("{detail}")]
     Credentials { detail: String },
     /// One of the two does not believe the other's certificate, or they do not speak TLS with each other.
@@ -42,7 +46,7 @@ pub enum LinkError {
         address: String,
         detail: String,
         /// What to do about it.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The broker does not let this account in.
     #[error("the broker at {address} refused the login: {detail}")]
@@ -50,7 +54,7 @@ pub enum LinkError {
         address: String,
         detail: String,
         /// What to do about it.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The broker said no to something else than the account.
     #[error("the broker at {address} refused the connection: {detail}")]
@@ -99,7 +103,7 @@ impl LinkError {
     }
 
     /// What to do about it, where the message does not say so.
-    pub fn remedy(&self) -> Option<&'static str> {
+    pub fn remedy(&self) -> Option<&str> {
         match self {
             Self::Credentials { .. } => {
                 Some("correct the setting or the file; it is read again for each attempt")
@@ -109,7 +113,7 @@ impl LinkError {
                 Some("see the broker's log; its rules must allow this client id")
             }
             Self::Protocol { .. } => Some(
-                "correct the port in mqtt.address; if the broker speaks TLS there, write mqtts:// before the address",
+                "correct the port of the address; if the broker speaks TLS there, write mqtts:// before the address",
             ),
             _ => None,
         }
@@ -154,6 +158,7 @@ impl LinkError {
                 _ => Self::Unreachable {
                     address,
                     detail: error.to_string(),
+                    mend: settings.keys.absent,
                 },
             },
             ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
@@ -193,19 +198,28 @@ const CLOSED_EARLY: &str = "closed by the broker before it accepted the connecti
 /// What a CONNACK other than 0 comes to.
 fn refusal(code: ConnectReturnCode, address: String, settings: &Mqtt) -> LinkError {
     let known = settings.user.is_some() || settings.certificate_file.is_some();
+    let LoginKeys {
+        user,
+        password_file,
+        certificate_file,
+        key_file,
+        ..
+    } = settings.keys;
     let detail = match code {
         ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized if !known => {
             return LinkError::Login {
                 address,
                 detail: "it wants an account".to_owned(),
-                remedy: "set mqtt.user and mqtt.password_file, or mqtt.certificate_file and mqtt.key_file",
+                remedy: format!(
+                    "set {user} and {password_file}, or {certificate_file} and {key_file}"
+                ),
             };
         }
         ConnectReturnCode::BadUserNamePassword => {
             return LinkError::Login {
                 address,
                 detail: "wrong user name or password".to_owned(),
-                remedy: "correct mqtt.user or the password in mqtt.password_file",
+                remedy: format!("correct {user} or the password in {password_file}"),
             };
         }
         ConnectReturnCode::NotAuthorized => {
@@ -213,7 +227,9 @@ fn refusal(code: ConnectReturnCode, address: String, settings: &Mqtt) -> LinkErr
                 address,
                 detail: "not authorised: wrong user name or password, or this account may not connect under this client id"
                     .to_owned(),
-                remedy: "correct mqtt.user or the password in mqtt.password_file, or let the broker's rules allow the account",
+                remedy: format!(
+                    "correct {user} or the password in {password_file}, or let the broker's rules allow the account"
+                ),
             };
         }
         ConnectReturnCode::Success => "accepted",

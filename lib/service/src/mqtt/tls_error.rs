@@ -6,12 +6,12 @@ use std::io;
 use rumqttc::{ConnectionError, StateError, TlsError, mqttbytes};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
-use crate::config::Mqtt;
+use crate::config::{LoginKeys, Mqtt};
 
 /// What is wrong, and what to do about it.
 pub(super) struct Problem {
     pub detail: String,
-    pub remedy: &'static str,
+    pub remedy: String,
 }
 
 /// What TLS has to do with the failure of a connection; `None` if nothing.
@@ -22,11 +22,12 @@ pub(super) fn problem(error: &ConnectionError, settings: &Mqtt) -> Option<Proble
     match error {
         ConnectionError::Tls(TlsError::Io(error)) => Some(Problem {
             detail: format!("the handshake was cut off ({error})"),
-            remedy: "see the broker's log; if it does not speak TLS there, leave mqtts:// out or correct the port",
+            remedy: "see the broker's log; if it does not speak TLS there, leave mqtts:// out or correct the port"
+                .to_owned(),
         }),
         ConnectionError::Tls(error) => Some(Problem {
             detail: error.to_string(),
-            remedy: "correct the host in mqtt.address",
+            remedy: format!("correct the host in {}", settings.keys.address),
         }),
         _ => None,
     }
@@ -69,39 +70,45 @@ fn explain(error: &Error, settings: &Mqtt) -> Problem {
         ),
         other => (other.to_string(), "see the broker's log"),
     };
+    let remedy = remedy.to_owned();
     Problem { detail, remedy }
 }
 
 /// We do not believe the broker's certificate.
 fn certificate(error: &CertificateError, settings: &Mqtt) -> Problem {
+    let LoginKeys {
+        address,
+        ca_file,
+        server_name,
+        ..
+    } = settings.keys;
     let (detail, remedy) = match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            match settings.ca_file {
-                Some(_) => (
-                    "no CA in mqtt.ca_file has signed the broker's certificate".to_owned(),
-                    "name the file of the CA that has, in mqtt.ca_file",
-                ),
-                None => (
-                    "no CA that this machine trusts has signed the broker's certificate".to_owned(),
-                    "name the file of the CA that has, in mqtt.ca_file",
-                ),
-            }
+            let who = match settings.ca_file {
+                Some(_) => format!("no CA in {ca_file}"),
+                None => "no CA that this machine trusts".to_owned(),
+            };
+            (
+                format!("{who} has signed the broker's certificate"),
+                format!("name the file of the CA that has, in {ca_file}"),
+            )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
             format!("the broker's certificate has expired ({error})"),
-            "renew it, or set this machine's clock",
+            "renew it, or set this machine's clock".to_owned(),
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
             format!("the broker's certificate is not valid yet ({error})"),
-            "set this machine's clock, or that of whoever made the certificate",
+            "set this machine's clock, or that of whoever made the certificate".to_owned(),
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
             format!("the broker's certificate is for another name ({error})"),
-            "write that name in mqtt.address, or in mqtt.server_name if it is no address",
+            format!("write that name in {address}, or in {server_name} if it is no address"),
         ),
         other => (
             format!("the broker's certificate cannot be used ({other})"),
-            "make one for the broker that its CA has signed, and that is not a CA itself",
+            "make one for the broker that its CA has signed, and that is not a CA itself"
+                .to_owned(),
         ),
     };
     Problem { detail, remedy }
@@ -110,6 +117,11 @@ fn certificate(error: &CertificateError, settings: &Mqtt) -> Problem {
 /// The broker ended the handshake.
 fn refused(alert: AlertDescription, settings: &Mqtt) -> Problem {
     use AlertDescription as Alert;
+    let LoginKeys {
+        certificate_file,
+        key_file,
+        ..
+    } = settings.keys;
     let shown = settings.certificate_file.is_some();
     let about_us = matches!(
         alert,
@@ -126,15 +138,15 @@ fn refused(alert: AlertDescription, settings: &Mqtt) -> Problem {
     let (detail, remedy) = match (about_us, shown) {
         (_, false) if about_us || alert == Alert::HandshakeFailure => (
             format!("the broker wants a certificate of its clients ({alert:?})"),
-            "set mqtt.certificate_file and mqtt.key_file",
+            format!("set {certificate_file} and {key_file}"),
         ),
         (true, _) => (
-            format!("the broker does not accept mqtt.certificate_file ({alert:?})"),
-            "have it signed by a CA that the broker trusts; see the broker's log, and `doctor` for its dates",
+            format!("the broker does not accept {certificate_file} ({alert:?})"),
+            "have it signed by a CA that the broker trusts; see the broker's log, and `doctor` for its dates".to_owned(),
         ),
         (false, _) => (
             format!("the broker ended the handshake ({alert:?})"),
-            "see the broker's log",
+            "see the broker's log".to_owned(),
         ),
     };
     Problem { detail, remedy }

@@ -25,7 +25,7 @@ pub use min_meters::{MinMeters, first_window_after};
 pub use plan::PlanKeeper;
 pub(crate) use roster::CACHES as ROSTER_CACHES;
 pub use roster::{EnrolledMeter, EnrolledTwice, Roster, RosterKeeper, RosterScope};
-pub use waiting::PlanWait;
+pub use waiting::{PlanWait, no_plan};
 
 /// What an accepted message changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,18 @@ use crate::config::Deployment;
 /// How long a plan may be missing until it is said what may be wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What it can be that no plan comes.
+#[must_use]
+pub fn no_plan(deployment: &Deployment) -> String {
+    let (id, root) = (&deployment.id, &deployment.root);
+    format!(
+        "no plan of deployment {id} has come on {root}/plan. Either no operator of this deployment uses this broker; or deployment.id \
+         or deployment.root differ from the operator's; or the broker's rules do not let this client read that topic; or it drops \
+         messages as large as a plan (mosquitto: message_size_limit; NATS: max_payload). The operator's log says whether its plan \
+         comes back from the broker"
+    )
+}
+
 /// The wait for the first plan: said when it begins, and once more, with what may be wrong, after a minute.
 #[derive(Debug, Default)]
 pub struct PlanWait {
@@ -24,10 +36,8 @@ impl PlanWait {
             tracing::info!("waiting for the operator's plan of deployment {id} on {root}/plan");
         } else if self.is_long() {
             tracing::warn!(
-                "the broker is connected, and for a minute no plan of deployment {id} has come on {root}/plan. Either no operator \
-                 of this deployment uses this broker; or deployment.id or deployment.root differ from the operator's; or the \
-                 broker's rules do not let this client read that topic; or it drops messages as large as a plan (mosquitto: \
-                 message_size_limit; NATS: max_payload). The operator's log says whether its plan comes back from the broker"
+                "the broker is connected, and for a minute {}",
+                no_plan(deployment)
             );
         }
     }

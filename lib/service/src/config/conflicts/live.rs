@@ -67,7 +67,16 @@ fn unused(settings: &Settings, given: impl Fn(&str) -> bool) -> Vec<Option<Confl
         "it is about live readings: set meter.source = \"lines\" or \"mqtt\", or leave it out",
     );
     found.extend(only(
-        &["meter.feed.address", "meter.feed.mappings"],
+        &[
+            "meter.feed.address",
+            "meter.feed.user",
+            "meter.feed.password_file",
+            "meter.feed.ca_file",
+            "meter.feed.certificate_file",
+            "meter.feed.key_file",
+            "meter.feed.server_name",
+            "meter.feed.mappings",
+        ],
         subscribed,
         "nobody would subscribe there: set meter.source = \"mqtt\", or leave it out",
     ));
