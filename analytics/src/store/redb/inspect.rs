@@ -48,10 +48,12 @@ impl Inspection {
         let overlay = Overlay::open(path).map_err(|error| failed(error.into()))?;
         let database = builder().create_with_backend(overlay);
         let database = database.map_err(|error| failed(error.into()))?;
+        let format = meta(&database).map_err(failed)?.format;
         // The overlay keeps it from the file.
-        migrate::migrate(&database, path, &meta(&database).map_err(failed)?.format)?;
+        migrate::migrate(&database, path, &format)?;
         let read = view(&database).and_then(|view| Self::read(&view, contributors));
-        read.map_err(failed)
+        let read = read.map_err(failed)?;
+        Ok(Self { format, ..read })
     }
 
     /// What a running process has committed.

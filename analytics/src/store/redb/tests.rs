@@ -170,15 +170,16 @@ fn a_repeated_commit_changes_nothing() {
 }
 
 #[test]
-fn one_process_has_the_file() {
+fn one_process_has_the_file_and_others_look_on() {
     let (_folder, path) = file();
     let store = open(&path).unwrap();
-    assert!(matches!(open(&path), Err(StoreError::InUse { .. })));
-    let error = Inspection::of(&path, true).unwrap_err();
+    let error = open(&path).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }));
     assert!(error.to_string().contains("in use by another process"));
+    let running = Inspection::of(&path, true).unwrap();
     drop(store);
-    Inspection::of(&path, true).unwrap();
+    let stopped = Inspection::of(&path, true).unwrap();
+    assert_eq!(format!("{running:?}"), format!("{stopped:?}"));
     open(&path).unwrap();
 }
 

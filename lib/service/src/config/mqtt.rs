@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +59,8 @@ impl Mqtt {
     /// # Errors
     /// A sentence saying what is wrong with an address.
     pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>, String> {
-        self.address.split(',').map(str::parse).collect()
+        let parse = |text| Endpoint::parse(text, self.keys);
+        self.address.split(',').map(parse).collect()
     }
 
     /// Whether every broker is on this machine.
@@ -80,19 +80,15 @@ pub(crate) struct Endpoint {
     pub tls: bool,
 }
 
+const EXAMPLE: &str = "expected host:port, such as 127.0.0.1:1883, or with TLS mqtts://host:8883";
+
 impl Endpoint {
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
-}
 
-const EXAMPLE: &str = "expected host:port, such as 127.0.0.1:1883, or with TLS mqtts://host:8883";
-
-impl FromStr for Endpoint {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn parse(text: &str, keys: &LoginKeys) -> Result<Self, String> {
         let text = text.trim();
         let (tls, default, rest) = match text.split_once("://") {
             None => (false, None, text),
@@ -104,10 +100,14 @@ impl FromStr for Endpoint {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('@') {
-            return Err(
-                "an account is given by `user` and `password_file`, not within the address"
-                    .to_owned(),
-            );
+            let LoginKeys {
+                user,
+                password_file,
+                ..
+            } = keys;
+            return Err(format!(
+                "an account is given by {user} and {password_file}, not within the address"
+            ));
         }
         // The colons of an IPv6 address are within brackets.
         let (host, port) = match (rest.rsplit_once(':'), default) {
@@ -174,9 +174,9 @@ mod tests {
             ("mqtts://[::1]", "mqtts://[::1]:8883"),
             (" broker_1:1883", "broker_1:1883"),
         ] {
-            let endpoint: Endpoint = text.parse().unwrap();
+            let endpoint = Endpoint::parse(text, LoginKeys::mqtt()).unwrap();
             assert_eq!(endpoint.to_string(), shown);
-            assert_eq!(shown.parse(), Ok(endpoint));
+            assert_eq!(Endpoint::parse(shown, LoginKeys::mqtt()), Ok(endpoint));
         }
     }
 
@@ -194,9 +194,9 @@ mod tests {
             ("[nobody]:1", "neither a name nor an address"),
             ("*:1", "`*` is neither a name nor an address"),
             ("ws://broker:80", "`ws://` is not spoken here"),
-            ("mqtt://me:secret@broker", "`password_file`"),
+            ("mqtt://me:secret@broker", "mqtt.password_file"),
         ] {
-            let error = text.parse::<Endpoint>().unwrap_err();
+            let error = Endpoint::parse(text, LoginKeys::mqtt()).unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
