@@ -1,72 +1,46 @@
-//! Event time for processes that go by the clock, as fast as a run needs it.
+//! Event time for processes that go by the clock: it passes as a run needs it, and not as wall time does.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
-use service::clock::{Clock, SystemClock};
-use service::files::{PRIVATE, write_atomic};
+use service::clock::Clock;
 use wire::UnixMillis;
 
-/// How event time passes, as its file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Pace {
-    /// Event time until it begins to pass, less a second.
-    pub(crate) from_s: u64,
-    /// It stands still from here on.
-    pub(crate) until_s: u64,
-    /// Seconds of event time in a second.
-    pub(crate) speed: f64,
-    /// The wall time at which event time begins to pass.
-    pub(crate) began_ms: Option<u64>,
-}
-
-impl Pace {
-    pub(crate) fn write(self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string(&self)?;
-        write_atomic(path, text.as_bytes(), PRIVATE)
-            .with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(serde_json::from_str(&text)?)
-    }
-
-    fn at(self, wall: UnixMillis) -> UnixMillis {
-        let Some(began_ms) = self.began_ms else {
-            // Just before the first window, so that this is the one a gateway begins with.
-            return UnixMillis((self.from_s - 1) * 1_000);
-        };
-        let passed_ms = wall.0.saturating_sub(began_ms) as f64 * self.speed;
-        UnixMillis((self.from_s * 1_000 + passed_ms as u64).min(self.until_s * 1_000))
-    }
-}
-
-/// A clock of event time that several processes go by, each of their lives: a function of wall time, by a file.
+/// A clock that shows what a file says, to each life of a process.
 pub(crate) struct EventClock {
     path: PathBuf,
-    pace: Mutex<Pace>,
+    last: AtomicU64,
 }
 
 impl EventClock {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        let pace = Mutex::new(Pace::read(&path)?);
-        Ok(Self { path, pace })
+        let now = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self {
+            path,
+            last: AtomicU64::new(now),
+        })
     }
+
+    /// Lets the clocks of a file show `time`.
+    pub(crate) fn set(path: &Path, time: UnixMillis) -> Result<()> {
+        let new = path.with_extension("new");
+        std::fs::write(&new, time.0.to_string())
+            .and_then(|()| std::fs::rename(&new, path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn read(path: &Path) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.parse().ok()
 }
 
 impl Clock for EventClock {
     fn now(&self) -> UnixMillis {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if pace.began_ms.is_none()
-            && let Ok(newer) = Pace::read(&self.path)
-        {
-            *pace = newer;
-        }
-        pace.at(SystemClock.now())
+        let last = self.last.load(Ordering::SeqCst);
+        let now = read(&self.path).unwrap_or(last);
+        self.last.store(now, Ordering::SeqCst);
+        UnixMillis(now)
     }
 }
 
@@ -75,18 +49,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn event_time_stands_before_it_begins_and_after_its_end() {
-        let mut pace = Pace {
-            from_s: 1_000,
-            until_s: 2_000,
-            speed: 100.0,
-            began_ms: None,
-        };
-        let at = |pace: Pace, ms| pace.at(UnixMillis(ms)).0;
-        assert_eq!(at(pace, 77_000), 999_000);
-        pace.began_ms = Some(70_000);
-        assert_eq!(at(pace, 70_000), 1_000_000);
-        assert_eq!(at(pace, 70_500), 1_050_000);
-        assert_eq!(at(pace, 90_000), 2_000_000);
+    fn a_clock_shows_what_its_file_says_and_stands_still_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("clock");
+        assert!(EventClock::open(file.clone()).is_err());
+        EventClock::set(&file, UnixMillis(7)).unwrap();
+        let clock = EventClock::open(file.clone()).unwrap();
+        assert_eq!(clock.now(), UnixMillis(7));
+        EventClock::set(&file, UnixMillis(8)).unwrap();
+        assert_eq!(clock.now(), UnixMillis(8));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(clock.now(), UnixMillis(8));
     }
 }

@@ -1,7 +1,7 @@
 //! Meters that talk: simulated readings, each a line to the live gateway's socket, sent again until it is answered.
 //!
-//! The live gateway goes by an [`EventClock`] as fast as the other gateway's readings. It stands still until the first lines are
-//! answered: a gateway that waits for its plan or its enrolment reads nothing, and no interval may pass meanwhile.
+//! The live gateway goes by an [`EventClock`]. An interval has passed once its lines are answered, and not before: a gateway that
+//! waits for its plan or its enrolment reads nothing.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,20 @@ use service::stop::Stop;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
-use wire::{FeederId, Grid, UnixSeconds, WindowStart};
+use wire::{FeederId, Grid, UnixMillis, UnixSeconds, WindowStart};
 
-use super::event_clock::{EventClock, Pace};
+use super::event_clock::EventClock;
+use super::observer::Observer;
 use super::stage::WINDOWS_PER_S;
 
 /// Meters of the live gateway, all on a feeder of their own: enough for a release.
 const METERS: u32 = 20;
 const FEEDER: &str = "live-1";
 const GATEWAY: &str = "gateway-live";
-/// Windows for which an interval takes lines after its end, or after a start of the gateway: four seconds.
+/// Windows for which an interval takes lines after its end, or after a start of the gateway: four seconds at least.
 const GRACE: u32 = 8;
+/// Windows that its meters may be ahead of those of the other gateway.
+const LEAD: u64 = 2;
 /// Windows of reports for which there is room: the intervals of the grace, and those of some starts in a row.
 const ROOM: usize = 48;
 /// Between two looks at the clock, and two attempts to connect.
@@ -84,7 +87,7 @@ impl House {
     ) -> Result<Self> {
         let mut own = settings.clone();
         let (socket, meters) = (folder.join("lines"), folder.join("meters.csv"));
-        let grace = Duration::from_secs(grid.window_s()) * GRACE;
+        let grace = Duration::from_secs(grid.longest_window_s()) * GRACE;
         own.meter = service::config::Meter {
             gateway: GATEWAY.parse()?,
             metrics_listen: Some(free_address()?),
@@ -93,7 +96,7 @@ impl House {
             lines: format!("unix:{}", socket.display()),
             live_grace: grace,
             // The first interval is sent before the clock begins.
-            live_ahead: Duration::from_secs(grid.window_s()),
+            live_ahead: Duration::from_secs(grid.longest_window_s()),
             outbox_max_reports: ROOM * METERS as usize,
             retry_min: settings.meter.retry_min,
             retry_max: settings.meter.retry_max,
@@ -115,7 +118,7 @@ impl House {
         let house = Self {
             settings: own,
             config: folder.join("live.toml"),
-            clock: folder.join("clock.json"),
+            clock: folder.join("clock"),
             socket,
             fleet,
             from,
@@ -124,23 +127,9 @@ impl House {
             sent: Arc::default(),
         };
         std::fs::write(&house.config, toml::to_string(&house.settings)?)?;
-        house.pace(None).write(&house.clock)?;
+        // Just before the first window, so that this is the one the gateway begins with.
+        EventClock::set(&house.clock, UnixMillis((from.0 - 1) * 1_000))?;
         Ok(house)
-    }
-
-    /// Windows after the last one that its clock goes on for: until all intervals are closed.
-    pub(crate) const fn afterwards() -> u32 {
-        2 * GRACE
-    }
-
-    fn pace(&self, began_ms: Option<u64>) -> Pace {
-        let windows = u64::from(self.windows + Self::afterwards());
-        Pace {
-            from_s: self.from.0,
-            until_s: self.from.0 + windows * self.grid.window_s(),
-            speed: WINDOWS_PER_S * self.grid.window_s() as f64,
-            began_ms,
-        }
     }
 
     /// Adds the truth of its feeder.
@@ -180,46 +169,57 @@ impl House {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends every reading, interval after interval, until `stop` fires.
-    pub(crate) fn begin(&self, stop: Stop) {
+    /// Sends every reading, interval after interval and no faster than the other gateway's meters report, and then lets event time
+    /// pass, until `stop` fires.
+    pub(crate) fn begin(&self, observer: Observer, stop: Stop) {
         let house = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.stopped() => {}
-                sent = house.send_all() => {
-                    if let Err(error) = sent {
-                        house.sent().refused.push(format!("no more lines are sent: {error:#}"));
-                    }
+                Err(error) = house.send_all(&observer) => {
+                    house.sent().refused.push(format!("no more lines are sent: {error:#}"));
                     house.sent().is_over = true;
                 }
             }
         });
     }
 
-    async fn send_all(&self) -> Result<()> {
+    /// Does not end but with an error.
+    async fn send_all(&self, observer: &Observer) -> Result<()> {
         let mut source = Simulated::new(&self.fleet)?;
         let ids: Vec<_> = source.meters().iter().map(|spec| spec.id.clone()).collect();
-        let clock = EventClock::open(self.clock.clone())?;
         let mut connection = None;
-        let intervals = u64::from(self.windows) * u64::from(self.grid.batch());
-        for number in 0..intervals {
-            let start = self.from.0 + number * u64::from(self.grid.interval_s());
-            let end_ms = (start + u64::from(self.grid.interval_s())) * 1_000;
-            while number > 0 && clock.now().0 < end_ms {
-                sleep(LOOK).await;
+        let pause = Duration::from_secs_f64(1.0 / WINDOWS_PER_S / f64::from(self.grid.batch()));
+        let end = self.from.0 + u64::from(self.windows) * self.grid.longest_window_s();
+        let mut start = self.from.0;
+        loop {
+            let next = start + u64::from(self.grid.interval_s());
+            if start < end {
+                while self.is_ahead_of(observer, start) {
+                    sleep(LOOK).await;
+                }
+                let energies = self.read(&mut source, UnixSeconds(start))?;
+                let lines = ids.iter().zip(energies).map(|(id, uwh)| {
+                    let energy_wh = decimal(uwh);
+                    format!("{{\"meter\":\"{id}\",\"time\":{start},\"energy_wh\":{energy_wh}}}\n")
+                });
+                let lines: Vec<String> = lines.collect();
+                self.send(&mut connection, &lines).await;
             }
-            let energies = self.read(&mut source, UnixSeconds(start))?;
-            let lines = ids.iter().zip(energies).map(|(id, uwh)| {
-                let energy_wh = decimal(uwh);
-                format!("{{\"meter\":\"{id}\",\"time\":{start},\"energy_wh\":{energy_wh}}}\n")
-            });
-            let lines: Vec<String> = lines.collect();
-            self.send(&mut connection, &lines).await;
-            if number == 0 {
-                self.pace(Some(SystemClock.now().0)).write(&self.clock)?;
+            self.sent().is_over = next >= end;
+            // What is in the future is not taken.
+            if next * 1_000 < SystemClock.now().0 {
+                EventClock::set(&self.clock, UnixMillis(next * 1_000))?;
+                start = next;
             }
+            sleep(pause).await;
         }
-        Ok(())
+    }
+
+    /// Whether the other gateway's meters have not come so far yet.
+    fn is_ahead_of(&self, observer: &Observer, start: u64) -> bool {
+        let newest = observer.seen().newest;
+        start >= newest.map_or(self.from.0, |newest| newest.0) + LEAD * self.grid.longest_window_s()
     }
 
     /// Sends lines, all of them again until each has an answer.

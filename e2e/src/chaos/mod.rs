@@ -131,7 +131,7 @@ pub async fn run(
     let observer = Observer::start(&stage.settings, &stage.gateways(), topics, observed);
     let processes = start(&stage, options, results, &faults).await?;
     if let Some(house) = &stage.live {
-        house.begin(sending);
+        house.begin(observer.clone(), sending);
     }
 
     let (sender, mut recovered) = mpsc::unbounded_channel();

@@ -60,9 +60,11 @@ impl Probe {
             Role::Analytics => &[analytics::FOLDED, analytics::DUPLICATE],
             Role::Meter => &[meter::SETTLED],
             Role::Live => {
-                let house = self.house.as_ref();
-                let last = house.and_then(|house| house.sent().last_answer);
-                return last.is_some_and(|last| last > since);
+                // Once every line is answered, it has no more to do than to send what it has.
+                let sent = self.house.as_ref().map(|house| house.sent());
+                return sent.is_some_and(|sent| {
+                    sent.is_over || sent.last_answer.is_some_and(|last| last > since)
+                });
             }
         };
         let scrape = Metrics::scrape(self.address).await;

@@ -25,6 +25,8 @@ const FEWEST_WINDOWS: u32 = 30;
 pub(super) const WINDOWS_PER_S: f64 = 2.0;
 /// Smallest group where there are supplements: few of them are too small to be released then.
 const SUPPLEMENT: u32 = 2;
+/// Windows before now at which event time ends, and the live gateway's goes on.
+const MARGIN: u32 = 1_000;
 /// Windows the gateway may be ahead of its receipts.
 const AHEAD: usize = 4;
 
@@ -58,7 +60,7 @@ impl Stage {
         let length = u64::from(windows) * grid.longest_window_s();
         let now = jiff::Timestamp::now().as_second() as u64;
         // Far enough in the past not to catch up with now, where time would slow down.
-        let margin = u64::from(House::afterwards() + 2) * grid.longest_window_s();
+        let margin = u64::from(MARGIN) * grid.longest_window_s();
         let from = grid.window_of(UnixSeconds(now - length - margin));
         let mut base = base.clone();
         base.deployment.state_dir = folder.join("state");
