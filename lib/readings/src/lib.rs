@@ -10,10 +10,10 @@
 //!   they follow, `customer`, `curve` and `appliance` what one of them does, `solar` what panels export, `strata` what
 //!   makes a fleet of them, `mix` the randomness
 //! * `file`: interval data from the files that people have, by its `options`. `text` makes lines of bytes (`container`), `forms` make
-//!   rows of lines, `series` takes them (`run`, `ids`), `intervals` and `assemble` make intervals of them, or `counters` of registers'
-//!   reads, and `table` has those in memory and answers for any multiple of them. Files of `fields` have a `dialect`, columns in
-//!   `roles` and times along an `axis` (`clock`, `times`); `number` and `unit` read values. `found` says what a file was taken to
-//!   be, `doubts` what may be wrong in that, `account` what became of its rows
+//!   rows of lines, `series` takes them (`run`, `ids`), `intervals` and `assemble` make a `column` of a customer's, or `counters` of
+//!   registers' reads, and `table` has what is replayed in memory (`compact`) and answers for any multiple of its intervals. Files of
+//!   `fields` have a `dialect`, columns in `roles` and times along an `axis` (`clock`, `times`); `number` and `unit` read values.
+//!   `found` says what a file was taken to be, `doubts` what may be wrong in that, `account` what became of its rows
 //! * `live`: meters that talk; `registers` makes intervals of what a counter showed
 //!
 //! # Rules

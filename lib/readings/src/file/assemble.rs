@@ -9,14 +9,13 @@
 
 use super::{
     account::Account,
+    column::{Column, FORGOTTEN, MISSING, is_reading},
     error::FileError,
     found::Label,
     intervals::Lengths,
-    number::nearest,
     options::{Gaps, LONGEST_FILLED_GAP},
     run::{Entry, Run},
     series::{Customer, Kind},
-    table::{Column, MISSING},
     times::show,
 };
 
@@ -42,8 +41,8 @@ pub(super) fn column(
         _ => None,
     };
     let mut runs = customer.runs;
-    let (start, mut values) = match (plain, runs.pop()) {
-        (Some(start), Some(run)) => (start, rules.energies(run.values, interval_s, account)),
+    let (start, values) = match (plain, runs.pop()) {
+        (Some(start), Some(run)) => (start, rules.energies(&run, interval_s, account)),
         (_, last) => {
             runs.extend(last);
             let mut filling = Filling::new(&customer.name, rules, account);
@@ -51,12 +50,14 @@ pub(super) fn column(
             filling.finish()
         }
     };
+    account.readings += customer.forgotten.readings;
+    account.total_uwh += customer.forgotten.uwh;
     account.missing += values.iter().filter(|value| **value == MISSING).count() as u64;
-    values.shrink_to_fit();
     Ok(Column {
         id: customer.id,
         start,
         values,
+        forgotten: customer.forgotten,
     })
 }
 
@@ -74,25 +75,14 @@ impl Rules<'_> {
         }
     }
 
-    fn energies(&self, mut values: Vec<i64>, length_s: u32, account: &mut Account) -> Vec<i64> {
-        for value in values.iter_mut().filter(|value| **value != MISSING) {
-            *value = self.energy(*value, length_s);
+    fn energies(&self, run: &Run, length_s: u32, account: &mut Account) -> Vec<i64> {
+        let mut values: Vec<i64> = run.values.iter().collect();
+        for value in values.iter_mut().filter(|value| is_reading(**value)) {
+            *value = self.kind.energy(*value, length_s);
             account.readings += 1;
             account.total_uwh += i128::from(*value);
         }
         values
-    }
-
-    /// Energy in µWh of a value.
-    fn energy(&self, value: i64, length_s: u32) -> i64 {
-        match self.kind {
-            Kind::Power => {
-                let nanowatt_seconds = i128::from(value) * i128::from(length_s);
-                // Within a billion watts for a day: fits.
-                nearest(nanowatt_seconds, 3_600 * 1_000) as i64
-            }
-            Kind::Energy | Kind::Register => value,
-        }
     }
 
     /// The length of the interval of each row, in order.
@@ -167,7 +157,7 @@ impl<'a> Filling<'a> {
             let Some(start) = self.rules.start(entry, length_s) else {
                 return Err(FileError::line(
                     entry.line,
-                    "the interval begins before 1970",
+                    "the interval begins before 1970: correct the time",
                 ));
             };
             if start % u64::from(length_s) != 0 {
@@ -186,10 +176,11 @@ impl<'a> Filling<'a> {
 
     fn off_grid(&self, entry: Entry, length_s: u32) -> FileError {
         let problem = format!(
-            "{} is off the grid: intervals of {length_s} s start at multiples of {length_s} s of UTC, and this row has a value \
-             (customer {:?}): correct its time, or empty its value to leave it out",
+            "{} is off the grid: intervals of {length_s} s start at multiples of {length_s} s of UTC, and customer {:?} has {} there: \
+             correct the time, or empty the value to leave it out",
             show(entry.at),
-            self.name
+            self.name,
+            self.rules.kind.shown(entry.value)
         );
         FileError::line(entry.line, problem)
     }
@@ -243,7 +234,12 @@ impl<'a> Filling<'a> {
         if value == MISSING {
             return;
         }
-        let energy = self.rules.energy(value, length_s);
+        if value == FORGOTTEN {
+            // Its interval has no other part.
+            (self.slot.covered_s, self.slot.sum) = (length_s, FORGOTTEN);
+            return;
+        }
+        let energy = self.rules.kind.energy(value, length_s);
         self.account.readings += 1;
         self.account.total_uwh += i128::from(energy);
         self.slot.covered_s += length_s;

@@ -118,7 +118,10 @@ pub(super) fn only_file(
     let files: Vec<(usize, &String)> = names.iter().enumerate().filter(ours).collect();
     match &files[..] {
         [(place, _)] => archive.by_index(*place).map_err(spoilt),
-        [] => Err(FileError::Whole("the zip archive is empty".to_owned())),
+        [] => Err(FileError::Whole(
+            "the zip archive is empty: pack the file of readings into it, or name that file itself"
+                .to_owned(),
+        )),
         [(_, first), (_, second), ..] => Err(FileError::Whole(format!(
             "the zip archive has {} files, such as {first:?} and {second:?}: unpack it and name one of them",
             files.len()

@@ -5,11 +5,11 @@ use crate::live::{Gap, RegisterRules, Registers};
 
 use super::{
     account::Account,
+    column::{Column, Forgotten, MISSING},
     error::FileError,
     options::LONGEST_FILLED_GAP,
     run::{Entry, Run},
     series::Customer,
-    table::{Column, MISSING},
     times::show,
 };
 
@@ -39,7 +39,8 @@ pub(super) fn interval_s(customers: &[Customer]) -> Result<u32, FileError> {
         seen > half
     });
     let Some((median, _)) = median else {
-        let problem = "too few rows of readings: a register needs two reads for an interval";
+        let problem =
+            "too few rows of readings: an interval needs the reads of a register at both its ends";
         return Err(FileError::Whole(problem.to_owned()));
     };
     let fits = LENGTHS
@@ -47,7 +48,7 @@ pub(super) fn interval_s(customers: &[Customer]) -> Result<u32, FileError> {
         .find(|length| u64::from(*length) * 10 >= median * 9);
     fits.ok_or_else(|| {
         FileError::Whole(format!(
-            "reads of a register are {median} s apart: an interval is at most a day of 86400 s"
+            "reads of a register are {median} s apart, and an interval is at most a day of 86400 s: replay reads that are closer"
         ))
     })
 }
@@ -82,6 +83,7 @@ pub(super) fn column(
         id: customer.id,
         start,
         values,
+        forgotten: Forgotten::default(),
     })
 }
 

@@ -1,11 +1,15 @@
 //! How a file of fields is written: what separates them, where the rows begin, how numbers look.
 
+use csv::StringRecord;
+
 use super::{
     error::FileError,
+    found::Found,
     look::{Look, is_row, look},
     marks,
     number::Numbers,
     options::With,
+    row::Value,
     unit::is_unit,
 };
 
@@ -30,6 +34,23 @@ pub(super) struct Dialect {
     pub(super) numbers: Numbers,
     /// The first rows and their lines.
     pub(super) rows: Vec<(u64, Vec<String>)>,
+}
+
+impl Dialect {
+    /// What a row has in a column.
+    pub(super) fn value(
+        &self,
+        line: u64,
+        (row, place): (&StringRecord, usize),
+        found: &Found,
+    ) -> Result<Value, FileError> {
+        let field = row.get(place).unwrap_or_default();
+        let value = self.numbers.value(field, found.unit, found.values);
+        value.ok_or_else(|| {
+            let problem = self.numbers.problem(field, found.unit, found.values);
+            FileError::field(line, &self.columns[place], field, problem)
+        })
+    }
 }
 
 /// Finds out the dialect by the first lines.

@@ -5,9 +5,7 @@ use super::{
     intervals::Lengths,
     options::ReplayOptions,
     series::{Customer, Kind},
-    table::{Column, MISSING},
 };
-use crate::MicroWattHours;
 
 /// Names that a total has, in lower case.
 const TOTALS: [&str; 9] = [
@@ -90,8 +88,8 @@ impl Facts<'_> {
         .collect()
     }
 
-    /// Doubts about the unit.
-    pub(super) fn of_unit(&self, columns: &[Column]) -> Option<Doubt> {
+    /// Doubts about the unit. `demands` has the mean demand in kW of every customer who draws something.
+    pub(super) fn of_unit(&self, demands: &[f64]) -> Option<Doubt> {
         if self.options.unit.is_some() {
             return None;
         }
@@ -125,14 +123,8 @@ impl Facts<'_> {
                 "set meter.unit = \"kW\" and meter.label = \"end\", or meter.unit = \"kWh\" if they were converted".to_owned(),
             );
         }
-        let large = |column: &&Column| {
-            mean_kw(column, self.found.interval_s).is_none_or(|kw| kw >= LARGE_KW)
-        };
-        let demand = columns
-            .iter()
-            .filter(|column| mean_kw(column, self.found.interval_s).is_some())
-            .count();
-        if !self.unit_said && demand >= CUSTOMERS && columns.iter().all(|column| large(&column)) {
+        let large = demands.iter().all(|kw| *kw >= LARGE_KW);
+        if !self.unit_said && demands.len() >= CUSTOMERS && large {
             return doubt(
                 format!(
                     "every customer draws {LARGE_KW} kW and more in the mean, read as {}",
@@ -172,7 +164,8 @@ impl Facts<'_> {
     }
 
     fn total(&self) -> Option<Doubt> {
-        let kept = |name: &&String| self.options.columns.keep.contains(name);
+        let keep = &self.options.columns.keep;
+        let kept = |name: &&String| keep.iter().any(|k| k.to_lowercase() == name.to_lowercase());
         let named = self
             .names
             .iter()
@@ -238,16 +231,6 @@ impl Facts<'_> {
             ),
         })
     }
-}
-
-/// Mean demand of a customer, unless nothing or less is drawn.
-fn mean_kw(column: &Column, interval_s: u32) -> Option<f64> {
-    let readings = column.values.iter().filter(|value| **value != MISSING);
-    let (count, sum) = readings.fold((0.0, 0.0), |(count, sum), value| {
-        (count + 1.0, sum + *value as f64)
-    });
-    let kwh = sum / (MicroWattHours::PER_WH as f64 * 1e3);
-    (kwh > 0.0).then(|| kwh / count * 3_600.0 / f64::from(interval_s))
 }
 
 /// Looks for columns that are the sum of the others.

@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum FileError {
     /// The bytes cannot be read on.
-    #[error("line {line} cannot be read")]
+    #[error(
+        "line {line} cannot be read: a file that is damaged or cut off has to be fetched again"
+    )]
     Read {
         /// Where.
         line: u64,

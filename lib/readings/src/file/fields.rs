@@ -2,6 +2,7 @@
 
 use super::{
     axis::Axis,
+    check,
     dialect::{self, Dialect},
     error::FileError,
     forms::{long, wide},
@@ -48,6 +49,7 @@ pub(super) fn read_fields(
     found.date_order = axis.times.date_order;
     found.left_out = roles.left_out.clone();
     let unit_said = unit(&dialect, &roles, with, found);
+    check::of_unit(found)?;
     let label_open = label(&dialect, &roles, &axis, with, found);
     let mut said = Said {
         unit: unit_said,

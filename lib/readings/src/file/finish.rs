@@ -14,14 +14,16 @@ use super::{
     table::Table,
 };
 
-/// Sorts what was read, makes intervals of it, and looks for what is doubtful.
+/// Sorts what was read, makes intervals of it, and looks for what is doubtful. None where values that were forgotten are needed.
 pub(super) fn finish(
     mut series: Series,
     found: &mut Found,
     said: Said,
     with: &With<'_>,
-) -> Result<(Vec<Doubt>, Account, Table), FileError> {
-    series.sort()?;
+) -> Result<Option<(Vec<Doubt>, Account, Table)>, FileError> {
+    if !series.sort()? {
+        return Ok(None);
+    }
     if series.customers.is_empty() {
         let problem = "too few rows of readings: 0, where at least 2 are needed";
         return Err(FileError::Whole(problem.to_owned()));
@@ -31,6 +33,9 @@ pub(super) fn finish(
         Kind::Register => Lengths::only(counters::interval_s(&series.customers)?),
         _ => Lengths::of(&series.customers)?,
     };
+    if !series.can_forget(&lengths) {
+        return Ok(None);
+    }
     found.interval_s = lengths.longest;
     if kind == Kind::Register {
         found.values = Values::Register;
@@ -59,19 +64,21 @@ pub(super) fn finish(
         gaps: with.options.gaps,
         lengths: &lengths,
     };
-    let mut columns = Vec::with_capacity(series.customers.len());
+    let mut table = Table::new(lengths.longest, with.options.keep);
+    let mut demands = Vec::with_capacity(series.customers.len());
     for customer in series.customers {
-        columns.push(match kind {
+        let column = match kind {
             Kind::Register => counters::column(customer, lengths.longest, &mut account)?,
             _ => assemble::column(customer, &rules, &mut account)?,
-        });
+        };
+        demands.extend(column.mean_kw(lengths.longest));
+        table.add(column);
     }
     // What is read as something else than it is has no unit to doubt.
     if doubts.iter().all(|doubt| doubt.subject != Subject::Values) {
-        doubts.extend(facts.of_unit(&columns));
+        doubts.extend(facts.of_unit(&demands));
     }
-    let table = Table::new(lengths.longest, columns, with.options.keep);
-    Ok((doubts, account, table))
+    Ok(Some((doubts, account, table)))
 }
 
 fn times(series: &Series) -> impl Iterator<Item = (u64, u64)> + '_ {

@@ -9,7 +9,7 @@ pub struct Found {
     pub form: Form,
     /// How its bytes became text, such as `UTF-8` or `gzip, UTF-16LE`.
     pub encoding: String,
-    /// What separates fields: `,`, `;`, a tab, `|`, or a blank, of which several count as one. A blank too for forms without fields.
+    /// What separates fields: `,`, `;`, a tab, `|`, or a blank, of which several count as one. A blank too for forms that have only one.
     pub separator: char,
     /// The decimal mark: `.` or `,`.
     pub decimal: char,

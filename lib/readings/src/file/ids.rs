@@ -29,7 +29,7 @@ impl Ids {
             .filter(|id| id.as_ref().bytes().any(|b| b != b'-'))
             .ok_or_else(|| {
                 let problem = format!(
-                    "{name:?} makes no meter id: it needs 1 to 64 characters and a letter or digit among them"
+                    "{name:?} makes no meter id: rename it, to 1 to 64 characters and a letter or digit among them"
                 );
                 FileError::line(line, problem)
             })?;

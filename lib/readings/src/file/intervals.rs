@@ -15,6 +15,8 @@ pub(super) struct Lengths {
     pub(super) usual: u32,
     /// The longest one: that of the file.
     pub(super) longest: u32,
+    /// The shortest one that the form says, or else the usual one.
+    shortest: u32,
     /// All of them that rows show by their distance.
     shown: Vec<u32>,
     /// Where a customer's rows go on at another length, or begin at another than usual: the line, and the lengths before and after.
@@ -51,6 +53,7 @@ impl Lengths {
         let mut lengths = Self {
             usual,
             longest: usual.max(said.keys().next_back().copied().unwrap_or(0)),
+            shortest: said.keys().next().copied().unwrap_or(usual),
             shown: vec![usual],
             change: None,
         };
@@ -73,6 +76,7 @@ impl Lengths {
         Self {
             usual: length,
             longest: length,
+            shortest: length,
             shown: vec![length],
             change: None,
         }
@@ -120,6 +124,12 @@ impl Lengths {
             Some((line, self.usual, length))
         };
         self.change = change.or_else(other);
+    }
+
+    /// The length of every interval, if there is only one.
+    pub(super) fn single(&self) -> Option<u32> {
+        let only = self.shown.len() == 1 && self.shortest == self.longest;
+        only.then_some(self.longest)
     }
 
     /// The length of a distance, if it is one.

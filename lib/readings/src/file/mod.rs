@@ -12,7 +12,10 @@ use crate::{MeterSpec, Reading, Source, SourceError};
 mod account;
 mod assemble;
 mod axis;
+mod check;
 mod clock;
+mod column;
+mod compact;
 mod container;
 mod counters;
 mod dialect;
@@ -40,6 +43,7 @@ mod table;
 mod text;
 mod times;
 mod unit;
+mod utf16;
 mod view;
 
 pub use self::{
@@ -66,11 +70,19 @@ pub struct Replay {
 /// # Errors
 /// [`SourceError::Io`], [`SourceError::TimeZone`], and [`SourceError::File`], which says what is wrong and where.
 pub fn open_replay(path: &Path, options: &ReplayOptions) -> Result<Replay, SourceError> {
-    let file = File::open(path).map_err(|error| SourceError::Io {
-        path: path.to_owned(),
-        error,
-    })?;
-    Replay::from_reader(file, path, options)
+    let open = || {
+        File::open(path).map_err(|error| SourceError::Io {
+            path: path.to_owned(),
+            error,
+        })
+    };
+    let file = open()?;
+    // What can be read only once is kept until all of it is understood.
+    let again = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if let Some(replay) = Replay::of(file, path, options, again)? {
+        return Ok(replay);
+    }
+    Replay::from_reader(open()?, path, options)
 }
 
 impl Replay {
@@ -83,12 +95,25 @@ impl Replay {
         name: &Path,
         options: &ReplayOptions,
     ) -> Result<Self, SourceError> {
+        let replay = Self::of(input, name, options, false)?;
+        Ok(replay.unwrap_or_else(|| unreachable!("nothing is forgotten")))
+    }
+
+    /// Reads `input`; with `forget`, values that are not to be kept are forgotten as they come. None if they are needed after all.
+    fn of(
+        input: impl Read,
+        name: &Path,
+        options: &ReplayOptions,
+        forget: bool,
+    ) -> Result<Option<Self>, SourceError> {
         let zone = wire::time_zone(&options.time_zone)?;
         let with = With {
             options,
             zone: &zone,
         };
-        let read = text::open(input, |text| read(text, &with));
+        let series = Series::new(options.keep.filter(|_| forget));
+        let read = check::of_each_other(options)
+            .and_then(|()| text::open(input, |text| read(text, &with, series)));
         read.map_err(|error| SourceError::File {
             path: name.to_owned(),
             error: Box::new(error),
@@ -133,8 +158,11 @@ impl Replay {
     }
 }
 
-fn read(mut text: Text<'_>, with: &With<'_>) -> Result<Replay, FileError> {
-    let mut series = Series::new();
+fn read(
+    mut text: Text<'_>,
+    with: &With<'_>,
+    mut series: Series,
+) -> Result<Option<Replay>, FileError> {
     let known = match with.options.form {
         Some(form) => KNOWN.iter().find(|known| known.form == form),
         None => KNOWN.iter().find(|known| (known.is)(text.head())),
@@ -143,6 +171,9 @@ fn read(mut text: Text<'_>, with: &With<'_>) -> Result<Replay, FileError> {
     let said = match known {
         Some(known) => {
             found.form = known.form;
+            check::of_form(with.options, known.form)?;
+            // What no setting says of these forms.
+            (found.label, found.unit, found.values) = (Label::Start, Unit::KWh, Values::Interval);
             (known.read)(&mut text, with, &mut found, &mut series)?;
             fields::Said {
                 unit: true,
@@ -153,13 +184,13 @@ fn read(mut text: Text<'_>, with: &With<'_>) -> Result<Replay, FileError> {
     };
     found.encoding = text.encoding();
     drop(text);
-    let (doubts, account, table) = finish::finish(series, &mut found, said, with)?;
-    Ok(Replay {
+    let finished = finish::finish(series, &mut found, said, with)?;
+    Ok(finished.map(|(doubts, account, table)| Replay {
         found,
         doubts,
         account,
         table,
-    })
+    }))
 }
 
 /// What is known before a file is looked at.

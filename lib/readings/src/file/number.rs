@@ -78,18 +78,22 @@ impl Numbers {
     }
 
     /// What is wrong with a field that has no value, and the mend.
-    pub(super) fn problem(&self, field: &str, unit: Unit) -> String {
-        let limit = match self.scaled(field) {
-            Some(_) => {
-                "beyond a million kWh, kW or their like: it can be of no customer".to_owned()
-            }
+    pub(super) fn problem(&self, field: &str, unit: Unit, values: Values) -> String {
+        let largest = match (values, unit.is_power()) {
+            (Values::Register, _) => "a billion kWh",
+            (Values::Interval, true) => "a million kW",
+            (Values::Interval, false) => "a million kWh",
+        };
+        match self.scaled(field) {
+            Some(_) => format!(
+                "is beyond {largest} when read as {unit}, and can be of no customer: correct it (meter.unit says another unit)"
+            ),
             None => format!(
-                "not a number of {unit} with the decimal mark {:?} (meter.decimal says which), nor a mark of a missing value \
+                "is not a number of {unit} with the decimal mark {:?} (meter.decimal says which), nor a mark of a missing value \
                  (meter.missing adds one)",
                 self.decimal
             ),
-        };
-        format!("is {limit}")
+        }
     }
 
     /// A field as a floating-point number, for times.

@@ -32,12 +32,14 @@ pub(super) fn roles(dialect: &Dialect, with: &With<'_>) -> Result<Roles, FileErr
     let time = view.time(columns)?;
     let time_of_day = view.time_of_day(time);
     let is_time = |place: usize| place == time || Some(place) == time_of_day;
-    let skipped = |place: usize| {
-        let name = &dialect.columns[place];
-        columns.skip.iter().any(|skip| skip == name)
+    let named = |names: &[String], setting: &str| -> Result<Vec<usize>, FileError> {
+        let places = names.iter().map(|name| view.named(name, setting));
+        places.collect()
     };
+    named(&columns.keep, "meter.columns.keep")?;
+    let skipped = named(&columns.skip, "meter.columns.skip")?;
     let rest: Vec<usize> = (0..view.names.len())
-        .filter(|place| !is_time(*place) && !skipped(*place))
+        .filter(|place| !is_time(*place) && !skipped.contains(place))
         .collect();
     let shape = view.shape(&rest, time, with)?;
     let used = |place: &usize| match &shape {

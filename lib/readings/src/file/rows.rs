@@ -98,10 +98,14 @@ impl<'t, 'a> Rows<'t, 'a> {
         if fields >= columns && !beyond {
             return Ok(());
         }
-        let missing = self.columns.get(fields);
-        let missing = missing.map_or(String::new(), |name| format!(": none for {name:?}"));
+        let wrong = match (self.columns.get(fields), self.record.get(columns)) {
+            (Some(column), _) => format!(", none for column {column:?}"),
+            (None, Some(field)) => format!(", {field:?} the first one beyond them"),
+            (None, None) => String::new(),
+        };
         let problem = format!(
-            "{fields} fields where the header has {columns} columns{missing} (a field with a separator in it needs quotes)"
+            "{fields} fields where the header has {columns} columns{wrong}: complete the row (a field with a separator in it, such as a \
+             decimal comma, needs quotes)"
         );
         Err(FileError::line(line, problem))
     }

@@ -1,6 +1,8 @@
-//! Rows of one customer that follow one another at one distance: eight bytes each.
+//! Rows of one customer that follow one another at one distance.
 
-use super::table::MISSING;
+use super::{column::MISSING, compact::Compact};
+
+const DAY_S: u64 = 86_400;
 
 /// Consecutive rows at one distance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +16,9 @@ pub(super) struct Run {
     /// Line of the first row, and the distance of lines.
     pub(super) line: u64,
     pub(super) line_step: i64,
-    pub(super) values: Vec<i64>,
+    pub(super) values: Compact,
+    /// Whether some of them are [`FORGOTTEN`](super::column::FORGOTTEN).
+    pub(super) forgotten: bool,
 }
 
 /// One row.
@@ -34,7 +38,8 @@ impl Run {
             interval_s: entry.interval_s,
             line: entry.line,
             line_step: 0,
-            values: vec![entry.value],
+            values: [entry.value].into_iter().collect(),
+            forgotten: false,
         }
     }
 
@@ -48,7 +53,7 @@ impl Run {
             line: self
                 .line
                 .saturating_add_signed(self.line_step.saturating_mul(by)),
-            value: self.values.get(place).copied().unwrap_or(MISSING),
+            value: self.values.get(place).unwrap_or(MISSING),
         }
     }
 
@@ -77,19 +82,40 @@ impl Run {
         } else if step != self.step || line_step != self.line_step {
             return false;
         }
-        // Doubling would waste up to half of the memory of a long file.
-        if self.values.len() == self.values.capacity() {
-            self.values.reserve_exact(self.values.len() / 8 + 64);
-        }
         self.values.push(entry.value);
         true
+    }
+
+    /// The length of the intervals that the run shows, in seconds, if it shows one.
+    pub(super) fn length_s(&self) -> Option<u32> {
+        let length = u32::try_from(self.step.unsigned_abs()).ok();
+        let length = length.filter(|length| self.interval_s == 0 || self.interval_s == *length);
+        length.filter(|length| (1..=DAY_S).contains(&u64::from(*length)))
+    }
+
+    /// Forgets the values of a block that has just become whole, unless one is missing or they come near `keep`, from and until.
+    /// Returns what they were.
+    pub(super) fn forget(&mut self, (from, until): (u64, u64)) -> Option<Vec<i64>> {
+        let places = self.values.just_packed()?;
+        let ends = [places.start, places.end - 1].map(|place| self.entry(place).at);
+        let (first, last) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let beyond =
+            last.saturating_add(2 * DAY_S) < from || first > until.saturating_add(2 * DAY_S);
+        let values: Vec<i64> = self.values.within(places).collect();
+        if !beyond || self.length_s().is_none() || values.contains(&MISSING) {
+            return None;
+        }
+        self.values.forget();
+        self.forgotten = true;
+        Some(values)
     }
 
     /// The same rows, the oldest first.
     fn ascending(mut self) -> Self {
         if self.step < 0 {
             let last = self.last();
-            self.values.reverse();
+            let values: Vec<i64> = self.values.iter().collect();
+            self.values = values.into_iter().rev().collect();
             (self.start, self.line) = (last.at, last.line);
             (self.step, self.line_step) = (-self.step, -self.line_step);
         }
@@ -101,15 +127,17 @@ impl Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Conflict(pub(super) Entry, pub(super) Entry);
 
-/// The runs in the order of time, without repetitions, of which `repeated` counts the equal ones.
-pub(super) fn sorted(runs: Vec<Run>, repeated: &mut u64) -> Result<Vec<Run>, Conflict> {
+/// The runs in the order of time, without repetitions, of which `repeated` counts the equal ones. None where runs that have forgotten
+/// values may repeat each other.
+pub(super) fn sorted(runs: Vec<Run>, repeated: &mut u64) -> Result<Option<Vec<Run>>, Conflict> {
     let mut runs: Vec<Run> = runs.into_iter().map(Run::ascending).collect();
     runs.sort_by_key(|run| run.start);
-    if runs
-        .windows(2)
-        .all(|pair| pair[0].last().at < pair[1].start)
-    {
-        return Ok(runs);
+    let follow = |pair: &[Run]| pair[0].last().at < pair[1].start;
+    if runs.windows(2).all(follow) {
+        return Ok(Some(runs));
+    }
+    if runs.iter().any(|run| run.forgotten) {
+        return Ok(None);
     }
     let mut entries: Vec<Entry> = runs.iter().flat_map(Run::entries).collect();
     drop(runs);
@@ -130,7 +158,7 @@ pub(super) fn sorted(runs: Vec<Run>, repeated: &mut u64) -> Result<Vec<Run>, Con
             sorted.push(Run::new(entry));
         }
     }
-    Ok(sorted)
+    Ok(Some(sorted))
 }
 
 #[cfg(test)]
@@ -164,7 +192,7 @@ mod tests {
             (10_800, 3),
         ];
         let mut repeated = 0;
-        let sorted = sorted(runs(&shuffled), &mut repeated).unwrap();
+        let sorted = sorted(runs(&shuffled), &mut repeated).unwrap().unwrap();
         let entries: Vec<_> = sorted
             .iter()
             .flat_map(Run::entries)
@@ -183,12 +211,11 @@ mod tests {
     #[test]
     fn newest_first_is_one_run_turned_round() {
         let mut repeated = 0;
-        let sorted = sorted(runs(&[(7_200, 2), (3_600, 1), (0, 0)]), &mut repeated).unwrap();
+        let rows = runs(&[(7_200, 2), (3_600, 1), (0, 0)]);
+        let sorted = sorted(rows, &mut repeated).unwrap().unwrap();
         assert_eq!(sorted.len(), 1);
-        assert_eq!(
-            (sorted[0].start, &sorted[0].values[..]),
-            (0, &[0, 1, 2][..])
-        );
+        assert_eq!(sorted[0].start, 0);
+        assert!(sorted[0].values.iter().eq([0, 1, 2]));
         assert_eq!(sorted[0].entry(0).line, 4);
     }
 

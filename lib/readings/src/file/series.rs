@@ -10,11 +10,13 @@ use std::collections::HashMap;
 use wire::MeterId;
 
 use super::{
+    column::{Forgotten, MISSING},
     error::FileError,
     ids::Ids,
+    intervals::Lengths,
+    number::nearest,
     row::{Row, Sink, Value},
     run::{Conflict, Entry, Run, sorted},
-    table::MISSING,
     times::show,
 };
 
@@ -26,6 +28,29 @@ pub(super) enum Kind {
     Register,
 }
 
+impl Kind {
+    /// Energy in µWh of a value of an interval of `length_s` seconds.
+    pub(super) fn energy(self, value: i64, length_s: u32) -> i64 {
+        match self {
+            Self::Power => {
+                let nanowatt_seconds = i128::from(value) * i128::from(length_s);
+                // Within a billion watts for a day: fits.
+                nearest(nanowatt_seconds, 3_600 * 1_000) as i64
+            }
+            Self::Energy | Self::Register => value,
+        }
+    }
+
+    /// A value as errors show it.
+    pub(super) fn shown(self, value: i64) -> String {
+        match (value, self) {
+            (MISSING, _) => "no value".to_owned(),
+            (value, Self::Power) => format!("{} W", value as f64 / 1e9),
+            (value, _) => format!("{} kWh", value as f64 / 1e9),
+        }
+    }
+}
+
 /// One customer's rows.
 #[derive(Debug)]
 pub(super) struct Customer {
@@ -34,6 +59,7 @@ pub(super) struct Customer {
     /// In the order of time once the file has been read.
     pub(super) runs: Vec<Run>,
     pub(super) counted: Counted,
+    pub(super) forgotten: Forgotten,
 }
 
 /// What is counted of a customer's values as they come.
@@ -57,11 +83,14 @@ pub(super) struct Series {
     pub(super) rows: u64,
     /// Rows that repeat another.
     pub(super) repeated: u64,
+    /// What is replayed, where the rest may be forgotten once it is counted.
+    keep: Option<(u64, u64)>,
 }
 
 impl Series {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(keep: Option<(u64, u64)>) -> Self {
         Self {
+            keep,
             ids: Ids::default(),
             places: HashMap::new(),
             latest: 0,
@@ -93,6 +122,7 @@ impl Series {
             id,
             runs: Vec::new(),
             counted: Counted::default(),
+            forgotten: Forgotten::default(),
         });
         Ok(self.customers.len() - 1)
     }
@@ -111,15 +141,26 @@ impl Series {
         Ok(value)
     }
 
-    /// Sorts what was taken.
-    pub(super) fn sort(&mut self) -> Result<(), FileError> {
+    /// Sorts what was taken; says whether that could be done with what was not forgotten.
+    pub(super) fn sort(&mut self) -> Result<bool, FileError> {
         let kind = self.kind;
         for customer in &mut self.customers {
             let runs = std::mem::take(&mut customer.runs);
             let sorted = sorted(runs, &mut self.repeated);
-            customer.runs = sorted.map_err(|conflict| refused(&customer.name, kind, conflict))?;
+            let sorted = sorted.map_err(|conflict| refused(&customer.name, kind, conflict))?;
+            let Some(sorted) = sorted else {
+                return Ok(false);
+            };
+            customer.runs = sorted;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether intervals of `lengths` can be made without what was forgotten: each value is one of them.
+    pub(super) fn can_forget(&self, lengths: &Lengths) -> bool {
+        let runs = self.customers.iter().flat_map(|customer| &customer.runs);
+        let mut forgotten = runs.filter(|run| run.forgotten);
+        forgotten.all(|run| run.length_s().is_some() && run.length_s() == lengths.single())
     }
 }
 
@@ -147,12 +188,31 @@ impl Sink for Series {
             }
             if run.append(entry) {
                 customer.counted.see(value);
+                customer.forget(self.keep, self.kind);
                 return Ok(());
             }
         }
         customer.counted.see(value);
         customer.runs.push(Run::new(entry));
         Ok(())
+    }
+}
+
+impl Customer {
+    /// Counts and forgets values of the last run that are not replayed. Reads of a register are needed by those around them.
+    fn forget(&mut self, keep: Option<(u64, u64)>, kind: Option<Kind>) {
+        let (Some(keep), Some(kind @ (Kind::Energy | Kind::Power))) = (keep, kind) else {
+            return;
+        };
+        let Some(run) = self.runs.last_mut() else {
+            return;
+        };
+        let (Some(length_s), Some(values)) = (run.length_s(), run.forget(keep)) else {
+            return;
+        };
+        for value in values {
+            self.forgotten.add(kind.energy(value, length_s));
+        }
     }
 }
 
@@ -171,11 +231,7 @@ impl Counted {
 }
 
 fn refused(customer: &str, kind: Option<Kind>, Conflict(first, second): Conflict) -> FileError {
-    let shown = |value: i64| match (value, kind) {
-        (MISSING, _) => "no value".to_owned(),
-        (value, Some(Kind::Power)) => format!("{} W", value as f64 / 1e9),
-        (value, _) => format!("{} kWh", value as f64 / 1e9),
-    };
+    let shown = |value| kind.unwrap_or(Kind::Energy).shown(value);
     let problem = format!(
         "customer {customer:?} has {} at {}, and {} on line {}: remove one of the two rows",
         shown(second.value),

@@ -1,126 +1,99 @@
 //! The readings of a file in memory.
 
-use wire::{MeterId, UnixSeconds, Watts};
+use std::ops::Range;
 
+use wire::UnixSeconds;
+
+use super::{
+    column::{Column, MISSING},
+    compact::Compact,
+};
 use crate::{MeterSpec, MicroWattHours, Reading, Source, SourceError};
 
-/// Stands for a missing value in a [`Column`]. No value of a file comes near: see [`super::number::LARGEST`].
-pub(super) const MISSING: i64 = i64::MIN;
-
-/// One customer's consecutive readings.
+/// What is kept of one customer's readings.
 #[derive(Debug, Clone)]
-pub(super) struct Column {
-    pub(super) id: MeterId,
-    /// Start of the first reading, in seconds since the Unix epoch: a multiple of the interval.
-    pub(super) start: u64,
-    /// Energy of each interval in millionths of a watt-hour, or [`MISSING`].
-    pub(super) values: Vec<i64>,
+struct Kept {
+    start: u64,
+    values: Compact,
 }
 
-impl Column {
-    /// End of the last reading, in seconds since the Unix epoch.
-    pub(super) fn end(&self, interval_s: u32) -> u64 {
-        self.start + self.values.len() as u64 * u64::from(interval_s)
+/// Readings of several customers at one interval, in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    interval_s: u32,
+    /// Which readings are kept, from and until.
+    keep: (u64, u64),
+    /// From when until when there are some.
+    span: Option<(u64, u64)>,
+    meters: Vec<MeterSpec>,
+    columns: Vec<Kept>,
+}
+
+impl Table {
+    /// A table without columns, which keeps the readings that start within `keep`, from and until.
+    pub(super) fn new(interval_s: u32, keep: Option<(u64, u64)>) -> Self {
+        Self {
+            interval_s,
+            keep: keep.unwrap_or((0, u64::MAX)),
+            span: None,
+            meters: Vec::new(),
+            columns: Vec::new(),
+        }
     }
 
-    /// The places of the values whose intervals start from `from` until `until`.
-    fn places(&self, interval_s: u32, from: u64, until: u64) -> std::ops::Range<usize> {
+    /// Adds a column. All of it counts for the customer's capacity.
+    pub(super) fn add(&mut self, column: Column) {
+        let native = u64::from(self.interval_s);
+        self.meters.push(MeterSpec {
+            id: column.id.clone(),
+            capacity_w: column.capacity(self.interval_s),
+        });
+        let places = self.places((column.start, column.values.len()), self.keep);
+        let start = column.start + places.start as u64 * native;
+        let values: Compact = column.values[places].iter().copied().collect();
+        if !values.is_empty() {
+            let (from, until) = self.span.unwrap_or((u64::MAX, 0));
+            let end = start + values.len() as u64 * native;
+            self.span = Some((from.min(start), until.max(end)));
+        }
+        self.columns.push(Kept { start, values });
+    }
+
+    /// The places of the values whose intervals start from `from` until `until`, of `count` values from `start` on.
+    fn places(&self, (start, count): (u64, usize), (from, until): (u64, u64)) -> Range<usize> {
         let place = |at: u64| {
-            let intervals = at
-                .saturating_sub(self.start)
-                .div_ceil(u64::from(interval_s));
-            usize::try_from(intervals)
-                .map_or(self.values.len(), |place| place.min(self.values.len()))
+            let intervals = at.saturating_sub(start).div_ceil(self.interval_s.into());
+            usize::try_from(intervals).map_or(count, |place| place.min(count))
         };
         place(from)..place(until).max(place(from))
     }
 
-    /// Keeps the values of `places` only.
-    fn cut(&mut self, interval_s: u32, from: u64, until: u64) {
-        let places = self.places(interval_s, from, until);
-        self.start += places.start as u64 * u64::from(interval_s);
-        self.values = self.values[places].to_vec();
-    }
-
-    /// The greatest demand of either sign in watts, rounded up, and at least 1, so that a customer whose readings are
-    /// all zero or missing still has a capacity.
-    fn capacity(&self, interval_s: u32) -> Watts {
-        let energies = self.values.iter().filter(|&&v| v != MISSING);
-        let greatest = energies.map(|v| v.unsigned_abs()).max().unwrap_or(0);
-        let divisor = u64::from(interval_s) * MicroWattHours::PER_WH.unsigned_abs();
-        let watts = (u128::from(greatest) * 3_600).div_ceil(u128::from(divisor));
-        Watts(u64::try_from(watts).unwrap_or(u64::MAX).max(1))
-    }
-}
-
-/// Readings of several customers at one interval, in memory: eight bytes each.
-#[derive(Debug, Clone)]
-pub(super) struct Table {
-    interval_s: u32,
-    start: u64,
-    end: u64,
-    meters: Vec<MeterSpec>,
-    columns: Vec<Column>,
-}
-
-impl Table {
-    /// A table of at least one column with at least one value; otherwise its range is empty. Of what is not within `keep`, from
-    /// and until, only the capacities are kept.
-    pub(super) fn new(interval_s: u32, mut columns: Vec<Column>, keep: Option<(u64, u64)>) -> Self {
-        let meters = columns
-            .iter()
-            .map(|c| MeterSpec {
-                id: c.id.clone(),
-                capacity_w: c.capacity(interval_s),
-            })
-            .collect();
-        if let Some((from, until)) = keep {
-            columns
-                .iter_mut()
-                .for_each(|column| column.cut(interval_s, from, until));
-        }
-        let filled = || columns.iter().filter(|c| !c.values.is_empty());
-        let start = filled().map(|c| c.start).min().unwrap_or(0);
-        let end = filled().map(|c| c.end(interval_s)).max().unwrap_or(0);
-        Self {
-            interval_s,
-            start,
-            end,
-            meters,
-            columns,
-        }
-    }
-
     /// Number and sum in µWh of the readings from `from` until `until`.
     pub(super) fn between(&self, from: u64, until: u64) -> (u64, i128) {
-        let (mut count, mut sum) = (0, 0);
-        for column in &self.columns {
-            let range = column.places(self.interval_s, from, until);
-            for value in column.values[range]
-                .iter()
-                .filter(|value| **value != MISSING)
-            {
-                count += 1;
-                sum += i128::from(*value);
-            }
-        }
-        (count, sum)
+        let kept = self.columns.iter().flat_map(|column| {
+            let places = self.places((column.start, column.values.len()), (from, until));
+            column.values.within(places)
+        });
+        let readings = kept.filter(|value| *value != MISSING);
+        readings.fold((0, 0), |(count, sum), value| {
+            (count + 1, sum + i128::from(value))
+        })
     }
 
     /// Sum of `count` values of a column from `start`, or missing if one of them is.
-    fn sum(&self, column: &Column, start: u64, count: usize) -> Reading {
+    fn sum(&self, column: &Kept, start: u64, count: usize) -> Reading {
         let native = u64::from(self.interval_s);
-        let values = start
-            .checked_sub(column.start)
-            .and_then(|offset| usize::try_from(offset / native).ok())
-            .and_then(|first| column.values.get(first..first.checked_add(count)?));
-        match values {
-            Some(values) if !values.contains(&MISSING) => {
-                // A day of the largest values there may be is more than fits.
-                let sum = values.iter().fold(0, |sum: i64, v| sum.saturating_add(*v));
-                Reading::Energy(MicroWattHours(sum))
-            }
-            _ => Reading::Missing,
+        let offset = start.checked_sub(column.start);
+        let first = offset.and_then(|offset| usize::try_from(offset / native).ok());
+        let places = first.and_then(|first| Some(first..first.checked_add(count)?));
+        let Some(places) = places.filter(|places| places.end <= column.values.len()) else {
+            return Reading::Missing;
+        };
+        // A day of the largest values there may be is more than fits.
+        let add = |sum: i64, value| (value != MISSING).then(|| sum.saturating_add(value));
+        match column.values.within(places).try_fold(0, add) {
+            Some(sum) => Reading::Energy(MicroWattHours(sum)),
+            None => Reading::Missing,
         }
     }
 }
@@ -135,7 +108,8 @@ impl Source for Table {
     }
 
     fn range(&self) -> (UnixSeconds, Option<UnixSeconds>) {
-        (UnixSeconds(self.start), Some(UnixSeconds(self.end)))
+        let (from, until) = self.span.unwrap_or_default();
+        (UnixSeconds(from), Some(UnixSeconds(until)))
     }
 
     fn read(
@@ -152,12 +126,9 @@ impl Source for Table {
             });
         }
         let start = interval_start.0;
-        if start >= self.end || start.saturating_add(u64::from(interval_s)) <= self.start {
-            return Err(SourceError::OutOfRange {
-                start,
-                from: self.start,
-                to: self.end,
-            });
+        let (from, to) = self.span.unwrap_or_default();
+        if start >= to || start.saturating_add(u64::from(interval_s)) <= from {
+            return Err(SourceError::OutOfRange { start, from, to });
         }
         // Columns start at multiples of the interval, so this is one grid for all of them.
         if !start.is_multiple_of(u64::from(self.interval_s)) {
@@ -175,7 +146,9 @@ impl Source for Table {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use wire::{MeterId, Watts};
 
+    use super::super::column::Forgotten;
     use super::*;
 
     fn table(columns: &[(u64, &[i64])]) -> Table {
@@ -186,8 +159,15 @@ mod tests {
                 id: MeterId::try_from(format!("m-{i}").as_str()).unwrap(),
                 start: *start,
                 values: values.to_vec(),
+                forgotten: Forgotten::default(),
             });
-        Table::new(1_800, columns.collect(), None)
+        of(columns, None)
+    }
+
+    fn of(columns: impl Iterator<Item = Column>, keep: Option<(u64, u64)>) -> Table {
+        let mut table = Table::new(1_800, keep);
+        columns.for_each(|column| table.add(column));
+        table
     }
 
     fn read(table: &mut Table, start: u64, interval_s: u32) -> Vec<Reading> {
@@ -252,12 +232,13 @@ mod tests {
                 id: MeterId::try_from(format!("m-{start}").as_str()).unwrap(),
                 start,
                 values,
+                forgotten: Forgotten::default(),
             });
-        let t = Table::new(1_800, columns.to_vec(), Some((3_600, 5_400)));
+        let t = of(columns.iter().cloned(), Some((3_600, 5_400)));
         assert_eq!(t.range(), (UnixSeconds(3_600), Some(UnixSeconds(5_400))));
         assert_eq!(t.meters()[0].capacity_w, Watts(18));
         assert_eq!(t.between(0, u64::MAX), (1, 3));
-        let all = Table::new(1_800, columns.to_vec(), None);
+        let all = of(columns.iter().cloned(), None);
         assert_eq!(all.between(0, u64::MAX), (4, 9_000_009));
         assert_eq!(all.between(1, 3_601), (2, 9_000_003));
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::MicroWattHours;
 
+mod forgotten;
 mod london;
 mod sheets;
 mod wide;

@@ -1,13 +1,14 @@
 //! From bytes to lines of text: compression, encodings, line ends.
 
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read};
 
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Encoding, WINDOWS_1252};
 use flate2::bufread::MultiGzDecoder;
 
 use super::{
     container::{self, Container},
     error::FileError,
+    utf16::{Utf16, utf16},
 };
 
 /// Most lines, and bytes of them, that are looked at before the first row is read.
@@ -148,7 +149,7 @@ impl<'a> Text<'a> {
         match length.map_err(|error| FileError::Read { line, error })? {
             0 => return Ok(false),
             length if length as u64 == LONGEST_LINE => {
-                let problem = "is longer than 16 MB: a file of readings has a line for each interval or customer";
+                let problem = "longer than 16 MB: a file of readings has a line for each interval or customer, so replay its customers as several files";
                 return Err(FileError::line(line, problem));
             }
             _ => {}
@@ -160,7 +161,7 @@ impl<'a> Text<'a> {
             raw.drain(..3);
         }
         if raw.contains(&0) {
-            let problem = "has bytes that are no text: replay a file of text, such as CSV";
+            let problem = "bytes that are no text: replay a file of text, such as CSV";
             return Err(FileError::line(line, problem));
         }
         self.line = match String::from_utf8(raw) {
@@ -202,60 +203,10 @@ impl Read for Text<'_> {
     }
 }
 
-/// The encoding of bytes of which every other one is zero, as those of UTF-16 in western languages are.
-fn utf16(first: &[u8]) -> Option<&'static Encoding> {
-    let pairs = &first[..first.len().min(64) & !1];
-    let zero = |offset: usize| pairs.iter().skip(offset).step_by(2).all(|byte| *byte == 0);
-    match pairs.len() >= 4 {
-        true if zero(1) => Some(UTF_16LE),
-        true if zero(0) => Some(UTF_16BE),
-        _ => None,
-    }
-}
-
-/// UTF-16 as UTF-8.
-struct Utf16<R> {
-    bytes: R,
-    decoder: encoding_rs::Decoder,
-    text: Vec<u8>,
-    given: usize,
-    finished: bool,
-}
-
-impl<R: BufRead> Utf16<R> {
-    fn new(bytes: R, encoding: &'static Encoding) -> Self {
-        Self {
-            bytes,
-            decoder: encoding.new_decoder_with_bom_removal(),
-            text: Vec::new(),
-            given: 0,
-            finished: false,
-        }
-    }
-}
-
-impl<R: BufRead> Read for Utf16<R> {
-    fn read(&mut self, mut buffer: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.text.len() && !self.finished {
-            let bytes = self.bytes.fill_buf()?;
-            self.finished = bytes.is_empty();
-            let room = self.decoder.max_utf8_buffer_length(bytes.len());
-            self.text.resize(room.unwrap_or(0), 0);
-            let (_, consumed, written, _) =
-                self.decoder
-                    .decode_to_utf8(bytes, &mut self.text, self.finished);
-            self.bytes.consume(consumed);
-            self.text.truncate(written);
-            self.given = 0;
-        }
-        let length = buffer.write(&self.text[self.given..])?;
-        self.given += length;
-        Ok(length)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn lines(bytes: &[u8]) -> Result<(String, Vec<String>), FileError> {

@@ -24,6 +24,9 @@ use super::{
 
 /// Seconds of the year 10000, which no time reaches.
 const LATEST: i64 = 253_402_300_800;
+const NO_HOURS: &str = "is not a number of hours from the start: count them from 0 (meter.replay_start says when that is), or write \
+    dates";
+
 /// Reads the times of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Times<'a> {
@@ -165,8 +168,8 @@ impl<'a> Times<'a> {
             _ => self.number(text),
         };
         let at = at.and_then(|at| match at {
-            ..0 => Err("is before 1970"),
-            LATEST.. => Err("is beyond the year 9999"),
+            ..0 => Err("is before 1970: correct it"),
+            LATEST.. => Err("is beyond the year 9999: correct it"),
             _ => Ok(at.unsigned_abs()),
         });
         at.map_err(|problem| FileError::field(line, column, text, problem))
@@ -195,8 +198,8 @@ impl<'a> Times<'a> {
         if *self.zone == TimeZone::UTC {
             return Ok(local);
         }
-        let shown =
-            Timestamp::from_second(local).map_err(|_| "is beyond the years 1970 to 9999")?;
+        let shown = Timestamp::from_second(local)
+            .map_err(|_| "is beyond the years 1970 to 9999: correct it")?;
         let civil = TimeZone::UTC.to_datetime(shown);
         let offset = self.zone.to_ambiguous_timestamp(civil).offset();
         match offset {
@@ -252,8 +255,8 @@ impl<'a> Times<'a> {
     /// Seconds of a number; on the zone's clock for Excel's days.
     fn number(&self, text: &str) -> Result<i64, &'static str> {
         let number = self.numbers.float(text.trim()).ok_or(match self.style {
-            Style::Hours => "is not a number of hours from the start",
-            _ => "is not a number, as the times before it are",
+            Style::Hours => NO_HOURS,
+            _ => "is not a number, as the times before it are: write all of them in one way",
         })?;
         let seconds = match self.style {
             Style::Epoch(units) => number / units,
@@ -269,11 +272,11 @@ impl<'a> Times<'a> {
             _ => number * 3_600.0,
         };
         if (seconds - seconds.round()).abs() > 1e-3 {
-            return Err("is not a whole second");
+            return Err("is not a whole second: round it");
         }
         let whole = seconds.round() as i64;
         match self.style {
-            Style::Hours if whole < 0 => Err("is not a number of hours from the start"),
+            Style::Hours if whole < 0 => Err(NO_HOURS),
             Style::Hours => Ok(self.start.saturating_add(whole)),
             _ => Ok(whole),
         }

@@ -1,6 +1,6 @@
 //! Files of the same kinds as the cases, made here: other marks, other encodings, other dates.
 
-use super::Expect::{self, Doubted, Kwh, Refused};
+use super::table::Expect::{self, Doubted, Kwh, Refused};
 use super::wrong;
 
 /// A file, the settings, and what it comes to.
@@ -168,6 +168,17 @@ fn dialects() -> Vec<Case> {
     ]
 }
 
+/// Five thousand customers of 0 to 0.9 kWh an hour, for a day.
+fn many() -> Case {
+    let names: Vec<String> = (0..5_000).map(|customer| format!("c{customer}")).collect();
+    let mut text = format!("time,{}\n", names.join(","));
+    for hour in 0..24 {
+        let values: Vec<String> = (0..5_000).map(|c| format!("0.{}", c % 10)).collect();
+        text += &format!("2024-03-14 {hour:02}:00,{}\n", values.join(","));
+    }
+    ("five thousand customers", text, "", Kwh("54000"))
+}
+
 fn forms() -> Vec<Case> {
     let day = |date: &str, value: &str, rest: &str| {
         format!("300,{date},{},{rest}\n", vec![value; 288].join(","))
@@ -232,6 +243,7 @@ fn files_of_the_same_kinds_are_right() {
     let plain = |text: &str| text.as_bytes().to_vec();
     assert_eq!(faults(dialects(), plain), "");
     assert_eq!(faults(forms(), plain), "");
+    assert_eq!(faults(vec![many()], plain), "");
 }
 
 #[test]

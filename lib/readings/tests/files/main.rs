@@ -6,33 +6,15 @@ mod anything;
 mod cases;
 mod formats;
 mod invented;
+mod refused;
+mod settings;
+mod table;
 
 use std::path::Path;
 
-use readings::{DateOrder, Gaps, Label, Replay, ReplayOptions, Unit, Values};
-
-/// Settings as the tables write them, such as `unit=kW label=end`.
-fn options(settings: &str) -> ReplayOptions {
-    let mut options = ReplayOptions::default();
-    for setting in settings.split_whitespace() {
-        let (name, value) = setting.split_once('=').unwrap();
-        match (name, value) {
-            ("unit", "Wh") => options.unit = Some(Unit::Wh),
-            ("unit", "kWh") => options.unit = Some(Unit::KWh),
-            ("unit", "kW") => options.unit = Some(Unit::KW),
-            ("label", "start") => options.label = Some(Label::Start),
-            ("label", "end") => options.label = Some(Label::End),
-            ("values", "register") => options.values = Some(Values::Register),
-            ("gaps", "missing") => options.gaps = Gaps::Missing,
-            ("date_order", "mdy") => options.date_order = Some(DateOrder::MonthFirst),
-            ("missing", mark) => options.missing.push(mark.to_owned()),
-            ("skip", name) => options.columns.skip.push(name.to_owned()),
-            ("zone", zone) => zone.clone_into(&mut options.time_zone),
-            _ => panic!("{setting}"),
-        }
-    }
-    options
-}
+use readings::Replay;
+use settings::options;
+use table::Expect;
 
 /// Reads a file; the words of the refusal if it is refused.
 fn read(name: &str, bytes: &[u8], settings: &str) -> Result<Replay, String> {
@@ -44,16 +26,6 @@ fn read(name: &str, bytes: &[u8], settings: &str) -> Result<Replay, String> {
 fn micro_wh(kwh: &str) -> i128 {
     let (whole, decimals) = kwh.split_once('.').unwrap_or((kwh, ""));
     format!("{whole}{decimals:0<9}").parse().unwrap()
-}
-
-/// What a file comes to.
-enum Expect {
-    /// Its energy in kWh.
-    Kwh(&'static str),
-    /// Parts of the words with which it is refused.
-    Refused(&'static [&'static str]),
-    /// Parts of the words with which it is doubted.
-    Doubted(&'static [&'static str]),
 }
 
 /// Holds a file against what it has to come to; says what is wrong.

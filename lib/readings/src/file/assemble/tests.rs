@@ -5,7 +5,7 @@ use super::super::{
 use super::*;
 
 fn series(rows: &[(u64, Value)]) -> Series {
-    let mut series = Series::new();
+    let mut series = Series::new(None);
     for (line, (start, value)) in (2..).zip(rows) {
         let row = Row {
             line,
@@ -16,7 +16,7 @@ fn series(rows: &[(u64, Value)]) -> Series {
         };
         series.take(row).unwrap();
     }
-    series.sort().unwrap();
+    assert!(series.sort().unwrap());
     series
 }
 

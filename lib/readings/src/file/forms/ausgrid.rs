@@ -17,8 +17,8 @@ use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
 use super::super::{
-    FileError, Found,
-    found::{Label, Unit},
+    FileError, Found, clock,
+    found::{DateOrder, Unit},
 };
 use super::net::{Customers, Direction, Run, energy};
 
@@ -37,9 +37,6 @@ pub(in crate::file) fn read(
     found: &mut Found,
     sink: &mut dyn Sink,
 ) -> Result<(), FileError> {
-    found.label = Label::Start;
-    found.separator = ',';
-    found.unit = Unit::KWh;
     let mut columns = None;
     let mut customers = Customers::default();
     let mut days = 0u64;
@@ -58,9 +55,8 @@ pub(in crate::file) fn read(
         days += 1;
     }
     if days == 0 {
-        return Err(FileError::Whole(
-            "the file has a header and no day of a customer".to_owned(),
-        ));
+        let problem = "the file has a header and no day of a customer below it: get it again";
+        return Err(FileError::Whole(problem.to_owned()));
     }
     customers.write(sink)
 }
@@ -103,8 +99,9 @@ impl Columns {
         let fields = fields(text);
         let field = |place: usize, name: &str| {
             let found = fields.get(place).copied().filter(|field| !field.is_empty());
-            found
-                .ok_or_else(|| FileError::line(line, format!("no {name}, in column {}", place + 1)))
+            found.ok_or_else(|| {
+                FileError::field(line, name, "", "is empty: fill it in, or remove the row")
+            })
         };
         let channel = field(self.channel, "Consumption Category")?.to_ascii_uppercase();
         let direction = match channel.as_str() {
@@ -115,7 +112,7 @@ impl Columns {
                     line,
                     "Consumption Category",
                     other,
-                    "is not GC, CL or GG",
+                    "is not GC, CL or GG: remove the row",
                 ));
             }
         };
@@ -123,7 +120,7 @@ impl Columns {
             .get(self.first..self.first + HALF_HOURS)
             .ok_or_else(|| {
                 let problem = format!(
-                    "{} fields, where 48 half hours need {}",
+                    "{} fields, where 48 half hours need {}: the row is cut off",
                     fields.len(),
                     self.first + HALF_HOURS
                 );
@@ -149,11 +146,9 @@ impl Columns {
 }
 
 fn value(line: u64, place: usize, text: &str) -> Result<Option<i64>, FileError> {
-    energy(text, Unit::KWh, HALF_HOUR_S).ok_or_else(|| {
-        let minutes = (place + 1) * 30;
-        let column = format!("{}:{:02}", minutes / 60 % 24, minutes % 60);
-        FileError::field(line, &column, text, "is not a number of kWh")
-    })
+    let minutes = (place + 1) * 30;
+    let column = format!("{}:{:02}", minutes / 60 % 24, minutes % 60);
+    energy((line, &column), text, Unit::KWh, HALF_HOUR_S)
 }
 
 fn midnight(line: u64, text: &str) -> Result<u64, FileError> {
@@ -165,30 +160,14 @@ fn midnight(line: u64, text: &str) -> Result<u64, FileError> {
                 line,
                 "date",
                 text,
-                "is not a date such as 1-Jul-10 or 1/07/2010",
+                "is not a date: write it as 1-Jul-10 or 1/07/2010",
             )
         })
 }
 
 /// Day, month and year, the month by its number or its name; the year of two digits or four.
 fn date(text: &str) -> Option<Date> {
-    const MONTHS: [&str; 12] = [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    ];
-    let mut parts = text.split(['-', '/', ' ']);
-    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-    let month = match month.parse() {
-        Ok(number) => number,
-        Err(_) => {
-            let name = month.get(..3)?.to_ascii_lowercase();
-            (1i8..).zip(MONTHS).find(|(_, known)| *known == name)?.0
-        }
-    };
-    let year = year
-        .parse::<i16>()
-        .ok()
-        .filter(|_| [2, 4].contains(&year.len()))?;
-    let year = if year < 100 { year + 2000 } else { year };
-    let date = Date::new(year, month, day.parse().ok()?).ok()?;
-    parts.next().is_none().then_some(date)
+    let written = clock::read(text)?;
+    let day_first = written.seconds.is_none() && written.order != Some(DateOrder::YearFirst);
+    written.date(DateOrder::DayFirst).filter(|_| day_first)
 }

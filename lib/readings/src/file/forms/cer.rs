@@ -12,10 +12,7 @@ use self::days::{Days, Read};
 use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{
-    FileError, Found,
-    found::{Label, Unit},
-};
+use super::super::{FileError, Found, found::Unit};
 use super::net::energy;
 
 const ZONE: &str = "Europe/Dublin";
@@ -43,9 +40,6 @@ pub(in crate::file) fn read(
     found: &mut Found,
     sink: &mut dyn Sink,
 ) -> Result<(), FileError> {
-    found.label = Label::Start;
-    found.separator = ' ';
-    found.unit = Unit::KWh;
     ZONE.clone_into(&mut found.time_zone);
     let zone = wire::time_zone(ZONE).map_err(|error| FileError::Whole(error.to_string()))?;
     let mut days = Days::new(zone);
@@ -55,18 +49,21 @@ pub(in crate::file) fn read(
             continue;
         }
         let (id, code, kwh) = split(text).ok_or_else(|| {
-            FileError::line(line, "is not three fields: id, day and half hour, kWh")
+            let shown: String = text.chars().take(80).collect();
+            let problem = format!(
+                "{shown:?} is not three fields, the customer's number, the day and half hour, and kWh: correct the row"
+            );
+            FileError::line(line, problem)
         })?;
         let (day, half_hour) = half_hour(code).ok_or_else(|| {
             FileError::field(
                 line,
                 "dddhh",
                 code,
-                "is not a day from 001 and a half hour from 01 to 50, such as 19503",
+                "is not a day from 001 on and a half hour from 01 to 50: write them as 19503",
             )
         })?;
-        let energy = energy(kwh, Unit::KWh, days::HALF_HOUR_S)
-            .ok_or_else(|| FileError::field(line, "kWh", kwh, "is not a number of kWh"))?;
+        let energy = energy((line, "kWh"), kwh, Unit::KWh, days::HALF_HOUR_S)?;
         rows += 1;
         let read = Read {
             line,
@@ -77,7 +74,8 @@ pub(in crate::file) fn read(
         days.take(day, read, sink)?;
     }
     if rows == 0 {
-        return Err(FileError::Whole("the file has no reading".to_owned()));
+        let problem = "the file has no reading: a row is a customer's number, dddhh and kWh";
+        return Err(FileError::Whole(problem.to_owned()));
     }
     days.end(sink)
 }

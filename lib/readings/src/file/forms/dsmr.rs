@@ -21,10 +21,7 @@ use self::telegram::Telegram;
 use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{
-    FileError, Found,
-    found::{Label, Unit},
-};
+use super::super::{FileError, Found};
 
 /// The longest telegram, in bytes: several times what the standard allows.
 const LONGEST: usize = 16_384;
@@ -40,11 +37,9 @@ pub(in crate::file) fn is(head: &[String]) -> bool {
 pub(in crate::file) fn read(
     text: &mut Text<'_>,
     _: &With<'_>,
-    found: &mut Found,
+    _: &mut Found,
     sink: &mut dyn Sink,
 ) -> Result<(), FileError> {
-    found.label = Label::Start;
-    found.unit = Unit::KWh;
     let mut log = Log::default();
     while let Some((line, text)) = text.next_line()? {
         log.take(line, text)?;
@@ -58,7 +53,7 @@ pub(in crate::file) fn read(
     }
     if log.meters.is_empty() {
         let problem = format!(
-            "no telegram is whole and matches its checksum ({} do not)",
+            "no telegram is whole and matches its checksum ({} do not): the logger has to write down every byte as the meter sends it",
             log.broken
         );
         return Err(FileError::Whole(problem));

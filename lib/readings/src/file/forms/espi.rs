@@ -55,7 +55,12 @@ pub(in crate::file) fn read(
         let event = reader.read_event_into(&mut buffer);
         reader.get_mut().next();
         let line = reader.get_ref().line;
-        match event.map_err(|error| FileError::line(line, format!("is not XML: {error}")))? {
+        match event.map_err(|error| {
+            FileError::line(
+                line,
+                format!("not XML from here on: {error}: get the file again"),
+            )
+        })? {
             Event::Start(start) => document.start(line, &start),
             Event::Empty(start) => {
                 document.start(line, &start);
@@ -152,15 +157,15 @@ impl Partial {
         let refused = |what: &str| FileError::field(line, name, text, what);
         match name {
             "start" => {
-                self.start = Some(
-                    text.parse()
-                        .map_err(|_| refused("is not seconds since 1970"))?,
-                )
+                self.start =
+                    Some(text.parse().map_err(|_| {
+                        refused("is not a number of seconds since 1970: correct it")
+                    })?)
             }
             "duration" => {
                 self.duration = Some(
                     text.parse()
-                        .map_err(|_| refused("is not a number of seconds"))?,
+                        .map_err(|_| refused("is not a number of seconds: correct it"))?,
                 )
             }
             "value" if !text.is_empty() => self.value = Some(text.to_owned()),
@@ -176,7 +181,7 @@ impl Partial {
         let (start, duration) = period.ok_or_else(|| {
             FileError::line(
                 self.line,
-                "the IntervalReading has no timePeriod with a start and a duration",
+                "the IntervalReading has no timePeriod with a start and a duration: add one, or remove the reading",
             )
         })?;
         Ok(Reading {

@@ -49,12 +49,7 @@ pub(in crate::file) fn read(
             }
         }
         for (place, offset_s) in readings {
-            let field = row.get(*place).unwrap_or_default();
-            let value = dialect.numbers.value(field, found.unit, found.values);
-            let value = value.ok_or_else(|| {
-                let problem = dialect.numbers.problem(field, found.unit);
-                FileError::field(line, &dialect.columns[*place], field, problem)
-            })?;
+            let value = dialect.value(line, (row, *place), found)?;
             sink.take(Row {
                 line,
                 customer: name,

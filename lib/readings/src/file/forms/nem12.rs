@@ -15,10 +15,7 @@ use self::record::{Block, Fields, quality};
 use super::super::options::With;
 use super::super::row::Sink;
 use super::super::text::Text;
-use super::super::{
-    FileError, Found,
-    found::{Label, Unit},
-};
+use super::super::{FileError, Found};
 use super::net::{Customers, Run};
 
 /// Whether a file has this form, by its first lines.
@@ -38,12 +35,9 @@ pub(in crate::file) fn is(head: &[String]) -> bool {
 pub(in crate::file) fn read(
     text: &mut Text<'_>,
     _: &With<'_>,
-    found: &mut Found,
+    _: &mut Found,
     sink: &mut dyn Sink,
 ) -> Result<(), FileError> {
-    found.label = Label::Start;
-    found.separator = ',';
-    found.unit = Unit::KWh;
     let mut file = File::default();
     while let Some((line, record)) = text.next_line()? {
         file.take(line, &fields(record))?;
@@ -53,9 +47,8 @@ pub(in crate::file) fn read(
         tracing::warn!(registers = %file.passed_over.join(", "), "registers are not read: they are not of a customer's energy");
     }
     if file.days == 0 {
-        return Err(FileError::Whole(
-            "the NEM12 file has no day (record 300) of a register of energy (E or B)".to_owned(),
-        ));
+        let problem = "the NEM12 file has no day (record 300) of a register of energy (E or B): ask for one that has";
+        return Err(FileError::Whole(problem.to_owned()));
     }
     file.customers.write(sink)
 }
@@ -96,7 +89,7 @@ impl File {
                 let block = self.block.as_ref().ok_or_else(|| {
                     FileError::line(
                         line,
-                        "a 300 record without a 200 record above it, which says whose day it is",
+                        "a 300 record without a 200 record above it, which says whose day it is: add that record",
                     )
                 })?;
                 self.day = block.day(line, fields)?;
@@ -110,7 +103,7 @@ impl File {
                     line,
                     "RecordIndicator",
                     other,
-                    "is not one of NEM12: 100, 200, 300, 400, 500 or 900",
+                    "is not one of NEM12: correct it to 100, 200, 300, 400, 500 or 900",
                 ));
             }
         }

@@ -9,21 +9,38 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::super::FileError;
+use super::super::column::MISSING;
 use super::super::found::{Unit, Values};
 use super::super::number::{Numbers, nearest};
 use super::super::row::{Row, Sink, Value};
+use super::super::series::Kind;
 
-/// The energy that a field stands for, in millionths of a watt-hour: power is the mean over `interval_s` seconds. `Some(None)` for
-/// a missing value, `None` for what is no number.
-pub(super) fn energy(field: &str, unit: Unit, interval_s: u32) -> Option<Option<i64>> {
-    match Numbers::default().value(field, unit, Values::Interval)? {
-        Value::Missing => Some(None),
-        Value::Energy(energy) | Value::Register(energy) => Some(Some(energy)),
-        Value::Power(nanowatts) => {
+/// The energy that a field stands for, in millionths of a watt-hour: power is the mean over `interval_s` seconds. None for a missing
+/// value; what is no number, or too large a one, is refused by its line and column.
+pub(super) fn energy(
+    (line, column): (u64, &str),
+    field: &str,
+    unit: Unit,
+    interval_s: u32,
+) -> Result<Option<i64>, FileError> {
+    let energy = match Numbers::default().value(field, unit, Values::Interval) {
+        Some(Value::Missing) => return Ok(None),
+        Some(Value::Energy(energy) | Value::Register(energy)) => Some(energy),
+        Some(Value::Power(nanowatts)) => {
             let energy = nearest(i128::from(nanowatts) * i128::from(interval_s), 3_600_000);
-            i64::try_from(energy).ok().map(Some)
+            i64::try_from(energy).ok()
         }
-    }
+        None => None,
+    };
+    let energy = energy.ok_or_else(|| FileError::field(line, column, field, problem(unit)))?;
+    Ok(Some(energy))
+}
+
+/// What is wrong with a field that is no number of `unit`, or too large a one, and the mend.
+pub(super) fn problem(unit: Unit) -> String {
+    format!(
+        "is not a number of {unit}, or is one that no customer can have: correct it, or empty it for a missing reading"
+    )
 }
 
 /// Whether a register counts what is drawn from the grid or what is sent into it.
@@ -155,7 +172,14 @@ impl Customer {
             let first = &of_register[0];
             let differs = |cell: &&Cell| cell.value != first.value;
             if let Some(cell) = of_register.iter().find(differs) {
-                return Err(self.refused(cell, format!("has another value on line {}", first.line)));
+                let shown = |value: Option<i64>| Kind::Energy.shown(value.unwrap_or(MISSING));
+                let problem = format!(
+                    "has {}, and {} on line {}: remove one of the two",
+                    shown(cell.value),
+                    shown(first.value),
+                    first.line
+                );
+                return Err(self.refused(cell, problem));
             }
             let other = |cell: &&Cell| cell.interval_s != cells[0].interval_s;
             if let Some(cell) = of_register.iter().find(other) {

@@ -37,12 +37,7 @@ pub(in crate::file) fn read(
         let at = axis.at(line, row, previous)?;
         previous = Some(at);
         for ((place, name), kept) in customers.iter().zip(&names).zip(&mut values) {
-            let field = row.get(*place).unwrap_or_default();
-            let value = dialect.numbers.value(field, found.unit, found.values);
-            let value = value.ok_or_else(|| {
-                let problem = dialect.numbers.problem(field, found.unit);
-                FileError::field(line, &dialect.columns[*place], field, problem)
-            })?;
+            let value = dialect.value(line, (row, *place), found)?;
             *kept = match value {
                 Value::Energy(value) | Value::Power(value) | Value::Register(value) => value,
                 Value::Missing => 0,

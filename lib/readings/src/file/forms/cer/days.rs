@@ -66,11 +66,7 @@ impl Days {
             return Ok(());
         }
         if read.half_hour > half_hours {
-            let problem = format!(
-                "half hour {} of day {day}, which has {half_hours}",
-                read.half_hour
-            );
-            return Err(FileError::line(read.line, problem));
+            return Err(beyond(read.line, (day, read.half_hour), half_hours));
         }
         sink.take(row(&read, start))
     }
@@ -102,10 +98,9 @@ impl Days {
                 (true, _, false, false) => Some(4),
                 (true, false, false, true) => Some(3),
                 _ => {
-                    let problem = format!(
-                        "day {day} has 46 half hours, since the clock is set forward: it cannot have number 47 or 48 and all before"
-                    );
-                    return Err(FileError::line(kept[0].line, problem));
+                    let late = kept.iter().find(|kept| kept.half_hour > 46);
+                    let late = late.unwrap_or(&kept[0]);
+                    return Err(beyond(late.line, (day, late.half_hour), 46));
                 }
             };
             let start = self.day(day, kept[0].line)?.start;
@@ -115,10 +110,7 @@ impl Days {
                     .map_or(0, |_| 2);
                 let half_hour = kept.half_hour - before;
                 if half_hour > 46 {
-                    return Err(FileError::line(
-                        kept.line,
-                        format!("day {day} has no half hour {}", kept.half_hour),
-                    ));
+                    return Err(beyond(kept.line, (day, kept.half_hour), 46));
                 }
                 let read = Read {
                     line: kept.line,
@@ -131,6 +123,14 @@ impl Days {
         }
         Ok(())
     }
+}
+
+fn beyond(line: u64, (day, half_hour): (u32, u32), half_hours: u32) -> FileError {
+    let problem = format!(
+        "is half hour {half_hour} of day {day}, which has {half_hours} in Ireland (on the day the clock is set forward, number 47 and \
+         48 stand only for the two that it skips): correct it"
+    );
+    FileError::field(line, "dddhh", &format!("{day:03}{half_hour:02}"), problem)
 }
 
 fn row<'a>(read: &Read<'a>, midnight: u64) -> Row<'a> {

@@ -2,6 +2,7 @@
 
 use super::super::super::FileError;
 use super::super::super::row::{Row, Sink, Value};
+use super::super::super::series::Kind;
 use super::telegram::Read;
 
 const INTERVALS_S: [u64; 5] = [60, 300, 900, 1_800, 3_600];
@@ -22,8 +23,11 @@ impl Meter {
         });
         if let Some(pair) = self.reads.windows(2).find(|pair| pair[0].at == pair[1].at) {
             let problem = format!(
-                "meter {:?} has other registers at the same time on line {}",
-                self.name, pair[0].line
+                "meter {:?} has drawn {}, and {} at the same time on line {}: remove one of the two telegrams",
+                self.name,
+                Kind::Register.shown(pair[1].drawn),
+                Kind::Register.shown(pair[0].drawn),
+                pair[0].line
             );
             return Err(FileError::line(pair[1].line, problem));
         }
@@ -43,7 +47,7 @@ impl Meter {
             )
         })?;
         let interval_s = INTERVALS_S.into_iter().find(|interval| *interval >= usual_s).ok_or_else(|| {
-            let problem = format!("the telegrams of meter {:?} are {usual_s} s apart, and there is no interval longer than an hour", self.name);
+            let problem = format!("the telegrams of meter {:?} are {usual_s} s apart, and there is no interval longer than an hour: log them more often", self.name);
             FileError::line(self.reads[0].line, problem)
         })?;
         self.intervals(interval_s, usual_s, sink)

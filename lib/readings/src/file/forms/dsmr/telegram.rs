@@ -45,14 +45,15 @@ impl Telegram {
                 _ => {}
             }
         }
-        let lacks = |what: &str| FileError::line(line, format!("the telegram has no {what}"));
+        let lacks =
+            |what: &str| FileError::line(line, format!("the telegram has no {what}: remove it"));
         Ok(Self {
             meter: meter
                 .filter(|name| !name.is_empty())
                 .ok_or_else(|| lacks("0-0:96.1.1, the meter's number"))?,
             read: Read {
                 at: at.ok_or_else(|| {
-                    lacks("0-0:1.0.0, its time: meters before DSMR 4 do not send it")
+                    lacks("0-0:1.0.0, its time, which meters before DSMR 4 do not send")
                 })?,
                 line,
                 drawn: tariffs[0]
@@ -92,7 +93,7 @@ fn register(line: u64, code: &str, value: &str) -> Result<i64, FileError> {
             line,
             code,
             value,
-            "is not a register in kWh, such as 001234.567*kWh",
+            "is not a register in kWh: correct it to one such as 001234.567*kWh, or remove the telegram",
         )
     })
 }
@@ -125,7 +126,7 @@ fn instant(line: u64, value: &str) -> Result<u64, FileError> {
                 line,
                 "0-0:1.0.0",
                 value,
-                "is not a time such as 240314001500W",
+                "is not a time: correct it to one such as 240314001500W, or remove the telegram",
             )
         })
 }

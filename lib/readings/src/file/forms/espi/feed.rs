@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::super::options::{ReplayOptions, With};
-use super::super::super::{FileError, Found, found::Label, row::Sink};
-use super::super::net::{Customers, Run, energy};
+use super::super::super::{FileError, Found, row::Sink};
+use super::super::net::{Customers, Run, energy, problem};
 use super::address::{names, through};
 use super::entry::{Entry, Reading};
 use super::reading_type::{Flow, Meaning, ReadingType};
@@ -86,12 +86,10 @@ impl Feed {
             );
         }
         let Some((_, first)) = blocks.first() else {
-            let problem =
-                "the file has no IntervalBlock of electricity in Wh (uom 72) or W (uom 38)";
+            let problem = "the file has no IntervalBlock of electricity in Wh (uom 72) or W (uom 38): ask for the usage of electricity";
             return Err(FileError::Whole(problem.to_owned()));
         };
         found.unit = first.unit;
-        found.label = Label::Start;
         let names = names(blocks.iter().map(|(block, _)| block.usage_point.as_str()));
         let mut customers = Customers::default();
         for (block, meaning) in &blocks {
@@ -118,7 +116,7 @@ impl Feed {
         }
         let line = block.line;
         if self.types.len() + self.nameless.len() > 0 {
-            let problem = "no link leads from the IntervalBlock to one of the file's ReadingTypes";
+            let problem = "no link leads from the IntervalBlock to one of the file's ReadingTypes: get the whole feed, with its links";
             return Err(FileError::line(line, problem));
         }
         let unit = options.unit.ok_or_else(|| FileError::Ambiguous {
@@ -157,14 +155,11 @@ impl Block {
             let value = match &reading.value {
                 Some(value) => {
                     let scaled = format!("{value}e{}", meaning.power_of_ten);
-                    let energy = energy(&scaled, meaning.unit, reading.duration);
-                    energy.ok_or_else(|| {
-                        FileError::field(
-                            reading.line,
-                            "value",
-                            value,
-                            "is not a number, or too large a one",
-                        )
+                    let column = (reading.line, "value");
+                    let read = energy(column, &scaled, meaning.unit, reading.duration);
+                    // In the words of the file, without the power of ten.
+                    read.map_err(|_| {
+                        FileError::field(reading.line, "value", value, problem(meaning.unit))
                     })?
                 }
                 None => None,

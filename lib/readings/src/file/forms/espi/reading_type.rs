@@ -16,14 +16,21 @@ pub(super) struct ReadingType {
 impl ReadingType {
     pub(super) fn field(&mut self, line: u64, name: &str, text: &str) -> Result<(), FileError> {
         let number = || {
-            text.parse()
-                .map_err(|_| FileError::field(line, name, text, "is not a whole number"))
+            text.parse().map_err(|_| {
+                FileError::field(line, name, text, "is not a whole number: correct it")
+            })
         };
         match name {
             "powerOfTenMultiplier" if !text.is_empty() => {
                 let power = text.parse().ok().filter(|power| (-12..=12).contains(power));
-                let wrong =
-                    || FileError::field(line, name, text, "is not a power of ten from -12 to 12");
+                let wrong = || {
+                    FileError::field(
+                        line,
+                        name,
+                        text,
+                        "is not a power of ten: correct it to one from -12 to 12",
+                    )
+                };
                 self.power_of_ten = power.ok_or_else(wrong)?;
             }
             "uom" => self.uom = Some(number()?),

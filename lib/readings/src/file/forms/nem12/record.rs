@@ -29,7 +29,10 @@ fn field<'a>(
     found.ok_or_else(|| {
         FileError::line(
             line,
-            format!("no field {} ({name}): the record is cut off", place + 1),
+            format!(
+                "no field {} ({name}): the record is cut off, so get the file again",
+                place + 1
+            ),
         )
     })
 }
@@ -48,7 +51,7 @@ impl Block {
                 line,
                 "IntervalLength",
                 minutes,
-                "is not 5, 10, 15, 30 or 60 minutes",
+                "is not 5, 10, 15, 30 or 60 minutes: ask for one of them",
             )
         })?;
         Ok(Self {
@@ -67,20 +70,20 @@ impl Block {
             return Ok(None);
         };
         if !method.starts_with(['A', 'S', 'F', 'E', 'N', 'V', 'a', 's', 'f', 'e', 'n', 'v']) {
-            let problem = format!("is not a quality: a day has {intervals} values before it");
+            let problem = format!(
+                "is not a quality: a day of intervals of {} minutes has {intervals} values before it, so correct the row or the \
+                 IntervalLength above it",
+                self.interval_s / 60
+            );
             return Err(FileError::field(line, "QualityMethod", method, problem));
         }
         let missing = method.starts_with(['N', 'n']);
         let value = |(place, text): (usize, &&str)| match *text {
             _ if missing => Ok(None),
-            text => energy_of(text, unit, self.interval_s).ok_or_else(|| {
-                FileError::field(
-                    line,
-                    &format!("IntervalValue{}", place + 1),
-                    text,
-                    "is not a number",
-                )
-            }),
+            text => {
+                let column = format!("IntervalValue{}", place + 1);
+                energy_of((line, &column), text, unit, self.interval_s)
+            }
         };
         Ok(Some(Run {
             line,
@@ -113,7 +116,8 @@ fn energy(line: u64, register: &str, unit: &str) -> Result<Option<(Unit, Directi
             line,
             "NMISuffix",
             register,
-            "is not a register of energy: E1 and so on is what a customer draws, B1 and so on what it exports",
+            "is not a register of energy: E1 and so on is what a customer draws, B1 and so on what it exports, so correct it or \
+             remove its records",
         )),
     }
 }
@@ -125,7 +129,8 @@ fn midnight(line: u64, text: &str) -> Result<u64, FileError> {
     instant
         .and_then(|instant| u64::try_from(instant.as_second()).ok())
         .ok_or_else(|| {
-            FileError::field(line, "IntervalDate", text, "is not a date such as 20240314")
+            let problem = "is not a date: write it as 20240314";
+            FileError::field(line, "IntervalDate", text, problem)
         })
 }
 
@@ -146,7 +151,7 @@ pub(super) fn quality(
                 line,
                 name,
                 text,
-                "is not the number of an interval of a day",
+                "is not the number of an interval of a day: count them from 1",
             )
         })
     };
@@ -156,11 +161,10 @@ pub(super) fn quality(
     let Some(day) = day else {
         return Ok(());
     };
+    let count = day.values.len();
     let range = day.values.get_mut(first - 1..last).ok_or_else(|| {
-        FileError::line(
-            line,
-            format!("intervals {first} to {last} are not of the day above"),
-        )
+        let problem = format!("after StartInterval {first} is not of the day above, which has {count} intervals: correct it");
+        FileError::field(line, "EndInterval", &last.to_string(), problem)
     })?;
     if null {
         range.fill(None);

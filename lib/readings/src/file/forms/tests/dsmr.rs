@@ -127,11 +127,16 @@ fn what_is_wrong_is_said_with_its_place() {
     let one = |registers: &[(&str, u64)], time: &str| telegram("E1", time, registers, "\r\n");
     says(
         read(DSMR, &one(&[], "240314010000W"), None),
-        &["line 1", "1.8.1"],
+        &["line 1", "1.8.1", "remove it"],
     );
     says(
         read(DSMR, &one(&[("1.8.1", 1)], "240314010000"), None),
-        &["line 4", "0-0:1.0.0", "240314010000"],
+        &[
+            "line 4",
+            "0-0:1.0.0",
+            "\"240314010000\"",
+            "remove the telegram",
+        ],
     );
     says(
         read(DSMR, &one(&[("1.8.1", 1)], "é40314010000W"), None),
@@ -139,10 +144,16 @@ fn what_is_wrong_is_said_with_its_place() {
     );
     says(
         read(DSMR, &one(&[("1.8.1", 1)], "240314010000W"), None),
-        &["E1", "one telegram"],
+        &["line 1", "E1", "one telegram", "needs two"],
     );
     let conflict = log(&[("010000", 100), ("010000", 120)]);
-    says(read(DSMR, &conflict, None), &["E1", "other registers"]);
+    says(
+        read(DSMR, &conflict, None),
+        &["E1", "drawn 0.12 kWh", "0.1 kWh", "line 1", "remove one"],
+    );
     let spoilt = log(&[("010000", 100)]).replace("000000.100", "000000.101");
-    says(read(DSMR, &spoilt, None), &["no telegram is whole"]);
+    says(
+        read(DSMR, &spoilt, None),
+        &["no telegram is whole", "every byte"],
+    );
 }

@@ -169,37 +169,3 @@ fn a_file_without_a_reading_type_asks_for_the_unit() {
     let rows = read(ESPI, &file, Some(Unit::Wh)).unwrap();
     assert_eq!(rows[1].3, Some(386_000_000));
 }
-
-#[test]
-fn what_is_wrong_is_said_with_its_place() {
-    let with = |content: &str| {
-        let file = feed(&[
-            kind("1", WH),
-            entry(&[], &format!("<IntervalBlock>\n{content}</IntervalBlock>")),
-        ]);
-        read(ESPI, &file, None)
-    };
-    let period = "<timePeriod><duration>3600</duration><start>0</start></timePeriod>";
-    says(
-        with("<IntervalReading><value>1</value></IntervalReading>"),
-        &["line 5", "timePeriod"],
-    );
-    says(
-        with(&format!(
-            "<IntervalReading>{period}<value>one</value></IntervalReading>"
-        )),
-        &["line 5", "value", "one"],
-    );
-    says(
-        with("<IntervalReading><start>noon</start></IntervalReading>"),
-        &["line 5", "start", "noon"],
-    );
-    says(with("<IntervalReading></oops>"), &["line 5", "is not XML"]);
-    says(with(""), &["file has no"]);
-    let two = feed(&[
-        kind("1", WH),
-        kind("2", "<uom>38</uom>"),
-        block("x", &["1"]),
-    ]);
-    says(read(ESPI, &two, None), &["line 5", "no link"]);
-}
