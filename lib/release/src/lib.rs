@@ -29,7 +29,8 @@
 //!
 //! The same argument serves sums of squares (layout `moments`) and every other number that is added up: it never used what is added.
 //! What is *computed* from sums of squares is not linear, though. How much that says is in [`moments`], and why those need a larger
-//! group. And in an interval in which some meters had no reading, the argument is about those that had one: so
+//! group. Counts of meters by consumption (layout `histogram`) are such numbers too; that they are about a few meters where few are in
+//! a bin is for [`cells`]. And in an interval in which some meters had no reading, the argument is about those that had one: so
 //! [`Rules::shows`] asks the same of the rests' readings.
 //!
 //! # What the rules do not keep
@@ -41,8 +42,10 @@
 //! * `answer`: [`Answer`], what is asked for · `rules`: [`Rules`] · `decision`: [`Decision`], with its reason
 //! * `dominance`: large meters · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
 //! * [`churn`]: who joined and who left between two windows · [`moments`]: what colluders learn from sums of squares
+//! * [`cells`]: bins of consumption without small cells
 
 mod answer;
+pub mod cells;
 pub mod churn;
 mod decision;
 mod dominance;

@@ -6,6 +6,9 @@ use crate::dominance::Dominance;
 use crate::rests::rest;
 use crate::set::Set;
 
+/// The least meters of a cell: one of them cannot tell in which cell the one other is, since there are two others.
+const MIN_CELL: u32 = 3;
+
 /// A rule of release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
@@ -60,6 +63,8 @@ pub struct Rules {
     pub supplement_min_meters: u32,
     /// How much of a group its largest meters may be.
     pub dominance: Dominance,
+    /// The least meters of a [cell](crate::cells) of bins.
+    pub min_cell: u32,
     /// A rule that is not applied, to show what it is there for: see [`Rules::without`].
     pub left_out: Option<Rule>,
 }
@@ -71,6 +76,7 @@ impl Rules {
             min_meters,
             supplement_min_meters: 0,
             dominance: Dominance::OFF,
+            min_cell: MIN_CELL,
             left_out: None,
         }
     }
