@@ -55,7 +55,7 @@ fn main() -> io::Result<()> {
     for (index, profile) in Profile::all().iter().enumerate() {
         reports(profile)?;
         for (layout_index, layout) in Layout::ALL.into_iter().enumerate() {
-            let choice = 2 * index + layout_index;
+            let choice = 4 * index + layout_index;
             sums_to_open(choice as u8, &encoding(profile, layout))?;
         }
     }

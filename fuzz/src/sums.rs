@@ -1,6 +1,6 @@
 //! Packed reports and sums.
 
-use packed::layout::{Encoding, Layout, Shape};
+use packed::layout::{Encoding, Layout, MAX_EDGES, Shape};
 use packed::noise::{self, KeyNorms};
 use packed::{Accumulator, Kernel, Profile, RING};
 
@@ -14,10 +14,14 @@ pub fn encoding(profile: &'static Profile, layout: Layout) -> Encoding {
     let meters = profile.max_contributors();
     let quantum_wh = noise::quantum_wh(profile, &norms, REFERENCE_WH, meters);
     let square_unit_wh2 = match layout {
-        Layout::Profile => None,
+        Layout::Profile | Layout::Histogram => None,
         Layout::Moments => noise::square_unit_wh2(profile, &norms, REFERENCE_WH, meters),
     };
-    let shape = Shape::new(layout, BATCH).expect("a day fits");
+    let edges_wh: Vec<u64> = match layout {
+        Layout::Histogram => (1..=MAX_EDGES as u64).map(|edge| 100 * edge).collect(),
+        Layout::Profile | Layout::Moments => Vec::new(),
+    };
+    let shape = Shape::with_edges(layout, &edges_wh, BATCH).expect("a day fits");
     Encoding::new(profile, shape, REFERENCE_WH, quantum_wh, square_unit_wh2)
         .expect("the units of the design")
 }
@@ -98,8 +102,8 @@ pub fn open(data: &[u8]) {
         return;
     };
     let [choice, low, middle, high] = *head;
-    let profile = Profile::all()[usize::from(choice >> 1) % Profile::all().len()];
-    let layout = Layout::ALL[usize::from(choice & 1)];
+    let profile = Profile::all()[usize::from(choice >> 2) % Profile::all().len()];
+    let layout = Layout::ALL[usize::from(choice & 3) % Layout::ALL.len()];
     let contributors = u32::from_le_bytes([low, middle, high, 0]);
     let encoding = encoding(profile, layout);
     let coefficients = encoding.shape.coefficients();
@@ -139,4 +143,8 @@ fn decode(encoding: &Encoding, residues: &[u64], contributors: u32) {
     }
     let readings: u64 = totals.present.iter().copied().map(u64::from).sum();
     assert!(totals.clamped <= readings);
+    let counts = totals.bins.iter().flatten().zip(&totals.present);
+    for (counts, present) in counts {
+        assert_eq!(counts.iter().sum::<u32>(), *present);
+    }
 }

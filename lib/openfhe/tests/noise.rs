@@ -227,12 +227,22 @@ fn sums_of_the_most_contributors_are_exact_at_both_ends_of_the_range() {
     }
 }
 
+const REFERENCE_WH: u64 = 65_536;
+
+/// The bins of a layout that has some: up to 1,000 Wh, up to the reference, and above it.
+fn largest_shape(layout: Layout) -> Shape {
+    let edges_wh: &[u64] = match layout {
+        Layout::Histogram => &[1_000, REFERENCE_WH],
+        Layout::Profile | Layout::Moments => &[],
+    };
+    Shape::with_edges(layout, edges_wh, 24).unwrap()
+}
+
 /// Everybody enters the reference, which is made the quantum too: copies of the same reports multiply their
 /// noise, so a finer one would not do.
 fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
-    const REFERENCE_WH: u64 = 65_536;
     let (context, secret, public) = setup();
-    let shape = Shape::new(layout, 24).unwrap();
+    let shape = largest_shape(layout);
     let unit = (layout == Layout::Moments).then_some(REFERENCE_WH * REFERENCE_WH);
     let encoding = Encoding::new(profile, shape, REFERENCE_WH, REFERENCE_WH, unit).unwrap();
     let entered = sign.map(|sign| Entered {
@@ -285,4 +295,9 @@ fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
     assert_eq!(totals.clamped, 24 * u64::from(present), "{profile}");
     let squares = u128::from(present) * u128::from(REFERENCE_WH).pow(2);
     assert_eq!(totals.squares_wh2, unit.map(|_| vec![squares; 24]));
+    let mut bins = vec![0; 5];
+    // Export is the first bin; up to the second edge, which is the reference, reaches the fourth.
+    bins[if sign == Some(-1) { 0 } else { 3 }] = present;
+    let bins = (layout == Layout::Histogram).then_some(vec![bins; 24]);
+    assert_eq!(totals.bins, bins);
 }

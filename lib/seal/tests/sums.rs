@@ -9,6 +9,7 @@ use packed::{Accumulator, Profile, noise, sum};
 use seal::PublicKey;
 
 const BATCH: usize = 96;
+const EDGES_WH: [u64; 3] = [100, 4_000, 1 << 20];
 
 fn setup() -> (SecretKey, PublicKey) {
     let (secret, public) = secret::generate(&Context::new().unwrap()).unwrap();
@@ -36,12 +37,15 @@ fn readings(meter: i64, encoding: &Encoding) -> Vec<Option<Entered>> {
 }
 
 /// The totals, by adding up in the clear.
-fn expected(all: &[Vec<Option<Entered>>], square_unit_wh2: Option<u64>) -> Totals {
+fn expected(all: &[Vec<Option<Entered>>], encoding: &Encoding) -> Totals {
+    let square_unit_wh2 = encoding.square_unit_wh2;
+    let has_bins = encoding.shape.layout() == Layout::Histogram;
     let mut totals = Totals {
         energy_wh: vec![0; BATCH],
         present: vec![0; BATCH],
         clamped: 0,
         squares_wh2: square_unit_wh2.map(|_| vec![0; BATCH]),
+        bins: has_bins.then(|| vec![vec![0; EDGES_WH.len() + 3]; BATCH]),
     };
     for readings in all {
         for (k, entered) in readings.iter().enumerate() {
@@ -49,6 +53,11 @@ fn expected(all: &[Vec<Option<Entered>>], square_unit_wh2: Option<u64>) -> Total
             totals.energy_wh[k] += entered.wh;
             totals.present[k] += 1;
             totals.clamped += u64::from(entered.clamped);
+            if let Some(bins) = &mut totals.bins {
+                let above = EDGES_WH.iter().filter(|edge| entered.wh > **edge as i64);
+                let consuming = usize::from(entered.wh > 0) + above.count();
+                bins[k][usize::from(entered.wh >= 0) + consuming] += 1;
+            }
         }
         if let (Some(unit), Some(sums)) = (square_unit_wh2, &mut totals.squares_wh2) {
             let energies = readings.iter().map(|entered| Some((*entered)?.wh));
@@ -90,10 +99,14 @@ fn encoding(
     let most = profile.max_contributors();
     let quantum_wh = noise::quantum_wh(profile, norms, reference_wh, most);
     let square_unit_wh2 = match layout {
-        Layout::Profile => None,
+        Layout::Profile | Layout::Histogram => None,
         Layout::Moments => noise::square_unit_wh2(profile, norms, reference_wh, most),
     };
-    let shape = Shape::new(layout, BATCH as u16).unwrap();
+    let edges_wh: &[u64] = match layout {
+        Layout::Histogram => &EDGES_WH,
+        Layout::Profile | Layout::Moments => &[],
+    };
+    let shape = Shape::with_edges(layout, edges_wh, BATCH as u16).unwrap();
     Encoding::new(profile, shape, reference_wh, quantum_wh, square_unit_wh2).unwrap()
 }
 
@@ -113,7 +126,7 @@ fn totals_are_exact_in_every_profile_and_layout() {
                 let sigma = noise::sigma(profile, &norms);
                 assert!(encoding.checks_pass(&residues, METERS as u32, sigma));
                 let totals = encoding.decode(&residues, METERS as u32, sigma).unwrap();
-                let expected = expected(&all, encoding.square_unit_wh2);
+                let expected = expected(&all, &encoding);
                 assert!(totals == expected, "{profile}, {layout}, {reference_wh} Wh");
             }
         }

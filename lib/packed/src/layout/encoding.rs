@@ -90,7 +90,7 @@ pub enum LayoutError {
 /// Each class of coefficients carries whole units, and one unit is a power of two, chosen so that no
 /// coefficient of a report is above `2^p`:
 /// - one quantum of energy is `2^p × quantum / reference`,
-/// - one interval with a reading is `2^p`,
+/// - one interval with a reading is `2^p`, as is one reading in a bin,
 /// - one clamped reading is `2^p` over an eighth of the batch, rounded up to a power of two,
 /// - one unit of squares is `2^p × unit / reference²`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Encoding {
         let square = u128::from(reference_wh) * u128::from(reference_wh);
         let finest = (square >> profile.scale_bits).max(1);
         let fits = match (shape.layout(), square_unit_wh2) {
-            (Layout::Profile, None) => true,
+            (Layout::Profile | Layout::Histogram, None) => true,
             (Layout::Moments, Some(unit)) => {
                 unit.is_power_of_two() && (finest..=square).contains(&u128::from(unit))
             }
@@ -177,6 +177,11 @@ impl Encoding {
             coefficients[shape.presence().start + k] = 1 << presence_bits;
             coefficients[shape.clamped().start + k / shape.eighth()] +=
                 i64::from(entered.clamped) << clamped_bits;
+            if shape.layout() == Layout::Histogram {
+                let edges = shape.edges();
+                coefficients[shape.bins().start + k * edges.bins() + edges.bin(entered.wh)] =
+                    1 << presence_bits;
+            }
         }
         if let Some(unit) = self.square_unit_wh2 {
             let readings = readings.iter().map(|reading| Some((*reading)?.wh));

@@ -1,5 +1,6 @@
 //! Which coefficient of a report carries what, and in which unit.
 
+mod edges;
 mod encoding;
 mod totals;
 
@@ -7,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+pub use edges::{Edges, EdgesError, MAX_EDGES};
 pub use encoding::{Encoding, Entered, LayoutError, squares};
 pub use totals::{DecodeError, Totals};
 
@@ -26,11 +28,13 @@ pub enum Layout {
     /// As [`Layout::Profile`], and the square of the reading: mean and variance for the price of
     /// a sum.
     Moments,
+    /// As [`Layout::Profile`], and a 1 for the bin that the reading is in: how many meters consumed how much.
+    Histogram,
 }
 
 /// A layout name that this build does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown layout \"{name}\": known are profile, moments")]
+#[error("unknown layout \"{name}\": known are profile, moments, histogram")]
 pub struct UnknownLayout {
     /// The name that was asked for.
     pub name: String,
@@ -42,6 +46,20 @@ pub enum ShapeError {
     /// No interval at all.
     #[error("a batch of 0 intervals")]
     Empty,
+    /// Edges of bins that cannot be used.
+    #[error("layout {layout} has edges that cannot be used")]
+    Edges {
+        /// The layout.
+        layout: Layout,
+        /// Why not.
+        source: EdgesError,
+    },
+    /// Edges of bins, and no layout that has bins.
+    #[error("layout {layout} has no bins, and edges of bins were given")]
+    NoBins {
+        /// The layout.
+        layout: Layout,
+    },
     /// More than the ring has coefficients for.
     #[error(
         "layout {layout} with a batch of {batch} needs {needed} coefficients, above {available}"
@@ -60,7 +78,7 @@ pub enum ShapeError {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 2] = [Self::Profile, Self::Moments];
+    pub const ALL: [Self; 3] = [Self::Profile, Self::Moments, Self::Histogram];
 
     /// The name a plan carries.
     #[must_use]
@@ -68,6 +86,7 @@ impl Layout {
         match self {
             Self::Profile => "profile",
             Self::Moments => "moments",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -92,20 +111,52 @@ impl FromStr for Layout {
 }
 
 /// The coefficients of a report of `batch` intervals, in this order: values, presence, clamped,
-/// squares, zero checks.
+/// squares, bins, zero checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     layout: Layout,
     batch: u16,
+    /// None unless the layout is [`Layout::Histogram`].
+    edges: Edges,
+}
+
+/// The layout, and its edges if it has some.
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layout {
+            Layout::Histogram => write!(f, "{} with edges {:?} Wh", self.layout, self.edges.wh()),
+            _ => self.layout.fmt(f),
+        }
+    }
 }
 
 impl Shape {
-    /// The shape of reports of `batch` intervals.
+    /// The shape of reports of `batch` intervals, in a layout without bins.
     ///
     /// # Errors
     /// [`ShapeError`].
-    pub const fn new(layout: Layout, batch: u16) -> Result<Self, ShapeError> {
-        let shape = Self { layout, batch };
+    pub fn new(layout: Layout, batch: u16) -> Result<Self, ShapeError> {
+        Self::with_edges(layout, &[], batch)
+    }
+
+    /// The shape of reports of `batch` intervals. [`Layout::Histogram`] has `edges_wh` of its bins, in watt-hours of an
+    /// interval; another layout has none.
+    ///
+    /// # Errors
+    /// [`ShapeError`].
+    pub fn with_edges(layout: Layout, edges_wh: &[u64], batch: u16) -> Result<Self, ShapeError> {
+        let edges = match layout {
+            Layout::Histogram => {
+                Edges::new(edges_wh).map_err(|source| ShapeError::Edges { layout, source })?
+            }
+            _ if !edges_wh.is_empty() => return Err(ShapeError::NoBins { layout }),
+            _ => Edges::default(),
+        };
+        let shape = Self {
+            layout,
+            batch,
+            edges,
+        };
         if batch == 0 {
             return Err(ShapeError::Empty);
         }
@@ -159,16 +210,30 @@ impl Shape {
     pub const fn squares(&self) -> Range<usize> {
         let start = self.clamped().end;
         match self.layout {
-            Layout::Profile => start..start,
             Layout::Moments => start..start + self.batch(),
+            Layout::Profile | Layout::Histogram => start..start,
         }
+    }
+
+    /// The bins of a reading; there are none unless the layout is [`Layout::Histogram`].
+    #[must_use]
+    pub const fn edges(&self) -> &Edges {
+        &self.edges
+    }
+
+    /// One coefficient for each bin of interval 0, then of interval 1 and on: 1 if the reading is in that bin, else 0. Empty
+    /// unless the layout is [`Layout::Histogram`].
+    #[must_use]
+    pub const fn bins(&self) -> Range<usize> {
+        let start = self.squares().end;
+        start..start + self.batch() * self.edges.bins()
     }
 
     /// Coefficients that are zero in every report: 32, and as many as make their number in all a
     /// multiple of eight.
     #[must_use]
     pub const fn checks(&self) -> Range<usize> {
-        let start = self.squares().end;
+        let start = self.bins().end;
         start..(start + CHECKS).next_multiple_of(8)
     }
 

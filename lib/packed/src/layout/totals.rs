@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Encoding;
+use super::{Encoding, Layout};
 
 /// A residue further than this from a whole number of units, in standard deviations of the sum's
 /// noise, shows that something other than whole units was added. An honest one is further with
@@ -44,8 +44,12 @@ pub struct Totals {
     /// Readings that were cut to a declared capacity, of all contributors and intervals.
     pub clamped: u64,
     /// Sum of the contributors' squared readings, in square watt-hours, each rounded as
-    /// [`squares`](super::squares) does; of [`Layout::Moments`](super::Layout::Moments) only.
+    /// [`squares`](super::squares) does; of [`Layout::Moments`] only.
     pub squares_wh2: Option<Vec<u128>>,
+    /// Contributors whose reading was in each bin: of every interval, one number for each of
+    /// [`Edges::bins`](super::Edges::bins). They add up to those that had a reading. Of
+    /// [`Layout::Histogram`] only.
+    pub bins: Option<Vec<Vec<u32>>>,
 }
 
 impl Totals {
@@ -124,6 +128,7 @@ impl Encoding {
             presence: units(shape.presence(), presence_bits),
             clamped: units(shape.clamped(), clamped_bits),
             squares: units(shape.squares(), square_bits),
+            bins: units(shape.bins(), presence_bits),
         };
         let in_range = self.in_range(&units, contributors);
         if !on_grid {
@@ -153,6 +158,14 @@ impl Encoding {
         for (&square, &present) in units.squares.iter().zip(&units.presence) {
             in_range &= (0..=i128::from(present) * largest).contains(&i128::from(square));
         }
+        for (bins, &present) in self.by_interval(&units.bins).zip(&units.presence) {
+            // Of counts in range the sum is within 64 bits.
+            in_range &= bins.iter().all(|count| (0..=present).contains(count));
+            in_range &= bins
+                .iter()
+                .fold(0, |sum: i64, count| sum.wrapping_add(*count))
+                == present;
+        }
         in_range
     }
 
@@ -179,7 +192,17 @@ impl Encoding {
                 .map(|clamped| clamped.unsigned_abs())
                 .sum(),
             squares_wh2: self.square_unit_wh2.map(|unit| squares(unit).collect()),
+            bins: (self.shape.layout() == Layout::Histogram).then(|| {
+                let intervals = self.by_interval(&units.bins);
+                let counts = |bins: &[i64]| bins.iter().map(|&count| count as u32).collect();
+                intervals.map(counts).collect()
+            }),
         }
+    }
+
+    /// The bins of each interval; nothing of a layout without bins.
+    fn by_interval<'a>(&self, bins: &'a [i64]) -> impl Iterator<Item = &'a [i64]> {
+        bins.chunks(self.shape.edges().bins().max(1))
     }
 }
 
@@ -189,6 +212,7 @@ struct Units {
     presence: Vec<i64>,
     clamped: Vec<i64>,
     squares: Vec<i64>,
+    bins: Vec<i64>,
 }
 
 /// The nearest whole number of units of `2^unit_bits`.

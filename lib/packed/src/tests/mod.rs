@@ -1,5 +1,6 @@
 //! Everything against arithmetic so plain that it needs no test.
 
+mod bins;
 mod folds;
 mod layout;
 mod noise;
@@ -9,6 +10,7 @@ mod refusals;
 mod sums;
 mod totals;
 
+use crate::layout::{Layout, Shape};
 use crate::{ADDITIVE, ADDITIVE_SMALL, ADDITIVE_WIDE, Profile, Ring};
 
 /// About a thousandth below 2^50, so that random bytes are now and then out of range; it need not
@@ -32,6 +34,15 @@ static PROFILES: [&Profile; 7] = [
     &ADDITIVE,
     &ADDITIVE_WIDE,
 ];
+
+/// A shape of this layout; of a histogram with six bins.
+fn shape(layout: Layout, batch: u16) -> Shape {
+    let edges_wh: &[u64] = match layout {
+        Layout::Histogram => &[7, 8, 40],
+        Layout::Profile | Layout::Moments => &[],
+    };
+    Shape::with_edges(layout, edges_wh, batch).unwrap()
+}
 
 /// SplitMix64.
 struct Random(u64);

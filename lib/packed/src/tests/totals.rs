@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 
-use super::Random;
-use crate::layout::{Encoding, Entered, Layout, Shape, squares};
+use super::{Random, shape};
+use crate::layout::{Encoding, Entered, Layout, squares};
 use crate::noise::{self, KeyNorms};
 use crate::{
     ADDITIVE, ADDITIVE_FINE, ADDITIVE_SMALL, ADDITIVE_WIDE, Accumulator, Lifted, Profile, RING,
@@ -147,7 +147,7 @@ fn encodings() -> impl Strategy<Value = Encoding> {
     (profiles, layouts, 1u16..200, 6u32..20).prop_map(|(profile, layout, batch, reference_bits)| {
         let norms = KeyNorms::expected();
         let reference_wh = 1 << reference_bits;
-        let shape = Shape::new(layout, batch).unwrap();
+        let shape = shape(layout, batch);
         let quantum_wh = noise::quantum_wh(profile, &norms, reference_wh, 1_000);
         let unit = noise::square_unit_wh2(profile, &norms, reference_wh, 1_000);
         let unit = unit.filter(|_| layout == Layout::Moments);
@@ -174,6 +174,18 @@ fn readings(encoding: &Encoding, random: &mut Random) -> Vec<Option<Entered>> {
     (0..encoding.shape.batch()).map(reading).collect()
 }
 
+/// With the edges 7, 8 and 40 Wh.
+fn plain_bin(wh: i64) -> usize {
+    match wh {
+        ..0 => 0,
+        0 => 1,
+        1..=7 => 2,
+        8 => 3,
+        9..=40 => 4,
+        41.. => 5,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -187,6 +199,7 @@ proptest! {
         let mut present = vec![0; batch];
         let mut clamped = 0;
         let mut square_wh2 = vec![0; batch];
+        let mut bins = vec![vec![0; 6]; batch];
         for _ in 0..count {
             let readings = readings(&encoding, &mut random);
             let encoded = encoding.encode(&readings).unwrap();
@@ -197,6 +210,9 @@ proptest! {
                 energy_wh[k] += entered.map_or(0, |entered| entered.wh);
                 present[k] += u32::from(entered.is_some());
                 clamped += u64::from(entered.is_some_and(|entered| entered.clamped));
+                if let Some(entered) = entered {
+                    bins[k][plain_bin(entered.wh)] += 1;
+                }
             }
             let unit = encoding.square_unit_wh2.unwrap_or(1);
             let wh = readings.iter().map(|entered| Some((*entered)?.wh));
@@ -216,6 +232,8 @@ proptest! {
         prop_assert_eq!(totals.clamped, clamped);
         let squares = encoding.square_unit_wh2.map(|_| square_wh2);
         prop_assert_eq!(totals.squares_wh2, squares);
+        let bins = (encoding.shape.layout() == Layout::Histogram).then_some(bins);
+        prop_assert_eq!(totals.bins, bins);
     }
 
     /// The whole way, at the profile's own truncation.
