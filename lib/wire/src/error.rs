@@ -163,6 +163,12 @@ pub enum WireError {
         feeder: FeederId,
         layout: LayoutName,
     },
+    /// A plan has edges of bins and its layout has none, or the reverse.
+    #[error(
+        "plan.histogram_edges_wh does not fit plan.layout = {layout}: the layout histogram needs edges of its bins, every \
+         other layout has none"
+    )]
+    Edges { layout: LayoutName },
     /// A list has another number of entries than the list it belongs to.
     #[error("total.present has {present} entries, but total.energy_wh has {energy_wh}")]
     PresentCount { present: usize, energy_wh: usize },

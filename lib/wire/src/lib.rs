@@ -61,7 +61,7 @@ pub use ids::{
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
     AnalyticsEnrol, AnalyticsEntry, DigestOf, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter,
-    EnrolRequest, EpochPlan, FeederPlan, Limbs, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS,
+    EnrolRequest, EpochPlan, FeederPlan, Limbs, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS, MAX_EDGES,
     MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES,
     MAX_REFUSALS, MAX_ROSTER_ENTRIES, Message, Owners, Plan, PlanRenewal, Receipt, ReceiptEntry,
     Refusal, Report, RosterEntry, RosterPage, Settlement, SettlementOutcome, Status, Sum,

@@ -21,7 +21,7 @@ pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS,
-    MAX_FEEDERS, MAX_KEY_LEN, Plan,
+    MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN, Plan,
 };
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,

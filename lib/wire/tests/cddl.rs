@@ -81,6 +81,19 @@ fn a_plan_whose_windows_are_local_days_fits_its_rule() {
     assert!(validate("plan", &to_bytes(&Value::Array(fields))).is_err());
 }
 
+#[test]
+fn a_plan_with_the_edges_of_a_histogram_fits_its_rule() {
+    let fits = |edges: u64| {
+        let plan = wire::Plan {
+            histogram_edges_wh: (1..=edges).collect(),
+            ..wire::Plan::sample()
+        };
+        let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+        validate("plan", &plan.to_cbor(digest.as_ref())).is_ok()
+    };
+    assert_eq!([0, 1, 13, 14].map(fits), [true, true, true, false]);
+}
+
 const NAMES: [&str; 11] = [
     "plan",
     "renewal",
@@ -190,6 +203,8 @@ fn the_schema_has_the_limits_of_the_decoder() {
     for limit in [
         format!("feeders: [*{} feeder-setting]", wire::MAX_FEEDERS),
         format!("before: [1*{} earlier-minimum]", wire::MAX_EARLIER_MINIMUMS),
+        format!("edges: [1*{} ", wire::MAX_EDGES),
+        format!("edges: [1*{} ", wire::MAX_EDGES),
         format!("analytics: [*{} analytics-entry]", wire::MAX_ANALYTICS),
         format!("key_len: 1..{},", wire::MAX_KEY_LEN),
         format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),

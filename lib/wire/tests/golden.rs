@@ -96,9 +96,23 @@ fn a_plan_of_local_days_has_the_golden_bytes() {
     has_the_golden_bytes(&common::of_local_days(), "plan-local-days.hex");
 }
 
-fn has_the_golden_bytes(plan: &Plan, name: &str) {
+/// A plan of every other layout has its name alone, as before there were histograms.
+#[test]
+fn a_plan_with_a_histogram_has_the_golden_bytes() {
+    let mut plan = Plan {
+        layout: common::id("histogram"),
+        histogram_edges_wh: vec![25, 50, 1_000],
+        ..Plan::sample()
+    };
+    for setting in &mut plan.feeders {
+        setting.square_unit_wh2 = None;
+    }
+    has_the_golden_bytes(&plan, "plan-histogram.hex");
+}
+
+fn has_the_golden_bytes(plan: &Plan, file: &str) {
     let sealed = plan.sealed();
-    let path = path::<Plan>().with_file_name(name);
+    let path = path::<Plan>().with_file_name(file);
     if std::env::var_os("WIRE_WRITE_GOLDEN").is_some() {
         std::fs::write(&path, to_lines(&sealed)).unwrap();
     }

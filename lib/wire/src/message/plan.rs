@@ -1,6 +1,7 @@
 //! The plan: what all processes must agree on about time, keys and scale, signed by the operator.
 
 mod entries;
+mod layout;
 
 use super::{Limbs, Message};
 use crate::FORMAT;
@@ -12,6 +13,7 @@ use crate::units::{Digest, PlanVersion, UnixSeconds};
 use crate::zone::{Zone, ZoneError};
 
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
+pub use layout::MAX_EDGES;
 
 /// The most feeder settings of a plan, and the most feeders anywhere a list of them is read.
 pub const MAX_FEEDERS: usize = 16_384;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub time_zone: Option<Zone>,
     /// What the coefficients of a report carry.
     pub layout: LayoutName,
+    /// Where the bins of the layout `histogram` end, in Wh of an interval, ascending; empty with every other layout.
+    pub histogram_edges_wh: Vec<u64>,
     /// The fewest contributors of a released sum, at least 1, from the last window of `min_meters_before` on.
     pub min_meters: u32,
     /// What it is for earlier windows, ascending; empty where it never changed.
@@ -113,7 +117,7 @@ impl Plan {
         writer.text(self.deployment.as_str());
         writer.uint(self.interval_s);
         self.write_batch(&mut writer);
-        writer.text(self.layout.as_str());
+        self.write_layout(&mut writer);
         setting.write(&mut writer);
         writer.bytes(&epoch.fingerprint);
         Digest::of(&writer.into_bytes())
@@ -205,7 +209,7 @@ impl Message for Plan {
         writer.optional_uint(sorted.valid_until.map(|until| until.0));
         writer.uint(sorted.interval_s);
         sorted.write_batch(writer);
-        writer.text(sorted.layout.as_str());
+        sorted.write_layout(writer);
         sorted.write_min_meters(writer);
         writer.uint(SHARDS);
         writer.list(&sorted.feeders, |writer, setting| setting.write(writer));
@@ -221,7 +225,7 @@ impl Message for Plan {
         let valid_until = reader.optional(|r| r.seconds("plan.valid_until"))?;
         let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
         let (batch, time_zone) = read_batch(reader)?;
-        let layout = reader.id("plan.layout")?;
+        let (layout, histogram_edges_wh) = layout::read(reader)?;
         let (min_meters, min_meters_before) = read_min_meters(reader)?;
         reader.reserved_uint(SHARDS, "plan.shards")?;
         let plan = Self {
@@ -232,6 +236,7 @@ impl Message for Plan {
             batch,
             time_zone,
             layout,
+            histogram_edges_wh,
             min_meters,
             min_meters_before,
             feeders: reader.list(MAX_FEEDERS, "plan.feeders", FeederPlan::read)?,
@@ -245,6 +250,7 @@ impl Message for Plan {
 
     fn check(&self) -> Result<(), WireError> {
         self.grid()?;
+        self.check_edges()?;
         ascending(&self.min_meters_before, "plan.min_meters_before", |a, b| {
             a.until < b.until
         })?;

@@ -7,6 +7,7 @@ mod common;
 
 mod envelopes;
 mod fields;
+mod histogram;
 mod later;
 mod messages;
 mod sums;
@@ -19,10 +20,11 @@ use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, Wire
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let by_reason: [(Reason, Vec<Bad>); 7] = [
+    let by_reason: [(Reason, Vec<Bad>); 8] = [
         (Reason::InvalidMessage, envelopes::bad_envelopes()),
         (Reason::InvalidMessage, fields::bad_fields()),
         (Reason::InvalidMessage, messages::bad_messages()),
+        (Reason::InvalidMessage, histogram::bad_edges()),
         (Reason::InvalidMessage, sums::bad_sums()),
         (Reason::BadSet, sums::bad_sets()),
         (Reason::EarlierVersion, later::earlier_versions()),

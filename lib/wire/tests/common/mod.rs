@@ -118,6 +118,7 @@ impl Sample for Plan {
             batch: 96,
             time_zone: None,
             layout: "moments".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
             feeders: vec![

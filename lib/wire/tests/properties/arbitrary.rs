@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use wire::{
     AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EarlierMinimum,
     EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, Grid, KeyEpoch,
-    LayoutName, MAX_CONTRIBUTORS, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan,
-    PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry,
+    LayoutName, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part,
+    Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry,
     RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total,
     UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
@@ -105,9 +105,14 @@ fn epochs() -> impl Strategy<Value = Vec<EpochPlan>> {
     })
 }
 
-/// `moments`, or another layout.
-fn layout() -> impl Strategy<Value = LayoutName> {
-    prop_oneof![Just("moments".parse().unwrap()), name()]
+/// `moments`, `histogram` with its edges, or another layout.
+fn layout() -> impl Strategy<Value = (LayoutName, Vec<u64>)> {
+    let edges = btree_set(1..=u64::MAX, 1..=MAX_EDGES);
+    prop_oneof![
+        Just(("moments".parse().unwrap(), Vec::new())),
+        edges.prop_map(|edges| ("histogram".parse().unwrap(), edges.into_iter().collect())),
+        name().prop_map(|name| (name, Vec::new())),
+    ]
 }
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
@@ -131,6 +136,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         let (mut feeders, epochs, mut analytics, min_meters_before) = lists;
         feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
         feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
+        let (layout, histogram_edges_wh) = layout;
         if layout.as_str() != "moments" {
             for setting in &mut feeders {
                 setting.square_unit_wh2 = None;
@@ -146,6 +152,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             batch: grid.0.batch(),
             time_zone: grid.0.zone(),
             layout,
+            histogram_edges_wh,
             min_meters: grid.1,
             min_meters_before,
             feeders,

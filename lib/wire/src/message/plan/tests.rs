@@ -47,6 +47,7 @@ fn plan() -> Plan {
         batch: 4,
         time_zone: None,
         layout: id("moments"),
+        histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
         feeders: vec![
@@ -122,11 +123,13 @@ fn the_digest_of_a_setting_changes_with_everything_it_binds() {
     let plan = plan();
     let (setting, epoch) = (&plan.feeders[0], &plan.epochs[0]);
     let mut digests = vec![plan.setting_digest(setting, epoch)];
-    let plan_changes: [fn(&mut Plan); 4] = [
+    let plan_changes: [fn(&mut Plan); 6] = [
         |plan| plan.deployment = id("e"),
         |plan| plan.interval_s += 1,
         |plan| plan.batch += 1,
         |plan| plan.layout = id("profile"),
+        |plan| plan.histogram_edges_wh = vec![8],
+        |plan| plan.histogram_edges_wh = vec![8, 9],
     ];
     for change in plan_changes {
         let mut changed = plan.clone();
@@ -156,5 +159,5 @@ fn the_digest_of_a_setting_changes_with_everything_it_binds() {
     let count = digests.len();
     digests.sort();
     digests.dedup();
-    assert_eq!((count, digests.len()), (15, 15));
+    assert_eq!((count, digests.len()), (17, 17));
 }
