@@ -129,6 +129,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         batch: 1,
         time_zone: None,
         layout: "profile".parse().expect("a name"),
+        histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
         feeders: (0..options.feeders)

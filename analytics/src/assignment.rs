@@ -168,6 +168,7 @@ mod tests {
             batch: 1,
             time_zone: None,
             layout: "profile".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
             feeders: feeders.iter().map(setting).collect(),

@@ -54,7 +54,7 @@ fn fixed(kind: Kind) -> Vec<Keys> {
     let more: Option<Keys> = match kind {
         Kind::Usual => None,
         Kind::Sweep => Some((
-            "plan.layout plan.profile analytics.retention broker.segment_bytes broker.segment_count",
+            "plan.layout plan.histogram_edges plan.profile analytics.retention broker.segment_bytes broker.segment_count",
             "a sweep varies or fixes it",
         )),
         Kind::Load => Some((
@@ -66,7 +66,7 @@ fn fixed(kind: Kind) -> Vec<Keys> {
             "it follows from the number of windows",
         )),
         Kind::Attack => Some((
-            "plan.min_meters plan.moments_min_meters plan.layout meter.min_meters_floor analytics.min_meters_floor \
+            "plan.min_meters plan.detail_min_meters plan.layout release.min_cell meter.min_meters_floor analytics.min_meters_floor \
              analytics.retention analytics.release_retry operator.publish_totals operator.reference_headroom \
              release.supplement_min_meters release.dominance_largest release.dominance_share",
             "each attack decides it",

@@ -105,7 +105,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  operator learn\n  operator learn --meters 15 --mean-wh 800 --std-wh 700"
     )]
     Learn {
-        /// Meters in the group; plan.moments_min_meters unless given
+        /// Meters in the group; plan.detail_min_meters unless given
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         meters: Option<u32>,
 

@@ -74,7 +74,7 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             quantum_wh,
         } => {
             let group = Group {
-                meters: meters.unwrap_or(settings.plan.moments_min_meters),
+                meters: meters.unwrap_or(settings.plan.detail_min_meters),
                 mean_wh,
                 std_wh,
             };

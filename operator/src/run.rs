@@ -185,6 +185,7 @@ fn open_registry(
         batch: grid.batch(),
         time_zone: grid.zone(),
         layout: settings.plan.layout,
+        histogram_edges_wh: settings.plan.histogram_edges_wh(),
         profile: settings.plan.profile,
         min_meters: settings.plan.minimum_group(),
         term: Term(settings.operator.plan_valid_for),

@@ -245,7 +245,7 @@ fn connect(
 /// Compares layout and grid with those in the file; a new file takes them.
 fn bind(database: &Database, path: &Path, format: &StoreFormat) -> Result<(), StoreError> {
     let expected = [
-        (format::LAYOUT_KEY, format.shape.layout().to_string()),
+        (format::LAYOUT_KEY, format.shape.to_string()),
         (format::GRID_KEY, format::grid_text(format.grid)),
     ];
     let meta = meta(database).map_err(|error| fault(path, "read", error))?;

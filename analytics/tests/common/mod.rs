@@ -16,6 +16,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         batch: 1,
         time_zone: None,
         layout: "profile".parse().unwrap(),
+        histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {

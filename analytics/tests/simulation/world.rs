@@ -341,6 +341,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         batch: 1,
         time_zone: None,
         layout: "profile".parse().unwrap(),
+        histogram_edges_wh: Vec::new(),
         min_meters: MIN_METERS,
         min_meters_before: Vec::new(),
         feeders,

@@ -304,18 +304,27 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
         ("plan.interval", "2days", "such as 1day"),
         ("plan.interval", "0s", "such as 1s or 2s"),
         ("plan.batch", "0", "expected a number between 1"),
-        ("plan.layout", "histogram", "profile, moments"),
+        ("plan.layout", "maximum", "profile, moments, histogram"),
         (
             "plan.profile",
             "wide",
             "known are additive-small, additive-fine, additive, additive-wide, or \"auto\"",
         ),
         ("plan.min_meters", "1", "expected a number between 2"),
+        ("plan.detail_min_meters", "0", "expected a number between 2"),
+        ("plan.histogram_edges", "[]", "expected 1 to 13 numbers"),
+        ("plan.histogram_edges", "[0, 5]", "watts above 0"),
         (
-            "plan.moments_min_meters",
-            "0",
-            "expected a number between 2",
+            "plan.histogram_edges",
+            "[5, 5]",
+            "larger than the one before",
         ),
+        (
+            "plan.histogram_edges",
+            "[1,2,3,4,5,6,7,8,9,10,11,12,13,14]",
+            "expected 1 to 13 numbers",
+        ),
+        ("release.min_cell", "1", "expected a number between 2"),
         (
             "release.dominance_largest",
             "0",
@@ -517,6 +526,16 @@ fn settings_of_meter_and_plan_that_contradict_each_other_are_named_with_their_or
             "plan.layout",
         ),
         ("", "release.supplement_min_meters = 149", "plan.min_meters"),
+        (
+            "plan.interval = \"2m\"\nplan.layout = \"histogram\"\n",
+            "plan.batch = 120",
+            "plan.layout",
+        ),
+        (
+            "plan.interval = \"1m\"\nplan.layout = \"histogram\"\n",
+            "plan.histogram_edges = [100, 110]",
+            "plan.interval",
+        ),
         (
             "plan.layout = \"moments\"\n",
             "release.supplement_min_meters = 499",
@@ -786,11 +805,17 @@ fn a_batch_fits_a_report_of_its_layout() {
     };
     with("profile", "720").unwrap();
     with("moments", "360").unwrap();
+    with("histogram", "90").unwrap();
     for (layout, batch, mend) in [
         (
             "moments",
             "720",
             "no more than 669 intervals; expected a smaller batch, or layout \"profile\"",
+        ),
+        (
+            "histogram",
+            "120",
+            "no more than 111 intervals; expected a smaller batch, or fewer edges in plan.histogram_edges",
         ),
         (
             "profile",
@@ -803,9 +828,9 @@ fn a_batch_fits_a_report_of_its_layout() {
     }
 }
 
-/// From sums of squares, all but two meters of a small group learn the readings of both.
+/// From sums of squares, and from counts, all but two meters of a small group learn more of both.
 #[test]
-fn squares_need_a_larger_group_and_the_defaults_have_none() {
+fn squares_and_counts_need_a_larger_group_and_the_defaults_have_neither() {
     let minimum = |flags: &[(&str, &str)]| {
         let plan = load(&[], &[], flags).unwrap().settings.plan;
         (plan.layout.as_str(), plan.minimum_group())
@@ -817,6 +842,27 @@ fn squares_need_a_larger_group_and_the_defaults_have_none() {
         minimum(&[moments, ("plan.min_meters", "60")]),
         ("moments", 60)
     );
+    assert_eq!(minimum(&[("plan.layout", "histogram")]), ("histogram", 50));
+}
+
+/// In watts, so that they mean the same whatever the interval is; readings are whole watt-hours.
+#[test]
+fn edges_of_bins_are_whole_watt_hours_of_an_interval_and_only_a_histogram_has_them() {
+    let edges = |layout: &str, interval: &str| {
+        let flags = [
+            ("plan.layout", layout),
+            ("plan.interval", interval),
+            ("plan.histogram_edges", "[50, 100, 2000]"),
+        ];
+        load(&[], &[], &flags)
+            .unwrap()
+            .settings
+            .plan
+            .histogram_edges_wh()
+    };
+    assert_eq!(edges("histogram", "15m"), [12, 25, 500]);
+    assert_eq!(edges("histogram", "1h"), [50, 100, 2_000]);
+    assert_eq!(edges("profile", "15m"), []);
 }
 
 #[test]

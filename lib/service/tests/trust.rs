@@ -110,9 +110,9 @@ fn a_plan_for_a_later_version_of_the_program_is_refused_and_the_one_before_stays
         .unwrap();
     for (name, later) in [
         (
-            "unknown layout \"histogram\"",
+            "unknown layout \"maximum\"",
             operator.plan_with(4, |plan| {
-                plan.layout = "histogram".parse().unwrap();
+                plan.layout = "maximum".parse().unwrap();
                 plan.feeders[0].square_unit_wh2 = None;
             }),
         ),
@@ -127,6 +127,24 @@ fn a_plan_for_a_later_version_of_the_program_is_refused_and_the_one_before_stays
         assert_eq!(refused.reason, Reason::NotReady, "{refused}");
         assert!(refused.detail.contains(name), "{refused}");
     }
+}
+
+#[test]
+fn a_plan_with_a_histogram_has_a_shape_with_its_bins() {
+    let operator = Operator::new();
+    let mut keeper = operator.keeper("meter");
+    let plan = operator.plan_with(3, |plan| {
+        plan.layout = "histogram".parse().unwrap();
+        plan.histogram_edges_wh = vec![25, 50];
+        plan.feeders[0].square_unit_wh2 = None;
+    });
+    keeper.offer(&operator.plan_topic(), &plan).unwrap();
+    let held = keeper.current().unwrap();
+    let expected = Shape::with_edges(Layout::Histogram, &[25, 50], 4);
+    assert_eq!(Ok(held.shape), expected);
+    assert_eq!(held.shape.bins().len(), 20);
+    let setting = &held.plan.feeders[0];
+    assert_eq!(held.encoding(setting).shape, held.shape);
 }
 
 #[test]

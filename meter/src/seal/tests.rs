@@ -49,6 +49,7 @@ impl World {
             batch: BATCH,
             time_zone: None,
             layout: "profile".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: 2,
             min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {

@@ -105,6 +105,7 @@ impl Peer {
             batch: BATCH,
             time_zone: None,
             layout: "profile".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: 2,
             min_meters_before: Vec::new(),
             feeders: (1..=3).map(Opener::feeder).collect(),

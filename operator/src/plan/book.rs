@@ -54,7 +54,8 @@ impl PlanBook {
         settings: &PlanSettings,
         keyring: &Keyring,
     ) -> Result<Self, PlanError> {
-        let shape = Shape::new(settings.layout, settings.batch)?;
+        let edges = &settings.histogram_edges_wh;
+        let shape = Shape::with_edges(settings.layout, edges, settings.batch)?;
         earlier::set_aside(dir)?;
         let path = super::path(dir);
         match path.exists() {
@@ -86,6 +87,7 @@ impl PlanBook {
             batch: settings.batch,
             time_zone: settings.time_zone,
             layout: name(settings.layout.as_str()),
+            histogram_edges_wh: settings.histogram_edges_wh.clone(),
             min_meters: settings.min_meters,
             min_meters_before: Vec::new(),
             feeders: Vec::new(),

@@ -47,7 +47,7 @@ pub enum PlanError {
     #[error(transparent)]
     Grid(#[from] wire::GridError),
     /// No report holds the configured batch.
-    #[error("plan.batch and plan.layout do not fit a report")]
+    #[error("plan.batch, plan.layout and plan.histogram_edges do not fit a report")]
     Shape(#[from] ShapeError),
     /// A plan of an earlier format was set aside and is damaged by now.
     #[error(

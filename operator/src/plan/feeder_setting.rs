@@ -46,7 +46,7 @@ impl Choice {
         let (profile, max_meters) = self.profile(reference_wh, meters);
         let norms = &self.norms;
         let square_unit_wh2 = match self.shape.layout() {
-            Layout::Profile => None,
+            Layout::Profile | Layout::Histogram => None,
             Layout::Moments => Some(noise::square_unit_wh2(
                 profile,
                 norms,
@@ -112,7 +112,8 @@ pub(crate) fn encoding(plan: &Plan, setting: &FeederPlan) -> Result<Encoding, Re
     let mismatch = Reason::ProfileMismatch;
     let profile = Profile::by_name(setting.profile.as_str()).map_err(|_| mismatch)?;
     let layout = plan.layout.as_str().parse().map_err(|_| mismatch)?;
-    let shape = Shape::new(layout, plan.batch).map_err(|_| mismatch)?;
+    let shape = Shape::with_edges(layout, &plan.histogram_edges_wh, plan.batch);
+    let shape = shape.map_err(|_| mismatch)?;
     let FeederPlan {
         reference_wh,
         quantum_wh,

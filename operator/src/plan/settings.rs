@@ -18,6 +18,8 @@ pub(crate) struct PlanSettings {
     /// The time zone whose days windows are, if they are.
     pub time_zone: Option<Zone>,
     pub layout: packed::layout::Layout,
+    /// Of the bins of a layout that has some.
+    pub histogram_edges_wh: Vec<u64>,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
     /// Least meters of a release.
@@ -54,7 +56,23 @@ pub(super) fn check_agreement(
         &settings.layout.as_str(),
         &plan.layout.as_str(),
         path,
+    )?;
+    let edges = |wh: &[u64]| edges_w(wh, plan.interval_s);
+    agree(
+        "plan.histogram_edges",
+        &edges(&settings.histogram_edges_wh),
+        &edges(&plan.histogram_edges_wh),
+        path,
     )
+}
+
+/// Edges as they are configured: the least watts that come to so many whole Wh in an interval.
+fn edges_w(wh: &[u64], interval_s: u32) -> String {
+    let watts = |wh: &u64| {
+        wh.saturating_mul(3_600)
+            .div_ceil(u64::from(interval_s.max(1)))
+    };
+    format!("{:?}", wh.iter().map(watts).collect::<Vec<_>>())
 }
 
 pub(super) fn agree<T: PartialEq + std::fmt::Display>(

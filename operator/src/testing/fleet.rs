@@ -83,6 +83,14 @@ pub(crate) struct Under {
     pub masked: bool,
 }
 
+/// The edges of a layout that has some.
+pub(crate) fn edges_wh(layout: Layout) -> Vec<u64> {
+    match layout {
+        Layout::Histogram => vec![100, 1_000, 30_000],
+        Layout::Profile | Layout::Moments => Vec::new(),
+    }
+}
+
 impl Fleet {
     pub(crate) fn new(dir: &Path, scene: &Scene) -> Self {
         let keyring = Keyring::open(dir, None).unwrap();
@@ -92,6 +100,7 @@ impl Fleet {
             batch: scene.batch,
             time_zone: None,
             layout: scene.layout,
+            histogram_edges_wh: edges_wh(scene.layout),
             profile: scene.profile,
             min_meters: scene.min_meters,
             term: Term(Duration::from_secs(86_400)),

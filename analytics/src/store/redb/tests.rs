@@ -191,11 +191,24 @@ fn another_deployment_layout_or_grid_is_refused_by_both_their_names() {
         shape: Shape::new(Layout::Moments, 1).unwrap(),
         ..store_format()
     };
+    let histogram = |edge| StoreFormat {
+        shape: Shape::with_edges(Layout::Histogram, &[edge], 1).unwrap(),
+        ..store_format()
+    };
     let coarse = StoreFormat {
         grid: Grid::new(900, 4).unwrap(),
         ..store_format()
     };
+    let (_folder, other) = file();
+    open(&other)
+        .unwrap()
+        .load(&histogram(25), &mut drop)
+        .unwrap();
     let refusals = [
+        (
+            open(&other).unwrap().load(&histogram(50), &mut drop).err(),
+            ["histogram with edges [25] Wh", "[50] Wh"],
+        ),
         (
             FileStore::open(&path, &"other".parse().unwrap()).err(),
             ["dev", "other"],

@@ -184,7 +184,7 @@ fn decrypted(settings: &Settings) -> [Option<Conflict>; 2] {
 }
 
 /// Bounds that do not fit each other.
-fn sizes(settings: &Settings, given: impl Fn(&str) -> bool) -> [Option<Conflict>; 5] {
+fn sizes(settings: &Settings, given: impl Fn(&str) -> bool) -> [Option<Conflict>; 6] {
     let (mqtt, broker, meter) = (&settings.mqtt, &settings.broker, &settings.meter);
     let own_broker = mqtt.endpoints().is_ok_and(|all| {
         all.iter().any(|endpoint| {
@@ -205,6 +205,7 @@ fn sizes(settings: &Settings, given: impl Fn(&str) -> bool) -> [Option<Conflict>
             "the broker would refuse what its clients may send: give both the same value",
         ),
         plan::window(&settings.plan, given),
+        plan::edges(&settings.plan),
         plan::shape(&settings.plan),
         pair(
             meter.retry_max < meter.retry_min,

@@ -87,7 +87,7 @@ impl Settings {
     /// Gives a whole deployment a minimum group: the plan, and the floors below which gateways and analytics go by no plan.
     pub fn set_min_meters(&mut self, min_meters: u32) {
         self.plan.min_meters = min_meters;
-        self.plan.moments_min_meters = min_meters;
+        self.plan.detail_min_meters = min_meters;
         for floor in [
             &mut self.meter.min_meters_floor,
             &mut self.analytics.min_meters_floor,

@@ -15,6 +15,8 @@ pub struct Release {
     pub dominance_largest: u32,
     /// The most of a sum's declared capacity that they may be, above 0 and up to 1; 1: no bound.
     pub dominance_share: f64,
+    /// The least meters that are published to be in a range of consumption.
+    pub min_cell: u32,
 }
 
 impl Release {
@@ -26,6 +28,7 @@ impl Release {
             largest: self.dominance_largest,
             share: self.dominance_share,
         };
+        rules.min_cell = self.min_cell;
         // How an attack is shown to succeed without its rule: in development only, and said in the log.
         let is_left_out = |rule: &Rule| failpoint::sabotaged(rule.as_str());
         rules.left_out = Rule::ALL.into_iter().find(is_left_out);

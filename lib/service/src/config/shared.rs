@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use packed::Profile;
-use packed::layout::Layout;
+use packed::layout::{Layout, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
 use wire::{DeploymentId, Grid, GridError, VerifyingKey, Zone};
 
@@ -96,8 +96,10 @@ pub struct Plan {
     pub profile: Option<&'static Profile>,
     /// Contributors below which no sum is released.
     pub min_meters: u32,
-    /// The same with layout `moments`, if it is more.
-    pub moments_min_meters: u32,
+    /// The same with a layout other than `profile`, if it is more.
+    pub detail_min_meters: u32,
+    /// Where the bins of layout `histogram` end: watts, ascending.
+    pub histogram_edges: Vec<u32>,
 }
 
 impl Plan {
@@ -120,8 +122,28 @@ impl Plan {
     /// The least meters of a sum: the minimum group of the plan that is made from this.
     pub fn minimum_group(&self) -> u32 {
         match self.layout {
-            Layout::Moments => self.min_meters.max(self.moments_min_meters),
+            Layout::Moments | Layout::Histogram => self.min_meters.max(self.detail_min_meters),
             Layout::Profile => self.min_meters,
         }
+    }
+
+    /// Where the bins of a layout that has some end, in Wh of an interval. Energies are whole Wh, so rounding down puts none of
+    /// them into another bin.
+    pub fn histogram_edges_wh(&self) -> Vec<u64> {
+        let interval_s = u64::from(self.interval_s());
+        let edges = match self.layout {
+            Layout::Histogram => self.histogram_edges.as_slice(),
+            Layout::Profile | Layout::Moments => &[],
+        };
+        let wh = |watts: &u32| u64::from(*watts) * interval_s / 3_600;
+        edges.iter().map(wh).collect()
+    }
+
+    /// The coefficients of a report of `batch` intervals.
+    ///
+    /// # Errors
+    /// There is no such report.
+    pub fn shape(&self, batch: u16) -> Result<Shape, ShapeError> {
+        Shape::with_edges(self.layout, &self.histogram_edges_wh(), batch)
     }
 }

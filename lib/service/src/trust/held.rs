@@ -45,7 +45,8 @@ impl HeldPlan {
         };
         let layout = plan.layout.as_str().parse();
         let layout = layout.map_err(|error: UnknownLayout| later(&error))?;
-        let shape = Shape::new(layout, plan.batch).map_err(|error| invalid(&error))?;
+        let shape = Shape::with_edges(layout, &plan.histogram_edges_wh, plan.batch);
+        let shape = shape.map_err(|error| invalid(&Chain(&error)))?;
         let grid = plan.grid().map_err(|error| invalid(&error))?;
         for setting in &plan.feeders {
             let feeder = &setting.feeder;

@@ -234,6 +234,7 @@ mod tests {
             batch: 4,
             time_zone: None,
             layout: "profile".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: min.newest(),
             min_meters_before: min.before(),
             feeders: Vec::new(),

@@ -83,6 +83,7 @@ impl Operator {
             batch: 4,
             time_zone: None,
             layout: "moments".parse().unwrap(),
+            histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {

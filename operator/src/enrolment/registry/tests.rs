@@ -15,6 +15,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         batch: 4,
         time_zone: None,
         layout: Layout::Moments,
+        histogram_edges_wh: Vec::new(),
         profile: None,
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),

@@ -16,6 +16,7 @@ fn settings() -> PlanSettings {
         batch: 4,
         time_zone: None,
         layout: Layout::Moments,
+        histogram_edges_wh: Vec::new(),
         profile: None,
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),
@@ -138,6 +139,26 @@ fn each_contradiction_names_both_values() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn other_edges_of_bins_contradict_the_plan_and_are_told_in_watts() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |edges_wh: &[u64]| PlanSettings {
+        interval_s: 900,
+        layout: Layout::Histogram,
+        histogram_edges_wh: edges_wh.to_vec(),
+        ..settings()
+    };
+    let (mut book, keyring) = open(dir.path(), &with(&[12, 25])).unwrap();
+    book.add_feeder(&feeder("a"), 1024, 100);
+    assert_eq!(book.plan().feeders[0].square_unit_wh2, None);
+    book.save(&keyring, NOW).unwrap();
+    let (again, _) = open(dir.path(), &with(&[12, 25])).unwrap();
+    assert_eq!(again.plan().histogram_edges_wh, [12, 25]);
+    let message = open(dir.path(), &with(&[25])).err().unwrap().to_string();
+    let expected = "plan.histogram_edges is [100] in the configuration but [48, 100] in";
+    assert!(message.starts_with(expected), "{message}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use packed::layout::{Layout, Shape};
+use packed::layout::{Edges, Layout};
 use wire::{GridError, Zone};
 
 use super::{Conflict, pair};
@@ -115,7 +115,7 @@ fn multiple(plan: &Plan) -> Option<Conflict> {
 /// A report of the layout has room for the intervals of a window.
 pub(super) fn shape(plan: &Plan) -> Option<Conflict> {
     let batch = plan.grid().map_or(u16::MAX, |grid| grid.batch());
-    let fits = |batch: &u16| Shape::new(plan.layout, *batch).is_ok();
+    let fits = |batch: &u16| plan.shape(*batch).is_ok();
     let most = || (1..batch).rev().find(fits).unwrap_or_default();
     let (first, smaller) = match plan.time_zone {
         Some(_) => ("plan.interval", "a longer interval"),
@@ -129,8 +129,23 @@ pub(super) fn shape(plan: &Plan) -> Option<Conflict> {
             most(),
             match plan.layout {
                 Layout::Moments => ", or layout \"profile\"",
+                Layout::Histogram => ", or fewer edges in plan.histogram_edges",
                 Layout::Profile => "",
             }
         ),
     })
+}
+
+/// The edges of bins are still different numbers of watt-hours in an interval.
+pub(super) fn edges(plan: &Plan) -> Option<Conflict> {
+    let wh = plan.histogram_edges_wh();
+    pair(
+        !wh.is_empty() && Edges::new(&wh).is_err(),
+        "plan.histogram_edges",
+        "plan.interval",
+        format!(
+            "in an interval of {} they are {wh:?} Wh; expected edges that are further apart, each 1 Wh or more",
+            humantime::format_duration(plan.interval)
+        ),
+    )
 }

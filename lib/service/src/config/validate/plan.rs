@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use packed::layout::MAX_EDGES;
+
 use super::super::{Plan, Release};
 use super::{Check, DAY, range, require};
 
@@ -12,10 +14,21 @@ pub(super) fn plan(plan: &Plan) -> Check {
     range("plan.batch", plan.batch, 1, u16::MAX)?;
     range("plan.min_meters", plan.min_meters, 2, u32::MAX)?;
     range(
-        "plan.moments_min_meters",
-        plan.moments_min_meters,
+        "plan.detail_min_meters",
+        plan.detail_min_meters,
         2,
         u32::MAX,
+    )?;
+    let edges = &plan.histogram_edges;
+    let ascend = edges.first() > Some(&0) && edges.is_sorted_by(|a, b| a < b);
+    require(
+        "plan.histogram_edges",
+        ascend && edges.len() <= MAX_EDGES,
+        || {
+            format!(
+                "expected 1 to {MAX_EDGES} numbers of watts above 0, each larger than the one before"
+            )
+        },
     )
 }
 
@@ -26,6 +39,7 @@ pub(super) fn release(release: &Release) -> Check {
         1,
         u32::MAX,
     )?;
+    range("release.min_cell", release.min_cell, 2, u32::MAX)?;
     let share = release.dominance_share;
     require(
         "release.dominance_share",
