@@ -4,7 +4,7 @@ pub(crate) mod fleet;
 
 use std::ops::Range;
 
-use packed::layout::Totals;
+use packed::layout::{Edges, Totals};
 use wire::{
     AnalyticsId, CapacityClass, ContributorSet, DeploymentId, Digest, EpochPlan, FeederId,
     FeederPlan, KeyEpoch, MaskKey, Part, Plan, PlanVersion, Salt, Sum, Watts, WindowStart,
@@ -24,6 +24,7 @@ pub(crate) fn plan() -> Plan {
         batch: 4,
         time_zone: None,
         layout: "moments".parse().expect("a name"),
+        histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {
@@ -96,22 +97,38 @@ pub(crate) fn by() -> By {
     }
 }
 
+/// Hours in whole Wh, with bins up to 100 and 200 Wh, of a feeder of 50.
+pub(crate) fn scale() -> Scale {
+    Scale {
+        interval_s: 3600,
+        intervals: u16::MAX,
+        quantum_wh: 1,
+        square_unit_wh2: None,
+        edges: Edges::new(&[100, 200]).unwrap(),
+        reference_wh: 16_384,
+        enrolled: 50,
+        rules: release::Rules::new(15),
+    }
+}
+
 /// A report of part 0 with a digest of its own, of 20 meters on a feeder of 50.
 pub(crate) fn report(feeder: &str, window: u64) -> FeederReport {
+    report_of(feeder, window, None)
+}
+
+/// The same with a histogram: in every interval half of the meters use up to 100 Wh, the others up to 200 Wh.
+pub(crate) fn report_with_bins(feeder: &str, window: u64) -> FeederReport {
+    report_of(feeder, window, Some(vec![vec![0, 0, 10, 10, 0]; 4]))
+}
+
+fn report_of(feeder: &str, window: u64, bins: Option<Vec<Vec<u32>>>) -> FeederReport {
     let totals = Totals {
         energy_wh: vec![4, 6, 2, 3],
         present: vec![20; 4],
         clamped: 0,
         squares_wh2: None,
-    };
-    let scale = Scale {
-        interval_s: 3600,
-        intervals: u16::MAX,
-        quantum_wh: 1,
-        square_unit_wh2: None,
-        enrolled: 50,
-        rules: release::Rules::new(15),
+        bins,
     };
     let digest = Digest::of(format!("{feeder} {window}").as_bytes());
-    FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale, &by())
+    FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale(), &by())
 }

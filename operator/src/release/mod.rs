@@ -3,6 +3,7 @@
 mod answers;
 mod budget;
 mod churn;
+pub(crate) mod histogram;
 pub(crate) mod ledger;
 pub(crate) mod opening;
 mod refused;

@@ -7,7 +7,8 @@
 //! reading. An interval of fewer than the plan's `min_meters`, and more than none, is withheld: nothing in a report depends
 //! on what was in it, not even how many had a reading.
 
-use packed::layout::Totals;
+use super::histogram::Histogram;
+use packed::layout::{Edges, Totals};
 use serde::{Deserialize, Serialize};
 use wire::{
     AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart,
@@ -79,6 +80,9 @@ pub struct FeederReport {
     /// largest power of two that is at most a quarter of it, and of `quantum_wh`. None where
     /// there is no energy; 0 in lines of earlier versions. Only with layout `moments`.
     pub std_wh: Option<Vec<Option<i64>>>,
+    /// How many meters consumed how much, with percentiles. Only with layout `histogram`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
     /// Coincident peak: the largest energy of an interval, in Wh. This and what follows is over the energies there are.
     pub peak_wh: Option<i64>,
     /// Interval of the coincident peak, from 0.
@@ -115,9 +119,13 @@ pub struct Scale {
     pub quantum_wh: u64,
     /// Of the feeder's setting.
     pub square_unit_wh2: Option<u64>,
+    /// Where the bins of a layout that has some end.
+    pub edges: Edges,
+    /// Of the feeder's setting.
+    pub reference_wh: u64,
     /// Meters enrolled on the feeder.
     pub enrolled: u32,
-    /// Decide which intervals are withheld, and how coarse a deviation is.
+    /// Decide which intervals are withheld, how coarse a deviation is, and how many meters are a cell of a histogram.
     pub rules: release::Rules,
 }
 
@@ -170,6 +178,10 @@ impl FeederReport {
                 .squares_wh2
                 .as_ref()
                 .map(|_| intervals.map(std).collect()),
+            histogram: totals.bins.as_ref().map(|bins| {
+                let edges = (&scale.edges, scale.reference_wh);
+                Histogram::new(bins, &present, edges, scale.rules.min_cell)
+            }),
             peak_wh: peak.map(|(_, wh)| wh),
             peak_interval: peak.map(|(interval, _)| interval),
             load_factor: load_factor(&energy_wh),
@@ -223,12 +235,10 @@ mod tests {
 
     fn scale(quantum_wh: u64, enrolled: u32) -> Scale {
         Scale {
-            interval_s: 3600,
-            intervals: u16::MAX,
             quantum_wh,
-            square_unit_wh2: None,
             enrolled,
             rules: release::Rules::new(2),
+            ..crate::testing::scale()
         }
     }
 
@@ -238,6 +248,7 @@ mod tests {
             present: present.to_vec(),
             clamped: 2,
             squares_wh2: squares_wh2.map(<[u128]>::to_vec),
+            bins: None,
         }
     }
 

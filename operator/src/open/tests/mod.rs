@@ -24,6 +24,7 @@ pub(super) fn rounded(encoding: &Encoding, residues: &[u64]) -> Totals {
         present: vec![0; encoding.shape.batch()],
         clamped: 0,
         squares_wh2: None,
+        bins: None,
     }
 }
 
@@ -51,7 +52,11 @@ fn totals(fleet: &Fleet, opened: &Opened<Sum>) -> Result<Totals, NotOpened> {
 
 #[test]
 fn an_honest_sum_opens_to_exactly_what_was_entered() {
-    for (layout, batch) in [(Layout::Profile, 96), (Layout::Moments, 24)] {
+    for (layout, batch) in [
+        (Layout::Profile, 96),
+        (Layout::Moments, 24),
+        (Layout::Histogram, 24),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let scene = Scene {
             layout,
@@ -73,6 +78,17 @@ fn an_honest_sum_opens_to_exactly_what_was_entered() {
         present[7] = 38;
         assert_eq!((totals.present, totals.clamped), (present, 0));
         assert_eq!(totals.squares_wh2.is_some(), layout == Layout::Moments);
+        let counts = |k: usize| {
+            let present = readings.iter().filter_map(|of_meter| of_meter[k]);
+            present.fold(vec![0; 6], |mut counts, wh| {
+                let edges = fleet.plan.histogram_edges_wh.iter();
+                let above = edges.filter(|edge| wh > **edge as i64).count();
+                counts[usize::from(wh >= 0) + usize::from(wh > 0) + above] += 1;
+                counts
+            })
+        };
+        let bins = (0..usize::from(batch)).map(counts).collect();
+        assert_eq!(totals.bins, (layout == Layout::Histogram).then_some(bins));
     }
 }
 

@@ -154,6 +154,8 @@ impl SumTaker {
                 .map_or(u16::MAX, |grid| grid.intervals(candidate.sum.window)),
             quantum_wh: encoding.quantum_wh,
             square_unit_wh2: encoding.square_unit_wh2,
+            edges: *encoding.shape.edges(),
+            reference_wh: encoding.reference_wh,
             enrolled: candidate.job.members.expected(candidate.sum.window),
             rules: self.rules(&candidate.job.plan),
         };
