@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness::ledger::FileSummary;
+use harness::percentiles::Percentiles;
 use harness::scenario::Scenario;
 use harness::session::Finished;
 use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
 use serde::Serialize;
+use wire::FeederId;
 
 use crate::output::{or_dash, table};
 
@@ -108,10 +110,7 @@ impl RunSummary {
         for row in &self.rows {
             table.add_row([
                 row.feeder.to_string(),
-                jiff::Timestamp::from_second(row.window.0 as i64).map_or_else(
-                    |_| row.window.to_string(),
-                    |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
-                ),
+                utc(row.window.0),
                 row.meters.to_string(),
                 format!("{:.3}", row.energy_wh as f64 / 1e3),
                 format!("{:.3}", row.true_wh as f64 / 1e3),
@@ -122,7 +121,30 @@ impl RunSummary {
                 or_dash(row.load_factor, |factor| format!("{factor:.2}")),
             ]);
         }
-        format!("{table}\n\n{}", self.figures())
+        format!("{table}\n\n{}{}", self.percentiles(), self.figures())
+    }
+
+    /// Of each feeder's last window that has them.
+    fn percentiles(&self) -> String {
+        let newest = self.rows.iter().filter_map(|row| {
+            let percentiles = row.percentiles.as_ref()?;
+            Some((&row.feeder, percentiles))
+        });
+        let newest: BTreeMap<_, _> = newest.collect();
+        let line = |(feeder, percentiles): (&FeederId, &Percentiles)| {
+            let up_to = percentiles.quartiles_and_p90_wh.map(|[_, to]| to);
+            format!(
+                "{feeder} at {} (its peak): a quarter of the meters used up to {} Wh, half up to {}, three quarters up to {}, \
+                 90 % up to {}, and the largest {} Wh or more\n",
+                utc(percentiles.at),
+                up_to[0],
+                up_to[1],
+                up_to[2],
+                up_to[3],
+                percentiles.largest_wh[0]
+            )
+        };
+        newest.into_iter().map(line).collect()
     }
 
     fn figures(&self) -> String {
@@ -173,4 +195,11 @@ impl RunSummary {
         }
         text
     }
+}
+
+fn utc(seconds: u64) -> String {
+    jiff::Timestamp::from_second(seconds as i64).map_or_else(
+        |_| seconds.to_string(),
+        |at| at.strftime("%Y-%m-%d %H:%M").to_string(),
+    )
 }

@@ -170,6 +170,7 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
         batch: u16::try_from(BATCH)?,
         time_zone: None,
         layout: Layout::Profile.as_str().parse()?,
+        histogram_edges_wh: Vec::new(),
         min_meters: settings.plan.min_meters,
         min_meters_before: Vec::new(),
         feeders: vec![setting],

@@ -153,6 +153,7 @@ mod tests {
             quantum_wh: 1,
             mean_wh: 10.0,
             std_wh: None,
+            percentiles: None,
             peak_wh: 90,
             load_factor: Some(0.5),
         };

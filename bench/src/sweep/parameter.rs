@@ -12,7 +12,7 @@ const fn values(parameter: Parameter) -> (&'static str, &'static str) {
         Parameter::Interval => ("1s 5s 10s 30s 60s", "1s 5s 10s 30s"),
         Parameter::Batch => ("1 5 10 20 48 96", "1 5 10 20"),
         Parameter::Payload => (
-            "profile:1 profile:24 profile:96 moments:96 profile:384 moments:384",
+            "profile:1 profile:24 profile:96 moments:96 profile:384 moments:384 histogram:96",
             "profile:1 profile:96 moments:96",
         ),
         Parameter::Feeders => ("1 4 10 20", "1 4"),
@@ -59,8 +59,9 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
         ),
         Parameter::Payload => (
             "coefficients",
-            "Coefficients of a ciphertext that carry something, for the same number of reports: N readings (profile:N), or N \
-             readings and their squares (moments:N), each reading with its presence, and the zero checks.",
+            "Coefficients of a ciphertext that carry something, for the same number of reports: N readings (profile:N), with \
+             their squares (moments:N) or with a place for each in 16 bins (histogram:N), each reading with its presence, and the \
+             zero checks.",
         ),
         Parameter::Feeders => (
             "feeders",
@@ -87,11 +88,11 @@ pub(crate) fn name(parameter: Parameter) -> String {
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// `profile:96`, `moments:96`, or a bare number of readings in the layout `profile`.
+/// `profile:96`, `moments:96`, `histogram:96`, or a bare number of readings in the layout `profile`.
 pub(super) fn payload(label: &str) -> Result<(Layout, u16)> {
     let (layout, readings) = label.split_once(':').unwrap_or(("profile", label));
     match (layout.parse(), readings.parse()) {
         (Ok(layout), Ok(readings)) => Ok((layout, readings)),
-        _ => bail!("readings as profile:N or moments:N"),
+        _ => bail!("readings as profile:N, moments:N or histogram:N"),
     }
 }

@@ -10,7 +10,7 @@ use harness::network::Network;
 use harness::scenario::{self, Scenario};
 use packed::layout::{Layout, Shape};
 use packed::{Profile, RING};
-use service::config::Settings;
+use service::config::{Plan, Settings};
 
 use crate::results::schema::{Parameter, PointSettings};
 
@@ -198,6 +198,7 @@ impl Work {
         };
         let mut settings = options.settings(base)?;
         settings.plan.layout = self.layout;
+        settings.plan.histogram_edges = Settings::defaults().plan.histogram_edges;
         settings.plan.profile = self.profile;
         settings.set_min_meters(self.min_meters(self.configured_minimum(base)));
         // rumqttd's router, and with it the log, outlives a broker that is stopped within a process: many points, many logs.
@@ -216,7 +217,12 @@ impl Work {
     /// Which coefficient of a ciphertext carries what.
     fn shape(&self) -> Result<Shape> {
         let has = || format!("a ciphertext has {} coefficients", RING.dimension);
-        Shape::new(self.layout, self.batch).with_context(has)
+        let plan = Plan {
+            layout: self.layout,
+            interval: Duration::from_secs(u64::from(self.interval_s)),
+            ..Settings::defaults().plan
+        };
+        plan.shape(self.batch).with_context(has)
     }
 
     pub(crate) fn reports(&self) -> u64 {

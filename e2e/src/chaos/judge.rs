@@ -89,7 +89,7 @@ pub(crate) fn judge(truths: &Truths, seen: &Seen, totals: &[Total], rules: Rules
     let entered = truths.entered(|(feeder, window)| {
         Some(Scale {
             quantum_wh: lines.get(&(feeder, *window))?.first()?.quantum_wh,
-            square_unit_wh2: None,
+            ..Scale::default()
         })
     });
     for ((feeder, window), meters) in truths.windows() {

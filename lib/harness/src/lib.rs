@@ -7,6 +7,7 @@
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
+//! * [`percentiles`]: histograms held against the truth
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
@@ -18,6 +19,7 @@ pub mod ledger;
 pub mod network;
 pub mod oracle;
 pub mod output;
+pub mod percentiles;
 pub mod process;
 pub mod rogue;
 pub mod runtimes;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use operator::FeederReport;
+use packed::layout::Edges;
 use serde::Serialize;
 use wire::{FeederId, WindowStart};
 
 use crate::oracle::{Key, Scale, Shown, Truth, Truths};
+use crate::percentiles::{self, Percentiles};
 use crate::watch::Watch;
 
 /// Probability that the noise of the encryption puts one total of the largest feeder a quantum off: half a quantum is at
@@ -59,6 +61,9 @@ pub struct Row {
     pub mean_wh: f64,
     /// Standard deviation across meters, averaged over the intervals, in Wh.
     pub std_wh: Option<f64>,
+    /// Percentiles across the meters at the peak, of a total with a histogram.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percentiles: Option<Percentiles>,
     /// Coincident peak: the greatest energy of an interval, in Wh.
     pub peak_wh: i64,
     /// Average over peak.
@@ -104,9 +109,12 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
 /// In which quanta the readings of a total entered it.
 #[must_use]
 pub fn scale(report: &FeederReport) -> Scale {
+    let histogram = report.histogram.as_ref();
+    let edges = histogram.and_then(|histogram| Edges::new(&histogram.edges_wh).ok());
     Scale {
         quantum_wh: report.quantum_wh,
         square_unit_wh2: report.square_unit_wh2,
+        edges: edges.unwrap_or_default(),
     }
 }
 
@@ -122,6 +130,9 @@ impl Verdict {
         wrong.extend(deviation.wrong);
         if let [report] = reports {
             wrong.extend(statistics(report, truth));
+            if let (Some(histogram), Some(bins)) = (&report.histogram, &truth.bins) {
+                wrong.extend(percentiles::differences(histogram, bins, &report.present));
+            }
         }
         let (feeder, window) = key;
         let wrong = wrong.iter();
@@ -154,6 +165,7 @@ impl Verdict {
             quantum_wh,
             mean_wh: energy_wh as f64 / f64::from(readings.max(1)),
             std_wh: mean_std(reports),
+            percentiles: whole(reports).and_then(Percentiles::at_peak),
             peak_wh,
             load_factor: (peak_wh > 0).then(|| energy_wh as f64 / intervals / peak_wh as f64),
         });
@@ -263,7 +275,11 @@ fn is_near(value: f64, expected: f64, most: f64) -> bool {
 
 /// The spread across meters cannot be put together from parts without their sums; it is shown for a whole window.
 fn mean_std(reports: &[&FeederReport]) -> Option<f64> {
-    let [report] = reports else { return None };
-    let std = report.std_wh.as_ref()?.iter().flatten();
+    let std = whole(reports)?.std_wh.as_ref()?.iter().flatten();
     Some(std.clone().sum::<i64>() as f64 / std.count().max(1) as f64)
+}
+
+fn whole<'a>(reports: &[&'a FeederReport]) -> Option<&'a FeederReport> {
+    let [report] = reports else { return None };
+    Some(report)
 }

@@ -117,6 +117,8 @@ impl Feeder {
             intervals: BATCH,
             quantum_wh: self.encoding.quantum_wh,
             square_unit_wh2: None,
+            edges: *self.encoding.shape.edges(),
+            reference_wh: self.encoding.reference_wh,
             enrolled: meters,
             rules: Settings::defaults().release.rules(15),
         };

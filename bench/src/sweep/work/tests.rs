@@ -46,10 +46,12 @@ fn batches_report_the_same_readings_and_payloads_the_same_reports() {
     for work in works(Parameter::Batch, &["1", "5", "10", "20", "48", "96"]) {
         assert_eq!(u32::from(work.batch) * work.windows, BATCH_INTERVALS.0);
     }
-    let payloads = works(Parameter::Payload, &["1", "profile:96", "moments:512"]);
+    let labels = ["1", "profile:96", "moments:512", "histogram:96"];
+    let payloads = works(Parameter::Payload, &labels);
     let reports = payloads[0].reports();
     assert!(payloads.iter().all(|work| work.reports() == reports));
     assert_eq!(payloads[2].value, Some(512.0 * 3.0 + 8.0 + 32.0));
+    assert_eq!(payloads[3].value, Some(96.0 * 18.0 + 8.0 + 32.0));
 }
 
 #[test]
@@ -82,6 +84,7 @@ fn a_value_that_cannot_be_names_the_flag() {
         (Parameter::Interval, "1.5s"),
         (Parameter::Batch, "0"),
         (Parameter::Payload, "moments:700"),
+        (Parameter::Payload, "histogram:112"),
         (Parameter::Payload, "squares:5"),
         (Parameter::Feeders, "0"),
         (Parameter::Feeders, "151"),

@@ -7,36 +7,35 @@
 //! * [`Truths`]: the readings of a run, and what they come to · `truth`: one window of one feeder, and a total held against it
 //! * [`Clear`]: where readings come from; [`Seeded`]: a simulated fleet, whose readings follow from its seed
 //! * [`entered`]: what each meter of a simulated fleet enters
-//! * `file`: a file of customers, read by code of its own too
+//! * `quanta`: what a meter enters for a reading · `file`: a file of customers, read by code of its own too
 
 mod file;
 mod meters;
+mod quanta;
 mod truth;
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use meter::feeder_of;
+use packed::layout::Edges;
 use readings::{Reading, Source};
 use wire::{FeederId, Grid, UnixSeconds, WindowStart};
 
 pub use file::FileTruth;
 pub use meters::entered;
+use quanta::{NONE, UWH, bin, enter, squares};
 pub use truth::{Deviation, Shown, Truth};
 
-/// Millionths of a watt-hour in a watt-hour.
-const UWH: i64 = 1_000_000;
-
-/// Stands for a reading that there is not: half the memory of an `Option`.
-const NONE: i64 = i64::MIN;
-
 /// How the readings of a feeder's window entered its sum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scale {
     /// What every reading is a whole multiple of, in Wh.
     pub quantum_wh: u64,
     /// The same of its square, in Wh²; `None` where there are no squares.
     pub square_unit_wh2: Option<u64>,
+    /// Where bins of consumption end; without edges there are no bins.
+    pub edges: Edges,
 }
 
 /// A feeder's window.
@@ -207,6 +206,7 @@ impl Window {
 
     /// `carries` has what each meter carries, and grows with the fleet.
     fn entered(&self, scale: Scale, carries: &mut Vec<i64>) -> Truth {
+        let bins = scale.edges.bins();
         carries.resize(carries.len().max(self.members()), 0);
         let mut truth = Truth {
             meters: self.meters,
@@ -214,6 +214,7 @@ impl Window {
             present: vec![0; self.batch],
             clamped: self.clamped,
             squares_wh2: scale.square_unit_wh2.map(|_| vec![0; self.batch]),
+            bins: (bins > 0).then(|| vec![vec![0; bins]; self.batch]),
         };
         for (readings, carry) in self.readings.chunks(self.batch).zip(carries) {
             let entered: Vec<Option<i64>> = readings
@@ -223,6 +224,9 @@ impl Window {
             for (k, wh) in entered.iter().enumerate() {
                 truth.energy_wh[k] += wh.unwrap_or(0);
                 truth.present[k] += u32::from(wh.is_some());
+                if let (Some(bins), Some(wh)) = (&mut truth.bins, wh) {
+                    bins[k][bin(*wh, scale.edges.wh())] += 1;
+                }
             }
             if let (Some(sums), Some(unit)) = (&mut truth.squares_wh2, scale.square_unit_wh2) {
                 for (sum, square) in sums.iter_mut().zip(squares(&entered, unit)) {
@@ -232,32 +236,6 @@ impl Window {
         }
         truth
     }
-}
-
-/// What a meter enters for a reading, in Wh: the nearest whole quantum to it and to what it still carries, of two the one
-/// further from zero. It carries the rest to its next reading.
-fn enter(uwh: i64, quantum_wh: u64, carry: &mut i64) -> Option<i64> {
-    if uwh == NONE {
-        return None;
-    }
-    let quantum = quantum_wh.max(1) as i64 * UWH;
-    let due = uwh + *carry;
-    let steps = (due.abs() + quantum / 2) / quantum * due.signum();
-    *carry = due - steps * quantum;
-    Some(steps * quantum / UWH)
-}
-
-/// What a meter enters for the squares of one report, in Wh²: their running sum goes up in whole units, each time to the one
-/// nearest to what it is exactly, of two the greater.
-fn squares(entered: &[Option<i64>], unit_wh2: u64) -> Vec<u128> {
-    let unit = u128::from(unit_wh2.max(1));
-    let (mut exact, mut sum) = (0, 0);
-    let square = |wh: &Option<i64>| {
-        exact += u128::from(wh.unwrap_or(0).unsigned_abs()).pow(2);
-        let before = std::mem::replace(&mut sum, (exact + unit / 2) / unit * unit);
-        sum - before
-    };
-    entered.iter().map(square).collect()
 }
 
 /// A simulated fleet in the clear.
@@ -296,7 +274,7 @@ mod tests {
     fn whole(quantum_wh: u64) -> Scale {
         Scale {
             quantum_wh,
-            square_unit_wh2: None,
+            ..Scale::default()
         }
     }
 
@@ -343,9 +321,26 @@ mod tests {
         let scale = Scale {
             quantum_wh: 1,
             square_unit_wh2: Some(1),
+            ..Scale::default()
         };
         let entered = truths().entered(|_| Some(scale));
         assert_eq!(entered[&key(0)].squares_wh2, Some(vec![4, 1, 4]));
+    }
+
+    #[test]
+    fn bins_count_what_was_entered() {
+        let scale = Scale {
+            edges: Edges::new(&[1, 2]).unwrap(),
+            ..whole(1)
+        };
+        let entered = truths().entered(|_| Some(scale));
+        // 0 and 2 Wh; 1 Wh of one meter, and nothing of the other; 0 and −2 Wh.
+        let expected = [[0, 1, 0, 1, 0], [0, 0, 1, 0, 0], [1, 1, 0, 0, 0]];
+        assert_eq!(
+            entered[&key(0)].bins,
+            Some(expected.map(Vec::from).to_vec())
+        );
+        assert_eq!(bin(3, &[1, 2]), 4);
     }
 
     #[test]

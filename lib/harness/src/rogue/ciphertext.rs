@@ -16,7 +16,8 @@ static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]
 /// The plan names what this build does not know.
 pub fn encoding(plan: &Plan, setting: &FeederPlan) -> Result<Encoding> {
     let profile = Profile::by_name(setting.profile.as_str())?;
-    let shape = Shape::new(plan.layout.as_str().parse()?, plan.batch)?;
+    let layout = plan.layout.as_str().parse()?;
+    let shape = Shape::with_edges(layout, &plan.histogram_edges_wh, plan.batch)?;
     let (reference_wh, quantum_wh) = (setting.reference_wh, setting.quantum_wh);
     let unit = setting.square_unit_wh2;
     Ok(Encoding::new(
