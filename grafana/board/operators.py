@@ -8,6 +8,7 @@ from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, pe
 LOAD = "cipherwatt_operator_feeder_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
 COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
+PERCENTILE = "cipherwatt_operator_feeder_percentile_watts"
 QUANTUM = "cipherwatt_operator_feeder_quantum_watts"
 
 
@@ -26,6 +27,12 @@ def row():
             "Load factor, by feeder", "Average power of the newest window over its peak, decrypted. Empty unless "
             "operator.export_load is true.", "percentunit", [line(by_feeder(FACTOR), "{{feeder}}")],
             size=(12, 9), least=None, most=1, calcs=("lastNotNull", "mean"),
+        ),
+        series(
+            "Power of half and of 90 % of the meters, by feeder", "Power that so many of the feeder's meters kept to in the newest interval released, "
+            "as the end of the bin it is in, decrypted. Empty unless plan.layout is histogram and operator.export_load is true.", "watt",
+            [line(f"max by (feeder, percentile) ({PERCENTILE}{{{FEEDER}}})", "{{feeder}}: {{percentile}} %")],
+            size=(24, 7), calcs=("lastNotNull", "mean", "max"),
         ),
         series(
             "Completeness, by feeder", "Readings in the feeder's newest total, as a share of those that its enrolled meters could have.",

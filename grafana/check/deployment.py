@@ -112,7 +112,9 @@ class Deployment:
         self.operator = process(
             "operator", "operator",
             {"operator.export_load": "true", "operator.publish_totals": "true", "operator.republish_every": "1s",
-             "operator.reference_headroom": "64"},
+             "operator.reference_headroom": "64",
+             # Percentiles, in groups as small as the others.
+             "plan.layout": "histogram", "plan.detail_min_meters": "15"},
         )
         self.analytics = process(
             "analytics", "analytics-1",

@@ -1,5 +1,6 @@
 //! The operator's metrics. What each counts is said once, in its help.
 
+mod load;
 mod search;
 
 use std::collections::{HashMap, HashSet};
@@ -45,9 +46,6 @@ pub const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
 pub(crate) const PENDING: &str = "cipherwatt_operator_enrolments_pending";
 const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
-const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
-const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
-const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
 
 /// Those without a label.
 const COUNTERS: [(&str, &str); 12] = [
@@ -140,18 +138,7 @@ pub(crate) fn register(export_load: bool) {
         "Readings in the newest window taken, over its parts, as a share of those that the enrolled meters could have"
     );
     if export_load {
-        describe_gauge!(
-            LOAD,
-            "Decrypted: average power of the newest interval released, net of export; NaN where it is withheld or nobody had a reading"
-        );
-        describe_gauge!(
-            LOAD_FACTOR,
-            "Decrypted: average over peak of the newest window released; NaN where its peak is no consumption"
-        );
-        describe_gauge!(
-            QUANTUM,
-            "Power of one quantum over an interval: readings enter in whole quanta, and totals are exact sums of them"
-        );
+        load::register();
     }
 }
 
@@ -281,24 +268,16 @@ impl Feeders {
         gauge!(FEEDER_COMPLETENESS, "feeder" => feeder.to_string()).set(*complete);
         // A supplement is a load of its own; the window's is that of its first part.
         if self.export_load && report.part.0 == 0 {
-            load(report);
+            load::released(report);
         }
     }
 }
 
-fn load(report: &FeederReport) {
-    let newest = report.energy_wh.last().copied().flatten();
-    let label = || report.feeder.to_string();
-    let watts = 3600.0 / f64::from(report.interval_s.max(1));
-    gauge!(LOAD, "feeder" => label()).set(newest.map_or(f64::NAN, |wh| wh as f64 * watts));
-    gauge!(LOAD_FACTOR, "feeder" => label()).set(report.load_factor.unwrap_or(f64::NAN));
-    gauge!(QUANTUM, "feeder" => label()).set(report.quantum_wh as f64 * watts);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::load::{LOAD, LOAD_FACTOR, PERCENTILE};
     use super::*;
-    use crate::testing::report;
+    use crate::testing::{report, report_with_bins};
 
     /// One test, because the recorder is the process's: what one registers, another sees.
     #[test]
@@ -357,6 +336,14 @@ mod tests {
             format!("{LOAD}{{feeder=\"a\"}} 3\n"),
             format!("{LOAD_FACTOR}{{feeder=\"a\"}} 0.625\n"),
         ] {
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+        assert!(!text.contains(PERCENTILE), "{text}");
+        feeders.taken(&report_with_bins("b", 0));
+        let text = service::telemetry::render_metrics();
+        for (percentile, watts) in [(50, 100), (90, 16_384)] {
+            let labels = format!("feeder=\"b\",percentile=\"{percentile}\"");
+            let line = format!("{PERCENTILE}{{{labels}}} {watts}\n");
             assert!(text.contains(&line), "{line} in {text}");
         }
         // What an interval before it had is not said of a withheld one either.

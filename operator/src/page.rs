@@ -1,6 +1,6 @@
 //! What the live page shows of an operator.
 
-use live::{About, Ciphertext, Live, Load, Metrics, Source, Step, Window};
+use live::{About, Ciphertext, Live, Load, Metrics, Percentiles, Source, Step, Window};
 use service::Stop;
 use service::config::Settings;
 use service::mqtt::metrics as mqtt;
@@ -109,6 +109,10 @@ pub fn window(report: &FeederReport) -> Window {
             peak_wh: report.peak_wh,
             peak_interval: report.peak_interval,
             load_factor: report.load_factor,
+            percentiles: report.histogram.as_ref().map(|histogram| Percentiles {
+                median_wh: histogram.median_wh.clone(),
+                p90_wh: histogram.p90_wh.clone(),
+            }),
             truth: None,
         }),
     }
@@ -118,7 +122,7 @@ pub fn window(report: &FeederReport) -> Window {
 mod tests {
     use super::*;
     use crate::event::Excerpt;
-    use crate::testing::report;
+    use crate::testing::{report, report_with_bins};
 
     fn live(load: bool) -> Live {
         Live::new(About {
@@ -171,6 +175,21 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains(&"ab".repeat(Excerpt::HEAD + 1)), "{text}");
+    }
+
+    #[test]
+    fn percentiles_are_shown_where_load_is() {
+        for load in [true, false] {
+            let live = live(load);
+            let report = report_with_bins("feeder-1", 0);
+            enter(&live, &Event::Released(Box::new(report)));
+            let text = live.snapshot();
+            assert_eq!(
+                text.contains("\"median_wh\":[[-16384,100],"),
+                load,
+                "{text}"
+            );
+        }
     }
 
     #[test]

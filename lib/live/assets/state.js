@@ -41,18 +41,22 @@ export function newest(state, feeder) {
 }
 
 // A feeder's intervals in the order of time, in kW: parts of a window are of different meters, so they add up.
-// The load is null where no part shows any, and so is the truth.
+// The load is null where no part shows any, and so is the truth. Percentiles do not add up: they are of a first part that no other
+// part follows, and null else.
 export function profile(state, feeder) {
   const points = new Map();
   for (const window of state.feeders[feeder] ?? []) {
     if (!window.load) continue;
     const kw = 3.6 / window.interval_s;
+    const end = (list, k) => (window.part > 0 || !list?.[k] ? null : list[k][1] * kw);
     window.load.energy_wh.forEach((wh, k) => {
       const at = window.start + k * window.interval_s;
-      const point = points.get(at) ?? { at, length: window.interval_s, load: null, truth: null };
+      const point = points.get(at) ?? { at, length: window.interval_s, load: null, truth: null, half: null, most: null };
       if (wh !== null) point.load = (point.load ?? 0) + wh * kw;
       const truth = window.load.truth?.energy_wh[k] ?? null;
       if (truth !== null) point.truth = truth * kw;
+      point.half = end(window.load.percentiles?.median_wh, k);
+      point.most = end(window.load.percentiles?.p90_wh, k);
       points.set(at, point);
     });
   }

@@ -195,7 +195,15 @@ function figuresOf(window) {
   const { peak_wh, peak_interval } = window.load;
   if (peak_wh === null) return `; ${steps}.`;
   const peak_at = utc(window.start + peak_interval * window.interval_s).slice(11);
-  return `, peak ${kw(peak_wh)} at ${peak_at}${factor}; ${steps}.`;
+  return `, peak ${kw(peak_wh)} at ${peak_at}${meters(window, peak_interval)}${factor}; ${steps}.`;
+}
+
+// What most meters kept to in an interval, as the ends of the ranges that this is known by.
+function meters(window, k) {
+  const { median_wh, p90_wh } = window.load.percentiles ?? {};
+  if (!median_wh?.[k] || !p90_wh?.[k]) return "";
+  const up_to = (range) => `${number((range[1] * 3.6) / window.interval_s, 2)} kW`;
+  return ` (half the meters up to ${up_to(median_wh[k])}, 90 % up to ${up_to(p90_wh[k])})`;
 }
 
 // In Wh; null where there is nothing to compare.
@@ -203,12 +211,19 @@ const error = ({ load, truth, length }) => (load === null || truth === null ? nu
 
 function intervals(points) {
   const truth = points.some((point) => point.truth !== null);
+  const meters = points.some((point) => point.half !== null);
   const rows = points.toReversed().map((point) => [
     utc(point.at),
     number(point.load, 3),
     ...(truth ? [number(point.truth, 3), number(error(point), 1)] : []),
+    ...(meters ? [number(point.half, 3), number(point.most, 3)] : []),
   ]);
-  const head = ["interval (UTC)", "decrypted kW", ...(truth ? ["true kW", "error Wh"] : [])];
+  const head = [
+    "interval (UTC)",
+    "decrypted kW",
+    ...(truth ? ["true kW", "error Wh"] : []),
+    ...(meters ? ["half the meters, up to kW", "90 % of them, up to kW"] : []),
+  ];
   table($("intervals").querySelector("table"), head, rows);
 }
 

@@ -70,8 +70,19 @@ pub struct Load {
     pub peak_interval: Option<u16>,
     /// Average over peak; `None` if the peak is not positive.
     pub load_factor: Option<f64>,
+    /// What the meters consumed, where they were counted by it.
+    pub percentiles: Option<Percentiles>,
     /// What `energy_wh` should be, where that is known.
     pub truth: Option<Truth>,
+}
+
+/// Ranges that readings are in, per interval: the least and the greatest that they can be, in Wh. `None` as for energies.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// The median.
+    pub median_wh: Vec<Option<[i64; 2]>>,
+    /// The 90th percentile.
+    pub p90_wh: Vec<Option<[i64; 2]>>,
 }
 
 /// The sum of the readings as they were entered, to compare decrypted energies with.

@@ -40,6 +40,7 @@ fn window(start: u64) -> Window {
             peak_wh: Some(987_654_321),
             peak_interval: Some(0),
             load_factor: Some(1.0),
+            percentiles: None,
             truth: None,
         }),
     }

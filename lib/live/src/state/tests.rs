@@ -34,6 +34,7 @@ fn window(feeder: &str, start: u64) -> Window {
             peak_wh: Some(987_654_321),
             peak_interval: Some(0),
             load_factor: Some(0.5),
+            percentiles: None,
             truth: Some(Truth {
                 energy_wh: vec![Some(987_654_321), Some(5)],
             }),
