@@ -862,7 +862,7 @@ fn edges_of_bins_are_whole_watt_hours_of_an_interval_and_only_a_histogram_has_th
     };
     assert_eq!(edges("histogram", "15m"), [12, 25, 500]);
     assert_eq!(edges("histogram", "1h"), [50, 100, 2_000]);
-    assert_eq!(edges("profile", "15m"), []);
+    assert_eq!(edges("profile", "15m"), [0_u64; 0]);
 }
 
 #[test]
