@@ -348,7 +348,8 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("meter.start", "yesterday", "expected an instant in UTC"),
         ("meter.duration", "0s", "expected a duration above zero"),
         ("meter.source", "guess", "unknown variant `guess`"),
-        ("broker.listen", "localhost:1883", "expected address:port"),
+        ("broker.listen", "broker:1883", "expected address:port"),
+        ("broker.listen", "mqtt://127.0.0.1:1883", "leave out what is before"),
         ("operator.max_refusals", "0", "expected a number between 1"),
         (
             "operator.max_refusals",
@@ -924,6 +925,13 @@ fn trust_without_a_key_stays_on_loopback() {
     for address in ["localhost:1883", "[::1]:1883", "127.8.8.8:1883"] {
         load(&[], &[], &[("mqtt.address", address)]).unwrap();
     }
+}
+
+#[test]
+fn localhost_is_an_address_to_listen_on() {
+    let listen = load(&[], &[], &[("broker.listen", "localhost:21884")]);
+    let listen = listen.unwrap().settings.broker.listen;
+    assert_eq!(listen.to_string(), "127.0.0.1:21884");
 }
 
 #[test]

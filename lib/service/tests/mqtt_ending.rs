@@ -63,6 +63,17 @@ async fn the_broker_is_gone_while_it_is_needed() {
     client.close().await;
 }
 
+/// Two gateways were started with copies of one configuration.
+async fn two_have_the_same_client_id() {
+    let broker = TestBroker::start().await;
+    let mut first = Client::connect(broker.address, "the-same", &["t"]).await;
+    let second = Client::connect(broker.address, "the-same", &["t"]).await;
+    assert!(matches!(first.event().await, Event::Disconnected { .. }));
+    first.close().await;
+    second.close().await;
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_connection_that_is_lost_in_use_is_counted_and_warned_of() {
     let folder = tempfile::tempdir().unwrap();
@@ -82,4 +93,9 @@ async fn only_a_connection_that_is_lost_in_use_is_counted_and_warned_of() {
     the_broker_is_gone_while_it_is_needed().await;
     assert!(failures() >= 1);
     assert!(warnings().contains("was lost"), "{}", warnings());
+
+    two_have_the_same_client_id().await;
+    for part in ["another process uses the same client id", "the-same", "meter.gateway"] {
+        assert!(warnings().contains(part), "{}", warnings());
+    }
 }

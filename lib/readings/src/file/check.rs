@@ -102,8 +102,10 @@ mod tests {
     const WIDE: &str = "time,a,b\n2024-03-04 00:00,1,2\n2024-03-04 01:00,1,2\n";
     const CER: &str = "1392 19503 0.14\n1392 19504 0.138\n";
 
+    type Set = fn(&mut ReplayOptions);
+
     /// What is said of `text` with settings that differ from the defaults in what `set` does.
-    fn refusal(text: &str, set: fn(&mut ReplayOptions)) -> String {
+    fn refusal(text: &str, set: Set) -> String {
         let mut options = ReplayOptions::default();
         set(&mut options);
         parse(text, &options).map_or_else(said, |replay| replay.found().to_string())
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_form_that_says_all_itself_takes_no_setting_for_it() {
-        let settings: [(&str, fn(&mut ReplayOptions)); 8] = [
+        let settings: [(&str, Set); 8] = [
             ("unit", |options| options.unit = Some(Unit::Wh)),
             ("values", |options| options.values = Some(Values::Interval)),
             ("label", |options| {

@@ -60,9 +60,9 @@ pub(crate) mod optional {
     }
 }
 
-/// An address and a port, both as numbers.
+/// An address, as numbers or `localhost`, and a port.
 pub(crate) mod address {
-    use std::net::SocketAddr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     pub(crate) use super::optional::serialize;
     use super::*;
@@ -81,8 +81,15 @@ pub(crate) mod address {
     }
 
     fn parse(text: &str) -> Result<SocketAddr, &'static str> {
-        let wrong = "expected address:port such as 127.0.0.1:1883 or [::1]:1883; a name such as localhost is not accepted";
-        text.parse().map_err(|_| wrong)
+        let local = text.strip_prefix("localhost:");
+        let local = local.map(|port| format!("{}:{port}", Ipv4Addr::LOCALHOST));
+        let read = local.as_deref().unwrap_or(text).parse();
+        read.map_err(|_| match text.contains("://") {
+            true => "leave out what is before the address, such as mqtt://",
+            false => {
+                "expected address:port such as 127.0.0.1:1883, localhost:1883 or [::1]:1883; another name is not accepted"
+            }
+        })
     }
 }
 

@@ -179,10 +179,10 @@ fn day_first(text: &str) -> Result<u64> {
             place.with_context(|| format!("{month:?} is not a month"))? as i64 / 3 + 1
         }
     };
-    let year = whole(year)?;
-    midnight(
-        if year < 100 { 2_000 + year } else { year },
-        month,
-        whole(day)?,
-    )
+    let year = match whole(year)? {
+        year @ ..70 => 2_000 + year,
+        year @ 70..100 => 1_900 + year,
+        year => year,
+    };
+    midnight(year, month, whole(day)?)
 }

@@ -1,5 +1,5 @@
 use super::super::nem12;
-use super::{Of, read, says};
+use super::{Of, read};
 
 const NEM12: Of = (nem12::is, nem12::read);
 /// 1 June 2020 in NEM time: 14:00 UTC of the day before.
