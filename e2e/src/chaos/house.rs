@@ -22,9 +22,9 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 use wire::{FeederId, Grid, UnixMillis, UnixSeconds, WindowStart};
 
+use super::WINDOWS_PER_S;
 use super::event_clock::EventClock;
 use super::observer::Observer;
-use super::stage::WINDOWS_PER_S;
 
 /// Meters of the live gateway, all on a feeder of their own: enough for a release.
 const METERS: u32 = 20;

@@ -63,6 +63,8 @@ use totals::read_totals;
 const QUIET: Duration = Duration::from_secs(20);
 /// Time after the last expected total in which one too many may come.
 const AFTERWARDS: Duration = Duration::from_millis(2_500);
+/// Windows of each feeder a second, as long as nothing holds them up.
+const WINDOWS_PER_S: f64 = 2.0;
 /// Between two looks at the lines.
 const LOOK: Duration = Duration::from_millis(100);
 /// Time a run may take, and what it may take for each kill.

@@ -23,9 +23,9 @@ use super::observer::Seen;
 use super::probe::Metrics;
 use super::process::State;
 use super::serve::Role;
-use super::stage::{Stage, WINDOWS_PER_S};
+use super::stage::Stage;
 use super::totals::read_totals;
-use super::{QUIET, all_totals};
+use super::{QUIET, WINDOWS_PER_S, all_totals};
 
 /// How often everything is looked at.
 const LOOKS: u32 = 120;

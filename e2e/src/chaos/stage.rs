@@ -12,17 +12,15 @@ use readings::Simulated;
 use service::config::{Settings, SourceKind};
 use wire::{GatewayId, Grid, UnixSeconds, WindowStart};
 
-use super::Options;
 use super::house::House;
 use super::serve::Role;
+use super::{Options, WINDOWS_PER_S};
 
 /// Length of an interval in seconds, and intervals in a window: an hour of event time.
 const GRID: (u32, u16) = (900, 4);
 /// Windows each feeder reports for each kill. A kill needs work in flight, and what a kill holds up does not move on.
 const WINDOWS_PER_KILL: u32 = 3;
 const FEWEST_WINDOWS: u32 = 30;
-/// Windows of each feeder a second, as long as nothing holds them up.
-pub(super) const WINDOWS_PER_S: f64 = 2.0;
 /// Smallest group where there are supplements: few of them are too small to be released then.
 const SUPPLEMENT: u32 = 2;
 /// Windows before now at which event time ends, and the live gateway's goes on.

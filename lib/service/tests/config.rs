@@ -349,7 +349,11 @@ fn wrong_values_that_one_process_reads_are_refused_with_key_value_and_reason() {
         ("meter.duration", "0s", "expected a duration above zero"),
         ("meter.source", "guess", "unknown variant `guess`"),
         ("broker.listen", "broker:1883", "expected address:port"),
-        ("broker.listen", "mqtt://127.0.0.1:1883", "leave out what is before"),
+        (
+            "broker.listen",
+            "mqtt://127.0.0.1:1883",
+            "leave out what is before",
+        ),
         ("operator.max_refusals", "0", "expected a number between 1"),
         (
             "operator.max_refusals",

@@ -95,7 +95,11 @@ async fn only_a_connection_that_is_lost_in_use_is_counted_and_warned_of() {
     assert!(warnings().contains("was lost"), "{}", warnings());
 
     two_have_the_same_client_id().await;
-    for part in ["another process uses the same client id", "the-same", "meter.gateway"] {
+    for part in [
+        "another process uses the same client id",
+        "the-same",
+        "meter.gateway",
+    ] {
         assert!(warnings().contains(part), "{}", warnings());
     }
 }

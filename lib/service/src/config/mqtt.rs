@@ -63,6 +63,12 @@ impl Mqtt {
         self.address.split(',').map(parse).collect()
     }
 
+    /// Whether every broker speaks TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.endpoints()
+            .is_ok_and(|all| all.iter().all(|endpoint| endpoint.tls))
+    }
+
     /// Whether every broker is on this machine.
     pub fn is_loopback(&self) -> bool {
         self.endpoints()

@@ -72,7 +72,7 @@ impl Asked<'_> {
         if let Err(error) = credentials::password(mqtt) {
             let remedy = format!("correct {}, or the file", mqtt.keys.password_file);
             findings.fail(self.account, Chain(&error).to_string(), remedy);
-        } else if !mqtt.is_loopback() && !encrypted(mqtt) {
+        } else if !mqtt.is_loopback() && !mqtt.is_encrypted() {
             findings.warn(
                 self.account,
                 format!("the password of {user} goes over the network as it is"),
@@ -138,11 +138,6 @@ impl Asked<'_> {
             );
         }
     }
-}
-
-pub(super) fn encrypted(mqtt: &Mqtt) -> bool {
-    let endpoints = mqtt.endpoints();
-    endpoints.is_ok_and(|all| all.iter().all(|endpoint| endpoint.tls))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Findings;
-use super::broker::encrypted;
 use crate::Chain;
 use crate::config::Mqtt;
 use crate::mqtt::credentials;
@@ -15,7 +14,7 @@ const RENEW: Duration = Duration::from_hours(21 * 24);
 
 /// Whether the files of TLS can be used and are valid, as findings of `check`.
 pub(super) fn examine(check: &'static str, mqtt: &Mqtt, findings: &mut Findings) {
-    if !encrypted(mqtt) {
+    if !mqtt.is_encrypted() {
         return;
     }
     if let Err(error) = credentials::client_config(mqtt) {

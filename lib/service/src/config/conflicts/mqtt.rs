@@ -6,9 +6,7 @@ use crate::config::Mqtt;
 /// What would be ignored, or would be asked for in vain.
 pub(super) fn login(mqtt: &Mqtt) -> [Option<Conflict>; 6] {
     let keys = mqtt.keys;
-    let encrypted = mqtt
-        .endpoints()
-        .is_ok_and(|all| all.iter().all(|endpoint| endpoint.tls));
+    let encrypted = mqtt.is_encrypted();
     let (certificate, key) = (mqtt.certificate_file.is_some(), mqtt.key_file.is_some());
     let plain = |given: bool, key| {
         let mend = "it is only used with TLS: write mqtts:// before the address, or leave it out";
