@@ -132,15 +132,13 @@ impl RunSummary {
         });
         let newest: BTreeMap<_, _> = newest.collect();
         let line = |(feeder, percentiles): (&FeederId, &Percentiles)| {
-            let up_to = percentiles.quartiles_and_p90_wh.map(|[_, to]| to);
+            let [p25, median, p75, p90] = percentiles
+                .quartiles_and_p90_wh
+                .map(|[from, to]| format!("{from} to {to}"));
             format!(
-                "{feeder} at {} (its peak): a quarter of the meters used up to {} Wh, half up to {}, three quarters up to {}, \
-                 90 % up to {}, and the largest {} Wh or more\n",
+                "{feeder} at {} (its peak), Wh of a meter: lower quartile {p25}, median {median}, upper quartile {p75}, 90th percentile \
+                 {p90}, largest {} or more\n",
                 utc(percentiles.at),
-                up_to[0],
-                up_to[1],
-                up_to[2],
-                up_to[3],
                 percentiles.largest_wh[0]
             )
         };
