@@ -19,11 +19,14 @@ const METERS: u64 = 16;
 /// Until every window is accounted for. Wall time.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The days of the file, with the start of each in UTC, and the hours of the one on which clocks change.
-const DAYS: [(&str, &str, u32); 6] = [
+/// The days of the file, with the start of each in UTC, and how many hours it has.
+const DAYS: [(&str, &str, u32); 8] = [
     ("30.03.2024", "2024-03-29T23:00:00Z", 24),
     ("31.03.2024", "2024-03-30T23:00:00Z", 23),
     ("01.04.2024", "2024-03-31T22:00:00Z", 24),
+    // The longest gap that is filled is of three months.
+    ("15.06.2024", "2024-06-14T22:00:00Z", 24),
+    ("01.09.2024", "2024-08-31T22:00:00Z", 24),
     ("26.10.2024", "2024-10-25T22:00:00Z", 24),
     ("27.10.2024", "2024-10-26T22:00:00Z", 25),
     ("28.10.2024", "2024-10-27T23:00:00Z", 24),
@@ -96,7 +99,7 @@ async fn each_local_day_is_one_window_with_the_92_96_or_100_quarter_hours_it_has
         network: Network::default(),
     };
     let settings = options.settings(&settings).unwrap();
-    // Seven months in two seconds; the days between the two changes have no reading.
+    // Seven months in two seconds; most days between the two changes have no reading.
     let (event, speed) = (Duration::from_secs(220 * 86_400), 1e7);
     let scenario = Scenario::paced(settings, &options, event, speed).unwrap();
     assert_eq!(scenario.settings.plan.batch, 100);

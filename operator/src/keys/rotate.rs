@@ -62,11 +62,12 @@ pub fn next(
     force: bool,
 ) -> Result<Request, RotateError> {
     let grid = facts.plan.grid()?;
-    let one_on = || UnixSeconds(facts.now.0.saturating_add(grid.longest_window_s()));
-    let wanted = first.unwrap_or_else(one_on);
-    let first_window = grid.first_from(wanted);
+    let first_window = match first {
+        Some(first) => grid.first_from(first),
+        None => grid.next_window(grid.first_from(facts.now)),
+    };
     if first_window.0 > wire::MAX_UNIX_SECONDS {
-        return Err(RotateError::Beyond(wanted.0));
+        return Err(RotateError::Beyond(first.unwrap_or(facts.now).0));
     }
     let newest = (facts.plan.epochs.last())
         .ok_or_else(|| RotateError::Plan("the plan has no key epoch".to_owned()))?;

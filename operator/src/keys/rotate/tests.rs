@@ -63,7 +63,7 @@ fn unless_told_an_epoch_begins_at_least_a_window_from_now_and_times_are_rounded_
 fn where_windows_are_local_days_an_epoch_begins_at_midnight_there() {
     let mut plan = plan();
     (plan.batch, plan.time_zone) = (25, Some("Europe/Berlin".parse().unwrap()));
-    // 2023-11-14T22:13:20Z, and at least the longest day later.
+    // 2023-11-14T22:13:20Z, and at least a whole day later.
     let request = ask(&plan, &[], None, false).unwrap();
     assert_eq!(time(request.first_window), "2023-11-15T23:00:00Z");
     let summer = parse_time("2024-07-01T00:00:00Z").unwrap();
