@@ -1,14 +1,18 @@
 //! The operator's command line.
 
+mod answers;
+
 use clap::{Parser, Subcommand, ValueEnum};
 use operator::Party;
-use operator::answers::select::Selection;
 use operator::print::Output;
 use operator::rotate;
 use service::cli::{Arguments, Common, Tool};
 use service::config::{Overrides, Settings};
 use service::doctor::Subject;
-use wire::{DeploymentId, FeederId, UnixSeconds};
+use wire::{DeploymentId, UnixSeconds};
+
+pub(crate) use answers::Question;
+use answers::TotalsArg;
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -141,37 +145,6 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Tool(Tool),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Question {
-    /// How does a feeder's load look: coincident peak, load factor, base load, ramps, demand a customer, diversity of feeders
-    Profile(TotalsArg),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct TotalsArg {
-    /// Of this feeder; may be repeated. All feeders unless given
-    #[arg(long = "feeder")]
-    feeders: Vec<FeederId>,
-
-    /// From the interval that begins at this time or later, RFC 3339 or Unix seconds
-    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
-    from: Option<UnixSeconds>,
-
-    /// Before this time
-    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
-    to: Option<UnixSeconds>,
-}
-
-impl From<TotalsArg> for Selection {
-    fn from(totals: TotalsArg) -> Self {
-        Self {
-            feeders: totals.feeders,
-            from: totals.from,
-            to: totals.to,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

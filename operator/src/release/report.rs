@@ -150,10 +150,8 @@ impl FeederReport {
         let mean = |k| Some(decimals(totals.mean_wh(Some(k).filter(shown)?)?, 1e3));
         let std = |k| {
             let std = totals.variance_wh2(Some(k).filter(shown)?)?.sqrt();
-            Some(round_to(
-                std,
-                scale.rules.std_step_wh(std, scale.quantum_wh),
-            ))
+            let step = scale.rules.std_step_wh(std, scale.quantum_wh);
+            Some(round_to(std, step))
         };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;

@@ -1,0 +1,37 @@
+//! What is asked of released totals.
+
+use clap::Subcommand;
+use operator::answers::select::Selection;
+use operator::rotate;
+use wire::{FeederId, UnixSeconds};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Question {
+    /// How does a feeder's load look: coincident peak, load factor, base load, ramps, demand a customer, diversity of feeders
+    Profile(TotalsArg),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TotalsArg {
+    /// Of this feeder; may be repeated. All feeders unless given
+    #[arg(long = "feeder")]
+    feeders: Vec<FeederId>,
+
+    /// From the interval that begins at this time or later, RFC 3339 or Unix seconds
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    from: Option<UnixSeconds>,
+
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    to: Option<UnixSeconds>,
+}
+
+impl From<TotalsArg> for Selection {
+    fn from(totals: TotalsArg) -> Self {
+        Self {
+            feeders: totals.feeders,
+            from: totals.from,
+            to: totals.to,
+        }
+    }
+}
