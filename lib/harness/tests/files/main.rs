@@ -57,6 +57,18 @@ fn filled() -> ReplayOptions {
     }
 }
 
+/// A file is read as `form`, or is one of those that random files may be and that are rightly refused with these words.
+fn only(read: Result<Form, String>, form: Form, refusals: &[&str]) -> Result<(), TestCaseError> {
+    match read {
+        Ok(read) => prop_assert_eq!(read, form),
+        Err(words) => {
+            let expected = refusals.iter().any(|refusal| words.contains(refusal));
+            prop_assert!(expected, "{}", words);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -69,30 +81,31 @@ proptest! {
     #[test]
     fn the_oracle_agrees_on_nem12(text in nem12()) {
         let form = both(text.as_bytes(), &filled())?;
-        prop_assert!(form == Ok(Form::Nem12) || !text.contains(",E") || form.is_err(), "{:?}", form);
+        only(form, Form::Nem12, &["no day (record 300) of a register of energy"])?;
     }
 
     #[test]
     fn the_oracle_agrees_on_ausgrid(text in ausgrid()) {
         let form = both(text.as_bytes(), &filled())?;
-        prop_assert!(form == Ok(Form::Ausgrid) || form.is_err(), "{:?}", form);
+        only(form, Form::Ausgrid, &["remove one of the two"])?;
     }
 
     #[test]
     fn the_oracle_agrees_on_cer(text in cer()) {
         let form = both(text.as_bytes(), &filled())?;
-        prop_assert!(form == Ok(Form::Cer) || form.is_err(), "{:?}", form);
+        only(form, Form::Cer, &["no gap of more than 8784 intervals"])?;
     }
 
     #[test]
     fn the_oracle_agrees_on_green_button(text in espi()) {
         let form = both(text.as_bytes(), &filled())?;
-        prop_assert!(form == Ok(Form::Espi) || form.is_err(), "{:?}", form);
+        only(form, Form::Espi, &["no IntervalBlock of electricity"])?;
     }
 
     #[test]
     fn the_oracle_agrees_on_telegrams(text in dsmr()) {
         let form = both(text.as_bytes(), &filled())?;
-        prop_assert!(form == Ok(Form::Dsmr) || form.is_err(), "{:?}", form);
+        let refusals = ["has one telegram", "no telegram is whole", "too few rows of readings: 0"];
+        only(form, Form::Dsmr, &refusals)?;
     }
 }
