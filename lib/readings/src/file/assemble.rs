@@ -10,12 +10,12 @@
 use super::{
     account::Account,
     column::{Column, FORGOTTEN, MISSING, is_reading},
+    customer::{Customer, Kind},
     error::FileError,
     found::Label,
     intervals::Lengths,
     options::{Gaps, LONGEST_FILLED_GAP},
     run::{Entry, Run},
-    series::{Customer, Kind},
     times::show,
 };
 

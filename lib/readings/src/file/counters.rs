@@ -6,10 +6,10 @@ use crate::live::{Gap, RegisterRules, Registers};
 use super::{
     account::Account,
     column::{Column, Forgotten, MISSING},
+    customer::Customer,
     error::FileError,
     options::LONGEST_FILLED_GAP,
     run::{Entry, Run},
-    series::Customer,
     times::show,
 };
 

@@ -1,10 +1,10 @@
 //! What is doubtful about a file that could be read, and the setting that answers it.
 
 use super::{
+    customer::{Customer, Kind},
     found::{Found, Label, Unit, Values},
     intervals::Lengths,
     options::ReplayOptions,
-    series::{Customer, Kind},
 };
 
 /// Names that a total has, in lower case.

@@ -4,13 +4,14 @@ use super::{
     account::Account,
     assemble::{self, Rules},
     counters,
+    customer::{Customer, Kind},
     doubts::{Doubt, Facts, Subject},
     error::FileError,
     fields::Said,
     found::{Found, Values},
     intervals::Lengths,
     options::With,
-    series::{Kind, Series},
+    series::Series,
     table::Table,
 };
 
@@ -65,20 +66,32 @@ pub(super) fn finish(
         lengths: &lengths,
     };
     let mut table = Table::new(lengths.longest, with.options.keep);
-    let mut demands = Vec::with_capacity(series.customers.len());
-    for customer in series.customers {
-        let column = match kind {
-            Kind::Register => counters::column(customer, lengths.longest, &mut account)?,
-            _ => assemble::column(customer, &rules, &mut account)?,
-        };
-        demands.extend(column.mean_kw(lengths.longest));
-        table.add(column);
-    }
+    let demands = columns(series.customers, &rules, &mut account, &mut table)?;
     // What is read as something else than it is has no unit to doubt.
     if doubts.iter().all(|doubt| doubt.subject != Subject::Values) {
         doubts.extend(facts.of_unit(&demands));
     }
     Ok(Some((doubts, account, table)))
+}
+
+/// Adds a column a customer to the table. Returns the mean demand of each that has one, in kW.
+fn columns(
+    customers: Vec<Customer>,
+    rules: &Rules<'_>,
+    account: &mut Account,
+    table: &mut Table,
+) -> Result<Vec<f64>, FileError> {
+    let length_s = rules.lengths.longest;
+    let mut demands = Vec::with_capacity(customers.len());
+    for customer in customers {
+        let column = match rules.kind {
+            Kind::Register => counters::column(customer, length_s, account)?,
+            _ => assemble::column(customer, rules, account)?,
+        };
+        demands.extend(column.mean_kw(length_s));
+        table.add(column);
+    }
+    Ok(demands)
 }
 
 fn times(series: &Series) -> impl Iterator<Item = (u64, u64)> + '_ {

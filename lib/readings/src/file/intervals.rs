@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::FileError, run::Run, series::Customer};
+use super::{customer::Customer, error::FileError, run::Run};
 
 /// Equal distances in a row that make an interval of their own length, and are no gaps.
 const SUSTAINED: usize = 3;

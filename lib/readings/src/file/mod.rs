@@ -18,6 +18,7 @@ mod column;
 mod compact;
 mod container;
 mod counters;
+mod customer;
 mod dialect;
 mod doubts;
 mod error;

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 
 use super::super::FileError;
 use super::super::column::MISSING;
+use super::super::customer::Kind;
 use super::super::found::{Unit, Values};
 use super::super::number::{Numbers, nearest};
 use super::super::row::{Row, Sink, Value};
-use super::super::series::Kind;
 
 /// The energy that a field stands for, in millionths of a watt-hour: power is the mean over `interval_s` seconds. None for a missing
 /// value; what is no number, or too large a one, is refused by its line and column.

@@ -1,8 +1,8 @@
 //! A meter's registers, and the energy of the intervals between them.
 
 use super::super::super::FileError;
+use super::super::super::customer::Kind;
 use super::super::super::row::{Row, Sink, Value};
-use super::super::super::series::Kind;
 use super::telegram::Read;
 
 const INTERVALS_S: [u64; 5] = [60, 300, 900, 1_800, 3_600];
