@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use service::clock::SharedClock;
 use service::config::Settings;
-use service::mqtt::{self, Inbox, Publisher, QoS};
+use service::mqtt::{Inbox, Publisher};
 use service::stop::Stop;
 use service::trust::{HeldPlan, PlanKeeper, PlanWait, Roster, RosterKeeper, RosterScope};
 use tokio::sync::mpsc;
@@ -28,6 +28,7 @@ use crate::store::{FileStore, Store, StoreError};
 use crate::windows::Rules;
 
 mod broker_uptime;
+mod connect;
 mod dispatch;
 mod early;
 mod egress;
@@ -51,11 +52,11 @@ use sum_receipts::SumReceipts;
 const TICK: Duration = Duration::from_millis(100);
 /// How often what is waited for is asked for, and said, again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// How long after a stop the last commit may take. Its receipts then have [`mqtt::CLOSE_GRACE`] and a second to leave.
+/// How long after a stop the last commit may take. Its receipts then have [`CLOSE_GRACE`](service::mqtt::CLOSE_GRACE) and a second to leave.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs analytics until `stop` fires. What was taken by then is committed within [`DRAIN`] and answered; the process
-/// takes at most that, [`mqtt::CLOSE_GRACE`] and a second to end.
+/// takes at most that, [`CLOSE_GRACE`](service::mqtt::CLOSE_GRACE) and a second to end.
 ///
 /// # Errors
 /// [`AnalyticsError`] where it cannot start, its store cannot be used, or the last commit failed.
@@ -156,29 +157,10 @@ impl Runner {
         let plan = PlanKeeper::open(settings, &folder)?;
         let roster =
             RosterKeeper::open(settings, &folder, RosterScope::Whole, plan.operator_key())?;
-        // All of the operator's receipts, which are few: also those for feeders that this service is giving up.
-        let filters = vec![
-            topics.plan(),
-            topics.renewal(),
-            topics.roster_filter(),
-            topics.sum_receipt_filter(),
-        ];
         let assigned = |held| AssignedPlan::new(held, analytics.id.clone());
         let assigned = plan.current().map(assigned);
         let listened = assignment::listened(settings, assigned.as_ref());
-        let reports = report_filters(&topics, &listened);
-        let at_least_once = |filters: Vec<String>| {
-            let with_qos = |filter| (filter, QoS::AtLeastOnce);
-            filters.into_iter().map(with_qos).collect()
-        };
-        // Reports by themselves: plan, roster and the operator's receipts must not wait behind a backlog of them.
-        let (publisher, inbox) = mqtt::connect_with_bulk(
-            &settings.mqtt,
-            &mqtt::Client::Analytics(&analytics.id).id(&settings.deployment),
-            at_least_once(filters),
-            at_least_once(reports),
-            stop.clone(),
-        );
+        let (publisher, inbox) = connect::connect(settings, &topics, &listened, stop);
         let mut runner = Self {
             settings: Arc::new(settings.clone()),
             clock,
@@ -294,13 +276,5 @@ impl Runner {
             });
         self.leaving = Arc::new(leaving);
         self.say_plan();
-    }
-}
-
-/// The topics of the feeders' reports; of all, if none is listed.
-fn report_filters(topics: &Topics, feeders: &[FeederId]) -> Vec<String> {
-    match feeders {
-        [] => vec![topics.report_filter()],
-        _ => feeders.iter().map(|id| topics.reports_of(id)).collect(),
     }
 }

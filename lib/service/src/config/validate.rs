@@ -5,7 +5,7 @@ mod plan;
 
 use std::time::Duration;
 
-use super::Settings;
+use super::{Analytics, Settings};
 
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
@@ -150,6 +150,10 @@ fn analytics(settings: &Settings) -> Check {
         analytics.store_file.file_name().is_some(),
         || "expected the name of a file".to_owned(),
     )?;
+    analytics_limits(analytics)
+}
+
+fn analytics_limits(analytics: &Analytics) -> Check {
     range(
         "analytics.verify_threads",
         analytics.verify_threads,
