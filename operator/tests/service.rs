@@ -391,6 +391,18 @@ async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
     assert_eq!(page.entries.len(), METERS.len());
 }
 
+fn questions_are_answered_beside_it(settings: &Settings) {
+    let all = Selection::default();
+    let profile = answers::ask::profile(settings, &all, Output::Json).unwrap();
+    let profile: serde_json::Value = serde_json::from_str(&profile).unwrap();
+    assert_eq!(profile["feeders"]["feeder-1"]["energy_wh"], 3_760);
+    assert_eq!(profile["together"], serde_json::Value::Null);
+    let mut rows = Vec::new();
+    answers::export::csv(settings, &all, &mut rows).unwrap();
+    let rows = String::from_utf8(rows).unwrap();
+    assert!(rows.contains(",2057,4,4,"), "{rows}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_enrolment_to_a_taken_release_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
@@ -440,16 +452,7 @@ async fn from_enrolment_to_a_taken_release_across_restarts() {
     let line: serde_json::Value = serde_json::from_str(totals.trim()).unwrap();
     assert_eq!(line["energy_wh"], serde_json::json!([2_057, 1_703]));
 
-    // Questions are answered beside the running operator.
-    let all = Selection::default();
-    let profile = answers::ask::profile(&settings, &all, Output::Json).unwrap();
-    let profile: serde_json::Value = serde_json::from_str(&profile).unwrap();
-    assert_eq!(profile["feeders"]["feeder-1"]["energy_wh"], 3_760);
-    assert_eq!(profile["together"], serde_json::Value::Null);
-    let mut rows = Vec::new();
-    answers::export::csv(&settings, &all, &mut rows).unwrap();
-    let rows = String::from_utf8(rows).unwrap();
-    assert!(rows.contains(",2057,4,4,"), "{rows}");
+    questions_are_answered_beside_it(&settings);
 
     // A broker that forgot everything gets plan and roster again.
     broker.end().await;

@@ -295,9 +295,13 @@ fn check_largest(profile: &'static Profile, layout: Layout, sign: Option<i64>) {
     assert_eq!(totals.clamped, 24 * u64::from(present), "{profile}");
     let squares = u128::from(present) * u128::from(REFERENCE_WH).pow(2);
     assert_eq!(totals.squares_wh2, unit.map(|_| vec![squares; 24]));
-    let mut bins = vec![0; 5];
-    // Export is the first bin; up to the second edge, which is the reference, reaches the fourth.
-    bins[if sign == Some(-1) { 0 } else { 3 }] = present;
-    let bins = (layout == Layout::Histogram).then_some(vec![bins; 24]);
+    let bins = (layout == Layout::Histogram).then(|| vec![bins(sign, present); 24]);
     assert_eq!(totals.bins, bins);
+}
+
+/// Export is the first bin; up to the second edge, which is the reference, reaches the fourth.
+fn bins(sign: Option<i64>, present: u32) -> Vec<u32> {
+    let mut bins = vec![0; 5];
+    bins[if sign == Some(-1) { 0 } else { 3 }] = present;
+    bins
 }
