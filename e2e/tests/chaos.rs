@@ -22,18 +22,18 @@ fn chaos(arguments: &[&str]) -> (Output, Value) {
 
 #[test]
 fn killed_processes_lose_nothing_and_count_nothing_twice() {
-    let (output, outcome) = chaos(&["--kills", "10", "--seed", "5", "--windows", "30"]);
+    let (output, outcome) = chaos(&["--kills", "10", "--seed", "5", "--windows", "50"]);
     assert_eq!(output.status.code(), Some(0), "{outcome:#}");
     for process in ["broker", "operator", "analytics", "meter", "live"] {
         assert_eq!(outcome["kills"][process], 2, "{outcome:#}");
         assert!(outcome["recovery_ms"][process]["max"].as_f64() > Some(0.0));
     }
     // And the 20 meters that send a line for each quarter of an hour.
-    assert_eq!(outcome["reports_expected"], (80 + 20) * 30);
-    assert_eq!(outcome["reports_folded"], (80 + 20) * 30);
+    assert_eq!(outcome["reports_expected"], (80 + 20) * 50);
+    assert_eq!(outcome["reports_folded"], (80 + 20) * 50);
     // A line whose answer a kill held back was sent again.
     let lines = |what: &str| outcome["lines"][what].as_u64().unwrap();
-    let all = 20 * 30 * 4;
+    let all = 20 * 50 * 4;
     assert!(
         lines("taken") <= all && lines("taken") + lines("repeated") >= all,
         "{outcome:#}"

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     pub(crate) common: Common,
 
     /// How released windows and answers are written to standard output
-    #[arg(long, global = true, value_enum, default_value_t = OutputArg::Table)]
+    #[arg(long, value_enum, default_value_t = OutputArg::Table)]
     pub(crate) output: OutputArg,
 
     /// Show decrypted load on the live page; whoever can reach the page can read it

@@ -19,7 +19,7 @@ use super::{Options, WINDOWS_PER_S};
 /// Length of an interval in seconds, and intervals in a window: an hour of event time.
 const GRID: (u32, u16) = (900, 4);
 /// Windows each feeder reports for each kill. A kill needs work in flight, and what a kill holds up does not move on.
-const WINDOWS_PER_KILL: u32 = 3;
+const WINDOWS_PER_KILL: u32 = 5;
 const FEWEST_WINDOWS: u32 = 30;
 /// Smallest group where there are supplements: few of them are too small to be released then.
 const SUPPLEMENT: u32 = 2;
