@@ -60,7 +60,7 @@ fn what_is_broken_is_noticed() {
         "--seed",
         "5",
         "--windows",
-        "30",
+        "50",
     ]);
     assert_eq!(output.status.code(), Some(0), "{found:#}");
     let noticed = found.as_array().unwrap().iter();
