@@ -51,6 +51,9 @@ async fn run() -> Observed {
     telemetry::build_info("observe");
     let mut settings = Settings::defaults();
     settings.operator.export_load = true;
+    // What of percentiles is exported, in groups as small as the others.
+    settings.plan.layout = "histogram".parse().unwrap();
+    settings.plan.detail_min_meters = settings.plan.min_meters;
     settings.operator.live_listen = None;
     settings.meter.meters = METERS;
     settings.meter.feeders = FEEDERS;
@@ -166,13 +169,14 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 9] = [
+    const LABELS: [&str; 10] = [
         "reason",
         "status",
         "why",
         "result",
         "certificate",
         "feeder",
+        "percentile",
         "service",
         "version",
         "commit",

@@ -8,7 +8,7 @@ from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, pe
 LOAD = "cipherwatt_operator_feeder_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
 COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
-PERCENTILE = "cipherwatt_operator_feeder_percentile_watts"
+PERCENTILE = "cipherwatt_operator_feeder_quantile_watts"
 QUANTUM = "cipherwatt_operator_feeder_quantum_watts"
 
 

@@ -128,12 +128,12 @@ pub(crate) enum Command {
     /// Answer a question from the totals that are released; nothing is decrypted for it
     #[command(
         subcommand,
-        after_help = "Examples:\n  operator ask profile\n  operator ask profile --feeder feeder-1 --feeder feeder-2 --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z"
+        after_help = "Examples:\n  operator ask profile\n  operator ask profile --feeder feeder-1 --feeder feeder-2"
     )]
     Ask(Question),
     /// Write released totals to standard output, a row an interval
     #[command(
-        after_help = "Examples:\n  operator export --csv > totals.csv\n  operator export --csv --feeder feeder-1 --from 2026-01-01T00:00:00Z"
+        after_help = "Examples:\n  operator export --csv > totals.csv\n  operator export --csv --from 2026-01-01T00:00:00Z"
     )]
     Export {
         /// As CSV; there is no other form

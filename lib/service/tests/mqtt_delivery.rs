@@ -124,6 +124,10 @@ async fn a_session_outlives_its_connection() {
     receiver.message().await;
     receiver.message().await;
     receiver.inbox.ack(&first);
+    // The broker has the acknowledgement once it has passed on what came behind it.
+    let mut witness = Client::connect(broker.address, "witness", &["u"]).await;
+    receiver.publish("u", numbered(0, 100)).await;
+    witness.message().await;
     receiver.close().await;
     for number in 3..6 {
         sender.publish("t", numbered(number, 100)).await;

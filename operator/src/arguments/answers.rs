@@ -9,7 +9,7 @@ use wire::{FeederId, UnixSeconds};
 pub(crate) enum Question {
     /// How does a feeder's load look: coincident peak, load factor, base load, ramps, demand a customer, diversity of feeders
     #[command(
-        after_help = "Examples:\n  operator ask profile\n  operator --output json ask profile --feeder feeder-1 --from 2026-01-01T00:00:00Z"
+        after_help = "Examples:\n  operator ask profile\n  operator --output json ask profile --from 2026-01-01T00:00:00Z"
     )]
     Profile(TotalsArg),
 }

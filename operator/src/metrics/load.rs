@@ -8,7 +8,7 @@ use crate::release::report::FeederReport;
 pub(super) const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
 pub(super) const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
-pub(super) const PERCENTILE: &str = "cipherwatt_operator_feeder_percentile_watts";
+pub(super) const PERCENTILE: &str = "cipherwatt_operator_feeder_quantile_watts";
 
 pub(super) fn register() {
     for (name, help) in [
