@@ -53,8 +53,9 @@ pub fn profile(
 impl Profile {
     fn table(&self) -> String {
         let mut text = format!(
-            "{:<20} {:>12} {:>10} {:>25} {:>25} {:>5} {:>8} {:>25} {:>25}\n",
+            "{:<20} {:>8} {:>12} {:>10} {:>25} {:>25} {:>5} {:>8} {:>25} {:>25}\n",
             "feeder",
+            "complete",
             "energy kWh",
             "mean kW",
             "peak kW, at (UTC)",
@@ -73,6 +74,14 @@ impl Profile {
                 let _ = writeln!(text, "diversity factor of the feeders: {factor:.3}");
             }
         }
+        let partial = self.feeders.values().filter(|of| of.completeness < 1.0);
+        let partial = partial.count();
+        if partial > 0 {
+            let _ = writeln!(
+                text,
+                "{partial} feeders are not complete: readings are missing, or a part of a window is in no total, so their load was another"
+            );
+        }
         let without: u64 = self.feeders.values().map(|feeder| feeder.without).sum();
         if without > 0 {
             let _ = writeln!(
@@ -90,7 +99,9 @@ fn row(name: &str, of: &Statistics) -> String {
     let or_dash = |at: &Option<At>| at.as_ref().map_or_else(|| "-".to_owned(), time);
     let factor = |factor: f64| format!("{factor:.2}");
     format!(
-        "{name:<20} {:>12.3} {:>10} {:>25} {:>25} {:>5} {:>8} {:>25} {:>25}\n",
+        "{name:<20} {:>8} {:>12.3} {:>10} {:>25} {:>25} {:>5} {:>8} {:>25} {:>25}\n",
+        // Never rounded up to all.
+        format!("{:.1} %", (of.completeness * 1e3).floor() / 10.0),
         of.energy_wh as f64 / 1e3,
         kw(of.average_w),
         time(&of.peak),

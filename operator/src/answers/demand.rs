@@ -25,6 +25,8 @@ struct Interval {
     wh: i64,
     /// Meters that had a reading, in all parts.
     present: u64,
+    /// Meters that could have one: those enrolled when a part was opened.
+    enrolled: u64,
     /// One of the parts is withheld.
     withheld: bool,
 }
@@ -53,6 +55,8 @@ pub(super) struct Energy {
     pub(super) wh: i64,
     /// Meters that had a reading.
     pub(super) present: u64,
+    /// Meters that could have one. A part that was not released is in this, and not in `present`.
+    pub(super) enrolled: u64,
 }
 
 impl Demand {
@@ -92,6 +96,7 @@ impl Demand {
             }
             let interval = self.intervals.entry(start).or_default();
             interval.wh += report.energy_wh[k].unwrap_or(0);
+            interval.enrolled = interval.enrolled.max(u64::from(report.enrolled));
             match report.present.get(k) {
                 Some(Some(present)) => interval.present += u64::from(*present),
                 Some(None) => interval.withheld = true,
@@ -110,6 +115,7 @@ impl Demand {
             start,
             wh: interval.wh,
             present: interval.present,
+            enrolled: interval.enrolled.max(interval.present),
         })
     }
 
@@ -136,6 +142,7 @@ impl Demand {
                 };
                 interval.wh += energy.wh;
                 interval.present += energy.present;
+                interval.enrolled += energy.enrolled;
                 true
             });
         }

@@ -22,6 +22,9 @@ pub(super) struct Statistics {
     pub(super) intervals: u64,
     /// Intervals between the first and the last of these that have none: withheld, or not released.
     pub(super) without: u64,
+    /// Readings in these intervals, as a share of those that all enrolled meters could have: where it is below 1, all that follows is of
+    /// fewer meters than there are.
+    pub(super) completeness: f64,
     /// Energy in Wh, net of export.
     pub(super) energy_wh: i64,
     /// Mean of the demands, in watts.
@@ -59,6 +62,7 @@ impl Statistics {
         let base = energies.iter().min_by_key(|energy| energy.wh)?;
         let length = u64::from(demand.interval_s);
         let energy_wh: i64 = energies.iter().map(|energy| energy.wh).sum();
+        let all = |of: fn(&Energy) -> u64| energies.iter().map(of).sum::<u64>() as f64;
         let average_w = power(energy_wh) / intervals as f64;
         let adjacent = energies
             .windows(2)
@@ -75,6 +79,7 @@ impl Statistics {
         Some(Self {
             intervals,
             without: (last.start - first.start) / length + 1 - intervals,
+            completeness: all(|energy| energy.present) / all(|energy| energy.enrolled),
             energy_wh,
             average_w,
             peak: at(peak),
@@ -141,6 +146,22 @@ mod tests {
         assert_eq!(of.rise, Some(at(340.0, 10_800)));
         assert_eq!(of.fall, Some(at(280.0, 12_600)));
         assert_eq!(of.diversity_factor, None);
+    }
+
+    /// A window of which one of two parts never opened has a total, of fewer meters.
+    #[test]
+    fn what_is_not_of_all_meters_says_so() {
+        let mut part = window("f", 0, [Some(50), Some(200), Some(80), Some(100)]);
+        part.enrolled = 40;
+        let of = Statistics::of(&demands(&[part.clone()])[0]).unwrap();
+        assert_eq!(of.completeness, 0.5);
+        part.present = vec![Some(40); 4];
+        let other = window("g", 0, [Some(50), Some(200), Some(80), Some(100)]);
+        let demands = demands(&[part, other]);
+        assert_eq!(Statistics::of(&demands[0]).unwrap().completeness, 1.0);
+        // The other has 20 of 50 meters.
+        let together = Statistics::together(demands.iter()).unwrap();
+        assert_eq!(together.completeness, 60.0 / 90.0);
     }
 
     #[test]
