@@ -255,6 +255,11 @@ fn unknown_keys_are_refused_by_name_in_every_layer() {
             "which the plan says; leave it out",
         ),
         (
+            load(&[], &[], &[("plan.moments_min_meters", "60")]),
+            "unknown key `plan.moments_min_meters` from a flag",
+            "it is `plan.detail_min_meters` now, of layouts moments and histogram",
+        ),
+        (
             load(&[], &[], &[("meter.mix", "1")]),
             "unknown key `meter.mix` from a flag",
             "",
@@ -961,13 +966,16 @@ fn addresses_are_one_text_or_a_list_in_every_layer() {
 
 #[test]
 fn an_account_within_an_address_is_refused_and_not_repeated() {
-    let address = ("mqtt.address", "mqtt://north:secret@broker");
-    let text = load(&[], &[], &[address]).unwrap_err().to_string();
-    assert!(text.contains("mqtt.password_file"), "{text}");
-    assert!(
-        text.contains("…@broker") && !text.contains("secret"),
-        "{text}"
-    );
+    for broker in ["mqtt", "meter.feed"] {
+        let address = format!("{broker}.address");
+        let given = (address.as_str(), "mqtt://north:secret@broker");
+        let text = load(&[], &[], &[given]).unwrap_err().to_string();
+        assert!(text.contains(&format!("{broker}.password_file")), "{text}");
+        assert!(
+            text.contains("…@broker") && !text.contains("secret"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

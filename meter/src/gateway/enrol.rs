@@ -138,10 +138,12 @@ impl Gateway {
                 spec.id, spec.capacity_w.0, self.fleet.capacities[*index], feeder
             )
         });
-        if let Some(said) = &said {
+        // It asks again and again, and says it once.
+        if self.notices.say(Notice::Capacity, said.clone())
+            && let Some(said) = said
+        {
             tracing::warn!(meters = too_large.len(), "{said}");
         }
-        self.notices.say(Notice::Capacity, said);
     }
 
     /// The meters that the roster does not have as they are here.

@@ -78,7 +78,7 @@ pub struct Given {
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value, origin } = self;
-        let shown = match value.rsplit_once('@').filter(|_| key == "mqtt.address") {
+        let shown = match value.rsplit_once('@').filter(|_| key.ends_with(".address")) {
             Some((_, host)) => format!("…@{host}"),
             None => value.clone(),
         };
@@ -87,11 +87,17 @@ impl fmt::Display for Given {
 }
 
 /// Settings of earlier versions, and what to do instead.
-const REMOVED: [(&str, &str); 1] = [(
-    "operator.publish_quantum_wh",
-    "it was removed, because totals are exact: they are whole multiples of their feeder's quantum, which the plan says; \
-     leave it out",
-)];
+const REMOVED: [(&str, &str); 2] = [
+    (
+        "operator.publish_quantum_wh",
+        "it was removed, because totals are exact: they are whole multiples of their feeder's quantum, which the plan says; \
+         leave it out",
+    ),
+    (
+        "plan.moments_min_meters",
+        "it is `plan.detail_min_meters` now, of layouts moments and histogram",
+    ),
+];
 
 fn hint(key: &str, similar: &Option<String>) -> String {
     if let Some((_, mend)) = REMOVED.iter().find(|(removed, _)| *removed == key) {
