@@ -14,12 +14,12 @@ pub fn encoding(profile: &'static Profile, layout: Layout) -> Encoding {
     let meters = profile.max_contributors();
     let quantum_wh = noise::quantum_wh(profile, &norms, REFERENCE_WH, meters);
     let square_unit_wh2 = match layout {
-        Layout::Profile | Layout::Histogram => None,
+        Layout::Profile | Layout::Maxima | Layout::Histogram => None,
         Layout::Moments => noise::square_unit_wh2(profile, &norms, REFERENCE_WH, meters),
     };
     let edges_wh: Vec<u64> = match layout {
         Layout::Histogram => (1..=MAX_EDGES as u64).map(|edge| 100 * edge).collect(),
-        Layout::Profile | Layout::Moments => Vec::new(),
+        Layout::Profile | Layout::Maxima | Layout::Moments => Vec::new(),
     };
     let shape = Shape::with_edges(layout, &edges_wh, BATCH).expect("a day fits");
     Encoding::new(profile, shape, REFERENCE_WH, quantum_wh, square_unit_wh2)

@@ -81,9 +81,17 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             print!("{}", operator::learn::table(&group, quantum_wh));
             Ok(())
         }
-        Command::Ask(Question::Profile(totals)) => {
-            let answer = answers::ask::profile(settings, &totals.into(), args.output.into())?;
-            print!("{answer}");
+        Command::Ask(question) => {
+            let output = args.output.into();
+            let answer = match question {
+                Question::Profile(totals) => {
+                    answers::profile::profile(settings, &totals.into(), output)
+                }
+                Question::Percentiles(totals) => {
+                    answers::percentiles::percentiles(settings, &totals.into(), output)
+                }
+            };
+            print!("{}", answer?);
             Ok(())
         }
         Command::Export { totals, .. } => {

@@ -128,6 +128,7 @@ fn report_of(feeder: &str, window: u64, bins: Option<Vec<Vec<u32>>>) -> FeederRe
         clamped: 0,
         squares_wh2: None,
         bins,
+        maxima_wh: None,
     };
     let digest = Digest::of(format!("{feeder} {window}").as_bytes());
     FeederReport::new(&sum(feeder, window, 0), &digest, &totals, &scale(), &by())

@@ -393,7 +393,7 @@ async fn newcomers_get_plan_and_roster(peer: &Peer, plan: &Plan) {
 
 fn questions_are_answered_beside_it(settings: &Settings) {
     let all = Selection::default();
-    let profile = answers::ask::profile(settings, &all, Output::Json).unwrap();
+    let profile = answers::profile::profile(settings, &all, Output::Json).unwrap();
     let profile: serde_json::Value = serde_json::from_str(&profile).unwrap();
     assert_eq!(profile["feeders"]["feeder-1"]["energy_wh"], 3_760);
     assert_eq!(profile["together"], serde_json::Value::Null);

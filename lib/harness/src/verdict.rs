@@ -233,6 +233,14 @@ fn differences(reports: &[&FeederReport], truth: &Truth) -> Vec<String> {
 /// deviation to within an eighth of it or half the quantum.
 fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
+    if let Some(maxima) = report.maxima_wh {
+        let exact = truth.maxima_wh as f64;
+        // Published in steps that are at most half of their mean.
+        let most = (exact / f64::from(truth.meters) / 4.0).abs() + report.quantum_wh as f64 / 2.0;
+        if !is_near(maxima as f64, exact, most) {
+            wrong.push(format!("maxima of {maxima} Wh, the truth is {exact} Wh"));
+        }
+    }
     for (k, (&wh, &present)) in truth.energy_wh.iter().zip(&truth.present).enumerate() {
         let published = report.mean_wh.get(k).copied().flatten();
         let std = report

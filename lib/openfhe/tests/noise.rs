@@ -233,7 +233,7 @@ const REFERENCE_WH: u64 = 65_536;
 fn largest_shape(layout: Layout) -> Shape {
     let edges_wh: &[u64] = match layout {
         Layout::Histogram => &[1_000, REFERENCE_WH],
-        Layout::Profile | Layout::Moments => &[],
+        Layout::Profile | Layout::Maxima | Layout::Moments => &[],
     };
     Shape::with_edges(layout, edges_wh, 24).unwrap()
 }

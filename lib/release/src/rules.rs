@@ -200,12 +200,26 @@ impl Rules {
         !self.enforces(Rule::MinimumGroup) || !rests.iter().any(too_few)
     }
 
+    /// What the greatest readings of the meters of a sum, added up, are published in whole numbers of, in Wh: the largest power of
+    /// two that is at most half of their mean, and at least the quantum. Where all others' greatest readings are in one interval,
+    /// that interval's total says what they add up to, and the rest is one meter's: so it is said to within about half of that.
+    pub fn maxima_step_wh(&self, maxima_wh: i64, meters: u32, quantum_wh: u64) -> u64 {
+        self.step_wh(
+            maxima_wh.unsigned_abs() / u64::from(meters.max(1)) / 2,
+            quantum_wh,
+        )
+    }
+
     /// What a standard deviation is published in whole numbers of, in Wh: the largest power of two that is at most a quarter
     /// of it, so that it says it to within an eighth, and at least the quantum. [`moments`](crate::moments) says why.
     pub fn std_step_wh(&self, std_wh: f64, quantum_wh: u64) -> u64 {
+        self.step_wh((std_wh / 4.0) as u64, quantum_wh)
+    }
+
+    /// The largest power of two that is at most `most`, and at least the quantum.
+    fn step_wh(&self, most_wh: u64, quantum_wh: u64) -> u64 {
         let quantum = quantum_wh.max(1);
-        let quarter = (std_wh / 4.0) as u64;
-        match quarter.checked_ilog2() {
+        match most_wh.checked_ilog2() {
             Some(log) if self.enforces(Rule::Quantum) => quantum.max(1 << log),
             _ => quantum,
         }

@@ -46,6 +46,7 @@ fn expected(all: &[Vec<Option<Entered>>], encoding: &Encoding) -> Totals {
         clamped: 0,
         squares_wh2: square_unit_wh2.map(|_| vec![0; BATCH]),
         bins: has_bins.then(|| vec![vec![0; EDGES_WH.len() + 3]; BATCH]),
+        maxima_wh: (encoding.shape.layout() == Layout::Maxima).then_some(0),
     };
     for readings in all {
         for (k, entered) in readings.iter().enumerate() {
@@ -58,6 +59,10 @@ fn expected(all: &[Vec<Option<Entered>>], encoding: &Encoding) -> Totals {
                 let consuming = usize::from(entered.wh > 0) + above.count();
                 bins[k][usize::from(entered.wh >= 0) + consuming] += 1;
             }
+        }
+        if let Some(maxima) = &mut totals.maxima_wh {
+            let entered = readings.iter().flatten().map(|entered| entered.wh);
+            *maxima += entered.max().unwrap_or(0);
         }
         if let (Some(unit), Some(sums)) = (square_unit_wh2, &mut totals.squares_wh2) {
             let energies = readings.iter().map(|entered| Some((*entered)?.wh));
@@ -99,12 +104,12 @@ fn encoding(
     let most = profile.max_contributors();
     let quantum_wh = noise::quantum_wh(profile, norms, reference_wh, most);
     let square_unit_wh2 = match layout {
-        Layout::Profile | Layout::Histogram => None,
+        Layout::Profile | Layout::Maxima | Layout::Histogram => None,
         Layout::Moments => noise::square_unit_wh2(profile, norms, reference_wh, most),
     };
     let edges_wh: &[u64] = match layout {
         Layout::Histogram => &EDGES_WH,
-        Layout::Profile | Layout::Moments => &[],
+        Layout::Profile | Layout::Maxima | Layout::Moments => &[],
     };
     let shape = Shape::with_edges(layout, edges_wh, BATCH as u16).unwrap();
     Encoding::new(profile, shape, reference_wh, quantum_wh, square_unit_wh2).unwrap()

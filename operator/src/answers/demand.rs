@@ -44,6 +44,9 @@ pub(super) struct Demand {
     /// Length of an interval in seconds; 0 while there is none.
     pub(super) interval_s: u32,
     intervals: BTreeMap<u64, Interval>,
+    /// The meters' own greatest readings added up, in Wh, of each window whose totals say so, by the window's start and its end. None
+    /// where a part does not say so, or not all of its intervals were asked for.
+    maxima: BTreeMap<u64, (u64, Option<i64>)>,
 }
 
 /// Energy of an interval.
@@ -90,6 +93,16 @@ impl Demand {
                 lengths: [self.interval_s, report.interval_s],
             });
         }
+        let end = starts(report)
+            .last()
+            .map_or(0, |last| last + u64::from(report.interval_s));
+        let is_whole = starts(report).all(|start| selection.has(start));
+        let maxima = report.maxima_wh.filter(|_| is_whole);
+        let window = self
+            .maxima
+            .entry(report.window_start.0)
+            .or_insert((end, Some(0)));
+        window.1 = window.1.zip(maxima).map(|(sum, maxima)| sum + maxima);
         for (k, start) in starts(report).enumerate() {
             if !selection.has(start) {
                 continue;
@@ -119,6 +132,12 @@ impl Demand {
         })
     }
 
+    /// The meters' own greatest readings in the window around a time, added up, in Wh, if that was released.
+    pub(super) fn maxima_wh(&self, at: u64) -> Option<i64> {
+        let (_, (end, maxima)) = self.maxima.range(..=at).next_back()?;
+        maxima.filter(|_| at < *end)
+    }
+
     /// Whether it has an interval that begins then.
     pub(super) fn has(&self, start: u64) -> bool {
         self.intervals.contains_key(&start)
@@ -128,6 +147,8 @@ impl Demand {
     pub(super) fn together<'a>(feeders: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let mut feeders = feeders.into_iter();
         let mut sum = feeders.next()?.clone();
+        // Peaks of customers of several feeders are not of one window where windows differ.
+        sum.maxima.clear();
         for other in feeders {
             if other.interval_s != sum.interval_s {
                 return None;

@@ -7,6 +7,7 @@ use service::Settings;
 
 use super::select::{Selection, starts};
 use crate::print::utc;
+use crate::release::histogram::{Bracket, Histogram};
 use crate::release::report::FeederReport;
 
 /// A row. What is withheld is empty, as is an energy where nobody had a reading.
@@ -24,6 +25,20 @@ struct Row<'a> {
     meters: u32,
     mean_wh: Option<f64>,
     std_wh: Option<i64>,
+    /// Ends of the range that the reading of this rank is in; with layout `histogram`.
+    p25_from_wh: Option<i64>,
+    p25_to_wh: Option<i64>,
+    median_from_wh: Option<i64>,
+    median_to_wh: Option<i64>,
+    p75_from_wh: Option<i64>,
+    p75_to_wh: Option<i64>,
+    p90_from_wh: Option<i64>,
+    p90_to_wh: Option<i64>,
+    largest_from_wh: Option<i64>,
+    largest_to_wh: Option<i64>,
+    /// Share of the meters that export, and of those that export or use nothing.
+    exporting: Option<f64>,
+    zero_or_below: Option<f64>,
 }
 
 /// Writes the totals that a selection names, in the order of release, and returns how many intervals there were.
@@ -48,6 +63,19 @@ fn write(
                 continue;
             }
             let std = report.std_wh.as_ref().and_then(|std| std.get(k));
+            let histogram = report.histogram.as_ref();
+            let ends = |list: fn(&Histogram) -> &[Option<Bracket>]| {
+                let bracket = histogram.and_then(|of| list(of).get(k).copied().flatten());
+                bracket.map_or([None; 2], |ends| ends.map(Some))
+            };
+            let share = |list: fn(&Histogram) -> &[Option<f64>]| {
+                histogram.and_then(|of| list(of).get(k).copied().flatten())
+            };
+            let [p25_from_wh, p25_to_wh] = ends(|of| &of.p25_wh);
+            let [median_from_wh, median_to_wh] = ends(|of| &of.median_wh);
+            let [p75_from_wh, p75_to_wh] = ends(|of| &of.p75_wh);
+            let [p90_from_wh, p90_to_wh] = ends(|of| &of.p90_wh);
+            let [largest_from_wh, largest_to_wh] = ends(|of| &of.largest_wh);
             writer.serialize(Row {
                 feeder: report.feeder.as_str(),
                 interval_start: utc(start, "%Y-%m-%dT%H:%M:%SZ"),
@@ -58,6 +86,18 @@ fn write(
                 meters: report.meters,
                 mean_wh: report.mean_wh.get(k).copied().flatten(),
                 std_wh: std.copied().flatten(),
+                p25_from_wh,
+                p25_to_wh,
+                median_from_wh,
+                median_to_wh,
+                p75_from_wh,
+                p75_to_wh,
+                p90_from_wh,
+                p90_to_wh,
+                largest_from_wh,
+                largest_to_wh,
+                exporting: share(|of| &of.exporting),
+                zero_or_below: share(|of| &of.zero_or_below),
             })?;
             rows += 1;
         }
@@ -69,7 +109,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::report;
+    use crate::testing::{report, report_with_bins};
 
     #[test]
     fn a_row_an_interval_and_what_is_withheld_is_empty() {
@@ -82,12 +122,29 @@ mod tests {
         };
         let mut text = Vec::new();
         let rows = write(&selection, [Ok(report)].into_iter(), &mut text).unwrap();
-        let expected = "feeder,interval_start,interval_s,part,energy_wh,present,meters,mean_wh,std_wh\n\
-                        feeder-1,2014-03-03T00:00:00Z,3600,0,4,20,20,0.2,\n\
-                        feeder-1,2014-03-03T01:00:00Z,3600,0,,,20,,\n";
+        let expected = "feeder,interval_start,interval_s,part,energy_wh,present,meters,mean_wh,std_wh,\
+                        p25_from_wh,p25_to_wh,median_from_wh,median_to_wh,p75_from_wh,p75_to_wh,p90_from_wh,p90_to_wh,\
+                        largest_from_wh,largest_to_wh,exporting,zero_or_below\n\
+                        feeder-1,2014-03-03T00:00:00Z,3600,0,4,20,20,0.2,,,,,,,,,,,,,\n\
+                        feeder-1,2014-03-03T01:00:00Z,3600,0,,,20,,,,,,,,,,,,,,\n";
         assert_eq!(
             (rows, String::from_utf8(text).unwrap().as_str()),
             (2, expected)
         );
+    }
+
+    #[test]
+    fn percentiles_are_the_ends_of_ranges() {
+        let selection = Selection {
+            to: Some(wire::UnixSeconds(3_600)),
+            ..Selection::default()
+        };
+        let mut text = Vec::new();
+        let reports = [Ok(report_with_bins("f", 0))].into_iter();
+        write(&selection, reports, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let row = text.lines().nth(1).unwrap();
+        let expected = ",-16384,100,-16384,100,101,16384,101,16384,101,16384,,";
+        assert!(row.ends_with(expected), "{row}");
     }
 }

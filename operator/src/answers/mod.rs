@@ -2,10 +2,12 @@
 //!
 //! # Layout
 //! - [`select`]: which totals · `demand`: the demand of a feeder, interval by interval, of all its parts
-//! - `statistics`: what is computed from it, with the definitions · [`ask`]: printed · [`export`]: totals as CSV
+//! - `statistics`: what is computed from it, with the definitions · [`profile`]: printed · [`percentiles`]: across meters
+//! - [`export`]: totals as CSV
 
-pub mod ask;
 mod demand;
 pub mod export;
+pub mod percentiles;
+pub mod profile;
 pub mod select;
 mod statistics;

@@ -38,6 +38,9 @@ pub(super) struct Statistics {
     /// *After-diversity maximum demand*: the coincident peak over the meters that had a reading then, in watts (Customer-Led Network
     /// Revolution, CLNR-L217, 2015).
     pub(super) after_diversity_w: f64,
+    /// *Diversity factor* of the customers: their own peaks in the window of the coincident peak added up, over that peak. Only with
+    /// layout `maxima`, and if the peak is positive.
+    pub(super) customers_diversity_factor: Option<f64>,
     /// *Ramp*: the greatest rise from an interval to the one after it, in watts, and when the latter begins. None if it never rises.
     pub(super) rise: Option<At>,
     /// The greatest fall.
@@ -86,6 +89,9 @@ impl Statistics {
             base: at(base),
             load_factor: (peak.wh > 0).then(|| average_w / power(peak.wh)),
             after_diversity_w: power(peak.wh) / peak.present as f64,
+            customers_diversity_factor: (demand.maxima_wh(peak.start))
+                .filter(|_| peak.wh > 0)
+                .map(|maxima| maxima as f64 / peak.wh as f64),
             rise: greatest(1),
             fall: greatest(-1),
             diversity_factor: None,
@@ -146,6 +152,26 @@ mod tests {
         assert_eq!(of.rise, Some(at(340.0, 10_800)));
         assert_eq!(of.fall, Some(at(280.0, 12_600)));
         assert_eq!(of.diversity_factor, None);
+    }
+
+    #[test]
+    fn the_customers_own_peaks_are_held_against_the_peak_of_their_window() {
+        let with = |mut report: FeederReport, maxima| {
+            report.maxima_wh = maxima;
+            report
+        };
+        let first = with(window("f", 0, [Some(50); 4]), Some(9_000));
+        let second = window("f", 7_200, [Some(100), Some(30), Some(200), Some(60)]);
+        let factor = |reports: &[FeederReport]| {
+            let of = Statistics::of(&demands(reports)[0]).unwrap();
+            of.customers_diversity_factor
+        };
+        let known = with(second.clone(), Some(700));
+        assert_eq!(factor(&[first.clone(), known.clone()]), Some(3.5));
+        assert_eq!(factor(&[first, second.clone()]), None);
+        // Of a second part it is not known.
+        assert_eq!(factor(&[known.clone(), second]), None);
+        assert_eq!(factor(&[known.clone(), known]), Some(3.5));
     }
 
     /// A window of which one of two parts never opened has a total, of fewer meters.

@@ -12,6 +12,11 @@ pub(crate) enum Question {
         after_help = "Examples:\n  operator ask profile\n  operator --output json ask profile --from 2026-01-01T00:00:00Z"
     )]
     Profile(TotalsArg),
+    /// How much does half of the customers use, or nine in ten, how large is the largest, and how many export or use nothing
+    #[command(
+        after_help = "Examples:\n  operator ask percentiles --feeder feeder-1\n  operator --output json ask percentiles --from 2026-01-01T00:00:00Z"
+    )]
+    Percentiles(TotalsArg),
 }
 
 #[derive(Debug, clap::Args)]

@@ -46,7 +46,7 @@ impl Choice {
         let (profile, max_meters) = self.profile(reference_wh, meters);
         let norms = &self.norms;
         let square_unit_wh2 = match self.shape.layout() {
-            Layout::Profile | Layout::Histogram => None,
+            Layout::Profile | Layout::Maxima | Layout::Histogram => None,
             Layout::Moments => Some(noise::square_unit_wh2(
                 profile,
                 norms,

@@ -80,6 +80,10 @@ pub struct FeederReport {
     /// largest power of two that is at most a quarter of it, and of `quantum_wh`. None where
     /// there is no energy; 0 in lines of earlier versions. Only with layout `moments`.
     pub std_wh: Option<Vec<Option<i64>>>,
+    /// The meters' own greatest readings in the window added up, in Wh, as a multiple of the largest power of two that is at most half
+    /// of their mean, and of `quantum_wh`. None if an interval is withheld. Only with layout `maxima`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maxima_wh: Option<i64>,
     /// How many meters consumed how much, with percentiles. Only with layout `histogram`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,
@@ -153,6 +157,10 @@ impl FeederReport {
             let step = scale.rules.std_step_wh(std, scale.quantum_wh);
             Some(round_to(std, step))
         };
+        let maxima = |maxima: i64| {
+            let step = scale.rules.maxima_step_wh(maxima, meters, scale.quantum_wh);
+            round_to(maxima as f64, step)
+        };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
         Self {
@@ -176,6 +184,10 @@ impl FeederReport {
                 .squares_wh2
                 .as_ref()
                 .map(|_| intervals.map(std).collect()),
+            // A meter with no other reading than one that is withheld is in it too.
+            maxima_wh: (totals.maxima_wh)
+                .filter(|_| withheld_intervals == 0)
+                .map(maxima),
             histogram: totals.bins.as_ref().map(|bins| {
                 let edges = (&scale.edges, scale.reference_wh);
                 Histogram::new(bins, &present, edges, scale.rules.min_cell)
@@ -247,6 +259,7 @@ mod tests {
             clamped: 2,
             squares_wh2: squares_wh2.map(<[u128]>::to_vec),
             bins: None,
+            maxima_wh: None,
         }
     }
 
@@ -332,20 +345,38 @@ mod tests {
             (few, other_few) in (1..15_u32, 1..15_u32),
             (clamped, other_clamped) in (0..9_u64, 0..9_u64),
             (square, other_square) in (any::<u64>(), any::<u64>()),
+            (maxima, other_maxima) in (any::<u32>(), any::<u32>()),
         ) {
             let scale = Scale {
                 rules: release::Rules::new(15),
                 ..scale(1, 50)
             };
-            let of = |wh: i32, few, clamped, square: u64| {
+            let of = |wh: i32, few, clamped, square: u64, maxima: u32| {
                 let squares = [500, square.into(), 700];
                 let decoded = totals(&[40, wh.into(), 60], &[15, few, 20], Some(&squares));
-                report(&sum("f", 0, 0), &Totals { clamped, ..decoded }, &scale)
+                let maxima_wh = Some(maxima.into());
+                report(&sum("f", 0, 0), &Totals { clamped, maxima_wh, ..decoded }, &scale)
             };
-            let report = of(wh, few, clamped, square);
-            prop_assert_eq!(&report, &of(other_wh, other_few, other_clamped, other_square));
+            let report = of(wh, few, clamped, square, maxima);
+            prop_assert_eq!(&report, &of(other_wh, other_few, other_clamped, other_square, other_maxima));
             prop_assert_eq!(report.present, [Some(15), None, Some(20)]);
         }
+    }
+
+    #[test]
+    fn own_peaks_are_said_to_within_a_quarter_of_their_mean() {
+        let of = |maxima| {
+            let maxima_wh = Some(maxima);
+            let decoded = Totals {
+                maxima_wh,
+                ..totals(&[149], &[20], None)
+            };
+            report(&sum_of("f", 0, 0, 0..20), &decoded, &scale(1, 20)).maxima_wh
+        };
+        // A mean of 1,000 Wh: steps of 256 Wh.
+        assert_eq!(of(20_000), Some(19_968));
+        assert_eq!(of(-20_000), Some(-19_968));
+        assert_eq!(of(39), Some(39));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(crate) struct Under {
 pub(crate) fn edges_wh(layout: Layout) -> Vec<u64> {
     match layout {
         Layout::Histogram => vec![100, 1_000, 30_000],
-        Layout::Profile | Layout::Moments => Vec::new(),
+        Layout::Profile | Layout::Maxima | Layout::Moments => Vec::new(),
     }
 }
 

@@ -214,6 +214,7 @@ impl Window {
             present: vec![0; self.batch],
             clamped: self.clamped,
             squares_wh2: scale.square_unit_wh2.map(|_| vec![0; self.batch]),
+            maxima_wh: 0,
             bins: (bins > 0).then(|| vec![vec![0; bins]; self.batch]),
         };
         for (readings, carry) in self.readings.chunks(self.batch).zip(carries) {
@@ -221,6 +222,7 @@ impl Window {
                 .iter()
                 .map(|&uwh| enter(uwh, scale.quantum_wh, carry))
                 .collect();
+            truth.maxima_wh += entered.iter().flatten().max().unwrap_or(&0);
             for (k, wh) in entered.iter().enumerate() {
                 truth.energy_wh[k] += wh.unwrap_or(0);
                 truth.present[k] += u32::from(wh.is_some());

@@ -13,6 +13,8 @@ pub struct Truth {
     pub clamped: u64,
     /// Squares of the meters' energies per interval in Wh², summed over the meters.
     pub squares_wh2: Option<Vec<u128>>,
+    /// The greatest of each meter's energies in Wh, summed over the meters.
+    pub maxima_wh: i64,
     /// Meters in each bin of consumption, per interval.
     pub bins: Option<Vec<Vec<u32>>>,
 }

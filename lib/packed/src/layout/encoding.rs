@@ -89,7 +89,7 @@ pub enum LayoutError {
 ///
 /// Each class of coefficients carries whole units, and one unit is a power of two, chosen so that no
 /// coefficient of a report is above `2^p`:
-/// - one quantum of energy is `2^p × quantum / reference`,
+/// - one quantum of energy is `2^p × quantum / reference`, also of the greatest energy,
 /// - one interval with a reading is `2^p`, as is one reading in a bin,
 /// - one clamped reading is `2^p` over an eighth of the batch, rounded up to a power of two,
 /// - one unit of squares is `2^p × unit / reference²`.
@@ -134,7 +134,7 @@ impl Encoding {
         let square = u128::from(reference_wh) * u128::from(reference_wh);
         let finest = (square >> profile.scale_bits).max(1);
         let fits = match (shape.layout(), square_unit_wh2) {
-            (Layout::Profile | Layout::Histogram, None) => true,
+            (Layout::Profile | Layout::Maxima | Layout::Histogram, None) => true,
             (Layout::Moments, Some(unit)) => {
                 unit.is_power_of_two() && (finest..=square).contains(&u128::from(unit))
             }
@@ -182,6 +182,10 @@ impl Encoding {
                 coefficients[shape.bins().start + k * edges.bins() + edges.bin(entered.wh)] =
                     1 << presence_bits;
             }
+        }
+        let greatest = readings.iter().flatten().map(|entered| entered.wh).max();
+        for coefficient in &mut coefficients[shape.maximum()] {
+            *coefficient = (greatest.unwrap_or(0) / self.quantum_wh as i64) << value_bits;
         }
         if let Some(unit) = self.square_unit_wh2 {
             let readings = readings.iter().map(|reading| Some((*reading)?.wh));

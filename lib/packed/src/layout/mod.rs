@@ -25,6 +25,8 @@ const CLAMPED: usize = 8;
 pub enum Layout {
     /// Energy, and whether there was a reading.
     Profile,
+    /// As [`Layout::Profile`], and the meter's greatest reading: the sum of the customers' own peaks, for the price of one value.
+    Maxima,
     /// As [`Layout::Profile`], and the square of the reading: mean and variance for the price of
     /// a sum.
     Moments,
@@ -34,7 +36,7 @@ pub enum Layout {
 
 /// A layout name that this build does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown layout \"{name}\": known are profile, moments, histogram")]
+#[error("unknown layout \"{name}\": known are profile, maxima, moments, histogram")]
 pub struct UnknownLayout {
     /// The name that was asked for.
     pub name: String,
@@ -78,13 +80,14 @@ pub enum ShapeError {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 3] = [Self::Profile, Self::Moments, Self::Histogram];
+    pub const ALL: [Self; 4] = [Self::Profile, Self::Maxima, Self::Moments, Self::Histogram];
 
     /// The name a plan carries.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Profile => "profile",
+            Self::Maxima => "maxima",
             Self::Moments => "moments",
             Self::Histogram => "histogram",
         }
@@ -111,7 +114,7 @@ impl FromStr for Layout {
 }
 
 /// The coefficients of a report of `batch` intervals, in this order: values, presence, clamped,
-/// squares, bins, zero checks.
+/// squares, bins, maximum, zero checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     layout: Layout,
@@ -211,7 +214,7 @@ impl Shape {
         let start = self.clamped().end;
         match self.layout {
             Layout::Moments => start..start + self.batch(),
-            Layout::Profile | Layout::Histogram => start..start,
+            Layout::Profile | Layout::Maxima | Layout::Histogram => start..start,
         }
     }
 
@@ -229,11 +232,21 @@ impl Shape {
         start..start + self.batch() * self.edges.bins()
     }
 
+    /// One coefficient, the greatest reading of the intervals; empty unless the layout is [`Layout::Maxima`].
+    #[must_use]
+    pub const fn maximum(&self) -> Range<usize> {
+        let start = self.bins().end;
+        match self.layout {
+            Layout::Maxima => start..start + 1,
+            Layout::Profile | Layout::Moments | Layout::Histogram => start..start,
+        }
+    }
+
     /// Coefficients that are zero in every report: 32, and as many as make their number in all a
     /// multiple of eight.
     #[must_use]
     pub const fn checks(&self) -> Range<usize> {
-        let start = self.bins().end;
+        let start = self.maximum().end;
         start..(start + CHECKS).next_multiple_of(8)
     }
 

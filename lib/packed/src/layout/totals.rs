@@ -50,6 +50,8 @@ pub struct Totals {
     /// [`Edges::bins`](super::Edges::bins). They add up to those that had a reading. Of
     /// [`Layout::Histogram`] only.
     pub bins: Option<Vec<Vec<u32>>>,
+    /// The contributors' greatest readings added up, in watt-hours; of [`Layout::Maxima`] only.
+    pub maxima_wh: Option<i64>,
 }
 
 impl Totals {
@@ -129,6 +131,7 @@ impl Encoding {
             clamped: units(shape.clamped(), clamped_bits),
             squares: units(shape.squares(), square_bits),
             bins: units(shape.bins(), presence_bits),
+            maximum: units(shape.maximum(), value_bits),
         };
         let in_range = self.in_range(&units, contributors);
         if !on_grid {
@@ -147,6 +150,9 @@ impl Encoding {
         for (&value, &present) in units.values.iter().zip(&units.presence) {
             in_range &= (0..=most).contains(&present);
             in_range &= i128::from(value).abs() <= i128::from(present) * largest;
+        }
+        for &maxima in &units.maximum {
+            in_range &= i128::from(maxima).abs() <= i128::from(most) * largest;
         }
         for (i, &clamped) in units.clamped.iter().enumerate() {
             let intervals = units.presence.iter().skip(i * self.shape.eighth());
@@ -197,6 +203,7 @@ impl Encoding {
                 let counts = |bins: &[i64]| bins.iter().map(|&count| count as u32).collect();
                 intervals.map(counts).collect()
             }),
+            maxima_wh: (units.maximum.first()).map(|quanta| quanta * self.quantum_wh as i64),
         }
     }
 
@@ -213,6 +220,7 @@ struct Units {
     clamped: Vec<i64>,
     squares: Vec<i64>,
     bins: Vec<i64>,
+    maximum: Vec<i64>,
 }
 
 /// The nearest whole number of units of `2^unit_bits`.

@@ -35,7 +35,9 @@ proptest! {
         prop_assert_eq!(shape.squares(), 2 * batch + 8..2 * batch + 8 + squares);
         let bins = if layout == Layout::Histogram { 6 * batch } else { 0 };
         prop_assert_eq!(shape.bins(), shape.squares().end..shape.squares().end + bins);
-        prop_assert_eq!(shape.checks().start, shape.bins().end);
+        prop_assert_eq!(shape.maximum().start, shape.bins().end);
+        prop_assert_eq!(shape.maximum().len(), usize::from(layout == Layout::Maxima));
+        prop_assert_eq!(shape.checks().start, shape.maximum().end);
         prop_assert!((32..40).contains(&shape.checks().len()));
         prop_assert_eq!(shape.checks().end, shape.coefficients());
         prop_assert_eq!(shape.coefficients() % 8, 0);
@@ -69,6 +71,33 @@ fn a_day_of_quarter_hours_takes_232_coefficients_and_328_with_squares() {
     assert_eq!((profile.coefficients(), profile.eighth()), (232, 12));
     assert_eq!(profile.checks(), 200..232);
     assert_eq!(shape(Layout::Moments, 96).coefficients(), 328);
+}
+
+#[test]
+fn a_report_carries_its_greatest_reading_and_a_sum_what_they_add_up_to() {
+    let encoding = small(Layout::Maxima);
+    let of = |readings: [Option<Entered>; 2]| encoding.encode(&readings).unwrap();
+    let at = encoding.shape.maximum().start;
+    for (readings, greatest) in [
+        ([entered(6), entered(8)], 8),
+        ([entered(8), entered(6)], 8),
+        ([None, entered(-4)], -4),
+        ([entered(-4), entered(-6)], -4),
+    ] {
+        let report = of(readings);
+        let totals = encoding.decode(&report, 1, 1.0).unwrap();
+        assert_eq!(totals.maxima_wh, Some(greatest), "{readings:?}");
+        let quantum = 1 << (ADDITIVE.scale_bits + 1 - 6);
+        assert_eq!(ADDITIVE.ring.centre(report[at]), greatest / 2 * quantum);
+    }
+    let mut report = of([entered(6), None]);
+    report[at] = 2 << ADDITIVE.scale_bits;
+    assert_eq!(
+        encoding.decode(&report, 1, 1.0),
+        Err(DecodeError::OutOfRange)
+    );
+    report[at] = 1 << (ADDITIVE.scale_bits - 6);
+    assert_eq!(encoding.decode(&report, 1, 1.0), Err(DecodeError::OffGrid));
 }
 
 /// With an envelope of 186 bytes.
@@ -115,7 +144,7 @@ fn names_round_trip() {
     let error = "maximum".parse::<Layout>().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "unknown layout \"maximum\": known are profile, moments, histogram"
+        "unknown layout \"maximum\": known are profile, maxima, moments, histogram"
     );
 }
 
@@ -214,6 +243,7 @@ fn mean_and_variance_are_those_of_the_readings_there_were() {
         clamped: 0,
         squares_wh2: Some(vec![140_000, 3_200, 0]),
         bins: None,
+        maxima_wh: None,
     };
     assert_eq!(totals.mean_wh(0), Some(200.0));
     assert!((totals.variance_wh2(0).unwrap() - 20_000.0 / 3.0).abs() < 1e-9);

@@ -39,7 +39,7 @@ static PROFILES: [&Profile; 7] = [
 fn shape(layout: Layout, batch: u16) -> Shape {
     let edges_wh: &[u64] = match layout {
         Layout::Histogram => &[7, 8, 40],
-        Layout::Profile | Layout::Moments => &[],
+        Layout::Profile | Layout::Maxima | Layout::Moments => &[],
     };
     Shape::with_edges(layout, edges_wh, batch).unwrap()
 }

@@ -123,7 +123,7 @@ impl Plan {
     pub fn minimum_group(&self) -> u32 {
         match self.layout {
             Layout::Moments | Layout::Histogram => self.min_meters.max(self.detail_min_meters),
-            Layout::Profile => self.min_meters,
+            Layout::Profile | Layout::Maxima => self.min_meters,
         }
     }
 
@@ -133,7 +133,7 @@ impl Plan {
         let interval_s = u64::from(self.interval_s());
         let edges = match self.layout {
             Layout::Histogram => self.histogram_edges.as_slice(),
-            Layout::Profile | Layout::Moments => &[],
+            Layout::Profile | Layout::Maxima | Layout::Moments => &[],
         };
         let wh = |watts: &u32| u64::from(*watts) * interval_s / 3_600;
         edges.iter().map(wh).collect()

@@ -25,6 +25,7 @@ pub(super) fn rounded(encoding: &Encoding, residues: &[u64]) -> Totals {
         clamped: 0,
         squares_wh2: None,
         bins: None,
+        maxima_wh: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn totals(fleet: &Fleet, opened: &Opened<Sum>) -> Result<Totals, NotOpened> {
 fn an_honest_sum_opens_to_exactly_what_was_entered() {
     for (layout, batch) in [
         (Layout::Profile, 96),
+        (Layout::Maxima, 96),
         (Layout::Moments, 24),
         (Layout::Histogram, 24),
     ] {
@@ -78,6 +80,11 @@ fn an_honest_sum_opens_to_exactly_what_was_entered() {
         present[7] = 38;
         assert_eq!((totals.present, totals.clamped), (present, 0));
         assert_eq!(totals.squares_wh2.is_some(), layout == Layout::Moments);
+        let greatest = readings
+            .iter()
+            .filter_map(|of_meter| of_meter.iter().flatten().max());
+        let maxima = (layout == Layout::Maxima).then(|| greatest.sum::<i64>());
+        assert_eq!(totals.maxima_wh, maxima);
         let counts = |k: usize| {
             let present = readings.iter().filter_map(|of_meter| of_meter[k]);
             present.fold(vec![0; 6], |mut counts, wh| {

@@ -130,7 +130,7 @@ pub(super) fn shape(plan: &Plan) -> Option<Conflict> {
             match plan.layout {
                 Layout::Moments => ", or layout \"profile\"",
                 Layout::Histogram => ", or fewer edges in plan.histogram_edges",
-                Layout::Profile => "",
+                Layout::Profile | Layout::Maxima => "",
             }
         ),
     })

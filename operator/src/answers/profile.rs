@@ -74,6 +74,14 @@ impl Profile {
                 let _ = writeln!(text, "diversity factor of the feeders: {factor:.3}");
             }
         }
+        for (feeder, statistics) in &self.feeders {
+            if let Some(factor) = statistics.customers_diversity_factor {
+                let _ = writeln!(
+                    text,
+                    "diversity factor of the customers of {feeder}: {factor:.2}"
+                );
+            }
+        }
         let partial = self.feeders.values().filter(|of| of.completeness < 1.0);
         let partial = partial.count();
         if partial > 0 {
