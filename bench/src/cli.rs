@@ -68,6 +68,9 @@ enum Action {
         output: Output,
         #[command(flatten)]
         page: page::Options,
+        /// Also ask every question of docs/answers.md, and hold each answer against the truth.
+        #[arg(long)]
+        answers: bool,
         /// Give up after this long.
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,

@@ -10,6 +10,7 @@
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
 
+mod answers;
 mod attack;
 mod budget;
 mod capacity;

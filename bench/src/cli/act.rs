@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use e2e::chaos;
 use harness::output::write_json;
-use harness::scenario::Scenario;
+use harness::scenario::{Options, Scenario};
 use service::config::Settings;
 use service::exit::{FAILED, INTERRUPTED, OK, USAGE};
 use service::stop::{Cause, Stop};
@@ -14,7 +14,7 @@ use service::telemetry;
 use super::{Action, Measure};
 use crate::output::Output;
 use crate::page::{self, Page};
-use crate::{attack, budget, capacity, demo, load, peers, report, results, sweep};
+use crate::{answers, attack, budget, capacity, demo, load, peers, report, results, sweep};
 
 /// Exit code of a benchmark that missed its threshold.
 const MISSED: u8 = 3;
@@ -52,10 +52,12 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
             options,
             output,
             page,
+            answers,
             timeout,
         } => {
             let scenario = Scenario::demo(&settings, &options)?;
-            show(scenario, settings, (output, page), timeout, stop).await
+            let asked = answers.then_some(&options);
+            show((scenario, asked), settings, (output, page), timeout, stop).await
         }
         Action::Run {
             options,
@@ -64,7 +66,14 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
             duration,
         } => {
             let scenario = Scenario::run(&settings, &options, duration)?;
-            show(scenario, settings, (output, page), duration + DRAIN, stop).await
+            show(
+                (scenario, None),
+                settings,
+                (output, page),
+                duration + DRAIN,
+                stop,
+            )
+            .await
         }
         Action::Load { options, output } => offer(&settings, &options, &output, stop).await,
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
@@ -137,7 +146,7 @@ fn code(correct: bool, within: bool) -> u8 {
 
 /// A demo or a continuous run, with its page.
 async fn show(
-    mut scenario: Scenario,
+    (mut scenario, asked): (Scenario, Option<&Options>),
     settings: Settings,
     (output, page): (Output, page::Options),
     limit: Duration,
@@ -147,7 +156,11 @@ async fn show(
     let totals = std::path::absolute(results.join("totals.jsonl"))?;
     scenario.settings.operator.totals_file = totals;
     let page = Page::start(&page, &scenario, &settings, &stop).await?;
-    let summary = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
+    let mut summary = demo::run(&scenario, &results, limit, stop.clone(), page.as_ref()).await?;
+    if let Some(options) = asked {
+        let answers = answers::ask(&settings, options, (&results, limit), stop.clone()).await?;
+        summary.add(answers)?;
+    }
     output.print(&summary, || summary.table())?;
     if let Some(page) = page {
         page.end(&summary.wrong, &stop).await;

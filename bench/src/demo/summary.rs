@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use harness::ledger::FileSummary;
+use harness::output::write_json;
 use harness::percentiles::Percentiles;
 use harness::scenario::Scenario;
 use harness::session::Finished;
@@ -11,6 +12,7 @@ use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
 use serde::Serialize;
 use wire::FeederId;
 
+use crate::answers::Answers;
 use crate::output::{or_dash, table};
 
 /// What a run came to: the JSON object on stdout and in `summary.json`.
@@ -52,6 +54,9 @@ pub(crate) struct RunSummary {
     /// Whether every window is accounted for and every total is exact.
     pub(crate) correct: bool,
     pub(crate) wrong: Vec<String>,
+    /// Every question that was asked beside, with its answer and its truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<Answers>,
     #[serde(skip)]
     pub(crate) rows: Vec<Row>,
 }
@@ -98,8 +103,20 @@ impl RunSummary {
             file,
             correct: wrong.is_empty(),
             wrong,
+            answers: None,
             rows: finished.verdict.rows,
         }
+    }
+
+    /// Adds the answers to questions about the same input.
+    ///
+    /// # Errors
+    /// The summary cannot be written.
+    pub(crate) fn add(&mut self, answers: Answers) -> anyhow::Result<()> {
+        self.wrong.extend(answers.wrong());
+        self.correct = self.wrong.is_empty();
+        self.answers = Some(answers);
+        write_json(&self.results, "summary.json", self)
     }
 
     pub(crate) fn table(&self) -> String {
@@ -121,7 +138,13 @@ impl RunSummary {
                 or_dash(row.load_factor, |factor| format!("{factor:.2}")),
             ]);
         }
-        format!("{table}\n\n{}{}", self.percentiles(), self.figures())
+        let answers = self.answers.as_ref().map(Answers::lines);
+        let answers = answers.unwrap_or_default();
+        format!(
+            "{table}\n\n{}{}{answers}",
+            self.percentiles(),
+            self.figures()
+        )
     }
 
     /// Of each feeder's last window that has them.

@@ -154,6 +154,7 @@ mod tests {
             mean_wh: 10.0,
             std_wh: None,
             percentiles: None,
+            spread: None,
             peak_wh: 90,
             load_factor: Some(0.5),
         };

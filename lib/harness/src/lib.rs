@@ -7,7 +7,7 @@
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
-//! * [`percentiles`]: histograms held against the truth
+//! * [`percentiles`], [`spread`]: histograms and standard deviations held against the truth
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
@@ -25,6 +25,7 @@ pub mod rogue;
 pub mod runtimes;
 pub mod scenario;
 pub mod session;
+pub mod spread;
 pub mod stack;
 pub mod usage;
 pub mod verdict;

@@ -12,13 +12,24 @@ pub struct Percentiles {
     pub quartiles_and_p90_wh: [Bracket; 4],
     /// The largest reading, in Wh.
     pub largest_wh: Bracket,
+    /// The bins that all of these are in by the truth, in Wh: within what is published, and narrower where bins were put together.
+    pub truth_wh: [Bracket; 5],
 }
 
 impl Percentiles {
-    /// Of a total that has a histogram and a peak.
-    pub(crate) fn at_peak(report: &FeederReport) -> Option<Self> {
+    /// Of a total that has a histogram and a peak. `bins` is the truth: per interval the meters in each bin.
+    pub(crate) fn at_peak(report: &FeederReport, bins: &[Vec<u32>]) -> Option<Self> {
         let histogram = report.histogram.as_ref()?;
         let k = report.peak_interval?;
+        let truth = Interval {
+            published: histogram,
+            k: usize::from(k),
+            truth: bins.get(usize::from(k))?,
+        };
+        let each_bin: Vec<(u8, u32)> = (0..).zip(truth.truth.iter().copied()).collect();
+        let [p25, median, p75, p90, _, largest] = truth
+            .brackets(&truth.cells(&each_bin))
+            .map(|(_, _, bracket)| bracket);
         let of = |list: &[Option<Bracket>]| list.get(usize::from(k)).copied().flatten();
         Some(Self {
             at: report.window_start.0 + u64::from(k) * u64::from(report.interval_s),
@@ -29,7 +40,19 @@ impl Percentiles {
                 of(&histogram.p90_wh)?,
             ],
             largest_wh: of(&histogram.largest_wh)?,
+            truth_wh: [p25?, median?, p75?, p90?, largest?],
         })
+    }
+}
+
+impl Percentiles {
+    /// Whether what is published is around what is true.
+    #[must_use]
+    pub fn are_right(&self) -> bool {
+        let published = self.quartiles_and_p90_wh.iter().chain([&self.largest_wh]);
+        let both = published.zip(&self.truth_wh);
+        both.into_iter()
+            .all(|([from, to], truth)| from <= &truth[0] && &truth[1] <= to)
     }
 }
 

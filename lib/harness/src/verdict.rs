@@ -9,6 +9,7 @@ use wire::{FeederId, WindowStart};
 
 use crate::oracle::{Key, Scale, Shown, Truth, Truths};
 use crate::percentiles::{self, Percentiles};
+use crate::spread::{Spread, is_near, std_step, true_std_wh};
 use crate::watch::Watch;
 
 /// Probability that the noise of the encryption puts one total of the largest feeder a quantum off: half a quantum is at
@@ -61,6 +62,9 @@ pub struct Row {
     pub mean_wh: f64,
     /// Standard deviation across meters, averaged over the intervals, in Wh.
     pub std_wh: Option<f64>,
+    /// The same at the peak, beside its truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
     /// Percentiles across the meters at the peak, of a total with a histogram.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percentiles: Option<Percentiles>,
@@ -165,7 +169,10 @@ impl Verdict {
             quantum_wh,
             mean_wh: energy_wh as f64 / f64::from(readings.max(1)),
             std_wh: mean_std(reports),
-            percentiles: whole(reports).and_then(Percentiles::at_peak),
+            spread: whole(reports).and_then(|report| Spread::at_peak(report, truth)),
+            percentiles: whole(reports)
+                .zip(truth.bins.as_ref())
+                .and_then(|(report, bins)| Percentiles::at_peak(report, bins)),
             peak_wh,
             load_factor: (peak_wh > 0).then(|| energy_wh as f64 / intervals / peak_wh as f64),
         });
@@ -260,25 +267,17 @@ fn statistics(report: &FeederReport, truth: &Truth) -> Vec<String> {
                 "interval {k}: a mean of {published} Wh, the truth is {mean:.4} Wh"
             ));
         }
-        let (Some(published), Some(squares)) = (std, &truth.squares_wh2) else {
+        let (Some(published), Some(std)) = (std, true_std_wh(truth, k)) else {
             continue;
         };
-        let variance = squares[k] as f64 / f64::from(present) - mean * mean;
-        let std = variance.max(0.0).sqrt();
         let published = published.map_or(f64::NAN, |std| std as f64);
-        let most = (std / 8.0).max(report.quantum_wh as f64 / 2.0);
-        if !is_near(published, std, most + 0.01) {
+        if !is_near(published, std, std_step(std, report) + 0.01) {
             wrong.push(format!(
                 "interval {k}: a standard deviation of {published} Wh, the truth is {std:.2} Wh"
             ));
         }
     }
     wrong
-}
-
-/// Nothing is near what is not a number.
-fn is_near(value: f64, expected: f64, most: f64) -> bool {
-    (value - expected).abs() <= most
 }
 
 /// The spread across meters cannot be put together from parts without their sums; it is shown for a whole window.
