@@ -29,6 +29,9 @@ class Stages:
 class TenSeal:
     """CKKS vectors as TenSEAL makes, serialises and adds them."""
 
+    # Whether the server multiplies and rotates, and has the keys for it.
+    KEYS = False
+
     def __init__(self, readings, reference_wh, degree, moduli, scale_bits):
         import tenseal
 
@@ -40,10 +43,14 @@ class TenSeal:
             tenseal.SCHEME_TYPE.CKKS, poly_modulus_degree=degree, coeff_mod_bit_sizes=moduli, n_threads=1
         )
         self.secret.global_scale = 2.0**scale_bits
+        if self.KEYS:
+            self.secret.generate_galois_keys()
         # Clients and the server hold what a deployment would give them: no secret key.
         public = self.secret.copy()
         public.make_context_public()
-        self.public = tenseal.context_from(public.serialize(), n_threads=1)
+        data = public.serialize(save_public_key=True, save_secret_key=False, save_galois_keys=self.KEYS, save_relin_keys=self.KEYS)
+        self.keys_bytes = len(data) if self.KEYS else 0
+        self.public = tenseal.context_from(data, n_threads=1)
         self.sum = None
         self.included = []
 
@@ -62,6 +69,9 @@ class TenSeal:
             data = stages.time("client", "serialise", ciphertext.serialize)
             sent += len(data)
             read = stages.time("server", "load", lambda: self.tenseal.ckks_vector_from(self.public, data))
+            if self.KEYS:
+                loaded = read
+                read = stages.time("server", "compute", lambda: self.compute(loaded))
             if self.sum is None:
                 self.sum = read
             else:
@@ -69,10 +79,35 @@ class TenSeal:
             self.included.append(report)
         return {"reports": len(reports), "client": stages.client, "server": stages.server, "bytes": sent}
 
+    # What one in a slot stands for, in watt-hours.
+    def unit(self):
+        return self.reference_wh
+
     def finish(self):
         self.sum.link_context(self.secret)
-        totals = [slot * self.reference_wh for slot in self.sum.decrypt()]
+        totals = [slot * self.unit() for slot in self.sum.decrypt()]
         return {"totals_wh": totals, "included": self.included}
+
+
+class TenSealSquares(TenSeal):
+    """Squares on the server: what a variance takes. Totals are in square watt-hours."""
+
+    KEYS = True
+
+    def compute(self, read):
+        return read.square()
+
+    def unit(self):
+        return self.reference_wh**2
+
+
+class TenSealTariff(TenSeal):
+    """The energy of the readings 28 to 79 of each report: multiplied by 0 and 1, and the slots added up."""
+
+    KEYS = True
+
+    def compute(self, read):
+        return read.dot([1.0 if 28 <= slot < 80 else 0.0 for slot in range(read.size())])
 
 
 class Paillier:
@@ -191,6 +226,8 @@ PEERS = {
     "tenseal": lambda *work: TenSeal(*work, 8192, [60, 40, 60], 40),
     # The smallest that carries as many contributors at our scale; TenSEAL cannot do without a second modulus.
     "tenseal-small": lambda *work: TenSeal(*work, 4096, [54, 55], 37),
+    "tenseal-squares": lambda *work: TenSealSquares(*work, 8192, [60, 40, 60], 40),
+    "tenseal-tariff": lambda *work: TenSealTariff(*work, 8192, [60, 40, 60], 40),
     "paillier": Paillier,
     "paillier-packed": PackedPaillier,
 }
@@ -202,7 +239,7 @@ def main(name):
         request = json.loads(line)
         if request["do"] == "prepare":
             peer = PEERS[name](request["readings"], request["reference_wh"])
-            answer = {"describe": peer.describe()}
+            answer = {"describe": peer.describe(), "keys_bytes": getattr(peer, "keys_bytes", 0)}
         elif request["do"] == "round":
             answer = peer.round(request["reports"])
         else:

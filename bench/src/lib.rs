@@ -19,6 +19,7 @@ mod command;
 mod demo;
 mod fixed;
 mod load;
+mod operations;
 mod output;
 mod page;
 mod peers;

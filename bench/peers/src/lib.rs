@@ -39,6 +39,7 @@ pub fn serve<P: Peer>() -> Result<()> {
                 let made = peer.insert(P::prepare(readings.into_owned(), reference_wh)?);
                 serde_json::to_value(Prepared {
                     describe: made.describe(),
+                    keys_bytes: 0,
                 })?
             }
             Request::Round { reports } => serde_json::to_value(get(&mut peer)?.round(&reports)?)?,

@@ -29,6 +29,9 @@ pub(crate) enum Request<'a> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prepared {
     pub describe: String,
+    /// Bytes of the keys that the server multiplies and rotates with.
+    #[serde(default)]
+    pub keys_bytes: usize,
 }
 
 /// The answer to [`Request::Round`].

@@ -14,7 +14,10 @@ use service::telemetry;
 use super::{Action, Measure};
 use crate::output::Output;
 use crate::page::{self, Page};
-use crate::{answers, attack, budget, capacity, demo, load, peers, report, results, sweep};
+use crate::results::schema::Parameter;
+use crate::{
+    answers, attack, budget, capacity, demo, load, operations, peers, report, results, sweep,
+};
 
 /// Exit code of a benchmark that missed its threshold.
 const MISSED: u8 = 3;
@@ -199,6 +202,16 @@ async fn measure(
         plan
     });
     let results = output.folder(settings)?;
+    if swept.sweeps == [Parameter::Operation] {
+        anyhow::ensure!(
+            swept.sweeps.len() == 1,
+            "--sweep operation is run by itself"
+        );
+        let names = (swept.values.as_slice(), measure.quick);
+        let run = operations::run(settings, names, &results).await?;
+        output.print(&run, || run.text())?;
+        return Ok(code(run.correct, true));
+    }
     if swept.sweeps.is_empty() {
         let plan = peers.unwrap_or_else(|| peers::Plan::new(measure.quick));
         let summary = peers::run(settings, &plan, &results, stop).await?;

@@ -1,6 +1,7 @@
 //! A deployment in memory: the keys of operator and meters, plan and roster, and what the meters have to report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use analytics::AssignedPlan;
 use anyhow::{Context as _, Result, anyhow};
@@ -71,7 +72,7 @@ impl Deployment {
             first_window: WindowStart(0),
             key_len: u32::try_from(public.as_packed().len())?,
         };
-        let plan = plan(settings, setting.clone(), epoch.clone())?;
+        let plan = plan(settings, work.layout, setting.clone(), epoch.clone())?;
         let digest = plan.setting_digest(&setting, &epoch);
         let held = HeldPlan::new(plan, public.as_packed().to_vec())?;
         let encoding = held.encoding(&setting);
@@ -146,7 +147,7 @@ fn setting(work: &Work, profile: Option<&'static Profile>, norms: &KeyNorms) -> 
     let meters = u32::try_from(work.readings.len())?;
     let reference_wh = work.reference_wh;
     let profile =
-        profile.unwrap_or_else(|| noise::choose(Layout::Profile, reference_wh, meters, norms));
+        profile.unwrap_or_else(|| noise::choose(work.layout, reference_wh, meters, norms));
     // Rounds may add a report more than once.
     let max_meters = profile.max_contributors();
     Ok(FeederPlan {
@@ -154,14 +155,26 @@ fn setting(work: &Work, profile: Option<&'static Profile>, norms: &KeyNorms) -> 
         profile: profile.name.parse()?,
         reference_wh,
         quantum_wh: noise::quantum_wh(profile, norms, reference_wh, max_meters),
-        square_unit_wh2: None,
+        square_unit_wh2: (work.layout == Layout::Moments)
+            .then(|| noise::square_unit_wh2(profile, norms, reference_wh, max_meters))
+            .flatten(),
         max_meters,
         since: PlanVersion(1),
         first_window: WindowStart(0),
     })
 }
 
-fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Plan> {
+fn plan(
+    settings: &Settings,
+    layout: Layout,
+    setting: FeederPlan,
+    epoch: EpochPlan,
+) -> Result<Plan> {
+    let edges = service::config::Plan {
+        layout,
+        interval: Duration::from_secs(u64::from(INTERVAL_S)),
+        ..Settings::defaults().plan
+    };
     Ok(Plan {
         deployment: settings.deployment.id.clone(),
         version: PlanVersion(1),
@@ -169,8 +182,8 @@ fn plan(settings: &Settings, setting: FeederPlan, epoch: EpochPlan) -> Result<Pl
         interval_s: INTERVAL_S,
         batch: u16::try_from(BATCH)?,
         time_zone: None,
-        layout: Layout::Profile.as_str().parse()?,
-        histogram_edges_wh: Vec::new(),
+        layout: layout.as_str().parse()?,
+        histogram_edges_wh: edges.histogram_edges_wh(),
         min_meters: settings.plan.min_meters,
         min_meters_before: Vec::new(),
         feeders: vec![setting],

@@ -19,12 +19,12 @@ mod deployment;
 mod native;
 pub(crate) mod ours;
 mod pads;
-mod process;
+pub(crate) mod process;
 #[path = "../../peers/src/protocol.rs"]
 #[allow(unreachable_pub, reason = "a peer has this file too")]
-mod protocol;
+pub(crate) mod protocol;
 mod table;
-mod venv;
+pub(crate) mod venv;
 pub(crate) mod work;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use masks::PadSum;
 use openfhe::Context;
 use openfhe::reference::Ciphertext;
-use packed::layout::Totals;
+use packed::layout::{Encoding, Entered, Totals};
 use packed::{Accumulator, Profile, RING, noise, sum};
 use seal::Kernel;
 use service::config::Settings;
@@ -290,6 +290,19 @@ impl Ours {
             );
         }
         Ok((totals.energy_wh, included))
+    }
+
+    /// What was entered in each report of the sum.
+    pub(crate) fn entered(&self) -> impl Iterator<Item = &[Option<Entered>]> {
+        let members = &self.deployment.members;
+        self.included
+            .iter()
+            .map(|(index, _)| members[*index].entered.as_slice())
+    }
+
+    /// Units and scale of the coefficients.
+    pub(crate) fn encoding(&self) -> &Encoding {
+        &self.deployment.encoding
     }
 
     /// What every reading is a whole multiple of, in Wh.

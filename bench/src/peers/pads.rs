@@ -154,6 +154,7 @@ mod tests {
         let work = Work {
             readings: vec![vec![-100; BATCH], vec![30; BATCH]],
             reference_wh: 128,
+            layout: packed::layout::Layout::Profile,
         };
         let mut pads = Pads::new(&work).unwrap();
         let measured = pads.round(&[0, 1]).unwrap();

@@ -1,6 +1,7 @@
 //! The work everybody does: reports of 96 readings of real customers.
 
 use anyhow::{Context as _, Result, ensure};
+use packed::layout::Layout;
 use readings::{ReplayOptions, open_replay};
 use wire::UnixSeconds;
 
@@ -17,6 +18,8 @@ pub(crate) struct Work {
     pub(crate) readings: Vec<Vec<i64>>,
     /// The smallest power of two above all of them, in watt-hours.
     pub(crate) reference_wh: u64,
+    /// What our reports carry of them; a peer's carry the readings.
+    pub(crate) layout: Layout,
 }
 
 impl Work {
@@ -45,6 +48,7 @@ impl Work {
         Ok(Self {
             readings,
             reference_wh: (greatest.unwrap_or(0) + 1).next_power_of_two(),
+            layout: Layout::Profile,
         })
     }
 
@@ -82,6 +86,7 @@ mod tests {
         let work = Work {
             readings: vec![vec![1; BATCH], vec![10; BATCH]],
             reference_wh: 16,
+            layout: Layout::Profile,
         };
         assert_eq!(work.totals_wh(&[0, 1, 1], 2), [21, 21]);
     }

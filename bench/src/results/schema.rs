@@ -132,6 +132,8 @@ pub(crate) enum Parameter {
     /// Probability that a report is lost between gateway and broker.
     Loss,
     Profile,
+    /// What is computed on encrypted readings; by itself, not one of a run.
+    Operation,
 }
 
 /// One parameter over its values, everything else as it is.

@@ -22,6 +22,10 @@ const fn values(parameter: Parameter) -> (&'static str, &'static str) {
             "additive-small additive-fine additive additive-wide",
             "additive-small additive-wide",
         ),
+        Parameter::Operation => (
+            "sum maxima squares histogram tariff",
+            "sum maxima squares histogram tariff",
+        ),
     }
 }
 
@@ -80,6 +84,7 @@ fn describe(parameter: Parameter) -> (&'static str, &'static str) {
             "Parameter profile: the scale of the coefficients and the bits left out of each residue, and with them the bytes of a \
              report, the greatest number of meters and the quantum.",
         ),
+        Parameter::Operation => ("", "What is computed on encrypted readings."),
     }
 }
 

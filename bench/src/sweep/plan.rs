@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::operations;
 use crate::results::environment;
 use crate::results::schema::Parameter;
 
@@ -29,6 +30,10 @@ impl Plan {
         let mut parameters = options.sweeps.clone();
         let mut seen = std::collections::BTreeSet::new();
         parameters.retain(|parameter| seen.insert(*parameter));
+        if parameters == [Parameter::Operation] {
+            operations::named(&options.values)?;
+            return Ok(Self { sweeps: Vec::new() });
+        }
         ensure!(
             options.values.is_empty() || parameters.len() == 1,
             "--values are those of one parameter, and --sweep names {}",
@@ -189,11 +194,32 @@ mod tests {
     }
 
     #[test]
+    fn operations_are_swept_by_themselves_and_by_name() {
+        let of = |sweeps: &[Parameter], values: &[&str]| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            let options = Options {
+                values,
+                ..options(sweeps)
+            };
+            Plan::new(&options).map_err(|error| format!("{error:#}"))
+        };
+        assert!(of(&[Parameter::Operation], &["sum", "tariff"]).is_ok());
+        let unknown = of(&[Parameter::Operation], &["product"]).unwrap_err();
+        assert!(
+            unknown.contains("product of --sweep operation: expected some of sum"),
+            "{unknown}"
+        );
+        let both = of(&[Parameter::Operation, Parameter::Meters], &[]).unwrap_err();
+        assert!(both.contains("it is swept by itself"), "{both}");
+    }
+
+    #[test]
     fn a_quick_run_gives_every_sweep_its_first_points() {
-        let all = <Parameter as clap::ValueEnum>::value_variants();
+        let mut all = <Parameter as clap::ValueEnum>::value_variants().to_vec();
+        all.retain(|parameter| *parameter != Parameter::Operation);
         let options = Options {
             quick: true,
-            ..options(all)
+            ..options(&all)
         };
         let plan = Plan::new(&options).unwrap();
         let whole = plan.clone().within(&estimate(2), &options, None);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use harness::network::Network;
 use harness::scenario::{self, Scenario};
 use packed::layout::{Layout, Shape};
@@ -133,6 +133,7 @@ impl Work {
                 ensure!(possible, "a fraction from 0 to below 1");
                 self.loss
             }
+            Parameter::Operation => bail!("it is swept by itself"),
             Parameter::Profile => {
                 self.profile = Some(Profile::by_name(label)?);
                 return Ok(());

@@ -7,6 +7,7 @@ fn work() -> Work {
     Work {
         readings: vec![vec![100; BATCH], vec![50; BATCH]],
         reference_wh: 128,
+        layout: packed::layout::Layout::Profile,
     }
 }
 

@@ -1,0 +1,169 @@
+//! `bench --sweep operation`: what each operation on encrypted readings costs, beside TenSEAL doing the same where it can.
+//!
+//! Everybody gets the same readings of real customers. Times are processor time of one thread, the median of some rounds; a result
+//! counts only if it is near the truth.
+//!
+//! # Layout
+//! * [`Operation`]: a row · [`additive`]: sums, in each layout · [`tenseal`]: the peer
+
+mod additive;
+mod tenseal;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use harness::output::write_json;
+use serde::Serialize;
+use service::config::Settings;
+
+use crate::output::{or_dash, table};
+use crate::peers::work::Work;
+use crate::ratio::Spread;
+
+/// The operations, as `--values` names them.
+pub(crate) const NAMES: [&str; 5] = ["sum", "maxima", "squares", "histogram", "tariff"];
+
+/// Reports in a round, and rounds.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    reports: usize,
+    rounds: usize,
+}
+
+/// One operation by one system.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Operation {
+    pub(crate) operation: &'static str,
+    pub(crate) system: &'static str,
+    pub(crate) parameters: String,
+    /// Encoding, encrypting and signing a report, in microseconds.
+    pub(crate) client_us: f64,
+    /// Of a report.
+    pub(crate) bytes: f64,
+    /// Verifying a report and adding what is computed from it, in microseconds.
+    pub(crate) server_us: f64,
+    /// From what was added to the answer, in milliseconds: decryption, and what is computed on the sum before.
+    pub(crate) answer_ms: Option<f64>,
+    /// What the server keeps of a sum, in bytes.
+    pub(crate) sum_bytes: Option<usize>,
+    /// Keys that the server computes with, in bytes.
+    pub(crate) keys_bytes: usize,
+    /// How far the answer is from the truth: the greatest difference over the greatest true value.
+    pub(crate) error: f64,
+    /// Whether that is within what the operation says of itself.
+    pub(crate) right: bool,
+}
+
+/// All that were measured.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Operations {
+    pub(crate) reports: usize,
+    pub(crate) operations: Vec<Operation>,
+    /// What could not be measured, and why.
+    pub(crate) not_measured: Vec<String>,
+    pub(crate) correct: bool,
+}
+
+/// Measures the operations that `names` names, or all.
+///
+/// # Errors
+/// A name is none of them, or one of ours fails. A peer that cannot be run is said in the result.
+pub(crate) async fn run(
+    settings: &Settings,
+    (names, quick): (&[String], bool),
+    results: &Path,
+) -> Result<Operations> {
+    let names = named(names)?;
+    let size = Size {
+        reports: if quick { 20 } else { 100 },
+        rounds: if quick { 3 } else { 10 },
+    };
+    let work = Work::real(size.reports * size.rounds)?;
+    let mut run = Operations {
+        reports: work.readings.len(),
+        operations: Vec::new(),
+        not_measured: Vec::new(),
+        correct: true,
+    };
+    for name in names {
+        eprintln!("measuring {name}");
+        if let Some(layout) = additive::layout(name) {
+            let (settings, work) = (settings.clone(), work.clone());
+            let measured = move || additive::measure(&settings, (name, layout), work, size);
+            let measured = tokio::task::spawn_blocking(measured).await?;
+            run.operations
+                .push(measured.with_context(|| name.to_owned())?);
+        }
+        if let Some(peer) = tenseal::peer(name) {
+            match tenseal::measure((name, peer), &work, size).await {
+                Ok(measured) => run.operations.push(measured),
+                Err(error) => run
+                    .not_measured
+                    .push(format!("{name} by TenSEAL: {error:#}")),
+            }
+        }
+    }
+    run.correct = run.operations.iter().all(|operation| operation.right);
+    write_json(results, "operations.json", &run)?;
+    Ok(run)
+}
+
+impl Operations {
+    pub(crate) fn text(&self) -> String {
+        let mut table = table(
+            3,
+            "operation|system|parameters|client µs|bytes|server µs|answer ms|sum kB|keys kB|error|right",
+        );
+        for row in &self.operations {
+            table.add_row([
+                row.operation.to_owned(),
+                row.system.to_owned(),
+                row.parameters.clone(),
+                format!("{:.0}", row.client_us),
+                format!("{:.0}", row.bytes),
+                format!("{:.1}", row.server_us),
+                or_dash(row.answer_ms, |ms| format!("{ms:.2}")),
+                or_dash(row.sum_bytes, |bytes| format!("{:.0}", bytes as f64 / 1e3)),
+                format!("{:.0}", row.keys_bytes as f64 / 1e3),
+                format!("{:.1e}", row.error),
+                if row.right { "yes" } else { "NO" }.to_owned(),
+            ]);
+        }
+        let mut text = format!("{table}\n{} reports of 96 readings\n", self.reports);
+        for line in &self.not_measured {
+            text += &format!("not measured: {line}\n");
+        }
+        text
+    }
+}
+
+/// The operations of these names; all if there is none.
+///
+/// # Errors
+/// A name is none of them.
+pub(crate) fn named(names: &[String]) -> Result<Vec<&'static str>> {
+    if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        bail!(
+            "--values {unknown} of --sweep operation: expected some of {}",
+            NAMES.join(", ")
+        );
+    }
+    let wanted = |name: &&str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    Ok(NAMES.into_iter().filter(wanted).collect())
+}
+
+fn median(values: &[f64]) -> Result<f64> {
+    let spread = Spread::of(values).context("no round was measured")?;
+    Ok(spread.median)
+}
+
+/// The greatest difference over the greatest true value.
+fn error(found: &[f64], truth: &[f64]) -> f64 {
+    let greatest = truth.iter().map(|value| value.abs()).fold(0.0, f64::max);
+    let pairs = found.iter().zip(truth);
+    let off = pairs.map(|(found, truth)| (found - truth).abs());
+    match found.len() == truth.len() && greatest > 0.0 {
+        true => off.fold(0.0, f64::max) / greatest,
+        false => f64::INFINITY,
+    }
+}
