@@ -59,8 +59,8 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
             timeout,
         } => {
             let scenario = Scenario::demo(&settings, &options)?;
-            let asked = answers.then_some(&options);
-            show((scenario, asked), settings, (output, page), timeout, stop).await
+            let run = (scenario, answers.then_some(&options));
+            show(run, settings, (output, page), timeout, stop).await
         }
         Action::Run {
             options,
@@ -82,30 +82,18 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
         Action::Soak { options, output } => soak(&settings, &options, &output, stop).await,
         Action::Attack { options, output } => attack(&settings, &options, &output, stop).await,
-        Action::Capacity(options) => {
-            print!("{}", capacity::text(&options)?);
-            Ok(OK)
-        }
-        Action::Report(options) => {
-            println!("{}", report::join(&options)?.display());
-            Ok(OK)
-        }
+        Action::Capacity(options) => said(&capacity::text(&options)?),
+        Action::Report(options) => said(&format!("{}\n", report::join(&options)?.display())),
         Action::Network {
             network,
             listen,
             broker,
         } => {
-            let root = &settings.deployment.root;
-            harness::network::listen(listen, broker, root, network).await?;
+            harness::network::listen(listen, broker, &settings.deployment.root, network).await?;
             stop.stopped().await;
             Ok(OK)
         }
-        Action::Budget { options, output } => {
-            let results = output.folder(&settings)?;
-            let summary = budget::run(&settings, &options, &results, stop).await?;
-            output.print(&summary, || summary.text())?;
-            Ok(if summary.met { OK } else { MISSED })
-        }
+        Action::Budget { options, output } => spend(&settings, &options, &output, stop).await,
         Action::Measure(what, swept, output) => {
             measure(&settings, what, &swept, &output, stop).await
         }
@@ -136,6 +124,23 @@ async fn soak(
     let soak = chaos::soak::run(settings, options, &results, stop).await?;
     output.print(&soak, || soak.text())?;
     Ok(code(soak.correct, true))
+}
+
+fn said(text: &str) -> Result<u8> {
+    print!("{text}");
+    Ok(OK)
+}
+
+async fn spend(
+    settings: &Settings,
+    options: &budget::Options,
+    output: &Output,
+    stop: Stop,
+) -> Result<u8> {
+    let results = output.folder(settings)?;
+    let summary = budget::run(settings, options, &results, stop).await?;
+    output.print(&summary, || summary.text())?;
+    Ok(code(true, summary.met))
 }
 
 /// Whether a run is right and, if so, within its limits, as an exit code.

@@ -133,6 +133,12 @@ pub struct Scale {
     pub rules: release::Rules,
 }
 
+impl Scale {
+    fn maxima_step_wh(&self, maxima_wh: i64, meters: u32) -> u64 {
+        (self.rules).maxima_step_wh(maxima_wh, meters, self.quantum_wh)
+    }
+}
+
 impl FeederReport {
     /// The report of `sum`, whose decoded content is `totals`.
     pub fn new(sum: &Sum, digest: &Digest, totals: &Totals, scale: &Scale, by: &By) -> Self {
@@ -149,17 +155,13 @@ impl FeederReport {
         let batch = intervals.len() as u64;
         let readings: u64 = present.iter().flatten().copied().map(u64::from).sum();
         let withheld_intervals = present.iter().filter(|present| present.is_none()).count() as u32;
-        let energy = |k| Some(k).filter(shown).map(|k| totals.energy_wh[k]);
+        let energy = |k| Some(totals.energy_wh[Some(k).filter(shown)?]);
         let energy_wh: Vec<Option<i64>> = intervals.clone().map(energy).collect();
         let mean = |k| Some(decimals(totals.mean_wh(Some(k).filter(shown)?)?, 1e3));
         let std = |k| {
             let std = totals.variance_wh2(Some(k).filter(shown)?)?.sqrt();
             let step = scale.rules.std_step_wh(std, scale.quantum_wh);
             Some(round_to(std, step))
-        };
-        let maxima = |maxima: i64| {
-            let step = scale.rules.maxima_step_wh(maxima, meters, scale.quantum_wh);
-            round_to(maxima as f64, step)
         };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
@@ -180,14 +182,10 @@ impl FeederReport {
             clamped: (withheld_intervals == 0).then_some(totals.clamped),
             missing: (u64::from(meters) * batch).saturating_sub(readings),
             mean_wh: intervals.clone().map(mean).collect(),
-            std_wh: totals
-                .squares_wh2
-                .as_ref()
-                .map(|_| intervals.map(std).collect()),
+            std_wh: (totals.squares_wh2.as_ref()).map(|_| intervals.map(std).collect()),
             // A meter with no other reading than one that is withheld is in it too.
-            maxima_wh: (totals.maxima_wh)
-                .filter(|_| withheld_intervals == 0)
-                .map(maxima),
+            maxima_wh: (totals.maxima_wh.filter(|_| withheld_intervals == 0))
+                .map(|wh| round_to(wh as f64, scale.maxima_step_wh(wh, meters))),
             histogram: totals.bins.as_ref().map(|bins| {
                 let edges = (&scale.edges, scale.reference_wh);
                 Histogram::new(bins, &present, edges, scale.rules.min_cell)
