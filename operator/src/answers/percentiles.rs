@@ -26,6 +26,9 @@ struct Row {
     p75_wh: Bracket,
     p90_wh: Bracket,
     largest_wh: Bracket,
+    /// The least and the greatest share of the energy that the largest reading can be; none unless both are positive. Above 1 it says
+    /// that others exported.
+    largest_share: Option<[f64; 2]>,
     /// Share of the meters that export or use nothing; none where that is not a cell.
     zero_or_below: Option<f64>,
 }
@@ -77,13 +80,20 @@ fn row(report: &FeederReport, histogram: &Histogram, (k, at): (usize, u64)) -> O
         p75_wh: range(&histogram.p75_wh)?,
         p90_wh: range(&histogram.p90_wh)?,
         largest_wh: range(&histogram.largest_wh)?,
+        largest_share: largest_share(range(&histogram.largest_wh)?, report.energy_wh.get(k)),
         zero_or_below: histogram.zero_or_below.get(k).copied().flatten(),
     })
 }
 
+fn largest_share(largest_wh: Bracket, energy_wh: Option<&Option<i64>>) -> Option<[f64; 2]> {
+    let energy = (*energy_wh?)?;
+    let is_dominance = energy > 0 && largest_wh[1] > 0;
+    is_dominance.then(|| largest_wh.map(|wh| wh.max(0) as f64 / energy as f64))
+}
+
 fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<20} {:<16} {:>4} {:>6} {:>15} {:>15} {:>15} {:>15} {:>15} {:>7}\n",
+        "{:<20} {:<16} {:>4} {:>6} {:>15} {:>15} {:>15} {:>15} {:>15} {:>18} {:>7}\n",
         "feeder",
         "interval (UTC)",
         "part",
@@ -93,6 +103,7 @@ fn table(rows: &[Row]) -> String {
         "p75 Wh",
         "p90 Wh",
         "largest Wh",
+        "its share %",
         "0 or <0"
     );
     for row in rows {
@@ -100,7 +111,7 @@ fn table(rows: &[Row]) -> String {
         let share = row.zero_or_below;
         let _ = writeln!(
             text,
-            "{:<20} {:<16} {:>4} {:>6} {:>15} {:>15} {:>15} {:>15} {:>15} {:>7}",
+            "{:<20} {:<16} {:>4} {:>6} {:>15} {:>15} {:>15} {:>15} {:>15} {:>18} {:>7}",
             row.feeder,
             utc(row.at, "%Y-%m-%d %H:%M"),
             row.part,
@@ -110,6 +121,10 @@ fn table(rows: &[Row]) -> String {
             range(row.p75_wh),
             range(row.p90_wh),
             range(row.largest_wh),
+            row.largest_share.map_or_else(
+                || "-".to_owned(),
+                |[from, to]| { format!("{:.1}..{:.1}", from * 1e2, to * 1e2) }
+            ),
             share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 1e2)),
         );
     }
@@ -138,6 +153,8 @@ mod tests {
             (rows[0].median_wh, rows[0].p75_wh),
             ([-16_384, 100], [101, 16_384])
         );
+        // Of 4 Wh that the test's feeder has, which is less than its bins say.
+        assert_eq!(rows[0].largest_share, Some([101.0 / 4.0, 16_384.0 / 4.0]));
         let text = table(&rows);
         assert!(text.contains("101..16384"), "{text}");
         let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
