@@ -109,7 +109,7 @@ fn a_meter_is_built_without_cpp_and_of_c_has_only_ring_unless_openfhe_is_asked_f
 fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext() {
     let metadata = metadata();
     for library in [
-        "wire", "packed", "masks", "release", "seal", "openfhe", "service", "live",
+        "wire", "packed", "masks", "release", "privacy", "seal", "openfhe", "service", "live",
     ] {
         let reached = reached(&metadata, library);
         for process in ["broker", "meter", "analytics", "operator", "bench"] {
@@ -124,6 +124,10 @@ fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext(
     assert!(!reached(&metadata, "masks").contains("wire"));
     assert!(!reached(&metadata, "release").contains("wire"));
     assert!(!reached(&metadata, "release").contains("tokio"));
+    assert!(!reached(&metadata, "privacy").contains("wire"));
+    assert!(!reached(&metadata, "privacy").contains("tokio"));
+    // Whoever holds readings draws no noise.
+    assert!(!reached(&metadata, "service").contains("privacy"));
     assert!(!reached(&metadata, "masks").contains("packed"));
     assert!(!reached(&metadata, "wire").contains("packed"));
     assert!(!reached(&metadata, "wire").contains("tokio"));
