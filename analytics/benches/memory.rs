@@ -135,6 +135,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         feeders: (0..options.feeders)
             .map(|index| FeederPlan {
                 feeder: feeder(index),
+                areas: None,
                 profile: "additive".parse().expect("a name"),
                 reference_wh: 1 << 16,
                 quantum_wh: 1,

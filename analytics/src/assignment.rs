@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use service::config::Settings;
 use service::trust::{HeldPlan, MinMeters};
+
+use crate::windows::AreaFeeders;
 use wire::{AnalyticsEntry, AnalyticsId, FeederId, Owners, Plan, VerifyingKey};
 
 /// A plan and what it assigns to one analytics service.
@@ -19,6 +21,8 @@ pub struct AssignedPlan {
     pub(crate) held: Arc<HeldPlan>,
     /// The minimum group, window by window.
     pub(crate) min_meters: MinMeters,
+    /// The feeders that are in areas.
+    pub(crate) in_areas: Arc<AreaFeeders>,
     id: AnalyticsId,
     owners: Owners,
 }
@@ -30,6 +34,7 @@ impl AssignedPlan {
         Self {
             min_meters: MinMeters::of_plan(&held.plan),
             owners: Owners::of(&held.plan.analytics),
+            in_areas: Arc::new(AreaFeeders::of(&held.plan)),
             held,
             id,
         }
@@ -152,6 +157,7 @@ mod tests {
     fn plan_for(feeders: &[&str]) -> Plan {
         let setting = |feeder: &&str| wire::FeederPlan {
             feeder: feeder.parse().unwrap(),
+            areas: None,
             profile: "additive".parse().unwrap(),
             reference_wh: 1 << 16,
             quantum_wh: 1,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use service::failpoint;
@@ -18,7 +18,7 @@ use crate::assignment::AssignedPlan;
 use crate::metrics;
 use crate::store::{Store, StoreError, StoreFormat, SumKey};
 use crate::trace;
-use crate::windows::{Enrolled, Held, Windows};
+use crate::windows::{Due, Enrolled, Held, Looking, Windows};
 
 mod answers;
 mod divide;
@@ -139,7 +139,10 @@ impl<S: Store> Engine<S> {
         };
         let mut windows = Windows::new(format, rules);
         let unsettled = windows.restore(&mut store)?.into_iter();
-        let unsettled = unsettled.map(|(key, digest)| (key, Unsettled::new(digest)));
+        let unsettled = unsettled.map(|(release, pooled)| {
+            let (key, digest) = release;
+            (key, Unsettled::new(digest, pooled))
+        });
         let unsettled = unsettled.collect();
         Ok(Self {
             identity,
@@ -208,15 +211,22 @@ impl<S: Store> Engine<S> {
         let (due, held) = windows.due(all, RELEASES_A_STEP, &enrolled, active_ms, store)?;
         let packing = looking.elapsed() / u32::try_from(due.len().max(1)).unwrap_or(u32::MAX);
         let more = due.len() == RELEASES_A_STEP;
+        let is_changed = !due.is_empty() || !held.is_empty();
         for due in due {
-            let signing = Instant::now();
-            let release = self.release(&due);
-            metrics::releasing(packing + signing.elapsed());
-            let unsettled = Unsettled::new(release.digest);
-            self.unsettled.insert(release.key.clone(), unsettled);
-            metrics::released(due.row.contributors);
-            self.ready.events.push(Event::Released(release.key.clone()));
-            self.windows.released(release);
+            self.release_due(&due, packing);
+        }
+        // Nothing is due of an area but by what is released or held of a feeder, or by time.
+        if let Some(plan) = self.assigned.clone()
+            && (all || is_changed)
+        {
+            let looking = Looking {
+                plan: &plan,
+                enrolled: &enrolled,
+                active_ms,
+            };
+            for rest in self.windows.rests(&looking, &mut self.store)? {
+                self.release_due(&rest, Duration::ZERO);
+            }
         }
         for held in held {
             metrics::held();
@@ -228,6 +238,28 @@ impl<S: Store> Engine<S> {
             self.ready.events.push(Event::Held(held));
         }
         Ok(more)
+    }
+
+    /// Releases a sum that is due; finding and packing it took as long as `packing`.
+    fn release_due(&mut self, due: &Due, packing: Duration) {
+        let signing = Instant::now();
+        let release = self.release(due);
+        metrics::releasing(packing + signing.elapsed());
+        let pooled: Vec<SumKey> = due.pooled().map(|(row, _)| row.key.clone()).collect();
+        let others: u32 = due.pooled().map(|(row, _)| row.contributors).sum();
+        let contributors = due.row.contributors + others;
+        metrics::released(contributors);
+        if let Some((area, _)) = &due.rest {
+            metrics::rest();
+            tracing::info!(
+                %area, window = due.row.key.window.0, feeders = 1 + pooled.len(), contributors,
+                "released the rest of an area: its feeders with too few meters, added up"
+            );
+        }
+        self.ready.events.push(Event::Released(release.key.clone()));
+        self.windows.released(release.clone(), &pooled);
+        let unsettled = Unsettled::new(release.digest, pooled);
+        self.unsettled.insert(release.key, unsettled);
     }
 
     /// Makes everything since the last commit durable and returns what may now leave the process.

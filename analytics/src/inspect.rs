@@ -258,6 +258,7 @@ fn stage(stage: Stage) -> &'static str {
         Stage::Open => "open",
         Stage::Held => "held",
         Stage::Released => "released",
+        Stage::Pooled => "pooled",
         Stage::Settled => "settled",
         Stage::Refused => "refused",
         Stage::Divided => "divided",

@@ -23,6 +23,7 @@ const QUEUED: &str = "cipherwatt_analytics_queue_reports";
 const AGE: &str = "cipherwatt_analytics_report_age_seconds";
 /// Counter: sums released to the operator.
 pub const RELEASED: &str = "cipherwatt_analytics_releases_total";
+const RESTS: &str = "cipherwatt_analytics_area_rests_total";
 const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
 const SETTLED: &str = "cipherwatt_analytics_releases_settled_total";
 const DIVIDED: &str = "cipherwatt_analytics_releases_divided_total";
@@ -54,7 +55,7 @@ pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
 pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 
 /// Every counter without a label, with its help.
-const COUNTERS: [(&str, &str); 16] = [
+const COUNTERS: [(&str, &str); 17] = [
     (RECEIVED, "Messages that came on a report topic"),
     (
         RECEIVED_BYTES,
@@ -78,6 +79,10 @@ const COUNTERS: [(&str, &str); 16] = [
     (COMMIT_SLOW, "Commits that took more than two seconds"),
     (RELEASED, "Sums released to the operator"),
     (RELEASED_REPORTS, "Reports covered by releases"),
+    (
+        RESTS,
+        "Releases that are the rest of an area: sums of several feeders, each too small to be released",
+    ),
     (SETTLED, "Releases the operator answered for good"),
     (
         REFUSED,
@@ -250,6 +255,10 @@ pub(crate) fn releasing(took: Duration) {
 pub(crate) fn released(contributors: u32) {
     counter!(RELEASED).increment(1);
     counter!(RELEASED_REPORTS).increment(u64::from(contributors));
+}
+
+pub(crate) fn rest() {
+    counter!(RESTS).increment(1);
 }
 
 pub(crate) fn settled(refused: bool) {

@@ -77,6 +77,8 @@ pub enum Stage {
     Held,
     /// Its release exists and awaits the operator's receipt.
     Released,
+    /// It was added to the rest of an area, whose release awaits the operator's receipt under the name of another feeder.
+    Pooled,
     /// The operator took its release.
     Settled,
     /// It is in no total and never will be: the operator refused its release for good, or too few reports came.

@@ -12,6 +12,9 @@
 //! *held*: it goes on taking reports and is released once the rules allow it, and never otherwise. They are asked here so that no
 //! sum is made that the operator would refuse; it is the operator's answer that counts.
 //!
+//! Held sums of feeders in one area of the plan are added up, and released as the *rest* of that area, once nothing is awaited
+//! of any feeder there: see `areas`.
+//!
 //! # What is in memory
 //! Of a window that takes reports, the sums, the numbers and salts in each, and a 32-bit fingerprint of each contributor:
 //! one that is not there is new, one that is there is looked up, in what awaits the commit and then in the store. Of any other window, the number of its
@@ -29,10 +32,11 @@ use std::sync::Arc;
 use release::Decision;
 use service::failpoint;
 use service::trust::MinMeters;
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{AreaId, Digest, FeederId, MeterId, Part, WindowStart};
 
 use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
 
+mod areas;
 mod changes;
 mod close;
 mod contribution;
@@ -50,6 +54,7 @@ mod sum;
 mod taken;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) use areas::{AreaFeeders, Looking};
 use changes::Changes;
 pub(crate) use close::Enrolled;
 pub(crate) use contribution::Contribution;
@@ -111,6 +116,8 @@ pub(crate) struct Windows {
     quota: room::OfAll,
     /// The wall clock, in Unix seconds, if the retention goes by it. It never goes back.
     wall_s: Option<u64>,
+    /// The feeders that are in areas of the plan.
+    in_areas: Arc<AreaFeeders>,
     /// The feeders of which no window is opened, because they are being given up.
     leaving: Arc<BTreeSet<FeederId>>,
     /// The sums that take reports: what a tick looks at.
@@ -139,8 +146,17 @@ pub(crate) struct Due {
     pub(crate) limbs: Vec<u8>,
     /// The part of which it is a piece, as the operator knows it.
     pub(crate) replaces: Option<Part>,
-    /// Who is in it.
+    /// Who is in it, of its own feeder.
     pub(crate) members: Members,
+    /// The area that it is the rest of, and the sums of other feeders that are added to it.
+    pub(crate) rest: Option<(AreaId, Vec<(SumRow, Members)>)>,
+}
+
+impl Due {
+    /// The sums that are added to it.
+    pub(crate) fn pooled(&self) -> impl Iterator<Item = &(SumRow, Members)> {
+        self.rest.iter().flat_map(|(_, others)| others)
+    }
 }
 
 /// A sum that is due but has too few contributors.
@@ -165,6 +181,7 @@ impl Windows {
             away: BTreeMap::new(),
             quota: room::OfAll::default(),
             wall_s: None,
+            in_areas: Arc::default(),
             leaving: Arc::default(),
             open: BTreeSet::new(),
             divided: BTreeSet::new(),
@@ -188,7 +205,9 @@ impl Windows {
         let resting = self
             .feeders
             .iter()
-            .filter(|(_, feeder)| feeder.is_at_rest(rules));
+            .filter(|(_, feeder)| feeder.is_at_rest(rules))
+            // What they hold is looked at whenever another feeder of the area is due.
+            .filter(|(id, _)| !self.in_areas.has(id));
         let leaving: Vec<FeederId> = resting.map(|(id, _)| id.clone()).take(over).collect();
         for id in leaving {
             let Some(feeder) = self.feeders.remove(&id) else {
@@ -215,6 +234,11 @@ impl Windows {
     /// Opens no more windows of these feeders; those that are open close by the usual rules.
     pub(crate) fn set_leaving(&mut self, leaving: Arc<BTreeSet<FeederId>>) {
         self.leaving = leaving;
+    }
+
+    /// Goes by other areas.
+    pub(crate) fn set_areas(&mut self, in_areas: Arc<AreaFeeders>) {
+        self.in_areas = in_areas;
     }
 
     /// Takes other minimum groups, each for its windows.

@@ -45,6 +45,7 @@ const VERSION: &str = "cipherwatt_operator_plan_version";
 pub const REFUSED: &str = "cipherwatt_operator_enrolments_refused_total";
 pub(crate) const PENDING: &str = "cipherwatt_operator_enrolments_pending";
 const UNLABELLED: &str = "cipherwatt_operator_feeders_unlabelled";
+const DIVIDED_AREAS: &str = "cipherwatt_operator_divided_areas";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 
 /// Those without a label.
@@ -81,12 +82,16 @@ const COUNTERS: [(&str, &str); 12] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 6] = [
+const GAUGES: [(&str, &str); 7] = [
     (QUEUE, "Sums received that wait to be taken"),
     (METERS, "Meters in the roster"),
     (FEEDERS, "Feeders in the plan"),
     (VERSION, "Version of the plan"),
     (PENDING, "Requests that wait for approval"),
+    (
+        DIVIDED_AREAS,
+        "Areas whose feeders belong to several analytics services, so that what is too small there is in no total",
+    ),
     (
         UNLABELLED,
         "Feeders with totals that have no metrics of their own, because of operator.metrics_max_feeders",
@@ -222,6 +227,10 @@ pub(crate) fn registry(meters: usize, feeders: usize, version: PlanVersion) {
     gauge!(METERS).set(meters as f64);
     gauge!(FEEDERS).set(feeders as f64);
     gauge!(VERSION).set(version.0 as f64);
+}
+
+pub(crate) fn divided_areas(areas: usize) {
+    gauge!(DIVIDED_AREAS).set(areas as f64);
 }
 
 pub(crate) fn pending(requests: usize) {

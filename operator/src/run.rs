@@ -187,6 +187,7 @@ fn open_registry(
         layout: settings.plan.layout,
         histogram_edges_wh: settings.plan.histogram_edges_wh(),
         profile: settings.plan.profile,
+        areas: settings.plan.areas_of_feeders(),
         min_meters: settings.plan.minimum_group(),
         term: Term(settings.operator.plan_valid_for),
         latest: latest(&clock, settings.analytics.future_tolerance),
@@ -209,6 +210,7 @@ fn open_registry(
         clock,
     };
     registry.recall_departures();
+    registry.adopt_areas();
     Ok(registry)
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn plan() -> Plan {
         min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),
+            areas: None,
             profile: "additive-fine".parse().expect("a name"),
             reference_wh: 16_384,
             quantum_wh: 1,
@@ -62,6 +63,7 @@ pub(crate) fn sum_of(feeder: &str, window: u64, part: u16, numbers: Range<u32>) 
         feeder: FeederId::try_from(feeder).unwrap(),
         window: WindowStart(window),
         part: Part(part),
+        rest: None,
         replaces: None,
         set: ContributorSet::from_numbers(numbers.clone()).unwrap(),
         salts: numbers

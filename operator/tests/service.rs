@@ -268,6 +268,7 @@ impl Peer {
             feeder: "feeder-1".parse().unwrap(),
             window: WindowStart(window),
             part: Part(0),
+            rest: None,
             replaces: None,
             set: ContributorSet::from_numbers(numbers.clone()).unwrap(),
             salts: numbers.map(salt).collect(),

@@ -27,6 +27,7 @@ impl<S: Store> Engine<S> {
     /// are not this service's are kept back, and no window is opened of those that are `leaving`.
     pub fn use_plan(&mut self, assigned: Arc<AssignedPlan>, leaving: Arc<BTreeSet<FeederId>>) {
         self.windows.set_min_meters(assigned.min_meters.clone());
+        self.windows.set_areas(assigned.in_areas.clone());
         self.windows.set_leaving(leaving.clone());
         self.leaving = leaving;
         self.assigned = Some(assigned);

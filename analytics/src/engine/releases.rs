@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use wire::{Digest, Sum};
+use wire::{Digest, Rest, Share, Sum};
 
 use super::{Engine, Outgoing};
-use crate::store::{ReleaseRow, Store, StoreError, SumKey};
-use crate::windows::Due;
+use crate::store::{ReleaseRow, Store, StoreError, SumKey, SumRow};
+use crate::windows::{Due, Members};
 
 impl<S: Store> Engine<S> {
     pub(super) fn release(&self, due: &Due) -> ReleaseRow {
@@ -19,6 +19,10 @@ impl<S: Store> Engine<S> {
             feeder: key.feeder.clone(),
             window: key.window,
             part: key.part,
+            rest: due.rest.as_ref().map(|(area, others)| Rest {
+                area: area.clone(),
+                others: others.iter().map(share).collect(),
+            }),
             replaces: due.replaces,
             set: due.members.set.clone(),
             salts: due.members.salts.clone(),
@@ -75,5 +79,15 @@ impl<S: Store> Engine<S> {
             topic: self.identity.topics.sum(&release.key.feeder),
             payload: release.bytes.clone(),
         }
+    }
+}
+
+fn share((row, members): &(SumRow, Members)) -> Share {
+    Share {
+        feeder: row.key.feeder.clone(),
+        plan_version: row.plan_version,
+        part: row.key.part,
+        set: members.set.clone(),
+        salts: members.salts.clone(),
     }
 }

@@ -39,6 +39,10 @@ impl<S: Store> Engine<S> {
                 return Ok(());
             }
             SumStatus::Rejected(reason) => return self.refused(&key, reason, roster),
+            // The rest of an area is not divided.
+            SumStatus::Divide if !awaited.pooled.is_empty() => {
+                return self.refused(&key, Reason::NotOpened, roster);
+            }
             SumStatus::Divide => match self.divide(&key, roster, active_ms)? {
                 Division::Done => return Ok(()),
                 // The roster without who spoils it is on its way.
@@ -76,9 +80,16 @@ impl<S: Store> Engine<S> {
 
     /// The end of a release.
     fn end(&mut self, key: &SumKey, stage: Stage, roster: &Roster) -> Result<(), StoreError> {
-        self.announce(key, outcome_of(stage), roster)?;
+        let pooled = self.unsettled.get(key).map(|ended| ended.pooled.clone());
+        let pooled = pooled.unwrap_or_default();
+        for key in [key].into_iter().chain(&pooled) {
+            self.announce(key, outcome_of(stage), roster)?;
+        }
         metrics::settled(stage == Stage::Refused);
         let ended = self.unsettled.remove(key);
+        for key in &pooled {
+            self.windows.settled(key, stage);
+        }
         if self.windows.settled(key, stage) {
             if let Some(ended) = ended {
                 trace::settled(&self.identity.deployment, key, &ended.digest);

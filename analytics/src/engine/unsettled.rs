@@ -10,9 +10,11 @@ use crate::store::{Store, StoreError, SumKey};
 const LONGEST_WAIT_MS: u64 = 3_600_000;
 
 /// A release that awaits the operator's receipt.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Unsettled {
     pub(super) digest: Digest,
+    /// The sums of other feeders that are in it.
+    pub(super) pooled: Vec<SumKey>,
     put_off: Option<PutOff>,
 }
 
@@ -27,9 +29,10 @@ struct PutOff {
 }
 
 impl Unsettled {
-    pub(super) fn new(digest: Digest) -> Self {
+    pub(super) fn new(digest: Digest, pooled: Vec<SumKey>) -> Self {
         Self {
             digest,
+            pooled,
             put_off: None,
         }
     }
@@ -81,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_release_that_is_put_off_waits_longer_and_longer() {
-        let mut unsettled = Unsettled::new(Digest([1; 32]));
+        let mut unsettled = Unsettled::new(Digest([1; 32]), Vec::new());
         assert!(unsettled.is_due(0));
         let mut now = 0;
         let mut waits = Vec::new();

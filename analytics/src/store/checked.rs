@@ -84,6 +84,24 @@ impl ReleaseRow {
     }
 }
 
+impl ReleaseRow {
+    /// The sums of other feeders that are in it, where it is the rest of an area.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is no release.
+    pub(crate) fn pooled(&self) -> Result<Vec<SumKey>, StoreError> {
+        let sum = wire::decode_shared::<wire::Sum>(&self.bytes, self.bytes.len());
+        let sum = sum.map_err(|error| damaged(&self.key, "release", error.to_string()))?;
+        let rest = sum.claimed().rest.iter();
+        let others = rest.flat_map(|rest| &rest.others).map(|share| SumKey {
+            feeder: share.feeder.clone(),
+            window: self.key.window,
+            part: share.part,
+        });
+        Ok(others.collect())
+    }
+}
+
 /// Something of a sum cannot be used as it is stored.
 pub(crate) fn damaged(key: &SumKey, what: &'static str, problem: impl Into<String>) -> StoreError {
     StoreError::Damaged {

@@ -64,6 +64,7 @@ impl Windows {
                     replaces: self.replaced(&sum.row, store)?,
                     row: sum.row.clone(),
                     members,
+                    rest: None,
                 });
                 continue;
             }
@@ -146,28 +147,36 @@ impl Windows {
         (complete || passed || idle).then_some((&sum.row, !sum.is_withheld(&rules)))
     }
 
-    /// Records a release: the sum takes no more reports.
-    pub(crate) fn released(&mut self, release: ReleaseRow) {
-        let Some(sum) = self.sum_mut(&release.key) else {
-            return;
-        };
-        if !sum.takes_reports() {
+    /// Records a release: its sum takes no more reports, and none those that are `pooled` with it.
+    pub(crate) fn released(&mut self, release: ReleaseRow, pooled: &[SumKey]) {
+        if !self.sum(&release.key).is_some_and(Sum::takes_reports) {
             return;
         }
-        sum.row.stage = Stage::Released;
+        self.shut(&release.key, Stage::Released);
+        for key in pooled {
+            self.shut(key, Stage::Pooled);
+        }
+        self.changes.releases.push(release);
+    }
+
+    /// A sum takes no more reports.
+    fn shut(&mut self, key: &SumKey, stage: Stage) {
+        let Some(sum) = self.sum_mut(key) else {
+            return;
+        };
+        sum.row.stage = stage;
         sum.accumulator = None;
         sum.taken = Taken::default();
-        self.recount(&release.key);
-        self.changes.sums.insert(release.key.clone());
-        self.open.remove(&release.key);
-        let feeder = self.feeders.get_mut(&release.key.feeder);
-        if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&release.key.window))
+        self.recount(key);
+        self.changes.sums.insert(key.clone());
+        self.open.remove(key);
+        let feeder = self.feeders.get_mut(&key.feeder);
+        if let Some(window) = feeder.and_then(|feeder| feeder.windows.get_mut(&key.window))
             && !window.takes_reports()
             && let Some(active) = &mut window.active
         {
             active.seen = None;
         }
-        self.changes.releases.push(release);
     }
 
     /// How many sums of the feeder are to be released, and how many releases of it the operator has not settled.
@@ -176,7 +185,7 @@ impl Windows {
             return (0, 0);
         };
         let sums = || feeder.windows.values().flat_map(Window::sums);
-        let released = |sum: &&Sum| sum.row.stage == Stage::Released;
+        let released = |sum: &&Sum| sum.is_released();
         let rules = |sum: &Sum| self.rules.of(&self.min_meters, sum.row.key.window);
         let small = |sum: &&Sum| sum.at_rest(&rules(sum));
         let unsettled = sums().filter(released).count();

@@ -22,6 +22,7 @@ impl Sum {
     fn should_count(&self, rules: &release::Rules) -> Counts {
         match self.row.stage {
             Stage::Released => Counts::Released,
+            Stage::Pooled => Counts::Small,
             _ if failpoint::sabotaged("small_sums") => Counts::Open,
             Stage::Held if self.is_withheld(rules) => Counts::Small,
             _ if self.row.replaces.is_some() => Counts::Open,

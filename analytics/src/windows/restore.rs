@@ -8,7 +8,8 @@ use super::{Fingerprints, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
 impl Windows {
-    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests. Every ciphertext and
+    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests and the sums that are pooled
+    /// with each. Every ciphertext and
     /// every release is checked, and none is kept in memory.
     ///
     /// # Errors
@@ -16,7 +17,7 @@ impl Windows {
     pub(crate) fn restore(
         &mut self,
         store: &mut dyn Store,
-    ) -> Result<Vec<(SumKey, Digest)>, StoreError> {
+    ) -> Result<Vec<((SumKey, Digest), Vec<SumKey>)>, StoreError> {
         let format = self.format;
         let loaded = store.load(&format, &mut |row| self.enter(row))?;
         for key in &self.open {
@@ -24,9 +25,20 @@ impl Windows {
                 sum.stored(store)?;
             }
         }
+        let sums = self
+            .feeders
+            .values()
+            .flat_map(|feeder| feeder.windows.values());
+        let mut sums = sums.flat_map(Window::sums);
+        let has_rests = sums.any(|sum| sum.row.stage == Stage::Pooled);
+        let mut pooled = Vec::with_capacity(loaded.releases.len());
         for (key, _) in &loaded.releases {
             let release = store.release(key)?;
-            release.map(ReleaseRow::intact).transpose()?;
+            let release = release.map(ReleaseRow::intact).transpose()?;
+            pooled.push(match release.filter(|_| has_rests) {
+                Some(release) => release.pooled()?,
+                None => Vec::new(),
+            });
         }
         self.trim(self.rules.max_feeders);
         for (id, time) in loaded.times {
@@ -38,7 +50,7 @@ impl Windows {
         for id in &feeders {
             self.count_contributors(id, store)?;
         }
-        Ok(loaded.releases)
+        Ok(loaded.releases.into_iter().zip(pooled).collect())
     }
 
     /// Reads a feeder back that has left memory, or was never there.
@@ -140,7 +152,8 @@ impl Windows {
             window.epoch = Some(row.epoch);
         }
         window.collected |= row.stage == Stage::Closed;
-        if !matches!(row.stage, Stage::Open | Stage::Held | Stage::Released) {
+        use Stage::{Held, Open, Pooled, Released};
+        if !matches!(row.stage, Open | Held | Released | Pooled) {
             return;
         }
         let mut sum = Sum::restored(row);

@@ -11,8 +11,7 @@ impl Windows {
     /// Records the operator's last receipt for a release: `stage` is what the sum is in from now on. Returns whether it
     /// awaited one.
     pub(crate) fn settled(&mut self, key: &SumKey, stage: Stage) -> bool {
-        let is_released = |sum: &Sum| sum.row.stage == Stage::Released;
-        self.sum(key).is_some_and(is_released) && self.rest(key, stage).is_some()
+        self.sum(key).is_some_and(Sum::is_released) && self.rest(key, stage).is_some()
     }
 
     /// The operator refused a release because another service has released the window: it takes no more reports, which

@@ -132,6 +132,11 @@ impl Sum {
         matches!(self.row.stage, Stage::Open | Stage::Held)
     }
 
+    /// Whether it is in a release that awaits the operator's receipt.
+    pub(super) fn is_released(&self) -> bool {
+        matches!(self.row.stage, Stage::Released | Stage::Pooled)
+    }
+
     /// Whether the rules withhold it, as far as is known without reading who is in it.
     pub(super) fn is_withheld(&self, rules: &release::Rules) -> bool {
         let contributors = self.row.contributors;

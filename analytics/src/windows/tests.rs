@@ -10,6 +10,7 @@ use wire::{
 use super::{Contribution, Due, Enrolled, FoldResult, Held, Rules, Windows};
 use crate::store::{MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat, SumKey};
 
+mod areas;
 mod changes;
 mod divide;
 mod handover;
@@ -210,11 +211,9 @@ pub(crate) fn close_on(
         let words = packed::unpack(&RING, words, &due.limbs).unwrap();
         assert!(words.iter().all(|word| *word == words[0]));
         closed.push((due.row.key.clone(), due.members.set.count(), words[0]));
-        windows.released(ReleaseRow::new(
-            due.row.key,
-            Digest([9; 32]),
-            bytes::Bytes::from_static(b"release"),
-        ));
+        let bytes = bytes::Bytes::from_static(b"release");
+        let release = ReleaseRow::new(due.row.key, Digest([9; 32]), bytes);
+        windows.released(release, &[]);
     }
     (closed, held)
 }
@@ -474,7 +473,7 @@ fn a_restart_goes_on_where_the_last_commit_left_off() {
 
     let mut after = windows();
     let released = after.restore(&mut store).unwrap();
-    assert_eq!(released, [(key(0, 0), Digest([9; 32]))]);
+    assert_eq!(released, [((key(0, 0), Digest([9; 32])), vec![])]);
     let store = &mut store;
     assert_eq!(after.feeder_time(&feeder()), Some(HOUR));
     for (meter, window, outcome) in [

@@ -21,6 +21,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         min_meters_before: Vec::new(),
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
+            areas: None,
             profile: "additive".parse().unwrap(),
             reference_wh: 1 << 16,
             quantum_wh: 1,

@@ -310,6 +310,7 @@ impl World {
 fn plan(settings: &Settings, second: bool) -> Plan {
     let setting = |index: usize, since: u64, first: WindowStart| FeederPlan {
         feeder: feeder(index),
+        areas: None,
         profile: "additive".parse().unwrap(),
         reference_wh: 1 << (15 + since),
         quantum_wh: 1,

@@ -152,6 +152,7 @@ fn setting(work: &Work, profile: Option<&'static Profile>, norms: &KeyNorms) -> 
     let max_meters = profile.max_contributors();
     Ok(FeederPlan {
         feeder: FEEDER.parse()?,
+        areas: None,
         profile: profile.name.parse()?,
         reference_wh,
         quantum_wh: noise::quantum_wh(profile, norms, reference_wh, max_meters),

@@ -150,6 +150,7 @@ fn released(feeder: &FeederId, window: WindowStart, meters: u32) -> Sum {
         feeder: feeder.clone(),
         window,
         part: Part(0),
+        rest: None,
         replaces: None,
         set: ContributorSet::from_numbers(0..meters).unwrap(),
         salts: (0..meters)

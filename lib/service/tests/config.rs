@@ -337,6 +337,36 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
             "[1,2,3,4,5,6,7,8,9,10,11,12,13,14]",
             "expected 1 to 13 numbers",
         ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", feeders=[]}]"#,
+            "no feeder is under the transformer t",
+        ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", feeders=["f", "g"]}, {transformer="u", feeders=["g"]}]"#,
+            "the feeder g is under t and under u; expected it under one",
+        ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", feeders=["f"]}, {transformer="t", feeders=["g"]}]"#,
+            "t is there twice",
+        ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", feeders=["f"]}, {transformer="u", substation="t", feeders=["g"]}]"#,
+            "t is a transformer and a substation",
+        ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", substation="f", feeders=["f"]}]"#,
+            "f is an area and a feeder; expected another name for the area",
+        ),
+        (
+            "plan.areas",
+            r#"[{transformer="t", substation="s", region="r", feeders=["f"]}]"#,
+            "unknown field `region`",
+        ),
         ("release.min_cell", "1", "expected a number between 2"),
         (
             "release.dominance_largest",

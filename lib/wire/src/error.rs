@@ -3,7 +3,7 @@
 use crate::FORMAT;
 use crate::contributors::{Salt, SetError};
 use crate::grid::GridError;
-use crate::ids::{FeederId, IdError, LayoutName};
+use crate::ids::{AreaId, FeederId, IdError, LayoutName};
 use crate::reason::Reason;
 use crate::zone::ZoneError;
 
@@ -163,6 +163,14 @@ pub enum WireError {
         feeder: FeederId,
         layout: LayoutName,
     },
+    /// An area is its own substation.
+    #[error(
+        "plan.area says that {area} is in {area}: a transformer is in another area, or in none"
+    )]
+    AreaInItself { area: AreaId },
+    /// The feeders of the rest of an area are not in order, or one is named twice.
+    #[error("sum.feeder {feeder} is not above the feeder before it in the rest of an area")]
+    ShareOrder { feeder: FeederId },
     /// A plan has edges of bins and its layout has none, or the reverse.
     #[error(
         "plan.histogram_edges_wh does not fit plan.layout = {layout}: the layout histogram needs edges of its bins, every \

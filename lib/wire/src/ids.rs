@@ -1,4 +1,4 @@
-//! Names of things: a deployment, a feeder, a meter, a gateway, an analytics service.
+//! Names of things: a deployment, a feeder, an area, a meter, a gateway, an analytics service.
 //!
 //! An id is 1 to 64 characters of `[a-z0-9-]`, so it is a valid topic level, file name and
 //! metric label as it stands, and it cannot contain an MQTT wildcard or separator.
@@ -136,6 +136,10 @@ id! {
 id! {
     /// A feeder: the group of meters whose readings are added.
     FeederId
+}
+id! {
+    /// An area: a transformer, or the substation that several are under.
+    AreaId
 }
 id! {
     /// A meter, unique in its deployment.

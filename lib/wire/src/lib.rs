@@ -55,17 +55,17 @@ pub use contributors::{ContributorSet, MAX_CONTRIBUTORS, MAX_METER_NUMBER, Salt,
 pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 pub use ids::{
-    AnalyticsId, DeploymentId, FeederId, GatewayId, IdError, LayoutName, MAX_ID_LEN, MeterId,
-    ProfileName,
+    AnalyticsId, AreaId, DeploymentId, FeederId, GatewayId, IdError, LayoutName, MAX_ID_LEN,
+    MeterId, ProfileName,
 };
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
-    AnalyticsEnrol, AnalyticsEntry, DigestOf, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter,
-    EnrolRequest, EpochPlan, FeederPlan, Limbs, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS, MAX_EDGES,
-    MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES,
+    AnalyticsEnrol, AnalyticsEntry, Areas, DigestOf, EarlierMinimum, EnrolAnswer, EnrolFeeder,
+    EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, Limbs, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS,
+    MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES,
     MAX_REFUSALS, MAX_ROSTER_ENTRIES, Message, Owners, Plan, PlanRenewal, Receipt, ReceiptEntry,
-    Refusal, Report, RosterEntry, RosterPage, Settlement, SettlementOutcome, Status, Sum,
-    SumReceipt, SumStatus, Total,
+    Refusal, Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef,
+    Status, Sum, SumReceipt, SumStatus, Total,
 };
 pub use open::{Awaiting, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

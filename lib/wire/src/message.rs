@@ -20,8 +20,8 @@ pub use enrol::{
 pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use owners::Owners;
 pub use plan::{
-    AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_ANALYTICS, MAX_EARLIER_MINIMUMS,
-    MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN, Plan,
+    AnalyticsEntry, Areas, EarlierMinimum, EpochPlan, FeederPlan, MAX_ANALYTICS,
+    MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN, Plan,
 };
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,
@@ -29,7 +29,7 @@ pub use receipt::{
 pub use renewal::PlanRenewal;
 pub use report::Report;
 pub use roster::{MAX_ROSTER_ENTRIES, RosterEntry, RosterPage};
-pub use sum::{Sum, SumReceipt, SumStatus};
+pub use sum::{Rest, Share, ShareRef, Sum, SumReceipt, SumStatus};
 pub use total::Total;
 
 use crate::FORMAT;

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use crate::ids::{AnalyticsId, FeederId, GatewayId, MeterId};
+use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId};
 
 /// The most pages of a roster. A broker hands a new wildcard subscriber only its first 100
 /// retained messages, so a roster stays below.
@@ -62,6 +62,8 @@ pub enum Topic {
     SumReceipt { feeder: FeederId },
     /// A decrypted total (operator, opt-in).
     Total { feeder: FeederId },
+    /// The total of the rest of an area (operator, opt-in).
+    AreaTotal { area: AreaId },
 }
 
 impl Topics {
@@ -117,6 +119,7 @@ impl Topics {
             Topic::Sum { feeder } => self.feeder(feeder, "sum"),
             Topic::SumReceipt { feeder } => self.feeder(feeder, "sum/receipt"),
             Topic::Total { feeder } => self.feeder(feeder, "total"),
+            Topic::AreaTotal { area } => self.area_total(area),
         }
     }
 
@@ -220,6 +223,11 @@ impl Topics {
         self.feeder(feeder, "total")
     }
 
+    /// `shard/0/area/{area}/total`
+    pub fn area_total(&self, area: &AreaId) -> String {
+        self.under(format_args!("{SHARD}/area/{area}/total"))
+    }
+
     /// Parses `topic`; `None` if it is not a topic of this deployment.
     ///
     /// A topic is recognised only in the one form [`Topics::of`] writes.
@@ -265,6 +273,9 @@ impl Topics {
             }),
             ["shard", "0", "feeder", feeder, "total"] => Some(Topic::Total {
                 feeder: feeder.try_into().ok()?,
+            }),
+            ["shard", "0", "area", area, "total"] => Some(Topic::AreaTotal {
+                area: area.try_into().ok()?,
             }),
             _ => None,
         }
@@ -316,6 +327,10 @@ mod tests {
             ),
             (topics.sum_receipt_filter(), "shard/0/feeder/+/sum/receipt"),
             (topics.total(&feeder), "shard/0/feeder/f-1/total"),
+            (
+                topics.area_total(&"a-2".parse().unwrap()),
+                "shard/0/area/a-2/total",
+            ),
         ];
         for (topic, rest) in expected {
             assert_eq!(topic, format!("cipherwatt/v2/{rest}"));

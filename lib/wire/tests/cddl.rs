@@ -94,6 +94,18 @@ fn a_plan_with_the_edges_of_a_histogram_fits_its_rule() {
     assert_eq!([0, 1, 13, 14].map(fits), [true, true, true, false]);
 }
 
+#[test]
+fn plans_and_sums_of_areas_fit_their_rules() {
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let plan = common::of_areas();
+    assert_eq!(validate("plan", &plan.to_cbor(digest.as_ref())), Ok(()));
+    let digest = wire::Sum::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let mut rest = common::rest_of_an_area();
+    assert_eq!(validate("sum", &rest.to_cbor(digest.as_ref())), Ok(()));
+    rest.rest.as_mut().unwrap().others.clear();
+    assert!(validate("sum", &rest.to_cbor(digest.as_ref())).is_err());
+}
+
 const NAMES: [&str; 11] = [
     "plan",
     "renewal",
@@ -205,6 +217,7 @@ fn the_schema_has_the_limits_of_the_decoder() {
         format!("before: [1*{} earlier-minimum]", wire::MAX_EARLIER_MINIMUMS),
         format!("edges: [1*{} ", wire::MAX_EDGES),
         format!("edges: [1*{} ", wire::MAX_EDGES),
+        format!("others: [1*{} sum-share]", wire::MAX_FEEDERS),
         format!("analytics: [*{} analytics-entry]", wire::MAX_ANALYTICS),
         format!("key_len: 1..{},", wire::MAX_KEY_LEN),
         format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),
@@ -257,7 +270,11 @@ fn the_schema_lists_every_reason_and_no_other() {
 /// What the schema says a mask is bound to is what [`wire::Plan::setting_digest`] is computed over.
 #[test]
 fn the_digest_of_a_setting_is_that_of_its_rule() {
-    for plan in [wire::Plan::sample(), common::of_local_days()] {
+    for plan in [
+        wire::Plan::sample(),
+        common::of_local_days(),
+        common::of_areas(),
+    ] {
         the_digest_of_a_setting_is_that_of_its_rule_in(&plan);
     }
 }

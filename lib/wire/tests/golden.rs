@@ -110,16 +110,28 @@ fn a_plan_with_a_histogram_has_the_golden_bytes() {
     has_the_golden_bytes(&plan, "plan-histogram.hex");
 }
 
-fn has_the_golden_bytes(plan: &Plan, file: &str) {
-    let sealed = plan.sealed();
-    let path = path::<Plan>().with_file_name(file);
+/// A feeder of no area has null there, as before there were areas.
+#[test]
+fn a_plan_with_areas_has_the_golden_bytes() {
+    has_the_golden_bytes(&common::of_areas(), "plan-areas.hex");
+}
+
+/// Every other sum is of kind 0, as before there were areas.
+#[test]
+fn the_rest_of_an_area_has_the_golden_bytes() {
+    has_the_golden_bytes(&common::rest_of_an_area(), "sum-rest.hex");
+}
+
+fn has_the_golden_bytes<M: Sample>(message: &M, file: &str) {
+    let sealed = message.sealed();
+    let path = path::<M>().with_file_name(file);
     if std::env::var_os("WIRE_WRITE_GOLDEN").is_some() {
         std::fs::write(&path, to_lines(&sealed)).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap();
     assert_eq!(to_lines(&sealed), golden);
-    let opened = wire::decode::<Plan>(&from_lines(&golden), MAX).unwrap();
-    assert_eq!(opened.claimed(), plan);
+    let opened = wire::decode::<M>(&from_lines(&golden), MAX).unwrap();
+    assert_eq!(opened.claimed(), message);
 }
 
 #[test]

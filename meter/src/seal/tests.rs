@@ -54,6 +54,7 @@ impl World {
             min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {
                 feeder: "feeder-1".parse().unwrap(),
+                areas: None,
                 profile: ADDITIVE_SMALL.name.parse().unwrap(),
                 reference_wh: REFERENCE_WH,
                 quantum_wh,

@@ -42,6 +42,7 @@ impl Opener {
     pub(crate) fn feeder(number: usize) -> FeederPlan {
         FeederPlan {
             feeder: format!("feeder-{number}").parse().unwrap(),
+            areas: None,
             profile: ADDITIVE_SMALL.name.parse().unwrap(),
             reference_wh: 1 << 20,
             quantum_wh: 1,

@@ -3,6 +3,7 @@
 //! Only the rules are here: for meters, and in `services` for analytics services. Whether a request that holds is applied at once or waits for a person is decided in
 //! [`crate::enrolment::approvals`]. A name belongs to the key that used it first.
 
+mod areas;
 mod demand;
 mod leaving;
 mod may_come;
@@ -92,7 +93,7 @@ impl Registry {
         let demands = demands(request);
         if failpoint::sabotaged("first_meter") {
             for (feeder, demand) in &demands {
-                self.ensure_feeder(feeder, demand);
+                self.ensure_feeder(feeder, *demand);
             }
         }
         let mut without_room = BTreeMap::<&FeederId, u32>::new();
@@ -127,7 +128,7 @@ impl Registry {
         // More room makes the feeder coarser for everybody on it, so only meters that are there or at the door count, not
         // those that a gateway says it has.
         for (feeder, more) in without_room {
-            let meters = self.roster.on_feeder(feeder) + more;
+            let meters = self.together_with(feeder) + more;
             let meters = meters.min(self.limits.feeder_meters);
             self.plan.outgrown(feeder, meters, now);
         }
@@ -161,15 +162,14 @@ impl Registry {
 
     /// Creates a feeder for its first meter. A reference that would be too large is left to the meters that ask for it, which are
     /// then refused one by one.
-    fn ensure_feeder(&mut self, feeder: &FeederId, demand: &Demand) {
+    fn ensure_feeder(&mut self, feeder: &FeederId, demand: Demand) {
         if self.plan.reference_wh(feeder).is_some()
             || self.plan.plan().feeders.len() >= wire::MAX_FEEDERS
             || self.roster.is_full()
         {
             return;
         }
-        let listed = self.physical.feeder(feeder);
-        let demand = listed.map_or(*demand, |(capacity, meters)| Demand { capacity, meters });
+        let demand = self.listed_demand(feeder).unwrap_or(demand);
         let headroom = u64::from(self.limits.headroom);
         let capacity_w = demand.capacity.watts().0;
         let reference = reference::reference_for(capacity_w, self.limits.interval_s, headroom);
@@ -192,7 +192,11 @@ impl Registry {
                 return Ok(Change::None);
             }
         }
-        if let Some(demand) = demands.get(&entry.feeder) {
+        // Topics and metrics have feeders and areas by name.
+        if self.plan.is_area(entry.feeder.as_str()) {
+            return Err(Reason::WrongFeeder);
+        }
+        if let Some(demand) = self.demand_together(&entry.feeder, demands) {
             self.ensure_feeder(&entry.feeder, demand);
         }
         let Some(reference_wh) = self.plan.reference_wh(&entry.feeder) else {
@@ -212,7 +216,7 @@ impl Registry {
             return Ok(Change::Capacity);
         }
         let room = self.plan.room(&entry.feeder, now);
-        if self.roster.on_feeder(&entry.feeder) >= room || entry.number > wire::MAX_METER_NUMBER {
+        if self.together_with(&entry.feeder) >= room || entry.number > wire::MAX_METER_NUMBER {
             return Err(Reason::BatchFull);
         }
         match self.roster.add(entry) {
@@ -230,6 +234,7 @@ impl Registry {
         self.gateways.save()?;
         self.departures.save()?;
         if self.plan.is_unsaved() {
+            self.say_divided_areas();
             self.plan.save(keyring, self.clock.now())?;
         }
         self.roster.save(keyring)?;

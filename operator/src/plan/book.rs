@@ -3,8 +3,9 @@
 //! Every change raises the version once, however many changes come together before it is saved. A plan is published
 //! only after it is on disk, so no version is ever used for two different plans.
 //!
-//! `feeders`: their settings · `renewal`: how it goes on being valid
+//! `feeders`: their settings · `areas`: one scale for all that are in one · `renewal`: how it goes on being valid
 
+mod areas;
 mod feeders;
 mod renewal;
 
@@ -23,6 +24,7 @@ use super::term::Term;
 use super::{MAX_PLAN_BYTES, earlier, min_meters};
 use crate::disk;
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
+use areas::AreaMap;
 
 /// The plan, its public keys, and where it is kept.
 pub(crate) struct PlanBook {
@@ -32,6 +34,7 @@ pub(crate) struct PlanBook {
     topic: String,
     /// How settings of new feeders are chosen.
     choice: Choice,
+    areas: AreaMap,
     term: Term,
     min_meters: Arc<MinMeters>,
     unsaved: bool,
@@ -104,6 +107,7 @@ impl PlanBook {
             path: super::path(dir),
             topic,
             choice: Choice::new(settings, shape, &keys),
+            areas: AreaMap::new(settings.areas.clone()),
             unsaved: true,
         })
     }
@@ -155,6 +159,7 @@ impl PlanBook {
             path,
             topic,
             choice: Choice::new(settings, shape, &newest),
+            areas: AreaMap::new(settings.areas.clone()),
             unsaved: false,
         };
         book.tell_min_meters(settings.min_meters);

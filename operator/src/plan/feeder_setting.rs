@@ -65,6 +65,7 @@ impl Choice {
         .ok()?;
         Some(FeederPlan {
             feeder: feeder.clone(),
+            areas: None,
             profile: name(profile.name),
             reference_wh,
             quantum_wh,

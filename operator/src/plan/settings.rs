@@ -1,8 +1,9 @@
 //! What the configuration says about the plan, held against the stored one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use wire::{DeploymentId, Plan, UnixMillis, Zone};
+use wire::{Areas, DeploymentId, FeederId, Plan, UnixMillis, Zone};
 
 use super::error::PlanError;
 use super::term::Term;
@@ -22,6 +23,8 @@ pub(crate) struct PlanSettings {
     pub histogram_edges_wh: Vec<u64>,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
+    /// What feeders are under.
+    pub areas: BTreeMap<FeederId, Areas>,
     /// Least meters of a release.
     pub min_meters: u32,
     /// How long a plan is valid without a renewal.

@@ -102,6 +102,7 @@ impl Fleet {
             layout: scene.layout,
             histogram_edges_wh: edges_wh(scene.layout),
             profile: scene.profile,
+            areas: Default::default(),
             min_meters: scene.min_meters,
             term: Term(Duration::from_secs(86_400)),
             latest: UnixMillis(0),

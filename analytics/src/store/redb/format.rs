@@ -96,7 +96,7 @@ pub(super) fn key_columns(key: &SumKey) -> (&str, u64, u16) {
 }
 
 /// What stages are called in the file, by number.
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage::Open,
     Stage::Held,
     Stage::Released,
@@ -104,6 +104,8 @@ const STAGES: [Stage; 7] = [
     Stage::Refused,
     Stage::Divided,
     Stage::Closed,
+    // Of files without areas there is none, so their format is the same.
+    Stage::Pooled,
 ];
 
 fn stage_column(stage: Stage) -> u8 {

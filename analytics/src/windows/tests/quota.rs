@@ -227,7 +227,7 @@ fn release_all(windows: &mut Windows, store: &mut MemoryStore, active_ms: u64) -
     let (large, small) = due(windows, usize::MAX, WEEK_METERS, active_ms, store).unwrap();
     for sum in &large {
         let bytes = bytes::Bytes::from_static(b"release");
-        windows.released(ReleaseRow::new(sum.row.key.clone(), digest(9), bytes));
+        windows.released(ReleaseRow::new(sum.row.key.clone(), digest(9), bytes), &[]);
     }
     commit(windows, store);
     for sum in &large {

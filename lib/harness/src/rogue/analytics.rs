@@ -204,6 +204,7 @@ impl RogueAnalytics {
             feeder: self.feeder.clone(),
             window: asked.window,
             part: Part(asked.part),
+            rest: None,
             replaces: None,
             set: ContributorSet::from_numbers(named.iter().map(|(number, _)| *number))?,
             salts: named.iter().map(|(_, salt)| *salt).collect(),

@@ -43,7 +43,7 @@ pub use mqtt::Mqtt;
 pub use origin::{Origin, Overrides};
 pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Operator};
-pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Plan};
+pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Plan, Transformer};
 
 /// Every setting of every process. Sections a process does not use are still checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

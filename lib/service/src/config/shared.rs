@@ -1,12 +1,13 @@
 //! Sections that every process reads.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use packed::Profile;
 use packed::layout::{Layout, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
-use wire::{DeploymentId, Grid, GridError, VerifyingKey, Zone};
+use wire::{AreaId, Areas, DeploymentId, FeederId, Grid, GridError, VerifyingKey, Zone};
 
 use super::text;
 
@@ -100,12 +101,41 @@ pub struct Plan {
     pub detail_min_meters: u32,
     /// Where the bins of layout `histogram` end: watts, ascending.
     pub histogram_edges: Vec<u32>,
+    /// What feeders are under: of all that are under one transformer or substation, totals are released together where each
+    /// has too few meters.
+    pub areas: Vec<Transformer>,
+}
+
+/// A transformer: an item of `plan.areas`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transformer {
+    /// Its name.
+    pub transformer: AreaId,
+    /// The substation that it is under, with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substation: Option<AreaId>,
+    /// The feeders under it.
+    pub feeders: Vec<FeederId>,
 }
 
 impl Plan {
     /// The interval in seconds; validation has ruled out fractions and overflow.
     pub fn interval_s(&self) -> u32 {
         u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// What each feeder is under, of those that are under something.
+    pub fn areas_of_feeders(&self) -> BTreeMap<FeederId, Areas> {
+        let under = self.areas.iter().flat_map(|under| {
+            let areas = Areas {
+                transformer: under.transformer.clone(),
+                substation: under.substation.clone(),
+            };
+            let feeders = under.feeders.iter();
+            feeders.map(move |feeder| (feeder.clone(), areas.clone()))
+        });
+        under.collect()
     }
 
     /// Intervals and windows: of `batch` intervals, or the days of `time_zone`, if there is one.

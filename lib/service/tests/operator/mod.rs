@@ -88,6 +88,7 @@ impl Operator {
             min_meters_before: Vec::new(),
             feeders: vec![FeederPlan {
                 feeder: "north".parse().unwrap(),
+                areas: None,
                 profile: "additive-small".parse().unwrap(),
                 reference_wh: 8_192,
                 quantum_wh: 1,

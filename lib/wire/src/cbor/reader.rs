@@ -1,6 +1,6 @@
 //! Reads deterministic CBOR and refuses any other encoding of the same value.
 
-use ciborium_ll::{Decoder, Header, simple};
+use ciborium_ll::{Decoder, Header};
 
 use super::head::{head_len, wrong_type};
 use crate::error::WireError;
@@ -122,14 +122,6 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         item(self).map(Some)
-    }
-
-    /// A field that is `null` in this version.
-    pub(crate) fn reserved_null(&mut self, field: &'static str) -> Result<(), WireError> {
-        match self.head(field, "null")? {
-            Header::Simple(simple::NULL) => Ok(()),
-            _ => Err(WireError::Reserved { field }),
-        }
     }
 
     /// A list that is empty in this version.

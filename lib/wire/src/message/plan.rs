@@ -1,5 +1,6 @@
 //! The plan: what all processes must agree on about time, keys and scale, signed by the operator.
 
+mod areas;
 mod entries;
 mod layout;
 
@@ -12,6 +13,7 @@ use crate::ids::{DeploymentId, FeederId, LayoutName};
 use crate::units::{Digest, PlanVersion, UnixSeconds};
 use crate::zone::{Zone, ZoneError};
 
+pub use areas::Areas;
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
 pub use layout::MAX_EDGES;
 

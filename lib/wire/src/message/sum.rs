@@ -1,5 +1,7 @@
 //! A released sum, and the operator's answer.
 
+mod rest;
+
 use super::{DigestOf, Limbs, Message};
 use crate::cbor::{Reader, Writer};
 use crate::contributors::{ContributorSet, MAX_CONTRIBUTORS, Salt, repeated};
@@ -9,8 +11,11 @@ use crate::ids::{AnalyticsId, FeederId};
 use crate::reason::Reason;
 use crate::units::{Digest, KeyEpoch, Part, PlanVersion, UnixMillis};
 
+pub use rest::{Rest, Share, ShareRef};
+
 /// The encrypted sum over one part of a window; its limbs are the packed ciphertext. Signed by
-/// analytics.
+/// analytics. The rest of an area is over parts of several feeders: then it stands under the name of the first, and its own
+/// set is the meters of that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum {
     /// The analytics service that signs.
@@ -25,9 +30,11 @@ pub struct Sum {
     pub window: WindowStart,
     /// Which sum of the window.
     pub part: Part,
+    /// Where it is the rest of an area: the area, and the parts of the other feeders in it.
+    pub rest: Option<Rest>,
     /// The earlier part that failed and that this one is a piece of.
     pub replaces: Option<Part>,
-    /// The meters in it, at least one.
+    /// The meters of `feeder` in it, at least one.
     pub set: ContributorSet,
     /// The salts of their reports, in ascending order of the meters' numbers.
     pub salts: Vec<Salt>,
@@ -40,9 +47,23 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// How many meters are in it.
+    /// How many meters are in it, over all feeders.
     pub fn contributors(&self) -> u32 {
-        self.set.count()
+        // Decoding has checked that they are no more than a sum can have.
+        self.shares().map(|share| share.set.count()).sum()
+    }
+
+    /// What it is over, feeder by feeder: its own, and in the rest of an area those of the others, ascending.
+    pub fn shares(&self) -> impl Iterator<Item = ShareRef<'_>> {
+        let own = ShareRef {
+            feeder: &self.feeder,
+            plan_version: self.plan_version,
+            part: self.part,
+            set: &self.set,
+            salts: &self.salts,
+        };
+        let others = self.rest.iter().flat_map(|rest| &rest.others);
+        [own].into_iter().chain(others.map(Share::as_ref))
     }
 }
 
@@ -59,12 +80,12 @@ impl Message for Sum {
         writer.text(self.feeder.as_str());
         writer.uint(self.window.0);
         writer.uint(self.part.0);
-        writer.uint(KIND_TOTAL);
+        match &self.rest {
+            None => writer.uint(KIND_TOTAL),
+            Some(rest) => rest.write(writer),
+        }
         writer.optional_uint(self.replaces.map(|part| part.0));
-        writer.uint(self.set.count());
-        writer.bytes(self.set.as_bytes());
-        let salts: Vec<u8> = self.salts.iter().flat_map(|salt| salt.0).collect();
-        writer.bytes(&salts);
+        write_contributors(&self.set, &self.salts, writer);
         writer.uint(self.oldest_sealed_at.0);
         writer.uint(self.newest_sealed_at.0);
         writer.bytes(&self.contributors_digest.0);
@@ -77,7 +98,13 @@ impl Message for Sum {
         let feeder = reader.id("sum.feeder")?;
         let window = reader.window("sum.window")?;
         let part = Part(reader.u16("sum.part")?);
-        reader.reserved_uint(KIND_TOTAL, "sum.kind")?;
+        let rest = match reader.is_array() {
+            true => Some(Rest::read(reader)?),
+            false => {
+                reader.reserved_uint(KIND_TOTAL, "sum.kind")?;
+                None
+            }
+        };
         let replaces = reader.optional(|reader| reader.u16("sum.replaces").map(Part))?;
         let (set, salts) = read_contributors(reader)?;
         let oldest_sealed_at = reader.millis("sum.oldest_sealed_at")?;
@@ -89,6 +116,7 @@ impl Message for Sum {
             feeder,
             window,
             part,
+            rest,
             replaces,
             set,
             salts,
@@ -109,21 +137,31 @@ impl Message for Sum {
                 max: u16::MAX.into(),
             });
         }
-        if self.set.is_empty() {
-            return Err(WireError::Empty { field: "sum.set" });
-        }
-        check_salt_count(self.contributors(), SALT_LEN * self.salts.len())?;
-        match repeated(&self.salts) {
-            Some(salt) => Err(WireError::SaltTwice { salt }),
-            None => Ok(()),
-        }
+        rest::check(self)?;
+        self.shares().try_for_each(|share| {
+            if share.set.is_empty() {
+                return Err(WireError::Empty { field: "sum.set" });
+            }
+            check_salt_count(share.set.count(), SALT_LEN * share.salts.len())?;
+            match repeated(share.salts) {
+                Some(salt) => Err(WireError::SaltTwice { salt }),
+                None => Ok(()),
+            }
+        })
     }
 }
 
-/// The code of a sum of everything that reports carry; the others are reserved.
+/// The code of a sum of everything that reports carry. That of the rest of an area is in `rest`; others are reserved.
 const KIND_TOTAL: u64 = 0;
 
 const SALT_LEN: usize = size_of::<Salt>();
+
+fn write_contributors(set: &ContributorSet, salts: &[Salt], writer: &mut Writer) {
+    writer.uint(set.count());
+    writer.bytes(set.as_bytes());
+    let salts: Vec<u8> = salts.iter().flat_map(|salt| salt.0).collect();
+    writer.bytes(&salts);
+}
 
 /// Reads how many contribute, who, and with which salts.
 fn read_contributors(reader: &mut Reader<'_>) -> Result<(ContributorSet, Vec<Salt>), WireError> {

@@ -2,11 +2,11 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolAnswer, EnrolRequest, Plan, PlanRenewal, Receipt, Report, RosterPage, Sum,
-    SumReceipt, Total, WireError as E,
+    AnalyticsEnrol, EnrolAnswer, EnrolRequest, Part, Plan, PlanRenewal, Receipt, Report,
+    RosterPage, Sum, SumReceipt, Total, WireError as E,
 };
 
-use crate::common::Sample;
+use crate::common::{Sample, rest_of_an_area};
 use crate::vector::*;
 
 /// Every message is refused by the version alone, whatever its fields.
@@ -48,12 +48,6 @@ pub(crate) fn filled_fields() -> Vec<Bad> {
         field::<Plan>("two shards", 8, int(2), filled("plan.shards")),
         field::<Plan>("no shard", 8, int(0), filled("plan.shards")),
         inner::<Plan>(
-            "a feeder of an area",
-            &[9, 0, 1],
-            text("area-1"),
-            filled("plan.area"),
-        ),
-        inner::<Plan>(
             "a maximum beside the total",
             &[9, 2, 9],
             list(cbor!([0])),
@@ -76,6 +70,14 @@ pub(crate) fn filled_fields() -> Vec<Bad> {
             5,
             list(cbor!(["holder-1"])),
             filled("roster.countersignatures"),
+        ),
+        message::<Sum>(
+            "the rest of an area that replaces a part",
+            filled("sum.replaces"),
+            |sum| {
+                *sum = rest_of_an_area();
+                sum.replaces = Some(Part(0));
+            },
         ),
         field::<Sum>("a bill", 7, int(1), filled("sum.kind")),
     ]

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod areas;
 mod envelopes;
 mod fields;
 mod histogram;
@@ -20,12 +21,13 @@ use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, Wire
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let by_reason: [(Reason, Vec<Bad>); 8] = [
+    let by_reason: [(Reason, Vec<Bad>); 9] = [
         (Reason::InvalidMessage, envelopes::bad_envelopes()),
         (Reason::InvalidMessage, fields::bad_fields()),
         (Reason::InvalidMessage, messages::bad_messages()),
         (Reason::InvalidMessage, histogram::bad_edges()),
         (Reason::InvalidMessage, sums::bad_sums()),
+        (Reason::InvalidMessage, areas::bad_areas()),
         (Reason::BadSet, sums::bad_sets()),
         (Reason::EarlierVersion, later::earlier_versions()),
         (Reason::NotSupported, later::filled_fields()),

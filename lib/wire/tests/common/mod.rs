@@ -2,12 +2,12 @@
 #![allow(dead_code)] // each test uses its part
 
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, DeploymentId, Digest,
+    AnalyticsEnrol, AnalyticsEntry, Areas, CapacityClass, ContributorSet, DeploymentId, Digest,
     EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch,
     Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
-    Refusal, Report, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, SigningKey,
-    Status, Sum, SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey,
-    Watts, WindowStart,
+    Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share,
+    SigningKey, Status, Sum, SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds,
+    VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -91,10 +91,44 @@ pub(crate) fn of_local_days() -> Plan {
     }
 }
 
+/// The sample, with a feeder under a transformer of a substation and one under a transformer alone.
+pub(crate) fn of_areas() -> Plan {
+    let mut plan = Plan::sample();
+    plan.feeders[0].areas = Some(Areas {
+        transformer: id("transformer-1"),
+        substation: Some(id("north")),
+    });
+    plan.feeders[2].areas = Some(Areas {
+        transformer: id("transformer-2"),
+        substation: None,
+    });
+    plan
+}
+
+/// The rest of an area: the sample with the parts of two other feeders.
+pub(crate) fn rest_of_an_area() -> Sum {
+    let share = |feeder, numbers: &[u32]| Share {
+        feeder: id(feeder),
+        plan_version: PlanVersion(1),
+        part: Part(0),
+        set: ContributorSet::from_numbers(numbers.iter().copied()).unwrap(),
+        salts: numbers.iter().map(|n| Salt([*n as u8 + 1; 8])).collect(),
+    };
+    Sum {
+        rest: Some(Rest {
+            area: id("north"),
+            others: vec![share("feeder-2", &[0, 8]), share("feeder-3", &[5])],
+        }),
+        replaces: None,
+        ..Sum::sample()
+    }
+}
+
 impl Sample for Plan {
     fn sample() -> Self {
         let setting = |feeder, reference_wh, since, first_window| FeederPlan {
             feeder: id(feeder),
+            areas: None,
             profile: id("additive-fine"),
             reference_wh,
             quantum_wh: 1,
@@ -298,6 +332,7 @@ impl Sample for Sum {
             feeder: id("feeder-1"),
             window: WindowStart(1_749_945_600),
             part: Part(2),
+            rest: None,
             replaces: Some(Part(0)),
             set: ContributorSet::from_numbers([0, 3, 9]).unwrap(),
             salts: vec![Salt([1; 8]), Salt([2; 8]), Salt([3; 8])],

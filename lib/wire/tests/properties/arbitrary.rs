@@ -3,12 +3,12 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, CapacityClass, ContributorSet, Digest, EarlierMinimum,
-    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, Grid, KeyEpoch,
-    LayoutName, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part,
-    Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry, Refusal, Report, RosterEntry,
-    RosterPage, Salt, Settlement, SettlementOutcome, Status, Sum, SumReceipt, SumStatus, Total,
-    UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, CapacityClass, ContributorSet, Digest,
+    EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederId,
+    FeederPlan, Grid, KeyEpoch, LayoutName, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER,
+    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
+    Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share,
+    Status, Sum, SumReceipt, SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -72,9 +72,11 @@ pub(crate) fn report() -> impl Strategy<Value = Report> {
 fn setting() -> impl Strategy<Value = FeederPlan> {
     let units = (0..64u32, 0..64u32, 0..64u32);
     let meters = 1..=MAX_CONTRIBUTORS;
-    (name(), name(), units, meters, any::<u64>(), window()).prop_map(
-        |(feeder, profile, units, max_meters, since, first_window)| FeederPlan {
+    let names = (name(), name(), areas());
+    (names, units, meters, any::<u64>(), window()).prop_map(
+        |((feeder, profile, areas), units, max_meters, since, first_window)| FeederPlan {
             feeder,
+            areas,
             profile,
             reference_wh: 1 << units.0,
             quantum_wh: 1 << units.1,
@@ -84,6 +86,14 @@ fn setting() -> impl Strategy<Value = FeederPlan> {
             first_window,
         },
     )
+}
+
+fn areas() -> impl Strategy<Value = Option<Areas>> {
+    let areas = (name::<AreaId>(), proptest::option::of(name())).prop_map(|(area, around)| Areas {
+        substation: around.filter(|around| *around != area),
+        transformer: area,
+    });
+    proptest::option::of(areas)
 }
 
 fn epochs() -> impl Strategy<Value = Vec<EpochPlan>> {
@@ -343,13 +353,33 @@ fn contributors() -> impl Strategy<Value = (ContributorSet, Vec<Salt>)> {
     })
 }
 
+/// A feeder, and perhaps others after it: the rest of an area.
+fn feeders() -> impl Strategy<Value = (FeederId, Option<Rest>)> {
+    let share = (any::<u64>(), part(), contributors());
+    let feeders = btree_map(name::<FeederId>(), share, 1..4);
+    (feeders, name()).prop_map(|(feeders, area)| {
+        let mut feeders = feeders.into_iter();
+        let (first, _) = feeders.next().unwrap();
+        let share = |(feeder, (plan_version, part, (set, salts)))| Share {
+            feeder,
+            plan_version: PlanVersion(plan_version),
+            part,
+            set,
+            salts,
+        };
+        let others: Vec<Share> = feeders.map(share).collect();
+        let rest = (!others.is_empty()).then_some(Rest { area, others });
+        (first, rest)
+    })
+}
+
 pub(crate) fn sum() -> impl Strategy<Value = Sum> {
     let parts = (any::<u16>(), any::<u16>(), any::<bool>());
     let times = (window(), millis(), millis());
     let numbers = (any::<u64>(), any::<u32>());
     (
         name(),
-        name(),
+        feeders(),
         numbers,
         parts,
         contributors(),
@@ -357,14 +387,23 @@ pub(crate) fn sum() -> impl Strategy<Value = Sum> {
         digest(),
     )
         .prop_map(
-            |(analytics, feeder, numbers, (a, b, replaces), (set, salts), times, digest)| Sum {
+            |(
+                analytics,
+                (feeder, rest),
+                numbers,
+                (a, b, replaces),
+                (set, salts),
+                times,
+                digest,
+            )| Sum {
                 analytics,
                 plan_version: PlanVersion(numbers.0),
                 epoch: KeyEpoch(numbers.1),
                 feeder,
                 window: times.0,
                 part: Part(a.max(b)),
-                replaces: (replaces && a != b).then_some(Part(a.min(b))),
+                replaces: (rest.is_none() && replaces && a != b).then_some(Part(a.min(b))),
+                rest,
                 set,
                 salts,
                 oldest_sealed_at: times.1.min(times.2),

@@ -14,6 +14,16 @@ pub(super) struct Demand {
     pub(super) meters: u32,
 }
 
+impl Demand {
+    /// What two feeders of one area need.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            capacity: self.capacity.max(other.capacity),
+            meters: self.meters.saturating_add(other.meters),
+        }
+    }
+}
+
 /// What a request needs of every feeder that one of its meters is on. A feeder that it only names is nobody's business.
 pub(super) fn demands(request: &EnrolRequest) -> BTreeMap<FeederId, Demand> {
     let mut listed = BTreeMap::<FeederId, Demand>::new();

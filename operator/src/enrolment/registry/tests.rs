@@ -17,6 +17,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
         profile: None,
+        areas: Default::default(),
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),
         latest: UnixMillis(1_700_000_000_000),

@@ -9,19 +9,25 @@ impl PlanBook {
     /// to every window, because a replayed or simulated fleet starts in the past. Does nothing if there is such a feeder, or
     /// no profile carries the reference.
     pub(crate) fn add_feeder(&mut self, feeder: &FeederId, reference_wh: u64, meters: u32) {
-        if self.reference_wh(feeder).is_some() {
+        if self.newest(feeder).is_some() {
             return;
         }
-        if let Some(setting) = self.choice.setting(feeder, reference_wh, meters) {
-            self.add_setting(setting, WindowStart(0));
+        let of_its_area = self.settings_of_area(feeder);
+        if !of_its_area.is_empty() {
+            for setting in of_its_area {
+                let first_window = setting.first_window;
+                self.add_setting(setting, first_window);
+            }
+        } else if let Some(setting) = self.choice.setting(feeder, reference_wh, meters) {
+            let areas = self.areas_of(feeder).cloned();
+            self.add_setting(FeederPlan { areas, ..setting }, WindowStart(0));
         }
     }
 
-    /// Gives a feeder that has outgrown its setting a new one with room for `meters`, from the first window after `now` on,
-    /// unless one is to come already or there is no larger one.
+    /// Gives a feeder that has outgrown its setting, and all that are in its area, a new one with room for `meters`, from the first
+    /// window after `now` on, unless one is to come already or there is no larger one.
     pub(crate) fn outgrown(&mut self, feeder: &FeederId, meters: u32, now: UnixSeconds) {
-        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX)).cloned();
-        let (Some(newest), Ok(grid)) = (newest, self.plan.grid()) else {
+        let (Some(newest), Ok(grid)) = (self.newest(feeder).cloned(), self.plan.grid()) else {
             return;
         };
         if newest.first_window.0 > now.0 {
@@ -40,10 +46,19 @@ impl PlanBook {
             "the feeder has as many meters as its setting allows: a new setting has room for more from first_window on, \
              and meters that ask until then are refused (batch_full)"
         );
-        self.add_setting(setting, first_window);
+        for feeder in self.together(feeder) {
+            let areas = self.newest(&feeder).and_then(|newest| newest.areas.clone());
+            let setting = setting.clone();
+            let setting = FeederPlan {
+                feeder,
+                areas,
+                ..setting
+            };
+            self.add_setting(setting, first_window);
+        }
     }
 
-    fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
+    pub(super) fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
         if self.plan.feeders.len() >= wire::MAX_FEEDERS {
             return;
         }
@@ -61,8 +76,12 @@ impl PlanBook {
 
     /// The newest reference of a feeder, in Wh.
     pub(crate) fn reference_wh(&self, feeder: &FeederId) -> Option<u64> {
+        self.newest(feeder).map(|entry| entry.reference_wh)
+    }
+
+    /// The newest setting of a feeder.
+    pub(super) fn newest(&self, feeder: &FeederId) -> Option<&FeederPlan> {
         // The list is sorted: this is asked for each of a million meters.
-        let newest = self.plan.feeder(feeder, WindowStart(u64::MAX));
-        newest.map(|entry| entry.reference_wh)
+        self.plan.feeder(feeder, WindowStart(u64::MAX))
     }
 }

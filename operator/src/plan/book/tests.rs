@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::plan::stored::stored_plan;
@@ -18,6 +19,7 @@ fn settings() -> PlanSettings {
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
         profile: None,
+        areas: Default::default(),
         min_meters: 15,
         term: Term(Duration::from_secs(86_400)),
         latest: NOW,
@@ -409,4 +411,101 @@ fn a_damaged_plan_and_too_large_a_batch_are_refused() {
         ),
         Err(PlanError::Shape(_))
     ));
+}
+
+fn areas(under: &[(&str, &str, Option<&str>)]) -> BTreeMap<FeederId, wire::Areas> {
+    let areas = under.iter().map(|(id, transformer, substation)| {
+        let areas = wire::Areas {
+            transformer: transformer.parse().unwrap(),
+            substation: substation.map(|id| id.parse().unwrap()),
+        };
+        (feeder(id), areas)
+    });
+    areas.collect()
+}
+
+#[test]
+fn feeders_of_one_substation_have_one_scale_and_room_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let under = areas(&[
+        ("a", "t-1", Some("north")),
+        ("b", "t-2", Some("north")),
+        ("c", "t-3", None),
+    ]);
+    let settings = PlanSettings {
+        areas: under.clone(),
+        ..settings()
+    };
+    let (mut book, _) = open(dir.path(), &settings).unwrap();
+    book.add_feeder(&feeder("a"), 4096, 300);
+    book.add_feeder(&feeder("b"), 1024, 10);
+    book.add_feeder(&feeder("c"), 1024, 10);
+    let now = UnixSeconds(NOW.0 / 1000);
+    let newest = |book: &PlanBook, id| book.newest(&feeder(id)).unwrap().clone();
+    let [a, b, c] = ["a", "b", "c"].map(|id| newest(&book, id));
+    assert_eq!((a.reference_wh, a.max_meters), (4096, 1_023));
+    assert!(b.has_scale_of(&a) && !c.has_scale_of(&a));
+    assert_eq!(b.areas, under.get(&feeder("b")).cloned());
+    assert_eq!(
+        book.together(&feeder("a")),
+        [feeder("a"), feeder("b")].into()
+    );
+    assert!(book.is_area("north") && book.is_area("t-3") && !book.is_area("a"));
+    // One that has outgrown it takes the others along.
+    book.outgrown(&feeder("b"), 2_000, now);
+    let [a, b] = ["a", "b"].map(|id| newest(&book, id));
+    assert_eq!((a.max_meters, a.first_window), (4_095, b.first_window));
+    assert!(b.has_scale_of(&a) && a.first_window.0 > now.0);
+    assert_eq!(a.areas, under.get(&feeder("a")).cloned());
+    // And whoever joins later has what they had and will have.
+    let with_another = areas(&[("a", "t-1", Some("north")), ("d", "t-2", Some("north"))]);
+    book.areas = AreaMap::new(with_another);
+    book.add_feeder(&feeder("d"), 256, 1);
+    let settings = book.plan().feeders.iter();
+    let of_d: Vec<_> = settings
+        .filter(|setting| setting.feeder == feeder("d"))
+        .collect();
+    assert_eq!(of_d.len(), 2);
+    assert_eq!(
+        (of_d[0].max_meters, of_d[0].first_window),
+        (1_023, WindowStart(0))
+    );
+    assert_eq!(
+        (of_d[1].max_meters, of_d[1].first_window),
+        (4_095, a.first_window)
+    );
+}
+
+#[test]
+fn feeders_that_are_put_into_an_area_or_taken_out_have_new_settings_from_the_next_window_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut book, keyring) = open(dir.path(), &settings()).unwrap();
+    book.add_feeder(&feeder("a"), 4096, 20);
+    book.add_feeder(&feeder("b"), 1024, 20);
+    book.save(&keyring, NOW).unwrap();
+    let under = areas(&[("a", "t-1", None), ("b", "t-1", None)]);
+    let with_areas = PlanSettings {
+        areas: under,
+        ..settings()
+    };
+    let now = UnixSeconds(NOW.0 / 1000);
+    let (mut book, keyring) = open(dir.path(), &with_areas).unwrap();
+    book.set_areas(|_| 200, now);
+    let (a, b) = (
+        book.newest(&feeder("a")).unwrap(),
+        book.newest(&feeder("b")).unwrap(),
+    );
+    assert_eq!((a.reference_wh, a.max_meters), (4096, 1_023));
+    assert!(a.has_scale_of(b) && a.areas == b.areas && a.areas.is_some());
+    let grid = book.plan().grid().unwrap();
+    assert_eq!(a.first_window, grid.next_window(grid.window_of(now)));
+    let before = book.plan().feeder(&feeder("b"), WindowStart(0)).unwrap();
+    assert_eq!((before.reference_wh, &before.areas), (1024, &None));
+    book.save(&keyring, NOW).unwrap();
+    book.set_areas(|_| 200, now);
+    assert!(!book.is_unsaved(), "they are as they are to be");
+    let (mut book, _) = open(dir.path(), &settings()).unwrap();
+    book.set_areas(|_| 200, now);
+    let a = book.newest(&feeder("a")).unwrap();
+    assert_eq!((a.reference_wh, &a.areas), (4096, &None));
 }

@@ -1,11 +1,12 @@
 //! The plan and the rules of release.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use packed::layout::MAX_EDGES;
 
-use super::super::{Plan, Release};
-use super::{Check, DAY, range, require};
+use super::super::{Plan, Release, Transformer};
+use super::{Check, DAY, Wrong, range, require};
 
 pub(super) fn plan(plan: &Plan) -> Check {
     require("plan.interval", divides_a_day(plan.interval), || {
@@ -19,6 +20,10 @@ pub(super) fn plan(plan: &Plan) -> Check {
         2,
         u32::MAX,
     )?;
+    areas(&plan.areas).map_err(|problem| Wrong {
+        key: "plan.areas",
+        problem,
+    })?;
     let edges = &plan.histogram_edges;
     let ascend = edges.first() > Some(&0) && edges.is_sorted_by(|a, b| a < b);
     require(
@@ -30,6 +35,50 @@ pub(super) fn plan(plan: &Plan) -> Check {
             )
         },
     )
+}
+
+/// Each feeder is under one transformer, and a name is that of one thing: topics and metrics have both by name.
+fn areas(transformers: &[Transformer]) -> Result<(), String> {
+    let mut names = BTreeMap::new();
+    let mut under = BTreeMap::new();
+    for Transformer {
+        transformer,
+        substation,
+        feeders,
+    } in transformers
+    {
+        if feeders.is_empty() {
+            return Err(format!(
+                "no feeder is under the transformer {transformer}; expected at least one"
+            ));
+        }
+        if names.insert(transformer.as_str(), "transformer").is_some() {
+            return Err(format!(
+                "{transformer} is there twice; expected each transformer once, with all its feeders, and a name of its own for \
+                 each substation"
+            ));
+        }
+        if let Some(substation) = substation
+            && names.insert(substation.as_str(), "substation") == Some("transformer")
+        {
+            return Err(format!(
+                "{substation} is a transformer and a substation; expected two names, and no substation in another"
+            ));
+        }
+        for feeder in feeders {
+            if let Some(other) = under.insert(feeder.as_str(), transformer) {
+                return Err(format!(
+                    "the feeder {feeder} is under {other} and under {transformer}; expected it under one"
+                ));
+            }
+        }
+    }
+    match under.keys().find(|feeder| names.contains_key(*feeder)) {
+        Some(name) => Err(format!(
+            "{name} is an area and a feeder; expected another name for the area"
+        )),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn release(release: &Release) -> Check {

@@ -1,5 +1,6 @@
 //! What the lists of a plan consist of: earlier minimum groups, settings of feeders, key epochs, analytics services.
 
+use super::areas::Areas;
 use super::{MAX_FEEDERS, Plan};
 use crate::cbor::{Reader, Writer};
 use crate::contributors::MAX_CONTRIBUTORS;
@@ -45,6 +46,8 @@ impl EarlierMinimum {
 pub struct FeederPlan {
     /// The feeder.
     pub feeder: FeederId,
+    /// The areas that it is in, if it is in any.
+    pub areas: Option<Areas>,
     /// The parameter profile of its ciphertexts.
     pub profile: ProfileName,
     /// Full scale of a reading, in Wh: a power of two no smaller than the energy any meter of the feeder can have in an
@@ -89,10 +92,19 @@ pub struct AnalyticsEntry {
 }
 
 impl FeederPlan {
+    /// Whether reports under the two settings can be added up, as far as their scale goes.
+    pub fn has_scale_of(&self, other: &Self) -> bool {
+        let scale = |setting: &Self| {
+            let units = (setting.quantum_wh, setting.square_unit_wh2);
+            (setting.reference_wh, units, setting.max_meters)
+        };
+        self.profile == other.profile && scale(self) == scale(other)
+    }
+
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.array(10);
         writer.text(self.feeder.as_str());
-        writer.null(); // area
+        Areas::write(self.areas.as_ref(), writer);
         writer.text(self.profile.as_str());
         writer.uint(self.reference_wh);
         writer.uint(self.quantum_wh);
@@ -106,9 +118,9 @@ impl FeederPlan {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         reader.array_of(10, "plan.feeder_setting")?;
         let feeder = reader.id("plan.feeder")?;
-        reader.reserved_null("plan.area")?;
         let setting = Self {
             feeder,
+            areas: Areas::read(reader)?,
             profile: reader.id("plan.profile")?,
             reference_wh: reader.power_of_two("plan.reference_wh")?,
             quantum_wh: reader.power_of_two("plan.quantum_wh")?,
@@ -137,7 +149,10 @@ impl FeederPlan {
                 layout: plan.layout.clone(),
             });
         }
-        Ok(())
+        match &self.areas {
+            Some(areas) => areas.check(),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ fn id<T: for<'t> TryFrom<&'t str, Error = IdError>>(text: &str) -> T {
 fn setting(feeder: &str, since: u64, first_window: u64) -> FeederPlan {
     FeederPlan {
         feeder: id(feeder),
+        areas: None,
         profile: id("additive"),
         reference_wh: 1024,
         quantum_wh: 1,

@@ -1,0 +1,62 @@
+//! Feeders of one area are sized together.
+
+use std::collections::BTreeMap;
+
+use wire::{FeederId, UnixSeconds};
+
+use super::Registry;
+use super::demand::Demand;
+use crate::metrics;
+
+impl Registry {
+    /// Gives feeders the areas of the configuration.
+    pub(crate) fn adopt_areas(&mut self) {
+        let now = UnixSeconds(self.clock.now().0 / 1000);
+        let roster = &self.roster;
+        self.plan.set_areas(|feeder| roster.on_feeder(feeder), now);
+    }
+
+    /// Meters on a feeder and on those that are in one area with it.
+    pub(super) fn together_with(&self, feeder: &FeederId) -> u32 {
+        let feeders = self.plan.together(feeder);
+        let meters = feeders.iter().map(|other| self.roster.on_feeder(other));
+        meters.fold(0, u32::saturating_add)
+    }
+
+    /// What a request needs of a feeder and of those that are in one area with it.
+    pub(super) fn demand_together(
+        &self,
+        feeder: &FeederId,
+        demands: &BTreeMap<FeederId, Demand>,
+    ) -> Option<Demand> {
+        demands.get(feeder)?;
+        let together = demands
+            .iter()
+            .filter(|(other, _)| self.plan.is_together(feeder, other));
+        together.map(|(_, demand)| *demand).reduce(Demand::and)
+    }
+
+    /// The same of the list of physical meters, if there is one with the feeder.
+    pub(super) fn listed_demand(&self, feeder: &FeederId) -> Option<Demand> {
+        let of = |feeder: &FeederId| {
+            let (capacity, meters) = self.physical.feeder(feeder)?;
+            Some(Demand { capacity, meters })
+        };
+        of(feeder)?;
+        let together = self.plan.configured_together(feeder);
+        together.filter_map(of).reduce(Demand::and)
+    }
+
+    /// Says which areas can have no total of their rest.
+    pub(super) fn say_divided_areas(&self) {
+        let divided = self.plan.divided_areas();
+        metrics::divided_areas(divided.len());
+        for areas in divided {
+            tracing::warn!(
+                area = %areas.topmost(),
+                "feeders of this area belong to several analytics services, so what is too small there to be released cannot be \
+                 added up: give all of them to one, by analytics.feeders"
+            );
+        }
+    }
+}
