@@ -258,6 +258,7 @@ impl EventLoop {
                     members: registry.roster.members(&feeder),
                     plan: registry.plan.plan().clone(),
                     min_meters: registry.plan.min_meters().clone(),
+                    others: registry.others_in_rest(&feeder, &message.payload),
                     payload: message.payload.clone(),
                     feeder,
                 };

@@ -94,6 +94,14 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             print!("{}", answer?);
             Ok(())
         }
+        Command::Ask(Question::Area { area, time }) => {
+            let output = args.output.into();
+            print!(
+                "{}",
+                answers::area::area(settings, &area, &time.into(), output)?
+            );
+            Ok(())
+        }
         Command::Export { totals, .. } => {
             let rows = answers::export::csv(settings, &totals.into(), std::io::stdout().lock())?;
             eprintln!("{rows} intervals");

@@ -104,6 +104,9 @@ fn row(report: &FeederReport) -> String {
         (0, clamped) => write!(line, "  {clamped} clamped, {missing} missing"),
         (withheld, _) => write!(line, "  {missing} missing, {withheld} withheld intervals"),
     };
+    if !report.rest.is_empty() {
+        let _ = write!(line, "  rest of an area: {} feeders", report.rest.len());
+    }
     line
 }
 

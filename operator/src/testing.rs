@@ -109,6 +109,8 @@ pub(crate) fn scale() -> Scale {
         edges: Edges::new(&[100, 200]).unwrap(),
         reference_wh: 16_384,
         enrolled: 50,
+        part: Part(0),
+        areas: Vec::new(),
         rules: release::Rules::new(15),
     }
 }

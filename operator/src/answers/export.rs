@@ -39,6 +39,8 @@ struct Row<'a> {
     /// Share of the meters that export, and of those that export or use nothing.
     exporting: Option<f64>,
     zero_or_below: Option<f64>,
+    /// Of the rest of an area, which stands in the place of the feeder: how many feeders are in it.
+    feeders_in_rest: Option<usize>,
 }
 
 /// Writes the totals that a selection names, in the order of release, and returns how many intervals there were.
@@ -98,6 +100,7 @@ fn write(
                 largest_to_wh,
                 exporting: share(|of| &of.exporting),
                 zero_or_below: share(|of| &of.zero_or_below),
+                feeders_in_rest: Some(report.rest.len()).filter(|feeders| *feeders > 0),
             })?;
             rows += 1;
         }
@@ -124,9 +127,9 @@ mod tests {
         let rows = write(&selection, [Ok(report)].into_iter(), &mut text).unwrap();
         let expected = "feeder,interval_start,interval_s,part,energy_wh,present,meters,mean_wh,std_wh,\
                         p25_from_wh,p25_to_wh,median_from_wh,median_to_wh,p75_from_wh,p75_to_wh,p90_from_wh,p90_to_wh,\
-                        largest_from_wh,largest_to_wh,exporting,zero_or_below\n\
-                        feeder-1,2014-03-03T00:00:00Z,3600,0,4,20,20,0.2,,,,,,,,,,,,,\n\
-                        feeder-1,2014-03-03T01:00:00Z,3600,0,,,20,,,,,,,,,,,,,,\n";
+                        largest_from_wh,largest_to_wh,exporting,zero_or_below,feeders_in_rest\n\
+                        feeder-1,2014-03-03T00:00:00Z,3600,0,4,20,20,0.2,,,,,,,,,,,,,,\n\
+                        feeder-1,2014-03-03T01:00:00Z,3600,0,,,20,,,,,,,,,,,,,,,\n";
         assert_eq!(
             (rows, String::from_utf8(text).unwrap().as_str()),
             (2, expected)

@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //! - [`select`]: which totals · `demand`: the demand of a feeder, interval by interval, of all its parts
+//! - [`area`]: transformers and substations
 //! - `statistics`: what is computed from it, with the definitions · [`profile`]: printed · [`percentiles`]: across meters
 //! - [`export`]: totals as CSV
 
+pub mod area;
 mod demand;
 pub mod export;
 pub mod percentiles;

@@ -11,6 +11,7 @@ use super::demand::Demand;
 use super::select::Selection;
 use super::statistics::{At, Statistics};
 use crate::print::{Output, utc};
+use crate::release::report::FeederReport;
 
 /// The answer, serialised as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -29,7 +30,14 @@ pub fn profile(
     selection: &Selection,
     output: Output,
 ) -> anyhow::Result<String> {
-    let demands = Demand::of(selection, selection.reports(settings)?)?;
+    // The rest of an area is of no feeder.
+    let of_feeders = |report: &anyhow::Result<FeederReport>| {
+        report
+            .as_ref()
+            .map_or(true, |report| report.rest.is_empty())
+    };
+    let reports = selection.reports(settings)?.filter(of_feeders);
+    let demands = Demand::of(selection, reports)?;
     let profile = Profile {
         together: (demands.len() > 1)
             .then(|| Statistics::together(demands.values()))

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use operator::answers::select::Selection;
 use operator::rotate;
-use wire::{FeederId, UnixSeconds};
+use wire::{AreaId, FeederId, UnixSeconds};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Question {
@@ -17,6 +17,16 @@ pub(crate) enum Question {
         after_help = "Examples:\n  operator ask percentiles --feeder feeder-1\n  operator --output json ask percentiles --from 2026-01-01T00:00:00Z"
     )]
     Percentiles(TotalsArg),
+    /// What did a transformer or a substation consume, with feeders that are too small to have a total of their own
+    #[command(after_help = "Examples:\n  operator ask area --area substation-north")]
+    Area {
+        /// The transformer or substation
+        #[arg(long)]
+        area: AreaId,
+
+        #[command(flatten)]
+        time: TimeArg,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +35,12 @@ pub(crate) struct TotalsArg {
     #[arg(long = "feeder")]
     feeders: Vec<FeederId>,
 
+    #[command(flatten)]
+    time: TimeArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TimeArg {
     /// From the interval that begins at this time or later, RFC 3339 or Unix seconds
     #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
     from: Option<UnixSeconds>,
@@ -38,8 +54,17 @@ impl From<TotalsArg> for Selection {
     fn from(totals: TotalsArg) -> Self {
         Self {
             feeders: totals.feeders,
-            from: totals.from,
-            to: totals.to,
+            ..totals.time.into()
+        }
+    }
+}
+
+impl From<TimeArg> for Selection {
+    fn from(time: TimeArg) -> Self {
+        Self {
+            from: time.from,
+            to: time.to,
+            ..Self::default()
         }
     }
 }

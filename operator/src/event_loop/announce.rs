@@ -88,6 +88,10 @@ impl EventLoop {
 
     /// The meters of a part that did not open stay, but for one that the parts of several windows isolate.
     fn burnt(&mut self, sum: &Sum, meters: &[MeterId]) {
+        // It has the same meters in every window, so that windows isolate nobody.
+        if sum.rest.is_some() {
+            return;
+        }
         let members = self.enrolment.registry.roster.members(&sum.feeder);
         let of = members.expected(sum.window);
         let isolated = self.suspects.burnt(&sum.feeder, sum.window, meters, of);
@@ -104,7 +108,11 @@ impl EventLoop {
         metrics::taken(&report);
         self.releases += 1;
         self.feeders.taken(&report);
-        self.rotation.released(&report.feeder, report.window_start);
+        let of_rest = report.rest.iter().map(|share| &share.feeder);
+        let alone = report.rest.is_empty().then_some(&report.feeder);
+        for feeder in of_rest.chain(alone) {
+            self.rotation.released(feeder, report.window_start);
+        }
         self.observer.tell(Event::Ciphertext {
             feeder: report.feeder.clone(),
             window: report.window_start,

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use packed::layout::{Encoding, Totals};
 use service::failpoint;
-use wire::{DeploymentId, Opened, Plan, Reason, Sum};
+use wire::{DeploymentId, FeederId, Opened, Plan, Reason, Sum};
 use zeroize::Zeroizing;
 
 use crate::keys::keyring::Keyring;
@@ -113,20 +113,25 @@ impl Opener {
         &mut self,
         opened: &Opened<Sum>,
         plan: &Plan,
-        members: &Members,
+        (members, others): (&Members, &[(FeederId, Arc<Members>)]),
     ) -> Result<Unmasked, Reason> {
         let sum = &opened.message;
         let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
-        let mut under = self.under(sum, plan, members)?;
+        let under = self.under(sum, plan, members)?;
         let contributors = sum.contributors();
         let mut residues = under.decrypt(&opened.limbs, contributors)?;
-        if masked {
-            let masks = under.masks(sum.set.iter().zip(sum.salts.iter().copied()))?;
-            masks.subtract_from(&mut residues);
-        }
         let Under {
             encoding, sigma, ..
         } = under;
+        // Each feeder's masks are bound to its own setting. The rules have seen to it that all have one scale.
+        for share in sum.shares().filter(|_| masked) {
+            let mut others = others.iter();
+            let other = others.find(|(other, _)| other == share.feeder);
+            let members = other.map_or(members, |(_, members)| &**members);
+            let mut under = self.under_of(share.feeder, sum, plan, members)?;
+            let masks = under.masks(share.set.iter().zip(share.salts.iter().copied()))?;
+            masks.subtract_from(&mut residues);
+        }
         Ok(Unmasked {
             zeros_pass: encoding.checks_pass(&residues, contributors, sigma) || !zeros,
             encoding,
@@ -157,7 +162,19 @@ impl Opener {
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Under<'a>, Reason> {
-        Under::new((&self.keyring, &mut self.pads), sum, plan, members)
+        self.under_of(&sum.feeder, sum, plan, members)
+    }
+
+    /// As a sum's own feeder, another one of the rest of an area.
+    fn under_of<'a>(
+        &'a mut self,
+        feeder: &FeederId,
+        sum: &Sum,
+        plan: &Plan,
+        members: &'a Members,
+    ) -> Result<Under<'a>, Reason> {
+        let at = (feeder, sum.epoch, sum.window);
+        Under::new((&self.keyring, &mut self.pads), at, plan, members)
     }
 
     fn enforces(&self, check: Check) -> bool {

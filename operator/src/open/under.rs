@@ -5,7 +5,7 @@ use std::sync::Arc;
 use masks::{Label, PadSum};
 use packed::layout::Encoding;
 use packed::{PackError, RING, sum::lift};
-use wire::{Digest, Plan, Reason, Salt, Sum, WindowStart};
+use wire::{Digest, FeederId, KeyEpoch, Plan, Reason, Salt, WindowStart};
 use zeroize::Zeroizing;
 
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
@@ -26,33 +26,33 @@ pub(crate) struct Under<'a> {
 }
 
 impl<'a> Under<'a> {
-    /// What `sum` is opened under.
+    /// What a sum of this feeder, key epoch and window is opened under.
     ///
     /// # Errors
     /// There are no keys of its epoch, or no setting of its feeder.
     pub(super) fn new(
         (keyring, pads): (&Keyring, &'a mut PadKeys),
-        sum: &Sum,
+        (feeder, epoch, window): (&FeederId, KeyEpoch, WindowStart),
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Self, Reason> {
         // A key that was there once may be brought back; what is refused for good cannot.
         let newest = plan.epochs.last().map(|epoch| epoch.epoch);
-        let existed = sum.epoch >= FIRST_EPOCH && Some(sum.epoch) <= newest;
-        let keys = keyring.get(sum.epoch).ok_or(match existed {
+        let existed = epoch >= FIRST_EPOCH && Some(epoch) <= newest;
+        let keys = keyring.get(epoch).ok_or(match existed {
             true => Reason::NotReady,
             false => Reason::UnknownEpoch,
         })?;
-        let setting = plan.feeder(&sum.feeder, sum.window);
+        let setting = plan.feeder(feeder, window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         let encoding = encoding(plan, setting)?;
         Ok(Self {
             sigma: packed::noise::sigma(encoding.profile, &keys.norms()),
             encoding,
-            setting: plan.setting_digest(setting, &keys.entry(sum.epoch, sum.window)),
-            window: sum.window,
+            setting: plan.setting_digest(setting, &keys.entry(epoch, window)),
+            window,
             members,
-            pads: pads.of_feeder(&sum.feeder, sum.epoch, &keys, members.next_number()),
+            pads: pads.of_feeder(feeder, epoch, &keys, members.next_number()),
             keys,
         })
     }

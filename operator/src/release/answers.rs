@@ -39,7 +39,11 @@ impl Signer<'_> {
             present: report.present.clone(),
             energy_wh: report.energy_wh.clone(),
         };
-        self.seal(self.topics.total(&report.feeder), &total)
+        let topic = match (report.rest.is_empty(), report.areas.first()) {
+            (false, Some(area)) => self.topics.area_total(area),
+            _ => self.topics.total(&report.feeder),
+        };
+        self.seal(topic, &total)
     }
 
     fn seal(&self, topic: String, message: &impl Message) -> (String, Bytes) {

@@ -13,6 +13,10 @@ pub(super) fn since_the_window_before(
     sum: &Sum,
     plan: &Plan,
 ) -> Result<Option<Churn>, LedgerError> {
+    // Whose feeders are too small differs from window to window, so that of a rest says little.
+    if sum.rest.is_some() {
+        return Ok(None);
+    }
     let grid = plan.grid().ok();
     let Some(before) = grid.and_then(|grid| grid.window_before(sum.window)) else {
         return Ok(None);

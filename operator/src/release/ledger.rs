@@ -34,9 +34,9 @@ use std::path::Path;
 use redb::ReadableDatabase as _;
 use serde::Serialize;
 use service::failpoint;
-use wire::{DeploymentId, FeederId, KeyEpoch, WindowStart};
+use wire::{AreaId, DeploymentId, FeederId, KeyEpoch, WindowStart};
 
-use crate::release::opening::{Opening, Release};
+use crate::release::opening::{Opening, Release, Role, name_of};
 use crate::release::refused::{self, Refused, Search};
 use crate::release::report::FeederReport;
 use crate::release::totals::{COMMIT_MAX, Totals};
@@ -121,12 +121,13 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Makes it durable that the contributors of these sums are spent. At most [`COMMIT_MAX`] at once.
+    /// Makes it durable that the contributors of these sums are spent. Of at most [`COMMIT_MAX`] at once.
     ///
     /// # Errors
     /// The ledger could not be written: nobody may look at what the sums say.
     pub(crate) fn spend(&mut self, openings: &[Opening]) -> Result<Spent, LedgerError> {
-        debug_assert!(openings.len() <= COMMIT_MAX);
+        let sums = openings.iter().filter(|row| row.role != Role::Share);
+        debug_assert!(sums.count() <= COMMIT_MAX);
         self.store.spend(openings)?;
         Ok(Spent(()))
     }
@@ -142,8 +143,8 @@ impl Ledger {
         failed: &[Refused],
     ) -> Result<(), LedgerError> {
         self.store.add_owed()?;
-        let mut rows: Vec<Opening> = released.iter().map(release).collect();
-        rows.extend(failed.iter().map(Refused::opening));
+        let mut rows: Vec<Opening> = released.iter().flat_map(releases).collect();
+        rows.extend(failed.iter().flat_map(Refused::openings));
         if !failed.is_empty() {
             self.refused.append(&json(failed))?;
         }
@@ -176,7 +177,19 @@ impl Ledger {
         feeder: &FeederId,
         window: WindowStart,
     ) -> Result<Vec<Opening>, LedgerError> {
-        self.store.window(feeder, window)
+        self.store.window(feeder, window, rows::TOTAL)
+    }
+
+    /// The rests opened of an area's window.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn rests(
+        &mut self,
+        area: &AreaId,
+        window: WindowStart,
+    ) -> Result<Vec<Opening>, LedgerError> {
+        self.store.window(&name_of(area), window, rows::REST)
     }
 
     /// How many answers under a key epoch said no: sums that did not open, and culprits of searches.
@@ -252,6 +265,20 @@ impl Ledger {
     }
 }
 
+/// The rows of a release: that of [`release`], and of the rest of an area those of its shares.
+fn releases(report: &FeederReport) -> Vec<Opening> {
+    let whole = release(report);
+    let shares = report.rest.iter().map(|share| Opening {
+        feeder: share.feeder.clone(),
+        part: share.part,
+        meters: share.meters,
+        role: Role::Share,
+        ..whole.clone()
+    });
+    let shares: Vec<_> = shares.collect();
+    [whole].into_iter().chain(shares).collect()
+}
+
 /// The row of a release that only the totals know. Who is in it they do not say, so it may be anybody.
 fn release(report: &FeederReport) -> Opening {
     let opening = Opening::from(Release {
@@ -265,6 +292,10 @@ fn release(report: &FeederReport) -> Opening {
     });
     Opening {
         replaces: report.replaces,
+        role: match report.rest.is_empty() {
+            true => Role::Whole,
+            false => Role::Rest,
+        },
         ..opening
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use service::failpoint;
-use wire::{AnalyticsId, ContributorSet, Digest, FeederId, KeyEpoch, Part, Sum, WindowStart};
+use wire::{
+    AnalyticsId, AreaId, ContributorSet, Digest, FeederId, KeyEpoch, Part, Rest, Sum, WindowStart,
+};
 
 /// How far an opening has come. It never goes back. The numbers are those of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,20 @@ pub(crate) enum Stage {
     Divided = 2,
     /// It did not open, and nothing takes its place.
     Burnt = 3,
+}
+
+/// What an opening stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A sum of a feeder.
+    #[default]
+    Whole,
+    /// One feeder's share of the rest of an area: its contributors are spent like those of any sum. In the ledger it is a
+    /// whole; what it is a share of fails once, not once a feeder.
+    Share,
+    /// The rest of an area, as such: the contributors are in its shares. Its feeder is the area, and its parts count the
+    /// rests of that area in the window.
+    Rest,
 }
 
 /// A sum that was opened, or is about to be: a row of the ledger. No meter is in two openings of a window, except in one
@@ -39,6 +55,7 @@ pub(crate) struct Opening {
     /// Its contributors. Not known of what earlier versions took: then every meter of the feeder counts as one.
     pub set: Option<ContributorSet>,
     pub stage: Stage,
+    pub role: Role,
 }
 
 impl Opening {
@@ -56,7 +73,34 @@ impl Opening {
             content: content(sum, digest),
             set: Some(sum.set.clone()),
             stage: Stage::Spent,
+            role: Role::Whole,
         }
+    }
+
+    /// The opening of the rest of an area, as number `part` in its window, and of its shares.
+    pub(crate) fn of_rest(
+        sum: &Sum,
+        rest: &Rest,
+        part: Part,
+        digest: &Digest,
+    ) -> (Self, Vec<Self>) {
+        let whole = Self {
+            feeder: name_of(&rest.area),
+            part,
+            set: None,
+            role: Role::Rest,
+            ..Self::of(sum, digest)
+        };
+        let shares = sum.shares().map(|share| Self {
+            feeder: share.feeder.clone(),
+            part: share.part,
+            meters: share.set.count(),
+            set: Some(share.set.clone()),
+            role: Role::Share,
+            ..whole.clone()
+        });
+        let shares = shares.collect();
+        (whole, shares)
     }
 
     /// Whether `set` has none of its contributors.
@@ -68,6 +112,8 @@ impl Opening {
     pub(crate) fn failed(&self, min_meters: u32) -> Stage {
         let divisible = self.meters > min_meters.max(1);
         match self.replaces {
+            // Whoever spoils the rest of an area is not looked for in parts of it: they would be below the minimum.
+            _ if self.role != Role::Whole => Stage::Burnt,
             None if divisible && !failpoint::sabotaged("divide") => Stage::Divided,
             _ => Stage::Burnt,
         }
@@ -88,7 +134,24 @@ fn content(sum: &Sum, digest: &Digest) -> Digest {
     bytes.extend_from_slice(&(set.len() as u64).to_le_bytes());
     bytes.extend_from_slice(set);
     bytes.extend(sum.salts.iter().flat_map(|salt| salt.0));
+    if let Some(rest) = &sum.rest {
+        bytes.extend(rest.area.as_str().bytes());
+        for share in &rest.others {
+            let set = share.set.as_bytes();
+            bytes.extend(share.feeder.as_str().bytes());
+            bytes.extend_from_slice(&share.plan_version.0.to_le_bytes());
+            bytes.extend_from_slice(&share.part.0.to_le_bytes());
+            bytes.extend_from_slice(&(set.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(set);
+            bytes.extend(share.salts.iter().flat_map(|salt| salt.0));
+        }
+    }
     Digest::of(&bytes)
+}
+
+/// An area in the place of a feeder: no feeder has its name.
+pub(crate) fn name_of(area: &AreaId) -> FeederId {
+    FeederId::try_from(area.as_str()).expect("every id has the same alphabet")
 }
 
 /// A release, as earlier ledgers and `totals.jsonl` know it.
@@ -121,6 +184,7 @@ impl From<Release> for Opening {
             content: Digest::default(),
             set: None,
             stage: Stage::Released,
+            role: Role::Whole,
         }
     }
 }

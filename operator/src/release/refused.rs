@@ -12,7 +12,7 @@ use wire::{
     AnalyticsId, ContributorSet, Digest, FeederId, GatewayId, KeyEpoch, MeterId, Part, WindowStart,
 };
 
-use super::opening::{Opening, Stage};
+use super::opening::{Opening, Role, Stage};
 use super::report::By;
 use super::take_result::Searched;
 use super::totals;
@@ -41,13 +41,31 @@ pub(crate) struct Refused {
     set: Option<Vec<u8>>,
     /// Its meters; none of a sum that is to be divided.
     pub(super) meters: Vec<MeterId>,
+    /// Of the rest of an area, which then stands in the place of the feeder: its shares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rest: Vec<RefusedShare>,
     #[serde(flatten)]
     by: By,
 }
 
+/// One feeder's share of the rest of an area that did not open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RefusedShare {
+    feeder: FeederId,
+    part: Part,
+    /// As in [`Refused`].
+    set: Vec<u8>,
+}
+
 impl Refused {
-    /// The line of a sum that did not open. `opening` has the stage that it came to, `meters` are those of its set.
-    pub(super) fn new(opening: Opening, meters: Vec<MeterId>, by: By) -> Self {
+    /// The line of a sum that did not open. `opening` has the stage that it came to, `shares` are those of the rest of an
+    /// area, and `meters` all that are in it.
+    pub(super) fn new(opening: Opening, shares: &[Opening], meters: Vec<MeterId>, by: By) -> Self {
+        let rest = shares.iter().map(|share| RefusedShare {
+            feeder: share.feeder.clone(),
+            part: share.part,
+            set: (share.set.as_ref()).map_or_else(Vec::new, |set| set.as_bytes().to_vec()),
+        });
         let divided = opening.stage == Stage::Divided;
         Self {
             feeder: opening.feeder,
@@ -61,12 +79,36 @@ impl Refused {
             content: opening.content,
             set: opening.set.map(|set| set.as_bytes().to_vec()),
             meters: if divided { Vec::new() } else { meters },
+            rest: rest.collect(),
             by,
         }
     }
 
-    /// The row of the ledger for it. A line without a set, or with one that is damaged, stands for every meter of its feeder.
-    pub(super) fn opening(&self) -> Opening {
+    /// What tells its line from those of others.
+    pub(super) fn place(&self) -> (FeederId, WindowStart, Part) {
+        (self.feeder.clone(), self.window_start, self.part)
+    }
+
+    /// The rows of the ledger for it.
+    pub(super) fn openings(&self) -> Vec<Opening> {
+        let whole = self.opening();
+        let shares = self.rest.iter().map(|share| {
+            let set = ContributorSet::from_bytes(&share.set).ok();
+            Opening {
+                feeder: share.feeder.clone(),
+                part: share.part,
+                meters: set.as_ref().map_or(whole.meters, ContributorSet::count),
+                set,
+                role: Role::Share,
+                ..whole.clone()
+            }
+        });
+        let shares: Vec<_> = shares.collect();
+        [whole].into_iter().chain(shares).collect()
+    }
+
+    /// The row of the ledger for it as a whole. A line without a set, or with one that is damaged, stands for every meter of its feeder.
+    fn opening(&self) -> Opening {
         let set = self.set.as_deref().map(ContributorSet::from_bytes);
         let set = set.and_then(Result::ok);
         let named = u32::try_from(self.meters.len()).unwrap_or(u32::MAX);
@@ -84,6 +126,10 @@ impl Refused {
             stage: match self.divided {
                 true => Stage::Divided,
                 false => Stage::Burnt,
+            },
+            role: match self.rest.is_empty() {
+                true => Role::Whole,
+                false => Role::Rest,
             },
         }
     }

@@ -8,10 +8,12 @@
 //! on what was in it, not even how many had a reading.
 
 use super::histogram::Histogram;
+use super::opening::name_of;
 use packed::layout::{Edges, Totals};
 use serde::{Deserialize, Serialize};
 use wire::{
-    AnalyticsId, Digest, FeederId, KeyEpoch, Part, PlanVersion, Sum, UnixMillis, WindowStart,
+    AnalyticsId, AreaId, Digest, FeederId, KeyEpoch, Part, PlanVersion, ShareRef, Sum, UnixMillis,
+    WindowStart,
 };
 
 /// One released window of one feeder.
@@ -30,7 +32,7 @@ use wire::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeederReport {
-    /// The feeder.
+    /// The feeder; of the rest of an area, the area.
     pub feeder: FeederId,
     /// Start of the window, seconds since the Unix epoch.
     pub window_start: WindowStart,
@@ -63,7 +65,13 @@ pub struct FeederReport {
     /// The part that did not open and that this one is a piece of; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Part>,
-    /// Meters enrolled on the feeder when the sum was opened.
+    /// The areas that the feeder is in, the smallest first; of the rest of an area, that area and the one around it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub areas: Vec<AreaId>,
+    /// Where it is the rest of an area: the feeders that were each too small to be released, and are in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rest: Vec<RestShare>,
+    /// Meters enrolled on the feeder when the sum was opened; of the rest of an area, on the feeders in it.
     pub enrolled: u32,
     /// Readings in the sum, as a share of those that all enrolled meters could have, between 0 and 1; those of withheld
     /// intervals do not count. In lines of earlier versions the share of meters.
@@ -103,6 +111,17 @@ pub struct FeederReport {
     pub by: By,
 }
 
+/// A feeder in the rest of an area.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestShare {
+    /// The feeder.
+    pub feeder: FeederId,
+    /// Which sum of the feeder's window.
+    pub part: Part,
+    /// Its meters in the sum.
+    pub meters: u32,
+}
+
 /// Who decrypted a sum, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct By {
@@ -113,7 +132,7 @@ pub struct By {
 }
 
 /// What a report says beyond the content of its sum.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scale {
     /// Length of an interval in seconds.
     pub interval_s: u32,
@@ -127,8 +146,12 @@ pub struct Scale {
     pub edges: Edges,
     /// Of the feeder's setting.
     pub reference_wh: u64,
-    /// Meters enrolled on the feeder.
+    /// Meters enrolled on the feeder, or on those in the rest of an area.
     pub enrolled: u32,
+    /// Which of its window it is, if it is the rest of an area.
+    pub part: Part,
+    /// As [`FeederReport::areas`].
+    pub areas: Vec<AreaId>,
     /// Decide which intervals are withheld, how coarse a deviation is, and how many meters are a cell of a histogram.
     pub rules: release::Rules,
 }
@@ -165,10 +188,26 @@ impl FeederReport {
         };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
+        let share = |share: ShareRef<'_>| RestShare {
+            feeder: share.feeder.clone(),
+            part: share.part,
+            meters: share.set.count(),
+        };
         Self {
-            feeder: sum.feeder.clone(),
+            feeder: match &sum.rest {
+                Some(rest) => name_of(&rest.area),
+                None => sum.feeder.clone(),
+            },
+            areas: scale.areas.clone(),
+            rest: match &sum.rest {
+                Some(_) => sum.shares().map(share).collect(),
+                None => Vec::new(),
+            },
             window_start: sum.window,
-            part: sum.part,
+            part: match sum.rest {
+                Some(_) => scale.part,
+                None => sum.part,
+            },
             interval_s: scale.interval_s,
             meters,
             quantum_wh: scale.quantum_wh,

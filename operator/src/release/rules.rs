@@ -16,12 +16,17 @@
 //! All parts of a window come from one analytics service. Only that service knows which meters are in them: after a feeder
 //! has been handed over, its new owner could know them only by opening some twice.
 
+mod rest;
+
+use std::sync::Arc;
+
 use release::{Answer, Kind, Level, Withheld};
 use service::failpoint;
-use wire::{ContributorSet, Plan, Reason, Sum, UnixMillis};
+use wire::{ContributorSet, FeederId, FeederPlan, Plan, Reason, ShareRef, Sum, UnixMillis};
 
 use super::opening::{Opening, Stage};
 use crate::plan::members::Members;
+pub(crate) use rest::{Rests, judge_rest};
 
 /// The one kind of answer so far: totals, with or without squares.
 const TOTALS: Kind = Kind(0);
@@ -54,6 +59,8 @@ pub(crate) struct Grounds<'a> {
     pub plan: &'a Plan,
     /// The meters of the sum's feeder.
     pub members: &'a Members,
+    /// Those of the other feeders of the rest of an area.
+    pub others: &'a [(FeederId, Arc<Members>)],
     /// Which answers may be given.
     pub release: release::Rules,
     /// Whether the sum's key epoch has refusals left.
@@ -125,6 +132,12 @@ fn again(same: &Opening, asked: &Opening, window: &[Opening]) -> Option<Decision
 
 /// What the plan and the roster ask.
 fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
+    check_window(sum, grounds)?;
+    let mut shares = sum.shares();
+    shares.try_for_each(|share| check_share(sum, &share, grounds))
+}
+
+fn check_window(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
     let plan = grounds.plan;
     check_epoch(sum, plan)?;
     let grid = plan.grid().map_err(|_| Reason::NotReady)?;
@@ -135,22 +148,44 @@ fn check(sum: &Sum, grounds: &Grounds<'_>) -> Result<(), Reason> {
     if is_early && !failpoint::sabotaged("window_clock") {
         return Err(Reason::ReportTooEarly);
     }
-    let feeder = plan
-        .feeder(&sum.feeder, sum.window)
-        .ok_or(Reason::UnknownFeeder)?;
-    if sum.plan_version > plan.version {
+    Ok(())
+}
+
+fn check_share(sum: &Sum, share: &ShareRef<'_>, grounds: &Grounds<'_>) -> Result<(), Reason> {
+    let plan = grounds.plan;
+    let feeder = setting(plan, share.feeder, sum)?;
+    if share.plan_version > plan.version {
         return Err(Reason::UnknownPlan);
     }
-    if sum.plan_version != feeder.since {
+    if share.plan_version != feeder.since {
         return Err(Reason::OutdatedConfig);
     }
     if sum.contributors() > feeder.max_meters {
         return Err(Reason::BatchFull);
     }
-    let mut numbers = sum.set.iter();
-    match numbers.all(|number| grounds.members.is_in(number, sum.window)) {
+    let members = grounds.members_of(sum, share.feeder)?;
+    let mut numbers = share.set.iter();
+    match numbers.all(|number| members.is_in(number, sum.window)) {
         true => Ok(()),
         false => Err(Reason::UnknownMeter),
+    }
+}
+
+/// The setting of a feeder for the window of a sum.
+fn setting<'p>(plan: &'p Plan, feeder: &FeederId, sum: &Sum) -> Result<&'p FeederPlan, Reason> {
+    plan.feeder(feeder, sum.window).ok_or(Reason::UnknownFeeder)
+}
+
+impl<'a> Grounds<'a> {
+    fn members_of(&self, sum: &Sum, feeder: &FeederId) -> Result<&'a Members, Reason> {
+        if *feeder == sum.feeder {
+            return Ok(self.members);
+        }
+        let mut others = self.others.iter();
+        let members = others.find_map(|(other, members)| (other == feeder).then_some(members));
+        members
+            .map(|members| &**members)
+            .ok_or(Reason::UnknownFeeder)
     }
 }
 
@@ -174,20 +209,20 @@ fn check_release(window: &[Opening], sum: &Sum, grounds: &Grounds<'_>) -> Result
         let member = grounds.members.get(number);
         member.map_or(0, |member| member.capacity.watts().0)
     };
-    let late = is_late(&others, sum, grounds.plan);
+    let late = sum.replaces.is_none() && is_late(&others, &sum.feeder, sum, grounds.plan);
     let decision = (grounds.release).judge(&answer(&sum.set), late, &opened, capacity_of);
     decision.released().map_err(reason_of)
 }
 
 /// Whether the sum's reports came after one of their window was released. A window has several sums that are not late where its
 /// reports are of two key epochs, since two keys cannot be added, and where more report than one sum can hold.
-fn is_late(others: &[&Opening], sum: &Sum, plan: &Plan) -> bool {
-    let setting = plan.feeder(&sum.feeder, sum.window);
+fn is_late(others: &[&Opening], feeder: &FeederId, sum: &Sum, plan: &Plan) -> bool {
+    let setting = plan.feeder(feeder, sum.window);
     let has_room =
         |other: &Opening| setting.is_none_or(|setting| other.meters < setting.max_meters);
     let is_before =
         |other: &&Opening| other.replaces.is_none() && other.epoch == sum.epoch && has_room(other);
-    sum.replaces.is_none() && others.iter().any(is_before)
+    others.iter().any(is_before)
 }
 
 /// The reason on the wire for what the rules of release withhold.

@@ -40,9 +40,39 @@ pub(crate) struct Job {
     pub min_meters: Arc<MinMeters>,
     /// The meters of the feeder.
     pub members: Arc<Members>,
+    /// Those of the other feeders of the rest of an area.
+    pub others: Vec<(FeederId, Arc<Members>)>,
 }
 
 impl Job {
+    /// The meters of a feeder of the sum.
+    pub(crate) fn members_of(&self, feeder: &FeederId) -> Option<&Arc<Members>> {
+        if *feeder == self.feeder {
+            return Some(&self.members);
+        }
+        let mut others = self.others.iter();
+        others.find_map(|(other, members)| (other == feeder).then_some(members))
+    }
+
+    /// Meters that the window is to have, over the feeders of the sum.
+    pub(crate) fn expected(&self, sum: &Sum) -> u32 {
+        let members = sum
+            .shares()
+            .filter_map(|share| self.members_of(share.feeder));
+        let expected = members.map(|members| members.expected(sum.window));
+        expected.fold(0, u32::saturating_add)
+    }
+
+    /// The names of all its meters that are in the sum.
+    pub(crate) fn names(&self, sum: &Sum) -> Vec<MeterId> {
+        let names = sum.shares().flat_map(|share| {
+            let members = self.members_of(share.feeder);
+            let numbers = share.set.iter();
+            numbers.filter_map(move |number| Some(members?.get(number)?.meter.clone()))
+        });
+        names.collect()
+    }
+
     /// The job with the plan as it holds for `window`: with that window's minimum group, which is not the plan's newest one if
     /// it was changed since.
     pub(crate) fn of_window(mut self, window: WindowStart) -> Self {

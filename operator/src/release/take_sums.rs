@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
-use wire::{DeploymentId, Digest, Opened, Plan, Reason, Sum, SumStatus, Topics};
+use wire::{DeploymentId, Digest, Opened, Part, Plan, Reason, ShareRef, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
 use super::budget::Budget;
 use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
-use super::rules::{self, Decision, Grounds};
+use super::rules::{self, Decision, Grounds, Rests};
 use super::take_result::{Job, TakeResult};
 use super::verify::verify;
 use crate::event::Excerpt;
@@ -69,6 +69,8 @@ pub(crate) struct SumTaker {
 /// A sum that is decrypted and not looked at yet.
 struct Candidate {
     opening: Opening,
+    /// Those of the feeders in the rest of an area; the opening stands for the whole.
+    shares: Vec<Opening>,
     unmasked: Unmasked,
     /// Its set did not open before: it is not looked at.
     was_asked: bool,
@@ -143,15 +145,13 @@ impl SumTaker {
         };
         let sum = &opened.message;
         let job = job.of_window(sum.window);
-        let of_window =
-            |other: &Candidate| (&other.sum.feeder, other.sum.window) == (&sum.feeder, sum.window);
-        if before.iter().any(of_window) {
+        if before.iter().any(|other| is_of_one_window(&other.sum, sum)) {
             return Considered::Later(job);
         }
         tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), "received");
-        let opening = Opening::of(sum, &opened.digest);
-        let decision = match self.judge(&opening, sum, &job) {
-            Ok(decision) => decision,
+        let judged = self.judge(sum, &opened.digest, &job);
+        let (opening, shares, decision) = match judged {
+            Ok(judged) => judged,
             Err(error) => {
                 metrics::commit_failed();
                 tracing::error!(error = %Chain(&error), "no release is taken until the ledger can be used");
@@ -160,10 +160,14 @@ impl SumTaker {
         };
         let reason = match decision {
             Decision::Open | Decision::Burn => {
-                match self.opener.unmask(&opened, &job.plan, &job.members) {
+                match self
+                    .opener
+                    .unmask(&opened, &job.plan, (&job.members, &job.others))
+                {
                     Ok(unmasked) => {
                         return Considered::Open(Box::new(Candidate {
                             opening,
+                            shares,
                             unmasked,
                             was_asked: decision == Decision::Burn,
                             excerpt: Excerpt::of(&opened.limbs),
@@ -195,24 +199,49 @@ impl SumTaker {
         Considered::Done(self.rejected(sum, &opened.digest, reason))
     }
 
-    /// Holds a sum against the rules and what was opened of its window.
-    fn judge(&mut self, asked: &Opening, sum: &Sum, job: &Job) -> Result<Decision, LedgerError> {
-        let window = self.ledger.window(&sum.feeder, sum.window)?;
+    /// Holds a sum against the rules and what was opened of its window. Returns the openings that it would be, too: the whole, and
+    /// the shares of the rest of an area.
+    fn judge(
+        &mut self,
+        sum: &Sum,
+        digest: &Digest,
+        job: &Job,
+    ) -> Result<(Opening, Vec<Opening>, Decision), LedgerError> {
         let counted = self.counted(sum, &[])?;
         let grounds = Grounds {
             plan: &job.plan,
             members: &job.members,
+            others: &job.others,
             release: self.rules(&job.plan),
             has_refusals: self.may_fail(sum, &job.plan, counted),
             latest_end: latest(&self.clock, self.settings.future_tolerance),
         };
-        let decision = rules::judge(&window, sum, asked, &grounds);
-        Ok(match self.searches.standing(sum, job.plan.min_meters) {
+        if let Some(rest) = &sum.rest {
+            let before = self.ledger.rests(&rest.area, sum.window)?;
+            let same = before.iter().find(|other| other.digest == *digest);
+            let part = same.map_or(Part(before.len() as u16), |same| same.part);
+            let (whole, shares) = Opening::of_rest(sum, rest, part, digest);
+            let windows = sum
+                .shares()
+                .map(|share| self.ledger.window(share.feeder, sum.window));
+            let windows = windows.collect::<Result<Vec<_>, _>>()?;
+            let rests = Rests {
+                before: &before,
+                windows: &windows,
+            };
+            let decision = rules::judge_rest(rests, (sum, rest), &whole, &grounds);
+            return Ok((whole, shares, decision));
+        }
+        let asked = Opening::of(sum, digest);
+        let window = self.ledger.window(&sum.feeder, sum.window)?;
+        let decision = rules::judge(&window, sum, &asked, &grounds);
+        let decision = match self.searches.standing(sum, job.plan.min_meters) {
             Standing::Searched if decision.takes() => Decision::Reject(Reason::NotReady),
             // It is not opened, so it costs no refusal.
             Standing::Spoilt if decision.takes() => Decision::Divide,
             _ => decision,
-        })
+        };
+        Ok((asked, Vec::new(), decision))
     }
 
     /// The rules of release under a plan.
@@ -265,6 +294,17 @@ impl SumTaker {
             window: sum.window,
         }
     }
+}
+
+/// Whether what is opened of one decides on the other: they are of one feeder's window, or are rests of one area's.
+fn is_of_one_window(one: &Sum, other: &Sum) -> bool {
+    let area = |sum: &Sum| sum.rest.as_ref().map(|rest| rest.area.clone());
+    let has_feeder_of = |share: ShareRef<'_>| {
+        let mut others = other.shares();
+        others.any(|other| other.feeder == share.feeder)
+    };
+    let is_of_one_area = area(one).is_some_and(|of_one| Some(of_one) == area(other));
+    one.window == other.window && (is_of_one_area || one.shares().any(has_feeder_of))
 }
 
 #[cfg(test)]

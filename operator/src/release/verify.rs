@@ -21,10 +21,13 @@ pub(super) fn verify(
     if claimed.feeder != job.feeder {
         return Err((window, Reason::WrongTopic));
     }
-    let owner = job
-        .plan
-        .analytics_for(&job.feeder)
-        .filter(|entry| entry.id == claimed.analytics);
+    // The rest of an area comes from the service of all its feeders.
+    let owner = |feeder| {
+        let owner = job.plan.analytics_for(feeder);
+        owner.filter(|entry| entry.id == claimed.analytics)
+    };
+    let is_of_all = claimed.shares().all(|share| owner(share.feeder).is_some());
+    let owner = owner(&job.feeder).filter(|_| is_of_all);
     let key = owner.ok_or((window, Reason::UnknownAnalytics))?.key;
     let topic = topics.sum(&job.feeder);
     unverified

@@ -1,12 +1,15 @@
 //! Feeders of one area are sized together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use wire::{FeederId, UnixSeconds};
+use bytes::Bytes;
+use wire::{FeederId, Sum, UnixSeconds};
 
 use super::Registry;
 use super::demand::Demand;
 use crate::metrics;
+use crate::plan::members::Members;
 
 impl Registry {
     /// Gives feeders the areas of the configuration.
@@ -45,6 +48,26 @@ impl Registry {
         of(feeder)?;
         let together = self.plan.configured_together(feeder);
         together.filter_map(of).reduce(Demand::and)
+    }
+
+    /// The meters of the other feeders that a sum names, if it can be the rest of an area.
+    pub(crate) fn others_in_rest(
+        &self,
+        feeder: &FeederId,
+        payload: &Bytes,
+    ) -> Vec<(FeederId, Arc<Members>)> {
+        let mut settings = self.plan.plan().feeders.iter();
+        if !settings.any(|setting| setting.feeder == *feeder && setting.areas.is_some()) {
+            return Vec::new();
+        }
+        // What is not a sum is refused where it is verified.
+        let Ok(sum) = wire::decode_shared::<Sum>(payload, payload.len()) else {
+            return Vec::new();
+        };
+        let rest = sum.claimed().rest.iter().flat_map(|rest| &rest.others);
+        let known = rest.filter(|share| self.plan.reference_wh(&share.feeder).is_some());
+        let others = known.map(|share| (share.feeder.clone(), self.roster.members(&share.feeder)));
+        others.collect()
     }
 
     /// Says which areas can have no total of their rest.

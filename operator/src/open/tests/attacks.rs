@@ -327,7 +327,9 @@ fn a_wrap_at_half_the_modulus_tells_no_comparison() {
         let added: Vec<_> = named.iter().map(|report| (1, report)).collect();
         let opened = weighted(&fleet, &named, &added);
         let mut opener = opener(&fleet, &[]);
-        let unmasked = opener.unmask(&opened, &fleet.plan, &fleet.members).unwrap();
+        let unmasked = opener
+            .unmask(&opened, &fleet.plan, (&fleet.members, &[]))
+            .unwrap();
         let decoded = encoding.decode(&unmasked.residues, 15, unmasked.sigma);
         told.push(decoded.unwrap_err());
         assert_eq!(unmasked.totals(&Spent::untracked()), Err(NotOpened));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::{FeederId, KeyEpoch};
 
 use super::store::Refusals;
-use super::{Ledger, LedgerError, Place, release};
+use super::{Ledger, LedgerError, Place, release, releases};
 use crate::disk::DiskError;
 use crate::release::opening::Opening;
 use crate::release::refused::{self, Line};
@@ -48,7 +48,7 @@ impl Ledger {
         let mut tail = totals::TAIL;
         let start = loop {
             let start = self.totals.size().saturating_sub(tail);
-            let rows = released(reports(start)?.take(COMMIT_MAX))?;
+            let rows = first_rows(reports(start)?.take(COMMIT_MAX))?;
             let known = rows.len() == COMMIT_MAX && self.store.unsettled(&rows)?.is_empty();
             if known || start == 0 {
                 break start;
@@ -60,7 +60,7 @@ impl Ledger {
         }
         let mut reports = reports(start)?;
         loop {
-            let rows = released(reports.by_ref().take(COMMIT_MAX))?;
+            let rows = all_rows(reports.by_ref().take(COMMIT_MAX))?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -73,7 +73,7 @@ impl Ledger {
     /// first lines are missing, what was released before these is in neither file.
     fn refuse_gap(&mut self, place: &Place<'_>) -> Result<(), LedgerError> {
         let reports = totals::reports(place.totals, 0, place.operator)?;
-        let first = released(reports.take(COMMIT_MAX + 1))?;
+        let first = first_rows(reports.take(COMMIT_MAX + 1))?;
         if self.store.len() == 0 || self.store.unsettled(&first)?.len() <= COMMIT_MAX {
             return Ok(());
         }
@@ -96,11 +96,11 @@ impl Ledger {
         for line in refused::read(&path, place.operator)? {
             match line? {
                 Line::Sum(refused) => {
-                    let row = refused.opening();
-                    let at = (row.feeder.clone(), row.window_start, row.part);
-                    let feeder = row.feeder.clone();
+                    let openings = refused.openings();
+                    let at = refused.place();
+                    let feeder = refused.feeder.clone();
                     // A kill can leave a line twice.
-                    if rows.insert(at, row).is_none() {
+                    if rows.insert(at, openings).is_none() {
                         count(refused.epoch, feeder, 1);
                     }
                 }
@@ -109,7 +109,7 @@ impl Ledger {
                 }
             }
         }
-        let rows: Vec<_> = rows.into_values().collect();
+        let rows: Vec<_> = rows.into_values().flatten().collect();
         let missing = self.store.unsettled(&rows)?;
         self.store.settle(&missing)?;
         for (epoch, feeders) in refusals {
@@ -133,9 +133,20 @@ impl Ledger {
     }
 }
 
-/// The rows of the ledger for some totals.
-fn released(
+/// The first row of the ledger for each of some totals. The others were written with it.
+fn first_rows(
     reports: impl Iterator<Item = Result<FeederReport, DiskError>>,
 ) -> Result<Vec<Opening>, DiskError> {
     reports.map(|report| Ok(release(&report?))).collect()
+}
+
+/// All rows of the ledger for some totals.
+fn all_rows(
+    reports: impl Iterator<Item = Result<FeederReport, DiskError>>,
+) -> Result<Vec<Opening>, DiskError> {
+    let mut rows = Vec::new();
+    for report in reports {
+        rows.extend(releases(&report?));
+    }
+    Ok(rows)
 }

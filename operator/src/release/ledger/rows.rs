@@ -3,7 +3,7 @@
 use redb::{Error, TableDefinition};
 use wire::{AnalyticsId, ContributorSet, Digest, FeederId, KeyEpoch, Part, WindowStart};
 
-use crate::release::opening::{Opening, Stage};
+use crate::release::opening::{Opening, Role, Stage};
 
 /// The sums that were opened. The window comes first, so that those of the same time lie together: a commit touches few pages,
 /// whatever the number of feeders.
@@ -37,12 +37,19 @@ pub(super) type Columns<'a> = (
     Option<&'a [u8]>,
 );
 
-/// The one kind of answer so far: totals. Others spend contributors of their own.
+/// Totals. Another kind of answer would spend contributors of its own.
 pub(super) const TOTAL: u8 = 0;
+
+/// The rest of an area, which stands in the place of the feeder; those who are in it are in rows of [`TOTAL`].
+pub(super) const REST: u8 = 1;
 
 pub(super) fn key(opening: &Opening) -> (u64, &str, u8, u16) {
     let window = opening.window_start.0;
-    (window, opening.feeder.as_str(), TOTAL, opening.part.0)
+    let kind = match opening.role {
+        Role::Whole | Role::Share => TOTAL,
+        Role::Rest => REST,
+    };
+    (window, opening.feeder.as_str(), kind, opening.part.0)
 }
 
 pub(super) fn row(opening: &Opening) -> Columns<'_> {
@@ -59,7 +66,7 @@ pub(super) fn row(opening: &Opening) -> Columns<'_> {
 }
 
 pub(super) fn opening(
-    (window, feeder, _, part): &(u64, &str, u8, u16),
+    (window, feeder, kind, part): &(u64, &str, u8, u16),
     columns: &Columns<'_>,
 ) -> Result<Opening, Error> {
     let (epoch, meters, digest, analytics, stage, replaces, content, set) = *columns;
@@ -76,6 +83,10 @@ pub(super) fn opening(
         content: Digest(*content),
         set: set.map_err(|error| Error::Corrupted(error.to_string()))?,
         stage: stage_of(stage)?,
+        role: match *kind {
+            REST => Role::Rest,
+            _ => Role::Whole,
+        },
     })
 }
 

@@ -13,7 +13,7 @@ use super::FILE;
 use super::count::Count;
 use super::error::{LedgerError, faulty};
 use super::header::{check_header, header_of};
-use super::rows::{SUMS, feeder_id};
+use super::rows::{SUMS, TOTAL, feeder_id};
 use super::store::{REFUSALS, builder};
 use super::{migrate, migrate_2};
 use crate::release::opening::Stage;
@@ -82,7 +82,10 @@ pub(super) fn newest(view: &ReadTransaction) -> Result<BTreeMap<FeederId, Window
         if columns.value().4 != Stage::Released as u8 {
             continue;
         }
-        let (window, feeder, ..) = key.value();
+        let (window, feeder, kind, _) = key.value();
+        if kind != TOTAL {
+            continue;
+        }
         // Windows come in order, so the last one counts.
         match newest.get_mut(feeder) {
             Some(last) => *last = WindowStart(window),

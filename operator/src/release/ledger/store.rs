@@ -15,8 +15,8 @@ use wire::{FeederId, KeyEpoch, WindowStart};
 use super::Place;
 use super::error::{LedgerError, faulty};
 use super::header::{META, header};
-use super::rows::{SUMS, TOTAL, key, opening, row};
-use crate::release::opening::{Opening, Stage};
+use super::rows::{SUMS, key, opening, row};
+use crate::release::opening::{Opening, Role, Stage};
 
 /// How many answers under each key epoch said no: sums that did not open, and culprits of searches.
 pub(super) const REFUSALS: TableDefinition<u32, u32> = TableDefinition::new("refusals");
@@ -167,16 +167,17 @@ impl Store {
         })
     }
 
-    /// What was opened of a feeder's window.
+    /// What was opened of a feeder's window, or in it as the rest of an area of this name.
     pub(super) fn window(
         &mut self,
         feeder: &FeederId,
         window: WindowStart,
+        kind: u8,
     ) -> Result<Vec<Opening>, LedgerError> {
         self.add_owed()?;
         self.with(|database| {
             let table = database.begin_read()?.open_table(SUMS)?;
-            let parts = |part| (window.0, feeder.as_str(), TOTAL, part);
+            let parts = |part| (window.0, feeder.as_str(), kind, part);
             let rows = table.range(parts(0)..=parts(u16::MAX))?.map(|row| {
                 let (key, columns) = row?;
                 opening(&key.value(), &columns.value())
@@ -253,7 +254,9 @@ fn write(database: &Database, rows: &[Opening]) -> Result<u64, Error> {
                 Some(_) => continue,
             };
             table.insert(key(&written), row(&written))?;
-            if matches!(written.stage, Stage::Divided | Stage::Burnt) {
+            let is_refusal = matches!(written.stage, Stage::Divided | Stage::Burnt);
+            // What it is a share of counts.
+            if is_refusal && new.role != Role::Share {
                 count(&mut refusals, written.epoch.0, 1)?;
                 count(
                     &mut of_feeder,

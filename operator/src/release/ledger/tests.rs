@@ -130,7 +130,7 @@ fn refused(openings: &[Opening]) -> Vec<Refused> {
         ..crate::testing::by()
     };
     openings
-        .map(|opening| Refused::new(opening, vec![meter()], by()))
+        .map(|opening| Refused::new(opening, &[], vec![meter()], by()))
         .collect()
 }
 

@@ -17,6 +17,7 @@ fn judge_with(window: &[Opening], sum: &Sum, digest: &Digest, has_refusals: bool
     let grounds = Grounds {
         plan: &plan(),
         members: &members(100),
+        others: &[],
         release: supplements(),
         has_refusals,
         latest_end: UnixMillis(u64::MAX),
@@ -83,6 +84,7 @@ fn late_reports_are_opened_only_where_they_are_allowed_and_many() {
         let grounds = Grounds {
             plan: &plan(),
             members: &members(200),
+            others: &[],
             release: release::Rules {
                 supplement_min_meters,
                 ..release::Rules::new(15)
@@ -115,6 +117,7 @@ fn a_second_sum_under_another_key_or_beside_a_full_one_is_not_late() {
         let grounds = Grounds {
             plan: &plan,
             members: &members(100),
+            others: &[],
             release: release::Rules::new(15),
             has_refusals: true,
             latest_end: UnixMillis(u64::MAX),
@@ -145,6 +148,7 @@ fn a_sum_that_one_large_meter_dominates_is_refused_where_that_is_a_rule() {
         let grounds = Grounds {
             plan: &plan(),
             members: &members,
+            others: &[],
             release: release::Rules {
                 dominance: release::Dominance { largest: 1, share },
                 ..release::Rules::new(15)
@@ -289,6 +293,7 @@ fn a_window_that_ends_later_than_now_is_not_opened() {
         let grounds = Grounds {
             plan: &plan(),
             members: &members(100),
+            others: &[],
             release: supplements(),
             has_refusals: true,
             latest_end: UnixMillis(latest_end),
@@ -404,6 +409,7 @@ fn as_many_contributors_as_the_setting_allows_and_the_feeder_has_are_opened() {
         let grounds = Grounds {
             plan: &plan,
             members: &members(count),
+            others: &[],
             release: supplements(),
             has_refusals: true,
             latest_end: UnixMillis(u64::MAX),

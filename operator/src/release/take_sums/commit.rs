@@ -5,8 +5,9 @@ use std::time::Instant;
 use release::churn::Churn;
 use service::telemetry::ReportId;
 use service::{Chain, failpoint};
-use wire::{Reason, SumStatus};
+use wire::{AreaId, Areas, Plan, Reason, Sum, SumStatus};
 
+use super::refusals::partition_len;
 use super::{Candidate, SumTaker};
 use crate::metrics;
 use crate::open::NotOpened;
@@ -15,7 +16,7 @@ use crate::release::ledger::{LedgerError, Spent};
 use crate::release::opening::Opening;
 use crate::release::refused::Refused;
 use crate::release::report::{By, FeederReport, Scale};
-use crate::release::take_result::{Job, TakeResult};
+use crate::release::take_result::TakeResult;
 use crate::search::collect::Judged;
 
 /// What a spent sum turned out to be.
@@ -66,7 +67,10 @@ impl SumTaker {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let openings: Vec<Opening> = candidates.iter().map(|sum| sum.opening.clone()).collect();
+        let openings = candidates
+            .iter()
+            .flat_map(|sum| [&sum.opening].into_iter().chain(&sum.shares));
+        let openings: Vec<Opening> = openings.cloned().collect();
         failpoint::hit("operator.before_record");
         let spent = self.ledger.spend(&openings)?;
         failpoint::hit("operator.after_spend");
@@ -110,7 +114,7 @@ impl SumTaker {
         }
         tracing::info!(
             trace_id = %self.trace(sum), sum = %ReportId(&report.digest),
-            feeder = %sum.feeder, window = sum.window.0, part = sum.part.0, contributors = report.meters,
+            feeder = %report.feeder, window = sum.window.0, part = report.part.0, contributors = report.meters,
             joined = churn.map(|churn| churn.joined), left = churn.map(|churn| churn.left),
             "total written"
         );
@@ -137,7 +141,7 @@ impl SumTaker {
         let Ok(totals) = totals else {
             let refused = Box::new(self.refused(candidate));
             if refused.divided {
-                let parts = sum.set.partition_len(job.plan.min_meters);
+                let parts = partition_len(sum, &job.plan);
                 self.budget.divided(sum, parts, self.clock.now());
             }
             let may_search = self.budget.left(sum.epoch, counted.and_one()) > 0;
@@ -156,7 +160,9 @@ impl SumTaker {
             square_unit_wh2: encoding.square_unit_wh2,
             edges: *encoding.shape.edges(),
             reference_wh: encoding.reference_wh,
-            enrolled: candidate.job.members.expected(candidate.sum.window),
+            enrolled: candidate.job.expected(&candidate.sum),
+            part: candidate.opening.part,
+            areas: areas(&candidate.sum, &candidate.job.plan),
             rules: self.rules(&candidate.job.plan),
         };
         let digest = &candidate.opening.digest;
@@ -168,14 +174,14 @@ impl SumTaker {
 
     /// What is written down of a sum that did not open.
     fn refused(&self, candidate: &Candidate) -> Refused {
-        let Job { plan, members, .. } = &candidate.job;
+        let Candidate {
+            job, sum, shares, ..
+        } = candidate;
         let opening = Opening {
-            stage: candidate.opening.failed(plan.min_meters),
+            stage: candidate.opening.failed(job.plan.min_meters),
             ..candidate.opening.clone()
         };
-        let set = candidate.sum.set.iter();
-        let meters = set.filter_map(|number| Some(members.get(number)?.meter.clone()));
-        Refused::new(opening, meters.collect(), self.by())
+        Refused::new(opening, shares, job.names(sum), self.by())
     }
 
     pub(super) fn by(&self) -> By {
@@ -233,4 +239,16 @@ impl SumTaker {
             Verdict::KeySpent => self.rejected(&sum, digest, Reason::KeySpent),
         }
     }
+}
+
+/// The areas that a sum counts for: those of its feeder, and of the rest of an area that one and the one around it.
+fn areas(sum: &Sum, plan: &Plan) -> Vec<AreaId> {
+    let setting = plan.feeder(&sum.feeder, sum.window);
+    let areas = setting.and_then(|setting| setting.areas.as_ref());
+    let areas = areas.into_iter().flat_map(Areas::iter);
+    let is_below = |area: &&AreaId| {
+        let rest = sum.rest.as_ref();
+        rest.is_some_and(|rest| rest.area != **area)
+    };
+    areas.skip_while(is_below).cloned().collect()
 }

@@ -5,6 +5,7 @@ use wire::{Plan, Sum};
 use super::SumTaker;
 use crate::release::budget::Counted;
 use crate::release::ledger::LedgerError;
+use crate::release::opening::name_of;
 use crate::release::refused::Refused;
 
 impl SumTaker {
@@ -15,10 +16,14 @@ impl SumTaker {
         failed: &[Refused],
     ) -> Result<Counted, LedgerError> {
         let in_group = failed.iter().filter(|other| other.epoch == sum.epoch);
-        let of_feeder = in_group.clone().filter(|other| other.feeder == sum.feeder);
+        let name = match &sum.rest {
+            Some(rest) => name_of(&rest.area),
+            None => sum.feeder.clone(),
+        };
+        let of_feeder = in_group.clone().filter(|other| other.feeder == name);
         Ok(Counted {
             all: self.ledger.refusals(sum.epoch)? + in_group.count() as u32,
-            feeder: self.ledger.refusals_of(sum.epoch, &sum.feeder)? + of_feeder.count() as u32,
+            feeder: self.ledger.refusals_of(sum.epoch, &name)? + of_feeder.count() as u32,
         })
     }
 
@@ -28,7 +33,15 @@ impl SumTaker {
             .feeders
             .iter()
             .all(|setting| setting.feeder == sum.feeder);
-        let parts = sum.set.partition_len(plan.min_meters);
+        let parts = partition_len(sum, plan);
         self.budget.allows(sum, parts, counted, is_alone)
+    }
+}
+
+/// How many parts would replace a sum; none would replace the rest of an area.
+pub(super) fn partition_len(sum: &Sum, plan: &Plan) -> u32 {
+    match &sum.rest {
+        Some(_) => 0,
+        None => sum.set.partition_len(plan.min_meters),
     }
 }

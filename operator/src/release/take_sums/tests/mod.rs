@@ -108,6 +108,7 @@ impl Bench {
             min_meters: Arc::new(MinMeters::new(self.plan.min_meters)),
             plan: self.plan.clone(),
             members: self.fleet.members.clone(),
+            others: Vec::new(),
         }
     }
 
