@@ -120,6 +120,8 @@ impl Feeder {
             edges: *self.encoding.shape.edges(),
             reference_wh: self.encoding.reference_wh,
             enrolled: meters,
+            part: wire::Part(0),
+            areas: Vec::new(),
             rules: Settings::defaults().release.rules(15),
         };
         let by = By {
