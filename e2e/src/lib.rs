@@ -5,6 +5,7 @@
 //! * `tests/attack.rs`: dishonest parties against real processes, in small
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
+//! * `tests/areas.rs`: small feeders under a substation, in exact totals
 //! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile`: a meter that spoils every sum it is in, and one that leaves ·
 //!   [`clocked`]: what the two share
 //! * `tests/observe.rs`: metrics and logs while the services work

@@ -6,6 +6,7 @@ Load, load factor and quantum are there only with operator.export_load: the firs
 from shapes import BAD, FEEDER, GOOD, NEUTRAL, PROCESS, WATCH, heatmap, line, percentiles, quantile, rate, series, table
 
 LOAD = "cipherwatt_operator_feeder_load_watts"
+AREA = "cipherwatt_operator_area_load_watts"
 FACTOR = "cipherwatt_operator_feeder_load_factor_ratio"
 COMPLETE = "cipherwatt_operator_feeder_completeness_ratio"
 PERCENTILE = "cipherwatt_operator_feeder_quantile_watts"
@@ -22,6 +23,11 @@ def row():
             "Load profile, by feeder", "Average power of the newest interval released, decrypted; a gap where too few meters had a reading. Empty unless "
             "operator.export_load is true.", "watt", [line(by_feeder(LOAD), "{{feeder}}")],
             size=(12, 9), stack=True, least=None, calcs=("lastNotNull", "mean", "max"),
+        ),
+        series(
+            "Load, by area", "Average power of the last interval of the newest window of each transformer and substation, over what is released of it, "
+            "decrypted. Empty unless the plan has areas and operator.export_load is true.", "watt",
+            [line(f"max by (area) ({AREA}{{{PROCESS}}})", "{{area}}")], size=(24, 7), least=None, calcs=("lastNotNull", "mean", "max"),
         ),
         series(
             "Load factor, by feeder", "Average power of the newest window over its peak, decrypted. Empty unless "

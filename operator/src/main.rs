@@ -90,16 +90,11 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
                 Question::Percentiles(totals) => {
                     answers::percentiles::percentiles(settings, &totals.into(), output)
                 }
+                Question::Area { area, time } => {
+                    answers::area::area(settings, &area, &time.into(), output)
+                }
             };
             print!("{}", answer?);
-            Ok(())
-        }
-        Command::Ask(Question::Area { area, time }) => {
-            let output = args.output.into();
-            print!(
-                "{}",
-                answers::area::area(settings, &area, &time.into(), output)?
-            );
             Ok(())
         }
         Command::Export { totals, .. } => {

@@ -246,6 +246,7 @@ pub(crate) struct Feeders {
     /// The newest window of each feeder, and the completeness of its parts together.
     newest: HashMap<FeederId, (WindowStart, f64)>,
     unlabelled: HashSet<FeederId>,
+    areas: load::Areas,
 }
 
 impl Feeders {
@@ -256,10 +257,18 @@ impl Feeders {
             export_load,
             newest: HashMap::new(),
             unlabelled: HashSet::new(),
+            areas: load::Areas::default(),
         }
     }
 
     pub(crate) fn taken(&mut self, report: &FeederReport) {
+        if self.export_load {
+            self.areas.released(report);
+        }
+        // It is of no feeder.
+        if !report.rest.is_empty() {
+            return;
+        }
         let feeder = &report.feeder;
         if !self.newest.contains_key(feeder) && self.newest.len() >= self.limit {
             self.unlabelled.insert(feeder.clone());
@@ -284,7 +293,7 @@ impl Feeders {
 
 #[cfg(test)]
 mod tests {
-    use super::load::{LOAD, LOAD_FACTOR, PERCENTILE};
+    use super::load::{AREA_LOAD, LOAD, LOAD_FACTOR, PERCENTILE};
     use super::*;
     use crate::testing::{report, report_with_bins};
 
@@ -355,6 +364,22 @@ mod tests {
             let line = format!("{PERCENTILE}{{{labels}}} {watts}\n");
             assert!(text.contains(&line), "{line} in {text}");
         }
+        let mut of_areas = [report("a", 0), report("b", 0), report("t", 0)];
+        for report in &mut of_areas {
+            report.areas = vec!["north".parse().unwrap()];
+        }
+        of_areas[2].rest.push(crate::release::report::RestShare {
+            feeder: "c".parse().unwrap(),
+            part: wire::Part(0),
+            meters: 20,
+        });
+        for report in of_areas {
+            feeders.taken(&report);
+        }
+        let text = service::telemetry::render_metrics();
+        let line = format!("{AREA_LOAD}{{area=\"north\"}} 9\n");
+        assert!(text.contains(&line), "{text}");
+        assert!(!text.contains("feeder=\"t\""), "{text}");
         // What an interval before it had is not said of a withheld one either.
         let mut withheld = report("a", 28_800);
         withheld.energy_wh[3] = None;

@@ -163,7 +163,14 @@ impl Windows {
             return Awaited::More;
         }
         let small = known.sums().iter().find(|sum| can_be_pooled(sum));
-        Awaited::Nothing(small.map(|sum| sum.row.key.clone()))
+        let Some(small) = small.map(|sum| &sum.row.key) else {
+            return Awaited::Nothing(None);
+        };
+        // Meters may have been enrolled since it was held, and be about to report.
+        match self.is_due(small, looking.enrolled, looking.active_ms) {
+            Some(_) => Awaited::Nothing(Some(small.clone())),
+            None => Awaited::More,
+        }
     }
 
     /// The releases of a pool, if nothing is awaited of it: one for each key epoch, since two keys cannot be added.

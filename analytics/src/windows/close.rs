@@ -114,7 +114,7 @@ impl Windows {
     }
 
     /// The row of a sum that is due, and whether it may be large enough.
-    fn is_due(
+    pub(super) fn is_due(
         &self,
         key: &SumKey,
         enrolled: &Enrolled<'_>,

@@ -7,17 +7,16 @@ use super::room::Counts;
 use super::{Fingerprints, Sum, Windows};
 use crate::store::{ReleaseRow, Stage, Store, StoreError, SumKey, SumRow};
 
+/// A release that is not settled, with its digest, and the sums that are pooled with it.
+type Restored = ((SumKey, Digest), Vec<SumKey>);
+
 impl Windows {
-    /// Takes up the windows in `store`, and returns the releases not yet settled with their digests and the sums that are pooled
-    /// with each. Every ciphertext and
+    /// Takes up the windows in `store`, and returns the releases not yet settled. Every ciphertext and
     /// every release is checked, and none is kept in memory.
     ///
     /// # Errors
     /// [`StoreError`] where the store cannot be read, is damaged, or belongs to another plan.
-    pub(crate) fn restore(
-        &mut self,
-        store: &mut dyn Store,
-    ) -> Result<Vec<((SumKey, Digest), Vec<SumKey>)>, StoreError> {
+    pub(crate) fn restore(&mut self, store: &mut dyn Store) -> Result<Vec<Restored>, StoreError> {
         let format = self.format;
         let loaded = store.load(&format, &mut |row| self.enter(row))?;
         for key in &self.open {

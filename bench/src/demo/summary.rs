@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use harness::areas::AreaRow;
 use harness::ledger::FileSummary;
 use harness::output::write_json;
 use harness::percentiles::Percentiles;
@@ -10,7 +11,7 @@ use harness::scenario::Scenario;
 use harness::session::Finished;
 use harness::verdict::{OFF_BY_ONE_PROBABILITY, Row};
 use serde::Serialize;
-use wire::FeederId;
+use wire::{AreaId, FeederId};
 
 use crate::answers::Answers;
 use crate::output::{or_dash, table};
@@ -57,6 +58,9 @@ pub(crate) struct RunSummary {
     /// Every question that was asked beside, with its answer and its truth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answers: Option<Answers>,
+    /// The totals of transformers and substations beside the truth, where the plan has some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) areas: Vec<AreaRow>,
     #[serde(skip)]
     pub(crate) rows: Vec<Row>,
 }
@@ -104,6 +108,7 @@ impl RunSummary {
             correct: wrong.is_empty(),
             wrong,
             answers: None,
+            areas: finished.areas,
             rows: finished.verdict.rows,
         }
     }
@@ -138,13 +143,35 @@ impl RunSummary {
                 or_dash(row.load_factor, |factor| format!("{factor:.2}")),
             ]);
         }
+        let notes = self.areas() + &self.percentiles();
         let answers = self.answers.as_ref().map(Answers::lines);
         let answers = answers.unwrap_or_default();
-        format!(
-            "{table}\n\n{}{}{answers}",
-            self.percentiles(),
-            self.figures()
-        )
+        format!("{table}\n\n{notes}{}{answers}", self.figures())
+    }
+
+    /// Of each transformer and substation, over all its windows.
+    fn areas(&self) -> String {
+        let mut areas = BTreeMap::<&AreaId, Vec<&AreaRow>>::new();
+        for row in &self.areas {
+            areas.entry(&row.area).or_default().push(row);
+        }
+        let line = |(area, rows): (&AreaId, Vec<&AreaRow>)| {
+            let kwh =
+                |wh: fn(&AreaRow) -> i64| rows.iter().map(|row| wh(row)).sum::<i64>() as f64 / 1e3;
+            let least = rows.iter().map(|row| row.completeness).fold(1.0, f64::min);
+            format!(
+                "area {area}: {:.3} kWh in {} windows, true {:.3} kWh; {} feeders only in its rest, {:.1} % complete or more\n",
+                kwh(|row| row.energy_wh),
+                rows.len(),
+                kwh(|row| row.true_wh),
+                rows.iter()
+                    .map(|row| row.feeders_in_rest)
+                    .max()
+                    .unwrap_or(0),
+                (least * 1e3).floor() / 10.0
+            )
+        };
+        areas.into_iter().map(line).collect()
     }
 
     /// Of each feeder's last window that has them.

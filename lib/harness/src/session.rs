@@ -9,10 +9,11 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::Interrupted;
+use crate::areas::{self, AreaRow};
 use crate::runtimes::On;
 use crate::scenario::Scenario;
 use crate::stack::{Next, Stack};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, entered, judge};
 use crate::watch::{Seen, Watch};
 
 /// A scenario at work.
@@ -31,6 +32,8 @@ pub struct Finished {
     pub fleet: Summary,
     /// The totals against the truth.
     pub verdict: Verdict,
+    /// The same of transformers and substations.
+    pub areas: Vec<AreaRow>,
 }
 
 /// The time was up before every window was accounted for.
@@ -54,10 +57,13 @@ impl<'a> Session<'a> {
         let state = state.context("a folder for the state")?;
         let mut stack = Stack::services(&scenario.settings, state.path(), on).await?;
         stack.add_fleet(scenario.network).await?;
+        let plan = &scenario.settings.plan;
+        let min_meters = plan.minimum_group();
+        let in_rests = areas::in_rests(plan, &scenario.truths, min_meters);
         Ok(Self {
             scenario,
             stack,
-            watch: Watch::new(scenario.settings.plan.minimum_group()),
+            watch: Watch::new(min_meters).with_rests(in_rests),
             _state: state,
         })
     }
@@ -128,8 +134,12 @@ impl<'a> Session<'a> {
             Err(error) => return Err(stopped.err().unwrap_or(error)),
         };
         stopped?;
+        let truths = &self.scenario.truths;
+        let released = &self.watch.released;
+        let entered = entered(released, truths);
         Ok(Finished {
-            verdict: judge(&self.watch, &self.scenario.truths),
+            areas: areas::compare(&self.scenario.settings.plan, released, &entered)?,
+            verdict: judge(&self.watch, truths),
             watch: self.watch,
             fleet,
         })
@@ -142,6 +152,17 @@ impl Finished {
     pub fn wrong(&self) -> Vec<String> {
         let mut wrong = self.verdict.wrong.clone();
         let sent = self.fleet.reports;
+        let off = self.areas.iter().filter(|row| row.error_wh > 0);
+        wrong.extend(off.map(|row| {
+            let AreaRow {
+                area,
+                window,
+                energy_wh,
+                true_wh,
+                ..
+            } = row;
+            format!("{area}, window {window}: {energy_wh} Wh, the truth is {true_wh} Wh")
+        }));
         let lost = self.fleet.lost;
         let folded = self.watch.folded;
         if lost > 0 {

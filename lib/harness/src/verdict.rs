@@ -1,6 +1,6 @@
 //! Whether every total is right: it must equal the truth, interval by interval.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use operator::FeederReport;
 use packed::layout::Edges;
@@ -79,15 +79,31 @@ pub struct Row {
 pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
     let mut verdict = Verdict::default();
     let mut parts: BTreeMap<Key, Vec<&FeederReport>> = BTreeMap::new();
+    let mut in_rests = BTreeSet::new();
     for report in &watch.released {
         parts
             .entry((report.feeder.clone(), report.window_start))
             .or_default()
             .push(report);
+        for share in &report.rest {
+            in_rests.insert((share.feeder.clone(), report.window_start));
+        }
     }
-    let entered = truths.entered(|key| Some(scale(parts.get(key)?.first()?)));
+    let entered = entered(&watch.released, truths);
+    let rests: BTreeMap<Key, Vec<&FeederReport>> = parts
+        .extract_if(.., |_, parts| {
+            parts.iter().any(|part| !part.rest.is_empty())
+        })
+        .collect();
+    for (key, reports) in &rests {
+        let feeders = reports.iter().flat_map(|report| &report.rest);
+        let truths = feeders.filter_map(|share| entered.get(&(share.feeder.clone(), key.1)));
+        let truth = truths.cloned().reduce(Truth::and).unwrap_or_default();
+        verdict.compare(key, reports, &truth, watch.min_meters());
+    }
     for (key @ (feeder, window), meters) in truths.windows() {
         match (parts.remove(key), entered.get(key)) {
+            (None, _) if in_rests.contains(key) => {}
             (Some(reports), Some(truth)) => {
                 verdict.compare(key, &reports, truth, watch.min_meters())
             }
@@ -108,6 +124,17 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
     verdict.exact = verdict.wrong.is_empty();
     verdict.wrong.extend(watch.alarms.iter().cloned());
     verdict
+}
+
+/// What each feeder entered in the quanta of these totals, those of rests among them.
+#[must_use]
+pub fn entered(released: &[FeederReport], truths: &Truths) -> BTreeMap<Key, Truth> {
+    let scales = released.iter().flat_map(|report| {
+        let feeders = crate::areas::feeders_of(report).into_iter();
+        feeders.map(move |feeder| ((feeder, report.window_start), scale(report)))
+    });
+    let scales: BTreeMap<Key, Scale> = scales.collect();
+    truths.entered(|key| scales.get(key).copied())
 }
 
 /// In which quanta the readings of a total entered it.

@@ -1,6 +1,6 @@
 //! What the services report while they run, gathered until every window is accounted for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use operator::FeederReport;
@@ -26,6 +26,8 @@ pub struct Watch {
     /// Every released window, in the order of release.
     pub released: Vec<FeederReport>,
     meters: BTreeMap<(FeederId, WindowStart), u32>,
+    /// Windows of small feeders that are released in the rest of an area.
+    in_rests: BTreeSet<(FeederId, WindowStart)>,
     /// Contributors of sums that analytics holds back, by window.
     pub held: BTreeMap<(FeederId, WindowStart), u32>,
     /// Reports analytics folded.
@@ -48,6 +50,7 @@ impl Watch {
             min_meters,
             released: Vec::new(),
             meters: BTreeMap::new(),
+            in_rests: BTreeSet::new(),
             held: BTreeMap::new(),
             folded: 0,
             duplicates: 0,
@@ -55,6 +58,12 @@ impl Watch {
             alarms: Vec::new(),
             span: (None, None),
         }
+    }
+
+    /// The same, where windows of small feeders are [released in rests](crate::areas::in_rests).
+    #[must_use]
+    pub fn with_rests(self, in_rests: BTreeSet<(FeederId, WindowStart)>) -> Self {
+        Self { in_rests, ..self }
     }
 
     /// Contributors below which no sum is released, and readings below which no interval of one.
@@ -68,8 +77,14 @@ impl Watch {
         match seen {
             Seen::Operator(operator::Event::Released(report)) => {
                 self.span.1 = Some(Instant::now());
-                let window = (report.feeder.clone(), report.window_start);
-                *self.meters.entry(window).or_default() += report.meters;
+                if report.rest.is_empty() {
+                    let window = (report.feeder.clone(), report.window_start);
+                    *self.meters.entry(window).or_default() += report.meters;
+                }
+                for share in &report.rest {
+                    let window = (share.feeder.clone(), report.window_start);
+                    *self.meters.entry(window).or_default() += share.meters;
+                }
                 self.released.push(report.as_ref().clone());
             }
             Seen::Operator(
@@ -101,7 +116,7 @@ impl Watch {
     /// Whether a window is accounted for: released whole, over all its parts, or rightly withheld.
     #[must_use]
     pub fn accounted(&self, window: &(FeederId, WindowStart), meters: u32) -> bool {
-        if meters >= self.min_meters {
+        if meters >= self.min_meters || self.in_rests.contains(window) {
             self.meters.get(window) == Some(&meters)
         } else {
             meters == 0 || self.held.contains_key(window)

@@ -120,7 +120,7 @@ impl Feeder {
             edges: *self.encoding.shape.edges(),
             reference_wh: self.encoding.reference_wh,
             enrolled: meters,
-            part: wire::Part(0),
+            part: Part(0),
             areas: Vec::new(),
             rules: Settings::defaults().release.rules(15),
         };

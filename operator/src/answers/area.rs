@@ -66,25 +66,24 @@ impl AreaInterval {
     }
 }
 
-/// What plan and roster say of the feeders of areas.
+/// What is known of an area beside its totals.
+#[derive(Clone, Copy)]
 pub struct Enrolled<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
+    /// The feeders in it in a window.
+    pub feeders: &'a dyn Fn(WindowStart) -> BTreeSet<FeederId>,
     /// Meters on a feeder.
     pub on_feeder: &'a dyn Fn(&FeederId) -> u32,
 }
 
-impl Enrolled<'_> {
-    /// The feeders of an area in a window.
-    fn feeders(&self, area: &AreaId, window: WindowStart) -> BTreeSet<&FeederId> {
-        let feeders = self.plan.feeders.iter().map(|setting| &setting.feeder);
-        let is_in = |feeder: &&FeederId| {
-            let setting = self.plan.feeder(feeder, window);
-            let mut areas = setting.iter().filter_map(|setting| setting.areas.as_ref());
-            areas.any(|areas: &Areas| areas.iter().any(|other| other == area))
-        };
-        feeders.filter(is_in).collect()
-    }
+/// The feeders that a plan puts into an area in a window.
+fn feeders(plan: &Plan, area: &AreaId, window: WindowStart) -> BTreeSet<FeederId> {
+    let feeders = plan.feeders.iter().map(|setting| &setting.feeder);
+    let is_in = |feeder: &&FeederId| {
+        let setting = plan.feeder(feeder, window);
+        let areas = setting.and_then(|setting| setting.areas.as_ref());
+        areas.is_some_and(|areas: &Areas| areas.iter().any(|other| other == area))
+    };
+    feeders.filter(is_in).cloned().collect()
 }
 
 impl AreaTotals {
@@ -146,7 +145,8 @@ impl AreaTotals {
             };
             in_rest.extend(report.rest.iter().map(|share| &share.feeder));
         }
-        for feeder in enrolled.feeders(&self.area, window) {
+        let feeders = (enrolled.feeders)(window);
+        for feeder in &feeders {
             let known = self.feeders.entry(feeder.clone()).or_default();
             match (counted.contains_key(feeder), in_rest.contains(feeder)) {
                 (true, _) => known.alone += 1,
@@ -198,7 +198,7 @@ pub fn area(
     let plan = plan.context("there is no plan yet: start the operator once")?;
     let roster = RosterBook::open(&dir, deployment.clone(), topics, &stored_key(&dir)?)?;
     let enrolled = Enrolled {
-        plan: &plan,
+        feeders: &|window| feeders(&plan, area, window),
         on_feeder: &|feeder| roster.on_feeder(feeder),
     };
     let totals = AreaTotals::of(area, selection.reports(settings)?, selection, &enrolled)?;
@@ -311,12 +311,12 @@ mod tests {
                 meters: 8,
             })
             .to_vec();
-        let enrolled = Enrolled {
-            plan: &plan,
-            on_feeder: &|_| 7,
-        };
         let totals = |area: &str| {
-            let area = area.parse().unwrap();
+            let area: AreaId = area.parse().unwrap();
+            let enrolled = Enrolled {
+                feeders: &|window| feeders(&plan, &area, window),
+                on_feeder: &|_| 7,
+            };
             let reports = [a.clone(), d.clone(), rest.clone()].map(Ok).into_iter();
             AreaTotals::of(&area, reports, &Selection::default(), &enrolled).unwrap()
         };

@@ -147,7 +147,7 @@ mod tests {
         write(&selection, reports, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let row = text.lines().nth(1).unwrap();
-        let expected = ",-16384,100,-16384,100,101,16384,101,16384,101,16384,,";
+        let expected = ",-16384,100,-16384,100,101,16384,101,16384,101,16384,,,";
         assert!(row.ends_with(expected), "{row}");
     }
 }

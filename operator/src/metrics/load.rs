@@ -1,6 +1,10 @@
-//! What was decrypted of a feeder: only where `operator.export_load` says so.
+//! What was decrypted of a feeder or an area: only where `operator.export_load` says so.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use metrics::{describe_gauge, gauge};
+use wire::{AreaId, WindowStart};
 
 use crate::release::histogram::{Bracket, Histogram};
 use crate::release::report::FeederReport;
@@ -9,6 +13,29 @@ pub(super) const LOAD: &str = "cipherwatt_operator_feeder_load_watts";
 pub(super) const LOAD_FACTOR: &str = "cipherwatt_operator_feeder_load_factor_ratio";
 const QUANTUM: &str = "cipherwatt_operator_feeder_quantum_watts";
 pub(super) const PERCENTILE: &str = "cipherwatt_operator_feeder_quantile_watts";
+
+pub(super) const AREA_LOAD: &str = "cipherwatt_operator_area_load_watts";
+
+/// The newest interval of each area, over all that is released of it.
+#[derive(Debug, Default)]
+pub(super) struct Areas(HashMap<AreaId, (WindowStart, i64)>);
+
+impl Areas {
+    pub(super) fn released(&mut self, report: &FeederReport) {
+        let wh = report.energy_wh.last().copied().flatten().unwrap_or(0);
+        let watts = 3600.0 / f64::from(report.interval_s.max(1));
+        for area in &report.areas {
+            let start = report.window_start;
+            let (newest, load) = self.0.entry(area.clone()).or_insert((start, 0));
+            match start.cmp(newest) {
+                Ordering::Less => continue,
+                Ordering::Equal => *load += wh,
+                Ordering::Greater => (*newest, *load) = (start, wh),
+            }
+            gauge!(AREA_LOAD, "area" => area.to_string()).set(*load as f64 * watts);
+        }
+    }
+}
 
 pub(super) fn register() {
     for (name, help) in [
@@ -27,6 +54,10 @@ pub(super) fn register() {
         (
             PERCENTILE,
             "Decrypted, with layout histogram: power that so many per cent of the meters kept to in the newest interval released, as the end of the bin it is in; NaN where there is none",
+        ),
+        (
+            AREA_LOAD,
+            "Decrypted: average power of the last interval of the newest window of a transformer or substation, over what is released of it so far",
         ),
     ] {
         describe_gauge!(name, help);

@@ -244,6 +244,20 @@ fn a_feeder_that_sends_nothing_is_waited_for_as_long_as_a_meter_is() {
 }
 
 #[test]
+fn a_held_feeder_that_gets_more_meters_is_waited_for() {
+    let mut scene = Scene::new(TWO_TRANSFORMERS);
+    scene.report("a", 1, 0).unwrap();
+    scene.report("a", 2, 0).unwrap();
+    assert_eq!(scene.close(1), (0, vec![]));
+    assert_eq!(scene.stage("a"), Some(Stage::Held));
+    scene.enrolled.insert(id("a"), 3);
+    scene.report("b", 1, 2).unwrap();
+    assert_eq!(scene.close(3), (0, vec![]));
+    scene.report("a", 3, 4).unwrap();
+    assert_eq!(scene.close(5), (1, vec![]), "a is large enough by now");
+}
+
+#[test]
 fn no_rest_is_made_of_feeders_of_several_services_or_of_other_scales() {
     let reported = |mut scene: Scene| {
         scene.report("a", 1, 0).unwrap();

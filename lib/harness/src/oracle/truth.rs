@@ -43,6 +43,28 @@ pub struct Deviation {
 }
 
 impl Truth {
+    /// What two feeders entered together for one window.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.meters += other.meters;
+        self.clamped += other.clamped;
+        self.maxima_wh += other.maxima_wh;
+        add_to(&mut self.energy_wh, &other.energy_wh);
+        add_to(&mut self.present, &other.present);
+        if let (Some(squares), Some(others)) = (&mut self.squares_wh2, &other.squares_wh2) {
+            add_to(squares, others);
+        }
+        for (bins, others) in self
+            .bins
+            .iter_mut()
+            .flatten()
+            .zip(other.bins.iter().flatten())
+        {
+            add_to(bins, others);
+        }
+        self
+    }
+
     /// Energy of each interval in Wh as one total of all these meters has to show it: `None` where fewer than `min_meters`
     /// had a reading.
     #[must_use]
@@ -73,6 +95,12 @@ impl Truth {
             }
         }
         deviation
+    }
+}
+
+fn add_to<T: std::ops::AddAssign + Copy>(sums: &mut [T], others: &[T]) {
+    for (sum, other) in sums.iter_mut().zip(others) {
+        *sum += *other;
     }
 }
 
