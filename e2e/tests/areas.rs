@@ -13,8 +13,7 @@ use serde_json::Value;
 use service::Settings;
 use wire::{FeederId, Grid, WindowStart};
 
-/// Four hours.
-const WINDOW_S: u64 = 14_400;
+/// The first window: that of `meter.start`.
 const FIRST: u64 = 1_736_121_600;
 const WINDOWS: u64 = 12;
 
