@@ -33,6 +33,13 @@
 //! a bin is for [`cells`]. And in an interval in which some meters had no reading, the argument is about those that had one: so
 //! [`Rules::shows`] asks the same of the rests' readings.
 //!
+//! # Areas
+//! The total of a transformer or a substation is no answer of its own here: it is added up from answers, so it says nothing
+//! that they do not say. What is opened of a tree of areas are sums of feeders, and sums over several feeders that are each too
+//! small (*rests*). All of these are asked for at [`Level::Feeder`], at which any two sets have no meter in common: the forest above is
+//! then one of roots alone, each its own rest, with the minimum of meters by `MinimumGroup`; and a combination of answers is about a
+//! union of opened sets. `tests/areas` tries random trees. Sets that lie inside each other, at [`Level::Area`], nothing asks for.
+//!
 //! # What the rules do not keep
 //! - A group in which all but one meter collude: they subtract their own readings. A larger minimum makes that dearer.
 //! - [`churn`]: sets differ from window to window. Between two windows that differ by one household, the difference of the totals is

@@ -1,5 +1,6 @@
 //! An adversary who asks for everything and combines what it gets, in worlds small enough to try it all.
 
 mod adversary;
+mod areas;
 mod decisions;
 mod worlds;
