@@ -21,7 +21,7 @@ pub(crate) struct Present {
     pub meters: usize,
     /// Least meters of a release.
     pub min_meters: usize,
-    /// The most meters on one feeder.
+    /// The most meters on one feeder, or on the feeders of one area.
     pub largest_feeder: usize,
     pub analytics: usize,
     /// Feeders that no analytics service adds for.
@@ -110,7 +110,7 @@ impl EventLoop {
             pending: self.enrolment.pending(),
             meters: registry.roster.len(),
             min_meters: plan.min_meters as usize,
-            largest_feeder: registry.roster.largest_feeder() as usize,
+            largest_feeder: registry.largest_feeder_or_area() as usize,
             analytics: plan.analytics.len(),
             unowned: unowned(plan).len(),
             releases: self.releases,

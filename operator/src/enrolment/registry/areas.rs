@@ -26,6 +26,15 @@ impl Registry {
         meters.fold(0, u32::saturating_add)
     }
 
+    /// The most meters that a sum may come to have.
+    pub(crate) fn largest_feeder_or_area(&self) -> u32 {
+        let areas = self.plan.areas().map(|feeders| {
+            let meters = feeders.iter().map(|feeder| self.roster.on_feeder(feeder));
+            meters.fold(0, u32::saturating_add)
+        });
+        areas.fold(self.roster.largest_feeder(), u32::max)
+    }
+
     /// What a request needs of a feeder and of those that are in one area with it.
     pub(super) fn demand_together(
         &self,

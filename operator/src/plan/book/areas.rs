@@ -45,6 +45,11 @@ impl PlanBook {
         self.areas.names.contains(name)
     }
 
+    /// The feeders of each topmost area.
+    pub(crate) fn areas(&self) -> impl Iterator<Item = &BTreeSet<FeederId>> {
+        self.areas.feeders.values()
+    }
+
     /// The feeders that are to be in a feeder's topmost area, itself among them.
     pub(crate) fn configured_together<'a>(
         &'a self,
