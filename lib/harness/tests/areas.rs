@@ -48,7 +48,7 @@ async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_
         network: Network::default(),
     };
     let settings = options.settings(&settings).unwrap();
-    let (event, speed) = (Duration::from_secs(4 * 14_400), 14_400.0);
+    let (event, speed) = (Duration::from_secs(3 * 86_400), 86_400.0);
     let scenario = Scenario::paced(settings, &options, event, speed).unwrap();
     let (_keep, stop) = Stop::manual();
     let mut session = Session::start(&scenario, &On::here()).await.unwrap();

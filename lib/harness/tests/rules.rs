@@ -12,7 +12,7 @@ use std::time::Duration;
 use accounts::Folder;
 use recorder::{Act, Done, Recorder};
 use service::clock::SystemClock;
-use service::config::{Connections, IdentityKind, Role, TopicPattern};
+use service::config::{Connections, IdentityKind, Role, TopicPattern, Transformer};
 use service::{Settings, Stop, mqtt, telemetry};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -126,6 +126,14 @@ fn used(settings: &Settings, done: &BTreeSet<Done>) -> Result<BTreeSet<Rule>, St
 async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
     let state = tempfile::tempdir().unwrap();
     let mut settings = settings();
+    // Three meters each, so that there is the rest of an area.
+    settings.plan.areas = vec![Transformer {
+        transformer: "t-1".parse().unwrap(),
+        substation: None,
+        feeders: ["feeder-2", "feeder-3"]
+            .map(|id| id.parse().unwrap())
+            .to_vec(),
+    }];
     settings.deployment.state_dir = state.path().to_owned();
     settings.operator.totals_file = state.path().join("totals.jsonl");
     let (_keep, stop) = Stop::manual();
@@ -144,6 +152,9 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
         let (mut own, stop) = (settings.clone(), stop.clone());
         own.meter.gateway = gateway.try_into().unwrap();
         own.meter.connections = connections;
+        if gateway == "gateway-1" {
+            (own.meter.meters, own.meter.feeders) = (9, 3);
+        }
         tokio::spawn(async move { meter::run(&own, SystemClock::shared(), stop, None).await });
     }
 
