@@ -3,9 +3,10 @@
 //! A run carries one layout, so several short ones are made, one after the other.
 //!
 //! # Layout
-//! * [`Answers`]: what all came to · `across`: percentiles and variance across a feeder's customers
+//! * [`Answers`]: what all came to · `areas`: transformers and a substation · `across`: percentiles and variance across a feeder's customers
 
 mod across;
+mod areas;
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub(crate) struct Answer {
 /// All of them.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Answers {
+    pub(crate) areas: Answer,
     pub(crate) percentiles: Answer,
     pub(crate) variance: Answer,
 }
@@ -74,18 +76,26 @@ pub(crate) async fn ask(
         stop,
     };
     Ok(Answers {
-        percentiles: across::percentiles(&runs.demo(Layout::Histogram).await?),
-        variance: across::variance(&runs.demo(Layout::Moments).await?),
+        areas: areas::areas(&runs).await?,
+        percentiles: across::percentiles(&runs.in_layout(Layout::Histogram).await?),
+        variance: across::variance(&runs.in_layout(Layout::Moments).await?),
     })
 }
 
 impl Runs<'_> {
     /// The demo in another layout.
-    async fn demo(&self, layout: Layout) -> Result<RunSummary> {
+    async fn in_layout(&self, layout: Layout) -> Result<RunSummary> {
         let mut settings = self.settings.clone();
         settings.plan.layout = layout;
-        let mut scenario = Scenario::demo(&settings, self.options)?;
-        let results = std::path::absolute(self.results.join(layout.as_str()))?;
+        // The default edges are for homes, and these are customers from shops to industry.
+        settings.plan.histogram_edges = (0..12).map(|power| 1_000 << power).collect();
+        self.demo(&settings, self.options, layout.as_str()).await
+    }
+
+    /// The demo with other settings, with results in a folder of this name.
+    async fn demo(&self, settings: &Settings, options: &Options, name: &str) -> Result<RunSummary> {
+        let mut scenario = Scenario::demo(settings, options)?;
+        let results = std::path::absolute(self.results.join(name))?;
         std::fs::create_dir_all(&results)?;
         scenario.settings.operator.totals_file = results.join("totals.jsonl");
         demo::run(&scenario, &results, self.limit, self.stop.clone(), None).await
@@ -93,8 +103,9 @@ impl Runs<'_> {
 }
 
 impl Answers {
-    fn each(&self) -> [(&'static str, &Answer); 2] {
+    fn each(&self) -> [(&'static str, &Answer); 3] {
         [
+            ("areas", &self.areas),
             ("percentiles", &self.percentiles),
             ("variance", &self.variance),
         ]

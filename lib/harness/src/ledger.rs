@@ -132,10 +132,9 @@ impl Ledger {
             .map(|row| i128::from(row.withheld_wh))
             .sum();
         let unreleased = truths.unreleased_uwh(|key| {
-            verdict
-                .rows
-                .iter()
-                .any(|row| row.feeder == key.0 && row.window == key.1)
+            let mut rows = verdict.rows.iter();
+            verdict.in_rests.contains(key)
+                || rows.any(|row| row.feeder == key.0 && row.window == key.1)
         });
         let withheld = shown * UWH + unreleased;
         let carried = self.windows.uwh - released * UWH - withheld;

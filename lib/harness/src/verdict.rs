@@ -33,6 +33,8 @@ pub struct Verdict {
     pub intervals: u64,
     /// Those of them that are rightly not shown, because too few meters had a reading.
     pub withheld_intervals: u64,
+    /// Windows of feeders that were released in the rest of an area.
+    pub in_rests: BTreeSet<Key>,
     /// Rows for the table, one a released window.
     pub rows: Vec<Row>,
     /// What is wrong, in words; empty if nothing is.
@@ -118,6 +120,7 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
             "{feeder}, window {window}: released, but no meter should have reported it"
         ));
     }
+    verdict.in_rests = in_rests;
     if verdict.released == 0 {
         verdict.wrong.push("no window was released".to_owned());
     }
