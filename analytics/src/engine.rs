@@ -250,7 +250,7 @@ impl<S: Store> Engine<S> {
         let contributors = due.row.contributors + others;
         metrics::released(contributors);
         if let Some((area, _)) = &due.rest {
-            metrics::rest();
+            metrics::areas::rest();
             tracing::info!(
                 %area, window = due.row.key.window.0, feeders = 1 + pooled.len(), contributors,
                 "released the rest of an area: its feeders with too few meters, added up"

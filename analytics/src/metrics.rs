@@ -1,10 +1,10 @@
 //! What analytics counts and times.
 
-use std::time::Duration;
+pub(crate) mod areas;
 
 use metrics::{counter, gauge, histogram};
-use service::telemetry::register;
-use service::warn_limited;
+use service::{telemetry::register, warn_limited};
+use std::time::Duration;
 use wire::{Part, Reason, UnixMillis, UnixSeconds};
 
 /// Counter: messages on report topics.
@@ -23,7 +23,6 @@ const QUEUED: &str = "cipherwatt_analytics_queue_reports";
 const AGE: &str = "cipherwatt_analytics_report_age_seconds";
 /// Counter: sums released to the operator.
 pub const RELEASED: &str = "cipherwatt_analytics_releases_total";
-const RESTS: &str = "cipherwatt_analytics_area_rests_total";
 const RELEASED_REPORTS: &str = "cipherwatt_analytics_released_reports_total";
 const SETTLED: &str = "cipherwatt_analytics_releases_settled_total";
 const DIVIDED: &str = "cipherwatt_analytics_releases_divided_total";
@@ -55,7 +54,7 @@ pub const COMMIT: &str = "cipherwatt_analytics_commit_duration_seconds";
 pub const RELEASE: &str = "cipherwatt_analytics_release_duration_seconds";
 
 /// Every counter without a label, with its help.
-const COUNTERS: [(&str, &str); 17] = [
+const COUNTERS: [(&str, &str); 16] = [
     (RECEIVED, "Messages that came on a report topic"),
     (
         RECEIVED_BYTES,
@@ -79,10 +78,6 @@ const COUNTERS: [(&str, &str); 17] = [
     (COMMIT_SLOW, "Commits that took more than two seconds"),
     (RELEASED, "Sums released to the operator"),
     (RELEASED_REPORTS, "Reports covered by releases"),
-    (
-        RESTS,
-        "Releases that are the rest of an area: sums of several feeders, each too small to be released",
-    ),
     (SETTLED, "Releases the operator answered for good"),
     (
         REFUSED,
@@ -158,7 +153,7 @@ const HISTOGRAMS: [(&str, &str); 6] = [
 
 /// Describes every metric and registers it, so that each is there from the start.
 pub(crate) fn describe() {
-    for (name, help) in COUNTERS {
+    for (name, help) in COUNTERS.into_iter().chain([areas::RESTS]) {
         register::counter(name, help);
     }
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
@@ -255,10 +250,6 @@ pub(crate) fn releasing(took: Duration) {
 pub(crate) fn released(contributors: u32) {
     counter!(RELEASED).increment(1);
     counter!(RELEASED_REPORTS).increment(u64::from(contributors));
-}
-
-pub(crate) fn rest() {
-    counter!(RESTS).increment(1);
 }
 
 pub(crate) fn settled(refused: bool) {

@@ -32,15 +32,17 @@ use std::sync::Arc;
 use release::Decision;
 use service::failpoint;
 use service::trust::MinMeters;
-use wire::{AreaId, Digest, FeederId, MeterId, Part, WindowStart};
+use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
-use crate::store::{Store, StoreError, StoreFormat, SumKey, SumRow};
+use crate::store::{Store, StoreError, StoreFormat, SumKey};
 
+mod area_feeders;
 mod areas;
 mod changes;
 mod close;
 mod contribution;
 mod divide;
+mod due;
 mod feeder;
 mod fingerprints;
 mod fold;
@@ -54,11 +56,13 @@ mod sum;
 mod taken;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) use areas::{AreaFeeders, Looking};
+pub(crate) use area_feeders::AreaFeeders;
+pub(crate) use areas::Looking;
 use changes::Changes;
 pub(crate) use close::Enrolled;
 pub(crate) use contribution::Contribution;
 pub(crate) use divide::Division;
+pub(crate) use due::{Due, Held};
 use feeder::{Feeder, Window};
 use fingerprints::{Fingerprints, Hasher};
 pub(crate) use fold::FoldResult;
@@ -135,37 +139,6 @@ struct Away {
     oldest: WindowStart,
     /// Whether sums of it are held.
     holds: bool,
-}
-
-/// A sum that is due and has enough contributors.
-#[derive(Debug)]
-pub(crate) struct Due {
-    /// Feeder, window and part.
-    pub(crate) row: SumRow,
-    /// The packed sum.
-    pub(crate) limbs: Vec<u8>,
-    /// The part of which it is a piece, as the operator knows it.
-    pub(crate) replaces: Option<Part>,
-    /// Who is in it, of its own feeder.
-    pub(crate) members: Members,
-    /// The area that it is the rest of, and the sums of other feeders that are added to it.
-    pub(crate) rest: Option<(AreaId, Vec<(SumRow, Members)>)>,
-}
-
-impl Due {
-    /// The sums that are added to it.
-    pub(crate) fn pooled(&self) -> impl Iterator<Item = &(SumRow, Members)> {
-        self.rest.iter().flat_map(|(_, others)| others)
-    }
-}
-
-/// A sum that is due but has too few contributors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// Feeder, window and part.
-    pub key: SumKey,
-    /// Number of contributors.
-    pub contributors: u32,
 }
 
 impl Windows {

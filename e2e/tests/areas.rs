@@ -88,7 +88,9 @@ impl Scene {
 }
 
 /// What the meters of each feeder entered, in Wh by window and interval.
-fn truth() -> BTreeMap<(FeederId, WindowStart), Vec<i64>> {
+type Truth = BTreeMap<(FeederId, WindowStart), Vec<i64>>;
+
+fn truth() -> Truth {
     let mut truth = BTreeMap::<_, Vec<i64>>::new();
     for (id, meters, feeders) in GATEWAYS {
         let mut settings = Settings::defaults();
@@ -136,52 +138,9 @@ fn a_substation_of_small_feeders_has_exact_totals_whatever_is_killed() {
     scene.wait_for("every rest", || scene.rests().len() as u64 >= WINDOWS);
 
     let truth = truth();
-    let mut seen = BTreeSet::new();
-    for total in scene.deployment.totals() {
-        let window = WindowStart(total["window_start"].as_u64().unwrap());
-        assert!(
-            seen.insert((total["feeder"].to_string(), window)),
-            "{total}"
-        );
-        assert_eq!(total["meters"], 15, "{total}");
-        let is_rest = total["feeder"] == "north";
-        let feeders: Vec<&str> = match is_rest {
-            true => total["rest"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|of| of["feeder"].as_str().unwrap())
-                .collect(),
-            false => vec![total["feeder"].as_str().unwrap()],
-        };
-        let expected: &[&str] = match is_rest {
-            true => &["feeder-2", "feeder-3", "feeder-4"],
-            false => &["feeder-1"],
-        };
-        assert_eq!(feeders, expected, "{total}");
-        let mut energies = vec![0; 4];
-        for feeder in feeders {
-            for (sum, wh) in energies
-                .iter_mut()
-                .zip(&truth[&(feeder.parse().unwrap(), window)])
-            {
-                *sum += wh;
-            }
-        }
-        assert_eq!(total["energy_wh"], serde_json::json!(energies), "{total}");
-    }
-    assert_eq!(seen.len() as u64, 2 * WINDOWS);
-
-    let answer = [
-        "--config",
-        "areas.toml",
-        "--output",
-        "json",
-        "ask",
-        "area",
-        "--area",
-        "north",
-    ];
+    are_exact(&scene.deployment.totals(), &truth);
+    let settings = ["--config", "areas.toml", "--output", "json"];
+    let answer = [&settings[..], &["ask", "area", "--area", "north"]].concat();
     let answer: Value = serde_json::from_str(&scene.deployment.operator(&answer)).unwrap();
     let intervals = answer["intervals"].as_array().unwrap();
     let energies = intervals
@@ -197,4 +156,36 @@ fn a_substation_of_small_feeders_has_exact_totals_whatever_is_killed() {
     assert_eq!(answer["feeders"]["feeder-1"]["alone"], WINDOWS);
     assert_eq!(answer["feeders"]["feeder-4"]["in_rest"], WINDOWS);
     drop((operator, analytics));
+}
+
+/// One total of feeder-1 and one rest of the other three in every window.
+fn are_exact(totals: &[Value], truth: &Truth) {
+    let mut seen = BTreeSet::new();
+    for total in totals {
+        let window = WindowStart(total["window_start"].as_u64().unwrap());
+        assert!(
+            seen.insert((total["feeder"].to_string(), window)),
+            "{total}"
+        );
+        assert_eq!(total["meters"], 15, "{total}");
+        let feeders = match total["rest"].as_array() {
+            Some(rest) => rest.iter().map(|share| &share["feeder"]).collect(),
+            None => vec![&total["feeder"]],
+        };
+        let expected: &[&str] = match total["feeder"] == "north" {
+            true => &["feeder-2", "feeder-3", "feeder-4"],
+            false => &["feeder-1"],
+        };
+        assert_eq!(feeders, expected, "{total}");
+        let mut energies = vec![0; 4];
+        for feeder in expected {
+            let of_feeder = &truth[&(feeder.parse().unwrap(), window)];
+            energies
+                .iter_mut()
+                .zip(of_feeder)
+                .for_each(|(sum, wh)| *sum += wh);
+        }
+        assert_eq!(total["energy_wh"], serde_json::json!(energies), "{total}");
+    }
+    assert_eq!(seen.len() as u64, 2 * WINDOWS);
 }

@@ -19,32 +19,6 @@ use super::{Due, Members, Sum, Windows};
 use crate::assignment::AssignedPlan;
 use crate::store::{Stage, Store, StoreError, SumKey, SumRow, damaged};
 
-/// The feeders of a plan that are in areas, by the topmost area that each is in, in some window.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct AreaFeeders {
-    by_area: BTreeMap<AreaId, BTreeSet<FeederId>>,
-    all: BTreeSet<FeederId>,
-}
-
-impl AreaFeeders {
-    pub(crate) fn of(plan: &Plan) -> Self {
-        let mut feeders = Self::default();
-        for setting in &plan.feeders {
-            if let Some(areas) = &setting.areas {
-                let of_area = feeders.by_area.entry(areas.topmost().clone());
-                of_area.or_default().insert(setting.feeder.clone());
-                feeders.all.insert(setting.feeder.clone());
-            }
-        }
-        feeders
-    }
-
-    /// Whether a feeder is in an area.
-    pub(super) fn has(&self, feeder: &FeederId) -> bool {
-        self.all.contains(feeder)
-    }
-}
-
 /// What is awaited of a feeder's window.
 enum Awaited {
     /// Nothing. A sum of it may be too small.

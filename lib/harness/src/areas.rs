@@ -9,6 +9,7 @@ use serde::Serialize;
 use service::config::Plan;
 use wire::{AreaId, FeederId, WindowStart};
 
+use crate::entered::feeders_of;
 use crate::oracle::{Key, Truth, Truths};
 
 /// One window of an area beside its truth.
@@ -85,71 +86,62 @@ pub fn compare(
                 .insert(feeder.clone());
         }
     }
+    let windows = released.iter().map(|report| report.window_start);
+    let windows: BTreeSet<WindowStart> = windows.collect();
     let mut rows = Vec::new();
     for (area, feeders) in &feeders {
-        let windows: BTreeSet<WindowStart> =
-            released.iter().map(|report| report.window_start).collect();
-        for window in windows {
-            let of_window = || {
-                released
-                    .iter()
-                    .filter(|report| report.window_start == window)
-            };
-            let on_feeder = |feeder: &FeederId| {
-                let truth = entered.get(&(feeder.clone(), window));
-                truth.map_or(0, |truth| truth.meters)
-            };
-            let enrolled = Enrolled {
-                feeders: &|_| feeders.clone(),
-                on_feeder: &on_feeder,
-            };
-            let reports = of_window().cloned().map(Ok);
-            let Some(totals) = AreaTotals::of(area, reports, &Selection::default(), &enrolled)?
-            else {
-                continue;
-            };
-            let in_it = of_window().filter(|report| report.areas.contains(area));
-            let in_it: BTreeSet<FeederId> = in_it.flat_map(feeders_of).collect();
-            let truths = in_it
+        for window in &windows {
+            let of_window = released
                 .iter()
-                .filter_map(|feeder| entered.get(&(feeder.clone(), window)));
-            let truth = truths.cloned().reduce(Truth::and).unwrap_or_default();
-            let completeness = totals
-                .intervals
-                .iter()
-                .map(|interval| interval.completeness());
-            let energy = || totals.intervals.iter().map(|interval| interval.energy_wh);
-            let errors = energy()
-                .zip(&truth.energy_wh)
-                .map(|(wh, truth)| wh.abs_diff(*truth));
-            rows.push(AreaRow {
-                area: area.clone(),
-                window,
-                meters: totals
-                    .intervals
-                    .iter()
-                    .map(|interval| interval.meters)
-                    .max()
-                    .unwrap_or(0),
-                completeness: completeness.fold(1.0, f64::min),
-                feeders_in_rest: totals.feeders.values().filter(|of| of.in_rest > 0).count(),
-                energy_wh: energy().sum(),
-                true_wh: truth.energy_wh.iter().sum(),
-                error_wh: errors.max().unwrap_or(0),
-            });
+                .filter(|report| report.window_start == *window);
+            rows.extend(row(
+                (area, feeders),
+                *window,
+                &of_window.collect::<Vec<_>>(),
+                entered,
+            )?);
         }
     }
     Ok(rows)
 }
 
-/// The feeders that a total is of.
-pub(crate) fn feeders_of(report: &FeederReport) -> Vec<FeederId> {
-    match report.rest.is_empty() {
-        true => vec![report.feeder.clone()],
-        false => report
-            .rest
-            .iter()
-            .map(|share| share.feeder.clone())
-            .collect(),
-    }
+fn row(
+    (area, feeders): (&AreaId, &BTreeSet<FeederId>),
+    window: WindowStart,
+    released: &[&FeederReport],
+    entered: &BTreeMap<Key, Truth>,
+) -> anyhow::Result<Option<AreaRow>> {
+    let truth = |feeder: &FeederId| entered.get(&(feeder.clone(), window));
+    let enrolled = Enrolled {
+        feeders: &|_| feeders.clone(),
+        on_feeder: &|feeder| truth(feeder).map_or(0, |truth| truth.meters),
+    };
+    let reports = released.iter().map(|report| Ok((*report).clone()));
+    let totals = AreaTotals::of(area, reports, &Selection::default(), &enrolled)?;
+    let Some(totals) = totals else {
+        return Ok(None);
+    };
+    let in_it = released.iter().filter(|report| report.areas.contains(area));
+    let in_it: BTreeSet<FeederId> = in_it.flat_map(|report| feeders_of(report)).collect();
+    let truths = in_it.iter().filter_map(truth).cloned();
+    let truth = truths.reduce(Truth::and).unwrap_or_default();
+    let intervals = &totals.intervals;
+    let completeness = intervals.iter().map(|interval| interval.completeness());
+    let energy = || intervals.iter().map(|interval| interval.energy_wh);
+    let errors = energy().zip(&truth.energy_wh);
+    let meters = intervals.iter().map(|interval| interval.meters).max();
+    let in_rest = totals.feeders.values().filter(|of| of.in_rest > 0);
+    Ok(Some(AreaRow {
+        area: area.clone(),
+        window,
+        meters: meters.unwrap_or(0),
+        completeness: completeness.fold(1.0, f64::min),
+        feeders_in_rest: in_rest.count(),
+        energy_wh: energy().sum(),
+        true_wh: truth.energy_wh.iter().sum(),
+        error_wh: errors
+            .map(|(wh, truth)| wh.abs_diff(*truth))
+            .max()
+            .unwrap_or(0),
+    }))
 }

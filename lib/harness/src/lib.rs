@@ -15,6 +15,7 @@
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
 pub mod areas;
+mod entered;
 mod input;
 pub mod latency;
 pub mod ledger;

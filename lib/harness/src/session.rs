@@ -10,10 +10,11 @@ use tokio::time::timeout;
 
 use crate::Interrupted;
 use crate::areas::{self, AreaRow};
+use crate::entered::entered;
 use crate::runtimes::On;
 use crate::scenario::Scenario;
 use crate::stack::{Next, Stack};
-use crate::verdict::{Verdict, entered, judge};
+use crate::verdict::{Verdict, judge};
 use crate::watch::{Seen, Watch};
 
 /// A scenario at work.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use operator::FeederReport;
-use packed::layout::Edges;
 use serde::Serialize;
 use wire::{FeederId, WindowStart};
 
-use crate::oracle::{Key, Scale, Shown, Truth, Truths};
+use crate::entered::entered;
+pub use crate::entered::scale;
+use crate::oracle::{Key, Shown, Truth, Truths};
 use crate::percentiles::{self, Percentiles};
 use crate::spread::{Spread, is_near, std_step, true_std_wh};
 use crate::watch::Watch;
@@ -127,29 +128,6 @@ pub fn judge(watch: &Watch, truths: &Truths) -> Verdict {
     verdict.exact = verdict.wrong.is_empty();
     verdict.wrong.extend(watch.alarms.iter().cloned());
     verdict
-}
-
-/// What each feeder entered in the quanta of these totals, those of rests among them.
-#[must_use]
-pub fn entered(released: &[FeederReport], truths: &Truths) -> BTreeMap<Key, Truth> {
-    let scales = released.iter().flat_map(|report| {
-        let feeders = crate::areas::feeders_of(report).into_iter();
-        feeders.map(move |feeder| ((feeder, report.window_start), scale(report)))
-    });
-    let scales: BTreeMap<Key, Scale> = scales.collect();
-    truths.entered(|key| scales.get(key).copied())
-}
-
-/// In which quanta the readings of a total entered it.
-#[must_use]
-pub fn scale(report: &FeederReport) -> Scale {
-    let histogram = report.histogram.as_ref();
-    let edges = histogram.and_then(|histogram| Edges::new(&histogram.edges_wh).ok());
-    Scale {
-        quantum_wh: report.quantum_wh,
-        square_unit_wh2: report.square_unit_wh2,
-        edges: edges.unwrap_or_default(),
-    }
 }
 
 impl Verdict {

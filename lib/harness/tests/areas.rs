@@ -16,8 +16,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Eight feeders of five meters. Under t-1 there are fifteen meters, under t-2 ten and under t-3 five, which are in the rest of
 /// north; feeder-7 is under a transformer of its own and feeder-8 under none, and both are in no total.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_small() {
+fn settings() -> Settings {
     let mut settings = Settings::defaults();
     settings.broker.metrics_listen = None;
     settings.operator.metrics_listen = None;
@@ -38,6 +37,11 @@ async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_
         under("t-3", Some("north"), &[6]),
         under("t-4", None, &[7]),
     ];
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_small() {
     let options = Options {
         meters: Some(40),
         replay: None,
@@ -47,7 +51,7 @@ async fn transformers_and_substations_have_exact_totals_of_feeders_that_are_too_
         interval: None,
         network: Network::default(),
     };
-    let settings = options.settings(&settings).unwrap();
+    let settings = options.settings(&settings()).unwrap();
     let (event, speed) = (Duration::from_secs(3 * 86_400), 86_400.0);
     let scenario = Scenario::paced(settings, &options, event, speed).unwrap();
     let (_keep, stop) = Stop::manual();

@@ -28,6 +28,14 @@ fn settings() -> Settings {
     settings.broker.listen = "127.0.0.1:0".parse().unwrap();
     settings.meter.meters = 3;
     settings.meter.feeders = 1;
+    // Three meters each, so that there is the rest of an area.
+    settings.plan.areas = vec![Transformer {
+        transformer: "t-1".parse().unwrap(),
+        substation: None,
+        feeders: ["feeder-2", "feeder-3"]
+            .map(|id| id.parse().unwrap())
+            .to_vec(),
+    }];
     let event = Duration::from_secs(3 * 4 * 3_600);
     settings.meter.duration = Some(event);
     settings.meter.speed = event.as_secs_f64();
@@ -126,14 +134,6 @@ fn used(settings: &Settings, done: &BTreeSet<Done>) -> Result<BTreeSet<Rule>, St
 async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
     let state = tempfile::tempdir().unwrap();
     let mut settings = settings();
-    // Three meters each, so that there is the rest of an area.
-    settings.plan.areas = vec![Transformer {
-        transformer: "t-1".parse().unwrap(),
-        substation: None,
-        feeders: ["feeder-2", "feeder-3"]
-            .map(|id| id.parse().unwrap())
-            .to_vec(),
-    }];
     settings.deployment.state_dir = state.path().to_owned();
     settings.operator.totals_file = state.path().join("totals.jsonl");
     let (_keep, stop) = Stop::manual();
@@ -145,16 +145,14 @@ async fn the_default_rules_allow_what_the_processes_do_and_nothing_more() {
     tokio::spawn(async move { operator::run(&own.0, SystemClock::shared(), own.1, None).await });
     let own = (settings.clone(), stop.clone());
     tokio::spawn(async move { analytics::run(&own.0, SystemClock::shared(), own.1, None).await });
-    for (gateway, connections) in [
-        ("gateway-1", Connections::Gateway),
-        ("gateway-2", Connections::PerMeter),
+    for (gateway, connections, meters, feeders) in [
+        ("gateway-1", Connections::Gateway, 9, 3),
+        ("gateway-2", Connections::PerMeter, 3, 1),
     ] {
         let (mut own, stop) = (settings.clone(), stop.clone());
         own.meter.gateway = gateway.try_into().unwrap();
         own.meter.connections = connections;
-        if gateway == "gateway-1" {
-            (own.meter.meters, own.meter.feeders) = (9, 3);
-        }
+        (own.meter.meters, own.meter.feeders) = (meters, feeders);
         tokio::spawn(async move { meter::run(&own, SystemClock::shared(), stop, None).await });
     }
 

@@ -337,6 +337,21 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
             "[1,2,3,4,5,6,7,8,9,10,11,12,13,14]",
             "expected 1 to 13 numbers",
         ),
+        ("release.min_cell", "1", "expected a number between 2"),
+        (
+            "release.dominance_largest",
+            "0",
+            "expected a number between 1",
+        ),
+        ("release.dominance_share", "0", "1 is no bound"),
+        ("release.dominance_share", "1.5", "1 is no bound"),
+        ("log.format", "xml", "unknown variant `xml`"),
+    ]);
+}
+
+#[test]
+fn areas_that_contradict_themselves_are_refused_with_the_mend() {
+    refused(&[
         (
             "plan.areas",
             r#"[{transformer="t", feeders=[]}]"#,
@@ -367,15 +382,6 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
             r#"[{transformer="t", substation="s", region="r", feeders=["f"]}]"#,
             "unknown field `region`",
         ),
-        ("release.min_cell", "1", "expected a number between 2"),
-        (
-            "release.dominance_largest",
-            "0",
-            "expected a number between 1",
-        ),
-        ("release.dominance_share", "0", "1 is no bound"),
-        ("release.dominance_share", "1.5", "1 is no bound"),
-        ("log.format", "xml", "unknown variant `xml`"),
     ]);
 }
 

@@ -272,12 +272,11 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// Two feeders of a transformer, one too small, and one that sent nothing, under a substation with another.
-    #[test]
-    fn an_area_is_its_feeders_and_its_rest_and_whoever_is_in_neither_is_missing() {
+    /// Of three feeders under t-1 and two under t-2, both under north.
+    fn planned() -> Plan {
         let mut plan = plan();
         let setting = plan.feeders[0].clone();
-        let under = |feeder: &str, transformer: &str| {
+        let under = |(feeder, transformer): (&str, &str)| {
             let mut setting = setting.clone();
             setting.feeder = id(feeder);
             setting.first_window = WindowStart(0);
@@ -287,13 +286,21 @@ mod tests {
             });
             setting
         };
-        plan.feeders = vec![
-            under("a", "t-1"),
-            under("b", "t-1"),
-            under("c", "t-1"),
-            under("d", "t-2"),
-            under("e", "t-2"),
+        let feeders = [
+            ("a", "t-1"),
+            ("b", "t-1"),
+            ("c", "t-1"),
+            ("d", "t-2"),
+            ("e", "t-2"),
         ];
+        plan.feeders = feeders.map(under).to_vec();
+        plan
+    }
+
+    /// b and e are too small, and c sent nothing.
+    #[test]
+    fn an_area_is_its_feeders_and_its_rest_and_whoever_is_in_neither_is_missing() {
+        let plan = planned();
         let areas = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
         let mut a = report("a", 0);
         a.areas = areas(&["t-1", "north"]);
@@ -328,18 +335,10 @@ mod tests {
         let second = north.intervals[1];
         assert_eq!((second.energy_wh, second.present), (12, 37));
         assert!(second.is_partly_withheld);
-        let alone = Windows {
-            alone: 1,
-            ..Windows::default()
-        };
-        let in_rest = Windows {
-            in_rest: 1,
-            ..Windows::default()
-        };
-        assert_eq!(north.feeders[&id("a")], alone);
-        assert_eq!(north.feeders[&id("b")], in_rest);
-        assert_eq!(north.feeders[&id("c")].missing, 1);
-        assert!(north.table().contains("57/125"), "{}", north.table());
+        let windows = |feeder| north.feeders[&id(feeder)];
+        let [a, b, c] = ["a", "b", "c"].map(windows);
+        assert_eq!((a.alone, b.in_rest, c.missing), (1, 1, 1));
+        assert!(north.table().contains("57/125"));
         assert!(
             north
                 .table()

@@ -13,7 +13,7 @@
 //! # Layout
 //! * [`Ledger`]: the files, opened and written · `adopt`: completed · `count`: `releases.count` · `store`, `header`, `rows`,
 //!   `refusals`: `releases.redb`
-//! * `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
+//! * `released`: the rows of totals · `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
 
 mod adopt;
 mod count;
@@ -24,6 +24,7 @@ mod header;
 mod migrate;
 mod migrate_2;
 mod refusals;
+mod released;
 mod rows;
 mod state;
 mod store;
@@ -36,13 +37,14 @@ use serde::Serialize;
 use service::failpoint;
 use wire::{AreaId, DeploymentId, FeederId, KeyEpoch, WindowStart};
 
-use crate::release::opening::{Opening, Release, Role, name_of};
+use crate::release::opening::{Opening, Role, name_of};
 use crate::release::refused::{self, Refused, Search};
 use crate::release::report::FeederReport;
 use crate::release::totals::{COMMIT_MAX, Totals};
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
+use released::releases;
 pub(crate) use state::{State, state};
 use store::{Refusals, Store};
 
@@ -262,41 +264,6 @@ impl Ledger {
     pub(crate) fn on(mut self, disk: faults::FailingDisk) -> Self {
         self.store.put_on(disk);
         self
-    }
-}
-
-/// The rows of a release: that of [`release`], and of the rest of an area those of its shares.
-fn releases(report: &FeederReport) -> Vec<Opening> {
-    let whole = release(report);
-    let shares = report.rest.iter().map(|share| Opening {
-        feeder: share.feeder.clone(),
-        part: share.part,
-        meters: share.meters,
-        role: Role::Share,
-        ..whole.clone()
-    });
-    let shares: Vec<_> = shares.collect();
-    [whole].into_iter().chain(shares).collect()
-}
-
-/// The row of a release that only the totals know. Who is in it they do not say, so it may be anybody.
-fn release(report: &FeederReport) -> Opening {
-    let opening = Opening::from(Release {
-        feeder: report.feeder.clone(),
-        window_start: report.window_start,
-        part: report.part,
-        epoch: report.epoch,
-        meters: report.meters,
-        digest: report.digest,
-        analytics: report.analytics.clone(),
-    });
-    Opening {
-        replaces: report.replaces,
-        role: match report.rest.is_empty() {
-            true => Role::Whole,
-            false => Role::Rest,
-        },
-        ..opening
     }
 }
 

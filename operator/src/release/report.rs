@@ -156,7 +156,27 @@ pub struct Scale {
     pub rules: release::Rules,
 }
 
+/// What a total is of: the feeder, and which sum of the window it is; of the rest of an area the area, `part`, and its shares.
+fn named(sum: &Sum, part: Part) -> (FeederId, Part, Vec<RestShare>) {
+    let Some(rest) = &sum.rest else {
+        return (sum.feeder.clone(), sum.part, Vec::new());
+    };
+    let share = |share: ShareRef<'_>| RestShare {
+        feeder: share.feeder.clone(),
+        part: share.part,
+        meters: share.set.count(),
+    };
+    (name_of(&rest.area), part, sum.shares().map(share).collect())
+}
+
 impl Scale {
+    /// How many had a reading in each interval of the window, where that is shown.
+    fn shown_presence(&self, totals: &Totals) -> Vec<Option<u32>> {
+        let present = totals.present.iter().take(usize::from(self.intervals));
+        let shown = present.map(|&present| self.rules.shows(&[present]).then_some(present));
+        shown.collect()
+    }
+
     fn maxima_step_wh(&self, maxima_wh: i64, meters: u32) -> u64 {
         (self.rules).maxima_step_wh(maxima_wh, meters, self.quantum_wh)
     }
@@ -166,12 +186,7 @@ impl FeederReport {
     /// The report of `sum`, whose decoded content is `totals`.
     pub fn new(sum: &Sum, digest: &Digest, totals: &Totals, scale: &Scale, by: &By) -> Self {
         let meters = sum.contributors();
-        let present: Vec<Option<u32>> = totals
-            .present
-            .iter()
-            .take(usize::from(scale.intervals))
-            .map(|&present| scale.rules.shows(&[present]).then_some(present))
-            .collect();
+        let present = scale.shown_presence(totals);
         // Whatever is said of an interval's readings is said of these only.
         let shown = |k: &usize| present[*k].is_some_and(|present| present > 0);
         let intervals = 0..present.len();
@@ -188,26 +203,13 @@ impl FeederReport {
         };
         let peak = coincident_peak(&energy_wh);
         let possible = u64::from(scale.enrolled.max(meters)) * batch;
-        let share = |share: ShareRef<'_>| RestShare {
-            feeder: share.feeder.clone(),
-            part: share.part,
-            meters: share.set.count(),
-        };
+        let (feeder, part, rest) = named(sum, scale.part);
         Self {
-            feeder: match &sum.rest {
-                Some(rest) => name_of(&rest.area),
-                None => sum.feeder.clone(),
-            },
+            feeder,
             areas: scale.areas.clone(),
-            rest: match &sum.rest {
-                Some(_) => sum.shares().map(share).collect(),
-                None => Vec::new(),
-            },
+            rest,
             window_start: sum.window,
-            part: match sum.rest {
-                Some(_) => scale.part,
-                None => sum.part,
-            },
+            part,
             interval_s: scale.interval_s,
             meters,
             quantum_wh: scale.quantum_wh,

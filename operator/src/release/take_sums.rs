@@ -7,10 +7,10 @@
 //!
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
-//! * `run`: on its thread
-//! * `refusals`: whether a sum may fail · `search`: the search for who spoiled one, on a thread of its own
+//! * `run`: on its thread · `order`: one after the other · `refusals`: whether one may fail · `search`: for who spoiled one
 
 mod commit;
+mod order;
 mod refusals;
 mod run;
 mod search;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
-use wire::{DeploymentId, Digest, Opened, Part, Plan, Reason, ShareRef, Sum, SumStatus, Topics};
+use wire::{DeploymentId, Digest, Opened, Part, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
 use super::budget::Budget;
@@ -36,6 +36,7 @@ use crate::metrics;
 use crate::open::{Opener, Unmasked};
 use crate::search::book::{SearchBook, Standing};
 use crate::setup::latest;
+use order::is_of_one_window;
 
 /// What taking a sum depends on, apart from keys and plan.
 #[derive(Clone, Debug)]
@@ -149,8 +150,7 @@ impl SumTaker {
             return Considered::Later(job);
         }
         tracing::debug!(trace_id = %self.trace(sum), sum = %ReportId(&opened.digest), "received");
-        let judged = self.judge(sum, &opened.digest, &job);
-        let (opening, shares, decision) = match judged {
+        let (opening, shares, decision) = match self.judge(sum, &opened.digest, &job) {
             Ok(judged) => judged,
             Err(error) => {
                 metrics::commit_failed();
@@ -294,17 +294,6 @@ impl SumTaker {
             window: sum.window,
         }
     }
-}
-
-/// Whether what is opened of one decides on the other: they are of one feeder's window, or are rests of one area's.
-fn is_of_one_window(one: &Sum, other: &Sum) -> bool {
-    let area = |sum: &Sum| sum.rest.as_ref().map(|rest| rest.area.clone());
-    let has_feeder_of = |share: ShareRef<'_>| {
-        let mut others = other.shares();
-        others.any(|other| other.feeder == share.feeder)
-    };
-    let is_of_one_area = area(one).is_some_and(|of_one| Some(of_one) == area(other));
-    one.window == other.window && (is_of_one_area || one.shares().any(has_feeder_of))
 }
 
 #[cfg(test)]

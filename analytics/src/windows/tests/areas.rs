@@ -18,6 +18,9 @@ type Under = [(
     u32,
 )];
 
+/// The area, each feeder with its meters, and the word that the sum consists of.
+type Rest = (String, Vec<(String, u32)>, u64);
+
 const TWO_TRANSFORMERS: &Under = &[
     ("a", Some(("t-1", Some("north"))), 2),
     ("b", Some(("t-1", Some("north"))), 1),
@@ -107,8 +110,8 @@ impl Scene {
         refused(folded.unwrap())
     }
 
-    /// What is released now of feeders alone, and of areas: the area, each feeder with its meters, the word of the sum.
-    fn close(&mut self, active_ms: u64) -> (usize, Vec<(String, Vec<(String, u32)>, u64)>) {
+    /// How many sums of feeders alone are released now, and the rests.
+    fn close(&mut self, active_ms: u64) -> (usize, Vec<Rest>) {
         let enrolled = self.enrolled.clone();
         let enrolled = Enrolled {
             meters: &|feeder| enrolled.get(feeder).copied().unwrap_or_default(),
@@ -160,7 +163,7 @@ impl Scene {
     }
 }
 
-fn rest(area: &str, feeders: &[(&str, u32)], word: u64) -> (String, Vec<(String, u32)>, u64) {
+fn rest(area: &str, feeders: &[(&str, u32)], word: u64) -> Rest {
     let feeders = feeders
         .iter()
         .map(|(id, meters)| ((*id).to_owned(), *meters));

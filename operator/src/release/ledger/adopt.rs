@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use wire::{FeederId, KeyEpoch};
 
+use super::released::{release, releases};
 use super::store::Refusals;
-use super::{Ledger, LedgerError, Place, release, releases};
+use super::{Ledger, LedgerError, Place};
 use crate::disk::DiskError;
 use crate::release::opening::Opening;
 use crate::release::refused::{self, Line};

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use super::released::release;
 use super::state::State;
 use super::*;
 use crate::release::opening::Stage;
