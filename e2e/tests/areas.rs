@@ -123,8 +123,10 @@ fn a_substation_of_small_feeders_has_exact_totals_whatever_is_killed() {
     let mut operator = scene.service("operator");
     operator.says("keys, plan and roster are ready");
     let mut analytics = scene.service("analytics");
-    // Those of feeder-1 that come later are waited for, since they are enrolled by then.
-    let mut gateways = [scene.gateway(GATEWAYS[1]), scene.gateway(GATEWAYS[0])];
+    // Its ten meters alone are held, and wait for the five that are enrolled then.
+    let second = scene.gateway(GATEWAYS[1]);
+    operator.says("new feeder");
+    let mut gateways = [scene.gateway(GATEWAYS[0]), second];
     scene.wait_for("two rests", || scene.rests().len() >= 2);
     analytics = scene.kill("analytics", analytics);
     scene.wait_for("four rests", || scene.rests().len() >= 4);

@@ -15,7 +15,7 @@ use harness::runtimes::On;
 use harness::stack::{Next, Stack};
 use harness::watch::Seen;
 use serde_json::Value;
-use service::config::{Log, LogFormat};
+use service::config::{Log, LogFormat, Transformer};
 use service::{Settings, Stop, telemetry};
 
 /// Far above what anything here takes; reaching it is a failure, not a measurement.
@@ -54,6 +54,11 @@ async fn run() -> Observed {
     // What of percentiles is exported, in groups as small as the others.
     settings.plan.layout = "histogram".parse().unwrap();
     settings.plan.detail_min_meters = settings.plan.min_meters;
+    settings.plan.areas = vec![Transformer {
+        transformer: "transformer-1".parse().unwrap(),
+        substation: None,
+        feeders: vec!["feeder-1".parse().unwrap()],
+    }];
     settings.operator.live_listen = None;
     settings.meter.meters = METERS;
     settings.meter.feeders = FEEDERS;

@@ -44,6 +44,7 @@ fn main() -> io::Result<()> {
         "shard/0/feeder/f/sum",
         "shard/0/feeder/f/sum/receipt",
         "shard/0/feeder/f/total",
+        "shard/0/area/a/total",
     ];
     for (index, topic) in topics.iter().enumerate() {
         write("topic", &format!("topic-{index}"), topic.as_bytes())?;
