@@ -509,3 +509,34 @@ fn feeders_that_are_put_into_an_area_or_taken_out_have_new_settings_from_the_nex
     let a = book.newest(&feeder("a")).unwrap();
     assert_eq!((a.reference_wh, &a.areas), (4096, &None));
 }
+
+#[test]
+fn an_area_of_several_services_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = PlanSettings {
+        areas: areas(&[
+            ("a", "t-1", Some("north")),
+            ("b", "t-2", Some("north")),
+            ("c", "t-3", None),
+        ]),
+        ..settings()
+    };
+    let (mut book, _) = open(dir.path(), &settings).unwrap();
+    for id in ["a", "b", "c"] {
+        book.add_feeder(&feeder(id), 1024, 10);
+    }
+    let entry = |id: &str, feeders: &[&str]| AnalyticsEntry {
+        id: id.parse().unwrap(),
+        key: wire::SigningKey::from_bytes(&[1; 32]).verifying_key(),
+        feeders: feeders.iter().map(|id| feeder(id)).collect(),
+    };
+    book.set_analytics(entry("one", &[]));
+    assert_eq!(book.divided_areas().len(), 0);
+    book.set_analytics(entry("two", &["b", "c"]));
+    let divided = book.divided_areas();
+    let topmost: Vec<&str> = divided
+        .iter()
+        .map(|areas| areas.topmost().as_str())
+        .collect();
+    assert_eq!(topmost, ["north"]);
+}
