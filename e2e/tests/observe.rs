@@ -174,13 +174,14 @@ fn is_ours(metric: &Metric) -> bool {
 
 #[test]
 fn metrics_follow_the_rules() {
-    const LABELS: [&str; 10] = [
+    const LABELS: [&str; 11] = [
         "reason",
         "status",
         "why",
         "result",
         "certificate",
         "feeder",
+        "area",
         "percentile",
         "service",
         "version",
