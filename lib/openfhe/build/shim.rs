@@ -63,10 +63,14 @@ pub(crate) struct Shim {
 
 impl Shim {
     /// The C++ sources, below the crate's folder.
-    pub(crate) const SOURCES: [&'static str; 4] = [
+    pub(crate) const SOURCES: [&'static str; 8] = [
         "cpp/shim.h",
         "cpp/shim.cpp",
         "cpp/internal.h",
+        "cpp/sign.h",
+        "cpp/sign.cpp",
+        "cpp/levelled.h",
+        "cpp/levelled.cpp",
         "cpp/serialise.cpp",
     ];
 
@@ -77,7 +81,7 @@ impl Shim {
         compiler: &Compiler,
         serialisation: bool,
     ) -> Result<Self, BuildError> {
-        let mut units = vec!["cpp/shim.cpp"];
+        let mut units = vec!["cpp/shim.cpp", "cpp/sign.cpp", "cpp/levelled.cpp"];
         if serialisation {
             units.push("cpp/serialise.cpp");
         }
@@ -164,7 +168,7 @@ fn compile(
         children.push(command);
         objects.push(object);
     }
-    // The two units side by side; each has its own object file.
+    // The units side by side; each has its own object file.
     std::thread::scope(|scope| {
         let running: Vec<_> = children
             .into_iter()

@@ -1,4 +1,4 @@
-//! The generated bridge to `cpp/shim.h`; nothing outside this crate sees it.
+//! The generated bridge to `cpp/shim.h`, `cpp/sign.h` and `cpp/levelled.h`; nothing outside this crate sees it.
 //!
 //! Every function that can throw is a `Result`. The pointers are those of slices whose length
 //! follows; what must hold for a call to be sound is stated at the safe functions that make it.
@@ -7,9 +7,13 @@
 #[allow(
     clippy::missing_safety_doc,
     missing_docs,
-    reason = "documented in cpp/shim.h"
+    reason = "documented in the headers in cpp/"
 )]
 #[allow(unreachable_pub, reason = "the macro makes everything `pub`")]
+#[cfg_attr(
+    not(feature = "secret"),
+    allow(dead_code, reason = "what only `secret` calls")
+)]
 #[cxx::bridge(namespace = "cipherwatt")]
 pub(crate) mod ffi {
     unsafe extern "C++" {
@@ -71,6 +75,107 @@ pub(crate) mod ffi {
             context: &Context,
             sum: Pin<&mut Ciphertext>,
             other: &Ciphertext,
+        ) -> Result<()>;
+    }
+
+    unsafe extern "C++" {
+        include!("sign.h");
+
+        type SignKey;
+
+        fn sign_modulus() -> Result<u64>;
+        unsafe fn generate_sign_key(secret: *mut u64, len: usize) -> Result<UniquePtr<SignKey>>;
+        fn empty_sign_key() -> Result<UniquePtr<SignKey>>;
+        unsafe fn read_refresh_key(
+            key: &SignKey,
+            index: usize,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn write_refresh_key(
+            key: Pin<&mut SignKey>,
+            index: usize,
+            words: *const u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn read_switch_key(
+            key: &SignKey,
+            index: usize,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn write_switch_key(
+            key: Pin<&mut SignKey>,
+            index: usize,
+            words: *const u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn sign(key: &SignKey, bits: u32, words: *mut u64, len: usize) -> Result<()>;
+    }
+
+    unsafe extern "C++" {
+        include!("levelled.h");
+
+        type LevelledContext;
+        type LevelledCiphertext;
+        type LevelledSecret;
+
+        fn levelled_context(slots: u32) -> Result<UniquePtr<LevelledContext>>;
+        fn levelled_prime(context: &LevelledContext, index: usize) -> Result<u64>;
+        fn generate_levelled(context: &LevelledContext) -> Result<UniquePtr<LevelledSecret>>;
+        fn levelled_key_words(secret: &LevelledSecret, part: usize) -> Result<usize>;
+        unsafe fn read_levelled_key(
+            secret: &LevelledSecret,
+            part: usize,
+            words: *mut u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn write_levelled_key(
+            context: Pin<&mut LevelledContext>,
+            part: usize,
+            words: *const u64,
+            len: usize,
+        ) -> Result<()>;
+        unsafe fn levelled_encrypt(
+            context: &LevelledContext,
+            values: *const f64,
+            count: usize,
+        ) -> Result<UniquePtr<LevelledCiphertext>>;
+        fn levelled_zero() -> Result<UniquePtr<LevelledCiphertext>>;
+        fn levelled_add(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+            other: &LevelledCiphertext,
+        ) -> Result<()>;
+        fn levelled_add_square(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+            other: &LevelledCiphertext,
+        ) -> Result<()>;
+        fn levelled_relinearise(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+        ) -> Result<()>;
+        fn levelled_rescale(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+        ) -> Result<()>;
+        unsafe fn levelled_weigh(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+            weights: *const f64,
+            count: usize,
+        ) -> Result<()>;
+        fn levelled_sum_slots(
+            context: &LevelledContext,
+            sum: Pin<&mut LevelledCiphertext>,
+        ) -> Result<()>;
+        unsafe fn levelled_decrypt(
+            context: &LevelledContext,
+            secret: &LevelledSecret,
+            sum: &LevelledCiphertext,
+            values: *mut f64,
+            count: usize,
         ) -> Result<()>;
     }
 

@@ -15,7 +15,7 @@
 //! randomness. (Starting another program is safe.)
 //!
 //! # What is wiped from memory
-//! A [`secret::SecretKey`] is overwritten when it is dropped, and so are the buffers it passes through
+//! A `secret::SecretKey` is overwritten when it is dropped, and so are the buffers it passes through
 //! in this crate and its bridge. OpenFHE's own temporaries during key generation and decryption are
 //! freed without being overwritten.
 //!
@@ -23,9 +23,11 @@
 //! - [`Context`]: OpenFHE set up for the ring, once a process.
 //! - `encrypt`: OpenFHE's encryption, from the coefficients of a plaintext to those of a ciphertext.
 //! - [`PublicKey`]: to and from packed bytes; its fingerprint.
-//! - [`secret`]: key generation, decryption, key files. For the operator alone.
+//! - `secret`: key generation, decryption, key files. For the operator alone: with the feature `secret`.
+//! - [`SignKeys`]: signs of encrypted differences. For the evaluator, which has no secret. `files`: new files of keys.
+//! - [`levelled`]: CKKS with one multiplication, its depth and noise tracked; it carries no masks.
 //! - [`mod@reference`]: OpenFHE's own arithmetic and objects, to compare with.
-//! - [`self_test`](fn@self_test): whether OpenFHE works here.
+//! - `self_test`: whether OpenFHE works here.
 //! - [`Error`]: what can go wrong.
 //! - `bridge`: the generated bridge; `cpp/`: the C++ under it; `build/`: how both are built.
 
@@ -33,13 +35,20 @@ mod bridge;
 mod context;
 mod encrypt;
 mod error;
+mod files;
+pub mod levelled;
 mod public_key;
 pub mod reference;
+#[cfg(feature = "secret")]
 pub mod secret;
+#[cfg(feature = "secret")]
 mod self_test;
+mod sign;
 
 pub use context::Context;
 pub use encrypt::{Fresh, Steps};
 pub use error::Error;
 pub use public_key::PublicKey;
+#[cfg(feature = "secret")]
 pub use self_test::self_test;
+pub use sign::{FLOOD, SignKeyError, SignKeys};

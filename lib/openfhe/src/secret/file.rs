@@ -20,42 +20,67 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{CHECKSUM_LEN, FILE_LEN, HEADER_LEN, KeyFileError, MAGIC, SecretKey, VERSION};
+use crate::files::put_in_place;
 use crate::{Context, Error, PublicKey};
 
 const MINUS_ONE: u8 = u8::MAX;
+
+const SIGN_MAGIC: &[u8; 8] = b"CWSIGSEC";
+const SIGN_VERSION: u16 = 1;
+const SIGN_LEN: usize = HEADER_LEN + compare::DIMENSION + CHECKSUM_LEN;
 
 /// Where reading a file ends, so that a wrong one does not fill the memory. None of either version is longer.
 const MAX_LEN: u64 = 16 << 20;
 
 pub(super) fn save(key: &SecretKey, path: &Path) -> Result<(), KeyFileError> {
-    let bytes = encode(key);
-    let io = |source| KeyFileError::Io {
-        action: "write",
+    write(&encode(key), path)
+}
+
+fn write(bytes: &[u8], path: &Path) -> Result<(), KeyFileError> {
+    let written = put_in_place(path, |file| file.write_all(bytes));
+    written.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeyFileError::Exists {
+            path: path.to_path_buf(),
+        },
+        _ => KeyFileError::Io {
+            action: "write",
+            path: path.to_path_buf(),
+            source,
+        },
+    })
+}
+
+/// The coefficients of a secret of small ciphertexts, after a magic and a version and before a checksum.
+pub(super) fn save_sign(coefficients: &[i8], path: &Path) -> Result<(), KeyFileError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SIGN_LEN));
+    bytes.extend_from_slice(SIGN_MAGIC);
+    bytes.extend_from_slice(&SIGN_VERSION.to_le_bytes());
+    bytes.extend(coefficients.iter().map(|c| c.cast_unsigned()));
+    let checksum = Sha256::digest(bytes.as_slice());
+    bytes.extend_from_slice(&checksum);
+    write(&bytes, path)
+}
+
+pub(super) fn load_sign(path: &Path) -> Result<Zeroizing<Vec<i8>>, KeyFileError> {
+    let bytes = read(path)?;
+    let damaged = |problem| KeyFileError::Damaged {
         path: path.to_path_buf(),
-        source,
+        problem,
     };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // Created with mode 0600, and removed again if anything below fails.
-    let mut file = tempfile::Builder::new()
-        .prefix(".key-")
-        .tempfile_in(folder)
-        .map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist_noclobber(path)
-        .map_err(|e| match e.error.kind() {
-            io::ErrorKind::AlreadyExists => KeyFileError::Exists {
-                path: path.to_path_buf(),
-            },
-            _ => io(e.error),
-        })?;
-    // A new name in a folder is durable only after a sync of the folder.
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io)
+    let header = [SIGN_MAGIC.as_slice(), &SIGN_VERSION.to_le_bytes()].concat();
+    if bytes.len() != SIGN_LEN || !bytes.starts_with(&header) {
+        return Err(damaged("it is not a secret of comparisons of this version"));
+    }
+    let (content, checksum) = bytes.split_at(SIGN_LEN - CHECKSUM_LEN);
+    if Sha256::digest(content).as_slice() != checksum {
+        return Err(damaged("its checksum does not match"));
+    }
+    let secret = &content[HEADER_LEN..];
+    if secret.iter().any(|byte| ![MINUS_ONE, 0, 1].contains(byte)) {
+        return Err(damaged("a coefficient of the secret is not -1, 0 or 1"));
+    }
+    let coefficients = secret.iter().map(|byte| byte.cast_signed()).collect();
+    Ok(Zeroizing::new(coefficients))
 }
 
 pub(super) fn load(context: &Context, path: &Path) -> Result<SecretKey, KeyFileError> {

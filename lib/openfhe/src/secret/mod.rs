@@ -3,6 +3,8 @@
 
 mod error;
 mod file;
+mod levelled;
+mod sign;
 
 use std::fmt;
 use std::path::Path;
@@ -13,6 +15,8 @@ use packed::{Lifted, PUBLIC_KEY_BYTES, PUBLIC_KEY_WORDS, RING};
 use zeroize::Zeroizing;
 
 pub use error::KeyFileError;
+pub use levelled::{LevelledSecret, generate_levelled};
+pub use sign::{SignSecret, generate_sign};
 
 use crate::bridge::ffi;
 use crate::context::{exclusive, shared};

@@ -1,0 +1,70 @@
+//! The secret of levelled ciphertexts.
+
+use std::fmt;
+
+use cxx::UniquePtr;
+
+use crate::Error;
+use crate::bridge::ffi;
+use crate::context::{exclusive, shared};
+use crate::levelled::{Levelled, LevelledError, SLOTS, Sum};
+
+/// The secret of levelled ciphertexts, with all its keys. Overwritten in memory when it is dropped; never printed.
+pub struct LevelledSecret {
+    secret: UniquePtr<ffi::LevelledSecret>,
+}
+
+// SAFETY: the C++ object is never changed between its creation and its destruction.
+unsafe impl Send for LevelledSecret {}
+
+/// Generates a secret, the key that encrypts for it, and its evaluation keys.
+///
+/// # Errors
+/// OpenFHE fails.
+pub fn generate_levelled(context: &Levelled) -> Result<LevelledSecret, LevelledError> {
+    let _exclusive = exclusive();
+    let secret = ffi::generate_levelled(context.ffi());
+    let secret = secret.map_err(Error::thrown("generate levelled keys"))?;
+    Ok(LevelledSecret { secret })
+}
+
+impl LevelledSecret {
+    /// The words of a part of the keys, for [`Levelled::set_key`].
+    ///
+    /// # Errors
+    /// There is no such part.
+    pub fn key(&self, part: usize) -> Result<Vec<u64>, LevelledError> {
+        let _shared = shared();
+        let len = ffi::levelled_key_words(&self.secret, part);
+        let mut words = vec![0; len.map_err(Error::thrown("read a key"))?];
+        // SAFETY: pointer and length are those of the vector, which outlives the call.
+        unsafe { ffi::read_levelled_key(&self.secret, part, words.as_mut_ptr(), words.len()) }
+            .map_err(Error::thrown("read a key"))?;
+        Ok(words)
+    }
+
+    /// What is in a sum, with its noise.
+    ///
+    /// # Errors
+    /// It is a product that was not rescaled.
+    pub fn open(&self, context: &Levelled, sum: &Sum) -> Result<Vec<f64>, LevelledError> {
+        sum.check_open()?;
+        let mut values = vec![0.0; SLOTS];
+        {
+            let _shared = shared();
+            let (start, len) = (values.as_mut_ptr(), values.len());
+            // SAFETY: pointer and length are those of the vector, which outlives the call.
+            unsafe { ffi::levelled_decrypt(context.ffi(), &self.secret, sum.ffi(), start, len) }
+                .map_err(Error::thrown("decrypt"))?;
+        }
+        let correction = context.correction(sum);
+        values.iter_mut().for_each(|value| *value *= correction);
+        Ok(values)
+    }
+}
+
+impl fmt::Debug for LevelledSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LevelledSecret").finish_non_exhaustive()
+    }
+}
