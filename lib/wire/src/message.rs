@@ -3,8 +3,10 @@
 //! A message is a CBOR array: the format version, the fields in the order of
 //! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
 
+mod comparison;
 mod enrol;
 mod enrol_answer;
+mod evaluation_keys;
 mod owners;
 mod plan;
 mod receipt;
@@ -14,10 +16,12 @@ mod roster;
 mod sum;
 mod total;
 
+pub use comparison::{BIT_LEN, Bits, ComparedSum, Comparison, MAX_BITS, MAX_COMPARED, Question};
 pub use enrol::{
     AnalyticsEnrol, EnrolFeeder, EnrolMeter, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS,
 };
 pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
+pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
 pub use owners::Owners;
 pub use plan::{
     AnalyticsEntry, Areas, EarlierMinimum, EpochPlan, FeederPlan, MAX_ANALYTICS,

@@ -3,6 +3,8 @@
 //! In two steps, because the key to verify with depends on who the message says it is from: [`decode`] parses, and
 //! [`Unverified::verify`] checks the signature.
 
+mod detached;
+
 use bytes::Bytes;
 use coset::iana::Algorithm;
 use coset::{CborSerializable as _, ContentType, Header, RegisteredLabelWithPrivate};
@@ -14,6 +16,8 @@ use crate::keys::{Signed, VerifyingKey};
 use crate::message::{DigestOf, Limbs, Message};
 use crate::sign::{protected, to_be_signed};
 use crate::units::Digest;
+
+pub use detached::Detached;
 
 /// The longest protected header that is parsed to say what is wrong with it, in bytes.
 const MAX_HEADER_LEN: usize = 256;
@@ -61,15 +65,7 @@ pub fn decode_shared<M: Message>(
     check_len(bytes, max_len)?;
     let mut reader = Reader::new(bytes);
     let found = reader.array("envelope")?;
-    reader.array_of(4, "COSE_Sign1")?;
-    let header = reader.bytes("protected header")?;
-    check_protected::<M>(header)?;
-    let unprotected = reader.map("unprotected header")?;
-    if unprotected != 0 {
-        return Err(WireError::UnprotectedHeader { found: unprotected });
-    }
-    let payload = reader.bytes("payload")?;
-    let signature = reader.bytes_of("signature")?;
+    let (payload, signature) = read_signed::<M>(&mut reader)?;
     let limbs = match (M::LIMBS, found) {
         (Limbs::None, 1) => &[],
         (Limbs::Required, 2) => reader.bytes("limbs")?,
@@ -110,6 +106,18 @@ pub fn decode_shared<M: Message>(
         limbs: bytes.slice_ref(limbs),
         limbs_digest,
     })
+}
+
+/// Reads a COSE_Sign1: its payload and its signature.
+fn read_signed<'a, M: Message>(reader: &mut Reader<'a>) -> Result<(&'a [u8], [u8; 64]), WireError> {
+    reader.array_of(4, "COSE_Sign1")?;
+    let header = reader.bytes("protected header")?;
+    check_protected::<M>(header)?;
+    let unprotected = reader.map("unprotected header")?;
+    if unprotected != 0 {
+        return Err(WireError::UnprotectedHeader { found: unprotected });
+    }
+    Ok((reader.bytes("payload")?, reader.bytes_of("signature")?))
 }
 
 fn check_len(bytes: &[u8], max: usize) -> Result<(), WireError> {

@@ -59,16 +59,21 @@ pub fn sign<M: Message>(
     let signature = key.sign(&to_be_signed(&header, &payload, deployment, topic));
 
     let mut writer = Writer::with_capacity(payload.len() + header.len() + FRAME_LEN);
-    writer.array(4);
-    writer.bytes(&header);
-    writer.map(0);
-    writer.bytes(&payload);
-    writer.bytes(&signature);
+    write_signed(&mut writer, &header, &payload, &signature);
     let digest = match (M::DIGEST_OF, limbs) {
         (DigestOf::Limbs, Some(digest)) => digest,
         _ => Digest::of(&payload),
     };
     (writer.into_bytes(), digest)
+}
+
+/// Writes a COSE_Sign1.
+pub(crate) fn write_signed(writer: &mut Writer, header: &[u8], payload: &[u8], signature: &[u8]) {
+    writer.array(4);
+    writer.bytes(header);
+    writer.map(0);
+    writer.bytes(payload);
+    writer.bytes(signature);
 }
 
 /// The bytes to publish: what [`sign`] returned, with the limbs it was signed for.

@@ -60,6 +60,14 @@ pub enum Topic {
     Sum { feeder: FeederId },
     /// The operator's answer to a sum.
     SumReceipt { feeder: FeederId },
+    /// A sum that nobody opens (analytics to evaluator).
+    ClosedSum { feeder: FeederId },
+    /// The evaluator asks to compare a sum.
+    Question,
+    /// What a sum is compared with (operator to evaluator).
+    Comparison,
+    /// The encrypted bits of a comparison (evaluator to operator).
+    Bits,
     /// A decrypted total (operator, opt-in).
     Total { feeder: FeederId },
     /// The total of the rest of an area (operator, opt-in).
@@ -118,6 +126,10 @@ impl Topics {
             }
             Topic::Sum { feeder } => self.feeder(feeder, "sum"),
             Topic::SumReceipt { feeder } => self.feeder(feeder, "sum/receipt"),
+            Topic::ClosedSum { feeder } => self.closed_sum(feeder),
+            Topic::Question => self.under("evaluator/question"),
+            Topic::Comparison => self.under("evaluator/comparison"),
+            Topic::Bits => self.under("evaluator/bits"),
             Topic::Total { feeder } => self.feeder(feeder, "total"),
             Topic::AreaTotal { area } => self.area_total(area),
         }
@@ -218,6 +230,16 @@ impl Topics {
         self.under(format_args!("{SHARD}/feeder/+/sum/receipt"))
     }
 
+    /// `shard/0/feeder/{feeder}/sum/closed`
+    pub fn closed_sum(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "sum/closed")
+    }
+
+    /// `shard/0/feeder/+/sum/closed`
+    pub fn closed_sum_filter(&self) -> String {
+        self.under(format_args!("{SHARD}/feeder/+/sum/closed"))
+    }
+
     /// `shard/0/feeder/{feeder}/total`
     pub fn total(&self, feeder: &FeederId) -> String {
         self.feeder(feeder, "total")
@@ -271,6 +293,12 @@ impl Topics {
             ["shard", "0", "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
                 feeder: feeder.try_into().ok()?,
             }),
+            ["shard", "0", "feeder", feeder, "sum", "closed"] => Some(Topic::ClosedSum {
+                feeder: feeder.try_into().ok()?,
+            }),
+            ["evaluator", "question"] => Some(Topic::Question),
+            ["evaluator", "comparison"] => Some(Topic::Comparison),
+            ["evaluator", "bits"] => Some(Topic::Bits),
             ["shard", "0", "feeder", feeder, "total"] => Some(Topic::Total {
                 feeder: feeder.try_into().ok()?,
             }),
@@ -289,118 +317,4 @@ fn parse_page(text: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_texts_are_those_of_the_design() {
-        let topics = Topics::new("cipherwatt/v2").unwrap();
-        let (feeder, meter) = ("f-1".parse().unwrap(), "m-1".parse().unwrap());
-        let (gateway, analytics) = ("g-1".parse().unwrap(), "a-1".parse().unwrap());
-        let expected = [
-            (topics.plan(), "plan"),
-            (topics.renewal(), "plan/renewal"),
-            (topics.roster(63), "roster/63"),
-            (topics.roster_filter(), "roster/+"),
-            (topics.own_roster(&gateway, 2), "gateway/g-1/roster/2"),
-            (topics.own_roster_filter(&gateway), "gateway/g-1/roster/+"),
-            (
-                topics.report(&feeder, &meter),
-                "shard/0/feeder/f-1/meter/m-1/report",
-            ),
-            (topics.report_filter(), "shard/0/feeder/+/meter/+/report"),
-            (
-                topics.reports_of(&feeder),
-                "shard/0/feeder/f-1/meter/+/report",
-            ),
-            (topics.receipt(&gateway), "gateway/g-1/receipt"),
-            (topics.enrol(&gateway), "gateway/g-1/enrol"),
-            (topics.enrol_filter(), "gateway/+/enrol"),
-            (topics.enrol_answer(&gateway), "gateway/g-1/enrol/answer"),
-            (topics.analytics_enrol(&analytics), "analytics/a-1/enrol"),
-            (topics.analytics_enrol_filter(), "analytics/+/enrol"),
-            (topics.sum(&feeder), "shard/0/feeder/f-1/sum"),
-            (topics.sum_filter(), "shard/0/feeder/+/sum"),
-            (
-                topics.sum_receipt(&feeder),
-                "shard/0/feeder/f-1/sum/receipt",
-            ),
-            (topics.sum_receipt_filter(), "shard/0/feeder/+/sum/receipt"),
-            (topics.total(&feeder), "shard/0/feeder/f-1/total"),
-            (
-                topics.area_total(&"a-2".parse().unwrap()),
-                "shard/0/area/a-2/total",
-            ),
-        ];
-        for (topic, rest) in expected {
-            assert_eq!(topic, format!("cipherwatt/v2/{rest}"));
-        }
-    }
-
-    #[test]
-    fn only_the_written_form_is_read() {
-        let topics = Topics::new("r").unwrap();
-        for bad in [
-            "",
-            "r",
-            "r/",
-            "plan",
-            "r/plans",
-            "r/plan/renewals",
-            "r/plan/renewal/x",
-            "rr/plan",
-            "r//plan",
-            "r/Plan",
-            "r/roster/",
-            "r/roster/64",
-            "r/roster/01",
-            "r/roster/+1",
-            "r/roster/+",
-            "r/gateway/g/roster",
-            "r/gateway/g/roster/64",
-            "r/gateway/g/roster/+",
-            "r/gateway/+/roster/0",
-            "r/gateway/g/enrol/answers",
-            "r/shard/0/feeder/f/meter/m",
-            "r/shard/0/feeder//meter/m/report",
-            "r/shard/0/feeder/F/meter/m/report",
-            "r/shard/0/feeder/+/sum",
-            "r/shard/0/feeder/f/meter/m/report/x",
-            "r/shard/0/feeder/f/sum/receipt/x",
-            "r/a/b/c/d/e/f",
-            "r/a/b/c/d/e/f/g/h",
-            // Format 1, and shards that do not exist yet.
-            "r/feeder/f/meter/m/report",
-            "r/feeder/f/sum",
-            "r/shard/1/feeder/f/sum",
-            "r/shard/00/feeder/f/sum",
-            "r/shard/+/feeder/f/sum",
-            "r/shard/feeder/f/sum",
-        ] {
-            assert_eq!(topics.parse(bad), None, "{bad:?}");
-        }
-        assert_eq!(topics.parse("r/roster/0"), Some(Topic::Roster { page: 0 }));
-    }
-
-    #[test]
-    fn a_root_has_no_wildcards_and_no_empty_levels() {
-        for good in ["r", "cipherwatt/v2", "Site_A/x.y-z", &"r".repeat(128)] {
-            assert_eq!(Topics::new(good).unwrap().root(), good);
-        }
-        for bad in [
-            "",
-            "/",
-            "/r",
-            "r/",
-            "a//b",
-            "a/+",
-            "#",
-            "a b",
-            "é",
-            "$sys",
-            &"r".repeat(129),
-        ] {
-            assert!(Topics::new(bad).is_err(), "{bad:?}");
-        }
-    }
-}
+mod tests;

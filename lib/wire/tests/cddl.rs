@@ -82,6 +82,17 @@ fn a_plan_whose_windows_are_local_days_fits_its_rule() {
 }
 
 #[test]
+fn a_plan_with_a_rating_fits_its_rule() {
+    let fits = |rating_wh| {
+        let mut plan = wire::Plan::sample();
+        plan.feeders[0].rating_wh = rating_wh;
+        let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+        validate("plan", &plan.to_cbor(digest.as_ref())).is_ok()
+    };
+    assert_eq!([None, Some(1), Some(0)].map(fits), [true, true, false]);
+}
+
+#[test]
 fn a_plan_with_the_edges_of_a_histogram_fits_its_rule() {
     let fits = |edges: u64| {
         let plan = wire::Plan {
@@ -106,7 +117,11 @@ fn plans_and_sums_of_areas_fit_their_rules() {
     assert!(validate("sum", &rest.to_cbor(digest.as_ref())).is_err());
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 15] = [
+    "evaluation-keys",
+    "question",
+    "comparison",
+    "bits",
     "plan",
     "renewal",
     "roster",

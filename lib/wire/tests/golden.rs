@@ -122,6 +122,30 @@ fn the_rest_of_an_area_has_the_golden_bytes() {
     has_the_golden_bytes(&common::rest_of_an_area(), "sum-rest.hex");
 }
 
+/// A plan in which the sums of a feeder are compared and not opened. Another is as it was before any could be.
+#[test]
+fn a_plan_with_a_rating_has_the_golden_bytes() {
+    let mut plan = Plan::sample();
+    plan.feeders[2].rating_wh = Some(37_500);
+    has_the_golden_bytes(&plan, "plan-rating.hex");
+}
+
+/// What analytics signed of a sum shows who is in it, to whoever has not the ciphertext.
+#[test]
+fn the_signed_part_of_a_sum_is_verified_without_its_limbs() {
+    let sample = wire::Sum::sample();
+    let unverified = wire::decode::<wire::Sum>(&sample.sealed(), MAX).unwrap();
+    let signed = unverified.signed_part();
+    let decode = || wire::Detached::<wire::Sum>::decode(&signed).unwrap();
+    assert_eq!(decode().claimed(), &sample);
+    let verified = decode().verify(&deployment(), &sample.topic(), &public());
+    let digest = wire::Sum::limbs().map(|limbs| wire::Digest::of(&limbs));
+    assert_eq!(verified, Ok((sample, digest)));
+    let elsewhere = decode().verify(&deployment(), "elsewhere", &public());
+    assert_eq!(elsewhere, Err(wire::WireError::BadSignature));
+    assert!(wire::Detached::<wire::Total>::decode(&signed).is_err());
+}
+
 fn has_the_golden_bytes<M: Sample>(message: &M, file: &str) {
     let sealed = message.sealed();
     let path = path::<M>().with_file_name(file);

@@ -2,8 +2,7 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, EnrolAnswer, EnrolRequest, Part, Plan, PlanRenewal, Receipt, Report,
-    RosterPage, Sum, SumReceipt, Total, WireError as E,
+    AnalyticsEnrol, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys, Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total, WireError as E,
 };
 
 use crate::common::{Sample, rest_of_an_area};
@@ -26,6 +25,10 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<Sum>(),
         of::<SumReceipt>(),
         of::<Total>(),
+        of::<Question>(),
+        of::<Comparison>(),
+        of::<Bits>(),
+        of::<EvaluationKeys>(),
         // As in format 1: two fields more, and another type where the salt is.
         payload::<Report>(
             "a report of format 1",
@@ -47,12 +50,6 @@ pub(crate) fn filled_fields() -> Vec<Bad> {
     vec![
         field::<Plan>("two shards", 8, int(2), filled("plan.shards")),
         field::<Plan>("no shard", 8, int(0), filled("plan.shards")),
-        inner::<Plan>(
-            "a maximum beside the total",
-            &[9, 2, 9],
-            list(cbor!([0])),
-            filled("plan.extra"),
-        ),
         field::<Plan>(
             "a pool",
             12,

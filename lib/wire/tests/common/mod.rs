@@ -2,12 +2,7 @@
 #![allow(dead_code)] // each test uses its part
 
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, CapacityClass, ContributorSet, DeploymentId, Digest,
-    EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederPlan, IdError, KeyEpoch,
-    Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
-    Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share,
-    SigningKey, Status, Sum, SumReceipt, SumStatus, Topics, Total, UnixMillis, UnixSeconds,
-    VerifyingKey, Watts, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId, Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum, SumReceipt, SumStatus, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -133,6 +128,7 @@ impl Sample for Plan {
             reference_wh,
             quantum_wh: 1,
             square_unit_wh2: Some(64),
+            rating_wh: None,
             max_meters: 1_023,
             since: PlanVersion(since),
             first_window: WindowStart(first_window),
@@ -384,6 +380,67 @@ impl Sample for Total {
     }
 }
 
+impl Sample for Question {
+    fn sample() -> Self {
+        Self {
+            feeder: id("feeder-1"),
+            sum: vec![1; 40].into(),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().of(&Topic::Question)
+    }
+}
+
+impl Sample for Comparison {
+    fn sample() -> Self {
+        let sum = |feeder, part, byte| ComparedSum {
+            feeder: id(feeder),
+            part: Part(part),
+            digest: digest(byte),
+        };
+        Self {
+            epoch: KeyEpoch(2),
+            window: WindowStart(1_749_945_600),
+            sums: vec![sum("feeder-1", 0, 0xcc), sum("feeder-2", 1, 0xdd)],
+            first: 3,
+            multiplier: 77,
+            numbers: vec![1, 1 << 49],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().of(&Topic::Comparison)
+    }
+}
+
+impl Sample for Bits {
+    fn sample() -> Self {
+        Self {
+            comparison: digest(0xee),
+            bits: vec![5; BIT_LEN].into(),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().of(&Topic::Bits)
+    }
+}
+
+impl Sample for EvaluationKeys {
+    fn sample() -> Self {
+        Self {
+            signs: digest(0xab),
+            switches: vec![(KeyEpoch(1), digest(1)), (KeyEpoch(2), digest(2))],
+        }
+    }
+
+    fn topic(&self) -> String {
+        Self::PLACE.to_owned()
+    }
+}
+
 /// Calls `$check::<M>($args)` for every message.
 #[macro_export]
 macro_rules! for_every_message {
@@ -399,5 +456,9 @@ macro_rules! for_every_message {
         $check::<wire::Sum>($($arg),*);
         $check::<wire::SumReceipt>($($arg),*);
         $check::<wire::Total>($($arg),*);
+        $check::<wire::Question>($($arg),*);
+        $check::<wire::Comparison>($($arg),*);
+        $check::<wire::Bits>($($arg),*);
+        $check::<wire::EvaluationKeys>($($arg),*);
     };
 }

@@ -3,12 +3,7 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, CapacityClass, ContributorSet, Digest,
-    EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, FeederId,
-    FeederPlan, Grid, KeyEpoch, LayoutName, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER,
-    MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Reason, Receipt, ReceiptEntry,
-    Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share,
-    Status, Sum, SumReceipt, SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum, SumReceipt, SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -53,6 +48,64 @@ fn part() -> impl Strategy<Value = Part> {
     any::<u16>().prop_map(Part)
 }
 
+pub(crate) fn question() -> impl Strategy<Value = Question> {
+    (name(), vec(any::<u8>(), 0..100)).prop_map(|(feeder, sum)| Question {
+        feeder,
+        sum: sum.into(),
+    })
+}
+
+pub(crate) fn comparison() -> impl Strategy<Value = Comparison> {
+    let sum = (part(), digest());
+    let sums = btree_map(name(), sum, 1..=MAX_COMPARED);
+    let numbers = (
+        any::<u32>(),
+        any::<u16>(),
+        1..=u64::MAX,
+        1..4usize,
+        any::<u64>(),
+    );
+    (window(), sums, numbers).prop_map(
+        |(window, sums, (epoch, first, multiplier, intervals, number))| {
+            let sums = sums
+                .into_iter()
+                .map(|(feeder, (part, digest))| ComparedSum {
+                    feeder,
+                    part,
+                    digest,
+                });
+            let mut comparison = Comparison {
+                epoch: KeyEpoch(epoch),
+                window,
+                sums: sums.collect(),
+                first,
+                multiplier,
+                numbers: Vec::new(),
+            };
+            comparison.numbers = vec![number; intervals * comparison.pairs()];
+            comparison
+        },
+    )
+}
+
+pub(crate) fn evaluation_keys() -> impl Strategy<Value = EvaluationKeys> {
+    let switches = btree_map(any::<u32>(), digest(), 0..4);
+    (digest(), switches).prop_map(|(signs, switches)| EvaluationKeys {
+        signs,
+        switches: switches
+            .into_iter()
+            .map(|(epoch, digest)| (KeyEpoch(epoch), digest))
+            .collect(),
+    })
+}
+
+pub(crate) fn bits() -> impl Strategy<Value = Bits> {
+    (digest(), 1..3usize, any::<u8>()).prop_map(|(comparison, count, byte)| Bits {
+        comparison,
+        bits: vec![byte; count * BIT_LEN].into(),
+    })
+}
+
 pub(crate) fn report() -> impl Strategy<Value = Report> {
     let numbers = (any::<u64>(), any::<u32>(), any::<[u8; 8]>());
     (name(), name(), name(), window(), millis(), numbers).prop_map(
@@ -72,15 +125,17 @@ pub(crate) fn report() -> impl Strategy<Value = Report> {
 fn setting() -> impl Strategy<Value = FeederPlan> {
     let units = (0..64u32, 0..64u32, 0..64u32);
     let meters = 1..=MAX_CONTRIBUTORS;
+    let rating_wh = proptest::option::of(1..=u64::MAX);
     let names = (name(), name(), areas());
-    (names, units, meters, any::<u64>(), window()).prop_map(
-        |((feeder, profile, areas), units, max_meters, since, first_window)| FeederPlan {
+    (names, units, (meters, rating_wh), any::<u64>(), window()).prop_map(
+        |((feeder, profile, areas), units, (max_meters, rating_wh), since, first_window)| FeederPlan {
             feeder,
             areas,
             profile,
             reference_wh: 1 << units.0,
             quantum_wh: 1 << units.1,
             square_unit_wh2: Some(1 << units.2),
+            rating_wh,
             max_meters,
             since: PlanVersion(since),
             first_window,

@@ -76,6 +76,14 @@ proptest! {
     #[test]
     fn every_sum_survives(message in sum()) { round_trip(&message)?; }
     #[test]
+    fn every_question_survives(message in question()) { round_trip(&message)?; }
+    #[test]
+    fn every_comparison_survives(message in comparison()) { round_trip(&message)?; }
+    #[test]
+    fn all_evaluation_keys_survive(message in evaluation_keys()) { round_trip(&message)?; }
+    #[test]
+    fn all_bits_survive(message in bits()) { round_trip(&message)?; }
+    #[test]
     fn every_sum_receipt_survives(message in sum_receipt()) { round_trip(&message)?; }
     #[test]
     fn every_total_survives(message in total()) { round_trip(&message)?; }

@@ -13,6 +13,8 @@ use crate::units::{KeyEpoch, PlanVersion};
 /// The longest public key of an epoch, in bytes.
 pub const MAX_KEY_LEN: u32 = 1 << 22;
 
+const RATING: &str = "plan.rating_wh";
+
 /// The one layout whose reports carry squared readings.
 const LAYOUT_WITH_SQUARES: &str = "moments";
 
@@ -59,6 +61,8 @@ pub struct FeederPlan {
     pub square_unit_wh2: Option<u64>,
     /// The most meters that a sum may have, 1 to [`MAX_CONTRIBUTORS`]: the quantum was chosen for so many.
     pub max_meters: u32,
+    /// What a sum is compared with in place of being opened: energy of an interval, in Wh, at least 1. None: sums are opened.
+    pub rating_wh: Option<u64>,
     /// The plan version that brought this setting; reports made under it carry this number.
     pub since: PlanVersion,
     /// The first window it holds for.
@@ -112,7 +116,7 @@ impl FeederPlan {
         writer.uint(self.max_meters);
         writer.uint(self.since.0);
         writer.uint(self.first_window.0);
-        writer.array(0); // optional coefficients
+        writer.list(self.rating_wh.as_slice(), |writer, wh| writer.uint(*wh));
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -128,8 +132,10 @@ impl FeederPlan {
             max_meters: reader.u32_in(1, MAX_CONTRIBUTORS, "plan.max_meters")?,
             since: PlanVersion(reader.u64("plan.since")?),
             first_window: reader.window("plan.feeder_first_window")?,
+            rating_wh: reader
+                .list(1, RATING, |reader| reader.u64_in(1, u64::MAX, RATING))?
+                .pop(),
         };
-        reader.reserved_list("plan.extra")?;
         Ok(setting)
     }
 

@@ -15,6 +15,7 @@ fn setting(feeder: &str, since: u64, first_window: u64) -> FeederPlan {
         reference_wh: 1024,
         quantum_wh: 1,
         square_unit_wh2: Some(16),
+        rating_wh: None,
         max_meters: 255,
         since: PlanVersion(since),
         first_window: WindowStart(first_window),
