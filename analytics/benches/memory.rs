@@ -140,6 +140,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
                 reference_wh: 1 << 16,
                 quantum_wh: 1,
                 square_unit_wh2: None,
+                rating_wh: None,
                 max_meters: 32_767,
                 since: PlanVersion(1),
                 first_window: WindowStart(0),

@@ -162,6 +162,7 @@ mod tests {
             reference_wh: 1 << 16,
             quantum_wh: 1,
             square_unit_wh2: None,
+            rating_wh: None,
             max_meters: 255,
             since: wire::PlanVersion(1),
             first_window: wire::WindowStart(0),

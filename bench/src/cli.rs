@@ -20,7 +20,7 @@ use service::process;
 
 use crate::fixed::Kind;
 use crate::output::Output;
-use crate::{attack, budget, capacity, fixed, load, page, peers, report, sweep};
+use crate::{attack, budget, capacity, compare, fixed, load, page, peers, report, sweep};
 
 /// The whole path on one machine: real services over real MQTT, with every total checked against the truth.
 #[derive(Debug, Parser)]
@@ -127,6 +127,16 @@ enum Action {
         #[command(flatten)]
         output: Output,
     },
+    /// Compare encrypted sums with thresholds as near as an answer is said to be right, on either side, and count those that are.
+    #[command(
+        after_help = "Examples:\n  bench compare --cases 20\n  bench compare --cases 1000 --threads 2 --output json"
+    )]
+    Compare {
+        #[command(flatten)]
+        options: compare::Options,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Join the results of several commands into one HTML file with charts.
     #[command(after_help = "Examples:\n  bench report results/sweep results/load results/peers")]
     Report(report::Options),
@@ -174,7 +184,7 @@ impl Action {
             Self::Demo { .. } | Self::Run { .. } | Self::Budget { .. } | Self::Measure(..) => {
                 Some(Kind::Usual)
             }
-            Self::Report(_) | Self::Capacity(_) | Self::Tool(_) => None,
+            Self::Report(_) | Self::Capacity(_) | Self::Compare { .. } | Self::Tool(_) => None,
             Self::Serve(_) | Self::Network { .. } => None,
         }
     }

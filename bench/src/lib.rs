@@ -6,6 +6,7 @@
 //! * `sweep`: one parameter over its values · `results`: the files it leaves · `report`: all of it as one HTML file
 //! * `load`: reports of many meters at a stated rate · `capacity`: what a city needs, by what was measured
 //! * `peers`: other systems on the same work · `budget`: the design's limits, measured · `ratio`: their figures
+//! * `compare`: encrypted comparisons at their margin
 //! * `attack`: dishonest parties against real processes
 //!
 //! The services in one process, the truth and the verdict are [`harness`]; killed processes are [`e2e::chaos`].
@@ -16,6 +17,7 @@ mod budget;
 mod capacity;
 pub mod cli;
 mod command;
+mod compare;
 mod demo;
 mod fixed;
 mod load;

@@ -6,6 +6,7 @@
 //! * `tests/by_hand.rs`: the four processes as a newcomer starts them, in any order
 //! * `tests/handover.rs`: a feeder goes from one analytics service to another under load
 //! * `tests/areas.rs`: small feeders under a substation, in exact totals
+//! * `tests/comparison.rs`: feeders that nobody opens, and an evaluator
 //! * `tests/epoch.rs`: a new key epoch in mid-stream · `tests/hostile`: a meter that spoils every sum it is in, and one that leaves ·
 //!   [`clocked`]: what the two share
 //! * `tests/observe.rs`: metrics and logs while the services work
@@ -27,7 +28,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Every binary.
-pub const NAMES: [&str; 5] = ["broker", "operator", "analytics", "meter", "bench"];
+pub const NAMES: [&str; 6] = [
+    "broker",
+    "operator",
+    "analytics",
+    "meter",
+    "evaluator",
+    "bench",
+];
 
 /// The folder of the real binaries, which are built first. For tests.
 ///

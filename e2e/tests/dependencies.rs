@@ -73,6 +73,59 @@ fn analytics_and_the_broker_reach_no_secret_key_and_no_cpp() {
     }
 }
 
+/// It compares what is encrypted, and nothing in the clear: it has neither a crate that opens sums nor OpenFHE's secret keys.
+#[test]
+fn the_evaluator_reaches_no_secret_key() {
+    let metadata = metadata_of("evaluator", &[]);
+    let reached = reached(&metadata, "evaluator");
+    for forbidden in ["masks", "seal", "operator", "analytics", "meter", "harness"] {
+        assert!(
+            !reached.contains(forbidden),
+            "the evaluator reaches {forbidden}"
+        );
+    }
+    let packages = metadata.packages.iter();
+    let own = packages.filter(|package| {
+        reached.contains(package.name.as_str()) || package.name.as_str() == "evaluator"
+    });
+    for package in own {
+        let needs = package
+            .dependencies
+            .iter()
+            .filter(|needed| needed.name == "openfhe");
+        let needs = needs.filter(|needed| needed.kind == DependencyKind::Normal);
+        for needed in needs {
+            assert!(
+                needed.features.is_empty(),
+                "{}: {:?}",
+                package.name,
+                needed.features
+            );
+        }
+    }
+    let sources =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../evaluator/src")).unwrap();
+    let mut folders: Vec<_> = sources.map(|entry| entry.unwrap().path()).collect();
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for forbidden in ["secret::", "Totals", ".open(&", "centre("] {
+            assert!(
+                !text.contains(forbidden),
+                "{} has {forbidden}",
+                path.display()
+            );
+        }
+    }
+}
+
 /// Build scripts included: with Rust and gcc, which links it and compiles ring, a gateway can be built.
 #[test]
 fn a_meter_is_built_without_cpp_and_of_c_has_only_ring_unless_openfhe_is_asked_for() {
@@ -110,9 +163,17 @@ fn the_libraries_know_nothing_of_the_processes_nor_the_format_of_the_ciphertext(
     let metadata = metadata();
     for library in [
         "wire", "packed", "masks", "release", "privacy", "seal", "openfhe", "service", "live",
+        "compare",
     ] {
         let reached = reached(&metadata, library);
-        for process in ["broker", "meter", "analytics", "operator", "bench"] {
+        for process in [
+            "broker",
+            "meter",
+            "analytics",
+            "operator",
+            "evaluator",
+            "bench",
+        ] {
             assert!(!reached.contains(process), "{library} reaches {process}");
         }
     }

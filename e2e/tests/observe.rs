@@ -49,6 +49,8 @@ async fn run() -> Observed {
     telemetry::log_to_file(&format, File::create(&log).unwrap()).unwrap();
     telemetry::install_metrics();
     telemetry::build_info("observe");
+    // There is none in the stack: it would take evaluation keys.
+    evaluator::metrics::register();
     let mut settings = Settings::defaults();
     settings.operator.export_load = true;
     // What of percentiles is exported, in groups as small as the others.

@@ -50,6 +50,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  operator init --id north\n  operator init --id north --host broker.example.org --gateway gateway-1 --gateway gateway-2"
     )]
     Init(Init),
+    /// Make the keys that an evaluator compares sums with, or those of new key epochs; the operator may run meanwhile
+    #[command(after_help = "Examples:\n  operator evaluation-keys")]
+    EvaluationKeys,
     /// List enrolment requests that wait for approval
     #[command(after_help = "Examples:\n  operator pending\n  operator pending --config my.toml")]
     Pending,
@@ -252,6 +255,7 @@ impl Arguments for Args {
             self.command,
             Some(
                 Command::Init(_)
+                    | Command::EvaluationKeys
                     | Command::Pending
                     | Command::Approve { .. }
                     | Command::Registry(_)

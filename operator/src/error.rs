@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wire::VerifyingKey;
 
+use crate::comparison::ComparisonLedgerError;
 use crate::disk::{DiskError, JsonFileError};
 use crate::enrolment::physical::PhysicalError;
 use crate::keys::error::KeyringError;
@@ -62,6 +63,12 @@ pub enum OperatorError {
     /// The record of releases cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The secret of comparisons cannot be used.
+    #[error(transparent)]
+    Comparison(#[from] openfhe::secret::KeyFileError),
+    /// The record of comparisons cannot be used.
+    #[error(transparent)]
+    Comparisons(#[from] ComparisonLedgerError),
     /// The thread that takes sums ended before it was told to.
     #[error("the thread that takes sums ended unexpectedly")]
     SumTaker,

@@ -5,15 +5,17 @@
 //! between them has a limit, so that in the end the broker waits.
 //!
 //! # Layout
-//! - `announce`: what became of a sum · `publishing`: plan and roster · `egress`: what leaves for the broker · `echo`: whether
+//! - `receive`: what comes · `announce`: what became of a sum · `comparisons`: of sums that nobody opens · `publishing`: plan and roster · `egress`: what leaves for the broker · `echo`: whether
 //!   the plan comes back from it
 //! - `epochs`: a new key epoch, asked for by `operator rotate` · `status_hints`: what the operator waits for
 
 mod announce;
+mod comparisons;
 mod echo;
 mod egress;
 mod epochs;
 mod publishing;
+mod receive;
 mod status_hints;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,8 +28,10 @@ use service::mqtt::{self, CLOSE_GRACE, Inbox, Incoming, Publisher};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use wire::{FeederId, PlanVersion, Topic, Topics, WindowStart};
+use wire::{FeederId, PlanVersion, Topics, WindowStart};
 
+use crate::comparison::desk::Desk;
+use crate::comparison::ranking::RankInbox;
 use crate::enrolment::handler::EnrolmentHandler;
 use crate::enrolment::registry::Registry;
 use crate::error::OperatorError;
@@ -41,6 +45,7 @@ use crate::release::take_sums::SumTaker;
 use crate::release::totals::COMMIT_MAX;
 use crate::search::listen::Searches;
 use crate::search::suspects::Suspects;
+use crate::setup::folder;
 use echo::PlanEcho;
 use egress::{Egress, Outgoing};
 use epochs::Rotation;
@@ -58,6 +63,7 @@ pub(crate) struct Opened {
     pub(crate) registry: Registry,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) searches: Searches,
+    pub(crate) comparisons: Desk,
     /// The newest window each feeder has released.
     pub(crate) released: BTreeMap<FeederId, WindowStart>,
     /// The last windows released before this start.
@@ -81,6 +87,8 @@ pub(crate) struct EventLoop {
     echo: PlanEcho,
     hints: StatusHints,
     searches: Searches,
+    comparisons: Desk,
+    rankings: RankInbox,
     suspects: Suspects,
     releases: usize,
     feeders: metrics::Feeders,
@@ -108,6 +116,7 @@ impl EventLoop {
             registry,
             keyring,
             searches,
+            comparisons,
             released,
             recent,
             lock,
@@ -122,6 +131,8 @@ impl EventLoop {
         );
         Self {
             searches,
+            comparisons,
+            rankings: RankInbox::new(&folder(settings)),
             suspects: Suspects::default(),
             rotation: Rotation::new(settings, released, clock),
             topics,
@@ -151,6 +162,7 @@ impl EventLoop {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let collected = jobs.downgrade();
         self.searches.start(collected.clone(), stop.clone());
+        self.comparisons.start();
         let (done, mut results) = mpsc::channel(QUEUE);
         let taking = tokio::task::spawn_blocking(move || taker.run(queue, &collected, &done));
         let egress = Egress::open(self.publisher.clone());
@@ -211,6 +223,7 @@ impl EventLoop {
                     egress.send(Outgoing::answers(self.enrolment.take_answers(), false)).await?;
                 }
                 answer = egress.late(&mut self.searches) => egress.send(answer?).await?,
+                answer = egress.compared(&mut self.comparisons) => egress.send(answer?).await?,
                 room = egress.room(), if is_publishing => {
                     room?;
                     self.publish_next(egress).await?;
@@ -248,35 +261,6 @@ impl EventLoop {
         egress.close().await;
     }
 
-    /// Acts on a message and acknowledges it, or returns the sum in it.
-    fn receive(&mut self, message: Incoming, inbox: &Inbox) -> Option<WaitingSum> {
-        match self.topics.parse(&message.topic) {
-            Some(Topic::Sum { feeder }) => {
-                metrics::received(message.payload.len());
-                let registry = &self.enrolment.registry;
-                let job = Job {
-                    members: registry.roster.members(&feeder),
-                    plan: registry.plan.plan().clone(),
-                    min_meters: registry.plan.min_meters().clone(),
-                    others: registry.others_in_rest(&feeder, &message.payload),
-                    payload: message.payload.clone(),
-                    feeder,
-                };
-                return Some(WaitingSum { job, message });
-            }
-            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
-                self.enrolment
-                    .handle(&message.topic, &message.payload, &mut self.schedule);
-            }
-            Some(Topic::Plan) => self.echo.came(&message.payload),
-            _ => {
-                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
-            }
-        }
-        inbox.ack(&message);
-        None
-    }
-
     fn tick(&mut self) {
         self.echo.look(self.publisher.is_connected());
         if !self.leaving.is_empty() {
@@ -290,6 +274,7 @@ impl EventLoop {
         self.enrolment.apply_approved(&mut self.schedule);
         self.say_what_is_missing();
         self.rotate();
+        self.compare();
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `keys`: the secret keys, and when a new key epoch may begin;
 //! - `open`: from a sum's ciphertext to the totals in it;
 //! - `release`: which sums are taken, what a decrypted sum says, and what survives a kill;
+//! - `comparison`: sums that nobody opens, compared by the evaluator;
 //! - `search`: which meter spoils a sum that did not open;
 //! - [`init`]: a new deployment · [`commands`]: `pending`, `approve`, `remove`, `rekey`, `readmit` and `rotate`; [`learn`]: what colluders learn from sums of squares;
 //! - [`answers`]: `ask` and `export`, from what is released
@@ -18,6 +19,7 @@
 
 pub mod answers;
 pub mod commands;
+pub mod comparison;
 mod disk;
 pub mod doctor;
 mod enrolment;

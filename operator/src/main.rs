@@ -5,7 +5,7 @@ mod arguments;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use operator::print;
+use operator::print::{self, Output};
 use operator::{Change, answers, commands};
 use release::moments::Group;
 use service::config::Settings;
@@ -13,6 +13,7 @@ use service::process;
 use tokio::sync::mpsc;
 use wire::{UnixMillis, UnixSeconds};
 
+use answers::compared::{Extreme, OverRating};
 use arguments::{Args, Command, Init, Leave, Question, RegistryCommand};
 
 fn main() -> ExitCode {
@@ -49,6 +50,7 @@ async fn serve(context: process::Context<Args>) -> anyhow::Result<()> {
 fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> anyhow::Result<()> {
     match command {
         Command::Init(init) => make(init),
+        Command::EvaluationKeys => operator::comparison::keys::make(settings),
         Command::Pending => commands::list_pending(settings, &args.common.repeated()),
         Command::Approve { id, digest } => commands::approve(settings, &id, &digest),
         Command::Registry(RegistryCommand::Import { file }) => {
@@ -82,19 +84,7 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             Ok(())
         }
         Command::Ask(question) => {
-            let output = args.output.into();
-            let answer = match question {
-                Question::Profile(totals) => {
-                    answers::profile::profile(settings, &totals.into(), output)
-                }
-                Question::Percentiles(totals) => {
-                    answers::percentiles::percentiles(settings, &totals.into(), output)
-                }
-                Question::Area { area, time } => {
-                    answers::area::area(settings, &area, &time.into(), output)
-                }
-            };
-            print!("{}", answer?);
+            print!("{}", ask(question, settings, args.output.into())?);
             Ok(())
         }
         Command::Export { totals, .. } => {
@@ -104,6 +94,29 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
         }
         // Done by the process itself.
         Command::Tool(_) => Ok(()),
+    }
+}
+
+/// The answer to a question.
+fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Result<String> {
+    match question {
+        Question::Profile(totals) => answers::profile::profile(settings, &totals.into(), output),
+        Question::Percentiles(totals) => {
+            answers::percentiles::percentiles(settings, &totals.into(), output)
+        }
+        Question::Area { area, time } => {
+            answers::area::area(settings, &area, &time.into(), output)
+        }
+        Question::OverRating { feeders, window } => {
+            let asked = OverRating { feeders, window };
+            answers::compared::over_rating(settings, &asked, output)
+        }
+        Question::Max(ranked) => {
+            answers::compared::ranked(settings, &ranked.into(), Extreme::Max, output)
+        }
+        Question::Min(ranked) => {
+            answers::compared::ranked(settings, &ranked.into(), Extreme::Min, output)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The operator's metrics. What each counts is said once, in its help.
 
+mod comparison;
 mod load;
 mod search;
 
@@ -11,6 +12,7 @@ use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
 use crate::release::report::FeederReport;
+pub(crate) use comparison::{answered, compared, rejected as comparison_rejected};
 pub(crate) use search::{out_of_service, searched};
 
 const RECEIVED: &str = "cipherwatt_operator_releases_received_total";
@@ -132,6 +134,7 @@ pub(crate) fn register(export_load: bool) {
         register::counters(name, help, "reason", reasons);
     }
     search::register();
+    comparison::register();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }

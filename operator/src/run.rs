@@ -10,8 +10,9 @@ use service::files::{PRIVATE, private_folder};
 use service::mqtt::{self, QoS};
 use service::{SharedClock, Stop};
 use tokio::sync::mpsc;
-use wire::Topics;
+use wire::{Topic, Topics};
 
+use crate::comparison::desk::Desk;
 use crate::disk::{self, DiskError};
 use crate::enrolment::gateways::Gateways;
 use crate::enrolment::leaving::Departures;
@@ -82,6 +83,8 @@ pub async fn run(
         topics.enrol_filter(),
         topics.analytics_enrol_filter(),
         topics.sum_filter(),
+        topics.of(&Topic::Question),
+        topics.of(&Topic::Bits),
     ];
     let subscriptions = subscriptions
         .into_iter()
@@ -122,7 +125,6 @@ pub(crate) fn open(
     };
     let mut ledger = Ledger::open(&place, was_published)?;
     let released = ledger.newest()?;
-    let recent = totals::recent(totals_file, &keyring.name())?;
     tracing::info!(
         operator_key = %keyring.verifying(),
         enrolment = if enrols_automatically(settings) { "automatic" } else { "by approval" },
@@ -142,14 +144,16 @@ pub(crate) fn open(
     };
     let book = SearchBook::default();
     let searches = Searches::new(settings, topics.clone(), book.clone());
+    let comparisons = Desk::open(settings, &keyring, &topics, &clock)?;
     let taker = SumTaker::new(keyring.clone(), ledger, take_settings, clock, book);
     let opened = Opened {
         topics,
         registry,
+        recent: totals::recent(totals_file, &keyring.name())?,
         keyring,
         searches,
+        comparisons,
         released,
-        recent,
         lock,
     };
     Ok((opened, taker))
@@ -186,6 +190,7 @@ fn open_registry(
         time_zone: grid.zone(),
         layout: settings.plan.layout,
         histogram_edges_wh: settings.plan.histogram_edges_wh(),
+        ratings_wh: settings.plan.ratings_wh(),
         profile: settings.plan.profile,
         areas: settings.plan.areas_of_feeders(),
         min_meters: settings.plan.minimum_group(),

@@ -34,6 +34,7 @@ pub(crate) fn plan() -> Plan {
             reference_wh: 16_384,
             quantum_wh: 1,
             square_unit_wh2: Some(16),
+            rating_wh: None,
             max_meters: 255,
             since: PlanVersion(2),
             first_window: WindowStart(0),

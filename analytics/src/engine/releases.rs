@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             newest_sealed_at: due.row.sealed_at.1,
             contributors_digest: due.members.digest,
         };
-        let topic = self.identity.topics.sum(&key.feeder);
+        let topic = self.sum_topic(&key);
         let (bytes, digest) = wire::seal(
             &sum,
             Some(&due.limbs),
@@ -74,9 +74,19 @@ impl<S: Store> Engine<S> {
         Ok(outgoing)
     }
 
+    /// Where a sum goes: to the operator, or to the evaluator if nobody is to open it.
+    fn sum_topic(&self, key: &SumKey) -> String {
+        let plan = self.assigned.as_ref().map(|assigned| assigned.plan());
+        let setting = plan.and_then(|plan| plan.feeder(&key.feeder, key.window));
+        match setting.and_then(|setting| setting.rating_wh) {
+            Some(_) => self.identity.topics.closed_sum(&key.feeder),
+            None => self.identity.topics.sum(&key.feeder),
+        }
+    }
+
     pub(super) fn outgoing(&self, release: &ReleaseRow) -> Outgoing {
         Outgoing {
-            topic: self.identity.topics.sum(&release.key.feeder),
+            topic: self.sum_topic(&release.key),
             payload: release.bytes.clone(),
         }
     }

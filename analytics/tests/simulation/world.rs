@@ -315,6 +315,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         reference_wh: 1 << (15 + since),
         quantum_wh: 1,
         square_unit_wh2: None,
+        rating_wh: None,
         max_meters: 255,
         since: PlanVersion(since),
         first_window: first,

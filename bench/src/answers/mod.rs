@@ -4,15 +4,18 @@
 //!
 //! # Layout
 //! * [`Answers`]: what all came to · `areas`: transformers and a substation · `across`: percentiles and variance across a feeder's customers
+//! * `compared`: what the evaluator compares
 
 mod across;
 mod areas;
+mod compared;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use harness::scenario::{Options, Scenario};
+use harness::comparison;
+use harness::scenario::{Options, Scenario, input_file};
 use packed::layout::Layout;
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +48,8 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Answers {
     pub(crate) areas: Answer,
+    pub(crate) overload: Answer,
+    pub(crate) maximum: Answer,
     pub(crate) percentiles: Answer,
     pub(crate) variance: Answer,
 }
@@ -75,8 +80,13 @@ pub(crate) async fn ask(
         limit,
         stop,
     };
+    let file = input_file(options.replay.as_deref())?;
+    let own = settings.clone();
+    let asked = tokio::task::spawn_blocking(move || comparison::demo::ask(&own, &file)).await??;
     Ok(Answers {
         areas: areas::areas(&runs).await?,
+        overload: compared::overload(&asked),
+        maximum: compared::maximum(&asked),
         percentiles: across::percentiles(&runs.in_layout(Layout::Histogram).await?),
         variance: across::variance(&runs.in_layout(Layout::Moments).await?),
     })
@@ -103,9 +113,11 @@ impl Runs<'_> {
 }
 
 impl Answers {
-    fn each(&self) -> [(&'static str, &Answer); 3] {
+    fn each(&self) -> [(&'static str, &Answer); 5] {
         [
             ("areas", &self.areas),
+            ("overload", &self.overload),
+            ("maximum", &self.maximum),
             ("percentiles", &self.percentiles),
             ("variance", &self.variance),
         ]

@@ -16,7 +16,8 @@ use crate::output::Output;
 use crate::page::{self, Page};
 use crate::results::schema::Parameter;
 use crate::{
-    answers, attack, budget, capacity, demo, load, operations, peers, report, results, sweep,
+    answers, attack, budget, capacity, compare, demo, load, operations, peers, report, results,
+    sweep,
 };
 
 /// Exit code of a benchmark that missed its threshold.
@@ -82,6 +83,7 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         Action::Chaos { options, output } => disrupt(&settings, &options, &output, stop).await,
         Action::Soak { options, output } => soak(&settings, &options, &output, stop).await,
         Action::Attack { options, output } => attack(&settings, &options, &output, stop).await,
+        Action::Compare { options, output } => trial(options, &output).await,
         Action::Capacity(options) => said(&capacity::text(&options)?),
         Action::Report(options) => said(&format!("{}\n", report::join(&options)?.display())),
         Action::Network {
@@ -100,6 +102,12 @@ async fn act(action: Action, settings: Settings, stop: Stop) -> Result<u8> {
         // Never here: `main` has gone there.
         Action::Serve(_) | Action::Tool(_) => Ok(USAGE),
     }
+}
+
+async fn trial(options: compare::Options, output: &Output) -> Result<u8> {
+    let trialled = tokio::task::spawn_blocking(move || compare::run(&options)).await??;
+    output.print(&trialled, || compare::text(&trialled))?;
+    Ok(code(compare::is_right(&trialled), true))
 }
 
 async fn attack(

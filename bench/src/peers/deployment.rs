@@ -159,6 +159,7 @@ fn setting(work: &Work, profile: Option<&'static Profile>, norms: &KeyNorms) -> 
         square_unit_wh2: (work.layout == Layout::Moments)
             .then(|| noise::square_unit_wh2(profile, norms, reference_wh, max_meters))
             .flatten(),
+        rating_wh: None,
         max_meters,
         since: PlanVersion(1),
         first_window: WindowStart(0),

@@ -9,12 +9,14 @@
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
 //! * [`percentiles`], [`spread`]: histograms and standard deviations held against the truth
 //! * [`areas`]: the totals of transformers and substations held against the truth
+//! * [`comparison`]: encrypted comparisons held against the truth
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
 pub mod areas;
+pub mod comparison;
 mod entered;
 mod input;
 pub mod latency;

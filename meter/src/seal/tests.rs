@@ -59,6 +59,7 @@ impl World {
                 reference_wh: REFERENCE_WH,
                 quantum_wh,
                 square_unit_wh2: None,
+                rating_wh: None,
                 max_meters: 255,
                 since: PlanVersion(1),
                 first_window: WindowStart(0),

@@ -47,6 +47,7 @@ impl Opener {
             reference_wh: 1 << 20,
             quantum_wh: 1,
             square_unit_wh2: None,
+            rating_wh: None,
             max_meters: 255,
             since: PlanVersion(1),
             first_window: WindowStart(0),

@@ -7,6 +7,7 @@
 //! - [`export`]: totals as CSV
 
 pub mod area;
+pub mod compared;
 mod demand;
 pub mod export;
 pub mod percentiles;

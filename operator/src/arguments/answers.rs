@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 use operator::answers::select::Selection;
+use operator::comparison::ranking::Request;
 use operator::rotate;
-use wire::{AreaId, FeederId, UnixSeconds};
+use wire::{AreaId, FeederId, UnixSeconds, WindowStart};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Question {
@@ -27,6 +28,54 @@ pub(crate) enum Question {
         #[command(flatten)]
         time: TimeArg,
     },
+    /// When was a feeder that nobody opens at its rating or over it, by the evaluator's comparisons
+    #[command(
+        after_help = "Examples:\n  operator ask over-rating --feeder feeder-1\n  operator ask over-rating --feeder feeder-1 --window 2026-01-01T00:00:00Z"
+    )]
+    OverRating {
+        /// Of this feeder; may be repeated. All that have a rating unless given
+        #[arg(long = "feeder")]
+        feeders: Vec<FeederId>,
+
+        /// Of the window that begins at this time, RFC 3339 or Unix seconds; all unless given
+        #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+        window: Option<UnixSeconds>,
+    },
+    /// Which of up to eight feeders that nobody opens consumed most; it discloses their order, once for a window
+    #[command(
+        after_help = "The first time it asks the evaluator, which may take minutes; ask again for the answer.\n\nExamples:\n  operator ask max --feeders feeder-1,feeder-2,feeder-3 --window 2026-01-01T00:00:00Z"
+    )]
+    Max(RankArg),
+    /// Which of them consumed least
+    #[command(
+        after_help = "Examples:\n  operator ask min --feeders feeder-1,feeder-2,feeder-3 --window 2026-01-01T00:00:00Z"
+    )]
+    Min(RankArg),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RankArg {
+    /// Two to eight feeders that have a rating
+    #[arg(long, value_delimiter = ',', required = true)]
+    feeders: Vec<FeederId>,
+
+    /// The window that begins at this time, RFC 3339 or Unix seconds
+    #[arg(long, value_name = "TIME", value_parser = rotate::parse_time)]
+    window: UnixSeconds,
+
+    /// One interval of it, counted from 0; all unless given
+    #[arg(long)]
+    interval: Option<u16>,
+}
+
+impl From<RankArg> for Request {
+    fn from(ranked: RankArg) -> Self {
+        Self {
+            feeders: ranked.feeders,
+            window: WindowStart(ranked.window.0),
+            interval: ranked.interval,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ use service::{Chain, failpoint};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::comparison::desk::Desk;
 use crate::error::OperatorError;
 use crate::release::take_result::TakeResult;
 use crate::search::listen::Searches;
@@ -46,6 +47,12 @@ impl Egress {
     pub(super) async fn late(&self, searches: &mut Searches) -> Result<Outgoing, OperatorError> {
         self.room().await?;
         Ok(Outgoing::answers(vec![searches.answer().await], false))
+    }
+
+    /// The next answer to the evaluator, or to analytics about a sum that the evaluator has. Cancel safe.
+    pub(super) async fn compared(&self, comparisons: &mut Desk) -> Result<Outgoing, OperatorError> {
+        self.room().await?;
+        Ok(Outgoing::answers(vec![comparisons.answer().await], false))
     }
 
     /// The next result, once its answer can leave. Cancel safe.

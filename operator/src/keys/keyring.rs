@@ -212,7 +212,7 @@ impl Keyring {
     }
 
     /// Where a key of the epoch should be, if one is in neither folder.
-    fn missing(&self, epoch: KeyEpoch) -> Option<PathBuf> {
+    pub(crate) fn missing(&self, epoch: KeyEpoch) -> Option<PathBuf> {
         let is_there = |name: &String| {
             let credential = self.credentials.as_ref();
             credential.is_some_and(|folder| folder.join(name).exists())

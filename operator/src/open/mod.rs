@@ -28,6 +28,7 @@ mod under;
 
 use std::sync::Arc;
 
+use packed::RING;
 use packed::layout::{Encoding, Totals};
 use service::failpoint;
 use wire::{DeploymentId, FeederId, Opened, Plan, Reason, Sum};
@@ -91,6 +92,15 @@ pub(crate) struct Unmasked {
     left_out: Vec<Check>,
 }
 
+/// The masks on a sum, added up.
+pub(crate) struct Masks {
+    /// Residues, one for each coefficient that reports use.
+    pub(crate) words: Zeroizing<Vec<u64>>,
+    pub(crate) encoding: Encoding,
+    /// Standard deviation of one report's coefficient.
+    pub(crate) sigma: f64,
+}
+
 /// A sum did not open. What of it failed is nobody's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotOpened;
@@ -140,6 +150,31 @@ impl Opener {
             sigma,
             #[cfg(test)]
             left_out: self.left_out.clone(),
+        })
+    }
+
+    /// The sum of the masks on a sum that somebody else compares: nothing is decrypted.
+    ///
+    /// # Errors
+    /// There are no keys of its epoch, no setting of its feeder, or a contributor is not on it.
+    pub(crate) fn masks(
+        &mut self,
+        sum: &Sum,
+        plan: &Plan,
+        members: &Members,
+    ) -> Result<Masks, Reason> {
+        let mut under = self.under(sum, plan, members)?;
+        let masks = under.masks(sum.set.iter().zip(sum.salts.iter().copied()))?;
+        // Taken off nothing, what is left is minus the masks.
+        let mut words = Zeroizing::new(vec![0; under.encoding.shape.coefficients()]);
+        masks.subtract_from(&mut words);
+        for word in words.iter_mut() {
+            *word = (RING.modulus - *word) % RING.modulus;
+        }
+        Ok(Masks {
+            words,
+            encoding: under.encoding,
+            sigma: under.sigma,
         })
     }
 

@@ -9,13 +9,17 @@ mod areas;
 mod feeders;
 mod renewal;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use packed::layout::Shape;
 use service::trust::MinMeters;
-use wire::{AnalyticsEntry, AnalyticsId, KeyEpoch, Plan, PlanVersion, UnixMillis, WindowStart};
+use wire::{
+    AnalyticsEntry, AnalyticsId, FeederId, KeyEpoch, Plan, PlanVersion, UnixMillis, UnixSeconds,
+    WindowStart,
+};
 
 use super::error::PlanError;
 use super::feeder_setting::{Choice, name};
@@ -35,6 +39,7 @@ pub(crate) struct PlanBook {
     /// How settings of new feeders are chosen.
     choice: Choice,
     areas: AreaMap,
+    ratings_wh: BTreeMap<FeederId, u64>,
     term: Term,
     min_meters: Arc<MinMeters>,
     unsaved: bool,
@@ -108,6 +113,7 @@ impl PlanBook {
             topic,
             choice: Choice::new(settings, shape, &keys),
             areas: AreaMap::new(settings.areas.clone()),
+            ratings_wh: settings.ratings_wh.clone(),
             unsaved: true,
         })
     }
@@ -160,9 +166,11 @@ impl PlanBook {
             topic,
             choice: Choice::new(settings, shape, &newest),
             areas: AreaMap::new(settings.areas.clone()),
+            ratings_wh: settings.ratings_wh.clone(),
             unsaved: false,
         };
         book.tell_min_meters(settings.min_meters);
+        book.change_ratings(UnixSeconds(settings.latest.0 / 1000));
         // Of before plans had an end: gateways of this version go by it no more.
         if book.plan.valid_until.is_none() {
             book.change();

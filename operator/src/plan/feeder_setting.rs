@@ -70,6 +70,7 @@ impl Choice {
             reference_wh,
             quantum_wh,
             square_unit_wh2,
+            rating_wh: None,
             max_meters,
             since: PlanVersion(0),
             first_window: WindowStart(0),

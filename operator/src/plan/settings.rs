@@ -21,6 +21,8 @@ pub(crate) struct PlanSettings {
     pub layout: packed::layout::Layout,
     /// Of the bins of a layout that has some.
     pub histogram_edges_wh: Vec<u64>,
+    /// What feeders that nobody opens are compared with, in Wh of an interval.
+    pub ratings_wh: BTreeMap<FeederId, u64>,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
     /// What feeders are under.

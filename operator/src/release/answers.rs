@@ -6,15 +6,15 @@ use wire::{DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus
 use crate::release::report::FeederReport;
 
 /// Signs what the operator answers.
-pub(super) struct Signer<'a> {
-    pub(super) deployment: &'a DeploymentId,
-    pub(super) topics: &'a Topics,
-    pub(super) key: &'a SigningKey,
+pub(crate) struct Signer<'a> {
+    pub(crate) deployment: &'a DeploymentId,
+    pub(crate) topics: &'a Topics,
+    pub(crate) key: &'a SigningKey,
 }
 
 impl Signer<'_> {
     /// The topic and bytes of a receipt for `sum`, whose limbs have `digest`.
-    pub(super) fn receipt(&self, sum: &Sum, digest: Digest, status: SumStatus) -> (String, Bytes) {
+    pub(crate) fn receipt(&self, sum: &Sum, digest: Digest, status: SumStatus) -> (String, Bytes) {
         let receipt = SumReceipt {
             feeder: sum.feeder.clone(),
             epoch: sum.epoch,

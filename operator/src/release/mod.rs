@@ -1,6 +1,6 @@
 //! The releases of analytics: which are taken, what a decrypted one says, and the record of them that survives a kill.
 
-mod answers;
+pub(crate) mod answers;
 mod budget;
 mod churn;
 pub(crate) mod histogram;

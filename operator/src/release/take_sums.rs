@@ -263,7 +263,18 @@ impl SumTaker {
             message: None,
         })?;
         metrics::verified(start.elapsed());
-        Ok(opened)
+        let sum = &opened.message;
+        let others = sum.rest.iter().flat_map(|rest| &rest.others);
+        let mut feeders = others.map(|share| &share.feeder).chain([&sum.feeder]);
+        let has_rating = |feeder| {
+            let setting = job.plan.feeder(feeder, sum.window);
+            setting.is_some_and(|setting| setting.rating_wh.is_some())
+        };
+        match feeders.any(has_rating) {
+            // It is for the evaluator to compare, and for nobody to open.
+            true => Err(self.rejected(sum, &opened.digest, Reason::WrongTopic)),
+            false => Ok(opened),
+        }
     }
 
     fn rejected(&self, sum: &Sum, digest: &Digest, reason: Reason) -> TakeResult {

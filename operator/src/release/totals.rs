@@ -175,7 +175,7 @@ pub(crate) fn reports(
 ///
 /// # Errors
 /// The file cannot be opened or read.
-pub(super) fn lines<T: DeserializeOwned, F: Fn(&T) -> bool>(
+pub(crate) fn lines<T: DeserializeOwned, F: Fn(&T) -> bool>(
     path: &Path,
     start: u64,
     is_own: F,

@@ -101,6 +101,7 @@ impl Fleet {
             time_zone: None,
             layout: scene.layout,
             histogram_edges_wh: edges_wh(scene.layout),
+            ratings_wh: Default::default(),
             profile: scene.profile,
             areas: Default::default(),
             min_meters: scene.min_meters,

@@ -225,6 +225,12 @@ impl Encoding {
         Ok(())
     }
 
+    /// Binary logarithm of one quantum of energy, in units of the residues.
+    #[must_use]
+    pub fn quantum_bits(&self) -> u32 {
+        self.unit_bits()[0]
+    }
+
     /// Binary logarithms of one unit of values, presence, clamped and squares.
     pub(super) fn unit_bits(&self) -> [u32; 4] {
         let scale_bits = self.profile.scale_bits;

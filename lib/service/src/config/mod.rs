@@ -17,6 +17,7 @@ mod login_keys;
 mod meter;
 mod mqtt;
 mod origin;
+mod rating;
 mod release;
 mod services;
 mod shared;
@@ -41,8 +42,9 @@ pub use meter::{Connections, Meter, Mix, SealerKind, SourceKind};
 pub(crate) use mqtt::Endpoint;
 pub use mqtt::Mqtt;
 pub use origin::{Origin, Overrides};
+pub use rating::Rating;
 pub use release::Release;
-pub use services::{Analytics, Broker, Enrolment, Operator};
+pub use services::{Analytics, Broker, Enrolment, Evaluator, Operator};
 pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Plan, Transformer};
 
 /// Every setting of every process. Sections a process does not use are still checked.
@@ -67,6 +69,8 @@ pub struct Settings {
     pub operator: Operator,
     /// The analytics service.
     pub analytics: Analytics,
+    /// The evaluator.
+    pub evaluator: Evaluator,
     /// The meter fleet behind one gateway.
     pub meter: Meter,
 }
@@ -102,6 +106,7 @@ impl Settings {
             "broker" => self.broker.metrics_listen,
             "operator" => self.operator.metrics_listen,
             "analytics" => self.analytics.metrics_listen,
+            "evaluator" => self.evaluator.metrics_listen,
             "meter" => self.meter.metrics_listen,
             _ => None,
         }

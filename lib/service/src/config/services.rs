@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wire::{AnalyticsId, FeederId};
+use wire::{AnalyticsId, FeederId, VerifyingKey};
 
 use super::access::{IdentityKind, Role};
 use super::text;
@@ -116,6 +116,9 @@ pub struct Operator {
     /// How long a request waits whose sender does not ask again.
     #[serde(with = "humantime_serde")]
     pub pending_max_age: Duration,
+    /// The evaluator's verifying key; `None` (an empty string): there is none.
+    #[serde(with = "text::optional")]
+    pub evaluator_key: Option<VerifyingKey>,
     /// Sums that may be refused after they were decrypted, for each key epoch.
     pub max_refusals: u32,
     /// How long a search for the meter that spoils a sum waits for the reports of that sum to come again.
@@ -163,6 +166,26 @@ pub enum Enrolment {
     Automatic,
     /// Only those whose request a person approved.
     Manual,
+}
+
+/// `[evaluator]`: compares sums that nobody opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluator {
+    /// Where Prometheus scrapes; `None` (an empty string) is off.
+    #[serde(with = "text::address")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// The folder that `operator evaluation-keys` made, copied here.
+    pub keys_dir: PathBuf,
+    /// Threads that compare; 0: one for each processor.
+    pub threads: usize,
+    /// Most bits of one comparison.
+    pub max_bits: usize,
+    /// Most sums that are kept.
+    pub max_sums: usize,
+    /// Event time after a window's start for which its sums are kept.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
 }
 
 /// `[analytics]`: verify, fold, close windows, release.

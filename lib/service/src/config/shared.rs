@@ -9,7 +9,7 @@ use packed::layout::{Layout, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
 use wire::{AreaId, Areas, DeploymentId, FeederId, Grid, GridError, VerifyingKey, Zone};
 
-use super::text;
+use super::{Rating, text};
 
 /// `[deployment]`: identity of the deployment and where its processes keep their state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +104,8 @@ pub struct Plan {
     /// What feeders are under: of all that are under one transformer or substation, totals are released together where each
     /// has too few meters.
     pub areas: Vec<Transformer>,
+    /// Feeders whose sums are compared with a rating, and never opened.
+    pub over_rating: Vec<Rating>,
 }
 
 /// A transformer: an item of `plan.areas`.
@@ -155,6 +157,15 @@ impl Plan {
             Layout::Moments | Layout::Histogram => self.min_meters.max(self.detail_min_meters),
             Layout::Profile | Layout::Maxima => self.min_meters,
         }
+    }
+
+    /// The ratings, each as the energy of an interval in Wh, rounded down.
+    pub fn ratings_wh(&self) -> BTreeMap<FeederId, u64> {
+        let wh = |watts: u32| u64::from(watts) * u64::from(self.interval_s()) / 3_600;
+        let ratings = self.over_rating.iter();
+        ratings
+            .map(|rating| (rating.feeder.clone(), wh(rating.watts)))
+            .collect()
     }
 
     /// Where the bins of a layout that has some end, in Wh of an interval. Energies are whole Wh, so rounding down puts none of

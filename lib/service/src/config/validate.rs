@@ -1,6 +1,7 @@
 //! Rules about a single setting that its type cannot express. Each names its key; rules about two are in `conflicts`.
 
 mod broker;
+mod evaluator;
 mod plan;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(super) fn check(settings: &Settings) -> Check {
     broker::broker(&settings.broker)?;
     operator(settings)?;
     analytics(settings)?;
+    evaluator::evaluator(settings)?;
     meter(settings)
 }
 

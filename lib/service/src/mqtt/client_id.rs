@@ -18,6 +18,8 @@ pub enum Client<'a> {
     Search,
     /// An analytics service.
     Analytics(&'a AnalyticsId),
+    /// The evaluator.
+    Evaluator,
     /// A gateway.
     Gateway(&'a GatewayId),
     /// A gateway where its live readings come from.
@@ -40,6 +42,7 @@ impl Client<'_> {
         let (kind, names) = match self {
             Self::Operator => ("operator", vec![]),
             Self::Search => ("search", vec![]),
+            Self::Evaluator => ("evaluator", vec![]),
             Self::Analytics(id) => ("analytics", vec![id.as_str()]),
             Self::Gateway(id) => ("gateway", vec![id.as_str()]),
             Self::Feed(id) => ("feed", vec![id.as_str()]),

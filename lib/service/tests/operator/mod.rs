@@ -93,6 +93,7 @@ impl Operator {
                 reference_wh: 8_192,
                 quantum_wh: 1,
                 square_unit_wh2: Some(1_024),
+                rating_wh: None,
                 max_meters: 1_023,
                 since: PlanVersion(1),
                 first_window: WindowStart(0),

@@ -16,6 +16,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         time_zone: None,
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
+        ratings_wh: Default::default(),
         profile: None,
         areas: Default::default(),
         min_meters: 15,

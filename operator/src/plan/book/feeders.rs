@@ -58,10 +58,35 @@ impl PlanBook {
         }
     }
 
+    /// Gives feeders whose rating is another in the configuration a new setting, from the first window after `now` on.
+    pub(super) fn change_ratings(&mut self, now: UnixSeconds) {
+        let Ok(grid) = self.plan.grid() else {
+            return;
+        };
+        let first_window = grid.next_window(grid.window_of(now));
+        let newest = |setting: &&FeederPlan| {
+            let of_feeder = self.plan.feeder(&setting.feeder, WindowStart(u64::MAX));
+            of_feeder == Some(*setting) && setting.first_window < first_window
+        };
+        let differs = |setting: &&FeederPlan| {
+            setting.rating_wh != self.ratings_wh.get(&setting.feeder).copied()
+        };
+        let settings = self.plan.feeders.iter().filter(newest).filter(differs);
+        let changed: Vec<FeederPlan> = settings.cloned().collect();
+        for setting in changed {
+            tracing::info!(
+                feeder = %setting.feeder, first_window = first_window.0,
+                "the feeder's rating is another from first_window on: with one its sums are compared, without one they are opened"
+            );
+            self.add_setting(setting, first_window);
+        }
+    }
+
     pub(super) fn add_setting(&mut self, mut setting: FeederPlan, first_window: WindowStart) {
         if self.plan.feeders.len() >= wire::MAX_FEEDERS {
             return;
         }
+        setting.rating_wh = self.ratings_wh.get(&setting.feeder).copied();
         let plan = self.change();
         (setting.since, setting.first_window) = (plan.version, first_window);
         plan.feeders.push(setting);

@@ -18,6 +18,7 @@ fn settings() -> PlanSettings {
         time_zone: None,
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
+        ratings_wh: Default::default(),
         profile: None,
         areas: Default::default(),
         min_meters: 15,

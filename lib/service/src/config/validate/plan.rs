@@ -1,6 +1,6 @@
 //! The plan and the rules of release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use packed::layout::MAX_EDGES;
@@ -24,6 +24,26 @@ pub(super) fn plan(plan: &Plan) -> Check {
         key: "plan.areas",
         problem,
     })?;
+    let mut feeders = BTreeSet::new();
+    for rating in &plan.over_rating {
+        require("plan.over_rating", feeders.insert(&rating.feeder), || {
+            format!("feeder {} has two ratings; expected one", rating.feeder)
+        })?;
+        let in_area = plan.areas.iter().find(|area| area.feeders.contains(&rating.feeder));
+        require("plan.over_rating", in_area.is_none(), || {
+            format!(
+                "feeder {} is in plan.areas too, whose rests are opened; expected it in one of the two",
+                rating.feeder
+            )
+        })?;
+        let wh = plan.ratings_wh().get(&rating.feeder).copied();
+        require("plan.over_rating", wh != Some(0), || {
+            format!(
+                "{} W is less than 1 Wh in an interval; expected a larger rating",
+                rating.watts
+            )
+        })?;
+    }
     let edges = &plan.histogram_edges;
     let ascend = edges.first() > Some(&0) && edges.is_sorted_by(|a, b| a < b);
     require(

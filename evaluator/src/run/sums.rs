@@ -1,0 +1,21 @@
+//! What is kept, as it is computed with.
+
+use bytes::Bytes;
+use service::trust::HeldPlan;
+use wire::{Comparison, Digest, Sum};
+
+/// What the operator calls a comparison by.
+pub(super) fn digest(comparison: &Comparison) -> Digest {
+    Digest::of(&wire::Message::to_cbor(comparison, None))
+}
+
+/// The ciphertext of a kept sum.
+pub(super) fn lifted(held: &HeldPlan, message: &Bytes) -> Option<packed::Lifted> {
+    let unverified = wire::decode_shared::<Sum>(message, message.len()).ok()?;
+    let sum = unverified.claimed();
+    let setting = held.plan.feeder(&sum.feeder, sum.window)?;
+    let encoding = held.encoding(setting);
+    let coefficients = encoding.shape.coefficients();
+    let limbs = unverified.claimed_limbs();
+    packed::sum::lift(encoding.profile, coefficients, limbs, sum.contributors()).ok()
+}

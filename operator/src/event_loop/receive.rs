@@ -1,0 +1,44 @@
+//! What comes from the broker.
+
+use service::mqtt::{Inbox, Incoming};
+use wire::Topic;
+
+use super::{EventLoop, WaitingSum};
+use crate::comparison::Work as Comparing;
+use crate::metrics;
+use crate::release::take_result::Job;
+
+impl EventLoop {
+    /// Acts on a message and acknowledges it, or returns the sum in it.
+    pub(super) fn receive(&mut self, message: Incoming, inbox: &Inbox) -> Option<WaitingSum> {
+        match self.topics.parse(&message.topic) {
+            Some(Topic::Sum { feeder }) => {
+                metrics::received(message.payload.len());
+                let registry = &self.enrolment.registry;
+                let job = Job {
+                    members: registry.roster.members(&feeder),
+                    plan: registry.plan.plan().clone(),
+                    min_meters: registry.plan.min_meters().clone(),
+                    others: registry.others_in_rest(&feeder, &message.payload),
+                    payload: message.payload.clone(),
+                    feeder,
+                };
+                return Some(WaitingSum { job, message });
+            }
+            Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
+                self.enrolment
+                    .handle(&message.topic, &message.payload, &mut self.schedule);
+            }
+            Some(Topic::Question) => self.asked(&message.payload),
+            Some(Topic::Bits) => self
+                .comparisons
+                .give(Comparing::Bits(message.payload.clone())),
+            Some(Topic::Plan) => self.echo.came(&message.payload),
+            _ => {
+                tracing::debug!(topic = %message.topic, "a message on a topic that is not the operator's");
+            }
+        }
+        inbox.ack(&message);
+        None
+    }
+}
