@@ -104,9 +104,7 @@ fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Resul
         Question::Percentiles(totals) => {
             answers::percentiles::percentiles(settings, &totals.into(), output)
         }
-        Question::Area { area, time } => {
-            answers::area::area(settings, &area, &time.into(), output)
-        }
+        Question::Area { area, time } => answers::area::area(settings, &area, &time.into(), output),
         Question::OverRating { feeders, window } => {
             let asked = OverRating { feeders, window };
             answers::compared::over_rating(settings, &asked, output)

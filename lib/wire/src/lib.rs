@@ -60,7 +60,13 @@ pub use ids::{
 };
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, ComparedSum, Comparison, DigestOf, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, Limbs, MAX_ANALYTICS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, Owners, Plan, PlanRenewal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Settlement, SettlementOutcome, Share, ShareRef, Status, Sum, SumReceipt, SumStatus, Total,
+    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, ComparedSum, Comparison, DigestOf,
+    EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
+    FeederPlan, Limbs, MAX_ANALYTICS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS, MAX_EDGES,
+    MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES,
+    MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, Owners, Plan, PlanRenewal,
+    Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Settlement,
+    SettlementOutcome, Share, ShareRef, Status, Sum, SumReceipt, SumStatus, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};

@@ -270,7 +270,9 @@ impl SumTaker {
             let setting = job.plan.feeder(feeder, sum.window);
             setting.is_some_and(|setting| setting.rating_wh.is_some())
         };
-        match feeders.any(has_rating) {
+        let is_closed = feeders.any(has_rating);
+        drop(feeders);
+        match is_closed {
             // It is for the evaluator to compare, and for nobody to open.
             true => Err(self.rejected(sum, &opened.digest, Reason::WrongTopic)),
             false => Ok(opened),

@@ -51,6 +51,7 @@ fn plan(under: &Under) -> Plan {
         reference_wh: 1 << 16,
         quantum_wh: 1,
         square_unit_wh2: None,
+        rating_wh: None,
         max_meters: 255,
         since: PlanVersion(1),
         first_window: WindowStart(0),

@@ -2,7 +2,8 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys, Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total, WireError as E,
+    AnalyticsEnrol, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys, Part, Plan,
+    PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total, WireError as E,
 };
 
 use crate::common::{Sample, rest_of_an_area};

@@ -2,7 +2,13 @@
 #![allow(dead_code)] // each test uses its part
 
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId, Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum, SumReceipt, SumStatus, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison,
+    ContributorSet, DeploymentId, Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest,
+    EpochPlan, EvaluationKeys, FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan,
+    PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
+    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum,
+    SumReceipt, SumStatus, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts,
+    WindowStart,
 };
 
 /// More than any sample is long.

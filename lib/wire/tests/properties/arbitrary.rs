@@ -3,7 +3,13 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum, SumReceipt, SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum,
+    Comparison, ContributorSet, Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter,
+    EnrolRequest, EpochPlan, EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName,
+    MAX_COMPARED, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part,
+    Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
+    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum, SumReceipt,
+    SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -128,17 +134,19 @@ fn setting() -> impl Strategy<Value = FeederPlan> {
     let rating_wh = proptest::option::of(1..=u64::MAX);
     let names = (name(), name(), areas());
     (names, units, (meters, rating_wh), any::<u64>(), window()).prop_map(
-        |((feeder, profile, areas), units, (max_meters, rating_wh), since, first_window)| FeederPlan {
-            feeder,
-            areas,
-            profile,
-            reference_wh: 1 << units.0,
-            quantum_wh: 1 << units.1,
-            square_unit_wh2: Some(1 << units.2),
-            rating_wh,
-            max_meters,
-            since: PlanVersion(since),
-            first_window,
+        |((feeder, profile, areas), units, (max_meters, rating_wh), since, first_window)| {
+            FeederPlan {
+                feeder,
+                areas,
+                profile,
+                reference_wh: 1 << units.0,
+                quantum_wh: 1 << units.1,
+                square_unit_wh2: Some(1 << units.2),
+                rating_wh,
+                max_meters,
+                since: PlanVersion(since),
+                first_window,
+            }
         },
     )
 }

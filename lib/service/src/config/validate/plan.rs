@@ -29,7 +29,10 @@ pub(super) fn plan(plan: &Plan) -> Check {
         require("plan.over_rating", feeders.insert(&rating.feeder), || {
             format!("feeder {} has two ratings; expected one", rating.feeder)
         })?;
-        let in_area = plan.areas.iter().find(|area| area.feeders.contains(&rating.feeder));
+        let in_area = plan
+            .areas
+            .iter()
+            .find(|area| area.feeders.contains(&rating.feeder));
         require("plan.over_rating", in_area.is_none(), || {
             format!(
                 "feeder {} is in plan.areas too, whose rests are opened; expected it in one of the two",
