@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use service::config::Settings;
@@ -106,9 +106,7 @@ pub(crate) fn open(
             key: "deployment.root",
             problem: error.to_string(),
         })?;
-    let dir = folder(settings);
-    private_folder(&dir).map_err(DiskError::at("create", &dir))?;
-    let lock = lock(&dir)?;
+    let (dir, lock) = own_folder(settings)?;
     let keyring = Arc::new(open_keys(settings, &dir)?);
     // Asked before the plan is drafted: once a plan was published, a missing ledger is a loss and not a first start.
     let was_published = PlanBook::is_stored(&dir);
@@ -217,6 +215,14 @@ fn open_registry(
     registry.recall_departures();
     registry.adopt_areas();
     Ok(registry)
+}
+
+/// The operator's folder, which no other operator has.
+fn own_folder(settings: &Settings) -> Result<(PathBuf, File), OperatorError> {
+    let dir = folder(settings);
+    private_folder(&dir).map_err(DiskError::at("create", &dir))?;
+    let lock = lock(&dir)?;
+    Ok((dir, lock))
 }
 
 /// Two operators over one folder would use one plan version twice.

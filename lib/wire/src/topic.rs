@@ -3,6 +3,8 @@
 //! All lie under one configurable root, for example `cipherwatt/v2`. A topic is part of what a
 //! signature covers, so a message is valid only where it was meant to be.
 
+mod parse;
+
 use std::fmt::Display;
 
 use crate::ids::{AnalyticsId, AreaId, FeederId, GatewayId, MeterId};
@@ -249,71 +251,6 @@ impl Topics {
     pub fn area_total(&self, area: &AreaId) -> String {
         self.under(format_args!("{SHARD}/area/{area}/total"))
     }
-
-    /// Parses `topic`; `None` if it is not a topic of this deployment.
-    ///
-    /// A topic is recognised only in the one form [`Topics::of`] writes.
-    pub fn parse(&self, topic: &str) -> Option<Topic> {
-        let rest = topic.strip_prefix(&self.root)?.strip_prefix('/')?;
-        let mut levels = [""; 7];
-        let mut count = 0;
-        for level in rest.split('/') {
-            *levels.get_mut(count)? = level;
-            count += 1;
-        }
-        match levels[..count] {
-            ["plan"] => Some(Topic::Plan),
-            ["plan", "renewal"] => Some(Topic::Renewal),
-            ["roster", page] => Some(Topic::Roster {
-                page: parse_page(page)?,
-            }),
-            ["shard", "0", "feeder", feeder, "meter", meter, "report"] => Some(Topic::Report {
-                feeder: feeder.try_into().ok()?,
-                meter: meter.try_into().ok()?,
-            }),
-            ["gateway", gateway, "receipt"] => Some(Topic::Receipt {
-                gateway: gateway.try_into().ok()?,
-            }),
-            ["gateway", gateway, "roster", page] => Some(Topic::OwnRoster {
-                gateway: gateway.try_into().ok()?,
-                page: parse_page(page)?,
-            }),
-            ["gateway", gateway, "enrol"] => Some(Topic::Enrol {
-                gateway: gateway.try_into().ok()?,
-            }),
-            ["gateway", gateway, "enrol", "answer"] => Some(Topic::EnrolAnswer {
-                gateway: gateway.try_into().ok()?,
-            }),
-            ["analytics", id, "enrol"] => Some(Topic::AnalyticsEnrol {
-                analytics: id.try_into().ok()?,
-            }),
-            ["shard", "0", "feeder", feeder, "sum"] => Some(Topic::Sum {
-                feeder: feeder.try_into().ok()?,
-            }),
-            ["shard", "0", "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
-                feeder: feeder.try_into().ok()?,
-            }),
-            ["shard", "0", "feeder", feeder, "sum", "closed"] => Some(Topic::ClosedSum {
-                feeder: feeder.try_into().ok()?,
-            }),
-            ["evaluator", "question"] => Some(Topic::Question),
-            ["evaluator", "comparison"] => Some(Topic::Comparison),
-            ["evaluator", "bits"] => Some(Topic::Bits),
-            ["shard", "0", "feeder", feeder, "total"] => Some(Topic::Total {
-                feeder: feeder.try_into().ok()?,
-            }),
-            ["shard", "0", "area", area, "total"] => Some(Topic::AreaTotal {
-                area: area.try_into().ok()?,
-            }),
-            _ => None,
-        }
-    }
-}
-
-/// A page number in its only form: no sign, no leading zero.
-fn parse_page(text: &str) -> Option<u16> {
-    let page: u16 = text.parse().ok()?;
-    (page < MAX_ROSTER_PAGES && page.to_string() == text).then_some(page)
 }
 
 #[cfg(test)]

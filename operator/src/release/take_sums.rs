@@ -7,13 +7,14 @@
 //!
 //! # Layout
 //! * [`SumTaker`]: verified, judged, decrypted · `commit`: spent, looked at, made durable, and what is said of it then
-//! * `run`: on its thread · `order`: one after the other · `refusals`: whether one may fail · `search`: for who spoiled one
+//! * `verified`: from whom it is · `run`: on its thread · `order`: one after the other · `refusals`: whether one may fail · `search`: for who spoiled one
 
 mod commit;
 mod order;
 mod refusals;
 mod run;
 mod search;
+mod verified;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use service::telemetry::{ReportId, Trace};
 use service::{Chain, SharedClock};
-use wire::{DeploymentId, Digest, Opened, Part, Plan, Reason, Sum, SumStatus, Topics};
+use wire::{DeploymentId, Digest, Part, Plan, Reason, Sum, SumStatus, Topics};
 
 use super::answers::Signer;
 use super::budget::Budget;
@@ -29,7 +30,6 @@ use super::ledger::{Ledger, LedgerError};
 use super::opening::Opening;
 use super::rules::{self, Decision, Grounds, Rests};
 use super::take_result::{Job, TakeResult};
-use super::verify::verify;
 use crate::event::Excerpt;
 use crate::keys::keyring::Keyring;
 use crate::metrics;
@@ -249,33 +249,6 @@ impl SumTaker {
         release::Rules {
             min_meters: plan.min_meters,
             ..self.settings.release
-        }
-    }
-
-    /// A sum that can be trusted to come from the feeder's analytics service. No other gets an answer.
-    fn verified(&self, job: &Job) -> Result<Opened<Sum>, TakeResult> {
-        let start = Instant::now();
-        let opened = verify(job, &self.settings.deployment, &self.settings.topics);
-        let opened = opened.map_err(|(window, reason)| TakeResult::Rejected {
-            feeder: job.feeder.clone(),
-            window,
-            reason,
-            message: None,
-        })?;
-        metrics::verified(start.elapsed());
-        let sum = &opened.message;
-        let others = sum.rest.iter().flat_map(|rest| &rest.others);
-        let mut feeders = others.map(|share| &share.feeder).chain([&sum.feeder]);
-        let has_rating = |feeder| {
-            let setting = job.plan.feeder(feeder, sum.window);
-            setting.is_some_and(|setting| setting.rating_wh.is_some())
-        };
-        let is_closed = feeders.any(has_rating);
-        drop(feeders);
-        match is_closed {
-            // It is for the evaluator to compare, and for nobody to open.
-            true => Err(self.rejected(sum, &opened.digest, Reason::WrongTopic)),
-            false => Ok(opened),
         }
     }
 
