@@ -317,7 +317,7 @@ fn wrong_values_that_every_process_reads_are_refused_with_key_value_and_reason()
         ("plan.interval", "2days", "such as 1day"),
         ("plan.interval", "0s", "such as 1s or 2s"),
         ("plan.batch", "0", "expected a number between 1"),
-        ("plan.layout", "maximum", "profile, moments, histogram"),
+        ("plan.layout", "maximum", "profile, maxima, moments"),
         (
             "plan.profile",
             "wide",
