@@ -132,6 +132,7 @@ fn plan(settings: &Settings, options: &Options) -> Plan {
         histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders: (0..options.feeders)
             .map(|index| FeederPlan {
                 feeder: feeder(index),
@@ -181,6 +182,7 @@ impl World {
                     capacity: CapacityClass::of(Watts(14_490)).expect("a class"),
                     key: key(meter).verifying_key(),
                     mask_key: MaskKey([9; 32]),
+                    billing: false,
                 })
                 .collect(),
         };

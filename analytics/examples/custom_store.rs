@@ -4,8 +4,8 @@
 //! pass it to `analytics::run_on`.
 
 use analytics::store::{
-    ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError, StoreFormat,
-    SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Limbs, Loaded, MemoryStore, ReleaseRow, Stage, Store, StoreError,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, Accumulator};
@@ -73,6 +73,14 @@ impl<S: Store> Store for Counting<S> {
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         self.inner.release(key)
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.bill(key)
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        self.inner.bills(from, most)
     }
 }
 

@@ -81,6 +81,19 @@ pub struct Admitted {
     pub(crate) profile: &'static Profile,
     /// The most meters that a sum of that setting may have.
     pub(crate) max_meters: u32,
+    /// Which bill it is in, if its meter is billed.
+    pub(crate) billed: Option<Billed>,
+}
+
+/// Which bill a report is in, and how.
+#[derive(Debug)]
+pub(crate) struct Billed {
+    /// The first window of the billing period.
+    pub(crate) period: WindowStart,
+    /// The tariff band of each interval.
+    pub(crate) bands: Vec<u8>,
+    /// The profile of the report.
+    pub(crate) profile: &'static Profile,
 }
 
 /// A report that came on its topic from an enrolled meter, if its signature holds.
@@ -160,6 +173,21 @@ impl<'a> Admission<'a> {
         self.judge(entry, opened)
     }
 
+    /// The bill that a report of a billed meter is in; none where the plan has no tariff for its window.
+    fn billed(
+        &self,
+        entry: &EnrolledMeter<'_>,
+        window: WindowStart,
+        profile: &'static Profile,
+    ) -> Option<Billed> {
+        let tariff = self.plan.tariff.as_ref().filter(|_| entry.billing)?;
+        Some(Billed {
+            bands: tariff.bands_of(&self.grid, window)?,
+            period: tariff.period_of(&self.grid, window).0,
+            profile,
+        })
+    }
+
     /// The checks before the signature's.
     pub(crate) fn examine(&self, topic: &str, payload: &Bytes) -> Result<Candidate<'a>, Refusal> {
         let unverified: Unverified<Report> = wire::decode_shared(payload, self.max_len)
@@ -209,17 +237,19 @@ impl<'a> Admission<'a> {
             self.check_plan(&report).and_then(|setting| {
                 self.check_time(&report)?;
                 let profile = self.check_ciphertext(setting, &limbs)?;
-                Ok((profile, setting.max_meters))
+                let billed = self.billed(&entry, report.window, profile);
+                Ok((profile, setting.max_meters, billed))
             })
         };
         match checked {
-            Ok((profile, max_meters)) => Ok(Admitted {
+            Ok((profile, max_meters, billed)) => Ok(Admitted {
                 report,
                 limbs,
                 address,
                 number: entry.number,
                 profile,
                 max_meters,
+                billed,
             }),
             Err((reason, detail)) => Err(Refusal {
                 reason,

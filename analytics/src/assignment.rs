@@ -178,6 +178,7 @@ mod tests {
             histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
+            tariff: None,
             feeders: feeders.iter().map(setting).collect(),
             epochs: Vec::new(),
             analytics: Vec::new(),

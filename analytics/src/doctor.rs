@@ -30,7 +30,11 @@ pub fn subject(settings: &Settings) -> Subject {
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
         let mut filters = vec![topics.plan(), topics.renewal(), topics.roster_filter()];
         match analytics.feeders.is_empty() {
-            true => filters.extend([topics.sum_receipt_filter(), topics.report_filter()]),
+            true => filters.extend([
+                topics.sum_receipt_filter(),
+                topics.bill_receipt_filter(),
+                topics.report_filter(),
+            ]),
             false => filters.extend(
                 (analytics.feeders.iter())
                     .flat_map(|feeder| [topics.sum_receipt(feeder), topics.reports_of(feeder)]),

@@ -21,6 +21,7 @@ use crate::trace;
 use crate::windows::{Due, Enrolled, Held, Looking, Windows};
 
 mod answers;
+mod bills;
 mod divide;
 mod fold;
 mod handover;
@@ -113,6 +114,7 @@ pub struct Engine<S> {
     leaving: Arc<BTreeSet<FeederId>>,
     /// The releases that await the operator's receipt. Their bytes are in the store.
     unsettled: BTreeMap<SumKey, Unsettled>,
+    bills: bills::Bills,
     /// Milliseconds of reach, when that was last said.
     active_ms: u64,
     /// What gateways are told after the next commit.
@@ -145,6 +147,7 @@ impl<S: Store> Engine<S> {
         });
         let unsettled = unsettled.collect();
         Ok(Self {
+            bills: bills::Bills::restore(&mut store)?,
             identity,
             format,
             windows,
@@ -175,7 +178,7 @@ impl<S: Store> Engine<S> {
     /// Those of [`Engine::close`].
     pub fn tick(&mut self, roster: &Roster, active_ms: u64) -> Result<bool, StoreError> {
         self.active_ms = active_ms;
-        let more = self.close(roster, active_ms, true)?;
+        let more = self.close(roster, active_ms, true)? | self.send_bills(active_ms)?;
         self.ask_again(roster, active_ms)?;
         self.give_up(roster)?;
         for held in self.windows.reclaim(&mut self.store)? {
@@ -267,7 +270,8 @@ impl<S: Store> Engine<S> {
     /// # Errors
     /// [`StoreError`]; nothing is lost, the same commit is tried again at the next call.
     pub fn commit(&mut self) -> Result<Effects, StoreError> {
-        let transaction = self.windows.transaction();
+        let mut transaction = self.windows.transaction();
+        transaction.bills = self.bills.changes();
         let releases = transaction.releases.clone();
         if !transaction.is_empty() {
             failpoint::hit("analytics.before_commit");
@@ -277,6 +281,7 @@ impl<S: Store> Engine<S> {
             failpoint::hit("analytics.after_commit");
         }
         self.windows.committed();
+        self.bills.committed();
         metrics::unsettled(self.unsettled.len());
         metrics::store_bytes(self.store.bytes());
         let mut effects = std::mem::take(&mut self.ready);

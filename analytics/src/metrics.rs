@@ -1,11 +1,16 @@
 //! What analytics counts and times.
 
 pub(crate) mod areas;
+pub(crate) mod bills;
+mod handover;
 
 use metrics::{counter, gauge, histogram};
 use service::{telemetry::register, warn_limited};
 use std::time::Duration;
 use wire::{Part, Reason, UnixMillis, UnixSeconds};
+
+use handover::{HANDOVER_FEEDERS, HANDOVER_SUMS, HANDOVER_UNSETTLED, STRANDED};
+pub(crate) use handover::{handover, stranded};
 
 /// Counter: messages on report topics.
 pub const RECEIVED: &str = "cipherwatt_analytics_reports_received_total";
@@ -37,10 +42,6 @@ const COMMIT_SLOW: &str = "cipherwatt_analytics_commits_slow_total";
 const COMMIT_REPORTS: &str = "cipherwatt_analytics_commit_reports";
 /// Gauge: sums that take reports.
 pub const OPEN: &str = "cipherwatt_analytics_open_sums";
-const HANDOVER_FEEDERS: &str = "cipherwatt_analytics_handover_feeders";
-const HANDOVER_SUMS: &str = "cipherwatt_analytics_handover_open_sums";
-const HANDOVER_UNSETTLED: &str = "cipherwatt_analytics_handover_unsettled_releases";
-const STRANDED: &str = "cipherwatt_analytics_stranded_releases";
 const PLAN_UNTIL: &str = "cipherwatt_analytics_plan_valid_until_seconds";
 const BELOW_FLOOR: &str = "cipherwatt_analytics_plan_below_floor";
 const STORE_BYTES: &str = "cipherwatt_analytics_store_bytes";
@@ -158,6 +159,7 @@ pub(crate) fn describe() {
     }
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
     register::counters(REJECTED, "Reports refused, by reason", "reason", reasons);
+    bills::describe();
     for (name, help) in GAUGES {
         register::gauge(name, help);
     }
@@ -275,18 +277,6 @@ pub(crate) fn withheld() {
 
 pub(crate) fn open_windows(open: usize) {
     gauge!(OPEN).set(open as f64);
-}
-
-/// Of the feeders that are being given up: how many there are, their sums that are to be released, and their releases
-/// that are not settled.
-pub(crate) fn handover(feeders: usize, open: usize, unsettled: usize) {
-    gauge!(HANDOVER_FEEDERS).set(feeders as f64);
-    gauge!(HANDOVER_SUMS).set(open as f64);
-    gauge!(HANDOVER_UNSETTLED).set(unsettled as f64);
-}
-
-pub(crate) fn stranded(releases: usize) {
-    gauge!(STRANDED).set(releases as f64);
 }
 
 pub(crate) fn store_bytes(bytes: u64) {

@@ -16,11 +16,14 @@ use wire::{
     Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
 };
 
+mod bill;
 mod checked;
 mod error;
 mod memory;
 mod redb;
 pub use self::redb::{FileStore, Inspection};
+pub(crate) use bill::BillGroup;
+pub use bill::{BillKey, BillOf};
 pub(crate) use checked::damaged;
 pub use error::StoreError;
 pub use memory::MemoryStore;
@@ -144,6 +147,8 @@ pub struct Transaction<'a> {
     pub settled: Vec<SumKey>,
     /// Windows past their retention: every row of theirs goes.
     pub reclaimed: Vec<(FeederId, WindowStart)>,
+    /// Groups of bills that changed, with their record; without one it goes.
+    pub bills: Vec<(BillKey, Option<Vec<u8>>)>,
 }
 
 impl Transaction<'_> {
@@ -156,6 +161,7 @@ impl Transaction<'_> {
             && self.releases.is_empty()
             && self.settled.is_empty()
             && self.reclaimed.is_empty()
+            && self.bills.is_empty()
     }
 }
 
@@ -271,6 +277,18 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError`].
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError>;
+
+    /// The record of a group of a bill.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The keys of up to `most` groups of bills from `from` on, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError>;
 
     /// Bytes on the medium; 0 where there is none.
     fn bytes(&self) -> u64 {

@@ -29,7 +29,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use release::Decision;
 use service::failpoint;
 use service::trust::MinMeters;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
@@ -38,6 +37,7 @@ use crate::store::{Store, StoreError, StoreFormat, SumKey};
 
 mod area_feeders;
 mod areas;
+mod bills;
 mod changes;
 mod close;
 mod contribution;
@@ -217,11 +217,6 @@ impl Windows {
     /// Takes other minimum groups, each for its windows.
     pub(crate) fn set_min_meters(&mut self, min_meters: impl Into<MinMeters>) {
         self.min_meters = min_meters.into();
-    }
-
-    /// Whether the rules release late reports, if there are enough of them.
-    fn takes_late(&self) -> bool {
-        self.rules.release.size(u32::MAX, true) == Decision::Release
     }
 
     /// Number of sums that take reports.

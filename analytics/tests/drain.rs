@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use analytics::AnalyticsError;
 use analytics::store::{
-    ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Store, StoreError,
-    StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, FileStore, Inspection, Loaded, MemoryStore, ReleaseRow, Store,
+    StoreError, StoreFormat, SumKey, SumRow, Transaction,
 };
 use packed::layout::{Layout, Shape};
 use packed::{ADDITIVE, RING};
@@ -108,6 +108,14 @@ impl Store for Gate {
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         self.inner.release(key)
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.bill(key)
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        self.inner.bills(from, most)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {

@@ -48,6 +48,10 @@ fn killed_processes_lose_nothing_and_count_nothing_twice() {
     ] {
         assert_eq!(outcome[none], 0, "{outcome:#}");
     }
+    // Three meters of each of four feeders, for each billing period that is over: six of eight hours, or five.
+    let bills = |what: &str| outcome["bills"][what].as_u64().unwrap();
+    assert!(bills("due") >= 12 * 5, "{outcome:#}");
+    assert_eq!(bills("opened"), bills("due"), "{outcome:#}");
     assert_eq!(outcome["max_relative_error"], 0.0, "{outcome:#}");
 }
 

@@ -43,6 +43,8 @@ fn main() -> io::Result<()> {
         "analytics/a/enrol",
         "shard/0/feeder/f/sum",
         "shard/0/feeder/f/sum/receipt",
+        "shard/0/feeder/f/bill",
+        "shard/0/feeder/f/bill/receipt",
         "shard/0/feeder/f/total",
         "shard/0/area/a/total",
     ];

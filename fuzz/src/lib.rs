@@ -138,6 +138,8 @@ pub fn goldens() -> Vec<(&'static str, Vec<u8>)> {
         golden!("receipt", "receipt"),
         golden!("sum", "sum"),
         golden!("sum_receipt", "sum-receipt"),
+        golden!("bill", "bill"),
+        golden!("bill_receipt", "bill-receipt"),
         golden!("total", "total"),
     ]
 }

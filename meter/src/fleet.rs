@@ -31,6 +31,9 @@ pub(crate) fn public_keys(
     MeterKeys::public(&directory.join(KEYS))
 }
 
+/// In `meter.billing`: every meter.
+const ALL: &str = "all";
+
 /// Meters in one enrolment request.
 const ENROL_METERS: usize = 4_096;
 
@@ -209,6 +212,7 @@ impl Fleet {
                 capacity: self.capacities[index],
                 key: member.public.verifying,
                 mask_key: member.public.mask,
+                billing: is_billed(settings, &member.meter),
             }
         };
         chunks
@@ -245,6 +249,14 @@ impl Fleet {
             })
             .collect()
     }
+}
+
+/// Whether the configuration has a meter billed by tariff band.
+pub(crate) fn is_billed(settings: &Settings, meter: &MeterId) -> bool {
+    let named = &settings.meter.billing;
+    named
+        .iter()
+        .any(|name| name == ALL || name == meter.as_str())
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use service::config::{Overrides, Settings};
 use service::doctor::Subject;
 use wire::{DeploymentId, UnixSeconds};
 
-pub(crate) use answers::Question;
-use answers::TotalsArg;
+pub(crate) use answers::{Question, TotalsArg};
 
 /// Holds the secret key: publishes plan and roster, decrypts released sums, reports feeder totals.
 #[derive(Debug, Parser)]
@@ -134,14 +133,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  operator ask profile\n  operator ask profile --feeder feeder-1 --feeder feeder-2"
     )]
     Ask(Question),
-    /// Write released totals to standard output, a row an interval
+    /// Write released totals to standard output, a row an interval; or bills, a row a tariff band
     #[command(
-        after_help = "Examples:\n  operator export --csv > totals.csv\n  operator export --csv --from 2026-01-01T00:00:00Z"
+        after_help = "Examples:\n  operator export --csv > totals.csv\n  operator export --csv --from 2026-01-01T00:00:00Z\n  operator export --csv --bills > bills.csv"
     )]
     Export {
         /// As CSV; there is no other form
         #[arg(long, required = true)]
         csv: bool,
+
+        /// Bills in place of totals
+        #[arg(long, conflicts_with_all = ["feeders", "from", "to"])]
+        bills: bool,
 
         #[command(flatten)]
         totals: TotalsArg,

@@ -31,7 +31,11 @@ pub fn subject(settings: &Settings) -> Subject {
     let subscriptions = Topics::new(&settings.deployment.root).map(|topics| {
         let requests = [topics.enrol_filter(), topics.analytics_enrol_filter()];
         // Those of one feeder, while it searches for the meter that spoils a sum.
-        let others = [topics.sum_filter(), topics.report_filter()];
+        let others = [
+            topics.sum_filter(),
+            topics.bill_filter(),
+            topics.report_filter(),
+        ];
         requests.into_iter().chain(others).collect()
     });
     Subject {

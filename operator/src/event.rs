@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 use wire::{FeederId, Part, PlanVersion, Reason, WindowStart};
 
+use crate::release::bills::BillReport;
 use crate::release::report::FeederReport;
 
 /// The beginning of a ciphertext.
@@ -87,6 +88,8 @@ pub enum Event {
         /// Which sum of the window, from 0.
         part: Part,
     },
+    /// A bill was opened; its line is durable.
+    Billed(Box<BillReport>),
     /// A sum was not taken.
     Rejected {
         /// The feeder whose topic it came on.

@@ -40,7 +40,7 @@ use crate::keys::keyring::Keyring;
 use crate::metrics;
 use crate::plan::publish::{Item, Schedule};
 use crate::release::report::FeederReport;
-use crate::release::take_result::{Job, TakeResult, Work};
+use crate::release::take_result::{TakeResult, Work};
 use crate::release::take_sums::SumTaker;
 use crate::release::totals::COMMIT_MAX;
 use crate::search::listen::Searches;
@@ -97,9 +97,9 @@ pub(crate) struct EventLoop {
     _lock: File,
 }
 
-/// A sum that waits for its place in the queue, and the message to acknowledge once it has it.
+/// A sum or a bill that waits for its place in the queue, and the message to acknowledge once it has it.
 struct WaitingSum {
-    job: Job,
+    work: Work,
     message: Incoming,
 }
 
@@ -231,7 +231,7 @@ impl EventLoop {
                 place = jobs.reserve(), if waiting.is_some() => {
                     let place = place.map_err(|_| OperatorError::SumTaker)?;
                     if let Some(sum) = waiting.take() {
-                        place.send(Work::Take(sum.job));
+                        place.send(sum.work);
                         metrics::queue(QUEUE - jobs.capacity());
                         inbox.ack(&sum.message);
                     }

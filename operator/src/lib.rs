@@ -44,6 +44,7 @@ pub use error::OperatorError;
 pub use event::{Event, Excerpt};
 pub use keys::rotate;
 pub use plan::stored::stored_plan;
+pub use release::bills::{BandEnergy, BillReport};
 pub use release::histogram::{Bracket, Histogram};
 pub use release::ledger::FILE as LEDGER_FILE;
 pub use release::report::{By, FeederReport, Scale};

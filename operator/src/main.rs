@@ -5,6 +5,7 @@ mod arguments;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use operator::answers::bill::BillSelection;
 use operator::print::{self, Output};
 use operator::{Change, answers, commands};
 use release::moments::Group;
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use wire::{UnixMillis, UnixSeconds};
 
 use answers::compared::{Extreme, OverRating};
-use arguments::{Args, Command, Init, Leave, Question, RegistryCommand};
+use arguments::{Args, Command, Init, Leave, Question, RegistryCommand, TotalsArg};
 
 fn main() -> ExitCode {
     process::main(
@@ -87,11 +88,7 @@ fn once(command: Command, args: &Args, settings: &Settings, now: UnixMillis) -> 
             print!("{}", ask(question, settings, args.output.into())?);
             Ok(())
         }
-        Command::Export { totals, .. } => {
-            let rows = answers::export::csv(settings, &totals.into(), std::io::stdout().lock())?;
-            eprintln!("{rows} intervals");
-            Ok(())
-        }
+        Command::Export { bills, totals, .. } => export(settings, bills, totals),
         // Done by the process itself.
         Command::Tool(_) => Ok(()),
     }
@@ -105,6 +102,7 @@ fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Resul
             answers::percentiles::percentiles(settings, &totals.into(), output)
         }
         Question::Area { area, time } => answers::area::area(settings, &area, &time.into(), output),
+        Question::Bills(bills) => answers::bill::bills(settings, &bills.into(), output),
         Question::OverRating { feeders, window } => {
             let asked = OverRating { feeders, window };
             answers::compared::over_rating(settings, &asked, output)
@@ -116,6 +114,22 @@ fn ask(question: Question, settings: &Settings, output: Output) -> anyhow::Resul
             answers::compared::ranked(settings, &ranked.into(), Extreme::Min, output)
         }
     }
+}
+
+fn export(settings: &Settings, bills: bool, totals: TotalsArg) -> anyhow::Result<()> {
+    let output = std::io::stdout().lock();
+    let (rows, of) = match bills {
+        true => (
+            answers::bill::csv(settings, &BillSelection::default(), output)?,
+            "rows",
+        ),
+        false => (
+            answers::export::csv(settings, &totals.into(), output)?,
+            "intervals",
+        ),
+    };
+    eprintln!("{rows} {of}");
+    Ok(())
 }
 
 fn make(init: Init) -> anyhow::Result<()> {

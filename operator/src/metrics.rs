@@ -1,5 +1,6 @@
 //! The operator's metrics. What each counts is said once, in its help.
 
+mod bills;
 mod comparison;
 mod load;
 mod search;
@@ -12,6 +13,8 @@ use service::telemetry::register;
 use wire::{FeederId, PlanVersion, Reason, Sum, UnixMillis, WindowStart};
 
 use crate::release::report::FeederReport;
+use bills::{BILLS, BILLS_REJECTED};
+pub(crate) use bills::{bill_rejected, billed};
 pub(crate) use comparison::{answered, compared, rejected as comparison_rejected};
 pub(crate) use search::{out_of_service, searched};
 
@@ -51,13 +54,14 @@ const DIVIDED_AREAS: &str = "cipherwatt_operator_divided_areas";
 const FEEDER_COMPLETENESS: &str = "cipherwatt_operator_feeder_completeness_ratio";
 
 /// Those without a label.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 13] = [
     (RECEIVED, "Messages that came on a feeder's sum topic"),
     (
         RECEIVED_BYTES,
         "Bytes of the messages that came on a feeder's sum topic",
     ),
     (TAKEN, "Sums taken: verified, decrypted and made durable"),
+    (BILLS, "Bills opened: verified, decrypted and made durable"),
     (DUPLICATE, "Sums sent again after they had been taken"),
     (
         DIVIDED,
@@ -125,6 +129,7 @@ pub(crate) fn register(export_load: bool) {
     }
     for (name, help) in [
         (REJECTED, "Sums not taken, by reason"),
+        (BILLS_REJECTED, "Bills not opened, by reason"),
         (
             REFUSED,
             "Requests, or meters in them, that were not enrolled, by reason",

@@ -85,6 +85,7 @@ pub async fn run(
         topics.sum_filter(),
         topics.of(&Topic::Question),
         topics.of(&Topic::Bits),
+        topics.bill_filter(),
     ];
     let subscriptions = subscriptions
         .into_iter()
@@ -112,9 +113,7 @@ pub(crate) fn open(
     let was_published = PlanBook::is_stored(&dir);
     let registry = open_registry(settings, &dir, &topics, &keyring, clock.clone())?;
     let totals_file = &settings.operator.totals_file;
-    if let Some(parent) = totals_file.parent() {
-        disk::create_folder(parent)?;
-    }
+    folders_of([totals_file, &settings.operator.bills_file])?;
     let place = Place {
         dir: &dir,
         totals: totals_file,
@@ -122,6 +121,7 @@ pub(crate) fn open(
         operator: &keyring.name(),
     };
     let mut ledger = Ledger::open(&place, was_published)?;
+    ledger.open_bills(&settings.operator.bills_file, &keyring.name())?;
     let released = ledger.newest()?;
     tracing::info!(
         operator_key = %keyring.verifying(),
@@ -157,6 +157,12 @@ pub(crate) fn open(
     Ok((opened, taker))
 }
 
+/// Makes the folders of files that may be anywhere.
+fn folders_of(files: [&Path; 2]) -> Result<(), DiskError> {
+    let folders = files.into_iter().filter_map(Path::parent);
+    folders.into_iter().try_for_each(disk::create_folder)
+}
+
 /// The keys, unless the configuration names another operator.
 fn open_keys(settings: &Settings, dir: &Path) -> Result<Keyring, OperatorError> {
     let credentials = settings.operator.credentials_dir.as_deref();
@@ -189,6 +195,7 @@ fn open_registry(
         layout: settings.plan.layout,
         histogram_edges_wh: settings.plan.histogram_edges_wh(),
         ratings_wh: settings.plan.ratings_wh(),
+        tariff: (settings.plan.tariff()).map_err(|problem| PlanError::BadTariff { problem })?,
         profile: settings.plan.profile,
         areas: settings.plan.areas_of_feeders(),
         min_meters: settings.plan.minimum_group(),

@@ -27,6 +27,7 @@ pub(crate) fn plan() -> Plan {
         histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders: vec![FeederPlan {
             feeder: FeederId::try_from("feeder-1").unwrap(),
             areas: None,
@@ -85,6 +86,7 @@ pub(crate) fn members(count: u32) -> Members {
             capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: signing(number as u8).verifying_key(),
             mask_key: MaskKey([9; 32]),
+            billing: false,
             gateway: format!("gateway-{number}").parse().unwrap(),
         };
         assert!(members.insert(number, member));

@@ -223,6 +223,7 @@ impl Peer {
             capacity: CapacityClass::of(Watts(3_000)).unwrap(),
             key: SigningKey::from_bytes(&[10 + number; 32]).verifying_key(),
             mask_key: MaskKey(mask_secret(number).public()),
+            billing: false,
         });
         let request = EnrolRequest {
             gateway: "gateway-1".parse().unwrap(),

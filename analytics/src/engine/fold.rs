@@ -76,6 +76,7 @@ impl<S: Store> Engine<S> {
             number,
             profile,
             max_meters,
+            billed,
         } = admitted;
         let contribution = Contribution {
             report: &report,
@@ -85,9 +86,16 @@ impl<S: Store> Engine<S> {
             profile,
             max_meters,
         };
+        let bill = match billed {
+            Some(billed) => Some(self.open_bill(&report, number, billed)?),
+            None => None,
+        };
         let windows = &mut self.windows;
         let (status, part) = match windows.fold(&contribution, active_ms, &mut self.store)? {
             FoldResult::Folded(part) => {
+                if let Some(bill) = bill {
+                    self.add_to_bill(bill, &report, &limbs);
+                }
                 metrics::folded(part);
                 self.ready.sealed_at.push(report.sealed_at);
                 let deployment = &self.identity.deployment;

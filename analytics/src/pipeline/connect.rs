@@ -18,6 +18,7 @@ pub(super) fn connect(
         topics.renewal(),
         topics.roster_filter(),
         topics.sum_receipt_filter(),
+        topics.bill_receipt_filter(),
     ];
     let at_least_once = |filters: Vec<String>| {
         let with_qos = |filter| (filter, QoS::AtLeastOnce);

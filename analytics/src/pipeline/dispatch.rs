@@ -3,7 +3,7 @@
 use service::mqtt::{self, Event as Link};
 use service::trust::Offer;
 use service::warn_limited;
-use wire::{SumReceipt, Topic, Unverified};
+use wire::{Message, SumReceipt, Topic, Unverified};
 
 use super::Runner;
 use crate::admit::Incoming;
@@ -36,6 +36,7 @@ impl Runner {
                     Some(Topic::Plan | Topic::Renewal) => self.take_plan(&incoming),
                     Some(Topic::Roster { .. }) => self.take_roster(&incoming),
                     Some(Topic::SumReceipt { .. }) => self.take_sum_receipt(&incoming),
+                    Some(Topic::BillReceipt { .. }) => self.take_bill_receipt(&incoming),
                     _ => {
                         metrics::received(incoming.payload.len());
                         metrics::rejected(wire::Reason::WrongTopic, || incoming.topic);
@@ -80,17 +81,29 @@ impl Runner {
     }
 
     fn take_sum_receipt(&mut self, incoming: &mqtt::Incoming) {
-        let Some(operator) = self.plan.operator_key() else {
-            return;
-        };
+        if let Some(receipt) = self.operators::<SumReceipt>(incoming) {
+            self.settled.keep(receipt);
+        }
+    }
+
+    fn take_bill_receipt(&mut self, incoming: &mqtt::Incoming) {
+        if let Some(receipt) = self.operators(incoming) {
+            self.settled.keep_bill(receipt);
+        }
+    }
+
+    /// A message of the operator's, if its signature holds.
+    fn operators<M: Message>(&self, incoming: &mqtt::Incoming) -> Option<M> {
+        let operator = self.plan.operator_key()?;
         let opened = wire::decode_shared(&incoming.payload, self.settings.mqtt.max_packet_bytes)
-            .and_then(|unverified: Unverified<SumReceipt>| {
+            .and_then(|unverified: Unverified<M>| {
                 unverified.verify(&self.settings.deployment.id, &incoming.topic, &operator)
             });
         match opened {
-            Ok(opened) => self.settled.keep(opened.message),
+            Ok(opened) => Some(opened.message),
             Err(error) => {
                 warn_limited!(reason = error.reason(); "refused an operator's receipt: {}", service::Chain(&error));
+                None
             }
         }
     }

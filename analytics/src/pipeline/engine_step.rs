@@ -7,7 +7,7 @@ use std::time::Duration;
 use service::trust::Roster;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
-use wire::{FeederId, PlanVersion, SumReceipt, UnixMillis};
+use wire::{BillReceipt, FeederId, PlanVersion, SumReceipt, UnixMillis};
 
 use super::AnalyticsError;
 use crate::assignment::AssignedPlan;
@@ -29,7 +29,7 @@ const RESEND: usize = 64;
 #[derive(Default)]
 pub(super) struct Work {
     /// The operator's receipts; none without the rules.
-    pub(super) settled: Vec<SumReceipt>,
+    pub(super) settled: (Vec<SumReceipt>, Vec<BillReceipt>),
     /// Reports to fold.
     pub(super) verdicts: Verdicts,
     /// What windows are closed by; without it none is.
@@ -75,8 +75,11 @@ impl Work {
             if let Some(now) = rules.wall {
                 engine.set_wall(now);
             }
-            for receipt in self.settled.drain(..) {
+            for receipt in self.settled.0.drain(..) {
                 engine.settle(&receipt, &rules.roster, rules.active_ms)?;
+            }
+            for receipt in self.settled.1.drain(..) {
+                engine.bill_answered(&receipt)?;
             }
             self.version = Some(rules.assigned.plan().version);
             engine.use_plan(rules.assigned, rules.leaving);

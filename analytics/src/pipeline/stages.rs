@@ -163,7 +163,7 @@ impl<S: Store + 'static> Pipeline<S> {
         let work = Work {
             settled: match has_receipts {
                 true => self.runner.settled.take(),
-                false => Vec::new(),
+                false => Default::default(),
             },
             rules: self.close_rules(&engine, verdicts.len())?,
             verdicts,

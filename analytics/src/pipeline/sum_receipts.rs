@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use wire::{Digest, SumReceipt};
+use wire::{BillReceipt, Digest, SumReceipt};
 
 /// Receipts that wait while the engine is at work, which may take as long as its disk is full. Only those that some release
 /// waits for are kept, each once: the operator answers all services on the same topics.
@@ -11,7 +11,12 @@ pub(super) struct SumReceipts {
     /// Releases that may be answered: those that were unsettled when something was last let out.
     awaited: HashSet<Digest>,
     waiting: Vec<SumReceipt>,
+    /// Answers to bills, as many as are kept at most; of those beyond, the bills are sent again.
+    bills: Vec<BillReceipt>,
 }
+
+/// Answers to bills that are kept.
+const MAX_BILLS: usize = 4_096;
 
 impl SumReceipts {
     /// Says which releases may be answered from now on.
@@ -26,12 +31,22 @@ impl SumReceipts {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Keeps an answer to a bill, whose signature has been checked.
+    pub(super) fn keep_bill(&mut self, receipt: BillReceipt) {
+        if self.bills.len() < MAX_BILLS {
+            self.bills.push(receipt);
+        }
     }
 
-    pub(super) fn take(&mut self) -> Vec<SumReceipt> {
-        std::mem::take(&mut self.waiting)
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.bills.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> (Vec<SumReceipt>, Vec<BillReceipt>) {
+        (
+            std::mem::take(&mut self.waiting),
+            std::mem::take(&mut self.bills),
+        )
     }
 }
 
@@ -60,7 +75,7 @@ mod tests {
         for digest in [1, 3, 1, 2, 4, 2] {
             receipts.keep(receipt(digest));
         }
-        assert_eq!(receipts.take(), [receipt(1), receipt(2)]);
+        assert_eq!(receipts.take().0, [receipt(1), receipt(2)]);
         assert!(receipts.is_empty());
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use wire::{FeederId, MeterId, WindowStart};
+
 use super::SumKey;
 
 /// The store failed.
@@ -52,6 +54,20 @@ pub enum StoreError {
         what: &'static str,
         /// How that shows.
         problem: String,
+    },
+    /// What is kept of a billed meter is not what was stored.
+    #[error(
+        "what is stored of the bill of meter {meter} on feeder {feeder} from {period} is damaged: restore a copy of the store made \
+         by the same process since; without one, start with another `analytics.store_file`, and the reports that only this one \
+         has are in no total and no bill"
+    )]
+    DamagedBill {
+        /// The feeder.
+        feeder: FeederId,
+        /// The meter.
+        meter: MeterId,
+        /// The first window of the billing period.
+        period: WindowStart,
     },
     /// The file is something else.
     #[error("{path} is not a store of analytics: {problem}", path = path.display())]

@@ -1,13 +1,14 @@
 //! A store in memory: it survives the engine, not the process.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow,
-    Transaction,
+    BillKey, ContributorRow, Limbs, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
+    SumRow, Transaction,
 };
 
 /// Keeps all rows in memory. Clones share them, so a test can restart an engine on what the last one committed.
@@ -19,6 +20,7 @@ struct Rows {
     sums: BTreeMap<SumKey, StoredSum>,
     contributors: BTreeMap<(FeederId, WindowStart), BTreeMap<MeterId, ContributorRow>>,
     times: BTreeMap<FeederId, u64>,
+    bills: BTreeMap<BillKey, Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,12 @@ impl Store for MemoryStore {
                 .retain(|key, _| key.feeder != *feeder || key.window != *window);
             rows.contributors.remove(&(feeder.clone(), *window));
         }
+        for (key, record) in &transaction.bills {
+            match record {
+                Some(record) => drop(rows.bills.insert(key.clone(), record.clone())),
+                None => drop(rows.bills.remove(key)),
+            }
+        }
         Ok(())
     }
 
@@ -151,6 +159,17 @@ impl Store for MemoryStore {
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         let rows = self.rows();
         Ok(rows.sums.get(key).and_then(|sum| sum.release.clone()))
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows().bills.get(key).cloned())
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        let from = from.map_or(Bound::Unbounded, Bound::Included);
+        let rows = self.rows();
+        let keys = rows.bills.range((from, Bound::Unbounded));
+        Ok(keys.take(most).map(|(key, _)| key.clone()).collect())
     }
 }
 

@@ -30,7 +30,8 @@ use redb::{Builder, Database, ReadTransaction, ReadableDatabase};
 use wire::{DeploymentId, Digest, FeederId, MeterId, Part, WindowStart};
 
 use super::{
-    ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, Loaded, ReleaseRow, Store, StoreError, StoreFormat, SumKey, SumRow,
+    Transaction,
 };
 
 mod create;
@@ -195,6 +196,14 @@ impl Store for FileStore {
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         self.read(|database| read::release(database, key))
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|database| read::bill(database, key))
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        self.read(|database| read::bills(database, from, most))
     }
 
     fn bytes(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! A report into its sum.
 
+use release::Decision;
 use service::failpoint;
 use wire::{Part, Reason, WindowStart};
 
@@ -68,6 +69,11 @@ impl Windows {
             Ok(()) => FoldResult::Folded(part),
             Err(reason) => FoldResult::Refused(reason),
         })
+    }
+
+    /// Whether the rules release late reports, if there are enough of them.
+    pub(super) fn takes_late(&self) -> bool {
+        self.rules.release.size(u32::MAX, true) == Decision::Release
     }
 
     /// The part of its window that a new contributor goes into.

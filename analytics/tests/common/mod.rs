@@ -19,6 +19,7 @@ pub(crate) fn plan(settings: &Settings, key: VerifyingKey) -> Plan {
         histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders: vec![FeederPlan {
             feeder: "feeder-1".parse().unwrap(),
             areas: None,
@@ -56,5 +57,6 @@ pub(crate) fn entry(meter: u32, key: VerifyingKey) -> RosterEntry {
         capacity: CapacityClass::MAX,
         key,
         mask_key: MaskKey([9; 32]),
+        billing: false,
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use analytics::store::{
-    ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat,
-    SumKey, SumRow, Transaction,
+    BillKey, ContributorRow, FileStore, Loaded, MemoryStore, ReleaseRow, Store, StoreError,
+    StoreFormat, SumKey, SumRow, Transaction,
 };
 use tempfile::TempDir;
 use wire::{Digest, FeederId, MeterId, Part, WindowStart};
@@ -133,6 +133,14 @@ impl Store for Failing {
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         self.inner.release(key)
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.bill(key)
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        self.inner.bills(from, most)
     }
 
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {

@@ -236,6 +236,7 @@ impl World {
             capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: meter_key.verifying_key(),
             mask_key: MaskKey([9; 32]),
+            billing: false,
         };
         let page = RosterPage {
             version: 1,
@@ -346,6 +347,7 @@ fn plan(settings: &Settings, second: bool) -> Plan {
         histogram_edges_wh: Vec::new(),
         min_meters: MIN_METERS,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders,
         epochs,
         analytics: Vec::new(),

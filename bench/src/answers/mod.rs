@@ -3,11 +3,12 @@
 //! A run carries one layout, so several short ones are made, one after the other.
 //!
 //! # Layout
-//! * [`Answers`]: what all came to · `areas`: transformers and a substation · `across`: percentiles and variance across a feeder's customers
-//! * `compared`: what the evaluator compares
+//! * [`Answers`]: what all came to · `areas`: transformers and a substation · `bills`: energy by tariff band
+//! * `across`: percentiles and variance across a feeder's customers · `compared`: what the evaluator compares
 
 mod across;
 mod areas;
+mod bills;
 mod compared;
 
 use std::path::Path;
@@ -50,6 +51,7 @@ pub(crate) struct Answers {
     pub(crate) areas: Answer,
     pub(crate) overload: Answer,
     pub(crate) maximum: Answer,
+    pub(crate) bills: Answer,
     pub(crate) percentiles: Answer,
     pub(crate) variance: Answer,
 }
@@ -87,6 +89,7 @@ pub(crate) async fn ask(
         areas: areas::areas(&runs).await?,
         overload: compared::overload(&asked),
         maximum: compared::maximum(&asked),
+        bills: bills::bills(&runs).await?,
         percentiles: across::percentiles(&runs.in_layout(Layout::Histogram).await?),
         variance: across::variance(&runs.in_layout(Layout::Moments).await?),
     })
@@ -113,11 +116,12 @@ impl Runs<'_> {
 }
 
 impl Answers {
-    fn each(&self) -> [(&'static str, &Answer); 5] {
+    fn each(&self) -> [(&'static str, &Answer); 6] {
         [
             ("areas", &self.areas),
             ("overload", &self.overload),
             ("maximum", &self.maximum),
+            ("bills", &self.bills),
             ("percentiles", &self.percentiles),
             ("variance", &self.variance),
         ]

@@ -190,6 +190,7 @@ impl Fleet {
             capacity: capacity()?,
             key,
             mask_key,
+            billing: false,
         })
     }
 

@@ -188,6 +188,7 @@ fn plan(
         histogram_edges_wh: edges.histogram_edges_wh(),
         min_meters: settings.plan.min_meters,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders: vec![setting],
         epochs: vec![epoch],
         analytics: vec![AnalyticsEntry {
@@ -210,6 +211,7 @@ fn roster(members: &[Member]) -> Result<Roster> {
             capacity,
             key: member.key.verifying_key(),
             mask_key: member.mask_key,
+            billing: false,
         })
         .collect();
     let page = RosterPage {

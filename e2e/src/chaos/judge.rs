@@ -50,6 +50,8 @@ pub(crate) struct Verdict {
     pub(crate) refused: BTreeMap<Reason, u64>,
     /// Sums that the operator could not open, or whose meters were in an opened sum already, as far as the subscriber saw.
     pub(crate) sums_not_opened: u64,
+    /// Bills that were due, and bills that there are.
+    pub(crate) bills: super::bills::Bills,
     /// Greatest |decrypted − true| / |true| over all intervals: 0 if totals are exact.
     pub(crate) max_relative_error: f64,
     /// What is wrong, in words.

@@ -12,9 +12,10 @@
 //! * `house`: the meters of the live gateway · `event_clock`: what it goes by
 //! * `stage`: settings, ports and the truth · `schedule`: who is killed when · `drive`: the killing
 //! * `recovery`: how long a process takes to come back · `proxy`: the network · `observer`: what was on the wire
-//! * `totals`: what the operator wrote · `judge`: the verdict · `summary`: the figures
+//! * `totals`, `bills`: what the operator wrote · `judge`: the verdict · `summary`: the figures
 //! * [`selftest`]: the same with a fault built in, which must be found · [`soak`]: the same without kills, at length
 
+mod bills;
 mod drive;
 mod event_clock;
 mod house;
@@ -48,6 +49,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use wire::Topics;
 
+use bills::read_bills;
 use drive::Drive;
 use judge::{Rules, Verdict, judge};
 use launch::{end, start};
@@ -98,6 +100,9 @@ pub struct Options {
     /// Whether there is a gateway, too, whose meters send lines, with a feeder of its own.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub live: bool,
+    /// Whether some meters of each feeder are billed by tariff band, where windows close when every meter has reported.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub bills: bool,
     /// Give up after this long; 90 s and 6 s for each kill unless set.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
@@ -181,6 +186,9 @@ fn verdict(stage: &Stage, observer: &Observer, mut wrong: Vec<String>) -> Result
         supplement_min_meters: stage.settings.release.supplement_min_meters,
     };
     let mut verdict = judge(&stage.truths, &observer.seen(), &totals, rules);
+    let bills = read_bills(&stage.settings.operator.bills_file)?;
+    wrong.extend(stage.billed.judge(&stage.truths, &totals, &bills));
+    verdict.bills = (stage.billed.expected(), bills.len()).into();
     wrong.append(&mut verdict.wrong);
     verdict.wrong = wrong;
     Ok(verdict)
@@ -229,8 +237,21 @@ async fn play(
     // With a fault built in it never settles, and need not.
     let quiet = options.sabotage.map_or(QUIET, |_| QUIET / 4);
     all_totals(stage, quiet).await;
+    all_bills(stage, quiet).await;
     sleep(AFTERWARDS).await;
     Ok(())
+}
+
+/// Waits until every bill is there, or none has come for `quiet`.
+async fn all_bills(stage: &Stage, quiet: Duration) {
+    let (mut before, mut since) = (0, Instant::now());
+    while since.elapsed() < quiet && before < stage.billed.expected() {
+        let bills = read_bills(&stage.settings.operator.bills_file).unwrap_or_default();
+        if bills.len() > before {
+            (before, since) = (bills.len(), Instant::now());
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// Waits until every window has its total, or none has come for `quiet`.

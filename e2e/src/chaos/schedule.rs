@@ -46,6 +46,8 @@ const POINTS: [(Role, &[Point]); 4] = [
             ("operator.between_records", 4),
             ("operator.after_record", 4),
             ("operator.after_receipt", 4),
+            ("operator.after_bill_spent", 4),
+            ("operator.after_bill", 4),
         ],
     ),
 ];
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_longer_run_passes_every_fail_point() {
-        let planned = schedule(50, 7, &ROLES);
+        let planned = schedule(75, 7, &ROLES);
         for (_, points) in POINTS {
             for (name, most) in points {
                 let armed = planned.iter().filter_map(|kill| kill.then.as_ref());

@@ -118,6 +118,7 @@ impl Options {
             windows: Some((self.duration.as_secs_f64() * WINDOWS_PER_S) as u32),
             idle_limit: None,
             live: false,
+            bills: false,
             network_faults: false,
             timeout: None,
             self_test: false,

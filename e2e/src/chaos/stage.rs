@@ -12,6 +12,7 @@ use readings::Simulated;
 use service::config::{Settings, SourceKind};
 use wire::{GatewayId, Grid, UnixSeconds, WindowStart};
 
+use super::bills::Billed;
 use super::house::House;
 use super::serve::Role;
 use super::{Options, WINDOWS_PER_S};
@@ -39,6 +40,8 @@ pub(crate) struct Stage {
     pub(crate) from: WindowStart,
     pub(crate) windows: u32,
     pub(crate) grid: Grid,
+    /// Who is billed.
+    pub(crate) billed: Billed,
     /// The gateway whose meters send lines, if there is one.
     pub(crate) live: Option<House>,
 }
@@ -63,7 +66,13 @@ impl Stage {
         let mut base = base.clone();
         base.deployment.state_dir = folder.join("state");
         base.operator.totals_file = std::path::absolute(results.join("totals.jsonl"))?;
-        let settings = settings(base, options, grid, from, length)?;
+        base.operator.bills_file = std::path::absolute(results.join("bills.jsonl"))?;
+        let mut settings = settings(base, options, grid, from, length)?;
+        let mut billed = Billed::default();
+        if options.bills && options.idle_limit.is_none() {
+            let fleet = simulated(&settings);
+            billed = Billed::set(&mut settings, &fleet, (from, length))?;
+        }
         let source = Simulated::new(&simulated(&settings))?;
         let mut clear = Seeded(Box::new(source));
         let mut truths = Truths::read(&mut clear, grid, options.feeders, (from, from.0 + length))?;
@@ -80,6 +89,7 @@ impl Stage {
             from,
             windows,
             grid,
+            billed,
             live,
         };
         stage.write()?;

@@ -8,6 +8,7 @@ use harness::latency::{Durations, Latencies};
 use serde::Serialize;
 
 use super::Options;
+use super::bills::Bills;
 use super::drive::Kill;
 use super::house::Sent;
 use super::judge::Verdict;
@@ -98,6 +99,7 @@ impl Summary {
             windows_identified,
             sums_not_opened,
             max_relative_error,
+            bills: Bills { due, opened },
             ..
         } = self.verdict;
         let mut text = format!(
@@ -126,7 +128,7 @@ impl Summary {
             "\nfail points: {:?}\nnetwork: {cuts} cuts, {delays} delays, {stalls} stalls, {deaf} times deaf\n\
              {reports_expected} reports expected, {reports_folded} folded, {lost} lost, {duplicated} duplicated\n\
              {windows} windows, {windows_wrong} wrong, {windows_withheld} withheld; of {windows_identified} every contributor was identified\n\
-             {sums_not_opened} sums not opened; largest relative error {max_relative_error}\nresults: {}\n",
+             {sums_not_opened} sums not opened; {opened} bills of {due}; largest relative error {max_relative_error}\nresults: {}\n",
             self.kills_at,
             self.results.display(),
         );

@@ -7,15 +7,16 @@
 //! * [`stack`]: broker, operator, analytics and fleet, started as they are, over TCP · [`runtimes`]: the threads they are on
 //! * [`usage`]: what processes and threads take
 //! * [`watch`]: what the services report while they run · [`verdict`]: whether every total equals it
-//! * [`percentiles`], [`spread`]: histograms and standard deviations held against the truth
 //! * [`areas`]: the totals of transformers and substations held against the truth
 //! * [`comparison`]: encrypted comparisons held against the truth
+//! * [`percentiles`], [`spread`], [`bills`]: histograms, standard deviations and bills held against the truth
 //! * [`ledger`]: what a file has against what was released of it
 //! * [`session`]: all of these, from start to stop · [`network`]: an emulated one between gateway and broker
 //! * [`rogue`]: dishonest parties
 //! * [`latency`]: percentiles · [`output`]: progress and files · [`process`]: what it takes to start processes
 
 pub mod areas;
+pub mod bills;
 pub mod comparison;
 mod entered;
 mod input;

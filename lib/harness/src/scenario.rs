@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use readings::Source;
 use service::config::{Settings, SourceKind};
-use wire::{Grid, GridError, UnixSeconds, WindowStart, Zone};
+use wire::{Grid, GridError, MeterId, UnixSeconds, WindowStart, Zone};
 
 use crate::input::Input;
 use crate::ledger::Ledger;
@@ -65,6 +65,8 @@ pub struct Scenario {
     pub truths: Truths,
     /// Meters in the fleet.
     pub meters: usize,
+    /// Their ids, in the order that decides their feeders.
+    pub ids: Vec<MeterId>,
     /// Where the readings come from, in words.
     pub input: String,
     /// What the file has, where they come from one.
@@ -121,7 +123,9 @@ impl Scenario {
         settings.plan.interval = Duration::from_secs(u64::from(interval_s));
         settings.plan.batch = grid.batch();
         pace(&mut settings, speed, &options.network);
-        let meters = source.as_source().meters().len();
+        let specs = source.as_source().meters();
+        let ids: Vec<MeterId> = specs.iter().map(|spec| spec.id.clone()).collect();
+        let meters = ids.len();
         let fleet = &mut settings.meter;
         fleet.start = Some(UnixSeconds(window.0));
         fleet.duration = Some(Duration::from_secs(end - window.0));
@@ -133,6 +137,7 @@ impl Scenario {
             settings,
             truths,
             meters,
+            ids,
             input,
             ledger,
             network: options.network,

@@ -117,6 +117,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Waits until so many bills were opened.
+    ///
+    /// # Errors
+    /// There were not as many after `limit`; [`Interrupted`]; where a service failed.
+    pub async fn bills(&mut self, count: usize, limit: Duration, stop: &Stop) -> Result<()> {
+        let (stack, watch) = (&mut self.stack, &mut self.watch);
+        let work = async {
+            while watch.bills.len() < count {
+                if let Next::Seen(seen) = stack.next(stop).await? {
+                    watch.record(&seen);
+                }
+            }
+            Ok(())
+        };
+        let done = timeout(limit, work).await;
+        done.with_context(|| format!("{} of {count} bills were opened", self.watch.bills.len()))?
+    }
+
     /// Stops everything and judges what was reported until then.
     ///
     /// # Errors

@@ -86,6 +86,7 @@ impl Stack {
         settings.deployment.state_dir = state.to_owned();
         // Not into the working directory; an absolute path is where somebody wants it.
         settings.operator.totals_file = state.join(&settings.operator.totals_file);
+        settings.operator.bills_file = state.join(&settings.operator.bills_file);
         settings.broker.listen = "127.0.0.1:0".parse()?;
         let broker = broker::bind(&settings).await;
         let broker = broker.context("starting the broker")?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use operator::FeederReport;
+use operator::{BillReport, FeederReport};
 use wire::{FeederId, Reason, WindowStart};
 
 use crate::oracle::Truths;
@@ -25,6 +25,8 @@ pub struct Watch {
     min_meters: u32,
     /// Every released window, in the order of release.
     pub released: Vec<FeederReport>,
+    /// Every bill, in the order of their opening.
+    pub bills: Vec<BillReport>,
     meters: BTreeMap<(FeederId, WindowStart), u32>,
     /// Windows of small feeders that are released in the rest of an area.
     in_rests: BTreeSet<(FeederId, WindowStart)>,
@@ -49,6 +51,7 @@ impl Watch {
         Self {
             min_meters,
             released: Vec::new(),
+            bills: Vec::new(),
             meters: BTreeMap::new(),
             in_rests: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -86,6 +89,9 @@ impl Watch {
                     *self.meters.entry(window).or_default() += share.meters;
                 }
                 self.released.push(report.as_ref().clone());
+            }
+            Seen::Operator(operator::Event::Billed(report)) => {
+                self.bills.push(report.as_ref().clone());
             }
             Seen::Operator(
                 alarm @ (operator::Event::Rejected { .. }

@@ -12,6 +12,7 @@
 //! - [`noise`]: how far a decrypted coefficient is off, the quanta that follow, and the choice
 //!   of a profile
 //! - [`report`]: packing a report
+//! - [`bill`]: energy by tariff band, from the reports of one meter
 //! - `public_key`: the size and the fingerprint of a packed public key
 //! - `accumulator`: the sum
 //! - [`sum`]: the packed sum, and the ciphertext it stands for
@@ -19,6 +20,7 @@
 //! - `kernel`: the inner loops, one per instruction set; the only `unsafe` code
 
 mod accumulator;
+pub mod bill;
 mod bits;
 mod kernel;
 pub mod layout;

@@ -63,6 +63,24 @@ pub enum Withheld {
         /// The minimum.
         least: u32,
     },
+    /// Of a total it would leave too few meters that have no bill.
+    #[error("of a total it would leave {found} meters that have no bill, the minimum is {least}")]
+    FewUnbilled {
+        /// The meters without a bill.
+        found: u32,
+        /// The minimum.
+        least: u32,
+    },
+    /// A tariff band has too few intervals.
+    #[error(
+        "a tariff band has {found} intervals, the minimum is {least}: give the band's time to another"
+    )]
+    FewIntervals {
+        /// Intervals of the band.
+        found: u32,
+        /// The minimum.
+        least: u32,
+    },
     /// A few of its meters can make up most of it.
     #[error("a few large meters can make up most of it")]
     Dominated,

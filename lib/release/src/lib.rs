@@ -12,6 +12,7 @@
 //! | `Disjoint` | two sums of feeders that have a meter in common; any two sets that overlap without one inside the other |
 //! | `Differencing` | a sum that differs from what was opened inside it, or around it, by fewer meters than the minimum |
 //! | `Dominance` | a sum, or such a difference, most of which can be a few large meters' |
+//! | `Bills` | a bill, or a total beside bills, that would leave fewer meters without a bill than the minimum; a band of few intervals |
 //! | `Quantum` | a finer number than the quantum of the feeder, and a finer standard deviation than its [step](Rules::std_step_wh) |
 //!
 //! # Why no combination isolates a smaller group
@@ -47,11 +48,12 @@
 //!
 //! # Layout
 //! * `answer`: [`Answer`], what is asked for · `rules`: [`Rules`] · `decision`: [`Decision`], with its reason
-//! * `dominance`: large meters · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
+//! * `bills`: the energy of one meter by tariff band, beside totals · `dominance`: large meters · `rests`: nested sets · `set`: [`Set`], what a set of meters must be able to do
 //! * [`churn`]: who joined and who left between two windows · [`moments`]: what colluders learn from sums of squares
 //! * [`cells`]: bins of consumption without small cells
 
 mod answer;
+mod bills;
 pub mod cells;
 pub mod churn;
 mod decision;

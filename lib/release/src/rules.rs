@@ -9,6 +9,9 @@ use crate::set::Set;
 /// The least meters of a cell: one of them cannot tell in which cell the one other is, since there are two others.
 const MIN_CELL: u32 = 3;
 
+/// Two days of quarter hours, or eight of hours.
+const BILL_MIN_INTERVALS: u32 = 200;
+
 /// A rule of release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
@@ -24,19 +27,22 @@ pub enum Rule {
     Differencing,
     /// No sum that a few large meters can make up.
     Dominance,
+    /// Bills leave the minimum of each total without one, and have bands of many intervals.
+    Bills,
     /// No finer numbers than the quantum.
     Quantum,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MinimumGroup,
         Self::Late,
         Self::NoSecondRelease,
         Self::Disjoint,
         Self::Differencing,
         Self::Dominance,
+        Self::Bills,
         Self::Quantum,
     ];
 
@@ -49,6 +55,7 @@ impl Rule {
             Self::Disjoint => "disjoint",
             Self::Differencing => "differencing",
             Self::Dominance => "dominance",
+            Self::Bills => "bills",
             Self::Quantum => "quantum",
         }
     }
@@ -65,6 +72,8 @@ pub struct Rules {
     pub dominance: Dominance,
     /// The least meters of a [cell](crate::cells) of bins.
     pub min_cell: u32,
+    /// The least intervals of a tariff band in a [bill](Rules::bill_bands).
+    pub bill_min_intervals: u32,
     /// A rule that is not applied, to show what it is there for: see [`Rules::without`].
     pub left_out: Option<Rule>,
 }
@@ -77,6 +86,7 @@ impl Rules {
             supplement_min_meters: 0,
             dominance: Dominance::OFF,
             min_cell: MIN_CELL,
+            bill_min_intervals: BILL_MIN_INTERVALS,
             left_out: None,
         }
     }
@@ -88,7 +98,7 @@ impl Rules {
         self
     }
 
-    fn enforces(&self, rule: Rule) -> bool {
+    pub(crate) fn enforces(&self, rule: Rule) -> bool {
         self.left_out != Some(rule)
     }
 

@@ -2,5 +2,6 @@
 
 mod adversary;
 mod areas;
+mod bills;
 mod decisions;
 mod worlds;

@@ -2,8 +2,8 @@
 
 use crate::FORMAT;
 use crate::contributors::{Salt, SetError};
-use crate::grid::GridError;
-use crate::ids::{AreaId, FeederId, IdError, LayoutName};
+use crate::grid::{GridError, WindowStart};
+use crate::ids::{AreaId, BandName, FeederId, IdError, LayoutName};
 use crate::reason::Reason;
 use crate::zone::ZoneError;
 
@@ -142,6 +142,9 @@ pub enum WireError {
     /// Two contributors have the same salt.
     #[error("sum.salts has the salt {salt} twice")]
     SaltTwice { salt: Salt },
+    /// The windows of a bill are not each in one of its groups.
+    #[error("bill.windows has the window {window} twice")]
+    WindowTwice { window: WindowStart },
     /// Two meters of a page have the same number on one feeder.
     #[error("roster.number is {number} for two meters of feeder {feeder}")]
     NumberTwice { feeder: FeederId, number: u32 },
@@ -177,6 +180,17 @@ pub enum WireError {
          other layout has none"
     )]
     Edges { layout: LayoutName },
+    /// Two bands of a tariff hold at the same time.
+    #[error(
+        "plan.tariff has the bands {first} and {second} at the same time: each interval is in one band"
+    )]
+    BandsOverlap { first: BandName, second: BandName },
+    /// A band of a tariff begins or ends within an interval.
+    #[error(
+        "plan.tariff has a band that begins or ends at {:02}:{:02}, within an interval of {interval_s} s: move it to where \
+         an interval begins", minute / 60, minute % 60
+    )]
+    BandEdge { minute: u16, interval_s: u32 },
     /// A list has another number of entries than the list it belongs to.
     #[error("total.present has {present} entries, but total.energy_wh has {energy_wh}")]
     PresentCount { present: usize, energy_wh: usize },

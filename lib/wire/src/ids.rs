@@ -158,6 +158,10 @@ id! {
     LayoutName
 }
 id! {
+    /// A band of a tariff, for example `peak`.
+    BandName
+}
+id! {
     /// A parameter profile, for example `additive`. The crate `packed` defines them.
     ProfileName
 }

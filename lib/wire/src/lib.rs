@@ -55,18 +55,20 @@ pub use contributors::{ContributorSet, MAX_CONTRIBUTORS, MAX_METER_NUMBER, Salt,
 pub use error::WireError;
 pub use grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
 pub use ids::{
-    AnalyticsId, AreaId, DeploymentId, FeederId, GatewayId, IdError, LayoutName, MAX_ID_LEN,
-    MeterId, ProfileName,
+    AnalyticsId, AreaId, BandName, DeploymentId, FeederId, GatewayId, IdError, LayoutName,
+    MAX_ID_LEN, MeterId, ProfileName,
 };
 pub use keys::{KeyError, MaskKey, SigningKey, VerifyingKey};
 pub use message::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, ComparedSum, Comparison, DigestOf,
-    EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
-    FeederPlan, Limbs, MAX_ANALYTICS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS, MAX_EDGES,
-    MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_RECEIPT_ENTRIES,
-    MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, Owners, Plan, PlanRenewal,
-    Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Settlement,
-    SettlementOutcome, Share, ShareRef, Status, Sum, SumReceipt, SumStatus, Total,
+    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
+    BillingPeriod, Bits, ComparedSum, Comparison, DayType, DigestOf, EarlierMinimum, EnrolAnswer,
+    EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys, FeederPlan, Limbs,
+    MAX_ANALYTICS, MAX_BANDS, MAX_BILL_GROUPS, MAX_BITS, MAX_COMPARED, MAX_EARLIER_MINIMUMS,
+    MAX_EDGES, MAX_ENROL_CHUNKS, MAX_ENROL_METERS, MAX_FEEDERS, MAX_KEY_LEN, MAX_PERIOD_WINDOWS,
+    MAX_RECEIPT_ENTRIES, MAX_REFUSALS, MAX_ROSTER_ENTRIES, MAX_SWITCH_KEYS, Message, Owners, Plan,
+    PlanRenewal, Question, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage,
+    Settlement, SettlementOutcome, Share, ShareRef, Status, Sum, SumReceipt, SumStatus, Tariff,
+    TariffVersion, Total,
 };
 pub use open::{Awaiting, Detached, Opened, Unverified, decode, decode_shared, verify_all};
 pub use reason::{Reason, Retry, UnknownReason};
@@ -76,7 +78,7 @@ pub use units::{
     Digest, HexError, KeyEpoch, MAX_UNIX_SECONDS, Part, PlanVersion, UnixMillis, UnixSeconds,
     WattHours, Watts,
 };
-pub use zone::{Zone, ZoneError, time_zone};
+pub use zone::{Zone, ZoneError, civil, day_number, day_start, time_zone};
 
 /// The version of the format: the first element of every message.
 pub const FORMAT: u64 = 2;

@@ -3,6 +3,7 @@
 //! A message is a CBOR array: the format version, the fields in the order of
 //! `docs/wire.cddl`, and, if limbs travel with it, their SHA-256 as the last element.
 
+mod bill;
 mod comparison;
 mod enrol;
 mod enrol_answer;
@@ -16,6 +17,7 @@ mod roster;
 mod sum;
 mod total;
 
+pub use bill::{Bill, BillGroup, BillReceipt, MAX_BILL_GROUPS};
 pub use comparison::{BIT_LEN, Bits, ComparedSum, Comparison, MAX_BITS, MAX_COMPARED, Question};
 pub use enrol::{
     AnalyticsEnrol, EnrolFeeder, EnrolMeter, EnrolRequest, MAX_ENROL_CHUNKS, MAX_ENROL_METERS,
@@ -24,8 +26,9 @@ pub use enrol_answer::{EnrolAnswer, MAX_REFUSALS, Refusal};
 pub use evaluation_keys::{EvaluationKeys, MAX_SWITCH_KEYS};
 pub use owners::Owners;
 pub use plan::{
-    AnalyticsEntry, Areas, EarlierMinimum, EpochPlan, FeederPlan, MAX_ANALYTICS,
-    MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN, Plan,
+    AnalyticsEntry, Areas, BandRule, BillingPeriod, DayType, EarlierMinimum, EpochPlan, FeederPlan,
+    MAX_ANALYTICS, MAX_BANDS, MAX_EARLIER_MINIMUMS, MAX_EDGES, MAX_FEEDERS, MAX_KEY_LEN,
+    MAX_PERIOD_WINDOWS, Plan, Tariff, TariffVersion,
 };
 pub use receipt::{
     MAX_RECEIPT_ENTRIES, Receipt, ReceiptEntry, Settlement, SettlementOutcome, Status,

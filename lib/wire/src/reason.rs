@@ -105,6 +105,16 @@ reasons! {
     SaltTaken = 45 "salt_taken",
     /// A few large meters can make up more of the sum than the operator allows.
     Dominated = 46 "dominated",
+    /// The meter is not enrolled for billing.
+    NotBilled = 47 "not_billed",
+    /// The windows of the bill are not of one billing period, or those of a group not in the same bands.
+    WrongBands = 48 "wrong_bands",
+    /// A band of the bill has fewer intervals than `release.bill_min_intervals`.
+    FewIntervals = 49 "few_intervals",
+    /// Of a total too few meters would be left that have no bill.
+    FewUnbilled = 50 "few_unbilled",
+    /// The bill can be larger than its feeder's profile can carry.
+    BeyondProfile = 51 "beyond_profile",
 }
 
 impl Reason {
@@ -184,7 +194,10 @@ impl Reason {
             | Self::BadSet
             | Self::ProfileMismatch
             | Self::EarlierVersion
-            | Self::NotSupported => true,
+            | Self::NotSupported
+            | Self::WrongBands
+            | Self::FewIntervals
+            | Self::BeyondProfile => true,
             // Plans only grow: a key epoch, a setting or a meter that it has not now is not of this deployment.
             Self::UnknownMeter
             | Self::UnknownFeeder
@@ -195,9 +208,14 @@ impl Reason {
             | Self::OutdatedConfig
             | Self::WrongKey
             | Self::LowerVersion
-            | Self::CapacityAboveReference => true,
+            | Self::CapacityAboveReference
+            | Self::NotBilled => true,
             // What was opened of the window stays opened.
-            Self::Conflict | Self::BatchCollected | Self::AlreadyOpened | Self::NotOpened => true,
+            Self::Conflict
+            | Self::BatchCollected
+            | Self::AlreadyOpened
+            | Self::NotOpened
+            | Self::FewUnbilled => true,
             // Answers to reports, which no sum gets.
             Self::ReportTooLate | Self::TooManyOpen | Self::SaltTaken => true,
         }

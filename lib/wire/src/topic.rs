@@ -70,6 +70,10 @@ pub enum Topic {
     Comparison,
     /// The encrypted bits of a comparison (evaluator to operator).
     Bits,
+    /// What a meter's reports of a billing period come to (analytics to operator).
+    Bill { feeder: FeederId },
+    /// The operator's answer to a bill.
+    BillReceipt { feeder: FeederId },
     /// A decrypted total (operator, opt-in).
     Total { feeder: FeederId },
     /// The total of the rest of an area (operator, opt-in).
@@ -132,6 +136,8 @@ impl Topics {
             Topic::Question => self.under("evaluator/question"),
             Topic::Comparison => self.under("evaluator/comparison"),
             Topic::Bits => self.under("evaluator/bits"),
+            Topic::Bill { feeder } => self.feeder(feeder, "bill"),
+            Topic::BillReceipt { feeder } => self.feeder(feeder, "bill/receipt"),
             Topic::Total { feeder } => self.feeder(feeder, "total"),
             Topic::AreaTotal { area } => self.area_total(area),
         }
@@ -240,6 +246,26 @@ impl Topics {
     /// `shard/0/feeder/+/sum/closed`
     pub fn closed_sum_filter(&self) -> String {
         self.under(format_args!("{SHARD}/feeder/+/sum/closed"))
+    }
+
+    /// `shard/0/feeder/{feeder}/bill`
+    pub fn bill(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "bill")
+    }
+
+    /// `shard/0/feeder/+/bill`
+    pub fn bill_filter(&self) -> String {
+        self.under(format_args!("{SHARD}/feeder/+/bill"))
+    }
+
+    /// `shard/0/feeder/{feeder}/bill/receipt`
+    pub fn bill_receipt(&self, feeder: &FeederId) -> String {
+        self.feeder(feeder, "bill/receipt")
+    }
+
+    /// `shard/0/feeder/+/bill/receipt`
+    pub fn bill_receipt_filter(&self) -> String {
+        self.under(format_args!("{SHARD}/feeder/+/bill/receipt"))
     }
 
     /// `shard/0/feeder/{feeder}/total`

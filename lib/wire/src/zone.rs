@@ -6,10 +6,12 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, DateTime, date};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::units::UnixSeconds;
 
 /// What a zone's rules were before says nothing about the days that are measured: from then on they are looked at.
 const SINCE: Date = date(2000, 1, 1);
@@ -150,6 +152,28 @@ fn start_of(rules: &TimeZone, day: Date) -> u64 {
         _ => at,
     };
     u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// Local time of a zone, of UTC where there is none, at an instant in seconds since the Unix epoch.
+pub fn civil(zone: Option<Zone>, time: u64) -> DateTime {
+    let at = i64::try_from(time)
+        .ok()
+        .and_then(|s| Timestamp::from_second(s).ok());
+    let at = at.unwrap_or(Timestamp::MAX);
+    zone.map_or(TimeZone::UTC, |zone| zone.0.rules.clone())
+        .to_datetime(at)
+}
+
+/// When a local day of a zone, or of UTC, begins.
+pub fn day_start(zone: Option<Zone>, day: Date) -> UnixSeconds {
+    let rules = zone.map_or(TimeZone::UTC, |zone| zone.0.rules.clone());
+    UnixSeconds(start_of(&rules, day))
+}
+
+/// Days since the first of 1970, whatever the zone; 0 before.
+pub fn day_number(day: Date) -> u32 {
+    let seconds = start_of(&TimeZone::UTC, day);
+    u32::try_from(seconds / 86_400).unwrap_or(u32::MAX)
 }
 
 /// The longest day, and what days and offsets are multiples of, in seconds.

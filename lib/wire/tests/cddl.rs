@@ -117,7 +117,20 @@ fn plans_and_sums_of_areas_fit_their_rules() {
     assert!(validate("sum", &rest.to_cbor(digest.as_ref())).is_err());
 }
 
-const NAMES: [&str; 15] = [
+#[test]
+fn a_tariff_and_meters_that_are_to_be_billed_fit_their_rules() {
+    let digest = wire::Plan::limbs().map(|limbs| wire::Digest::of(&limbs));
+    let plan = common::with_tariff().to_cbor(digest.as_ref());
+    assert_eq!(validate("plan", &plan), Ok(()));
+    let mut roster = wire::RosterPage::sample();
+    roster.entries[0].billing = true;
+    assert_eq!(validate("roster", &roster.to_cbor(None)), Ok(()));
+    let mut enrol = wire::EnrolRequest::sample();
+    enrol.meters[0].billing = true;
+    assert_eq!(validate("enrol", &enrol.to_cbor(None)), Ok(()));
+}
+
+const NAMES: [&str; 17] = [
     "evaluation-keys",
     "question",
     "comparison",
@@ -132,6 +145,8 @@ const NAMES: [&str; 15] = [
     "receipt",
     "sum",
     "sum-receipt",
+    "bill",
+    "bill-receipt",
     "total",
 ];
 
@@ -233,6 +248,9 @@ fn the_schema_has_the_limits_of_the_decoder() {
         format!("edges: [1*{} ", wire::MAX_EDGES),
         format!("edges: [1*{} ", wire::MAX_EDGES),
         format!("others: [1*{} sum-share]", wire::MAX_FEEDERS),
+        format!("bands: [1*{} id]", wire::MAX_BANDS),
+        format!("groups: [1*{} bill-group]", wire::MAX_BILL_GROUPS),
+        format!("windows: [1*{} seconds]", wire::MAX_PERIOD_WINDOWS),
         format!("analytics: [*{} analytics-entry]", wire::MAX_ANALYTICS),
         format!("key_len: 1..{},", wire::MAX_KEY_LEN),
         format!("pages: 1..{},", wire::MAX_ROSTER_PAGES),

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use common::{MAX, Sample, deployment, key, public};
-use wire::{EarlierMinimum, Plan, WindowStart};
+use wire::{EarlierMinimum, EnrolRequest, Plan, RosterPage, WindowStart};
 
 fn path<M: Sample>() -> PathBuf {
     let name = M::CONTENT_TYPE.strip_prefix("cipherwatt/").unwrap();
@@ -94,6 +94,23 @@ fn a_plan_with_earlier_minimums_has_the_golden_bytes() {
 #[test]
 fn a_plan_of_local_days_has_the_golden_bytes() {
     has_the_golden_bytes(&common::of_local_days(), "plan-local-days.hex");
+}
+
+/// A plan without one is as it was before there were tariffs.
+#[test]
+fn a_plan_with_a_tariff_has_the_golden_bytes() {
+    has_the_golden_bytes(&common::with_tariff(), "plan-tariff.hex");
+}
+
+/// Of a meter that is not billed nothing has changed.
+#[test]
+fn a_meter_that_is_to_be_billed_has_the_golden_bytes() {
+    let mut roster = RosterPage::sample();
+    roster.entries[1].billing = true;
+    has_the_golden_bytes(&roster, "roster-billing.hex");
+    let mut enrol = EnrolRequest::sample();
+    enrol.meters[0].billing = true;
+    has_the_golden_bytes(&enrol, "enrol-billing.hex");
 }
 
 /// A plan of every other layout has its name alone, as before there were histograms.

@@ -15,6 +15,7 @@ use super::answer::Answered;
 use super::closed::Closed;
 use super::stall::Stall;
 use super::{ASK_AGAIN, Gateway};
+use crate::fleet::is_billed;
 use crate::journal::Op;
 use crate::member::Member;
 use crate::metrics;
@@ -159,6 +160,7 @@ impl Gateway {
                     && *entry.mask_key == member.public.mask
                     && *entry.feeder == member.feeder
                     && entry.gateway == gateway
+                    && entry.billing == is_billed(&self.settings, &member.meter)
             })
         };
         let members = self.fleet.members.iter().enumerate();

@@ -52,6 +52,7 @@ impl World {
             histogram_edges_wh: Vec::new(),
             min_meters: 2,
             min_meters_before: Vec::new(),
+            tariff: None,
             feeders: vec![FeederPlan {
                 feeder: "feeder-1".parse().unwrap(),
                 areas: None,

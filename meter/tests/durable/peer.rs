@@ -108,6 +108,7 @@ impl Peer {
             histogram_edges_wh: Vec::new(),
             min_meters: 2,
             min_meters_before: Vec::new(),
+            tariff: None,
             feeders: (1..=3).map(Opener::feeder).collect(),
             epochs: vec![self.opener.epoch().0],
             analytics: vec![AnalyticsEntry {
@@ -158,6 +159,7 @@ impl Peer {
                 capacity: asking.capacity,
                 key: asking.key,
                 mask_key: asking.mask_key,
+                billing: false,
             };
             self.roster.insert(asking.meter.clone(), entry);
         }

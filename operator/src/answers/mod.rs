@@ -1,12 +1,13 @@
-//! What `operator ask` and `operator export` say, from the totals that are released already: nothing is decrypted for them.
+//! What `operator ask` and `operator export` say, from the totals and bills that are released already: nothing is decrypted for them.
 //!
 //! # Layout
 //! - [`select`]: which totals · `demand`: the demand of a feeder, interval by interval, of all its parts
 //! - [`area`]: transformers and substations
 //! - `statistics`: what is computed from it, with the definitions · [`profile`]: printed · [`percentiles`]: across meters
-//! - [`export`]: totals as CSV
+//! - [`export`]: totals as CSV · [`bill`]: bills, as a table and as CSV
 
 pub mod area;
+pub mod bill;
 pub mod compared;
 mod demand;
 pub mod export;

@@ -1,10 +1,11 @@
 //! What is asked of released totals.
 
 use clap::Subcommand;
+use operator::answers::bill::BillSelection;
 use operator::answers::select::Selection;
 use operator::comparison::ranking::Request;
 use operator::rotate;
-use wire::{AreaId, FeederId, UnixSeconds, WindowStart};
+use wire::{AreaId, FeederId, MeterId, UnixSeconds, WindowStart};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Question {
@@ -51,6 +52,11 @@ pub(crate) enum Question {
         after_help = "Examples:\n  operator ask min --feeders feeder-1,feeder-2,feeder-3 --window 2026-01-01T00:00:00Z"
     )]
     Min(RankArg),
+    /// What did billed customers consume by tariff band, and what does that cost
+    #[command(
+        after_help = "Examples:\n  operator ask bills --meter meter-17 --period 2026-11\n  operator --output json ask bills"
+    )]
+    Bills(BillsArg),
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,6 +80,26 @@ impl From<RankArg> for Request {
             feeders: ranked.feeders,
             window: WindowStart(ranked.window.0),
             interval: ranked.interval,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BillsArg {
+    /// Of this meter; may be repeated. All meters unless given
+    #[arg(long = "meter")]
+    meters: Vec<MeterId>,
+
+    /// Of the billing periods whose first day begins so, such as 2026-11. All unless given
+    #[arg(long, value_name = "DAY", default_value = "")]
+    period: String,
+}
+
+impl From<BillsArg> for BillSelection {
+    fn from(bills: BillsArg) -> Self {
+        Self {
+            meters: bills.meters,
+            period: bills.period,
         }
     }
 }

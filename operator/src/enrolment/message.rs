@@ -166,9 +166,10 @@ fn write_gateway(text: &mut String, request: &EnrolRequest) -> std::fmt::Result 
     for asked in &request.meters {
         let class = asked.capacity.number();
         let (meter, feeder) = (&asked.meter, &asked.feeder);
+        let billing = if asked.billing { " billing" } else { "" };
         writeln!(
             text,
-            "meter {meter} {feeder} {class} {} {}",
+            "meter {meter} {feeder} {class} {} {}{billing}",
             asked.key, asked.mask_key
         )?;
     }
@@ -216,6 +217,7 @@ pub(crate) mod tests {
             capacity: CapacityClass::of(Watts(watts)).unwrap(),
             key: signing(100 + number).verifying_key(),
             mask_key: mask(number),
+            billing: false,
         };
         EnrolRequest {
             gateway: GatewayId::try_from(name).unwrap(),

@@ -106,6 +106,7 @@ impl Registry {
                 capacity: meter.capacity,
                 key: meter.key,
                 mask_key: meter.mask_key,
+                billing: meter.billing,
             };
             let is_known = self.roster.get(&meter.meter).is_some();
             let may_come = match is_known {
@@ -115,7 +116,7 @@ impl Registry {
             let enrolled = may_come.and_then(|()| self.enrol_meter(entry, &demands, now));
             match enrolled {
                 Ok(Change::Added) => result.added += 1,
-                Ok(Change::Capacity) => result.changed += 1,
+                Ok(Change::Entry) => result.changed += 1,
                 Ok(Change::None) => result.known += 1,
                 Err(reason) => {
                     if reason == Reason::BatchFull {
@@ -153,6 +154,7 @@ impl Registry {
             self.roster.get(&meter.meter).is_some_and(|known| {
                 known.gateway == request.gateway
                     && (&known.feeder, known.capacity) == (&meter.feeder, meter.capacity)
+                    && known.billing == meter.billing
                     && (known.key, known.mask_key) == (meter.key, meter.mask_key)
             })
         };
@@ -188,7 +190,7 @@ impl Registry {
     ) -> Result<Change, Reason> {
         if let Some(known) = self.roster.get(&entry.meter) {
             agree(known, &entry)?;
-            if known.capacity == entry.capacity {
+            if (known.capacity, known.billing) == (entry.capacity, entry.billing) {
                 return Ok(Change::None);
             }
         }
@@ -212,8 +214,9 @@ impl Registry {
             return Err(Reason::CapacityAboveReference);
         }
         if self.roster.get(&entry.meter).is_some() {
-            self.roster.set_capacity(&entry.meter, entry.capacity);
-            return Ok(Change::Capacity);
+            self.roster
+                .change(&entry.meter, entry.capacity, entry.billing);
+            return Ok(Change::Entry);
         }
         let room = self.plan.room(&entry.feeder, now);
         if self.together_with(&entry.feeder) >= room || entry.number > wire::MAX_METER_NUMBER {
@@ -258,7 +261,7 @@ pub(crate) enum SaveError {
 
 enum Change {
     Added,
-    Capacity,
+    Entry,
     None,
 }
 

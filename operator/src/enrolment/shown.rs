@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use wire::{AnalyticsEnrol, CapacityClass, EnrolMeter, EnrolRequest, FeederId, Plan, WindowStart};
+use wire::{
+    AnalyticsEnrol, CapacityClass, EnrolMeter, EnrolRequest, FeederId, Plan, RosterEntry,
+    WindowStart,
+};
 
 use super::analytics::check_analytics;
 use super::approvals::Waits;
@@ -30,6 +33,8 @@ pub(crate) struct Beside<'a> {
 struct OnFeeder {
     /// New meters by class of capacity.
     new: BTreeMap<CapacityClass, u32>,
+    /// Of the new ones, those that are to be billed.
+    billed: u32,
     known: u32,
 }
 
@@ -89,14 +94,9 @@ impl Beside<'_> {
                 continue;
             }
             match self.roster.get(&asked.meter) {
-                Some(known) if known.capacity == asked.capacity => feeder.known += 1,
-                Some(known) => {
-                    changes.push(format!(
-                        "{}: {}, was {}",
-                        asked.meter, asked.capacity, known.capacity
-                    ));
-                }
-                None => *feeder.new.entry(asked.capacity).or_default() += 1,
+                Some(known) if is_known(known, asked) => feeder.known += 1,
+                Some(known) => changes.push(change(known, asked)),
+                None => feeder.add(asked),
             }
         }
         for (feeder, asked) in &feeders {
@@ -137,6 +137,13 @@ impl Beside<'_> {
             "  {feeder}: {new} new meters ({})",
             classes.join(", ")
         )?;
+        if asked.billed > 0 {
+            write!(
+                text,
+                ", {} of them to be billed by tariff band",
+                asked.billed
+            )?;
+        }
         if asked.known > 0 {
             write!(text, ", {} known", asked.known)?;
         }
@@ -213,4 +220,30 @@ impl Beside<'_> {
             Err(refused) => writeln!(text, "  cannot be granted yet: {refused}"),
         }
     }
+}
+
+impl OnFeeder {
+    fn add(&mut self, asked: &EnrolMeter) {
+        *self.new.entry(asked.capacity).or_default() += 1;
+        self.billed += u32::from(asked.billing);
+    }
+}
+
+fn is_known(known: &RosterEntry, asked: &EnrolMeter) -> bool {
+    (known.capacity, known.billing) == (asked.capacity, asked.billing)
+}
+
+fn change(known: &RosterEntry, asked: &EnrolMeter) -> String {
+    let billed = |billing| match billing {
+        true => ", billed by tariff band",
+        false => "",
+    };
+    format!(
+        "{}: {}{}, was {}{}",
+        asked.meter,
+        asked.capacity,
+        billed(asked.billing),
+        known.capacity,
+        billed(known.billing)
+    )
 }

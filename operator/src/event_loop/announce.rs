@@ -8,6 +8,7 @@ use super::EventLoop;
 use super::egress::Outgoing;
 use crate::event::{Event, Excerpt};
 use crate::metrics;
+use crate::release::bills::{BillResult, BillVerdict};
 use crate::release::report::FeederReport;
 use crate::release::take_result::{Searched, TakeResult};
 use crate::search::collect::Judged;
@@ -44,6 +45,7 @@ impl EventLoop {
                 message,
                 judged,
             } => self.divided(*sum, message, judged).into_iter().collect(),
+            TakeResult::Bill(result) => self.billed(result),
             TakeResult::Searched(searched) => {
                 metrics::searched(&searched);
                 say_searched(&searched);
@@ -75,6 +77,24 @@ impl EventLoop {
             }
             TakeResult::Deferred => Vec::new(),
         }
+    }
+
+    fn billed(&self, result: BillResult) -> Vec<(String, Bytes)> {
+        match result.verdict {
+            BillVerdict::Released(report) => {
+                metrics::billed();
+                tracing::info!(
+                    feeder = %report.feeder, period = report.period_start.0, windows = report.windows, "bill written"
+                );
+                self.observer.tell(Event::Billed(report));
+            }
+            BillVerdict::Rejected(reason) => {
+                metrics::bill_rejected(reason);
+                service::warn_limited!(reason = reason; "a bill was rejected");
+            }
+            BillVerdict::Duplicate | BillVerdict::Deferred => {}
+        }
+        result.message.into_iter().collect()
     }
 
     /// Who spoils sums is out of service until a person decides.

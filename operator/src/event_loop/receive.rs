@@ -1,12 +1,15 @@
 //! What comes from the broker.
 
+use std::sync::Arc;
+
 use service::mqtt::{Inbox, Incoming};
-use wire::Topic;
+use wire::{FeederId, Topic};
 
 use super::{EventLoop, WaitingSum};
 use crate::comparison::Work as Comparing;
 use crate::metrics;
-use crate::release::take_result::Job;
+use crate::plan::members::Members;
+use crate::release::take_result::{Job, Work};
 
 impl EventLoop {
     /// Acts on a message and acknowledges it, or returns the sum in it.
@@ -15,15 +18,14 @@ impl EventLoop {
             Some(Topic::Sum { feeder }) => {
                 metrics::received(message.payload.len());
                 let registry = &self.enrolment.registry;
-                let job = Job {
-                    members: registry.roster.members(&feeder),
-                    plan: registry.plan.plan().clone(),
-                    min_meters: registry.plan.min_meters().clone(),
-                    others: registry.others_in_rest(&feeder, &message.payload),
-                    payload: message.payload.clone(),
-                    feeder,
-                };
-                return Some(WaitingSum { job, message });
+                let others = registry.others_in_rest(&feeder, &message.payload);
+                let work = Work::Take(self.job(feeder, others, &message));
+                return Some(WaitingSum { work, message });
+            }
+            Some(Topic::Bill { feeder }) => {
+                let others = self.enrolment.registry.others_in_areas(&feeder);
+                let work = Work::Bill(self.job(feeder, others, &message));
+                return Some(WaitingSum { work, message });
             }
             Some(Topic::Enrol { .. } | Topic::AnalyticsEnrol { .. }) => {
                 self.enrolment
@@ -40,5 +42,23 @@ impl EventLoop {
         }
         inbox.ack(&message);
         None
+    }
+
+    /// A message with what it is judged by.
+    fn job(
+        &self,
+        feeder: FeederId,
+        others: Vec<(FeederId, Arc<Members>)>,
+        message: &Incoming,
+    ) -> Job {
+        let registry = &self.enrolment.registry;
+        Job {
+            members: registry.roster.members(&feeder),
+            plan: registry.plan.plan().clone(),
+            min_meters: registry.plan.min_meters().clone(),
+            others,
+            payload: message.payload.clone(),
+            feeder,
+        }
     }
 }

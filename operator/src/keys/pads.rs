@@ -146,6 +146,7 @@ mod tests {
             capacity: wire::CapacityClass::MAX,
             key: wire::VerifyingKey::from_bytes([0; 32]),
             mask_key: MaskKey(secret.public()),
+            billing: false,
             gateway: "gateway-1".parse().unwrap(),
         };
         let parties = Parties {
@@ -162,6 +163,7 @@ mod tests {
         }
         let weak = Member {
             mask_key: MaskKey([0; 32]),
+            billing: false,
             ..member
         };
         let mut of_feeder = pads.of_feeder(&feeder, FIRST_EPOCH, &keys, 4);

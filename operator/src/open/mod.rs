@@ -21,6 +21,7 @@
 //! Steps 3, 5 and 6 fail alike, in what is said and, as far as that goes, in time. The sum is spent in each case, and each
 //! failure counts against the refusals of its key epoch: thousands of such answers would give the key away.
 
+pub(crate) mod bill;
 pub(crate) mod checks;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use crate::keys::pads::PadKeys;
 use crate::plan::members::Members;
 use crate::release::ledger::Spent;
 use checks::ChecksOpener;
-use under::Under;
+use under::{At, Under};
 
 /// Decrypts and unmasks sums.
 pub(crate) struct Opener {
@@ -127,7 +128,7 @@ impl Opener {
     ) -> Result<Unmasked, Reason> {
         let sum = &opened.message;
         let [masked, zeros] = [Check::Masks, Check::Zeros].map(|check| self.enforces(check));
-        let under = self.under(sum, plan, members)?;
+        let under = self.under(At::of(sum), plan, members)?;
         let contributors = sum.contributors();
         let mut residues = under.decrypt(&opened.limbs, contributors)?;
         let Under {
@@ -138,7 +139,11 @@ impl Opener {
             let mut others = others.iter();
             let other = others.find(|(other, _)| other == share.feeder);
             let members = other.map_or(members, |(_, members)| &**members);
-            let mut under = self.under_of(share.feeder, sum, plan, members)?;
+            let at = At {
+                feeder: share.feeder,
+                ..At::of(sum)
+            };
+            let mut under = self.under(at, plan, members)?;
             let masks = under.masks(share.set.iter().zip(share.salts.iter().copied()))?;
             masks.subtract_from(&mut residues);
         }
@@ -163,7 +168,7 @@ impl Opener {
         plan: &Plan,
         members: &Members,
     ) -> Result<Masks, Reason> {
-        let mut under = self.under(sum, plan, members)?;
+        let mut under = self.under(At::of(sum), plan, members)?;
         let masks = under.masks(sum.set.iter().zip(sum.salts.iter().copied()))?;
         // Taken off nothing, what is left is minus the masks.
         let mut words = Zeroizing::new(vec![0; under.encoding.shape.coefficients()]);
@@ -188,27 +193,15 @@ impl Opener {
         plan: &Plan,
         members: &'a Members,
     ) -> Result<ChecksOpener<'a>, Reason> {
-        self.under(sum, plan, members).map(ChecksOpener)
+        self.under(At::of(sum), plan, members).map(ChecksOpener)
     }
 
     fn under<'a>(
         &'a mut self,
-        sum: &Sum,
+        at: At<'_>,
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Under<'a>, Reason> {
-        self.under_of(&sum.feeder, sum, plan, members)
-    }
-
-    /// As a sum's own feeder, another one of the rest of an area.
-    fn under_of<'a>(
-        &'a mut self,
-        feeder: &FeederId,
-        sum: &Sum,
-        plan: &Plan,
-        members: &'a Members,
-    ) -> Result<Under<'a>, Reason> {
-        let at = (feeder, sum.epoch, sum.window);
         Under::new((&self.keyring, &mut self.pads), at, plan, members)
     }
 

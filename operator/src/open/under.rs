@@ -5,13 +5,32 @@ use std::sync::Arc;
 use masks::{Label, PadSum};
 use packed::layout::Encoding;
 use packed::{PackError, RING, sum::lift};
-use wire::{Digest, FeederId, KeyEpoch, Plan, Reason, Salt, WindowStart};
+use wire::{Digest, FeederId, KeyEpoch, Plan, Reason, Salt, Sum, WindowStart};
 use zeroize::Zeroizing;
 
 use crate::keys::keyring::{EpochKeys, FIRST_EPOCH, Keyring};
 use crate::keys::pads::{FeederPads, PadKeys};
 use crate::plan::feeder_setting::encoding;
 use crate::plan::members::Members;
+
+/// Which reports are opened.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) feeder: &'a FeederId,
+    pub(super) epoch: KeyEpoch,
+    /// A window of theirs: its setting is that of all.
+    pub(super) window: WindowStart,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn of(sum: &'a Sum) -> Self {
+        Self {
+            feeder: &sum.feeder,
+            epoch: sum.epoch,
+            window: sum.window,
+        }
+    }
+}
 
 pub(crate) struct Under<'a> {
     pub(super) encoding: Encoding,
@@ -26,33 +45,33 @@ pub(crate) struct Under<'a> {
 }
 
 impl<'a> Under<'a> {
-    /// What a sum of this feeder, key epoch and window is opened under.
+    /// What reports are opened under.
     ///
     /// # Errors
     /// There are no keys of its epoch, or no setting of its feeder.
     pub(super) fn new(
         (keyring, pads): (&Keyring, &'a mut PadKeys),
-        (feeder, epoch, window): (&FeederId, KeyEpoch, WindowStart),
+        at: At<'_>,
         plan: &Plan,
         members: &'a Members,
     ) -> Result<Self, Reason> {
         // A key that was there once may be brought back; what is refused for good cannot.
         let newest = plan.epochs.last().map(|epoch| epoch.epoch);
-        let existed = epoch >= FIRST_EPOCH && Some(epoch) <= newest;
-        let keys = keyring.get(epoch).ok_or(match existed {
+        let existed = at.epoch >= FIRST_EPOCH && Some(at.epoch) <= newest;
+        let keys = keyring.get(at.epoch).ok_or(match existed {
             true => Reason::NotReady,
             false => Reason::UnknownEpoch,
         })?;
-        let setting = plan.feeder(feeder, window);
+        let setting = plan.feeder(at.feeder, at.window);
         let setting = setting.ok_or(Reason::UnknownFeeder)?;
         let encoding = encoding(plan, setting)?;
         Ok(Self {
             sigma: packed::noise::sigma(encoding.profile, &keys.norms()),
             encoding,
-            setting: plan.setting_digest(setting, &keys.entry(epoch, window)),
-            window,
+            setting: plan.setting_digest(setting, &keys.entry(at.epoch, at.window)),
+            window: at.window,
             members,
-            pads: pads.of_feeder(feeder, epoch, &keys, members.next_number()),
+            pads: pads.of_feeder(at.feeder, at.epoch, &keys, members.next_number()),
             keys,
         })
     }
@@ -87,8 +106,20 @@ impl<'a> Under<'a> {
         &mut self,
         contributors: impl Iterator<Item = (u32, Salt)>,
     ) -> Result<PadSum, Reason> {
+        let window = self.window;
+        self.masks_at(contributors.map(|(number, salt)| (number, window, salt)))
+    }
+
+    /// The same of reports of any window; of each the number of its meter, its window and its salt.
+    ///
+    /// # Errors
+    /// A contributor is not on the feeder.
+    pub(super) fn masks_at(
+        &mut self,
+        contributors: impl Iterator<Item = (u32, WindowStart, Salt)>,
+    ) -> Result<PadSum, Reason> {
         let mut masks = PadSum::new(self.encoding.shape.coefficients(), RING.modulus);
-        for (number, salt) in contributors {
+        for (number, window, salt) in contributors {
             let member = self.members.get(number).ok_or(Reason::UnknownMeter)?;
             let pad = self.pads.get(number, member).map_err(|error| {
                 tracing::error!(meter = %member.meter, %error, "the mask key of an enrolled meter cannot be used");
@@ -96,7 +127,7 @@ impl<'a> Under<'a> {
             })?;
             let label = Label {
                 setting: &self.setting.0,
-                window: self.window.0,
+                window: window.0,
                 salt: salt.0,
             };
             masks.add(pad, &label);

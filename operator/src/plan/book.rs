@@ -98,6 +98,7 @@ impl PlanBook {
             histogram_edges_wh: settings.histogram_edges_wh.clone(),
             min_meters: settings.min_meters,
             min_meters_before: Vec::new(),
+            tariff: settings.tariff.clone(),
             feeders: Vec::new(),
             epochs: vec![keys.entry(epoch, WindowStart(0))],
             analytics: Vec::new(),
@@ -171,6 +172,9 @@ impl PlanBook {
         };
         book.tell_min_meters(settings.min_meters);
         book.change_ratings(UnixSeconds(settings.latest.0 / 1000));
+        if settings.tariff != book.plan.tariff {
+            book.change().tariff = settings.tariff.clone();
+        }
         // Of before plans had an end: gateways of this version go by it no more.
         if book.plan.valid_until.is_none() {
             book.change();

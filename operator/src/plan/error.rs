@@ -43,6 +43,16 @@ pub enum PlanError {
         "the minimum group of earlier windows is not known: restore state_dir/operator from a backup"
     )]
     MinMeters(#[from] service::trust::KeepError),
+    /// The tariff cannot be one: never of settings that were loaded.
+    #[error("plan.tariffs cannot be used: {problem}")]
+    BadTariff { problem: String },
+    /// The tariff of windows that have begun is another.
+    #[error(
+        "plan.tariffs, or plan.billing_period, differs from the stored plan {path} for days that have begun: leave what has begun as \
+         it was, and add a tariff from a later day",
+        path = path.display()
+    )]
+    Tariff { path: PathBuf },
     /// Interval and batch make no windows.
     #[error(transparent)]
     Grid(#[from] wire::GridError),

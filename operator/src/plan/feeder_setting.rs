@@ -23,6 +23,8 @@ pub(crate) struct Choice {
     pub shape: Shape,
     /// Of the newest key.
     pub norms: KeyNorms,
+    /// The most intervals that a bill adds up; 0: there are no bills.
+    pub bill_intervals: u32,
 }
 
 impl Choice {
@@ -32,6 +34,7 @@ impl Choice {
             profile: settings.profile,
             shape,
             norms: newest.norms(),
+            bill_intervals: settings.bill_intervals(),
         }
     }
 
@@ -45,16 +48,13 @@ impl Choice {
     ) -> Option<FeederPlan> {
         let (profile, max_meters) = self.profile(reference_wh, meters);
         let norms = &self.norms;
+        // A bill adds up readings of one meter as a total does those of many.
+        let added = max_meters.max(self.bill_intervals);
         let square_unit_wh2 = match self.shape.layout() {
             Layout::Profile | Layout::Maxima | Layout::Histogram => None,
-            Layout::Moments => Some(noise::square_unit_wh2(
-                profile,
-                norms,
-                reference_wh,
-                max_meters,
-            )?),
+            Layout::Moments => Some(noise::square_unit_wh2(profile, norms, reference_wh, added)?),
         };
-        let quantum_wh = noise::quantum_wh(profile, norms, reference_wh, max_meters);
+        let quantum_wh = noise::quantum_wh(profile, norms, reference_wh, added);
         Encoding::new(
             profile,
             self.shape,
@@ -82,7 +82,10 @@ impl Choice {
         if let Some(profile) = self.profile {
             return (profile, room(profile, meters));
         }
-        let choose = |meters| noise::choose(self.shape.layout(), reference_wh, meters, &self.norms);
+        let choose = |meters: u32| {
+            let added = meters.max(self.bill_intervals);
+            noise::choose(self.shape.layout(), reference_wh, added, &self.norms)
+        };
         let max_meters = room(choose(meters), meters);
         // What is 1 Wh for the meters there are may be more with the room for others.
         (choose(max_meters), max_meters)
@@ -135,12 +138,26 @@ mod tests {
             profile,
             shape: Shape::new(layout, 96).unwrap(),
             norms: KeyNorms::expected(),
+            bill_intervals: 0,
         }
     }
 
     fn setting(choice: &Choice, reference_wh: u64, meters: u32) -> FeederPlan {
         let feeder = "feeder-1".parse().unwrap();
         choice.setting(&feeder, reference_wh, meters).unwrap()
+    }
+
+    #[test]
+    fn a_profile_carries_the_intervals_of_a_bill_as_it_does_the_meters_of_a_total() {
+        let with = |bill_intervals| Choice {
+            bill_intervals,
+            ..choice(None, Layout::Profile)
+        };
+        for (intervals, profile) in [(744, "additive-small"), (2_976, "additive")] {
+            let setting = setting(&with(intervals), 4_096, 50);
+            assert_eq!(setting.profile.as_str(), profile, "{intervals}");
+            assert_eq!((setting.quantum_wh, setting.max_meters), (1, 255));
+        }
     }
 
     #[test]

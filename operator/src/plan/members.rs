@@ -13,6 +13,8 @@ pub(crate) struct Member {
     /// What it signs with.
     pub key: VerifyingKey,
     pub mask_key: MaskKey,
+    /// Whether the energy of its tariff bands may be opened.
+    pub billing: bool,
     /// The gateway that it is behind.
     pub gateway: GatewayId,
 }
@@ -67,6 +69,13 @@ impl Members {
             self.count += 1;
         }
         free
+    }
+
+    /// The meter with this number declares another capacity, or is billed or not.
+    pub(crate) fn change(&mut self, number: u32, capacity: CapacityClass, billing: bool) {
+        if let Some(Some(member)) = self.by_number.get_mut(number as usize) {
+            (member.capacity, member.billing) = (capacity, billing);
+        }
     }
 
     /// From which window on the meter with this number is not on the feeder any more; `None`: it stays.

@@ -62,6 +62,7 @@ impl RosterBook {
             capacity: entry.capacity,
             key: entry.key,
             mask_key: entry.mask_key,
+            billing: entry.billing,
             gateway: entry.gateway.clone(),
         };
         Arc::make_mut(members).insert(entry.number, member)
@@ -153,12 +154,15 @@ impl RosterBook {
         self.set_end(&entry.feeder, entry.number, Some(first_without));
     }
 
-    /// Changes the declared capacity of a meter in the roster.
-    pub(crate) fn set_capacity(&mut self, meter: &MeterId, capacity: CapacityClass) {
+    /// Changes the declared capacity of a meter in the roster, and whether it is billed.
+    pub(crate) fn change(&mut self, meter: &MeterId, capacity: CapacityClass, billing: bool) {
         if let Some(&(page, position)) = self.places.get(meter) {
             let entry = &mut self.pages[usize::from(page)].message.entries[position];
-            entry.capacity = capacity;
+            (entry.capacity, entry.billing) = (capacity, billing);
             let gateway = entry.gateway.clone();
+            if let Some(members) = self.members.get_mut(&entry.feeder) {
+                Arc::make_mut(members).change(entry.number, capacity, billing);
+            }
             self.touch(page, &gateway);
         }
     }

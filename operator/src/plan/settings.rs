@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wire::{Areas, DeploymentId, FeederId, Plan, UnixMillis, Zone};
+use wire::{Areas, DeploymentId, FeederId, Grid, Plan, Tariff, UnixMillis, WindowStart, Zone};
 
 use super::error::PlanError;
 use super::term::Term;
@@ -23,6 +23,8 @@ pub(crate) struct PlanSettings {
     pub histogram_edges_wh: Vec<u64>,
     /// What feeders that nobody opens are compared with, in Wh of an interval.
     pub ratings_wh: BTreeMap<FeederId, u64>,
+    /// The bands of meters that are billed.
+    pub tariff: Option<Tariff>,
     /// The profile of feeders that are new; `None`: by their reference and size.
     pub profile: Option<&'static packed::Profile>,
     /// What feeders are under.
@@ -34,6 +36,15 @@ pub(crate) struct PlanSettings {
     /// The latest time that a window which is over can end at by somebody's clock: a changed `min_meters` holds from the first
     /// window after it.
     pub latest: UnixMillis,
+}
+
+impl PlanSettings {
+    /// The most intervals that a bill adds up.
+    pub(super) fn bill_intervals(&self) -> u32 {
+        let grid = Grid::planned(self.interval_s, self.batch, self.time_zone);
+        let intervals = |tariff: &Tariff| grid.map_or(0, |grid| tariff.most_intervals(&grid));
+        self.tariff.as_ref().map_or(0, intervals)
+    }
 }
 
 /// What reports are sealed for cannot change within a deployment.
@@ -68,7 +79,22 @@ pub(super) fn check_agreement(
         &edges(&settings.histogram_edges_wh),
         &edges(&plan.histogram_edges_wh),
         path,
-    )
+    )?;
+    check_tariff(settings, plan, path)
+}
+
+/// The bands of windows that have begun cannot change: analytics has added by them.
+fn check_tariff(settings: &PlanSettings, plan: &Plan, path: &Path) -> Result<(), PlanError> {
+    let begun = WindowStart(settings.latest.0 / 1_000);
+    let (Some(planned), configured) = (&plan.tariff, &settings.tariff) else {
+        return Ok(());
+    };
+    match configured {
+        Some(configured) if configured.goes_on_from(planned, begun) => Ok(()),
+        _ => Err(PlanError::Tariff {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 /// Edges as they are configured: the least watts that come to so many whole Wh in an interval.

@@ -1,7 +1,10 @@
 //! What the operator publishes about a sum: the receipt, and the total in it.
 
 use bytes::Bytes;
-use wire::{DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus, Topics, Total};
+use wire::{
+    BillReceipt, DeploymentId, Digest, Message, SigningKey, Sum, SumReceipt, SumStatus, Topics,
+    Total,
+};
 
 use crate::release::report::FeederReport;
 
@@ -24,6 +27,11 @@ impl Signer<'_> {
             status,
         };
         self.seal(self.topics.sum_receipt(&sum.feeder), &receipt)
+    }
+
+    /// The topic and bytes of the answer to a bill.
+    pub(super) fn bill_receipt(&self, receipt: &BillReceipt) -> (String, Bytes) {
+        self.seal(self.topics.bill_receipt(&receipt.feeder), receipt)
     }
 
     /// The topic and bytes of a decrypted total.

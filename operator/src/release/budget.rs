@@ -103,6 +103,12 @@ impl Budget {
         taken.saturating_add(cost) <= self.left(sum.epoch, counted)
     }
 
+    /// Whether a bill may be opened, which costs one refusal if it does not open.
+    pub(super) fn allows_bill(&self, epoch: KeyEpoch, counted: Counted, is_alone: bool) -> bool {
+        let taken = if is_alone { 0 } else { counted.feeder };
+        taken < self.left(epoch, counted)
+    }
+
     /// Whether the sum is a part for which a refusal is set aside.
     fn has_set_aside(&self, sum: &Sum) -> bool {
         let whole = sum

@@ -11,11 +11,13 @@
 //! leaves the count behind the ledger; a ledger behind the count is an older copy. Rows are never removed.
 //!
 //! # Layout
+//! * `bills`: bills, and `bills.jsonl`
 //! * [`Ledger`]: the files, opened and written · `adopt`: completed · `count`: `releases.count` · `store`, `header`, `rows`,
 //!   `refusals`: `releases.redb`
 //! * `released`: the rows of totals · `state`: what is in it, for whoever looks on · `migrate`, `migrate_2`: ledgers of earlier formats
 
 mod adopt;
+mod bills;
 mod count;
 mod error;
 #[cfg(test)]
@@ -41,6 +43,8 @@ use crate::release::opening::{Opening, Role, name_of};
 use crate::release::refused::{self, Refused, Search};
 use crate::release::report::FeederReport;
 use crate::release::totals::{COMMIT_MAX, Totals};
+use bills::BillFile;
+pub(crate) use bills::BillRow;
 use count::Count;
 pub(crate) use error::LedgerError;
 use header::header;
@@ -74,6 +78,7 @@ pub(crate) struct Ledger {
     totals: Totals,
     /// The record of what did not open.
     refused: Totals,
+    bills: BillFile,
 }
 
 #[cfg(test)]
@@ -109,6 +114,7 @@ impl Ledger {
             count,
             totals: Totals::open(place.totals)?,
             refused: Totals::open(&refused::path(place.totals))?,
+            bills: BillFile::default(),
         };
         if let Some(earlier) = &earlier {
             ledger.store.settle(earlier)?;

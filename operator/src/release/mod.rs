@@ -1,6 +1,7 @@
 //! The releases of analytics: which are taken, what a decrypted one says, and the record of them that survives a kill.
 
 pub(crate) mod answers;
+pub(crate) mod bills;
 mod budget;
 mod churn;
 pub(crate) mod histogram;

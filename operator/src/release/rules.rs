@@ -226,12 +226,14 @@ fn is_late(others: &[&Opening], feeder: &FeederId, sum: &Sum, plan: &Plan) -> bo
 }
 
 /// The reason on the wire for what the rules of release withhold.
-fn reason_of(withheld: Withheld) -> Reason {
+pub(super) fn reason_of(withheld: Withheld) -> Reason {
     match withheld {
         Withheld::TooFew { .. } => Reason::MinMeters,
         Withheld::Late { .. } => Reason::BatchCollected,
         Withheld::Known | Withheld::Overlaps | Withheld::Difference { .. } => Reason::AlreadyOpened,
         Withheld::Dominated => Reason::Dominated,
+        Withheld::FewUnbilled { .. } => Reason::FewUnbilled,
+        Withheld::FewIntervals { .. } => Reason::FewIntervals,
     }
 }
 

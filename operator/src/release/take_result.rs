@@ -9,6 +9,7 @@ use wire::{FeederId, GatewayId, KeyEpoch, MeterId, Part, Plan, Reason, Sum, Wind
 
 use crate::event::Excerpt;
 use crate::plan::members::Members;
+use crate::release::bills::BillResult;
 use crate::release::report::FeederReport;
 use crate::search::collect::{Collection, Judged};
 use crate::search::found::Found;
@@ -17,6 +18,7 @@ use crate::search::found::Found;
 #[derive(Debug)]
 pub(crate) enum Work {
     Take(Job),
+    Bill(Job),
     Search(Box<Collection>),
     /// A search has ended, on the thread that it has to itself.
     Found(Box<(Collection, Found)>),
@@ -112,6 +114,8 @@ pub(crate) enum TakeResult {
         /// What a search needs, the first time and while the key epoch has refusals left.
         judged: Option<Box<Judged>>,
     },
+    /// What became of a bill.
+    Bill(BillResult),
     /// A search has ended.
     Searched(Box<Searched>),
     /// It did not open, and that is final.

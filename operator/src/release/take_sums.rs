@@ -56,11 +56,11 @@ pub(crate) struct TakeSettings {
 /// The only one to decrypt, and to write totals and ledger.
 pub(crate) struct SumTaker {
     keyring: Arc<Keyring>,
-    opener: Opener,
-    ledger: Ledger,
-    settings: TakeSettings,
-    clock: SharedClock,
-    budget: Budget,
+    pub(super) opener: Opener,
+    pub(super) ledger: Ledger,
+    pub(super) settings: TakeSettings,
+    pub(super) clock: SharedClock,
+    pub(super) budget: Budget,
     /// The searches that are on, and whom they named.
     searches: SearchBook,
     /// What became of sums whose ledger could not be written yet. No other is taken before it is.
@@ -230,11 +230,11 @@ impl SumTaker {
                 windows: &windows,
             };
             let decision = rules::judge_rest(rests, (sum, rest), &whole, &grounds);
-            return Ok((whole, shares, decision));
+            return Ok((whole, shares, self.beside_bills(decision, sum, job)?));
         }
         let asked = Opening::of(sum, digest);
         let window = self.ledger.window(&sum.feeder, sum.window)?;
-        let decision = rules::judge(&window, sum, &asked, &grounds);
+        let decision = self.beside_bills(rules::judge(&window, sum, &asked, &grounds), sum, job)?;
         let decision = match self.searches.standing(sum, job.plan.min_meters) {
             Standing::Searched if decision.takes() => Decision::Reject(Reason::NotReady),
             // It is not opened, so it costs no refusal.
@@ -245,7 +245,7 @@ impl SumTaker {
     }
 
     /// The rules of release under a plan.
-    fn rules(&self, plan: &Plan) -> release::Rules {
+    pub(super) fn rules(&self, plan: &Plan) -> release::Rules {
         release::Rules {
             min_meters: plan.min_meters,
             ..self.settings.release
@@ -265,7 +265,7 @@ impl SumTaker {
         self.signer().receipt(sum, *digest, status)
     }
 
-    fn signer(&self) -> Signer<'_> {
+    pub(super) fn signer(&self) -> Signer<'_> {
         Signer {
             deployment: &self.settings.deployment,
             topics: &self.settings.topics,

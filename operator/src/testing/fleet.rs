@@ -10,7 +10,7 @@ use packed::layout::{Encoding, Entered, Layout};
 use packed::{ADDITIVE, Profile, RING};
 use wire::{
     AnalyticsEntry, CapacityClass, ContributorSet, Digest, FeederId, KeyEpoch, MaskKey, Opened,
-    Part, Plan, Salt, Sum, UnixMillis, Watts, WindowStart,
+    Part, Plan, Salt, Sum, Tariff, UnixMillis, Watts, WindowStart,
 };
 
 use crate::enrolment::message::tests::{analytics, deployment, signing, topics};
@@ -28,7 +28,7 @@ static WHOLE: Profile = Profile::new("whole", &RING, ADDITIVE.scale_bits, [0, 0]
 pub(crate) type Readings = Vec<Option<i64>>;
 
 /// What the tests vary in a deployment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub meters: u32,
     pub layout: Layout,
@@ -36,6 +36,9 @@ pub(crate) struct Scene {
     pub reference_wh: u64,
     pub min_meters: u32,
     pub profile: Option<&'static Profile>,
+    pub tariff: Option<Tariff>,
+    /// The first meters, so many, are billed.
+    pub billed: u32,
 }
 
 impl Default for Scene {
@@ -47,6 +50,8 @@ impl Default for Scene {
             reference_wh: 65_536,
             min_meters: 15,
             profile: None,
+            tariff: None,
+            billed: 0,
         }
     }
 }
@@ -102,6 +107,7 @@ impl Fleet {
             layout: scene.layout,
             histogram_edges_wh: edges_wh(scene.layout),
             ratings_wh: Default::default(),
+            tariff: scene.tariff.clone(),
             profile: scene.profile,
             areas: Default::default(),
             min_meters: scene.min_meters,
@@ -127,6 +133,7 @@ impl Fleet {
                 capacity: CapacityClass::of(Watts(10_000)).unwrap(),
                 key: signing(number as u8).verifying_key(),
                 mask_key: MaskKey(secret.public()),
+                billing: number < scene.billed,
                 gateway: format!("gateway-{}", number % 2).parse().unwrap(),
             };
             assert!(members.insert(number, member));

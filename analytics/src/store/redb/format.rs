@@ -9,7 +9,7 @@ use wire::{
     Digest, FeederId, Grid, KeyEpoch, MeterId, Part, PlanVersion, Salt, UnixMillis, WindowStart,
 };
 
-use crate::store::{ContributorRow, Replaces, Stage, SumKey, SumRow};
+use crate::store::{BillKey, ContributorRow, Replaces, Stage, SumKey, SumRow};
 
 /// Version of the tables below.
 pub(super) const FORMAT: &str = "3";
@@ -32,6 +32,12 @@ pub(super) const RELEASES: TableDefinition<SumColumns, ReleaseColumns> =
 /// The feeders' times, in Unix seconds.
 pub(super) const TIMES: TableDefinition<&str, u64> = TableDefinition::new("times");
 
+/// The record of each group of a bill. Files of before there were bills do not have the table, and versions of before leave it alone:
+/// what these add is in no bill.
+pub(super) const BILLS: TableDefinition<BillColumns, &[u8]> = TableDefinition::new("bills");
+
+/// Feeder, billing period in Unix seconds, meter, epoch, plan version, name of the bands.
+pub(super) type BillColumns = (&'static str, u64, &'static str, u32, u64, u64);
 /// Feeder, window in Unix seconds, part.
 pub(super) type SumColumns = (&'static str, u64, u16);
 pub(super) type RowColumns = (
@@ -89,6 +95,17 @@ pub(super) fn meters_of(
     window: WindowStart,
 ) -> std::ops::Range<(&str, u64, &str)> {
     (feeder.as_str(), window.0, "")..(feeder.as_str(), window.0 + 1, "")
+}
+
+pub(super) fn bill_columns(key: &BillKey) -> (&str, u64, &str, u32, u64, u64) {
+    (
+        key.feeder.as_str(),
+        key.period.0,
+        key.meter.as_str(),
+        key.epoch.0,
+        key.plan_version.0,
+        key.bands,
+    )
 }
 
 pub(super) fn key_columns(key: &SumKey) -> (&str, u64, u16) {

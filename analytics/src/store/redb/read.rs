@@ -1,10 +1,10 @@
 //! Reading the tables back.
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
-use wire::{Digest, FeederId, MeterId, Part, WindowStart};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableError};
+use wire::{Digest, FeederId, KeyEpoch, MeterId, Part, PlanVersion, WindowStart};
 
 use super::format::{self, Reader};
-use crate::store::{ContributorRow, ReleaseRow, SumKey, SumRow};
+use crate::store::{BillKey, ContributorRow, ReleaseRow, SumKey, SumRow};
 
 /// What the rows of a file mean.
 #[derive(Debug)]
@@ -125,6 +125,49 @@ pub(super) fn release(
             bytes_digest: Digest(*bytes_digest),
         }
     }))
+}
+
+/// The groups of bills; none in a file of before there were any.
+fn bill_table(
+    database: &Database,
+) -> Result<Option<redb::ReadOnlyTable<format::BillColumns, &'static [u8]>>, redb::Error> {
+    match database.begin_read()?.open_table(format::BILLS) {
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        table => Ok(Some(table?)),
+    }
+}
+
+pub(super) fn bill(database: &Database, key: &BillKey) -> Result<Option<Vec<u8>>, redb::Error> {
+    let Some(rows) = bill_table(database)? else {
+        return Ok(None);
+    };
+    let row = rows.get(format::bill_columns(key))?;
+    Ok(row.map(|record| record.value().to_vec()))
+}
+
+pub(super) fn bills(
+    database: &Database,
+    from: Option<&BillKey>,
+    most: usize,
+) -> Result<Vec<BillKey>, redb::Error> {
+    let Some(rows) = bill_table(database)? else {
+        return Ok(Vec::new());
+    };
+    let from = from.map_or(("", 0, "", 0, 0, 0), format::bill_columns);
+    let mut keys = Vec::new();
+    for row in rows.range(from..)?.take(most) {
+        let (key, _) = row?;
+        let (feeder, period, meter, epoch, plan_version, bands) = key.value();
+        keys.push(BillKey {
+            feeder: FeederId::try_from(feeder).map_err(|error| corrupted(error.to_string()))?,
+            period: WindowStart(period),
+            meter: MeterId::try_from(meter).map_err(|error| corrupted(error.to_string()))?,
+            epoch: KeyEpoch(epoch),
+            plan_version: PlanVersion(plan_version),
+            bands,
+        });
+    }
+    Ok(keys)
 }
 
 pub(super) fn corrupted(problem: String) -> redb::Error {

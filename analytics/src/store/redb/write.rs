@@ -1,6 +1,6 @@
 //! Writing the tables.
 
-use redb::Database;
+use redb::{Database, WriteTransaction};
 
 use super::format;
 use crate::store::{Limbs, Transaction};
@@ -54,10 +54,26 @@ pub(super) fn transaction(
             releases.retain_in(parts(), |_, _| false)?;
             contributors.retain_in(format::meters_of(feeder, *window), |_, _| false)?;
         }
+        bills(&changes, transaction)?;
         changes
             .open_table(format::COUNTERS)?
             .insert(format::COMMITS, commit)?;
     }
     changes.commit()?;
+    Ok(())
+}
+
+fn bills(changes: &WriteTransaction, transaction: &Transaction<'_>) -> Result<(), redb::Error> {
+    if transaction.bills.is_empty() {
+        return Ok(());
+    }
+    let mut bills = changes.open_table(format::BILLS)?;
+    for (key, record) in &transaction.bills {
+        let key = format::bill_columns(key);
+        match record {
+            Some(record) => drop(bills.insert(key, record.as_slice())?),
+            None => drop(bills.remove(key)?),
+        }
+    }
     Ok(())
 }

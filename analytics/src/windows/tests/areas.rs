@@ -57,6 +57,7 @@ fn plan(under: &Under) -> Plan {
         first_window: WindowStart(0),
     };
     Plan {
+        tariff: None,
         deployment: "dev".parse().unwrap(),
         version: PlanVersion(1),
         valid_until: None,

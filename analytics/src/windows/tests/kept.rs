@@ -8,8 +8,8 @@ use super::{
     refused, report, rules, windows, windows_with,
 };
 use crate::store::{
-    ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat, SumKey,
-    SumRow, Transaction,
+    BillKey, ContributorRow, Loaded, MemoryStore, ReleaseRow, Store, StoreError, StoreFormat,
+    SumKey, SumRow, Transaction,
 };
 use crate::windows::{FoldResult, Rules, Windows};
 
@@ -78,6 +78,14 @@ impl Store for Asked {
 
     fn release(&mut self, key: &SumKey) -> Result<Option<ReleaseRow>, StoreError> {
         self.inner.release(key)
+    }
+
+    fn bill(&mut self, key: &BillKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.bill(key)
+    }
+
+    fn bills(&mut self, from: Option<&BillKey>, most: usize) -> Result<Vec<BillKey>, StoreError> {
+        self.inner.bills(from, most)
     }
 }
 

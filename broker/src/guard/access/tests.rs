@@ -78,6 +78,7 @@ impl World {
             capacity: CapacityClass::of(Watts(10_000)).unwrap(),
             key: self.operator.verifying_key(),
             mask_key: MaskKey([9; 32]),
+            billing: false,
         };
         let page = RosterPage {
             version,

@@ -119,6 +119,34 @@ impl Truths {
         }
     }
 
+    /// What each meter of a feeder entered in each of `count` bands, over the windows from `from` until `until`; `band` says which one
+    /// an interval is in that begins at a time.
+    #[must_use]
+    pub fn bands(
+        &self,
+        (feeder, from, until): (&FeederId, WindowStart, WindowStart),
+        (quantum_wh, interval_s): (u64, u32),
+        count: usize,
+        band: impl Fn(UnixSeconds) -> usize,
+    ) -> Vec<Vec<i64>> {
+        let mut carries = Vec::new();
+        let mut bands: Vec<Vec<i64>> = Vec::new();
+        for ((_, start), window) in self.0.iter().filter(|((of, _), _)| of == feeder) {
+            carries.resize(carries.len().max(window.members()), 0);
+            bands.resize(carries.len(), vec![0; count]);
+            let meters = window.readings.chunks(window.batch);
+            for ((readings, carry), bands) in meters.zip(&mut carries).zip(&mut bands) {
+                for (k, uwh) in (0..).zip(readings) {
+                    let entered = enter(*uwh, quantum_wh, carry).unwrap_or(0);
+                    if (from..until).contains(start) {
+                        bands[band(UnixSeconds(start.0 + k * u64::from(interval_s)))] += entered;
+                    }
+                }
+            }
+        }
+        bands
+    }
+
     /// Every window, with the number of meters that report it.
     pub fn windows(&self) -> impl Iterator<Item = (&Key, u32)> {
         self.0.iter().map(|(key, window)| (key, window.meters))

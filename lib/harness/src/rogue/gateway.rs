@@ -145,6 +145,7 @@ impl RogueGateway {
             capacity,
             key: meter.key.verifying_key(),
             mask_key: MaskKey(meter.mask.public()),
+            billing: false,
         };
         let mut meters: Vec<EnrolMeter> = self.meters.iter().take(meters).map(meter).collect();
         meters.sort_by(|a, b| a.meter.cmp(&b.meter));

@@ -146,6 +146,17 @@ impl Accumulator {
         Ok(())
     }
 
+    /// Takes the first coefficients of `c0` out of the sum, reduced modulo `q`; they are zero from then on.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn take_c0(&mut self, count: usize) -> Vec<u64> {
+        assert!(count <= self.coefficients);
+        let words = self.words.iter_mut().flat_map(|group| &mut group.0);
+        let taken = words.take(count).map(std::mem::take);
+        taken.map(|word| word % self.profile.ring.modulus).collect()
+    }
+
     /// Reports in the sum.
     #[must_use]
     pub fn contributors(&self) -> u32 {

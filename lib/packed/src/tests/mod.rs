@@ -1,5 +1,6 @@
 //! Everything against arithmetic so plain that it needs no test.
 
+mod bill;
 mod bins;
 mod folds;
 mod layout;

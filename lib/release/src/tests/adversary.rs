@@ -18,6 +18,20 @@ impl Knowledge {
         groups.next()
     }
 
+    /// How many independent combinations of the rows are zero outside a group.
+    pub(super) fn rank_within(&self, group: u32) -> usize {
+        let outside = (0..self.columns.len()).filter(|meter| group >> meter & 1 == 0);
+        let outside: Vec<usize> = outside
+            .flat_map(|meter| self.columns[meter].clone())
+            .collect();
+        let space = zero_on(self.rows.clone(), &outside);
+        let width = self.rows.first().map_or(0, Vec::len);
+        let count = space.len();
+        // What is left after all columns are made zero are the rows that depended on others.
+        let left = zero_on(space, &(0..width).collect::<Vec<_>>());
+        count - left.len()
+    }
+
     fn is_support(&self, group: u32) -> bool {
         let inside = |meter: usize| group >> meter & 1 == 1;
         let meters = 0..self.columns.len();

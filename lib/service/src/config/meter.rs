@@ -91,6 +91,8 @@ pub struct Meter {
     /// How far ahead of this machine's clock a live reading may be.
     #[serde(with = "humantime_serde")]
     pub live_ahead: Duration,
+    /// Ids of the meters that are to be billed by tariff band; `all`: all of them.
+    pub billing: Vec<String>,
     /// Nothing is sealed under a plan with a smaller `min_meters`.
     pub min_meters_floor: u32,
     /// How meters share MQTT connections.

@@ -21,6 +21,7 @@ mod rating;
 mod release;
 mod services;
 mod shared;
+mod tariffs;
 mod text;
 mod validate;
 
@@ -46,6 +47,7 @@ pub use rating::Rating;
 pub use release::Release;
 pub use services::{Analytics, Broker, Enrolment, Evaluator, Operator};
 pub use shared::{Deployment, Log, LogFormat, Metrics, Mode, Plan, Transformer};
+pub use tariffs::{BandPrice, BandTime, TariffEntry};
 
 /// Every setting of every process. Sections a process does not use are still checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,6 +17,8 @@ pub struct Release {
     pub dominance_share: f64,
     /// The least meters that are published to be in a range of consumption.
     pub min_cell: u32,
+    /// The least intervals of a tariff band in a bill.
+    pub bill_min_intervals: u32,
 }
 
 impl Release {
@@ -29,6 +31,7 @@ impl Release {
             share: self.dominance_share,
         };
         rules.min_cell = self.min_cell;
+        rules.bill_min_intervals = self.bill_min_intervals;
         // How an attack is shown to succeed without its rule: in development only, and said in the log.
         let is_left_out = |rule: &Rule| failpoint::sabotaged(rule.as_str());
         rules.left_out = Rule::ALL.into_iter().find(is_left_out);

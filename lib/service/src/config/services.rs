@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::{AnalyticsId, FeederId, VerifyingKey};
 
 use super::access::{IdentityKind, Role};
-use super::text;
+use super::{BandPrice, text};
 
 /// `[broker]`: the embedded broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +138,12 @@ pub struct Operator {
     pub feeder_meters_max: u32,
     /// File to which one JSON line is appended for each released window.
     pub totals_file: PathBuf,
+    /// File to which one JSON line is appended for each bill.
+    pub bills_file: PathBuf,
+    /// What a kWh of each tariff band costs.
+    pub prices: Vec<BandPrice>,
+    /// What prices are in, such as `EUR`.
+    pub currency: String,
     /// Folder of keys that is only read; `None` (an empty string) if all are in the folder of state.
     #[serde(with = "text::path")]
     pub credentials_dir: Option<PathBuf>,

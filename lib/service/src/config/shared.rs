@@ -7,8 +7,12 @@ use std::time::Duration;
 use packed::Profile;
 use packed::layout::{Layout, Shape, ShapeError};
 use serde::{Deserialize, Serialize};
-use wire::{AreaId, Areas, DeploymentId, FeederId, Grid, GridError, VerifyingKey, Zone};
+use wire::{
+    AreaId, Areas, BillingPeriod, DeploymentId, FeederId, Grid, GridError, Tariff, VerifyingKey,
+    Zone,
+};
 
+use super::tariffs::{self, TariffEntry};
 use super::{Rating, text};
 
 /// `[deployment]`: identity of the deployment and where its processes keep their state.
@@ -106,6 +110,10 @@ pub struct Plan {
     pub areas: Vec<Transformer>,
     /// Feeders whose sums are compared with a rating, and never opened.
     pub over_rating: Vec<Rating>,
+    /// `month`, or the number of windows that a bill is over.
+    pub billing_period: String,
+    /// The tariff bands of billed meters; [`Plan::tariff`] reads them.
+    pub tariffs: Vec<TariffEntry>,
 }
 
 /// A transformer: an item of `plan.areas`.
@@ -186,5 +194,25 @@ impl Plan {
     /// There is no such report.
     pub fn shape(&self, batch: u16) -> Result<Shape, ShapeError> {
         Shape::with_edges(self.layout, &self.histogram_edges_wh(), batch)
+    }
+
+    /// The tariff of the plan; none without `plan.tariffs`.
+    ///
+    /// # Errors
+    /// What of it cannot be, and what to write instead.
+    pub fn tariff(&self) -> Result<Option<Tariff>, String> {
+        if self.tariffs.is_empty() {
+            return Ok(None);
+        }
+        let period = self.period()?;
+        tariffs::tariff(&self.tariffs, period, self.time_zone, self.interval_s()).map(Some)
+    }
+
+    /// What a bill is over.
+    ///
+    /// # Errors
+    /// It is neither a month nor a number of windows.
+    pub(super) fn period(&self) -> Result<BillingPeriod, String> {
+        tariffs::period(&self.billing_period)
     }
 }

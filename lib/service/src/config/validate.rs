@@ -2,17 +2,17 @@
 
 mod broker;
 mod evaluator;
+mod operator;
 mod plan;
 
 use std::time::Duration;
+
+use wire::MeterId;
 
 use super::{Analytics, Settings};
 
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
-
-/// Most answers about one key that whoever forges sums may get. To learn the key from them takes thousands.
-const MAX_REFUSALS: u32 = 256;
 
 /// A value that breaks a rule.
 pub(super) struct Wrong {
@@ -26,9 +26,10 @@ pub(super) fn check(settings: &Settings) -> Check {
     deployment(settings)?;
     mqtt(settings)?;
     plan::plan(&settings.plan)?;
+    plan::tariff(&settings.plan)?;
     plan::release(&settings.release)?;
     broker::broker(&settings.broker)?;
-    operator(settings)?;
+    operator::operator(&settings.operator)?;
     analytics(settings)?;
     evaluator::evaluator(settings)?;
     meter(settings)
@@ -79,61 +80,6 @@ fn mqtt(settings: &Settings) -> Check {
     packet_size("mqtt.max_packet_bytes", mqtt.max_packet_bytes)?;
     range("mqtt.in_flight", mqtt.in_flight, 1, 100)?;
     positive("mqtt.backoff_min", mqtt.backoff_min)
-}
-
-fn operator(settings: &Settings) -> Check {
-    let operator = &settings.operator;
-    require(
-        "operator.max_refusals",
-        (1..=MAX_REFUSALS).contains(&operator.max_refusals),
-        || {
-            format!(
-                "expected a number between 1 and {MAX_REFUSALS}: each refusal answers a question about the key, and some \
-                 thousands of answers give it away"
-            )
-        },
-    )?;
-    positive("operator.search_timeout", operator.search_timeout)?;
-    // Room for a few reports at least: a report has up to 14 kB.
-    range(
-        "operator.search_max_bytes",
-        operator.search_max_bytes,
-        65_536,
-        usize::MAX,
-    )?;
-    positive("operator.republish_every", operator.republish_every)?;
-    range("operator.pending_max", operator.pending_max, 1, 65_536)?;
-    positive("operator.pending_max_age", operator.pending_max_age)?;
-    positive("operator.plan_valid_for", operator.plan_valid_for)?;
-    range(
-        "operator.reference_headroom",
-        operator.reference_headroom,
-        1,
-        65_536,
-    )?;
-    range(
-        "operator.feeder_meters_max",
-        operator.feeder_meters_max,
-        1,
-        wire::MAX_CONTRIBUTORS,
-    )?;
-    require(
-        "operator.totals_file",
-        !operator.totals_file.as_os_str().is_empty(),
-        || "a file is needed".to_owned(),
-    )?;
-    range(
-        "operator.live_intervals",
-        operator.live_intervals,
-        1,
-        1_000_000,
-    )?;
-    range(
-        "operator.live_max_feeders",
-        operator.live_max_feeders,
-        1,
-        10_000,
-    )
 }
 
 fn analytics(settings: &Settings) -> Check {
@@ -225,6 +171,14 @@ fn meter(settings: &Settings) -> Check {
     if let Some(duration) = meter.duration {
         positive("meter.duration", duration)?;
     }
+    require(
+        "meter.billing",
+        meter
+            .billing
+            .iter()
+            .all(|id| MeterId::try_from(id.as_str()).is_ok()),
+        || "expected ids of meters, or \"all\"".to_owned(),
+    )?;
     require("meter.time_zone", !meter.time_zone.is_empty(), || {
         "expected an IANA name such as UTC or Europe/Lisbon".to_owned()
     })?;

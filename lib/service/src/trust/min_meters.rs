@@ -237,6 +237,7 @@ mod tests {
             histogram_edges_wh: Vec::new(),
             min_meters: min.newest(),
             min_meters_before: min.before(),
+            tariff: None,
             feeders: Vec::new(),
             epochs: Vec::new(),
             analytics: Vec::new(),

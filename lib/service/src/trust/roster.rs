@@ -70,6 +70,8 @@ pub struct EnrolledMeter<'a> {
     pub key: &'a VerifyingKey,
     /// The key that its masks are agreed with.
     pub mask_key: &'a MaskKey,
+    /// Whether the energy of its tariff bands may be opened.
+    pub billing: bool,
 }
 
 /// An id or a number that two entries have.

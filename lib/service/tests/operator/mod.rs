@@ -86,6 +86,7 @@ impl Operator {
             histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
+            tariff: None,
             feeders: vec![FeederPlan {
                 feeder: "north".parse().unwrap(),
                 areas: None,
@@ -163,6 +164,7 @@ impl Operator {
                 capacity: CapacityClass::of(Watts(10_000)).unwrap(),
                 key: self.key.verifying_key(),
                 mask_key: MaskKey([9; 32]),
+                billing: false,
             };
             let message = RosterPage {
                 version,

@@ -77,6 +77,31 @@ impl Reader<'_> {
         from_code(value).ok_or(WireError::UnknownCode { field, value })
     }
 
+    /// The head of an array of `len` items, or of one more: then a [flag](Self::flag) is the last.
+    pub(crate) fn flagged_array_of(
+        &mut self,
+        len: usize,
+        field: &'static str,
+    ) -> Result<bool, WireError> {
+        let found = self.array(field)?;
+        match found.checked_sub(len) {
+            Some(more @ (0 | 1)) => Ok(more == 1),
+            _ => Err(WireError::WrongLength {
+                field,
+                expected: len,
+                found,
+            }),
+        }
+    }
+
+    /// A flag, if it is there: then it is 1.
+    pub(crate) fn flag(&mut self, is_there: bool, field: &'static str) -> Result<bool, WireError> {
+        if is_there {
+            self.u64_in(1, 1, field)?;
+        }
+        Ok(is_there)
+    }
+
     /// An id.
     pub(crate) fn id<T>(&mut self, field: &'static str) -> Result<T, WireError>
     where

@@ -89,6 +89,13 @@ impl Writer {
         }
     }
 
+    /// The last item of an array whose head counts it where it is set: 1 if it is, else nothing, as before there was one.
+    pub(crate) fn flag(&mut self, is_set: bool) {
+        if is_set {
+            self.uint(1u8);
+        }
+    }
+
     /// A signed integer, or `null`.
     pub(crate) fn optional_int(&mut self, value: Option<i64>) {
         match value {

@@ -39,6 +39,8 @@ pub struct EnrolMeter {
     pub key: VerifyingKey,
     /// The key that its masks are agreed with.
     pub mask_key: MaskKey,
+    /// Whether it is to be billed: the energy of each tariff band over a billing period may be opened.
+    pub billing: bool,
 }
 
 /// A gateway asks the operator to enrol its meters. Signed by `gateway_key`, so that the
@@ -78,12 +80,13 @@ impl Message for EnrolRequest {
             writer.uint(entry.meters);
         });
         writer.list(&self.meters, |writer, entry| {
-            writer.array(5);
+            writer.array(5 + usize::from(entry.billing));
             writer.text(entry.meter.as_str());
             writer.text(entry.feeder.as_str());
             writer.uint(entry.capacity.number());
             writer.bytes(entry.key.as_bytes());
             writer.bytes(entry.mask_key.as_bytes());
+            writer.flag(entry.billing);
         });
     }
 
@@ -102,13 +105,14 @@ impl Message for EnrolRequest {
             })
         })?;
         let meters = reader.list(MAX_ENROL_METERS, "enrol.meters", |reader| {
-            reader.array_of(5, "enrol.meter_entry")?;
+            let billing = reader.flagged_array_of(5, "enrol.meter_entry")?;
             Ok(EnrolMeter {
                 meter: reader.id("enrol.meter")?,
                 feeder: reader.id("enrol.meter_feeder")?,
                 capacity: reader.capacity("enrol.capacity")?,
                 key: reader.checked_key("enrol.key")?,
                 mask_key: reader.mask_key("enrol.mask_key")?,
+                billing: reader.flag(billing, "enrol.billing")?,
             })
         })?;
         Ok(Self {

@@ -3,12 +3,13 @@
 mod areas;
 mod entries;
 mod layout;
+mod tariff;
 
 use super::{Limbs, Message};
 use crate::FORMAT;
 use crate::cbor::{Reader, Writer, ascending};
 use crate::error::WireError;
-use crate::grid::{Grid, GridError, MAX_INTERVAL_S, WindowStart};
+use crate::grid::{Grid, GridError, WindowStart};
 use crate::ids::{DeploymentId, FeederId, LayoutName};
 use crate::units::{Digest, PlanVersion, UnixSeconds};
 use crate::zone::{Zone, ZoneError};
@@ -16,6 +17,9 @@ use crate::zone::{Zone, ZoneError};
 pub use areas::Areas;
 pub use entries::{AnalyticsEntry, EarlierMinimum, EpochPlan, FeederPlan, MAX_KEY_LEN};
 pub use layout::MAX_EDGES;
+pub use tariff::{
+    BandRule, BillingPeriod, DayType, MAX_BANDS, MAX_PERIOD_WINDOWS, Tariff, TariffVersion,
+};
 
 /// The most feeder settings of a plan, and the most feeders anywhere a list of them is read.
 pub const MAX_FEEDERS: usize = 16_384;
@@ -39,6 +43,8 @@ pub struct Plan {
     pub valid_until: Option<UnixSeconds>,
     /// The length of an interval, in seconds.
     pub interval_s: u32,
+    /// The bands that the intervals of billed meters are in, where there are such meters.
+    pub tariff: Option<Tariff>,
     /// Intervals in a window; in the longest one where windows are days.
     pub batch: u16,
     /// The time zone whose local days windows are; none where they are multiples of their length since the Unix epoch.
@@ -209,7 +215,7 @@ impl Message for Plan {
         writer.text(sorted.deployment.as_str());
         writer.uint(sorted.version.0);
         writer.optional_uint(sorted.valid_until.map(|until| until.0));
-        writer.uint(sorted.interval_s);
+        sorted.write_interval(writer);
         sorted.write_batch(writer);
         sorted.write_layout(writer);
         sorted.write_min_meters(writer);
@@ -225,7 +231,7 @@ impl Message for Plan {
         let deployment = reader.id("plan.deployment")?;
         let version = PlanVersion(reader.u64("plan.version")?);
         let valid_until = reader.optional(|r| r.seconds("plan.valid_until"))?;
-        let interval_s = reader.u32_in(1, MAX_INTERVAL_S, "plan.interval_s")?;
+        let (interval_s, tariff) = tariff::read(reader)?;
         let (batch, time_zone) = read_batch(reader)?;
         let (layout, histogram_edges_wh) = layout::read(reader)?;
         let (min_meters, min_meters_before) = read_min_meters(reader)?;
@@ -235,6 +241,7 @@ impl Message for Plan {
             version,
             valid_until,
             interval_s,
+            tariff,
             batch,
             time_zone,
             layout,
@@ -253,6 +260,9 @@ impl Message for Plan {
     fn check(&self) -> Result<(), WireError> {
         self.grid()?;
         self.check_edges()?;
+        if let Some(tariff) = &self.tariff {
+            tariff.check(self.interval_s)?;
+        }
         ascending(&self.min_meters_before, "plan.min_meters_before", |a, b| {
             a.until < b.until
         })?;

@@ -32,6 +32,8 @@ pub struct RosterEntry {
     pub key: VerifyingKey,
     /// The key that its masks are agreed with.
     pub mask_key: MaskKey,
+    /// Whether the energy of each of its tariff bands over a billing period may be opened.
+    pub billing: bool,
 }
 
 /// One page of a roster. Signed by the operator.
@@ -58,7 +60,7 @@ impl Message for RosterPage {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|entry| &entry.meter);
         writer.list(&entries, |writer, entry| {
-            writer.array(7);
+            writer.array(7 + usize::from(entry.billing));
             writer.text(entry.meter.as_str());
             writer.text(entry.feeder.as_str());
             writer.uint(entry.number);
@@ -66,6 +68,7 @@ impl Message for RosterPage {
             writer.uint(entry.capacity.number());
             writer.bytes(entry.key.as_bytes());
             writer.bytes(entry.mask_key.as_bytes());
+            writer.flag(entry.billing);
         });
         writer.array(0); // countersignatures
     }
@@ -75,7 +78,7 @@ impl Message for RosterPage {
         let page = reader.u16_in(0, MAX_ROSTER_PAGES - 1, "roster.page")?;
         let pages = reader.u16_in(page + 1, MAX_ROSTER_PAGES, "roster.pages")?;
         let entries = reader.list(MAX_ROSTER_ENTRIES, "roster.entries", |reader| {
-            reader.array_of(7, "roster.entry")?;
+            let billing = reader.flagged_array_of(7, "roster.entry")?;
             Ok(RosterEntry {
                 meter: reader.id("roster.meter")?,
                 feeder: reader.id("roster.feeder")?,
@@ -84,6 +87,7 @@ impl Message for RosterPage {
                 capacity: reader.capacity("roster.capacity")?,
                 key: VerifyingKey::from_bytes(reader.bytes_of("roster.key")?),
                 mask_key: reader.mask_key("roster.mask_key")?,
+                billing: reader.flag(billing, "roster.billing")?,
             })
         })?;
         reader.reserved_list("roster.countersignatures")?;

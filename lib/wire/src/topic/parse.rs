@@ -46,6 +46,12 @@ impl Topics {
             ["shard", "0", "feeder", feeder, "sum", "receipt"] => Some(Topic::SumReceipt {
                 feeder: feeder.try_into().ok()?,
             }),
+            ["shard", "0", "feeder", feeder, "bill"] => Some(Topic::Bill {
+                feeder: feeder.try_into().ok()?,
+            }),
+            ["shard", "0", "feeder", feeder, "bill", "receipt"] => Some(Topic::BillReceipt {
+                feeder: feeder.try_into().ok()?,
+            }),
             ["shard", "0", "feeder", feeder, "sum", "closed"] => Some(Topic::ClosedSum {
                 feeder: feeder.try_into().ok()?,
             }),

@@ -39,6 +39,16 @@ fn the_texts_are_those_of_the_design() {
         (topics.of(&Topic::Question), "evaluator/question"),
         (topics.of(&Topic::Comparison), "evaluator/comparison"),
         (topics.of(&Topic::Bits), "evaluator/bits"),
+        (topics.bill(&feeder), "shard/0/feeder/f-1/bill"),
+        (topics.bill_filter(), "shard/0/feeder/+/bill"),
+        (
+            topics.bill_receipt(&feeder),
+            "shard/0/feeder/f-1/bill/receipt",
+        ),
+        (
+            topics.bill_receipt_filter(),
+            "shard/0/feeder/+/bill/receipt",
+        ),
         (topics.total(&feeder), "shard/0/feeder/f-1/total"),
         (
             topics.area_total(&"a-2".parse().unwrap()),

@@ -2,8 +2,9 @@
 
 use ciborium::{Value, cbor};
 use wire::{
-    AnalyticsEnrol, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys, Part, Plan,
-    PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total, WireError as E,
+    AnalyticsEnrol, Bill, BillReceipt, Bits, Comparison, EnrolAnswer, EnrolRequest, EvaluationKeys,
+    Part, Plan, PlanRenewal, Question, Receipt, Report, RosterPage, Sum, SumReceipt, Total,
+    WireError as E,
 };
 
 use crate::common::{Sample, rest_of_an_area};
@@ -25,6 +26,8 @@ pub(crate) fn earlier_versions() -> Vec<Bad> {
         of::<Receipt>(),
         of::<Sum>(),
         of::<SumReceipt>(),
+        of::<Bill>(),
+        of::<BillReceipt>(),
         of::<Total>(),
         of::<Question>(),
         of::<Comparison>(),

@@ -6,6 +6,7 @@
 mod common;
 
 mod areas;
+mod bills;
 mod envelopes;
 mod fields;
 mod histogram;
@@ -21,13 +22,14 @@ use wire::{Limbs, Message, Reason, Receipt, Report, SigningKey, SumReceipt, Wire
 
 #[test]
 fn every_bad_vector_is_refused_for_what_is_wrong_with_it() {
-    let by_reason: [(Reason, Vec<Bad>); 9] = [
+    let by_reason: [(Reason, Vec<Bad>); 10] = [
         (Reason::InvalidMessage, envelopes::bad_envelopes()),
         (Reason::InvalidMessage, fields::bad_fields()),
         (Reason::InvalidMessage, messages::bad_messages()),
         (Reason::InvalidMessage, histogram::bad_edges()),
         (Reason::InvalidMessage, sums::bad_sums()),
         (Reason::InvalidMessage, areas::bad_areas()),
+        (Reason::InvalidMessage, bills::bad_bills()),
         (Reason::BadSet, sums::bad_sets()),
         (Reason::EarlierVersion, later::earlier_versions()),
         (Reason::NotSupported, later::filled_fields()),

@@ -2,13 +2,13 @@
 #![allow(dead_code)] // each test uses its part
 
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum, Comparison,
-    ContributorSet, DeploymentId, Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest,
-    EpochPlan, EvaluationKeys, FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan,
-    PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
-    RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, SigningKey, Status, Sum,
-    SumReceipt, SumStatus, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts,
-    WindowStart,
+    AnalyticsEnrol, AnalyticsEntry, Areas, BIT_LEN, BandRule, Bill, BillGroup, BillReceipt,
+    BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet, DeploymentId,
+    Digest, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan, EvaluationKeys,
+    FeederPlan, IdError, KeyEpoch, Limbs, MaskKey, Message, Part, Plan, PlanRenewal, PlanVersion,
+    Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest, RosterEntry, RosterPage, Salt,
+    Settlement, SettlementOutcome, Share, SigningKey, Status, Sum, SumReceipt, SumStatus, Tariff,
+    TariffVersion, Topic, Topics, Total, UnixMillis, UnixSeconds, VerifyingKey, Watts, WindowStart,
 };
 
 /// More than any sample is long.
@@ -125,6 +125,37 @@ pub(crate) fn rest_of_an_area() -> Sum {
     }
 }
 
+/// The sample, with a tariff of two versions.
+pub(crate) fn with_tariff() -> Plan {
+    let version = |from, rules, holidays| TariffVersion {
+        from: WindowStart(from),
+        otherwise: 0,
+        rules,
+        holidays,
+    };
+    let rule = |band, season| BandRule {
+        band,
+        minutes: (420, 1_200),
+        days: 9,
+        season,
+    };
+    Plan {
+        tariff: Some(Tariff {
+            period: BillingPeriod::Windows(14),
+            bands: vec![id("low"), id("summer"), id("winter")],
+            versions: vec![
+                version(0, vec![], vec![]),
+                version(
+                    1_749_945_600,
+                    vec![rule(1, Some((401, 930))), rule(2, Some((1_001, 331)))],
+                    vec![20_447, 20_448],
+                ),
+            ],
+        }),
+        ..Plan::sample()
+    }
+}
+
 impl Sample for Plan {
     fn sample() -> Self {
         let setting = |feeder, reference_wh, since, first_window| FeederPlan {
@@ -157,6 +188,7 @@ impl Sample for Plan {
             histogram_edges_wh: Vec::new(),
             min_meters: 15,
             min_meters_before: Vec::new(),
+            tariff: None,
             feeders: vec![
                 setting("feeder-1", 16_384, 1, 0),
                 setting("feeder-1", 32_768, 3, 1_749_945_600),
@@ -208,6 +240,7 @@ impl Sample for RosterPage {
             capacity: capacity(),
             key: public(),
             mask_key: MaskKey([9; 32]),
+            billing: false,
         };
         Self {
             version: 12,
@@ -245,6 +278,7 @@ impl Sample for EnrolRequest {
                 capacity: capacity(),
                 key: public(),
                 mask_key: MaskKey([9; 32]),
+                billing: false,
             }],
         }
     }
@@ -366,6 +400,49 @@ impl Sample for SumReceipt {
     }
 }
 
+impl Sample for Bill {
+    fn sample() -> Self {
+        let group = |epoch, windows: &[u64]| BillGroup {
+            epoch: KeyEpoch(epoch),
+            plan_version: PlanVersion(3),
+            windows: windows.iter().copied().map(WindowStart).collect(),
+            salts: windows.iter().map(|at| Salt(at.to_be_bytes())).collect(),
+        };
+        Self {
+            analytics: id("analytics-1"),
+            feeder: id("feeder-1"),
+            meter: id("meter-17"),
+            number: 9,
+            period: WindowStart(1_749_945_600),
+            groups: vec![
+                group(1, &[1_749_945_600, 1_750_118_400]),
+                group(2, &[1_750_032_000]),
+            ],
+            bands: vec![1, 1 << 49],
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().bill(&self.feeder)
+    }
+}
+
+impl Sample for BillReceipt {
+    fn sample() -> Self {
+        Self {
+            feeder: id("feeder-1"),
+            meter: id("meter-17"),
+            period: WindowStart(1_749_945_600),
+            digest: digest(0xdd),
+            status: SumStatus::Rejected(Reason::FewUnbilled),
+        }
+    }
+
+    fn topic(&self) -> String {
+        topics().bill_receipt(&self.feeder)
+    }
+}
+
 impl Sample for Total {
     fn sample() -> Self {
         Self {
@@ -461,6 +538,8 @@ macro_rules! for_every_message {
         $check::<wire::Receipt>($($arg),*);
         $check::<wire::Sum>($($arg),*);
         $check::<wire::SumReceipt>($($arg),*);
+        $check::<wire::Bill>($($arg),*);
+        $check::<wire::BillReceipt>($($arg),*);
         $check::<wire::Total>($($arg),*);
         $check::<wire::Question>($($arg),*);
         $check::<wire::Comparison>($($arg),*);

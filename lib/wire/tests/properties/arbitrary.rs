@@ -3,13 +3,14 @@
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use wire::{
-    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, Bits, CapacityClass, ComparedSum,
-    Comparison, ContributorSet, Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter,
-    EnrolRequest, EpochPlan, EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName,
-    MAX_COMPARED, MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part,
-    Plan, PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
+    AnalyticsEnrol, AnalyticsEntry, AreaId, Areas, BIT_LEN, BandName, BandRule, Bill, BillGroup,
+    BillReceipt, BillingPeriod, Bits, CapacityClass, ComparedSum, Comparison, ContributorSet,
+    Digest, EarlierMinimum, EnrolAnswer, EnrolFeeder, EnrolMeter, EnrolRequest, EpochPlan,
+    EvaluationKeys, FeederId, FeederPlan, Grid, KeyEpoch, LayoutName, MAX_COMPARED,
+    MAX_CONTRIBUTORS, MAX_EDGES, MAX_METER_NUMBER, MAX_UNIX_SECONDS, MaskKey, Part, Plan,
+    PlanRenewal, PlanVersion, Question, Reason, Receipt, ReceiptEntry, Refusal, Report, Rest,
     RosterEntry, RosterPage, Salt, Settlement, SettlementOutcome, Share, Status, Sum, SumReceipt,
-    SumStatus, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
+    SumStatus, Tariff, TariffVersion, Total, UnixMillis, UnixSeconds, VerifyingKey, WindowStart,
 };
 
 pub(crate) fn name<T>() -> impl Strategy<Value = T>
@@ -204,9 +205,10 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         epochs(),
         vec(analytics, 0..3),
         earlier_minimums(),
+        proptest::option::of(tariff()),
     );
     (name(), until, layout(), grid, lists).prop_map(|(deployment, until, layout, grid, lists)| {
-        let (mut feeders, epochs, mut analytics, min_meters_before) = lists;
+        let (mut feeders, epochs, mut analytics, min_meters_before, tariff) = lists;
         feeders.sort_by(|a, b| (&a.feeder, a.first_window).cmp(&(&b.feeder, b.first_window)));
         feeders.dedup_by(|a, b| a.feeder == b.feeder && a.first_window == b.first_window);
         let (layout, histogram_edges_wh) = layout;
@@ -217,6 +219,8 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
         }
         analytics.sort_by(|a, b| a.id.cmp(&b.id));
         analytics.dedup_by(|a, b| a.id == b.id);
+        // Its bands end at midnight.
+        let tariff = tariff.filter(|_| 86_400 % grid.0.interval_s() == 0);
         Plan {
             deployment,
             version: PlanVersion(u64::MAX),
@@ -228,11 +232,98 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             histogram_edges_wh,
             min_meters: grid.1,
             min_meters_before,
+            tariff,
             feeders,
             epochs,
             analytics,
         }
     })
+}
+
+/// One whose bands are of whole days, which suits any interval.
+fn tariff() -> impl Strategy<Value = Tariff> {
+    let season = (101..=1_231u16, 101..=1_231u16);
+    let rules = (0..=14u8, proptest::option::of(season));
+    let versions = btree_map(
+        0..=MAX_UNIX_SECONDS,
+        (rules, btree_set(any::<u32>(), 0..4)),
+        1..4,
+    );
+    (0..=1_023u32, vec(name::<BandName>(), 16), versions).prop_map(|(count, bands, versions)| {
+        let versions = versions
+            .into_iter()
+            .map(|(from, ((days, season), holidays))| {
+                let rule = |band, days| BandRule {
+                    band,
+                    minutes: (0, 1_440),
+                    days,
+                    season,
+                };
+                let rules = [rule(3, 15 - days), rule(15, days)];
+                TariffVersion {
+                    from: WindowStart(from),
+                    otherwise: days,
+                    rules: rules.into_iter().filter(|rule| rule.days > 0).collect(),
+                    holidays: holidays.into_iter().collect(),
+                }
+            });
+        Tariff {
+            period: match count {
+                0 => BillingPeriod::Month,
+                count => BillingPeriod::Windows(count),
+            },
+            bands,
+            versions: versions.collect(),
+        }
+    })
+}
+
+pub(crate) fn bill() -> impl Strategy<Value = Bill> {
+    let windows = btree_map(0..=MAX_UNIX_SECONDS, any::<bool>(), 1..40);
+    let numbers = (0..=MAX_METER_NUMBER, any::<u32>(), any::<u64>());
+    let bands = vec(any::<u64>(), 1..=16);
+    (name(), name(), name(), numbers, windows, bands).prop_map(
+        |(analytics, feeder, meter, (number, epoch, version), windows, bands)| {
+            let group = |first| {
+                let windows = windows.iter().filter(|(_, is_first)| **is_first == first);
+                let windows: Vec<_> = windows.map(|(at, _)| WindowStart(*at)).collect();
+                BillGroup {
+                    epoch: KeyEpoch(epoch),
+                    plan_version: PlanVersion(version),
+                    salts: windows.iter().map(|at| Salt(at.0.to_le_bytes())).collect(),
+                    windows,
+                }
+            };
+            let groups = [true, false].map(group);
+            let has_any = |group: &BillGroup| !group.windows.is_empty();
+            Bill {
+                analytics,
+                feeder,
+                meter,
+                number,
+                period: WindowStart(0),
+                groups: groups.into_iter().filter(has_any).collect(),
+                bands,
+            }
+        },
+    )
+}
+
+pub(crate) fn bill_receipt() -> impl Strategy<Value = BillReceipt> {
+    let status = prop_oneof![
+        Just(SumStatus::Taken),
+        Just(SumStatus::Duplicate),
+        reason().prop_map(SumStatus::Rejected)
+    ];
+    (name(), name(), window(), digest(), status).prop_map(
+        |(feeder, meter, period, digest, status)| BillReceipt {
+            feeder,
+            meter,
+            period,
+            digest,
+            status,
+        },
+    )
 }
 
 fn grid() -> impl Strategy<Value = Grid> {
@@ -275,9 +366,9 @@ pub(crate) fn renewal() -> impl Strategy<Value = PlanRenewal> {
 
 pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
     let names = (name(), name(), name());
-    let keys = (any::<[u8; 32]>(), mask_key());
+    let keys = (any::<[u8; 32]>(), mask_key(), any::<bool>());
     let entry = (names, 0..=MAX_METER_NUMBER, capacity(), keys).prop_map(
-        |((meter, feeder, gateway), number, capacity, (key, mask_key))| RosterEntry {
+        |((meter, feeder, gateway), number, capacity, (key, mask_key, billing))| RosterEntry {
             meter,
             feeder,
             number,
@@ -285,6 +376,7 @@ pub(crate) fn roster() -> impl Strategy<Value = RosterPage> {
             capacity,
             key: VerifyingKey::from_bytes(key),
             mask_key,
+            billing,
         },
     );
     (any::<u64>(), 0..64u16, 0..64u16, vec(entry, 0..5)).prop_map(|(version, a, b, mut entries)| {
@@ -306,15 +398,23 @@ pub(crate) fn enrol() -> impl Strategy<Value = EnrolRequest> {
             max_capacity,
             meters,
         });
-    let meter = (name(), name(), capacity(), good_key(), mask_key()).prop_map(
-        |(meter, feeder, capacity, key, mask_key)| EnrolMeter {
-            meter,
-            feeder,
-            capacity,
-            key,
-            mask_key,
-        },
-    );
+    let meter = (
+        name(),
+        name(),
+        capacity(),
+        good_key(),
+        (mask_key(), any::<bool>()),
+    )
+        .prop_map(
+            |(meter, feeder, capacity, key, (mask_key, billing))| EnrolMeter {
+                meter,
+                feeder,
+                capacity,
+                key,
+                mask_key,
+                billing,
+            },
+        );
     let chunks = (0..65_536u32, 0..65_536u32);
     let lists = (vec(feeder, 0..3), vec(meter, 0..3));
     (name(), good_key(), millis(), chunks, lists).prop_map(

@@ -15,7 +15,7 @@ use ed25519_dalek::Verifier as _;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use slack::{Slack, write_slack};
-use wire::{Digest, Limbs, Message, Plan, Receipt, Report, Topic, Topics, Total};
+use wire::{Bill, Digest, Limbs, Message, Plan, Receipt, Report, Topic, Topics, Total};
 
 /// Sealed, it opens to itself; its bytes are those a general CBOR library writes; and a COSE
 /// library accepts its signature.
@@ -86,6 +86,10 @@ proptest! {
     #[test]
     fn every_sum_receipt_survives(message in sum_receipt()) { round_trip(&message)?; }
     #[test]
+    fn every_bill_survives(message in bill()) { round_trip(&message)?; }
+    #[test]
+    fn every_bill_receipt_survives(message in bill_receipt()) { round_trip(&message)?; }
+    #[test]
     fn every_total_survives(message in total()) { round_trip(&message)?; }
 
     #[test]
@@ -103,6 +107,7 @@ proptest! {
         harmless::<Report>(&bytes);
         harmless::<Plan>(&bytes);
         harmless::<Receipt>(&bytes);
+        harmless::<Bill>(&bytes);
         harmless::<Total>(&bytes);
     }
 
@@ -124,6 +129,8 @@ proptest! {
             Topic::AnalyticsEnrol { analytics },
             Topic::Sum { feeder: Clone::clone(&feeder) },
             Topic::SumReceipt { feeder: Clone::clone(&feeder) },
+            Topic::Bill { feeder: Clone::clone(&feeder) },
+            Topic::BillReceipt { feeder: Clone::clone(&feeder) },
             Topic::Total { feeder },
         ];
         for topic in all {

@@ -18,6 +18,8 @@ pub(crate) struct LeavingMeter {
     capacity: CapacityClass,
     key: VerifyingKey,
     mask_key: MaskKey,
+    #[serde(default)]
+    billing: bool,
     #[serde(flatten)]
     pub leaving: Leaving,
     /// Whether a person took it back.
@@ -33,6 +35,7 @@ impl LeavingMeter {
             capacity: entry.capacity,
             key: entry.key,
             mask_key: entry.mask_key,
+            billing: entry.billing,
             leaving,
             back: false,
         }
@@ -63,6 +66,7 @@ impl LeavingMeter {
             capacity: self.capacity,
             key: self.key,
             mask_key: self.mask_key,
+            billing: self.billing,
         }
     }
 }

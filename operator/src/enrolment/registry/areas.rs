@@ -1,6 +1,6 @@
 //! Feeders of one area are sized together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -77,6 +77,24 @@ impl Registry {
         let known = rest.filter(|share| self.plan.reference_wh(&share.feeder).is_some());
         let others = known.map(|share| (share.feeder.clone(), self.roster.members(&share.feeder)));
         others.collect()
+    }
+
+    /// The meters of the other feeders that are, or were, in one area with a feeder.
+    pub(crate) fn others_in_areas(&self, feeder: &FeederId) -> Vec<(FeederId, Arc<Members>)> {
+        let settings = &self.plan.plan().feeders;
+        let areas = |is_own: bool| {
+            let of = settings
+                .iter()
+                .filter(move |setting| (setting.feeder == *feeder) == is_own);
+            of.filter_map(|setting| Some((&setting.feeder, setting.areas.as_ref()?)))
+        };
+        let own: BTreeSet<_> = areas(true).flat_map(|(_, areas)| areas.iter()).collect();
+        let others = areas(false).filter(|(_, areas)| areas.iter().any(|area| own.contains(area)));
+        let others: BTreeSet<_> = others.map(|(other, _)| other).collect();
+        let others = others.into_iter();
+        others
+            .map(|other| (other.clone(), self.roster.members(other)))
+            .collect()
     }
 
     /// Says which areas can have no total of their rest.

@@ -17,6 +17,7 @@ pub(crate) fn open(dir: &Path) -> (Registry, Keyring) {
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
         ratings_wh: Default::default(),
+        tariff: None,
         profile: None,
         areas: Default::default(),
         min_meters: 15,
@@ -394,4 +395,31 @@ fn a_new_meters_id_begins_with_its_gateways_unless_there_is_a_list() {
     assert!(registry.physical.reread().unwrap());
     let listed = gateway("gateway-1", 1, &[(7, "a", 7_000)]);
     assert_eq!(registry.enrol(&listed).unwrap().added, 1);
+}
+
+/// A person approves what the request says of it, so a request that says otherwise is another one.
+#[test]
+fn a_meter_is_billed_once_its_gateway_asks_for_it_and_until_it_takes_that_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut registry, keyring) = open(dir.path());
+    let asked = |billing| {
+        let mut request = gateway("one", 1, &[(1, "a", 7_000), (2, "a", 7_000)]);
+        request.meters[0].billing = billing;
+        request
+    };
+    let content = |billing| EnrolmentRequest::Gateway(asked(billing)).content();
+    assert_ne!(content(true), content(false));
+    for (billing, added, changed) in [(false, 2, 0), (true, 0, 1), (true, 0, 0), (false, 0, 1)] {
+        let request = asked(billing);
+        let result = registry.enrol(&request).unwrap();
+        assert_eq!((result.added, result.changed), (added, changed));
+        let meter = &request.meters[0].meter;
+        assert_eq!(registry.roster.get(meter).unwrap().billing, billing);
+        let members = registry.roster.members(&request.meters[0].feeder);
+        assert_eq!(members.get(0).unwrap().billing, billing);
+        assert!(!members.get(1).unwrap().billing);
+        assert!(registry.knows(&EnrolmentRequest::Gateway(request)));
+        assert!(!registry.knows(&EnrolmentRequest::Gateway(asked(!billing))));
+        registry.save(&keyring).unwrap();
+    }
 }

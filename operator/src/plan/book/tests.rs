@@ -19,6 +19,7 @@ fn settings() -> PlanSettings {
         layout: Layout::Moments,
         histogram_edges_wh: Vec::new(),
         ratings_wh: Default::default(),
+        tariff: None,
         profile: None,
         areas: Default::default(),
         min_meters: 15,

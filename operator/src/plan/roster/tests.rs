@@ -36,6 +36,7 @@ fn entry(number: usize) -> RosterEntry {
         capacity: capacity(7_000),
         key: SigningKey::from_bytes(&[number as u8; 32]).verifying_key(),
         mask_key: MaskKey([number as u8 + 2; 32]),
+        billing: false,
     }
 }
 
@@ -54,7 +55,7 @@ fn pages_fill_change_alone_and_survive() {
     book.add(entry(7));
     assert_eq!(book.unsaved(), [2]);
     book.save(&keyring).unwrap();
-    book.set_capacity(&entry(1).meter, capacity(19_000));
+    book.change(&entry(1).meter, capacity(19_000), false);
     assert_eq!((book.unsaved(), book.version), (vec![0], 3));
     book.save(&keyring).unwrap();
 
@@ -205,7 +206,7 @@ fn each_gateway_is_told_its_own_meters_and_only_what_changed_of_them() {
     assert_eq!(told(&mut book, "gateway-1", &keyring), shorter);
     assert_eq!(told(&mut book, "gateway-1", &keyring).1.len(), 1);
     assert_eq!(told(&mut book, "gateway-2", &keyring), second);
-    book.set_capacity(&entry(5).meter, capacity(19_000));
+    book.change(&entry(5).meter, capacity(19_000), false);
     assert_eq!(book.take_changed(), [1]);
     book.save(&keyring).unwrap();
 

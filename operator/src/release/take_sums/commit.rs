@@ -184,7 +184,7 @@ impl SumTaker {
         Refused::new(opening, shares, job.names(sum), self.by())
     }
 
-    pub(super) fn by(&self) -> By {
+    pub(in crate::release) fn by(&self) -> By {
         By {
             operator: self.keyring.name(),
             taken_at: self.clock.now(),

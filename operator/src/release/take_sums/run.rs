@@ -25,9 +25,11 @@ impl SumTaker {
         let mut searching = None;
         while queue.blocking_recv_many(&mut group, COMMIT_MAX) > 0 {
             let (mut jobs, mut searched) = (Vec::with_capacity(group.len()), Vec::new());
+            let mut bills = Vec::new();
             for work in group.drain(..) {
                 match work {
                     Work::Take(job) => jobs.push(job),
+                    Work::Bill(job) => bills.push(job),
                     // The last one has ended: there is one at a time.
                     Work::Search(collection) => {
                         searching = self.start_search(*collection, found.clone());
@@ -36,7 +38,11 @@ impl SumTaker {
                 }
             }
             let taken = self.take(jobs);
-            for result in taken.into_iter().chain(searched) {
+            let billed = bills
+                .iter()
+                .map(|job| TakeResult::Bill(self.take_bill(job)));
+            let billed: Vec<_> = billed.collect();
+            for result in taken.into_iter().chain(searched).chain(billed) {
                 // If nobody listens the operator is ending; the sum is durable and its next delivery a duplicate.
                 let _ = results.blocking_send(result);
             }

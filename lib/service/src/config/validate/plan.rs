@@ -104,6 +104,13 @@ fn areas(transformers: &[Transformer]) -> Result<(), String> {
     }
 }
 
+/// The tariff, and what a bill is over.
+pub(super) fn tariff(plan: &Plan) -> Check {
+    let wrong = |key| move |problem| Wrong { key, problem };
+    plan.period().map_err(wrong("plan.billing_period"))?;
+    plan.tariff().map(drop).map_err(wrong("plan.tariffs"))
+}
+
 pub(super) fn release(release: &Release) -> Check {
     range(
         "release.dominance_largest",
@@ -112,6 +119,12 @@ pub(super) fn release(release: &Release) -> Check {
         u32::MAX,
     )?;
     range("release.min_cell", release.min_cell, 2, u32::MAX)?;
+    range(
+        "release.bill_min_intervals",
+        release.bill_min_intervals,
+        1,
+        u32::MAX,
+    )?;
     let share = release.dominance_share;
     require(
         "release.dominance_share",

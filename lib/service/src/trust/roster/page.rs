@@ -7,7 +7,7 @@ use wire::{CapacityClass, FeederId, GatewayId, MaskKey, RosterPage, VerifyingKey
 
 use super::EnrolledMeter;
 
-/// The entries of a page in columns: 77 bytes a meter and the text of its id. What many meters of a page share is
+/// The entries of a page in columns: 78 bytes a meter and the text of its id. What many meters of a page share is
 /// there once, and named by its index; a page has at most 16,384 entries, so 16 bits do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
@@ -21,6 +21,7 @@ pub(super) struct Page {
     capacities: Box<[CapacityClass]>,
     keys: Box<[VerifyingKey]>,
     mask_keys: Box<[MaskKey]>,
+    billing: Box<[bool]>,
 }
 
 /// A column whose values repeat.
@@ -49,6 +50,7 @@ impl Page {
             capacities: entries.iter().map(|entry| entry.capacity).collect(),
             keys: entries.iter().map(|entry| entry.key).collect(),
             mask_keys: entries.iter().map(|entry| entry.mask_key).collect(),
+            billing: entries.iter().map(|entry| entry.billing).collect(),
         }
     }
 
@@ -76,6 +78,7 @@ impl Page {
             capacity: self.capacities[position],
             key: &self.keys[position],
             mask_key: &self.mask_keys[position],
+            billing: self.billing[position],
         }
     }
 
@@ -88,6 +91,7 @@ impl Page {
             + size_of_val(&*self.capacities)
             + size_of_val(&*self.keys)
             + size_of_val(&*self.mask_keys)
+            + size_of_val(&*self.billing)
             + size_of_val(&*self.feeder.index)
             + size_of_val(&*self.gateway.index)
     }
@@ -104,6 +108,7 @@ impl Page {
                     && mine.capacity == entry.capacity
                     && *mine.key == entry.key
                     && *mine.mask_key == entry.mask_key
+                    && mine.billing == entry.billing
             })
     }
 }

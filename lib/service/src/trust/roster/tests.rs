@@ -24,6 +24,7 @@ fn entry(number: u32) -> RosterEntry {
         capacity: CapacityClass::from_number((number % 7) as u8).unwrap(),
         key: VerifyingKey::from_bytes([number as u8; 32]),
         mask_key: MaskKey([number as u8 ^ 1; 32]),
+        billing: false,
     }
 }
 

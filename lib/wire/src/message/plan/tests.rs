@@ -52,6 +52,7 @@ fn plan() -> Plan {
         histogram_edges_wh: Vec::new(),
         min_meters: 15,
         min_meters_before: Vec::new(),
+        tariff: None,
         feeders: vec![
             setting("b", 2, 7200),
             setting("b", 1, 3600),

@@ -8,11 +8,14 @@ use super::*;
 type Of = (&'static str, u32);
 
 impl Bench {
-    /// feeder-1 and feeder-2 under transformer t-1, feeder-3 under t-2, both under north; feeder-4 under elsewhere. Sums of
-    /// three and more.
+    /// Sums of three and more.
     fn with_areas() -> Self {
-        let mut bench = Self::new();
-        let plan = Arc::make_mut(&mut bench.plan);
+        Self::new().in_areas()
+    }
+
+    /// feeder-1 and feeder-2 under transformer t-1, feeder-3 under t-2, both under north; feeder-4 under elsewhere.
+    pub(super) fn in_areas(mut self) -> Self {
+        let plan = Arc::make_mut(&mut self.plan);
         let first = plan.feeders[0].clone();
         plan.feeders.clear();
         for (feeder, transformer, substation) in [
@@ -29,7 +32,7 @@ impl Bench {
             });
             plan.feeders.push(setting);
         }
-        bench
+        self
     }
 
     fn sealed(&self, window: u64, (feeder, number): Of) -> Sealed {
@@ -38,7 +41,9 @@ impl Bench {
             feeder: feeder.parse().unwrap(),
             ..self.fleet.under(self.fleet.window(window), true)
         };
-        self.fleet.seal(number, &under, &vec![Some(100), Some(7)])
+        let readings = [Some(100), Some(7)].into_iter().cycle();
+        let readings = readings.take(usize::from(self.plan.batch)).collect();
+        self.fleet.seal(number, &under, &readings)
     }
 
     /// The honest rest of an area, over these meters, of each feeder's part 0.
@@ -90,7 +95,7 @@ impl Bench {
         }
     }
 
-    fn rest_of(&self, window: u64, area: &str, meters: &[Of]) -> Job {
+    pub(super) fn rest_of(&self, window: u64, area: &str, meters: &[Of]) -> Job {
         self.rest_job(&self.rest(window, area, meters))
     }
 

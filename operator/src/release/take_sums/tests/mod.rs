@@ -1,5 +1,6 @@
 mod areas;
 mod attacks;
+mod bills;
 mod failed;
 mod search;
 
@@ -49,6 +50,8 @@ impl Bench {
             reference_wh: 1_024,
             min_meters: 3,
             profile: None,
+            tariff: None,
+            billed: 0,
         })
     }
 
@@ -238,7 +241,10 @@ fn open(dir: &Path, keyring: &Keyring) -> Ledger {
         deployment: &deployment(),
         operator: &keyring.name(),
     };
-    Ledger::open(&place, false).unwrap()
+    let mut ledger = Ledger::open(&place, false).unwrap();
+    let bills = dir.join("bills.jsonl");
+    ledger.open_bills(&bills, place.operator).unwrap();
+    ledger
 }
 
 const METERS: [[i64; 2]; 3] = [[10, -5], [20, 100], [33, 1000]];
