@@ -29,6 +29,18 @@ def row():
             links=[("sums held", "cipherwattsumsheld"), ("sums withheld", "cipherwattsumswithheld")],
         ),
         series(
+            "Bills", "Per second: reports added to bills; bills sent, those sent again included; taken by the operator; withheld, because a "
+            "tariff band has too few intervals; refused, by reason.", "ops",
+            [
+                line(rate("cipherwatt_analytics_billed_reports_total"), "reports billed", NEUTRAL),
+                line(rate("cipherwatt_analytics_bills_sent_total"), "sent", "light-blue"),
+                line(rate("cipherwatt_analytics_bills_settled_total"), "taken", GOOD),
+                line(rate("cipherwatt_analytics_bills_withheld_total"), "withheld", WATCH),
+                line(rate("cipherwatt_analytics_bills_refused_total", "reason") + " > 0", "refused: {{reason}}"),
+            ],
+            links=[("bills refused", "cipherwattbillsrefused")],
+        ),
+        series(
             "Store", "Size of analytics' file of sums, contributors and releases.", "bytes",
             [line(total("cipherwatt_analytics_store_bytes", "job, instance"), "{{job}} {{instance}}")],
             links=[("store growing", "cipherwattstoregrowing")],

@@ -65,7 +65,7 @@ def row():
         ),
         series(
             "Releases, by result", "Sums per second: received; taken; sent again; asked for in parts, because they did not open; "
-            "refused, by reason; and totals published in the clear, with operator.publish_totals.", "ops",
+            "refused, by reason; bills opened and refused; and totals published in the clear, with operator.publish_totals.", "ops",
             [
                 line(rate("cipherwatt_operator_releases_received_total"), "received", "purple"),
                 line(rate("cipherwatt_operator_releases_taken_total"), "taken", GOOD),
@@ -73,6 +73,8 @@ def row():
                 line(rate("cipherwatt_operator_releases_divided_total"), "asked for in parts", "dark-orange"),
                 line(rate("cipherwatt_operator_totals_published_total"), "totals published", "light-blue"),
                 line(rate("cipherwatt_operator_releases_rejected_total", "reason") + " > 0", "refused: {{reason}}"),
+                line(rate("cipherwatt_operator_bills_total"), "bills opened", "dark-green"),
+                line(rate("cipherwatt_operator_bills_rejected_total", "reason") + " > 0", "bills refused: {{reason}}"),
             ],
             size=(12, 8),
             links=[("releases rejected", "cipherwattreleasesrejected"), ("release conflict", "cipherwattreleaseconflict")],
