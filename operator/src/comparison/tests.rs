@@ -25,6 +25,7 @@ impl World {
         settings.deployment.state_dir = folder.path().to_owned();
         settings.deployment.id = deployment();
         settings.operator.totals_file = folder.path().join("totals.jsonl");
+        settings.operator.bills_file = folder.path().join("bills.jsonl");
         settings.operator.evaluator_key = Some(signing(9).verifying_key());
         let dir = crate::setup::folder(&settings);
         service::files::private_folder(&dir).unwrap();

@@ -27,6 +27,7 @@ impl Bench {
         let mut settings = Settings::defaults();
         settings.deployment.state_dir = dir.path().join("state");
         settings.operator.totals_file = dir.path().join("totals.jsonl");
+        settings.operator.bills_file = dir.path().join("bills.jsonl");
         let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         settings.mqtt.address = unused.local_addr().unwrap().to_string();
         drop(unused);
